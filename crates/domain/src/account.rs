@@ -1,0 +1,97 @@
+//! Accounts, and who is calling.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, DeviceId, KeyId};
+
+/// A customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name.
+    pub name: String,
+    /// Its e-mail address; one account per address.
+    pub email: String,
+    /// The name of its plan.
+    pub plan: String,
+    /// The country code that replaces a leading zero, such as `62`.
+    pub default_country: String,
+    /// The IANA time zone in which its days and months begin.
+    pub timezone: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// An account that is to be made.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Its name.
+    pub name: String,
+    /// Its e-mail address.
+    pub email: String,
+    /// The name of its plan.
+    pub plan: String,
+    /// Country code that replaces a leading zero.
+    pub default_country: String,
+    /// IANA time zone.
+    pub timezone: String,
+}
+
+/// What may change about an account; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the fields are those of `Account`")]
+pub struct AccountPatch {
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub plan: Option<String>,
+    pub default_country: Option<String>,
+    pub timezone: Option<String>,
+}
+
+/// Who makes a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The one who runs the gateway.
+    Operator,
+    /// An account, with all of its devices.
+    Account(AccountId, KeyId),
+    /// One device of an account.
+    Device(AccountId, DeviceId, KeyId),
+}
+
+impl Caller {
+    /// The account whose data the caller may see.
+    pub fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Operator => None,
+            Self::Account(account, _) | Self::Device(account, _, _) => Some(account),
+        }
+    }
+
+    /// The only device the caller may use, if it is bound to one.
+    pub fn bound_device(self) -> Option<DeviceId> {
+        match self {
+            Self::Device(_, device, _) => Some(device),
+            Self::Operator | Self::Account(..) => None,
+        }
+    }
+}
+
+/// An account key or a device token, as it may be shown again: without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its id.
+    pub id: KeyId,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// The device it is bound to; `None` for an account key.
+    pub device_id: Option<DeviceId>,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its last four characters.
+    pub last_four: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,266 @@
+//! Devices: linked numbers, their state and their settings.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, DeviceId, DeviceNumber};
+use crate::phone::PhoneNumber;
+use crate::policy::pacing::Pacing;
+
+/// A linked WhatsApp number, or one to be linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its id as a small integer.
+    pub number_id: DeviceNumber,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// What its owner calls it.
+    pub name: String,
+    /// Whether it is linked, and connected.
+    pub status: DeviceStatus,
+    /// Why it is in that state, in words for people.
+    pub reason: Option<String>,
+    /// The number it is, or last was, linked to.
+    pub phone: Option<PhoneNumber>,
+    /// The other name WhatsApp has for that number.
+    pub lid: Option<String>,
+    /// Its own pacing; `None` follows the gateway's.
+    pub pacing: Option<Pacing>,
+    /// When it was last linked to a number.
+    pub paired_at: Option<Timestamp>,
+    /// When it last connected.
+    pub connected_at: Option<Timestamp>,
+    /// When it was last known to be connected.
+    pub last_seen_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// The states of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceStatus {
+    /// Never linked.
+    Unpaired,
+    /// Waiting for a phone to scan its QR or to take its code.
+    Pairing,
+    /// Linked, and on its way to WhatsApp.
+    Connecting,
+    /// Linked and ready.
+    Connected,
+    /// Linked, but not reachable now; it comes back by itself, or says why it does not.
+    Disconnected,
+    /// Unlinked by the phone, by WhatsApp or by request.
+    LoggedOut,
+}
+
+impl DeviceStatus {
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unpaired => "unpaired",
+            Self::Pairing => "pairing",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::LoggedOut => "logged_out",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        use DeviceStatus::{Connected, Connecting, Disconnected, LoggedOut, Pairing, Unpaired};
+        [Unpaired, Pairing, Connecting, Connected, Disconnected, LoggedOut]
+            .into_iter()
+            .find(|status| status.as_str() == name)
+    }
+
+    /// Whether a number is linked, so that messages may wait for it.
+    ///
+    /// A device being paired was either never linked or logged out.
+    pub fn is_paired(self) -> bool {
+        matches!(self, Self::Connecting | Self::Connected | Self::Disconnected)
+    }
+}
+
+/// A device that is to be made.
+#[derive(Debug, Clone)]
+pub struct NewDevice {
+    /// Its id.
+    pub id: DeviceId,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// What its owner calls it.
+    pub name: String,
+}
+
+/// What may change about a device; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct DevicePatch {
+    /// A new name.
+    pub name: Option<String>,
+    /// New pacing; `Some(None)` follows the gateway's again.
+    pub pacing: Option<Option<Pacing>>,
+}
+
+/// A change of a device's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusChange {
+    /// The new state.
+    pub status: DeviceStatus,
+    /// Why, in words for people.
+    pub reason: Option<String>,
+    /// The number it has just been linked to.
+    pub linked: Option<LinkedNumber>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A number a device has been linked to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedNumber {
+    /// The number.
+    pub phone: PhoneNumber,
+    /// WhatsApp's other name for it.
+    pub lid: Option<String>,
+}
+
+/// How a device is to be linked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PairMethod {
+    /// The phone scans a QR.
+    Qr,
+    /// The phone's owner types a code.
+    Code(PhoneNumber),
+}
+
+/// What the phone's owner needs to link a device. `Debug` hides it: whoever has it can link.
+#[derive(Clone, PartialEq, Eq)]
+pub enum PairOffer {
+    /// The text of a QR, and how long it holds.
+    Qr {
+        /// The QR's text.
+        code: String,
+        /// Seconds until the next one takes its place.
+        expires_in_s: u64,
+    },
+    /// Eight characters to type into the phone.
+    Code {
+        /// The code.
+        code: String,
+        /// Seconds until it expires.
+        expires_in_s: u64,
+    },
+    /// WhatsApp wants a passkey: the request to hand to the owner's browser or phone (JSON).
+    Passkey {
+        /// The request, as WhatsApp sent it.
+        request: String,
+    },
+}
+
+impl std::fmt::Debug for PairOffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Qr { .. } => "PairOffer::Qr(…)",
+            Self::Code { .. } => "PairOffer::Code(…)",
+            Self::Passkey { .. } => "PairOffer::Passkey(…)",
+        })
+    }
+}
+
+/// What is told, live, to those who watch a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceNotice {
+    /// Its state has changed.
+    Status(StatusChange),
+    /// There is a new QR or code.
+    Offer(PairOffer),
+}
+
+/// Why a device lost its connection, as WhatsApp or the network put it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DisconnectReason {
+    /// The connection ended without a word: network or server.
+    ConnectionLost,
+    /// WhatsApp cannot be reached at all.
+    Unreachable,
+    /// 515: WhatsApp asks for a new connection; normal after pairing.
+    RestartRequired,
+    /// 409 or a stream replaced: another process uses this session.
+    Replaced,
+    /// 429: too many connections.
+    RateLimited,
+    /// 402: banned for a while.
+    TemporarilyBanned,
+    /// 403: the account is locked.
+    AccountLocked,
+    /// 405: this protocol version is no longer accepted.
+    ClientOutdated,
+    /// 500, 501, 503: WhatsApp has a fault.
+    ServerFault(u16),
+    /// Any other code.
+    Other(u16),
+}
+
+/// What is done about a lost connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconnect {
+    /// Again, with the ordinary growing pause.
+    Soon,
+    /// Again, after a long pause.
+    Later,
+    /// Not by itself: somebody has to look.
+    Never,
+}
+
+impl DisconnectReason {
+    /// What the numbers on the wire mean (see `docs/operations.md`).
+    pub fn from_code(code: u16) -> Self {
+        match code {
+            402 => Self::TemporarilyBanned,
+            403 => Self::AccountLocked,
+            405 => Self::ClientOutdated,
+            409 => Self::Replaced,
+            429 => Self::RateLimited,
+            515 => Self::RestartRequired,
+            500 | 501 | 503 => Self::ServerFault(code),
+            other => Self::Other(other),
+        }
+    }
+
+    /// What is to be done.
+    pub fn reconnect(self) -> Reconnect {
+        match self {
+            Self::ConnectionLost
+            | Self::Unreachable
+            | Self::RestartRequired
+            | Self::ServerFault(_)
+            | Self::Other(_) => Reconnect::Soon,
+            Self::RateLimited | Self::TemporarilyBanned => Reconnect::Later,
+            Self::Replaced | Self::AccountLocked | Self::ClientOutdated => Reconnect::Never,
+        }
+    }
+
+    /// The reason in words for people.
+    pub fn describe(self) -> String {
+        match self {
+            Self::ConnectionLost => "connection lost".into(),
+            Self::Unreachable => "WhatsApp cannot be reached".into(),
+            Self::RestartRequired => "WhatsApp asked for a new connection (515)".into(),
+            Self::Replaced => {
+                "another process took over this session (409); pair or reconnect it in one place only"
+                    .into()
+            }
+            Self::RateLimited => "WhatsApp limits connections (429)".into(),
+            Self::TemporarilyBanned => "WhatsApp has banned this number for a while (402)".into(),
+            Self::AccountLocked => "WhatsApp has locked this account (403)".into(),
+            Self::ClientOutdated => {
+                "WhatsApp no longer accepts this version (405); update the gateway".into()
+            }
+            Self::ServerFault(code) => format!("WhatsApp has a fault ({code})"),
+            Self::Other(code) => format!("WhatsApp closed the connection ({code})"),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Every id is its own type, so that one cannot be passed where another is meant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+macro_rules! integer_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+integer_id!(
+    /// A customer of the gateway. Everything else belongs to exactly one account.
+    AccountId
+);
+integer_id!(
+    /// An account key or a device token.
+    KeyId
+);
+integer_id!(
+    /// A message of either direction; increasing, never reused.
+    MessageId
+);
+integer_id!(
+    /// The small integer name of a device, `number_id` in `/v1`.
+    DeviceNumber
+);
+
+impl MessageId {
+    /// The message's `ref`: the id in a form that cannot be mistaken for a number.
+    ///
+    /// It is derived, not stored, so that accepting a message needs no second index.
+    pub fn to_ref(self) -> String {
+        format!("GB{:010}", self.0)
+    }
+
+    /// Reads back what [`MessageId::to_ref`] wrote.
+    pub fn from_ref(text: &str) -> Option<Self> {
+        let id = text.strip_prefix("GB")?.parse().ok().map(Self)?;
+        (id.to_ref() == text).then_some(id)
+    }
+}
+
+/// A linked WhatsApp number, or one to be linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceId(pub Uuid);
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for DeviceId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::parse_str(text).map(Self)
+    }
+}
+
+/// The id a message has on WhatsApp: `3EB0` and 16 upper-case hex digits for ours, anything for
+/// those that others sent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WhatsappId(pub String);
+
+impl WhatsappId {
+    /// Makes one of our own ids from eight random bytes.
+    ///
+    /// It is chosen when a message is accepted and reused on every attempt, so that the
+    /// recipient's phone recognises a repeat.
+    pub fn from_random(bytes: [u8; 8]) -> Self {
+        Self(format!("3EB0{}", hex::encode_upper(bytes)))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WhatsappId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ref_leads_back_to_its_message() {
+        assert_eq!(MessageId(1024).to_ref(), "GB0000001024");
+        assert_eq!(MessageId::from_ref("GB0000001024"), Some(MessageId(1024)));
+        for wrong in ["", "1024", "GB1024", "GB00000000x1", "gb0000001024"] {
+            assert_eq!(MessageId::from_ref(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn our_whatsapp_ids_are_twenty_characters() {
+        let id = WhatsappId::from_random([0xab; 8]);
+        assert_eq!(id.as_str(), "3EB0ABABABABABABABAB");
+        assert_eq!(id.as_str().len(), 20);
+    }
+}

@@ -1,0 +1,17 @@
+//! What Gerbang is about: accounts, devices, messages, and the rules they follow.
+//!
+//! Nothing here knows of HTTP, SQL, a runtime or the WhatsApp protocol. Time and randomness come
+//! in as arguments or through [`ports`]. [`service::Core`] holds the use cases; every API calls
+//! them and nothing else.
+
+pub mod account;
+pub mod device;
+pub mod error;
+pub mod ids;
+pub mod key;
+pub mod message;
+pub mod phone;
+pub mod plan;
+pub mod policy;
+pub mod ports;
+pub mod service;

@@ -1,0 +1,426 @@
+//! Messages: what they are, the states they pass through, and the one function that moves them.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use crate::phone::PhoneNumber;
+use crate::policy::quota::QuotaReceipt;
+
+/// Longest text of a message, in Unicode code points.
+pub const TEXT_CHARS_MAX: usize = 65_536;
+/// Most messages in one batch.
+pub const BATCH_MESSAGES_MAX: usize = 100;
+
+/// Whether we sent it or received it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Received.
+    In,
+    /// Sent, or to be sent.
+    Out,
+}
+
+/// The states of a message; `docs/message-states.md` draws them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageState {
+    /// Accepted, to be sent at a later time.
+    Scheduled,
+    /// Accepted, waiting for its turn.
+    Queued,
+    /// Handed to WhatsApp, not yet acknowledged. Never stored: after a crash it is queued again.
+    Sending,
+    /// Acknowledged by WhatsApp. For a received message: acknowledged to WhatsApp.
+    Sent,
+    /// On the recipient's phone. A received message starts here.
+    Delivered,
+    /// Seen by the recipient.
+    Read,
+    /// Played by the recipient (voice and video).
+    Played,
+    /// Given up.
+    Failed,
+    /// Not sent before its expiry.
+    Expired,
+    /// Taken back before it was sent.
+    Cancelled,
+}
+
+impl MessageState {
+    /// Every state, in the order of a message's life.
+    pub const ALL: [Self; 10] = [
+        Self::Scheduled,
+        Self::Queued,
+        Self::Sending,
+        Self::Sent,
+        Self::Delivered,
+        Self::Read,
+        Self::Played,
+        Self::Failed,
+        Self::Expired,
+        Self::Cancelled,
+    ];
+
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Queued => "queued",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Played => "played",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+
+    /// Whether the message still waits to be sent, and so lives in the outbox.
+    pub fn is_waiting(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Queued | Self::Sending)
+    }
+}
+
+/// What can happen to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MessageEvent {
+    /// Its scheduled time has come.
+    Due,
+    /// It was handed to WhatsApp.
+    HandedOver,
+    /// The attempt did not end in an acknowledgement and may be repeated.
+    AttemptFailed,
+    /// WhatsApp acknowledged it.
+    Acknowledged,
+    /// It reached the recipient's phone.
+    Delivered,
+    /// The recipient saw it.
+    Read,
+    /// The recipient played it.
+    Played,
+    /// It was refused for good, or given up.
+    GivenUp,
+    /// Its time ran out.
+    TimeRanOut,
+    /// Its sender took it back.
+    TakenBack,
+}
+
+impl MessageEvent {
+    /// Every event.
+    pub const ALL: [Self; 10] = [
+        Self::Due,
+        Self::HandedOver,
+        Self::AttemptFailed,
+        Self::Acknowledged,
+        Self::Delivered,
+        Self::Read,
+        Self::Played,
+        Self::GivenUp,
+        Self::TimeRanOut,
+        Self::TakenBack,
+    ];
+}
+
+/// The one place that says what follows what; `None` where an event changes nothing.
+///
+/// Receipts may arrive before the acknowledgement, twice, or in the wrong order: a message only
+/// moves forward, and a receipt is as good as an acknowledgement. A message that was handed over
+/// cannot be taken back and does not expire before its attempt has ended.
+pub fn transition(state: MessageState, event: MessageEvent) -> Option<MessageState> {
+    use MessageEvent as E;
+    use MessageState as S;
+    let next = match (state, event) {
+        (S::Scheduled, E::Due) => S::Queued,
+        (S::Queued, E::HandedOver) => S::Sending,
+        (S::Sending, E::AttemptFailed) => S::Queued,
+        (S::Scheduled | S::Queued, E::TakenBack) => S::Cancelled,
+        (S::Scheduled | S::Queued, E::TimeRanOut) => S::Expired,
+        (S::Scheduled | S::Queued | S::Sending, E::GivenUp) => S::Failed,
+        // Queued too: the acknowledgement of an attempt that was cut off may come late.
+        (S::Queued | S::Sending, E::Acknowledged) => S::Sent,
+        (S::Queued | S::Sending | S::Sent, E::Delivered) => S::Delivered,
+        (S::Queued | S::Sending | S::Sent | S::Delivered, E::Read) => S::Read,
+        (S::Queued | S::Sending | S::Sent | S::Delivered | S::Read, E::Played) => S::Played,
+        _ => return None,
+    };
+    Some(next)
+}
+
+/// What kind of thing a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum ContentKind {
+    Text,
+    Image,
+    Video,
+    Audio,
+    Voice,
+    Document,
+    Sticker,
+    Location,
+    Contact,
+    Reaction,
+    /// Anything we have no name for.
+    Other,
+}
+
+impl ContentKind {
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Voice => "voice",
+            Self::Document => "document",
+            Self::Sticker => "sticker",
+            Self::Location => "location",
+            Self::Contact => "contact",
+            Self::Reaction => "reaction",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads a name back; an unknown one is [`ContentKind::Other`].
+    pub fn from_name(name: &str) -> Self {
+        use ContentKind::{
+            Audio, Contact, Document, Image, Location, Other, Reaction, Sticker, Text, Video, Voice,
+        };
+        [Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Reaction]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
+            .unwrap_or(Other)
+    }
+}
+
+/// One step in a message's life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateChange {
+    /// The state it came into.
+    pub state: MessageState,
+    /// When.
+    pub at: Timestamp,
+    /// Why, where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Why a message failed: a stable code and words for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable and in snake case, such as `not_on_whatsapp`.
+    pub code: String,
+    /// For people.
+    pub message: String,
+}
+
+impl Failure {
+    /// Names a failure.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// A message, as it is stored and shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id.
+    pub id: MessageId,
+    /// The account it belongs to.
+    pub account_id: AccountId,
+    /// The device that sends or received it.
+    pub device_id: DeviceId,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The chat: `628…@s.whatsapp.net`, `…@g.us` or, for a stranger without a number, `…@lid`.
+    pub chat: String,
+    /// Who wrote it, when it was received; in a group not the same as the chat.
+    pub sender: Option<Address>,
+    /// What it carries.
+    pub kind: ContentKind,
+    /// The text or the caption.
+    pub text: String,
+    /// Its id on WhatsApp.
+    pub whatsapp_id: WhatsappId,
+    /// Where it is in its life.
+    pub state: MessageState,
+    /// Why it failed, or why its last attempt did.
+    pub failure: Option<Failure>,
+    /// Whether the recipient is shown that somebody types.
+    pub typing: bool,
+    /// Higher goes first, between chats; 0 is ordinary.
+    pub priority: i16,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// Not to be sent before this.
+    pub due_at: Timestamp,
+    /// Not to be sent after this.
+    pub expires_at: Option<Timestamp>,
+    /// Seconds between attempts, when the sender chose.
+    pub retry_interval_s: Option<u32>,
+    /// From which quota it was paid, and what was left.
+    pub quota: Option<QuotaReceipt>,
+    /// When it was accepted or received.
+    pub created_at: Timestamp,
+    /// What it has been through, oldest first.
+    pub history: Vec<StateChange>,
+}
+
+impl Message {
+    /// When it first came into `state`.
+    pub fn reached(&self, state: MessageState) -> Option<Timestamp> {
+        self.history.iter().find(|change| change.state == state).map(|change| change.at)
+    }
+
+    /// Applies an event; says whether anything changed.
+    pub fn apply(&mut self, event: MessageEvent, at: Timestamp, failure: Option<Failure>) -> bool {
+        let Some(next) = transition(self.state, event) else { return false };
+        self.state = next;
+        let reason = failure.as_ref().map(|failure| failure.message.clone());
+        if event == MessageEvent::Acknowledged {
+            self.failure = None;
+        } else if failure.is_some() {
+            self.failure = failure;
+        }
+        self.history.push(StateChange { state: next, at, reason });
+        true
+    }
+}
+
+/// A person as WhatsApp names them: by number, by LID, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Address {
+    /// The phone number, when known.
+    pub phone: Option<PhoneNumber>,
+    /// The LID, when known.
+    pub lid: Option<String>,
+}
+
+/// A message that is to be accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Message`")]
+pub struct NewMessage {
+    pub device_id: DeviceId,
+    pub chat: String,
+    pub kind: ContentKind,
+    pub text: String,
+    pub whatsapp_id: WhatsappId,
+    pub typing: bool,
+    pub priority: i16,
+    pub due_at: Timestamp,
+    pub is_scheduled: bool,
+    pub expires_at: Timestamp,
+    pub retry_interval_s: Option<u32>,
+}
+
+/// A message that came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingMessage {
+    /// Its id on WhatsApp.
+    pub whatsapp_id: WhatsappId,
+    /// The chat it belongs to.
+    pub chat: String,
+    /// Who wrote it.
+    pub sender: Address,
+    /// Whether it was written by the device's own number, on another device.
+    pub is_own: bool,
+    /// What it carries.
+    pub kind: ContentKind,
+    /// The text or the caption.
+    pub text: String,
+    /// When WhatsApp says it was sent.
+    pub at: Timestamp,
+}
+
+/// What a recipient's phone reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Receipt {
+    /// It arrived.
+    Delivered,
+    /// It was seen.
+    Read,
+    /// It was played.
+    Played,
+}
+
+impl Receipt {
+    /// The event it is for a message.
+    pub fn event(self) -> MessageEvent {
+        match self {
+            Self::Delivered => MessageEvent::Delivered,
+            Self::Read => MessageEvent::Read,
+            Self::Played => MessageEvent::Played,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_only_moves_forward() {
+        for state in MessageState::ALL {
+            for event in MessageEvent::ALL {
+                let Some(next) = transition(state, event) else { continue };
+                let back_to_the_queue =
+                    state == MessageState::Sending && next == MessageState::Queued;
+                assert!(next > state || back_to_the_queue, "{state:?} {event:?} {next:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_ended_stays_ended() {
+        use MessageState::{Cancelled, Expired, Failed, Played};
+        for state in [Played, Failed, Expired, Cancelled] {
+            for event in MessageEvent::ALL {
+                assert_eq!(transition(state, event), None, "{state:?} {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_of_states() {
+        use MessageEvent as E;
+        use MessageState as S;
+        let cases = [
+            (S::Scheduled, E::Due, Some(S::Queued)),
+            (S::Scheduled, E::Acknowledged, None),
+            (S::Scheduled, E::TakenBack, Some(S::Cancelled)),
+            (S::Queued, E::HandedOver, Some(S::Sending)),
+            (S::Queued, E::Acknowledged, Some(S::Sent)),
+            (S::Queued, E::TimeRanOut, Some(S::Expired)),
+            (S::Sending, E::AttemptFailed, Some(S::Queued)),
+            (S::Sending, E::TakenBack, None),
+            (S::Sending, E::TimeRanOut, None),
+            (S::Sending, E::Read, Some(S::Read)),
+            (S::Sent, E::Acknowledged, None),
+            (S::Sent, E::GivenUp, None),
+            (S::Read, E::Delivered, None),
+            (S::Read, E::Played, Some(S::Played)),
+        ];
+        for (state, event, expected) in cases {
+            assert_eq!(transition(state, event), expected, "{state:?} {event:?}");
+        }
+    }
+
+    #[test]
+    fn names_lead_back() {
+        for state in MessageState::ALL {
+            assert_eq!(MessageState::from_name(state.as_str()), Some(state));
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Plans: what an account may do, and how much of it.
+
+use serde::{Deserialize, Serialize};
+
+/// What a plan may include. The names are the contract of every API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Feature {
+    Groups,
+    Broadcast,
+    Schedule,
+    SendImage,
+    SendDocument,
+    SendGroupMedia,
+    IncomingWebhook,
+    AdvanceWebhook,
+    DowntimeNotification,
+}
+
+/// A plan; `None` means no limit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Its name, also its key.
+    pub name: String,
+    /// Most devices of an account.
+    pub device_limit: Option<i64>,
+    /// Most messages in a calendar day of the account's time zone.
+    pub messages_per_day: Option<i64>,
+    /// Most messages in a calendar month of the account's time zone.
+    pub messages_per_month: Option<i64>,
+    /// Most requests of one key in any 60 seconds.
+    pub requests_per_minute: Option<i64>,
+    /// What it includes.
+    pub features: Vec<Feature>,
+}
+
+/// The plan an account has when none is named.
+pub const DEFAULT_PLAN: &str = "free";
+
+impl Plan {
+    /// The plans that exist from the start.
+    pub fn built_in() -> Vec<Self> {
+        use Feature::{
+            AdvanceWebhook, Broadcast, DowntimeNotification, Groups, IncomingWebhook, Schedule,
+            SendDocument, SendGroupMedia, SendImage,
+        };
+        let hobby = vec![Groups, IncomingWebhook];
+        let pro = [hobby.clone(), vec![SendImage, SendDocument, Schedule]].concat();
+        let all =
+            [pro.clone(), vec![Broadcast, SendGroupMedia, AdvanceWebhook, DowntimeNotification]]
+                .concat();
+        let plan = |name: &str, devices, day, month, features| Self {
+            name: name.to_owned(),
+            device_limit: devices,
+            messages_per_day: day,
+            messages_per_month: month,
+            requests_per_minute: Some(60),
+            features,
+        };
+        vec![
+            plan("free", Some(1), Some(50), Some(1_000), vec![]),
+            plan("hobby", Some(3), Some(500), None, hobby),
+            plan("pro", Some(10), Some(5_000), None, pro),
+            plan("business", Some(50), Some(50_000), None, all.clone()),
+            Self { requests_per_minute: None, ..plan("unlimited", None, None, None, all) },
+        ]
+    }
+
+    /// Whether the plan includes `feature`.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.features.contains(&feature)
+    }
+}

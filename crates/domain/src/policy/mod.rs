@@ -1,0 +1,5 @@
+//! Decisions as pure functions: the time, the randomness and the facts are arguments.
+
+pub mod pacing;
+pub mod quota;
+pub mod retry;

@@ -1,0 +1,192 @@
+//! When a device may send its next message, so that it behaves like a person.
+
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// Longest pause between two messages that may be asked for, in seconds.
+pub const GAP_S_MAX: u32 = 3_600;
+/// New numbers a device writes to in a day, unless it is told otherwise.
+pub const FIRST_CONTACTS_PER_DAY: u32 = 50;
+const TYPING_MS_PER_CHAR: u64 = 40;
+const TYPING_MS_MIN: u64 = 500;
+const TYPING_MS_MAX: u64 = 8_000;
+
+/// How a device paces itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pacing {
+    /// Shortest pause between two messages, in seconds.
+    pub min_s: u32,
+    /// Longest pause between two messages, in seconds.
+    pub max_s: u32,
+    /// Whether time to type is taken before a text.
+    pub typing: bool,
+    /// Most new numbers in a day of the account; `None` for no limit.
+    pub first_contacts_per_day: Option<u32>,
+    /// Hours in which nothing is sent, in the account's time zone.
+    pub quiet_hours: Option<QuietHours>,
+}
+
+/// From `from` until `until`, over midnight when `until` is earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QuietHours {
+    /// The first quiet minute.
+    pub from: Time,
+    /// The first minute that is not quiet any more.
+    pub until: Time,
+}
+
+/// A pause range that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be `off` or seconds as MIN-MAX, such as 3-8, at most {GAP_S_MAX}")]
+pub struct InvalidPacing;
+
+impl Pacing {
+    /// No pacing at all: no pause, no typing time, no budget, no quiet hours.
+    pub fn off() -> Self {
+        Self { min_s: 0, max_s: 0, typing: false, first_contacts_per_day: None, quiet_hours: None }
+    }
+
+    /// A pause between `min_s` and `max_s` seconds, and the other defaults.
+    ///
+    /// # Errors
+    /// [`InvalidPacing`] when the range is empty or too long.
+    pub fn between(min_s: u32, max_s: u32) -> Result<Self, InvalidPacing> {
+        let pacing = Self {
+            min_s,
+            max_s,
+            typing: true,
+            first_contacts_per_day: Some(FIRST_CONTACTS_PER_DAY),
+            quiet_hours: None,
+        };
+        pacing.check().map(|()| pacing)
+    }
+
+    /// Reads `off` or `MIN-MAX`.
+    ///
+    /// # Errors
+    /// [`InvalidPacing`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, InvalidPacing> {
+        if text == "off" {
+            return Ok(Self::off());
+        }
+        let (min, max) = text.split_once('-').ok_or(InvalidPacing)?;
+        let seconds = |part: &str| part.trim().parse().map_err(|_| InvalidPacing);
+        Self::between(seconds(min)?, seconds(max)?)
+    }
+
+    /// Whether the ranges make sense.
+    ///
+    /// # Errors
+    /// [`InvalidPacing`] when they do not.
+    pub fn check(&self) -> Result<(), InvalidPacing> {
+        (self.min_s <= self.max_s && self.max_s <= GAP_S_MAX).then_some(()).ok_or(InvalidPacing)
+    }
+
+    /// The pause after a message; `random` picks it.
+    pub fn gap(&self, random: u64) -> SignedDuration {
+        let span_ms = u64::from(self.max_s - self.min_s) * 1_000;
+        let extra_ms = random.checked_rem(span_ms + 1).unwrap_or(0);
+        let gap_ms = u64::from(self.min_s) * 1_000 + extra_ms;
+        SignedDuration::from_millis(i64::try_from(gap_ms).unwrap_or(i64::MAX))
+    }
+
+    /// How long somebody would type `text`.
+    pub fn typing_time(&self, text: &str) -> SignedDuration {
+        if !self.typing {
+            return SignedDuration::ZERO;
+        }
+        let chars = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        let typing_ms = chars.saturating_mul(TYPING_MS_PER_CHAR);
+        let typing_ms = typing_ms.clamp(TYPING_MS_MIN, TYPING_MS_MAX);
+        SignedDuration::from_millis(i64::try_from(typing_ms).unwrap_or(i64::MAX))
+    }
+
+    /// When the quiet hours that hold at `now` end; `None` outside them.
+    pub fn quiet_until(&self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
+        let quiet = self.quiet_hours.filter(|quiet| quiet.from != quiet.until)?;
+        let local = now.to_zoned(zone.clone());
+        let time = local.time();
+        let is_quiet = if quiet.from < quiet.until {
+            quiet.from <= time && time < quiet.until
+        } else {
+            time >= quiet.from || time < quiet.until
+        };
+        if !is_quiet {
+            return None;
+        }
+        let today = local.date();
+        let end = if time < quiet.until { today } else { today.tomorrow().ok()? };
+        end.to_datetime(quiet.until).to_zoned(zone.clone()).ok().map(|end| end.timestamp())
+    }
+}
+
+/// When the next day begins in `zone`, which is when the first-contact budget is new.
+pub fn next_day(now: Timestamp, zone: &TimeZone) -> Timestamp {
+    let tomorrow = now.to_zoned(zone.clone()).date().tomorrow();
+    tomorrow
+        .and_then(|date| date.to_zoned(zone.clone()))
+        .map_or(Timestamp::MAX, |midnight| midnight.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_the_setting_may_say() {
+        assert_eq!(Pacing::parse("off"), Ok(Pacing::off()));
+        assert_eq!(Pacing::parse("3-8"), Pacing::between(3, 8));
+        for wrong in ["", "3", "8-3", "a-b", "0-3601", "-1-2", "on"] {
+            assert_eq!(Pacing::parse(wrong), Err(InvalidPacing), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn pauses_stay_in_their_range() {
+        let pacing = Pacing::between(3, 8).unwrap();
+        for random in [0, 1, 4_999, 5_000, 5_001, u64::MAX] {
+            let gap = pacing.gap(random);
+            assert!((3_000..=8_000).contains(&gap.as_millis()), "{gap:?}");
+        }
+        assert_eq!(Pacing::off().gap(u64::MAX), SignedDuration::ZERO);
+    }
+
+    #[test]
+    fn long_texts_take_longer_to_type_but_not_for_ever() {
+        let pacing = Pacing::between(3, 8).unwrap();
+        let times: Vec<i128> =
+            [1, 100, 5_000].map(|n| pacing.typing_time(&"x".repeat(n)).as_millis()).into();
+        assert_eq!(times, [500, 4_000, 8_000]);
+    }
+
+    #[test]
+    fn quiet_hours_over_midnight() {
+        let quiet =
+            QuietHours { from: Time::constant(21, 0, 0, 0), until: Time::constant(7, 0, 0, 0) };
+        let pacing = Pacing { quiet_hours: Some(quiet), ..Pacing::off() };
+        let zone = TimeZone::get("Asia/Jakarta").unwrap();
+        let cases = [
+            ("2026-11-21T13:59:00Z", None),
+            ("2026-11-21T14:00:00Z", Some("2026-11-22T00:00:00Z")),
+            ("2026-11-21T23:59:00Z", Some("2026-11-22T00:00:00Z")),
+            ("2026-11-22T00:00:00Z", None),
+        ];
+        for (now, until) in cases {
+            assert_eq!(pacing.quiet_until(at(now), &zone), until.map(at), "{now}");
+        }
+    }
+
+    #[test]
+    fn the_budget_is_new_at_midnight() {
+        let zone = TimeZone::get("Asia/Jakarta").unwrap();
+        assert_eq!(next_day(at("2026-11-21T13:00:00Z"), &zone), at("2026-11-21T17:00:00Z"));
+    }
+}

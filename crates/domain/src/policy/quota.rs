@@ -1,0 +1,168 @@
+//! Whether an account may send, and out of which allowance.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::Plan;
+
+/// What APIs print where a plan sets no limit.
+pub const NO_LIMIT: i64 = 2_147_483_647;
+
+/// Out of which allowance a message was paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaKind {
+    /// The plan's own messages.
+    Free,
+    /// A grant.
+    Pro,
+}
+
+/// How a message was paid for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuotaReceipt {
+    /// Out of which allowance.
+    pub kind: QuotaKind,
+    /// What was left of it afterwards; [`NO_LIMIT`] where there is none.
+    pub remaining: i64,
+}
+
+/// The calendar day and month of an account, as integers that grow: 20261121 and 202611.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Period {
+    /// Year, month and day.
+    pub day: i64,
+    /// Year and month.
+    pub month: i64,
+}
+
+impl Period {
+    /// The period `now` falls into in `timezone`; UTC when the zone is unknown.
+    pub fn of(now: Timestamp, timezone: &str) -> Self {
+        let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
+        let date = now.to_zoned(zone).date();
+        let month = i64::from(date.year()) * 100 + i64::from(date.month());
+        Self { day: month * 100 + i64::from(date.day()), month }
+    }
+}
+
+/// How much of the plan an account has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// The period the two counts belong to.
+    pub period: Period,
+    /// Messages of the day.
+    pub day_used: i64,
+    /// Messages of the month.
+    pub month_used: i64,
+}
+
+impl Usage {
+    /// The same usage seen at `period`: a new day or month starts at zero.
+    #[must_use]
+    pub fn at(self, period: Period) -> Self {
+        Self {
+            period,
+            day_used: if self.period.day == period.day { self.day_used } else { 0 },
+            month_used: if self.period.month == period.month { self.month_used } else { 0 },
+        }
+    }
+
+    /// What is left of `plan`: the lesser of the day's and the month's rest.
+    pub fn remaining(self, plan: &Plan) -> i64 {
+        let day = plan.messages_per_day.map(|limit| limit - self.day_used);
+        let month = plan.messages_per_month.map(|limit| limit - self.month_used);
+        [day, month].into_iter().flatten().min().map_or(NO_LIMIT, |rest| rest.max(0))
+    }
+
+    /// Pays for `count` messages, or refuses them all.
+    ///
+    /// The second value is what was left after the *first* of them, so that the receipts of a
+    /// batch count down.
+    pub fn spend(self, plan: &Plan, count: i64) -> Option<(Self, QuotaReceipt)> {
+        let rest = self.remaining(plan);
+        if rest < count {
+            return None;
+        }
+        let used =
+            Self { day_used: self.day_used + count, month_used: self.month_used + count, ..self };
+        let remaining = if rest == NO_LIMIT { NO_LIMIT } else { rest - 1 };
+        Some((used, QuotaReceipt { kind: QuotaKind::Free, remaining }))
+    }
+
+    /// Gives back a message that never left, if its period still runs.
+    #[must_use]
+    pub fn refund(self, accepted_in: Period) -> Self {
+        let day = i64::from(self.period.day == accepted_in.day);
+        let month = i64::from(self.period.month == accepted_in.month);
+        Self {
+            day_used: (self.day_used - day).max(0),
+            month_used: (self.month_used - month).max(0),
+            ..self
+        }
+    }
+}
+
+impl QuotaReceipt {
+    /// The receipt of the `index`-th message of a batch, when `self` is the first one's.
+    #[must_use]
+    pub fn nth(self, index: i64) -> Self {
+        let remaining = if self.remaining == NO_LIMIT { NO_LIMIT } else { self.remaining - index };
+        Self { remaining, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(day: Option<i64>, month: Option<i64>) -> Plan {
+        let free = Plan::built_in().remove(0);
+        Plan { messages_per_day: day, messages_per_month: month, ..free }
+    }
+
+    fn usage(day_used: i64, month_used: i64) -> Usage {
+        Usage { period: Period { day: 20_261_121, month: 202_611 }, day_used, month_used }
+    }
+
+    #[test]
+    fn the_day_and_the_month_both_hold() {
+        let cases = [
+            (Some(50), Some(1_000), 49, 49, Some(0)),
+            (Some(50), Some(1_000), 50, 50, None),
+            (Some(50), Some(1_000), 0, 1_000, None),
+            (Some(50), None, 10, 9_999, Some(39)),
+            (None, None, 1_000_000, 1_000_000, Some(NO_LIMIT)),
+        ];
+        for (day, month, day_used, month_used, expected) in cases {
+            let spent = usage(day_used, month_used).spend(&plan(day, month), 1);
+            assert_eq!(spent.map(|(_, receipt)| receipt.remaining), expected);
+        }
+    }
+
+    #[test]
+    fn a_batch_is_paid_whole_or_not_at_all() {
+        let (used, receipt) = usage(47, 47).spend(&plan(Some(50), None), 3).unwrap();
+        assert_eq!(used.day_used, 50);
+        assert_eq!([0, 1, 2].map(|n| receipt.nth(n).remaining), [2, 1, 0]);
+        assert!(usage(48, 48).spend(&plan(Some(50), None), 3).is_none());
+    }
+
+    #[test]
+    fn days_begin_where_the_account_lives() {
+        let now: Timestamp = "2026-11-30T18:30:00Z".parse().unwrap();
+        let jakarta = Period::of(now, "Asia/Jakarta");
+        assert_eq!(jakarta, Period { day: 20_261_201, month: 202_612 });
+        assert_eq!(Period::of(now, "UTC"), Period { day: 20_261_130, month: 202_611 });
+        assert_eq!(usage(7, 9).at(jakarta), Usage { period: jakarta, day_used: 0, month_used: 0 });
+    }
+
+    #[test]
+    fn a_refund_never_goes_into_another_period() {
+        let today = usage(5, 8);
+        let yesterday = Period { day: 20_261_120, month: 202_611 };
+        assert_eq!(today.refund(today.period), usage(4, 7));
+        assert_eq!(today.refund(yesterday), usage(5, 7));
+    }
+}

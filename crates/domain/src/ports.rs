@@ -1,0 +1,517 @@
+//! What the use cases need from the outside. Adapters implement these; nothing here knows how.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+
+use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
+use crate::device::{
+    Device, DeviceNotice, DevicePatch, DisconnectReason, LinkedNumber, NewDevice, PairMethod,
+    PairOffer, StatusChange,
+};
+use crate::error::{Result, StoreError};
+use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
+use crate::key::KeyHash;
+use crate::message::{
+    Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Receipt,
+};
+use crate::phone::PhoneNumber;
+use crate::plan::Plan;
+use crate::policy::quota::{Period, Usage};
+
+/// What a store call returns.
+pub type StoreResult<T> = std::result::Result<T, StoreError>;
+
+/// The time. The only way anything learns it.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// Randomness. The only way anything gets it.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes` from a cryptographic source.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// One page of a list, newest first.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// At most as many as asked for.
+    pub items: Vec<T>,
+    /// Whether older ones exist.
+    pub has_more: bool,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Copy)]
+pub struct PageRequest {
+    /// Only ids below this one; `None` starts at the newest.
+    pub before: Option<i64>,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// Who holds a key, with what a request needs of the account.
+#[derive(Debug, Clone)]
+pub struct KeyHolder {
+    /// Who.
+    pub caller: Caller,
+    /// The account.
+    pub account: Account,
+    /// Its plan.
+    pub plan: Plan,
+}
+
+/// Accounts and plans.
+#[async_trait]
+pub trait AccountStore: Send + Sync {
+    /// Makes an account with its first key. `None` when the e-mail address is taken.
+    async fn create_account(
+        &self,
+        account: NewAccount,
+        key: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Account>>;
+    /// One account.
+    async fn account(&self, id: AccountId) -> StoreResult<Option<Account>>;
+    /// All accounts, newest first.
+    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<Account>>;
+    /// Changes an account. `Ok(None)` when there is none; `EmailTaken` when that address is.
+    async fn update_account(
+        &self,
+        id: AccountId,
+        patch: AccountPatch,
+    ) -> StoreResult<Option<UpdatedAccount>>;
+    /// Erases an account with everything it owns; false when there was none.
+    async fn delete_account(&self, id: AccountId) -> StoreResult<bool>;
+    /// All plans, by name.
+    async fn plans(&self) -> StoreResult<Vec<Plan>>;
+    /// Makes or replaces a plan.
+    async fn put_plan(&self, plan: Plan) -> StoreResult<()>;
+    /// What an account has used up, as last written; see [`Usage::at`].
+    async fn usage(&self, id: AccountId) -> StoreResult<Usage>;
+}
+
+/// What became of a change.
+#[derive(Debug, Clone)]
+pub enum UpdatedAccount {
+    /// The account as it is now.
+    Updated(Account),
+    /// Another account has that address; nothing changed.
+    EmailTaken,
+}
+
+/// A key that is to be stored.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// What its owner calls it.
+    pub name: String,
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// The secret's last four characters.
+    pub last_four: String,
+}
+
+/// Account keys and device tokens. A device has at most one token.
+#[async_trait]
+pub trait KeyStore: Send + Sync {
+    /// Who holds the key with this hash. On the path of every request: answers from memory where
+    /// it can, and never from before a revocation.
+    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<KeyHolder>>;
+    /// Adds an account key.
+    async fn create_key(&self, account: AccountId, key: NewKey, now: Timestamp)
+    -> StoreResult<Key>;
+    /// The keys of an account, device tokens included, newest first.
+    async fn keys(&self, account: AccountId) -> StoreResult<Vec<Key>>;
+    /// Revokes a key; false when the account has no such key.
+    async fn delete_key(&self, account: AccountId, id: KeyId) -> StoreResult<bool>;
+    /// Puts a new token in the place of the device's old one; false when there is no such device.
+    async fn replace_device_token(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        token: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<bool>;
+}
+
+/// What became of a device that was to be made.
+#[derive(Debug, Clone)]
+pub enum CreatedDevice {
+    /// The device.
+    Created(Device),
+    /// The account has as many as its plan allows.
+    LimitReached,
+}
+
+/// Devices.
+#[async_trait]
+pub trait DeviceStore: Send + Sync {
+    /// Makes a device and its token, within `limit` devices of the account (exact also when
+    /// several are made at once).
+    async fn create_device(
+        &self,
+        device: NewDevice,
+        token: NewKey,
+        limit: Option<i64>,
+        now: Timestamp,
+    ) -> StoreResult<CreatedDevice>;
+    /// One device of an account. On the path of every request: answers from memory where it can.
+    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Device>>;
+    /// Whether any account has this device; dialects tell "not yours" from "unknown".
+    async fn device_exists(&self, id: DeviceId) -> StoreResult<bool>;
+    /// The devices of an account by `number_id`, newest first; `before` is a `number_id`.
+    async fn devices(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Device>>;
+    /// Every device of every account; for the engine at its start.
+    async fn all_devices(&self) -> StoreResult<Vec<Device>>;
+    /// Changes a device's settings; `None` when there is none.
+    async fn update_device(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        patch: DevicePatch,
+    ) -> StoreResult<Option<Device>>;
+    /// Records a change of state; the device as it is now. `linked` sets phone, LID and
+    /// `paired_at`; `Connected` sets `connected_at`; leaving `Connected` sets `last_seen_at`.
+    /// `None` when there is no such device any more.
+    async fn set_device_status(
+        &self,
+        id: DeviceId,
+        change: &StatusChange,
+    ) -> StoreResult<Option<Device>>;
+    /// Erases a device, its token, its session and contacts; its waiting messages end as
+    /// cancelled and are refunded; its history stays. False when the account has none such.
+    async fn delete_device(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> StoreResult<bool>;
+}
+
+/// What makes a repeated request recognisable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The API and call, such as `POST /v1/messages`.
+    pub route: String,
+    /// The caller's own key, at most 255 characters.
+    pub key: String,
+    /// SHA-256 of what was asked for.
+    pub request_hash: [u8; 32],
+}
+
+/// Messages to be accepted together: all or none.
+#[derive(Debug, Clone)]
+pub struct Acceptance {
+    /// Whose.
+    pub account_id: AccountId,
+    /// The plan that pays.
+    pub plan: Plan,
+    /// The account's day and month at `now`.
+    pub period: Period,
+    /// The messages, in order.
+    pub messages: Vec<NewMessage>,
+    /// Remembered with them, when the caller gave one.
+    pub idempotency: Option<IdempotencyKey>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What became of messages that were to be accepted.
+#[derive(Debug, Clone)]
+pub enum Accepted {
+    /// They are durable.
+    New(Vec<Message>),
+    /// The same request came before: its messages as they are *now* (cancelled or finished ones
+    /// included); each carries the quota receipt of its acceptance.
+    Repeated(Vec<Message>),
+    /// That idempotency key was used with another request.
+    Mismatch,
+    /// The plan has not enough messages left; nothing was kept.
+    QuotaExhausted,
+    /// [`WAITING_MESSAGES_MAX`] would be exceeded; nothing was kept.
+    QueueFull,
+    /// A device vanished meanwhile; nothing was kept.
+    DeviceGone,
+}
+
+/// Most waiting messages of one account.
+pub const WAITING_MESSAGES_MAX: i64 = 100_000;
+/// How long an idempotency key is remembered, in hours.
+pub const IDEMPOTENCY_HOURS: i64 = 24;
+
+/// What the engine keeps in memory of a waiting message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Message`")]
+pub struct OutboxEntry {
+    pub id: MessageId,
+    pub account_id: AccountId,
+    pub device_id: DeviceId,
+    pub chat: String,
+    pub whatsapp_id: WhatsappId,
+    pub priority: i16,
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub retry_interval_s: Option<u32>,
+}
+
+impl From<&Message> for OutboxEntry {
+    fn from(message: &Message) -> Self {
+        Self {
+            id: message.id,
+            account_id: message.account_id,
+            device_id: message.device_id,
+            chat: message.chat.clone(),
+            whatsapp_id: message.whatsapp_id.clone(),
+            priority: message.priority,
+            attempts: message.attempts,
+            due_at: message.due_at,
+            expires_at: message.expires_at,
+            retry_interval_s: message.retry_interval_s,
+        }
+    }
+}
+
+/// What happened to one waiting message; written as it is, in one transaction with its effects
+/// (the move into the history, the refund).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Which.
+    pub id: MessageId,
+    /// What happened, in order. A scheduled message becomes due by itself first.
+    pub steps: Vec<(MessageEvent, Timestamp)>,
+    /// Why, where an attempt failed or the message ended.
+    pub failure: Option<Failure>,
+    /// When the next attempt is due, when there will be one.
+    pub next_attempt_at: Option<Timestamp>,
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Default)]
+pub struct MessageFilter {
+    /// Only this direction.
+    pub direction: Option<Direction>,
+    /// Only this device's.
+    pub device: Option<DeviceId>,
+    /// Only those in one of these states; empty for all. `Scheduled` and `Queued` are told apart
+    /// by `due_at`, as [`Message`] readers see them; `Sending` is never stored.
+    pub states: Vec<MessageState>,
+}
+
+/// Messages of both directions.
+#[async_trait]
+pub trait MessageStore: Send + Sync {
+    /// Makes messages durable, pays for them and remembers the idempotency key: one commit,
+    /// shared with other requests, finished before this returns.
+    async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted>;
+    /// Everything that waits, by id; for the engine at its start.
+    async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>>;
+    /// One waiting message, whole; `None` when it does not wait any more.
+    async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>>;
+    /// Records what happened to waiting messages of a device. Unknown ids and steps that change
+    /// nothing are passed over. The messages as they are now.
+    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Message>>;
+    /// Records receipts for messages that have left the outbox; those that changed.
+    async fn record_receipts(
+        &self,
+        device: DeviceId,
+        ids: &[WhatsappId],
+        receipt: Receipt,
+        at: Timestamp,
+    ) -> StoreResult<Vec<Message>>;
+    /// Stores messages that came in; those that were new (known ones are passed over). Durable
+    /// when this returns: only then may they be acknowledged to WhatsApp.
+    async fn receive(
+        &self,
+        device: DeviceId,
+        messages: Vec<IncomingMessage>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Message>>;
+    /// One message of an account.
+    async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>>;
+    /// The messages of an account, newest first; `before` is a message id. Complete at once:
+    /// waiting ones included.
+    async fn messages(
+        &self,
+        account: AccountId,
+        filter: &MessageFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<Message>>;
+    /// The chats a device has written to (as sent), and how many of them first since `since`.
+    async fn contacts(&self, device: DeviceId, since: Timestamp)
+    -> StoreResult<(Vec<String>, u32)>;
+    /// Forgets idempotency keys older than [`IDEMPOTENCY_HOURS`] and messages older than
+    /// `keep_messages_since`, in bounded bites; how many rows went.
+    async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64>;
+}
+
+/// One change of a device's protocol state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionWrite {
+    /// Which part of the state, such as `session` or `prekey`.
+    pub space: &'static str,
+    /// Which entry of it.
+    pub key: String,
+    /// Its value; `None` removes it.
+    pub value: Option<Vec<u8>>,
+}
+
+/// The protocol state of every device: keys and ratchets, opaque here.
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// One entry.
+    async fn session_get(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        key: &str,
+    ) -> StoreResult<Option<Vec<u8>>>;
+    /// Several entries; absent ones are left out.
+    async fn session_get_many(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        keys: &[String],
+    ) -> StoreResult<Vec<(String, Vec<u8>)>>;
+    /// Every entry whose key starts with `prefix`, by key.
+    async fn session_scan(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        prefix: &str,
+    ) -> StoreResult<Vec<(String, Vec<u8>)>>;
+    /// Applies changes, all or none; durable when this returns.
+    async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()>;
+    /// Removes everything of a device.
+    async fn session_clear(&self, device: DeviceId) -> StoreResult<()>;
+}
+
+/// The whole store.
+#[async_trait]
+pub trait Store: AccountStore + KeyStore + DeviceStore + MessageStore + SessionStore {
+    /// Whether it can be read and written now.
+    async fn ping(&self) -> StoreResult<()>;
+    /// A value that must be the same at every start, such as the operator key's hash; `make` is
+    /// stored when there is none yet.
+    async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>>;
+}
+
+/// What became of a wish to cancel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The message will not be sent.
+    Cancelled(Box<Message>),
+    /// It has left, or is on its way, or ended otherwise.
+    TooLate,
+}
+
+/// The engine, as the use cases see it.
+#[async_trait]
+pub trait Dispatcher: Send + Sync {
+    /// These messages have just been committed and wait to be sent.
+    fn accepted(&self, entries: Vec<OutboxEntry>);
+    /// Takes a message back if it has not been handed to WhatsApp.
+    async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation>;
+    /// Whether the message is with WhatsApp at this moment, unacknowledged.
+    fn is_sending(&self, device: DeviceId, id: MessageId) -> bool;
+    /// Begins to link a device, or shows the running attempt's offer.
+    async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer>;
+    /// Unlinks a device; waiting messages stay until they expire.
+    async fn logout(&self, device: DeviceId) -> Result<()>;
+    /// Stops a device for good, unlinking it when it is linked; to be called before it is erased.
+    async fn remove(&self, device: DeviceId) -> Result<()>;
+    /// The device's settings have changed.
+    async fn reload(&self, device: DeviceId);
+    /// Whether a number is on WhatsApp, asked through a connected device.
+    async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool>;
+    /// What happens to a device from now on. A slow reader misses notices rather than delay anyone.
+    fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice>;
+}
+
+/// A message on its way to WhatsApp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingMessage {
+    /// The chat it goes to.
+    pub chat: String,
+    /// Its id, the same on every attempt.
+    pub whatsapp_id: WhatsappId,
+    /// Its text.
+    pub text: String,
+}
+
+/// Why a message could not be handed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The device has no connection: the attempt does not count.
+    #[error("not connected")]
+    NotConnected,
+    /// It may work later.
+    #[error("{0}")]
+    Temporary(String),
+    /// It never will.
+    #[error("{}", .0.message)]
+    Permanent(Failure),
+}
+
+/// What the messenger reports about a device, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MessengerEvent {
+    /// There is something new to show to the owner of the phone.
+    Offer(PairOffer),
+    /// Linking ended without success; in words for people.
+    PairingFailed(String),
+    /// The phone has linked the device.
+    Paired(LinkedNumber),
+    /// Ready to send.
+    Connected,
+    /// The connection is gone. The messenger reconnects by itself unless
+    /// [`DisconnectReason::reconnect`] says never.
+    Disconnected(DisconnectReason),
+    /// The link is gone; in words for people.
+    LoggedOut(String),
+    /// WhatsApp has the message.
+    Acknowledged(WhatsappId),
+    /// WhatsApp refused the message, with its code.
+    Refused(WhatsappId, u16),
+    /// A recipient's phone reported messages.
+    Receipt(Vec<WhatsappId>, Receipt, Timestamp),
+}
+
+/// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
+#[async_trait]
+pub trait Messenger: Send + Sync {
+    /// Connects a linked device and keeps it connected. Returns at once; events tell the rest.
+    async fn connect(&self, device: DeviceId) -> Result<()>;
+    /// Begins to link a device; offers come as events until it is linked or it fails.
+    async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()>;
+    /// Unlinks a device on WhatsApp (as far as it can be reached), stops it and erases its session.
+    async fn logout(&self, device: DeviceId) -> Result<()>;
+    /// Closes the connection and forgets the device; its session stays.
+    async fn disconnect(&self, device: DeviceId);
+    /// Writes a message to the connection. Success is not delivery: only
+    /// [`MessengerEvent::Acknowledged`] is.
+    async fn send(
+        &self,
+        device: DeviceId,
+        message: OutgoingMessage,
+    ) -> std::result::Result<(), SendError>;
+    /// Shows or hides "typing…"; best effort.
+    async fn typing(&self, device: DeviceId, chat: &str, is_typing: bool);
+    /// Whether a number is on WhatsApp.
+    async fn is_on_whatsapp(
+        &self,
+        device: DeviceId,
+        phone: &PhoneNumber,
+    ) -> std::result::Result<bool, SendError>;
+}
+
+/// Where the messenger delivers to; implemented by the engine.
+#[async_trait]
+pub trait MessengerEvents: Send + Sync {
+    /// Something happened. Called in order for each device; must not wait for the messenger.
+    async fn event(&self, device: DeviceId, event: MessengerEvent);
+    /// Messages came in. They are acknowledged to WhatsApp only when this returns `Ok`.
+    async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()>;
+}

@@ -1,0 +1,235 @@
+//! Accounts, plans and keys.
+
+use jiff::tz::TimeZone;
+
+use super::{Core, Session, check_name};
+use crate::account::{Account, AccountPatch, Key, NewAccount};
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, KeyId};
+use crate::key::{KeyKind, Secret};
+use crate::plan::{DEFAULT_PLAN, Plan};
+use crate::policy::quota::Usage;
+use crate::ports::{Page, PageRequest, UpdatedAccount};
+
+/// The country code a leading zero stands for, unless an account says otherwise.
+const COUNTRY_DEFAULT: &str = "62";
+/// The time zone of an account, unless it says otherwise.
+const TIMEZONE_DEFAULT: &str = "Asia/Jakarta";
+/// Most rows of one page of a list.
+pub const ACCOUNTS_PAGE_MAX: u32 = 100;
+
+/// What is asked for when an account is made.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the fields are those of `Account`")]
+pub struct NewAccountRequest {
+    pub name: String,
+    pub email: String,
+    pub plan: Option<String>,
+    pub default_country: Option<String>,
+    pub timezone: Option<String>,
+}
+
+impl Core {
+    /// Makes an account; its first key is shown only now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody but the operator, [`Error::Invalid`] for a faulty field,
+    /// [`Error::Conflict`] when the e-mail address is taken.
+    pub async fn create_account(
+        &self,
+        session: &Session,
+        request: NewAccountRequest,
+    ) -> Result<(Account, Secret)> {
+        session.require_operator()?;
+        let account = NewAccount {
+            name: check_name("name", &request.name)?,
+            email: check_email(&request.email)?,
+            plan: self.check_plan(request.plan.as_deref().unwrap_or(DEFAULT_PLAN)).await?,
+            default_country: check_country(
+                request.default_country.as_deref().unwrap_or(COUNTRY_DEFAULT),
+            )?,
+            timezone: check_timezone(request.timezone.as_deref().unwrap_or(TIMEZONE_DEFAULT))?,
+        };
+        let (secret, key) = self.new_secret(KeyKind::Account, "first key");
+        let created = self.store.create_account(account, key, self.clock.now()).await?;
+        created.map(|account| (account, secret)).ok_or(Error::Conflict(EMAIL_TAKEN))
+    }
+
+    /// One account, for the operator.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn account(&self, session: &Session, id: AccountId) -> Result<Account> {
+        session.require_operator()?;
+        self.store.account(id).await?.ok_or(Error::NotFound("account"))
+    }
+
+    /// All accounts, for the operator.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub async fn accounts(&self, session: &Session, page: PageRequest) -> Result<Page<Account>> {
+        session.require_operator()?;
+        Ok(self.store.accounts(page).await?)
+    }
+
+    /// Changes an account, for the operator.
+    ///
+    /// # Errors
+    /// As [`Core::create_account`], and [`Error::NotFound`].
+    pub async fn update_account(
+        &self,
+        session: &Session,
+        id: AccountId,
+        patch: AccountPatch,
+    ) -> Result<Account> {
+        session.require_operator()?;
+        let plan = match patch.plan {
+            Some(name) => Some(self.check_plan(&name).await?),
+            None => None,
+        };
+        let patch = AccountPatch {
+            name: patch.name.map(|name| check_name("name", &name)).transpose()?,
+            email: patch.email.map(|email| check_email(&email)).transpose()?,
+            plan,
+            default_country: patch.default_country.map(|c| check_country(&c)).transpose()?,
+            timezone: patch.timezone.map(|zone| check_timezone(&zone)).transpose()?,
+        };
+        match self.store.update_account(id, patch).await? {
+            Some(UpdatedAccount::Updated(account)) => Ok(account),
+            Some(UpdatedAccount::EmailTaken) => Err(Error::Conflict(EMAIL_TAKEN)),
+            None => Err(Error::NotFound("account")),
+        }
+    }
+
+    /// Unlinks every device of an account, then erases it with all it owns.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn delete_account(&self, session: &Session, id: AccountId) -> Result<()> {
+        session.require_operator()?;
+        let mut page = PageRequest { before: None, limit: ACCOUNTS_PAGE_MAX };
+        loop {
+            let devices = self.store.devices(id, page).await?;
+            for device in &devices.items {
+                self.dispatcher.remove(device.id).await?;
+                page.before = Some(device.number_id.0);
+            }
+            if !devices.has_more {
+                break;
+            }
+        }
+        let deleted = self.store.delete_account(id).await?;
+        deleted.then_some(()).ok_or(Error::NotFound("account"))
+    }
+
+    /// All plans.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody but the operator.
+    pub async fn plans(&self, session: &Session) -> Result<Vec<Plan>> {
+        session.require_operator()?;
+        Ok(self.store.plans().await?)
+    }
+
+    /// Makes or replaces a plan.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Invalid`].
+    pub async fn put_plan(&self, session: &Session, mut plan: Plan) -> Result<Plan> {
+        session.require_operator()?;
+        let is_name_char =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+        if plan.name.is_empty() || plan.name.len() > 40 || !plan.name.chars().all(is_name_char) {
+            return Err(Error::invalid("name", "must have 1 to 40 of a-z, 0-9, - and _"));
+        }
+        let limits = [
+            ("device_limit", plan.device_limit),
+            ("messages_per_day", plan.messages_per_day),
+            ("messages_per_month", plan.messages_per_month),
+            ("requests_per_minute", plan.requests_per_minute),
+        ];
+        for (field, limit) in limits {
+            if limit.is_some_and(|limit| !(0..i64::from(i32::MAX)).contains(&limit)) {
+                return Err(Error::invalid(field, "must be null or 0 to 2147483646"));
+            }
+        }
+        plan.features.sort_unstable();
+        plan.features.dedup();
+        self.store.put_plan(plan.clone()).await?;
+        Ok(plan)
+    }
+
+    /// What the caller's account has used of its plan, in its current day and month.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator.
+    pub async fn usage(&self, session: &Session) -> Result<Usage> {
+        let account = session.account()?;
+        Ok(self.store.usage(account.id).await?.at(self.period(account)))
+    }
+
+    /// Makes another account key; it is shown only now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for device tokens, [`Error::Invalid`] for a faulty name.
+    pub async fn create_key(&self, session: &Session, name: &str) -> Result<(Key, Secret)> {
+        let account = session.require_account_key()?;
+        let (secret, key) = self.new_secret(KeyKind::Account, &check_name("name", name)?);
+        let key = self.store.create_key(account, key, self.clock.now()).await?;
+        Ok((key, secret))
+    }
+
+    /// The keys of the caller's account, without their secrets.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for device tokens.
+    pub async fn keys(&self, session: &Session) -> Result<Vec<Key>> {
+        Ok(self.store.keys(session.require_account_key()?).await?)
+    }
+
+    /// Revokes a key, at once.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for device tokens, [`Error::NotFound`].
+    pub async fn delete_key(&self, session: &Session, id: KeyId) -> Result<()> {
+        let account = session.require_account_key()?;
+        let deleted = self.store.delete_key(account, id).await?;
+        deleted.then_some(()).ok_or(Error::NotFound("key"))
+    }
+
+    async fn check_plan(&self, name: &str) -> Result<String> {
+        let plans = self.store.plans().await?;
+        if plans.iter().any(|plan| plan.name == name) {
+            return Ok(name.to_owned());
+        }
+        let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
+        Err(Error::invalid("plan", format!("must be one of {}", names.join(", "))))
+    }
+}
+
+const EMAIL_TAKEN: &str = "another account has this email address";
+
+fn check_email(email: &str) -> Result<String> {
+    let email = email.trim().to_lowercase();
+    let fits = email.len() <= 254
+        && !email.chars().any(|c| c.is_whitespace() || c.is_control())
+        && email.split_once('@').is_some_and(|(user, host)| {
+            !user.is_empty() && !host.is_empty() && !host.contains('@')
+        });
+    fits.then_some(email).ok_or_else(|| Error::invalid("email", "must be an email address"))
+}
+
+fn check_country(code: &str) -> Result<String> {
+    let fits = (1..=3).contains(&code.len())
+        && code.bytes().all(|b| b.is_ascii_digit())
+        && !code.starts_with('0');
+    let message = "must be a country's calling code, 1 to 3 digits, such as 62";
+    fits.then(|| code.to_owned()).ok_or_else(|| Error::invalid("default_country", message))
+}
+
+fn check_timezone(name: &str) -> Result<String> {
+    let zone = TimeZone::get(name);
+    let message = "must be an IANA time zone, such as Asia/Jakarta";
+    zone.map(|_| name.to_owned()).map_err(|_| Error::invalid("timezone", message))
+}

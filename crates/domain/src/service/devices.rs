@@ -1,0 +1,164 @@
+//! Devices: making, linking and removing them.
+
+use futures_util::stream::BoxStream;
+
+use super::{Core, Session, check_name};
+use crate::device::{
+    Device, DeviceNotice, DevicePatch, DeviceStatus, NewDevice, PairMethod, PairOffer,
+};
+use crate::error::{Error, Result};
+use crate::ids::DeviceId;
+use crate::key::{KeyKind, Secret};
+use crate::phone::PhoneNumber;
+use crate::ports::{CreatedDevice, Page, PageRequest};
+
+impl Core {
+    /// Makes a device, not linked yet; its token is shown only now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for device tokens, [`Error::Invalid`], [`Error::DeviceLimit`].
+    pub async fn create_device(&self, session: &Session, name: &str) -> Result<(Device, Secret)> {
+        let account_id = session.require_account_key()?;
+        let limit = session.plan()?.device_limit;
+        let id = DeviceId(uuid::Builder::from_random_bytes(self.random()).into_uuid());
+        let device = NewDevice { id, account_id, name: check_name("name", name)? };
+        let (secret, token) = self.new_secret(KeyKind::Device, "device token");
+        match self.store.create_device(device, token, limit, self.clock.now()).await? {
+            CreatedDevice::Created(device) => Ok((device, secret)),
+            CreatedDevice::LimitReached => Err(Error::DeviceLimit(limit.unwrap_or_default())),
+        }
+    }
+
+    /// The devices the caller may use.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator.
+    pub async fn devices(&self, session: &Session, page: PageRequest) -> Result<Page<Device>> {
+        let account = session.account_id()?;
+        if let Some(bound) = session.caller.bound_device() {
+            let items = self.store.device(account, bound).await?.into_iter();
+            let items = items.filter(|d| page.before.is_none_or(|before| d.number_id.0 < before));
+            return Ok(Page { items: items.collect(), has_more: false });
+        }
+        Ok(self.store.devices(account, page).await?)
+    }
+
+    /// Changes a device's settings.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`].
+    pub async fn update_device(
+        &self,
+        session: &Session,
+        id: DeviceId,
+        patch: DevicePatch,
+    ) -> Result<Device> {
+        let account = session.require_device(id)?;
+        if let Some(Some(pacing)) = &patch.pacing {
+            pacing.check().map_err(|error| Error::invalid("pacing", error.to_string()))?;
+        }
+        let name = patch.name.map(|name| check_name("name", &name)).transpose()?;
+        let patch = DevicePatch { name, ..patch };
+        let device = self.store.update_device(account, id, patch).await?;
+        let device = device.ok_or(Error::NotFound("device"))?;
+        self.dispatcher.reload(id).await;
+        Ok(device)
+    }
+
+    /// Unlinks a device and erases it; what waits is cancelled and refunded.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Forbidden`] for device tokens.
+    pub async fn delete_device(&self, session: &Session, id: DeviceId) -> Result<()> {
+        let account = session.require_account_key()?;
+        self.device(session, id).await?;
+        self.dispatcher.remove(id).await?;
+        let deleted = self.store.delete_device(account, id, self.clock.now()).await?;
+        deleted.then_some(()).ok_or(Error::NotFound("device"))
+    }
+
+    /// Puts a new token in place of the old one, which is void at once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn new_device_token(&self, session: &Session, id: DeviceId) -> Result<Secret> {
+        let account = session.require_device(id)?;
+        let (secret, token) = self.new_secret(KeyKind::Device, "device token");
+        let now = self.clock.now();
+        let replaced = self.store.replace_device_token(account, id, token, now).await?;
+        replaced.then_some(secret).ok_or(Error::NotFound("device"))
+    }
+
+    /// Begins to link a device to a number, or shows the offer that runs.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Conflict`] when it is linked already, [`Error::Whatsapp`]
+    /// when WhatsApp makes no offer.
+    pub async fn pair(
+        &self,
+        session: &Session,
+        id: DeviceId,
+        phone: Option<&str>,
+    ) -> Result<PairOffer> {
+        let device = self.device(session, id).await?;
+        if device.status.is_paired() {
+            return Err(Error::Conflict("the device is already linked; log it out first"));
+        }
+        let method = match phone {
+            Some(text) => PairMethod::Code(parse_phone(session, "phone", text)?),
+            None => PairMethod::Qr,
+        };
+        self.dispatcher.pair(id, method).await
+    }
+
+    /// Unlinks a device; it can be linked again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Conflict`] when it is not linked.
+    pub async fn logout(&self, session: &Session, id: DeviceId) -> Result<Device> {
+        let device = self.device(session, id).await?;
+        if matches!(device.status, DeviceStatus::Unpaired | DeviceStatus::LoggedOut) {
+            return Err(Error::Conflict("the device is not linked"));
+        }
+        self.dispatcher.logout(id).await?;
+        self.device(session, id).await
+    }
+
+    /// What happens to a device, live.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn watch_device(
+        &self,
+        session: &Session,
+        id: DeviceId,
+    ) -> Result<(Device, BoxStream<'static, DeviceNotice>)> {
+        let notices = self.dispatcher.watch(id);
+        Ok((self.device(session, id).await?, notices))
+    }
+
+    /// Whether a number is on WhatsApp, asked through a connected device.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], [`Error::DeviceNotConnected`],
+    /// [`Error::Whatsapp`].
+    pub async fn is_on_whatsapp(
+        &self,
+        session: &Session,
+        id: DeviceId,
+        phone: &str,
+    ) -> Result<(PhoneNumber, bool)> {
+        let device = self.device(session, id).await?;
+        let phone = parse_phone(session, "phone", phone)?;
+        if device.status != DeviceStatus::Connected {
+            return Err(Error::DeviceNotConnected(device.status.as_str()));
+        }
+        let found = self.dispatcher.is_on_whatsapp(id, &phone).await?;
+        Ok((phone, found))
+    }
+}
+
+fn parse_phone(session: &Session, field: &'static str, text: &str) -> Result<PhoneNumber> {
+    let country = &session.account()?.default_country;
+    PhoneNumber::parse(text, country).map_err(|error| Error::invalid(field, error.to_string()))
+}

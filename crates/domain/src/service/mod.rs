@@ -1,0 +1,155 @@
+//! The use cases. Every API translates into these calls and decides nothing itself.
+
+mod accounts;
+mod devices;
+mod messages;
+mod send;
+
+use std::sync::Arc;
+
+use crate::account::{Account, Caller};
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::ids::{AccountId, DeviceId};
+use crate::key::{KeyHash, KeyKind, Secret};
+use crate::plan::Plan;
+use crate::policy::quota::Period;
+use crate::ports::{Clock, Dispatcher, Entropy, NewKey, Store};
+
+pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
+pub use send::{SendRequest, Sent};
+
+/// Longest name of anything, in characters.
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// Everything the use cases need.
+pub struct Core {
+    /// Where things are kept.
+    pub store: Arc<dyn Store>,
+    /// What sends them.
+    pub dispatcher: Arc<dyn Dispatcher>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The operator key's hash.
+    pub operator: KeyHash,
+}
+
+/// Who is calling, with what is known of the account. Made by [`Core::authenticate`] only.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Who.
+    pub caller: Caller,
+    /// The account and its plan; the operator has none.
+    pub account: Option<(Account, Plan)>,
+}
+
+impl Session {
+    /// The caller's account.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator, who has none.
+    pub fn account(&self) -> Result<&Account> {
+        self.account.as_ref().map(|(account, _)| account).ok_or(Error::Forbidden)
+    }
+
+    /// The caller's plan.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator, who has none.
+    pub fn plan(&self) -> Result<&Plan> {
+        self.account.as_ref().map(|(_, plan)| plan).ok_or(Error::Forbidden)
+    }
+
+    /// The id of the caller's account.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator, who has none.
+    pub fn account_id(&self) -> Result<AccountId> {
+        self.caller.account().ok_or(Error::Forbidden)
+    }
+
+    /// Lets the operator pass.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody else.
+    pub fn require_operator(&self) -> Result<()> {
+        (self.caller == Caller::Operator).then_some(()).ok_or(Error::Forbidden)
+    }
+
+    /// Lets a key of the whole account pass, a device token not.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for a device token and the operator.
+    pub fn require_account_key(&self) -> Result<AccountId> {
+        match self.caller {
+            Caller::Account(account, _) => Ok(account),
+            Caller::Operator | Caller::Device(..) => Err(Error::Forbidden),
+        }
+    }
+
+    /// The account, if the caller may use `device` of it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a token of another device, so that nothing is revealed.
+    pub fn require_device(&self, device: DeviceId) -> Result<AccountId> {
+        let account = self.account_id()?;
+        match self.caller.bound_device() {
+            Some(bound) if bound != device => Err(Error::NotFound("device")),
+            _ => Ok(account),
+        }
+    }
+}
+
+impl Core {
+    /// Who holds a key.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] when nobody does.
+    pub async fn authenticate(&self, key: &str) -> Result<Session> {
+        let hash = Secret::new(key).hash();
+        if hash == self.operator {
+            return Ok(Session { caller: Caller::Operator, account: None });
+        }
+        let holder = self.store.key_holder(&hash).await?.ok_or(Error::Unauthorized)?;
+        Ok(Session { caller: holder.caller, account: Some((holder.account, holder.plan)) })
+    }
+
+    /// A device the caller may use.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none, or it is somebody else's.
+    pub async fn device(&self, session: &Session, id: DeviceId) -> Result<Device> {
+        let account = session.require_device(id)?;
+        self.store.device(account, id).await?.ok_or(Error::NotFound("device"))
+    }
+
+    fn new_secret(&self, kind: KeyKind, name: &str) -> (Secret, NewKey) {
+        let secret = Secret::from_random(kind, self.random());
+        let key =
+            NewKey { name: name.to_owned(), hash: secret.hash(), last_four: secret.last_four() };
+        (secret, key)
+    }
+
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.entropy.fill(&mut bytes);
+        bytes
+    }
+
+    fn period(&self, account: &Account) -> Period {
+        Period::of(self.clock.now(), &account.timezone)
+    }
+}
+
+/// Takes a name that people will read.
+fn check_name(field: &'static str, name: &str) -> Result<String> {
+    let name = name.trim();
+    let length = name.chars().count();
+    if length == 0 || length > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+        let message = format!("must have 1 to {NAME_CHARS_MAX} characters and no control ones");
+        return Err(Error::invalid(field, message));
+    }
+    Ok(name.to_owned())
+}

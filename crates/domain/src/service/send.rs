@@ -1,0 +1,220 @@
+//! Accepting messages: everything is checked first, then made durable in one commit.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Core, Session};
+use crate::account::Account;
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::ids::{DeviceId, WhatsappId};
+use crate::message::{BATCH_MESSAGES_MAX, ContentKind, Message, NewMessage, TEXT_CHARS_MAX};
+use crate::phone::Recipient;
+use crate::plan::Feature;
+use crate::policy::retry::{EXPIRY_DEFAULT, EXPIRY_MAX};
+use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry, WAITING_MESSAGES_MAX};
+
+/// Longest idempotency key, in characters.
+pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
+/// Longest `retry_interval_s`: a day.
+const RETRY_INTERVAL_S_MAX: u32 = 86_400;
+const PRIORITY_MAX: i16 = 100;
+
+/// A message somebody wants to send.
+#[derive(Debug, Clone, Default)]
+pub struct SendRequest {
+    /// Through which device.
+    pub device: Option<DeviceId>,
+    /// To whom, as people write it.
+    pub to: String,
+    /// The text.
+    pub text: String,
+    /// Not before this.
+    pub schedule_at: Option<Timestamp>,
+    /// Not after this; wins over `expires_in_s`.
+    pub expires_at: Option<Timestamp>,
+    /// Not later than this many seconds after it may first be sent.
+    pub expires_in_s: Option<i64>,
+    /// Seconds between attempts.
+    pub retry_interval_s: Option<u32>,
+    /// Whether the recipient is shown that somebody types (default: as the device's pacing says).
+    pub typing: Option<bool>,
+    /// Higher goes first, between chats; -100 to 100.
+    pub priority: Option<i16>,
+}
+
+/// What became of a request to send.
+#[derive(Debug, Clone)]
+pub struct Sent {
+    /// The messages, in the order they were asked for.
+    pub messages: Vec<Message>,
+    /// Whether they were accepted by an earlier, equal request.
+    pub is_repeat: bool,
+}
+
+impl Core {
+    /// Accepts messages, all or none. When this returns they survive a crash.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::NotFound`] for the device, [`Error::DeviceNotConnected`] for
+    /// one that was never linked or is logged out, [`Error::FeatureMissing`],
+    /// [`Error::QuotaExhausted`], [`Error::QueueFull`], [`Error::IdempotencyMismatch`]. Nothing
+    /// is kept then.
+    pub async fn send(
+        &self,
+        session: &Session,
+        requests: Vec<SendRequest>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Sent> {
+        if requests.is_empty() || requests.len() > BATCH_MESSAGES_MAX {
+            let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
+            return Err(Error::invalid("messages", message));
+        }
+        if let Some(key) = &idempotency {
+            check_idempotency_key(&key.key)?;
+        }
+        let now = self.clock.now();
+        let (account, plan) = (session.account()?, session.plan()?);
+        let mut messages = Vec::with_capacity(requests.len());
+        for request in requests {
+            let message = self.new_message(session, account, request, now).await?;
+            let is_group = message.chat.ends_with("@g.us");
+            for (needed, feature) in
+                [(is_group, Feature::Groups), (message.is_scheduled, Feature::Schedule)]
+            {
+                if needed && !plan.has(feature) {
+                    return Err(Error::FeatureMissing(feature));
+                }
+            }
+            messages.push(message);
+        }
+        let acceptance = Acceptance {
+            account_id: account.id,
+            plan: plan.clone(),
+            period: self.period(account),
+            messages,
+            idempotency,
+            now,
+        };
+        self.accept(acceptance).await
+    }
+
+    async fn accept(&self, acceptance: Acceptance) -> Result<Sent> {
+        match self.store.accept(acceptance).await? {
+            Accepted::New(messages) => {
+                self.dispatcher.accepted(messages.iter().map(OutboxEntry::from).collect());
+                Ok(Sent { messages, is_repeat: false })
+            }
+            Accepted::Repeated(messages) => Ok(Sent { messages, is_repeat: true }),
+            Accepted::Mismatch => Err(Error::IdempotencyMismatch),
+            Accepted::QuotaExhausted => Err(Error::QuotaExhausted),
+            Accepted::QueueFull => Err(Error::QueueFull(WAITING_MESSAGES_MAX)),
+            Accepted::DeviceGone => Err(Error::NotFound("device")),
+        }
+    }
+
+    async fn new_message(
+        &self,
+        session: &Session,
+        account: &Account,
+        request: SendRequest,
+        now: Timestamp,
+    ) -> Result<NewMessage> {
+        let device = self.sending_device(session, request.device).await?;
+        let recipient = Recipient::parse(&request.to, &account.default_country)
+            .map_err(|error| Error::invalid("to", error.to_string()))?;
+        let text = check_text(&request.text)?;
+        let due_at = check_schedule(request.schedule_at, now)?;
+        let expires_at = check_expiry(&request, due_at, now)?;
+        if request.retry_interval_s.is_some_and(|s| !(1..=RETRY_INTERVAL_S_MAX).contains(&s)) {
+            let message = format!("must be 1 to {RETRY_INTERVAL_S_MAX} seconds");
+            return Err(Error::invalid("retry_interval_s", message));
+        }
+        let priority = request.priority.unwrap_or_default();
+        if !(-PRIORITY_MAX..=PRIORITY_MAX).contains(&priority) {
+            return Err(Error::invalid("priority", "must be -100 to 100"));
+        }
+        Ok(NewMessage {
+            device_id: device.id,
+            chat: recipient.to_chat(),
+            kind: ContentKind::Text,
+            text,
+            whatsapp_id: WhatsappId::from_random(self.random()),
+            typing: request.typing.unwrap_or(true),
+            priority,
+            due_at,
+            is_scheduled: due_at > now,
+            expires_at,
+            retry_interval_s: request.retry_interval_s,
+        })
+    }
+
+    async fn sending_device(&self, session: &Session, id: Option<DeviceId>) -> Result<Device> {
+        let id = id
+            .or(session.caller.bound_device())
+            .ok_or_else(|| Error::invalid("device", "is required"))?;
+        let device = self.device(session, id).await?;
+        if !device.status.is_paired() {
+            return Err(Error::DeviceNotConnected(device.status.as_str()));
+        }
+        Ok(device)
+    }
+}
+
+fn check_text(text: &str) -> Result<String> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid("text", "is required and must not be blank"));
+    }
+    // A NUL cannot be stored by every database, and no phone shows it.
+    if text.contains('\0') {
+        return Err(Error::invalid("text", "must not contain the character U+0000"));
+    }
+    if text.chars().count() > TEXT_CHARS_MAX {
+        return Err(Error::invalid(
+            "text",
+            format!("must have at most {TEXT_CHARS_MAX} characters"),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn check_schedule(schedule_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp> {
+    match schedule_at {
+        None => Ok(now),
+        Some(at) if at <= now => Err(Error::invalid("schedule_at", "must be in the future")),
+        Some(at) if at.duration_since(now) > EXPIRY_MAX => {
+            Err(Error::invalid("schedule_at", "must be within 366 days"))
+        }
+        Some(at) => Ok(at),
+    }
+}
+
+fn check_expiry(request: &SendRequest, due_at: Timestamp, now: Timestamp) -> Result<Timestamp> {
+    let after = |wait: SignedDuration| due_at.saturating_add(wait).unwrap_or(Timestamp::MAX);
+    let (field, expires_at) = match (request.expires_at, request.expires_in_s) {
+        (Some(at), _) => ("expires_at", at),
+        (None, Some(s)) if s < 1 => {
+            return Err(Error::invalid("expires_in_s", "must be at least 1"));
+        }
+        (None, Some(s)) => ("expires_in_s", after(SignedDuration::from_secs(s))),
+        (None, None) => return Ok(after(EXPIRY_DEFAULT)),
+    };
+    if expires_at <= now {
+        return Err(Error::invalid(field, "must be in the future"));
+    }
+    if expires_at <= due_at && due_at > now {
+        return Err(Error::invalid(field, "must be after schedule_at"));
+    }
+    if expires_at.duration_since(due_at) > EXPIRY_MAX {
+        return Err(Error::invalid(field, "must be within 366 days"));
+    }
+    Ok(expires_at)
+}
+
+fn check_idempotency_key(key: &str) -> Result<()> {
+    let length = key.chars().count();
+    if length == 0 || length > IDEMPOTENCY_KEY_CHARS_MAX || key.contains('\0') {
+        let message = format!("must have 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters");
+        return Err(Error::invalid("Idempotency-Key", message));
+    }
+    Ok(())
+}
