@@ -7,12 +7,94 @@ use crate::device::{
     Device, DeviceNotice, DevicePatch, DeviceStatus, NewDevice, PairMethod, PairOffer,
 };
 use crate::error::{Error, Result};
-use crate::ids::DeviceId;
+use crate::ids::{DeviceId, DeviceNumber};
 use crate::key::{KeyKind, Secret};
 use crate::phone::PhoneNumber;
 use crate::ports::{CreatedDevice, Page, PageRequest};
 
+/// A device as callers name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeviceName {
+    /// By its id.
+    Id(DeviceId),
+    /// By its `number_id`.
+    Number(DeviceNumber),
+}
+
+impl DeviceName {
+    /// Reads an id or the digits of a `number_id`.
+    pub fn parse(text: &str) -> Option<Self> {
+        // Only the hyphenated form: 32 bare hex digits could be all decimal ones.
+        if text.len() == 36 {
+            return text.parse().ok().map(Self::Id);
+        }
+        let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        is_number.then(|| text.parse().ok().map(|n| Self::Number(DeviceNumber(n)))).flatten()
+    }
+}
+
+/// What a caller may do with a device it named, for the APIs that tell "not yours" from "unknown".
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "made once a request and taken apart at once")]
+pub enum DeviceAccess {
+    /// It may use it.
+    Granted(Device),
+    /// It belongs to another account, or the caller is bound to another device.
+    NotYours,
+    /// There is no such device.
+    Unknown,
+}
+
 impl Core {
+    /// The device a caller means.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is none, or it is somebody else's.
+    pub async fn find_device(&self, session: &Session, name: DeviceName) -> Result<Device> {
+        match name {
+            DeviceName::Id(id) => self.device(session, id).await,
+            DeviceName::Number(number) => {
+                let device = self.numbered_device(session, number).await?;
+                device
+                    .filter(|device| session.require_device(device.id).is_ok())
+                    .ok_or(Error::NotFound("device"))
+            }
+        }
+    }
+
+    /// What the caller may do with the device it names.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator, and the store's.
+    pub async fn device_access(&self, session: &Session, name: DeviceName) -> Result<DeviceAccess> {
+        let account = session.account_id()?;
+        let (device, exists) = match name {
+            DeviceName::Id(id) => match self.store.device(account, id).await? {
+                Some(device) => (Some(device), true),
+                None => (None, self.store.device_exists(id).await?),
+            },
+            DeviceName::Number(number) => (self.numbered_device(session, number).await?, false),
+        };
+        Ok(match device {
+            Some(device) if session.require_device(device.id).is_ok() => {
+                DeviceAccess::Granted(device)
+            }
+            Some(_) => DeviceAccess::NotYours,
+            None if exists => DeviceAccess::NotYours,
+            None => DeviceAccess::Unknown,
+        })
+    }
+
+    async fn numbered_device(
+        &self,
+        session: &Session,
+        number: DeviceNumber,
+    ) -> Result<Option<Device>> {
+        let page = PageRequest { before: number.0.checked_add(1), limit: 1 };
+        let devices = self.store.devices(session.account_id()?, page).await?;
+        Ok(devices.items.into_iter().find(|device| device.number_id == number))
+    }
+
     /// Makes a device, not linked yet; its token is shown only now.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use crate::policy::quota::Period;
 use crate::ports::{Clock, Dispatcher, Entropy, NewKey, Store};
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
-pub use send::{SendRequest, Sent};
+pub use devices::{DeviceAccess, DeviceName};
+pub use send::{SendRefusal, SendRequest, Sent};
 
 /// Longest name of anything, in characters.
 pub const NAME_CHARS_MAX: usize = 200;

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::{DeviceId, WhatsappId};
 use crate::message::{BATCH_MESSAGES_MAX, ContentKind, Message, NewMessage, TEXT_CHARS_MAX};
 use crate::phone::Recipient;
-use crate::plan::Feature;
+use crate::plan::{Feature, Plan};
 use crate::policy::retry::{EXPIRY_DEFAULT, EXPIRY_MAX};
 use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry, WAITING_MESSAGES_MAX};
 
@@ -42,6 +42,22 @@ pub struct SendRequest {
     pub priority: Option<i16>,
 }
 
+/// Why nothing of a request to send was accepted.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct SendRefusal {
+    /// Which message is at fault, counted from zero; `None` when it is not one of them.
+    pub index: Option<usize>,
+    /// What is wrong.
+    pub error: Error,
+}
+
+impl From<Error> for SendRefusal {
+    fn from(error: Error) -> Self {
+        Self { index: None, error }
+    }
+}
+
 /// What became of a request to send.
 #[derive(Debug, Clone)]
 pub struct Sent {
@@ -65,9 +81,22 @@ impl Core {
         requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Sent> {
+        self.send_batch(session, requests, idempotency).await.map_err(|refusal| refusal.error)
+    }
+
+    /// Accepts messages as [`Core::send`] does, and says which one is at fault.
+    ///
+    /// # Errors
+    /// Those of [`Core::send`].
+    pub async fn send_batch(
+        &self,
+        session: &Session,
+        requests: Vec<SendRequest>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Sent, SendRefusal> {
         if requests.is_empty() || requests.len() > BATCH_MESSAGES_MAX {
             let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
-            return Err(Error::invalid("messages", message));
+            return Err(Error::invalid("messages", message).into());
         }
         if let Some(key) = &idempotency {
             check_idempotency_key(&key.key)?;
@@ -75,17 +104,10 @@ impl Core {
         let now = self.clock.now();
         let (account, plan) = (session.account()?, session.plan()?);
         let mut messages = Vec::with_capacity(requests.len());
-        for request in requests {
-            let message = self.new_message(session, account, request, now).await?;
-            let is_group = message.chat.ends_with("@g.us");
-            for (needed, feature) in
-                [(is_group, Feature::Groups), (message.is_scheduled, Feature::Schedule)]
-            {
-                if needed && !plan.has(feature) {
-                    return Err(Error::FeatureMissing(feature));
-                }
-            }
-            messages.push(message);
+        for (index, request) in requests.into_iter().enumerate() {
+            let message = self.new_message(session, account, request, now).await;
+            let message = message.and_then(|message| check_features(message, plan));
+            messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
         }
         let acceptance = Acceptance {
             account_id: account.id,
@@ -95,7 +117,7 @@ impl Core {
             idempotency,
             now,
         };
-        self.accept(acceptance).await
+        Ok(self.accept(acceptance).await?)
     }
 
     async fn accept(&self, acceptance: Acceptance) -> Result<Sent> {
@@ -157,6 +179,15 @@ impl Core {
             return Err(Error::DeviceNotConnected(device.status.as_str()));
         }
         Ok(device)
+    }
+}
+
+fn check_features(message: NewMessage, plan: &Plan) -> Result<NewMessage> {
+    let is_group = message.chat.ends_with("@g.us");
+    let needs = [(is_group, Feature::Groups), (message.is_scheduled, Feature::Schedule)];
+    match needs.into_iter().find(|(is_needed, feature)| *is_needed && !plan.has(*feature)) {
+        Some((_, feature)) => Err(Error::FeatureMissing(feature)),
+        None => Ok(message),
     }
 }
 
