@@ -298,6 +298,8 @@ pub struct MessageFilter {
     /// Only those in one of these states; empty for all. `Scheduled` and `Queued` are told apart
     /// by `due_at`, as [`Message`] readers see them; `Sending` is never stored.
     pub states: Vec<MessageState>,
+    /// The time by which `Scheduled` and `Queued` are told apart; `None` takes them as stored.
+    pub now: Option<Timestamp>,
 }
 
 /// Messages of both directions.

@@ -1,1 +1,9 @@
-//! placeholder
+//! What tests of several crates share: fakes for the ports, and the suites every adapter passes.
+//!
+//! It depends on `domain` alone, so that any crate may use it.
+
+pub mod clock;
+pub mod entropy;
+pub mod memory_store;
+pub mod scripted_messenger;
+pub mod store_conformance;

@@ -34,6 +34,7 @@ impl Core {
             Some(device) => drop(self.device(session, device).await?),
             None => filter.device = session.caller.bound_device(),
         }
+        filter.now = Some(self.clock.now());
         let page = self.store.messages(account, &filter, page).await?;
         let items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
         Ok(Page { items, has_more: page.has_more })

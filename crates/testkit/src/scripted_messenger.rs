@@ -1,0 +1,1 @@
+//! A messenger that does what a test tells it to.
