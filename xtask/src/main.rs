@@ -1,1 +1,48 @@
-fn main() {}
+//! `cargo xtask …`: the chores of this repository.
+//!
+//! `test` brings what the tests need and runs all of them; `tidy` checks what no compiler checks;
+//! `bench` measures what `docs/` promises. One file or folder per command.
+
+mod bench;
+mod shell;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The chores of this repository")]
+enum Command {
+    /// Bring what the tests need and run every test there is
+    Test(test::Options),
+    /// Check what no compiler checks: sizes, words, dependencies, links, migrations
+    Tidy,
+    /// Measure: accept rate against a bare handler, memory, latency (release builds)
+    Bench(bench::Options),
+}
+
+fn main() -> ExitCode {
+    let command = Command::parse();
+    let root = workspace_root();
+    let outcome = match command {
+        Command::Test(options) => test::run(&root, &options),
+        Command::Tidy => tidy::run(&root),
+        Command::Bench(options) => bench::run(&root, &options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn workspace_root() -> PathBuf {
+    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.pop();
+    root
+}

@@ -1,0 +1,65 @@
+//! The production binary, and proof that it has no way round WhatsApp's certificate check.
+//!
+//! The check is compiled out by one feature of the protocol library. Ours that turns it on,
+//! `simulator`, is off by default; here we look at what the resolver makes of that. The binary
+//! itself is tested in `crates/server/tests/processes/production.rs`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+use crate::shell;
+
+/// The feature of the protocol library that skips the check.
+const SKIPS_THE_CHECK: &str = "danger-skip-cert-chain-verify";
+/// The feature of ours that turns it on.
+const SIMULATOR_FEATURE: &str = "simulator";
+
+/// Where the production binary is kept for the tests.
+pub fn production(own_dir: &Path) -> PathBuf {
+    own_dir.join("gerbang-production")
+}
+
+/// Builds the production binary and puts it aside, because the tests' build overwrites it.
+pub fn build_and_check(root: &Path, own_dir: &Path) -> Result<()> {
+    check_features(root)?;
+    shell::run(shell::cargo(root).args(["build", "--package", "gerbang"]))?;
+    std::fs::create_dir_all(own_dir)?;
+    let copy = production(own_dir);
+    // A running copy cannot be written to, but it can be replaced.
+    let _ = std::fs::remove_file(&copy);
+    std::fs::copy(root.join("target/debug/gerbang"), &copy)?;
+    println!("{}", copy.display());
+    Ok(())
+}
+
+fn check_features(root: &Path) -> Result<()> {
+    let production = features(root, &[])?;
+    ensure!(production.contains("whatsapp-rust"), "cargo tree shows no protocol library at all");
+    ensure!(
+        !production.contains(SKIPS_THE_CHECK),
+        "{SKIPS_THE_CHECK} is on in the production build"
+    );
+    let simulator = features(root, &["--features", SIMULATOR_FEATURE])?;
+    ensure!(
+        simulator.contains(SKIPS_THE_CHECK),
+        "{SKIPS_THE_CHECK} is not on with `{SIMULATOR_FEATURE}`: is its name still the same?"
+    );
+    // Every other member, with all it may turn on: only the server's feature may do it.
+    for package in ["domain", "engine", "http-api", "simulator", "store", "testkit", "whatsapp"] {
+        let tree = tree(root, package, &[])?;
+        ensure!(!tree.contains(SKIPS_THE_CHECK), "{package} turns {SKIPS_THE_CHECK} on");
+    }
+    println!("{SKIPS_THE_CHECK}: off in production, on only with gerbang/{SIMULATOR_FEATURE}");
+    Ok(())
+}
+
+fn features(root: &Path, extra: &[&str]) -> Result<String> {
+    tree(root, "gerbang", extra)
+}
+
+fn tree(root: &Path, package: &str, extra: &[&str]) -> Result<String> {
+    let mut cargo = shell::cargo(root);
+    cargo.args(["tree", "--quiet", "--edges", "features,no-dev", "--package", package]);
+    shell::output(cargo.args(extra))
+}

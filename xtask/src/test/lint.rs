@@ -1,0 +1,33 @@
+//! What looks at the code without running it.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::tools;
+use crate::shell;
+
+/// The features under which everything there is gets compiled.
+pub const ALL_FEATURES: [&str; 2] = ["--features", "gerbang/simulator"];
+
+/// Clippy on every target, with warnings as errors.
+pub fn clippy(root: &Path) -> Result<()> {
+    let mut cargo = shell::cargo(root);
+    cargo.args(["clippy", "--workspace", "--all-targets"]).args(ALL_FEATURES);
+    shell::run(cargo.args(["--", "-D", "warnings"]))
+}
+
+/// Licences, bans and sources. Advisories need a database that tests cannot fetch; look at them
+/// by hand with `cargo deny check advisories`.
+pub fn deny(root: &Path) -> Result<()> {
+    let mut deny = tools::command(root, "cargo-deny")?;
+    deny.args(["--workspace", "--locked", "--log-level", "error"]).args(ALL_FEATURES);
+    shell::run(deny.args(["check", "--hide-inclusion-graph", "bans", "licenses", "sources"]))
+}
+
+/// Rustdoc, with broken links and other warnings as errors.
+pub fn docs(root: &Path) -> Result<()> {
+    let mut cargo = shell::cargo(root);
+    cargo.args(["doc", "--workspace", "--no-deps"]).args(ALL_FEATURES);
+    shell::run(cargo.env("RUSTDOCFLAGS", "-D warnings"))
+}

@@ -1,0 +1,49 @@
+//! The tests themselves.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{Context, binaries, packages, postgres, tools};
+use crate::shell;
+use crate::test::lint::ALL_FEATURES;
+
+/// Runs every test there is against a PostgreSQL of our own.
+pub fn run(context: &mut Context<'_>) -> Result<()> {
+    let database = postgres::Cluster::start()?;
+    let mut nextest = tools::command(context.root, "cargo-nextest")?;
+    nextest.args(["nextest", "run", "--workspace"]).args(ALL_FEATURES);
+    nextest.args(context.nextest_args);
+    nextest.env("GERBANG_TEST_POSTGRES_URL", database.url());
+    nextest.env("GERBANG_TEST_PRODUCTION_BINARY", binaries::production(&context.own_dir()));
+    if let Some(chromium) = packages::chromium() {
+        nextest.env("GERBANG_TEST_CHROMIUM", chromium);
+    }
+    nextest.env("PATH", shell::path_with(&packages::node_dir(context.root))?);
+    let (is_ok, closing_lines) = run_and_keep_summary(nextest)?;
+    context.closing_lines = closing_lines;
+    ensure!(is_ok, "tests failed");
+    Ok(())
+}
+
+/// Runs the examples in the documentation.
+pub fn doctests(root: &std::path::Path) -> Result<()> {
+    let mut cargo = shell::cargo(root);
+    shell::run(cargo.args(["test", "--doc", "--quiet", "--workspace"]).args(ALL_FEATURES))
+}
+
+/// Passes the runner's words on and keeps those from its summary on.
+fn run_and_keep_summary(mut nextest: Command) -> Result<(bool, String)> {
+    let mut child = nextest.stderr(Stdio::piped()).spawn().context("cannot start cargo-nextest")?;
+    let stderr = child.stderr.take().context("cargo-nextest has no stderr")?;
+    let mut closing: Vec<String> = Vec::new();
+    for line in BufReader::new(stderr).lines() {
+        let line = line?;
+        eprintln!("{line}");
+        if !closing.is_empty() || line.trim_start().starts_with("Summary [") {
+            closing.push(line);
+        }
+    }
+    Ok((child.wait()?.success(), closing.join("\n")))
+}

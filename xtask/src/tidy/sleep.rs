@@ -1,0 +1,52 @@
+//! Waiting by the clock is for a few files; everything else waits for what it waits for.
+
+use anyhow::Result;
+
+use super::{Repo, stale};
+
+/// File, and why it may sleep.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("crates/engine/src/run.rs", "the one loop that waits until the engine's next step"),
+    ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
+    ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),
+    ("crates/simulator/src/switchboard/mod.rs", "the simulator's own delays, asked for as faults"),
+    ("xtask/src/test/postgres.rs", "polls PostgreSQL until it answers, with a deadline"),
+];
+
+pub(super) fn check(repo: &Repo) -> Result<Vec<String>> {
+    Ok(findings(repo, EXCEPTIONS))
+}
+
+fn findings(repo: &Repo, exceptions: &[(&str, &str)]) -> Vec<String> {
+    let call = ["sleep", "("].concat();
+    let mut findings = Vec::new();
+    let mut used = Vec::new();
+    for file in repo.files.iter().filter(|file| file.is_rust()) {
+        let is_code = |line: &str| !line.trim_start().starts_with("//");
+        let Some((number, _)) =
+            file.lines().find(|(_, line)| is_code(line) && line.contains(&call))
+        else {
+            continue;
+        };
+        used.push(file.path.as_str());
+        if !exceptions.iter().any(|(path, _)| *path == file.path) {
+            findings.push(format!("{}:{number}: sleeps, and is not listed", file.path));
+        }
+    }
+    findings.extend(stale(exceptions.iter().map(|(path, _)| *path), &used));
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::repo_of;
+
+    #[test]
+    fn sleeping_files_are_found_unless_they_are_listed() {
+        let sleeps = ["tokio::time::sleep", "(gap).await;\n"].concat();
+        let repo = repo_of(&[("a.rs", &sleeps), ("b.rs", &sleeps), ("c.rs", "// no sleep here")]);
+        assert_eq!(findings(&repo, &[("b.rs", "")]), ["a.rs:1: sleeps, and is not listed"]);
+        assert_eq!(findings(&repo, &[("a.rs", ""), ("b.rs", ""), ("c.rs", "")]).len(), 1);
+    }
+}
