@@ -113,10 +113,7 @@ impl DeviceAddr {
             Server::Lid | Server::HostedLid => Number::from_lid(&jid.user)?,
             _ => return None,
         };
-        (jid.device <= 255).then_some(DeviceAddr {
-            number,
-            device: jid.device,
-        })
+        (jid.device <= 255).then_some(DeviceAddr { number, device: jid.device })
     }
 
     /// `NUMBER:DEVICE@s.whatsapp.net`
@@ -161,10 +158,7 @@ mod tests {
 
     #[test]
     fn jids_of_either_kind_name_the_same_device() {
-        let device = DeviceAddr {
-            number: Number::parse("628123456789").unwrap(),
-            device: 7,
-        };
+        let device = DeviceAddr { number: Number::parse("628123456789").unwrap(), device: 7 };
         assert_eq!(DeviceAddr::from_jid(&device.jid()), Some(device));
         assert_eq!(DeviceAddr::from_jid(&device.lid_jid()), Some(device));
         assert_eq!(DeviceAddr::from_jid(&Jid::group("123")), None);

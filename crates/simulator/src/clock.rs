@@ -15,9 +15,7 @@ pub(crate) fn unix_ms() -> i64 {
 
 /// RFC 3339 text of a millisecond time; the epoch when out of range.
 pub(crate) fn rfc3339(ms: i64) -> String {
-    jiff::Timestamp::from_millisecond(ms)
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
-        .to_string()
+    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH).to_string()
 }
 
 /// The random source given to the Signal library.

@@ -48,7 +48,10 @@ impl Seed {
     pub(crate) fn phone(&self, number: Number) -> Result<PhoneKeys> {
         let identity = self.key_pair(&format!("identity {number}"))?;
         Ok(PhoneKeys {
-            identity: IdentityKeyPair::new(IdentityKey::new(identity.public_key), identity.private_key),
+            identity: IdentityKeyPair::new(
+                IdentityKey::new(identity.public_key),
+                identity.private_key,
+            ),
             signed: self.key_pair(&format!("signed prekey {number}"))?,
             signature: OnceLock::new(),
             secret: self.bytes(&format!("phone {number}"))?,
@@ -88,10 +91,8 @@ impl PhoneKeys {
             return Ok((self.signed.clone(), *signature));
         }
         let message = self.signed.public_key.serialize();
-        let signature = self
-            .identity
-            .private_key()
-            .calculate_signature(&message, &mut clock::rng())?;
+        let signature =
+            self.identity.private_key().calculate_signature(&message, &mut clock::rng())?;
         Ok((self.signed.clone(), *self.signature.get_or_init(|| signature)))
     }
 

@@ -1,1 +1,183 @@
-//! placeholder
+//! A simulated WhatsApp: a server that speaks WhatsApp's own multi-device protocol to real
+//! clients, with virtual phones behind every number, and a control API to play them.
+//!
+//! The map:
+//!
+//! - [`wire`]: bytes. Frames, Noise, certificates, sockets.
+//! - [`switchboard`]: the one thread that owns the database and all state; jobs, group commit.
+//! - [`stanza`]: what each stanza of a client means.
+//! - [`phone`]: the virtual phones: Signal, inbox, receipts, sending, linking.
+//! - [`control`]: the HTTP API over all that; [`page`]: the phones' web pages.
+//!
+//! Invariants: nothing is acknowledged before it is durable; sockets are the only state that a
+//! restart loses; whatever a client sends, the process goes on.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests may"))]
+
+mod address;
+mod clock;
+mod control;
+mod db;
+mod error;
+mod keys;
+mod limits;
+mod media;
+mod page;
+mod phone;
+mod socket;
+mod stanza;
+mod switchboard;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use rusqlite::Connection;
+use tokio::sync::{broadcast, oneshot};
+
+pub use error::SimulatorError;
+
+use error::Result;
+use keys::Seed;
+use limits::PAGE_EVENTS_MAX;
+use media::MediaStore;
+use switchboard::{Handle, PhoneChanged, Start};
+use wire::certificates::ServerIdentity;
+
+/// How a simulator is set up.
+#[derive(Clone, Debug)]
+pub struct SimulatorConfig {
+    /// Where `simulator.sqlite` and the media live. Made when missing.
+    pub data_dir: PathBuf,
+    /// How long a phone takes to read a message.
+    pub read_delay: Duration,
+}
+
+impl SimulatorConfig {
+    /// The defaults, with data in `data_dir`.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        SimulatorConfig { data_dir: data_dir.into(), read_delay: Duration::from_millis(800) }
+    }
+}
+
+/// A running simulator; clones are the same one.
+#[derive(Clone)]
+pub struct Simulator {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    switchboard: Handle,
+    server: Arc<ServerIdentity>,
+    reader: Mutex<Connection>,
+    media: MediaStore,
+    changed: broadcast::Sender<PhoneChanged>,
+    ended: Mutex<Option<oneshot::Receiver<()>>>,
+}
+
+impl Simulator {
+    /// Opens the simulator's data and starts it. Phones send the receipts they still owe.
+    ///
+    /// # Errors
+    ///
+    /// When the files in the data directory cannot be opened.
+    pub async fn open(config: SimulatorConfig) -> Result<Simulator, SimulatorError> {
+        std::fs::create_dir_all(&config.data_dir)?;
+        let file = config.data_dir.join("simulator.sqlite");
+        let db = db::open(&file)?;
+        let seed = db::seed(&db)?;
+        let reader = db::open_reader(&file)?;
+        let server = Arc::new(ServerIdentity::new(&Seed::new(seed))?);
+        let media = MediaStore::open(config.data_dir.join("media"))?;
+        let (changed, _) = broadcast::channel(PAGE_EVENTS_MAX);
+        let (switchboard, ended) = Handle::start(Start {
+            db,
+            seed: Seed::new(seed),
+            read_delay: config.read_delay,
+            changed: changed.clone(),
+        })?;
+        switchboard.run(|sb| sb.resume_receipts()).await?;
+        Ok(Simulator {
+            inner: Arc::new(Inner {
+                switchboard,
+                server,
+                reader: Mutex::new(reader),
+                media,
+                changed,
+                ended: Mutex::new(Some(ended)),
+            }),
+        })
+    }
+
+    /// The control API, the phones' pages, `/ws/chat` and the media: all paths relative, for
+    /// the root or for nesting. When nested, also mount [`Simulator::media_router`] at the root.
+    pub fn router(&self) -> Router {
+        control::router(self.clone())
+    }
+
+    /// Only `/mms/…` and `/product/…`: clients call media at the root of the host.
+    pub fn media_router(&self) -> Router {
+        control::media_router(self.clone())
+    }
+
+    /// Fixes the host (`HOST:PORT`, or an address with a scheme) in media addresses. Without
+    /// it each client is given the host that it has called itself.
+    pub async fn set_base_url(&self, base: &str) -> Result<(), SimulatorError> {
+        let host = base.split_once("://").map_or(base, |(_, rest)| rest);
+        let host = host.split('/').next().unwrap_or_default().to_owned();
+        let set = self.inner.switchboard.run(move |sb| {
+            sb.base_host = Some(host);
+            Ok(())
+        });
+        set.await
+    }
+
+    /// The public key that a client must trust to accept the simulator's certificates.
+    pub fn root_public_key(&self) -> [u8; 32] {
+        self.inner.server.root_public
+    }
+
+    /// Ends all connections and the switchboard, with everything on disk.
+    pub async fn shutdown(&self) {
+        let ended = self.inner.ended.lock().ok().and_then(|mut ended| ended.take());
+        let _ = self.inner.switchboard.run(|sb| Ok(sb.stop())).await;
+        if let Some(ended) = ended {
+            let _ = ended.await;
+        }
+    }
+
+    pub(crate) fn switchboard(&self) -> &Handle {
+        &self.inner.switchboard
+    }
+
+    pub(crate) fn server_identity(&self) -> Arc<ServerIdentity> {
+        self.inner.server.clone()
+    }
+
+    pub(crate) fn media(&self) -> &MediaStore {
+        &self.inner.media
+    }
+
+    pub(crate) fn changes(&self) -> broadcast::Receiver<PhoneChanged> {
+        self.inner.changed.subscribe()
+    }
+
+    pub(crate) async fn base_host(&self) -> Result<Option<String>> {
+        self.inner.switchboard.run(|sb| Ok(sb.base_host.clone())).await
+    }
+
+    /// Reads committed state without disturbing the switchboard.
+    pub(crate) async fn read<R: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let inner = self.inner.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let reader = inner.reader.lock().map_err(|_| SimulatorError::Closed)?;
+            query(&reader)
+        });
+        read.await.map_err(|error| SimulatorError::Internal(error.to_string()))?
+    }
+}

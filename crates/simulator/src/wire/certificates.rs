@@ -38,11 +38,7 @@ impl ServerIdentity {
         };
         let mut root_public = [0; 32];
         root_public.copy_from_slice(root.public_key.public_key_bytes());
-        Ok(ServerIdentity {
-            key,
-            chain: chain.encode_to_vec(),
-            root_public,
-        })
+        Ok(ServerIdentity { key, chain: chain.encode_to_vec(), root_public })
     }
 }
 

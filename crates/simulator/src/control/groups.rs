@@ -1,0 +1,34 @@
+//! Groups.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Answer, Body, parse_number};
+use crate::Simulator;
+use crate::error::Result;
+use crate::phone::views;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewGroup {
+    subject: String,
+    participants: Vec<String>,
+}
+
+/// `POST /groups`
+pub(super) async fn create(
+    State(simulator): State<Simulator>,
+    Body(body): Body<NewGroup>,
+) -> Answer<Json<Value>> {
+    let members: Result<Vec<_>> = body.participants.iter().map(|text| parse_number(text)).collect();
+    let members = members?;
+    let created = simulator.switchboard().run(move |sb| sb.create_group(&body.subject, &members));
+    Ok(Json(json!({ "id": created.await? })))
+}
+
+/// `GET /groups`
+pub(super) async fn list(State(simulator): State<Simulator>) -> Answer<Json<Value>> {
+    Ok(Json(simulator.read(|db| views::groups(db)).await?))
+}

@@ -1,0 +1,87 @@
+//! Linking and unlinking devices.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::{Answer, Body, parse_number};
+use crate::Simulator;
+use crate::address::{DeviceAddr, Number};
+use crate::error::{Result, SimulatorError, not_found};
+use crate::limits::LINK_TIME_MAX;
+use crate::phone::link::{QrCode, type_code};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scan {
+    qr: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EnterCode {
+    code: String,
+}
+
+/// `POST /phones/{number}/scan`
+pub(super) async fn scan(
+    State(simulator): State<Simulator>,
+    Path(number): Path<String>,
+    Body(body): Body<Scan>,
+) -> Answer<Json<Value>> {
+    let number = parse_number(&number)?;
+    let qr = QrCode::parse(&body.qr)?;
+    let linked = simulator.switchboard().run(move |sb| sb.scan(number, &qr));
+    Ok(finished(number, linked.await?).await?)
+}
+
+/// `POST /phones/{number}/enter-code`
+pub(super) async fn enter_code(
+    State(simulator): State<Simulator>,
+    Path(number): Path<String>,
+    Body(body): Body<EnterCode>,
+) -> Answer<Json<Value>> {
+    let number = parse_number(&number)?;
+    let pending = simulator.switchboard().run(move |sb| {
+        sb.may_link(number)?;
+        sb.codes.find(number)
+    });
+    let pending = pending.await?;
+    let typed = tokio::task::spawn_blocking(move || type_code(&pending, &body.code));
+    let exchange = typed.await.map_err(|error| SimulatorError::Internal(error.to_string()))??;
+    let linked = simulator.switchboard().run(move |sb| sb.enter_code(number, exchange));
+    Ok(finished(number, linked.await?).await?)
+}
+
+async fn finished(number: Number, linked: oneshot::Receiver<Result<u16>>) -> Result<Json<Value>> {
+    let slow = || SimulatorError::Timeout("the client did not finish linking in time".into());
+    let outcome = tokio::time::timeout(LINK_TIME_MAX, linked).await.map_err(|_| slow())?;
+    let gone = || not_found("the client went away while linking");
+    let device = outcome.map_err(|_| gone())??;
+    let addr = DeviceAddr { number, device };
+    Ok(Json(json!({"device": device, "jid": addr.jid().to_string()})))
+}
+
+/// `DELETE /phones/{number}/devices/{n}`
+pub(super) async fn unlink(
+    State(simulator): State<Simulator>,
+    Path((number, device)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
+    let number = parse_number(&number)?;
+    let missing = || not_found(format!("{number} has no linked device {device}"));
+    let device: u16 = device.parse().map_err(|_| missing())?;
+    let addr = DeviceAddr { number, device };
+    let unlinked = simulator.switchboard().run(move |sb| {
+        if !sb.linked_devices(number)?.contains(&addr) {
+            return Ok(false);
+        }
+        sb.unlink(addr)?;
+        Ok(true)
+    });
+    match unlinked.await? {
+        true => Ok(Json(json!({"unlinked": device}))),
+        false => Err(not_found(format!("{number} has no linked device {device}")).into()),
+    }
+}

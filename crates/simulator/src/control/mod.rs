@@ -1,0 +1,115 @@
+//! The control API and the phones' pages: plain HTTP, JSON in and out.
+//!
+//! Every error is `{"error": "…"}`; what the caller did wrong is 4xx and says what.
+
+pub(crate) mod faults;
+mod groups;
+mod link;
+mod mms;
+mod phones;
+mod send;
+mod stats;
+
+use axum::Router;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post, put};
+use serde::de::DeserializeOwned;
+
+use crate::address::Number;
+use crate::error::{Result, SimulatorError, bad_request};
+use crate::limits::{CONTROL_BYTES_MAX, MEDIA_BYTES_MAX};
+use crate::{Simulator, page, socket};
+
+/// What handlers answer with.
+pub(crate) type Answer<T> = std::result::Result<T, Failure>;
+
+/// An error on its way to the caller.
+pub(crate) struct Failure(SimulatorError);
+
+impl From<SimulatorError> for Failure {
+    fn from(error: SimulatorError) -> Self {
+        Failure(error)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = match &self.0 {
+            SimulatorError::BadRequest(_) => StatusCode::BAD_REQUEST,
+            SimulatorError::NotFound(_) => StatusCode::NOT_FOUND,
+            SimulatorError::Conflict(_) => StatusCode::CONFLICT,
+            SimulatorError::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
+            SimulatorError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let message = match status {
+            StatusCode::INTERNAL_SERVER_ERROR => {
+                tracing::error!(error = %self.0, "the control API failed");
+                "the simulator failed; its log says why".to_owned()
+            }
+            _ => self.0.to_string(),
+        };
+        (status, axum::Json(serde_json::json!({ "error": message }))).into_response()
+    }
+}
+
+/// A JSON body; an empty one is `{}`, whatever the content type.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Failure> {
+        let bytes = bytes::Bytes::from_request(request, state)
+            .await
+            .map_err(|error: BytesRejection| bad_request(error.body_text()))?;
+        let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
+        let body = serde_json::from_slice(bytes);
+        Ok(Body(body.map_err(|error| bad_request(format!("the body: {error}")))?))
+    }
+}
+
+/// A number from a path or a body.
+pub(crate) fn parse_number(text: &str) -> Result<Number> {
+    Number::parse(text).ok_or_else(|| {
+        bad_request(format!(
+            "{text:?} is not a telephone number (5 to 15 digits with the country code, like 6281234567890)"
+        ))
+    })
+}
+
+/// Everything, for wherever it is mounted.
+pub(crate) fn router(simulator: Simulator) -> Router {
+    let api = Router::new()
+        .route("/phones", get(phones::list))
+        .route("/phones/{number}", put(phones::change).get(phones::show))
+        .route("/phones/{number}/scan", post(link::scan))
+        .route("/phones/{number}/enter-code", post(link::enter_code))
+        .route("/phones/{number}/devices/{device}", delete(link::unlink))
+        .route("/phones/{number}/inbox", get(phones::inbox))
+        .route("/phones/{number}/inbox/{id}/media", get(mms::inbox_media))
+        .route("/phones/{number}/timeline", get(phones::timeline))
+        .route("/phones/{number}/events", get(phones::events))
+        .route("/phones/{number}/send", post(send::send))
+        .route("/phones/{number}/read", post(phones::read))
+        .route("/groups", post(groups::create).get(groups::list))
+        .route("/faults", put(faults::put).get(faults::get))
+        .route("/stats", get(stats::stats))
+        .route("/root-key", get(stats::root_key))
+        .route("/ws/chat", get(socket::upgrade))
+        .layer(DefaultBodyLimit::max(CONTROL_BYTES_MAX))
+        .with_state(simulator.clone());
+    api.merge(page::router()).merge(media_router(simulator))
+}
+
+/// Only the media, which clients call at the root of the host.
+pub(crate) fn media_router(simulator: Simulator) -> Router {
+    Router::new()
+        .route("/mms/{kind}/{token}", post(mms::upload).get(mms::download))
+        .route("/product/{kind}/{token}", post(mms::upload))
+        .layer(DefaultBodyLimit::max(MEDIA_BYTES_MAX))
+        .with_state(simulator)
+}

@@ -1,0 +1,185 @@
+//! What the person at a phone sends.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wacore::download::MediaType;
+use wacore_binary::{Jid, Server};
+use waproto::buffa::MessageField;
+use waproto::whatsapp as wa;
+use waproto::whatsapp::message as wam;
+
+use super::{Answer, Body, parse_number};
+use crate::Simulator;
+use crate::error::{Result, bad_request};
+use crate::media::{Sealed, StoredMedia};
+use crate::phone::Outgoing;
+use crate::socket::host_of;
+
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Send {
+    to: String,
+    text: Option<String>,
+    media: Option<Media>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Media {
+    base64: String,
+    mimetype: Option<String>,
+    kind: Option<String>,
+    filename: Option<String>,
+    caption: Option<String>,
+    #[serde(default)]
+    voice: bool,
+    seconds: Option<u32>,
+}
+
+/// `POST /phones/{number}/send`
+pub(super) async fn send(
+    State(simulator): State<Simulator>,
+    Path(number): Path<String>,
+    headers: HeaderMap,
+    Body(body): Body<Send>,
+) -> Answer<Json<Value>> {
+    let number = parse_number(&number)?;
+    let to = addressee(&body.to)?;
+    let message = match (body.text, body.media) {
+        (Some(text), None) => text_message(text)?,
+        (None, Some(media)) => {
+            let host = simulator.base_host().await?.unwrap_or_else(|| host_of(&headers));
+            media_message(&simulator, media, &host).await?
+        }
+        _ => return Err(bad_request("send needs either text or media").into()),
+    };
+    let outgoing = Outgoing { to, message };
+    let sent = simulator.switchboard().run(move |sb| sb.phone_sends(number, &outgoing));
+    Ok(Json(json!({ "id": sent.await? })))
+}
+
+/// A number, a user's JID or a group's.
+fn addressee(text: &str) -> Result<Jid> {
+    let Some((user, server)) = text.split_once('@') else {
+        return Ok(parse_number(text)?.jid());
+    };
+    match server {
+        "g.us" => Ok(Jid::new(user, Server::Group)),
+        "s.whatsapp.net" | "c.us" => Ok(parse_number(user)?.jid()),
+        "lid" => match crate::address::Number::from_lid(user) {
+            Some(number) => Ok(number.jid()),
+            None => Err(bad_request("no such LID")),
+        },
+        _ => Err(bad_request("to is a number or a group's id")),
+    }
+}
+
+fn text_message(text: String) -> Result<wa::Message> {
+    if text.is_empty() || text.len() > TEXT_BYTES_MAX {
+        return Err(bad_request(format!("text has 1 to {TEXT_BYTES_MAX} bytes")));
+    }
+    Ok(wa::Message { conversation: Some(text), ..Default::default() })
+}
+
+async fn media_message(simulator: &Simulator, media: Media, host: &str) -> Result<wa::Message> {
+    let bytes = BASE64_STANDARD
+        .decode(media.base64.as_bytes())
+        .map_err(|_| bad_request("media.base64 is not base64"))?;
+    let mimetype = media.mimetype.clone().unwrap_or_else(|| "application/octet-stream".into());
+    let kind = media.kind.clone().unwrap_or_else(|| kind_of(&mimetype).into());
+    let media_type = match &*kind {
+        "image" => MediaType::Image,
+        "video" => MediaType::Video,
+        "audio" | "voice" => MediaType::Audio,
+        "document" => MediaType::Document,
+        "sticker" => MediaType::Sticker,
+        _ => return Err(bad_request("media.kind is image, video, audio, document or sticker")),
+    };
+    let stored = simulator.media().seal(bytes, media_type).await?;
+    let parts = Parts {
+        mimetype,
+        voice: media.voice || kind == "voice",
+        url: format!("https://{host}{}", stored.direct_path),
+        stored,
+        media,
+    };
+    Ok(parts.message(media_type))
+}
+
+fn kind_of(mimetype: &str) -> &'static str {
+    match mimetype.split('/').next() {
+        Some("image") => "image",
+        Some("video") => "video",
+        Some("audio") => "audio",
+        _ => "document",
+    }
+}
+
+/// A stored file and what is said about it.
+struct Parts {
+    media: Media,
+    mimetype: String,
+    voice: bool,
+    url: String,
+    stored: StoredMedia,
+}
+
+macro_rules! with_file {
+    ($kind:ident, $parts:expr, { $($field:ident : $value:expr),* $(,)? }) => {{
+        let Sealed { media_key, file_sha256, file_enc_sha256, file_length } = $parts.stored.sealed.clone();
+        MessageField::some(wam::$kind {
+            url: Some($parts.url.clone()),
+            direct_path: Some($parts.stored.direct_path.clone()),
+            mimetype: Some($parts.mimetype.clone()),
+            media_key: Some(media_key),
+            file_sha256: Some(file_sha256),
+            file_enc_sha256: Some(file_enc_sha256),
+            file_length: Some(file_length),
+            media_key_timestamp: Some(crate::clock::unix_s()),
+            $($field: $value,)*
+            ..Default::default()
+        })
+    }};
+}
+
+impl Parts {
+    fn message(self, kind: MediaType) -> wa::Message {
+        let caption = self.media.caption.clone();
+        let mut message = wa::Message::default();
+        match kind {
+            MediaType::Image => {
+                message.image_message = with_file!(ImageMessage, self, { caption: caption });
+            }
+            MediaType::Video => {
+                message.video_message = with_file!(VideoMessage, self, {
+                    caption: caption,
+                    seconds: self.media.seconds,
+                });
+            }
+            MediaType::Audio => {
+                message.audio_message = with_file!(AudioMessage, self, {
+                    ptt: Some(self.voice),
+                    seconds: self.media.seconds,
+                });
+            }
+            MediaType::Sticker => {
+                message.sticker_message = with_file!(StickerMessage, self, {});
+            }
+            _ => {
+                message.document_message = with_file!(DocumentMessage, self, {
+                    caption: caption,
+                    file_name: self.media.filename.clone(),
+                    title: self.media.filename.clone(),
+                });
+            }
+        }
+        message
+    }
+}

@@ -1,0 +1,46 @@
+//! The simulator's own SQLite file.
+//!
+//! Invariant: only the switchboard's thread writes, in transactions that are durable
+//! (`synchronous=FULL`) before anything that depends on them leaves the process.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+
+use crate::clock;
+use crate::error::Result;
+
+const SCHEMA: &str = include_str!("schema.sql");
+const STATEMENTS_CACHED: usize = 128;
+
+/// Opens the file for writing, making it on first use.
+pub(crate) fn open(path: &Path) -> Result<Connection> {
+    let db = Connection::open(path)?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", "OFF")?;
+    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
+    db.execute_batch(SCHEMA)?;
+    Ok(db)
+}
+
+/// Opens the file for reading what has been committed.
+pub(crate) fn open_reader(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(std::time::Duration::from_secs(10))?;
+    Ok(db)
+}
+
+/// The seed of all derived keys, made on first use.
+pub(crate) fn seed(db: &Connection) -> Result<[u8; 32]> {
+    let read = "SELECT value FROM meta WHERE key = 'seed'";
+    let stored: Option<Vec<u8>> = db.query_row(read, [], |row| row.get(0)).optional()?;
+    if let Some(seed) = stored.and_then(|seed| seed.try_into().ok()) {
+        return Ok(seed);
+    }
+    let seed: [u8; 32] = clock::random_bytes();
+    db.execute("INSERT INTO meta (key, value) VALUES ('seed', ?1)", [&seed[..]])?;
+    Ok(seed)
+}

@@ -1,0 +1,52 @@
+//! The phones' web pages: static files; everything they show comes from the control API.
+
+use axum::Router;
+use axum::extract::OriginalUri;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+const INDEX: &str = include_str!("index.html");
+const PHONE: &str = include_str!("phone.html");
+const INDEX_JS: &str = include_str!("index.js");
+const PHONE_JS: &str = include_str!("phone.js");
+const STYLE: &str = include_str!("style.css");
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      media-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'self'; \
+                      frame-ancestors 'none'";
+
+/// The pages and their files.
+pub(crate) fn router() -> Router {
+    let file = |kind: &'static str, text: &'static str| {
+        get(move || async move { served(kind, text.to_owned()) })
+    };
+    Router::new()
+        .route("/", get(index))
+        .route("/phone/{number}", file("text/html; charset=utf-8", PHONE))
+        .route("/static/index.js", file("text/javascript; charset=utf-8", INDEX_JS))
+        .route("/static/phone.js", file("text/javascript; charset=utf-8", PHONE_JS))
+        .route("/static/style.css", file("text/css; charset=utf-8", STYLE))
+}
+
+/// The list of phones. Nested, its address may lack the final slash that relative links need.
+async fn index(OriginalUri(uri): OriginalUri) -> Response {
+    let last = uri.path().rsplit('/').next().unwrap_or_default();
+    let plain = last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let base = match last {
+        "" => "./".to_owned(),
+        last if plain => format!("{last}/"),
+        _ => "./".to_owned(),
+    };
+    served("text/html; charset=utf-8", INDEX.replace("{{base}}", &base))
+}
+
+fn served(kind: &'static str, text: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    (headers, text).into_response()
+}

@@ -1,0 +1,191 @@
+//! What is in a message, as the inbox shows it.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use wacore::proto_helpers::MessageExt as _;
+use waproto::whatsapp as wa;
+
+/// The content of one message.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub(crate) struct Content {
+    /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`,
+    /// `reaction`, `poll` or `other`.
+    pub(crate) kind: String,
+    pub(crate) text: Option<String>,
+    pub(crate) caption: Option<String>,
+    pub(crate) filename: Option<String>,
+    pub(crate) mimetype: Option<String>,
+    pub(crate) size: Option<u64>,
+    /// Of the plain file, in hexadecimal.
+    pub(crate) sha256: Option<String>,
+    /// Whether audio is a voice note.
+    pub(crate) voice: bool,
+    pub(crate) seconds: Option<u32>,
+    pub(crate) waveform: Option<Vec<u8>>,
+    pub(crate) media: Option<MediaRef>,
+}
+
+/// Where a media file is, and what opens it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub(crate) struct MediaRef {
+    pub(crate) direct_path: String,
+    /// Base64.
+    pub(crate) media_key: String,
+}
+
+/// The fields all kinds of media share.
+struct File<'a> {
+    mimetype: &'a Option<String>,
+    size: Option<u64>,
+    sha256: &'a Option<Vec<u8>>,
+    direct_path: &'a Option<String>,
+    url: &'a Option<String>,
+    media_key: &'a Option<Vec<u8>>,
+}
+
+macro_rules! file {
+    ($message:expr) => {
+        File {
+            mimetype: &$message.mimetype,
+            size: $message.file_length,
+            sha256: &$message.file_sha256,
+            direct_path: &$message.direct_path,
+            url: &$message.url,
+            media_key: &$message.media_key,
+        }
+    };
+}
+
+impl Content {
+    /// The content of a message; `None` when it has none to show (a key, a receipt of sorts).
+    pub(crate) fn of(message: &wa::Message) -> Option<Self> {
+        let base = message.get_base_message();
+        if let Some(text) = message.text_content() {
+            return Some(Content {
+                kind: "text".into(),
+                text: Some(text.to_owned()),
+                ..Default::default()
+            });
+        }
+        media(base).or_else(|| other(base))
+    }
+
+    fn media(kind: &str, file: &File<'_>) -> Self {
+        let path = file.direct_path.clone().or_else(|| path_of(file.url.as_deref()?));
+        let key = file.media_key.as_ref().map(|key| BASE64_STANDARD.encode(key));
+        Content {
+            kind: kind.into(),
+            mimetype: file.mimetype.clone(),
+            size: file.size,
+            sha256: file.sha256.as_ref().map(hex::encode),
+            media: path
+                .zip(key)
+                .map(|(direct_path, media_key)| MediaRef { direct_path, media_key }),
+            ..Default::default()
+        }
+    }
+}
+
+fn media(message: &wa::Message) -> Option<Content> {
+    if let Some(image) = message.image_message.as_option() {
+        return Some(Content {
+            caption: image.caption.clone(),
+            ..Content::media("image", &file!(image))
+        });
+    }
+    if let Some(video) = message.video_message.as_option().or(message.ptv_message.as_option()) {
+        return Some(Content {
+            caption: video.caption.clone(),
+            seconds: video.seconds,
+            ..Content::media("video", &file!(video))
+        });
+    }
+    if let Some(audio) = message.audio_message.as_option() {
+        return Some(Content {
+            voice: audio.ptt.unwrap_or(false),
+            seconds: audio.seconds,
+            waveform: audio.waveform.as_ref().map(|wave| wave.to_vec()),
+            ..Content::media("audio", &file!(audio))
+        });
+    }
+    if let Some(document) = message.document_message.as_option() {
+        return Some(Content {
+            caption: document.caption.clone(),
+            filename: document.file_name.clone(),
+            ..Content::media("document", &file!(document))
+        });
+    }
+    let sticker = message.sticker_message.as_option()?;
+    Some(Content::media("sticker", &file!(sticker)))
+}
+
+fn other(message: &wa::Message) -> Option<Content> {
+    let (kind, text) = if let Some(location) = message.location_message.as_option() {
+        let at = format!(
+            "{}, {}",
+            location.degrees_latitude.unwrap_or(0.0),
+            location.degrees_longitude.unwrap_or(0.0)
+        );
+        ("location", Some(at))
+    } else if let Some(contact) = message.contact_message.as_option() {
+        ("contact", contact.display_name.clone())
+    } else if let Some(reaction) = message.reaction_message.as_option() {
+        ("reaction", reaction.text.clone())
+    } else if let Some(poll) =
+        message.poll_creation_message.as_option().or(message.poll_creation_message_v3.as_option())
+    {
+        ("poll", poll.name.clone())
+    } else if silent(message) {
+        return None;
+    } else {
+        ("other", None)
+    };
+    Some(Content { kind: kind.into(), text, ..Default::default() })
+}
+
+/// Messages between devices that no person sees.
+fn silent(message: &wa::Message) -> bool {
+    let only_keys = wa::Message {
+        sender_key_distribution_message: message.sender_key_distribution_message.clone(),
+        message_context_info: message.message_context_info.clone(),
+        ..Default::default()
+    };
+    message.protocol_message.is_set() || *message == only_keys
+}
+
+fn path_of(url: &str) -> Option<String> {
+    let rest = url.split_once("://")?.1;
+    Some(rest[rest.find('/')?..].to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waproto::buffa::MessageField;
+
+    #[test]
+    fn text_in_any_wrapping_is_found() {
+        let plain = wa::Message { conversation: Some("halo".into()), ..Default::default() };
+        let wrapped = wa::Message {
+            ephemeral_message: MessageField::some(wa::message::FutureProofMessage {
+                message: MessageField::some(plain.clone()),
+            }),
+            ..Default::default()
+        };
+        for message in [plain, wrapped] {
+            let content = Content::of(&message).unwrap();
+            assert_eq!((content.kind.as_str(), content.text.as_deref()), ("text", Some("halo")));
+        }
+    }
+
+    #[test]
+    fn keys_alone_are_no_content() {
+        assert_eq!(Content::of(&wa::Message::default()), None);
+        let keys = wa::Message {
+            sender_key_distribution_message: MessageField::some(Default::default()),
+            ..Default::default()
+        };
+        assert_eq!(Content::of(&keys), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! Virtual phones: device 0 of every number.
+//!
+//! Every number exists, is registered, online, and reads its mail, unless the control API
+//! said otherwise. A phone holds Signal sessions with linked devices; between phones, whose
+//! both ends are in here, messages travel without encryption.
+
+pub(crate) mod content;
+pub(crate) mod link;
+mod receipts;
+mod receive;
+mod send;
+mod signal;
+pub(crate) mod views;
+
+use rusqlite::{OptionalExtension as _, params};
+use serde::{Deserialize, Serialize};
+
+use crate::address::Number;
+use crate::clock;
+use crate::error::Result;
+use crate::switchboard::Switchboard;
+
+pub(crate) use receive::Incoming;
+pub(crate) use send::Outgoing;
+
+/// Which receipts a phone sends by itself.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AutoReceipts {
+    /// None at all.
+    None,
+    /// That a message has been delivered.
+    Delivered,
+    /// That too, and after a while that it has been read.
+    Read,
+}
+
+impl AutoReceipts {
+    fn from_sql(value: i64) -> Self {
+        match value {
+            0 => AutoReceipts::None,
+            1 => AutoReceipts::Delivered,
+            _ => AutoReceipts::Read,
+        }
+    }
+}
+
+/// How a phone behaves.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Phone {
+    /// Whether the number is on WhatsApp.
+    pub(crate) registered: bool,
+    /// Whether the phone is on; mail waits otherwise.
+    pub(crate) online: bool,
+    /// See [`AutoReceipts`].
+    pub(crate) auto_receipts: AutoReceipts,
+    /// Whether linking demands a passkey.
+    pub(crate) passkey: bool,
+}
+
+/// What the control API changes.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PhonePatch {
+    registered: Option<bool>,
+    online: Option<bool>,
+    auto_receipts: Option<AutoReceipts>,
+    passkey: Option<bool>,
+}
+
+impl Switchboard {
+    /// How the phone of `number` behaves.
+    pub(crate) fn phone(&self, number: Number) -> Result<Phone> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT registered, online, auto_receipts, passkey FROM phones WHERE number = ?1",
+            )?
+            .query_row([number.sql()], |row| {
+                Ok(Phone {
+                    registered: row.get(0)?,
+                    online: row.get(1)?,
+                    auto_receipts: AutoReceipts::from_sql(row.get(2)?),
+                    passkey: row.get(3)?,
+                })
+            })
+            .optional()?;
+        Ok(found.unwrap_or(Phone {
+            registered: true,
+            online: true,
+            auto_receipts: AutoReceipts::Read,
+            passkey: false,
+        }))
+    }
+
+    /// Changes how a phone behaves; one that comes online takes its mail.
+    pub(crate) fn change_phone(&mut self, number: Number, patch: PhonePatch) -> Result<Phone> {
+        let old = self.phone(number)?;
+        let new = Phone {
+            registered: patch.registered.unwrap_or(old.registered),
+            online: patch.online.unwrap_or(old.online),
+            auto_receipts: patch.auto_receipts.unwrap_or(old.auto_receipts),
+            passkey: patch.passkey.unwrap_or(old.passkey),
+        };
+        self.db
+            .prepare_cached(
+                "INSERT INTO phones (number, registered, online, auto_receipts, passkey, seen_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (number) DO UPDATE SET \
+                 registered = ?2, online = ?3, auto_receipts = ?4, passkey = ?5, seen_ms = ?6",
+            )?
+            .execute(params![
+                number.sql(),
+                new.registered,
+                new.online,
+                new.auto_receipts as i64,
+                new.passkey,
+                clock::unix_ms()
+            ])?;
+        if new.online {
+            self.take_waiting_mail(number)?;
+            self.send_due_receipts(number, new)?;
+        }
+        self.phone_changed(number);
+        Ok(new)
+    }
+
+    /// Notes that a phone has been in use, for the list of phones.
+    pub(crate) fn touch_phone(&mut self, number: Number) -> Result<()> {
+        self.db
+            .prepare_cached(
+                "INSERT INTO phones (number, seen_ms) VALUES (?1, ?2) \
+                 ON CONFLICT (number) DO UPDATE SET seen_ms = ?2",
+            )?
+            .execute(params![number.sql(), clock::unix_ms()])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! The receipts a phone sends: delivered at once, read after a while.
+//!
+//! Invariant: `inbox.state` says which receipts are out, and changes in the transaction that
+//! mails them; so after a restart the missing ones are sent, and none twice.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rusqlite::params;
+use wacore_binary::{Jid, Server};
+
+use super::{AutoReceipts, Incoming, Phone};
+use crate::address::{DeviceAddr, Number};
+use crate::clock;
+use crate::error::Result;
+use crate::limits::RECEIPT_IDS_MAX;
+use crate::switchboard::Switchboard;
+
+/// States of an inbox row.
+const ARRIVED: i64 = 1;
+const DELIVERED: i64 = 2;
+const READ: i64 = 3;
+
+impl Switchboard {
+    /// A message is in the inbox for the first time.
+    pub(super) fn arrived(&mut self, number: Number, incoming: &Incoming) -> Result<()> {
+        let phone = self.phone(number)?;
+        if phone.auto_receipts == AutoReceipts::None {
+            return Ok(());
+        }
+        let ids = std::slice::from_ref(&incoming.id);
+        self.set_inbox_state(number, ids, DELIVERED)?;
+        self.give_own_receipt(number, incoming.from.number, incoming.group.as_ref(), "", ids)?;
+        self.read_later(number, phone);
+        Ok(())
+    }
+
+    /// A message has come once more: say again what was said, as phones do.
+    pub(super) fn arrived_again(&mut self, number: Number, incoming: &Incoming) -> Result<()> {
+        if self.phone(number)?.auto_receipts == AutoReceipts::None {
+            return Ok(());
+        }
+        let ids = std::slice::from_ref(&incoming.id);
+        self.give_own_receipt(number, incoming.from.number, incoming.group.as_ref(), "", ids)
+    }
+
+    /// Sends the receipts that a phone owes, after a restart or a change of its manners.
+    pub(crate) fn send_due_receipts(&mut self, number: Number, phone: Phone) -> Result<()> {
+        if phone.auto_receipts != AutoReceipts::None {
+            self.pass_state(number, ARRIVED, DELIVERED, "", i64::MAX)?;
+        }
+        self.read_later(number, phone);
+        Ok(())
+    }
+
+    /// Every phone sends the receipts it owes.
+    pub(crate) fn resume_receipts(&mut self) -> Result<()> {
+        let numbers: Vec<i64> = {
+            let sql = "SELECT DISTINCT number FROM inbox WHERE state < 3";
+            let mut query = self.db.prepare(sql)?;
+            let rows = query.query_map([], |row| row.get(0))?;
+            rows.collect::<Result<_, _>>()?
+        };
+        for number in numbers.into_iter().map(Number::from_sql) {
+            let phone = self.phone(number)?;
+            if phone.online {
+                self.send_due_receipts(number, phone)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The person reads everything now.
+    pub(crate) fn read_all(&mut self, number: Number) -> Result<usize> {
+        self.pass_state(number, ARRIVED, DELIVERED, "", i64::MAX)?;
+        let read = self.pass_state(number, DELIVERED, READ, "read", i64::MAX)?;
+        self.phone_changed(number);
+        Ok(read)
+    }
+
+    fn read_later(&mut self, number: Number, phone: Phone) {
+        if phone.auto_receipts != AutoReceipts::Read || !self.reading.insert(number) {
+            return;
+        }
+        let delay = self.read_delay;
+        self.later(delay, move |sb| sb.read_due(number));
+    }
+
+    /// Reads what has been in the inbox for long enough.
+    fn read_due(&mut self, number: Number) -> Result<()> {
+        self.reading.remove(&number);
+        let phone = self.phone(number)?;
+        if phone.auto_receipts != AutoReceipts::Read || !phone.online {
+            return Ok(());
+        }
+        let delay = i64::try_from(self.read_delay.as_millis()).unwrap_or(i64::MAX);
+        let before = clock::unix_ms().saturating_sub(delay);
+        self.pass_state(number, DELIVERED, READ, "read", before)?;
+        self.phone_changed(number);
+        if let Some(next_ms) = self.next_unread_ms(number)? {
+            let wait = next_ms.saturating_add(delay).saturating_sub(clock::unix_ms());
+            let wait = Duration::from_millis(wait.max(1).unsigned_abs());
+            self.reading.insert(number);
+            self.later(wait, move |sb| sb.read_due(number));
+        }
+        Ok(())
+    }
+
+    fn next_unread_ms(&self, number: Number) -> Result<Option<i64>> {
+        let sql = "SELECT MIN(at_ms) FROM inbox WHERE number = ?1 AND state = 2 AND state < 3";
+        Ok(self.db.prepare_cached(sql)?.query_row([number.sql()], |row| row.get(0))?)
+    }
+
+    /// Moves all rows of one state to the next and sends the receipts that say so.
+    fn pass_state(
+        &mut self,
+        number: Number,
+        old: i64,
+        new: i64,
+        kind: &str,
+        before_ms: i64,
+    ) -> Result<usize> {
+        let due: Vec<(String, i64, String)> = {
+            let sql = "SELECT id, sender, chat FROM inbox WHERE number = ?1 AND state = ?2 \
+                       AND state < 3 AND at_ms <= ?3 ORDER BY seq";
+            let mut query = self.db.prepare_cached(sql)?;
+            let rows = query.query_map(params![number.sql(), old, before_ms], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let count = due.len();
+        let mut chats: BTreeMap<(i64, String), Vec<String>> = BTreeMap::new();
+        for (id, sender, chat) in due {
+            chats.entry((sender, chat)).or_default().push(id);
+        }
+        for ((sender, chat), ids) in chats {
+            let chat: Option<Jid> = chat.parse().ok();
+            let group = chat.filter(|chat| chat.server == Server::Group);
+            for ids in ids.chunks(RECEIPT_IDS_MAX) {
+                self.set_inbox_state(number, ids, new)?;
+                self.give_own_receipt(number, Number::from_sql(sender), group.as_ref(), kind, ids)?;
+            }
+        }
+        Ok(count)
+    }
+
+    fn give_own_receipt(
+        &mut self,
+        number: Number,
+        author: Number,
+        group: Option<&Jid>,
+        kind: &str,
+        ids: &[String],
+    ) -> Result<()> {
+        self.give_receipt(DeviceAddr::phone(number), author, group, kind, ids)
+    }
+
+    fn set_inbox_state(&mut self, number: Number, ids: &[String], state: i64) -> Result<()> {
+        let sql = "UPDATE inbox SET state = MAX(state, ?3) WHERE number = ?1 AND id = ?2";
+        let mut update = self.db.prepare_cached(sql)?;
+        for id in ids {
+            update.execute(params![number.sql(), id, state])?;
+        }
+        Ok(())
+    }
+
+    /// A linked device has read messages for its phone.
+    pub(crate) fn read_elsewhere(&mut self, number: Number, ids: &[String]) -> Result<()> {
+        self.set_inbox_state(number, ids, READ)?;
+        self.phone_changed(number);
+        Ok(())
+    }
+
+    /// What has become of messages that `author`, or its devices, sent.
+    pub(crate) fn sent_state(&mut self, author: Number, ids: &[String], kind: &str) -> Result<()> {
+        let state = match kind {
+            "read" | "played" => READ,
+            "" | "inactive" => DELIVERED,
+            _ => return Ok(()),
+        };
+        let sql = "UPDATE sent SET state = MAX(state, ?3) WHERE number = ?1 AND id = ?2";
+        let mut update = self.db.prepare_cached(sql)?;
+        for id in ids {
+            update.execute(params![author.sql(), id, state])?;
+        }
+        drop(update);
+        self.phone_changed(author);
+        Ok(())
+    }
+}

@@ -1,0 +1,194 @@
+//! What the control API and the pages show: read-only, from committed state.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::{Value, json};
+
+use super::content::Content;
+use crate::address::{DeviceAddr, Number};
+use crate::clock;
+use crate::error::{Result, SimulatorError};
+use crate::switchboard::Switchboard;
+
+const PHONES_SHOWN: i64 = 200;
+const TIMELINE_ROWS: i64 = 300;
+const STATES: [&str; 4] = ["", "sent", "delivered", "read"];
+
+impl Switchboard {
+    /// A phone, its manners and its linked devices.
+    pub(crate) fn view_phone(&mut self, number: Number) -> Result<Value> {
+        let phone = self.phone(number)?;
+        let mut devices = Vec::new();
+        let sql = "SELECT device, platform, push_name, linked_ms, seen_ms FROM devices \
+                   WHERE number = ?1 ORDER BY device";
+        let mut query = self.db.prepare_cached(sql)?;
+        let mut rows = query.query([number.sql()])?;
+        while let Some(row) = rows.next()? {
+            let device: u16 = row.get(0)?;
+            let addr = DeviceAddr { number, device };
+            devices.push(json!({
+                "device": device,
+                "jid": addr.jid().to_string(),
+                "platform": row.get::<_, String>(1)?,
+                "push_name": row.get::<_, String>(2)?,
+                "linked_at": clock::rfc3339(row.get(3)?),
+                "seen_at": clock::rfc3339(row.get(4)?),
+                "connected": self.by_device.contains_key(&addr),
+            }));
+        }
+        Ok(json!({
+            "number": number.to_string(),
+            "lid": number.lid_jid().to_string(),
+            "registered": phone.registered,
+            "online": phone.online,
+            "auto_receipts": phone.auto_receipts,
+            "passkey": phone.passkey,
+            "code_expected": self.codes.waits(number),
+            "devices": devices,
+        }))
+    }
+}
+
+/// All messages a phone has received, the oldest first.
+pub(crate) fn inbox(db: &Connection, number: Number) -> Result<Value> {
+    let sql = "SELECT id, sender, chat, content, at_ms, typing_ms, copies, state FROM inbox \
+               WHERE number = ?1 ORDER BY seq";
+    let mut query = db.prepare_cached(sql)?;
+    let mut rows = query.query([number.sql()])?;
+    let mut inbox = Vec::new();
+    while let Some(row) = rows.next()? {
+        inbox.push(inbox_row(row)?);
+    }
+    Ok(Value::Array(inbox))
+}
+
+fn inbox_row(row: &Row<'_>) -> Result<Value> {
+    let mut value = content_json(&row.get::<_, String>(3)?)?;
+    value["id"] = json!(row.get::<_, String>(0)?);
+    value["from"] = json!(Number::from_sql(row.get(1)?).to_string());
+    value["chat"] = json!(row.get::<_, String>(2)?);
+    value["at"] = json!(clock::rfc3339(row.get(4)?));
+    value["typing_ms"] = json!(row.get::<_, i64>(5)?);
+    value["copies"] = json!(row.get::<_, i64>(6)?);
+    value["state"] = json!(state(row.get(7)?, "received"));
+    Ok(value)
+}
+
+/// What the page shows: the newest messages in and out, in order.
+pub(crate) fn timeline(db: &Connection, number: Number) -> Result<Value> {
+    let sql = "SELECT * FROM ( \
+                 SELECT id, 'in' AS way, sender, sender_device AS device, chat, content, at_ms, state, seq \
+                 FROM (SELECT * FROM inbox WHERE number = ?1 ORDER BY seq DESC LIMIT ?2) \
+                 UNION ALL \
+                 SELECT id, 'out', number, device, chat, content, at_ms, state, seq \
+                 FROM (SELECT * FROM sent WHERE number = ?1 ORDER BY seq DESC LIMIT ?2) \
+               ) ORDER BY at_ms, seq";
+    let mut query = db.prepare_cached(sql)?;
+    let mut rows = query.query(params![number.sql(), TIMELINE_ROWS])?;
+    let mut timeline = Vec::new();
+    while let Some(row) = rows.next()? {
+        let way: String = row.get(1)?;
+        let unknown = if way == "in" { "received" } else { "sent" };
+        let mut value = content_json(&row.get::<_, String>(5)?)?;
+        value["id"] = json!(row.get::<_, String>(0)?);
+        value["way"] = json!(way);
+        value["from"] = json!(Number::from_sql(row.get(2)?).to_string());
+        value["device"] = json!(row.get::<_, u16>(3)?);
+        value["chat"] = json!(row.get::<_, String>(4)?);
+        value["at"] = json!(clock::rfc3339(row.get(6)?));
+        value["state"] = json!(state(row.get(7)?, unknown));
+        timeline.push(value);
+    }
+    Ok(Value::Array(timeline))
+}
+
+fn state(state: i64, first: &'static str) -> &'static str {
+    match state {
+        1 => first,
+        other => usize::try_from(other)
+            .ok()
+            .and_then(|index| STATES.get(index).copied())
+            .unwrap_or("unknown"),
+    }
+}
+
+/// The public part of a content.
+fn content_json(stored: &str) -> Result<Value> {
+    let mut value: Value = serde_json::from_str(stored)
+        .map_err(|error| SimulatorError::Internal(error.to_string()))?;
+    if let Some(fields) = value.as_object_mut() {
+        let media = fields.remove("media");
+        fields.insert("has_media".into(), json!(media.is_some_and(|media| !media.is_null())));
+    }
+    Ok(value)
+}
+
+/// One message's content, from the inbox or from what the phone sent.
+pub(crate) fn content(db: &Connection, number: Number, id: &str) -> Result<Option<Content>> {
+    let sql = "SELECT content FROM inbox WHERE number = ?1 AND id = ?2 UNION ALL \
+               SELECT content FROM sent WHERE number = ?1 AND id = ?2 LIMIT 1";
+    let found: Option<String> = db
+        .prepare_cached(sql)?
+        .query_row(params![number.sql(), id], |row| row.get(0))
+        .optional()?;
+    Ok(found.and_then(|json| serde_json::from_str(&json).ok()))
+}
+
+/// Phones that have been used lately, with their numbers of messages.
+pub(crate) fn phones(db: &Connection) -> Result<Value> {
+    let sql = "SELECT number, MAX(seen), SUM(inbox), SUM(linked) FROM ( \
+                 SELECT number, MAX(at_ms) AS seen, COUNT(*) AS inbox, 0 AS linked FROM inbox GROUP BY number \
+                 UNION ALL SELECT number, seen_ms, 0, 0 FROM phones WHERE seen_ms > 0 \
+                 UNION ALL SELECT number, MAX(seen_ms), 0, COUNT(*) FROM devices GROUP BY number \
+               ) GROUP BY number ORDER BY 2 DESC LIMIT ?1";
+    let mut query = db.prepare_cached(sql)?;
+    let mut rows = query.query([PHONES_SHOWN])?;
+    let mut phones = Vec::new();
+    while let Some(row) = rows.next()? {
+        phones.push(json!({
+            "number": Number::from_sql(row.get(0)?).to_string(),
+            "seen_at": clock::rfc3339(row.get(1)?),
+            "messages": row.get::<_, i64>(2)?,
+            "devices": row.get::<_, i64>(3)?,
+        }));
+    }
+    Ok(Value::Array(phones))
+}
+
+/// The groups and their members.
+pub(crate) fn groups(db: &Connection) -> Result<Value> {
+    let sql = "SELECT g.id, g.subject, group_concat(m.number) FROM groups g \
+               JOIN group_members m ON m.group_id = g.id GROUP BY g.id ORDER BY g.created_ms DESC LIMIT 200";
+    let mut query = db.prepare_cached(sql)?;
+    let mut rows = query.query([])?;
+    let mut groups = Vec::new();
+    while let Some(row) = rows.next()? {
+        let members: String = row.get(2)?;
+        groups.push(json!({
+            "id": format!("{}@g.us", row.get::<_, String>(0)?),
+            "subject": row.get::<_, String>(1)?,
+            "participants": members.split(',').collect::<Vec<_>>(),
+        }));
+    }
+    Ok(Value::Array(groups))
+}
+
+/// How many rows there are of everything.
+pub(crate) fn stored_counts(db: &Connection) -> Result<Value> {
+    let mut counts = serde_json::Map::new();
+    for table in [
+        "phones",
+        "devices",
+        "prekeys",
+        "sessions",
+        "sender_keys",
+        "mail",
+        "inbox",
+        "sent",
+        "groups",
+    ] {
+        let count: i64 =
+            db.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0))?;
+        counts.insert(table.into(), json!(count));
+    }
+    Ok(Value::Object(counts))
+}

@@ -1,0 +1,123 @@
+-- number: the telephone number as an integer; device 0 is the phone, 1.. its linked devices.
+-- *_ms: milliseconds since 1970.
+
+CREATE TABLE IF NOT EXISTS meta (
+    key   TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- Phones somebody has touched; every other number has the defaults.
+CREATE TABLE IF NOT EXISTS phones (
+    number        INTEGER PRIMARY KEY,
+    registered    INTEGER NOT NULL DEFAULT 1,
+    online        INTEGER NOT NULL DEFAULT 1,
+    auto_receipts INTEGER NOT NULL DEFAULT 2,  -- 0 none, 1 delivered, 2 read
+    passkey       INTEGER NOT NULL DEFAULT 0,
+    next_device   INTEGER NOT NULL DEFAULT 1,
+    seen_ms       INTEGER NOT NULL DEFAULT 0
+);
+
+-- Linked devices. `identity_proof` is the device's ADVSignedDeviceIdentity.
+CREATE TABLE IF NOT EXISTS devices (
+    number         INTEGER NOT NULL,
+    device         INTEGER NOT NULL,
+    noise_key      BLOB NOT NULL,
+    identity_key   BLOB NOT NULL,
+    registration   INTEGER NOT NULL,
+    skey_id        INTEGER NOT NULL,
+    skey           BLOB NOT NULL,
+    skey_signature BLOB NOT NULL,
+    identity_proof BLOB NOT NULL,
+    key_index      INTEGER NOT NULL,
+    platform       TEXT NOT NULL,
+    push_name      TEXT NOT NULL DEFAULT '',
+    keys_shared    INTEGER NOT NULL DEFAULT 0,
+    linked_ms      INTEGER NOT NULL,
+    seen_ms        INTEGER NOT NULL,
+    PRIMARY KEY (number, device)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS prekeys (
+    number INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    id     INTEGER NOT NULL,
+    key    BLOB NOT NULL,
+    PRIMARY KEY (number, device, id)
+) WITHOUT ROWID;
+
+-- Signal sessions and sender keys of the phones (device 0 only; clients keep their own).
+CREATE TABLE IF NOT EXISTS sessions (
+    number      INTEGER NOT NULL,
+    peer        INTEGER NOT NULL,
+    peer_device INTEGER NOT NULL,
+    record      BLOB NOT NULL,
+    PRIMARY KEY (number, peer, peer_device)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS sender_keys (
+    number      INTEGER NOT NULL,
+    chat        TEXT NOT NULL,
+    peer        INTEGER NOT NULL,
+    peer_device INTEGER NOT NULL,
+    record      BLOB NOT NULL,
+    PRIMARY KEY (number, chat, peer, peer_device)
+) WITHOUT ROWID;
+
+-- Stanzas not yet taken by their device.
+CREATE TABLE IF NOT EXISTS mail (
+    seq    INTEGER PRIMARY KEY AUTOINCREMENT,
+    number INTEGER NOT NULL,
+    device INTEGER NOT NULL,
+    class  TEXT NOT NULL,              -- message, receipt, notification
+    id     TEXT NOT NULL,
+    type   TEXT NOT NULL,
+    stanza BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS mail_by_device ON mail (number, device, seq);
+CREATE INDEX IF NOT EXISTS mail_by_id ON mail (number, device, id);
+
+-- What phones have received: one row for each message id.
+CREATE TABLE IF NOT EXISTS inbox (
+    seq           INTEGER PRIMARY KEY AUTOINCREMENT,
+    number        INTEGER NOT NULL,
+    id            TEXT NOT NULL,
+    sender        INTEGER NOT NULL,
+    sender_device INTEGER NOT NULL,
+    chat          TEXT NOT NULL,
+    content       TEXT NOT NULL,       -- JSON of phone::content::Content
+    at_ms         INTEGER NOT NULL,
+    typing_ms     INTEGER NOT NULL,
+    copies        INTEGER NOT NULL,
+    state         INTEGER NOT NULL,    -- 1 arrived, 2 delivered (receipt sent), 3 read
+    UNIQUE (number, id)
+);
+CREATE INDEX IF NOT EXISTS inbox_unread ON inbox (number, seq) WHERE state < 3;
+
+-- What phones, or their linked devices, have sent.
+CREATE TABLE IF NOT EXISTS sent (
+    seq     INTEGER PRIMARY KEY AUTOINCREMENT,
+    number  INTEGER NOT NULL,
+    id      TEXT NOT NULL,
+    device  INTEGER NOT NULL,          -- which device of the number sent it
+    chat    TEXT NOT NULL,
+    content TEXT NOT NULL,
+    message BLOB,                      -- encoded wa.Message, for retries, when the phone sent it
+    at_ms   INTEGER NOT NULL,
+    state   INTEGER NOT NULL,          -- 1 sent, 2 delivered, 3 read
+    UNIQUE (number, id)
+);
+
+CREATE TABLE IF NOT EXISTS groups (
+    id         TEXT PRIMARY KEY,       -- without @g.us
+    subject    TEXT NOT NULL,
+    creator    INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS group_members (
+    group_id TEXT NOT NULL,
+    number   INTEGER NOT NULL,
+    admin    INTEGER NOT NULL,
+    PRIMARY KEY (group_id, number)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS groups_by_member ON group_members (number);

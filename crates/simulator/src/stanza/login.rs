@@ -1,0 +1,133 @@
+//! Logging in, becoming active, and being unlinked.
+
+use rusqlite::{OptionalExtension as _, params};
+use wacore_binary::NodeRef;
+use wacore_binary::builder::NodeBuilder;
+
+use super::{jid_attr, result};
+use crate::address::DeviceAddr;
+use crate::clock;
+use crate::error::Result;
+use crate::switchboard::{Class, ConnId, Switchboard, disconnect_stanza, failure};
+
+impl Switchboard {
+    /// Lets a linked device in, or tells it that it is not linked.
+    pub(crate) fn log_in(&mut self, id: ConnId, device: DeviceAddr) -> Result<()> {
+        let known: Option<Vec<u8>> = self
+            .db
+            .prepare_cached("SELECT noise_key FROM devices WHERE number = ?1 AND device = ?2")?
+            .query_row(params![device.number.sql(), device.device], |row| row.get(0))
+            .optional()?;
+        let proved = self.conns.get(&id).map(|conn| conn.client_static);
+        let refusal = match (known, proved) {
+            (Some(key), Some(proved)) if key == proved => {
+                self.faults.refuses_login(device.number).map(disconnect_stanza)
+            }
+            _ => Some(failure(401)),
+        };
+        if let Some(refusal) = refusal {
+            self.send(id, refusal);
+            self.close(id);
+            return Ok(());
+        }
+        if let Some(older) = self.by_device.insert(device, id) {
+            self.close_with_conflict(older, "replaced");
+        }
+        self.db
+            .prepare_cached("UPDATE devices SET seen_ms = ?3 WHERE number = ?1 AND device = ?2")?
+            .execute(params![device.number.sql(), device.device, clock::unix_ms()])?;
+        let success = NodeBuilder::new("success")
+            .attr("t", clock::unix_s().to_string())
+            .attr("props", "1")
+            .attr("location", "sim")
+            .attr("creation", clock::unix_s().to_string())
+            .attr("lid", device.lid_jid())
+            .build();
+        self.send(id, success);
+        self.phone_changed(device.number);
+        Ok(())
+    }
+
+    /// The client is ready: hand over what waited.
+    pub(super) fn on_active(&mut self, id: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        self.send(id, result(node, vec![]));
+        let Some(device) = self.device_of(id) else {
+            return Ok(());
+        };
+        match self.conns.get_mut(&id) {
+            Some(conn) if !conn.mail_asked => conn.mail_asked = true,
+            _ => return Ok(()),
+        }
+        let counts = self.waiting_counts(device)?;
+        if counts.0 + counts.1 + counts.2 > 0 {
+            let preview = NodeBuilder::new("offline_preview")
+                .attr("count", (counts.0 + counts.1 + counts.2).to_string())
+                .attr("message", counts.0.to_string())
+                .attr("receipt", counts.1.to_string())
+                .attr("notification", counts.2.to_string())
+                .attr("appdata", "0")
+                .build();
+            let ib = NodeBuilder::new("ib").attr("from", "s.whatsapp.net");
+            self.send(id, ib.children([preview]).build());
+        }
+        self.next_mail_page(id)
+    }
+
+    fn waiting_counts(&self, device: DeviceAddr) -> Result<(i64, i64, i64)> {
+        let count = |class: Class| {
+            self.db
+                .prepare_cached(
+                    "SELECT COUNT(*) FROM mail WHERE number = ?1 AND device = ?2 AND class = ?3",
+                )?
+                .query_row(params![device.number.sql(), device.device, class.name()], |row| {
+                    row.get(0)
+                })
+        };
+        Ok((count(Class::Message)?, count(Class::Receipt)?, count(Class::Notification)?))
+    }
+
+    /// A client logs itself (or a sister) out.
+    pub(super) fn on_remove_device(
+        &mut self,
+        id: ConnId,
+        device: DeviceAddr,
+        node: &NodeRef<'_>,
+    ) -> Result<()> {
+        let named = node
+            .get_optional_child("remove-companion-device")
+            .and_then(|child| jid_attr(child, "jid"))
+            .and_then(|jid| DeviceAddr::from_jid(&jid));
+        let removed = named.filter(|named| named.number == device.number && !named.is_phone());
+        self.send(id, result(node, vec![]));
+        self.unlink(removed.unwrap_or(device))
+    }
+
+    /// Removes a linked device: its rows, its mail, its connection.
+    pub(crate) fn unlink(&mut self, device: DeviceAddr) -> Result<()> {
+        for table in ["devices", "prekeys", "mail"] {
+            let sql = format!("DELETE FROM {table} WHERE number = ?1 AND device = ?2");
+            self.db.prepare_cached(&sql)?.execute(params![device.number.sql(), device.device])?;
+        }
+        for table in ["sessions", "sender_keys"] {
+            let sql = format!("DELETE FROM {table} WHERE peer = ?1 AND peer_device = ?2");
+            self.db.prepare_cached(&sql)?.execute(params![device.number.sql(), device.device])?;
+        }
+        self.sessions.retain(|(_, peer), _| *peer != device);
+        self.sender_keys.retain(|(_, _, peer), _| *peer != device);
+        if let Some(&conn) = self.by_device.get(&device) {
+            self.close_with_conflict(conn, "device_removed");
+        }
+        self.tell_device_list_changed(device, "remove")?;
+        self.phone_changed(device.number);
+        Ok(())
+    }
+
+    /// The name under which a device's messages arrive.
+    pub(super) fn set_push_name(&mut self, device: DeviceAddr, name: &str) -> Result<()> {
+        let name: String = name.chars().take(100).collect();
+        self.db
+            .prepare_cached("UPDATE devices SET push_name = ?3 WHERE number = ?1 AND device = ?2")?
+            .execute(params![device.number.sql(), device.device, name])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,256 @@
+//! Messages from linked devices: taken, stored for every addressee, acknowledged.
+//!
+//! The acknowledgement leaves after the commit that holds the mail of every addressed
+//! device and the inbox rows of every addressed phone.
+
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest as _, Sha256};
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeRef, Server};
+
+use super::{attr, children, jid_attr};
+use crate::address::{DeviceAddr, Number};
+use crate::clock;
+use crate::error::Result;
+use crate::limits::TARGETS_MAX;
+use crate::switchboard::{Class, ConnId, Switchboard};
+
+/// Attributes of a message that its addressees see unchanged.
+const RELAYED_ATTRS: [&str; 4] = ["type", "edit", "category", "verified_name"];
+
+/// The content for one device.
+type Target = (DeviceAddr, Vec<Node>);
+
+/// A refusal of one message.
+pub(super) fn nack(node: &NodeRef<'_>, code: u16) -> Node {
+    NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", attr(node, "id"))
+        .attr("from", jid_attr(node, "to").unwrap_or_else(super::server))
+        .attr("error", code.to_string())
+        .build()
+}
+
+impl Switchboard {
+    pub(super) fn on_message(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        let (Some(from), Some(to)) = (self.device_of(conn), jid_attr(node, "to")) else {
+            self.send(conn, nack(node, 400));
+            return Ok(());
+        };
+        self.counters.messages_in += 1;
+        if attr(node, "id").is_empty() {
+            self.send(conn, nack(node, 400));
+            return Ok(());
+        }
+        let peer = DeviceAddr::from_jid(&to).map(|device| device.number);
+        if let Some(code) = self.faults.rejects(from.number, peer) {
+            self.send(conn, nack(node, code));
+            return Ok(());
+        }
+        let outcome = match (to.server, peer) {
+            (Server::Group, _) => self.group_message(from, &to, node)?,
+            (_, Some(peer)) => self.direct_message(from, peer, &to, node)?,
+            // Status, channels, broadcast lists: nobody is there to receive them.
+            _ => Ok(None),
+        };
+        match outcome {
+            Ok(phash) => self.acknowledge(conn, node, &to, phash),
+            Err(code) => self.send(conn, nack(node, code)),
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, conn: ConnId, node: &NodeRef<'_>, to: &Jid, phash: Option<String>) {
+        if self.faults.drop_acks {
+            return;
+        }
+        self.counters.messages_acked += 1;
+        let mut ack = NodeBuilder::new("ack")
+            .attr("class", "message")
+            .attr("id", attr(node, "id"))
+            .attr("from", to)
+            .attr("t", clock::unix_s().to_string());
+        if let Some(phash) = phash {
+            ack = ack.attr("phash", phash);
+        }
+        self.send(conn, ack.build());
+    }
+
+    /// A message to one person: the outer error is ours, the inner one a nack's code, and
+    /// the value the hash of the devices when the sender has missed some.
+    fn direct_message(
+        &mut self,
+        from: DeviceAddr,
+        peer: Number,
+        to: &Jid,
+        node: &NodeRef<'_>,
+    ) -> Result<Result<Option<String>, u16>> {
+        if !self.phone(peer)?.registered {
+            return Ok(Err(404));
+        }
+        let whole_chat = node.get_optional_child("participants").is_some();
+        let targets = targets(node, DeviceAddr::from_jid(to));
+        if targets.is_empty() {
+            return Ok(Err(400));
+        }
+        let addressed: HashSet<DeviceAddr> = targets.iter().map(|(device, _)| *device).collect();
+        for (device, content) in targets {
+            if device.number != peer && device.number != from.number {
+                continue;
+            }
+            let mut relay = self.relay(from, node)?.attr("from", from.jid());
+            relay = relay.attr("sender_lid", from.number.lid_jid());
+            if device.number == from.number && attr(node, "category") != "peer" {
+                relay = relay.attr("recipient", peer.jid());
+            }
+            self.deliver(device, relay.children(content).build())?;
+        }
+        match whole_chat {
+            true => Ok(Ok(self.missed(from, &[peer, from.number], &addressed)?)),
+            false => Ok(Ok(None)),
+        }
+    }
+
+    fn group_message(
+        &mut self,
+        from: DeviceAddr,
+        to: &Jid,
+        node: &NodeRef<'_>,
+    ) -> Result<Result<Option<String>, u16>> {
+        let members = self.group_members(&to.user)?;
+        if !members.contains(&from.number) {
+            return Ok(Err(403));
+        }
+        let one = jid_attr(node, "participant").and_then(|jid| DeviceAddr::from_jid(&jid));
+        let keyed = targets(node, one);
+        let shared: Vec<Node> = match one {
+            Some(_) => Vec::new(),
+            None => {
+                children(node).iter().filter(|c| &*c.tag == "enc").map(NodeRef::to_owned).collect()
+            }
+        };
+        let everyone = match one {
+            Some(device) => vec![device],
+            None => self.devices_of(&members)?,
+        };
+        for device in everyone {
+            if device == from || !members.contains(&device.number) {
+                continue;
+            }
+            let own = keyed.iter().find(|(addr, _)| *addr == device);
+            let mut content = own.map(|(_, content)| content.clone()).unwrap_or_default();
+            content.extend(shared.iter().cloned());
+            let relay = self
+                .relay(from, node)?
+                .attr("from", to)
+                .attr("participant", from.jid())
+                .attr("participant_lid", from.number.lid_jid())
+                .attr("addressing_mode", "pn");
+            self.deliver(device, relay.children(content).build())?;
+        }
+        Ok(Ok(None))
+    }
+
+    /// What every addressee sees of a message, but for its sender and content.
+    fn relay(&self, from: DeviceAddr, node: &NodeRef<'_>) -> Result<NodeBuilder> {
+        let mut relay = NodeBuilder::new("message")
+            .attr("id", attr(node, "id"))
+            .attr("t", clock::unix_s().to_string())
+            .attr("notify", self.push_name(from)?);
+        for key in RELAYED_ATTRS {
+            if let Some(value) = node.get_attr(key) {
+                relay = relay.attr(key, value.to_node_value());
+            }
+        }
+        Ok(relay)
+    }
+
+    /// Gives a message to a phone, or keeps it for a linked device.
+    pub(crate) fn deliver(&mut self, to: DeviceAddr, message: Node) -> Result<()> {
+        if to.is_phone() {
+            return self.phone_takes(to.number, message);
+        }
+        match self.is_linked(to)? {
+            true => self.mail(to, Class::Message, message),
+            false => Ok(()),
+        }
+    }
+
+    /// The phones and linked devices of some people.
+    pub(crate) fn devices_of(&self, numbers: &[Number]) -> Result<Vec<DeviceAddr>> {
+        let mut devices = Vec::new();
+        for number in numbers {
+            devices.push(DeviceAddr::phone(*number));
+            devices.extend(self.linked_devices(*number)?);
+        }
+        Ok(devices)
+    }
+
+    /// The hash of all devices, when the sender has not addressed every linked one.
+    fn missed(
+        &self,
+        from: DeviceAddr,
+        numbers: &[Number],
+        addressed: &HashSet<DeviceAddr>,
+    ) -> Result<Option<String>> {
+        let devices = self.devices_of(numbers)?;
+        let missed = |device: &&DeviceAddr| {
+            !device.is_phone() && **device != from && !addressed.contains(device)
+        };
+        Ok(devices.iter().any(|d| missed(&d)).then(|| phash(&devices)))
+    }
+
+    fn is_linked(&self, device: DeviceAddr) -> Result<bool> {
+        let sql = "SELECT 1 FROM devices WHERE number = ?1 AND device = ?2";
+        let key = rusqlite::params![device.number.sql(), device.device];
+        Ok(self.db.prepare_cached(sql)?.exists(key)?)
+    }
+
+    fn push_name(&self, device: DeviceAddr) -> Result<String> {
+        use rusqlite::OptionalExtension as _;
+        let sql = "SELECT push_name FROM devices WHERE number = ?1 AND device = ?2";
+        let key = rusqlite::params![device.number.sql(), device.device];
+        let name: Option<String> =
+            self.db.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
+        Ok(name.unwrap_or_default())
+    }
+}
+
+/// The devices a message addresses: its participants, or `to` itself when the content is
+/// not wrapped for several.
+fn targets(node: &NodeRef<'_>, to: Option<DeviceAddr>) -> Vec<Target> {
+    let identity = node.get_optional_child("device-identity").map(NodeRef::to_owned);
+    let with_identity = |content: &[NodeRef<'_>]| {
+        let encs = content.iter().filter(|child| &*child.tag == "enc");
+        let mut content: Vec<Node> = encs.map(NodeRef::to_owned).collect();
+        let fresh = |node: &Node| node.attrs.get("type").is_some_and(|kind| *kind == "pkmsg");
+        if content.iter().any(fresh) {
+            content.extend(identity.clone());
+        }
+        content
+    };
+    let Some(participants) = node.get_optional_child("participants") else {
+        let content = with_identity(children(node));
+        return to.filter(|_| !content.is_empty()).map(|to| (to, content)).into_iter().collect();
+    };
+    children(participants)
+        .iter()
+        .take(TARGETS_MAX)
+        .filter_map(|to| {
+            let device = DeviceAddr::from_jid(&jid_attr(to, "jid")?)?;
+            Some((device, with_identity(children(to))))
+        })
+        .collect()
+}
+
+/// WhatsApp's hash of a set of devices.
+fn phash(devices: &[DeviceAddr]) -> String {
+    let mut names: Vec<String> =
+        devices.iter().map(|d| format!("{}.0:{}@s.whatsapp.net", d.number, d.device)).collect();
+    names.sort_unstable();
+    let digest = Sha256::digest(names.concat());
+    format!("2:{}", BASE64_STANDARD.encode(&digest[..6]))
+}

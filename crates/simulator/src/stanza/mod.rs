@@ -1,0 +1,185 @@
+//! What each stanza means: one file per concern, all methods of the switchboard.
+//!
+//! Invariant: whatever a client sends gets an answer, is ignored on purpose, or ends its
+//! connection; it never ends the process.
+
+mod app_state;
+mod chatstate;
+pub(crate) mod groups;
+mod keys;
+pub(crate) use keys::{Bundle, bundle_in_retry};
+mod login;
+mod media;
+mod message;
+mod pairing;
+mod receipt;
+mod usync;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeContentRef, NodeRef};
+
+use crate::error::Result;
+use crate::switchboard::{Class, ConnId, Switchboard};
+
+/// An attribute's text; empty when missing.
+pub(crate) fn attr(node: &NodeRef<'_>, key: &str) -> String {
+    node.get_attr(key).map(|value| value.as_str().into_owned()).unwrap_or_default()
+}
+
+/// An attribute that is a JID.
+pub(crate) fn jid_attr(node: &NodeRef<'_>, key: &str) -> Option<Jid> {
+    node.get_attr(key)?.to_jid()
+}
+
+/// A node's content as bytes, also when it was sent as text.
+pub(crate) fn bytes_of(node: &NodeRef<'_>) -> Vec<u8> {
+    match &node.content {
+        Some(NodeContentRef::Bytes(bytes)) => bytes.to_vec(),
+        Some(NodeContentRef::String(text)) => text.as_bytes().to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+/// The bytes in the child `tag`; empty when missing.
+pub(crate) fn child_bytes(node: &NodeRef<'_>, tag: &str) -> Vec<u8> {
+    node.get_optional_child(tag).map(bytes_of).unwrap_or_default()
+}
+
+/// A node's children.
+pub(crate) fn children<'n, 'a>(node: &'n NodeRef<'a>) -> &'n [NodeRef<'a>] {
+    node.children().unwrap_or_default()
+}
+
+/// `<iq type=result>` for `request`.
+pub(crate) fn result(request: &NodeRef<'_>, content: Vec<Node>) -> Node {
+    let from = jid_attr(request, "to").unwrap_or_else(server);
+    let iq = NodeBuilder::new("iq")
+        .attr("type", "result")
+        .attr("id", attr(request, "id"))
+        .attr("from", from);
+    match content.is_empty() {
+        true => iq.build(),
+        false => iq.children(content).build(),
+    }
+}
+
+/// `<iq type=error>` for `request`.
+pub(crate) fn error(request: &NodeRef<'_>, code: u16, text: &'static str) -> Node {
+    let error = NodeBuilder::new("error").attr("code", code.to_string()).attr("text", text).build();
+    NodeBuilder::new("iq")
+        .attr("type", "error")
+        .attr("id", attr(request, "id"))
+        .attr("from", jid_attr(request, "to").unwrap_or_else(server))
+        .children([error])
+        .build()
+}
+
+/// `s.whatsapp.net`
+pub(crate) fn server() -> Jid {
+    Jid::pn("")
+}
+
+impl Switchboard {
+    /// One stanza of a client.
+    pub(crate) fn on_stanza(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        if !self.conns.contains_key(&conn) {
+            return Ok(());
+        }
+        let outcome = match &*node.tag {
+            "iq" => self.on_iq(conn, node),
+            "message" => self.on_message(conn, node),
+            "receipt" => self.on_receipt(conn, node),
+            "chatstate" => self.on_chatstate(conn, node),
+            "ack" => self.on_ack(conn, node),
+            "presence" => self.on_presence(conn, node),
+            // `ib` (unified session), `call`, `stream:…`: nothing here depends on them.
+            _ => Ok(()),
+        };
+        if let Err(error) = &outcome {
+            let tag = &*node.tag;
+            tracing::debug!(%error, tag, "a stanza failed");
+            self.answer_failure(conn, node);
+        }
+        outcome
+    }
+
+    /// Says that a stanza failed: the job's own writes and answers are rolled back.
+    fn answer_failure(&mut self, conn: ConnId, node: &NodeRef<'_>) {
+        let answer = match &*node.tag {
+            "iq" => error(node, 500, "internal-server-error"),
+            "message" => message::nack(node, 500),
+            _ => return,
+        };
+        self.put_out(conn, answer);
+    }
+
+    fn on_iq(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        let kind = attr(node, "type");
+        if kind == "result" || kind == "error" {
+            return self.on_iq_answer(conn, node);
+        }
+        let space = attr(node, "xmlns");
+        let first = children(node).first().map(|child| child.tag.to_string());
+        let Some(device) = self.device_of(conn) else {
+            return match (&*space, first.as_deref()) {
+                ("md", Some("link_code_companion_reg")) => self.on_link_code(conn, node),
+                ("w:p" | "urn:xmpp:ping", _) => self.answer(conn, result(node, vec![])),
+                _ => self.answer(conn, error(node, 401, "not-authorized")),
+            };
+        };
+        match (&*space, first.as_deref()) {
+            ("encrypt", _) => self.on_keys(conn, device, node),
+            ("usync", _) => self.on_usync(conn, device, node),
+            ("passive", Some("active")) => self.on_active(conn, node),
+            ("w:sync:app:state", _) => self.on_app_state(conn, node),
+            ("w:g2", _) => self.on_groups(conn, device, node),
+            ("w:m", _) => self.on_media_conn(conn, node),
+            ("md", Some("remove-companion-device")) => self.on_remove_device(conn, device, node),
+            _ => {
+                let answer = settings(node, &space, first.as_deref());
+                self.answer(conn, answer)
+            }
+        }
+    }
+
+    /// Sends an answer after the commit.
+    fn answer(&mut self, conn: ConnId, node: Node) -> Result<()> {
+        self.send(conn, node);
+        Ok(())
+    }
+
+    /// A client has taken a stanza.
+    fn on_ack(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        let class = Class::parse(&attr(node, "class"));
+        let (Some(device), Some(class)) = (self.device_of(conn), class) else {
+            return Ok(());
+        };
+        self.mail_taken(device, class, &attr(node, "id"), &attr(node, "type"))
+    }
+
+    /// Remembers the name a client gives itself.
+    fn on_presence(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        let name = attr(node, "name");
+        match self.device_of(conn) {
+            Some(device) if !name.is_empty() => self.set_push_name(device, &name),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Answers of a server that keeps no settings: empty, but of the right shape.
+fn settings(node: &NodeRef<'_>, space: &str, first: Option<&str>) -> Node {
+    let content = match (space, first) {
+        ("abt" | "w", Some("props")) => {
+            vec![NodeBuilder::new("props").attr("protocol", "1").build()]
+        }
+        ("blocklist", _) => vec![NodeBuilder::new("list").build()],
+        ("privacy", Some("privacy")) if attr(node, "type") == "get" => {
+            vec![NodeBuilder::new("privacy").build()]
+        }
+        ("w:profile:picture", _) => return error(node, 404, "item-not-found"),
+        ("w:mex", _) => return error(node, 501, "feature-not-implemented"),
+        _ => vec![],
+    };
+    result(node, content)
+}

@@ -1,0 +1,336 @@
+//! Linking a client with a phone, by QR or by code: the server's side.
+//!
+//! The phone's cryptography is in [`crate::phone::link`]. A device exists once it has
+//! returned the phone's certificate signed with its own key, not before.
+
+use rusqlite::params;
+use tokio::sync::oneshot;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
+use wacore_libsignal::protocol::KeyPair;
+
+use super::keys::be_u32;
+use super::{attr, child_bytes, error, jid_attr, result, server};
+use crate::address::{DeviceAddr, Number};
+use crate::clock;
+use crate::error::{Result, SimulatorError, bad_request, conflict, not_found};
+use crate::limits::{CODES_MAX, LINKED_DEVICES_MAX};
+use crate::phone::link::{self, CodeExchange, Link, PendingCode, QrCode, Reply};
+use crate::switchboard::{ConnId, Peer, Switchboard};
+
+/// References offered to one client: its QR codes, one after the other.
+const REFS: usize = 6;
+
+impl Switchboard {
+    /// Gives an unlinked client the references for its QR codes.
+    pub(crate) fn offer_pairing(&mut self, conn: ConnId) -> Result<()> {
+        let mut refs = Vec::with_capacity(REFS);
+        for _ in 0..REFS {
+            let text = format!("2@{}", hex::encode(clock::random_bytes::<24>()));
+            self.refs.insert(text.clone(), conn);
+            refs.push(NodeBuilder::new("ref").bytes(text.into_bytes()).build());
+        }
+        let pair = NodeBuilder::new("pair-device").children(refs).build();
+        let iq = iq_set(pair, "md");
+        self.send(conn, iq);
+        Ok(())
+    }
+
+    /// The phone scans a QR text. The reply comes when the client has finished linking.
+    pub(crate) fn scan(
+        &mut self,
+        number: Number,
+        qr: &QrCode,
+    ) -> Result<oneshot::Receiver<Result<u16>>> {
+        self.may_link(number)?;
+        let conn = self.refs.get(&qr.reference).copied().ok_or_else(|| {
+            not_found(
+                "no client is showing this QR code (it may have expired; take the newest one)",
+            )
+        })?;
+        let (noise, data) = match self.conns.get(&conn) {
+            Some(found) => match &found.peer {
+                Peer::Unlinked(data) => (found.client_static, data),
+                Peer::Device(_) => return Err(conflict("that client is linked already")),
+            },
+            None => return Err(not_found("the client that showed this QR code is gone")),
+        };
+        if noise != qr.noise_key || data.e_ident.as_deref() != Some(&qr.identity_key) {
+            return Err(bad_request("this QR code does not belong to the client that shows it"));
+        }
+        let (reply, answer) = oneshot::channel();
+        self.pair_success(conn, number, &qr.adv_secret, reply)?;
+        Ok(answer)
+    }
+
+    /// Whether the phone can link one more device.
+    pub(crate) fn may_link(&mut self, number: Number) -> Result<()> {
+        let phone = self.phone(number)?;
+        if !phone.registered {
+            return Err(conflict(format!("{number} is not registered with WhatsApp")));
+        }
+        if !phone.online {
+            return Err(conflict(format!("the phone {number} is offline")));
+        }
+        if self.linked_devices(number)?.len() >= LINKED_DEVICES_MAX {
+            return Err(conflict(format!("{number} has too many linked devices")));
+        }
+        Ok(())
+    }
+
+    /// Sends the phone's certificate for the client's identity, and awaits its signature.
+    fn pair_success(
+        &mut self,
+        conn: ConnId,
+        number: Number,
+        adv_secret: &[u8],
+        reply: Reply,
+    ) -> Result<()> {
+        let identity = match self.conns.get(&conn).map(|conn| &conn.peer) {
+            Some(Peer::Unlinked(data)) => data.e_ident.clone().unwrap_or_default(),
+            _ => return Err(not_found("the client is gone")),
+        };
+        let device = self.next_device_number(number)?;
+        let addr = DeviceAddr { number, device };
+        let keys = self.keys_of(number)?;
+        let key_index = u32::from(device);
+        let certificate = link::certify(&keys, &identity, key_index, adv_secret)?;
+        let leaf = |tag: &'static str| NodeBuilder::new(tag);
+        let success = leaf("pair-success")
+            .children([
+                leaf("device-identity").bytes(certificate.container).build(),
+                leaf("biz").attr("name", format!("Phone {number}")).build(),
+                leaf("platform").attr("name", "android").build(),
+                leaf("device").attr("jid", addr.jid()).attr("lid", addr.lid_jid()).build(),
+            ])
+            .build();
+        let iq = iq_set(success, "md");
+        let iq_id = iq.attrs.get("id").map(ToString::to_string).unwrap_or_default();
+        self.send(conn, iq);
+        let link =
+            Link::AwaitSignature { addr, key_index, details: certificate.details, iq_id, reply };
+        self.links.insert(conn, link);
+        Ok(())
+    }
+
+    /// Device numbers are one byte: the next one never used, else the lowest free one.
+    fn next_device_number(&mut self, number: Number) -> Result<u16> {
+        let next: u16 = self
+            .db
+            .prepare_cached(
+                "INSERT INTO phones (number, next_device, seen_ms) VALUES (?1, 2, ?2) \
+                 ON CONFLICT (number) DO UPDATE SET next_device = next_device + 1 \
+                 RETURNING next_device - 1",
+            )?
+            .query_row(params![number.sql(), clock::unix_ms()], |row| row.get(0))?;
+        if next <= 250 {
+            return Ok(next);
+        }
+        let used = self.linked_devices(number)?;
+        (1..=250)
+            .find(|free| used.iter().all(|addr| addr.device != *free))
+            .ok_or_else(|| conflict("no device number is free"))
+    }
+
+    /// A client's answer to one of our queries; only linking asks any.
+    pub(super) fn on_iq_answer(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        let signed = match self.links.get(&conn) {
+            Some(Link::AwaitSignature { iq_id, .. }) => *iq_id == attr(node, "id"),
+            _ => false,
+        };
+        if !signed {
+            return Ok(());
+        }
+        let Some(Link::AwaitSignature { addr, key_index, details, reply, .. }) =
+            self.links.remove(&conn)
+        else {
+            return Ok(());
+        };
+        let proof = node
+            .get_optional_child_by_tag(&["pair-device-sign", "device-identity"])
+            .map(super::bytes_of)
+            .unwrap_or_default();
+        let linked = self.store_linked(conn, addr, key_index, &details, &proof);
+        let outcome = match linked {
+            Ok(()) => Ok(addr.device),
+            Err(error) => {
+                self.close(conn);
+                Err(bad_request(format!("the client did not finish linking: {error}")))
+            }
+        };
+        self.after_commit(move |_| {
+            let _ = reply.send(outcome);
+        });
+        Ok(())
+    }
+
+    fn store_linked(
+        &mut self,
+        conn: ConnId,
+        addr: DeviceAddr,
+        key_index: u32,
+        details: &[u8],
+        proof: &[u8],
+    ) -> Result<()> {
+        let (noise, data) = match self.conns.get(&conn) {
+            Some(found) => match &found.peer {
+                Peer::Unlinked(data) => (found.client_static, data.clone()),
+                Peer::Device(_) => return Err(SimulatorError::Protocol("linked already")),
+            },
+            None => return Err(SimulatorError::Closed),
+        };
+        let keys = self.keys_of(addr.number)?;
+        let identity = data.e_ident.unwrap_or_default();
+        link::check_signature(&keys, details, &identity, proof)?;
+        let now = clock::unix_ms();
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO devices (number, device, noise_key, identity_key, \
+                 registration, skey_id, skey, skey_signature, identity_proof, key_index, platform, \
+                 push_name, linked_ms, seen_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)",
+            )?
+            .execute(params![
+                addr.number.sql(),
+                addr.device,
+                noise,
+                identity,
+                be_u32(&data.e_regid.unwrap_or_default()),
+                be_u32(&data.e_skey_id.unwrap_or_default()),
+                data.e_skey_val.unwrap_or_default(),
+                data.e_skey_sig.unwrap_or_default(),
+                proof,
+                key_index,
+                link::platform(data.device_props.as_deref()),
+                format!("Phone {}", addr.number),
+                now
+            ])?;
+        self.tell_device_list_changed(addr, "add")?;
+        let restart = NodeBuilder::new("stream:error").attr("code", "515").build();
+        self.send(conn, restart);
+        self.close(conn);
+        self.phone_changed(addr.number);
+        Ok(())
+    }
+
+    /// The two steps a client takes when it is linked by code.
+    pub(super) fn on_link_code(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        let Some(step) = node.get_optional_child("link_code_companion_reg") else {
+            return Ok(());
+        };
+        let answer = match &*attr(step, "stage") {
+            "companion_hello" => self.companion_hello(conn, node, step),
+            "companion_finish" => {
+                self.companion_finish(conn, step)?;
+                result(node, vec![])
+            }
+            _ => error(node, 400, "bad-request"),
+        };
+        self.send(conn, answer);
+        Ok(())
+    }
+
+    fn companion_hello(&mut self, conn: ConnId, node: &NodeRef<'_>, step: &NodeRef<'_>) -> Node {
+        let number = jid_attr(step, "jid").and_then(|jid| DeviceAddr::from_jid(&jid));
+        let wrapped = child_bytes(step, "link_code_pairing_wrapped_companion_ephemeral_pub");
+        let (Some(addr), Ok(wrapped)) = (number, wrapped.try_into()) else {
+            return error(node, 400, "bad-request");
+        };
+        if self.codes.len() >= CODES_MAX {
+            return error(node, 429, "rate-overlimit");
+        }
+        let reference = hex::encode(clock::random_bytes::<16>()).into_bytes();
+        let pending = PendingCode { conn, reference: reference.clone(), wrapped };
+        self.codes.add(addr.number, pending);
+        self.phone_changed(addr.number);
+        let reference = NodeBuilder::new("link_code_pairing_ref").bytes(reference);
+        let step = NodeBuilder::new("link_code_companion_reg")
+            .attr("stage", "companion_hello")
+            .children([reference.build()]);
+        result(node, vec![step.build()])
+    }
+
+    /// The phone has a code typed in and answers the client that waits for it.
+    pub(crate) fn enter_code(
+        &mut self,
+        number: Number,
+        exchange: CodeExchange,
+    ) -> Result<oneshot::Receiver<Result<u16>>> {
+        self.may_link(number)?;
+        let pending = self.codes.find(number)?;
+        let keys = self.keys_of(number)?;
+        let leaf = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
+        let identity = keys.identity.public_key().public_key_bytes().to_vec();
+        let step = NodeBuilder::new("link_code_companion_reg")
+            .attr("stage", "primary_hello")
+            .children([
+                leaf("link_code_pairing_wrapped_primary_ephemeral_pub", exchange.wrapped.to_vec()),
+                leaf("primary_identity_pub", identity),
+                leaf("link_code_pairing_ref", pending.reference.clone()),
+            ])
+            .build();
+        let notification = NodeBuilder::new("notification")
+            .attr("from", server())
+            .attr("type", "link_code_companion_reg")
+            .attr("id", clock::message_id())
+            .attr("t", clock::unix_s().to_string())
+            .children([step])
+            .build();
+        self.send(pending.conn, notification);
+        let (reply, answer) = oneshot::channel();
+        let link = Link::AwaitFinish {
+            number,
+            ephemeral: exchange.ephemeral,
+            companion_ephemeral: exchange.companion_ephemeral,
+            reply,
+        };
+        self.links.insert(pending.conn, link);
+        Ok(answer)
+    }
+
+    fn companion_finish(&mut self, conn: ConnId, step: &NodeRef<'_>) -> Result<()> {
+        let Some(Link::AwaitFinish { number, ephemeral, companion_ephemeral, reply }) =
+            self.links.remove(&conn)
+        else {
+            return Err(SimulatorError::Protocol("no code was entered"));
+        };
+        let bundle = child_bytes(step, "link_code_pairing_wrapped_key_bundle");
+        let identity = child_bytes(step, "companion_identity_public");
+        let opened =
+            self.open_code_bundle(number, &ephemeral, &companion_ephemeral, &identity, &bundle);
+        match opened {
+            Ok(adv_secret) => {
+                self.codes.forget(conn);
+                self.pair_success(conn, number, &adv_secret, reply)
+            }
+            Err(_) => {
+                self.after_commit(move |_| {
+                    let _ = reply.send(Err(bad_request("this is not the code the client shows")));
+                });
+                Ok(())
+            }
+        }
+    }
+
+    fn open_code_bundle(
+        &mut self,
+        number: Number,
+        ephemeral: &KeyPair,
+        companion_ephemeral: &[u8; 32],
+        identity: &[u8],
+        bundle: &[u8],
+    ) -> Result<[u8; 32]> {
+        let keys = self.keys_of(number)?;
+        link::open_bundle(&keys, ephemeral, companion_ephemeral, identity, bundle)
+    }
+}
+
+fn iq_set(child: Node, space: &'static str) -> Node {
+    NodeBuilder::new("iq")
+        .attr("from", server())
+        .attr("type", "set")
+        .attr("id", clock::message_id())
+        .attr("xmlns", space)
+        .children([child])
+        .build()
+}

@@ -1,0 +1,139 @@
+//! Receipts from linked devices: they take mail out, and go on to whoever sent the message.
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeRef, Server};
+
+use super::{attr, children, jid_attr};
+use crate::address::{DeviceAddr, Number};
+use crate::clock;
+use crate::error::Result;
+use crate::limits::RECEIPT_IDS_MAX;
+use crate::switchboard::{Class, ConnId, Switchboard};
+
+impl Switchboard {
+    pub(super) fn on_receipt(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        let (Some(by), Some(to)) = (self.device_of(conn), jid_attr(node, "to")) else {
+            return Ok(());
+        };
+        self.counters.receipts_in += 1;
+        let kind = attr(node, "type");
+        let ids = receipt_ids(node);
+        for id in &ids {
+            self.mail_taken(by, Class::Message, id, "")?;
+        }
+        let author = match to.server {
+            Server::Group => jid_attr(node, "participant"),
+            _ => Some(to.clone()),
+        };
+        let author = author.and_then(|jid| DeviceAddr::from_jid(&jid));
+        match (&*kind, author) {
+            ("retry", Some(author)) => self.on_retry(by, author, &to, node)?,
+            // What a device tells its own sisters, or only the server.
+            ("sender" | "peer_msg" | "hist_sync" | "server-error" | "enc_rekey_retry", _) => {}
+            (_, Some(author)) if author.number != by.number => {
+                self.pass_on_receipt(by, author.number, &to, &kind, &ids)?;
+            }
+            _ => {}
+        }
+        self.acknowledge_receipt(conn, node, &to, &kind);
+        Ok(())
+    }
+
+    fn acknowledge_receipt(&mut self, conn: ConnId, node: &NodeRef<'_>, to: &Jid, kind: &str) {
+        let mut ack = NodeBuilder::new("ack")
+            .attr("class", "receipt")
+            .attr("id", attr(node, "id"))
+            .attr("from", to);
+        if !kind.is_empty() {
+            ack = ack.attr("type", kind);
+        }
+        if let Some(participant) = jid_attr(node, "participant") {
+            ack = ack.attr("participant", participant);
+        }
+        self.send(conn, ack.build());
+    }
+
+    fn pass_on_receipt(
+        &mut self,
+        by: DeviceAddr,
+        author: Number,
+        to: &Jid,
+        kind: &str,
+        ids: &[String],
+    ) -> Result<()> {
+        let group = (to.server == Server::Group).then(|| to.clone());
+        // A device reads for its phone as well.
+        if kind == "read" || kind == "played" {
+            self.read_elsewhere(by.number, ids)?;
+        }
+        self.give_receipt(by, author, group.as_ref(), kind, ids)
+    }
+
+    /// Tells every device of `author` what has become of its messages.
+    pub(crate) fn give_receipt(
+        &mut self,
+        by: DeviceAddr,
+        author: Number,
+        group: Option<&Jid>,
+        kind: &str,
+        ids: &[String],
+    ) -> Result<()> {
+        let Some((first, more)) = ids.split_first() else {
+            return Ok(());
+        };
+        self.sent_state(author, ids, kind)?;
+        for device in self.linked_devices(author)? {
+            let mut receipt = NodeBuilder::new("receipt")
+                .attr("id", first)
+                .attr("t", clock::unix_s().to_string());
+            receipt = match group {
+                Some(group) => receipt.attr("from", group).attr("participant", by.jid()),
+                None => receipt.attr("from", by.jid()),
+            };
+            if !kind.is_empty() {
+                receipt = receipt.attr("type", kind);
+            }
+            if !more.is_empty() {
+                let items = more.iter().map(|id| NodeBuilder::new("item").attr("id", id).build());
+                receipt = receipt.children([NodeBuilder::new("list").children(items).build()]);
+            }
+            self.mail(device, Class::Receipt, receipt.build())?;
+        }
+        Ok(())
+    }
+
+    /// A device could not read a message: its author shall send it again.
+    fn on_retry(
+        &mut self,
+        by: DeviceAddr,
+        author: DeviceAddr,
+        to: &Jid,
+        node: &NodeRef<'_>,
+    ) -> Result<()> {
+        if author.is_phone() {
+            return self.phone_sends_again(author.number, by, node);
+        }
+        let content: Vec<Node> = children(node).iter().map(NodeRef::to_owned).collect();
+        let mut receipt = NodeBuilder::new("receipt")
+            .attr("id", attr(node, "id"))
+            .attr("type", "retry")
+            .attr("t", clock::unix_s().to_string());
+        receipt = match to.server {
+            Server::Group => receipt.attr("from", to).attr("participant", by.jid()),
+            _ => receipt.attr("from", by.jid()),
+        };
+        if let Some(recipient) = jid_attr(node, "recipient") {
+            receipt = receipt.attr("recipient", recipient);
+        }
+        self.mail(author, Class::Receipt, receipt.children(content).build())
+    }
+}
+
+/// The message ids a receipt is about.
+fn receipt_ids(node: &NodeRef<'_>) -> Vec<String> {
+    let items = node.get_optional_child("list").map(children).unwrap_or_default();
+    let mut ids = vec![attr(node, "id")];
+    ids.extend(items.iter().take(RECEIPT_IDS_MAX * 4).map(|item| attr(item, "id")));
+    ids.retain(|id| !id.is_empty());
+    ids
+}

@@ -1,0 +1,215 @@
+//! Open connections: who is at the other end, and the way out to them.
+//!
+//! Invariant: at most one connection per linked device; a second login ends the first.
+
+use tokio::sync::mpsc;
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp::ClientPayload;
+use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
+
+use super::Switchboard;
+use crate::address::{DeviceAddr, Number};
+use crate::error::{Result, SimulatorError, conflict};
+use crate::limits::CONNECTIONS_MAX;
+use crate::wire::socket::Outgoing;
+
+/// One connection, for as long as the process runs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct ConnId(u64);
+
+/// Who is at the other end.
+pub(crate) enum Peer {
+    /// A client that wants to be linked.
+    Unlinked(Box<DevicePairingRegistrationData>),
+    /// A linked device.
+    Device(DeviceAddr),
+}
+
+/// An open connection.
+pub(crate) struct Conn {
+    pub(crate) peer: Peer,
+    pub(crate) client_static: [u8; 32],
+    /// The host the client called, for media addresses.
+    pub(crate) host: String,
+    pub(crate) out: mpsc::Sender<Outgoing>,
+    /// Whether new mail goes straight out: set once the waiting mail has been handed over.
+    pub(crate) live: bool,
+    /// Whether the client has asked for its mail.
+    pub(crate) mail_asked: bool,
+    /// The last row of mail handed over.
+    pub(crate) mail_seq: i64,
+    /// How many rows of waiting mail were handed over at this login.
+    pub(crate) mail_count: u32,
+}
+
+impl Switchboard {
+    /// Takes a connection whose handshake is done.
+    pub(crate) fn connect(
+        &mut self,
+        out: mpsc::Sender<Outgoing>,
+        payload: ClientPayload,
+        client_static: [u8; 32],
+        host: String,
+    ) -> Result<ConnId> {
+        if self.conns.len() >= CONNECTIONS_MAX {
+            return Err(conflict("too many connections"));
+        }
+        let login = login_device(&payload);
+        let peer = match (login, payload.device_pairing_data.into_option()) {
+            (Some(device), _) => Peer::Device(device),
+            (None, Some(data)) => Peer::Unlinked(Box::new(data)),
+            (None, None) => return Err(SimulatorError::Protocol("neither login nor registration")),
+        };
+        let id = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let conn = Conn {
+            peer,
+            client_static,
+            host,
+            out,
+            live: false,
+            mail_asked: false,
+            mail_seq: 0,
+            mail_count: 0,
+        };
+        self.conns.insert(id, conn);
+        match login {
+            Some(device) => self.log_in(id, device)?,
+            None => self.offer_pairing(id)?,
+        }
+        Ok(id)
+    }
+
+    /// The socket is gone.
+    pub(crate) fn disconnected(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.remove(&id) else {
+            return;
+        };
+        self.refs.retain(|_, owner| *owner != id);
+        self.codes.forget(id);
+        self.links.remove(&id);
+        if let Peer::Device(device) = conn.peer
+            && self.by_device.get(&device) == Some(&id)
+        {
+            self.by_device.remove(&device);
+            self.phone_changed(device.number);
+        }
+    }
+
+    /// The linked device behind a connection.
+    pub(crate) fn device_of(&self, id: ConnId) -> Option<DeviceAddr> {
+        match self.conns.get(&id)?.peer {
+            Peer::Device(device) => Some(device),
+            Peer::Unlinked(_) => None,
+        }
+    }
+
+    /// Sends a stanza after the commit.
+    pub(crate) fn send(&mut self, to: ConnId, node: Node) {
+        self.after_commit(move |sb| sb.put_out(to, node));
+    }
+
+    /// Sends a stanza now: only for effects, and for stanzas that depend on nothing stored.
+    pub(crate) fn put_out(&mut self, to: ConnId, node: Node) {
+        let due = self.faults.due();
+        let Some(conn) = self.conns.get(&to) else {
+            return;
+        };
+        let node = Box::new(node);
+        if conn.out.try_send(Outgoing::Stanza { node, due }).is_err() {
+            // The client does not read: what it missed waits for its next login.
+            tracing::debug!("a connection's way out is full; closing it");
+            self.drop_conn(to);
+        }
+    }
+
+    /// Ends a connection after the stanzas sent before.
+    pub(crate) fn close(&mut self, id: ConnId) {
+        self.after_commit(move |sb| {
+            if let Some(conn) = sb.conns.get(&id)
+                && conn.out.try_send(Outgoing::Close).is_err()
+            {
+                sb.drop_conn(id);
+            }
+        });
+    }
+
+    /// Ends a device's connection with `<stream:error>`, or with `<failure>` for codes
+    /// that a client meets while logging in.
+    pub(crate) fn kick(&mut self, number: Number, code: u16) -> usize {
+        let found: Vec<_> = self
+            .by_device
+            .iter()
+            .filter(|(device, _)| device.number == number)
+            .map(|(_, id)| *id)
+            .collect();
+        for id in &found {
+            self.send(*id, disconnect_stanza(code));
+            self.close(*id);
+        }
+        found.len()
+    }
+
+    /// Ends `id` as `<stream:error><conflict type=…>` does.
+    pub(crate) fn close_with_conflict(&mut self, id: ConnId, kind: &'static str) {
+        let conflict = NodeBuilder::new("conflict").attr("type", kind).build();
+        let mut error = NodeBuilder::new("stream:error").children([conflict]);
+        if kind == "device_removed" {
+            error = error.attr("code", "401");
+        }
+        self.send(id, error.build());
+        self.close(id);
+    }
+
+    /// Forgets a connection; dropping its way out ends both halves of the socket.
+    fn drop_conn(&mut self, id: ConnId) {
+        self.disconnected(id);
+    }
+
+    pub(super) fn close_everything(&mut self) {
+        for id in self.conns.keys().copied().collect::<Vec<_>>() {
+            self.drop_conn(id);
+        }
+    }
+}
+
+/// How the server ends a connection with `code`.
+pub(crate) fn disconnect_stanza(code: u16) -> Node {
+    match code {
+        401 => {
+            let removed = NodeBuilder::new("conflict").attr("type", "device_removed");
+            NodeBuilder::new("stream:error").attr("code", "401").children([removed.build()]).build()
+        }
+        409 => {
+            let replaced = NodeBuilder::new("conflict").attr("type", "replaced");
+            NodeBuilder::new("stream:error").children([replaced.build()]).build()
+        }
+        402 | 403 | 405 | 406 | 413..=418 => failure(code),
+        _ => NodeBuilder::new("stream:error").attr("code", code.to_string()).build(),
+    }
+}
+
+/// `<failure reason=…>`, which answers a login.
+pub(crate) fn failure(code: u16) -> Node {
+    let mut node =
+        NodeBuilder::new("failure").attr("reason", code.to_string()).attr("location", "sim");
+    if code == 402 {
+        node = node.attr("code", "101").attr("expire", "3600");
+    }
+    node.build()
+}
+
+fn login_device(payload: &ClientPayload) -> Option<DeviceAddr> {
+    let number = Number::parse(&payload.username?.to_string())?;
+    let device = u16::try_from(payload.device?).ok()?;
+    (1..=255).contains(&device).then_some(DeviceAddr { number, device })
+}
+
+#[cfg(test)]
+impl ConnId {
+    /// Some connection.
+    pub(crate) fn for_tests() -> Self {
+        ConnId(0)
+    }
+}

@@ -1,0 +1,155 @@
+//! Mail: stanzas kept for a linked device until it takes them.
+//!
+//! A stanza goes into the `mail` table first and, when its device is connected and has been
+//! handed all older mail, straight out after the commit. It leaves the table when the device
+//! acknowledges it; whatever is left is handed over again at the next login.
+
+use rusqlite::params;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef, marshal};
+
+use super::{ConnId, Switchboard};
+use crate::address::DeviceAddr;
+use crate::error::Result;
+use crate::limits::MAIL_PAGE_ROWS;
+use crate::wire::socket::Outgoing;
+
+/// The kinds of stanza a device acknowledges.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    Message,
+    Receipt,
+    Notification,
+}
+
+impl Class {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Class::Message => "message",
+            Class::Receipt => "receipt",
+            Class::Notification => "notification",
+        }
+    }
+
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        [Class::Message, Class::Receipt, Class::Notification]
+            .into_iter()
+            .find(|class| class.name() == name)
+    }
+}
+
+impl Switchboard {
+    /// Keeps `node` for `to` and sends it on.
+    pub(crate) fn mail(&mut self, to: DeviceAddr, class: Class, node: Node) -> Result<()> {
+        let text =
+            |key: &str| node.attrs.get(key).map(|v| v.as_str().into_owned()).unwrap_or_default();
+        let stanza = marshal::marshal(&node)?;
+        self.db
+            .prepare_cached(
+                "INSERT INTO mail (number, device, class, id, type, stanza) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                to.number.sql(),
+                to.device,
+                class.name(),
+                text("id"),
+                text("type"),
+                stanza
+            ])?;
+        let seq = self.db.last_insert_rowid();
+        self.counters.mail_out += 1;
+        self.after_commit(move |sb| {
+            let Some(&id) = sb.by_device.get(&to) else {
+                return;
+            };
+            if let Some(conn) = sb.conns.get_mut(&id)
+                && conn.live
+                && seq > conn.mail_seq
+            {
+                conn.mail_seq = seq;
+                sb.put_out(id, node);
+            }
+        });
+        Ok(())
+    }
+
+    /// A device has taken a stanza. `kind` tells apart receipts of one message.
+    pub(crate) fn mail_taken(
+        &mut self,
+        by: DeviceAddr,
+        class: Class,
+        id: &str,
+        kind: &str,
+    ) -> Result<()> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM mail WHERE seq = (SELECT seq FROM mail \
+                 WHERE number = ?1 AND device = ?2 AND id = ?3 AND class = ?4 \
+                 ORDER BY type = ?5 DESC, seq LIMIT 1)",
+            )?
+            .execute(params![by.number.sql(), by.device, id, class.name(), kind])?;
+        Ok(())
+    }
+
+    /// Hands over the mail that waited: page by page, each once the last has been written.
+    pub(crate) fn next_mail_page(&mut self, id: ConnId) -> Result<()> {
+        let (Some(device), Some(conn)) = (self.device_of(id), self.conns.get(&id)) else {
+            return Ok(());
+        };
+        if conn.live {
+            return Ok(());
+        }
+        let page = self.mail_page(device, conn.mail_seq)?;
+        let last = page.len() < MAIL_PAGE_ROWS;
+        let mut handed = 0;
+        let newest = page.last().map(|(seq, _)| *seq);
+        for (_, stanza) in page {
+            if let Ok(node) = waiting(&stanza) {
+                handed += 1;
+                self.send(id, node);
+            }
+        }
+        self.after_commit(move |sb| sb.mail_page_handed(id, newest, handed, last));
+        Ok(())
+    }
+
+    /// Goes on with the next page, or says that all is handed over and goes live.
+    fn mail_page_handed(&mut self, id: ConnId, newest: Option<i64>, handed: u32, last: bool) {
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
+        conn.mail_seq = newest.unwrap_or(conn.mail_seq);
+        conn.mail_count += handed;
+        if !last {
+            let _ = conn.out.try_send(Outgoing::MailPageWritten);
+            return;
+        }
+        conn.live = true;
+        let count = conn.mail_count.to_string();
+        let offline = NodeBuilder::new("offline").attr("count", count).build();
+        let ib = NodeBuilder::new("ib").attr("from", "s.whatsapp.net").children([offline]).build();
+        self.put_out(id, ib);
+    }
+
+    fn mail_page(&self, device: DeviceAddr, after: i64) -> Result<Vec<(i64, Vec<u8>)>> {
+        let mut query = self.db.prepare_cached(
+            "SELECT seq, stanza FROM mail WHERE number = ?1 AND device = ?2 AND seq > ?3 \
+             ORDER BY seq LIMIT ?4",
+        )?;
+        let limit = i64::try_from(MAIL_PAGE_ROWS).unwrap_or(i64::MAX);
+        let rows = query
+            .query_map(params![device.number.sql(), device.device, after, limit], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// A stored stanza, marked as one that waited.
+fn waiting(stanza: &[u8]) -> Result<Node> {
+    let node: NodeRef<'_> = marshal::unmarshal_ref(stanza.get(1..).unwrap_or_default())?;
+    let mut node = node.to_owned();
+    node.attrs.insert("offline", "0");
+    Ok(node)
+}

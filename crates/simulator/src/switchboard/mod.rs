@@ -1,0 +1,286 @@
+//! The switchboard: one thread that owns the database and all state.
+//!
+//! Everything that changes something is a *job* run on this thread, inside one database
+//! transaction shared with the jobs that wait beside it (group commit). A job never writes
+//! to a socket or answers a caller itself: it leaves *effects*, which are released, in
+//! order, only after the commit. Hence the invariants the crash tests rely on:
+//!
+//! - an acknowledgement means that what it acknowledges is on disk;
+//! - a phone's ratchet and its inbox row change together or not at all;
+//! - a connection sees its mail in the order it was committed.
+//!
+//! A job that fails or panics is rolled back alone, to its savepoint.
+
+mod conns;
+mod mail;
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use wacore_libsignal::protocol::{SenderKeyRecord, SessionRecord};
+
+pub(crate) use conns::{Conn, ConnId, Peer, disconnect_stanza, failure};
+pub(crate) use mail::Class;
+
+use crate::address::{DeviceAddr, Number};
+use crate::control::faults::Faults;
+use crate::error::{Result, SimulatorError};
+use crate::keys::{PhoneKeys, Seed};
+use crate::limits::{CACHE_ENTRIES_MAX, JOBS_MAX, JOBS_PER_COMMIT_MAX};
+use crate::phone::link::{Codes, Link};
+
+type Job = Box<dyn FnOnce(&mut Switchboard) + Send>;
+type Effect = Box<dyn FnOnce(&mut Switchboard) + Send>;
+
+/// Something happened on a phone; its page should look again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PhoneChanged(pub(crate) Number);
+
+/// What the switchboard counts since it started.
+#[derive(Default, Clone, Copy, serde::Serialize)]
+pub(crate) struct Counters {
+    pub(crate) messages_in: u64,
+    pub(crate) messages_acked: u64,
+    pub(crate) receipts_in: u64,
+    pub(crate) mail_out: u64,
+    pub(crate) decrypt_failures: u64,
+    pub(crate) commits: u64,
+    pub(crate) jobs: u64,
+}
+
+/// All state. Lives on one thread.
+pub(crate) struct Switchboard {
+    pub(crate) db: Connection,
+    pub(crate) seed: Seed,
+    pub(crate) read_delay: Duration,
+    pub(crate) base_host: Option<String>,
+    pub(crate) conns: HashMap<ConnId, Conn>,
+    pub(crate) by_device: HashMap<DeviceAddr, ConnId>,
+    pub(crate) next_conn: u64,
+    pub(crate) refs: HashMap<String, ConnId>,
+    pub(crate) codes: Codes,
+    pub(crate) links: HashMap<ConnId, Link>,
+    pub(crate) faults: Faults,
+    /// When a device began typing to a number, in milliseconds since 1970.
+    pub(crate) typing: HashMap<(Number, Number), i64>,
+    /// Phones with a wake-up for reading under way.
+    pub(crate) reading: HashSet<Number>,
+    pub(crate) counters: Counters,
+    pub(crate) phone_keys: HashMap<Number, Arc<PhoneKeys>>,
+    pub(crate) sessions: HashMap<(Number, DeviceAddr), SessionRecord>,
+    pub(crate) sender_keys: HashMap<(Number, String, DeviceAddr), SenderKeyRecord>,
+    pub(crate) changed: broadcast::Sender<PhoneChanged>,
+    effects: Vec<Effect>,
+    stopping: bool,
+    runtime: tokio::runtime::Handle,
+    jobs: mpsc::WeakSender<Job>,
+}
+
+/// What a new switchboard starts from.
+pub(crate) struct Start {
+    pub(crate) db: Connection,
+    pub(crate) seed: Seed,
+    pub(crate) read_delay: Duration,
+    pub(crate) changed: broadcast::Sender<PhoneChanged>,
+}
+
+/// The way to the switchboard; cheap to clone. The thread ends with the last handle.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Handle {
+    /// Starts the thread. The receiver fires when it has ended.
+    pub(crate) fn start(start: Start) -> Result<(Handle, oneshot::Receiver<()>)> {
+        let (jobs, queue) = mpsc::channel(JOBS_MAX);
+        let (ended, on_end) = oneshot::channel();
+        let mut switchboard = Switchboard::new(start, jobs.downgrade());
+        std::thread::Builder::new().name("simulator-switchboard".into()).spawn(move || {
+            switchboard.work(queue);
+            let _ = ended.send(());
+        })?;
+        Ok((Handle { jobs }, on_end))
+    }
+
+    /// Runs `job` and waits until its result is durable.
+    pub(crate) async fn run<R: Send + 'static>(
+        &self,
+        job: impl FnOnce(&mut Switchboard) -> Result<R> + Send + 'static,
+    ) -> Result<R> {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |sb| {
+            let result = sb.in_savepoint(job);
+            sb.after_commit(move |_| {
+                let _ = reply.send(result);
+            });
+        });
+        self.jobs.send(job).await.map_err(|_| SimulatorError::Closed)?;
+        answer.await.map_err(|_| SimulatorError::Closed)?
+    }
+
+    /// Runs `job` some time; a failure is only logged.
+    pub(crate) async fn post(
+        &self,
+        job: impl FnOnce(&mut Switchboard) -> Result<()> + Send + 'static,
+    ) {
+        let _ = self.jobs.send(fire_and_forget(job)).await;
+    }
+}
+
+fn fire_and_forget(job: impl FnOnce(&mut Switchboard) -> Result<()> + Send + 'static) -> Job {
+    Box::new(move |sb| {
+        if let Err(error) = sb.in_savepoint(job) {
+            tracing::debug!(%error, "a job was rolled back");
+        }
+    })
+}
+
+impl Switchboard {
+    fn new(start: Start, jobs: mpsc::WeakSender<Job>) -> Self {
+        Switchboard {
+            db: start.db,
+            seed: start.seed,
+            read_delay: start.read_delay,
+            base_host: None,
+            conns: HashMap::new(),
+            by_device: HashMap::new(),
+            next_conn: 1,
+            refs: HashMap::new(),
+            codes: Codes::default(),
+            links: HashMap::new(),
+            faults: Faults::default(),
+            typing: HashMap::new(),
+            reading: HashSet::new(),
+            counters: Counters::default(),
+            phone_keys: HashMap::new(),
+            sessions: HashMap::new(),
+            sender_keys: HashMap::new(),
+            changed: start.changed,
+            effects: Vec::new(),
+            stopping: false,
+            runtime: tokio::runtime::Handle::current(),
+            jobs,
+        }
+    }
+
+    fn work(&mut self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.blocking_recv() {
+            if let Err(error) = self.transaction(first, &mut queue) {
+                tracing::error!(%error, "a transaction of the simulator failed; closing all connections");
+                let _ = self.db.execute_batch("ROLLBACK");
+                self.effects.clear();
+                self.forget_cached_keys();
+                self.close_everything();
+            }
+            if self.stopping {
+                break;
+            }
+        }
+        self.close_everything();
+    }
+
+    /// Ends the thread after this transaction; jobs that still wait are dropped.
+    pub(crate) fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    fn transaction(&mut self, first: Job, queue: &mut mpsc::Receiver<Job>) -> Result<()> {
+        self.db.execute_batch("BEGIN IMMEDIATE")?;
+        let mut next = Some(first);
+        for _ in 0..JOBS_PER_COMMIT_MAX {
+            let Some(job) = next else { break };
+            job(self);
+            self.counters.jobs += 1;
+            next = queue.try_recv().ok();
+        }
+        if let Some(job) = next {
+            // Taken from the queue already, so it runs in this transaction after all.
+            job(self);
+        }
+        self.db.execute_batch("COMMIT")?;
+        self.counters.commits += 1;
+        for effect in std::mem::take(&mut self.effects) {
+            effect(self);
+        }
+        self.bound_caches();
+        Ok(())
+    }
+
+    /// Runs a job so that its failure, or its panic, undoes its own writes and effects only.
+    fn in_savepoint<R>(&mut self, job: impl FnOnce(&mut Switchboard) -> Result<R>) -> Result<R> {
+        let effects_before = self.effects.len();
+        self.db.prepare_cached("SAVEPOINT job")?.execute([])?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| job(self))).unwrap_or_else(|_| {
+            tracing::error!("a job of the simulator panicked");
+            Err(SimulatorError::Internal("a job panicked".into()))
+        });
+        if outcome.is_err() {
+            self.effects.truncate(effects_before);
+            self.forget_cached_keys();
+            self.db.prepare_cached("ROLLBACK TO job")?.execute([])?;
+        }
+        self.db.prepare_cached("RELEASE job")?.execute([])?;
+        outcome
+    }
+
+    /// Leaves something to be done once this transaction is durable.
+    pub(crate) fn after_commit(&mut self, effect: impl FnOnce(&mut Switchboard) + Send + 'static) {
+        self.effects.push(Box::new(effect));
+    }
+
+    /// Runs `job` after `delay`, if the simulator is still there.
+    pub(crate) fn later(
+        &self,
+        delay: Duration,
+        job: impl FnOnce(&mut Switchboard) -> Result<()> + Send + 'static,
+    ) {
+        let jobs = self.jobs.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(delay).await;
+            if let Some(jobs) = jobs.upgrade() {
+                let _ = jobs.send(fire_and_forget(job)).await;
+            }
+        });
+    }
+
+    /// Tells the pages of `number` to look again, after the commit.
+    pub(crate) fn phone_changed(&mut self, number: Number) {
+        if self.changed.receiver_count() > 0 {
+            self.after_commit(move |sb| {
+                let _ = sb.changed.send(PhoneChanged(number));
+            });
+        }
+    }
+
+    /// The keys of a phone.
+    pub(crate) fn keys_of(&mut self, number: Number) -> Result<Arc<PhoneKeys>> {
+        if let Some(keys) = self.phone_keys.get(&number) {
+            return Ok(keys.clone());
+        }
+        let keys = Arc::new(self.seed.phone(number)?);
+        self.phone_keys.insert(number, keys.clone());
+        Ok(keys)
+    }
+
+    fn forget_cached_keys(&mut self) {
+        self.sessions.clear();
+        self.sender_keys.clear();
+    }
+
+    fn bound_caches(&mut self) {
+        if self.sessions.len() > CACHE_ENTRIES_MAX {
+            self.sessions.clear();
+        }
+        if self.sender_keys.len() > CACHE_ENTRIES_MAX {
+            self.sender_keys.clear();
+        }
+        if self.phone_keys.len() > CACHE_ENTRIES_MAX {
+            self.phone_keys.clear();
+        }
+    }
+}

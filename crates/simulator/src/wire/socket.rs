@@ -1,0 +1,178 @@
+//! One web socket: the handshake, then a reading half and a writing half.
+//!
+//! The halves only turn frames into stanzas and back; what a stanza means is decided by the
+//! switchboard. Whichever half ends first ends the connection.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::ws::{Message, WebSocket};
+use bytes::BytesMut;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use wacore_binary::{Node, OwnedNodeRef, marshal, util};
+use wacore_noise::NoiseCipher;
+
+use super::certificates::ServerIdentity;
+use super::frames::{FrameReader, frame};
+use super::noise::{Established, Next, answer_hello};
+use crate::error::{Result, SimulatorError};
+use crate::limits::{HANDSHAKE_TIME_MAX, OUTGOING_STANZAS_MAX, SILENCE_TIME_MAX, WRITE_TIME_MAX};
+use crate::switchboard::{ConnId, Handle};
+
+/// What the switchboard puts into a connection's way out.
+pub(crate) enum Outgoing {
+    /// A stanza, not to leave before `due` when there is one.
+    Stanza { node: Box<Node>, due: Option<Instant> },
+    /// Everything before this has been written: more mail may be fetched.
+    MailPageWritten,
+    /// The connection ends here.
+    Close,
+}
+
+/// Serves one socket until it ends.
+pub(crate) async fn serve(
+    socket: WebSocket,
+    server: Arc<ServerIdentity>,
+    switchboard: Handle,
+    host: String,
+) {
+    let (mut sink, mut stream) = socket.split();
+    let mut frames = FrameReader::default();
+    let shake = handshake(&mut sink, &mut stream, &mut frames, &server);
+    let established = match timeout(HANDSHAKE_TIME_MAX, shake).await {
+        Ok(Ok(established)) => established,
+        Ok(Err(error)) => return tracing::debug!(%error, "handshake refused"),
+        Err(_) => return tracing::debug!("handshake too slow"),
+    };
+    let Established { payload, client_static, write, read } = established;
+    let (out, queue) = mpsc::channel(OUTGOING_STANZAS_MAX);
+    let connect = switchboard.run(move |sb| sb.connect(out, payload, client_static, host));
+    let Ok(conn) = connect.await else { return };
+    let mut writer = tokio::spawn(write_stanzas(sink, write, queue, switchboard.clone(), conn));
+    let ended = tokio::select! {
+        ended = read_stanzas(&mut stream, &mut frames, read, &switchboard, conn) => ended,
+        _ = &mut writer => Ok(()),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+    writer.abort();
+    switchboard
+        .post(move |sb| {
+            sb.disconnected(conn);
+            Ok(())
+        })
+        .await;
+}
+
+async fn handshake(
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+    frames: &mut FrameReader,
+    server: &ServerIdentity,
+) -> Result<Established> {
+    let header = loop {
+        if let Some(header) = frames.header()? {
+            break header;
+        }
+        receive(stream, frames).await?;
+    };
+    let hello = next_frame(stream, frames).await?;
+    let (answer, next) = answer_hello(server, &header, &hello)?;
+    let answer = Message::Binary(frame(&answer)?);
+    sink.send(answer).await.map_err(|_| SimulatorError::Closed)?;
+    match next {
+        Next::Done(established) => Ok(*established),
+        Next::AwaitFinish(half) => half.finish(&next_frame(stream, frames).await?),
+    }
+}
+
+async fn next_frame(
+    stream: &mut SplitStream<WebSocket>,
+    frames: &mut FrameReader,
+) -> Result<BytesMut> {
+    loop {
+        if let Some(frame) = frames.frame()? {
+            return Ok(frame);
+        }
+        receive(stream, frames).await?;
+    }
+}
+
+async fn receive(stream: &mut SplitStream<WebSocket>, frames: &mut FrameReader) -> Result<()> {
+    loop {
+        match stream.next().await {
+            Some(Ok(Message::Binary(data))) => return frames.feed(&data),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Text(_))) => {
+                return Err(SimulatorError::Protocol("text on a binary connection"));
+            }
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(SimulatorError::Closed),
+        }
+    }
+}
+
+async fn read_stanzas(
+    stream: &mut SplitStream<WebSocket>,
+    frames: &mut FrameReader,
+    cipher: NoiseCipher,
+    switchboard: &Handle,
+    conn: ConnId,
+) -> Result<()> {
+    for counter in 0_u32.. {
+        let next = timeout(SILENCE_TIME_MAX, next_frame(stream, frames));
+        let mut frame =
+            next.await.map_err(|_| SimulatorError::Protocol("silent for too long"))??;
+        cipher
+            .decrypt_in_place_with_counter(counter, &mut frame)
+            .map_err(|_| SimulatorError::Protocol("a frame does not decrypt"))?;
+        let node = OwnedNodeRef::new(util::unpack_bytes(frame)?)?;
+        switchboard.post(move |sb| sb.on_stanza(conn, node.get())).await;
+    }
+    Err(SimulatorError::Protocol("out of nonces"))
+}
+
+async fn write_stanzas(
+    mut sink: SplitSink<WebSocket, Message>,
+    cipher: NoiseCipher,
+    mut queue: mpsc::Receiver<Outgoing>,
+    switchboard: Handle,
+    conn: ConnId,
+) {
+    let mut counter = 0_u32;
+    while let Some(outgoing) = queue.recv().await {
+        match outgoing {
+            Outgoing::Stanza { node, due } => {
+                if let Some(due) = due {
+                    tokio::time::sleep_until(due.into()).await;
+                }
+                let Ok(sealed) = seal(&cipher, counter, &node) else {
+                    tracing::warn!(tag = %node.tag, "a stanza could not be written");
+                    break;
+                };
+                counter = counter.wrapping_add(1);
+                match timeout(WRITE_TIME_MAX, sink.feed(Message::Binary(sealed))).await {
+                    Ok(Ok(())) => {}
+                    _ => return,
+                }
+            }
+            Outgoing::MailPageWritten => switchboard.post(move |sb| sb.next_mail_page(conn)).await,
+            Outgoing::Close => break,
+        }
+        if queue.is_empty() && !matches!(timeout(WRITE_TIME_MAX, sink.flush()).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+    let _ = timeout(WRITE_TIME_MAX, sink.close()).await;
+}
+
+fn seal(cipher: &NoiseCipher, counter: u32, node: &Node) -> Result<bytes::Bytes> {
+    let plain = marshal::marshal(node)?;
+    let sealed = cipher
+        .encrypt_with_counter(counter, &plain)
+        .map_err(|_| SimulatorError::Internal("encryption".into()))?;
+    frame(&sealed)
+}
