@@ -1,1 +1,41 @@
-//! placeholder
+//! The HTTP side of the gateway: our own API under `/v1`, the dialects, and what watches over the
+//! process.
+//!
+//! Invariants:
+//!
+//! - Nothing here decides: every handler translates into one call of [`domain::service::Core`].
+//! - One table ([`routes::Route`]) builds the router, the OpenAPI document and the access test; a
+//!   route cannot exist in one of them only.
+//! - Every refusal is a [`refusal::Refusal`], which each API renders in its own shape, exhaustively.
+//! - Unknown paths and wrong methods are answered in one place, [`fallback`]; no dialect has its own.
+//! - No key, phone number, message text or raw path reaches a log, a metric or an error.
+
+pub mod dialects;
+pub mod docs;
+pub mod edge;
+pub mod fallback;
+pub mod metrics;
+pub mod native;
+pub mod net;
+pub mod openapi;
+pub mod refusal;
+pub mod router;
+pub mod routes;
+pub mod server;
+pub mod state;
+pub mod system;
+
+mod auth;
+mod body;
+mod fields;
+mod idempotency;
+mod reply;
+mod send_headers;
+
+#[cfg(test)]
+mod tests;
+
+pub use openapi::{openapi, openapi_dialect};
+pub use router::router;
+pub use server::{Limits, serve};
+pub use state::{AppState, HttpConfig, Shutdown, ShutdownTrigger, shutdown};

@@ -1,0 +1,51 @@
+//! Who is calling: the key in `Authorization: Bearer`.
+
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use domain::error::Error;
+use domain::service::{Core, Session};
+
+/// The key of an `Authorization: Bearer` header.
+pub fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        // Two keys: whichever was meant, the other was not.
+        return None;
+    }
+    let (scheme, key) = value.split_once(' ')?;
+    let key = key.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+}
+
+/// The session of the bearer.
+///
+/// # Errors
+/// [`Error::Unauthorized`], and the store's.
+pub async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Session, Error> {
+    core.authenticate(bearer(headers).ok_or(Error::Unauthorized)?).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_counts_as_a_key() {
+        let cases = [
+            ("Bearer abc", Some("abc")),
+            ("bearer  abc ", Some("abc")),
+            ("Bearer ", None),
+            ("Bearer", None),
+            ("Basic abc", None),
+            ("abc", None),
+        ];
+        for (value, expected) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, value.parse().unwrap());
+            assert_eq!(bearer(&headers), expected, "{value}");
+            headers.append(AUTHORIZATION, "Bearer other".parse().unwrap());
+            assert_eq!(bearer(&headers), None);
+        }
+    }
+}

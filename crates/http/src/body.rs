@@ -1,0 +1,176 @@
+//! Reading request bodies: bounded in size and in time, and parsed with errors that name the field.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, Request};
+use bytes::{Bytes, BytesMut};
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, timeout_at};
+
+use crate::refusal::Refusal;
+
+/// Largest JSON body, in bytes.
+pub const JSON_BYTES_MAX: usize = 256 * 1024;
+/// Longest pause between two pieces of a body.
+pub const BODY_IDLE_MAX: Duration = Duration::from_secs(15);
+/// Longest time a body may take; with the headers' ten seconds a request takes at most sixty.
+pub const BODY_TIME_MAX: Duration = Duration::from_secs(50);
+
+/// Reads and parses a JSON body.
+///
+/// # Errors
+/// [`Refusal::WrongContentType`], [`Refusal::TooLarge`], [`Refusal::BodyLost`],
+/// [`Refusal::Malformed`], [`Refusal::Field`].
+pub async fn read_json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Refusal> {
+    if !is_json(request.headers()) {
+        return Err(Refusal::WrongContentType);
+    }
+    let bytes = read_bytes(request.into_body(), JSON_BYTES_MAX).await?;
+    parse_json(&bytes)
+}
+
+/// As [`read_json`]; a request without a body gives `None`, whatever its content type.
+///
+/// # Errors
+/// As [`read_json`].
+pub async fn read_optional_json<T: DeserializeOwned>(
+    request: Request<Body>,
+) -> Result<Option<T>, Refusal> {
+    if request.body().is_end_stream() {
+        return Ok(None);
+    }
+    let is_json = is_json(request.headers());
+    let bytes = read_bytes(request.into_body(), JSON_BYTES_MAX).await?;
+    match (bytes.is_empty(), is_json) {
+        (true, _) => Ok(None),
+        (false, true) => parse_json(&bytes).map(Some),
+        (false, false) => Err(Refusal::WrongContentType),
+    }
+}
+
+/// Parses JSON; when that fails, a second pass finds the field at fault.
+///
+/// # Errors
+/// [`Refusal::Malformed`], [`Refusal::Field`].
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
+}
+
+fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Refusal {
+    if bytes.is_empty() {
+        return Refusal::Malformed("the request has no body; JSON is expected".to_owned());
+    }
+    if !error.is_data() {
+        return Refusal::Malformed(format!("the body is not JSON: {error}"));
+    }
+    // A wrong type before a syntax error must not hide the latter.
+    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+        return Refusal::Malformed(format!("the body is not JSON: {error}"));
+    }
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+        return Refusal::Malformed(format!("the body is not JSON: {error}"));
+    };
+    let path = error.path().to_string();
+    let message = error.inner().to_string();
+    // serde_json appends where; the field's name says it better.
+    let message = message.split(" at line ").next().unwrap_or_default();
+    name_field(&path, message)
+}
+
+/// Turns serde's words for a missing or unknown field into that field's name.
+fn name_field(path: &str, message: &str) -> Refusal {
+    let parent = if path == "." { "" } else { path };
+    let quoted = message.split('`').nth(1).unwrap_or_default();
+    if message.starts_with("missing field") {
+        let field =
+            if parent.is_empty() { quoted.to_owned() } else { format!("{parent}.{quoted}") };
+        return Refusal::field(field, "is required");
+    }
+    if message.starts_with("unknown field") {
+        let known = message.split_once("expected ").map_or("", |(_, known)| known);
+        // The path already ends in the unknown field where serde tracks it.
+        let field = match parent.rsplit('.').next() {
+            Some(last) if last == quoted => parent.to_owned(),
+            _ if parent.is_empty() => quoted.to_owned(),
+            _ => format!("{parent}.{quoted}"),
+        };
+        let known = known.trim_start_matches("one of ").replace('`', "");
+        return Refusal::field(field, format!("is not a field of this request; known: {known}"));
+    }
+    Refusal::field(parent, message)
+}
+
+/// Whether the content type is JSON, with or without parameters.
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || (essence.len() > 17
+            && essence.is_char_boundary(12)
+            && essence[..12].eq_ignore_ascii_case("application/")
+            && essence.to_ascii_lowercase().ends_with("+json"))
+}
+
+/// Reads a body whole.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], [`Refusal::BodyLost`].
+pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    if body.size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
+        return Err(Refusal::TooLarge(bytes_max));
+    }
+    // Nearly every body is one piece that is already there: that path sets no timer.
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut deadline = None;
+    while let Some(piece) = next_piece(&mut body, &mut deadline).await? {
+        if first.len() + rest.len() + piece.len() > bytes_max {
+            return Err(Refusal::TooLarge(bytes_max));
+        }
+        if first.is_empty() {
+            first = piece;
+        } else {
+            rest.extend_from_slice(&piece);
+        }
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}
+
+/// The next piece; `deadline` is set when the body is first waited for.
+async fn next_piece(
+    body: &mut Body,
+    deadline: &mut Option<Instant>,
+) -> Result<Option<Bytes>, Refusal> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    let mut frame = pin!(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)));
+    let ready = futures_util::poll!(frame.as_mut());
+    let frame = match ready {
+        std::task::Poll::Ready(frame) => frame,
+        std::task::Poll::Pending => {
+            let now = Instant::now();
+            let end = *deadline.get_or_insert(now + BODY_TIME_MAX);
+            timeout_at(end.min(now + BODY_IDLE_MAX), frame).await.map_err(|_| Refusal::BodyLost)?
+        }
+    };
+    match frame {
+        None => Ok(None),
+        // Trailers carry nothing for us.
+        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+        Some(Err(_)) => Err(Refusal::BodyLost),
+    }
+}

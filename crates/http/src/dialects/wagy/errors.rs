@@ -1,0 +1,101 @@
+//! Every refusal in this dialect's shape: `{"status":"error","message":…}`, exhaustively.
+
+use axum::body::Body;
+use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
+use axum::http::{HeaderValue, Response, StatusCode};
+use domain::error::{Error, StoreError};
+
+use super::translate::field_name;
+use super::types::ErrorBody;
+use crate::native::problem::feature_name;
+use crate::refusal::{RETRY_AFTER, Refusal, log_fault};
+use crate::reply::json;
+
+const INVALID: &str = "Invalid JSON payload";
+const INTERNAL: &str = "Internal server error";
+
+/// The response to a refusal.
+pub(super) fn render(refusal: &Refusal) -> Response<Body> {
+    let Told { status, message, errors } = tell(refusal);
+    let mut response = json(status, &ErrorBody { status: "error", message: &message, errors });
+    if is_temporary(refusal) {
+        let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
+        response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);
+    }
+    response
+}
+
+struct Told {
+    status: StatusCode,
+    message: String,
+    errors: Vec<String>,
+}
+
+fn told(status: StatusCode, message: impl Into<String>) -> Told {
+    Told { status, message: message.into(), errors: Vec::new() }
+}
+
+fn invalid(errors: Vec<String>) -> Told {
+    Told { errors, ..told(StatusCode::BAD_REQUEST, INVALID) }
+}
+
+fn tell(refusal: &Refusal) -> Told {
+    match refusal {
+        Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
+        Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        Refusal::WrongContentType => told(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported media type, Content-Type must be application/json",
+        ),
+        Refusal::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        Refusal::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        Refusal::Malformed(message) => invalid(vec![message.clone()]),
+        Refusal::Field { field, message } if field.is_empty() => invalid(vec![message.clone()]),
+        Refusal::Field { field, message } => invalid(vec![format!("{field}: {message}")]),
+        Refusal::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        Refusal::Core { error, .. } => tell_core(error),
+    }
+}
+
+fn tell_core(error: &Error) -> Told {
+    log_fault(error);
+    match error {
+        Error::Invalid { field, message } => {
+            invalid(vec![format!("{}: {message}", field_name(field))])
+        }
+        // The operator's key belongs to no device.
+        Error::Unauthorized | Error::Forbidden => told(StatusCode::UNAUTHORIZED, "Unauthorized"),
+        Error::FeatureMissing(feature) => told(
+            StatusCode::PAYMENT_REQUIRED,
+            format!("Your plan does not include {}", feature_name(*feature)),
+        ),
+        Error::NotFound("device") => told(StatusCode::NOT_FOUND, "Device not found"),
+        Error::NotFound(_) => told(StatusCode::NOT_FOUND, "Not found"),
+        Error::DeviceNotConnected(_) => {
+            told(StatusCode::SERVICE_UNAVAILABLE, "Device not connected")
+        }
+        Error::QuotaExhausted => told(StatusCode::PAYMENT_REQUIRED, "Quota exhausted"),
+        Error::DeviceLimit(_) => {
+            told(StatusCode::PAYMENT_REQUIRED, "Your plan allows no more devices")
+        }
+        Error::QueueFull(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting"),
+        Error::IdempotencyMismatch => {
+            told(StatusCode::BAD_REQUEST, "This Idempotency-Key was used with another request")
+        }
+        Error::IdempotencyInFlight => {
+            told(StatusCode::CONFLICT, "A request with this Idempotency-Key is still being handled")
+        }
+        Error::Conflict(message) => told(StatusCode::CONFLICT, *message),
+        Error::NotWaiting(_) => told(StatusCode::CONFLICT, "The message no longer waits"),
+        Error::Whatsapp(_) => told(StatusCode::BAD_GATEWAY, "WhatsApp did not answer"),
+        Error::Store(StoreError::Unavailable(_)) => {
+            told(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
+        }
+        Error::Store(StoreError::Fault(_)) => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+    }
+}
+
+fn is_temporary(refusal: &Refusal) -> bool {
+    let Refusal::Core { error, .. } = refusal else { return false };
+    matches!(error, Error::QueueFull(_) | Error::Store(StoreError::Unavailable(_)))
+}

@@ -1,0 +1,145 @@
+//! The one layer around every route: request id, access log, metrics, and panics as errors.
+//!
+//! One hand-written layer in place of several keeps the accepting path short. Its log line holds a
+//! method, a route's template, a status and a time: never the path as it came, a query or a body.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::MatchedPath;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tower::{Layer, Service};
+
+use crate::fallback;
+use crate::metrics::NO_ROUTE;
+use crate::refusal::Refusal;
+use crate::state::AppState;
+
+/// The header that names a request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id taken over from a client.
+const REQUEST_ID_BYTES_MAX: usize = 64;
+
+/// Wraps services in [`Edge`].
+#[derive(Clone)]
+pub struct EdgeLayer(AppState);
+
+impl EdgeLayer {
+    /// For this state.
+    pub fn new(state: AppState) -> Self {
+        Self(state)
+    }
+}
+
+impl<S> Layer<S> for EdgeLayer {
+    type Service = Edge<S>;
+
+    fn layer(&self, inner: S) -> Edge<S> {
+        Edge { state: self.0.clone(), inner }
+    }
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Edge<S> {
+    state: AppState,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Edge<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        let state = self.state.clone();
+        let id = request_id(&state, &request);
+        let method = method_label(request.method());
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let path = request.uri().path();
+        let render = fallback::renderer(&state, path, request.headers());
+        let is_shadowed =
+            route.as_ref().is_some_and(|route| fallback::is_shadowed(route.as_str(), path));
+        let answer = (!is_shadowed).then(|| self.inner.call(request));
+        Box::pin(async move {
+            let mut response = match answer {
+                None => render(&Refusal::UnknownPath),
+                Some(answer) => match AssertUnwindSafe(answer).catch_unwind().await {
+                    Ok(Ok(response)) => response,
+                    Err(_) => render(&Refusal::Crashed),
+                },
+            };
+            let route = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
+            finish(&state, method, route, &id, started, &response);
+            response.headers_mut().insert(REQUEST_ID, id);
+            Ok(response)
+        })
+    }
+}
+
+fn finish(
+    state: &AppState,
+    method: &'static str,
+    route: &str,
+    id: &HeaderValue,
+    started: Instant,
+    response: &Response<Body>,
+) {
+    let took = started.elapsed();
+    let status = response.status();
+    state.metrics.observe(method, route, status.as_str(), took);
+    let status = status.as_u16();
+    let ms = took.as_secs_f64() * 1_000.0;
+    let id = id.to_str().unwrap_or_default();
+    if status >= 500 {
+        tracing::warn!(target: "access", method, route, status, ms, id, "answered");
+    } else {
+        tracing::debug!(target: "access", method, route, status, ms, id, "answered");
+    }
+}
+
+/// The client's request id when it is a sane one, else a new one.
+fn request_id(state: &AppState, request: &Request<Body>) -> HeaderValue {
+    let given = request.headers().get(REQUEST_ID).filter(|value| {
+        let bytes = value.as_bytes();
+        (1..=REQUEST_ID_BYTES_MAX).contains(&bytes.len())
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(b))
+    });
+    match given {
+        Some(id) => id.clone(),
+        None => {
+            let mut random = [0; 12];
+            state.core.entropy.fill(&mut random);
+            HeaderValue::from_str(&hex::encode(random))
+                .unwrap_or_else(|_| HeaderValue::from_static("none"))
+        }
+    }
+}
+
+/// Methods outside the standard ones share a label, so that clients cannot make up series.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}

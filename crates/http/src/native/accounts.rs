@@ -1,0 +1,183 @@
+//! `/v1/accounts`: the customers. For the operator.
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, Method, StatusCode};
+use domain::account::{Account, AccountPatch};
+use domain::ids::AccountId;
+use domain::service::NewAccountRequest;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::caller::{Caller, Json, Params, Segment};
+use super::page::{List, page_request};
+use crate::reply::{json, no_content};
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Vec<Route> {
+    const ONE: &str = "/v1/accounts/{id}";
+    vec![
+        Route::post("/v1/accounts", Access::Operator, create)
+            .summary("Make an account")
+            .description("The answer holds the account's first key, which is shown only here.")
+            .body::<AccountRequest>()
+            .answers::<NewAccountBody>(201)
+            .with_header("Location", "Where the account is")
+            .error(409, "`conflict`: another account has this email address"),
+        Route::get("/v1/accounts", Access::Operator, list)
+            .summary("All accounts, newest first")
+            .query("limit", "Rows of a page, 1 to 100; 50 unless given")
+            .query("cursor", "The next_cursor of the page before")
+            .answers::<List<AccountBody>>(200),
+        Route::get(ONE, Access::Operator, show).summary("One account").answers::<AccountBody>(200),
+        Route::new(Method::PATCH, ONE, Access::Operator, update)
+            .summary("Change an account")
+            .description("Fields left out stay as they are.")
+            .body::<AccountChange>()
+            .answers::<AccountBody>(200)
+            .error(409, "`conflict`: another account has this email address"),
+        Route::new(Method::DELETE, ONE, Access::Operator, delete)
+            .summary("Erase an account")
+            .description("Its devices are logged out; then everything it owns is erased.")
+            .answers_nothing(),
+    ]
+}
+
+/// An account that is to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AccountRequest {
+    /// Its name.
+    name: String,
+    /// Its e-mail address; one account per address.
+    email: String,
+    /// The name of its plan; `free` unless given.
+    plan: Option<String>,
+    /// The calling code a leading zero stands for; `62` unless given.
+    default_country: Option<String>,
+    /// The IANA time zone of its days and months; `Asia/Jakarta` unless given.
+    timezone: Option<String>,
+}
+
+/// What is to change about an account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AccountChange {
+    /// Its name.
+    name: Option<String>,
+    /// Its e-mail address.
+    email: Option<String>,
+    /// The name of its plan.
+    plan: Option<String>,
+    /// The calling code a leading zero stands for.
+    default_country: Option<String>,
+    /// The IANA time zone of its days and months.
+    timezone: Option<String>,
+}
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Account)]
+pub(super) struct AccountBody<'a> {
+    /// Its id.
+    id: i64,
+    /// Its name.
+    name: &'a str,
+    /// Its e-mail address.
+    email: &'a str,
+    /// The name of its plan.
+    plan: &'a str,
+    /// The calling code a leading zero stands for.
+    default_country: &'a str,
+    /// The IANA time zone of its days and months.
+    timezone: &'a str,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl<'a> From<&'a Account> for AccountBody<'a> {
+    fn from(account: &'a Account) -> Self {
+        Self {
+            id: account.id.0,
+            name: &account.name,
+            email: &account.email,
+            plan: &account.plan,
+            default_country: &account.default_country,
+            timezone: &account.timezone,
+            created_at: account.created_at,
+        }
+    }
+}
+
+/// A new account with its first key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewAccount)]
+struct NewAccountBody<'a> {
+    #[serde(flatten)]
+    account: AccountBody<'a>,
+    /// The account's key; it is shown only now.
+    key: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Json(body): Json<AccountRequest>,
+) -> Answer {
+    let AccountRequest { name, email, plan, default_country, timezone } = body;
+    let request = NewAccountRequest { name, email, plan, default_country, timezone };
+    let (account, key) = state.core.create_account(&session, request).await?;
+    let body = NewAccountBody { account: AccountBody::from(&account), key: key.reveal() };
+    let mut response = json(StatusCode::CREATED, &body);
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/accounts/{}", account.id)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Params(params): Params<ListParams>,
+) -> Answer {
+    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let page = state.core.accounts(&session, page).await?;
+    Ok(json(StatusCode::OK, &List::of(&page, |account| account.id.0, AccountBody::from)))
+}
+
+async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    session.require_operator()?;
+    let account = state.core.account(&session, AccountId(id.id("account")?)).await?;
+    Ok(json(StatusCode::OK, &AccountBody::from(&account)))
+}
+
+async fn update(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    id: Segment,
+    Json(body): Json<AccountChange>,
+) -> Answer {
+    session.require_operator()?;
+    let AccountChange { name, email, plan, default_country, timezone } = body;
+    let patch = AccountPatch { name, email, plan, default_country, timezone };
+    let id = AccountId(id.id("account")?);
+    let account = state.core.update_account(&session, id, patch).await?;
+    Ok(json(StatusCode::OK, &AccountBody::from(&account)))
+}
+
+async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    session.require_operator()?;
+    state.core.delete_account(&session, AccountId(id.id("account")?)).await?;
+    Ok(no_content())
+}

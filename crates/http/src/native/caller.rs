@@ -1,0 +1,96 @@
+//! Extractors of this API: the caller, query parameters, path parameters, JSON bodies.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query};
+use axum::http::Request;
+use axum::http::request::Parts;
+use domain::error::Error;
+use domain::service::Session;
+use serde::de::DeserializeOwned;
+
+use super::problem::Problem;
+use crate::auth::authenticate;
+use crate::body::{read_json, read_optional_json};
+use crate::refusal::Refusal;
+use crate::state::AppState;
+
+/// Who is calling. Comes first in every handler, so that nothing is told to strangers.
+pub struct Caller(pub Session);
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
+        Ok(Self(authenticate(&state.core, &parts.headers).await?))
+    }
+}
+
+/// One path parameter; what cannot be read does not exist.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<String>::from_request_parts(parts, state).await {
+            Ok(Path(text)) => Ok(Self(text)),
+            Err(_) => Err(Refusal::UnknownPath.into()),
+        }
+    }
+}
+
+impl Segment {
+    /// An integer id; anything else names nothing.
+    pub fn id(&self, what: &'static str) -> Result<i64, Error> {
+        self.0.parse().map_err(|_| Error::NotFound(what))
+    }
+}
+
+/// Query parameters; unknown ones are refused, like unknown fields.
+pub struct Params<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        match Query::<T>::try_from_uri(&parts.uri) {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(explain(&rejection.body_text()).into()),
+        }
+    }
+}
+
+fn explain(text: &str) -> Refusal {
+    let name = text.split('`').nth(1).unwrap_or_default();
+    if text.contains("unknown field") {
+        let known = text.split_once("expected ").map_or("", |(_, known)| known);
+        let known = known.trim_start_matches("one of ").replace('`', "");
+        return Refusal::field(name, format!("is no parameter of this request; known: {known}"));
+    }
+    if text.contains("duplicate field") {
+        return Refusal::field(name, "is given more than once");
+    }
+    Refusal::Malformed("the query cannot be read".to_owned())
+}
+
+/// A JSON body.
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
+        Ok(Self(read_json(request).await?))
+    }
+}
+
+/// A JSON body that may be left out.
+pub struct OptionalJson<T>(pub Option<T>);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
+        Ok(Self(read_optional_json(request).await?))
+    }
+}

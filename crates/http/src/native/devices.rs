@@ -1,0 +1,239 @@
+//! `/v1/devices`: linked numbers.
+
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, Method, StatusCode};
+use domain::device::{Device, DevicePatch};
+use domain::error::Error;
+use domain::ids::DeviceId;
+use domain::policy::pacing::Pacing;
+use domain::service::{DeviceName, Session};
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Answer;
+use super::caller::{Caller, Json, Params, Segment};
+use super::page::{List, page_request};
+use crate::reply::{json, no_content};
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Vec<Route> {
+    const ONE: &str = "/v1/devices/{id}";
+    vec![
+        Route::post("/v1/devices", Access::Account, create)
+            .summary("Make a device")
+            .description(
+                "It is not linked to a number yet: see `pair`. Its token is shown only here.",
+            )
+            .body::<DeviceRequest>()
+            .answers::<NewDeviceBody>(201)
+            .with_header("Location", "Where the device is")
+            .error(403, "`device_limit`: the plan allows no more devices"),
+        Route::get("/v1/devices", Access::Device, list)
+            .summary("The account's devices, newest first")
+            .query("limit", "Rows of a page, 1 to 100; 50 unless given")
+            .query("cursor", "The next_cursor of the page before")
+            .answers::<List<DeviceBody>>(200),
+        Route::get(ONE, Access::Device, show)
+            .summary("One device")
+            .description("`id` is the device's id or its `number_id`, here and below.")
+            .answers::<DeviceBody>(200),
+        Route::new(Method::PATCH, ONE, Access::Device, update)
+            .summary("Change a device's name or pacing")
+            .description("Fields left out stay; `pacing: null` follows the gateway's again.")
+            .body::<DeviceChange>()
+            .answers::<DeviceBody>(200),
+        Route::new(Method::DELETE, ONE, Access::Account, delete)
+            .summary("Log a device out and erase it")
+            .description("What waits is cancelled and given back to the quota.")
+            .answers_nothing(),
+    ]
+}
+
+/// A device that is to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DeviceRequest {
+    /// What you call it.
+    name: String,
+}
+
+/// What is to change about a device.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct DeviceChange {
+    /// What you call it.
+    name: Option<String>,
+    /// How it paces itself; null follows the gateway's setting.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<PacingBody>)]
+    pacing: Option<Option<Pacing>>,
+}
+
+/// Tells "null" from "left out".
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(reader).map(Some)
+}
+
+/// How a device paces itself.
+#[derive(ToSchema)]
+#[schema(as = Pacing)]
+#[expect(dead_code, reason = "describes `domain::policy::pacing::Pacing` in the document")]
+struct PacingBody {
+    /// Shortest pause between two messages, in seconds.
+    min_s: u32,
+    /// Longest pause between two messages, in seconds.
+    max_s: u32,
+    /// Whether time to type is taken before a text.
+    typing: bool,
+    /// Most new numbers in a day of the account; null for no limit.
+    first_contacts_per_day: Option<u32>,
+    /// Hours in which nothing is sent, in the account's time zone.
+    quiet_hours: Option<QuietHoursBody>,
+}
+
+/// From `from` until `until`, over midnight when `until` is earlier.
+#[derive(ToSchema)]
+#[schema(as = QuietHours)]
+#[expect(dead_code, reason = "describes `domain::policy::pacing::QuietHours` in the document")]
+struct QuietHoursBody {
+    /// The first quiet minute, such as `21:00`.
+    from: String,
+    /// The first minute that is not quiet any more, such as `07:00`.
+    until: String,
+}
+
+/// A device.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Device)]
+pub(super) struct DeviceBody<'a> {
+    /// Its id.
+    id: Uuid,
+    /// Its id as a small integer.
+    number_id: i64,
+    /// What its owner calls it.
+    name: &'a str,
+    /// `unpaired`, `pairing`, `connecting`, `connected`, `disconnected` or `logged_out`.
+    status: &'a str,
+    /// Why it is in that state.
+    reason: Option<&'a str>,
+    /// The number it is, or last was, linked to.
+    phone: Option<&'a str>,
+    /// WhatsApp's other name for that number.
+    lid: Option<&'a str>,
+    /// Its own pacing; null follows the gateway's.
+    #[schema(value_type = Option<PacingBody>)]
+    pacing: Option<&'a Pacing>,
+    /// When it was last linked to a number.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    paired_at: Option<Timestamp>,
+    /// When it last connected.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    connected_at: Option<Timestamp>,
+    /// When it was last known to be connected.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_seen_at: Option<Timestamp>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl<'a> From<&'a Device> for DeviceBody<'a> {
+    fn from(device: &'a Device) -> Self {
+        Self {
+            id: device.id.0,
+            number_id: device.number_id.0,
+            name: &device.name,
+            status: device.status.as_str(),
+            reason: device.reason.as_deref(),
+            phone: device.phone.as_ref().map(|phone| phone.as_str()),
+            lid: device.lid.as_deref(),
+            pacing: device.pacing.as_ref(),
+            paired_at: device.paired_at,
+            connected_at: device.connected_at,
+            last_seen_at: device.last_seen_at,
+            created_at: device.created_at,
+        }
+    }
+}
+
+/// A new device with its token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewDevice)]
+struct NewDeviceBody<'a> {
+    #[serde(flatten)]
+    device: DeviceBody<'a>,
+    /// The device's token; it is shown only now.
+    token: &'a str,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// The id of the device a path names; it is only looked up when named by number.
+pub(super) async fn device_id(
+    state: &AppState,
+    session: &Session,
+    segment: &Segment,
+) -> Result<DeviceId, Error> {
+    session.account_id()?;
+    match DeviceName::parse(&segment.0).ok_or(Error::NotFound("device"))? {
+        DeviceName::Id(id) => Ok(id),
+        name @ DeviceName::Number(_) => Ok(state.core.find_device(session, name).await?.id),
+    }
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Json(body): Json<DeviceRequest>,
+) -> Answer {
+    let (device, token) = state.core.create_device(&session, &body.name).await?;
+    let body = NewDeviceBody { device: DeviceBody::from(&device), token: token.reveal() };
+    let mut response = json(StatusCode::CREATED, &body);
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/devices/{}", device.id)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Params(params): Params<ListParams>,
+) -> Answer {
+    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let page = state.core.devices(&session, page).await?;
+    Ok(json(StatusCode::OK, &List::of(&page, |device| device.number_id.0, DeviceBody::from)))
+}
+
+async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &session, &id).await?;
+    let device = state.core.device(&session, id).await?;
+    Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
+}
+
+async fn update(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    id: Segment,
+    Json(body): Json<DeviceChange>,
+) -> Answer {
+    let id = device_id(&state, &session, &id).await?;
+    let patch = DevicePatch { name: body.name, pacing: body.pacing };
+    let device = state.core.update_device(&session, id, patch).await?;
+    Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
+}
+
+async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &session, &id).await?;
+    state.core.delete_device(&session, id).await?;
+    Ok(no_content())
+}

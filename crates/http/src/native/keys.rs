@@ -1,0 +1,101 @@
+//! `/v1/keys`: the keys of an account.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use domain::account::Key;
+use domain::ids::KeyId;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Answer;
+use super::caller::{Caller, Json, Segment};
+use super::page::List;
+use crate::reply::{json, no_content};
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/keys", Access::Account, list)
+            .summary("The account's keys and device tokens, without their secrets")
+            .answers::<List<KeyBody>>(200),
+        Route::post("/v1/keys", Access::Account, create)
+            .summary("Make another account key")
+            .description("The key itself is shown only in this answer.")
+            .body::<KeyRequest>()
+            .answers::<NewKeyBody>(201),
+        Route::new(Method::DELETE, "/v1/keys/{id}", Access::Account, delete)
+            .summary("Revoke a key or token, at once")
+            .answers_nothing(),
+    ]
+}
+
+/// A key that is to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct KeyRequest {
+    /// What you call it.
+    name: String,
+}
+
+/// A key, without its secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Key)]
+struct KeyBody<'a> {
+    /// Its id.
+    id: i64,
+    /// What its owner calls it.
+    name: &'a str,
+    /// The device it is bound to; null for an account key.
+    device: Option<Uuid>,
+    /// Its last four characters.
+    last_four: &'a str,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl<'a> From<&'a Key> for KeyBody<'a> {
+    fn from(key: &'a Key) -> Self {
+        Self {
+            id: key.id.0,
+            name: &key.name,
+            device: key.device_id.map(|device| device.0),
+            last_four: &key.last_four,
+            created_at: key.created_at,
+        }
+    }
+}
+
+/// A new key.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewKey)]
+struct NewKeyBody<'a> {
+    #[serde(flatten)]
+    about: KeyBody<'a>,
+    /// The key itself; it is shown only now.
+    key: &'a str,
+}
+
+async fn list(State(state): State<AppState>, Caller(session): Caller) -> Answer {
+    let keys = state.core.keys(&session).await?;
+    Ok(json(StatusCode::OK, &List::whole(keys.iter().map(KeyBody::from).collect())))
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Json(body): Json<KeyRequest>,
+) -> Answer {
+    let (key, secret) = state.core.create_key(&session, &body.name).await?;
+    let body = NewKeyBody { about: KeyBody::from(&key), key: secret.reveal() };
+    Ok(json(StatusCode::CREATED, &body))
+}
+
+async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    session.require_account_key()?;
+    state.core.delete_key(&session, KeyId(id.id("key")?)).await?;
+    Ok(no_content())
+}

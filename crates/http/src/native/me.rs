@@ -1,0 +1,64 @@
+//! `/v1/me`: whose key this is.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::account;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Answer;
+use super::accounts::AccountBody;
+use super::caller::Caller;
+use super::plans::PlanBody;
+use super::usage::UsageBody;
+use crate::reply::json;
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/me", Access::Device, show)
+            .summary("Whose key this is")
+            .answers::<MeBody>(200),
+    ]
+}
+
+/// The account behind a key, its plan and its use.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Me)]
+struct MeBody<'a> {
+    /// The account.
+    account: AccountBody<'a>,
+    /// Its plan.
+    plan: PlanBody,
+    /// What it has used of it.
+    usage: UsageBody,
+    /// The key.
+    key: KeyInfo,
+}
+
+/// The key of this request.
+#[derive(Serialize, ToSchema)]
+struct KeyInfo {
+    /// Its id.
+    id: i64,
+    /// The device it is bound to; null for an account key.
+    device: Option<Uuid>,
+}
+
+async fn show(State(state): State<AppState>, Caller(session): Caller) -> Answer {
+    let usage = state.core.usage(&session).await?;
+    let (account, plan) = (session.account()?, session.plan()?);
+    let key = match session.caller {
+        account::Caller::Account(_, key) | account::Caller::Device(_, _, key) => key.0,
+        account::Caller::Operator => return Err(domain::error::Error::Forbidden.into()),
+    };
+    let body = MeBody {
+        account: AccountBody::from(account),
+        plan: PlanBody::from(plan),
+        usage: UsageBody::new(usage, plan),
+        key: KeyInfo { id: key, device: session.caller.bound_device().map(|device| device.0) },
+    };
+    Ok(json(StatusCode::OK, &body))
+}

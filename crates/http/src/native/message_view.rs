@@ -1,0 +1,169 @@
+//! How a message is shown.
+
+use domain::message::{Direction, Failure, Message, MessageState, StateChange};
+use domain::phone::Recipient;
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
+pub(super) struct MessageBody<'a> {
+    /// Its id.
+    id: i64,
+    /// The id in a form that cannot be mistaken for a number.
+    #[serde(rename = "ref")]
+    reference: String,
+    /// Its id on WhatsApp.
+    whatsapp_id: &'a str,
+    /// The device that sends or received it.
+    device: Uuid,
+    /// `in` or `out`.
+    direction: &'static str,
+    /// The chat's address on WhatsApp.
+    chat: &'a str,
+    /// Whom it goes to: a number, or a group's id; null when it was received.
+    to: Option<&'a str>,
+    /// Who wrote it: a number, else a LID; null when we send it.
+    from: Option<&'a str>,
+    /// The other side's number, where known.
+    phone: Option<&'a str>,
+    /// The other side's LID, where known.
+    lid: Option<&'a str>,
+    /// What it carries, such as `text`.
+    kind: &'static str,
+    /// The text or the caption.
+    text: &'a str,
+    /// `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `played`, `failed`,
+    /// `expired` or `cancelled`.
+    status: &'static str,
+    /// Why it failed, or why its last attempt did.
+    error: Option<ErrorBody<'a>>,
+    /// Attempts so far.
+    attempts: u32,
+    /// Higher goes first, between chats.
+    priority: i16,
+    /// Not to be sent before this, where one was asked for.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    schedule_at: Option<Timestamp>,
+    /// Not to be sent after this.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// Seconds between attempts, where asked for.
+    retry_interval_s: Option<u32>,
+    /// When it was accepted or received.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When WhatsApp acknowledged it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    sent_at: Option<Timestamp>,
+    /// When it reached the phone.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    delivered_at: Option<Timestamp>,
+    /// When it was seen.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    read_at: Option<Timestamp>,
+    /// When it was played.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    played_at: Option<Timestamp>,
+    /// The states it has been through, oldest first; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<Vec<StateBody<'a>>>,
+}
+
+/// Why a message failed.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageError)]
+struct ErrorBody<'a> {
+    /// Stable, such as `not_on_whatsapp`.
+    code: &'a str,
+    /// For people.
+    message: &'a str,
+}
+
+/// A step in a message's life.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageStep)]
+struct StateBody<'a> {
+    /// The state it came into.
+    status: &'static str,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// Why, where there is something to say.
+    reason: Option<&'a str>,
+}
+
+impl<'a> MessageBody<'a> {
+    /// A message without its history.
+    pub(super) fn brief(message: &'a Message) -> Self {
+        let is_out = message.direction == Direction::Out;
+        let receiver = is_out.then(|| receiver(&message.chat));
+        let sender = message.sender.as_ref();
+        let sender_phone = sender.and_then(|s| s.phone.as_ref()).map(|phone| phone.as_str());
+        let sender_lid = sender.and_then(|s| s.lid.as_deref());
+        let is_person = |chat: &&str| !chat.contains('@');
+        Self {
+            id: message.id.0,
+            reference: message.id.to_ref(),
+            whatsapp_id: message.whatsapp_id.as_str(),
+            device: message.device_id.0,
+            direction: if is_out { "out" } else { "in" },
+            chat: &message.chat,
+            to: receiver,
+            from: sender_phone.or(sender_lid).filter(|_| !is_out),
+            phone: if is_out { receiver.filter(is_person) } else { sender_phone },
+            lid: sender_lid,
+            kind: message.kind.as_str(),
+            text: &message.text,
+            status: message.state.as_str(),
+            error: message.failure.as_ref().map(ErrorBody::from),
+            attempts: message.attempts,
+            priority: message.priority,
+            schedule_at: schedule(message),
+            expires_at: message.expires_at,
+            retry_interval_s: message.retry_interval_s,
+            created_at: message.created_at,
+            sent_at: message.reached(MessageState::Sent).filter(|_| is_out),
+            delivered_at: message.reached(MessageState::Delivered),
+            read_at: message.reached(MessageState::Read),
+            played_at: message.reached(MessageState::Played),
+            history: None,
+        }
+    }
+
+    /// A message with its history.
+    pub(super) fn full(message: &'a Message) -> Self {
+        let history = Some(message.history.iter().map(StateBody::from).collect());
+        Self { history, ..Self::brief(message) }
+    }
+}
+
+/// A person by number, a group by its whole id.
+fn receiver(chat: &str) -> &str {
+    match Recipient::from_chat(chat) {
+        Some(Recipient::Person(_)) => chat.split('@').next().unwrap_or(chat),
+        _ => chat,
+    }
+}
+
+/// The time asked for; a retry's due time is not one.
+fn schedule(message: &Message) -> Option<Timestamp> {
+    let first = message.history.first()?;
+    let was_scheduled = first.state == MessageState::Scheduled;
+    (was_scheduled && message.attempts == 0).then_some(message.due_at)
+}
+
+impl<'a> From<&'a Failure> for ErrorBody<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        Self { code: &failure.code, message: &failure.message }
+    }
+}
+
+impl<'a> From<&'a StateChange> for StateBody<'a> {
+    fn from(change: &'a StateChange) -> Self {
+        Self { status: change.state.as_str(), at: change.at, reason: change.reason.as_deref() }
+    }
+}

@@ -1,0 +1,239 @@
+//! `/v1/messages`: sending, looking and taking back.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Response, StatusCode};
+use domain::error::Error;
+use domain::ids::MessageId;
+use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
+use domain::ports::MessageFilter;
+use domain::service::{DeviceName, SendRequest, Session};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::caller::{Caller, Json, Params, Segment};
+use super::message_view::MessageBody;
+use super::page::{List, page_request};
+use crate::fields::{DeviceField, PhoneField};
+use crate::idempotency::idempotency_key;
+use crate::refusal::Refusal;
+use crate::reply::json;
+use crate::routes::{Access, Route};
+use crate::send_headers::add_send_headers;
+use crate::state::AppState;
+
+const SEND: &str = "/v1/messages";
+const BATCH: &str = "/v1/messages/batch";
+const ONE: &str = "/v1/messages/{id}";
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        sending(Route::post(SEND, Access::Device, send))
+            .summary("Send a message")
+            .description("When this answers, the message is on disk and survives a crash.")
+            .body::<MessageRequest>()
+            .answers::<MessageBody>(202)
+            .with_header("Location", "Where the message is: /v1/messages/{id}")
+            .with_header("Gerbang-Status", "The message's state now")
+            .with_header("Idempotency-Replayed", "`true` when this is an earlier answer"),
+        sending(Route::post(BATCH, Access::Device, send_batch))
+            .summary("Send up to 100 messages, all or none")
+            .description("Errors name the message at fault, such as `messages[3].to`.")
+            .body::<BatchRequest>()
+            .answers::<List<MessageBody>>(202)
+            .with_header("Location", "Where the first message is")
+            .with_header("Gerbang-Status", "The first message's state now")
+            .with_header("Idempotency-Replayed", "`true` when this is an earlier answer"),
+        Route::get(SEND, Access::Device, list)
+            .summary("Messages of both directions, newest first")
+            .query("direction", "`in` or `out`")
+            .query("device", "A device's id or number_id")
+            .query("status", "A state, or several with commas between")
+            .query("limit", "Rows of a page, 1 to 100; 50 unless given")
+            .query("cursor", "The next_cursor of the page before")
+            .answers::<List<MessageBody>>(200),
+        Route::get(ONE, Access::Device, show)
+            .summary("One message with its history of states")
+            .answers::<MessageBody>(200),
+        Route::new(Method::DELETE, ONE, Access::Device, cancel)
+            .summary("Take a message back while it waits")
+            .answers::<MessageBody>(200)
+            .error(409, "`not_waiting`: it has left or ended"),
+    ]
+}
+
+fn sending(route: Route) -> Route {
+    route
+        .header("Idempotency-Key", "Up to 255 characters: a repeat within 24 h sends nothing")
+        .error(402, "`quota_exhausted`")
+        .error(403, "`feature_missing`: the plan lacks groups or schedule")
+        .error(409, "`device_not_connected`: never linked, or logged out")
+        .error(429, "`queue_full`")
+}
+
+/// A message that is to be sent.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct MessageRequest {
+    /// The device's id or number_id; device tokens may leave it out.
+    #[schema(value_type = Option<String>)]
+    device: Option<DeviceField>,
+    /// A phone number, as text or integer, or a group's id `…@g.us`.
+    #[schema(value_type = String)]
+    to: PhoneField,
+    /// The text, at most 65,536 characters.
+    text: String,
+    /// Not before this (plan feature `schedule`).
+    #[schema(value_type = Option<String>, format = DateTime)]
+    schedule_at: Option<Timestamp>,
+    /// Not after this; wins over `expires_in_s`. 24 hours unless given.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// Not later than this many seconds after it may first be sent.
+    expires_in_s: Option<i64>,
+    /// Seconds between attempts.
+    retry_interval_s: Option<u32>,
+    /// Whether the recipient is shown that somebody types.
+    typing: Option<bool>,
+    /// Higher goes first, between chats; -100 to 100.
+    priority: Option<i16>,
+}
+
+/// Messages that are to be sent together.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchRequest {
+    /// 1 to 100 of them.
+    messages: Vec<MessageRequest>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    direction: Option<String>,
+    device: Option<String>,
+    status: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+async fn send(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    headers: HeaderMap,
+    Json(body): Json<MessageRequest>,
+) -> Answer {
+    let idempotency = idempotency_key(&headers, "POST /v1/messages", &body)?;
+    let request = command(&state, &session, body).await?;
+    let sent = state.core.send(&session, vec![request], idempotency).await?;
+    let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
+    let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
+    add_send_headers(&mut response, first, sent.is_repeat);
+    Ok(response)
+}
+
+async fn send_batch(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    headers: HeaderMap,
+    Json(body): Json<BatchRequest>,
+) -> Answer {
+    if body.messages.is_empty() || body.messages.len() > BATCH_MESSAGES_MAX {
+        let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
+        return Err(Refusal::field("messages", message).into());
+    }
+    let idempotency = idempotency_key(&headers, "POST /v1/messages/batch", &body)?;
+    let mut requests = Vec::with_capacity(body.messages.len());
+    for (index, message) in body.messages.into_iter().enumerate() {
+        let request = command(&state, &session, message).await;
+        requests.push(request.map_err(|error| Refusal::Core { index: Some(index), error })?);
+    }
+    let sent = state.core.send_batch(&session, requests, idempotency).await?;
+    let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
+    let rows = sent.messages.iter().map(MessageBody::brief).collect();
+    let mut response: Response<Body> = json(StatusCode::ACCEPTED, &List::whole(rows));
+    add_send_headers(&mut response, first, sent.is_repeat);
+    Ok(response)
+}
+
+/// Translates a message into the core's words.
+async fn command(
+    state: &AppState,
+    session: &Session,
+    body: MessageRequest,
+) -> Result<SendRequest, Error> {
+    let device = match body.device {
+        Some(DeviceField(DeviceName::Id(id))) => Some(id),
+        Some(DeviceField(name)) => Some(state.core.find_device(session, name).await?.id),
+        None => None,
+    };
+    Ok(SendRequest {
+        device,
+        to: body.to.0,
+        text: body.text,
+        schedule_at: body.schedule_at,
+        expires_at: body.expires_at,
+        expires_in_s: body.expires_in_s,
+        retry_interval_s: body.retry_interval_s,
+        typing: body.typing,
+        priority: body.priority,
+    })
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Params(params): Params<ListParams>,
+) -> Answer {
+    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let filter = MessageFilter {
+        direction: params.direction.as_deref().map(direction).transpose()?,
+        device: match params.device.as_deref() {
+            Some(text) => Some(filter_device(&state, &session, text).await?),
+            None => None,
+        },
+        states: params.status.as_deref().map(states).transpose()?.unwrap_or_default(),
+        now: None,
+    };
+    let page = state.core.messages(&session, filter, page).await?;
+    Ok(json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief)))
+}
+
+async fn filter_device(
+    state: &AppState,
+    session: &Session,
+    text: &str,
+) -> Result<domain::ids::DeviceId, Refusal> {
+    session.account_id()?;
+    let name = DeviceName::parse(text)
+        .ok_or_else(|| Refusal::field("device", "must be a device's id or number_id"))?;
+    Ok(state.core.find_device(session, name).await?.id)
+}
+
+fn direction(text: &str) -> Result<Direction, Refusal> {
+    match text {
+        "in" => Ok(Direction::In),
+        "out" => Ok(Direction::Out),
+        _ => Err(Refusal::field("direction", "must be in or out")),
+    }
+}
+
+fn states(text: &str) -> Result<Vec<MessageState>, Refusal> {
+    let state = |name: &str| MessageState::from_name(name.trim());
+    text.split(',').map(state).collect::<Option<_>>().ok_or_else(|| {
+        let names = MessageState::ALL.map(MessageState::as_str).join(", ");
+        Refusal::field("status", format!("must be one or more of {names}"))
+    })
+}
+
+async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let message = state.core.message(&session, MessageId(id.id("message")?)).await?;
+    Ok(json(StatusCode::OK, &MessageBody::full(&message)))
+}
+
+async fn cancel(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let message = state.core.cancel_message(&session, MessageId(id.id("message")?)).await?;
+    Ok(json(StatusCode::OK, &MessageBody::full(&message)))
+}

@@ -1,0 +1,44 @@
+//! `/v1/devices/{id}/numbers/{phone}`: whether a number is on WhatsApp.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::caller::{Caller, Segment};
+use super::devices::device_id;
+use crate::reply::json;
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/devices/{id}/numbers/{phone}", Access::Device, look_up)
+            .summary("Whether a number is on WhatsApp")
+            .description("Asked through the device, which must be connected.")
+            .answers::<NumberBody>(200)
+            .error(409, "`device_not_connected`")
+            .error(502, "`whatsapp`: WhatsApp did not answer"),
+    ]
+}
+
+/// Whether a number is on WhatsApp.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Number)]
+struct NumberBody<'a> {
+    /// The number with its country code, digits only.
+    phone: &'a str,
+    /// Whether it is on WhatsApp.
+    on_whatsapp: bool,
+}
+
+async fn look_up(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Path((id, phone)): Path<(String, String)>,
+) -> Answer {
+    let id = device_id(&state, &session, &Segment(id)).await?;
+    let (phone, on_whatsapp) = state.core.is_on_whatsapp(&session, id, &phone).await?;
+    Ok(json(StatusCode::OK, &NumberBody { phone: phone.as_str(), on_whatsapp }))
+}

@@ -1,0 +1,91 @@
+//! Lists: `{"data":[…],"next_cursor":string|null}`, newest first. A cursor is opaque to clients;
+//! it names the last row they have seen, so that new rows never shift a page.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::ports::{Page, PageRequest};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::refusal::Refusal;
+
+/// Rows of a page, unless asked otherwise.
+const LIMIT_DEFAULT: u32 = 50;
+/// Most rows of a page.
+pub const LIMIT_MAX: u32 = 100;
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub struct List<T> {
+    /// The rows, newest first.
+    pub data: Vec<T>,
+    /// Give it as `cursor` to get the next page; null on the last one.
+    pub next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// A list that is complete.
+    pub fn whole(data: Vec<T>) -> Self {
+        Self { data, next_cursor: None }
+    }
+
+    /// A page, with the cursor behind its last row.
+    pub fn of<'a, R>(page: &'a Page<R>, id: impl Fn(&R) -> i64, row: impl Fn(&'a R) -> T) -> Self {
+        let last = page.items.last().filter(|_| page.has_more).map(id);
+        Self { data: page.items.iter().map(row).collect(), next_cursor: last.map(encode_cursor) }
+    }
+}
+
+/// Reads `limit` and `cursor`.
+///
+/// # Errors
+/// [`Refusal::Field`].
+pub fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, Refusal> {
+    let limit = match limit {
+        None => LIMIT_DEFAULT,
+        Some(text) => match text.parse() {
+            Ok(limit @ 1..=LIMIT_MAX) => limit,
+            _ => return Err(Refusal::field("limit", format!("must be 1 to {LIMIT_MAX}"))),
+        },
+    };
+    let before =
+        match cursor {
+            None => None,
+            Some(text) => Some(decode_cursor(text).ok_or_else(|| {
+                Refusal::field("cursor", "must be a next_cursor of the same list")
+            })?),
+        };
+    Ok(PageRequest { before, limit })
+}
+
+fn encode_cursor(id: i64) -> String {
+    URL_SAFE_NO_PAD.encode(id.to_be_bytes())
+}
+
+fn decode_cursor(text: &str) -> Option<i64> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let id = i64::from_be_bytes(bytes.try_into().ok()?);
+    (id > 0).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_leads_back() {
+        assert_eq!(decode_cursor(&encode_cursor(1024)), Some(1024));
+        for wrong in ["", "x", "1024", "AAAAAAAAAAA", "////////", "AAAAAAAABAA="] {
+            assert_eq!(decode_cursor(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn limits_and_what_is_none() {
+        assert_eq!(page_request(None, None).unwrap().limit, LIMIT_DEFAULT);
+        assert_eq!(page_request(Some("100"), None).unwrap().limit, 100);
+        for wrong in ["0", "101", "-1", "", "ten", "1.5"] {
+            assert!(page_request(Some(wrong), None).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! `/v1/devices/{id}/pair`, `/logout` and `/token`: linking a device and unlinking it.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::device::PairOffer;
+use domain::error::Error;
+use qrcode::{EcLevel, QrCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::caller::{Caller, OptionalJson, Segment};
+use super::devices::{DeviceBody, device_id};
+use crate::fields::PhoneField;
+use crate::reply::json;
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+/// Pixels of one module of a QR picture.
+const MODULE_PIXELS: usize = 6;
+/// Empty modules around a QR, as its standard asks.
+const QUIET_MODULES: usize = 4;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::post("/v1/devices/{id}/pair", Access::Device, pair)
+            .summary("Begin to link a device, or show the offer that runs")
+            .description(
+                "Without a phone number the answer holds a QR to scan; with one, a code to type \
+                 into that phone. WhatsApp may ask for a passkey instead.",
+            )
+            .optional_body::<PairRequest>()
+            .answers::<PairBody>(200)
+            .error(409, "`conflict`: the device is linked already")
+            .error(502, "`whatsapp`: WhatsApp makes no offer"),
+        Route::post("/v1/devices/{id}/logout", Access::Device, logout)
+            .summary("Unlink a device; it can be linked again")
+            .answers::<DeviceBody>(200)
+            .error(409, "`conflict`: the device is not linked"),
+        Route::post("/v1/devices/{id}/token", Access::Device, new_token)
+            .summary("Replace a device's token; the old one is void at once")
+            .answers::<TokenBody>(200),
+    ]
+}
+
+/// How to link the device.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PairRequest {
+    /// The phone's number, for a code to type in place of a QR.
+    #[schema(value_type = Option<String>)]
+    phone: Option<PhoneField>,
+}
+
+/// What the phone's owner needs: a QR, a code, or a passkey request.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PairOffer)]
+#[serde(untagged)]
+pub(super) enum PairBody {
+    /// A QR to scan.
+    Qr {
+        /// The QR's text.
+        qr: String,
+        /// The QR as a picture: a `data:` URL of a PNG.
+        qr_png: String,
+        /// Seconds until another one takes its place.
+        expires_in_s: u64,
+    },
+    /// A code to type.
+    Code {
+        /// Eight characters.
+        pair_code: String,
+        /// Seconds until it expires.
+        expires_in_s: u64,
+    },
+    /// A passkey that WhatsApp wants.
+    Passkey {
+        /// The request to hand to the owner's browser or phone.
+        passkey: serde_json::Value,
+    },
+}
+
+impl PairBody {
+    /// The kind's name, for live events.
+    pub(super) fn event_name(&self) -> &'static str {
+        match self {
+            Self::Qr { .. } => "qr",
+            Self::Code { .. } => "pair_code",
+            Self::Passkey { .. } => "passkey",
+        }
+    }
+}
+
+impl TryFrom<PairOffer> for PairBody {
+    type Error = Error;
+
+    fn try_from(offer: PairOffer) -> Result<Self, Error> {
+        Ok(match offer {
+            PairOffer::Qr { code, expires_in_s } => {
+                let qr_png = qr_data_url(&code)
+                    .ok_or_else(|| Error::Whatsapp("the QR is too long to be drawn".to_owned()))?;
+                Self::Qr { qr: code, qr_png, expires_in_s }
+            }
+            PairOffer::Code { code, expires_in_s } => Self::Code { pair_code: code, expires_in_s },
+            PairOffer::Passkey { request } => Self::Passkey {
+                passkey: serde_json::from_str(&request)
+                    .unwrap_or(serde_json::Value::String(request)),
+            },
+        })
+    }
+}
+
+/// A device's new token.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeviceToken)]
+struct TokenBody<'a> {
+    /// The token; it is shown only now.
+    token: &'a str,
+}
+
+async fn pair(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    id: Segment,
+    OptionalJson(body): OptionalJson<PairRequest>,
+) -> Answer {
+    let id = device_id(&state, &session, &id).await?;
+    let phone = body.unwrap_or_default().phone;
+    let phone = phone.as_ref().map(|phone| phone.0.as_str());
+    let offer = state.core.pair(&session, id, phone).await?;
+    Ok(json(StatusCode::OK, &PairBody::try_from(offer)?))
+}
+
+async fn logout(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &session, &id).await?;
+    let device = state.core.logout(&session, id).await?;
+    Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
+}
+
+async fn new_token(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &session, &id).await?;
+    let token = state.core.new_device_token(&session, id).await?;
+    Ok(json(StatusCode::OK, &TokenBody { token: token.reveal() }))
+}
+
+/// Draws a QR as a PNG in a `data:` URL; `None` when the text does not fit.
+fn qr_data_url(text: &str) -> Option<String> {
+    let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
+    let modules = code.width();
+    let side = (modules + 2 * QUIET_MODULES) * MODULE_PIXELS;
+    let colors = code.to_colors();
+    let is_dark = |x: usize, y: usize| {
+        let module = |pixel: usize| (pixel / MODULE_PIXELS).checked_sub(QUIET_MODULES);
+        match (module(x), module(y)) {
+            (Some(x), Some(y)) if x < modules && y < modules => {
+                colors[y * modules + x] == qrcode::Color::Dark
+            }
+            _ => false,
+        }
+    };
+    let mut pixels = Vec::with_capacity(side * side);
+    for y in 0..side {
+        pixels.extend((0..side).map(|x| if is_dark(x, y) { 0 } else { 255 }));
+    }
+    let mut picture = Vec::new();
+    let side = u32::try_from(side).ok()?;
+    let mut encoder = png::Encoder::new(&mut picture, side, side);
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::Eight);
+    encoder.write_header().ok()?.write_image_data(&pixels).ok()?;
+    Some(format!("data:image/png;base64,{}", STANDARD.encode(picture)))
+}

@@ -1,0 +1,214 @@
+//! Errors as RFC 9457 problem documents with a stable `code`.
+
+use axum::body::Body;
+use axum::http::header::{RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
+use domain::error::{Error, StoreError};
+use domain::plan::Feature;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::refusal::{RETRY_AFTER, Refusal, log_fault};
+use crate::reply::typed_json;
+
+/// A refusal, told in this API's shape.
+#[derive(Debug)]
+pub struct Problem(pub Refusal);
+
+impl<T: Into<Refusal>> From<T> for Problem {
+    fn from(refusal: T) -> Self {
+        Self(refusal.into())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response<Body> {
+        render(&self.0)
+    }
+}
+
+/// A kind of problem: clients may rely on `code` and status.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The stable name.
+    pub code: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What it is, for people; the same for every problem of the kind.
+    pub title: &'static str,
+}
+
+macro_rules! kinds {
+    ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
+        $(static $name: Kind = Kind { code: $code, status: $status, title: $title };)*
+        /// Every kind there is.
+        pub static KINDS: &[&Kind] = &[$(&$name),*];
+    };
+}
+
+kinds! {
+    MALFORMED = 400 "malformed" "The request cannot be read";
+    UNAUTHORIZED = 401 "unauthorized" "The key is missing, unknown or revoked";
+    QUOTA_EXHAUSTED = 402 "quota_exhausted" "The message quota is used up";
+    FORBIDDEN = 403 "forbidden" "This key may not do that";
+    FEATURE_MISSING = 403 "feature_missing" "The plan does not include this";
+    DEVICE_LIMIT = 403 "device_limit" "The plan allows no more devices";
+    NOT_FOUND = 404 "not_found" "There is no such thing";
+    WRONG_METHOD = 405 "wrong_method" "The path does not take this method";
+    BODY_TIMEOUT = 408 "body_timeout" "The body did not arrive in time";
+    CONFLICT = 409 "conflict" "That is not possible now";
+    DEVICE_NOT_CONNECTED = 409 "device_not_connected" "The device is not connected to WhatsApp";
+    IDEMPOTENCY_IN_FLIGHT = 409 "idempotency_in_flight" "The first request with this idempotency key is still being handled";
+    NOT_WAITING = 409 "not_waiting" "The message no longer waits";
+    TOO_LARGE = 413 "too_large" "The body is too large";
+    WRONG_TYPE = 415 "unsupported_media_type" "The body must be JSON";
+    INVALID = 422 "invalid" "A field is not as it should be";
+    IDEMPOTENCY_MISMATCH = 422 "idempotency_mismatch" "The idempotency key was used with another request";
+    QUEUE_FULL = 429 "queue_full" "Too many messages are waiting";
+    INTERNAL = 500 "internal" "Something went wrong here";
+    WHATSAPP = 502 "whatsapp" "WhatsApp refused or did not answer";
+    UNAVAILABLE = 503 "unavailable" "The gateway cannot take requests now";
+}
+
+/// The kind of a refusal.
+pub fn kind(refusal: &Refusal) -> &'static Kind {
+    match refusal {
+        Refusal::UnknownPath => &NOT_FOUND,
+        Refusal::WrongMethod => &WRONG_METHOD,
+        Refusal::WrongContentType => &WRONG_TYPE,
+        Refusal::TooLarge(_) => &TOO_LARGE,
+        Refusal::BodyLost => &BODY_TIMEOUT,
+        Refusal::Malformed(_) => &MALFORMED,
+        Refusal::Field { .. } => &INVALID,
+        Refusal::Crashed => &INTERNAL,
+        Refusal::Core { error, .. } => core_kind(error),
+    }
+}
+
+fn core_kind(error: &Error) -> &'static Kind {
+    match error {
+        Error::Invalid { .. } => &INVALID,
+        Error::Unauthorized => &UNAUTHORIZED,
+        Error::Forbidden => &FORBIDDEN,
+        Error::FeatureMissing(_) => &FEATURE_MISSING,
+        Error::NotFound(_) => &NOT_FOUND,
+        Error::DeviceNotConnected(_) => &DEVICE_NOT_CONNECTED,
+        Error::QuotaExhausted => &QUOTA_EXHAUSTED,
+        Error::DeviceLimit(_) => &DEVICE_LIMIT,
+        Error::QueueFull(_) => &QUEUE_FULL,
+        Error::IdempotencyMismatch => &IDEMPOTENCY_MISMATCH,
+        Error::IdempotencyInFlight => &IDEMPOTENCY_IN_FLIGHT,
+        Error::Conflict(_) => &CONFLICT,
+        Error::NotWaiting(_) => &NOT_WAITING,
+        Error::Whatsapp(_) => &WHATSAPP,
+        Error::Store(StoreError::Unavailable(_)) => &UNAVAILABLE,
+        Error::Store(StoreError::Fault(_)) => &INTERNAL,
+    }
+}
+
+/// The body of an error: RFC 9457 with a stable `code`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemBody<'a> {
+    /// Where this kind of problem is described.
+    #[serde(rename = "type")]
+    kind: String,
+    /// What it is; the same for every problem of this kind.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// What it is this time.
+    detail: String,
+    /// The stable name of the kind.
+    code: &'a str,
+    /// The fields at fault, where there are some.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+/// A field at fault.
+#[derive(Serialize, ToSchema)]
+struct FieldError {
+    /// The field, as a path such as `messages[3].to`.
+    field: String,
+    /// What is wrong with it.
+    message: String,
+}
+
+/// The response to a refusal.
+pub fn render(refusal: &Refusal) -> Response<Body> {
+    let kind = kind(refusal);
+    let body = ProblemBody {
+        kind: format!("/docs#{}", kind.code),
+        title: kind.title,
+        status: kind.status,
+        detail: detail(refusal),
+        code: kind.code,
+        errors: field_error(refusal).into_iter().collect(),
+    };
+    let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = HeaderValue::from_static("application/problem+json");
+    let mut response = typed_json(status, content_type, &body);
+    let headers = response.headers_mut();
+    if kind.status == 401 {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gerbang\""));
+    }
+    if kind.status == 503 {
+        headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(RETRY_AFTER.as_secs()));
+    }
+    response
+}
+
+fn detail(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::UnknownPath => "no route has this path".to_owned(),
+        Refusal::WrongMethod => "the header Allow names the methods of this path".to_owned(),
+        Refusal::WrongContentType => "Content-Type must be application/json".to_owned(),
+        Refusal::TooLarge(bytes_max) => format!("the body may have at most {bytes_max} bytes"),
+        Refusal::BodyLost => "the body came too slowly or broke off".to_owned(),
+        Refusal::Malformed(message) => message.clone(),
+        Refusal::Field { field, message } if field.is_empty() => message.clone(),
+        Refusal::Field { field, message } => format!("{field}: {message}"),
+        Refusal::Crashed => "the request may be repeated; its id is in X-Request-Id".to_owned(),
+        Refusal::Core { index, error } => {
+            log_fault(error);
+            match (index, error) {
+                (_, Error::Store(StoreError::Unavailable(_))) => {
+                    "nothing was kept; try again later".to_owned()
+                }
+                (_, Error::Store(StoreError::Fault(_))) => {
+                    "its id is in X-Request-Id; the details are in the gateway's log".to_owned()
+                }
+                (_, Error::FeatureMissing(feature)) => {
+                    format!("the plan does not include {}", feature_name(*feature))
+                }
+                (Some(index), Error::Invalid { field, message }) => {
+                    format!("messages[{index}].{field}: {message}")
+                }
+                (Some(index), error) => format!("messages[{index}]: {error}"),
+                (None, error) => error.to_string(),
+            }
+        }
+    }
+}
+
+fn field_error(refusal: &Refusal) -> Option<FieldError> {
+    let (field, message) = match refusal {
+        Refusal::Field { field, message } => (field.clone(), message),
+        Refusal::Core { index, error: Error::Invalid { field, message } } => match index {
+            Some(index) => (format!("messages[{index}].{field}"), message),
+            None => ((*field).to_owned(), message),
+        },
+        _ => return None,
+    };
+    (!field.is_empty()).then(|| FieldError { field, message: message.clone() })
+}
+
+/// The name of a feature in every API.
+pub fn feature_name(feature: Feature) -> String {
+    serde_json::to_value(feature)
+        .ok()
+        .and_then(|name| name.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}

@@ -1,0 +1,70 @@
+//! Everything that can be answered instead of success, the same for every API.
+//!
+//! An API has exactly one function from [`Refusal`] to a response, and it is exhaustive: a new
+//! kind of error does not compile until every API has said how it looks.
+
+use std::time::Duration;
+
+use domain::error::Error;
+
+/// What is answered instead of success.
+#[derive(Debug)]
+pub enum Refusal {
+    /// No route has this path.
+    UnknownPath,
+    /// The path exists, for other methods. The router adds `Allow`.
+    WrongMethod,
+    /// The body has another content type than the route takes.
+    WrongContentType,
+    /// The body is longer than this many bytes.
+    TooLarge(usize),
+    /// The body did not arrive in time, or broke off.
+    BodyLost,
+    /// The body is no JSON at all; in words for people.
+    Malformed(String),
+    /// A field is unknown, missing, of the wrong type or out of range.
+    Field {
+        /// The field, as a path such as `messages[3].to`; empty for the whole body.
+        field: String,
+        /// What is wrong, for people.
+        message: String,
+    },
+    /// A use case refused; `index` says which message of a batch is at fault.
+    Core {
+        /// Counted from zero.
+        index: Option<usize>,
+        /// What it said.
+        error: Error,
+    },
+    /// A handler panicked.
+    Crashed,
+}
+
+impl Refusal {
+    /// Names a faulty field.
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Field { field: field.into(), message: message.into() }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::Core { index: None, error }
+    }
+}
+
+impl From<domain::service::SendRefusal> for Refusal {
+    fn from(refusal: domain::service::SendRefusal) -> Self {
+        Self::Core { index: refusal.index, error: refusal.error }
+    }
+}
+
+/// How long a client should stay away while the store is not available.
+pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Logs what the client is not told. To be called once, by the renderer of an API.
+pub fn log_fault(error: &Error) {
+    if let Error::Store(error) = error {
+        tracing::error!(%error, "the store failed a request");
+    }
+}

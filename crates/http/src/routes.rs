@@ -1,0 +1,205 @@
+//! The table of routes: what builds the router also documents it and lists it for the tests.
+
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, schema::Schema};
+
+use crate::state::AppState;
+
+/// Who may call a route. The use cases enforce it; here it is told to readers and to the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// The operator; anybody on this machine, too.
+    Local,
+    /// The operator key.
+    Operator,
+    /// Account keys.
+    Account,
+    /// Account keys, and device tokens for what concerns their device.
+    Device,
+}
+
+/// One method of one path.
+pub struct Route {
+    /// The method.
+    pub method: Method,
+    /// The path's template, such as `/v1/devices/{id}`.
+    pub path: &'static str,
+    /// Who may call it.
+    pub access: Access,
+    /// What answers.
+    pub handler: MethodRouter<AppState>,
+    /// What is told about it.
+    pub docs: RouteDocs,
+}
+
+/// What the OpenAPI document says about a route, beyond method, path and access.
+#[derive(Default)]
+pub struct RouteDocs {
+    /// One line.
+    pub summary: &'static str,
+    /// More, where needed.
+    pub description: Option<&'static str>,
+    /// Query parameters and what they mean.
+    pub query: Vec<(&'static str, &'static str)>,
+    /// Request headers and what they mean.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The request's body.
+    pub body: Option<NamedSchema>,
+    /// Whether the body may be left out.
+    pub is_body_optional: bool,
+    /// The successful answers.
+    pub answers: Vec<Answer>,
+    /// Documented errors beyond those every route of the API has.
+    pub errors: Vec<(u16, &'static str)>,
+}
+
+/// A successful answer.
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its content type; empty when it has no body.
+    pub content_type: &'static str,
+    /// Its body's schema.
+    pub schema: Option<NamedSchema>,
+    /// Headers it carries.
+    pub headers: Vec<(&'static str, &'static str)>,
+}
+
+/// A schema with its name and those it refers to.
+pub struct NamedSchema {
+    /// Its name in the document.
+    pub name: String,
+    /// Itself, and all it refers to.
+    pub all: Vec<(String, RefOr<Schema>)>,
+}
+
+impl NamedSchema {
+    /// The schema of a type.
+    pub fn of<T: ToSchema>() -> Self {
+        let name = T::name().into_owned();
+        let mut all = vec![(name.clone(), T::schema())];
+        T::schemas(&mut all);
+        Self { name, all }
+    }
+}
+
+impl Route {
+    /// A route; `method` must be one that axum knows.
+    pub fn new<H, T>(method: Method, path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).expect("a standard method");
+        Self { method, path, access, handler: on(filter, handler), docs: RouteDocs::default() }
+    }
+
+    /// A `GET` route, which answers `HEAD` too.
+    pub fn get<H, T>(path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::GET, path, access, handler)
+    }
+
+    /// A `POST` route.
+    pub fn post<H, T>(path: &'static str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, AppState>,
+        T: 'static,
+    {
+        Self::new(Method::POST, path, access, handler)
+    }
+
+    /// Says what it does, in one line.
+    #[must_use]
+    pub fn summary(mut self, summary: &'static str) -> Self {
+        self.docs.summary = summary;
+        self
+    }
+
+    /// Says more.
+    #[must_use]
+    pub fn description(mut self, description: &'static str) -> Self {
+        self.docs.description = Some(description);
+        self
+    }
+
+    /// Names a query parameter.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, meaning: &'static str) -> Self {
+        self.docs.query.push((name, meaning));
+        self
+    }
+
+    /// Names a request header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, meaning: &'static str) -> Self {
+        self.docs.headers.push((name, meaning));
+        self
+    }
+
+    /// Says what the body holds.
+    #[must_use]
+    pub fn body<T: ToSchema>(mut self) -> Self {
+        self.docs.body = Some(NamedSchema::of::<T>());
+        self
+    }
+
+    /// Says what the body holds, when there is one.
+    #[must_use]
+    pub fn optional_body<T: ToSchema>(mut self) -> Self {
+        self.docs.is_body_optional = true;
+        self.body::<T>()
+    }
+
+    /// Says what success looks like.
+    #[must_use]
+    pub fn answers<T: ToSchema>(self, status: u16) -> Self {
+        self.answer(status, "application/json", Some(NamedSchema::of::<T>()))
+    }
+
+    /// Says that success has no body.
+    #[must_use]
+    pub fn answers_nothing(self) -> Self {
+        self.answer(204, "", None)
+    }
+
+    /// Says that success is of another content type.
+    #[must_use]
+    pub fn answers_type(self, status: u16, content_type: &'static str) -> Self {
+        self.answer(status, content_type, None)
+    }
+
+    fn answer(
+        mut self,
+        status: u16,
+        content_type: &'static str,
+        schema: Option<NamedSchema>,
+    ) -> Self {
+        self.docs.answers.push(Answer { status, content_type, schema, headers: Vec::new() });
+        self
+    }
+
+    /// Names a header of the answer last described.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, meaning: &'static str) -> Self {
+        if let Some(answer) = self.docs.answers.last_mut() {
+            answer.headers.push((name, meaning));
+        }
+        self
+    }
+
+    /// Names an error.
+    #[must_use]
+    pub fn error(mut self, status: u16, meaning: &'static str) -> Self {
+        self.docs.errors.push((status, meaning));
+        self
+    }
+}

@@ -1,0 +1,146 @@
+//! What watches over the process, and the documentation: everything outside `/v1` and the dialects.
+
+use std::net::IpAddr;
+
+use axum::body::Body;
+use axum::extract::{Query, Request, State};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
+use axum::response::IntoResponse;
+use domain::error::{Error, StoreError};
+use prometheus::{Encoder, TextEncoder};
+use serde::Deserialize;
+use serde_json::json as body;
+
+use crate::auth::authenticate;
+use crate::docs;
+use crate::fallback::{self, html};
+use crate::native::problem::Problem;
+use crate::net::client_address;
+use crate::openapi::{openapi, openapi_dialect};
+use crate::refusal::Refusal;
+use crate::reply::{bytes_reply, json};
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/", Access::Public, home)
+            .summary("Leads to the documentation")
+            .answers_type(303, ""),
+        Route::get("/docs", Access::Public, docs_page)
+            .summary("This documentation, to read")
+            .query("dialect", "The name of a dialect, for its documentation")
+            .answers_type(200, "text/html"),
+        Route::get("/assets/docs.css", Access::Public, docs_style)
+            .summary("The documentation's style sheet")
+            .answers_type(200, "text/css"),
+        Route::get("/openapi.json", Access::Public, document)
+            .summary("This document")
+            .query("dialect", "The name of a dialect, for its document")
+            .answers_type(200, "application/json"),
+        Route::get("/healthz", Access::Public, healthz)
+            .summary("Whether the process lives")
+            .answers_type(200, "application/json"),
+        Route::get("/readyz", Access::Public, readyz)
+            .summary("Whether requests can be taken")
+            .answers_type(200, "application/json")
+            .error(503, "The store is not available"),
+        Route::get("/metrics", Access::Local, metrics)
+            .summary("Metrics for Prometheus; elsewhere than on this machine with the operator key")
+            .answers_type(200, "text/plain")
+            .error(401, "`unauthorized`"),
+    ]
+}
+
+#[derive(Deserialize)]
+struct DocumentParams {
+    dialect: Option<String>,
+}
+
+async fn home() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs"));
+    response
+}
+
+async fn docs_page(State(state): State<AppState>, request: Request) -> Response<Body> {
+    let Some(document) = chosen(request.uri()) else { return nothing_there(&state, &request) };
+    html(StatusCode::OK, docs::page(&document))
+}
+
+async fn docs_style() -> Response<Body> {
+    let mut response =
+        bytes_reply(StatusCode::OK, HeaderValue::from_static("text/css; charset=utf-8"), docs::CSS);
+    let headers = response.headers_mut();
+    headers.insert("cache-control", HeaderValue::from_static("public, max-age=3600"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn document(State(state): State<AppState>, request: Request) -> Response<Body> {
+    let Some(mut document) = chosen(request.uri()) else { return nothing_there(&state, &request) };
+    if !state.config.public_url.is_empty() {
+        let server = utoipa::openapi::Server::new(state.config.public_url.clone());
+        document.servers = Some(vec![server]);
+    }
+    json(StatusCode::OK, &document)
+}
+
+fn chosen(uri: &Uri) -> Option<utoipa::openapi::OpenApi> {
+    let Query(params) = Query::<DocumentParams>::try_from_uri(uri).ok()?;
+    match params.dialect {
+        None => Some(openapi()),
+        Some(name) => openapi_dialect(&name),
+    }
+}
+
+fn nothing_there(state: &AppState, request: &Request) -> Response<Body> {
+    fallback::renderer(state, request.uri().path(), request.headers())(&Refusal::UnknownPath)
+}
+
+async fn healthz() -> Response<Body> {
+    json(StatusCode::OK, &body!({"status": "ok"}))
+}
+
+async fn readyz(State(state): State<AppState>) -> Response<Body> {
+    match state.core.store.ping().await {
+        Ok(()) => json(StatusCode::OK, &body!({"status": "ready"})),
+        Err(error) => {
+            let error = StoreError::Unavailable(error.to_string());
+            Problem::from(Error::Store(error)).into_response()
+        }
+    }
+}
+
+async fn metrics(State(state): State<AppState>, request: Request) -> Response<Body> {
+    let proxies = &state.config.trusted_proxies;
+    let client = client_address(request.extensions(), request.headers(), proxies);
+    match may_read_metrics(&state, client, request.headers()).await {
+        Ok(()) => metrics_text(&state),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+async fn may_read_metrics(
+    state: &AppState,
+    client: Option<IpAddr>,
+    headers: &HeaderMap,
+) -> Result<(), Error> {
+    if client.is_some_and(|client| client.is_loopback()) {
+        return Ok(());
+    }
+    authenticate(&state.core, headers).await?.require_operator()
+}
+
+fn metrics_text(state: &AppState) -> Response<Body> {
+    let mut text = Vec::new();
+    if let Err(error) = TextEncoder::new().encode(&state.registry.gather(), &mut text) {
+        tracing::error!(%error, "metrics cannot be written");
+        return Problem::from(Refusal::Crashed).into_response();
+    }
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    bytes_reply(StatusCode::OK, content_type, text)
+}
