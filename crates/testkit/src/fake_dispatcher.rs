@@ -1,0 +1,168 @@
+//! A dispatcher that sends nothing: it notes what it was asked to do, and answers as told.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use domain::device::{DeviceNotice, DeviceStatus, PairMethod, PairOffer, StatusChange};
+use domain::error::{Error, Result};
+use domain::ids::{DeviceId, MessageId};
+use domain::message::MessageEvent;
+use domain::phone::PhoneNumber;
+use domain::ports::{Cancellation, Clock, Dispatcher, OutboxEntry, Progress, Store};
+use futures_util::stream::{self, BoxStream, StreamExt};
+use tokio::sync::broadcast;
+
+/// What a [`FakeDispatcher`] was asked to do, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DispatcherCall {
+    /// These messages were accepted.
+    Accepted(Vec<MessageId>),
+    /// This message was to be cancelled.
+    Cancel(DeviceId, MessageId),
+    /// This device was to be linked.
+    Pair(DeviceId, PairMethod),
+    /// This device was to be unlinked.
+    Logout(DeviceId),
+    /// This device is to be erased.
+    Remove(DeviceId),
+    /// This device's settings have changed.
+    Reload(DeviceId),
+    /// This number was looked up.
+    LookUp(DeviceId, PhoneNumber),
+}
+
+/// A dispatcher that sends nothing. It cancels and unlinks in the store, as the engine does.
+pub struct FakeDispatcher {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    notices: broadcast::Sender<(DeviceId, DeviceNotice)>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    calls: Vec<DispatcherCall>,
+    sending: HashSet<MessageId>,
+    off_whatsapp: HashSet<PhoneNumber>,
+    offer: Option<PairOffer>,
+}
+
+/// Notices kept for a slow watcher.
+const NOTICES_MAX: usize = 64;
+
+impl FakeDispatcher {
+    /// Over the same store and clock as the use cases.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        let (notices, _) = broadcast::channel(NOTICES_MAX);
+        Self { store, clock, notices, state: Mutex::default() }
+    }
+
+    /// What it was asked to do so far, and forgets it.
+    pub fn take_calls(&self) -> Vec<DispatcherCall> {
+        std::mem::take(&mut self.state().calls)
+    }
+
+    /// The message is with WhatsApp from now on, unacknowledged.
+    pub fn set_sending(&self, id: MessageId) {
+        self.state().sending.insert(id);
+    }
+
+    /// The number is not on WhatsApp.
+    pub fn set_off_whatsapp(&self, phone: PhoneNumber) {
+        self.state().off_whatsapp.insert(phone);
+    }
+
+    /// What the next calls of `pair` answer, in place of a QR or a code.
+    pub fn set_offer(&self, offer: PairOffer) {
+        self.state().offer = Some(offer);
+    }
+
+    /// Tells those who watch the device.
+    pub fn notify(&self, device: DeviceId, notice: DeviceNotice) {
+        // Nobody may be watching.
+        let _ = self.notices.send((device, notice));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, call: DispatcherCall) {
+        self.state().calls.push(call);
+    }
+}
+
+#[async_trait]
+impl Dispatcher for FakeDispatcher {
+    fn accepted(&self, entries: Vec<OutboxEntry>) {
+        self.note(DispatcherCall::Accepted(entries.iter().map(|entry| entry.id).collect()));
+    }
+
+    async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation> {
+        self.note(DispatcherCall::Cancel(device, id));
+        if self.is_sending(device, id) {
+            return Ok(Cancellation::TooLate);
+        }
+        let steps = vec![(MessageEvent::TakenBack, self.clock.now())];
+        let progress = Progress { id, steps, failure: None, next_attempt_at: None };
+        let message = self.store.record(vec![progress]).await?.pop();
+        Ok(message.map_or(Cancellation::TooLate, |m| Cancellation::Cancelled(Box::new(m))))
+    }
+
+    fn is_sending(&self, _: DeviceId, id: MessageId) -> bool {
+        self.state().sending.contains(&id)
+    }
+
+    async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer> {
+        self.note(DispatcherCall::Pair(device, method.clone()));
+        if let Some(offer) = self.state().offer.clone() {
+            return Ok(offer);
+        }
+        Ok(match method {
+            PairMethod::Qr => PairOffer::Qr { code: "2@qr-of-a-test".into(), expires_in_s: 60 },
+            PairMethod::Code(_) => PairOffer::Code { code: "ABCD1234".into(), expires_in_s: 180 },
+        })
+    }
+
+    async fn logout(&self, device: DeviceId) -> Result<()> {
+        self.note(DispatcherCall::Logout(device));
+        let change = StatusChange {
+            status: DeviceStatus::LoggedOut,
+            reason: Some("logged out by request".into()),
+            linked: None,
+            at: self.clock.now(),
+        };
+        let device = self.store.set_device_status(device, &change).await?;
+        device.map(drop).ok_or(Error::NotFound("device"))
+    }
+
+    async fn remove(&self, device: DeviceId) -> Result<()> {
+        self.note(DispatcherCall::Remove(device));
+        Ok(())
+    }
+
+    async fn reload(&self, device: DeviceId) {
+        self.note(DispatcherCall::Reload(device));
+    }
+
+    async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool> {
+        self.note(DispatcherCall::LookUp(device, phone.clone()));
+        Ok(!self.state().off_whatsapp.contains(phone))
+    }
+
+    fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
+        let notices = stream::unfold(self.notices.subscribe(), |mut receiver| async {
+            loop {
+                match receiver.recv().await {
+                    Ok(notice) => return Some((notice, receiver)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        let own =
+            notices.filter_map(move |(id, notice)| async move { (id == device).then_some(notice) });
+        own.boxed()
+    }
+}
