@@ -11,7 +11,7 @@ use crate::Simulator;
 use crate::address::{DeviceAddr, Number};
 use crate::error::{Result, SimulatorError, not_found};
 use crate::limits::LINK_TIME_MAX;
-use crate::phone::link::{QrCode, type_code};
+use crate::phone::link::{Linked, QrCode, type_code};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,9 +32,24 @@ pub(super) async fn scan(
     Body(body): Body<Scan>,
 ) -> Answer<Json<Value>> {
     let number = parse_number(&number)?;
-    let qr = QrCode::parse(&body.qr)?;
-    let linked = simulator.switchboard().run(move |sb| sb.scan(number, &qr));
-    Ok(finished(number, linked.await?).await?)
+    Ok(simulator.scan_qr(number, &body.qr).await?)
+}
+
+impl Simulator {
+    /// The phone `number` scans a QR, which links the client that shows it.
+    ///
+    /// # Errors
+    ///
+    /// When the number or the QR makes no sense, or the client does not finish.
+    pub async fn scan(&self, number: &str, qr: &str) -> Result<()> {
+        self.scan_qr(parse_number(number)?, qr).await.map(|_| ())
+    }
+
+    async fn scan_qr(&self, number: Number, qr: &str) -> Result<Json<Value>> {
+        let qr = QrCode::parse(qr)?;
+        let linked = self.switchboard().run(move |sb| sb.scan(number, &qr));
+        finished(number, linked.await?).await
+    }
 }
 
 /// `POST /phones/{number}/enter-code`
@@ -55,13 +70,20 @@ pub(super) async fn enter_code(
     Ok(finished(number, linked.await?).await?)
 }
 
-async fn finished(number: Number, linked: oneshot::Receiver<Result<u16>>) -> Result<Json<Value>> {
+async fn finished(
+    number: Number,
+    linked: oneshot::Receiver<Result<Linked>>,
+) -> Result<Json<Value>> {
     let slow = || SimulatorError::Timeout("the client did not finish linking in time".into());
     let outcome = tokio::time::timeout(LINK_TIME_MAX, linked).await.map_err(|_| slow())?;
     let gone = || not_found("the client went away while linking");
-    let device = outcome.map_err(|_| gone())??;
-    let addr = DeviceAddr { number, device };
-    Ok(Json(json!({"device": device, "jid": addr.jid().to_string()})))
+    match outcome.map_err(|_| gone())?? {
+        Linked::PasskeyDemanded => Ok(Json(json!({"passkey": "demanded"}))),
+        Linked::Device(device) => {
+            let jid = DeviceAddr { number, device }.jid().to_string();
+            Ok(Json(json!({"device": device, "jid": jid})))
+        }
+    }
 }
 
 /// `DELETE /phones/{number}/devices/{n}`
