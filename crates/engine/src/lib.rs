@@ -1,1 +1,46 @@
-//! placeholder
+//! The engine: decides when which message is sent, sends it, and writes down what became of it.
+//!
+//! - [`queue`] is pure: one [`queue::DeviceQueue`] per device says what goes next, and when.
+//! - `run` is the only place that loops and sleeps: one task per device that is linked, is being
+//!   linked, or has messages waiting. Any other device costs nothing.
+//! - `device` holds what such a task knows, `life` what happens to the device itself, `work` how
+//!   what the queue wants is done, `journal` what is still to be written down.
+//!
+//! Invariants:
+//! - Outcomes are written, not claims: a message is `queued` in the store until WhatsApp has
+//!   acknowledged it or an attempt has failed. After a crash it is sent again, with the same id.
+//! - No outcome is lost while the process lives, however long the store is unavailable.
+//! - Everything that waits is bounded by a named limit, and nothing waits for the messenger while
+//!   the messenger may be waiting for it.
+
+mod device;
+mod engine;
+mod journal;
+mod life;
+mod lookup;
+pub mod queue;
+mod run;
+mod sending;
+mod shared;
+mod stats;
+mod watchers;
+mod work;
+
+use domain::policy::pacing::Pacing;
+
+pub use engine::Engine;
+pub use stats::EngineStats;
+
+/// What the engine goes by.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// The pacing of every device that has none of its own.
+    pub default_pacing: Pacing,
+}
+
+impl Default for EngineConfig {
+    /// Pauses of 3 to 8 seconds, typing time, and a budget of first contacts.
+    fn default() -> Self {
+        Self { default_pacing: Pacing::between(3, 8).unwrap_or_else(|_| Pacing::off()) }
+    }
+}

@@ -1,4 +1,4 @@
-//! A clock that stands still until a test moves it.
+//! Clocks for tests: one that stands still until a test moves it, and one that follows tokio.
 
 use std::sync::Mutex;
 
@@ -30,6 +30,34 @@ impl ManualClock {
     pub fn advance(&self, by: SignedDuration) {
         let mut now = self.0.lock().expect("no test panics inside the clock");
         *now = now.checked_add(by).expect("a time in range");
+    }
+}
+
+/// A clock that follows tokio's own time, so that a test with paused time needs no other.
+#[derive(Debug)]
+pub struct TokioClock {
+    start: Timestamp,
+    since: tokio::time::Instant,
+}
+
+impl TokioClock {
+    /// Starts at `start`, now.
+    pub fn new(start: Timestamp) -> Self {
+        Self { start, since: tokio::time::Instant::now() }
+    }
+}
+
+impl Default for TokioClock {
+    /// The same fixed day as [`ManualClock`]'s.
+    fn default() -> Self {
+        Self::new(ManualClock::default().now())
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.since.elapsed()).unwrap_or(SignedDuration::MAX);
+        self.start.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -1,1 +1,331 @@
-//! A messenger that does what a test tells it to.
+//! A messenger that does what a test tells it to, and remembers what it was asked.
+//!
+//! Events reach the engine through one queue per messenger, in order, from a task of their own: as
+//! with the real driver, nothing that calls the messenger waits for the engine.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::device::{DisconnectReason, LinkedNumber, PairMethod, PairOffer};
+use domain::error::{Error, Result};
+use domain::ids::{DeviceId, WhatsappId};
+use domain::message::Receipt;
+use domain::phone::PhoneNumber;
+use domain::ports::{Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+
+/// What becomes of a message that is handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It is acknowledged at once.
+    Acknowledge,
+    /// It is acknowledged after a while.
+    AcknowledgeAfter(Duration),
+    /// It is taken, and nothing is heard of it.
+    LoseAck,
+    /// It is refused, with this code.
+    Refuse(u16),
+    /// It cannot be handed over.
+    Fail(SendError),
+    /// It is taken only after a while, and then acknowledged.
+    TakeAfter(Duration),
+}
+
+/// A call the messenger was asked for, sends apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// To connect a device.
+    Connect(DeviceId),
+    /// To link one.
+    Pair(DeviceId, PairMethod),
+    /// To unlink one.
+    Logout(DeviceId),
+    /// To close its connection.
+    Disconnect(DeviceId),
+    /// To show or hide "typing…".
+    Typing(DeviceId, String, bool),
+    /// To look a number up.
+    Lookup(DeviceId, PhoneNumber),
+}
+
+struct State {
+    connected: HashSet<DeviceId>,
+    answers: VecDeque<Answer>,
+    answer: Answer,
+    connects: bool,
+    offer: Option<PairOffer>,
+    logout_takes: Duration,
+    on_whatsapp: HashMap<PhoneNumber, bool>,
+    sent: Vec<(DeviceId, OutgoingMessage)>,
+    calls: Vec<Call>,
+}
+
+/// The messenger.
+pub struct ScriptedMessenger {
+    state: Mutex<State>,
+    events: mpsc::UnboundedSender<(DeviceId, MessengerEvent)>,
+    inbox: Mutex<Option<mpsc::UnboundedReceiver<(DeviceId, MessengerEvent)>>>,
+    changes: watch::Sender<u64>,
+}
+
+impl ScriptedMessenger {
+    /// One that connects at once, offers a QR or a code, and acknowledges everything.
+    pub fn new() -> Arc<Self> {
+        let (events, inbox) = mpsc::unbounded_channel();
+        let state = State {
+            connected: HashSet::new(),
+            answers: VecDeque::new(),
+            answer: Answer::Acknowledge,
+            connects: true,
+            offer: None,
+            logout_takes: Duration::ZERO,
+            on_whatsapp: HashMap::new(),
+            sent: Vec::new(),
+            calls: Vec::new(),
+        };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            events,
+            inbox: Mutex::new(Some(inbox)),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    /// Delivers events to the engine from now on, those before included.
+    ///
+    /// # Panics
+    /// When called twice.
+    pub fn deliver_to(&self, engine: Arc<dyn MessengerEvents>) {
+        let inbox = self.inbox.lock().expect("no test panics inside the messenger").take();
+        let mut inbox = inbox.expect("events are delivered to one engine");
+        tokio::spawn(async move {
+            while let Some((device, event)) = inbox.recv().await {
+                engine.event(device, event).await;
+            }
+        });
+    }
+
+    /// What becomes of the next messages, one by one, before the rule of
+    /// [`ScriptedMessenger::answer_all`] holds again.
+    pub fn answer_next(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.state().answers.extend(answers);
+    }
+
+    /// What becomes of every message.
+    pub fn answer_all(&self, answer: Answer) {
+        self.state().answer = answer;
+    }
+
+    /// Whether `connect` succeeds at once (it does unless told otherwise) or nothing comes of it.
+    pub fn connects(&self, connects: bool) {
+        self.state().connects = connects;
+    }
+
+    /// What `pair` offers in place of a QR or a code.
+    pub fn offers(&self, offer: PairOffer) {
+        self.state().offer = Some(offer);
+    }
+
+    /// How long unlinking takes.
+    pub fn logout_takes(&self, duration: Duration) {
+        self.state().logout_takes = duration;
+    }
+
+    /// Whether a number is on WhatsApp (every number is unless told otherwise).
+    pub fn on_whatsapp(&self, phone: &PhoneNumber, found: bool) {
+        self.state().on_whatsapp.insert(phone.clone(), found);
+    }
+
+    /// Reports something to the engine.
+    pub fn emit(&self, device: DeviceId, event: MessengerEvent) {
+        // The engine may have gone.
+        let _ = self.events.send((device, event));
+    }
+
+    /// The phone links the device: the number, WhatsApp's wish for a new connection, connected.
+    pub fn phone_links(&self, device: DeviceId, linked: LinkedNumber) {
+        self.emit(device, MessengerEvent::Paired(linked));
+        let restart = DisconnectReason::RestartRequired;
+        self.emit(device, MessengerEvent::Disconnected(restart));
+        self.go_online(device);
+    }
+
+    /// The connection is there.
+    pub fn go_online(&self, device: DeviceId) {
+        self.state().connected.insert(device);
+        self.emit(device, MessengerEvent::Connected);
+    }
+
+    /// The connection is gone.
+    pub fn go_offline(&self, device: DeviceId, reason: DisconnectReason) {
+        self.state().connected.remove(&device);
+        self.emit(device, MessengerEvent::Disconnected(reason));
+    }
+
+    /// The phone unlinks the device.
+    pub fn phone_unlinks(&self, device: DeviceId) {
+        self.state().connected.remove(&device);
+        self.emit(device, MessengerEvent::LoggedOut("unlinked by the phone".into()));
+    }
+
+    /// WhatsApp acknowledges a message.
+    pub fn acknowledge(&self, device: DeviceId, id: &WhatsappId) {
+        self.emit(device, MessengerEvent::Acknowledged(id.clone()));
+    }
+
+    /// A recipient's phone reports a message.
+    pub fn receipt(&self, device: DeviceId, id: &WhatsappId, receipt: Receipt, at: Timestamp) {
+        self.emit(device, MessengerEvent::Receipt(vec![id.clone()], receipt, at));
+    }
+
+    /// What was handed over, in order: repeats included, failures to hand over not.
+    pub fn sent(&self) -> Vec<(DeviceId, OutgoingMessage)> {
+        self.state().sent.clone()
+    }
+
+    /// What else the messenger was asked for, in order.
+    pub fn calls(&self) -> Vec<Call> {
+        self.state().calls.clone()
+    }
+
+    /// Waits until `condition` holds, which is looked at after every call.
+    ///
+    /// # Panics
+    /// When it does not hold within an hour; with paused time that is no time at all.
+    pub async fn until(&self, condition: impl Fn(&Self) -> bool) {
+        let mut changes = self.changes.subscribe();
+        let wait = async {
+            while !condition(self) {
+                changes.changed().await.expect("the messenger lives");
+            }
+        };
+        let hour = Duration::from_secs(3_600);
+        tokio::time::timeout(hour, wait).await.expect("the condition holds within an hour");
+    }
+
+    /// Waits until `n` messages were handed over; those.
+    ///
+    /// # Panics
+    /// As [`ScriptedMessenger::until`].
+    pub async fn until_sent(&self, n: usize) -> Vec<(DeviceId, OutgoingMessage)> {
+        self.until(|messenger| messenger.state().sent.len() >= n).await;
+        self.sent()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no test panics inside the messenger")
+    }
+
+    fn called(&self, call: Call) {
+        self.state().calls.push(call);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    fn write(&self, device: DeviceId, message: OutgoingMessage) -> Result<(), SendError> {
+        let mut state = self.state();
+        if !state.connected.contains(&device) {
+            return Err(SendError::NotConnected);
+        }
+        state.sent.push((device, message));
+        drop(state);
+        self.changed();
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Messenger for ScriptedMessenger {
+    async fn connect(&self, device: DeviceId) -> Result<()> {
+        self.called(Call::Connect(device));
+        if self.state().connects {
+            self.go_online(device);
+        }
+        Ok(())
+    }
+
+    async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()> {
+        self.called(Call::Pair(device, method.clone()));
+        let offer = self.state().offer.clone().unwrap_or(match method {
+            PairMethod::Qr => PairOffer::Qr { code: "2@scripted".into(), expires_in_s: 20 },
+            PairMethod::Code(_) => PairOffer::Code { code: "ABCD1234".into(), expires_in_s: 160 },
+        });
+        self.emit(device, MessengerEvent::Offer(offer));
+        Ok(())
+    }
+
+    async fn logout(&self, device: DeviceId) -> Result<()> {
+        self.called(Call::Logout(device));
+        let takes = self.state().logout_takes;
+        if takes == Duration::MAX {
+            return Err(Error::Whatsapp("unlinking failed".into()));
+        }
+        tokio::time::sleep(takes).await;
+        self.state().connected.remove(&device);
+        Ok(())
+    }
+
+    async fn disconnect(&self, device: DeviceId) {
+        self.state().connected.remove(&device);
+        self.called(Call::Disconnect(device));
+    }
+
+    async fn send(&self, device: DeviceId, message: OutgoingMessage) -> Result<(), SendError> {
+        let answer = {
+            let mut state = self.state();
+            let rule = state.answer.clone();
+            state.answers.pop_front().unwrap_or(rule)
+        };
+        let id = message.whatsapp_id.clone();
+        match answer {
+            Answer::Fail(error) => return Err(error),
+            Answer::TakeAfter(wait) => {
+                tokio::time::sleep(wait).await;
+                self.write(device, message)?;
+                self.acknowledge(device, &id);
+            }
+            Answer::Acknowledge => {
+                self.write(device, message)?;
+                self.acknowledge(device, &id);
+            }
+            Answer::LoseAck => self.write(device, message)?,
+            Answer::Refuse(code) => {
+                self.write(device, message)?;
+                self.emit(device, MessengerEvent::Refused(id, code));
+            }
+            Answer::AcknowledgeAfter(wait) => {
+                self.write(device, message)?;
+                let events = self.events.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    // The engine may have gone.
+                    let _ = events.send((device, MessengerEvent::Acknowledged(id)));
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn typing(&self, device: DeviceId, chat: &str, is_typing: bool) {
+        self.called(Call::Typing(device, chat.to_owned(), is_typing));
+    }
+
+    async fn is_on_whatsapp(
+        &self,
+        device: DeviceId,
+        phone: &PhoneNumber,
+    ) -> Result<bool, SendError> {
+        self.called(Call::Lookup(device, phone.clone()));
+        let state = self.state();
+        if !state.connected.contains(&device) {
+            return Err(SendError::NotConnected);
+        }
+        Ok(state.on_whatsapp.get(phone).copied().unwrap_or(true))
+    }
+}

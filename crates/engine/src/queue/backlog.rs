@@ -1,0 +1,291 @@
+//! The messages of one device that wait, in the order in which they may go.
+//!
+//! Invariants:
+//! - A message that is not due for the first time yet *sleeps*: it is in no line and holds back
+//!   nobody. Every other message stands in the line of its chat, by id, or is its chat's *current*
+//!   one: the message that was attempted, or is being attempted. A chat has at most one of those,
+//!   and nothing else of the chat goes before it has ended.
+//! - A chat is in `known` or `strangers` exactly when its first message may go now.
+//! - No call looks at all messages; the costliest ones are linear in the length of one chat's line.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use domain::ids::MessageId;
+
+use super::budget::Contacts;
+
+/// What is kept of a waiting message: as little as possible, there may be a million.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) chat: Arc<str>,
+    pub(super) whatsapp: WhatsappKey,
+    pub(super) due_at: Timestamp,
+    pub(super) expires_at: Timestamp,
+    pub(super) attempts: u32,
+    pub(super) retry_interval_s: Option<u32>,
+    pub(super) priority: i16,
+    /// How often WhatsApp refused it since the gateway started.
+    pub(super) refusals: u8,
+}
+
+/// A WhatsApp id in eight bytes: exact for our own ids, a hash of any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct WhatsappKey(u64);
+
+impl WhatsappKey {
+    pub(super) fn of(id: &domain::ids::WhatsappId) -> Self {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let own = id.as_str().strip_prefix("3EB0").filter(|hex| hex.len() == 16);
+        let exact = own.and_then(|hex| u64::from_str_radix(hex, 16).ok());
+        Self(exact.unwrap_or_else(|| {
+            let mut hasher = DefaultHasher::new();
+            id.as_str().hash(&mut hasher);
+            hasher.finish()
+        }))
+    }
+}
+
+/// The place of a chat among those that may go: priority first, then who has waited longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    priority: Reverse<i16>,
+    due_at: Timestamp,
+    id: MessageId,
+}
+
+#[derive(Debug, Default)]
+struct Chat {
+    current: Option<MessageId>,
+    is_away: bool,
+    line: VecDeque<MessageId>,
+    /// How many messages of the line, and the current one, have which priority. The highest
+    /// counts for the whole chat: an urgent message must not starve behind its own chat's others.
+    priorities: Vec<(i16, u32)>,
+    place: Option<Place>,
+}
+
+impl Chat {
+    fn first(&self) -> Option<MessageId> {
+        self.current.or_else(|| self.line.front().copied())
+    }
+
+    fn count(&mut self, priority: i16) {
+        match self.priorities.iter_mut().find(|(p, _)| *p == priority) {
+            Some((_, n)) => *n += 1,
+            None => self.priorities.push((priority, 1)),
+        }
+    }
+
+    fn uncount(&mut self, priority: i16) {
+        if let Some(at) = self.priorities.iter().position(|(p, _)| *p == priority) {
+            self.priorities[at].1 -= 1;
+            if self.priorities[at].1 == 0 {
+                self.priorities.swap_remove(at);
+            }
+        }
+    }
+
+    fn priority(&self) -> i16 {
+        self.priorities.iter().map(|(p, _)| *p).max().unwrap_or_default()
+    }
+
+    fn stand_in_line(&mut self, id: MessageId) {
+        let at = self.line.partition_point(|other| *other < id);
+        if self.line.get(at) != Some(&id) {
+            self.line.insert(at, id);
+        }
+    }
+
+    fn leave_line(&mut self, id: MessageId) -> bool {
+        if self.current == Some(id) {
+            self.current = None;
+            self.is_away = false;
+            return true;
+        }
+        match self.line.binary_search(&id) {
+            Ok(at) => self.line.remove(at).is_some(),
+            Err(_) => false,
+        }
+    }
+}
+
+/// All waiting messages of a device.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    entries: HashMap<MessageId, Entry>,
+    chats: HashMap<Arc<str>, Chat>,
+    known: BTreeSet<Place>,
+    strangers: BTreeSet<Place>,
+    /// When sleepers wake and retries fall due.
+    timers: BTreeSet<(Timestamp, MessageId)>,
+    contacts: Contacts,
+}
+
+impl Backlog {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn get(&self, id: MessageId) -> Option<&Entry> {
+        self.entries.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: MessageId) -> Option<&mut Entry> {
+        self.entries.get_mut(&id)
+    }
+
+    pub(super) fn ids(&self) -> Vec<MessageId> {
+        let mut ids: Vec<_> = self.entries.keys().copied().collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// The name of a chat, shared with the other messages that wait there.
+    pub(super) fn chat_name(&self, chat: &str) -> Arc<str> {
+        self.chats.get_key_value(chat).map_or_else(|| Arc::from(chat), |(name, _)| name.clone())
+    }
+
+    pub(super) fn insert(&mut self, id: MessageId, entry: Entry, now: Timestamp) {
+        let chat = entry.chat.clone();
+        let (due_at, attempts, priority) = (entry.due_at, entry.attempts, entry.priority);
+        if self.entries.insert(id, entry).is_some() {
+            return;
+        }
+        if attempts == 0 && due_at > now {
+            self.timers.insert((due_at, id));
+            return;
+        }
+        let state = self.chats.entry(chat.clone()).or_default();
+        state.count(priority);
+        if attempts > 0 && state.current.is_none() {
+            state.current = Some(id);
+        } else {
+            state.stand_in_line(id);
+        }
+        self.refresh(&chat, now);
+    }
+
+    pub(super) fn remove(&mut self, id: MessageId, now: Timestamp) -> Option<Entry> {
+        let entry = self.entries.remove(&id)?;
+        self.timers.remove(&(entry.due_at, id));
+        if let Some(chat) = self.chats.get_mut(&entry.chat)
+            && chat.leave_line(id)
+        {
+            chat.uncount(entry.priority);
+            self.refresh(&entry.chat, now);
+        }
+        Some(entry)
+    }
+
+    /// Lets those whose time has come take their place.
+    pub(super) fn wake(&mut self, now: Timestamp) {
+        while let Some((due_at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(due_at, id));
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let (chat, priority, is_sleeper) =
+                (entry.chat.clone(), entry.priority, entry.attempts == 0);
+            let state = self.chats.entry(chat.clone()).or_default();
+            let stands = state.current == Some(id) || state.line.binary_search(&id).is_ok();
+            if is_sleeper && !stands {
+                state.count(priority);
+                state.stand_in_line(id);
+            }
+            self.refresh(&chat, now);
+        }
+    }
+
+    /// The next time [`Backlog::wake`] has something to do.
+    pub(super) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Which message goes next; chats that were never written to only with `strangers_too`.
+    pub(super) fn next(&self, strangers_too: bool) -> Option<MessageId> {
+        let stranger = self.strangers.first().filter(|_| strangers_too);
+        self.known.first().into_iter().chain(stranger).min().map(|place| place.id)
+    }
+
+    /// Takes a message out of its line: it is being attempted. Whether that is a first contact.
+    pub(super) fn take(&mut self, id: MessageId, now: Timestamp) -> bool {
+        let Some(entry) = self.entries.get(&id) else { return false };
+        let chat = entry.chat.clone();
+        let is_first_contact = self.contacts.is_stranger(&chat);
+        if let Some(state) = self.chats.get_mut(&chat) {
+            state.leave_line(id);
+            state.current = Some(id);
+            state.is_away = true;
+        }
+        self.contacts.add(&chat);
+        self.refresh(&chat, now);
+        is_first_contact
+    }
+
+    /// The attempt did not happen: the message waits as if it had not been taken.
+    pub(super) fn put_back(&mut self, id: MessageId, was_first_contact: bool, now: Timestamp) {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let (chat, is_new) = (entry.chat.clone(), entry.attempts == 0);
+        if was_first_contact {
+            self.contacts.forget(&chat);
+        }
+        if let Some(state) = self.chats.get_mut(&chat) {
+            state.is_away = false;
+            if is_new && state.current == Some(id) {
+                state.current = None;
+                state.stand_in_line(id);
+            }
+        }
+        self.refresh(&chat, now);
+    }
+
+    /// The attempt failed: the message stays its chat's current one and is due again later.
+    pub(super) fn postpone(&mut self, id: MessageId, due_at: Timestamp, now: Timestamp) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        self.timers.remove(&(entry.due_at, id));
+        entry.due_at = due_at;
+        let chat = entry.chat.clone();
+        if let Some(state) = self.chats.get_mut(&chat) {
+            state.is_away = false;
+        }
+        self.refresh(&chat, now);
+    }
+
+    /// Learns whom the device has written to before.
+    pub(super) fn add_contacts(&mut self, chats: &[String], now: Timestamp) {
+        for chat in chats {
+            self.contacts.add(chat);
+        }
+        let names: Vec<_> = self.chats.keys().cloned().collect();
+        for name in names {
+            self.refresh(&name, now);
+        }
+    }
+
+    /// Puts a chat where it belongs after a change.
+    fn refresh(&mut self, name: &Arc<str>, now: Timestamp) {
+        let Some(chat) = self.chats.get_mut(name) else { return };
+        if let Some(place) = chat.place.take() {
+            self.known.remove(&place);
+            self.strangers.remove(&place);
+        }
+        let Some(id) = chat.first() else {
+            self.chats.remove(name);
+            return;
+        };
+        let Some(entry) = self.entries.get(&id) else { return };
+        if chat.is_away {
+            return;
+        }
+        if entry.due_at > now {
+            self.timers.insert((entry.due_at, id));
+            return;
+        }
+        let place = Place { priority: Reverse(chat.priority()), due_at: entry.due_at, id };
+        chat.place = Some(place);
+        let is_stranger = self.contacts.is_stranger(name);
+        if is_stranger { &mut self.strangers } else { &mut self.known }.insert(place);
+    }
+}

@@ -1,0 +1,123 @@
+//! The messages between being picked and being acknowledged; a handful, so lists will do.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use domain::ids::MessageId;
+
+/// How far an attempt has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its body is being fetched.
+    Loading,
+    /// Somebody seems to type.
+    Typing { until: Timestamp },
+    /// The messenger has it and has not said yet whether it is on the wire.
+    HandingOver,
+    /// It is on the wire.
+    Unacknowledged { deadline: Timestamp },
+    /// The connection broke before the answer came: it may have arrived, or not.
+    CutOff,
+}
+
+impl Stage {
+    /// Whether it may be with WhatsApp on the present connection.
+    pub(super) fn is_in_the_air(self) -> bool {
+        matches!(self, Self::HandingOver | Self::Unacknowledged { .. })
+    }
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) stage: Stage,
+    /// When it was handed over, on this connection or on one that broke.
+    pub(super) handed_over_at: Option<Timestamp>,
+    /// The same of an earlier connection, that broke before the answer came.
+    pub(super) cut_off_at: Option<Timestamp>,
+    /// The connection broke while the messenger had not answered yet.
+    pub(super) lost_connection: bool,
+    /// The pause that follows it.
+    pub(super) gap: SignedDuration,
+    /// Whether it took from the budget of first contacts.
+    pub(super) is_first_contact: bool,
+}
+
+impl Flight {
+    pub(super) fn new(is_first_contact: bool) -> Self {
+        Self {
+            stage: Stage::Loading,
+            handed_over_at: None,
+            cut_off_at: None,
+            lost_connection: false,
+            gap: SignedDuration::ZERO,
+            is_first_contact,
+        }
+    }
+
+    /// Whether the message may have reached WhatsApp.
+    pub(super) fn may_have_arrived(&self) -> bool {
+        self.handed_over_at.is_some()
+    }
+}
+
+/// All attempts that run.
+#[derive(Debug, Default)]
+pub(super) struct Flights(BTreeMap<MessageId, Flight>);
+
+impl Flights {
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn begin(&mut self, id: MessageId, flight: Flight) {
+        self.0.insert(id, flight);
+    }
+
+    pub(super) fn end(&mut self, id: MessageId) -> Option<Flight> {
+        self.0.remove(&id)
+    }
+
+    pub(super) fn get(&self, id: MessageId) -> Option<&Flight> {
+        self.0.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: MessageId) -> Option<&mut Flight> {
+        self.0.get_mut(&id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (MessageId, &Flight)> {
+        self.0.iter().map(|(id, flight)| (*id, flight))
+    }
+
+    pub(super) fn ids(&self) -> Vec<MessageId> {
+        self.0.keys().copied().collect()
+    }
+
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<MessageId> {
+        self.with(|stage| matches!(stage, Stage::Unacknowledged { deadline } if deadline <= now))
+    }
+
+    pub(super) fn typed(&self, now: Timestamp) -> Vec<MessageId> {
+        self.with(|stage| matches!(stage, Stage::Typing { until } if until <= now))
+    }
+
+    pub(super) fn cut_off(&self) -> Vec<MessageId> {
+        self.with(|stage| stage == Stage::CutOff)
+    }
+
+    /// When the next one is typed, or overdue.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        let deadline = |stage| match stage {
+            Stage::Typing { until } => Some(until),
+            Stage::Unacknowledged { deadline } => Some(deadline),
+            Stage::Loading | Stage::HandingOver | Stage::CutOff => None,
+        };
+        self.0.values().filter_map(|flight| deadline(flight.stage)).min()
+    }
+
+    fn with(&self, is_wanted: impl Fn(Stage) -> bool) -> Vec<MessageId> {
+        self.iter().filter(|(_, flight)| is_wanted(flight.stage)).map(|(id, _)| id).collect()
+    }
+}

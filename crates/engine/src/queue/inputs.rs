@@ -1,0 +1,302 @@
+//! What happens to a device's queue from outside.
+
+use jiff::Timestamp;
+
+use domain::ids::{MessageId, WhatsappId};
+use domain::message::{MessageEvent, Receipt};
+use domain::ports::{OutboxEntry, Progress, SendError};
+
+use super::backlog::WhatsappKey;
+use super::flight::Stage;
+use super::verdict::{self, Verdict};
+use super::{
+    ACK_WAIT, Action, DeviceQueue, Flight, NOT_CONNECTED_PAUSE, Settings, Withdrawn, entry_of,
+};
+
+impl DeviceQueue {
+    /// A message is durable and waits. One that is known already changes nothing.
+    pub fn accepted(&mut self, message: OutboxEntry, now: Timestamp) {
+        if self.backlog.get(message.id).is_some() {
+            return;
+        }
+        let chat = self.backlog.chat_name(&message.chat);
+        let (id, entry) = entry_of(message, chat);
+        self.by_whatsapp.insert(entry.whatsapp, id);
+        self.expiries.insert((entry.expires_at, id));
+        self.backlog.insert(id, entry, now);
+    }
+
+    /// The settings have changed. A pause that was drawn from other pacing is over.
+    pub fn configure(&mut self, settings: Settings, now: Timestamp) {
+        self.budget.adjust(settings.pacing.first_contacts_per_day, 0);
+        if settings.pacing != self.settings.pacing {
+            self.rest_until = now;
+        }
+        self.settings = settings;
+    }
+
+    /// Which chats the device has written to, and how many of them first today.
+    pub fn learn_contacts(&mut self, chats: &[String], first_today: u32, now: Timestamp) {
+        self.budget.adjust(self.settings.pacing.first_contacts_per_day, first_today);
+        self.backlog.add_contacts(chats, now);
+    }
+
+    /// Holds back, or no longer holds back, everything that is not handed over yet.
+    pub fn hold(&mut self, is_held: bool, now: Timestamp) {
+        if is_held && !self.is_held {
+            self.ground(now);
+        }
+        self.is_held = is_held;
+    }
+
+    /// Begins no attempt before `until`, because none can succeed.
+    pub fn pause(&mut self, until: Timestamp) {
+        self.pause_until = self.pause_until.max(until);
+    }
+
+    /// The device can send.
+    pub fn connected(&mut self, now: Timestamp) {
+        self.is_connected = true;
+        self.pause_until = now;
+    }
+
+    /// The device cannot send any more.
+    ///
+    /// What was handed over and not acknowledged goes first when it can again.
+    pub fn disconnected(&mut self, now: Timestamp) {
+        self.is_connected = false;
+        self.ground(now);
+        for id in self.flights.ids() {
+            match self.flights.get_mut(id) {
+                Some(flight) if flight.stage == Stage::HandingOver => flight.lost_connection = true,
+                _ => self.cut_off(id),
+            }
+        }
+        self.busy_with = None;
+    }
+
+    /// Sends back to its line what is not handed over yet.
+    fn ground(&mut self, now: Timestamp) {
+        for id in self.flights.ids() {
+            let Some(flight) = self.flights.get(id) else { continue };
+            match flight.stage {
+                Stage::Loading | Stage::Typing { .. } => self.put_back(id, now),
+                Stage::HandingOver | Stage::Unacknowledged { .. } | Stage::CutOff => {}
+            }
+        }
+    }
+
+    /// The attempt did not take place.
+    fn put_back(&mut self, id: MessageId, now: Timestamp) {
+        if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
+            self.cut_off(id);
+            return;
+        }
+        let Some(flight) = self.flights.end(id) else { return };
+        if self.busy_with == Some(id) {
+            self.busy_with = None;
+        }
+        if matches!(flight.stage, Stage::Typing { .. }) {
+            self.actions.push(Action::HideTyping(id));
+        }
+        if flight.is_first_contact {
+            self.budget.give_back();
+        }
+        self.expect_expiry(id);
+        self.backlog.put_back(id, flight.is_first_contact, now);
+    }
+
+    fn cut_off(&mut self, id: MessageId) {
+        if let Some(flight) = self.flights.get_mut(id) {
+            flight.stage = Stage::CutOff;
+            flight.cut_off_at = flight.handed_over_at;
+            flight.lost_connection = false;
+        }
+        if self.busy_with == Some(id) {
+            self.busy_with = None;
+        }
+        self.expect_expiry(id);
+    }
+
+    fn expect_expiry(&mut self, id: MessageId) {
+        if let Some(entry) = self.backlog.get(id) {
+            self.expiries.insert((entry.expires_at, id));
+        }
+    }
+
+    /// The body of a message has been fetched: whether typing is shown, and its text.
+    /// False when the message is not wanted any more.
+    pub fn loaded(
+        &mut self,
+        id: MessageId,
+        typing: bool,
+        text: &str,
+        now: Timestamp,
+        mut random: impl FnMut() -> u64,
+    ) -> bool {
+        let Some(flight) = self.flights.get(id) else { return false };
+        let Some(entry) = self.backlog.get(id) else { return false };
+        if flight.stage != Stage::Loading || entry.expires_at <= now {
+            return false;
+        }
+        let is_repeat = flight.may_have_arrived();
+        if typing && self.settings.pacing.typing && !is_repeat {
+            let time = self.settings.pacing.typing_time(text);
+            let until = now.saturating_add(time).unwrap_or(Timestamp::MAX);
+            if let Some(flight) = self.flights.get_mut(id) {
+                flight.stage = Stage::Typing { until };
+                self.actions.push(Action::ShowTyping(id));
+            }
+        } else {
+            self.hand_over(id, now, &mut random);
+        }
+        true
+    }
+
+    /// The store has no such message waiting: it is dropped without a word.
+    pub fn vanished(&mut self, id: MessageId, now: Timestamp) {
+        self.land(id, now);
+        self.forget(id, now);
+    }
+
+    /// The body could not be fetched now.
+    pub fn load_failed(&mut self, id: MessageId, now: Timestamp) {
+        if self.flights.get(id).is_some_and(|flight| flight.stage == Stage::Loading) {
+            self.put_back(id, now);
+        }
+    }
+
+    /// The message is on the wire.
+    pub fn handed_over(&mut self, id: MessageId, now: Timestamp) {
+        let Some(flight) = self.flights.get_mut(id) else { return };
+        if flight.stage != Stage::HandingOver {
+            return;
+        }
+        let deadline = now.saturating_add(ACK_WAIT).unwrap_or(Timestamp::MAX);
+        flight.stage = Stage::Unacknowledged { deadline };
+        let (gap, is_lost) = (flight.gap, flight.lost_connection);
+        self.rest(now, gap);
+        if is_lost {
+            self.cut_off(id);
+        }
+        if self.busy_with == Some(id) {
+            self.busy_with = None;
+        }
+    }
+
+    /// The message did not get onto the wire.
+    pub fn send_failed(&mut self, id: MessageId, error: SendError, now: Timestamp) {
+        if self.flights.get(id).is_none_or(|flight| flight.stage != Stage::HandingOver) {
+            return;
+        }
+        match error {
+            // Nothing was written, so that nothing can have arrived.
+            SendError::NotConnected => {
+                if let Some(flight) = self.flights.get_mut(id) {
+                    flight.stage = Stage::Loading;
+                    flight.handed_over_at = flight.cut_off_at;
+                }
+                self.put_back(id, now);
+                if self.is_connected {
+                    self.pause(now.saturating_add(NOT_CONNECTED_PAUSE).unwrap_or(now));
+                }
+            }
+            SendError::Temporary(why) => {
+                self.attempt_failed(id, verdict::not_handed_over(why), now);
+            }
+            SendError::Permanent(failure) => {
+                self.end(id, MessageEvent::GivenUp, Some(failure), now);
+            }
+        }
+    }
+
+    /// WhatsApp has the message. Counts whenever it comes. False when no such message waits.
+    pub fn acknowledged(&mut self, whatsapp_id: &WhatsappId, now: Timestamp) -> bool {
+        let Some(id) = self.find(whatsapp_id) else { return false };
+        self.end(id, MessageEvent::Acknowledged, None, now);
+        true
+    }
+
+    /// WhatsApp refused the message, with its code.
+    pub fn refused(&mut self, whatsapp_id: &WhatsappId, code: u16, now: Timestamp) {
+        let Some(id) = self.find(whatsapp_id) else { return };
+        let Some(entry) = self.backlog.get_mut(id) else { return };
+        entry.refusals = entry.refusals.saturating_add(1);
+        let verdict = verdict::judge(code, entry.refusals);
+        match verdict {
+            Verdict::Later => {
+                // A refusal that comes after its attempt was given up adds nothing.
+                if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
+                    self.attempt_failed(id, verdict::refusal(code), now);
+                }
+            }
+            Verdict::Never | Verdict::NoStrangers => {
+                if verdict == Verdict::NoStrangers && self.budget.close() {
+                    self.actions.push(Action::LoadContacts);
+                }
+                self.end(id, MessageEvent::GivenUp, Some(verdict::refusal(code)), now);
+            }
+        }
+    }
+
+    /// A recipient's phone reported the message: as good as an acknowledgement while it waits.
+    /// False when it does not, so that the receipt is for the history.
+    pub fn receipt(
+        &mut self,
+        whatsapp_id: &WhatsappId,
+        receipt: Receipt,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
+        if !self.acknowledged(whatsapp_id, now) {
+            return false;
+        }
+        if let Some(Action::Record(progress)) = self.actions.last_mut() {
+            progress.steps.push((receipt.event(), at));
+        }
+        true
+    }
+
+    /// Takes a message out if it cannot have reached WhatsApp; `None` when it is too late.
+    pub fn withdraw(&mut self, id: MessageId, now: Timestamp) -> Option<Withdrawn> {
+        if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
+            return None;
+        }
+        if self.flights.get(id).is_some() {
+            self.put_back(id, now);
+        }
+        self.forget(id, now).map(|entry| Withdrawn { id, entry })
+    }
+
+    /// Puts back what could not be cancelled after all.
+    pub fn restore(&mut self, withdrawn: Withdrawn, now: Timestamp) {
+        let Withdrawn { id, entry } = withdrawn;
+        self.by_whatsapp.insert(entry.whatsapp, id);
+        self.expiries.insert((entry.expires_at, id));
+        self.backlog.insert(id, entry, now);
+    }
+
+    /// Takes everything back that waits: the device is somebody else's now.
+    pub fn take_back_all(&mut self, now: Timestamp) {
+        for id in self.backlog.ids() {
+            self.end(id, MessageEvent::TakenBack, None, now);
+        }
+    }
+
+    fn find(&self, whatsapp_id: &WhatsappId) -> Option<MessageId> {
+        self.by_whatsapp.get(&WhatsappKey::of(whatsapp_id)).copied()
+    }
+}
+
+impl Withdrawn {
+    /// What to write down about it.
+    pub fn progress(&self, now: Timestamp) -> Progress {
+        let steps = vec![(MessageEvent::TakenBack, now)];
+        Progress { id: self.id, steps, failure: None, next_attempt_at: None }
+    }
+
+    /// Which message.
+    pub fn id(&self) -> MessageId {
+        self.id
+    }
+}

@@ -1,0 +1,209 @@
+//! The only place that loops and sleeps: drives one device from what happens to what is to be done.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use domain::ids::DeviceId;
+
+use crate::device::{DeviceTask, Done, Ending};
+use crate::shared::{Input, Shared};
+
+/// Longest sleep, so that a clock that is set does not make a task oversleep.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// How long a device may take to connect before the next one's turn comes.
+const CONNECT_TURN: Duration = Duration::from_secs(15);
+/// The pause after the messenger would not even begin to connect.
+const CONNECT_PAUSE: Duration = Duration::from_secs(60);
+/// How long a stop waits for acknowledgements.
+pub(crate) const ACKS_WAIT: Duration = Duration::from_secs(10);
+/// How long a stop waits, after that, for the store.
+pub(crate) const WRITES_WAIT: Duration = Duration::from_secs(5);
+/// How long closing a connection may take.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// Waits for `duration`.
+pub(crate) async fn pause(duration: Duration) {
+    tokio::time::sleep(duration).await;
+}
+
+/// What `future` gives, if it does in time.
+pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+impl Shared {
+    pub(crate) fn random(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.entropy.fill(&mut bytes);
+        u64::from_le_bytes(bytes)
+    }
+}
+
+impl DeviceTask {
+    /// Runs until the device is removed, the gateway stops, or there is nothing left to do.
+    pub(crate) async fn run(mut self) {
+        let mut stop = self.shared.stop.subscribe();
+        let mut stop_at = None;
+        if self.account.is_some() {
+            self.configure(false, Vec::new());
+        }
+        loop {
+            let is_stopping = *stop.borrow_and_update();
+            if is_stopping && stop_at.is_none() {
+                stop_at = Some(Instant::now());
+                self.ending = Some(Ending::Shutdown);
+            }
+            let wake_at = self.advance();
+            if self.is_over(stop_at) {
+                break;
+            }
+            tokio::select! {
+                Some(done) = self.jobs.next() => self.finished(done),
+                input = self.inputs.recv(), if self.journal.has_room() => match input {
+                    Some(input) => self.take(input),
+                    None => break,
+                },
+                () = self.arrivals.came.notified() => {}
+                Ok(()) = stop.changed() => {}
+                () = tokio::time::sleep_until(wake_at) => {}
+            }
+        }
+        self.close().await;
+    }
+
+    /// Does everything that is due; when to look again at the latest.
+    fn advance(&mut self) -> Instant {
+        self.take_arrivals();
+        let now = self.now();
+        self.check_offer(now);
+        let is_held = !self.is_configured || self.ending.is_some() || !self.journal.has_room();
+        self.queue.hold(is_held, now);
+        let shared = self.shared.clone();
+        let step = self.queue.step(now, || shared.random());
+        for action in step.actions {
+            self.perform(action);
+        }
+        self.count();
+        self.write();
+        let turn_ends = self.connect_turn.as_ref().map(|(_, until)| *until);
+        if turn_ends.is_some_and(|until| until <= Instant::now()) {
+            self.connect_turn = None;
+        }
+        let pairing = self.pairing.as_ref().and_then(crate::life::Pairing::deadline);
+        let wake = step.next_wake.into_iter().chain(pairing).min();
+        let wake_at = Instant::now() + wake.map_or(SLEEP_MAX, |wake| until(now, wake));
+        turn_ends.map_or(wake_at, |ends| ends.min(wake_at))
+    }
+
+    /// Whether the task has nothing left to do, or no time left to do it.
+    fn is_over(&mut self, stop_at: Option<Instant>) -> bool {
+        match (self.ending, stop_at) {
+            (Some(Ending::Shutdown), Some(since)) => {
+                let acks_due = since.elapsed() < ACKS_WAIT && self.queue.unacknowledged() > 0;
+                let writes_due =
+                    since.elapsed() < ACKS_WAIT + WRITES_WAIT && !self.journal.is_empty();
+                !acks_due && !writes_due
+            }
+            (Some(_), _) => self.journal.is_empty(),
+            (None, _) => self.is_idle() && self.retire(),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.is_paired()
+            && self.pairing.is_none()
+            && self.queue.is_empty()
+            && self.journal.is_empty()
+            && self.jobs.is_empty()
+    }
+
+    /// Leaves the registry, unless something has just come.
+    fn retire(&mut self) -> bool {
+        let mut registry = self.shared.registry();
+        // Whoever holds a second sender is about to ask something.
+        let is_asked = self.inputs.sender_strong_count() > 1 || !self.inputs.is_empty();
+        if !self.arrivals.is_empty() || is_asked {
+            return false;
+        }
+        registry.devices.remove(&self.id);
+        true
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.event(event),
+            Input::Cancel(id, reply) => self.cancel(id, reply),
+            Input::Pair(method, reply) => self.pair(method, reply),
+            Input::Logout(reply) => self.logout(reply),
+            Input::Remove(reply) => self.remove(reply),
+            Input::Reload(reply) => self.configure(false, vec![reply]),
+        }
+    }
+
+    fn finished(&mut self, done: Done) {
+        let now = self.now();
+        match done {
+            Done::Loaded(id, body) => self.loaded(id, body),
+            Done::Sent(id, Ok(())) => self.queue.handed_over(id, now),
+            Done::Sent(id, Err(error)) => {
+                self.queue.send_failed(id, error, now);
+                self.hide_sending(id);
+            }
+            Done::Written(result) => self.written(result),
+            Done::Configured(configured, replies) => {
+                self.configured(configured);
+                for reply in replies {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(Ok(()));
+                }
+            }
+            Done::ConnectTurn(turn) => {
+                if self.connect() {
+                    self.connect_turn = Some((turn, Instant::now() + CONNECT_TURN));
+                }
+            }
+            Done::ConnectAsked(Ok(())) | Done::Nothing => {}
+            Done::ConnectAsked(Err(error)) => self.connect_again_later(&error),
+            Done::PairAsked(n, result) => self.pair_asked(n, result),
+            Done::Unlinked(result, reply) => self.unlinked(result, reply),
+            Done::Stopped(reply) => self.stopped(reply),
+        }
+    }
+
+    fn connect_again_later(&mut self, error: &domain::error::Error) {
+        tracing::warn!(device = %self.id, %error, "cannot begin to connect; trying again later");
+        self.connect_turn = None;
+        let turns = self.shared.connects.clone();
+        self.begin(async move {
+            pause(CONNECT_PAUSE).await;
+            turns.acquire_owned().await.map_or(Done::Nothing, Done::ConnectTurn)
+        });
+    }
+
+    async fn close(mut self) {
+        self.inputs.close();
+        if self.ending == Some(Ending::Shutdown) {
+            let left = self.queue.unacknowledged();
+            if left > 0 || !self.journal.is_empty() {
+                tracing::warn!(device = %self.id, unacknowledged = left,
+                    "stopped with open outcomes; those messages are sent again, with the same ids");
+            }
+            // The messenger may be telling us something meanwhile: nobody listens any more.
+            within(CLOSE_WAIT, self.shared.messenger.disconnect(self.id)).await;
+        } else {
+            self.shared.watchers.close(self.id);
+        }
+        let (shared, id): (_, DeviceId) = (self.shared.clone(), self.id);
+        if self.ending == Some(Ending::Removed) {
+            shared.registry().devices.remove(&id);
+        }
+    }
+}
+
+/// How long to sleep at `now` until `wake`.
+fn until(now: Timestamp, wake: Timestamp) -> Duration {
+    Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO).min(SLEEP_MAX)
+}

@@ -1,0 +1,77 @@
+//! Figures for `/metrics`.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use domain::device::DeviceStatus;
+use domain::message::MessageEvent;
+
+/// What the engine counts since it started. Reading is cheap and never exact to the instant.
+#[derive(Debug, Default)]
+pub struct EngineStats {
+    /// Gauge: messages in the queues of this process, unacknowledged ones included.
+    pub queued: AtomicI64,
+    /// Gauge: messages handed to WhatsApp whose outcome is not durable yet.
+    pub sending: AtomicI64,
+    /// Counter: messages that WhatsApp acknowledged.
+    pub sent: AtomicU64,
+    /// Counter: messages given up for good.
+    pub failed: AtomicU64,
+    /// Counter: messages whose time ran out.
+    pub expired: AtomicU64,
+    /// Counter: messages taken back before they were sent.
+    pub cancelled: AtomicU64,
+    /// Counter: attempts that failed and are repeated.
+    pub attempts_failed: AtomicU64,
+    /// Counter: incoming messages made durable.
+    pub received: AtomicU64,
+    /// Counter: calls of the store that failed and were, or will be, repeated.
+    pub store_errors: AtomicU64,
+    devices: [AtomicI64; STATUSES.len()],
+}
+
+const STATUSES: [DeviceStatus; 6] = [
+    DeviceStatus::Unpaired,
+    DeviceStatus::Pairing,
+    DeviceStatus::Connecting,
+    DeviceStatus::Connected,
+    DeviceStatus::Disconnected,
+    DeviceStatus::LoggedOut,
+];
+
+impl EngineStats {
+    /// Gauge: devices in each state, of those this process drives. A device that is not linked and
+    /// has nothing waiting is not driven.
+    pub fn devices(&self) -> [(DeviceStatus, i64); 6] {
+        STATUSES.map(|status| (status, self.gauge(status).load(Ordering::Relaxed)))
+    }
+
+    fn gauge(&self, status: DeviceStatus) -> &AtomicI64 {
+        let at = STATUSES.iter().position(|s| *s == status).unwrap_or_default();
+        &self.devices[at]
+    }
+
+    pub(crate) fn device_moves(&self, from: Option<DeviceStatus>, to: Option<DeviceStatus>) {
+        if let Some(from) = from {
+            self.gauge(from).fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(to) = to {
+            self.gauge(to).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn message_event(&self, event: MessageEvent) {
+        let counter = match event {
+            MessageEvent::Acknowledged => &self.sent,
+            MessageEvent::GivenUp => &self.failed,
+            MessageEvent::TimeRanOut => &self.expired,
+            MessageEvent::TakenBack => &self.cancelled,
+            MessageEvent::AttemptFailed => &self.attempts_failed,
+            MessageEvent::Due
+            | MessageEvent::HandedOver
+            | MessageEvent::Delivered
+            | MessageEvent::Read
+            | MessageEvent::Played => return,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,277 @@
+//! How what the queue wants is done, and what follows when it is done.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use domain::error::StoreError;
+use domain::ids::{DeviceId, MessageId};
+use domain::message::{Message, MessageState};
+use domain::ports::{Cancellation, OutgoingMessage, Progress, Store, StoreResult};
+
+use crate::device::{Configured, DeviceTask, Done, Wrote};
+use crate::journal::{Batch, Write};
+use crate::queue::{Action, Settings};
+use crate::run::{pause, within};
+use crate::shared::{Reply, Shared};
+
+/// The pause after the store has failed.
+pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// How long the messenger may take to write one message to its connection. Then the message counts
+/// as handed over, for it may have been.
+pub(crate) const SEND_WAIT: Duration = Duration::from_secs(60);
+
+impl DeviceTask {
+    /// Gives the queue what has come.
+    pub(crate) fn take_arrivals(&mut self) {
+        let now = self.now();
+        for entry in self.arrivals.take() {
+            // It may have been loaded at the start, sent, and not been written down yet.
+            if !self.journal.mentions(entry.id) {
+                self.queue.accepted(entry, now);
+            }
+        }
+    }
+
+    /// Does what the queue wants.
+    pub(crate) fn perform(&mut self, action: Action) {
+        match action {
+            Action::Load(id) => {
+                let store = self.shared.store.clone();
+                self.begin(async move { Done::Loaded(id, store.waiting_message(id).await) });
+            }
+            Action::ShowTyping(id) => self.show_typing(id, true),
+            Action::HideTyping(id) => {
+                self.show_typing(id, false);
+                self.bodies.remove(&id);
+            }
+            Action::Send(id) => self.send(id),
+            Action::Record(progress) => self.record(progress),
+            Action::LoadContacts => self.configure(true, Vec::new()),
+        }
+    }
+
+    fn show_typing(&self, id: MessageId, is_typing: bool) {
+        let Some(chat) = self.bodies.get(&id).map(|message| message.chat.clone()) else { return };
+        let (messenger, device) = (self.shared.messenger.clone(), self.id);
+        self.begin(async move {
+            messenger.typing(device, &chat, is_typing).await;
+            Done::Nothing
+        });
+    }
+
+    fn send(&mut self, id: MessageId) {
+        let Some(message) = self.bodies.remove(&id) else { return };
+        let message = OutgoingMessage {
+            chat: message.chat,
+            whatsapp_id: message.whatsapp_id,
+            text: message.text,
+        };
+        self.show_sending(id);
+        let (messenger, device) = (self.shared.messenger.clone(), self.id);
+        self.begin(async move {
+            let sent = within(SEND_WAIT, messenger.send(device, message)).await;
+            Done::Sent(id, sent.unwrap_or(Ok(())))
+        });
+    }
+
+    fn record(&mut self, progress: Progress) {
+        self.bodies.remove(&progress.id);
+        for (event, _) in &progress.steps {
+            self.shared.stats.message_event(*event);
+        }
+        self.journal.push(Write::Progress(progress));
+    }
+
+    /// The body of a message was fetched, or was not.
+    pub(crate) fn loaded(&mut self, id: MessageId, body: StoreResult<Option<Message>>) {
+        let now = self.now();
+        match body {
+            Ok(Some(message)) => {
+                self.is_store_down = false;
+                let shared = self.shared.clone();
+                let (typing, text) = (message.typing, &message.text);
+                if self.queue.loaded(id, typing, text, now, || shared.random()) {
+                    self.bodies.insert(id, message);
+                }
+            }
+            Ok(None) => {
+                self.queue.vanished(id, now);
+                self.hide_sending(id);
+            }
+            Err(error) => {
+                self.store_failed(&error);
+                self.queue.load_failed(id, now);
+                let pause = SignedDuration::try_from(STORE_PAUSE).unwrap_or_default();
+                self.queue.pause(now.saturating_add(pause).unwrap_or(now));
+            }
+        }
+    }
+
+    /// Takes a message back, if it can be.
+    pub(crate) fn cancel(&mut self, id: MessageId, reply: Reply<Cancellation>) {
+        self.take_arrivals();
+        let now = self.now();
+        match self.queue.withdraw(id, now) {
+            Some(withdrawn) => self.journal.push(Write::Cancel(withdrawn, now, reply)),
+            // Whoever asked may have gone.
+            None => drop(reply.send(Ok(Cancellation::TooLate))),
+        }
+    }
+
+    /// Writes the journal's next batch, unless one is being written.
+    pub(crate) fn write(&mut self) {
+        let Some(batch) = self.journal.next_batch() else { return };
+        let (store, device) = (self.shared.store.clone(), self.id);
+        let has_write_failed = self.has_write_failed;
+        self.begin(async move {
+            if has_write_failed {
+                pause(STORE_PAUSE).await;
+            }
+            Done::Written(write_batch(store.as_ref(), device, batch).await)
+        });
+    }
+
+    /// A batch of the journal was written, or was not.
+    pub(crate) fn written(&mut self, result: StoreResult<Wrote>) {
+        match result {
+            Ok(wrote) => {
+                self.is_store_down = false;
+                self.has_write_failed = false;
+                let (messages, device) = match wrote {
+                    Wrote::Messages(messages) => (messages, None),
+                    Wrote::Device(device) => (Vec::new(), device),
+                };
+                for write in self.journal.written() {
+                    self.write_done(write, &messages, device.as_deref());
+                }
+            }
+            Err(error) => {
+                self.store_failed(&error);
+                self.has_write_failed = true;
+                let over = match &error {
+                    StoreError::Unavailable(_) => self.journal.unavailable(),
+                    StoreError::Fault(_) => self.journal.faulty(),
+                };
+                for write in over {
+                    self.write_failed(write, &error);
+                }
+            }
+        }
+    }
+
+    fn write_done(
+        &mut self,
+        write: Write,
+        messages: &[Message],
+        device: Option<&domain::device::Device>,
+    ) {
+        match write {
+            Write::Progress(progress) => self.hide_sending(progress.id),
+            Write::Cancel(withdrawn, _, reply) => {
+                let message = messages.iter().find(|message| message.id == withdrawn.id());
+                let cancelled = message.filter(|m| m.state == MessageState::Cancelled);
+                let answer = cancelled.map_or(Cancellation::TooLate, |message| {
+                    self.shared.stats.message_event(domain::message::MessageEvent::TakenBack);
+                    Cancellation::Cancelled(Box::new(message.clone()))
+                });
+                // Whoever asked may have gone.
+                let _ = reply.send(Ok(answer));
+            }
+            Write::Status(change) => self.status_written(change, device, false),
+            Write::StartPairing(change) => self.status_written(change, device, true),
+            Write::Receipt(..) | Write::Done(_) => {}
+        }
+    }
+
+    fn write_failed(&mut self, write: Write, error: &StoreError) {
+        match write {
+            Write::Cancel(withdrawn, _, reply) => {
+                let now = self.now();
+                self.queue.restore(withdrawn, now);
+                // Whoever asked may have gone.
+                let _ = reply.send(Err(same(error).into()));
+            }
+            Write::StartPairing(_) => self.pairing_not_begun(error),
+            Write::Done(reply) => {
+                self.ending =
+                    self.ending.filter(|ending| *ending != crate::device::Ending::Removed);
+                // Whoever asked may have gone.
+                let _ = reply.send(Err(same(error).into()));
+            }
+            Write::Progress(progress) => {
+                tracing::error!(device = %self.id, message = %progress.id, %error,
+                    "an outcome could not be written down");
+                self.hide_sending(progress.id);
+            }
+            Write::Receipt(..) | Write::Status(_) => {
+                tracing::error!(device = %self.id, %error, "a change could not be written down");
+            }
+        }
+    }
+
+    /// Reads the device's row, its settings and, where there is a budget, its contacts.
+    pub(crate) fn configure(&mut self, with_contacts: bool, replies: Vec<Reply<()>>) {
+        let Some(account) = self.account else { return };
+        let (shared, id) = (self.shared.clone(), self.id);
+        self.begin(async move {
+            loop {
+                match read_settings(&shared, account, id, with_contacts).await {
+                    Ok(configured) => return Done::Configured(configured.map(Box::new), replies),
+                    Err(error) => {
+                        tracing::warn!(device = %id, %error, "cannot read the settings yet");
+                        pause(STORE_PAUSE).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// The same error once more, for another who waits.
+pub(crate) fn same(error: &StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
+        StoreError::Fault(why) => StoreError::Fault(why.clone()),
+    }
+}
+
+async fn write_batch(store: &dyn Store, device: DeviceId, batch: Batch) -> StoreResult<Wrote> {
+    match batch {
+        Batch::Progress(progress) => store.record(progress).await.map(Wrote::Messages),
+        Batch::Status(change) => {
+            let device = store.set_device_status(device, &change).await?;
+            Ok(Wrote::Device(device.map(Box::new)))
+        }
+        Batch::Receipts(groups) => {
+            let calls = groups
+                .iter()
+                .map(|(ids, receipt, at)| store.record_receipts(device, ids, *receipt, *at));
+            let results: StoreResult<Vec<_>> = join_all(calls).await.into_iter().collect();
+            results.map(|changed| Wrote::Messages(changed.concat()))
+        }
+    }
+}
+
+async fn read_settings(
+    shared: &Shared,
+    account: domain::ids::AccountId,
+    id: DeviceId,
+    with_contacts: bool,
+) -> StoreResult<Option<Configured>> {
+    let Some(device) = shared.store.device(account, id).await? else { return Ok(None) };
+    let Some(account) = shared.store.account(account).await? else { return Ok(None) };
+    let zone = TimeZone::get(&account.timezone).unwrap_or(TimeZone::UTC);
+    let pacing = device.pacing.clone().unwrap_or_else(|| shared.config.default_pacing.clone());
+    let settings = Settings { pacing, zone };
+    if !with_contacts && settings.pacing.first_contacts_per_day.is_none() {
+        let contacts = Vec::new();
+        return Ok(Some(Configured { device, settings, contacts, first_contacts_today: 0 }));
+    }
+    let today = shared.clock.now().to_zoned(settings.zone.clone()).start_of_day();
+    let today = today.map_or(jiff::Timestamp::MIN, |midnight| midnight.timestamp());
+    let (contacts, first_contacts_today) = shared.store.contacts(id, today).await?;
+    Ok(Some(Configured { device, settings, contacts, first_contacts_today }))
+}
