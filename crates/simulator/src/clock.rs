@@ -1,5 +1,10 @@
 //! The only file that reads the system clock or the system's randomness.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the simulator stands outside the domain and has no ports"
+)]
+
 use rand::Rng as _;
 use rand::RngExt as _;
 

@@ -142,7 +142,11 @@ impl Simulator {
     /// Ends all connections and the switchboard, with everything on disk.
     pub async fn shutdown(&self) {
         let ended = self.inner.ended.lock().ok().and_then(|mut ended| ended.take());
-        let _ = self.inner.switchboard.run(|sb| Ok(sb.stop())).await;
+        let stop = self.inner.switchboard.run(|sb| {
+            sb.stop();
+            Ok(())
+        });
+        let _ = stop.await;
         if let Some(ended) = ended {
             let _ = ended.await;
         }

@@ -30,5 +30,5 @@ pub(super) async fn create(
 
 /// `GET /groups`
 pub(super) async fn list(State(simulator): State<Simulator>) -> Answer<Json<Value>> {
-    Ok(Json(simulator.read(|db| views::groups(db)).await?))
+    Ok(Json(simulator.read(views::groups).await?))
 }

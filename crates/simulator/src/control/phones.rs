@@ -16,7 +16,7 @@ use crate::phone::{PhonePatch, views};
 
 /// `GET /phones`
 pub(super) async fn list(State(simulator): State<Simulator>) -> Answer<Json<Value>> {
-    Ok(Json(simulator.read(|db| views::phones(db)).await?))
+    Ok(Json(simulator.read(views::phones).await?))
 }
 
 /// `PUT /phones/{number}`

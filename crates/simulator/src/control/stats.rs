@@ -21,7 +21,7 @@ pub(super) async fn stats(State(simulator): State<Simulator>) -> Answer<Json<Val
         }))
     });
     let mut stats = live.await?;
-    stats["stored"] = simulator.read(|db| views::stored_counts(db)).await?;
+    stats["stored"] = simulator.read(views::stored_counts).await?;
     stats["root_key"] = json!(hex::encode(simulator.server_identity().root_public));
     Ok(Json(stats))
 }

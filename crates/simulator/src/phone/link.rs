@@ -20,6 +20,7 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::{Result, SimulatorError, bad_request, not_found};
 use crate::keys::PhoneKeys;
+use crate::stanza::passkey::Passkey;
 use crate::switchboard::ConnId;
 
 /// Before the account's signature over a device's identity.
@@ -29,13 +30,24 @@ const DEVICE_SIGNATURE_PREFIX: [u8; 2] = [6, 1];
 const LINK_PREFIX: &str = "https://wa.me/settings/linked_devices#";
 const QR_CHARS_MAX: usize = 1_024;
 
+/// What came of a scan or a code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Linked {
+    /// The device with this number is linked.
+    Device(u16),
+    /// The client has been asked for a passkey; linking goes on without us.
+    PasskeyDemanded,
+}
+
 /// Answers whoever made the phone link.
-pub(crate) type Reply = oneshot::Sender<Result<u16>>;
+pub(crate) type Reply = oneshot::Sender<Result<Linked>>;
 
 /// A linking under way on a connection.
 pub(crate) enum Link {
     /// By code: the phone has said hello, the client's finish is to come.
     AwaitFinish { number: Number, ephemeral: KeyPair, companion_ephemeral: [u8; 32], reply: Reply },
+    /// The account demands a passkey.
+    Passkey(Box<Passkey>),
     /// The phone's certificate is out, the client's signature is to come.
     AwaitSignature {
         addr: DeviceAddr,

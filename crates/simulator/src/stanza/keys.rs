@@ -4,6 +4,7 @@
 //! prekey per bundle, and none when they have run out (as the real server does).
 
 use rusqlite::{OptionalExtension as _, params};
+use wacore::prekeys::compute_key_bundle_digest;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef};
 
@@ -12,10 +13,12 @@ use crate::address::DeviceAddr;
 use crate::error::{Result, SimulatorError};
 use crate::keys::{PhoneKeys, SIGNED_PREKEY_ID};
 use crate::limits::{PREKEYS_MAX, QUERY_USERS_MAX};
-use crate::switchboard::{ConnId, Switchboard};
+use crate::switchboard::{Class, ConnId, Switchboard};
 
 /// The type byte of Curve25519 keys.
 const DJB_TYPE: u8 = 5;
+/// With so many one-time prekeys left a device is asked for more.
+const PREKEYS_LOW: i64 = 5;
 
 /// What somebody needs to begin a Signal session with a device.
 pub(crate) struct Bundle {
@@ -42,8 +45,7 @@ impl Switchboard {
             let count = self.prekey_count(device)?.to_string();
             result(node, vec![NodeBuilder::new("count").attr("value", count).build()])
         } else if get && has("digest") {
-            // The client compares; without a digest it uploads its keys again.
-            error(node, 404, "item-not-found")
+            self.digest(device, node)?
         } else if get && has("key") {
             self.bundles(node)?
         } else if !get && has("rotate") {
@@ -64,6 +66,35 @@ impl Switchboard {
         let sql = "SELECT COUNT(*) FROM prekeys WHERE number = ?1 AND device = ?2";
         let key = params![device.number.sql(), device.device];
         Ok(self.db.prepare_cached(sql)?.query_row(key, |row| row.get(0))?)
+    }
+
+    /// What the server has of a device, for the device to compare. Without any prekeys it
+    /// says so, and the client uploads anew.
+    fn digest(&self, device: DeviceAddr, node: &NodeRef<'_>) -> Result<Node> {
+        let sql = "SELECT id, key FROM prekeys WHERE number = ?1 AND device = ?2 ORDER BY id";
+        let keys: Vec<(u32, Vec<u8>)> = {
+            let mut query = self.db.prepare_cached(sql)?;
+            let rows = query.query_map(params![device.number.sql(), device.device], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+            rows.collect::<Result<_, _>>()?
+        };
+        let Some(bundle) = self.stored_bundle(device)?.filter(|_| !keys.is_empty()) else {
+            return Ok(error(node, 404, "item-not-found"));
+        };
+        let values: Vec<&[u8]> = keys.iter().map(|(_, key)| &key[..]).collect();
+        let hash =
+            compute_key_bundle_digest(&bundle.identity, &bundle.signed, &bundle.signature, &values);
+        let ids = keys.iter().map(|(id, _)| leaf("id", three_bytes(*id)));
+        let digest = NodeBuilder::new("digest").children([
+            leaf("registration", bundle.registration_id.to_be_bytes().to_vec()),
+            leaf("type", vec![DJB_TYPE]),
+            leaf("identity", bundle.identity.clone()),
+            signed_prekey_node(&bundle),
+            NodeBuilder::new("list").children(ids).build(),
+            leaf("hash", hash),
+        ]);
+        Ok(result(node, vec![digest.build()]))
     }
 
     fn store_keys(&mut self, device: DeviceAddr, node: &NodeRef<'_>) -> Result<()> {
@@ -151,15 +182,15 @@ impl Switchboard {
         })
     }
 
-    fn linked_bundle(&mut self, device: DeviceAddr) -> Result<Option<Bundle>> {
-        let key = params![device.number.sql(), device.device];
-        let bundle = self
+    /// What a device has uploaded, without a one-time prekey.
+    fn stored_bundle(&self, device: DeviceAddr) -> Result<Option<Bundle>> {
+        Ok(self
             .db
             .prepare_cached(
                 "SELECT registration, identity_key, skey_id, skey, skey_signature, identity_proof \
                  FROM devices WHERE number = ?1 AND device = ?2",
             )?
-            .query_row(key, |row| {
+            .query_row(params![device.number.sql(), device.device], |row| {
                 Ok(Bundle {
                     registration_id: row.get(0)?,
                     identity: row.get(1)?,
@@ -170,8 +201,12 @@ impl Switchboard {
                     identity_proof: Some(row.get(5)?),
                 })
             })
-            .optional()?;
-        let Some(mut bundle) = bundle else {
+            .optional()?)
+    }
+
+    fn linked_bundle(&mut self, device: DeviceAddr) -> Result<Option<Bundle>> {
+        let key = params![device.number.sql(), device.device];
+        let Some(mut bundle) = self.stored_bundle(device)? else {
             return Ok(None);
         };
         bundle.one_time = self
@@ -183,7 +218,23 @@ impl Switchboard {
             )?
             .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
+        if bundle.one_time.is_some() && self.prekey_count(device)? == PREKEYS_LOW {
+            self.ask_for_prekeys(device)?;
+        }
         Ok(Some(bundle))
+    }
+
+    /// Tells a device that its one-time prekeys run low.
+    fn ask_for_prekeys(&mut self, device: DeviceAddr) -> Result<()> {
+        let count = NodeBuilder::new("count").attr("value", PREKEYS_LOW.to_string());
+        let notification = NodeBuilder::new("notification")
+            .attr("from", super::server())
+            .attr("type", "encrypt")
+            .attr("id", crate::clock::message_id())
+            .attr("t", crate::clock::unix_s().to_string())
+            .children([count.build()])
+            .build();
+        self.mail(device, Class::Notification, notification)
     }
 }
 
@@ -193,29 +244,41 @@ fn bundle_node(jid: Jid, bundle: Option<Bundle>) -> Node {
         let error = NodeBuilder::new("error").attr("code", "406").attr("text", "not-acceptable");
         return user.children([error.build()]).build();
     };
-    let leaf = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
-    let key = |tag: &'static str, id: u32, value: Vec<u8>| {
-        NodeBuilder::new(tag)
-            .children([leaf("id", id.to_be_bytes()[1..].to_vec()), leaf("value", value)])
-    };
+    let signed = signed_prekey_node(&bundle);
     let mut content = vec![
         leaf("registration", bundle.registration_id.to_be_bytes().to_vec()),
         leaf("type", vec![DJB_TYPE]),
         leaf("identity", bundle.identity),
     ];
     if let Some((id, value)) = bundle.one_time {
-        content.push(key("key", id, value).build());
+        let key = NodeBuilder::new("key");
+        let key = key.children([leaf("id", three_bytes(id)), leaf("value", value)]);
+        content.push(key.build());
     }
-    let skey = NodeBuilder::new("skey").children([
-        leaf("id", bundle.signed_id.to_be_bytes()[1..].to_vec()),
-        leaf("value", bundle.signed),
-        leaf("signature", bundle.signature),
-    ]);
-    content.push(skey.build());
+    content.push(signed);
     if let Some(proof) = bundle.identity_proof {
         content.push(leaf("device-identity", proof));
     }
     user.attr("t", crate::clock::unix_s().to_string()).children(content).build()
+}
+
+fn signed_prekey_node(bundle: &Bundle) -> Node {
+    NodeBuilder::new("skey")
+        .children([
+            leaf("id", three_bytes(bundle.signed_id)),
+            leaf("value", bundle.signed.clone()),
+            leaf("signature", bundle.signature.clone()),
+        ])
+        .build()
+}
+
+fn leaf(tag: &'static str, bytes: Vec<u8>) -> Node {
+    NodeBuilder::new(tag).bytes(bytes).build()
+}
+
+/// Key ids on the wire.
+fn three_bytes(id: u32) -> Vec<u8> {
+    id.to_be_bytes()[1..].to_vec()
 }
 
 /// Up to four big-endian bytes.

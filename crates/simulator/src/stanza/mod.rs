@@ -12,6 +12,7 @@ mod login;
 mod media;
 mod message;
 mod pairing;
+pub(crate) mod passkey;
 mod receipt;
 mod usync;
 
@@ -123,6 +124,16 @@ impl Switchboard {
         let Some(device) = self.device_of(conn) else {
             return match (&*space, first.as_deref()) {
                 ("md", Some("link_code_companion_reg")) => self.on_link_code(conn, node),
+                (
+                    "md",
+                    Some(
+                        step @ ("ref"
+                        | "passkey_request_options"
+                        | "passkey_prologue"
+                        | "companion_nonce"
+                        | "encrypted_pairing_request"),
+                    ),
+                ) => self.on_passkey(conn, step, node),
                 ("w:p" | "urn:xmpp:ping", _) => self.answer(conn, result(node, vec![])),
                 _ => self.answer(conn, error(node, 401, "not-authorized")),
             };

@@ -15,7 +15,7 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::{Result, SimulatorError, bad_request, conflict, not_found};
 use crate::limits::{CODES_MAX, LINKED_DEVICES_MAX};
-use crate::phone::link::{self, CodeExchange, Link, PendingCode, QrCode, Reply};
+use crate::phone::link::{self, CodeExchange, Link, Linked, PendingCode, QrCode, Reply};
 use crate::switchboard::{ConnId, Peer, Switchboard};
 
 /// References offered to one client: its QR codes, one after the other.
@@ -41,7 +41,7 @@ impl Switchboard {
         &mut self,
         number: Number,
         qr: &QrCode,
-    ) -> Result<oneshot::Receiver<Result<u16>>> {
+    ) -> Result<oneshot::Receiver<Result<Linked>>> {
         self.may_link(number)?;
         let conn = self.refs.get(&qr.reference).copied().ok_or_else(|| {
             not_found(
@@ -59,7 +59,7 @@ impl Switchboard {
             return Err(bad_request("this QR code does not belong to the client that shows it"));
         }
         let (reply, answer) = oneshot::channel();
-        self.pair_success(conn, number, &qr.adv_secret, reply)?;
+        self.certify_or_challenge(conn, number, &qr.adv_secret, reply)?;
         Ok(answer)
     }
 
@@ -78,8 +78,26 @@ impl Switchboard {
         Ok(())
     }
 
+    /// Sends the phone's certificate, unless the account demands a passkey first.
+    fn certify_or_challenge(
+        &mut self,
+        conn: ConnId,
+        number: Number,
+        adv_secret: &[u8],
+        reply: Reply,
+    ) -> Result<()> {
+        if !self.phone(number)?.passkey {
+            return self.pair_success(conn, number, adv_secret, reply);
+        }
+        self.demand_passkey(conn, number);
+        self.after_commit(move |_| {
+            let _ = reply.send(Ok(Linked::PasskeyDemanded));
+        });
+        Ok(())
+    }
+
     /// Sends the phone's certificate for the client's identity, and awaits its signature.
-    fn pair_success(
+    pub(super) fn pair_success(
         &mut self,
         conn: ConnId,
         number: Number,
@@ -152,7 +170,7 @@ impl Switchboard {
             .unwrap_or_default();
         let linked = self.store_linked(conn, addr, key_index, &details, &proof);
         let outcome = match linked {
-            Ok(()) => Ok(addr.device),
+            Ok(()) => Ok(Linked::Device(addr.device)),
             Err(error) => {
                 self.close(conn);
                 Err(bad_request(format!("the client did not finish linking: {error}")))
@@ -255,7 +273,7 @@ impl Switchboard {
         &mut self,
         number: Number,
         exchange: CodeExchange,
-    ) -> Result<oneshot::Receiver<Result<u16>>> {
+    ) -> Result<oneshot::Receiver<Result<Linked>>> {
         self.may_link(number)?;
         let pending = self.codes.find(number)?;
         let keys = self.keys_of(number)?;
@@ -301,7 +319,7 @@ impl Switchboard {
         match opened {
             Ok(adv_secret) => {
                 self.codes.forget(conn);
-                self.pair_success(conn, number, &adv_secret, reply)
+                self.certify_or_challenge(conn, number, &adv_secret, reply)
             }
             Err(_) => {
                 self.after_commit(move |_| {
