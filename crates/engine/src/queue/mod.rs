@@ -20,9 +20,6 @@ mod flight;
 mod inputs;
 mod verdict;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeSet, HashMap};
 
 use jiff::tz::TimeZone;
