@@ -1,0 +1,5 @@
+//! The engine's tests: the pure queue as tables, the queue under seeded disorder, and the whole
+//! engine under paused time against the store in memory and the scripted messenger.
+
+mod queue;
+mod rig;
