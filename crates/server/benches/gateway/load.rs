@@ -1,0 +1,122 @@
+//! The load generator: keep-alive connections that write requests and read answers, and do as
+//! little else as possible, because they share the cores with what they measure.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+const CONNECTIONS: usize = 64;
+const WARM_UP: Duration = Duration::from_millis(500);
+
+/// What is sent.
+pub struct Plan {
+    /// `HOST:PORT`
+    pub address: String,
+    /// The `Authorization` header's key.
+    pub key: String,
+    /// The device it is sent through.
+    pub device: String,
+    /// Makes texts and idempotency keys of different runs differ.
+    pub run: String,
+    /// Whether each request has an `Idempotency-Key`.
+    pub with_idempotency_key: bool,
+}
+
+/// What came of it.
+pub struct Outcome {
+    /// Answers per second.
+    pub rate: f64,
+    /// How long each answer took.
+    pub latencies: Vec<Duration>,
+}
+
+/// Runs 64 connections for so many seconds.
+pub async fn run(plan: Plan, seconds: u64) -> Outcome {
+    let plan = Arc::new(plan);
+    let start = Instant::now() + WARM_UP;
+    let end = start + Duration::from_secs(seconds);
+    let mut connections = JoinSet::new();
+    for connection in 0..CONNECTIONS {
+        connections.spawn(one_connection(plan.clone(), connection, start, end));
+    }
+    let mut latencies = Vec::new();
+    while let Some(connection) = connections.join_next().await {
+        latencies.extend(connection.unwrap());
+    }
+    Outcome { rate: latencies.len() as f64 / (end - start).as_secs_f64(), latencies }
+}
+
+async fn one_connection(
+    plan: Arc<Plan>,
+    connection: usize,
+    start: Instant,
+    end: Instant,
+) -> Vec<Duration> {
+    let mut stream = TcpStream::connect(&plan.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut latencies = Vec::with_capacity(100_000);
+    let mut buffer = Vec::with_capacity(4096);
+    for n in 0.. {
+        let before = Instant::now();
+        if before >= end {
+            break;
+        }
+        stream.write_all(plan.request(connection, n).as_bytes()).await.unwrap();
+        read_answer(&mut stream, &mut buffer).await;
+        if before >= start {
+            latencies.push(before.elapsed());
+        }
+    }
+    latencies
+}
+
+impl Plan {
+    fn request(&self, connection: usize, n: u64) -> String {
+        let Self { address, key, device, run, .. } = self;
+        let body = format!(
+            "{{\"device\":\"{device}\",\"to\":\"62813{:08}\",\"text\":\"run {run} number {connection}-{n}\"}}",
+            connection % 100,
+        );
+        let idempotency = match self.with_idempotency_key {
+            true => format!("Idempotency-Key: {run}-{connection}-{n}\r\n"),
+            false => String::new(),
+        };
+        format!(
+            "POST /v1/messages HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
+             {idempotency}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len(),
+        )
+    }
+}
+
+/// Reads one answer with a `Content-Length` and insists on success.
+async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) {
+    buffer.clear();
+    loop {
+        let read = stream.read_buf(buffer).await.unwrap();
+        assert!(read > 0, "the server hung up: {}", String::from_utf8_lossy(buffer));
+        let Some(head) = find(buffer, b"\r\n\r\n") else { continue };
+        let length = content_length(&buffer[..head]);
+        if buffer.len() >= head + 4 + length {
+            let is_success = buffer.starts_with(b"HTTP/1.1 2");
+            assert!(is_success, "refused: {}", String::from_utf8_lossy(buffer));
+            return;
+        }
+    }
+}
+
+fn content_length(head: &[u8]) -> usize {
+    let head = std::str::from_utf8(head).unwrap();
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .expect("an answer without Content-Length")
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}

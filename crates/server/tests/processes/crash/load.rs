@@ -1,0 +1,146 @@
+//! Several tasks that send as fast as they are answered, through two APIs, until the gateway dies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::Device;
+use crate::support::api::Api;
+use crate::support::wait::until;
+
+/// How many phones are written to.
+pub const RECIPIENTS: u64 = 12;
+const TASKS: u64 = 6;
+
+/// The number of a phone that is written to.
+pub fn recipient(n: u64) -> String {
+    format!("62813{n:08}")
+}
+
+/// A send that was answered with 2xx.
+pub struct Acknowledged {
+    /// `id` in `/v1`, `message_id` in wagy.
+    pub id: i64,
+    /// As `/v1` answers it; wagy does not.
+    pub whatsapp_id: Option<String>,
+    /// Its text; no two are equal.
+    pub text: String,
+    /// The number it goes to.
+    pub to: String,
+}
+
+/// What a round of load has done.
+#[derive(Default)]
+pub struct Sends {
+    /// Answered with 2xx.
+    pub acknowledged: Vec<Acknowledged>,
+    /// Texts without an answer: they may have been accepted, or not.
+    pub unanswered: Vec<String>,
+    /// Answers that should not have come.
+    pub refused: Vec<String>,
+}
+
+/// Running load.
+pub struct Load {
+    tasks: JoinSet<Sends>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Load {
+    /// Starts to send through the devices.
+    pub fn start(account: &Api, devices: &[Device], round: usize, seed: u64) -> Self {
+        let count = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        for task in 0..TASKS {
+            let sender = Sender {
+                account: account.clone(),
+                devices: devices.to_vec(),
+                random: StdRng::seed_from_u64(seed ^ task),
+                name: format!("round {round} task {task}"),
+                count: count.clone(),
+            };
+            tasks.spawn(sender.run());
+        }
+        Self { tasks, count }
+    }
+
+    /// Waits until so many sends have been acknowledged.
+    pub async fn wait_for_acknowledged(&self, wanted: usize) {
+        until(format!("{wanted} acknowledged sends"), 60, async || {
+            (self.count.load(Ordering::Relaxed) >= wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for more than there are.
+    pub async fn wait_for_more(&self, more: usize) {
+        self.wait_for_acknowledged(self.count.load(Ordering::Relaxed) + more).await;
+    }
+
+    /// What has been done, now that the gateway is dead and every task has noticed.
+    pub async fn end(mut self) -> Sends {
+        let mut all = Sends::default();
+        while let Some(sends) = self.tasks.join_next().await {
+            let sends = sends.unwrap();
+            all.acknowledged.extend(sends.acknowledged);
+            all.unanswered.extend(sends.unanswered);
+            all.refused.extend(sends.refused);
+        }
+        all
+    }
+}
+
+struct Sender {
+    account: Api,
+    devices: Vec<Device>,
+    random: StdRng,
+    name: String,
+    count: Arc<AtomicUsize>,
+}
+
+impl Sender {
+    async fn run(mut self) -> Sends {
+        let mut sends = Sends::default();
+        for n in 0.. {
+            let text = format!("{} message {n}", self.name);
+            let to = recipient(self.random.random_range(0..RECIPIENTS));
+            let (path, body) = self.request(&text, &to);
+            let Ok(reply) = self.account.try_call("POST", &path, Some(body)).await else {
+                sends.unanswered.push(text);
+                break;
+            };
+            match accepted(&reply.body).filter(|_| (200..300).contains(&reply.status)) {
+                Some((id, whatsapp_id)) => {
+                    sends.acknowledged.push(Acknowledged { id, whatsapp_id, text, to });
+                    self.count.fetch_add(1, Ordering::Relaxed);
+                }
+                None => {
+                    sends.refused.push(format!("{path}: {reply:?}"));
+                    break;
+                }
+            }
+        }
+        sends
+    }
+
+    fn request(&mut self, text: &str, to: &str) -> (String, Value) {
+        let device = &self.devices.choose(&mut self.random).unwrap().id;
+        if self.random.random_range(0..3) == 0 {
+            return (format!("/{device}/send"), json!({ "phone": to, "message": text }));
+        }
+        ("/v1/messages".into(), json!({ "device": device, "to": to, "text": text }))
+    }
+}
+
+/// The ids in an answer of `/v1` or wagy.
+fn accepted(body: &Value) -> Option<(i64, Option<String>)> {
+    if let Some(id) = body["data"]["message_id"].as_i64() {
+        return Some((id, None));
+    }
+    Some((body["id"].as_i64()?, Some(body["whatsapp_id"].as_str()?.to_owned())))
+}

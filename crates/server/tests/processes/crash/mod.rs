@@ -1,0 +1,234 @@
+//! `kill -9` under load: what was answered with 2xx arrives, once.
+//!
+//! Rounds of load end with a kill at a random moment: plain ones, some while WhatsApp's
+//! acknowledgements are lost or late (so that a message is on its way but not yet `sent` in our
+//! database), some while a new device is being linked, some with the simulator killed as well.
+//! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared.
+
+mod ledger;
+mod load;
+
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::json;
+
+use crate::support::api::Api;
+use crate::support::database::Database;
+use crate::support::env;
+use crate::support::gateway::Gateway;
+use crate::support::simulator::Simulator;
+use crate::support::wait::{moment, until};
+use ledger::Ledger;
+use load::Load;
+
+/// Devices that are linked from the start.
+const DEVICES: u64 = 3;
+/// Acknowledged sends of a round, before the kill.
+const ACKNOWLEDGED: std::ops::Range<usize> = 20..110;
+/// How long after that, at most, the kill comes.
+const KILL_DELAY_MS_MAX: u64 = 40;
+
+/// What is special about a round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Round {
+    /// A kill at a random moment.
+    Plain,
+    /// WhatsApp relays messages but its acknowledgements are lost.
+    AcksLost,
+    /// Whatever WhatsApp sends comes late.
+    AcksLate,
+    /// A new device is being linked.
+    Linking,
+    /// WhatsApp goes away too, before or after the gateway.
+    SimulatorKilled,
+}
+
+impl Round {
+    const ALL: [Self; 5] =
+        [Self::Plain, Self::AcksLost, Self::AcksLate, Self::Linking, Self::SimulatorKilled];
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_or_doubled_on_sqlite() {
+    let mut test = Crash::start(&[]).await;
+    test.rounds(25).await;
+    while test.ledger.acknowledged.len() < 1_000 {
+        test.rounds(1).await;
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_or_doubled_on_postgresql() {
+    let database = Database::create().await;
+    let mut test = Crash::start(&[("GERBANG_DATABASE_URL", &database.url())]).await;
+    test.rounds(5).await;
+    test.finish().await;
+    database.drop().await;
+}
+
+struct Crash {
+    random: StdRng,
+    simulator: Simulator,
+    gateway: Gateway,
+    account: Api,
+    devices: Vec<Device>,
+    ledger: Ledger,
+    round: usize,
+}
+
+#[derive(Clone)]
+struct Device {
+    id: String,
+    phone: String,
+}
+
+impl Crash {
+    async fn start(settings: &[(&str, &str)]) -> Self {
+        let random = StdRng::seed_from_u64(env::seed());
+        let simulator = Simulator::start().await;
+        let gateway = Gateway::start(&simulator, settings).await;
+        let account = gateway.operator().make_account("crash", "unlimited").await;
+        let mut devices = Vec::new();
+        for n in 0..DEVICES {
+            let phone = sender(n);
+            let id = account.make_linked_device(&simulator, &phone).await;
+            devices.push(Device { id, phone });
+        }
+        let ledger = Ledger::default();
+        Self { random, simulator, gateway, account, devices, ledger, round: 0 }
+    }
+
+    async fn rounds(&mut self, count: usize) {
+        for _ in 0..count {
+            let kind = Round::ALL[self.round % Round::ALL.len()];
+            self.one_round(kind).await;
+            println!("round {}: {kind:?}, {}", self.round, self.ledger.summary());
+            self.round += 1;
+        }
+    }
+
+    async fn one_round(&mut self, kind: Round) {
+        let faults = match kind {
+            Round::AcksLost => json!({ "drop_acks": true }),
+            Round::AcksLate => json!({ "delay_ms": self.random.random_range(50..600) }),
+            _ => json!({}),
+        };
+        self.simulator.set_faults(faults).await;
+        let load = Load::start(&self.account, &self.devices, self.round, self.random.random());
+        self.somebody_writes_to_us().await;
+        let linking = match kind {
+            Round::Linking => Some(self.begin_linking().await),
+            _ => None,
+        };
+        load.wait_for_acknowledged(self.random.random_range(ACKNOWLEDGED)).await;
+        moment(Duration::from_millis(self.random.random_range(0..KILL_DELAY_MS_MAX))).await;
+        if kind == Round::SimulatorKilled {
+            self.simulator.process.kill().await;
+            if self.random.random() {
+                load.wait_for_more(10).await;
+            }
+        }
+        self.gateway.process.kill().await;
+        self.ledger.add(load.end().await);
+        match kind {
+            Round::SimulatorKilled => self.simulator.restart().await,
+            _ => self.simulator.set_faults(json!({})).await,
+        }
+        self.gateway.restart().await;
+        if let Some(device) = linking {
+            self.finish_linking(&device).await;
+            self.devices.push(device);
+        }
+    }
+
+    /// A received message is stored before WhatsApp hears that we have it.
+    async fn somebody_writes_to_us(&mut self) {
+        let to = self.devices.choose(&mut self.random).unwrap().phone.clone();
+        for from in 0..3 {
+            let text = format!("to us, round {} from {from}", self.round);
+            self.simulator.send(&load::recipient(from), &to, &text).await;
+            self.ledger.written_to_us.push(text);
+        }
+    }
+
+    /// A phone scans the QR of a new device; how far that gets is up to the kill.
+    async fn begin_linking(&mut self) -> Device {
+        let phone = sender(100 + self.round as u64);
+        let id = self.account.make_device(&phone).await;
+        let offer = self.account.post(&format!("/v1/devices/{id}/pair"), json!({})).await;
+        let qr = offer["qr"].as_str().unwrap().to_owned();
+        let control = self.simulator.control().clone();
+        let path = format!("/phones/{phone}/scan");
+        // It fails when the gateway dies first; that is the point.
+        tokio::spawn(async move {
+            let _ = control.try_call("POST", &path, Some(json!({ "qr": qr }))).await;
+        });
+        Device { id, phone }
+    }
+
+    /// However far it got: the device connects, or can be linked from the start.
+    async fn finish_linking(&mut self, device: &Device) {
+        until(format!("device {} is linked after the kill", device.id), 60, async || {
+            match self.account.status(&device.id).await.as_str() {
+                "connected" => Some(()),
+                "connecting" | "disconnected" => None,
+                _ => {
+                    self.link_again(device).await;
+                    None
+                }
+            }
+        })
+        .await;
+    }
+
+    async fn link_again(&self, device: &Device) {
+        let path = format!("/v1/devices/{}/pair", device.id);
+        // Refused when it has just been linked after all.
+        let reply = self.account.call("POST", &path, Some(json!({}))).await;
+        if let Some(qr) = reply.body["qr"].as_str() {
+            let _ = self.simulator.try_scan(&device.phone, qr).await;
+        }
+    }
+
+    async fn finish(mut self) {
+        for device in &self.devices {
+            self.account.wait_for_status(&device.id, "connected").await;
+        }
+        for state in ["scheduled", "queued", "sent", "delivered"] {
+            let path = format!("/v1/messages?direction=out&status={state}&limit=1");
+            until(format!("no message is {state} any more"), 120, async || {
+                let rows = self.account.get(&path).await;
+                rows["data"].as_array().unwrap().is_empty().then_some(())
+            })
+            .await;
+        }
+        let sent = self.account.all("/v1/messages?direction=out").await;
+        let received = self.account.all("/v1/messages?direction=in").await;
+        let mut inboxes = Vec::new();
+        for n in 0..load::RECIPIENTS {
+            inboxes.extend(self.simulator.inbox(&load::recipient(n)).await);
+        }
+        let usage = self.account.get("/v1/usage").await;
+        let findings = self.ledger.compare(&sent, &received, &inboxes, &usage);
+        println!("{}", self.ledger.summary());
+        println!(
+            "{} rows sent, {} received, {} on phones",
+            sent.len(),
+            received.len(),
+            inboxes.len()
+        );
+        assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+        let repeated = inboxes.iter().filter(|row| row["copies"].as_u64() > Some(1)).count();
+        println!("{repeated} messages went over the wire more than once and were recognised");
+        assert!(repeated > 0, "no kill came between WhatsApp's relay and our commit");
+        self.gateway.process.stop().await;
+    }
+}
+
+fn sender(n: u64) -> String {
+    format!("62811{n:08}")
+}

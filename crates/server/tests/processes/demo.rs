@@ -1,0 +1,132 @@
+//! `gerbang demo` as a newcomer meets it: start, paste, look, answer, stop, start again.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::api::Api;
+use crate::support::env;
+use crate::support::process::Process;
+use crate::support::wait::until;
+
+/// A running demo, and what it printed.
+pub struct Demo {
+    pub process: Process,
+    /// `http://HOST:PORT`
+    pub base: String,
+    /// The simulated phone the printed commands write to.
+    pub phone: String,
+    /// The address of its page.
+    pub phone_page: String,
+    pub account_key: String,
+    /// Everything that must be the same at the next start.
+    pub keys: Vec<String>,
+    pub curls: Vec<String>,
+}
+
+impl Demo {
+    /// Starts it and waits until it has said everything.
+    pub async fn start(data: &Path) -> Self {
+        let mut command = Command::new(env::gerbang());
+        command.args(["demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.join("demo"));
+        command.current_dir(data);
+        let mut process = Process::start("gerbang demo", command);
+        let after = |label: &'static str| {
+            move |line: &str| Some(line.trim().strip_prefix(label)?.trim().to_owned())
+        };
+        let phone_page = process.line("the phone's page", after("Simulated phone")).await;
+        let operator = process.line("the operator key", after("Operator key")).await;
+        let account_key = process.line("the account key", after("Account key")).await;
+        let device = process.line("the device", after("Device")).await;
+        let token = process.line("the device token", after("Device token")).await;
+        let mut curls = Vec::new();
+        for _ in 0..2 {
+            let is_curl = |line: &str| line.starts_with("curl ").then(|| line.to_owned());
+            curls.push(process.line("a curl line", is_curl).await);
+        }
+        let (base, _) = phone_page.split_once("/simulator").expect("an address");
+        let (_, phone) = phone_page.rsplit_once('/').expect("a phone number");
+        Self {
+            base: base.to_owned(),
+            phone: phone.to_owned(),
+            keys: vec![operator, account_key.clone(), device, token],
+            phone_page,
+            account_key,
+            curls,
+            process,
+        }
+    }
+
+    /// A client of the gateway with the account's key.
+    pub fn account(&self) -> Api {
+        Api::new(&self.base).with_key(&self.account_key)
+    }
+
+    /// The simulator's control API.
+    pub fn simulator(&self) -> Api {
+        Api::new(format!("{}/simulator", self.base))
+    }
+
+    /// Runs a printed line as a newcomer does: in a shell.
+    pub async fn paste(&self, line: &str) -> Value {
+        let output = Command::new("sh").args(["-c", line]).output().await.unwrap();
+        assert!(output.status.success(), "{line}\n{}", String::from_utf8_lossy(&output.stderr));
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{line}\n{answer}"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_lines_work_and_everything_is_there_after_a_restart() {
+    let data = tempfile::tempdir().unwrap();
+    let mut demo = Demo::start(data.path()).await;
+    for line in &demo.curls {
+        let answer = demo.paste(line).await;
+        let id = answer["id"].as_i64().or(answer["data"]["message_id"].as_i64());
+        let id = id.unwrap_or_else(|| panic!("{line}\nwas answered {answer}"));
+        sees_it_read(&demo, id).await;
+    }
+    an_answer_comes_in(&demo).await;
+
+    let paired_at = the_device(&demo).await["paired_at"].clone();
+    assert!(demo.process.stop().await.success());
+    let mut again = Demo::start(data.path()).await;
+    assert_eq!(again.keys, demo.keys, "the keys have changed");
+    let device = the_device(&again).await;
+    assert_eq!(device["status"], "connected");
+    assert_eq!(device["paired_at"], paired_at, "it was linked again");
+    let answer = again.paste(&again.curls[0]).await;
+    sees_it_read(&again, answer["id"].as_i64().unwrap()).await;
+    assert!(again.process.stop().await.success());
+}
+
+/// The message is on the phone, and `/v1` says that it was read.
+async fn sees_it_read(demo: &Demo, id: i64) {
+    let path = format!("/v1/messages/{id}");
+    let message = until(format!("message {id} is read"), 30, async || {
+        let message = demo.account().get(&path).await;
+        (message["status"] == "read").then_some(message)
+    })
+    .await;
+    let inbox = demo.simulator().get(&format!("/phones/{}/inbox", demo.phone)).await;
+    let rows = inbox.as_array().unwrap();
+    let row = rows.iter().find(|row| row["id"] == message["whatsapp_id"]);
+    assert_eq!(row.expect("not in the inbox")["text"], message["text"]);
+}
+
+async fn an_answer_comes_in(demo: &Demo) {
+    let device = the_device(demo).await;
+    let body = json!({ "to": device["phone"], "text": "thanks!" });
+    demo.simulator().post(&format!("/phones/{}/send", demo.phone), body).await;
+    until("the answer comes in", 30, async || {
+        let list = demo.account().get("/v1/messages?direction=in").await;
+        let rows = list["data"].as_array().unwrap().clone();
+        rows.iter().any(|row| row["text"] == "thanks!").then_some(())
+    })
+    .await;
+}
+
+async fn the_device(demo: &Demo) -> Value {
+    demo.account().get("/v1/devices").await["data"][0].clone()
+}

@@ -1,0 +1,13 @@
+//! Tests of real processes: the binary as it is run, killed, restarted, and looked at in a browser.
+//!
+//! Run them with `cargo xtask test nextest`, which brings what they need: PostgreSQL, Chromium,
+//! Node, and the production binary. What is missing is a failure, never a skipped test.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod baileys;
+mod browser;
+mod crash;
+mod demo;
+mod production;
+#[allow(dead_code, reason = "shared with the benches, which use more of it")]
+mod support;

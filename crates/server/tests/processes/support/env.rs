@@ -1,0 +1,43 @@
+//! What `cargo xtask test` tells the tests.
+
+use std::path::PathBuf;
+
+/// A setting that must be there.
+///
+/// # Panics
+/// When it is not, with what to do about it.
+pub fn required(name: &str) -> String {
+    optional(name).unwrap_or_else(|| {
+        panic!(
+            "{name} is not set: run the tests with `cargo xtask test` (add `nextest` for this step)"
+        )
+    })
+}
+
+/// A setting that may be there.
+#[expect(clippy::disallowed_methods, reason = "tests take their settings from the environment")]
+pub fn optional(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The binary under test, built with the feature `simulator`.
+pub fn gerbang() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_gerbang"))
+}
+
+/// The production binary, which `cargo xtask test binaries` builds.
+pub fn production_binary() -> PathBuf {
+    let path = PathBuf::from(required("GERBANG_TEST_PRODUCTION_BINARY"));
+    assert!(path.is_file(), "{} is missing: run `cargo xtask test binaries` first", path.display());
+    path
+}
+
+/// `GERBANG_TEST_SEED`, or a new one; printed, so that a failure can be repeated.
+pub fn seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let fresh = || std::hash::RandomState::new().build_hasher().finish();
+    let seed = optional("GERBANG_TEST_SEED")
+        .map_or_else(fresh, |text| text.parse().expect("GERBANG_TEST_SEED must be a number"));
+    println!("GERBANG_TEST_SEED={seed}");
+    seed
+}

@@ -1,0 +1,83 @@
+//! `gerbang serve` as a process of its own, which can be killed and started again.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::api::Api;
+use super::env;
+use super::process::Process;
+use super::simulator::Simulator;
+
+/// The operator's key of every gateway of the tests.
+pub const OPERATOR_KEY: &str = "gbo_for-the-tests-of-processes-only";
+
+/// A gateway, and how to start it again.
+pub struct Gateway {
+    binary: PathBuf,
+    data: TempDir,
+    settings: Vec<(String, String)>,
+    listen: String,
+    /// The running process.
+    pub process: Process,
+}
+
+impl Gateway {
+    /// Starts one that knows the simulator as WhatsApp, on SQLite, without pacing.
+    pub async fn start(simulator: &Simulator, settings: &[(&str, &str)]) -> Self {
+        let own = [("GERBANG_WHATSAPP_URL", simulator.url()), ("GERBANG_PACING", "off")];
+        Self::start_with(&env::gerbang(), &[&own, settings].concat()).await
+    }
+
+    /// Starts any binary with any settings.
+    pub async fn start_with(binary: &Path, settings: &[(&str, &str)]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let settings: Vec<_> =
+            settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let (process, listen) = launch(binary, data.path(), &settings, "127.0.0.1:0").await;
+        Self { binary: binary.to_owned(), data, settings, listen, process }
+    }
+
+    /// A client with the operator's key. It stays good over restarts.
+    pub fn operator(&self) -> Api {
+        Api::new(format!("http://{}", self.listen)).with_key(OPERATOR_KEY)
+    }
+
+    /// `HOST:PORT`
+    pub fn address(&self) -> &str {
+        &self.listen
+    }
+
+    /// Where its data is.
+    pub fn data_dir(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Starts it again on the same data and the same port.
+    pub async fn restart(&mut self) {
+        let (process, _) =
+            launch(&self.binary, self.data.path(), &self.settings, &self.listen).await;
+        self.process = process;
+    }
+}
+
+async fn launch(
+    binary: &Path,
+    data: &Path,
+    settings: &[(String, String)],
+    listen: &str,
+) -> (Process, String) {
+    let mut command = Command::new(binary);
+    // Elsewhere than in the checkout, where somebody may keep a gerbang.toml.
+    command.arg("serve").current_dir(data);
+    command.env("GERBANG_LISTEN", listen).env("GERBANG_DATA_DIR", data.join("data"));
+    command.env("GERBANG_ADMIN_KEY", OPERATOR_KEY).env("GERBANG_LOG", "warn");
+    for (name, value) in settings {
+        command.env(name, value);
+    }
+    let mut process = Process::start("gerbang serve", command);
+    let address = |line: &str| line.strip_prefix("Gerbang listens on http://").map(str::to_owned);
+    let listen = process.line("its address", address).await;
+    (process, listen)
+}

@@ -1,0 +1,9 @@
+//! What the tests of processes share; the benches use it too.
+
+pub mod api;
+pub mod database;
+pub mod env;
+pub mod gateway;
+pub mod process;
+pub mod simulator;
+pub mod wait;
