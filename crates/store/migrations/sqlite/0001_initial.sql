@@ -1,0 +1,147 @@
+-- Times are milliseconds since 1970. Ids of devices are UUIDs as text.
+
+CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO counters (name, value) VALUES ('message_id', 0);
+
+CREATE TABLE settings (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE plans (
+    name TEXT PRIMARY KEY,
+    device_limit INTEGER,
+    messages_per_day INTEGER,
+    messages_per_month INTEGER,
+    requests_per_minute INTEGER,
+    features TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    email TEXT NOT NULL UNIQUE,
+    plan TEXT NOT NULL,
+    default_country TEXT NOT NULL,
+    timezone TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+);
+
+-- One row for each account: what it has used up, and how many of its messages are in the outbox.
+CREATE TABLE usage (
+    account_id INTEGER PRIMARY KEY,
+    day INTEGER NOT NULL,
+    day_used INTEGER NOT NULL,
+    month INTEGER NOT NULL,
+    month_used INTEGER NOT NULL,
+    waiting INTEGER NOT NULL
+);
+
+CREATE TABLE devices (
+    number_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    account_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    status TEXT NOT NULL,
+    reason TEXT,
+    phone TEXT,
+    lid TEXT,
+    pacing TEXT,
+    paired_at INTEGER,
+    connected_at INTEGER,
+    last_seen_at INTEGER,
+    created_at INTEGER NOT NULL
+);
+CREATE INDEX devices_of_account ON devices (account_id, number_id);
+
+CREATE TABLE keys (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    account_id INTEGER NOT NULL,
+    device_id TEXT UNIQUE,
+    name TEXT NOT NULL,
+    hash BLOB NOT NULL UNIQUE,
+    last_four TEXT NOT NULL,
+    created_at INTEGER NOT NULL
+);
+CREATE INDEX keys_of_account ON keys (account_id, id);
+
+-- Waiting messages. No further index: it is on the path of every acceptance. `day` and `month`
+-- are those the message was paid in.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    device_id TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    whatsapp_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    failure TEXT,
+    typing INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    retry_interval_s INTEGER,
+    quota_kind TEXT,
+    quota_remaining INTEGER,
+    created_at INTEGER NOT NULL,
+    history TEXT NOT NULL,
+    day INTEGER NOT NULL,
+    month INTEGER NOT NULL
+);
+
+-- Messages that have left the outbox, and those that came in. `sender_key` is '' for those of
+-- ours, else the sender's number or LID.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,
+    account_id INTEGER NOT NULL,
+    device_id TEXT NOT NULL,
+    direction TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    sender TEXT,
+    sender_key TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL,
+    whatsapp_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    failure TEXT,
+    typing INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    retry_interval_s INTEGER,
+    quota_kind TEXT,
+    quota_remaining INTEGER,
+    created_at INTEGER NOT NULL,
+    history TEXT NOT NULL
+);
+CREATE INDEX messages_of_account ON messages (account_id, id);
+CREATE INDEX messages_of_device ON messages (device_id, id);
+CREATE UNIQUE INDEX messages_on_whatsapp ON messages (device_id, whatsapp_id, sender_key);
+
+-- `name` is the route, a line feed and the caller's key.
+CREATE TABLE idempotency (
+    account_id INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    request_hash BLOB NOT NULL,
+    message_ids TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, name)
+) WITHOUT ROWID;
+CREATE INDEX idempotency_by_age ON idempotency (created_at);
+
+-- The chats a device has written to.
+CREATE TABLE contacts (
+    device_id TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    first_at INTEGER NOT NULL,
+    PRIMARY KEY (device_id, chat)
+) WITHOUT ROWID;
+
+-- Protocol state, opaque here.
+CREATE TABLE session (
+    device_id TEXT NOT NULL,
+    space TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (device_id, space, key)
+) WITHOUT ROWID;

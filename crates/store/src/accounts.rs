@@ -1,0 +1,209 @@
+//! Accounts, plans, what is used up, and settings.
+
+use domain::account::{Account, AccountPatch, NewAccount};
+use domain::ids::AccountId;
+use domain::plan::Plan;
+use domain::policy::quota::{Period, Usage};
+use domain::ports::{NewKey, Page, PageRequest, UpdatedAccount};
+use jiff::Timestamp;
+
+use crate::keys;
+use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, from_json, params, stored, to_json};
+
+macro_rules! account_columns {
+    () => {
+        "accounts.id, accounts.name, accounts.email, accounts.plan, accounts.default_country, \
+         accounts.timezone, accounts.created_at"
+    };
+}
+macro_rules! plan_columns {
+    () => {
+        "plans.name, plans.device_limit, plans.messages_per_day, plans.messages_per_month, \
+         plans.requests_per_minute, plans.features"
+    };
+}
+pub(crate) use {account_columns, plan_columns};
+
+pub(crate) fn account_from(row: &mut Row) -> SqlResult<Account> {
+    Ok(Account {
+        id: AccountId(row.int()?),
+        name: row.text()?,
+        email: row.text()?,
+        plan: row.text()?,
+        default_country: row.text()?,
+        timezone: row.text()?,
+        created_at: row.time()?,
+    })
+}
+
+pub(crate) fn plan_from(row: &mut Row) -> SqlResult<Plan> {
+    Ok(Plan {
+        name: row.text()?,
+        device_limit: row.opt_int()?,
+        messages_per_day: row.opt_int()?,
+        messages_per_month: row.opt_int()?,
+        requests_per_minute: row.opt_int()?,
+        features: from_json(&row.text()?)?,
+    })
+}
+
+/// Splits one row more than was asked for into a page.
+pub(crate) fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    Page { items, has_more }
+}
+
+/// The bounds of a page for a statement: ids below the first, at most the second.
+pub(crate) fn bounds(page: PageRequest) -> (i64, i64) {
+    (page.before.unwrap_or(i64::MAX), i64::from(page.limit) + 1)
+}
+
+/// Keeps every other change of an account's messages and devices out until the transaction ends;
+/// whether there is such an account. Always taken before any row of its outbox.
+pub(crate) async fn lock_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
+    const LOCK: &str = "SELECT account_id FROM usage WHERE account_id = $1 FOR UPDATE";
+    Ok(tx.query_one(LOCK, params![id.0]).await?.is_some())
+}
+
+pub(crate) async fn create_account(
+    tx: &mut Tx,
+    new: NewAccount,
+    key: NewKey,
+    now: Timestamp,
+) -> SqlResult<Option<Account>> {
+    const INSERT: &str = "INSERT INTO accounts
+        (name, email, plan, default_country, timezone, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (email) DO NOTHING RETURNING id";
+    const USAGE: &str = "INSERT INTO usage (account_id, day, day_used, month, month_used, waiting)
+        VALUES ($1, 0, 0, 0, 0, 0)";
+    let NewAccount { name, email, plan, default_country, timezone } = new;
+    let values = params![&name, &email, &plan, &default_country, &timezone, now];
+    let Some(mut row) = tx.query_one(INSERT, values).await? else { return Ok(None) };
+    let id = AccountId(row.int()?);
+    tx.execute(USAGE, params![id.0]).await?;
+    keys::insert_key(tx, id, None, &key, now).await?;
+    let created_at = stored(now);
+    Ok(Some(Account { id, name, email, plan, default_country, timezone, created_at }))
+}
+
+pub(crate) async fn account(tx: &mut Tx, id: AccountId) -> SqlResult<Option<Account>> {
+    const SELECT: &str =
+        concat!("SELECT ", account_columns!(), " FROM accounts WHERE accounts.id = $1");
+    tx.query_one(SELECT, params![id.0]).await?.map(|mut row| account_from(&mut row)).transpose()
+}
+
+pub(crate) async fn accounts(tx: &mut Tx, page: PageRequest) -> SqlResult<Page<Account>> {
+    const SELECT: &str = concat!(
+        "SELECT ",
+        account_columns!(),
+        " FROM accounts WHERE accounts.id < $1 ORDER BY accounts.id DESC LIMIT $2"
+    );
+    let (before, limit) = bounds(page);
+    let rows = tx.query(SELECT, params![before, limit]).await?;
+    let items = rows.into_iter().map(|mut row| account_from(&mut row)).collect::<Result<_, _>>()?;
+    Ok(page_of(items, page.limit))
+}
+
+pub(crate) async fn update_account(
+    tx: &mut Tx,
+    id: AccountId,
+    patch: AccountPatch,
+) -> SqlResult<Option<UpdatedAccount>> {
+    const LOCK: &str = "SELECT id FROM accounts WHERE id = $1 FOR UPDATE";
+    const TAKEN: &str = "SELECT id FROM accounts WHERE email = $1 AND id <> $2";
+    const UPDATE: &str = "UPDATE accounts SET name = $2, email = $3, plan = $4,
+        default_country = $5, timezone = $6 WHERE id = $1";
+    tx.query(LOCK, params![id.0]).await?;
+    let Some(account) = account(tx, id).await? else { return Ok(None) };
+    let account = Account {
+        name: patch.name.unwrap_or(account.name),
+        email: patch.email.unwrap_or(account.email),
+        plan: patch.plan.unwrap_or(account.plan),
+        default_country: patch.default_country.unwrap_or(account.default_country),
+        timezone: patch.timezone.unwrap_or(account.timezone),
+        ..account
+    };
+    if tx.query_one(TAKEN, params![&account.email, id.0]).await?.is_some() {
+        return Ok(Some(UpdatedAccount::EmailTaken));
+    }
+    let Account { name, email, plan, default_country, timezone, .. } = &account;
+    tx.execute(UPDATE, params![id.0, name, email, plan, default_country, timezone]).await?;
+    tx.touch(Touched::Keys);
+    Ok(Some(UpdatedAccount::Updated(account)))
+}
+
+pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
+    const PARTS: [&str; 9] = [
+        "DELETE FROM contacts WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
+        "DELETE FROM session WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
+        "DELETE FROM outbox WHERE account_id = $1",
+        "DELETE FROM messages WHERE account_id = $1",
+        "DELETE FROM idempotency WHERE account_id = $1",
+        "DELETE FROM keys WHERE account_id = $1",
+        "DELETE FROM devices WHERE account_id = $1",
+        "DELETE FROM usage WHERE account_id = $1",
+        "DELETE FROM accounts WHERE id = $1",
+    ];
+    if !lock_account(tx, id).await? {
+        return Ok(false);
+    }
+    for part in PARTS {
+        tx.execute(part, params![id.0]).await?;
+    }
+    tx.touch(Touched::Keys);
+    tx.touch(Touched::Devices);
+    Ok(true)
+}
+
+pub(crate) async fn plans(tx: &mut Tx) -> SqlResult<Vec<Plan>> {
+    const SELECT: &str = concat!("SELECT ", plan_columns!(), " FROM plans ORDER BY plans.name");
+    tx.query(SELECT, &[]).await?.into_iter().map(|mut row| plan_from(&mut row)).collect()
+}
+
+pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
+    const PUT: &str = "INSERT INTO plans (name, device_limit, messages_per_day, messages_per_month,
+        requests_per_minute, features) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (name) DO UPDATE SET device_limit = excluded.device_limit,
+        messages_per_day = excluded.messages_per_day,
+        messages_per_month = excluded.messages_per_month,
+        requests_per_minute = excluded.requests_per_minute, features = excluded.features";
+    let features = to_json(&plan.features)?;
+    let (day, month) = (plan.messages_per_day, plan.messages_per_month);
+    let values =
+        params![&plan.name, plan.device_limit, day, month, plan.requests_per_minute, &features];
+    tx.execute(PUT, values).await?;
+    tx.touch(Touched::Keys);
+    Ok(())
+}
+
+pub(crate) async fn usage(tx: &mut Tx, id: AccountId) -> SqlResult<Usage> {
+    const SELECT: &str = "SELECT day, day_used, month, month_used FROM usage WHERE account_id = $1";
+    match tx.query_one(SELECT, params![id.0]).await? {
+        Some(mut row) => usage_from(&mut row),
+        None => Ok(Usage { period: Period { day: 0, month: 0 }, day_used: 0, month_used: 0 }),
+    }
+}
+
+/// Reads `day, day_used, month, month_used`.
+pub(crate) fn usage_from(row: &mut Row) -> SqlResult<Usage> {
+    let (day, day_used, month, month_used) = (row.int()?, row.int()?, row.int()?, row.int()?);
+    Ok(Usage { period: Period { day, month }, day_used, month_used })
+}
+
+pub(crate) async fn setting(tx: &mut Tx, name: String, make: Vec<u8>) -> SqlResult<Vec<u8>> {
+    const PUT: &str =
+        "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    const SELECT: &str = "SELECT value FROM settings WHERE name = $1";
+    tx.execute(PUT, params![&name, &make]).await?;
+    let row = tx.query_one(SELECT, params![&name]).await?;
+    row.ok_or_else(|| SqlError::Fault("a setting vanished".into()))?.blob()
+}
+
+/// Writes something that means nothing.
+pub(crate) async fn ping(tx: &mut Tx) -> SqlResult<()> {
+    const PUT: &str = "INSERT INTO settings (name, value) VALUES ('ping', $1)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    tx.execute(PUT, params![b"pong".as_slice()]).await.map(drop)
+}

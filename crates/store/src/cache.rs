@@ -1,0 +1,101 @@
+//! What is kept in memory of a database that only this process writes to.
+//!
+//! Invariant: after a write has been answered, no answer comes from before it. The writer calls
+//! [`Cache::forget`] between its commit and its answers; a reader that began before that may not
+//! fill in what it read, which the generation tells.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{PoisonError, RwLock};
+
+use domain::device::Device;
+use domain::ids::DeviceId;
+use domain::key::KeyHash;
+use domain::ports::KeyHolder;
+
+use crate::sql::Touched;
+
+/// Most keys and most devices kept; when there are more, all are forgotten.
+const ENTRIES_MAX: usize = 20_000;
+
+/// Key holders and devices.
+#[derive(Default)]
+pub(crate) struct Cache {
+    pub(crate) holders: CacheMap<KeyHash, KeyHolder>,
+    pub(crate) devices: CacheMap<DeviceId, Device>,
+}
+
+impl Cache {
+    /// Forgets what a committed transaction has changed.
+    pub(crate) fn forget(&self, touched: &[Touched]) {
+        for what in touched {
+            match what {
+                Touched::Device(id) => self.devices.remove(id),
+                Touched::Devices => self.devices.clear(),
+                Touched::Keys => self.holders.clear(),
+            }
+        }
+    }
+}
+
+/// One bounded map with its generation.
+pub(crate) struct CacheMap<K, V>(RwLock<Entries<K, V>>);
+
+struct Entries<K, V> {
+    generation: u64,
+    map: HashMap<K, V>,
+}
+
+impl<K, V> Default for CacheMap<K, V> {
+    fn default() -> Self {
+        Self(RwLock::new(Entries { generation: 0, map: HashMap::new() }))
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> CacheMap<K, V> {
+    /// The entry, or the generation to hand to [`CacheMap::fill`] after reading the database.
+    pub(crate) fn get(&self, key: &K) -> Result<V, u64> {
+        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        entries.map.get(key).cloned().ok_or(entries.generation)
+    }
+
+    /// Keeps what was read, unless something was forgotten meanwhile.
+    pub(crate) fn fill(&self, generation: u64, key: K, value: V) {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if entries.generation != generation {
+            return;
+        }
+        if entries.map.len() >= ENTRIES_MAX {
+            entries.map.clear();
+        }
+        entries.map.insert(key, value);
+    }
+
+    fn remove(&self, key: &K) {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        entries.generation += 1;
+        entries.map.remove(key);
+    }
+
+    fn clear(&self) {
+        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        entries.generation += 1;
+        entries.map.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept() {
+        let map = CacheMap::<u8, &str>::default();
+        let generation = map.get(&1).unwrap_err();
+        map.remove(&1);
+        map.fill(generation, 1, "old");
+        assert_eq!(map.get(&1), Err(1));
+        map.fill(1, 1, "new");
+        assert_eq!(map.get(&1), Ok("new"));
+    }
+}

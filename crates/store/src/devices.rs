@@ -1,0 +1,175 @@
+//! Devices.
+
+use domain::device::{Device, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange};
+use domain::ids::{AccountId, DeviceId, DeviceNumber};
+use domain::message::MessageEvent;
+use domain::phone::PhoneNumber;
+use domain::ports::{CreatedDevice, NewKey, Page, PageRequest};
+use jiff::Timestamp;
+
+use crate::accounts::{bounds, lock_account, page_of};
+use crate::keys;
+use crate::messages::record;
+use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, params, stored, to_json};
+
+macro_rules! select_devices {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, number_id, account_id, name, status, reason, phone, lid, pacing, \
+             paired_at, connected_at, last_seen_at, created_at FROM devices ",
+            $rest
+        )
+    };
+}
+
+fn device_from(mut row: Row) -> SqlResult<Device> {
+    Ok(Device {
+        id: row.parsed(|text| text.parse().ok())?,
+        number_id: DeviceNumber(row.int()?),
+        account_id: AccountId(row.int()?),
+        name: row.text()?,
+        status: row.parsed(DeviceStatus::from_name)?,
+        reason: row.opt_text()?,
+        phone: row.opt_text()?.map(PhoneNumber::from_digits),
+        lid: row.opt_text()?,
+        pacing: row.opt_json()?,
+        paired_at: row.opt_time()?,
+        connected_at: row.opt_time()?,
+        last_seen_at: row.opt_time()?,
+        created_at: row.time()?,
+    })
+}
+
+pub(crate) async fn create_device(
+    tx: &mut Tx,
+    new: NewDevice,
+    token: NewKey,
+    limit: Option<i64>,
+    now: Timestamp,
+) -> SqlResult<CreatedDevice> {
+    const COUNT: &str = "SELECT count(*) FROM devices WHERE account_id = $1";
+    const INSERT: &str = "INSERT INTO devices (id, account_id, name, status, created_at)
+        VALUES ($1, $2, $3, $4, $5)";
+    let exists = lock_account(tx, new.account_id).await?;
+    let count = tx.query_one(COUNT, params![new.account_id.0]).await?;
+    let count = count.map(|mut row| row.int()).transpose()?.unwrap_or(0);
+    // An account that has just been deleted may have no devices.
+    if !exists || limit.is_some_and(|limit| count >= limit) {
+        return Ok(CreatedDevice::LimitReached);
+    }
+    let id = new.id.to_string();
+    let status = DeviceStatus::Unpaired.as_str();
+    tx.execute(INSERT, params![&id, new.account_id.0, &new.name, status, now]).await?;
+    keys::insert_key(tx, new.account_id, Some(new.id), &token, now).await?;
+    let device = device(tx, new.id).await?;
+    device.map(CreatedDevice::Created).ok_or_else(|| SqlError::Fault("a device vanished".into()))
+}
+
+/// One device, whoever owns it.
+pub(crate) async fn device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
+    const SELECT: &str = select_devices!("WHERE id = $1");
+    tx.query_one(SELECT, params![&id.to_string()]).await?.map(device_from).transpose()
+}
+
+async fn locked_device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
+    const SELECT: &str = select_devices!("WHERE id = $1 FOR UPDATE");
+    tx.query_one(SELECT, params![&id.to_string()]).await?.map(device_from).transpose()
+}
+
+pub(crate) async fn devices(
+    tx: &mut Tx,
+    account: AccountId,
+    page: PageRequest,
+) -> SqlResult<Page<Device>> {
+    const SELECT: &str = select_devices!(
+        "WHERE account_id = $1 AND number_id < $2 ORDER BY number_id DESC LIMIT $3"
+    );
+    let (before, limit) = bounds(page);
+    let rows = tx.query(SELECT, params![account.0, before, limit]).await?;
+    let items = rows.into_iter().map(device_from).collect::<Result<_, _>>()?;
+    Ok(page_of(items, page.limit))
+}
+
+pub(crate) async fn all_devices(tx: &mut Tx) -> SqlResult<Vec<Device>> {
+    const SELECT: &str = select_devices!("ORDER BY number_id");
+    tx.query(SELECT, &[]).await?.into_iter().map(device_from).collect()
+}
+
+pub(crate) async fn update_device(
+    tx: &mut Tx,
+    account: AccountId,
+    id: DeviceId,
+    patch: DevicePatch,
+) -> SqlResult<Option<Device>> {
+    const UPDATE: &str = "UPDATE devices SET name = $2, pacing = $3 WHERE id = $1";
+    let device = locked_device(tx, id).await?.filter(|device| device.account_id == account);
+    let Some(device) = device else { return Ok(None) };
+    let name = patch.name.unwrap_or(device.name);
+    let pacing = patch.pacing.unwrap_or(device.pacing);
+    let pacing_json = pacing.as_ref().map(to_json).transpose()?;
+    tx.execute(UPDATE, params![&id.to_string(), &name, &pacing_json]).await?;
+    tx.touch(Touched::Device(id));
+    Ok(Some(Device { name, pacing, ..device }))
+}
+
+pub(crate) async fn set_device_status(
+    tx: &mut Tx,
+    id: DeviceId,
+    change: StatusChange,
+) -> SqlResult<Option<Device>> {
+    const UPDATE: &str = "UPDATE devices SET status = $2, reason = $3, phone = $4, lid = $5,
+        paired_at = $6, connected_at = $7, last_seen_at = $8 WHERE id = $1";
+    let Some(mut device) = locked_device(tx, id).await? else { return Ok(None) };
+    apply_status(&mut device, change);
+    let phone = device.phone.as_ref().map(PhoneNumber::as_str);
+    let times = (device.paired_at, device.connected_at, device.last_seen_at);
+    let (id_text, status) = (id.to_string(), device.status.as_str());
+    let (reason, lid) = (&device.reason, &device.lid);
+    let values = params![&id_text, status, reason, phone, lid, times.0, times.1, times.2];
+    tx.execute(UPDATE, values).await?;
+    tx.touch(Touched::Device(id));
+    Ok(Some(device))
+}
+
+fn apply_status(device: &mut Device, change: StatusChange) {
+    let at = Some(stored(change.at));
+    if device.status == DeviceStatus::Connected && change.status != DeviceStatus::Connected {
+        device.last_seen_at = at;
+    }
+    if change.status == DeviceStatus::Connected {
+        device.connected_at = at;
+    }
+    if let Some(LinkedNumber { phone, lid }) = change.linked {
+        device.phone = Some(phone);
+        device.lid = lid;
+        device.paired_at = at;
+    }
+    device.status = change.status;
+    device.reason = change.reason;
+}
+
+pub(crate) async fn delete_device(
+    tx: &mut Tx,
+    account: AccountId,
+    id: DeviceId,
+    now: Timestamp,
+) -> SqlResult<bool> {
+    const DELETE: &str = "DELETE FROM devices WHERE id = $1 AND account_id = $2";
+    const PARTS: [&str; 3] = [
+        "DELETE FROM keys WHERE device_id = $1",
+        "DELETE FROM session WHERE device_id = $1",
+        "DELETE FROM contacts WHERE device_id = $1",
+    ];
+    lock_account(tx, account).await?;
+    let id_text = id.to_string();
+    if tx.execute(DELETE, params![&id_text, account.0]).await? == 0 {
+        return Ok(false);
+    }
+    record::end_all(tx, account, id, MessageEvent::TakenBack, stored(now)).await?;
+    for part in PARTS {
+        tx.execute(part, params![&id_text]).await?;
+    }
+    tx.touch(Touched::Device(id));
+    tx.touch(Touched::Keys);
+    Ok(true)
+}

@@ -1,0 +1,111 @@
+//! Account keys and device tokens. Only hashes are stored.
+
+use domain::account::{Caller, Key};
+use domain::ids::{AccountId, DeviceId, KeyId};
+use domain::key::KeyHash;
+use domain::ports::{KeyHolder, NewKey};
+use jiff::Timestamp;
+
+use crate::accounts::{account_columns, account_from, plan_columns, plan_from};
+use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, params, stored};
+
+pub(crate) async fn key_holder(tx: &mut Tx, hash: KeyHash) -> SqlResult<Option<KeyHolder>> {
+    const SELECT: &str = concat!(
+        "SELECT keys.id, keys.device_id, ",
+        account_columns!(),
+        ", ",
+        plan_columns!(),
+        " FROM keys JOIN accounts ON accounts.id = keys.account_id
+          JOIN plans ON plans.name = accounts.plan WHERE keys.hash = $1"
+    );
+    let row = tx.query_one(SELECT, params![hash.0.as_slice()]).await?;
+    row.map(|mut row| holder_from(&mut row)).transpose()
+}
+
+fn holder_from(row: &mut Row) -> SqlResult<KeyHolder> {
+    let key = KeyId(row.int()?);
+    let device = opt_device(row)?;
+    let account = account_from(row)?;
+    let caller = match device {
+        Some(device) => Caller::Device(account.id, device, key),
+        None => Caller::Account(account.id, key),
+    };
+    Ok(KeyHolder { caller, account, plan: plan_from(row)? })
+}
+
+fn opt_device(row: &mut Row) -> SqlResult<Option<DeviceId>> {
+    let parse = |text: String| text.parse().map_err(|_| SqlError::Fault("no device id".into()));
+    row.opt_text()?.map(parse).transpose()
+}
+
+/// Stores a key; its id.
+pub(crate) async fn insert_key(
+    tx: &mut Tx,
+    account: AccountId,
+    device: Option<DeviceId>,
+    key: &NewKey,
+    now: Timestamp,
+) -> SqlResult<KeyId> {
+    const INSERT: &str = "INSERT INTO keys
+        (account_id, device_id, name, hash, last_four, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING id";
+    let device = device.map(|id| id.to_string());
+    let hash = key.hash.0.as_slice();
+    let values = params![account.0, &device, &key.name, hash, &key.last_four, now];
+    let row = tx.query_one(INSERT, values).await?;
+    row.ok_or_else(|| SqlError::Fault("the new key has no id".into()))?.int().map(KeyId)
+}
+
+pub(crate) async fn create_key(
+    tx: &mut Tx,
+    account: AccountId,
+    key: NewKey,
+    now: Timestamp,
+) -> SqlResult<Key> {
+    let id = insert_key(tx, account, None, &key, now).await?;
+    let NewKey { name, last_four, .. } = key;
+    let created_at = stored(now);
+    Ok(Key { id, account_id: account, device_id: None, name, last_four, created_at })
+}
+
+pub(crate) async fn keys(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Key>> {
+    const SELECT: &str = "SELECT id, device_id, name, last_four, created_at
+        FROM keys WHERE account_id = $1 ORDER BY id DESC";
+    let key = |mut row: Row| {
+        Ok(Key {
+            id: KeyId(row.int()?),
+            account_id: account,
+            device_id: opt_device(&mut row)?,
+            name: row.text()?,
+            last_four: row.text()?,
+            created_at: row.time()?,
+        })
+    };
+    tx.query(SELECT, params![account.0]).await?.into_iter().map(key).collect()
+}
+
+pub(crate) async fn delete_key(tx: &mut Tx, account: AccountId, id: KeyId) -> SqlResult<bool> {
+    const DELETE: &str = "DELETE FROM keys WHERE account_id = $1 AND id = $2";
+    let deleted = tx.execute(DELETE, params![account.0, id.0]).await?;
+    tx.touch(Touched::Keys);
+    Ok(deleted > 0)
+}
+
+pub(crate) async fn replace_device_token(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+    token: NewKey,
+    now: Timestamp,
+) -> SqlResult<bool> {
+    const LOCK: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2 FOR UPDATE";
+    const DELETE: &str = "DELETE FROM keys WHERE account_id = $1 AND device_id = $2";
+    let id = device.to_string();
+    if tx.query_one(LOCK, params![&id, account.0]).await?.is_none() {
+        return Ok(false);
+    }
+    tx.execute(DELETE, params![account.0, &id]).await?;
+    insert_key(tx, account, Some(device), &token, now).await?;
+    tx.touch(Touched::Keys);
+    Ok(true)
+}

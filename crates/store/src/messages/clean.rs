@@ -1,0 +1,49 @@
+//! Forgetting what is old, in bites that hold nobody up.
+
+use jiff::Timestamp;
+
+use super::accept::forgotten_before;
+use super::ids_json;
+use crate::sql::{SqlResult, Tx, params};
+
+/// Rows forgotten in one transaction.
+const BITE_ROWS_MAX: i64 = 1_000;
+
+/// What a bite took away.
+pub(crate) struct Bite {
+    pub(crate) rows: u64,
+    /// Whether another one may find more.
+    pub(crate) has_more: bool,
+}
+
+impl Bite {
+    fn of(rows: u64) -> Self {
+        Self { rows, has_more: rows >= BITE_ROWS_MAX.unsigned_abs() }
+    }
+}
+
+pub(crate) async fn idempotency_keys(tx: &mut Tx, now: Timestamp) -> SqlResult<Bite> {
+    const DELETE: &str = "DELETE FROM idempotency WHERE (account_id, name) IN
+        (SELECT account_id, name FROM idempotency WHERE created_at <= $1
+         ORDER BY created_at LIMIT $2)";
+    let before = forgotten_before(now);
+    Ok(Bite::of(tx.execute(DELETE, params![before, BITE_ROWS_MAX]).await?))
+}
+
+/// Ids grow with time, so the oldest messages are the first ones; no index on the time is needed.
+pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Bite> {
+    const OLDEST: &str = "SELECT id, created_at FROM messages ORDER BY id LIMIT $1";
+    const DELETE: &str =
+        "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let mut old = Vec::new();
+    for mut row in tx.query(OLDEST, params![BITE_ROWS_MAX]).await? {
+        let (id, created_at) = (row.int()?, row.time()?);
+        if created_at < before {
+            old.push(id);
+        }
+    }
+    if old.is_empty() {
+        return Ok(Bite::of(0));
+    }
+    Ok(Bite::of(tx.execute(DELETE, params![&ids_json(old.into_iter())?]).await?))
+}

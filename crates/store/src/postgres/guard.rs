@@ -1,0 +1,94 @@
+//! One gateway for one database: an advisory lock, held by a connection of its own.
+//!
+//! Until devices have leases, two gateways on one database would send everything twice. The lock
+//! is the schema's, and lasts as long as the connection; when that is lost it is taken again.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection, Row};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::link::from_sqlx;
+use crate::OpenError;
+use crate::sql::SqlResult;
+
+/// Between two looks at the connection, and between two tries to get it back.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The lock, held.
+pub(super) struct Guard(Mutex<Option<Holder>>);
+
+struct Holder {
+    release: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Guard {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// [`OpenError::InUse`] when another process has it.
+    pub(super) async fn take(options: PgConnectOptions) -> Result<Self, OpenError> {
+        let connection = lock(&options).await?;
+        let connection = connection.ok_or_else(|| OpenError::InUse("this PostgreSQL".into()))?;
+        let (release, released) = oneshot::channel();
+        let task = tokio::spawn(hold(options, connection, released));
+        Ok(Self(Mutex::new(Some(Holder { release, task }))))
+    }
+
+    /// Gives the lock back.
+    pub(super) async fn release(&self) {
+        let holder = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Holder { release, task }) = holder {
+            let _ = release.send(());
+            let _ = task.await;
+        }
+    }
+}
+
+/// A connection with the lock; `None` when somebody else has it.
+async fn lock(options: &PgConnectOptions) -> SqlResult<Option<PgConnection>> {
+    const LOCK: &str =
+        "SELECT pg_try_advisory_lock(hashtext('gerbang'), hashtext(current_schema()))";
+    let mut connection = PgConnection::connect_with(options).await.map_err(from_sqlx)?;
+    let row = sqlx::query(LOCK).fetch_one(&mut connection).await.map_err(from_sqlx)?;
+    let is_locked: bool = row.try_get(0).map_err(from_sqlx)?;
+    Ok(is_locked.then_some(connection))
+}
+
+async fn hold(
+    options: PgConnectOptions,
+    connection: PgConnection,
+    mut released: oneshot::Receiver<()>,
+) {
+    let mut held = Some(connection);
+    loop {
+        if tokio::time::timeout(CHECK_INTERVAL, &mut released).await.is_ok() {
+            break;
+        }
+        held = match held {
+            Some(mut connection) => connection.ping().await.is_ok().then_some(connection),
+            None => retake(&options).await,
+        };
+    }
+    if let Some(connection) = held {
+        let _ = connection.close().await;
+    }
+}
+
+async fn retake(options: &PgConnectOptions) -> Option<PgConnection> {
+    match lock(options).await {
+        Ok(None) => {
+            tracing::error!("another gateway uses this database: stop one of the two");
+            None
+        }
+        Ok(connection) => connection,
+        Err(error) => {
+            tracing::warn!(%error, "the connection that guards the database is lost");
+            None
+        }
+    }
+}

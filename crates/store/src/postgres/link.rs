@@ -1,0 +1,149 @@
+//! A connection to PostgreSQL.
+
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
+
+use crate::sql::{Cell, InsertRows, Param, Row, SqlError, SqlResult, Type};
+
+/// A pooled connection.
+pub(crate) struct PostgresLink(pub(super) PoolConnection<Postgres>);
+
+impl PostgresLink {
+    pub(crate) async fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> SqlResult<Vec<Row>> {
+        let query = bind(sqlx::query(sql), params);
+        let rows = query.fetch_all(&mut *self.0).await.map_err(from_sqlx)?;
+        rows.iter().map(row_from).collect()
+    }
+
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> SqlResult<u64> {
+        let query = bind(sqlx::query(sql), params);
+        Ok(query.execute(&mut *self.0).await.map_err(from_sqlx)?.rows_affected())
+    }
+
+    pub(crate) async fn insert(
+        &mut self,
+        into: &InsertRows,
+        rows: &[Vec<Param<'_>>],
+    ) -> SqlResult<Vec<Row>> {
+        let mut query = sqlx::query(AssertSqlSafe(insert_text(into)));
+        for (index, (_, kind)) in into.columns.iter().enumerate() {
+            query = bind_column(query, *kind, rows.iter().map(|row| row.get(index)));
+        }
+        let rows = query.fetch_all(&mut *self.0).await.map_err(from_sqlx)?;
+        rows.iter().map(row_from).collect()
+    }
+
+    pub(crate) async fn script(&mut self, sql: &'static str) -> SqlResult<()> {
+        sqlx::raw_sql(sql).execute(&mut *self.0).await.map(drop).map_err(from_sqlx)
+    }
+
+    pub(crate) async fn next_message_ids(&mut self, count: i64) -> SqlResult<Vec<i64>> {
+        const DRAW: &str = "SELECT nextval('message_ids') FROM generate_series(1, $1)";
+        let rows = self.query(DRAW, &[Param::Int(Some(count))]).await?;
+        rows.into_iter().map(|mut row| row.int()).collect()
+    }
+}
+
+type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
+
+fn bind<'q>(mut query: PgQuery<'q>, params: &[Param<'_>]) -> PgQuery<'q> {
+    for param in params {
+        query = match param {
+            Param::Int(value) => query.bind(*value),
+            Param::Text(value) => query.bind(value.map(str::to_owned)),
+            Param::Blob(value) => query.bind(value.map(<[u8]>::to_vec)),
+        };
+    }
+    query
+}
+
+/// One column of all rows, as an array.
+fn bind_column<'q, 'p>(
+    query: PgQuery<'q>,
+    kind: Type,
+    column: impl Iterator<Item = Option<&'p Param<'p>>>,
+) -> PgQuery<'q> {
+    match kind {
+        Type::Int => query.bind(
+            column
+                .map(|param| if let Some(Param::Int(value)) = param { *value } else { None })
+                .collect::<Vec<Option<i64>>>(),
+        ),
+        Type::Text => query.bind(
+            column
+                .map(|param| if let Some(Param::Text(value)) = param { *value } else { None })
+                .map(|value| value.map(str::to_owned))
+                .collect::<Vec<Option<String>>>(),
+        ),
+        Type::Blob => query.bind(
+            column
+                .map(|param| if let Some(Param::Blob(value)) = param { *value } else { None })
+                .map(|value| value.map(<[u8]>::to_vec))
+                .collect::<Vec<Option<Vec<u8>>>>(),
+        ),
+    }
+}
+
+/// Made of literals only.
+fn insert_text(into: &InsertRows) -> String {
+    let names: Vec<&str> = into.columns.iter().map(|(name, _)| *name).collect();
+    let array = |(index, (_, kind)): (usize, &(&str, Type))| {
+        let kind = match kind {
+            Type::Int => "BIGINT",
+            Type::Text => "TEXT",
+            Type::Blob => "BYTEA",
+        };
+        format!("${}::{kind}[]", index + 1)
+    };
+    let arrays: Vec<String> = into.columns.iter().enumerate().map(array).collect();
+    let (table, names, arrays, then) = (into.table, names.join(","), arrays.join(","), into.then);
+    format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {then}")
+}
+
+fn row_from(row: &PgRow) -> SqlResult<Row> {
+    let mut cells = Vec::with_capacity(row.len());
+    for (index, column) in row.columns().iter().enumerate() {
+        let raw = row.try_get_raw(index).map_err(from_sqlx)?;
+        cells.push(match column.type_info().name() {
+            _ if raw.is_null() => Cell::Null,
+            "INT8" => Cell::Int(row.try_get(index).map_err(from_sqlx)?),
+            "TEXT" | "VARCHAR" => Cell::Text(row.try_get(index).map_err(from_sqlx)?),
+            "BYTEA" => Cell::Blob(row.try_get(index).map_err(from_sqlx)?),
+            other => return Err(SqlError::Fault(format!("a column is of type {other}"))),
+        });
+    }
+    Ok(Row::new(cells))
+}
+
+pub(super) fn from_sqlx(error: sqlx::Error) -> SqlError {
+    let text = format!("PostgreSQL: {error}");
+    match &error {
+        sqlx::Error::Database(database) => match database.code().as_deref() {
+            Some("23505") => SqlError::Unique(text),
+            Some(code) if is_temporary(code) => SqlError::Unavailable(text),
+            _ => SqlError::Fault(text),
+        },
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => SqlError::Unavailable(text),
+        _ => SqlError::Fault(text),
+    }
+}
+
+/// Lost connections, full disks, shutdowns, deadlocks, a server that only reads.
+fn is_temporary(code: &str) -> bool {
+    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "25006"
+}

@@ -1,0 +1,124 @@
+//! PostgreSQL: a pool, and a few group-commit workers for what many ask for at once.
+//!
+//! Every operation runs in a task of its own, so that a caller who goes away leaves no transaction
+//! half done. An answer to a write leaves after the commit.
+
+mod groups;
+mod guard;
+mod link;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use domain::message::Message;
+use domain::ports::{Acceptance, Accepted, Progress};
+use futures_util::future::BoxFuture;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::OpenError;
+use crate::migrate::migrate;
+use crate::sql::{Link, SqlError, SqlResult, Tx};
+
+use groups::Groups;
+use guard::Guard;
+pub(crate) use link::PostgresLink;
+use link::from_sqlx;
+
+/// Most connections, the guard's apart.
+const CONNECTIONS_MAX: u32 = 12;
+/// How long an operation waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initial.sql")];
+
+/// The database, open.
+pub(crate) struct PostgreSql {
+    pool: PgPool,
+    groups: Groups,
+    guard: Guard,
+}
+
+impl PostgreSql {
+    /// Opens the database at `url`, which exists already.
+    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
+        let options = options.application_name("gerbang");
+        let guard = Guard::take(options.clone()).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_with(options)
+            .await
+            .map_err(from_sqlx)?;
+        let mut tx = acquire(&pool).await?;
+        migrate(&mut tx, MIGRATIONS).await?;
+        drop(tx);
+        Ok(Self { groups: Groups::start(&pool), pool, guard })
+    }
+
+    pub(crate) async fn accept(&self, acceptance: Acceptance) -> SqlResult<Accepted> {
+        self.groups.accept(acceptance).await
+    }
+
+    pub(crate) async fn record(&self, progress: Vec<Progress>) -> SqlResult<Vec<Message>> {
+        self.groups.record(progress).await
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        let pool = self.pool.clone();
+        let task = async move {
+            let mut tx = begin(&pool).await?;
+            let outcome = work(&mut tx).await;
+            end(tx, outcome).await
+        };
+        tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
+    }
+
+    pub(crate) async fn read<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        let pool = self.pool.clone();
+        let task = async move { work(&mut acquire(&pool).await?).await };
+        tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
+    }
+
+    /// Finishes what is queued and closes every connection.
+    pub(crate) async fn close(&self) {
+        self.groups.close().await;
+        self.pool.close().await;
+        self.guard.release().await;
+    }
+}
+
+fn crashed() -> SqlError {
+    SqlError::Fault("an operation did not end".into())
+}
+
+async fn acquire(pool: &PgPool) -> SqlResult<Tx> {
+    let connection = pool.acquire().await.map_err(from_sqlx)?;
+    Ok(Tx::new(Link::Postgres(PostgresLink(connection))))
+}
+
+async fn begin(pool: &PgPool) -> SqlResult<Tx> {
+    let mut tx = acquire(pool).await?;
+    tx.execute("BEGIN", &[]).await?;
+    Ok(tx)
+}
+
+/// Commits what went well and rolls back the rest. A connection whose transaction did not end is
+/// closed.
+async fn end<T>(mut tx: Tx, outcome: SqlResult<T>) -> SqlResult<T> {
+    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    let ended = tx.execute(end, &[]).await;
+    if let (Err(_), Link::Postgres(PostgresLink(connection))) = (&ended, &mut tx.link) {
+        connection.close_on_drop();
+    }
+    let value = outcome?;
+    ended.map(|_| value)
+}

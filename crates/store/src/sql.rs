@@ -1,0 +1,307 @@
+//! The thin layer every statement goes through: parameters, rows, and [`Tx`].
+//!
+//! One SQL text serves both databases. It is written for PostgreSQL, with these rules:
+//! - integers are `BIGINT`, texts `TEXT`, bytes `BYTEA`; times are milliseconds since 1970;
+//! - several values go in as one JSON array and come out of `json_rows($n)`, one `value` a row,
+//!   to be cast where it is no text;
+//! - a parameter that only meets `NULL` or other parameters is cast, so that its type is known.
+//!
+//! What SQLite spells differently is translated in one place (`sqlite::link`).
+
+use domain::error::StoreError;
+use jiff::Timestamp;
+
+use crate::postgres::PostgresLink;
+use crate::sqlite::SqliteLink;
+
+/// What a statement may answer instead of success.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum SqlError {
+    /// A unique value exists already.
+    #[error("a unique value exists already: {0}")]
+    Unique(String),
+    /// The database cannot be reached or written to.
+    #[error("{0}")]
+    Unavailable(String),
+    /// A statement or a row makes no sense.
+    #[error("{0}")]
+    Fault(String),
+}
+
+/// What everything below the ports returns.
+pub(crate) type SqlResult<T> = Result<T, SqlError>;
+
+impl From<SqlError> for StoreError {
+    fn from(error: SqlError) -> Self {
+        match error {
+            SqlError::Unavailable(text) => Self::Unavailable(text),
+            SqlError::Unique(_) | SqlError::Fault(_) => Self::Fault(error.to_string()),
+        }
+    }
+}
+
+/// One parameter; a missing one still has a type, which PostgreSQL wants to know.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Param<'a> {
+    Int(Option<i64>),
+    Text(Option<&'a str>),
+    Blob(Option<&'a [u8]>),
+}
+
+macro_rules! param_from {
+    ($($from:ty, $value:ident => $param:expr;)*) => {
+        $(impl<'a> From<$from> for Param<'a> {
+            fn from($value: $from) -> Self {
+                $param
+            }
+        })*
+    };
+}
+
+param_from! {
+    i64, value => Self::Int(Some(value));
+    Option<i64>, value => Self::Int(value);
+    bool, value => Self::Int(Some(i64::from(value)));
+    &'a str, value => Self::Text(Some(value));
+    &'a String, value => Self::Text(Some(value));
+    Option<&'a str>, value => Self::Text(value);
+    &'a Option<String>, value => Self::Text(value.as_deref());
+    &'a [u8], value => Self::Blob(Some(value));
+    &'a Vec<u8>, value => Self::Blob(Some(value));
+    Timestamp, value => Self::Int(Some(value.as_millisecond()));
+    Option<Timestamp>, value => Self::Int(value.map(Timestamp::as_millisecond));
+}
+
+/// The parameters of a statement.
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { &[$($crate::sql::Param::from($value)),*] };
+}
+pub(crate) use params;
+
+/// One value of a row.
+#[derive(Debug, Clone)]
+pub(crate) enum Cell {
+    Null,
+    Int(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+/// One row, read from left to right.
+#[derive(Debug)]
+pub(crate) struct Row(std::vec::IntoIter<Cell>);
+
+impl Row {
+    pub(crate) fn new(cells: Vec<Cell>) -> Self {
+        Self(cells.into_iter())
+    }
+
+    pub(crate) fn opt_int(&mut self) -> SqlResult<Option<i64>> {
+        match self.0.next() {
+            Some(Cell::Int(value)) => Ok(Some(value)),
+            Some(Cell::Null) => Ok(None),
+            other => Err(unexpected("an integer", other.as_ref())),
+        }
+    }
+
+    pub(crate) fn opt_text(&mut self) -> SqlResult<Option<String>> {
+        match self.0.next() {
+            Some(Cell::Text(value)) => Ok(Some(value)),
+            Some(Cell::Null) => Ok(None),
+            other => Err(unexpected("a text", other.as_ref())),
+        }
+    }
+
+    pub(crate) fn blob(&mut self) -> SqlResult<Vec<u8>> {
+        match self.0.next() {
+            Some(Cell::Blob(value)) => Ok(value),
+            other => Err(unexpected("bytes", other.as_ref())),
+        }
+    }
+
+    pub(crate) fn int(&mut self) -> SqlResult<i64> {
+        self.opt_int()?.ok_or_else(|| unexpected("an integer", Some(&Cell::Null)))
+    }
+
+    pub(crate) fn bool(&mut self) -> SqlResult<bool> {
+        Ok(self.int()? != 0)
+    }
+
+    pub(crate) fn text(&mut self) -> SqlResult<String> {
+        self.opt_text()?.ok_or_else(|| unexpected("a text", Some(&Cell::Null)))
+    }
+
+    pub(crate) fn opt_time(&mut self) -> SqlResult<Option<Timestamp>> {
+        self.opt_int()?.map(time_from_ms).transpose()
+    }
+
+    pub(crate) fn time(&mut self) -> SqlResult<Timestamp> {
+        time_from_ms(self.int()?)
+    }
+
+    /// An integer of a narrower type.
+    pub(crate) fn small<T: TryFrom<i64>>(&mut self) -> SqlResult<T> {
+        T::try_from(self.int()?).map_err(|_| SqlError::Fault("an integer is out of range".into()))
+    }
+
+    /// A text with a meaning; `parse` gives `None` for one that has none.
+    pub(crate) fn parsed<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> SqlResult<T> {
+        let text = self.text()?;
+        parse(&text).ok_or_else(|| SqlError::Fault("a stored text makes no sense".into()))
+    }
+
+    /// A JSON text.
+    pub(crate) fn opt_json<T: serde::de::DeserializeOwned>(&mut self) -> SqlResult<Option<T>> {
+        self.opt_text()?.map(|text| from_json(&text)).transpose()
+    }
+}
+
+/// Never shows the value: it may be a customer's.
+fn unexpected(expected: &str, found: Option<&Cell>) -> SqlError {
+    let found = match found {
+        None => "the end of the row",
+        Some(Cell::Null) => "NULL",
+        Some(Cell::Int(_)) => "an integer",
+        Some(Cell::Text(_)) => "a text",
+        Some(Cell::Blob(_)) => "bytes",
+    };
+    SqlError::Fault(format!("expected {expected}, found {found}"))
+}
+
+fn time_from_ms(ms: i64) -> SqlResult<Timestamp> {
+    Timestamp::from_millisecond(ms).map_err(|_| SqlError::Fault("a time is out of range".into()))
+}
+
+/// A time as a read will return it: whole milliseconds.
+pub(crate) fn stored(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
+pub(crate) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> SqlResult<String> {
+    serde_json::to_string(value).map_err(|error| SqlError::Fault(error.to_string()))
+}
+
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> SqlResult<T> {
+    let fault = |_| SqlError::Fault("a stored JSON text makes no sense".into());
+    serde_json::from_str(text).map_err(fault)
+}
+
+/// The type of a column that rows are inserted into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Type {
+    Int,
+    Text,
+    Blob,
+}
+
+/// An insertion of many rows at once: a loop over one prepared statement on SQLite, one statement
+/// over arrays (`unnest`) on PostgreSQL.
+#[derive(Debug)]
+pub(crate) struct InsertRows {
+    pub(crate) table: &'static str,
+    pub(crate) columns: &'static [(&'static str, Type)],
+    /// What follows the rows: `ON CONFLICT …`, `RETURNING …`.
+    pub(crate) then: &'static str,
+}
+
+/// What a transaction changed of what is kept in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Touched {
+    /// One device.
+    Device(domain::ids::DeviceId),
+    /// Every device: an account went.
+    Devices,
+    /// Keys, accounts or plans.
+    Keys,
+}
+
+/// The database behind a [`Tx`].
+pub(crate) enum Link {
+    Sqlite(SqliteLink),
+    Postgres(PostgresLink),
+}
+
+/// A connection, within a transaction when it writes.
+///
+/// On SQLite its futures never wait, so that a plain thread may run them.
+pub(crate) struct Tx {
+    pub(crate) link: Link,
+    pub(crate) touched: Vec<Touched>,
+}
+
+impl Tx {
+    pub(crate) fn new(link: Link) -> Self {
+        Self { link, touched: Vec::new() }
+    }
+
+    /// Says that memory must forget something once this transaction is committed.
+    pub(crate) fn touch(&mut self, what: Touched) {
+        self.touched.push(what);
+    }
+
+    /// The rows a statement returns.
+    pub(crate) async fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> SqlResult<Vec<Row>> {
+        match &mut self.link {
+            Link::Sqlite(link) => link.query(sql, params),
+            Link::Postgres(link) => link.query(sql, params).await,
+        }
+    }
+
+    /// The first row a statement returns.
+    pub(crate) async fn query_one(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> SqlResult<Option<Row>> {
+        Ok(self.query(sql, params).await?.into_iter().next())
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) async fn execute(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+    ) -> SqlResult<u64> {
+        match &mut self.link {
+            Link::Sqlite(link) => link.execute(sql, params),
+            Link::Postgres(link) => link.execute(sql, params).await,
+        }
+    }
+
+    /// Inserts rows; what `RETURNING` gives.
+    pub(crate) async fn insert(
+        &mut self,
+        into: &InsertRows,
+        rows: &[Vec<Param<'_>>],
+    ) -> SqlResult<Vec<Row>> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        match &mut self.link {
+            Link::Sqlite(link) => link.insert(into, rows),
+            Link::Postgres(link) => link.insert(into, rows).await,
+        }
+    }
+
+    /// Runs several statements that take no parameters.
+    pub(crate) async fn script(&mut self, sql: &'static str) -> SqlResult<()> {
+        match &mut self.link {
+            Link::Sqlite(link) => link.script(sql),
+            Link::Postgres(link) => link.script(sql).await,
+        }
+    }
+
+    /// Draws `count` message ids, increasing and never drawn before.
+    pub(crate) async fn next_message_ids(&mut self, count: usize) -> SqlResult<Vec<i64>> {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        match &mut self.link {
+            _ if count == 0 => Ok(Vec::new()),
+            Link::Sqlite(link) => link.next_message_ids(count),
+            Link::Postgres(link) => link.next_message_ids(count).await,
+        }
+    }
+}

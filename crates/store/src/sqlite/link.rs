@@ -1,0 +1,184 @@
+//! A connection to SQLite, and the translation of the common SQL text.
+
+use std::collections::HashMap;
+
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, ErrorCode, Statement, ToSql};
+
+use crate::sql::{Cell, InsertRows, Param, Row, SqlError, SqlResult};
+
+/// Statements each connection keeps prepared.
+const STATEMENTS_KEPT_MAX: usize = 128;
+
+/// A connection with the texts it has translated.
+pub(crate) struct SqliteLink {
+    connection: Connection,
+    /// By address: every text is a literal.
+    texts: HashMap<(usize, usize), Box<str>>,
+}
+
+impl SqliteLink {
+    pub(super) fn new(connection: Connection) -> Self {
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
+        Self { connection, texts: HashMap::new() }
+    }
+
+    /// Whether a transaction is open.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    pub(crate) fn query(&mut self, sql: &'static str, params: &[Param<'_>]) -> SqlResult<Vec<Row>> {
+        let mut statement = prepare(&self.connection, &mut self.texts, sql)?;
+        bind(&mut statement, params)?;
+        collect(&mut statement)
+    }
+
+    pub(crate) fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> SqlResult<u64> {
+        let mut statement = prepare(&self.connection, &mut self.texts, sql)?;
+        bind(&mut statement, params)?;
+        let changed = statement.raw_execute().map_err(from_sqlite)?;
+        Ok(u64::try_from(changed).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) fn insert(
+        &mut self,
+        into: &InsertRows,
+        rows: &[Vec<Param<'_>>],
+    ) -> SqlResult<Vec<Row>> {
+        let mut statement =
+            self.connection.prepare_cached(&insert_text(into)).map_err(from_sqlite)?;
+        let returns_rows = statement.column_count() > 0;
+        let mut returned = Vec::new();
+        for row in rows {
+            bind(&mut statement, row)?;
+            if returns_rows {
+                returned.append(&mut collect(&mut statement)?);
+            } else {
+                statement.raw_execute().map_err(from_sqlite)?;
+            }
+        }
+        Ok(returned)
+    }
+
+    pub(crate) fn script(&mut self, sql: &str) -> SqlResult<()> {
+        self.connection.execute_batch(sql).map_err(from_sqlite)
+    }
+
+    /// This process is the only writer, so a counter row is exact.
+    pub(crate) fn next_message_ids(&mut self, count: i64) -> SqlResult<Vec<i64>> {
+        const DRAW: &str =
+            "UPDATE counters SET value = value + $1 WHERE name = 'message_id' RETURNING value";
+        let mut rows = self.query(DRAW, &[Param::Int(Some(count))])?;
+        let row = rows.first_mut();
+        let last = row.ok_or_else(|| SqlError::Fault("the counter is missing".into()))?.int()?;
+        Ok((last - count + 1..=last).collect())
+    }
+}
+
+fn prepare<'c>(
+    connection: &'c Connection,
+    texts: &mut HashMap<(usize, usize), Box<str>>,
+    sql: &'static str,
+) -> SqlResult<rusqlite::CachedStatement<'c>> {
+    let text = texts.entry((sql.as_ptr() as usize, sql.len())).or_insert_with(|| translate(sql));
+    connection.prepare_cached(text).map_err(from_sqlite)
+}
+
+/// `$1` would be a *name* to SQLite, numbered by its first appearance; `?1` is a number. One
+/// writer needs no row locks.
+fn translate(sql: &str) -> Box<str> {
+    sql.replace('$', "?").replace("json_rows(", "json_each(").replace(" FOR UPDATE", "").into()
+}
+
+fn insert_text(into: &InsertRows) -> String {
+    let names: Vec<&str> = into.columns.iter().map(|(name, _)| *name).collect();
+    let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
+    let (table, names, marks, then) = (into.table, names.join(","), marks.join(","), into.then);
+    format!("INSERT INTO {table} ({names}) VALUES ({marks}) {then}")
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Int(Some(value)) => ToSqlOutput::Owned(Value::Integer(*value)),
+            Self::Text(Some(value)) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+            Self::Blob(Some(value)) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
+            Self::Int(None) | Self::Text(None) | Self::Blob(None) => {
+                ToSqlOutput::Owned(Value::Null)
+            }
+        })
+    }
+}
+
+fn bind(statement: &mut Statement<'_>, params: &[Param<'_>]) -> SqlResult<()> {
+    for (index, param) in params.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, param).map_err(from_sqlite)?;
+    }
+    Ok(())
+}
+
+fn collect(statement: &mut Statement<'_>) -> SqlResult<Vec<Row>> {
+    let width = statement.column_count();
+    let mut found = Vec::new();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next().map_err(from_sqlite)? {
+        let mut cells = Vec::with_capacity(width);
+        for index in 0..width {
+            cells.push(match row.get_ref(index).map_err(from_sqlite)? {
+                ValueRef::Null => Cell::Null,
+                ValueRef::Integer(value) => Cell::Int(value),
+                ValueRef::Text(bytes) => Cell::Text(text(bytes)?),
+                ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
+                ValueRef::Real(_) => return Err(SqlError::Fault("a column is a float".into())),
+            });
+        }
+        found.push(Row::new(cells));
+    }
+    Ok(found)
+}
+
+fn text(bytes: &[u8]) -> SqlResult<String> {
+    let text = std::str::from_utf8(bytes);
+    text.map(str::to_owned).map_err(|_| SqlError::Fault("a text is not UTF-8".into()))
+}
+
+pub(super) fn from_sqlite(error: rusqlite::Error) -> SqlError {
+    let text = format!("SQLite: {error}");
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => SqlError::Unique(text),
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::CannotOpen
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::ReadOnly
+            | ErrorCode::OutOfMemory,
+        ) => SqlError::Unavailable(text),
+        _ => SqlError::Fault(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_keep_their_numbers() {
+        let mut link = SqliteLink::new(Connection::open_in_memory().unwrap());
+        let params = [Param::from("first"), Param::from("second")];
+        let mut rows = link.query("SELECT $2, $1", &params).unwrap();
+        assert_eq!(rows[0].text().unwrap(), "second");
+        assert_eq!(rows[0].text().unwrap(), "first");
+    }
+
+    #[test]
+    fn a_json_array_becomes_rows() {
+        let mut link = SqliteLink::new(Connection::open_in_memory().unwrap());
+        let sql = "SELECT CAST(value AS BIGINT) FROM json_rows($1)";
+        let rows = link.query(sql, &[Param::from("[3,1,2]")]).unwrap();
+        let values: Vec<i64> = rows.into_iter().map(|mut row| row.int().unwrap()).collect();
+        assert_eq!(values, [3, 1, 2]);
+    }
+}

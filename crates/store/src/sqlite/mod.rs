@@ -1,0 +1,161 @@
+//! SQLite: one writer with group commit, a few readers, and nobody else.
+//!
+//! Invariants: an answer to a write leaves after the commit, and a commit is a completed `fsync`
+//! (`synchronous=FULL`); a second process is refused by a lock file beside the database.
+
+mod link;
+mod readers;
+mod writer;
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::message::Message;
+use domain::ports::{Acceptance, Accepted, Progress};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::oneshot;
+
+use crate::OpenError;
+use crate::cache::Cache;
+use crate::job::{ClosureJob, GroupItem, answer};
+use crate::migrate::migrate;
+use crate::sql::{Link, SqlError, SqlResult, Tx};
+
+pub(crate) use link::SqliteLink;
+use readers::Readers;
+use writer::{Writer, WriterItem};
+
+/// Oldest SQLite: earlier ones may corrupt a WAL database that is checkpointed and written at once.
+const SQLITE_VERSION_MIN: i32 = 3_051_003;
+/// How long a statement waits for a lock; only an outside tool, such as a backup, can hold one.
+const BUSY_TIMEOUT_MS: u64 = 5_000;
+/// Pages of the log before a commit also checkpoints: 16 MiB.
+const CHECKPOINT_PAGES: u32 = 4_096;
+const WRITER_CACHE_KIB: u32 = 16_384;
+const READER_CACHE_KIB: u32 = 4_096;
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_initial.sql")];
+
+/// The database, open.
+pub(crate) struct Sqlite {
+    writer: Writer,
+    readers: Readers,
+    pub(crate) cache: Arc<Cache>,
+    /// Released by [`Sqlite::close`], or with the last handle.
+    lock: Mutex<Option<File>>,
+}
+
+impl Sqlite {
+    /// Opens or makes the database at `path`.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        if rusqlite::version_number() < SQLITE_VERSION_MIN {
+            return Err(OpenError::SqliteTooOld(rusqlite::version()));
+        }
+        let lock = take_lock(path)?;
+        create_private(path)?;
+        let mut tx = Tx::new(Link::Sqlite(connect(path, true)?));
+        block_on(migrate(&mut tx, MIGRATIONS))?;
+        let cache = Arc::new(Cache::default());
+        let readers = (0..readers::READERS)
+            .map(|_| connect(path, false).map(|link| Tx::new(Link::Sqlite(link))))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            writer: Writer::start(tx, Arc::clone(&cache))?,
+            readers: Readers::start(readers)?,
+            cache,
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    pub(crate) async fn accept(&self, acceptance: Acceptance) -> SqlResult<Accepted> {
+        let (reply, receiver) = oneshot::channel();
+        self.writer.send(WriterItem::Group(GroupItem::Accept(acceptance, reply))).await?;
+        answer(receiver).await
+    }
+
+    pub(crate) async fn record(&self, progress: Vec<Progress>) -> SqlResult<Vec<Message>> {
+        let (reply, receiver) = oneshot::channel();
+        self.writer.send(WriterItem::Group(GroupItem::Record(progress, reply))).await?;
+        answer(receiver).await
+    }
+
+    pub(crate) async fn write<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        let (job, receiver) = ClosureJob::new(work);
+        self.writer.send(WriterItem::Other(job)).await?;
+        answer(receiver).await
+    }
+
+    pub(crate) async fn read<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        let (job, receiver) = ClosureJob::new(work);
+        self.readers.send(job).await?;
+        answer(receiver).await
+    }
+
+    /// Finishes what is queued and closes every connection.
+    pub(crate) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Runs a future that never waits, as those over SQLite are.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    future.now_or_never().expect("nothing over SQLite ever waits")
+}
+
+fn take_lock(path: &Path) -> Result<File, OpenError> {
+    let mut lock_path = path.as_os_str().to_owned();
+    lock_path.push(".lock");
+    let lock_path = PathBuf::from(lock_path);
+    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+    let lock = lock.map_err(|error| OpenError::Path(lock_path, error.to_string()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.display().to_string())),
+        Err(TryLockError::Error(error)) => Err(OpenError::Path(path.to_owned(), error.to_string())),
+    }
+}
+
+/// Makes the file readable by its owner alone; SQLite gives its companions the same mode.
+fn create_private(path: &Path) -> Result<(), OpenError> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let created = options.open(path);
+    created.map(drop).map_err(|error| OpenError::Path(path.to_owned(), error.to_string()))
+}
+
+fn connect(path: &Path, is_writer: bool) -> Result<SqliteLink, OpenError> {
+    let (access, cache_kib) = if is_writer {
+        (OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_KIB)
+    } else {
+        (OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_KIB)
+    };
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let settings = format!(
+        "PRAGMA busy_timeout = {BUSY_TIMEOUT_MS};
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;
+         PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};
+         PRAGMA cache_size = -{cache_kib};
+         PRAGMA temp_store = MEMORY;"
+    );
+    let opened = Connection::open_with_flags(path, flags)
+        .and_then(|connection| connection.execute_batch(&settings).map(|()| connection));
+    match opened {
+        Ok(connection) => Ok(SqliteLink::new(connection)),
+        Err(error) => Err(SqlError::into(link::from_sqlite(error))),
+    }
+}

@@ -1,0 +1,132 @@
+//! The one writer: everything that has queued goes into one transaction, one `fsync`, and is
+//! answered afterwards; what arrives meanwhile is the next batch. Nobody waits for a batch to fill.
+//!
+//! A refusal (a full quota, a taken address) is an answer like any other. A fault of a statement
+//! rolls the batch back and everybody in it is told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_channel::{Receiver, Sender};
+use domain::message::Message;
+use domain::ports::{Acceptance, Accepted, Progress};
+
+use super::block_on;
+use crate::OpenError;
+use crate::cache::Cache;
+use crate::job::{Group, GroupItem, Job, RunGroup};
+use crate::sql::{Link, SqlError, SqlResult, Tx};
+
+/// Most requests that wait for the writer; further ones wait to get in.
+const QUEUED_REQUESTS_MAX: usize = 4_096;
+/// Most requests in one transaction.
+const BATCH_REQUESTS_MAX: usize = 512;
+
+/// Work for the writer.
+pub(super) enum WriterItem {
+    Group(GroupItem),
+    Other(Box<dyn Job>),
+}
+
+/// The way to the writer's thread.
+pub(super) struct Writer {
+    queue: Sender<WriterItem>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(tx: Tx, cache: Arc<Cache>) -> Result<Self, OpenError> {
+        let (queue, requests) = async_channel::bounded(QUEUED_REQUESTS_MAX);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || run(tx, &requests, &cache))
+            .map_err(|error| OpenError::Database(error.to_string()))?;
+        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) async fn send(&self, item: WriterItem) -> SqlResult<()> {
+        let closed = |_| SqlError::Unavailable("the store is closed".into());
+        self.queue.send(item).await.map_err(closed)
+    }
+
+    pub(super) async fn close(&self) {
+        self.queue.close();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // It ends when the queue is empty; its connection checkpoints as it closes.
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}
+
+fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
+    while let Ok(first) = requests.recv_blocking() {
+        let mut batch = Batch::default();
+        batch.push(first);
+        while batch.requests < BATCH_REQUESTS_MAX
+            && let Ok(item) = requests.try_recv()
+        {
+            batch.push(item);
+        }
+        let outcome = batch.commit(&mut tx);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, requests = batch.requests, "a batch was rolled back");
+        }
+        cache.forget(&std::mem::take(&mut tx.touched));
+        batch.finish(&outcome);
+    }
+}
+
+/// What shares one commit.
+#[derive(Default)]
+struct Batch {
+    requests: usize,
+    accepts: Group<Acceptance, Accepted>,
+    records: Group<Vec<Progress>, Vec<Message>>,
+    others: Vec<Box<dyn Job>>,
+}
+
+impl Batch {
+    fn push(&mut self, item: WriterItem) {
+        self.requests += 1;
+        match item {
+            WriterItem::Group(GroupItem::Accept(acceptance, reply)) => {
+                self.accepts.push(acceptance, reply);
+            }
+            WriterItem::Group(GroupItem::Record(progress, reply)) => {
+                self.records.push(progress, reply);
+            }
+            WriterItem::Other(job) => self.others.push(job),
+        }
+    }
+
+    fn commit(&mut self, tx: &mut Tx) -> SqlResult<()> {
+        let outcome = control(tx, "BEGIN IMMEDIATE")
+            .and_then(|()| self.work(tx))
+            .and_then(|()| control(tx, "COMMIT"));
+        let is_open = matches!(&tx.link, Link::Sqlite(link) if link.is_in_transaction());
+        if outcome.is_err() && is_open {
+            control(tx, "ROLLBACK")?;
+        }
+        outcome
+    }
+
+    /// Messages first: what else is in the batch did not know of them, nor they of it.
+    fn work(&mut self, tx: &mut Tx) -> SqlResult<()> {
+        block_on(self.accepts.run(tx))?;
+        block_on(self.records.run(tx))?;
+        self.others.iter_mut().try_for_each(|job| block_on(job.run(tx)))
+    }
+
+    fn finish(self, outcome: &SqlResult<()>) {
+        self.accepts.finish(outcome);
+        self.records.finish(outcome);
+        for job in self.others {
+            job.finish(outcome.clone());
+        }
+    }
+}
+
+fn control(tx: &mut Tx, sql: &'static str) -> SqlResult<()> {
+    block_on(tx.execute(sql, &[])).map(drop)
+}

@@ -1,0 +1,391 @@
+//! The ports, each call handed to its operation on the right connection.
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use domain::account::{Account, AccountPatch, Key, NewAccount};
+use domain::device::{Device, DevicePatch, NewDevice, StatusChange};
+use domain::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
+use domain::key::KeyHash;
+use domain::message::{IncomingMessage, Message, Receipt};
+use domain::plan::Plan;
+use domain::policy::quota::Usage;
+use domain::ports::{
+    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, KeyHolder, KeyStore,
+    MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress, SessionStore,
+    SessionWrite, Store, StoreResult, UpdatedAccount,
+};
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::messages::{clean, list, receive, record};
+use crate::postgres::PostgreSql;
+use crate::sql::{SqlError, SqlResult, Tx};
+use crate::sqlite::Sqlite;
+use crate::{OpenError, accounts, devices, keys, sessions};
+
+/// Most bites of one clean-up; the rest is left to the next one.
+const CLEAN_UP_BITES_MAX: usize = 100;
+
+/// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
+pub struct SqlStore(Engine);
+
+enum Engine {
+    Sqlite(Sqlite),
+    Postgres(PostgreSql),
+}
+
+impl SqlStore {
+    pub(crate) async fn open_sqlite(path: PathBuf) -> Result<Self, OpenError> {
+        let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path)).await;
+        let opened = opened.map_err(|error| OpenError::Database(error.to_string()))?;
+        opened.map(|sqlite| Self(Engine::Sqlite(sqlite)))
+    }
+
+    pub(crate) async fn open_postgres(url: &str) -> Result<Self, OpenError> {
+        Ok(Self(Engine::Postgres(PostgreSql::open(url).await?)))
+    }
+
+    /// Finishes what has been asked for, then closes every connection. Calls from then on fail
+    /// with [`domain::error::StoreError::Unavailable`].
+    pub async fn close(&self) {
+        match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.close().await,
+            Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+
+    async fn read<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.read(work).await,
+            Engine::Postgres(postgres) => postgres.read(work).await,
+        }
+    }
+
+    async fn write<T, F>(&self, work: F) -> SqlResult<T>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
+    {
+        match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.write(work).await,
+            Engine::Postgres(postgres) => postgres.write(work).await,
+        }
+    }
+}
+
+/// Runs an operation on one of the store's connections.
+macro_rules! run {
+    ($store:ident.$way:ident, $operation:path $(, $argument:expr)*) => {
+        Ok($store.$way(move |tx| Box::pin($operation(tx $(, $argument)*))).await?)
+    };
+}
+
+#[async_trait]
+impl AccountStore for SqlStore {
+    async fn create_account(
+        &self,
+        account: NewAccount,
+        key: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Account>> {
+        run!(self.write, accounts::create_account, account, key, now)
+    }
+
+    async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
+        run!(self.read, accounts::account, id)
+    }
+
+    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<Account>> {
+        run!(self.read, accounts::accounts, page)
+    }
+
+    async fn update_account(
+        &self,
+        id: AccountId,
+        patch: AccountPatch,
+    ) -> StoreResult<Option<UpdatedAccount>> {
+        let updated = self.write(move |tx| Box::pin(accounts::update_account(tx, id, patch))).await;
+        match updated {
+            // Two changes at once: the other one took the address.
+            Err(SqlError::Unique(_)) => Ok(Some(UpdatedAccount::EmailTaken)),
+            other => Ok(other?),
+        }
+    }
+
+    async fn delete_account(&self, id: AccountId) -> StoreResult<bool> {
+        run!(self.write, accounts::delete_account, id)
+    }
+
+    async fn plans(&self) -> StoreResult<Vec<Plan>> {
+        run!(self.read, accounts::plans)
+    }
+
+    async fn put_plan(&self, plan: Plan) -> StoreResult<()> {
+        run!(self.write, accounts::put_plan, plan)
+    }
+
+    async fn usage(&self, id: AccountId) -> StoreResult<Usage> {
+        run!(self.read, accounts::usage, id)
+    }
+}
+
+#[async_trait]
+impl KeyStore for SqlStore {
+    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<KeyHolder>> {
+        let hash = *hash;
+        let Engine::Sqlite(sqlite) = &self.0 else {
+            return run!(self.read, keys::key_holder, hash);
+        };
+        let generation = match sqlite.cache.holders.get(&hash) {
+            Ok(holder) => return Ok(Some(holder)),
+            Err(generation) => generation,
+        };
+        let holder = sqlite.read(move |tx| Box::pin(keys::key_holder(tx, hash))).await?;
+        if let Some(holder) = &holder {
+            sqlite.cache.holders.fill(generation, hash, holder.clone());
+        }
+        Ok(holder)
+    }
+
+    async fn create_key(
+        &self,
+        account: AccountId,
+        key: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<Key> {
+        run!(self.write, keys::create_key, account, key, now)
+    }
+
+    async fn keys(&self, account: AccountId) -> StoreResult<Vec<Key>> {
+        run!(self.read, keys::keys, account)
+    }
+
+    async fn delete_key(&self, account: AccountId, id: KeyId) -> StoreResult<bool> {
+        run!(self.write, keys::delete_key, account, id)
+    }
+
+    async fn replace_device_token(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        token: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        run!(self.write, keys::replace_device_token, account, device, token, now)
+    }
+}
+
+#[async_trait]
+impl DeviceStore for SqlStore {
+    async fn create_device(
+        &self,
+        device: NewDevice,
+        token: NewKey,
+        limit: Option<i64>,
+        now: Timestamp,
+    ) -> StoreResult<CreatedDevice> {
+        run!(self.write, devices::create_device, device, token, limit, now)
+    }
+
+    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Device>> {
+        let device = self.any_device(id).await?;
+        Ok(device.filter(|device| device.account_id == account))
+    }
+
+    async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
+        Ok(self.any_device(id).await?.is_some())
+    }
+
+    async fn devices(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Device>> {
+        run!(self.read, devices::devices, account, page)
+    }
+
+    async fn all_devices(&self) -> StoreResult<Vec<Device>> {
+        run!(self.read, devices::all_devices)
+    }
+
+    async fn update_device(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        patch: DevicePatch,
+    ) -> StoreResult<Option<Device>> {
+        run!(self.write, devices::update_device, account, id, patch)
+    }
+
+    async fn set_device_status(
+        &self,
+        id: DeviceId,
+        change: &StatusChange,
+    ) -> StoreResult<Option<Device>> {
+        let change = change.clone();
+        run!(self.write, devices::set_device_status, id, change)
+    }
+
+    async fn delete_device(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        run!(self.write, devices::delete_device, account, id, now)
+    }
+}
+
+impl SqlStore {
+    /// A device, whoever owns it.
+    async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Device>> {
+        let Engine::Sqlite(sqlite) = &self.0 else {
+            return run!(self.read, devices::device, id);
+        };
+        let generation = match sqlite.cache.devices.get(&id) {
+            Ok(device) => return Ok(Some(device)),
+            Err(generation) => generation,
+        };
+        let device = sqlite.read(move |tx| Box::pin(devices::device(tx, id))).await?;
+        if let Some(device) = &device {
+            sqlite.cache.devices.fill(generation, id, device.clone());
+        }
+        Ok(device)
+    }
+}
+
+#[async_trait]
+impl MessageStore for SqlStore {
+    async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted> {
+        Ok(match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.accept(acceptance).await?,
+            Engine::Postgres(postgres) => postgres.accept(acceptance).await?,
+        })
+    }
+
+    async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {
+        run!(self.read, list::outbox)
+    }
+
+    async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>> {
+        run!(self.read, list::waiting_message, id)
+    }
+
+    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Message>> {
+        Ok(match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.record(progress).await?,
+            Engine::Postgres(postgres) => postgres.record(progress).await?,
+        })
+    }
+
+    async fn record_receipts(
+        &self,
+        device: DeviceId,
+        ids: &[WhatsappId],
+        receipt: Receipt,
+        at: Timestamp,
+    ) -> StoreResult<Vec<Message>> {
+        let ids = ids.to_vec();
+        run!(self.write, record::record_receipts, device, ids, receipt, at)
+    }
+
+    async fn receive(
+        &self,
+        device: DeviceId,
+        messages: Vec<IncomingMessage>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Message>> {
+        run!(self.write, receive::receive, device, messages, now)
+    }
+
+    async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>> {
+        run!(self.read, list::message, account, id)
+    }
+
+    async fn messages(
+        &self,
+        account: AccountId,
+        filter: &MessageFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<Message>> {
+        let filter = filter.clone();
+        run!(self.read, list::messages, account, filter, page)
+    }
+
+    async fn contacts(
+        &self,
+        device: DeviceId,
+        since: Timestamp,
+    ) -> StoreResult<(Vec<String>, u32)> {
+        run!(self.read, list::contacts, device, since)
+    }
+
+    async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
+        let mut rows = 0;
+        for _ in 0..CLEAN_UP_BITES_MAX {
+            let keys = self.write(move |tx| Box::pin(clean::idempotency_keys(tx, now))).await?;
+            let messages =
+                self.write(move |tx| Box::pin(clean::messages(tx, keep_messages_since))).await?;
+            rows += keys.rows + messages.rows;
+            if !keys.has_more && !messages.has_more {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+impl SessionStore for SqlStore {
+    async fn session_get(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        key: &str,
+    ) -> StoreResult<Option<Vec<u8>>> {
+        let key = key.to_owned();
+        run!(self.read, sessions::get, device, space, key)
+    }
+
+    async fn session_get_many(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        keys: &[String],
+    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        let keys = keys.to_vec();
+        run!(self.read, sessions::get_many, device, space, keys)
+    }
+
+    async fn session_scan(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        prefix: &str,
+    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        let prefix = prefix.to_owned();
+        run!(self.read, sessions::scan, device, space, prefix)
+    }
+
+    async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()> {
+        run!(self.write, sessions::write, device, writes)
+    }
+
+    async fn session_clear(&self, device: DeviceId) -> StoreResult<()> {
+        run!(self.write, sessions::clear, device)
+    }
+}
+
+#[async_trait]
+impl Store for SqlStore {
+    async fn ping(&self) -> StoreResult<()> {
+        let _plans = self.plans().await?;
+        run!(self.write, accounts::ping)
+    }
+
+    async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>> {
+        let name = name.to_owned();
+        run!(self.write, accounts::setting, name, make)
+    }
+}

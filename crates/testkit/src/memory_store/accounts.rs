@@ -1,0 +1,182 @@
+//! Accounts, plans and keys.
+
+use async_trait::async_trait;
+use domain::account::{Account, AccountPatch, Caller, Key, NewAccount};
+use domain::ids::{AccountId, DeviceId, KeyId};
+use domain::key::KeyHash;
+use domain::plan::Plan;
+use domain::policy::quota::{Period, Usage};
+use domain::ports::{
+    AccountStore, KeyHolder, KeyStore, NewKey, Page, PageRequest, StoreResult, UpdatedAccount,
+};
+use jiff::Timestamp;
+
+use super::{MemoryStore, State, page_of, stored};
+
+const NOTHING_USED: Usage =
+    Usage { period: Period { day: 0, month: 0 }, day_used: 0, month_used: 0 };
+
+#[async_trait]
+impl AccountStore for MemoryStore {
+    async fn create_account(
+        &self,
+        account: NewAccount,
+        key: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Account>> {
+        let mut state = self.state();
+        if state.has_email(&account.email, None) {
+            return Ok(None);
+        }
+        let id = AccountId(state.next_id());
+        let NewAccount { name, email, plan, default_country, timezone } = account;
+        let created_at = stored(now);
+        let account = Account { id, name, email, plan, default_country, timezone, created_at };
+        state.accounts.insert(id, account.clone());
+        state.usage.insert(id, NOTHING_USED);
+        state.add_key(id, None, key, now);
+        Ok(Some(account))
+    }
+
+    async fn account(&self, id: AccountId) -> StoreResult<Option<Account>> {
+        Ok(self.state().accounts.get(&id).cloned())
+    }
+
+    async fn accounts(&self, page: PageRequest) -> StoreResult<Page<Account>> {
+        let before = AccountId(page.before.unwrap_or(i64::MAX));
+        let state = self.state();
+        let items = state.accounts.range(..before).rev().map(|(_, account)| account.clone());
+        Ok(page_of(items.collect(), page.limit))
+    }
+
+    async fn update_account(
+        &self,
+        id: AccountId,
+        patch: AccountPatch,
+    ) -> StoreResult<Option<UpdatedAccount>> {
+        let mut state = self.state();
+        let is_taken = patch.email.as_ref().is_some_and(|email| state.has_email(email, Some(id)));
+        let Some(account) = state.accounts.get_mut(&id) else { return Ok(None) };
+        if is_taken {
+            return Ok(Some(UpdatedAccount::EmailTaken));
+        }
+        let fields = [
+            (patch.name, &mut account.name),
+            (patch.email, &mut account.email),
+            (patch.plan, &mut account.plan),
+            (patch.default_country, &mut account.default_country),
+            (patch.timezone, &mut account.timezone),
+        ];
+        for (new, field) in fields {
+            if let Some(new) = new {
+                *field = new;
+            }
+        }
+        Ok(Some(UpdatedAccount::Updated(account.clone())))
+    }
+
+    async fn delete_account(&self, id: AccountId) -> StoreResult<bool> {
+        let mut state = self.state();
+        let existed = state.accounts.remove(&id).is_some();
+        let devices: Vec<DeviceId> =
+            state.devices.iter().filter(|device| device.account_id == id).map(|d| d.id).collect();
+        state.usage.remove(&id);
+        state.keys.retain(|(_, key)| key.account_id != id);
+        state.devices.retain(|device| device.account_id != id);
+        state.waiting.retain(|_, (message, _)| message.account_id != id);
+        state.history.retain(|_, message| message.account_id != id);
+        state.idempotency.retain(|(account, ..), _| *account != id);
+        state.contacts.retain(|(device, _), _| !devices.contains(device));
+        state.session.retain(|(device, ..), _| !devices.contains(device));
+        Ok(existed)
+    }
+
+    async fn plans(&self) -> StoreResult<Vec<Plan>> {
+        Ok(self.state().plans.values().cloned().collect())
+    }
+
+    async fn put_plan(&self, plan: Plan) -> StoreResult<()> {
+        self.state().plans.insert(plan.name.clone(), plan);
+        Ok(())
+    }
+
+    async fn usage(&self, id: AccountId) -> StoreResult<Usage> {
+        Ok(self.state().usage.get(&id).copied().unwrap_or(NOTHING_USED))
+    }
+}
+
+impl State {
+    fn has_email(&self, email: &str, except: Option<AccountId>) -> bool {
+        self.accounts.values().any(|other| other.email == email && Some(other.id) != except)
+    }
+
+    pub(super) fn add_key(
+        &mut self,
+        account_id: AccountId,
+        device_id: Option<DeviceId>,
+        key: NewKey,
+        now: Timestamp,
+    ) -> Key {
+        let NewKey { name, hash, last_four } = key;
+        let id = KeyId(self.next_id());
+        let key = Key { id, account_id, device_id, name, last_four, created_at: stored(now) };
+        self.keys.push((hash, key.clone()));
+        key
+    }
+}
+
+#[async_trait]
+impl KeyStore for MemoryStore {
+    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<KeyHolder>> {
+        let state = self.state();
+        let Some((_, key)) = state.keys.iter().find(|(known, _)| known == hash) else {
+            return Ok(None);
+        };
+        let caller = match key.device_id {
+            Some(device) => Caller::Device(key.account_id, device, key.id),
+            None => Caller::Account(key.account_id, key.id),
+        };
+        let account = state.accounts[&key.account_id].clone();
+        let plan = state.plans[&account.plan].clone();
+        Ok(Some(KeyHolder { caller, account, plan }))
+    }
+
+    async fn create_key(
+        &self,
+        account: AccountId,
+        key: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<Key> {
+        Ok(self.state().add_key(account, None, key, now))
+    }
+
+    async fn keys(&self, account: AccountId) -> StoreResult<Vec<Key>> {
+        let state = self.state();
+        let keys = state.keys.iter().rev().map(|(_, key)| key);
+        Ok(keys.filter(|key| key.account_id == account).cloned().collect())
+    }
+
+    async fn delete_key(&self, account: AccountId, id: KeyId) -> StoreResult<bool> {
+        let mut state = self.state();
+        let before = state.keys.len();
+        state.keys.retain(|(_, key)| key.account_id != account || key.id != id);
+        Ok(state.keys.len() < before)
+    }
+
+    async fn replace_device_token(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        token: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        let mut state = self.state();
+        let is_owned =
+            state.devices.iter().any(|other| other.id == device && other.account_id == account);
+        if is_owned {
+            state.keys.retain(|(_, key)| key.device_id != Some(device));
+            state.add_key(account, Some(device), token, now);
+        }
+        Ok(is_owned)
+    }
+}

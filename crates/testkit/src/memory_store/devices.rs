@@ -1,0 +1,140 @@
+//! Devices.
+
+use async_trait::async_trait;
+use domain::device::{Device, DevicePatch, DeviceStatus, NewDevice, StatusChange};
+use domain::ids::{AccountId, DeviceId, DeviceNumber};
+use domain::message::MessageEvent;
+use domain::ports::{CreatedDevice, DeviceStore, NewKey, Page, PageRequest, Progress, StoreResult};
+use jiff::Timestamp;
+
+use super::{MemoryStore, State, page_of, stored};
+
+#[async_trait]
+impl DeviceStore for MemoryStore {
+    async fn create_device(
+        &self,
+        device: NewDevice,
+        token: NewKey,
+        limit: Option<i64>,
+        now: Timestamp,
+    ) -> StoreResult<CreatedDevice> {
+        let mut state = self.state();
+        let NewDevice { id, account_id, name } = device;
+        let count = state.devices.iter().filter(|other| other.account_id == account_id).count();
+        let count = i64::try_from(count).expect("few devices");
+        if limit.is_some_and(|limit| count >= limit) || !state.accounts.contains_key(&account_id) {
+            return Ok(CreatedDevice::LimitReached);
+        }
+        let device = Device {
+            id,
+            number_id: DeviceNumber(state.next_id()),
+            account_id,
+            name,
+            status: DeviceStatus::Unpaired,
+            reason: None,
+            phone: None,
+            lid: None,
+            pacing: None,
+            paired_at: None,
+            connected_at: None,
+            last_seen_at: None,
+            created_at: stored(now),
+        };
+        state.devices.push(device.clone());
+        state.add_key(account_id, Some(id), token, now);
+        Ok(CreatedDevice::Created(device))
+    }
+
+    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Device>> {
+        Ok(self.state().owned(account, id).cloned())
+    }
+
+    async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
+        Ok(self.state().devices.iter().any(|device| device.id == id))
+    }
+
+    async fn devices(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Device>> {
+        let before = page.before.unwrap_or(i64::MAX);
+        let state = self.state();
+        let items = state.devices.iter().rev();
+        let items = items.filter(|d| d.account_id == account && d.number_id.0 < before).cloned();
+        Ok(page_of(items.collect(), page.limit))
+    }
+
+    async fn all_devices(&self) -> StoreResult<Vec<Device>> {
+        Ok(self.state().devices.clone())
+    }
+
+    async fn update_device(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        patch: DevicePatch,
+    ) -> StoreResult<Option<Device>> {
+        let mut state = self.state();
+        let Some(device) = state.owned(account, id) else { return Ok(None) };
+        if let Some(name) = patch.name {
+            device.name = name;
+        }
+        if let Some(pacing) = patch.pacing {
+            device.pacing = pacing;
+        }
+        Ok(Some(device.clone()))
+    }
+
+    async fn set_device_status(
+        &self,
+        id: DeviceId,
+        change: &StatusChange,
+    ) -> StoreResult<Option<Device>> {
+        let mut state = self.state();
+        let Some(device) = state.devices.iter_mut().find(|device| device.id == id) else {
+            return Ok(None);
+        };
+        let at = Some(stored(change.at));
+        let is_connected = change.status == DeviceStatus::Connected;
+        if is_connected {
+            device.connected_at = at;
+        } else if device.status == DeviceStatus::Connected {
+            device.last_seen_at = at;
+        }
+        if let Some(linked) = &change.linked {
+            device.phone = Some(linked.phone.clone());
+            device.lid.clone_from(&linked.lid);
+            device.paired_at = at;
+        }
+        device.status = change.status;
+        device.reason.clone_from(&change.reason);
+        Ok(Some(device.clone()))
+    }
+
+    async fn delete_device(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        let mut state = self.state();
+        if state.owned(account, id).is_none() {
+            return Ok(false);
+        }
+        let waiting: Vec<_> = state.waiting.values().map(|(message, _)| message).collect();
+        let ids: Vec<_> =
+            waiting.into_iter().filter(|m| m.device_id == id).map(|message| message.id).collect();
+        for id in ids {
+            let steps = vec![(MessageEvent::TakenBack, now)];
+            state.record_one(&Progress { id, steps, failure: None, next_attempt_at: None });
+        }
+        state.devices.retain(|device| device.id != id);
+        state.keys.retain(|(_, key)| key.device_id != Some(id));
+        state.contacts.retain(|(device, _), _| *device != id);
+        state.session.retain(|(device, ..), _| *device != id);
+        Ok(true)
+    }
+}
+
+impl State {
+    pub(super) fn owned(&mut self, account: AccountId, id: DeviceId) -> Option<&mut Device> {
+        self.devices.iter_mut().find(|device| device.id == id && device.account_id == account)
+    }
+}
