@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
+use crate::fields::Object;
 use crate::refusal::Refusal;
 
 /// Largest JSON body, in bytes.
@@ -52,12 +53,15 @@ pub async fn read_optional_json<T: DeserializeOwned>(
     }
 }
 
-/// Parses JSON; when that fails, a second pass finds the field at fault.
+/// Parses a JSON object; when that fails, a second pass finds the field at fault.
 ///
 /// # Errors
 /// [`Refusal::Malformed`], [`Refusal::Field`].
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| explain::<T>(bytes, &error))
+    match serde_json::from_slice::<Object<T>>(bytes) {
+        Ok(Object(value)) => Ok(value),
+        Err(error) => Err(explain::<T>(bytes, &error)),
+    }
 }
 
 fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Refusal {
@@ -72,7 +76,7 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Refu
         return Refusal::Malformed(format!("the body is not JSON: {error}"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let Err(error) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+    let Err(error) = serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) else {
         return Refusal::Malformed(format!("the body is not JSON: {error}"));
     };
     let path = error.path().to_string();
@@ -84,7 +88,8 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Refu
 
 /// Turns serde's words for a missing or unknown field into that field's name.
 fn name_field(path: &str, message: &str) -> Refusal {
-    let parent = if path == "." { "" } else { path };
+    // The path is a dot, or ends in a question mark, where serde cannot say more.
+    let parent = path.trim_end_matches('?').trim_end_matches('.');
     let quoted = message.split('`').nth(1).unwrap_or_default();
     if message.starts_with("missing field") {
         let field =

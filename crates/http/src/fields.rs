@@ -1,10 +1,13 @@
-//! Fields that take more than one JSON type: a device by id or number, a phone as text or number.
+//! Fields that take more than one JSON type (a device by id or number, a phone as text or number),
+//! and objects that must be objects.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use domain::ids::DeviceNumber;
 use domain::service::DeviceName;
-use serde::de::{self, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A device: its id, or its `number_id` as integer or text.
@@ -82,5 +85,30 @@ impl<'de> Deserialize<'de> for PhoneField {
 impl Serialize for PhoneField {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+/// A JSON object, and no array: serde would take one as the fields in their order.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Reader(PhantomData))
     }
 }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::Answer;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
+use crate::fields::Object;
 use crate::reply::{json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -70,7 +71,7 @@ struct DeviceChange {
     /// How it paces itself; null follows the gateway's setting.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<PacingBody>)]
-    pacing: Option<Option<Pacing>>,
+    pacing: Option<Option<Object<Pacing>>>,
 }
 
 /// Tells "null" from "left out".
@@ -227,7 +228,10 @@ async fn update(
     Json(body): Json<DeviceChange>,
 ) -> Answer {
     let id = device_id(&state, &session, &id).await?;
-    let patch = DevicePatch { name: body.name, pacing: body.pacing };
+    let patch = DevicePatch {
+        name: body.name,
+        pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing)),
+    };
     let device = state.core.update_device(&session, id, patch).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
 }

@@ -16,7 +16,7 @@ use super::Answer;
 use super::caller::{Caller, Json, Params, Segment};
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
-use crate::fields::{DeviceField, PhoneField};
+use crate::fields::{DeviceField, Object, PhoneField};
 use crate::idempotency::idempotency_key;
 use crate::refusal::Refusal;
 use crate::reply::json;
@@ -106,7 +106,8 @@ struct MessageRequest {
 #[serde(deny_unknown_fields)]
 struct BatchRequest {
     /// 1 to 100 of them.
-    messages: Vec<MessageRequest>,
+    #[schema(value_type = Vec<MessageRequest>)]
+    messages: Vec<Object<MessageRequest>>,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +147,7 @@ async fn send_batch(
     }
     let idempotency = idempotency_key(&headers, "POST /v1/messages/batch", &body)?;
     let mut requests = Vec::with_capacity(body.messages.len());
-    for (index, message) in body.messages.into_iter().enumerate() {
+    for (index, Object(message)) in body.messages.into_iter().enumerate() {
         let request = command(&state, &session, message).await;
         requests.push(request.map_err(|error| Refusal::Core { index: Some(index), error })?);
     }

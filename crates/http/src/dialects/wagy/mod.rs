@@ -7,7 +7,7 @@ mod translate;
 mod types;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::Dialect;
 use crate::fallback::PathSegments;

@@ -1,0 +1,193 @@
+//! A gateway in memory with two customers, for the tests of this crate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use domain::account::Caller;
+use domain::device::{Device, DeviceStatus, LinkedNumber, StatusChange};
+use domain::ids::{AccountId, DeviceId};
+use domain::key::Secret;
+use domain::phone::PhoneNumber;
+use domain::plan::Plan;
+use domain::ports::{Clock, Dispatcher, MessageFilter, PageRequest, Store};
+use domain::service::{Core, NewAccountRequest, Session};
+use jiff::Timestamp;
+use prometheus::Registry;
+use testkit::clock::ManualClock;
+use testkit::entropy::SeededEntropy;
+use testkit::fake_dispatcher::FakeDispatcher;
+use testkit::memory_store::MemoryStore;
+
+use crate::router::router;
+use crate::state::{AppState, HttpConfig, ShutdownTrigger, shutdown};
+
+pub(crate) const OPERATOR: &str = "gbo_the-operator-key-of-the-tests";
+const ALL: PageRequest = PageRequest { before: None, limit: 100 };
+
+/// A clock that can be told to panic, to see what becomes of a handler that does.
+pub(crate) struct FragileClock {
+    pub hands: ManualClock,
+    pub is_broken: AtomicBool,
+}
+
+impl Clock for FragileClock {
+    fn now(&self) -> Timestamp {
+        assert!(!self.is_broken.load(Ordering::Relaxed), "the clock is broken");
+        self.hands.now()
+    }
+}
+
+/// A device with its token.
+pub(crate) struct Linked {
+    pub device: Device,
+    pub token: String,
+}
+
+impl Linked {
+    pub(crate) fn id(&self) -> DeviceId {
+        self.device.id
+    }
+}
+
+/// A customer with a key.
+pub(crate) struct Customer {
+    pub id: AccountId,
+    pub key: String,
+}
+
+/// The gateway: `shop` has two linked devices and one that is not, `rival` has one.
+pub(crate) struct App {
+    pub router: Router,
+    pub state: AppState,
+    pub core: Arc<Core>,
+    pub dispatcher: Arc<FakeDispatcher>,
+    pub clock: Arc<FragileClock>,
+    pub shop: Customer,
+    pub front: Linked,
+    pub back: Linked,
+    pub unlinked: Linked,
+    pub revoked: String,
+    pub rival: Customer,
+    pub theirs: Linked,
+    pub shutdown: ShutdownTrigger,
+}
+
+impl App {
+    /// With every dialect and the shop on `unlimited`.
+    pub(crate) async fn new() -> Self {
+        Self::with(HttpConfig::new("http://gerbang.test"), "unlimited").await
+    }
+
+    pub(crate) async fn on_plan(plan: &str) -> Self {
+        Self::with(HttpConfig::new("http://gerbang.test"), plan).await
+    }
+
+    pub(crate) async fn with(config: HttpConfig, plan: &str) -> Self {
+        let hands = ManualClock::default();
+        let clock = Arc::new(FragileClock { hands, is_broken: AtomicBool::new(false) });
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let dispatcher = Arc::new(FakeDispatcher::new(store.clone(), clock.clone()));
+        let core = Arc::new(Core {
+            store: store.clone(),
+            dispatcher: dispatcher.clone() as Arc<dyn Dispatcher>,
+            clock: clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(1)),
+            operator: Secret::new(OPERATOR).hash(),
+        });
+        for built_in in Plan::built_in() {
+            store.put_plan(built_in).await.unwrap();
+        }
+        let roomy = Plan { device_limit: None, ..named_plan(plan) };
+        store.put_plan(roomy).await.unwrap();
+        let shop = customer(&core, "Shop", plan).await;
+        let front = linked(&core, &shop, "front", "628111111111").await;
+        let back = linked(&core, &shop, "back", "628222222222").await;
+        let unlinked = device(&core, &shop, "unlinked").await;
+        let session = core.authenticate(&shop.key).await.unwrap();
+        let (key, revoked) = core.create_key(&session, "old").await.unwrap();
+        core.delete_key(&session, key.id).await.unwrap();
+        let rival = customer(&core, "Rival", "unlimited").await;
+        let theirs = linked(&core, &rival, "theirs", "628333333333").await;
+        let (trigger, down) = shutdown();
+        let state = AppState::new(core.clone(), config, Registry::new(), down).unwrap();
+        Self {
+            router: router(state.clone()),
+            state,
+            core,
+            dispatcher,
+            clock,
+            shop,
+            front,
+            back,
+            unlinked,
+            revoked: revoked.reveal().to_owned(),
+            rival,
+            theirs,
+            shutdown: trigger,
+        }
+    }
+
+    /// Everything of the shop and of the operator, to see that nothing changed.
+    pub(crate) async fn everything(&self) -> String {
+        let store = &self.core.store;
+        let filter = MessageFilter::default();
+        format!(
+            "{:#?}",
+            (
+                store.account(self.shop.id).await.unwrap(),
+                store.keys(self.shop.id).await.unwrap(),
+                store.devices(self.shop.id, ALL).await.unwrap(),
+                store.messages(self.shop.id, &filter, ALL).await.unwrap(),
+                store.usage(self.shop.id).await.unwrap(),
+                store.accounts(ALL).await.unwrap(),
+                store.plans().await.unwrap(),
+            )
+        )
+    }
+
+    /// How many messages the shop and its rival have.
+    pub(crate) async fn message_count(&self) -> usize {
+        let filter = MessageFilter::default();
+        let mut count = 0;
+        for account in [self.shop.id, self.rival.id] {
+            count += self.core.store.messages(account, &filter, ALL).await.unwrap().items.len();
+        }
+        count
+    }
+}
+
+fn named_plan(name: &str) -> Plan {
+    Plan::built_in().into_iter().find(|plan| plan.name == name).unwrap()
+}
+
+async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
+    let operator = Session { caller: Caller::Operator, account: None };
+    let request = NewAccountRequest {
+        name: name.to_owned(),
+        email: format!("{}@example.com", name.to_lowercase()),
+        plan: Some(plan.to_owned()),
+        ..NewAccountRequest::default()
+    };
+    let (account, key) = core.create_account(&operator, request).await.unwrap();
+    Customer { id: account.id, key: key.reveal().to_owned() }
+}
+
+async fn device(core: &Core, owner: &Customer, name: &str) -> Linked {
+    let session = core.authenticate(&owner.key).await.unwrap();
+    let (device, token) = core.create_device(&session, name).await.unwrap();
+    Linked { device, token: token.reveal().to_owned() }
+}
+
+async fn linked(core: &Core, owner: &Customer, name: &str, phone: &str) -> Linked {
+    let made = device(core, owner, name).await;
+    let phone = PhoneNumber::from_digits(phone);
+    let change = StatusChange {
+        status: DeviceStatus::Connected,
+        reason: None,
+        linked: Some(LinkedNumber { phone, lid: Some("123456@lid".to_owned()) }),
+        at: core.clock.now(),
+    };
+    let device = core.store.set_device_status(made.device.id, &change).await.unwrap().unwrap();
+    Linked { device, ..made }
+}

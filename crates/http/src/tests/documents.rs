@@ -1,0 +1,87 @@
+//! The OpenAPI documents and the pages.
+
+use serde_json::Value;
+
+use super::app::App;
+use super::exchange::Ask;
+use crate::dialects;
+use crate::openapi::{openapi, openapi_dialect};
+use crate::router::own_routes;
+use crate::routes::Route;
+
+fn assert_complete(document: &Value, routes: &[Route]) {
+    assert_eq!(document["openapi"], "3.1.0");
+    for route in routes {
+        let method = route.method.as_str().to_lowercase();
+        let operation = &document["paths"][route.path][&method];
+        let label = format!("{method} {}", route.path);
+        assert!(operation.is_object(), "{label} is not in the document");
+        assert!(!operation["summary"].as_str().unwrap().is_empty(), "{label} says nothing");
+        assert!(operation["responses"].as_object().unwrap().len() > 0, "{label} has no answer");
+    }
+    let count: usize = document["paths"].as_object().unwrap().values().map(methods).sum();
+    assert_eq!(count, routes.len(), "the document has more than the table");
+}
+
+fn methods(item: &Value) -> usize {
+    ["get", "post", "put", "patch", "delete"].iter().filter(|m| !item[**m].is_null()).count()
+}
+
+fn assert_references_lead_somewhere(document: &Value) {
+    let text = document.to_string();
+    for (at, _) in text.match_indices("\"$ref\":\"") {
+        let reference = text[at + 8..].split('"').next().unwrap();
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}
+
+#[test]
+fn our_document_is_complete() {
+    let document = serde_json::to_value(openapi()).unwrap();
+    assert_complete(&document, &own_routes());
+    assert_references_lead_somewhere(&document);
+}
+
+#[test]
+fn the_dialects_documents_are_complete() {
+    for dialect in dialects::ALL {
+        let document = serde_json::to_value(openapi_dialect(dialect.name).unwrap()).unwrap();
+        assert_complete(&document, &(dialect.routes)());
+        assert_references_lead_somewhere(&document);
+    }
+    assert!(openapi_dialect("nothing").is_none());
+}
+
+#[tokio::test]
+async fn documents_and_pages_are_served() {
+    let app = App::new().await;
+    let told = Ask::get("/openapi.json").of(&app.router).await.expect(200);
+    assert_eq!(told.json()["servers"][0]["url"], "http://gerbang.test");
+    let told = Ask::get("/openapi.json?dialect=wagy").of(&app.router).await.expect(200);
+    assert!(told.json()["paths"]["/{device_id}/send"].is_object());
+    Ask::get("/openapi.json?dialect=none").of(&app.router).await.expect(404);
+
+    for path in ["/docs", "/docs?dialect=wagy"] {
+        let told = Ask::get(path).of(&app.router).await.expect(200);
+        assert_eq!(told.header("content-type"), "text/html; charset=utf-8");
+        let policy = told.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
+        let page = told.text();
+        assert!(!page.contains("<script") && !page.contains("style=") && !page.contains("<style"));
+        assert!(page.contains("href=\"/assets/docs.css\""));
+    }
+    let told = Ask::get("/").of(&app.router).await.expect(303);
+    assert_eq!(told.header("location"), "/docs");
+    let told = Ask::get("/assets/docs.css").of(&app.router).await.expect(200);
+    assert_eq!(told.header("content-type"), "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn every_problem_is_described_where_its_type_points() {
+    let app = App::new().await;
+    let problem = Ask::get("/v1/me").of(&app.router).await.expect(401).json();
+    let (page, anchor) = problem["type"].as_str().unwrap().split_once('#').unwrap();
+    let page = Ask::get(page).of(&app.router).await.expect(200).text();
+    assert!(page.contains(&format!("id=\"{anchor}\"")));
+}

@@ -1,0 +1,131 @@
+//! Around the routes: request ids, unknown paths, panics, probes, metrics.
+
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request};
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use super::app::{App, OPERATOR};
+use super::exchange::{Ask, Transcript};
+use crate::state::HttpConfig;
+
+#[tokio::test]
+async fn a_sane_request_id_is_echoed_and_others_are_replaced() {
+    let app = App::new().await;
+    for given in ["abc-1.2_3", &"x".repeat(64)] {
+        let told = Ask::get("/healthz").header("x-request-id", given).of(&app.router).await;
+        assert_eq!(told.header("x-request-id"), given);
+    }
+    for given in ["", "a b", "<script>", &"x".repeat(65)] {
+        let told = Ask::get("/healthz").header("x-request-id", given).of(&app.router).await;
+        let made = told.header("x-request-id");
+        assert!(made.len() == 24 && made != given, "{given:?} became {made:?}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_paths_and_methods_get_the_neighbours_shape() {
+    let app = App::new().await;
+    let mut transcript = Transcript::default();
+    let cases = [
+        ("GET", "/v1/nothing"),
+        ("GET", "/v1/devices/"),
+        ("PUT", "/v1/devices"),
+        ("POST", "/v1/send"),
+        ("POST", "/docs"),
+        ("GET", "/some-device/nothing"),
+        ("GET", "/some-device/send"),
+        ("GET", "/api/v1/some-device/send"),
+        ("GET", "/api/v1/some-device/nothing"),
+        ("GET", "/nothing"),
+    ];
+    for (method, path) in cases {
+        let method: Method = method.parse().unwrap();
+        let told = Ask::new(method.clone(), path).of(&app.router).await;
+        transcript.add(&format!("{method} {path}"), &told);
+    }
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn browsers_get_a_page_where_no_api_is() {
+    let app = App::new().await;
+    let ask = Ask::get("/nothing").header("accept", "text/html,*/*");
+    let told = ask.of(&app.router).await.expect(404);
+    assert_eq!(told.header("content-type"), "text/html; charset=utf-8");
+    let ask = Ask::get("/v1/nothing").header("accept", "text/html,*/*");
+    let told = ask.of(&app.router).await.expect(404);
+    assert_eq!(told.header("content-type"), "application/problem+json");
+}
+
+#[tokio::test]
+async fn a_dialect_that_is_off_is_not_there() {
+    let config = HttpConfig { dialects: Vec::new(), ..HttpConfig::new("http://gerbang.test") };
+    let app = App::with(config, "unlimited").await;
+    let body = json!({"phone": "628999111222", "message": "hello"});
+    let ask = Ask::post(format!("/{}/send", app.front.id()), body).key(&app.shop.key);
+    let told = ask.of(&app.router).await.expect(404);
+    assert_eq!(told.json()["code"], "not_found");
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_in_shape() {
+    let app = App::new().await;
+    app.clock.is_broken.store(true, Ordering::Relaxed);
+    let body = json!({"device": app.front.id(), "to": "628999111222", "text": "hello"});
+    let ask = Ask::post("/v1/messages", body).key(&app.shop.key);
+    let told = ask.of(&app.router).await.expect(500);
+    assert_eq!(told.json()["code"], "internal");
+    assert_eq!(told.header("x-request-id"), "test");
+    let body = json!({"phone": "628999111222", "message": "hello"});
+    let ask = Ask::post(format!("/{}/send", app.front.id()), body).key(&app.shop.key);
+    let told = ask.of(&app.router).await.expect(500);
+    assert_eq!(told.json(), json!({"status": "error", "message": "Internal server error"}));
+    app.clock.is_broken.store(false, Ordering::Relaxed);
+    assert_eq!(app.message_count().await, 0);
+}
+
+#[tokio::test]
+async fn probes_answer() {
+    let app = App::new().await;
+    assert_eq!(Ask::get("/healthz").of(&app.router).await.expect(200).json()["status"], "ok");
+    assert_eq!(Ask::get("/readyz").of(&app.router).await.expect(200).json()["status"], "ready");
+}
+
+#[tokio::test]
+async fn metrics_need_loopback_or_the_operator_and_hold_no_secrets() {
+    let config = HttpConfig {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        ..HttpConfig::new("http://gerbang.test")
+    };
+    let app = App::with(config, "unlimited").await;
+    let status = async |peer: &str, forwarded: &str| {
+        let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+        let mut request = Request::get("/metrics").extension(ConnectInfo(peer));
+        if !forwarded.is_empty() {
+            request = request.header("x-forwarded-for", forwarded);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        app.router.clone().oneshot(request).await.unwrap().status().as_u16()
+    };
+    assert_eq!(status("127.0.0.1", "").await, 200);
+    assert_eq!(status("::1", "").await, 200);
+    assert_eq!(status("8.8.8.8", "").await, 401);
+    assert_eq!(status("8.8.8.8", "127.0.0.1").await, 401);
+    assert_eq!(status("10.1.2.3", "8.8.8.8").await, 401);
+
+    let path = format!("/v1/devices/{}/numbers/628999111222?x=1", app.front.id());
+    Ask::get(path).key(&app.shop.key).of(&app.router).await.expect(200);
+    Ask::get("/secret-path/628999111222").of(&app.router).await.expect(404);
+    Ask::get("/metrics").key(&app.shop.key).of(&app.router).await.expect(403);
+    let text = Ask::get("/metrics").key(OPERATOR).of(&app.router).await.expect(200).text();
+    assert!(text.contains("route=\"/v1/devices/{id}/numbers/{phone}\""));
+    assert!(text.contains("route=\"(none)\""));
+    for secret in ["628999111222", "secret-path", &app.shop.key, &app.front.id().to_string()] {
+        assert!(!text.contains(secret), "metrics show {secret}");
+    }
+}

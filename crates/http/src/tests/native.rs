@@ -1,0 +1,446 @@
+//! `/v1`: what every answer looks like (snapshots) and how bad input is refused.
+
+use domain::device::{DeviceNotice, PairOffer};
+use domain::ids::{MessageId, WhatsappId};
+use domain::message::{Address, IncomingMessage, MessageEvent};
+use domain::message::{ContentKind, Failure};
+use domain::phone::PhoneNumber;
+use domain::ports::{Clock, Progress};
+use futures_util::StreamExt;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::app::{App, OPERATOR};
+use super::exchange::{Ask, Told, Transcript};
+
+async fn told(app: &App, ask: Ask, key: &str) -> Told {
+    ask.key(key).of(&app.router).await
+}
+
+fn message(app: &App, text: &str) -> Value {
+    json!({"device": app.front.id(), "to": "0812-3456-789", "text": text})
+}
+
+#[tokio::test]
+async fn plans() {
+    let app = App::new().await;
+    let mut transcript = Transcript::default();
+    let plan = json!({"device_limit": 2, "messages_per_day": null, "messages_per_month": 100,
+        "requests_per_minute": 60, "features": ["schedule", "groups"]});
+    let put = |body: Value| Ask::new("PUT".parse().unwrap(), "/v1/plans/gold").json(body);
+    transcript.add("put", &told(&app, put(plan), OPERATOR).await);
+    transcript.add("list", &told(&app, Ask::get("/v1/plans"), OPERATOR).await);
+    transcript.add("bad feature", &told(&app, put(json!({"features": ["x"]})), OPERATOR).await);
+    transcript.add("bad limit", &told(&app, put(json!({"device_limit": -1})), OPERATOR).await);
+    transcript.add("bad type", &told(&app, put(json!({"device_limit": "1"})), OPERATOR).await);
+    transcript.add("unknown field", &told(&app, put(json!({"price": 1})), OPERATOR).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn accounts() {
+    let app = App::new().await;
+    let mut transcript = Transcript::default();
+    let new = json!({"name": "New", "email": "New@Example.com", "plan": "pro",
+        "default_country": "49", "timezone": "Europe/Berlin"});
+    let made = told(&app, Ask::post("/v1/accounts", new.clone()), OPERATOR).await;
+    let path = made.header("location").to_owned();
+    transcript.add("make", &made);
+    transcript.add("same again", &told(&app, Ask::post("/v1/accounts", new), OPERATOR).await);
+    transcript.add("show", &told(&app, Ask::get(&path), OPERATOR).await);
+    let patch = Ask::new("PATCH".parse().unwrap(), &path).json(json!({"plan": "hobby"}));
+    transcript.add("change", &told(&app, patch, OPERATOR).await);
+    let first = told(&app, Ask::get("/v1/accounts?limit=1"), OPERATOR).await;
+    let cursor = first.json()["next_cursor"].as_str().unwrap().to_owned();
+    transcript.add("first page", &first);
+    let next = Ask::get(format!("/v1/accounts?limit=2&cursor={cursor}"));
+    transcript.add("second page", &told(&app, next, OPERATOR).await);
+    transcript.add("erase", &told(&app, Ask::delete(&path), OPERATOR).await);
+    transcript.add("gone", &told(&app, Ask::get(&path), OPERATOR).await);
+    let odd = Ask::get("/v1/accounts/x");
+    transcript.add("no such id", &told(&app, odd, OPERATOR).await);
+    let bad = json!({"name": "x", "email": "nobody"});
+    transcript.add("bad email", &told(&app, Ask::post("/v1/accounts", bad), OPERATOR).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn me_and_usage() {
+    let app = App::on_plan("free").await;
+    told(&app, Ask::post("/v1/messages", message(&app, "one")), &app.shop.key).await.expect(202);
+    let mut transcript = Transcript::default();
+    transcript.add("me", &told(&app, Ask::get("/v1/me"), &app.shop.key).await);
+    transcript.add("usage", &told(&app, Ask::get("/v1/usage"), &app.front.token).await);
+    transcript.add("the operator", &told(&app, Ask::get("/v1/me"), OPERATOR).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn keys() {
+    let app = App::new().await;
+    let mut transcript = Transcript::default();
+    let made = told(&app, Ask::post("/v1/keys", json!({"name": "shop till"})), &app.shop.key).await;
+    transcript.add("make", &made);
+    transcript.add("list", &told(&app, Ask::get("/v1/keys"), &app.shop.key).await);
+    let made = made.json();
+    let path = format!("/v1/keys/{}", made["id"]);
+    transcript.add("revoke", &told(&app, Ask::delete(&path), &app.shop.key).await);
+    transcript.add("again", &told(&app, Ask::delete(&path), &app.shop.key).await);
+    let void = made["key"].as_str().unwrap();
+    transcript.add("the revoked key", &told(&app, Ask::get("/v1/me"), void).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn devices() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let mut transcript = Transcript::default();
+    let made = told(&app, Ask::post("/v1/devices", json!({"name": "till"})), key).await;
+    let path = made.header("location").to_owned();
+    let number = made.json()["number_id"].clone();
+    transcript.add("make", &made);
+    transcript.add("by number", &told(&app, Ask::get(format!("/v1/devices/{number}")), key).await);
+    let front = format!("/v1/devices/{}", app.front.id());
+    transcript.add("a linked one", &told(&app, Ask::get(&front), key).await);
+    let patch = |path: &str, body: Value| Ask::new("PATCH".parse().unwrap(), path).json(body);
+    let pacing = json!({"min_s": 1, "max_s": 2, "typing": true, "first_contacts_per_day": null,
+        "quiet_hours": {"from": "21:00", "until": "07:00"}});
+    let change = json!({"name": "desk", "pacing": pacing});
+    transcript.add("change", &told(&app, patch(&path, change), key).await);
+    let told_back = told(&app, patch(&path, json!({"pacing": null})), key).await.expect(200);
+    assert_eq!(told_back.json()["pacing"], Value::Null);
+    let wrong = json!({"pacing": {"min_s": 5, "max_s": 2, "typing": true}});
+    transcript.add("bad pacing", &told(&app, patch(&path, wrong), key).await);
+    let wrong = json!({"pacing": {"min_s": "5"}});
+    transcript.add("bad type inside", &told(&app, patch(&path, wrong), key).await);
+    transcript.add("list", &told(&app, Ask::get("/v1/devices?limit=2"), key).await);
+    transcript.add("erase", &told(&app, Ask::delete(&path), key).await);
+    transcript.add("gone", &told(&app, Ask::get(&path), key).await);
+    transcript.add("no id", &told(&app, Ask::get("/v1/devices/till"), key).await);
+    let again = Ask::post(format!("{front}/token"), json!({}));
+    transcript.add("new token", &told(&app, again, key).await);
+    let void = told(&app, Ask::get(&front), &app.front.token).await;
+    transcript.add("the old token", &void);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn the_plan_limits_devices() {
+    let app = App::new().await;
+    let plan = json!({"device_limit": 3, "features": []});
+    let put = Ask::new("PUT".parse().unwrap(), "/v1/plans/unlimited").json(plan);
+    told(&app, put, OPERATOR).await.expect(200);
+    let ask = Ask::post("/v1/devices", json!({"name": "one more"}));
+    let refused = told(&app, ask, &app.shop.key).await.expect(403);
+    assert_eq!(refused.json()["code"], "device_limit");
+}
+
+#[tokio::test]
+async fn pairing() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let path = format!("/v1/devices/{}/pair", app.unlinked.id());
+    let mut transcript = Transcript::default();
+    let qr = told(&app, Ask::new("POST".parse().unwrap(), &path), key).await.expect(200).json();
+    assert_eq!(qr["qr"], "2@qr-of-a-test");
+    assert_eq!(qr["expires_in_s"], 60);
+    assert!(qr["qr_png"].as_str().unwrap().starts_with("data:image/png;base64,iVBOR"));
+    let code = Ask::post(&path, json!({"phone": "0812-3456-789"}));
+    transcript.add("by code", &told(&app, code, key).await);
+    app.dispatcher.set_offer(PairOffer::Passkey { request: "{\"challenge\":\"x\"}".to_owned() });
+    transcript.add("passkey", &told(&app, Ask::post(&path, json!({})), key).await);
+    transcript.add("bad number", &told(&app, Ask::post(&path, json!({"phone": "1"})), key).await);
+    let linked = format!("/v1/devices/{}", app.front.id());
+    let again = Ask::post(format!("{linked}/pair"), json!({}));
+    transcript.add("linked already", &told(&app, again, key).await);
+    let logout = || Ask::new("POST".parse().unwrap(), format!("{linked}/logout"));
+    transcript.add("logout", &told(&app, logout(), key).await);
+    transcript.add("logout again", &told(&app, logout(), key).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn events_begin_with_the_device_and_end_with_the_process() {
+    let app = App::new().await;
+    let path = format!("/v1/devices/{}/events", app.unlinked.id());
+    let response = Ask::get(path).key(&app.unlinked.token).open(&app.router).await;
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut events = response.into_body().into_data_stream();
+    let mut next = async || {
+        let bytes = events.next().await?.unwrap();
+        Some(String::from_utf8(bytes.to_vec()).unwrap())
+    };
+    let first = next().await.unwrap();
+    assert!(first.starts_with("event: device\ndata: {\"id\":"), "{first}");
+    let offer = PairOffer::Qr { code: "2@live".to_owned(), expires_in_s: 20 };
+    app.dispatcher.notify(app.front.id(), DeviceNotice::Offer(offer.clone()));
+    app.dispatcher.notify(app.unlinked.id(), DeviceNotice::Offer(offer));
+    let second = next().await.unwrap();
+    assert!(second.starts_with("event: qr\ndata: {\"qr\":\"2@live\""), "{second}");
+    app.shutdown.fire();
+    assert_eq!(next().await, None);
+}
+
+#[tokio::test]
+async fn numbers() {
+    let app = App::new().await;
+    app.dispatcher.set_off_whatsapp(PhoneNumber::from_digits("628999111222"));
+    let mut transcript = Transcript::default();
+    let path = |device, phone: &str| Ask::get(format!("/v1/devices/{device}/numbers/{phone}"));
+    let key = &app.shop.key;
+    let front = app.front.id();
+    transcript.add("there", &told(&app, path(front, "%2B62%20812-3456-789"), key).await);
+    transcript.add("not there", &told(&app, path(front, "628999111222"), key).await);
+    transcript.add("no number", &told(&app, path(front, "abc"), key).await);
+    transcript.add("not linked", &told(&app, path(app.unlinked.id(), "628999111222"), key).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn a_message_and_its_life() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let mut transcript = Transcript::default();
+    let sent = told(&app, Ask::post("/v1/messages", message(&app, "hello")), key).await;
+    transcript.add("send", &sent);
+    let path = sent.header("location").to_owned();
+    let id = MessageId(sent.json()["id"].as_i64().unwrap());
+    app.dispatcher.set_sending(id);
+    let sending = told(&app, Ask::get(&path), key).await.json();
+    assert_eq!(sending["status"], "sending");
+    transcript.add("too late to cancel", &told(&app, Ask::delete(&path), key).await);
+    app.clock.hands.advance(SignedDuration::from_secs(2));
+    let now = app.clock.hands.now();
+    let steps = [MessageEvent::HandedOver, MessageEvent::Acknowledged, MessageEvent::Read];
+    let steps = steps.map(|step| (step, now)).into();
+    let progress = Progress { id, steps, failure: None, next_attempt_at: None };
+    app.core.store.record(vec![progress]).await.unwrap();
+    transcript.add("read", &told(&app, Ask::get(&path), key).await);
+    transcript.add("cancel", &told(&app, Ask::delete(&path), key).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn cancelled_failed_and_scheduled_messages() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let mut transcript = Transcript::default();
+    let mut body = message(&app, "later");
+    body["schedule_at"] = json!("2026-11-22T01:00:00Z");
+    body["priority"] = json!(5);
+    body["retry_interval_s"] = json!(60);
+    let sent = told(&app, Ask::post("/v1/messages", body), key).await;
+    transcript.add("schedule", &sent);
+    transcript.add("cancel", &told(&app, Ask::delete(sent.header("location")), key).await);
+    let failing = told(&app, Ask::post("/v1/messages", message(&app, "x")), key).await;
+    let id = MessageId(failing.json()["id"].as_i64().unwrap());
+    let steps = vec![(MessageEvent::GivenUp, app.clock.hands.now())];
+    let failure = Some(Failure::new("not_on_whatsapp", "the number is not on WhatsApp"));
+    let progress = Progress { id, steps, failure, next_attempt_at: None };
+    app.core.store.record(vec![progress]).await.unwrap();
+    transcript.add("failed", &told(&app, Ask::get(failing.header("location")), key).await);
+    transcript.add("none such", &told(&app, Ask::get("/v1/messages/999"), key).await);
+    transcript.add("no id", &told(&app, Ask::get("/v1/messages/abc"), key).await);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn lists_of_messages() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    for text in ["one", "two", "three"] {
+        told(&app, Ask::post("/v1/messages", message(&app, text)), key).await.expect(202);
+    }
+    let incoming = IncomingMessage {
+        whatsapp_id: WhatsappId("ABCDEF".to_owned()),
+        chat: "628999111222@s.whatsapp.net".to_owned(),
+        sender: Address {
+            phone: Some(PhoneNumber::from_digits("628999111222")),
+            lid: Some("777@lid".to_owned()),
+        },
+        is_own: false,
+        kind: ContentKind::Text,
+        text: "an answer".to_owned(),
+        at: app.clock.hands.now(),
+    };
+    let now = app.clock.hands.now();
+    app.core.store.receive(app.front.id(), vec![incoming], now).await.unwrap();
+    let mut transcript = Transcript::default();
+    let incoming = told(&app, Ask::get("/v1/messages?direction=in"), key).await;
+    transcript.add("received", &incoming);
+    insta::assert_snapshot!(transcript.text());
+
+    let texts = async |query: &str| {
+        let page = told(&app, Ask::get(format!("/v1/messages?{query}")), key).await.expect(200);
+        let page = page.json();
+        let rows = page["data"].as_array().unwrap().iter();
+        let texts: Vec<String> = rows.map(|row| row["text"].as_str().unwrap().into()).collect();
+        (texts.join(" "), page["next_cursor"].as_str().unwrap_or_default().to_owned())
+    };
+    let (first, cursor) = texts("direction=out&limit=2").await;
+    assert_eq!(first, "three two");
+    let (second, end) = texts(&format!("direction=out&limit=2&cursor={cursor}")).await;
+    assert_eq!((second.as_str(), end.as_str()), ("one", ""));
+    assert_eq!(texts("status=queued,sent&limit=1").await.0, "three");
+    assert_eq!(texts("status=failed").await.0, "");
+    assert_eq!(texts(&format!("device={}", app.back.id())).await.0, "");
+    assert_eq!(texts(&format!("device={}", app.front.device.number_id)).await.0.len(), 23);
+
+    let mut transcript = Transcript::default();
+    let queries = [
+        "direction=up",
+        "status=gone",
+        "limit=0",
+        "limit=101",
+        "cursor=!",
+        "page=2",
+        "device=x",
+        "limit=1&limit=2",
+    ];
+    for query in queries {
+        let refused = told(&app, Ask::get(format!("/v1/messages?{query}")), key).await;
+        transcript.add(query, &refused);
+    }
+    insta::assert_snapshot!("refused_filters", transcript.text());
+}
+
+#[tokio::test]
+async fn batches_are_all_or_none() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let mut transcript = Transcript::default();
+    let batch =
+        |messages: Vec<Value>| Ask::post("/v1/messages/batch", json!({"messages": messages}));
+    let sent = told(&app, batch(vec![message(&app, "a"), message(&app, "b")]), key).await;
+    transcript.add("two", &sent);
+    assert_eq!(app.message_count().await, 2);
+    let mut wrong = message(&app, "c");
+    wrong["to"] = json!("123");
+    let refused = told(&app, batch(vec![message(&app, "ok"), wrong]), key).await;
+    transcript.add("a wrong number", &refused);
+    let mut wrong = message(&app, "c");
+    wrong["to"] = json!(true);
+    transcript.add("a wrong type", &told(&app, batch(vec![wrong]), key).await);
+    let mut wrong = message(&app, "c");
+    wrong["device"] = json!(app.theirs.id());
+    transcript.add("another's", &told(&app, batch(vec![message(&app, "ok"), wrong]), key).await);
+    transcript.add("none", &told(&app, batch(vec![]), key).await);
+    let many = vec![message(&app, "x"); 101];
+    transcript.add("too many", &told(&app, batch(many), key).await);
+    insta::assert_snapshot!(transcript.text());
+    assert_eq!(app.message_count().await, 2);
+}
+
+#[tokio::test]
+async fn refused_messages() {
+    let app = App::on_plan("free").await;
+    let key = &app.shop.key;
+    let mut transcript = Transcript::default();
+    let with = |name: &str, value: Value| {
+        let mut body = message(&app, "hello");
+        body[name] = value;
+        Ask::post("/v1/messages", body)
+    };
+    let cases = [
+        ("no number", with("to", json!("12"))),
+        ("blank text", with("text", json!(" "))),
+        ("text of a wrong type", with("text", json!(5))),
+        ("to null", with("to", Value::Null)),
+        ("device of a wrong shape", with("device", json!("front"))),
+        ("unknown field", with("media", json!({"url": "https://example.com/x.png"}))),
+        ("a time that is none", with("expires_at", json!("tomorrow"))),
+        ("expired", with("expires_at", json!("2020-01-01T00:00:00Z"))),
+        ("expires at once", with("expires_in_s", json!(0))),
+        ("retry at once", with("retry_interval_s", json!(0))),
+        ("retry below zero", with("retry_interval_s", json!(-1))),
+        ("priority", with("priority", json!(101))),
+        ("a group without the feature", with("to", json!("12345-678@g.us"))),
+        ("a time without the feature", with("schedule_at", json!("2026-11-22T00:00:00Z"))),
+        ("not linked", with("device", json!(app.unlinked.id()))),
+        (
+            "no text",
+            Ask::post("/v1/messages", json!({"device": app.front.id(), "to": "628999111222"})),
+        ),
+        ("no device", Ask::post("/v1/messages", json!({"to": "628999111222", "text": "x"}))),
+        ("an array", Ask::post("/v1/messages", json!([]))),
+        ("no JSON", Ask::post("/v1/messages", json!({})).raw("{\"to\":")),
+        ("no body", Ask::post("/v1/messages", json!({})).raw("")),
+        ("form", Ask::post("/v1/messages", json!({})).header("content-type", "text/plain")),
+        ("too large", with("text", json!("x".repeat(300_000)))),
+    ];
+    for (name, ask) in cases {
+        let refused = told(&app, ask, key).await;
+        assert!(refused.status.as_u16() >= 400, "{name}");
+        transcript.add(name, &refused);
+    }
+    insta::assert_snapshot!(transcript.text());
+    assert_eq!(app.message_count().await, 0);
+}
+
+#[tokio::test]
+async fn the_quota_ends() {
+    let app = App::on_plan("free").await;
+    let key = &app.shop.key;
+    for _ in 0..50 {
+        told(&app, Ask::post("/v1/messages", message(&app, "x")), key).await.expect(202);
+    }
+    let refused = told(&app, Ask::post("/v1/messages", message(&app, "x")), key).await;
+    insta::assert_snapshot!(refused.written());
+    assert_eq!(app.message_count().await, 50);
+}
+
+#[tokio::test]
+async fn receivers_and_devices_in_every_spelling() {
+    let app = App::new().await;
+    let number = app.front.device.number_id.0;
+    let devices = [json!(app.front.id()), json!(number), json!(number.to_string())];
+    for device in devices {
+        for to in [json!("+62 812 3456 789"), json!(628_123_456_789_u64)] {
+            let body = json!({"device": device, "to": to, "text": "x"});
+            let sent = told(&app, Ask::post("/v1/messages", body), &app.shop.key).await;
+            let sent = sent.expect(202).json();
+            assert_eq!(sent["to"], "628123456789");
+            assert_eq!(sent["device"], json!(app.front.id()));
+        }
+    }
+    let body = json!({"to": "628123456789", "text": "a token needs no device"});
+    let sent = told(&app, Ask::post("/v1/messages", body), &app.back.token).await.expect(202);
+    assert_eq!(sent.json()["device"], json!(app.back.id()));
+    let body = json!({"to": "120363041234567890@g.us", "text": "x"});
+    let sent = told(&app, Ask::post("/v1/messages", body), &app.back.token).await.expect(202);
+    assert_eq!(sent.json()["to"], "120363041234567890@g.us");
+    assert_eq!(sent.json()["phone"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_repeated_request_sends_once() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let ask = |path: &str, body: Value| Ask::post(path, body).header("idempotency-key", "order-7");
+    let first = told(&app, ask("/v1/messages", message(&app, "x")), key).await.expect(202);
+    assert_eq!(first.header("idempotency-replayed"), "");
+    // Spaces and the order of fields do not matter.
+    let text = format!(
+        "{{ \"text\":\"x\",\n\"to\": \"0812-3456-789\", \"device\":\"{}\" }}",
+        app.front.id()
+    );
+    let again = ask("/v1/messages", Value::Null).raw(text);
+    let again = told(&app, again, key).await.expect(202);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.header("location"), first.header("location"));
+    assert_eq!(again.json(), first.json());
+    assert_eq!(app.message_count().await, 1);
+    let other = told(&app, ask("/v1/messages", message(&app, "y")), key).await.expect(422);
+    assert_eq!(other.json()["code"], "idempotency_mismatch");
+    // The same key means something else on another route.
+    let batch = || ask("/v1/messages/batch", json!({"messages": [message(&app, "x")]}));
+    let first = told(&app, batch(), key).await.expect(202);
+    let again = told(&app, batch(), key).await.expect(202);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.json(), first.json());
+    assert_eq!(app.message_count().await, 2);
+    let long = Ask::post("/v1/messages", message(&app, "x"));
+    let long = long.header("idempotency-key", &"k".repeat(256));
+    told(&app, long, key).await.expect(422);
+}
