@@ -27,6 +27,8 @@ mod phone;
 mod socket;
 mod stanza;
 mod switchboard;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::path::PathBuf;

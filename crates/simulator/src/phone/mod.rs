@@ -9,7 +9,7 @@ pub(crate) mod link;
 mod receipts;
 mod receive;
 mod send;
-mod signal;
+pub(crate) mod signal;
 pub(crate) mod views;
 
 use rusqlite::{OptionalExtension as _, params};

@@ -50,6 +50,7 @@ impl Switchboard {
             self.send(conn, nack(node, code));
             return Ok(());
         }
+        let mark = self.effect_mark();
         let outcome = match (to.server, peer) {
             (Server::Group, _) => self.group_message(from, &to, node)?,
             (_, Some(peer)) => self.direct_message(from, peer, &to, node)?,
@@ -57,15 +58,26 @@ impl Switchboard {
             _ => Ok(None),
         };
         match outcome {
-            Ok(phash) => self.acknowledge(conn, node, &to, phash),
+            Ok(phash) => {
+                if self.acknowledge(conn, node, &to, phash) {
+                    // The sender hears of its message before it hears of what became of it.
+                    self.last_effect_first(mark);
+                }
+            }
             Err(code) => self.send(conn, nack(node, code)),
         }
         Ok(())
     }
 
-    fn acknowledge(&mut self, conn: ConnId, node: &NodeRef<'_>, to: &Jid, phash: Option<String>) {
+    fn acknowledge(
+        &mut self,
+        conn: ConnId,
+        node: &NodeRef<'_>,
+        to: &Jid,
+        phash: Option<String>,
+    ) -> bool {
         if self.faults.drop_acks {
-            return;
+            return false;
         }
         self.counters.messages_acked += 1;
         let mut ack = NodeBuilder::new("ack")
@@ -77,6 +89,7 @@ impl Switchboard {
             ack = ack.attr("phash", phash);
         }
         self.send(conn, ack.build());
+        true
     }
 
     /// A message to one person: the outer error is ours, the inner one a nack's code, and

@@ -233,6 +233,20 @@ impl Switchboard {
         self.effects.push(Box::new(effect));
     }
 
+    /// Where the next effect will be.
+    pub(crate) fn effect_mark(&self) -> usize {
+        self.effects.len()
+    }
+
+    /// Moves the last effect before all those left since `mark`.
+    pub(crate) fn last_effect_first(&mut self, mark: usize) {
+        if let Some(since) = self.effects.get_mut(mark..)
+            && !since.is_empty()
+        {
+            since.rotate_right(1);
+        }
+    }
+
     /// Runs `job` after `delay`, if the simulator is still there.
     pub(crate) fn later(
         &self,

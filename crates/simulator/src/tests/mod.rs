@@ -1,0 +1,40 @@
+//! The simulator as clients see it, without sockets: stanzas in, stanzas out.
+
+mod client;
+mod hostile;
+mod linking;
+mod mail;
+mod messages;
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::address::Number;
+use crate::phone::views;
+use crate::{Simulator, SimulatorConfig};
+
+pub(crate) use client::Client;
+
+/// A simulator in a directory of its own, with phones that read quickly.
+pub(crate) async fn simulator(dir: &tempfile::TempDir) -> Simulator {
+    let mut config = SimulatorConfig::new(dir.path());
+    config.read_delay = Duration::from_millis(5);
+    Simulator::open(config).await.unwrap()
+}
+
+pub(crate) fn number(text: &str) -> Number {
+    Number::parse(text).unwrap()
+}
+
+/// What a phone has received.
+pub(crate) async fn inbox(simulator: &Simulator, of: Number) -> Vec<Value> {
+    let inbox = simulator.read(move |db| views::inbox(db, of)).await.unwrap();
+    inbox.as_array().unwrap().clone()
+}
+
+/// How much mail waits.
+pub(crate) async fn waiting(simulator: &Simulator) -> i64 {
+    let counts = simulator.read(views::stored_counts).await.unwrap();
+    counts["mail"].as_i64().unwrap()
+}
