@@ -186,6 +186,8 @@ pub enum DisconnectReason {
     ConnectionLost,
     /// WhatsApp cannot be reached at all.
     Unreachable,
+    /// What answered could not prove to be WhatsApp.
+    Untrusted,
     /// 515: WhatsApp asks for a new connection; normal after pairing.
     RestartRequired,
     /// 409 or a stream replaced: another process uses this session.
@@ -235,6 +237,7 @@ impl DisconnectReason {
         match self {
             Self::ConnectionLost
             | Self::Unreachable
+            | Self::Untrusted
             | Self::RestartRequired
             | Self::ServerFault(_)
             | Self::Other(_) => Reconnect::Soon,
@@ -248,6 +251,9 @@ impl DisconnectReason {
         match self {
             Self::ConnectionLost => "connection lost".into(),
             Self::Unreachable => "WhatsApp cannot be reached".into(),
+            Self::Untrusted => {
+                "the server's certificate chain is not WhatsApp's; is the address right?".into()
+            }
             Self::RestartRequired => "WhatsApp asked for a new connection (515)".into(),
             Self::Replaced => {
                 "another process took over this session (409); pair or reconnect it in one place only"

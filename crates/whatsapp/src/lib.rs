@@ -1,1 +1,34 @@
-//! placeholder
+//! WhatsApp: implements [`domain::ports::Messenger`] on the protocol library `whatsapp-rust`,
+//! which nothing else imports.
+//!
+//! ```text
+//! messenger   one slot per device; send, typing, look-ups
+//!   link      one task per device: connects, decides what follows an ending, reports in order
+//!     ending  why a connection ended and how long to wait (pure)
+//!     client  builds a client over stored state; listens to it
+//!       events, incoming, errors   translation (pure)
+//!       storage                    the library's state, in our session store
+//!       wire, http_client          its way out: watched sockets, guarded HTTP
+//!         config, address_guard    where it may go
+//! ```
+//!
+//! Nothing here logs a QR, a code, a key, a text or a phone number.
+
+mod address_guard;
+mod client;
+mod config;
+mod ending;
+mod errors;
+mod events;
+mod http_client;
+mod incoming;
+mod limits;
+mod link;
+mod messenger;
+mod registrations;
+mod storage;
+mod version;
+mod wire;
+
+pub use config::{Config, ConfigError, WHATSAPP_URL};
+pub use messenger::WhatsappMessenger;

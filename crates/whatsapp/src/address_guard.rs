@@ -1,0 +1,145 @@
+//! Which addresses the driver may reach: public ones for the real service, loopback and private
+//! ones for a simulator. Every resolved address is judged, and the connection goes to a judged one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+/// Whether an address is one of the open internet.
+pub(crate) fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+/// Whether an address is on this machine or in a private network.
+pub(crate) fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
+        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+            Some(ip) => is_local(IpAddr::V4(ip)),
+            None => ip.is_loopback() || is_unique_local(ip),
+        },
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    let is_special = match (a, b, c) {
+        (0 | 10 | 127, _, _) => true,
+        (100, 64..=127, _) => true,
+        (169, 254, _) => true,
+        (172, 16..=31, _) => true,
+        (192, 0, 0 | 2) | (192, 88, 99) | (192, 168, _) => true,
+        (198, 18..=19, _) | (198, 51, 100) | (203, 0, 113) => true,
+        _ => a >= 224,
+    };
+    !is_special
+}
+
+/// Only global unicast (2000::/3), without what carries or stands for an IPv4 address and without
+/// what is reserved for documentation.
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    let [a, b, ..] = ip.segments();
+    let is_global_unicast = a & 0xe000 == 0x2000;
+    let is_teredo_or_orchid = a == 0x2001 && b < 0x0200;
+    let is_documentation = (a == 0x2001 && b == 0x0db8) || a == 0x3fff;
+    let is_6to4 = a == 0x2002;
+    is_global_unicast && !is_teredo_or_orchid && !is_documentation && !is_6to4
+}
+
+fn is_unique_local(ip: Ipv6Addr) -> bool {
+    ip.segments()[0] & 0xfe00 == 0xfc00
+}
+
+/// A host that resolved to an address it must not have.
+#[derive(Debug, thiserror::Error)]
+#[error("the host resolves to an address that may not be reached")]
+struct ForbiddenAddress;
+
+/// Resolves names for the HTTP client and refuses a name with any address that is not public.
+pub(crate) struct PublicOnly;
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses: Vec<SocketAddr> = found.collect();
+            if addresses.is_empty() || addresses.iter().any(|address| !is_public(address.ip())) {
+                return Err(ForbiddenAddress.into());
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_open_internet_is_public() {
+        let public = ["1.1.1.1", "157.240.0.60", "172.32.0.1", "100.63.0.1", "2a03:2880:f205::167"];
+        for text in public {
+            assert!(is_public(text.parse().unwrap()), "{text}");
+            assert!(!is_local(text.parse().unwrap()), "{text}");
+        }
+        let not = [
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2001::1",
+            "2001:db8::1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fe80::1",
+            "ff02::1",
+        ];
+        for text in not {
+            assert!(!is_public(text.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn local_is_loopback_or_private() {
+        for text in [
+            "127.0.0.1",
+            "10.0.0.1",
+            "192.168.0.1",
+            "172.20.0.1",
+            "::1",
+            "fd00::1",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(is_local(text.parse().unwrap()), "{text}");
+        }
+        for text in [
+            "0.0.0.0",
+            "100.64.0.1",
+            "169.254.169.254",
+            "8.8.8.8",
+            "::",
+            "fe80::1",
+            "2606:4700::1111",
+            "::ffff:8.8.8.8",
+        ] {
+            assert!(!is_local(text.parse().unwrap()), "{text}");
+        }
+    }
+}

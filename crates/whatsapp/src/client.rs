@@ -1,0 +1,288 @@
+//! One client of the protocol library, built over one device's stored state.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ids::DeviceId;
+use domain::ports::{MessengerEvents, SessionStore};
+use futures_util::future::join_all;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use wacore::store::{DeviceCommand, DevicePropsOverride};
+use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
+use wacore_binary::{Jid, OwnedNodeRef};
+use waproto::whatsapp::device_props::PlatformType;
+use whatsapp_rust::futures::channel::oneshot;
+use whatsapp_rust::store::persistence_manager::PersistenceManager;
+use whatsapp_rust::transport::{TokioWebSocketTransportFactory, default_tls_connector};
+use whatsapp_rust::{
+    CacheConfig, CacheEntryConfig, Client, InboundDurabilityHook, MsgSecretPolicy, NodeFilter,
+    TokioRuntime,
+};
+
+use crate::config::{Config, ConfigError, Endpoint};
+use crate::ending::Ending;
+use crate::events::{self, Me, Signal};
+use crate::http_client::GuardedHttpClient;
+use crate::incoming::{self, Names};
+use crate::limits::{EVENTS_MAX, LOGINS_MAX};
+use crate::registrations::Registrations;
+use crate::storage::DeviceState;
+use crate::version::{Version, Versions};
+use crate::wire::{Attempt, WatchedFactory};
+
+/// How often a changed device record is written when nothing asks for it sooner.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// What all devices share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) events: OnceLock<Arc<dyn MessengerEvents>>,
+    pub(crate) logins: Arc<Semaphore>,
+    pub(crate) versions: Versions,
+    pub(crate) registrations: Registrations,
+    http: Arc<GuardedHttpClient>,
+    sockets: Arc<TokioWebSocketTransportFactory>,
+}
+
+impl Shared {
+    /// Checks the configuration and makes what the devices will share.
+    pub(crate) fn new(
+        config: Config,
+        sessions: Arc<dyn SessionStore>,
+    ) -> Result<Self, ConfigError> {
+        let endpoint = Endpoint::from_config(&config)?;
+        let http = GuardedHttpClient::new(&endpoint)?;
+        let sockets = TokioWebSocketTransportFactory::new()
+            .with_url(endpoint.url.as_str())
+            .with_connector(default_tls_connector());
+        Ok(Self {
+            config,
+            sessions,
+            events: OnceLock::new(),
+            logins: Arc::new(Semaphore::new(LOGINS_MAX)),
+            versions: Versions::new(endpoint.is_default.then(|| http.clone())),
+            registrations: Registrations::default(),
+            http: Arc::new(http),
+            sockets: Arc::new(sockets),
+        })
+    }
+}
+
+/// A client that is built but not yet connected, and what listens to it.
+pub(crate) struct Session {
+    pub(crate) client: Arc<Client>,
+    pub(crate) sink: Arc<Sink>,
+    pub(crate) signals: mpsc::Receiver<Signal>,
+    pub(crate) attempt: Arc<Attempt>,
+    pub(crate) version: Version,
+    pub(crate) broken: tokio::sync::watch::Receiver<bool>,
+    /// Resolves with the next `stream:error`: the library tells of some of them in its log only.
+    pub(crate) stream_error: oneshot::Receiver<Arc<OwnedNodeRef>>,
+}
+
+impl Session {
+    /// Builds a client over the stored state of `device`, or over a fresh one.
+    pub(crate) async fn open(
+        shared: &Arc<Shared>,
+        device: DeviceId,
+        shows_qr: bool,
+    ) -> anyhow::Result<Self> {
+        let state = Arc::new(DeviceState::new(shared.sessions.clone(), device));
+        let broken = state.broken();
+        let version = shared.versions.current().await;
+        let attempt = Arc::new(Attempt::default());
+        let (sink, signals) = Sink::new(device, shows_qr);
+        let hook = Hook { shared: shared.clone(), device, sink: sink.clone() };
+        let record = Arc::new(PersistenceManager::new(state).await?);
+        let props = DevicePropsOverride::new()
+            .with_os(shared.config.device_name.as_str())
+            .with_platform_type(PlatformType::CHROME);
+        record.process_command(DeviceCommand::SetDeviceProps(props)).await;
+
+        let mut builder = Client::builder()
+            .with_runtime(TokioRuntime)
+            .with_persistence_manager(record)
+            .with_transport_factory(WatchedFactory::new(shared.sockets.clone(), attempt.clone()))
+            .with_http_client_arc(shared.http.clone())
+            .with_version_override(version)
+            .with_cache_config(small_caches())
+            .with_skip_history_sync(true)
+            .with_background_saver_interval(SAVE_EVERY)
+            .with_inbound_durability_hook(hook);
+        if let Some(count) = shared.config.prekey_count {
+            builder = builder.with_wanted_pre_key_count(count);
+        }
+        let client = builder.build().await?.into_client();
+        // When to connect again is decided in `link`.
+        client.enable_auto_reconnect.store(false, std::sync::atomic::Ordering::Relaxed);
+        // Senders see two ticks although we are not "online", which would keep the owner's phone
+        // from showing notifications.
+        client.set_force_active_delivery_receipts(true);
+        client.subscribe_handler(sink.clone()).detach();
+        sink.learn_names(&client);
+        let stream_error = client.wait_for_node(NodeFilter::tag("stream:error"));
+        Ok(Self { client, sink, signals, attempt, version, broken, stream_error })
+    }
+
+    /// Whether the stored state is that of a linked number.
+    pub(crate) fn is_linked(&self) -> bool {
+        self.client.pn().is_some()
+    }
+
+    /// Listens for the next `stream:error`.
+    pub(crate) fn rearm(&mut self) {
+        self.stream_error = self.client.wait_for_node(NodeFilter::tag("stream:error"));
+    }
+}
+
+/// Caches for a gateway of many devices: what falls out of them is read from the store again.
+fn small_caches() -> CacheConfig {
+    let hour = Some(Duration::from_secs(3_600));
+    CacheConfig {
+        group_cache: CacheEntryConfig::new(hour, 50),
+        device_registry_cache: CacheEntryConfig::new(hour, 1_100),
+        sender_key_devices_cache: CacheEntryConfig::new(hour, 50),
+        // Needed for edits of polls and the like, which we do not offer; spares a write a message.
+        msg_secret_policy: MsgSecretPolicy::Disabled,
+        seed_msg_secrets_from_history: false,
+        ..CacheConfig::default()
+    }
+}
+
+/// Hears a client's events and passes on what they mean, in order.
+pub(crate) struct Sink {
+    device: DeviceId,
+    shows_qr: bool,
+    me: Mutex<Me>,
+    ending: Mutex<Option<Ending>>,
+    signals: mpsc::Sender<Signal>,
+}
+
+impl Sink {
+    fn new(device: DeviceId, shows_qr: bool) -> (Arc<Self>, mpsc::Receiver<Signal>) {
+        let (signals, receiver) = mpsc::channel(EVENTS_MAX);
+        let sink =
+            Self { device, shows_qr, me: Mutex::default(), ending: Mutex::default(), signals };
+        (Arc::new(sink), receiver)
+    }
+
+    /// The device's own names.
+    pub(crate) fn me(&self) -> Me {
+        self.me.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes the device's own names from its client.
+    pub(crate) fn learn_names(&self, client: &Client) {
+        let me = Me { pn: client.pn(), lid: client.lid() };
+        *self.me.lock().unwrap_or_else(PoisonError::into_inner) = me;
+    }
+
+    /// Notes how the connection ends; a weightier word replaces a lighter one.
+    pub(crate) fn note(&self, ending: Ending) {
+        let mut noted = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        if noted.as_ref().is_none_or(|noted| ending.outweighs(noted)) {
+            *noted = Some(ending);
+        }
+    }
+
+    /// How the connection ended, as far as the client said.
+    pub(crate) fn take_ending(&self) -> Option<Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn send(&self, signal: Signal) {
+        if self.signals.try_send(signal).is_err() {
+            tracing::error!(device = %self.device, "an event was dropped: {EVENTS_MAX} wait");
+        }
+    }
+}
+
+impl EventHandler for Sink {
+    fn handle_event(&self, event: Arc<Event>) {
+        if let Event::UndecryptableMessage(message) = &*event {
+            let id = &message.info.id;
+            tracing::warn!(device = %self.device, id, "a message could not be decrypted");
+            return;
+        }
+        let Some(signal) = events::translate(&event, &self.me(), self.shows_qr) else { return };
+        match &signal {
+            Signal::Ending(ending) => self.note(ending.clone()),
+            Signal::Paired(_) => self.note(Ending::Paired),
+            _ => {}
+        }
+        self.send(signal);
+    }
+
+    fn interest(&self) -> EventInterest {
+        events::interest()
+    }
+}
+
+/// Has incoming mail stored before it is acknowledged.
+struct Hook {
+    shared: Arc<Shared>,
+    device: DeviceId,
+    sink: Arc<Sink>,
+}
+
+#[async_trait]
+impl InboundDurabilityHook for Hook {
+    async fn on_messages(
+        &self,
+        client: Arc<Client>,
+        batch: &[InboundMessage],
+    ) -> anyhow::Result<()> {
+        let me = self.sink.me();
+        let translate = |inbound: &InboundMessage| {
+            let (message, info, me, client) =
+                (inbound.message.clone(), inbound.info.clone(), me.clone(), client.clone());
+            async move {
+                let source = &info.source;
+                let names = KnownNames::of(&client, [&source.chat, &source.sender]).await;
+                incoming::translate(&message, &info, &me, &names)
+            }
+        };
+        let messages: Vec<_> =
+            join_all(batch.iter().map(translate)).await.into_iter().flatten().collect();
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let stored = match self.shared.events.get() {
+            Some(events) => events.received(self.device, messages).await.map_err(Into::into),
+            None => Err(anyhow::anyhow!("nobody takes messages yet")),
+        };
+        if stored.is_err() {
+            // Unacknowledged mail comes again with the next connection only.
+            self.sink.send(Signal::Redeliver);
+        }
+        stored
+    }
+}
+
+/// The names of the people in one message, looked up beforehand.
+struct KnownNames(Vec<(String, String)>);
+
+impl KnownNames {
+    async fn of(client: &Client, jids: [&Jid; 2]) -> Self {
+        let mut pairs = Vec::new();
+        for jid in jids {
+            if let Ok(Some(entry)) = client.get_lid_pn_entry(jid).await {
+                pairs.push((entry.lid.to_string(), entry.phone_number.to_string()));
+            }
+        }
+        Self(pairs)
+    }
+}
+
+impl Names for KnownNames {
+    fn phone(&self, lid: &str) -> Option<String> {
+        self.0.iter().find(|(known, _)| known == lid).map(|(_, phone)| phone.clone())
+    }
+
+    fn lid(&self, phone: &str) -> Option<String> {
+        self.0.iter().find(|(_, known)| known == phone).map(|(lid, _)| lid.clone())
+    }
+}

@@ -1,0 +1,206 @@
+//! Where the driver connects to, and what it refuses to connect to.
+//!
+//! Invariant: a build with the feature `simulator` skips the check of WhatsApp's certificate chain,
+//! and therefore gets no [`Endpoint`] but a plain web socket at a loopback or private address. A
+//! build without it checks the chain wherever it connects.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use reqwest::Url;
+
+use crate::address_guard::is_local;
+
+/// WhatsApp's own web-socket address.
+pub const WHATSAPP_URL: &str = wacore::net::WHATSAPP_WEB_WS_URL;
+
+/// The domains of WhatsApp: its socket and its media hosts.
+const WHATSAPP_DOMAINS: [&str; 2] = ["whatsapp.com", "whatsapp.net"];
+
+/// What the driver needs to know at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The web-socket address; `None` is [`WHATSAPP_URL`].
+    pub url: Option<String>,
+    /// The name under which a phone lists our devices.
+    pub device_name: String,
+    /// One-time keys made when a number is linked; `None` leaves it to the protocol library.
+    pub prekey_count: Option<usize>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { url: None, device_name: "Gerbang".to_owned(), prekey_count: None }
+    }
+}
+
+/// Why the driver cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The address cannot be read.
+    #[error("{0} is no web-socket address (ws://HOST:PORT/ws/chat)")]
+    InvalidUrl(String),
+    /// A simulator build without an address.
+    #[error(
+        "this build talks to a simulator only and needs its address (GERBANG_WHATSAPP_URL); \
+         for the real WhatsApp use the production build, made without the feature `simulator`"
+    )]
+    SimulatorUrlMissing,
+    /// A simulator build that was given another address than a simulator's.
+    #[error(
+        "{url}: this build does not check WhatsApp's certificates and therefore connects only to \
+         ws:// at a loopback or private address ({why}); for the real WhatsApp use the production \
+         build, made without the feature `simulator`"
+    )]
+    NotASimulator {
+        /// The address.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The HTTP client cannot be made.
+    #[error("the HTTP client cannot be made: {0}")]
+    Http(#[from] reqwest::Error),
+    /// TLS cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// A checked address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// The web socket's address.
+    pub(crate) url: String,
+    /// The simulator's host and port, when this build talks to one.
+    pub(crate) simulator: Option<String>,
+    /// Whether it is the real service, at its own address.
+    pub(crate) is_default: bool,
+}
+
+impl Endpoint {
+    /// Checks the configured address by the rules of this build.
+    pub(crate) fn from_config(config: &Config) -> Result<Self, ConfigError> {
+        if cfg!(feature = "simulator") {
+            let url = config.url.as_deref().ok_or(ConfigError::SimulatorUrlMissing)?;
+            Self::simulator(url)
+        } else {
+            Self::checked(config.url.as_deref().unwrap_or(WHATSAPP_URL))
+        }
+    }
+
+    /// An address whose certificate chain will be checked.
+    fn checked(url: &str) -> Result<Self, ConfigError> {
+        parse(url)?;
+        Ok(Self { url: url.to_owned(), simulator: None, is_default: url == WHATSAPP_URL })
+    }
+
+    /// An address that will be believed without a certificate: a simulator's or none.
+    fn simulator(url: &str) -> Result<Self, ConfigError> {
+        let refuse = |why| ConfigError::NotASimulator { url: url.to_owned(), why };
+        let mut parsed = parse(url)?;
+        if is_whatsapp_host(&host(&parsed)) {
+            return Err(refuse("this is WhatsApp itself"));
+        }
+        if parsed.scheme() != "ws" {
+            return Err(refuse("its scheme is not ws"));
+        }
+        let addresses = resolve(&parsed).ok_or_else(|| refuse("its host is unknown"))?;
+        if !addresses.iter().all(|address| is_local(address.ip())) {
+            return Err(refuse("its host is neither"));
+        }
+        // From here on the name is not asked again: it might answer otherwise.
+        let checked = addresses.first().ok_or_else(|| refuse("its host is unknown"))?;
+        parsed.set_ip_host(checked.ip()).map_err(|()| refuse("its host is unknown"))?;
+        Ok(Self { simulator: Some(authority(&parsed)), url: parsed.into(), is_default: false })
+    }
+}
+
+fn parse(url: &str) -> Result<Url, ConfigError> {
+    let invalid = || ConfigError::InvalidUrl(url.to_owned());
+    let parsed = Url::parse(url).map_err(|_| invalid())?;
+    let is_web_socket = matches!(parsed.scheme(), "ws" | "wss") && parsed.host().is_some();
+    if is_web_socket { Ok(parsed) } else { Err(invalid()) }
+}
+
+fn host(url: &Url) -> String {
+    url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase()
+}
+
+/// `host:port`, as it stands in a media address.
+pub(crate) fn authority(url: &Url) -> String {
+    format!("{}:{}", host(url), url.port_or_known_default().unwrap_or_default())
+}
+
+/// Whether a host belongs to WhatsApp.
+pub(crate) fn is_whatsapp_host(host: &str) -> bool {
+    WHATSAPP_DOMAINS.into_iter().any(|domain| {
+        host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    })
+}
+
+fn resolve(url: &Url) -> Option<Vec<SocketAddr>> {
+    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+    let addresses = (host, url.port_or_known_default()?).to_socket_addrs().ok()?;
+    Some(addresses.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_simulator_is_local_and_plain() {
+        for (url, simulator) in [
+            ("ws://127.0.0.1:9000/ws/chat", "127.0.0.1:9000"),
+            ("ws://10.1.2.3:80/ws/chat", "10.1.2.3:80"),
+            ("ws://[::1]:9000/ws/chat", "[::1]:9000"),
+        ] {
+            let endpoint = Endpoint::simulator(url).unwrap();
+            assert_eq!(endpoint.simulator.as_deref(), Some(simulator), "{url}");
+        }
+        let by_name = Endpoint::simulator("ws://localhost:9000/ws/chat").unwrap();
+        assert!(!by_name.url.contains("localhost"), "{}", by_name.url);
+    }
+
+    #[test]
+    fn what_is_no_simulator() {
+        let wrong = [
+            "wss://web.whatsapp.com/ws/chat",
+            "ws://web.whatsapp.com/ws/chat",
+            "ws://WEB.WhatsApp.NET./ws/chat",
+            "wss://127.0.0.1:9000/ws/chat",
+            "http://127.0.0.1:9000/ws/chat",
+            "ws://8.8.8.8:9000/ws/chat",
+            "ws://0.0.0.0:9000/ws/chat",
+            "127.0.0.1:9000",
+            "",
+        ];
+        for url in wrong {
+            assert!(Endpoint::simulator(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn whatsapps_hosts_are_known_by_domain() {
+        for host in ["whatsapp.com", "web.whatsapp.com", "mmg.whatsapp.net"] {
+            assert!(is_whatsapp_host(host), "{host}");
+        }
+        for host in ["notwhatsapp.com", "whatsapp.com.evil.example", "whatsapp.org", ""] {
+            assert!(!is_whatsapp_host(host), "{host}");
+        }
+    }
+
+    #[cfg(not(feature = "simulator"))]
+    #[test]
+    fn the_real_service_is_the_default() {
+        let endpoint = Endpoint::from_config(&Config::default()).unwrap();
+        let expected = Endpoint { url: WHATSAPP_URL.to_owned(), simulator: None, is_default: true };
+        assert_eq!(endpoint, expected);
+    }
+
+    #[cfg(feature = "simulator")]
+    #[test]
+    fn a_simulator_build_needs_an_address() {
+        let refused = Endpoint::from_config(&Config::default());
+        assert!(matches!(refused, Err(ConfigError::SimulatorUrlMissing)));
+    }
+}

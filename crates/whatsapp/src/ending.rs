@@ -1,0 +1,203 @@
+//! Why a connection ended and what follows; pure.
+
+use std::time::Duration;
+
+use domain::device::{DisconnectReason, Reconnect};
+use domain::ids::DeviceId;
+use wacore::types::events::ConnectFailureReason;
+
+use crate::limits::{
+    RECONNECT_FIRST, RECONNECT_JITTER_PERCENT, RECONNECT_LATER, RECONNECT_MAX, STABLE,
+};
+use crate::wire::Progress;
+
+/// What the client said about the end of its connection, as far as it said anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// The number is no longer linked; in words for people.
+    LoggedOut(String),
+    /// The connection is gone, the link is not.
+    Lost(DisconnectReason),
+    /// Linking failed; in words for people.
+    PairingFailed(String),
+    /// The number was just linked; WhatsApp wants a new connection.
+    Paired,
+    /// We ended it ourselves, to connect again at once.
+    Wanted,
+}
+
+impl Ending {
+    /// Reads the refusal of a login.
+    pub(crate) fn from_failure(reason: &ConnectFailureReason) -> Self {
+        match reason {
+            ConnectFailureReason::LoggedOut | ConnectFailureReason::UnknownLogout => {
+                Self::LoggedOut(format!("WhatsApp has unlinked this device ({})", code(reason)))
+            }
+            other => Self::Lost(DisconnectReason::from_code(code(other))),
+        }
+    }
+
+    /// Reads the code of a `stream:error`; `None` for one that does not end the stream.
+    pub(crate) fn from_stream_error(text: &str) -> Option<Self> {
+        let code: u16 = text.parse().ok()?;
+        Some(match code {
+            401 | 516 => Self::LoggedOut(UNLINKED.to_owned()),
+            code => Self::Lost(DisconnectReason::from_code(code)),
+        })
+    }
+
+    /// What must have happened when the client said nothing.
+    pub(crate) fn from_progress(progress: Progress, was_logged_in: bool) -> Self {
+        Self::Lost(match progress {
+            _ if was_logged_in => DisconnectReason::ConnectionLost,
+            Progress::Unreachable => DisconnectReason::Unreachable,
+            Progress::Open => DisconnectReason::ConnectionLost,
+            Progress::Distrusted => DisconnectReason::Untrusted,
+        })
+    }
+
+    /// Of two things the client said, the one to act on: a verdict on the link before a verdict on
+    /// the connection, and the first word otherwise.
+    pub(crate) fn outweighs(&self, other: &Self) -> bool {
+        self.weight() > other.weight()
+    }
+
+    fn weight(&self) -> u8 {
+        match self {
+            Self::LoggedOut(_) => 3,
+            Self::Paired | Self::PairingFailed(_) => 2,
+            Self::Lost(_) => 1,
+            Self::Wanted => 0,
+        }
+    }
+}
+
+/// In words for people: the phone, or WhatsApp, took the link away.
+pub(crate) const UNLINKED: &str = "the device was unlinked on the phone";
+
+fn code(reason: &ConnectFailureReason) -> u16 {
+    u16::try_from(reason.code()).unwrap_or_default()
+}
+
+/// How long to wait before the next attempt; `None` is for ever. `failures` counts the attempts
+/// since a connection last held for [`STABLE`], this one included.
+pub(crate) fn pause(reason: DisconnectReason, failures: u32, device: DeviceId) -> Option<Duration> {
+    let pause = match reason.reconnect() {
+        Reconnect::Never => return None,
+        Reconnect::Later => RECONNECT_LATER,
+        // The first time WhatsApp asks for it, there is nothing to wait for.
+        Reconnect::Soon if reason == DisconnectReason::RestartRequired && failures <= 1 => {
+            return Some(Duration::ZERO);
+        }
+        Reconnect::Soon => {
+            let doublings = failures.saturating_sub(1).min(16);
+            (RECONNECT_FIRST * (1 << doublings)).min(RECONNECT_MAX)
+        }
+    };
+    Some(spread(pause, failures, device))
+}
+
+/// Failures to count after a connection that held for `held`.
+pub(crate) fn failures_after(failures: u32, held: Option<Duration>) -> u32 {
+    if held.is_some_and(|held| held >= STABLE) { 1 } else { failures.saturating_add(1) }
+}
+
+/// Lengthens a pause by a share that differs between devices and attempts.
+pub(crate) fn spread(pause: Duration, failures: u32, device: DeviceId) -> Duration {
+    let seed = device.0.as_u128() as u64 ^ u64::from(failures).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let percent = (seed.wrapping_mul(0xd1b5_4a32_d192_ed03) >> 32) % (RECONNECT_JITTER_PERCENT + 1);
+    pause + pause.mul_f64(percent as f64 / 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use DisconnectReason as R;
+    use std::time::Duration;
+    use uuid::Uuid;
+
+    #[test]
+    fn refusals_and_stream_errors() {
+        let unlinked = |ending: Option<Ending>| matches!(ending, Some(Ending::LoggedOut(_)));
+        assert!(unlinked(Some(Ending::from_failure(&ConnectFailureReason::LoggedOut))));
+        assert!(unlinked(Some(Ending::from_failure(&ConnectFailureReason::UnknownLogout))));
+        for (reason, expected) in [
+            (ConnectFailureReason::TempBanned, R::TemporarilyBanned),
+            (ConnectFailureReason::AccountLocked, R::AccountLocked),
+            (ConnectFailureReason::ClientOutdated, R::ClientOutdated),
+            (ConnectFailureReason::ServiceUnavailable, R::ServerFault(503)),
+            (ConnectFailureReason::Unknown(429), R::RateLimited),
+            (ConnectFailureReason::Unknown(-1), R::Other(0)),
+        ] {
+            assert_eq!(Ending::from_failure(&reason), Ending::Lost(expected));
+        }
+        for code in ["401", "516"] {
+            assert!(unlinked(Ending::from_stream_error(code)), "{code}");
+        }
+        for (code, expected) in [
+            ("515", R::RestartRequired),
+            ("409", R::Replaced),
+            ("429", R::RateLimited),
+            ("503", R::ServerFault(503)),
+        ] {
+            assert_eq!(Ending::from_stream_error(code), Some(Ending::Lost(expected)), "{code}");
+        }
+        assert_eq!(Ending::from_stream_error(""), None);
+    }
+
+    #[test]
+    fn silence_is_read_from_how_far_it_came() {
+        for (progress, was_logged_in, expected) in [
+            (Progress::Unreachable, false, R::Unreachable),
+            (Progress::Open, false, R::ConnectionLost),
+            (Progress::Distrusted, false, R::Untrusted),
+            (Progress::Open, true, R::ConnectionLost),
+            (Progress::Distrusted, true, R::ConnectionLost),
+        ] {
+            assert_eq!(Ending::from_progress(progress, was_logged_in), Ending::Lost(expected));
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_minute() {
+        let device = DeviceId(Uuid::from_u128(7));
+        let mut seconds = Vec::new();
+        for failures in 1..=9 {
+            let pause = pause(R::ConnectionLost, failures, device).unwrap();
+            let base = (1_u64 << (failures - 1)).min(60);
+            let longest = Duration::from_secs(base) * 125 / 100;
+            assert!((Duration::from_secs(base)..=longest).contains(&pause), "{failures} {pause:?}");
+            seconds.push(pause.as_secs());
+        }
+        assert!(seconds.iter().any(|s| *s >= 60), "{seconds:?}");
+        assert!(pause(R::ServerFault(503), u32::MAX, device).unwrap() <= Duration::from_secs(75));
+    }
+
+    #[test]
+    fn some_come_at_once_some_late_some_never() {
+        let device = DeviceId(Uuid::from_u128(7));
+        assert_eq!(pause(R::RestartRequired, 1, device), Some(Duration::ZERO));
+        assert!(pause(R::RestartRequired, 2, device).unwrap() >= Duration::from_secs(1));
+        for reason in [R::RateLimited, R::TemporarilyBanned] {
+            assert!(pause(reason, 1, device).unwrap() >= RECONNECT_LATER, "{reason:?}");
+        }
+        for reason in [R::Replaced, R::AccountLocked, R::ClientOutdated] {
+            assert_eq!(pause(reason, 1, device), None, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn devices_do_not_come_at_the_same_moment() {
+        let pauses: std::collections::BTreeSet<Duration> = (0..100)
+            .map(|n| spread(RECONNECT_MAX, 5, DeviceId(Uuid::from_u128(n * 7919))))
+            .collect();
+        assert!(pauses.len() > 10, "{}", pauses.len());
+    }
+
+    #[test]
+    fn a_connection_that_held_forgets_the_failures() {
+        assert_eq!(failures_after(0, None), 1);
+        assert_eq!(failures_after(4, Some(Duration::from_secs(1))), 5);
+        assert_eq!(failures_after(4, Some(STABLE)), 1);
+    }
+}

@@ -1,0 +1,108 @@
+//! The library's errors, as the engine understands them; pure.
+//!
+//! Their texts go no further than our log: they may name people.
+
+use domain::message::Failure;
+use domain::ports::SendError;
+use whatsapp_rust::request::IqError;
+use whatsapp_rust::{ClientError, ContactError, SendError as ClientSendError};
+
+/// Why a message could not be handed over.
+pub(crate) fn send_error(error: &ClientSendError, is_group: bool) -> SendError {
+    match error {
+        ClientSendError::NotLoggedIn => SendError::NotConnected,
+        ClientSendError::Client(error) => client_error(error, is_group),
+        ClientSendError::Iq(error) => iq_error(error, is_group),
+        ClientSendError::InvalidRequest(_) => permanent(
+            "invalid_recipient",
+            "WhatsApp cannot send this kind of message to this recipient",
+        ),
+        _ => SendError::Temporary("the message could not be encrypted".to_owned()),
+    }
+}
+
+/// Why a number could not be looked up.
+pub(crate) fn contact_error(error: &ContactError) -> SendError {
+    match error {
+        ContactError::Iq(error) => iq_error(error, false),
+        _ => not_on_whatsapp(),
+    }
+}
+
+/// The number has no WhatsApp.
+pub(crate) fn not_on_whatsapp() -> SendError {
+    permanent("not_on_whatsapp", "the number is not on WhatsApp")
+}
+
+/// The chat is neither a person nor a group.
+pub(crate) fn invalid_recipient() -> SendError {
+    permanent("invalid_recipient", "the recipient is neither a person nor a group")
+}
+
+fn permanent(code: &str, message: &str) -> SendError {
+    SendError::Permanent(Failure::new(code, message))
+}
+
+fn client_error(error: &ClientError, is_group: bool) -> SendError {
+    match error {
+        ClientError::Iq(error) => iq_error(error, is_group),
+        ClientError::Internal(_) => {
+            SendError::Temporary("the message could not be sent".to_owned())
+        }
+        _ => SendError::NotConnected,
+    }
+}
+
+fn iq_error(error: &IqError, is_group: bool) -> SendError {
+    match error {
+        IqError::ServerError { code: 403 | 404 | 401, .. } if is_group => permanent(
+            "group_not_available",
+            "the group does not exist, or this number is not in it",
+        ),
+        IqError::ServerError { code, .. } => {
+            SendError::Temporary(format!("WhatsApp refused a question ({code})"))
+        }
+        IqError::Timeout => SendError::Temporary("WhatsApp did not answer in time".to_owned()),
+        IqError::ClientState(error) => client_error(error, is_group),
+        IqError::NotConnected
+        | IqError::Socket(_)
+        | IqError::EncryptSend(_)
+        | IqError::Disconnected(_)
+        | IqError::InternalChannelClosed => SendError::NotConnected,
+        _ => SendError::Temporary("WhatsApp's answer made no sense".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(code: u16) -> ClientSendError {
+        let text = String::new();
+        ClientSendError::Iq(IqError::ServerError { code, text, error_type: None, backoff: None })
+    }
+
+    fn code(error: &SendError) -> &str {
+        match error {
+            SendError::NotConnected => "not_connected",
+            SendError::Temporary(_) => "temporary",
+            SendError::Permanent(failure) => &failure.code,
+        }
+    }
+
+    #[test]
+    fn what_may_work_later_is_not_given_up() {
+        for (error, is_group, expected) in [
+            (ClientSendError::NotLoggedIn, false, "not_connected"),
+            (ClientSendError::Client(ClientError::NotConnected), false, "not_connected"),
+            (ClientSendError::Iq(IqError::InternalChannelClosed), false, "not_connected"),
+            (ClientSendError::Iq(IqError::Timeout), false, "temporary"),
+            (refusal(404), false, "temporary"),
+            (refusal(404), true, "group_not_available"),
+            (refusal(503), true, "temporary"),
+            (ClientSendError::InvalidRequest("x".to_owned()), false, "invalid_recipient"),
+        ] {
+            assert_eq!(code(&send_error(&error, is_group)), expected, "{error}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Messages that came in, translated; pure.
+//!
+//! Invariants: a chat with a person is named by phone number whenever the number is known, so that
+//! one person has one chat; what is no message of a user (keys, revokes, synchronisation, stories)
+//! translates to nothing.
+
+use domain::ids::WhatsappId;
+use domain::message::{Address, ContentKind, IncomingMessage};
+use domain::phone::PhoneNumber;
+use jiff::Timestamp;
+use wacore::types::message::MessageInfo;
+use wacore_binary::{Jid, JidExt, Server};
+use waproto::whatsapp as wa;
+
+use crate::events::Me;
+use crate::limits::WRAPPERS_MAX;
+
+/// Numbers by LID and LIDs by number, as far as the session knows them.
+pub(crate) trait Names {
+    /// The phone number of a LID.
+    fn phone(&self, lid: &str) -> Option<String>;
+    /// The LID of a phone number.
+    fn lid(&self, phone: &str) -> Option<String>;
+}
+
+/// Translates one message; `None` when it is nothing that a user wrote.
+pub(crate) fn translate(
+    message: &wa::Message,
+    info: &MessageInfo,
+    me: &Me,
+    names: &impl Names,
+) -> Option<IncomingMessage> {
+    let source = &info.source;
+    if source.chat.is_status_broadcast() || source.chat.server == Server::Newsletter {
+        return None;
+    }
+    let (kind, text) = content(message)?;
+    let is_own = source.is_from_me;
+    let sender = if is_own {
+        address(me.pn.as_ref(), me.lid.as_ref(), names)
+    } else {
+        address(Some(&source.sender), source.sender_alt.as_ref(), names)
+    };
+    Some(IncomingMessage {
+        whatsapp_id: WhatsappId(info.id.clone()),
+        chat: chat(info, &sender, names),
+        sender,
+        is_own,
+        kind,
+        text,
+        at: Timestamp::from_second(info.timestamp.timestamp()).ok()?,
+    })
+}
+
+/// The chat's address as we store it.
+fn chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> String {
+    let source = &info.source;
+    let person = match source.chat.server {
+        Server::Pn | Server::Lid | Server::Hosted | Server::HostedLid => {
+            let alt = if source.is_from_me {
+                source.recipient_alt.as_ref().or(info.peer_recipient_pn.as_ref())
+            } else {
+                source.sender_alt.as_ref()
+            };
+            address(Some(&source.chat), alt, names)
+        }
+        // A message to a list of contacts arrives in the chat with its writer.
+        Server::Broadcast if !source.is_from_me => sender.clone(),
+        _ => return source.chat.to_non_ad_string(),
+    };
+    match (person.phone, person.lid) {
+        (Some(phone), _) => format!("{phone}@s.whatsapp.net"),
+        (None, Some(lid)) => lid,
+        (None, None) => source.chat.to_non_ad_string(),
+    }
+}
+
+/// Both names of a person, from what the message says and what the session knows.
+fn address(jid: Option<&Jid>, alt: Option<&Jid>, names: &impl Names) -> Address {
+    let both = || jid.into_iter().chain(alt);
+    let user = |jid: &Jid| jid.user.to_string();
+    let phone = both().find(|jid| jid.server.is_pn_family()).map(user);
+    let lid = both().find(|jid| jid.server.is_lid_family()).map(user);
+    let phone = phone.or_else(|| names.phone(lid.as_deref()?));
+    let lid = lid.or_else(|| names.lid(phone.as_deref()?));
+    Address { phone: phone.map(PhoneNumber::from_digits), lid: lid.map(|lid| format!("{lid}@lid")) }
+}
+
+/// Kind and text of what a user wrote; `None` for everything else.
+fn content(message: &wa::Message) -> Option<(ContentKind, String)> {
+    let message = unwrap(message);
+    if is_housekeeping(message) {
+        return None;
+    }
+    let (kind, text) = text_content(message)
+        .or_else(|| media_content(message))
+        .or_else(|| answer_content(message))
+        .unwrap_or((ContentKind::Other, None));
+    if kind == ContentKind::Other && text.is_none() && is_empty(message) {
+        return None;
+    }
+    Some((kind, text.unwrap_or_default()))
+}
+
+/// Looks into envelopes: copies from one's own devices, disappearing and view-once messages,
+/// documents with captions, parts of albums and the like.
+fn unwrap(message: &wa::Message) -> &wa::Message {
+    let mut current = message;
+    for _ in 0..WRAPPERS_MAX {
+        let own_copy = current.device_sent_message.as_option().and_then(|m| m.message.as_option());
+        let envelopes = [
+            &current.ephemeral_message,
+            &current.view_once_message,
+            &current.view_once_message_v2,
+            &current.view_once_message_v2_extension,
+            &current.document_with_caption_message,
+            &current.edited_message,
+            &current.group_mentioned_message,
+            &current.lottie_sticker_message,
+            &current.bot_invoke_message,
+            &current.associated_child_message,
+            &current.spoiler_message,
+            &current.question_message,
+        ];
+        let enveloped = || {
+            envelopes
+                .into_iter()
+                .find_map(|envelope| envelope.as_option().and_then(|m| m.message.as_option()))
+        };
+        match own_copy.or_else(enveloped) {
+            Some(inner) => current = inner,
+            None => break,
+        }
+    }
+    current
+}
+
+/// What apps tell each other about chats, not in them.
+fn is_housekeeping(message: &wa::Message) -> bool {
+    message.protocol_message.is_set()
+        || message.keep_in_chat_message.is_set()
+        || message.pin_in_chat_message.is_set()
+        || message.placeholder_message.is_set()
+        || message.message_history_bundle.is_set()
+        || message.message_history_notice.is_set()
+        || message.group_root_key_share.is_set()
+        || message.sticker_sync_rmr_message.is_set()
+}
+
+/// Whether nothing is left without the keys and the context that travel with messages.
+fn is_empty(message: &wa::Message) -> bool {
+    let mut rest = message.clone();
+    rest.sender_key_distribution_message = Default::default();
+    rest.fast_ratchet_key_sender_key_distribution_message = Default::default();
+    rest.message_context_info = Default::default();
+    rest.conversation = rest.conversation.filter(|text| !text.is_empty());
+    rest == wa::Message::default()
+}
+
+type Content = (ContentKind, Option<String>);
+
+fn text_content(message: &wa::Message) -> Option<Content> {
+    let plain = message.conversation.clone().filter(|text| !text.is_empty());
+    let extended = || message.extended_text_message.as_option().map(|m| m.text.clone());
+    let text = plain.map(Some).or_else(extended)?;
+    Some((ContentKind::Text, text))
+}
+
+fn media_content(message: &wa::Message) -> Option<Content> {
+    if let Some(image) = message.image_message.as_option() {
+        return Some((ContentKind::Image, image.caption.clone()));
+    }
+    if let Some(video) = message.video_message.as_option().or(message.ptv_message.as_option()) {
+        return Some((ContentKind::Video, video.caption.clone()));
+    }
+    if let Some(audio) = message.audio_message.as_option() {
+        let is_voice = audio.ptt == Some(true);
+        return Some((if is_voice { ContentKind::Voice } else { ContentKind::Audio }, None));
+    }
+    if let Some(document) = message.document_message.as_option() {
+        return Some((ContentKind::Document, document.caption.clone()));
+    }
+    if message.sticker_message.is_set() {
+        return Some((ContentKind::Sticker, None));
+    }
+    if let Some(place) = message.location_message.as_option() {
+        return Some((ContentKind::Location, place.name.clone()));
+    }
+    if let Some(place) = message.live_location_message.as_option() {
+        return Some((ContentKind::Location, place.caption.clone()));
+    }
+    if let Some(contact) = message.contact_message.as_option() {
+        return Some((ContentKind::Contact, contact.display_name.clone()));
+    }
+    if let Some(contacts) = message.contacts_array_message.as_option() {
+        return Some((ContentKind::Contact, contacts.display_name.clone()));
+    }
+    None
+}
+
+/// Reactions, and answers to what other services' buttons and lists offered.
+fn answer_content(message: &wa::Message) -> Option<Content> {
+    if let Some(reaction) = message.reaction_message.as_option() {
+        return Some((ContentKind::Reaction, reaction.text.clone()));
+    }
+    if message.enc_reaction_message.is_set() {
+        return Some((ContentKind::Reaction, None));
+    }
+    if let Some(answer) = message.template_button_reply_message.as_option() {
+        return Some((ContentKind::Text, answer.selected_display_text.clone()));
+    }
+    if let Some(answer) = message.list_response_message.as_option() {
+        return Some((ContentKind::Text, answer.title.clone()));
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "incoming_tests.rs"]
+mod tests;

@@ -1,0 +1,220 @@
+use super::*;
+use wacore::types::message::MessageSource;
+use waproto::buffa::MessageField;
+use waproto::whatsapp::message as m;
+
+struct Book(&'static [(&'static str, &'static str)]);
+
+impl Names for Book {
+    fn phone(&self, lid: &str) -> Option<String> {
+        self.0.iter().find(|(l, _)| *l == lid).map(|(_, phone)| (*phone).to_owned())
+    }
+
+    fn lid(&self, phone: &str) -> Option<String> {
+        self.0.iter().find(|(_, p)| *p == phone).map(|(lid, _)| (*lid).to_owned())
+    }
+}
+
+const NOBODY: Book = Book(&[]);
+
+fn jid(text: &str) -> Jid {
+    text.parse().unwrap()
+}
+
+fn me() -> Me {
+    Me { pn: Some(jid("628111:7@s.whatsapp.net")), lid: Some(jid("100:7@lid")) }
+}
+
+fn text(text: &str) -> wa::Message {
+    wa::Message { conversation: Some(text.to_owned()), ..Default::default() }
+}
+
+fn info(source: MessageSource) -> MessageInfo {
+    MessageInfo {
+        id: "M1".to_owned(),
+        timestamp: wacore::time::from_secs(1_700_000_000).unwrap(),
+        source,
+        ..Default::default()
+    }
+}
+
+fn from_to(sender: &str, chat: &str) -> MessageSource {
+    MessageSource { chat: jid(chat), sender: jid(sender), ..Default::default() }
+}
+
+fn address(phone: &str, lid: &str) -> Address {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Address { phone: some(phone).map(PhoneNumber::from_digits), lid: some(lid) }
+}
+
+/// The chat and the sender that a text message gets.
+fn place(source: MessageSource, names: &Book) -> (String, Address) {
+    let incoming = translate(&text("x"), &info(source), &me(), names).unwrap();
+    (incoming.chat, incoming.sender)
+}
+
+#[test]
+fn a_person_has_one_chat_by_phone_number() {
+    let book = Book(&[("200", "628222")]);
+    let by_lid = || from_to("200:3@lid", "200@lid");
+    let cases = [
+        (from_to("628222:3@s.whatsapp.net", "628222@s.whatsapp.net"), &NOBODY, "628222", ""),
+        (from_to("628222:3@s.whatsapp.net", "628222@s.whatsapp.net"), &book, "628222", "200@lid"),
+        (by_lid(), &book, "628222", "200@lid"),
+        (by_lid(), &NOBODY, "", "200@lid"),
+        (
+            MessageSource { sender_alt: Some(jid("628222@s.whatsapp.net")), ..by_lid() },
+            &NOBODY,
+            "628222",
+            "200@lid",
+        ),
+    ];
+    for (source, names, phone, lid) in cases {
+        let chat =
+            if phone.is_empty() { lid.to_owned() } else { format!("{phone}@s.whatsapp.net") };
+        assert_eq!(place(source, names), (chat, address(phone, lid)));
+    }
+}
+
+#[test]
+fn what_the_owner_wrote_elsewhere_is_in_the_recipients_chat() {
+    let own = MessageSource {
+        is_from_me: true,
+        recipient: Some(jid("200@lid")),
+        recipient_alt: Some(jid("628222@s.whatsapp.net")),
+        ..from_to("100@lid", "200@lid")
+    };
+    let incoming = translate(&text("x"), &info(own), &me(), &NOBODY).unwrap();
+    assert!(incoming.is_own);
+    assert_eq!(incoming.chat, "628222@s.whatsapp.net");
+    assert_eq!(incoming.sender, address("628111", "100@lid"));
+}
+
+#[test]
+fn a_group_keeps_its_address_and_names_the_writer() {
+    let group = MessageSource {
+        is_group: true,
+        sender_alt: Some(jid("628222@s.whatsapp.net")),
+        ..from_to("200:1@lid", "120363@g.us")
+    };
+    let expected = ("120363@g.us".to_owned(), address("628222", "200@lid"));
+    assert_eq!(place(group, &NOBODY), expected);
+}
+
+#[test]
+fn a_broadcast_is_in_the_writers_chat_and_a_story_nowhere() {
+    let broadcast = from_to("628222@s.whatsapp.net", "1234@broadcast");
+    assert_eq!(place(broadcast, &NOBODY).0, "628222@s.whatsapp.net");
+    let story = from_to("628222@s.whatsapp.net", "status@broadcast");
+    assert_eq!(translate(&text("x"), &info(story), &me(), &NOBODY), None);
+}
+
+#[test]
+fn id_and_time_are_whatsapps() {
+    let source = from_to("628222@s.whatsapp.net", "628222@s.whatsapp.net");
+    let incoming = translate(&text("Halo"), &info(source), &me(), &NOBODY).unwrap();
+    assert_eq!(incoming.whatsapp_id, WhatsappId("M1".to_owned()));
+    assert_eq!(incoming.at, Timestamp::from_second(1_700_000_000).unwrap());
+    assert_eq!((incoming.kind, incoming.text.as_str()), (ContentKind::Text, "Halo"));
+    assert!(!incoming.is_own);
+}
+
+fn wrapped(inner: wa::Message) -> MessageField<m::FutureProofMessage> {
+    let message = MessageField::some(inner);
+    MessageField::some(m::FutureProofMessage { message, ..Default::default() })
+}
+
+macro_rules! message {
+    ($field:ident: $type:ident { $($inner:ident: $value:expr),* }) => {
+        wa::Message {
+            $field: MessageField::some(m::$type { $($inner: $value,)* ..Default::default() }),
+            ..Default::default()
+        }
+    };
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+#[test]
+fn kinds_and_texts() {
+    use ContentKind as K;
+    let cases = [
+        (text("a"), K::Text, "a"),
+        (message!(extended_text_message: ExtendedTextMessage { text: some("b") }), K::Text, "b"),
+        (message!(image_message: ImageMessage { caption: some("c") }), K::Image, "c"),
+        (message!(image_message: ImageMessage {}), K::Image, ""),
+        (message!(video_message: VideoMessage { caption: some("d") }), K::Video, "d"),
+        (message!(ptv_message: VideoMessage {}), K::Video, ""),
+        (message!(audio_message: AudioMessage {}), K::Audio, ""),
+        (message!(audio_message: AudioMessage { ptt: Some(true) }), K::Voice, ""),
+        (message!(document_message: DocumentMessage { caption: some("e") }), K::Document, "e"),
+        (message!(sticker_message: StickerMessage {}), K::Sticker, ""),
+        (message!(location_message: LocationMessage { name: some("Monas") }), K::Location, "Monas"),
+        (
+            message!(contact_message: ContactMessage { display_name: some("Ani") }),
+            K::Contact,
+            "Ani",
+        ),
+        (message!(reaction_message: ReactionMessage { text: some("👍") }), K::Reaction, "👍"),
+        (message!(reaction_message: ReactionMessage { text: some("") }), K::Reaction, ""),
+        (message!(poll_creation_message: PollCreationMessage { name: some("?") }), K::Other, ""),
+    ];
+    for (message, kind, text) in cases {
+        assert_eq!(content(&message), Some((kind, text.to_owned())), "{kind:?}");
+    }
+}
+
+#[test]
+fn envelopes_are_opened() {
+    let photo = || message!(image_message: ImageMessage { caption: some("c") });
+    let file = || message!(document_message: DocumentMessage { caption: some("d") });
+    let ephemeral = |inner| wa::Message { ephemeral_message: wrapped(inner), ..Default::default() };
+    let view_once =
+        |inner| wa::Message { view_once_message_v2: wrapped(inner), ..Default::default() };
+    let captioned =
+        |inner| wa::Message { document_with_caption_message: wrapped(inner), ..Default::default() };
+    let own_copy = |inner| message!(device_sent_message: DeviceSentMessage { message: MessageField::some(inner) });
+    for (message, kind, text) in [
+        (ephemeral(text("a")), ContentKind::Text, "a"),
+        (view_once(photo()), ContentKind::Image, "c"),
+        (captioned(file()), ContentKind::Document, "d"),
+        (ephemeral(view_once(photo())), ContentKind::Image, "c"),
+        (own_copy(ephemeral(captioned(file()))), ContentKind::Document, "d"),
+    ] {
+        assert_eq!(content(&message), Some((kind, text.to_owned())));
+    }
+}
+
+#[test]
+fn endless_envelopes_are_left_closed() {
+    let deep = (0..100).fold(text("a"), |inner, _| wa::Message {
+        ephemeral_message: wrapped(inner),
+        ..Default::default()
+    });
+    assert_eq!(content(&deep), Some((ContentKind::Other, String::new())));
+}
+
+#[test]
+fn housekeeping_is_no_message() {
+    let keys_only = wa::Message {
+        sender_key_distribution_message: MessageField::some(Default::default()),
+        message_context_info: MessageField::some(Default::default()),
+        ..Default::default()
+    };
+    let with_text = wa::Message {
+        sender_key_distribution_message: MessageField::some(Default::default()),
+        ..text("a")
+    };
+    assert_eq!(content(&wa::Message::default()), None);
+    assert_eq!(content(&keys_only), None);
+    assert_eq!(content(&with_text), Some((ContentKind::Text, "a".to_owned())));
+    assert_eq!(content(&message!(protocol_message: ProtocolMessage {})), None);
+    assert_eq!(content(&message!(pin_in_chat_message: PinInChatMessage {})), None);
+    let edit = wa::Message {
+        edited_message: wrapped(message!(protocol_message: ProtocolMessage {})),
+        ..Default::default()
+    };
+    assert_eq!(content(&edit), None);
+}

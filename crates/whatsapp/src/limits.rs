@@ -1,0 +1,64 @@
+//! Every limit and pause of the driver, with its unit.
+
+use std::time::Duration;
+
+/// Longest wait for the server's half of the Noise handshake (the library's own).
+pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
+
+/// First pause before a connection is tried again; it doubles from there.
+pub(crate) const RECONNECT_FIRST: Duration = Duration::from_secs(1);
+/// Longest ordinary pause, so that a server that comes back is noticed within a minute.
+pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(60);
+/// Pause after being told to stay away for a while.
+pub(crate) const RECONNECT_LATER: Duration = Duration::from_secs(15 * 60);
+/// Pauses are lengthened by up to this many percent, by device, so that not all come at once.
+pub(crate) const RECONNECT_JITTER_PERCENT: u64 = 25;
+/// A connection that held this long starts the pauses anew.
+pub(crate) const STABLE: Duration = Duration::from_secs(30);
+
+/// Pause before mail that the engine could not store is asked for again; it doubles, up to
+/// [`RECONNECT_MAX`].
+pub(crate) const REDELIVERY_FIRST: Duration = Duration::from_secs(2);
+
+/// Longest time a QR session or a code is shown before linking counts as failed.
+pub(crate) const PAIRING_MAX: Duration = Duration::from_secs(5 * 60);
+/// Longest wait of a request for a pairing code for the connection it is asked over.
+pub(crate) const PAIRING_SOCKET_MAX: Duration = Duration::from_secs(30);
+/// How much longer than its code the attempt to link lives, for a phone that is just at it.
+pub(crate) const PAIRING_CODE_GRACE: Duration = Duration::from_secs(10);
+
+/// Devices that log in at the same moment; the others wait for their turn.
+pub(crate) const LOGINS_MAX: usize = 64;
+/// Longest time one device keeps its turn.
+pub(crate) const LOGIN_TURN_MAX: Duration = Duration::from_secs(15);
+
+/// Longest wait for WhatsApp to confirm a logout.
+pub(crate) const LOGOUT_MAX: Duration = Duration::from_secs(10);
+/// Longest wait for a client to write what it still has to write.
+pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(12);
+/// Longest wait for one message to be encrypted and written.
+pub(crate) const SEND_MAX: Duration = Duration::from_secs(60);
+/// Longest wait for the answer whether a number is registered.
+pub(crate) const LOOK_UP_MAX: Duration = Duration::from_secs(20);
+/// Longest wait for "typing…" to be written.
+pub(crate) const TYPING_MAX: Duration = Duration::from_secs(5);
+
+/// Events of one device that wait for the engine.
+pub(crate) const EVENTS_MAX: usize = 4_096;
+
+/// Numbers whose registration is remembered, all devices together.
+pub(crate) const REGISTRATIONS_MAX: usize = 50_000;
+/// How long a registered number is believed to stay so.
+pub(crate) const REGISTERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long an unregistered number is believed to stay so.
+pub(crate) const UNREGISTERED_FOR: Duration = Duration::from_secs(60);
+
+/// How long the protocol version of the real service is believed.
+pub(crate) const VERSION_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How soon it is asked for again when that failed.
+pub(crate) const VERSION_RETRY: Duration = Duration::from_secs(10 * 60);
+/// Longest wait for it.
+pub(crate) const VERSION_MAX: Duration = Duration::from_secs(10);
+
+/// Wrappers around a message that are looked into.
+pub(crate) const WRAPPERS_MAX: usize = 8;

@@ -1,0 +1,496 @@
+//! One device's link to WhatsApp: connects, keeps connected, and tells the engine, in order.
+//!
+//! Invariants:
+//! - one task per device decides and reports, so that its events are in order;
+//! - at most one client of a device exists at a time, and it is closed before the next is built;
+//! - the library never reconnects by itself: after each connection [`ending::pause`] decides;
+//! - when the link is gone (logout, failed pairing), the stored session is erased before that is
+//!   reported.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::device::{DisconnectReason, PairMethod};
+use domain::ids::DeviceId;
+use domain::ports::MessengerEvent;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until, timeout};
+use whatsapp_rust::Client;
+use whatsapp_rust::pair_code::PairCodeOptions;
+
+use crate::client::{Session, Shared};
+use crate::ending::{self, Ending};
+use crate::events::Signal;
+use crate::limits::{
+    CLOSE_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX, PAIRING_SOCKET_MAX, RECONNECT_MAX,
+    REDELIVERY_FIRST, STABLE,
+};
+
+/// What a link is started for.
+#[derive(Debug, Clone)]
+pub(crate) enum Purpose {
+    /// To connect a linked number.
+    Connect,
+    /// To link one.
+    Pair(PairMethod),
+}
+
+/// A running link. Ends when it is told to, when the number is unlinked, or when somebody has to
+/// look.
+pub(crate) struct Link {
+    stop: watch::Sender<bool>,
+    is_silent: Arc<AtomicBool>,
+    task: JoinHandle<()>,
+}
+
+/// The client of a device, while it is ready to send.
+#[derive(Default)]
+pub(crate) struct Online(Mutex<Option<Arc<Client>>>);
+
+impl Online {
+    pub(crate) fn set(&self, client: Option<Arc<Client>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<Client>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Link {
+    /// Starts a link, which shows its client in `online` while it is ready to send.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        device: DeviceId,
+        purpose: Purpose,
+        online: Arc<Online>,
+    ) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let is_silent = Arc::new(AtomicBool::new(false));
+        let supervisor = Supervisor {
+            shared,
+            device,
+            purpose,
+            online,
+            stopped,
+            is_silent: is_silent.clone(),
+            failures: 0,
+            redeliveries: 0,
+            told: None,
+        };
+        Self { stop, is_silent, task: tokio::spawn(supervisor.run()) }
+    }
+
+    /// Has it report nothing any more; it is about to be ended.
+    pub(crate) fn fall_silent(&self) {
+        self.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Ends it; returns when nothing of it writes any more.
+    pub(crate) async fn end(mut self) {
+        self.fall_silent();
+        self.stop.send_replace(true);
+        // Closing is bounded in itself; this is for a task that hangs in the store.
+        if timeout(CLOSE_MAX * 2, &mut self.task).await.is_err() {
+            self.task.abort();
+        }
+    }
+}
+
+/// How one connection ended.
+enum Ended {
+    /// As the engine wished.
+    Stopped,
+    /// The stored state and the client's no longer agree.
+    Broken,
+    /// By itself; it held for so long when it was ready at all.
+    By(Ending, Option<Duration>),
+}
+
+struct Supervisor {
+    shared: Arc<Shared>,
+    device: DeviceId,
+    purpose: Purpose,
+    online: Arc<Online>,
+    stopped: watch::Receiver<bool>,
+    is_silent: Arc<AtomicBool>,
+    /// Attempts since a connection last held.
+    failures: u32,
+    /// Times in a row that mail had to be asked for again.
+    redeliveries: u32,
+    /// The loss the engine knows of, while it lasts.
+    told: Option<DisconnectReason>,
+}
+
+impl Supervisor {
+    async fn run(mut self) {
+        loop {
+            let shows_qr = !matches!(self.purpose, Purpose::Pair(PairMethod::Code(_)));
+            let opened = Session::open(&self.shared, self.device, shows_qr).await;
+            let stays = match opened {
+                Ok(session) => self.keep(session).await,
+                Err(error) => {
+                    tracing::error!(device = %self.device, %error, "the session cannot be opened");
+                    self.lose(DisconnectReason::ConnectionLost, None).await
+                }
+            };
+            if !stays {
+                return;
+            }
+        }
+    }
+
+    /// Connects one client again and again; whether another is to take its place.
+    async fn keep(&mut self, mut session: Session) -> bool {
+        if matches!(self.purpose, Purpose::Connect) && !session.is_linked() {
+            close(&session.client).await;
+            self.forget("no number is linked to this device; link it again").await;
+            return false;
+        }
+        let goes_on = loop {
+            let ended = self.connect_once(&mut session).await;
+            self.online.set(None);
+            let goes_on = match ended {
+                Ended::Stopped => false,
+                Ended::Broken => break self.wait_and_retry(Duration::ZERO).await,
+                Ended::By(ending, held) => self.follow(&session, ending, held).await,
+            };
+            if !goes_on {
+                break false;
+            }
+            // A client is told its version when it is built.
+            if session.version != self.shared.versions.current().await {
+                break true;
+            }
+        };
+        close(&session.client).await;
+        goes_on
+    }
+
+    /// Does what follows from an ending; whether to connect again.
+    async fn follow(&mut self, session: &Session, ending: Ending, held: Option<Duration>) -> bool {
+        match ending {
+            Ending::Wanted => true,
+            Ending::Paired => {
+                self.failures = 0;
+                true
+            }
+            Ending::LoggedOut(text) => {
+                close(&session.client).await;
+                self.forget(&text).await;
+                false
+            }
+            Ending::PairingFailed(text) => {
+                close(&session.client).await;
+                self.fail_pairing(text).await;
+                false
+            }
+            Ending::Lost(reason) if matches!(self.purpose, Purpose::Pair(_)) => {
+                close(&session.client).await;
+                self.fail_pairing(reason.describe()).await;
+                false
+            }
+            Ending::Lost(reason) => self.lose(reason, held).await,
+        }
+    }
+
+    /// Reports a lost connection and waits as long as it takes; false when it is not to come back.
+    async fn lose(&mut self, reason: DisconnectReason, held: Option<Duration>) -> bool {
+        if self.told != Some(reason) {
+            self.told = Some(reason);
+            self.tell(MessengerEvent::Disconnected(reason)).await;
+        }
+        self.failures = ending::failures_after(self.failures, held);
+        match ending::pause(reason, self.failures, self.device) {
+            Some(pause) => self.wait_and_retry(pause).await,
+            None => false,
+        }
+    }
+
+    /// Waits; false when the engine has ended the link meanwhile.
+    async fn wait_and_retry(&mut self, pause: Duration) -> bool {
+        timeout(pause, raised(&mut self.stopped)).await.is_err()
+    }
+
+    async fn forget(&self, text: &str) {
+        self.erase().await;
+        self.tell(MessengerEvent::LoggedOut(text.to_owned())).await;
+    }
+
+    async fn fail_pairing(&self, text: String) {
+        self.erase().await;
+        self.tell(MessengerEvent::PairingFailed(text)).await;
+    }
+
+    async fn erase(&self) {
+        if let Err(error) = self.shared.sessions.session_clear(self.device).await {
+            tracing::error!(device = %self.device, %error, "the session could not be erased");
+        }
+    }
+
+    async fn tell(&self, event: MessengerEvent) {
+        if self.is_silent.load(Ordering::SeqCst) {
+            return;
+        }
+        match self.shared.events.get() {
+            Some(events) => events.event(self.device, event).await,
+            None => tracing::error!(device = %self.device, "nobody listens for events yet"),
+        }
+    }
+
+    /// One connection, from the first attempt to its end.
+    async fn connect_once(&mut self, session: &mut Session) -> Ended {
+        let Some(turn) = self.turn().await else { return Ended::Stopped };
+        let client = session.client.clone();
+        let mut running = tokio::spawn(async move { client.run().await });
+        let mut watch = Connection {
+            turn,
+            ready_at: None,
+            deadline: self.deadline(),
+            code_request: self.request_code(session),
+        };
+        let ended = loop {
+            tokio::select! {
+                biased;
+                Some(signal) = session.signals.recv() => {
+                    self.hear(session, &mut watch, signal).await;
+                }
+                Ok(node) = &mut session.stream_error => {
+                    self.hear_stream_error(session, &mut watch, &node);
+                }
+                _ = &mut running => break None,
+                () = raised(&mut self.stopped) => break Some(Ended::Stopped),
+                () = raised(&mut session.broken) => break Some(Ended::Broken),
+                () = sleep_until(watch.deadline.at) => self.act_on(session, &mut watch).await,
+            }
+        };
+        watch.stop_asking();
+        match ended {
+            Some(ended) => {
+                self.online.set(None);
+                close(&session.client).await;
+                if timeout(Duration::from_secs(1), &mut running).await.is_err() {
+                    running.abort();
+                }
+                ended
+            }
+            None => self.conclude(session, &mut watch).await,
+        }
+    }
+
+    /// Hears what is left to hear and says how the connection ended.
+    async fn conclude(&mut self, session: &mut Session, watch: &mut Connection) -> Ended {
+        self.online.set(None);
+        while let Ok(signal) = session.signals.try_recv() {
+            self.hear(session, watch, signal).await;
+            self.online.set(None);
+        }
+        let held = watch.ready_at.map(|at| at.elapsed());
+        if held.is_some_and(|held| held >= STABLE) {
+            self.redeliveries = 0;
+        }
+        let ending = session
+            .sink
+            .take_ending()
+            .unwrap_or_else(|| Ending::from_progress(session.attempt.progress(), held.is_some()));
+        Ended::By(ending, held)
+    }
+
+    /// Waits for this device's turn to log in; `None` when the engine ended the link.
+    async fn turn(&mut self) -> Option<Option<OwnedSemaphorePermit>> {
+        if matches!(self.purpose, Purpose::Pair(_)) {
+            return Some(None);
+        }
+        tokio::select! {
+            turn = self.shared.logins.clone().acquire_owned() => Some(turn.ok()),
+            () = raised(&mut self.stopped) => None,
+        }
+    }
+
+    fn deadline(&self) -> Deadline {
+        match self.purpose {
+            Purpose::Connect => Deadline::new(LOGIN_TURN_MAX, What::EndTurn),
+            Purpose::Pair(_) => Deadline::new(PAIRING_MAX, What::GiveUpPairing),
+        }
+    }
+
+    fn request_code(&self, session: &Session) -> Option<JoinHandle<()>> {
+        let Purpose::Pair(PairMethod::Code(phone)) = &self.purpose else { return None };
+        let options =
+            PairCodeOptions { phone_number: phone.as_str().to_owned(), ..Default::default() };
+        let client = session.client.clone();
+        Some(tokio::spawn(async move {
+            // A refusal comes as an event; without a connection the run ends and tells.
+            if client.wait_for_socket(PAIRING_SOCKET_MAX).await.is_ok() {
+                let _ = client.pair_with_code(options).await;
+            }
+        }))
+    }
+
+    async fn hear(&mut self, session: &Session, watch: &mut Connection, signal: Signal) {
+        match signal {
+            Signal::Event(event) => {
+                if let MessengerEvent::Offer(domain::device::PairOffer::Code {
+                    expires_in_s, ..
+                }) = &event
+                {
+                    let longest = Duration::from_secs(*expires_in_s) + PAIRING_CODE_GRACE;
+                    watch.deadline = Deadline::new(longest, What::GiveUpPairing);
+                }
+                self.tell(event).await;
+            }
+            Signal::Paired(linked) => {
+                // Told only once the link would survive a crash.
+                if let Err(error) = session.client.persistence_manager().flush().await {
+                    tracing::error!(device = %self.device, %error, "the new link is not stored yet");
+                }
+                self.purpose = Purpose::Connect;
+                watch.deadline = Deadline::new(LOGIN_TURN_MAX, What::EndTurn);
+                self.tell(MessengerEvent::Paired(linked)).await;
+            }
+            Signal::Connected => self.be_ready(session, watch).await,
+            Signal::Announced => be_away(session.client.clone()),
+            Signal::CodeSpent => watch.ask_anew(self.request_code(session)),
+            Signal::Ending(ending) => {
+                self.online.set(None);
+                if matches!(ending, Ending::PairingFailed(_)) {
+                    end_connection(session.client.clone());
+                }
+            }
+            Signal::Redeliver => {
+                let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
+                self.redeliveries = self.redeliveries.saturating_add(1);
+                watch.deadline = Deadline::new(pause, What::Reconnect);
+            }
+        }
+    }
+
+    async fn be_ready(&mut self, session: &Session, watch: &mut Connection) {
+        session.sink.learn_names(&session.client);
+        watch.turn = None;
+        watch.ready_at = Some(Instant::now());
+        self.told = None;
+        self.online.set(Some(session.client.clone()));
+        be_away(session.client.clone());
+        self.tell(MessengerEvent::Connected).await;
+    }
+
+    /// The library acts on most of them itself; for the others it waits until the server closes,
+    /// which we do not.
+    fn hear_stream_error(
+        &self,
+        session: &mut Session,
+        watch: &mut Connection,
+        node: &whatsapp_rust::OwnedNodeRef,
+    ) {
+        let code = node.get().attrs().optional_string("code").map(|code| code.to_string());
+        session.rearm();
+        if let Some(ending) = code.as_deref().and_then(Ending::from_stream_error) {
+            session.sink.note(ending);
+            self.online.set(None);
+            watch.deadline = Deadline::new(Duration::from_secs(1), What::Reconnect);
+        }
+    }
+
+    async fn act_on(&mut self, session: &Session, watch: &mut Connection) {
+        let what = std::mem::replace(&mut watch.deadline, Deadline::none()).what;
+        match what {
+            What::Nothing => {}
+            What::EndTurn => watch.turn = None,
+            What::GiveUpPairing => {
+                let text = "nobody linked the device in time".to_owned();
+                session.sink.note(Ending::PairingFailed(text));
+                end_connection(session.client.clone());
+            }
+            What::Reconnect => {
+                session.sink.note(Ending::Wanted);
+                self.online.set(None);
+                end_connection(session.client.clone());
+            }
+        }
+    }
+}
+
+/// What is known of the connection that is up, or coming up.
+struct Connection {
+    /// The right to log in, held until ready.
+    turn: Option<OwnedSemaphorePermit>,
+    ready_at: Option<Instant>,
+    deadline: Deadline,
+    code_request: Option<JoinHandle<()>>,
+}
+
+impl Connection {
+    fn ask_anew(&mut self, request: Option<JoinHandle<()>>) {
+        self.stop_asking();
+        self.code_request = request;
+    }
+
+    fn stop_asking(&mut self) {
+        if let Some(request) = self.code_request.take() {
+            request.abort();
+        }
+    }
+}
+
+/// The next thing to do without being asked. One at a time suffices: a device is logging in, or
+/// being linked, or up.
+struct Deadline {
+    at: Instant,
+    what: What,
+}
+
+enum What {
+    Nothing,
+    EndTurn,
+    GiveUpPairing,
+    Reconnect,
+}
+
+impl Deadline {
+    fn new(after: Duration, what: What) -> Self {
+        Self { at: Instant::now() + after, what }
+    }
+
+    fn none() -> Self {
+        Self::new(Duration::from_secs(24 * 60 * 60), What::Nothing)
+    }
+}
+
+/// Waits until a flag is up, or nobody is left to raise it.
+async fn raised(flag: &mut watch::Receiver<bool>) {
+    let _ = flag.wait_for(|is_up| *is_up).await;
+}
+
+/// Ends the connection but not the client, which may be connected again.
+fn end_connection(client: Arc<Client>) {
+    tokio::spawn(async move {
+        if timeout(CLOSE_MAX, client.reconnect_immediately()).await.is_err() {
+            tracing::warn!("a connection took long to end");
+        }
+    });
+}
+
+/// Closes a client for good, after it has written what it still had to write.
+async fn close(client: &Arc<Client>) {
+    if timeout(CLOSE_MAX, client.disconnect()).await.is_err() {
+        tracing::warn!("a client took long to close");
+        client.signal_shutdown_sync();
+    }
+}
+
+/// Takes back the library's announcement of being online: as long as it stands, the owner's phone
+/// shows no notifications.
+fn be_away(client: Arc<Client>) {
+    tokio::spawn(async move {
+        // Without a name yet there was no announcement either; a lost connection tells elsewhere.
+        let _ = client.presence().set_unavailable().await;
+    });
+}

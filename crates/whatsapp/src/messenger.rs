@@ -1,0 +1,237 @@
+//! The messenger: finds the device's link and asks its client.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use domain::device::PairMethod;
+use domain::error::{Error, Result};
+use domain::ids::DeviceId;
+use domain::phone::{PhoneNumber, Recipient};
+use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, SendError, SessionStore};
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+use whatsapp_rust::{Client, SendOptions};
+
+use crate::client::Shared;
+use crate::config::{Config, ConfigError};
+use crate::errors;
+use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
+use crate::link::{Link, Online, Purpose};
+
+/// WhatsApp, through the protocol library.
+///
+/// The engine needs a messenger and the messenger needs the engine: make this first, then the
+/// engine over it, then call [`WhatsappMessenger::set_events`] before the first device is connected.
+pub struct WhatsappMessenger {
+    shared: Arc<Shared>,
+    slots: Mutex<HashMap<DeviceId, Arc<Slot>>>,
+    is_closed: AtomicBool,
+}
+
+/// A device's place; one for every device ever asked for.
+#[derive(Default)]
+struct Slot {
+    /// Locked while a link is started or ended, so that there is never a second one.
+    link: tokio::sync::Mutex<Option<Link>>,
+    online: Arc<Online>,
+}
+
+impl Slot {
+    async fn end(&self, link: &mut Option<Link>) {
+        if let Some(link) = link.take() {
+            link.end().await;
+        }
+        self.online.set(None);
+    }
+}
+
+impl WhatsappMessenger {
+    /// Makes a messenger without any connection.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the configured address is not one this build may connect to.
+    pub fn new(
+        config: Config,
+        sessions: Arc<dyn SessionStore>,
+    ) -> std::result::Result<Self, ConfigError> {
+        Ok(Self {
+            shared: Arc::new(Shared::new(config, sessions)?),
+            slots: Mutex::default(),
+            is_closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Says who takes events and messages. Only the first call counts.
+    pub fn set_events(&self, events: Arc<dyn MessengerEvents>) {
+        if self.shared.events.set(events).is_err() {
+            tracing::error!("the messenger's events have a taker already");
+        }
+    }
+
+    /// Closes every connection, letting each write what it still has to write; none is made after.
+    pub async fn shutdown(&self) {
+        self.is_closed.store(true, Ordering::SeqCst);
+        let slots: Vec<Arc<Slot>> = self.lock_slots().values().cloned().collect();
+        join_all(slots.iter().map(|slot| async { slot.end(&mut *slot.link.lock().await).await }))
+            .await;
+    }
+
+    fn lock_slots(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Arc<Slot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slot(&self, device: DeviceId) -> Arc<Slot> {
+        self.lock_slots().entry(device).or_default().clone()
+    }
+
+    fn client(&self, device: DeviceId) -> std::result::Result<Arc<Client>, SendError> {
+        let slot = self.lock_slots().get(&device).cloned();
+        slot.and_then(|slot| slot.online.get()).ok_or(SendError::NotConnected)
+    }
+
+    fn start(&self, slot: &Slot, device: DeviceId, purpose: Purpose) -> Result<Link> {
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(Error::Whatsapp("the gateway is shutting down".to_owned()));
+        }
+        Ok(Link::start(self.shared.clone(), device, purpose, slot.online.clone()))
+    }
+
+    async fn look_up(
+        &self,
+        client: &Client,
+        phone: &PhoneNumber,
+    ) -> std::result::Result<bool, SendError> {
+        let jids = [Jid::pn(phone.as_str())];
+        let contacts = client.contacts();
+        let found = match timeout(LOOK_UP_MAX, contacts.is_on_whatsapp(&jids)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return Err(errors::contact_error(&error)),
+            Err(_) => return Err(SendError::Temporary("WhatsApp did not answer in time".into())),
+        };
+        let is_registered = found.iter().any(|contact| contact.is_registered);
+        self.shared.registrations.put(phone, is_registered);
+        Ok(is_registered)
+    }
+
+    /// The recipient's address, when it has WhatsApp as far as can be known.
+    async fn recipient(
+        &self,
+        client: &Client,
+        chat: &str,
+    ) -> std::result::Result<(Jid, bool), SendError> {
+        if chat.ends_with("@lid") {
+            return chat.parse().map(|jid| (jid, false)).map_err(|_| errors::invalid_recipient());
+        }
+        match Recipient::from_chat(chat).ok_or_else(errors::invalid_recipient)? {
+            Recipient::Group(id) => Ok((Jid::group(id), true)),
+            Recipient::Person(phone) => {
+                let is_registered = match self.shared.registrations.get(&phone) {
+                    Some(known) => known,
+                    None => self.look_up(client, &phone).await?,
+                };
+                let jid = Jid::pn(phone.as_str());
+                is_registered.then_some((jid, false)).ok_or_else(errors::not_on_whatsapp)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Messenger for WhatsappMessenger {
+    async fn connect(&self, device: DeviceId) -> Result<()> {
+        let slot = self.slot(device);
+        let mut link = slot.link.lock().await;
+        if link.as_ref().is_none_or(Link::has_ended) {
+            slot.end(&mut link).await;
+            *link = Some(self.start(&slot, device, Purpose::Connect)?);
+        }
+        Ok(())
+    }
+
+    async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()> {
+        let slot = self.slot(device);
+        let mut link = slot.link.lock().await;
+        slot.end(&mut link).await;
+        // What an earlier number has left must not be mixed with the new one's.
+        self.shared.sessions.session_clear(device).await?;
+        *link = Some(self.start(&slot, device, Purpose::Pair(method))?);
+        Ok(())
+    }
+
+    async fn logout(&self, device: DeviceId) -> Result<()> {
+        let slot = self.slot(device);
+        let mut link = slot.link.lock().await;
+        if let (Some(link), Some(client)) = (link.as_ref(), slot.online.get()) {
+            // What the logout does to the connection is no news for the engine.
+            link.fall_silent();
+            if timeout(LOGOUT_MAX, client.logout()).await.is_err() {
+                tracing::warn!(%device, "WhatsApp did not confirm the logout in time");
+            }
+        }
+        slot.end(&mut link).await;
+        self.shared.sessions.session_clear(device).await?;
+        Ok(())
+    }
+
+    async fn disconnect(&self, device: DeviceId) {
+        let slot = self.slot(device);
+        let mut link = slot.link.lock().await;
+        slot.end(&mut link).await;
+    }
+
+    async fn send(
+        &self,
+        device: DeviceId,
+        message: OutgoingMessage,
+    ) -> std::result::Result<(), SendError> {
+        let client = self.client(device)?;
+        let (to, is_group) = self.recipient(&client, &message.chat).await?;
+        let id = message.whatsapp_id;
+        let content = wa::Message { conversation: Some(message.text), ..Default::default() };
+        let options = SendOptions::default().with_message_id(id.as_str());
+        // In a task of its own: cut off half-way, a send would leave the session's keys used up.
+        let sending =
+            tokio::spawn(
+                async move { client.send_message_with_options(to, content, options).await },
+            );
+        match timeout(SEND_MAX, sending).await {
+            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Err(error))) => {
+                tracing::debug!(%device, %id, %error, "a message could not be handed over");
+                Err(errors::send_error(&error, is_group))
+            }
+            Ok(Err(_)) => Err(SendError::Temporary("the protocol library failed".to_owned())),
+            Err(_) => Err(SendError::Temporary("WhatsApp did not take it in time".to_owned())),
+        }
+    }
+
+    async fn typing(&self, device: DeviceId, chat: &str, is_typing: bool) {
+        let (Ok(client), Ok(to)) = (self.client(device), chat.parse::<Jid>()) else { return };
+        let show = async {
+            // Nobody is shown the typing of somebody who is not online.
+            if is_typing {
+                let _ = client.presence().set_available().await;
+                let _ = client.chatstate().send_composing(&to).await;
+            } else {
+                let _ = client.chatstate().send_paused(&to).await;
+                let _ = client.presence().set_unavailable().await;
+            }
+        };
+        if timeout(TYPING_MAX, show).await.is_err() {
+            tracing::debug!(%device, "typing could not be shown in time");
+        }
+    }
+
+    async fn is_on_whatsapp(
+        &self,
+        device: DeviceId,
+        phone: &PhoneNumber,
+    ) -> std::result::Result<bool, SendError> {
+        let client = self.client(device)?;
+        self.look_up(&client, phone).await
+    }
+}

@@ -1,0 +1,70 @@
+//! Which numbers are on WhatsApp, as far as somebody asked lately. Shared by all devices: it is a
+//! fact about the number, not about who asks.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use domain::phone::PhoneNumber;
+use tokio::time::Instant;
+
+use crate::limits::{REGISTERED_FOR, REGISTRATIONS_MAX, UNREGISTERED_FOR};
+
+/// Remembers answers; forgets old ones, and all of them rather than grow beyond its limit.
+#[derive(Default)]
+pub(crate) struct Registrations {
+    known: Mutex<HashMap<PhoneNumber, (bool, Instant)>>,
+}
+
+impl Registrations {
+    /// What is known of a number; `None` when it must be asked.
+    pub(crate) fn get(&self, phone: &PhoneNumber) -> Option<bool> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (is_registered, until) = known.get(phone)?;
+        (*until > Instant::now()).then_some(*is_registered)
+    }
+
+    /// Remembers an answer.
+    pub(crate) fn put(&self, phone: &PhoneNumber, is_registered: bool) {
+        let now = Instant::now();
+        let keep_for = if is_registered { REGISTERED_FOR } else { UNREGISTERED_FOR };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= REGISTRATIONS_MAX {
+            known.retain(|_, (_, until)| *until > now);
+        }
+        if known.len() >= REGISTRATIONS_MAX {
+            known.clear();
+        }
+        known.insert(phone.clone(), (is_registered, now + keep_for));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_no_is_believed_for_a_shorter_time_than_a_yes() {
+        let registrations = Registrations::default();
+        let [yes, no, unknown] = ["628111", "628222", "628333"].map(PhoneNumber::from_digits);
+        registrations.put(&yes, true);
+        registrations.put(&no, false);
+        assert_eq!(registrations.get(&yes), Some(true));
+        assert_eq!(registrations.get(&no), Some(false));
+        assert_eq!(registrations.get(&unknown), None);
+        tokio::time::advance(UNREGISTERED_FOR + Duration::from_secs(1)).await;
+        assert_eq!(registrations.get(&yes), Some(true));
+        assert_eq!(registrations.get(&no), None);
+        tokio::time::advance(REGISTERED_FOR).await;
+        assert_eq!(registrations.get(&yes), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_does_not_grow_without_end() {
+        let registrations = Registrations::default();
+        for n in 0..=REGISTRATIONS_MAX {
+            registrations.put(&PhoneNumber::from_digits(n.to_string()), true);
+        }
+        assert!(registrations.known.lock().unwrap().len() <= REGISTRATIONS_MAX);
+    }
+}

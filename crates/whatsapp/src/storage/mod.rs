@@ -1,0 +1,158 @@
+//! The protocol library's state of one device, kept in our own store.
+//!
+//! The library wants five traits; all of them are answered here over
+//! [`SessionStore`]'s spaces of keys and values. Invariants:
+//!
+//! - one [`DeviceState`] belongs to one device, and nothing here reads another device's entries;
+//! - whatever the library hands over in one call becomes one `session_write`, so it is stored whole
+//!   or not at all, and durable when the call returns;
+//! - when decrypted mail cannot be stored, the state *breaks*: it takes no further write, so that
+//!   what is stored stays as it was before that mail and can decrypt it when it comes again;
+//! - what must be read, changed and written is done under `rmw`, since several of the library's
+//!   tasks work on one device at once.
+
+mod app_sync;
+mod device;
+mod protocol;
+mod secrets;
+mod signal;
+
+#[cfg(test)]
+mod conformance;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use domain::ids::DeviceId;
+use domain::ports::{SessionStore, SessionWrite};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::{Mutex, watch};
+use wacore::store::error::{Result, StoreError};
+
+/// Between the parts of a key; in no JID and no message id.
+const SEPARATOR: char = '|';
+
+/// The state of one device.
+pub(crate) struct DeviceState {
+    sessions: Arc<dyn SessionStore>,
+    device: DeviceId,
+    /// Held from reading an entry until its changed form is written.
+    rmw: Mutex<()>,
+    /// No sent message that is still kept is older (Unix seconds): spares the library's regular
+    /// cleaning a scan that would find nothing.
+    oldest_sent_at_s: AtomicI64,
+    broken: watch::Sender<bool>,
+}
+
+impl DeviceState {
+    /// The state of `device` in `sessions`.
+    pub(crate) fn new(sessions: Arc<dyn SessionStore>, device: DeviceId) -> Self {
+        Self {
+            sessions,
+            device,
+            rmw: Mutex::new(()),
+            oldest_sent_at_s: AtomicI64::new(i64::MIN),
+            broken: watch::Sender::new(false),
+        }
+    }
+
+    /// Becomes true when the state has broken: its client must give way to a new one, which starts
+    /// from what is stored.
+    pub(crate) fn broken(&self) -> watch::Receiver<bool> {
+        self.broken.subscribe()
+    }
+
+    fn break_off(&self) {
+        self.broken.send_replace(true);
+    }
+
+    async fn get(&self, space: &'static str, key: &str) -> Result<Option<Vec<u8>>> {
+        self.sessions.session_get(self.device, space, key).await.map_err(store_error)
+    }
+
+    async fn get_json<T: DeserializeOwned>(
+        &self,
+        space: &'static str,
+        key: &str,
+    ) -> Result<Option<T>> {
+        self.get(space, key).await?.map(|bytes| from_json(&bytes)).transpose()
+    }
+
+    async fn get_many(
+        &self,
+        space: &'static str,
+        keys: &[String],
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        self.sessions.session_get_many(self.device, space, keys).await.map_err(store_error)
+    }
+
+    async fn scan(&self, space: &'static str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        self.sessions.session_scan(self.device, space, prefix).await.map_err(store_error)
+    }
+
+    async fn write(&self, writes: Vec<SessionWrite>) -> Result<()> {
+        if writes.is_empty() {
+            return Ok(());
+        }
+        if *self.broken.borrow() {
+            return Err(StoreError::Validation("this state has broken".to_owned()));
+        }
+        self.sessions.session_write(self.device, writes).await.map_err(store_error)
+    }
+
+    async fn put(&self, space: &'static str, key: &str, value: Vec<u8>) -> Result<()> {
+        self.write(vec![put(space, key, value)]).await
+    }
+
+    async fn remove(&self, space: &'static str, key: &str) -> Result<()> {
+        self.write(vec![remove(space, key)]).await
+    }
+}
+
+fn put(space: &'static str, key: impl Into<String>, value: Vec<u8>) -> SessionWrite {
+    SessionWrite { space, key: key.into(), value: Some(value) }
+}
+
+fn remove(space: &'static str, key: impl Into<String>) -> SessionWrite {
+    SessionWrite { space, key: key.into(), value: None }
+}
+
+/// Joins the parts of a key. The last part may hold anything, the others no separator.
+fn join(parts: &[&str]) -> String {
+    parts.join("|")
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| StoreError::Serialization(Box::new(error)))
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| StoreError::Serialization(Box::new(error)))
+}
+
+fn store_error(error: domain::error::StoreError) -> StoreError {
+    match error {
+        domain::error::StoreError::Unavailable(_) => StoreError::Connection(Box::new(error)),
+        domain::error::StoreError::Fault(_) => StoreError::Database(Box::new(error)),
+    }
+}
+
+/// An entry that is not what this version writes.
+fn damaged(what: &str) -> StoreError {
+    StoreError::Validation(format!("a stored {what} is damaged"))
+}
+
+/// Puts a time (Unix seconds) in front of a value.
+fn stamped(at_s: i64, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(8 + value.len());
+    bytes.extend_from_slice(&at_s.to_be_bytes());
+    bytes.extend_from_slice(value);
+    bytes
+}
+
+/// Takes apart what [`stamped`] made.
+fn unstamped(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let (at_s, value) = bytes.split_first_chunk::<8>()?;
+    Some((i64::from_be_bytes(*at_s), value))
+}

@@ -1,0 +1,334 @@
+//! What the protocol remembers of others: numbers and LIDs, devices, groups, tokens, and messages
+//! on their way in and out.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use async_trait::async_trait;
+use domain::ports::SessionWrite;
+use wacore::store::error::Result;
+use wacore::store::traits::{
+    DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore,
+    TcTokenEntry,
+};
+
+use super::{DeviceState, SEPARATOR, damaged, join, put, remove, stamped, to_json, unstamped};
+
+/// Which devices of a group have our sender key: `group|device`, one byte.
+const SENDER_KEY_DEVICE: &str = "sender_key_device";
+/// Mappings by LID.
+const LID: &str = "lid";
+/// The LID last seen for a phone number.
+const LID_OF_PHONE: &str = "lid_of_phone";
+const BASE_KEY: &str = "base_key";
+const DEVICE_LIST: &str = "device_list";
+const GROUP: &str = "group";
+const TC_TOKEN: &str = "tc_token";
+/// Messages we sent, for those who ask for them again: `chat|id`, a time and the protobuf.
+const SENT: &str = "sent";
+/// Messages decrypted but not yet stored by the engine: `chat|sender|id`, a time and the protobuf.
+const PENDING: &str = "pending";
+
+impl DeviceState {
+    async fn remove_all(&self, space: &'static str, prefix: &str) -> Result<()> {
+        let entries = self.scan(space, prefix).await?;
+        self.write(entries.into_iter().map(|(key, _)| remove(space, key)).collect()).await
+    }
+
+    /// Removes the stamped entries of `space` from before `cutoff_s`; how many, and when the oldest
+    /// that stays was written.
+    async fn remove_older(&self, space: &'static str, cutoff_s: i64) -> Result<(u32, i64)> {
+        let mut writes = Vec::new();
+        let mut oldest_s = i64::MAX;
+        for (key, bytes) in self.scan(space, "").await? {
+            match unstamped(&bytes) {
+                Some((at_s, _)) if at_s >= cutoff_s => oldest_s = oldest_s.min(at_s),
+                _ => writes.push(remove(space, key)),
+            }
+        }
+        let count = writes.len() as u32;
+        self.write(writes).await?;
+        Ok((count, oldest_s))
+    }
+
+    /// The writes that store mappings, including the removal of numbers a LID no longer has.
+    async fn mapping_writes(&self, entries: &[LidPnMappingEntry]) -> Result<Vec<SessionWrite>> {
+        let lids: Vec<String> = entries.iter().map(|entry| entry.lid.clone()).collect();
+        let mut phone_of: HashMap<String, String> = HashMap::new();
+        for (lid, bytes) in self.get_many(LID, &lids).await? {
+            phone_of.insert(lid, super::from_json::<LidPnMappingEntry>(&bytes)?.phone_number);
+        }
+        let mut writes = Vec::with_capacity(2 * entries.len());
+        for entry in entries {
+            let before = phone_of.insert(entry.lid.clone(), entry.phone_number.clone());
+            if let Some(phone) = before.filter(|phone| *phone != entry.phone_number) {
+                writes.push(remove(LID_OF_PHONE, phone));
+            }
+            writes.push(put(LID_OF_PHONE, &*entry.phone_number, entry.lid.clone().into_bytes()));
+            writes.push(put(LID, &*entry.lid, to_json(entry)?));
+        }
+        Ok(writes)
+    }
+}
+
+#[async_trait]
+impl ProtocolStore for DeviceState {
+    async fn get_sender_key_devices(&self, group_jid: &str) -> Result<Vec<(String, bool)>> {
+        let prefix = join(&[group_jid, ""]);
+        let rows = self.scan(SENDER_KEY_DEVICE, &prefix).await?;
+        let status = |(key, value): (String, Vec<u8>)| {
+            Some((key.strip_prefix(&prefix)?.to_owned(), value == [1]))
+        };
+        Ok(rows.into_iter().filter_map(status).collect())
+    }
+
+    async fn set_sender_key_status(&self, group_jid: &str, entries: &[(&str, bool)]) -> Result<()> {
+        let write = |(device, has_key): &(&str, bool)| {
+            put(SENDER_KEY_DEVICE, join(&[group_jid, device]), vec![u8::from(*has_key)])
+        };
+        self.write(entries.iter().map(write).collect()).await
+    }
+
+    async fn clear_sender_key_devices(&self, group_jid: &str) -> Result<()> {
+        self.remove_all(SENDER_KEY_DEVICE, &join(&[group_jid, ""])).await
+    }
+
+    async fn delete_sender_key_device_rows(&self, device_jids: &[&str]) -> Result<()> {
+        if device_jids.is_empty() {
+            return Ok(());
+        }
+        let is_meant = |key: &str| {
+            key.split_once(SEPARATOR).is_some_and(|(_, device)| device_jids.contains(&device))
+        };
+        let rows = self.scan(SENDER_KEY_DEVICE, "").await?;
+        let meant = rows.into_iter().filter(|(key, _)| is_meant(key));
+        self.write(meant.map(|(key, _)| remove(SENDER_KEY_DEVICE, key)).collect()).await
+    }
+
+    async fn clear_all_sender_key_devices(&self) -> Result<()> {
+        self.remove_all(SENDER_KEY_DEVICE, "").await
+    }
+
+    async fn get_lid_mapping(&self, lid: &str) -> Result<Option<LidPnMappingEntry>> {
+        self.get_json(LID, lid).await
+    }
+
+    async fn get_pn_mapping(&self, phone: &str) -> Result<Option<LidPnMappingEntry>> {
+        let Some(lid) = self.get(LID_OF_PHONE, phone).await? else { return Ok(None) };
+        let lid = String::from_utf8(lid).map_err(|_| damaged("LID"))?;
+        self.get_json(LID, &lid).await
+    }
+
+    async fn put_lid_mapping(&self, entry: &LidPnMappingEntry) -> Result<()> {
+        self.put_lid_mappings(std::slice::from_ref(entry)).await
+    }
+
+    async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
+        let _guard = self.rmw.lock().await;
+        let writes = self.mapping_writes(entries).await?;
+        self.write(writes).await
+    }
+
+    async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
+        let rows = self.scan(LID, "").await?;
+        rows.iter().map(|(_, bytes)| super::from_json(bytes)).collect()
+    }
+
+    async fn save_base_key(&self, address: &str, message_id: &str, base_key: &[u8]) -> Result<()> {
+        self.put(BASE_KEY, &join(&[address, message_id]), base_key.to_vec()).await
+    }
+
+    async fn has_same_base_key(
+        &self,
+        address: &str,
+        message_id: &str,
+        current_base_key: &[u8],
+    ) -> Result<bool> {
+        let saved = self.get(BASE_KEY, &join(&[address, message_id])).await?;
+        Ok(saved.is_some_and(|key| key == current_base_key))
+    }
+
+    async fn delete_base_key(&self, address: &str, message_id: &str) -> Result<()> {
+        self.remove(BASE_KEY, &join(&[address, message_id])).await
+    }
+
+    async fn update_device_list(&self, record: DeviceListRecord) -> Result<()> {
+        self.update_device_lists(vec![record]).await
+    }
+
+    async fn update_device_lists(&self, records: Vec<DeviceListRecord>) -> Result<()> {
+        let writes: Result<_> =
+            records.iter().map(|r| Ok(put(DEVICE_LIST, &*r.user, to_json(r)?))).collect();
+        self.write(writes?).await
+    }
+
+    async fn get_devices(&self, user: &str) -> Result<Option<DeviceListRecord>> {
+        self.get_json(DEVICE_LIST, user).await
+    }
+
+    async fn delete_devices(&self, user: &str) -> Result<()> {
+        self.remove(DEVICE_LIST, user).await
+    }
+
+    async fn get_group_metadata(&self, group_jid: &str) -> Result<Option<Vec<u8>>> {
+        self.get(GROUP, group_jid).await
+    }
+
+    async fn put_group_metadata(&self, group_jid: &str, blob: &[u8]) -> Result<()> {
+        self.put(GROUP, group_jid, blob.to_vec()).await
+    }
+
+    async fn delete_group_metadata(&self, group_jid: &str) -> Result<()> {
+        self.remove(GROUP, group_jid).await
+    }
+
+    async fn get_tc_token(&self, jid: &str) -> Result<Option<TcTokenEntry>> {
+        self.get_json(TC_TOKEN, jid).await
+    }
+
+    async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
+        let _guard = self.rmw.lock().await;
+        self.put(TC_TOKEN, jid, to_json(entry)?).await
+    }
+
+    async fn delete_tc_token(&self, jid: &str) -> Result<()> {
+        self.remove(TC_TOKEN, jid).await
+    }
+
+    async fn get_all_tc_token_jids(&self) -> Result<Vec<String>> {
+        Ok(self.scan(TC_TOKEN, "").await?.into_iter().map(|(key, _)| key).collect())
+    }
+
+    async fn delete_expired_tc_tokens(&self, token_cutoff: i64, sender_cutoff: i64) -> Result<u32> {
+        let _guard = self.rmw.lock().await;
+        let mut writes = Vec::new();
+        for (key, bytes) in self.scan(TC_TOKEN, "").await? {
+            let entry: TcTokenEntry = super::from_json(&bytes)?;
+            let is_token_live = !entry.token.is_empty() && entry.token_timestamp >= token_cutoff;
+            let is_sender_live = entry.sender_timestamp.is_some_and(|at| at >= sender_cutoff);
+            if !is_token_live && !is_sender_live {
+                writes.push(remove(TC_TOKEN, key));
+            }
+        }
+        let count = writes.len() as u32;
+        self.write(writes).await?;
+        Ok(count)
+    }
+
+    async fn touch_tc_token_sender_timestamp(
+        &self,
+        jid: &str,
+        sender_timestamp: i64,
+    ) -> Result<()> {
+        let _guard = self.rmw.lock().await;
+        let mut entry = self.get_tc_token(jid).await?.unwrap_or_else(|| TcTokenEntry {
+            token: Vec::new(),
+            token_timestamp: sender_timestamp,
+            sender_timestamp: None,
+        });
+        entry.sender_timestamp = entry.sender_timestamp.max(Some(sender_timestamp));
+        self.put(TC_TOKEN, jid, to_json(&entry)?).await
+    }
+
+    async fn store_received_tc_token(
+        &self,
+        jid: &str,
+        token: &[u8],
+        token_timestamp: i64,
+    ) -> Result<()> {
+        let _guard = self.rmw.lock().await;
+        let before = self.get_tc_token(jid).await?;
+        let is_stale =
+            |e: &TcTokenEntry| !e.token.is_empty() && token_timestamp < e.token_timestamp;
+        if before.as_ref().is_some_and(is_stale) {
+            return Ok(());
+        }
+        let entry = TcTokenEntry {
+            token: token.to_vec(),
+            token_timestamp,
+            sender_timestamp: before.and_then(|entry| entry.sender_timestamp),
+        };
+        self.put(TC_TOKEN, jid, to_json(&entry)?).await
+    }
+
+    async fn store_sent_message(
+        &self,
+        chat_jid: &str,
+        message_id: &str,
+        payload: &[u8],
+    ) -> Result<()> {
+        let now_s = wacore::time::now_secs();
+        self.oldest_sent_at_s.fetch_min(now_s, Ordering::Relaxed);
+        self.put(SENT, &join(&[chat_jid, message_id]), stamped(now_s, payload)).await
+    }
+
+    async fn take_sent_message(&self, chat_jid: &str, message_id: &str) -> Result<Option<Vec<u8>>> {
+        let _guard = self.rmw.lock().await;
+        let key = join(&[chat_jid, message_id]);
+        let Some(bytes) = self.get(SENT, &key).await? else { return Ok(None) };
+        self.remove(SENT, &key).await?;
+        let (_, payload) = unstamped(&bytes).ok_or_else(|| damaged("sent message"))?;
+        Ok(Some(payload.to_vec()))
+    }
+
+    async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
+        if self.oldest_sent_at_s.load(Ordering::Relaxed) >= cutoff_timestamp {
+            return Ok(0);
+        }
+        // What is stored during the scan lowers the mark again.
+        self.oldest_sent_at_s.store(i64::MAX, Ordering::Relaxed);
+        let removed = self.remove_older(SENT, cutoff_timestamp).await;
+        let oldest_s = removed.as_ref().map_or(i64::MIN, |(_, oldest_s)| *oldest_s);
+        self.oldest_sent_at_s.fetch_min(oldest_s, Ordering::Relaxed);
+        removed.map(|(count, _)| count)
+    }
+
+    async fn store_pending_inbound(
+        &self,
+        chat: &str,
+        sender: &str,
+        id: &str,
+        message: &[u8],
+    ) -> Result<()> {
+        self.store_pending_inbound_batch(&[PendingInboundRow { chat, sender, id, message }]).await
+    }
+
+    async fn store_pending_inbound_batch(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
+        let now_s = wacore::time::now_secs();
+        let write = |row: &PendingInboundRow<'_>| {
+            put(PENDING, join(&[row.chat, row.sender, row.id]), stamped(now_s, row.message))
+        };
+        let stored = self.write(rows.iter().map(write).collect()).await;
+        if stored.is_err() {
+            self.break_off();
+        }
+        stored
+    }
+
+    async fn get_pending_inbound(
+        &self,
+        chat: &str,
+        sender: &str,
+        id: &str,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(bytes) = self.get(PENDING, &join(&[chat, sender, id])).await? else {
+            return Ok(None);
+        };
+        let (_, message) = unstamped(&bytes).ok_or_else(|| damaged("pending message"))?;
+        Ok(Some(message.to_vec()))
+    }
+
+    async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
+        self.remove(PENDING, &join(&[chat, sender, id])).await
+    }
+
+    async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
+        let write =
+            |key: &PendingInboundKey<'_>| remove(PENDING, join(&[key.chat, key.sender, key.id]));
+        self.write(keys.iter().map(write).collect()).await
+    }
+
+    async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
+        Ok(self.remove_older(PENDING, cutoff_timestamp).await?.0)
+    }
+}

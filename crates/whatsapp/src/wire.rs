@@ -1,0 +1,119 @@
+//! The web socket below a client, watched: how far an attempt to connect came.
+//!
+//! The library reports why a connection could not be made only to its own log. What matters for a
+//! device's status can be told from the outside: whether the socket opened at all, and whether the
+//! client itself turned away after the server's first words, which it does when their proof is bad.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+use async_channel::{Receiver, WeakReceiver};
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::time::Instant;
+use wacore::net::{Transport, TransportEvent, TransportFactory};
+
+use crate::limits::HANDSHAKE_MAX;
+
+/// How far an attempt came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Progress {
+    /// The socket did not open.
+    Unreachable = 0,
+    /// The socket opened.
+    Open = 1,
+    /// The client closed it after the server's answer to its first message.
+    Distrusted = 2,
+}
+
+/// The progress of a device's newest attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Attempt(AtomicU8);
+
+impl Attempt {
+    /// How far it came.
+    pub(crate) fn progress(&self) -> Progress {
+        match self.0.load(Ordering::Acquire) {
+            0 => Progress::Unreachable,
+            1 => Progress::Open,
+            _ => Progress::Distrusted,
+        }
+    }
+
+    fn set(&self, progress: Progress) {
+        self.0.store(progress as u8, Ordering::Release);
+    }
+}
+
+/// Opens sockets for one device and notes how it went.
+pub(crate) struct WatchedFactory {
+    sockets: Arc<dyn TransportFactory>,
+    attempt: Arc<Attempt>,
+}
+
+impl WatchedFactory {
+    /// Watches the sockets that `sockets` opens.
+    pub(crate) fn new(sockets: Arc<dyn TransportFactory>, attempt: Arc<Attempt>) -> Self {
+        Self { sockets, attempt }
+    }
+}
+
+#[async_trait]
+impl TransportFactory for WatchedFactory {
+    async fn create_transport(
+        &self,
+    ) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
+        self.attempt.set(Progress::Unreachable);
+        let (socket, events) = self.sockets.create_transport().await?;
+        self.attempt.set(Progress::Open);
+        let watched = Watched {
+            socket,
+            events: events.downgrade(),
+            attempt: self.attempt.clone(),
+            sent: AtomicU32::new(0),
+            opened_at: Instant::now(),
+        };
+        Ok((Arc::new(watched), events))
+    }
+}
+
+struct Watched {
+    socket: Arc<dyn Transport>,
+    /// Only asked whether the server has closed; what it brings is the client's.
+    events: WeakReceiver<TransportEvent>,
+    attempt: Arc<Attempt>,
+    sent: AtomicU32,
+    opened_at: Instant,
+}
+
+impl Watched {
+    /// The client sends its first message, hears the answer and sends its second. When it closes
+    /// before that although neither the server nor a deadline has ended it, it did not like the
+    /// answer.
+    fn is_turning_away(&self) -> bool {
+        let is_server_there = self.events.upgrade().is_some_and(|events| !events.is_closed());
+        self.sent.load(Ordering::Relaxed) == 1
+            && is_server_there
+            && self.opened_at.elapsed() < HANDSHAKE_MAX
+    }
+}
+
+#[async_trait]
+impl Transport for Watched {
+    async fn send(&self, data: Bytes) -> anyhow::Result<()> {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.socket.send(data).await
+    }
+
+    async fn disconnect(&self) {
+        if self.is_turning_away() {
+            self.attempt.set(Progress::Distrusted);
+        }
+        self.socket.disconnect().await;
+    }
+
+    fn resource_report(&self) -> Option<wacore::stats::TransportResourceReport> {
+        self.socket.resource_report()
+    }
+}
