@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod entropy;
 pub mod fake_dispatcher;
+pub mod flaky_store;
 pub mod memory_store;
 pub mod scripted_messenger;
 pub mod store_conformance;

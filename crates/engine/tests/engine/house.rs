@@ -1,0 +1,176 @@
+//! A whole engine in a test: the store in memory, the scripted messenger, and time that a paused
+//! runtime moves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::device::{Device, DeviceStatus, LinkedNumber, PairMethod, StatusChange};
+use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::key::Secret;
+use domain::message::{Message, MessageState};
+use domain::phone::PhoneNumber;
+use domain::policy::pacing::Pacing;
+use domain::ports::{Clock, DeviceStore, Dispatcher, MessageStore, Store};
+use domain::service::{Core, NewAccountRequest, SendRequest, Session};
+use engine::{Engine, EngineConfig};
+use testkit::clock::TokioClock;
+use testkit::entropy::SeededEntropy;
+use testkit::flaky_store::FlakyStore;
+use testkit::memory_store::MemoryStore;
+use testkit::scripted_messenger::ScriptedMessenger;
+
+/// What outlives a restart.
+pub struct House {
+    pub store: Arc<FlakyStore>,
+    pub clock: Arc<TokioClock>,
+    pub messenger: Arc<ScriptedMessenger>,
+    pub engine: Arc<Engine>,
+    pub core: Core,
+    pub session: Session,
+    pub account: AccountId,
+    pacing: Pacing,
+}
+
+pub fn linked(phone: &str) -> LinkedNumber {
+    LinkedNumber { phone: PhoneNumber::from_digits(phone), lid: None }
+}
+
+impl House {
+    /// An account without devices; the engine has not started.
+    pub async fn new() -> Self {
+        Self::with_pacing(Pacing::off()).await
+    }
+
+    pub async fn with_pacing(pacing: Pacing) -> Self {
+        let store = Arc::new(FlakyStore::before(Arc::new(MemoryStore::new())));
+        let clock = Arc::new(TokioClock::default());
+        let messenger = ScriptedMessenger::new();
+        let (engine, core) = build(&store, &clock, &messenger, &pacing);
+        let operator = core.authenticate(OPERATOR_KEY).await.unwrap();
+        let request = NewAccountRequest {
+            name: "Ani".into(),
+            email: "ani@example.com".into(),
+            plan: Some("unlimited".into()),
+            ..Default::default()
+        };
+        let (account, key) = core.create_account(&operator, request).await.unwrap();
+        let session = core.authenticate(key.reveal()).await.unwrap();
+        Self { store, clock, messenger, engine, core, session, account: account.id, pacing }
+    }
+
+    /// A started engine with one connected device.
+    pub async fn with_device() -> (Self, DeviceId) {
+        let house = Self::new().await;
+        let device = house.linked_device("62811").await;
+        house.start().await;
+        house.until_status(device, DeviceStatus::Connected).await;
+        (house, device)
+    }
+
+    pub async fn start(&self) {
+        self.messenger.deliver_to(self.engine.clone());
+        self.engine.start().await.unwrap();
+    }
+
+    /// The same store under a new engine and a new messenger, both not started.
+    pub async fn restart(&mut self) {
+        self.engine.shutdown().await;
+        self.messenger = ScriptedMessenger::new();
+        let (engine, core) = build(&self.store, &self.clock, &self.messenger, &self.pacing);
+        self.engine = engine;
+        self.core = core;
+    }
+
+    pub async fn device(&self) -> DeviceId {
+        self.core.create_device(&self.session, "phone").await.unwrap().0.id
+    }
+
+    /// A device that was linked when the gateway last ran.
+    pub async fn linked_device(&self, phone: &str) -> DeviceId {
+        let id = self.device().await;
+        let (status, linked) = (DeviceStatus::Disconnected, Some(linked(phone)));
+        let change = StatusChange { status, reason: None, linked, at: self.clock.now() };
+        self.store.set_device_status(id, &change).await.unwrap();
+        id
+    }
+
+    pub async fn send(&self, device: DeviceId, to: &str, text: &str) -> Message {
+        let request = SendRequest { to: to.into(), text: text.into(), ..Default::default() };
+        self.request(device, request).await
+    }
+
+    pub async fn request(&self, device: DeviceId, request: SendRequest) -> Message {
+        let request = SendRequest { device: Some(device), ..request };
+        self.core.send(&self.session, vec![request], None).await.unwrap().messages.remove(0)
+    }
+
+    pub async fn stored(&self, id: MessageId) -> Message {
+        self.store.message(self.account, id).await.unwrap().unwrap()
+    }
+
+    pub async fn stored_device(&self, id: DeviceId) -> Device {
+        self.store.device(self.account, id).await.unwrap().unwrap()
+    }
+
+    /// Waits until the store says so.
+    pub async fn until_state(&self, id: MessageId, state: MessageState) -> Message {
+        self.until(async || {
+            let message = self.stored(id).await;
+            (message.state == state).then_some(message)
+        })
+        .await
+    }
+
+    pub async fn until_status(&self, id: DeviceId, status: DeviceStatus) -> Device {
+        self.until(async || {
+            let device = self.stored_device(id).await;
+            (device.status == status).then_some(device)
+        })
+        .await
+    }
+
+    /// Looks after every write of the store.
+    async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
+        let mut writes = self.store.writes();
+        let wait = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                writes.changed().await.unwrap();
+            }
+        };
+        let limit = Duration::from_secs(2 * 86_400);
+        tokio::time::timeout(limit, wait).await.expect("it happens within two days")
+    }
+
+    /// Begins to link a device and lets the phone scan.
+    pub async fn link(&self, device: DeviceId, phone: &str) {
+        self.engine.pair(device, PairMethod::Qr).await.unwrap();
+        self.messenger.phone_links(device, linked(phone));
+        self.until_status(device, DeviceStatus::Connected).await;
+    }
+
+    /// The texts that were handed over, in order.
+    pub fn texts(&self) -> Vec<String> {
+        self.messenger.sent().into_iter().map(|(_, message)| message.text).collect()
+    }
+}
+
+const OPERATOR_KEY: &str = "operator";
+
+fn build(
+    store: &Arc<FlakyStore>,
+    clock: &Arc<TokioClock>,
+    messenger: &Arc<ScriptedMessenger>,
+    pacing: &Pacing,
+) -> (Arc<Engine>, Core) {
+    let entropy = Arc::new(SeededEntropy::new(clock.now().as_microsecond() as u64));
+    let store: Arc<dyn Store> = store.clone();
+    let config = EngineConfig { default_pacing: pacing.clone() };
+    let engine =
+        Engine::new(config, store.clone(), messenger.clone(), clock.clone(), entropy.clone());
+    let dispatcher: Arc<dyn Dispatcher> = engine.clone();
+    let operator = Secret::new(OPERATOR_KEY).hash();
+    (engine, Core { store, dispatcher, clock: clock.clone(), entropy, operator })
+}

@@ -1,0 +1,167 @@
+//! A store that can be out of reach, or slow, and that says when something was written.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::account::{Account, AccountPatch, Key, NewAccount};
+use domain::device::{Device, DevicePatch, NewDevice, StatusChange};
+use domain::error::StoreError;
+use domain::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
+use domain::key::KeyHash;
+use domain::message::{IncomingMessage, Message, Receipt};
+use domain::plan::Plan;
+use domain::policy::quota::Usage;
+use domain::ports::{
+    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, KeyHolder, KeyStore,
+    MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress, SessionStore,
+    SessionWrite, Store, StoreResult, UpdatedAccount,
+};
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+/// What does not work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outage {
+    /// Everything works.
+    None,
+    /// What is written fails, as when a disk is full.
+    Writes,
+    /// Nothing works.
+    All,
+}
+
+/// A store before another one.
+pub struct FlakyStore {
+    inner: Arc<dyn Store>,
+    outage: Mutex<(Outage, Duration)>,
+    writes: watch::Sender<u64>,
+}
+
+impl FlakyStore {
+    /// Stands before `inner`; everything works.
+    pub fn before(inner: Arc<dyn Store>) -> Self {
+        let outage = Mutex::new((Outage::None, Duration::ZERO));
+        Self { inner, outage, writes: watch::Sender::new(0) }
+    }
+
+    /// What does not work from now on.
+    ///
+    /// # Panics
+    /// When a test panicked while it held the store.
+    pub fn fail(&self, outage: Outage) {
+        self.outage.lock().expect("no test panics inside the store").0 = outage;
+    }
+
+    /// How long every write takes from now on.
+    ///
+    /// # Panics
+    /// When a test panicked while it held the store.
+    pub fn writes_take(&self, duration: Duration) {
+        self.outage.lock().expect("no test panics inside the store").1 = duration;
+    }
+
+    /// Counts what was written.
+    pub fn writes(&self) -> watch::Receiver<u64> {
+        self.writes.subscribe()
+    }
+
+    async fn check(&self, is_write: bool) -> StoreResult<()> {
+        let (outage, takes) = *self.outage.lock().expect("no test panics inside the store");
+        if is_write && !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        match outage {
+            Outage::All => Err(StoreError::Unavailable("scripted".into())),
+            Outage::Writes if is_write => Err(StoreError::Unavailable("scripted: full".into())),
+            Outage::None | Outage::Writes => Ok(()),
+        }
+    }
+}
+
+macro_rules! delegate {
+    ($port:ident { $($kind:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }) => {
+        #[async_trait]
+        impl $port for FlakyStore {
+            $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
+                let is_write = stringify!($kind) == "write";
+                self.check(is_write).await?;
+                let answer = self.inner.$name($($arg),*).await;
+                if is_write {
+                    self.writes.send_modify(|n| *n += 1);
+                }
+                answer
+            })*
+        }
+    };
+}
+
+delegate!(AccountStore {
+    write create_account(account: NewAccount, key: NewKey, now: Timestamp) -> Option<Account>;
+    read account(id: AccountId) -> Option<Account>;
+    read accounts(page: PageRequest) -> Page<Account>;
+    write update_account(id: AccountId, patch: AccountPatch) -> Option<UpdatedAccount>;
+    write delete_account(id: AccountId) -> bool;
+    read plans() -> Vec<Plan>;
+    write put_plan(plan: Plan) -> ();
+    read usage(id: AccountId) -> Usage;
+});
+
+delegate!(KeyStore {
+    read key_holder(hash: &KeyHash) -> Option<KeyHolder>;
+    write create_key(account: AccountId, key: NewKey, now: Timestamp) -> Key;
+    read keys(account: AccountId) -> Vec<Key>;
+    write delete_key(account: AccountId, id: KeyId) -> bool;
+    write replace_device_token(
+        account: AccountId, device: DeviceId, token: NewKey, now: Timestamp
+    ) -> bool;
+});
+
+delegate!(DeviceStore {
+    write create_device(
+        device: NewDevice, token: NewKey, limit: Option<i64>, now: Timestamp
+    ) -> CreatedDevice;
+    read device(account: AccountId, id: DeviceId) -> Option<Device>;
+    read device_exists(id: DeviceId) -> bool;
+    read devices(account: AccountId, page: PageRequest) -> Page<Device>;
+    read all_devices() -> Vec<Device>;
+    write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
+    write set_device_status(id: DeviceId, change: &StatusChange) -> Option<Device>;
+    write delete_device(account: AccountId, id: DeviceId, now: Timestamp) -> bool;
+});
+
+delegate!(MessageStore {
+    write accept(acceptance: Acceptance) -> Accepted;
+    read outbox() -> Vec<OutboxEntry>;
+    read waiting_message(id: MessageId) -> Option<Message>;
+    write record(progress: Vec<Progress>) -> Vec<Message>;
+    write record_receipts(
+        device: DeviceId, ids: &[WhatsappId], receipt: Receipt, at: Timestamp
+    ) -> Vec<Message>;
+    write receive(
+        device: DeviceId, messages: Vec<IncomingMessage>, now: Timestamp
+    ) -> Vec<Message>;
+    read message(account: AccountId, id: MessageId) -> Option<Message>;
+    read messages(
+        account: AccountId, filter: &MessageFilter, page: PageRequest
+    ) -> Page<Message>;
+    read contacts(device: DeviceId, since: Timestamp) -> (Vec<String>, u32);
+    write clean_up(now: Timestamp, keep_messages_since: Timestamp) -> u64;
+});
+
+delegate!(SessionStore {
+    read session_get(device: DeviceId, space: &'static str, key: &str) -> Option<Vec<u8>>;
+    read session_get_many(
+        device: DeviceId, space: &'static str, keys: &[String]
+    ) -> Vec<(String, Vec<u8>)>;
+    read session_scan(
+        device: DeviceId, space: &'static str, prefix: &str
+    ) -> Vec<(String, Vec<u8>)>;
+    write session_write(device: DeviceId, writes: Vec<SessionWrite>) -> ();
+    write session_clear(device: DeviceId) -> ();
+});
+
+delegate!(Store {
+    read ping() -> ();
+    write setting(name: &str, make: Vec<u8>) -> Vec<u8>;
+});
