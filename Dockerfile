@@ -8,12 +8,14 @@ COPY . .
 # Only this package: building the workspace would unify the simulator's features into it.
 RUN cargo build --release --locked --package gerbang && mkdir /data
 
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM debian:bookworm-slim
+RUN useradd --system --uid 10001 --user-group --no-create-home gerbang
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/target/release/gerbang /usr/local/bin/gerbang
-COPY --from=build --chown=nonroot:nonroot /data /data
+COPY --from=build --chown=10001:10001 --chmod=0700 /data /data
 ENV GERBANG_LISTEN=0.0.0.0:8080 GERBANG_DATA_DIR=/data
 VOLUME /data
+WORKDIR /data
 EXPOSE 8080
-USER nonroot
-ENTRYPOINT ["/usr/local/bin/gerbang"]
-CMD ["serve"]
+USER 10001
+CMD ["gerbang", "serve"]

@@ -47,7 +47,7 @@ fn is_source(file: &File) -> bool {
     file.is_rust()
         && is_of_a_crate
         && file.path.contains("/src/")
-        && !file.path.ends_with("/tests.rs")
+        && !file.path.ends_with("tests.rs")
         && !file.path.contains("/tests/")
 }
 
