@@ -1,1 +1,231 @@
-//! One suite for every store.
+//! One suite for every store: SQLite, PostgreSQL and memory.
+//!
+//! A case is an async function over a fresh, empty store. [`store_conformance!`] turns all of them
+//! into tests of their own; a case that is not in its list is not run.
+#![expect(clippy::unwrap_used, reason = "it is a test")]
+
+pub mod accept;
+pub mod accounts;
+pub mod devices;
+pub mod lists;
+pub mod parallel;
+pub mod record;
+pub mod sessions;
+
+use std::sync::Arc;
+
+use domain::account::{Account, NewAccount};
+use domain::device::{Device, NewDevice};
+use domain::ids::{DeviceId, MessageId, WhatsappId};
+use domain::key::KeyHash;
+use domain::message::{ContentKind, Message, MessageEvent, NewMessage};
+use domain::plan::Plan;
+use domain::policy::quota::Period;
+use domain::ports::{
+    Acceptance, Accepted, CreatedDevice, IdempotencyKey, NewKey, PageRequest, Progress, Store,
+};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+/// Makes a test of every case: `store_conformance!(with_store)`, where `with_store` takes a case
+/// (an async function over `Arc<dyn Store>`), and runs it on a fresh store.
+#[macro_export]
+macro_rules! store_conformance {
+    ($with_store:path) => {
+        $crate::store_conformance!(@cases $with_store;
+            accounts: an_account_is_found_as_it_was_made, an_email_address_is_taken_once,
+                accounts_are_listed_newest_first, a_patch_changes_only_what_it_names,
+                another_accounts_email_is_refused, plans_exist_and_can_be_replaced,
+                a_key_leads_to_its_holder_until_it_is_deleted, a_new_plan_shows_at_once,
+                keys_are_listed_without_their_secrets, a_setting_is_made_once,
+                a_store_answers_a_ping, a_deleted_account_leaves_nothing;
+            devices: a_device_is_found_as_it_was_made, the_device_limit_holds,
+                devices_are_listed_newest_first, settings_of_a_device_change,
+                a_device_goes_through_its_states, a_device_token_is_replaced,
+                a_deleted_device_gives_back_what_waits, nobody_elses_device_is_touched;
+            accept: what_is_accepted_is_what_is_read, ids_grow, a_batch_is_all_or_nothing,
+                quota_is_spent_and_starts_again_each_day, one_refusal_harms_nobody_else,
+                the_queue_has_an_end, a_missing_device_refuses_the_request,
+                a_repeated_request_gives_the_same_messages, another_request_is_a_mismatch,
+                a_key_belongs_to_its_account_and_route, a_key_is_forgotten_after_a_day,
+                a_refusal_is_not_remembered;
+            record: an_acknowledged_message_moves_to_the_history,
+                a_failed_attempt_waits_for_the_next, a_scheduled_message_becomes_due_first,
+                a_scheduled_message_is_taken_back_as_it_is, what_ends_unsent_is_refunded,
+                a_refund_stays_in_its_period, an_unended_attempt_is_queued_again,
+                unknown_messages_are_passed_over, several_messages_are_recorded_together,
+                receipts_only_move_forward, receipts_leave_incoming_messages_alone,
+                contacts_are_those_written_to;
+            lists: both_directions_are_listed_newest_first, a_list_has_pages,
+                a_list_can_be_filtered, a_due_message_is_listed_as_queued,
+                lists_are_tenant_separate, incoming_messages_are_stored_once,
+                senders_may_share_an_id, an_own_message_from_elsewhere_counts_as_sent,
+                the_outbox_is_loaded_whole, old_rows_are_cleaned_up;
+            sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
+                a_scan_finds_a_prefix, a_cleared_session_is_gone,
+                sessions_of_devices_are_separate, the_last_write_counts;
+            parallel: the_last_message_of_a_quota_is_sold_once, one_key_makes_one_message,
+                the_device_limit_holds_in_parallel, parallel_outcomes_keep_the_books;
+        );
+    };
+    (@cases $with_store:path; $($module:ident: $($case:ident),* $(,)?);* $(;)?) => {
+        $(mod $module {
+            use super::*;
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    $with_store($crate::store_conformance::$module::$case).await;
+                }
+            )*
+        })*
+    };
+}
+
+/// A moment with parts of a millisecond, which no store keeps.
+pub const NOW: Timestamp = Timestamp::constant(1_795_248_000, 123_456_789);
+/// The day and month of [`NOW`].
+pub const TODAY: Period = Period { day: 20_261_121, month: 202_611 };
+
+/// [`NOW`] and some seconds.
+pub fn later(seconds: i64) -> Timestamp {
+    NOW.checked_add(SignedDuration::from_secs(seconds)).expect("a time in range")
+}
+
+/// A time as stores keep it.
+pub fn stored(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).expect("a time in range")
+}
+
+/// The first page.
+pub const ALL: PageRequest = PageRequest { before: None, limit: 1_000 };
+
+/// A key whose hash begins with `n`.
+pub fn key(n: u64) -> NewKey {
+    NewKey { name: format!("key {n}"), hash: hash(n), last_four: format!("{n:04}") }
+}
+
+/// The hash of [`key`].
+pub fn hash(n: u64) -> KeyHash {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&n.to_be_bytes());
+    KeyHash(bytes)
+}
+
+/// A plan without limits but those given.
+pub fn plan(day: Option<i64>, month: Option<i64>) -> Plan {
+    let mut plan = Plan::built_in().pop().expect("there are plans");
+    plan.messages_per_day = day;
+    plan.messages_per_month = month;
+    plan
+}
+
+/// An account with a device, on a store.
+pub struct World {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Its account; its key is `key(n)`.
+    pub account: Account,
+    /// The account's device; its token is `key(n + 1)`.
+    pub device: Device,
+}
+
+impl World {
+    /// The first account of a store, with keys 10 and 11.
+    pub async fn new(store: Arc<dyn Store>) -> Self {
+        Self::with(store, 10).await
+    }
+
+    /// A further account; `n` tells accounts apart.
+    pub async fn with(store: Arc<dyn Store>, n: u64) -> Self {
+        let account = new_account(&format!("owner{n}@example.com"));
+        let account = store.create_account(account, key(n), NOW).await.unwrap().unwrap();
+        let device = new_device(&store, &account, n + 1).await;
+        Self { store, account, device }
+    }
+
+    /// A text message that is not to be refused.
+    pub fn text(&self, n: u64) -> NewMessage {
+        NewMessage {
+            device_id: self.device.id,
+            chat: format!("62812{n:07}@s.whatsapp.net"),
+            kind: ContentKind::Text,
+            text: format!("message {n} 👋🏽 'quoted' \\ \"too\"\n"),
+            whatsapp_id: WhatsappId::from_random(n.to_be_bytes()),
+            typing: true,
+            priority: 0,
+            due_at: NOW,
+            is_scheduled: false,
+            expires_at: later(86_400),
+            retry_interval_s: None,
+        }
+    }
+
+    /// A request for messages, on a plan without limits.
+    pub fn request(&self, messages: Vec<NewMessage>) -> Acceptance {
+        Acceptance {
+            account_id: self.account.id,
+            plan: plan(None, None),
+            period: TODAY,
+            messages,
+            idempotency: None,
+            now: NOW,
+        }
+    }
+
+    /// Accepts one text message.
+    pub async fn send(&self, n: u64) -> Message {
+        new_messages(self.store.accept(self.request(vec![self.text(n)])).await.unwrap()).remove(0)
+    }
+
+    /// Records steps of one message.
+    pub async fn record(&self, id: MessageId, steps: &[MessageEvent]) -> Vec<Message> {
+        self.store.record(vec![progress(id, steps)]).await.unwrap()
+    }
+
+    /// Accepts a message and has WhatsApp acknowledge it.
+    pub async fn sent(&self, n: u64) -> Message {
+        let id = self.send(n).await.id;
+        self.record(id, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await.remove(0)
+    }
+}
+
+/// An account to be made, on the plan `unlimited`.
+pub fn new_account(email: &str) -> NewAccount {
+    NewAccount {
+        name: "Warung Bu Sri ☕".into(),
+        email: email.into(),
+        plan: "unlimited".into(),
+        default_country: "62".into(),
+        timezone: "Asia/Jakarta".into(),
+    }
+}
+
+/// Makes a device with the token `key(token)`.
+pub async fn new_device(store: &Arc<dyn Store>, account: &Account, token: u64) -> Device {
+    let id = DeviceId(Uuid::from_u128(u128::from(token) << 64 | u128::from(token)));
+    let device = NewDevice { id, account_id: account.id, name: format!("device {token}") };
+    match store.create_device(device, key(token), None, NOW).await.unwrap() {
+        CreatedDevice::Created(device) => device,
+        CreatedDevice::LimitReached => panic!("there is no limit"),
+    }
+}
+
+/// What happened to a message, ten seconds after [`NOW`].
+pub fn progress(id: MessageId, steps: &[MessageEvent]) -> Progress {
+    let steps = steps.iter().map(|event| (*event, later(10))).collect();
+    Progress { id, steps, failure: None, next_attempt_at: None }
+}
+
+/// An idempotency key whose request is told by `request`.
+pub fn idempotency(key: &str, request: u8) -> IdempotencyKey {
+    let route = "POST /v1/messages".into();
+    IdempotencyKey { route, key: key.into(), request_hash: [request; 32] }
+}
+
+/// The messages of a request that was to be accepted.
+pub fn new_messages(accepted: Accepted) -> Vec<Message> {
+    match accepted {
+        Accepted::New(messages) => messages,
+        other => panic!("not accepted: {other:?}"),
+    }
+}

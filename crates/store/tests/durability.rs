@@ -1,0 +1,187 @@
+//! What only databases do: they survive, they refuse, they lock.
+
+mod support;
+
+use std::sync::Arc;
+
+use domain::ids::MessageId;
+use domain::message::MessageEvent;
+use domain::ports::{AccountStore as _, MessageFilter, MessageStore as _, SessionWrite, Store};
+use rusqlite::Connection;
+use store::OpenError;
+use support::{Schema, SqliteFile};
+use testkit::store_conformance::{ALL, NOW, World, hash, idempotency, new_messages};
+
+/// Leaves something of everything behind; what a later start must find.
+async fn fill(store: Arc<dyn Store>) -> World {
+    let world = World::new(store).await;
+    world.sent(1).await;
+    world.send(2).await;
+    let mut request = world.request(vec![world.text(3)]);
+    request.idempotency = Some(idempotency("k", 1));
+    new_messages(world.store.accept(request).await.unwrap());
+    let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1, 2]) };
+    world.store.session_write(world.device.id, vec![write]).await.unwrap();
+    world.store.setting("operator", vec![9]).await.unwrap();
+    world
+}
+
+async fn assert_filled(store: &dyn Store, world: &World) {
+    let (account, device) = (world.account.id, world.device.id);
+    assert_eq!(store.account(account).await.unwrap().as_ref(), Some(&world.account));
+    assert_eq!(store.device(account, device).await.unwrap().as_ref(), Some(&world.device));
+    assert!(store.key_holder(&hash(10)).await.unwrap().is_some());
+    let listed = store.messages(account, &MessageFilter::default(), ALL).await.unwrap().items;
+    assert_eq!(listed.len(), 3);
+    assert_eq!(store.outbox().await.unwrap().len(), 2);
+    assert_eq!(store.usage(account).await.unwrap().day_used, 3);
+    assert_eq!(store.contacts(device, NOW).await.unwrap().1, 1);
+    assert_eq!(store.session_get(device, "s", "k").await.unwrap(), Some(vec![1, 2]));
+    assert_eq!(store.setting("operator", vec![1]).await.unwrap(), [9]);
+    let next = new_messages(store.accept(world.request(vec![world.text(4)])).await.unwrap());
+    assert!(next[0].id > listed[0].id, "ids go on");
+    store
+        .record(vec![testkit::store_conformance::progress(next[0].id, &[MessageEvent::TakenBack])])
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn sqlite_keeps_everything_over_a_restart() {
+    let file = SqliteFile::new();
+    let first = store::open(&file.url()).await.unwrap();
+    let world = fill(first.clone()).await;
+    first.close().await;
+    assert!(first.ping().await.is_err(), "closed is closed");
+    let second = store::open(&file.url()).await.unwrap();
+    assert_filled(&*second, &world).await;
+    second.close().await;
+}
+
+#[tokio::test]
+async fn postgres_keeps_everything_over_a_restart() {
+    let schema = Schema::new().await;
+    let first = store::open(&schema.url()).await.unwrap();
+    let world = fill(first.clone()).await;
+    first.close().await;
+    assert!(first.ping().await.is_err(), "closed is closed");
+    let second = store::open(&schema.url()).await.unwrap();
+    assert_filled(&*second, &world).await;
+    second.close().await;
+    schema.drop().await;
+}
+
+/// The files as they are on the disk while the process lives are what a kill would leave.
+#[tokio::test]
+async fn sqlite_survives_a_kill() {
+    let file = SqliteFile::new();
+    let living = store::open(&file.url()).await.unwrap();
+    let world = fill(living.clone()).await;
+    let copy = SqliteFile::new();
+    for name in ["test.db", "test.db-wal"] {
+        std::fs::copy(file.0.path().join(name), copy.0.path().join(name)).unwrap();
+    }
+    let risen = store::open(&copy.url()).await.unwrap();
+    assert_filled(&*risen, &world).await;
+    risen.close().await;
+    living.close().await;
+}
+
+#[tokio::test]
+async fn message_ids_are_not_used_again() {
+    let file = SqliteFile::new();
+    let first = store::open(&file.url()).await.unwrap();
+    let world = World::new(first.clone()).await;
+    let last: MessageId = world.sent(1).await.id;
+    first.clean_up(NOW, testkit::store_conformance::later(1_000)).await.unwrap();
+    first.close().await;
+    let second = store::open(&file.url()).await.unwrap();
+    assert!(second.message(world.account.id, last).await.unwrap().is_none());
+    let world = World { store: second.clone(), ..world };
+    assert!(world.send(2).await.id > last);
+    second.close().await;
+}
+
+#[tokio::test]
+async fn plans_stay_the_operators() {
+    let file = SqliteFile::new();
+    let first = store::open(&file.url()).await.unwrap();
+    let mut plan = first.plans().await.unwrap().remove(0);
+    plan.messages_per_day = Some(12_345);
+    first.put_plan(plan.clone()).await.unwrap();
+    first.close().await;
+    let second = store::open(&file.url()).await.unwrap();
+    assert!(second.plans().await.unwrap().contains(&plan));
+    second.close().await;
+}
+
+#[tokio::test]
+async fn sqlite_of_a_newer_version_is_refused() {
+    let file = SqliteFile::new();
+    store::open(&file.url()).await.unwrap().close().await;
+    let path = file.0.path().join("test.db");
+    let connection = Connection::open(path).unwrap();
+    connection.execute("UPDATE schema_version SET version = 99", []).unwrap();
+    drop(connection);
+    let error = store::open(&file.url()).await.err().unwrap();
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
+    assert!(error.to_string().contains("newer version"), "{error}");
+}
+
+#[tokio::test]
+async fn postgres_of_a_newer_version_is_refused() {
+    let schema = Schema::new().await;
+    store::open(&schema.url()).await.unwrap().close().await;
+    schema.execute("UPDATE schema_version SET version = 99").await;
+    let error = store::open(&schema.url()).await.err().unwrap();
+    assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
+    schema.drop().await;
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_refused_on_sqlite() {
+    let file = SqliteFile::new();
+    let first = store::open(&file.url()).await.unwrap();
+    let error = store::open(&file.url()).await.err().unwrap();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    assert!(error.to_string().contains("in use by another gateway"), "{error}");
+    first.close().await;
+    store::open(&file.url()).await.unwrap().close().await;
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_refused_on_postgres() {
+    let (schema, other) = (Schema::new().await, Schema::new().await);
+    let first = store::open(&schema.url()).await.unwrap();
+    let error = store::open(&schema.url()).await.err().unwrap();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    store::open(&other.url()).await.unwrap().close().await;
+    first.close().await;
+    store::open(&schema.url()).await.unwrap().close().await;
+    schema.drop().await;
+    other.drop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_database_is_refused_clearly() {
+    for url in ["", "sqlite:", "mysql://x", "test.db", "postgres://u:secret@h:notaport/d"] {
+        let error = store::open(url).await.err().unwrap();
+        assert!(matches!(error, OpenError::Url), "{url}: {error}");
+        assert!(!error.to_string().contains("secret"));
+    }
+    let error = store::open("sqlite:/nonexistent/dir/x.db").await.err().unwrap();
+    assert!(matches!(error, OpenError::Path(..)), "{error}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_file_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = SqliteFile::new();
+    let store = store::open(&file.url()).await.unwrap();
+    for name in ["test.db", "test.db-wal"] {
+        let mode = std::fs::metadata(file.0.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}");
+    }
+    store.close().await;
+}

@@ -1,0 +1,92 @@
+//! Fresh databases for tests, and what becomes of them afterwards.
+#![allow(dead_code, reason = "each test binary uses some of it")]
+
+use std::sync::Arc;
+
+use domain::ports::Store;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use store::SqlStore;
+use tempfile::TempDir;
+use testkit::memory_store::MemoryStore;
+
+/// A database file in a directory of its own.
+pub struct SqliteFile(pub TempDir);
+
+impl SqliteFile {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    pub fn url(&self) -> String {
+        format!("sqlite:{}", self.0.path().join("test.db").display())
+    }
+}
+
+/// A schema of its own on the test server.
+pub struct Schema {
+    name: String,
+    server: String,
+}
+
+impl Schema {
+    pub async fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "tests are told of their server this way")]
+        let server = std::env::var("GERBANG_TEST_POSTGRES_URL");
+        let server = server.expect(
+            "GERBANG_TEST_POSTGRES_URL is not set: run `cargo xtask test`, which starts a \
+             PostgreSQL server for the tests, or name one yourself",
+        );
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        let schema = Self { name, server };
+        schema.run(format!("CREATE SCHEMA {}", schema.name)).await;
+        schema
+    }
+
+    pub fn url(&self) -> String {
+        let separator = if self.server.contains('?') { '&' } else { '?' };
+        format!("{}{separator}options=-csearch_path%3D{}", self.server, self.name)
+    }
+
+    /// Runs a statement inside the schema.
+    pub async fn execute(&self, sql: &str) {
+        self.run(format!("SET search_path TO {}; {sql}", self.name)).await;
+    }
+
+    pub async fn drop(self) {
+        self.run(format!("DROP SCHEMA {} CASCADE", self.name)).await;
+    }
+
+    async fn run(&self, sql: String) {
+        let mut connection = PgConnection::connect(&self.server).await.expect("the test server");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("a statement");
+        connection.close().await.expect("an end");
+    }
+}
+
+/// Runs a case on a fresh SQLite database.
+pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
+    let file = SqliteFile::new();
+    let store = store::open(&file.url()).await.expect("a database");
+    case(Arc::clone(&store) as Arc<dyn Store>).await;
+    store.close().await;
+}
+
+/// Runs a case on a fresh PostgreSQL schema, which goes away afterwards in any case.
+pub async fn on_postgres<F>(case: impl FnOnce(Arc<dyn Store>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let schema = Schema::new().await;
+    let store: Arc<SqlStore> = store::open(&schema.url()).await.expect("a database");
+    let outcome = tokio::spawn(case(Arc::clone(&store) as Arc<dyn Store>)).await;
+    store.close().await;
+    schema.drop().await;
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic.into_panic());
+    }
+}
+
+/// Runs a case in memory.
+pub async fn in_memory<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
+    case(Arc::new(MemoryStore::new())).await;
+}

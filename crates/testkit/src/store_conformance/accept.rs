@@ -1,0 +1,214 @@
+//! Accepting messages: what is kept, what is paid, what is remembered.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::ids::DeviceId;
+use domain::message::{ContentKind, Direction, MessageEvent, MessageState, NewMessage};
+use domain::policy::quota::{NO_LIMIT, Period, QuotaKind, QuotaReceipt};
+use domain::ports::{
+    Acceptance, Accepted, IdempotencyKey, OutboxEntry, Store, WAITING_MESSAGES_MAX,
+};
+use uuid::Uuid;
+
+use super::{NOW, TODAY, World, idempotency, later, new_messages, plan, stored};
+
+pub async fn what_is_accepted_is_what_is_read(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let scheduled = NewMessage {
+        chat: "120363041234567890@g.us".into(),
+        kind: ContentKind::Document,
+        text: "Halo 👨‍👩‍👧‍👦 \u{202e}”\t\r\n\\u0041 $1 ?1 {}[]".into(),
+        typing: false,
+        priority: -100,
+        due_at: later(3_600),
+        is_scheduled: true,
+        expires_at: later(7_200),
+        retry_interval_s: Some(86_400),
+        ..world.text(1)
+    };
+    let request = world.request(vec![scheduled.clone(), world.text(2)]);
+    let made = new_messages(store.accept(request).await.unwrap());
+    let first = &made[0];
+    assert_eq!((first.account_id, first.device_id), (world.account.id, world.device.id));
+    assert_eq!((first.direction, first.sender.as_ref()), (Direction::Out, None));
+    assert_eq!(
+        (&first.chat, first.kind, &first.text),
+        (&scheduled.chat, scheduled.kind, &scheduled.text)
+    );
+    assert_eq!((first.state, made[1].state), (MessageState::Scheduled, MessageState::Queued));
+    assert_eq!((first.typing, first.priority, first.attempts), (false, -100, 0));
+    assert_eq!(
+        (first.due_at, first.expires_at),
+        (stored(later(3_600)), Some(stored(later(7_200))))
+    );
+    assert_eq!((first.retry_interval_s, first.created_at), (Some(86_400), stored(NOW)));
+    assert_eq!(first.whatsapp_id, scheduled.whatsapp_id);
+    assert_eq!((first.history.len(), first.reached(first.state)), (1, Some(stored(NOW))));
+    let receipt = QuotaReceipt { kind: QuotaKind::Free, remaining: NO_LIMIT };
+    assert_eq!((first.quota, first.failure.as_ref()), (Some(receipt), None));
+    for message in &made {
+        assert_eq!(store.waiting_message(message.id).await.unwrap().as_ref(), Some(message));
+        let read = store.message(world.account.id, message.id).await.unwrap();
+        assert_eq!(read.as_ref(), Some(message));
+    }
+    let entries: Vec<OutboxEntry> = made.iter().map(OutboxEntry::from).collect();
+    assert_eq!(store.outbox().await.unwrap(), entries);
+}
+
+pub async fn ids_grow(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut last = 0;
+    for n in 0..5 {
+        let request = world.request(vec![world.text(2 * n), world.text(2 * n + 1)]);
+        for message in new_messages(store.accept(request).await.unwrap()) {
+            assert!(message.id.0 > last, "{} after {last}", message.id);
+            last = message.id.0;
+        }
+    }
+}
+
+pub async fn a_batch_is_all_or_nothing(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let batch = || Acceptance {
+        plan: plan(Some(5), None),
+        ..world.request((0..3).map(|n| world.text(n)).collect())
+    };
+    let made = new_messages(store.accept(batch()).await.unwrap());
+    let remaining: Vec<_> = made.iter().map(|m| m.quota.unwrap().remaining).collect();
+    assert_eq!(remaining, [4, 3, 2]);
+    assert!(matches!(store.accept(batch()).await.unwrap(), Accepted::QuotaExhausted));
+    assert_eq!(store.outbox().await.unwrap().len(), 3);
+    assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 3);
+}
+
+pub async fn quota_is_spent_and_starts_again_each_day(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let send = |period: Period| {
+        let plan = plan(Some(2), Some(3));
+        store.accept(Acceptance { plan, period, ..world.request(vec![world.text(1)]) })
+    };
+    let tomorrow = Period { day: TODAY.day + 1, ..TODAY };
+    let next_month = Period { day: 20_261_201, month: 202_612 };
+    new_messages(send(TODAY).await.unwrap());
+    new_messages(send(TODAY).await.unwrap());
+    assert!(matches!(send(TODAY).await.unwrap(), Accepted::QuotaExhausted));
+    new_messages(send(tomorrow).await.unwrap());
+    assert!(matches!(send(tomorrow).await.unwrap(), Accepted::QuotaExhausted), "the month's");
+    new_messages(send(next_month).await.unwrap());
+    let usage = store.usage(world.account.id).await.unwrap();
+    assert_eq!((usage.period, usage.day_used, usage.month_used), (next_month, 1, 1));
+}
+
+pub async fn one_refusal_harms_nobody_else(store: Arc<dyn Store>) {
+    let one = World::with(Arc::clone(&store), 10).await;
+    let two = World::with(Arc::clone(&store), 20).await;
+    let mut requests = Vec::new();
+    for n in 0..20 {
+        let world = if n % 2 == 0 { &one } else { &two };
+        let day = if n % 2 == 0 { None } else { Some(3) };
+        let request = Acceptance { plan: plan(day, None), ..world.request(vec![world.text(n)]) };
+        let store = Arc::clone(&store);
+        requests.push(async move { store.accept(request).await.unwrap() });
+    }
+    let answers = futures_util::future::join_all(requests).await;
+    let count = answers.iter().filter(|answer| matches!(answer, Accepted::New(_))).count();
+    assert_eq!(count, 13);
+    assert_eq!(store.outbox().await.unwrap().len(), 13);
+}
+
+pub async fn the_queue_has_an_end(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let chunk = 4_000;
+    for start in (0..WAITING_MESSAGES_MAX).step_by(chunk) {
+        let numbers = u64::try_from(start).unwrap()..;
+        let messages = numbers.take(chunk).map(|n| world.text(n)).collect();
+        new_messages(store.accept(world.request(messages)).await.unwrap());
+    }
+    let request = world.request(vec![world.text(1)]);
+    assert!(matches!(store.accept(request.clone()).await.unwrap(), Accepted::QueueFull));
+    let outbox = store.outbox().await.unwrap();
+    assert_eq!(i64::try_from(outbox.len()).unwrap(), WAITING_MESSAGES_MAX);
+    world.record(outbox[0].id, &[MessageEvent::TakenBack]).await;
+    new_messages(store.accept(request).await.unwrap());
+}
+
+pub async fn a_missing_device_refuses_the_request(store: Arc<dyn Store>) {
+    let world = World::with(Arc::clone(&store), 10).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    for device in [DeviceId(Uuid::nil()), stranger.device.id] {
+        let lost = NewMessage { device_id: device, ..world.text(2) };
+        let request = world.request(vec![world.text(1), lost]);
+        assert!(matches!(store.accept(request).await.unwrap(), Accepted::DeviceGone));
+    }
+    assert!(store.outbox().await.unwrap().is_empty());
+    assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 0);
+}
+
+fn keyed(world: &World, n: u64, key: IdempotencyKey) -> Acceptance {
+    let messages = vec![world.text(n), world.text(n + 1)];
+    Acceptance { idempotency: Some(key), ..world.request(messages) }
+}
+
+pub async fn a_repeated_request_gives_the_same_messages(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let request = keyed(&world, 1, idempotency("k'\"👋", 1));
+    let mut made = new_messages(store.accept(request.clone()).await.unwrap());
+    let again = Acceptance { now: later(60), ..keyed(&world, 5, idempotency("k'\"👋", 1)) };
+    let Accepted::Repeated(repeated) = store.accept(again.clone()).await.unwrap() else {
+        panic!("not repeated")
+    };
+    assert_eq!(repeated, made);
+    made[0] = world.record(made[0].id, &[MessageEvent::TakenBack]).await.remove(0);
+    let Accepted::Repeated(repeated) = store.accept(again).await.unwrap() else {
+        panic!("not repeated")
+    };
+    assert_eq!(repeated, made, "as they are now");
+    assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 1);
+    assert_eq!(store.outbox().await.unwrap().len(), 1);
+}
+
+pub async fn another_request_is_a_mismatch(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    new_messages(store.accept(keyed(&world, 1, idempotency("k", 1))).await.unwrap());
+    let other = keyed(&world, 3, idempotency("k", 2));
+    assert!(matches!(store.accept(other).await.unwrap(), Accepted::Mismatch));
+    assert_eq!(store.outbox().await.unwrap().len(), 2);
+}
+
+pub async fn a_key_belongs_to_its_account_and_route(store: Arc<dyn Store>) {
+    let one = World::with(Arc::clone(&store), 10).await;
+    let two = World::with(Arc::clone(&store), 20).await;
+    let elsewhere = IdempotencyKey { route: "POST /other".into(), ..idempotency("k", 1) };
+    new_messages(store.accept(keyed(&one, 1, idempotency("k", 1))).await.unwrap());
+    new_messages(store.accept(keyed(&two, 3, idempotency("k", 1))).await.unwrap());
+    new_messages(store.accept(keyed(&one, 5, elsewhere)).await.unwrap());
+    new_messages(store.accept(keyed(&one, 7, idempotency("K", 1))).await.unwrap());
+}
+
+pub async fn a_key_is_forgotten_after_a_day(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let at = |seconds, request| Acceptance {
+        now: later(seconds),
+        ..keyed(&world, 1, idempotency("k", request))
+    };
+    new_messages(store.accept(at(0, 1)).await.unwrap());
+    assert!(matches!(store.accept(at(86_399, 1)).await.unwrap(), Accepted::Repeated(_)));
+    let second = new_messages(store.accept(at(86_400, 2)).await.unwrap());
+    let Accepted::Repeated(repeated) = store.accept(at(90_000, 2)).await.unwrap() else {
+        panic!("the new request is not remembered")
+    };
+    assert_eq!(repeated, second);
+}
+
+pub async fn a_refusal_is_not_remembered(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let request = keyed(&world, 1, idempotency("k", 1));
+    let poor = Acceptance { plan: plan(Some(1), None), ..request.clone() };
+    assert!(matches!(store.accept(poor).await.unwrap(), Accepted::QuotaExhausted));
+    new_messages(store.accept(request).await.unwrap());
+}

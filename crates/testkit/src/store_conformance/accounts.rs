@@ -1,0 +1,189 @@
+//! Accounts, plans, keys and settings.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::account::{AccountPatch, Caller};
+use domain::message::MessageEvent;
+use domain::plan::{Feature, Plan};
+use domain::ports::{MessageFilter, PageRequest, SessionWrite, Store, UpdatedAccount};
+
+use super::{
+    ALL, NOW, World, hash, idempotency, key, later, new_account, new_messages, plan, stored,
+};
+
+pub async fn an_account_is_found_as_it_was_made(store: Arc<dyn Store>) {
+    let new = new_account("sri@example.com");
+    let made = store.create_account(new, key(1), NOW).await.unwrap().unwrap();
+    assert_eq!(made.created_at, stored(NOW));
+    assert_eq!(made.name, "Warung Bu Sri ☕");
+    assert_eq!(store.account(made.id).await.unwrap(), Some(made.clone()));
+    let usage = store.usage(made.id).await.unwrap();
+    assert_eq!((usage.day_used, usage.month_used), (0, 0));
+}
+
+pub async fn an_email_address_is_taken_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let again = new_account(&world.account.email);
+    assert!(store.create_account(again, key(1), NOW).await.unwrap().is_none());
+    assert!(store.key_holder(&hash(1)).await.unwrap().is_none());
+    assert_eq!(store.accounts(ALL).await.unwrap().items.len(), 1);
+}
+
+pub async fn accounts_are_listed_newest_first(store: Arc<dyn Store>) {
+    let mut ids = Vec::new();
+    for n in [10, 20, 30] {
+        ids.push(World::with(Arc::clone(&store), n).await.account.id);
+    }
+    let page = store.accounts(PageRequest { before: None, limit: 2 }).await.unwrap();
+    let listed: Vec<_> = page.items.iter().map(|account| account.id).collect();
+    assert_eq!((listed, page.has_more), (vec![ids[2], ids[1]], true));
+    let page = PageRequest { before: Some(ids[1].0), limit: 2 };
+    let page = store.accounts(page).await.unwrap();
+    let listed: Vec<_> = page.items.iter().map(|account| account.id).collect();
+    assert_eq!((listed, page.has_more), (vec![ids[0]], false));
+}
+
+pub async fn a_patch_changes_only_what_it_names(store: Arc<dyn Store>) {
+    let World { account, .. } = World::new(Arc::clone(&store)).await;
+    let patch = AccountPatch { timezone: Some("UTC".into()), ..AccountPatch::default() };
+    let updated = store.update_account(account.id, patch).await.unwrap();
+    let Some(UpdatedAccount::Updated(updated)) = updated else { panic!("{updated:?}") };
+    assert_eq!(updated.timezone, "UTC");
+    assert_eq!(store.account(account.id).await.unwrap(), Some(updated.clone()));
+    let holder = store.key_holder(&hash(10)).await.unwrap().unwrap();
+    assert_eq!(holder.account, updated);
+    let patch = AccountPatch {
+        name: Some("n".into()),
+        email: Some("e@example.com".into()),
+        plan: Some("free".into()),
+        default_country: Some("49".into()),
+        timezone: None,
+    };
+    store.update_account(account.id, patch).await.unwrap();
+    let read = store.account(account.id).await.unwrap().unwrap();
+    let texts = [&read.name, &read.email, &read.plan, &read.default_country, &read.timezone];
+    assert_eq!(texts, ["n", "e@example.com", "free", "49", "UTC"]);
+}
+
+pub async fn another_accounts_email_is_refused(store: Arc<dyn Store>) {
+    let one = World::with(Arc::clone(&store), 10).await;
+    let two = World::with(Arc::clone(&store), 20).await;
+    let take = |email: &str| AccountPatch { email: Some(email.into()), ..Default::default() };
+    let answer = store.update_account(two.account.id, take(&one.account.email)).await.unwrap();
+    assert!(matches!(answer, Some(UpdatedAccount::EmailTaken)), "{answer:?}");
+    assert_eq!(store.account(two.account.id).await.unwrap(), Some(two.account.clone()));
+    let answer = store.update_account(one.account.id, take(&one.account.email)).await.unwrap();
+    assert!(matches!(answer, Some(UpdatedAccount::Updated(_))), "its own: {answer:?}");
+    store.delete_account(two.account.id).await.unwrap();
+    assert!(store.update_account(two.account.id, take("x@example.com")).await.unwrap().is_none());
+}
+
+pub async fn plans_exist_and_can_be_replaced(store: Arc<dyn Store>) {
+    let mut expected = Plan::built_in();
+    expected.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(store.plans().await.unwrap(), expected);
+    let free = Plan {
+        name: "free".into(),
+        device_limit: None,
+        messages_per_day: Some(7),
+        messages_per_month: None,
+        requests_per_minute: Some(1),
+        features: vec![Feature::Groups, Feature::SendImage],
+    };
+    let own = Plan { name: "a-plan".into(), features: vec![], ..free.clone() };
+    store.put_plan(free.clone()).await.unwrap();
+    store.put_plan(own.clone()).await.unwrap();
+    let plans = store.plans().await.unwrap();
+    assert_eq!(plans.len(), expected.len() + 1);
+    assert!(plans.contains(&free) && plans[0] == own, "{plans:?}");
+}
+
+pub async fn a_key_leads_to_its_holder_until_it_is_deleted(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    let made = store.create_key(account.id, key(99), NOW).await.unwrap();
+    assert_eq!((made.name.as_str(), made.last_four.as_str()), ("key 99", "0099"));
+    for _ in 0..2 {
+        let holder = store.key_holder(&hash(99)).await.unwrap().unwrap();
+        assert_eq!(holder.caller, Caller::Account(account.id, made.id));
+        assert_eq!((&holder.account, holder.plan.name.as_str()), (&account, "unlimited"));
+    }
+    let token = store.key_holder(&hash(11)).await.unwrap().unwrap().caller;
+    assert!(matches!(token, Caller::Device(a, d, _) if a == account.id && d == device.id));
+    let stranger = World::with(Arc::clone(&store), 20).await.account;
+    assert!(!store.delete_key(stranger.id, made.id).await.unwrap());
+    assert!(store.key_holder(&hash(99)).await.unwrap().is_some());
+    assert!(store.delete_key(account.id, made.id).await.unwrap());
+    assert!(!store.delete_key(account.id, made.id).await.unwrap());
+    assert!(store.key_holder(&hash(99)).await.unwrap().is_none());
+    assert!(store.key_holder(&hash(12_345)).await.unwrap().is_none());
+}
+
+pub async fn a_new_plan_shows_at_once(store: Arc<dyn Store>) {
+    let World { account, .. } = World::new(Arc::clone(&store)).await;
+    assert!(store.key_holder(&hash(10)).await.unwrap().unwrap().plan.messages_per_day.is_none());
+    store.put_plan(plan(Some(3), None)).await.unwrap();
+    let holder = store.key_holder(&hash(10)).await.unwrap().unwrap();
+    assert_eq!(holder.plan.messages_per_day, Some(3));
+    let patch = AccountPatch { plan: Some("pro".into()), ..AccountPatch::default() };
+    store.update_account(account.id, patch).await.unwrap();
+    assert_eq!(store.key_holder(&hash(10)).await.unwrap().unwrap().plan.name, "pro");
+}
+
+pub async fn keys_are_listed_without_their_secrets(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    World::with(Arc::clone(&store), 20).await;
+    let made = store.create_key(account.id, key(30), later(1)).await.unwrap();
+    let keys = store.keys(account.id).await.unwrap();
+    assert_eq!(keys.len(), 3);
+    assert_eq!(keys[0], made);
+    assert_eq!(keys[0].created_at, stored(later(1)));
+    assert_eq!((keys[1].device_id, keys[2].device_id), (Some(device.id), None));
+}
+
+pub async fn a_setting_is_made_once(store: Arc<dyn Store>) {
+    assert_eq!(store.setting("operator", vec![0, 255]).await.unwrap(), [0, 255]);
+    assert_eq!(store.setting("operator", vec![1]).await.unwrap(), [0, 255]);
+    assert_eq!(store.setting("other", vec![]).await.unwrap(), []);
+}
+
+pub async fn a_store_answers_a_ping(store: Arc<dyn Store>) {
+    store.ping().await.unwrap();
+    store.ping().await.unwrap();
+}
+
+pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
+    let world = World::with(Arc::clone(&store), 10).await;
+    let other = World::with(Arc::clone(&store), 20).await;
+    other.sent(1).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let waiting = world.send(1).await;
+    let sent = world.sent(2).await;
+    let mut request = world.request(vec![world.text(3)]);
+    request.idempotency = Some(idempotency("k", 1));
+    new_messages(store.accept(request).await.unwrap());
+    let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
+    store.session_write(device, vec![write]).await.unwrap();
+    assert!(store.delete_account(account).await.unwrap());
+    assert!(!store.delete_account(account).await.unwrap());
+    assert!(store.account(account).await.unwrap().is_none());
+    assert!(store.key_holder(&hash(10)).await.unwrap().is_none());
+    assert!(store.key_holder(&hash(11)).await.unwrap().is_none());
+    assert!(store.keys(account).await.unwrap().is_empty());
+    assert!(store.device(account, device).await.unwrap().is_none());
+    assert!(!store.device_exists(device).await.unwrap());
+    assert_eq!(store.all_devices().await.unwrap().len(), 1);
+    assert!(store.outbox().await.unwrap().is_empty());
+    assert!(store.message(account, sent.id).await.unwrap().is_none());
+    let filter = MessageFilter::default();
+    assert!(store.messages(account, &filter, ALL).await.unwrap().items.is_empty());
+    assert_eq!(store.messages(other.account.id, &filter, ALL).await.unwrap().items.len(), 1);
+    assert!(store.session_get(device, "s", "k").await.unwrap().is_none());
+    assert!(store.contacts(device, NOW).await.unwrap().0.is_empty());
+    assert!(world.record(waiting.id, &[MessageEvent::TakenBack]).await.is_empty());
+    assert_eq!(store.usage(account).await.unwrap().day_used, 0);
+}

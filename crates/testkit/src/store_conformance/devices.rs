@@ -1,0 +1,149 @@
+//! Devices and their tokens.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::account::Caller;
+use domain::device::{Device, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange};
+use domain::ids::DeviceId;
+use domain::message::MessageState;
+use domain::phone::PhoneNumber;
+use domain::policy::pacing::Pacing;
+use domain::ports::{CreatedDevice, PageRequest, SessionWrite, Store};
+use uuid::Uuid;
+
+use super::{ALL, NOW, World, hash, key, later, new_device, stored};
+
+fn change(status: DeviceStatus, seconds: i64) -> StatusChange {
+    StatusChange { status, reason: None, linked: None, at: later(seconds) }
+}
+
+pub async fn a_device_is_found_as_it_was_made(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    assert_eq!((device.status, device.created_at), (DeviceStatus::Unpaired, stored(NOW)));
+    assert_eq!((device.name.as_str(), device.account_id), ("device 11", account.id));
+    for _ in 0..2 {
+        assert_eq!(store.device(account.id, device.id).await.unwrap(), Some(device.clone()));
+    }
+    assert!(store.device_exists(device.id).await.unwrap());
+    assert!(!store.device_exists(DeviceId(Uuid::nil())).await.unwrap());
+    assert_eq!(store.all_devices().await.unwrap(), [device]);
+}
+
+pub async fn the_device_limit_holds(store: Arc<dyn Store>) {
+    let World { account, .. } = World::new(Arc::clone(&store)).await;
+    let make = |n: u128, limit| {
+        let id = DeviceId(Uuid::from_u128(n));
+        let device = NewDevice { id, account_id: account.id, name: "d".into() };
+        store.create_device(device, key(100 + u64::try_from(n).unwrap()), Some(limit), NOW)
+    };
+    assert!(matches!(make(1, 1).await.unwrap(), CreatedDevice::LimitReached));
+    assert!(matches!(make(2, 2).await.unwrap(), CreatedDevice::Created(_)));
+    assert!(matches!(make(3, 2).await.unwrap(), CreatedDevice::LimitReached));
+    assert!(store.key_holder(&hash(103)).await.unwrap().is_none());
+    assert_eq!(store.devices(account.id, ALL).await.unwrap().items.len(), 2);
+}
+
+pub async fn devices_are_listed_newest_first(store: Arc<dyn Store>) {
+    let World { account, device: first, .. } = World::new(Arc::clone(&store)).await;
+    let second = new_device(&store, &account, 51).await;
+    World::with(Arc::clone(&store), 20).await;
+    let third = new_device(&store, &account, 52).await;
+    assert!(first.number_id < second.number_id && second.number_id < third.number_id);
+    let page = store.devices(account.id, PageRequest { before: None, limit: 2 }).await.unwrap();
+    assert_eq!((page.items, page.has_more), (vec![third, second.clone()], true));
+    let rest = PageRequest { before: Some(second.number_id.0), limit: 2 };
+    let page = store.devices(account.id, rest).await.unwrap();
+    assert_eq!((page.items, page.has_more), (vec![first], false));
+    assert_eq!(store.all_devices().await.unwrap().len(), 4);
+}
+
+pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    let pacing = Pacing::between(1, 2).unwrap();
+    let patch = DevicePatch { name: Some("Kasir".into()), pacing: Some(Some(pacing.clone())) };
+    let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
+    assert_eq!(updated, Device { name: "Kasir".into(), pacing: Some(pacing), ..device.clone() });
+    assert_eq!(store.device(account.id, device.id).await.unwrap(), Some(updated.clone()));
+    let nothing = DevicePatch::default();
+    let same = store.update_device(account.id, device.id, nothing).await.unwrap();
+    assert_eq!(same, Some(updated));
+    let patch = DevicePatch { name: None, pacing: Some(None) };
+    let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
+    assert_eq!((updated.name.as_str(), updated.pacing), ("Kasir", None));
+}
+
+pub async fn a_device_goes_through_its_states(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    let phone = PhoneNumber::from_digits("628123456789");
+    let linked = Some(LinkedNumber { phone: phone.clone(), lid: Some("77@lid".into()) });
+    let pairing = StatusChange { linked, ..change(DeviceStatus::Connecting, 1) };
+    let now = store.set_device_status(device.id, &pairing).await.unwrap().unwrap();
+    assert_eq!((now.phone.as_ref(), now.lid.as_deref()), (Some(&phone), Some("77@lid")));
+    assert_eq!((now.paired_at, now.connected_at), (Some(stored(later(1))), None));
+    let connected = change(DeviceStatus::Connected, 2);
+    let now = store.set_device_status(device.id, &connected).await.unwrap().unwrap();
+    assert_eq!((now.connected_at, now.last_seen_at), (Some(stored(later(2))), None));
+    let reason = Some("connection lost".to_owned());
+    let lost = StatusChange { reason: reason.clone(), ..change(DeviceStatus::Disconnected, 3) };
+    let now = store.set_device_status(device.id, &lost).await.unwrap().unwrap();
+    assert_eq!((&now.reason, now.last_seen_at), (&reason, Some(stored(later(3)))));
+    assert_eq!((now.phone.as_ref(), now.paired_at), (Some(&phone), Some(stored(later(1)))));
+    let again = change(DeviceStatus::Connecting, 4);
+    let now = store.set_device_status(device.id, &again).await.unwrap().unwrap();
+    assert_eq!((&now.reason, now.last_seen_at), (&None, Some(stored(later(3)))));
+    assert_eq!(store.device(account.id, device.id).await.unwrap(), Some(now));
+    let nobody = DeviceId(Uuid::nil());
+    assert!(store.set_device_status(nobody, &again).await.unwrap().is_none());
+}
+
+pub async fn a_device_token_is_replaced(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    assert!(store.key_holder(&hash(11)).await.unwrap().is_some());
+    let replaced = store.replace_device_token(account.id, device.id, key(60), NOW).await.unwrap();
+    assert!(replaced);
+    assert!(store.key_holder(&hash(11)).await.unwrap().is_none());
+    let holder = store.key_holder(&hash(60)).await.unwrap().unwrap();
+    assert!(matches!(holder.caller, Caller::Device(_, id, _) if id == device.id));
+    assert_eq!(store.keys(account.id).await.unwrap().len(), 2);
+}
+
+pub async fn a_deleted_device_gives_back_what_waits(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let (waiting, sent) = (world.send(1).await, world.sent(2).await);
+    let other = World { device: new_device(&store, &world.account, 51).await, ..world };
+    let others = other.send(3).await;
+    let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
+    store.session_write(device, vec![write]).await.unwrap();
+    assert_eq!(store.usage(account).await.unwrap().day_used, 3);
+    assert!(store.delete_device(account, device, later(5)).await.unwrap());
+    assert!(!store.delete_device(account, device, later(5)).await.unwrap());
+    assert_eq!(store.usage(account).await.unwrap().day_used, 2);
+    let ended = store.message(account, waiting.id).await.unwrap().unwrap();
+    assert_eq!(ended.state, MessageState::Cancelled);
+    assert_eq!(ended.reached(MessageState::Cancelled), Some(stored(later(5))));
+    assert_eq!(store.message(account, sent.id).await.unwrap(), Some(sent));
+    let left: Vec<_> = store.outbox().await.unwrap().iter().map(|entry| entry.id).collect();
+    assert_eq!(left, [others.id]);
+    assert!(store.device(account, device).await.unwrap().is_none());
+    assert!(store.key_holder(&hash(11)).await.unwrap().is_none());
+    assert!(store.session_get(device, "s", "k").await.unwrap().is_none());
+    assert!(store.contacts(device, NOW).await.unwrap().0.is_empty());
+}
+
+pub async fn nobody_elses_device_is_touched(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await.account.id;
+    let patch = DevicePatch { name: Some("mine".into()), pacing: None };
+    assert!(store.device(stranger, device.id).await.unwrap().is_none());
+    assert!(store.update_device(stranger, device.id, patch).await.unwrap().is_none());
+    assert!(!store.replace_device_token(stranger, device.id, key(60), NOW).await.unwrap());
+    assert!(!store.delete_device(stranger, device.id, NOW).await.unwrap());
+    assert_eq!(store.device(account.id, device.id).await.unwrap(), Some(device));
+    assert!(store.key_holder(&hash(11)).await.unwrap().is_some());
+}

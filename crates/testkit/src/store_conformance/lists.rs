@@ -1,0 +1,239 @@
+//! Looking at messages, receiving them, and forgetting them.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::ids::{DeviceId, MessageId, WhatsappId};
+use domain::message::{
+    Address, ContentKind, Direction, IncomingMessage, Message, MessageEvent, MessageState,
+    NewMessage, Receipt,
+};
+use domain::phone::PhoneNumber;
+use domain::ports::{Acceptance, Accepted, MessageFilter, OutboxEntry, PageRequest, Store};
+use uuid::Uuid;
+
+use super::{ALL, NOW, World, idempotency, later, new_device, new_messages, stored};
+
+/// A text from `phone`, with its id on WhatsApp.
+pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
+    IncomingMessage {
+        whatsapp_id: WhatsappId(whatsapp_id.into()),
+        chat: format!("{phone}@s.whatsapp.net"),
+        sender: Address { phone: Some(PhoneNumber::from_digits(phone)), lid: Some("9@lid".into()) },
+        is_own: false,
+        kind: ContentKind::Image,
+        text: "foto 📷".into(),
+        at: later(-100),
+    }
+}
+
+async fn ids(world: &World, filter: &MessageFilter, page: PageRequest) -> Vec<MessageId> {
+    let page = world.store.messages(world.account.id, filter, page).await.unwrap();
+    page.items.iter().map(|message| message.id).collect()
+}
+
+async fn receive(world: &World, whatsapp_id: &str) -> Message {
+    let new = vec![incoming(whatsapp_id, "628111")];
+    world.store.receive(world.device.id, new, NOW).await.unwrap().remove(0)
+}
+
+pub async fn both_directions_are_listed_newest_first(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let sent = world.sent(1).await;
+    let received = receive(&world, "X1").await;
+    let waiting = world.send(2).await;
+    let cancelled = world.send(3).await.id;
+    let cancelled = world.record(cancelled, &[MessageEvent::TakenBack]).await.remove(0);
+    let all = MessageFilter::default();
+    let page = store.messages(world.account.id, &all, ALL).await.unwrap();
+    assert_eq!((page.items, page.has_more), (vec![cancelled, waiting, received, sent], false));
+}
+
+pub async fn a_list_has_pages(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut expected = Vec::new();
+    for n in 0..9 {
+        let id = if n % 3 == 0 { world.send(n).await.id } else { world.sent(n).await.id };
+        expected.insert(0, id);
+    }
+    let filter = MessageFilter::default();
+    let mut before = None;
+    let mut found = Vec::new();
+    loop {
+        let request = PageRequest { before, limit: 4 };
+        let page = store.messages(world.account.id, &filter, request).await.unwrap();
+        found.extend(page.items.iter().map(|message| message.id));
+        before = found.last().map(|id| id.0);
+        assert!(page.items.len() <= 4);
+        if !page.has_more {
+            break;
+        }
+    }
+    assert_eq!(found, expected);
+    assert_eq!(ids(&world, &filter, PageRequest { before: Some(0), limit: 4 }).await, []);
+    let exact = PageRequest { before: None, limit: 9 };
+    assert!(!store.messages(world.account.id, &filter, exact).await.unwrap().has_more);
+}
+
+pub async fn a_list_can_be_filtered(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let sent = world.sent(1).await.id;
+    let read = world.sent(2).await;
+    let read_ids = [read.whatsapp_id.clone()];
+    store.record_receipts(world.device.id, &read_ids, Receipt::Read, later(9)).await.unwrap();
+    let received = receive(&world, "X1").await.id;
+    let waiting = world.send(3).await.id;
+    let second = new_device(&store, &world.account, 50).await.id;
+    let other = NewMessage { device_id: second, ..world.text(4) };
+    let other = store.accept(world.request(vec![other])).await.unwrap();
+    let other = new_messages(other).remove(0).id;
+    let filter = |direction, device, states: &[MessageState]| MessageFilter {
+        direction,
+        device,
+        states: states.to_vec(),
+        now: None,
+    };
+    use MessageState::{Delivered, Queued, Read, Sent};
+    let device = Some(world.device.id);
+    let cases = [
+        (filter(Some(Direction::In), None, &[]), vec![received]),
+        (filter(Some(Direction::Out), None, &[]), vec![other, waiting, read.id, sent]),
+        (filter(None, device, &[]), vec![waiting, received, read.id, sent]),
+        (filter(None, Some(second), &[]), vec![other]),
+        (filter(None, Some(DeviceId(Uuid::nil())), &[]), vec![]),
+        (filter(None, None, &[Queued]), vec![other, waiting]),
+        (filter(None, None, &[Read, Queued]), vec![other, waiting, read.id]),
+        (filter(Some(Direction::Out), device, &[Sent, Delivered]), vec![sent]),
+        (filter(Some(Direction::In), device, &[Delivered]), vec![received]),
+        (filter(Some(Direction::In), None, &[Queued]), vec![]),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(ids(&world, &filter, ALL).await, expected, "{filter:?}");
+    }
+}
+
+pub async fn a_due_message_is_listed_as_queued(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let soon = NewMessage { due_at: later(5), is_scheduled: true, ..world.text(1) };
+    let soon = store.accept(world.request(vec![soon])).await.unwrap();
+    let soon = new_messages(soon).remove(0).id;
+    let waiting = world.send(2).await.id;
+    let list = async |state, now| {
+        let filter = MessageFilter { states: vec![state], now, ..MessageFilter::default() };
+        ids(&world, &filter, ALL).await
+    };
+    use MessageState::{Queued, Scheduled};
+    assert_eq!(list(Scheduled, None).await, [soon]);
+    assert_eq!(list(Scheduled, Some(later(4))).await, [soon]);
+    assert_eq!(list(Scheduled, Some(later(5))).await, []);
+    assert_eq!(list(Queued, Some(later(4))).await, [waiting]);
+    assert_eq!(list(Queued, Some(later(5))).await, [waiting, soon]);
+}
+
+pub async fn lists_are_tenant_separate(store: Arc<dyn Store>) {
+    let one = World::with(Arc::clone(&store), 10).await;
+    let two = World::with(Arc::clone(&store), 20).await;
+    let (waiting, sent) = (one.send(1).await.id, one.sent(2).await.id);
+    let received = receive(&one, "X1").await.id;
+    assert_eq!(ids(&two, &MessageFilter::default(), ALL).await, []);
+    let of_ones = MessageFilter { device: Some(one.device.id), ..MessageFilter::default() };
+    assert_eq!(ids(&two, &of_ones, ALL).await, []);
+    for id in [waiting, sent, received] {
+        assert!(store.message(two.account.id, id).await.unwrap().is_none());
+        assert!(store.message(one.account.id, id).await.unwrap().is_some());
+    }
+}
+
+pub async fn incoming_messages_are_stored_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let both = vec![incoming("X1", "6281"), incoming("X2", "6281"), incoming("X1", "6281")];
+    let stored_now = store.receive(device, both.clone(), NOW).await.unwrap();
+    assert_eq!(stored_now.len(), 2);
+    let first = &stored_now[0];
+    assert_eq!((first.direction, first.state), (Direction::In, MessageState::Delivered));
+    assert_eq!((first.sender.as_ref(), &first.chat), (Some(&both[0].sender), &both[0].chat));
+    assert_eq!((first.kind, first.text.as_str()), (ContentKind::Image, "foto 📷"));
+    assert_eq!((first.created_at, first.quota), (stored(NOW), None));
+    assert_eq!(first.reached(MessageState::Delivered), Some(stored(later(-100))));
+    assert_eq!(store.message(account, first.id).await.unwrap().as_ref(), Some(first));
+    let again = vec![incoming("X2", "6281"), incoming("X3", "6281")];
+    let stored_now = store.receive(device, again, later(9)).await.unwrap();
+    assert_eq!(stored_now.len(), 1);
+    assert_eq!(stored_now[0].whatsapp_id.as_str(), "X3");
+    let nowhere = DeviceId(Uuid::nil());
+    assert!(store.receive(nowhere, both, NOW).await.unwrap().is_empty());
+    assert!(store.receive(device, vec![], NOW).await.unwrap().is_empty());
+}
+
+pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let other = new_device(&store, &world.account, 50).await.id;
+    let by_lid = IncomingMessage {
+        sender: Address { phone: None, lid: Some("5@lid".into()) },
+        chat: "5@lid".into(),
+        ..incoming("X1", "6281")
+    };
+    let all = vec![incoming("X1", "6281"), incoming("X1", "6282"), by_lid];
+    assert_eq!(store.receive(world.device.id, all.clone(), NOW).await.unwrap().len(), 3);
+    assert_eq!(store.receive(world.device.id, all.clone(), NOW).await.unwrap().len(), 0);
+    assert_eq!(store.receive(other, all, NOW).await.unwrap().len(), 3);
+}
+
+pub async fn an_own_message_from_elsewhere_counts_as_sent(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let own = IncomingMessage { is_own: true, ..incoming("X1", "6281") };
+    let message = store.receive(world.device.id, vec![own], NOW).await.unwrap().remove(0);
+    assert_eq!((message.direction, message.state), (Direction::Out, MessageState::Sent));
+    let ids = [message.whatsapp_id.clone()];
+    let receipt = store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap();
+    assert_eq!(receipt[0].state, MessageState::Read);
+    assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 0);
+}
+
+pub async fn the_outbox_is_loaded_whole(store: Arc<dyn Store>) {
+    let one = World::with(Arc::clone(&store), 10).await;
+    let two = World::with(Arc::clone(&store), 20).await;
+    let mut expected = Vec::new();
+    for world in [&one, &two] {
+        let messages = (0..6_000)
+            .map(|n| NewMessage {
+                priority: i16::try_from(n % 7).unwrap(),
+                retry_interval_s: (n % 2 == 0).then_some(60),
+                ..world.text(n)
+            })
+            .collect();
+        let made = new_messages(store.accept(world.request(messages)).await.unwrap());
+        expected.extend(made.iter().map(OutboxEntry::from));
+    }
+    assert!(store.outbox().await.unwrap() == expected);
+}
+
+pub async fn old_rows_are_cleaned_up(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let keyed = |n: u64, seconds| Acceptance {
+        idempotency: Some(idempotency(&format!("k{n}"), 1)),
+        now: later(seconds),
+        ..world.request(vec![world.text(n)])
+    };
+    for n in 0..3 {
+        new_messages(store.accept(keyed(n, 0)).await.unwrap());
+    }
+    new_messages(store.accept(keyed(9, 50_000)).await.unwrap());
+    let received = (0..2_500).map(|n| incoming(&format!("X{n}"), "6281")).collect();
+    assert_eq!(store.receive(world.device.id, received, NOW).await.unwrap().len(), 2_500);
+    let kept = incoming("kept", "6281");
+    store.receive(world.device.id, vec![kept], later(100)).await.unwrap();
+    assert_eq!(store.clean_up(later(10), later(-10)).await.unwrap(), 0);
+    assert_eq!(store.clean_up(later(86_400), later(100)).await.unwrap(), 2_503);
+    assert_eq!(store.clean_up(later(86_400), later(100)).await.unwrap(), 0);
+    assert_eq!(ids(&world, &MessageFilter::default(), ALL).await.len(), 5);
+    let again = store.accept(keyed(9, 86_400)).await.unwrap();
+    assert!(matches!(again, Accepted::Repeated(_)));
+    let waiting = store.outbox().await.unwrap();
+    assert_eq!(waiting.len(), 4, "what waits is never cleaned up");
+}
