@@ -5,8 +5,8 @@ use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, Request};
 use bytes::{Bytes, BytesMut};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
@@ -26,12 +26,11 @@ pub const BODY_TIME_MAX: Duration = Duration::from_secs(50);
 /// # Errors
 /// [`Refusal::WrongContentType`], [`Refusal::TooLarge`], [`Refusal::BodyLost`],
 /// [`Refusal::Malformed`], [`Refusal::Field`].
-pub async fn read_json<T: DeserializeOwned>(request: Request<Body>) -> Result<T, Refusal> {
-    if !is_json(request.headers()) {
+pub async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+    if !is_json(headers) {
         return Err(Refusal::WrongContentType);
     }
-    let bytes = read_bytes(request.into_body(), JSON_BYTES_MAX).await?;
-    parse_json(&bytes)
+    parse_json(&read_bytes(body, JSON_BYTES_MAX).await?)
 }
 
 /// As [`read_json`]; a request without a body gives `None`, whatever its content type.
@@ -39,14 +38,11 @@ pub async fn read_json<T: DeserializeOwned>(request: Request<Body>) -> Result<T,
 /// # Errors
 /// As [`read_json`].
 pub async fn read_optional_json<T: DeserializeOwned>(
-    request: Request<Body>,
+    headers: &HeaderMap,
+    body: Body,
 ) -> Result<Option<T>, Refusal> {
-    if request.body().is_end_stream() {
-        return Ok(None);
-    }
-    let is_json = is_json(request.headers());
-    let bytes = read_bytes(request.into_body(), JSON_BYTES_MAX).await?;
-    match (bytes.is_empty(), is_json) {
+    let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
+    match (bytes.is_empty(), is_json(headers)) {
         (true, _) => Ok(None),
         (false, true) => parse_json(&bytes).map(Some),
         (false, false) => Err(Refusal::WrongContentType),
@@ -86,28 +82,57 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Refu
     name_field(&path, message)
 }
 
-/// Turns serde's words for a missing or unknown field into that field's name.
+/// Turns serde's words into ours. What was sent in place of the right thing is never repeated: it
+/// could be a message's text in the wrong field.
 fn name_field(path: &str, message: &str) -> Refusal {
     // The path is a dot, or ends in a question mark, where serde cannot say more.
-    let parent = path.trim_end_matches('?').trim_end_matches('.');
+    let path = path.trim_end_matches('?').trim_end_matches('.');
     let quoted = message.split('`').nth(1).unwrap_or_default();
+    let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
     if message.starts_with("missing field") {
-        let field =
-            if parent.is_empty() { quoted.to_owned() } else { format!("{parent}.{quoted}") };
-        return Refusal::field(field, "is required");
+        return Refusal::field(child(path, quoted), "is required");
+    }
+    if message.starts_with("duplicate field") {
+        return Refusal::field(child(path, quoted), "is given more than once");
     }
     if message.starts_with("unknown field") {
-        let known = message.split_once("expected ").map_or("", |(_, known)| known);
-        // The path already ends in the unknown field where serde tracks it.
-        let field = match parent.rsplit('.').next() {
-            Some(last) if last == quoted => parent.to_owned(),
-            _ if parent.is_empty() => quoted.to_owned(),
-            _ => format!("{parent}.{quoted}"),
-        };
-        let known = known.trim_start_matches("one of ").replace('`', "");
-        return Refusal::field(field, format!("is not a field of this request; known: {known}"));
+        let known = choices(expected);
+        let message = format!("is not a field of this request; known: {known}");
+        return Refusal::field(child(path, quoted), message);
     }
-    Refusal::field(parent, message)
+    if message.starts_with("unknown variant") {
+        return Refusal::field(path, format!("must be one of {}", choices(expected)));
+    }
+    if message.starts_with("invalid ") {
+        return Refusal::field(path, format!("must be {}", wanted(expected)));
+    }
+    Refusal::field(path, message)
+}
+
+/// The path of a field; serde tracks an unknown one's name already.
+fn child(parent: &str, field: &str) -> String {
+    match parent.rsplit('.').next() {
+        _ if parent.is_empty() => field.to_owned(),
+        Some(last) if last == field => parent.to_owned(),
+        _ => format!("{parent}.{field}"),
+    }
+}
+
+fn choices(expected: &str) -> String {
+    expected.trim_start_matches("one of ").replace('`', "")
+}
+
+/// What serde expected, in words for people.
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "an integer that is not negative",
+        "i8" | "i16" | "i32" | "i64" => "an integer",
+        "a boolean" => "true or false",
+        "a sequence" => "an array",
+        "" => "of another type",
+        _ if expected.starts_with("struct ") => "an object",
+        same => same,
+    }
 }
 
 /// Whether the content type is JSON, with or without parameters.

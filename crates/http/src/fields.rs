@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 use domain::ids::DeviceNumber;
 use domain::service::DeviceName;
+use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -87,6 +88,34 @@ impl Serialize for PhoneField {
         serializer.serialize_str(&self.0)
     }
 }
+
+/// A time with its offset, as RFC 3339 has it.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(transparent)]
+pub struct TimeField(pub Timestamp);
+
+impl<'de> Deserialize<'de> for TimeField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = TimeField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(TIME)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<TimeField, E> {
+                let time = text.parse().map(TimeField);
+                time.map_err(|_| E::custom(format_args!("must be {TIME}")))
+            }
+        }
+
+        deserializer.deserialize_str(Reader)
+    }
+}
+
+const TIME: &str = "a time such as 2026-11-21T08:00:00Z";
 
 /// A JSON object, and no array: serde would take one as the fields in their order.
 #[derive(Debug, Serialize)]

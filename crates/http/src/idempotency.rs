@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: what makes a repeated request recognisable.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderName, HeaderValue};
 use domain::ports::IdempotencyKey;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -15,16 +15,17 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 /// The request's idempotency key, if it has one.
 ///
 /// The hash is taken over the parsed request, so that spaces and the order of fields do not
-/// matter. `route` names API and call, so that the same key may be used for each of them.
+/// matter. It must hold the device: a token fixes one that the body need not name. `route` names
+/// API and call, so that the same key may be used for each of them.
 ///
 /// # Errors
 /// [`Refusal::Field`] when the header is no text.
 pub fn idempotency_key(
-    headers: &HeaderMap,
+    header: Option<&HeaderValue>,
     route: &str,
     request: &impl Serialize,
 ) -> Result<Option<IdempotencyKey>, Refusal> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let Some(value) = header else { return Ok(None) };
     let key = value
         .to_str()
         .map_err(|_| Refusal::field("Idempotency-Key", "must be printable ASCII"))?

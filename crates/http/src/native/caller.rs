@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query};
-use axum::http::Request;
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, Request};
 use domain::error::Error;
 use domain::service::Session;
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use crate::auth::authenticate;
 use crate::body::{read_json, read_optional_json};
+use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::refusal::Refusal;
 use crate::state::AppState;
 
@@ -43,6 +44,31 @@ impl Segment {
     /// An integer id; anything else names nothing.
     pub fn id(&self, what: &'static str) -> Result<i64, Error> {
         self.0.parse().map_err(|_| Error::NotFound(what))
+    }
+}
+
+/// Two path parameters.
+pub struct Segments(pub Segment, pub Segment);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Path::<(String, String)>::from_request_parts(parts, state).await {
+            Ok(Path((first, second))) => Ok(Self(Segment(first), Segment(second))),
+            Err(_) => Err(Refusal::UnknownPath.into()),
+        }
+    }
+}
+
+/// The `Idempotency-Key` header, without a copy of all the others.
+pub struct IdempotencyHeader(pub Option<HeaderValue>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Ok(Self(parts.headers.get(IDEMPOTENCY_KEY).cloned()))
     }
 }
 
@@ -80,7 +106,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
-        Ok(Self(read_json(request).await?))
+        let (parts, body) = request.into_parts();
+        Ok(Self(read_json(&parts.headers, body).await?))
     }
 }
 
@@ -91,6 +118,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
-        Ok(Self(read_optional_json(request).await?))
+        let (parts, body) = request.into_parts();
+        Ok(Self(read_optional_json(&parts.headers, body).await?))
     }
 }

@@ -2,21 +2,20 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode};
 use domain::error::Error;
-use domain::ids::MessageId;
+use domain::ids::{DeviceId, MessageId};
 use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
 use domain::ports::MessageFilter;
 use domain::service::{DeviceName, SendRequest, Session};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::caller::{Caller, Json, Params, Segment};
+use super::caller::{Caller, IdempotencyHeader, Json, Params, Segment};
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
-use crate::fields::{DeviceField, Object, PhoneField};
+use crate::fields::{DeviceField, Object, PhoneField, TimeField};
 use crate::idempotency::idempotency_key;
 use crate::refusal::Refusal;
 use crate::reply::json;
@@ -87,10 +86,10 @@ struct MessageRequest {
     text: String,
     /// Not before this (plan feature `schedule`).
     #[schema(value_type = Option<String>, format = DateTime)]
-    schedule_at: Option<Timestamp>,
+    schedule_at: Option<TimeField>,
     /// Not after this; wins over `expires_in_s`. 24 hours unless given.
     #[schema(value_type = Option<String>, format = DateTime)]
-    expires_at: Option<Timestamp>,
+    expires_at: Option<TimeField>,
     /// Not later than this many seconds after it may first be sent.
     expires_in_s: Option<i64>,
     /// Seconds between attempts.
@@ -102,7 +101,7 @@ struct MessageRequest {
 }
 
 /// Messages that are to be sent together.
-#[derive(Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchRequest {
     /// 1 to 100 of them.
@@ -123,12 +122,14 @@ struct ListParams {
 async fn send(
     State(state): State<AppState>,
     Caller(session): Caller,
-    headers: HeaderMap,
-    Json(body): Json<MessageRequest>,
+    IdempotencyHeader(header): IdempotencyHeader,
+    Json(mut body): Json<MessageRequest>,
 ) -> Answer {
-    let idempotency = idempotency_key(&headers, "POST /v1/messages", &body)?;
-    let request = command(&state, &session, body).await?;
-    let sent = state.core.send(&session, vec![request], idempotency).await?;
+    let device = sending_device(&state, &session, body.device.take()).await?;
+    let idempotency =
+        idempotency_key(header.as_ref(), "POST /v1/messages", &Fingerprint(device, &body))?;
+    let requests = vec![command(device, body)];
+    let sent = state.core.send(&session, requests, idempotency).await?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
     add_send_headers(&mut response, first, sent.is_repeat);
@@ -138,19 +139,22 @@ async fn send(
 async fn send_batch(
     State(state): State<AppState>,
     Caller(session): Caller,
-    headers: HeaderMap,
+    IdempotencyHeader(header): IdempotencyHeader,
     Json(body): Json<BatchRequest>,
 ) -> Answer {
     if body.messages.is_empty() || body.messages.len() > BATCH_MESSAGES_MAX {
         let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
         return Err(Refusal::field("messages", message).into());
     }
-    let idempotency = idempotency_key(&headers, "POST /v1/messages/batch", &body)?;
-    let mut requests = Vec::with_capacity(body.messages.len());
-    for (index, Object(message)) in body.messages.into_iter().enumerate() {
-        let request = command(&state, &session, message).await;
-        requests.push(request.map_err(|error| Refusal::Core { index: Some(index), error })?);
+    let mut messages = Vec::with_capacity(body.messages.len());
+    for (index, Object(mut message)) in body.messages.into_iter().enumerate() {
+        let device = sending_device(&state, &session, message.device.take()).await;
+        let device = device.map_err(|error| Refusal::Core { index: Some(index), error })?;
+        messages.push((device, message));
     }
+    let fingerprint: Vec<_> = messages.iter().map(|(device, m)| Fingerprint(*device, m)).collect();
+    let idempotency = idempotency_key(header.as_ref(), "POST /v1/messages/batch", &fingerprint)?;
+    let requests = messages.into_iter().map(|(device, message)| command(device, message)).collect();
     let sent = state.core.send_batch(&session, requests, idempotency).await?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let rows = sent.messages.iter().map(MessageBody::brief).collect();
@@ -159,28 +163,37 @@ async fn send_batch(
     Ok(response)
 }
 
-/// Translates a message into the core's words.
-async fn command(
+/// What an idempotency key stands for: the device that sends, and the rest of the message.
+#[derive(Serialize)]
+struct Fingerprint<'a>(Option<DeviceId>, &'a MessageRequest);
+
+/// The device a message names, or the one the caller is bound to.
+async fn sending_device(
     state: &AppState,
     session: &Session,
-    body: MessageRequest,
-) -> Result<SendRequest, Error> {
-    let device = match body.device {
-        Some(DeviceField(DeviceName::Id(id))) => Some(id),
-        Some(DeviceField(name)) => Some(state.core.find_device(session, name).await?.id),
-        None => None,
-    };
-    Ok(SendRequest {
+    named: Option<DeviceField>,
+) -> Result<Option<DeviceId>, Error> {
+    session.account_id()?;
+    match named {
+        Some(DeviceField(DeviceName::Id(id))) => Ok(Some(id)),
+        Some(DeviceField(name)) => Ok(Some(state.core.find_device(session, name).await?.id)),
+        None => Ok(session.caller.bound_device()),
+    }
+}
+
+/// Translates a message into the core's words.
+fn command(device: Option<DeviceId>, body: MessageRequest) -> SendRequest {
+    SendRequest {
         device,
         to: body.to.0,
         text: body.text,
-        schedule_at: body.schedule_at,
-        expires_at: body.expires_at,
+        schedule_at: body.schedule_at.map(|time| time.0),
+        expires_at: body.expires_at.map(|time| time.0),
         expires_in_s: body.expires_in_s,
         retry_interval_s: body.retry_interval_s,
         typing: body.typing,
         priority: body.priority,
-    })
+    }
 }
 
 async fn list(
@@ -206,7 +219,7 @@ async fn filter_device(
     state: &AppState,
     session: &Session,
     text: &str,
-) -> Result<domain::ids::DeviceId, Refusal> {
+) -> Result<DeviceId, Refusal> {
     session.account_id()?;
     let name = DeviceName::parse(text)
         .ok_or_else(|| Refusal::field("device", "must be a device's id or number_id"))?;

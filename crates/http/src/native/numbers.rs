@@ -1,12 +1,12 @@
 //! `/v1/devices/{id}/numbers/{phone}`: whether a number is on WhatsApp.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::caller::{Caller, Segment};
+use super::caller::{Caller, Segment, Segments};
 use super::devices::device_id;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -36,9 +36,9 @@ struct NumberBody<'a> {
 async fn look_up(
     State(state): State<AppState>,
     Caller(session): Caller,
-    Path((id, phone)): Path<(String, String)>,
+    Segments(id, Segment(phone)): Segments,
 ) -> Answer {
-    let id = device_id(&state, &session, &Segment(id)).await?;
+    let id = device_id(&state, &session, &id).await?;
     let (phone, on_whatsapp) = state.core.is_on_whatsapp(&session, id, &phone).await?;
     Ok(json(StatusCode::OK, &NumberBody { phone: phone.as_str(), on_whatsapp }))
 }

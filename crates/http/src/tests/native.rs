@@ -118,6 +118,10 @@ async fn devices() {
     transcript.add("erase", &told(&app, Ask::delete(&path), key).await);
     transcript.add("gone", &told(&app, Ask::get(&path), key).await);
     transcript.add("no id", &told(&app, Ask::get("/v1/devices/till"), key).await);
+    for odd in ["/v1/devices/%ff", "/v1/devices/%ff/numbers/%ff", "/v1/devices/1%2f2"] {
+        let refused = told(&app, Ask::get(odd), key).await.expect(404);
+        assert_eq!(refused.json()["code"], "not_found", "{odd}");
+    }
     let again = Ask::post(format!("{front}/token"), json!({}));
     transcript.add("new token", &told(&app, again, key).await);
     let void = told(&app, Ask::get(&front), &app.front.token).await;
@@ -352,6 +356,8 @@ async fn refused_messages() {
         ("a time that is none", with("expires_at", json!("tomorrow"))),
         ("expired", with("expires_at", json!("2020-01-01T00:00:00Z"))),
         ("expires at once", with("expires_in_s", json!(0))),
+        ("an integer as text", with("priority", json!("a text in the wrong place"))),
+        ("typing of a wrong type", with("typing", json!(1))),
         ("retry at once", with("retry_interval_s", json!(0))),
         ("retry below zero", with("retry_interval_s", json!(-1))),
         ("priority", with("priority", json!(101))),
@@ -364,6 +370,7 @@ async fn refused_messages() {
         ),
         ("no device", Ask::post("/v1/messages", json!({"to": "628999111222", "text": "x"}))),
         ("an array", Ask::post("/v1/messages", json!([]))),
+        ("a field twice", Ask::post("/v1/messages", json!({})).raw("{\"to\":\"1\",\"to\":\"2\"}")),
         ("no JSON", Ask::post("/v1/messages", json!({})).raw("{\"to\":")),
         ("no body", Ask::post("/v1/messages", json!({})).raw("")),
         ("form", Ask::post("/v1/messages", json!({})).header("content-type", "text/plain")),
@@ -374,6 +381,7 @@ async fn refused_messages() {
         assert!(refused.status.as_u16() >= 400, "{name}");
         transcript.add(name, &refused);
     }
+    assert!(!transcript.text().contains("a text in the wrong place"));
     insta::assert_snapshot!(transcript.text());
     assert_eq!(app.message_count().await, 0);
 }
@@ -443,4 +451,22 @@ async fn a_repeated_request_sends_once() {
     let long = Ask::post("/v1/messages", message(&app, "x"));
     let long = long.header("idempotency-key", &"k".repeat(256));
     told(&app, long, key).await.expect(422);
+}
+
+#[tokio::test]
+async fn an_idempotency_key_does_not_lead_to_another_device() {
+    let app = App::new().await;
+    let body = || json!({"to": "628123456789", "text": "no device is named"});
+    let ask = || Ask::post("/v1/messages", body()).header("idempotency-key", "order-7");
+    told(&app, ask(), &app.front.token).await.expect(202);
+    let other = told(&app, ask(), &app.back.token).await.expect(422);
+    assert_eq!(other.json()["code"], "idempotency_mismatch");
+    // By number, by id or by token: the same device, and so the same request.
+    for device in [json!(app.front.id()), json!(app.front.device.number_id)] {
+        let mut body = body();
+        body["device"] = device;
+        let ask = ask().json(body);
+        let again = told(&app, ask, &app.shop.key).await.expect(202);
+        assert_eq!(again.header("idempotency-replayed"), "true");
+    }
 }

@@ -1,7 +1,7 @@
 //! Every refusal in this dialect's shape: `{"status":"error","message":…}`, exhaustively.
 
 use axum::body::Body;
-use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
+use axum::http::header::{RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
 
@@ -18,6 +18,10 @@ const INTERNAL: &str = "Internal server error";
 pub(super) fn render(refusal: &Refusal) -> Response<Body> {
     let Told { status, message, errors } = tell(refusal);
     let mut response = json(status, &ErrorBody { status: "error", message: &message, errors });
+    if status == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
     if is_temporary(refusal) {
         let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
         response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);

@@ -1,7 +1,9 @@
 //! The calls of this dialect, each under both of its mounts.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::http::request::Parts;
 use axum::http::{Request, Response, StatusCode};
 use domain::error::Error;
 use serde::Serialize;
@@ -11,7 +13,7 @@ use super::errors::render;
 use super::translate::{answer, command};
 use super::types::{SendBody, SentBody};
 use crate::body::read_json;
-use crate::idempotency::idempotency_key;
+use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -53,9 +55,11 @@ struct Fingerprint<'a> {
 
 async fn send(
     State(state): State<AppState>,
-    Path(device): Path<String>,
+    device: Result<Path<String>, PathRejection>,
     request: Request<Body>,
 ) -> Response<Body> {
+    // What cannot be read names no device, which is told only to those with a key.
+    let device = device.map_or(String::new(), |Path(device)| device);
     try_send(&state, &device, request).await.unwrap_or_else(|refusal| render(&refusal))
 }
 
@@ -64,11 +68,12 @@ async fn try_send(
     device: &str,
     request: Request<Body>,
 ) -> Result<Response<Body>, Refusal> {
-    let (session, device) = authorize(state, request.headers(), device).await?;
-    let headers = request.headers().clone();
-    let body: SendBody = read_json(request).await?;
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let (session, device) = authorize(state, &headers, device).await?;
+    let body: SendBody = read_json(&headers, body).await?;
     let fingerprint = Fingerprint { device: device.id, body: &body };
-    let idempotency = idempotency_key(&headers, "wagy POST send", &fingerprint)?;
+    let key = headers.get(IDEMPOTENCY_KEY);
+    let idempotency = idempotency_key(key, "wagy POST send", &fingerprint)?;
     let command = command(device.id, body)?;
     let sent = state.core.send(&session, vec![command], idempotency).await?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;

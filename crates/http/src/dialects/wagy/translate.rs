@@ -28,7 +28,7 @@ pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, R
         device: Some(device),
         to: body.phone.0,
         text: body.message,
-        expires_at: body.expires_at,
+        expires_at: body.expires_at.map(|time| time.0),
         // The core checks it only when there is no `expires_at`; what is ignored is not refused.
         expires_in_s: body.expires_in,
         retry_interval_s,

@@ -1,11 +1,10 @@
 //! The bodies on the wire, to the field name and type.
 
 use domain::policy::quota::QuotaKind;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::fields::PhoneField;
+use crate::fields::{PhoneField, TimeField};
 
 /// `POST /{device_id}/send`. Fields this API does not have are passed over, as the original does.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -26,7 +25,7 @@ pub(super) struct SendBody {
     pub expires_in: Option<i64>,
     /// When the message expires (RFC 3339); wins over `expires_in`.
     #[schema(value_type = Option<String>, format = DateTime)]
-    pub expires_at: Option<Timestamp>,
+    pub expires_at: Option<TimeField>,
 }
 
 /// The answer to an accepted send.
