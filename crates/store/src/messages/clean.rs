@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::accept::forgotten_before;
 use super::ids_json;
-use crate::sql::{SqlResult, Tx, params};
+use crate::sql::{SqlResult, Tx, params, stored};
 
 /// Rows forgotten in one transaction.
 const BITE_ROWS_MAX: i64 = 1_000;
@@ -38,7 +38,7 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Bite> 
     let mut old = Vec::new();
     for mut row in tx.query(OLDEST, params![BITE_ROWS_MAX]).await? {
         let (id, created_at) = (row.int()?, row.time()?);
-        if created_at < before {
+        if created_at < stored(before) {
             old.push(id);
         }
     }

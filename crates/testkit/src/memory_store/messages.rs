@@ -104,7 +104,7 @@ impl MessageStore for MemoryStore {
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
         let mut state = self.state();
         let before = state.history.len() + state.idempotency.len();
-        state.history.retain(|_, message| message.created_at >= keep_messages_since);
+        state.history.retain(|_, message| message.created_at >= stored(keep_messages_since));
         state.idempotency.retain(|_, remembered| remembered.at > forgotten_before(now));
         let after = state.history.len() + state.idempotency.len();
         Ok(u64::try_from(before - after).expect("a small number"))
