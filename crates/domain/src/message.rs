@@ -288,6 +288,8 @@ impl Message {
     pub fn apply(&mut self, event: MessageEvent, at: Timestamp, failure: Option<Failure>) -> bool {
         let Some(next) = transition(self.state, event) else { return false };
         self.state = next;
+        // WhatsApp's own times are whole seconds, ours are not; a history never runs backwards.
+        let at = self.history.last().map_or(at, |last| at.max(last.at));
         let reason = failure.as_ref().map(|failure| failure.message.clone());
         if event == MessageEvent::Acknowledged {
             self.failure = None;

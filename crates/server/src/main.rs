@@ -1,1 +1,65 @@
-fn main() {}
+//! The `gerbang` command: settings, start-up and shutdown. The only place that joins the crates.
+
+mod commands;
+mod config;
+mod gateway;
+mod metrics;
+mod system;
+mod telemetry;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A self-hosted, multi-tenant WhatsApp gateway.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(commands::serve::Args),
+    /// Run everything with a simulated WhatsApp: nothing to set up, no phone needed
+    #[cfg(feature = "simulator")]
+    Demo(commands::demo::Args),
+    /// Run the simulated WhatsApp as a server of its own
+    #[cfg(feature = "simulator")]
+    Simulator(commands::simulator::Args),
+    /// Print the OpenAPI document
+    Openapi {
+        /// Of one of the other gateways' APIs instead of our own
+        #[arg(long, value_name = "NAME")]
+        dialect: Option<String>,
+    },
+    /// Print the settings file with every default, commented
+    Config,
+}
+
+fn main() -> ExitCode {
+    // One TLS provider for everything that makes connections; fails only when it is set already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let outcome = match Cli::parse().command {
+        Command::Serve(args) => commands::run(commands::serve::run(args)),
+        #[cfg(feature = "simulator")]
+        Command::Demo(args) => commands::run(commands::demo::run(args)),
+        #[cfg(feature = "simulator")]
+        Command::Simulator(args) => commands::run(commands::simulator::run(args)),
+        Command::Openapi { dialect } => commands::openapi(dialect.as_deref()),
+        Command::Config => {
+            print!("{}", config::DEFAULT_TOML);
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gerbang: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

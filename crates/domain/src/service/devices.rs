@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::ids::{DeviceId, DeviceNumber};
 use crate::key::{KeyKind, Secret};
 use crate::phone::PhoneNumber;
+use crate::policy::pacing::GAP_S_MAX;
 use crate::ports::{CreatedDevice, Page, PageRequest};
 
 /// A device as callers name it.
@@ -137,7 +138,8 @@ impl Core {
     ) -> Result<Device> {
         let account = session.require_device(id)?;
         if let Some(Some(pacing)) = &patch.pacing {
-            pacing.check().map_err(|error| Error::invalid("pacing", error.to_string()))?;
+            let message = format!("min_s must not be above max_s, and max_s not above {GAP_S_MAX}");
+            pacing.check().map_err(|_| Error::invalid("pacing", message))?;
         }
         let name = patch.name.map(|name| check_name("name", &name)).transpose()?;
         let patch = DevicePatch { name, ..patch };

@@ -1,0 +1,224 @@
+//! `gerbang demo`: a gateway, a simulated WhatsApp, an account and a linked device, at once.
+//!
+//! Everything goes the ordinary way: the device is linked by a QR that a simulated phone scans,
+//! and messages travel through the real driver. Only the keys are special: they are derived from
+//! the data directory's secret key, so that a second start prints the same ones.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use domain::account::NewAccount;
+use domain::device::{Device, NewDevice, PairOffer};
+use domain::ids::DeviceId;
+use domain::key::{KeyKind, Secret};
+use domain::ports::{CreatedDevice, NewKey, PageRequest};
+use domain::service::{Core, Session};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use simulator::{Simulator, SimulatorConfig};
+
+use super::serve::listen;
+use crate::config::{Defaults, Flags, Settings};
+use crate::gateway::Gateway;
+use crate::system::SystemEntropy;
+use crate::telemetry;
+
+/// The simulated phone whose number the demo device is linked to.
+const SHOP_PHONE: &str = "628111000111";
+/// The simulated phone the printed commands write to.
+const CUSTOMER_PHONE: &str = "628123456789";
+/// How long the demo waits for its device to be linked and connected.
+const READY_WAIT: Duration = Duration::from_secs(60);
+
+/// Flags of `gerbang demo`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// As `gerbang serve`, or the demo device cannot be linked.
+pub async fn run(args: Args) -> Result<()> {
+    let mut settings = Settings::load(args.flags, Defaults::DEMO)?;
+    telemetry::start(&settings.log)?;
+    settings.create_data_dir()?;
+    let keys = DemoKeys::derive(&settings)?;
+    settings.admin_key.get_or_insert_with(|| keys.operator.reveal().to_owned());
+    let listener = listen(&settings).await?;
+    let address = listener.local_addr().context("cannot tell the port")?;
+    let local = reachable(address);
+    settings.whatsapp_url = Some(format!("ws://{local}/simulator/ws/chat"));
+
+    let simulator = Simulator::open(SimulatorConfig::new(settings.data_dir.join("simulator")))
+        .await
+        .context("cannot open the simulator's data")?;
+    let routes =
+        axum::Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
+    let gateway = Gateway::open(&settings, address, false).await?;
+    let core = gateway.shared_core();
+    let running = gateway.start(listener, routes).await?;
+    let prepared = tokio::select! {
+        prepared = prepare(&core, &simulator, &keys) => prepared.map(Some),
+        () = super::stop_signal() => Ok(None),
+    };
+    if let Ok(Some(device)) = &prepared {
+        announce(local, &keys, device);
+        super::stop_signal().await;
+    }
+    drop(core);
+    running.stop().await?;
+    simulator.shutdown().await;
+    prepared.map(|_| ())
+}
+
+/// The keys of the demo, the same at every start.
+struct DemoKeys {
+    operator: Secret,
+    account: Secret,
+    device: Secret,
+}
+
+impl DemoKeys {
+    fn derive(settings: &Settings) -> Result<Self> {
+        let mut fresh = [0; 32];
+        domain::ports::Entropy::fill(&SystemEntropy, &mut fresh);
+        let secret = settings.secret_key(fresh)?;
+        let derive = |kind, purpose: &str| {
+            let mut mac = Hmac::<Sha256>::new_from_slice(&secret).context("no HMAC key")?;
+            mac.update(purpose.as_bytes());
+            Ok::<_, anyhow::Error>(Secret::from_random(kind, mac.finalize().into_bytes().into()))
+        };
+        Ok(Self {
+            operator: derive(KeyKind::Operator, "demo operator key")?,
+            account: derive(KeyKind::Account, "demo account key")?,
+            device: derive(KeyKind::Device, "demo device token")?,
+        })
+    }
+}
+
+/// Sees to it that the account, its device and the link exist; the device when it is connected.
+async fn prepare(core: &Core, simulator: &Simulator, keys: &DemoKeys) -> Result<Device> {
+    let session = demo_account(core, keys).await?;
+    let device = demo_device(core, &session, keys).await?;
+    if !device.status.is_paired() {
+        link(core, &session, simulator, device.id).await?;
+    }
+    wait_until_connected(core, &session, device.id).await
+}
+
+async fn demo_account(core: &Core, keys: &DemoKeys) -> Result<Session> {
+    if let Ok(session) = core.authenticate(keys.account.reveal()).await {
+        return Ok(session);
+    }
+    let account = NewAccount {
+        name: "Demo".into(),
+        email: "demo@example.com".into(),
+        plan: "unlimited".into(),
+        default_country: "62".into(),
+        timezone: "Asia/Jakarta".into(),
+    };
+    let key = new_key("demo key", &keys.account);
+    let made = core.store.create_account(account, key, core.clock.now()).await?;
+    if made.is_none() {
+        bail!(
+            "the data directory belongs to another secret key; \
+             use the same GERBANG_SECRET_KEY again, or another --data-dir"
+        );
+    }
+    Ok(core.authenticate(keys.account.reveal()).await?)
+}
+
+async fn demo_device(core: &Core, session: &Session, keys: &DemoKeys) -> Result<Device> {
+    let page = PageRequest { before: None, limit: 1 };
+    if let Some(device) = core.devices(session, page).await?.items.pop() {
+        return Ok(device);
+    }
+    let mut id = [0; 16];
+    core.entropy.fill(&mut id);
+    let device = NewDevice {
+        id: DeviceId(uuid::Builder::from_random_bytes(id).into_uuid()),
+        account_id: session.account_id()?,
+        name: "Demo shop".into(),
+    };
+    let token = new_key("device token", &keys.device);
+    match core.store.create_device(device, token, None, core.clock.now()).await? {
+        CreatedDevice::Created(device) => Ok(device),
+        CreatedDevice::LimitReached => bail!("the demo account has no room for a device"),
+    }
+}
+
+fn new_key(name: &str, secret: &Secret) -> NewKey {
+    NewKey { name: name.into(), hash: secret.hash(), last_four: secret.last_four() }
+}
+
+async fn link(
+    core: &Core,
+    session: &Session,
+    simulator: &Simulator,
+    device: DeviceId,
+) -> Result<()> {
+    let PairOffer::Qr { code, .. } = core.pair(session, device, None).await? else {
+        bail!("the simulator offered no QR");
+    };
+    simulator.scan(SHOP_PHONE, &code).await.context("the simulated phone did not take the QR")
+}
+
+async fn wait_until_connected(core: &Core, session: &Session, id: DeviceId) -> Result<Device> {
+    use domain::device::DeviceStatus::Connected;
+    use futures_util::StreamExt as _;
+    let wait = async {
+        let (mut device, mut notices) = core.watch_device(session, id).await?;
+        while device.status != Connected {
+            notices.next().await.context("the device is gone")?;
+            device = core.device(session, id).await?;
+        }
+        Ok(device)
+    };
+    tokio::time::timeout(READY_WAIT, wait)
+        .await
+        .context("the demo device did not connect to the simulator")?
+}
+
+/// The address under which this machine reaches a listener, also one on all interfaces.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
+            SocketAddr::from(([127, 0, 0, 1], v4.port()))
+        }
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
+            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port()))
+        }
+        other => other,
+    }
+}
+
+fn announce(address: SocketAddr, keys: &DemoKeys, device: &Device) {
+    let base = format!("http://{address}");
+    let (account, token) = (keys.account.reveal(), keys.device.reveal());
+    println!(
+        "
+Gerbang is running, with a simulated WhatsApp. Ctrl-C stops it; its data stays.
+
+  API documentation   {base}/docs
+  Simulated phone     {base}/simulator/phone/{CUSTOMER_PHONE}
+  Operator key        {operator}
+  Account key         {account}
+  Device              {id} (+{SHOP_PHONE})
+  Device token        {token}
+
+Send a message to the simulated phone; open its page first and watch it arrive.
+
+Our own API:
+curl -sS {base}/v1/messages -H 'Authorization: Bearer {account}' -H 'Content-Type: application/json' -d '{{\"device\":\"{id}\",\"to\":\"{CUSTOMER_PHONE}\",\"text\":\"Hello from /v1\"}}'
+
+wagy:
+curl -sS {base}/{id}/send -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"phone\":\"{CUSTOMER_PHONE}\",\"message\":\"Hello from wagy\"}}'
+",
+        operator = keys.operator.reveal(),
+        id = device.id,
+    );
+}

@@ -1,0 +1,53 @@
+//! `gerbang simulator`: the simulated WhatsApp as a server of its own.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use simulator::{Simulator, SimulatorConfig};
+use tokio::net::TcpListener;
+
+use crate::{config, telemetry};
+
+/// Flags of `gerbang simulator`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to listen; port 0 takes any free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
+    listen: SocketAddr,
+    /// Where phones, links and mail are kept
+    #[arg(long, value_name = "DIR", default_value = "gerbang-simulator")]
+    data_dir: PathBuf,
+    /// Milliseconds a phone takes to read a message
+    #[arg(long, value_name = "MS", default_value_t = 800)]
+    read_delay_ms: u64,
+    /// What to log
+    #[arg(long, env = "GERBANG_LOG", value_name = "LEVEL", default_value = "info")]
+    log: String,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// A port in use, or a data directory that cannot be used.
+pub async fn run(args: Args) -> Result<()> {
+    telemetry::start(&args.log)?;
+    config::create_private_dir(&args.data_dir)?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr().context("cannot tell the port")?;
+    let read_delay = std::time::Duration::from_millis(args.read_delay_ms);
+    let simulator =
+        Simulator::open(SimulatorConfig { read_delay, ..SimulatorConfig::new(args.data_dir) })
+            .await
+            .context("cannot open the simulator's data")?;
+    println!("ws://{address}/ws/chat");
+    println!("Phones and control API: http://{address}/");
+    axum::serve(listener, simulator.router())
+        .with_graceful_shutdown(super::stop_signal())
+        .await
+        .context("the simulator has stopped")?;
+    simulator.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,300 @@
+//! Settings: a file, the environment over it, flags over both.
+//!
+//! `default.toml` is the documentation of every setting and is what `gerbang config` prints. Keys
+//! are never flags: a command line can be read by every user of the machine.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use domain::policy::pacing::Pacing;
+use serde::Deserialize;
+
+/// The commented defaults.
+pub const DEFAULT_TOML: &str = include_str!("default.toml");
+/// The file that is read when none is named and it exists.
+const FILE_DEFAULT: &str = "gerbang.toml";
+/// Shortest key an operator may choose.
+const ADMIN_KEY_CHARS_MIN: usize = 24;
+
+/// Flags of the commands that run a gateway; each has its environment variable.
+#[derive(Debug, Args, Default)]
+pub struct Flags {
+    /// The settings file [default: gerbang.toml, when it is there]
+    #[arg(long, env = "GERBANG_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen for HTTP [default: 127.0.0.1:8080]
+    #[arg(long, env = "GERBANG_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Where everything is kept [default: gerbang-data]
+    #[arg(long, env = "GERBANG_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// sqlite:PATH or postgres://… [default: a file in the data directory]
+    #[arg(long, env = "GERBANG_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The address under which others reach this server [default: http://LISTEN]
+    #[arg(long, env = "GERBANG_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// WhatsApp's web socket [default: the real service]
+    #[arg(long, env = "GERBANG_WHATSAPP_URL", value_name = "URL")]
+    pub whatsapp_url: Option<String>,
+    /// Networks whose X-Forwarded-* headers are believed
+    #[arg(long, env = "GERBANG_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
+    pub trusted_proxies: Option<Vec<String>>,
+    /// Which of the other gateways' APIs are served [default: all]
+    #[arg(long, env = "GERBANG_DIALECTS", value_name = "NAME", value_delimiter = ',')]
+    pub dialects: Option<Vec<String>>,
+    /// Pause between two messages of a device in seconds, MIN-MAX or off [default: 3-8]
+    #[arg(long, env = "GERBANG_PACING", value_name = "MIN-MAX")]
+    pub pacing: Option<String>,
+    /// What to log [default: info]
+    #[arg(long, env = "GERBANG_LOG", value_name = "LEVEL")]
+    pub log: Option<String>,
+}
+
+/// What the file may hold.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    listen: Option<SocketAddr>,
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    admin_key: Option<String>,
+    public_url: Option<String>,
+    whatsapp_url: Option<String>,
+    trusted_proxies: Option<Vec<String>>,
+    dialects: Option<Vec<String>>,
+    pacing: Option<String>,
+    log: Option<String>,
+}
+
+/// What differs between commands when nothing is set.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    /// The data directory.
+    pub data_dir: &'static str,
+    /// The pacing.
+    pub pacing: &'static str,
+}
+
+impl Defaults {
+    /// Those of `gerbang serve`.
+    pub const SERVE: Self = Self { data_dir: "gerbang-data", pacing: "3-8" };
+    /// Those of `gerbang demo`: its own data, and nobody to be polite to.
+    #[cfg(feature = "simulator")]
+    pub const DEMO: Self = Self { data_dir: "gerbang-demo", pacing: "off" };
+}
+
+/// The settings in force. Its keys do not appear in `Debug`.
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Which database.
+    pub database_url: String,
+    /// The operator's key, when it is set.
+    pub admin_key: Option<String>,
+    /// How others reach this server, when it is set.
+    pub public_url: Option<String>,
+    /// Which WhatsApp, when it is set.
+    pub whatsapp_url: Option<String>,
+    /// Whose forwarding headers are believed.
+    pub trusted_proxies: Vec<String>,
+    /// Which dialects; `None` for all.
+    pub dialects: Option<Vec<String>>,
+    /// The gateway's pacing.
+    pub pacing: Pacing,
+    /// What to log.
+    pub log: String,
+}
+
+impl Settings {
+    /// Reads the file and puts the environment and the flags over it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, an unknown setting, a value that makes no sense.
+    pub fn load(flags: Flags, defaults: Defaults) -> Result<Self> {
+        let file = read_file(flags.config.as_deref())?;
+        let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| defaults.data_dir.into());
+        let sqlite = || format!("sqlite:{}", data_dir.join("gerbang.sqlite").display());
+        let database_url = flags.database_url.or(file.database_url).unwrap_or_else(sqlite);
+        let pacing = flags.pacing.or(file.pacing).unwrap_or_else(|| defaults.pacing.into());
+        let pacing = Pacing::parse(&pacing).map_err(|error| anyhow::anyhow!("pacing {error}"))?;
+        let admin_key = environment("GERBANG_ADMIN_KEY").or(file.admin_key);
+        if let Some(key) = &admin_key {
+            ensure!(
+                key.chars().count() >= ADMIN_KEY_CHARS_MIN,
+                "the operator key (admin_key, GERBANG_ADMIN_KEY) needs at least \
+                 {ADMIN_KEY_CHARS_MIN} characters"
+            );
+        }
+        Ok(Self {
+            listen: flags
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            database_url,
+            admin_key,
+            public_url: flags.public_url.or(file.public_url).map(trim_url).transpose()?,
+            whatsapp_url: flags.whatsapp_url.or(file.whatsapp_url),
+            trusted_proxies: flags.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
+            dialects: flags.dialects.or(file.dialects),
+            pacing,
+            log: flags.log.or(file.log).unwrap_or_else(|| "info".into()),
+            data_dir,
+        })
+    }
+
+    /// Makes the data directory, for its owner only.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create_data_dir(&self) -> Result<()> {
+        create_private_dir(&self.data_dir)
+    }
+
+    /// The 32 bytes from which secrets are derived: `GERBANG_SECRET_KEY` (64 hex digits), else the
+    /// file `secret.key` in the data directory, made at the first start.
+    ///
+    /// # Errors
+    /// A key that is no 64 hex digits, or a file that cannot be read or made.
+    #[cfg(feature = "simulator")]
+    pub fn secret_key(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
+        let path = self.data_dir.join("secret.key");
+        let (text, origin) = match environment("GERBANG_SECRET_KEY") {
+            Some(text) => (text, "GERBANG_SECRET_KEY".to_owned()),
+            None => {
+                (read_or_write_private(&path, &hex::encode(fresh))?, path.display().to_string())
+            }
+        };
+        let mut key = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut key)
+            .with_context(|| format!("{origin} must hold 64 hexadecimal digits"))?;
+        Ok(key)
+    }
+}
+
+fn read_file(named: Option<&Path>) -> Result<File> {
+    let path = named.unwrap_or(Path::new(FILE_DEFAULT));
+    if named.is_none() && !path.exists() {
+        return Ok(File::default());
+    }
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the settings file {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("in the settings file {}", path.display()))
+}
+
+fn trim_url(url: String) -> Result<String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    match rest {
+        Some(host) if !host.is_empty() => Ok(url.trim_end_matches('/').to_owned()),
+        _ => bail!("public_url must begin with http:// or https://"),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Makes a directory that only its owner can look into.
+///
+/// # Errors
+/// It cannot be made.
+pub fn create_private_dir(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .with_context(|| format!("cannot make the data directory {}", path.display()))
+}
+
+#[cfg(feature = "simulator")]
+fn read_or_write_private(path: &Path, fresh: &str) -> Result<String> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let cannot = || format!("cannot use the secret key file {}", path.display());
+    match std::fs::read_to_string(path) {
+        Ok(text) => return Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(cannot),
+    }
+    // Written beside and renamed, so that a crash leaves no half a key.
+    let draft = path.with_extension("new");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&draft)
+        .with_context(cannot)?;
+    file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all()).with_context(cannot)?;
+    std::fs::rename(&draft, path).with_context(cannot)?;
+    Ok(fresh.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str) -> Result<Settings> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gerbang.toml");
+        std::fs::write(&path, text).unwrap();
+        Settings::load(Flags { config: Some(path), ..Flags::default() }, Defaults::SERVE)
+    }
+
+    fn message(result: Result<Settings>) -> String {
+        format!("{:#}", result.err().unwrap())
+    }
+
+    #[test]
+    fn the_printed_defaults_are_the_defaults() {
+        let uncommented: String = DEFAULT_TOML
+            .lines()
+            .filter_map(|line| line.strip_prefix('#'))
+            .filter(|line| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')))
+            .filter(|line| !line.starts_with("admin_key"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let printed = with_file(&uncommented).unwrap();
+        let default = with_file("").unwrap();
+        assert_eq!(printed.listen, default.listen);
+        assert_eq!(printed.data_dir, default.data_dir);
+        assert_eq!(printed.database_url, default.database_url);
+        assert_eq!(printed.pacing, default.pacing);
+        assert_eq!(printed.log, default.log);
+        assert_eq!(uncommented.lines().count(), 9);
+    }
+
+    #[test]
+    fn unknown_settings_are_refused_by_name() {
+        assert!(message(with_file("lissten = \"127.0.0.1:1\"")).contains("lissten"));
+    }
+
+    #[test]
+    fn values_that_make_no_sense_are_refused() {
+        for (text, named) in [
+            ("listen = \"nowhere\"", "listen"),
+            ("pacing = \"fast\"", "pacing"),
+            ("admin_key = \"short\"", "admin_key"),
+            ("public_url = \"ftp://x\"", "public_url"),
+        ] {
+            assert!(message(with_file(text)).contains(named), "{text}");
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gerbang.toml");
+        std::fs::write(&path, "pacing = \"1-2\"\nlog = \"debug\"").unwrap();
+        let flags = Flags { config: Some(path), pacing: Some("off".into()), ..Flags::default() };
+        let settings = Settings::load(flags, Defaults::SERVE).unwrap();
+        assert_eq!(settings.pacing, Pacing::off());
+        assert_eq!(settings.log, "debug");
+    }
+}

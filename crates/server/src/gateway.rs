@@ -1,0 +1,143 @@
+//! A gateway put together: store, driver, engine, HTTP; and taken apart again in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use domain::key::{KeyHash, KeyKind, Secret};
+use domain::ports::{Clock, Dispatcher, Entropy, Store};
+use domain::service::Core;
+use engine::{Engine, EngineConfig};
+use http_api::{AppState, HttpConfig, Limits, ShutdownTrigger};
+use store::SqlStore;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use whatsapp::WhatsappMessenger;
+
+use crate::config::Settings;
+use crate::metrics::EngineMetrics;
+use crate::system::{SystemClock, SystemEntropy};
+use crate::terminal::TerminalOffers;
+
+/// The setting under which the store keeps the operator key's hash.
+const OPERATOR_SETTING: &str = "operator_key_hash";
+
+/// A gateway that is ready to run.
+pub struct Gateway {
+    core: Arc<Core>,
+    store: Arc<SqlStore>,
+    engine: Arc<Engine>,
+    messenger: Arc<WhatsappMessenger>,
+    http: HttpConfig,
+    new_operator_key: Option<Secret>,
+}
+
+impl Gateway {
+    /// Opens the store and joins the parts. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// The store cannot be opened, or the settings contradict each other.
+    pub async fn open(settings: &Settings, address: SocketAddr, show_qr: bool) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let store =
+            store::open(&settings.database_url).await.context("cannot open the database")?;
+        let (operator, new_operator_key) =
+            operator_key(settings, store.as_ref(), entropy.as_ref()).await?;
+        let whatsapp =
+            whatsapp::Config { url: settings.whatsapp_url.clone(), ..Default::default() };
+        let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
+        let config = EngineConfig { default_pacing: settings.pacing.clone(), ..Default::default() };
+        let engine =
+            Engine::new(config, store.clone(), messenger.clone(), clock.clone(), entropy.clone());
+        messenger.set_events(TerminalOffers::around(engine.clone(), show_qr));
+        let dispatcher: Arc<dyn Dispatcher> = engine.clone();
+        let core = Arc::new(Core { store: store.clone(), dispatcher, clock, entropy, operator });
+        let http = http_config(settings, address)?;
+        Ok(Self { core, store, engine, messenger, http, new_operator_key })
+    }
+
+    /// The use cases.
+    #[cfg(feature = "simulator")]
+    pub fn shared_core(&self) -> Arc<Core> {
+        self.core.clone()
+    }
+
+    /// The operator key, when this start has made it.
+    pub fn new_operator_key(&self) -> Option<&Secret> {
+        self.new_operator_key.as_ref()
+    }
+
+    /// Serves HTTP, with `extra` routes beside ours, connects the devices and resumes what waited.
+    ///
+    /// # Errors
+    /// The settings contradict each other, or what waits cannot be read.
+    pub async fn start(self, listener: TcpListener, extra: axum::Router) -> Result<Running> {
+        let (stop_http, http_stopped) = http_api::shutdown();
+        let registry = prometheus::Registry::new();
+        registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
+        let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
+        let router = http_api::router(state).merge(extra);
+        // Before the engine: a demo's devices connect to this very server.
+        let server = http_api::serve(listener, router, Limits::default(), http_stopped);
+        let server = tokio::spawn(server);
+        self.engine.start().await.context("cannot resume the queues")?;
+        let Self { store, engine, messenger, .. } = self;
+        Ok(Running { store, engine, messenger, stop_http, server })
+    }
+}
+
+/// A gateway that runs.
+pub struct Running {
+    store: Arc<SqlStore>,
+    engine: Arc<Engine>,
+    messenger: Arc<WhatsappMessenger>,
+    stop_http: ShutdownTrigger,
+    server: JoinHandle<()>,
+}
+
+impl Running {
+    /// Takes nothing new, finishes what is under way, disconnects the devices, closes the store.
+    ///
+    /// # Errors
+    /// The HTTP server has crashed.
+    pub async fn stop(self) -> Result<()> {
+        tracing::info!("stopping");
+        self.stop_http.fire();
+        let served = self.server.await;
+        self.engine.shutdown().await;
+        self.messenger.shutdown().await;
+        self.store.close().await;
+        served.context("the HTTP server has crashed")
+    }
+}
+
+fn http_config(settings: &Settings, address: SocketAddr) -> Result<HttpConfig> {
+    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let mut http = HttpConfig::new(public_url);
+    if let Some(dialects) = &settings.dialects {
+        http.dialects.clone_from(dialects);
+    }
+    for network in &settings.trusted_proxies {
+        let network = network.parse().with_context(|| format!("trusted_proxies: {network:?}"))?;
+        http.trusted_proxies.push(network);
+    }
+    Ok(http)
+}
+
+/// The operator key's hash: of the key that is set, else of one that is made at the first start.
+async fn operator_key(
+    settings: &Settings,
+    store: &dyn Store,
+    entropy: &dyn Entropy,
+) -> Result<(KeyHash, Option<Secret>)> {
+    if let Some(key) = &settings.admin_key {
+        return Ok((Secret::new(key).hash(), None));
+    }
+    let mut bytes = [0; 32];
+    entropy.fill(&mut bytes);
+    let fresh = Secret::from_random(KeyKind::Operator, bytes);
+    let stored = store.setting(OPERATOR_SETTING, fresh.hash().0.to_vec()).await?;
+    let stored = KeyHash(stored.try_into().ok().context("the stored operator key is damaged")?);
+    Ok((stored, (stored == fresh.hash()).then_some(fresh)))
+}

@@ -1,0 +1,110 @@
+//! The engine's figures, for Prometheus.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use engine::{Engine, EngineStats};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{IntCounter, IntGauge, Opts};
+
+/// Reads the engine's figures whenever somebody asks for them.
+pub struct EngineMetrics {
+    engine: Arc<Engine>,
+    descriptions: Vec<Desc>,
+}
+
+/// Name, help and reader of a figure without labels.
+type Figure<T> = (&'static str, &'static str, fn(&EngineStats) -> T);
+
+const GAUGES: [Figure<i64>; 2] = [
+    (
+        "gerbang_messages_waiting",
+        "Messages in the queues, unacknowledged ones included.",
+        |stats| stats.queued.load(Ordering::Relaxed),
+    ),
+    (
+        "gerbang_messages_sending",
+        "Messages handed to WhatsApp whose outcome is not durable yet.",
+        |stats| stats.sending.load(Ordering::Relaxed),
+    ),
+];
+
+const COUNTERS: [Figure<u64>; 7] = [
+    ("gerbang_messages_sent_total", "Messages that WhatsApp acknowledged.", |stats| {
+        stats.sent.load(Ordering::Relaxed)
+    }),
+    ("gerbang_messages_failed_total", "Messages given up for good.", |stats| {
+        stats.failed.load(Ordering::Relaxed)
+    }),
+    ("gerbang_messages_expired_total", "Messages whose time ran out.", |stats| {
+        stats.expired.load(Ordering::Relaxed)
+    }),
+    ("gerbang_messages_cancelled_total", "Messages taken back before they were sent.", |stats| {
+        stats.cancelled.load(Ordering::Relaxed)
+    }),
+    ("gerbang_attempts_failed_total", "Attempts that failed and are repeated.", |stats| {
+        stats.attempts_failed.load(Ordering::Relaxed)
+    }),
+    ("gerbang_messages_received_total", "Incoming messages made durable.", |stats| {
+        stats.received.load(Ordering::Relaxed)
+    }),
+    ("gerbang_store_errors_total", "Calls of the store that failed and are repeated.", |stats| {
+        stats.store_errors.load(Ordering::Relaxed)
+    }),
+];
+
+const DEVICES: (&str, &str) = ("gerbang_devices", "Devices that are driven, by state.");
+
+impl EngineMetrics {
+    /// A collector for `engine`.
+    ///
+    /// # Errors
+    /// A name or a help text is not acceptable to Prometheus.
+    pub fn new(engine: Arc<Engine>) -> prometheus::Result<Self> {
+        let plain = GAUGES.iter().map(|figure| (figure.0, figure.1));
+        let plain = plain.chain(COUNTERS.iter().map(|figure| (figure.0, figure.1)));
+        let describe = |(name, help): (&str, &str), labels| {
+            Desc::new(name.into(), help.into(), labels, HashMap::new())
+        };
+        let mut descriptions =
+            plain.map(|named| describe(named, vec![])).collect::<prometheus::Result<Vec<_>>>()?;
+        descriptions.push(describe(DEVICES, vec!["status".into()])?);
+        Ok(Self { engine, descriptions })
+    }
+
+    fn read(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let stats = self.engine.stats();
+        let mut families = Vec::new();
+        for (name, help, read) in GAUGES {
+            let gauge = IntGauge::new(name, help)?;
+            gauge.set(read(stats));
+            families.extend(gauge.collect());
+        }
+        for (name, help, read) in COUNTERS {
+            let counter = IntCounter::new(name, help)?;
+            counter.inc_by(read(stats));
+            families.extend(counter.collect());
+        }
+        let devices = prometheus::IntGaugeVec::new(Opts::new(DEVICES.0, DEVICES.1), &["status"])?;
+        for (status, count) in stats.devices() {
+            devices.with_label_values(&[status.as_str()]).set(count);
+        }
+        families.extend(devices.collect());
+        Ok(families)
+    }
+}
+
+impl Collector for EngineMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.read().unwrap_or_else(|error| {
+            tracing::error!(%error, "the engine's figures cannot be read");
+            Vec::new()
+        })
+    }
+}

@@ -1,0 +1,74 @@
+//! The QR in the terminal.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::device::PairOffer;
+use domain::ids::DeviceId;
+use domain::message::IncomingMessage;
+use domain::ports::{MessengerEvent, MessengerEvents, StoreResult};
+use qrcode::QrCode;
+use qrcode::render::unicode::Dense1x2;
+
+/// Shows pairing offers in the terminal on their way to the engine.
+///
+/// Only a real terminal gets them: whoever reads a QR from a log can link the device.
+pub struct TerminalOffers {
+    inner: Arc<dyn MessengerEvents>,
+}
+
+impl TerminalOffers {
+    /// Wraps `inner` when standard output is a terminal, or when `always`.
+    pub fn around(inner: Arc<dyn MessengerEvents>, always: bool) -> Arc<dyn MessengerEvents> {
+        if always || std::io::stdout().is_terminal() { Arc::new(Self { inner }) } else { inner }
+    }
+}
+
+#[async_trait]
+impl MessengerEvents for TerminalOffers {
+    async fn event(&self, device: DeviceId, event: MessengerEvent) {
+        match &event {
+            MessengerEvent::Offer(offer) => show(&describe(device, offer)),
+            MessengerEvent::PairingFailed(reason) => {
+                show(&format!("Device {device} was not linked: {reason}"));
+            }
+            MessengerEvent::Paired(number) => {
+                show(&format!("Device {device} is linked to +{}.", number.phone));
+            }
+            _ => {}
+        }
+        self.inner.event(device, event).await;
+    }
+
+    async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
+        self.inner.received(device, messages).await
+    }
+}
+
+fn describe(device: DeviceId, offer: &PairOffer) -> String {
+    match offer {
+        PairOffer::Qr { code, expires_in_s } => match QrCode::new(code.as_bytes()) {
+            Ok(qr) => {
+                let picture = qr.render::<Dense1x2>().quiet_zone(true).build();
+                format!(
+                    "{picture}\nScan this with WhatsApp > Linked devices > Link a device \
+                     (device {device}, {expires_in_s} s)."
+                )
+            }
+            Err(_) => format!("The QR of device {device} does not fit; take it from /v1."),
+        },
+        PairOffer::Code { code, expires_in_s } => format!(
+            "Type {code} into WhatsApp > Linked devices > Link with phone number \
+             (device {device}, {expires_in_s} s)."
+        ),
+        PairOffer::Passkey { .. } => {
+            format!("WhatsApp asks for a passkey to link device {device}; take it from /v1.")
+        }
+    }
+}
+
+fn show(text: &str) {
+    // A terminal that has gone is no reason to stop.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
