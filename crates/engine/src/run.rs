@@ -57,6 +57,7 @@ impl DeviceTask {
                 self.ending = Some(Ending::Shutdown);
             }
             let wake_at = self.advance();
+            let wake_at = stop_at.map_or(wake_at, |since| wake_at.min(next_stop_check(since)));
             if self.is_over(stop_at) {
                 break;
             }
@@ -201,6 +202,12 @@ impl DeviceTask {
             shared.registry().devices.remove(&id);
         }
     }
+}
+
+/// When a stop that began at `since` has to be looked at again.
+fn next_stop_check(since: Instant) -> Instant {
+    let no_more_acks = since + ACKS_WAIT;
+    if no_more_acks > Instant::now() { no_more_acks } else { no_more_acks + WRITES_WAIT }
 }
 
 /// How long to sleep at `now` until `wake`.
