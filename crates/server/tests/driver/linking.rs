@@ -1,0 +1,84 @@
+//! Linking a number: by QR, by code, with a passkey, and not at all.
+
+use domain::device::{PairMethod, PairOffer};
+use domain::phone::PhoneNumber;
+use domain::ports::{Messenger, MessengerEvent};
+use serde_json::json;
+
+use crate::world::{OURS, World, new_device};
+
+#[tokio::test]
+async fn a_number_is_linked_by_qr() {
+    let world = World::new().await;
+    let device = new_device();
+    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
+    let qr = world.qr(device).await;
+    world.sim.scan(OURS, &qr).await;
+    let linked = world.paired(device).await;
+    assert_eq!(linked.phone.as_str(), OURS);
+    assert!(linked.lid.unwrap().ends_with("@lid"));
+    world.connected(device).await;
+    let lost = |event: &MessengerEvent| matches!(event, MessengerEvent::Disconnected(_));
+    assert!(!world.recorder.heard(device).iter().any(lost), "515 after linking is no loss");
+}
+
+#[tokio::test]
+async fn a_number_is_linked_by_code() {
+    let world = World::new().await;
+    let device = new_device();
+    let phone = PhoneNumber::from_digits(OURS);
+    world.messenger.pair(device, PairMethod::Code(phone)).await.unwrap();
+    let read = |event: &MessengerEvent| match event {
+        MessengerEvent::Offer(PairOffer::Code { code, expires_in_s }) => {
+            assert!(*expires_in_s > 60);
+            Some(code.clone())
+        }
+        MessengerEvent::Offer(PairOffer::Qr { .. }) => panic!("nobody asked for a QR"),
+        _ => None,
+    };
+    let code = world.recorder.event(device, "code", read).await;
+    world.sim.call("POST", &format!("/phones/{OURS}/enter-code"), json!({ "code": code })).await;
+    assert_eq!(world.paired(device).await.phone.as_str(), OURS);
+    world.connected(device).await;
+}
+
+#[tokio::test]
+async fn a_passkey_that_the_phone_demands_is_handed_on() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "passkey": true })).await;
+    let device = new_device();
+    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
+    let qr = world.qr(device).await;
+    assert_eq!(world.sim.scan(OURS, &qr).await, json!({ "passkey": "demanded" }));
+    let read = |event: &MessengerEvent| match event {
+        MessengerEvent::Offer(PairOffer::Passkey { request }) => Some(request.clone()),
+        _ => None,
+    };
+    let request = world.recorder.event(device, "passkey", read).await;
+    assert!(serde_json::from_str::<serde_json::Value>(&request).unwrap().is_object());
+}
+
+#[tokio::test]
+async fn without_a_server_linking_fails_in_words() {
+    let mut world = World::new().await;
+    world.sim.close().await;
+    let device = new_device();
+    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
+    let failed = MessengerEvent::PairingFailed("WhatsApp cannot be reached".to_owned());
+    world.heard(device, failed).await;
+    assert!(!world.has_session(device).await);
+}
+
+#[tokio::test]
+async fn another_attempt_takes_the_place_of_the_first() {
+    let world = World::new().await;
+    let device = new_device();
+    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
+    let first = world.qr(device).await;
+    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
+    let second = world.qr(device).await;
+    assert_ne!(first, second);
+    world.sim.scan(OURS, &second).await;
+    world.paired(device).await;
+    world.connected(device).await;
+}

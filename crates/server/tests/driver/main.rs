@@ -1,0 +1,9 @@
+//! The driver against the simulator: the whole protocol, the engine's place taken by a recorder.
+//!
+//! These live here because only the server may turn on the driver's feature `simulator`.
+
+mod accounts;
+mod connections;
+mod linking;
+mod messages;
+mod world;

@@ -1,0 +1,155 @@
+//! Messages out and in, receipts, typing.
+
+use std::sync::Arc;
+
+use domain::ids::WhatsappId;
+use domain::message::{ContentKind, Receipt};
+use domain::phone::PhoneNumber;
+use domain::ports::{Messenger, MessengerEvent, SendError, Store};
+use serde_json::json;
+use testkit::flaky_store::{FlakyStore, Outage};
+use testkit::memory_store::MemoryStore;
+
+use crate::world::{OURS, THEIRS, World, chat, new_id};
+
+async fn receipt(world: &World, device: domain::ids::DeviceId, id: &WhatsappId, expected: Receipt) {
+    let read = |event: &MessengerEvent| match event {
+        MessengerEvent::Receipt(ids, receipt, _) if ids.contains(id) && *receipt == expected => {
+            Some(())
+        }
+        _ => None,
+    };
+    world.recorder.event(device, &format!("{expected:?}"), read).await;
+}
+
+#[tokio::test]
+async fn a_text_arrives_once_under_our_id_and_is_read() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.messenger.typing(device, &chat(THEIRS), true).await;
+    world.messenger.typing(device, &chat(THEIRS), false).await;
+    let id = world.send(device, &chat(THEIRS), "Halo dari kami").await;
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    receipt(&world, device, &id, Receipt::Delivered).await;
+    receipt(&world, device, &id, Receipt::Read).await;
+    let mail = world.sim.mail(THEIRS, &id).await;
+    assert_eq!(mail["text"], "Halo dari kami");
+    assert_eq!(mail["copies"], 1);
+    assert!(mail["typing_ms"].as_u64().unwrap() > 0, "{mail}");
+}
+
+#[tokio::test]
+async fn the_same_message_again_is_one_message() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.faults(json!({ "drop_acks": true })).await;
+    let id = world.send(device, &chat(THEIRS), "sekali").await;
+    receipt(&world, device, &id, Receipt::Delivered).await;
+    world.sim.faults(json!({})).await;
+    world.try_send(device, &chat(THEIRS), &id, "sekali").await.unwrap();
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "sekali");
+}
+
+#[tokio::test]
+async fn a_refusal_has_its_code() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.faults(json!({ "reject": { "number": THEIRS, "code": 463 } })).await;
+    let id = world.send(device, &chat(THEIRS), "x").await;
+    world.heard(device, MessengerEvent::Refused(id, 463)).await;
+}
+
+#[tokio::test]
+async fn a_number_without_whatsapp_is_refused_for_good() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.put_phone(THEIRS, json!({ "registered": false })).await;
+    let refused = world.try_send(device, &chat(THEIRS), &new_id(), "x").await.unwrap_err();
+    let SendError::Permanent(failure) = refused else { panic!("{refused:?}") };
+    assert_eq!(failure.code, "not_on_whatsapp");
+    let ours = PhoneNumber::from_digits(OURS);
+    let theirs = PhoneNumber::from_digits(THEIRS);
+    assert_eq!(world.messenger.is_on_whatsapp(device, &ours).await, Ok(true));
+    assert_eq!(world.messenger.is_on_whatsapp(device, &theirs).await, Ok(false));
+    world.sim.put_phone(THEIRS, json!({ "registered": true })).await;
+    assert_eq!(world.messenger.is_on_whatsapp(device, &theirs).await, Ok(true));
+    world.send(device, &chat(THEIRS), "x").await;
+}
+
+#[tokio::test]
+async fn a_group_gets_messages_and_answers() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let group = json!({ "subject": "Tim", "participants": [OURS, THEIRS] });
+    let group = world.sim.call("POST", "/groups", group).await["id"].as_str().unwrap().to_owned();
+    let id = world.send(device, &group, "Halo tim").await;
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    receipt(&world, device, &id, Receipt::Delivered).await;
+    assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo tim");
+    let answer = world.sim.write(THEIRS, &group, "Halo juga").await;
+    let message = world.recorder.message(&answer).await;
+    assert_eq!((message.chat.as_str(), message.text.as_str()), (group.as_str(), "Halo juga"));
+    assert_eq!(message.sender.phone.unwrap().as_str(), THEIRS);
+}
+
+#[tokio::test]
+async fn an_answer_comes_in() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let sent = world.send(device, &chat(THEIRS), "Halo").await;
+    world.heard(device, MessengerEvent::Acknowledged(sent)).await;
+    let id = world.sim.write(THEIRS, OURS, "Baik, terima kasih").await;
+    let message = world.recorder.message(&id).await;
+    assert_eq!(message.chat, chat(THEIRS));
+    assert_eq!(message.sender.phone.unwrap().as_str(), THEIRS);
+    assert_eq!((message.kind, message.is_own), (ContentKind::Text, false));
+    assert_eq!(message.text, "Baik, terima kasih");
+}
+
+#[tokio::test]
+async fn what_the_owner_writes_on_the_phone_comes_in_as_own() {
+    let world = World::new().await;
+    world.link(OURS).await;
+    let id = world.sim.write(OURS, THEIRS, "dari ponsel").await;
+    let message = world.recorder.message(&id).await;
+    assert!(message.is_own);
+    assert_eq!(message.chat, chat(THEIRS));
+    assert_eq!(message.sender.phone.unwrap().as_str(), OURS);
+}
+
+#[tokio::test]
+async fn a_message_that_could_not_be_stored_comes_again() {
+    let world = World::new().await;
+    world.link(OURS).await;
+    world.recorder.refuse(1);
+    let id = world.sim.write(THEIRS, OURS, "penting").await;
+    assert_eq!(world.recorder.message(&id).await.text, "penting");
+    assert_eq!(world.recorder.refused(), 1);
+    assert_eq!(world.recorder.times_received(&id), 1);
+}
+
+#[tokio::test]
+async fn mail_survives_a_store_that_takes_nothing() {
+    let inner: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let flaky = Arc::new(FlakyStore::before(inner));
+    let world = World::over(flaky.clone()).await;
+    let device = world.link(OURS).await;
+    let first = world.sim.write(THEIRS, OURS, "sebelum").await;
+    world.recorder.message(&first).await;
+
+    flaky.fail(Outage::Writes);
+    let id = world.sim.write(THEIRS, OURS, "saat gangguan").await;
+    // The state has broken: the driver reports nothing before it can connect anew.
+    let lost = |event: &MessengerEvent| matches!(event, MessengerEvent::Connected).then_some(());
+    let again = world.recorder.event(device, "Connected", lost);
+    tokio::pin!(again);
+    let mail = world.recorder.message(&id);
+    tokio::pin!(mail);
+    tokio::select! {
+        message = &mut mail => panic!("stored nowhere, but taken: {message:?}"),
+        () = &mut again => {}
+    }
+    flaky.fail(Outage::None);
+    assert_eq!(mail.await.text, "saat gangguan");
+}

@@ -1,0 +1,335 @@
+//! A simulated WhatsApp, a driver, and a recorder in the engine's place.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::device::{LinkedNumber, PairMethod, PairOffer};
+use domain::error::StoreError;
+use domain::ids::{DeviceId, WhatsappId};
+use domain::message::IncomingMessage;
+use domain::ports::{
+    Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError, SessionStore,
+    StoreResult,
+};
+use serde_json::{Value, json};
+use simulator::{Simulator, SimulatorConfig};
+use tempfile::TempDir;
+use testkit::memory_store::MemoryStore;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+use whatsapp::{Config, WhatsappMessenger};
+
+/// Longest wait for anything; generous, since the machine may be busy.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Two phones: the gateway's and a customer's.
+pub const OURS: &str = "628110000001";
+pub const THEIRS: &str = "628220000002";
+
+/// A simulator on a port, which can be closed and opened again.
+pub struct Sim {
+    data: TempDir,
+    simulator: Simulator,
+    server: JoinHandle<()>,
+    address: SocketAddr,
+    http: reqwest::Client,
+}
+
+impl Sim {
+    pub async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let data = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (simulator, server) = serve(&data, listener).await;
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { data, simulator, server, address, http }
+    }
+
+    /// Closes everything, so that nobody answers at the address.
+    pub async fn close(&mut self) {
+        self.simulator.shutdown().await;
+        self.server.abort();
+        let _ = (&mut self.server).await;
+    }
+
+    /// Opens it again at the same address, over the same data.
+    pub async fn reopen(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        (self.simulator, self.server) = serve(&self.data, listener).await;
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}/ws/chat", self.address)
+    }
+
+    pub async fn call(&self, method: &str, path: &str, body: Value) -> Value {
+        let method = method.parse().unwrap();
+        let request = self.http.request(method, format!("http://{}{path}", self.address));
+        let answer = request.json(&body).send().await.unwrap();
+        let status = answer.status();
+        let text = answer.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    pub async fn put_phone(&self, number: &str, patch: Value) {
+        self.call("PUT", &format!("/phones/{number}"), patch).await;
+    }
+
+    pub async fn scan(&self, number: &str, qr: &str) -> Value {
+        self.call("POST", &format!("/phones/{number}/scan"), json!({ "qr": qr })).await
+    }
+
+    pub async fn write(&self, from: &str, to: &str, text: &str) -> WhatsappId {
+        let body = json!({ "to": to, "text": text });
+        let sent = self.call("POST", &format!("/phones/{from}/send"), body).await;
+        WhatsappId(sent["id"].as_str().unwrap().to_owned())
+    }
+
+    pub async fn faults(&self, faults: Value) {
+        self.call("PUT", "/faults", faults).await;
+    }
+
+    pub async fn inbox(&self, number: &str) -> Vec<Value> {
+        let inbox = self.call("GET", &format!("/phones/{number}/inbox"), json!({})).await;
+        inbox.as_array().unwrap().clone()
+    }
+
+    /// The one message with an id in a phone's inbox.
+    pub async fn mail(&self, number: &str, id: &WhatsappId) -> Value {
+        let mut found: Vec<Value> = self.inbox(number).await;
+        found.retain(|mail| mail["id"] == id.as_str());
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    }
+}
+
+async fn serve(data: &TempDir, listener: TcpListener) -> (Simulator, JoinHandle<()>) {
+    let mut config = SimulatorConfig::new(data.path());
+    config.read_delay = Duration::from_millis(50);
+    let simulator = Simulator::open(config).await.unwrap();
+    let router = simulator.router();
+    let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (simulator, server)
+}
+
+/// Takes what the engine would take.
+#[derive(Default)]
+pub struct Recorder {
+    heard: Mutex<Vec<(DeviceId, MessengerEvent)>>,
+    received: Mutex<Vec<IncomingMessage>>,
+    refusals_left: AtomicU32,
+    refused: AtomicU32,
+    changed: Notify,
+}
+
+#[async_trait]
+impl MessengerEvents for Recorder {
+    async fn event(&self, device: DeviceId, event: MessengerEvent) {
+        self.heard.lock().unwrap().push((device, event));
+        self.changed.notify_waiters();
+    }
+
+    async fn received(&self, _: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
+        let refuse = |left: u32| left.checked_sub(1);
+        if self.refusals_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(StoreError::Unavailable("scripted".to_owned()));
+        }
+        self.received.lock().unwrap().extend(messages);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+}
+
+impl Recorder {
+    /// Waits for `find` to find something; what was heard, else.
+    async fn until<T>(&self, what: &str, mut find: impl FnMut(&Self) -> Option<T>) -> T {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(found) = find(self) {
+                return found;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if timeout(left, changed).await.is_err() {
+                panic!("no {what}; heard {:?}", self.heard.lock().unwrap());
+            }
+        }
+    }
+
+    /// Waits for an event of a device and takes out everything of that device up to it.
+    pub async fn event<T>(
+        &self,
+        device: DeviceId,
+        what: &str,
+        read: impl Fn(&MessengerEvent) -> Option<T>,
+    ) -> T {
+        let find = |recorder: &Self| {
+            let mut heard = recorder.heard.lock().unwrap();
+            let (at, found) = heard.iter().enumerate().find_map(|(at, (of, event))| {
+                let found = (*of == device).then(|| read(event)).flatten()?;
+                Some((at, found))
+            })?;
+            let later = heard.split_off(at + 1);
+            heard.retain(|(of, _)| *of != device);
+            heard.extend(later);
+            Some(found)
+        };
+        self.until(what, find).await
+    }
+
+    /// Waits until a message has come in.
+    pub async fn message(&self, id: &WhatsappId) -> IncomingMessage {
+        let find = |recorder: &Self| {
+            let received = recorder.received.lock().unwrap();
+            received.iter().find(|message| message.whatsapp_id == *id).cloned()
+        };
+        self.until("message", find).await
+    }
+
+    /// How often a message was stored.
+    pub fn times_received(&self, id: &WhatsappId) -> usize {
+        let received = self.received.lock().unwrap();
+        received.iter().filter(|message| message.whatsapp_id == *id).count()
+    }
+
+    /// Refuses what comes in, so many times.
+    pub fn refuse(&self, times: u32) {
+        self.refusals_left.store(times, Ordering::SeqCst);
+    }
+
+    /// How often it refused.
+    pub fn refused(&self) -> u32 {
+        self.refused.load(Ordering::SeqCst)
+    }
+
+    /// What was heard of a device since it was last waited for.
+    pub fn heard(&self, device: DeviceId) -> Vec<MessengerEvent> {
+        let heard = self.heard.lock().unwrap();
+        heard.iter().filter(|(of, _)| *of == device).map(|(_, event)| event.clone()).collect()
+    }
+}
+
+/// Everything together.
+pub struct World {
+    pub sim: Sim,
+    pub sessions: Arc<dyn SessionStore>,
+    pub recorder: Arc<Recorder>,
+    pub messenger: WhatsappMessenger,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::over(Arc::new(MemoryStore::new())).await
+    }
+
+    pub async fn over(sessions: Arc<dyn SessionStore>) -> Self {
+        let sim = Sim::start().await;
+        let recorder = Arc::new(Recorder::default());
+        let messenger = messenger(&sim, &sessions, &recorder);
+        Self { sim, sessions, recorder, messenger }
+    }
+
+    /// Puts a new driver over the same sessions in the place of the old one, as after a restart.
+    pub async fn restart(&mut self) {
+        self.messenger.shutdown().await;
+        self.messenger = messenger(&self.sim, &self.sessions, &self.recorder);
+    }
+
+    /// Links a number by QR and waits until it is ready to send.
+    pub async fn link(&self, number: &str) -> DeviceId {
+        let device = new_device();
+        self.messenger.pair(device, PairMethod::Qr).await.unwrap();
+        let qr = self.qr(device).await;
+        self.sim.scan(number, &qr).await;
+        self.paired(device).await;
+        self.connected(device).await;
+        device
+    }
+
+    pub async fn qr(&self, device: DeviceId) -> String {
+        let read = |event: &MessengerEvent| match event {
+            MessengerEvent::Offer(PairOffer::Qr { code, .. }) => Some(code.clone()),
+            _ => None,
+        };
+        self.recorder.event(device, "QR", read).await
+    }
+
+    pub async fn paired(&self, device: DeviceId) -> LinkedNumber {
+        let read = |event: &MessengerEvent| match event {
+            MessengerEvent::Paired(linked) => Some(linked.clone()),
+            _ => None,
+        };
+        self.recorder.event(device, "Paired", read).await
+    }
+
+    pub async fn connected(&self, device: DeviceId) {
+        self.heard(device, MessengerEvent::Connected).await;
+    }
+
+    /// Waits for exactly this event.
+    pub async fn heard(&self, device: DeviceId, expected: MessengerEvent) {
+        let what = format!("{expected:?}");
+        self.recorder.event(device, &what, |event| (*event == expected).then_some(())).await;
+    }
+
+    /// Hands a text over.
+    pub async fn send(&self, device: DeviceId, chat: &str, text: &str) -> WhatsappId {
+        let id = new_id();
+        self.try_send(device, chat, &id, text).await.unwrap();
+        id
+    }
+
+    pub async fn try_send(
+        &self,
+        device: DeviceId,
+        chat: &str,
+        id: &WhatsappId,
+        text: &str,
+    ) -> Result<(), SendError> {
+        let message = OutgoingMessage {
+            chat: chat.to_owned(),
+            whatsapp_id: id.clone(),
+            text: text.to_owned(),
+        };
+        self.messenger.send(device, message).await
+    }
+
+    /// Whether anything of a device's session is stored.
+    pub async fn has_session(&self, device: DeviceId) -> bool {
+        !self.sessions.session_scan(device, "device", "").await.unwrap().is_empty()
+    }
+}
+
+fn messenger(
+    sim: &Sim,
+    sessions: &Arc<dyn SessionStore>,
+    recorder: &Arc<Recorder>,
+) -> WhatsappMessenger {
+    let config = Config { url: Some(sim.url()), prekey_count: Some(20), ..Config::default() };
+    let messenger = WhatsappMessenger::new(config, sessions.clone()).unwrap();
+    messenger.set_events(recorder.clone());
+    messenger
+}
+
+pub fn new_device() -> DeviceId {
+    DeviceId(Uuid::new_v4())
+}
+
+pub fn new_id() -> WhatsappId {
+    let bytes = Uuid::new_v4().into_bytes();
+    WhatsappId::from_random(*bytes.first_chunk().unwrap())
+}
+
+pub fn chat(number: &str) -> String {
+    format!("{number}@s.whatsapp.net")
+}
