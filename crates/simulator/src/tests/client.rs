@@ -88,6 +88,12 @@ impl Client {
         format!("{reference},{},{},{}", encode(&self.noise), encode(identity), encode(&ADV_SECRET))
     }
 
+    /// The public half of its identity key.
+    pub(crate) fn identity(&self) -> [u8; 32] {
+        let key = self.keys.identity.public_key().public_key_bytes();
+        key.try_into().unwrap()
+    }
+
     async fn scan_and_sign(&mut self, qr: &str) {
         let number = self.addr.number;
         let qr = QrCode::parse(qr).unwrap();

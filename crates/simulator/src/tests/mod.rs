@@ -2,9 +2,12 @@
 
 mod client;
 mod hostile;
+mod http;
 mod linking;
 mod mail;
 mod messages;
+mod passkey;
+mod socket;
 
 use std::time::Duration;
 

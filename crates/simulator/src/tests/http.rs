@@ -1,0 +1,120 @@
+//! The control API and the pages over real HTTP, at the root and nested.
+
+use axum::Router;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::simulator;
+
+pub(super) async fn serve(router: Router) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// Status, head and body.
+async fn call(address: &str, method: &str, path: &str, body: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_lowercase(), body.to_owned())
+}
+
+#[tokio::test]
+async fn what_callers_do_wrong_is_4xx_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = serve(simulator(&dir).await.router()).await;
+    for (method, path, body, expected) in [
+        ("GET", "/phones/abc", "", 400),
+        ("PUT", "/phones/0811", "{}", 400),
+        ("PUT", "/phones/628111", "{", 400),
+        ("PUT", "/phones/628111", r#"{"colour":"red"}"#, 400),
+        ("PUT", "/phones/628111", r#"{"auto_receipts":"sometimes"}"#, 400),
+        ("POST", "/phones/628111/scan", r#"{"qr":"hello"}"#, 400),
+        (
+            "POST",
+            "/phones/628111/scan",
+            r#"{"qr":"r,CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=,CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=,CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk="}"#,
+            404,
+        ),
+        ("POST", "/phones/628111/enter-code", r#"{"code":"ABCD2345"}"#, 404),
+        ("POST", "/phones/628111/send", r#"{"to":"628222"}"#, 400),
+        ("POST", "/phones/628111/send", r#"{"to":"1@g.us","text":"x"}"#, 409),
+        ("POST", "/phones/628111/send", r#"{"to":"628222","media":{"base64":"?"}}"#, 400),
+        ("DELETE", "/phones/628111/devices/1", "", 404),
+        ("DELETE", "/phones/628111/devices/x", "", 404),
+        ("GET", "/phones/628111/inbox/none/media", "", 404),
+        ("POST", "/groups", r#"{"subject":"","participants":["628111"]}"#, 400),
+        ("POST", "/groups", r#"{"subject":"x","participants":[]}"#, 400),
+        ("PUT", "/faults", r#"{"reject":{"number":"628111"}}"#, 400),
+        ("GET", "/mms/image/none", "", 404),
+        ("POST", "/mms/image/none", "", 400),
+    ] {
+        let (status, _, answer) = call(&address, method, path, body).await;
+        assert_eq!(status, expected, "{method} {path} {body}: {answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert!(!answer["error"].as_str().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn pages_work_at_the_root_and_nested() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let nested =
+        Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
+    for (router, index, base, phone) in [
+        (simulator.router(), "/", "./", "/phone/628111"),
+        (nested, "/simulator", "simulator/", "/simulator/phone/628111"),
+    ] {
+        let address = serve(router).await;
+        let (status, head, body) = call(&address, "GET", index, "").await;
+        assert_eq!(status, 200);
+        assert!(body.contains(&format!("<base href=\"{base}\">")), "{body}");
+        assert!(head.contains("x-content-type-options: nosniff"));
+        assert!(head.contains("script-src 'self'"));
+        let (status, _, body) = call(&address, "GET", phone, "").await;
+        assert_eq!(status, 200);
+        assert!(!body.contains("<script>"), "no inline script");
+        let file = index.trim_end_matches('/').to_owned() + "/static/phone.js";
+        assert_eq!(call(&address, "GET", &file, "").await.0, 200);
+        assert_eq!(call(&address, "GET", "/mms/image/none", "").await.0, 404);
+    }
+}
+
+#[tokio::test]
+async fn media_come_back_as_they_were_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let address = serve(simulator.router()).await;
+    let (status, _, answer) = call(&address, "POST", "/mms/image/a%2Bb?auth=x", "sealed").await;
+    assert_eq!(status, 200);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let path = answer["direct_path"].as_str().unwrap();
+    assert!(answer["url"].as_str().unwrap().starts_with(&format!("https://{address}/mms/image/")));
+    assert_eq!(call(&address, "GET", path, "").await.2, "sealed");
+    let (_, _, known) = call(&address, "POST", "/mms/image/a-b?auth=x&resume=1", "").await;
+    assert!(known.contains("complete"));
+
+    let body =
+        r#"{"to":"628222","media":{"base64":"aGFsbw==","mimetype":"image/png","caption":"c"}}"#;
+    let (status, _, sent) = call(&address, "POST", "/phones/628111/send", body).await;
+    assert_eq!(status, 200, "{sent}");
+    let (_, _, inbox) = call(&address, "GET", "/phones/628222/inbox", "").await;
+    let inbox: Value = serde_json::from_str(&inbox).unwrap();
+    assert_eq!((&inbox[0]["kind"], &inbox[0]["size"]), (&"image".into(), &4.into()));
+    let path = format!("/phones/628222/inbox/{}/media", inbox[0]["id"].as_str().unwrap());
+    let (_, head, plain) = call(&address, "GET", &path, "").await;
+    assert_eq!(plain, "halo");
+    assert!(head.contains("content-type: image/png") && head.contains("nosniff"));
+}
