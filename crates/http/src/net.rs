@@ -94,7 +94,9 @@ mod tests {
 
     #[test]
     fn only_trusted_proxies_are_believed() {
-        let cases: [(&str, &[&str], &[&str], Option<&str>); 8] = [
+        type Case =
+            (&'static str, &'static [&'static str], &'static [&'static str], Option<&'static str>);
+        let cases: [Case; 8] = [
             ("1.1.1.1", &["127.0.0.1"], &[], Some("1.1.1.1")),
             ("1.1.1.1", &["127.0.0.1"], &["10.0.0.0/8"], Some("1.1.1.1")),
             ("10.0.0.9", &["8.8.8.8"], &["10.0.0.0/8"], Some("8.8.8.8")),
