@@ -41,7 +41,7 @@ where
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
 {
     /// A job, and where to wait for its answer.
-    pub(crate) fn new(work: F) -> (Box<dyn Job>, oneshot::Receiver<SqlResult<T>>) {
+    pub(crate) fn boxed(work: F) -> (Box<dyn Job>, oneshot::Receiver<SqlResult<T>>) {
         let (reply, receiver) = oneshot::channel();
         (Box::new(Self { work: Some(work), value: None, reply }), receiver)
     }
@@ -71,6 +71,7 @@ where
 }
 
 /// Work that is done for many callers with few statements.
+#[expect(clippy::large_enum_variant, reason = "nearly every item is the large one")]
 pub(crate) enum GroupItem {
     Accept(Acceptance, Reply<Accepted>),
     Record(Vec<Progress>, Reply<Vec<Message>>),

@@ -1,4 +1,5 @@
 //! What only databases do: they survive, they refuse, they lock.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
 

@@ -86,7 +86,7 @@ impl Sqlite {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
-        let (job, receiver) = ClosureJob::new(work);
+        let (job, receiver) = ClosureJob::boxed(work);
         self.writer.send(WriterItem::Other(job)).await?;
         answer(receiver).await
     }
@@ -96,7 +96,7 @@ impl Sqlite {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
-        let (job, receiver) = ClosureJob::new(work);
+        let (job, receiver) = ClosureJob::boxed(work);
         self.readers.send(job).await?;
         answer(receiver).await
     }

@@ -23,6 +23,7 @@ const QUEUED_REQUESTS_MAX: usize = 4_096;
 const BATCH_REQUESTS_MAX: usize = 512;
 
 /// Work for the writer.
+#[expect(clippy::large_enum_variant, reason = "nearly every item is the large one")]
 pub(super) enum WriterItem {
     Group(GroupItem),
     Other(Box<dyn Job>),
