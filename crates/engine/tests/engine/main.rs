@@ -6,3 +6,4 @@ mod house;
 mod queue;
 mod rig;
 mod sending;
+mod simulation;
