@@ -166,10 +166,12 @@ function showPhone(phone) {
   el('subtitle').textContent = !phone.registered ? 'not registered' : phone.online ? 'online' : 'offline: mail waits';
   el('online').checked = phone.online;
   el('registered').checked = phone.registered;
+  el('passkey').checked = phone.passkey;
   el('receipts').value = phone.auto_receipts;
   el('devices').replaceChildren(...phone.devices.map(deviceItem));
   el('nodevices').hidden = phone.devices.length > 0;
-  if (phone.code_expected) el('linkinfo').textContent = 'A device waits for its code.';
+  if (phone.passkey_code) el('linkinfo').textContent = `Code to compare: ${phone.passkey_code}`;
+  else if (phone.code_expected) el('linkinfo').textContent = 'A device waits for its code.';
 }
 
 async function refresh() {
@@ -189,8 +191,8 @@ async function refresh() {
 
 async function attempt(action, done) {
   try {
-    await action;
-    el('linkinfo').textContent = done;
+    const answer = await action;
+    el('linkinfo').textContent = answer?.passkey ? 'The device has been asked for a passkey.' : done;
   } catch (error) {
     el('linkinfo').textContent = error.message;
   }
@@ -200,6 +202,7 @@ const change = (patch) => attempt(call('PUT', '', patch), '');
 
 el('online').addEventListener('change', (event) => change({ online: event.target.checked }));
 el('registered').addEventListener('change', (event) => change({ registered: event.target.checked }));
+el('passkey').addEventListener('change', (event) => change({ passkey: event.target.checked }));
 el('receipts').addEventListener('change', (event) => change({ auto_receipts: event.target.value }));
 el('readall').addEventListener('click', () => attempt(call('POST', '/read', {}), ''));
 
@@ -228,7 +231,7 @@ el('link').addEventListener('submit', async (event) => {
   const isCode = /^[A-Za-z0-9]{4}-?[A-Za-z0-9]{4}$/.test(text);
   el('linkinfo').textContent = 'Linking…';
   const action = isCode ? call('POST', '/enter-code', { code: text }) : call('POST', '/scan', { qr: text });
-  await attempt(action.then(() => { el('code').value = ''; }), 'Linked.');
+  await attempt(action.then((answer) => { el('code').value = ''; return answer; }), 'Linked.');
 });
 
 // Changes come in bursts: look again at most ten times a second.
