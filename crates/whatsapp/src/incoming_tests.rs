@@ -121,7 +121,7 @@ fn id_and_time_are_whatsapps() {
 
 fn wrapped(inner: wa::Message) -> MessageField<m::FutureProofMessage> {
     let message = MessageField::some(inner);
-    MessageField::some(m::FutureProofMessage { message, ..Default::default() })
+    MessageField::some(m::FutureProofMessage { message })
 }
 
 macro_rules! message {

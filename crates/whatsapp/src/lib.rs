@@ -30,5 +30,15 @@ mod storage;
 mod version;
 mod wire;
 
+/// What a log filter must say of the protocol library, in `tracing-subscriber`'s spelling.
+///
+/// Below `error` its messages carry pairing codes, phone numbers and whole stanzas, and many of
+/// their targets do not begin with a crate's name.
+pub const LOG_FILTER: &str = "whatsapp_rust=error,whatsapp_rust_tokio_transport=error,\
+    wacore=error,wacore_libsignal=off,waproto=error,tokio_websockets=warn,\
+    Client=error,Bot=error,AppState=error,usync=error,Blocking=error,blocklist=error,\
+    UnifiedSession=error,Chatstate=error,TcToken=error,PresenceHandler=error,\
+    MessageQueue=error,Mex=error";
+
 pub use config::{Config, ConfigError, WHATSAPP_URL};
 pub use messenger::WhatsappMessenger;

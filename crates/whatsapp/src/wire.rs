@@ -117,3 +117,71 @@ impl Transport for Watched {
         self.socket.resource_report()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct FakeSocket;
+
+    #[async_trait]
+    impl Transport for FakeSocket {
+        async fn send(&self, _: Bytes) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        async fn disconnect(&self) {}
+    }
+
+    /// Opens one socket, or none; the other end of its events is kept by the test.
+    struct FakeSockets(std::sync::Mutex<Option<Receiver<TransportEvent>>>);
+
+    #[async_trait]
+    impl TransportFactory for FakeSockets {
+        async fn create_transport(
+            &self,
+        ) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
+            let events = self.0.lock().unwrap().take();
+            let events = events.ok_or_else(|| anyhow::anyhow!("nobody there"))?;
+            Ok((Arc::new(FakeSocket), events))
+        }
+    }
+
+    /// Plays one attempt: what the client sends, whether the server closes, and the client's close.
+    async fn play(sends: usize, server_closes: bool, takes: std::time::Duration) -> Progress {
+        let (server, events) = async_channel::bounded(4);
+        let attempt = Arc::new(Attempt::default());
+        let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
+        let factory = WatchedFactory::new(sockets, attempt.clone());
+        let (socket, _events) = factory.create_transport().await.unwrap();
+        for _ in 0..sends {
+            socket.send(Bytes::new()).await.unwrap();
+        }
+        if server_closes {
+            server.close();
+        }
+        tokio::time::advance(takes).await;
+        socket.disconnect().await;
+        attempt.progress()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_turning_away_from_the_servers_answer_is_distrust() {
+        let at_once = std::time::Duration::from_millis(100);
+        assert_eq!(play(1, false, at_once).await, Progress::Distrusted);
+        assert_eq!(play(0, false, at_once).await, Progress::Open);
+        assert_eq!(play(2, false, at_once).await, Progress::Open);
+        assert_eq!(play(1, true, at_once).await, Progress::Open);
+        assert_eq!(play(1, false, HANDSHAKE_MAX).await, Progress::Open);
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_does_not_open_is_unreachable() {
+        let attempt = Arc::new(Attempt::default());
+        attempt.set(Progress::Open);
+        let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(None)));
+        let factory = WatchedFactory::new(sockets, attempt.clone());
+        assert!(factory.create_transport().await.is_err());
+        assert_eq!(attempt.progress(), Progress::Unreachable);
+    }
+}

@@ -5,5 +5,6 @@
 mod accounts;
 mod connections;
 mod linking;
+mod logs;
 mod messages;
 mod world;
