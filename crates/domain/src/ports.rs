@@ -138,6 +138,7 @@ pub trait KeyStore: Send + Sync {
 
 /// What became of a device that was to be made.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "made once, and matched at once")]
 pub enum CreatedDevice {
     /// The device.
     Created(Device),
@@ -308,6 +309,15 @@ pub trait MessageStore: Send + Sync {
     /// Makes messages durable, pays for them and remembers the idempotency key: one commit,
     /// shared with other requests, finished before this returns.
     async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted>;
+    /// What became of an earlier request with this key: `Repeated` or `Mismatch`; `None` when
+    /// there was none. For a repeat that would be refused by now, such as one whose expiry has
+    /// passed; [`MessageStore::accept`] looks by itself.
+    async fn repeated(
+        &self,
+        account: AccountId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Accepted>>;
     /// Everything that waits, by id; for the engine at its start.
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>>;
     /// One waiting message, whole; `None` when it does not wait any more.

@@ -47,7 +47,7 @@ impl Gateway {
         let whatsapp =
             whatsapp::Config { url: settings.whatsapp_url.clone(), ..Default::default() };
         let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
-        let config = EngineConfig { default_pacing: settings.pacing.clone(), ..Default::default() };
+        let config = EngineConfig { default_pacing: settings.pacing.clone() };
         let engine =
             Engine::new(config, store.clone(), messenger.clone(), clock.clone(), entropy.clone());
         messenger.set_events(TerminalOffers::around(engine.clone(), show_qr));

@@ -11,14 +11,14 @@ use domain::message::{IncomingMessage, Message, Receipt};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, KeyHolder, KeyStore,
-    MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress, SessionStore,
-    SessionWrite, Store, StoreResult, UpdatedAccount,
+    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, IdempotencyKey, KeyHolder,
+    KeyStore, MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress,
+    SessionStore, SessionWrite, Store, StoreResult, UpdatedAccount,
 };
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::messages::{clean, list, receive, record};
+use crate::messages::{accept, clean, list, receive, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -262,6 +262,16 @@ impl MessageStore for SqlStore {
             Engine::Sqlite(sqlite) => sqlite.accept(acceptance).await?,
             Engine::Postgres(postgres) => postgres.accept(acceptance).await?,
         })
+    }
+
+    async fn repeated(
+        &self,
+        account: AccountId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Accepted>> {
+        let key = key.clone();
+        run!(self.read, accept::repeated, account, key, now)
     }
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {

@@ -13,9 +13,9 @@ use domain::message::{IncomingMessage, Message, Receipt};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, KeyHolder, KeyStore,
-    MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress, SessionStore,
-    SessionWrite, Store, StoreResult, UpdatedAccount,
+    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, IdempotencyKey, KeyHolder,
+    KeyStore, MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress,
+    SessionStore, SessionWrite, Store, StoreResult, UpdatedAccount,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -132,6 +132,7 @@ delegate!(DeviceStore {
 
 delegate!(MessageStore {
     write accept(acceptance: Acceptance) -> Accepted;
+    read repeated(account: AccountId, key: &IdempotencyKey, now: Timestamp) -> Option<Accepted>;
     read outbox() -> Vec<OutboxEntry>;
     read waiting_message(id: MessageId) -> Option<Message>;
     write record(progress: Vec<Progress>) -> Vec<Message>;

@@ -103,12 +103,16 @@ impl Core {
         }
         let now = self.clock.now();
         let (account, plan) = (session.account()?, session.plan()?);
-        let mut messages = Vec::with_capacity(requests.len());
-        for (index, request) in requests.into_iter().enumerate() {
-            let message = self.new_message(session, account, request, now).await;
-            let message = message.and_then(|message| check_features(message, plan));
-            messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
-        }
+        let messages = match self.new_messages(session, requests, now).await {
+            Ok(messages) => messages,
+            // What was accepted once may be out of date by now; the first answer still holds.
+            Err(refusal) => {
+                let Some(key) = &idempotency else { return Err(refusal) };
+                let earlier = self.store.repeated(account.id, key, now).await;
+                let earlier = earlier.map_err(Error::from)?.ok_or(refusal)?;
+                return Ok(self.sent(earlier)?);
+            }
+        };
         let acceptance = Acceptance {
             account_id: account.id,
             plan: plan.clone(),
@@ -117,11 +121,27 @@ impl Core {
             idempotency,
             now,
         };
-        Ok(self.accept(acceptance).await?)
+        Ok(self.sent(self.store.accept(acceptance).await.map_err(Error::from)?)?)
     }
 
-    async fn accept(&self, acceptance: Acceptance) -> Result<Sent> {
-        match self.store.accept(acceptance).await? {
+    async fn new_messages(
+        &self,
+        session: &Session,
+        requests: Vec<SendRequest>,
+        now: Timestamp,
+    ) -> Result<Vec<NewMessage>, SendRefusal> {
+        let (account, plan) = (session.account()?, session.plan()?);
+        let mut messages = Vec::with_capacity(requests.len());
+        for (index, request) in requests.into_iter().enumerate() {
+            let message = self.new_message(session, account, request, now).await;
+            let message = message.and_then(|message| check_features(message, plan));
+            messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
+        }
+        Ok(messages)
+    }
+
+    fn sent(&self, accepted: Accepted) -> Result<Sent> {
+        match accepted {
             Accepted::New(messages) => {
                 self.dispatcher.accepted(messages.iter().map(OutboxEntry::from).collect());
                 Ok(Sent { messages, is_repeat: false })

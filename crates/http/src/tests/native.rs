@@ -454,6 +454,24 @@ async fn a_repeated_request_sends_once() {
 }
 
 #[tokio::test]
+async fn a_repeat_holds_when_it_would_be_refused_by_now() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let mut body = message(&app, "x");
+    body["expires_at"] = json!(app.clock.hands.now() + SignedDuration::from_secs(60));
+    let ask =
+        |body: &Value| Ask::post("/v1/messages", body.clone()).header("idempotency-key", "order-7");
+    let first = told(&app, ask(&body), key).await.expect(202);
+    app.clock.hands.advance(SignedDuration::from_secs(3_600));
+    let again = told(&app, ask(&body), key).await.expect(202);
+    assert_eq!(again.json()["id"], first.json()["id"]);
+    body["text"] = json!("y");
+    let other = told(&app, ask(&body), key).await.expect(422);
+    assert_eq!(other.json()["code"], "idempotency_mismatch");
+    assert_eq!(app.message_count().await, 1);
+}
+
+#[tokio::test]
 async fn an_idempotency_key_does_not_lead_to_another_device() {
     let app = App::new().await;
     let body = || json!({"to": "628123456789", "text": "no device is named"});

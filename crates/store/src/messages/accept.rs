@@ -153,12 +153,17 @@ fn message(
 }
 
 impl Ledger {
-    async fn load(tx: &mut Tx, group: &[Acceptance]) -> SqlResult<Self> {
+    async fn load<'a>(tx: &mut Tx, group: &'a [Acceptance]) -> SqlResult<Self> {
         let accounts: BTreeSet<i64> = group.iter().map(|request| request.account_id.0).collect();
+        let key = |request: &'a Acceptance| {
+            request.idempotency.as_ref().map(|key| (request.account_id, key))
+        };
+        let keys: Vec<_> = group.iter().filter_map(key).collect();
+        let now = group.iter().map(|request| request.now).min().unwrap_or_default();
         Ok(Self {
             balances: lock_balances(tx, &ids_json(accounts.into_iter())?).await?,
             devices: load_devices(tx, group).await?,
-            remembered: load_remembered(tx, group).await?,
+            remembered: load_remembered(tx, &keys, now).await?,
         })
     }
 
@@ -262,21 +267,37 @@ fn name(key: &IdempotencyKey) -> String {
     format!("{}\n{}", key.route, key.key)
 }
 
+/// What became of an earlier request with this key, if there was one.
+pub(crate) async fn repeated(
+    tx: &mut Tx,
+    account: AccountId,
+    key: IdempotencyKey,
+    now: Timestamp,
+) -> SqlResult<Option<Accepted>> {
+    let mut remembered = load_remembered(tx, &[(account, &key)], now).await?;
+    let Some(before) = remembered.remove(&(account, name(&key))) else { return Ok(None) };
+    Ok(Some(match before.accepted {
+        Before::Stored(ids) if before.request_hash == key.request_hash => {
+            Accepted::Repeated(list::by_ids(tx, &ids).await?)
+        }
+        Before::Stored(_) | Before::InGroup(_) => Accepted::Mismatch,
+    }))
+}
+
 async fn load_remembered(
     tx: &mut Tx,
-    group: &[Acceptance],
+    keys: &[(AccountId, &IdempotencyKey)],
+    now: Timestamp,
 ) -> SqlResult<HashMap<(AccountId, String), Remembered>> {
     const SELECT: &str = "SELECT account_id, name, request_hash, message_ids FROM idempotency
         WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
         AND name IN (SELECT value FROM json_rows($2)) AND created_at > $3";
-    let keyed =
-        || group.iter().filter_map(|request| Some((request, request.idempotency.as_ref()?)));
-    let Some(now) = keyed().map(|(request, _)| request.now).min() else {
+    if keys.is_empty() {
         return Ok(HashMap::new());
-    };
-    let accounts: BTreeSet<i64> = keyed().map(|(request, _)| request.account_id.0).collect();
+    }
+    let accounts: BTreeSet<i64> = keys.iter().map(|(account, _)| account.0).collect();
     let accounts = ids_json(accounts.into_iter())?;
-    let names = to_json(&keyed().map(|(_, key)| name(key)).collect::<BTreeSet<_>>())?;
+    let names = to_json(&keys.iter().map(|(_, key)| name(key)).collect::<BTreeSet<_>>())?;
     let rows = tx.query(SELECT, params![&accounts, &names, forgotten_before(now)]).await?;
     rows.into_iter().map(remembered_from).collect()
 }

@@ -21,6 +21,15 @@ impl MessageStore for MemoryStore {
         Ok(self.state().accept(acceptance))
     }
 
+    async fn repeated(
+        &self,
+        account: AccountId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Accepted>> {
+        Ok(self.state().repeated(account, key, now))
+    }
+
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {
         Ok(self.state().waiting.values().map(|(message, _)| OutboxEntry::from(message)).collect())
     }
@@ -138,7 +147,9 @@ impl State {
 
     fn accept(&mut self, request: Acceptance) -> Accepted {
         let account = request.account_id;
-        if let Some(answer) = self.repeated(&request) {
+        let key = request.idempotency.as_ref();
+        let earlier = key.and_then(|key| self.repeated(request.account_id, key, request.now));
+        if let Some(answer) = earlier {
             return answer;
         }
         if !request.messages.iter().all(|new| self.owned(account, new.device_id).is_some()) {
@@ -171,10 +182,14 @@ impl State {
         Accepted::New(made)
     }
 
-    fn repeated(&self, request: &Acceptance) -> Option<Accepted> {
-        let key = request.idempotency.as_ref()?;
-        let remembered = self.idempotency.get(&key_of(request.account_id, key))?;
-        if remembered.at <= forgotten_before(request.now) {
+    fn repeated(
+        &self,
+        account: AccountId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> Option<Accepted> {
+        let remembered = self.idempotency.get(&key_of(account, key))?;
+        if remembered.at <= forgotten_before(now) {
             return None;
         }
         if remembered.request_hash != key.request_hash {

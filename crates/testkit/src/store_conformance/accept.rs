@@ -168,6 +168,10 @@ pub async fn a_repeated_request_gives_the_same_messages(store: Arc<dyn Store>) {
         panic!("not repeated")
     };
     assert_eq!(repeated, made, "as they are now");
+    let key = idempotency("k'\"👋", 1);
+    let looked_up = store.repeated(world.account.id, &key, later(60)).await.unwrap();
+    let Some(Accepted::Repeated(looked_up)) = looked_up else { panic!("not found") };
+    assert_eq!(looked_up, made);
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 1);
     assert_eq!(store.outbox().await.unwrap().len(), 1);
 }
@@ -177,6 +181,13 @@ pub async fn another_request_is_a_mismatch(store: Arc<dyn Store>) {
     new_messages(store.accept(keyed(&world, 1, idempotency("k", 1))).await.unwrap());
     let other = keyed(&world, 3, idempotency("k", 2));
     assert!(matches!(store.accept(other).await.unwrap(), Accepted::Mismatch));
+    let account = world.account.id;
+    let looked_up = |key: IdempotencyKey| {
+        let store = Arc::clone(&store);
+        async move { store.repeated(account, &key, later(1)).await.unwrap() }
+    };
+    assert!(matches!(looked_up(idempotency("k", 2)).await, Some(Accepted::Mismatch)));
+    assert!(looked_up(idempotency("K", 1)).await.is_none());
     assert_eq!(store.outbox().await.unwrap().len(), 2);
 }
 
@@ -203,6 +214,8 @@ pub async fn a_key_is_forgotten_after_a_day(store: Arc<dyn Store>) {
         panic!("the new request is not remembered")
     };
     assert_eq!(repeated, second);
+    let key = idempotency("k", 2);
+    assert!(store.repeated(world.account.id, &key, later(180_000)).await.unwrap().is_none());
 }
 
 pub async fn a_refusal_is_not_remembered(store: Arc<dyn Store>) {
