@@ -24,7 +24,7 @@ use crate::shared::{Arrivals, Input, Reply, Shared};
 /// Something that was begun and has come to its end.
 pub(crate) enum Done {
     /// The body of a message was fetched.
-    Loaded(MessageId, StoreResult<Option<Message>>),
+    Loaded(MessageId, StoreResult<Option<Box<Message>>>),
     /// The messenger took a message, or did not.
     Sent(MessageId, Result<(), SendError>),
     /// A batch of the journal was written, or was not.

@@ -40,7 +40,10 @@ impl DeviceTask {
         match action {
             Action::Load(id) => {
                 let store = self.shared.store.clone();
-                self.begin(async move { Done::Loaded(id, store.waiting_message(id).await) });
+                self.begin(async move {
+                    let body = store.waiting_message(id).await;
+                    Done::Loaded(id, body.map(|message| message.map(Box::new)))
+                });
             }
             Action::ShowTyping(id) => self.show_typing(id, true),
             Action::HideTyping(id) => {
@@ -86,7 +89,7 @@ impl DeviceTask {
     }
 
     /// The body of a message was fetched, or was not.
-    pub(crate) fn loaded(&mut self, id: MessageId, body: StoreResult<Option<Message>>) {
+    pub(crate) fn loaded(&mut self, id: MessageId, body: StoreResult<Option<Box<Message>>>) {
         let now = self.now();
         match body {
             Ok(Some(message)) => {
@@ -94,7 +97,7 @@ impl DeviceTask {
                 let shared = self.shared.clone();
                 let (typing, text) = (message.typing, &message.text);
                 if self.queue.loaded(id, typing, text, now, || shared.random()) {
-                    self.bodies.insert(id, message);
+                    self.bodies.insert(id, *message);
                 }
             }
             Ok(None) => {

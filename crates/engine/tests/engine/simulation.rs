@@ -51,6 +51,8 @@ struct Known {
     expires_at: Timestamp,
     whatsapp_id: WhatsappId,
     first_sent: bool,
+    /// It ended once, and a crash may have forgotten that: others went on without it.
+    has_ended: bool,
 }
 
 struct World {
@@ -71,6 +73,8 @@ struct World {
     ids: HashMap<WhatsappId, MessageId>,
     /// Handed over on this connection and neither answered nor timed out.
     in_the_air: BTreeSet<MessageId>,
+    /// Handed over in this life of the process, and nothing known of the outcome.
+    open: BTreeSet<MessageId>,
     /// How calm it is: in the end everything works.
     is_calm: bool,
 }
@@ -112,6 +116,7 @@ impl World {
             known: BTreeMap::new(),
             ids: HashMap::new(),
             in_the_air: BTreeSet::new(),
+            open: BTreeSet::new(),
             is_calm: false,
         }
     }
@@ -165,6 +170,7 @@ impl World {
             expires_at: message.expires_at.unwrap(),
             whatsapp_id: message.whatsapp_id.clone(),
             first_sent: false,
+            has_ended: false,
         };
         self.known.insert(message.id, known);
         // A crash may come between the commit and this.
@@ -176,9 +182,12 @@ impl World {
     }
 
     fn cancel(&mut self) {
+        // As the task does: what has happened is written down before the next wish is heard.
+        self.step();
         let ids: Vec<_> = self.known.keys().copied().collect();
         let Some(id) = ids.get(self.rng.random_range(0..ids.len().max(1))) else { return };
         if let Some(withdrawn) = self.queue.withdraw(*id, self.now) {
+            assert!(!self.open.contains(id), "seed {}: {id} was handed over", self.seed);
             if self.chance(20) {
                 self.queue.restore(withdrawn, self.now);
             } else {
@@ -209,6 +218,7 @@ impl World {
             matches!(answer, Answer::Acknowledged(_) | Answer::Receipt(..) | Answer::Refused(..))
         });
         self.in_the_air.clear();
+        self.open.clear();
         self.is_connected = false;
         let settings = settings(&mut self.rng);
         self.queue = DeviceQueue::new(settings, self.now);
@@ -242,6 +252,10 @@ impl World {
             Action::Send(id) => self.send(id),
             Action::Record(progress) => {
                 self.in_the_air.remove(&progress.id);
+                self.open.remove(&progress.id);
+                if let Some(known) = self.known.get_mut(&progress.id) {
+                    known.has_ended |= ends(&progress);
+                }
                 self.journal.push_back(progress);
             }
             Action::LoadContacts => self.queue.learn_contacts(&[], 0, self.now),
@@ -263,6 +277,7 @@ impl World {
         }
         self.check_wire(id);
         self.in_the_air.insert(id);
+        self.open.insert(id);
         self.later(100, Answer::HandedOver(id));
         let whatsapp_id = self.known[&id].whatsapp_id.clone();
         if self.chance(15) {
@@ -293,7 +308,7 @@ impl World {
         let others: Vec<_> =
             self.in_the_air.iter().filter(|o| **o != id).filter(same_chat).collect();
         assert!(others.is_empty(), "seed {seed}: {id} and {others:?} are in the air in one chat");
-        if !known.first_sent && !known.is_scheduled {
+        if !known.first_sent && !known.is_scheduled && !known.has_ended {
             let overtaken = self.known.range(id..).skip(1).find(|(_, later)| {
                 later.chat == known.chat && later.first_sent && !later.is_scheduled
             });
