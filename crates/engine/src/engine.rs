@@ -22,7 +22,7 @@ use domain::ports::{
 
 use crate::EngineConfig;
 use crate::lookup::Answers;
-use crate::run::within;
+use crate::run::{clean_up, within};
 use crate::sending::SendingSet;
 use crate::shared::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared};
 use crate::stats::EngineStats;
@@ -93,6 +93,7 @@ impl Engine {
             early
         };
         self.shared.arrive(early);
+        tokio::spawn(clean_up(self.shared.clone()));
         Ok(())
     }
 

@@ -1,9 +1,11 @@
-//! The only place that loops and sleeps: drives one device from what happens to what is to be done.
+//! The only place that loops and sleeps: drives one device from what happens to what is to be done,
+//! and lets the store forget what is too old.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use domain::ids::DeviceId;
@@ -23,6 +25,29 @@ pub(crate) const ACKS_WAIT: Duration = Duration::from_secs(10);
 pub(crate) const WRITES_WAIT: Duration = Duration::from_secs(5);
 /// How long closing a connection may take.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// How often the store is told to forget.
+const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
+/// How long messages are kept.
+const MESSAGES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
+
+/// Lets the store forget old messages and idempotency keys, until the gateway stops.
+pub(crate) async fn clean_up(shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    loop {
+        let now = shared.clock.now();
+        let since = now.saturating_sub(MESSAGES_KEPT).unwrap_or(Timestamp::MIN);
+        match shared.store.clean_up(now, since).await {
+            Ok(0) => {}
+            Ok(rows) => tracing::info!(rows, "forgot what was too old"),
+            Err(error) => tracing::warn!(%error, "could not forget what is too old"),
+        }
+        tokio::select! {
+            () = pause(CLEAN_UP_EVERY) => {}
+            _ = stop.wait_for(|is_stopping| *is_stopping) => return,
+        }
+    }
+}
 
 /// Waits for `duration`.
 pub(crate) async fn pause(duration: Duration) {

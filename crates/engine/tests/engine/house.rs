@@ -130,7 +130,7 @@ impl House {
     }
 
     /// Looks after every write of the store.
-    async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
+    pub async fn until<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
         let mut writes = self.store.writes();
         let wait = async {
             loop {

@@ -6,7 +6,7 @@ use domain::device::{DeviceStatus, DisconnectReason};
 use domain::error::Error;
 use domain::message::{Failure, MessageState, Receipt};
 use domain::policy::pacing::Pacing;
-use domain::ports::{Cancellation, Clock, Dispatcher, SendError};
+use domain::ports::{Cancellation, Clock, Dispatcher, MessageStore, SendError};
 use domain::service::SendRequest;
 use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::{Answer, Call};
@@ -27,6 +27,19 @@ async fn a_message_is_sent_then_delivered_then_read() {
     house.messenger.receipt(device, &message.whatsapp_id, Receipt::Read, now);
     house.until_state(message.id, MessageState::Read).await;
     assert_eq!(house.texts(), ["hello"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_is_forgotten_after_ninety_days() {
+    let (house, device) = House::with_device().await;
+    let message = house.send(device, TO, "hello").await;
+    house.until_state(message.id, MessageState::Sent).await;
+    tokio::time::advance(Duration::from_secs(90 * 86_400 - 10)).await;
+    house.messenger.receipt(device, &message.whatsapp_id, Receipt::Read, house.clock.now());
+    house.until_state(message.id, MessageState::Read).await;
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    let stored = || house.store.message(house.account, message.id);
+    house.until(async || stored().await.unwrap().is_none().then_some(())).await;
 }
 
 #[tokio::test(start_paused = true)]
