@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvents, SessionStore};
 use futures_util::future::join_all;
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
 use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
 use wacore_binary::{Jid, OwnedNodeRef};
@@ -26,7 +26,7 @@ use crate::ending::Ending;
 use crate::events::{self, Me, Signal};
 use crate::http_client::GuardedHttpClient;
 use crate::incoming::{self, Names};
-use crate::limits::{EVENTS_MAX, LOGINS_MAX};
+use crate::limits::{CLOSE_MAX, EVENTS_MAX, LOGINS_MAX};
 use crate::registrations::Registrations;
 use crate::storage::DeviceState;
 use crate::version::{Version, Versions};
@@ -78,7 +78,8 @@ pub(crate) struct Session {
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) attempt: Arc<Attempt>,
     pub(crate) version: Version,
-    pub(crate) broken: tokio::sync::watch::Receiver<bool>,
+    pub(crate) broken: watch::Receiver<bool>,
+    state: Arc<DeviceState>,
     /// Resolves with the next `stream:error`: the library tells of some of them in its log only.
     pub(crate) stream_error: oneshot::Receiver<Arc<OwnedNodeRef>>,
 }
@@ -96,7 +97,7 @@ impl Session {
         let attempt = Arc::new(Attempt::default());
         let (sink, signals) = Sink::new(device, shows_qr);
         let hook = Hook { shared: shared.clone(), device, sink: sink.clone() };
-        let record = Arc::new(PersistenceManager::new(state).await?);
+        let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let props = DevicePropsOverride::new()
             .with_os(shared.config.device_name.as_str())
             .with_platform_type(PlatformType::CHROME);
@@ -124,12 +125,22 @@ impl Session {
         client.subscribe_handler(sink.clone()).detach();
         sink.learn_names(&client);
         let stream_error = client.wait_for_node(NodeFilter::tag("stream:error"));
-        Ok(Self { client, sink, signals, attempt, version, broken, stream_error })
+        Ok(Self { client, sink, signals, attempt, version, broken, state, stream_error })
     }
 
     /// Whether the stored state is that of a linked number.
     pub(crate) fn is_linked(&self) -> bool {
         self.client.pn().is_some()
+    }
+
+    /// Closes it for good, after it has written what it still had to write; nothing of it writes
+    /// after this returns.
+    pub(crate) async fn close(&self) {
+        if timeout(CLOSE_MAX, self.client.disconnect()).await.is_err() {
+            tracing::warn!("a client took long to close");
+            self.client.signal_shutdown_sync();
+        }
+        self.state.seal();
     }
 
     /// Listens for the next `stream:error`.
@@ -284,5 +295,33 @@ impl Names for KnownNames {
 
     fn lid(&self, phone: &str) -> Option<String> {
         self.0.iter().find(|(_, known)| known == phone).map(|(lid, _)| lid.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::memory_store::MemoryStore;
+    use uuid::Uuid;
+
+    #[tokio::test]
+    async fn a_closed_client_is_freed() {
+        let url = Some("ws://127.0.0.1:1/ws/chat".to_owned());
+        let config = Config { url, ..Config::default() };
+        let shared = Arc::new(Shared::new(config, Arc::new(MemoryStore::new())).unwrap());
+        let device = DeviceId(Uuid::from_u128(1));
+        let session = Session::open(&shared, device, true).await.unwrap();
+        assert!(!session.is_linked());
+        let client = Arc::downgrade(&session.client);
+        session.close().await;
+        drop(session);
+        // Its tasks notice when they are polled next.
+        for _ in 0..1_000 {
+            if client.strong_count() == 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        panic!("{} still hold the client", client.strong_count());
     }
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! messenger   one slot per device; send, typing, look-ups
 //!   link      one task per device: connects, decides what follows an ending, reports in order
+//!     connection  what it keeps in mind meanwhile
 //!     ending  why a connection ended and how long to wait (pure)
 //!     client  builds a client over stored state; listens to it
 //!       events, incoming, errors   translation (pure)
@@ -17,6 +18,7 @@
 mod address_guard;
 mod client;
 mod config;
+mod connection;
 mod ending;
 mod errors;
 mod events;

@@ -21,6 +21,7 @@ use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::client::{Session, Shared};
+use crate::connection::{Connection, Deadline, What};
 use crate::ending::{self, Ending};
 use crate::events::Signal;
 use crate::limits::{
@@ -138,7 +139,7 @@ impl Supervisor {
                 Ok(session) => self.keep(session).await,
                 Err(error) => {
                     tracing::error!(device = %self.device, %error, "the session cannot be opened");
-                    self.lose(DisconnectReason::ConnectionLost, None).await
+                    self.do_without().await
                 }
             };
             if !stays {
@@ -150,7 +151,7 @@ impl Supervisor {
     /// Connects one client again and again; whether another is to take its place.
     async fn keep(&mut self, mut session: Session) -> bool {
         if matches!(self.purpose, Purpose::Connect) && !session.is_linked() {
-            close(&session.client).await;
+            session.close().await;
             self.forget("no number is linked to this device; link it again").await;
             return false;
         }
@@ -159,7 +160,10 @@ impl Supervisor {
             self.online.set(None);
             let goes_on = match ended {
                 Ended::Stopped => false,
-                Ended::Broken => break self.wait_and_retry(Duration::ZERO).await,
+                Ended::Broken => {
+                    let pause = self.redelivery_pause();
+                    break self.wait_and_retry(pause).await;
+                }
                 Ended::By(ending, held) => self.follow(&session, ending, held).await,
             };
             if !goes_on {
@@ -170,8 +174,17 @@ impl Supervisor {
                 break true;
             }
         };
-        close(&session.client).await;
+        session.close().await;
         goes_on
+    }
+
+    /// Does what follows when the store gives no session; whether to try again.
+    async fn do_without(&mut self) -> bool {
+        if matches!(self.purpose, Purpose::Pair(_)) {
+            self.fail_pairing("the gateway's database cannot be reached".to_owned()).await;
+            return false;
+        }
+        self.lose(DisconnectReason::ConnectionLost, None).await
     }
 
     /// Does what follows from an ending; whether to connect again.
@@ -183,17 +196,17 @@ impl Supervisor {
                 true
             }
             Ending::LoggedOut(text) => {
-                close(&session.client).await;
+                session.close().await;
                 self.forget(&text).await;
                 false
             }
             Ending::PairingFailed(text) => {
-                close(&session.client).await;
+                session.close().await;
                 self.fail_pairing(text).await;
                 false
             }
             Ending::Lost(reason) if matches!(self.purpose, Purpose::Pair(_)) => {
-                close(&session.client).await;
+                session.close().await;
                 self.fail_pairing(reason.describe()).await;
                 false
             }
@@ -217,6 +230,13 @@ impl Supervisor {
     /// Waits; false when the engine has ended the link meanwhile.
     async fn wait_and_retry(&mut self, pause: Duration) -> bool {
         timeout(pause, raised(&mut self.stopped)).await.is_err()
+    }
+
+    /// How long to wait before mail that could not be stored is asked for again.
+    fn redelivery_pause(&mut self) -> Duration {
+        let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
+        self.redeliveries = self.redeliveries.saturating_add(1);
+        ending::spread(pause, self.redeliveries, self.device)
     }
 
     async fn forget(&self, text: &str) {
@@ -272,10 +292,13 @@ impl Supervisor {
             }
         };
         watch.stop_asking();
+        if watch.held().is_some_and(|held| held >= STABLE) {
+            self.redeliveries = 0;
+        }
         match ended {
             Some(ended) => {
                 self.online.set(None);
-                close(&session.client).await;
+                session.close().await;
                 if timeout(Duration::from_secs(1), &mut running).await.is_err() {
                     running.abort();
                 }
@@ -292,10 +315,7 @@ impl Supervisor {
             self.hear(session, watch, signal).await;
             self.online.set(None);
         }
-        let held = watch.ready_at.map(|at| at.elapsed());
-        if held.is_some_and(|held| held >= STABLE) {
-            self.redeliveries = 0;
-        }
+        let held = watch.held();
         let ending = session
             .sink
             .take_ending()
@@ -365,9 +385,7 @@ impl Supervisor {
                 }
             }
             Signal::Redeliver => {
-                let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
-                self.redeliveries = self.redeliveries.saturating_add(1);
-                watch.deadline = Deadline::new(pause, What::Reconnect);
+                watch.deadline = Deadline::new(self.redelivery_pause(), What::Reconnect);
             }
         }
     }
@@ -418,52 +436,6 @@ impl Supervisor {
     }
 }
 
-/// What is known of the connection that is up, or coming up.
-struct Connection {
-    /// The right to log in, held until ready.
-    turn: Option<OwnedSemaphorePermit>,
-    ready_at: Option<Instant>,
-    deadline: Deadline,
-    code_request: Option<JoinHandle<()>>,
-}
-
-impl Connection {
-    fn ask_anew(&mut self, request: Option<JoinHandle<()>>) {
-        self.stop_asking();
-        self.code_request = request;
-    }
-
-    fn stop_asking(&mut self) {
-        if let Some(request) = self.code_request.take() {
-            request.abort();
-        }
-    }
-}
-
-/// The next thing to do without being asked. One at a time suffices: a device is logging in, or
-/// being linked, or up.
-struct Deadline {
-    at: Instant,
-    what: What,
-}
-
-enum What {
-    Nothing,
-    EndTurn,
-    GiveUpPairing,
-    Reconnect,
-}
-
-impl Deadline {
-    fn new(after: Duration, what: What) -> Self {
-        Self { at: Instant::now() + after, what }
-    }
-
-    fn none() -> Self {
-        Self::new(Duration::from_secs(24 * 60 * 60), What::Nothing)
-    }
-}
-
 /// Waits until a flag is up, or nobody is left to raise it.
 async fn raised(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|is_up| *is_up).await;
@@ -476,14 +448,6 @@ fn end_connection(client: Arc<Client>) {
             tracing::warn!("a connection took long to end");
         }
     });
-}
-
-/// Closes a client for good, after it has written what it still had to write.
-async fn close(client: &Arc<Client>) {
-    if timeout(CLOSE_MAX, client.disconnect()).await.is_err() {
-        tracing::warn!("a client took long to close");
-        client.signal_shutdown_sync();
-    }
 }
 
 /// Takes back the library's announcement of being online: as long as it stands, the owner's phone

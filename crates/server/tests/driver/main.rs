@@ -2,6 +2,8 @@
 //!
 //! These live here because only the server may turn on the driver's feature `simulator`.
 
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
 mod accounts;
 mod connections;
 mod linking;

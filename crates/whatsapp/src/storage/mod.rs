@@ -63,7 +63,8 @@ impl DeviceState {
         self.broken.subscribe()
     }
 
-    fn break_off(&self) {
+    /// Takes no further write.
+    pub(crate) fn seal(&self) {
         self.broken.send_replace(true);
     }
 
@@ -96,7 +97,7 @@ impl DeviceState {
             return Ok(());
         }
         if *self.broken.borrow() {
-            return Err(StoreError::Validation("this state has broken".to_owned()));
+            return Err(StoreError::Validation("this state takes no more writes".to_owned()));
         }
         self.sessions.session_write(self.device, writes).await.map_err(store_error)
     }

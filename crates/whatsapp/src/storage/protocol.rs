@@ -300,7 +300,7 @@ impl ProtocolStore for DeviceState {
         };
         let stored = self.write(rows.iter().map(write).collect()).await;
         if stored.is_err() {
-            self.break_off();
+            self.seal();
         }
         stored
     }
