@@ -94,8 +94,8 @@ async fn the_printed_lines_work_and_everything_is_there_after_a_restart() {
     let mut again = Demo::start(data.path()).await;
     assert_eq!(again.keys, demo.keys, "the keys have changed");
     let device = the_device(&again).await;
-    assert_eq!(device["status"], "connected");
-    assert_eq!(device["paired_at"], paired_at, "it was linked again");
+    again.account().wait_for_status(device["id"].as_str().unwrap(), "connected").await;
+    assert_eq!(the_device(&again).await["paired_at"], paired_at, "it was linked again");
     let answer = again.paste(&again.curls[0]).await;
     sees_it_read(&again, answer["id"].as_i64().unwrap()).await;
     assert!(again.process.stop().await.success());
