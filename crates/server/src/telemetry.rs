@@ -5,22 +5,24 @@ use std::io::IsTerminal as _;
 use anyhow::{Context as _, Result};
 use tracing_subscriber::EnvFilter;
 
-/// The parts of the program whose lines `level` governs. Everything else, above all the protocol
-/// library with its many targets, whose lines can hold numbers and stanzas, shows errors only.
+/// The parts of the program whose lines `level` governs; everything else shows errors only.
 const OUR_TARGETS: [&str; 7] =
     ["gerbang", "domain", "engine", "store", "whatsapp", "http_api", "simulator"];
 
 /// Starts logging at `level`: one word for all of our parts, or a filter in full.
 ///
+/// The protocol library's own lines can hold numbers and stanzas. They stay off whatever the level
+/// is, unless a filter names them.
+///
 /// # Errors
 /// `level` makes no sense.
 pub fn start(level: &str) -> Result<()> {
-    let filter = if level.contains(['=', ',']) {
-        format!("error,{level}")
+    let ours = if level.contains(['=', ',']) {
+        level.to_owned()
     } else {
-        let ours = OUR_TARGETS.map(|target| format!(",{target}={level}")).concat();
-        format!("error{ours}")
+        OUR_TARGETS.map(|target| format!("{target}={level}")).join(",")
     };
+    let filter = format!("error,{},{ours}", whatsapp::LOG_FILTER);
     let filter = EnvFilter::try_new(&filter)
         .with_context(|| format!("the log level {level:?} makes no sense"))?;
     tracing_subscriber::fmt()
