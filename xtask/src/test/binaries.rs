@@ -58,8 +58,10 @@ fn features(root: &Path, extra: &[&str]) -> Result<String> {
     tree(root, "gerbang", extra)
 }
 
+/// Every crate that is built into `package`, each with its resolved features.
 fn tree(root: &Path, package: &str, extra: &[&str]) -> Result<String> {
     let mut cargo = shell::cargo(root);
-    cargo.args(["tree", "--quiet", "--edges", "features,no-dev", "--package", package]);
+    cargo.args(["tree", "--quiet", "--edges", "no-dev", "--prefix", "none"]);
+    cargo.args(["--format", "{p} {f}", "--package", package]);
     shell::output(cargo.args(extra))
 }

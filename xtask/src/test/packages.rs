@@ -68,7 +68,7 @@ pub fn npm_ci(root: &Path) -> Result<()> {
     let dir = root.join(BAILEYS_DIR);
     ensure!(dir.join("package-lock.json").is_file(), "{BAILEYS_DIR}/package-lock.json is missing");
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&dir);
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&dir);
     npm.env("PATH", shell::path_with(&node_dir(root))?);
     shell::run(&mut npm)
 }
