@@ -1,11 +1,14 @@
 //! The one writer: everything that has queued goes into one transaction, one `fsync`, and is
-//! answered afterwards; what arrives meanwhile is the next batch. Nobody waits for a batch to fill.
+//! answered afterwards; what arrives meanwhile is the next batch. Nobody waits for a batch to fill,
+//! but for one blink: callers that were answered together come back together, and the first of
+//! them would otherwise start a commit of its own and keep the rest waiting for two.
 //!
 //! A refusal (a full quota, a taken address) is an answer like any other. A fault of a statement
 //! rolls the batch back and everybody in it is told.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use domain::message::Message;
@@ -21,6 +24,9 @@ use crate::sql::{Link, SqlError, SqlResult, Tx};
 const QUEUED_REQUESTS_MAX: usize = 4_096;
 /// Most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
+
+/// How long the writer waits when far fewer came back than it has just answered.
+const GATHER_WAIT: Duration = Duration::from_micros(200);
 
 /// Work for the writer.
 #[expect(clippy::large_enum_variant, reason = "nearly every item is the large one")]
@@ -61,14 +67,16 @@ impl Writer {
 }
 
 fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
+    let mut answered = 0;
     while let Ok(first) = requests.recv_blocking() {
         let mut batch = Batch::default();
         batch.push(first);
-        while batch.requests < BATCH_REQUESTS_MAX
-            && let Ok(item) = requests.try_recv()
-        {
-            batch.push(item);
+        batch.gather(requests);
+        if batch.requests < answered / 2 {
+            std::thread::sleep(GATHER_WAIT);
+            batch.gather(requests);
         }
+        answered = batch.requests;
         let outcome = batch.commit(&mut tx);
         if let Err(error) = &outcome {
             tracing::error!(%error, requests = batch.requests, "a batch was rolled back");
@@ -98,6 +106,14 @@ impl Batch {
                 self.records.push(progress, reply);
             }
             WriterItem::Other(job) => self.others.push(job),
+        }
+    }
+
+    fn gather(&mut self, requests: &Receiver<WriterItem>) {
+        while self.requests < BATCH_REQUESTS_MAX
+            && let Ok(item) = requests.try_recv()
+        {
+            self.push(item);
         }
     }
 
