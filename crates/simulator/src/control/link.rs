@@ -1,5 +1,7 @@
 //! Linking and unlinking devices.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
@@ -99,7 +101,7 @@ pub(super) async fn unlink(
         if !sb.linked_devices(number)?.contains(&addr) {
             return Ok(false);
         }
-        sb.unlink(addr)?;
+        sb.unlink(addr, Duration::ZERO)?;
         Ok(true)
     });
     match unlinked.await? {

@@ -1,5 +1,7 @@
 //! Logging in, becoming active, and being unlinked.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension as _, params};
 use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;
@@ -9,6 +11,9 @@ use crate::address::DeviceAddr;
 use crate::clock;
 use crate::error::Result;
 use crate::switchboard::{Class, ConnId, Switchboard, disconnect_stanza, failure};
+
+/// A client that logs out gets the answer to that before its connection ends.
+const LOGOUT_GRACE: Duration = Duration::from_millis(150);
 
 impl Switchboard {
     /// Lets a linked device in, or tells it that it is not linked.
@@ -99,11 +104,11 @@ impl Switchboard {
             .and_then(|jid| DeviceAddr::from_jid(&jid));
         let removed = named.filter(|named| named.number == device.number && !named.is_phone());
         self.send(id, result(node, vec![]));
-        self.unlink(removed.unwrap_or(device))
+        self.unlink(removed.unwrap_or(device), LOGOUT_GRACE)
     }
 
-    /// Removes a linked device: its rows, its mail, its connection.
-    pub(crate) fn unlink(&mut self, device: DeviceAddr) -> Result<()> {
+    /// Removes a linked device: its rows and its mail now, its connection after `grace`.
+    pub(crate) fn unlink(&mut self, device: DeviceAddr, grace: Duration) -> Result<()> {
         for table in ["devices", "prekeys", "mail"] {
             let sql = format!("DELETE FROM {table} WHERE number = ?1 AND device = ?2");
             self.db.prepare_cached(&sql)?.execute(params![device.number.sql(), device.device])?;
@@ -115,7 +120,10 @@ impl Switchboard {
         self.sessions.retain(|(_, peer), _| *peer != device);
         self.sender_keys.retain(|(_, _, peer), _| *peer != device);
         if let Some(&conn) = self.by_device.get(&device) {
-            self.close_with_conflict(conn, "device_removed");
+            self.later(grace, move |sb| {
+                sb.close_with_conflict(conn, "device_removed");
+                Ok(())
+            });
         }
         self.tell_device_list_changed(device, "remove")?;
         self.phone_changed(device.number);

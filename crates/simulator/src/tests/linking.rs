@@ -1,5 +1,7 @@
 //! Linking, logging in, being replaced and unlinked.
 
+use std::time::Duration;
+
 use super::client::attr;
 use super::{Client, number, simulator};
 use crate::phone::link::QrCode;
@@ -63,7 +65,7 @@ async fn an_unlinked_device_is_told_and_not_let_in_again() {
     let simulator = simulator(&dir).await;
     let mut client = Client::linked(&simulator, number("628111"), 1).await;
     let addr = client.addr;
-    simulator.switchboard().run(move |sb| sb.unlink(addr)).await.unwrap();
+    simulator.switchboard().run(move |sb| sb.unlink(addr, Duration::ZERO)).await.unwrap();
     assert_eq!(attr(&client.expect("stream:error").await, "code"), "401");
     let refused = client.reconnect().await;
     assert_eq!((&*refused.tag, &*attr(&refused, "reason")), ("failure", "401"));
