@@ -3,11 +3,11 @@
 //!
 //! The map:
 //!
-//! - [`wire`]: bytes. Frames, Noise, certificates, sockets.
-//! - [`switchboard`]: the one thread that owns the database and all state; jobs, group commit.
-//! - [`stanza`]: what each stanza of a client means.
-//! - [`phone`]: the virtual phones: Signal, inbox, receipts, sending, linking.
-//! - [`control`]: the HTTP API over all that; [`page`]: the phones' web pages.
+//! - `wire`: bytes. Frames, Noise, certificates, sockets.
+//! - `switchboard`: the one thread that owns the database and all state; jobs, group commit.
+//! - `stanza`: what each stanza of a client means.
+//! - `phone`: the virtual phones: Signal, inbox, receipts, sending, linking.
+//! - `control`: the HTTP API over all that; `page`: the phones' web pages.
 //!
 //! Invariants: nothing is acknowledged before it is durable; sockets are the only state that a
 //! restart loses; whatever a client sends, the process goes on.

@@ -12,6 +12,11 @@ pub(crate) const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(20);
 pub(crate) const SILENCE_TIME_MAX: Duration = Duration::from_secs(240);
 /// One write to a socket; a client that does not read for this long is closed.
 pub(crate) const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// From our end of a connection to the client's.
+pub(crate) const LINGER_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long a typed code waits for the client that shows it: some clients show their code
+/// before the server has heard of it.
+pub(crate) const CODE_TIME_MAX: Duration = Duration::from_secs(3);
 /// Open connections.
 pub(crate) const CONNECTIONS_MAX: usize = 8_192;
 /// Stanzas waiting in one connection's way out; beyond it the connection is closed

@@ -1,7 +1,7 @@
 //! The whole store in memory, for tests under paused time, where no database works.
 //!
 //! It is plain on purpose: one lock around vectors and maps, and every rule spelt out in the most
-//! direct way. It passes the same suite as the databases ([`crate::store_conformance`]).
+//! direct way. It passes the same suite as the databases (`crate::store_conformance`).
 
 mod accounts;
 mod devices;

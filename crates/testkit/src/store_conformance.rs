@@ -1,6 +1,6 @@
 //! One suite for every store: SQLite, PostgreSQL and memory.
 //!
-//! A case is an async function over a fresh, empty store. [`store_conformance!`] turns all of them
+//! A case is an async function over a fresh, empty store. `store_conformance!` turns all of them
 //! into tests of their own; a case that is not in its list is not run.
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 

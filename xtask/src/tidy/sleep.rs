@@ -8,6 +8,7 @@ use super::{Repo, stale};
 /// File, and why it may sleep.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/engine/src/run.rs", "the one loop that waits until the engine's next step"),
+    ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
     ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),
     ("crates/simulator/src/switchboard/mod.rs", "the simulator's own delays, asked for as faults"),

@@ -1,4 +1,4 @@
-//! Our own API, `/v1`: one file per resource. Errors are [`problem`]s, lists are [`page`]s.
+//! Our own API, `/v1`: one file per resource. Errors are [`problem`]s, lists are pages (`page.rs`).
 
 pub mod problem;
 

@@ -236,16 +236,21 @@ impl Switchboard {
         let Some(step) = node.get_optional_child("link_code_companion_reg") else {
             return Ok(());
         };
-        let answer = match &*attr(step, "stage") {
-            "companion_hello" => self.companion_hello(conn, node, step),
-            "companion_finish" => {
-                self.companion_finish(conn, step)?;
-                result(node, vec![])
+        match &*attr(step, "stage") {
+            "companion_hello" => {
+                let answer = self.companion_hello(conn, node, step);
+                self.send(conn, answer);
+                Ok(())
             }
-            _ => error(node, 400, "bad-request"),
-        };
-        self.send(conn, answer);
-        Ok(())
+            "companion_finish" => {
+                self.send(conn, result(node, vec![]));
+                self.companion_finish(conn, step)
+            }
+            _ => {
+                self.send(conn, error(node, 400, "bad-request"));
+                Ok(())
+            }
+        }
     }
 
     fn companion_hello(&mut self, conn: ConnId, node: &NodeRef<'_>, step: &NodeRef<'_>) -> Node {

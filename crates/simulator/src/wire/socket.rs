@@ -19,7 +19,7 @@ use super::certificates::ServerIdentity;
 use super::frames::{FrameReader, frame};
 use super::noise::{Established, Next, answer_hello};
 use crate::error::{Result, SimulatorError};
-use crate::limits::{HANDSHAKE_TIME_MAX, OUTGOING_STANZAS_MAX, SILENCE_TIME_MAX, WRITE_TIME_MAX};
+use crate::limits::{HANDSHAKE_TIME_MAX, LINGER_TIME_MAX, OUTGOING_STANZAS_MAX, SILENCE_TIME_MAX, WRITE_TIME_MAX};
 use crate::switchboard::{ConnId, Handle};
 
 /// What the switchboard puts into a connection's way out.
@@ -59,6 +59,7 @@ pub(crate) async fn serve(
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
+    let said_goodbye = writer.is_finished();
     writer.abort();
     switchboard
         .post(move |sb| {
@@ -66,6 +67,16 @@ pub(crate) async fn serve(
             Ok(())
         })
         .await;
+    if said_goodbye {
+        linger(&mut stream).await;
+    }
+}
+
+/// Reads on until the client closes too: closing with unread data resets the connection, and
+/// the client would lose our last stanza, which says why it ends.
+async fn linger(stream: &mut SplitStream<WebSocket>) {
+    let drain = async { while let Some(Ok(_)) = stream.next().await {} };
+    let _ = timeout(LINGER_TIME_MAX, drain).await;
 }
 
 async fn handshake(
