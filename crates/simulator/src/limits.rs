@@ -17,6 +17,8 @@ pub(crate) const LINGER_TIME_MAX: Duration = Duration::from_secs(3);
 /// How long a typed code waits for the client that shows it: some clients show their code
 /// before the server has heard of it.
 pub(crate) const CODE_TIME_MAX: Duration = Duration::from_secs(3);
+/// How often it looks.
+pub(crate) const CODE_POLL_TIME: Duration = Duration::from_millis(50);
 /// Open connections.
 pub(crate) const CONNECTIONS_MAX: usize = 8_192;
 /// Stanzas waiting in one connection's way out; beyond it the connection is closed

@@ -12,8 +12,8 @@ use super::{Answer, Body, parse_number};
 use crate::Simulator;
 use crate::address::{DeviceAddr, Number};
 use crate::error::{Result, SimulatorError, not_found};
-use crate::limits::LINK_TIME_MAX;
-use crate::phone::link::{Linked, QrCode, type_code};
+use crate::limits::{CODE_POLL_TIME, CODE_TIME_MAX, LINK_TIME_MAX};
+use crate::phone::link::{Linked, PendingCode, QrCode, type_code};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,15 +61,28 @@ pub(super) async fn enter_code(
     Body(body): Body<EnterCode>,
 ) -> Answer<Json<Value>> {
     let number = parse_number(&number)?;
-    let pending = simulator.switchboard().run(move |sb| {
-        sb.may_link(number)?;
-        sb.codes.find(number)
-    });
-    let pending = pending.await?;
+    let pending = pending_code(&simulator, number).await?;
     let typed = tokio::task::spawn_blocking(move || type_code(&pending, &body.code));
     let exchange = typed.await.map_err(|error| SimulatorError::Internal(error.to_string()))??;
     let linked = simulator.switchboard().run(move |sb| sb.enter_code(number, exchange));
     Ok(finished(number, linked.await?).await?)
+}
+
+/// The client that waits for a code, for which in turn we wait a little.
+async fn pending_code(simulator: &Simulator, number: Number) -> Result<PendingCode> {
+    let deadline = tokio::time::Instant::now() + CODE_TIME_MAX;
+    loop {
+        let found = simulator.switchboard().run(move |sb| {
+            sb.may_link(number)?;
+            sb.codes.find(number)
+        });
+        match found.await {
+            Err(SimulatorError::NotFound(_)) if tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(CODE_POLL_TIME).await;
+            }
+            found => return found,
+        }
+    }
 }
 
 async fn finished(

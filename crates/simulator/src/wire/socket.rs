@@ -19,7 +19,9 @@ use super::certificates::ServerIdentity;
 use super::frames::{FrameReader, frame};
 use super::noise::{Established, Next, answer_hello};
 use crate::error::{Result, SimulatorError};
-use crate::limits::{HANDSHAKE_TIME_MAX, LINGER_TIME_MAX, OUTGOING_STANZAS_MAX, SILENCE_TIME_MAX, WRITE_TIME_MAX};
+use crate::limits::{
+    HANDSHAKE_TIME_MAX, LINGER_TIME_MAX, OUTGOING_STANZAS_MAX, SILENCE_TIME_MAX, WRITE_TIME_MAX,
+};
 use crate::switchboard::{ConnId, Handle};
 
 /// What the switchboard puts into a connection's way out.
