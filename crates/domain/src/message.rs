@@ -301,6 +301,11 @@ impl Message {
     }
 }
 
+/// A time as it is kept: whole milliseconds.
+pub fn whole_millis(at: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
+}
+
 /// A person as WhatsApp names them: by number, by LID, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Address {
@@ -327,6 +332,42 @@ pub struct NewMessage {
     pub retry_interval_s: Option<u32>,
 }
 
+impl NewMessage {
+    /// The message that comes into being when this one is accepted.
+    pub fn accepted(
+        self,
+        id: MessageId,
+        account_id: AccountId,
+        quota: QuotaReceipt,
+        now: Timestamp,
+    ) -> Message {
+        let now = whole_millis(now);
+        let state = if self.is_scheduled { MessageState::Scheduled } else { MessageState::Queued };
+        Message {
+            id,
+            account_id,
+            device_id: self.device_id,
+            direction: Direction::Out,
+            chat: self.chat,
+            sender: None,
+            kind: self.kind,
+            text: self.text,
+            whatsapp_id: self.whatsapp_id,
+            state,
+            failure: None,
+            typing: self.typing,
+            priority: self.priority,
+            attempts: 0,
+            due_at: whole_millis(self.due_at),
+            expires_at: Some(whole_millis(self.expires_at)),
+            retry_interval_s: self.retry_interval_s,
+            quota: Some(quota),
+            created_at: now,
+            history: vec![StateChange { state, at: now, reason: None }],
+        }
+    }
+}
+
 /// A message that came in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IncomingMessage {
@@ -344,6 +385,47 @@ pub struct IncomingMessage {
     pub text: String,
     /// When WhatsApp says it was sent.
     pub at: Timestamp,
+}
+
+impl IncomingMessage {
+    /// The message that comes into being when this one is stored. What the device's own number
+    /// wrote elsewhere counts as sent by it.
+    pub fn received(
+        self,
+        id: MessageId,
+        account_id: AccountId,
+        device_id: DeviceId,
+        now: Timestamp,
+    ) -> Message {
+        let at = whole_millis(self.at);
+        let (direction, state) = if self.is_own {
+            (Direction::Out, MessageState::Sent)
+        } else {
+            (Direction::In, MessageState::Delivered)
+        };
+        Message {
+            id,
+            account_id,
+            device_id,
+            direction,
+            chat: self.chat,
+            sender: Some(self.sender),
+            kind: self.kind,
+            text: self.text,
+            whatsapp_id: self.whatsapp_id,
+            state,
+            failure: None,
+            typing: false,
+            priority: 0,
+            attempts: 0,
+            due_at: at,
+            expires_at: None,
+            retry_interval_s: None,
+            quota: None,
+            created_at: whole_millis(now),
+            history: vec![StateChange { state, at, reason: None }],
+        }
+    }
 }
 
 /// What a recipient's phone reported.

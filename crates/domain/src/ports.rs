@@ -14,6 +14,7 @@ use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use crate::key::KeyHash;
 use crate::message::{
     Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Receipt,
+    whole_millis,
 };
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
@@ -287,6 +288,32 @@ pub struct Progress {
     pub failure: Option<Failure>,
     /// When the next attempt is due, when there will be one.
     pub next_attempt_at: Option<Timestamp>,
+}
+
+impl Progress {
+    /// Applies what happened to the message, as a store has read it.
+    pub fn apply_to(&self, message: &mut Message) {
+        use MessageEvent::{AttemptFailed, Due, GivenUp, HandedOver, TakenBack, TimeRanOut};
+        let first = self.steps.first().map(|(event, _)| *event);
+        let ends_early = matches!(first, Some(TakenBack | TimeRanOut));
+        if message.state == MessageState::Scheduled && !ends_early {
+            message.apply(Due, message.due_at, None);
+        }
+        for (event, at) in &self.steps {
+            let tells_why = matches!(event, AttemptFailed | GivenUp | TimeRanOut | TakenBack);
+            let failure = self.failure.clone().filter(|_| tells_why);
+            if message.apply(*event, whole_millis(*at), failure) && *event == HandedOver {
+                message.attempts = message.attempts.saturating_add(1);
+            }
+        }
+        // An attempt without an end is one that a crash would have cut off.
+        if message.state == MessageState::Sending {
+            message.state = MessageState::Queued;
+        }
+        if let (true, Some(at)) = (message.state.is_waiting(), self.next_attempt_at) {
+            message.due_at = whole_millis(at);
+        }
+    }
 }
 
 /// Which messages to list.

@@ -172,10 +172,8 @@ fn time_from_ms(ms: i64) -> SqlResult<Timestamp> {
     Timestamp::from_millisecond(ms).map_err(|_| SqlError::Fault("a time is out of range".into()))
 }
 
-/// A time as a read will return it: whole milliseconds.
-pub(crate) fn stored(at: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(at.as_millisecond()).unwrap_or(at)
-}
+/// A time as a read will return it.
+pub(crate) use domain::message::whole_millis as stored;
 
 pub(crate) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> SqlResult<String> {
     serde_json::to_string(value).map_err(|error| SqlError::Fault(error.to_string()))

@@ -15,7 +15,7 @@ use domain::account::{Account, Key};
 use domain::device::Device;
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::key::KeyHash;
-use domain::message::Message;
+use domain::message::{Message, whole_millis as stored};
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{Page, SessionStore, SessionWrite, Store, StoreResult};
@@ -81,10 +81,6 @@ impl State {
 }
 
 /// A time as a database keeps it: whole milliseconds.
-fn stored(at: Timestamp) -> Timestamp {
-    Timestamp::from_millisecond(at.as_millisecond()).expect("a time in range")
-}
-
 fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
     let limit = usize::try_from(limit).expect("a small limit");
     let has_more = items.len() > limit;

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::message::{Direction, Message, MessageState, NewMessage, StateChange};
+use domain::message::{Message, NewMessage};
 use domain::policy::quota::{QuotaReceipt, Usage};
 use domain::ports::{
     Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey, WAITING_MESSAGES_MAX,
@@ -102,7 +102,7 @@ async fn write(
         let messages: Vec<Message> = (0..)
             .zip(messages)
             .zip(&mut ids)
-            .map(|((n, new), id)| message(account_id, id, new, receipt.nth(n), now))
+            .map(|((n, new), id)| new.accepted(id, account_id, receipt.nth(n), now))
             .collect();
         made.push((index, account_id, period, idempotency, now, messages));
     }
@@ -118,38 +118,6 @@ async fn write(
     }
     put_balances(tx, balances.iter().filter(|(account, _)| payers.contains(account))).await?;
     Ok(made.into_iter().map(|(index, .., messages)| (index, messages)).collect())
-}
-
-fn message(
-    account_id: AccountId,
-    id: MessageId,
-    new: NewMessage,
-    receipt: QuotaReceipt,
-    now: Timestamp,
-) -> Message {
-    let state = if new.is_scheduled { MessageState::Scheduled } else { MessageState::Queued };
-    Message {
-        id,
-        account_id,
-        device_id: new.device_id,
-        direction: Direction::Out,
-        chat: new.chat,
-        sender: None,
-        kind: new.kind,
-        text: new.text,
-        whatsapp_id: new.whatsapp_id,
-        state,
-        failure: None,
-        typing: new.typing,
-        priority: new.priority,
-        attempts: 0,
-        due_at: stored(new.due_at),
-        expires_at: Some(stored(new.expires_at)),
-        retry_interval_s: new.retry_interval_s,
-        quota: Some(receipt),
-        created_at: now,
-        history: vec![StateChange { state, at: now, reason: None }],
-    }
 }
 
 impl Ledger {

@@ -31,7 +31,7 @@ pub(crate) async fn record_group(
             if let Some(row) = waiting.get_mut(&progress.id)
                 && row.message.state.is_waiting()
             {
-                advance(&mut row.message, progress);
+                progress.apply_to(&mut row.message);
                 touched.insert(progress.id, row.message.clone());
             }
         }
@@ -60,31 +60,6 @@ pub(crate) async fn end_all(
         next_attempt_at: None,
     };
     record_group(tx, &[ids.into_iter().map(progress).collect()]).await.map(drop)
-}
-
-/// Applies what happened to one message.
-fn advance(message: &mut Message, progress: &Progress) {
-    use MessageEvent::{AttemptFailed, GivenUp, HandedOver, TakenBack, TimeRanOut};
-    let first = progress.steps.first().map(|(event, _)| *event);
-    let is_ended_early = matches!(first, Some(TakenBack | TimeRanOut));
-    if message.state == MessageState::Scheduled && !is_ended_early {
-        message.apply(MessageEvent::Due, message.due_at, None);
-    }
-    for (event, at) in &progress.steps {
-        let tells_why = matches!(event, AttemptFailed | GivenUp | TimeRanOut | TakenBack);
-        let failure = progress.failure.clone().filter(|_| tells_why);
-        let is_changed = message.apply(*event, stored(*at), failure);
-        if is_changed && *event == HandedOver {
-            message.attempts = message.attempts.saturating_add(1);
-        }
-    }
-    // An attempt without an end is one that a crash would have cut off.
-    if message.state == MessageState::Sending {
-        message.state = MessageState::Queued;
-    }
-    if let (true, Some(at)) = (message.state.is_waiting(), progress.next_attempt_at) {
-        message.due_at = stored(at);
-    }
 }
 
 /// Locks the accounts of messages, in order. Nobody else changes these messages from then on.

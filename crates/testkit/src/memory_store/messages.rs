@@ -2,11 +2,8 @@
 
 use async_trait::async_trait;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{
-    Direction, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Receipt,
-    StateChange,
-};
-use domain::policy::quota::{QuotaKind, QuotaReceipt};
+use domain::message::{Direction, IncomingMessage, Message, MessageState, Receipt};
+use domain::policy::quota::QuotaKind;
 use domain::ports::{
     Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey, MessageFilter, MessageStore,
     OutboxEntry, Page, PageRequest, Progress, StoreResult, WAITING_MESSAGES_MAX,
@@ -170,7 +167,7 @@ impl State {
         let mut made = Vec::new();
         for (n, new) in (0..).zip(request.messages) {
             let id = self.next_message_id();
-            let message = outgoing(account, id, new, receipt.nth(n), now);
+            let message = new.accepted(id, account, receipt.nth(n), now);
             self.waiting.insert(id, (message.clone(), request.period));
             made.push(message);
         }
@@ -200,7 +197,7 @@ impl State {
 
     pub(super) fn record_one(&mut self, progress: &Progress) -> Option<Message> {
         let (mut message, period) = self.waiting.remove(&progress.id)?;
-        advance(&mut message, progress);
+        progress.apply_to(&mut message);
         if message.state.is_waiting() {
             self.waiting.insert(message.id, (message.clone(), period));
             return Some(message);
@@ -234,98 +231,8 @@ impl State {
         if !self.known.insert((device_id, new.whatsapp_id.0.clone(), sender_key)) {
             return None;
         }
-        let message = incoming(account_id, device_id, self.next_message_id(), new, stored(now));
+        let message = new.received(self.next_message_id(), account_id, device_id, now);
         self.history.insert(message.id, message.clone());
         Some(message)
-    }
-}
-
-fn advance(message: &mut Message, progress: &Progress) {
-    use MessageEvent::{AttemptFailed, Due, GivenUp, HandedOver, TakenBack, TimeRanOut};
-    let first = progress.steps.first().map(|(event, _)| *event);
-    if message.state == MessageState::Scheduled && !matches!(first, Some(TakenBack | TimeRanOut)) {
-        message.apply(Due, message.due_at, None);
-    }
-    for (event, at) in &progress.steps {
-        let tells_why = matches!(event, AttemptFailed | GivenUp | TimeRanOut | TakenBack);
-        let failure = progress.failure.clone().filter(|_| tells_why);
-        if message.apply(*event, stored(*at), failure) && *event == HandedOver {
-            message.attempts += 1;
-        }
-    }
-    if message.state == MessageState::Sending {
-        message.state = MessageState::Queued;
-    }
-    if let (true, Some(at)) = (message.state.is_waiting(), progress.next_attempt_at) {
-        message.due_at = stored(at);
-    }
-}
-
-fn outgoing(
-    account_id: AccountId,
-    id: MessageId,
-    new: NewMessage,
-    receipt: QuotaReceipt,
-    now: Timestamp,
-) -> Message {
-    let state = if new.is_scheduled { MessageState::Scheduled } else { MessageState::Queued };
-    Message {
-        id,
-        account_id,
-        device_id: new.device_id,
-        direction: Direction::Out,
-        chat: new.chat,
-        sender: None,
-        kind: new.kind,
-        text: new.text,
-        whatsapp_id: new.whatsapp_id,
-        state,
-        failure: None,
-        typing: new.typing,
-        priority: new.priority,
-        attempts: 0,
-        due_at: stored(new.due_at),
-        expires_at: Some(stored(new.expires_at)),
-        retry_interval_s: new.retry_interval_s,
-        quota: Some(receipt),
-        created_at: now,
-        history: vec![StateChange { state, at: now, reason: None }],
-    }
-}
-
-fn incoming(
-    account_id: AccountId,
-    device_id: DeviceId,
-    id: MessageId,
-    new: IncomingMessage,
-    now: Timestamp,
-) -> Message {
-    let at = stored(new.at);
-    let (direction, state) = if new.is_own {
-        (Direction::Out, MessageState::Sent)
-    } else {
-        (Direction::In, MessageState::Delivered)
-    };
-    Message {
-        id,
-        account_id,
-        device_id,
-        direction,
-        chat: new.chat,
-        sender: Some(new.sender),
-        kind: new.kind,
-        text: new.text,
-        whatsapp_id: new.whatsapp_id,
-        state,
-        failure: None,
-        typing: false,
-        priority: 0,
-        attempts: 0,
-        due_at: at,
-        expires_at: None,
-        retry_interval_s: None,
-        quota: None,
-        created_at: now,
-        history: vec![StateChange { state, at, reason: None }],
     }
 }
