@@ -9,7 +9,21 @@ use anyhow::{Context as _, Result, bail};
 pub fn cargo(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
+    forget_ourselves(&mut command);
     command
+}
+
+/// Takes away what `cargo run` told us about xtask. Build scripts look at it (ring's does), and
+/// what is built here would be built again by a cargo started by hand.
+pub fn forget_ourselves(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let is_about_us = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if is_about_us {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// Shows a command, runs it with our own output, and fails when it does.

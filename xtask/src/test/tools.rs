@@ -25,6 +25,7 @@ pub fn command(root: &Path, tool: &str) -> Result<std::process::Command> {
         .with_context(|| format!("{tool} is missing: run `cargo xtask test tools`"))?;
     let mut command = std::process::Command::new(path);
     command.current_dir(root);
+    shell::forget_ourselves(&mut command);
     Ok(command)
 }
 

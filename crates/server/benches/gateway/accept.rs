@@ -1,17 +1,19 @@
 //! How fast messages are accepted, durably, against a handler that does nothing.
 //!
 //! The devices are linked and then lose their WhatsApp, so that only accepting is measured. An
-//! account may have 100,000 messages waiting, so each run has an account of its own.
+//! account may have 100,000 messages waiting, so each run has accounts of its own.
 
 use std::time::Duration;
 
-use crate::load::{self, Outcome, Plan};
+use crate::load::{self, Outcome, Plan, Sender};
 use crate::numbers::{median, ms, percentile};
 use crate::support::api::Api;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::{disk, hello};
 
+/// Accounts that share the load of a run.
+const SENDERS: u32 = 8;
 /// Kinds of runs, in the order in which they alternate.
 const KINDS: [(&str, &str); 3] = [
     ("hello", "reference"),
@@ -24,7 +26,7 @@ pub async fn measure(rounds: u32, seconds: u64) {
     let mut simulator = Simulator::start().await;
     let gateway = Gateway::start(&simulator, &[]).await;
     let mut senders = Vec::new();
-    for n in 0..rounds * 2 {
+    for n in 0..rounds * 2 * SENDERS {
         senders.push(sender(&gateway.operator(), &simulator, n).await);
     }
     simulator.process.kill().await;
@@ -32,14 +34,13 @@ pub async fn measure(rounds: u32, seconds: u64) {
     let mut outcomes: [Vec<Outcome>; 3] = Default::default();
     for round in 0..rounds {
         for (kind, outcomes) in outcomes.iter_mut().enumerate() {
-            let (key, device) = match kind {
-                0 => ("none".to_owned(), "none".to_owned()),
-                _ => senders.pop().unwrap(),
-            };
+            let nobody = || vec![Sender { key: "none".into(), device: "none".into() }];
             let plan = Plan {
                 address: if kind == 0 { hello.clone() } else { gateway.address().to_owned() },
-                key,
-                device,
+                senders: match kind {
+                    0 => nobody(),
+                    _ => senders.split_off(senders.len() - SENDERS as usize),
+                },
                 run: format!("{round}-{kind}"),
                 with_idempotency_key: kind == 2,
             };
@@ -49,11 +50,11 @@ pub async fn measure(rounds: u32, seconds: u64) {
     print(outcomes, disk::fdatasync(gateway.data_dir()));
 }
 
-/// An account with a linked device: its key and the device's id.
-async fn sender(operator: &Api, simulator: &Simulator, n: u32) -> (String, String) {
+/// An account with a linked device.
+async fn sender(operator: &Api, simulator: &Simulator, n: u32) -> Sender {
     let account = operator.make_account(&format!("bench{n}"), "unlimited").await;
     let device = account.make_linked_device(simulator, &format!("62811{n:08}")).await;
-    (account.key().unwrap().to_owned(), device)
+    Sender { key: account.key().unwrap().to_owned(), device }
 }
 
 fn print(outcomes: [Vec<Outcome>; 3], mut syncs: Vec<Duration>) {

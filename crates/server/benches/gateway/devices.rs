@@ -1,5 +1,6 @@
 //! Memory: of the gateway alone, and of each connected device.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,11 +37,12 @@ pub async fn measure(count: u32) {
     );
     print("after linking them", before, resident(&gateway), count);
 
+    let earlier = connections(&account).await;
     gateway.process.kill().await;
     let start = Instant::now();
     gateway.restart().await;
     let serving = start.elapsed();
-    wait_until_connected(&account, count).await;
+    wait_until_reconnected(&account, &earlier).await;
     let connected = start.elapsed();
     moment(SETTLE).await;
     print("after a restart", before, resident(&gateway), count);
@@ -51,11 +53,18 @@ pub async fn measure(count: u32) {
     );
 }
 
-async fn wait_until_connected(account: &Api, count: u32) {
-    until(format!("{count} devices are connected"), 300, async || {
-        let devices = account.all("/v1/devices").await;
-        let connected = devices.iter().filter(|device| device["status"] == "connected").count();
-        (connected == count as usize).then_some(())
+/// When each connected device connected.
+async fn connections(account: &Api) -> HashSet<String> {
+    let devices = account.all("/v1/devices").await;
+    let connected = devices.iter().filter(|device| device["status"] == "connected");
+    connected.map(|device| format!("{} {}", device["id"], device["connected_at"])).collect()
+}
+
+/// Waits until as many devices as before have connected anew.
+async fn wait_until_reconnected(account: &Api, earlier: &HashSet<String>) {
+    until(format!("{} devices are connected again", earlier.len()), 300, async || {
+        let now = connections(account).await;
+        (now.len() == earlier.len() && now.is_disjoint(earlier)).then_some(())
     })
     .await;
 }

@@ -15,14 +15,20 @@ const WARM_UP: Duration = Duration::from_millis(500);
 pub struct Plan {
     /// `HOST:PORT`
     pub address: String,
-    /// The `Authorization` header's key.
-    pub key: String,
-    /// The device it is sent through.
-    pub device: String,
+    /// Who sends; connections are dealt out among them.
+    pub senders: Vec<Sender>,
     /// Makes texts and idempotency keys of different runs differ.
     pub run: String,
     /// Whether each request has an `Idempotency-Key`.
     pub with_idempotency_key: bool,
+}
+
+/// An account's key and its device.
+pub struct Sender {
+    /// For the `Authorization` header.
+    pub key: String,
+    /// The device it is sent through.
+    pub device: String,
 }
 
 /// What came of it.
@@ -75,7 +81,8 @@ async fn one_connection(
 
 impl Plan {
     fn request(&self, connection: usize, n: u64) -> String {
-        let Self { address, key, device, run, .. } = self;
+        let Self { address, run, senders, .. } = self;
+        let Sender { key, device } = &senders[connection % senders.len()];
         let body = format!(
             "{{\"device\":\"{device}\",\"to\":\"62813{:08}\",\"text\":\"run {run} number {connection}-{n}\"}}",
             connection % 100,
