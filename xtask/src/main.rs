@@ -1,9 +1,10 @@
 //! `cargo xtask …`: the chores of this repository.
 //!
 //! `test` brings what the tests need and runs all of them; `tidy` checks what no compiler checks;
-//! `bench` measures what `docs/` promises. One file or folder per command.
+//! `bench` measures what `docs/` promises; `new-dialect` starts one. One file or folder per command.
 
 mod bench;
+mod new_dialect;
 mod shell;
 mod test;
 mod tidy;
@@ -22,6 +23,11 @@ enum Command {
     Tidy,
     /// Measure: accept rate against a bare handler, memory, latency (release builds)
     Bench(bench::Options),
+    /// Start a dialect: a copy of the smallest one under a new name
+    NewDialect {
+        /// Lower-case letters and digits
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -31,6 +37,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Bench(options) => bench::run(&root, &options),
+        Command::NewDialect { name } => new_dialect::run(&root, &name),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,6 +70,14 @@ impl Caller {
         }
     }
 
+    /// The key the caller holds; the operator's has no id.
+    pub fn key(self) -> Option<KeyId> {
+        match self {
+            Self::Operator => None,
+            Self::Account(_, key) | Self::Device(_, _, key) => Some(key),
+        }
+    }
+
     /// The only device the caller may use, if it is bound to one.
     pub fn bound_device(self) -> Option<DeviceId> {
         match self {

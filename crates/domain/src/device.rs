@@ -112,10 +112,47 @@ pub struct StatusChange {
     pub status: DeviceStatus,
     /// Why, in words for people.
     pub reason: Option<String>,
+    /// Why the connection is gone, as a number; see [`DisconnectReason::code`].
+    pub code: Option<u16>,
+    /// Whether a lost connection comes back by itself.
+    pub should_reconnect: bool,
     /// The number it has just been linked to.
     pub linked: Option<LinkedNumber>,
     /// When.
     pub at: Timestamp,
+}
+
+/// Which devices of an account are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeviceFilter {
+    /// Only those linked to this number.
+    pub phone: Option<PhoneNumber>,
+    /// Only those that are connected.
+    pub is_connected: bool,
+}
+
+impl DeviceFilter {
+    /// Whether a device is wanted.
+    pub fn matches(&self, device: &Device) -> bool {
+        self.phone.as_ref().is_none_or(|phone| device.phone.as_ref() == Some(phone))
+            && (!self.is_connected || device.status == DeviceStatus::Connected)
+    }
+}
+
+impl StatusChange {
+    /// A change of state without a word about why.
+    pub fn new(status: DeviceStatus, at: Timestamp) -> Self {
+        Self { status, reason: None, code: None, should_reconnect: false, linked: None, at }
+    }
+}
+
+/// A group the number of a device is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its id: `…@g.us`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
 }
 
 /// A number a device has been linked to.
@@ -229,6 +266,21 @@ impl DisconnectReason {
             515 => Self::RestartRequired,
             500 | 501 | 503 => Self::ServerFault(code),
             other => Self::Other(other),
+        }
+    }
+
+    /// The reason as a number, in the numbering of the field's libraries.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::ConnectionLost | Self::Unreachable => 408,
+            Self::Untrusted => 495,
+            Self::RestartRequired => 515,
+            Self::Replaced => 440,
+            Self::RateLimited => 429,
+            Self::TemporarilyBanned => 402,
+            Self::AccountLocked => 403,
+            Self::ClientOutdated => 405,
+            Self::ServerFault(code) | Self::Other(code) => code,
         }
     }
 

@@ -1,7 +1,10 @@
 //! The one error type of the use cases. Every API maps it, exhaustively, once.
 
 use crate::ids::MessageId;
+use crate::message::Failure;
 use crate::plan::Feature;
+use crate::policy::rate::RateState;
+use crate::webhook::EventKind;
 
 /// What a use case may answer instead of success.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +32,36 @@ pub enum Error {
     /// The device was never linked, or has been logged out.
     #[error("the device is not connected to WhatsApp: {0}")]
     DeviceNotConnected(&'static str),
-    /// The plan's messages are used up.
-    #[error("the message quota is used up")]
-    QuotaExhausted,
+    /// The plan and the grants have not enough messages left.
+    #[error("the message quota is used up ({remaining} left)")]
+    QuotaExhausted {
+        /// What is left; not enough for what was asked.
+        remaining: i64,
+    },
+    /// The plan does not include what a webhook was to be told of.
+    #[error("the plan does not include {}", .0.as_str())]
+    EventMissing(EventKind),
+    /// The key has made too many requests in the last 60 seconds.
+    #[error("too many requests; at most {} in 60 seconds", .0.limit)]
+    RateLimited(RateState),
+    /// Too many requests of the account, or of all, wait for their message to be sent.
+    #[error("too many requests wait for their message to be sent")]
+    TooManyWaits,
+    /// The number is not on WhatsApp.
+    #[error("{0} is not on WhatsApp")]
+    NotOnWhatsapp(String),
+    /// The file cannot be had, or is not fit to be sent; the reason is safe to show.
+    #[error("media: {0}")]
+    Media(String),
+    /// The message was not sent, for another reason.
+    #[error("the message was not sent: {}", .0.message)]
+    NotSent(Failure),
+    /// There is no such voucher, or it was redeemed before.
+    #[error("the voucher is unknown or was redeemed already")]
+    VoucherInvalid,
+    /// The webhook's receiver did not prove to be willing; the reason is safe to show.
+    #[error("the webhook did not answer its challenge: {0}")]
+    ChallengeFailed(String),
     /// The plan allows no further device.
     #[error("the plan allows no more devices (limit {0})")]
     DeviceLimit(i64),

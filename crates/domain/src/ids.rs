@@ -37,6 +37,19 @@ integer_id!(
     DeviceNumber
 );
 
+integer_id!(
+    /// A grant of messages.
+    GrantId
+);
+integer_id!(
+    /// A webhook.
+    WebhookId
+);
+integer_id!(
+    /// One event on its way to one webhook.
+    DeliveryId
+);
+
 impl MessageId {
     /// The message's `ref`: the id in a form that cannot be mistaken for a number.
     ///

@@ -7,11 +7,15 @@
 pub mod account;
 pub mod device;
 pub mod error;
+pub mod grant;
 pub mod ids;
 pub mod key;
+pub mod media;
 pub mod message;
+pub mod net;
 pub mod phone;
 pub mod plan;
 pub mod policy;
 pub mod ports;
 pub mod service;
+pub mod webhook;

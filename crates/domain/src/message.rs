@@ -4,13 +4,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use crate::media::Media;
 use crate::phone::PhoneNumber;
 use crate::policy::quota::QuotaReceipt;
 
 /// Longest text of a message, in Unicode code points.
 pub const TEXT_CHARS_MAX: usize = 65_536;
 /// Most messages in one batch.
-pub const BATCH_MESSAGES_MAX: usize = 100;
+pub const BATCH_MESSAGES_MAX: usize = 1_000;
 
 /// Whether we sent it or received it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -227,6 +228,13 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// The recipient is not on WhatsApp.
+    pub const NOT_ON_WHATSAPP: &str = "not_on_whatsapp";
+    /// The file could not be had, or is not fit to be sent.
+    pub const MEDIA: &str = "media";
+    /// The device did not connect while somebody waited for the message to be sent.
+    pub const NOT_CONNECTED: &str = "not_connected";
+
     /// Names a failure.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into() }
@@ -252,6 +260,8 @@ pub struct Message {
     pub kind: ContentKind,
     /// The text or the caption.
     pub text: String,
+    /// The file it carries.
+    pub media: Option<Media>,
     /// Its id on WhatsApp.
     pub whatsapp_id: WhatsappId,
     /// Where it is in its life.
@@ -282,6 +292,16 @@ impl Message {
     /// When it first came into `state`.
     pub fn reached(&self, state: MessageState) -> Option<Timestamp> {
         self.history.iter().find(|change| change.state == state).map(|change| change.at)
+    }
+
+    /// Whether it was to be sent at a later time than it was accepted.
+    pub fn was_scheduled(&self) -> bool {
+        self.history.first().is_some_and(|first| first.state == MessageState::Scheduled)
+    }
+
+    /// Whether the chat is a group.
+    pub fn is_in_group(&self) -> bool {
+        self.chat.ends_with("@g.us")
     }
 
     /// Applies an event; says whether anything changed.
@@ -323,6 +343,9 @@ pub struct NewMessage {
     pub chat: String,
     pub kind: ContentKind,
     pub text: String,
+    pub media: Option<Media>,
+    /// The file itself, when it came with the request.
+    pub bytes: Option<Vec<u8>>,
     pub whatsapp_id: WhatsappId,
     pub typing: bool,
     pub priority: i16,
@@ -352,6 +375,7 @@ impl NewMessage {
             sender: None,
             kind: self.kind,
             text: self.text,
+            media: self.media,
             whatsapp_id: self.whatsapp_id,
             state,
             failure: None,
@@ -383,6 +407,8 @@ pub struct IncomingMessage {
     pub kind: ContentKind,
     /// The text or the caption.
     pub text: String,
+    /// What is known of the file it carries.
+    pub media: Option<Media>,
     /// When WhatsApp says it was sent.
     pub at: Timestamp,
 }
@@ -412,6 +438,7 @@ impl IncomingMessage {
             sender: Some(self.sender),
             kind: self.kind,
             text: self.text,
+            media: self.media,
             whatsapp_id: self.whatsapp_id,
             state,
             failure: None,

@@ -1,5 +1,6 @@
 //! Whom a message goes to: a phone number in any spelling people use, or a group.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -54,6 +55,25 @@ impl PhoneNumber {
         }
         let fits = (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits.len());
         (fits && !digits.starts_with('0')).then_some(Self(digits)).ok_or(InvalidPhone)
+    }
+
+    /// Reads several numbers; each is there once, at its first place.
+    ///
+    /// # Errors
+    /// Which of them are none, counted from zero.
+    pub fn parse_distinct<'a>(
+        texts: impl IntoIterator<Item = &'a str>,
+        country: &str,
+    ) -> Result<Vec<Self>, Vec<usize>> {
+        let (mut numbers, mut seen, mut wrong) = (Vec::new(), HashSet::new(), Vec::new());
+        for (index, text) in texts.into_iter().enumerate() {
+            match Self::parse(text, country) {
+                Ok(number) if seen.insert(number.clone()) => numbers.push(number),
+                Ok(_) => {}
+                Err(InvalidPhone) => wrong.push(index),
+            }
+        }
+        if wrong.is_empty() { Ok(numbers) } else { Err(wrong) }
     }
 
     /// Takes digits that are already normalised, such as those WhatsApp reports.
@@ -159,6 +179,18 @@ mod tests {
         for text in wrong {
             assert_eq!(PhoneNumber::parse(text, "62"), Err(InvalidPhone), "{text}");
         }
+    }
+
+    #[test]
+    fn several_numbers_each_once() {
+        let parse = |texts: &[&str]| {
+            let numbers = PhoneNumber::parse_distinct(texts.iter().copied(), "62");
+            numbers.map(|numbers| numbers.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        let given = ["0812 345 6789", "628111111111", "+628123456789", "08111111111"];
+        assert_eq!(parse(&given).unwrap(), ["628123456789", "628111111111"]);
+        assert_eq!(parse(&["08123456789", "x", "08123456789", "1"]), Err(vec![1, 3]));
+        assert_eq!(parse(&[]).unwrap(), [""; 0]);
     }
 
     #[test]

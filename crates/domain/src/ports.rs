@@ -1,24 +1,39 @@
 //! What the use cases need from the outside. Adapters implement these; nothing here knows how.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
+mod messages;
+mod outside;
+mod webhooks;
+
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
 use crate::device::{
-    Device, DeviceNotice, DevicePatch, DisconnectReason, LinkedNumber, NewDevice, PairMethod,
-    PairOffer, StatusChange,
+    Device, DeviceFilter, DeviceNotice, DevicePatch, DisconnectReason, Group, LinkedNumber,
+    NewDevice, PairMethod, PairOffer, StatusChange,
 };
 use crate::error::{Result, StoreError};
 use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use crate::key::KeyHash;
-use crate::message::{
-    Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Receipt,
-    whole_millis,
-};
+use crate::media::ReadyMedia;
+use crate::message::{Failure, IncomingMessage, Message, Receipt};
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
-use crate::policy::quota::{Period, Usage};
+use crate::policy::quota::Usage;
+use crate::webhook::Event;
+
+pub use messages::{
+    Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
+    MessageFilter, MessageStore, OutboxEntry, Progress, Recorded, WAITING_MESSAGES_MAX,
+};
+pub use outside::{
+    EventFormats, FormatRules, MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer,
+    WebhookRequest,
+};
+pub use webhooks::{GrantStore, WebhookStore};
 
 /// What a store call returns.
 pub type StoreResult<T> = std::result::Result<T, StoreError>;
@@ -147,6 +162,15 @@ pub enum CreatedDevice {
     LimitReached,
 }
 
+/// A device whose state has been recorded.
+#[derive(Debug, Clone)]
+pub struct MovedDevice {
+    /// As it is now.
+    pub device: Device,
+    /// What is told of it.
+    pub events: Vec<Event>,
+}
+
 /// Devices.
 #[async_trait]
 pub trait DeviceStore: Send + Sync {
@@ -165,6 +189,13 @@ pub trait DeviceStore: Send + Sync {
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool>;
     /// The devices of an account by `number_id`, newest first; `before` is a `number_id`.
     async fn devices(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Device>>;
+    /// The devices of an account that are wanted, by `number_id`, lowest first.
+    async fn find_devices(
+        &self,
+        account: AccountId,
+        filter: &DeviceFilter,
+        limit: u32,
+    ) -> StoreResult<Vec<Device>>;
     /// Every device of every account; for the engine at its start.
     async fn all_devices(&self) -> StoreResult<Vec<Device>>;
     /// Changes a device's settings; `None` when there is none.
@@ -174,14 +205,14 @@ pub trait DeviceStore: Send + Sync {
         id: DeviceId,
         patch: DevicePatch,
     ) -> StoreResult<Option<Device>>;
-    /// Records a change of state; the device as it is now. `linked` sets phone, LID and
-    /// `paired_at`; `Connected` sets `connected_at`; leaving `Connected` sets `last_seen_at`.
-    /// `None` when there is no such device any more.
+    /// Records a change of state, with what is to be told of it ([`Event::of_device`]): the device
+    /// as it is now. `linked` sets phone, LID and `paired_at`; `Connected` sets `connected_at`;
+    /// leaving `Connected` sets `last_seen_at`. `None` when there is no such device any more.
     async fn set_device_status(
         &self,
         id: DeviceId,
         change: &StatusChange,
-    ) -> StoreResult<Option<Device>>;
+    ) -> StoreResult<Option<MovedDevice>>;
     /// Erases a device, its token, its session and contacts; its waiting messages end as
     /// cancelled and are refunded; its history stays. False when the account has none such.
     async fn delete_device(
@@ -190,200 +221,6 @@ pub trait DeviceStore: Send + Sync {
         id: DeviceId,
         now: Timestamp,
     ) -> StoreResult<bool>;
-}
-
-/// What makes a repeated request recognisable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey {
-    /// The API and call, such as `POST /v1/messages`.
-    pub route: String,
-    /// The caller's own key, at most 255 characters.
-    pub key: String,
-    /// SHA-256 of what was asked for.
-    pub request_hash: [u8; 32],
-}
-
-/// Messages to be accepted together: all or none.
-#[derive(Debug, Clone)]
-pub struct Acceptance {
-    /// Whose.
-    pub account_id: AccountId,
-    /// The plan that pays.
-    pub plan: Plan,
-    /// The account's day and month at `now`.
-    pub period: Period,
-    /// The messages, in order.
-    pub messages: Vec<NewMessage>,
-    /// Remembered with them, when the caller gave one.
-    pub idempotency: Option<IdempotencyKey>,
-    /// When.
-    pub now: Timestamp,
-}
-
-/// What became of messages that were to be accepted.
-#[derive(Debug, Clone)]
-pub enum Accepted {
-    /// They are durable.
-    New(Vec<Message>),
-    /// The same request came before: its messages as they are *now* (cancelled or finished ones
-    /// included); each carries the quota receipt of its acceptance.
-    Repeated(Vec<Message>),
-    /// That idempotency key was used with another request.
-    Mismatch,
-    /// The plan has not enough messages left; nothing was kept.
-    QuotaExhausted,
-    /// [`WAITING_MESSAGES_MAX`] would be exceeded; nothing was kept.
-    QueueFull,
-    /// A device vanished meanwhile; nothing was kept.
-    DeviceGone,
-}
-
-/// Most waiting messages of one account.
-pub const WAITING_MESSAGES_MAX: i64 = 100_000;
-/// How long an idempotency key is remembered, in hours.
-pub const IDEMPOTENCY_HOURS: i64 = 24;
-
-/// What the engine keeps in memory of a waiting message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of `Message`")]
-pub struct OutboxEntry {
-    pub id: MessageId,
-    pub account_id: AccountId,
-    pub device_id: DeviceId,
-    pub chat: String,
-    pub whatsapp_id: WhatsappId,
-    pub priority: i16,
-    pub attempts: u32,
-    pub due_at: Timestamp,
-    pub expires_at: Option<Timestamp>,
-    pub retry_interval_s: Option<u32>,
-}
-
-impl From<&Message> for OutboxEntry {
-    fn from(message: &Message) -> Self {
-        Self {
-            id: message.id,
-            account_id: message.account_id,
-            device_id: message.device_id,
-            chat: message.chat.clone(),
-            whatsapp_id: message.whatsapp_id.clone(),
-            priority: message.priority,
-            attempts: message.attempts,
-            due_at: message.due_at,
-            expires_at: message.expires_at,
-            retry_interval_s: message.retry_interval_s,
-        }
-    }
-}
-
-/// What happened to one waiting message; written as it is, in one transaction with its effects
-/// (the move into the history, the refund).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Progress {
-    /// Which.
-    pub id: MessageId,
-    /// What happened, in order. A scheduled message becomes due by itself first.
-    pub steps: Vec<(MessageEvent, Timestamp)>,
-    /// Why, where an attempt failed or the message ended.
-    pub failure: Option<Failure>,
-    /// When the next attempt is due, when there will be one.
-    pub next_attempt_at: Option<Timestamp>,
-}
-
-impl Progress {
-    /// Applies what happened to the message, as a store has read it.
-    pub fn apply_to(&self, message: &mut Message) {
-        use MessageEvent::{AttemptFailed, Due, GivenUp, HandedOver, TakenBack, TimeRanOut};
-        let first = self.steps.first().map(|(event, _)| *event);
-        let ends_early = matches!(first, Some(TakenBack | TimeRanOut));
-        if message.state == MessageState::Scheduled && !ends_early {
-            message.apply(Due, message.due_at, None);
-        }
-        for (event, at) in &self.steps {
-            let tells_why = matches!(event, AttemptFailed | GivenUp | TimeRanOut | TakenBack);
-            let failure = self.failure.clone().filter(|_| tells_why);
-            if message.apply(*event, whole_millis(*at), failure) && *event == HandedOver {
-                message.attempts = message.attempts.saturating_add(1);
-            }
-        }
-        // An attempt without an end is one that a crash would have cut off.
-        if message.state == MessageState::Sending {
-            message.state = MessageState::Queued;
-        }
-        if let (true, Some(at)) = (message.state.is_waiting(), self.next_attempt_at) {
-            message.due_at = whole_millis(at);
-        }
-    }
-}
-
-/// Which messages to list.
-#[derive(Debug, Clone, Default)]
-pub struct MessageFilter {
-    /// Only this direction.
-    pub direction: Option<Direction>,
-    /// Only this device's.
-    pub device: Option<DeviceId>,
-    /// Only those in one of these states; empty for all. `Scheduled` and `Queued` are told apart
-    /// by `due_at`, as [`Message`] readers see them; `Sending` is never stored.
-    pub states: Vec<MessageState>,
-    /// The time by which `Scheduled` and `Queued` are told apart; `None` takes them as stored.
-    pub now: Option<Timestamp>,
-}
-
-/// Messages of both directions.
-#[async_trait]
-pub trait MessageStore: Send + Sync {
-    /// Makes messages durable, pays for them and remembers the idempotency key: one commit,
-    /// shared with other requests, finished before this returns.
-    async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted>;
-    /// What became of an earlier request with this key: `Repeated` or `Mismatch`; `None` when
-    /// there was none. For a repeat that would be refused by now, such as one whose expiry has
-    /// passed; [`MessageStore::accept`] looks by itself.
-    async fn repeated(
-        &self,
-        account: AccountId,
-        key: &IdempotencyKey,
-        now: Timestamp,
-    ) -> StoreResult<Option<Accepted>>;
-    /// Everything that waits, by id; for the engine at its start.
-    async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>>;
-    /// One waiting message, whole; `None` when it does not wait any more.
-    async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>>;
-    /// Records what happened to waiting messages of a device. Unknown ids and steps that change
-    /// nothing are passed over. The messages as they are now.
-    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Message>>;
-    /// Records receipts for messages that have left the outbox; those that changed.
-    async fn record_receipts(
-        &self,
-        device: DeviceId,
-        ids: &[WhatsappId],
-        receipt: Receipt,
-        at: Timestamp,
-    ) -> StoreResult<Vec<Message>>;
-    /// Stores messages that came in; those that were new (known ones are passed over). Durable
-    /// when this returns: only then may they be acknowledged to WhatsApp.
-    async fn receive(
-        &self,
-        device: DeviceId,
-        messages: Vec<IncomingMessage>,
-        now: Timestamp,
-    ) -> StoreResult<Vec<Message>>;
-    /// One message of an account.
-    async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>>;
-    /// The messages of an account, newest first; `before` is a message id. Complete at once:
-    /// waiting ones included.
-    async fn messages(
-        &self,
-        account: AccountId,
-        filter: &MessageFilter,
-        page: PageRequest,
-    ) -> StoreResult<Page<Message>>;
-    /// The chats a device has written to (as sent), and how many of them first since `since`.
-    async fn contacts(&self, device: DeviceId, since: Timestamp)
-    -> StoreResult<(Vec<String>, u32)>;
-    /// Forgets idempotency keys older than [`IDEMPOTENCY_HOURS`] and messages older than
-    /// `keep_messages_since`, in bounded bites; how many rows went.
-    async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64>;
 }
 
 /// One change of a device's protocol state.
@@ -421,7 +258,8 @@ pub trait SessionStore: Send + Sync {
         space: &'static str,
         prefix: &str,
     ) -> StoreResult<Vec<(String, Vec<u8>)>>;
-    /// Applies changes, all or none; durable when this returns.
+    /// Applies changes, all or none; durable when this returns. Nothing is kept of a device that
+    /// has been erased.
     async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()>;
     /// Removes everything of a device.
     async fn session_clear(&self, device: DeviceId) -> StoreResult<()>;
@@ -429,7 +267,9 @@ pub trait SessionStore: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: AccountStore + KeyStore + DeviceStore + MessageStore + SessionStore {
+pub trait Store:
+    AccountStore + KeyStore + DeviceStore + MessageStore + WebhookStore + GrantStore + SessionStore
+{
     /// Whether it can be read and written now.
     async fn ping(&self) -> StoreResult<()>;
     /// A value that must be the same at every start, such as the operator key's hash; `make` is
@@ -453,6 +293,16 @@ pub trait Dispatcher: Send + Sync {
     fn accepted(&self, entries: Vec<OutboxEntry>);
     /// Takes a message back if it has not been handed to WhatsApp.
     async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation>;
+    /// Waits until an accepted message has left the queue, at most `patience`: the message as it is
+    /// then. `None` when it still waits, behind pacing or unacknowledged; at once when pacing has
+    /// put it beyond `patience` already. A message whose device does not connect in that time is
+    /// taken back, with [`Failure::NOT_CONNECTED`]. Giving the future up changes nothing.
+    async fn wait(
+        &self,
+        device: DeviceId,
+        id: MessageId,
+        patience: Duration,
+    ) -> Result<Option<Message>>;
     /// Whether the message is with WhatsApp at this moment, unacknowledged.
     fn is_sending(&self, device: DeviceId, id: MessageId) -> bool;
     /// Begins to link a device, or shows the running attempt's offer.
@@ -465,8 +315,14 @@ pub trait Dispatcher: Send + Sync {
     async fn reload(&self, device: DeviceId);
     /// Whether a number is on WhatsApp, asked through a connected device.
     async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool>;
+    /// The groups the number of a connected device is in, by name.
+    async fn groups(&self, device: DeviceId) -> Result<Vec<Group>>;
     /// What happens to a device from now on. A slow reader misses notices rather than delay anyone.
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice>;
+    /// What happens in an account from now on; a slow reader misses events rather than delay anyone.
+    fn watch_account(&self, account: AccountId) -> BoxStream<'static, Event>;
+    /// A webhook was made, changed or erased, or a delivery of it is to be tried again.
+    fn webhooks_changed(&self, account: AccountId);
 }
 
 /// A message on its way to WhatsApp.
@@ -476,8 +332,17 @@ pub struct OutgoingMessage {
     pub chat: String,
     /// Its id, the same on every attempt.
     pub whatsapp_id: WhatsappId,
-    /// Its text.
-    pub text: String,
+    /// What it carries.
+    pub content: OutgoingContent,
+}
+
+/// What a message on its way carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutgoingContent {
+    /// Text alone.
+    Text(String),
+    /// A file, with its caption; WhatsApp shows none for audio.
+    Media(ReadyMedia, String),
 }
 
 /// Why a message could not be handed over.
@@ -544,13 +409,17 @@ pub trait Messenger: Send + Sync {
         device: DeviceId,
         phone: &PhoneNumber,
     ) -> std::result::Result<bool, SendError>;
+    /// The groups the number is in.
+    async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
 }
 
 /// Where the messenger delivers to; implemented by the engine.
 #[async_trait]
 pub trait MessengerEvents: Send + Sync {
     /// Something happened. Called in order for each device; must not wait for the messenger.
-    async fn event(&self, device: DeviceId, event: MessengerEvent);
+    ///
+    /// A receipt is durable when this returns `Ok`: only then may it be acknowledged to WhatsApp.
+    async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()>;
     /// Messages came in. They are acknowledged to WhatsApp only when this returns `Ok`.
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()>;
 }

@@ -7,24 +7,28 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
 use domain::device::{Device, DeviceStatus};
 use domain::error::{Result, StoreError};
 use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::message::Message;
-use domain::ports::{SendError, StoreResult};
+use domain::message::{ContentKind, Message};
+use domain::ports::{MovedDevice, Recorded, SendError, StoreResult};
 
+use crate::files::{NotReady, ReadyFile};
 use crate::journal::Journal;
 use crate::life::Pairing;
 use crate::queue::{DeviceQueue, Settings};
 use crate::shared::{Arrivals, Input, Reply, Shared};
+use crate::waits::Waits;
 
 /// Something that was begun and has come to its end.
 pub(crate) enum Done {
     /// The body of a message was fetched.
     Loaded(MessageId, StoreResult<Option<Box<Message>>>),
+    /// The file of a message was made ready, or was not.
+    FileReady(MessageId, std::result::Result<ReadyFile, NotReady>),
     /// The messenger took a message, or did not.
     Sent(MessageId, Result<(), SendError>),
     /// A batch of the journal was written, or was not.
@@ -48,9 +52,9 @@ pub(crate) enum Done {
 /// What the store answered to a batch.
 pub(crate) enum Wrote {
     /// The messages that changed.
-    Messages(Vec<Message>),
+    Messages(Vec<Recorded>),
     /// The device as it is now; `None` when there is none.
-    Device(Option<Box<Device>>),
+    Device(Option<Box<MovedDevice>>),
 }
 
 /// What a device's queue needs to know before it sends.
@@ -85,10 +89,18 @@ pub(crate) struct DeviceTask {
     pub(crate) queue: DeviceQueue,
     pub(crate) is_configured: bool,
     pub(crate) journal: Journal,
+    /// Those who wait until what they reported is durable; not in the journal yet.
+    pub(crate) reporters: Vec<oneshot::Sender<StoreResult<()>>>,
     pub(crate) pairing: Option<Pairing>,
     pub(crate) pairings: u64,
     pub(crate) connect_turn: Option<(OwnedSemaphorePermit, Instant)>,
     pub(crate) bodies: HashMap<MessageId, Message>,
+    /// Whose files are being made ready, or are ready and not handed over yet.
+    pub(crate) fetching: HashSet<MessageId>,
+    pub(crate) files: HashMap<MessageId, ReadyFile>,
+    /// What the files of messages on their way have turned out to be.
+    pub(crate) kinds: HashMap<MessageId, ContentKind>,
+    pub(crate) waits: Waits,
     pub(crate) jobs: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Whether the outage of the store has been logged.
     pub(crate) is_store_down: bool,
@@ -122,10 +134,15 @@ impl DeviceTask {
             queue,
             is_configured: false,
             journal: Journal::default(),
+            reporters: Vec::new(),
             pairing: None,
             pairings: 0,
             connect_turn: None,
             bodies: HashMap::new(),
+            fetching: HashSet::new(),
+            files: HashMap::new(),
+            kinds: HashMap::new(),
+            waits: Waits::default(),
             jobs: FuturesUnordered::new(),
             is_store_down: false,
             has_write_failed: false,

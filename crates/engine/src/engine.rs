@@ -8,61 +8,92 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::JoinHandle;
 
-use domain::device::{DeviceNotice, DeviceStatus, PairMethod, PairOffer};
-use domain::error::{Error, Result};
-use domain::ids::{DeviceId, MessageId};
-use domain::message::IncomingMessage;
+use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
+use domain::error::{Error, Result, StoreError};
+use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use domain::message::{IncomingMessage, Message, Receipt};
 use domain::phone::PhoneNumber;
 use domain::ports::{
-    Cancellation, Clock, Dispatcher, Entropy, Messenger, MessengerEvent, MessengerEvents,
-    OutboxEntry, SendError, Store, StoreResult,
+    Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, Messenger, MessengerEvent,
+    MessengerEvents, MovedDevice, Outbound, OutboxEntry, Sealer, SendError, Store, StoreResult,
 };
+use domain::webhook::Event;
 
 use crate::EngineConfig;
+use crate::files::FILES_MAX;
 use crate::lookup::Answers;
 use crate::run::{clean_up, within};
 use crate::sending::SendingSet;
-use crate::shared::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared};
+use crate::shared::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared, lock};
 use crate::stats::EngineStats;
+use crate::waits::Waited;
 use crate::watchers::Watchers;
+use crate::webhooks::{self, Webhooks};
 
-/// How long WhatsApp may take to say whether a number is known.
+/// How long WhatsApp may take to answer a question.
 const LOOKUP_WAIT: Duration = Duration::from_secs(15);
+/// The code of a connection that was closed from this side, in the numbering of the field's
+/// libraries.
+const RESTARTED_CODE: u16 = 428;
+/// Most states of devices that are written at the same time at a start.
+const WRITES_AT_ONCE_MAX: usize = 64;
+/// How long, after its end, a wait lasts until the outcome is durable.
+const OUTCOME_WAIT: Duration = Duration::from_secs(10);
+/// How long WhatsApp waits for a receipt to be durable; then it reports it again.
+const RECEIPT_WAIT: Duration = Duration::from_secs(20);
 /// How long a device's task may take to answer; more than any single wait inside it.
 const ANSWER_WAIT: Duration = Duration::from_secs(45);
+
+/// What the engine needs from outside.
+pub struct Parts {
+    /// Where things are kept.
+    pub store: Arc<dyn Store>,
+    /// WhatsApp.
+    pub messenger: Arc<dyn Messenger>,
+    /// What fetches files and posts to webhooks.
+    pub outbound: Arc<dyn Outbound>,
+    /// What makes files fit to be sent.
+    pub codec: Arc<dyn MediaCodec>,
+    /// What keeps the secrets of webhooks unreadable.
+    pub sealer: Arc<dyn Sealer>,
+    /// The shapes in which events are told.
+    pub formats: Arc<dyn EventFormats>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
 
 /// Sends what waits, for all devices of this process.
 pub struct Engine {
     shared: Arc<Shared>,
+    /// The task that tells webhooks, while it runs.
+    webhooks: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Engine {
     /// An engine at rest; messages that are accepted before [`Engine::start`] are kept for it.
-    pub fn new(
-        config: EngineConfig,
-        store: Arc<dyn Store>,
-        messenger: Arc<dyn Messenger>,
-        clock: Arc<dyn Clock>,
-        entropy: Arc<dyn Entropy>,
-    ) -> Arc<Self> {
+    pub fn new(config: EngineConfig, parts: Parts) -> Arc<Self> {
         let registry = Registry { phase: Phase::New(Vec::new()), devices: HashMap::new() };
         let shared = Shared {
             config,
-            store,
-            messenger,
-            clock,
-            entropy,
+            parts,
             stats: EngineStats::default(),
             sending: SendingSet::default(),
             watchers: Watchers::default(),
+            listeners: Watchers::default(),
             answers: Answers::default(),
+            webhooks: Webhooks::default(),
             connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
+            files: Arc::new(Semaphore::new(FILES_MAX)),
             stop: watch::Sender::new(false),
             registry: Mutex::new(registry),
         };
-        Arc::new(Self { shared: Arc::new(shared) })
+        Arc::new(Self { shared: Arc::new(shared), webhooks: Mutex::new(None) })
     }
 
     /// Connects every linked device and resumes every queue. Returns when all of it has begun.
@@ -70,6 +101,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Store`] when what waits cannot be read; nothing has begun then.
     pub async fn start(&self) -> Result<()> {
+        self.prepare().await?;
         let devices = self.shared.store.all_devices().await?;
         let mut waiting: HashMap<DeviceId, Vec<OutboxEntry>> = HashMap::new();
         for entry in self.shared.store.outbox().await? {
@@ -94,6 +126,35 @@ impl Engine {
         };
         self.shared.arrive(early);
         tokio::spawn(clean_up(self.shared.clone()));
+        let webhooks = tokio::spawn(webhooks::run::manage(self.shared.clone()));
+        *lock(&self.webhooks) = Some(webhooks);
+        Ok(())
+    }
+
+    /// Shows every device as not connected, for that is what they are now, whatever was last
+    /// written; and tells it as what it is, a lost connection that comes back. Part of
+    /// [`Engine::start`]; to be called before anybody is answered who comes earlier.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn prepare(&self) -> Result<()> {
+        let devices = self.shared.store.all_devices().await?;
+        let stale = devices.iter().filter(|device| device.status == DeviceStatus::Connected);
+        let stale: Vec<DeviceId> = stale.map(|device| device.id).collect();
+        let writes = futures_util::stream::iter(stale).map(|id| async move {
+            let change = StatusChange {
+                reason: Some("the gateway was restarted".into()),
+                code: Some(RESTARTED_CODE),
+                should_reconnect: true,
+                ..StatusChange::new(DeviceStatus::Connecting, self.shared.clock.now())
+            };
+            self.shared.store.set_device_status(id, &change).await
+        });
+        let written: Vec<_> = writes.buffer_unordered(WRITES_AT_ONCE_MAX).collect().await;
+        for written in written {
+            let Some(MovedDevice { events, .. }) = written? else { continue };
+            self.shared.tell(&events);
+        }
         Ok(())
     }
 
@@ -109,11 +170,17 @@ impl Engine {
         };
         let ended = join_all(tasks).await;
         self.shared.registry().devices.clear();
+        let webhooks = lock(&self.webhooks).take();
+        if let Some(webhooks) = webhooks {
+            // Bounded by itself.
+            drop(webhooks.await);
+        }
         let crashed = ended.iter().filter(|end| end.is_err()).count();
         if crashed > 0 {
             tracing::error!(crashed, "tasks of devices have crashed");
         }
         self.shared.watchers.close_all();
+        self.shared.listeners.close_all();
     }
 
     /// Figures for `/metrics`.
@@ -143,6 +210,69 @@ impl Engine {
         };
         let late = || Err(Error::Whatsapp("the device did not answer in time".into()));
         within(ANSWER_WAIT, ask).await.unwrap_or_else(late)
+    }
+
+    async fn wait_in_queue(
+        &self,
+        device: DeviceId,
+        id: MessageId,
+        patience: Duration,
+    ) -> Result<Waited> {
+        let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
+        let until = self.shared.clock.now().saturating_add(patience).unwrap_or(Timestamp::MAX);
+        let Some(mailbox) = self.mailbox(device, false)? else {
+            return Ok(Waited::Elsewhere(None));
+        };
+        let (reply, answer) = oneshot::channel();
+        // Without an answer the task has ended: the store knows all it knew.
+        if mailbox.send(Input::Wait(id, until, reply)).await.is_err() {
+            return Ok(Waited::Elsewhere(None));
+        }
+        drop(mailbox);
+        answer.await.unwrap_or(Ok(Waited::Elsewhere(None)))
+    }
+
+    /// A message that is in no queue, as the store knows it; `None` when it waits there.
+    async fn ended(
+        &self,
+        device: DeviceId,
+        account: Option<AccountId>,
+        id: MessageId,
+    ) -> Result<Option<Message>> {
+        let store = &self.shared.store;
+        let account = match account {
+            Some(account) => account,
+            None => {
+                let devices = store.all_devices().await?;
+                let found = devices.into_iter().find(|other| other.id == device);
+                found.ok_or(Error::NotFound("device"))?.account_id
+            }
+        };
+        let message = store.message(account, id).await?.ok_or(Error::NotFound("message"))?;
+        Ok((!message.state.is_waiting()).then_some(message))
+    }
+
+    /// Writes a receipt down, in the order of what else happens to the device.
+    async fn receipt(
+        &self,
+        device: DeviceId,
+        ids: Vec<WhatsappId>,
+        receipt: Receipt,
+        at: Timestamp,
+    ) -> StoreResult<()> {
+        let Ok(Some(mailbox)) = self.mailbox(device, false) else {
+            let recorded = self.shared.store.record_receipts(device, &ids, receipt, at).await?;
+            self.shared.tell_of(&recorded);
+            return Ok(());
+        };
+        let report = async {
+            let (reply, answer) = oneshot::channel();
+            let sent = mailbox.send(Input::Receipt(ids, receipt, at, reply)).await;
+            if sent.is_err() { None } else { answer.await.ok() }
+        };
+        let late = || StoreError::Unavailable("a receipt could not be written in time".into());
+        let stopped = || StoreError::Unavailable("the device is stopping".into());
+        within(RECEIPT_WAIT, report).await.ok_or_else(late)?.ok_or_else(stopped)?
     }
 
     fn mailbox(
@@ -205,15 +335,15 @@ impl Dispatcher for Engine {
             return Ok(found);
         }
         let asked = self.shared.messenger.is_on_whatsapp(device, phone);
-        match within(LOOKUP_WAIT, asked).await {
-            Some(Ok(found)) => {
-                self.shared.answers.put(phone, found, now);
-                Ok(found)
-            }
-            Some(Err(SendError::NotConnected)) => Err(Error::DeviceNotConnected("disconnected")),
-            Some(Err(error)) => Err(Error::Whatsapp(error.to_string())),
-            None => Err(Error::Whatsapp("no answer in time".into())),
-        }
+        let found = answer_of(asked).await?;
+        self.shared.answers.put(phone, found, now);
+        Ok(found)
+    }
+
+    async fn groups(&self, device: DeviceId) -> Result<Vec<Group>> {
+        let mut groups = answer_of(self.shared.messenger.groups(device)).await?;
+        groups.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+        Ok(groups)
     }
 
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
@@ -222,26 +352,64 @@ impl Dispatcher for Engine {
         }
         self.shared.watchers.watch(device)
     }
+
+    async fn wait(
+        &self,
+        device: DeviceId,
+        id: MessageId,
+        patience: Duration,
+    ) -> Result<Option<Message>> {
+        match within(patience + OUTCOME_WAIT, self.wait_in_queue(device, id, patience)).await {
+            Some(Ok(Waited::Ended(message))) => Ok(Some(*message)),
+            Some(Ok(Waited::Elsewhere(account))) => self.ended(device, account, id).await,
+            Some(Ok(Waited::Pending)) | None => Ok(None),
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    fn webhooks_changed(&self, account: AccountId) {
+        self.shared.webhooks.changed(account);
+    }
+
+    fn watch_account(&self, account: AccountId) -> BoxStream<'static, Event> {
+        if matches!(self.shared.registry().phase, Phase::Stopped) {
+            return futures_util::stream::empty().boxed();
+        }
+        self.shared.listeners.watch(account)
+    }
+}
+
+/// What WhatsApp answers, if it does in time.
+async fn answer_of<T>(asked: impl Future<Output = Result<T, SendError>>) -> Result<T> {
+    match within(LOOKUP_WAIT, asked).await {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(SendError::NotConnected)) => Err(Error::DeviceNotConnected("disconnected")),
+        Some(Err(error)) => Err(Error::Whatsapp(error.to_string())),
+        None => Err(Error::Whatsapp("no answer in time".into())),
+    }
 }
 
 #[async_trait]
 impl MessengerEvents for Engine {
-    async fn event(&self, device: DeviceId, event: MessengerEvent) {
+    async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()> {
+        if let MessengerEvent::Receipt(ids, receipt, at) = event {
+            return self.receipt(device, ids, receipt, at).await;
+        }
         // Whatever is linked or being linked has a task; anything else is an echo from before.
         if let Ok(Some(mailbox)) = self.mailbox(device, false)
             && mailbox.send(Input::Event(event)).await.is_err()
         {
             tracing::debug!(%device, "an event came for a device that is stopped");
         }
+        Ok(())
     }
 
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
         let now = self.shared.clock.now();
-        // The seam for webhooks: `receive` will write the rows of `message.received` in the same
-        // transaction, and what it returns will wake their sender.
         let new = self.shared.store.receive(device, messages, now).await?;
         let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
         self.shared.stats.received.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        self.shared.tell_of(&new);
         Ok(())
     }
 }

@@ -15,8 +15,8 @@ use tokio::sync::oneshot;
 use domain::device::StatusChange;
 use domain::error::Result;
 use domain::ids::{MessageId, WhatsappId};
-use domain::message::Receipt;
-use domain::ports::{Cancellation, Progress};
+use domain::message::{Failure, Receipt};
+use domain::ports::{Cancellation, Progress, StoreResult};
 
 use crate::queue::Withdrawn;
 
@@ -31,14 +31,16 @@ const FAULTS_MAX: u32 = 3;
 pub(crate) enum Write {
     /// What happened to a message.
     Progress(Progress),
-    /// A message is to be cancelled; somebody waits for the answer.
-    Cancel(Withdrawn, Timestamp, oneshot::Sender<Result<Cancellation>>),
+    /// A message is to be cancelled, for that reason; somebody may wait for the answer.
+    Cancel(Withdrawn, Timestamp, Option<Failure>, Option<oneshot::Sender<Result<Cancellation>>>),
     /// A receipt for a message that has been sent.
     Receipt(WhatsappId, Receipt, Timestamp),
     /// The device's state has changed.
     Status(StatusChange),
     /// The device's state has become `pairing`; linking begins when that is durable.
     StartPairing(StatusChange),
+    /// The messenger waits until what it reported before this is durable.
+    Told(oneshot::Sender<StoreResult<()>>),
     /// Somebody waits until everything before this is durable.
     Done(oneshot::Sender<Result<()>>),
 }
@@ -49,7 +51,7 @@ impl Write {
             Self::Progress(_) | Self::Cancel(..) => 0,
             Self::Receipt(..) => 1,
             Self::Status(_) | Self::StartPairing(_) => 2,
-            Self::Done(_) => 3,
+            Self::Told(_) | Self::Done(_) => 3,
         }
     }
 }
@@ -77,10 +79,14 @@ pub(crate) struct Journal {
 
 impl Journal {
     pub(crate) fn push(&mut self, write: Write) {
-        if let Write::Progress(progress) = &write {
-            *self.messages.entry(progress.id).or_default() += 1;
+        if let Some(id) = message_of(&write) {
+            *self.messages.entry(id).or_default() += 1;
         }
         self.waiting.push_back(write);
+    }
+
+    pub(crate) fn extend(&mut self, writes: impl Iterator<Item = Write>) {
+        writes.for_each(|write| self.push(write));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -110,7 +116,7 @@ impl Journal {
                 self.taken = 1;
                 return Some(Batch::Status(change.clone()));
             }
-            Write::Done(_) => return None,
+            Write::Told(_) | Write::Done(_) => return None,
             Write::Receipt(..) => Batch::Receipts(self.receipts(limit)),
             Write::Progress(_) | Write::Cancel(..) => {
                 let run = self.waiting.iter().take_while(|write| write.kind() == kind).take(limit);
@@ -127,10 +133,12 @@ impl Journal {
 
     /// Answers those for whom nothing is left to be written.
     fn answer_done(&mut self) {
-        while let Some(Write::Done(_)) = self.waiting.front() {
-            if let Some(Write::Done(reply)) = self.waiting.pop_front() {
-                // Whoever asked may have gone.
-                let _ = reply.send(Ok(()));
+        while let Some(Write::Told(_) | Write::Done(_)) = self.waiting.front() {
+            // Whoever asked may have gone.
+            match self.waiting.pop_front() {
+                Some(Write::Told(reply)) => drop(reply.send(Ok(()))),
+                Some(Write::Done(reply)) => drop(reply.send(Ok(()))),
+                _ => {}
             }
         }
     }
@@ -162,10 +170,12 @@ impl Journal {
     pub(crate) fn unavailable(&mut self) -> Vec<Write> {
         self.taken = 0;
         let is_asked = |write: &Write| {
-            matches!(write, Write::Cancel(..) | Write::StartPairing(_) | Write::Done(_))
+            use Write::{Cancel, Done, StartPairing, Told};
+            matches!(write, Cancel(..) | StartPairing(_) | Told(_) | Done(_))
         };
         let (asked, kept): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(is_asked);
         self.waiting = kept.into();
+        self.forget(&asked);
         asked
     }
 
@@ -182,23 +192,40 @@ impl Journal {
     fn drop_taken(&mut self) -> Vec<Write> {
         let taken = std::mem::take(&mut self.taken);
         let writes: Vec<_> = self.waiting.drain(..taken).collect();
-        for write in &writes {
-            let Write::Progress(progress) = write else { continue };
-            if let Some(n) = self.messages.get_mut(&progress.id) {
+        self.forget(&writes);
+        writes
+    }
+
+    fn forget(&mut self, writes: &[Write]) {
+        for id in writes.iter().filter_map(message_of) {
+            if let Some(n) = self.messages.get_mut(&id) {
                 *n -= 1;
                 if *n == 0 {
-                    self.messages.remove(&progress.id);
+                    self.messages.remove(&id);
                 }
             }
         }
-        writes
+    }
+}
+
+fn message_of(write: &Write) -> Option<MessageId> {
+    match write {
+        Write::Progress(progress) => Some(progress.id),
+        Write::Cancel(withdrawn, ..) => Some(withdrawn.id()),
+        _ => None,
     }
 }
 
 fn progress_of(write: &Write) -> Option<Progress> {
     match write {
         Write::Progress(progress) => Some(progress.clone()),
-        Write::Cancel(withdrawn, at, _) => Some(withdrawn.progress(*at)),
-        Write::Receipt(..) | Write::Status(_) | Write::StartPairing(_) | Write::Done(_) => None,
+        Write::Cancel(withdrawn, at, failure, _) => {
+            Some(Progress { failure: failure.clone(), ..withdrawn.progress(*at) })
+        }
+        Write::Receipt(..)
+        | Write::Status(_)
+        | Write::StartPairing(_)
+        | Write::Told(_)
+        | Write::Done(_) => None,
     }
 }

@@ -1,10 +1,11 @@
 //! The engine: decides when which message is sent, sends it, and writes down what became of it.
 //!
 //! - [`queue`] is pure: one [`queue::DeviceQueue`] per device says what goes next, and when.
+//! - [`webhooks`] tells customers what has happened.
 //! - `run` is the only place that loops and sleeps: one task per device that is linked, is being
 //!   linked, or has messages waiting. Any other device costs nothing.
 //! - `device` holds what such a task knows, `life` what happens to the device itself, `work` how
-//!   what the queue wants is done, `journal` what is still to be written down.
+//!   what the queue wants is done, `files` how files are made ready, `waits` who waits for a message, `journal` what is still to be written down.
 //!
 //! Invariants:
 //! - Outcomes are written, not claims: a message is `queued` in the store until WhatsApp has
@@ -15,6 +16,7 @@
 
 mod device;
 mod engine;
+mod files;
 mod journal;
 mod life;
 mod lookup;
@@ -23,12 +25,14 @@ mod run;
 mod sending;
 mod shared;
 mod stats;
+mod waits;
 mod watchers;
+pub mod webhooks;
 mod work;
 
 use domain::policy::pacing::Pacing;
 
-pub use engine::Engine;
+pub use engine::{Engine, Parts};
 pub use stats::EngineStats;
 
 /// What the engine goes by.

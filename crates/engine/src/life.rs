@@ -9,13 +9,16 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::oneshot;
 
 use domain::device::{
-    Device, DeviceNotice, DeviceStatus, DisconnectReason, LinkedNumber, PairMethod, PairOffer,
+    DeviceNotice, DeviceStatus, DisconnectReason, LinkedNumber, PairMethod, PairOffer, Reconnect,
     StatusChange,
 };
 use domain::error::{Error, Result, StoreError};
-use domain::ports::MessengerEvent;
+use domain::ids::WhatsappId;
+use domain::message::Receipt;
+use domain::ports::{MessengerEvent, MovedDevice, StoreResult};
 
 use crate::device::{Configured, DeviceTask, Done, Ending};
 use crate::journal::Write;
@@ -27,6 +30,9 @@ use crate::work::same;
 pub(crate) const OFFER_WAIT: SignedDuration = SignedDuration::from_secs(30);
 /// How long unlinking may take.
 pub(crate) const UNLINK_WAIT: Duration = Duration::from_secs(15);
+
+/// The code of a logout, in the numbering of the field's libraries.
+const LOGGED_OUT_CODE: u16 = 401;
 
 /// A linking that runs.
 pub(crate) struct Pairing {
@@ -95,14 +101,27 @@ impl DeviceTask {
                 self.queue.acknowledged(&id, now);
             }
             MessengerEvent::Refused(id, code) => self.queue.refused(&id, code, now),
-            MessengerEvent::Receipt(ids, receipt, at) => {
-                for id in ids {
-                    if !self.queue.receipt(&id, receipt, at, now) {
-                        self.journal.push(Write::Receipt(id, receipt, at));
-                    }
-                }
+            // It comes as an input of its own.
+            MessengerEvent::Receipt(..) => {}
+        }
+    }
+
+    /// A recipient's phone reported messages; whoever reports it waits until that is durable.
+    pub(crate) fn receipt(
+        &mut self,
+        ids: Vec<WhatsappId>,
+        receipt: Receipt,
+        at: Timestamp,
+        reply: oneshot::Sender<StoreResult<()>>,
+    ) {
+        let now = self.now();
+        self.take_arrivals();
+        for id in ids {
+            if !self.queue.receipt(&id, receipt, at, now) {
+                self.journal.push(Write::Receipt(id, receipt, at));
             }
         }
+        self.reporters.push(reply);
     }
 
     /// The device's row and settings were read.
@@ -134,7 +153,9 @@ impl DeviceTask {
                 self.change(status, Some("the gateway was restarted while linking".into()), None);
             }
             Some(status) if status.is_paired() => {
-                self.change(DeviceStatus::Connecting, None, None);
+                if status != DeviceStatus::Connecting {
+                    self.change(DeviceStatus::Connecting, None, None);
+                }
                 self.ask_to_connect();
             }
             _ => {}
@@ -189,9 +210,14 @@ impl DeviceTask {
             DisconnectReason::RestartRequired => DeviceStatus::Connecting,
             _ => DeviceStatus::Disconnected,
         };
-        let reason = Some(reason.describe());
-        if (self.status, &self.reason) != (Some(status), &reason) {
-            self.change(status, reason, None);
+        let change = StatusChange {
+            reason: Some(reason.describe()),
+            code: Some(reason.code()),
+            should_reconnect: reason.reconnect() != Reconnect::Never,
+            ..StatusChange::new(status, now)
+        };
+        if (self.status, &self.reason) != (Some(status), &change.reason) {
+            self.record_change(change);
         }
     }
 
@@ -397,13 +423,14 @@ impl DeviceTask {
     pub(crate) fn status_written(
         &mut self,
         change: StatusChange,
-        device: Option<&Device>,
+        moved: Option<&MovedDevice>,
         is_pairing: bool,
     ) {
-        let Some(device) = device else {
+        let Some(MovedDevice { device, events }) = moved else {
             self.gone();
             return;
         };
+        self.shared.tell(events);
         self.account = Some(device.account_id);
         self.device = Some(device.clone());
         self.shared.watchers.notify(self.id, DeviceNotice::Status(change));
@@ -426,8 +453,13 @@ impl DeviceTask {
         reason: Option<String>,
         linked: Option<LinkedNumber>,
     ) {
+        let change = self.next_change(status, reason, linked);
+        self.record_change(change);
+    }
+
+    fn record_change(&mut self, change: StatusChange) {
+        let (status, reason) = (change.status, change.reason.clone());
         tracing::info!(device = %self.id, status = status.as_str(), reason, "device");
-        let change = self.next_change(status, reason.clone(), linked);
         self.set_status(status, reason);
         self.journal.push(Write::Status(change));
     }
@@ -438,7 +470,8 @@ impl DeviceTask {
         reason: Option<String>,
         linked: Option<LinkedNumber>,
     ) -> StatusChange {
-        StatusChange { status, reason, linked, at: self.now() }
+        let code = (status == DeviceStatus::LoggedOut).then_some(LOGGED_OUT_CODE);
+        StatusChange { reason, code, linked, ..StatusChange::new(status, self.now()) }
     }
 
     fn set_status(&mut self, status: DeviceStatus, reason: Option<String>) {

@@ -9,8 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use domain::ids::DeviceId;
+use domain::ports::StoreResult;
 
 use crate::device::{DeviceTask, Done, Ending};
+use crate::journal::Write;
 use crate::shared::{Input, Shared};
 
 /// Longest sleep, so that a clock that is set does not make a task oversleep.
@@ -31,13 +33,25 @@ const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
 /// How long messages are kept.
 const MESSAGES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
 
-/// Lets the store forget old messages and idempotency keys, until the gateway stops.
+/// How long what webhooks were told is kept.
+const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
+/// How long what they could not be told is kept.
+const DEAD_LETTERS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
+
+/// Lets the store forget old messages, deliveries and idempotency keys, until the gateway stops.
 pub(crate) async fn clean_up(shared: Arc<Shared>) {
     let mut stop = shared.stop.subscribe();
     loop {
         let now = shared.clock.now();
         let since = now.saturating_sub(MESSAGES_KEPT).unwrap_or(Timestamp::MIN);
-        match shared.store.clean_up(now, since).await {
+        let forgotten = async {
+            let messages = shared.store.clean_up(now, since).await?;
+            let delivered = now.saturating_sub(DELIVERIES_KEPT).unwrap_or(Timestamp::MIN);
+            let dead = now.saturating_sub(DEAD_LETTERS_KEPT).unwrap_or(Timestamp::MIN);
+            Ok(messages + shared.store.clean_up_deliveries(delivered, dead).await?)
+        };
+        let forgotten: StoreResult<u64> = forgotten.await;
+        match forgotten {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "forgot what was too old"),
             Err(error) => tracing::warn!(%error, "could not forget what is too old"),
@@ -109,9 +123,21 @@ impl DeviceTask {
         self.queue.hold(is_held, now);
         let shared = self.shared.clone();
         let step = self.queue.step(now, || shared.random());
+        let mut next_wake = step.next_wake;
         for action in step.actions {
             self.perform(action);
         }
+        let (next_wait, has_taken_back) = self.check_waits(now);
+        if has_taken_back {
+            let step = self.queue.step(now, || shared.random());
+            next_wake = step.next_wake;
+            for action in step.actions {
+                self.perform(action);
+            }
+        }
+        self.forget_files();
+        let reporters = std::mem::take(&mut self.reporters);
+        self.journal.extend(reporters.into_iter().map(Write::Told));
         self.count();
         self.write();
         let turn_ends = self.connect_turn.as_ref().map(|(_, until)| *until);
@@ -119,7 +145,7 @@ impl DeviceTask {
             self.connect_turn = None;
         }
         let pairing = self.pairing.as_ref().and_then(crate::life::Pairing::deadline);
-        let wake = step.next_wake.into_iter().chain(pairing).min();
+        let wake = [next_wake, next_wait, pairing].into_iter().flatten().min();
         let wake_at = Instant::now() + wake.map_or(SLEEP_MAX, |wake| until(now, wake));
         turn_ends.map_or(wake_at, |ends| ends.min(wake_at))
     }
@@ -161,7 +187,9 @@ impl DeviceTask {
     fn take(&mut self, input: Input) {
         match input {
             Input::Event(event) => self.event(event),
+            Input::Receipt(ids, receipt, at, reply) => self.receipt(ids, receipt, at, reply),
             Input::Cancel(id, reply) => self.cancel(id, reply),
+            Input::Wait(id, until, reply) => self.waits.add(id, until, reply),
             Input::Pair(method, reply) => self.pair(method, reply),
             Input::Logout(reply) => self.logout(reply),
             Input::Remove(reply) => self.remove(reply),
@@ -173,6 +201,7 @@ impl DeviceTask {
         let now = self.now();
         match done {
             Done::Loaded(id, body) => self.loaded(id, body),
+            Done::FileReady(id, file) => self.file_ready(id, file),
             Done::Sent(id, Ok(())) => self.queue.handed_over(id, now),
             Done::Sent(id, Err(error)) => {
                 self.queue.send_failed(id, error, now);
@@ -236,6 +265,6 @@ fn next_stop_check(since: Instant) -> Instant {
 }
 
 /// How long to sleep at `now` until `wake`.
-fn until(now: Timestamp, wake: Timestamp) -> Duration {
+pub(crate) fn until(now: Timestamp, wake: Timestamp) -> Duration {
     Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO).min(SLEEP_MAX)
 }

@@ -3,20 +3,26 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use domain::device::{PairMethod, PairOffer};
+use domain::device::{DeviceNotice, PairMethod, PairOffer};
 use domain::error::Result;
-use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::ports::{Cancellation, Clock, Entropy, Messenger, MessengerEvent, OutboxEntry, Store};
+use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use domain::message::Receipt;
+use domain::ports::{Cancellation, MessengerEvent, OutboxEntry, Recorded, StoreResult};
+use domain::webhook::Event;
 
 use crate::EngineConfig;
 use crate::device::DeviceTask;
+use crate::engine::Parts;
 use crate::lookup::Answers;
 use crate::sending::SendingSet;
 use crate::stats::EngineStats;
+use crate::waits::Waited;
 use crate::watchers::Watchers;
+use crate::webhooks::Webhooks;
 
 /// Most events and wishes that wait for one device; then the messenger waits.
 pub(crate) const MAILBOX_MAX: usize = 256;
@@ -28,10 +34,14 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 
 /// What the task of a device is told.
 pub(crate) enum Input {
-    /// The messenger reports something.
+    /// The messenger reports something, receipts apart.
     Event(MessengerEvent),
+    /// A recipient's phone reported messages; answered when that is durable.
+    Receipt(Vec<WhatsappId>, Receipt, Timestamp, oneshot::Sender<StoreResult<()>>),
     /// A message is to be taken back.
     Cancel(MessageId, Reply<Cancellation>),
+    /// Somebody waits for a message, until then.
+    Wait(MessageId, Timestamp, Reply<Waited>),
     /// The device is to be linked.
     Pair(PairMethod, Reply<PairOffer>),
     /// The device is to be unlinked.
@@ -91,20 +101,43 @@ pub(crate) struct Registry {
 /// What the tasks of all devices share.
 pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) messenger: Arc<dyn Messenger>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) parts: Parts,
     pub(crate) stats: EngineStats,
     pub(crate) sending: SendingSet,
-    pub(crate) watchers: Watchers,
+    pub(crate) watchers: Watchers<DeviceId, DeviceNotice>,
+    pub(crate) listeners: Watchers<AccountId, Event>,
     pub(crate) answers: Answers,
+    pub(crate) webhooks: Webhooks,
     pub(crate) connects: Arc<Semaphore>,
+    pub(crate) files: Arc<Semaphore>,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) registry: Mutex<Registry>,
 }
 
+impl std::ops::Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Shared {
+    /// Tells what is durable to those who listen, and to webhooks.
+    pub(crate) fn tell(&self, events: &[Event]) {
+        for event in events {
+            self.webhooks.nudge(event.account_id);
+            self.listeners.notify(event.account_id, event.clone());
+        }
+    }
+
+    /// As [`Shared::tell`], of messages.
+    pub(crate) fn tell_of(&self, recorded: &[Recorded]) {
+        for recorded in recorded {
+            self.tell(&recorded.events);
+        }
+    }
+
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
         lock(&self.registry)
     }
@@ -140,6 +173,6 @@ impl Shared {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -22,6 +22,18 @@ pub struct EngineStats {
     pub cancelled: AtomicU64,
     /// Counter: attempts that failed and are repeated.
     pub attempts_failed: AtomicU64,
+    /// Counter: files made ready to be sent.
+    pub media_prepared: AtomicU64,
+    /// Counter: files that could not be had, or were not fit to be sent.
+    pub media_failed: AtomicU64,
+    /// Counter: events that webhooks took.
+    pub webhooks_delivered: AtomicU64,
+    /// Counter: tries to tell a webhook that failed and are repeated.
+    pub webhooks_failed: AtomicU64,
+    /// Counter: events that webhooks could not be told.
+    pub webhooks_dead: AtomicU64,
+    /// Gauge: events that wait for webhooks, as far as they have been read.
+    pub webhooks_waiting: AtomicI64,
     /// Counter: incoming messages made durable.
     pub received: AtomicU64,
     /// Counter: calls of the store that failed and were, or will be, repeated.

@@ -1,6 +1,7 @@
-//! Who watches which device.
+//! Who watches what: a device, or an account.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
@@ -8,21 +9,24 @@ use futures_util::stream::{self, BoxStream};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use domain::device::DeviceNotice;
-use domain::ids::DeviceId;
-
 /// Notices kept for a watcher that is slow; it misses older ones.
 pub(crate) const NOTICES_KEPT_MAX: usize = 32;
 
 /// Channels to watchers, made when somebody watches.
-#[derive(Debug, Default)]
-pub(crate) struct Watchers(Mutex<HashMap<DeviceId, broadcast::Sender<DeviceNotice>>>);
+#[derive(Debug)]
+pub(crate) struct Watchers<K, T>(Mutex<HashMap<K, broadcast::Sender<T>>>);
 
-impl Watchers {
-    pub(crate) fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
+impl<K, T> Default for Watchers<K, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, T: Clone + Send + 'static> Watchers<K, T> {
+    pub(crate) fn watch(&self, whom: K) -> BoxStream<'static, T> {
         let receiver = self
             .lock()
-            .entry(device)
+            .entry(whom)
             .or_insert_with(|| broadcast::channel(NOTICES_KEPT_MAX).0)
             .subscribe();
         stream::unfold(receiver, |mut receiver| async move {
@@ -37,17 +41,17 @@ impl Watchers {
         .boxed()
     }
 
-    pub(crate) fn notify(&self, device: DeviceId, notice: DeviceNotice) {
+    pub(crate) fn notify(&self, whom: K, notice: T) {
         let mut channels = self.lock();
         // An error means that nobody is left.
-        if channels.get(&device).is_some_and(|channel| channel.send(notice).is_err()) {
-            channels.remove(&device);
+        if channels.get(&whom).is_some_and(|channel| channel.send(notice).is_err()) {
+            channels.remove(&whom);
         }
     }
 
-    /// Ends the streams of a device.
-    pub(crate) fn close(&self, device: DeviceId) {
-        self.lock().remove(&device);
+    /// Ends the streams of one.
+    pub(crate) fn close(&self, whom: K) {
+        self.lock().remove(&whom);
     }
 
     /// Ends all streams.
@@ -55,7 +59,7 @@ impl Watchers {
         self.lock().clear();
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, broadcast::Sender<DeviceNotice>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, broadcast::Sender<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

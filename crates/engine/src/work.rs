@@ -9,9 +9,13 @@ use jiff::tz::TimeZone;
 use domain::error::StoreError;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{Message, MessageState};
-use domain::ports::{Cancellation, OutgoingMessage, Progress, Store, StoreResult};
+use domain::ports::{
+    Cancellation, MovedDevice, OutgoingContent, OutgoingMessage, Progress, Recorded, Store,
+    StoreResult,
+};
 
 use crate::device::{Configured, DeviceTask, Done, Wrote};
+use crate::files::ReadyFile;
 use crate::journal::{Batch, Write};
 use crate::queue::{Action, Settings};
 use crate::run::{pause, within};
@@ -22,6 +26,9 @@ pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// How long the messenger may take to write one message to its connection. Then the message counts
 /// as handed over, for it may have been.
 pub(crate) const SEND_WAIT: Duration = Duration::from_secs(60);
+/// The same for a message with a file, which is uploaded first; longer than the messenger itself
+/// takes to give an upload up.
+pub(crate) const SEND_FILE_WAIT: Duration = Duration::from_secs(15 * 60);
 
 impl DeviceTask {
     /// Gives the queue what has come.
@@ -67,21 +74,26 @@ impl DeviceTask {
 
     fn send(&mut self, id: MessageId) {
         let Some(message) = self.bodies.remove(&id) else { return };
-        let message = OutgoingMessage {
-            chat: message.chat,
-            whatsapp_id: message.whatsapp_id,
-            text: message.text,
+        let (content, limit, place) = match self.files.remove(&id) {
+            Some(ReadyFile { media, place }) => {
+                (OutgoingContent::Media(media, message.text), SEND_FILE_WAIT, Some(place))
+            }
+            None => (OutgoingContent::Text(message.text), SEND_WAIT, None),
         };
+        let (chat, whatsapp_id) = (message.chat, message.whatsapp_id);
+        let message = OutgoingMessage { chat, whatsapp_id, content };
         self.show_sending(id);
         let (messenger, device) = (self.shared.messenger.clone(), self.id);
         self.begin(async move {
-            let sent = within(SEND_WAIT, messenger.send(device, message)).await;
+            let sent = within(limit, messenger.send(device, message)).await;
+            drop(place);
             Done::Sent(id, sent.unwrap_or(Ok(())))
         });
     }
 
-    fn record(&mut self, progress: Progress) {
+    fn record(&mut self, mut progress: Progress) {
         self.bodies.remove(&progress.id);
+        progress.kind = self.kinds.remove(&progress.id);
         for (event, _) in &progress.steps {
             self.shared.stats.message_event(*event);
         }
@@ -94,6 +106,10 @@ impl DeviceTask {
         match body {
             Ok(Some(message)) => {
                 self.is_store_down = false;
+                if message.media.is_some() && !self.files.contains_key(&id) {
+                    self.fetch_file(message);
+                    return;
+                }
                 let shared = self.shared.clone();
                 let (typing, text) = (message.typing, &message.text);
                 if self.queue.loaded(id, typing, text, now, || shared.random()) {
@@ -105,12 +121,18 @@ impl DeviceTask {
                 self.hide_sending(id);
             }
             Err(error) => {
-                self.store_failed(&error);
                 self.queue.load_failed(id, now);
-                let pause = SignedDuration::try_from(STORE_PAUSE).unwrap_or_default();
-                self.queue.pause(now.saturating_add(pause).unwrap_or(now));
+                self.read_failed(&error);
             }
         }
+    }
+
+    /// The store could not be read: nothing can be sent for a moment.
+    pub(crate) fn read_failed(&mut self, error: &StoreError) {
+        self.store_failed(error);
+        let pause = SignedDuration::try_from(STORE_PAUSE).unwrap_or_default();
+        let now = self.now();
+        self.queue.pause(now.saturating_add(pause).unwrap_or(now));
     }
 
     /// Takes a message back, if it can be.
@@ -118,7 +140,7 @@ impl DeviceTask {
         self.take_arrivals();
         let now = self.now();
         match self.queue.withdraw(id, now) {
-            Some(withdrawn) => self.journal.push(Write::Cancel(withdrawn, now, reply)),
+            Some(withdrawn) => self.journal.push(Write::Cancel(withdrawn, now, None, Some(reply))),
             // Whoever asked may have gone.
             None => drop(reply.send(Ok(Cancellation::TooLate))),
         }
@@ -143,13 +165,15 @@ impl DeviceTask {
             Ok(wrote) => {
                 self.is_store_down = false;
                 self.has_write_failed = false;
-                let (messages, device) = match wrote {
-                    Wrote::Messages(messages) => (messages, None),
-                    Wrote::Device(device) => (Vec::new(), device),
+                let (recorded, moved) = match wrote {
+                    Wrote::Messages(recorded) => (recorded, None),
+                    Wrote::Device(moved) => (Vec::new(), moved),
                 };
                 for write in self.journal.written() {
-                    self.write_done(write, &messages, device.as_deref());
+                    self.write_done(write, &recorded, moved.as_deref());
                 }
+                self.waits.ended(&recorded);
+                self.shared.tell_of(&recorded);
             }
             Err(error) => {
                 self.store_failed(&error);
@@ -165,37 +189,34 @@ impl DeviceTask {
         }
     }
 
-    fn write_done(
-        &mut self,
-        write: Write,
-        messages: &[Message],
-        device: Option<&domain::device::Device>,
-    ) {
+    fn write_done(&mut self, write: Write, recorded: &[Recorded], moved: Option<&MovedDevice>) {
         match write {
             Write::Progress(progress) => self.hide_sending(progress.id),
-            Write::Cancel(withdrawn, _, reply) => {
-                let message = messages.iter().find(|message| message.id == withdrawn.id());
-                let cancelled = message.filter(|m| m.state == MessageState::Cancelled);
+            Write::Cancel(withdrawn, _, _, reply) => {
+                let messages = recorded.iter().map(|recorded| &recorded.message);
+                let mut cancelled = messages.filter(|m| m.state == MessageState::Cancelled);
+                let cancelled = cancelled.find(|message| message.id == withdrawn.id());
                 let answer = cancelled.map_or(Cancellation::TooLate, |message| {
                     self.shared.stats.message_event(domain::message::MessageEvent::TakenBack);
                     Cancellation::Cancelled(Box::new(message.clone()))
                 });
                 // Whoever asked may have gone.
-                let _ = reply.send(Ok(answer));
+                let _ = reply.map(|reply| reply.send(Ok(answer)));
             }
-            Write::Status(change) => self.status_written(change, device, false),
-            Write::StartPairing(change) => self.status_written(change, device, true),
-            Write::Receipt(..) | Write::Done(_) => {}
+            Write::Status(change) => self.status_written(change, moved, false),
+            Write::StartPairing(change) => self.status_written(change, moved, true),
+            Write::Receipt(..) | Write::Told(_) | Write::Done(_) => {}
         }
     }
 
     fn write_failed(&mut self, write: Write, error: &StoreError) {
         match write {
-            Write::Cancel(withdrawn, _, reply) => {
+            Write::Cancel(withdrawn, _, _, reply) => {
                 let now = self.now();
+                self.waits.fail(withdrawn.id(), error);
                 self.queue.restore(withdrawn, now);
                 // Whoever asked may have gone.
-                let _ = reply.send(Err(same(error).into()));
+                let _ = reply.map(|reply| reply.send(Err(same(error).into())));
             }
             Write::StartPairing(_) => self.pairing_not_begun(error),
             Write::Done(reply) => {
@@ -204,6 +225,8 @@ impl DeviceTask {
                 // Whoever asked may have gone.
                 let _ = reply.send(Err(same(error).into()));
             }
+            // Whoever reports may have gone.
+            Write::Told(reply) => drop(reply.send(Err(same(error)))),
             Write::Progress(progress) => {
                 tracing::error!(device = %self.id, message = %progress.id, %error,
                     "an outcome could not be written down");
@@ -245,8 +268,8 @@ async fn write_batch(store: &dyn Store, device: DeviceId, batch: Batch) -> Store
     match batch {
         Batch::Progress(progress) => store.record(progress).await.map(Wrote::Messages),
         Batch::Status(change) => {
-            let device = store.set_device_status(device, &change).await?;
-            Ok(Wrote::Device(device.map(Box::new)))
+            let moved = store.set_device_status(device, &change).await?;
+            Ok(Wrote::Device(moved.map(Box::new)))
         }
         Batch::Receipts(groups) => {
             let calls = groups

@@ -5,6 +5,8 @@ use axum::http::header::AUTHORIZATION;
 use domain::error::Error;
 use domain::service::{Core, Session};
 
+use crate::rate;
+
 /// The key of an `Authorization: Bearer` header.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
@@ -21,9 +23,20 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The session of the bearer.
 ///
 /// # Errors
-/// [`Error::Unauthorized`], and the store's.
+/// [`Error::Unauthorized`], [`Error::RateLimited`], and the store's.
 pub async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Session, Error> {
-    core.authenticate(bearer(headers).ok_or(Error::Unauthorized)?).await
+    authenticate_key(core, bearer(headers).ok_or(Error::Unauthorized)?).await
+}
+
+/// The session of whoever has this key, wherever in the request it was. Every API comes through
+/// here, so that every answer tells where the key stands.
+///
+/// # Errors
+/// [`Error::Unauthorized`], [`Error::RateLimited`], and the store's.
+pub async fn authenticate_key(core: &Core, key: &str) -> Result<Session, Error> {
+    let session = core.authenticate(key).await;
+    rate::note(&session);
+    session
 }
 
 #[cfg(test)]

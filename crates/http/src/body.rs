@@ -8,14 +8,21 @@ use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
+use domain::media::INLINE_MEDIA_BYTES_MAX;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::fields::Object;
+use crate::forms;
 use crate::refusal::Refusal;
 
 /// Largest JSON body, in bytes.
 pub const JSON_BYTES_MAX: usize = 256 * 1024;
+/// Largest JSON body that may hold a file in base64, in bytes.
+pub const MEDIA_JSON_BYTES_MAX: usize = JSON_BYTES_MAX + INLINE_MEDIA_BYTES_MAX.div_ceil(3) * 4;
+/// Most bodies above [`JSON_BYTES_MAX`] that are held at once; more wait for their turn.
+const LARGE_BODIES_MAX: usize = 16;
 /// Longest pause between two pieces of a body.
 pub const BODY_IDLE_MAX: Duration = Duration::from_secs(15);
 /// Longest time a body may take; with the headers' ten seconds a request takes at most sixty.
@@ -33,6 +40,40 @@ pub async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> 
     parse_json(&read_bytes(body, JSON_BYTES_MAX).await?)
 }
 
+/// As [`read_json`], for requests that may hold a file in base64.
+///
+/// # Errors
+/// As [`read_json`].
+pub async fn read_media_json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refusal> {
+    if !is_json(headers) {
+        return Err(Refusal::WrongContentType);
+    }
+    with_media_body(body, parse_json).await
+}
+
+/// Reads a body that may hold a file in base64 and parses it; few of them are held at once.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], [`Refusal::BodyLost`], and what `parse` says.
+pub async fn with_media_body<T, E: From<Refusal>>(
+    body: Body,
+    parse: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> Result<T, E> {
+    static LARGE_BODIES: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
+    // Without a declared length it may become large.
+    let length_max = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
+    let is_small = length_max.is_some_and(|length| length <= JSON_BYTES_MAX);
+    let place = async {
+        let place = timeout(BODY_TIME_MAX, LARGE_BODIES.acquire()).await;
+        place.map_err(|_| Refusal::BodyLost)
+    };
+    let _place = if is_small { None } else { Some(place.await?) };
+    parse(&read_bytes(body, MEDIA_JSON_BYTES_MAX).await?)
+}
+
 /// As [`read_json`]; a request without a body gives `None`, whatever its content type.
 ///
 /// # Errors
@@ -47,6 +88,46 @@ pub async fn read_optional_json<T: DeserializeOwned>(
         (false, true) => parse_json(&bytes).map(Some),
         (false, false) => Err(Refusal::WrongContentType),
     }
+}
+
+/// Reads the fields of a body in JSON, as `application/x-www-form-urlencoded` or as
+/// `multipart/form-data`; see [`forms`] for the latter two.
+///
+/// # Errors
+/// As [`read_json`].
+pub async fn read_fields<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, Refusal> {
+    let content_type = headers.get(CONTENT_TYPE).ok_or(Refusal::WrongContentType)?;
+    let essence = essence(headers).to_ascii_lowercase();
+    let is_form = essence == "application/x-www-form-urlencoded";
+    let is_multipart = essence == "multipart/form-data";
+    if !is_form && !is_multipart && !is_json(headers) {
+        return Err(Refusal::WrongContentType);
+    }
+    let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
+    if is_form {
+        let text = std::str::from_utf8(&bytes);
+        let text = text.map_err(|_| Refusal::Malformed("the form is not UTF-8".to_owned()))?;
+        read_object(&forms::urlencoded(text)?)
+    } else if is_multipart {
+        read_object(&forms::multipart(content_type, bytes).await?)
+    } else {
+        parse_json(&bytes)
+    }
+}
+
+/// Reads the fields of a query string.
+///
+/// # Errors
+/// [`Refusal::Malformed`], [`Refusal::Field`].
+pub fn query_fields<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Refusal> {
+    read_object(&forms::urlencoded(query.unwrap_or_default())?)
+}
+
+fn read_object<T: DeserializeOwned>(object: &serde_json::Value) -> Result<T, Refusal> {
+    parse_json(object.to_string().as_bytes())
 }
 
 /// Parses a JSON object; when that fails, a second pass finds the field at fault.
@@ -137,15 +218,18 @@ fn wanted(expected: &str) -> &str {
 
 /// Whether the content type is JSON, with or without parameters.
 pub fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else {
-        return false;
-    };
-    let essence = value.split(';').next().unwrap_or_default().trim();
+    let essence = essence(headers);
     essence.eq_ignore_ascii_case("application/json")
         || (essence.len() > 17
             && essence.is_char_boundary(12)
             && essence[..12].eq_ignore_ascii_case("application/")
             && essence.to_ascii_lowercase().ends_with("+json"))
+}
+
+/// The content type without its parameters; empty when there is none.
+fn essence(headers: &HeaderMap) -> &str {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.split(';').next()).unwrap_or_default().trim()
 }
 
 /// Reads a body whole.
@@ -158,25 +242,22 @@ pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, Refus
     }
     // Nearly every body is one piece that is already there: that path sets no timer.
     let mut first = Bytes::new();
-    let mut rest = BytesMut::new();
+    let mut whole = BytesMut::new();
     let mut deadline = None;
     while let Some(piece) = next_piece(&mut body, &mut deadline).await? {
-        if first.len() + rest.len() + piece.len() > bytes_max {
+        if first.len().max(whole.len()) + piece.len() > bytes_max {
             return Err(Refusal::TooLarge(bytes_max));
         }
         if first.is_empty() {
             first = piece;
-        } else {
-            rest.extend_from_slice(&piece);
+            continue;
         }
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&piece);
     }
-    if rest.is_empty() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(whole.freeze())
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
 
 /// The next piece; `deadline` is set when the body is first waited for.

@@ -1,4 +1,5 @@
-//! The one layer around every route: request id, access log, metrics, and panics as errors.
+//! The one layer around every route: request id, access log, metrics, the rate limit's headers, and
+//! panics as errors.
 //!
 //! One hand-written layer in place of several keeps the accepting path short. Its log line holds a
 //! method, a route's template, a status and a time: never the path as it came, a query or a body.
@@ -17,6 +18,7 @@ use tower::{Layer, Service};
 
 use crate::fallback;
 use crate::metrics::NO_ROUTE;
+use crate::rate;
 use crate::refusal::Refusal;
 use crate::state::AppState;
 
@@ -78,10 +80,16 @@ where
         Box::pin(async move {
             let mut response = match answer {
                 None => render(&Refusal::UnknownPath),
-                Some(answer) => match AssertUnwindSafe(answer).catch_unwind().await {
-                    Ok(Ok(response)) => response,
-                    Err(_) => render(&Refusal::Crashed),
-                },
+                Some(answer) => {
+                    let answer = AssertUnwindSafe(answer).catch_unwind();
+                    let (answer, rate) = rate::noting(answer).await;
+                    let mut response = match answer {
+                        Ok(Ok(response)) => response,
+                        Err(_) => render(&Refusal::Crashed),
+                    };
+                    rate::add_headers(&mut response, rate);
+                    response
+                }
             };
             let route = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
             finish(&state, method, route, &id, started, &response);

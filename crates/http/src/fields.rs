@@ -4,12 +4,17 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use domain::ids::DeviceNumber;
+use domain::media::INLINE_MEDIA_BYTES_MAX;
 use domain::service::DeviceName;
 use jiff::Timestamp;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 
 /// A device: its id, or its `number_id` as integer or text.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +94,82 @@ impl Serialize for PhoneField {
     }
 }
 
+/// An integer, or its digits as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct IntegerField(pub i64);
+
+impl<'de> Deserialize<'de> for IntegerField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = IntegerField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an integer")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<IntegerField, E> {
+                let number = text.trim().parse().map(IntegerField);
+                number.map_err(|_| E::custom("must be an integer"))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<IntegerField, E> {
+                Ok(IntegerField(number))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<IntegerField, E> {
+                // No field has a use for more.
+                Ok(IntegerField(i64::try_from(number).unwrap_or(i64::MAX)))
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// `true`, `false`, 1 or 0, or any of them as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct BooleanField(pub bool);
+
+impl<'de> Deserialize<'de> for BooleanField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = BooleanField;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true or false")
+            }
+
+            fn visit_bool<E: de::Error>(self, is_set: bool) -> Result<BooleanField, E> {
+                Ok(BooleanField(is_set))
+            }
+
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<BooleanField, E> {
+                self.visit_str(&number.to_string())
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<BooleanField, E> {
+                let text = text.trim();
+                match text {
+                    "1" => Ok(BooleanField(true)),
+                    "0" => Ok(BooleanField(false)),
+                    // Python writes True.
+                    _ if text.eq_ignore_ascii_case("true") => Ok(BooleanField(true)),
+                    _ if text.eq_ignore_ascii_case("false") => Ok(BooleanField(false)),
+                    _ => Err(E::custom("must be true or false")),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
 /// A time with its offset, as RFC 3339 has it.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(transparent)]
@@ -116,6 +197,48 @@ impl<'de> Deserialize<'de> for TimeField {
 }
 
 const TIME: &str = "a time such as 2026-11-21T08:00:00Z";
+
+/// Bytes as base64, with or without padding. They are decoded as they are read; what is written is
+/// their SHA-256, so that an idempotency key's fingerprint stays small.
+#[derive(Clone)]
+pub struct Base64Field(pub Vec<u8>);
+
+impl<'de> Deserialize<'de> for Base64Field {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl Visitor<'_> for Reader {
+            type Value = Base64Field;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("base64")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Base64Field, E> {
+                if text.len() > INLINE_MEDIA_BYTES_MAX.div_ceil(3) * 4 {
+                    let message = "must have at most 16 MiB once decoded; send a URL instead";
+                    return Err(E::custom(message));
+                }
+                let bytes = BASE64.decode(text).map(Base64Field);
+                bytes.map_err(|_| E::custom("must be base64"))
+            }
+        }
+
+        deserializer.deserialize_str(Reader)
+    }
+}
+
+impl Serialize for Base64Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(Sha256::digest(&self.0)))
+    }
+}
+
+/// Base64 with or without padding.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// A JSON object, and no array: serde would take one as the fields in their order.
 #[derive(Debug, Serialize)]

@@ -14,6 +14,7 @@ pub mod dialects;
 pub mod docs;
 pub mod edge;
 pub mod fallback;
+pub mod formats;
 pub mod metrics;
 pub mod native;
 pub mod net;
@@ -28,14 +29,17 @@ pub mod system;
 mod auth;
 mod body;
 mod fields;
+mod forms;
 mod idempotency;
+mod qr;
+mod rate;
 mod reply;
 mod send_headers;
 
 #[cfg(test)]
 mod tests;
 
-pub use openapi::{openapi, openapi_dialect};
+pub use openapi::{at as openapi_at, openapi, openapi_dialect};
 pub use router::router;
 pub use server::{Limits, serve};
 pub use state::{AppState, HttpConfig, Shutdown, ShutdownTrigger, shutdown};

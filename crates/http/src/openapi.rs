@@ -7,36 +7,54 @@ use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{HttpMethod, Operation, OperationBuilder, Parameter, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{Components, Object, Ref, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
 use utoipa::openapi::{
     Content, Info, License, OpenApi, Paths, RefOr, Required, Response, ResponseBuilder, Schema,
+    Server,
 };
 
-use crate::dialects;
+use crate::dialects::{self, KeyPlace};
 use crate::native::problem::ProblemBody;
 use crate::router::own_routes;
 use crate::routes::{Access, Answer, NamedSchema, Route};
 
-const KEY: &str = "key";
+const FORM_TYPES: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
 const ABOUT: &str = "A self-hosted WhatsApp gateway. Give a key as `Authorization: Bearer …`: the \
     operator key, an account key, or a device token for what concerns its device. Errors are \
     RFC 9457 problem documents with a stable `code`. Times are RFC 3339 UTC. Every answer carries \
-    `X-Request-Id`; a sane one of yours is echoed.";
+    `X-Request-Id`; a sane one of yours is echoed. Where the plan limits requests, answers carry \
+    `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`; a 429 says `Retry-After`.";
 
 /// The document of our own API.
 pub fn openapi() -> OpenApi {
-    document("Gerbang", ABOUT, &own_routes(), Some(NamedSchema::of::<ProblemBody<'static>>()))
+    let problem = Some(NamedSchema::of::<ProblemBody<'static>>());
+    document("Gerbang", ABOUT, &own_routes(), &[KeyPlace::Bearer], problem)
 }
 
 /// The document of a dialect; `None` when there is no such dialect.
 pub fn openapi_dialect(name: &str) -> Option<OpenApi> {
     let dialect = dialects::by_name(name)?;
     let title = format!("Gerbang: the {name} dialect");
-    Some(document(&title, dialect.about, &(dialect.routes)(), None))
+    Some(document(&title, dialect.about, &(dialect.routes)(), dialect.keys, None))
+}
+
+/// The document of the API at this address.
+#[must_use]
+pub fn at(url: &str, mut document: OpenApi) -> OpenApi {
+    document.servers = Some(vec![Server::new(url)]);
+    document
 }
 
 /// `problem` is the shape of errors, where the API has one for all of them.
-fn document(title: &str, about: &str, routes: &[Route], problem: Option<NamedSchema>) -> OpenApi {
+fn document(
+    title: &str,
+    about: &str,
+    routes: &[Route],
+    keys: &[KeyPlace],
+    problem: Option<NamedSchema>,
+) -> OpenApi {
     let mut components = Components::new();
     let mut paths = Paths::new();
     let problem_ref = problem.as_ref().map(|problem| problem.name.clone());
@@ -44,14 +62,16 @@ fn document(title: &str, about: &str, routes: &[Route], problem: Option<NamedSch
     for route in routes {
         let docs = &route.docs;
         let answers = docs.answers.iter().filter_map(|answer| answer.schema.as_ref());
-        docs.body.iter().chain(answers).for_each(|s| add_schemas(&mut components.schemas, s));
+        let schemas = docs.body.iter().chain(answers).chain(&docs.error_body);
+        schemas.for_each(|schema| add_schemas(&mut components.schemas, schema));
         if let Some(method) = method(&route.method) {
-            let operation = operation(route, problem_ref.as_deref());
+            let operation = operation(route, keys, problem_ref.as_deref());
             paths.add_path_operation(route.path, vec![method], operation);
         }
     }
-    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    components.security_schemes.insert(KEY.to_owned(), bearer.into());
+    for key in keys {
+        components.security_schemes.insert(key.name().to_owned(), security_scheme(*key).into());
+    }
     let mut info = Info::new(title, env!("CARGO_PKG_VERSION"));
     info.description = Some(about.to_owned());
     info.license = Some(License::new("AGPL-3.0-only"));
@@ -66,6 +86,13 @@ fn add_schemas(known: &mut BTreeMap<String, RefOr<Schema>>, schema: &NamedSchema
     }
 }
 
+fn security_scheme(key: KeyPlace) -> SecurityScheme {
+    match key {
+        KeyPlace::Bearer => SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        KeyPlace::Header(name) => SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new(name))),
+    }
+}
+
 fn method(method: &Method) -> Option<HttpMethod> {
     Some(match *method {
         Method::GET => HttpMethod::Get,
@@ -77,7 +104,7 @@ fn method(method: &Method) -> Option<HttpMethod> {
     })
 }
 
-fn operation(route: &Route, problem: Option<&str>) -> Operation {
+fn operation(route: &Route, keys: &[KeyPlace], problem: Option<&str>) -> Operation {
     let docs = &route.docs;
     let mut operation = OperationBuilder::new()
         .summary(Some(docs.summary))
@@ -95,19 +122,27 @@ fn operation(route: &Route, problem: Option<&str>) -> Operation {
     }
     if let Some(body) = &docs.body {
         let required = if docs.is_body_optional { Required::False } else { Required::True };
-        let content = Content::new(Some(Ref::from_schema_name(&body.name)));
-        let body = RequestBodyBuilder::new().content("application/json", content);
-        operation = operation.request_body(Some(body.required(Some(required)).build()));
+        let forms: &[&str] = if docs.is_body_a_form_too { &FORM_TYPES } else { &[] };
+        let mut request = RequestBodyBuilder::new().required(Some(required));
+        for content_type in ["application/json"].iter().chain(forms) {
+            let content = Content::new(Some(Ref::from_schema_name(&body.name)));
+            request = request.content(*content_type, content);
+        }
+        operation = operation.request_body(Some(request.build()));
     }
     for answer in &docs.answers {
         operation = operation.response(answer.status.to_string(), answer_response(answer));
     }
+    let own_errors = docs.error_body.as_ref().map(|body| (body.name.as_str(), "application/json"));
+    let error_body = own_errors.or(problem.map(|name| (name, "application/problem+json")));
     for (status, meanings) in errors(route) {
-        operation = operation.response(status.to_string(), error_response(&meanings, problem));
+        operation = operation.response(status.to_string(), error_response(&meanings, error_body));
     }
     if route.access != Access::Public {
-        let scopes: [&str; 0] = [];
-        operation = operation.security(SecurityRequirement::new(KEY, scopes));
+        for key in keys {
+            let scopes: [&str; 0] = [];
+            operation = operation.security(SecurityRequirement::new(key.name(), scopes));
+        }
     }
     operation.build()
 }
@@ -151,15 +186,17 @@ fn errors(route: &Route) -> BTreeMap<u16, String> {
     docs.errors.iter().for_each(|(status, meaning)| add(*status, meaning));
     if is_ours {
         add(401, "`unauthorized`");
-        match route.access {
-            Access::Operator | Access::Account => add(403, "`forbidden`"),
-            Access::Device | Access::Local | Access::Public => {}
-        }
+        add(403, "`forbidden`: a key of another kind");
+        add(405, "`wrong_method`");
+        add(429, "`rate_limited`");
         if route.path.contains('{') {
             add(404, "`not_found`");
         }
-        if docs.body.is_some() {
+        if docs.body.is_some() || !docs.query.is_empty() {
             add(400, "`malformed`");
+        }
+        if docs.body.is_some() {
+            add(408, "`body_timeout`");
             add(413, "`too_large`");
             add(415, "`unsupported_media_type`");
         }
@@ -176,12 +213,13 @@ fn errors(route: &Route) -> BTreeMap<u16, String> {
     errors
 }
 
-fn error_response(meanings: &str, problem: Option<&str>) -> Response {
+/// `body` is the name of its schema, and its content type.
+fn error_response(meanings: &str, body: Option<(&str, &str)>) -> Response {
     let response = ResponseBuilder::new().description(meanings);
-    match problem {
-        Some(name) => {
+    match body {
+        Some((name, content_type)) => {
             let content = Content::new(Some(Ref::from_schema_name(name)));
-            response.content("application/problem+json", content).build()
+            response.content(content_type, content).build()
         }
         None => response.build(),
     }

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
-use domain::error::Error;
+use axum::body::Body;
+use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
+use axum::http::{HeaderValue, Response};
+use domain::error::{Error, StoreError};
 
 /// What is answered instead of success.
 #[derive(Debug)]
@@ -45,6 +48,28 @@ impl Refusal {
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Field { field: field.into(), message: message.into() }
     }
+
+    /// Gives one of the core's fields the name it has in this request.
+    #[must_use]
+    pub fn renamed(self, core: &str, name: &'static str) -> Self {
+        match self {
+            Self::Core { index, error: Error::Invalid { field, message } } if field == core => {
+                Self::Core { index, error: Error::Invalid { field: name, message } }
+            }
+            same => same,
+        }
+    }
+
+    /// Says that it is about one message of a batch.
+    #[must_use]
+    pub fn of_message(self, index: usize) -> Self {
+        match self {
+            Self::Field { field, message } => {
+                Self::Field { field: format!("messages[{index}].{field}"), message }
+            }
+            same => same,
+        }
+    }
 }
 
 impl From<Error> for Refusal {
@@ -61,6 +86,15 @@ impl From<domain::service::SendRefusal> for Refusal {
 
 /// How long a client should stay away while the store is not available.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Says when to come back, while the store is not available. What `rate` says of every 429
+/// comes from around the routes.
+pub fn add_retry_after(response: &mut Response<Body>, refusal: &Refusal) {
+    if matches!(refusal, Refusal::Core { error: Error::Store(StoreError::Unavailable(_)), .. }) {
+        let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
+        response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);
+    }
+}
 
 /// Logs what the client is not told. To be called once, by the renderer of an API.
 pub fn log_fault(error: &Error) {

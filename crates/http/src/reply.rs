@@ -1,8 +1,9 @@
 //! Small answers.
 
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// The content type of our answers.
@@ -42,9 +43,40 @@ pub fn bytes_reply(
     response
 }
 
+/// The answer to something that was made, which says where it is.
+pub fn created(location: &str, body: &impl Serialize) -> Response<Body> {
+    let mut response = json(StatusCode::CREATED, body);
+    if let Ok(location) = HeaderValue::from_str(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    response
+}
+
 /// An answer without a body.
 pub fn no_content() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     response
+}
+
+/// A time as Laravel prints it: UTC with microseconds, such as `2025-12-10T10:00:00.000000Z`.
+pub fn laravel_time(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_six_digits() {
+        let cases = [
+            ("2025-12-10T10:00:00Z", "2025-12-10T10:00:00.000000Z"),
+            ("2025-12-10T17:00:00.25+07:00", "2025-12-10T10:00:00.250000Z"),
+            ("2025-12-10T10:00:00.0000019Z", "2025-12-10T10:00:00.000001Z"),
+        ];
+        for (time, printed) in cases {
+            assert_eq!(laravel_time(time.parse().unwrap()), printed);
+        }
+    }
 }

@@ -6,6 +6,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, schema::Schema};
 
+use crate::native::page::List;
 use crate::state::AppState;
 
 /// Who may call a route. The use cases enforce it; here it is told to readers and to the tests.
@@ -52,10 +53,14 @@ pub struct RouteDocs {
     pub body: Option<NamedSchema>,
     /// Whether the body may be left out.
     pub is_body_optional: bool,
+    /// Whether the body may be a form too.
+    pub is_body_a_form_too: bool,
     /// The successful answers.
     pub answers: Vec<Answer>,
     /// Documented errors beyond those every route of the API has.
     pub errors: Vec<(u16, &'static str)>,
+    /// The body of errors, where the API has not one for all its routes.
+    pub error_body: Option<NamedSchema>,
 }
 
 /// A successful answer.
@@ -84,6 +89,17 @@ impl NamedSchema {
         let name = T::name().into_owned();
         let mut all = vec![(name.clone(), T::schema())];
         T::schemas(&mut all);
+        Self { name, all }
+    }
+
+    /// The schema of a list of these, under a name of its own.
+    pub fn list_of<T: ToSchema>() -> Self {
+        let Self { mut all, .. } = Self::of::<List<T>>();
+        let name = format!("{}List", T::name());
+        if let Some((list, _)) = all.first_mut() {
+            list.clone_from(&name);
+        }
+        all.extend(Self::of::<T>().all);
         Self { name, all }
     }
 }
@@ -159,10 +175,23 @@ impl Route {
         self.body::<T>()
     }
 
+    /// Says that the body may be a form as well as JSON; see `body::read_fields`.
+    #[must_use]
+    pub fn takes_forms(mut self) -> Self {
+        self.docs.is_body_a_form_too = true;
+        self
+    }
+
     /// Says what success looks like.
     #[must_use]
     pub fn answers<T: ToSchema>(self, status: u16) -> Self {
         self.answer(status, "application/json", Some(NamedSchema::of::<T>()))
+    }
+
+    /// Says that success is a list of these.
+    #[must_use]
+    pub fn answers_list<T: ToSchema>(self, status: u16) -> Self {
+        self.answer(status, "application/json", Some(NamedSchema::list_of::<T>()))
     }
 
     /// Says that success has no body.
@@ -200,6 +229,13 @@ impl Route {
     #[must_use]
     pub fn error(mut self, status: u16, meaning: &'static str) -> Self {
         self.docs.errors.push((status, meaning));
+        self
+    }
+
+    /// Says what errors look like.
+    #[must_use]
+    pub fn errors_as<T: ToSchema>(mut self) -> Self {
+        self.docs.error_body = Some(NamedSchema::of::<T>());
         self
     }
 }

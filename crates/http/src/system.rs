@@ -17,7 +17,7 @@ use crate::docs;
 use crate::fallback::{self, html};
 use crate::native::problem::Problem;
 use crate::net::client_address;
-use crate::openapi::{openapi, openapi_dialect};
+use crate::openapi::{at, openapi, openapi_dialect};
 use crate::refusal::Refusal;
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
@@ -32,14 +32,16 @@ pub fn routes() -> Vec<Route> {
         Route::get("/docs", Access::Public, docs_page)
             .summary("This documentation, to read")
             .query("dialect", "The name of a dialect, for its documentation")
-            .answers_type(200, "text/html"),
+            .answers_type(200, "text/html")
+            .error(404, "There is no such dialect"),
         Route::get("/assets/docs.css", Access::Public, docs_style)
             .summary("The documentation's style sheet")
             .answers_type(200, "text/css"),
         Route::get("/openapi.json", Access::Public, document)
             .summary("This document")
             .query("dialect", "The name of a dialect, for its document")
-            .answers_type(200, "application/json"),
+            .answers_type(200, "application/json")
+            .error(404, "There is no such dialect"),
         Route::get("/healthz", Access::Public, healthz)
             .summary("Whether the process lives")
             .answers_type(200, "application/json"),
@@ -50,7 +52,8 @@ pub fn routes() -> Vec<Route> {
         Route::get("/metrics", Access::Local, metrics)
             .summary("Metrics for Prometheus; elsewhere than on this machine with the operator key")
             .answers_type(200, "text/plain")
-            .error(401, "`unauthorized`"),
+            .error(401, "`unauthorized`")
+            .error(403, "`forbidden`"),
     ]
 }
 
@@ -81,12 +84,8 @@ async fn docs_style() -> Response<Body> {
 }
 
 async fn document(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let Some(mut document) = chosen(request.uri()) else { return nothing_there(&state, &request) };
-    if !state.config.public_url.is_empty() {
-        let server = utoipa::openapi::Server::new(state.config.public_url.clone());
-        document.servers = Some(vec![server]);
-    }
-    json(StatusCode::OK, &document)
+    let Some(document) = chosen(request.uri()) else { return nothing_there(&state, &request) };
+    json(StatusCode::OK, &at(&state.config.public_url, document))
 }
 
 fn chosen(uri: &Uri) -> Option<utoipa::openapi::OpenApi> {

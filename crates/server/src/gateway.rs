@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use domain::key::{KeyHash, KeyKind, Secret};
-use domain::ports::{Clock, Dispatcher, Entropy, Store};
-use domain::service::Core;
+use domain::ports::{Clock, Dispatcher, Entropy, EventFormats, Sealer, Store};
+use domain::service::{Core, Parts, SyncWait};
 use engine::{Engine, EngineConfig};
+use http_api::formats::Formats;
 use http_api::{AppState, HttpConfig, Limits, ShutdownTrigger};
+use media::Codec;
+use outbound::HttpOutbound;
 use store::SqlStore;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -16,6 +19,7 @@ use whatsapp::WhatsappMessenger;
 
 use crate::config::Settings;
 use crate::metrics::EngineMetrics;
+use crate::sealer::SecretSealer;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::TerminalOffers;
 
@@ -47,12 +51,43 @@ impl Gateway {
         let whatsapp =
             whatsapp::Config { url: settings.whatsapp_url.clone(), ..Default::default() };
         let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
+        let downloads = settings.data_dir.join("downloads");
+        let outbound = Arc::new(HttpOutbound::new(outbound::Config {
+            allowed_private_nets: settings.allowed_private_nets.clone(),
+            temp_dir: downloads.clone(),
+        })?);
+        let mut fresh = [0; 32];
+        entropy.fill(&mut fresh);
+        let sealer: Arc<dyn Sealer> =
+            Arc::new(SecretSealer::new(&settings.secret_key(fresh)?, entropy.clone()));
+        let formats: Arc<dyn EventFormats> = Arc::new(Formats);
         let config = EngineConfig { default_pacing: settings.pacing.clone() };
-        let engine =
-            Engine::new(config, store.clone(), messenger.clone(), clock.clone(), entropy.clone());
+        let engine = Engine::new(
+            config,
+            engine::Parts {
+                store: store.clone(),
+                messenger: messenger.clone(),
+                outbound: outbound.clone(),
+                codec: Arc::new(Codec::new(downloads)?),
+                sealer: sealer.clone(),
+                formats: formats.clone(),
+                clock: clock.clone(),
+                entropy: entropy.clone(),
+            },
+        );
         messenger.set_events(TerminalOffers::around(engine.clone(), show_qr));
         let dispatcher: Arc<dyn Dispatcher> = engine.clone();
-        let core = Arc::new(Core { store: store.clone(), dispatcher, clock, entropy, operator });
+        let core = Arc::new(Core::new(Parts {
+            store: store.clone(),
+            dispatcher,
+            outbound,
+            formats,
+            sealer,
+            clock,
+            entropy,
+            operator,
+            sync_wait: SyncWait::default(),
+        }));
         let http = http_config(settings, address)?;
         Ok(Self { core, store, engine, messenger, http, new_operator_key })
     }
@@ -78,6 +113,7 @@ impl Gateway {
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
         let router = http_api::router(state).merge(extra);
+        self.engine.prepare().await.context("cannot write the states of the devices")?;
         // Before the engine: a demo's devices connect to this very server.
         let server = http_api::serve(listener, router, Limits::default(), http_stopped);
         let server = tokio::spawn(server);
@@ -118,10 +154,7 @@ fn http_config(settings: &Settings, address: SocketAddr) -> Result<HttpConfig> {
     if let Some(dialects) = &settings.dialects {
         http.dialects.clone_from(dialects);
     }
-    for network in &settings.trusted_proxies {
-        let network = network.parse().with_context(|| format!("trusted_proxies: {network:?}"))?;
-        http.trusted_proxies.push(network);
-    }
+    http.trusted_proxies.clone_from(&settings.trusted_proxies);
     Ok(http)
 }
 

@@ -4,6 +4,7 @@ mod commands;
 mod config;
 mod gateway;
 mod metrics;
+mod sealer;
 mod system;
 mod telemetry;
 mod terminal;
@@ -31,11 +32,7 @@ enum Command {
     #[cfg(feature = "simulator")]
     Simulator(commands::simulator::Args),
     /// Print the OpenAPI document
-    Openapi {
-        /// Of one of the other gateways' APIs instead of our own
-        #[arg(long, value_name = "NAME")]
-        dialect: Option<String>,
-    },
+    Openapi(commands::openapi::Args),
     /// Print the settings file with every default, commented
     Config,
 }
@@ -49,7 +46,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::run(commands::demo::run(args)),
         #[cfg(feature = "simulator")]
         Command::Simulator(args) => commands::run(commands::simulator::run(args)),
-        Command::Openapi { dialect } => commands::openapi(dialect.as_deref()),
+        Command::Openapi(args) => commands::openapi::run(&args),
         Command::Config => {
             print!("{}", config::DEFAULT_TOML);
             Ok(())

@@ -18,7 +18,7 @@ pub struct EngineMetrics {
 /// Name, help and reader of a figure without labels.
 type Figure<T> = (&'static str, &'static str, fn(&EngineStats) -> T);
 
-const GAUGES: [Figure<i64>; 2] = [
+const GAUGES: [Figure<i64>; 3] = [
     (
         "gerbang_messages_waiting",
         "Messages in the queues, unacknowledged ones included.",
@@ -29,9 +29,14 @@ const GAUGES: [Figure<i64>; 2] = [
         "Messages handed to WhatsApp whose outcome is not durable yet.",
         |stats| stats.sending.load(Ordering::Relaxed),
     ),
+    (
+        "gerbang_webhooks_waiting",
+        "Events that wait for webhooks, as far as they are read.",
+        |stats| stats.webhooks_waiting.load(Ordering::Relaxed),
+    ),
 ];
 
-const COUNTERS: [Figure<u64>; 7] = [
+const COUNTERS: [Figure<u64>; 12] = [
     ("gerbang_messages_sent_total", "Messages that WhatsApp acknowledged.", |stats| {
         stats.sent.load(Ordering::Relaxed)
     }),
@@ -49,6 +54,21 @@ const COUNTERS: [Figure<u64>; 7] = [
     }),
     ("gerbang_messages_received_total", "Incoming messages made durable.", |stats| {
         stats.received.load(Ordering::Relaxed)
+    }),
+    ("gerbang_media_prepared_total", "Files made ready to be sent.", |stats| {
+        stats.media_prepared.load(Ordering::Relaxed)
+    }),
+    ("gerbang_media_failed_total", "Files that could not be had, or be sent.", |stats| {
+        stats.media_failed.load(Ordering::Relaxed)
+    }),
+    ("gerbang_webhooks_delivered_total", "Events that webhooks took.", |stats| {
+        stats.webhooks_delivered.load(Ordering::Relaxed)
+    }),
+    ("gerbang_webhooks_failed_total", "Tries to tell webhooks that are repeated.", |stats| {
+        stats.webhooks_failed.load(Ordering::Relaxed)
+    }),
+    ("gerbang_webhooks_dead_total", "Events that webhooks could not be told.", |stats| {
+        stats.webhooks_dead.load(Ordering::Relaxed)
     }),
     ("gerbang_store_errors_total", "Calls of the store that failed and are repeated.", |stats| {
         stats.store_errors.load(Ordering::Relaxed)

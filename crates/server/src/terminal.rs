@@ -27,7 +27,7 @@ impl TerminalOffers {
 
 #[async_trait]
 impl MessengerEvents for TerminalOffers {
-    async fn event(&self, device: DeviceId, event: MessengerEvent) {
+    async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()> {
         match &event {
             MessengerEvent::Offer(offer) => show(&describe(device, offer)),
             MessengerEvent::PairingFailed(reason) => {
@@ -38,7 +38,7 @@ impl MessengerEvents for TerminalOffers {
             }
             _ => {}
         }
-        self.inner.event(device, event).await;
+        self.inner.event(device, event).await
     }
 
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {

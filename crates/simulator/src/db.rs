@@ -22,7 +22,20 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     db.execute_batch(SCHEMA)?;
+    for table in ["phones", "groups"] {
+        add_column(&db, table, "by_lid")?;
+    }
     Ok(db)
+}
+
+/// Adds a flag that files from before it do not have.
+fn add_column(db: &Connection, table: &str, column: &str) -> Result<()> {
+    let known = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
+    if !db.prepare(known)?.exists([table, column])? {
+        let add = format!("ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0");
+        db.execute_batch(&add)?;
+    }
+    Ok(())
 }
 
 /// Opens the file for reading what has been committed.

@@ -30,6 +30,9 @@ pub enum SimulatorError {
     /// It cannot be done in this state.
     #[error("{0}")]
     Conflict(String),
+    /// The caller went away in the middle.
+    #[error("{0}")]
+    Disconnected(String),
     /// The other side did not answer in time.
     #[error("{0}")]
     Timeout(String),

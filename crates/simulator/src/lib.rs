@@ -7,7 +7,7 @@
 //! - `switchboard`: the one thread that owns the database and all state; jobs, group commit.
 //! - `stanza`: what each stanza of a client means.
 //! - `phone`: the virtual phones: Signal, inbox, receipts, sending, linking.
-//! - `control`: the HTTP API over all that; `page`: the phones' web pages.
+//! - `control`: the HTTP API over all that, described in README.md; `page`: the phones' web pages.
 //!
 //! Invariants: nothing is acknowledged before it is durable; sockets are the only state that a
 //! restart loses; whatever a client sends, the process goes on.
@@ -75,6 +75,8 @@ struct Inner {
     server: Arc<ServerIdentity>,
     reader: Mutex<Connection>,
     media: MediaStore,
+    /// Held while phones look at their files: one at a time, and nobody looks twice.
+    checking: tokio::sync::Mutex<()>,
     changed: broadcast::Sender<PhoneChanged>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -107,6 +109,7 @@ impl Simulator {
                 server,
                 reader: Mutex::new(reader),
                 media,
+                checking: tokio::sync::Mutex::new(()),
                 changed,
                 ended: Mutex::new(Some(ended)),
             }),
@@ -164,6 +167,10 @@ impl Simulator {
 
     pub(crate) fn media(&self) -> &MediaStore {
         &self.inner.media
+    }
+
+    pub(crate) async fn check_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.inner.checking.lock().await
     }
 
     pub(crate) fn changes(&self) -> broadcast::Receiver<PhoneChanged> {

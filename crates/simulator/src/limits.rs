@@ -44,15 +44,20 @@ pub(crate) const TARGETS_MAX: usize = 8_192;
 pub(crate) const CACHE_ENTRIES_MAX: usize = 20_000;
 /// Chats remembered as being typed in.
 pub(crate) const TYPING_CHATS_MAX: usize = 20_000;
+/// How long a phone shows "typing…" after the client last said so.
+pub(crate) const TYPING_SHOWN_TIME_MAX: Duration = Duration::from_secs(25);
 /// Pairing codes waiting to be entered.
 pub(crate) const CODES_MAX: usize = 8_192;
 /// One uploaded file.
-pub(crate) const MEDIA_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// (100 MB, what encryption adds, and room to spare).
+pub(crate) const MEDIA_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// One request to the control API (media arrive as base64).
 pub(crate) const CONTROL_BYTES_MAX: usize = 24 * 1024 * 1024;
 /// How long the control API waits for a device to finish linking.
 pub(crate) const LINK_TIME_MAX: Duration = Duration::from_secs(30);
 /// Events kept for a slow page.
 pub(crate) const PAGE_EVENTS_MAX: usize = 256;
+/// How often a phone asks for one message that it cannot open.
+pub(crate) const RETRIES_MAX: u32 = 4;
 /// Messages in one read receipt.
 pub(crate) const RECEIPT_IDS_MAX: usize = 256;

@@ -1,7 +1,8 @@
 //! Media files: ciphertext on disk, under a name made of the address it was given.
 //!
 //! Uploads stream to a temporary file and appear, whole and synced, by a rename; downloads
-//! stream back. Only the control API holds a file in memory, to open it.
+//! stream back, and files are opened piece by piece. Only a file that the control API brings in
+//! as base64 is ever held in memory.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,17 +13,18 @@ use bytes::Bytes;
 use futures_util::stream::unfold;
 use futures_util::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
-use tokio::fs::{self, File};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::fs::{self, File, OpenOptions};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 use wacore::download::{DownloadUtils, MediaType};
-use wacore::upload::encrypt_media;
+use wacore::upload::encrypt_media_streaming;
 
 use crate::clock;
-use crate::error::{Result, SimulatorError, bad_request, not_found};
+use crate::error::{Result, SimulatorError, bad_request, conflict, not_found};
 use crate::limits::MEDIA_BYTES_MAX;
-use crate::phone::content::Content;
+use crate::phone::content::{Content, Plain};
 
 const CHUNK_BYTES: usize = 64 * 1024;
+const TEMPORARY_PREFIX: &str = "upload-";
 const TOKEN_CHARS_MAX: usize = 512;
 
 /// The directory of media files.
@@ -47,9 +49,15 @@ pub(crate) struct StoredMedia {
 }
 
 impl MediaStore {
-    /// Uses, or makes, `dir`.
+    /// Uses, or makes, `dir`, without what an earlier process left unfinished in it.
     pub(crate) fn open(dir: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&dir)?;
+        for entry in std::fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
         Ok(MediaStore { dir })
     }
 
@@ -77,35 +85,44 @@ impl MediaStore {
         fs::try_exists(self.path(direct_path)).await.unwrap_or(false)
     }
 
-    /// Stores a stream of bytes.
+    fn partial(&self, direct_path: &str) -> PathBuf {
+        self.path(direct_path).with_extension("part")
+    }
+
+    fn temporary(&self) -> PathBuf {
+        self.dir.join(format!("{TEMPORARY_PREFIX}{}", clock::message_id()))
+    }
+
+    /// How much of an upload that broke off is here.
+    pub(crate) async fn partial_bytes(&self, direct_path: &str) -> u64 {
+        fs::metadata(self.partial(direct_path)).await.map_or(0, |found| found.len())
+    }
+
+    /// Stores a stream of bytes, from `offset` on when an earlier upload broke off there. What
+    /// has come of one that breaks off now is kept, so that the client can go on.
     pub(crate) async fn store<E: std::fmt::Display>(
         &self,
         direct_path: &str,
-        mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        offset: u64,
+        body: impl Stream<Item = Result<Bytes, E>> + Unpin,
     ) -> Result<()> {
-        let temporary = self.dir.join(format!("upload-{}", clock::message_id()));
-        let mut file = File::create(&temporary).await?;
-        let outcome = async {
-            let mut size = 0;
-            while let Some(chunk) = body.next().await {
-                let chunk = chunk.map_err(|error| bad_request(format!("the upload: {error}")))?;
-                size += chunk.len();
-                if size > MEDIA_BYTES_MAX {
-                    return Err(bad_request(format!("a file has at most {MEDIA_BYTES_MAX} bytes")));
-                }
-                file.write_all(&chunk).await?;
+        let temporary = self.temporary();
+        if offset > 0 {
+            let missing = |_| bad_request("there is no upload to resume");
+            fs::rename(self.partial(direct_path), &temporary).await.map_err(missing)?;
+        }
+        let outcome = receive(&temporary, offset, body).await;
+        match &outcome {
+            Ok(()) => {
+                let _ = fs::remove_file(self.partial(direct_path)).await;
+                fs::rename(&temporary, self.path(direct_path)).await?;
             }
-            if size == 0 {
-                return Err(bad_request("an empty upload"));
+            Err(SimulatorError::Disconnected(_)) => {
+                fs::rename(&temporary, self.partial(direct_path)).await?;
             }
-            file.flush().await?;
-            file.sync_all().await?;
-            fs::rename(&temporary, self.path(direct_path)).await?;
-            Ok(())
-        };
-        let outcome = outcome.await;
-        if outcome.is_err() {
-            let _ = fs::remove_file(&temporary).await;
+            Err(_) => {
+                let _ = fs::remove_file(&temporary).await;
+            }
         }
         outcome
     }
@@ -125,15 +142,19 @@ impl MediaStore {
     /// Encrypts and stores a phone's own file.
     pub(crate) async fn seal(&self, plain: Vec<u8>, kind: MediaType) -> Result<StoredMedia> {
         let file_length = plain.len() as u64;
-        let sealed = tokio::task::spawn_blocking(move || encrypt_media(&plain, kind));
-        let sealed = sealed
-            .await
-            .map_err(|error| SimulatorError::Internal(error.to_string()))?
-            .map_err(|error| SimulatorError::Internal(error.to_string()))?;
+        let temporary = self.temporary();
+        let target = temporary.clone();
+        let sealed = blocking(move || {
+            let mut file = std::fs::File::create(target)?;
+            let sealed = encrypt_media_streaming(&plain[..], &mut file, kind)
+                .map_err(|error| SimulatorError::Internal(error.to_string()))?;
+            file.sync_all()?;
+            Ok(sealed)
+        });
+        let sealed = sealed.await?;
         let token = BASE64_URL_SAFE_NO_PAD.encode(sealed.file_enc_sha256);
         let direct_path = self.direct_path(kind.mms_type(), &token);
-        let once = futures_util::stream::iter([Ok::<_, io::Error>(sealed.data_to_upload.into())]);
-        self.store(&direct_path, once).await?;
+        fs::rename(&temporary, self.path(&direct_path)).await?;
         Ok(StoredMedia {
             direct_path,
             sealed: Sealed {
@@ -145,34 +166,144 @@ impl MediaStore {
         })
     }
 
-    /// The plain file of a message, checked against its hashes.
-    pub(crate) async fn unseal(&self, content: &Content) -> Result<Vec<u8>> {
-        let media = content.media.as_ref().ok_or_else(|| not_found("that message has no media"))?;
-        let kind = match &*content.kind {
-            "image" => MediaType::Image,
-            "video" => MediaType::Video,
-            "audio" => MediaType::Audio,
-            "sticker" => MediaType::Sticker,
-            _ => MediaType::Document,
-        };
-        let key = BASE64_STANDARD.decode(&media.media_key).unwrap_or_default();
-        let (mut file, _) = self.open_file(&media.direct_path).await?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).await?;
-        let expected = content.sha256.clone();
-        let opened = tokio::task::spawn_blocking(move || {
-            DownloadUtils::verify_and_decrypt_in_place(&mut bytes, &key, kind)
-                .map_err(|error| bad_request(format!("the file does not open: {error}")))?;
-            let digest = hex::encode(Sha256::digest(&bytes));
-            match expected {
-                Some(expected) if expected != digest => {
-                    Err(bad_request("the file is not the one the message names"))
-                }
-                _ => Ok(bytes),
-            }
-        });
-        opened.await.map_err(|error| SimulatorError::Internal(error.to_string()))?
+    /// Opens the file of a message as a phone does: all its hashes must hold.
+    pub(crate) async fn check(&self, content: &Content) -> Result<Plain> {
+        self.open_into(content, std::io::sink()).await
     }
+
+    /// The plain file of a message and its size, checked, ready to be read.
+    pub(crate) async fn unseal(&self, content: &Content) -> Result<(File, u64)> {
+        if let Some(failure) = content.media.as_ref().and_then(|media| media.failure.clone()) {
+            return Err(conflict(failure));
+        }
+        let temporary = self.temporary();
+        let target = std::fs::File::create(&temporary)?;
+        let opened = self.open_into(content, target).await;
+        let file = File::open(&temporary).await;
+        // The open file outlives its name.
+        fs::remove_file(&temporary).await?;
+        Ok((file?, opened?.size))
+    }
+
+    async fn open_into(
+        &self,
+        content: &Content,
+        target: impl io::Write + Send + 'static,
+    ) -> Result<Plain> {
+        let media = content.media.as_ref().ok_or_else(|| not_found("that message has no media"))?;
+        let (file, _) = self.open_file(&media.direct_path).await?;
+        let file = file.into_std().await;
+        let key = BASE64_STANDARD.decode(&media.media_key).unwrap_or_default();
+        let (kind, enc_sha256) = (media_type(&content.kind), media.enc_sha256.clone());
+        let sha256 = content.sha256.clone();
+        let opened = move || {
+            let mut source = Digesting::new(file);
+            // The library writes block by block.
+            let mut plain = io::BufWriter::with_capacity(CHUNK_BYTES, Digesting::new(target));
+            let size = DownloadUtils::decrypt_stream_to_writer(&mut source, &key, kind, &mut plain)
+                .map_err(|error| bad_request(format!("the file does not open: {error}")))?;
+            let plain_digest = plain.into_inner().map_err(io::IntoInnerError::into_error)?;
+            let sealed = source.finish();
+            let plain = Plain { size, sha256: plain_digest.finish() };
+            let other = |claimed: Option<String>, real: &str| claimed.is_some_and(|c| c != real);
+            if other(enc_sha256, &sealed) || other(sha256, &plain.sha256) {
+                return Err(bad_request("the file is not the one the message names"));
+            }
+            Ok(plain)
+        };
+        blocking(opened).await
+    }
+}
+
+/// The keys of a file depend on what it is.
+fn media_type(kind: &str) -> MediaType {
+    match kind {
+        "image" => MediaType::Image,
+        "video" => MediaType::Video,
+        "audio" => MediaType::Audio,
+        "sticker" => MediaType::Sticker,
+        _ => MediaType::Document,
+    }
+}
+
+/// Runs something slow, beside the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| SimulatorError::Internal(error.to_string()))?
+}
+
+/// A reader or a writer that keeps the SHA-256 of what has passed.
+struct Digesting<T> {
+    inner: T,
+    digest: Sha256,
+}
+
+impl<T> Digesting<T> {
+    fn new(inner: T) -> Self {
+        Digesting { inner, digest: Sha256::new() }
+    }
+
+    /// In hexadecimal.
+    fn finish(self) -> String {
+        hex::encode(self.digest.finalize())
+    }
+}
+
+impl<T: io::Read> io::Read for Digesting<T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+impl<T: io::Write> io::Write for Digesting<T> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+/// Writes an upload to `path`, synced.
+async fn receive<E: std::fmt::Display>(
+    path: &std::path::Path,
+    offset: u64,
+    mut body: impl Stream<Item = Result<Bytes, E>> + Unpin,
+) -> Result<()> {
+    let mut file = OpenOptions::new().create(true).write(true).truncate(false).open(path).await?;
+    if file.metadata().await?.len() < offset {
+        return Err(bad_request("file_offset is beyond what is here"));
+    }
+    file.set_len(offset).await?;
+    file.seek(io::SeekFrom::Start(offset)).await?;
+    let mut size = offset;
+    while let Some(chunk) = body.next().await {
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                file.flush().await?;
+                return Err(SimulatorError::Disconnected(format!("the upload: {error}")));
+            }
+        };
+        size += chunk.len() as u64;
+        if size > MEDIA_BYTES_MAX {
+            return Err(bad_request(format!("a file has at most {MEDIA_BYTES_MAX} bytes")));
+        }
+        file.write_all(&chunk).await?;
+    }
+    if size == 0 {
+        return Err(bad_request("an empty upload"));
+    }
+    file.flush().await?;
+    file.sync_all().await?;
+    Ok(())
 }
 
 /// A file's content, piece by piece.

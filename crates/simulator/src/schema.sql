@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS phones (
     online        INTEGER NOT NULL DEFAULT 1,
     auto_receipts INTEGER NOT NULL DEFAULT 2,  -- 0 none, 1 delivered, 2 read
     passkey       INTEGER NOT NULL DEFAULT 0,
+    by_lid        INTEGER NOT NULL DEFAULT 0,  -- others see its LID first
     next_device   INTEGER NOT NULL DEFAULT 1,
     seen_ms       INTEGER NOT NULL DEFAULT 0
 );
@@ -88,7 +89,7 @@ CREATE TABLE IF NOT EXISTS inbox (
     at_ms         INTEGER NOT NULL,
     typing_ms     INTEGER NOT NULL,
     copies        INTEGER NOT NULL,
-    state         INTEGER NOT NULL,    -- 1 arrived, 2 delivered (receipt sent), 3 read
+    state         INTEGER NOT NULL,    -- 1 arrived, 2 delivered (receipt sent), 3 read, 4 played
     UNIQUE (number, id)
 );
 CREATE INDEX IF NOT EXISTS inbox_unread ON inbox (number, seq) WHERE state < 3;
@@ -103,7 +104,7 @@ CREATE TABLE IF NOT EXISTS sent (
     content TEXT NOT NULL,
     message BLOB,                      -- encoded wa.Message, for retries, when the phone sent it
     at_ms   INTEGER NOT NULL,
-    state   INTEGER NOT NULL,          -- 1 sent, 2 delivered, 3 read
+    state   INTEGER NOT NULL,          -- 1 sent, 2 delivered, 3 read, 4 played
     UNIQUE (number, id)
 );
 
@@ -111,7 +112,8 @@ CREATE TABLE IF NOT EXISTS groups (
     id         TEXT PRIMARY KEY,       -- without @g.us
     subject    TEXT NOT NULL,
     creator    INTEGER NOT NULL,
-    created_ms INTEGER NOT NULL
+    created_ms INTEGER NOT NULL,
+    by_lid     INTEGER NOT NULL DEFAULT 0  -- members are known by their LIDs
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS group_members (

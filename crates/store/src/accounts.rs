@@ -7,8 +7,8 @@ use domain::policy::quota::{Period, Usage};
 use domain::ports::{NewKey, Page, PageRequest, UpdatedAccount};
 use jiff::Timestamp;
 
-use crate::keys;
 use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, from_json, params, stored, to_json};
+use crate::{keys, webhooks};
 
 macro_rules! account_columns {
     () => {
@@ -136,20 +136,27 @@ pub(crate) async fn update_account(
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
     const PARTS: [&str; 9] = [
+        "DELETE FROM inline_media
+         WHERE message_id IN (SELECT id FROM outbox WHERE account_id = $1)",
         "DELETE FROM contacts WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM session WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM outbox WHERE account_id = $1",
         "DELETE FROM messages WHERE account_id = $1",
         "DELETE FROM idempotency WHERE account_id = $1",
         "DELETE FROM keys WHERE account_id = $1",
+        "DELETE FROM grants WHERE account_id = $1",
         "DELETE FROM devices WHERE account_id = $1",
-        "DELETE FROM usage WHERE account_id = $1",
-        "DELETE FROM accounts WHERE id = $1",
     ];
+    const LAST: [&str; 2] =
+        ["DELETE FROM usage WHERE account_id = $1", "DELETE FROM accounts WHERE id = $1"];
     if !lock_account(tx, id).await? {
         return Ok(false);
     }
     for part in PARTS {
+        tx.execute(part, params![id.0]).await?;
+    }
+    webhooks::erase_of_account(tx, id).await?;
+    for part in LAST {
         tx.execute(part, params![id.0]).await?;
     }
     tx.touch(Touched::Keys);

@@ -1,16 +1,21 @@
 //! Devices.
 
-use domain::device::{Device, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange};
+use std::collections::{BTreeSet, HashMap};
+
+use domain::device::{
+    Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
+};
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
-use domain::ports::{CreatedDevice, NewKey, Page, PageRequest};
+use domain::ports::{CreatedDevice, MovedDevice, NewKey, Page, PageRequest};
+use domain::webhook::Event;
 use jiff::Timestamp;
 
 use crate::accounts::{bounds, lock_account, page_of};
-use crate::keys;
 use crate::messages::record;
 use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, params, stored, to_json};
+use crate::{deliveries, keys, webhooks};
 
 macro_rules! select_devices {
     ($rest:literal) => {
@@ -71,6 +76,19 @@ pub(crate) async fn device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device
     tx.query_one(SELECT, params![&id.to_string()]).await?.map(device_from).transpose()
 }
 
+/// Several devices, whoever owns them.
+pub(crate) async fn by_ids(
+    tx: &mut Tx,
+    ids: &BTreeSet<DeviceId>,
+) -> SqlResult<HashMap<DeviceId, Device>> {
+    const SELECT: &str = select_devices!("WHERE id IN (SELECT value FROM json_rows($1))");
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = tx.query(SELECT, params![&to_json(ids)?]).await?;
+    rows.into_iter().map(|row| device_from(row).map(|device| (device.id, device))).collect()
+}
+
 async fn locked_device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
     const SELECT: &str = select_devices!("WHERE id = $1 FOR UPDATE");
     tx.query_one(SELECT, params![&id.to_string()]).await?.map(device_from).transpose()
@@ -88,6 +106,30 @@ pub(crate) async fn devices(
     let rows = tx.query(SELECT, params![account.0, before, limit]).await?;
     let items = rows.into_iter().map(device_from).collect::<Result<_, _>>()?;
     Ok(page_of(items, page.limit))
+}
+
+pub(crate) async fn find_devices(
+    tx: &mut Tx,
+    account: AccountId,
+    filter: DeviceFilter,
+    limit: u32,
+) -> SqlResult<Vec<Device>> {
+    const OF_PHONE: &str = select_devices!(
+        "WHERE account_id = $1 AND ($2 = 0 OR status = 'connected') AND phone = $4
+         ORDER BY number_id LIMIT $3"
+    );
+    const ANY: &str = select_devices!(
+        "WHERE account_id = $1 AND ($2 = 0 OR status = 'connected') ORDER BY number_id LIMIT $3"
+    );
+    let (is_connected, limit) = (filter.is_connected, i64::from(limit));
+    let rows = match &filter.phone {
+        Some(phone) => {
+            let values = params![account.0, is_connected, limit, phone.as_str()];
+            tx.query(OF_PHONE, values).await?
+        }
+        None => tx.query(ANY, params![account.0, is_connected, limit]).await?,
+    };
+    rows.into_iter().map(device_from).collect()
 }
 
 pub(crate) async fn all_devices(tx: &mut Tx) -> SqlResult<Vec<Device>> {
@@ -116,11 +158,12 @@ pub(crate) async fn set_device_status(
     tx: &mut Tx,
     id: DeviceId,
     change: StatusChange,
-) -> SqlResult<Option<Device>> {
+) -> SqlResult<Option<MovedDevice>> {
     const UPDATE: &str = "UPDATE devices SET status = $2, reason = $3, phone = $4, lid = $5,
         paired_at = $6, connected_at = $7, last_seen_at = $8 WHERE id = $1";
     let Some(mut device) = locked_device(tx, id).await? else { return Ok(None) };
-    apply_status(&mut device, change);
+    let before = device.status;
+    apply_status(&mut device, &change);
     let phone = device.phone.as_ref().map(PhoneNumber::as_str);
     let times = (device.paired_at, device.connected_at, device.last_seen_at);
     let (id_text, status) = (id.to_string(), device.status.as_str());
@@ -128,10 +171,12 @@ pub(crate) async fn set_device_status(
     let values = params![&id_text, status, reason, phone, lid, times.0, times.1, times.2];
     tx.execute(UPDATE, values).await?;
     tx.touch(Touched::Device(id));
-    Ok(Some(device))
+    let events = Event::of_device(before, &device, &change);
+    deliveries::tell(tx, &events.iter().collect::<Vec<_>>()).await?;
+    Ok(Some(MovedDevice { device, events }))
 }
 
-fn apply_status(device: &mut Device, change: StatusChange) {
+fn apply_status(device: &mut Device, change: &StatusChange) {
     let at = Some(stored(change.at));
     if device.status == DeviceStatus::Connected && change.status != DeviceStatus::Connected {
         device.last_seen_at = at;
@@ -139,13 +184,13 @@ fn apply_status(device: &mut Device, change: StatusChange) {
     if change.status == DeviceStatus::Connected {
         device.connected_at = at;
     }
-    if let Some(LinkedNumber { phone, lid }) = change.linked {
-        device.phone = Some(phone);
-        device.lid = lid;
+    if let Some(LinkedNumber { phone, lid }) = &change.linked {
+        device.phone = Some(phone.clone());
+        device.lid.clone_from(lid);
         device.paired_at = at;
     }
     device.status = change.status;
-    device.reason = change.reason;
+    device.reason.clone_from(&change.reason);
 }
 
 pub(crate) async fn delete_device(
@@ -154,21 +199,22 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<bool> {
-    const DELETE: &str = "DELETE FROM devices WHERE id = $1 AND account_id = $2";
-    const PARTS: [&str; 3] = [
+    const PARTS: [&str; 5] = [
+        "DELETE FROM devices WHERE id = $1",
+        "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",
         "DELETE FROM session WHERE device_id = $1",
         "DELETE FROM contacts WHERE device_id = $1",
     ];
     lock_account(tx, account).await?;
-    let id_text = id.to_string();
-    if tx.execute(DELETE, params![&id_text, account.0]).await? == 0 {
+    if locked_device(tx, id).await?.is_none_or(|device| device.account_id != account) {
         return Ok(false);
     }
     record::end_all(tx, account, id, MessageEvent::TakenBack, stored(now)).await?;
     for part in PARTS {
-        tx.execute(part, params![&id_text]).await?;
+        tx.execute(part, params![&id.to_string()]).await?;
     }
+    webhooks::erase_of_device(tx, account, id).await?;
     tx.touch(Touched::Device(id));
     tx.touch(Touched::Keys);
     Ok(true)

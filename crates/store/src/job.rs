@@ -3,12 +3,13 @@
 //! An answer that promises durability leaves only after the commit: a job runs first and is
 //! finished later, with the outcome of the whole transaction.
 
-use domain::message::Message;
-use domain::ports::{Acceptance, Accepted, Progress};
+use domain::ports::{Acceptance, Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 
-use crate::messages::{accept::accept_group, record::record_group};
+use crate::messages::accept::accept_group;
+use crate::messages::receive::{Arrival, receive_group};
+use crate::messages::record::{Report, record_group, report_group};
 use crate::sql::{SqlError, SqlResult, Tx};
 
 /// Where an answer goes.
@@ -71,14 +72,45 @@ where
 }
 
 /// Work that is done for many callers with few statements.
-#[expect(clippy::large_enum_variant, reason = "nearly every item is the large one")]
 pub(crate) enum GroupItem {
     Accept(Acceptance, Reply<Accepted>),
-    Record(Vec<Progress>, Reply<Vec<Message>>),
+    Record(Vec<Progress>, Reply<Vec<Recorded>>),
+    Report(Report, Reply<Vec<Recorded>>),
+    Receive(Arrival, Reply<Vec<Recorded>>),
+}
+
+/// The requests of a batch, by what they ask for.
+#[derive(Default)]
+pub(crate) struct Groups {
+    accepts: Group<Acceptance, Accepted>,
+    records: Group<Vec<Progress>, Vec<Recorded>>,
+    reports: Group<Report, Vec<Recorded>>,
+    arrivals: Group<Arrival, Vec<Recorded>>,
+}
+
+impl Groups {
+    /// Adds a request.
+    pub(crate) fn push(&mut self, item: GroupItem) {
+        match item {
+            GroupItem::Accept(acceptance, reply) => self.accepts.push(acceptance, reply),
+            GroupItem::Record(progress, reply) => self.records.push(progress, reply),
+            GroupItem::Report(report, reply) => self.reports.push(report, reply),
+            GroupItem::Receive(arrival, reply) => self.arrivals.push(arrival, reply),
+        }
+    }
+
+    /// The groups that somebody asked something of, in the order they are to be run in.
+    pub(crate) fn into_vec(self) -> Vec<Box<dyn RunGroup>> {
+        let Self { accepts, records, reports, arrivals } = self;
+        let mut groups: Vec<Box<dyn RunGroup>> =
+            vec![Box::new(accepts), Box::new(records), Box::new(reports), Box::new(arrivals)];
+        groups.retain(|group| !group.is_empty());
+        groups
+    }
 }
 
 /// Requests of one kind that share their statements.
-pub(crate) struct Group<I, O> {
+struct Group<I, O> {
     inputs: Vec<I>,
     outputs: Vec<O>,
     replies: Vec<Reply<O>>,
@@ -91,54 +123,51 @@ impl<I, O> Default for Group<I, O> {
 }
 
 impl<I, O> Group<I, O> {
-    /// Adds a request.
-    pub(crate) fn push(&mut self, input: I, reply: Reply<O>) {
+    fn push(&mut self, input: I, reply: Reply<O>) {
         self.inputs.push(input);
         self.replies.push(reply);
     }
-
-    /// Whether nobody asked for anything.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.replies.is_empty()
-    }
-
-    /// Answers everybody, once the transaction is committed or rolled back.
-    pub(crate) fn finish(self, outcome: &SqlResult<()>) {
-        let mut outputs = self.outputs.into_iter();
-        for reply in self.replies {
-            let answer = match outcome {
-                Ok(()) => outputs.next().ok_or_else(|| SqlError::Fault("no answer".into())),
-                Err(error) => Err(error.clone()),
-            };
-            let _ = reply.send(answer);
-        }
-    }
 }
 
-/// What the two kinds of groups do.
-pub(crate) trait RunGroup {
+/// What all kinds of groups do.
+pub(crate) trait RunGroup: Send {
+    /// Whether nobody asked for anything.
+    fn is_empty(&self) -> bool;
     /// Does the work of all requests.
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>>;
+    /// Answers everybody, once the transaction is committed or rolled back.
+    fn finish(self: Box<Self>, outcome: &SqlResult<()>);
 }
 
-impl RunGroup for Group<Acceptance, Accepted> {
-    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>> {
-        Box::pin(async move {
-            if !self.is_empty() {
-                self.outputs = accept_group(tx, std::mem::take(&mut self.inputs)).await?;
+macro_rules! run_group {
+    ($input:ty, $output:ty, $work:expr) => {
+        impl RunGroup for Group<$input, $output> {
+            fn is_empty(&self) -> bool {
+                self.replies.is_empty()
             }
-            Ok(())
-        })
-    }
+
+            fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>> {
+                Box::pin(async move {
+                    self.outputs = $work(tx, std::mem::take(&mut self.inputs)).await?;
+                    Ok(())
+                })
+            }
+
+            fn finish(self: Box<Self>, outcome: &SqlResult<()>) {
+                let mut outputs = self.outputs.into_iter();
+                for reply in self.replies {
+                    let answer = match outcome {
+                        Ok(()) => outputs.next().ok_or_else(|| SqlError::Fault("no answer".into())),
+                        Err(error) => Err(error.clone()),
+                    };
+                    let _ = reply.send(answer);
+                }
+            }
+        }
+    };
 }
 
-impl RunGroup for Group<Vec<Progress>, Vec<Message>> {
-    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>> {
-        Box::pin(async move {
-            if !self.is_empty() {
-                self.outputs = record_group(tx, &self.inputs).await?;
-            }
-            Ok(())
-        })
-    }
-}
+run_group!(Acceptance, Accepted, accept_group);
+run_group!(Vec<Progress>, Vec<Recorded>, record_group);
+run_group!(Report, Vec<Recorded>, report_group);
+run_group!(Arrival, Vec<Recorded>, receive_group);

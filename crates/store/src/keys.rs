@@ -33,7 +33,7 @@ fn holder_from(row: &mut Row) -> SqlResult<KeyHolder> {
     Ok(KeyHolder { caller, account, plan: plan_from(row)? })
 }
 
-fn opt_device(row: &mut Row) -> SqlResult<Option<DeviceId>> {
+pub(crate) fn opt_device(row: &mut Row) -> SqlResult<Option<DeviceId>> {
     let parse = |text: String| text.parse().map_err(|_| SqlError::Fault("no device id".into()));
     row.opt_text()?.map(parse).transpose()
 }

@@ -11,7 +11,9 @@
 
 mod accounts;
 mod cache;
+mod deliveries;
 mod devices;
+mod grants;
 mod job;
 mod keys;
 mod messages;
@@ -21,6 +23,7 @@ mod sessions;
 mod sql;
 mod sqlite;
 mod store;
+mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -59,6 +59,7 @@ fn pairs(rows: Vec<Row>) -> SqlResult<Vec<(String, Vec<u8>)>> {
     rows.into_iter().map(|mut row| Ok((row.text()?, row.blob()?))).collect()
 }
 
+/// Nothing for a device that has been erased meanwhile.
 pub(crate) async fn write(
     tx: &mut Tx,
     device: DeviceId,
@@ -66,7 +67,12 @@ pub(crate) async fn write(
 ) -> SqlResult<()> {
     const DELETE: &str = "DELETE FROM session WHERE device_id = $1 AND space = $2
         AND key IN (SELECT value FROM json_rows($3))";
+    // Kept until the end: a device is erased together with what was written before.
+    const LOCK: &str = "SELECT id FROM devices WHERE id = $1 FOR KEY SHARE";
     let device = device.to_string();
+    if tx.query_one(LOCK, params![&device]).await?.is_none() {
+        return Ok(());
+    }
     let mut last: BTreeMap<(&str, &str), Option<&[u8]>> = BTreeMap::new();
     for write in &writes {
         last.insert((write.space, &write.key), write.value.as_deref());

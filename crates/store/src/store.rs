@@ -4,21 +4,25 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
-use domain::device::{Device, DevicePatch, NewDevice, StatusChange};
+use domain::device::{Device, DeviceFilter, DevicePatch, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use domain::key::KeyHash;
 use domain::message::{IncomingMessage, Message, Receipt};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, IdempotencyKey, KeyHolder,
-    KeyStore, MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress,
-    SessionStore, SessionWrite, Store, StoreResult, UpdatedAccount,
+    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, IdempotencyKey,
+    KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey,
+    OutboxEntry, Page, PageRequest, Progress, Recorded, SessionStore, SessionWrite, Store,
+    StoreResult, UpdatedAccount,
 };
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
-use crate::messages::{accept, clean, list, receive, record};
+use crate::job::{GroupItem, Reply};
+use crate::messages::receive::Arrival;
+use crate::messages::record::Report;
+use crate::messages::{accept, clean, list};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -55,6 +59,13 @@ impl SqlStore {
         }
     }
 
+    async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> StoreResult<T> {
+        Ok(match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.ask(ask).await?,
+            Engine::Postgres(postgres) => postgres.ask(ask).await?,
+        })
+    }
+
     async fn read<T, F>(&self, work: F) -> SqlResult<T>
     where
         T: Send + 'static,
@@ -84,6 +95,8 @@ macro_rules! run {
         Ok($store.$way(move |tx| Box::pin($operation(tx $(, $argument)*))).await?)
     };
 }
+
+mod webhooks;
 
 #[async_trait]
 impl AccountStore for SqlStore {
@@ -205,6 +218,16 @@ impl DeviceStore for SqlStore {
         run!(self.read, devices::devices, account, page)
     }
 
+    async fn find_devices(
+        &self,
+        account: AccountId,
+        filter: &DeviceFilter,
+        limit: u32,
+    ) -> StoreResult<Vec<Device>> {
+        let filter = filter.clone();
+        run!(self.read, devices::find_devices, account, filter, limit)
+    }
+
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         run!(self.read, devices::all_devices)
     }
@@ -222,7 +245,7 @@ impl DeviceStore for SqlStore {
         &self,
         id: DeviceId,
         change: &StatusChange,
-    ) -> StoreResult<Option<Device>> {
+    ) -> StoreResult<Option<MovedDevice>> {
         let change = change.clone();
         run!(self.write, devices::set_device_status, id, change)
     }
@@ -258,10 +281,7 @@ impl SqlStore {
 #[async_trait]
 impl MessageStore for SqlStore {
     async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted> {
-        Ok(match &self.0 {
-            Engine::Sqlite(sqlite) => sqlite.accept(acceptance).await?,
-            Engine::Postgres(postgres) => postgres.accept(acceptance).await?,
-        })
+        self.ask(|reply| GroupItem::Accept(acceptance, reply)).await
     }
 
     async fn repeated(
@@ -282,11 +302,12 @@ impl MessageStore for SqlStore {
         run!(self.read, list::waiting_message, id)
     }
 
-    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Message>> {
-        Ok(match &self.0 {
-            Engine::Sqlite(sqlite) => sqlite.record(progress).await?,
-            Engine::Postgres(postgres) => postgres.record(progress).await?,
-        })
+    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>> {
+        run!(self.read, list::inline_media, id)
+    }
+
+    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Recorded>> {
+        self.ask(|reply| GroupItem::Record(progress, reply)).await
     }
 
     async fn record_receipts(
@@ -295,9 +316,9 @@ impl MessageStore for SqlStore {
         ids: &[WhatsappId],
         receipt: Receipt,
         at: Timestamp,
-    ) -> StoreResult<Vec<Message>> {
-        let ids = ids.to_vec();
-        run!(self.write, record::record_receipts, device, ids, receipt, at)
+    ) -> StoreResult<Vec<Recorded>> {
+        let report = Report { device, ids: ids.to_vec(), receipt, at };
+        self.ask(|reply| GroupItem::Report(report, reply)).await
     }
 
     async fn receive(
@@ -305,8 +326,9 @@ impl MessageStore for SqlStore {
         device: DeviceId,
         messages: Vec<IncomingMessage>,
         now: Timestamp,
-    ) -> StoreResult<Vec<Message>> {
-        run!(self.write, receive::receive, device, messages, now)
+    ) -> StoreResult<Vec<Recorded>> {
+        let arrival = Arrival { device, messages, now };
+        self.ask(|reply| GroupItem::Receive(arrival, reply)).await
     }
 
     async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>> {
@@ -321,6 +343,26 @@ impl MessageStore for SqlStore {
     ) -> StoreResult<Page<Message>> {
         let filter = filter.clone();
         run!(self.read, list::messages, account, filter, page)
+    }
+
+    async fn counted_messages(
+        &self,
+        account: AccountId,
+        filter: &MessageFilter,
+        offset: u32,
+        limit: u32,
+    ) -> StoreResult<CountedPage<Message>> {
+        let filter = filter.clone();
+        run!(self.read, list::counted_messages, account, filter, offset, limit)
+    }
+
+    async fn message_counts(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        since: Timestamp,
+    ) -> StoreResult<MessageCounts> {
+        run!(self.read, list::message_counts, account, device, since)
     }
 
     async fn contacts(

@@ -5,13 +5,21 @@ mod support;
 
 use std::sync::Arc;
 
-use domain::ids::MessageId;
-use domain::message::MessageEvent;
+use domain::device::{DeviceStatus, StatusChange};
+use domain::grant::{NewGrant, Redeemed};
+use domain::ids::{MessageId, WhatsappId};
+use domain::media::Media;
+use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
 use domain::ports::{AccountStore as _, MessageFilter, MessageStore as _, SessionWrite, Store};
+use domain::webhook::EventKind;
 use rusqlite::Connection;
 use store::OpenError;
 use support::{Schema, SqliteFile};
-use testkit::store_conformance::{ALL, NOW, World, hash, idempotency, new_messages};
+use testkit::store_conformance::grants::voucher;
+use testkit::store_conformance::lists::incoming;
+use testkit::store_conformance::{
+    ALL, NOW, World, hash, idempotency, later, new_messages, progress,
+};
 
 /// Leaves something of everything behind; what a later start must find.
 async fn fill(store: Arc<dyn Store>) -> World {
@@ -24,6 +32,16 @@ async fn fill(store: Arc<dyn Store>) -> World {
     let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1, 2]) };
     world.store.session_write(world.device.id, vec![write]).await.unwrap();
     world.store.setting("operator", vec![9]).await.unwrap();
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let media = Some(Media { size: Some(3), ..Media::default() });
+    let with_file = NewMessage { media, bytes: Some(vec![1, 2, 3]), ..world.text(5) };
+    let (account_id, device_id) = (world.account.id, None);
+    let grant = NewGrant { account_id, device_id, messages: 2, expires_at: None };
+    world.store.add_grant(grant, NOW).await.unwrap().unwrap();
+    world.store.create_vouchers(vec![voucher(1, 5, None)], NOW).await.unwrap();
+    world.accept(with_file).await;
+    world.sent(6).await;
+    assert_eq!(world.pending(&webhook).await.len(), 1);
     world
 }
 
@@ -33,18 +51,24 @@ async fn assert_filled(store: &dyn Store, world: &World) {
     assert_eq!(store.device(account, device).await.unwrap().as_ref(), Some(&world.device));
     assert!(store.key_holder(&hash(10)).await.unwrap().is_some());
     let listed = store.messages(account, &MessageFilter::default(), ALL).await.unwrap().items;
-    assert_eq!(listed.len(), 3);
-    assert_eq!(store.outbox().await.unwrap().len(), 2);
+    assert_eq!(listed.len(), 5);
+    let outbox = store.outbox().await.unwrap();
+    assert_eq!(outbox.len(), 3);
+    assert_eq!(store.inline_media(outbox[2].id).await.unwrap(), Some(vec![1, 2, 3]));
+    let [webhook] = store.active_webhooks().await.unwrap().try_into().unwrap();
+    let [told] = store.pending_deliveries(webhook.id, &[], 9).await.unwrap().try_into().unwrap();
+    assert_eq!(told.event.kind, EventKind::MessageSent);
+    let [grant] = store.grants(account).await.unwrap().try_into().unwrap();
+    assert_eq!((grant.total, grant.used), (2, 2));
+    let redeemed = store.redeem_voucher(account, device, &hash(1), NOW).await.unwrap();
+    assert!(matches!(redeemed, Redeemed::Granted { messages: 5, .. }), "{redeemed:?}");
     assert_eq!(store.usage(account).await.unwrap().day_used, 3);
-    assert_eq!(store.contacts(device, NOW).await.unwrap().1, 1);
+    assert_eq!(store.contacts(device, NOW).await.unwrap().1, 2);
     assert_eq!(store.session_get(device, "s", "k").await.unwrap(), Some(vec![1, 2]));
     assert_eq!(store.setting("operator", vec![1]).await.unwrap(), [9]);
     let next = new_messages(store.accept(world.request(vec![world.text(4)])).await.unwrap());
     assert!(next[0].id > listed[0].id, "ids go on");
-    store
-        .record(vec![testkit::store_conformance::progress(next[0].id, &[MessageEvent::TakenBack])])
-        .await
-        .unwrap();
+    store.record(vec![progress(next[0].id, &[MessageEvent::TakenBack])]).await.unwrap();
 }
 
 #[tokio::test]
@@ -88,13 +112,82 @@ async fn sqlite_survives_a_kill() {
     living.close().await;
 }
 
+/// Everything that is told of, while nothing can be put into the outbox of webhooks: all of it
+/// fails, and leaves nothing behind.
+async fn assert_nothing_happens(world: &World, sent: &WhatsappId, waiting: MessageId) {
+    let (store, device) = (&world.store, world.device.id);
+    let steps = [MessageEvent::HandedOver, MessageEvent::Acknowledged];
+    store.record(vec![progress(waiting, &steps)]).await.unwrap_err();
+    let ids = std::slice::from_ref(sent);
+    store.record_receipts(device, ids, Receipt::Read, NOW).await.unwrap_err();
+    store.receive(device, vec![incoming("X1", "6281")], NOW).await.unwrap_err();
+    let up = StatusChange::new(DeviceStatus::Connected, NOW);
+    store.set_device_status(device, &up).await.unwrap_err();
+    store.delete_device(world.account.id, device, NOW).await.unwrap_err();
+    let filter = MessageFilter::default();
+    let messages = store.messages(world.account.id, &filter, ALL).await.unwrap().items;
+    let states: Vec<MessageState> = messages.iter().map(|message| message.state).collect();
+    assert_eq!(states, [MessageState::Queued, MessageState::Sent]);
+    let device = store.device(world.account.id, device).await.unwrap().unwrap();
+    assert_eq!(device.status, DeviceStatus::Unpaired);
+}
+
+/// The same once it can: each is told of once.
+async fn assert_all_is_told(world: &World, sent: &WhatsappId, waiting: MessageId) {
+    let (store, device) = (&world.store, world.device.id);
+    world.record(waiting, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await;
+    let ids = std::slice::from_ref(sent);
+    store.record_receipts(device, ids, Receipt::Read, NOW).await.unwrap();
+    store.receive(device, vec![incoming("X1", "6281")], NOW).await.unwrap();
+    let up = StatusChange::new(DeviceStatus::Connected, NOW);
+    store.set_device_status(device, &up).await.unwrap();
+    let [webhook] = store.active_webhooks().await.unwrap().try_into().unwrap();
+    let told: Vec<EventKind> =
+        world.pending(&webhook).await.iter().map(|delivery| delivery.event.kind).collect();
+    use EventKind::{DeviceConnected, MessageRead, MessageReceived, MessageSent};
+    assert_eq!(told, [MessageSent, MessageSent, MessageRead, MessageReceived, DeviceConnected]);
+}
+
+#[tokio::test]
+async fn sqlite_tells_in_the_transaction_of_the_cause() {
+    let file = SqliteFile::new();
+    let store = store::open(&file.url()).await.unwrap();
+    let world = World::new(store.clone()).await;
+    world.webhook(None, &EventKind::ALL).await;
+    let (sent, waiting) = (world.sent(1).await.whatsapp_id, world.send(2).await.id);
+    let tool = Connection::open(file.0.path().join("test.db")).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON deliveries
+        BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    tool.execute(refuse, []).unwrap();
+    assert_nothing_happens(&world, &sent, waiting).await;
+    tool.execute("DROP TRIGGER refuse", []).unwrap();
+    assert_all_is_told(&world, &sent, waiting).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn postgres_tells_in_the_transaction_of_the_cause() {
+    let schema = Schema::new().await;
+    let store = store::open(&schema.url()).await.unwrap();
+    let world = World::new(store.clone()).await;
+    world.webhook(None, &EventKind::ALL).await;
+    let (sent, waiting) = (world.sent(1).await.whatsapp_id, world.send(2).await.id);
+    let refuse = "ALTER TABLE deliveries ADD CONSTRAINT refuse CHECK (false) NOT VALID";
+    schema.execute(refuse).await;
+    assert_nothing_happens(&world, &sent, waiting).await;
+    schema.execute("ALTER TABLE deliveries DROP CONSTRAINT refuse").await;
+    assert_all_is_told(&world, &sent, waiting).await;
+    store.close().await;
+    schema.drop().await;
+}
+
 #[tokio::test]
 async fn message_ids_are_not_used_again() {
     let file = SqliteFile::new();
     let first = store::open(&file.url()).await.unwrap();
     let world = World::new(first.clone()).await;
     let last: MessageId = world.sent(1).await.id;
-    first.clean_up(NOW, testkit::store_conformance::later(1_000)).await.unwrap();
+    first.clean_up(NOW, later(1_000)).await.unwrap();
     first.close().await;
     let second = store::open(&file.url()).await.unwrap();
     assert!(second.message(world.account.id, last).await.unwrap().is_none());

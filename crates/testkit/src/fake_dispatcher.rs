@@ -2,14 +2,16 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::device::{DeviceNotice, DeviceStatus, PairMethod, PairOffer, StatusChange};
+use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result};
-use domain::ids::{DeviceId, MessageId};
-use domain::message::MessageEvent;
+use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::message::{Failure, Message, MessageEvent};
 use domain::phone::PhoneNumber;
 use domain::ports::{Cancellation, Clock, Dispatcher, OutboxEntry, Progress, Store};
+use domain::webhook::Event;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast;
 
@@ -30,6 +32,10 @@ pub enum DispatcherCall {
     Reload(DeviceId),
     /// This number was looked up.
     LookUp(DeviceId, PhoneNumber),
+    /// This message was waited for.
+    Wait(MessageId),
+    /// The webhooks of this account have changed.
+    WebhooksChanged(AccountId),
 }
 
 /// A dispatcher that sends nothing. It cancels and unlinks in the store, as the engine does.
@@ -37,6 +43,7 @@ pub struct FakeDispatcher {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     notices: broadcast::Sender<(DeviceId, DeviceNotice)>,
+    events: broadcast::Sender<Event>,
     state: Mutex<State>,
 }
 
@@ -46,6 +53,22 @@ struct State {
     sending: HashSet<MessageId>,
     off_whatsapp: HashSet<PhoneNumber>,
     offer: Option<PairOffer>,
+    groups: Vec<Group>,
+    ending: Ending,
+}
+
+/// What becomes of a message somebody waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// WhatsApp takes it.
+    #[default]
+    Sent,
+    /// It still waits when the wait ends.
+    Pending,
+    /// It fails for this reason.
+    Failed(Failure),
+    /// Its device does not connect: it is taken back.
+    Unconnected,
 }
 
 /// Notices kept for a slow watcher.
@@ -55,7 +78,8 @@ impl FakeDispatcher {
     /// Over the same store and clock as the use cases.
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let (notices, _) = broadcast::channel(NOTICES_MAX);
-        Self { store, clock, notices, state: Mutex::default() }
+        let (events, _) = broadcast::channel(NOTICES_MAX);
+        Self { store, clock, notices, events, state: Mutex::default() }
     }
 
     /// What it was asked to do so far, and forgets it.
@@ -76,6 +100,22 @@ impl FakeDispatcher {
     /// What the next calls of `pair` answer, in place of a QR or a code.
     pub fn set_offer(&self, offer: PairOffer) {
         self.state().offer = Some(offer);
+    }
+
+    /// The groups every device is in from now on.
+    pub fn set_groups(&self, groups: Vec<Group>) {
+        self.state().groups = groups;
+    }
+
+    /// What becomes of the messages that are waited for from now on.
+    pub fn set_ending(&self, ending: Ending) {
+        self.state().ending = ending;
+    }
+
+    /// Tells those who watch the account.
+    pub fn tell(&self, event: Event) {
+        // Nobody may be watching.
+        let _ = self.events.send(event);
     }
 
     /// Tells those who watch the device.
@@ -105,9 +145,9 @@ impl Dispatcher for FakeDispatcher {
             return Ok(Cancellation::TooLate);
         }
         let steps = vec![(MessageEvent::TakenBack, self.clock.now())];
-        let progress = Progress { id, steps, failure: None, next_attempt_at: None };
+        let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
         let message = self.store.record(vec![progress]).await?.pop();
-        Ok(message.map_or(Cancellation::TooLate, |m| Cancellation::Cancelled(Box::new(m))))
+        Ok(message.map_or(Cancellation::TooLate, |m| Cancellation::Cancelled(Box::new(m.message))))
     }
 
     fn is_sending(&self, _: DeviceId, id: MessageId) -> bool {
@@ -128,10 +168,9 @@ impl Dispatcher for FakeDispatcher {
     async fn logout(&self, device: DeviceId) -> Result<()> {
         self.note(DispatcherCall::Logout(device));
         let change = StatusChange {
-            status: DeviceStatus::LoggedOut,
             reason: Some("logged out by request".into()),
-            linked: None,
-            at: self.clock.now(),
+            code: Some(401),
+            ..StatusChange::new(DeviceStatus::LoggedOut, self.clock.now())
         };
         let device = self.store.set_device_status(device, &change).await?;
         device.map(drop).ok_or(Error::NotFound("device"))
@@ -151,18 +190,53 @@ impl Dispatcher for FakeDispatcher {
         Ok(!self.state().off_whatsapp.contains(phone))
     }
 
-    fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
-        let notices = stream::unfold(self.notices.subscribe(), |mut receiver| async {
-            loop {
-                match receiver.recv().await {
-                    Ok(notice) => return Some((notice, receiver)),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return None,
-                }
+    async fn wait(&self, _: DeviceId, id: MessageId, _: Duration) -> Result<Option<Message>> {
+        self.note(DispatcherCall::Wait(id));
+        let (step, failure) = match self.state().ending.clone() {
+            Ending::Pending => return Ok(None),
+            Ending::Sent => (MessageEvent::Acknowledged, None),
+            Ending::Failed(failure) => (MessageEvent::GivenUp, Some(failure)),
+            Ending::Unconnected => {
+                let why = Failure::new(Failure::NOT_CONNECTED, "the device did not connect");
+                (MessageEvent::TakenBack, Some(why))
             }
-        });
-        let own =
-            notices.filter_map(move |(id, notice)| async move { (id == device).then_some(notice) });
+        };
+        let steps = vec![(step, self.clock.now())];
+        let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
+        Ok(self.store.record(vec![progress]).await?.pop().map(|recorded| recorded.message))
+    }
+
+    async fn groups(&self, _: DeviceId) -> Result<Vec<Group>> {
+        Ok(self.state().groups.clone())
+    }
+
+    fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
+        let own = stream_of(self.notices.subscribe())
+            .filter_map(move |(id, notice)| async move { (id == device).then_some(notice) });
         own.boxed()
     }
+
+    fn watch_account(&self, account: AccountId) -> BoxStream<'static, Event> {
+        let own = stream_of(self.events.subscribe())
+            .filter(move |event: &Event| std::future::ready(event.account_id == account));
+        own.boxed()
+    }
+
+    fn webhooks_changed(&self, account: AccountId) {
+        self.note(DispatcherCall::WebhooksChanged(account));
+    }
+}
+
+fn stream_of<T: Clone + Send + 'static>(
+    receiver: broadcast::Receiver<T>,
+) -> impl stream::Stream<Item = T> + Send {
+    stream::unfold(receiver, |mut receiver| async {
+        loop {
+            match receiver.recv().await {
+                Ok(item) => return Some((item, receiver)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    })
 }

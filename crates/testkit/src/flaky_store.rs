@@ -5,17 +5,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
-use domain::device::{Device, DevicePatch, NewDevice, StatusChange};
+use domain::device::{Device, DeviceFilter, DevicePatch, NewDevice, StatusChange};
 use domain::error::StoreError;
-use domain::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
+use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
+use domain::ids::{AccountId, DeliveryId, DeviceId, KeyId, MessageId, WebhookId, WhatsappId};
 use domain::key::KeyHash;
 use domain::message::{IncomingMessage, Message, Receipt};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, IdempotencyKey, KeyHolder,
-    KeyStore, MessageFilter, MessageStore, NewKey, OutboxEntry, Page, PageRequest, Progress,
-    SessionStore, SessionWrite, Store, StoreResult, UpdatedAccount,
+    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, GrantStore,
+    IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice,
+    NewKey, OutboxEntry, Page, PageRequest, Progress, Recorded, SessionStore, SessionWrite, Store,
+    StoreResult, UpdatedAccount, WebhookStore,
+};
+use domain::webhook::{
+    Delivery, DeliveryOutcome, DeliveryState, FormatName, NewWebhook, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -126,7 +131,8 @@ delegate!(DeviceStore {
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
     read all_devices() -> Vec<Device>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
-    write set_device_status(id: DeviceId, change: &StatusChange) -> Option<Device>;
+    write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
+    read find_devices(account: AccountId, filter: &DeviceFilter, limit: u32) -> Vec<Device>;
     write delete_device(account: AccountId, id: DeviceId, now: Timestamp) -> bool;
 });
 
@@ -135,19 +141,56 @@ delegate!(MessageStore {
     read repeated(account: AccountId, key: &IdempotencyKey, now: Timestamp) -> Option<Accepted>;
     read outbox() -> Vec<OutboxEntry>;
     read waiting_message(id: MessageId) -> Option<Message>;
-    write record(progress: Vec<Progress>) -> Vec<Message>;
+    write record(progress: Vec<Progress>) -> Vec<Recorded>;
+    read inline_media(id: MessageId) -> Option<Vec<u8>>;
+    read counted_messages(
+        account: AccountId, filter: &MessageFilter, offset: u32, limit: u32
+    ) -> CountedPage<Message>;
+    read message_counts(account: AccountId, device: DeviceId, since: Timestamp) -> MessageCounts;
     write record_receipts(
         device: DeviceId, ids: &[WhatsappId], receipt: Receipt, at: Timestamp
-    ) -> Vec<Message>;
+    ) -> Vec<Recorded>;
     write receive(
         device: DeviceId, messages: Vec<IncomingMessage>, now: Timestamp
-    ) -> Vec<Message>;
+    ) -> Vec<Recorded>;
     read message(account: AccountId, id: MessageId) -> Option<Message>;
     read messages(
         account: AccountId, filter: &MessageFilter, page: PageRequest
     ) -> Page<Message>;
     read contacts(device: DeviceId, since: Timestamp) -> (Vec<String>, u32);
     write clean_up(now: Timestamp, keep_messages_since: Timestamp) -> u64;
+});
+
+delegate!(WebhookStore {
+    write create_webhook(webhook: NewWebhook, now: Timestamp) -> Option<Webhook>;
+    read webhook(account: AccountId, id: WebhookId) -> Option<Webhook>;
+    read webhooks(account: AccountId, page: PageRequest) -> Page<Webhook>;
+    read webhook_in_format(account: AccountId, format: &FormatName) -> Option<Webhook>;
+    read active_webhooks() -> Vec<Webhook>;
+    write update_webhook(
+        account: AccountId, id: WebhookId, patch: WebhookPatch
+    ) -> Option<Webhook>;
+    write delete_webhook(account: AccountId, id: WebhookId) -> bool;
+    read pending_deliveries(
+        webhook: WebhookId, except: &[DeliveryId], limit: u32
+    ) -> Vec<Delivery>;
+    write record_deliveries(outcomes: Vec<DeliveryOutcome>) -> ();
+    read deliveries(
+        account: AccountId, webhook: WebhookId, state: Option<DeliveryState>, page: PageRequest
+    ) -> Page<Delivery>;
+    write replay_delivery(
+        account: AccountId, webhook: WebhookId, delivery: DeliveryId, now: Timestamp
+    ) -> Option<Delivery>;
+    write clean_up_deliveries(delivered_since: Timestamp, dead_since: Timestamp) -> u64;
+});
+
+delegate!(GrantStore {
+    write add_grant(grant: NewGrant, now: Timestamp) -> Option<Grant>;
+    read grants(account: AccountId) -> Vec<Grant>;
+    write create_vouchers(vouchers: Vec<NewVoucher>, now: Timestamp) -> ();
+    write redeem_voucher(
+        account: AccountId, device: DeviceId, code: &KeyHash, now: Timestamp
+    ) -> Redeemed;
 });
 
 delegate!(SessionStore {

@@ -5,7 +5,9 @@
 pub mod clock;
 pub mod entropy;
 pub mod fake_dispatcher;
+pub mod fake_outbound;
 pub mod flaky_store;
 pub mod memory_store;
+pub mod plain_format;
 pub mod scripted_messenger;
 pub mod store_conformance;

@@ -6,6 +6,7 @@
 mod accounts;
 mod devices;
 mod messages;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard};
@@ -13,12 +14,14 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use domain::account::{Account, Key};
 use domain::device::Device;
-use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::grant::{Grant, NewVoucher};
+use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::key::KeyHash;
 use domain::message::{Message, whole_millis as stored};
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{Page, SessionStore, SessionWrite, Store, StoreResult};
+use domain::webhook::{Delivery, Webhook};
 use jiff::Timestamp;
 
 /// A store in memory.
@@ -34,13 +37,28 @@ struct State {
     usage: BTreeMap<AccountId, Usage>,
     keys: Vec<(KeyHash, Key)>,
     devices: Vec<Device>,
-    waiting: BTreeMap<MessageId, (Message, Period)>,
+    waiting: BTreeMap<MessageId, Waiting>,
+    inline: BTreeMap<MessageId, Vec<u8>>,
+    grants: Vec<(AccountId, Grant)>,
+    /// Those that were not redeemed yet.
+    vouchers: Vec<NewVoucher>,
+    webhooks: Vec<Webhook>,
+    deliveries: Vec<Delivery>,
     history: BTreeMap<MessageId, Message>,
     idempotency: HashMap<(AccountId, String, String), Remembered>,
     contacts: BTreeMap<(DeviceId, String), Timestamp>,
     session: BTreeMap<(DeviceId, &'static str, String), Vec<u8>>,
+    keeps_any_session: bool,
     settings: BTreeMap<String, Vec<u8>>,
     known: BTreeSet<(DeviceId, String, String)>,
+}
+
+/// A message that waits, and how it was paid for.
+#[derive(Debug, Clone)]
+struct Waiting {
+    message: Message,
+    period: Period,
+    grant: Option<GrantId>,
 }
 
 #[derive(Debug, Clone)]
@@ -63,6 +81,14 @@ impl MemoryStore {
         Self(Mutex::new(State { plans, ..State::default() }))
     }
 
+    /// As [`MemoryStore::new`], and sessions are kept of devices that do not exist, too: for tests
+    /// of the driver, which knows of nothing else.
+    pub fn for_sessions() -> Self {
+        let store = Self::new();
+        store.state().keeps_any_session = true;
+        store
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics inside the store")
     }
@@ -80,7 +106,7 @@ impl State {
     }
 }
 
-/// A time as a database keeps it: whole milliseconds.
+/// Splits one item more than was asked for into a page.
 fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
     let limit = usize::try_from(limit).expect("a small limit");
     let has_more = items.len() > limit;
@@ -124,6 +150,10 @@ impl SessionStore for MemoryStore {
 
     async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()> {
         let mut state = self.state();
+        let is_known = state.devices.iter().any(|other| other.id == device);
+        if !is_known && !state.keeps_any_session {
+            return Ok(());
+        }
         for SessionWrite { space, key, value } in writes {
             match value {
                 Some(value) => state.session.insert((device, space, key), value),

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::device::{DisconnectReason, LinkedNumber, PairMethod, PairOffer};
+use domain::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
 use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::message::Receipt;
@@ -59,6 +59,7 @@ struct State {
     offer: Option<PairOffer>,
     logout_takes: Duration,
     on_whatsapp: HashMap<PhoneNumber, bool>,
+    groups: Vec<Group>,
     sent: Vec<(DeviceId, OutgoingMessage)>,
     calls: Vec<Call>,
 }
@@ -83,6 +84,7 @@ impl ScriptedMessenger {
             offer: None,
             logout_takes: Duration::ZERO,
             on_whatsapp: HashMap::new(),
+            groups: Vec::new(),
             sent: Vec::new(),
             calls: Vec::new(),
         };
@@ -103,7 +105,8 @@ impl ScriptedMessenger {
         let mut inbox = inbox.expect("events are delivered to one engine");
         tokio::spawn(async move {
             while let Some((device, event)) = inbox.recv().await {
-                engine.event(device, event).await;
+                // A real messenger would not acknowledge what could not be stored.
+                let _ = engine.event(device, event).await;
             }
         });
     }
@@ -122,6 +125,11 @@ impl ScriptedMessenger {
     /// Whether `connect` succeeds at once (it does unless told otherwise) or nothing comes of it.
     pub fn connects(&self, connects: bool) {
         self.state().connects = connects;
+    }
+
+    /// The groups every number is in.
+    pub fn set_groups(&self, groups: Vec<Group>) {
+        self.state().groups = groups;
     }
 
     /// What `pair` offers in place of a QR or a code.
@@ -327,5 +335,13 @@ impl Messenger for ScriptedMessenger {
             return Err(SendError::NotConnected);
         }
         Ok(state.on_whatsapp.get(phone).copied().unwrap_or(true))
+    }
+
+    async fn groups(&self, device: DeviceId) -> Result<Vec<Group>, SendError> {
+        let state = self.state();
+        if !state.connected.contains(&device) {
+            return Err(SendError::NotConnected);
+        }
+        Ok(state.groups.clone())
     }
 }

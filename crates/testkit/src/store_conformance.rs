@@ -6,11 +6,14 @@
 
 pub mod accept;
 pub mod accounts;
+pub mod deliveries;
 pub mod devices;
+pub mod grants;
 pub mod lists;
 pub mod parallel;
 pub mod record;
 pub mod sessions;
+pub mod webhooks;
 
 use std::sync::Arc;
 
@@ -22,8 +25,10 @@ use domain::message::{ContentKind, Message, MessageEvent, NewMessage};
 use domain::plan::Plan;
 use domain::policy::quota::Period;
 use domain::ports::{
-    Acceptance, Accepted, CreatedDevice, IdempotencyKey, NewKey, PageRequest, Progress, Store,
+    Acceptance, Accepted, CreatedDevice, IdempotencyKey, NewKey, PageRequest, Progress, Recorded,
+    Store,
 };
+use domain::webhook::{Delivery, EventKind, FormatName, NewWebhook, SealedSecret, Webhook};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -42,29 +47,44 @@ macro_rules! store_conformance {
             devices: a_device_is_found_as_it_was_made, the_device_limit_holds,
                 devices_are_listed_newest_first, settings_of_a_device_change,
                 a_device_goes_through_its_states, a_device_token_is_replaced,
-                a_deleted_device_gives_back_what_waits, nobody_elses_device_is_touched;
+                a_deleted_device_gives_back_what_waits, nobody_elses_device_is_touched,
+                devices_are_found_by_phone_and_state;
             accept: what_is_accepted_is_what_is_read, ids_grow, a_batch_is_all_or_nothing,
                 quota_is_spent_and_starts_again_each_day, one_refusal_harms_nobody_else,
                 the_queue_has_an_end, a_missing_device_refuses_the_request,
                 a_repeated_request_gives_the_same_messages, another_request_is_a_mismatch,
                 a_key_belongs_to_its_account_and_route, a_key_is_forgotten_after_a_day,
-                a_refusal_is_not_remembered;
+                a_refusal_is_not_remembered, a_file_waits_with_its_message;
             record: an_acknowledged_message_moves_to_the_history,
                 a_failed_attempt_waits_for_the_next, a_scheduled_message_becomes_due_first,
                 a_scheduled_message_is_taken_back_as_it_is, what_ends_unsent_is_refunded,
                 a_refund_stays_in_its_period, an_unended_attempt_is_queued_again,
                 unknown_messages_are_passed_over, several_messages_are_recorded_together,
                 receipts_only_move_forward, receipts_leave_incoming_messages_alone,
-                contacts_are_those_written_to;
+                contacts_are_those_written_to, a_guessed_kind_is_put_right;
             lists: both_directions_are_listed_newest_first, a_list_has_pages,
-                a_list_can_be_filtered, a_due_message_is_listed_as_queued,
+                a_list_can_be_filtered, chats_times_and_schedules_are_filters,
+                a_counted_list_says_how_many, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
                 senders_may_share_an_id, an_own_message_from_elsewhere_counts_as_sent,
                 the_outbox_is_loaded_whole, old_rows_are_cleaned_up;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,
-                sessions_of_devices_are_separate, the_last_write_counts;
-            parallel: the_last_message_of_a_quota_is_sold_once, one_key_makes_one_message,
+                sessions_of_devices_are_separate, the_last_write_counts,
+                an_erased_device_keeps_nothing;
+            grants: grants_pay_before_the_plan, a_batch_over_all_funds_is_paid_whole_or_not_at_all,
+                grants_stack_and_expire, a_refund_goes_to_the_grant_that_paid,
+                a_voucher_is_redeemed_once, grants_go_with_their_owner;
+            webhooks: a_webhook_is_found_as_it_was_made, webhooks_are_listed_newest_first,
+                a_webhook_changes, an_account_has_so_many_webhooks_at_most,
+                nobody_elses_webhook_is_touched, webhooks_go_with_their_owner;
+            deliveries: an_event_is_told_to_those_that_want_it, only_what_the_plan_includes_is_told,
+                what_a_device_goes_through_is_told, deliveries_follow_the_order_of_events,
+                the_end_of_an_erased_device_is_told, nothing_is_told_of_the_numbers_own_messages,
+                a_delivery_ends_and_is_replayed, deliveries_have_pages,
+                old_deliveries_are_cleaned_up, unknown_deliveries_are_passed_over;
+            parallel: a_voucher_is_redeemed_by_one, what_happens_at_once_is_told_in_order,
+                the_last_message_of_a_quota_is_sold_once, one_key_makes_one_message,
                 the_device_limit_holds_in_parallel, parallel_outcomes_keep_the_books;
         );
     };
@@ -150,6 +170,8 @@ impl World {
             chat: format!("62812{n:07}@s.whatsapp.net"),
             kind: ContentKind::Text,
             text: format!("message {n} 👋🏽 'quoted' \\ \"too\"\n"),
+            media: None,
+            bytes: None,
             whatsapp_id: WhatsappId::from_random(n.to_be_bytes()),
             typing: true,
             priority: 0,
@@ -174,12 +196,35 @@ impl World {
 
     /// Accepts one text message.
     pub async fn send(&self, n: u64) -> Message {
-        new_messages(self.store.accept(self.request(vec![self.text(n)])).await.unwrap()).remove(0)
+        self.accept(self.text(n)).await
+    }
+
+    /// Accepts one message.
+    pub async fn accept(&self, message: NewMessage) -> Message {
+        new_messages(self.store.accept(self.request(vec![message])).await.unwrap()).remove(0)
+    }
+
+    /// Makes a webhook that wants `events` of `device`, or of all devices.
+    pub async fn webhook(&self, device: Option<DeviceId>, events: &[EventKind]) -> Webhook {
+        let webhook = NewWebhook {
+            account_id: self.account.id,
+            device_id: device,
+            url: "https://example.com/hook?a=b#c".into(),
+            format: FormatName("gerbang".into()),
+            events: events.to_vec(),
+            secret: SealedSecret(vec![0, 1, 255]),
+        };
+        self.store.create_webhook(webhook, NOW).await.unwrap().unwrap()
+    }
+
+    /// The deliveries a webhook waits for, by id.
+    pub async fn pending(&self, webhook: &Webhook) -> Vec<Delivery> {
+        self.store.pending_deliveries(webhook.id, &[], 10_000).await.unwrap()
     }
 
     /// Records steps of one message.
     pub async fn record(&self, id: MessageId, steps: &[MessageEvent]) -> Vec<Message> {
-        self.store.record(vec![progress(id, steps)]).await.unwrap()
+        told(self.store.record(vec![progress(id, steps)]).await.unwrap())
     }
 
     /// Accepts a message and has WhatsApp acknowledge it.
@@ -213,13 +258,18 @@ pub async fn new_device(store: &Arc<dyn Store>, account: &Account, token: u64) -
 /// What happened to a message, ten seconds after [`NOW`].
 pub fn progress(id: MessageId, steps: &[MessageEvent]) -> Progress {
     let steps = steps.iter().map(|event| (*event, later(10))).collect();
-    Progress { id, steps, failure: None, next_attempt_at: None }
+    Progress { id, steps, failure: None, next_attempt_at: None, kind: None }
 }
 
 /// An idempotency key whose request is told by `request`.
 pub fn idempotency(key: &str, request: u8) -> IdempotencyKey {
     let route = "POST /v1/messages".into();
     IdempotencyKey { route, key: key.into(), request_hash: [request; 32] }
+}
+
+/// The messages alone.
+pub fn told(recorded: Vec<Recorded>) -> Vec<Message> {
+    recorded.into_iter().map(|recorded| recorded.message).collect()
 }
 
 /// The messages of a request that was to be accepted.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ids::DeviceId;
-use domain::ports::{MessengerEvents, SessionStore};
+use domain::ports::{MessengerEvent, MessengerEvents, SessionStore};
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -26,7 +26,8 @@ use crate::ending::Ending;
 use crate::events::{self, Me, Signal};
 use crate::http_client::GuardedHttpClient;
 use crate::incoming::{self, Names};
-use crate::limits::{CLOSE_MAX, EVENTS_MAX, LOGINS_MAX};
+use crate::limits::{CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, UPLOADS_MAX};
+use crate::receipts::Gate;
 use crate::registrations::Registrations;
 use crate::storage::DeviceState;
 use crate::version::{Version, Versions};
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: Arc<dyn SessionStore>,
     pub(crate) events: OnceLock<Arc<dyn MessengerEvents>>,
     pub(crate) logins: Arc<Semaphore>,
+    pub(crate) uploads: Arc<Semaphore>,
     pub(crate) versions: Versions,
     pub(crate) registrations: Registrations,
     http: Arc<GuardedHttpClient>,
@@ -63,6 +65,7 @@ impl Shared {
             sessions,
             events: OnceLock::new(),
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             versions: Versions::new(endpoint.is_default.then(|| http.clone())),
             registrations: Registrations::default(),
             http: Arc::new(http),
@@ -77,6 +80,7 @@ pub(crate) struct Session {
     pub(crate) sink: Arc<Sink>,
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) attempt: Arc<Attempt>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) version: Version,
     pub(crate) broken: watch::Receiver<bool>,
     state: Arc<DeviceState>,
@@ -95,7 +99,8 @@ impl Session {
         let broken = state.broken();
         let version = shared.versions.current().await;
         let attempt = Arc::new(Attempt::default());
-        let (sink, signals) = Sink::new(device, shows_qr);
+        let gate = Arc::new(Gate::new());
+        let (sink, signals) = Sink::new(device, shows_qr, gate.clone());
         let hook = Hook { shared: shared.clone(), device, sink: sink.clone() };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let props = DevicePropsOverride::new()
@@ -103,10 +108,13 @@ impl Session {
             .with_platform_type(PlatformType::CHROME);
         record.process_command(DeviceCommand::SetDeviceProps(props)).await;
 
+        let sockets = shared.sockets.clone();
+        let sockets = WatchedFactory::new(sockets, attempt.clone(), gate.clone());
+
         let mut builder = Client::builder()
             .with_runtime(TokioRuntime)
             .with_persistence_manager(record)
-            .with_transport_factory(WatchedFactory::new(shared.sockets.clone(), attempt.clone()))
+            .with_transport_factory(sockets)
             .with_http_client_arc(shared.http.clone())
             .with_version_override(version)
             .with_cache_config(small_caches())
@@ -125,7 +133,7 @@ impl Session {
         client.subscribe_handler(sink.clone()).detach();
         sink.learn_names(&client);
         let stream_error = client.wait_for_node(NodeFilter::tag("stream:error"));
-        Ok(Self { client, sink, signals, attempt, version, broken, state, stream_error })
+        Ok(Self { client, sink, signals, attempt, gate, version, broken, state, stream_error })
     }
 
     /// Whether the stored state is that of a linked number.
@@ -169,14 +177,19 @@ pub(crate) struct Sink {
     shows_qr: bool,
     me: Mutex<Me>,
     ending: Mutex<Option<Ending>>,
+    gate: Arc<Gate>,
     signals: mpsc::Sender<Signal>,
 }
 
 impl Sink {
-    fn new(device: DeviceId, shows_qr: bool) -> (Arc<Self>, mpsc::Receiver<Signal>) {
+    fn new(
+        device: DeviceId,
+        shows_qr: bool,
+        gate: Arc<Gate>,
+    ) -> (Arc<Self>, mpsc::Receiver<Signal>) {
         let (signals, receiver) = mpsc::channel(EVENTS_MAX);
-        let sink =
-            Self { device, shows_qr, me: Mutex::default(), ending: Mutex::default(), signals };
+        let (me, ending) = (Mutex::default(), Mutex::default());
+        let sink = Self { device, shows_qr, me, ending, gate, signals };
         (Arc::new(sink), receiver)
     }
 
@@ -205,8 +218,15 @@ impl Sink {
     }
 
     fn send(&self, signal: Signal) {
+        let is_receipt = matches!(&signal, Signal::Event(MessengerEvent::Receipt(..)));
+        if is_receipt {
+            self.gate.hear();
+        }
         if self.signals.try_send(signal).is_err() {
             tracing::error!(device = %self.device, "an event was dropped: {EVENTS_MAX} wait");
+            if is_receipt {
+                self.gate.answer(false);
+            }
         }
     }
 }
@@ -308,7 +328,7 @@ mod tests {
     async fn a_closed_client_is_freed() {
         let url = Some("ws://127.0.0.1:1/ws/chat".to_owned());
         let config = Config { url, ..Config::default() };
-        let shared = Arc::new(Shared::new(config, Arc::new(MemoryStore::new())).unwrap());
+        let shared = Arc::new(Shared::new(config, Arc::new(MemoryStore::for_sessions())).unwrap());
         let device = DeviceId(Uuid::from_u128(1));
         let session = Session::open(&shared, device, true).await.unwrap();
         assert!(!session.is_linked());

@@ -6,9 +6,8 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use outbound::address::is_local;
 use reqwest::Url;
-
-use crate::address_guard::is_local;
 
 /// WhatsApp's own web-socket address.
 pub const WHATSAPP_URL: &str = wacore::net::WHATSAPP_WEB_WS_URL;

@@ -1,10 +1,29 @@
 //! What a link keeps in mind about its one connection.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+use whatsapp_rust::Client;
+
+use crate::limits::CLOSE_MAX;
+use crate::receipts::Reports;
+
+/// The client of a device, while it is ready to send.
+#[derive(Default)]
+pub(crate) struct Online(Mutex<Option<Arc<Client>>>);
+
+impl Online {
+    pub(crate) fn set(&self, client: Option<Arc<Client>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
+    }
+
+    pub(crate) fn get(&self) -> Option<Arc<Client>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 /// What is known of the connection that is up, or coming up.
 pub(crate) struct Connection {
@@ -14,6 +33,8 @@ pub(crate) struct Connection {
     pub(crate) ready_at: Option<Instant>,
     /// What is to be done next.
     pub(crate) deadline: Deadline,
+    /// Receipts that the engine has not answered for.
+    pub(crate) reports: Reports,
     /// Asks WhatsApp for a pairing code.
     pub(crate) code_request: Option<JoinHandle<()>>,
 }
@@ -58,4 +79,22 @@ impl Deadline {
     pub(crate) fn none() -> Self {
         Self::new(Duration::from_secs(24 * 60 * 60), What::Nothing)
     }
+}
+
+/// Ends the connection but not the client, which may be connected again.
+pub(crate) fn end_connection(client: Arc<Client>) {
+    tokio::spawn(async move {
+        if timeout(CLOSE_MAX, client.reconnect_immediately()).await.is_err() {
+            tracing::warn!("a connection took long to end");
+        }
+    });
+}
+
+/// Takes back the library's announcement of being online: as long as it stands, the owner's phone
+/// shows no notifications.
+pub(crate) fn be_away(client: Arc<Client>) {
+    tokio::spawn(async move {
+        // Without a name yet there was no announcement either; a lost connection tells elsewhere.
+        let _ = client.presence().set_unavailable().await;
+    });
 }

@@ -5,7 +5,9 @@
 use domain::message::Failure;
 use domain::ports::SendError;
 use whatsapp_rust::request::IqError;
-use whatsapp_rust::{ClientError, ContactError, SendError as ClientSendError};
+use whatsapp_rust::{
+    ClientError, ContactError, ErrorChainExt as _, GroupError, SendError as ClientSendError,
+};
 
 /// Why a message could not be handed over.
 pub(crate) fn send_error(error: &ClientSendError, is_group: bool) -> SendError {
@@ -26,6 +28,29 @@ pub(crate) fn contact_error(error: &ContactError) -> SendError {
     match error {
         ContactError::Iq(error) => iq_error(error, false),
         _ => not_on_whatsapp(),
+    }
+}
+
+/// Why the groups of a number could not be listed.
+pub(crate) fn group_error(error: &GroupError) -> SendError {
+    match error {
+        GroupError::Iq(error) => iq_error(error, false),
+        _ => SendError::Temporary("WhatsApp's answer made no sense".to_owned()),
+    }
+}
+
+/// Why a file could not be uploaded.
+pub(crate) fn upload_error(error: &(dyn std::error::Error + 'static)) -> SendError {
+    if error.is_transport_unavailable() {
+        return SendError::NotConnected;
+    }
+    match error.http_status() {
+        // What is wrong is the file, not the moment.
+        Some(status @ (400 | 413 | 415)) => {
+            permanent(Failure::MEDIA, &format!("WhatsApp refused the file ({status})"))
+        }
+        Some(status) => SendError::Temporary(format!("WhatsApp's file server failed ({status})")),
+        None => SendError::Temporary("the file could not be uploaded".to_owned()),
     }
 }
 
@@ -104,5 +129,18 @@ mod tests {
         ] {
             assert_eq!(code(&send_error(&error, is_group)), expected, "{error}");
         }
+    }
+
+    #[test]
+    fn only_a_refused_file_is_given_up() {
+        use whatsapp_rust::http::HttpStatusError;
+        for (status, expected) in
+            [(413, "media"), (415, "media"), (507, "temporary"), (403, "temporary")]
+        {
+            let error = anyhow::Error::new(HttpStatusError { status }).context("x");
+            assert_eq!(code(&upload_error(error.as_ref())), expected, "{status}");
+        }
+        assert_eq!(code(&upload_error(&IqError::NotConnected)), "not_connected");
+        assert_eq!(code(&upload_error(&IqError::Timeout)), "temporary");
     }
 }

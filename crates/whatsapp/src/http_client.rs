@@ -4,21 +4,30 @@
 //! the real service only https on port 443 at WhatsApp's own hosts is asked, and only when all
 //! their addresses are public; against a simulator only that simulator's host and port.
 
+use std::io::{self, Read};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 use async_trait::async_trait;
-use reqwest::{Method, Url};
-use wacore::net::{HttpClient, HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::{BoxStream, unfold};
+use outbound::address::is_public;
+use outbound::{GuardedDns, tls};
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::{Body, Method, Url};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use wacore::net::{HttpClient, HttpRequest, HttpResponse, UploadBody};
 
-use crate::address_guard::{PublicOnly, is_public};
 use crate::config::{ConfigError, Endpoint, authority, is_whatsapp_host};
+use crate::limits::{UPLOAD_MAX, UPLOAD_PIECE_BYTES, UPLOAD_PIECES_MAX};
 
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// Longest exchange, body included: 100 MB at a slow line's pace.
+/// Longest exchange, but for uploads ([`UPLOAD_MAX`]); body included.
 const EXCHANGE_MAX: Duration = Duration::from_secs(120);
 /// Largest body of an answer: the largest media WhatsApp takes, and its padding.
 const ANSWER_BYTES_MAX: usize = 101 * 1024 * 1024;
@@ -36,7 +45,7 @@ impl GuardedHttpClient {
     /// Makes the client for an endpoint.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, ConfigError> {
         let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls_config()?)
+            .tls_backend_preconfigured(tls::client_config()?)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .connect_timeout(CONNECT_MAX)
@@ -44,22 +53,33 @@ impl GuardedHttpClient {
             .pool_max_idle_per_host(IDLE_PER_HOST_MAX);
         let builder = match endpoint.simulator {
             Some(_) => builder,
-            None => builder.dns_resolver(Arc::new(PublicOnly)),
+            None => builder.dns_resolver(Arc::new(GuardedDns::public_only())),
         };
         let simulator = endpoint.simulator.as_deref().map(Arc::from);
         Ok(Self { client: builder.build()?, simulator })
     }
 
-    async fn exchange(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
+    async fn exchange(
+        &self,
+        request: HttpRequest,
+        body: Option<Streamed>,
+    ) -> anyhow::Result<HttpResponse> {
         let url = permitted(&request.url, self.simulator.as_deref())?;
         let method = Method::from_bytes(request.method.as_bytes())?;
         let mut outgoing = self.client.request(method, url);
         for (name, value) in request.headers {
             outgoing = outgoing.header(name, value);
         }
-        if let Some(body) = request.body {
-            outgoing = outgoing.body(body);
-        }
+        outgoing = match body {
+            Some(Streamed { pieces, length }) => outgoing
+                .timeout(UPLOAD_MAX)
+                .header(CONTENT_LENGTH, length)
+                .body(Body::wrap_stream(pieces)),
+            None => match request.body {
+                Some(body) => outgoing.body(body),
+                None => outgoing,
+            },
+        };
         // An address may carry a token: no error may name it.
         let mut answer = outgoing.send().await.map_err(reqwest::Error::without_url)?;
         let mut body = Vec::new();
@@ -76,8 +96,53 @@ impl GuardedHttpClient {
 #[async_trait]
 impl HttpClient for GuardedHttpClient {
     async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        self.exchange(request).await
+        self.exchange(request, None).await
     }
+
+    fn supports_upload_streaming(&self) -> bool {
+        true
+    }
+
+    /// Called on a thread that may block: reads here, while the exchange runs on the runtime.
+    fn execute_upload(
+        &self,
+        request: HttpRequest,
+        mut body: UploadBody,
+        content_length: u64,
+    ) -> anyhow::Result<HttpResponse> {
+        let runtime = Handle::try_current()?;
+        let (sender, receiver) = mpsc::channel(UPLOAD_PIECES_MAX);
+        let pieces = unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        });
+        let streamed = Streamed { pieces: pieces.boxed(), length: content_length };
+        let client = self.clone();
+        let exchange = runtime.spawn(async move { client.exchange(request, Some(streamed)).await });
+        loop {
+            let piece = read_piece(&mut body).transpose();
+            // An exchange that has ended takes no more, and says why.
+            let Some(piece) = piece else { break };
+            let is_last = piece.is_err();
+            if sender.blocking_send(piece).is_err() || is_last {
+                break;
+            }
+        }
+        drop(sender);
+        runtime.block_on(exchange)?
+    }
+}
+
+/// A body that is sent while it is read.
+struct Streamed {
+    pieces: BoxStream<'static, io::Result<Bytes>>,
+    length: u64,
+}
+
+/// The next piece of a body; `None` at its end.
+fn read_piece(body: &mut impl Read) -> io::Result<Option<Bytes>> {
+    let mut piece = Vec::with_capacity(UPLOAD_PIECE_BYTES);
+    body.by_ref().take(UPLOAD_PIECE_BYTES as u64).read_to_end(&mut piece)?;
+    Ok((!piece.is_empty()).then(|| piece.into()))
 }
 
 /// The address to ask instead of the one the library wants, or why none.
@@ -102,21 +167,10 @@ fn permitted(url: &str, simulator: Option<&str>) -> anyhow::Result<Url> {
     Ok(url)
 }
 
-/// TLS with the roots compiled in, so that nothing of the machine is needed.
-fn tls_config() -> Result<rustls::ClientConfig, rustls::Error> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(config)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     #[test]
     fn only_whatsapps_hosts_by_https() {
@@ -149,6 +203,41 @@ mod tests {
         {
             assert!(permitted(url, simulator).is_err(), "{url}");
         }
+    }
+
+    /// Answers one request that is sent in one piece or in many, and gives it back.
+    async fn take_one(listener: tokio::net::TcpListener, bytes: usize) -> Vec<u8> {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while request.iter().filter(|byte| **byte == b'#').count() < bytes {
+            assert!(socket.read_buf(&mut request).await.unwrap() > 0, "it broke off");
+        }
+        let answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}";
+        socket.write_all(answer).await.unwrap();
+        request
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_streamed_under_its_length() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let simulator = listener.local_addr().unwrap().to_string();
+        let url = format!("https://{simulator}/mms/image/t");
+        let endpoint =
+            Endpoint { url: String::new(), simulator: Some(simulator), is_default: false };
+        let client = GuardedHttpClient::new(&endpoint).unwrap();
+        let length = 3 * UPLOAD_PIECE_BYTES + 1;
+        let sent = tokio::task::spawn_blocking(move || {
+            let body = io::repeat(b'#').take(length as u64);
+            client.execute_upload(HttpRequest::post(url), Box::new(body), length as u64)
+        });
+        let request = take_one(listener, length).await;
+        let head = String::from_utf8_lossy(&request[..300]).to_lowercase();
+        assert!(head.starts_with("post /mms/image/t http/1.1\r\n"), "{head}");
+        assert!(head.contains(&format!("content-length: {length}\r\n")), "{head}");
+        assert!(!head.contains("transfer-encoding"), "{head}");
+        let answer = sent.await.unwrap().unwrap();
+        assert_eq!((answer.status_code, answer.body.as_slice()), (413, &b"{}"[..]));
     }
 
     #[test]

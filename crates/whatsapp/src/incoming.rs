@@ -5,6 +5,7 @@
 //! translates to nothing.
 
 use domain::ids::WhatsappId;
+use domain::media::{FILENAME_CHARS_MAX, Media};
 use domain::message::{Address, ContentKind, IncomingMessage};
 use domain::phone::PhoneNumber;
 use jiff::Timestamp;
@@ -34,7 +35,7 @@ pub(crate) fn translate(
     if source.chat.is_status_broadcast() || source.chat.server == Server::Newsletter {
         return None;
     }
-    let (kind, text) = content(message)?;
+    let Content { kind, text, media } = content(message)?;
     let is_own = source.is_from_me;
     let sender = if is_own {
         address(me.pn.as_ref(), me.lid.as_ref(), names)
@@ -48,6 +49,7 @@ pub(crate) fn translate(
         is_own,
         kind,
         text,
+        media,
         at: Timestamp::from_second(info.timestamp.timestamp()).ok()?,
     })
 }
@@ -86,20 +88,43 @@ fn address(jid: Option<&Jid>, alt: Option<&Jid>, names: &impl Names) -> Address 
     Address { phone: phone.map(PhoneNumber::from_digits), lid: lid.map(|lid| format!("{lid}@lid")) }
 }
 
-/// Kind and text of what a user wrote; `None` for everything else.
-fn content(message: &wa::Message) -> Option<(ContentKind, String)> {
+/// What a user wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Content {
+    kind: ContentKind,
+    /// The text, the caption, or what stands for them.
+    text: String,
+    media: Option<Media>,
+}
+
+impl Content {
+    fn new(kind: ContentKind, text: Option<&String>) -> Self {
+        Self { kind, text: text.cloned().unwrap_or_default(), media: None }
+    }
+
+    /// A file. Its address is not taken over: what a sender says of it is not to be asked.
+    fn file(
+        kind: ContentKind,
+        caption: Option<&String>,
+        mimetype: Option<&String>,
+        size: Option<u64>,
+    ) -> Self {
+        let media = Media { mimetype: mimetype.cloned(), size, ..Media::default() };
+        Self { media: Some(media), ..Self::new(kind, caption) }
+    }
+}
+
+/// Kind, text and file of what a user wrote; `None` for everything else.
+fn content(message: &wa::Message) -> Option<Content> {
     let message = unwrap(message);
     if is_housekeeping(message) {
         return None;
     }
-    let (kind, text) = text_content(message)
-        .or_else(|| media_content(message))
+    text_content(message)
+        .or_else(|| file_content(message))
+        .or_else(|| place_or_contact(message))
         .or_else(|| answer_content(message))
-        .unwrap_or((ContentKind::Other, None));
-    if kind == ContentKind::Other && text.is_none() && is_empty(message) {
-        return None;
-    }
-    Some((kind, text.unwrap_or_default()))
+        .or_else(|| (!is_empty(message)).then(|| Content::new(ContentKind::Other, None)))
 }
 
 /// Looks into envelopes: copies from one's own devices, disappearing and view-once messages,
@@ -157,62 +182,66 @@ fn is_empty(message: &wa::Message) -> bool {
     rest == wa::Message::default()
 }
 
-type Content = (ContentKind, Option<String>);
-
 fn text_content(message: &wa::Message) -> Option<Content> {
-    let plain = message.conversation.clone().filter(|text| !text.is_empty());
-    let extended = || message.extended_text_message.as_option().map(|m| m.text.clone());
+    let plain = message.conversation.as_ref().filter(|text| !text.is_empty());
+    let extended = || message.extended_text_message.as_option().map(|m| m.text.as_ref());
     let text = plain.map(Some).or_else(extended)?;
-    Some((ContentKind::Text, text))
+    Some(Content::new(ContentKind::Text, text))
 }
 
-fn media_content(message: &wa::Message) -> Option<Content> {
-    if let Some(image) = message.image_message.as_option() {
-        return Some((ContentKind::Image, image.caption.clone()));
+fn file_content(message: &wa::Message) -> Option<Content> {
+    if let Some(m) = message.image_message.as_option() {
+        let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
+        return Some(Content::file(ContentKind::Image, caption, mimetype, m.file_length));
     }
-    if let Some(video) = message.video_message.as_option().or(message.ptv_message.as_option()) {
-        return Some((ContentKind::Video, video.caption.clone()));
+    if let Some(m) = message.video_message.as_option().or(message.ptv_message.as_option()) {
+        let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
+        return Some(Content::file(ContentKind::Video, caption, mimetype, m.file_length));
     }
-    if let Some(audio) = message.audio_message.as_option() {
-        let is_voice = audio.ptt == Some(true);
-        return Some((if is_voice { ContentKind::Voice } else { ContentKind::Audio }, None));
+    if let Some(m) = message.audio_message.as_option() {
+        let kind = if m.ptt == Some(true) { ContentKind::Voice } else { ContentKind::Audio };
+        return Some(Content::file(kind, None, m.mimetype.as_ref(), m.file_length));
     }
-    if let Some(document) = message.document_message.as_option() {
-        return Some((ContentKind::Document, document.caption.clone()));
+    if let Some(m) = message.sticker_message.as_option() {
+        let mimetype = m.mimetype.as_ref();
+        return Some(Content::file(ContentKind::Sticker, None, mimetype, m.file_length));
     }
-    if message.sticker_message.is_set() {
-        return Some((ContentKind::Sticker, None));
-    }
+    let m = message.document_message.as_option()?;
+    let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
+    let mut content = Content::file(ContentKind::Document, caption, mimetype, m.file_length);
+    let name = m.file_name.as_ref().or(m.title.as_ref()).filter(|name| !name.is_empty());
+    let name = name.map(|name| name.chars().take(FILENAME_CHARS_MAX).collect());
+    content.media.get_or_insert_default().filename = name;
+    Some(content)
+}
+
+fn place_or_contact(message: &wa::Message) -> Option<Content> {
     if let Some(place) = message.location_message.as_option() {
-        return Some((ContentKind::Location, place.name.clone()));
+        return Some(Content::new(ContentKind::Location, place.name.as_ref()));
     }
     if let Some(place) = message.live_location_message.as_option() {
-        return Some((ContentKind::Location, place.caption.clone()));
+        return Some(Content::new(ContentKind::Location, place.caption.as_ref()));
     }
     if let Some(contact) = message.contact_message.as_option() {
-        return Some((ContentKind::Contact, contact.display_name.clone()));
+        return Some(Content::new(ContentKind::Contact, contact.display_name.as_ref()));
     }
-    if let Some(contacts) = message.contacts_array_message.as_option() {
-        return Some((ContentKind::Contact, contacts.display_name.clone()));
-    }
-    None
+    let contacts = message.contacts_array_message.as_option()?;
+    Some(Content::new(ContentKind::Contact, contacts.display_name.as_ref()))
 }
 
 /// Reactions, and answers to what other services' buttons and lists offered.
 fn answer_content(message: &wa::Message) -> Option<Content> {
     if let Some(reaction) = message.reaction_message.as_option() {
-        return Some((ContentKind::Reaction, reaction.text.clone()));
+        return Some(Content::new(ContentKind::Reaction, reaction.text.as_ref()));
     }
     if message.enc_reaction_message.is_set() {
-        return Some((ContentKind::Reaction, None));
+        return Some(Content::new(ContentKind::Reaction, None));
     }
     if let Some(answer) = message.template_button_reply_message.as_option() {
-        return Some((ContentKind::Text, answer.selected_display_text.clone()));
+        return Some(Content::new(ContentKind::Text, answer.selected_display_text.as_ref()));
     }
-    if let Some(answer) = message.list_response_message.as_option() {
-        return Some((ContentKind::Text, answer.title.clone()));
-    }
-    None
+    let answer = message.list_response_message.as_option()?;
+    Some(Content::new(ContentKind::Text, answer.title.as_ref()))
 }
 
 #[cfg(test)]

@@ -47,6 +47,11 @@ fn address(phone: &str, lid: &str) -> Address {
     Address { phone: some(phone).map(PhoneNumber::from_digits), lid: some(lid) }
 }
 
+/// Kind and text of what a message says.
+fn read(message: &wa::Message) -> Option<(ContentKind, String)> {
+    content(message).map(|content| (content.kind, content.text))
+}
+
 /// The chat and the sender that a text message gets.
 fn place(source: MessageSource, names: &Book) -> (String, Address) {
     let incoming = translate(&text("x"), &info(source), &me(), names).unwrap();
@@ -162,8 +167,46 @@ fn kinds_and_texts() {
         (message!(poll_creation_message: PollCreationMessage { name: some("?") }), K::Other, ""),
     ];
     for (message, kind, text) in cases {
-        assert_eq!(content(&message), Some((kind, text.to_owned())), "{kind:?}");
+        assert_eq!(read(&message), Some((kind, text.to_owned())), "{kind:?}");
     }
+}
+
+#[test]
+fn what_is_known_of_a_file_is_told_but_not_where_it_is() {
+    macro_rules! file {
+        ($field:ident: $type:ident { $($inner:ident: $value:expr),* }) => {
+            message!($field: $type {
+                mimetype: some("a/b"),
+                file_length: Some(7),
+                url: some("https://example.com/secret")
+                $(, $inner: $value)*
+            })
+        };
+    }
+    let known = |filename: Option<&str>| Media {
+        mimetype: some("a/b"),
+        size: Some(7),
+        filename: filename.map(str::to_owned),
+        ..Media::default()
+    };
+    let name = || some("laporan.pdf");
+    let long = || Some("n".repeat(FILENAME_CHARS_MAX + 1));
+    let short = "n".repeat(FILENAME_CHARS_MAX);
+    for (message, filename) in [
+        (file!(image_message: ImageMessage {}), None),
+        (file!(video_message: VideoMessage {}), None),
+        (file!(document_message: DocumentMessage { file_name: name() }), Some("laporan.pdf")),
+        (file!(document_message: DocumentMessage { title: name() }), Some("laporan.pdf")),
+        (file!(document_message: DocumentMessage { file_name: long() }), Some(&*short)),
+        (file!(document_message: DocumentMessage {}), None),
+    ] {
+        let enveloped =
+            wa::Message { view_once_message: wrapped(message.clone()), ..Default::default() };
+        for message in [message, enveloped] {
+            assert_eq!(content(&message).unwrap().media, Some(known(filename)));
+        }
+    }
+    assert_eq!(content(&text("a")).unwrap().media, None);
 }
 
 #[test]
@@ -183,7 +226,7 @@ fn envelopes_are_opened() {
         (ephemeral(view_once(photo())), ContentKind::Image, "c"),
         (own_copy(ephemeral(captioned(file()))), ContentKind::Document, "d"),
     ] {
-        assert_eq!(content(&message), Some((kind, text.to_owned())));
+        assert_eq!(read(&message), Some((kind, text.to_owned())));
     }
 }
 
@@ -193,7 +236,7 @@ fn endless_envelopes_are_left_closed() {
         ephemeral_message: wrapped(inner),
         ..Default::default()
     });
-    assert_eq!(content(&deep), Some((ContentKind::Other, String::new())));
+    assert_eq!(read(&deep), Some((ContentKind::Other, String::new())));
 }
 
 #[test]
@@ -207,14 +250,14 @@ fn housekeeping_is_no_message() {
         sender_key_distribution_message: MessageField::some(Default::default()),
         ..text("a")
     };
-    assert_eq!(content(&wa::Message::default()), None);
-    assert_eq!(content(&keys_only), None);
-    assert_eq!(content(&with_text), Some((ContentKind::Text, "a".to_owned())));
-    assert_eq!(content(&message!(protocol_message: ProtocolMessage {})), None);
-    assert_eq!(content(&message!(pin_in_chat_message: PinInChatMessage {})), None);
+    assert_eq!(read(&wa::Message::default()), None);
+    assert_eq!(read(&keys_only), None);
+    assert_eq!(read(&with_text), Some((ContentKind::Text, "a".to_owned())));
+    assert_eq!(read(&message!(protocol_message: ProtocolMessage {})), None);
+    assert_eq!(read(&message!(pin_in_chat_message: PinInChatMessage {})), None);
     let edit = wa::Message {
         edited_message: wrapped(message!(protocol_message: ProtocolMessage {})),
         ..Default::default()
     };
-    assert_eq!(content(&edit), None);
+    assert_eq!(read(&edit), None);
 }

@@ -5,17 +5,18 @@
 //! messenger   one slot per device; send, typing, look-ups
 //!   link      one task per device: connects, decides what follows an ending, reports in order
 //!     connection  what it keeps in mind meanwhile
+//!     receipts    stored before they are acknowledged
 //!     ending  why a connection ended and how long to wait (pure)
 //!     client  builds a client over stored state; listens to it
-//!       events, incoming, errors   translation (pure)
+//!       events, incoming, outgoing, errors   translation (pure)
+//!       upload                     files, encrypted and uploaded piece by piece
 //!       storage                    the library's state, in our session store
 //!       wire, http_client          its way out: watched sockets, guarded HTTP
-//!         config, address_guard    where it may go
+//!         config                   where it may go
 //! ```
 //!
 //! Nothing here logs a QR, a code, a key, a text or a phone number.
 
-mod address_guard;
 mod client;
 mod config;
 mod connection;
@@ -27,8 +28,11 @@ mod incoming;
 mod limits;
 mod link;
 mod messenger;
+mod outgoing;
+mod receipts;
 mod registrations;
 mod storage;
+mod upload;
 mod version;
 mod wire;
 

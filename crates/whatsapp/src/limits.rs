@@ -27,6 +27,9 @@ pub(crate) const PAIRING_SOCKET_MAX: Duration = Duration::from_secs(30);
 /// How much longer than its code the attempt to link lives, for a phone that is just at it.
 pub(crate) const PAIRING_CODE_GRACE: Duration = Duration::from_secs(10);
 
+/// Longest wait for word of a new link once WhatsApp has asked for a new connection.
+pub(crate) const LINK_AFTER_RESTART_MAX: Duration = Duration::from_secs(5);
+
 /// Devices that log in at the same moment; the others wait for their turn.
 pub(crate) const LOGINS_MAX: usize = 64;
 /// Longest time one device keeps its turn.
@@ -38,6 +41,15 @@ pub(crate) const LOGOUT_MAX: Duration = Duration::from_secs(10);
 pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(12);
 /// Longest wait for one message to be encrypted and written.
 pub(crate) const SEND_MAX: Duration = Duration::from_secs(60);
+/// Files that are encrypted and uploaded at the same time, all devices together; each takes twice
+/// its size of the disk.
+pub(crate) const UPLOADS_MAX: usize = 4;
+/// Longest time for one upload, the wait for its turn included: 100 MB at 2 Mbit/s, and some.
+pub(crate) const UPLOAD_MAX: Duration = Duration::from_secs(10 * 60);
+/// Pieces in which a file is read and sent, in bytes.
+pub(crate) const UPLOAD_PIECE_BYTES: usize = 64 * 1024;
+/// Pieces of one upload that wait for the network.
+pub(crate) const UPLOAD_PIECES_MAX: usize = 4;
 /// Longest wait for the answer whether a number is registered.
 pub(crate) const LOOK_UP_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for "typing…" to be written.
@@ -45,6 +57,9 @@ pub(crate) const TYPING_MAX: Duration = Duration::from_secs(5);
 
 /// Events of one device that wait for the engine.
 pub(crate) const EVENTS_MAX: usize = 4_096;
+
+/// Receipts of one device that the engine stores at the same time.
+pub(crate) const RECEIPTS_MAX: usize = 256;
 
 /// Numbers whose registration is remembered, all devices together.
 pub(crate) const REGISTRATIONS_MAX: usize = 50_000;

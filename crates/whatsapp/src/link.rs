@@ -7,27 +7,29 @@
 //! - when the link is gone (logout, failed pairing), the stored session is erased before that is
 //!   reported.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::device::{DisconnectReason, PairMethod};
+use domain::error::StoreError;
 use domain::ids::DeviceId;
-use domain::ports::MessengerEvent;
+use domain::ports::{MessengerEvent, StoreResult};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
-use whatsapp_rust::Client;
 use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::client::{Session, Shared};
-use crate::connection::{Connection, Deadline, What};
+use crate::connection::{Connection, Deadline, Online, What, be_away, end_connection};
 use crate::ending::{self, Ending};
 use crate::events::Signal;
 use crate::limits::{
-    CLOSE_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX, PAIRING_SOCKET_MAX, RECONNECT_MAX,
-    REDELIVERY_FIRST, STABLE,
+    CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
+    PAIRING_SOCKET_MAX, RECONNECT_MAX, REDELIVERY_FIRST, STABLE,
 };
+use crate::receipts::Reports;
 
 /// What a link is started for.
 #[derive(Debug, Clone)]
@@ -43,21 +45,8 @@ pub(crate) enum Purpose {
 pub(crate) struct Link {
     stop: watch::Sender<bool>,
     is_silent: Arc<AtomicBool>,
+    is_unlinking: Arc<AtomicBool>,
     task: JoinHandle<()>,
-}
-
-/// The client of a device, while it is ready to send.
-#[derive(Default)]
-pub(crate) struct Online(Mutex<Option<Arc<Client>>>);
-
-impl Online {
-    pub(crate) fn set(&self, client: Option<Arc<Client>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
-    }
-
-    pub(crate) fn get(&self) -> Option<Arc<Client>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 impl Link {
@@ -70,6 +59,7 @@ impl Link {
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let is_silent = Arc::new(AtomicBool::new(false));
+        let is_unlinking = Arc::new(AtomicBool::new(false));
         let supervisor = Supervisor {
             shared,
             device,
@@ -77,16 +67,23 @@ impl Link {
             online,
             stopped,
             is_silent: is_silent.clone(),
+            is_unlinking: is_unlinking.clone(),
             failures: 0,
             redeliveries: 0,
             told: None,
         };
-        Self { stop, is_silent, task: tokio::spawn(supervisor.run()) }
+        Self { stop, is_silent, is_unlinking, task: tokio::spawn(supervisor.run()) }
     }
 
     /// Has it report nothing any more; it is about to be ended.
-    pub(crate) fn fall_silent(&self) {
+    fn fall_silent(&self) {
         self.is_silent.store(true, Ordering::SeqCst);
+    }
+
+    /// Has it let go of the number, which is about to be unlinked.
+    pub(crate) fn let_go(&self) {
+        self.is_unlinking.store(true, Ordering::SeqCst);
+        self.fall_silent();
     }
 
     /// Whether it has ended by itself.
@@ -122,6 +119,7 @@ struct Supervisor {
     online: Arc<Online>,
     stopped: watch::Receiver<bool>,
     is_silent: Arc<AtomicBool>,
+    is_unlinking: Arc<AtomicBool>,
     /// Attempts since a connection last held.
     failures: u32,
     /// Times in a row that mail had to be asked for again.
@@ -256,13 +254,36 @@ impl Supervisor {
     }
 
     async fn tell(&self, event: MessengerEvent) {
+        if let Err(error) = self.telling(event).await {
+            tracing::debug!(device = %self.device, %error, "an event was not taken");
+        }
+    }
+
+    /// Tells the engine, unless it does not want to hear any more.
+    fn telling(&self, event: MessengerEvent) -> BoxFuture<'static, StoreResult<()>> {
         if self.is_silent.load(Ordering::SeqCst) {
+            return ready(Err(StoreError::Unavailable("the link is ending".into()))).boxed();
+        }
+        let (events, device) = (self.shared.events.get().cloned(), self.device);
+        async move {
+            let nobody = || StoreError::Unavailable("nobody listens for events yet".into());
+            events.ok_or_else(nobody)?.event(device, event).await
+        }
+        .boxed()
+    }
+
+    /// Lets the acknowledgement of a stored receipt leave; gives up the connection over which an
+    /// unstored one came.
+    fn settle(&self, session: &Session, answer: StoreResult<()>) {
+        // Nothing comes again to a number that is being unlinked.
+        let is_unlinking = self.is_unlinking.load(Ordering::SeqCst);
+        if !session.gate.answer(answer.is_ok() || is_unlinking) {
             return;
         }
-        match self.shared.events.get() {
-            Some(events) => events.event(self.device, event).await,
-            None => tracing::error!(device = %self.device, "nobody listens for events yet"),
-        }
+        tracing::warn!(device = %self.device, "a receipt is not stored; it will come again");
+        session.sink.note(Ending::Lost(DisconnectReason::ConnectionLost));
+        self.online.set(None);
+        end_connection(session.client.clone());
     }
 
     /// One connection, from the first attempt to its end.
@@ -274,12 +295,14 @@ impl Supervisor {
             turn,
             ready_at: None,
             deadline: self.deadline(),
+            reports: Reports::default(),
             code_request: self.request_code(session),
         };
         let ended = loop {
             tokio::select! {
                 biased;
-                Some(signal) = session.signals.recv() => {
+                Some(answer) = watch.reports.next() => self.settle(session, answer),
+                Some(signal) = session.signals.recv(), if watch.reports.has_room() => {
                     self.hear(session, &mut watch, signal).await;
                 }
                 Ok(node) = &mut session.stream_error => {
@@ -298,6 +321,7 @@ impl Supervisor {
         match ended {
             Some(ended) => {
                 self.online.set(None);
+                session.gate.end();
                 session.close().await;
                 if timeout(Duration::from_secs(1), &mut running).await.is_err() {
                     running.abort();
@@ -315,12 +339,30 @@ impl Supervisor {
             self.hear(session, watch, signal).await;
             self.online.set(None);
         }
+        while let Some(answer) = watch.reports.next().await {
+            self.settle(session, answer);
+        }
         let held = watch.held();
-        let ending = session
+        let mut ending = session
             .sink
             .take_ending()
             .unwrap_or_else(|| Ending::from_progress(session.attempt.progress(), held.is_some()));
+        let wants_restart = ending == Ending::Lost(DisconnectReason::RestartRequired);
+        if wants_restart && matches!(self.purpose, Purpose::Pair(_)) {
+            // Wanted as soon as a phone has linked the device; the library may tell of that later.
+            let link = timeout(LINK_AFTER_RESTART_MAX, self.hear_of_the_link(session, watch)).await;
+            ending = link.map_or(ending, |()| Ending::Paired);
+        }
         Ended::By(ending, held)
+    }
+
+    async fn hear_of_the_link(&mut self, session: &mut Session, watch: &mut Connection) {
+        while matches!(self.purpose, Purpose::Pair(_)) {
+            let Some(signal) = session.signals.recv().await else {
+                return std::future::pending().await;
+            };
+            self.hear(session, watch, signal).await;
+        }
     }
 
     /// Waits for this device's turn to log in; `None` when the engine ended the link.
@@ -356,6 +398,9 @@ impl Supervisor {
 
     async fn hear(&mut self, session: &Session, watch: &mut Connection, signal: Signal) {
         match signal {
+            Signal::Event(event @ MessengerEvent::Receipt(..)) => {
+                watch.reports.begin(self.telling(event));
+            }
             Signal::Event(event) => {
                 if let MessengerEvent::Offer(domain::device::PairOffer::Code {
                     expires_in_s, ..
@@ -439,22 +484,4 @@ impl Supervisor {
 /// Waits until a flag is up, or nobody is left to raise it.
 async fn raised(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|is_up| *is_up).await;
-}
-
-/// Ends the connection but not the client, which may be connected again.
-fn end_connection(client: Arc<Client>) {
-    tokio::spawn(async move {
-        if timeout(CLOSE_MAX, client.reconnect_immediately()).await.is_err() {
-            tracing::warn!("a connection took long to end");
-        }
-    });
-}
-
-/// Takes back the library's announcement of being online: as long as it stands, the owner's phone
-/// shows no notifications.
-fn be_away(client: Arc<Client>) {
-    tokio::spawn(async move {
-        // Without a name yet there was no announcement either; a lost connection tells elsewhere.
-        let _ = client.presence().set_unavailable().await;
-    });
 }

@@ -5,22 +5,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use domain::device::PairMethod;
+use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
 use domain::ids::DeviceId;
 use domain::phone::{PhoneNumber, Recipient};
-use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, SendError, SessionStore};
+use domain::ports::{
+    Messenger, MessengerEvents, OutgoingContent, OutgoingMessage, SendError, SessionStore,
+};
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use wacore_binary::Jid;
-use waproto::whatsapp as wa;
 use whatsapp_rust::{Client, SendOptions};
 
 use crate::client::Shared;
 use crate::config::{Config, ConfigError};
+use crate::connection::Online;
 use crate::errors;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
-use crate::link::{Link, Online, Purpose};
+use crate::link::{Link, Purpose};
+use crate::outgoing;
+use crate::upload::upload;
 
 /// WhatsApp, through the protocol library.
 ///
@@ -167,7 +171,7 @@ impl Messenger for WhatsappMessenger {
         let mut link = slot.link.lock().await;
         if let (Some(link), Some(client)) = (link.as_ref(), slot.online.get()) {
             // What the logout does to the connection is no news for the engine.
-            link.fall_silent();
+            link.let_go();
             if timeout(LOGOUT_MAX, client.logout()).await.is_err() {
                 tracing::warn!(%device, "WhatsApp did not confirm the logout in time");
             }
@@ -191,7 +195,13 @@ impl Messenger for WhatsappMessenger {
         let client = self.client(device)?;
         let (to, is_group) = self.recipient(&client, &message.chat).await?;
         let id = message.whatsapp_id;
-        let content = wa::Message { conversation: Some(message.text), ..Default::default() };
+        let content = match message.content {
+            OutgoingContent::Text(text) => outgoing::text(text),
+            OutgoingContent::Media(media, caption) => {
+                let uploaded = upload(&client, &self.shared.uploads, &media).await?;
+                outgoing::file(media, caption, uploaded)
+            }
+        };
         let options = SendOptions::default().with_message_id(id.as_str());
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
         let sending =
@@ -233,5 +243,20 @@ impl Messenger for WhatsappMessenger {
     ) -> std::result::Result<bool, SendError> {
         let client = self.client(device)?;
         self.look_up(&client, phone).await
+    }
+
+    async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError> {
+        let client = self.client(device)?;
+        let found = match timeout(LOOK_UP_MAX, client.groups().get_participating()).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => return Err(errors::group_error(&error)),
+            Err(_) => return Err(SendError::Temporary("WhatsApp did not answer in time".into())),
+        };
+        let mut groups: Vec<Group> = found
+            .into_values()
+            .map(|group| Group { id: group.id.to_non_ad_string(), name: group.subject })
+            .collect();
+        groups.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+        Ok(groups)
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use wacore::net::{Transport, TransportEvent, TransportFactory};
 
 use crate::limits::HANDSHAKE_MAX;
+use crate::receipts::Gate;
 
 /// How far an attempt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +51,17 @@ impl Attempt {
 pub(crate) struct WatchedFactory {
     sockets: Arc<dyn TransportFactory>,
     attempt: Arc<Attempt>,
+    gate: Arc<Gate>,
 }
 
 impl WatchedFactory {
-    /// Watches the sockets that `sockets` opens.
-    pub(crate) fn new(sockets: Arc<dyn TransportFactory>, attempt: Arc<Attempt>) -> Self {
-        Self { sockets, attempt }
+    /// Watches the sockets that `sockets` opens, and holds back what must not leave them yet.
+    pub(crate) fn new(
+        sockets: Arc<dyn TransportFactory>,
+        attempt: Arc<Attempt>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        Self { sockets, attempt, gate }
     }
 }
 
@@ -67,10 +73,12 @@ impl TransportFactory for WatchedFactory {
         self.attempt.set(Progress::Unreachable);
         let (socket, events) = self.sockets.create_transport().await?;
         self.attempt.set(Progress::Open);
+        self.gate.begin();
         let watched = Watched {
             socket,
             events: events.downgrade(),
             attempt: self.attempt.clone(),
+            gate: self.gate.clone(),
             sent: AtomicU32::new(0),
             opened_at: Instant::now(),
         };
@@ -83,6 +91,7 @@ struct Watched {
     /// Only asked whether the server has closed; what it brings is the client's.
     events: WeakReceiver<TransportEvent>,
     attempt: Arc<Attempt>,
+    gate: Arc<Gate>,
     sent: AtomicU32,
     opened_at: Instant,
 }
@@ -102,6 +111,7 @@ impl Watched {
 #[async_trait]
 impl Transport for Watched {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
+        self.gate.pass().await?;
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.socket.send(data).await
     }
@@ -152,7 +162,7 @@ mod tests {
         let (server, events) = async_channel::bounded(4);
         let attempt = Arc::new(Attempt::default());
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
-        let factory = WatchedFactory::new(sockets, attempt.clone());
+        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(Gate::new()));
         let (socket, _events) = factory.create_transport().await.unwrap();
         for _ in 0..sends {
             socket.send(Bytes::new()).await.unwrap();
@@ -180,7 +190,7 @@ mod tests {
         let attempt = Arc::new(Attempt::default());
         attempt.set(Progress::Open);
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(None)));
-        let factory = WatchedFactory::new(sockets, attempt.clone());
+        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(Gate::new()));
         assert!(factory.create_transport().await.is_err());
         assert_eq!(attempt.progress(), Progress::Unreachable);
     }

@@ -58,13 +58,18 @@ struct Step {
 const STEPS: &[Step] = &[
     Step {
         name: "packages",
-        about: "PostgreSQL, Chromium, Node 20 or newer with npm, curl, git; installs what is missing when root on Debian",
+        about: "PostgreSQL, Chromium, Node 20 or newer with npm, PHP, Go, Ruby, Python, curl, git; installs what is missing when root on Debian",
         run: |context| packages::bring(context.root),
     },
     Step {
         name: "tools",
         about: "cargo-nextest and cargo-deny, from PATH or built into target/tools",
         run: |context| tools::bring(context.root),
+    },
+    Step {
+        name: "schemathesis",
+        about: "schemathesis as pinned, into target/tools (Python)",
+        run: |context| packages::bring_schemathesis(context.root),
     },
     Step {
         name: "fmt",
@@ -94,7 +99,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "npm",
-        about: "npm ci for the Baileys test (Node, npm)",
+        about: "npm ci for Baileys and axios (Node, npm)",
         run: |context| packages::npm_ci(context.root),
     },
     Step {
@@ -104,7 +109,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "nextest",
-        about: "every other test, against a throw-away PostgreSQL (PostgreSQL, Chromium, Node, the steps `binaries` and `npm`)",
+        about: "every other test, against a throw-away PostgreSQL (all of `packages`, the steps `schemathesis`, `binaries` and `npm`)",
         run: nextest::run,
     },
 ];
@@ -112,7 +117,7 @@ const STEPS: &[Step] = &[
 /// Runs the steps asked for and prints how long each took.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     if options.list {
-        STEPS.iter().for_each(|step| println!("{:<10} {}", step.name, step.about));
+        STEPS.iter().for_each(|step| println!("{:<12} {}", step.name, step.about));
         return Ok(());
     }
     let chosen = choose(&options.steps)?;
@@ -146,13 +151,13 @@ fn summarise(times: &[(&str, Duration, bool)], planned: usize, closing: &str) ->
     println!("\n==> summary");
     for (name, time, is_ok) in times {
         println!(
-            "{name:<10} {:>7.1} s  {}",
+            "{name:<12} {:>7.1} s  {}",
             time.as_secs_f64(),
             if *is_ok { "ok" } else { "FAILED" }
         );
     }
     let total: Duration = times.iter().map(|(_, time, _)| *time).sum();
-    println!("{:<10} {:>7.1} s", "total", total.as_secs_f64());
+    println!("{:<12} {:>7.1} s", "total", total.as_secs_f64());
     if !closing.is_empty() {
         println!("\n{closing}");
     }

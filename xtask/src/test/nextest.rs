@@ -20,6 +20,10 @@ pub fn run(context: &mut Context<'_>) -> Result<()> {
     if let Some(chromium) = packages::chromium() {
         nextest.env("GERBANG_TEST_CHROMIUM", chromium);
     }
+    if let Some(python) = packages::python() {
+        nextest.env("GERBANG_TEST_PYTHON", python);
+    }
+    nextest.env("GERBANG_TEST_SCHEMATHESIS", packages::schemathesis(context.root));
     nextest.env("PATH", shell::path_with(&packages::node_dir(context.root))?);
     let (is_ok, closing_lines) = run_and_keep_summary(nextest)?;
     context.closing_lines = closing_lines;

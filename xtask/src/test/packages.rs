@@ -1,4 +1,4 @@
-//! Debian packages and npm packages the tests need.
+//! Debian, npm and Python packages the tests need.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,8 +10,10 @@ use crate::shell;
 
 /// The oldest Node that Baileys runs on.
 const NODE_MAJOR_MIN: u32 = 20;
-/// Where the Baileys test and its lock file are.
-const BAILEYS_DIR: &str = "crates/simulator/tests/baileys";
+/// Where tests with npm packages and their lock files are.
+const NPM_DIRS: [&str; 2] = ["crates/simulator/tests/baileys", "crates/server/tests/clients/npm"];
+/// Where schemathesis and everything it needs are pinned.
+const PYTHON_LOCK: &str = "crates/server/tests/clients/schemathesis/requirements.txt";
 const CHROMIUM_NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 struct Need {
@@ -37,6 +39,22 @@ const NEEDS: &[Need] = &[
         is_there: || shell::find("node").is_some() && shell::find("npm").is_some(),
     },
     Need { what: "curl", packages: &["curl"], is_there: || shell::find("curl").is_some() },
+    Need {
+        what: "PHP with curl",
+        packages: &["php-cli", "php-curl"],
+        is_there: || works("php", &["-r", "exit(extension_loaded('curl') ? 0 : 1);"]),
+    },
+    Need { what: "Go", packages: &["golang-go"], is_there: || works("go", &["version"]) },
+    Need {
+        what: "Ruby with rest-client",
+        packages: &["ruby", "ruby-rest-client"],
+        is_there: || works("ruby", &["-r", "rest-client", "-e", ""]),
+    },
+    Need {
+        what: "Python 3 with requests, flask and venv (or GERBANG_TEST_PYTHON)",
+        packages: &["python3", "python3-requests", "python3-flask", "python3-venv"],
+        is_there: || python().is_some(),
+    },
     Need { what: "git", packages: &["git"], is_there: || shell::find("git").is_some() },
     Need {
         what: "setpriv",
@@ -63,14 +81,52 @@ pub fn chromium() -> Option<PathBuf> {
     told.or_else(|| CHROMIUM_NAMES.into_iter().find_map(shell::find))
 }
 
-/// Installs the Baileys test's packages exactly as locked.
+/// Python with what the tests need of it: as told by the environment, from PATH, or Debian's own
+/// where another one hides it.
+pub fn python() -> Option<PathBuf> {
+    let told = std::env::var_os("GERBANG_TEST_PYTHON").map(PathBuf::from);
+    let found = [shell::find("python3"), Some(PathBuf::from("/usr/bin/python3"))];
+    let mut candidates = told.into_iter().chain(found.into_iter().flatten());
+    candidates.find(|python| works(python, &["-c", "import requests, flask, venv, ensurepip"]))
+}
+
+/// Installs the npm packages of the tests exactly as locked.
 pub fn npm_ci(root: &Path) -> Result<()> {
-    let dir = root.join(BAILEYS_DIR);
-    ensure!(dir.join("package-lock.json").is_file(), "{BAILEYS_DIR}/package-lock.json is missing");
-    let mut npm = Command::new("npm");
-    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&dir);
-    npm.env("PATH", shell::path_with(&node_dir(root))?);
-    shell::run(&mut npm)
+    for dir in NPM_DIRS {
+        ensure!(
+            root.join(dir).join("package-lock.json").is_file(),
+            "{dir}/package-lock.json is missing"
+        );
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(root.join(dir));
+        npm.env("PATH", shell::path_with(&node_dir(root))?);
+        shell::run(&mut npm)?;
+    }
+    Ok(())
+}
+
+/// Where schemathesis is once it is installed.
+pub fn schemathesis(root: &Path) -> PathBuf {
+    root.join("target/tools/schemathesis/bin/schemathesis")
+}
+
+/// Installs schemathesis exactly as pinned, in a virtual environment of its own; once.
+pub fn bring_schemathesis(root: &Path) -> Result<()> {
+    let lock = std::fs::read_to_string(root.join(PYTHON_LOCK)).context(PYTHON_LOCK)?;
+    let dir = root.join("target/tools/schemathesis");
+    let installed = dir.join("installed.txt");
+    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == lock) {
+        println!("schemathesis: {}", schemathesis(root).display());
+        return Ok(());
+    }
+    let python =
+        python().context("no Python with requests and venv: run `cargo xtask test packages`")?;
+    shell::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&dir))?;
+    let mut pip = Command::new(dir.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
+    shell::run(pip.arg(root.join(PYTHON_LOCK)))?;
+    std::fs::write(installed, lock)?;
+    Ok(())
 }
 
 /// The folder of our own Node; only there when the system's was too old.
@@ -115,6 +171,11 @@ fn bring_node(root: &Path) -> Result<()> {
         .with_context(|| format!("install Node {NODE_MAJOR_MIN} or newer and put it on PATH"))?;
     ensure!(node_major(&own)? >= NODE_MAJOR_MIN, "{} is too old as well", own.display());
     Ok(())
+}
+
+/// Whether a program is there and says that all is well.
+fn works(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> bool {
+    shell::output(Command::new(program).args(args)).is_ok()
 }
 
 fn node_major(node: &Path) -> Result<u32> {

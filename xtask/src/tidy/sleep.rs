@@ -8,6 +8,8 @@ use super::{Repo, stale};
 /// File, and why it may sleep.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/engine/src/run.rs", "the one loop that waits until the engine's next step"),
+    ("crates/engine/tests/engine/lives.rs", "lives on a paused clock, made by hand"),
+    ("crates/engine/tests/engine/outside.rs", "servers that take their time, for paused clocks"),
     ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
     ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),

@@ -2,4 +2,6 @@
 
 pub mod pacing;
 pub mod quota;
+pub mod rate;
 pub mod retry;
+pub mod webhook;

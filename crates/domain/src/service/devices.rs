@@ -4,14 +4,19 @@ use futures_util::stream::BoxStream;
 
 use super::{Core, Session, check_name};
 use crate::device::{
-    Device, DeviceNotice, DevicePatch, DeviceStatus, NewDevice, PairMethod, PairOffer,
+    Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, NewDevice, PairMethod,
+    PairOffer,
 };
 use crate::error::{Error, Result};
 use crate::ids::{DeviceId, DeviceNumber};
 use crate::key::{KeyKind, Secret};
 use crate::phone::PhoneNumber;
+use crate::plan::Feature;
 use crate::policy::pacing::GAP_S_MAX;
 use crate::ports::{CreatedDevice, Page, PageRequest};
+
+/// Most devices looked at to find one by its number.
+const DEVICES_FOUND_MAX: u32 = 100;
 
 /// A device as callers name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,7 +45,9 @@ impl DeviceName {
 pub enum DeviceAccess {
     /// It may use it.
     Granted(Device),
-    /// It belongs to another account, or the caller is bound to another device.
+    /// It is the caller's account's, but the caller's token is bound to another device.
+    OtherDevice,
+    /// It belongs to another account.
     NotYours,
     /// There is no such device.
     Unknown,
@@ -80,10 +87,51 @@ impl Core {
             Some(device) if session.require_device(device.id).is_ok() => {
                 DeviceAccess::Granted(device)
             }
-            Some(_) => DeviceAccess::NotYours,
+            Some(_) => DeviceAccess::OtherDevice,
             None if exists => DeviceAccess::NotYours,
             None => DeviceAccess::Unknown,
         })
+    }
+
+    /// What the caller may do with the device that is linked to a number, as people write it: the
+    /// connected one with the lowest `number_id`, else the one with the lowest. A text that is no
+    /// number is unknown, and so is a number of another account's device.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator.
+    pub async fn device_with_phone(&self, session: &Session, text: &str) -> Result<DeviceAccess> {
+        let account = session.account_id()?;
+        let Ok(phone) = parse_phone(session, "phone", text) else {
+            return Ok(DeviceAccess::Unknown);
+        };
+        let filter = DeviceFilter { phone: Some(phone), is_connected: false };
+        let mut devices = self.store.find_devices(account, &filter, DEVICES_FOUND_MAX).await?;
+        let exists = !devices.is_empty();
+        devices.retain(|device| session.require_device(device.id).is_ok());
+        let connected = devices.iter().find(|device| device.status == DeviceStatus::Connected);
+        Ok(match connected.or(devices.first()) {
+            Some(device) => DeviceAccess::Granted(device.clone()),
+            None if exists => DeviceAccess::OtherDevice,
+            None => DeviceAccess::Unknown,
+        })
+    }
+
+    /// The caller's only device that is wanted; `None` when there is none or several. A device token
+    /// has its own, in any case.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator.
+    pub async fn only_device(
+        &self,
+        session: &Session,
+        filter: &DeviceFilter,
+    ) -> Result<Option<Device>> {
+        let account = session.account_id()?;
+        if let Some(bound) = session.caller.bound_device() {
+            return Ok(self.store.device(account, bound).await?);
+        }
+        let devices = self.store.find_devices(account, filter, DEVICES_FOUND_MAX).await?;
+        Ok(<[Device; 1]>::try_from(devices).ok().map(|[device]| device))
     }
 
     async fn numbered_device(
@@ -219,6 +267,20 @@ impl Core {
     ) -> Result<(Device, BoxStream<'static, DeviceNotice>)> {
         let notices = self.dispatcher.watch(id);
         Ok((self.device(session, id).await?, notices))
+    }
+
+    /// The groups the number of a connected device is in.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::FeatureMissing`], [`Error::DeviceNotConnected`],
+    /// [`Error::Whatsapp`].
+    pub async fn groups(&self, session: &Session, id: DeviceId) -> Result<Vec<Group>> {
+        let device = self.device(session, id).await?;
+        session.require_feature(Feature::Groups)?;
+        if device.status != DeviceStatus::Connected {
+            return Err(Error::DeviceNotConnected(device.status.as_str()));
+        }
+        self.dispatcher.groups(id).await
     }
 
     /// Whether a number is on WhatsApp, asked through a connected device.

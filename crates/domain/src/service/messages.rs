@@ -1,10 +1,24 @@
 //! Looking at messages, and taking them back.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::{Core, Session};
 use crate::error::{Error, Result};
-use crate::ids::MessageId;
+use crate::ids::DeviceId;
+use crate::ids::{AccountId, MessageId};
 use crate::message::{Direction, Message, MessageState};
-use crate::ports::{Cancellation, MessageFilter, Page, PageRequest};
+use crate::ports::{Cancellation, CountedPage, MessageCounts, MessageFilter, Page, PageRequest};
+
+/// Most messages a numbered list reaches: number of the page times its length. Beyond that there are
+/// the pages of `/v1`, which cost the same wherever they are.
+pub const COUNTED_MESSAGES_MAX: u32 = 10_000;
+
+/// When the day of `now` began in `timezone`; UTC when the zone is unknown.
+fn start_of_day(now: Timestamp, timezone: &str) -> Timestamp {
+    let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
+    now.to_zoned(zone).start_of_day().map_or(now, |start| start.timestamp())
+}
 
 impl Core {
     /// One message the caller may see.
@@ -29,15 +43,60 @@ impl Core {
         mut filter: MessageFilter,
         page: PageRequest,
     ) -> Result<Page<Message>> {
+        let account = self.check_filter(session, &mut filter).await?;
+        let page = self.store.messages(account, &filter, page).await?;
+        let items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
+        Ok(Page { items, has_more: page.has_more })
+    }
+
+    /// A numbered page of the messages the caller may see, newest first; pages count from 1.
+    ///
+    /// # Errors
+    /// As [`Core::messages`], and [`Error::Invalid`] for a page beyond [`COUNTED_MESSAGES_MAX`].
+    pub async fn counted_messages(
+        &self,
+        session: &Session,
+        mut filter: MessageFilter,
+        page: u32,
+        limit: u32,
+    ) -> Result<CountedPage<Message>> {
+        if page == 0 {
+            return Err(Error::invalid("page", "must be at least 1"));
+        }
+        if page.checked_mul(limit).is_none_or(|reach| reach > COUNTED_MESSAGES_MAX) {
+            let message = format!("page times limit must be at most {COUNTED_MESSAGES_MAX}");
+            return Err(Error::invalid("page", message));
+        }
+        let account = self.check_filter(session, &mut filter).await?;
+        let offset = (page - 1) * limit;
+        let mut page = self.store.counted_messages(account, &filter, offset, limit).await?;
+        page.items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
+        Ok(page)
+    }
+
+    /// How many messages a device has sent; `sent_since` counts the present day of the account.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn message_counts(&self, session: &Session, id: DeviceId) -> Result<MessageCounts> {
+        let account = session.account()?;
+        self.device(session, id).await?;
+        let today = start_of_day(self.clock.now(), &account.timezone);
+        Ok(self.store.message_counts(account.id, id, today).await?)
+    }
+
+    async fn check_filter(
+        &self,
+        session: &Session,
+        filter: &mut MessageFilter,
+    ) -> Result<AccountId> {
         let account = session.account_id()?;
         match filter.device {
             Some(device) => drop(self.device(session, device).await?),
             None => filter.device = session.caller.bound_device(),
         }
         filter.now = Some(self.clock.now());
-        let page = self.store.messages(account, &filter, page).await?;
-        let items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
-        Ok(Page { items, has_more: page.has_more })
+        Ok(account)
     }
 
     /// Takes a message back before it is sent.
@@ -56,7 +115,7 @@ impl Core {
     }
 
     /// Adds what only memory and the clock know: that a message is being sent, or is due by now.
-    fn as_seen(&self, mut message: Message) -> Message {
+    pub(super) fn as_seen(&self, mut message: Message) -> Message {
         if message.state.is_waiting() {
             if self.dispatcher.is_sending(message.device_id, message.id) {
                 message.state = MessageState::Sending;

@@ -2,8 +2,13 @@
 
 mod accounts;
 mod devices;
+mod grants;
+mod limits;
+mod media;
 mod messages;
 mod send;
+mod wait;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -12,29 +17,59 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, KeyKind, Secret};
-use crate::plan::Plan;
+use crate::plan::{Feature, Plan};
 use crate::policy::quota::Period;
-use crate::ports::{Clock, Dispatcher, Entropy, NewKey, Store};
+use crate::policy::rate::RateState;
+use crate::ports::{Clock, Dispatcher, Entropy, EventFormats, NewKey, Outbound, Sealer, Store};
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use devices::{DeviceAccess, DeviceName};
+pub use grants::days_later;
+pub use limits::{WAITS_MAX, WAITS_PER_ACCOUNT_MAX};
+pub use media::DOWNLOAD_FAILED;
+pub use messages::COUNTED_MESSAGES_MAX;
 pub use send::{SendRefusal, SendRequest, Sent};
+pub use wait::{Outcome, SyncWait};
+pub use webhooks::{NewWebhookRequest, OWN_FORMAT, WebhookChange};
 
 /// Longest name of anything, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 
-/// Everything the use cases need.
-pub struct Core {
+/// What the use cases need from outside.
+pub struct Parts {
     /// Where things are kept.
     pub store: Arc<dyn Store>,
     /// What sends them.
     pub dispatcher: Arc<dyn Dispatcher>,
+    /// What makes requests of ours.
+    pub outbound: Arc<dyn Outbound>,
+    /// The shapes in which events are told.
+    pub formats: Arc<dyn EventFormats>,
+    /// What keeps secrets unreadable.
+    pub sealer: Arc<dyn Sealer>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
     /// The operator key's hash.
     pub operator: KeyHash,
+    /// How long a request waits for its message to be sent.
+    pub sync_wait: SyncWait,
+}
+
+/// The use cases.
+pub struct Core {
+    parts: Parts,
+    rates: limits::RateLimiter,
+    waits: limits::Waits,
+}
+
+impl std::ops::Deref for Core {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
 }
 
 /// Who is calling, with what is known of the account. Made by [`Core::authenticate`] only.
@@ -44,6 +79,8 @@ pub struct Session {
     pub caller: Caller,
     /// The account and its plan; the operator has none.
     pub account: Option<(Account, Plan)>,
+    /// Where its key stands; `None` when there is no limit.
+    pub rate: Option<RateState>,
 }
 
 impl Session {
@@ -69,6 +106,14 @@ impl Session {
     /// [`Error::Forbidden`] for the operator, who has none.
     pub fn account_id(&self) -> Result<AccountId> {
         self.caller.account().ok_or(Error::Forbidden)
+    }
+
+    /// Lets callers pass whose plan includes a feature.
+    ///
+    /// # Errors
+    /// [`Error::FeatureMissing`], [`Error::Forbidden`] for the operator.
+    pub fn require_feature(&self, feature: Feature) -> Result<()> {
+        self.plan()?.has(feature).then_some(()).ok_or(Error::FeatureMissing(feature))
     }
 
     /// Lets the operator pass.
@@ -104,17 +149,26 @@ impl Session {
 }
 
 impl Core {
-    /// Who holds a key.
+    /// The use cases over these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts, rates: limits::RateLimiter::default(), waits: limits::Waits::default() }
+    }
+
+    /// Who holds a key. Counts as one of its requests.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] when nobody does.
+    /// [`Error::Unauthorized`] when nobody does, [`Error::RateLimited`].
     pub async fn authenticate(&self, key: &str) -> Result<Session> {
         let hash = Secret::new(key).hash();
         if hash == self.operator {
-            return Ok(Session { caller: Caller::Operator, account: None });
+            return Ok(Session { caller: Caller::Operator, account: None, rate: None });
         }
         let holder = self.store.key_holder(&hash).await?.ok_or(Error::Unauthorized)?;
-        Ok(Session { caller: holder.caller, account: Some((holder.account, holder.plan)) })
+        let rate = match (holder.plan.requests_per_minute, holder.caller.key()) {
+            (Some(limit), Some(key)) => Some(self.rates.count(key, limit, self.clock.now())?),
+            _ => None,
+        };
+        Ok(Session { caller: holder.caller, account: Some((holder.account, holder.plan)), rate })
     }
 
     /// A device the caller may use.

@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ids::{DeviceId, WhatsappId};
+use crate::media::MediaRequest;
 use crate::message::{BATCH_MESSAGES_MAX, ContentKind, Message, NewMessage, TEXT_CHARS_MAX};
 use crate::phone::Recipient;
 use crate::plan::{Feature, Plan};
@@ -26,8 +27,10 @@ pub struct SendRequest {
     pub device: Option<DeviceId>,
     /// To whom, as people write it.
     pub to: String,
-    /// The text.
+    /// The text; the caption when there is a file.
     pub text: String,
+    /// The file.
+    pub media: Option<MediaRequest>,
     /// Not before this.
     pub schedule_at: Option<Timestamp>,
     /// Not after this; wins over `expires_in_s`.
@@ -137,6 +140,10 @@ impl Core {
             let message = message.and_then(|message| check_features(message, plan));
             messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
         }
+        let is_to_many = messages.windows(2).any(|pair| pair[0].chat != pair[1].chat);
+        if is_to_many && !plan.has(Feature::Broadcast) {
+            return Err(Error::FeatureMissing(Feature::Broadcast).into());
+        }
         Ok(messages)
     }
 
@@ -148,7 +155,7 @@ impl Core {
             }
             Accepted::Repeated(messages) => Ok(Sent { messages, is_repeat: true }),
             Accepted::Mismatch => Err(Error::IdempotencyMismatch),
-            Accepted::QuotaExhausted => Err(Error::QuotaExhausted),
+            Accepted::QuotaExhausted { remaining } => Err(Error::QuotaExhausted { remaining }),
             Accepted::QueueFull => Err(Error::QueueFull(WAITING_MESSAGES_MAX)),
             Accepted::DeviceGone => Err(Error::NotFound("device")),
         }
@@ -158,13 +165,20 @@ impl Core {
         &self,
         session: &Session,
         account: &Account,
-        request: SendRequest,
+        mut request: SendRequest,
         now: Timestamp,
     ) -> Result<NewMessage> {
         let device = self.sending_device(session, request.device).await?;
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
-        let text = check_text(&request.text)?;
+        let (kind, text, media, bytes) = match request.media.take() {
+            None => (ContentKind::Text, check_text(&request.text)?, None, None),
+            Some(media) => {
+                let text = check_caption(&request.text)?;
+                let (kind, media, bytes) = self.check_media(media)?;
+                (kind, text, Some(media), bytes)
+            }
+        };
         let due_at = check_schedule(request.schedule_at, now)?;
         let expires_at = check_expiry(&request, due_at, now)?;
         if request.retry_interval_s.is_some_and(|s| !(1..=RETRY_INTERVAL_S_MAX).contains(&s)) {
@@ -178,8 +192,10 @@ impl Core {
         Ok(NewMessage {
             device_id: device.id,
             chat: recipient.to_chat(),
-            kind: ContentKind::Text,
+            kind,
             text,
+            media,
+            bytes,
             whatsapp_id: WhatsappId::from_random(self.random()),
             typing: request.typing.unwrap_or(true),
             priority,
@@ -204,7 +220,11 @@ impl Core {
 
 fn check_features(message: NewMessage, plan: &Plan) -> Result<NewMessage> {
     let is_group = message.chat.ends_with("@g.us");
-    let needs = [(is_group, Feature::Groups), (message.is_scheduled, Feature::Schedule)];
+    let needs = [
+        (is_group, Feature::Groups),
+        (is_group && message.media.is_some(), Feature::SendGroupMedia),
+        (message.is_scheduled, Feature::Schedule),
+    ];
     match needs.into_iter().find(|(is_needed, feature)| *is_needed && !plan.has(*feature)) {
         Some((_, feature)) => Err(Error::FeatureMissing(feature)),
         None => Ok(message),
@@ -215,6 +235,10 @@ fn check_text(text: &str) -> Result<String> {
     if text.trim().is_empty() {
         return Err(Error::invalid("text", "is required and must not be blank"));
     }
+    check_caption(text)
+}
+
+fn check_caption(text: &str) -> Result<String> {
     // A NUL cannot be stored by every database, and no phone shows it.
     if text.contains('\0') {
         return Err(Error::invalid("text", "must not contain the character U+0000"));

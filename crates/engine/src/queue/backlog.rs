@@ -5,7 +5,7 @@
 //!   nobody. Every other message stands in the line of its chat, by id, or is its chat's *current*
 //!   one: the message that was attempted, or is being attempted. A chat has at most one of those,
 //!   and nothing else of the chat goes before it has ended.
-//! - A chat is in `known` or `strangers` exactly when its first message may go now.
+//! - A chat is in `places` exactly when its first message may go now.
 //! - No call looks at all messages; the costliest ones are linear in the length of one chat's line.
 
 use std::cmp::Reverse;
@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) priority: i16,
     /// How often WhatsApp refused it since the gateway started.
     pub(super) refusals: u8,
+    /// Whether it is known to carry a file, which takes one of few places.
+    pub(super) has_file: bool,
 }
 
 /// A WhatsApp id in eight bytes: exact for our own ids, a hash of any other.
@@ -55,6 +57,33 @@ struct Place {
     priority: Reverse<i16>,
     due_at: Timestamp,
     id: MessageId,
+}
+
+/// What a message needs besides its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Needs {
+    /// A place in the budget of first contacts.
+    pub(super) first_contact: bool,
+    /// A place for its file.
+    pub(super) file: bool,
+}
+
+impl Needs {
+    const ALL: [Self; 4] = [
+        Self { first_contact: false, file: false },
+        Self { first_contact: true, file: false },
+        Self { first_contact: false, file: true },
+        Self { first_contact: true, file: true },
+    ];
+
+    fn index(self) -> usize {
+        usize::from(self.first_contact) + 2 * usize::from(self.file)
+    }
+
+    /// Whether all of it is among what there is.
+    fn is_met_by(self, there_is: Self) -> bool {
+        (!self.first_contact || there_is.first_contact) && (!self.file || there_is.file)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -118,8 +147,8 @@ impl Chat {
 pub(super) struct Backlog {
     entries: HashMap<MessageId, Entry>,
     chats: HashMap<Arc<str>, Chat>,
-    known: BTreeSet<Place>,
-    strangers: BTreeSet<Place>,
+    /// The chats whose first message may go now, by [`Needs::index`] of that message.
+    places: [BTreeSet<Place>; 4],
     /// When sleepers wake and retries fall due.
     timers: BTreeSet<(Timestamp, MessageId)>,
     contacts: Contacts,
@@ -203,10 +232,45 @@ impl Backlog {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Which message goes next; chats that were never written to only with `strangers_too`.
-    pub(super) fn next(&self, strangers_too: bool) -> Option<MessageId> {
-        let stranger = self.strangers.first().filter(|_| strangers_too);
-        self.known.first().into_iter().chain(stranger).min().map(|place| place.id)
+    /// Which message goes next, of those that need nothing but what there is.
+    pub(super) fn next(&self, there_is: Needs) -> Option<MessageId> {
+        self.open(there_is).filter_map(BTreeSet::first).min().map(|place| place.id)
+    }
+
+    fn open(&self, there_is: Needs) -> impl Iterator<Item = &BTreeSet<Place>> {
+        let met = Needs::ALL.into_iter().filter(move |needs| needs.is_met_by(there_is));
+        met.map(|needs| &self.places[needs.index()])
+    }
+
+    /// How many messages go before a waiting one for certain, counted up to `max` for each kind.
+    pub(super) fn ahead(&self, id: MessageId, there_is: Needs, max: usize) -> usize {
+        let Some(chat) = self.entries.get(&id).and_then(|entry| self.chats.get(&entry.chat)) else {
+            return 0;
+        };
+        let retried = usize::from(chat.current.is_some_and(|other| other != id) && !chat.is_away);
+        let in_line = chat.line.binary_search(&id).unwrap_or(0);
+        let others = chat.place.map_or(0, |place| {
+            self.open(there_is).map(|places| places.range(..place).take(max).count()).sum()
+        });
+        retried + in_line + others
+    }
+
+    /// When the message that goes first in the chat of a waiting one may go.
+    pub(super) fn chat_due_at(&self, id: MessageId) -> Option<Timestamp> {
+        let chat = self.chats.get(&self.entries.get(&id)?.chat)?;
+        chat.first().and_then(|first| self.entries.get(&first)).map(|first| first.due_at)
+    }
+
+    /// Whether writing this message is a first contact.
+    pub(super) fn is_first_contact(&self, id: MessageId) -> bool {
+        self.entries.get(&id).is_some_and(|entry| self.contacts.is_stranger(&entry.chat))
+    }
+
+    /// The chat was not written to after all.
+    pub(super) fn forget_contact(&mut self, id: MessageId) {
+        if let Some(entry) = self.entries.get(&id) {
+            self.contacts.forget(&entry.chat);
+        }
     }
 
     /// Takes a message out of its line: it is being attempted. Whether that is a first contact.
@@ -268,8 +332,9 @@ impl Backlog {
     fn refresh(&mut self, name: &Arc<str>, now: Timestamp) {
         let Some(chat) = self.chats.get_mut(name) else { return };
         if let Some(place) = chat.place.take() {
-            self.known.remove(&place);
-            self.strangers.remove(&place);
+            for places in &mut self.places {
+                places.remove(&place);
+            }
         }
         let Some(id) = chat.first() else {
             self.chats.remove(name);
@@ -285,7 +350,7 @@ impl Backlog {
         }
         let place = Place { priority: Reverse(chat.priority()), due_at: entry.due_at, id };
         chat.place = Some(place);
-        let is_stranger = self.contacts.is_stranger(name);
-        if is_stranger { &mut self.strangers } else { &mut self.known }.insert(place);
+        let needs = Needs { first_contact: self.contacts.is_stranger(name), file: entry.has_file };
+        self.places[needs.index()].insert(place);
     }
 }

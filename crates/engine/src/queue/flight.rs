@@ -11,6 +11,10 @@ use domain::ids::MessageId;
 pub(super) enum Stage {
     /// Its body is being fetched.
     Loading,
+    /// Its file is being made ready; it takes no place among those in flight.
+    Fetching,
+    /// Its file is ready, until it is thrown away; likewise.
+    Ready { until: Timestamp },
     /// Somebody seems to type.
     Typing { until: Timestamp },
     /// The messenger has it and has not said yet whether it is on the wire.
@@ -42,10 +46,12 @@ pub(super) struct Flight {
     pub(super) gap: SignedDuration,
     /// Whether it took from the budget of first contacts.
     pub(super) is_first_contact: bool,
+    /// Whether it has one of the places for files.
+    pub(super) has_file_place: bool,
 }
 
 impl Flight {
-    pub(super) fn new(is_first_contact: bool) -> Self {
+    pub(super) fn new(is_first_contact: bool, has_file_place: bool) -> Self {
         Self {
             stage: Stage::Loading,
             handed_over_at: None,
@@ -53,6 +59,7 @@ impl Flight {
             lost_connection: false,
             gap: SignedDuration::ZERO,
             is_first_contact,
+            has_file_place,
         }
     }
 
@@ -67,8 +74,15 @@ impl Flight {
 pub(super) struct Flights(BTreeMap<MessageId, Flight>);
 
 impl Flights {
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    /// How many there are, without those whose file is not sent yet.
+    pub(super) fn active(&self) -> usize {
+        let is_aside = |stage| matches!(stage, Stage::Fetching | Stage::Ready { .. });
+        self.0.values().filter(|flight| !is_aside(flight.stage)).count()
+    }
+
+    /// How many places for files are taken.
+    pub(super) fn file_places(&self) -> usize {
+        self.0.values().filter(|flight| flight.has_file_place).count()
     }
 
     pub(super) fn begin(&mut self, id: MessageId, flight: Flight) {
@@ -103,6 +117,23 @@ impl Flights {
         self.with(|stage| matches!(stage, Stage::Typing { until } if until <= now))
     }
 
+    /// Those whose file has waited too long for its message's turn.
+    pub(super) fn spoilt(&self, now: Timestamp) -> Vec<MessageId> {
+        self.with(|stage| matches!(stage, Stage::Ready { until } if until <= now))
+    }
+
+    /// The first one whose file is ready.
+    pub(super) fn first_ready(&self) -> Option<MessageId> {
+        let is_ready = |stage| matches!(stage, Stage::Ready { .. });
+        self.iter().find(|(_, flight)| is_ready(flight.stage)).map(|(id, _)| id)
+    }
+
+    /// When the next file is thrown away.
+    pub(super) fn next_spoilt(&self) -> Option<Timestamp> {
+        let until = |stage| if let Stage::Ready { until } = stage { Some(until) } else { None };
+        self.0.values().filter_map(|flight| until(flight.stage)).min()
+    }
+
     pub(super) fn cut_off(&self) -> Vec<MessageId> {
         self.with(|stage| stage == Stage::CutOff)
     }
@@ -112,7 +143,11 @@ impl Flights {
         let deadline = |stage| match stage {
             Stage::Typing { until } => Some(until),
             Stage::Unacknowledged { deadline } => Some(deadline),
-            Stage::Loading | Stage::HandingOver | Stage::CutOff => None,
+            Stage::Loading
+            | Stage::Fetching
+            | Stage::Ready { .. }
+            | Stage::HandingOver
+            | Stage::CutOff => None,
         };
         self.0.values().filter_map(|flight| deadline(flight.stage)).min()
     }

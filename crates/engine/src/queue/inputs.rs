@@ -69,7 +69,10 @@ impl DeviceQueue {
         for id in self.flights.ids() {
             match self.flights.get_mut(id) {
                 Some(flight) if flight.stage == Stage::HandingOver => flight.lost_connection = true,
-                _ => self.cut_off(id),
+                Some(flight) if matches!(flight.stage, Stage::Unacknowledged { .. }) => {
+                    self.cut_off(id);
+                }
+                _ => {}
             }
         }
         self.busy_with = None;
@@ -81,13 +84,15 @@ impl DeviceQueue {
             let Some(flight) = self.flights.get(id) else { continue };
             match flight.stage {
                 Stage::Loading | Stage::Typing { .. } => self.put_back(id, now),
+                // Fetching does not need the device.
+                Stage::Fetching | Stage::Ready { .. } => {}
                 Stage::HandingOver | Stage::Unacknowledged { .. } | Stage::CutOff => {}
             }
         }
     }
 
     /// The attempt did not take place.
-    fn put_back(&mut self, id: MessageId, now: Timestamp) {
+    pub(super) fn put_back(&mut self, id: MessageId, now: Timestamp) {
         if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
             self.cut_off(id);
             return;
@@ -111,6 +116,7 @@ impl DeviceQueue {
             flight.stage = Stage::CutOff;
             flight.cut_off_at = flight.handed_over_at;
             flight.lost_connection = false;
+            flight.has_file_place = false;
         }
         if self.busy_with == Some(id) {
             self.busy_with = None;
@@ -174,6 +180,7 @@ impl DeviceQueue {
         }
         let deadline = now.saturating_add(ACK_WAIT).unwrap_or(Timestamp::MAX);
         flight.stage = Stage::Unacknowledged { deadline };
+        flight.has_file_place = false;
         let (gap, is_lost) = (flight.gap, flight.lost_connection);
         self.rest(now, gap);
         if is_lost {
@@ -292,7 +299,7 @@ impl Withdrawn {
     /// What to write down about it.
     pub fn progress(&self, now: Timestamp) -> Progress {
         let steps = vec![(MessageEvent::TakenBack, now)];
-        Progress { id: self.id, steps, failure: None, next_attempt_at: None }
+        Progress { id: self.id, steps, failure: None, next_attempt_at: None, kind: None }
     }
 
     /// Which message.

@@ -11,12 +11,16 @@
 //! - At most [`IN_FLIGHT_MAX`] messages are between being picked and being acknowledged.
 //! - A message that may have reached WhatsApp is never taken back, and never repeated with another
 //!   id; after a lost connection it goes first, and that does not count as a failed attempt.
+//! - While the file of a message is made ready, its chat waits and others go; few files are made
+//!   ready at a time. The next free turn is the message's then.
 //! - Nothing is handed over after its expiry, and every message ends in exactly one
 //!   [`Action::Record`] with a final step.
 
 mod backlog;
 mod budget;
+mod files;
 mod flight;
+mod forecast;
 mod inputs;
 mod verdict;
 
@@ -30,10 +34,11 @@ use domain::message::{Failure, MessageEvent};
 use domain::policy::pacing::Pacing;
 use domain::ports::{OutboxEntry, Progress};
 
-use backlog::{Backlog, Entry, WhatsappKey};
+use backlog::{Backlog, Entry, Needs, WhatsappKey};
 use budget::Budget;
 use flight::{Flight, Flights, Stage};
 
+pub use files::{FILE_KEPT, FILE_PLACES_MAX};
 pub use verdict::{STRANGER_REFUSALS_MAX, UNEXPLAINED_REFUSALS_MAX};
 
 /// Most messages of a device between being picked and being acknowledged.
@@ -57,7 +62,8 @@ pub struct Settings {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Fetch the body; answer with [`DeviceQueue::loaded`] or [`DeviceQueue::load_failed`].
+    /// Fetch the body; answer with [`DeviceQueue::loaded`], [`DeviceQueue::needs_file`] or
+    /// [`DeviceQueue::load_failed`].
     Load(MessageId),
     /// Show "typing…" in the chat of a loaded message.
     ShowTyping(MessageId),
@@ -157,6 +163,7 @@ impl DeviceQueue {
         self.expire(now);
         self.time_out(now);
         self.finish_typing(now, &mut random);
+        self.throw_spoilt_files_away(now);
         self.repeat_what_was_cut_off(now);
         self.pick(now);
         Step { next_wake: self.next_wake(now), actions: std::mem::take(&mut self.actions) }
@@ -206,8 +213,13 @@ impl DeviceQueue {
             return;
         }
         for id in self.flights.cut_off() {
+            let has_file = self.backlog.get(id).is_some_and(|entry| entry.has_file);
+            if has_file && !self.has_file_place() {
+                continue;
+            }
             if let Some(flight) = self.flights.get_mut(id) {
                 flight.stage = Stage::Loading;
+                flight.has_file_place = has_file;
                 self.actions.push(Action::Load(id));
             }
         }
@@ -220,26 +232,46 @@ impl DeviceQueue {
     fn may_pick(&self) -> bool {
         self.is_connected
             && !self.is_held
-            && self.flights.len() < IN_FLIGHT_MAX
+            && self.flights.active() < IN_FLIGHT_MAX
             && self.busy_with.is_none()
     }
 
+    /// What there is at this moment of that which messages need besides their turn.
+    fn there_is(&self) -> Needs {
+        Needs { first_contact: self.budget.allows(), file: self.has_file_place() }
+    }
+
+    /// The same tomorrow.
+    fn there_will_be(&self) -> Needs {
+        Needs { first_contact: true, ..self.there_is() }
+    }
+
     fn pick(&mut self, now: Timestamp) {
-        if self.backlog.next(true).is_none() || self.quiet_until(now).is_some() {
+        if !self.has_something_to_pick() || self.quiet_until(now).is_some() {
             return;
         }
         while self.may_pick() && now >= self.rest_until.max(self.pause_until) {
-            let Some(id) = self.backlog.next(self.budget.allows()) else { return };
-            let is_first_contact = self.backlog.take(id, now);
-            if is_first_contact {
-                self.budget.spend();
-            }
+            let Some(id) = self.take_ready().or_else(|| self.take_next(now)) else { return };
             if self.is_paced() {
                 self.busy_with = Some(id);
             }
-            self.flights.begin(id, Flight::new(is_first_contact));
             self.actions.push(Action::Load(id));
         }
+    }
+
+    fn has_something_to_pick(&self) -> bool {
+        self.flights.first_ready().is_some() || self.backlog.next(self.there_will_be()).is_some()
+    }
+
+    fn take_next(&mut self, now: Timestamp) -> Option<MessageId> {
+        let id = self.backlog.next(self.there_is())?;
+        let has_file = self.backlog.get(id).is_some_and(|entry| entry.has_file);
+        let is_first_contact = self.backlog.take(id, now);
+        if is_first_contact {
+            self.budget.spend();
+        }
+        self.flights.begin(id, Flight::new(is_first_contact, has_file));
+        Some(id)
     }
 
     fn quiet_until(&self, now: Timestamp) -> Option<Timestamp> {
@@ -249,7 +281,9 @@ impl DeviceQueue {
     fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         let expiry = self.expiries.first().map(|(at, _)| *at);
         let deadline = self.flights.next_deadline().filter(|_| self.is_connected);
-        [self.backlog.next_timer(), expiry, deadline, self.next_repeat(now), self.next_pick(now)]
+        let spoilt = self.flights.next_spoilt();
+        let timer = self.backlog.next_timer();
+        [timer, expiry, deadline, spoilt, self.next_repeat(now), self.next_pick(now)]
             .into_iter()
             .flatten()
             .min()
@@ -263,10 +297,11 @@ impl DeviceQueue {
 
     /// When that ends which holds back all new messages.
     fn next_pick(&self, now: Timestamp) -> Option<Timestamp> {
-        if !self.may_pick() || self.backlog.next(true).is_none() {
+        if !self.may_pick() || !self.has_something_to_pick() {
             return None;
         }
-        let is_spent = self.backlog.next(self.budget.allows()).is_none();
+        let is_spent =
+            self.flights.first_ready().is_none() && self.backlog.next(self.there_is()).is_none();
         let budget = is_spent.then(|| self.budget.ends_at());
         let rest = Some(self.rest_until.max(self.pause_until)).filter(|until| *until > now);
         [budget, rest, self.quiet_until(now)].into_iter().flatten().max()
@@ -288,7 +323,13 @@ impl DeviceQueue {
         }
         steps.push((last, now));
         self.forget(id, now);
-        self.actions.push(Action::Record(Progress { id, steps, failure, next_attempt_at: None }));
+        self.actions.push(Action::Record(Progress {
+            id,
+            steps,
+            failure,
+            next_attempt_at: None,
+            kind: None,
+        }));
     }
 
     fn forget(&mut self, id: MessageId, now: Timestamp) -> Option<Entry> {
@@ -329,6 +370,7 @@ impl DeviceQueue {
             steps: vec![(MessageEvent::HandedOver, began_at), (MessageEvent::AttemptFailed, now)],
             failure: Some(failure),
             next_attempt_at: Some(next),
+            kind: None,
         }));
     }
 }
@@ -343,6 +385,7 @@ fn entry_of(message: OutboxEntry, chat: std::sync::Arc<str>) -> (MessageId, Entr
         retry_interval_s: message.retry_interval_s,
         priority: message.priority,
         refusals: 0,
+        has_file: false,
     };
     (message.id, entry)
 }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use domain::device::{
-    DeviceNotice, DeviceStatus, DisconnectReason, PairMethod, PairOffer, StatusChange,
+    DeviceNotice, DeviceStatus, DisconnectReason, Group, PairMethod, PairOffer, StatusChange,
 };
 use domain::error::Error;
 use domain::message::MessageState;
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Dispatcher, MessengerEvent};
+use domain::webhook::{EventKind, Subject};
 use futures_util::StreamExt;
 use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::Call;
@@ -256,4 +257,54 @@ async fn numbers_are_looked_up_once() {
     tokio::time::sleep(Duration::from_secs(600)).await;
     house.engine.is_on_whatsapp(device, &phone).await.unwrap();
     assert_eq!(lookups(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_device_shows_as_connected_right_after_a_start() {
+    let (mut house, device) = House::with_device().await;
+    house.restart().await;
+    assert_eq!(house.stored_device(device).await.status, DeviceStatus::Connected, "stale");
+    house.messenger.connects(false);
+    let mut live = house.engine.watch_account(house.account);
+    house.start().await;
+    let shown = house.stored_device(device).await;
+    assert_eq!(shown.status, DeviceStatus::Connecting);
+    assert_eq!(shown.reason.as_deref(), Some("the gateway was restarted"));
+    let told = live.next().await.unwrap();
+    assert_eq!(told.kind, EventKind::DeviceDisconnected);
+    let Subject::Device(status) = told.subject else { panic!("it is of the device") };
+    assert_eq!((status.code, status.should_reconnect), (Some(428), true));
+    let asked = Call::Connect(device);
+    house.messenger.until(|messenger| messenger.calls().contains(&asked)).await;
+    house.messenger.go_online(device);
+    house.until_status(device, DeviceStatus::Connected).await;
+    assert_eq!(live.next().await.unwrap().kind, EventKind::DeviceConnected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_somebody_else_took_over_does_not_come_back() {
+    let (house, device) = House::with_device().await;
+    let mut live = house.engine.watch_account(house.account);
+    house.messenger.go_offline(device, DisconnectReason::Replaced);
+    let Subject::Device(status) = live.next().await.unwrap().subject else {
+        panic!("it is of the device")
+    };
+    assert_eq!((status.code, status.should_reconnect), (Some(440), false));
+    house.engine.logout(device).await.unwrap();
+    let Subject::Device(status) = live.next().await.unwrap().subject else {
+        panic!("it is of the device")
+    };
+    assert_eq!((status.code, status.should_reconnect), (Some(401), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_are_told_by_name_while_the_device_is_connected() {
+    let (house, device) = House::with_device().await;
+    let group = |id: &str, name: &str| Group { id: format!("{id}@g.us"), name: name.into() };
+    house.messenger.set_groups(vec![group("1", "Zoo"), group("2", "Aunts")]);
+    let groups = house.engine.groups(device).await.unwrap();
+    assert_eq!(groups, [group("2", "Aunts"), group("1", "Zoo")]);
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    let answer = house.engine.groups(device).await;
+    assert!(matches!(answer, Err(Error::DeviceNotConnected(_))), "{answer:?}");
 }

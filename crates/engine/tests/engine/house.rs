@@ -10,20 +10,25 @@ use domain::key::Secret;
 use domain::message::{Message, MessageState};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
-use domain::ports::{Clock, DeviceStore, Dispatcher, MessageStore, Store};
-use domain::service::{Core, NewAccountRequest, SendRequest, Session};
+use domain::ports::{Clock, DeviceStore, Dispatcher, MessageStore, OutgoingContent, Store};
+use domain::service::{Core, NewAccountRequest, Parts, SendRequest, Session, SyncWait};
 use engine::{Engine, EngineConfig};
 use testkit::clock::TokioClock;
 use testkit::entropy::SeededEntropy;
+use testkit::fake_outbound::{FakeCodec, ReversingSealer};
 use testkit::flaky_store::FlakyStore;
 use testkit::memory_store::MemoryStore;
+use testkit::plain_format::PlainFormat;
 use testkit::scripted_messenger::ScriptedMessenger;
+
+use crate::outside::Outside;
 
 /// What outlives a restart.
 pub struct House {
     pub store: Arc<FlakyStore>,
     pub clock: Arc<TokioClock>,
     pub messenger: Arc<ScriptedMessenger>,
+    pub outside: Arc<Outside>,
     pub engine: Arc<Engine>,
     pub core: Core,
     pub session: Session,
@@ -45,7 +50,8 @@ impl House {
         let store = Arc::new(FlakyStore::before(Arc::new(MemoryStore::new())));
         let clock = Arc::new(TokioClock::default());
         let messenger = ScriptedMessenger::new();
-        let (engine, core) = build(&store, &clock, &messenger, &pacing);
+        let outside = Arc::new(Outside::default());
+        let (engine, core) = build(&store, &clock, &messenger, &outside, &pacing);
         let operator = core.authenticate(OPERATOR_KEY).await.unwrap();
         let request = NewAccountRequest {
             name: "Ani".into(),
@@ -55,7 +61,17 @@ impl House {
         };
         let (account, key) = core.create_account(&operator, request).await.unwrap();
         let session = core.authenticate(key.reveal()).await.unwrap();
-        Self { store, clock, messenger, engine, core, session, account: account.id, pacing }
+        Self {
+            store,
+            clock,
+            messenger,
+            outside,
+            engine,
+            core,
+            session,
+            account: account.id,
+            pacing,
+        }
     }
 
     /// A started engine with one connected device.
@@ -76,9 +92,20 @@ impl House {
     pub async fn restart(&mut self) {
         self.engine.shutdown().await;
         self.messenger = ScriptedMessenger::new();
-        let (engine, core) = build(&self.store, &self.clock, &self.messenger, &self.pacing);
+        let (engine, core) =
+            build(&self.store, &self.clock, &self.messenger, &self.outside, &self.pacing);
         self.engine = engine;
         self.core = core;
+    }
+
+    /// What a new process finds after the old one was killed at `now`.
+    pub fn after_crash(&self, now: jiff::Timestamp) -> Self {
+        let (store, outside) = (self.store.clone(), self.outside.clone());
+        let clock = Arc::new(TokioClock::new(now));
+        let messenger = ScriptedMessenger::new();
+        let (engine, core) = build(&store, &clock, &messenger, &outside, &self.pacing);
+        let (session, account, pacing) = (self.session.clone(), self.account, self.pacing.clone());
+        Self { store, clock, messenger, outside, engine, core, session, account, pacing }
     }
 
     pub async fn device(&self) -> DeviceId {
@@ -89,7 +116,7 @@ impl House {
     pub async fn linked_device(&self, phone: &str) -> DeviceId {
         let id = self.device().await;
         let (status, linked) = (DeviceStatus::Disconnected, Some(linked(phone)));
-        let change = StatusChange { status, reason: None, linked, at: self.clock.now() };
+        let change = StatusChange { linked, ..StatusChange::new(status, self.clock.now()) };
         self.store.set_device_status(id, &change).await.unwrap();
         id
     }
@@ -153,7 +180,13 @@ impl House {
 
     /// The texts that were handed over, in order.
     pub fn texts(&self) -> Vec<String> {
-        self.messenger.sent().into_iter().map(|(_, message)| message.text).collect()
+        self.messenger
+            .sent()
+            .into_iter()
+            .map(|(_, message)| match message.content {
+                OutgoingContent::Text(text) | OutgoingContent::Media(_, text) => text,
+            })
+            .collect()
     }
 }
 
@@ -163,14 +196,33 @@ fn build(
     store: &Arc<FlakyStore>,
     clock: &Arc<TokioClock>,
     messenger: &Arc<ScriptedMessenger>,
+    outside: &Arc<Outside>,
     pacing: &Pacing,
 ) -> (Arc<Engine>, Core) {
     let entropy = Arc::new(SeededEntropy::new(clock.now().as_microsecond() as u64));
     let store: Arc<dyn Store> = store.clone();
     let config = EngineConfig { default_pacing: pacing.clone() };
-    let engine =
-        Engine::new(config, store.clone(), messenger.clone(), clock.clone(), entropy.clone());
-    let dispatcher: Arc<dyn Dispatcher> = engine.clone();
-    let operator = Secret::new(OPERATOR_KEY).hash();
-    (engine, Core { store, dispatcher, clock: clock.clone(), entropy, operator })
+    let parts = engine::Parts {
+        store: store.clone(),
+        messenger: messenger.clone(),
+        outbound: outside.clone(),
+        codec: Arc::new(FakeCodec),
+        sealer: Arc::new(ReversingSealer),
+        formats: Arc::new(PlainFormat),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+    };
+    let engine = Engine::new(config, parts);
+    let core = Core::new(Parts {
+        store,
+        dispatcher: engine.clone(),
+        outbound: outside.clone(),
+        formats: Arc::new(PlainFormat),
+        sealer: Arc::new(ReversingSealer),
+        clock: clock.clone(),
+        entropy,
+        operator: Secret::new(OPERATOR_KEY).hash(),
+        sync_wait: SyncWait::default(),
+    });
+    (engine, core)
 }

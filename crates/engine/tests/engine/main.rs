@@ -5,7 +5,12 @@
 
 mod devices;
 mod house;
+mod lives;
+mod media;
+mod outside;
 mod queue;
 mod rig;
 mod sending;
 mod simulation;
+mod waits;
+mod webhooks;

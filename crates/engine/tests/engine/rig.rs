@@ -1,5 +1,7 @@
 //! A queue with a clock that a test moves, and a log of what it did.
 
+use std::collections::HashSet;
+
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::MessageEvent;
 use domain::policy::pacing::Pacing;
@@ -47,6 +49,9 @@ pub struct Rig {
     /// What every message says, and whether it wants typing shown.
     pub text: String,
     pub typing: bool,
+    /// Which messages carry a file.
+    pub files: HashSet<MessageId>,
+    ready: HashSet<MessageId>,
     pub records: Vec<Progress>,
     log: Vec<String>,
 }
@@ -64,6 +69,8 @@ impl Rig {
             answers: true,
             text: "hello".into(),
             typing: true,
+            files: HashSet::new(),
+            ready: HashSet::new(),
             records: Vec::new(),
             log: Vec::new(),
         }
@@ -83,11 +90,19 @@ impl Rig {
         self.queue.refused(&wa(id), code, self.now);
     }
 
+    /// The file of a message is ready; whether it is still wanted.
+    pub fn file_ready(&mut self, id: i64) -> bool {
+        let id = MessageId(id);
+        let is_wanted = self.queue.file_ready(id, self.now);
+        is_wanted && self.ready.insert(id)
+    }
+
     /// Steps until nothing happens any more at this time; what happened since the last call.
     pub fn settle(&mut self) -> Vec<String> {
         loop {
             let step = self.queue.step(self.now, || 0);
             self.next_wake = step.next_wake;
+            self.ready.retain(|id| self.queue.wants_file(*id));
             if step.actions.is_empty() && step.next_wake.is_none_or(|wake| wake > self.now) {
                 return std::mem::take(&mut self.log);
             }
@@ -131,9 +146,14 @@ impl Rig {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Load(MessageId(id)) => {
+            Action::Load(id) if self.files.contains(&id) && !self.ready.remove(&id) => {
+                if self.queue.needs_file(id, self.now) {
+                    self.log.push(format!("fetch {id}"));
+                }
+            }
+            Action::Load(id) => {
                 let (text, typing) = (self.text.clone(), self.typing);
-                self.queue.loaded(MessageId(id), typing, &text, self.now, || 0);
+                self.queue.loaded(id, typing, &text, self.now, || 0);
             }
             Action::ShowTyping(id) => self.log.push(format!("typing {id}")),
             Action::HideTyping(id) => self.log.push(format!("no typing {id}")),

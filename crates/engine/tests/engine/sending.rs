@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::error::Error;
-use domain::message::{Failure, MessageState, Receipt};
+use domain::ids::WhatsappId;
+use domain::message::{Failure, Message, MessageState, Receipt};
 use domain::policy::pacing::Pacing;
-use domain::ports::{Cancellation, Clock, Dispatcher, MessageStore, SendError};
+use domain::ports::{
+    Cancellation, Clock, Dispatcher, MessageStore, MessengerEvent, MessengerEvents, SendError,
+};
 use domain::service::SendRequest;
 use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::{Answer, Call};
@@ -226,6 +229,63 @@ async fn messages_of_an_unlinked_device_expire() {
     house.until_state(message.id, MessageState::Expired).await;
     assert_eq!(house.clock.now().duration_since(message.created_at).as_secs(), 60);
     assert!(house.texts().is_empty());
+}
+
+// ---- receipts -----------------------------------------------------------------------------------
+
+fn read_by(message: &Message, at: jiff::Timestamp) -> MessengerEvent {
+    MessengerEvent::Receipt(vec![message.whatsapp_id.clone()], Receipt::Read, at)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_is_answered_when_it_is_durable() {
+    let (house, device) = House::with_device().await;
+    let message = house.send(device, TO, "hello").await;
+    house.until_state(message.id, MessageState::Sent).await;
+    house.store.writes_take(Duration::from_secs(2));
+    let before = house.clock.now();
+    house.engine.event(device, read_by(&message, before)).await.unwrap();
+    assert_eq!(house.stored(message.id).await.state, MessageState::Read);
+    assert_eq!(house.clock.now().duration_since(before).as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_before_the_acknowledgement_is_durable_too() {
+    let (house, device) = House::with_device().await;
+    house.messenger.answer_all(Answer::LoseAck);
+    let message = house.send(device, TO, "hello").await;
+    house.messenger.until_sent(1).await;
+    house.engine.event(device, read_by(&message, house.clock.now())).await.unwrap();
+    assert_eq!(house.stored(message.id).await.state, MessageState::Read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_that_cannot_be_written_is_reported_again() {
+    let (house, device) = House::with_device().await;
+    let message = house.send(device, TO, "hello").await;
+    house.until_state(message.id, MessageState::Sent).await;
+    house.store.fail(Outage::Writes);
+    let report = || house.engine.event(device, read_by(&message, house.clock.now()));
+    assert!(report().await.is_err());
+    // However many come: the journal is full at some time, and nothing locks up.
+    for n in 0..3 {
+        let ids = (0..1_000).map(|i| WhatsappId(format!("X{n}-{i}"))).collect();
+        let many = MessengerEvent::Receipt(ids, Receipt::Read, house.clock.now());
+        assert!(house.engine.event(device, many).await.is_err());
+    }
+    house.store.fail(Outage::None);
+    report().await.unwrap();
+    assert_eq!(house.stored(message.id).await.state, MessageState::Read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_for_a_device_that_does_not_run_is_written_all_the_same() {
+    let (house, device) = House::with_device().await;
+    let message = house.send(device, TO, "hello").await;
+    house.until_state(message.id, MessageState::Sent).await;
+    house.engine.shutdown().await;
+    house.engine.event(device, read_by(&message, house.clock.now())).await.unwrap();
+    assert_eq!(house.stored(message.id).await.state, MessageState::Read);
 }
 
 // ---- cancelling ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ use domain::ports::{
     Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, MessageStore, NewKey,
     OutboxEntry, Progress, SendError,
 };
-use engine::queue::{Action, DeviceQueue, IN_FLIGHT_MAX, Settings};
+use engine::queue::{Action, DeviceQueue, FILE_PLACES_MAX, IN_FLIGHT_MAX, Settings};
 use futures_util::FutureExt;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -37,6 +37,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 /// An answer that is on its way to the queue.
 enum Answer {
     Body(MessageId),
+    File(MessageId),
     HandedOver(MessageId),
     SendFailed(MessageId, SendError),
     Acknowledged(WhatsappId),
@@ -50,6 +51,7 @@ struct Known {
     is_scheduled: bool,
     expires_at: Timestamp,
     whatsapp_id: WhatsappId,
+    has_file: bool,
     first_sent: bool,
     /// It ended once, and a crash may have forgotten that: others went on without it.
     has_ended: bool,
@@ -75,6 +77,8 @@ struct World {
     in_the_air: BTreeSet<MessageId>,
     /// Handed over in this life of the process, and nothing known of the outcome.
     open: BTreeSet<MessageId>,
+    /// Whose files are ready.
+    ready: BTreeSet<MessageId>,
     /// How calm it is: in the end everything works.
     is_calm: bool,
 }
@@ -117,6 +121,7 @@ impl World {
             ids: HashMap::new(),
             in_the_air: BTreeSet::new(),
             open: BTreeSet::new(),
+            ready: BTreeSet::new(),
             is_calm: false,
         }
     }
@@ -142,6 +147,8 @@ impl World {
             chat: format!("62812{}@s.whatsapp.net", self.rng.random_range(0..CHATS)),
             kind: ContentKind::Text,
             text: "hello".into(),
+            media: None,
+            bytes: None,
             whatsapp_id: wa(1_000 + self.known.len() as i64),
             typing: true,
             priority: self.rng.random_range(-1..=1),
@@ -169,6 +176,7 @@ impl World {
             is_scheduled: due_s > 0,
             expires_at: message.expires_at.unwrap(),
             whatsapp_id: message.whatsapp_id.clone(),
+            has_file: self.rng.random_range(0..5) == 0,
             first_sent: false,
             has_ended: false,
         };
@@ -219,6 +227,7 @@ impl World {
         });
         self.in_the_air.clear();
         self.open.clear();
+        self.ready.clear();
         self.is_connected = false;
         let settings = settings(&mut self.rng);
         self.queue = DeviceQueue::new(settings, self.now);
@@ -241,6 +250,10 @@ impl World {
         for action in step.actions {
             self.perform(action);
         }
+        let queue = &self.queue;
+        self.ready.retain(|id| queue.wants_file(*id));
+        let files = self.known.keys().filter(|id| queue.wants_file(**id)).count();
+        assert!(files <= FILE_PLACES_MAX, "seed {}: {files} files", self.seed);
         let waits = self.queue.unacknowledged();
         assert!(waits <= IN_FLIGHT_MAX, "seed {}: {waits} in the air", self.seed);
         step.next_wake
@@ -274,6 +287,9 @@ impl World {
         if self.chance(2) {
             let error = SendError::Permanent(Failure::new("not_on_whatsapp", "no"));
             return self.later(100, Answer::SendFailed(id, error));
+        }
+        if self.known[&id].has_file {
+            assert!(self.ready.remove(&id), "seed {}: {id} goes without its file", self.seed);
         }
         self.check_wire(id);
         self.in_the_air.insert(id);
@@ -335,12 +351,27 @@ impl World {
                 self.queue.pause(at + SignedDuration::from_secs(1));
             }
             Answer::Body(id) => match now(self.store.waiting_message(id)).unwrap() {
+                Some(_) if self.known[&id].has_file && !self.ready.contains(&id) => {
+                    if self.queue.needs_file(id, at) {
+                        self.later(3_000, Answer::File(id));
+                    }
+                }
                 Some(message) => {
                     let rng = &mut self.rng;
                     self.queue.loaded(id, message.typing, &message.text, at, || rng.random());
                 }
                 None => self.queue.vanished(id, at),
             },
+            Answer::File(id) if self.chance(5) => {
+                let failure = Failure::new(Failure::MEDIA, "gone");
+                self.queue.file_failed(id, failure, at);
+            }
+            Answer::File(id) if self.chance(5) => self.queue.file_put_off(id, at),
+            Answer::File(id) => {
+                if self.queue.file_ready(id, at) {
+                    self.ready.insert(id);
+                }
+            }
             Answer::HandedOver(id) => self.queue.handed_over(id, at),
             Answer::SendFailed(id, error) => self.queue.send_failed(id, error, at),
             Answer::Acknowledged(id) => drop(self.queue.acknowledged(&id, at)),

@@ -1,8 +1,7 @@
 //! `/v1/accounts`: the customers. For the operator.
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use domain::account::{Account, AccountPatch};
 use domain::ids::AccountId;
 use domain::service::NewAccountRequest;
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 use super::Answer;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
-use crate::reply::{json, no_content};
+use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -31,7 +30,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("All accounts, newest first")
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
-            .answers::<List<AccountBody>>(200),
+            .answers_list::<AccountBody>(200),
         Route::get(ONE, Access::Operator, show).summary("One account").answers::<AccountBody>(200),
         Route::new(Method::PATCH, ONE, Access::Operator, update)
             .summary("Change an account")
@@ -139,11 +138,7 @@ async fn create(
     let request = NewAccountRequest { name, email, plan, default_country, timezone };
     let (account, key) = state.core.create_account(&session, request).await?;
     let body = NewAccountBody { account: AccountBody::from(&account), key: key.reveal() };
-    let mut response = json(StatusCode::CREATED, &body);
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/accounts/{}", account.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    Ok(created(&format!("/v1/accounts/{}", account.id), &body))
 }
 
 async fn list(

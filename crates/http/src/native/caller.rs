@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
 use crate::auth::authenticate;
-use crate::body::{read_json, read_optional_json};
+use crate::body::{read_json, read_media_json, read_optional_json};
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::refusal::Refusal;
 use crate::state::AppState;
@@ -108,6 +108,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         Ok(Self(read_json(&parts.headers, body).await?))
+    }
+}
+
+/// A JSON body that may hold a file in base64.
+pub struct MediaJson<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MediaJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        Ok(Self(read_media_json(&parts.headers, body).await?))
     }
 }
 

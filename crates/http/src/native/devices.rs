@@ -1,8 +1,7 @@
 //! `/v1/devices`: linked numbers.
 
 use axum::extract::State;
-use axum::http::header::LOCATION;
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::{Method, StatusCode};
 use domain::device::{Device, DevicePatch};
 use domain::error::Error;
 use domain::ids::DeviceId;
@@ -16,8 +15,9 @@ use uuid::Uuid;
 use super::Answer;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
-use crate::fields::Object;
-use crate::reply::{json, no_content};
+use crate::fields::{DeviceField, Object};
+use crate::refusal::Refusal;
+use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("The account's devices, newest first")
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
-            .answers::<List<DeviceBody>>(200),
+            .answers_list::<DeviceBody>(200),
         Route::get(ONE, Access::Device, show)
             .summary("One device")
             .description("`id` is the device's id or its `number_id`, here and below.")
@@ -191,6 +191,33 @@ pub(super) async fn device_id(
     }
 }
 
+/// The id of the device that a body names, else of the one the caller is bound to.
+pub(super) async fn named_device(
+    state: &AppState,
+    session: &Session,
+    named: Option<DeviceField>,
+) -> Result<Option<DeviceId>, Error> {
+    session.account_id()?;
+    match named {
+        Some(DeviceField(DeviceName::Id(id))) => Ok(Some(id)),
+        Some(DeviceField(name)) => Ok(Some(state.core.find_device(session, name).await?.id)),
+        None => Ok(session.caller.bound_device()),
+    }
+}
+
+/// The id of the device that a query names.
+pub(super) async fn queried_device(
+    state: &AppState,
+    session: &Session,
+    text: Option<&str>,
+) -> Result<Option<DeviceId>, Refusal> {
+    session.account_id()?;
+    let Some(text) = text else { return Ok(None) };
+    let name = DeviceName::parse(text)
+        .ok_or_else(|| Refusal::field("device", "must be a device's id or number_id"))?;
+    Ok(Some(state.core.find_device(session, name).await?.id))
+}
+
 async fn create(
     State(state): State<AppState>,
     Caller(session): Caller,
@@ -198,11 +225,7 @@ async fn create(
 ) -> Answer {
     let (device, token) = state.core.create_device(&session, &body.name).await?;
     let body = NewDeviceBody { device: DeviceBody::from(&device), token: token.reveal() };
-    let mut response = json(StatusCode::CREATED, &body);
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/devices/{}", device.id)) {
-        response.headers_mut().insert(LOCATION, location);
-    }
-    Ok(response)
+    Ok(created(&format!("/v1/devices/{}", device.id), &body))
 }
 
 async fn list(

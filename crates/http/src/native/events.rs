@@ -1,23 +1,27 @@
-//! `/v1/devices/{id}/events`: what happens to a device, live, as server-sent events.
+//! What happens, live, as server-sent events: `/v1/devices/{id}/events` to a device, `/v1/events` in
+//! an account.
 //!
-//! The first event is the device as it is; then `status`, `qr`, `pair_code` and `passkey` as they
-//! come. The stream ends when the process does, so that a shutdown waits for nobody.
+//! The first event of a device is itself as it is; then `status`, `qr`, `pair_code` and `passkey` as
+//! they come. Comments in between show proxies that the stream lives. It ends when the process does,
+//! so that a shutdown waits for nobody.
 
 use std::convert::Infallible;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Response};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use domain::device::{DeviceNotice, StatusChange};
-use futures_util::{StreamExt, future, stream};
+use futures_util::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Answer;
 use super::caller::{Caller, Segment};
 use super::devices::{DeviceBody, device_id};
+use super::event_view::EventBody;
 use super::pairing::PairBody;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -29,6 +33,14 @@ pub(super) fn routes() -> Vec<Route> {
             .description(
                 "Server-sent events. The first one is `device`, the device as it is; then \
                  `status`, `qr`, `pair_code` and `passkey` as they come.",
+            )
+            .answers_type(200, "text/event-stream"),
+        Route::get("/v1/events", Access::Device, watch_all)
+            .summary("What happens in the account, live")
+            .description(
+                "Server-sent events, as webhooks of the format `gerbang` are told: the event's name \
+                 is its type, its id that of the webhook's message. What happens while nobody \
+                 listens is not repeated; for that there are webhooks.",
             )
             .answers_type(200, "text/event-stream"),
     ]
@@ -61,14 +73,28 @@ async fn watch(State(state): State<AppState>, Caller(session): Caller, id: Segme
     let (device, notices) = state.core.watch_device(&session, id).await?;
     let first = event("device", &DeviceBody::from(&device));
     let later = notices.filter_map(|notice| future::ready(notice_event(notice)));
-    let events = stream::iter(first).chain(later).map(Ok::<_, Infallible>);
+    Ok(live(&state, stream::iter(first).chain(later)))
+}
+
+async fn watch_all(State(state): State<AppState>, Caller(session): Caller) -> Answer {
+    let events = state.core.watch_account(&session)?;
+    let events = events.filter_map(|happened| {
+        let told = event(happened.kind.as_str(), &EventBody::from(&happened));
+        future::ready(told.map(|event| event.id(happened.id)))
+    });
+    Ok(live(&state, events))
+}
+
+/// A stream of events that ends with the process.
+fn live(state: &AppState, events: impl Stream<Item = Event> + Send + 'static) -> Response<Body> {
+    let events = events.map(Ok::<_, Infallible>);
     let events = events.take_until(Box::pin(state.shutdown.clone().wait()));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     // Proxies that buffer would hold the QR back until it is void.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 fn notice_event(notice: DeviceNotice) -> Option<Event> {

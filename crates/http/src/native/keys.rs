@@ -20,7 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/v1/keys", Access::Account, list)
             .summary("The account's keys and device tokens, without their secrets")
-            .answers::<List<KeyBody>>(200),
+            .answers_list::<KeyBody>(200),
         Route::post("/v1/keys", Access::Account, create)
             .summary("Make another account key")
             .description("The key itself is shown only in this answer.")

@@ -48,7 +48,7 @@ struct KeyInfo {
 }
 
 async fn show(State(state): State<AppState>, Caller(session): Caller) -> Answer {
-    let usage = state.core.usage(&session).await?;
+    let quota = state.core.quota(&session, None).await?;
     let (account, plan) = (session.account()?, session.plan()?);
     let key = match session.caller {
         account::Caller::Account(_, key) | account::Caller::Device(_, _, key) => key.0,
@@ -57,7 +57,7 @@ async fn show(State(state): State<AppState>, Caller(session): Caller) -> Answer 
     let body = MeBody {
         account: AccountBody::from(account),
         plan: PlanBody::from(plan),
-        usage: UsageBody::new(usage, plan),
+        usage: UsageBody::new(&quota),
         key: KeyInfo { id: key, device: session.caller.bound_device().map(|device| device.0) },
     };
     Ok(json(StatusCode::OK, &body))

@@ -1,6 +1,7 @@
 //! How a message is shown.
 
-use domain::message::{Direction, Failure, Message, MessageState, StateChange};
+use domain::media::Media;
+use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange};
 use domain::phone::Recipient;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -36,6 +37,8 @@ pub(super) struct MessageBody<'a> {
     kind: &'static str,
     /// The text or the caption.
     text: &'a str,
+    /// What is known of the file, where there is one.
+    media: Option<MediaBody<'a>>,
     /// `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `played`, `failed`,
     /// `expired` or `cancelled`.
     status: &'static str,
@@ -73,10 +76,35 @@ pub(super) struct MessageBody<'a> {
     history: Option<Vec<StateBody<'a>>>,
 }
 
+/// A message's file; never the file itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Media)]
+pub(super) struct MediaBody<'a> {
+    /// Where it is downloaded from; null when it came with the request or from WhatsApp.
+    url: Option<&'a str>,
+    /// The name the recipient sees.
+    filename: Option<&'a str>,
+    /// Its MIME type, where known.
+    mimetype: Option<&'a str>,
+    /// Its size in bytes, where known.
+    size: Option<u64>,
+}
+
+impl<'a> From<&'a Media> for MediaBody<'a> {
+    fn from(media: &'a Media) -> Self {
+        Self {
+            url: media.url.as_deref(),
+            filename: media.filename.as_deref(),
+            mimetype: media.mimetype.as_deref(),
+            size: media.size,
+        }
+    }
+}
+
 /// Why a message failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageError)]
-struct ErrorBody<'a> {
+pub(super) struct ErrorBody<'a> {
     /// Stable, such as `not_on_whatsapp`.
     code: &'a str,
     /// For people.
@@ -100,11 +128,7 @@ impl<'a> MessageBody<'a> {
     /// A message without its history.
     pub(super) fn brief(message: &'a Message) -> Self {
         let is_out = message.direction == Direction::Out;
-        let receiver = is_out.then(|| receiver(&message.chat));
-        let sender = message.sender.as_ref();
-        let sender_phone = sender.and_then(|s| s.phone.as_ref()).map(|phone| phone.as_str());
-        let sender_lid = sender.and_then(|s| s.lid.as_deref());
-        let is_person = |chat: &&str| !chat.contains('@');
+        let parties = Parties::of(message.direction, &message.chat, message.sender.as_ref());
         Self {
             id: message.id.0,
             reference: message.id.to_ref(),
@@ -112,12 +136,13 @@ impl<'a> MessageBody<'a> {
             device: message.device_id.0,
             direction: if is_out { "out" } else { "in" },
             chat: &message.chat,
-            to: receiver,
-            from: sender_phone.or(sender_lid).filter(|_| !is_out),
-            phone: if is_out { receiver.filter(is_person) } else { sender_phone },
-            lid: sender_lid,
+            to: parties.to,
+            from: parties.from,
+            phone: parties.phone,
+            lid: parties.lid,
             kind: message.kind.as_str(),
             text: &message.text,
+            media: message.media.as_ref().map(MediaBody::from),
             status: message.state.as_str(),
             error: message.failure.as_ref().map(ErrorBody::from),
             attempts: message.attempts,
@@ -138,6 +163,34 @@ impl<'a> MessageBody<'a> {
     pub(super) fn full(message: &'a Message) -> Self {
         let history = Some(message.history.iter().map(StateBody::from).collect());
         Self { history, ..Self::brief(message) }
+    }
+}
+
+/// Who writes to whom.
+pub(super) struct Parties<'a> {
+    /// Whom it goes to: a number, or a group's id; `None` when it was received.
+    pub to: Option<&'a str>,
+    /// Who wrote it: a number, else a LID; `None` when we send it.
+    pub from: Option<&'a str>,
+    /// The other side's number, where known.
+    pub phone: Option<&'a str>,
+    /// The other side's LID, where known.
+    pub lid: Option<&'a str>,
+}
+
+impl<'a> Parties<'a> {
+    pub(super) fn of(direction: Direction, chat: &'a str, sender: Option<&'a Address>) -> Self {
+        let is_out = direction == Direction::Out;
+        let receiver = is_out.then(|| receiver(chat));
+        let sender_phone = sender.and_then(|s| s.phone.as_ref()).map(|phone| phone.as_str());
+        let lid = sender.and_then(|s| s.lid.as_deref());
+        let is_person = |chat: &&str| !chat.contains('@');
+        Self {
+            to: receiver,
+            from: sender_phone.or(lid).filter(|_| !is_out),
+            phone: if is_out { receiver.filter(is_person) } else { sender_phone },
+            lid,
+        }
     }
 }
 

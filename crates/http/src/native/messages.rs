@@ -7,12 +7,14 @@ use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
 use domain::ports::MessageFilter;
-use domain::service::{DeviceName, SendRequest, Session};
+use domain::service::SendRequest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::caller::{Caller, IdempotencyHeader, Json, Params, Segment};
+use super::caller::{Caller, IdempotencyHeader, MediaJson, Params, Segment};
+use super::devices::{named_device, queried_device};
+use super::media_field::MediaField;
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
 use crate::fields::{DeviceField, Object, PhoneField, TimeField};
@@ -38,10 +40,13 @@ pub(super) fn routes() -> Vec<Route> {
             .with_header("Gerbang-Status", "The message's state now")
             .with_header("Idempotency-Replayed", "`true` when this is an earlier answer"),
         sending(Route::post(BATCH, Access::Device, send_batch))
-            .summary("Send up to 100 messages, all or none")
-            .description("Errors name the message at fault, such as `messages[3].to`.")
+            .summary("Send up to 1,000 messages, all or none")
+            .description(
+                "Errors name the message at fault, such as `messages[3].to`. Several receivers need \
+                 the plan feature `broadcast`.",
+            )
             .body::<BatchRequest>()
-            .answers::<List<MessageBody>>(202)
+            .answers_list::<MessageBody>(202)
             .with_header("Location", "Where the first message is")
             .with_header("Gerbang-Status", "The first message's state now")
             .with_header("Idempotency-Replayed", "`true` when this is an earlier answer"),
@@ -52,7 +57,8 @@ pub(super) fn routes() -> Vec<Route> {
             .query("status", "A state, or several with commas between")
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
-            .answers::<List<MessageBody>>(200),
+            .answers_list::<MessageBody>(200)
+            .error(404, "`not_found`: no such device"),
         Route::get(ONE, Access::Device, show)
             .summary("One message with its history of states")
             .answers::<MessageBody>(200),
@@ -67,8 +73,10 @@ fn sending(route: Route) -> Route {
     route
         .header("Idempotency-Key", "Up to 255 characters: a repeat within 24 h sends nothing")
         .error(402, "`quota_exhausted`")
-        .error(403, "`feature_missing`: the plan lacks groups or schedule")
+        .error(403, "`feature_missing`: the plan lacks what the message needs")
+        .error(404, "`not_found`: no such device")
         .error(409, "`device_not_connected`: never linked, or logged out")
+        .error(422, "`media`: the file's address is one that may not be asked")
         .error(429, "`queue_full`")
 }
 
@@ -82,8 +90,11 @@ struct MessageRequest {
     /// A phone number, as text or integer, or a group's id `…@g.us`.
     #[schema(value_type = String)]
     to: PhoneField,
-    /// The text, at most 65,536 characters.
-    text: String,
+    /// The text, at most 65,536 characters. Not together with `media`, which has a caption.
+    text: Option<String>,
+    /// A file.
+    #[schema(value_type = Option<MediaField>)]
+    media: Option<Object<MediaField>>,
     /// Not before this (plan feature `schedule`).
     #[schema(value_type = Option<String>, format = DateTime)]
     schedule_at: Option<TimeField>,
@@ -104,7 +115,7 @@ struct MessageRequest {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchRequest {
-    /// 1 to 100 of them.
+    /// 1 to 1,000 of them.
     #[schema(value_type = Vec<MessageRequest>)]
     messages: Vec<Object<MessageRequest>>,
 }
@@ -123,12 +134,12 @@ async fn send(
     State(state): State<AppState>,
     Caller(session): Caller,
     IdempotencyHeader(header): IdempotencyHeader,
-    Json(mut body): Json<MessageRequest>,
+    MediaJson(mut body): MediaJson<MessageRequest>,
 ) -> Answer {
-    let device = sending_device(&state, &session, body.device.take()).await?;
+    let device = named_device(&state, &session, body.device.take()).await?;
     let idempotency =
         idempotency_key(header.as_ref(), "POST /v1/messages", &Fingerprint(device, &body))?;
-    let requests = vec![command(device, body)];
+    let requests = vec![command(device, body)?];
     let sent = state.core.send(&session, requests, idempotency).await?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
@@ -140,7 +151,7 @@ async fn send_batch(
     State(state): State<AppState>,
     Caller(session): Caller,
     IdempotencyHeader(header): IdempotencyHeader,
-    Json(body): Json<BatchRequest>,
+    MediaJson(body): MediaJson<BatchRequest>,
 ) -> Answer {
     if body.messages.is_empty() || body.messages.len() > BATCH_MESSAGES_MAX {
         let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
@@ -148,13 +159,16 @@ async fn send_batch(
     }
     let mut messages = Vec::with_capacity(body.messages.len());
     for (index, Object(mut message)) in body.messages.into_iter().enumerate() {
-        let device = sending_device(&state, &session, message.device.take()).await;
+        let device = named_device(&state, &session, message.device.take()).await;
         let device = device.map_err(|error| Refusal::Core { index: Some(index), error })?;
         messages.push((device, message));
     }
     let fingerprint: Vec<_> = messages.iter().map(|(device, m)| Fingerprint(*device, m)).collect();
     let idempotency = idempotency_key(header.as_ref(), "POST /v1/messages/batch", &fingerprint)?;
-    let requests = messages.into_iter().map(|(device, message)| command(device, message)).collect();
+    let requests = messages.into_iter().enumerate().map(|(index, (device, message))| {
+        command(device, message).map_err(|refusal| refusal.of_message(index))
+    });
+    let requests = requests.collect::<Result<_, _>>()?;
     let sent = state.core.send_batch(&session, requests, idempotency).await?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let rows = sent.messages.iter().map(MessageBody::brief).collect();
@@ -167,33 +181,30 @@ async fn send_batch(
 #[derive(Serialize)]
 struct Fingerprint<'a>(Option<DeviceId>, &'a MessageRequest);
 
-/// The device a message names, or the one the caller is bound to.
-async fn sending_device(
-    state: &AppState,
-    session: &Session,
-    named: Option<DeviceField>,
-) -> Result<Option<DeviceId>, Error> {
-    session.account_id()?;
-    match named {
-        Some(DeviceField(DeviceName::Id(id))) => Ok(Some(id)),
-        Some(DeviceField(name)) => Ok(Some(state.core.find_device(session, name).await?.id)),
-        None => Ok(session.caller.bound_device()),
-    }
-}
-
 /// Translates a message into the core's words.
-fn command(device: Option<DeviceId>, body: MessageRequest) -> SendRequest {
-    SendRequest {
+fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest, Refusal> {
+    let (text, media) = match (body.text, body.media) {
+        (Some(text), None) => (text, None),
+        (None, Some(Object(mut media))) => {
+            (media.caption.take().unwrap_or_default(), Some(media.into_request()?))
+        }
+        (None, None) => return Err(Refusal::field("text", "is required, unless there is media")),
+        (Some(_), Some(_)) => {
+            return Err(Refusal::field("text", "cannot go with media; use media.caption"));
+        }
+    };
+    Ok(SendRequest {
         device,
         to: body.to.0,
-        text: body.text,
+        text,
+        media,
         schedule_at: body.schedule_at.map(|time| time.0),
         expires_at: body.expires_at.map(|time| time.0),
         expires_in_s: body.expires_in_s,
         retry_interval_s: body.retry_interval_s,
         typing: body.typing,
         priority: body.priority,
-    }
+    })
 }
 
 async fn list(
@@ -204,26 +215,12 @@ async fn list(
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let filter = MessageFilter {
         direction: params.direction.as_deref().map(direction).transpose()?,
-        device: match params.device.as_deref() {
-            Some(text) => Some(filter_device(&state, &session, text).await?),
-            None => None,
-        },
+        device: queried_device(&state, &session, params.device.as_deref()).await?,
         states: params.status.as_deref().map(states).transpose()?.unwrap_or_default(),
-        now: None,
+        ..MessageFilter::default()
     };
     let page = state.core.messages(&session, filter, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief)))
-}
-
-async fn filter_device(
-    state: &AppState,
-    session: &Session,
-    text: &str,
-) -> Result<DeviceId, Refusal> {
-    session.account_id()?;
-    let name = DeviceName::parse(text)
-        .ok_or_else(|| Refusal::field("device", "must be a device's id or number_id"))?;
-    Ok(state.core.find_device(session, name).await?.id)
 }
 
 fn direction(text: &str) -> Result<Direction, Refusal> {

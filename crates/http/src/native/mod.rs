@@ -1,20 +1,27 @@
 //! Our own API, `/v1`: one file per resource. Errors are [`problem`]s, lists are pages (`page.rs`).
 
 pub mod problem;
+pub mod webhook_format;
 
 mod accounts;
 mod caller;
+mod deliveries;
 mod devices;
+mod event_view;
 mod events;
+mod grants;
+mod groups;
 mod keys;
 mod me;
+mod media_field;
 mod message_view;
 mod messages;
 mod numbers;
-mod page;
+pub(crate) mod page;
 mod pairing;
 mod plans;
 mod usage;
+mod webhooks;
 
 use axum::body::Body;
 use axum::http::Response;
@@ -36,8 +43,12 @@ pub fn routes() -> Vec<Route> {
         pairing::routes(),
         events::routes(),
         numbers::routes(),
+        groups::routes(),
         messages::routes(),
         usage::routes(),
+        grants::routes(),
+        webhooks::routes(),
+        deliveries::routes(),
     ]
     .into_iter()
     .flatten()

@@ -17,7 +17,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/v1/plans", Access::Operator, list)
             .summary("All plans")
-            .answers::<List<PlanBody>>(200),
+            .answers_list::<PlanBody>(200),
         Route::new(Method::PUT, "/v1/plans/{name}", Access::Operator, put)
             .summary("Make or replace a plan")
             .description("What is left out or null has no limit; no features are given then.")

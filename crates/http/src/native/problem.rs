@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem documents with a stable `code`.
 
 use axum::body::Body;
-use axum::http::header::{RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
@@ -9,7 +9,7 @@ use domain::plan::Feature;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::refusal::{RETRY_AFTER, Refusal, log_fault};
+use crate::refusal::{Refusal, add_retry_after, log_fault};
 use crate::reply::typed_json;
 
 /// A refusal, told in this API's shape.
@@ -65,8 +65,15 @@ kinds! {
     WRONG_TYPE = 415 "unsupported_media_type" "The body must be JSON";
     INVALID = 422 "invalid" "A field is not as it should be";
     IDEMPOTENCY_MISMATCH = 422 "idempotency_mismatch" "The idempotency key was used with another request";
+    CHALLENGE_FAILED = 422 "challenge_failed" "The webhook's receiver did not answer its challenge";
+    MEDIA = 422 "media" "The file cannot be had or is not fit to be sent";
+    NOT_ON_WHATSAPP = 422 "not_on_whatsapp" "The number is not on WhatsApp";
+    VOUCHER_INVALID = 422 "voucher_invalid" "The voucher is unknown or was redeemed already";
+    RATE_LIMITED = 429 "rate_limited" "Too many requests in 60 seconds";
+    TOO_MANY_WAITS = 429 "too_many_waits" "Too many requests wait for their message to be sent";
     QUEUE_FULL = 429 "queue_full" "Too many messages are waiting";
     INTERNAL = 500 "internal" "Something went wrong here";
+    NOT_SENT = 502 "not_sent" "The message was not sent";
     WHATSAPP = 502 "whatsapp" "WhatsApp refused or did not answer";
     UNAVAILABLE = 503 "unavailable" "The gateway cannot take requests now";
 }
@@ -94,7 +101,15 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::FeatureMissing(_) => &FEATURE_MISSING,
         Error::NotFound(_) => &NOT_FOUND,
         Error::DeviceNotConnected(_) => &DEVICE_NOT_CONNECTED,
-        Error::QuotaExhausted => &QUOTA_EXHAUSTED,
+        Error::QuotaExhausted { .. } => &QUOTA_EXHAUSTED,
+        Error::EventMissing(_) => &FEATURE_MISSING,
+        Error::RateLimited(_) => &RATE_LIMITED,
+        Error::TooManyWaits => &TOO_MANY_WAITS,
+        Error::NotOnWhatsapp(_) => &NOT_ON_WHATSAPP,
+        Error::Media(_) => &MEDIA,
+        Error::NotSent(_) => &NOT_SENT,
+        Error::VoucherInvalid => &VOUCHER_INVALID,
+        Error::ChallengeFailed(_) => &CHALLENGE_FAILED,
         Error::DeviceLimit(_) => &DEVICE_LIMIT,
         Error::QueueFull(_) => &QUEUE_FULL,
         Error::IdempotencyMismatch => &IDEMPOTENCY_MISMATCH,
@@ -154,9 +169,7 @@ pub fn render(refusal: &Refusal) -> Response<Body> {
     if kind.status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gerbang\""));
     }
-    if kind.status == 503 {
-        headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(RETRY_AFTER.as_secs()));
-    }
+    add_retry_after(&mut response, refusal);
     response
 }
 

@@ -1,14 +1,16 @@
-//! `/v1/usage`: what an account has used of its plan.
+//! `/v1/usage`: what an account may send, and what it has used of that.
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::plan::Plan;
-use domain::policy::quota::{NO_LIMIT, Usage};
-use serde::Serialize;
+use domain::grant::Quota;
+use domain::policy::quota::NO_LIMIT;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Answer;
-use super::caller::Caller;
+use super::caller::{Caller, Params};
+use super::devices::queried_device;
+use super::grants::GrantBody;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -16,8 +18,11 @@ use crate::state::AppState;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/v1/usage", Access::Device, show)
-            .summary("What the account has used of its plan")
-            .answers::<UsageBody>(200),
+            .summary("What may still be sent, and what is used up")
+            .description("With a device, of that device: the account's grants and its own.")
+            .query("device", "A device's id or number_id")
+            .answers::<UsageBody>(200)
+            .error(404, "`not_found`: no such device"),
     ]
 }
 
@@ -29,7 +34,10 @@ pub(super) struct UsageBody {
     day: Count,
     /// The calendar month.
     month: Count,
-    /// How many more messages are accepted now: the lesser rest; null for no limit.
+    /// The grants that hold now; they are spent first.
+    grants: Vec<GrantBody>,
+    /// How many more messages are accepted now: what is left of the grants, and the lesser rest of
+    /// the day and the month; null for no limit.
     remaining: Option<i64>,
 }
 
@@ -45,22 +53,35 @@ struct Count {
 }
 
 impl UsageBody {
-    pub(super) fn new(usage: Usage, plan: &Plan) -> Self {
+    pub(super) fn new(quota: &Quota) -> Self {
+        let Quota { plan, usage, grants } = quota;
         let count = |used: i64, limit: Option<i64>| Count {
             used,
             limit,
             remaining: limit.map(|limit| (limit - used).max(0)),
         };
-        let remaining = Some(usage.remaining(plan)).filter(|rest| *rest != NO_LIMIT);
+        let remaining = Some(quota.remaining()).filter(|rest| *rest != NO_LIMIT);
         Self {
             day: count(usage.day_used, plan.messages_per_day),
             month: count(usage.month_used, plan.messages_per_month),
+            grants: grants.iter().map(GrantBody::from).collect(),
             remaining,
         }
     }
 }
 
-async fn show(State(state): State<AppState>, Caller(session): Caller) -> Answer {
-    let usage = state.core.usage(&session).await?;
-    Ok(json(StatusCode::OK, &UsageBody::new(usage, session.plan()?)))
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UsageParams {
+    device: Option<String>,
+}
+
+async fn show(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Params(params): Params<UsageParams>,
+) -> Answer {
+    let device = queried_device(&state, &session, params.device.as_deref()).await?;
+    let quota = state.core.quota(&session, device).await?;
+    Ok(json(StatusCode::OK, &UsageBody::new(&quota)))
 }

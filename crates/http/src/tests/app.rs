@@ -11,14 +11,16 @@ use domain::key::Secret;
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::ports::{Clock, Dispatcher, MessageFilter, PageRequest, Store};
-use domain::service::{Core, NewAccountRequest, Session};
+use domain::service::{Core, NewAccountRequest, Parts, Session, SyncWait};
 use jiff::Timestamp;
 use prometheus::Registry;
 use testkit::clock::ManualClock;
 use testkit::entropy::SeededEntropy;
 use testkit::fake_dispatcher::FakeDispatcher;
+use testkit::fake_outbound::{FakeOutbound, ReversingSealer};
 use testkit::memory_store::MemoryStore;
 
+use crate::formats::Formats;
 use crate::router::router;
 use crate::state::{AppState, HttpConfig, ShutdownTrigger, shutdown};
 
@@ -62,6 +64,7 @@ pub(crate) struct App {
     pub state: AppState,
     pub core: Arc<Core>,
     pub dispatcher: Arc<FakeDispatcher>,
+    pub outbound: Arc<FakeOutbound>,
     pub clock: Arc<FragileClock>,
     pub shop: Customer,
     pub front: Linked,
@@ -88,13 +91,18 @@ impl App {
         let clock = Arc::new(FragileClock { hands, is_broken: AtomicBool::new(false) });
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let dispatcher = Arc::new(FakeDispatcher::new(store.clone(), clock.clone()));
-        let core = Arc::new(Core {
+        let outbound = Arc::new(FakeOutbound::default());
+        let core = Arc::new(Core::new(Parts {
             store: store.clone(),
             dispatcher: dispatcher.clone() as Arc<dyn Dispatcher>,
+            outbound: outbound.clone(),
+            formats: Arc::new(Formats),
+            sealer: Arc::new(ReversingSealer),
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
             operator: Secret::new(OPERATOR).hash(),
-        });
+            sync_wait: SyncWait::default(),
+        }));
         for built_in in Plan::built_in() {
             store.put_plan(built_in).await.unwrap();
         }
@@ -104,7 +112,7 @@ impl App {
         let front = linked(&core, &shop, "front", "628111111111").await;
         let back = linked(&core, &shop, "back", "628222222222").await;
         let unlinked = device(&core, &shop, "unlinked").await;
-        let session = core.authenticate(&shop.key).await.unwrap();
+        let session = session(&core, &shop.key).await;
         let (key, revoked) = core.create_key(&session, "old").await.unwrap();
         core.delete_key(&session, key.id).await.unwrap();
         let rival = customer(&core, "Rival", "unlimited").await;
@@ -116,6 +124,7 @@ impl App {
             state,
             core,
             dispatcher,
+            outbound,
             clock,
             shop,
             front,
@@ -128,22 +137,27 @@ impl App {
         }
     }
 
-    /// Everything of the shop and of the operator, to see that nothing changed.
+    /// Everything of both customers and of the operator, to see that nothing changed.
     pub(crate) async fn everything(&self) -> String {
         let store = &self.core.store;
-        let filter = MessageFilter::default();
-        format!(
-            "{:#?}",
-            (
-                store.account(self.shop.id).await.unwrap(),
-                store.keys(self.shop.id).await.unwrap(),
-                store.devices(self.shop.id, ALL).await.unwrap(),
-                store.messages(self.shop.id, &filter, ALL).await.unwrap(),
-                store.usage(self.shop.id).await.unwrap(),
-                store.accounts(ALL).await.unwrap(),
-                store.plans().await.unwrap(),
-            )
-        )
+        let operators = (store.accounts(ALL).await.unwrap(), store.plans().await.unwrap());
+        let shop = self.of_account(self.shop.id).await;
+        format!("{shop}{}{operators:?}", self.of_account(self.rival.id).await)
+    }
+
+    /// Everything of one account.
+    pub(crate) async fn of_account(&self, id: AccountId) -> String {
+        let store = &self.core.store;
+        let things = (
+            store.account(id).await.unwrap(),
+            store.keys(id).await.unwrap(),
+            store.devices(id, ALL).await.unwrap(),
+            store.messages(id, &MessageFilter::default(), ALL).await.unwrap(),
+            store.usage(id).await.unwrap(),
+            store.grants(id).await.unwrap(),
+            store.webhooks(id, ALL).await.unwrap(),
+        );
+        format!("{things:?}")
     }
 
     /// How many messages the shop and its rival have.
@@ -162,7 +176,7 @@ fn named_plan(name: &str) -> Plan {
 }
 
 async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
-    let operator = Session { caller: Caller::Operator, account: None };
+    let operator = Session { caller: Caller::Operator, account: None, rate: None };
     let request = NewAccountRequest {
         name: name.to_owned(),
         email: format!("{}@example.com", name.to_lowercase()),
@@ -173,8 +187,15 @@ async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
     Customer { id: account.id, key: key.reveal().to_owned() }
 }
 
+/// The session of a key, without counting as one of its requests.
+async fn session(core: &Core, key: &str) -> Session {
+    let holder = core.store.key_holder(&Secret::new(key).hash()).await.unwrap().unwrap();
+    let account = Some((holder.account, holder.plan));
+    Session { caller: holder.caller, account, rate: None }
+}
+
 async fn device(core: &Core, owner: &Customer, name: &str) -> Linked {
-    let session = core.authenticate(&owner.key).await.unwrap();
+    let session = session(core, &owner.key).await;
     let (device, token) = core.create_device(&session, name).await.unwrap();
     Linked { device, token: token.reveal().to_owned() }
 }
@@ -183,11 +204,9 @@ async fn linked(core: &Core, owner: &Customer, name: &str, phone: &str) -> Linke
     let made = device(core, owner, name).await;
     let phone = PhoneNumber::from_digits(phone);
     let change = StatusChange {
-        status: DeviceStatus::Connected,
-        reason: None,
         linked: Some(LinkedNumber { phone, lid: Some("123456@lid".to_owned()) }),
-        at: core.clock.now(),
+        ..StatusChange::new(DeviceStatus::Connected, core.clock.now())
     };
     let device = core.store.set_device_status(made.device.id, &change).await.unwrap().unwrap();
-    Linked { device, ..made }
+    Linked { device: device.device, ..made }
 }

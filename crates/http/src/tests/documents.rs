@@ -1,5 +1,8 @@
 //! The OpenAPI documents and the pages.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::app::App;
@@ -33,6 +36,22 @@ fn assert_references_lead_somewhere(document: &Value) {
         let reference = text[at + 8..].split('"').next().unwrap();
         let pointer = reference.strip_prefix('#').unwrap();
         assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}
+
+#[test]
+fn a_schemas_name_means_one_thing() {
+    let dialects = dialects::ALL.iter().map(|dialect| (dialect.routes)());
+    for routes in dialects.chain([own_routes()]) {
+        let mut known = BTreeMap::new();
+        for docs in routes.into_iter().map(|route| route.docs) {
+            let answers = docs.answers.into_iter().filter_map(|answer| answer.schema);
+            for (name, schema) in docs.body.into_iter().chain(answers).flat_map(|named| named.all) {
+                let schema = serde_json::to_value(schema).unwrap();
+                let first = known.entry(name.clone()).or_insert_with(|| schema.clone());
+                assert_eq!(*first, schema, "two schemas are called {name}");
+            }
+        }
     }
 }
 
@@ -84,4 +103,43 @@ async fn every_problem_is_described_where_its_type_points() {
     let (page, anchor) = problem["type"].as_str().unwrap().split_once('#').unwrap();
     let page = Ask::get(page).of(&app.router).await.expect(200).text();
     assert!(page.contains(&format!("id=\"{anchor}\"")));
+}
+
+/// A dialect's page names its calls as `GET /path`, all of them and no others. It may say that they are
+/// below other paths, such as `/base`. A new dialect has its document in place of a page.
+#[test]
+fn every_dialects_page_names_its_calls() {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/dialects");
+    let read = |name: &str| std::fs::read_to_string(pages.join(format!("{name}.md"))).ok();
+    let with_page = dialects::ALL.iter().filter_map(|d| Some((d, read(d.name)?)));
+    let mut count = 0;
+    for (dialect, page) in with_page {
+        let quoted: Vec<&str> = page.split('`').skip(1).step_by(2).collect();
+        let is_base = |text: &&str| text.starts_with('/') && !text.contains(' ');
+        let mut bases = vec![""];
+        bases.extend(quoted.iter().copied().filter(is_base));
+        let mut unnamed: BTreeSet<String> = (dialect.routes)()
+            .iter()
+            .map(|route| format!("{} {}", route.method, route.path))
+            .collect();
+        let known = unnamed.clone();
+        for (method, path) in quoted.iter().filter_map(|text| call(text)) {
+            let calls: Vec<_> = bases.iter().map(|base| format!("{method} {base}{path}")).collect();
+            let is_known = calls.iter().any(|call| known.contains(call));
+            assert!(is_known || path.starts_with("/v1/"), "{}: no {method} {path}", dialect.name);
+            unnamed.retain(|call| !calls.contains(call));
+        }
+        assert_eq!(unnamed, BTreeSet::new(), "{}.md does not name all calls", dialect.name);
+        count += 1;
+    }
+    assert_eq!(count, std::fs::read_dir(pages).unwrap().count(), "a page is of no dialect");
+    assert!(count > 0);
+}
+
+/// Method and path of a text like `GET /path?query=`.
+fn call(text: &str) -> Option<(&str, &str)> {
+    let (method, path) =
+        text.split_once(" /").map(|(method, _)| (method, &text[method.len() + 1..]))?;
+    let is_method = method.bytes().all(|b| b.is_ascii_uppercase());
+    is_method.then(|| (method, path.split(['?', ' ']).next().unwrap_or_default()))
 }

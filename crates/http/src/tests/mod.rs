@@ -1,10 +1,13 @@
 //! Tests of the whole router, over the memory store and a dispatcher that sends nothing.
 
+pub(crate) mod access;
 pub(crate) mod app;
 pub(crate) mod exchange;
 
-mod access;
 mod documents;
 mod edge;
+mod grants;
+mod media;
 mod native;
 mod server;
+mod webhooks;

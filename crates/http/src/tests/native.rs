@@ -2,8 +2,9 @@
 
 use domain::device::{DeviceNotice, PairOffer};
 use domain::ids::{MessageId, WhatsappId};
-use domain::message::{Address, IncomingMessage, MessageEvent};
-use domain::message::{ContentKind, Failure};
+use domain::message::{
+    Address, BATCH_MESSAGES_MAX, ContentKind, Failure, IncomingMessage, MessageEvent,
+};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Progress};
 use futures_util::StreamExt;
@@ -218,7 +219,7 @@ async fn a_message_and_its_life() {
     let now = app.clock.hands.now();
     let steps = [MessageEvent::HandedOver, MessageEvent::Acknowledged, MessageEvent::Read];
     let steps = steps.map(|step| (step, now)).into();
-    let progress = Progress { id, steps, failure: None, next_attempt_at: None };
+    let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
     app.core.store.record(vec![progress]).await.unwrap();
     transcript.add("read", &told(&app, Ask::get(&path), key).await);
     transcript.add("cancel", &told(&app, Ask::delete(&path), key).await);
@@ -241,7 +242,7 @@ async fn cancelled_failed_and_scheduled_messages() {
     let id = MessageId(failing.json()["id"].as_i64().unwrap());
     let steps = vec![(MessageEvent::GivenUp, app.clock.hands.now())];
     let failure = Some(Failure::new("not_on_whatsapp", "the number is not on WhatsApp"));
-    let progress = Progress { id, steps, failure, next_attempt_at: None };
+    let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
     app.core.store.record(vec![progress]).await.unwrap();
     transcript.add("failed", &told(&app, Ask::get(failing.header("location")), key).await);
     transcript.add("none such", &told(&app, Ask::get("/v1/messages/999"), key).await);
@@ -266,6 +267,7 @@ async fn lists_of_messages() {
         is_own: false,
         kind: ContentKind::Text,
         text: "an answer".to_owned(),
+        media: None,
         at: app.clock.hands.now(),
     };
     let now = app.clock.hands.now();
@@ -330,9 +332,25 @@ async fn batches_are_all_or_none() {
     wrong["device"] = json!(app.theirs.id());
     transcript.add("another's", &told(&app, batch(vec![message(&app, "ok"), wrong]), key).await);
     transcript.add("none", &told(&app, batch(vec![]), key).await);
-    let many = vec![message(&app, "x"); 101];
+    let many = vec![message(&app, "x"); BATCH_MESSAGES_MAX + 1];
     transcript.add("too many", &told(&app, batch(many), key).await);
     insta::assert_snapshot!(transcript.text());
+    assert_eq!(app.message_count().await, 2);
+}
+
+#[tokio::test]
+async fn a_batch_to_several_receivers_needs_the_feature() {
+    let app = App::on_plan("pro").await;
+    let mut other = message(&app, "b");
+    other["to"] = json!("628999111222");
+    let batch = |second: Value| {
+        Ask::post("/v1/messages/batch", json!({"messages": [message(&app, "a"), second]}))
+    };
+    let refused = told(&app, batch(other), &app.shop.key).await.expect(403).json();
+    assert_eq!(refused["code"], "feature_missing");
+    assert_eq!(refused["detail"], "the plan does not include broadcast");
+    assert_eq!(app.message_count().await, 0);
+    told(&app, batch(message(&app, "to the same")), &app.shop.key).await.expect(202);
     assert_eq!(app.message_count().await, 2);
 }
 
@@ -352,7 +370,7 @@ async fn refused_messages() {
         ("text of a wrong type", with("text", json!(5))),
         ("to null", with("to", Value::Null)),
         ("device of a wrong shape", with("device", json!("front"))),
-        ("unknown field", with("media", json!({"url": "https://example.com/x.png"}))),
+        ("unknown field", with("picture", json!({"url": "https://example.com/x.png"}))),
         ("a time that is none", with("expires_at", json!("tomorrow"))),
         ("expired", with("expires_at", json!("2020-01-01T00:00:00Z"))),
         ("expires at once", with("expires_in_s", json!(0))),
@@ -374,7 +392,8 @@ async fn refused_messages() {
         ("no JSON", Ask::post("/v1/messages", json!({})).raw("{\"to\":")),
         ("no body", Ask::post("/v1/messages", json!({})).raw("")),
         ("form", Ask::post("/v1/messages", json!({})).header("content-type", "text/plain")),
-        ("too large", with("text", json!("x".repeat(300_000)))),
+        ("a long text", with("text", json!("x".repeat(300_000)))),
+        ("too large", with("text", json!("x".repeat(24_000_000)))),
     ];
     for (name, ask) in cases {
         let refused = told(&app, ask, key).await;

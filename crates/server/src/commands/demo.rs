@@ -217,6 +217,18 @@ curl -sS {base}/v1/messages -H 'Authorization: Bearer {account}' -H 'Content-Typ
 
 wagy:
 curl -sS {base}/{id}/send -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"phone\":\"{CUSTOMER_PHONE}\",\"message\":\"Hello from wagy\"}}'
+
+WAChat:
+curl -sS {base}/wachat_api/1.0/message -H 'APIKey: {account}' -H 'Content-Type: application/json' -d '{{\"queue\":\"{id}\",\"destination\":\"{CUSTOMER_PHONE}\",\"message\":\"Hello from WAChat\"}}'
+
+WAGate:
+curl -sS {base}/api/v1/send-message -H 'Authorization: Bearer {token}' -H 'Content-Type: application/json' -d '{{\"recipient\":\"{CUSTOMER_PHONE}\",\"message\":\"Hello from WAGate\"}}'
+
+WAsyik:
+curl -sS {base}/api/v2/messaging/whatsapp/send-text -H 'Authorization: Bearer {account}' -H 'Content-Type: application/json' -d '{{\"accountId\":\"{id}\",\"to\":\"{CUSTOMER_PHONE}\",\"text\":\"Hello from WAsyik\"}}'
+
+MPWA style:
+curl -sS {base}/send-message -H 'Content-Type: application/json' -d '{{\"api_key\":\"{account}\",\"sender\":\"{SHOP_PHONE}\",\"number\":\"{CUSTOMER_PHONE}\",\"message\":\"Hello from MPWA\"}}'
 ",
         operator = keys.operator.reveal(),
         id = device.id,

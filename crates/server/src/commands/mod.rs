@@ -2,6 +2,7 @@
 
 #[cfg(feature = "simulator")]
 pub mod demo;
+pub mod openapi;
 pub mod serve;
 #[cfg(feature = "simulator")]
 pub mod simulator;
@@ -17,17 +18,6 @@ pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
         .build()
         .context("cannot start the runtime")?
         .block_on(command)
-}
-
-/// Prints the OpenAPI document of `/v1` or of a dialect.
-pub fn openapi(dialect: Option<&str>) -> Result<()> {
-    let document = match dialect {
-        None => http_api::openapi(),
-        Some(name) => http_api::openapi_dialect(name)
-            .with_context(|| format!("there is no dialect called {name}"))?,
-    };
-    println!("{}", document.to_pretty_json().context("cannot write the document")?);
-    Ok(())
 }
 
 /// Ends when the process is asked to stop (SIGINT, SIGTERM).

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use domain::net::Cidr;
 use domain::policy::pacing::Pacing;
 use serde::Deserialize;
 
@@ -42,6 +43,9 @@ pub struct Flags {
     /// Networks whose X-Forwarded-* headers are believed
     #[arg(long, env = "GERBANG_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<String>>,
+    /// Private networks that media and webhook URLs may reach, on any port
+    #[arg(long, env = "GERBANG_ALLOWED_PRIVATE_NETS", value_name = "CIDR", value_delimiter = ',')]
+    pub allowed_private_nets: Option<Vec<String>>,
     /// Which of the other gateways' APIs are served [default: all]
     #[arg(long, env = "GERBANG_DIALECTS", value_name = "NAME", value_delimiter = ',')]
     pub dialects: Option<Vec<String>>,
@@ -64,6 +68,7 @@ struct File {
     public_url: Option<String>,
     whatsapp_url: Option<String>,
     trusted_proxies: Option<Vec<String>>,
+    allowed_private_nets: Option<Vec<String>>,
     dialects: Option<Vec<String>>,
     pacing: Option<String>,
     log: Option<String>,
@@ -76,14 +81,17 @@ pub struct Defaults {
     pub data_dir: &'static str,
     /// The pacing.
     pub pacing: &'static str,
+    /// The private networks that may be reached.
+    pub private_nets: &'static [&'static str],
 }
 
 impl Defaults {
     /// Those of `gerbang serve`.
-    pub const SERVE: Self = Self { data_dir: "gerbang-data", pacing: "3-8" };
+    pub const SERVE: Self = Self { data_dir: "gerbang-data", pacing: "3-8", private_nets: &[] };
     /// Those of `gerbang demo`: its own data, and nobody to be polite to.
     #[cfg(feature = "simulator")]
-    pub const DEMO: Self = Self { data_dir: "gerbang-demo", pacing: "off" };
+    pub const DEMO: Self =
+        Self { data_dir: "gerbang-demo", pacing: "off", private_nets: &["127.0.0.0/8", "::1/128"] };
 }
 
 /// The settings in force. Its keys do not appear in `Debug`.
@@ -101,7 +109,9 @@ pub struct Settings {
     /// Which WhatsApp, when it is set.
     pub whatsapp_url: Option<String>,
     /// Whose forwarding headers are believed.
-    pub trusted_proxies: Vec<String>,
+    pub trusted_proxies: Vec<Cidr>,
+    /// Which private networks media and webhook URLs may reach.
+    pub allowed_private_nets: Vec<Cidr>,
     /// Which dialects; `None` for all.
     pub dialects: Option<Vec<String>>,
     /// The gateway's pacing.
@@ -139,7 +149,17 @@ impl Settings {
             admin_key,
             public_url: flags.public_url.or(file.public_url).map(trim_url).transpose()?,
             whatsapp_url: flags.whatsapp_url.or(file.whatsapp_url),
-            trusted_proxies: flags.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
+            trusted_proxies: networks(
+                "trusted_proxies",
+                flags.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
+            )?,
+            allowed_private_nets: networks(
+                "allowed_private_nets",
+                flags
+                    .allowed_private_nets
+                    .or(file.allowed_private_nets)
+                    .unwrap_or_else(|| defaults.private_nets.iter().map(|&n| n.into()).collect()),
+            )?,
             dialects: flags.dialects.or(file.dialects),
             pacing,
             log: flags.log.or(file.log).unwrap_or_else(|| "info".into()),
@@ -160,7 +180,6 @@ impl Settings {
     ///
     /// # Errors
     /// A key that is no 64 hex digits, or a file that cannot be read or made.
-    #[cfg(feature = "simulator")]
     pub fn secret_key(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
         let path = self.data_dir.join("secret.key");
         let (text, origin) = match environment("GERBANG_SECRET_KEY") {
@@ -184,6 +203,13 @@ fn read_file(named: Option<&Path>) -> Result<File> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the settings file {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("in the settings file {}", path.display()))
+}
+
+fn networks(setting: &str, texts: Vec<String>) -> Result<Vec<Cidr>> {
+    let network = |text: String| {
+        text.parse().map_err(|error| anyhow::anyhow!("{setting}: {text:?}: {error}"))
+    };
+    texts.into_iter().map(network).collect()
 }
 
 fn trim_url(url: String) -> Result<String> {
@@ -212,7 +238,6 @@ pub fn create_private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot make the data directory {}", path.display()))
 }
 
-#[cfg(feature = "simulator")]
 fn read_or_write_private(path: &Path, fresh: &str) -> Result<String> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
@@ -267,7 +292,7 @@ mod tests {
         assert_eq!(printed.database_url, default.database_url);
         assert_eq!(printed.pacing, default.pacing);
         assert_eq!(printed.log, default.log);
-        assert_eq!(uncommented.lines().count(), 9);
+        assert_eq!(uncommented.lines().count(), 10);
     }
 
     #[test]
@@ -282,6 +307,8 @@ mod tests {
             ("pacing = \"fast\"", "pacing"),
             ("admin_key = \"short\"", "admin_key"),
             ("public_url = \"ftp://x\"", "public_url"),
+            ("trusted_proxies = [\"nowhere\"]", "trusted_proxies"),
+            ("allowed_private_nets = [\"10.0.0.0/99\"]", "allowed_private_nets"),
         ] {
             assert!(message(with_file(text)).contains(named), "{text}");
         }

@@ -22,6 +22,20 @@ async fn a_number_is_linked_by_qr() {
     assert!(!world.recorder.heard(device).iter().any(lost), "515 after linking is no loss");
 }
 
+/// WhatsApp closes the connection as soon as a phone has scanned; word of the link may come later.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_numbers_are_linked_at_once() {
+    let world = World::new().await;
+    for round in 0..8 {
+        let numbers = (0..10).map(|n| format!("62813{:08}", round * 10 + n));
+        let links = numbers.map(|number| {
+            let world = &world;
+            async move { world.link(&number).await }
+        });
+        futures_util::future::join_all(links).await;
+    }
+}
+
 #[tokio::test]
 async fn a_number_is_linked_by_code() {
     let world = World::new().await;

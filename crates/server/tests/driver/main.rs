@@ -6,7 +6,11 @@
 
 mod accounts;
 mod connections;
+mod groups;
+mod lids;
 mod linking;
 mod logs;
+mod media;
 mod messages;
+mod receipts;
 mod world;

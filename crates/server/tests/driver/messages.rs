@@ -3,25 +3,14 @@
 use std::sync::Arc;
 
 use domain::device::DisconnectReason;
-use domain::ids::WhatsappId;
 use domain::message::{ContentKind, Receipt};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent, SendError, Store};
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::flaky_store::{FlakyStore, Outage};
 use testkit::memory_store::MemoryStore;
 
 use crate::world::{OURS, THEIRS, World, chat, new_id};
-
-async fn receipt(world: &World, device: domain::ids::DeviceId, id: &WhatsappId, expected: Receipt) {
-    let read = |event: &MessengerEvent| match event {
-        MessengerEvent::Receipt(ids, receipt, _) if ids.contains(id) && *receipt == expected => {
-            Some(())
-        }
-        _ => None,
-    };
-    world.recorder.event(device, &format!("{expected:?}"), read).await;
-}
 
 #[tokio::test]
 async fn a_text_arrives_once_under_our_id_and_is_read() {
@@ -31,8 +20,8 @@ async fn a_text_arrives_once_under_our_id_and_is_read() {
     world.messenger.typing(device, &chat(THEIRS), false).await;
     let id = world.send(device, &chat(THEIRS), "Halo dari kami").await;
     world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-    receipt(&world, device, &id, Receipt::Delivered).await;
-    receipt(&world, device, &id, Receipt::Read).await;
+    world.recorder.receipt(device, &id, Receipt::Delivered).await;
+    world.recorder.receipt(device, &id, Receipt::Read).await;
     let mail = world.sim.mail(THEIRS, &id).await;
     assert_eq!(mail["text"], "Halo dari kami");
     assert_eq!(mail["copies"], 1);
@@ -45,7 +34,7 @@ async fn the_same_message_again_is_one_message() {
     let device = world.link(OURS).await;
     world.sim.faults(json!({ "drop_acks": true })).await;
     let id = world.send(device, &chat(THEIRS), "sekali").await;
-    receipt(&world, device, &id, Receipt::Delivered).await;
+    world.recorder.receipt(device, &id, Receipt::Delivered).await;
     world.sim.faults(json!({})).await;
     world.try_send(device, &chat(THEIRS), &id, "sekali").await.unwrap();
     world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
@@ -79,19 +68,16 @@ async fn a_number_without_whatsapp_is_refused_for_good() {
 }
 
 #[tokio::test]
-async fn a_group_gets_messages_and_answers() {
+async fn a_phone_that_was_off_gets_it_when_it_is_on_again() {
     let world = World::new().await;
     let device = world.link(OURS).await;
-    let group = json!({ "subject": "Tim", "participants": [OURS, THEIRS] });
-    let group = world.sim.call("POST", "/groups", group).await["id"].as_str().unwrap().to_owned();
-    let id = world.send(device, &group, "Halo tim").await;
+    world.sim.put_phone(THEIRS, json!({ "online": false })).await;
+    let id = world.send(device, &chat(THEIRS), "nanti").await;
     world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
-    receipt(&world, device, &id, Receipt::Delivered).await;
-    assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo tim");
-    let answer = world.sim.write(THEIRS, &group, "Halo juga").await;
-    let message = world.recorder.message(&answer).await;
-    assert_eq!((message.chat.as_str(), message.text.as_str()), (group.as_str(), "Halo juga"));
-    assert_eq!(message.sender.phone.unwrap().as_str(), THEIRS);
+    assert_eq!(world.sim.inbox(THEIRS).await, Vec::<Value>::new());
+    world.sim.put_phone(THEIRS, json!({ "online": true })).await;
+    world.recorder.receipt(device, &id, Receipt::Delivered).await;
+    assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "nanti");
 }
 
 #[tokio::test]
@@ -132,7 +118,7 @@ async fn a_message_that_could_not_be_stored_comes_again() {
 
 #[tokio::test]
 async fn mail_survives_a_store_that_takes_nothing() {
-    let inner: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let inner: Arc<dyn Store> = Arc::new(MemoryStore::for_sessions());
     let flaky = Arc::new(FlakyStore::before(inner));
     let world = World::over(flaky.clone()).await;
     let device = world.link(OURS).await;

@@ -9,19 +9,20 @@ use async_trait::async_trait;
 use domain::device::{LinkedNumber, PairMethod, PairOffer};
 use domain::error::StoreError;
 use domain::ids::{DeviceId, WhatsappId};
-use domain::message::IncomingMessage;
+use domain::media::ReadyMedia;
+use domain::message::{IncomingMessage, Receipt};
 use domain::ports::{
-    Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError, SessionStore,
-    StoreResult,
+    Messenger, MessengerEvent, MessengerEvents, OutgoingContent, OutgoingMessage, SendError,
+    SessionStore, StoreResult,
 };
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorConfig};
 use tempfile::TempDir;
 use testkit::memory_store::MemoryStore;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock, RwLockWriteGuard};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 use whatsapp::{Config, WhatsappMessenger};
 
@@ -92,6 +93,26 @@ impl Sim {
         WhatsappId(sent["id"].as_str().unwrap().to_owned())
     }
 
+    /// Makes a group; its id.
+    pub async fn group(&self, subject: &str, participants: &[&str], by_lid: bool) -> String {
+        let group = json!({ "subject": subject, "participants": participants, "by_lid": by_lid });
+        let group = self.call("POST", "/groups", group).await;
+        group["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The LID of a number.
+    pub async fn lid(&self, number: &str) -> String {
+        let phone = self.call("GET", &format!("/phones/{number}"), json!({})).await;
+        phone["lid"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends a file from a phone.
+    pub async fn write_file(&self, from: &str, to: &str, media: Value) -> WhatsappId {
+        let body = json!({ "to": to, "media": media });
+        let sent = self.call("POST", &format!("/phones/{from}/send"), body).await;
+        WhatsappId(sent["id"].as_str().unwrap().to_owned())
+    }
+
     pub async fn faults(&self, faults: Value) {
         self.call("PUT", "/faults", faults).await;
     }
@@ -99,6 +120,19 @@ impl Sim {
     pub async fn inbox(&self, number: &str) -> Vec<Value> {
         let inbox = self.call("GET", &format!("/phones/{number}/inbox"), json!({})).await;
         inbox.as_array().unwrap().clone()
+    }
+
+    /// Waits until clients have acknowledged all mail that was sent to them.
+    pub async fn all_acknowledged(&self) {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let stats = self.call("GET", "/stats", json!({})).await;
+            if stats["stored"]["mail"] == 0 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "not acknowledged: {stats}");
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The one message with an id in a phone's inbox.
@@ -126,19 +160,36 @@ pub struct Recorder {
     received: Mutex<Vec<IncomingMessage>>,
     refusals_left: AtomicU32,
     refused: AtomicU32,
+    receipt_refusals_left: AtomicU32,
+    /// Whoever writes it holds up the answers to receipts.
+    receipts: RwLock<()>,
     changed: Notify,
+}
+
+/// Counts a refusal, while there is one left.
+fn refuse(left: &AtomicU32) -> bool {
+    let less = |left: u32| left.checked_sub(1);
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok()
 }
 
 #[async_trait]
 impl MessengerEvents for Recorder {
-    async fn event(&self, device: DeviceId, event: MessengerEvent) {
+    async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()> {
+        let is_receipt = matches!(event, MessengerEvent::Receipt(..));
         self.heard.lock().unwrap().push((device, event));
         self.changed.notify_waiters();
+        if !is_receipt {
+            return Ok(());
+        }
+        let _turn = self.receipts.read().await;
+        match refuse(&self.receipt_refusals_left) {
+            true => Err(StoreError::Unavailable("scripted".to_owned())),
+            false => Ok(()),
+        }
     }
 
     async fn received(&self, _: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
-        let refuse = |left: u32| left.checked_sub(1);
-        if self.refusals_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse).is_ok() {
+        if refuse(&self.refusals_left) {
             self.refused.fetch_add(1, Ordering::SeqCst);
             return Err(StoreError::Unavailable("scripted".to_owned()));
         }
@@ -207,6 +258,29 @@ impl Recorder {
         self.refusals_left.store(times, Ordering::SeqCst);
     }
 
+    /// Refuses receipts, so many times.
+    pub fn refuse_receipts(&self, times: u32) {
+        self.receipt_refusals_left.store(times, Ordering::SeqCst);
+    }
+
+    /// Leaves receipts without an answer until what it returns is dropped.
+    pub async fn hold_receipts(&self) -> RwLockWriteGuard<'_, ()> {
+        self.receipts.write().await
+    }
+
+    /// Waits for a receipt for a message.
+    pub async fn receipt(&self, device: DeviceId, id: &WhatsappId, expected: Receipt) {
+        let read = |event: &MessengerEvent| match event {
+            MessengerEvent::Receipt(ids, receipt, _)
+                if ids.contains(id) && *receipt == expected =>
+            {
+                Some(())
+            }
+            _ => None,
+        };
+        self.event(device, &format!("{expected:?}"), read).await;
+    }
+
     /// How often it refused.
     pub fn refused(&self) -> u32 {
         self.refused.load(Ordering::SeqCst)
@@ -229,7 +303,7 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        Self::over(Arc::new(MemoryStore::new())).await
+        Self::over(Arc::new(MemoryStore::for_sessions())).await
     }
 
     pub async fn over(sessions: Arc<dyn SessionStore>) -> Self {
@@ -296,11 +370,32 @@ impl World {
         id: &WhatsappId,
         text: &str,
     ) -> Result<(), SendError> {
-        let message = OutgoingMessage {
-            chat: chat.to_owned(),
-            whatsapp_id: id.clone(),
-            text: text.to_owned(),
-        };
+        self.try_send_content(device, chat, id, OutgoingContent::Text(text.to_owned())).await
+    }
+
+    /// Hands a file over.
+    pub async fn send_file(
+        &self,
+        device: DeviceId,
+        chat: &str,
+        file: ReadyMedia,
+        caption: &str,
+    ) -> WhatsappId {
+        let id = new_id();
+        let content = OutgoingContent::Media(file, caption.to_owned());
+        self.try_send_content(device, chat, &id, content).await.unwrap();
+        id
+    }
+
+    pub async fn try_send_content(
+        &self,
+        device: DeviceId,
+        chat: &str,
+        id: &WhatsappId,
+        content: OutgoingContent,
+    ) -> Result<(), SendError> {
+        let chat = chat.to_owned();
+        let message = OutgoingMessage { chat, whatsapp_id: id.clone(), content };
         self.messenger.send(device, message).await
     }
 

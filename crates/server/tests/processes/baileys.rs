@@ -1,5 +1,6 @@
-//! Baileys, the other implementation of WhatsApp's protocol, writes to one of our devices and is
-//! written to by it: the proof that our driver and our simulator are not wrong in the same way.
+//! Baileys, the other implementation of WhatsApp's protocol: once against our simulator alone, and
+//! once with one of our devices at the other end. The proof that our driver and our simulator are
+//! not wrong in the same way.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,28 @@ use crate::support::wait::until;
 
 const OUR_PHONE: &str = "628111000001";
 const THEIR_PHONE: &str = "628222000002";
+
+/// Pairing by QR and by code, text, groups, media, receipts, typing, mail that waits, refusals,
+/// unlinking: `baileys.mjs` prints a line for each step that held.
+#[tokio::test(flavor = "multi_thread")]
+async fn baileys_lives_with_the_simulator() {
+    let simulator = Simulator::start().await;
+    let mut command = Command::new("node");
+    command.arg("baileys.mjs").arg(simulator.url());
+    command.current_dir(installed());
+    let mut baileys = Process::start("baileys.mjs", command);
+    let mut held = Vec::new();
+    loop {
+        let step =
+            |line: &str| (line.starts_with("ok ") || line == "all held").then(|| line.to_owned());
+        match &*baileys.line("that its next step held", step).await {
+            "all held" => break,
+            step => held.push(step.to_owned()),
+        }
+    }
+    assert!(baileys.exit().await.success());
+    assert!(held.iter().any(|step| step.contains("unlinked by the phone")), "{held:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn baileys_links_by_qr_and_exchanges_text_with_our_device() {
@@ -48,20 +71,21 @@ async fn baileys_links_by_qr_and_exchanges_text_with_our_device() {
 }
 
 async fn start(simulator: &Simulator) -> Process {
-    let dir = baileys_dir();
+    let root_key = simulator.control().get("/root-key").await;
+    let mut command = Command::new("node");
+    command.arg("peer.mjs").arg(simulator.url()).arg(root_key["hex"].as_str().unwrap());
+    command.current_dir(installed());
+    Process::start("peer.mjs", command)
+}
+
+/// Where Baileys and its scripts are.
+fn installed() -> PathBuf {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulator/tests/baileys");
     assert!(
         dir.join("node_modules").is_dir(),
         "Baileys is not installed: run `cargo xtask test npm` first"
     );
-    let root_key = simulator.control().get("/root-key").await;
-    let mut command = Command::new("node");
-    command.arg("peer.mjs").arg(simulator.url()).arg(root_key["hex"].as_str().unwrap());
-    command.current_dir(dir);
-    Process::start("peer.mjs", command)
-}
-
-fn baileys_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulator/tests/baileys")
+    dir
 }
 
 /// Waits for the next line of JSON about `name`.

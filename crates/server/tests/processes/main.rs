@@ -11,3 +11,4 @@ mod demo;
 mod production;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
+mod webhooks;

@@ -15,6 +15,9 @@ use crate::phone::views;
 pub(super) struct NewGroup {
     subject: String,
     participants: Vec<String>,
+    /// Whether its members are known by their LIDs.
+    #[serde(default)]
+    by_lid: bool,
 }
 
 /// `POST /groups`
@@ -24,7 +27,9 @@ pub(super) async fn create(
 ) -> Answer<Json<Value>> {
     let members: Result<Vec<_>> = body.participants.iter().map(|text| parse_number(text)).collect();
     let members = members?;
-    let created = simulator.switchboard().run(move |sb| sb.create_group(&body.subject, &members));
+    let created = simulator
+        .switchboard()
+        .run(move |sb| sb.create_group(&body.subject, &members, body.by_lid));
     Ok(Json(json!({ "id": created.await? })))
 }
 

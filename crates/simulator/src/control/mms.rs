@@ -3,18 +3,20 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::{Answer, parse_number};
 use crate::Simulator;
-use crate::error::{SimulatorError, not_found};
+use crate::address::Number;
+use crate::error::{Result, SimulatorError, bad_request, not_found};
 use crate::media::file_stream;
 use crate::phone::views;
 use crate::socket::host_of;
 
-/// `POST /mms/{kind}/{token}`; with `resume=1` it only asks how much is here.
+/// `POST /mms/{kind}/{token}`; with `resume=1` it only asks how much is here, with
+/// `file_offset=N` it goes on there.
 pub(super) async fn upload(
     State(simulator): State<Simulator>,
     Path((kind, token)): Path<(String, String)>,
@@ -24,16 +26,25 @@ pub(super) async fn upload(
 ) -> Answer<Json<Value>> {
     let direct_path = simulator.media().direct_path(&kind, &token);
     let url = format!("https://{}{direct_path}", host_of(&headers));
-    let asks = query.unwrap_or_default().split('&').any(|part| part == "resume=1");
-    if asks {
-        let here = simulator.media().exists(&direct_path).await;
-        return Ok(Json(match here {
+    let query = query.unwrap_or_default();
+    if asked(&query, "resume") == Some("1") {
+        return Ok(Json(match simulator.media().exists(&direct_path).await {
             true => json!({"resume": "complete", "url": url, "direct_path": direct_path}),
-            false => json!({"resume": "0"}),
+            false => {
+                let here = simulator.media().partial_bytes(&direct_path).await;
+                json!({"resume": here.to_string()})
+            }
         }));
     }
-    simulator.media().store(&direct_path, body.into_data_stream()).await?;
+    let offset = asked(&query, "file_offset").map_or(Ok(0), str::parse);
+    let offset = offset.map_err(|_| bad_request("file_offset is a number of bytes"))?;
+    simulator.media().store(&direct_path, offset, body.into_data_stream()).await?;
     Ok(Json(json!({"url": url, "direct_path": direct_path})))
+}
+
+/// A parameter of a query.
+fn asked<'q>(query: &'q str, key: &str) -> Option<&'q str> {
+    query.split('&').find_map(|part| part.strip_prefix(key)?.strip_prefix('='))
 }
 
 /// `GET /mms/{kind}/{token}`
@@ -61,21 +72,41 @@ pub(super) async fn inbox_media(
         .read(move |db| views::content(db, number, &id))
         .await?
         .ok_or_else(|| not_found("there is no such message"))?;
-    let plain = simulator.media().unseal(&content).await?;
+    let (plain, size) = simulator.media().unseal(&content).await?;
     let kind = content.mimetype.unwrap_or_default();
-    let inline = ["image/jpeg", "image/png", "image/webp", "audio/", "video/"]
-        .iter()
-        .any(|prefix| kind.starts_with(prefix));
-    let (kind, how) = match inline {
-        true => (kind, "inline"),
-        false => ("application/octet-stream".to_owned(), "attachment"),
+    let (kind, how) = match shown_inline(&kind) {
+        Some(kind) => (kind, "inline"),
+        None => (HeaderValue::from_static("application/octet-stream"), "attachment"),
     };
     let response = Response::builder()
         .header(header::CONTENT_TYPE, kind)
+        .header(header::CONTENT_LENGTH, size)
         .header(header::CONTENT_DISPOSITION, how)
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox")
-        .body(Body::from(plain))
+        .body(Body::from_stream(file_stream(plain)))
         .map_err(|error| SimulatorError::Internal(error.to_string()))?;
     Ok(response)
+}
+
+/// The media types that a page may show; the sender chose the text, so it must also be a header.
+fn shown_inline(mimetype: &str) -> Option<HeaderValue> {
+    let shown = ["image/jpeg", "image/png", "image/webp", "image/gif", "audio/", "video/"];
+    let known = shown.iter().any(|prefix| mimetype.starts_with(prefix));
+    known.then(|| HeaderValue::from_str(mimetype).ok()).flatten()
+}
+
+impl Simulator {
+    /// The phone fetches the files it has not looked at yet and holds them against what their
+    /// messages say; what does not open becomes a message of the kind `failed`.
+    pub(super) async fn check_media(&self, number: Number) -> Result<()> {
+        let _turn = self.check_turn().await;
+        let unchecked = self.read(move |db| views::unchecked_media(db, number)).await?;
+        for (id, content) in unchecked {
+            let outcome = self.media().check(&content).await.map_err(|error| error.to_string());
+            let content = content.checked(outcome);
+            self.switchboard().run(move |sb| sb.set_inbox_content(number, &id, &content)).await?;
+        }
+        Ok(())
+    }
 }

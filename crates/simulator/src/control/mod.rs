@@ -1,6 +1,7 @@
 //! The control API and the phones' pages: plain HTTP, JSON in and out.
 //!
-//! Every error is `{"error": "…"}`; what the caller did wrong is 4xx and says what.
+//! Every call is described in the crate's README.md. Every error is `{"error": "…"}`; what the
+//! caller did wrong is 4xx and says what.
 
 pub(crate) mod faults;
 mod groups;
@@ -20,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 use crate::address::Number;
 use crate::error::{Result, SimulatorError, bad_request};
-use crate::limits::{CONTROL_BYTES_MAX, MEDIA_BYTES_MAX};
+use crate::limits::CONTROL_BYTES_MAX;
 use crate::{Simulator, page, socket};
 
 /// What handlers answer with.
@@ -38,7 +39,9 @@ impl From<SimulatorError> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = match &self.0 {
-            SimulatorError::BadRequest(_) => StatusCode::BAD_REQUEST,
+            SimulatorError::BadRequest(_) | SimulatorError::Disconnected(_) => {
+                StatusCode::BAD_REQUEST
+            }
             SimulatorError::NotFound(_) => StatusCode::NOT_FOUND,
             SimulatorError::Conflict(_) => StatusCode::CONFLICT,
             SimulatorError::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -110,6 +113,5 @@ pub(crate) fn media_router(simulator: Simulator) -> Router {
     Router::new()
         .route("/mms/{kind}/{token}", post(mms::upload).get(mms::download))
         .route("/product/{kind}/{token}", post(mms::upload))
-        .layer(DefaultBodyLimit::max(MEDIA_BYTES_MAX))
         .with_state(simulator)
 }

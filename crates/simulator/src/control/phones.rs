@@ -7,11 +7,13 @@ use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Answer, Body, parse_number};
 use crate::Simulator;
+use crate::error::bad_request;
 use crate::phone::{PhonePatch, views};
 
 /// `GET /phones`
@@ -47,6 +49,7 @@ pub(super) async fn inbox(
     Path(number): Path<String>,
 ) -> Answer<Json<Value>> {
     let number = parse_number(&number)?;
+    simulator.check_media(number).await?;
     Ok(Json(simulator.read(move |db| views::inbox(db, number)).await?))
 }
 
@@ -56,17 +59,34 @@ pub(super) async fn timeline(
     Path(number): Path<String>,
 ) -> Answer<Json<Value>> {
     let number = parse_number(&number)?;
+    simulator.check_media(number).await?;
     Ok(Json(simulator.read(move |db| views::timeline(db, number)).await?))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Read {
+    id: Option<String>,
+    played: bool,
 }
 
 /// `POST /phones/{number}/read`
 pub(super) async fn read(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
+    Body(body): Body<Read>,
 ) -> Answer<Json<Value>> {
     let number = parse_number(&number)?;
-    let read = simulator.switchboard().run(move |sb| sb.read_all(number)).await?;
-    Ok(Json(json!({ "read": read })))
+    let read = simulator.switchboard().run(move |sb| {
+        sb.in_use(number)?;
+        match (&body.id, body.played) {
+            (None, false) => sb.read_all(number),
+            (Some(id), false) => sb.read_one(number, id),
+            (Some(id), true) => sb.play(number, id),
+            (None, true) => Err(bad_request("played needs the id of what was played")),
+        }
+    });
+    Ok(Json(json!({ "read": read.await? })))
 }
 
 /// `GET /phones/{number}/events`: an event whenever the page should look again.

@@ -89,11 +89,17 @@ fn text_message(text: String) -> Result<wa::Message> {
 }
 
 async fn media_message(simulator: &Simulator, media: Media, host: &str) -> Result<wa::Message> {
+    if media.base64.is_empty() {
+        return Err(bad_request("media.base64 is empty"));
+    }
     let bytes = BASE64_STANDARD
         .decode(media.base64.as_bytes())
         .map_err(|_| bad_request("media.base64 is not base64"))?;
-    let mimetype = media.mimetype.clone().unwrap_or_else(|| "application/octet-stream".into());
-    let kind = media.kind.clone().unwrap_or_else(|| kind_of(&mimetype).into());
+    let kind = media.kind.clone().unwrap_or_else(|| match (media.voice, &media.mimetype) {
+        (true, _) => "audio".into(),
+        (false, mimetype) => kind_of(mimetype.as_deref().unwrap_or_default()).into(),
+    });
+    let mimetype = media.mimetype.clone().unwrap_or_else(|| usual_mimetype(&kind).into());
     let media_type = match &*kind {
         "image" => MediaType::Image,
         "video" => MediaType::Video,
@@ -119,6 +125,16 @@ fn kind_of(mimetype: &str) -> &'static str {
         Some("video") => "video",
         Some("audio") => "audio",
         _ => "document",
+    }
+}
+
+fn usual_mimetype(kind: &str) -> &'static str {
+    match kind {
+        "image" => "image/jpeg",
+        "video" => "video/mp4",
+        "audio" | "voice" => "audio/ogg; codecs=opus",
+        "sticker" => "image/webp",
+        _ => "application/octet-stream",
     }
 }
 

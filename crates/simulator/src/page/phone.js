@@ -27,15 +27,30 @@ function make(tag, className, text) {
   return element;
 }
 
-const nameOf = (chat) => (chat.endsWith('@g.us') ? `Group ${chat.slice(-9, -5)}` : `+${chat.split('@')[0]}`);
+const isGroup = (chat) => chat.endsWith('@g.us');
+const subjects = new Map();
+const nameOf = (chat) => (isGroup(chat) ? subjects.get(chat) ?? 'Group' : `+${chat.split('@')[0]}`);
 const clock = (at) => new Date(at).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
-const TICKS = { sent: '✓', received: '✓', delivered: '✓✓', read: '✓✓' };
-const KINDS = { image: '📷 Photo', video: '🎥 Video', audio: '🎵 Audio', document: '📄 Document', sticker: 'Sticker' };
+const TICKS = { sent: '✓', received: '✓', delivered: '✓✓', read: '✓✓', played: '✓✓' };
+const KINDS = { image: '📷 Photo', video: '🎥 Video', audio: '🎵 Audio', document: '📄 Document', sticker: 'Sticker', failed: '⚠️ A file that does not open' };
 
 const summary = (message) =>
   message.text ?? message.caption ?? message.filename ?? (message.voice ? '🎤 Voice message' : KINDS[message.kind]) ?? message.kind;
 
 // One bubble, reused as long as its message is shown.
+
+function sizeOf(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function fileLink(message, source) {
+  const name = message.filename ?? (message.voice ? 'Voice message' : (KINDS[message.kind] ?? 'File').replace(/^\S+ /, ''));
+  const link = make('a', 'file', `📄 ${name}${message.size === null ? '' : ` (${sizeOf(message.size)})`}`);
+  link.href = source;
+  link.download = message.filename ?? '';
+  return link;
+}
 
 function media(message) {
   if (!message.has_media) return null;
@@ -47,22 +62,24 @@ function media(message) {
     image.src = source;
     return image;
   }
-  if (message.kind === 'audio' || message.kind === 'video') {
-    const player = make(message.kind, 'media');
-    player.controls = true;
-    player.preload = 'metadata';
-    player.src = source;
-    return player;
+  const link = fileLink(message, source);
+  if (message.kind !== 'audio' && message.kind !== 'video') return link;
+  const player = make(message.kind, 'media');
+  player.controls = true;
+  player.preload = 'metadata';
+  player.src = source;
+  if (message.kind === 'audio' && message.way === 'in') {
+    const tell = () => call('POST', '/read', { id: message.id, played: true }).catch(() => {});
+    player.addEventListener('play', tell, { once: true });
   }
-  const link = make('a', 'file', `📄 ${message.filename ?? 'Document'}`);
-  link.href = source;
-  link.download = message.filename ?? 'document';
-  return link;
+  const both = make('div', 'attachment');
+  both.append(player, link);
+  return both;
 }
 
 function bubble(message) {
   const entry = make('li', `bubble ${message.way}`);
-  if (message.way === 'in' && message.chat.endsWith('@g.us')) entry.append(make('strong', 'author', `+${message.from}`));
+  if (message.way === 'in' && isGroup(message.chat)) entry.append(make('strong', 'author', `+${message.from}`));
   const attachment = media(message);
   if (attachment) entry.append(attachment);
   const text = message.text ?? message.caption;
@@ -124,12 +141,12 @@ function chatItem([chat, messages]) {
   const button = make('button', 'chat');
   button.type = 'button';
   button.setAttribute('aria-current', String(chat === current));
-  const avatar = make('span', 'avatar', chat.endsWith('@g.us') ? '👥' : chat.split('@')[0].slice(-2));
+  const avatar = make('span', 'avatar', isGroup(chat) ? '👥' : chat.split('@')[0].slice(-2));
   avatar.setAttribute('aria-hidden', 'true');
   const text = make('span', 'grow');
   text.append(make('strong', '', nameOf(chat)), make('small', '', last ? summary(last) : ''));
   button.append(avatar, text);
-  const unread = messages.filter((message) => message.way === 'in' && message.state !== 'read').length;
+  const unread = messages.filter((message) => message.way === 'in' && !['read', 'played'].includes(message.state)).length;
   if (unread) button.append(make('span', 'badge', String(unread)));
   button.addEventListener('click', () => openChat(chat));
   const entry = document.createElement('li');
@@ -180,6 +197,7 @@ async function refresh() {
   for (const message of timeline) {
     if (!opened.has(message.chat)) opened.set(message.chat, []);
     opened.get(message.chat).push(message);
+    if (message.subject) subjects.set(message.chat, message.subject);
   }
   if (current && !opened.has(current)) opened.set(current, []);
   chats = opened;

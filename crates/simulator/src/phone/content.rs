@@ -10,7 +10,7 @@ use waproto::whatsapp as wa;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub(crate) struct Content {
     /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`,
-    /// `reaction`, `poll` or `other`.
+    /// `reaction`, `poll`, `other`, or `failed`: a file that the phone could not open.
     pub(crate) kind: String,
     pub(crate) text: Option<String>,
     pub(crate) caption: Option<String>,
@@ -32,6 +32,24 @@ pub(crate) struct MediaRef {
     pub(crate) direct_path: String,
     /// Base64.
     pub(crate) media_key: String,
+    /// Of the encrypted file, in hexadecimal.
+    #[serde(default)]
+    pub(crate) enc_sha256: Option<String>,
+    /// Whether the phone has fetched the file and held it against the message.
+    #[serde(default)]
+    pub(crate) checked: bool,
+    /// Why it did not open.
+    #[serde(default)]
+    pub(crate) failure: Option<String>,
+}
+
+/// What an opened file is.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plain {
+    /// Its bytes.
+    pub(crate) size: u64,
+    /// In hexadecimal.
+    pub(crate) sha256: String,
 }
 
 /// The fields all kinds of media share.
@@ -39,6 +57,7 @@ struct File<'a> {
     mimetype: &'a Option<String>,
     size: Option<u64>,
     sha256: &'a Option<Vec<u8>>,
+    enc_sha256: &'a Option<Vec<u8>>,
     direct_path: &'a Option<String>,
     url: &'a Option<String>,
     media_key: &'a Option<Vec<u8>>,
@@ -50,6 +69,7 @@ macro_rules! file {
             mimetype: &$message.mimetype,
             size: $message.file_length,
             sha256: &$message.file_sha256,
+            enc_sha256: &$message.file_enc_sha256,
             direct_path: &$message.direct_path,
             url: &$message.url,
             media_key: &$message.media_key,
@@ -79,11 +99,37 @@ impl Content {
             mimetype: file.mimetype.clone(),
             size: file.size,
             sha256: file.sha256.as_ref().map(hex::encode),
-            media: path
-                .zip(key)
-                .map(|(direct_path, media_key)| MediaRef { direct_path, media_key }),
+            media: Some(MediaRef {
+                direct_path: path.unwrap_or_default(),
+                media_key: key.unwrap_or_default(),
+                enc_sha256: file.enc_sha256.as_ref().map(hex::encode),
+                ..Default::default()
+            }),
             ..Default::default()
         }
+    }
+
+    /// The content once the phone has fetched its file: what it really is, or that it failed.
+    pub(crate) fn checked(mut self, outcome: std::result::Result<Plain, String>) -> Self {
+        let media = self.media.get_or_insert_default();
+        media.checked = true;
+        match outcome {
+            Ok(plain) => {
+                self.size = Some(plain.size);
+                self.sha256 = Some(plain.sha256);
+            }
+            Err(failure) => {
+                media.failure = Some(failure);
+                self.kind = "failed".into();
+                (self.size, self.sha256) = (None, None);
+            }
+        }
+        self
+    }
+
+    /// Whether it can be played so that its sender hears of it.
+    pub(crate) fn is_playable(&self) -> bool {
+        self.kind == "audio"
     }
 }
 

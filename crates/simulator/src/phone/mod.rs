@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Number;
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Result, conflict};
 use crate::switchboard::Switchboard;
 
 pub(crate) use receive::Incoming;
@@ -56,6 +56,8 @@ pub(crate) struct Phone {
     pub(crate) auto_receipts: AutoReceipts,
     /// Whether linking demands a passkey.
     pub(crate) passkey: bool,
+    /// Whether others see its LID first, and its number only beside it.
+    pub(crate) by_lid: bool,
 }
 
 /// What the control API changes.
@@ -66,6 +68,7 @@ pub(crate) struct PhonePatch {
     online: Option<bool>,
     auto_receipts: Option<AutoReceipts>,
     passkey: Option<bool>,
+    by_lid: Option<bool>,
 }
 
 impl Switchboard {
@@ -74,7 +77,8 @@ impl Switchboard {
         let found = self
             .db
             .prepare_cached(
-                "SELECT registered, online, auto_receipts, passkey FROM phones WHERE number = ?1",
+                "SELECT registered, online, auto_receipts, passkey, by_lid FROM phones \
+                 WHERE number = ?1",
             )?
             .query_row([number.sql()], |row| {
                 Ok(Phone {
@@ -82,6 +86,7 @@ impl Switchboard {
                     online: row.get(1)?,
                     auto_receipts: AutoReceipts::from_sql(row.get(2)?),
                     passkey: row.get(3)?,
+                    by_lid: row.get(4)?,
                 })
             })
             .optional()?;
@@ -90,7 +95,17 @@ impl Switchboard {
             online: true,
             auto_receipts: AutoReceipts::Read,
             passkey: false,
+            by_lid: false,
         }))
+    }
+
+    /// Refuses what a person can do only with a phone that is on, and on WhatsApp.
+    pub(crate) fn in_use(&self, number: Number) -> Result<()> {
+        let phone = self.phone(number)?;
+        match phone.registered && phone.online {
+            true => Ok(()),
+            false => Err(conflict(format!("the phone {number} is offline or not registered"))),
+        }
     }
 
     /// Changes how a phone behaves; one that comes online takes its mail.
@@ -101,12 +116,15 @@ impl Switchboard {
             online: patch.online.unwrap_or(old.online),
             auto_receipts: patch.auto_receipts.unwrap_or(old.auto_receipts),
             passkey: patch.passkey.unwrap_or(old.passkey),
+            by_lid: patch.by_lid.unwrap_or(old.by_lid),
         };
         self.db
             .prepare_cached(
-                "INSERT INTO phones (number, registered, online, auto_receipts, passkey, seen_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (number) DO UPDATE SET \
-                 registered = ?2, online = ?3, auto_receipts = ?4, passkey = ?5, seen_ms = ?6",
+                "INSERT INTO phones \
+                 (number, registered, online, auto_receipts, passkey, by_lid, seen_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (number) DO UPDATE SET \
+                 registered = ?2, online = ?3, auto_receipts = ?4, passkey = ?5, by_lid = ?6, \
+                 seen_ms = ?7",
             )?
             .execute(params![
                 number.sql(),
@@ -114,6 +132,7 @@ impl Switchboard {
                 new.online,
                 new.auto_receipts as i64,
                 new.passkey,
+                new.by_lid,
                 clock::unix_ms()
             ])?;
         if new.online {

@@ -6,13 +6,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 use wacore_binary::{Jid, Server};
 
+use super::content::Content;
 use super::{AutoReceipts, Incoming, Phone};
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
-use crate::error::Result;
+use crate::error::{Result, bad_request, not_found};
 use crate::limits::RECEIPT_IDS_MAX;
 use crate::switchboard::Switchboard;
 
@@ -20,6 +21,21 @@ use crate::switchboard::Switchboard;
 const ARRIVED: i64 = 1;
 const DELIVERED: i64 = 2;
 const READ: i64 = 3;
+const PLAYED: i64 = 4;
+
+/// What receipts about one message need to know.
+struct InboxRow {
+    id: String,
+    sender: Number,
+    group: Option<Jid>,
+    state: i64,
+}
+
+/// The group a chat is, if it is one.
+fn group_of(chat: &str) -> Option<Jid> {
+    let chat: Option<Jid> = chat.parse().ok();
+    chat.filter(|chat| chat.server == Server::Group)
+}
 
 impl Switchboard {
     /// A message is in the inbox for the first time.
@@ -76,6 +92,64 @@ impl Switchboard {
         let read = self.pass_state(number, DELIVERED, READ, "read", i64::MAX)?;
         self.phone_changed(number);
         Ok(read)
+    }
+
+    /// The person reads one message now.
+    pub(crate) fn read_one(&mut self, number: Number, id: &str) -> Result<usize> {
+        let (_, row) = self.inbox_row(number, id)?;
+        let read = self.advance_row(number, &row, READ, "read")?;
+        self.phone_changed(number);
+        Ok(read)
+    }
+
+    /// The person plays a voice note, or other audio, and so has read it.
+    pub(crate) fn play(&mut self, number: Number, id: &str) -> Result<usize> {
+        let (content, row) = self.inbox_row(number, id)?;
+        if !content.is_playable() {
+            return Err(bad_request("only audio can be played"));
+        }
+        self.advance_row(number, &row, READ, "read")?;
+        let played = self.advance_row(number, &row, PLAYED, "played")?;
+        self.phone_changed(number);
+        Ok(played)
+    }
+
+    fn inbox_row(&self, number: Number, id: &str) -> Result<(Content, InboxRow)> {
+        let sql = "SELECT content, sender, chat, state FROM inbox WHERE number = ?1 AND id = ?2";
+        let mut query = self.db.prepare_cached(sql)?;
+        let found = query.query_row(params![number.sql(), id], |row| {
+            let chat: String = row.get(2)?;
+            let row_of = InboxRow {
+                id: id.to_owned(),
+                sender: Number::from_sql(row.get(1)?),
+                group: group_of(&chat),
+                state: row.get(3)?,
+            };
+            Ok((row.get::<_, String>(0)?, row_of))
+        });
+        let missing = || not_found(format!("{number} has received no message {id:?}"));
+        let (content, row) = found.optional()?.ok_or_else(missing)?;
+        Ok((serde_json::from_str(&content).unwrap_or_default(), row))
+    }
+
+    /// Moves one message on, and says so, unless it is there already.
+    fn advance_row(
+        &mut self,
+        number: Number,
+        row: &InboxRow,
+        state: i64,
+        kind: &str,
+    ) -> Result<usize> {
+        if row.state >= state {
+            return Ok(0);
+        }
+        let ids = std::slice::from_ref(&row.id);
+        if row.state < DELIVERED && state == READ {
+            self.give_own_receipt(number, row.sender, row.group.as_ref(), "", ids)?;
+        }
+        self.set_inbox_state(number, ids, state)?;
+        self.give_own_receipt(number, row.sender, row.group.as_ref(), kind, ids)?;
+        Ok(1)
     }
 
     fn read_later(&mut self, number: Number, phone: Phone) {
@@ -135,8 +209,7 @@ impl Switchboard {
             chats.entry((sender, chat)).or_default().push(id);
         }
         for ((sender, chat), ids) in chats {
-            let chat: Option<Jid> = chat.parse().ok();
-            let group = chat.filter(|chat| chat.server == Server::Group);
+            let group = group_of(&chat);
             for ids in ids.chunks(RECEIPT_IDS_MAX) {
                 self.set_inbox_state(number, ids, new)?;
                 self.give_own_receipt(number, Number::from_sql(sender), group.as_ref(), kind, ids)?;
@@ -165,9 +238,14 @@ impl Switchboard {
         Ok(())
     }
 
-    /// A linked device has read messages for its phone.
-    pub(crate) fn read_elsewhere(&mut self, number: Number, ids: &[String]) -> Result<()> {
-        self.set_inbox_state(number, ids, READ)?;
+    /// A linked device has read, or played, messages for its phone.
+    pub(crate) fn read_elsewhere(
+        &mut self,
+        number: Number,
+        ids: &[String],
+        played: bool,
+    ) -> Result<()> {
+        self.set_inbox_state(number, ids, if played { PLAYED } else { READ })?;
         self.phone_changed(number);
         Ok(())
     }
@@ -175,7 +253,8 @@ impl Switchboard {
     /// What has become of messages that `author`, or its devices, sent.
     pub(crate) fn sent_state(&mut self, author: Number, ids: &[String], kind: &str) -> Result<()> {
         let state = match kind {
-            "read" | "played" => READ,
+            "played" => PLAYED,
+            "read" => READ,
             "" | "inactive" => DELIVERED,
             _ => return Ok(()),
         };

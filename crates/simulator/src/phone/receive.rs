@@ -12,6 +12,8 @@ use super::signal::EncType;
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::{Result, SimulatorError};
+use crate::limits::RETRIES_MAX;
+use crate::stanza::{TypingSeen, retry_keys};
 use crate::switchboard::{Class, Switchboard};
 
 /// Between phones nothing is encrypted: the content is in a child of this name, which no
@@ -24,6 +26,8 @@ pub(crate) struct Incoming {
     pub(crate) from: DeviceAddr,
     /// The group, when it came through one.
     pub(crate) group: Option<Jid>,
+    /// How often its sender has been asked for it.
+    retries: u32,
     encs: Vec<(EncType, Vec<u8>, u8)>,
     plain: Option<Vec<u8>>,
 }
@@ -39,7 +43,9 @@ impl Incoming {
         let mut encs: Vec<_> = node.get_children_by_tag("enc").filter_map(read_enc).collect();
         // A sender key comes in the encrypted message beside the one it opens.
         encs.sort_by_key(|(kind, ..)| *kind == EncType::SenderKey);
+        let count = |enc: &Node| enc.attrs.get("count")?.to_string().parse().ok();
         Some(Incoming {
+            retries: node.get_children_by_tag("enc").filter_map(count).max().unwrap_or(0),
             id: node.attrs.get("id")?.to_string(),
             from: DeviceAddr::from_jid(&author)?,
             group,
@@ -185,10 +191,9 @@ impl Switchboard {
         incoming: &Incoming,
         content: &Content,
     ) -> Result<()> {
-        let typing_ms = match incoming.group {
-            None => self.typed_ms(incoming.from.number, number),
-            Some(_) => 0,
-        };
+        let seen =
+            TypingSeen { from: incoming.from.number, by: number, group: incoming.group.clone() };
+        let typing_ms = self.typing.seen_ms(&seen, clock::unix_ms());
         let copies: i64 = self
             .db
             .prepare_cached(
@@ -210,11 +215,25 @@ impl Switchboard {
                 |row| row.get(0),
             )?;
         if copies == 1 {
+            self.typing.end(&seen);
             self.arrived(number, incoming)?;
         } else {
             self.arrived_again(number, incoming)?;
         }
         self.phone_changed(number);
+        Ok(())
+    }
+
+    /// The phone has looked at a message's file.
+    pub(crate) fn set_inbox_content(
+        &mut self,
+        number: Number,
+        id: &str,
+        content: &Content,
+    ) -> Result<()> {
+        self.db
+            .prepare_cached("UPDATE inbox SET content = ?3 WHERE number = ?1 AND id = ?2")?
+            .execute(params![number.sql(), id, json(content)?])?;
         Ok(())
     }
 
@@ -277,10 +296,15 @@ impl Switchboard {
     }
 
     fn ask_again(&mut self, number: Number, incoming: &Incoming) -> Result<()> {
+        let count = incoming.retries.saturating_add(1);
+        if count > RETRIES_MAX {
+            return Ok(());
+        }
+        let phone = DeviceAddr::phone(number);
         let keys = self.keys_of(number)?;
         let retry = NodeBuilder::new("retry")
             .attr("v", "1")
-            .attr("count", "1")
+            .attr("count", count.to_string())
             .attr("id", &incoming.id)
             .attr("t", clock::unix_s().to_string())
             .build();
@@ -291,11 +315,13 @@ impl Switchboard {
             .attr("id", &incoming.id)
             .attr("type", "retry")
             .attr("t", clock::unix_s().to_string());
-        receipt = match &incoming.group {
-            Some(group) => receipt.attr("from", group).attr("participant", number.jid()),
-            None => receipt.attr("from", number.jid()),
-        };
-        let receipt = receipt.children([retry, registration]).build();
+        receipt = self.with_origin(receipt, phone, incoming.group.as_ref())?;
+        let mut content = vec![retry, registration];
+        // Asking once more means that the session itself is broken: offer a new one.
+        if count > 1 {
+            content.extend(self.bundle(phone)?.map(retry_keys));
+        }
+        let receipt = receipt.children(content).build();
         self.mail(incoming.from, Class::Receipt, receipt)
     }
 }

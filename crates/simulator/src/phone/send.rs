@@ -36,10 +36,7 @@ struct Parcel<'a> {
 impl Switchboard {
     /// Sends a message from a phone; gives its id.
     pub(crate) fn phone_sends(&mut self, number: Number, outgoing: &Outgoing) -> Result<String> {
-        let phone = self.phone(number)?;
-        if !phone.registered || !phone.online {
-            return Err(conflict(format!("the phone {number} is offline or not registered")));
-        }
+        self.in_use(number)?;
         let content = Content::of(&outgoing.message)
             .ok_or_else(|| bad_request("there is nothing to send"))?;
         let id = clock::message_id();
@@ -87,7 +84,7 @@ impl Switchboard {
         self.touch_phone(peer)?;
         if peer != parcel.number {
             let plain = NodeBuilder::new(PLAIN).bytes(parcel.plain.clone()).build();
-            let node = stanza(parcel).attr("from", parcel.number.jid());
+            let node = self.parcel_stanza(parcel, None)?;
             self.phone_takes(peer, node.children([plain]).build())?;
             let padded = MessageUtils::pad_message_v2(parcel.plain.clone());
             for device in self.linked_devices(peer)? {
@@ -101,6 +98,10 @@ impl Switchboard {
         Ok(())
     }
 
+    fn parcel_stanza(&self, parcel: &Parcel<'_>, group: Option<&Jid>) -> Result<NodeBuilder> {
+        self.with_origin(stanza(parcel), DeviceAddr::phone(parcel.number), group)
+    }
+
     fn mail_sealed(
         &mut self,
         parcel: &Parcel<'_>,
@@ -109,9 +110,7 @@ impl Switchboard {
         recipient: Option<&Jid>,
     ) -> Result<()> {
         let (kind, sealed) = self.phone_encrypt(parcel.number, to, padded)?;
-        let mut node = stanza(parcel)
-            .attr("from", parcel.number.jid())
-            .attr("sender_lid", parcel.number.lid_jid());
+        let mut node = self.parcel_stanza(parcel, None)?;
         if let Some(recipient) = recipient {
             node = node.attr("recipient", recipient);
         }
@@ -138,11 +137,7 @@ impl Switchboard {
         };
         let key = MessageUtils::pad_message_v2(waproto::codec::message_to_vec(&key));
         for device in self.devices_of(&members)? {
-            let node = stanza(parcel)
-                .attr("from", parcel.to)
-                .attr("participant", parcel.number.jid())
-                .attr("participant_lid", parcel.number.lid_jid())
-                .attr("addressing_mode", "pn");
+            let node = self.parcel_stanza(parcel, Some(parcel.to))?;
             if device.is_phone() {
                 if device.number != parcel.number {
                     let plain = NodeBuilder::new(PLAIN).bytes(parcel.plain.clone()).build();
@@ -198,12 +193,8 @@ impl Switchboard {
             false => MessageUtils::pad_message_v2(parcel.plain.clone()),
         };
         let (kind, sealed) = self.phone_encrypt(parcel.number, to, &padded)?;
-        let node = match parcel.to.server {
-            Server::Group => {
-                stanza(parcel).attr("from", parcel.to).attr("participant", parcel.number.jid())
-            }
-            _ => stanza(parcel).attr("from", parcel.number.jid()),
-        };
+        let group = (parcel.to.server == Server::Group).then_some(parcel.to);
+        let node = self.parcel_stanza(parcel, group)?;
         let node = match own && parcel.to.server != Server::Group {
             true => node.attr("recipient", parcel.to),
             false => node,

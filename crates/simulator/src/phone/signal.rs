@@ -436,26 +436,7 @@ fn sender_key_name(chat: &str, from: DeviceAddr) -> SenderKeyName {
     SenderKeyName::from_parts(chat, &from.to_string())
 }
 
-/// A linked device's own Signal state, for tests that play clients.
 #[cfg(test)]
-pub(crate) struct TestSession(SignalBox);
-
+mod test_signal;
 #[cfg(test)]
-impl TestSession {
-    pub(crate) fn begin(keys: Arc<PhoneKeys>, with: DeviceAddr, bundle: Bundle) -> Self {
-        let mut state = SignalBox { keys, session: None, sender_key: None };
-        state.begin(with, bundle).unwrap();
-        TestSession(state)
-    }
-
-    pub(crate) fn seal(&mut self, to: DeviceAddr, plain: &[u8]) -> (EncType, Vec<u8>) {
-        let mut identities = self.0.view();
-        let address = protocol_address(to);
-        let sealed = ready(message_encrypt(plain, &address, &mut self.0, &mut identities)).unwrap();
-        let kind = match &sealed {
-            CiphertextMessage::PreKeySignalMessage(_) => EncType::PreKey,
-            _ => EncType::Message,
-        };
-        (kind, sealed.serialize().to_vec())
-    }
-}
+pub(crate) use test_signal::TestSignal;

@@ -11,7 +11,7 @@ use crate::switchboard::Switchboard;
 
 const PHONES_SHOWN: i64 = 200;
 const TIMELINE_ROWS: i64 = 300;
-const STATES: [&str; 4] = ["", "sent", "delivered", "read"];
+const STATES: [&str; 5] = ["", "sent", "delivered", "read", "played"];
 
 impl Switchboard {
     /// A phone, its manners and its linked devices.
@@ -42,6 +42,7 @@ impl Switchboard {
             "online": phone.online,
             "auto_receipts": phone.auto_receipts,
             "passkey": phone.passkey,
+            "by_lid": phone.by_lid,
             "code_expected": self.codes.waits(number),
             "passkey_code": self.passkey_code(number),
             "devices": devices,
@@ -49,9 +50,27 @@ impl Switchboard {
     }
 }
 
+/// Messages whose files the phone has not looked at yet.
+pub(crate) fn unchecked_media(db: &Connection, number: Number) -> Result<Vec<(String, Content)>> {
+    // Inside a JSON text the quotes would be escaped, so this is found in no message's words.
+    let sql = "SELECT id, content FROM inbox \
+               WHERE number = ?1 AND instr(content, '\"checked\":false') > 0 ORDER BY seq";
+    let mut query = db.prepare_cached(sql)?;
+    let mut rows = query.query([number.sql()])?;
+    let mut unchecked = Vec::new();
+    while let Some(row) = rows.next()? {
+        unchecked.push((row.get(0)?, read_content(&row.get::<_, String>(1)?)?));
+    }
+    Ok(unchecked)
+}
+
+fn read_content(json: &str) -> Result<Content> {
+    serde_json::from_str(json).map_err(|error| SimulatorError::Internal(error.to_string()))
+}
+
 /// All messages a phone has received, the oldest first.
 pub(crate) fn inbox(db: &Connection, number: Number) -> Result<Value> {
-    let sql = "SELECT id, sender, chat, content, at_ms, typing_ms, copies, state FROM inbox \
+    let sql = "SELECT id, sender, chat, content, at_ms, typing_ms, copies FROM inbox \
                WHERE number = ?1 ORDER BY seq";
     let mut query = db.prepare_cached(sql)?;
     let mut rows = query.query([number.sql()])?;
@@ -63,20 +82,19 @@ pub(crate) fn inbox(db: &Connection, number: Number) -> Result<Value> {
 }
 
 fn inbox_row(row: &Row<'_>) -> Result<Value> {
-    let mut value = content_json(&row.get::<_, String>(3)?)?;
+    let (mut value, _) = content_json(&row.get::<_, String>(3)?)?;
     value["id"] = json!(row.get::<_, String>(0)?);
     value["from"] = json!(Number::from_sql(row.get(1)?).to_string());
     value["chat"] = json!(row.get::<_, String>(2)?);
     value["at"] = json!(clock::rfc3339(row.get(4)?));
     value["typing_ms"] = json!(row.get::<_, i64>(5)?);
     value["copies"] = json!(row.get::<_, i64>(6)?);
-    value["state"] = json!(state(row.get(7)?, "received"));
     Ok(value)
 }
 
 /// What the page shows: the newest messages in and out, in order.
 pub(crate) fn timeline(db: &Connection, number: Number) -> Result<Value> {
-    let sql = "SELECT * FROM ( \
+    let sql = "SELECT *, (SELECT subject FROM groups WHERE id = replace(chat, '@g.us', '')) FROM ( \
                  SELECT id, 'in' AS way, sender, sender_device AS device, chat, content, at_ms, state, seq \
                  FROM (SELECT * FROM inbox WHERE number = ?1 ORDER BY seq DESC LIMIT ?2) \
                  UNION ALL \
@@ -89,12 +107,14 @@ pub(crate) fn timeline(db: &Connection, number: Number) -> Result<Value> {
     while let Some(row) = rows.next()? {
         let way: String = row.get(1)?;
         let unknown = if way == "in" { "received" } else { "sent" };
-        let mut value = content_json(&row.get::<_, String>(5)?)?;
+        let (mut value, has_media) = content_json(&row.get::<_, String>(5)?)?;
+        value["has_media"] = json!(has_media);
         value["id"] = json!(row.get::<_, String>(0)?);
         value["way"] = json!(way);
         value["from"] = json!(Number::from_sql(row.get(2)?).to_string());
         value["device"] = json!(row.get::<_, u16>(3)?);
         value["chat"] = json!(row.get::<_, String>(4)?);
+        value["subject"] = json!(row.get::<_, Option<String>>(9)?);
         value["at"] = json!(clock::rfc3339(row.get(6)?));
         value["state"] = json!(state(row.get(7)?, unknown));
         timeline.push(value);
@@ -112,15 +132,17 @@ fn state(state: i64, first: &'static str) -> &'static str {
     }
 }
 
-/// The public part of a content.
-fn content_json(stored: &str) -> Result<Value> {
-    let mut value: Value = serde_json::from_str(stored)
+/// The public part of a content, and whether it has a file that opens.
+fn content_json(stored: &str) -> Result<(Value, bool)> {
+    let mut content = read_content(stored)?;
+    let media = content.media.take();
+    let has_media = media.is_some_and(|media| media.failure.is_none());
+    let mut value = serde_json::to_value(content)
         .map_err(|error| SimulatorError::Internal(error.to_string()))?;
     if let Some(fields) = value.as_object_mut() {
-        let media = fields.remove("media");
-        fields.insert("has_media".into(), json!(media.is_some_and(|media| !media.is_null())));
+        fields.remove("media");
     }
-    Ok(value)
+    Ok((value, has_media))
 }
 
 /// One message's content, from the inbox or from what the phone sent.

@@ -1,56 +1,131 @@
 //! Typing: relayed to linked devices that are connected, and timed for the phone's inbox.
 //! Never stored.
 
-use wacore_binary::NodeRef;
+use std::collections::HashMap;
+
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeRef, Server};
 
 use super::{children, jid_attr};
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::Result;
-use crate::limits::TYPING_CHATS_MAX;
+use crate::limits::{TYPING_CHATS_MAX, TYPING_SHOWN_TIME_MAX};
 use crate::switchboard::{ConnId, Switchboard};
+
+/// Somebody typing, as one phone sees it.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct TypingSeen {
+    pub(crate) from: Number,
+    pub(crate) by: Number,
+    /// When it is in a group.
+    pub(crate) group: Option<Jid>,
+}
+
+/// What phones have seen of typing since the last message.
+#[derive(Default)]
+pub(crate) struct Typing(HashMap<TypingSeen, Stretch>);
+
+#[derive(Default)]
+struct Stretch {
+    /// What has ended, in milliseconds.
+    before_ms: i64,
+    /// When what goes on began, and when the client last said that it goes on.
+    now: Option<(i64, i64)>,
+}
+
+impl Stretch {
+    fn total_ms(&self, now_ms: i64) -> i64 {
+        let shown_max = i64::try_from(TYPING_SHOWN_TIME_MAX.as_millis()).unwrap_or(i64::MAX);
+        let going_on = self.now.map_or(0, |(since, last)| {
+            let end = now_ms.min(last.saturating_add(shown_max));
+            // Even the shortest has been seen.
+            end.saturating_sub(since).max(1)
+        });
+        self.before_ms.saturating_add(going_on)
+    }
+}
+
+impl Typing {
+    /// The client types, or says that it still does.
+    fn composing(&mut self, seen: TypingSeen, now_ms: i64) {
+        if self.0.len() >= TYPING_CHATS_MAX {
+            self.0.clear();
+        }
+        let stretch = self.0.entry(seen).or_default();
+        let since = stretch.now.map_or(now_ms, |(since, _)| since);
+        stretch.now = Some((since, now_ms));
+    }
+
+    fn paused(&mut self, seen: &TypingSeen, now_ms: i64) {
+        if let Some(stretch) = self.0.get_mut(seen) {
+            stretch.before_ms = stretch.total_ms(now_ms);
+            stretch.now = None;
+        }
+    }
+
+    /// How much typing was seen, in milliseconds.
+    pub(crate) fn seen_ms(&self, seen: &TypingSeen, now_ms: i64) -> i64 {
+        self.0.get(seen).map_or(0, |stretch| stretch.total_ms(now_ms))
+    }
+
+    /// The message has come.
+    pub(crate) fn end(&mut self, seen: &TypingSeen) {
+        self.0.remove(seen);
+    }
+}
 
 impl Switchboard {
     pub(super) fn on_chatstate(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
-        let to = jid_attr(node, "to").and_then(|jid| DeviceAddr::from_jid(&jid));
-        let (Some(from), Some(to)) = (self.device_of(conn), to) else {
+        let (Some(from), Some(to)) = (self.device_of(conn), jid_attr(node, "to")) else {
             return Ok(());
         };
         let Some(state) = children(node).first() else {
             return Ok(());
         };
-        if &*state.tag == "composing" {
-            self.typing_started(from.number, to.number);
+        let group = (to.server == Server::Group).then(|| to.clone());
+        let Some(viewers) = self.typing_viewers(from.number, &to)? else {
+            return Ok(());
+        };
+        let person = DeviceAddr::phone(from.number);
+        let relayed = self.with_origin(NodeBuilder::new("chatstate"), person, group.as_ref())?;
+        let relayed = relayed.children([state.to_owned()]).build();
+        for by in viewers {
+            let seen = TypingSeen { from: from.number, by, group: group.clone() };
+            self.phone_sees_typing(seen, state)?;
+            for device in self.linked_devices(by)? {
+                self.send_if_live(device, relayed.clone());
+            }
         }
-        let relayed = NodeBuilder::new("chatstate")
-            .attr("from", from.number.jid())
-            .children([state.to_owned()])
-            .build();
-        for device in self.linked_devices(to.number)? {
-            self.send_if_live(device, relayed.clone());
-        }
-        self.phone_changed(to.number);
         Ok(())
     }
 
-    fn typing_started(&mut self, from: Number, to: Number) {
-        if self.typing.len() >= TYPING_CHATS_MAX {
-            self.typing.clear();
+    /// Who sees `from` typing in the chat `to`; nobody does in a group that it is not in.
+    fn typing_viewers(&self, from: Number, to: &Jid) -> Result<Option<Vec<Number>>> {
+        if to.server != Server::Group {
+            return Ok(DeviceAddr::from_jid(to).map(|to| vec![to.number]));
         }
-        // A client repeats `composing` while it types: the first one counts.
-        self.typing.entry((from, to)).or_insert_with(clock::unix_ms);
+        let mut members = self.group_members(&to.user)?;
+        let inside = members.contains(&from);
+        members.retain(|member| *member != from);
+        Ok(inside.then_some(members))
     }
 
-    /// For how long `from` was seen typing to `to` before now; ends the count.
-    pub(crate) fn typed_ms(&mut self, from: Number, to: Number) -> i64 {
-        self.typing
-            .remove(&(from, to))
-            .map_or(0, |start| clock::unix_ms().saturating_sub(start).max(1))
+    fn phone_sees_typing(&mut self, seen: TypingSeen, state: &NodeRef<'_>) -> Result<()> {
+        // A phone that is off misses it.
+        if !self.phone(seen.by)?.online {
+            return Ok(());
+        }
+        self.phone_changed(seen.by);
+        match &*state.tag {
+            "composing" => self.typing.composing(seen, clock::unix_ms()),
+            _ => self.typing.paused(&seen, clock::unix_ms()),
+        }
+        Ok(())
     }
 
     /// Sends something that is not worth keeping.
-    pub(crate) fn send_if_live(&mut self, to: DeviceAddr, node: wacore_binary::Node) {
+    pub(crate) fn send_if_live(&mut self, to: DeviceAddr, node: Node) {
         self.after_commit(move |sb| {
             if let Some(&id) = sb.by_device.get(&to)
                 && sb.conns.get(&id).is_some_and(|conn| conn.live)
@@ -58,5 +133,51 @@ impl Switchboard {
                 sb.put_out(id, node);
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen() -> TypingSeen {
+        let number = |text| Number::parse(text).unwrap();
+        TypingSeen { from: number("628111"), by: number("628222"), group: None }
+    }
+
+    #[test]
+    fn typing_is_counted_until_the_message_comes() {
+        let mut typing = Typing::default();
+        assert_eq!(typing.seen_ms(&seen(), 1_000), 0);
+        typing.composing(seen(), 1_000);
+        typing.composing(seen(), 2_000);
+        assert_eq!(typing.seen_ms(&seen(), 2_500), 1_500);
+        typing.end(&seen());
+        assert_eq!(typing.seen_ms(&seen(), 2_500), 0);
+    }
+
+    #[test]
+    fn the_shortest_typing_is_seen() {
+        let mut typing = Typing::default();
+        typing.composing(seen(), 1_000);
+        typing.paused(&seen(), 1_000);
+        assert_eq!(typing.seen_ms(&seen(), 9_000), 1);
+    }
+
+    #[test]
+    fn pauses_do_not_count() {
+        let mut typing = Typing::default();
+        typing.composing(seen(), 1_000);
+        typing.paused(&seen(), 1_400);
+        typing.paused(&seen(), 5_000);
+        typing.composing(seen(), 6_000);
+        assert_eq!(typing.seen_ms(&seen(), 6_100), 500);
+    }
+
+    #[test]
+    fn typing_that_nobody_ends_fades() {
+        let mut typing = Typing::default();
+        typing.composing(seen(), 1_000);
+        assert_eq!(typing.seen_ms(&seen(), 900_000), 25_000);
     }
 }

@@ -74,12 +74,14 @@ impl Switchboard {
     }
 
     fn group_node(&self, id: &str) -> Result<Option<Node>> {
-        let found: Option<(String, i64, i64)> = self
+        let found: Option<(String, i64, i64, bool)> = self
             .db
-            .prepare_cached("SELECT subject, creator, created_ms FROM groups WHERE id = ?1")?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .prepare_cached(
+                "SELECT subject, creator, created_ms, by_lid FROM groups WHERE id = ?1",
+            )?
+            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
             .optional()?;
-        let Some((subject, creator, created_ms)) = found else {
+        let Some((subject, creator, created_ms, by_lid)) = found else {
             return Ok(None);
         };
         let creator = Number::from_sql(creator);
@@ -87,9 +89,11 @@ impl Switchboard {
         let members = self.group_members(id)?;
         let size = members.len().to_string();
         let participants = members.into_iter().map(|member| {
-            let node = NodeBuilder::new("participant")
-                .attr("jid", member.jid())
-                .attr("lid", member.lid_jid());
+            let node = NodeBuilder::new("participant");
+            let node = match by_lid {
+                true => node.attr("jid", member.lid_jid()).attr("phone_number", member.jid()),
+                false => node.attr("jid", member.jid()).attr("lid", member.lid_jid()),
+            };
             match member == creator {
                 true => node.attr("type", "superadmin").build(),
                 false => node.build(),
@@ -99,14 +103,22 @@ impl Switchboard {
             .attr("id", id)
             .attr("subject", subject)
             .attr("s_t", created.clone())
-            .attr("s_o", creator.jid())
             .attr("creation", created)
-            .attr("creator", creator.jid())
-            .attr("addressing_mode", "pn")
             .attr("size", size)
-            .children(participants)
-            .build();
-        Ok(Some(group))
+            .children(participants);
+        let group = match by_lid {
+            true => group
+                .attr("addressing_mode", "lid")
+                .attr("s_o", creator.lid_jid())
+                .attr("s_o_pn", creator.jid())
+                .attr("creator", creator.lid_jid())
+                .attr("creator_pn", creator.jid()),
+            false => group
+                .attr("addressing_mode", "pn")
+                .attr("s_o", creator.jid())
+                .attr("creator", creator.jid()),
+        };
+        Ok(Some(group.build()))
     }
 
     /// The numbers in a group; nobody when there is no such group.
@@ -117,8 +129,20 @@ impl Switchboard {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Whether a group knows its members by their LIDs.
+    pub(crate) fn group_is_by_lid(&self, id: &str) -> Result<bool> {
+        let sql = "SELECT by_lid FROM groups WHERE id = ?1";
+        let found = self.db.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?;
+        Ok(found.unwrap_or_default())
+    }
+
     /// Makes a group; the first member owns it. Gives its JID.
-    pub(crate) fn create_group(&mut self, subject: &str, members: &[Number]) -> Result<String> {
+    pub(crate) fn create_group(
+        &mut self,
+        subject: &str,
+        members: &[Number],
+        by_lid: bool,
+    ) -> Result<String> {
         if subject.trim().is_empty() || subject.chars().count() > SUBJECT_CHARS_MAX {
             return Err(bad_request("a group's subject has 1 to 100 characters"));
         }
@@ -128,9 +152,10 @@ impl Switchboard {
         let id = format!("{GROUP_ID_PREFIX}{:012}", clock::random_below(GROUP_ID_DIGITS));
         self.db
             .prepare_cached(
-                "INSERT INTO groups (id, subject, creator, created_ms) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO groups (id, subject, creator, created_ms, by_lid) \
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![id, subject, members[0].sql(), clock::unix_ms()])?;
+            .execute(params![id, subject, members[0].sql(), clock::unix_ms(), by_lid])?;
         for (index, member) in members.iter().enumerate() {
             self.db
                 .prepare_cached("INSERT OR IGNORE INTO group_members (group_id, number, admin) VALUES (?1, ?2, ?3)")?

@@ -244,12 +244,19 @@ fn bundle_node(jid: Jid, bundle: Option<Bundle>) -> Node {
         let error = NodeBuilder::new("error").attr("code", "406").attr("text", "not-acceptable");
         return user.children([error.build()]).build();
     };
+    let mut content = vec![leaf("registration", bundle.registration_id.to_be_bytes().to_vec())];
+    content.extend(key_nodes(bundle));
+    user.attr("t", crate::clock::unix_s().to_string()).children(content).build()
+}
+
+/// A bundle for whoever is asked to send a message again; read by [`bundle_in_retry`].
+pub(crate) fn retry_keys(bundle: Bundle) -> Node {
+    NodeBuilder::new("keys").children(key_nodes(bundle)).build()
+}
+
+fn key_nodes(bundle: Bundle) -> Vec<Node> {
     let signed = signed_prekey_node(&bundle);
-    let mut content = vec![
-        leaf("registration", bundle.registration_id.to_be_bytes().to_vec()),
-        leaf("type", vec![DJB_TYPE]),
-        leaf("identity", bundle.identity),
-    ];
+    let mut content = vec![leaf("type", vec![DJB_TYPE]), leaf("identity", bundle.identity)];
     if let Some((id, value)) = bundle.one_time {
         let key = NodeBuilder::new("key");
         let key = key.children([leaf("id", three_bytes(id)), leaf("value", value)]);
@@ -259,7 +266,7 @@ fn bundle_node(jid: Jid, bundle: Option<Bundle>) -> Node {
     if let Some(proof) = bundle.identity_proof {
         content.push(leaf("device-identity", proof));
     }
-    user.attr("t", crate::clock::unix_s().to_string()).children(content).build()
+    content
 }
 
 fn signed_prekey_node(bundle: &Bundle) -> Node {

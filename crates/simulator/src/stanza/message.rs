@@ -114,8 +114,7 @@ impl Switchboard {
             if device.number != peer && device.number != from.number {
                 continue;
             }
-            let mut relay = self.relay(from, node)?.attr("from", from.jid());
-            relay = relay.attr("sender_lid", from.number.lid_jid());
+            let mut relay = self.with_origin(self.relay(from, node)?, from, None)?;
             if device.number == from.number && attr(node, "category") != "peer" {
                 relay = relay.attr("recipient", peer.jid());
             }
@@ -156,12 +155,7 @@ impl Switchboard {
             let own = keyed.iter().find(|(addr, _)| *addr == device);
             let mut content = own.map(|(_, content)| content.clone()).unwrap_or_default();
             content.extend(shared.iter().cloned());
-            let relay = self
-                .relay(from, node)?
-                .attr("from", to)
-                .attr("participant", from.jid())
-                .attr("participant_lid", from.number.lid_jid())
-                .attr("addressing_mode", "pn");
+            let relay = self.with_origin(self.relay(from, node)?, from, Some(to))?;
             self.deliver(device, relay.children(content).build())?;
         }
         Ok(Ok(None))

@@ -5,12 +5,14 @@
 
 mod app_state;
 mod chatstate;
+pub(crate) use chatstate::{Typing, TypingSeen};
 pub(crate) mod groups;
 mod keys;
-pub(crate) use keys::{Bundle, bundle_in_retry};
+pub(crate) use keys::{Bundle, bundle_in_retry, retry_keys};
 mod login;
 mod media;
 mod message;
+mod origin;
 mod pairing;
 pub(crate) mod passkey;
 mod receipt;

@@ -64,7 +64,7 @@ impl Switchboard {
         let group = (to.server == Server::Group).then(|| to.clone());
         // A device reads for its phone as well.
         if kind == "read" || kind == "played" {
-            self.read_elsewhere(by.number, ids)?;
+            self.read_elsewhere(by.number, ids, kind == "played")?;
         }
         self.give_receipt(by, author, group.as_ref(), kind, ids)
     }
@@ -86,10 +86,7 @@ impl Switchboard {
             let mut receipt = NodeBuilder::new("receipt")
                 .attr("id", first)
                 .attr("t", clock::unix_s().to_string());
-            receipt = match group {
-                Some(group) => receipt.attr("from", group).attr("participant", by.jid()),
-                None => receipt.attr("from", by.jid()),
-            };
+            receipt = self.with_origin(receipt, by, group)?;
             if !kind.is_empty() {
                 receipt = receipt.attr("type", kind);
             }
@@ -118,10 +115,8 @@ impl Switchboard {
             .attr("id", attr(node, "id"))
             .attr("type", "retry")
             .attr("t", clock::unix_s().to_string());
-        receipt = match to.server {
-            Server::Group => receipt.attr("from", to).attr("participant", by.jid()),
-            _ => receipt.attr("from", by.jid()),
-        };
+        let group = (to.server == Server::Group).then_some(to);
+        receipt = self.with_origin(receipt, by, group)?;
         if let Some(recipient) = jid_attr(node, "recipient") {
             receipt = receipt.attr("recipient", recipient);
         }

@@ -32,6 +32,7 @@ use crate::error::{Result, SimulatorError};
 use crate::keys::{PhoneKeys, Seed};
 use crate::limits::{CACHE_ENTRIES_MAX, JOBS_MAX, JOBS_PER_COMMIT_MAX};
 use crate::phone::link::{Codes, Link};
+use crate::stanza::Typing;
 
 type Job = Box<dyn FnOnce(&mut Switchboard) + Send>;
 type Effect = Box<dyn FnOnce(&mut Switchboard) + Send>;
@@ -65,8 +66,7 @@ pub(crate) struct Switchboard {
     pub(crate) codes: Codes,
     pub(crate) links: HashMap<ConnId, Link>,
     pub(crate) faults: Faults,
-    /// When a device began typing to a number, in milliseconds since 1970.
-    pub(crate) typing: HashMap<(Number, Number), i64>,
+    pub(crate) typing: Typing,
     /// Phones with a wake-up for reading under way.
     pub(crate) reading: HashSet<Number>,
     pub(crate) counters: Counters,
@@ -154,7 +154,7 @@ impl Switchboard {
             codes: Codes::default(),
             links: HashMap::new(),
             faults: Faults::default(),
-            typing: HashMap::new(),
+            typing: Typing::default(),
             reading: HashSet::new(),
             counters: Counters::default(),
             phone_keys: HashMap::new(),

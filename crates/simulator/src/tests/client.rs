@@ -6,7 +6,6 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use tokio::sync::mpsc;
-use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, OwnedNodeRef, marshal};
 use waproto::buffa::Message as _;
@@ -17,7 +16,7 @@ use crate::address::{DeviceAddr, Number};
 use crate::keys::{PhoneKeys, SIGNED_PREKEY_ID, Seed};
 use crate::limits::OUTGOING_STANZAS_MAX;
 use crate::phone::link::{Linked, QrCode};
-use crate::phone::signal::{EncType, TestSession};
+use crate::phone::signal::TestSignal;
 use crate::switchboard::ConnId;
 use crate::wire::socket::Outgoing;
 
@@ -25,13 +24,13 @@ const ADV_SECRET: [u8; 32] = [4; 32];
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Client {
-    simulator: Simulator,
+    pub(super) simulator: Simulator,
     keys: Arc<PhoneKeys>,
     noise: [u8; 32],
     pub(crate) addr: DeviceAddr,
     pub(crate) conn: ConnId,
     out: mpsc::Receiver<Outgoing>,
-    session: Option<TestSession>,
+    pub(super) signal: TestSignal,
 }
 
 impl Client {
@@ -57,12 +56,12 @@ impl Client {
         let (conn, out) = connect(simulator, payload, noise).await;
         Client {
             simulator: simulator.clone(),
-            keys,
             noise,
             addr: DeviceAddr { number, device: 0 },
             conn,
             out,
-            session: None,
+            signal: TestSignal::new(keys.clone()),
+            keys,
         }
     }
 
@@ -216,12 +215,22 @@ impl Client {
         kind: &'static str,
         content: impl IntoIterator<Item = Node>,
     ) -> Node {
+        self.query_to("s.whatsapp.net", space, kind, content).await
+    }
+
+    pub(crate) async fn query_to(
+        &mut self,
+        to: &'static str,
+        space: &'static str,
+        kind: &'static str,
+        content: impl IntoIterator<Item = Node>,
+    ) -> Node {
         let id = crate::clock::message_id();
         let iq = NodeBuilder::new("iq")
             .attr("xmlns", space)
             .attr("type", kind)
             .attr("id", id.clone())
-            .attr("to", "s.whatsapp.net")
+            .attr("to", to)
             .children(content)
             .build();
         self.send(iq).await;
@@ -231,22 +240,6 @@ impl Client {
                 return answer;
             }
         }
-    }
-
-    /// Sends a text to a phone; the answer is not awaited.
-    pub(crate) async fn text(&mut self, to: Number, id: &str, text: &str) -> Node {
-        let phone = DeviceAddr::phone(to);
-        if self.session.is_none() {
-            let bundle = self.simulator.switchboard().run(move |sb| sb.bundle(phone));
-            let bundle = bundle.await.unwrap().unwrap();
-            self.session = Some(TestSession::begin(self.keys.clone(), phone, bundle));
-        }
-        let message = wa::Message { conversation: Some(text.to_owned()), ..Default::default() };
-        let padded = MessageUtils::pad_message_v2(waproto::codec::message_to_vec(&message));
-        let session = self.session.as_mut().unwrap();
-        let node = message_to(phone, id, session.seal(phone, &padded));
-        self.send(node.clone()).await;
-        node
     }
 
     pub(crate) async fn send(&self, node: Node) {
@@ -302,25 +295,11 @@ async fn connect(
     (connected.await.unwrap(), out)
 }
 
-/// A message stanza for one device.
-pub(crate) fn message_to(to: DeviceAddr, id: &str, (kind, sealed): (EncType, Vec<u8>)) -> Node {
-    let enc =
-        NodeBuilder::new("enc").attr("v", "2").attr("type", kind.name()).bytes(sealed).build();
-    let to_device = NodeBuilder::new("to").attr("jid", to.jid()).children([enc]);
-    let participants = NodeBuilder::new("participants").children([to_device.build()]);
-    NodeBuilder::new("message")
-        .attr("to", to.number.jid())
-        .attr("id", id)
-        .attr("type", "text")
-        .children([participants.build()])
-        .build()
-}
-
 pub(crate) fn attr(node: &Node, key: &str) -> String {
     node.attrs.get(key).map(ToString::to_string).unwrap_or_default()
 }
 
-fn bytes(node: &Node) -> Vec<u8> {
+pub(super) fn bytes(node: &Node) -> Vec<u8> {
     match &node.content {
         Some(wacore_binary::NodeContent::Bytes(bytes)) => bytes.clone(),
         _ => Vec::new(),

@@ -15,7 +15,12 @@ pub(super) async fn serve(router: Router) -> String {
 }
 
 /// Status, head and body.
-async fn call(address: &str, method: &str, path: &str, body: &str) -> (u16, String, String) {
+pub(super) async fn call(
+    address: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let length = body.len();
     let request = format!(

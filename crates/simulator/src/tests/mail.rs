@@ -3,7 +3,8 @@
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use super::client::{attr, message_to};
+use super::client::attr;
+use super::writing::message_to;
 use super::{Client, number, simulator, waiting};
 use crate::phone::signal::EncType;
 

@@ -127,10 +127,11 @@ async fn a_phone_asks_again_for_what_it_cannot_open() {
     client.take_mail().await;
     let phone = crate::address::DeviceAddr::phone(number("628222"));
     let nonsense = (crate::phone::signal::EncType::Message, vec![0x33; 80]);
-    client.send(super::client::message_to(phone, "ID1", nonsense)).await;
+    client.send(super::writing::message_to(phone, "ID1", nonsense)).await;
     client.expect("ack").await;
     let receipt = client.expect("receipt").await;
     assert_eq!((&*attr(&receipt, "type"), &*attr(&receipt, "id")), ("retry", "ID1"));
+    assert!(receipt.get_optional_child("keys").is_none());
     assert!(inbox(&simulator, number("628222")).await.is_empty());
 }
 
@@ -141,7 +142,7 @@ async fn phones_write_to_each_other_and_to_groups() {
     let (one, two) = (number("628111"), number("628222"));
     let group = simulator
         .switchboard()
-        .run(move |sb| sb.create_group("Keluarga", &[one, two]))
+        .run(move |sb| sb.create_group("Keluarga", &[one, two], false))
         .await
         .unwrap();
     for to in [two.jid(), group.parse().unwrap()] {
@@ -154,4 +155,32 @@ async fn phones_write_to_each_other_and_to_groups() {
     let rows = inbox(&simulator, two).await;
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[1]["chat"], group);
+}
+
+#[tokio::test]
+async fn a_phone_that_lost_its_session_offers_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    client.take_mail().await;
+    let phone = crate::address::DeviceAddr::phone(number("628222"));
+    let nonsense = |again: u32| {
+        let sealed = (crate::phone::signal::EncType::Message, vec![0x33; 80]);
+        super::writing::message_again(phone, "ID1", sealed, again)
+    };
+    for again in 0..4 {
+        client.send(nonsense(again)).await;
+        client.expect("ack").await;
+        let receipt = client.expect("receipt").await;
+        let retry = receipt.get_optional_child("retry").unwrap();
+        assert_eq!(attr(retry, "count"), (again + 1).to_string());
+        let keys = receipt.get_optional_child_by_tag(&["keys", "skey", "signature"]);
+        assert_eq!(keys.is_some(), again > 0);
+    }
+    // Then it gives up: the next thing the client hears is about the next message.
+    client.send(nonsense(4)).await;
+    client.expect("ack").await;
+    client.text(number("628222"), "ID2", "halo").await;
+    client.expect("ack").await;
+    assert_eq!(attr(&client.expect("receipt").await, "id"), "ID2");
 }

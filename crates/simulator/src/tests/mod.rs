@@ -1,13 +1,17 @@
 //! The simulator as clients see it, without sockets: stanzas in, stanzas out.
 
 mod client;
+mod groups;
 mod hostile;
 mod http;
 mod linking;
 mod mail;
+mod media;
 mod messages;
 mod passkey;
+mod queries;
 mod socket;
+mod writing;
 
 use std::time::Duration;
 

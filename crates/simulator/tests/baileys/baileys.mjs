@@ -2,11 +2,15 @@
 // media and group messages with virtual phones and between the devices, checks receipts,
 // typing, offline delivery and unlinking.
 //
-//   node baileys.mjs ws://127.0.0.1:4000/ws/chat http://127.0.0.1:4000
+//   node baileys.mjs ws://127.0.0.1:4000/ws/chat [http://127.0.0.1:4000]
 //
 // (or SIMULATOR_WS and SIMULATOR_CONTROL). Exit code 0 when everything held.
+// Run by crates/server/tests/processes/baileys.rs.
 
 import { createHash, randomInt } from 'node:crypto'
+import http from 'node:http'
+import https from 'node:https'
+import { syncBuiltinESMExports } from 'node:module'
 import makeWASocket, {
   Browsers,
   DisconnectReason,
@@ -18,7 +22,7 @@ import makeWASocket, {
 import pino from 'pino'
 
 const WS = process.argv[2] ?? process.env.SIMULATOR_WS ?? 'ws://127.0.0.1:4000/ws/chat'
-const CONTROL = (process.argv[3] ?? process.env.SIMULATOR_CONTROL ?? 'http://127.0.0.1:4000').replace(/\/$/, '')
+const CONTROL = (process.argv[3] ?? process.env.SIMULATOR_CONTROL ?? `http://${new URL(WS).host}`).replace(/\/$/, '')
 const STEP_MS = Number(process.env.STEP_MS ?? 30_000)
 const logger = pino({ level: process.env.LOG_LEVEL ?? 'silent' })
 
@@ -54,6 +58,13 @@ function step(what) {
 // The Signal library writes sessions to the console.
 for (const level of ['info', 'warn', 'debug']) console[level] = () => {}
 
+// Clients insist on https for media; the simulator speaks plain http on loopback.
+const plainFetch = globalThis.fetch
+globalThis.fetch = (url, options) => plainFetch(String(url).replace(/^https:/, 'http:'), options)
+https.request = (options, done) => http.request({ ...options, agent: undefined }, done)
+syncBuiltinESMExports()
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 const number = () => `6281${randomInt(1e8, 1e9)}`
 const jid = (phone) => `${phone}@s.whatsapp.net`
 
@@ -154,10 +165,22 @@ class Device {
     )
   }
 
+  // What is known of one of its messages: Baileys tells of changes one by one, or merges them
+  // into the message that it is still announcing.
+  statuses(id) {
+    const updates = this.updates.filter((u) => u.key.id === id).map((u) => u.update.status)
+    const announced = this.messages.filter((m) => m.key.id === id).map((m) => m.status)
+    return [...updates, ...announced].filter((status) => status !== undefined && status !== null)
+  }
+
+  memberReceipts(id) {
+    const told = this.receipts.filter((r) => r.key.id === id).map((r) => r.receipt)
+    const announced = this.messages.filter((m) => m.key.id === id).flatMap((m) => m.userReceipt ?? [])
+    return [...told, ...announced]
+  }
+
   status(id, at_least) {
-    return until(`${id} reaches ${at_least}`, () =>
-      this.updates.find((u) => u.key.id === id && (u.update.status ?? 0) >= at_least),
-    )
+    return until(`${id} reaches ${at_least}`, () => this.statuses(id).some((status) => status >= at_least))
   }
 }
 
@@ -238,6 +261,32 @@ async function main() {
   await b.received('grup dari telepon')
   step('group messages, from devices and from a phone')
 
+  // Each member says what became of it.
+  for (const member of [friend, b.phone])
+    await until(`${member} reads in the group`, () =>
+      a.memberReceipts(toGroup).find((receipt) => receipt.readTimestamp && receipt.userJid === jid(member)),
+    )
+  step('every member of a group answers with receipts')
+
+  // Somebody whose number comes second: messages, receipts and groups by LID.
+  const hidden = number()
+  const { lid } = await control('PUT', `/phones/${hidden}`, { by_lid: true })
+  await control('POST', `/phones/${hidden}/send`, { to: a.phone, text: 'dari LID' })
+  const byLid = await a.received('dari LID')
+  check(byLid.key.remoteJid === lid && byLid.key.remoteJidAlt === jid(hidden), `LID and number: ${JSON.stringify(byLid.key)}`)
+  for (const to of [lid, jid(hidden)]) {
+    const id = await a.send(to, { text: `kepada ${to}` })
+    check((await inboxRow(hidden, id)).from === a.phone, `it came from ${a.phone}`)
+    await a.status(id, 4)
+  }
+  const { id: lidGroup } = await control('POST', '/groups', { subject: 'LID', participants: [hidden, a.phone], by_lid: true })
+  const inLidGroup = await a.send(lidGroup, { text: 'halo LID' })
+  check((await inboxRow(hidden, inLidGroup)).chat === lidGroup, 'the LID group')
+  await control('POST', `/phones/${hidden}/send`, { to: lidGroup, text: 'grup LID' })
+  const member = (await a.received('grup LID')).key
+  check(member.participant === lid && member.participantAlt === jid(hidden), `the member: ${JSON.stringify(member)}`)
+  step('people and groups that are known by LID')
+
   // Offline queue.
   await b.stop()
   for (let n = 0; n < 3; n++) await a.send(jid(b.phone), { text: `waiting ${n}` })
@@ -258,23 +307,41 @@ async function main() {
   await a.status(later, 4)
   step('mail waits for a phone that is off')
 
-  // Media that the phone sends (the client fetches them over TLS only, so compare the keys).
+  // Media, to a phone and from it.
   const picture = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64')
-  const { id: photo } = await control('POST', `/phones/${friend}/send`, {
-    to: a.phone,
-    media: { base64: picture.toString('base64'), mimetype: 'image/png', caption: 'sebuah titik' },
-  })
-  const image = await until('the picture arrives', () => a.messages.find((m) => m.key.id === photo))
-  check(image.message.imageMessage.caption === 'sebuah titik', 'the caption')
-  // Baileys insists on https: read the ciphertext over http and let Baileys open it.
-  const plain = await openMedia(image.message.imageMessage)
-  check(createHash('sha256').update(plain).digest('hex') === createHash('sha256').update(picture).digest('hex'), 'the picture')
-  step('a picture from a phone')
+  const report = Buffer.from('%PDF-1.4\n% laporan yang sangat pendek\n')
+  const files = [
+    { kind: 'image', bytes: picture, mimetype: 'image/png', caption: 'sebuah titik' },
+    { kind: 'document', bytes: report, mimetype: 'application/pdf', filename: 'laporan.pdf', caption: 'mohon dibaca' },
+  ]
+  for (const file of files) {
+    for (const to of [jid(friend), group]) {
+      const id = await a.send(to, toBaileys(file))
+      const row = await inboxRow(friend, id)
+      check(row.kind === file.kind && row.sha256 === sha256(file.bytes), `${file.kind} to ${to}: ${JSON.stringify(row)}`)
+      check(row.mimetype === file.mimetype && row.caption === file.caption, 'what is said about it')
+      check(row.filename === (file.filename ?? null) && row.size === file.bytes.length, 'its name and size')
+      const opened = await fetch(`${CONTROL}/phones/${friend}/inbox/${id}/media`)
+      check(sha256(Buffer.from(await opened.arrayBuffer())) === row.sha256, 'the bytes that the phone opens')
+    }
+    step(`${file.kind} to a phone and into a group`)
+    for (const to of [a.phone, group]) {
+      const { bytes, ...media } = { ...file, base64: file.bytes.toString('base64') }
+      const { id } = await control('POST', `/phones/${friend}/send`, { to, media })
+      const got = await until(`the ${file.kind} arrives`, () => a.messages.find((m) => m.key.id === id && m.message))
+      const opened = await downloadMediaMessage(got, 'buffer', {})
+      check(sha256(opened) === sha256(bytes), `the bytes that Baileys opens: ${opened.length}`)
+      const described = got.message.imageMessage ?? contentOf(got.message).documentMessage
+      check(described.caption === file.caption && described.mimetype === file.mimetype, 'what the phone says about it')
+      if (file.filename) check(described.fileName === file.filename, 'its name')
+    }
+    step(`${file.kind} from a phone and out of a group`)
+  }
 
   // Nacks.
   await control('PUT', '/faults', { reject: { number: friend, code: 479 } })
   const refused = await a.send(jid(friend), { text: 'refused' })
-  await until('the nack arrives', () => refusal(a, refused))
+  await until('the nack arrives', () => a.statuses(refused).includes(0))
   await control('PUT', '/faults', {})
   step('a refused message')
 
@@ -291,19 +358,13 @@ async function main() {
   await a.stop()
 }
 
-// Baileys reports a nack as an update, or merges it into the message it is still announcing.
-const refusal = (device, id) =>
-  device.updates.some((u) => u.key.id === id && u.update.status === 0) ||
-  device.messages.some((m) => m.key.id === id && m.status === 0)
-
-async function openMedia(message) {
-  const { getMediaKeys } = await import('@whiskeysockets/baileys')
-  const { createDecipheriv } = await import('node:crypto')
-  const sealed = Buffer.from(await (await fetch(CONTROL + message.directPath)).arrayBuffer())
-  const { iv, cipherKey } = await getMediaKeys(message.mediaKey, 'image')
-  const decipher = createDecipheriv('aes-256-cbc', cipherKey, iv)
-  return Buffer.concat([decipher.update(sealed.subarray(0, -10)), decipher.final()])
+// A file as Baileys takes it.
+function toBaileys({ kind, bytes, mimetype, filename, caption }) {
+  return { [kind]: bytes, mimetype, caption, ...(filename && { fileName: filename }) }
 }
+
+// Documents with a caption may come wrapped.
+const contentOf = (message) => message.documentWithCaptionMessage?.message ?? message
 
 const limit = setTimeout(() => {
   console.error('FAILED: the whole run took too long')

@@ -7,24 +7,35 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::grant::{Funds, Grant, Payment};
+use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::message::{Message, NewMessage};
-use domain::policy::quota::{QuotaReceipt, Usage};
 use domain::ports::{
     Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey, WAITING_MESSAGES_MAX,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ids_json, insert_waiting, list};
+use super::{Paid, ids_json, insert_waiting, list};
 use crate::accounts::usage_from;
+use crate::grants;
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, from_json, params, stored, to_json};
 
-/// What an account has used up, and how many of its messages wait.
-#[derive(Debug, Clone, Copy)]
+/// What an account can pay with, and how many of its messages wait.
+#[derive(Debug, Clone)]
 pub(super) struct Balance {
-    pub(super) usage: Usage,
+    pub(super) funds: Funds,
     pub(super) waiting: i64,
+    has_grants: bool,
+    pub(super) has_webhooks: bool,
 }
+
+/// The columns [`balances_from`] reads.
+macro_rules! balance_columns {
+    () => {
+        "account_id, waiting, has_grants, has_webhooks, day, day_used, month, month_used"
+    };
+}
+pub(super) use balance_columns;
 
 /// The accounts of a transaction, under lock.
 pub(super) type Balances = BTreeMap<AccountId, Balance>;
@@ -45,9 +56,20 @@ enum Before {
 }
 
 enum Decision {
-    New(QuotaReceipt),
+    New(Vec<Payment>),
     Repeat(Before),
     Refused(Accepted),
+}
+
+/// A request that was accepted.
+struct Made {
+    account: AccountId,
+    idempotency: Option<IdempotencyKey>,
+    now: Timestamp,
+    messages: Vec<Message>,
+    paid: Vec<Paid>,
+    /// The files that came with it.
+    files: Vec<(MessageId, Vec<u8>)>,
 }
 
 /// What a group knows of accounts, devices and earlier requests.
@@ -60,13 +82,14 @@ struct Ledger {
 /// Accepts or refuses each request; the answers in the order of the requests.
 pub(crate) async fn accept_group(tx: &mut Tx, group: Vec<Acceptance>) -> SqlResult<Vec<Accepted>> {
     let mut ledger = Ledger::load(tx, &group).await?;
-    let decisions: Vec<Decision> =
+    let mut decisions: Vec<Decision> =
         group.iter().enumerate().map(|(index, request)| ledger.decide(index, request)).collect();
-    let made = write(tx, group, &decisions, &ledger.balances).await?;
+    let mut made = write(tx, group, &mut decisions, &ledger.balances).await?;
     let mut answers = Vec::with_capacity(decisions.len());
-    for (index, decision) in decisions.into_iter().enumerate() {
+    // Backwards, since what is repeated came first: only a repeat needs a copy.
+    for (index, decision) in decisions.into_iter().enumerate().rev() {
         answers.push(match decision {
-            Decision::New(_) => Accepted::New(made.get(&index).cloned().unwrap_or_default()),
+            Decision::New(_) => Accepted::New(made.remove(&index).unwrap_or_default()),
             Decision::Repeat(Before::InGroup(first)) => {
                 Accepted::Repeated(made.get(&first).cloned().unwrap_or_default())
             }
@@ -76,6 +99,7 @@ pub(crate) async fn accept_group(tx: &mut Tx, group: Vec<Acceptance>) -> SqlResu
             Decision::Refused(answer) => answer,
         });
     }
+    answers.reverse();
     Ok(answers)
 }
 
@@ -83,41 +107,79 @@ pub(crate) async fn accept_group(tx: &mut Tx, group: Vec<Acceptance>) -> SqlResu
 async fn write(
     tx: &mut Tx,
     group: Vec<Acceptance>,
-    decisions: &[Decision],
+    decisions: &mut [Decision],
     balances: &Balances,
 ) -> SqlResult<HashMap<usize, Vec<Message>>> {
-    let is_new = |decision: &Decision| matches!(decision, Decision::New(_));
-    let accepted = group.iter().zip(decisions).filter(|(_, decision)| is_new(decision));
-    let (count, payers) =
-        accepted.fold((0, BTreeSet::new()), |(count, mut payers), (request, _)| {
-            payers.insert(request.account_id);
-            (count + request.messages.len(), payers)
-        });
+    let count = count_new(&group, decisions);
     let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
     let mut made = Vec::new();
     for ((index, request), decision) in group.into_iter().enumerate().zip(decisions) {
-        let Decision::New(receipt) = decision else { continue };
-        let Acceptance { account_id, period, idempotency, now, messages, .. } = request;
-        let now = stored(now);
-        let messages: Vec<Message> = (0..)
-            .zip(messages)
-            .zip(&mut ids)
-            .map(|((n, new), id)| new.accepted(id, account_id, receipt.nth(n), now))
-            .collect();
-        made.push((index, account_id, period, idempotency, now, messages));
+        let Decision::New(payments) = decision else { continue };
+        made.push((index, Made::of(request, std::mem::take(payments), &mut ids)));
     }
-    let rows: Vec<_> = made
-        .iter()
-        .flat_map(|(.., period, _, _, messages)| messages.iter().map(|message| (message, *period)))
-        .collect();
-    insert_waiting(tx, &rows).await?;
-    for (_, account, _, key, now, messages) in &made {
-        if let Some(key) = key {
-            remember(tx, *account, key, messages, *now).await?;
+    insert_waiting(tx, &rows_of(&made)).await?;
+    insert_files(tx, &made).await?;
+    remember(tx, &made).await?;
+    let payers = made.iter().map(|(_, made)| made.account).collect();
+    put_balances(tx, balances, &payers).await?;
+    grants::put_used(tx, &spent_grants(&made, balances)).await?;
+    Ok(made.into_iter().map(|(index, made)| (index, made.messages)).collect())
+}
+
+/// How many messages are accepted.
+fn count_new(group: &[Acceptance], decisions: &[Decision]) -> usize {
+    let is_new = |decision: &Decision| matches!(decision, Decision::New(_));
+    let accepted = group.iter().zip(decisions).filter(|(_, decision)| is_new(decision));
+    accepted.map(|(request, _)| request.messages.len()).sum()
+}
+
+fn rows_of(made: &[(usize, Made)]) -> Vec<(&Message, Paid)> {
+    made.iter().flat_map(|(_, made)| made.messages.iter().zip(made.paid.iter().copied())).collect()
+}
+
+/// The grants that have paid, as they are now.
+fn spent_grants(made: &[(usize, Made)], balances: &Balances) -> Vec<Grant> {
+    let paid = made.iter().flat_map(|(_, made)| &made.paid);
+    let spent: BTreeSet<GrantId> = paid.filter_map(|paid| paid.grant).collect();
+    let granted = balances.values().flat_map(|balance| &balance.funds.grants);
+    granted.filter(|grant| spent.contains(&grant.id)).cloned().collect()
+}
+
+impl Made {
+    fn of(
+        request: Acceptance,
+        payments: Vec<Payment>,
+        ids: &mut impl Iterator<Item = MessageId>,
+    ) -> Self {
+        let Acceptance { account_id: account, period, messages: new, idempotency, .. } = request;
+        let now = stored(request.now);
+        let mut made = Self {
+            account,
+            idempotency,
+            now,
+            messages: Vec::with_capacity(new.len()),
+            paid: Vec::with_capacity(new.len()),
+            files: Vec::new(),
+        };
+        for ((mut new, payment), id) in new.into_iter().zip(payments).zip(ids) {
+            made.files.extend(new.bytes.take().map(|bytes| (id, bytes)));
+            made.messages.push(new.accepted(id, account, payment.receipt, now));
+            made.paid.push(Paid { period, grant: payment.grant });
         }
+        made
     }
-    put_balances(tx, balances.iter().filter(|(account, _)| payers.contains(account))).await?;
-    Ok(made.into_iter().map(|(index, .., messages)| (index, messages)).collect())
+}
+
+async fn insert_files(tx: &mut Tx, made: &[(usize, Made)]) -> SqlResult<()> {
+    const INSERT: InsertRows = InsertRows {
+        table: "inline_media",
+        columns: &[("message_id", Type::Int), ("bytes", Type::Blob)],
+        then: "",
+    };
+    let files = made.iter().flat_map(|(_, made)| &made.files);
+    let rows: Vec<Vec<Param<'_>>> =
+        files.map(|(id, bytes)| vec![id.0.into(), bytes.into()]).collect();
+    tx.insert(&INSERT, &rows).await.map(drop)
 }
 
 impl Ledger {
@@ -157,41 +219,72 @@ impl Ledger {
         if balance.waiting.saturating_add(count) > WAITING_MESSAGES_MAX {
             return Decision::Refused(Accepted::QueueFull);
         }
-        let spent = balance.usage.at(request.period).spend(&request.plan, count);
-        let Some((usage, receipt)) = spent else {
-            return Decision::Refused(Accepted::QuotaExhausted);
+        let payments = match pay(&mut balance.funds, request) {
+            Ok(payments) => payments,
+            Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
-        *balance = Balance { usage, waiting: balance.waiting + count };
+        balance.waiting += count;
         if let Some(key) = &request.idempotency {
             let accepted = Before::InGroup(index);
             let remembered = Remembered { request_hash: key.request_hash, accepted };
             self.remembered.insert((account, name(key)), remembered);
         }
-        Decision::New(receipt)
+        Decision::New(payments)
     }
 }
 
-/// Locks accounts, in order, and reads what they have used up. `accounts` is a JSON array of ids.
-async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<Balances> {
-    const SELECT: &str = "SELECT account_id, waiting, day, day_used, month, month_used FROM usage
-        WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
-        ORDER BY account_id FOR UPDATE";
-    balances_from(tx.query(SELECT, params![accounts]).await?)
+/// Pays for all messages of a request, or for none: then, what is left for the first one's device.
+fn pay(funds: &mut Funds, request: &Acceptance) -> Result<Vec<Payment>, i64> {
+    let now = stored(request.now);
+    let before = Funds { usage: funds.usage.at(request.period), grants: funds.grants.clone() };
+    let mut paying = before.clone();
+    let pay = |new: &NewMessage| paying.pay(&request.plan, new.device_id, now);
+    let Some(payments) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {
+        let device = request.messages.first().map(|new| new.device_id);
+        let granted = device.map_or(0, |device| before.granted(device, now));
+        return Err(before.usage.remaining(&request.plan).saturating_add(granted));
+    };
+    *funds = paying;
+    Ok(payments)
 }
 
-/// Reads `account_id, waiting, day, day_used, month, month_used`.
+/// Locks accounts, in order, and reads what they can pay with. `accounts` is a JSON array of ids.
+async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<Balances> {
+    const SELECT: &str = concat!(
+        "SELECT ",
+        balance_columns!(),
+        " FROM usage WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+          ORDER BY account_id FOR UPDATE"
+    );
+    let mut balances = balances_from(tx.query(SELECT, params![accounts]).await?)?;
+    let granted = balances.iter().filter(|(_, balance)| balance.has_grants);
+    let granted: Vec<i64> = granted.map(|(account, _)| account.0).collect();
+    if !granted.is_empty() {
+        for (account, grant) in grants::of_accounts(tx, &to_json(&granted)?).await? {
+            if let Some(balance) = balances.get_mut(&account) {
+                balance.funds.grants.push(grant);
+            }
+        }
+    }
+    Ok(balances)
+}
+
+/// Reads [`balance_columns`]; grants are left out.
 pub(super) fn balances_from(rows: Vec<Row>) -> SqlResult<Balances> {
     let balance = |mut row: Row| {
         let (account, waiting) = (AccountId(row.int()?), row.int()?);
-        Ok((account, Balance { waiting, usage: usage_from(&mut row)? }))
+        let (has_grants, has_webhooks) = (row.bool()?, row.bool()?);
+        let funds = Funds { usage: usage_from(&mut row)?, grants: Vec::new() };
+        Ok((account, Balance { funds, waiting, has_grants, has_webhooks }))
     };
     rows.into_iter().map(balance).collect()
 }
 
-/// Writes back what accounts have used up; they are under lock.
+/// Writes back what accounts have used of their plans; they are under lock.
 pub(super) async fn put_balances(
     tx: &mut Tx,
-    balances: impl Iterator<Item = (&AccountId, &Balance)>,
+    balances: &Balances,
+    changed: &BTreeSet<AccountId>,
 ) -> SqlResult<()> {
     const PUT: InsertRows = InsertRows {
         table: "usage",
@@ -207,13 +300,15 @@ pub(super) async fn put_balances(
             day = excluded.day, day_used = excluded.day_used,
             month = excluded.month, month_used = excluded.month_used",
     };
-    let row = |(account, Balance { usage, waiting }): (&AccountId, &Balance)| {
+    let row = |(account, Balance { funds, waiting, .. }): (&AccountId, &Balance)| {
+        let usage = funds.usage;
         let (day, month) = (usage.period.day, usage.period.month);
         [account.0, *waiting, day, usage.day_used, month, usage.month_used]
             .map(Param::from)
             .to_vec()
     };
-    let rows: Vec<Vec<Param<'_>>> = balances.map(row).collect();
+    let changed = balances.iter().filter(|(account, _)| changed.contains(account));
+    let rows: Vec<Vec<Param<'_>>> = changed.map(row).collect();
     tx.insert(&PUT, &rows).await.map(drop)
 }
 
@@ -287,18 +382,35 @@ pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {
 }
 
 /// A key that was forgotten but not cleaned up yet is replaced.
-async fn remember(
-    tx: &mut Tx,
-    account: AccountId,
-    key: &IdempotencyKey,
-    messages: &[Message],
-    now: Timestamp,
-) -> SqlResult<()> {
-    const PUT: &str = "INSERT INTO idempotency
-        (account_id, name, request_hash, message_ids, created_at) VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (account_id, name) DO UPDATE SET request_hash = excluded.request_hash,
-        message_ids = excluded.message_ids, created_at = excluded.created_at";
-    let ids = ids_json(messages.iter().map(|message| message.id.0))?;
-    let hash = key.request_hash.as_slice();
-    tx.execute(PUT, params![account.0, &name(key), hash, &ids, now]).await.map(drop)
+async fn remember(tx: &mut Tx, made: &[(usize, Made)]) -> SqlResult<()> {
+    const PUT: InsertRows = InsertRows {
+        table: "idempotency",
+        columns: &[
+            ("account_id", Type::Int),
+            ("name", Type::Text),
+            ("request_hash", Type::Blob),
+            ("message_ids", Type::Text),
+            ("created_at", Type::Int),
+        ],
+        then: "ON CONFLICT (account_id, name) DO UPDATE SET
+            request_hash = excluded.request_hash, message_ids = excluded.message_ids,
+            created_at = excluded.created_at",
+    };
+    let mut keyed = Vec::new();
+    for (_, made) in made {
+        let Some(key) = &made.idempotency else { continue };
+        let ids = ids_json(made.messages.iter().map(|message| message.id.0))?;
+        keyed.push((made, name(key), key.request_hash.as_slice(), ids));
+    }
+    let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(keyed.len());
+    for (made, name, hash, ids) in &keyed {
+        rows.push(vec![
+            made.account.0.into(),
+            name.into(),
+            (*hash).into(),
+            ids.into(),
+            made.now.into(),
+        ]);
+    }
+    tx.insert(&PUT, &rows).await.map(drop)
 }

@@ -7,7 +7,7 @@ use super::ids_json;
 use crate::sql::{SqlResult, Tx, params, stored};
 
 /// Rows forgotten in one transaction.
-const BITE_ROWS_MAX: i64 = 1_000;
+pub(crate) const BITE_ROWS_MAX: i64 = 1_000;
 
 /// What a bite took away.
 pub(crate) struct Bite {
@@ -17,7 +17,7 @@ pub(crate) struct Bite {
 }
 
 impl Bite {
-    fn of(rows: u64) -> Self {
+    pub(crate) fn of(rows: u64) -> Self {
         Self { rows, has_more: rows >= BITE_ROWS_MAX.unsigned_abs() }
     }
 }

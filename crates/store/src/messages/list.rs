@@ -3,16 +3,16 @@
 //! The outbox is read before the history, so that a message that moves meanwhile is seen at least
 //! once; where it is seen twice, the history's row counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, Message, MessageState};
-use domain::ports::{MessageFilter, OutboxEntry, Page, PageRequest};
+use domain::ports::{CountedPage, MessageCounts, MessageFilter, OutboxEntry, Page, PageRequest};
 use jiff::Timestamp;
 
 use super::{direction_name, history_columns, ids_json, messages_from, waiting_columns};
 use crate::accounts::{bounds, page_of};
-use crate::sql::{Row, SqlResult, Tx, params, to_json};
+use crate::sql::{Param, Row, SqlResult, Tx, params, stored, to_json};
 
 /// Rows of the outbox read at a time when it is loaded whole.
 const OUTBOX_CHUNK_ROWS: i64 = 10_000;
@@ -84,15 +84,131 @@ pub(super) async fn by_ids(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<Mess
     Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
 }
 
+/// The file that came with a waiting message.
+pub(crate) async fn inline_media(tx: &mut Tx, id: MessageId) -> SqlResult<Option<Vec<u8>>> {
+    const SELECT: &str = "SELECT bytes FROM inline_media WHERE message_id = $1";
+    tx.query_one(SELECT, params![id.0]).await?.map(|mut row| row.blob()).transpose()
+}
+
 /// A filter as parameters.
 struct Filter {
-    before: i64,
-    limit: i64,
+    account: i64,
     direction: &'static str,
     device: String,
     /// A JSON array of names; empty for all.
     states: String,
     now: Timestamp,
+    chat: String,
+    since: Timestamp,
+    until: Timestamp,
+    is_scheduled: bool,
+    /// Whether a waiting message, and whether any other one, may be wanted at all.
+    wants: (bool, bool),
+}
+
+impl Filter {
+    fn of(account: AccountId, filter: MessageFilter) -> SqlResult<Self> {
+        let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
+        let wants = |is_waiting: bool| {
+            let matches = |state: &MessageState| state.is_waiting() == is_waiting;
+            filter.states.is_empty() || filter.states.iter().any(matches)
+        };
+        Ok(Self {
+            account: account.0,
+            direction: filter.direction.map_or("", direction_name),
+            device: filter.device.map(|id| id.to_string()).unwrap_or_default(),
+            states: to_json(&states)?,
+            now: filter.now.unwrap_or(Timestamp::MIN),
+            wants: (filter.direction != Some(Direction::In) && wants(true), wants(false)),
+            chat: filter.chat.unwrap_or_default(),
+            since: filter.since.map_or(Timestamp::MIN, stored),
+            until: filter.until.map_or(Timestamp::MAX, stored),
+            is_scheduled: filter.is_scheduled,
+        })
+    }
+
+    /// The parameters `$1` to `$9` of [`matching`].
+    fn params(&self) -> [Param<'_>; 9] {
+        let Self {
+            account, direction, device, states, now, chat, since, until, is_scheduled, ..
+        } = self;
+        [
+            (*account).into(),
+            (*direction).into(),
+            device.into(),
+            states.into(),
+            (*now).into(),
+            chat.into(),
+            (*since).into(),
+            (*until).into(),
+            (*is_scheduled).into(),
+        ]
+    }
+
+    /// The same, and more.
+    fn params_and<'a>(&'a self, more: &[Param<'a>]) -> Vec<Param<'a>> {
+        [&self.params(), more].concat()
+    }
+}
+
+/// What is the same about rows of both tables that a [`Filter`] wants.
+macro_rules! matching {
+    () => {
+        " AND ($4 = '[]' OR CASE WHEN state = 'scheduled' AND due_at <= $5 THEN 'queued'
+               ELSE state END IN (SELECT value FROM json_rows($4)))
+          AND ($6 = '' OR chat = $6) AND created_at >= $7 AND created_at < $8"
+    };
+}
+
+/// Selects from the outbox what a [`Filter`] wants. Without an index on the account, SQLite reads
+/// it whole; not so for an account that has nothing there.
+macro_rules! select_waiting {
+    ($columns:expr, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM outbox WHERE (SELECT waiting FROM usage WHERE account_id = $1) > 0
+              AND account_id = $1 AND ($2 = '' OR 'out' = $2) AND ($3 = '' OR device_id = $3)
+              AND ($9 = 0 OR is_scheduled = 1)",
+            matching!(),
+            $rest
+        )
+    };
+}
+
+/// Selects from the history what a [`Filter`] wants: one text for each index. The sign keeps both
+/// databases from the account's.
+macro_rules! select_history {
+    ($filter:expr, $columns:expr, $rest:literal) => {
+        if $filter.is_scheduled {
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM messages WHERE account_id = $1 AND is_scheduled = 1 AND $9 = 1
+                  AND ($2 = '' OR direction = $2) AND ($3 = '' OR device_id = $3)",
+                matching!(),
+                $rest
+            )
+        } else if $filter.device.is_empty() {
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM messages WHERE account_id = $1 AND $9 = 0
+                  AND ($2 = '' OR direction = $2) AND $3 = ''",
+                matching!(),
+                $rest
+            )
+        } else {
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM messages WHERE +account_id = $1 AND $9 = 0
+                  AND ($2 = '' OR direction = $2) AND device_id = $3",
+                matching!(),
+                $rest
+            )
+        }
+    };
 }
 
 pub(crate) async fn messages(
@@ -101,76 +217,101 @@ pub(crate) async fn messages(
     filter: MessageFilter,
     page: PageRequest,
 ) -> SqlResult<Page<Message>> {
-    let states: Vec<&str> = filter.states.iter().map(|state| state.as_str()).collect();
-    let (before, limit) = bounds(page);
-    let params = Filter {
-        before,
-        limit,
-        direction: filter.direction.map_or("", direction_name),
-        device: filter.device.map(|id| id.to_string()).unwrap_or_default(),
-        states: to_json(&states)?,
-        now: filter.now.unwrap_or(Timestamp::MIN),
-    };
-    let wants = |is_waiting: bool| {
-        let matches = |state: &MessageState| state.is_waiting() == is_waiting;
-        filter.states.is_empty() || filter.states.iter().any(matches)
-    };
+    let filter = Filter::of(account, filter)?;
     let mut found = BTreeMap::new();
-    if filter.direction != Some(Direction::In) && wants(true) {
-        let rows = waiting_page(tx, account, &params).await?;
+    if filter.wants.0 {
+        let rows = waiting_page(tx, account, &filter, page).await?;
         found.extend(messages_from(rows)?.into_iter().map(|message| (message.id, message)));
     }
-    if wants(false) {
-        let rows = history_page(tx, account, &params).await?;
+    if filter.wants.1 {
+        let (before, limit) = bounds(page);
+        let sql =
+            select_history!(filter, history_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
+        let rows = tx.query(sql, &filter.params_and(params![before, limit])).await?;
         found.extend(messages_from(rows)?.into_iter().map(|message| (message.id, message)));
     }
     Ok(page_of(found.into_values().rev().collect(), page.limit))
 }
 
-/// Without an index on the account, the outbox is read from its newest end. Knowing how many rows
-/// the account has there ends that as soon as they are found, and at once when there are none.
-async fn waiting_page(tx: &mut Tx, account: AccountId, filter: &Filter) -> SqlResult<Vec<Row>> {
+/// SQLite reads the outbox from its newest end. Knowing how many rows the account has there ends
+/// that as soon as they are found.
+async fn waiting_page(
+    tx: &mut Tx,
+    account: AccountId,
+    filter: &Filter,
+    page: PageRequest,
+) -> SqlResult<Vec<Row>> {
     const COUNT: &str = "SELECT waiting FROM usage WHERE account_id = $1";
-    const SELECT: &str = concat!(
-        "SELECT ",
-        waiting_columns!(),
-        " FROM outbox WHERE account_id = $1 AND id < $2 AND ($3 = '' OR device_id = $3)
-          AND ($4 = '[]' OR CASE WHEN state = 'scheduled' AND due_at <= $5 THEN 'queued'
-               ELSE state END IN (SELECT value FROM json_rows($4)))
-          ORDER BY id DESC LIMIT $6"
-    );
+    const SELECT: &str =
+        select_waiting!(waiting_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
     let count = tx.query_one(COUNT, params![account.0]).await?;
     let count = count.map(|mut row| row.int()).transpose()?.unwrap_or(0);
     if count == 0 {
         return Ok(Vec::new());
     }
-    let Filter { before, limit, device, states, now, .. } = filter;
-    let limit = count.min(*limit);
-    tx.query(SELECT, params![account.0, *before, device, states, *now, limit]).await
+    let (before, limit) = bounds(page);
+    tx.query(SELECT, &filter.params_and(params![before, count.min(limit)])).await
 }
 
-async fn history_page(tx: &mut Tx, account: AccountId, filter: &Filter) -> SqlResult<Vec<Row>> {
-    const OF_ACCOUNT: &str = concat!(
-        "SELECT ",
-        history_columns!(),
-        " FROM messages WHERE account_id = $1 AND id < $2 AND ($3 = '' OR direction = $3)
-          AND ($4 = '[]' OR state IN (SELECT value FROM json_rows($4)))
-          ORDER BY id DESC LIMIT $5"
-    );
-    // The sign keeps both databases from the account's index.
-    const OF_DEVICE: &str = concat!(
-        "SELECT ",
-        history_columns!(),
-        " FROM messages WHERE +account_id = $1 AND id < $2 AND ($3 = '' OR direction = $3)
-          AND ($4 = '[]' OR state IN (SELECT value FROM json_rows($4))) AND device_id = $6
-          ORDER BY id DESC LIMIT $5"
-    );
-    let Filter { before, limit, direction, device, states, .. } = filter;
-    let common = params![account.0, *before, *direction, states, *limit, device];
-    if device.is_empty() {
-        return tx.query(OF_ACCOUNT, &common[..5]).await;
+/// The rows of a page are found by their ids, the outbox's before the history's: those that wait
+/// are as a rule few, and are all read.
+pub(crate) async fn counted_messages(
+    tx: &mut Tx,
+    account: AccountId,
+    filter: MessageFilter,
+    offset: u32,
+    limit: u32,
+) -> SqlResult<CountedPage<Message>> {
+    const WAITING: &str = select_waiting!("id", "");
+    let filter = Filter::of(account, filter)?;
+    let mut ids = BTreeSet::new();
+    if filter.wants.0 {
+        ids.extend(int_column(tx.query(WAITING, &filter.params()).await?)?);
     }
-    tx.query(OF_DEVICE, common).await
+    let mut total = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+    if filter.wants.1 {
+        let count = select_history!(filter, "count(*)", "");
+        let row = tx.query_one(count, &filter.params()).await?;
+        total += row.map(|mut row| row.int()).transpose()?.unwrap_or(0);
+        let sql = select_history!(filter, "id", " ORDER BY id DESC LIMIT $10");
+        let wanted = i64::from(offset) + i64::from(limit);
+        let rows = tx.query(sql, &filter.params_and(params![wanted])).await?;
+        for id in int_column(rows)? {
+            // One that has moved meanwhile was counted twice.
+            total -= i64::from(!ids.insert(id));
+        }
+    }
+    let [offset, limit] = [offset, limit].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
+    let page: Vec<MessageId> =
+        ids.into_iter().rev().skip(offset).take(limit).map(MessageId).collect();
+    Ok(CountedPage { items: by_ids(tx, &page).await?, total })
+}
+
+fn int_column(rows: Vec<Row>) -> SqlResult<Vec<i64>> {
+    rows.into_iter().map(|mut row| row.int()).collect()
+}
+
+pub(crate) async fn message_counts(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+    since: Timestamp,
+) -> SqlResult<MessageCounts> {
+    const COUNT: &str = "SELECT state, count(*), count(CASE WHEN created_at >= $3 THEN 1 END)
+        FROM messages WHERE device_id = $1 AND +account_id = $2 AND direction = 'out'
+        GROUP BY state";
+    use MessageState::{Delivered, Played, Read, Sent};
+    let mut counts = MessageCounts::default();
+    for mut row in tx.query(COUNT, params![&device.to_string(), account.0, since]).await? {
+        let (state, all, new) = (row.parsed(MessageState::from_name)?, row.int()?, row.int()?);
+        if matches!(state, Sent | Delivered | Read | Played) {
+            counts.sent += all;
+            counts.sent_since += new;
+        } else {
+            counts.failed += all;
+        }
+    }
+    Ok(counts)
 }
 
 pub(crate) async fn contacts(

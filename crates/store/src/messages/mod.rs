@@ -10,47 +10,64 @@ pub(crate) mod list;
 pub(crate) mod receive;
 pub(crate) mod record;
 
-use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
+use domain::media::Media;
 use domain::message::{Address, ContentKind, Direction, Failure, Message, MessageState};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
 
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, to_json};
 
-/// The columns [`message_from`] reads, of a waiting message.
+/// The columns [`message_from`] reads that both tables have.
+macro_rules! common_columns {
+    () => {
+        "id, account_id, device_id, chat, kind, text, media, whatsapp_id, state, failure, typing, \
+         priority, attempts, due_at, expires_at, retry_interval_s, quota_kind, quota_remaining, \
+         created_at, history"
+    };
+}
+/// What [`message_from`] reads, of a waiting message.
 macro_rules! waiting_columns {
     () => {
-        "id, account_id, device_id, 'out' AS direction, chat, CAST(NULL AS TEXT) AS sender, kind, \
-         text, whatsapp_id, state, failure, typing, priority, attempts, due_at, expires_at, \
-         retry_interval_s, quota_kind, quota_remaining, created_at, history"
+        concat!(
+            $crate::messages::common_columns!(),
+            ", 'out' AS direction, CAST(NULL AS TEXT) AS sender"
+        )
     };
 }
 /// The same, of a message in the history.
 macro_rules! history_columns {
     () => {
-        "id, account_id, device_id, direction, chat, sender, kind, text, whatsapp_id, state, \
-         failure, typing, priority, attempts, due_at, expires_at, retry_interval_s, quota_kind, \
-         quota_remaining, created_at, history"
+        concat!($crate::messages::common_columns!(), ", direction, sender")
     };
 }
-pub(crate) use {history_columns, waiting_columns};
+pub(crate) use {common_columns, history_columns, waiting_columns};
+
+/// How a waiting message was paid for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paid {
+    /// When.
+    pub(crate) period: Period,
+    /// By which grant; `None` for the plan.
+    pub(crate) grant: Option<GrantId>,
+}
 
 /// A row of the outbox.
 pub(crate) struct Waiting {
     pub(crate) message: Message,
-    /// When it was paid for.
-    pub(crate) period: Period,
+    pub(crate) paid: Paid,
 }
 
 pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
-    Ok(Message {
+    let mut message = Message {
         id: MessageId(row.int()?),
         account_id: AccountId(row.int()?),
         device_id: row.parsed(|text| text.parse::<DeviceId>().ok())?,
-        direction: row.parsed(direction_from_name)?,
+        direction: Direction::Out,
         chat: row.text()?,
-        sender: row.opt_json()?,
+        sender: None,
         kind: ContentKind::from_name(&row.text()?),
         text: row.text()?,
+        media: row.opt_json()?,
         whatsapp_id: WhatsappId(row.text()?),
         state: row.parsed(MessageState::from_name)?,
         failure: row.opt_json()?,
@@ -63,7 +80,10 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
         quota: quota_from(row)?,
         created_at: row.time()?,
         history: row.opt_json()?.unwrap_or_default(),
-    })
+    };
+    message.direction = row.parsed(direction_from_name)?;
+    message.sender = row.opt_json()?;
+    Ok(message)
 }
 
 fn messages_from(rows: Vec<Row>) -> SqlResult<Vec<Message>> {
@@ -107,56 +127,45 @@ fn ids_json(ids: impl Iterator<Item = i64>) -> SqlResult<String> {
     to_json(&ids.collect::<Vec<i64>>())
 }
 
+/// The columns of a table of messages: those that [`Encoded::params`] fills, and its own.
+macro_rules! table_columns {
+    ($($own:expr),* $(,)?) => {
+        &[
+            ("id", Type::Int),
+            ("account_id", Type::Int),
+            ("device_id", Type::Text),
+            ("chat", Type::Text),
+            ("kind", Type::Text),
+            ("text", Type::Text),
+            ("media", Type::Text),
+            ("whatsapp_id", Type::Text),
+            ("state", Type::Text),
+            ("failure", Type::Text),
+            ("typing", Type::Int),
+            ("priority", Type::Int),
+            ("attempts", Type::Int),
+            ("due_at", Type::Int),
+            ("expires_at", Type::Int),
+            ("retry_interval_s", Type::Int),
+            ("quota_kind", Type::Text),
+            ("quota_remaining", Type::Int),
+            ("created_at", Type::Int),
+            ("history", Type::Text),
+            ("is_scheduled", Type::Int),
+            $($own),*
+        ]
+    };
+}
+
 const OUTBOX: InsertRows = InsertRows {
     table: "outbox",
-    columns: &[
-        ("id", Type::Int),
-        ("account_id", Type::Int),
-        ("device_id", Type::Text),
-        ("chat", Type::Text),
-        ("kind", Type::Text),
-        ("text", Type::Text),
-        ("whatsapp_id", Type::Text),
-        ("state", Type::Text),
-        ("failure", Type::Text),
-        ("typing", Type::Int),
-        ("priority", Type::Int),
-        ("attempts", Type::Int),
-        ("due_at", Type::Int),
-        ("expires_at", Type::Int),
-        ("retry_interval_s", Type::Int),
-        ("quota_kind", Type::Text),
-        ("quota_remaining", Type::Int),
-        ("created_at", Type::Int),
-        ("history", Type::Text),
-        ("day", Type::Int),
-        ("month", Type::Int),
-    ],
+    columns: table_columns![("day", Type::Int), ("month", Type::Int), ("grant_id", Type::Int)],
     then: "",
 };
 
 const HISTORY: InsertRows = InsertRows {
     table: "messages",
-    columns: &[
-        ("id", Type::Int),
-        ("account_id", Type::Int),
-        ("device_id", Type::Text),
-        ("chat", Type::Text),
-        ("kind", Type::Text),
-        ("text", Type::Text),
-        ("whatsapp_id", Type::Text),
-        ("state", Type::Text),
-        ("failure", Type::Text),
-        ("typing", Type::Int),
-        ("priority", Type::Int),
-        ("attempts", Type::Int),
-        ("due_at", Type::Int),
-        ("expires_at", Type::Int),
-        ("retry_interval_s", Type::Int),
-        ("quota_kind", Type::Text),
-        ("quota_remaining", Type::Int),
-        ("created_at", Type::Int),
-        ("history", Type::Text),
+    columns: table_columns![
         ("direction", Type::Text),
         ("sender", Type::Text),
         ("sender_key", Type::Text),
@@ -168,6 +177,7 @@ const HISTORY: InsertRows = InsertRows {
 /// What a message's parameters borrow from besides itself.
 struct Encoded {
     device: String,
+    media: Option<String>,
     failure: Option<String>,
     history: String,
     sender: Option<String>,
@@ -177,6 +187,7 @@ impl Encoded {
     fn of(message: &Message) -> SqlResult<Self> {
         Ok(Self {
             device: message.device_id.to_string(),
+            media: message.media.as_ref().map(to_json::<Media>).transpose()?,
             failure: message.failure.as_ref().map(to_json::<Failure>).transpose()?,
             history: to_json(&message.history)?,
             sender: message.sender.as_ref().map(to_json::<Address>).transpose()?,
@@ -193,6 +204,7 @@ impl Encoded {
             Param::from(&message.chat),
             Param::from(message.kind.as_str()),
             Param::from(&message.text),
+            Param::from(&self.media),
             Param::from(message.whatsapp_id.as_str()),
             Param::from(message.state.as_str()),
             Param::from(&self.failure),
@@ -206,19 +218,24 @@ impl Encoded {
             Param::from(message.quota.map(|quota| quota.remaining)),
             Param::from(message.created_at),
             Param::from(&self.history),
+            Param::from(message.was_scheduled()),
         ]);
         params
     }
 }
 
-/// Puts messages into the outbox, each with the period it was paid in.
-async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Period)]) -> SqlResult<()> {
+/// Puts messages into the outbox, each with how it was paid for.
+async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Paid)]) -> SqlResult<()> {
     let encoded: Vec<Encoded> =
         messages.iter().map(|(message, _)| Encoded::of(message)).collect::<SqlResult<_>>()?;
     let mut rows = Vec::with_capacity(messages.len());
-    for ((message, period), encoded) in messages.iter().zip(&encoded) {
+    for ((message, Paid { period, grant }), encoded) in messages.iter().zip(&encoded) {
         let mut params = encoded.params(message);
-        params.extend([Param::from(period.day), Param::from(period.month)]);
+        params.extend([
+            Param::from(period.day),
+            Param::from(period.month),
+            Param::from(grant.map(|id| id.0)),
+        ]);
         rows.push(params);
     }
     tx.insert(&OUTBOX, &rows).await.map(drop)

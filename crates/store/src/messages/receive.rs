@@ -4,28 +4,47 @@ use std::collections::HashSet;
 
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{IncomingMessage, Message};
+use domain::ports::Recorded;
 use jiff::Timestamp;
 
 use super::insert_history;
+use super::record::{tell, told};
 use crate::devices;
 use crate::sql::{SqlResult, Tx};
 
-/// Stores what is new of it. Nothing when the device has been erased meanwhile.
-pub(crate) async fn receive(
+/// Messages that have come in to a device.
+pub(crate) struct Arrival {
+    pub(crate) device: DeviceId,
+    pub(crate) messages: Vec<IncomingMessage>,
+    pub(crate) now: Timestamp,
+}
+
+/// Stores what is new of it, for many callers at once. Nothing for a device that has been erased
+/// meanwhile.
+pub(crate) async fn receive_group(
     tx: &mut Tx,
-    device: DeviceId,
-    incoming: Vec<IncomingMessage>,
-    now: Timestamp,
-) -> SqlResult<Vec<Message>> {
-    let Some(owner) = devices::device(tx, device).await? else { return Ok(Vec::new()) };
-    let ids = tx.next_message_ids(incoming.len()).await?;
-    let mut messages: Vec<Message> = ids
-        .into_iter()
-        .zip(incoming)
-        .map(|(id, new)| new.received(MessageId(id), owner.account_id, device, now))
-        .collect();
-    let rows: Vec<&Message> = messages.iter().collect();
+    group: Vec<Arrival>,
+) -> SqlResult<Vec<Vec<Recorded>>> {
+    let devices = group.iter().map(|arrival| arrival.device).collect();
+    let devices = devices::by_ids(tx, &devices).await?;
+    let count = group.iter().map(|arrival| arrival.messages.len()).sum();
+    let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
+    let mut arrived: Vec<Vec<Message>> = Vec::with_capacity(group.len());
+    for Arrival { device, messages, now } in group {
+        let owner = devices.get(&device).map(|device| device.account_id);
+        let received = owner.into_iter().flat_map(|owner| {
+            let new = messages.iter().cloned().zip(&mut ids);
+            new.map(|(new, id)| new.received(id, owner, device, now)).collect::<Vec<_>>()
+        });
+        arrived.push(received.collect());
+    }
+    let rows: Vec<&Message> = arrived.iter().flatten().collect();
     let new: HashSet<MessageId> = insert_history(tx, &rows).await?.into_iter().collect();
-    messages.retain(|message| new.contains(&message.id));
-    Ok(messages)
+    let told = |message| told(message, &devices, 0);
+    let answer = |messages: Vec<Message>| {
+        messages.into_iter().filter(|message| new.contains(&message.id)).map(told).collect()
+    };
+    let answers: Vec<Vec<Recorded>> = arrived.into_iter().map(answer).collect();
+    tell(tx, &answers).await?;
+    Ok(answers)
 }

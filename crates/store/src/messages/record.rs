@@ -1,44 +1,72 @@
 //! What happens to messages: attempts, acknowledgements, ends, receipts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use domain::device::Device;
+use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
 use domain::message::{Message, MessageEvent, MessageState, Receipt};
-use domain::policy::quota::{Period, QuotaKind};
-use domain::ports::Progress;
+use domain::policy::quota::Period;
+use domain::ports::{Progress, Recorded};
+use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
-use super::accept::{Balances, balances_from, put_balances};
+use super::accept::{Balances, balance_columns, balances_from, put_balances};
 use super::{
-    Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
+    Paid, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
     messages_from, waiting_columns,
 };
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, stored, to_json};
+use crate::{deliveries, devices, grants};
 
 /// Records what happened to waiting messages, for many callers at once.
 pub(crate) async fn record_group(
     tx: &mut Tx,
-    group: &[Vec<Progress>],
-) -> SqlResult<Vec<Vec<Message>>> {
+    group: Vec<Vec<Progress>>,
+) -> SqlResult<Vec<Vec<Recorded>>> {
     let ids: BTreeSet<i64> = group.iter().flatten().map(|progress| progress.id.0).collect();
     let ids = ids_json(ids.into_iter())?;
     let mut balances = lock_accounts_of(tx, &ids).await?;
     let mut waiting = load_waiting(tx, &ids).await?;
+    let devices = waiting.values().map(|row| row.message.device_id).collect();
+    let devices = devices::by_ids(tx, &devices).await?;
     let mut answers = Vec::with_capacity(group.len());
-    for request in group {
-        let mut touched = BTreeMap::new();
+    for request in &group {
+        let mut recorded = Vec::with_capacity(request.len());
         for progress in request {
-            if let Some(row) = waiting.get_mut(&progress.id)
-                && row.message.state.is_waiting()
-            {
-                progress.apply_to(&mut row.message);
-                touched.insert(progress.id, row.message.clone());
-            }
+            let row = waiting.get_mut(&progress.id);
+            let Some(Waiting { message, .. }) = row.filter(|row| row.message.state.is_waiting())
+            else {
+                continue;
+            };
+            let since = message.history.len();
+            progress.apply_to(message);
+            recorded.push(told(message.clone(), &devices, since));
         }
-        answers.push(touched.into_values().collect());
+        answers.push(recorded);
     }
     settle(tx, waiting.into_values().collect(), &mut balances).await?;
+    if balances.values().any(|balance| balance.has_webhooks) {
+        tell(tx, &answers).await?;
+    }
     Ok(answers)
+}
+
+/// A message with what is told of its history from `since` on.
+pub(super) fn told(
+    message: Message,
+    devices: &HashMap<DeviceId, Device>,
+    since: usize,
+) -> Recorded {
+    let device = devices.get(&message.device_id).map(EventDevice::from);
+    let events = device.map(|device| Event::of_message(&message, &device, since));
+    Recorded { message, events: events.unwrap_or_default() }
+}
+
+/// Puts what is told into the outbox of webhooks.
+pub(super) async fn tell(tx: &mut Tx, answers: &[Vec<Recorded>]) -> SqlResult<()> {
+    let events: Vec<&Event> =
+        answers.iter().flatten().flat_map(|recorded| &recorded.events).collect();
+    deliveries::tell(tx, &events).await
 }
 
 /// Ends every waiting message of a device whose account is under lock.
@@ -58,16 +86,20 @@ pub(crate) async fn end_all(
         steps: vec![(event, at)],
         failure: None,
         next_attempt_at: None,
+        kind: None,
     };
-    record_group(tx, &[ids.into_iter().map(progress).collect()]).await.map(drop)
+    record_group(tx, vec![ids.into_iter().map(progress).collect()]).await.map(drop)
 }
 
 /// Locks the accounts of messages, in order. Nobody else changes these messages from then on.
 async fn lock_accounts_of(tx: &mut Tx, ids: &str) -> SqlResult<Balances> {
-    const SELECT: &str = "SELECT account_id, waiting, day, day_used, month, month_used FROM usage
-        WHERE account_id IN (SELECT account_id FROM outbox
+    const SELECT: &str = concat!(
+        "SELECT ",
+        balance_columns!(),
+        " FROM usage WHERE account_id IN (SELECT account_id FROM outbox
             WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)))
-        ORDER BY account_id FOR UPDATE";
+          ORDER BY account_id FOR UPDATE"
+    );
     balances_from(tx.query(SELECT, params![ids]).await?)
 }
 
@@ -75,18 +107,19 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
     const SELECT: &str = concat!(
         "SELECT ",
         waiting_columns!(),
-        ", day, month FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
+        ", day, month, grant_id FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
     );
     let waiting = |mut row: Row| {
         let message = message_from(&mut row)?;
         let period = Period { day: row.int()?, month: row.int()? };
-        Ok((message.id, Waiting { message, period }))
+        let paid = Paid { period, grant: row.opt_int()?.map(GrantId) };
+        Ok((message.id, Waiting { message, paid }))
     };
     tx.query(SELECT, params![ids]).await?.into_iter().map(waiting).collect()
 }
 
 /// Writes waiting messages back, or moves them into the history with all that follows from it:
-/// the account's count, the refund, the contact.
+/// the account's count, the refund, the contact, the end of its file.
 async fn settle(tx: &mut Tx, mut rows: Vec<Waiting>, balances: &mut Balances) -> SqlResult<()> {
     const DELETE: &str =
         "DELETE FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
@@ -98,26 +131,45 @@ async fn settle(tx: &mut Tx, mut rows: Vec<Waiting>, balances: &mut Balances) ->
     tx.execute(DELETE, params![&ids]).await?;
     let (stay, left): (Vec<&Waiting>, Vec<&Waiting>) =
         rows.iter().partition(|row| row.message.state.is_waiting());
-    let stay: Vec<_> = stay.into_iter().map(|row| (&row.message, row.period)).collect();
+    let stay: Vec<_> = stay.into_iter().map(|row| (&row.message, row.paid)).collect();
     insert_waiting(tx, &stay).await?;
     let messages: Vec<&Message> = left.iter().map(|row| &row.message).collect();
     insert_history(tx, &messages).await?;
     add_contacts(tx, &messages).await?;
+    erase_files(tx, &messages).await?;
+    let mut refunds = BTreeMap::new();
     for row in left {
-        leave(row, balances);
+        leave(row, balances, &mut refunds);
     }
-    put_balances(tx, balances.iter()).await
+    grants::refund(tx, &refunds).await?;
+    let accounts = balances.keys().copied().collect();
+    put_balances(tx, balances, &accounts).await
 }
 
-/// Takes a message that has left the outbox off its account's books.
-fn leave(row: &Waiting, balances: &mut Balances) {
+/// Takes a message that has left the outbox off its account's books; `refunds` is what grants get.
+fn leave(row: &Waiting, balances: &mut Balances, refunds: &mut BTreeMap<GrantId, i64>) {
     use MessageState::{Cancelled, Expired, Failed};
     let Some(balance) = balances.get_mut(&row.message.account_id) else { return };
     balance.waiting = (balance.waiting - 1).max(0);
-    let is_free = row.message.quota.is_some_and(|quota| quota.kind == QuotaKind::Free);
-    if is_free && matches!(row.message.state, Failed | Expired | Cancelled) {
-        balance.usage = balance.usage.refund(row.period);
+    if !matches!(row.message.state, Failed | Expired | Cancelled) {
+        return;
     }
+    match row.paid.grant {
+        Some(grant) => *refunds.entry(grant).or_default() += 1,
+        None => balance.funds.usage = balance.funds.usage.refund(row.paid.period),
+    }
+}
+
+/// Erases the files that came with messages.
+async fn erase_files(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
+    const DELETE: &str = "DELETE FROM inline_media
+        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let is_inline = |message: &&&Message| message.media.as_ref().is_some_and(|m| m.url.is_none());
+    let ids: Vec<i64> = left.iter().filter(is_inline).map(|message| message.id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    tx.execute(DELETE, params![&to_json(&ids)?]).await.map(drop)
 }
 
 async fn add_contacts(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
@@ -141,27 +193,59 @@ async fn add_contacts(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
     tx.insert(&INSERT, &rows).await.map(drop)
 }
 
-/// Moves messages of the history forward; those that changed.
-pub(crate) async fn record_receipts(
-    tx: &mut Tx,
-    device: DeviceId,
-    ids: Vec<WhatsappId>,
-    receipt: Receipt,
-    at: Timestamp,
-) -> SqlResult<Vec<Message>> {
+/// What a recipient's phone reported of messages of a device.
+pub(crate) struct Report {
+    pub(crate) device: DeviceId,
+    pub(crate) ids: Vec<WhatsappId>,
+    pub(crate) receipt: Receipt,
+    pub(crate) at: Timestamp,
+}
+
+/// Moves messages of the history forward, for many callers at once; for each, those that changed.
+pub(crate) async fn report_group(tx: &mut Tx, group: Vec<Report>) -> SqlResult<Vec<Vec<Recorded>>> {
+    const UPDATE: &str = "UPDATE messages SET state = $2, history = $3 WHERE id = $1";
+    let devices = group.iter().map(|report| report.device).collect();
+    let devices = devices::by_ids(tx, &devices).await?;
+    let mut sent = lock_sent(tx, &group).await?;
+    let mut changed = BTreeSet::new();
+    let mut answers = Vec::with_capacity(group.len());
+    for Report { device, ids, receipt, at } in &group {
+        let ids: HashSet<&WhatsappId> = ids.iter().collect();
+        let of_device = sent.get_mut(device).into_iter().flatten();
+        let mut recorded = Vec::new();
+        for message in of_device.filter(|message| ids.contains(&message.whatsapp_id)) {
+            let since = message.history.len();
+            if message.apply(receipt.event(), stored(*at), None) {
+                changed.insert(message.id);
+                recorded.push(told(message.clone(), &devices, since));
+            }
+        }
+        answers.push(recorded);
+    }
+    for message in sent.values().flatten().filter(|message| changed.contains(&message.id)) {
+        let history = to_json(&message.history)?;
+        tx.execute(UPDATE, params![message.id.0, message.state.as_str(), &history]).await?;
+    }
+    tell(tx, &answers).await?;
+    Ok(answers)
+}
+
+/// The messages a group reports of, by device; locked in this order.
+async fn lock_sent(tx: &mut Tx, group: &[Report]) -> SqlResult<BTreeMap<DeviceId, Vec<Message>>> {
     const SELECT: &str = concat!(
         "SELECT ",
         history_columns!(),
         " FROM messages WHERE device_id = $1 AND direction = 'out'
           AND whatsapp_id IN (SELECT value FROM json_rows($2)) ORDER BY id FOR UPDATE"
     );
-    const UPDATE: &str = "UPDATE messages SET state = $2, history = $3 WHERE id = $1";
-    let rows = tx.query(SELECT, params![&device.to_string(), &to_json(&ids)?]).await?;
-    let mut changed = messages_from(rows)?;
-    changed.retain_mut(|message| message.apply(receipt.event(), stored(at), None));
-    for message in &changed {
-        let history = to_json(&message.history)?;
-        tx.execute(UPDATE, params![message.id.0, message.state.as_str(), &history]).await?;
+    let mut wanted: BTreeMap<DeviceId, BTreeSet<&WhatsappId>> = BTreeMap::new();
+    for report in group {
+        wanted.entry(report.device).or_default().extend(&report.ids);
     }
-    Ok(changed)
+    let mut found = BTreeMap::new();
+    for (device, ids) in wanted {
+        let rows = tx.query(SELECT, params![&device.to_string(), &to_json(&ids)?]).await?;
+        found.insert(device, messages_from(rows)?);
+    }
+    Ok(found)
 }

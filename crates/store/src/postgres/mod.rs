@@ -10,17 +10,16 @@ mod link;
 use std::str::FromStr;
 use std::time::Duration;
 
-use domain::message::Message;
-use domain::ports::{Acceptance, Accepted, Progress};
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::OpenError;
+use crate::job::{GroupItem, Reply};
 use crate::migrate::migrate;
 use crate::sql::{Link, SqlError, SqlResult, Tx};
 
-use groups::Groups;
+use groups::Workers;
 use guard::Guard;
 pub(crate) use link::PostgresLink;
 use link::from_sqlx;
@@ -34,7 +33,7 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initi
 /// The database, open.
 pub(crate) struct PostgreSql {
     pool: PgPool,
-    groups: Groups,
+    workers: Workers,
     guard: Guard,
 }
 
@@ -53,15 +52,12 @@ impl PostgreSql {
         let mut tx = acquire(&pool).await?;
         migrate(&mut tx, MIGRATIONS).await?;
         drop(tx);
-        Ok(Self { groups: Groups::start(&pool), pool, guard })
+        Ok(Self { workers: Workers::start(&pool), pool, guard })
     }
 
-    pub(crate) async fn accept(&self, acceptance: Acceptance) -> SqlResult<Accepted> {
-        self.groups.accept(acceptance).await
-    }
-
-    pub(crate) async fn record(&self, progress: Vec<Progress>) -> SqlResult<Vec<Message>> {
-        self.groups.record(progress).await
+    /// Asks for what is done for many callers at once.
+    pub(crate) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
+        self.workers.ask(ask).await
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> SqlResult<T>
@@ -90,7 +86,7 @@ impl PostgreSql {
 
     /// Finishes what is queued and closes every connection.
     pub(crate) async fn close(&self) {
-        self.groups.close().await;
+        self.workers.close().await;
         self.pool.close().await;
         self.guard.release().await;
     }

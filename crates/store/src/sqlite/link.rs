@@ -88,7 +88,9 @@ fn prepare<'c>(
 /// `$1` would be a *name* to SQLite, numbered by its first appearance; `?1` is a number. One
 /// writer needs no row locks.
 fn translate(sql: &str) -> Box<str> {
-    sql.replace('$', "?").replace("json_rows(", "json_each(").replace(" FOR UPDATE", "").into()
+    let locks = [" FOR UPDATE", " FOR KEY SHARE"];
+    let text = locks.iter().fold(sql.to_owned(), |text, lock| text.replace(lock, ""));
+    text.replace('$', "?").replace("json_rows(", "json_each(").into()
 }
 
 fn insert_text(into: &InsertRows) -> String {

@@ -11,8 +11,6 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::message::Message;
-use domain::ports::{Acceptance, Accepted, Progress};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rusqlite::{Connection, OpenFlags};
@@ -20,7 +18,7 @@ use tokio::sync::oneshot;
 
 use crate::OpenError;
 use crate::cache::Cache;
-use crate::job::{ClosureJob, GroupItem, answer};
+use crate::job::{ClosureJob, GroupItem, Reply, answer};
 use crate::migrate::migrate;
 use crate::sql::{Link, SqlError, SqlResult, Tx};
 
@@ -69,15 +67,10 @@ impl Sqlite {
         })
     }
 
-    pub(crate) async fn accept(&self, acceptance: Acceptance) -> SqlResult<Accepted> {
+    /// Asks for what is done for many callers at once.
+    pub(crate) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
         let (reply, receiver) = oneshot::channel();
-        self.writer.send(WriterItem::Group(GroupItem::Accept(acceptance, reply))).await?;
-        answer(receiver).await
-    }
-
-    pub(crate) async fn record(&self, progress: Vec<Progress>) -> SqlResult<Vec<Message>> {
-        let (reply, receiver) = oneshot::channel();
-        self.writer.send(WriterItem::Group(GroupItem::Record(progress, reply))).await?;
+        self.writer.send(WriterItem::Group(ask(reply))).await?;
         answer(receiver).await
     }
 

@@ -11,13 +11,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use domain::message::Message;
-use domain::ports::{Acceptance, Accepted, Progress};
 
 use super::block_on;
 use crate::OpenError;
 use crate::cache::Cache;
-use crate::job::{Group, GroupItem, Job, RunGroup};
+use crate::job::{GroupItem, Groups, Job, RunGroup};
 use crate::sql::{Link, SqlError, SqlResult, Tx};
 
 /// Most requests that wait for the writer; further ones wait to get in.
@@ -77,12 +75,7 @@ fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
             batch.gather(requests);
         }
         answered = batch.requests;
-        let outcome = batch.commit(&mut tx);
-        if let Err(error) = &outcome {
-            tracing::error!(%error, requests = batch.requests, "a batch was rolled back");
-        }
-        cache.forget(&std::mem::take(&mut tx.touched));
-        batch.finish(&outcome);
+        batch.commit(&mut tx, cache);
     }
 }
 
@@ -90,8 +83,7 @@ fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
 #[derive(Default)]
 struct Batch {
     requests: usize,
-    accepts: Group<Acceptance, Accepted>,
-    records: Group<Vec<Progress>, Vec<Message>>,
+    groups: Groups,
     others: Vec<Box<dyn Job>>,
 }
 
@@ -99,12 +91,7 @@ impl Batch {
     fn push(&mut self, item: WriterItem) {
         self.requests += 1;
         match item {
-            WriterItem::Group(GroupItem::Accept(acceptance, reply)) => {
-                self.accepts.push(acceptance, reply);
-            }
-            WriterItem::Group(GroupItem::Record(progress, reply)) => {
-                self.records.push(progress, reply);
-            }
+            WriterItem::Group(item) => self.groups.push(item),
             WriterItem::Other(job) => self.others.push(job),
         }
     }
@@ -117,31 +104,39 @@ impl Batch {
         }
     }
 
-    fn commit(&mut self, tx: &mut Tx) -> SqlResult<()> {
+    /// Commits everything and answers everybody.
+    fn commit(mut self, tx: &mut Tx, cache: &Cache) {
+        let mut groups = self.groups.into_vec();
         let outcome = control(tx, "BEGIN IMMEDIATE")
-            .and_then(|()| self.work(tx))
-            .and_then(|()| control(tx, "COMMIT"));
-        let is_open = matches!(&tx.link, Link::Sqlite(link) if link.is_in_transaction());
-        if outcome.is_err() && is_open {
-            control(tx, "ROLLBACK")?;
+            .and_then(|()| work(tx, &mut groups, &mut self.others))
+            .and_then(|()| control(tx, "COMMIT"))
+            .or_else(|error| roll_back(tx).and(Err(error)));
+        if let Err(error) = &outcome {
+            tracing::error!(%error, requests = self.requests, "a batch was rolled back");
         }
-        outcome
-    }
-
-    /// Messages first: what else is in the batch did not know of them, nor they of it.
-    fn work(&mut self, tx: &mut Tx) -> SqlResult<()> {
-        block_on(self.accepts.run(tx))?;
-        block_on(self.records.run(tx))?;
-        self.others.iter_mut().try_for_each(|job| block_on(job.run(tx)))
-    }
-
-    fn finish(self, outcome: &SqlResult<()>) {
-        self.accepts.finish(outcome);
-        self.records.finish(outcome);
+        cache.forget(&std::mem::take(&mut tx.touched));
+        for group in groups {
+            group.finish(&outcome);
+        }
         for job in self.others {
             job.finish(outcome.clone());
         }
     }
+}
+
+/// Messages first: what else is in the batch did not know of them, nor they of it.
+fn work(
+    tx: &mut Tx,
+    groups: &mut [Box<dyn RunGroup>],
+    others: &mut [Box<dyn Job>],
+) -> SqlResult<()> {
+    groups.iter_mut().try_for_each(|group| block_on(group.run(tx)))?;
+    others.iter_mut().try_for_each(|job| block_on(job.run(tx)))
+}
+
+fn roll_back(tx: &mut Tx) -> SqlResult<()> {
+    let is_open = matches!(&tx.link, Link::Sqlite(link) if link.is_in_transaction());
+    if is_open { control(tx, "ROLLBACK") } else { Ok(()) }
 }
 
 fn control(tx: &mut Tx, sql: &'static str) -> SqlResult<()> {

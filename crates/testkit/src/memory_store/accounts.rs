@@ -81,9 +81,16 @@ impl AccountStore for MemoryStore {
         let devices: Vec<DeviceId> =
             state.devices.iter().filter(|device| device.account_id == id).map(|d| d.id).collect();
         state.usage.remove(&id);
+        state.grants.retain(|(owner, _)| *owner != id);
+        let gone: Vec<_> =
+            state.webhooks.iter().filter(|w| w.account_id == id).map(|w| w.id).collect();
+        state.webhooks.retain(|webhook| !gone.contains(&webhook.id));
+        state.deliveries.retain(|delivery| !gone.contains(&delivery.webhook_id));
         state.keys.retain(|(_, key)| key.account_id != id);
         state.devices.retain(|device| device.account_id != id);
-        state.waiting.retain(|_, (message, _)| message.account_id != id);
+        state.waiting.retain(|_, waiting| waiting.message.account_id != id);
+        let State { inline, waiting, .. } = &mut *state;
+        inline.retain(|message, _| waiting.contains_key(message));
         state.history.retain(|_, message| message.account_id != id);
         state.idempotency.retain(|(account, ..), _| *account != id);
         state.contacts.retain(|(device, _), _| !devices.contains(device));

@@ -1,10 +1,13 @@
 //! Devices.
 
 use async_trait::async_trait;
-use domain::device::{Device, DevicePatch, DeviceStatus, NewDevice, StatusChange};
+use domain::device::{Device, DeviceFilter, DevicePatch, DeviceStatus, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::message::MessageEvent;
-use domain::ports::{CreatedDevice, DeviceStore, NewKey, Page, PageRequest, Progress, StoreResult};
+use domain::ports::{
+    CreatedDevice, DeviceStore, MovedDevice, NewKey, Page, PageRequest, Progress, StoreResult,
+};
+use domain::webhook::Event;
 use jiff::Timestamp;
 
 use super::{MemoryStore, State, page_of, stored};
@@ -61,6 +64,17 @@ impl DeviceStore for MemoryStore {
         Ok(page_of(items.collect(), page.limit))
     }
 
+    async fn find_devices(
+        &self,
+        account: AccountId,
+        filter: &DeviceFilter,
+        limit: u32,
+    ) -> StoreResult<Vec<Device>> {
+        let state = self.state();
+        let found = state.devices.iter().filter(|d| d.account_id == account && filter.matches(d));
+        Ok(found.take(usize::try_from(limit).expect("a small limit")).cloned().collect())
+    }
+
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         Ok(self.state().devices.clone())
     }
@@ -86,11 +100,12 @@ impl DeviceStore for MemoryStore {
         &self,
         id: DeviceId,
         change: &StatusChange,
-    ) -> StoreResult<Option<Device>> {
+    ) -> StoreResult<Option<MovedDevice>> {
         let mut state = self.state();
         let Some(device) = state.devices.iter_mut().find(|device| device.id == id) else {
             return Ok(None);
         };
+        let before = device.status;
         let at = Some(stored(change.at));
         let is_connected = change.status == DeviceStatus::Connected;
         if is_connected {
@@ -105,7 +120,10 @@ impl DeviceStore for MemoryStore {
         }
         device.status = change.status;
         device.reason.clone_from(&change.reason);
-        Ok(Some(device.clone()))
+        let device = device.clone();
+        let events = Event::of_device(before, &device, change);
+        state.tell(&events);
+        Ok(Some(MovedDevice { device, events }))
     }
 
     async fn delete_device(
@@ -118,14 +136,24 @@ impl DeviceStore for MemoryStore {
         if state.owned(account, id).is_none() {
             return Ok(false);
         }
-        let waiting: Vec<_> = state.waiting.values().map(|(message, _)| message).collect();
-        let ids: Vec<_> =
-            waiting.into_iter().filter(|m| m.device_id == id).map(|message| message.id).collect();
+        let waiting = state.waiting.values().map(|waiting| &waiting.message);
+        let ids: Vec<_> = waiting.filter(|m| m.device_id == id).map(|message| message.id).collect();
         for id in ids {
             let steps = vec![(MessageEvent::TakenBack, now)];
-            state.record_one(&Progress { id, steps, failure: None, next_attempt_at: None });
+            state.record_one(&Progress {
+                id,
+                steps,
+                failure: None,
+                next_attempt_at: None,
+                kind: None,
+            });
         }
         state.devices.retain(|device| device.id != id);
+        state.grants.retain(|(_, grant)| grant.device_id != Some(id));
+        let gone: Vec<_> =
+            state.webhooks.iter().filter(|w| w.device_id == Some(id)).map(|w| w.id).collect();
+        state.webhooks.retain(|webhook| !gone.contains(&webhook.id));
+        state.deliveries.retain(|delivery| !gone.contains(&delivery.webhook_id));
         state.keys.retain(|(_, key)| key.device_id != Some(id));
         state.contacts.retain(|(device, _), _| *device != id);
         state.session.retain(|(device, ..), _| *device != id);

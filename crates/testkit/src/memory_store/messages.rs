@@ -1,16 +1,19 @@
 //! Messages of both directions.
 
 use async_trait::async_trait;
+use domain::grant::Funds;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{Direction, IncomingMessage, Message, MessageState, Receipt};
+use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt};
 use domain::policy::quota::QuotaKind;
 use domain::ports::{
-    Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey, MessageFilter, MessageStore,
-    OutboxEntry, Page, PageRequest, Progress, StoreResult, WAITING_MESSAGES_MAX,
+    Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
+    MessageFilter, MessageStore, OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult,
+    WAITING_MESSAGES_MAX,
 };
+use domain::webhook::{Event, EventDevice};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{MemoryStore, Remembered, State, page_of, stored};
+use super::{MemoryStore, Remembered, State, Waiting, page_of, stored};
 
 #[async_trait]
 impl MessageStore for MemoryStore {
@@ -28,14 +31,23 @@ impl MessageStore for MemoryStore {
     }
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {
-        Ok(self.state().waiting.values().map(|(message, _)| OutboxEntry::from(message)).collect())
+        Ok(self
+            .state()
+            .waiting
+            .values()
+            .map(|waiting| OutboxEntry::from(&waiting.message))
+            .collect())
     }
 
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>> {
-        Ok(self.state().waiting.get(&id).map(|(message, _)| message.clone()))
+        Ok(self.state().waiting.get(&id).map(|waiting| waiting.message.clone()))
     }
 
-    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Message>> {
+    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>> {
+        Ok(self.state().inline.get(&id).cloned())
+    }
+
+    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Recorded>> {
         let mut state = self.state();
         Ok(progress.iter().filter_map(|progress| state.record_one(progress)).collect())
     }
@@ -46,17 +58,21 @@ impl MessageStore for MemoryStore {
         ids: &[WhatsappId],
         receipt: Receipt,
         at: Timestamp,
-    ) -> StoreResult<Vec<Message>> {
+    ) -> StoreResult<Vec<Recorded>> {
         let mut state = self.state();
         let of_ours = state.history.values_mut().filter(|message| {
             message.device_id == device
                 && message.direction == Direction::Out
                 && ids.contains(&message.whatsapp_id)
         });
-        let changed = of_ours.filter_map(|message| {
-            message.apply(receipt.event(), stored(at), None).then(|| message.clone())
-        });
-        Ok(changed.collect())
+        let changed: Vec<(Message, usize)> = of_ours
+            .filter_map(|message| {
+                let since = message.history.len();
+                let has_changed = message.apply(receipt.event(), stored(at), None);
+                has_changed.then(|| (message.clone(), since))
+            })
+            .collect();
+        Ok(changed.into_iter().map(|(message, since)| state.told(message, since)).collect())
     }
 
     async fn receive(
@@ -64,7 +80,7 @@ impl MessageStore for MemoryStore {
         device: DeviceId,
         messages: Vec<IncomingMessage>,
         now: Timestamp,
-    ) -> StoreResult<Vec<Message>> {
+    ) -> StoreResult<Vec<Recorded>> {
         let mut state = self.state();
         let owner = state.devices.iter().find(|other| other.id == device);
         let Some(account) = owner.map(|device| device.account_id) else { return Ok(Vec::new()) };
@@ -82,17 +98,50 @@ impl MessageStore for MemoryStore {
         filter: &MessageFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Message>> {
-        let state = self.state();
-        let waiting = state.waiting.values().map(|(message, _)| message);
         let before = page.before.unwrap_or(i64::MAX);
-        let mut found: Vec<Message> = waiting
-            .chain(state.history.values())
-            .filter(|message| message.account_id == account && message.id.0 < before)
-            .filter(|message| matches(message, filter))
-            .cloned()
-            .collect();
-        found.sort_by_key(|message| std::cmp::Reverse(message.id));
+        let mut found = self.state().found(account, filter);
+        found.retain(|message| message.id.0 < before);
         Ok(page_of(found, page.limit))
+    }
+
+    async fn counted_messages(
+        &self,
+        account: AccountId,
+        filter: &MessageFilter,
+        offset: u32,
+        limit: u32,
+    ) -> StoreResult<CountedPage<Message>> {
+        let found = self.state().found(account, filter);
+        let total = i64::try_from(found.len()).expect("few messages");
+        let [offset, limit] = [offset, limit].map(|n| usize::try_from(n).expect("a small number"));
+        let items = found.into_iter().skip(offset).take(limit).collect();
+        Ok(CountedPage { items, total })
+    }
+
+    async fn message_counts(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        since: Timestamp,
+    ) -> StoreResult<MessageCounts> {
+        use MessageState::{Delivered, Played, Read, Sent};
+        let state = self.state();
+        let mut counts = MessageCounts::default();
+        for message in state.history.values() {
+            if message.account_id != account
+                || message.device_id != device
+                || message.direction == Direction::In
+            {
+                continue;
+            }
+            if matches!(message.state, Sent | Delivered | Read | Played) {
+                counts.sent += 1;
+                counts.sent_since += i64::from(message.created_at >= stored(since));
+            } else {
+                counts.failed += 1;
+            }
+        }
+        Ok(counts)
     }
 
     async fn contacts(
@@ -126,6 +175,10 @@ fn matches(message: &Message, filter: &MessageFilter) -> bool {
     filter.direction.is_none_or(|direction| direction == message.direction)
         && filter.device.is_none_or(|device| device == message.device_id)
         && (filter.states.is_empty() || filter.states.contains(&state))
+        && filter.chat.as_ref().is_none_or(|chat| *chat == message.chat)
+        && filter.since.is_none_or(|since| message.created_at >= stored(since))
+        && filter.until.is_none_or(|until| message.created_at < stored(until))
+        && (!filter.is_scheduled || message.was_scheduled())
 }
 
 fn forgotten_before(now: Timestamp) -> Timestamp {
@@ -138,8 +191,29 @@ fn key_of(account: AccountId, key: &IdempotencyKey) -> (AccountId, String, Strin
 
 impl State {
     fn by_id(&self, id: MessageId) -> Option<Message> {
-        let waiting = self.waiting.get(&id).map(|(message, _)| message);
+        let waiting = self.waiting.get(&id).map(|waiting| &waiting.message);
         waiting.or_else(|| self.history.get(&id)).cloned()
+    }
+
+    fn found(&self, account: AccountId, filter: &MessageFilter) -> Vec<Message> {
+        let waiting = self.waiting.values().map(|waiting| &waiting.message);
+        let mut found: Vec<Message> = waiting
+            .chain(self.history.values())
+            .filter(|message| message.account_id == account && matches(message, filter))
+            .cloned()
+            .collect();
+        found.sort_by_key(|message| std::cmp::Reverse(message.id));
+        found
+    }
+
+    /// Tells of what has happened to a message since.
+    fn told(&mut self, message: Message, since: usize) -> Recorded {
+        let device = self.devices.iter().find(|device| device.id == message.device_id);
+        let events = device.map_or_else(Vec::new, |device| {
+            Event::of_message(&message, &EventDevice::from(device), since)
+        });
+        self.tell(&events);
+        Recorded { message, events }
     }
 
     fn accept(&mut self, request: Acceptance) -> Accepted {
@@ -152,23 +226,35 @@ impl State {
         if !request.messages.iter().all(|new| self.owned(account, new.device_id).is_some()) {
             return Accepted::DeviceGone;
         }
-        let waiting = self.waiting.values().filter(|(m, _)| m.account_id == account).count();
+        let waiting = self.waiting.values().filter(|w| w.message.account_id == account).count();
         let total = i64::try_from(waiting + request.messages.len()).expect("few messages");
         if total > WAITING_MESSAGES_MAX {
             return Accepted::QueueFull;
         }
-        let count = i64::try_from(request.messages.len()).expect("few messages");
-        let usage = self.usage[&account].at(request.period);
-        let Some((usage, receipt)) = usage.spend(&request.plan, count) else {
-            return Accepted::QuotaExhausted;
-        };
-        self.usage.insert(account, usage);
         let now = stored(request.now);
+        let of_account = self.grants.iter().filter(|(owner, _)| *owner == account);
+        let grants = of_account.map(|(_, grant)| grant.clone()).collect();
+        let mut funds = Funds { usage: self.usage[&account].at(request.period), grants };
+        let untouched = funds.clone();
+        let pay = |new: &NewMessage| funds.pay(&request.plan, new.device_id, now);
+        let Some(payments) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {
+            let device = request.messages[0].device_id;
+            let plan = untouched.usage.remaining(&request.plan);
+            let remaining = plan.saturating_add(untouched.granted(device, now));
+            return Accepted::QuotaExhausted { remaining };
+        };
+        self.usage.insert(account, funds.usage);
+        self.grants.retain(|(owner, _)| *owner != account);
+        self.grants.extend(funds.grants.into_iter().map(|grant| (account, grant)));
         let mut made = Vec::new();
-        for (n, new) in (0..).zip(request.messages) {
+        for (mut new, payment) in request.messages.into_iter().zip(payments) {
             let id = self.next_message_id();
-            let message = new.accepted(id, account, receipt.nth(n), now);
-            self.waiting.insert(id, (message.clone(), request.period));
+            if let Some(bytes) = new.bytes.take() {
+                self.inline.insert(id, bytes);
+            }
+            let message = new.accepted(id, account, payment.receipt, now);
+            let (period, grant) = (request.period, payment.grant);
+            self.waiting.insert(id, Waiting { message: message.clone(), period, grant });
             made.push(message);
         }
         if let Some(key) = &request.idempotency {
@@ -195,13 +281,15 @@ impl State {
         Some(Accepted::Repeated(remembered.ids.iter().filter_map(|id| self.by_id(*id)).collect()))
     }
 
-    pub(super) fn record_one(&mut self, progress: &Progress) -> Option<Message> {
-        let (mut message, period) = self.waiting.remove(&progress.id)?;
+    pub(super) fn record_one(&mut self, progress: &Progress) -> Option<Recorded> {
+        let Waiting { mut message, period, grant } = self.waiting.remove(&progress.id)?;
+        let since = message.history.len();
         progress.apply_to(&mut message);
         if message.state.is_waiting() {
-            self.waiting.insert(message.id, (message.clone(), period));
-            return Some(message);
+            self.waiting.insert(message.id, Waiting { message: message.clone(), period, grant });
+            return Some(self.told(message, since));
         }
+        self.inline.remove(&message.id);
         if matches!(
             message.state,
             MessageState::Failed | MessageState::Expired | MessageState::Cancelled
@@ -210,12 +298,16 @@ impl State {
             if let (true, Some(usage)) = (is_free, self.usage.get_mut(&message.account_id)) {
                 *usage = usage.refund(period);
             }
+            let payer = self.grants.iter_mut().find(|(_, other)| Some(other.id) == grant);
+            if let Some((_, payer)) = payer {
+                payer.used = (payer.used - 1).max(0);
+            }
         } else {
             let at = message.history.last().map_or(message.created_at, |change| change.at);
             self.contacts.entry((message.device_id, message.chat.clone())).or_insert(at);
         }
         self.history.insert(message.id, message.clone());
-        Some(message)
+        Some(self.told(message, since))
     }
 
     fn receive(
@@ -224,7 +316,7 @@ impl State {
         device_id: DeviceId,
         new: IncomingMessage,
         now: Timestamp,
-    ) -> Option<Message> {
+    ) -> Option<Recorded> {
         let sender = &new.sender;
         let phone = sender.phone.as_ref().map(|phone| phone.as_str().to_owned());
         let sender_key = phone.or_else(|| sender.lid.clone()).unwrap_or_default();
@@ -233,6 +325,6 @@ impl State {
         }
         let message = new.received(self.next_message_id(), account_id, device_id, now);
         self.history.insert(message.id, message.clone());
-        Some(message)
+        Some(self.told(message, 0))
     }
 }

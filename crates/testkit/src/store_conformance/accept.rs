@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use domain::ids::DeviceId;
+use domain::media::Media;
 use domain::message::{ContentKind, Direction, MessageEvent, MessageState, NewMessage};
 use domain::policy::quota::{NO_LIMIT, Period, QuotaKind, QuotaReceipt};
 use domain::ports::{
@@ -81,7 +82,7 @@ pub async fn a_batch_is_all_or_nothing(store: Arc<dyn Store>) {
     let made = new_messages(store.accept(batch()).await.unwrap());
     let remaining: Vec<_> = made.iter().map(|m| m.quota.unwrap().remaining).collect();
     assert_eq!(remaining, [4, 3, 2]);
-    assert!(matches!(store.accept(batch()).await.unwrap(), Accepted::QuotaExhausted));
+    assert!(matches!(store.accept(batch()).await.unwrap(), Accepted::QuotaExhausted { .. }));
     assert_eq!(store.outbox().await.unwrap().len(), 3);
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 3);
 }
@@ -96,9 +97,12 @@ pub async fn quota_is_spent_and_starts_again_each_day(store: Arc<dyn Store>) {
     let next_month = Period { day: 20_261_201, month: 202_612 };
     new_messages(send(TODAY).await.unwrap());
     new_messages(send(TODAY).await.unwrap());
-    assert!(matches!(send(TODAY).await.unwrap(), Accepted::QuotaExhausted));
+    assert!(matches!(send(TODAY).await.unwrap(), Accepted::QuotaExhausted { .. }));
     new_messages(send(tomorrow).await.unwrap());
-    assert!(matches!(send(tomorrow).await.unwrap(), Accepted::QuotaExhausted), "the month's");
+    assert!(
+        matches!(send(tomorrow).await.unwrap(), Accepted::QuotaExhausted { .. }),
+        "the month's"
+    );
     new_messages(send(next_month).await.unwrap());
     let usage = store.usage(world.account.id).await.unwrap();
     assert_eq!((usage.period, usage.day_used, usage.month_used), (next_month, 1, 1));
@@ -222,6 +226,48 @@ pub async fn a_refusal_is_not_remembered(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let request = keyed(&world, 1, idempotency("k", 1));
     let poor = Acceptance { plan: plan(Some(1), None), ..request.clone() };
-    assert!(matches!(store.accept(poor).await.unwrap(), Accepted::QuotaExhausted));
+    assert!(matches!(store.accept(poor).await.unwrap(), Accepted::QuotaExhausted { .. }));
     new_messages(store.accept(request).await.unwrap());
+}
+
+pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let media = Media {
+        url: None,
+        is_kind_given: true,
+        filename: Some("nota 👋.pdf".into()),
+        mimetype: Some("application/pdf".into()),
+        size: Some(4),
+    };
+    let inline = |n: u64| NewMessage {
+        kind: ContentKind::Document,
+        media: Some(media.clone()),
+        bytes: Some(vec![0, 255, 10, u8::try_from(n).unwrap()]),
+        ..world.text(n)
+    };
+    let url = Media { url: Some("https://example.com/a.jpg".into()), ..Media::default() };
+    let linked = NewMessage { media: Some(url.clone()), ..world.text(4) };
+    let refused = Acceptance { plan: plan(Some(0), None), ..world.request(vec![inline(9)]) };
+    assert!(matches!(store.accept(refused).await.unwrap(), Accepted::QuotaExhausted { .. }));
+    let request = world.request(vec![inline(1), inline(2), inline(3), linked]);
+    let made = new_messages(store.accept(request).await.unwrap());
+    assert_eq!((made[0].media.as_ref(), made[3].media.as_ref()), (Some(&media), Some(&url)));
+    for (n, message) in (1..).zip(&made[..3]) {
+        let bytes = store.inline_media(message.id).await.unwrap();
+        assert_eq!(bytes, Some(vec![0, 255, 10, n]));
+        let read = store.message(world.account.id, message.id).await.unwrap();
+        assert_eq!(read.as_ref(), Some(message));
+    }
+    assert_eq!(store.inline_media(made[3].id).await.unwrap(), None);
+    use MessageEvent::{Acknowledged, AttemptFailed, HandedOver, TakenBack};
+    world.record(made[0].id, &[HandedOver, AttemptFailed]).await;
+    assert!(store.inline_media(made[0].id).await.unwrap().is_some(), "for the next attempt");
+    let sent = world.record(made[0].id, &[HandedOver, Acknowledged]).await.remove(0);
+    assert_eq!(store.inline_media(made[0].id).await.unwrap(), None);
+    assert_eq!(store.message(world.account.id, sent.id).await.unwrap(), Some(sent.clone()));
+    assert_eq!(sent.media, Some(media));
+    world.record(made[1].id, &[TakenBack]).await;
+    assert_eq!(store.inline_media(made[1].id).await.unwrap(), None);
+    store.delete_account(world.account.id).await.unwrap();
+    assert_eq!(store.inline_media(made[2].id).await.unwrap(), None);
 }

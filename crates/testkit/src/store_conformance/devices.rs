@@ -8,7 +8,9 @@
 use std::sync::Arc;
 
 use domain::account::Caller;
-use domain::device::{Device, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange};
+use domain::device::{
+    Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
+};
 use domain::ids::DeviceId;
 use domain::message::MessageState;
 use domain::phone::PhoneNumber;
@@ -19,7 +21,7 @@ use uuid::Uuid;
 use super::{ALL, NOW, World, hash, key, later, new_device, stored};
 
 fn change(status: DeviceStatus, seconds: i64) -> StatusChange {
-    StatusChange { status, reason: None, linked: None, at: later(seconds) }
+    StatusChange::new(status, later(seconds))
 }
 
 pub async fn a_device_is_found_as_it_was_made(store: Arc<dyn Store>) {
@@ -82,19 +84,19 @@ pub async fn a_device_goes_through_its_states(store: Arc<dyn Store>) {
     let phone = PhoneNumber::from_digits("628123456789");
     let linked = Some(LinkedNumber { phone: phone.clone(), lid: Some("77@lid".into()) });
     let pairing = StatusChange { linked, ..change(DeviceStatus::Connecting, 1) };
-    let now = store.set_device_status(device.id, &pairing).await.unwrap().unwrap();
+    let now = store.set_device_status(device.id, &pairing).await.unwrap().unwrap().device;
     assert_eq!((now.phone.as_ref(), now.lid.as_deref()), (Some(&phone), Some("77@lid")));
     assert_eq!((now.paired_at, now.connected_at), (Some(stored(later(1))), None));
     let connected = change(DeviceStatus::Connected, 2);
-    let now = store.set_device_status(device.id, &connected).await.unwrap().unwrap();
+    let now = store.set_device_status(device.id, &connected).await.unwrap().unwrap().device;
     assert_eq!((now.connected_at, now.last_seen_at), (Some(stored(later(2))), None));
     let reason = Some("connection lost".to_owned());
     let lost = StatusChange { reason: reason.clone(), ..change(DeviceStatus::Disconnected, 3) };
-    let now = store.set_device_status(device.id, &lost).await.unwrap().unwrap();
+    let now = store.set_device_status(device.id, &lost).await.unwrap().unwrap().device;
     assert_eq!((&now.reason, now.last_seen_at), (&reason, Some(stored(later(3)))));
     assert_eq!((now.phone.as_ref(), now.paired_at), (Some(&phone), Some(stored(later(1)))));
     let again = change(DeviceStatus::Connecting, 4);
-    let now = store.set_device_status(device.id, &again).await.unwrap().unwrap();
+    let now = store.set_device_status(device.id, &again).await.unwrap().unwrap().device;
     assert_eq!((&now.reason, now.last_seen_at), (&None, Some(stored(later(3)))));
     assert_eq!(store.device(account.id, device.id).await.unwrap(), Some(now));
     let nobody = DeviceId(Uuid::nil());
@@ -146,4 +148,33 @@ pub async fn nobody_elses_device_is_touched(store: Arc<dyn Store>) {
     assert!(!store.delete_device(stranger, device.id, NOW).await.unwrap());
     assert_eq!(store.device(account.id, device.id).await.unwrap(), Some(device));
     assert!(store.key_holder(&hash(11)).await.unwrap().is_some());
+}
+
+pub async fn devices_are_found_by_phone_and_state(store: Arc<dyn Store>) {
+    let World { account, device: first, .. } = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let second = new_device(&store, &account, 51).await;
+    let third = new_device(&store, &account, 52).await;
+    let phone = PhoneNumber::from_digits("628123456789");
+    for device in [&first, &third, &stranger.device] {
+        let linked = Some(LinkedNumber { phone: phone.clone(), lid: None });
+        let change = StatusChange { linked, ..change(DeviceStatus::Connecting, 1) };
+        store.set_device_status(device.id, &change).await.unwrap();
+    }
+    for device in [&second, &third] {
+        let connected = change(DeviceStatus::Connected, 2);
+        store.set_device_status(device.id, &connected).await.unwrap();
+    }
+    let find = async |phone: Option<&PhoneNumber>, is_connected, limit| {
+        let filter = DeviceFilter { phone: phone.cloned(), is_connected };
+        let found = store.find_devices(account.id, &filter, limit).await.unwrap();
+        found.iter().map(|device| device.id).collect::<Vec<_>>()
+    };
+    assert_eq!(find(None, false, 10).await, [first.id, second.id, third.id]);
+    assert_eq!(find(None, false, 2).await, [first.id, second.id]);
+    assert_eq!(find(None, true, 10).await, [second.id, third.id]);
+    assert_eq!(find(Some(&phone), false, 10).await, [first.id, third.id]);
+    assert_eq!(find(Some(&phone), true, 10).await, [third.id]);
+    assert_eq!(find(Some(&phone), false, 1).await, [first.id]);
+    assert_eq!(find(Some(&PhoneNumber::from_digits("62")), false, 10).await, []);
 }

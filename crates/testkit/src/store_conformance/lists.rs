@@ -13,10 +13,12 @@ use domain::message::{
     NewMessage, Receipt,
 };
 use domain::phone::PhoneNumber;
-use domain::ports::{Acceptance, Accepted, MessageFilter, OutboxEntry, PageRequest, Store};
+use domain::ports::{
+    Acceptance, Accepted, MessageCounts, MessageFilter, OutboxEntry, PageRequest, Store,
+};
 use uuid::Uuid;
 
-use super::{ALL, NOW, World, idempotency, later, new_device, new_messages, stored};
+use super::{ALL, NOW, World, idempotency, later, new_device, new_messages, stored, told};
 
 /// A text from `phone`, with its id on WhatsApp.
 pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
@@ -27,6 +29,7 @@ pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
         is_own: false,
         kind: ContentKind::Image,
         text: "foto 📷".into(),
+        media: None,
         at: later(-100),
     }
 }
@@ -38,7 +41,7 @@ async fn ids(world: &World, filter: &MessageFilter, page: PageRequest) -> Vec<Me
 
 async fn receive(world: &World, whatsapp_id: &str) -> Message {
     let new = vec![incoming(whatsapp_id, "628111")];
-    world.store.receive(world.device.id, new, NOW).await.unwrap().remove(0)
+    told(world.store.receive(world.device.id, new, NOW).await.unwrap()).remove(0)
 }
 
 pub async fn both_directions_are_listed_newest_first(store: Arc<dyn Store>) {
@@ -84,7 +87,7 @@ pub async fn a_list_can_be_filtered(store: Arc<dyn Store>) {
     let sent = world.sent(1).await.id;
     let read = world.sent(2).await;
     let read_ids = [read.whatsapp_id.clone()];
-    store.record_receipts(world.device.id, &read_ids, Receipt::Read, later(9)).await.unwrap();
+    told(store.record_receipts(world.device.id, &read_ids, Receipt::Read, later(9)).await.unwrap());
     let received = receive(&world, "X1").await.id;
     let waiting = world.send(3).await.id;
     let second = new_device(&store, &world.account, 50).await.id;
@@ -95,7 +98,7 @@ pub async fn a_list_can_be_filtered(store: Arc<dyn Store>) {
         direction,
         device,
         states: states.to_vec(),
-        now: None,
+        ..MessageFilter::default()
     };
     use MessageState::{Delivered, Queued, Read, Sent};
     let device = Some(world.device.id);
@@ -114,6 +117,111 @@ pub async fn a_list_can_be_filtered(store: Arc<dyn Store>) {
     for (filter, expected) in cases {
         assert_eq!(ids(&world, &filter, ALL).await, expected, "{filter:?}");
     }
+}
+
+pub async fn chats_times_and_schedules_are_filters(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let second = new_device(&store, &world.account, 50).await.id;
+    let at = async |seconds, message: NewMessage| {
+        let request = Acceptance { now: later(seconds), ..world.request(vec![message]) };
+        new_messages(store.accept(request).await.unwrap()).remove(0).id
+    };
+    let soon = |n| NewMessage { due_at: later(50), is_scheduled: true, ..world.text(n) };
+    let early = at(0, soon(1)).await;
+    world.record(early, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await;
+    let middle = at(10, world.text(1)).await;
+    let late = at(20, soon(2)).await;
+    world.record(late, &[MessageEvent::HandedOver, MessageEvent::AttemptFailed]).await;
+    let other = at(30, NewMessage { device_id: second, ..soon(2) }).await;
+    let received = incoming("X1", "628111");
+    let chat = received.chat.clone();
+    let new = store.receive(world.device.id, vec![received], later(15)).await.unwrap();
+    let received = told(new)[0].id;
+    let all = MessageFilter::default();
+    let chat_of = |n| Some(world.text(n).chat);
+    let scheduled = || MessageFilter { is_scheduled: true, ..all.clone() };
+    let direction = Some(Direction::In);
+    use MessageState::{Queued, Scheduled, Sent};
+    let cases = [
+        (MessageFilter { chat: chat_of(1), ..all.clone() }, vec![middle, early]),
+        (MessageFilter { chat: chat_of(2), device: Some(second), ..all.clone() }, vec![other]),
+        (MessageFilter { chat: Some(chat), ..all.clone() }, vec![received]),
+        (MessageFilter { chat: chat_of(9), ..all.clone() }, vec![]),
+        (MessageFilter { since: Some(later(15)), ..all.clone() }, vec![received, other, late]),
+        (MessageFilter { until: Some(later(15)), ..all.clone() }, vec![middle, early]),
+        (
+            MessageFilter { since: Some(later(10)), until: Some(later(30)), ..all.clone() },
+            vec![received, late, middle],
+        ),
+        (scheduled(), vec![other, late, early]),
+        (MessageFilter { device: Some(world.device.id), ..scheduled() }, vec![late, early]),
+        (MessageFilter { states: vec![Sent], ..scheduled() }, vec![early]),
+        (MessageFilter { states: vec![Queued, Scheduled], ..scheduled() }, vec![other, late]),
+        (
+            MessageFilter { states: vec![Queued], now: Some(later(60)), ..scheduled() },
+            vec![other, late],
+        ),
+        (MessageFilter { chat: chat_of(1), ..scheduled() }, vec![early]),
+        (MessageFilter { direction, ..scheduled() }, vec![]),
+    ];
+    for (filter, expected) in cases {
+        assert_eq!(ids(&world, &filter, ALL).await, expected, "{filter:?}");
+        let counted = store.counted_messages(world.account.id, &filter, 0, 10).await.unwrap();
+        let found: Vec<_> = counted.items.iter().map(|message| message.id).collect();
+        let total = i64::try_from(expected.len()).unwrap();
+        assert_eq!((found, counted.total), (expected, total), "{filter:?}");
+    }
+}
+
+pub async fn a_counted_list_says_how_many(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    stranger.send(1).await;
+    let mut expected = Vec::new();
+    for n in 0..9 {
+        let message = if n % 3 == 0 { world.send(n).await } else { world.sent(n).await };
+        expected.insert(0, message);
+    }
+    let page = async |account, offset, limit| {
+        let filter = MessageFilter::default();
+        let page = store.counted_messages(account, &filter, offset, limit).await.unwrap();
+        (page.items, page.total)
+    };
+    let account = world.account.id;
+    assert_eq!(page(account, 0, 4).await, (expected[..4].to_vec(), 9));
+    assert_eq!(page(account, 4, 4).await, (expected[4..8].to_vec(), 9));
+    assert_eq!(page(account, 8, 4).await, (expected[8..].to_vec(), 9));
+    assert_eq!(page(account, 9, 4).await, (vec![], 9));
+    assert_eq!(page(account, u32::MAX, 4).await, (vec![], 9));
+    assert_eq!(page(account, 0, 0).await, (vec![], 9));
+    assert_eq!(page(stranger.account.id, 0, 4).await.1, 1);
+}
+
+pub async fn sent_and_failed_are_counted(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let second = new_device(&store, &world.account, 50).await.id;
+    let stranger = World::with(Arc::clone(&store), 20).await.account.id;
+    world.send(1).await;
+    let read = [world.sent(2).await.whatsapp_id];
+    store.record_receipts(device, &read, Receipt::Read, later(20)).await.unwrap();
+    let late = Acceptance { now: later(100), ..world.request(vec![world.text(3)]) };
+    let late = new_messages(store.accept(late).await.unwrap()).remove(0).id;
+    world.record(late, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await;
+    for (n, end) in [(4, MessageEvent::TakenBack), (5, MessageEvent::GivenUp)] {
+        let id = world.send(n).await.id;
+        world.record(id, &[end]).await;
+    }
+    receive(&world, "X1").await;
+    let counts = async |account, device, since| {
+        store.message_counts(account, device, later(since)).await.unwrap()
+    };
+    let expected = MessageCounts { sent: 2, failed: 2, sent_since: 1 };
+    assert_eq!(counts(account, device, 100).await, expected);
+    assert_eq!(counts(account, device, 0).await, MessageCounts { sent_since: 2, ..expected });
+    assert_eq!(counts(account, device, 101).await, MessageCounts { sent_since: 0, ..expected });
+    assert_eq!(counts(account, second, 0).await, MessageCounts::default());
+    assert_eq!(counts(stranger, device, 0).await, MessageCounts::default());
 }
 
 pub async fn a_due_message_is_listed_as_queued(store: Arc<dyn Store>) {
@@ -152,7 +260,7 @@ pub async fn incoming_messages_are_stored_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let (account, device) = (world.account.id, world.device.id);
     let both = vec![incoming("X1", "6281"), incoming("X2", "6281"), incoming("X1", "6281")];
-    let stored_now = store.receive(device, both.clone(), NOW).await.unwrap();
+    let stored_now = told(store.receive(device, both.clone(), NOW).await.unwrap());
     assert_eq!(stored_now.len(), 2);
     let first = &stored_now[0];
     assert_eq!((first.direction, first.state), (Direction::In, MessageState::Delivered));
@@ -162,12 +270,12 @@ pub async fn incoming_messages_are_stored_once(store: Arc<dyn Store>) {
     assert_eq!(first.reached(MessageState::Delivered), Some(stored(later(-100))));
     assert_eq!(store.message(account, first.id).await.unwrap().as_ref(), Some(first));
     let again = vec![incoming("X2", "6281"), incoming("X3", "6281")];
-    let stored_now = store.receive(device, again, later(9)).await.unwrap();
+    let stored_now = told(store.receive(device, again, later(9)).await.unwrap());
     assert_eq!(stored_now.len(), 1);
     assert_eq!(stored_now[0].whatsapp_id.as_str(), "X3");
     let nowhere = DeviceId(Uuid::nil());
-    assert!(store.receive(nowhere, both, NOW).await.unwrap().is_empty());
-    assert!(store.receive(device, vec![], NOW).await.unwrap().is_empty());
+    assert!(told(store.receive(nowhere, both, NOW).await.unwrap()).is_empty());
+    assert!(told(store.receive(device, vec![], NOW).await.unwrap()).is_empty());
 }
 
 pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
@@ -179,18 +287,19 @@ pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
         ..incoming("X1", "6281")
     };
     let all = vec![incoming("X1", "6281"), incoming("X1", "6282"), by_lid];
-    assert_eq!(store.receive(world.device.id, all.clone(), NOW).await.unwrap().len(), 3);
-    assert_eq!(store.receive(world.device.id, all.clone(), NOW).await.unwrap().len(), 0);
-    assert_eq!(store.receive(other, all, NOW).await.unwrap().len(), 3);
+    assert_eq!(told(store.receive(world.device.id, all.clone(), NOW).await.unwrap()).len(), 3);
+    assert_eq!(told(store.receive(world.device.id, all.clone(), NOW).await.unwrap()).len(), 0);
+    assert_eq!(told(store.receive(other, all, NOW).await.unwrap()).len(), 3);
 }
 
 pub async fn an_own_message_from_elsewhere_counts_as_sent(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let own = IncomingMessage { is_own: true, ..incoming("X1", "6281") };
-    let message = store.receive(world.device.id, vec![own], NOW).await.unwrap().remove(0);
+    let message = told(store.receive(world.device.id, vec![own], NOW).await.unwrap()).remove(0);
     assert_eq!((message.direction, message.state), (Direction::Out, MessageState::Sent));
     let ids = [message.whatsapp_id.clone()];
-    let receipt = store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap();
+    let receipt =
+        told(store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap());
     assert_eq!(receipt[0].state, MessageState::Read);
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 0);
 }
@@ -225,9 +334,9 @@ pub async fn old_rows_are_cleaned_up(store: Arc<dyn Store>) {
     }
     new_messages(store.accept(keyed(9, 50_000)).await.unwrap());
     let received = (0..2_500).map(|n| incoming(&format!("X{n}"), "6281")).collect();
-    assert_eq!(store.receive(world.device.id, received, NOW).await.unwrap().len(), 2_500);
+    assert_eq!(told(store.receive(world.device.id, received, NOW).await.unwrap()).len(), 2_500);
     let kept = incoming("kept", "6281");
-    store.receive(world.device.id, vec![kept], later(100)).await.unwrap();
+    told(store.receive(world.device.id, vec![kept], later(100)).await.unwrap());
     assert_eq!(store.clean_up(later(10), later(-10)).await.unwrap(), 0);
     assert_eq!(store.clean_up(later(86_400), later(100)).await.unwrap(), 2_503);
     assert_eq!(store.clean_up(later(86_400), later(100)).await.unwrap(), 0);

@@ -5,16 +5,21 @@
     reason = "a case is a test, and its name says of what"
 )]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use domain::device::NewDevice;
-use domain::ids::DeviceId;
-use domain::message::{MessageEvent, MessageState};
+use domain::grant::Redeemed;
+use domain::ids::{DeviceId, MessageId};
+use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
 use domain::ports::{Acceptance, Accepted, CreatedDevice, MessageFilter, Store};
+use domain::webhook::{EventKind, Subject};
 use futures_util::future::join_all;
 use uuid::Uuid;
 
-use super::{ALL, NOW, World, idempotency, key, new_messages, plan};
+use super::grants::voucher;
+use super::lists::incoming;
+use super::{ALL, NOW, World, hash, idempotency, key, later, plan};
 
 async fn in_parallel(store: &Arc<dyn Store>, requests: Vec<Acceptance>) -> Vec<Accepted> {
     let tasks = requests.into_iter().map(|request| {
@@ -24,44 +29,112 @@ async fn in_parallel(store: &Arc<dyn Store>, requests: Vec<Acceptance>) -> Vec<A
     join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }
 
+/// How often a race is run.
+const ROUNDS: u64 = 100;
+
+/// In each round one more message is left than was sold, and 200 want it.
 pub async fn the_last_message_of_a_quota_is_sold_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let limited =
-        |n| Acceptance { plan: plan(Some(11), None), ..world.request(vec![world.text(n)]) };
-    for n in 0..10 {
-        new_messages(store.accept(limited(n)).await.unwrap());
+    for round in 1..=ROUNDS {
+        let limit = i64::try_from(round).unwrap();
+        let limited =
+            |n| Acceptance { plan: plan(Some(limit), None), ..world.request(vec![world.text(n)]) };
+        let answers = in_parallel(&store, (0..200).map(limited).collect()).await;
+        let new = answers.iter().filter(|answer| matches!(answer, Accepted::New(_))).count();
+        let is_refused =
+            |answer: &&Accepted| matches!(answer, Accepted::QuotaExhausted { remaining: 0 });
+        let refused = answers.iter().filter(is_refused).count();
+        assert_eq!((new, refused), (1, 199), "round {round}");
+        assert_eq!(store.usage(world.account.id).await.unwrap().day_used, limit);
     }
-    let answers = in_parallel(&store, (100..300).map(limited).collect()).await;
-    let new = answers.iter().filter(|answer| matches!(answer, Accepted::New(_))).count();
-    let refused = answers.iter().filter(|a| matches!(a, Accepted::QuotaExhausted)).count();
-    assert_eq!((new, refused), (1, 199));
-    assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 11);
-    assert_eq!(store.outbox().await.unwrap().len(), 11);
+    assert_eq!(u64::try_from(store.outbox().await.unwrap().len()).unwrap(), ROUNDS);
 }
 
 pub async fn one_key_makes_one_message(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let keyed = |n| Acceptance {
-        idempotency: Some(idempotency("same", u8::from(n % 10 == 9))),
-        ..world.request(vec![world.text(n)])
-    };
-    let answers = in_parallel(&store, (0..100).map(keyed).collect()).await;
-    let mut new = Vec::new();
-    let mut repeated = Vec::new();
-    let mut mismatches = 0;
-    for answer in answers {
-        match answer {
-            Accepted::New(messages) => new.push(messages),
-            Accepted::Repeated(messages) => repeated.push(messages),
-            Accepted::Mismatch => mismatches += 1,
-            other => panic!("{other:?}"),
+    for round in 1..=ROUNDS {
+        let key = |n| idempotency(&format!("round {round}"), u8::from(n % 10 == 9));
+        let keyed =
+            |n| Acceptance { idempotency: Some(key(n)), ..world.request(vec![world.text(n)]) };
+        let answers = in_parallel(&store, (0..100).map(keyed).collect()).await;
+        let mut new = Vec::new();
+        let mut repeated = Vec::new();
+        let mut mismatches = 0;
+        for answer in answers {
+            match answer {
+                Accepted::New(messages) => new.push(messages),
+                Accepted::Repeated(messages) => repeated.push(messages),
+                Accepted::Mismatch => mismatches += 1,
+                other => panic!("{other:?}"),
+            }
         }
+        assert_eq!((new.len(), repeated.len() + mismatches), (1, 99), "round {round}");
+        assert!(mismatches == 10 || mismatches == 90, "{mismatches}");
+        assert!(repeated.iter().all(|messages| *messages == new[0]));
     }
-    assert_eq!((new.len(), repeated.len() + mismatches), (1, 99));
-    assert!(mismatches == 10 || mismatches == 90, "{mismatches}");
-    assert!(repeated.iter().all(|messages| *messages == new[0]));
-    assert_eq!(store.outbox().await.unwrap().len(), 1);
-    assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 1);
+    assert_eq!(u64::try_from(store.outbox().await.unwrap().len()).unwrap(), ROUNDS);
+    let used = store.usage(world.account.id).await.unwrap().day_used;
+    assert_eq!(u64::try_from(used).unwrap(), ROUNDS);
+}
+
+pub async fn a_voucher_is_redeemed_by_one(store: Arc<dyn Store>) {
+    let one = World::with(Arc::clone(&store), 10).await;
+    let two = World::with(Arc::clone(&store), 20).await;
+    let rounds = 1..=ROUNDS / 10;
+    for n in rounds.clone() {
+        store.create_vouchers(vec![voucher(1_000 + n, 5, None)], NOW).await.unwrap();
+        let tasks = (0..50).map(|task| {
+            let world = if task % 2 == 0 { &one } else { &two };
+            let (account, device) = (world.account.id, world.device.id);
+            let store = Arc::clone(&store);
+            let code = hash(1_000 + n);
+            tokio::spawn(async move { store.redeem_voucher(account, device, &code, NOW).await })
+        });
+        let answers = join_all(tasks).await.into_iter().map(|answer| answer.unwrap().unwrap());
+        let redeemed = answers.filter(|answer| matches!(answer, Redeemed::Granted { .. }));
+        assert_eq!(redeemed.count(), 1, "voucher {n}");
+    }
+    let mut total = 0;
+    for world in [&one, &two] {
+        let grants = store.grants(world.account.id).await.unwrap();
+        total += grants.iter().map(|grant| grant.total).sum::<i64>();
+    }
+    assert_eq!(u64::try_from(total).unwrap(), 5 * rounds.count() as u64);
+}
+
+/// Messages of one chat are sent, and seen, by many tasks at once: whatever their order, the log
+/// of a webhook shows each message's steps one after the other, and none twice.
+pub async fn what_happens_at_once_is_told_in_order(store: Arc<dyn Store>) {
+    const MESSAGES: u64 = 60;
+    let world = Arc::new(World::new(Arc::clone(&store)).await);
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let tasks = (0..MESSAGES).map(|n| {
+        let (world, store) = (Arc::clone(&world), Arc::clone(&store));
+        tokio::spawn(async move {
+            let message = world.accept(NewMessage { chat: world.text(0).chat, ..world.text(n) });
+            let message = message.await;
+            let steps = [MessageEvent::HandedOver, MessageEvent::Acknowledged];
+            world.record(message.id, &steps).await;
+            for receipt in [Receipt::Delivered, Receipt::Read] {
+                let ids = [message.whatsapp_id.clone()];
+                store.record_receipts(world.device.id, &ids, receipt, later(20)).await.unwrap();
+            }
+            let new = vec![incoming(&format!("X{n}"), "6281")];
+            store.receive(world.device.id, new, NOW).await.unwrap();
+        })
+    });
+    join_all(tasks).await.into_iter().for_each(Result::unwrap);
+    let told = world.pending(&webhook).await;
+    assert!(told.windows(2).all(|pair| pair[0].id < pair[1].id));
+    let mut steps: HashMap<MessageId, Vec<EventKind>> = HashMap::new();
+    for delivery in &told {
+        let Subject::Message(message) = &delivery.event.subject else { panic!("a message") };
+        steps.entry(message.id).or_default().push(delivery.event.kind);
+    }
+    use EventKind::{MessageDelivered, MessageRead, MessageReceived, MessageSent};
+    let sent = [MessageSent, MessageDelivered, MessageRead];
+    assert_eq!(steps.len() as u64, 2 * MESSAGES);
+    assert!(steps.values().all(|steps| *steps == sent || *steps == [MessageReceived]));
 }
 
 pub async fn the_device_limit_holds_in_parallel(store: Arc<dyn Store>) {

@@ -28,7 +28,7 @@ pub(super) async fn authorize(
     let name = DeviceName::parse(device).ok_or(Error::NotFound("device"))?;
     match state.core.device_access(&session, name).await? {
         DeviceAccess::Granted(device) => Ok((session, device)),
-        DeviceAccess::NotYours => Err(Error::Unauthorized),
+        DeviceAccess::OtherDevice | DeviceAccess::NotYours => Err(Error::Unauthorized),
         DeviceAccess::Unknown => Err(Error::NotFound("device")),
     }
 }

@@ -1,31 +1,41 @@
 //! Every refusal in this dialect's shape: `{"status":"error","message":…}`, exhaustively.
 
 use axum::body::Body;
-use axum::http::header::{RETRY_AFTER as RETRY_AFTER_HEADER, WWW_AUTHENTICATE};
+use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
 
 use super::translate::field_name;
 use super::types::ErrorBody;
 use crate::native::problem::feature_name;
-use crate::refusal::{RETRY_AFTER, Refusal, log_fault};
+use crate::refusal::{Refusal, add_retry_after, log_fault};
 use crate::reply::json;
 
 const INVALID: &str = "Invalid JSON payload";
+const INVALID_QUERY: &str = "Invalid query parameters";
 const INTERNAL: &str = "Internal server error";
 
 /// The response to a refusal.
 pub(super) fn render(refusal: &Refusal) -> Response<Body> {
-    let Told { status, message, errors } = tell(refusal);
+    render_told(refusal, tell(refusal))
+}
+
+/// The response to a refusal of a request whose parameters are in its query.
+pub(super) fn render_query(refusal: &Refusal) -> Response<Body> {
+    let told = tell(refusal);
+    let is_of_query = told.message == INVALID;
+    let message = if is_of_query { INVALID_QUERY.to_owned() } else { told.message };
+    render_told(refusal, Told { message, ..told })
+}
+
+fn render_told(refusal: &Refusal, told: Told) -> Response<Body> {
+    let Told { status, message, errors } = told;
     let mut response = json(status, &ErrorBody { status: "error", message: &message, errors });
     if status == StatusCode::UNAUTHORIZED {
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     }
-    if is_temporary(refusal) {
-        let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
-        response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);
-    }
+    add_retry_after(&mut response, refusal);
     response
 }
 
@@ -78,7 +88,22 @@ fn tell_core(error: &Error) -> Told {
         Error::DeviceNotConnected(_) => {
             told(StatusCode::SERVICE_UNAVAILABLE, "Device not connected")
         }
-        Error::QuotaExhausted => told(StatusCode::PAYMENT_REQUIRED, "Quota exhausted"),
+        Error::QuotaExhausted { .. } => told(StatusCode::PAYMENT_REQUIRED, "Quota exhausted"),
+        Error::EventMissing(kind) => told(
+            StatusCode::PAYMENT_REQUIRED,
+            format!("Your plan does not include {}", kind.as_str()),
+        ),
+        Error::RateLimited(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+        Error::TooManyWaits => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
+        Error::NotOnWhatsapp(number) => {
+            told(StatusCode::BAD_REQUEST, format!("{number} is not on WhatsApp"))
+        }
+        Error::Media(reason) => told(StatusCode::BAD_REQUEST, reason.clone()),
+        Error::NotSent(failure) => told(StatusCode::BAD_GATEWAY, failure.message.clone()),
+        Error::VoucherInvalid => {
+            told(StatusCode::BAD_REQUEST, "Invalid voucher or already redeemed")
+        }
+        Error::ChallengeFailed(reason) => told(StatusCode::BAD_REQUEST, reason.clone()),
         Error::DeviceLimit(_) => {
             told(StatusCode::PAYMENT_REQUIRED, "Your plan allows no more devices")
         }
@@ -97,9 +122,4 @@ fn tell_core(error: &Error) -> Told {
         }
         Error::Store(StoreError::Fault(_)) => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
     }
-}
-
-fn is_temporary(refusal: &Refusal) -> bool {
-    let Refusal::Core { error, .. } = refusal else { return false };
-    matches!(error, Error::QueueFull(_) | Error::Store(StoreError::Unavailable(_)))
 }

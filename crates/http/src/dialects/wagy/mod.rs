@@ -2,6 +2,7 @@
 
 mod auth;
 mod errors;
+mod events;
 mod routes;
 mod translate;
 mod types;
@@ -9,16 +10,20 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::Dialect;
+use super::{Dialect, KeyPlace};
 use crate::fallback::PathSegments;
 
 /// What the server knows of it.
 pub static DIALECT: Dialect = Dialect {
     name: "wagy",
-    about: "POST /{device_id}/send with a bearer token; answers are {status, data, message}.",
+    about: "POST /{device_id}/send and what belongs to it, with a bearer token; answers are {status, data, message}.",
+    keys: &[KeyPlace::Bearer],
     owns,
     render: errors::render,
+    format: Some(&events::FORMAT),
     routes: routes::routes,
+    #[cfg(test)]
+    contract: &tests::CONTRACT,
 };
 
 /// `/x/y` where x is no reserved segment, and `/api/v1/x/y`.

@@ -1,30 +1,53 @@
-//! The fixtures: each file is a conversation with a gateway that is set up anew.
+//! What the tests of all dialects need to know of this one, and what its fixtures cannot show.
 
-use std::path::PathBuf;
-
-use axum::http::Method;
-use domain::device::{DeviceStatus, StatusChange};
+use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
+use domain::ids::{DeviceNumber, MessageId, WhatsappId};
+use domain::message::{Address, ContentKind, Direction, MessageState};
+use domain::phone::PhoneNumber;
 use domain::plan::Feature;
-use domain::ports::Clock;
-use serde::Deserialize;
+use domain::ports::EventFormats;
+use domain::webhook::{
+    Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName, Subject,
+};
 use serde_json::{Value, json};
 
 use super::errors::render;
-use crate::dialects::contract::Contract;
+use crate::dialects::contract::{Contract, SendSample};
+use crate::formats::Formats;
 use crate::refusal::Refusal;
-use crate::tests::app::{App, OPERATOR};
+use crate::tests::access::VOUCHER;
+use crate::tests::app::App;
 use crate::tests::exchange::{Ask, Told};
 
 pub(crate) static CONTRACT: Contract = Contract {
-    name: "wagy",
-    send: |app| {
-        let body = json!({"phone": "628123456789", "message": "hello"});
-        Ask::post(format!("/{}/send", app.front.id()), body)
+    sends: |app| {
+        let text = json!({"phone": "628123456789", "message": "hello"});
+        let mut media = text.clone();
+        media["media_url"] = json!("https://wagy.web.id/img/logo.jpg");
+        let front = app.front.id();
+        let sample = |path: String, body: Value| SendSample {
+            ask: Ask::post(path, body),
+            required: &["phone", "message"],
+            text: "message",
+            status: "queued",
+        };
+        vec![
+            sample(format!("/{front}/send"), text.clone()),
+            sample(format!("/api/v1/{front}/send"), text),
+            sample(format!("/{front}/send"), media),
+        ]
     },
     with_key: |ask, key| ask.key(key),
+    body: |_, path| match path.ends_with("/redeem") {
+        true => json!({"code": VOUCHER}),
+        false => json!({"phone": "628999111222", "message": "hello"}),
+    },
     assert_shape,
-    fields: ["phone", "message"],
+    naming_others: |app| {
+        let body = json!({"phone": "628123456789", "message": "hello"});
+        vec![Ask::post(format!("/{}/send", app.theirs.id()), body)]
+    },
     unknown_paths: &["/some-device/nothing", "/api/v1/some-device/nothing", "/a/b/c"],
 };
 
@@ -34,134 +57,6 @@ fn assert_shape(told: &Told) {
     assert!(fields == ["message", "status"] || fields == ["errors", "message", "status"]);
     assert_eq!(body["status"], "error");
     assert!(!body["message"].as_str().unwrap().is_empty());
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Fixture {
-    /// What it shows.
-    #[expect(dead_code, reason = "for people")]
-    about: String,
-    /// The shop's plan.
-    #[serde(default = "unlimited")]
-    plan: String,
-    /// Messages the shop has sent before.
-    #[serde(default)]
-    sent: usize,
-    /// The state the front device is brought into.
-    front: Option<DeviceStatus>,
-    steps: Vec<Step>,
-}
-
-fn unlimited() -> String {
-    "unlimited".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Step {
-    request: Request,
-    response: Response,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Request {
-    #[serde(default = "post")]
-    method: String,
-    /// With `{front}` and the like in it.
-    path: String,
-    /// The name of a key.
-    key: Option<String>,
-    #[serde(default)]
-    headers: Vec<(String, String)>,
-    body: Option<Value>,
-    /// A body that is no JSON.
-    raw: Option<String>,
-}
-
-fn post() -> String {
-    "POST".to_owned()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Response {
-    status: u16,
-    #[serde(default)]
-    headers: Vec<(String, String)>,
-    body: Value,
-}
-
-#[tokio::test]
-async fn every_fixture_holds() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/dialects/wagy/fixtures");
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() > 10);
-    for file in files {
-        let name = file.file_name().unwrap().to_string_lossy().into_owned();
-        let fixture = serde_json::from_slice(&std::fs::read(&file).unwrap())
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        play(&name, fixture).await;
-    }
-}
-
-async fn play(name: &str, fixture: Fixture) {
-    let app = App::on_plan(&fixture.plan).await;
-    for _ in 0..fixture.sent {
-        let told = (CONTRACT.send)(&app).key(&app.shop.key).of(&app.router).await;
-        assert_eq!(told.status, 200, "{name}: {}", told.text());
-    }
-    if let Some(status) = fixture.front {
-        let change = StatusChange { status, reason: None, linked: None, at: app.clock.now() };
-        app.core.store.set_device_status(app.front.id(), &change).await.unwrap();
-    }
-    for (index, step) in fixture.steps.into_iter().enumerate() {
-        let count = app.message_count().await;
-        let told = ask(&app, step.request).of(&app.router).await;
-        let label = format!("{name}, step {index}: {}", told.text());
-        assert_eq!(told.status.as_u16(), step.response.status, "{label}");
-        assert_eq!(told.json(), step.response.body, "{label}");
-        for (header, value) in &step.response.headers {
-            assert_eq!(told.header(header), value, "{label}");
-        }
-        if !told.status.is_success() {
-            assert_eq!(app.message_count().await, count, "{label}");
-        }
-    }
-}
-
-fn ask(app: &App, request: Request) -> Ask {
-    let method: Method = request.method.parse().unwrap();
-    let path = request
-        .path
-        .replace("{front}", &app.front.id().to_string())
-        .replace("{front_number}", &app.front.device.number_id.to_string())
-        .replace("{unlinked}", &app.unlinked.id().to_string())
-        .replace("{theirs}", &app.theirs.id().to_string());
-    let mut ask = Ask::new(method, path);
-    if let Some(body) = request.body {
-        ask = ask.json(body);
-    }
-    if let Some(raw) = request.raw {
-        ask = ask.header("content-type", "application/json").raw(raw);
-    }
-    for (name, value) in &request.headers {
-        ask = ask.header(name, value);
-    }
-    match request.key.as_deref() {
-        None => ask,
-        Some("shop") => ask.key(&app.shop.key),
-        Some("front") => ask.key(&app.front.token),
-        Some("back") => ask.key(&app.back.token),
-        Some("rival") => ask.key(&app.rival.key),
-        Some("revoked") => ask.key(&app.revoked),
-        Some("operator") => ask.key(OPERATOR),
-        Some("unknown") => ask.key("gba_nobody"),
-        Some(other) => panic!("no key is called {other}"),
-    }
 }
 
 /// What cannot be brought about from outside.
@@ -195,4 +90,138 @@ async fn faults_in_shape() {
         let body: Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body, json!({"status": "error", "message": message}));
     }
+}
+
+fn event(kind: EventKind) -> Event {
+    let is_incoming = kind == EventKind::MessageReceived;
+    let phone = || PhoneNumber::from_digits("628555");
+    let message = EventMessage {
+        id: MessageId(1_001),
+        whatsapp_id: WhatsappId("3EB0AA".to_owned()),
+        direction: if is_incoming { Direction::In } else { Direction::Out },
+        chat: "628555@s.whatsapp.net".to_owned(),
+        sender: is_incoming
+            .then(|| Address { phone: Some(phone()), lid: Some("999@lid".to_owned()) }),
+        kind: ContentKind::Text,
+        text: "halo \u{1f44b}".to_owned(),
+        media: None,
+        state: MessageState::Delivered,
+        failure: None,
+        created_at: "2026-11-21T07:59:58Z".parse().unwrap(),
+    };
+    let status = EventStatus {
+        status: DeviceStatus::Disconnected,
+        reason: Some("connection lost".to_owned()),
+        code: Some(408),
+        should_reconnect: true,
+    };
+    let is_of_device = kind.is_of_device();
+    Event {
+        id: "evt_1".to_owned(),
+        kind,
+        at: "2026-11-21T08:00:00Z".parse().unwrap(),
+        account_id: domain::ids::AccountId(1),
+        device: EventDevice {
+            id: "0190e3a8-0000-7000-8000-000000000001".parse().unwrap(),
+            number_id: DeviceNumber(7),
+            name: "till".to_owned(),
+            phone: Some(PhoneNumber::from_digits("628111111111")),
+            lid: None,
+        },
+        subject: match is_of_device {
+            true => Subject::Device(status),
+            false => Subject::Message(Box::new(message)),
+        },
+    }
+}
+
+fn encode(kind: EventKind) -> Option<domain::ports::WebhookRequest> {
+    let at = "2026-11-21T08:00:05Z".parse().unwrap();
+    let (name, url) = (FormatName("wagy".to_owned()), "https://example.com/hook");
+    Formats.encode(&name, url, &event(kind), "a secret of the test", at)
+}
+
+#[test]
+fn events_in_this_shape() {
+    let told: Vec<Value> = EventKind::ALL
+        .into_iter()
+        .filter_map(encode)
+        .map(|request| serde_json::from_slice(&request.body).unwrap())
+        .collect();
+    let message = |event: &str, lid: Value| {
+        json!({"event": event, "source": "whatsapp", "data": {
+            "id": 1001,
+            "device_id": "0190e3a8-0000-7000-8000-000000000001",
+            "owner_jid": "628111111111@s.whatsapp.net",
+            "content": {
+                "pn_jid": "628555@s.whatsapp.net",
+                "lid_jid": lid,
+                "content": "halo \u{1f44b}",
+                "message_id": "3EB0AA",
+                "timestamp": "2026-11-21T08:00:00Z",
+                "is_edit": false,
+            },
+            "created_at": "2026-11-21T07:59:58Z",
+        }})
+    };
+    let device = json!({"event": "device.status_update", "source": "whatsapp", "data": {
+        "id": 7,
+        "device_id": "0190e3a8-0000-7000-8000-000000000001",
+        "owner_jid": "628111111111@s.whatsapp.net",
+        "content": {
+            "status": "disconnected",
+            "reason": "connection lost",
+            "timestamp": "2026-11-21T08:00:00Z",
+        },
+        "created_at": "2026-11-21T08:00:00Z",
+    }});
+    let mut expected = vec![message("message.received", json!("999@lid"))];
+    expected.extend(
+        ["message.sent", "message.delivered", "message.read"].map(|e| message(e, Value::Null)),
+    );
+    expected.extend(std::iter::repeat_n(device, 4));
+    assert_eq!(told, expected);
+}
+
+/// The signature was computed with Python: `hmac.new(secret, body, sha256).hexdigest()`.
+#[test]
+fn the_signature_agrees_with_an_independent_computation() {
+    let request = encode(EventKind::MessageReceived).unwrap();
+    assert_eq!(request.headers, [("x-wagy-signature", SIGNATURE.to_owned())]);
+}
+
+const SIGNATURE: &str = "82868c8ae6cb371682eb8fe11b06c168d261071906a834960894d81bcc6af00e";
+
+#[tokio::test]
+async fn a_webhook_in_this_format_needs_its_challenge_answered() {
+    let app = App::new().await;
+    let ask = || {
+        let body = json!({"url": "https://example.com/hook", "format": "wagy"});
+        Ask::post("/v1/webhooks", body).key(&app.shop.key)
+    };
+    app.outbound.refuse_challenges();
+    let before = app.everything().await;
+    let refused = ask().of(&app.router).await.expect(422);
+    assert_eq!(refused.json()["code"], "challenge_failed");
+    assert!(!refused.text().contains("secret"));
+    assert_eq!(app.everything().await, before);
+}
+
+#[tokio::test]
+async fn a_failed_message_says_why() {
+    use domain::message::{Failure, MessageEvent};
+    use domain::ports::{Clock, Progress};
+    let app = App::new().await;
+    let told = (CONTRACT.sends)(&app).remove(0).ask.key(&app.front.token).of(&app.router).await;
+    let id = MessageId(told.expect(200).json()["data"]["message_id"].as_i64().unwrap());
+    let steps = vec![(MessageEvent::GivenUp, app.clock.now())];
+    let failure = Some(Failure::new(Failure::NOT_ON_WHATSAPP, "not on WhatsApp"));
+    let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
+    app.core.store.record(vec![progress]).await.unwrap();
+    let path = format!("/{}/messages?status=FAILED", app.front.id());
+    let list = Ask::get(path).key(&app.front.token).of(&app.router).await.expect(200).json();
+    assert_eq!(
+        (&list["data"][0]["id"], &list["data"][0]["error"]),
+        (&json!(id), &json!("not on WhatsApp"))
+    );
 }

@@ -1,24 +1,39 @@
 //! Between this dialect's words and the core's. Pure.
 
+use domain::account::Account;
+use domain::device::{Device, DeviceStatus};
+use domain::grant::Quota;
 use domain::ids::DeviceId;
-use domain::message::Message;
+use domain::media::{MediaRequest, MediaSource};
+use domain::message::{ContentKind, Direction, Message, MessageState};
+use domain::phone::Recipient;
 use domain::policy::quota::{NO_LIMIT, QuotaKind};
+use domain::ports::MessageFilter;
 use domain::service::SendRequest;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
-use super::types::{SendBody, SentBody, SentData};
+use super::types::{
+    FreeData, MessageQuery, MessageRow, OwnerData, ProData, QuotaData, SendBody, SentData,
+    StatusData,
+};
 use crate::refusal::Refusal;
+
+/// Messages of a page, unless asked otherwise.
+const LIMIT_DEFAULT: u32 = 50;
+/// Most messages of a page.
+const LIMIT_MAX: u32 = 100;
 
 /// What the core is asked to do.
 ///
 /// # Errors
-/// [`Refusal::Field`] for media, and for numbers no interval can have.
+/// [`Refusal::Field`] for a blank message, which the core would let pass with a file, for a type of
+/// file that there is not, and for numbers no interval can have.
 pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, Refusal> {
-    if body.media_type.is_some() && body.media_url.is_none() {
-        return Err(Refusal::field("media_type", "needs media_url"));
+    if body.message.trim().is_empty() {
+        return Err(Refusal::field("message", "is required and must not be blank"));
     }
-    if body.media_url.is_some() {
-        return Err(Refusal::field("media_url", "media is not available yet; send text only"));
-    }
+    let media = media(body.media_url, body.media_type.as_deref())?;
     let retry_interval_s = match body.retry_interval.map(u32::try_from) {
         None => None,
         Some(Ok(seconds)) => Some(seconds),
@@ -28,6 +43,7 @@ pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, R
         device: Some(device),
         to: body.phone.0,
         text: body.message,
+        media,
         expires_at: body.expires_at.map(|time| time.0),
         // The core checks it only when there is no `expires_at`; what is ignored is not refused.
         expires_in_s: body.expires_in,
@@ -36,18 +52,180 @@ pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, R
     })
 }
 
+fn media(url: Option<String>, kind: Option<&str>) -> Result<Option<MediaRequest>, Refusal> {
+    let kind = match kind {
+        None => None,
+        Some("image") => Some(ContentKind::Image),
+        Some("video") => Some(ContentKind::Video),
+        Some("audio") => Some(ContentKind::Audio),
+        Some("document") => Some(ContentKind::Document),
+        Some(_) => {
+            return Err(Refusal::field("media_type", "must be image, video, audio or document"));
+        }
+    };
+    match (url, kind) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Refusal::field("media_type", "needs media_url")),
+        (Some(url), kind) => Ok(Some(MediaRequest {
+            source: MediaSource::Url(url),
+            kind,
+            filename: None,
+            mimetype: None,
+        })),
+    }
+}
+
 /// The answer: built from the receipt of acceptance, so that a repeat gets the first answer.
-pub(super) fn answer(message: &Message) -> SentBody {
+pub(super) fn sent(message: &Message) -> SentData {
     let quota = message.quota;
-    SentBody {
-        status: "success",
-        data: SentData {
-            message_id: message.id.0,
-            status: "PENDING",
-            quota_type: quota.map_or(QuotaKind::Free, |quota| quota.kind),
-            remaining: quota.map_or(NO_LIMIT, |quota| quota.remaining),
+    SentData {
+        message_id: message.id.0,
+        status: "PENDING",
+        quota_type: quota.map_or(QuotaKind::Free, |quota| quota.kind),
+        remaining: quota.map_or(NO_LIMIT, |quota| quota.remaining),
+    }
+}
+
+/// A device's state.
+pub(super) fn status<'a>(device: &'a Device, account: &'a Account) -> StatusData<'a> {
+    let is_paired = device.status.is_paired();
+    let phone = device.phone.as_ref().map(|phone| phone.as_str());
+    StatusData {
+        device_id: device.id.0,
+        paired: is_paired,
+        active: is_paired,
+        connected: device.status == DeviceStatus::Connected,
+        logged_in: is_paired,
+        user: phone,
+        owner: OwnerData {
+            email: &account.email,
+            whatsapp: phone,
+            last_active_at: device.last_seen_at.max(device.connected_at),
+            created_at: account.created_at,
         },
-        message: "Message queued",
+    }
+}
+
+/// What may still be sent.
+pub(super) fn quota(device: DeviceId, quota: &Quota) -> QuotaData {
+    let limit = quota.plan.messages_per_month;
+    let (total, used) = quota.granted();
+    QuotaData {
+        device_id: device.0,
+        free: FreeData {
+            monthly_limit: limit.unwrap_or(NO_LIMIT),
+            used: quota.usage.month_used,
+            remaining: limit.map_or(NO_LIMIT, |limit| (limit - quota.usage.month_used).max(0)),
+        },
+        pro: ProData { total, used, remaining: total - used, expires_at: quota.granted_until() },
+    }
+}
+
+/// Which messages are wanted, which page of them and how many: days are those of the account.
+///
+/// # Errors
+/// [`Refusal::Field`] for what is none.
+pub(super) fn filter(
+    device: DeviceId,
+    account: &Account,
+    query: &MessageQuery,
+) -> Result<(MessageFilter, u32, u32), Refusal> {
+    let first = query.start_date.as_deref().map(|text| date("start_date", text)).transpose()?;
+    let last = query.end_date.as_deref().map(|text| date("end_date", text)).transpose()?;
+    if first.zip(last).is_some_and(|(first, last)| last < first) {
+        return Err(Refusal::field("end_date", "must not be before start_date"));
+    }
+    let zone = TimeZone::get(&account.timezone).unwrap_or(TimeZone::UTC);
+    let begin = |day: Date| day.to_zoned(zone.clone()).map(|start| start.timestamp());
+    let chat = query.recipient.as_deref().map(|text| chat(text, account)).transpose()?;
+    let filter = MessageFilter {
+        direction: Some(Direction::Out),
+        device: Some(device),
+        states: query.status.as_deref().map(states).transpose()?.unwrap_or_default(),
+        chat,
+        since: first.and_then(|day| begin(day).ok()),
+        until: last.and_then(|day| begin(day.tomorrow().ok()?).ok()),
+        ..MessageFilter::default()
+    };
+    let page = number("page", query.page.as_deref(), 1, u32::MAX)?;
+    let limit = number("limit", query.limit.as_deref(), LIMIT_DEFAULT, LIMIT_MAX)?;
+    Ok((filter, page, limit))
+}
+
+fn date(field: &str, text: &str) -> Result<Date, Refusal> {
+    let wrong = || Refusal::field(field, "must be a day such as 2026-11-21");
+    // jiff reads more forms than this one.
+    let is_plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    is_plain.then(|| text.parse().ok()).flatten().ok_or_else(wrong)
+}
+
+fn chat(text: &str, account: &Account) -> Result<String, Refusal> {
+    let recipient = Recipient::parse(text, &account.default_country);
+    recipient
+        .map(|recipient| recipient.to_chat())
+        .map_err(|error| Refusal::field("recipient", error.to_string()))
+}
+
+fn number(field: &str, text: Option<&str>, default: u32, max: u32) -> Result<u32, Refusal> {
+    let Some(text) = text else { return Ok(default) };
+    let number = text.parse().ok().filter(|number| (1..=max).contains(number));
+    number.ok_or_else(|| match max {
+        u32::MAX => Refusal::field(field, "must be at least 1"),
+        max => Refusal::field(field, format!("must be 1 to {max}")),
+    })
+}
+
+fn states(name: &str) -> Result<Vec<MessageState>, Refusal> {
+    use MessageState as S;
+    Ok(match name {
+        "PENDING" => vec![S::Scheduled, S::Queued],
+        "SENT" => vec![S::Sent],
+        "DELIVERED" => vec![S::Delivered],
+        "READ" => vec![S::Read, S::Played],
+        "FAILED" => vec![S::Failed],
+        "EXPIRED" => vec![S::Expired],
+        "CANCELLED" => vec![S::Cancelled],
+        _ => {
+            let names = "PENDING, SENT, DELIVERED, READ, FAILED, EXPIRED or CANCELLED";
+            return Err(Refusal::field("status", format!("must be {names}")));
+        }
+    })
+}
+
+fn state_name(state: MessageState) -> &'static str {
+    use MessageState as S;
+    match state {
+        S::Scheduled | S::Queued | S::Sending => "PENDING",
+        S::Sent => "SENT",
+        S::Delivered => "DELIVERED",
+        S::Read | S::Played => "READ",
+        S::Failed => "FAILED",
+        S::Expired => "EXPIRED",
+        S::Cancelled => "CANCELLED",
+    }
+}
+
+/// A message of the list.
+pub(super) fn row(message: &Message) -> MessageRow<'_> {
+    let person = message.chat.strip_suffix("@s.whatsapp.net");
+    let failure = message.failure.as_ref();
+    MessageRow {
+        id: message.id.0,
+        recipient: person.unwrap_or(&message.chat),
+        message: &message.text,
+        media_url: message.media.as_ref().and_then(|media| media.url.as_deref()),
+        media_type: message.media.as_ref().map(|_| match message.kind {
+            ContentKind::Image => "image",
+            ContentKind::Video => "video",
+            ContentKind::Audio | ContentKind::Voice => "audio",
+            _ => "document",
+        }),
+        status: state_name(message.state),
+        error: failure.map(|failure| failure.message.as_str()),
+        created_at: message.created_at,
+        sent_at: message.reached(MessageState::Sent),
+        delivered_at: message.reached(MessageState::Delivered),
+        read_at: message.reached(MessageState::Read),
     }
 }
 
@@ -58,6 +236,7 @@ pub(super) fn field_name(core: &str) -> &str {
         "text" => "message",
         "retry_interval_s" => "retry_interval",
         "expires_in_s" => "expires_in",
+        "media.url" => "media_url",
         same => same,
     }
 }

@@ -1,8 +1,10 @@
 //! The bodies on the wire, to the field name and type.
 
 use domain::policy::quota::QuotaKind;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::fields::{PhoneField, TimeField};
 
@@ -15,9 +17,9 @@ pub(super) struct SendBody {
     pub phone: PhoneField,
     /// The text; the caption when media is sent.
     pub message: String,
-    /// Public URL of a file. Not available yet: a request with it is refused.
+    /// Public URL of a file; it is downloaded when the message is delivered.
     pub media_url: Option<String>,
-    /// `image`, `video`, `audio` or `document`. Not available yet.
+    /// `image`, `video`, `audio` or `document`; found out when left out. Needs `media_url`.
     pub media_type: Option<String>,
     /// Seconds between attempts, at least 1.
     pub retry_interval: Option<i64>,
@@ -28,16 +30,75 @@ pub(super) struct SendBody {
     pub expires_at: Option<TimeField>,
 }
 
+/// A successful answer.
+#[derive(Serialize)]
+pub(super) struct Success<T> {
+    pub status: &'static str,
+    pub data: T,
+    /// Reads carry none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<&'static str>,
+}
+
 /// The answer to an accepted send.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = WagySendAnswer)]
+#[expect(dead_code, reason = "describes `Success<SentData>` in the document")]
 pub(super) struct SentBody {
     /// `success`.
-    pub status: &'static str,
+    status: String,
     /// The message.
-    pub data: SentData,
+    data: SentData,
     /// `Message queued`.
-    pub message: &'static str,
+    message: String,
+}
+
+/// A device's state.
+#[derive(ToSchema)]
+#[schema(as = WagyStatusAnswer)]
+#[expect(dead_code, reason = "describes `Success<StatusData>` in the document")]
+pub(super) struct StatusBody<'a> {
+    /// `success`.
+    status: String,
+    /// The state.
+    data: StatusData<'a>,
+}
+
+/// What may still be sent.
+#[derive(ToSchema)]
+#[schema(as = WagyQuotaAnswer)]
+#[expect(dead_code, reason = "describes `Success<QuotaData>` in the document")]
+pub(super) struct QuotaBody {
+    /// `success`.
+    status: String,
+    /// The quota.
+    data: QuotaData,
+}
+
+/// A redeemed voucher.
+#[derive(ToSchema)]
+#[schema(as = WagyRedeemAnswer)]
+#[expect(dead_code, reason = "describes `Success<RedeemedData>` in the document")]
+pub(super) struct RedeemedBody {
+    /// `success`.
+    status: String,
+    /// What it brought.
+    data: RedeemedData,
+    /// `Voucher redeemed`.
+    message: String,
+}
+
+/// A QR to scan.
+#[derive(ToSchema)]
+#[schema(as = WagyQrAnswer)]
+#[expect(dead_code, reason = "describes `Success<QrData>` in the document")]
+pub(super) struct QrBody {
+    /// `success`.
+    status: String,
+    /// The QR.
+    data: QrData,
+    /// What to do with it, or `ALREADY_LOGGED_IN`.
+    message: String,
 }
 
 /// An accepted message.
@@ -53,6 +114,174 @@ pub(super) struct SentData {
     pub quota_type: QuotaKind,
     /// What is left of that quota after this message.
     pub remaining: i64,
+}
+
+/// A device's state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyStatus)]
+pub(super) struct StatusData<'a> {
+    /// Its id.
+    pub device_id: Uuid,
+    /// Whether it is linked to a number.
+    pub paired: bool,
+    /// Whether it takes messages; the same here.
+    pub active: bool,
+    /// Whether it is connected to WhatsApp now.
+    pub connected: bool,
+    /// Whether WhatsApp knows it; the same as `paired` here.
+    pub logged_in: bool,
+    /// Its number; null before it was first linked.
+    pub user: Option<&'a str>,
+    /// Whose it is.
+    pub owner: OwnerData<'a>,
+}
+
+/// Whose a device is.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyOwner)]
+pub(super) struct OwnerData<'a> {
+    /// The account's e-mail address.
+    pub email: &'a str,
+    /// The device's number: accounts have none of their own.
+    pub whatsapp: Option<&'a str>,
+    /// When the device was last known to be connected.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_active_at: Option<Timestamp>,
+    /// When the account was made.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// What may still be sent.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyQuota)]
+pub(super) struct QuotaData {
+    /// The device.
+    pub device_id: Uuid,
+    /// The plan's messages, in the account's calendar month.
+    pub free: FreeData,
+    /// Messages granted to the device and to the account; spent first.
+    pub pro: ProData,
+}
+
+/// The plan's messages.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyFreeQuota)]
+pub(super) struct FreeData {
+    /// Of a month; 2147483647 where the plan sets no limit.
+    pub monthly_limit: i64,
+    /// Used in this month.
+    pub used: i64,
+    /// Left in this month; 2147483647 where the plan sets no limit.
+    pub remaining: i64,
+}
+
+/// Messages granted.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyProQuota)]
+pub(super) struct ProData {
+    /// Granted.
+    pub total: i64,
+    /// Used.
+    pub used: i64,
+    /// Left.
+    pub remaining: i64,
+    /// When what is left is void; null for never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// `POST /{device_id}/redeem`.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = WagyRedeemRequest)]
+pub(super) struct RedeemBody {
+    /// The voucher's code.
+    pub code: String,
+}
+
+/// What a voucher brought.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyRedeemed)]
+pub(super) struct RedeemedData {
+    /// The messages of the voucher.
+    pub messages: i64,
+    /// What is left of all that was granted.
+    pub remaining: i64,
+}
+
+/// A QR.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyQr)]
+pub(super) struct QrData {
+    /// A `data:` URL of a PNG; null when the device is linked already.
+    pub qr_code: Option<String>,
+}
+
+/// A page of messages, newest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyMessages)]
+pub(super) struct MessagesBody<'a> {
+    /// `success`.
+    pub status: &'static str,
+    /// The messages.
+    pub data: Vec<MessageRow<'a>>,
+    /// Which page this is.
+    pub pagination: Pagination,
+}
+
+/// Which page of how many messages.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyPagination)]
+pub(super) struct Pagination {
+    /// The page, from 1.
+    pub page: u32,
+    /// Messages of a page.
+    pub limit: u32,
+    /// Messages on all pages.
+    pub total: i64,
+}
+
+/// A message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WagyMessage)]
+pub(super) struct MessageRow<'a> {
+    /// The `message_id` of the send.
+    pub id: i64,
+    /// The number or group it goes to.
+    pub recipient: &'a str,
+    /// The text or the caption.
+    pub message: &'a str,
+    /// Where its file is downloaded from.
+    pub media_url: Option<&'a str>,
+    /// `image`, `video`, `audio` or `document`; null without a file.
+    pub media_type: Option<&'static str>,
+    /// `PENDING`, `SENT`, `DELIVERED`, `READ`, `FAILED`, `EXPIRED` or `CANCELLED`.
+    pub status: &'static str,
+    /// Why it failed.
+    pub error: Option<&'a str>,
+    /// When it was accepted.
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+    /// When WhatsApp took it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub sent_at: Option<Timestamp>,
+    /// When it reached the phone.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub delivered_at: Option<Timestamp>,
+    /// When it was read.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub read_at: Option<Timestamp>,
+}
+
+/// The filters of `GET /{device_id}/messages`, as they come.
+#[derive(Default, Deserialize)]
+pub(super) struct MessageQuery {
+    pub status: Option<String>,
+    pub recipient: Option<String>,
+    pub start_date: Option<String>,
+    pub end_date: Option<String>,
+    pub page: Option<String>,
+    pub limit: Option<String>,
 }
 
 /// An error.

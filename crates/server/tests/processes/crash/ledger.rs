@@ -90,22 +90,18 @@ impl Ledger {
     }
 }
 
-/// Rows and phones agree: each row is sent and on a phone, and nothing else is there.
-///
-/// A row may be `sent` although its phone has read it: the protocol library confirms receipts
-/// before they are stored, so those that were on their way in a kill do not come again.
+/// Rows and phones agree: each row is on a phone, which has read it, and nothing else is there.
 fn on_phones(sent: &[Value], inboxes: &[Value]) -> Vec<String> {
     let texts = |rows: &[Value], id: &str| -> HashMap<String, Value> {
         rows.iter().map(|row| (row[id].as_str().unwrap().to_owned(), row["text"].clone())).collect()
     };
     let arrived = texts(inboxes, "id");
     let rows = texts(sent, "whatsapp_id");
-    let is_sent = |row: &Value| ["sent", "delivered", "read"].iter().any(|s| row["status"] == *s);
     let is_there =
         |row: &Value| arrived.get(row["whatsapp_id"].as_str().unwrap()) == Some(&row["text"]);
-    let lost = sent.iter().filter(|row| !is_sent(row) || !is_there(row));
+    let lost = sent.iter().filter(|row| row["status"] != "read" || !is_there(row));
     let unknown = inboxes.iter().filter(|row| !rows.contains_key(row["id"].as_str().unwrap()));
-    lost.map(|row| format!("not sent, or not on its phone: {row}"))
+    lost.map(|row| format!("not read, or not on its phone: {row}"))
         .chain(unknown.map(|row| format!("on a phone, but no row: {row}")))
         .collect()
 }

@@ -5,5 +5,6 @@ pub mod database;
 pub mod env;
 pub mod gateway;
 pub mod process;
+pub mod receiver;
 pub mod simulator;
 pub mod wait;

@@ -66,6 +66,21 @@ impl Simulator {
         self.api.post(&format!("/phones/{phone}/send"), body).await;
     }
 
+    /// Whether a phone reports what it gets; what it has not reported it reports when it does again.
+    pub async fn set_reporting(&self, phone: &str, reports: bool) {
+        let receipts = if reports { "read" } else { "none" };
+        self.api.put(&format!("/phones/{phone}"), json!({ "auto_receipts": receipts })).await;
+        if reports {
+            self.api.post(&format!("/phones/{phone}/read"), json!({})).await;
+        }
+    }
+
+    /// How many messages it has taken from clients so far.
+    pub async fn relayed(&self) -> u64 {
+        let stats = self.api.get("/stats").await;
+        stats["counters"]["messages_in"].as_u64().expect("a counter of messages")
+    }
+
     /// Sets the faults; `{}` ends all.
     pub async fn set_faults(&self, faults: Value) {
         self.api.put("/faults", faults).await;

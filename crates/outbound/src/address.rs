@@ -1,12 +1,9 @@
-//! Which addresses the driver may reach: public ones for the real service, loopback and private
-//! ones for a simulator. Every resolved address is judged, and the connection goes to a judged one.
+//! What kind of address an address is.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Whether an address is one of the open internet.
-pub(crate) fn is_public(ip: IpAddr) -> bool {
+pub fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_public_v4(ip),
         IpAddr::V6(ip) => is_public_v6(ip),
@@ -14,7 +11,7 @@ pub(crate) fn is_public(ip: IpAddr) -> bool {
 }
 
 /// Whether an address is on this machine or in a private network.
-pub(crate) fn is_local(ip: IpAddr) -> bool {
+pub fn is_local(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_loopback() || ip.is_private(),
         IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
@@ -51,27 +48,6 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 
 fn is_unique_local(ip: Ipv6Addr) -> bool {
     ip.segments()[0] & 0xfe00 == 0xfc00
-}
-
-/// A host that resolved to an address it must not have.
-#[derive(Debug, thiserror::Error)]
-#[error("the host resolves to an address that may not be reached")]
-struct ForbiddenAddress;
-
-/// Resolves names for the HTTP client and refuses a name with any address that is not public.
-pub(crate) struct PublicOnly;
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let addresses: Vec<SocketAddr> = found.collect();
-            if addresses.is_empty() || addresses.iter().any(|address| !is_public(address.ip())) {
-                return Err(ForbiddenAddress.into());
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,139 @@
+//! Files that messages carry: what is asked for, what is kept, and what is handed to WhatsApp.
+
+use std::any::Any;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::ContentKind;
+
+/// Largest file, in bytes: 100 MB.
+pub const MEDIA_BYTES_MAX: u64 = 100 * 1024 * 1024;
+/// Largest file that may come inside a request, in bytes once decoded: 16 MB.
+pub const INLINE_MEDIA_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Longest file name, in characters.
+pub const FILENAME_CHARS_MAX: usize = 255;
+/// Longest URL of a file or of a webhook, in bytes.
+pub const URL_BYTES_MAX: usize = 2_048;
+
+/// Where a file is to be had.
+#[derive(Clone, PartialEq, Eq)]
+pub enum MediaSource {
+    /// It is downloaded when the message is delivered.
+    Url(String),
+    /// It came with the request.
+    Inline(Vec<u8>),
+}
+
+impl std::fmt::Debug for MediaSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Url(_) => f.write_str("Url(…)"),
+            Self::Inline(bytes) => write!(f, "Inline({} bytes)", bytes.len()),
+        }
+    }
+}
+
+/// A file somebody wants to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaRequest {
+    /// Where it is.
+    pub source: MediaSource,
+    /// As what it is sent: image, video, audio, voice or document; found out when not given.
+    pub kind: Option<ContentKind>,
+    /// The name the recipient sees; documents only.
+    pub filename: Option<String>,
+    /// Its MIME type; found out when not given.
+    pub mimetype: Option<String>,
+}
+
+/// The file of a message, as it is kept with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Media {
+    /// Where it is downloaded from; `None` when it came with the request or from WhatsApp.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Whether the sender said what kind it is; else the message's kind is a guess until it is sent.
+    #[serde(default)]
+    pub is_kind_given: bool,
+    /// The name the recipient sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+    /// Its MIME type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mimetype: Option<String>,
+    /// Its size in bytes, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+}
+
+/// A file on this machine's disk; gone when the last copy of this value is dropped.
+#[derive(Clone)]
+pub struct TempMedia {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Removes it when dropped.
+    pub guard: Arc<dyn Any + Send + Sync>,
+}
+
+impl std::fmt::Debug for TempMedia {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TempMedia({} bytes)", self.size)
+    }
+}
+
+impl PartialEq for TempMedia {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for TempMedia {}
+
+/// A file that was downloaded.
+#[derive(Debug, Clone)]
+pub struct FetchedFile {
+    /// The file.
+    pub file: TempMedia,
+    /// What its server said it is.
+    pub content_type: Option<String>,
+    /// Its name, from the server's answer or the URL.
+    pub filename: Option<String>,
+}
+
+/// As what a file is to be sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MediaWish {
+    /// The kind, when the sender said.
+    pub kind: Option<ContentKind>,
+    /// The name, when the sender said.
+    pub filename: Option<String>,
+    /// The MIME type, when the sender said.
+    pub mimetype: Option<String>,
+    /// What the server it was downloaded from said it is.
+    pub content_type: Option<String>,
+    /// The name it was downloaded under.
+    pub source_name: Option<String>,
+}
+
+/// A file that is fit to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadyMedia {
+    /// The file; not the original where it had to be converted.
+    pub file: TempMedia,
+    /// Image, video, audio, voice or document.
+    pub kind: ContentKind,
+    /// Its MIME type.
+    pub mimetype: String,
+    /// The name the recipient sees; always there for documents.
+    pub filename: Option<String>,
+    /// How long it plays, where that is known.
+    pub seconds: Option<u32>,
+    /// The shape of a voice note: 64 loudness values from 0 to 100.
+    pub waveform: Option<Vec<u8>>,
+    /// Width and height of an image, in pixels.
+    pub dimensions: Option<(u32, u32)>,
+}

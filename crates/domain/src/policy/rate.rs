@@ -1,0 +1,83 @@
+//! How many requests a key may make: at most so many in any 60 seconds.
+
+use std::collections::VecDeque;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The window.
+pub const WINDOW: SignedDuration = SignedDuration::from_secs(60);
+
+/// Where a key stands after a request, as it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateState {
+    /// Most requests in any 60 seconds.
+    pub limit: i64,
+    /// How many more are possible at once.
+    pub remaining: i64,
+    /// Seconds until one more is possible than now; 0 while none was made.
+    pub reset_s: i64,
+}
+
+/// The requests of the last 60 seconds, oldest first. At most as many as the limit.
+#[derive(Debug, Default)]
+pub struct SlidingWindow {
+    requests: VecDeque<Timestamp>,
+}
+
+impl SlidingWindow {
+    /// Counts a request at `now`, unless that would be more than `limit`.
+    ///
+    /// # Errors
+    /// The state of a key that has to wait; the request is not counted.
+    pub fn count(&mut self, limit: i64, now: Timestamp) -> Result<RateState, RateState> {
+        while self.requests.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
+            self.requests.pop_front();
+        }
+        let used = i64::try_from(self.requests.len()).unwrap_or(i64::MAX);
+        if used >= limit {
+            return Err(self.state(limit, now));
+        }
+        self.requests.push_back(now);
+        Ok(self.state(limit, now))
+    }
+
+    /// Whether nothing of it matters any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.requests.back().is_none_or(|at| now.duration_since(*at) >= WINDOW)
+    }
+
+    fn state(&self, limit: i64, now: Timestamp) -> RateState {
+        let used = i64::try_from(self.requests.len()).unwrap_or(i64::MAX);
+        let rest = self.requests.front().map_or(SignedDuration::ZERO, |oldest| {
+            WINDOW.saturating_sub(now.duration_since(*oldest))
+        });
+        let reset_s = (rest.as_millis() + 999) / 1_000;
+        let reset_s = i64::try_from(reset_s).unwrap_or(i64::MAX).max(0);
+        RateState { limit, remaining: (limit - used).max(0), reset_s }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millisecond(millis).unwrap()
+    }
+
+    #[test]
+    fn any_sixty_seconds_hold_at_most_the_limit() {
+        let mut window = SlidingWindow::default();
+        for second in [0, 10, 20] {
+            assert!(window.count(3, at(second * 1_000)).is_ok());
+        }
+        let full = window.count(3, at(59_500)).unwrap_err();
+        assert_eq!(full, RateState { limit: 3, remaining: 0, reset_s: 1 });
+        let freed = window.count(3, at(60_000)).unwrap();
+        assert_eq!(freed, RateState { limit: 3, remaining: 0, reset_s: 10 });
+        assert!(window.count(3, at(69_999)).is_err());
+        assert!(window.count(3, at(70_000)).is_ok());
+        assert!(!window.is_over(at(129_999)));
+        assert!(window.is_over(at(130_000)));
+    }
+}

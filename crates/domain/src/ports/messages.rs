@@ -1,0 +1,273 @@
+//! Where messages are kept: the outbox of those that wait, and the history of all others.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Page, PageRequest, StoreResult};
+use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use crate::message::{
+    ContentKind, Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState,
+    NewMessage, Receipt, whole_millis,
+};
+use crate::plan::Plan;
+use crate::policy::quota::Period;
+use crate::webhook::Event;
+
+/// What makes a repeated request recognisable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The API and call, such as `POST /v1/messages`.
+    pub route: String,
+    /// The caller's own key, at most 255 characters.
+    pub key: String,
+    /// SHA-256 of what was asked for.
+    pub request_hash: [u8; 32],
+}
+
+/// Messages to be accepted together: all or none.
+#[derive(Debug, Clone)]
+pub struct Acceptance {
+    /// Whose.
+    pub account_id: AccountId,
+    /// The plan that pays.
+    pub plan: Plan,
+    /// The account's day and month at `now`.
+    pub period: Period,
+    /// The messages, in order.
+    pub messages: Vec<NewMessage>,
+    /// Remembered with them, when the caller gave one.
+    pub idempotency: Option<IdempotencyKey>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What became of messages that were to be accepted.
+#[derive(Debug, Clone)]
+pub enum Accepted {
+    /// They are durable.
+    New(Vec<Message>),
+    /// The same request came before: its messages as they are *now* (cancelled or finished ones
+    /// included); each carries the quota receipt of its acceptance.
+    Repeated(Vec<Message>),
+    /// That idempotency key was used with another request.
+    Mismatch,
+    /// Plan and grants have not enough messages left; nothing was kept.
+    QuotaExhausted {
+        /// What is left.
+        remaining: i64,
+    },
+    /// [`WAITING_MESSAGES_MAX`] would be exceeded; nothing was kept.
+    QueueFull,
+    /// A device vanished meanwhile; nothing was kept.
+    DeviceGone,
+}
+
+/// Most waiting messages of one account.
+pub const WAITING_MESSAGES_MAX: i64 = 100_000;
+/// How long an idempotency key is remembered, in hours.
+pub const IDEMPOTENCY_HOURS: i64 = 24;
+
+/// What the engine keeps in memory of a waiting message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Message`")]
+pub struct OutboxEntry {
+    pub id: MessageId,
+    pub account_id: AccountId,
+    pub device_id: DeviceId,
+    pub chat: String,
+    pub whatsapp_id: WhatsappId,
+    pub priority: i16,
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub retry_interval_s: Option<u32>,
+}
+
+impl From<&Message> for OutboxEntry {
+    fn from(message: &Message) -> Self {
+        Self {
+            id: message.id,
+            account_id: message.account_id,
+            device_id: message.device_id,
+            chat: message.chat.clone(),
+            whatsapp_id: message.whatsapp_id.clone(),
+            priority: message.priority,
+            attempts: message.attempts,
+            due_at: message.due_at,
+            expires_at: message.expires_at,
+            retry_interval_s: message.retry_interval_s,
+        }
+    }
+}
+
+/// What happened to one waiting message; written as it is, in one transaction with its effects
+/// (the move into the history, the refund).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// Which.
+    pub id: MessageId,
+    /// What happened, in order. A scheduled message becomes due by itself first.
+    pub steps: Vec<(MessageEvent, Timestamp)>,
+    /// Why, where an attempt failed or the message ended.
+    pub failure: Option<Failure>,
+    /// When the next attempt is due, when there will be one.
+    pub next_attempt_at: Option<Timestamp>,
+    /// What its file has turned out to be.
+    pub kind: Option<ContentKind>,
+}
+
+impl Progress {
+    /// Applies what happened to the message, as a store has read it.
+    pub fn apply_to(&self, message: &mut Message) {
+        use MessageEvent::{AttemptFailed, Due, GivenUp, HandedOver, TakenBack, TimeRanOut};
+        let first = self.steps.first().map(|(event, _)| *event);
+        let ends_early = matches!(first, Some(TakenBack | TimeRanOut));
+        if message.state == MessageState::Scheduled && !ends_early {
+            message.apply(Due, message.due_at, None);
+        }
+        for (event, at) in &self.steps {
+            let tells_why = matches!(event, AttemptFailed | GivenUp | TimeRanOut | TakenBack);
+            let failure = self.failure.clone().filter(|_| tells_why);
+            if message.apply(*event, whole_millis(*at), failure) && *event == HandedOver {
+                message.attempts = message.attempts.saturating_add(1);
+            }
+        }
+        // An attempt without an end is one that a crash would have cut off.
+        if message.state == MessageState::Sending {
+            message.state = MessageState::Queued;
+        }
+        if let Some(kind) = self.kind {
+            message.kind = kind;
+        }
+        if let (true, Some(at)) = (message.state.is_waiting(), self.next_attempt_at) {
+            message.due_at = whole_millis(at);
+        }
+    }
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Default)]
+pub struct MessageFilter {
+    /// Only this direction.
+    pub direction: Option<Direction>,
+    /// Only this device's.
+    pub device: Option<DeviceId>,
+    /// Only those in one of these states; empty for all. `Scheduled` and `Queued` are told apart
+    /// by `due_at`, as [`Message`] readers see them; `Sending` is never stored.
+    pub states: Vec<MessageState>,
+    /// Only those in this chat.
+    pub chat: Option<String>,
+    /// Only those made at or after this.
+    pub since: Option<Timestamp>,
+    /// Only those made before this.
+    pub until: Option<Timestamp>,
+    /// Only those that were to be sent later than they were accepted, whatever became of them.
+    pub is_scheduled: bool,
+    /// The time by which `Scheduled` and `Queued` are told apart; `None` takes them as stored.
+    pub now: Option<Timestamp>,
+}
+
+/// A message that was recorded.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// As it is now.
+    pub message: Message,
+    /// What is told of it.
+    pub events: Vec<Event>,
+}
+
+/// A page of a list that is counted.
+#[derive(Debug, Clone)]
+pub struct CountedPage<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// How many there are on all pages.
+    pub total: i64,
+}
+
+/// How many messages a device has sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MessageCounts {
+    /// That WhatsApp has: sent, delivered, read or played.
+    pub sent: i64,
+    /// That ended otherwise: failed, expired or cancelled.
+    pub failed: i64,
+    /// Of those WhatsApp has, how many were accepted since the given time.
+    pub sent_since: i64,
+}
+
+/// Messages of both directions.
+///
+/// The calls that change messages write the outbox of webhooks in the same transaction
+/// ([`Event::of_message`]).
+#[async_trait]
+pub trait MessageStore: Send + Sync {
+    /// Makes messages durable, pays for them and remembers the idempotency key: one commit,
+    /// shared with other requests, finished before this returns.
+    async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted>;
+    /// What became of an earlier request with this key: `Repeated` or `Mismatch`; `None` when
+    /// there was none. For a repeat that would be refused by now, such as one whose expiry has
+    /// passed; [`MessageStore::accept`] looks by itself.
+    async fn repeated(
+        &self,
+        account: AccountId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Accepted>>;
+    /// Everything that waits, by id; for the engine at its start.
+    async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>>;
+    /// The file that came with a waiting message.
+    async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>>;
+    /// One waiting message, whole; `None` when it does not wait any more.
+    async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>>;
+    /// Records what happened to waiting messages of a device. Unknown ids and steps that change
+    /// nothing are passed over. The messages as they are now.
+    async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Recorded>>;
+    /// Records receipts for messages that have left the outbox; those that changed.
+    async fn record_receipts(
+        &self,
+        device: DeviceId,
+        ids: &[WhatsappId],
+        receipt: Receipt,
+        at: Timestamp,
+    ) -> StoreResult<Vec<Recorded>>;
+    /// Stores messages that came in; those that were new (known ones are passed over). Durable
+    /// when this returns: only then may they be acknowledged to WhatsApp.
+    async fn receive(
+        &self,
+        device: DeviceId,
+        messages: Vec<IncomingMessage>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Recorded>>;
+    /// One message of an account.
+    async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>>;
+    /// The messages of an account, newest first; `before` is a message id. Complete at once:
+    /// waiting ones included.
+    async fn messages(
+        &self,
+        account: AccountId,
+        filter: &MessageFilter,
+        page: PageRequest,
+    ) -> StoreResult<Page<Message>>;
+    /// The messages of an account, newest first, after the first `offset`, and how many there are.
+    async fn counted_messages(
+        &self,
+        account: AccountId,
+        filter: &MessageFilter,
+        offset: u32,
+        limit: u32,
+    ) -> StoreResult<CountedPage<Message>>;
+    /// How many messages a device has sent; waiting ones do not count.
+    async fn message_counts(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        since: Timestamp,
+    ) -> StoreResult<MessageCounts>;
+    /// The chats a device has written to (as sent), and how many of them first since `since`.
+    async fn contacts(&self, device: DeviceId, since: Timestamp)
+    -> StoreResult<(Vec<String>, u32)>;
+    /// Forgets idempotency keys older than [`IDEMPOTENCY_HOURS`] and messages older than
+    /// `keep_messages_since`, in bounded bites; how many rows went.
+    async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64>;
+}

@@ -1,0 +1,136 @@
+//! Ports to what is outside the gateway and not WhatsApp: customers' servers, files, secrets.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
+use crate::message::Failure;
+use crate::webhook::{Event, EventKind, FormatName, SealedSecret};
+
+/// Why a URL is not asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlRefusal {
+    /// It is no absolute http or https URL.
+    #[error("must be an absolute http or https URL")]
+    Malformed,
+    /// Its host, port or address is none that may be reached.
+    #[error("must be a public address on port 80 or 443")]
+    Forbidden,
+}
+
+/// A webhook's message on its way out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct WebhookRequest {
+    /// Where to.
+    pub url: String,
+    /// What the body is.
+    pub content_type: &'static str,
+    /// Further headers, such as the signature.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What a webhook's receiver answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookAnswer {
+    /// Its status; `None` when there was no answer.
+    pub status: Option<u16>,
+    /// How long it wants to be left alone.
+    pub retry_after: Option<Duration>,
+    /// Why there was no answer; safe to show.
+    pub error: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl WebhookAnswer {
+    /// Whether the receiver took it.
+    pub fn is_success(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+}
+
+/// Every HTTP request that is made on a customer's behalf. Guarded: only public addresses, unless
+/// the operator allows others.
+#[async_trait]
+pub trait Outbound: Send + Sync {
+    /// Whether a URL may be asked at all, by its form and its literal address; nothing is resolved
+    /// and no connection is made.
+    ///
+    /// # Errors
+    /// [`UrlRefusal`].
+    fn check_url(&self, url: &str) -> Result<(), UrlRefusal>;
+    /// Downloads a file to the disk, bounded in size and time.
+    ///
+    /// # Errors
+    /// A failure with the code [`Failure::MEDIA`] and words that are safe to show.
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure>;
+    /// Puts bytes that came with a request onto the disk.
+    ///
+    /// # Errors
+    /// As [`Outbound::fetch`].
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure>;
+    /// Posts to a webhook, once.
+    async fn post(&self, request: WebhookRequest) -> WebhookAnswer;
+    /// Asks a webhook's URL with `challenge` in its query, and wants exactly that as the answer.
+    ///
+    /// # Errors
+    /// Why it failed; safe to show.
+    async fn challenge(&self, url: &str, challenge: &str) -> Result<(), String>;
+}
+
+/// What makes files fit to be sent.
+#[async_trait]
+pub trait MediaCodec: Send + Sync {
+    /// Finds out what a file is and converts it where it has to be.
+    ///
+    /// # Errors
+    /// A failure with the code [`Failure::MEDIA`] and words that are safe to show.
+    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, Failure>;
+}
+
+/// What keeps secrets unreadable in the database.
+pub trait Sealer: Send + Sync {
+    /// Encrypts.
+    fn seal(&self, secret: &str) -> SealedSecret;
+    /// Decrypts; `None` when it was sealed with another key or damaged.
+    fn open(&self, sealed: &SealedSecret) -> Option<String>;
+}
+
+/// What a format can tell, and how it is set up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FormatRules {
+    /// Its name.
+    pub name: &'static str,
+    /// What it has a shape for.
+    pub events: &'static [EventKind],
+    /// Whether a receiver has to answer a challenge first.
+    pub needs_challenge: bool,
+    /// Whether all webhooks of an account in this format have one secret.
+    pub shares_secret: bool,
+    /// What a secret that is made for it begins with.
+    pub secret_prefix: &'static str,
+}
+
+/// The shapes in which events are told; implemented beside the APIs that define them.
+pub trait EventFormats: Send + Sync {
+    /// All of them.
+    fn all(&self) -> Vec<FormatRules>;
+    /// An event in the shape of `format`, signed with `secret` at `now`; `None` when the format
+    /// has no shape for it.
+    fn encode(
+        &self,
+        format: &FormatName,
+        url: &str,
+        event: &Event,
+        secret: &str,
+        now: Timestamp,
+    ) -> Option<WebhookRequest>;
+    /// The rules of one format.
+    fn rules(&self, format: &FormatName) -> Option<FormatRules> {
+        self.all().into_iter().find(|rules| rules.name == format.0)
+    }
+}

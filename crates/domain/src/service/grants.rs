@@ -1,0 +1,149 @@
+//! What may still be sent: the plan's messages, grants and vouchers.
+
+use jiff::Timestamp;
+
+use super::{Core, Session};
+use crate::error::{Error, Result};
+use crate::grant::{
+    GRANT_MESSAGES_MAX, Grant, NewGrant, NewVoucher, Quota, Redeemed, VOUCHER_DAYS_MAX,
+    VOUCHERS_MAX,
+};
+use crate::ids::{AccountId, DeviceId};
+use crate::key::{KeyHash, Secret};
+
+/// What a voucher's code is made of: digits and letters that cannot be mistaken for one another.
+const CODE_ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
+/// A code is four groups of four characters: 80 random bits.
+const CODE_GROUPS: usize = 4;
+
+impl Core {
+    /// What the caller's account, or one of its devices, may still send.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the device, [`Error::Forbidden`] for the operator.
+    pub async fn quota(&self, session: &Session, device: Option<DeviceId>) -> Result<Quota> {
+        let account = session.account()?;
+        let device = device.or(session.caller.bound_device());
+        if let Some(device) = device {
+            self.device(session, device).await?;
+        }
+        let now = self.clock.now();
+        let usage = self.store.usage(account.id).await?.at(self.period(account));
+        let mut grants = self.store.grants(account.id).await?;
+        grants.retain(|grant| grant.holds(now) && device.is_none_or(|device| grant.is_for(device)));
+        Ok(Quota { plan: session.plan()?.clone(), usage, grants })
+    }
+
+    /// Grants messages to an account or one of its devices, for the operator.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::NotFound`].
+    pub async fn add_grant(&self, session: &Session, grant: NewGrant) -> Result<Grant> {
+        session.require_operator()?;
+        let now = self.clock.now();
+        check_messages(grant.messages)?;
+        if grant.expires_at.is_some_and(|at| at <= now) {
+            return Err(Error::invalid("expires_at", "must be in the future"));
+        }
+        if self.store.account(grant.account_id).await?.is_none() {
+            return Err(Error::NotFound("account"));
+        }
+        self.store.add_grant(grant, now).await?.ok_or(Error::NotFound("device"))
+    }
+
+    /// The grants of an account, those that have expired included, for the operator.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn grants(&self, session: &Session, account: AccountId) -> Result<Vec<Grant>> {
+        session.require_operator()?;
+        self.store.account(account).await?.ok_or(Error::NotFound("account"))?;
+        Ok(self.store.grants(account).await?)
+    }
+
+    /// Makes vouchers, for the operator; their codes are shown only now.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Invalid`].
+    pub async fn create_vouchers(
+        &self,
+        session: &Session,
+        messages: i64,
+        valid_days: Option<u32>,
+        count: u32,
+    ) -> Result<Vec<Secret>> {
+        session.require_operator()?;
+        check_messages(messages)?;
+        if valid_days.is_some_and(|days| !(1..=VOUCHER_DAYS_MAX).contains(&days)) {
+            return Err(Error::invalid("valid_days", format!("must be 1 to {VOUCHER_DAYS_MAX}")));
+        }
+        if !(1..=VOUCHERS_MAX).contains(&count) {
+            return Err(Error::invalid("count", format!("must be 1 to {VOUCHERS_MAX}")));
+        }
+        let codes: Vec<Secret> = (0..count).map(|_| code(self.random())).collect();
+        let voucher = |code: &Secret| NewVoucher { code: code.hash(), messages, valid_days };
+        self.store.create_vouchers(codes.iter().map(voucher).collect(), self.clock.now()).await?;
+        Ok(codes)
+    }
+
+    /// Redeems a voucher for a device: how many messages it brought.
+    ///
+    /// # Errors
+    /// [`Error::VoucherInvalid`], [`Error::NotFound`] for the device.
+    pub async fn redeem(&self, session: &Session, device: DeviceId, code: &str) -> Result<i64> {
+        let account = session.require_device(device)?;
+        self.device(session, device).await?;
+        match self.store.redeem_voucher(account, device, &code_hash(code), self.clock.now()).await?
+        {
+            Redeemed::Granted { messages, .. } => Ok(messages),
+            Redeemed::Invalid => Err(Error::VoucherInvalid),
+        }
+    }
+}
+
+/// A time `days` later; as far as times go.
+pub fn days_later(now: Timestamp, days: u32) -> Timestamp {
+    let wait = jiff::SignedDuration::from_hours(24 * i64::from(days));
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+fn check_messages(messages: i64) -> Result<()> {
+    let message = format!("must be 1 to {GRANT_MESSAGES_MAX}");
+    let fits = (1..=GRANT_MESSAGES_MAX).contains(&messages);
+    fits.then_some(()).ok_or_else(|| Error::invalid("messages", message))
+}
+
+fn code(random: [u8; 4 * CODE_GROUPS]) -> Secret {
+    let letter = |byte: &u8| char::from(CODE_ALPHABET[usize::from(byte % 32)]);
+    let groups: Vec<String> =
+        random.chunks(4).map(|group| group.iter().map(letter).collect()).collect();
+    Secret::new(groups.join("-"))
+}
+
+/// Codes are typed by people: case, spaces and missing dashes do not matter.
+fn code_hash(typed: &str) -> KeyHash {
+    let bare: Vec<char> = typed
+        .chars()
+        .filter(|c| !c.is_whitespace() && *c != '-')
+        .map(|c| c.to_ascii_uppercase())
+        .take(64)
+        .collect();
+    let groups: Vec<String> = bare.chunks(4).map(|group| group.iter().collect()).collect();
+    Secret::new(groups.join("-")).hash()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_may_be_typed_carelessly() {
+        let made = code([1; 16]);
+        assert_eq!(made.reveal(), "3333-3333-3333-3333");
+        for typed in ["3333-3333-3333-3333", " 3333333333333333 ", "3333 3333 3333 3333"] {
+            assert_eq!(code_hash(typed), made.hash(), "{typed}");
+        }
+        assert_eq!(code_hash("abcd-efgh"), code_hash("ABCDEFGH"));
+        assert_ne!(code_hash("3333-3333-3333-333"), made.hash());
+    }
+}

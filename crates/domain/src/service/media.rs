@@ -1,0 +1,94 @@
+//! The rules for files that are to be sent.
+
+use super::Core;
+use crate::error::{Error, Result};
+use crate::media::{
+    FILENAME_CHARS_MAX, INLINE_MEDIA_BYTES_MAX, Media, MediaRequest, MediaSource, URL_BYTES_MAX,
+};
+use crate::message::ContentKind;
+use crate::ports::UrlRefusal;
+
+/// Longest MIME type, in characters.
+const MIMETYPE_CHARS_MAX: usize = 255;
+
+/// A file as it is stored with its message: kind, description and, when it came along, itself.
+pub(super) type Stored = (ContentKind, Media, Option<Vec<u8>>);
+
+impl Core {
+    /// Checks what can be checked without asking anybody.
+    pub(super) fn check_media(&self, media: MediaRequest) -> Result<Stored> {
+        let kind = media.kind.map(check_kind).transpose()?;
+        let filename = media.filename.map(check_filename).transpose()?;
+        let mimetype = media.mimetype.map(check_mimetype).transpose()?;
+        let (url, bytes) = match media.source {
+            MediaSource::Url(url) => (Some(self.check_media_url(url)?), None),
+            MediaSource::Inline(bytes) => (None, Some(check_bytes(bytes)?)),
+        };
+        let size = bytes.as_ref().and_then(|bytes| u64::try_from(bytes.len()).ok());
+        let is_kind_given = kind.is_some();
+        let media = Media { url, is_kind_given, filename, mimetype, size };
+        Ok((kind.unwrap_or(ContentKind::Document), media, bytes))
+    }
+
+    fn check_media_url(&self, url: String) -> Result<String> {
+        if url.len() > URL_BYTES_MAX {
+            let message = format!("must have at most {URL_BYTES_MAX} bytes");
+            return Err(Error::invalid("media.url", message));
+        }
+        match self.outbound.check_url(&url) {
+            Ok(()) => Ok(url),
+            Err(refusal @ UrlRefusal::Malformed) => {
+                Err(Error::invalid("media.url", refusal.to_string()))
+            }
+            Err(UrlRefusal::Forbidden) => Err(Error::Media(DOWNLOAD_FAILED.to_owned())),
+        }
+    }
+}
+
+/// What is said of every download that fails for reasons of the network: no word about why, for that
+/// would tell what is inside it.
+pub const DOWNLOAD_FAILED: &str = "the file could not be downloaded";
+
+fn check_kind(kind: ContentKind) -> Result<ContentKind> {
+    use ContentKind::{Audio, Document, Image, Video, Voice};
+    let is_file = matches!(kind, Image | Video | Audio | Voice | Document);
+    let message = "must be image, video, audio, voice or document";
+    is_file.then_some(kind).ok_or_else(|| Error::invalid("media.kind", message))
+}
+
+fn check_filename(name: String) -> Result<String> {
+    let fits = (1..=FILENAME_CHARS_MAX).contains(&name.chars().count())
+        && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
+    let message = format!(
+        "must have 1 to {FILENAME_CHARS_MAX} characters, no slashes and no control characters"
+    );
+    fits.then_some(name).ok_or_else(|| Error::invalid("media.filename", message))
+}
+
+fn check_mimetype(mimetype: String) -> Result<String> {
+    let is_token = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    let (essence, parameters) = mimetype.split_once(';').unwrap_or((&mimetype, ""));
+    let fits = mimetype.len() <= MIMETYPE_CHARS_MAX
+        && essence
+            .trim()
+            .split_once('/')
+            .is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
+        && parameters.bytes().all(|b| (b' '..=b'~').contains(&b));
+    let message = "must be a MIME type, such as application/pdf";
+    fits.then_some(mimetype).ok_or_else(|| Error::invalid("media.mimetype", message))
+}
+
+fn check_bytes(bytes: Vec<u8>) -> Result<Vec<u8>> {
+    if bytes.is_empty() {
+        return Err(Error::invalid("media.base64", "must not be empty"));
+    }
+    if bytes.len() > INLINE_MEDIA_BYTES_MAX {
+        let message =
+            format!("must have at most {INLINE_MEDIA_BYTES_MAX} bytes; send a URL instead");
+        return Err(Error::invalid("media.base64", message));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,108 @@
+//! Sending and waiting for the outcome, on the same durable queue as everything else.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{Core, SendRefusal, SendRequest, Sent, Session};
+use crate::error::{Error, Result};
+use crate::message::{Failure, Message, MessageState};
+use crate::ports::IdempotencyKey;
+
+/// The priority of a message somebody waits for.
+const WAITING_PRIORITY: i16 = 100;
+
+/// How long a request waits for its message to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SyncWait {
+    /// With text alone.
+    pub text: Duration,
+    /// With a file.
+    pub media: Duration,
+}
+
+impl Default for SyncWait {
+    fn default() -> Self {
+        Self { text: Duration::from_secs(30), media: Duration::from_secs(60) }
+    }
+}
+
+/// What became of a message somebody waited for, when it did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// WhatsApp has it.
+    Sent,
+    /// It still waits and will be sent: behind pacing, or handed over and not acknowledged yet.
+    Pending,
+}
+
+impl Core {
+    /// Accepts messages as [`Core::send_batch`] does, then waits for all of them together. The
+    /// messages are as they are at the end of the wait.
+    ///
+    /// A repeat with the same idempotency key resumes the wait.
+    ///
+    /// # Errors
+    /// Those of [`Core::send`], [`Error::TooManyWaits`], [`Error::IdempotencyInFlight`].
+    pub async fn send_and_wait(
+        &self,
+        session: &Session,
+        mut requests: Vec<SendRequest>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<Sent, SendRefusal> {
+        let _place = self.waits.enter(session.account_id()?, idempotency.as_ref())?;
+        let has_media = requests.iter().any(|request| request.media.is_some());
+        let patience = if has_media { self.sync_wait.media } else { self.sync_wait.text };
+        for request in &mut requests {
+            request.priority = request.priority.or(Some(WAITING_PRIORITY));
+        }
+        let sent = self.send_batch(session, requests, idempotency).await?;
+        let waits = sent.messages.into_iter().map(|message| self.wait_for(message, patience));
+        let messages = join_all(waits).await.into_iter().collect::<Result<_>>()?;
+        Ok(Sent { messages, ..sent })
+    }
+
+    async fn wait_for(&self, message: Message, patience: Duration) -> Result<Message> {
+        if !message.state.is_waiting() {
+            return Ok(message);
+        }
+        let ended = self.dispatcher.wait(message.device_id, message.id, patience).await?;
+        Ok(ended.unwrap_or_else(|| self.as_seen(message)))
+    }
+}
+
+impl Message {
+    /// What became of it, for somebody who waited.
+    ///
+    /// # Errors
+    /// [`Error::NotOnWhatsapp`], [`Error::Media`], [`Error::DeviceNotConnected`],
+    /// [`Error::NotSent`] when it will not be sent.
+    pub fn outcome(&self) -> Result<Outcome> {
+        use MessageState as S;
+        match self.state {
+            S::Sent | S::Delivered | S::Read | S::Played => Ok(Outcome::Sent),
+            S::Scheduled | S::Queued | S::Sending => Ok(Outcome::Pending),
+            S::Failed | S::Expired | S::Cancelled => Err(self.why_not_sent()),
+        }
+    }
+
+    fn why_not_sent(&self) -> Error {
+        let number = || self.chat.split('@').next().unwrap_or_default().to_owned();
+        match &self.failure {
+            Some(failure) if failure.code == Failure::NOT_ON_WHATSAPP => {
+                Error::NotOnWhatsapp(number())
+            }
+            Some(failure) if failure.code == Failure::MEDIA => {
+                Error::Media(failure.message.clone())
+            }
+            Some(failure) if failure.code == Failure::NOT_CONNECTED => {
+                Error::DeviceNotConnected("disconnected")
+            }
+            Some(failure) => Error::NotSent(failure.clone()),
+            None => Error::NotSent(Failure::new(
+                self.state.as_str(),
+                format!("the message is {}", self.state.as_str()),
+            )),
+        }
+    }
+}

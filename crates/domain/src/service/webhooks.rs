@@ -1,0 +1,373 @@
+//! Webhooks: who is told of what, and what became of it.
+
+use futures_util::stream::BoxStream;
+
+use super::{Core, Session};
+use crate::error::{Error, Result};
+use crate::ids::{DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
+use crate::media::URL_BYTES_MAX;
+use crate::message::{Address, ContentKind, Direction, MessageState};
+use crate::phone::PhoneNumber;
+use crate::plan::Plan;
+use crate::ports::{FormatRules, Page, PageRequest, WebhookAnswer};
+use crate::webhook::{
+    Delivery, DeliveryState, Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName,
+    NewWebhook, SECRET_BYTES_MAX, SECRET_BYTES_MIN, Subject, WEBHOOKS_MAX, Webhook, WebhookPatch,
+};
+
+/// The format of our own API.
+pub const OWN_FORMAT: &str = "gerbang";
+
+/// What is asked for when a webhook is made.
+#[derive(Clone, Default)]
+#[expect(missing_docs, reason = "the fields are those of `Webhook`")]
+pub struct NewWebhookRequest {
+    pub device: Option<DeviceId>,
+    pub url: String,
+    pub format: Option<String>,
+    /// `None` for all that plan and format allow.
+    pub events: Option<Vec<EventKind>>,
+    /// `None` for one of our own.
+    pub secret: Option<String>,
+}
+
+/// What is asked for when a webhook is changed; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the fields are those of `Webhook`")]
+pub struct WebhookChange {
+    pub url: Option<String>,
+    pub events: Option<Vec<EventKind>>,
+    pub is_enabled: Option<bool>,
+}
+
+impl Core {
+    /// Makes a webhook; its secret is shown only now.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], [`Error::EventMissing`], [`Error::NotFound`] for the device,
+    /// [`Error::ChallengeFailed`], [`Error::Conflict`] at the limit.
+    pub async fn create_webhook(
+        &self,
+        session: &Session,
+        request: NewWebhookRequest,
+    ) -> Result<(Webhook, String)> {
+        let account = session.account_id()?;
+        let device_id = request.device.or(session.caller.bound_device());
+        if let Some(device) = device_id {
+            self.device(session, device).await?;
+        }
+        let format = FormatName(request.format.unwrap_or_else(|| OWN_FORMAT.to_owned()));
+        let rules = self.format_rules(&format)?;
+        let events = allowed_events(request.events, &rules, session.plan()?)?;
+        let url = self.check_webhook_url(&request.url)?;
+        let chosen = request.secret.map(check_secret).transpose()?;
+        if rules.needs_challenge {
+            self.challenge(&url).await?;
+        }
+        let secret = match chosen {
+            Some(secret) => secret,
+            None => self.new_webhook_secret(session, &format, &rules).await?,
+        };
+        let sealed = self.sealer.seal(&secret);
+        let webhook =
+            NewWebhook { account_id: account, device_id, url, format, events, secret: sealed };
+        let made = self.store.create_webhook(webhook, self.clock.now()).await?;
+        let made = made.ok_or(Error::Conflict(TOO_MANY_WEBHOOKS))?;
+        self.dispatcher.webhooks_changed(account);
+        Ok((made, secret))
+    }
+
+    /// One webhook the caller may see.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn webhook(&self, session: &Session, id: WebhookId) -> Result<Webhook> {
+        let webhook = self.store.webhook(session.account_id()?, id).await?;
+        let bound = session.caller.bound_device();
+        webhook
+            .filter(|webhook| bound.is_none() || webhook.device_id == bound)
+            .ok_or(Error::NotFound("webhook"))
+    }
+
+    /// The webhooks of the caller's account, newest first; a device token sees its device's.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator.
+    pub async fn webhooks(&self, session: &Session, page: PageRequest) -> Result<Page<Webhook>> {
+        let mut webhooks = self.store.webhooks(session.account_id()?, page).await?;
+        if let Some(bound) = session.caller.bound_device() {
+            webhooks.items.retain(|webhook| webhook.device_id == Some(bound));
+        }
+        Ok(webhooks)
+    }
+
+    /// Changes a webhook.
+    ///
+    /// # Errors
+    /// As [`Core::create_webhook`], and [`Error::NotFound`].
+    pub async fn update_webhook(
+        &self,
+        session: &Session,
+        id: WebhookId,
+        change: WebhookChange,
+    ) -> Result<Webhook> {
+        let webhook = self.webhook(session, id).await?;
+        let rules = self.format_rules(&webhook.format)?;
+        let url = change.url.map(|url| self.check_webhook_url(&url)).transpose()?;
+        let events = match change.events {
+            Some(events) => Some(allowed_events(Some(events), &rules, session.plan()?)?),
+            None => None,
+        };
+        if let Some(url) = url.as_ref().filter(|_| rules.needs_challenge) {
+            self.challenge(url).await?;
+        }
+        let switched_off = || "switched off by its owner".to_owned();
+        let disabled = change.is_enabled.map(|is_enabled| (!is_enabled).then(switched_off));
+        let patch = WebhookPatch { url, events, disabled };
+        let webhook = self.store.update_webhook(webhook.account_id, id, patch).await?;
+        let webhook = webhook.ok_or(Error::NotFound("webhook"))?;
+        self.dispatcher.webhooks_changed(webhook.account_id);
+        Ok(webhook)
+    }
+
+    /// Erases a webhook with all that waits for it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delete_webhook(&self, session: &Session, id: WebhookId) -> Result<()> {
+        let webhook = self.webhook(session, id).await?;
+        let deleted = self.store.delete_webhook(webhook.account_id, id).await?;
+        self.dispatcher.webhooks_changed(webhook.account_id);
+        deleted.then_some(()).ok_or(Error::NotFound("webhook"))
+    }
+
+    /// Tells a webhook of something made up, once and at once: what it answered.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn test_webhook(&self, session: &Session, id: WebhookId) -> Result<WebhookAnswer> {
+        let webhook = self.webhook(session, id).await?;
+        let secret = self.sealer.open(&webhook.secret);
+        let secret = secret.ok_or(Error::Conflict(SECRET_UNREADABLE))?;
+        let device = match webhook.device_id {
+            Some(device) => Some(EventDevice::from(&self.device(session, device).await?)),
+            None => None,
+        };
+        let kind = webhook.events.first().copied().unwrap_or(EventKind::MessageReceived);
+        let event = self.sample_event(&webhook, kind, device);
+        let now = self.clock.now();
+        let request = self.formats.encode(&webhook.format, &webhook.url, &event, &secret, now);
+        Ok(self.outbound.post(request.ok_or(Error::NotFound("format"))?).await)
+    }
+
+    /// What was, is and could not be delivered to a webhook, newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn deliveries(
+        &self,
+        session: &Session,
+        id: WebhookId,
+        state: Option<DeliveryState>,
+        page: PageRequest,
+    ) -> Result<Page<Delivery>> {
+        let webhook = self.webhook(session, id).await?;
+        Ok(self.store.deliveries(webhook.account_id, id, state, page).await?)
+    }
+
+    /// Delivers again what was delivered or given up.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also for a delivery that waits.
+    pub async fn replay_delivery(
+        &self,
+        session: &Session,
+        id: WebhookId,
+        delivery: DeliveryId,
+    ) -> Result<Delivery> {
+        let account = self.webhook(session, id).await?.account_id;
+        let replayed = self.store.replay_delivery(account, id, delivery, self.clock.now()).await?;
+        let replayed = replayed.ok_or(Error::NotFound("delivery that has ended"))?;
+        self.dispatcher.webhooks_changed(account);
+        Ok(replayed)
+    }
+
+    /// What happens in the caller's account, live; a device token hears of its device only.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for the operator.
+    pub fn watch_account(&self, session: &Session) -> Result<BoxStream<'static, Event>> {
+        use futures_util::StreamExt;
+        let bound = session.caller.bound_device();
+        let events = self.dispatcher.watch_account(session.account_id()?);
+        let is_theirs = move |event: &Event| bound.is_none_or(|device| event.device.id == device);
+        Ok(events.filter(move |event| futures_util::future::ready(is_theirs(event))).boxed())
+    }
+
+    fn format_rules(&self, format: &FormatName) -> Result<FormatRules> {
+        self.formats.rules(format).ok_or_else(|| {
+            let names: Vec<&str> = self.formats.all().iter().map(|rules| rules.name).collect();
+            Error::invalid("format", format!("must be one of {}", names.join(", ")))
+        })
+    }
+
+    fn check_webhook_url(&self, url: &str) -> Result<String> {
+        if url.len() > URL_BYTES_MAX {
+            return Err(Error::invalid("url", format!("must have at most {URL_BYTES_MAX} bytes")));
+        }
+        let checked = self.outbound.check_url(url);
+        checked
+            .map(|()| url.to_owned())
+            .map_err(|refusal| Error::invalid("url", refusal.to_string()))
+    }
+
+    async fn challenge(&self, url: &str) -> Result<()> {
+        let challenge = hex::encode(self.random::<16>());
+        self.outbound.challenge(url, &challenge).await.map_err(Error::ChallengeFailed)
+    }
+
+    async fn new_webhook_secret(
+        &self,
+        session: &Session,
+        format: &FormatName,
+        rules: &FormatRules,
+    ) -> Result<String> {
+        use base64::Engine as _;
+        if rules.shares_secret {
+            let other = self.store.webhook_in_format(session.account_id()?, format).await?;
+            if let Some(secret) = other.and_then(|webhook| self.sealer.open(&webhook.secret)) {
+                return Ok(secret);
+            }
+        }
+        let bytes = self.random::<32>();
+        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+        Ok(format!("{}{text}", rules.secret_prefix))
+    }
+
+    fn sample_event(
+        &self,
+        webhook: &Webhook,
+        kind: EventKind,
+        device: Option<EventDevice>,
+    ) -> Event {
+        let now = self.clock.now();
+        let device = device.unwrap_or_else(|| EventDevice {
+            id: DeviceId(uuid::Uuid::nil()),
+            number_id: crate::ids::DeviceNumber(0),
+            name: "Test".to_owned(),
+            phone: Some(PhoneNumber::from_digits("628000000000")),
+            lid: None,
+        });
+        let subject = if kind.is_of_device() {
+            Subject::Device(EventStatus {
+                status: crate::device::DeviceStatus::Disconnected,
+                reason: Some("a test".to_owned()),
+                code: Some(408),
+                should_reconnect: true,
+            })
+        } else {
+            Subject::Message(Box::new(sample_message(kind, now)))
+        };
+        let id = format!("evt_test_{}", hex::encode(self.random::<8>()));
+        Event { id, kind, at: now, account_id: webhook.account_id, device, subject }
+    }
+}
+
+const TOO_MANY_WEBHOOKS: &str = "the account has 100 webhooks already";
+const SECRET_UNREADABLE: &str = "the webhook's secret cannot be read; make the webhook anew";
+const _: () = assert!(WEBHOOKS_MAX == 100, "the text above says so");
+
+fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
+    let is_incoming = kind == EventKind::MessageReceived;
+    let phone = PhoneNumber::from_digits("628000000001");
+    EventMessage {
+        id: MessageId(0),
+        whatsapp_id: WhatsappId("3EB00000000000000000".to_owned()),
+        direction: if is_incoming { Direction::In } else { Direction::Out },
+        chat: format!("{phone}@s.whatsapp.net"),
+        sender: is_incoming.then_some(Address { phone: Some(phone), lid: None }),
+        kind: ContentKind::Text,
+        text: "This is a test of your webhook.".to_owned(),
+        media: None,
+        state: match kind {
+            EventKind::MessageSent => MessageState::Sent,
+            EventKind::MessageRead => MessageState::Read,
+            EventKind::MessagePlayed => MessageState::Played,
+            EventKind::MessageFailed => MessageState::Failed,
+            EventKind::MessageExpired => MessageState::Expired,
+            EventKind::MessageCancelled => MessageState::Cancelled,
+            _ => MessageState::Delivered,
+        },
+        failure: None,
+        created_at: now,
+    }
+}
+
+/// The events a webhook is told of: those asked for, all of which plan and format must allow; else
+/// all that they do.
+fn allowed_events(
+    asked: Option<Vec<EventKind>>,
+    rules: &FormatRules,
+    plan: &Plan,
+) -> Result<Vec<EventKind>> {
+    let Some(mut asked) = asked else {
+        let allowed = rules.events.iter().copied().filter(|kind| plan.has(kind.feature()));
+        let allowed: Vec<EventKind> = allowed.collect();
+        let none = Error::EventMissing(EventKind::MessageReceived);
+        return (!allowed.is_empty()).then_some(allowed).ok_or(none);
+    };
+    if asked.is_empty() {
+        return Err(Error::invalid("events", "must name at least one event"));
+    }
+    if rules.name != OWN_FORMAT && asked.iter().any(|kind| kind.is_of_device()) {
+        // The formats of others have one name for all that may happen to a device.
+        asked.extend(rules.events.iter().filter(|kind| kind.is_of_device()));
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    for kind in &asked {
+        if !rules.events.contains(kind) {
+            let known: Vec<&str> = rules.events.iter().map(|kind| kind.as_str()).collect();
+            let message = format!("the format {} can tell only {}", rules.name, known.join(", "));
+            return Err(Error::invalid("events", message));
+        }
+        if !plan.has(kind.feature()) {
+            return Err(Error::EventMissing(*kind));
+        }
+    }
+    Ok(asked)
+}
+
+fn check_secret(secret: String) -> Result<String> {
+    let fits = (SECRET_BYTES_MIN..=SECRET_BYTES_MAX).contains(&secret.len())
+        && !secret.chars().any(char::is_control);
+    let message = format!(
+        "must have {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes and no control characters"
+    );
+    fits.then_some(secret).ok_or_else(|| Error::invalid("secret", message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_of_a_foreign_format_stands_for_all_that_happens_to_a_device() {
+        use EventKind::{DeviceDisconnected, DeviceLoggedOut, MessageReceived};
+        let events = &[MessageReceived, DeviceDisconnected, DeviceLoggedOut];
+        let foreign = FormatRules {
+            name: "other",
+            events,
+            needs_challenge: false,
+            shares_secret: false,
+            secret_prefix: "",
+        };
+        let own = FormatRules { name: OWN_FORMAT, ..foreign };
+        let plan = Plan::built_in().pop().unwrap();
+        let allowed = |rules, asked| allowed_events(Some(asked), rules, &plan).unwrap();
+        let told = allowed(&foreign, vec![DeviceDisconnected]);
+        assert_eq!(told, [DeviceDisconnected, DeviceLoggedOut]);
+        assert_eq!(allowed(&foreign, vec![MessageReceived]), [MessageReceived]);
+        assert_eq!(allowed(&own, vec![DeviceDisconnected]), [DeviceDisconnected]);
+    }
+}

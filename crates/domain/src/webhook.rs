@@ -1,0 +1,414 @@
+//! Events, the webhooks that are told of them, and the deliveries in between.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::device::{Device, DeviceStatus, StatusChange};
+use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
+use crate::media::Media;
+use crate::message::{Address, ContentKind, Direction, Failure, Message, MessageState};
+use crate::phone::PhoneNumber;
+use crate::plan::{Feature, Plan};
+
+/// Most webhooks of an account.
+pub const WEBHOOKS_MAX: usize = 100;
+/// Longest secret a customer may choose, in bytes.
+pub const SECRET_BYTES_MAX: usize = 256;
+/// Shortest secret a customer may choose, in bytes.
+pub const SECRET_BYTES_MIN: usize = 8;
+
+/// What can be told. The names are those of every API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum EventKind {
+    #[serde(rename = "message.received")]
+    MessageReceived,
+    #[serde(rename = "message.sent")]
+    MessageSent,
+    #[serde(rename = "message.delivered")]
+    MessageDelivered,
+    #[serde(rename = "message.read")]
+    MessageRead,
+    #[serde(rename = "message.played")]
+    MessagePlayed,
+    #[serde(rename = "message.failed")]
+    MessageFailed,
+    #[serde(rename = "message.expired")]
+    MessageExpired,
+    #[serde(rename = "message.cancelled")]
+    MessageCancelled,
+    #[serde(rename = "device.connected")]
+    DeviceConnected,
+    #[serde(rename = "device.disconnected")]
+    DeviceDisconnected,
+    #[serde(rename = "device.logged_out")]
+    DeviceLoggedOut,
+    #[serde(rename = "device.paired")]
+    DevicePaired,
+}
+
+impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
+        Self::MessageReceived,
+        Self::MessageSent,
+        Self::MessageDelivered,
+        Self::MessageRead,
+        Self::MessagePlayed,
+        Self::MessageFailed,
+        Self::MessageExpired,
+        Self::MessageCancelled,
+        Self::DeviceConnected,
+        Self::DeviceDisconnected,
+        Self::DeviceLoggedOut,
+        Self::DevicePaired,
+    ];
+
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MessageReceived => "message.received",
+            Self::MessageSent => "message.sent",
+            Self::MessageDelivered => "message.delivered",
+            Self::MessageRead => "message.read",
+            Self::MessagePlayed => "message.played",
+            Self::MessageFailed => "message.failed",
+            Self::MessageExpired => "message.expired",
+            Self::MessageCancelled => "message.cancelled",
+            Self::DeviceConnected => "device.connected",
+            Self::DeviceDisconnected => "device.disconnected",
+            Self::DeviceLoggedOut => "device.logged_out",
+            Self::DevicePaired => "device.paired",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether it concerns a device and not a message.
+    pub fn is_of_device(self) -> bool {
+        self.as_str().starts_with("device.")
+    }
+
+    /// What a plan must include for it to be told.
+    pub fn feature(self) -> Feature {
+        match self {
+            Self::MessageReceived => Feature::IncomingWebhook,
+            kind if kind.is_of_device() => Feature::DowntimeNotification,
+            _ => Feature::AdvanceWebhook,
+        }
+    }
+
+    fn of_state(state: MessageState) -> Option<Self> {
+        use MessageState as S;
+        Some(match state {
+            S::Scheduled | S::Queued | S::Sending => return None,
+            S::Sent => Self::MessageSent,
+            S::Delivered => Self::MessageDelivered,
+            S::Read => Self::MessageRead,
+            S::Played => Self::MessagePlayed,
+            S::Failed => Self::MessageFailed,
+            S::Expired => Self::MessageExpired,
+            S::Cancelled => Self::MessageCancelled,
+        })
+    }
+}
+
+/// Something that happened, as it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The same whenever and to whomever it is told.
+    pub id: String,
+    /// What happened.
+    pub kind: EventKind,
+    /// When.
+    pub at: Timestamp,
+    /// Whose.
+    pub account_id: AccountId,
+    /// To which device.
+    pub device: EventDevice,
+    /// The message or the device's new state.
+    pub subject: Subject,
+}
+
+/// The device of an event, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of `Device`")]
+pub struct EventDevice {
+    pub id: DeviceId,
+    pub number_id: DeviceNumber,
+    pub name: String,
+    pub phone: Option<PhoneNumber>,
+    pub lid: Option<String>,
+}
+
+impl From<&Device> for EventDevice {
+    fn from(device: &Device) -> Self {
+        Self {
+            id: device.id,
+            number_id: device.number_id,
+            name: device.name.clone(),
+            phone: device.phone.clone(),
+            lid: device.lid.clone(),
+        }
+    }
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A message.
+    Message(Box<EventMessage>),
+    /// The device itself.
+    Device(EventStatus),
+}
+
+/// The message of an event, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are those of `Message`")]
+pub struct EventMessage {
+    pub id: MessageId,
+    pub whatsapp_id: WhatsappId,
+    pub direction: Direction,
+    pub chat: String,
+    pub sender: Option<Address>,
+    pub kind: ContentKind,
+    pub text: String,
+    pub media: Option<Media>,
+    pub state: MessageState,
+    pub failure: Option<Failure>,
+    pub created_at: Timestamp,
+}
+
+/// The state of a device, as it was then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventStatus {
+    /// The state.
+    pub status: DeviceStatus,
+    /// Why, in words for people.
+    pub reason: Option<String>,
+    /// Why, as a number in the numbering of the field's libraries: 401 logged out, 403 forbidden,
+    /// 408 lost, 428 closed, 440 replaced, 503, 515.
+    pub code: Option<u16>,
+    /// Whether it comes back by itself.
+    pub should_reconnect: bool,
+}
+
+impl Event {
+    /// What is to be told of the steps of a message's history from `since` on.
+    pub fn of_message(message: &Message, device: &EventDevice, since: usize) -> Vec<Self> {
+        let told = |state| match message.direction {
+            Direction::Out if message.quota.is_some() => EventKind::of_state(state),
+            // What the device's own number wrote elsewhere is not ours to report on.
+            Direction::Out => None,
+            Direction::In => {
+                (state == MessageState::Delivered).then_some(EventKind::MessageReceived)
+            }
+        };
+        let steps = message.history.iter().skip(since);
+        let events = steps.filter_map(|step| told(step.state).map(|kind| (kind, step)));
+        events
+            .map(|(kind, step)| Self {
+                id: format!("evt_{}_{}", message.id, kind.as_str().replace('.', "_")),
+                kind,
+                at: step.at,
+                account_id: message.account_id,
+                device: device.clone(),
+                subject: Subject::Message(Box::new(EventMessage {
+                    id: message.id,
+                    whatsapp_id: message.whatsapp_id.clone(),
+                    direction: message.direction,
+                    chat: message.chat.clone(),
+                    sender: message.sender.clone(),
+                    kind: message.kind,
+                    text: message.text.clone(),
+                    media: message.media.clone(),
+                    state: step.state,
+                    failure: message.failure.clone(),
+                    created_at: message.created_at,
+                })),
+            })
+            .collect()
+    }
+
+    /// What is to be told when a device has changed its state.
+    pub fn of_device(before: DeviceStatus, after: &Device, change: &StatusChange) -> Vec<Self> {
+        use DeviceStatus as S;
+        let was_up = matches!(before, S::Connected | S::Connecting);
+        let moved = match change.status {
+            S::Connected if before != S::Connected => Some(EventKind::DeviceConnected),
+            S::Disconnected if was_up => Some(EventKind::DeviceDisconnected),
+            S::Connecting if before == S::Connected => Some(EventKind::DeviceDisconnected),
+            S::LoggedOut if before != S::LoggedOut => Some(EventKind::DeviceLoggedOut),
+            _ => None,
+        };
+        let paired = change.linked.is_some().then_some(EventKind::DevicePaired);
+        let event = |kind: EventKind| Self {
+            id: format!(
+                "evt_d{}_{}_{}",
+                after.number_id,
+                kind.as_str().replace('.', "_"),
+                change.at.as_millisecond()
+            ),
+            kind,
+            at: change.at,
+            account_id: after.account_id,
+            device: after.into(),
+            subject: Subject::Device(EventStatus {
+                status: change.status,
+                reason: change.reason.clone(),
+                code: change.code,
+                should_reconnect: change.should_reconnect,
+            }),
+        };
+        paired.into_iter().chain(moved).map(event).collect()
+    }
+
+    /// Within what its order counts: a chat of a device, or the device itself.
+    pub fn lane(&self) -> String {
+        match &self.subject {
+            Subject::Message(message) => format!("{}/{}", self.device.id, message.chat),
+            Subject::Device(_) => self.device.id.to_string(),
+        }
+    }
+}
+
+/// The name of the shape in which a webhook is told: `gerbang`, or a dialect's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FormatName(pub String);
+
+/// A URL that is told of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Webhook {
+    /// Its id.
+    pub id: WebhookId,
+    /// Whose.
+    pub account_id: AccountId,
+    /// Only this device's events; `None` for all of the account's.
+    pub device_id: Option<DeviceId>,
+    /// Where it is.
+    pub url: String,
+    /// In which shape it is told.
+    pub format: FormatName,
+    /// Of what; never empty.
+    pub events: Vec<EventKind>,
+    /// What its messages are signed with.
+    pub secret: SealedSecret,
+    /// Why nothing is told any more; `None` while it works.
+    pub disabled: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Webhook {
+    /// Whether it is to be told of an event of `device` under `plan`.
+    pub fn wants(&self, kind: EventKind, device: DeviceId, plan: &Plan) -> bool {
+        self.disabled.is_none()
+            && self.device_id.is_none_or(|only| only == device)
+            && self.events.contains(&kind)
+            && plan.has(kind.feature())
+    }
+}
+
+/// A secret as it is kept: encrypted. Its `Debug` form hides even that.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedSecret(pub Vec<u8>);
+
+impl std::fmt::Debug for SealedSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealedSecret(…)")
+    }
+}
+
+/// A webhook that is to be stored.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields are those of `Webhook`")]
+pub struct NewWebhook {
+    pub account_id: AccountId,
+    pub device_id: Option<DeviceId>,
+    pub url: String,
+    pub format: FormatName,
+    pub events: Vec<EventKind>,
+    pub secret: SealedSecret,
+}
+
+/// What may change about a webhook; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookPatch {
+    /// A new address.
+    pub url: Option<String>,
+    /// Other events.
+    pub events: Option<Vec<EventKind>>,
+    /// `Some(None)` switches it on again, `Some(Some(why))` off.
+    pub disabled: Option<Option<String>>,
+}
+
+/// Where a delivery is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// It waits for its first or next try.
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// Given up; it can be replayed.
+    Dead,
+}
+
+impl DeliveryState {
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Delivered, Self::Dead].into_iter().find(|s| s.as_str() == name)
+    }
+}
+
+/// One event on its way to one webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id; of one chat, in the order of events.
+    pub id: DeliveryId,
+    /// To which webhook.
+    pub webhook_id: WebhookId,
+    /// What is told.
+    pub event: Event,
+    /// Where it is in its life.
+    pub state: DeliveryState,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Not to be tried before this.
+    pub due_at: Timestamp,
+    /// The receiver's last status.
+    pub last_status: Option<u16>,
+    /// Why the last try failed, in words for people.
+    pub last_error: Option<String>,
+    /// When the event came about.
+    pub created_at: Timestamp,
+    /// When it was delivered or given up.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What became of one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Delivery`")]
+pub struct DeliveryOutcome {
+    pub id: DeliveryId,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    pub last_status: Option<u16>,
+    pub last_error: Option<String>,
+    pub ended_at: Option<Timestamp>,
+}

@@ -1,0 +1,99 @@
+//! How the senders of webhooks are reached.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+use domain::ids::{AccountId, WebhookId};
+use domain::webhook::Webhook;
+
+/// Most posts at a time, to all webhooks. How many of them may be one webhook's is
+/// [`super::lanes::POSTS_MAX`].
+pub(crate) const POSTS_IN_ALL_MAX: usize = 256;
+/// Most posts at a time to the webhooks of one account.
+pub(crate) const POSTS_PER_ACCOUNT_MAX: usize = 16;
+/// Most senders that look for what waits at the same time.
+pub(crate) const LOOKS_MAX: usize = 8;
+
+/// How a sender is reached.
+pub(crate) struct Handle {
+    /// The webhook as it is; `None` when it is erased or switched off.
+    pub(crate) webhook: watch::Sender<Option<Webhook>>,
+    /// Something may wait for it.
+    pub(crate) nudge: Arc<Notify>,
+}
+
+/// The senders of one account.
+pub(crate) struct AccountSenders {
+    pub(crate) posts: Arc<Semaphore>,
+    pub(crate) senders: HashMap<WebhookId, Handle>,
+}
+
+impl Default for AccountSenders {
+    fn default() -> Self {
+        Self { posts: Arc::new(Semaphore::new(POSTS_PER_ACCOUNT_MAX)), senders: HashMap::new() }
+    }
+}
+
+/// All senders.
+pub(crate) struct Webhooks {
+    accounts: Mutex<HashMap<AccountId, AccountSenders>>,
+    changed: Mutex<BTreeSet<AccountId>>,
+    pub(crate) has_changed: Notify,
+    pub(crate) posts: Arc<Semaphore>,
+    pub(crate) looks: Semaphore,
+}
+
+impl Default for Webhooks {
+    fn default() -> Self {
+        Self {
+            accounts: Mutex::default(),
+            changed: Mutex::default(),
+            has_changed: Notify::new(),
+            posts: Arc::new(Semaphore::new(POSTS_IN_ALL_MAX)),
+            looks: Semaphore::new(LOOKS_MAX),
+        }
+    }
+}
+
+impl Webhooks {
+    /// Something was written for the webhooks of an account, perhaps.
+    pub(crate) fn nudge(&self, account: AccountId) {
+        let accounts = self.accounts();
+        let senders = accounts.get(&account).into_iter().flat_map(|one| one.senders.values());
+        senders.for_each(|sender| sender.nudge.notify_one());
+    }
+
+    /// The webhooks of an account are to be read again.
+    pub(crate) fn changed(&self, account: AccountId) {
+        lock(&self.changed).insert(account);
+        self.has_changed.notify_one();
+    }
+
+    pub(crate) fn take_changed(&self) -> BTreeSet<AccountId> {
+        std::mem::take(&mut *lock(&self.changed))
+    }
+
+    pub(crate) fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, AccountSenders>> {
+        lock(&self.accounts)
+    }
+
+    /// Lets a sender go whose webhook is erased or switched off; false when it is back.
+    pub(crate) fn retire(&self, account: AccountId, id: WebhookId) -> bool {
+        let mut accounts = self.accounts();
+        let Some(one) = accounts.get_mut(&account) else { return true };
+        if one.senders.get(&id).is_some_and(|sender| sender.webhook.borrow().is_some()) {
+            return false;
+        }
+        one.senders.remove(&id);
+        if one.senders.is_empty() {
+            accounts.remove(&account);
+        }
+        true
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,421 @@
+//! The senders of webhooks: one task each; and the task that starts and ends them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use domain::ids::{AccountId, DeliveryId, WebhookId};
+use domain::ports::{PageRequest, StoreResult, WebhookAnswer};
+use domain::webhook::{
+    Delivery, DeliveryOutcome, DeliveryState, Event, WEBHOOKS_MAX, Webhook, WebhookPatch,
+};
+
+use super::lanes::{Lanes, Outcome, Step};
+use super::registry::Handle;
+use crate::run::{pause, until, within};
+use crate::shared::Shared;
+use crate::work::STORE_PAUSE;
+
+/// How often a sender looks for what waits though nobody has told it of anything: for what was
+/// written where nobody sees it, such as the cancellations of a device that is erased.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Most deliveries that are read at a time.
+const READ_MAX: u32 = 256;
+/// Most events of one webhook that are kept in memory until they are posted; others are read again.
+const EVENTS_KEPT_MAX: usize = 32;
+/// Most outcomes in one batch.
+const OUTCOMES_MAX: usize = 256;
+/// How long a post may take at the most; the outbound client's own limit is shorter.
+const POST_WAIT: Duration = Duration::from_secs(60);
+/// How long a stop waits for posts that run.
+pub(crate) const STOP_WAIT: Duration = Duration::from_secs(5);
+/// Why a webhook was switched off that answered 410.
+const GONE: &str = "its receiver answered 410 (gone)";
+
+/// Starts a sender for every webhook that works, and ends those that do not any more, until the
+/// gateway stops.
+pub(crate) async fn manage(shared: Arc<Shared>) {
+    let mut stop = shared.stop.subscribe();
+    let mut senders = JoinSet::new();
+    let work = async {
+        start_all(&shared, &mut senders).await;
+        loop {
+            tokio::select! {
+                () = shared.webhooks.has_changed.notified() => {
+                    for account in shared.webhooks.take_changed() {
+                        reload(&shared, &mut senders, account).await;
+                    }
+                }
+                Some(end) = senders.join_next() => {
+                    if end.is_err() {
+                        tracing::error!("the sender of a webhook has crashed");
+                    }
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        _ = stop.wait_for(|is_stopping| *is_stopping) => {}
+    }
+    // They see the stop themselves.
+    within(STOP_WAIT * 2, async { while senders.join_next().await.is_some() {} }).await;
+}
+
+async fn start_all(shared: &Arc<Shared>, senders: &mut JoinSet<()>) {
+    let webhooks = loop {
+        match shared.store.active_webhooks().await {
+            Ok(webhooks) => break webhooks,
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the webhooks yet");
+                pause(STORE_PAUSE).await;
+            }
+        }
+    };
+    for webhook in webhooks {
+        set(shared, senders, webhook);
+    }
+}
+
+/// Reads the webhooks of an account again.
+async fn reload(shared: &Arc<Shared>, senders: &mut JoinSet<()>, account: AccountId) {
+    let limit = u32::try_from(WEBHOOKS_MAX).unwrap_or(u32::MAX);
+    let webhooks = match shared.store.webhooks(account, PageRequest { before: None, limit }).await {
+        Ok(page) => page.items,
+        Err(error) => {
+            tracing::warn!(%error, "cannot read the webhooks of an account yet");
+            pause(STORE_PAUSE).await;
+            shared.webhooks.changed(account);
+            return;
+        }
+    };
+    let mut active: HashMap<WebhookId, Webhook> = HashMap::new();
+    active.extend(webhooks.into_iter().filter(|w| w.disabled.is_none()).map(|w| (w.id, w)));
+    if let Some(one) = shared.webhooks.accounts().get(&account) {
+        for (id, sender) in &one.senders {
+            if !active.contains_key(id) {
+                sender.webhook.send_replace(None);
+            }
+        }
+    }
+    active.into_values().for_each(|webhook| set(shared, senders, webhook));
+}
+
+/// Tells the sender of a webhook what it is now; starts it when there is none.
+fn set(shared: &Arc<Shared>, senders: &mut JoinSet<()>, webhook: Webhook) {
+    let mut accounts = shared.webhooks.accounts();
+    let one = accounts.entry(webhook.account_id).or_default();
+    if let Some(sender) = one.senders.get(&webhook.id) {
+        sender.webhook.send_replace(Some(webhook));
+        sender.nudge.notify_one();
+        return;
+    }
+    let (id, account, posts) = (webhook.id, webhook.account_id, one.posts.clone());
+    let (settings, webhook) = watch::channel(Some(webhook));
+    let nudge = Arc::new(Notify::new());
+    one.senders.insert(id, Handle { webhook: settings, nudge: nudge.clone() });
+    let sender = Sender {
+        id,
+        account,
+        shared: shared.clone(),
+        webhook,
+        nudge,
+        posts,
+        lanes: Lanes::default(),
+        events: HashMap::new(),
+        outcomes: Vec::new(),
+        is_gone: false,
+        is_writing: false,
+        is_reading: false,
+        must_read: true,
+        jobs: FuturesUnordered::new(),
+        counted: 0,
+    };
+    senders.spawn(sender.run());
+}
+
+/// Something that was begun and has come to its end.
+enum Done {
+    Read(StoreResult<Vec<Delivery>>),
+    Posted(DeliveryId, Option<WebhookAnswer>),
+    /// What the delivery tells could not be read.
+    Unread(DeliveryId, StoreResult<()>),
+    Written(Vec<DeliveryOutcome>, StoreResult<()>),
+}
+
+/// The sender of one webhook.
+struct Sender {
+    id: WebhookId,
+    account: AccountId,
+    shared: Arc<Shared>,
+    webhook: watch::Receiver<Option<Webhook>>,
+    nudge: Arc<Notify>,
+    /// The account's share of the posts.
+    posts: Arc<Semaphore>,
+    lanes: Lanes,
+    /// What is told by some of those that wait.
+    events: HashMap<DeliveryId, Event>,
+    /// What is still to be written down.
+    outcomes: Vec<DeliveryOutcome>,
+    /// The receiver wants no more: to be written down too.
+    is_gone: bool,
+    is_writing: bool,
+    is_reading: bool,
+    must_read: bool,
+    jobs: FuturesUnordered<BoxFuture<'static, Done>>,
+    counted: i64,
+}
+
+impl Sender {
+    /// Runs until the webhook is erased or switched off, or the gateway stops.
+    async fn run(mut self) {
+        let mut stop = self.shared.stop.subscribe();
+        let nudge = self.nudge.clone();
+        let mut stop_by = None;
+        let mut look_at = Instant::now() + LOOK_EVERY;
+        loop {
+            if *stop.borrow_and_update() && stop_by.is_none() {
+                stop_by = Some(Instant::now() + STOP_WAIT);
+            }
+            let now = self.shared.clock.now();
+            let is_on = stop_by.is_none() && self.webhook.borrow_and_update().is_some();
+            let next_wake = if is_on { self.advance(now) } else { None };
+            self.write();
+            self.count();
+            if let Some(by) = stop_by {
+                if by <= Instant::now() || !self.has_work() {
+                    return;
+                }
+            } else if !is_on && !self.has_work() && self.retire() {
+                return;
+            }
+            let wake_at = next_wake.map(|wake| Instant::now() + until(now, wake));
+            let wake_at = wake_at.into_iter().chain(stop_by).fold(look_at, Instant::min);
+            tokio::select! {
+                Some(done) = self.jobs.next() => self.finished(done),
+                () = nudge.notified() => self.must_read = true,
+                Ok(()) = self.webhook.changed() => self.must_read = true,
+                Ok(()) = stop.changed() => {}
+                () = tokio::time::sleep_until(wake_at) => {
+                    if look_at <= Instant::now() {
+                        look_at = Instant::now() + LOOK_EVERY;
+                        self.must_read = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether something was begun that has to be written down.
+    fn has_work(&self) -> bool {
+        self.lanes.is_busy() || self.is_gone
+    }
+
+    fn retire(&self) -> bool {
+        self.shared.webhooks.retire(self.account, self.id)
+    }
+
+    /// Reads and posts what is due; when to look again.
+    fn advance(&mut self, now: Timestamp) -> Option<Timestamp> {
+        if self.is_gone {
+            return None;
+        }
+        self.read();
+        let Step { posts, next_wake } = self.lanes.step(now);
+        posts.into_iter().for_each(|id| self.post(id));
+        next_wake
+    }
+
+    fn read(&mut self) {
+        // Not for a few at a time: what is known has to be left out each time.
+        if !self.must_read || self.is_reading || self.lanes.room() < READ_MAX as usize {
+            return;
+        }
+        (self.must_read, self.is_reading) = (false, true);
+        let (shared, id, known) = (self.shared.clone(), self.id, self.lanes.ids());
+        self.jobs.push(Box::pin(async move {
+            let _turn = shared.webhooks.looks.acquire().await;
+            Done::Read(shared.store.pending_deliveries(id, &known, READ_MAX).await)
+        }));
+    }
+
+    fn post(&mut self, id: DeliveryId) {
+        let Some(webhook) = self.webhook.borrow().clone() else { return };
+        let (shared, posts, event) =
+            (self.shared.clone(), self.posts.clone(), self.events.remove(&id));
+        self.jobs.push(Box::pin(async move {
+            let _turns = (posts.acquire().await, shared.webhooks.posts.acquire().await);
+            let event = match event {
+                Some(event) => event,
+                None => match read_event(&shared, &webhook, id).await {
+                    Ok(Some(event)) => event,
+                    Ok(None) => return Done::Unread(id, Ok(())),
+                    Err(error) => return Done::Unread(id, Err(error)),
+                },
+            };
+            Done::Posted(id, tell(&shared, &webhook, &event).await)
+        }));
+    }
+
+    /// Writes down what became of tries, unless that is being done.
+    fn write(&mut self) {
+        if self.is_writing || (self.outcomes.is_empty() && !self.is_gone) {
+            return;
+        }
+        self.is_writing = true;
+        let n = self.outcomes.len().min(OUTCOMES_MAX);
+        let batch: Vec<_> = self.outcomes.drain(..n).collect();
+        let is_gone = self.is_gone && self.outcomes.is_empty();
+        let (shared, account, id) = (self.shared.clone(), self.account, self.id);
+        self.jobs.push(Box::pin(async move {
+            let written = async {
+                shared.store.record_deliveries(batch.clone()).await?;
+                if is_gone {
+                    let patch = WebhookPatch {
+                        disabled: Some(Some(GONE.to_owned())),
+                        ..Default::default()
+                    };
+                    shared.store.update_webhook(account, id, patch).await?;
+                }
+                Ok(())
+            };
+            let written = written.await;
+            if written.is_err() {
+                pause(STORE_PAUSE).await;
+            }
+            Done::Written(batch, written)
+        }));
+    }
+
+    fn finished(&mut self, done: Done) {
+        let now = self.shared.clock.now();
+        match done {
+            Done::Read(found) => self.found(found),
+            Done::Posted(id, answer) => {
+                let random = self.shared.random();
+                if let Some(outcome) = self.lanes.answered(id, answer, now, random) {
+                    self.count_outcome(&outcome);
+                    self.is_gone |= outcome.is_gone;
+                    self.outcomes.push(outcome.delivery);
+                }
+            }
+            Done::Unread(id, Ok(())) => self.lanes.vanished(id),
+            Done::Unread(id, Err(error)) => {
+                tracing::warn!(webhook = %self.id, %error, "cannot read what is to be told yet");
+                self.shared.stats.store_errors.fetch_add(1, Relaxed);
+                self.lanes.put_off(id, later(now, STORE_PAUSE));
+            }
+            Done::Written(batch, written) => self.written(batch, written),
+        }
+    }
+
+    fn found(&mut self, found: StoreResult<Vec<Delivery>>) {
+        self.is_reading = false;
+        match found {
+            Ok(deliveries) => {
+                // There may be more.
+                self.must_read |= deliveries.len() >= READ_MAX as usize;
+                for delivery in deliveries {
+                    let Delivery { id, event, attempts, due_at, .. } = delivery;
+                    let is_new = self.lanes.add(id, &event.lane(), attempts, due_at);
+                    if is_new && self.events.len() < EVENTS_KEPT_MAX {
+                        self.events.insert(id, event);
+                    }
+                }
+            }
+            Err(error) => {
+                // The next look comes by itself.
+                tracing::warn!(webhook = %self.id, %error, "cannot read what waits");
+                self.shared.stats.store_errors.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    fn written(&mut self, batch: Vec<DeliveryOutcome>, written: StoreResult<()>) {
+        self.is_writing = false;
+        if let Err(error) = written {
+            tracing::warn!(webhook = %self.id, %error, "cannot write down what was told");
+            self.shared.stats.store_errors.fetch_add(1, Relaxed);
+            self.outcomes.splice(0..0, batch);
+            return;
+        }
+        batch.iter().for_each(|outcome| self.lanes.written(outcome.id));
+        if self.is_gone && self.outcomes.is_empty() {
+            tracing::info!(webhook = %self.id, "switched off: {GONE}");
+            self.is_gone = false;
+            // Nothing is posted before the manager has read the webhook again.
+            if let Some(one) = self.shared.webhooks.accounts().get(&self.account)
+                && let Some(handle) = one.senders.get(&self.id)
+            {
+                handle.webhook.send_replace(None);
+            }
+            self.shared.webhooks.changed(self.account);
+        }
+    }
+
+    fn count_outcome(&self, outcome: &Outcome) {
+        let stats = &self.shared.stats;
+        let counter = match outcome.delivery.state {
+            DeliveryState::Delivered => &stats.webhooks_delivered,
+            DeliveryState::Pending => &stats.webhooks_failed,
+            DeliveryState::Dead => &stats.webhooks_dead,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Brings the gauge of what waits up to date.
+    fn count(&mut self) {
+        let now = i64::try_from(self.lanes.len()).unwrap_or(i64::MAX);
+        let change = now - std::mem::replace(&mut self.counted, now);
+        self.shared.stats.webhooks_waiting.fetch_add(change, Relaxed);
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        self.shared.stats.webhooks_waiting.fetch_sub(self.counted, Relaxed);
+    }
+}
+
+/// What a delivery tells; `None` when it does not wait any more.
+async fn read_event(
+    shared: &Shared,
+    webhook: &Webhook,
+    id: DeliveryId,
+) -> StoreResult<Option<Event>> {
+    let page = PageRequest { before: Some(id.0.saturating_add(1)), limit: 1 };
+    let pending = Some(DeliveryState::Pending);
+    let found = shared.store.deliveries(webhook.account_id, webhook.id, pending, page).await?;
+    Ok(found.items.into_iter().find(|delivery| delivery.id == id).map(|found| found.event))
+}
+
+/// Posts an event once; `None` when the webhook's format has no shape for it.
+async fn tell(shared: &Shared, webhook: &Webhook, event: &Event) -> Option<WebhookAnswer> {
+    let no_answer = |why: &str| WebhookAnswer {
+        status: None,
+        retry_after: None,
+        error: Some(why.to_owned()),
+        took: Duration::ZERO,
+    };
+    let Some(secret) = shared.sealer.open(&webhook.secret) else {
+        return Some(no_answer("the webhook's secret cannot be read; make the webhook anew"));
+    };
+    let now = shared.clock.now();
+    let request = shared.formats.encode(&webhook.format, &webhook.url, event, &secret, now)?;
+    let answer = within(POST_WAIT, shared.outbound.post(request)).await;
+    Some(answer.unwrap_or_else(|| no_answer("the receiver did not answer in time")))
+}
+
+fn later(now: Timestamp, pause: Duration) -> Timestamp {
+    let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,278 @@
+//! The whole engine under seeded disorder, life after life: each ends as with `kill -9`, in the
+//! middle of whatever it does. Waits, files, receipts and webhooks go on meanwhile. A failure
+//! prints its seed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::device::{DeviceStatus, DisconnectReason};
+use domain::ids::{DeliveryId, DeviceId, WebhookId, WhatsappId};
+use domain::media::{MediaRequest, MediaSource};
+use domain::message::{
+    Address, ContentKind, Failure, IncomingMessage, Message, MessageState, Receipt,
+};
+use domain::phone::PhoneNumber;
+use domain::ports::{Clock, Dispatcher, MessageStore, MessengerEvents, PageRequest, WebhookStore};
+use domain::service::{NewWebhookRequest, SendRequest};
+use domain::webhook::{DeliveryState, Event};
+use jiff::Timestamp;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use testkit::fake_outbound::answer;
+use testkit::flaky_store::Outage;
+use testkit::scripted_messenger::Answer;
+use tokio::task::JoinHandle;
+
+use crate::house::House;
+
+const HOOK: &str = "https://hooks.example.com/one";
+const FILE: &str = "https://files.example.com/cat.png";
+const LIVES: usize = 4;
+const DEEDS: usize = 40;
+const PATIENCE: Duration = Duration::from_secs(4);
+
+type Waiting = JoinHandle<domain::error::Result<Option<Message>>>;
+
+struct World {
+    seed: u64,
+    rng: StdRng,
+    house: House,
+    device: DeviceId,
+    webhook: WebhookId,
+    accepted: Vec<Message>,
+    /// Whom it was told that their message is not sent, and how often it had been on the wire.
+    taken_back: Vec<(WhatsappId, usize)>,
+    /// What was on the wire in earlier lives.
+    wire: Vec<WhatsappId>,
+    count: u32,
+}
+
+/// How often the receiver refuses an event before it takes it: never so often that it is passed.
+fn refusals(event: &Event) -> usize {
+    event.id.bytes().map(usize::from).sum::<usize>() % 3
+}
+
+impl World {
+    async fn new(seed: u64) -> Self {
+        let house = House::new().await;
+        let device = house.linked_device("62811").await;
+        let request = NewWebhookRequest { url: HOOK.into(), ..Default::default() };
+        let webhook = house.core.create_webhook(&house.session, request).await.unwrap().0.id;
+        house.outside.fake.put_file(FILE, b"png", "image/png");
+        house.outside.fetch_takes(FILE, Duration::from_millis(700));
+        house.outside.receive(HOOK, |event, nth| {
+            let takes = Duration::from_millis(refusals(event) as u64 * 300);
+            (takes, answer(if nth > refusals(event) { 200 } else { 500 }))
+        });
+        house.store.writes_take(Duration::from_millis(20));
+        let (rng, accepted, taken_back) = (StdRng::seed_from_u64(seed), Vec::new(), Vec::new());
+        let wire = Vec::new();
+        Self { seed, rng, house, device, webhook, accepted, taken_back, wire, count: 0 }
+    }
+
+    fn on_the_wire(&self, id: &WhatsappId) -> usize {
+        let sent = self.house.messenger.sent();
+        let now = sent.iter().map(|(_, message)| &message.whatsapp_id);
+        self.wire.iter().chain(now).filter(|other| *other == id).count()
+    }
+
+    async fn send(&mut self) -> Option<Waiting> {
+        self.count += 1;
+        let source = MediaSource::Url(FILE.into());
+        let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
+        let request = SendRequest {
+            device: Some(self.device),
+            to: format!("62812000000{}", self.rng.random_range(0..4)),
+            text: self.count.to_string(),
+            media: (self.rng.random_range(0..4) == 0).then_some(media),
+            ..Default::default()
+        };
+        // Refused while nothing can be written.
+        let sent = self.house.core.send(&self.house.session, vec![request], None).await.ok()?;
+        let message = sent.messages.into_iter().next().unwrap();
+        self.accepted.push(message.clone());
+        let (engine, device) = (self.house.engine.clone(), self.device);
+        let waits = self.rng.random_range(0..2) == 0;
+        waits.then(|| tokio::spawn(async move { engine.wait(device, message.id, PATIENCE).await }))
+    }
+
+    async fn receive(&mut self) {
+        self.count += 1;
+        let from = format!("62812000000{}", self.rng.random_range(0..4));
+        let message = IncomingMessage {
+            whatsapp_id: WhatsappId(format!("IN{}", self.count)),
+            chat: format!("{from}@s.whatsapp.net"),
+            sender: Address { phone: Some(PhoneNumber::from_digits(&*from)), lid: None },
+            is_own: false,
+            kind: ContentKind::Text,
+            text: "hi".into(),
+            media: None,
+            at: self.house.clock.now(),
+        };
+        // Otherwise WhatsApp would deliver it again.
+        let _ = self.house.engine.received(self.device, vec![message]).await;
+    }
+
+    /// A receipt that was taken is durable, however soon the process is killed.
+    async fn receipt(&mut self) {
+        let sent = self.house.messenger.sent();
+        let Some((_, message)) = sent.get(self.rng.random_range(0..sent.len().max(1))) else {
+            return;
+        };
+        let id = message.whatsapp_id.clone();
+        let (ids, at) = (vec![id.clone()], self.house.clock.now());
+        let event = domain::ports::MessengerEvent::Receipt(ids, Receipt::Read, at);
+        if self.house.engine.event(self.device, event).await.is_ok() {
+            let of = self.accepted.iter().find(|message| message.whatsapp_id == id).unwrap();
+            let stored = self.house.stored(of.id).await;
+            let is_open = !stored.state.is_waiting();
+            assert!(is_open, "seed {}: a receipt is lost, {:?}", self.seed, stored.state);
+        }
+    }
+
+    fn chance(&mut self, percent: u32) -> bool {
+        self.rng.random_range(0..100) < percent
+    }
+
+    async fn live(&mut self) {
+        self.house.start().await;
+        let mut waiting: Vec<Waiting> = Vec::new();
+        for _ in 0..DEEDS {
+            let rule = match self.rng.random_range(0..6) {
+                0 => Answer::LoseAck,
+                1 => Answer::Refuse(503),
+                2..4 => Answer::AcknowledgeAfter(Duration::from_millis(500)),
+                _ => Answer::Acknowledge,
+            };
+            self.house.messenger.answer_all(rule);
+            match self.rng.random_range(0..12) {
+                0..=5 => waiting.extend(self.send().await),
+                6 => {
+                    let reason = DisconnectReason::ConnectionLost;
+                    self.house.messenger.go_offline(self.device, reason);
+                }
+                7..=8 => self.house.messenger.go_online(self.device),
+                9 => self.receive().await,
+                10 => self.receipt().await,
+                _ => {
+                    let outage = if self.chance(50) { Outage::Writes } else { Outage::None };
+                    self.house.store.fail(outage);
+                }
+            }
+            let pause_ms = self.rng.random_range(0..1_500);
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            let (over, open) = waiting.into_iter().partition(|waiting| waiting.is_finished());
+            waiting = open;
+            for waiting in Vec::<Waiting>::into_iter(over) {
+                self.check_wait(waiting.await.unwrap()).await;
+            }
+        }
+        waiting.iter().for_each(JoinHandle::abort);
+        self.house.store.fail(Outage::None);
+    }
+
+    async fn check_wait(&mut self, ended: domain::error::Result<Option<Message>>) {
+        let seed = self.seed;
+        let Ok(Some(message)) = ended else { return };
+        let stored = self.house.stored(message.id).await;
+        assert!(stored.state >= message.state, "seed {seed}: told before it was durable");
+        assert!(!message.state.is_waiting(), "seed {seed}: it still waits");
+        if message.state == MessageState::Cancelled {
+            let code = message.failure.map(|failure| failure.code);
+            assert_eq!(code.as_deref(), Some(Failure::NOT_CONNECTED), "seed {seed}");
+            let times = self.on_the_wire(&message.whatsapp_id);
+            self.taken_back.push((message.whatsapp_id, times));
+        }
+    }
+
+    /// Everything works from now on: all of it comes to its end.
+    async fn calm_down(&mut self) {
+        self.house.start().await;
+        self.house.until_status(self.device, DeviceStatus::Connected).await;
+        let house = &self.house;
+        house.until(async || house.store.outbox().await.unwrap().is_empty().then_some(())).await;
+        let waits = Some(DeliveryState::Pending);
+        let page = PageRequest { before: None, limit: 1 };
+        let pending = async || {
+            house.store.deliveries(house.account, self.webhook, waits, page).await.unwrap()
+        };
+        house.until(async || pending().await.items.is_empty().then_some(())).await;
+    }
+
+    async fn check_end(&self) {
+        let seed = self.seed;
+        for message in &self.accepted {
+            let stored = self.house.stored(message.id).await;
+            assert!(!stored.state.is_waiting(), "seed {seed}: {} waits", message.id);
+            let times = self.on_the_wire(&message.whatsapp_id);
+            let has_left =
+                stored.state >= MessageState::Sent && stored.state < MessageState::Failed;
+            assert!(!has_left || times > 0, "seed {seed}: {} never left", message.id);
+        }
+        for (id, times) in &self.taken_back {
+            assert_eq!(self.on_the_wire(id), *times, "seed {seed}: sent behind the caller's back");
+        }
+        self.check_told().await;
+    }
+
+    /// Every event arrived, and of each lane none before the one before it was taken.
+    async fn check_told(&self) {
+        let seed = self.seed;
+        let page = PageRequest { before: None, limit: 10_000 };
+        let deliveries = self.house.store.deliveries(self.house.account, self.webhook, None, page);
+        let mut deliveries = deliveries.await.unwrap().items;
+        deliveries.sort_by_key(|delivery| delivery.id);
+        assert!(!deliveries.is_empty(), "seed {seed}");
+        let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, event) in self.house.outside.arrived(HOOK).into_iter().enumerate() {
+            places.entry(event.id).or_default().push(place);
+        }
+        let mut last_of: HashMap<String, (DeliveryId, usize)> = HashMap::new();
+        for delivery in deliveries {
+            let event = delivery.event;
+            assert_eq!(delivery.state, DeliveryState::Delivered, "seed {seed}: {}", event.id);
+            let places = places.get(&event.id).unwrap_or_else(|| {
+                panic!("seed {seed}: {} was not told", event.id);
+            });
+            let taken = places[refusals(&event)];
+            let last = last_of.insert(event.lane(), (delivery.id, taken));
+            let is_in_order = last.is_none_or(|(_, before)| before < places[0]);
+            assert!(is_in_order, "seed {seed}: {} came before {last:?} was taken", event.id);
+        }
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap()
+}
+
+fn run(seed: u64) {
+    let mut world = runtime().block_on(World::new(seed));
+    let mut now: Timestamp = testkit::clock::ManualClock::default().now();
+    for life in 0..=LIVES {
+        let runtime = runtime();
+        runtime.block_on(async {
+            let before = Arc::clone(&world.house.messenger);
+            world.wire.extend(before.sent().into_iter().map(|(_, message)| message.whatsapp_id));
+            world.house = world.house.after_crash(now);
+            if life == LIVES {
+                world.calm_down().await;
+                world.check_end().await;
+            } else {
+                world.live().await;
+            }
+            now = world.house.clock.now();
+        });
+        // As with `kill -9`: every task is gone, wherever it was.
+        drop(runtime);
+    }
+}
+
+#[test]
+fn nothing_is_lost_doubled_or_told_out_of_order_whatever_is_killed_when() {
+    for seed in 0..30 {
+        run(seed);
+    }
+}

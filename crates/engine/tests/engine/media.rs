@@ -1,0 +1,225 @@
+//! Messages that carry a file.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use domain::device::{DeviceStatus, DisconnectReason};
+use domain::ids::{DeviceId, MessageId};
+use domain::media::{MediaRequest, MediaSource};
+use domain::message::{ContentKind, Failure, Message, MessageState};
+use domain::policy::pacing::Pacing;
+use domain::policy::quota::{Period, Usage};
+use domain::ports::{AccountStore, Cancellation, Clock, Dispatcher, OutgoingContent};
+use domain::service::SendRequest;
+use engine::queue::{FILE_KEPT, FILE_PLACES_MAX};
+use testkit::flaky_store::Outage;
+use testkit::scripted_messenger::Call;
+
+use crate::house::House;
+use crate::rig::{Rig, at_s, entry};
+
+const TO: &str = "628123456789";
+const URL: &str = "https://files.example.com/cat.png";
+
+fn from_url(url: &str) -> MediaSource {
+    MediaSource::Url(url.into())
+}
+
+async fn send_file(house: &House, device: DeviceId, to: &str, source: MediaSource) -> Message {
+    let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
+    let request = SendRequest {
+        to: to.into(),
+        text: "look".into(),
+        media: Some(media),
+        ..Default::default()
+    };
+    house.request(device, request).await
+}
+
+async fn used(house: &House) -> Usage {
+    let period = Period::of(house.clock.now(), "Asia/Jakarta");
+    house.store.usage(house.account).await.unwrap().at(period)
+}
+
+// ---- the whole engine ---------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_fetched_prepared_and_sent() {
+    let (house, device) = House::with_device().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    let message = send_file(&house, device, TO, from_url(URL)).await;
+    assert_eq!(message.kind, ContentKind::Document, "a guess");
+    let sent = house.until_state(message.id, MessageState::Sent).await;
+    assert_eq!(sent.kind, ContentKind::Image, "what it turned out to be");
+    let (_, message) = house.messenger.sent().remove(0);
+    let OutgoingContent::Media(ready, caption) = message.content else { panic!("it has a file") };
+    assert_eq!((ready.file.size, ready.kind, caption.as_str()), (3, ContentKind::Image, "look"));
+    assert_eq!(ready.mimetype, "image/png");
+    assert_eq!(house.engine.stats().media_prepared.load(Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_came_along_is_sent() {
+    let (house, device) = House::with_device().await;
+    let message = send_file(&house, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
+    house.until_state(message.id, MessageState::Sent).await;
+    let OutgoingContent::Media(ready, _) = house.messenger.sent().remove(0).1.content else {
+        panic!("it has a file")
+    };
+    assert_eq!(ready.file.size, 5);
+    assert!(house.outside.fake.fetches().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_cannot_be_had_fails_its_message_and_nothing_else() {
+    let (house, device) = House::with_device().await;
+    let before = used(&house).await;
+    let message = send_file(&house, device, TO, from_url(URL)).await;
+    let failed = house.until_state(message.id, MessageState::Failed).await;
+    assert_eq!(failed.failure.unwrap().code, Failure::MEDIA);
+    assert_eq!(failed.attempts, 0);
+    assert_eq!(used(&house).await, before, "the quota is given back");
+    assert_eq!(house.engine.stats().media_failed.load(Relaxed), 1);
+    let next = house.send(device, TO, "next").await;
+    house.until_state(next.id, MessageState::Sent).await;
+    assert_eq!(house.texts(), ["next"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_download_holds_back_its_own_chat_only() {
+    let house = House::with_pacing(Pacing { min_s: 1, max_s: 1, ..Pacing::off() }).await;
+    let device = house.linked_device("62811").await;
+    let other_device = house.linked_device("62822").await;
+    house.start().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    house.outside.fetch_takes(URL, Duration::from_secs(25));
+    let file = send_file(&house, device, TO, from_url(URL)).await;
+    let same_chat = house.send(device, TO, "after").await;
+    let other_chat = house.send(device, "628999999999", "other chat").await;
+    let other = house.send(other_device, "628999999999", "other device").await;
+    house.until_state(other_chat.id, MessageState::Sent).await;
+    house.until_state(other.id, MessageState::Sent).await;
+    assert_eq!(house.stored(file.id).await.state, MessageState::Queued);
+    house.until_state(same_chat.id, MessageState::Sent).await;
+    let texts = house.texts();
+    assert_eq!(texts.last().unwrap(), "after");
+    assert_eq!(texts[2], "look");
+    assert_eq!(house.outside.fake.fetches().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn typing_is_shown_when_the_file_is_ready() {
+    let house = House::with_pacing(Pacing { typing: true, ..Pacing::off() }).await;
+    let device = house.linked_device("62811").await;
+    house.start().await;
+    house.until_status(device, DeviceStatus::Connected).await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    house.outside.fetch_takes(URL, Duration::from_secs(20));
+    let before = house.clock.now();
+    send_file(&house, device, TO, from_url(URL)).await;
+    let chat = format!("{TO}@s.whatsapp.net");
+    let typing = Call::Typing(device, chat, true);
+    house.messenger.until(|messenger| messenger.calls().contains(&typing)).await;
+    assert_eq!(house.clock.now().duration_since(before).as_secs(), 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_survives_a_lost_connection() {
+    let (house, device) = House::with_device().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    house.outside.fetch_takes(URL, Duration::from_secs(10));
+    let message = send_file(&house, device, TO, from_url(URL)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    house.until_status(device, DeviceStatus::Disconnected).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    house.messenger.go_online(device);
+    house.until_state(message.id, MessageState::Sent).await;
+    assert_eq!(house.outside.fake.fetches().len(), 1);
+    // One that takes longer than a file is kept is fetched anew.
+    let late = send_file(&house, device, TO, from_url(URL)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    house.messenger.go_online(device);
+    house.until_state(late.id, MessageState::Sent).await;
+    assert_eq!(house.outside.fake.fetches().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_can_be_cancelled_while_its_file_is_fetched() {
+    let (house, device) = House::with_device().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    house.outside.fetch_takes(URL, Duration::from_secs(10));
+    let message = send_file(&house, device, TO, from_url(URL)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let answer = house.engine.cancel(device, message.id).await.unwrap();
+    assert!(matches!(answer, Cancellation::Cancelled(_)), "{answer:?}");
+    let next = house.send(device, TO, "next").await;
+    house.until_state(next.id, MessageState::Sent).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(house.texts(), ["next"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_waits_for_the_store() {
+    let (house, device) = House::with_device().await;
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    house.until_status(device, DeviceStatus::Disconnected).await;
+    let message = send_file(&house, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
+    house.store.fail(Outage::All);
+    house.messenger.go_online(device);
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    house.store.fail(Outage::None);
+    house.until_state(message.id, MessageState::Sent).await;
+}
+
+// ---- the queue ----------------------------------------------------------------------------------
+
+/// Messages 1 to `n`, each in its own chat, all with a file; message 100 without one.
+fn with_files(n: i64) -> Rig {
+    let mut rig = Rig::new(Pacing::off());
+    rig.files = (1..=n).map(MessageId).collect();
+    rig.accept((1..=n).map(|id| entry(id, &format!("chat{id}"))));
+    rig.accept([entry(100, "text")]);
+    rig
+}
+
+#[test]
+fn few_files_are_made_ready_at_a_time() {
+    let places = i64::try_from(FILE_PLACES_MAX).unwrap();
+    let mut rig = with_files(places + 2);
+    assert_eq!(rig.settle(), ["fetch 1", "fetch 2", "fetch 3", "fetch 4", "send 100"]);
+    assert!(rig.file_ready(2));
+    assert_eq!(rig.settle(), ["send 2", "fetch 5"], "handed over, its place is free");
+    rig.queue.file_failed(MessageId(1), Failure::new(Failure::MEDIA, "gone"), rig.now);
+    assert_eq!(rig.settle(), ["failed 1 media", "fetch 6"]);
+}
+
+#[test]
+fn a_file_is_not_kept_for_ever() {
+    let mut rig = with_files(1);
+    assert_eq!(rig.settle(), ["fetch 1", "send 100"]);
+    rig.queue.disconnected(rig.now);
+    assert!(rig.file_ready(1));
+    assert!(rig.advance_to(at_s(FILE_KEPT.as_secs() - 1)).is_empty());
+    assert!(rig.queue.wants_file(MessageId(1)));
+    rig.advance_to(at_s(FILE_KEPT.as_secs()));
+    assert!(!rig.queue.wants_file(MessageId(1)));
+    rig.queue.connected(rig.now);
+    assert_eq!(rig.settle(), ["fetch 1", "send 100"]);
+}
+
+#[test]
+fn a_repeat_after_a_lost_connection_waits_for_a_place() {
+    let mut rig = with_files(6);
+    rig.settle();
+    rig.file_ready(1);
+    assert_eq!(rig.settle(), ["send 1", "fetch 5"]);
+    rig.queue.disconnected(rig.now);
+    rig.queue.connected(rig.now);
+    assert_eq!(rig.settle(), ["send 100"], "four files are being fetched");
+    rig.queue.file_failed(MessageId(3), Failure::new(Failure::MEDIA, "gone"), rig.now);
+    let log = rig.settle();
+    assert_eq!(log, ["failed 3 media", "fetch 1"], "what may have arrived goes first");
+}

@@ -1,0 +1,131 @@
+//! Customers' servers, as slow and as faulty as a test wants them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::media::{FetchedFile, TempMedia};
+use domain::message::Failure;
+use domain::ports::{Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::webhook::Event;
+use testkit::fake_outbound::{FakeOutbound, answer};
+use tokio::sync::watch;
+
+/// What a receiver does with an event: how long it takes, and what it answers.
+type Receiver = Box<dyn Fn(&Event, usize) -> (Duration, WebhookAnswer) + Send>;
+
+#[derive(Default)]
+struct State {
+    fetch_takes: HashMap<String, Duration>,
+    receivers: HashMap<String, Receiver>,
+    /// What arrived, in order: where, and what.
+    arrived: Vec<(String, Event)>,
+}
+
+/// Receivers and file servers; the rest is [`FakeOutbound`]'s.
+pub struct Outside {
+    pub fake: FakeOutbound,
+    state: Mutex<State>,
+    changes: watch::Sender<usize>,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        let (fake, state) = (FakeOutbound::default(), Mutex::default());
+        Self { fake, state, changes: watch::Sender::new(0) }
+    }
+}
+
+impl Outside {
+    pub fn fetch_takes(&self, url: &str, takes: Duration) {
+        self.state().fetch_takes.insert(url.to_owned(), takes);
+    }
+
+    /// Says what the receiver at `url` does with an event that arrives for the n-th time, from 1.
+    pub fn receive(
+        &self,
+        url: &str,
+        receiver: impl Fn(&Event, usize) -> (Duration, WebhookAnswer) + Send + 'static,
+    ) {
+        self.state().receivers.insert(url.to_owned(), Box::new(receiver));
+    }
+
+    /// What arrived at `url`, in order.
+    pub fn arrived(&self, url: &str) -> Vec<Event> {
+        let state = self.state();
+        let here = state.arrived.iter().filter(|(at, _)| at == url);
+        here.map(|(_, event)| event.clone()).collect()
+    }
+
+    /// The same in short: kind, and text where there is one.
+    pub fn told(&self, url: &str) -> Vec<String> {
+        self.arrived(url).iter().map(in_short).collect()
+    }
+
+    /// Waits until so many events arrived at `url`.
+    pub async fn until_arrived(&self, url: &str, n: usize) -> Vec<String> {
+        let mut changes = self.changes.subscribe();
+        let wait = async {
+            while self.arrived(url).len() < n {
+                changes.changed().await.unwrap();
+            }
+        };
+        let limit = Duration::from_secs(3 * 86_400);
+        tokio::time::timeout(limit, wait).await.expect("they arrive within three days");
+        self.told(url)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+/// Kind, and text where there is one.
+pub fn in_short(event: &Event) -> String {
+    match &event.subject {
+        domain::webhook::Subject::Message(message) => {
+            format!("{} {}", event.kind.as_str(), message.text)
+        }
+        domain::webhook::Subject::Device(_) => event.kind.as_str().to_owned(),
+    }
+}
+
+#[async_trait]
+impl Outbound for Outside {
+    fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
+        self.fake.check_url(url)
+    }
+
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure> {
+        let takes = self.state().fetch_takes.get(url).copied().unwrap_or_default();
+        let fetched = self.fake.fetch(url).await;
+        tokio::time::sleep(takes).await;
+        fetched
+    }
+
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure> {
+        self.fake.keep(bytes).await
+    }
+
+    async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
+        let event: Event = serde_json::from_slice(&request.body).unwrap();
+        let (takes, told) = {
+            let mut state = self.state();
+            let before =
+                state.arrived.iter().filter(|(at, e)| *at == request.url && e.id == event.id);
+            let nth = before.count() + 1;
+            let receiver = state.receivers.get(&request.url);
+            let told = receiver.map_or((Duration::ZERO, answer(200)), |told| told(&event, nth));
+            state.arrived.push((request.url, event));
+            told
+        };
+        self.changes.send_modify(|n| *n += 1);
+        tokio::time::sleep(takes).await;
+        told
+    }
+
+    async fn challenge(&self, url: &str, challenge: &str) -> Result<(), String> {
+        self.fake.challenge(url, challenge).await
+    }
+}

@@ -1,0 +1,234 @@
+//! Requests that wait until their message is sent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::device::{DeviceStatus, DisconnectReason};
+use domain::error::Error;
+use domain::ids::DeviceId;
+use domain::message::{Failure, Message, MessageState};
+use domain::policy::pacing::{Pacing, QuietHours};
+use domain::ports::{Clock, Dispatcher, SendError};
+use domain::service::{Outcome, SendRequest};
+use engine::Engine;
+use jiff::SignedDuration;
+use jiff::civil::Time;
+use testkit::flaky_store::Outage;
+use testkit::scripted_messenger::Answer;
+use tokio::task::JoinHandle;
+
+use crate::house::House;
+use crate::rig::{Rig, at_s, entry};
+
+const TO: &str = "628123456789";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Waiting = JoinHandle<domain::error::Result<Option<Message>>>;
+
+fn wait(house: &House, device: DeviceId, message: &Message) -> Waiting {
+    let (engine, id): (Arc<Engine>, _) = (house.engine.clone(), message.id);
+    tokio::spawn(async move { engine.wait(device, id, PATIENCE).await })
+}
+
+async fn ended(waiting: Waiting) -> Message {
+    waiting.await.unwrap().unwrap().expect("the message has left the queue")
+}
+
+async fn offline() -> (House, DeviceId) {
+    let (house, device) = House::with_device().await;
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    house.until_status(device, DeviceStatus::Disconnected).await;
+    (house, device)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_ends_when_whatsapp_has_the_message() {
+    let (house, device) = House::with_device().await;
+    house.messenger.answer_all(Answer::AcknowledgeAfter(Duration::from_secs(3)));
+    let before = house.clock.now();
+    let message = house.send(device, TO, "hello").await;
+    let sent = ended(wait(&house, device, &message)).await;
+    assert_eq!(sent.state, MessageState::Sent);
+    assert_eq!(sent.outcome().unwrap(), Outcome::Sent);
+    assert_eq!(house.clock.now().duration_since(before).as_secs(), 3);
+    assert_eq!(house.stored(message.id).await.state, MessageState::Sent, "durable before told");
+    // Asked again, also when the message has ended before.
+    let again = ended(wait(&house, device, &message)).await;
+    assert_eq!(again, sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_tells_of_failures() {
+    let (house, device) = House::with_device().await;
+    let gone = Failure::new(Failure::NOT_ON_WHATSAPP, "the number is not on WhatsApp");
+    house.messenger.answer_next([Answer::Fail(SendError::Permanent(gone))]);
+    let message = house.send(device, TO, "hello").await;
+    let failed = ended(wait(&house, device, &message)).await;
+    assert!(matches!(failed.outcome(), Err(Error::NotOnWhatsapp(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_does_not_connect_takes_its_message_back() {
+    let (house, device) = offline().await;
+    let before = house.clock.now();
+    let message = house.send(device, TO, "hello").await;
+    let (first, second) = (wait(&house, device, &message), wait(&house, device, &message));
+    let cancelled = ended(first).await;
+    assert_eq!(house.clock.now().duration_since(before).as_secs(), 30);
+    assert_eq!(cancelled.state, MessageState::Cancelled);
+    assert!(matches!(cancelled.outcome(), Err(Error::DeviceNotConnected(_))));
+    assert_eq!(house.stored(message.id).await, cancelled);
+    assert_eq!(ended(second).await, cancelled);
+    house.messenger.go_online(device);
+    let next = house.send(device, TO, "next").await;
+    house.until_state(next.id, MessageState::Sent).await;
+    assert_eq!(house.texts(), ["next"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_connects_in_time_sends() {
+    let (house, device) = offline().await;
+    let message = house.send(device, TO, "hello").await;
+    let waiting = wait(&house, device, &message);
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    house.messenger.go_online(device);
+    assert_eq!(ended(waiting).await.state, MessageState::Sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_logout_ends_the_wait_at_once() {
+    let (house, device) = offline().await;
+    let message = house.send(device, TO, "hello").await;
+    let waiting = wait(&house, device, &message);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let before = house.clock.now();
+    house.messenger.phone_unlinks(device);
+    assert_eq!(ended(waiting).await.state, MessageState::Cancelled);
+    assert_eq!(house.clock.now(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_hangs_up_changes_nothing() {
+    let (house, device) = offline().await;
+    let message = house.send(device, TO, "hello").await;
+    let waiting = wait(&house, device, &message);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    waiting.abort();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(house.stored(message.id).await.state, MessageState::Queued);
+    house.messenger.go_online(device);
+    house.until_state(message.id, MessageState::Sent).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_handed_over_is_not_taken_back() {
+    let (house, device) = House::with_device().await;
+    house.messenger.answer_all(Answer::LoseAck);
+    let before = house.clock.now();
+    let message = house.send(device, TO, "hello").await;
+    let waiting = wait(&house, device, &message);
+    house.messenger.until_sent(1).await;
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    assert!(waiting.await.unwrap().unwrap().is_none());
+    assert_eq!(house.clock.now().duration_since(before).as_secs(), 30);
+    assert_eq!(house.stored(message.id).await.state, MessageState::Queued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_pacing_puts_off_is_answered_at_once() {
+    let house = House::with_pacing(Pacing { min_s: 20, max_s: 20, ..Pacing::off() }).await;
+    let device = house.linked_device("62811").await;
+    house.start().await;
+    house.until_status(device, DeviceStatus::Connected).await;
+    let before = house.clock.now();
+    let mut answers = Vec::new();
+    for chat in ["62811111111", "62822222222", "62833333333"] {
+        let message = house.send(device, chat, "hello").await;
+        answers.push((wait(&house, device, &message), message.id));
+    }
+    let (third, id) = answers.pop().unwrap();
+    assert!(third.await.unwrap().unwrap().is_none(), "it goes after 40 seconds");
+    assert_eq!(house.clock.now(), before);
+    let (second, _) = answers.pop().unwrap();
+    assert_eq!(ended(second).await.state, MessageState::Sent);
+    assert_eq!(house.clock.now().duration_since(before).as_secs(), 20);
+    house.until_state(id, MessageState::Sent).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_scheduled_for_later_is_answered_at_once() {
+    let (house, device) = offline().await;
+    let before = house.clock.now();
+    let schedule_at = Some(before + SignedDuration::from_mins(5));
+    let request =
+        SendRequest { to: TO.into(), text: "later".into(), schedule_at, ..Default::default() };
+    let message = house.request(device, request).await;
+    assert!(wait(&house, device, &message).await.unwrap().unwrap().is_none());
+    assert_eq!(house.clock.now(), before);
+    house.messenger.go_online(device);
+    house.until_state(message.id, MessageState::Sent).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_outcome_is_told_before_it_is_durable() {
+    let (house, device) = House::with_device().await;
+    house.messenger.answer_all(Answer::LoseAck);
+    let message = house.send(device, TO, "hello").await;
+    house.messenger.until_sent(1).await;
+    house.store.fail(Outage::Writes);
+    house.messenger.acknowledge(device, &message.whatsapp_id);
+    let waiting = wait(&house, device, &message);
+    assert!(waiting.await.unwrap().unwrap().is_none(), "for all that is durable, it waits");
+    house.store.fail(Outage::None);
+    let sent = ended(wait(&house, device, &message)).await;
+    assert_eq!(sent.state, MessageState::Sent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_taken_back_is_an_error_and_stays() {
+    let (house, device) = offline().await;
+    let message = house.send(device, TO, "hello").await;
+    let waiting = wait(&house, device, &message);
+    house.store.fail(Outage::Writes);
+    let answer = waiting.await.unwrap();
+    assert!(matches!(answer, Err(Error::Store(_))), "{answer:?}");
+    house.store.fail(Outage::None);
+    house.messenger.go_online(device);
+    house.until_state(message.id, MessageState::Sent).await;
+}
+
+// ---- when a message could go --------------------------------------------------------------------
+
+#[test]
+fn the_earliest_time() {
+    let paced = || Pacing { min_s: 10, max_s: 10, ..Pacing::off() };
+    let at = |rig: &Rig, id| rig.queue.earliest(domain::ids::MessageId(id), rig.now).unwrap();
+
+    let mut rig = Rig::new(paced());
+    rig.accept([entry(1, "a"), entry(2, "b"), entry(3, "b"), entry(4, "c")]);
+    rig.settle();
+    let times = [2, 3, 4].map(|id| at(&rig, id));
+    assert_eq!(times, [at_s(10), at_s(20), at_s(20)], "3 and 4 may both be third");
+
+    // A retry holds back its chat and no other.
+    let mut rig = Rig::new(Pacing::off());
+    rig.accept([entry(1, "a"), entry(2, "a")]);
+    rig.settle();
+    rig.refuse(1, 503);
+    rig.settle();
+    rig.accept([entry(3, "b")]);
+    assert_eq!([1, 2, 3].map(|id| at(&rig, id)), [at_s(30), at_s(30), at_s(0)]);
+
+    // Quiet hours: 15:00 to 16:00 where the account lives, and it is 15:00.
+    let quiet =
+        QuietHours { from: Time::constant(15, 0, 0, 0), until: Time::constant(16, 0, 0, 0) };
+    let mut rig = Rig::new(Pacing { quiet_hours: Some(quiet), ..Pacing::off() });
+    rig.accept([entry(1, "a")]);
+    assert_eq!(at(&rig, 1), at_s(3_600));
+
+    // The budget of strangers is spent: midnight is in nine hours.
+    let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(1), ..Pacing::off() });
+    rig.accept([entry(1, "a"), entry(2, "a"), entry(3, "b")]);
+    rig.settle();
+    assert_eq!([2, 3].map(|id| at(&rig, id)), [at_s(0), at_s(9 * 3_600)]);
+}

@@ -1,0 +1,396 @@
+//! Webhooks: in which order they are told, and what becomes of faulty receivers.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use domain::device::DisconnectReason;
+use domain::ids::{DeliveryId, WebhookId};
+use domain::message::{Address, ContentKind, IncomingMessage, MessageState, Receipt};
+use domain::phone::PhoneNumber;
+use domain::ports::{Clock, Dispatcher, MessengerEvents, PageRequest, WebhookAnswer, WebhookStore};
+use domain::service::{NewWebhookRequest, WebhookChange};
+use domain::webhook::{Delivery, DeliveryState, EventKind, Subject};
+use engine::webhooks::lanes::{Lanes, POSTS_MAX, Step};
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use testkit::fake_outbound::answer;
+use testkit::flaky_store::Outage;
+
+use crate::house::House;
+use crate::outside::in_short;
+use crate::rig::{START, at_s};
+
+const TO: &str = "628123456789";
+const URL: &str = "https://hooks.example.com/one";
+
+async fn webhook(house: &House, url: &str) -> WebhookId {
+    let request = NewWebhookRequest { url: url.into(), ..Default::default() };
+    house.core.create_webhook(&house.session, request).await.unwrap().0.id
+}
+
+async fn deliveries(house: &House, id: WebhookId, state: DeliveryState) -> Vec<Delivery> {
+    let page = PageRequest { before: None, limit: 1_000 };
+    house.store.deliveries(house.account, id, Some(state), page).await.unwrap().items
+}
+
+async fn until_none_waits(house: &House, id: WebhookId) {
+    house
+        .until(async || {
+            deliveries(house, id, DeliveryState::Pending).await.is_empty().then_some(())
+        })
+        .await;
+}
+
+fn incoming(house: &House, from: &str, text: &str) -> IncomingMessage {
+    IncomingMessage {
+        whatsapp_id: domain::ids::WhatsappId(format!("WA-{from}-{text}")),
+        chat: format!("{from}@s.whatsapp.net"),
+        sender: Address { phone: Some(PhoneNumber::from_digits(from)), lid: None },
+        is_own: false,
+        kind: ContentKind::Text,
+        text: text.into(),
+        media: None,
+        at: house.clock.now(),
+    }
+}
+
+fn no_answer() -> WebhookAnswer {
+    WebhookAnswer { status: None, error: Some("connection refused".into()), ..answer(0) }
+}
+
+// ---- the whole engine ---------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_is_told_of_everything_in_order() {
+    let (house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    let mut live = house.engine.watch_account(house.account);
+    let message = house.send(device, TO, "hello").await;
+    house.until_state(message.id, MessageState::Sent).await;
+    let now = house.clock.now();
+    house.messenger.receipt(device, &message.whatsapp_id, Receipt::Delivered, now);
+    house.messenger.receipt(device, &message.whatsapp_id, Receipt::Read, now);
+    house.until_state(message.id, MessageState::Read).await;
+    let told = house.outside.until_arrived(URL, 3).await;
+    let expected = ["message.sent hello", "message.delivered hello", "message.read hello"];
+    assert_eq!(told, expected);
+    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
+    house.messenger.go_offline(device, DisconnectReason::ServerFault(503));
+    house.outside.until_arrived(URL, 5).await;
+    until_none_waits(&house, id).await;
+    let events = house.outside.arrived(URL);
+    assert_eq!(in_short(&events[3]), "message.received hi");
+    let Subject::Device(status) = &events[4].subject else { panic!("it is of the device") };
+    assert_eq!((status.code, status.should_reconnect), (Some(503), true));
+    for event in events {
+        assert_eq!(live.next().await.unwrap(), event, "live listeners hear the same");
+    }
+    assert_eq!(house.engine.stats().webhooks_delivered.load(Relaxed), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_receiver_is_tried_for_a_day_then_given_up() {
+    let (house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    house.outside.receive(URL, |_, _| (Duration::ZERO, no_answer()));
+    let before = house.clock.now();
+    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
+    house.outside.until_arrived(URL, 10).await;
+    until_none_waits(&house, id).await;
+    let took = house.clock.now().duration_since(before).as_hours();
+    assert!((19..=29).contains(&took), "{took} hours");
+    let dead = deliveries(&house, id, DeliveryState::Dead).await.remove(0);
+    assert_eq!((dead.attempts, dead.last_error.as_deref()), (10, Some("connection refused")));
+    assert_eq!(house.engine.stats().webhooks_dead.load(Relaxed), 1);
+    // Replayed under its old id, it goes the same way.
+    house.outside.receive(URL, |_, _| (Duration::ZERO, answer(200)));
+    house.core.replay_delivery(&house.session, id, dead.id).await.unwrap();
+    until_none_waits(&house, id).await;
+    let delivered = deliveries(&house, id, DeliveryState::Delivered).await.remove(0);
+    assert_eq!((delivered.id, delivered.attempts), (dead.id, 1));
+    // Both are forgotten when their time has come.
+    tokio::time::advance(Duration::from_secs(7 * 86_400 + 3_600)).await;
+    house
+        .until(async || {
+            deliveries(&house, id, DeliveryState::Delivered).await.is_empty().then_some(())
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn gone_switches_the_webhook_off_and_its_owner_may_switch_it_on_again() {
+    let (house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    house.outside.receive(URL, |_, _| (Duration::from_secs(1), answer(410)));
+    let batch = ["one", "two"].map(|text| incoming(&house, TO, text));
+    house.engine.received(device, batch.to_vec()).await.unwrap();
+    let disabled = house
+        .until(async || {
+            let webhook = house.store.webhook(house.account, id).await.unwrap().unwrap();
+            webhook.disabled
+        })
+        .await;
+    assert!(disabled.contains("410"), "{disabled}");
+    assert_eq!(deliveries(&house, id, DeliveryState::Dead).await.len(), 1);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(house.outside.told(URL), ["message.received one"]);
+    house.outside.receive(URL, |_, _| (Duration::ZERO, answer(200)));
+    let change = WebhookChange { is_enabled: Some(true), ..Default::default() };
+    house.core.update_webhook(&house.session, id, change).await.unwrap();
+    until_none_waits(&house, id).await;
+    assert_eq!(house.outside.told(URL), ["message.received one", "message.received two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_and_erased_webhooks_are_heeded() {
+    let (house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    const OTHER: &str = "https://hooks.example.com/other";
+    let change = WebhookChange { url: Some(OTHER.into()), ..Default::default() };
+    house.core.update_webhook(&house.session, id, change).await.unwrap();
+    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
+    house.outside.until_arrived(OTHER, 1).await;
+    until_none_waits(&house, id).await;
+    house.core.delete_webhook(&house.session, id).await.unwrap();
+    house.engine.received(device, vec![incoming(&house, TO, "again")]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(house.outside.told(OTHER), ["message.received hi"]);
+    assert!(house.outside.told(URL).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_receiver_delays_nobody_else() {
+    let (house, device) = House::with_device().await;
+    webhook(&house, URL).await;
+    const QUICK: &str = "https://hooks.example.com/quick";
+    webhook(&house, QUICK).await;
+    house.outside.receive(URL, |_, _| (Duration::from_secs(15), no_answer()));
+    let before = house.clock.now();
+    for n in 0..40 {
+        let from = format!("62812{n:08}");
+        house.engine.received(device, vec![incoming(&house, &from, "hi")]).await.unwrap();
+    }
+    house.outside.until_arrived(QUICK, 40).await;
+    assert_eq!(house.clock.now(), before);
+    assert_eq!(house.outside.arrived(URL).len(), POSTS_MAX, "no more than its share");
+}
+
+#[tokio::test(start_paused = true)]
+async fn later_events_of_a_chat_pass_one_that_keeps_failing() {
+    let (house, device) = House::with_device().await;
+    webhook(&house, URL).await;
+    house.outside.receive(URL, |event, _| {
+        let fails = in_short(event) == "message.received poison";
+        (Duration::ZERO, answer(if fails { 500 } else { 200 }))
+    });
+    for (from, text) in [(TO, "poison"), (TO, "after"), ("628999999999", "other chat")] {
+        house.engine.received(device, vec![incoming(&house, from, text)]).await.unwrap();
+    }
+    let told = house.outside.until_arrived(URL, 6).await;
+    let poison = "message.received poison";
+    assert_eq!(told[..2], [poison, "message.received other chat"]);
+    assert_eq!(told[2..], [poison, poison, poison, "message.received after"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_goes_on_where_it_was() {
+    let (mut house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    house
+        .outside
+        .receive(URL, |_, nth| (Duration::ZERO, if nth == 1 { no_answer() } else { answer(200) }));
+    let batch = ["one", "two"].map(|text| incoming(&house, TO, text));
+    house.engine.received(device, batch.to_vec()).await.unwrap();
+    house.outside.until_arrived(URL, 1).await;
+    house.restart().await;
+    let tries = deliveries(&house, id, DeliveryState::Pending).await;
+    assert_eq!(tries.iter().map(|d| d.attempts).collect::<Vec<_>>(), [0, 1]);
+    house.start().await;
+    until_none_waits(&house, id).await;
+    let told = house.outside.told(URL);
+    let received: Vec<_> = told.iter().filter(|told| told.starts_with("message")).collect();
+    let (one, two) = ("message.received one", "message.received two");
+    assert_eq!(received, [one, one, two, two]);
+    // The lost connection of the restart is told as one.
+    let devices: Vec<_> = told.iter().filter(|told| told.starts_with("device")).collect();
+    assert_eq!(devices[0], "device.disconnected");
+    assert_eq!(devices.last().unwrap().as_str(), "device.connected");
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_wait_for_the_store_and_events_repeat_rather_than_get_lost() {
+    let (house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    house.outside.receive(URL, |_, _| (Duration::from_secs(1), answer(200)));
+    let batch = ["one", "two"].map(|text| incoming(&house, TO, text));
+    house.engine.received(device, batch.to_vec()).await.unwrap();
+    house.outside.until_arrived(URL, 1).await;
+    house.store.fail(Outage::All);
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(house.outside.told(URL), ["message.received one"], "its outcome is not durable");
+    house.store.fail(Outage::None);
+    until_none_waits(&house, id).await;
+    assert_eq!(house.outside.told(URL), ["message.received one", "message.received two"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_without_a_shape_ends_without_a_post() {
+    let (house, device) = House::with_device().await;
+    // A format that is not known any more has no shape for anything.
+    let new = domain::webhook::NewWebhook {
+        account_id: house.account,
+        device_id: None,
+        url: URL.into(),
+        format: domain::webhook::FormatName("bygone".into()),
+        events: vec![EventKind::MessageReceived],
+        secret: domain::webhook::SealedSecret(b"terces".to_vec()),
+    };
+    let id = house.store.create_webhook(new, house.clock.now()).await.unwrap().unwrap().id;
+    house.engine.webhooks_changed(house.account);
+    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
+    until_none_waits(&house, id).await;
+    let delivered = deliveries(&house, id, DeliveryState::Delivered).await.remove(0);
+    assert_eq!((delivered.attempts, delivered.last_status), (1, None));
+    assert!(house.outside.told(URL).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_more_events_than_are_kept_in_memory_arrive_in_order() {
+    let (house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    house.store.fail(Outage::None);
+    let batch: Vec<_> = (0..600).map(|n| incoming(&house, TO, &n.to_string())).collect();
+    house.engine.received(device, batch).await.unwrap();
+    until_none_waits(&house, id).await;
+    let expected: Vec<_> = (0..600).map(|n| format!("message.received {n}")).collect();
+    assert_eq!(house.outside.told(URL), expected);
+}
+
+// ---- the lanes ----------------------------------------------------------------------------------
+
+struct Row {
+    lanes: Lanes,
+    now: Timestamp,
+}
+
+impl Row {
+    /// Deliveries 1, 2, 3… in these lanes, due at the start.
+    fn of(lanes: &[&str]) -> Self {
+        let mut row = Self { lanes: Lanes::default(), now: START };
+        for (id, lane) in (1..).zip(lanes) {
+            row.lanes.add(DeliveryId(id), lane, 0, START);
+        }
+        row
+    }
+
+    fn posts(&mut self) -> Vec<i64> {
+        self.lanes.step(self.now).posts.into_iter().map(|id| id.0).collect()
+    }
+
+    /// The receiver answers, and that is written down: the new state.
+    fn answer(&mut self, id: i64, status: u16) -> DeliveryState {
+        let id = DeliveryId(id);
+        let outcome = self.lanes.answered(id, Some(answer(status)), self.now, 0).unwrap();
+        self.lanes.written(id);
+        outcome.delivery.state
+    }
+
+    fn advance_to_wake(&mut self) {
+        let wake = self.lanes.step(self.now).next_wake.expect("something waits");
+        self.now = self.now.max(wake);
+    }
+}
+
+#[test]
+fn lanes_go_side_by_side_and_each_in_order() {
+    let mut row = Row::of(&["a", "a", "b", "c", "d", "e"]);
+    assert_eq!(row.posts(), [1, 3, 4, 5], "four at a time");
+    assert!(row.posts().is_empty());
+    let outcome = row.lanes.answered(DeliveryId(1), Some(answer(200)), row.now, 0).unwrap();
+    assert_eq!(outcome.delivery.state, DeliveryState::Delivered);
+    assert_eq!(row.posts(), [6], "2 waits until the outcome of 1 is written down");
+    row.lanes.written(DeliveryId(1));
+    row.answer(3, 200);
+    assert_eq!(row.posts(), [2]);
+    assert_eq!(row.lanes.len(), 4);
+}
+
+#[test]
+fn an_older_one_that_comes_late_goes_first() {
+    let mut row = Row { lanes: Lanes::default(), now: START };
+    for id in [5, 7, 3] {
+        assert!(row.lanes.add(DeliveryId(id), "a", 0, START));
+    }
+    assert!(!row.lanes.add(DeliveryId(7), "a", 0, START), "it is known");
+    assert_eq!(row.posts(), [3]);
+    row.lanes.add(DeliveryId(1), "a", 0, START);
+    row.answer(3, 200);
+    assert_eq!(row.posts(), [1]);
+}
+
+#[test]
+fn four_tries_hold_the_lane_then_it_is_passed() {
+    let mut row = Row::of(&["a", "a", "a"]);
+    for tries in 1..=4 {
+        assert_eq!(row.posts(), [1], "try {tries}");
+        assert_eq!(row.answer(1, 500), DeliveryState::Pending);
+        if tries < 4 {
+            assert!(row.posts().is_empty());
+            row.advance_to_wake();
+        }
+    }
+    assert_eq!(row.posts(), [2]);
+    row.answer(2, 200);
+    assert_eq!(row.posts(), [3]);
+    row.answer(3, 200);
+    row.advance_to_wake();
+    assert_eq!(row.posts(), [1], "it is tried on its own");
+    assert_eq!(row.answer(1, 200), DeliveryState::Delivered);
+    assert!(row.lanes.is_empty());
+    assert_eq!(row.lanes.step(row.now), Step::default());
+}
+
+#[test]
+fn what_failed_before_a_restart_keeps_its_place() {
+    let mut row = Row { lanes: Lanes::default(), now: START };
+    row.lanes.add(DeliveryId(1), "a", 4, at_s(600));
+    row.lanes.add(DeliveryId(2), "a", 2, at_s(60));
+    row.lanes.add(DeliveryId(3), "a", 0, START);
+    assert!(row.posts().is_empty(), "3 waits for 2");
+    row.advance_to_wake();
+    assert_eq!(row.now, at_s(60));
+    assert_eq!(row.posts(), [2]);
+    row.answer(2, 204);
+    assert_eq!(row.posts(), [3]);
+}
+
+#[test]
+fn refusals_die_early_and_our_own_faults_do_not_count() {
+    let mut row = Row::of(&["a"]);
+    for expected in [DeliveryState::Pending, DeliveryState::Pending, DeliveryState::Dead] {
+        assert_eq!(row.posts(), [1]);
+        // The store could not be read: once more.
+        let soon = row.now + SignedDuration::from_secs(1);
+        row.lanes.put_off(DeliveryId(1), soon);
+        row.now = soon;
+        assert_eq!(row.posts(), [1]);
+        assert_eq!(row.answer(1, 422), expected);
+        if expected == DeliveryState::Pending {
+            row.advance_to_wake();
+        }
+    }
+    assert!(row.lanes.is_empty());
+}
+
+#[test]
+fn gone_is_told_and_what_has_vanished_is_forgotten() {
+    let mut row = Row::of(&["a", "a", "b"]);
+    assert_eq!(row.posts(), [1, 3]);
+    let outcome = row.lanes.answered(DeliveryId(1), Some(answer(410)), row.now, 0).unwrap();
+    assert!(outcome.is_gone);
+    assert_eq!(outcome.delivery.state, DeliveryState::Dead);
+    assert!(row.lanes.is_busy());
+    row.lanes.written(DeliveryId(1));
+    row.lanes.vanished(DeliveryId(3));
+    assert_eq!(row.posts(), [2]);
+}

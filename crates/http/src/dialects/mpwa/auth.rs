@@ -1,0 +1,38 @@
+//! Who calls, and through which device.
+//!
+//! One answer for a wrong key, an unknown sender and somebody else's, so that nothing is revealed.
+
+use domain::account::Caller;
+use domain::device::Device;
+use domain::error::Error;
+use domain::service::{DeviceAccess, Session};
+
+use crate::auth::authenticate_key;
+use crate::state::AppState;
+
+/// The caller's session.
+///
+/// # Errors
+/// [`Error::Unauthorized`], and the store's.
+pub(super) async fn session(state: &AppState, api_key: &str) -> Result<Session, Error> {
+    let session = authenticate_key(&state.core, api_key.trim()).await?;
+    let is_operator = session.caller == Caller::Operator;
+    if is_operator { Err(Error::Unauthorized) } else { Ok(session) }
+}
+
+/// The device whose number the caller named.
+///
+/// # Errors
+/// [`Error::Unauthorized`], as for a wrong key.
+pub(super) async fn device(
+    state: &AppState,
+    session: &Session,
+    sender: &str,
+) -> Result<Device, Error> {
+    match state.core.device_with_phone(session, sender).await? {
+        DeviceAccess::Granted(device) => Ok(device),
+        DeviceAccess::OtherDevice | DeviceAccess::NotYours | DeviceAccess::Unknown => {
+            Err(Error::Unauthorized)
+        }
+    }
+}

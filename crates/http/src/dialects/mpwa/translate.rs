@@ -1,0 +1,155 @@
+//! Between this dialect's words and the core's. Pure.
+
+use domain::ids::DeviceId;
+use domain::media::{MediaRequest, MediaSource};
+use domain::message::{ContentKind, Message, MessageState};
+use domain::phone::Recipient;
+use domain::service::SendRequest;
+use serde_json::{Map, Value, json};
+
+use super::types::{MediaFields, SentBody, SentData, SentKey};
+use crate::refusal::Refusal;
+
+/// What separates several receivers.
+const SEPARATOR: char = '|';
+/// The types of media, and what each is sent as: its kind, and the MIME type where the name says it.
+const TYPES: [(&str, ContentKind, Option<&str>); 10] = [
+    ("image", ContentKind::Image, None),
+    ("video", ContentKind::Video, None),
+    ("audio", ContentKind::Audio, None),
+    ("pdf", ContentKind::Document, Some("application/pdf")),
+    ("xls", ContentKind::Document, Some("application/vnd.ms-excel")),
+    (
+        "xlsx",
+        ContentKind::Document,
+        Some("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ),
+    ("doc", ContentKind::Document, Some("application/msword")),
+    (
+        "docx",
+        ContentKind::Document,
+        Some("application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    ),
+    ("zip", ContentKind::Document, Some("application/zip")),
+    ("document", ContentKind::Document, None),
+];
+
+/// What is to be sent, to whomever.
+#[derive(Clone)]
+pub(super) struct Content {
+    pub text: String,
+    pub media: Option<MediaRequest>,
+}
+
+/// Reads what is to be sent of `/send-media`.
+///
+/// # Errors
+/// [`InvalidType`].
+pub(super) fn media(fields: &MediaFields) -> Result<Content, InvalidType> {
+    let named = fields.media_type.as_deref().unwrap_or_default().trim().to_ascii_lowercase();
+    let known = TYPES.iter().find(|(name, ..)| *name == named);
+    let &(_, kind, mimetype) = known.ok_or(InvalidType)?;
+    let is_voice = fields.ppt.is_some_and(|ppt| ppt.0) && kind == ContentKind::Audio;
+    let has_caption = matches!(kind, ContentKind::Image | ContentKind::Video);
+    let caption = fields.caption.clone().filter(|_| has_caption);
+    let media = MediaRequest {
+        source: MediaSource::Url(fields.url.clone().unwrap_or_default()),
+        kind: Some(if is_voice { ContentKind::Voice } else { kind }),
+        filename: None,
+        mimetype: mimetype.map(str::to_owned),
+    };
+    Ok(Content { text: caption.unwrap_or_default(), media: Some(media) })
+}
+
+/// A type of media that this API does not have.
+pub(super) struct InvalidType;
+
+impl InvalidType {
+    /// What is told.
+    pub(super) fn message() -> String {
+        let names = TYPES.map(|(name, ..)| name);
+        format!("Invalid media type! Allowed types: {}", names.join(", "))
+    }
+}
+
+/// One request for each receiver, each receiver once.
+///
+/// # Errors
+/// [`Refusal::Field`] that names the number that is none.
+pub(super) fn commands(
+    device: DeviceId,
+    numbers: &str,
+    country: &str,
+    content: &Content,
+) -> Result<Vec<SendRequest>, Refusal> {
+    let mut chats: Vec<String> = Vec::new();
+    for number in numbers.split(SEPARATOR).map(str::trim).filter(|number| !number.is_empty()) {
+        let recipient = Recipient::parse(number, country)
+            .map_err(|error| Refusal::field("number", error.to_string()))?;
+        let chat = recipient.to_chat();
+        if !chats.contains(&chat) {
+            chats.push(chat);
+        }
+    }
+    if chats.is_empty() {
+        return Err(Refusal::field("number", "is required"));
+    }
+    let command = |to: String| SendRequest {
+        device: Some(device),
+        to,
+        text: content.text.clone(),
+        media: content.media.clone(),
+        ..SendRequest::default()
+    };
+    Ok(chats.into_iter().map(command).collect())
+}
+
+/// The answer to a send; `full` describes the message.
+pub(super) fn answer(message: &Message, full: bool) -> SentBody {
+    if !full {
+        return SentBody { status: true, msg: Some("Message sent successfully!"), data: None };
+    }
+    let sent_at = message.reached(MessageState::Sent).unwrap_or(message.created_at);
+    let data = SentData {
+        key: SentKey {
+            remote_jid: message.chat.clone(),
+            from_me: true,
+            id: message.whatsapp_id.to_string(),
+        },
+        message: content(message),
+        timestamp: sent_at.as_second().to_string(),
+    };
+    SentBody { status: true, msg: None, data: Some(data) }
+}
+
+/// What a message carries, as the libraries of the field print it.
+fn content(message: &Message) -> Value {
+    let name = match message.kind {
+        ContentKind::Image => "imageMessage",
+        ContentKind::Video => "videoMessage",
+        ContentKind::Audio | ContentKind::Voice => "audioMessage",
+        ContentKind::Document => "documentMessage",
+        _ => return json!({"conversation": message.text}),
+    };
+    let media = message.media.clone().unwrap_or_default();
+    let mut fields = Map::new();
+    fields.extend(media.url.map(|url| ("url".to_owned(), url.into())));
+    fields.extend(media.mimetype.map(|mimetype| ("mimetype".to_owned(), mimetype.into())));
+    if !message.text.is_empty() {
+        fields.insert("caption".to_owned(), message.text.clone().into());
+    }
+    if matches!(message.kind, ContentKind::Audio | ContentKind::Voice) {
+        fields.insert("ptt".to_owned(), (message.kind == ContentKind::Voice).into());
+    }
+    json!({name: fields})
+}
+
+/// The name of a field here, where the core has another.
+pub(super) fn field_name(core: &str) -> &str {
+    match core {
+        "to" => "number",
+        "text" => "message",
+        "media.url" => "url",
+        same => same,
+    }
+}

@@ -1,0 +1,139 @@
+//! Every refusal in this dialect's shapes, exhaustively: `{"error":true,"message":…}`, and for faulty
+//! parameters `{"detail":[…]}`.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use domain::error::{Error, StoreError};
+use serde_json::{Value, json};
+
+use super::faults::fault;
+use super::translate::field_name;
+use super::types::{ErrorBody, Fault, FaultsBody};
+use crate::native::problem::feature_name;
+use crate::refusal::{Refusal, add_retry_after, log_fault};
+use crate::reply;
+
+const INTERNAL: &str = "Internal server error";
+
+/// What is answered instead of success by a handler of this dialect.
+pub(super) enum Answer {
+    /// As for every API.
+    Refusal(Refusal),
+    /// Faults of the body, one or several.
+    Faults(Vec<Fault>),
+}
+
+impl From<Vec<Fault>> for Answer {
+    fn from(faults: Vec<Fault>) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+impl<T: Into<Refusal>> From<T> for Answer {
+    fn from(refusal: T) -> Self {
+        Self::Refusal(refusal.into())
+    }
+}
+
+impl Answer {
+    /// Its status and its body.
+    pub(super) fn told(&self) -> (StatusCode, Value) {
+        match self {
+            Self::Faults(faults) => (StatusCode::UNPROCESSABLE_ENTITY, detail(faults.clone())),
+            Self::Refusal(refusal) => tell(refusal),
+        }
+    }
+}
+
+/// The response to a refusal, in JSON.
+pub(super) fn render(refusal: &Refusal) -> Response<Body> {
+    let (status, body) = tell(refusal);
+    let mut response = reply::json(status, &body);
+    add_retry_after(&mut response, refusal);
+    response
+}
+
+fn detail(detail: Vec<Fault>) -> Value {
+    serde_json::to_value(FaultsBody { detail }).unwrap_or_default()
+}
+
+fn faulty(fault: Fault) -> (StatusCode, Value) {
+    (StatusCode::UNPROCESSABLE_ENTITY, detail(vec![fault]))
+}
+
+fn told(status: StatusCode, message: impl Into<String>) -> (StatusCode, Value) {
+    let body = ErrorBody { error: true, message: message.into() };
+    (status, json!(body))
+}
+
+fn tell(refusal: &Refusal) -> (StatusCode, Value) {
+    match refusal {
+        Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
+        Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        Refusal::WrongContentType => told(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported media type, Content-Type must be application/json",
+        ),
+        Refusal::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        Refusal::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        Refusal::Malformed(message) => faulty(fault("", message.clone(), "value_error.jsondecode")),
+        Refusal::Field { field, message } => faulty(field_fault(field, message)),
+        Refusal::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        Refusal::Core { error, .. } => tell_core(error),
+    }
+}
+
+fn field_fault(field: &str, message: &str) -> Fault {
+    let place = if field == "Idempotency-Key" { "header" } else { "body" };
+    let mut fault = fault(field_name(field), message, "value_error");
+    fault.loc[0] = place.to_owned();
+    fault
+}
+
+fn tell_core(error: &Error) -> (StatusCode, Value) {
+    log_fault(error);
+    match error {
+        Error::Invalid { field, message } => faulty(field_fault(field, message)),
+        Error::IdempotencyMismatch => {
+            let message = "was used with another request";
+            faulty(field_fault("Idempotency-Key", message))
+        }
+        Error::Unauthorized => told(StatusCode::UNAUTHORIZED, "Unauthorized"),
+        Error::Forbidden => told(StatusCode::FORBIDDEN, "This key may not use that sender"),
+        Error::FeatureMissing(feature) => told(
+            StatusCode::FORBIDDEN,
+            format!("Your plan does not include {}", feature_name(*feature)),
+        ),
+        Error::EventMissing(kind) => {
+            told(StatusCode::FORBIDDEN, format!("Your plan does not include {}", kind.as_str()))
+        }
+        Error::DeviceLimit(_) => told(StatusCode::FORBIDDEN, "Your plan allows no more devices"),
+        Error::NotFound(what) => told(StatusCode::NOT_FOUND, format!("No such {what}")),
+        Error::DeviceNotConnected(_) => told(StatusCode::BAD_REQUEST, "Gateway is not connected"),
+        Error::QuotaExhausted { .. } => {
+            told(StatusCode::TOO_MANY_REQUESTS, "Gateway limit reached")
+        }
+        Error::QueueFull(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting"),
+        Error::RateLimited(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+        Error::TooManyWaits => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
+        Error::IdempotencyInFlight => {
+            told(StatusCode::CONFLICT, "A request with this Idempotency-Key is still being handled")
+        }
+        Error::Conflict(message) => told(StatusCode::CONFLICT, *message),
+        Error::NotWaiting(_) => told(StatusCode::CONFLICT, "The message no longer waits"),
+        Error::Media(reason) => told(StatusCode::BAD_REQUEST, format!("Media: {reason}")),
+        Error::NotOnWhatsapp(number) => {
+            told(StatusCode::BAD_REQUEST, format!("{number} is not on WhatsApp"))
+        }
+        Error::VoucherInvalid => {
+            told(StatusCode::BAD_REQUEST, "Invalid voucher or already redeemed")
+        }
+        Error::ChallengeFailed(reason) => told(StatusCode::BAD_REQUEST, reason.clone()),
+        Error::NotSent(failure) => told(StatusCode::BAD_GATEWAY, failure.message.clone()),
+        Error::Whatsapp(_) => told(StatusCode::BAD_GATEWAY, "WhatsApp did not answer"),
+        Error::Store(StoreError::Unavailable(_)) => {
+            told(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
+        }
+        Error::Store(StoreError::Fault(_)) => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+    }
+}

@@ -1,0 +1,42 @@
+//! The push of incoming messages: a form, as the published receivers read it.
+
+use domain::ports::{FormatRules, WebhookRequest};
+use domain::webhook::{EventKind, Subject};
+use form_urlencoded::Serializer;
+
+use crate::formats::{Format, Telling};
+
+/// See [`Format`]. The published push carries no signature; its secret goes unused.
+pub(super) static FORMAT: Format = Format {
+    rules: FormatRules {
+        name: "wachat",
+        events: &[EventKind::MessageReceived],
+        needs_challenge: false,
+        shares_secret: false,
+        secret_prefix: "",
+    },
+    encode,
+};
+
+fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
+    let Subject::Message(message) = &telling.event.subject else { return None };
+    if telling.event.kind != EventKind::MessageReceived {
+        return None;
+    }
+    let sender = message.sender.clone().unwrap_or_default();
+    let originator = sender.phone.map(|phone| phone.to_string()).or(sender.lid);
+    let gateway = telling.event.device.phone.as_ref();
+    let body = Serializer::new(String::new())
+        .append_pair("id", &message.id.to_string())
+        .append_pair("gateway_number", gateway.map_or("", |phone| phone.as_str()))
+        .append_pair("originator", &originator.unwrap_or_default())
+        .append_pair("receive_date", &telling.event.at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+        .append_pair("msg", &message.text)
+        .finish();
+    Some(WebhookRequest {
+        url: telling.url.to_owned(),
+        content_type: "application/x-www-form-urlencoded",
+        headers: Vec::new(),
+        body: body.into_bytes(),
+    })
+}

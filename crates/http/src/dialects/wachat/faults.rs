@@ -1,0 +1,109 @@
+//! Reading the fields of a body one by one, and collecting what is wrong with all of them: this API
+//! names every fault in one answer.
+
+use serde_json::{Map, Value};
+
+use super::types::Fault;
+
+/// The fields of a body and the faults found so far.
+pub(super) struct Fields {
+    fields: Map<String, Value>,
+    faults: Vec<Fault>,
+}
+
+/// A fault of a field of the body.
+pub(super) fn fault(field: &str, msg: impl Into<String>, kind: &str) -> Fault {
+    let loc = std::iter::once("body").chain((!field.is_empty()).then_some(field));
+    Fault { loc: loc.map(str::to_owned).collect(), msg: msg.into(), kind: kind.to_owned() }
+}
+
+impl Fields {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// The one fault of a body that is no JSON object.
+    pub(super) fn of(bytes: &[u8]) -> Result<Self, Vec<Fault>> {
+        if bytes.is_empty() {
+            return Err(vec![fault("", "field required", "value_error.missing")]);
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Value::Object(fields)) => Ok(Self { fields, faults: Vec::new() }),
+            Ok(_) => Err(vec![fault("", "value is not a valid dict", "type_error.dict")]),
+            Err(error) => {
+                let kind = "value_error.jsondecode";
+                Err(vec![fault("", format!("the body is not JSON: {error}"), kind)])
+            }
+        }
+    }
+
+    /// Adds a fault.
+    pub(super) fn add(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// A text that may be left out or null. Numbers are taken as the texts they are written as.
+    pub(super) fn text(&mut self, field: &str) -> Option<String> {
+        match self.fields.remove(field)? {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+            _ => {
+                self.add(fault(field, "str type expected", "type_error.str"));
+                None
+            }
+        }
+    }
+
+    /// A text that has to be there and must not be empty.
+    pub(super) fn required(&mut self, field: &str) -> String {
+        match self.fields.get(field) {
+            None => self.add(fault(field, "field required", "value_error.missing")),
+            Some(Value::Null) => {
+                let msg = "none is not an allowed value";
+                self.add(fault(field, msg, "type_error.none.not_allowed"));
+            }
+            Some(Value::String(text)) if text.trim().is_empty() => {
+                let msg = "ensure this value has at least 1 characters";
+                self.add(fault(field, msg, "value_error.any_str.min_length"));
+            }
+            Some(_) => return self.text(field).unwrap_or_default(),
+        }
+        String::new()
+    }
+
+    /// A whole number that may be left out.
+    pub(super) fn integer(&mut self, field: &str) -> Option<i64> {
+        let value = self.fields.remove(field)?;
+        let number = match &value {
+            Value::Null => return None,
+            Value::Number(number) => number.as_i64(),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        if number.is_none() {
+            self.add(fault(field, "value is not a valid integer", "type_error.integer"));
+        }
+        number
+    }
+
+    /// True or false; false when left out.
+    pub(super) fn flag(&mut self, field: &str) -> bool {
+        match self.fields.remove(field) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                let msg = "value could not be parsed to a boolean";
+                self.add(fault(field, msg, "type_error.bool"));
+                false
+            }
+        }
+    }
+
+    /// The faults, if there are some.
+    ///
+    /// # Errors
+    /// All that were found.
+    pub(super) fn check(self) -> Result<(), Vec<Fault>> {
+        if self.faults.is_empty() { Ok(()) } else { Err(self.faults) }
+    }
+}

@@ -1,0 +1,230 @@
+//! The calls of this dialect.
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use domain::device::Device;
+use domain::error::Error;
+use domain::ids::{DeviceId, MessageId};
+use domain::message::{Direction, Message};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::auth::{authorize, device_in_body, device_in_path};
+use super::errors::Answer;
+use super::translate::{self, Sending, command};
+use super::types::{
+    AnyError, Envelope, Fault, GatewayAnswer, MediaAnswer, MediaBody, MessageAnswer, MessageBody,
+    Person, PersonAnswer, StatusAnswer,
+};
+use super::xml;
+use crate::body::{JSON_BYTES_MAX, is_json, read_bytes, with_media_body};
+use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::refusal::{Refusal, add_retry_after};
+use crate::reply::{bytes_reply, json as json_reply};
+use crate::routes::{Access, Route};
+use crate::send_headers::add_send_headers;
+use crate::state::AppState;
+
+/// The routes.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        read(Route::get("/wachat_api/1.0/auth/api_key", Access::Device, person))
+            .summary("Get user data using API Key")
+            .answers::<PersonAnswer>(200),
+        read(Route::get("/wachat_api/1.0/sender/{sender}", Access::Device, gateway))
+            .summary("Get Gateway Balance")
+            .description("`sender` is a device's phone number or id.")
+            .answers::<GatewayAnswer>(200)
+            .error(404, "There is no such device"),
+        sends(Route::post("/wachat_api/1.0/message", Access::Device, send_message))
+            .summary("Send Message")
+            .body::<MessageBody>()
+            .answers::<MessageAnswer>(201)
+            .with_header("Location", "Where the message is in /v1")
+            .with_header("Gerbang-Status", "The message's state now"),
+        sends(Route::post("/wachat_api/1.0/media", Access::Device, send_media))
+            .summary("Send Media")
+            .body::<MediaBody>()
+            .answers::<MediaAnswer>(201)
+            .with_header("Location", "Where the message is in /v1")
+            .with_header("Gerbang-Status", "The message's state now"),
+        read(Route::get("/wachat_api/1.0/status/{message_ref_no}", Access::Device, status))
+            .summary("Message Info")
+            .answers::<StatusAnswer>(200)
+            .error(404, "There is no such message"),
+    ]
+}
+
+fn read(route: Route) -> Route {
+    route
+        .errors_as::<AnyError>()
+        .error(401, "No or unknown key")
+        .error(403, "A key that may not use that sender")
+        .error(429, "`Too many requests`")
+        .error(500, "`Internal server error`")
+        .error(503, "The gateway cannot take requests now")
+}
+
+fn sends(route: Route) -> Route {
+    read(route)
+        .header("Idempotency-Key", "Up to 255 characters: a repeat within 24 h sends nothing")
+        .error(400, "`Gateway is not connected`, or a URL that may not be fetched")
+        .error(408, "The body did not arrive in time")
+        .error(409, "The first request with this idempotency key is still being handled")
+        .error(413, "`Payload too large`")
+        .error(415, "`Unsupported media type`")
+        .error(422, "Faulty parameters, each with its place")
+        .error(429, "`Gateway limit reached`: the quota is used up")
+}
+
+/// An answer in the form that the client accepts.
+fn present(headers: &HeaderMap, status: StatusCode, body: &Value) -> Response<Body> {
+    if xml::is_wanted(headers) {
+        let kind = HeaderValue::from_static("application/xml; charset=utf-8");
+        return bytes_reply(status, kind, xml::document(body));
+    }
+    json_reply(status, body)
+}
+
+fn found(headers: &HeaderMap, data: impl Serialize) -> Response<Body> {
+    present(headers, StatusCode::OK, &envelope(data))
+}
+
+fn envelope(data: impl Serialize) -> Value {
+    json!(Envelope { error: false, message: "Data message", data })
+}
+
+fn settle(headers: &HeaderMap, answer: Result<Response<Body>, Answer>) -> Response<Body> {
+    answer.unwrap_or_else(|answer| {
+        let (status, body) = answer.told();
+        let mut response = present(headers, status, &body);
+        if let Answer::Refusal(refusal) = &answer {
+            add_retry_after(&mut response, refusal);
+        }
+        response
+    })
+}
+
+async fn person(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
+    let answer = async {
+        let session = authorize(&state, &headers).await?;
+        let account = session.account()?;
+        let id = account.id.0;
+        let person = Person { userid: account.email.clone(), id_person: id, id_client: id };
+        Ok(found(&headers, person))
+    };
+    settle(&headers, answer.await)
+}
+
+async fn gateway(
+    State(state): State<AppState>,
+    sender: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let answer = async {
+        let session = authorize(&state, &headers).await?;
+        let sender = sender.map_or(String::new(), |Path(sender)| sender);
+        let device = device_in_path(&state, &session, &sender).await?;
+        let quota = state.core.quota(&session, Some(device.id)).await?;
+        Ok(found(&headers, translate::gateway(&device, &quota)))
+    };
+    settle(&headers, answer.await)
+}
+
+async fn status(
+    State(state): State<AppState>,
+    reference: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let answer = async {
+        let session = authorize(&state, &headers).await?;
+        let id = reference.ok().and_then(|Path(text)| MessageId::from_ref(&text));
+        let message = state.core.message(&session, id.ok_or(Error::NotFound("message"))?).await?;
+        if message.direction == Direction::In {
+            return Err(Error::NotFound("message").into());
+        }
+        let device = match state.core.device(&session, message.device_id).await {
+            Ok(device) => Some(device),
+            // It was erased; its messages stay for a while.
+            Err(Error::NotFound(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(found(&headers, translate::info(device.as_ref(), &message)))
+    };
+    settle(&headers, answer.await)
+}
+
+/// What differs between the two kinds of sends.
+struct Kind {
+    route: &'static str,
+    /// The field of the text.
+    text_field: &'static str,
+    /// Whether the body may hold a file.
+    takes_files: bool,
+    read: fn(&[u8]) -> Result<Sending, Vec<Fault>>,
+    answer: fn(&Device, &Message) -> Value,
+}
+
+const MESSAGE: Kind = Kind {
+    route: "wachat POST message",
+    text_field: "message",
+    takes_files: false,
+    read: translate::read_message,
+    answer: |device, message| envelope(translate::sent_message(device, message)),
+};
+
+const MEDIA: Kind = Kind {
+    route: "wachat POST media",
+    text_field: "caption",
+    takes_files: true,
+    read: translate::read_media,
+    answer: |device, message| envelope(translate::sent_media(device, message)),
+};
+
+async fn send_message(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    settle(&headers, send(&state, &headers, body, &MESSAGE).await)
+}
+
+async fn send_media(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    settle(&headers, send(&state, &headers, body, &MEDIA).await)
+}
+
+/// What an idempotency key stands for: the device is part of the request.
+#[derive(Serialize)]
+struct Fingerprint<'a> {
+    device: DeviceId,
+    sending: &'a Sending,
+}
+
+async fn send(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+    kind: &Kind,
+) -> Result<Response<Body>, Answer> {
+    let session = authorize(state, headers).await?;
+    if !is_json(headers) {
+        return Err(Refusal::WrongContentType.into());
+    }
+    let read = |bytes: &[u8]| (kind.read)(bytes).map_err(Answer::from);
+    let sending = match kind.takes_files {
+        true => with_media_body(body, read).await?,
+        false => read(&read_bytes(body, JSON_BYTES_MAX).await?)?,
+    };
+    let device = device_in_body(state, &session, &sending.addressed).await?;
+    let fingerprint = Fingerprint { device: device.id, sending: &sending };
+    let idempotency = idempotency_key(headers.get(IDEMPOTENCY_KEY), kind.route, &fingerprint)?;
+    let command = command(device.id, sending);
+    let sent = state.core.send(&session, vec![command], idempotency).await;
+    let sent = sent.map_err(|error| Refusal::from(error).renamed("text", kind.text_field))?;
+    let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
+    let answer = (kind.answer)(&device, message);
+    let mut response = present(headers, StatusCode::CREATED, &answer);
+    add_send_headers(&mut response, message, sent.is_repeat);
+    Ok(response)
+}

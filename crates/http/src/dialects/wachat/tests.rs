@@ -1,0 +1,205 @@
+//! What the contract of all dialects needs to know of this one, and what is its own.
+
+use serde_json::{Value, json};
+
+use crate::dialects::contract::{Contract, SendSample};
+use crate::tests::app::App;
+use crate::tests::exchange::{Ask, Told};
+
+/// See [`Contract`].
+pub(crate) static CONTRACT: Contract = Contract {
+    sends: |app| {
+        let queue = app.front.id().to_string();
+        let text = json!({"queue": queue, "destination": "628123456789", "message": "hello"});
+        let media = json!({"queue": queue, "destination": "628123456789", "caption": "hello",
+            "media_url": "https://files.example/a.png"});
+        let sample = |call: &str, body: Value, required, text| SendSample {
+            ask: Ask::post(format!("/wachat_api/1.0/{call}"), body),
+            required,
+            text,
+            status: "queued",
+        };
+        vec![
+            sample("message", text, &["destination", "message"], "message"),
+            sample("media", media, &["destination", "media_url"], "caption"),
+        ]
+    },
+    with_key: |ask, key| ask.header("apikey", key),
+    body: |app, path| {
+        let queue = app.front.id().to_string();
+        if path.ends_with("/media") {
+            let url = "https://files.example/a.png";
+            return json!({"queue": queue, "destination": "628123456789", "media_url": url});
+        }
+        json!({"queue": queue, "destination": "628123456789", "message": "hello"})
+    },
+    assert_shape,
+    naming_others: |app| {
+        let to = |field: &str, value: String| {
+            let body = json!({field: value, "destination": "628123456789", "message": "hello"});
+            Ask::post("/wachat_api/1.0/message", body)
+        };
+        let their_phone = app.theirs.device.phone.clone().unwrap().to_string();
+        vec![
+            to("queue", app.theirs.id().to_string()),
+            to("sender", their_phone.clone()),
+            Ask::get(format!("/wachat_api/1.0/sender/{}", app.theirs.id())),
+            Ask::get(format!("/wachat_api/1.0/sender/{their_phone}")),
+        ]
+    },
+    unknown_paths: &["/wachat_api", "/wachat_api/1.0/nothing", "/wachat_api/2.0/message"],
+};
+
+fn assert_shape(told: &Told) {
+    let body = told.json();
+    let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
+    if told.status == 422 {
+        assert_eq!(fields, ["detail"]);
+        for fault in body["detail"].as_array().unwrap() {
+            let fields: Vec<&str> = fault.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(fields, ["loc", "msg", "type"]);
+            assert!(fault["loc"].as_array().is_some_and(|loc| !loc.is_empty()));
+        }
+        return;
+    }
+    assert_eq!(fields, ["error", "message"]);
+    assert_eq!(body["error"], true);
+    assert!(!body["message"].as_str().unwrap().is_empty());
+}
+
+async fn post(app: &App, key: &str, call: &str, body: Value) -> Told {
+    let ask = Ask::post(format!("/wachat_api/1.0/{call}"), body).header("apikey", key);
+    ask.of(&app.router).await
+}
+
+async fn get(app: &App, key: &str, call: &str) -> Told {
+    Ask::get(format!("/wachat_api/1.0/{call}")).header("apikey", key).of(&app.router).await
+}
+
+#[tokio::test]
+async fn every_fault_is_named_at_once() {
+    let app = App::new().await;
+    let body = json!({"timeout": "soon", "is_group": 7, "sender": []});
+    let told = post(&app, &app.shop.key, "message", body).await.expect(422);
+    let detail = told.json()["detail"].clone();
+    let faults: Vec<(&str, &str)> = detail
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|fault| (fault["loc"][1].as_str().unwrap(), fault["type"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("sender", "type_error.str"),
+        ("timeout", "type_error.integer"),
+        ("is_group", "type_error.bool"),
+        ("destination", "value_error.missing"),
+        ("message", "value_error.missing"),
+    ];
+    assert_eq!(faults, expected);
+    assert_eq!(app.message_count().await, 0);
+}
+
+#[tokio::test]
+async fn the_device_is_picked_by_queue_by_sender_or_because_it_is_the_only_one() {
+    let app = App::new().await;
+    let front = app.front.id().to_string();
+    let body = |queue: Option<&str>, sender: Option<&str>| json!({"queue": queue, "sender": sender, "destination": "08123456789", "message": "x"});
+    let faulty = |told: Told| told.expect(422).json()["detail"][0]["loc"][1].clone();
+    let shop = &app.shop.key;
+    let by_sender = post(&app, shop, "message", body(None, Some("+62 811-1111-111"))).await;
+    assert_eq!(by_sender.expect(201).json()["data"]["queue"], front.as_str());
+    let both = post(&app, shop, "message", body(Some(&front), Some("628111111111"))).await;
+    assert_eq!(both.expect(201).json()["data"]["destination"], "628123456789");
+    let disagreeing = body(Some(&front), Some("628222222222"));
+    assert_eq!(faulty(post(&app, shop, "message", disagreeing).await), "sender");
+    let theirs = app.theirs.id().to_string();
+    assert_eq!(faulty(post(&app, shop, "message", body(Some(&theirs), None)).await), "queue");
+    assert_eq!(faulty(post(&app, shop, "message", body(Some("no"), None)).await), "queue");
+    let their_number = body(None, Some("628333333333"));
+    assert_eq!(faulty(post(&app, shop, "message", their_number).await), "sender");
+    assert_eq!(faulty(post(&app, shop, "message", body(None, None)).await), "queue", "two are");
+    post(&app, &app.rival.key, "message", body(None, None)).await.expect(201);
+    let token = post(&app, &app.back.token, "message", body(None, None)).await.expect(201);
+    assert_eq!(token.json()["data"]["sender"], "628222222222");
+    post(&app, &app.back.token, "message", body(Some(&front), None)).await.expect(403);
+    post(&app, &app.back.token, "message", body(None, Some("628111111111"))).await.expect(403);
+}
+
+#[tokio::test]
+async fn media_has_one_source() {
+    let app = App::new().await;
+    let send = |extra: Value| {
+        let mut body = json!({"queue": app.front.id(), "destination": "628123456789"});
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        post(&app, &app.shop.key, "media", body)
+    };
+    let url = json!({"media_url": "https://files.example/a.png", "caption": "c"});
+    let told = send(url.clone()).await.expect(201);
+    let data = told.json()["data"].clone();
+    assert_eq!(data["media_url"], "https://files.example/a.png");
+    assert_eq!(data["caption"], "c");
+    let inline = json!({"media_base64": "aGVsbG8=", "file_name": "a.txt"});
+    let told = send(inline).await.expect(201);
+    assert_eq!(told.json()["data"]["media_url"], Value::Null);
+    let id = told.header("location").rsplit('/').next().unwrap().parse().unwrap();
+    let kept = app.core.store.inline_media(domain::ids::MessageId(id)).await.unwrap();
+    assert_eq!(kept.as_deref(), Some(b"hello".as_slice()));
+    let both = json!({"media_url": "https://x.example/a", "media_base64": "aGVsbG8=",
+        "file_name": "a"});
+    let refused = [
+        (json!({}), "media_url"),
+        (both, "media_base64"),
+        (json!({"media_base64": "aGVsbG8="}), "file_name"),
+        (json!({"media_base64": "%%%", "file_name": "a"}), "media_base64"),
+        (json!({"media_url": "no url"}), "media_url"),
+        (json!({"media_url": "ftp://x.example/a"}), "media_url"),
+        (json!({"media_url": "https://x.example/a", "caption": "\u{0}"}), "caption"),
+    ];
+    for (extra, named) in refused {
+        let told = send(extra.clone()).await.expect(422);
+        assert_eq!(told.json()["detail"][0]["loc"], json!(["body", named]), "{extra}");
+    }
+    send(json!({"media_url": "http://127.0.0.1/a"})).await.expect(400);
+    assert!(app.outbound.fetches().is_empty(), "files are fetched at delivery");
+    assert_eq!(app.message_count().await, 2);
+}
+
+#[tokio::test]
+async fn groups_need_is_group() {
+    let app = App::new().await;
+    let send = |destination: &str, is_group: bool| {
+        let body = json!({"queue": app.front.id(), "destination": destination,
+            "is_group": is_group, "message": "x"});
+        post(&app, &app.shop.key, "message", body)
+    };
+    let told = send("120363000000000001@g.us", true).await.expect(201);
+    assert_eq!(told.json()["data"]["destination"], "120363000000000001@g.us");
+    let status = get(
+        &app,
+        &app.shop.key,
+        &format!("status/{}", told.json()["data"]["ref_no"].as_str().unwrap()),
+    )
+    .await
+    .expect(200);
+    assert_eq!(status.json()["data"]["is_group"], true);
+    send("120363000000000001@g.us", false).await.expect(422);
+    send("628123456789", true).await.expect(422);
+}
+
+#[tokio::test]
+async fn the_same_answers_as_xml() {
+    let app = App::new().await;
+    let ask = || {
+        let body = json!({"queue": app.front.id(), "destination": "628123456789",
+            "message": "<b> & 👋"});
+        let ask = Ask::post("/wachat_api/1.0/message", body).header("accept", "application/xml");
+        ask.header("apikey", &app.shop.key)
+    };
+    let told = ask().of(&app.router).await.expect(201);
+    assert!(told.header("content-type").starts_with("application/xml"));
+    assert!(told.text().contains("<message>&lt;b&gt; &amp; 👋</message>"), "{}", told.text());
+    let bad = ask().raw("{}").of(&app.router).await.expect(422);
+    assert!(bad.text().contains("<loc><item>body</item><item>destination</item></loc>"));
+    let unknown = ask().header("apikey", "gba_nobody").of(&app.router).await.expect(401);
+    assert!(unknown.text().contains("<error>true</error>"));
+}

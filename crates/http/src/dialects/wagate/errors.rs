@@ -1,0 +1,157 @@
+//! Every refusal in this dialect's shape: `{"success":false,"message":…}`, exhaustively.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use domain::error::{Error, StoreError};
+
+use super::translate::{Missing, field_name};
+use super::types::ErrorBody;
+use crate::native::problem::feature_name;
+use crate::refusal::{Refusal, add_retry_after, log_fault};
+use crate::reply::json;
+
+const INTERNAL: &str = "Internal server error";
+const NO_TOKEN: &str = "Invalid or inactive API token.";
+const NO_QUOTA: &str = "Insufficient quota. Please upgrade your package or wait for quota reset.";
+const NOT_CONNECTED: &str =
+    "WhatsApp client is not connected. Please reconnect your device from dashboard.";
+
+/// What is answered instead of success by a handler of this dialect.
+pub(super) enum Answer {
+    /// As for every API.
+    Refusal(Refusal),
+    /// Some of what is required is missing.
+    Missing(Missing),
+}
+
+impl<T: Into<Refusal>> From<T> for Answer {
+    fn from(refusal: T) -> Self {
+        Self::Refusal(refusal.into())
+    }
+}
+
+impl From<Missing> for Answer {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(missing)
+    }
+}
+
+impl Answer {
+    /// The response.
+    pub(super) fn render(&self) -> Response<Body> {
+        match self {
+            Self::Refusal(refusal) => render(refusal),
+            Self::Missing(missing) => respond(told(StatusCode::UNPROCESSABLE_ENTITY, missing.0)),
+        }
+    }
+}
+
+/// The response to a refusal.
+pub(super) fn render(refusal: &Refusal) -> Response<Body> {
+    let mut response = respond(tell(refusal));
+    add_retry_after(&mut response, refusal);
+    response
+}
+
+struct Told {
+    status: StatusCode,
+    message: String,
+    remaining_quota: Option<i64>,
+}
+
+fn respond(told: Told) -> Response<Body> {
+    let Told { status, message, remaining_quota } = told;
+    json(status, &ErrorBody { success: false, message, remaining_quota })
+}
+
+fn told(status: StatusCode, message: impl Into<String>) -> Told {
+    Told { status, message: message.into(), remaining_quota: None }
+}
+
+fn bad(message: impl Into<String>) -> Told {
+    told(StatusCode::BAD_REQUEST, message)
+}
+
+fn forbidden(message: impl Into<String>) -> Told {
+    told(StatusCode::FORBIDDEN, message)
+}
+
+fn invalid(field: &str, message: &str) -> Told {
+    let message = match field_name(field) {
+        "" => message.to_owned(),
+        name => format!("{name}: {message}"),
+    };
+    told(StatusCode::UNPROCESSABLE_ENTITY, message)
+}
+
+fn not_downloaded(reason: &str) -> Told {
+    bad(format!("Failed to download media from URL: {reason}"))
+}
+
+fn too_many(message: &str) -> Told {
+    told(StatusCode::TOO_MANY_REQUESTS, message)
+}
+
+fn tell(refusal: &Refusal) -> Told {
+    match refusal {
+        Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
+        Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        Refusal::WrongContentType => told(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Unsupported content type, send JSON or a form",
+        ),
+        Refusal::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        Refusal::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        Refusal::Malformed(message) => invalid("", message),
+        Refusal::Field { field, message } => invalid(field, message),
+        Refusal::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        Refusal::Core { error, .. } => tell_core(error),
+    }
+}
+
+fn tell_core(error: &Error) -> Told {
+    log_fault(error);
+    match error {
+        // The published document has a URL that is none among the downloads that fail.
+        Error::Invalid { field: "media.url", message } => {
+            not_downloaded(&format!("media_url {message}"))
+        }
+        Error::Invalid { field, message } => invalid(field, message),
+        Error::Media(reason) => not_downloaded(reason),
+        Error::NotOnWhatsapp(number) => bad(format!(
+            "Number {number} is not registered on WhatsApp. Please check the number or ask the \
+             recipient to activate their WhatsApp account."
+        )),
+        Error::DeviceNotConnected(_) => bad(NOT_CONNECTED),
+        Error::NotSent(failure) => bad(format!("Failed to send message: {}", failure.message)),
+        Error::VoucherInvalid => bad("Invalid voucher or already redeemed"),
+        Error::ChallengeFailed(reason) => bad(reason.clone()),
+        Error::Unauthorized => told(StatusCode::UNAUTHORIZED, NO_TOKEN),
+        Error::QuotaExhausted { remaining } => {
+            Told { remaining_quota: Some(*remaining), ..forbidden(NO_QUOTA) }
+        }
+        Error::Forbidden => forbidden("This token may not do that"),
+        Error::FeatureMissing(feature) => {
+            forbidden(format!("Your plan does not include {}", feature_name(*feature)))
+        }
+        Error::EventMissing(kind) => {
+            forbidden(format!("Your plan does not include {}", kind.as_str()))
+        }
+        Error::DeviceLimit(_) => forbidden("Your plan allows no more devices"),
+        Error::NotFound(what) => told(StatusCode::NOT_FOUND, format!("No such {what}")),
+        Error::IdempotencyMismatch => invalid("Idempotency-Key", "was used with another request"),
+        Error::IdempotencyInFlight => {
+            told(StatusCode::CONFLICT, "A request with this Idempotency-Key is still being handled")
+        }
+        Error::Conflict(message) => told(StatusCode::CONFLICT, *message),
+        Error::NotWaiting(_) => told(StatusCode::CONFLICT, "The message no longer waits"),
+        Error::QueueFull(_) => too_many("Too many messages are waiting"),
+        Error::RateLimited(_) => too_many("Too many requests"),
+        Error::TooManyWaits => too_many("Too many requests wait"),
+        Error::Whatsapp(_) => told(StatusCode::INTERNAL_SERVER_ERROR, "WhatsApp did not answer"),
+        Error::Store(StoreError::Unavailable(_)) => {
+            told(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
+        }
+        Error::Store(StoreError::Fault(_)) => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+    }
+}

@@ -1,0 +1,230 @@
+//! Between this dialect's words and the core's. Pure.
+
+use domain::account::Account;
+use domain::device::{Device, DeviceStatus};
+use domain::grant::Quota;
+use domain::media::{MediaRequest, MediaSource};
+use domain::message::{ContentKind, Direction, Message, MessageState};
+use domain::policy::quota::NO_LIMIT;
+use domain::ports::{CountedPage, MessageCounts, MessageFilter};
+use domain::service::SendRequest;
+use jiff::Timestamp;
+
+use super::errors::Answer;
+use super::types::{
+    DeviceData, DeviceInfo, MediaFields, MessageFields, MessageRow, MessagesBody, MessagesQuery,
+    Pagination, SentData, Statistics, Subscription, User,
+};
+use crate::refusal::Refusal;
+use crate::reply::laravel_time;
+
+/// Longest text, in Unicode code points.
+const MESSAGE_CHARS_MAX: usize = 5_000;
+/// Most messages of one page.
+const PAGE_MESSAGES_MAX: u32 = 100;
+/// Messages of a page, unless said otherwise.
+const PAGE_MESSAGES_DEFAULT: u32 = 50;
+
+/// The states of a message that WhatsApp has, in their order.
+const HAS_LEFT: [MessageState; 4] =
+    [MessageState::Sent, MessageState::Delivered, MessageState::Read, MessageState::Played];
+
+/// The whole answer when something that is required is missing.
+pub(super) struct Missing(pub &'static str);
+
+/// What `POST /send-message` asks the core to do, whichever the device.
+///
+/// # Errors
+/// [`Missing`]; [`Refusal::Field`] for a text that is too long.
+pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
+    let recipient = fields.recipient.as_ref().map(|recipient| recipient.0.as_str());
+    let (Some(to), Some(text)) = (filled(recipient), filled(fields.message.as_deref())) else {
+        return Err(Missing("session_id, recipient, and message are required").into());
+    };
+    if text.chars().count() > MESSAGE_CHARS_MAX {
+        let message = format!("must have at most {MESSAGE_CHARS_MAX} characters");
+        return Err(Refusal::field("message", message).into());
+    }
+    Ok(SendRequest {
+        to: to.to_owned(),
+        text: text.to_owned(),
+        typing: Some(fields.show_typing.is_none_or(|shown| shown.0)),
+        ..SendRequest::default()
+    })
+}
+
+/// What `POST /send-media` asks the core to do, whichever the device.
+///
+/// # Errors
+/// [`Missing`]; [`Refusal::Field`] for a type of file that there is not.
+pub(super) fn media(fields: &MediaFields) -> Result<SendRequest, Answer> {
+    let recipient = fields.recipient.as_ref().map(|recipient| recipient.0.as_str());
+    let (Some(to), Some(url)) = (filled(recipient), filled(fields.media_url.as_deref())) else {
+        return Err(Missing("session_id, recipient, and media_url are required").into());
+    };
+    let media = MediaRequest {
+        source: MediaSource::Url(url.trim().to_owned()),
+        kind: kind(fields.media_type.as_deref())?,
+        filename: None,
+        mimetype: None,
+    };
+    Ok(SendRequest {
+        to: to.to_owned(),
+        text: fields.caption.clone().unwrap_or_default(),
+        media: Some(media),
+        ..SendRequest::default()
+    })
+}
+
+/// A text that is more than blanks.
+fn filled(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+fn kind(name: Option<&str>) -> Result<Option<ContentKind>, Refusal> {
+    let Some(name) = filled(name) else { return Ok(None) };
+    match name.trim().to_ascii_lowercase().as_str() {
+        "image" => Ok(Some(ContentKind::Image)),
+        "video" => Ok(Some(ContentKind::Video)),
+        "audio" => Ok(Some(ContentKind::Audio)),
+        "document" => Ok(Some(ContentKind::Document)),
+        _ => Err(Refusal::field("media_type", "must be image, video, audio or document")),
+    }
+}
+
+/// When WhatsApp took a message.
+fn sent_at(message: &Message) -> Option<Timestamp> {
+    HAS_LEFT.into_iter().find_map(|state| message.reached(state))
+}
+
+/// The answer to a send.
+pub(super) fn sent(message: &Message, now: Timestamp) -> SentData {
+    SentData {
+        message_id: message.whatsapp_id.to_string(),
+        timestamp: sent_at(message).unwrap_or(now).as_second(),
+    }
+}
+
+/// A device with all that is told about it.
+pub(super) fn device(
+    device: Device,
+    account: &Account,
+    quota: &Quota,
+    counts: MessageCounts,
+    now: Timestamp,
+) -> DeviceData {
+    // The core notes when a connection ended: one that holds was seen just now.
+    let is_connected = device.status == DeviceStatus::Connected;
+    let last_seen = if is_connected { Some(now) } else { device.last_seen_at };
+    DeviceData {
+        device: DeviceInfo {
+            id: device.number_id.0,
+            name: device.name,
+            phone_number: device.phone.map(|phone| phone.to_string()),
+            status: device.status.as_str(),
+            connected_at: device.connected_at.map(laravel_time),
+            last_seen: last_seen.map(laravel_time),
+        },
+        user: User { name: account.name.clone(), email: account.email.clone() },
+        subscription: subscription(quota),
+        statistics: Statistics {
+            total_sent: counts.sent,
+            total_failed: counts.failed,
+            today_sent: counts.sent_since,
+        },
+    }
+}
+
+fn subscription(quota: &Quota) -> Subscription {
+    let plan = &quota.plan;
+    let (granted, _) = quota.granted();
+    let limit = plan.messages_per_month.map(|month| month.saturating_add(granted));
+    Subscription {
+        package: plan.name.clone(),
+        message_quota: limit.unwrap_or(NO_LIMIT).min(NO_LIMIT),
+        message_remaining: quota.remaining().min(NO_LIMIT),
+        device_limit: plan.device_limit.unwrap_or(NO_LIMIT).min(NO_LIMIT),
+        end_date: None,
+        is_trial: false,
+    }
+}
+
+/// Which messages are asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub filter: MessageFilter,
+    pub page: u32,
+    pub limit: u32,
+}
+
+/// Reads which messages are asked for, whichever the device.
+///
+/// # Errors
+/// [`Refusal::Field`].
+pub(super) fn wanted(query: &MessagesQuery) -> Result<Wanted, Refusal> {
+    let limit = query.limit.map_or(Some(PAGE_MESSAGES_DEFAULT), |limit| limit.0.try_into().ok());
+    let limit = limit.filter(|limit| (1..=PAGE_MESSAGES_MAX).contains(limit));
+    let limit = limit
+        .ok_or_else(|| Refusal::field("limit", format!("must be 1 to {PAGE_MESSAGES_MAX}")))?;
+    // The core says what is too far.
+    let page = query.page.map_or(1, |page| page.0.clamp(0, u32::MAX.into()));
+    let page = u32::try_from(page).unwrap_or(u32::MAX);
+    let states = match filled(query.status.as_deref()) {
+        None => Vec::new(),
+        Some(name) => {
+            MessageState::ALL.into_iter().filter(|&state| status(state) == name).collect()
+        }
+    };
+    if query.status.is_some() && states.is_empty() {
+        return Err(Refusal::field("status", "must be sent, failed or pending"));
+    }
+    let direction = Some(Direction::Out);
+    Ok(Wanted { filter: MessageFilter { direction, states, ..Default::default() }, page, limit })
+}
+
+/// A page of messages.
+pub(super) fn messages(found: &CountedPage<Message>, page: u32, limit: u32) -> MessagesBody {
+    let per_page = i64::from(limit.max(1));
+    MessagesBody {
+        success: true,
+        data: found.items.iter().map(row).collect(),
+        pagination: Pagination {
+            current_page: page,
+            total_pages: ((found.total + per_page - 1) / per_page).max(1),
+            per_page: limit,
+            total: found.total,
+        },
+    }
+}
+
+fn row(message: &Message) -> MessageRow {
+    let chat = &message.chat;
+    MessageRow {
+        id: message.id.0,
+        recipient: chat.strip_suffix("@s.whatsapp.net").unwrap_or(chat).to_owned(),
+        message: message.text.clone(),
+        status: status(message.state),
+        created_at: laravel_time(message.created_at),
+        sent_at: sent_at(message).map(laravel_time),
+    }
+}
+
+fn status(state: MessageState) -> &'static str {
+    use MessageState as S;
+    match state {
+        S::Sent | S::Delivered | S::Read | S::Played => "sent",
+        S::Failed | S::Expired | S::Cancelled => "failed",
+        S::Scheduled | S::Queued | S::Sending => "pending",
+    }
+}
+
+/// The name of a field here, where the core has another.
+pub(super) fn field_name(core: &str) -> &str {
+    match core {
+        "to" => "recipient",
+        "text" => "message",
+        "device" => "device_id",
+        "media.url" => "media_url",
+        same => same,
+    }
+}

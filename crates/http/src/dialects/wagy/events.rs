@@ -1,0 +1,134 @@
+//! Events as receivers of this API read them, signed with `X-Wagy-Signature`.
+
+use domain::ports::{FormatRules, WebhookRequest};
+use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use serde::Serialize;
+use sha2::Sha256;
+use uuid::Uuid;
+
+use crate::formats::{Format, Telling};
+
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    rules: FormatRules {
+        name: "wagy",
+        events: &[
+            EventKind::MessageReceived,
+            EventKind::MessageSent,
+            EventKind::MessageDelivered,
+            EventKind::MessageRead,
+            EventKind::DeviceConnected,
+            EventKind::DeviceDisconnected,
+            EventKind::DeviceLoggedOut,
+            EventKind::DevicePaired,
+        ],
+        needs_challenge: true,
+        shares_secret: false,
+        secret_prefix: "",
+    },
+    encode,
+};
+
+#[derive(Serialize)]
+struct Body<'a> {
+    event: &'static str,
+    source: &'static str,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    /// The message's id; of a device's event its `number_id`.
+    id: i64,
+    device_id: Uuid,
+    owner_jid: Option<String>,
+    content: Content<'a>,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Message(MessageContent<'a>),
+    Device(DeviceContent<'a>),
+}
+
+#[derive(Serialize)]
+struct MessageContent<'a> {
+    /// The other side's number: who wrote it, or to whom it went.
+    pn_jid: Option<String>,
+    /// WhatsApp's other name for that number.
+    lid_jid: Option<&'a str>,
+    content: &'a str,
+    message_id: &'a str,
+    timestamp: Timestamp,
+    is_edit: bool,
+}
+
+#[derive(Serialize)]
+struct DeviceContent<'a> {
+    status: &'static str,
+    reason: Option<&'a str>,
+    timestamp: Timestamp,
+}
+
+fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
+    let event = telling.event;
+    let name = match event.kind {
+        kind if kind.is_of_device() => "device.status_update",
+        kind if FORMAT.rules.events.contains(&kind) => kind.as_str(),
+        _ => return None,
+    };
+    let body = Body { event: name, source: "whatsapp", data: data(event) };
+    let body = serde_json::to_vec(&body).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(telling.secret.as_bytes()).ok()?;
+    mac.update(&body);
+    Some(WebhookRequest {
+        url: telling.url.to_owned(),
+        content_type: "application/json",
+        headers: vec![("x-wagy-signature", hex::encode(mac.finalize().into_bytes()))],
+        body,
+    })
+}
+
+fn data(event: &Event) -> Data<'_> {
+    let device = &event.device;
+    let owner_jid = device.phone.as_ref().map(|phone| format!("{phone}@s.whatsapp.net"));
+    let (id, content, created_at) = match &event.subject {
+        Subject::Message(message) => {
+            (message.id.0, Content::Message(message_content(message, event)), message.created_at)
+        }
+        Subject::Device(status) => {
+            (device.number_id.0, Content::Device(device_content(status, event)), event.at)
+        }
+    };
+    Data { id, device_id: device.id.0, owner_jid, content, created_at }
+}
+
+fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageContent<'a> {
+    let sender = message.sender.as_ref();
+    let phone = sender.and_then(|sender| sender.phone.as_ref());
+    let is_incoming = event.kind == EventKind::MessageReceived;
+    MessageContent {
+        pn_jid: match is_incoming {
+            true => phone.map(|phone| format!("{phone}@s.whatsapp.net")),
+            false => Some(message.chat.clone()),
+        },
+        lid_jid: sender.and_then(|sender| sender.lid.as_deref()),
+        content: &message.text,
+        message_id: message.whatsapp_id.as_str(),
+        timestamp: event.at,
+        // Edits are not told apart from what they edit: they are not taken in at all.
+        is_edit: false,
+    }
+}
+
+fn device_content<'a>(status: &'a EventStatus, event: &Event) -> DeviceContent<'a> {
+    DeviceContent {
+        status: status.status.as_str(),
+        reason: status.reason.as_deref(),
+        timestamp: event.at,
+    }
+}

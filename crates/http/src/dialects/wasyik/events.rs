@@ -1,0 +1,180 @@
+//! Events as webhooks of this dialect are told of them, signed as the published check wants it.
+
+use domain::device::DeviceStatus;
+use domain::message::ContentKind;
+use domain::ports::{FormatRules, WebhookRequest};
+use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Serialize;
+use sha2::Sha256;
+
+use super::php_json;
+use crate::formats::{Format, Telling};
+use crate::reply::laravel_time;
+
+/// The header that holds the signature.
+const SIGNATURE: &str = "x-zuwinda-signature";
+/// What the field's libraries say for a device that was logged out.
+const CODE_LOGGED_OUT: u16 = 401;
+/// What they say for a connection that was closed for no reason they know.
+const CODE_CLOSED: u16 = 428;
+
+/// See [`Format`].
+pub(super) static FORMAT: Format = Format {
+    rules: FormatRules {
+        name: "wasyik",
+        events: &[
+            EventKind::MessageReceived,
+            EventKind::MessageSent,
+            EventKind::MessageDelivered,
+            EventKind::MessageRead,
+            EventKind::MessagePlayed,
+            EventKind::DeviceDisconnected,
+            EventKind::DeviceLoggedOut,
+        ],
+        needs_challenge: false,
+        shares_secret: true,
+        secret_prefix: "",
+    },
+    encode,
+};
+
+fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
+    let body = php_json::to_vec(&Body { data: data(telling.event)? }).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(telling.secret.as_bytes()).ok()?;
+    mac.update(&body);
+    let signature = hex::encode(mac.finalize().into_bytes());
+    Some(WebhookRequest {
+        url: telling.url.to_owned(),
+        content_type: "application/json",
+        headers: vec![(SIGNATURE, signature)],
+        body,
+    })
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    data: Data<'a>,
+}
+
+/// The fields in the order in which they are sent.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all_fields = "camelCase")]
+enum Data<'a> {
+    #[serde(rename = "messaging.whatsapp.message.incoming")]
+    Incoming {
+        account_id: String,
+        #[serde(rename = "whatsapp_number")]
+        whatsapp_number: Option<&'a str>,
+        from: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        group_id: Option<&'a str>,
+        message_type: &'static str,
+        text: Text<'a>,
+        timestamp: String,
+    },
+    #[serde(rename = "messaging.whatsapp.message.update")]
+    Update {
+        account_id: String,
+        message_id: &'a str,
+        remote_jid: &'a str,
+        status: &'static str,
+        timestamp: String,
+    },
+    #[serde(rename = "device.disconnected")]
+    Disconnected {
+        account_id: String,
+        #[serde(rename = "whatsapp_number")]
+        whatsapp_number: Option<&'a str>,
+        reason: u16,
+        should_reconnect: bool,
+        timestamp: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Text<'a> {
+    body: &'a str,
+}
+
+fn data(event: &Event) -> Option<Data<'_>> {
+    match &event.subject {
+        Subject::Message(message) if event.kind == EventKind::MessageReceived => {
+            Some(incoming(event, message))
+        }
+        Subject::Message(message) => update(event, message),
+        Subject::Device(status) => disconnected(event, status),
+    }
+}
+
+fn incoming<'a>(event: &'a Event, message: &'a EventMessage) -> Data<'a> {
+    Data::Incoming {
+        account_id: event.device.id.to_string(),
+        whatsapp_number: whatsapp_number(event),
+        from: sender(message),
+        group_id: message.chat.ends_with("@g.us").then_some(&message.chat),
+        message_type: message_type(message.kind),
+        text: Text { body: &message.text },
+        timestamp: laravel_time(event.at),
+    }
+}
+
+fn update<'a>(event: &'a Event, message: &'a EventMessage) -> Option<Data<'a>> {
+    let status = match event.kind {
+        EventKind::MessageSent => "sent",
+        EventKind::MessageDelivered => "delivered",
+        EventKind::MessageRead => "read",
+        EventKind::MessagePlayed => "played",
+        _ => return None,
+    };
+    Some(Data::Update {
+        account_id: event.device.id.to_string(),
+        message_id: &message.whatsapp_id.0,
+        remote_jid: &message.chat,
+        status,
+        timestamp: laravel_time(event.at),
+    })
+}
+
+fn disconnected<'a>(event: &'a Event, status: &EventStatus) -> Option<Data<'a>> {
+    if !matches!(event.kind, EventKind::DeviceDisconnected | EventKind::DeviceLoggedOut) {
+        return None;
+    }
+    let is_logged_out = status.status == DeviceStatus::LoggedOut;
+    let unnamed = if is_logged_out { CODE_LOGGED_OUT } else { CODE_CLOSED };
+    Some(Data::Disconnected {
+        account_id: event.device.id.to_string(),
+        whatsapp_number: whatsapp_number(event),
+        reason: status.code.unwrap_or(unnamed),
+        should_reconnect: status.should_reconnect,
+        timestamp: laravel_time(event.at),
+    })
+}
+
+fn whatsapp_number(event: &Event) -> Option<&str> {
+    event.device.phone.as_ref().map(domain::phone::PhoneNumber::as_str)
+}
+
+/// The sender's number; for a stranger without one the LID.
+fn sender(message: &EventMessage) -> &str {
+    let address = message.sender.as_ref();
+    let phone = address.and_then(|address| address.phone.as_ref()).map(|phone| phone.as_str());
+    let lid = || address.and_then(|address| address.lid.as_deref());
+    phone.or_else(lid).or_else(|| message.chat.split('@').next()).unwrap_or_default()
+}
+
+/// The name of the message on the wire, by which the field's libraries tell it.
+fn message_type(kind: ContentKind) -> &'static str {
+    match kind {
+        ContentKind::Text => "conversation",
+        ContentKind::Image => "imageMessage",
+        ContentKind::Video => "videoMessage",
+        ContentKind::Audio | ContentKind::Voice => "audioMessage",
+        ContentKind::Document => "documentMessage",
+        ContentKind::Sticker => "stickerMessage",
+        ContentKind::Location => "locationMessage",
+        ContentKind::Contact => "contactMessage",
+        ContentKind::Reaction => "reactionMessage",
+        ContentKind::Other => "unknown",
+    }
+}

@@ -1,0 +1,178 @@
+//! Webhooks of this dialect: what is told, and what is not.
+
+use domain::device::DeviceStatus;
+use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
+use domain::message::{Address, ContentKind, Direction, MessageState};
+use domain::phone::PhoneNumber;
+use domain::ports::{EventFormats, WebhookRequest};
+use domain::service::NewWebhookRequest;
+use domain::webhook::{
+    Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName, Subject,
+};
+use jiff::Timestamp;
+
+use crate::formats::Formats;
+use crate::tests::app::App;
+
+const DEVICE: &str = "11111111-2222-4333-8444-555555555555";
+const SECRET: &str = "the webhook's secret";
+
+fn tell(event: &Event, secret: &str) -> Option<WebhookRequest> {
+    let format = FormatName("wasyik".to_owned());
+    Formats.encode(&format, "https://shop.example/hook", event, secret, Timestamp::UNIX_EPOCH)
+}
+
+fn event(kind: EventKind, subject: Subject) -> Event {
+    Event {
+        id: "evt_1".to_owned(),
+        kind,
+        at: "2026-03-28T16:00:00Z".parse().unwrap(),
+        account_id: AccountId(1),
+        device: EventDevice {
+            id: DeviceId(DEVICE.parse().unwrap()),
+            number_id: DeviceNumber(7),
+            name: "CS 1".to_owned(),
+            phone: Some(PhoneNumber::from_digits("628123000000")),
+            lid: Some("99@lid".to_owned()),
+        },
+        subject,
+    }
+}
+
+fn message(text: &str) -> EventMessage {
+    let phone = PhoneNumber::from_digits("628987600000");
+    EventMessage {
+        id: MessageId(1),
+        whatsapp_id: WhatsappId("3EB0CABA1D0D7BFC2500".to_owned()),
+        direction: Direction::In,
+        chat: format!("{phone}@s.whatsapp.net"),
+        sender: Some(Address { phone: Some(phone), lid: None }),
+        kind: ContentKind::Text,
+        text: text.to_owned(),
+        media: None,
+        state: MessageState::Delivered,
+        failure: None,
+        created_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+fn told(kind: EventKind, message: EventMessage) -> Option<String> {
+    let request = tell(&event(kind, Subject::Message(Box::new(message))), SECRET)?;
+    Some(String::from_utf8(request.body).unwrap())
+}
+
+/// An incoming text, as it is told.
+pub(super) fn told_text(text: &str, secret: &str) -> WebhookRequest {
+    let subject = Subject::Message(Box::new(message(text)));
+    tell(&event(EventKind::MessageReceived, subject), secret).unwrap()
+}
+
+#[test]
+fn an_incoming_message_to_the_byte() {
+    let request = told_text("Hello, I need help! 1/2 😀", SECRET);
+    assert_eq!(
+        String::from_utf8(request.body).unwrap(),
+        concat!(
+            r#"{"data":{"event":"messaging.whatsapp.message.incoming","#,
+            r#""accountId":"11111111-2222-4333-8444-555555555555","#,
+            r#""whatsapp_number":"628123000000","from":"628987600000","#,
+            r#""messageType":"conversation","text":{"body":"Hello, I need help! 1\/2 \ud83d\ude00"},"#,
+            r#""timestamp":"2026-03-28T16:00:00.000000Z"}}"#,
+        )
+    );
+    assert_eq!(request.content_type, "application/json");
+    assert_eq!(request.url, "https://shop.example/hook");
+    let [(header, signature)] = &request.headers[..] else { panic!("one header") };
+    assert_eq!(*header, "x-zuwinda-signature");
+    // echo -n "$body" | openssl dgst -sha256 -hmac "$secret"
+    assert_eq!(signature, "cf08f4d3b0f20fe7d868bffb3b8adde3e825cb416094e4fc512e9d264290c04d");
+}
+
+#[test]
+fn in_a_group_the_sender_and_the_group_are_told() {
+    let mut message = message("hi");
+    message.chat = "120363041234567890@g.us".to_owned();
+    message.sender = Some(Address { phone: None, lid: Some("4711@lid".to_owned()) });
+    message.kind = ContentKind::Image;
+    let body = told(EventKind::MessageReceived, message).unwrap();
+    let fields = r#""from":"4711@lid","groupId":"120363041234567890@g.us","messageType":"imageMessage","text":{"body":"hi"}"#;
+    assert!(body.contains(fields), "{body}");
+}
+
+#[test]
+fn an_update_to_the_byte() {
+    let told_as = [
+        (EventKind::MessageSent, "sent"),
+        (EventKind::MessageDelivered, "delivered"),
+        (EventKind::MessageRead, "read"),
+        (EventKind::MessagePlayed, "played"),
+    ];
+    for (kind, status) in told_as {
+        let expected = [
+            r#"{"data":{"event":"messaging.whatsapp.message.update","#,
+            r#""accountId":"11111111-2222-4333-8444-555555555555","#,
+            r#""messageId":"3EB0CABA1D0D7BFC2500","remoteJid":"628987600000@s.whatsapp.net","#,
+            &format!(r#""status":"{status}","timestamp":"2026-03-28T16:00:00.000000Z"}}}}"#),
+        ];
+        assert_eq!(told(kind, message("x")).unwrap(), expected.concat());
+    }
+}
+
+#[test]
+fn a_lost_device_to_the_byte() {
+    let cases = [
+        (EventKind::DeviceDisconnected, DeviceStatus::Connecting, Some(515), true, 515),
+        (EventKind::DeviceDisconnected, DeviceStatus::Disconnected, None, false, 428),
+        (EventKind::DeviceLoggedOut, DeviceStatus::LoggedOut, Some(401), false, 401),
+        (EventKind::DeviceLoggedOut, DeviceStatus::LoggedOut, None, false, 401),
+    ];
+    for (kind, status, code, should_reconnect, reason) in cases {
+        let status = EventStatus { status, reason: None, code, should_reconnect };
+        let request = tell(&event(kind, Subject::Device(status)), SECRET).unwrap();
+        let expected = [
+            r#"{"data":{"event":"device.disconnected","#,
+            r#""accountId":"11111111-2222-4333-8444-555555555555","#,
+            r#""whatsapp_number":"628123000000","#,
+            &format!(r#""reason":{reason},"shouldReconnect":{should_reconnect},"#),
+            r#""timestamp":"2026-03-28T16:00:00.000000Z"}}"#,
+        ];
+        assert_eq!(String::from_utf8(request.body).unwrap(), expected.concat());
+    }
+}
+
+#[test]
+fn what_has_no_shape_is_not_told() {
+    for kind in EventKind::ALL {
+        let subject = if kind.is_of_device() {
+            let (status, reason, code) = (DeviceStatus::Connected, None, None);
+            Subject::Device(EventStatus { status, reason, code, should_reconnect: false })
+        } else {
+            Subject::Message(Box::new(message("x")))
+        };
+        let format = FormatName("wasyik".to_owned());
+        let is_known = Formats.rules(&format).unwrap().events.contains(&kind);
+        assert_eq!(tell(&event(kind, subject), SECRET).is_some(), is_known, "{kind:?}");
+    }
+}
+
+async fn register(app: &App, format: &str, secret: Option<&str>) -> String {
+    let session = app.core.authenticate(&app.shop.key).await.unwrap();
+    let request = NewWebhookRequest {
+        url: "https://shop.example/hook".to_owned(),
+        format: Some(format.to_owned()),
+        secret: secret.map(str::to_owned),
+        ..NewWebhookRequest::default()
+    };
+    app.core.create_webhook(&session, request).await.unwrap().1
+}
+
+#[tokio::test]
+async fn webhooks_of_an_account_share_a_secret_unless_one_is_given() {
+    let app = App::new().await;
+    let made = register(&app, "wasyik", None).await;
+    assert!(made.len() >= 32);
+    assert_eq!(register(&app, "wasyik", None).await, made);
+    assert_eq!(register(&app, "wasyik", Some("one of my own")).await, "one of my own");
+    assert_eq!(register(&app, "wasyik", None).await, made);
+    assert_ne!(register(&app, "gerbang", None).await, made);
+}

@@ -1,0 +1,238 @@
+//! Forms and query strings as JSON objects, so that a dialect's types read them like any body.
+//!
+//! As PHP reads them: of a field that is given twice the last one counts, and `to[]` or `to[0]` is
+//! an item of the list `to`. A field without a value is one that was not given. Values are texts;
+//! the types in [`crate::fields`] take numbers and booleans as texts too.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Multipart};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Request};
+use bytes::Bytes;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use crate::refusal::Refusal;
+
+/// Most fields of a form, items of lists counted one by one.
+pub const FORM_FIELDS_MAX: usize = 2_000;
+
+/// Reads `application/x-www-form-urlencoded`, which is also what a query string is.
+///
+/// # Errors
+/// [`Refusal::Malformed`], [`Refusal::Field`].
+pub fn urlencoded(text: &str) -> Result<Value, Refusal> {
+    let mut fields = Fields::default();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        fields.add(&decoded(name)?, decoded(value)?)?;
+    }
+    Ok(fields.finish())
+}
+
+fn decoded(text: &str) -> Result<String, Refusal> {
+    let is_escape = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_escape) {
+        let message = "a % in a form must be followed by two hex digits";
+        return Err(Refusal::Malformed(message.to_owned()));
+    }
+    let text = text.replace('+', " ");
+    let decoded = percent_decode_str(&text).decode_utf8();
+    decoded.map(std::borrow::Cow::into_owned).map_err(|_| not_utf8())
+}
+
+fn not_utf8() -> Refusal {
+    Refusal::Malformed("the form is not UTF-8".to_owned())
+}
+
+/// Reads `multipart/form-data`. Its parts must be texts: files go by URL.
+///
+/// # Errors
+/// [`Refusal::Malformed`], [`Refusal::Field`].
+pub async fn multipart(content_type: &HeaderValue, body: Bytes) -> Result<Value, Refusal> {
+    let request = Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body));
+    let request = request.map_err(|_| broken("its content type cannot be read"))?;
+    let parts = Multipart::from_request(request, &()).await;
+    let mut parts = parts.map_err(|_| broken("its content type names no boundary"))?;
+    let mut fields = Fields::default();
+    while let Some(part) = parts.next_field().await.map_err(|_| broken("a part is cut off"))? {
+        let name = part.name().unwrap_or_default().to_owned();
+        if part.file_name().is_some() {
+            return Err(Refusal::field(name, "must be text; files are given as a URL"));
+        }
+        let value = part.bytes().await.map_err(|_| broken("a part is cut off"))?;
+        let value = String::from_utf8(value.into()).map_err(|_| not_utf8())?;
+        fields.add(&name, value)?;
+    }
+    Ok(fields.finish())
+}
+
+fn broken(why: &str) -> Refusal {
+    Refusal::Malformed(format!("the multipart form cannot be read: {why}"))
+}
+
+#[derive(Default)]
+struct Fields {
+    object: Map<String, Value>,
+    count: usize,
+}
+
+impl Fields {
+    fn add(&mut self, name: &str, value: String) -> Result<(), Refusal> {
+        self.count += 1;
+        if self.count > FORM_FIELDS_MAX {
+            let message = format!("the form has more than {FORM_FIELDS_MAX} fields");
+            return Err(Refusal::Malformed(message));
+        }
+        let Some((list, key)) = name.split_once('[') else {
+            if value.is_empty() {
+                self.object.remove(name);
+            } else {
+                self.object.insert(name.to_owned(), Value::String(value));
+            }
+            return Ok(());
+        };
+        if key.strip_suffix(']').is_none_or(|index| !index.bytes().all(|b| b.is_ascii_digit())) {
+            return Err(Refusal::field(list, format!("must be a text, or a list as {list}[]")));
+        }
+        match self.object.get_mut(list) {
+            Some(Value::Array(items)) => items.push(Value::String(value)),
+            _ => drop(self.object.insert(list.to_owned(), Value::Array(vec![value.into()]))),
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Value {
+        Value::Object(self.object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderMap;
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+    use crate::body::{JSON_BYTES_MAX, query_fields, read_fields};
+    use crate::fields::{BooleanField, IntegerField, PhoneField};
+
+    #[derive(Debug, Deserialize)]
+    struct Sample {
+        text: String,
+        to: Option<Vec<PhoneField>>,
+        limit: Option<IntegerField>,
+        typing: Option<BooleanField>,
+    }
+
+    async fn read(content_type: &str, body: impl Into<Body>) -> Result<Sample, Refusal> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        read_fields(&headers, body.into()).await
+    }
+
+    const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
+    const PARTS: &str = "multipart/form-data; boundary=\"x y\"";
+
+    fn part(disposition: &str, value: &str) -> String {
+        format!("--x y\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{value}\r\n")
+    }
+
+    #[test]
+    fn forms_as_php_reads_them() {
+        let cases = [
+            ("", json!({})),
+            ("a=1&b=2", json!({"a": "1", "b": "2"})),
+            ("a=1&a=2", json!({"a": "2"})),
+            ("a=1&a=", json!({})),
+            ("a&=x&&b=1", json!({"": "x", "b": "1"})),
+            ("a=x%20y+z%26&b=%F0%9F%98%80", json!({"a": "x y z&", "b": "😀"})),
+            ("a=1=2", json!({"a": "1=2"})),
+            ("to[]=1&to%5B%5D=2&to[7]=3", json!({"to": ["1", "2", "3"]})),
+            ("to=1&to[]=2", json!({"to": ["2"]})),
+            ("to[]=2&to=1", json!({"to": "1"})),
+            ("to[]=", json!({"to": [""]})),
+        ];
+        for (form, object) in cases {
+            assert_eq!(urlencoded(form).unwrap(), object, "{form}");
+        }
+    }
+
+    #[test]
+    fn forms_that_cannot_be_read() {
+        for broken in ["a=%", "a=%4", "a=%zz", "%=1", "a=%+1", "a=%ff", "a=%é"] {
+            let refusal = urlencoded(broken).unwrap_err();
+            assert!(matches!(refusal, Refusal::Malformed(_)), "{broken}: {refusal:?}");
+        }
+        for nested in ["to[x]=1", "to[0][1]=1", "to[=1", "to[0=1", "to[]x=1"] {
+            let refusal = urlencoded(nested).unwrap_err();
+            assert!(matches!(refusal, Refusal::Field { ref field, .. } if field == "to"));
+        }
+        assert!(urlencoded(&"to[]=1&".repeat(FORM_FIELDS_MAX)).is_ok());
+        assert!(urlencoded(&"to[]=1&".repeat(FORM_FIELDS_MAX + 1)).is_err());
+    }
+
+    #[tokio::test]
+    async fn one_type_for_every_encoding() {
+        let json = json!({"text": "é😀", "to": [628_123_456_789_u64], "limit": 7, "typing": true});
+        let text = "text=%C3%A9%F0%9F%98%80&to[]=628123456789&limit=7&typing=1";
+        let parts = [
+            part("name=\"text\"", "é😀"),
+            part("name=\"to[]\"", "628123456789"),
+            part("name=limit", "7"),
+            part("name=\"typing\"", "True"),
+            "--x y--\r\n".to_owned(),
+        ];
+        let told = [
+            read("application/json", json.to_string()).await,
+            read(FORM, text).await,
+            read(PARTS, parts.concat()).await,
+            query_fields(Some(text)),
+        ];
+        for sample in told {
+            let sample = sample.unwrap();
+            assert_eq!(sample.text, "é😀");
+            assert_eq!(sample.to.unwrap()[0].0, "628123456789");
+            assert_eq!(sample.limit, Some(IntegerField(7)));
+            assert_eq!(sample.typing, Some(BooleanField(true)));
+        }
+    }
+
+    #[tokio::test]
+    async fn bodies_that_are_refused() {
+        let file = part("name=\"text\"; filename=\"a.txt\"", "x") + "--x y--\r\n";
+        let cut_off = part("name=\"text\"", "x");
+        let huge = format!("text={}", "x".repeat(JSON_BYTES_MAX));
+        let cases = [
+            (PARTS, file, "text: must be text; files are given as a URL"),
+            (PARTS, cut_off, "the multipart form cannot be read: a part is cut off"),
+            (PARTS, String::new(), "the multipart form cannot be read: a part is cut off"),
+            (
+                "multipart/form-data",
+                "x".into(),
+                "the multipart form cannot be read: its content type names no boundary",
+            ),
+            (FORM, String::new(), "text: is required"),
+            (FORM, "text=".into(), "text: is required"),
+            (FORM, "text[]=1".into(), "text: must be a string"),
+            (FORM, "text=1&to=2".into(), "to: must be an array"),
+            (FORM, "text=1&to[]=2&limit=x".into(), "limit: must be an integer"),
+            (FORM, "text=1&typing=yes".into(), "typing: must be true or false"),
+            (FORM, huge, "too large"),
+            ("text/plain", "text=1".into(), "wrong type"),
+        ];
+        for (content_type, body, expected) in cases {
+            let told = match read(content_type, body).await.unwrap_err() {
+                Refusal::Malformed(message) => message,
+                Refusal::Field { field, message } => format!("{field}: {message}"),
+                Refusal::TooLarge(_) => "too large".to_owned(),
+                Refusal::WrongContentType => "wrong type".to_owned(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(told, expected);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `/v1/webhooks/{id}/deliveries`: what was, is and could not be delivered to a webhook.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use domain::ids::DeliveryId;
+use domain::webhook::{Delivery, DeliveryState};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Answer;
+use super::caller::{Caller, Params, Segment, Segments};
+use super::event_view::EventBody;
+use super::page::{List, page_request};
+use super::webhooks::webhook_id;
+use crate::refusal::Refusal;
+use crate::reply::json;
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/v1/webhooks/{id}/deliveries", Access::Device, list)
+            .summary("What was, is and could not be delivered, newest first")
+            .description("Delivered ones are kept for 7 days, dead ones for 30.")
+            .query("state", "`pending`, `delivered` or `dead`")
+            .query("limit", "Rows of a page, 1 to 100; 50 unless given")
+            .query("cursor", "The next_cursor of the page before")
+            .answers_list::<DeliveryBody>(200),
+        Route::post("/v1/webhooks/{id}/deliveries/{delivery}/replay", Access::Device, replay)
+            .summary("Deliver again what was delivered or given up")
+            .answers::<DeliveryBody>(200),
+    ]
+}
+
+/// An event on its way to a webhook.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Delivery)]
+struct DeliveryBody<'a> {
+    /// Its id.
+    id: i64,
+    /// The event's id; the same for every webhook and every try.
+    event_id: &'a str,
+    /// The event.
+    event: EventBody<'a>,
+    /// `pending`, `delivered` or `dead`.
+    state: &'static str,
+    /// Tries so far.
+    attempts: u32,
+    /// Not to be tried before this; null when it has ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    due_at: Option<Timestamp>,
+    /// The receiver's last status.
+    last_status: Option<u16>,
+    /// Why the last try failed.
+    last_error: Option<&'a str>,
+    /// When the event came about.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+    /// When it was delivered or given up.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Delivery> for DeliveryBody<'a> {
+    fn from(delivery: &'a Delivery) -> Self {
+        Self {
+            id: delivery.id.0,
+            event_id: &delivery.event.id,
+            event: EventBody::from(&delivery.event),
+            state: delivery.state.as_str(),
+            attempts: delivery.attempts,
+            due_at: (delivery.state == DeliveryState::Pending).then_some(delivery.due_at),
+            last_status: delivery.last_status,
+            last_error: delivery.last_error.as_deref(),
+            created_at: delivery.created_at,
+            ended_at: delivery.ended_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    state: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    id: Segment,
+    Params(params): Params<ListParams>,
+) -> Answer {
+    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let wanted = params.state.as_deref().map(delivery_state).transpose()?;
+    let page = state.core.deliveries(&session, webhook_id(&id)?, wanted, page).await?;
+    Ok(json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from)))
+}
+
+fn delivery_state(name: &str) -> Result<DeliveryState, Refusal> {
+    let wrong = || Refusal::field("state", "must be pending, delivered or dead");
+    DeliveryState::from_name(name).ok_or_else(wrong)
+}
+
+async fn replay(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Segments(id, delivery): Segments,
+) -> Answer {
+    let delivery = DeliveryId(delivery.id("delivery")?);
+    let delivery = state.core.replay_delivery(&session, webhook_id(&id)?, delivery).await?;
+    Ok(json(StatusCode::OK, &DeliveryBody::from(&delivery)))
+}

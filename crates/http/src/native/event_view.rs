@@ -1,0 +1,169 @@
+//! How an event is told: to webhooks of our own format, in the live stream, and in the delivery log.
+
+use domain::ids::DeviceNumber;
+use domain::message::Direction;
+use domain::webhook::{Event, EventDevice, EventKind, EventMessage, EventStatus, Subject};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::message_view::{ErrorBody, MediaBody, Parties};
+
+/// Something that happened.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub struct EventBody<'a> {
+    /// What: `message.received`, `message.sent`, `device.connected` and so on.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    kind: EventKind,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    timestamp: Timestamp,
+    /// The message, or the device's new state.
+    data: DataBody<'a>,
+}
+
+/// What an event is about.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventData)]
+#[serde(untagged)]
+enum DataBody<'a> {
+    /// A message, for `message.*`.
+    Message(Box<EventMessageBody<'a>>),
+    /// A device, for `device.*`.
+    Device(EventStatusBody<'a>),
+}
+
+/// A message, as it was then.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventMessage)]
+struct EventMessageBody<'a> {
+    /// Its id.
+    id: i64,
+    /// The id in a form that cannot be mistaken for a number.
+    #[serde(rename = "ref")]
+    reference: String,
+    /// Its id on WhatsApp.
+    whatsapp_id: &'a str,
+    /// The device that sends or received it.
+    device: EventDeviceBody<'a>,
+    /// `in` or `out`.
+    direction: &'static str,
+    /// The chat's address on WhatsApp.
+    chat: &'a str,
+    /// The group's id, when the chat is one.
+    group: Option<&'a str>,
+    /// Whom it goes to: a number, or a group's id; null when it was received.
+    to: Option<&'a str>,
+    /// Who wrote it: a number, else a LID; null when we send it.
+    from: Option<&'a str>,
+    /// The other side's number, where known.
+    phone: Option<&'a str>,
+    /// The other side's LID, where known.
+    lid: Option<&'a str>,
+    /// What it carries, such as `text`.
+    kind: &'static str,
+    /// The text or the caption.
+    text: &'a str,
+    /// What is known of the file, where there is one.
+    media: Option<MediaBody<'a>>,
+    /// The state it came into.
+    status: &'static str,
+    /// Why it failed.
+    error: Option<ErrorBody<'a>>,
+    /// When it was accepted or received.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// A device's new state.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventStatus)]
+struct EventStatusBody<'a> {
+    /// The device.
+    device: EventDeviceBody<'a>,
+    /// Its state, as in `/v1/devices`.
+    status: &'static str,
+    /// Why, in words.
+    reason: Option<&'a str>,
+    /// Why, as a number: 401 logged out, 408 lost, 440 replaced and so on.
+    code: Option<u16>,
+    /// Whether it comes back by itself.
+    should_reconnect: bool,
+}
+
+/// The device of an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventDevice)]
+struct EventDeviceBody<'a> {
+    /// Its id.
+    id: Uuid,
+    /// Its id as a small integer.
+    #[schema(value_type = i64)]
+    number_id: DeviceNumber,
+    /// What its owner calls it.
+    name: &'a str,
+    /// Its number.
+    phone: Option<&'a str>,
+    /// WhatsApp's other name for that number.
+    lid: Option<&'a str>,
+}
+
+impl<'a> From<&'a Event> for EventBody<'a> {
+    fn from(event: &'a Event) -> Self {
+        let data = match &event.subject {
+            Subject::Message(message) => {
+                DataBody::Message(Box::new(message_body(message, &event.device)))
+            }
+            Subject::Device(status) => DataBody::Device(status_body(status, &event.device)),
+        };
+        Self { kind: event.kind, timestamp: event.at, data }
+    }
+}
+
+fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> EventMessageBody<'a> {
+    let parties = Parties::of(message.direction, &message.chat, message.sender.as_ref());
+    EventMessageBody {
+        id: message.id.0,
+        reference: message.id.to_ref(),
+        whatsapp_id: message.whatsapp_id.as_str(),
+        device: device.into(),
+        direction: if message.direction == Direction::Out { "out" } else { "in" },
+        chat: &message.chat,
+        group: Some(message.chat.as_str()).filter(|chat| chat.ends_with("@g.us")),
+        to: parties.to,
+        from: parties.from,
+        phone: parties.phone,
+        lid: parties.lid,
+        kind: message.kind.as_str(),
+        text: &message.text,
+        media: message.media.as_ref().map(MediaBody::from),
+        status: message.state.as_str(),
+        error: message.failure.as_ref().map(ErrorBody::from),
+        created_at: message.created_at,
+    }
+}
+
+fn status_body<'a>(status: &'a EventStatus, device: &'a EventDevice) -> EventStatusBody<'a> {
+    EventStatusBody {
+        device: device.into(),
+        status: status.status.as_str(),
+        reason: status.reason.as_deref(),
+        code: status.code,
+        should_reconnect: status.should_reconnect,
+    }
+}
+
+impl<'a> From<&'a EventDevice> for EventDeviceBody<'a> {
+    fn from(device: &'a EventDevice) -> Self {
+        Self {
+            id: device.id.0,
+            number_id: device.number_id,
+            name: &device.name,
+            phone: device.phone.as_ref().map(|phone| phone.as_str()),
+            lid: device.lid.as_deref(),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The file of a message that is to be sent.
+
+use domain::media::{MediaRequest, MediaSource};
+use domain::message::ContentKind;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::fields::Base64Field;
+use crate::refusal::Refusal;
+
+/// A file that is to be sent: from a URL or in the request.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[schema(as = MediaRequest)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MediaField {
+    /// Where it is to be had: http or https, at most 100 MB. It is downloaded when the message is
+    /// delivered; a failed download is a failed message.
+    url: Option<String>,
+    /// The file itself, at most 16 MiB once decoded.
+    #[schema(value_type = Option<String>)]
+    base64: Option<Base64Field>,
+    /// As what it is sent; found out when left out.
+    kind: Option<Kind>,
+    /// The name the recipient sees; documents only.
+    filename: Option<String>,
+    /// Its MIME type; found out when left out.
+    mimetype: Option<String>,
+    /// The text below it.
+    pub(super) caption: Option<String>,
+    /// Whether audio is sent as a voice note; the same as the kind `voice`.
+    voice: Option<bool>,
+}
+
+/// As what a file is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MediaKind)]
+enum Kind {
+    Image,
+    Video,
+    Audio,
+    Voice,
+    Document,
+}
+
+impl MediaField {
+    /// In the core's words.
+    ///
+    /// # Errors
+    /// [`Refusal::Field`] when it comes from nowhere or from two places, or a picture speaks.
+    pub(super) fn into_request(self) -> Result<MediaRequest, Refusal> {
+        let source = match (self.url, self.base64) {
+            (Some(url), None) => MediaSource::Url(url),
+            (None, Some(bytes)) => MediaSource::Inline(bytes.0),
+            (None, None) => return Err(Refusal::field("media", "needs url or base64")),
+            (Some(_), Some(_)) => {
+                return Err(Refusal::field("media", "takes url or base64, not both"));
+            }
+        };
+        let is_voice = self.voice == Some(true);
+        let kind = match self.kind {
+            None | Some(Kind::Audio) if is_voice => Some(ContentKind::Voice),
+            Some(Kind::Voice) if self.voice == Some(false) => Some(ContentKind::Audio),
+            Some(Kind::Image | Kind::Video | Kind::Document) if is_voice => {
+                return Err(Refusal::field("media.voice", "only audio can be a voice note"));
+            }
+            kind => kind.map(ContentKind::from),
+        };
+        Ok(MediaRequest { source, kind, filename: self.filename, mimetype: self.mimetype })
+    }
+}
+
+impl From<Kind> for ContentKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Image => Self::Image,
+            Kind::Video => Self::Video,
+            Kind::Audio => Self::Audio,
+            Kind::Voice => Self::Voice,
+            Kind::Document => Self::Document,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `/v1/webhooks`: URLs that are told of events.
+
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use domain::ids::WebhookId;
+use domain::ports::WebhookAnswer;
+use domain::service::{NewWebhookRequest, WebhookChange};
+use domain::webhook::{EventKind, Webhook};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Answer;
+use super::caller::{Caller, Json, Params, Segment};
+use super::devices::named_device;
+use super::page::{List, page_request};
+use crate::fields::DeviceField;
+use crate::refusal::Refusal;
+use crate::reply::{created, json, no_content};
+use crate::routes::{Access, Route};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Vec<Route> {
+    const ONE: &str = "/v1/webhooks/{id}";
+    vec![
+        Route::post("/v1/webhooks", Access::Device, create)
+            .summary("Make a webhook")
+            .description(
+                "Messages in the format `gerbang` are Standard Webhooks: verify the header \
+                 `webhook-signature` with the secret, which is shown only here.",
+            )
+            .body::<WebhookRequest>()
+            .answers::<NewWebhookBody>(201)
+            .with_header("Location", "Where the webhook is")
+            .error(403, "`feature_missing`: the plan does not include an event; it is named")
+            .error(404, "`not_found`: no such device")
+            .error(409, "`conflict`: the account has 100 webhooks already")
+            .error(422, "`challenge_failed`: the receiver did not answer its challenge"),
+        Route::get("/v1/webhooks", Access::Device, list)
+            .summary("The account's webhooks, newest first; a device token sees its device's")
+            .query("limit", "Rows of a page, 1 to 100; 50 unless given")
+            .query("cursor", "The next_cursor of the page before")
+            .answers_list::<WebhookBody>(200),
+        Route::get(ONE, Access::Device, show).summary("One webhook").answers::<WebhookBody>(200),
+        Route::new(Method::PATCH, ONE, Access::Device, update)
+            .summary("Change a webhook, or switch it off and on")
+            .description("Fields left out stay. Its format and secret do not change.")
+            .body::<WebhookPatch>()
+            .answers::<WebhookBody>(200)
+            .error(403, "`feature_missing`: the plan does not include an event; it is named")
+            .error(422, "`challenge_failed`: the receiver did not answer its challenge"),
+        Route::new(Method::DELETE, ONE, Access::Device, delete)
+            .summary("Erase a webhook with all that waits for it")
+            .answers_nothing(),
+        Route::post("/v1/webhooks/{id}/test", Access::Device, test)
+            .summary("Tell a webhook of something made up, once: what it answered")
+            .answers::<TestBody>(200)
+            .error(409, "`conflict`: its secret cannot be read any more"),
+    ]
+}
+
+/// A webhook that is to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct WebhookRequest {
+    /// Only this device's events: its id or number_id; left out for all of the account's.
+    #[schema(value_type = Option<String>)]
+    device: Option<DeviceField>,
+    /// Where it is: http or https, a public address.
+    url: String,
+    /// The shape of its messages: `gerbang` unless given, or a dialect's name.
+    format: Option<String>,
+    /// Of what it is told; all that plan and format allow unless given.
+    events: Option<Vec<String>>,
+    /// What its messages are signed with, 8 to 256 bytes; made for you unless given.
+    secret: Option<String>,
+}
+
+/// What is to change about a webhook.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = WebhookChange)]
+#[serde(deny_unknown_fields)]
+struct WebhookPatch {
+    /// Where it is.
+    url: Option<String>,
+    /// Of what it is told.
+    events: Option<Vec<String>>,
+    /// Whether it is told at all.
+    enabled: Option<bool>,
+}
+
+/// A webhook, without its secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Webhook)]
+struct WebhookBody<'a> {
+    /// Its id.
+    id: i64,
+    /// The device whose events it is told of; null for all of the account's.
+    device: Option<Uuid>,
+    /// Where it is.
+    url: &'a str,
+    /// The shape of its messages.
+    format: &'a str,
+    /// Of what it is told.
+    events: Vec<&'static str>,
+    /// Whether it is told at all.
+    enabled: bool,
+    /// Why it is not, where it is not.
+    disabled_reason: Option<&'a str>,
+    /// When it was made.
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+impl<'a> From<&'a Webhook> for WebhookBody<'a> {
+    fn from(webhook: &'a Webhook) -> Self {
+        Self {
+            id: webhook.id.0,
+            device: webhook.device_id.map(|device| device.0),
+            url: &webhook.url,
+            format: &webhook.format.0,
+            events: webhook.events.iter().map(|kind| kind.as_str()).collect(),
+            enabled: webhook.disabled.is_none(),
+            disabled_reason: webhook.disabled.as_deref(),
+            created_at: webhook.created_at,
+        }
+    }
+}
+
+/// A new webhook with its secret.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewWebhook)]
+struct NewWebhookBody<'a> {
+    #[serde(flatten)]
+    webhook: WebhookBody<'a>,
+    /// What its messages are signed with; it is shown only now.
+    secret: &'a str,
+}
+
+/// What a webhook answered to a test.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WebhookTest)]
+struct TestBody {
+    /// Whether it took it, with a status from 200 to 299.
+    delivered: bool,
+    /// Its status; null when there was no answer.
+    status: Option<u16>,
+    /// Why there was no answer.
+    error: Option<String>,
+    /// How long it took.
+    took_ms: u64,
+}
+
+impl From<WebhookAnswer> for TestBody {
+    fn from(answer: WebhookAnswer) -> Self {
+        Self {
+            delivered: answer.is_success(),
+            status: answer.status,
+            error: answer.error,
+            took_ms: u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+async fn create(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Json(body): Json<WebhookRequest>,
+) -> Answer {
+    let request = NewWebhookRequest {
+        device: named_device(&state, &session, body.device).await?,
+        url: body.url,
+        format: body.format,
+        events: body.events.as_deref().map(events).transpose()?,
+        secret: body.secret,
+    };
+    let (webhook, secret) = state.core.create_webhook(&session, request).await?;
+    let body = NewWebhookBody { webhook: WebhookBody::from(&webhook), secret: &secret };
+    Ok(created(&format!("/v1/webhooks/{}", webhook.id), &body))
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    Params(params): Params<ListParams>,
+) -> Answer {
+    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let page = state.core.webhooks(&session, page).await?;
+    Ok(json(StatusCode::OK, &List::of(&page, |webhook| webhook.id.0, WebhookBody::from)))
+}
+
+async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let webhook = state.core.webhook(&session, webhook_id(&id)?).await?;
+    Ok(json(StatusCode::OK, &WebhookBody::from(&webhook)))
+}
+
+async fn update(
+    State(state): State<AppState>,
+    Caller(session): Caller,
+    id: Segment,
+    Json(body): Json<WebhookPatch>,
+) -> Answer {
+    let id = webhook_id(&id)?;
+    state.core.webhook(&session, id).await?;
+    let change = WebhookChange {
+        url: body.url,
+        events: body.events.as_deref().map(events).transpose()?,
+        is_enabled: body.enabled,
+    };
+    let webhook = state.core.update_webhook(&session, id, change).await?;
+    Ok(json(StatusCode::OK, &WebhookBody::from(&webhook)))
+}
+
+async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    state.core.delete_webhook(&session, webhook_id(&id)?).await?;
+    Ok(no_content())
+}
+
+async fn test(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
+    let answer = state.core.test_webhook(&session, webhook_id(&id)?).await?;
+    Ok(json(StatusCode::OK, &TestBody::from(answer)))
+}
+
+/// The webhook a path names.
+pub(super) fn webhook_id(segment: &Segment) -> Result<WebhookId, Refusal> {
+    Ok(WebhookId(segment.id("webhook")?))
+}
+
+fn events(names: &[String]) -> Result<Vec<EventKind>, Refusal> {
+    let kinds: Option<_> = names.iter().map(|name| EventKind::from_name(name)).collect();
+    kinds.ok_or_else(|| {
+        let known = EventKind::ALL.map(EventKind::as_str).join(", ");
+        Refusal::field("events", format!("must be some of {known}"))
+    })
+}

@@ -1,0 +1,64 @@
+//! The headers that tell a client where its key stands, on every answer of every API.
+//!
+//! The step that authenticates notes the state ([`note`]); the layer around all routes puts it onto
+//! the answer ([`add_headers`]). In between lies code of each API, which need not know of it.
+
+use std::cell::Cell;
+use std::future::Future;
+
+use axum::body::Body;
+use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
+use domain::error::{Error, Result};
+use domain::policy::rate::RateState;
+use domain::service::Session;
+
+use crate::refusal::RETRY_AFTER;
+
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+
+/// Where a key stands, and whether its request was one too many.
+#[derive(Debug, Clone, Copy)]
+pub struct RateNote {
+    state: RateState,
+    is_over: bool,
+}
+
+tokio::task_local! {
+    static NOTE: Cell<Option<RateNote>>;
+}
+
+/// Runs one request; what was noted meanwhile comes with its outcome.
+pub async fn noting<T>(request: impl Future<Output = T>) -> (T, Option<RateNote>) {
+    NOTE.scope(Cell::new(None), async { (request.await, NOTE.with(Cell::get)) }).await
+}
+
+/// Notes where the key of this request stands.
+pub fn note(authenticated: &Result<Session>) {
+    let note = match authenticated {
+        Ok(session) => session.rate.map(|state| RateNote { state, is_over: false }),
+        Err(Error::RateLimited(state)) => Some(RateNote { state: *state, is_over: true }),
+        Err(_) => None,
+    };
+    // Outside of a request, as in a test, nobody listens.
+    let _ = NOTE.try_with(|cell| cell.set(note));
+}
+
+/// Tells it. Every 429 says when to come back.
+pub fn add_headers(response: &mut Response<Body>, note: Option<RateNote>) {
+    let is_refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let headers = response.headers_mut();
+    if let Some(RateNote { state, .. }) = note {
+        headers.insert(LIMIT, HeaderValue::from(state.limit));
+        headers.insert(REMAINING, HeaderValue::from(state.remaining));
+        headers.insert(RESET, HeaderValue::from(state.reset_s));
+    }
+    if is_refused {
+        let over = note.filter(|note| note.is_over);
+        let wait_s = over.and_then(|note| u64::try_from(note.state.reset_s.max(1)).ok());
+        let wait_s = wait_s.unwrap_or(RETRY_AFTER.as_secs());
+        headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(wait_s));
+    }
+}

@@ -1,0 +1,134 @@
+//! `/v1/messages` with files.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use domain::ids::MessageId;
+use domain::media::INLINE_MEDIA_BYTES_MAX;
+use serde_json::{Value, json};
+
+use super::app::App;
+use super::exchange::{Ask, Told, Transcript};
+
+async fn send(app: &App, media: Value) -> Told {
+    let body = json!({"device": app.front.id(), "to": "628123456789", "media": media});
+    Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await
+}
+
+async fn kept_bytes(app: &App, told: &Told) -> Option<Vec<u8>> {
+    let id = MessageId(told.json()["id"].as_i64().unwrap());
+    app.core.store.inline_media(id).await.unwrap()
+}
+
+#[tokio::test]
+async fn files_by_url_and_in_the_request() {
+    let app = App::new().await;
+    let mut transcript = Transcript::default();
+    let url = "https://example.com/files/price-list.pdf";
+    let by_url = send(
+        &app,
+        json!({"url": url, "kind": "document", "filename": "prices.pdf",
+        "mimetype": "application/pdf", "caption": "ours"}),
+    )
+    .await;
+    transcript.add("by URL", &by_url);
+    assert_eq!(kept_bytes(&app, &by_url).await, None);
+    let inline = send(&app, json!({"base64": STANDARD.encode([7; 10]), "kind": "image"})).await;
+    transcript.add("in the request", &inline);
+    assert_eq!(kept_bytes(&app, &inline).await, Some(vec![7; 10]));
+    let bare = send(&app, json!({"base64": STANDARD_NO_PAD.encode([7; 10])})).await;
+    assert_eq!(kept_bytes(&app, &bare.expect(202)).await, Some(vec![7; 10]));
+    insta::assert_snapshot!(transcript.text());
+    let list = Ask::get("/v1/messages").key(&app.shop.key).of(&app.router).await.text();
+    assert!(list.contains(url) && !list.contains(&STANDARD.encode([7; 10])));
+}
+
+#[tokio::test]
+async fn audio_is_a_voice_note_when_asked_for() {
+    let app = App::new().await;
+    let cases = [
+        (json!({"kind": "voice"}), "voice"),
+        (json!({"voice": true}), "voice"),
+        (json!({"kind": "audio", "voice": true}), "voice"),
+        (json!({"kind": "audio", "voice": false}), "audio"),
+        (json!({"kind": "voice", "voice": false}), "audio"),
+    ];
+    for (mut media, kind) in cases {
+        media["url"] = json!("https://example.com/hello.mp3");
+        assert_eq!(send(&app, media.clone()).await.expect(202).json()["kind"], kind, "{media}");
+    }
+}
+
+#[tokio::test]
+async fn refused_files() {
+    let app = App::new().await;
+    let mut transcript = Transcript::default();
+    let url = "https://example.com/x";
+    let cases = [
+        json!({}),
+        json!("https://example.com/x.png"),
+        json!(["https://example.com/x.png", null, null, null, null, null, null]),
+        json!({"url": url, "base64": "AAAA"}),
+        json!({"url": "ftp://example.com/x"}),
+        json!({"url": "http://127.0.0.1/x"}),
+        json!({"url": format!("{url}{}", "x".repeat(2_048))}),
+        json!({"url": url, "kind": "sticker"}),
+        json!({"url": url, "kind": "image", "voice": true}),
+        json!({"url": url, "filename": "../../etc/passwd"}),
+        json!({"url": url, "mimetype": "pdf"}),
+        json!({"url": url, "title": "x"}),
+        json!({"base64": ""}),
+        json!({"base64": "not base64!"}),
+        json!({"base64": 5}),
+    ];
+    for media in cases {
+        let refused = send(&app, media.clone()).await;
+        assert!(refused.status.is_client_error(), "{media}");
+        let shown: String = media.to_string().chars().take(80).collect();
+        transcript.add(&shown, &refused);
+    }
+    for text in ["text and a file", ""] {
+        let body = json!({"device": app.front.id(), "to": "628123456789", "text": text,
+            "media": {"url": url}});
+        let both = Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await;
+        transcript.add("text beside a file", &both.expect(422));
+    }
+    insta::assert_snapshot!(transcript.text());
+    assert_eq!(app.message_count().await, 0);
+    assert!(app.outbound.fetches().is_empty());
+}
+
+#[tokio::test]
+async fn a_file_in_the_request_has_at_most_sixteen_mebibytes() {
+    let app = App::new().await;
+    let most = vec![1; INLINE_MEDIA_BYTES_MAX];
+    let told = send(&app, json!({"base64": STANDARD.encode(&most)})).await.expect(202);
+    assert_eq!(told.json()["media"]["size"], INLINE_MEDIA_BYTES_MAX);
+    assert_eq!(kept_bytes(&app, &told).await, Some(most));
+    for more in [1, 4] {
+        let more = STANDARD.encode(vec![1; INLINE_MEDIA_BYTES_MAX + more]);
+        let refused = send(&app, json!({"base64": more})).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], "media.base64");
+    }
+    assert_eq!(app.message_count().await, 1);
+}
+
+#[tokio::test]
+async fn a_batch_may_hold_files_and_a_repeat_is_known_by_them() {
+    let app = App::new().await;
+    let ask = |file: &[u8]| {
+        let file = json!({"to": "628123456789", "media": {"base64": STANDARD.encode(file)}});
+        let text = json!({"to": "628123456789", "text": "hello"});
+        let ask = Ask::post("/v1/messages/batch", json!({"messages": [text, file]}));
+        ask.header("idempotency-key", "order-7").key(&app.front.token)
+    };
+    let first = ask(b"one").of(&app.router).await.expect(202).json();
+    assert_eq!(first["data"][1]["media"]["size"], 3);
+    let again = ask(b"one").of(&app.router).await.expect(202);
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    ask(b"two").of(&app.router).await.expect(422);
+    let broken = json!({"messages": [{"to": "628123456789", "text": "x", "media": {}}]});
+    let refused = Ask::post("/v1/messages/batch", broken).key(&app.front.token);
+    let refused = refused.of(&app.router).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["field"], "messages[0].text");
+    assert_eq!(app.message_count().await, 2);
+}

@@ -1,0 +1,338 @@
+//! `/v1/webhooks`, its deliveries and `/v1/events`; and how events are told.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use domain::device::{DeviceStatus, StatusChange};
+use domain::ids::{DeviceNumber, MessageId, WebhookId, WhatsappId};
+use domain::media::Media;
+use domain::message::{Address, ContentKind, Direction, Failure, IncomingMessage, MessageState};
+use domain::phone::PhoneNumber;
+use domain::ports::{Clock, EventFormats, PageRequest};
+use domain::webhook::{
+    DeliveryOutcome, DeliveryState, Event, EventDevice, EventKind, EventMessage, EventStatus,
+    FormatName, Subject,
+};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use testkit::fake_outbound::answer;
+
+use super::app::App;
+use super::exchange::{Ask, Told, Transcript};
+use crate::formats::Formats;
+
+const HOOK: &str = "https://example.com/hook";
+
+async fn told(app: &App, ask: Ask, key: &str) -> Told {
+    ask.key(key).of(&app.router).await
+}
+
+async fn make(app: &App, body: Value) -> Told {
+    told(app, Ask::post("/v1/webhooks", body), &app.shop.key).await
+}
+
+fn patch(path: &str, body: Value) -> Ask {
+    Ask::new("PATCH".parse().unwrap(), path).json(body)
+}
+
+async fn receive(app: &App, id: &str) {
+    let message = IncomingMessage {
+        whatsapp_id: WhatsappId(id.to_owned()),
+        chat: "628555@s.whatsapp.net".to_owned(),
+        sender: Address {
+            phone: Some(PhoneNumber::from_digits("628555")),
+            lid: Some("999@lid".to_owned()),
+        },
+        is_own: false,
+        kind: ContentKind::Text,
+        text: "halo \u{1f44b} \u{0645}\u{0631}\u{062d}\u{0628}\u{0627}".to_owned(),
+        media: None,
+        at: app.clock.now(),
+    };
+    app.core.store.receive(app.front.id(), vec![message], app.clock.now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_webhook_and_its_life() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let mut transcript = Transcript::default();
+    let secret = "a secret of my own";
+    let body = json!({"url": HOOK, "events": ["message.received"], "secret": secret});
+    let made = make(&app, body).await;
+    let path = made.header("location").to_owned();
+    transcript.add("make", &made);
+    for ask in [Ask::get(&path), Ask::get("/v1/webhooks"), patch(&path, json!({"enabled": true}))] {
+        let text = told(&app, ask, key).await.expect(200).text();
+        assert!(!text.contains("secret"), "{text}");
+    }
+    transcript.add("show", &told(&app, Ask::get(&path), key).await);
+    let off = patch(&path, json!({"enabled": false, "events": ["message.sent", "message.read"]}));
+    transcript.add("switch off", &told(&app, off, key).await);
+    transcript.add("erase", &told(&app, Ask::delete(&path), key).await);
+    transcript.add("gone", &told(&app, Ask::get(&path), key).await);
+    insta::assert_snapshot!(transcript.text());
+    let whole = make(&app, json!({"device": app.front.id(), "url": HOOK})).await.expect(201).json();
+    assert_eq!(whole["events"].as_array().unwrap().len(), EventKind::ALL.len());
+    assert!(whole["secret"].as_str().unwrap().starts_with("whsec_"));
+}
+
+#[tokio::test]
+async fn refused_webhooks() {
+    let app = App::new().await;
+    let mut transcript = Transcript::default();
+    app.outbound.refuse_challenges();
+    let long = "x".repeat(2_050);
+    let cases = [
+        json!({}),
+        json!({"url": "example.com"}),
+        json!({"url": "http://10.0.0.1/hook"}),
+        json!({"url": format!("{HOOK}/{long}")}),
+        json!({"url": HOOK, "events": []}),
+        json!({"url": HOOK, "events": ["message.gone"]}),
+        json!({"url": HOOK, "secret": "short"}),
+        json!({"url": HOOK, "device": app.theirs.id()}),
+        json!({"url": HOOK, "active": true}),
+    ];
+    for body in cases {
+        let shown: String = body.to_string().chars().take(60).collect();
+        transcript.add(&shown, &make(&app, body).await);
+    }
+    let refused = make(&app, json!({"url": HOOK, "format": "sms"})).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["field"], "format");
+    let known = transcript.text().replace(&app.theirs.id().to_string(), "theirs");
+    insta::assert_snapshot!(known);
+    let none = app.core.store.webhooks(app.shop.id, PageRequest { before: None, limit: 10 }).await;
+    assert!(none.unwrap().items.is_empty());
+    assert!(app.outbound.posts().is_empty());
+}
+
+#[tokio::test]
+async fn the_plan_says_of_what_is_told() {
+    let app = App::on_plan("hobby").await;
+    let lacking = ["message.sent", "device.connected"];
+    for event in lacking {
+        let body = json!({"url": HOOK, "events": ["message.received", event]});
+        let refused = make(&app, body).await.expect(403).json();
+        assert_eq!(refused["code"], "feature_missing");
+        assert_eq!(refused["detail"], format!("the plan does not include {event}"));
+    }
+    let all = make(&app, json!({"url": HOOK})).await.expect(201).json();
+    assert_eq!(all["events"], json!(["message.received"]));
+
+    let app = App::on_plan("free").await;
+    let refused = make(&app, json!({"url": HOOK})).await.expect(403).json();
+    assert_eq!(refused["detail"], "the plan does not include message.received");
+}
+
+#[tokio::test]
+async fn a_test_says_what_the_receiver_said() {
+    let app = App::new().await;
+    let path = make(&app, json!({"url": HOOK})).await.header("location").to_owned();
+    let mut refused = answer(500);
+    (refused.status, refused.error) = (None, Some("connection refused".to_owned()));
+    app.outbound.answer_with([answer(204), answer(404), refused]);
+    let mut transcript = Transcript::default();
+    for what in ["taken", "not found", "no answer"] {
+        let ask = Ask::post(format!("{path}/test"), json!({}));
+        transcript.add(what, &told(&app, ask, &app.shop.key).await);
+    }
+    insta::assert_snapshot!(transcript.text());
+    assert_eq!(app.outbound.posts().len(), 3);
+}
+
+#[tokio::test]
+async fn deliveries_are_shown_and_replayed() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let made = make(&app, json!({"url": HOOK, "events": ["message.received"]})).await;
+    let path = made.header("location").to_owned();
+    let id = WebhookId(made.json()["id"].as_i64().unwrap());
+    for n in 0..3 {
+        receive(&app, &format!("AA{n}")).await;
+    }
+    let store = &app.core.store;
+    let page = PageRequest { before: None, limit: 10 };
+    let pending = store.deliveries(app.shop.id, id, None, page).await.unwrap().items;
+    let outcome = |index: usize, state, status| DeliveryOutcome {
+        id: pending[index].id,
+        state,
+        attempts: 3,
+        due_at: app.clock.now(),
+        last_status: Some(status),
+        last_error: (status != 200).then(|| "the receiver answered 404".to_owned()),
+        ended_at: Some(app.clock.now()),
+    };
+    let ended =
+        vec![outcome(0, DeliveryState::Dead, 404), outcome(1, DeliveryState::Delivered, 200)];
+    store.record_deliveries(ended).await.unwrap();
+
+    let list = |query: &str| Ask::get(format!("{path}/deliveries{query}"));
+    let mut transcript = Transcript::default();
+    transcript.add("dead", &told(&app, list("?state=dead"), key).await);
+    let first = told(&app, list("?limit=2"), key).await.expect(200).json();
+    assert_eq!(first["data"].as_array().unwrap().len(), 2);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = told(&app, list(&format!("?cursor={cursor}")), key).await.expect(200).json();
+    assert_eq!(rest["data"][0]["state"], "pending");
+    transcript.add("a bad filter", &told(&app, list("?state=lost"), key).await);
+
+    let replay = |id| Ask::post(format!("{path}/deliveries/{id}/replay"), json!({}));
+    let again = told(&app, replay(pending[0].id), key).await.expect(200).json();
+    assert_eq!((&again["state"], &again["attempts"]), (&json!("pending"), &json!(0)));
+    transcript.add("one that waits", &told(&app, replay(pending[2].id), key).await);
+    insta::assert_snapshot!(transcript.text().replace(&app.front.id().to_string(), "front"));
+}
+
+#[tokio::test]
+async fn a_device_token_sees_the_webhooks_and_events_of_its_device() {
+    let app = App::new().await;
+    make(&app, json!({"url": HOOK})).await.expect(201);
+    let own = Ask::post("/v1/webhooks", json!({"url": HOOK}));
+    let own = told(&app, own, &app.front.token).await.expect(201).json();
+    assert_eq!(own["device"], json!(app.front.id()));
+    let seen = told(&app, Ask::get("/v1/webhooks"), &app.front.token).await.json();
+    assert_eq!(seen["data"].as_array().unwrap().len(), 1);
+    let seen = told(&app, Ask::get("/v1/webhooks"), &app.back.token).await.json();
+    assert_eq!(seen["data"], json!([]));
+}
+
+#[tokio::test]
+async fn live_events_are_told_to_whom_they_concern() {
+    let app = App::new().await;
+    let listen = async |key: &str| {
+        let response = Ask::get("/v1/events").key(key).open(&app.router).await;
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        response.into_body().into_data_stream()
+    };
+    let mut shop = listen(&app.shop.key).await;
+    let mut back = listen(&app.back.token).await;
+    let mut rival = listen(&app.rival.key).await;
+    for device in [&app.front, &app.back, &app.theirs] {
+        let status = StatusChange::new(DeviceStatus::Disconnected, app.clock.now());
+        let moved = app.core.store.set_device_status(device.id(), &status).await.unwrap();
+        moved.unwrap().events.into_iter().for_each(|event| app.dispatcher.tell(event));
+    }
+    let mut heard = Vec::new();
+    for (stream, count) in [(&mut shop, 2), (&mut back, 1), (&mut rival, 1)] {
+        let chunks: Vec<_> = stream.take(count).map(Result::unwrap).collect().await;
+        heard.push(String::from_utf8(chunks.concat()).unwrap());
+    }
+    app.shutdown.fire();
+    for stream in [&mut shop, &mut back, &mut rival] {
+        assert!(stream.next().await.is_none());
+    }
+    let id = |device: &super::app::Linked| device.id().to_string();
+    let (front, back, theirs) = (id(&app.front), id(&app.back), id(&app.theirs));
+    let names = [&front, &back, &theirs];
+    let expected = [[true, true, false], [false, true, false], [false, false, true]];
+    for (text, expected) in heard.iter().zip(expected) {
+        assert_eq!(names.map(|name| text.contains(name)), expected, "{text}");
+        assert!(
+            text.contains("event: device.disconnected") && text.contains("id: evt_d"),
+            "{text}"
+        );
+    }
+}
+
+fn device() -> EventDevice {
+    EventDevice {
+        id: "0190e3a8-0000-7000-8000-000000000001".parse().unwrap(),
+        number_id: DeviceNumber(7),
+        name: "till".to_owned(),
+        phone: Some(PhoneNumber::from_digits("628111111111")),
+        lid: Some("111@lid".to_owned()),
+    }
+}
+
+fn event(kind: EventKind, subject: Subject) -> Event {
+    Event {
+        id: "evt_1001_message_received".to_owned(),
+        kind,
+        at: "2026-11-21T08:00:00Z".parse().unwrap(),
+        account_id: domain::ids::AccountId(1),
+        device: device(),
+        subject,
+    }
+}
+
+fn incoming() -> EventMessage {
+    EventMessage {
+        id: MessageId(1_001),
+        whatsapp_id: WhatsappId("3EB0AA".to_owned()),
+        direction: Direction::In,
+        chat: "120363041234567890@g.us".to_owned(),
+        sender: Some(Address {
+            phone: Some(PhoneNumber::from_digits("628555")),
+            lid: Some("999@lid".to_owned()),
+        }),
+        kind: ContentKind::Document,
+        text: "halo \u{1f44b}".to_owned(),
+        media: Some(Media {
+            filename: Some("a.pdf".to_owned()),
+            size: Some(3),
+            ..Media::default()
+        }),
+        state: MessageState::Delivered,
+        failure: None,
+        created_at: "2026-11-21T08:00:00Z".parse().unwrap(),
+    }
+}
+
+fn encode(event: &Event, secret: &str) -> domain::ports::WebhookRequest {
+    let at = "2026-11-21T08:00:05Z".parse().unwrap();
+    Formats.encode(&FormatName("gerbang".to_owned()), HOOK, event, secret, at).unwrap()
+}
+
+#[test]
+fn our_own_shape_of_events() {
+    let failed = EventMessage {
+        direction: Direction::Out,
+        chat: "628999@s.whatsapp.net".to_owned(),
+        sender: None,
+        kind: ContentKind::Text,
+        media: None,
+        state: MessageState::Failed,
+        failure: Some(Failure::new(Failure::NOT_ON_WHATSAPP, "628999 is not on WhatsApp")),
+        ..incoming()
+    };
+    let down = EventStatus {
+        status: DeviceStatus::Disconnected,
+        reason: Some("connection lost".to_owned()),
+        code: Some(408),
+        should_reconnect: true,
+    };
+    let events = [
+        event(EventKind::MessageReceived, Subject::Message(Box::new(incoming()))),
+        event(EventKind::MessageFailed, Subject::Message(Box::new(failed))),
+        event(EventKind::DeviceDisconnected, Subject::Device(down)),
+    ];
+    let bodies: Vec<Value> = events
+        .iter()
+        .map(|event| serde_json::from_slice(&encode(event, "whsec_c2VjcmV0").body).unwrap())
+        .collect();
+    insta::assert_snapshot!(serde_json::to_string_pretty(&bodies).unwrap());
+}
+
+/// The vectors were computed with Python's `hmac` and `base64`, as the standard's page says:
+/// `v1,` + base64(HMAC-SHA256(key, id + "." + timestamp + "." + body)).
+#[test]
+fn signatures_agree_with_an_independent_computation() {
+    let event = event(EventKind::MessageReceived, Subject::Message(Box::new(incoming())));
+    let vectors = [
+        (format!("whsec_{}", STANDARD.encode(b"the bytes of a key")), VECTOR_PREFIXED),
+        ("a secret of my own".to_owned(), VECTOR_OWN),
+    ];
+    for (secret, expected) in vectors {
+        let request = encode(&event, &secret);
+        let header = |wanted: &str| {
+            let found = request.headers.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.as_str()).unwrap()
+        };
+        assert_eq!(header("webhook-id"), "evt_1001_message_received");
+        assert_eq!(header("webhook-timestamp"), "1795248005");
+        assert_eq!(header("webhook-signature"), expected);
+    }
+}
+
+const VECTOR_PREFIXED: &str = "v1,MJ5mubXP9i6NIfDA9u4LWzhxI72TrGRw5kJ6CHoldIg=";
+const VECTOR_OWN: &str = "v1,LR8AVn8mqzxo/6evCjstCEAn8tDaMuueQ1iWMu6+RRc=";

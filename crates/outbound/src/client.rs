@@ -1,0 +1,153 @@
+//! The guarded client, and what it may take.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
+use domain::message::Failure;
+use domain::net::Cidr;
+use domain::ports::{Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use reqwest::Url;
+use tokio::sync::Semaphore;
+
+use crate::guard::{Guard, GuardedDns, Lookup, SystemLookup};
+use crate::{temp, tls};
+
+/// Most downloads at once.
+const DOWNLOADS_MAX: usize = 4;
+/// Longest wait for a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How we introduce ourselves.
+const USER_AGENT: &str = concat!("Gerbang/", env!("CARGO_PKG_VERSION"));
+
+/// What the client needs to know at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Networks that may be reached on any port in spite of the guard.
+    pub allowed_private_nets: Vec<Cidr>,
+    /// A folder of this process alone, for downloads; it is made when there is none, and what an
+    /// earlier process left of its downloads is removed.
+    pub temp_dir: PathBuf,
+}
+
+/// Why the client cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The HTTP client.
+    #[error("the HTTP client cannot be made: {0}")]
+    Http(#[from] reqwest::Error),
+    /// TLS.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The folder for downloads.
+    #[error("the folder for downloads cannot be used: {0}")]
+    TempDir(#[from] io::Error),
+}
+
+/// What an exchange may take; the real limits outside tests.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    /// Largest file.
+    pub(crate) file_bytes_max: u64,
+    /// Longest download, redirects included.
+    pub(crate) download_max: Duration,
+    /// Least free space, below which nothing is downloaded.
+    pub(crate) free_bytes_min: u64,
+    /// Longest exchange with a webhook's receiver.
+    pub(crate) webhook_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            file_bytes_max: MEDIA_BYTES_MAX,
+            download_max: Duration::from_secs(30),
+            free_bytes_min: 1024 * 1024 * 1024,
+            webhook_max: Duration::from_secs(15),
+        }
+    }
+}
+
+/// The guarded client.
+pub struct HttpOutbound {
+    pub(crate) guard: Guard,
+    pub(crate) limits: Limits,
+    pub(crate) temp_dir: PathBuf,
+    pub(crate) downloads: Semaphore,
+    /// For ports 80 and 443, at public addresses and the operator's.
+    web: reqwest::Client,
+    /// For other ports, at the operator's addresses only.
+    other: reqwest::Client,
+}
+
+impl HttpOutbound {
+    /// Makes the client.
+    pub fn new(config: Config) -> Result<Self, SetupError> {
+        let guard = Guard::new(config.allowed_private_nets);
+        Self::with(guard, config.temp_dir, Limits::default(), Arc::new(SystemLookup))
+    }
+
+    pub(crate) fn with(
+        guard: Guard,
+        temp_dir: PathBuf,
+        limits: Limits,
+        lookup: Arc<dyn Lookup>,
+    ) -> Result<Self, SetupError> {
+        temp::prepare(&temp_dir)?;
+        let dns = |is_web_port| GuardedDns::new(guard.clone(), is_web_port, lookup.clone());
+        Ok(Self {
+            limits,
+            temp_dir,
+            downloads: Semaphore::new(DOWNLOADS_MAX),
+            web: client(dns(true))?,
+            other: client(dns(false))?,
+            guard,
+        })
+    }
+
+    /// The client whose resolver judges by the rules for this URL's port.
+    pub(crate) fn client_for(&self, url: &Url) -> &reqwest::Client {
+        if self.guard.is_web_port(url) { &self.web } else { &self.other }
+    }
+}
+
+/// No connection is kept: each exchange is judged by what the host resolves to at that moment.
+fn client(dns: GuardedDns) -> Result<reqwest::Client, SetupError> {
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::client_config()?)
+        .dns_resolver(Arc::new(dns))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .referer(false)
+        .user_agent(USER_AGENT)
+        .connect_timeout(CONNECT_MAX)
+        .pool_max_idle_per_host(0)
+        .build()?;
+    Ok(client)
+}
+
+#[async_trait]
+impl Outbound for HttpOutbound {
+    fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
+        self.guard.check(url).map(|_| ())
+    }
+
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure> {
+        Ok(self.download(url).await?)
+    }
+
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure> {
+        Ok(self.save_bytes(bytes).await?)
+    }
+
+    async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
+        self.deliver(request).await
+    }
+
+    async fn challenge(&self, url: &str, challenge: &str) -> Result<(), String> {
+        self.ask_challenge(url, challenge).await
+    }
+}

@@ -1,0 +1,28 @@
+//! The way out: every HTTP request that Gerbang makes because a customer asked for it.
+//!
+//! ```text
+//! files      downloads a file into a temporary one
+//! webhooks   posts a webhook, asks a receiver for a challenge
+//! guard      which URLs and addresses may be reached at all
+//!   address    what kind of address an address is
+//! tls        certificates are checked against roots that are compiled in
+//! ```
+//!
+//! Invariants: a connection goes only to an address that the guard has judged, never to one that
+//! was resolved afterwards; no redirect is followed unseen; every exchange has a deadline and a
+//! largest size; no error names an address or a URL.
+
+pub mod address;
+mod client;
+mod disposition;
+mod files;
+mod guard;
+mod temp;
+pub mod tls;
+mod webhooks;
+
+#[cfg(test)]
+mod tests;
+
+pub use client::{Config, HttpOutbound, SetupError};
+pub use guard::GuardedDns;

@@ -1,0 +1,197 @@
+//! Nothing without an end: sizes, times, how many at once, and the space on the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use domain::media::MEDIA_BYTES_MAX;
+use domain::message::Failure;
+use domain::ports::Outbound as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
+
+use super::{Rig, Server, limits, ok, until};
+use crate::client::Limits;
+use crate::files::FetchError;
+
+const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+
+fn local(limits: Limits) -> Rig {
+    Rig::new(&["127.0.0.1"], &[], limits)
+}
+
+/// Sends a file of the asked size (the path), without saying how large it is.
+async fn streaming() -> Server {
+    Server::scripted("127.0.0.1:0", |request, mut stream| {
+        Box::pin(async move {
+            let path = request.split(' ').nth(1).unwrap();
+            let mut rest: u64 = path[1..].parse().unwrap();
+            let block = vec![0u8; 64 * 1024];
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while rest > 0 {
+                let count = rest.min(block.len() as u64);
+                if stream.write_all(&block[..count as usize]).await.is_err() {
+                    return;
+                }
+                rest -= count;
+            }
+            let _ = stream.shutdown().await;
+        })
+    })
+    .await
+}
+
+/// The most memory this process has had.
+fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn a_hundred_megabytes_and_not_a_byte_more() {
+    let server = streaming().await;
+    let rig = Rig::local();
+    let before = peak_memory_bytes();
+    let whole = rig.client.download(&server.url(&format!("/{MEDIA_BYTES_MAX}"))).await.unwrap();
+    assert_eq!(whole.file.size, MEDIA_BYTES_MAX);
+    assert_eq!(std::fs::metadata(&whole.file.path).unwrap().len(), MEDIA_BYTES_MAX);
+    drop(whole);
+    let larger = rig.client.download(&server.url(&format!("/{}", MEDIA_BYTES_MAX + 1))).await;
+    assert_eq!(larger.err(), Some(FetchError::TooLarge));
+    let endless = rig.client.download(&server.url(&format!("/{}", u64::MAX))).await;
+    assert_eq!(endless.err(), Some(FetchError::TooLarge));
+    let grown = peak_memory_bytes() - before;
+    assert!(grown < 32 * 1024 * 1024, "{grown} bytes more");
+    assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn lengths_that_lie() {
+    let server = Server::start(|path| {
+        let (length, body) = match path {
+            "/announced" => (101, &[b'x'; 5][..]),
+            "/short" => (50, &[b'x'; 5][..]),
+            _ => (5, &[b'x'; 50_000][..]),
+        };
+        [format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes(), body].concat()
+    })
+    .await;
+    let rig = local(Limits { file_bytes_max: 100, ..limits() });
+    let outcome = async |path| rig.client.download(&server.url(path)).await.map(|it| it.file.size);
+    assert_eq!(outcome("/announced").await, Err(FetchError::TooLarge));
+    assert_eq!(outcome("/short").await, Err(FetchError::Failed));
+    assert_eq!(outcome("/long").await, Ok(5));
+    assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn a_bomb_is_not_unpacked() {
+    let server = Server::start(|_| ok(b"\x1f\x8b\x08 as it came")).await;
+    let rig = Rig::local();
+    let fetched = rig.client.download(&server.url("/bomb.gz")).await.unwrap();
+    assert_eq!(std::fs::read(&fetched.file.path).unwrap(), b"\x1f\x8b\x08 as it came");
+}
+
+#[tokio::test]
+async fn slow_answers_end() {
+    let server = Server::scripted("127.0.0.1:0", |request, mut stream| {
+        Box::pin(async move {
+            if !request.starts_with("GET /silent") {
+                let _ = stream.write_all(CHUNKED).await;
+            }
+            let mut drops = tokio::time::interval(Duration::from_millis(5));
+            while !request.starts_with("GET /silent") {
+                drops.tick().await;
+                if stream.write_all(b"1\r\nx\r\n").await.is_err() {
+                    return;
+                }
+            }
+            std::future::pending::<()>().await;
+        })
+    })
+    .await;
+    let rig = local(Limits { download_max: Duration::from_millis(300), ..limits() });
+    for path in ["/silent", "/drip"] {
+        let error = rig.client.download(&server.url(path)).await.err();
+        assert_eq!(error, Some(FetchError::TooSlow), "{path}");
+    }
+    assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn redirects_share_one_deadline() {
+    let server = Server::scripted("127.0.0.1:0", |request, mut stream| {
+        Box::pin(async move {
+            if request.starts_with("GET /first") {
+                let _ = stream.write_all(&super::redirect("/silent")).await;
+                return;
+            }
+            std::future::pending::<()>().await;
+        })
+    })
+    .await;
+    let rig = local(Limits { download_max: Duration::from_millis(300), ..limits() });
+    let error = rig.client.download(&server.url("/first")).await.err();
+    assert_eq!(error, Some(FetchError::TooSlow));
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_download_that_is_given_up_leaves_nothing() {
+    let server = Server::scripted("127.0.0.1:0", |_, mut stream| {
+        Box::pin(async move {
+            let _ = stream.write_all(CHUNKED).await;
+            std::future::pending::<()>().await;
+        })
+    })
+    .await;
+    let rig = Arc::new(Rig::local());
+    let (client, url) = (rig.clone(), server.url("/"));
+    let download = tokio::spawn(async move { client.client.download(&url).await.map(drop) });
+    until(|| rig.files() == 1).await;
+    download.abort();
+    assert!(download.await.unwrap_err().is_cancelled());
+    assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn four_downloads_at_once() {
+    let gate = Arc::new(Semaphore::new(0));
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let script = (gate.clone(), now.clone(), most.clone());
+    let server = Server::scripted("127.0.0.1:0", move |_, mut stream| {
+        let (gate, now, most) = script.clone();
+        Box::pin(async move {
+            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let _pass = gate.acquire().await.unwrap();
+            now.fetch_sub(1, Ordering::SeqCst);
+            let _ = stream.write_all(&ok(b"x")).await;
+        })
+    })
+    .await;
+    let rig = Arc::new(Rig::local());
+    let downloads: Vec<_> = (0..9)
+        .map(|_| {
+            let (rig, url) = (rig.clone(), server.url("/"));
+            tokio::spawn(async move { rig.client.download(&url).await.map(|it| it.file.size) })
+        })
+        .collect();
+    until(|| now.load(Ordering::SeqCst) == 4).await;
+    assert_eq!(rig.client.downloads.available_permits(), 0);
+    gate.add_permits(9);
+    for download in downloads {
+        assert_eq!(download.await.unwrap(), Ok(1));
+    }
+    assert_eq!(most.load(Ordering::SeqCst), 4);
+}
+
+#[tokio::test]
+async fn a_full_disk_stops_downloads() {
+    let server = Server::start(|_| ok(b"x")).await;
+    let rig = local(Limits { free_bytes_min: u64::MAX, ..limits() });
+    let failure = rig.client.fetch(&server.url("/")).await.unwrap_err();
+    assert_eq!(failure, Failure::new("media", "the file could not be stored"));
+    assert_eq!(rig.client.keep(vec![0]).await.unwrap_err(), failure);
+    assert_eq!(rig.files(), 0);
+}

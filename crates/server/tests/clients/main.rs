@@ -1,0 +1,18 @@
+//! Other people's programs against a real gateway: the sample clients of `examples/clients`, the
+//! samples that the five services publish, webhook receivers, and schemathesis. Each runs with its
+//! own language's tool; what counts is what arrives on the simulated phone.
+//!
+//! Run them with `cargo xtask test nextest`, which brings the tools. What is missing is a failure,
+//! never a skipped test; only the published texts may be absent.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod languages;
+mod own;
+mod published;
+mod receivers;
+mod schemathesis;
+mod world;
+
+#[path = "../processes/support/mod.rs"]
+#[allow(dead_code, reason = "shared with the tests of processes, which use more of it")]
+mod support;

@@ -1,0 +1,210 @@
+//! Files out and in.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use domain::ids::{DeviceId, WhatsappId};
+use domain::media::{MEDIA_BYTES_MAX, Media, ReadyMedia, TempMedia};
+use domain::message::{ContentKind, Receipt};
+use domain::ports::{Messenger, MessengerEvent, OutgoingContent, SendError};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::world::{OURS, THEIRS, World, chat, new_id};
+
+/// Bytes that repeat late.
+fn bytes(size: usize) -> Vec<u8> {
+    (0..size as u64).map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect()
+}
+
+/// A file as it is handed to the driver, and its hash.
+fn ready(kind: ContentKind, mimetype: &str, size: usize) -> (ReadyMedia, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ready");
+    let mut file = std::fs::File::create(&path).unwrap();
+    let (mut digest, piece) = (Sha256::new(), bytes(size.min(1024 * 1024)));
+    let mut left = size;
+    while left > 0 {
+        let piece = &piece[..left.min(piece.len())];
+        file.write_all(piece).unwrap();
+        digest.update(piece);
+        left -= piece.len();
+    }
+    let media = ReadyMedia {
+        file: TempMedia { path, size: size as u64, guard: Arc::new(dir) },
+        kind,
+        mimetype: mimetype.to_owned(),
+        filename: None,
+        seconds: None,
+        waveform: None,
+        dimensions: None,
+    };
+    (media, hex::encode(digest.finalize()))
+}
+
+/// Every kind of file, its caption, and what the phone is to see of it.
+fn every_kind() -> Vec<(ReadyMedia, String, &'static str, Value)> {
+    use ContentKind::{Audio, Document, Image, Video, Voice};
+    let wave: Vec<u8> = (0..64).collect();
+    let with = |kind, mimetype, size, change: &dyn Fn(ReadyMedia) -> ReadyMedia| {
+        let (media, sha256) = ready(kind, mimetype, size);
+        (change(media), sha256)
+    };
+    let picture = |media| ReadyMedia { dimensions: Some((640, 480)), ..media };
+    let film = |media| ReadyMedia { seconds: Some(12), ..media };
+    let note = |media| ReadyMedia { seconds: Some(3), waveform: Some(wave.clone()), ..media };
+    let report = |media| ReadyMedia { filename: Some("laporan mei.pdf".to_owned()), ..media };
+    let opus = "audio/ogg; codecs=opus";
+    let cases = [
+        (
+            with(Image, "image/jpeg", 30_001, &picture),
+            "Halo",
+            json!({ "kind": "image", "caption": "Halo" }),
+        ),
+        (with(Image, "image/png", 16, &|media| media), "", json!({ "kind": "image" })),
+        (
+            with(Video, "video/mp4", 70_000, &film),
+            "Lihat",
+            json!({ "kind": "video", "caption": "Lihat", "seconds": 12 }),
+        ),
+        (with(Audio, "audio/mpeg", 40_000, &film), "", json!({ "kind": "audio", "seconds": 12 })),
+        (
+            with(Voice, opus, 9_999, &note),
+            "",
+            json!({ "kind": "audio", "voice": true, "seconds": 3, "waveform": wave }),
+        ),
+        (
+            with(Document, "application/pdf", 50_000, &report),
+            "Baca",
+            json!({ "kind": "document", "caption": "Baca", "filename": "laporan mei.pdf" }),
+        ),
+        (
+            with(Document, "application/pdf", 1, &report),
+            "",
+            json!({ "kind": "document", "filename": "laporan mei.pdf" }),
+        ),
+    ];
+    cases.map(|((media, sha256), caption, seen)| (media, sha256, caption, seen)).into()
+}
+
+async fn arrived(world: &World, device: DeviceId, id: &WhatsappId) -> Value {
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    world.recorder.receipt(device, id, Receipt::Read).await;
+    world.sim.mail(THEIRS, id).await
+}
+
+#[tokio::test]
+async fn every_kind_arrives_bit_for_bit() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let group = world.sim.group("Tim", &[OURS, THEIRS], false).await;
+    for to in [chat(THEIRS), group] {
+        for (media, sha256, caption, seen) in every_kind() {
+            let id = world.send_file(device, &to, media.clone(), caption).await;
+            let mail = arrived(&world, device, &id).await;
+            let is_voice = media.kind == ContentKind::Voice;
+            for (field, expected) in [
+                ("sha256", &json!(sha256)),
+                ("size", &json!(media.file.size)),
+                ("mimetype", &json!(media.mimetype)),
+                ("voice", &json!(is_voice)),
+                ("kind", &seen["kind"]),
+                ("caption", &seen["caption"]),
+                ("filename", &seen["filename"]),
+                ("seconds", &seen["seconds"]),
+                ("waveform", &seen["waveform"]),
+            ] {
+                assert_eq!(&mail[field], expected, "{field} of {mail}");
+            }
+        }
+    }
+}
+
+/// The most memory this process has had so far, in bytes.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn the_largest_file_arrives_and_is_never_in_memory() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let size = usize::try_from(MEDIA_BYTES_MAX).unwrap();
+    let (media, sha256) = ready(ContentKind::Document, "application/zip", size);
+    let before = peak_memory();
+    let id = world.send_file(device, &chat(THEIRS), media, "").await;
+    let mail = arrived(&world, device, &id).await;
+    assert_eq!((&mail["sha256"], &mail["size"]), (&json!(sha256), &json!(size)), "{mail}");
+    let grown = peak_memory() - before;
+    assert!(grown < MEDIA_BYTES_MAX / 2, "{grown} bytes more");
+}
+
+#[tokio::test]
+async fn the_same_file_again_is_one_message() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let (media, sha256) = ready(ContentKind::Image, "image/jpeg", 5_000);
+    let (id, content) = (new_id(), OutgoingContent::Media(media, "sekali".to_owned()));
+    for _ in 0..2 {
+        let to = chat(THEIRS);
+        world.try_send_content(device, &to, &id, content.clone()).await.unwrap();
+        world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    }
+    assert_eq!(world.sim.mail(THEIRS, &id).await["sha256"], sha256);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_had_may_be_there_later() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let (media, _) = ready(ContentKind::Image, "image/jpeg", 5_000);
+    let content = OutgoingContent::Media(media.clone(), String::new());
+    let to = chat(THEIRS);
+    std::fs::remove_file(&media.file.path).unwrap();
+    let refused = world.try_send_content(device, &to, &new_id(), content.clone()).await;
+    assert!(matches!(refused, Err(SendError::Temporary(_))), "{refused:?}");
+    world.messenger.disconnect(device).await;
+    let refused = world.try_send_content(device, &to, &new_id(), content).await;
+    assert_eq!(refused, Err(SendError::NotConnected));
+}
+
+#[tokio::test]
+async fn files_come_in_with_what_is_known_of_them() {
+    let world = World::new().await;
+    world.link(OURS).await;
+    let bytes = bytes(1_234);
+    let base64 = BASE64_STANDARD.encode(&bytes);
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
+    for (fields, kind, text) in [
+        (json!({ "kind": "image", "mimetype": "image/png", "caption": "Foto" }), Image, "Foto"),
+        (json!({ "kind": "video", "mimetype": "video/mp4", "caption": "Film" }), Video, "Film"),
+        (json!({ "kind": "audio", "mimetype": "audio/mpeg" }), Audio, ""),
+        (json!({ "voice": true, "mimetype": "audio/ogg; codecs=opus" }), Voice, ""),
+        (json!({ "kind": "sticker", "mimetype": "image/webp" }), Sticker, ""),
+        (
+            json!({ "kind": "document", "mimetype": "text/csv", "filename": "mei.csv", "caption": "Data" }),
+            Document,
+            "Data",
+        ),
+    ] {
+        let mut media = fields.clone();
+        media["base64"] = json!(base64);
+        for to in [OURS, &group] {
+            let id = world.sim.write_file(THEIRS, to, media.clone()).await;
+            let message = world.recorder.message(&id).await;
+            assert_eq!((message.kind, message.text.as_str()), (kind, text), "{fields}");
+            let known = Media {
+                mimetype: fields["mimetype"].as_str().map(str::to_owned),
+                filename: fields["filename"].as_str().map(str::to_owned),
+                size: Some(1_234),
+                ..Media::default()
+            };
+            assert_eq!(message.media, Some(known), "{fields}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The outbox of webhooks: what is still to be told, and what was.
+//!
+//! Rows are written in the transaction of what they tell of, under the lock on their webhook's
+//! row: so, of one webhook, ids grow in the order of commits on PostgreSQL too, and none is written
+//! for a webhook that has been erased.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::ids::{AccountId, DeliveryId, WebhookId};
+use domain::plan::Plan;
+use domain::ports::{Page, PageRequest};
+use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event};
+use jiff::Timestamp;
+
+use crate::accounts::{bounds, page_of, plan_columns, plan_from};
+use crate::messages::clean::{BITE_ROWS_MAX, Bite};
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, from_json, params, stored, to_json};
+use crate::webhooks;
+
+macro_rules! select_deliveries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, webhook_id, event, state, attempts, due_at, last_status, last_error, \
+             created_at, ended_at FROM deliveries ",
+            $rest
+        )
+    };
+}
+
+fn delivery_from(mut row: Row) -> SqlResult<Delivery> {
+    Ok(Delivery {
+        id: DeliveryId(row.int()?),
+        webhook_id: WebhookId(row.int()?),
+        event: from_json(&row.text()?)?,
+        state: row.parsed(DeliveryState::from_name)?,
+        attempts: row.small()?,
+        due_at: row.time()?,
+        last_status: row.opt_int()?.and_then(|status| u16::try_from(status).ok()),
+        last_error: row.opt_text()?,
+        created_at: row.time()?,
+        ended_at: row.opt_time()?,
+    })
+}
+
+fn deliveries_from(rows: Vec<Row>) -> SqlResult<Vec<Delivery>> {
+    rows.into_iter().map(delivery_from).collect()
+}
+
+/// Puts what has happened into the outbox, once for each webhook that wants it. One look-up where
+/// there are no webhooks.
+pub(crate) async fn tell(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
+    const INSERT: InsertRows = InsertRows {
+        table: "deliveries",
+        columns: &[
+            ("webhook_id", Type::Int),
+            ("event", Type::Text),
+            ("state", Type::Text),
+            ("attempts", Type::Int),
+            ("due_at", Type::Int),
+            ("created_at", Type::Int),
+        ],
+        then: "",
+    };
+    if events.is_empty() {
+        return Ok(());
+    }
+    let accounts: BTreeSet<AccountId> = events.iter().map(|event| event.account_id).collect();
+    let accounts = to_json(&accounts)?;
+    let webhooks = webhooks::lock_active(tx, &accounts).await?;
+    if webhooks.is_empty() {
+        return Ok(());
+    }
+    let plans = plans_of(tx, &accounts).await?;
+    let mut wanted: Vec<(WebhookId, usize)> = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        let Some(plan) = plans.get(&event.account_id) else { continue };
+        let wants = |webhook: &&domain::webhook::Webhook| {
+            webhook.account_id == event.account_id
+                && webhook.wants(event.kind, event.device.id, plan)
+        };
+        wanted.extend(webhooks.iter().filter(wants).map(|webhook| (webhook.id, index)));
+    }
+    let mut texts: BTreeMap<usize, String> = BTreeMap::new();
+    for (_, index) in &wanted {
+        if !texts.contains_key(index) {
+            texts.insert(*index, to_json(events[*index])?);
+        }
+    }
+    let pending = DeliveryState::Pending.as_str();
+    let row = |(webhook, index): &(WebhookId, usize)| {
+        let at = events[*index].at;
+        vec![
+            webhook.0.into(),
+            (&texts[index]).into(),
+            pending.into(),
+            0.into(),
+            at.into(),
+            at.into(),
+        ]
+    };
+    let rows: Vec<Vec<Param<'_>>> = wanted.iter().map(row).collect();
+    tx.insert(&INSERT, &rows).await.map(drop)
+}
+
+/// The plans of accounts.
+async fn plans_of(tx: &mut Tx, accounts: &str) -> SqlResult<BTreeMap<AccountId, Plan>> {
+    const SELECT: &str = concat!(
+        "SELECT accounts.id, ",
+        plan_columns!(),
+        " FROM accounts JOIN plans ON plans.name = accounts.plan
+          WHERE accounts.id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
+    );
+    let plan = |mut row: Row| Ok((AccountId(row.int()?), plan_from(&mut row)?));
+    tx.query(SELECT, params![accounts]).await?.into_iter().map(plan).collect()
+}
+
+pub(crate) async fn pending_deliveries(
+    tx: &mut Tx,
+    webhook: WebhookId,
+    except: Vec<DeliveryId>,
+    limit: u32,
+) -> SqlResult<Vec<Delivery>> {
+    const SELECT: &str = select_deliveries!(
+        "WHERE webhook_id = $1 AND state = 'pending'
+         AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2)) ORDER BY id LIMIT $3"
+    );
+    let except = to_json(&except)?;
+    let rows = tx.query(SELECT, params![webhook.0, &except, i64::from(limit)]).await?;
+    deliveries_from(rows)
+}
+
+pub(crate) async fn record_deliveries(
+    tx: &mut Tx,
+    mut outcomes: Vec<DeliveryOutcome>,
+) -> SqlResult<()> {
+    const UPDATE: &str = "UPDATE deliveries SET state = $2, attempts = $3, due_at = $4,
+        last_status = $5, last_error = $6, ended_at = $7 WHERE id = $1";
+    outcomes.sort_by_key(|outcome| outcome.id);
+    for outcome in outcomes {
+        let DeliveryOutcome { id, state, attempts, due_at, last_status, last_error, ended_at } =
+            outcome;
+        let (attempts, status) = (i64::from(attempts), last_status.map(i64::from));
+        let values = params![id.0, state.as_str(), attempts, due_at, status, &last_error, ended_at];
+        tx.execute(UPDATE, values).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn deliveries(
+    tx: &mut Tx,
+    account: AccountId,
+    webhook: WebhookId,
+    state: Option<DeliveryState>,
+    page: PageRequest,
+) -> SqlResult<Page<Delivery>> {
+    const SELECT: &str = select_deliveries!(
+        "WHERE webhook_id = $1 AND id < $2 AND ($3 = '' OR state = $3) ORDER BY id DESC LIMIT $4"
+    );
+    if webhooks::webhook(tx, account, webhook).await?.is_none() {
+        return Ok(Page { items: Vec::new(), has_more: false });
+    }
+    let (before, limit) = bounds(page);
+    let state = state.map_or("", DeliveryState::as_str);
+    let items = deliveries_from(tx.query(SELECT, params![webhook.0, before, state, limit]).await?)?;
+    Ok(page_of(items, page.limit))
+}
+
+pub(crate) async fn replay_delivery(
+    tx: &mut Tx,
+    account: AccountId,
+    webhook: WebhookId,
+    delivery: DeliveryId,
+    now: Timestamp,
+) -> SqlResult<Option<Delivery>> {
+    const SELECT: &str =
+        select_deliveries!("WHERE id = $1 AND webhook_id = $2 AND state <> 'pending' FOR UPDATE");
+    const UPDATE: &str = "UPDATE deliveries
+        SET state = 'pending', attempts = 0, due_at = $2, ended_at = NULL WHERE id = $1";
+    if webhooks::webhook(tx, account, webhook).await?.is_none() {
+        return Ok(None);
+    }
+    let row = tx.query_one(SELECT, params![delivery.0, webhook.0]).await?;
+    let Some(found) = row.map(delivery_from).transpose()? else { return Ok(None) };
+    tx.execute(UPDATE, params![delivery.0, now]).await?;
+    let (state, attempts, ended_at) = (DeliveryState::Pending, 0, None);
+    Ok(Some(Delivery { state, attempts, due_at: stored(now), ended_at, ..found }))
+}
+
+/// Forgets deliveries that ended in `state` before `since`.
+pub(crate) async fn clean_up(
+    tx: &mut Tx,
+    state: DeliveryState,
+    since: Timestamp,
+) -> SqlResult<Bite> {
+    const DELETE: &str = "DELETE FROM deliveries WHERE id IN
+        (SELECT id FROM deliveries WHERE state = $1 AND ended_at < $2
+         ORDER BY ended_at LIMIT $3)";
+    let values = params![state.as_str(), since, BITE_ROWS_MAX];
+    Ok(Bite::of(tx.execute(DELETE, values).await?))
+}

@@ -1,0 +1,204 @@
+//! Webhooks. Their rows are always locked after those of accounts, devices and messages, and
+//! before deliveries are written: see [`crate::deliveries`].
+
+use domain::ids::{AccountId, DeviceId, WebhookId};
+use domain::ports::{Page, PageRequest};
+use domain::webhook::{
+    EventKind, FormatName, NewWebhook, SealedSecret, WEBHOOKS_MAX, Webhook, WebhookPatch,
+};
+use jiff::Timestamp;
+
+use crate::accounts::{bounds, lock_account, page_of};
+use crate::keys::opt_device;
+use crate::sql::{Row, SqlError, SqlResult, Tx, from_json, params, stored, to_json};
+
+macro_rules! select_webhooks {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account_id, device_id, url, format, events, secret, disabled, created_at \
+             FROM webhooks ",
+            $rest
+        )
+    };
+}
+
+fn webhook_from(mut row: Row) -> SqlResult<Webhook> {
+    Ok(Webhook {
+        id: WebhookId(row.int()?),
+        account_id: AccountId(row.int()?),
+        device_id: opt_device(&mut row)?,
+        url: row.text()?,
+        format: FormatName(row.text()?),
+        events: from_json::<Vec<EventKind>>(&row.text()?)?,
+        secret: SealedSecret(row.blob()?),
+        disabled: row.opt_text()?,
+        created_at: row.time()?,
+    })
+}
+
+fn webhooks_from(rows: Vec<Row>) -> SqlResult<Vec<Webhook>> {
+    rows.into_iter().map(webhook_from).collect()
+}
+
+pub(crate) async fn create_webhook(
+    tx: &mut Tx,
+    new: NewWebhook,
+    now: Timestamp,
+) -> SqlResult<Option<Webhook>> {
+    const COUNT: &str = "SELECT count(*) FROM webhooks WHERE account_id = $1";
+    const MARK: &str = "UPDATE usage SET has_webhooks = 1 WHERE account_id = $1";
+    const INSERT: &str = "INSERT INTO webhooks
+        (account_id, device_id, url, format, events, secret, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    let NewWebhook { account_id, device_id, url, format, events, secret } = new;
+    let exists = lock_account(tx, account_id).await?;
+    let count = tx.query_one(COUNT, params![account_id.0]).await?;
+    let count = count.map(|mut row| row.small::<usize>()).transpose()?.unwrap_or(0);
+    // An account that has just been deleted may have no webhooks.
+    if !exists || count >= WEBHOOKS_MAX {
+        return Ok(None);
+    }
+    tx.execute(MARK, params![account_id.0]).await?;
+    let (device, events_json) = (device_id.map(|id| id.to_string()), to_json(&events)?);
+    let values = params![account_id.0, &device, &url, &format.0, &events_json, &secret.0, now];
+    let row = tx.query_one(INSERT, values).await?;
+    let id = row.ok_or_else(|| SqlError::Fault("the new webhook has no id".into()))?.int()?;
+    let (id, created_at) = (WebhookId(id), stored(now));
+    let disabled = None;
+    Ok(Some(Webhook {
+        id,
+        account_id,
+        device_id,
+        url,
+        format,
+        events,
+        secret,
+        disabled,
+        created_at,
+    }))
+}
+
+pub(crate) async fn webhook(
+    tx: &mut Tx,
+    account: AccountId,
+    id: WebhookId,
+) -> SqlResult<Option<Webhook>> {
+    const SELECT: &str = select_webhooks!("WHERE id = $1 AND account_id = $2");
+    tx.query_one(SELECT, params![id.0, account.0]).await?.map(webhook_from).transpose()
+}
+
+/// One webhook of an account, under lock.
+pub(crate) async fn locked_webhook(
+    tx: &mut Tx,
+    account: AccountId,
+    id: WebhookId,
+) -> SqlResult<Option<Webhook>> {
+    const SELECT: &str = select_webhooks!("WHERE id = $1 AND account_id = $2 FOR UPDATE");
+    tx.query_one(SELECT, params![id.0, account.0]).await?.map(webhook_from).transpose()
+}
+
+/// The webhooks of accounts that are not disabled, under lock, in order. `accounts` is a JSON
+/// array of ids.
+pub(crate) async fn lock_active(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<Webhook>> {
+    const SELECT: &str = select_webhooks!(
+        "WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+         AND disabled IS NULL ORDER BY id FOR UPDATE"
+    );
+    webhooks_from(tx.query(SELECT, params![accounts]).await?)
+}
+
+pub(crate) async fn webhooks(
+    tx: &mut Tx,
+    account: AccountId,
+    page: PageRequest,
+) -> SqlResult<Page<Webhook>> {
+    const SELECT: &str =
+        select_webhooks!("WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+    let (before, limit) = bounds(page);
+    let items = webhooks_from(tx.query(SELECT, params![account.0, before, limit]).await?)?;
+    Ok(page_of(items, page.limit))
+}
+
+pub(crate) async fn webhook_in_format(
+    tx: &mut Tx,
+    account: AccountId,
+    format: FormatName,
+) -> SqlResult<Option<Webhook>> {
+    const SELECT: &str =
+        select_webhooks!("WHERE account_id = $1 AND format = $2 ORDER BY id LIMIT 1");
+    tx.query_one(SELECT, params![account.0, &format.0]).await?.map(webhook_from).transpose()
+}
+
+pub(crate) async fn active_webhooks(tx: &mut Tx) -> SqlResult<Vec<Webhook>> {
+    const SELECT: &str = select_webhooks!("WHERE disabled IS NULL ORDER BY id");
+    webhooks_from(tx.query(SELECT, &[]).await?)
+}
+
+pub(crate) async fn update_webhook(
+    tx: &mut Tx,
+    account: AccountId,
+    id: WebhookId,
+    patch: WebhookPatch,
+) -> SqlResult<Option<Webhook>> {
+    const UPDATE: &str = "UPDATE webhooks SET url = $2, events = $3, disabled = $4 WHERE id = $1";
+    let Some(webhook) = locked_webhook(tx, account, id).await? else { return Ok(None) };
+    let webhook = Webhook {
+        url: patch.url.unwrap_or(webhook.url),
+        events: patch.events.unwrap_or(webhook.events),
+        disabled: patch.disabled.unwrap_or(webhook.disabled),
+        ..webhook
+    };
+    let events = to_json(&webhook.events)?;
+    tx.execute(UPDATE, params![id.0, &webhook.url, &events, &webhook.disabled]).await?;
+    Ok(Some(webhook))
+}
+
+pub(crate) async fn delete_webhook(
+    tx: &mut Tx,
+    account: AccountId,
+    id: WebhookId,
+) -> SqlResult<bool> {
+    let is_there = locked_webhook(tx, account, id).await?.is_some();
+    if is_there {
+        erase(tx, &[id.0]).await?;
+    }
+    Ok(is_there)
+}
+
+/// Erases the webhooks of one device alone.
+pub(crate) async fn erase_of_device(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+) -> SqlResult<()> {
+    const LOCK: &str = "SELECT id FROM webhooks WHERE account_id = $1 AND device_id = $2
+        ORDER BY id FOR UPDATE";
+    erase_rows(tx.query(LOCK, params![account.0, &device.to_string()]).await?, tx).await
+}
+
+/// Erases all webhooks of an account.
+pub(crate) async fn erase_of_account(tx: &mut Tx, account: AccountId) -> SqlResult<()> {
+    const LOCK: &str = "SELECT id FROM webhooks WHERE account_id = $1 ORDER BY id FOR UPDATE";
+    erase_rows(tx.query(LOCK, params![account.0]).await?, tx).await
+}
+
+async fn erase_rows(rows: Vec<Row>, tx: &mut Tx) -> SqlResult<()> {
+    let ids = rows.into_iter().map(|mut row| row.int()).collect::<SqlResult<Vec<i64>>>()?;
+    erase(tx, &ids).await
+}
+
+/// Erases webhooks with their deliveries. They are under lock, so that no delivery comes after.
+async fn erase(tx: &mut Tx, ids: &[i64]) -> SqlResult<()> {
+    const PARTS: [&str; 2] = [
+        "DELETE FROM deliveries
+         WHERE webhook_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))",
+        "DELETE FROM webhooks WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))",
+    ];
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for part in PARTS {
+        tx.execute(part, params![&to_json(ids)?]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Customers' servers, played: what is fetched, posted and answered is said by the test.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
+use domain::message::{ContentKind, Failure};
+use domain::ports::{MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::service::DOWNLOAD_FAILED;
+use domain::webhook::SealedSecret;
+use tokio::sync::watch;
+
+/// Makes no connection. Files are those the test has put up; webhooks are answered as told.
+pub struct FakeOutbound {
+    state: Mutex<State>,
+    posts: watch::Sender<usize>,
+}
+
+#[derive(Default)]
+struct State {
+    files: HashMap<String, (Vec<u8>, String)>,
+    answers: Vec<WebhookAnswer>,
+    posts: Vec<WebhookRequest>,
+    fetches: Vec<String>,
+    refuses_challenges: bool,
+}
+
+impl Default for FakeOutbound {
+    fn default() -> Self {
+        Self { state: Mutex::default(), posts: watch::Sender::new(0) }
+    }
+}
+
+/// An answer with this status and nothing else.
+pub fn answer(status: u16) -> WebhookAnswer {
+    let took = Duration::from_millis(1);
+    WebhookAnswer { status: Some(status), retry_after: None, error: None, took }
+}
+
+impl FakeOutbound {
+    /// Puts a file up under a URL.
+    pub fn put_file(&self, url: &str, bytes: &[u8], content_type: &str) {
+        self.state().files.insert(url.to_owned(), (bytes.to_vec(), content_type.to_owned()));
+    }
+
+    /// What the next posts are answered, in order; 200 when there is nothing left.
+    pub fn answer_with(&self, answers: impl IntoIterator<Item = WebhookAnswer>) {
+        self.state().answers.extend(answers);
+    }
+
+    /// No receiver answers a challenge from now on.
+    pub fn refuse_challenges(&self) {
+        self.state().refuses_challenges = true;
+    }
+
+    /// What was posted so far.
+    pub fn posts(&self) -> Vec<WebhookRequest> {
+        self.state().posts.clone()
+    }
+
+    /// What was fetched so far.
+    pub fn fetches(&self) -> Vec<String> {
+        self.state().fetches.clone()
+    }
+
+    /// Counts the posts.
+    pub fn watch_posts(&self) -> watch::Receiver<usize> {
+        self.posts.subscribe()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Outbound for FakeOutbound {
+    fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
+        let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+        let host = rest.and_then(|rest| rest.split(['/', ':', '?']).next()).unwrap_or_default();
+        if host.is_empty() || url.contains(char::is_whitespace) {
+            return Err(UrlRefusal::Malformed);
+        }
+        let is_private = match host.parse::<IpAddr>() {
+            Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+            Ok(IpAddr::V6(ip)) => ip.is_loopback(),
+            Err(_) => host == "localhost",
+        };
+        if is_private { Err(UrlRefusal::Forbidden) } else { Ok(()) }
+    }
+
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure> {
+        self.state().fetches.push(url.to_owned());
+        let found = self.state().files.get(url).cloned();
+        let (bytes, content_type) =
+            found.ok_or_else(|| Failure::new(Failure::MEDIA, DOWNLOAD_FAILED))?;
+        let filename = url.rsplit('/').next().map(str::to_owned);
+        Ok(FetchedFile { file: in_memory(&bytes), content_type: Some(content_type), filename })
+    }
+
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure> {
+        Ok(in_memory(&bytes))
+    }
+
+    async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
+        let mut state = self.state();
+        state.posts.push(request);
+        let told = if state.answers.is_empty() { answer(200) } else { state.answers.remove(0) };
+        drop(state);
+        self.posts.send_modify(|count| *count += 1);
+        told
+    }
+
+    async fn challenge(&self, _: &str, _: &str) -> Result<(), String> {
+        let refuses = self.state().refuses_challenges;
+        if refuses { Err("the answer was not the challenge".to_owned()) } else { Ok(()) }
+    }
+}
+
+/// A file that has a size and no place on the disk.
+fn in_memory(bytes: &[u8]) -> TempMedia {
+    let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    TempMedia { path: "/nowhere".into(), size, guard: Arc::new(()) }
+}
+
+/// Takes every file as what it is said to be.
+pub struct FakeCodec;
+
+#[async_trait]
+impl MediaCodec for FakeCodec {
+    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, Failure> {
+        let mimetype = wish.mimetype.or(wish.content_type).unwrap_or_default();
+        let guessed = match mimetype.split('/').next() {
+            Some("image") => ContentKind::Image,
+            Some("video") => ContentKind::Video,
+            Some("audio") => ContentKind::Audio,
+            _ => ContentKind::Document,
+        };
+        Ok(ReadyMedia {
+            file,
+            kind: wish.kind.unwrap_or(guessed),
+            mimetype,
+            filename: wish.filename.or(wish.source_name),
+            seconds: None,
+            waveform: None,
+            dimensions: None,
+        })
+    }
+}
+
+/// Hides secrets from nobody: turned round, so that a forgotten `open` shows.
+pub struct ReversingSealer;
+
+impl Sealer for ReversingSealer {
+    fn seal(&self, secret: &str) -> SealedSecret {
+        SealedSecret(secret.bytes().rev().collect())
+    }
+
+    fn open(&self, sealed: &SealedSecret) -> Option<String> {
+        String::from_utf8(sealed.0.iter().rev().copied().collect()).ok()
+    }
+}

@@ -1,0 +1,289 @@
+//! Webhooks, their outbox, grants and vouchers.
+
+use async_trait::async_trait;
+use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
+use domain::ids::{AccountId, DeliveryId, DeviceId, GrantId, WebhookId};
+use domain::key::KeyHash;
+use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
+use domain::service::days_later;
+use domain::webhook::{
+    Delivery, DeliveryOutcome, DeliveryState, Event, FormatName, NewWebhook, WEBHOOKS_MAX, Webhook,
+    WebhookPatch,
+};
+use jiff::Timestamp;
+
+use super::{MemoryStore, State, page_of, stored};
+
+#[async_trait]
+impl WebhookStore for MemoryStore {
+    async fn create_webhook(
+        &self,
+        new: NewWebhook,
+        now: Timestamp,
+    ) -> StoreResult<Option<Webhook>> {
+        let mut state = self.state();
+        let of_account = state.webhooks.iter().filter(|w| w.account_id == new.account_id).count();
+        if of_account >= WEBHOOKS_MAX {
+            return Ok(None);
+        }
+        let webhook = Webhook {
+            id: WebhookId(state.next_id()),
+            account_id: new.account_id,
+            device_id: new.device_id,
+            url: new.url,
+            format: new.format,
+            events: new.events,
+            secret: new.secret,
+            disabled: None,
+            created_at: stored(now),
+        };
+        state.webhooks.push(webhook.clone());
+        Ok(Some(webhook))
+    }
+
+    async fn webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<Option<Webhook>> {
+        Ok(self.state().owned_webhook(account, id).cloned())
+    }
+
+    async fn webhooks(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Webhook>> {
+        let before = page.before.unwrap_or(i64::MAX);
+        let state = self.state();
+        let items = state.webhooks.iter().rev();
+        let items = items.filter(|w| w.account_id == account && w.id.0 < before).cloned();
+        Ok(page_of(items.collect(), page.limit))
+    }
+
+    async fn webhook_in_format(
+        &self,
+        account: AccountId,
+        format: &FormatName,
+    ) -> StoreResult<Option<Webhook>> {
+        let state = self.state();
+        let found = state.webhooks.iter().find(|w| w.account_id == account && w.format == *format);
+        Ok(found.cloned())
+    }
+
+    async fn active_webhooks(&self) -> StoreResult<Vec<Webhook>> {
+        let state = self.state();
+        Ok(state.webhooks.iter().filter(|webhook| webhook.disabled.is_none()).cloned().collect())
+    }
+
+    async fn update_webhook(
+        &self,
+        account: AccountId,
+        id: WebhookId,
+        patch: WebhookPatch,
+    ) -> StoreResult<Option<Webhook>> {
+        let mut state = self.state();
+        let Some(webhook) = state.owned_webhook(account, id) else { return Ok(None) };
+        if let Some(url) = patch.url {
+            webhook.url = url;
+        }
+        if let Some(events) = patch.events {
+            webhook.events = events;
+        }
+        if let Some(disabled) = patch.disabled {
+            webhook.disabled = disabled;
+        }
+        Ok(Some(webhook.clone()))
+    }
+
+    async fn delete_webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<bool> {
+        let mut state = self.state();
+        let is_there = state.owned_webhook(account, id).is_some();
+        if is_there {
+            state.webhooks.retain(|webhook| webhook.id != id);
+            state.deliveries.retain(|delivery| delivery.webhook_id != id);
+        }
+        Ok(is_there)
+    }
+
+    async fn pending_deliveries(
+        &self,
+        webhook: WebhookId,
+        except: &[DeliveryId],
+        limit: u32,
+    ) -> StoreResult<Vec<Delivery>> {
+        let state = self.state();
+        let is_wanted = |delivery: &&Delivery| {
+            delivery.webhook_id == webhook
+                && delivery.state == DeliveryState::Pending
+                && !except.contains(&delivery.id)
+        };
+        let limit = usize::try_from(limit).expect("a small limit");
+        Ok(state.deliveries.iter().filter(is_wanted).take(limit).cloned().collect())
+    }
+
+    async fn record_deliveries(&self, outcomes: Vec<DeliveryOutcome>) -> StoreResult<()> {
+        let mut state = self.state();
+        for outcome in outcomes {
+            let found = state.deliveries.iter_mut().find(|delivery| delivery.id == outcome.id);
+            let Some(delivery) = found else { continue };
+            delivery.state = outcome.state;
+            delivery.attempts = outcome.attempts;
+            delivery.due_at = stored(outcome.due_at);
+            delivery.last_status = outcome.last_status;
+            delivery.last_error = outcome.last_error;
+            delivery.ended_at = outcome.ended_at.map(stored);
+        }
+        Ok(())
+    }
+
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        state: Option<DeliveryState>,
+        page: PageRequest,
+    ) -> StoreResult<Page<Delivery>> {
+        let before = page.before.unwrap_or(i64::MAX);
+        let mut all = self.state();
+        if all.owned_webhook(account, webhook).is_none() {
+            return Ok(Page { items: Vec::new(), has_more: false });
+        }
+        let items = all.deliveries.iter().rev().filter(|delivery| {
+            delivery.webhook_id == webhook
+                && delivery.id.0 < before
+                && state.is_none_or(|state| state == delivery.state)
+        });
+        Ok(page_of(items.cloned().collect(), page.limit))
+    }
+
+    async fn replay_delivery(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Delivery>> {
+        let mut state = self.state();
+        if state.owned_webhook(account, webhook).is_none() {
+            return Ok(None);
+        }
+        let found = state.deliveries.iter_mut().find(|other| {
+            other.id == delivery
+                && other.webhook_id == webhook
+                && other.state != DeliveryState::Pending
+        });
+        let Some(found) = found else { return Ok(None) };
+        found.state = DeliveryState::Pending;
+        found.attempts = 0;
+        found.due_at = stored(now);
+        found.ended_at = None;
+        Ok(Some(found.clone()))
+    }
+
+    async fn clean_up_deliveries(
+        &self,
+        delivered_since: Timestamp,
+        dead_since: Timestamp,
+    ) -> StoreResult<u64> {
+        let mut state = self.state();
+        let before = state.deliveries.len();
+        state.deliveries.retain(|delivery| {
+            let Some(ended_at) = delivery.ended_at else { return true };
+            match delivery.state {
+                DeliveryState::Pending => true,
+                DeliveryState::Delivered => ended_at >= stored(delivered_since),
+                DeliveryState::Dead => ended_at >= stored(dead_since),
+            }
+        });
+        Ok(u64::try_from(before - state.deliveries.len()).expect("a small number"))
+    }
+}
+
+#[async_trait]
+impl GrantStore for MemoryStore {
+    async fn add_grant(&self, new: NewGrant, now: Timestamp) -> StoreResult<Option<Grant>> {
+        Ok(self.state().add_grant(new, now))
+    }
+
+    async fn grants(&self, account: AccountId) -> StoreResult<Vec<Grant>> {
+        let state = self.state();
+        let of_account = state.grants.iter().filter(|(owner, _)| *owner == account);
+        Ok(of_account.map(|(_, grant)| grant.clone()).collect())
+    }
+
+    async fn create_vouchers(&self, vouchers: Vec<NewVoucher>, _: Timestamp) -> StoreResult<()> {
+        self.state().vouchers.extend(vouchers);
+        Ok(())
+    }
+
+    async fn redeem_voucher(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        code: &KeyHash,
+        now: Timestamp,
+    ) -> StoreResult<Redeemed> {
+        let mut state = self.state();
+        let found = state.vouchers.iter().position(|voucher| voucher.code == *code);
+        let Some(index) = found.filter(|_| state.owned(account, device).is_some()) else {
+            return Ok(Redeemed::Invalid);
+        };
+        let NewVoucher { messages, valid_days, .. } = state.vouchers.remove(index);
+        let expires_at = valid_days.map(|days| days_later(now, days));
+        let new = NewGrant { account_id: account, device_id: Some(device), messages, expires_at };
+        let grant = state.add_grant(new, now).expect("the device is there");
+        Ok(Redeemed::Granted { messages, grant })
+    }
+}
+
+impl State {
+    fn owned_webhook(&mut self, account: AccountId, id: WebhookId) -> Option<&mut Webhook> {
+        self.webhooks.iter_mut().find(|webhook| webhook.id == id && webhook.account_id == account)
+    }
+
+    fn add_grant(&mut self, new: NewGrant, now: Timestamp) -> Option<Grant> {
+        let NewGrant { account_id, device_id, messages, expires_at } = new;
+        let expires_at = expires_at.map(stored);
+        let is_there = match device_id {
+            Some(device) => self.owned(account_id, device).is_some(),
+            None => self.accounts.contains_key(&account_id),
+        };
+        if !is_there {
+            return None;
+        }
+        let is_same = |(owner, grant): &(AccountId, Grant)| {
+            *owner == account_id && grant.device_id == device_id
+        };
+        self.grants.retain(|grant| !is_same(grant) || grant.1.holds(stored(now)));
+        if let Some((_, grant)) = self.grants.iter_mut().find(|grant| is_same(grant)) {
+            grant.add(messages, expires_at);
+            return Some(grant.clone());
+        }
+        let id = GrantId(self.next_id());
+        let grant = Grant { id, device_id, total: messages, used: 0, expires_at };
+        self.grants.push((account_id, grant.clone()));
+        Some(grant)
+    }
+
+    /// Writes what is told of these events into the outbox of webhooks.
+    pub(super) fn tell(&mut self, events: &[Event]) {
+        for event in events {
+            let Some(account) = self.accounts.get(&event.account_id) else { continue };
+            let Some(plan) = self.plans.get(&account.plan) else { continue };
+            let wants = |webhook: &&Webhook| {
+                webhook.account_id == event.account_id
+                    && webhook.wants(event.kind, event.device.id, plan)
+            };
+            let wanting: Vec<WebhookId> =
+                self.webhooks.iter().filter(wants).map(|webhook| webhook.id).collect();
+            for webhook_id in wanting {
+                let id = DeliveryId(self.next_id());
+                self.deliveries.push(Delivery {
+                    id,
+                    webhook_id,
+                    event: event.clone(),
+                    state: DeliveryState::Pending,
+                    attempts: 0,
+                    due_at: stored(event.at),
+                    last_status: None,
+                    last_error: None,
+                    created_at: stored(event.at),
+                    ended_at: None,
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! The outbox of webhooks: what is told, to whom, in which order, and what became of it.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::account::AccountPatch;
+use domain::device::{DeviceStatus, LinkedNumber, StatusChange};
+use domain::ids::{DeliveryId, DeviceId};
+use domain::message::{IncomingMessage, MessageEvent, NewMessage, Receipt};
+use domain::phone::PhoneNumber;
+use domain::ports::{PageRequest, Store};
+use domain::webhook::{
+    Delivery, DeliveryOutcome, DeliveryState, Event, EventKind, Subject, Webhook, WebhookPatch,
+};
+use uuid::Uuid;
+
+use super::lists::incoming;
+use super::{ALL, NOW, World, later, new_device, progress, stored};
+use MessageEvent::{Acknowledged, GivenUp, HandedOver, TakenBack};
+
+async fn told(world: &World, webhook: &Webhook) -> Vec<Event> {
+    world.pending(webhook).await.into_iter().map(|delivery| delivery.event).collect()
+}
+
+async fn kinds(world: &World, webhook: &Webhook) -> Vec<EventKind> {
+    told(world, webhook).await.into_iter().map(|event| event.kind).collect()
+}
+
+pub async fn an_event_is_told_to_those_that_want_it(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let second = new_device(&store, &world.account, 50).await.id;
+    let all = world.webhook(None, &EventKind::ALL).await;
+    let own = world.webhook(Some(world.device.id), &[EventKind::MessageSent]).await;
+    let silent = [
+        world.webhook(Some(second), &EventKind::ALL).await,
+        world.webhook(None, &[EventKind::MessageFailed]).await,
+        world.webhook(None, &EventKind::ALL).await,
+        stranger.webhook(None, &EventKind::ALL).await,
+    ];
+    let off = WebhookPatch { disabled: Some(Some("off".into())), ..WebhookPatch::default() };
+    store.update_webhook(world.account.id, silent[2].id, off).await.unwrap();
+    let id = world.send(1).await.id;
+    assert!(world.pending(&all).await.is_empty(), "accepting is no event");
+    let sent = vec![progress(id, &[HandedOver, Acknowledged])];
+    let recorded = store.record(sent).await.unwrap().remove(0);
+    let [event] = recorded.events.as_slice() else { panic!("one event") };
+    assert_eq!((event.kind, event.account_id), (EventKind::MessageSent, world.account.id));
+    assert_eq!(
+        (event.device.id, event.device.number_id),
+        (world.device.id, world.device.number_id)
+    );
+    let Subject::Message(subject) = &event.subject else { panic!("a message") };
+    assert_eq!((subject.id, &subject.text), (id, &recorded.message.text));
+    for webhook in [&all, &own] {
+        let [delivery] = world.pending(webhook).await.try_into().unwrap();
+        let expected = Delivery {
+            id: delivery.id,
+            webhook_id: webhook.id,
+            event: event.clone(),
+            state: DeliveryState::Pending,
+            attempts: 0,
+            due_at: stored(later(10)),
+            last_status: None,
+            last_error: None,
+            created_at: stored(later(10)),
+            ended_at: None,
+        };
+        assert_eq!(delivery, expected);
+    }
+    for webhook in &silent {
+        assert!(world.pending(webhook).await.is_empty(), "{webhook:?}");
+    }
+    let failed = store.record(vec![progress(world.send(2).await.id, &[GivenUp])]).await.unwrap();
+    assert_eq!(told(&world, &silent[1]).await, failed[0].events);
+    let nothing = store.record(vec![progress(id, &[Acknowledged])]).await.unwrap();
+    assert!(nothing.is_empty());
+    assert_eq!(world.pending(&all).await.len(), 2);
+}
+
+pub async fn only_what_the_plan_includes_is_told(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let cases: [(&str, &[EventKind]); 3] = [
+        ("free", &[]),
+        ("hobby", &[EventKind::MessageReceived]),
+        (
+            "business",
+            &[EventKind::MessageReceived, EventKind::MessageSent, EventKind::DeviceConnected],
+        ),
+    ];
+    let mut expected = Vec::new();
+    for (n, (plan, wanted)) in (0..).zip(cases) {
+        let patch = AccountPatch { plan: Some(plan.into()), ..AccountPatch::default() };
+        store.update_account(world.account.id, patch).await.unwrap();
+        let device = world.device.id;
+        let new = vec![incoming(&format!("X{n}"), "6281")];
+        let received = store.receive(device, new, NOW).await.unwrap();
+        assert_eq!(received[0].events.len(), 1, "built in any case");
+        world.sent(n).await;
+        let up = StatusChange::new(DeviceStatus::Connected, later(20));
+        store.set_device_status(device, &up).await.unwrap();
+        let down = StatusChange::new(DeviceStatus::Unpaired, later(21));
+        store.set_device_status(device, &down).await.unwrap();
+        expected.extend_from_slice(wanted);
+        assert_eq!(kinds(&world, &webhook).await, expected, "{plan}");
+    }
+}
+
+pub async fn what_a_device_goes_through_is_told(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(Some(world.device.id), &EventKind::ALL).await;
+    let linked = LinkedNumber { phone: PhoneNumber::from_digits("62812"), lid: None };
+    let changes = [
+        StatusChange {
+            linked: Some(linked.clone()),
+            ..StatusChange::new(DeviceStatus::Connecting, later(1))
+        },
+        StatusChange::new(DeviceStatus::Connected, later(2)),
+        StatusChange::new(DeviceStatus::Connected, later(3)),
+        StatusChange {
+            reason: Some("connection lost".into()),
+            code: Some(408),
+            should_reconnect: true,
+            ..StatusChange::new(DeviceStatus::Disconnected, later(4))
+        },
+        StatusChange::new(DeviceStatus::LoggedOut, later(5)),
+    ];
+    let mut expected = Vec::new();
+    for change in &changes {
+        let moved = store.set_device_status(world.device.id, change).await.unwrap().unwrap();
+        expected.extend(moved.events);
+    }
+    use EventKind::{DeviceConnected, DeviceDisconnected, DeviceLoggedOut, DevicePaired};
+    let order = [DevicePaired, DeviceConnected, DeviceDisconnected, DeviceLoggedOut];
+    assert_eq!(kinds(&world, &webhook).await, order);
+    let events = told(&world, &webhook).await;
+    assert_eq!(events, expected);
+    assert_eq!(events[0].device.phone, Some(linked.phone));
+    let Subject::Device(status) = &events[2].subject else { panic!("a device") };
+    assert_eq!((status.code, status.should_reconnect), (Some(408), true));
+    assert_eq!(status.reason.as_deref(), Some("connection lost"));
+}
+
+pub async fn deliveries_follow_the_order_of_events(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let device = world.device.id;
+    let one = world.send(1).await;
+    let two = world.accept(NewMessage { chat: one.chat.clone(), ..world.text(2) }).await;
+    let both = [&two, &one].map(|message| progress(message.id, &[HandedOver, Acknowledged]));
+    let mut recorded = store.record(both.to_vec()).await.unwrap();
+    assert_eq!(recorded.iter().map(|r| r.message.id).collect::<Vec<_>>(), [two.id, one.id]);
+    let reply = IncomingMessage { chat: one.chat.clone(), ..incoming("X1", "6281") };
+    recorded.append(&mut store.receive(device, vec![reply.clone()], NOW).await.unwrap());
+    recorded.append(&mut store.receive(device, vec![reply], NOW).await.unwrap());
+    for (receipt, seconds) in [(Receipt::Read, 20), (Receipt::Delivered, 21), (Receipt::Played, 22)]
+    {
+        let ids = [one.whatsapp_id.clone()];
+        let changed = store.record_receipts(device, &ids, receipt, later(seconds)).await.unwrap();
+        recorded.extend(changed);
+    }
+    let events: Vec<Event> = recorded.into_iter().flat_map(|recorded| recorded.events).collect();
+    use EventKind::{MessagePlayed, MessageRead, MessageReceived, MessageSent};
+    let order = [MessageSent, MessageSent, MessageReceived, MessageRead, MessagePlayed];
+    assert_eq!(kinds(&world, &webhook).await, order);
+    assert_eq!(told(&world, &webhook).await, events);
+    let ids: Vec<DeliveryId> = world.pending(&webhook).await.iter().map(|d| d.id).collect();
+    assert!(ids.is_sorted());
+}
+
+pub async fn the_end_of_an_erased_device_is_told(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let id = world.send(1).await.id;
+    assert!(store.delete_device(world.account.id, world.device.id, later(5)).await.unwrap());
+    let [event] = told(&world, &webhook).await.try_into().unwrap();
+    assert_eq!((event.kind, event.at), (EventKind::MessageCancelled, stored(later(5))));
+    assert_eq!(event.device.name, world.device.name);
+    let Subject::Message(message) = event.subject else { panic!("a message") };
+    assert_eq!(message.id, id);
+}
+
+pub async fn nothing_is_told_of_the_numbers_own_messages(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let own = IncomingMessage { is_own: true, ..incoming("X1", "6281") };
+    let stored = store.receive(world.device.id, vec![own], NOW).await.unwrap().remove(0);
+    assert!(stored.events.is_empty());
+    let ids = [stored.message.whatsapp_id];
+    let read = store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap();
+    assert_eq!((read.len(), read[0].events.len()), (1, 0));
+    let nobody = DeviceId(Uuid::nil());
+    assert!(store.receive(nobody, vec![incoming("X2", "6281")], NOW).await.unwrap().is_empty());
+    assert!(world.pending(&webhook).await.is_empty());
+}
+
+fn outcome(id: DeliveryId, state: DeliveryState, seconds: i64) -> DeliveryOutcome {
+    DeliveryOutcome {
+        id,
+        state,
+        attempts: 3,
+        due_at: later(seconds),
+        last_status: Some(503),
+        last_error: Some("no answer 👋".into()),
+        ended_at: (state != DeliveryState::Pending).then(|| later(seconds)),
+    }
+}
+
+pub async fn a_delivery_ends_and_is_replayed(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    for n in 0..3 {
+        world.sent(n).await;
+    }
+    let [one, two, three] = world.pending(&webhook).await.try_into().unwrap();
+    use DeliveryState::{Dead, Delivered, Pending};
+    let outcomes = [(three.id, Delivered), (one.id, Dead), (two.id, Pending)];
+    let outcomes = outcomes.map(|(id, state)| outcome(id, state, 60)).to_vec();
+    store.record_deliveries(outcomes).await.unwrap();
+    let tried = Delivery {
+        attempts: 3,
+        due_at: stored(later(60)),
+        last_status: Some(503),
+        last_error: Some("no answer 👋".into()),
+        ..two.clone()
+    };
+    assert_eq!(world.pending(&webhook).await, std::slice::from_ref(&tried));
+    let account = world.account.id;
+    let log = async |state| store.deliveries(account, webhook.id, state, ALL).await.unwrap().items;
+    let ended = Some(stored(later(60)));
+    let dead = Delivery {
+        state: Dead,
+        ended_at: ended,
+        ..Delivery { id: one.id, event: one.event.clone(), ..tried.clone() }
+    };
+    assert_eq!(log(Some(Dead)).await, std::slice::from_ref(&dead));
+    assert_eq!(log(Some(Pending)).await, [tried]);
+    let all: Vec<_> = log(None).await.iter().map(|d| (d.id, d.state)).collect();
+    assert_eq!(all, [(three.id, Delivered), (two.id, Pending), (one.id, Dead)]);
+    let replay =
+        async |id| store.replay_delivery(account, webhook.id, id, later(99)).await.unwrap();
+    assert_eq!(replay(two.id).await, None, "it waits");
+    assert_eq!(replay(DeliveryId(three.id.0 + 1_000)).await, None);
+    let again = replay(one.id).await.unwrap();
+    let due_at = stored(later(99));
+    assert_eq!(again, Delivery { state: Pending, attempts: 0, due_at, ended_at: None, ..dead });
+    assert!(replay(three.id).await.is_some());
+    let waiting: Vec<_> = world.pending(&webhook).await.iter().map(|d| d.id).collect();
+    assert_eq!(waiting, [one.id, two.id, three.id], "under their own ids");
+    let rest = store.pending_deliveries(webhook.id, &[one.id, three.id], 10).await.unwrap();
+    assert_eq!(rest.iter().map(|d| d.id).collect::<Vec<_>>(), [two.id]);
+    let first = store.pending_deliveries(webhook.id, &[], 1).await.unwrap();
+    assert_eq!(first, [again]);
+}
+
+pub async fn deliveries_have_pages(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    for n in 0..5 {
+        world.sent(n).await;
+    }
+    let mut expected: Vec<_> = world.pending(&webhook).await;
+    expected.reverse();
+    let page = async |before, limit| {
+        let request = PageRequest { before, limit };
+        let page = store.deliveries(world.account.id, webhook.id, None, request).await.unwrap();
+        (page.items, page.has_more)
+    };
+    assert_eq!(page(None, 3).await, (expected[..3].to_vec(), true));
+    assert_eq!(page(Some(expected[2].id.0), 3).await, (expected[3..].to_vec(), false));
+}
+
+pub async fn old_deliveries_are_cleaned_up(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    for n in 0..5 {
+        world.sent(n).await;
+    }
+    let all = world.pending(&webhook).await;
+    use DeliveryState::{Dead, Delivered, Pending};
+    let ends = [(Delivered, 10), (Delivered, 20), (Dead, 10), (Dead, 20), (Pending, 0)];
+    let outcomes = all.iter().zip(ends).map(|(d, (state, at))| outcome(d.id, state, at)).collect();
+    store.record_deliveries(outcomes).await.unwrap();
+    let left = async || {
+        let page = store.deliveries(world.account.id, webhook.id, None, ALL).await.unwrap();
+        page.items.iter().map(|delivery| delivery.id).collect::<Vec<_>>()
+    };
+    assert_eq!(store.clean_up_deliveries(later(10), later(10)).await.unwrap(), 0);
+    assert_eq!(store.clean_up_deliveries(later(11), later(10)).await.unwrap(), 1);
+    assert_eq!(left().await, [all[4].id, all[3].id, all[2].id, all[1].id]);
+    assert_eq!(store.clean_up_deliveries(later(99), later(11)).await.unwrap(), 2);
+    assert_eq!(left().await, [all[4].id, all[3].id]);
+}
+
+pub async fn unknown_deliveries_are_passed_over(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let id = world.send(1).await.id;
+    world.record(id, &[TakenBack]).await;
+    let delivery = world.pending(&webhook).await.remove(0);
+    let unknown = outcome(DeliveryId(delivery.id.0 + 1_000), DeliveryState::Dead, 1);
+    let known = outcome(delivery.id, DeliveryState::Delivered, 1);
+    store.record_deliveries(vec![unknown, known]).await.unwrap();
+    store.record_deliveries(vec![]).await.unwrap();
+    assert!(world.pending(&webhook).await.is_empty());
+}

@@ -1,0 +1,161 @@
+//! Webhooks: made, found, changed, erased.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::ids::WebhookId;
+use domain::ports::{PageRequest, Store};
+use domain::webhook::{
+    EventKind, FormatName, NewWebhook, SealedSecret, WEBHOOKS_MAX, Webhook, WebhookPatch,
+};
+
+use super::{ALL, NOW, World, later, new_device, stored};
+
+pub async fn a_webhook_is_found_as_it_was_made(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let device = Some(world.device.id);
+    let made = world.webhook(device, &[EventKind::MessageSent, EventKind::DevicePaired]).await;
+    let expected = Webhook {
+        id: made.id,
+        account_id: world.account.id,
+        device_id: device,
+        url: "https://example.com/hook?a=b#c".into(),
+        format: FormatName("gerbang".into()),
+        events: vec![EventKind::MessageSent, EventKind::DevicePaired],
+        secret: SealedSecret(vec![0, 1, 255]),
+        disabled: None,
+        created_at: stored(NOW),
+    };
+    assert_eq!(made, expected);
+    assert_eq!(store.webhook(world.account.id, made.id).await.unwrap(), Some(made.clone()));
+    assert_eq!(store.active_webhooks().await.unwrap(), [made]);
+}
+
+pub async fn webhooks_are_listed_newest_first(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let other = World::with(Arc::clone(&store), 20).await;
+    let first = world.webhook(None, &EventKind::ALL).await;
+    let theirs = other.webhook(None, &EventKind::ALL).await;
+    let second = world.webhook(None, &EventKind::ALL).await;
+    let in_format = |format: &str| {
+        let (store, format) = (Arc::clone(&store), FormatName(format.into()));
+        let account = world.account.id;
+        async move { store.webhook_in_format(account, &format).await.unwrap() }
+    };
+    let format = FormatName("rest".into());
+    let new = NewWebhook {
+        account_id: world.account.id,
+        device_id: None,
+        url: "http://example.com".into(),
+        format,
+        events: vec![EventKind::MessageRead],
+        secret: SealedSecret(vec![7]),
+    };
+    let third = store.create_webhook(new, later(1)).await.unwrap().unwrap();
+    assert_eq!(in_format("gerbang").await, Some(first.clone()), "the oldest");
+    assert_eq!(in_format("rest").await, Some(third.clone()));
+    assert_eq!(in_format("other").await, None);
+    let account = world.account.id;
+    let page = store.webhooks(account, PageRequest { before: None, limit: 2 }).await.unwrap();
+    assert_eq!((page.items, page.has_more), (vec![third.clone(), second.clone()], true));
+    let rest = PageRequest { before: Some(second.id.0), limit: 2 };
+    let page = store.webhooks(account, rest).await.unwrap();
+    assert_eq!((page.items, page.has_more), (vec![first.clone()], false));
+    let mut active = store.active_webhooks().await.unwrap();
+    active.sort_by_key(|webhook| webhook.id);
+    assert_eq!(active, [first, theirs, second, third]);
+}
+
+pub async fn a_webhook_changes(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (account, made) = (world.account.id, world.webhook(None, &EventKind::ALL).await);
+    let update = async |patch| store.update_webhook(account, made.id, patch).await.unwrap();
+    assert_eq!(update(WebhookPatch::default()).await, Some(made.clone()));
+    let patch = WebhookPatch {
+        url: Some("https://example.org".into()),
+        events: Some(vec![EventKind::MessageFailed]),
+        disabled: Some(Some("it answered 410".into())),
+    };
+    let changed = Webhook {
+        url: "https://example.org".into(),
+        events: vec![EventKind::MessageFailed],
+        disabled: Some("it answered 410".into()),
+        ..made.clone()
+    };
+    assert_eq!(update(patch).await, Some(changed.clone()));
+    assert_eq!(store.webhook(account, made.id).await.unwrap(), Some(changed.clone()));
+    assert!(store.active_webhooks().await.unwrap().is_empty());
+    let on = WebhookPatch { disabled: Some(None), ..WebhookPatch::default() };
+    assert_eq!(update(on).await, Some(Webhook { disabled: None, ..changed }));
+    assert_eq!(store.active_webhooks().await.unwrap().len(), 1);
+    assert!(store.delete_webhook(account, made.id).await.unwrap());
+    assert!(!store.delete_webhook(account, made.id).await.unwrap());
+    assert_eq!(update(WebhookPatch::default()).await, None);
+    let next = world.webhook(None, &EventKind::ALL).await;
+    assert!(next.id > made.id, "an id is not used again");
+}
+
+pub async fn an_account_has_so_many_webhooks_at_most(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let other = World::with(Arc::clone(&store), 20).await;
+    let mut last = None;
+    for _ in 0..WEBHOOKS_MAX {
+        last = Some(world.webhook(None, &EventKind::ALL).await);
+    }
+    let last = last.unwrap();
+    let Webhook { account_id, device_id, url, format, events, secret, .. } = last.clone();
+    let new = NewWebhook { account_id, device_id, url, format, events, secret };
+    assert!(store.create_webhook(new.clone(), NOW).await.unwrap().is_none());
+    other.webhook(None, &EventKind::ALL).await;
+    assert!(store.delete_webhook(account_id, last.id).await.unwrap());
+    assert!(store.create_webhook(new, NOW).await.unwrap().is_some());
+    assert_eq!(store.webhooks(account_id, ALL).await.unwrap().items.len(), WEBHOOKS_MAX);
+}
+
+pub async fn nobody_elses_webhook_is_touched(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await.account.id;
+    let made = world.webhook(None, &EventKind::ALL).await;
+    world.sent(1).await;
+    let delivery = world.pending(&made).await.remove(0);
+    let off = WebhookPatch { disabled: Some(Some("mine".into())), ..WebhookPatch::default() };
+    for (account, id) in [(stranger, made.id), (world.account.id, WebhookId(made.id.0 + 1_000))] {
+        assert_eq!(store.webhook(account, id).await.unwrap(), None);
+        assert_eq!(store.update_webhook(account, id, off.clone()).await.unwrap(), None);
+        assert!(!store.delete_webhook(account, id).await.unwrap());
+        assert!(store.deliveries(account, id, None, ALL).await.unwrap().items.is_empty());
+        let replayed = store.replay_delivery(account, id, delivery.id, NOW).await.unwrap();
+        assert_eq!(replayed, None);
+    }
+    assert!(store.webhooks(stranger, ALL).await.unwrap().items.is_empty());
+    assert_eq!(store.webhook_in_format(stranger, &made.format).await.unwrap(), None);
+    assert_eq!(store.webhook(world.account.id, made.id).await.unwrap(), Some(made.clone()));
+    assert_eq!(world.pending(&made).await, [delivery]);
+}
+
+pub async fn webhooks_go_with_their_owner(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let second = new_device(&store, &world.account, 50).await.id;
+    let of_device = world.webhook(Some(world.device.id), &EventKind::ALL).await;
+    let of_second = world.webhook(Some(second), &EventKind::ALL).await;
+    let of_all = world.webhook(None, &EventKind::ALL).await;
+    let theirs = stranger.webhook(None, &EventKind::ALL).await;
+    world.sent(1).await;
+    stranger.sent(1).await;
+    assert_eq!(world.pending(&of_device).await.len(), 1);
+    let account = world.account.id;
+    store.delete_device(account, world.device.id, NOW).await.unwrap();
+    assert!(store.webhook(account, of_device.id).await.unwrap().is_none());
+    assert!(world.pending(&of_device).await.is_empty());
+    assert!(store.webhook(account, of_second.id).await.unwrap().is_some());
+    assert_eq!(world.pending(&of_all).await.len(), 1);
+    store.delete_account(account).await.unwrap();
+    assert!(world.pending(&of_all).await.is_empty());
+    assert_eq!(store.active_webhooks().await.unwrap(), std::slice::from_ref(&theirs));
+    assert_eq!(stranger.pending(&theirs).await.len(), 1);
+}

@@ -1,0 +1,79 @@
+//! Messages on their way out, in WhatsApp's form; pure.
+
+use domain::media::ReadyMedia;
+use domain::message::ContentKind;
+use waproto::buffa::MessageField;
+use waproto::whatsapp as wa;
+use waproto::whatsapp::message as m;
+use whatsapp_rust::upload::UploadResponse;
+
+/// A message of text alone.
+pub(crate) fn text(text: String) -> wa::Message {
+    wa::Message { conversation: Some(text), ..Default::default() }
+}
+
+/// The fields that all kinds of files share.
+macro_rules! file {
+    ($kind:ident, $media:expr, $uploaded:expr, { $($field:ident: $value:expr),* $(,)? }) => {
+        MessageField::some(m::$kind {
+            url: Some($uploaded.url),
+            direct_path: Some($uploaded.direct_path),
+            media_key: Some($uploaded.media_key.to_vec()),
+            file_sha256: Some($uploaded.file_sha256.to_vec()),
+            file_enc_sha256: Some($uploaded.file_enc_sha256.to_vec()),
+            file_length: Some($uploaded.file_length),
+            media_key_timestamp: Some($uploaded.media_key_timestamp),
+            mimetype: Some($media.mimetype),
+            $($field: $value,)*
+            ..Default::default()
+        })
+    };
+}
+
+/// A message with a file that has been uploaded. Audio is shown without its caption.
+pub(crate) fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Message {
+    let caption = (!caption.is_empty()).then_some(caption);
+    let mut message = wa::Message::default();
+    match media.kind {
+        ContentKind::Image => {
+            let (width, height) = media.dimensions.unzip();
+            message.image_message = file!(ImageMessage, media, uploaded, { caption: caption, width: width, height: height });
+        }
+        ContentKind::Video => {
+            message.video_message = file!(VideoMessage, media, uploaded, {
+                caption: caption,
+                seconds: media.seconds,
+                streaming_sidecar: uploaded.streaming_sidecar,
+            });
+        }
+        ContentKind::Audio | ContentKind::Voice => {
+            message.audio_message = file!(AudioMessage, media, uploaded, {
+                ptt: Some(media.kind == ContentKind::Voice),
+                seconds: media.seconds,
+                waveform: media.waveform,
+                streaming_sidecar: uploaded.streaming_sidecar,
+            });
+        }
+        _ => {
+            let has_caption = caption.is_some();
+            message.document_message = file!(DocumentMessage, media, uploaded, {
+                caption: caption,
+                title: media.filename.clone(),
+                file_name: media.filename,
+            });
+            if has_caption {
+                message = in_caption_envelope(message);
+            }
+        }
+    }
+    message
+}
+
+/// Phones show the caption of a document only when it comes in this envelope.
+fn in_caption_envelope(message: wa::Message) -> wa::Message {
+    let envelope = m::FutureProofMessage { message: MessageField::some(message) };
+    wa::Message {
+        document_with_caption_message: MessageField::some(envelope),
+        ..Default::default()
+    }
+}
