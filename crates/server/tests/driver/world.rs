@@ -22,7 +22,7 @@ use testkit::memory_store::MemoryStore;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, RwLock, RwLockWriteGuard};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 use whatsapp::{Config, WhatsappMessenger};
 
@@ -131,7 +131,6 @@ impl Sim {
                 return;
             }
             assert!(Instant::now() < deadline, "not acknowledged: {stats}");
-            sleep(Duration::from_millis(20)).await;
         }
     }
 
