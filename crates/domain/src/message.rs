@@ -294,6 +294,13 @@ impl Message {
         self.history.iter().find(|change| change.state == state).map(|change| change.at)
     }
 
+    /// When it got to `state`, one of those after it left, or past it where that was passed over.
+    pub fn reached_or_passed(&self, state: MessageState) -> Option<Timestamp> {
+        use MessageState::{Delivered, Played, Read, Sent};
+        let later = [Sent, Delivered, Read, Played].into_iter().filter(|&later| later >= state);
+        later.filter_map(|state| self.reached(state)).next()
+    }
+
     /// Whether it was to be sent at a later time than it was accepted.
     pub fn was_scheduled(&self) -> bool {
         self.history.first().is_some_and(|first| first.state == MessageState::Scheduled)

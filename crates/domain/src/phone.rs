@@ -35,10 +35,11 @@ impl PhoneNumber {
             Some(_) => return Err(InvalidPhone),
             None => (text, false),
         };
-        let (number, is_international) = match number.strip_prefix('+') {
-            Some(rest) => (rest, true),
-            None => (number, is_jid),
-        };
+        let (number, is_international) =
+            match number.trim_start_matches(['(', '[']).strip_prefix('+') {
+                Some(rest) => (rest, true),
+                None => (number, is_jid),
+            };
         let mut digits = String::with_capacity(PHONE_DIGITS_MAX);
         for c in number.chars() {
             match c {
@@ -148,6 +149,7 @@ mod tests {
         let same = [
             "628123456789",
             "+628123456789",
+            "(+62) 812-3456-789",
             "08123456789",
             "0812-3456-789",
             " +62 (812) 3456.789 ",

@@ -68,7 +68,7 @@ pub fn renderer(state: &AppState, path: &str, headers: &HeaderMap) -> Renderer {
         return native::problem::render;
     }
     if let Some(dialect) = state.dialects.iter().find(|dialect| (dialect.owns)(segments)) {
-        return dialect.render;
+        return (dialect.renderer)(headers);
     }
     if wants_page(headers) { page } else { native::problem::render }
 }

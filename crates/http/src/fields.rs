@@ -1,6 +1,7 @@
 //! Fields that take more than one JSON type (a device by id or number, a phone as text or number),
 //! and objects that must be objects.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -203,6 +204,18 @@ const TIME: &str = "a time such as 2026-11-21T08:00:00Z";
 #[derive(Clone)]
 pub struct Base64Field(pub Vec<u8>);
 
+impl Base64Field {
+    /// Decodes a text. White space is passed over: some encoders break their lines.
+    pub fn decode(text: &str) -> Option<Self> {
+        let has_breaks = text.bytes().any(|b| b.is_ascii_whitespace());
+        let text = match has_breaks {
+            true => Cow::Owned(text.split_ascii_whitespace().collect()),
+            false => Cow::Borrowed(text),
+        };
+        BASE64.decode(text.as_bytes()).ok().map(Self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Base64Field {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
@@ -219,8 +232,7 @@ impl<'de> Deserialize<'de> for Base64Field {
                     let message = "must have at most 16 MiB once decoded; send a URL instead";
                     return Err(E::custom(message));
                 }
-                let bytes = BASE64.decode(text).map(Base64Field);
-                bytes.map_err(|_| E::custom("must be base64"))
+                Base64Field::decode(text).ok_or_else(|| E::custom("must be base64"))
             }
         }
 

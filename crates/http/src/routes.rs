@@ -92,12 +92,12 @@ impl NamedSchema {
         Self { name, all }
     }
 
-    /// The schema of a list of these, under a name of its own.
-    pub fn list_of<T: ToSchema>() -> Self {
-        let Self { mut all, .. } = Self::of::<List<T>>();
-        let name = format!("{}List", T::name());
-        if let Some((list, _)) = all.first_mut() {
-            list.clone_from(&name);
+    /// The schema of a generic type around another, such as a list of it, under a name of its own.
+    fn around<W: ToSchema, T: ToSchema>(suffix: &str) -> Self {
+        let Self { mut all, .. } = Self::of::<W>();
+        let name = format!("{}{suffix}", T::name());
+        if let Some((wrapper, _)) = all.first_mut() {
+            wrapper.clone_from(&name);
         }
         all.extend(Self::of::<T>().all);
         Self { name, all }
@@ -191,7 +191,13 @@ impl Route {
     /// Says that success is a list of these.
     #[must_use]
     pub fn answers_list<T: ToSchema>(self, status: u16) -> Self {
-        self.answer(status, "application/json", Some(NamedSchema::list_of::<T>()))
+        self.answer(status, "application/json", Some(NamedSchema::around::<List<T>, T>("List")))
+    }
+
+    /// Says that success is this, in an envelope of the API's own.
+    #[must_use]
+    pub fn answers_in<W: ToSchema, T: ToSchema>(self, status: u16) -> Self {
+        self.answer(status, "application/json", Some(NamedSchema::around::<W, T>("Answer")))
     }
 
     /// Says that success has no body.

@@ -1,7 +1,7 @@
 //! What every dialect must do, run over all of them: refuse in its own shape, keep nothing of what
 //! it refuses, and say where an accepted message is.
 
-use axum::http::{Method, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use domain::error::{Error, StoreError};
 use domain::message::TEXT_CHARS_MAX;
 use jiff::SignedDuration;
@@ -267,9 +267,10 @@ async fn sixty_requests_in_any_sixty_seconds() {
 fn every_dialect_says_when_to_come_back_while_the_store_is_away() {
     let away = || Refusal::from(Error::Store(StoreError::Unavailable("away".into())));
     for dialect in ALL {
-        let response = (dialect.render)(&away());
+        let render = (dialect.renderer)(&HeaderMap::new());
+        let response = render(&away());
         assert_eq!(response.status(), 503, "{}", dialect.name);
         assert_eq!(response.headers()["retry-after"], "5", "{}", dialect.name);
-        assert!(!(dialect.render)(&Refusal::Crashed).headers().contains_key("retry-after"));
+        assert!(!render(&Refusal::Crashed).headers().contains_key("retry-after"));
     }
 }

@@ -15,6 +15,8 @@ pub(crate) mod contract;
 #[cfg(test)]
 mod fixtures;
 
+use axum::http::HeaderMap;
+
 use crate::fallback::{PathSegments, Renderer};
 use crate::formats::Format;
 use crate::routes::Route;
@@ -29,8 +31,8 @@ pub struct Dialect {
     pub keys: &'static [KeyPlace],
     /// Whether errors at a path that no route has are told in its shape.
     pub owns: fn(PathSegments<'_>) -> bool,
-    /// Its shape of a refusal.
-    pub render: Renderer,
+    /// Its shape of a refusal, for a client that sent these headers.
+    pub renderer: fn(&HeaderMap) -> Renderer,
     /// Its shape of events, when it has one.
     pub format: Option<&'static Format>,
     /// Its routes.

@@ -62,6 +62,15 @@ pub(super) async fn device_in_body(
     session: &Session,
     addressed: &Addressed,
 ) -> Result<Device, Answer> {
+    let mut faults = Vec::new();
+    let mut granted = |access, field| match access {
+        DeviceAccess::Granted(device) => Ok(Some(device)),
+        DeviceAccess::OtherDevice => Err(Error::Forbidden),
+        DeviceAccess::NotYours | DeviceAccess::Unknown => {
+            faults.push(fault(field, "there is no such device", "value_error"));
+            Ok(None)
+        }
+    };
     let queue = match &addressed.queue {
         None => None,
         Some(text) => {
@@ -69,16 +78,16 @@ pub(super) async fn device_in_body(
                 Some(name) => state.core.device_access(session, name).await?,
                 None => DeviceAccess::Unknown,
             };
-            Some(granted(access, "queue")?)
+            granted(access, "queue")?
         }
     };
     let sender = match &addressed.sender {
         None => None,
-        Some(text) => {
-            let access = state.core.device_with_phone(session, text).await?;
-            Some(granted(access, "sender")?)
-        }
+        Some(text) => granted(state.core.device_with_phone(session, text).await?, "sender")?,
     };
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
     match (queue, sender) {
         (Some(queue), Some(sender)) if queue.id != sender.id && queue.phone != sender.phone => {
             let msg = "is not the phone number of that queue";
@@ -90,16 +99,6 @@ pub(super) async fn device_in_body(
             let only = state.core.only_device(session, &connected).await?;
             let msg = "field required: the account has not exactly one connected device";
             only.ok_or_else(|| vec![fault("queue", msg, "value_error.missing")].into())
-        }
-    }
-}
-
-fn granted(access: DeviceAccess, field: &str) -> Result<Device, Answer> {
-    match access {
-        DeviceAccess::Granted(device) => Ok(device),
-        DeviceAccess::OtherDevice => Err(Error::Forbidden.into()),
-        DeviceAccess::NotYours | DeviceAccess::Unknown => {
-            Err(vec![fault(field, "there is no such device", "value_error")].into())
         }
     }
 }

@@ -2,16 +2,16 @@
 //! parameters `{"detail":[…]}`.
 
 use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode};
 use domain::error::{Error, StoreError};
-use serde_json::{Value, json};
 
 use super::faults::fault;
+use super::form::Form;
 use super::translate::field_name;
-use super::types::{ErrorBody, Fault, FaultsBody};
+use super::types::{AnyError, ErrorBody, Fault, FaultsBody};
+use crate::fallback::Renderer;
 use crate::native::problem::feature_name;
 use crate::refusal::{Refusal, add_retry_after, log_fault};
-use crate::reply;
 
 const INTERNAL: &str = "Internal server error";
 
@@ -36,37 +36,41 @@ impl<T: Into<Refusal>> From<T> for Answer {
 }
 
 impl Answer {
-    /// Its status and its body.
-    pub(super) fn told(&self) -> (StatusCode, Value) {
+    /// The response to it.
+    pub(super) fn render(self, form: Form) -> Response<Body> {
         match self {
-            Self::Faults(faults) => (StatusCode::UNPROCESSABLE_ENTITY, detail(faults.clone())),
-            Self::Refusal(refusal) => tell(refusal),
+            Self::Refusal(refusal) => render(form, &refusal),
+            Self::Faults(detail) => {
+                form.reply(StatusCode::UNPROCESSABLE_ENTITY, &FaultsBody { detail })
+            }
         }
     }
 }
 
-/// The response to a refusal, in JSON.
-pub(super) fn render(refusal: &Refusal) -> Response<Body> {
+/// What answers a refusal in the form that the client wants.
+pub(super) fn renderer(headers: &HeaderMap) -> Renderer {
+    match Form::of(headers) {
+        Form::Json => |refusal| render(Form::Json, refusal),
+        Form::Xml => |refusal| render(Form::Xml, refusal),
+    }
+}
+
+fn render(form: Form, refusal: &Refusal) -> Response<Body> {
     let (status, body) = tell(refusal);
-    let mut response = reply::json(status, &body);
+    let mut response = form.reply(status, &body);
     add_retry_after(&mut response, refusal);
     response
 }
 
-fn detail(detail: Vec<Fault>) -> Value {
-    serde_json::to_value(FaultsBody { detail }).unwrap_or_default()
+fn faulty(fault: Fault) -> (StatusCode, AnyError) {
+    (StatusCode::UNPROCESSABLE_ENTITY, AnyError::Faults(FaultsBody { detail: vec![fault] }))
 }
 
-fn faulty(fault: Fault) -> (StatusCode, Value) {
-    (StatusCode::UNPROCESSABLE_ENTITY, detail(vec![fault]))
+fn told(status: StatusCode, message: impl Into<String>) -> (StatusCode, AnyError) {
+    (status, AnyError::Error(ErrorBody { error: true, message: message.into() }))
 }
 
-fn told(status: StatusCode, message: impl Into<String>) -> (StatusCode, Value) {
-    let body = ErrorBody { error: true, message: message.into() };
-    (status, json!(body))
-}
-
-fn tell(refusal: &Refusal) -> (StatusCode, Value) {
+fn tell(refusal: &Refusal) -> (StatusCode, AnyError) {
     match refusal {
         Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
         Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
@@ -90,7 +94,7 @@ fn field_fault(field: &str, message: &str) -> Fault {
     fault
 }
 
-fn tell_core(error: &Error) -> (StatusCode, Value) {
+fn tell_core(error: &Error) -> (StatusCode, AnyError) {
     log_fault(error);
     match error {
         Error::Invalid { field, message } => faulty(field_fault(field, message)),

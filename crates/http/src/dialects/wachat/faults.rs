@@ -1,9 +1,11 @@
 //! Reading the fields of a body one by one, and collecting what is wrong with all of them: this API
 //! names every fault in one answer.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::types::Fault;
+use crate::fields::{BooleanField, IntegerField};
 
 /// The fields of a body and the faults found so far.
 pub(super) struct Fields {
@@ -41,6 +43,11 @@ impl Fields {
         self.faults.push(fault);
     }
 
+    /// Whether a fault of this field was found.
+    pub(super) fn is_faulty(&self, field: &str) -> bool {
+        self.faults.iter().any(|fault| fault.loc.last().is_some_and(|last| last == field))
+    }
+
     /// A text that may be left out or null. Numbers are taken as the texts they are written as.
     pub(super) fn text(&mut self, field: &str) -> Option<String> {
         match self.fields.remove(field)? {
@@ -71,32 +78,29 @@ impl Fields {
         String::new()
     }
 
+    /// As [`Fields::text`]; a blank text is none.
+    pub(super) fn filled(&mut self, field: &str) -> Option<String> {
+        self.text(field).filter(|text| !text.trim().is_empty())
+    }
+
     /// A whole number that may be left out.
     pub(super) fn integer(&mut self, field: &str) -> Option<i64> {
-        let value = self.fields.remove(field)?;
-        let number = match &value {
-            Value::Null => return None,
-            Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.trim().parse().ok(),
-            _ => None,
-        };
-        if number.is_none() {
-            self.add(fault(field, "value is not a valid integer", "type_error.integer"));
-        }
-        number
+        let msg = "value is not a valid integer";
+        self.parsed::<IntegerField>(field, msg, "type_error.integer").map(|number| number.0)
     }
 
     /// True or false; false when left out.
     pub(super) fn flag(&mut self, field: &str) -> bool {
-        match self.fields.remove(field) {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(flag)) => flag,
-            Some(_) => {
-                let msg = "value could not be parsed to a boolean";
-                self.add(fault(field, msg, "type_error.bool"));
-                false
-            }
-        }
+        let msg = "value could not be parsed to a boolean";
+        self.parsed::<BooleanField>(field, msg, "type_error.bool").is_some_and(|flag| flag.0)
+    }
+
+    fn parsed<T: DeserializeOwned>(&mut self, field: &str, msg: &str, kind: &str) -> Option<T> {
+        let value = self.fields.remove(field)?;
+        serde_json::from_value(value).unwrap_or_else(|_| {
+            self.add(fault(field, msg, kind));
+            None
+        })
     }
 
     /// The faults, if there are some.

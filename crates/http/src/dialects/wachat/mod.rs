@@ -4,10 +4,10 @@ mod auth;
 mod errors;
 mod events;
 mod faults;
+mod form;
 mod routes;
 mod translate;
 mod types;
-mod xml;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -22,7 +22,7 @@ pub static DIALECT: Dialect = Dialect {
             for those who accept that.",
     keys: &[KeyPlace::Header("APIKey")],
     owns,
-    render: errors::render,
+    renderer: errors::renderer,
     format: Some(&events::FORMAT),
     routes: routes::routes,
     #[cfg(test)]

@@ -4,26 +4,27 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
+use domain::account::Account;
 use domain::device::Device;
 use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{Direction, Message};
+use domain::service::Core;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::auth::{authorize, device_in_body, device_in_path};
 use super::errors::Answer;
+use super::faults::Fields;
+use super::form::Form;
 use super::translate::{self, Sending, command};
 use super::types::{
-    AnyError, Envelope, Fault, GatewayAnswer, MediaAnswer, MediaBody, MessageAnswer, MessageBody,
-    Person, PersonAnswer, StatusAnswer,
+    AnyError, Envelope, Gateway, MediaBody, MessageBody, MessageInfo, Person, SentMedia,
+    SentMessage,
 };
-use super::xml;
 use crate::body::{JSON_BYTES_MAX, is_json, read_bytes, with_media_body};
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
-use crate::refusal::{Refusal, add_retry_after};
-use crate::reply::{bytes_reply, json as json_reply};
+use crate::refusal::Refusal;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
 use crate::state::AppState;
@@ -33,27 +34,27 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         read(Route::get("/wachat_api/1.0/auth/api_key", Access::Device, person))
             .summary("Get user data using API Key")
-            .answers::<PersonAnswer>(200),
+            .answers_in::<Envelope<Person>, Person>(200),
         read(Route::get("/wachat_api/1.0/sender/{sender}", Access::Device, gateway))
             .summary("Get Gateway Balance")
             .description("`sender` is a device's phone number or id.")
-            .answers::<GatewayAnswer>(200)
+            .answers_in::<Envelope<Gateway>, Gateway>(200)
             .error(404, "There is no such device"),
         sends(Route::post("/wachat_api/1.0/message", Access::Device, send_message))
             .summary("Send Message")
             .body::<MessageBody>()
-            .answers::<MessageAnswer>(201)
+            .answers_in::<Envelope<SentMessage>, SentMessage>(201)
             .with_header("Location", "Where the message is in /v1")
             .with_header("Gerbang-Status", "The message's state now"),
         sends(Route::post("/wachat_api/1.0/media", Access::Device, send_media))
             .summary("Send Media")
             .body::<MediaBody>()
-            .answers::<MediaAnswer>(201)
+            .answers_in::<Envelope<SentMedia>, SentMedia>(201)
             .with_header("Location", "Where the message is in /v1")
             .with_header("Gerbang-Status", "The message's state now"),
         read(Route::get("/wachat_api/1.0/status/{message_ref_no}", Access::Device, status))
             .summary("Message Info")
-            .answers::<StatusAnswer>(200)
+            .answers_in::<Envelope<MessageInfo>, MessageInfo>(200)
             .error(404, "There is no such message"),
     ]
 }
@@ -80,32 +81,13 @@ fn sends(route: Route) -> Route {
         .error(429, "`Gateway limit reached`: the quota is used up")
 }
 
-/// An answer in the form that the client accepts.
-fn present(headers: &HeaderMap, status: StatusCode, body: &Value) -> Response<Body> {
-    if xml::is_wanted(headers) {
-        let kind = HeaderValue::from_static("application/xml; charset=utf-8");
-        return bytes_reply(status, kind, xml::document(body));
-    }
-    json_reply(status, body)
-}
-
-fn found(headers: &HeaderMap, data: impl Serialize) -> Response<Body> {
-    present(headers, StatusCode::OK, &envelope(data))
-}
-
-fn envelope(data: impl Serialize) -> Value {
-    json!(Envelope { error: false, message: "Data message", data })
+/// A successful answer.
+fn success(headers: &HeaderMap, status: StatusCode, data: impl Serialize) -> Response<Body> {
+    Form::of(headers).reply(status, &Envelope { error: false, message: "Data message", data })
 }
 
 fn settle(headers: &HeaderMap, answer: Result<Response<Body>, Answer>) -> Response<Body> {
-    answer.unwrap_or_else(|answer| {
-        let (status, body) = answer.told();
-        let mut response = present(headers, status, &body);
-        if let Answer::Refusal(refusal) = &answer {
-            add_retry_after(&mut response, refusal);
-        }
-        response
-    })
+    answer.unwrap_or_else(|answer| answer.render(Form::of(headers)))
 }
 
 async fn person(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
@@ -114,7 +96,7 @@ async fn person(State(state): State<AppState>, headers: HeaderMap) -> Response<B
         let account = session.account()?;
         let id = account.id.0;
         let person = Person { userid: account.email.clone(), id_person: id, id_client: id };
-        Ok(found(&headers, person))
+        Ok(success(&headers, StatusCode::OK, person))
     };
     settle(&headers, answer.await)
 }
@@ -129,7 +111,7 @@ async fn gateway(
         let sender = sender.map_or(String::new(), |Path(sender)| sender);
         let device = device_in_path(&state, &session, &sender).await?;
         let quota = state.core.quota(&session, Some(device.id)).await?;
-        Ok(found(&headers, translate::gateway(&device, &quota)))
+        Ok(success(&headers, StatusCode::OK, translate::gateway(&device, &quota)))
     };
     settle(&headers, answer.await)
 }
@@ -152,7 +134,7 @@ async fn status(
             Err(Error::NotFound(_)) => None,
             Err(error) => return Err(error.into()),
         };
-        Ok(found(&headers, translate::info(device.as_ref(), &message)))
+        Ok(success(&headers, StatusCode::OK, translate::info(device.as_ref(), &message)))
     };
     settle(&headers, answer.await)
 }
@@ -164,24 +146,30 @@ struct Kind {
     text_field: &'static str,
     /// Whether the body may hold a file.
     takes_files: bool,
-    read: fn(&[u8]) -> Result<Sending, Vec<Fault>>,
-    answer: fn(&Device, &Message) -> Value,
+    read: fn(&mut Fields, &Core, &Account) -> Sending,
+    answer: fn(&HeaderMap, &Device, &Message) -> Response<Body>,
 }
 
 const MESSAGE: Kind = Kind {
     route: "wachat POST message",
     text_field: "message",
     takes_files: false,
-    read: translate::read_message,
-    answer: |device, message| envelope(translate::sent_message(device, message)),
+    read: |fields, _, account| translate::read_message(fields, &account.default_country),
+    answer: |headers, device, message| {
+        success(headers, StatusCode::CREATED, translate::sent_message(device, message))
+    },
 };
 
 const MEDIA: Kind = Kind {
     route: "wachat POST media",
     text_field: "caption",
     takes_files: true,
-    read: translate::read_media,
-    answer: |device, message| envelope(translate::sent_media(device, message)),
+    read: |fields, core, account| {
+        translate::read_media(fields, &account.default_country, &*core.outbound)
+    },
+    answer: |headers, device, message| {
+        success(headers, StatusCode::CREATED, translate::sent_media(device, message))
+    },
 };
 
 async fn send_message(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
@@ -211,7 +199,12 @@ async fn send(
     if !is_json(headers) {
         return Err(Refusal::WrongContentType.into());
     }
-    let read = |bytes: &[u8]| (kind.read)(bytes).map_err(Answer::from);
+    let account = session.account()?;
+    let read = |bytes: &[u8]| {
+        let mut fields = Fields::of(bytes)?;
+        let sending = (kind.read)(&mut fields, &state.core, account);
+        fields.check().map(|()| sending).map_err(Answer::from)
+    };
     let sending = match kind.takes_files {
         true => with_media_body(body, read).await?,
         false => read(&read_bytes(body, JSON_BYTES_MAX).await?)?,
@@ -223,8 +216,7 @@ async fn send(
     let sent = state.core.send(&session, vec![command], idempotency).await;
     let sent = sent.map_err(|error| Refusal::from(error).renamed("text", kind.text_field))?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
-    let answer = (kind.answer)(&device, message);
-    let mut response = present(headers, StatusCode::CREATED, &answer);
+    let mut response = (kind.answer)(headers, &device, message);
     add_send_headers(&mut response, message, sent.is_repeat);
     Ok(response)
 }

@@ -202,4 +202,134 @@ async fn the_same_answers_as_xml() {
     assert!(bad.text().contains("<loc><item>body</item><item>destination</item></loc>"));
     let unknown = ask().header("apikey", "gba_nobody").of(&app.router).await.expect(401);
     assert!(unknown.text().contains("<error>true</error>"));
+    for (path, status, message) in [
+        ("/wachat_api/1.0/nothing", 404, "Not found"),
+        ("/wachat_api/1.0/status/", 404, "Not found"),
+        ("/wachat_api/1.0/message", 405, "Method not allowed"),
+    ] {
+        let told = Ask::get(path).header("accept", "text/xml").of(&app.router).await.expect(status);
+        assert!(told.header("content-type").starts_with("application/xml"), "{path}");
+        let body = format!("<response><error>true</error><message>{message}</message></response>");
+        assert!(told.text().ends_with(&body), "{path}: {}", told.text());
+    }
+}
+
+/// The fields of a text in JSON, or the elements of one in XML, in their order.
+fn names(text: &str) -> Vec<&str> {
+    match text.strip_prefix("<?xml") {
+        Some(xml) => {
+            let tags = xml.split('<').filter_map(|part| part.split('>').next());
+            tags.filter(|tag| tag.starts_with(|c: char| c.is_ascii_lowercase())).collect()
+        }
+        // Each name stands between a quote and this.
+        None => text
+            .match_indices("\":")
+            .filter_map(|(end, _)| text[..end].rsplit('"').next())
+            .collect(),
+    }
+}
+
+#[tokio::test]
+async fn fields_come_in_the_documented_order() {
+    let app = App::new().await;
+    let queue = app.front.id();
+    let text = json!({"queue": queue, "destination": "628123456789", "message": "x"});
+    let file = json!({"queue": queue, "destination": "628123456789",
+        "media_url": "https://files.example/a.png"});
+    let sent = post(&app, &app.shop.key, "message", text.clone()).await.expect(201);
+    let status = format!("status/{}", sent.json()["data"]["ref_no"].as_str().unwrap());
+    let sender = format!("sender/{queue}");
+    let cases: [(&str, Option<Value>, &[&str]); 7] = [
+        ("auth/api_key", None, &["userid", "idPerson", "idClient"]),
+        (&sender, None, &["idClient", "name", "counter", "limit"]),
+        ("message", Some(text), &["sender", "queue", "destination", "message", "ref_no"]),
+        (
+            "media",
+            Some(file),
+            &["sender", "queue", "destination", "caption", "media_url", "ref_no"],
+        ),
+        (
+            &status,
+            None,
+            &[
+                "destination",
+                "sender",
+                "is_group",
+                "create_date",
+                "sent_date",
+                "read_date",
+                "delivered_date",
+                "ref_no",
+                "status",
+                "message",
+                "caption",
+                "media_url",
+            ],
+        ),
+        ("status/none", None, &[]),
+        ("message", Some(json!({"destination": "628123456789"})), &[]),
+    ];
+    for (call, body, data) in cases {
+        let path = format!("/wachat_api/1.0/{call}");
+        let ask = match body {
+            Some(body) => Ask::post(path, body),
+            None => Ask::get(path),
+        };
+        let ask = ask.header("apikey", &app.shop.key);
+        let told = ask.clone().of(&app.router).await;
+        let fields = match told.status.as_u16() {
+            422 => vec!["detail", "loc", "msg", "type"],
+            404 => vec!["error", "message"],
+            _ => [&["error", "message", "data"], data].concat(),
+        };
+        assert_eq!(names(&told.text()), fields, "{call}");
+        let xml = ask.header("accept", "text/xml").of(&app.router).await.text();
+        let mut elements = names(&xml).split_off(1);
+        elements.retain(|name| *name != "item");
+        assert_eq!(elements, fields, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_value_is_named_beside_what_is_missing() {
+    let app = App::new().await;
+    let named = |told: Told| {
+        let detail = told.expect(422).json()["detail"].clone();
+        let faults = detail.as_array().unwrap().iter();
+        faults.map(|fault| fault["loc"][1].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let body = json!({"destination": "12", "timeout": 0});
+    let told = post(&app, &app.shop.key, "message", body).await;
+    assert_eq!(named(told), ["timeout", "destination", "message"]);
+    let body = json!({"destination": "12@g.us", "timeout": -1, "caption": [], "media_url": "a"});
+    let told = post(&app, &app.shop.key, "media", body).await;
+    assert_eq!(named(told), ["timeout", "destination", "caption", "media_url"]);
+    let body = json!({"destination": "628123456789", "media_base64": {}});
+    assert_eq!(named(post(&app, &app.shop.key, "media", body).await), ["media_base64"]);
+    let body = json!({"queue": "none", "sender": "628999", "destination": "628123456789",
+        "message": "x"});
+    let told = post(&app, &app.shop.key, "message", body).await;
+    assert_eq!(named(told), ["queue", "sender"]);
+    assert_eq!(app.message_count().await, 0);
+}
+
+#[tokio::test]
+async fn flags_and_files_as_other_languages_write_them() {
+    let app = App::new().await;
+    for (flag, expected) in
+        [(json!("true"), 201), (json!(1), 201), (json!("False"), 422), (json!(0), 422)]
+    {
+        let body = json!({"queue": app.front.id(), "destination": "120363000000000001@g.us",
+            "is_group": flag, "message": "x"});
+        post(&app, &app.shop.key, "message", body).await.expect(expected);
+    }
+    // Ruby and MIME break the lines of base64, others leave out its padding.
+    for base64 in ["aGVs\nbG8=\n", "aGVs\r\nbG8=", "aGVsbG8", "data:text/plain;base64,aGVsbG8="] {
+        let body = json!({"queue": app.front.id(), "destination": "628123456789",
+            "media_base64": base64, "file_name": "a.txt"});
+        let told = post(&app, &app.shop.key, "media", body).await.expect(201);
+        let id = told.header("location").rsplit('/').next().unwrap().parse().unwrap();
+        let kept = app.core.store.inline_media(domain::ids::MessageId(id)).await.unwrap();
+        assert_eq!(kept.as_deref(), Some(b"hello".as_slice()), "{base64:?}");
+    }
 }

@@ -1,19 +1,19 @@
 //! Between this dialect's words and the core's. Pure.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use domain::device::Device;
 use domain::grant::Quota;
 use domain::ids::DeviceId;
 use domain::media::{MediaRequest, MediaSource};
 use domain::message::{ContentKind, Message, MessageState};
+use domain::phone::Recipient;
 use domain::policy::quota::NO_LIMIT;
+use domain::ports::{Outbound, UrlRefusal};
 use domain::service::SendRequest;
-use serde::{Serialize, Serializer};
-use sha2::{Digest, Sha256};
+use serde::Serialize;
 
 use super::faults::{Fields, fault};
-use super::types::{Fault, Gateway, MessageInfo, SentMedia, SentMessage};
+use super::types::{Gateway, MessageInfo, SentMedia, SentMessage};
+use crate::fields::Base64Field;
 
 /// How long a message may wait when its sender did not say, in seconds.
 const TIMEOUT_DEFAULT_S: i64 = 86_400;
@@ -28,96 +28,87 @@ pub(super) struct Addressed {
 }
 
 /// A request to send, as it was read.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Sending {
     pub addressed: Addressed,
     text: String,
     file: Option<File>,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 struct File {
     url: Option<String>,
-    #[serde(serialize_with = "as_hash")]
-    bytes: Option<Vec<u8>>,
+    bytes: Option<Base64Field>,
     name: Option<String>,
 }
 
-/// A file stands for itself by its hash, where requests are compared.
-fn as_hash<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-    bytes.as_ref().map(|bytes| hex::encode(Sha256::digest(bytes))).serialize(serializer)
+/// Reads the body of `POST /message`; `country` is that of numbers without one.
+pub(super) fn read_message(fields: &mut Fields, country: &str) -> Sending {
+    let addressed = addressed(fields, country);
+    Sending { addressed, text: fields.required("message"), file: None }
 }
 
-/// Reads the body of `POST /message`.
-///
-/// # Errors
-/// Every fault of it.
-pub(super) fn read_message(bytes: &[u8]) -> Result<Sending, Vec<Fault>> {
-    let mut fields = Fields::of(bytes)?;
-    let addressed = addressed(&mut fields);
-    let text = fields.required("message");
-    fields.check()?;
-    Ok(Sending { addressed, text, file: None })
-}
-
-/// Reads the body of `POST /media`.
-///
-/// # Errors
-/// Every fault of it.
-pub(super) fn read_media(bytes: &[u8]) -> Result<Sending, Vec<Fault>> {
-    let mut fields = Fields::of(bytes)?;
-    let addressed = addressed(&mut fields);
+/// Reads the body of `POST /media`; `outbound` knows a URL when it sees one.
+pub(super) fn read_media(fields: &mut Fields, country: &str, outbound: &dyn Outbound) -> Sending {
+    let addressed = addressed(fields, country);
     let text = fields.text("caption").unwrap_or_default();
-    let url = fields.text("media_url").filter(|url| !url.is_empty());
-    let base64 = fields.text("media_base64").filter(|text| !text.is_empty());
-    let name = fields.text("file_name").filter(|name| !name.is_empty());
-    let bytes = match (&url, base64) {
+    let url = fields.filled("media_url");
+    let base64 = fields.filled("media_base64");
+    let name = fields.filled("file_name");
+    let mut bytes = None;
+    match (&url, base64) {
+        (None, None) if ["media_url", "media_base64"].iter().any(|name| fields.is_faulty(name)) => {
+        }
         (None, None) => {
             let msg = "media_url or media_base64 is required";
             fields.add(fault("media_url", msg, "value_error.missing"));
-            None
         }
         (Some(_), Some(_)) => {
             let msg = "media_url and media_base64 exclude each other";
             fields.add(fault("media_base64", msg, "value_error"));
-            None
         }
-        (Some(_), None) => None,
-        (None, Some(text)) => {
+        (Some(url), None) => {
+            if let Err(refusal @ UrlRefusal::Malformed) = outbound.check_url(url) {
+                fields.add(fault("media_url", refusal.to_string(), "value_error"));
+            }
+        }
+        (None, Some(base64)) => {
             if name.is_none() {
                 let msg = "field required with media_base64";
                 fields.add(fault("file_name", msg, "value_error.missing"));
             }
-            decode(&mut fields, &text)
+            // What browsers make of a file begins with its type.
+            let bare = base64.split_once(";base64,").map_or(base64.as_str(), |(_, bare)| bare);
+            bytes = Base64Field::decode(bare);
+            if bytes.is_none() {
+                let msg = "value is not valid base64";
+                fields.add(fault("media_base64", msg, "value_error.base64"));
+            }
         }
-    };
-    fields.check()?;
-    Ok(Sending { addressed, text, file: Some(File { url, bytes, name }) })
-}
-
-fn decode(fields: &mut Fields, text: &str) -> Option<Vec<u8>> {
-    // What browsers make of a file begins with its type.
-    let bare = text.split_once(";base64,").map_or(text, |(_, bare)| bare);
-    let decoded = STANDARD.decode(bare.trim());
-    if decoded.is_err() {
-        fields.add(fault("media_base64", "value is not valid base64", "value_error.base64"));
     }
-    decoded.ok()
+    Sending { addressed, text, file: Some(File { url, bytes, name }) }
 }
 
-fn addressed(fields: &mut Fields) -> Addressed {
-    let not_empty = |text: &String| !text.trim().is_empty();
-    let sender = fields.text("sender").filter(not_empty);
-    let queue = fields.text("queue").filter(not_empty);
+fn addressed(fields: &mut Fields, country: &str) -> Addressed {
+    let sender = fields.filled("sender");
+    let queue = fields.filled("queue");
     let timeout = fields.integer("timeout").unwrap_or(TIMEOUT_DEFAULT_S);
+    if timeout < 1 {
+        let msg = "ensure this value is greater than or equal to 1";
+        fields.add(fault("timeout", msg, "value_error.number.not_ge"));
+    }
     let is_group = fields.flag("is_group");
     let destination = fields.required("destination");
-    if !destination.is_empty() && destination.trim().ends_with("@g.us") != is_group {
-        let msg = if is_group {
-            "must be a group's id, such as 120363000000000000@g.us"
-        } else {
-            "is a group's id; is_group must be true"
-        };
+    let msg = match (Recipient::parse(&destination, country), is_group) {
+        _ if destination.is_empty() => None,
+        (Ok(Recipient::Person(_)), false) | (Ok(Recipient::Group(_)), true) => None,
+        (Ok(Recipient::Group(_)), false) => {
+            Some("is a group's id; is_group must be true".to_owned())
+        }
+        (_, true) => Some("must be a group's id, such as 120363000000000000@g.us".to_owned()),
+        (Err(error), false) => Some(error.to_string()),
+    };
+    if let Some(msg) = msg {
         fields.add(fault("destination", msg, "value_error"));
     }
     Addressed { sender, queue, timeout, destination }
@@ -129,7 +120,7 @@ pub(super) fn command(device: DeviceId, sending: Sending) -> SendRequest {
     let media = file.map(|file| MediaRequest {
         source: match (file.url, file.bytes) {
             (Some(url), _) => MediaSource::Url(url),
-            (None, bytes) => MediaSource::Inline(bytes.unwrap_or_default()),
+            (None, bytes) => MediaSource::Inline(bytes.map_or_else(Vec::new, |bytes| bytes.0)),
         },
         kind: None,
         filename: file.name,
@@ -170,16 +161,14 @@ pub(super) fn sent_media(device: &Device, message: &Message) -> SentMedia {
 
 /// A message and what has become of it; `device` is gone when it was erased.
 pub(super) fn info(device: Option<&Device>, message: &Message) -> MessageInfo {
-    use MessageState::{Delivered, Played, Read, Sent};
-    let first_of = |states: &[MessageState]| states.iter().find_map(|&s| message.reached(s));
     MessageInfo {
         destination: destination(message),
         sender: device.and_then(number),
         is_group: message.is_in_group(),
         create_date: message.created_at,
-        sent_date: first_of(&[Sent, Delivered, Read, Played]),
-        read_date: first_of(&[Read, Played]),
-        delivered_date: first_of(&[Delivered, Read, Played]),
+        sent_date: message.reached_or_passed(MessageState::Sent),
+        read_date: message.reached_or_passed(MessageState::Read),
+        delivered_date: message.reached_or_passed(MessageState::Delivered),
         ref_no: message.id.to_ref(),
         status: letter(message.state).to_owned(),
         message: (message.kind == ContentKind::Text).then(|| message.text.clone()),

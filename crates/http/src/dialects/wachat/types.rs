@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 /// A successful answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Envelope<T> {
     /// Always false.
     pub error: bool,
@@ -14,35 +14,6 @@ pub(super) struct Envelope<T> {
     pub message: &'static str,
     /// What was asked for.
     pub data: T,
-}
-
-macro_rules! answers {
-    ($($(#[$doc:meta])* $name:ident as $shown:ident of $data:ty;)*) => {
-        $($(#[$doc])*
-        #[derive(Serialize, ToSchema)]
-        #[schema(as = $shown)]
-        pub(super) struct $name {
-            /// Always false.
-            error: bool,
-            /// `Data message`.
-            message: String,
-            /// What was asked for.
-            data: $data,
-        })*
-    };
-}
-
-answers! {
-    /// The answer of `GET /auth/api_key`.
-    PersonAnswer as WachatPersonResponse of Person;
-    /// The answer of `GET /sender/{sender}`.
-    GatewayAnswer as WachatGatewayResponse of Gateway;
-    /// The answer of `POST /message`.
-    MessageAnswer as WachatSendMessageResponse of SentMessage;
-    /// The answer of `POST /media`.
-    MediaAnswer as WachatSendMediaResponse of SentMedia;
-    /// The answer of `GET /status/{message_ref_no}`.
-    StatusAnswer as WachatGetMessageResponse of MessageInfo;
 }
 
 /// Whose key it is.
@@ -210,7 +181,6 @@ pub(super) struct FaultsBody {
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 #[schema(as = WachatAnyError)]
-#[expect(dead_code, reason = "the documents' view of both")]
 pub(super) enum AnyError {
     /// An error.
     Error(ErrorBody),

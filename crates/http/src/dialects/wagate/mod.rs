@@ -19,7 +19,7 @@ pub static DIALECT: Dialect = Dialect {
             are {success, message, data}.",
     keys: &[KeyPlace::Bearer],
     owns,
-    render: errors::render,
+    renderer: |_| errors::render,
     format: None,
     routes: routes::routes,
     #[cfg(test)]

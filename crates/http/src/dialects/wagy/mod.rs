@@ -19,7 +19,7 @@ pub static DIALECT: Dialect = Dialect {
     about: "POST /{device_id}/send and what belongs to it, with a bearer token; answers are {status, data, message}.",
     keys: &[KeyPlace::Bearer],
     owns,
-    render: errors::render,
+    renderer: |_| errors::render,
     format: Some(&events::FORMAT),
     routes: routes::routes,
     #[cfg(test)]

@@ -14,8 +14,8 @@ use super::auth::authorize;
 use super::errors::{render, render_query};
 use super::translate::{command, filter, quota, row, sent, status};
 use super::types::{
-    ErrorBody, MessageQuery, MessagesBody, Pagination, QrBody, QrData, QuotaBody, RedeemBody,
-    RedeemedBody, RedeemedData, SendBody, SentBody, StatusBody, Success,
+    Done, ErrorBody, Found, MessageQuery, MessagesBody, Pagination, QrData, QuotaData, RedeemBody,
+    RedeemedData, SendBody, SentData, StatusData,
 };
 use crate::body::read_json;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
@@ -70,7 +70,7 @@ fn send_route(path: &'static str) -> Route {
         .description("The message is sent with the device's natural delay.")
         .header("Idempotency-Key", "Up to 255 characters: a repeat within 24 h sends nothing")
         .body::<SendBody>()
-        .answers::<SentBody>(200)
+        .answers_in::<Done<SentData>, SentData>(200)
         .with_header("Location", "Where the message is in /v1")
         .with_header("Gerbang-Status", "The message's state now")
         .error(402, "`Quota exhausted`, or what the plan does not include")
@@ -80,22 +80,24 @@ fn send_route(path: &'static str) -> Route {
 }
 
 fn status_route(path: &'static str) -> Route {
-    Route::get(path, Access::Device, show_status)
-        .summary("A device's state")
-        .answers::<StatusBody<'static>>(200)
+    Route::get(path, Access::Device, show_status).summary("A device's state").answers_in::<Found<
+        StatusData<'static>,
+    >, StatusData<'static>>(
+        200
+    )
 }
 
 fn quota_route(path: &'static str) -> Route {
     Route::get(path, Access::Device, show_quota)
         .summary("What may still be sent through a device")
-        .answers::<QuotaBody>(200)
+        .answers_in::<Found<QuotaData>, QuotaData>(200)
 }
 
 fn redeem_route(path: &'static str) -> Route {
     with_body(Route::post(path, Access::Device, redeem))
         .summary("Redeem a voucher: its messages are granted to the device")
         .body::<RedeemBody>()
-        .answers::<RedeemedBody>(200)
+        .answers_in::<Done<RedeemedData>, RedeemedData>(200)
         .error(400, "`Invalid voucher or already redeemed`")
 }
 
@@ -115,7 +117,7 @@ fn messages_route(path: &'static str) -> Route {
 fn qr_json_route(path: &'static str) -> Route {
     linking(Route::get(path, Access::Device, show_qr_json))
         .summary("A QR that links the device, as a data URL")
-        .answers::<QrBody>(200)
+        .answers_in::<Done<QrData>, QrData>(200)
         .error(409, "WhatsApp asks for a passkey")
 }
 
@@ -145,8 +147,12 @@ async fn enter(
     Ok(authorize(state, &parts.headers, &device).await?)
 }
 
-fn success(data: impl Serialize, message: Option<&'static str>) -> Response<Body> {
-    json(StatusCode::OK, &Success { status: "success", data, message })
+fn found(data: impl Serialize) -> Response<Body> {
+    json(StatusCode::OK, &Found { status: "success", data })
+}
+
+fn done(data: impl Serialize, message: &'static str) -> Response<Body> {
+    json(StatusCode::OK, &Done { status: "success", data, message })
 }
 
 /// What an idempotency key stands for: the device is part of the request here.
@@ -174,7 +180,7 @@ async fn try_send(state: &AppState, device: DeviceSegment, request: Request<Body
     let command = command(device.id, body)?;
     let accepted = state.core.send(&session, vec![command], idempotency).await?;
     let message = accepted.messages.first().ok_or(Error::NotFound("message"))?;
-    let mut response = success(sent(message), Some("Message queued"));
+    let mut response = done(sent(message), "Message queued");
     add_send_headers(&mut response, message, accepted.is_repeat);
     Ok(response)
 }
@@ -186,7 +192,7 @@ async fn show_status(
 ) -> Response<Body> {
     let answer = async {
         let (session, device) = enter(&state, device, &request.into_parts().0).await?;
-        Ok(success(status(&device, session.account()?), None))
+        Ok(found(status(&device, session.account()?)))
     };
     answer.await.unwrap_or_else(|refusal: Refusal| render(&refusal))
 }
@@ -199,7 +205,7 @@ async fn show_quota(
     let answer = async {
         let (session, device) = enter(&state, device, &request.into_parts().0).await?;
         let left = state.core.quota(&session, Some(device.id)).await?;
-        Ok(success(quota(device.id, &left), None))
+        Ok(found(quota(device.id, &left)))
     };
     answer.await.unwrap_or_else(|refusal: Refusal| render(&refusal))
 }
@@ -216,7 +222,7 @@ async fn redeem(
         let messages = state.core.redeem(&session, device.id, &body.code).await?;
         let (total, used) = state.core.quota(&session, Some(device.id)).await?.granted();
         let data = RedeemedData { messages, remaining: total - used };
-        Ok(success(data, Some("Voucher redeemed")))
+        Ok(done(data, "Voucher redeemed"))
     };
     answer.await.unwrap_or_else(|refusal: Refusal| render(&refusal))
 }
@@ -271,11 +277,11 @@ async fn show_qr_json(
     request: Request<Body>,
 ) -> Response<Body> {
     match qr(&state, device, request).await {
-        Ok(None) => success(QrData { qr_code: None }, Some(ALREADY_LOGGED_IN)),
-        Ok(Some(text)) => {
-            let data = QrData { qr_code: qr_data_url(&text) };
-            success(data, Some("Scan this QR code with WhatsApp"))
-        }
+        Ok(None) => done(QrData { qr_code: None }, ALREADY_LOGGED_IN),
+        Ok(Some(text)) => match qr_data_url(&text) {
+            Some(url) => done(QrData { qr_code: Some(url) }, "Scan this QR code with WhatsApp"),
+            None => render(&Refusal::Crashed),
+        },
         Err(refusal) => render(&refusal),
     }
 }

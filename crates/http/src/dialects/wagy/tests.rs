@@ -1,12 +1,13 @@
 //! What the tests of all dialects need to know of this one, and what its fixtures cannot show.
 
+use axum::http::Method;
 use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
 use domain::ids::{DeviceNumber, MessageId, WhatsappId};
-use domain::message::{Address, ContentKind, Direction, MessageState};
+use domain::message::{Address, ContentKind, Direction, Failure, MessageEvent, MessageState};
 use domain::phone::PhoneNumber;
 use domain::plan::Feature;
-use domain::ports::EventFormats;
+use domain::ports::{Clock, EventFormats, Progress};
 use domain::webhook::{
     Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName, Subject,
 };
@@ -17,7 +18,7 @@ use crate::dialects::contract::{Contract, SendSample};
 use crate::formats::Formats;
 use crate::refusal::Refusal;
 use crate::tests::access::VOUCHER;
-use crate::tests::app::App;
+use crate::tests::app::{App, OPERATOR};
 use crate::tests::exchange::{Ask, Told};
 
 pub(crate) static CONTRACT: Contract = Contract {
@@ -207,21 +208,46 @@ async fn a_webhook_in_this_format_needs_its_challenge_answered() {
     assert_eq!(app.everything().await, before);
 }
 
-#[tokio::test]
-async fn a_failed_message_says_why() {
-    use domain::message::{Failure, MessageEvent};
-    use domain::ports::{Clock, Progress};
+/// Sends a message, lets this happen to it and gives the first row of this list.
+async fn row_after(event: MessageEvent, failure: Option<Failure>, query: &str) -> (Value, Value) {
     let app = App::new().await;
     let told = (CONTRACT.sends)(&app).remove(0).ask.key(&app.front.token).of(&app.router).await;
-    let id = MessageId(told.expect(200).json()["data"]["message_id"].as_i64().unwrap());
-    let steps = vec![(MessageEvent::GivenUp, app.clock.now())];
-    let failure = Some(Failure::new(Failure::NOT_ON_WHATSAPP, "not on WhatsApp"));
-    let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
+    let id = told.expect(200).json()["data"]["message_id"].clone();
+    let steps = vec![(event, app.clock.now())];
+    let message = MessageId(id.as_i64().unwrap());
+    let progress = Progress { id: message, steps, failure, next_attempt_at: None, kind: None };
     app.core.store.record(vec![progress]).await.unwrap();
-    let path = format!("/{}/messages?status=FAILED", app.front.id());
+    let path = format!("/{}/messages?{query}", app.front.id());
     let list = Ask::get(path).key(&app.front.token).of(&app.router).await.expect(200).json();
-    assert_eq!(
-        (&list["data"][0]["id"], &list["data"][0]["error"]),
-        (&json!(id), &json!("not on WhatsApp"))
-    );
+    (id, list["data"][0].clone())
+}
+
+#[tokio::test]
+async fn a_failed_message_says_why() {
+    let failure = Failure::new(Failure::NOT_ON_WHATSAPP, "not on WhatsApp");
+    let (id, row) = row_after(MessageEvent::GivenUp, Some(failure), "status=FAILED").await;
+    assert_eq!((&row["id"], &row["error"]), (&id, &json!("not on WhatsApp")));
+}
+
+/// Receipts may come early, and WhatsApp need not send those that a later one implies.
+#[tokio::test]
+async fn a_message_that_was_played_was_sent_delivered_and_read() {
+    let (_, row) = row_after(MessageEvent::Played, None, "status=READ").await;
+    for time in ["sent_at", "delivered_at", "read_at"] {
+        assert!(row[time].is_string(), "{time}: {row}");
+    }
+}
+
+#[tokio::test]
+async fn no_message_is_of_the_last_days_of_the_calendar() {
+    let app = App::new().await;
+    let zone = Ask::new(Method::PATCH, format!("/v1/accounts/{}", app.shop.id));
+    let zone = zone.json(json!({"timezone": "America/New_York"})).key(OPERATOR);
+    zone.of(&app.router).await.expect(200);
+    (CONTRACT.sends)(&app).remove(0).ask.key(&app.shop.key).of(&app.router).await.expect(200);
+    for (query, total) in [("start_date=9999-12-31", 0), ("end_date=9999-12-31", 1)] {
+        let ask = Ask::get(format!("/{}/messages?{query}", app.front.id())).key(&app.shop.key);
+        let list = ask.of(&app.router).await.expect(200).json();
+        assert_eq!(list["pagination"]["total"], total, "{query}");
+    }
 }

@@ -10,6 +10,7 @@ use domain::phone::Recipient;
 use domain::policy::quota::{NO_LIMIT, QuotaKind};
 use domain::ports::MessageFilter;
 use domain::service::SendRequest;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -27,18 +28,13 @@ const LIMIT_MAX: u32 = 100;
 /// What the core is asked to do.
 ///
 /// # Errors
-/// [`Refusal::Field`] for a blank message, which the core would let pass with a file, for a type of
-/// file that there is not, and for numbers no interval can have.
+/// [`Refusal::Field`] for a blank message, which the core would let pass with a file, and for a type of
+/// file that there is not.
 pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, Refusal> {
     if body.message.trim().is_empty() {
         return Err(Refusal::field("message", "is required and must not be blank"));
     }
     let media = media(body.media_url, body.media_type.as_deref())?;
-    let retry_interval_s = match body.retry_interval.map(u32::try_from) {
-        None => None,
-        Some(Ok(seconds)) => Some(seconds),
-        Some(Err(_)) => return Err(Refusal::field("retry_interval", "must be at least 1")),
-    };
     Ok(SendRequest {
         device: Some(device),
         to: body.phone.0,
@@ -47,7 +43,8 @@ pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, R
         expires_at: body.expires_at.map(|time| time.0),
         // The core checks it only when there is no `expires_at`; what is ignored is not refused.
         expires_in_s: body.expires_in,
-        retry_interval_s,
+        // The core knows the bounds; what is beyond them stays so.
+        retry_interval_s: body.retry_interval.map(|s| u32::try_from(s.max(0)).unwrap_or(u32::MAX)),
         ..SendRequest::default()
     })
 }
@@ -136,15 +133,16 @@ pub(super) fn filter(
         return Err(Refusal::field("end_date", "must not be before start_date"));
     }
     let zone = TimeZone::get(&account.timezone).unwrap_or(TimeZone::UTC);
-    let begin = |day: Date| day.to_zoned(zone.clone()).map(|start| start.timestamp());
+    // The calendar ends later than time does.
+    let begin = |day: Date| day.to_zoned(zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp());
     let chat = query.recipient.as_deref().map(|text| chat(text, account)).transpose()?;
     let filter = MessageFilter {
         direction: Some(Direction::Out),
         device: Some(device),
         states: query.status.as_deref().map(states).transpose()?.unwrap_or_default(),
         chat,
-        since: first.and_then(|day| begin(day).ok()),
-        until: last.and_then(|day| begin(day.tomorrow().ok()?).ok()),
+        since: first.map(begin),
+        until: last.and_then(|day| day.tomorrow().ok()).map(begin),
         ..MessageFilter::default()
     };
     let page = number("page", query.page.as_deref(), 1, u32::MAX)?;
@@ -223,9 +221,9 @@ pub(super) fn row(message: &Message) -> MessageRow<'_> {
         status: state_name(message.state),
         error: failure.map(|failure| failure.message.as_str()),
         created_at: message.created_at,
-        sent_at: message.reached(MessageState::Sent),
-        delivered_at: message.reached(MessageState::Delivered),
-        read_at: message.reached(MessageState::Read),
+        sent_at: message.reached_or_passed(MessageState::Sent),
+        delivered_at: message.reached_or_passed(MessageState::Delivered),
+        read_at: message.reached_or_passed(MessageState::Read),
     }
 }
 

@@ -30,75 +30,24 @@ pub(super) struct SendBody {
     pub expires_at: Option<TimeField>,
 }
 
-/// A successful answer.
-#[derive(Serialize)]
-pub(super) struct Success<T> {
+/// What was read.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Found<T> {
+    /// `success`.
     pub status: &'static str,
+    /// What was asked for.
     pub data: T,
-    /// Reads carry none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<&'static str>,
 }
 
-/// The answer to an accepted send.
-#[derive(ToSchema)]
-#[schema(as = WagySendAnswer)]
-#[expect(dead_code, reason = "describes `Success<SentData>` in the document")]
-pub(super) struct SentBody {
+/// What was done.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Done<T> {
     /// `success`.
-    status: String,
-    /// The message.
-    data: SentData,
-    /// `Message queued`.
-    message: String,
-}
-
-/// A device's state.
-#[derive(ToSchema)]
-#[schema(as = WagyStatusAnswer)]
-#[expect(dead_code, reason = "describes `Success<StatusData>` in the document")]
-pub(super) struct StatusBody<'a> {
-    /// `success`.
-    status: String,
-    /// The state.
-    data: StatusData<'a>,
-}
-
-/// What may still be sent.
-#[derive(ToSchema)]
-#[schema(as = WagyQuotaAnswer)]
-#[expect(dead_code, reason = "describes `Success<QuotaData>` in the document")]
-pub(super) struct QuotaBody {
-    /// `success`.
-    status: String,
-    /// The quota.
-    data: QuotaData,
-}
-
-/// A redeemed voucher.
-#[derive(ToSchema)]
-#[schema(as = WagyRedeemAnswer)]
-#[expect(dead_code, reason = "describes `Success<RedeemedData>` in the document")]
-pub(super) struct RedeemedBody {
-    /// `success`.
-    status: String,
-    /// What it brought.
-    data: RedeemedData,
-    /// `Voucher redeemed`.
-    message: String,
-}
-
-/// A QR to scan.
-#[derive(ToSchema)]
-#[schema(as = WagyQrAnswer)]
-#[expect(dead_code, reason = "describes `Success<QrData>` in the document")]
-pub(super) struct QrBody {
-    /// `success`.
-    status: String,
-    /// The QR.
-    data: QrData,
-    /// What to do with it, or `ALREADY_LOGGED_IN`.
-    message: String,
+    pub status: &'static str,
+    /// What came of it.
+    pub data: T,
+    /// In words.
+    pub message: &'static str,
 }
 
 /// An accepted message.

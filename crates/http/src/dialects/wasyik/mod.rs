@@ -24,7 +24,7 @@ pub static DIALECT: Dialect = Dialect {
             served with the doubled prefix /api/v2/api/v2 too.",
     keys: &[KeyPlace::Bearer, KeyPlace::Header("X-Access-Key")],
     owns,
-    render: errors::render,
+    renderer: |_| errors::render,
     format: Some(&events::FORMAT),
     routes: routes::routes,
     #[cfg(test)]
