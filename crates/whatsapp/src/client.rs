@@ -26,7 +26,9 @@ use crate::ending::Ending;
 use crate::events::{self, Me, Signal};
 use crate::http_client::GuardedHttpClient;
 use crate::incoming::{self, Names};
-use crate::limits::{CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, UPLOADS_MAX};
+use crate::limits::{
+    CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR, UPLOADS_MAX,
+};
 use crate::receipts::Gate;
 use crate::registrations::Registrations;
 use crate::storage::DeviceState;
@@ -120,6 +122,7 @@ impl Session {
             .with_cache_config(small_caches())
             .with_skip_history_sync(true)
             .with_background_saver_interval(SAVE_EVERY)
+            .with_resend_rate_limit(RESENDS_MAX, RESENDS_PER_MINUTE)
             .with_inbound_durability_hook(hook);
         if let Some(count) = shared.config.prekey_count {
             builder = builder.with_wanted_pre_key_count(count);
@@ -167,6 +170,7 @@ fn small_caches() -> CacheConfig {
         // Needed for edits of polls and the like, which we do not offer; spares a write a message.
         msg_secret_policy: MsgSecretPolicy::Disabled,
         seed_msg_secrets_from_history: false,
+        sent_message_ttl_secs: SENT_FOR.as_secs(),
         ..CacheConfig::default()
     }
 }

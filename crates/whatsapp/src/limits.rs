@@ -55,6 +55,17 @@ pub(crate) const LOOK_UP_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for "typing…" to be written.
 pub(crate) const TYPING_MAX: Duration = Duration::from_secs(5);
 
+/// How long a sent message is kept for those who could not open it: a phone may have been off, or
+/// lost, for days before it asks.
+pub(crate) const SENT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Messages that members of one group get again at their request, at once; what is asked for beyond
+/// that is not sent. (WhatsApp's own client sends all; a library that sends few loses messages, one
+/// that sends thousands risks the number.)
+pub(crate) const RESENDS_MAX: u32 = 256;
+/// How many more there may be with every minute.
+pub(crate) const RESENDS_PER_MINUTE: u32 = 60;
+
 /// Events of one device that wait for the engine.
 pub(crate) const EVENTS_MAX: usize = 4_096;
 

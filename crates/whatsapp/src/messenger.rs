@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
-use domain::ids::DeviceId;
+use domain::ids::{DeviceId, WhatsappId};
 use domain::phone::{PhoneNumber, Recipient};
 use domain::ports::{
     Messenger, MessengerEvents, OutgoingContent, OutgoingMessage, SendError, SessionStore,
@@ -144,6 +144,19 @@ impl WhatsappMessenger {
     }
 }
 
+/// A message that goes out once more was lost on its way, and with it the keys it carried. The
+/// library takes those for delivered.
+async fn hand_out_keys_again(client: &Client, group: &str, id: &WhatsappId) {
+    let store = client.persistence_manager().backend();
+    let is_lost = match store.take_sent_message(group, id.as_str()).await {
+        Ok(sent) => sent.is_some(),
+        Err(_) => return,
+    };
+    if is_lost && let Err(error) = store.clear_sender_key_devices(group).await {
+        tracing::debug!(%error, "the keys of a group cannot be handed out again");
+    }
+}
+
 #[async_trait]
 impl Messenger for WhatsappMessenger {
     async fn connect(&self, device: DeviceId) -> Result<()> {
@@ -203,6 +216,9 @@ impl Messenger for WhatsappMessenger {
             }
         };
         let options = SendOptions::default().with_message_id(id.as_str());
+        if is_group {
+            hand_out_keys_again(&client, &message.chat, &id).await;
+        }
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
         let sending =
             tokio::spawn(

@@ -13,4 +13,5 @@ mod logs;
 mod media;
 mod messages;
 mod receipts;
+mod retries;
 mod world;

@@ -134,6 +134,28 @@ impl Sim {
         }
     }
 
+    /// A phone loses its Signal sessions and the sender keys of others.
+    pub async fn forget_sessions(&self, number: &str) {
+        self.call("DELETE", &format!("/phones/{number}/sessions"), json!({})).await;
+    }
+
+    /// Somebody joins a group.
+    pub async fn join(&self, group: &str, number: &str) {
+        self.call("PUT", &format!("/groups/{group}/members/{number}"), json!({})).await;
+    }
+
+    /// Waits until a message is in a phone's inbox.
+    pub async fn arrived(&self, number: &str, id: &WhatsappId) -> Value {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let inbox = self.inbox(number).await;
+            if let Some(mail) = inbox.into_iter().find(|mail| mail["id"] == id.as_str()) {
+                return mail;
+            }
+            assert!(Instant::now() < deadline, "{id} has not arrived at {number}");
+        }
+    }
+
     /// The one message with an id in a phone's inbox.
     pub async fn mail(&self, number: &str, id: &WhatsappId) -> Value {
         let mut found: Vec<Value> = self.inbox(number).await;

@@ -31,6 +31,7 @@ pub(crate) struct Blow {
 pub(crate) struct FaultsBody {
     disconnect: Option<Blow>,
     drop_acks: bool,
+    drop_messages: bool,
     delay_ms: u64,
     reject: Option<Blow>,
 }
@@ -40,6 +41,8 @@ pub(crate) struct FaultsBody {
 pub(crate) struct Faults {
     /// Messages are relayed but not acknowledged.
     pub(crate) drop_acks: bool,
+    /// Messages vanish, as when a connection breaks behind the client's back.
+    pub(crate) drop_messages: bool,
     delay: Duration,
     disconnect: Option<(Number, u16)>,
     reject: Option<(Number, u16)>,
@@ -60,6 +63,7 @@ impl Faults {
         };
         Ok(Faults {
             drop_acks: body.drop_acks,
+            drop_messages: body.drop_messages,
             delay: Duration::from_millis(body.delay_ms),
             disconnect: blow(&body.disconnect)?,
             reject: blow(&body.reject)?,

@@ -1,7 +1,7 @@
 //! Groups.
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,6 +31,35 @@ pub(super) async fn create(
         .switchboard()
         .run(move |sb| sb.create_group(&body.subject, &members, body.by_lid));
     Ok(Json(json!({ "id": created.await? })))
+}
+
+/// `PUT /groups/{id}/members/{number}`
+pub(super) async fn add(
+    State(simulator): State<Simulator>,
+    Path((id, number)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
+    change(&simulator, id, &number, true).await
+}
+
+/// `DELETE /groups/{id}/members/{number}`
+pub(super) async fn remove(
+    State(simulator): State<Simulator>,
+    Path((id, number)): Path<(String, String)>,
+) -> Answer<Json<Value>> {
+    change(&simulator, id, &number, false).await
+}
+
+async fn change(
+    simulator: &Simulator,
+    id: String,
+    number: &str,
+    joins: bool,
+) -> Answer<Json<Value>> {
+    let number = parse_number(number)?;
+    let user = id.trim_end_matches("@g.us").to_owned();
+    let changed = simulator.switchboard().run(move |sb| sb.change_member(&user, number, joins));
+    changed.await?;
+    Ok(Json(json!({ "id": id })))
 }
 
 /// `GET /groups`

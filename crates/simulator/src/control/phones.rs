@@ -43,6 +43,16 @@ pub(super) async fn show(
     Ok(Json(shown.await?))
 }
 
+/// `DELETE /phones/{number}/sessions`
+pub(super) async fn forget_sessions(
+    State(simulator): State<Simulator>,
+    Path(number): Path<String>,
+) -> Answer<Json<Value>> {
+    let number = parse_number(&number)?;
+    let forgotten = simulator.switchboard().run(move |sb| sb.forget_sessions(number));
+    Ok(Json(json!({ "forgotten": forgotten.await? })))
+}
+
 /// `GET /phones/{number}/inbox`
 pub(super) async fn inbox(
     State(simulator): State<Simulator>,

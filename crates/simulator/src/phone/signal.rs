@@ -181,6 +181,18 @@ impl Switchboard {
 }
 
 impl Switchboard {
+    /// A phone loses its sessions and the sender keys of others; how many there were.
+    pub(crate) fn forget_sessions(&mut self, number: Number) -> Result<usize> {
+        let mut forgotten = 0;
+        for table in ["sessions", "sender_keys"] {
+            let delete = format!("DELETE FROM {table} WHERE number = ?1");
+            forgotten += self.db.execute(&delete, [number.sql()])?;
+        }
+        self.sessions.retain(|(of, _), _| *of != number);
+        self.sender_keys.retain(|(of, ..), _| *of != number);
+        Ok(forgotten)
+    }
+
     /// Decrypts a group message of `from`.
     pub(super) fn phone_group_decrypt(
         &mut self,

@@ -7,7 +7,7 @@ use wacore_binary::{Jid, Node, NodeRef, Server};
 use super::{attr, error, jid_attr, result};
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
-use crate::error::{Result, bad_request};
+use crate::error::{Result, bad_request, not_found};
 use crate::limits::GROUP_MEMBERS_MAX;
 use crate::switchboard::{Class, ConnId, Switchboard};
 
@@ -89,11 +89,7 @@ impl Switchboard {
         let members = self.group_members(id)?;
         let size = members.len().to_string();
         let participants = members.into_iter().map(|member| {
-            let node = NodeBuilder::new("participant");
-            let node = match by_lid {
-                true => node.attr("jid", member.lid_jid()).attr("phone_number", member.jid()),
-                false => node.attr("jid", member.jid()).attr("lid", member.lid_jid()),
-            };
+            let node = participant(member, by_lid);
             match member == creator {
                 true => node.attr("type", "superadmin").build(),
                 false => node.build(),
@@ -165,27 +161,71 @@ impl Switchboard {
         Ok(Jid::group(id).to_string())
     }
 
+    /// Somebody joins a group, or leaves it.
+    pub(crate) fn change_member(&mut self, id: &str, number: Number, joins: bool) -> Result<()> {
+        let Some(group) = self.group_node(id)? else {
+            return Err(not_found(format!("there is no group {id:?}")));
+        };
+        let by_lid = self.group_is_by_lid(id)?;
+        let change = match joins {
+            true => {
+                "INSERT OR IGNORE INTO group_members (group_id, number, admin) VALUES (?1, ?2, 0)"
+            }
+            false => "DELETE FROM group_members WHERE group_id = ?1 AND number = ?2",
+        };
+        let before = self.group_members(id)?;
+        if joins && before.len() >= GROUP_MEMBERS_MAX {
+            return Err(bad_request(format!("a group has 1 to {GROUP_MEMBERS_MAX} participants")));
+        }
+        self.db.prepare_cached(change)?.execute(params![id, number.sql()])?;
+        let tag = if joins { "add" } else { "remove" };
+        let news = NodeBuilder::new(tag).children([participant(number, by_lid).build()]).build();
+        let mut hear = before;
+        hear.extend(joins.then_some(number));
+        self.notify_members(&group, id, hear, &news)
+    }
+
     /// Tells the members' linked devices of their new group.
     fn announce_group(&mut self, id: &str) -> Result<()> {
         let Some(group) = self.group_node(id)? else {
             return Ok(());
         };
-        for member in self.group_members(id)? {
+        let create = NodeBuilder::new("create").attr("type", "new").children([group.clone()]);
+        let members = self.group_members(id)?;
+        self.notify_members(&group, id, members, &create.build())
+    }
+
+    fn notify_members(
+        &mut self,
+        group: &Node,
+        id: &str,
+        members: Vec<Number>,
+        news: &Node,
+    ) -> Result<()> {
+        let creator = group.attrs.get("creator").and_then(wacore_binary::NodeValue::to_jid);
+        let creator = creator.unwrap_or_else(super::server);
+        for member in members {
             for device in self.linked_devices(member)? {
-                let create =
-                    NodeBuilder::new("create").attr("type", "new").children([group.clone()]);
-                let creator = group.attrs.get("creator").and_then(wacore_binary::NodeValue::to_jid);
                 let notification = NodeBuilder::new("notification")
                     .attr("from", Jid::group(id))
-                    .attr("participant", creator.unwrap_or_else(super::server))
+                    .attr("participant", creator.clone())
                     .attr("type", "w:gp2")
                     .attr("id", clock::message_id())
                     .attr("t", clock::unix_s().to_string())
-                    .children([create.build()])
+                    .children([news.clone()])
                     .build();
                 self.mail(device, Class::Notification, notification)?;
             }
         }
         Ok(())
+    }
+}
+
+/// How a group names a member.
+fn participant(member: Number, by_lid: bool) -> NodeBuilder {
+    let node = NodeBuilder::new("participant");
+    match by_lid {
+        true => node.attr("jid", member.lid_jid()).attr("phone_number", member.jid()),
+        false => node.attr("jid", member.jid()).attr("lid", member.lid_jid()),
     }
 }

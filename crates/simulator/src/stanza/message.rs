@@ -40,6 +40,9 @@ impl Switchboard {
             self.send(conn, nack(node, 400));
             return Ok(());
         };
+        if self.faults.drop_messages {
+            return Ok(());
+        }
         self.counters.messages_in += 1;
         if attr(node, "id").is_empty() {
             self.send(conn, nack(node, 400));

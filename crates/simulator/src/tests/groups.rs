@@ -207,3 +207,30 @@ async fn a_person_may_be_known_by_lid() {
     assert_eq!(attr(&message, "sender_pn"), "628222@s.whatsapp.net");
     assert_eq!(client.open(&message).conversation.as_deref(), Some("halo juga"));
 }
+
+#[tokio::test]
+async fn who_joins_and_who_leaves_is_told_to_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let members = [number("628111"), number("628222")];
+    let id = group(&simulator, &members).await;
+    let mut client = Client::linked(&simulator, members[0], 1).await;
+    client.take_mail().await;
+    let user = id.trim_end_matches("@g.us").to_owned();
+    for (joins, tag) in [(true, "add"), (false, "remove")] {
+        let user = user.clone();
+        let change = move |sb: &mut crate::switchboard::Switchboard| {
+            sb.change_member(&user, number("628333"), joins)?;
+            Ok(sb.group_members(&user)?.contains(&number("628333")))
+        };
+        assert_eq!(simulator.switchboard().run(change).await.unwrap(), joins);
+        let news = client.expect("notification").await;
+        assert_eq!((attr(&news, "type"), attr(&news, "from")), ("w:gp2".into(), id.clone()));
+        let member = news.get_optional_child(tag).unwrap().get_optional_child("participant");
+        assert_eq!(attr(member.unwrap(), "jid"), "628333@s.whatsapp.net");
+    }
+    let nowhere = |sb: &mut crate::switchboard::Switchboard| {
+        sb.change_member("120363000000000000", number("628333"), true)
+    };
+    assert!(simulator.switchboard().run(nowhere).await.is_err());
+}

@@ -15,6 +15,7 @@ use wacore::store::InMemoryBackend;
 use wacore::store::traits::*;
 
 use super::*;
+use crate::limits::SENT_FOR;
 
 type Rows = BTreeMap<(DeviceId, &'static str, String), Vec<u8>>;
 
@@ -299,20 +300,45 @@ async fn trusted_contact_tokens() {
     same!(p, b => b.get_tc_token("a"));
 }
 
+/// Unlike the library's own store this one keeps what was taken.
 #[tokio::test]
-async fn messages_sent_and_pending() {
-    let p = pair();
-    same!(p, b => b.store_sent_message("c", "M1", b"one"));
-    same!(p, b => b.store_sent_message("c", "M2", b"two"));
-    same!(p, b => b.delete_expired_sent_messages(1_000));
-    same!(p, b => b.take_sent_message("c", "M1"));
-    same!(p, b => b.take_sent_message("c", "M1"));
-    same!(p, b => b.delete_expired_sent_messages(i64::MAX));
-    same!(p, b => b.take_sent_message("c", "M2"));
-    same!(p, b => b.delete_expired_sent_messages(i64::MAX));
-    same!(p, b => b.store_sent_message("c", "M3", b"three"));
-    same!(p, b => b.delete_expired_sent_messages(i64::MAX));
+async fn a_sent_message_is_there_for_everybody_who_asks() {
+    let (_, state) = fresh();
+    state.store_sent_message("c", "M1", b"one").await.unwrap();
+    state.store_sent_message("c", "M2", b"two").await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(state.take_sent_message("c", "M1").await.unwrap(), Some(b"one".to_vec()));
+    }
+    assert_eq!(state.take_sent_message("c", "M3").await.unwrap(), None);
+    assert_eq!(state.take_sent_message("d", "M1").await.unwrap(), None);
+}
 
+#[tokio::test]
+async fn sent_messages_are_kept_for_a_while_and_no_longer() {
+    let (sessions, state) = fresh();
+    let kept_s = SENT_FOR.as_secs() as i64;
+    let start_s = 1_800_000_000;
+    let stored = || sessions.rows.lock().unwrap().len() as i64;
+    // Three times round, a message every half hour; the regular cleaning follows.
+    for n in 0..(6 * kept_s / 3_600) {
+        let now_s = start_s + n * 1_800;
+        state.keep_sent(now_s, "c", &format!("M{n}"), b"x").await.unwrap();
+        state.delete_expired_sent_messages(now_s - kept_s).await.unwrap();
+        let oldest = (n - kept_s / 1_800).max(0);
+        let id = format!("M{oldest}");
+        assert!(state.take_sent_message("c", &id).await.unwrap().is_some(), "{id} after {n}");
+        assert!(stored() <= kept_s / 1_800 + 5, "{n}");
+    }
+    // Asked for and sent again, it is kept for longer.
+    let now_s = start_s + 3 * kept_s;
+    state.keep_sent(now_s, "c", "M", b"old").await.unwrap();
+    state.keep_sent(now_s + 7_200, "c", "M", b"new").await.unwrap();
+    assert_eq!(state.take_sent_message("c", "M").await.unwrap(), Some(b"new".to_vec()));
+}
+
+#[tokio::test]
+async fn pending_messages() {
+    let p = pair();
     same!(p, b => b.store_pending_inbound("c", "s", "1", b"x"));
     let row = |id| PendingInboundRow { chat: "c", sender: "s", id, message: b"y" };
     same!(p, b => b.store_pending_inbound_batch(&[row("2"), row("3"), row("4")]));

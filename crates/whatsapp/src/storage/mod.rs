@@ -21,7 +21,6 @@ mod signal;
 mod conformance;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use domain::ids::DeviceId;
 use domain::ports::{SessionStore, SessionWrite};
@@ -39,22 +38,13 @@ pub(crate) struct DeviceState {
     device: DeviceId,
     /// Held from reading an entry until its changed form is written.
     rmw: Mutex<()>,
-    /// No sent message that is still kept is older (Unix seconds): spares the library's regular
-    /// cleaning a scan that would find nothing.
-    oldest_sent_at_s: AtomicI64,
     broken: watch::Sender<bool>,
 }
 
 impl DeviceState {
     /// The state of `device` in `sessions`.
     pub(crate) fn new(sessions: Arc<dyn SessionStore>, device: DeviceId) -> Self {
-        Self {
-            sessions,
-            device,
-            rmw: Mutex::new(()),
-            oldest_sent_at_s: AtomicI64::new(i64::MIN),
-            broken: watch::Sender::new(false),
-        }
+        Self { sessions, device, rmw: Mutex::new(()), broken: watch::Sender::new(false) }
     }
 
     /// Becomes true when the state has broken: its client must give way to a new one, which starts

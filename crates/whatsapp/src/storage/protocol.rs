@@ -2,7 +2,6 @@
 //! on their way in and out.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use domain::ports::SessionWrite;
@@ -11,6 +10,8 @@ use wacore::store::traits::{
     DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore,
     TcTokenEntry,
 };
+
+use crate::limits::SENT_FOR;
 
 use super::{DeviceState, SEPARATOR, damaged, join, put, remove, stamped, to_json, unstamped};
 
@@ -24,8 +25,12 @@ const BASE_KEY: &str = "base_key";
 const DEVICE_LIST: &str = "device_list";
 const GROUP: &str = "group";
 const TC_TOKEN: &str = "tc_token";
-/// Messages we sent, for those who ask for them again: `chat|id`, a time and the protobuf.
+/// Messages we sent, for those who ask for them again: `hour|chat|id`, a time and the protobuf.
+/// The hours go round, so that those that are old enough to go are found without a search.
 const SENT: &str = "sent";
+/// More hours than a message is kept for: the one being emptied is not written to.
+const SENT_HOURS: i64 = SENT_FOR.as_secs() as i64 / HOUR_S + 3;
+const HOUR_S: i64 = 60 * 60;
 /// Messages decrypted but not yet stored by the engine: `chat|sender|id`, a time and the protobuf.
 const PENDING: &str = "pending";
 
@@ -35,20 +40,26 @@ impl DeviceState {
         self.write(entries.into_iter().map(|(key, _)| remove(space, key)).collect()).await
     }
 
-    /// Removes the stamped entries of `space` from before `cutoff_s`; how many, and when the oldest
-    /// that stays was written.
-    async fn remove_older(&self, space: &'static str, cutoff_s: i64) -> Result<(u32, i64)> {
-        let mut writes = Vec::new();
-        let mut oldest_s = i64::MAX;
-        for (key, bytes) in self.scan(space, "").await? {
-            match unstamped(&bytes) {
-                Some((at_s, _)) if at_s >= cutoff_s => oldest_s = oldest_s.min(at_s),
-                _ => writes.push(remove(space, key)),
-            }
-        }
+    /// Removes the stamped entries under `prefix` from before `cutoff_s`; how many.
+    async fn remove_older(&self, space: &'static str, prefix: &str, cutoff_s: i64) -> Result<u32> {
+        let is_old = |bytes: &[u8]| unstamped(bytes).is_none_or(|(at_s, _)| at_s < cutoff_s);
+        let entries = self.scan(space, prefix).await?;
+        let old = entries.into_iter().filter(|(_, bytes)| is_old(bytes));
+        let writes: Vec<_> = old.map(|(key, _)| remove(space, key)).collect();
         let count = writes.len() as u32;
         self.write(writes).await?;
-        Ok((count, oldest_s))
+        Ok(count)
+    }
+
+    /// Keeps a message that is sent at `now_s`.
+    pub(super) async fn keep_sent(
+        &self,
+        now_s: i64,
+        chat: &str,
+        id: &str,
+        payload: &[u8],
+    ) -> Result<()> {
+        self.put(SENT, &join(&[&sent_hour(now_s), chat, id]), stamped(now_s, payload)).await
     }
 
     /// The writes that store mappings, including the removal of numbers a LID no longer has.
@@ -69,6 +80,11 @@ impl DeviceState {
         }
         Ok(writes)
     }
+}
+
+/// The first part of the key of what is sent at a time.
+fn sent_hour(at_s: i64) -> String {
+    at_s.div_euclid(HOUR_S).rem_euclid(SENT_HOURS).to_string()
 }
 
 #[async_trait]
@@ -257,30 +273,29 @@ impl ProtocolStore for DeviceState {
         message_id: &str,
         payload: &[u8],
     ) -> Result<()> {
-        let now_s = wacore::time::now_secs();
-        self.oldest_sent_at_s.fetch_min(now_s, Ordering::Relaxed);
-        self.put(SENT, &join(&[chat_jid, message_id]), stamped(now_s, payload)).await
+        self.keep_sent(wacore::time::now_secs(), chat_jid, message_id, payload).await
     }
 
+    /// Leaves it where it is, in spite of its name: several devices may ask for it at once, and the
+    /// library does not wait until the first one's copy is back.
     async fn take_sent_message(&self, chat_jid: &str, message_id: &str) -> Result<Option<Vec<u8>>> {
-        let _guard = self.rmw.lock().await;
-        let key = join(&[chat_jid, message_id]);
-        let Some(bytes) = self.get(SENT, &key).await? else { return Ok(None) };
-        self.remove(SENT, &key).await?;
-        let (_, payload) = unstamped(&bytes).ok_or_else(|| damaged("sent message"))?;
-        Ok(Some(payload.to_vec()))
+        let key = |hour: i64| join(&[&hour.to_string(), chat_jid, message_id]);
+        let keys: Vec<String> = (0..SENT_HOURS).map(key).collect();
+        let mut newest: Option<(i64, Vec<u8>)> = None;
+        for (_, bytes) in self.get_many(SENT, &keys).await? {
+            let (at_s, payload) = unstamped(&bytes).ok_or_else(|| damaged("sent message"))?;
+            if newest.as_ref().is_none_or(|(newest_s, _)| *newest_s < at_s) {
+                newest = Some((at_s, payload.to_vec()));
+            }
+        }
+        Ok(newest.map(|(_, payload)| payload))
     }
 
+    /// Called every few minutes: empties the hour that has just grown too old. What a device leaves
+    /// there that is not connected then goes when the hours have gone round.
     async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
-        if self.oldest_sent_at_s.load(Ordering::Relaxed) >= cutoff_timestamp {
-            return Ok(0);
-        }
-        // What is stored during the scan lowers the mark again.
-        self.oldest_sent_at_s.store(i64::MAX, Ordering::Relaxed);
-        let removed = self.remove_older(SENT, cutoff_timestamp).await;
-        let oldest_s = removed.as_ref().map_or(i64::MIN, |(_, oldest_s)| *oldest_s);
-        self.oldest_sent_at_s.fetch_min(oldest_s, Ordering::Relaxed);
-        removed.map(|(count, _)| count)
+        let hour = sent_hour(cutoff_timestamp - HOUR_S);
+        self.remove_older(SENT, &join(&[&hour, ""]), cutoff_timestamp).await
     }
 
     async fn store_pending_inbound(
@@ -329,6 +344,6 @@ impl ProtocolStore for DeviceState {
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
-        Ok(self.remove_older(PENDING, cutoff_timestamp).await?.0)
+        self.remove_older(PENDING, "", cutoff_timestamp).await
     }
 }
