@@ -89,7 +89,7 @@ impl Funds {
             let receipt = QuotaReceipt { kind: QuotaKind::Pro, remaining };
             return Some(Payment { receipt, grant: Some(id) });
         }
-        let (usage, receipt) = self.usage.spend(plan, 1)?;
+        let (usage, receipt) = self.usage.spend(plan)?;
         self.usage = usage;
         Some(Payment { receipt, grant: None })
     }

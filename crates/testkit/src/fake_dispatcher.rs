@@ -50,6 +50,7 @@ pub struct FakeDispatcher {
 #[derive(Default)]
 struct State {
     calls: Vec<DispatcherCall>,
+    watched: Vec<DeviceId>,
     sending: HashSet<MessageId>,
     off_whatsapp: HashSet<PhoneNumber>,
     offer: Option<PairOffer>,
@@ -122,6 +123,11 @@ impl FakeDispatcher {
     pub fn notify(&self, device: DeviceId, notice: DeviceNotice) {
         // Nobody may be watching.
         let _ = self.notices.send((device, notice));
+    }
+
+    /// The devices somebody has watched.
+    pub fn watched(&self) -> Vec<DeviceId> {
+        self.state().watched.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -211,6 +217,7 @@ impl Dispatcher for FakeDispatcher {
     }
 
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
+        self.state().watched.push(device);
         let own = stream_of(self.notices.subscribe())
             .filter_map(move |(id, notice)| async move { (id == device).then_some(notice) });
         own.boxed()

@@ -50,7 +50,8 @@ macro_rules! store_conformance {
                 a_deleted_device_gives_back_what_waits, nobody_elses_device_is_touched,
                 devices_are_found_by_phone_and_state;
             accept: what_is_accepted_is_what_is_read, ids_grow, a_batch_is_all_or_nothing,
-                quota_is_spent_and_starts_again_each_day, one_refusal_harms_nobody_else,
+                quota_is_spent_and_starts_again_each_day,
+                a_request_from_before_midnight_is_paid_in_the_new_day, one_refusal_harms_nobody_else,
                 the_queue_has_an_end, a_missing_device_refuses_the_request,
                 a_repeated_request_gives_the_same_messages, another_request_is_a_mismatch,
                 a_key_belongs_to_its_account_and_route, a_key_is_forgotten_after_a_day,

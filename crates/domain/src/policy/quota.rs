@@ -1,6 +1,7 @@
 //! Whether an account may send, and out of which allowance.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,17 @@ impl Period {
         let month = i64::from(date.year()) * 100 + i64::from(date.month());
         Self { day: month * 100 + i64::from(date.day()), month }
     }
+
+    fn is_day_after(self, other: Self) -> bool {
+        let tomorrow = other.date().and_then(|date| date.tomorrow().ok());
+        tomorrow.is_some() && tomorrow == self.date()
+    }
+
+    fn date(self) -> Option<Date> {
+        let [year, month] = [self.month / 100, self.month % 100].map(i16::try_from);
+        let (month, day) = (i8::try_from(month.ok()?), i8::try_from(self.day % 100));
+        Date::new(year.ok()?, month.ok()?, day.ok()?).ok()
+    }
 }
 
 /// How much of the plan an account has used.
@@ -59,9 +71,13 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The same usage seen at `period`: a new day or month starts at zero.
+    /// The same usage seen at `period`: a new day or month starts at zero. Seen from the day before,
+    /// as by a request that was under way at midnight, it stays what it is.
     #[must_use]
     pub fn at(self, period: Period) -> Self {
+        if self.period.is_day_after(period) {
+            return self;
+        }
         Self {
             period,
             day_used: if self.period.day == period.day { self.day_used } else { 0 },
@@ -76,17 +92,13 @@ impl Usage {
         [day, month].into_iter().flatten().min().map_or(NO_LIMIT, |rest| rest.max(0))
     }
 
-    /// Pays for `count` messages, or refuses them all.
-    ///
-    /// The second value is what was left after the *first* of them, so that the receipts of a
-    /// batch count down.
-    pub fn spend(self, plan: &Plan, count: i64) -> Option<(Self, QuotaReceipt)> {
+    /// Pays for a message, if something is left.
+    pub fn spend(self, plan: &Plan) -> Option<(Self, QuotaReceipt)> {
         let rest = self.remaining(plan);
-        if rest < count {
+        if rest < 1 {
             return None;
         }
-        let used =
-            Self { day_used: self.day_used + count, month_used: self.month_used + count, ..self };
+        let used = Self { day_used: self.day_used + 1, month_used: self.month_used + 1, ..self };
         let remaining = if rest == NO_LIMIT { NO_LIMIT } else { rest - 1 };
         Some((used, QuotaReceipt { kind: QuotaKind::Free, remaining }))
     }
@@ -101,15 +113,6 @@ impl Usage {
             month_used: (self.month_used - month).max(0),
             ..self
         }
-    }
-}
-
-impl QuotaReceipt {
-    /// The receipt of the `index`-th message of a batch, when `self` is the first one's.
-    #[must_use]
-    pub fn nth(self, index: i64) -> Self {
-        let remaining = if self.remaining == NO_LIMIT { NO_LIMIT } else { self.remaining - index };
-        Self { remaining, ..self }
     }
 }
 
@@ -136,17 +139,9 @@ mod tests {
             (None, None, 1_000_000, 1_000_000, Some(NO_LIMIT)),
         ];
         for (day, month, day_used, month_used, expected) in cases {
-            let spent = usage(day_used, month_used).spend(&plan(day, month), 1);
+            let spent = usage(day_used, month_used).spend(&plan(day, month));
             assert_eq!(spent.map(|(_, receipt)| receipt.remaining), expected);
         }
-    }
-
-    #[test]
-    fn a_batch_is_paid_whole_or_not_at_all() {
-        let (used, receipt) = usage(47, 47).spend(&plan(Some(50), None), 3).unwrap();
-        assert_eq!(used.day_used, 50);
-        assert_eq!([0, 1, 2].map(|n| receipt.nth(n).remaining), [2, 1, 0]);
-        assert!(usage(48, 48).spend(&plan(Some(50), None), 3).is_none());
     }
 
     #[test]
@@ -156,6 +151,20 @@ mod tests {
         assert_eq!(jakarta, Period { day: 20_261_201, month: 202_612 });
         assert_eq!(Period::of(now, "UTC"), Period { day: 20_261_130, month: 202_611 });
         assert_eq!(usage(7, 9).at(jakarta), Usage { period: jakarta, day_used: 0, month_used: 0 });
+    }
+
+    #[test]
+    fn only_the_day_before_is_seen_as_today() {
+        let seen = |now: (i64, i64), from: (i64, i64)| {
+            let [period, from] = [now, from].map(|(day, month)| Period { day, month });
+            Usage { period, ..usage(7, 9) }.at(from).period.day
+        };
+        assert_eq!(seen((20_261_122, 202_611), (20_261_121, 202_611)), 20_261_122);
+        assert_eq!(seen((20_270_101, 202_701), (20_261_231, 202_612)), 20_270_101);
+        assert_eq!(seen((20_280_301, 202_803), (20_280_229, 202_802)), 20_280_301);
+        // A clock that went wrong for a while does not stop the count for ever.
+        assert_eq!(seen((20_300_101, 203_001), (20_261_121, 202_611)), 20_261_121);
+        assert_eq!(seen((0, 0), (20_261_121, 202_611)), 20_261_121);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::ids::{AccountId, KeyId};
 use crate::key::{KeyKind, Secret};
 use crate::plan::{DEFAULT_PLAN, Plan};
-use crate::policy::quota::Usage;
 use crate::ports::{Page, PageRequest, UpdatedAccount};
 
 /// The country code a leading zero stands for, unless an account says otherwise.
@@ -158,15 +157,6 @@ impl Core {
         plan.features.dedup();
         self.store.put_plan(plan.clone()).await?;
         Ok(plan)
-    }
-
-    /// What the caller's account has used of its plan, in its current day and month.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for the operator.
-    pub async fn usage(&self, session: &Session) -> Result<Usage> {
-        let account = session.account()?;
-        Ok(self.store.usage(account.id).await?.at(self.period(account)))
     }
 
     /// Makes another account key; it is shown only now.

@@ -80,10 +80,14 @@ struct Ledger {
 }
 
 /// Accepts or refuses each request; the answers in the order of the requests.
-pub(crate) async fn accept_group(tx: &mut Tx, group: Vec<Acceptance>) -> SqlResult<Vec<Accepted>> {
+pub(crate) async fn accept_group(
+    tx: &mut Tx,
+    mut group: Vec<Acceptance>,
+) -> SqlResult<Vec<Accepted>> {
     let mut ledger = Ledger::load(tx, &group).await?;
+    let requests = group.iter_mut().enumerate();
     let mut decisions: Vec<Decision> =
-        group.iter().enumerate().map(|(index, request)| ledger.decide(index, request)).collect();
+        requests.map(|(index, request)| ledger.decide(index, request)).collect();
     let mut made = write(tx, group, &mut decisions, &ledger.balances).await?;
     let mut answers = Vec::with_capacity(decisions.len());
     // Backwards, since what is repeated came first: only a repeat needs a copy.
@@ -197,7 +201,7 @@ impl Ledger {
         })
     }
 
-    fn decide(&mut self, index: usize, request: &Acceptance) -> Decision {
+    fn decide(&mut self, index: usize, request: &mut Acceptance) -> Decision {
         let account = request.account_id;
         if let Some(key) = &request.idempotency
             && let Some(before) = self.remembered.get(&(account, name(key)))
@@ -234,9 +238,11 @@ impl Ledger {
 }
 
 /// Pays for all messages of a request, or for none: then, what is left for the first one's device.
-fn pay(funds: &mut Funds, request: &Acceptance) -> Result<Vec<Payment>, i64> {
+/// The request's period becomes the one it was paid in.
+fn pay(funds: &mut Funds, request: &mut Acceptance) -> Result<Vec<Payment>, i64> {
     let now = stored(request.now);
     let before = Funds { usage: funds.usage.at(request.period), grants: funds.grants.clone() };
+    request.period = before.usage.period;
     let mut paying = before.clone();
     let pay = |new: &NewMessage| paying.pay(&request.plan, new.device_id, now);
     let Some(payments) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {

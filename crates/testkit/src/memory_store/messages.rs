@@ -243,6 +243,7 @@ impl State {
             let remaining = plan.saturating_add(untouched.granted(device, now));
             return Accepted::QuotaExhausted { remaining };
         };
+        let period = funds.usage.period;
         self.usage.insert(account, funds.usage);
         self.grants.retain(|(owner, _)| *owner != account);
         self.grants.extend(funds.grants.into_iter().map(|grant| (account, grant)));
@@ -253,8 +254,8 @@ impl State {
                 self.inline.insert(id, bytes);
             }
             let message = new.accepted(id, account, payment.receipt, now);
-            let (period, grant) = (request.period, payment.grant);
-            self.waiting.insert(id, Waiting { message: message.clone(), period, grant });
+            let waiting = Waiting { message: message.clone(), period, grant: payment.grant };
+            self.waiting.insert(id, waiting);
             made.push(message);
         }
         if let Some(key) = &request.idempotency {

@@ -108,6 +108,23 @@ pub async fn quota_is_spent_and_starts_again_each_day(store: Arc<dyn Store>) {
     assert_eq!((usage.period, usage.day_used, usage.month_used), (next_month, 1, 1));
 }
 
+pub async fn a_request_from_before_midnight_is_paid_in_the_new_day(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let send = |period: Period| {
+        let plan = plan(Some(2), None);
+        store.accept(Acceptance { plan, period, ..world.request(vec![world.text(1)]) })
+    };
+    let tomorrow = Period { day: TODAY.day + 1, ..TODAY };
+    new_messages(send(tomorrow).await.unwrap());
+    let late = new_messages(send(TODAY).await.unwrap()).remove(0);
+    assert!(matches!(send(tomorrow).await.unwrap(), Accepted::QuotaExhausted { .. }));
+    let usage = store.usage(world.account.id).await.unwrap();
+    assert_eq!((usage.period, usage.day_used, usage.month_used), (tomorrow, 2, 2));
+    world.record(late.id, &[MessageEvent::TakenBack]).await;
+    let usage = store.usage(world.account.id).await.unwrap();
+    assert_eq!((usage.period, usage.day_used, usage.month_used), (tomorrow, 1, 1));
+}
+
 pub async fn one_refusal_harms_nobody_else(store: Arc<dyn Store>) {
     let one = World::with(Arc::clone(&store), 10).await;
     let two = World::with(Arc::clone(&store), 20).await;
