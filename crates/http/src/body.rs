@@ -22,7 +22,7 @@ pub const JSON_BYTES_MAX: usize = 256 * 1024;
 /// Largest JSON body that may hold a file in base64, in bytes.
 pub const MEDIA_JSON_BYTES_MAX: usize = JSON_BYTES_MAX + INLINE_MEDIA_BYTES_MAX.div_ceil(3) * 4;
 /// Most bodies above [`JSON_BYTES_MAX`] that are held at once; more wait for their turn.
-const LARGE_BODIES_MAX: usize = 16;
+pub const LARGE_BODIES_MAX: usize = 16;
 /// Longest pause between two pieces of a body.
 pub const BODY_IDLE_MAX: Duration = Duration::from_secs(15);
 /// Longest time a body may take; with the headers' ten seconds a request takes at most sixty.
@@ -65,13 +65,17 @@ pub async fn with_media_body<T, E: From<Refusal>>(
     static LARGE_BODIES: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
     // Without a declared length it may become large.
     let length_max = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
-    let is_small = length_max.is_some_and(|length| length <= JSON_BYTES_MAX);
-    let place = async {
-        let place = timeout(BODY_TIME_MAX, LARGE_BODIES.acquire()).await;
-        place.map_err(|_| Refusal::BodyLost)
+    if length_max.is_some_and(|length| length <= JSON_BYTES_MAX) {
+        return parse(&read_bytes(body, JSON_BYTES_MAX).await?);
+    }
+    let read = async {
+        let place = LARGE_BODIES.acquire().await;
+        Ok::<_, Refusal>((place, read_bytes(body, MEDIA_JSON_BYTES_MAX).await?))
     };
-    let _place = if is_small { None } else { Some(place.await?) };
-    parse(&read_bytes(body, MEDIA_JSON_BYTES_MAX).await?)
+    // Waiting for a place counts as reading.
+    let read = timeout(BODY_TIME_MAX, read).await;
+    let (_place, bytes) = read.unwrap_or(Err(Refusal::BodyLost))?;
+    parse(&bytes)
 }
 
 /// As [`read_json`]; a request without a body gives `None`, whatever its content type.

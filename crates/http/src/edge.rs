@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
 use crate::fallback;
+use crate::leftover::read_to_the_end;
 use crate::metrics::NO_ROUTE;
 use crate::rate;
 use crate::refusal::Refusal;
@@ -76,7 +77,7 @@ where
         let render = fallback::renderer(&state, path, request.headers());
         let is_shadowed =
             route.as_ref().is_some_and(|route| fallback::is_shadowed(route.as_str(), path));
-        let answer = (!is_shadowed).then(|| self.inner.call(request));
+        let answer = (!is_shadowed).then(|| self.inner.call(read_to_the_end(request)));
         Box::pin(async move {
             let mut response = match answer {
                 None => render(&Refusal::UnknownPath),

@@ -31,10 +31,12 @@ mod body;
 mod fields;
 mod forms;
 mod idempotency;
+mod leftover;
 mod qr;
 mod rate;
 mod reply;
 mod send_headers;
+mod stall;
 
 #[cfg(test)]
 mod tests;

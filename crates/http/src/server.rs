@@ -12,12 +12,13 @@ use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use hyper_util::rt::TokioTimer;
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tower::Service;
 
+use crate::stall::Stallable;
 use crate::state::Shutdown;
 
 /// Bounds on connections. Those on bodies are in `body`.
@@ -31,6 +32,8 @@ pub struct Limits {
     pub headers_max: usize,
     /// Longest time until a request's headers are there; also how long an idle connection is kept.
     pub header_time_max: Duration,
+    /// Longest time in which a client takes nothing of what is written to it.
+    pub write_stall_max: Duration,
     /// How long running requests may take after the shutdown began.
     pub grace: Duration,
 }
@@ -42,6 +45,7 @@ impl Default for Limits {
             header_bytes_max: 16 * 1024,
             headers_max: 100,
             header_time_max: Duration::from_secs(10),
+            write_stall_max: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }
     }
@@ -69,6 +73,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, shutdo
         match (slot, accepted) {
             (Some(slot), Ok((stream, peer))) => {
                 let connection = Connection { builder: builder.clone(), router: router.clone() };
+                // Small answers must not wait for the client's next packet. Without it all works, slower.
+                let _ = stream.set_nodelay(true);
+                let stream = Stallable::new(stream, limits.write_stall_max);
                 tokio::spawn(connection.run(stream, peer, shutdown.clone(), slot));
             }
             (_, Err(error)) if is_ones_own(&error) => {}
@@ -110,20 +117,18 @@ impl Connection {
     /// Answers one connection's requests; gives back its slot at the end.
     async fn run(
         self,
-        stream: TcpStream,
+        stream: Stallable,
         peer: SocketAddr,
         shutdown: Shutdown,
         _slot: OwnedSemaphorePermit,
     ) {
-        // Small answers must not wait for the client's next packet. Without it all works, slower.
-        let _ = stream.set_nodelay(true);
         let router = self.router;
         let service = service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
             // A `Router` is always ready.
             router.clone().call(request)
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service);
+        let connection = self.builder.serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection.with_upgrades());
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

@@ -265,7 +265,10 @@ impl Core {
         session: &Session,
         id: DeviceId,
     ) -> Result<(Device, BoxStream<'static, DeviceNotice>)> {
+        // Nothing is kept for watchers of what does not exist.
+        self.device(session, id).await?;
         let notices = self.dispatcher.watch(id);
+        // As it is now: from here on, changes are noticed.
         Ok((self.device(session, id).await?, notices))
     }
 

@@ -79,6 +79,8 @@ pub struct Session {
     pub caller: Caller,
     /// The account and its plan; the operator has none.
     pub account: Option<(Account, Plan)>,
+    /// The hash of its key; see [`Core::is_valid`].
+    pub key: KeyHash,
     /// Where its key stands; `None` when there is no limit.
     pub rate: Option<RateState>,
 }
@@ -161,14 +163,21 @@ impl Core {
     pub async fn authenticate(&self, key: &str) -> Result<Session> {
         let hash = Secret::new(key).hash();
         if hash == self.operator {
-            return Ok(Session { caller: Caller::Operator, account: None, rate: None });
+            return Ok(Session { caller: Caller::Operator, account: None, key: hash, rate: None });
         }
         let holder = self.store.key_holder(&hash).await?.ok_or(Error::Unauthorized)?;
         let rate = match (holder.plan.requests_per_minute, holder.caller.key()) {
             (Some(limit), Some(key)) => Some(self.rates.count(key, limit, self.clock.now())?),
             _ => None,
         };
-        Ok(Session { caller: holder.caller, account: Some((holder.account, holder.plan)), rate })
+        let account = Some((holder.account, holder.plan));
+        Ok(Session { caller: holder.caller, account, key: hash, rate })
+    }
+
+    /// Whether somebody still holds this key: an answer without an end may outlive it. Not counted
+    /// as a request.
+    pub async fn is_valid(&self, key: KeyHash) -> bool {
+        key == self.operator || matches!(self.store.key_holder(&key).await, Ok(Some(_)))
     }
 
     /// A device the caller may use.

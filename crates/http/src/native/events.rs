@@ -3,7 +3,8 @@
 //!
 //! The first event of a device is itself as it is; then `status`, `qr`, `pair_code` and `passkey` as
 //! they come. Comments in between show proxies that the stream lives. It ends when the process does,
-//! so that a shutdown waits for nobody.
+//! so that a shutdown waits for nobody, and in place of the first event that its key, revoked by
+//! then, must not hear.
 
 use std::convert::Infallible;
 
@@ -14,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue, Response};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use domain::device::{DeviceNotice, StatusChange};
+use domain::service::Session;
 use futures_util::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -73,7 +75,7 @@ async fn watch(State(state): State<AppState>, Caller(session): Caller, id: Segme
     let (device, notices) = state.core.watch_device(&session, id).await?;
     let first = event("device", &DeviceBody::from(&device));
     let later = notices.filter_map(|notice| future::ready(notice_event(notice)));
-    Ok(live(&state, stream::iter(first).chain(later)))
+    Ok(live(&state, &session, stream::iter(first).chain(later)))
 }
 
 async fn watch_all(State(state): State<AppState>, Caller(session): Caller) -> Answer {
@@ -82,11 +84,20 @@ async fn watch_all(State(state): State<AppState>, Caller(session): Caller) -> An
         let told = event(happened.kind.as_str(), &EventBody::from(&happened));
         future::ready(told.map(|event| event.id(happened.id)))
     });
-    Ok(live(&state, events))
+    Ok(live(&state, &session, events))
 }
 
-/// A stream of events that ends with the process.
-fn live(state: &AppState, events: impl Stream<Item = Event> + Send + 'static) -> Response<Body> {
+/// A stream of events that ends with the process, and with the caller's key.
+fn live(
+    state: &AppState,
+    session: &Session,
+    events: impl Stream<Item = Event> + Send + 'static,
+) -> Response<Body> {
+    let (core, key) = (state.core.clone(), session.key);
+    let events = events.take_while(move |_| {
+        let core = core.clone();
+        async move { core.is_valid(key).await }
+    });
     let events = events.map(Ok::<_, Infallible>);
     let events = events.take_until(Box::pin(state.shutdown.clone().wait()));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();

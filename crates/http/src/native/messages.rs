@@ -139,8 +139,10 @@ async fn send(
     let device = named_device(&state, &session, body.device.take()).await?;
     let idempotency =
         idempotency_key(header.as_ref(), "POST /v1/messages", &Fingerprint(device, &body))?;
+    let has_media = body.media.is_some();
     let requests = vec![command(device, body)?];
-    let sent = state.core.send(&session, requests, idempotency).await?;
+    let sent = state.core.send(&session, requests, idempotency).await;
+    let sent = sent.map_err(|error| refused(error.into(), has_media))?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
     add_send_headers(&mut response, first, sent.is_repeat);
@@ -165,16 +167,27 @@ async fn send_batch(
     }
     let fingerprint: Vec<_> = messages.iter().map(|(device, m)| Fingerprint(*device, m)).collect();
     let idempotency = idempotency_key(header.as_ref(), "POST /v1/messages/batch", &fingerprint)?;
+    let have_media: Vec<bool> =
+        messages.iter().map(|(_, message)| message.media.is_some()).collect();
     let requests = messages.into_iter().enumerate().map(|(index, (device, message))| {
         command(device, message).map_err(|refusal| refusal.of_message(index))
     });
     let requests = requests.collect::<Result<_, _>>()?;
-    let sent = state.core.send_batch(&session, requests, idempotency).await?;
+    let sent = state.core.send_batch(&session, requests, idempotency).await;
+    let sent = sent.map_err(|refusal| {
+        let has_media = refusal.index.is_some_and(|index| have_media[index]);
+        refused(refusal.into(), has_media)
+    })?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let rows = sent.messages.iter().map(MessageBody::brief).collect();
     let mut response: Response<Body> = json(StatusCode::ACCEPTED, &List::whole(rows));
     add_send_headers(&mut response, first, sent.is_repeat);
     Ok(response)
+}
+
+/// The core calls a caption a text.
+fn refused(refusal: Refusal, has_media: bool) -> Refusal {
+    if has_media { refusal.renamed("text", "media.caption") } else { refusal }
 }
 
 /// What an idempotency key stands for: the device that sends, and the rest of the message.

@@ -176,7 +176,12 @@ fn named_plan(name: &str) -> Plan {
 }
 
 async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
-    let operator = Session { caller: Caller::Operator, account: None, rate: None };
+    let operator = Session {
+        caller: Caller::Operator,
+        account: None,
+        key: Secret::new(OPERATOR).hash(),
+        rate: None,
+    };
     let request = NewAccountRequest {
         name: name.to_owned(),
         email: format!("{}@example.com", name.to_lowercase()),
@@ -189,9 +194,10 @@ async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
 
 /// The session of a key, without counting as one of its requests.
 async fn session(core: &Core, key: &str) -> Session {
-    let holder = core.store.key_holder(&Secret::new(key).hash()).await.unwrap().unwrap();
+    let key = Secret::new(key).hash();
+    let holder = core.store.key_holder(&key).await.unwrap().unwrap();
     let account = Some((holder.account, holder.plan));
-    Session { caller: holder.caller, account, rate: None }
+    Session { caller: holder.caller, account, key, rate: None }
 }
 
 async fn device(core: &Core, owner: &Customer, name: &str) -> Linked {

@@ -188,6 +188,30 @@ async fn events_begin_with_the_device_and_end_with_the_process() {
 }
 
 #[tokio::test]
+async fn a_stream_tells_nothing_once_its_key_is_revoked() {
+    let app = App::new().await;
+    let device = format!("/v1/devices/{}", app.front.id());
+    let events = Ask::get(format!("{device}/events")).key(&app.front.token).open(&app.router);
+    let mut events = events.await.into_body().into_data_stream();
+    events.next().await.unwrap().unwrap();
+    let token = Ask::new("POST".parse().unwrap(), format!("{device}/token"));
+    told(&app, token, &app.shop.key).await.expect(200);
+    let offer = PairOffer::Qr { code: "2@live".to_owned(), expires_in_s: 20 };
+    app.dispatcher.notify(app.front.id(), DeviceNotice::Offer(offer));
+    assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn nothing_is_kept_for_watchers_of_a_device_that_does_not_exist() {
+    let app = App::new().await;
+    for device in [uuid::Uuid::from_u128(7).to_string(), app.theirs.id().to_string()] {
+        let ask = Ask::get(format!("/v1/devices/{device}/events"));
+        told(&app, ask, &app.shop.key).await.expect(404);
+    }
+    assert_eq!(app.dispatcher.watched(), []);
+}
+
+#[tokio::test]
 async fn numbers() {
     let app = App::new().await;
     app.dispatcher.set_off_whatsapp(PhoneNumber::from_digits("628999111222"));
@@ -393,6 +417,22 @@ async fn refused_messages() {
         ("no body", Ask::post("/v1/messages", json!({})).raw("")),
         ("form", Ask::post("/v1/messages", json!({})).header("content-type", "text/plain")),
         ("a long text", with("text", json!("x".repeat(300_000)))),
+        (
+            "a faulty caption",
+            Ask::post(
+                "/v1/messages",
+                json!({"device": app.front.id(), "to": "628999111222",
+                    "media": {"base64": "AAAA", "caption": "a\u{0}"}}),
+            ),
+        ),
+        (
+            "a faulty caption in a batch",
+            Ask::post(
+                "/v1/messages/batch",
+                json!({"messages": [message(&app, "x"), {"device": app.front.id(),
+                    "to": "628999111222", "media": {"base64": "AAAA", "caption": "a\u{0}"}}]}),
+            ),
+        ),
         ("too large", with("text", json!("x".repeat(24_000_000)))),
     ];
     for (name, ask) in cases {

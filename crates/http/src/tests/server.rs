@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::app::App;
-use crate::body::{BODY_IDLE_MAX, BODY_TIME_MAX, read_bytes};
+use crate::body::{
+    BODY_IDLE_MAX, BODY_TIME_MAX, LARGE_BODIES_MAX, parse_json, read_bytes, with_media_body,
+};
 use crate::refusal::Refusal;
 use crate::server::{Limits, serve};
 
@@ -64,6 +67,45 @@ async fn long_headers_are_refused() {
 }
 
 #[tokio::test]
+async fn who_is_refused_before_the_body_is_read_still_gets_the_answer() {
+    let app = App::new().await;
+    let (address, _server) = start(&app, Limits::default()).await;
+    let json = "content-type: application/json\r\nconnection: close\r\n";
+    let cases = [("nobody's", 5_000_000, "401"), (app.shop.key.as_str(), 30_000_000, "413")];
+    for (key, length, status) in cases {
+        let head = format!(
+            "POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n{json}"
+        );
+        let body = " ".repeat(length);
+        let request = format!("{head}content-length: {length}\r\n\r\n{body}");
+        let answer = rest(connect(address, &request).await).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+        // In pieces without a length, too.
+        let request =
+            format!("{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n");
+        let answer = rest(connect(address, &request).await).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_its_answers_loses_the_connection() {
+    let app = App::new().await;
+    let limits = Limits {
+        connections_max: 1,
+        write_stall_max: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let (address, _server) = start(&app, limits).await;
+    let request = "GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n";
+    let _deaf = connect(address, &request.repeat(1_000)).await;
+    let mut other = connect(address, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let mut byte = [0];
+    other.read_exact(&mut byte).await.unwrap();
+    assert_eq!(byte, *b"H");
+}
+
+#[tokio::test]
 async fn further_connections_wait_for_a_slot() {
     let app = App::new().await;
     let limits = Limits { connections_max: 1, ..Limits::default() };
@@ -113,14 +155,28 @@ async fn a_body_that_stops_is_given_up() {
     assert_eq!(started.elapsed(), BODY_IDLE_MAX);
 }
 
+/// A body that comes in drops and never ends.
+fn dripping() -> Body {
+    Body::from_stream(stream::unfold((), |()| async {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+    }))
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_drips_is_given_up() {
     let started = tokio::time::Instant::now();
-    let drops = stream::unfold((), |()| async {
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
-    });
-    assert!(matches!(read_bytes(Body::from_stream(drops), 100).await, Err(Refusal::BodyLost)));
+    assert!(matches!(read_bytes(dripping(), 100).await, Err(Refusal::BodyLost)));
+    assert_eq!(started.elapsed(), BODY_TIME_MAX);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_place_counts_as_reading() {
+    let started = tokio::time::Instant::now();
+    let bodies = (0..=LARGE_BODIES_MAX).map(|_| with_media_body(dripping(), parse_json::<Value>));
+    for read in futures_util::future::join_all(bodies).await {
+        assert!(matches!(read, Err(Refusal::BodyLost)));
+    }
     assert_eq!(started.elapsed(), BODY_TIME_MAX);
 }
 
