@@ -199,7 +199,7 @@ impl<'de> Deserialize<'de> for TimeField {
 
 const TIME: &str = "a time such as 2026-11-21T08:00:00Z";
 
-/// Bytes as base64, with or without padding. They are decoded as they are read; what is written is
+/// Bytes as base64, with or without padding and line breaks. They are decoded as they are read; what is written is
 /// their SHA-256, so that an idempotency key's fingerprint stays small.
 #[derive(Clone)]
 pub struct Base64Field(pub Vec<u8>);

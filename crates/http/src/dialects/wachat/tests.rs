@@ -306,6 +306,8 @@ async fn what_is_wrong_with_a_value_is_named_beside_what_is_missing() {
     assert_eq!(named(told), ["timeout", "destination", "caption", "media_url"]);
     let body = json!({"destination": "628123456789", "media_base64": {}});
     assert_eq!(named(post(&app, &app.shop.key, "media", body).await), ["media_base64"]);
+    let body = json!({"destination": "12@g.us", "is_group": "maybe", "message": "x"});
+    assert_eq!(named(post(&app, &app.shop.key, "message", body).await), ["is_group"]);
     let body = json!({"queue": "none", "sender": "628999", "destination": "628123456789",
         "message": "x"});
     let told = post(&app, &app.shop.key, "message", body).await;

@@ -19,7 +19,7 @@ use crate::fields::Base64Field;
 const TIMEOUT_DEFAULT_S: i64 = 86_400;
 
 /// What both kinds of sends say.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Addressed {
     pub sender: Option<String>,
     pub queue: Option<String>,
@@ -28,14 +28,14 @@ pub(super) struct Addressed {
 }
 
 /// A request to send, as it was read.
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Sending {
     pub addressed: Addressed,
     text: String,
     file: Option<File>,
 }
 
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 struct File {
     url: Option<String>,
     bytes: Option<Base64Field>,
@@ -57,8 +57,8 @@ pub(super) fn read_media(fields: &mut Fields, country: &str, outbound: &dyn Outb
     let name = fields.filled("file_name");
     let mut bytes = None;
     match (&url, base64) {
-        (None, None) if ["media_url", "media_base64"].iter().any(|name| fields.is_faulty(name)) => {
-        }
+        // What is there, but of the wrong type, is not missing.
+        (None, None) if fields.is_faulty("media_url") || fields.is_faulty("media_base64") => {}
         (None, None) => {
             let msg = "media_url or media_base64 is required";
             fields.add(fault("media_url", msg, "value_error.missing"));
@@ -100,7 +100,7 @@ fn addressed(fields: &mut Fields, country: &str) -> Addressed {
     let is_group = fields.flag("is_group");
     let destination = fields.required("destination");
     let msg = match (Recipient::parse(&destination, country), is_group) {
-        _ if destination.is_empty() => None,
+        _ if destination.is_empty() || fields.is_faulty("is_group") => None,
         (Ok(Recipient::Person(_)), false) | (Ok(Recipient::Group(_)), true) => None,
         (Ok(Recipient::Group(_)), false) => {
             Some("is a group's id; is_group must be true".to_owned())

@@ -189,7 +189,7 @@ pub(super) enum AnyError {
 }
 
 /// A faulty parameter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Serialize, ToSchema)]
 #[schema(as = WachatFault)]
 pub(super) struct Fault {
     /// Where it is, such as `["body", "destination"]`.
