@@ -30,7 +30,7 @@ pub use messages::{
     MessageFilter, MessageStore, OutboxEntry, Progress, Recorded, WAITING_MESSAGES_MAX,
 };
 pub use outside::{
-    EventFormats, FormatRules, MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer,
+    EventFormats, FileError, FormatRules, MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer,
     WebhookRequest,
 };
 pub use webhooks::{GrantStore, WebhookStore};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{AbortHandle, BoxFuture};
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -95,8 +95,9 @@ pub(crate) struct DeviceTask {
     pub(crate) pairings: u64,
     pub(crate) connect_turn: Option<(OwnedSemaphorePermit, Instant)>,
     pub(crate) bodies: HashMap<MessageId, Message>,
-    /// Whose files are being made ready, or are ready and not handed over yet.
-    pub(crate) fetching: HashSet<MessageId>,
+    /// What is making files ready.
+    pub(crate) fetching: HashMap<MessageId, AbortHandle>,
+    /// Files that are ready and not handed over yet.
     pub(crate) files: HashMap<MessageId, ReadyFile>,
     /// What the files of messages on their way have turned out to be.
     pub(crate) kinds: HashMap<MessageId, ContentKind>,
@@ -139,7 +140,7 @@ impl DeviceTask {
             pairings: 0,
             connect_turn: None,
             bodies: HashMap::new(),
-            fetching: HashSet::new(),
+            fetching: HashMap::new(),
             files: HashMap::new(),
             kinds: HashMap::new(),
             waits: Waits::default(),

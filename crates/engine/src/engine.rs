@@ -24,7 +24,7 @@ use domain::ports::{
 use domain::webhook::Event;
 
 use crate::EngineConfig;
-use crate::files::FILES_MAX;
+use crate::files::FileShares;
 use crate::lookup::Answers;
 use crate::run::{clean_up, within};
 use crate::sending::SendingSet;
@@ -89,7 +89,7 @@ impl Engine {
             answers: Answers::default(),
             webhooks: Webhooks::default(),
             connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
-            files: Arc::new(Semaphore::new(FILES_MAX)),
+            files: FileShares::default(),
             stop: watch::Sender::new(false),
             registry: Mutex::new(registry),
         };

@@ -1,37 +1,86 @@
 //! How the file of a message is made ready.
+//!
+//! What there is little of is shared by all accounts, and no account may have all of it: however
+//! slow the files of one are, those of another come through. Whoever waits for a turn uses up no
+//! time limit.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
+use futures_util::future::{AbortHandle, abortable};
 
 use domain::error::StoreError;
 use domain::ids::MessageId;
 use domain::media::{MediaWish, ReadyMedia};
-use domain::message::{Failure, Message};
+use domain::message::{ContentKind, Failure, Message};
+use domain::ports::{FileError, StoreResult};
 
 use crate::device::{DeviceTask, Done};
 use crate::run::within;
 use crate::shared::Shared;
+use crate::shares::{Place, Shares};
 
-/// Most files, of all devices, that are being made ready, or are ready and not handed over. How
+/// Most files that are being made ready, or are ready and not handed over: what bounds the disk. How
 /// many of them may be one device's is [`crate::queue::FILE_PLACES_MAX`].
-pub(crate) const FILES_MAX: usize = 64;
-/// How long fetching and converting a file may take.
-const PREPARE_WAIT: Duration = Duration::from_secs(180);
+const FILES_MAX: usize = 64;
+/// The same of one account.
+const FILES_PER_ACCOUNT_MAX: usize = 16;
+/// Most downloads at a time.
+const DOWNLOADS_MAX: usize = 16;
+/// The same of one account.
+const DOWNLOADS_PER_ACCOUNT_MAX: usize = 4;
+/// Most files that are read from the store at a time: each is in memory as a whole.
+const READS_MAX: usize = 2;
+/// The same of one account.
+const READS_PER_ACCOUNT_MAX: usize = 1;
+/// Most conversions at a time; each keeps a processor busy.
+const CONVERSIONS_MAX: usize = 2;
+/// The same of one account.
+const CONVERSIONS_PER_ACCOUNT_MAX: usize = 1;
+/// Most files that are handed over at a time; the messenger uploads no more than that.
+const UPLOADS_MAX: usize = 4;
+/// The same of one account.
+const UPLOADS_PER_ACCOUNT_MAX: usize = 2;
+/// How long a download may take; the outbound client's own limit is shorter.
+const FETCH_WAIT: Duration = Duration::from_secs(60);
+/// How long looking at a file and converting it may take; the codec's own limit is shorter.
+const PREPARE_WAIT: Duration = Duration::from_secs(240);
+
+/// What files need, shared by the accounts.
+pub(crate) struct FileShares {
+    places: Arc<Shares>,
+    downloads: Arc<Shares>,
+    reads: Arc<Shares>,
+    conversions: Arc<Shares>,
+    pub(crate) uploads: Arc<Shares>,
+}
+
+impl Default for FileShares {
+    fn default() -> Self {
+        Self {
+            places: Shares::new(FILES_MAX, FILES_PER_ACCOUNT_MAX),
+            downloads: Shares::new(DOWNLOADS_MAX, DOWNLOADS_PER_ACCOUNT_MAX),
+            reads: Shares::new(READS_MAX, READS_PER_ACCOUNT_MAX),
+            conversions: Shares::new(CONVERSIONS_MAX, CONVERSIONS_PER_ACCOUNT_MAX),
+            uploads: Shares::new(UPLOADS_MAX, UPLOADS_PER_ACCOUNT_MAX),
+        }
+    }
+}
 
 /// A file that is ready, and the place it takes.
 pub(crate) struct ReadyFile {
     pub(crate) media: ReadyMedia,
-    pub(crate) place: OwnedSemaphorePermit,
+    pub(crate) place: Place,
 }
 
 /// Why a file is not ready.
 pub(crate) enum NotReady {
     /// The store does not answer; later it may.
     Store(StoreError),
-    /// It never will be.
-    Never(Failure),
+    /// It cannot be had, or not now.
+    File(FileError),
+    /// It was not wanted any more.
+    Dropped,
 }
 
 impl From<StoreError> for NotReady {
@@ -40,9 +89,9 @@ impl From<StoreError> for NotReady {
     }
 }
 
-impl From<Failure> for NotReady {
-    fn from(failure: Failure) -> Self {
-        Self::Never(failure)
+impl From<FileError> for NotReady {
+    fn from(error: FileError) -> Self {
+        Self::File(error)
     }
 }
 
@@ -50,11 +99,13 @@ impl DeviceTask {
     /// Begins to make the file of a message ready, if there is a place for it.
     pub(crate) fn fetch_file(&mut self, message: Box<Message>) {
         let (id, now) = (message.id, self.now());
-        if !self.queue.needs_file(id, now) || !self.fetching.insert(id) {
+        if !self.queue.needs_file(id, now) || self.fetching.contains_key(&id) {
             return;
         }
         let shared = self.shared.clone();
-        self.begin(async move { Done::FileReady(id, make_ready(&shared, *message).await) });
+        let (job, handle) = abortable(async move { make_ready(&shared, *message).await });
+        self.fetching.insert(id, handle);
+        self.begin(async move { Done::FileReady(id, job.await.unwrap_or(Err(NotReady::Dropped))) });
     }
 
     /// The file of a message is ready, or is not.
@@ -71,34 +122,37 @@ impl DeviceTask {
                     self.files.insert(id, file);
                 }
             }
-            Err(NotReady::Never(failure)) => {
+            Err(NotReady::File(FileError::Permanent(failure))) => {
                 self.shared.stats.media_failed.fetch_add(1, Relaxed);
                 self.queue.file_failed(id, failure, now);
+            }
+            Err(NotReady::File(FileError::Temporary(why))) => {
+                tracing::warn!(device = %self.id, message = %id, why, "a file is put off");
+                self.queue.file_delayed(id, why, now);
             }
             Err(NotReady::Store(error)) => {
                 self.queue.file_put_off(id, now);
                 self.read_failed(&error);
             }
+            // It may be wanted again by now.
+            Err(NotReady::Dropped) => self.queue.file_put_off(id, now),
         }
     }
 
-    /// Forgets the files of messages that are not on their way any more.
+    /// Forgets the files of messages that are not on their way any more, and stops making them
+    /// ready.
     pub(crate) fn forget_files(&mut self) {
         let queue = &self.queue;
         self.files.retain(|id, _| queue.wants_file(*id));
         self.kinds.retain(|id, _| queue.is_on_its_way(*id));
+        let unwanted = self.fetching.iter().filter(|(id, _)| !queue.wants_file(**id));
+        unwanted.for_each(|(_, job)| AbortHandle::abort(job));
     }
 }
 
+/// The place comes last of what is waited for, so that slow downloads do not hold all of them.
 async fn make_ready(shared: &Arc<Shared>, message: Message) -> Result<ReadyFile, NotReady> {
-    let place = shared.files.clone().acquire_owned().await;
-    let place = place.map_err(|_| StoreError::Unavailable("the gateway is stopping".into()))?;
-    let late = || Failure::new(Failure::MEDIA, "making the file ready took too long");
-    let media = within(PREPARE_WAIT, prepare(shared, message)).await.ok_or_else(late)??;
-    Ok(ReadyFile { media, place })
-}
-
-async fn prepare(shared: &Shared, message: Message) -> Result<ReadyMedia, NotReady> {
+    let (account, shares) = (message.account_id, &shared.files);
     let media = message.media.unwrap_or_default();
     let mut wish = MediaWish {
         kind: media.is_kind_given.then_some(message.kind),
@@ -106,15 +160,34 @@ async fn prepare(shared: &Shared, message: Message) -> Result<ReadyMedia, NotRea
         mimetype: media.mimetype,
         ..MediaWish::default()
     };
-    let file = if let Some(url) = &media.url {
-        let fetched = shared.outbound.fetch(url).await?;
+    let (file, place) = if let Some(url) = &media.url {
+        let _turn = shares.downloads.take(account).await;
+        let place = shares.places.take(account).await;
+        let fetched = in_time(FETCH_WAIT, shared.outbound.fetch(url)).await?;
         wish.content_type = fetched.content_type;
         wish.source_name = fetched.filename;
-        fetched.file
+        (fetched.file, place)
     } else {
-        let bytes = shared.store.inline_media(message.id).await?;
+        let _turn = shares.reads.take(account).await;
+        let place = shares.places.take(account).await;
+        let bytes: StoreResult<Option<Vec<u8>>> = shared.store.inline_media(message.id).await;
         let gone = || Failure::new(Failure::MEDIA, "the file is not there any more");
-        shared.outbound.keep(bytes.ok_or_else(gone)?).await?
+        let bytes = bytes?.ok_or_else(|| FileError::Permanent(gone()))?;
+        (in_time(FETCH_WAIT, shared.outbound.keep(bytes)).await?, place)
     };
-    Ok(shared.codec.prepare(file, wish).await?)
+    let _turn = match wish.kind {
+        Some(ContentKind::Voice) => Some(shares.conversions.take(account).await),
+        _ => None,
+    };
+    let media = in_time(PREPARE_WAIT, shared.codec.prepare(file, wish)).await?;
+    Ok(ReadyFile { media, place })
+}
+
+/// Whoever exceeds our limit in spite of its own is busy, and may be quicker another time.
+async fn in_time<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, FileError>>,
+) -> Result<T, FileError> {
+    let late = || Err(FileError::Temporary("making the file ready took too long".to_owned()));
+    within(limit, work).await.unwrap_or_else(late)
 }

@@ -4,6 +4,7 @@
 //! - [`webhooks`] tells customers what has happened.
 //! - `run` is the only place that loops and sleeps: one task per device that is linked, is being
 //!   linked, or has messages waiting. Any other device costs nothing.
+//! - `shares` is how accounts share what there is little of.
 //! - `device` holds what such a task knows, `life` what happens to the device itself, `work` how
 //!   what the queue wants is done, `files` how files are made ready, `waits` who waits for a message, `journal` what is still to be written down.
 //!
@@ -24,6 +25,7 @@ pub mod queue;
 mod run;
 mod sending;
 mod shared;
+mod shares;
 mod stats;
 mod waits;
 mod watchers;

@@ -17,6 +17,7 @@ use domain::webhook::Event;
 use crate::EngineConfig;
 use crate::device::DeviceTask;
 use crate::engine::Parts;
+use crate::files::FileShares;
 use crate::lookup::Answers;
 use crate::sending::SendingSet;
 use crate::stats::EngineStats;
@@ -109,7 +110,7 @@ pub(crate) struct Shared {
     pub(crate) answers: Answers,
     pub(crate) webhooks: Webhooks,
     pub(crate) connects: Arc<Semaphore>,
-    pub(crate) files: Arc<Semaphore>,
+    pub(crate) files: FileShares,
     pub(crate) stop: watch::Sender<bool>,
     pub(crate) registry: Mutex<Registry>,
 }

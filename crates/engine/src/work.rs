@@ -83,10 +83,14 @@ impl DeviceTask {
         let (chat, whatsapp_id) = (message.chat, message.whatsapp_id);
         let message = OutgoingMessage { chat, whatsapp_id, content };
         self.show_sending(id);
-        let (messenger, device) = (self.shared.messenger.clone(), self.id);
+        let (shared, device) = (self.shared.clone(), self.id);
         self.begin(async move {
-            let sent = within(limit, messenger.send(device, message)).await;
-            drop(place);
+            let turn = match &place {
+                Some(place) => Some(shared.files.uploads.take(place.account()).await),
+                None => None,
+            };
+            let sent = within(limit, shared.messenger.send(device, message)).await;
+            drop((turn, place));
             Done::Sent(id, sent.unwrap_or(Ok(())))
         });
     }

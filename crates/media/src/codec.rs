@@ -8,18 +8,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::media::{MediaWish, ReadyMedia, TempMedia};
-use domain::message::{ContentKind, Failure};
-use domain::ports::MediaCodec;
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use domain::message::ContentKind;
+use domain::ports::{FileError, MediaCodec};
+use tokio::task::{JoinError, spawn_blocking};
 
 use crate::format::{self, Format};
 use crate::kind::{failure, filename_of, kind_of, mimetype_of};
 use crate::voice::{self, Stop};
 use crate::{length, picture};
 
-/// Most conversions at once; each keeps a processor busy.
-const CONVERSIONS_MAX: usize = 2;
+/// What is said of files that cannot be looked at.
+const UNREADABLE: &str = "the file cannot be read";
 
 /// Why the codec cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +28,6 @@ pub struct SetupError(#[from] io::Error);
 /// Decides what files are, and converts voice notes.
 pub struct Codec {
     temp_dir: PathBuf,
-    conversions: Semaphore,
 }
 
 impl Codec {
@@ -38,22 +36,17 @@ impl Codec {
     pub fn new(temp_dir: PathBuf) -> Result<Self, SetupError> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&temp_dir)?;
         voice::remove_leftovers(&temp_dir)?;
-        Ok(Self { temp_dir, conversions: Semaphore::new(CONVERSIONS_MAX) })
+        Ok(Self { temp_dir })
     }
 
     /// Puts a voice note into the place of what it was made of.
-    async fn as_voice(&self, ready: ReadyMedia, format: Format) -> Result<ReadyMedia, Failure> {
-        let unreadable = |_| failure(voice::UNREADABLE);
-        let _turn = self.conversions.acquire().await.map_err(unreadable)?;
+    async fn as_voice(&self, ready: ReadyMedia, format: Format) -> Result<ReadyMedia, FileError> {
         // Dropped with this future, and the conversion ends soon after.
         let stop = Stop::default();
         let (stopped, temp_dir) = (stop.flag(), self.temp_dir.clone());
         let source = ready.file.clone();
         let made = spawn_blocking(move || voice::make(&source, format, &temp_dir, &stopped));
-        let note = made.await.map_err(|error| {
-            tracing::error!(%error, "a conversion broke down");
-            failure(voice::UNREADABLE)
-        })??;
+        let note = made.await.map_err(|error| broke_down(&error, voice::UNREADABLE))??;
         Ok(ReadyMedia {
             file: note.file,
             seconds: Some(note.seconds),
@@ -65,12 +58,9 @@ impl Codec {
 
 #[async_trait]
 impl MediaCodec for Codec {
-    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, Failure> {
+    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, FileError> {
         let looked = spawn_blocking(move || look(file, &wish)).await;
-        let (ready, format) = looked.map_err(|error| {
-            tracing::error!(%error, "looking at a file broke down");
-            failure("the file cannot be read")
-        })??;
+        let (ready, format) = looked.map_err(|error| broke_down(&error, UNREADABLE))??;
         match ready.kind {
             ContentKind::Voice => self.as_voice(ready, format).await,
             _ => Ok(ready),
@@ -78,17 +68,27 @@ impl MediaCodec for Codec {
     }
 }
 
+/// What is said when work on a file came to no end: a file that makes it panic does so every time.
+fn broke_down(error: &JoinError, words: &str) -> FileError {
+    tracing::error!(%error, "work on a file broke down");
+    if error.is_panic() {
+        FileError::Permanent(failure(words))
+    } else {
+        FileError::Temporary(words.to_owned())
+    }
+}
+
 /// Looks at a file: what it is, and what its headers say of it.
-fn look(file: TempMedia, wish: &MediaWish) -> Result<(ReadyMedia, Format), Failure> {
+fn look(file: TempMedia, wish: &MediaWish) -> Result<(ReadyMedia, Format), FileError> {
     let head = head(&file.path).map_err(|error| {
         tracing::error!(%error, "a file to be sent cannot be read");
-        failure("the file cannot be read")
+        FileError::Temporary(UNREADABLE.to_owned())
     })?;
     if head.is_empty() {
-        return Err(failure("the file is empty"));
+        return Err(FileError::Permanent(failure("the file is empty")));
     }
     let format = Format::of(&head[..head.len().min(format::HEAD_BYTES)]);
-    let kind = kind_of(format, wish)?;
+    let kind = kind_of(format, wish).map_err(FileError::Permanent)?;
     let mimetype = mimetype_of(format, kind, wish);
     let filename = filename_of(kind, &mimetype, wish);
     let plays = matches!(kind, ContentKind::Audio | ContentKind::Video);

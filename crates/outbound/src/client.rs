@@ -7,17 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
-use domain::message::Failure;
 use domain::net::Cidr;
-use domain::ports::{Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::ports::{FileError, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
 use reqwest::Url;
-use tokio::sync::Semaphore;
 
 use crate::guard::{Guard, GuardedDns, Lookup, SystemLookup};
 use crate::{temp, tls};
 
-/// Most downloads at once.
-const DOWNLOADS_MAX: usize = 4;
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How we introduce ourselves.
@@ -76,7 +72,6 @@ pub struct HttpOutbound {
     pub(crate) guard: Guard,
     pub(crate) limits: Limits,
     pub(crate) temp_dir: PathBuf,
-    pub(crate) downloads: Semaphore,
     /// For ports 80 and 443, at public addresses and the operator's.
     web: reqwest::Client,
     /// For other ports, at the operator's addresses only.
@@ -98,14 +93,7 @@ impl HttpOutbound {
     ) -> Result<Self, SetupError> {
         temp::prepare(&temp_dir)?;
         let dns = |is_web_port| GuardedDns::new(guard.clone(), is_web_port, lookup.clone());
-        Ok(Self {
-            limits,
-            temp_dir,
-            downloads: Semaphore::new(DOWNLOADS_MAX),
-            web: client(dns(true))?,
-            other: client(dns(false))?,
-            guard,
-        })
+        Ok(Self { limits, temp_dir, web: client(dns(true))?, other: client(dns(false))?, guard })
     }
 
     /// The client whose resolver judges by the rules for this URL's port.
@@ -135,11 +123,11 @@ impl Outbound for HttpOutbound {
         self.guard.check(url).map(|_| ())
     }
 
-    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure> {
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, FileError> {
         Ok(self.download(url).await?)
     }
 
-    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure> {
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, FileError> {
         Ok(self.save_bytes(bytes).await?)
     }
 

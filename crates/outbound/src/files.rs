@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use domain::media::{FetchedFile, TempMedia};
 use domain::message::Failure;
+use domain::ports::FileError;
 use domain::service::DOWNLOAD_FAILED;
 use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
@@ -49,9 +50,17 @@ pub(crate) enum FetchError {
     NotStored,
 }
 
-impl From<FetchError> for Failure {
+impl From<FetchError> for FileError {
     fn from(error: FetchError) -> Self {
-        Self::new(Self::MEDIA, error.to_string())
+        match error {
+            FetchError::NotStored => Self::Temporary(error.to_string()),
+            FetchError::Failed
+            | FetchError::WebPage
+            | FetchError::TooLarge
+            | FetchError::TooSlow => {
+                Self::Permanent(Failure::new(Failure::MEDIA, error.to_string()))
+            }
+        }
     }
 }
 
@@ -64,8 +73,6 @@ impl HttpOutbound {
 
     pub(crate) async fn download(&self, url: &str) -> Result<FetchedFile, FetchError> {
         let url = self.guard.check(url).map_err(|_| FetchError::Failed)?;
-        // Closed never; waiting for a turn is not part of the download's time.
-        let _turn = self.downloads.acquire().await.map_err(|_| FetchError::Failed)?;
         let download = async {
             let (answer, url) = self.follow(url).await?;
             self.save(answer, &url).await

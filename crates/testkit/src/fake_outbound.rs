@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Failure};
-use domain::ports::{MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::ports::{
+    FileError, MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer, WebhookRequest,
+};
 use domain::service::DOWNLOAD_FAILED;
 use domain::webhook::SealedSecret;
 use tokio::sync::watch;
@@ -92,16 +94,16 @@ impl Outbound for FakeOutbound {
         if is_private { Err(UrlRefusal::Forbidden) } else { Ok(()) }
     }
 
-    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure> {
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, FileError> {
         self.state().fetches.push(url.to_owned());
         let found = self.state().files.get(url).cloned();
-        let (bytes, content_type) =
-            found.ok_or_else(|| Failure::new(Failure::MEDIA, DOWNLOAD_FAILED))?;
+        let dead = || FileError::Permanent(Failure::new(Failure::MEDIA, DOWNLOAD_FAILED));
+        let (bytes, content_type) = found.ok_or_else(dead)?;
         let filename = url.rsplit('/').next().map(str::to_owned);
         Ok(FetchedFile { file: in_memory(&bytes), content_type: Some(content_type), filename })
     }
 
-    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure> {
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, FileError> {
         Ok(in_memory(&bytes))
     }
 
@@ -131,7 +133,7 @@ pub struct FakeCodec;
 
 #[async_trait]
 impl MediaCodec for FakeCodec {
-    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, Failure> {
+    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, FileError> {
         let mimetype = wish.mimetype.or(wish.content_type).unwrap_or_default();
         let guessed = match mimetype.split('/').next() {
             Some("image") => ContentKind::Image,

@@ -53,6 +53,18 @@ impl WebhookAnswer {
     }
 }
 
+/// Why there is no file to send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// Our own trouble, such as a full disk: later it may work.
+    #[error("{0}")]
+    Temporary(String),
+    /// It cannot be had, or is not fit to be sent, and never will be. A failure with the code
+    /// [`Failure::MEDIA`] and words that are safe to show.
+    #[error("{}", .0.message)]
+    Permanent(Failure),
+}
+
 /// Every HTTP request that is made on a customer's behalf. Guarded: only public addresses, unless
 /// the operator allows others.
 #[async_trait]
@@ -63,16 +75,17 @@ pub trait Outbound: Send + Sync {
     /// # Errors
     /// [`UrlRefusal`].
     fn check_url(&self, url: &str) -> Result<(), UrlRefusal>;
-    /// Downloads a file to the disk, bounded in size and time.
+    /// Downloads a file to the disk, bounded in size and time. How many at a time is the caller's to
+    /// bound.
     ///
     /// # Errors
-    /// A failure with the code [`Failure::MEDIA`] and words that are safe to show.
-    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure>;
+    /// [`FileError`]; with words that are safe to show.
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, FileError>;
     /// Puts bytes that came with a request onto the disk.
     ///
     /// # Errors
     /// As [`Outbound::fetch`].
-    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure>;
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, FileError>;
     /// Posts to a webhook, once.
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer;
     /// Asks a webhook's URL with `challenge` in its query, and wants exactly that as the answer.
@@ -85,11 +98,12 @@ pub trait Outbound: Send + Sync {
 /// What makes files fit to be sent.
 #[async_trait]
 pub trait MediaCodec: Send + Sync {
-    /// Finds out what a file is and converts it where it has to be.
+    /// Finds out what a file is. Only one that is wished to be a voice note is converted, which
+    /// keeps a processor busy: how many at a time is the caller's to bound.
     ///
     /// # Errors
-    /// A failure with the code [`Failure::MEDIA`] and words that are safe to show.
-    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, Failure>;
+    /// [`FileError`]; with words that are safe to show.
+    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, FileError>;
 }
 
 /// What keeps secrets unreadable in the database.

@@ -7,6 +7,7 @@ use domain::message::{Failure, MessageEvent};
 
 use super::DeviceQueue;
 use super::flight::Stage;
+use super::verdict;
 
 /// Most files of a device that are being made ready, or are ready and not handed over.
 pub const FILE_PLACES_MAX: usize = 4;
@@ -16,8 +17,8 @@ pub const FILE_KEPT: SignedDuration = SignedDuration::from_mins(2);
 
 impl DeviceQueue {
     /// The message that was to be loaded carries a file, which is not there. True when it is to be
-    /// made ready now; answer with [`DeviceQueue::file_ready`], [`DeviceQueue::file_failed`] or
-    /// [`DeviceQueue::file_put_off`]. Otherwise the message waits for a place.
+    /// made ready now; answer with [`DeviceQueue::file_ready`], [`DeviceQueue::file_failed`],
+    /// [`DeviceQueue::file_delayed`] or [`DeviceQueue::file_put_off`]. Otherwise the message waits for a place.
     pub fn needs_file(&mut self, id: MessageId, now: Timestamp) -> bool {
         let has_place = self.has_file_place();
         let Some(entry) = self.backlog.get_mut(id) else { return false };
@@ -49,15 +50,21 @@ impl DeviceQueue {
 
     /// The file cannot be had, or is not fit to be sent: the message has failed.
     pub fn file_failed(&mut self, id: MessageId, failure: Failure, now: Timestamp) {
-        let Some(flight) = self.fetching(id) else { return };
-        if std::mem::take(&mut flight.is_first_contact) {
-            self.budget.give_back();
-            self.backlog.forget_contact(id);
+        if self.fetching(id).is_some() {
+            self.take_back_contact(id);
+            self.end(id, MessageEvent::GivenUp, Some(failure), now);
         }
-        self.end(id, MessageEvent::GivenUp, Some(failure), now);
     }
 
-    /// The file could not be read now.
+    /// The file could not be made ready, for reasons of ours: the attempt has failed.
+    pub fn file_delayed(&mut self, id: MessageId, why: String, now: Timestamp) {
+        if self.fetching(id).is_some() {
+            self.take_back_contact(id);
+            self.attempt_failed(id, verdict::not_handed_over(why), now);
+        }
+    }
+
+    /// The file could not be read now; that is no attempt.
     pub fn file_put_off(&mut self, id: MessageId, now: Timestamp) {
         if self.fetching(id).is_some() {
             self.put_back(id, now);
@@ -88,6 +95,16 @@ impl DeviceQueue {
     pub(super) fn throw_spoilt_files_away(&mut self, now: Timestamp) {
         for id in self.flights.spoilt(now) {
             self.put_back(id, now);
+        }
+    }
+
+    /// Nobody was written to.
+    fn take_back_contact(&mut self, id: MessageId) {
+        if let Some(flight) = self.flights.get_mut(id)
+            && std::mem::take(&mut flight.is_first_contact)
+        {
+            self.budget.give_back();
+            self.backlog.forget_contact(id);
         }
     }
 

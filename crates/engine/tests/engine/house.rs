@@ -15,7 +15,7 @@ use domain::service::{Core, NewAccountRequest, Parts, SendRequest, Session, Sync
 use engine::{Engine, EngineConfig};
 use testkit::clock::TokioClock;
 use testkit::entropy::SeededEntropy;
-use testkit::fake_outbound::{FakeCodec, ReversingSealer};
+use testkit::fake_outbound::ReversingSealer;
 use testkit::flaky_store::FlakyStore;
 use testkit::memory_store::MemoryStore;
 use testkit::plain_format::PlainFormat;
@@ -30,7 +30,7 @@ pub struct House {
     pub messenger: Arc<ScriptedMessenger>,
     pub outside: Arc<Outside>,
     pub engine: Arc<Engine>,
-    pub core: Core,
+    pub core: Arc<Core>,
     pub session: Session,
     pub account: AccountId,
     pacing: Pacing,
@@ -52,25 +52,23 @@ impl House {
         let messenger = ScriptedMessenger::new();
         let outside = Arc::new(Outside::default());
         let (engine, core) = build(&store, &clock, &messenger, &outside, &pacing);
-        let operator = core.authenticate(OPERATOR_KEY).await.unwrap();
-        let request = NewAccountRequest {
-            name: "Ani".into(),
-            email: "ani@example.com".into(),
-            plan: Some("unlimited".into()),
-            ..Default::default()
-        };
-        let (account, key) = core.create_account(&operator, request).await.unwrap();
-        let session = core.authenticate(key.reveal()).await.unwrap();
+        let (account, session) = new_account(&core, "ani").await;
+        Self { store, clock, messenger, outside, engine, core, session, account, pacing }
+    }
+
+    /// Another account of the same gateway.
+    pub async fn neighbour(&self, name: &str) -> Self {
+        let (account, session) = new_account(&self.core, name).await;
         Self {
-            store,
-            clock,
-            messenger,
-            outside,
-            engine,
-            core,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            messenger: self.messenger.clone(),
+            outside: self.outside.clone(),
+            engine: self.engine.clone(),
+            core: self.core.clone(),
             session,
-            account: account.id,
-            pacing,
+            account,
+            pacing: self.pacing.clone(),
         }
     }
 
@@ -148,6 +146,15 @@ impl House {
         .await
     }
 
+    /// Waits until so many attempts at a message have failed.
+    pub async fn until_attempts(&self, id: MessageId, attempts: u32) -> Message {
+        self.until(async || {
+            let message = self.stored(id).await;
+            (message.attempts == attempts).then_some(message)
+        })
+        .await
+    }
+
     pub async fn until_status(&self, id: DeviceId, status: DeviceStatus) -> Device {
         self.until(async || {
             let device = self.stored_device(id).await;
@@ -192,13 +199,25 @@ impl House {
 
 const OPERATOR_KEY: &str = "operator";
 
+async fn new_account(core: &Core, name: &str) -> (AccountId, Session) {
+    let operator = core.authenticate(OPERATOR_KEY).await.unwrap();
+    let request = NewAccountRequest {
+        name: name.into(),
+        email: format!("{name}@example.com"),
+        plan: Some("unlimited".into()),
+        ..Default::default()
+    };
+    let (account, key) = core.create_account(&operator, request).await.unwrap();
+    (account.id, core.authenticate(key.reveal()).await.unwrap())
+}
+
 fn build(
     store: &Arc<FlakyStore>,
     clock: &Arc<TokioClock>,
     messenger: &Arc<ScriptedMessenger>,
     outside: &Arc<Outside>,
     pacing: &Pacing,
-) -> (Arc<Engine>, Core) {
+) -> (Arc<Engine>, Arc<Core>) {
     let entropy = Arc::new(SeededEntropy::new(clock.now().as_microsecond() as u64));
     let store: Arc<dyn Store> = store.clone();
     let config = EngineConfig { default_pacing: pacing.clone() };
@@ -206,7 +225,7 @@ fn build(
         store: store.clone(),
         messenger: messenger.clone(),
         outbound: outside.clone(),
-        codec: Arc::new(FakeCodec),
+        codec: outside.clone(),
         sealer: Arc::new(ReversingSealer),
         formats: Arc::new(PlainFormat),
         clock: clock.clone(),
@@ -224,5 +243,5 @@ fn build(
         operator: Secret::new(OPERATOR_KEY).hash(),
         sync_wait: SyncWait::default(),
     });
-    (engine, core)
+    (engine, Arc::new(core))
 }

@@ -19,6 +19,7 @@ use crate::house::House;
 use crate::rig::{Rig, at_s, entry};
 
 const TO: &str = "628123456789";
+const OTHER: &str = "628999999999";
 const URL: &str = "https://files.example.com/cat.png";
 
 fn from_url(url: &str) -> MediaSource {
@@ -172,6 +173,169 @@ async fn a_file_waits_for_the_store() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     house.store.fail(Outage::None);
     house.until_state(message.id, MessageState::Sent).await;
+}
+
+/// `n` connected devices.
+async fn devices(house: &House, n: usize) -> Vec<DeviceId> {
+    let mut devices = Vec::new();
+    for n in 0..n {
+        devices.push(house.linked_device(&format!("628{}{n:03}", house.account)).await);
+    }
+    devices
+}
+
+fn hanging(n: usize) -> String {
+    format!("https://slow.example.com/{n}.png")
+}
+
+/// A hundred URLs that hang, on devices enough to fetch them all at the same time.
+async fn a_hundred_that_hang(house: &House, devices: &[DeviceId]) {
+    for n in 0..100 {
+        house.outside.fetch_takes(&hanging(n), Duration::from_secs(30));
+        let to = format!("6281{n:08}");
+        send_file(house, devices[n % devices.len()], &to, from_url(&hanging(n))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_slow_files_of_an_account_delay_no_other_accounts() {
+    let house = House::new().await;
+    let other = house.neighbour("budi").await;
+    let (slow, quick) = (devices(&house, 30).await, devices(&other, 1).await[0]);
+    house.start().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    a_hundred_that_hang(&house, &slow).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(house.outside.downloads().0, 4, "the account's share");
+    let before = house.clock.now();
+    for _ in 0..3 {
+        let message = send_file(&other, quick, TO, from_url(URL)).await;
+        other.until_state(message.id, MessageState::Sent).await;
+    }
+    assert_eq!(house.clock.now(), before);
+    // The others fail for what is wrong with them, not for having waited.
+    tokio::time::sleep(Duration::from_secs(100 / 4 * 30)).await;
+    let failed = house.engine.stats().media_failed.load(Relaxed);
+    assert_eq!(failed, 100);
+    assert_eq!(house.engine.stats().attempts_failed.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_accounts_with_slow_files_leave_room_for_one_more() {
+    let house = House::new().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    let mut slow = Vec::new();
+    for n in 0..6 {
+        let account = house.neighbour(&format!("slow{n}")).await;
+        let devices = devices(&account, 5).await;
+        slow.push((account, devices));
+    }
+    let quick = devices(&house, 1).await[0];
+    house.start().await;
+    for (account, devices) in &slow {
+        a_hundred_that_hang(account, devices).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let message = send_file(&house, quick, TO, from_url(URL)).await;
+    let before = house.clock.now();
+    house.until_state(message.id, MessageState::Sent).await;
+    let waited = house.clock.now().duration_since(before).as_secs();
+    assert!(waited < 30, "the next download that ends makes room for it: {waited} s");
+    assert_eq!(house.outside.downloads().1, 16, "never more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_cancelled_waits_for_no_turn() {
+    let (house, device) = House::with_device().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    for n in 0..100 {
+        house.outside.fetch_takes(&hanging(n), Duration::from_secs(30));
+        let message = send_file(&house, device, TO, from_url(&hanging(n))).await;
+        house.outside.until_downloading(1).await;
+        house.engine.cancel(device, message.id).await.unwrap();
+        assert_eq!(house.outside.downloads().0, 0, "nobody wants it any more");
+    }
+    let before = house.clock.now();
+    let message = send_file(&house, device, TO, from_url(URL)).await;
+    house.until_state(message.id, MessageState::Sent).await;
+    assert_eq!(house.clock.now(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_no_fault_of_the_message() {
+    let (house, device) = House::with_device().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    house.outside.fill_disk(true);
+    let before = used(&house).await;
+    let fetched = send_file(&house, device, TO, from_url(URL)).await;
+    let inline = send_file(&house, device, OTHER, MediaSource::Inline(b"hello".to_vec())).await;
+    let text = house.send(device, TO, "after").await;
+    for id in [fetched.id, inline.id] {
+        let waiting = house.until_attempts(id, 2).await;
+        assert_eq!(waiting.state, MessageState::Queued);
+        let failure = waiting.failure.unwrap();
+        assert_eq!(failure.message, "the file could not be stored");
+        assert_eq!(waiting.due_at.duration_since(house.clock.now()).as_secs(), 120, "by policy");
+    }
+    assert_eq!(house.stored(text.id).await.state, MessageState::Queued, "its chat keeps its order");
+    assert_ne!(used(&house).await, before, "nothing is given back while they wait");
+    house.outside.fill_disk(false);
+    house.until_state(text.id, MessageState::Sent).await;
+    assert_eq!(house.stored(fetched.id).await.state, MessageState::Sent);
+    house.until_state(inline.id, MessageState::Sent).await;
+    let texts = house.texts();
+    assert_eq!((texts.len(), texts.last().unwrap().as_str()), (3, "after"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_stays_full_lets_the_message_expire() {
+    let (house, device) = House::with_device().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    house.outside.fill_disk(true);
+    let before = used(&house).await;
+    let message = send_file(&house, device, TO, from_url(URL)).await;
+    let expired = house.until_state(message.id, MessageState::Expired).await;
+    assert_eq!(expired.reached(MessageState::Expired), expired.expires_at);
+    assert!(expired.attempts > 20, "{} attempts", expired.attempts);
+    assert_eq!(used(&house).await.month_used, before.month_used, "the quota is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_codec_without_an_end_is_tried_again() {
+    let (house, device) = House::with_device().await;
+    house.outside.fake.put_file(URL, b"png", "image/png");
+    house.outside.codec_takes(Duration::from_secs(100_000));
+    let message = send_file(&house, device, TO, from_url(URL)).await;
+    let waiting = house.until_attempts(message.id, 1).await;
+    assert_eq!(waiting.state, MessageState::Queued);
+    house.outside.codec_takes(Duration::ZERO);
+    house.until_state(message.id, MessageState::Sent).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn voice_notes_wait_for_the_codec_and_pictures_do_not() {
+    let house = House::new().await;
+    let other = house.neighbour("budi").await;
+    let (device, others) = (devices(&house, 1).await[0], devices(&other, 1).await[0]);
+    house.start().await;
+    house.outside.codec_takes(Duration::from_secs(20));
+    let send = async |house: &House, device, to: &str, kind| {
+        let source = MediaSource::Inline(b"sound".to_vec());
+        let media = MediaRequest { source, kind: Some(kind), filename: None, mimetype: None };
+        let request = SendRequest { to: to.into(), media: Some(media), ..Default::default() };
+        house.request(device, request).await.id
+    };
+    let took = |message: Message| {
+        message.reached(MessageState::Sent).unwrap().duration_since(message.created_at).as_secs()
+    };
+    let first = send(&house, device, TO, ContentKind::Voice).await;
+    let second = send(&house, device, OTHER, ContentKind::Voice).await;
+    let picture = send(&house, device, "628777777777", ContentKind::Image).await;
+    let theirs = send(&other, others, TO, ContentKind::Voice).await;
+    assert_eq!(took(house.until_state(first, MessageState::Sent).await), 20);
+    assert_eq!(took(house.until_state(picture, MessageState::Sent).await), 20);
+    assert_eq!(took(other.until_state(theirs, MessageState::Sent).await), 20);
+    assert_eq!(took(house.until_state(second, MessageState::Sent).await), 40, "one of an account");
 }
 
 // ---- the queue ----------------------------------------------------------------------------------

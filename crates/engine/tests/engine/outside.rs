@@ -5,18 +5,47 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::media::{FetchedFile, TempMedia};
-use domain::message::Failure;
-use domain::ports::{Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
+use domain::ports::{FileError, MediaCodec, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
 use domain::webhook::Event;
-use testkit::fake_outbound::{FakeOutbound, answer};
+use testkit::fake_outbound::{FakeCodec, FakeOutbound, answer};
 use tokio::sync::watch;
 
 /// What a receiver does with an event: how long it takes, and what it answers.
 type Receiver = Box<dyn Fn(&Event, usize) -> (Duration, WebhookAnswer) + Send>;
 
+/// What the disk says that is full.
+fn full() -> FileError {
+    FileError::Temporary("the file could not be stored".into())
+}
+
+/// A download that runs.
+struct Running<'a>(&'a Outside);
+
+impl<'a> Running<'a> {
+    fn begin(outside: &'a Outside) -> Self {
+        let mut state = outside.state();
+        state.downloads.0 += 1;
+        state.downloads.1 = state.downloads.1.max(state.downloads.0);
+        drop(state);
+        outside.changes.send_modify(|n| *n += 1);
+        Self(outside)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.state().downloads.0 -= 1;
+    }
+}
+
 #[derive(Default)]
 struct State {
+    is_disk_full: bool,
+    /// How long the codec takes for a file; longer than anybody waits, when it is stuck.
+    codec_takes: Duration,
+    /// How many downloads run, and how many ran at the most.
+    downloads: (usize, usize),
     fetch_takes: HashMap<String, Duration>,
     receivers: HashMap<String, Receiver>,
     /// What arrived, in order: where, and what.
@@ -40,6 +69,28 @@ impl Default for Outside {
 impl Outside {
     pub fn fetch_takes(&self, url: &str, takes: Duration) {
         self.state().fetch_takes.insert(url.to_owned(), takes);
+    }
+
+    pub fn fill_disk(&self, is_full: bool) {
+        self.state().is_disk_full = is_full;
+    }
+
+    /// How long the codec takes for a file.
+    pub fn codec_takes(&self, takes: Duration) {
+        self.state().codec_takes = takes;
+    }
+
+    /// How many downloads run now, and how many ran at the most.
+    pub fn downloads(&self) -> (usize, usize) {
+        self.state().downloads
+    }
+
+    /// Waits until so many downloads run.
+    pub async fn until_downloading(&self, n: usize) {
+        let mut changes = self.changes.subscribe();
+        while self.downloads().0 < n {
+            changes.changed().await.unwrap();
+        }
     }
 
     /// Says what the receiver at `url` does with an event that arrives for the n-th time, from 1.
@@ -97,15 +148,16 @@ impl Outbound for Outside {
         self.fake.check_url(url)
     }
 
-    async fn fetch(&self, url: &str) -> Result<FetchedFile, Failure> {
+    async fn fetch(&self, url: &str) -> Result<FetchedFile, FileError> {
         let takes = self.state().fetch_takes.get(url).copied().unwrap_or_default();
         let fetched = self.fake.fetch(url).await;
+        let _running = Running::begin(self);
         tokio::time::sleep(takes).await;
-        fetched
+        if self.state().is_disk_full { Err(full()) } else { fetched }
     }
 
-    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, Failure> {
-        self.fake.keep(bytes).await
+    async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, FileError> {
+        if self.state().is_disk_full { Err(full()) } else { self.fake.keep(bytes).await }
     }
 
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
@@ -127,5 +179,14 @@ impl Outbound for Outside {
 
     async fn challenge(&self, url: &str, challenge: &str) -> Result<(), String> {
         self.fake.challenge(url, challenge).await
+    }
+}
+
+#[async_trait]
+impl MediaCodec for Outside {
+    async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, FileError> {
+        let takes = self.state().codec_takes;
+        tokio::time::sleep(takes).await;
+        FakeCodec.prepare(file, wish).await
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::error::Error;
 use domain::ids::DeviceId;
+use domain::media::{MediaRequest, MediaSource};
 use domain::message::{Failure, Message, MessageState};
 use domain::policy::pacing::{Pacing, QuietHours};
 use domain::ports::{Clock, Dispatcher, SendError};
@@ -65,6 +66,34 @@ async fn a_wait_tells_of_failures() {
     let message = house.send(device, TO, "hello").await;
     let failed = ended(wait(&house, device, &message)).await;
     assert!(matches!(failed.outcome(), Err(Error::NotOnWhatsapp(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_is_tried_again_is_waited_for_while_that_can_help() {
+    let (house, device) = House::with_device().await;
+    house.outside.fill_disk(true);
+    let send = async |retry_interval_s| {
+        let source = MediaSource::Inline(b"hello".to_vec());
+        let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
+        let media = Some(media);
+        let request = SendRequest { to: TO.into(), media, retry_interval_s, ..Default::default() };
+        house.request(device, request).await
+    };
+    let before = house.clock.now();
+    let late = send(Some(31)).await;
+    let answer = wait(&house, device, &late).await.unwrap().unwrap();
+    assert!(answer.is_none(), "it still waits: {answer:?}");
+    assert_eq!(house.clock.now(), before, "the next attempt is beyond the wait");
+    house.outside.fill_disk(false);
+    house.until_state(late.id, MessageState::Sent).await;
+
+    house.outside.fill_disk(true);
+    let soon = send(Some(20)).await;
+    let waiting = wait(&house, device, &soon);
+    house.until_attempts(soon.id, 1).await;
+    house.outside.fill_disk(false);
+    let sent = ended(waiting).await;
+    assert_eq!((sent.state, sent.attempts), (MessageState::Sent, 2));
 }
 
 #[tokio::test(start_paused = true)]

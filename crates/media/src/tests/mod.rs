@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use domain::media::{MediaWish, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Failure};
-use domain::ports::MediaCodec as _;
+use domain::ports::{FileError, MediaCodec as _};
 use tempfile::TempDir;
 
 use crate::Codec;
@@ -38,11 +38,11 @@ impl Rig {
         &self,
         bytes: &[u8],
         kind: Option<ContentKind>,
-    ) -> Result<ReadyMedia, Failure> {
+    ) -> Result<ReadyMedia, FileError> {
         self.codec.prepare(self.file(bytes), MediaWish { kind, ..MediaWish::default() }).await
     }
 
-    async fn voice(&self, bytes: &[u8]) -> Result<ReadyMedia, Failure> {
+    async fn voice(&self, bytes: &[u8]) -> Result<ReadyMedia, FileError> {
         self.prepare(bytes, Some(ContentKind::Voice)).await
     }
 
@@ -58,6 +58,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(dir.join(name)).unwrap()
 }
 
-fn failure(message: &str) -> Failure {
-    Failure::new("media", message)
+/// What is wrong with the file itself.
+fn failure(message: &str) -> FileError {
+    FileError::Permanent(Failure::new("media", message))
 }

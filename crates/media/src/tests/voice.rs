@@ -3,6 +3,7 @@
 use std::io::Cursor;
 
 use domain::message::ContentKind;
+use domain::ports::FileError;
 use ogg::PacketReader;
 use ropus::{Channels, DecodeMode, Decoder};
 
@@ -220,9 +221,19 @@ async fn a_conversion_that_nobody_waits_for_stops() {
     let stopped = stop.flag();
     drop(stop);
     let made = make(&source, Format::Wav, rig.dir.path(), &stopped);
-    assert_eq!(made.err(), Some(failure("the voice note could not be made in time")));
+    let busy = FileError::Temporary("the voice note could not be made in time".into());
+    assert_eq!(made.err(), Some(busy));
     drop(source);
     assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn a_voice_note_without_a_place_on_the_disk_is_put_off() {
+    let rig = Rig::new();
+    let source = rig.file(&wav(48_000, 1, &tone(48_000, 1, 1.0, 0.5)));
+    let nowhere = rig.dir.path().join("gone");
+    let made = make(&source, Format::Wav, &nowhere, &Stop::default().flag());
+    assert_eq!(made.err(), Some(FileError::Temporary("the voice note could not be stored".into())));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::media::TempMedia;
-use domain::message::Failure;
+use domain::ports::FileError;
 
 pub(crate) use decode::announced_seconds;
 
@@ -63,12 +63,18 @@ enum VoiceError {
     Storage(#[from] io::Error),
 }
 
-impl From<VoiceError> for Failure {
+impl From<VoiceError> for FileError {
     fn from(error: VoiceError) -> Self {
         if let VoiceError::Storage(error) = &error {
             tracing::error!(%error, "a voice note cannot be stored");
         }
-        failure(error.to_string())
+        match error {
+            // A machine that is busy, or has no space left.
+            VoiceError::Stopped | VoiceError::Storage(_) => Self::Temporary(error.to_string()),
+            VoiceError::Unreadable | VoiceError::TooLong | VoiceError::TooLarge => {
+                Self::Permanent(failure(error.to_string()))
+            }
+        }
     }
 }
 
@@ -119,7 +125,7 @@ pub(crate) fn make(
     format: Format,
     temp_dir: &Path,
     stopped: &Stopped,
-) -> Result<Note, Failure> {
+) -> Result<Note, FileError> {
     let is_parsed = matches!(format, Format::Mp4 | Format::ThreeGp | Format::M4a | Format::OggOpus);
     if is_parsed && source.size > PARSED_BYTES_MAX {
         return Err(VoiceError::TooLarge.into());

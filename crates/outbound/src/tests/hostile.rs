@@ -1,7 +1,7 @@
 //! URLs that must not be asked. Nothing connects: listeners on loopback would notice.
 
 use domain::message::Failure;
-use domain::ports::{Outbound, UrlRefusal, WebhookRequest};
+use domain::ports::{FileError, Outbound, UrlRefusal, WebhookRequest};
 
 use super::{Rig, Server, limits, ok, redirect};
 use crate::files::FetchError;
@@ -173,7 +173,8 @@ async fn listeners() -> (u16, Vec<Server>) {
 async fn assert_refused(rig: &Rig, url: &str) {
     let fetched = rig.client.fetch(url).await;
     let error = fetched.err().unwrap_or_else(|| panic!("fetched {url}"));
-    assert_eq!(error, Failure::new("media", "the file could not be downloaded"), "{url}");
+    let failure = Failure::new("media", "the file could not be downloaded");
+    assert_eq!(error, FileError::Permanent(failure), "{url}");
     let answer = rig.client.post(request(url)).await;
     assert_eq!(answer.status, None, "{url}");
     assert!(answer.error.is_some(), "{url}");

@@ -1,14 +1,11 @@
-//! Nothing without an end: sizes, times, how many at once, and the space on the disk.
+//! Nothing without an end: sizes, times, and the space on the disk.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::media::MEDIA_BYTES_MAX;
-use domain::message::Failure;
-use domain::ports::Outbound as _;
+use domain::ports::{FileError, Outbound as _};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Semaphore;
 
 use super::{Rig, Server, limits, ok, until};
 use crate::client::Limits;
@@ -156,42 +153,24 @@ async fn a_download_that_is_given_up_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn four_downloads_at_once() {
-    let gate = Arc::new(Semaphore::new(0));
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let script = (gate.clone(), now.clone(), most.clone());
-    let server = Server::scripted("127.0.0.1:0", move |_, mut stream| {
-        let (gate, now, most) = script.clone();
-        Box::pin(async move {
-            most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-            let _pass = gate.acquire().await.unwrap();
-            now.fetch_sub(1, Ordering::SeqCst);
-            let _ = stream.write_all(&ok(b"x")).await;
-        })
-    })
-    .await;
-    let rig = Arc::new(Rig::local());
-    let downloads: Vec<_> = (0..9)
-        .map(|_| {
-            let (rig, url) = (rig.clone(), server.url("/"));
-            tokio::spawn(async move { rig.client.download(&url).await.map(|it| it.file.size) })
-        })
-        .collect();
-    until(|| now.load(Ordering::SeqCst) == 4).await;
-    assert_eq!(rig.client.downloads.available_permits(), 0);
-    gate.add_permits(9);
-    for download in downloads {
-        assert_eq!(download.await.unwrap(), Ok(1));
-    }
-    assert_eq!(most.load(Ordering::SeqCst), 4);
+async fn a_full_disk_stops_downloads_for_now() {
+    let server = Server::start(|_| ok(b"x")).await;
+    let rig = local(Limits { free_bytes_min: u64::MAX, ..limits() });
+    let error = rig.client.fetch(&server.url("/")).await.unwrap_err();
+    assert_eq!(error, FileError::Temporary("the file could not be stored".into()));
+    assert_eq!(rig.client.keep(vec![0]).await.unwrap_err(), error);
+    assert_eq!(rig.files(), 0);
 }
 
 #[tokio::test]
-async fn a_full_disk_stops_downloads() {
-    let server = Server::start(|_| ok(b"x")).await;
-    let rig = local(Limits { free_bytes_min: u64::MAX, ..limits() });
-    let failure = rig.client.fetch(&server.url("/")).await.unwrap_err();
-    assert_eq!(failure, Failure::new("media", "the file could not be stored"));
-    assert_eq!(rig.client.keep(vec![0]).await.unwrap_err(), failure);
-    assert_eq!(rig.files(), 0);
+async fn whatever_is_wrong_with_the_file_is_final() {
+    let failure = |error: FetchError| match FileError::from(error) {
+        FileError::Permanent(failure) => failure.code,
+        FileError::Temporary(why) => panic!("{why}"),
+    };
+    for error in
+        [FetchError::Failed, FetchError::WebPage, FetchError::TooLarge, FetchError::TooSlow]
+    {
+        assert_eq!(failure(error), "media");
+    }
 }

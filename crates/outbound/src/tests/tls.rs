@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::message::Failure;
-use domain::ports::{Outbound as _, WebhookRequest};
+use domain::ports::{FileError, Outbound as _, WebhookRequest};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -54,7 +54,8 @@ async fn a_certificate_of_ones_own_is_refused() {
     let asked = rig.client.challenge(&url, "c").await;
     assert_eq!(asked, Err("the receiver's certificate is not valid".to_owned()));
     let fetched = rig.client.fetch(&url).await.unwrap_err();
-    assert_eq!(fetched, Failure::new("media", "the file could not be downloaded"));
+    let failure = Failure::new("media", "the file could not be downloaded");
+    assert_eq!(fetched, FileError::Permanent(failure));
 
     for _ in 0..3 {
         assert_eq!(told.recv().await, Some(false), "the handshake ends before any request");
