@@ -214,13 +214,14 @@ pub trait DeviceStore: Send + Sync {
         change: &StatusChange,
     ) -> StoreResult<Option<MovedDevice>>;
     /// Erases a device, its token, its session and contacts; its waiting messages end as
-    /// cancelled and are refunded; its history stays. False when the account has none such.
+    /// cancelled and are refunded: those are the answer. Its history stays. `None` when the account
+    /// has none such.
     async fn delete_device(
         &self,
         account: AccountId,
         id: DeviceId,
         now: Timestamp,
-    ) -> StoreResult<bool>;
+    ) -> StoreResult<Option<Vec<Recorded>>>;
 }
 
 /// One change of a device's protocol state.
@@ -299,6 +300,7 @@ pub trait Dispatcher: Send + Sync {
     /// taken back, with [`Failure::NOT_CONNECTED`]. Giving the future up changes nothing.
     async fn wait(
         &self,
+        account: AccountId,
         device: DeviceId,
         id: MessageId,
         patience: Duration,
@@ -309,8 +311,9 @@ pub trait Dispatcher: Send + Sync {
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer>;
     /// Unlinks a device; waiting messages stay until they expire.
     async fn logout(&self, device: DeviceId) -> Result<()>;
-    /// Stops a device for good, unlinking it when it is linked; to be called before it is erased.
-    async fn remove(&self, device: DeviceId) -> Result<()>;
+    /// Stops a device of an account, unlinking it when it is linked, and erases it; what waits is
+    /// cancelled.
+    async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()>;
     /// The device's settings have changed.
     async fn reload(&self, device: DeviceId);
     /// Whether a number is on WhatsApp, asked through a connected device.

@@ -43,8 +43,8 @@ pub(crate) enum Done {
     PairAsked(u64, Result<()>),
     /// The device was unlinked, or was not.
     Unlinked(Result<()>, Reply<()>),
-    /// The device was stopped for good.
-    Stopped(Reply<()>),
+    /// The device of this account was stopped for good.
+    Stopped(AccountId, Reply<()>),
     /// Nothing has to follow.
     Nothing,
 }
@@ -55,6 +55,18 @@ pub(crate) enum Wrote {
     Messages(Vec<Recorded>),
     /// The device as it is now; `None` when there is none.
     Device(Option<Box<MovedDevice>>),
+    /// The device is erased: the messages that were cancelled; `None` when there was none.
+    Erased(Option<Vec<Recorded>>),
+}
+
+impl Wrote {
+    /// The messages that changed.
+    pub(crate) fn recorded(&self) -> &[Recorded] {
+        match self {
+            Self::Messages(recorded) | Self::Erased(Some(recorded)) => recorded,
+            Self::Device(_) | Self::Erased(None) => &[],
+        }
+    }
 }
 
 /// What a device's queue needs to know before it sends.

@@ -168,16 +168,12 @@ impl Engine {
             self.shared.stop.send_replace(true);
             registry.devices.values_mut().filter_map(|handle| handle.task.take()).collect()
         };
-        let ended = join_all(tasks).await;
+        join_all(tasks).await;
         self.shared.registry().devices.clear();
         let webhooks = lock(&self.webhooks).take();
         if let Some(webhooks) = webhooks {
             // Bounded by itself.
             drop(webhooks.await);
-        }
-        let crashed = ended.iter().filter(|end| end.is_err()).count();
-        if crashed > 0 {
-            tracing::error!(crashed, "tasks of devices have crashed");
         }
         self.shared.watchers.close_all();
         self.shared.listeners.close_all();
@@ -221,34 +217,21 @@ impl Engine {
         let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
         let until = self.shared.clock.now().saturating_add(patience).unwrap_or(Timestamp::MAX);
         let Some(mailbox) = self.mailbox(device, false)? else {
-            return Ok(Waited::Elsewhere(None));
+            return Ok(Waited::Elsewhere);
         };
         let (reply, answer) = oneshot::channel();
         // Without an answer the task has ended: the store knows all it knew.
         if mailbox.send(Input::Wait(id, until, reply)).await.is_err() {
-            return Ok(Waited::Elsewhere(None));
+            return Ok(Waited::Elsewhere);
         }
         drop(mailbox);
-        answer.await.unwrap_or(Ok(Waited::Elsewhere(None)))
+        answer.await.unwrap_or(Ok(Waited::Elsewhere))
     }
 
     /// A message that is in no queue, as the store knows it; `None` when it waits there.
-    async fn ended(
-        &self,
-        device: DeviceId,
-        account: Option<AccountId>,
-        id: MessageId,
-    ) -> Result<Option<Message>> {
-        let store = &self.shared.store;
-        let account = match account {
-            Some(account) => account,
-            None => {
-                let devices = store.all_devices().await?;
-                let found = devices.into_iter().find(|other| other.id == device);
-                found.ok_or(Error::NotFound("device"))?.account_id
-            }
-        };
-        let message = store.message(account, id).await?.ok_or(Error::NotFound("message"))?;
+    async fn ended(&self, account: AccountId, id: MessageId) -> Result<Option<Message>> {
+        let message = self.shared.store.message(account, id).await?;
+        let message = message.ok_or(Error::NotFound("message"))?;
         Ok((!message.state.is_waiting()).then_some(message))
     }
 
@@ -317,10 +300,9 @@ impl Dispatcher for Engine {
         self.ask(device, true, Input::Logout).await?.ok_or(Error::NotFound("device"))
     }
 
-    async fn remove(&self, device: DeviceId) -> Result<()> {
-        self.ask(device, false, Input::Remove).await?;
-        self.shared.watchers.close(device);
-        Ok(())
+    async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()> {
+        let erased = self.ask(device, true, |reply| Input::Remove(account, reply)).await?;
+        erased.ok_or(Error::NotFound("device"))
     }
 
     async fn reload(&self, device: DeviceId) {
@@ -355,13 +337,14 @@ impl Dispatcher for Engine {
 
     async fn wait(
         &self,
+        account: AccountId,
         device: DeviceId,
         id: MessageId,
         patience: Duration,
     ) -> Result<Option<Message>> {
         match within(patience + OUTCOME_WAIT, self.wait_in_queue(device, id, patience)).await {
             Some(Ok(Waited::Ended(message))) => Ok(Some(*message)),
-            Some(Ok(Waited::Elsewhere(account))) => self.ended(device, account, id).await,
+            Some(Ok(Waited::Elsewhere)) => self.ended(account, id).await,
             Some(Ok(Waited::Pending)) | None => Ok(None),
             Some(Err(error)) => Err(error),
         }

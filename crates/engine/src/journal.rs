@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use domain::device::StatusChange;
 use domain::error::Result;
-use domain::ids::{MessageId, WhatsappId};
+use domain::ids::{AccountId, MessageId, WhatsappId};
 use domain::message::{Failure, Receipt};
 use domain::ports::{Cancellation, Progress, StoreResult};
 
@@ -39,6 +39,8 @@ pub(crate) enum Write {
     Status(StatusChange),
     /// The device's state has become `pairing`; linking begins when that is durable.
     StartPairing(StatusChange),
+    /// The device of this account is to be erased, then; somebody waits for that.
+    Erase(AccountId, Timestamp, oneshot::Sender<Result<()>>),
     /// The messenger waits until what it reported before this is durable.
     Told(oneshot::Sender<StoreResult<()>>),
     /// Somebody waits until everything before this is durable.
@@ -52,6 +54,7 @@ impl Write {
             Self::Receipt(..) => 1,
             Self::Status(_) | Self::StartPairing(_) => 2,
             Self::Told(_) | Self::Done(_) => 3,
+            Self::Erase(..) => 4,
         }
     }
 }
@@ -65,6 +68,8 @@ pub(crate) enum Batch {
     Receipts(Vec<(Vec<WhatsappId>, Receipt, Timestamp)>),
     /// One call of `set_device_status`.
     Status(StatusChange),
+    /// One call of `delete_device`.
+    Erase(AccountId, Timestamp),
 }
 
 /// The writes of one device.
@@ -116,6 +121,10 @@ impl Journal {
                 self.taken = 1;
                 return Some(Batch::Status(change.clone()));
             }
+            Write::Erase(account, at, _) => {
+                self.taken = 1;
+                return Some(Batch::Erase(*account, *at));
+            }
             Write::Told(_) | Write::Done(_) => return None,
             Write::Receipt(..) => Batch::Receipts(self.receipts(limit)),
             Write::Progress(_) | Write::Cancel(..) => {
@@ -126,7 +135,7 @@ impl Journal {
         self.taken = match &batch {
             Batch::Progress(progress) => progress.len(),
             Batch::Receipts(groups) => groups.iter().map(|(ids, ..)| ids.len()).sum(),
-            Batch::Status(_) => 1,
+            Batch::Status(_) | Batch::Erase(..) => 1,
         };
         Some(batch)
     }
@@ -170,8 +179,8 @@ impl Journal {
     pub(crate) fn unavailable(&mut self) -> Vec<Write> {
         self.taken = 0;
         let is_asked = |write: &Write| {
-            use Write::{Cancel, Done, StartPairing, Told};
-            matches!(write, Cancel(..) | StartPairing(_) | Told(_) | Done(_))
+            use Write::{Cancel, Done, Erase, StartPairing, Told};
+            matches!(write, Cancel(..) | StartPairing(_) | Erase(..) | Told(_) | Done(_))
         };
         let (asked, kept): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(is_asked);
         self.waiting = kept.into();
@@ -225,6 +234,7 @@ fn progress_of(write: &Write) -> Option<Progress> {
         Write::Receipt(..)
         | Write::Status(_)
         | Write::StartPairing(_)
+        | Write::Erase(..)
         | Write::Told(_)
         | Write::Done(_) => None,
     }

@@ -16,7 +16,7 @@ use domain::device::{
     StatusChange,
 };
 use domain::error::{Error, Result, StoreError};
-use domain::ids::WhatsappId;
+use domain::ids::{AccountId, WhatsappId};
 use domain::message::Receipt;
 use domain::ports::{MessengerEvent, MovedDevice, StoreResult};
 
@@ -236,9 +236,13 @@ impl DeviceTask {
 
     /// Begins to link the device, or shows what is on offer.
     pub(crate) fn pair(&mut self, method: PairMethod, reply: Reply<PairOffer>) {
-        if self.is_paired() {
+        let refusal = match self.ending {
+            Some(_) => Some("the device is being stopped"),
+            None => self.is_paired().then_some("the device is already linked"),
+        };
+        if let Some(why) = refusal {
             // Whoever asked may have gone.
-            let _ = reply.send(Err(Error::Conflict("the device is already linked")));
+            let _ = reply.send(Err(Error::Conflict(why)));
             return;
         }
         let now = self.now();
@@ -379,8 +383,8 @@ impl DeviceTask {
         self.journal.push(Write::Done(reply));
     }
 
-    /// Stops the device for good; unlinks it first when it is linked.
-    pub(crate) fn remove(&mut self, reply: Reply<()>) {
+    /// Stops the device and erases it; unlinks it first when it is linked.
+    pub(crate) fn remove(&mut self, account: AccountId, reply: Reply<()>) {
         self.fail_pairing("the device was removed");
         let now = self.now();
         self.queue.disconnected(now);
@@ -398,17 +402,33 @@ impl DeviceTask {
             if within(UNLINK_WAIT, stop).await.is_none() {
                 tracing::warn!(%device, "unlinking a device that is removed took too long");
             }
-            Done::Stopped(reply)
+            Done::Stopped(account, reply)
         });
     }
 
-    /// The device was stopped for good.
-    pub(crate) fn stopped(&mut self, reply: Reply<()>) {
+    /// The device was stopped: it is erased when all before that is written down.
+    pub(crate) fn stopped(&mut self, account: AccountId, reply: Reply<()>) {
         if self.is_paired() {
             self.change(DeviceStatus::LoggedOut, Some("removed".into()), None);
         }
-        self.ending = Some(Ending::Removed);
-        self.journal.push(Write::Done(reply));
+        self.ending = self.ending.or(Some(Ending::Removed));
+        let now = self.now();
+        self.journal.push(Write::Erase(account, now, reply));
+    }
+
+    /// The device is erased; `false` when it was before.
+    pub(crate) fn erased(&self, account: AccountId, is_erased: bool, reply: Reply<()>) {
+        // Its own webhooks are gone with it.
+        self.shared.webhooks.changed(account);
+        // Whoever asked may have gone.
+        drop(reply.send(is_erased.then_some(()).ok_or(Error::NotFound("device"))));
+    }
+
+    /// The device could not be erased: it goes on, with all that waits.
+    pub(crate) fn not_erased(&mut self, error: &StoreError, reply: Reply<()>) {
+        self.ending = self.ending.filter(|ending| *ending != Ending::Removed);
+        // Whoever asked may have gone.
+        drop(reply.send(Err(same(error).into())));
     }
 
     /// The store has no such device any more.

@@ -1,10 +1,11 @@
 //! The only place that loops and sleeps: drives one device from what happens to what is to be done,
 //! and lets the store forget what is too old.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
@@ -13,7 +14,7 @@ use domain::ports::StoreResult;
 
 use crate::device::{DeviceTask, Done, Ending};
 use crate::journal::Write;
-use crate::shared::{Input, Shared};
+use crate::shared::{Input, Phase, Shared};
 
 /// Longest sleep, so that a clock that is set does not make a task oversleep.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -28,6 +29,8 @@ pub(crate) const WRITES_WAIT: Duration = Duration::from_secs(5);
 /// How long closing a connection may take.
 const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
+/// The pause after a task has crashed.
+pub(crate) const CRASH_PAUSE: Duration = Duration::from_secs(10);
 /// How often the store is told to forget.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
 /// How long messages are kept.
@@ -79,6 +82,46 @@ impl Shared {
         self.entropy.fill(&mut bytes);
         u64::from_le_bytes(bytes)
     }
+}
+
+/// Runs the task of a device. Where one crashes, as by a fault of the protocol library, the next one
+/// goes on with what the store says, as after a crash of the whole process.
+pub(crate) async fn drive(task: DeviceTask) {
+    let (shared, id) = (task.shared.clone(), task.id);
+    if AssertUnwindSafe(task.run()).catch_unwind().await.is_ok() {
+        return;
+    }
+    tracing::error!(device = %id, "the task of a device has crashed; it begins anew");
+    let mut stop = shared.stop.subscribe();
+    let revive = async {
+        loop {
+            pause(CRASH_PAUSE).await;
+            match revive(&shared, id).await {
+                Ok(()) => return,
+                Err(error) => tracing::warn!(device = %id, %error, "cannot begin anew yet"),
+            }
+        }
+    };
+    tokio::select! {
+        () = revive => {}
+        _ = stop.wait_for(|is_stopping| *is_stopping) => {}
+    }
+}
+
+/// Puts a new task into the place of one that has crashed.
+async fn revive(shared: &Arc<Shared>, id: DeviceId) -> StoreResult<()> {
+    // What it has reported meanwhile is lost: the next connection begins from the start.
+    within(CLOSE_WAIT, shared.messenger.disconnect(id)).await;
+    let device = shared.store.all_devices().await?.into_iter().find(|device| device.id == id);
+    let waiting = shared.store.outbox().await?.into_iter().filter(|entry| entry.device_id == id);
+    let mut registry = shared.registry();
+    // Accepted since they were read.
+    let late = registry.devices.remove(&id).map(|crashed| crashed.arrivals.take());
+    if let (Some(device), Phase::Running) = (device, &registry.phase) {
+        let task = shared.get_or_spawn(&mut registry, id, Some(device.account_id));
+        task.arrivals.add(waiting.chain(late.into_iter().flatten()));
+    }
+    Ok(())
 }
 
 impl DeviceTask {
@@ -192,7 +235,7 @@ impl DeviceTask {
             Input::Wait(id, until, reply) => self.waits.add(id, until, reply),
             Input::Pair(method, reply) => self.pair(method, reply),
             Input::Logout(reply) => self.logout(reply),
-            Input::Remove(reply) => self.remove(reply),
+            Input::Remove(account, reply) => self.remove(account, reply),
             Input::Reload(reply) => self.configure(false, vec![reply]),
         }
     }
@@ -224,7 +267,7 @@ impl DeviceTask {
             Done::ConnectAsked(Err(error)) => self.connect_again_later(&error),
             Done::PairAsked(n, result) => self.pair_asked(n, result),
             Done::Unlinked(result, reply) => self.unlinked(result, reply),
-            Done::Stopped(reply) => self.stopped(reply),
+            Done::Stopped(account, reply) => self.stopped(account, reply),
         }
     }
 

@@ -19,6 +19,7 @@ use crate::device::DeviceTask;
 use crate::engine::Parts;
 use crate::files::FileShares;
 use crate::lookup::Answers;
+use crate::run::drive;
 use crate::sending::SendingSet;
 use crate::stats::EngineStats;
 use crate::waits::Waited;
@@ -47,8 +48,8 @@ pub(crate) enum Input {
     Pair(PairMethod, Reply<PairOffer>),
     /// The device is to be unlinked.
     Logout(Reply<()>),
-    /// The device is about to be erased.
-    Remove(Reply<()>),
+    /// The device of this account is to be stopped and erased.
+    Remove(AccountId, Reply<()>),
     /// The device's settings have changed.
     Reload(Reply<()>),
 }
@@ -169,7 +170,7 @@ impl Shared {
             let (mailbox, inputs) = mpsc::channel(MAILBOX_MAX);
             let arrivals = Arc::new(Arrivals::default());
             let task = DeviceTask::new(self.clone(), device, account, inputs, arrivals.clone());
-            Handle { mailbox, arrivals, task: Some(tokio::spawn(task.run())) }
+            Handle { mailbox, arrivals, task: Some(tokio::spawn(drive(task))) }
         })
     }
 }

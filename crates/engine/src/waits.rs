@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use domain::device::DeviceStatus;
 use domain::error::StoreError;
-use domain::ids::{AccountId, MessageId};
+use domain::ids::MessageId;
 use domain::message::{Failure, Message};
 use domain::ports::Recorded;
 
@@ -28,7 +28,7 @@ pub(crate) enum Waited {
     /// It still waits.
     Pending,
     /// It is not in this queue: the store knows what became of it.
-    Elsewhere(Option<AccountId>),
+    Elsewhere,
 }
 
 struct Wait {
@@ -119,10 +119,7 @@ impl DeviceTask {
                     next = left.map(|wait| wait.until).chain(next).min();
                 }
                 Decision::TakeBack => has_taken_back |= self.take_back(id, now),
-                Decision::Elsewhere => {
-                    let account = self.account;
-                    self.waits.answer(id, || Ok(Waited::Elsewhere(account)));
-                }
+                Decision::Elsewhere => self.waits.answer(id, || Ok(Waited::Elsewhere)),
             }
         }
         (next, has_taken_back)

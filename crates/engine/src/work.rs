@@ -1,5 +1,6 @@
 //! How what the queue wants is done, and what follows when it is done.
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,10 +10,7 @@ use jiff::tz::TimeZone;
 use domain::error::StoreError;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{Message, MessageState};
-use domain::ports::{
-    Cancellation, MovedDevice, OutgoingContent, OutgoingMessage, Progress, Recorded, Store,
-    StoreResult,
-};
+use domain::ports::{Cancellation, OutgoingContent, OutgoingMessage, Progress, Store, StoreResult};
 
 use crate::device::{Configured, DeviceTask, Done, Wrote};
 use crate::files::ReadyFile;
@@ -169,15 +167,12 @@ impl DeviceTask {
             Ok(wrote) => {
                 self.is_store_down = false;
                 self.has_write_failed = false;
-                let (recorded, moved) = match wrote {
-                    Wrote::Messages(recorded) => (recorded, None),
-                    Wrote::Device(moved) => (Vec::new(), moved),
-                };
+                // Before whoever asked for it is answered.
+                self.waits.ended(wrote.recorded());
+                self.shared.tell_of(wrote.recorded());
                 for write in self.journal.written() {
-                    self.write_done(write, &recorded, moved.as_deref());
+                    self.write_done(write, &wrote);
                 }
-                self.waits.ended(&recorded);
-                self.shared.tell_of(&recorded);
             }
             Err(error) => {
                 self.store_failed(&error);
@@ -193,11 +188,12 @@ impl DeviceTask {
         }
     }
 
-    fn write_done(&mut self, write: Write, recorded: &[Recorded], moved: Option<&MovedDevice>) {
+    fn write_done(&mut self, write: Write, wrote: &Wrote) {
+        let moved = if let Wrote::Device(moved) = wrote { moved.as_deref() } else { None };
         match write {
             Write::Progress(progress) => self.hide_sending(progress.id),
             Write::Cancel(withdrawn, _, _, reply) => {
-                let messages = recorded.iter().map(|recorded| &recorded.message);
+                let messages = wrote.recorded().iter().map(|recorded| &recorded.message);
                 let mut cancelled = messages.filter(|m| m.state == MessageState::Cancelled);
                 let cancelled = cancelled.find(|message| message.id == withdrawn.id());
                 let answer = cancelled.map_or(Cancellation::TooLate, |message| {
@@ -209,6 +205,11 @@ impl DeviceTask {
             }
             Write::Status(change) => self.status_written(change, moved, false),
             Write::StartPairing(change) => self.status_written(change, moved, true),
+            Write::Erase(account, _, reply) => {
+                let cancelled = wrote.recorded().len() as u64;
+                self.shared.stats.cancelled.fetch_add(cancelled, Relaxed);
+                self.erased(account, matches!(wrote, Wrote::Erased(Some(_))), reply);
+            }
             Write::Receipt(..) | Write::Told(_) | Write::Done(_) => {}
         }
     }
@@ -223,12 +224,9 @@ impl DeviceTask {
                 let _ = reply.map(|reply| reply.send(Err(same(error).into())));
             }
             Write::StartPairing(_) => self.pairing_not_begun(error),
-            Write::Done(reply) => {
-                self.ending =
-                    self.ending.filter(|ending| *ending != crate::device::Ending::Removed);
-                // Whoever asked may have gone.
-                let _ = reply.send(Err(same(error).into()));
-            }
+            Write::Erase(_, _, reply) => self.not_erased(error, reply),
+            // Whoever asked may have gone.
+            Write::Done(reply) => drop(reply.send(Err(same(error).into()))),
             // Whoever reports may have gone.
             Write::Told(reply) => drop(reply.send(Err(same(error)))),
             Write::Progress(progress) => {
@@ -274,6 +272,9 @@ async fn write_batch(store: &dyn Store, device: DeviceId, batch: Batch) -> Store
         Batch::Status(change) => {
             let moved = store.set_device_status(device, &change).await?;
             Ok(Wrote::Device(moved.map(Box::new)))
+        }
+        Batch::Erase(account, at) => {
+            store.delete_device(account, device, at).await.map(Wrote::Erased)
         }
         Batch::Receipts(groups) => {
             let calls = groups

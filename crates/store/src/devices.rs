@@ -8,7 +8,7 @@ use domain::device::{
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
-use domain::ports::{CreatedDevice, MovedDevice, NewKey, Page, PageRequest};
+use domain::ports::{CreatedDevice, MovedDevice, NewKey, Page, PageRequest, Recorded};
 use domain::webhook::Event;
 use jiff::Timestamp;
 
@@ -198,7 +198,7 @@ pub(crate) async fn delete_device(
     account: AccountId,
     id: DeviceId,
     now: Timestamp,
-) -> SqlResult<bool> {
+) -> SqlResult<Option<Vec<Recorded>>> {
     const PARTS: [&str; 5] = [
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM grants WHERE device_id = $1",
@@ -208,14 +208,14 @@ pub(crate) async fn delete_device(
     ];
     lock_account(tx, account).await?;
     if locked_device(tx, id).await?.is_none_or(|device| device.account_id != account) {
-        return Ok(false);
+        return Ok(None);
     }
-    record::end_all(tx, account, id, MessageEvent::TakenBack, stored(now)).await?;
+    let cancelled = record::end_all(tx, account, id, MessageEvent::TakenBack, stored(now)).await?;
     for part in PARTS {
         tx.execute(part, params![&id.to_string()]).await?;
     }
     webhooks::erase_of_device(tx, account, id).await?;
     tx.touch(Touched::Device(id));
     tx.touch(Touched::Keys);
-    Ok(true)
+    Ok(Some(cancelled))
 }

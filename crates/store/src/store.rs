@@ -255,7 +255,7 @@ impl DeviceStore for SqlStore {
         account: AccountId,
         id: DeviceId,
         now: Timestamp,
-    ) -> StoreResult<bool> {
+    ) -> StoreResult<Option<Vec<Recorded>>> {
         run!(self.write, devices::delete_device, account, id, now)
     }
 }

@@ -26,7 +26,7 @@ pub enum DispatcherCall {
     Pair(DeviceId, PairMethod),
     /// This device was to be unlinked.
     Logout(DeviceId),
-    /// This device is to be erased.
+    /// This device was to be erased.
     Remove(DeviceId),
     /// This device's settings have changed.
     Reload(DeviceId),
@@ -38,7 +38,7 @@ pub enum DispatcherCall {
     WebhooksChanged(AccountId),
 }
 
-/// A dispatcher that sends nothing. It cancels and unlinks in the store, as the engine does.
+/// A dispatcher that sends nothing. It cancels, unlinks and erases in the store, as the engine does.
 pub struct FakeDispatcher {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -182,8 +182,11 @@ impl Dispatcher for FakeDispatcher {
         device.map(drop).ok_or(Error::NotFound("device"))
     }
 
-    async fn remove(&self, device: DeviceId) -> Result<()> {
+    async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()> {
         self.note(DispatcherCall::Remove(device));
+        let cancelled = self.store.delete_device(account, device, self.clock.now()).await?;
+        let cancelled = cancelled.ok_or(Error::NotFound("device"))?;
+        cancelled.into_iter().flat_map(|recorded| recorded.events).for_each(|e| self.tell(e));
         Ok(())
     }
 
@@ -196,7 +199,13 @@ impl Dispatcher for FakeDispatcher {
         Ok(!self.state().off_whatsapp.contains(phone))
     }
 
-    async fn wait(&self, _: DeviceId, id: MessageId, _: Duration) -> Result<Option<Message>> {
+    async fn wait(
+        &self,
+        _: AccountId,
+        _: DeviceId,
+        id: MessageId,
+        _: Duration,
+    ) -> Result<Option<Message>> {
         self.note(DispatcherCall::Wait(id));
         let (step, failure) = match self.state().ending.clone() {
             Ending::Pending => return Ok(None),

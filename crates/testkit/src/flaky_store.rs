@@ -133,7 +133,9 @@ delegate!(DeviceStore {
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
     read find_devices(account: AccountId, filter: &DeviceFilter, limit: u32) -> Vec<Device>;
-    write delete_device(account: AccountId, id: DeviceId, now: Timestamp) -> bool;
+    write delete_device(
+        account: AccountId, id: DeviceId, now: Timestamp
+    ) -> Option<Vec<Recorded>>;
 });
 
 delegate!(MessageStore {

@@ -30,6 +30,8 @@ pub enum Answer {
     Refuse(u16),
     /// It cannot be handed over.
     Fail(SendError),
+    /// The messenger crashes over it.
+    Panic,
     /// It is taken only after a while, and then acknowledged.
     TakeAfter(Duration),
 }
@@ -293,6 +295,7 @@ impl Messenger for ScriptedMessenger {
         let id = message.whatsapp_id.clone();
         match answer {
             Answer::Fail(error) => return Err(error),
+            Answer::Panic => panic!("scripted"),
             Answer::TakeAfter(wait) => {
                 tokio::time::sleep(wait).await;
                 self.write(device, message)?;

@@ -101,7 +101,7 @@ impl Core {
         }
     }
 
-    /// Unlinks every device of an account, then erases it with all it owns.
+    /// Unlinks and erases every device of an account, then the account with all it owns.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`].
@@ -111,7 +111,11 @@ impl Core {
         loop {
             let devices = self.store.devices(id, page).await?;
             for device in &devices.items {
-                self.dispatcher.remove(device.id).await?;
+                match self.dispatcher.remove(id, device.id).await {
+                    // Erased by somebody else meanwhile.
+                    Ok(()) | Err(Error::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
                 page.before = Some(device.number_id.0);
             }
             if !devices.has_more {
@@ -119,6 +123,7 @@ impl Core {
             }
         }
         let deleted = self.store.delete_account(id).await?;
+        self.dispatcher.webhooks_changed(id);
         deleted.then_some(()).ok_or(Error::NotFound("account"))
     }
 

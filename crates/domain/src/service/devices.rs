@@ -204,9 +204,7 @@ impl Core {
     pub async fn delete_device(&self, session: &Session, id: DeviceId) -> Result<()> {
         let account = session.require_account_key()?;
         self.device(session, id).await?;
-        self.dispatcher.remove(id).await?;
-        let deleted = self.store.delete_device(account, id, self.clock.now()).await?;
-        deleted.then_some(()).ok_or(Error::NotFound("device"))
+        self.dispatcher.remove(account, id).await
     }
 
     /// Puts a new token in place of the old one, which is void at once.

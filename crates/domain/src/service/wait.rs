@@ -66,7 +66,8 @@ impl Core {
         if !message.state.is_waiting() {
             return Ok(message);
         }
-        let ended = self.dispatcher.wait(message.device_id, message.id, patience).await?;
+        let (account, device) = (message.account_id, message.device_id);
+        let ended = self.dispatcher.wait(account, device, message.id, patience).await?;
         Ok(ended.unwrap_or_else(|| self.as_seen(message)))
     }
 }

@@ -8,6 +8,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use domain::ids::{AccountId, WebhookId};
 use domain::webhook::Webhook;
 
+use crate::shares::Shares;
+
 /// Most posts at a time, to all webhooks. How many of them may be one webhook's is
 /// [`super::lanes::POSTS_MAX`].
 pub(crate) const POSTS_IN_ALL_MAX: usize = 256;
@@ -25,23 +27,14 @@ pub(crate) struct Handle {
 }
 
 /// The senders of one account.
-pub(crate) struct AccountSenders {
-    pub(crate) posts: Arc<Semaphore>,
-    pub(crate) senders: HashMap<WebhookId, Handle>,
-}
-
-impl Default for AccountSenders {
-    fn default() -> Self {
-        Self { posts: Arc::new(Semaphore::new(POSTS_PER_ACCOUNT_MAX)), senders: HashMap::new() }
-    }
-}
+pub(crate) type AccountSenders = HashMap<WebhookId, Handle>;
 
 /// All senders.
 pub(crate) struct Webhooks {
     accounts: Mutex<HashMap<AccountId, AccountSenders>>,
     changed: Mutex<BTreeSet<AccountId>>,
     pub(crate) has_changed: Notify,
-    pub(crate) posts: Arc<Semaphore>,
+    pub(crate) posts: Arc<Shares>,
     pub(crate) looks: Semaphore,
 }
 
@@ -51,7 +44,7 @@ impl Default for Webhooks {
             accounts: Mutex::default(),
             changed: Mutex::default(),
             has_changed: Notify::new(),
-            posts: Arc::new(Semaphore::new(POSTS_IN_ALL_MAX)),
+            posts: Shares::new(POSTS_IN_ALL_MAX, POSTS_PER_ACCOUNT_MAX),
             looks: Semaphore::new(LOOKS_MAX),
         }
     }
@@ -61,7 +54,7 @@ impl Webhooks {
     /// Something was written for the webhooks of an account, perhaps.
     pub(crate) fn nudge(&self, account: AccountId) {
         let accounts = self.accounts();
-        let senders = accounts.get(&account).into_iter().flat_map(|one| one.senders.values());
+        let senders = accounts.get(&account).into_iter().flat_map(HashMap::values);
         senders.for_each(|sender| sender.nudge.notify_one());
     }
 
@@ -83,14 +76,21 @@ impl Webhooks {
     pub(crate) fn retire(&self, account: AccountId, id: WebhookId) -> bool {
         let mut accounts = self.accounts();
         let Some(one) = accounts.get_mut(&account) else { return true };
-        if one.senders.get(&id).is_some_and(|sender| sender.webhook.borrow().is_some()) {
+        if one.get(&id).is_some_and(|sender| sender.webhook.borrow().is_some()) {
             return false;
         }
-        one.senders.remove(&id);
-        if one.senders.is_empty() {
+        one.remove(&id);
+        if one.is_empty() {
             accounts.remove(&account);
         }
         true
+    }
+
+    /// A sender has ended by itself.
+    pub(crate) fn forget(&self, account: AccountId, id: WebhookId) {
+        if let Some(one) = self.accounts().get_mut(&account) {
+            one.remove(&id);
+        }
     }
 }
 

@@ -1,15 +1,16 @@
 //! The senders of webhooks: one task each; and the task that starts and ends them.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -21,12 +22,11 @@ use domain::webhook::{
 
 use super::lanes::{Lanes, Outcome, Step};
 use super::registry::Handle;
-use crate::run::{pause, until, within};
+use crate::run::{CRASH_PAUSE, pause, until, within};
 use crate::shared::Shared;
 use crate::work::STORE_PAUSE;
 
-/// How often a sender looks for what waits though nobody has told it of anything: for what was
-/// written where nobody sees it, such as the cancellations of a device that is erased.
+/// How often a sender looks for what waits though nobody has told it of anything.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Most deliveries that are read at a time.
 const READ_MAX: u32 = 256;
@@ -55,11 +55,7 @@ pub(crate) async fn manage(shared: Arc<Shared>) {
                         reload(&shared, &mut senders, account).await;
                     }
                 }
-                Some(end) = senders.join_next() => {
-                    if end.is_err() {
-                        tracing::error!("the sender of a webhook has crashed");
-                    }
-                }
+                Some(_) = senders.join_next() => {}
             }
         }
     };
@@ -101,7 +97,7 @@ async fn reload(shared: &Arc<Shared>, senders: &mut JoinSet<()>, account: Accoun
     let mut active: HashMap<WebhookId, Webhook> = HashMap::new();
     active.extend(webhooks.into_iter().filter(|w| w.disabled.is_none()).map(|w| (w.id, w)));
     if let Some(one) = shared.webhooks.accounts().get(&account) {
-        for (id, sender) in &one.senders {
+        for (id, sender) in one {
             if !active.contains_key(id) {
                 sender.webhook.send_replace(None);
             }
@@ -114,22 +110,21 @@ async fn reload(shared: &Arc<Shared>, senders: &mut JoinSet<()>, account: Accoun
 fn set(shared: &Arc<Shared>, senders: &mut JoinSet<()>, webhook: Webhook) {
     let mut accounts = shared.webhooks.accounts();
     let one = accounts.entry(webhook.account_id).or_default();
-    if let Some(sender) = one.senders.get(&webhook.id) {
+    if let Some(sender) = one.get(&webhook.id) {
         sender.webhook.send_replace(Some(webhook));
         sender.nudge.notify_one();
         return;
     }
-    let (id, account, posts) = (webhook.id, webhook.account_id, one.posts.clone());
+    let (id, account) = (webhook.id, webhook.account_id);
     let (settings, webhook) = watch::channel(Some(webhook));
     let nudge = Arc::new(Notify::new());
-    one.senders.insert(id, Handle { webhook: settings, nudge: nudge.clone() });
+    one.insert(id, Handle { webhook: settings, nudge: nudge.clone() });
     let sender = Sender {
         id,
         account,
         shared: shared.clone(),
         webhook,
         nudge,
-        posts,
         lanes: Lanes::default(),
         events: HashMap::new(),
         outcomes: Vec::new(),
@@ -140,7 +135,19 @@ fn set(shared: &Arc<Shared>, senders: &mut JoinSet<()>, webhook: Webhook) {
         jobs: FuturesUnordered::new(),
         counted: 0,
     };
-    senders.spawn(sender.run());
+    senders.spawn(drive(sender));
+}
+
+/// Runs the sender of a webhook; where it crashes, a new one begins with what the store says.
+async fn drive(sender: Sender) {
+    let (shared, account, id) = (sender.shared.clone(), sender.account, sender.id);
+    if AssertUnwindSafe(sender.run()).catch_unwind().await.is_ok() {
+        return;
+    }
+    tracing::error!(webhook = %id, "the sender of a webhook has crashed; it begins anew");
+    pause(CRASH_PAUSE).await;
+    shared.webhooks.forget(account, id);
+    shared.webhooks.changed(account);
 }
 
 /// Something that was begun and has come to its end.
@@ -159,8 +166,6 @@ struct Sender {
     shared: Arc<Shared>,
     webhook: watch::Receiver<Option<Webhook>>,
     nudge: Arc<Notify>,
-    /// The account's share of the posts.
-    posts: Arc<Semaphore>,
     lanes: Lanes,
     /// What is told by some of those that wait.
     events: HashMap<DeliveryId, Event>,
@@ -250,10 +255,9 @@ impl Sender {
 
     fn post(&mut self, id: DeliveryId) {
         let Some(webhook) = self.webhook.borrow().clone() else { return };
-        let (shared, posts, event) =
-            (self.shared.clone(), self.posts.clone(), self.events.remove(&id));
+        let (shared, event) = (self.shared.clone(), self.events.remove(&id));
         self.jobs.push(Box::pin(async move {
-            let _turns = (posts.acquire().await, shared.webhooks.posts.acquire().await);
+            let _turn = shared.webhooks.posts.take(webhook.account_id).await;
             let event = match event {
                 Some(event) => event,
                 None => match read_event(&shared, &webhook, id).await {
@@ -354,7 +358,7 @@ impl Sender {
             self.is_gone = false;
             // Nothing is posted before the manager has read the webhook again.
             if let Some(one) = self.shared.webhooks.accounts().get(&self.account)
-                && let Some(handle) = one.senders.get(&self.id)
+                && let Some(handle) = one.get(&self.id)
             {
                 handle.webhook.send_replace(None);
             }

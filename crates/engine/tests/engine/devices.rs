@@ -8,11 +8,12 @@ use domain::device::{
 use domain::error::Error;
 use domain::message::MessageState;
 use domain::phone::PhoneNumber;
-use domain::ports::{Clock, Dispatcher, MessengerEvent};
+use domain::ports::{Clock, DeviceStore, Dispatcher, MessengerEvent};
+use domain::service::NewWebhookRequest;
 use domain::webhook::{EventKind, Subject};
 use futures_util::StreamExt;
 use testkit::flaky_store::Outage;
-use testkit::scripted_messenger::Call;
+use testkit::scripted_messenger::{Answer, Call};
 
 use crate::house::{House, linked};
 
@@ -135,7 +136,8 @@ async fn a_device_that_does_not_exist_cannot_be_linked() {
     let unknown = domain::ids::DeviceId(uuid::Uuid::nil());
     let answer = house.engine.pair(unknown, PairMethod::Qr).await;
     assert!(matches!(answer, Err(Error::NotFound(_))), "{answer:?}");
-    house.engine.remove(unknown).await.unwrap();
+    let answer = house.engine.remove(house.account, unknown).await;
+    assert!(matches!(answer, Err(Error::NotFound(_))), "{answer:?}");
     house.engine.reload(unknown).await;
 }
 
@@ -184,8 +186,8 @@ async fn unlinking_is_bounded() {
     let answer = house.engine.logout(device).await;
     assert!(matches!(answer, Err(Error::Whatsapp(_))), "{answer:?}");
     // A device that is removed goes all the same.
-    house.engine.remove(device).await.unwrap();
-    assert_eq!(house.stored_device(device).await.status, DeviceStatus::LoggedOut);
+    house.engine.remove(house.account, device).await.unwrap();
+    assert!(house.store.device(house.account, device).await.unwrap().is_none());
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,6 +202,69 @@ async fn a_removed_device_sends_nothing_more() {
     house.messenger.go_online(device);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert!(house.texts().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_removal_cancels_is_told_at_once() {
+    const URL: &str = "https://hooks.example.com/one";
+    let (house, device) = House::with_device().await;
+    let request = NewWebhookRequest { url: URL.into(), ..Default::default() };
+    house.core.create_webhook(&house.session, request).await.unwrap();
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    house.until_status(device, DeviceStatus::Disconnected).await;
+    house.outside.until_arrived(URL, 1).await;
+    let message = house.send(device, TO, "hello").await;
+    let (engine, account, id) = (house.engine.clone(), house.account, message.id);
+    let patience = Duration::from_secs(30);
+    let waiting = tokio::spawn(async move { engine.wait(account, device, id, patience).await });
+    let mut live = house.engine.watch_account(house.account);
+    let before = house.clock.now();
+    house.core.delete_device(&house.session, device).await.unwrap();
+    let told = house.outside.until_arrived(URL, 3).await;
+    assert_eq!(told[1..], ["device.logged_out", "message.cancelled hello"]);
+    assert_eq!(live.next().await.unwrap().kind, EventKind::DeviceLoggedOut);
+    assert_eq!(live.next().await.unwrap().kind, EventKind::MessageCancelled);
+    let waited = waiting.await.unwrap().unwrap().expect("it does not wait any more");
+    assert_eq!(waited.state, MessageState::Cancelled);
+    assert_eq!(house.clock.now(), before);
+    assert_eq!(house.engine.stats().cancelled.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_cannot_be_erased_keeps_its_messages() {
+    let (house, device) = House::with_device().await;
+    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    house.until_status(device, DeviceStatus::Disconnected).await;
+    let message = house.send(device, TO, "hello").await;
+    house.store.fail(Outage::Writes);
+    let answer = house.core.delete_device(&house.session, device).await;
+    assert!(matches!(answer, Err(Error::Store(_))), "{answer:?}");
+    house.store.fail(Outage::None);
+    house.until_status(device, DeviceStatus::LoggedOut).await;
+    house.link(device, "62811").await;
+    house.until_state(message.id, MessageState::Sent).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_crashes_begins_anew() {
+    let (house, device) = House::with_device().await;
+    house.messenger.answer_next([Answer::Panic]);
+    let first = house.send(device, TO, "first").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let second = house.send(device, TO, "second").await;
+    house.until_state(second.id, MessageState::Sent).await;
+    assert_eq!(house.stored(first.id).await.state, MessageState::Sent);
+    assert_eq!(house.texts(), ["first", "second"]);
+    let stats = house.engine.stats();
+    assert_eq!(stats.queued.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(stats.sending.load(std::sync::atomic::Ordering::Relaxed), 0);
+    // A stop does not wait for one that has just crashed.
+    house.messenger.answer_next([Answer::Panic]);
+    house.send(device, TO, "third").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = house.clock.now();
+    house.engine.shutdown().await;
+    assert_eq!(house.clock.now(), before);
 }
 
 #[tokio::test(start_paused = true)]

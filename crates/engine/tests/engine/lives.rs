@@ -94,7 +94,9 @@ impl World {
         self.accepted.push(message.clone());
         let (engine, device) = (self.house.engine.clone(), self.device);
         let waits = self.rng.random_range(0..2) == 0;
-        waits.then(|| tokio::spawn(async move { engine.wait(device, message.id, PATIENCE).await }))
+        let account = self.house.account;
+        let wait = async move { engine.wait(account, device, message.id, PATIENCE).await };
+        waits.then(|| tokio::spawn(wait))
     }
 
     async fn receive(&mut self) {

@@ -42,6 +42,7 @@ impl Drop for Running<'_> {
 #[derive(Default)]
 struct State {
     is_disk_full: bool,
+    crashes: bool,
     /// How long the codec takes for a file; longer than anybody waits, when it is stuck.
     codec_takes: Duration,
     /// How many downloads run, and how many ran at the most.
@@ -69,6 +70,11 @@ impl Default for Outside {
 impl Outside {
     pub fn fetch_takes(&self, url: &str, takes: Duration) {
         self.state().fetch_takes.insert(url.to_owned(), takes);
+    }
+
+    /// The next post does not come back.
+    pub fn crash_over_next_post(&self) {
+        self.state().crashes = true;
     }
 
     pub fn fill_disk(&self, is_full: bool) {
@@ -161,6 +167,8 @@ impl Outbound for Outside {
     }
 
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
+        let crashes = std::mem::take(&mut self.state().crashes);
+        assert!(!crashes, "scripted");
         let event: Event = serde_json::from_slice(&request.body).unwrap();
         let (takes, told) = {
             let mut state = self.state();

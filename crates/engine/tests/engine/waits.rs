@@ -1,6 +1,5 @@
 //! Requests that wait until their message is sent.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::device::{DeviceStatus, DisconnectReason};
@@ -11,7 +10,6 @@ use domain::message::{Failure, Message, MessageState};
 use domain::policy::pacing::{Pacing, QuietHours};
 use domain::ports::{Clock, Dispatcher, SendError};
 use domain::service::{Outcome, SendRequest};
-use engine::Engine;
 use jiff::SignedDuration;
 use jiff::civil::Time;
 use testkit::flaky_store::Outage;
@@ -27,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Waiting = JoinHandle<domain::error::Result<Option<Message>>>;
 
 fn wait(house: &House, device: DeviceId, message: &Message) -> Waiting {
-    let (engine, id): (Arc<Engine>, _) = (house.engine.clone(), message.id);
-    tokio::spawn(async move { engine.wait(device, id, PATIENCE).await })
+    let (engine, account, id) = (house.engine.clone(), house.account, message.id);
+    tokio::spawn(async move { engine.wait(account, device, id, PATIENCE).await })
 }
 
 async fn ended(waiting: Waiting) -> Message {

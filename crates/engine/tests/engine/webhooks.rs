@@ -89,6 +89,20 @@ async fn a_webhook_is_told_of_everything_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sender_that_crashes_begins_anew() {
+    let (house, device) = House::with_device().await;
+    let id = webhook(&house, URL).await;
+    house.outside.crash_over_next_post();
+    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.engine.received(device, vec![incoming(&house, TO, "again")]).await.unwrap();
+    let told = house.outside.until_arrived(URL, 2).await;
+    assert_eq!(told, ["message.received hi", "message.received again"]);
+    until_none_waits(&house, id).await;
+    assert_eq!(house.engine.stats().webhooks_waiting.load(Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_receiver_is_tried_for_a_day_then_given_up() {
     let (house, device) = House::with_device().await;
     let id = webhook(&house, URL).await;

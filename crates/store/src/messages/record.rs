@@ -69,14 +69,14 @@ pub(super) async fn tell(tx: &mut Tx, answers: &[Vec<Recorded>]) -> SqlResult<()
     deliveries::tell(tx, &events).await
 }
 
-/// Ends every waiting message of a device whose account is under lock.
+/// Ends every waiting message of a device whose account is under lock; those.
 pub(crate) async fn end_all(
     tx: &mut Tx,
     account: AccountId,
     device: DeviceId,
     event: MessageEvent,
     at: Timestamp,
-) -> SqlResult<()> {
+) -> SqlResult<Vec<Recorded>> {
     const SELECT: &str =
         "SELECT id FROM outbox WHERE account_id = $1 AND device_id = $2 ORDER BY id";
     let rows = tx.query(SELECT, params![account.0, &device.to_string()]).await?;
@@ -88,7 +88,8 @@ pub(crate) async fn end_all(
         next_attempt_at: None,
         kind: None,
     };
-    record_group(tx, vec![ids.into_iter().map(progress).collect()]).await.map(drop)
+    let ended = record_group(tx, vec![ids.into_iter().map(progress).collect()]).await?;
+    Ok(ended.into_iter().flatten().collect())
 }
 
 /// Locks the accounts of messages, in order. Nobody else changes these messages from then on.

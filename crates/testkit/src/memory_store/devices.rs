@@ -5,7 +5,8 @@ use domain::device::{Device, DeviceFilter, DevicePatch, DeviceStatus, NewDevice,
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::message::MessageEvent;
 use domain::ports::{
-    CreatedDevice, DeviceStore, MovedDevice, NewKey, Page, PageRequest, Progress, StoreResult,
+    CreatedDevice, DeviceStore, MovedDevice, NewKey, Page, PageRequest, Progress, Recorded,
+    StoreResult,
 };
 use domain::webhook::Event;
 use jiff::Timestamp;
@@ -131,22 +132,18 @@ impl DeviceStore for MemoryStore {
         account: AccountId,
         id: DeviceId,
         now: Timestamp,
-    ) -> StoreResult<bool> {
+    ) -> StoreResult<Option<Vec<Recorded>>> {
         let mut state = self.state();
         if state.owned(account, id).is_none() {
-            return Ok(false);
+            return Ok(None);
         }
         let waiting = state.waiting.values().map(|waiting| &waiting.message);
         let ids: Vec<_> = waiting.filter(|m| m.device_id == id).map(|message| message.id).collect();
+        let mut cancelled = Vec::new();
         for id in ids {
             let steps = vec![(MessageEvent::TakenBack, now)];
-            state.record_one(&Progress {
-                id,
-                steps,
-                failure: None,
-                next_attempt_at: None,
-                kind: None,
-            });
+            let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+            cancelled.extend(state.record_one(&progress));
         }
         state.devices.retain(|device| device.id != id);
         state.grants.retain(|(_, grant)| grant.device_id != Some(id));
@@ -157,7 +154,7 @@ impl DeviceStore for MemoryStore {
         state.keys.retain(|(_, key)| key.device_id != Some(id));
         state.contacts.retain(|(device, _), _| *device != id);
         state.session.retain(|(device, ..), _| *device != id);
-        Ok(true)
+        Ok(Some(cancelled))
     }
 }
 

@@ -177,7 +177,8 @@ pub async fn the_end_of_an_erased_device_is_told(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let id = world.send(1).await.id;
-    assert!(store.delete_device(world.account.id, world.device.id, later(5)).await.unwrap());
+    let (account, device) = (world.account.id, world.device.id);
+    assert!(store.delete_device(account, device, later(5)).await.unwrap().is_some());
     let [event] = told(&world, &webhook).await.try_into().unwrap();
     assert_eq!((event.kind, event.at), (EventKind::MessageCancelled, stored(later(5))));
     assert_eq!(event.device.name, world.device.name);

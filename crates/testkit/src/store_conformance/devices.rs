@@ -15,7 +15,8 @@ use domain::ids::DeviceId;
 use domain::message::MessageState;
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
-use domain::ports::{CreatedDevice, PageRequest, SessionWrite, Store};
+use domain::ports::{CreatedDevice, PageRequest, Recorded, SessionWrite, Store};
+use domain::webhook::EventKind;
 use uuid::Uuid;
 
 use super::{ALL, NOW, World, hash, key, later, new_device, stored};
@@ -123,8 +124,11 @@ pub async fn a_deleted_device_gives_back_what_waits(store: Arc<dyn Store>) {
     let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
     store.session_write(device, vec![write]).await.unwrap();
     assert_eq!(store.usage(account).await.unwrap().day_used, 3);
-    assert!(store.delete_device(account, device, later(5)).await.unwrap());
-    assert!(!store.delete_device(account, device, later(5)).await.unwrap());
+    let cancelled = store.delete_device(account, device, later(5)).await.unwrap().unwrap();
+    let [Recorded { message, events }] = cancelled.try_into().unwrap();
+    assert_eq!((message.id, message.state), (waiting.id, MessageState::Cancelled));
+    assert_eq!(events.iter().map(|e| e.kind).collect::<Vec<_>>(), [EventKind::MessageCancelled]);
+    assert!(store.delete_device(account, device, later(5)).await.unwrap().is_none());
     assert_eq!(store.usage(account).await.unwrap().day_used, 2);
     let ended = store.message(account, waiting.id).await.unwrap().unwrap();
     assert_eq!(ended.state, MessageState::Cancelled);
@@ -145,7 +149,7 @@ pub async fn nobody_elses_device_is_touched(store: Arc<dyn Store>) {
     assert!(store.device(stranger, device.id).await.unwrap().is_none());
     assert!(store.update_device(stranger, device.id, patch).await.unwrap().is_none());
     assert!(!store.replace_device_token(stranger, device.id, key(60), NOW).await.unwrap());
-    assert!(!store.delete_device(stranger, device.id, NOW).await.unwrap());
+    assert!(store.delete_device(stranger, device.id, NOW).await.unwrap().is_none());
     assert_eq!(store.device(account.id, device.id).await.unwrap(), Some(device));
     assert!(store.key_holder(&hash(11)).await.unwrap().is_some());
 }
