@@ -5,8 +5,9 @@
 //! - `run` is the only place that loops and sleeps: one task per device that is linked, is being
 //!   linked, or has messages waiting. Any other device costs nothing.
 //! - `shares` is how accounts share what there is little of.
-//! - `device` holds what such a task knows, `life` what happens to the device itself, `work` how
-//!   what the queue wants is done, `files` how files are made ready, `waits` who waits for a message, `journal` what is still to be written down.
+//! - `device` holds what such a task knows, `life` what happens to the device itself, `removal` how
+//!   it goes, `work` how what the queue wants is done, `files` how files are made ready, `waits` who
+//!   waits for a message, `journal` what is still to be written down.
 //!
 //! Invariants:
 //! - Outcomes are written, not claims: a message is `queued` in the store until WhatsApp has
@@ -22,6 +23,7 @@ mod journal;
 mod life;
 mod lookup;
 pub mod queue;
+mod removal;
 mod run;
 mod sending;
 mod shared;
