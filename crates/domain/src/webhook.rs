@@ -101,7 +101,7 @@ impl EventKind {
         }
     }
 
-    fn of_state(state: MessageState) -> Option<Self> {
+    pub(crate) fn of_state(state: MessageState) -> Option<Self> {
         use MessageState as S;
         Some(match state {
             S::Scheduled | S::Queued | S::Sending => return None,
@@ -334,6 +334,9 @@ pub struct NewWebhook {
     pub format: FormatName,
     pub events: Vec<EventKind>,
     pub secret: SealedSecret,
+    /// Whether the secret of the account's oldest webhook in this format is taken instead, where
+    /// there is one.
+    pub shares_secret: bool,
 }
 
 /// What may change about a webhook; `None` leaves it.

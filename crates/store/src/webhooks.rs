@@ -50,7 +50,9 @@ pub(crate) async fn create_webhook(
     const INSERT: &str = "INSERT INTO webhooks
         (account_id, device_id, url, format, events, secret, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
-    let NewWebhook { account_id, device_id, url, format, events, secret } = new;
+    const SHARED: &str = "SELECT secret FROM webhooks WHERE account_id = $1 AND format = $2
+        ORDER BY id LIMIT 1";
+    let NewWebhook { account_id, device_id, url, format, events, mut secret, shares_secret } = new;
     let exists = lock_account(tx, account_id).await?;
     let count = tx.query_one(COUNT, params![account_id.0]).await?;
     let count = count.map(|mut row| row.small::<usize>()).transpose()?.unwrap_or(0);
@@ -59,6 +61,11 @@ pub(crate) async fn create_webhook(
         return Ok(None);
     }
     tx.execute(MARK, params![account_id.0]).await?;
+    if shares_secret
+        && let Some(mut row) = tx.query_one(SHARED, params![account_id.0, &format.0]).await?
+    {
+        secret = SealedSecret(row.blob()?);
+    }
     let (device, events_json) = (device_id.map(|id| id.to_string()), to_json(&events)?);
     let values = params![account_id.0, &device, &url, &format.0, &events_json, &secret.0, now];
     let row = tx.query_one(INSERT, values).await?;
@@ -117,16 +124,6 @@ pub(crate) async fn webhooks(
     let (before, limit) = bounds(page);
     let items = webhooks_from(tx.query(SELECT, params![account.0, before, limit]).await?)?;
     Ok(page_of(items, page.limit))
-}
-
-pub(crate) async fn webhook_in_format(
-    tx: &mut Tx,
-    account: AccountId,
-    format: FormatName,
-) -> SqlResult<Option<Webhook>> {
-    const SELECT: &str =
-        select_webhooks!("WHERE account_id = $1 AND format = $2 ORDER BY id LIMIT 1");
-    tx.query_one(SELECT, params![account.0, &format.0]).await?.map(webhook_from).transpose()
 }
 
 pub(crate) async fn active_webhooks(tx: &mut Tx) -> SqlResult<Vec<Webhook>> {

@@ -20,7 +20,7 @@ use domain::ports::{
     StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, FormatName, NewWebhook, Webhook, WebhookPatch,
+    Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -167,7 +167,6 @@ delegate!(WebhookStore {
     write create_webhook(webhook: NewWebhook, now: Timestamp) -> Option<Webhook>;
     read webhook(account: AccountId, id: WebhookId) -> Option<Webhook>;
     read webhooks(account: AccountId, page: PageRequest) -> Page<Webhook>;
-    read webhook_in_format(account: AccountId, format: &FormatName) -> Option<Webhook>;
     read active_webhooks() -> Vec<Webhook>;
     write update_webhook(
         account: AccountId, id: WebhookId, patch: WebhookPatch

@@ -77,6 +77,7 @@ macro_rules! store_conformance {
                 grants_stack_and_expire, a_refund_goes_to_the_grant_that_paid,
                 a_voucher_is_redeemed_once, grants_go_with_their_owner;
             webhooks: a_webhook_is_found_as_it_was_made, webhooks_are_listed_newest_first,
+                webhooks_of_a_format_share_their_secret,
                 a_webhook_changes, an_account_has_so_many_webhooks_at_most,
                 nobody_elses_webhook_is_touched, webhooks_go_with_their_owner;
             deliveries: an_event_is_told_to_those_that_want_it, only_what_the_plan_includes_is_told,
@@ -214,6 +215,7 @@ impl World {
             format: FormatName("gerbang".into()),
             events: events.to_vec(),
             secret: SealedSecret(vec![0, 1, 255]),
+            shares_secret: false,
         };
         self.store.create_webhook(webhook, NOW).await.unwrap().unwrap()
     }

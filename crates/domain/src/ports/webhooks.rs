@@ -7,16 +7,15 @@ use super::{Page, PageRequest, StoreResult};
 use crate::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use crate::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use crate::key::KeyHash;
-use crate::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, FormatName, NewWebhook, Webhook, WebhookPatch,
-};
+use crate::webhook::{Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch};
 
 /// Webhooks and their outbox. The rows of the outbox are written by the calls that change messages
 /// and devices, in the same transaction as their cause: one for each event and each webhook that
 /// wants it ([`Webhook::wants`]).
 #[async_trait]
 pub trait WebhookStore: Send + Sync {
-    /// Makes a webhook; `None` when the account has [`crate::webhook::WEBHOOKS_MAX`] already.
+    /// Makes a webhook; `None` when the account has [`crate::webhook::WEBHOOKS_MAX`] already. Those
+    /// that are made at the same time share their secret, too ([`NewWebhook::shares_secret`]).
     async fn create_webhook(
         &self,
         webhook: NewWebhook,
@@ -26,12 +25,6 @@ pub trait WebhookStore: Send + Sync {
     async fn webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<Option<Webhook>>;
     /// The webhooks of an account, newest first.
     async fn webhooks(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Webhook>>;
-    /// The oldest webhook of an account in one format, whose secret others of it share.
-    async fn webhook_in_format(
-        &self,
-        account: AccountId,
-        format: &FormatName,
-    ) -> StoreResult<Option<Webhook>>;
     /// Every webhook that is not disabled, of all accounts; for the engine at its start.
     async fn active_webhooks(&self) -> StoreResult<Vec<Webhook>>;
     /// Changes a webhook; `None` when there is none.

@@ -3,10 +3,11 @@
 use futures_util::stream::BoxStream;
 
 use super::{Core, Session};
+use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
 use crate::media::URL_BYTES_MAX;
-use crate::message::{Address, ContentKind, Direction, MessageState};
+use crate::message::{Address, ContentKind, Direction, Failure, MessageState};
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::ports::{FormatRules, Page, PageRequest, WebhookAnswer};
@@ -45,7 +46,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Invalid`], [`Error::EventMissing`], [`Error::NotFound`] for the device,
-    /// [`Error::ChallengeFailed`], [`Error::Conflict`] at the limit.
+    /// [`Error::ChallengeFailed`], [`Error::Conflict`] at the limit, or when the secret that the
+    /// format's webhooks share cannot be read any more.
     pub async fn create_webhook(
         &self,
         session: &Session,
@@ -64,15 +66,21 @@ impl Core {
         if rules.needs_challenge {
             self.challenge(&url).await?;
         }
-        let secret = match chosen {
-            Some(secret) => secret,
-            None => self.new_webhook_secret(session, &format, &rules).await?,
+        let webhook = NewWebhook {
+            account_id: account,
+            device_id,
+            url,
+            format,
+            events,
+            shares_secret: rules.shares_secret && chosen.is_none(),
+            secret: self.sealer.seal(&chosen.unwrap_or_else(|| self.new_webhook_secret(&rules))),
         };
-        let sealed = self.sealer.seal(&secret);
-        let webhook =
-            NewWebhook { account_id: account, device_id, url, format, events, secret: sealed };
         let made = self.store.create_webhook(webhook, self.clock.now()).await?;
         let made = made.ok_or(Error::Conflict(TOO_MANY_WEBHOOKS))?;
+        let Some(secret) = self.sealer.open(&made.secret) else {
+            self.store.delete_webhook(account, made.id).await?;
+            return Err(Error::Conflict(SHARED_SECRET_UNREADABLE));
+        };
         self.dispatcher.webhooks_changed(account);
         Ok((made, secret))
     }
@@ -226,22 +234,10 @@ impl Core {
         self.outbound.challenge(url, &challenge).await.map_err(Error::ChallengeFailed)
     }
 
-    async fn new_webhook_secret(
-        &self,
-        session: &Session,
-        format: &FormatName,
-        rules: &FormatRules,
-    ) -> Result<String> {
+    fn new_webhook_secret(&self, rules: &FormatRules) -> String {
         use base64::Engine as _;
-        if rules.shares_secret {
-            let other = self.store.webhook_in_format(session.account_id()?, format).await?;
-            if let Some(secret) = other.and_then(|webhook| self.sealer.open(&webhook.secret)) {
-                return Ok(secret);
-            }
-        }
-        let bytes = self.random::<32>();
-        let text = base64::engine::general_purpose::STANDARD.encode(bytes);
-        Ok(format!("{}{text}", rules.secret_prefix))
+        let text = base64::engine::general_purpose::STANDARD.encode(self.random::<32>());
+        format!("{}{text}", rules.secret_prefix)
     }
 
     fn sample_event(
@@ -258,15 +254,9 @@ impl Core {
             phone: Some(PhoneNumber::from_digits("628000000000")),
             lid: None,
         });
-        let subject = if kind.is_of_device() {
-            Subject::Device(EventStatus {
-                status: crate::device::DeviceStatus::Disconnected,
-                reason: Some("a test".to_owned()),
-                code: Some(408),
-                should_reconnect: true,
-            })
-        } else {
-            Subject::Message(Box::new(sample_message(kind, now)))
+        let subject = match kind.is_of_device() {
+            true => Subject::Device(sample_status(kind)),
+            false => Subject::Message(Box::new(sample_message(kind, now))),
         };
         let id = format!("evt_test_{}", hex::encode(self.random::<8>()));
         Event { id, kind, at: now, account_id: webhook.account_id, device, subject }
@@ -275,11 +265,25 @@ impl Core {
 
 const TOO_MANY_WEBHOOKS: &str = "the account has 100 webhooks already";
 const SECRET_UNREADABLE: &str = "the webhook's secret cannot be read; make the webhook anew";
+const SHARED_SECRET_UNREADABLE: &str = "the secret that the webhooks of this format share cannot be read; erase them, or choose another";
 const _: () = assert!(WEBHOOKS_MAX == 100, "the text above says so");
+
+fn sample_status(kind: EventKind) -> EventStatus {
+    let (status, code, should_reconnect) = match kind {
+        EventKind::DevicePaired => (DeviceStatus::Connecting, None, false),
+        EventKind::DeviceConnected => (DeviceStatus::Connected, None, false),
+        EventKind::DeviceLoggedOut => (DeviceStatus::LoggedOut, Some(401), false),
+        _ => (DeviceStatus::Disconnected, Some(408), true),
+    };
+    EventStatus { status, reason: code.map(|_| "a test".to_owned()), code, should_reconnect }
+}
 
 fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
     let is_incoming = kind == EventKind::MessageReceived;
     let phone = PhoneNumber::from_digits("628000000001");
+    // What is received counts as delivered.
+    let mut states = MessageState::ALL.into_iter();
+    let is_told = |state: &MessageState| EventKind::of_state(*state) == Some(kind);
     EventMessage {
         id: MessageId(0),
         whatsapp_id: WhatsappId("3EB00000000000000000".to_owned()),
@@ -289,16 +293,8 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
         kind: ContentKind::Text,
         text: "This is a test of your webhook.".to_owned(),
         media: None,
-        state: match kind {
-            EventKind::MessageSent => MessageState::Sent,
-            EventKind::MessageRead => MessageState::Read,
-            EventKind::MessagePlayed => MessageState::Played,
-            EventKind::MessageFailed => MessageState::Failed,
-            EventKind::MessageExpired => MessageState::Expired,
-            EventKind::MessageCancelled => MessageState::Cancelled,
-            _ => MessageState::Delivered,
-        },
-        failure: None,
+        state: states.find(is_told).unwrap_or(MessageState::Delivered),
+        failure: (kind == EventKind::MessageFailed).then(|| Failure::new("test", "a test")),
         created_at: now,
     }
 }
@@ -369,5 +365,32 @@ mod tests {
         assert_eq!(told, [DeviceDisconnected, DeviceLoggedOut]);
         assert_eq!(allowed(&foreign, vec![MessageReceived]), [MessageReceived]);
         assert_eq!(allowed(&own, vec![DeviceDisconnected]), [DeviceDisconnected]);
+    }
+
+    #[test]
+    fn a_test_looks_like_what_it_stands_for() {
+        use DeviceStatus::{Connected, Connecting, Disconnected, LoggedOut};
+        let devices = [
+            (EventKind::DevicePaired, Connecting, None, false),
+            (EventKind::DeviceConnected, Connected, None, false),
+            (EventKind::DeviceDisconnected, Disconnected, Some(408), true),
+            (EventKind::DeviceLoggedOut, LoggedOut, Some(401), false),
+        ];
+        for (kind, status, code, should_reconnect) in devices {
+            let sample = sample_status(kind);
+            assert_eq!(
+                (sample.status, sample.code, sample.should_reconnect),
+                (status, code, should_reconnect)
+            );
+        }
+        for kind in EventKind::ALL.into_iter().filter(|kind| !kind.is_of_device()) {
+            let sample = sample_message(kind, jiff::Timestamp::UNIX_EPOCH);
+            let told_as = match sample.direction {
+                Direction::In => EventKind::MessageReceived,
+                Direction::Out => EventKind::of_state(sample.state).unwrap(),
+            };
+            assert_eq!(told_as, kind);
+            assert_eq!(sample.failure.is_some(), kind == EventKind::MessageFailed);
+        }
     }
 }

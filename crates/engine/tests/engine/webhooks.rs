@@ -258,6 +258,7 @@ async fn an_event_without_a_shape_ends_without_a_post() {
         format: domain::webhook::FormatName("bygone".into()),
         events: vec![EventKind::MessageReceived],
         secret: domain::webhook::SealedSecret(b"terces".to_vec()),
+        shares_secret: false,
     };
     let id = house.store.create_webhook(new, house.clock.now()).await.unwrap().unwrap().id;
     house.engine.webhooks_changed(house.account);

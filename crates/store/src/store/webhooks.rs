@@ -6,7 +6,7 @@ use domain::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, FormatName, NewWebhook, Webhook, WebhookPatch,
+    Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 
@@ -29,15 +29,6 @@ impl WebhookStore for SqlStore {
 
     async fn webhooks(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Webhook>> {
         run!(self.read, webhooks::webhooks, account, page)
-    }
-
-    async fn webhook_in_format(
-        &self,
-        account: AccountId,
-        format: &FormatName,
-    ) -> StoreResult<Option<Webhook>> {
-        let format = format.clone();
-        run!(self.read, webhooks::webhook_in_format, account, format)
     }
 
     async fn active_webhooks(&self) -> StoreResult<Vec<Webhook>> {

@@ -7,7 +7,7 @@ use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::service::days_later;
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, Event, FormatName, NewWebhook, WEBHOOKS_MAX, Webhook,
+    Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, WEBHOOKS_MAX, Webhook,
     WebhookPatch,
 };
 use jiff::Timestamp;
@@ -22,10 +22,12 @@ impl WebhookStore for MemoryStore {
         now: Timestamp,
     ) -> StoreResult<Option<Webhook>> {
         let mut state = self.state();
-        let of_account = state.webhooks.iter().filter(|w| w.account_id == new.account_id).count();
-        if of_account >= WEBHOOKS_MAX {
+        let of_account = || state.webhooks.iter().filter(|w| w.account_id == new.account_id);
+        if of_account().count() >= WEBHOOKS_MAX {
             return Ok(None);
         }
+        let shared = of_account().find(|w| new.shares_secret && w.format == new.format);
+        let secret = shared.map_or(new.secret, |webhook| webhook.secret.clone());
         let webhook = Webhook {
             id: WebhookId(state.next_id()),
             account_id: new.account_id,
@@ -33,7 +35,7 @@ impl WebhookStore for MemoryStore {
             url: new.url,
             format: new.format,
             events: new.events,
-            secret: new.secret,
+            secret,
             disabled: None,
             created_at: stored(now),
         };
@@ -51,16 +53,6 @@ impl WebhookStore for MemoryStore {
         let items = state.webhooks.iter().rev();
         let items = items.filter(|w| w.account_id == account && w.id.0 < before).cloned();
         Ok(page_of(items.collect(), page.limit))
-    }
-
-    async fn webhook_in_format(
-        &self,
-        account: AccountId,
-        format: &FormatName,
-    ) -> StoreResult<Option<Webhook>> {
-        let state = self.state();
-        let found = state.webhooks.iter().find(|w| w.account_id == account && w.format == *format);
-        Ok(found.cloned())
     }
 
     async fn active_webhooks(&self) -> StoreResult<Vec<Webhook>> {

@@ -41,11 +41,6 @@ pub async fn webhooks_are_listed_newest_first(store: Arc<dyn Store>) {
     let first = world.webhook(None, &EventKind::ALL).await;
     let theirs = other.webhook(None, &EventKind::ALL).await;
     let second = world.webhook(None, &EventKind::ALL).await;
-    let in_format = |format: &str| {
-        let (store, format) = (Arc::clone(&store), FormatName(format.into()));
-        let account = world.account.id;
-        async move { store.webhook_in_format(account, &format).await.unwrap() }
-    };
     let format = FormatName("rest".into());
     let new = NewWebhook {
         account_id: world.account.id,
@@ -54,11 +49,9 @@ pub async fn webhooks_are_listed_newest_first(store: Arc<dyn Store>) {
         format,
         events: vec![EventKind::MessageRead],
         secret: SealedSecret(vec![7]),
+        shares_secret: false,
     };
     let third = store.create_webhook(new, later(1)).await.unwrap().unwrap();
-    assert_eq!(in_format("gerbang").await, Some(first.clone()), "the oldest");
-    assert_eq!(in_format("rest").await, Some(third.clone()));
-    assert_eq!(in_format("other").await, None);
     let account = world.account.id;
     let page = store.webhooks(account, PageRequest { before: None, limit: 2 }).await.unwrap();
     assert_eq!((page.items, page.has_more), (vec![third.clone(), second.clone()], true));
@@ -68,6 +61,38 @@ pub async fn webhooks_are_listed_newest_first(store: Arc<dyn Store>) {
     let mut active = store.active_webhooks().await.unwrap();
     active.sort_by_key(|webhook| webhook.id);
     assert_eq!(active, [first, theirs, second, third]);
+}
+
+pub async fn webhooks_of_a_format_share_their_secret(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let other = World::with(Arc::clone(&store), 20).await;
+    let make = async |world: &World, format: &str, secret: u8, shares_secret| {
+        let new = NewWebhook {
+            account_id: world.account.id,
+            device_id: None,
+            url: "http://example.com".into(),
+            format: FormatName(format.into()),
+            events: vec![EventKind::MessageRead],
+            secret: SealedSecret(vec![secret]),
+            shares_secret,
+        };
+        let made = store.create_webhook(new, NOW).await.unwrap().unwrap();
+        let found = store.webhook(world.account.id, made.id).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&made));
+        made.secret.0
+    };
+    assert_eq!(make(&other, "wasyik", 1, true).await, [1], "there is none to share with");
+    assert_eq!(make(&world, "wagy", 2, true).await, [2]);
+    // Whoever comes first: all have the same.
+    let (a, b, c) = tokio::join!(
+        make(&world, "wasyik", 3, true),
+        make(&world, "wasyik", 4, true),
+        make(&world, "wasyik", 5, true)
+    );
+    assert!(a == b && b == c, "{a:?} {b:?} {c:?}");
+    assert_eq!(make(&world, "wasyik", 6, false).await, [6], "its own");
+    assert_eq!(make(&world, "wasyik", 7, true).await, a, "the oldest one's");
+    assert_eq!(make(&other, "wasyik", 8, true).await, [1]);
 }
 
 pub async fn a_webhook_changes(store: Arc<dyn Store>) {
@@ -108,7 +133,8 @@ pub async fn an_account_has_so_many_webhooks_at_most(store: Arc<dyn Store>) {
     }
     let last = last.unwrap();
     let Webhook { account_id, device_id, url, format, events, secret, .. } = last.clone();
-    let new = NewWebhook { account_id, device_id, url, format, events, secret };
+    let new =
+        NewWebhook { account_id, device_id, url, format, events, secret, shares_secret: false };
     assert!(store.create_webhook(new.clone(), NOW).await.unwrap().is_none());
     other.webhook(None, &EventKind::ALL).await;
     assert!(store.delete_webhook(account_id, last.id).await.unwrap());
@@ -132,7 +158,6 @@ pub async fn nobody_elses_webhook_is_touched(store: Arc<dyn Store>) {
         assert_eq!(replayed, None);
     }
     assert!(store.webhooks(stranger, ALL).await.unwrap().items.is_empty());
-    assert_eq!(store.webhook_in_format(stranger, &made.format).await.unwrap(), None);
     assert_eq!(store.webhook(world.account.id, made.id).await.unwrap(), Some(made.clone()));
     assert_eq!(world.pending(&made).await, [delivery]);
 }
