@@ -1,5 +1,5 @@
 //! Fields that take more than one JSON type (a device by id or number, a phone as text or number),
-//! and objects that must be objects.
+//! and objects that must be objects; and ids in paths.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -251,6 +251,11 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// An integer id in a path, as we print it: without a sign, without leading zeros.
+pub(crate) fn path_id(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|id: &i64| *id >= 0 && id.to_string() == text)
+}
 
 /// A JSON object, and no array: serde would take one as the fields in their order.
 #[derive(Debug, Serialize)]

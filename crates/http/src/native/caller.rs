@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::problem::Problem;
 use crate::auth::authenticate;
 use crate::body::{read_json, read_media_json, read_optional_json};
+use crate::fields::path_id;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::refusal::Refusal;
 use crate::state::AppState;
@@ -43,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 impl Segment {
     /// An integer id; anything else names nothing.
     pub fn id(&self, what: &'static str) -> Result<i64, Error> {
-        self.0.parse().map_err(|_| Error::NotFound(what))
+        path_id(&self.0).ok_or(Error::NotFound(what))
     }
 }
 

@@ -271,6 +271,9 @@ async fn cancelled_failed_and_scheduled_messages() {
     transcript.add("failed", &told(&app, Ask::get(failing.header("location")), key).await);
     transcript.add("none such", &told(&app, Ask::get("/v1/messages/999"), key).await);
     transcript.add("no id", &told(&app, Ask::get("/v1/messages/abc"), key).await);
+    for misspelt in ["+1", "01"] {
+        told(&app, Ask::get(format!("/v1/messages/{misspelt}")), key).await.expect(404);
+    }
     insta::assert_snapshot!(transcript.text());
 }
 

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 
-use super::types::{ErrorBody, ErrorData};
+use super::types::{Enveloped, Words};
 use crate::native::problem::feature_name;
 use crate::refusal::{Refusal, add_retry_after, log_fault};
 use crate::reply::json;
@@ -34,7 +34,7 @@ impl IntoResponse for Refused {
 /// The response to a refusal.
 pub(super) fn render(refusal: &Refusal) -> Response<Body> {
     let Told { status, response_code, message } = tell(refusal);
-    let body = ErrorBody { data: ErrorData { response_code, message } };
+    let body = Enveloped::coded(response_code, Words { message });
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, &body);
     let headers = response.headers_mut();

@@ -20,11 +20,12 @@ use super::errors::{Answer, render};
 use super::times::Style;
 use super::translate::{self, MESSAGE_NAMES, PENDING_STATES, SHOWN_STATES, Single};
 use super::types::{
-    AccountBody, AccountsData, BroadcastBody, DocumentBody, Enveloped, ErrorBody, GroupBody,
-    GroupMediaBody, GroupsData, ImageBody, MessageBody, NamesDevice, PendingList, QrData, SUCCESS,
-    ScheduleBody, ScheduledData, ScheduledList, SentData, StatusData, TextBody, Words,
+    AccountBody, AccountsData, BroadcastBody, DocumentBody, Enveloped, GroupBody, GroupMediaBody,
+    GroupsData, ImageBody, MessageBody, NamesDevice, PendingList, QrData, ScheduleBody,
+    ScheduledData, ScheduledList, SentData, StatusData, TextBody, Words,
 };
 use crate::body::{query_fields, read_fields};
+use crate::fields::path_id;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::qr::qr_data_url;
 use crate::refusal::Refusal;
@@ -136,10 +137,8 @@ fn later() -> Vec<Route> {
             .summary("Scheduled messages, by the time of their delivery (plan feature `schedule`)")
             .error(403, "`03`: the plan")
     });
-    let lists = [
-        plain.answers::<Enveloped<ScheduledList>>(200),
-        doubled.answers::<Enveloped<PendingList>>(200),
-    ];
+    let lists =
+        [plain.answers::<Enveloped<ScheduledList>>(200), doubled.answers::<PendingList>(200)];
     let cancel = paths!("/schedule/{id}").map(|path| {
         answering(Route::new(Method::DELETE, path, Access::Device, cancel))
             .summary("Take a scheduled message back (plan feature `schedule`)")
@@ -153,7 +152,7 @@ fn later() -> Vec<Route> {
 
 fn answering(route: Route) -> Route {
     route
-        .errors_as::<ErrorBody>()
+        .errors_as::<Enveloped<Words>>()
         .error(401, "`02`: no key, or one that is unknown or revoked")
         .error(429, "`06`: too many requests")
         .error(500, "`99`")
@@ -238,11 +237,11 @@ async fn asked_device(
 }
 
 fn success<T: Serialize>(data: T) -> Response<Body> {
-    json(StatusCode::OK, &Enveloped { data })
+    json(StatusCode::OK, &Enveloped::success(data))
 }
 
 fn words(message: impl Into<String>) -> Response<Body> {
-    success(Words { response_code: SUCCESS, message: message.into() })
+    success(Words { message: message.into() })
 }
 
 fn first(sent: &Sent) -> Result<&Message, Error> {
@@ -264,7 +263,7 @@ async fn scan(State(state): State<AppState>, request: Request<Body>) -> Answer {
     };
     let qr_code = qr_data_url(&code);
     let qr_code = qr_code.ok_or_else(|| Error::Whatsapp("the QR is too long".to_owned()))?;
-    Ok(success(QrData { response_code: SUCCESS, qr_code, timeout }))
+    Ok(success(QrData { qr_code, timeout }))
 }
 
 async fn accounts(State(state): State<AppState>, headers: HeaderMap) -> Answer {
@@ -272,13 +271,12 @@ async fn accounts(State(state): State<AppState>, headers: HeaderMap) -> Answer {
     let page = PageRequest { before: None, limit: LIST_ROWS_MAX };
     let devices = state.core.devices(&session, page).await?;
     let accounts = devices.items.iter().map(translate::account).collect();
-    Ok(success(AccountsData { response_code: SUCCESS, accounts }))
+    Ok(success(AccountsData { accounts }))
 }
 
 async fn status(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> Answer {
     let (_, device) = asked_device(&state, &headers, &uri, None).await?;
     Ok(success(StatusData {
-        response_code: SUCCESS,
         is_connected: translate::is_connected(&device),
         whatsapp_status: device.status.as_str(),
     }))
@@ -297,7 +295,7 @@ async fn groups(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> 
     let (session, device) = asked_device(&state, &headers, &uri, Some(Feature::Groups)).await?;
     let groups = state.core.groups(&session, device.id).await?;
     let groups = groups.into_iter().map(translate::group_row).collect();
-    Ok(success(GroupsData { response_code: SUCCESS, groups }))
+    Ok(success(GroupsData { groups }))
 }
 
 /// Sends one message and waits for it. What was accepted and then failed is an error that says
@@ -341,7 +339,6 @@ async fn schedule(State(state): State<AppState>, style: Style, request: Request<
     let sent = sent.map_err(|refusal| MESSAGE_NAMES.refusal(refusal))?;
     let message = first(&sent)?;
     let mut response = success(ScheduledData {
-        response_code: SUCCESS,
         message: "Message scheduled successfully",
         schedule_id: message.id.0,
         scheduled_at: style.print(translate::scheduled_at(message)),
@@ -368,11 +365,11 @@ async fn scheduled(State(state): State<AppState>, style: Style, headers: HeaderM
     let rows = messages.iter();
     Ok(match style {
         Style::Plain => success(ScheduledList {
-            response_code: SUCCESS,
             scheduled_messages: rows.map(|m| translate::scheduled_row(m, style)).collect(),
         }),
         Style::Doubled => {
-            success(PendingList(rows.map(|m| translate::pending_row(m, style)).collect()))
+            let data = rows.map(|m| translate::pending_row(m, style)).collect();
+            json(StatusCode::OK, &PendingList { data })
         }
     })
 }
@@ -384,7 +381,7 @@ async fn cancel(
 ) -> Answer {
     let session = authorize(&state, &headers, Some(Feature::Schedule)).await?;
     let unknown = || Error::NotFound("message");
-    let id = id.ok().and_then(|Path(id)| id.parse().ok()).map(MessageId).ok_or_else(unknown)?;
+    let id = id.ok().and_then(|Path(id)| path_id(&id)).map(MessageId).ok_or_else(unknown)?;
     let message = state.core.message(&session, id).await?;
     if !message.was_scheduled() {
         return Err(unknown().into());

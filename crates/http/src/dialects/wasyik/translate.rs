@@ -13,8 +13,7 @@ use super::message_type::MessageType;
 use super::times::{self, Style};
 use super::types::{
     AccountRow, BroadcastBody, DocumentBody, GroupBody, GroupMediaBody, GroupRow, ImageBody,
-    MessageBody, NamesDevice, Payload, PendingRow, SUCCESS, ScheduleBody, ScheduledRow, SentData,
-    TextBody,
+    MessageBody, NamesDevice, Payload, PendingRow, ScheduleBody, ScheduledRow, SentData, TextBody,
 };
 use crate::fields::PhoneField;
 use crate::refusal::Refusal;
@@ -302,7 +301,6 @@ pub(super) fn sent<B: Single>(message: &Message) -> Result<SentData, Error> {
         Outcome::Pending => "pending",
     };
     Ok(SentData {
-        response_code: SUCCESS,
         message: B::SAYS_SUCCESS.then_some("success"),
         message_id: message.whatsapp_id.0.clone(),
         status,

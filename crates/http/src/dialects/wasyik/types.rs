@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::{ObjectBuilder, Ref, RefOr, Schema};
+use utoipa::openapi::{AllOfBuilder, ObjectBuilder, Ref, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::message_type::MessageType;
@@ -38,9 +38,6 @@ names_device!(
     GroupMediaBody,
     ScheduleBody
 );
-
-/// What every success says.
-pub(super) const SUCCESS: &str = "00";
 
 /// A request that names nothing but a device.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -217,11 +214,30 @@ pub(super) struct ScheduleBody {
     pub caption: Option<String>,
 }
 
-/// The envelope of every answer.
+/// The envelope of every answer: `{"data": {"responseCode": "00", …}}`.
 #[derive(Serialize)]
 pub(super) struct Enveloped<T> {
-    /// The answer.
-    pub data: T,
+    data: Coded<T>,
+}
+
+#[derive(Serialize)]
+struct Coded<T> {
+    #[serde(rename = "responseCode")]
+    response_code: &'static str,
+    #[serde(flatten)]
+    rest: T,
+}
+
+impl<T> Enveloped<T> {
+    /// What a success says.
+    pub(super) fn success(rest: T) -> Self {
+        Self::coded("00", rest)
+    }
+
+    /// What is said under another code.
+    pub(super) fn coded(response_code: &'static str, rest: T) -> Self {
+        Self { data: Coded { response_code, rest } }
+    }
 }
 
 // By hand: the derived name would be the same for every answer.
@@ -238,7 +254,12 @@ impl<T: ToSchema> ToSchema for Enveloped<T> {
 
 impl<T: ToSchema> PartialSchema for Enveloped<T> {
     fn schema() -> RefOr<Schema> {
-        let data = Ref::from_schema_name(T::name());
+        let code = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("`00`; of errors `01` to `11`, or `99`."));
+        let code = ObjectBuilder::new().property("responseCode", code).required("responseCode");
+        let rest = Ref::from_schema_name(T::name());
+        let data = AllOfBuilder::new().item(code).item(rest);
         ObjectBuilder::new().property("data", data).required("data").into()
     }
 }
@@ -246,11 +267,8 @@ impl<T: ToSchema> PartialSchema for Enveloped<T> {
 /// Words, and nothing else.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikWords)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Words {
-    /// `00`.
-    pub response_code: &'static str,
-    /// What was done.
+    /// What was done, or what is wrong.
     pub message: String,
 }
 
@@ -259,8 +277,6 @@ pub(super) struct Words {
 #[schema(as = WasyikSent)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SentData {
-    /// `00`.
-    pub response_code: &'static str,
     /// `success`; some calls do not say it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<&'static str>,
@@ -274,9 +290,6 @@ pub(super) struct SentData {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikQr)]
 pub(super) struct QrData {
-    /// `00`.
-    #[serde(rename = "responseCode")]
-    pub response_code: &'static str,
     /// The QR: a `data:` URL of a PNG.
     #[serde(rename = "QRCode")]
     pub qr_code: String,
@@ -288,10 +301,7 @@ pub(super) struct QrData {
 /// The devices.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikAccounts)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct AccountsData {
-    /// `00`.
-    pub response_code: &'static str,
     /// Newest first.
     pub accounts: Vec<AccountRow>,
 }
@@ -318,9 +328,6 @@ pub(super) struct AccountRow {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikStatus)]
 pub(super) struct StatusData {
-    /// `00`.
-    #[serde(rename = "responseCode")]
-    pub response_code: &'static str,
     /// Whether it is connected.
     #[serde(rename = "isConnected")]
     pub is_connected: bool,
@@ -331,10 +338,7 @@ pub(super) struct StatusData {
 /// The groups of a device.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikGroups)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct GroupsData {
-    /// `00`.
-    pub response_code: &'static str,
     /// By name.
     pub groups: Vec<GroupRow>,
 }
@@ -354,9 +358,6 @@ pub(super) struct GroupRow {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikScheduled)]
 pub(super) struct ScheduledData {
-    /// `00`.
-    #[serde(rename = "responseCode")]
-    pub response_code: &'static str,
     /// `Message scheduled successfully`.
     pub message: &'static str,
     /// Its id.
@@ -370,9 +371,6 @@ pub(super) struct ScheduledData {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikScheduledList)]
 pub(super) struct ScheduledList {
-    /// `00`.
-    #[serde(rename = "responseCode")]
-    pub response_code: &'static str,
     /// By the time of their delivery.
     pub scheduled_messages: Vec<ScheduledRow>,
 }
@@ -408,12 +406,15 @@ pub(super) struct Payload {
     pub message: String,
 }
 
-/// The older list.
+/// The older list, that of the doubled path.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikPendingList)]
-pub(super) struct PendingList(pub Vec<PendingRow>);
+pub(super) struct PendingList {
+    /// By the time of their delivery.
+    pub data: Vec<PendingRow>,
+}
 
-/// A pending message in the older list, that of the doubled path.
+/// A pending message in the older list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikPendingRow)]
 pub(super) struct PendingRow {
@@ -428,23 +429,4 @@ pub(super) struct PendingRow {
     pub scheduled_at: String,
     /// `pending`.
     pub status: &'static str,
-}
-
-/// An error.
-#[derive(Serialize, ToSchema)]
-#[schema(as = WasyikError)]
-pub(super) struct ErrorBody {
-    /// What went wrong.
-    pub data: ErrorData,
-}
-
-/// What went wrong.
-#[derive(Serialize, ToSchema)]
-#[schema(as = WasyikErrorData)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ErrorData {
-    /// `01` to `11`, or `99`.
-    pub response_code: &'static str,
-    /// What is wrong, for people.
-    pub message: String,
 }
