@@ -95,7 +95,8 @@ pub async fn read_optional_json<T: DeserializeOwned>(
 }
 
 /// Reads the fields of a body in JSON, as `application/x-www-form-urlencoded` or as
-/// `multipart/form-data`; see [`forms`] for the latter two.
+/// `multipart/form-data`; see [`forms`] for the latter two. A request without a body has no fields,
+/// whatever its content type.
 ///
 /// # Errors
 /// As [`read_json`].
@@ -103,22 +104,16 @@ pub async fn read_fields<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, Refusal> {
-    let content_type = headers.get(CONTENT_TYPE).ok_or(Refusal::WrongContentType)?;
-    let essence = essence(headers).to_ascii_lowercase();
-    let is_form = essence == "application/x-www-form-urlencoded";
-    let is_multipart = essence == "multipart/form-data";
-    if !is_form && !is_multipart && !is_json(headers) {
-        return Err(Refusal::WrongContentType);
-    }
     let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
-    if is_form {
-        let text = std::str::from_utf8(&bytes);
-        let text = text.map_err(|_| Refusal::Malformed("the form is not UTF-8".to_owned()))?;
-        read_object(&forms::urlencoded(text)?)
-    } else if is_multipart {
-        read_object(&forms::multipart(content_type, bytes).await?)
-    } else {
-        parse_json(&bytes)
+    if bytes.is_empty() {
+        return parse_json(b"{}");
+    }
+    let content_type = headers.get(CONTENT_TYPE).ok_or(Refusal::WrongContentType)?;
+    match essence(headers).to_ascii_lowercase().as_str() {
+        "application/x-www-form-urlencoded" => read_object(&forms::urlencoded(&bytes)?),
+        "multipart/form-data" => read_object(&forms::multipart(content_type, bytes).await?),
+        _ if is_json(headers) => parse_json(&bytes),
+        _ => Err(Refusal::WrongContentType),
     }
 }
 
@@ -127,7 +122,7 @@ pub async fn read_fields<T: DeserializeOwned>(
 /// # Errors
 /// [`Refusal::Malformed`], [`Refusal::Field`].
 pub fn query_fields<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Refusal> {
-    read_object(&forms::urlencoded(query.unwrap_or_default())?)
+    read_object(&forms::urlencoded(query.unwrap_or_default().as_bytes())?)
 }
 
 fn read_object<T: DeserializeOwned>(object: &serde_json::Value) -> Result<T, Refusal> {

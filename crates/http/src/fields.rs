@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -60,6 +61,14 @@ impl Serialize for DeviceField {
 /// A phone number or group id: text, or an integer.
 #[derive(Debug, Clone)]
 pub struct PhoneField(pub String);
+
+impl Deref for PhoneField {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 impl<'de> Deserialize<'de> for PhoneField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -4,6 +4,8 @@
 //! an item of the list `to`. A field without a value is one that was not given. Values are texts;
 //! the types in [`crate::fields`] take numbers and booleans as texts too.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::extract::{FromRequest, Multipart};
 use axum::http::header::CONTENT_TYPE;
@@ -21,7 +23,8 @@ pub const FORM_FIELDS_MAX: usize = 2_000;
 ///
 /// # Errors
 /// [`Refusal::Malformed`], [`Refusal::Field`].
-pub fn urlencoded(text: &str) -> Result<Value, Refusal> {
+pub fn urlencoded(bytes: &[u8]) -> Result<Value, Refusal> {
+    let text = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
     let mut fields = Fields::default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -41,7 +44,7 @@ fn decoded(text: &str) -> Result<String, Refusal> {
     }
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| not_utf8())
+    decoded.map(Cow::into_owned).map_err(|_| not_utf8())
 }
 
 fn not_utf8() -> Refusal {
@@ -157,22 +160,22 @@ mod tests {
             ("to[]=", json!({"to": [""]})),
         ];
         for (form, object) in cases {
-            assert_eq!(urlencoded(form).unwrap(), object, "{form}");
+            assert_eq!(urlencoded(form.as_bytes()).unwrap(), object, "{form}");
         }
     }
 
     #[test]
     fn forms_that_cannot_be_read() {
         for broken in ["a=%", "a=%4", "a=%zz", "%=1", "a=%+1", "a=%ff", "a=%é"] {
-            let refusal = urlencoded(broken).unwrap_err();
+            let refusal = urlencoded(broken.as_bytes()).unwrap_err();
             assert!(matches!(refusal, Refusal::Malformed(_)), "{broken}: {refusal:?}");
         }
         for nested in ["to[x]=1", "to[0][1]=1", "to[=1", "to[0=1", "to[]x=1"] {
-            let refusal = urlencoded(nested).unwrap_err();
+            let refusal = urlencoded(nested.as_bytes()).unwrap_err();
             assert!(matches!(refusal, Refusal::Field { ref field, .. } if field == "to"));
         }
-        assert!(urlencoded(&"to[]=1&".repeat(FORM_FIELDS_MAX)).is_ok());
-        assert!(urlencoded(&"to[]=1&".repeat(FORM_FIELDS_MAX + 1)).is_err());
+        assert!(urlencoded("to[]=1&".repeat(FORM_FIELDS_MAX).as_bytes()).is_ok());
+        assert!(urlencoded("to[]=1&".repeat(FORM_FIELDS_MAX + 1).as_bytes()).is_err());
     }
 
     #[tokio::test]
@@ -209,7 +212,9 @@ mod tests {
         let cases = [
             (PARTS, file, "text: must be text; files are given as a URL"),
             (PARTS, cut_off, "the multipart form cannot be read: a part is cut off"),
-            (PARTS, String::new(), "the multipart form cannot be read: a part is cut off"),
+            (PARTS, String::new(), "text: is required"),
+            ("application/json", String::new(), "text: is required"),
+            ("text/plain", String::new(), "text: is required"),
             (
                 "multipart/form-data",
                 "x".into(),

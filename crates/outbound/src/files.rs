@@ -111,11 +111,12 @@ impl HttpOutbound {
             return Err(FetchError::TooLarge);
         }
         let content_type = header(headers, &CONTENT_TYPE).map(str::to_owned);
-        let filename = headers
+        let given = headers
             .get(CONTENT_DISPOSITION)
-            .and_then(|value| disposition::filename(&String::from_utf8_lossy(value.as_bytes())))
-            .or_else(|| disposition::last_segment(url));
-        let may_be_page = filename.as_deref().is_some_and(is_page_name);
+            .and_then(|value| disposition::filename(&String::from_utf8_lossy(value.as_bytes())));
+        // Only what the server itself hands out as a file may be one: previews have such URLs, too.
+        let may_be_page = given.as_deref().is_some_and(is_page_name);
+        let filename = given.or_else(|| disposition::last_segment(url));
         if !may_be_page && content_type.as_deref().is_some_and(is_page_type) {
             return Err(FetchError::WebPage);
         }

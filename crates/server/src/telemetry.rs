@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 use tracing_subscriber::EnvFilter;
 
 /// The parts of the program whose lines `level` governs; everything else shows errors only.
-const OUR_TARGETS: [&str; 7] =
-    ["gerbang", "domain", "engine", "store", "whatsapp", "http_api", "simulator"];
+const OUR_TARGETS: [&str; 8] =
+    ["gerbang", "domain", "engine", "store", "whatsapp", "http_api", "access", "simulator"];
 
 /// Starts logging at `level`: one word for all of our parts, or a filter in full.
 ///

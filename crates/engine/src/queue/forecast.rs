@@ -39,9 +39,7 @@ impl DeviceQueue {
         }
         let chat_due_at = self.backlog.chat_due_at(id).unwrap_or(now);
         let turn = now.max(self.rest_until).max(self.pause_until);
-        let is_busy = usize::from(self.busy_with.is_some());
-        let ahead = is_busy + self.backlog.ahead(id, self.there_is(), AHEAD_MAX);
-        let turn = later(turn, self.settings.pacing.gap(0), ahead);
+        let turn = turn.saturating_add(self.turns_before(id)).unwrap_or(Timestamp::MAX);
         let at = turn.max(entry.due_at).max(chat_due_at);
         let is_over_budget = self.backlog.is_first_contact(id) && !self.budget.allows();
         let at = if is_over_budget { at.max(self.budget.ends_at()) } else { at };
@@ -51,9 +49,16 @@ impl DeviceQueue {
     fn after_quiet_hours(&self, at: Timestamp) -> Timestamp {
         self.quiet_until(at).unwrap_or(at)
     }
-}
 
-fn later(at: Timestamp, gap: SignedDuration, times: usize) -> Timestamp {
-    let times = i32::try_from(times).unwrap_or(i32::MAX);
-    at.saturating_add(gap.saturating_mul(times)).unwrap_or(Timestamp::MAX)
+    /// How long those take, at least, that go before a waiting message.
+    fn turns_before(&self, id: MessageId) -> SignedDuration {
+        let gap = self.settings.pacing.gap(0);
+        if gap.is_zero() {
+            // Counting would be for nothing, and it is asked for every message that is waited for.
+            return gap;
+        }
+        let is_busy = usize::from(self.busy_with.is_some());
+        let ahead = is_busy + self.backlog.ahead(id, self.there_is(), AHEAD_MAX);
+        gap.saturating_mul(i32::try_from(ahead).unwrap_or(i32::MAX))
+    }
 }

@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use axum::Router;
 use domain::account::Caller;
 use domain::device::{Device, DeviceStatus, LinkedNumber, StatusChange};
-use domain::ids::{AccountId, DeviceId};
+use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::key::Secret;
+use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
-use domain::ports::{Clock, Dispatcher, MessageFilter, PageRequest, Store};
+use domain::ports::{Clock, Dispatcher, MessageFilter, PageRequest, Progress, Store};
 use domain::service::{Core, NewAccountRequest, Parts, Session, SyncWait};
 use jiff::Timestamp;
 use prometheus::Registry;
@@ -158,6 +159,13 @@ impl App {
             store.webhooks(id, ALL).await.unwrap(),
         );
         format!("{things:?}")
+    }
+
+    /// Brings a message into the state that `event` leads to.
+    pub(crate) async fn follow(&self, id: MessageId, event: MessageEvent) {
+        let steps = vec![(event, self.clock.now())];
+        let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
+        self.core.store.record(vec![progress]).await.unwrap();
     }
 
     /// How many messages the shop and its rival have.

@@ -1,7 +1,8 @@
 //! Every refusal in this dialect's shape: `{"status":false,"msg":…}`, exhaustively.
 
 use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::http::header::ALLOW;
+use axum::http::{HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
 
 use super::translate::{InvalidType, field_name};
@@ -43,17 +44,21 @@ impl Answer {
             Self::Refusal(refusal) => render(refusal),
             Self::Missing(fields) => {
                 let errors = fields.iter().map(|field| format!("{field}: is required")).collect();
-                respond(&invalid(errors))
+                respond(invalid(errors))
             }
-            Self::InvalidType => respond(&bad(InvalidType::message())),
+            Self::InvalidType => respond(bad(InvalidType::message())),
         }
     }
 }
 
 /// The response to a refusal.
 pub(super) fn render(refusal: &Refusal) -> Response<Body> {
-    let mut response = respond(&tell(refusal));
+    let mut response = respond(tell(refusal));
     add_retry_after(&mut response, refusal);
+    if matches!(refusal, Refusal::WrongMethod) {
+        // The router would name HEAD, too.
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+    }
     response
 }
 
@@ -63,9 +68,9 @@ struct Told {
     errors: Vec<String>,
 }
 
-fn respond(told: &Told) -> Response<Body> {
-    let body = ErrorBody { status: false, msg: &told.message, errors: told.errors.clone() };
-    json(told.status, &body)
+fn respond(told: Told) -> Response<Body> {
+    let Told { status, message, errors } = told;
+    json(status, &ErrorBody { status: false, msg: message, errors })
 }
 
 fn told(status: StatusCode, message: impl Into<String>) -> Told {

@@ -1,8 +1,10 @@
 //! What the tests of all dialects need to know of this one, and what its fixtures cannot show.
 
 use axum::http::Method;
-use domain::message::TEXT_CHARS_MAX;
+use domain::ids::MessageId;
+use domain::message::{MessageEvent, TEXT_CHARS_MAX};
 use serde_json::{Value, json};
+use testkit::fake_dispatcher::Ending;
 
 use crate::dialects::contract::{Contract, SendSample};
 use crate::tests::app::App;
@@ -86,12 +88,51 @@ async fn nothing_is_sent_ahead_of_time() {
     for early in [
         ask().method(Method::HEAD),
         ask().header("purpose", "prefetch"),
+        ask().header("purpose", "Prefetch"),
         ask().header("sec-purpose", "prefetch;prerender"),
     ] {
-        early.of(&app.router).await.expect(405);
+        let told = early.of(&app.router).await.expect(405);
+        assert_eq!(told.header("allow"), "GET, POST");
         assert_eq!(app.message_count().await, 0);
     }
     let told = ask().of(&app.router).await.expect(200);
     assert_eq!(told.header("cache-control"), "no-store");
     assert_eq!(app.message_count().await, 1);
+}
+
+#[tokio::test]
+async fn the_longer_answer_describes_the_first_that_was_sent() {
+    let app = App::new().await;
+    app.dispatcher.set_ending(Ending::Pending);
+    let mut body = text(&app);
+    body["number"] = json!("62888123456|62888123457");
+    body["full"] = json!(1);
+    let ask = || {
+        let ask = Ask::post("/send-message", body.clone()).header("idempotency-key", "two");
+        with_key(ask, &app.shop.key)
+    };
+    let chat = |told: &Told| told.json()["data"]["key"]["remoteJid"].clone();
+    let told = ask().of(&app.router).await.expect(200);
+    assert_eq!(chat(&told), "62888123456@s.whatsapp.net");
+    let first: i64 = told.header("location").rsplit('/').next().unwrap().parse().unwrap();
+    app.follow(MessageId(first + 1), MessageEvent::Acknowledged).await;
+    let again = ask().of(&app.router).await.expect(200);
+    assert_eq!(chat(&again), "62888123457@s.whatsapp.net");
+    // The headers are the first receiver's, all the same.
+    assert_eq!(again.header("location"), told.header("location"));
+    assert_eq!(again.header("gerbang-status"), "queued");
+}
+
+#[tokio::test]
+async fn a_thousand_receivers_and_no_more() {
+    let app = App::new().await;
+    let numbers: Vec<String> = (0..=1_000).map(|n| (62_888_000_000_u64 + n).to_string()).collect();
+    for (count, status) in [(1_001, 400), (1_000, 200)] {
+        let mut body = text(&app);
+        body["number"] = json!(numbers[..count].join("|"));
+        let ask = with_key(Ask::post("/send-message", body), &app.shop.key);
+        let told = ask.of(&app.router).await.expect(status);
+        let expected = json!(["number: must hold 1 to 1000 messages"]);
+        assert_eq!(told.json()["errors"] == expected, status == 400, "{}", told.text());
+    }
 }

@@ -7,7 +7,8 @@ use domain::phone::Recipient;
 use domain::service::SendRequest;
 use serde_json::{Map, Value, json};
 
-use super::types::{MediaFields, SentBody, SentData, SentKey};
+use super::types::{SentBody, SentData, SentKey};
+use crate::fields::BooleanField;
 use crate::refusal::Refusal;
 
 /// What separates several receivers.
@@ -35,7 +36,6 @@ const TYPES: [(&str, ContentKind, Option<&str>); 10] = [
 ];
 
 /// What is to be sent, to whomever.
-#[derive(Clone)]
 pub(super) struct Content {
     pub text: String,
     pub media: Option<MediaRequest>,
@@ -45,20 +45,25 @@ pub(super) struct Content {
 ///
 /// # Errors
 /// [`InvalidType`].
-pub(super) fn media(fields: &MediaFields) -> Result<Content, InvalidType> {
-    let named = fields.media_type.as_deref().unwrap_or_default().trim().to_ascii_lowercase();
+pub(super) fn media(
+    media_type: &str,
+    url: &str,
+    caption: Option<&str>,
+    ppt: Option<BooleanField>,
+) -> Result<Content, InvalidType> {
+    let named = media_type.trim().to_ascii_lowercase();
     let known = TYPES.iter().find(|(name, ..)| *name == named);
     let &(_, kind, mimetype) = known.ok_or(InvalidType)?;
-    let is_voice = fields.ppt.is_some_and(|ppt| ppt.0) && kind == ContentKind::Audio;
+    let is_voice = ppt.is_some_and(|ppt| ppt.0) && kind == ContentKind::Audio;
     let has_caption = matches!(kind, ContentKind::Image | ContentKind::Video);
-    let caption = fields.caption.clone().filter(|_| has_caption);
+    let text = caption.filter(|_| has_caption).unwrap_or_default().to_owned();
     let media = MediaRequest {
-        source: MediaSource::Url(fields.url.clone().unwrap_or_default()),
+        source: MediaSource::Url(url.trim().to_owned()),
         kind: Some(if is_voice { ContentKind::Voice } else { kind }),
         filename: None,
         mimetype: mimetype.map(str::to_owned),
     };
-    Ok(Content { text: caption.unwrap_or_default(), media: Some(media) })
+    Ok(Content { text, media: Some(media) })
 }
 
 /// A type of media that this API does not have.
@@ -109,7 +114,7 @@ pub(super) fn answer(message: &Message, full: bool) -> SentBody {
     if !full {
         return SentBody { status: true, msg: Some("Message sent successfully!"), data: None };
     }
-    let sent_at = message.reached(MessageState::Sent).unwrap_or(message.created_at);
+    let sent_at = message.reached_or_passed(MessageState::Sent).unwrap_or(message.created_at);
     let data = SentData {
         key: SentKey {
             remote_jid: message.chat.clone(),
@@ -147,8 +152,7 @@ fn content(message: &Message) -> Value {
 /// The name of a field here, where the core has another.
 pub(super) fn field_name(core: &str) -> &str {
     match core {
-        "to" => "number",
-        "text" => "message",
+        "to" | "messages" => "number",
         "media.url" => "url",
         same => same,
     }

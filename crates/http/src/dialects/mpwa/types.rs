@@ -101,11 +101,11 @@ pub(super) struct SentKey {
 /// An error.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MpwaError)]
-pub(super) struct ErrorBody<'a> {
+pub(super) struct ErrorBody {
     /// False.
     pub status: bool,
     /// What is wrong.
-    pub msg: &'a str,
+    pub msg: String,
     /// The fields at fault, where there are some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,

@@ -1,6 +1,6 @@
 //! The calls of this dialect.
 
-use axum::body::{Body, HttpBody as _};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
@@ -136,16 +136,15 @@ struct Asked<T> {
     fields: T,
 }
 
-/// Finds out who calls, then reads what is asked. A request without any body misses all its fields.
-async fn read<T: DeserializeOwned + Default>(
+/// Finds out who calls, then reads what is asked.
+async fn read<T: DeserializeOwned>(
     state: &AppState,
     request: Request<Body>,
 ) -> Result<Asked<T>, Refusal> {
     let (Parts { uri, headers, .. }, body) = request.into_parts();
     let session = authorize(state, &headers).await?;
     let query = query_fields(uri.query())?;
-    let is_empty = body.is_end_stream();
-    let fields = if is_empty { T::default() } else { read_fields(&headers, body).await? };
+    let fields = read_fields(&headers, body).await?;
     Ok(Asked { session, headers, query, fields })
 }
 

@@ -4,7 +4,7 @@ use axum::http::Method;
 use domain::error::{Error, StoreError};
 use domain::ids::MessageId;
 use domain::message::{MessageEvent, TEXT_CHARS_MAX};
-use domain::ports::{Clock as _, Progress};
+use domain::ports::Clock as _;
 use serde_json::{Value, json};
 use testkit::fake_dispatcher::Ending;
 
@@ -113,13 +113,6 @@ fn id(told: &Told) -> MessageId {
     MessageId(told.header("location").rsplit('/').next().unwrap().parse().unwrap())
 }
 
-/// Brings a message into the state that `event` leads to.
-async fn follow(app: &App, id: MessageId, event: MessageEvent) {
-    let steps = vec![(event, app.clock.now())];
-    let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
-    app.core.store.record(vec![progress]).await.unwrap();
-}
-
 #[tokio::test]
 async fn every_state_has_one_of_three_names() {
     let app = App::new().await;
@@ -139,7 +132,7 @@ async fn every_state_has_one_of_three_names() {
         let told = Ask::post(MESSAGE, text(&app)).key(&app.front.token).of(&app.router).await;
         let told = told.expect(200);
         if let Some(event) = event {
-            follow(&app, id(&told), event).await;
+            app.follow(id(&told), event).await;
         }
         let list = Ask::get("/api/v1/messages?limit=1").key(&app.front.token);
         let newest = list.of(&app.router).await.expect(200).json()["data"][0].clone();

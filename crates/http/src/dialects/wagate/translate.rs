@@ -25,10 +25,6 @@ const PAGE_MESSAGES_MAX: u32 = 100;
 /// Messages of a page, unless said otherwise.
 const PAGE_MESSAGES_DEFAULT: u32 = 50;
 
-/// The states of a message that WhatsApp has, in their order.
-const HAS_LEFT: [MessageState; 4] =
-    [MessageState::Sent, MessageState::Delivered, MessageState::Read, MessageState::Played];
-
 /// The whole answer when something that is required is missing.
 pub(super) struct Missing(pub &'static str);
 
@@ -37,8 +33,9 @@ pub(super) struct Missing(pub &'static str);
 /// # Errors
 /// [`Missing`]; [`Refusal::Field`] for a text that is too long.
 pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
-    let recipient = fields.recipient.as_ref().map(|recipient| recipient.0.as_str());
-    let (Some(to), Some(text)) = (filled(recipient), filled(fields.message.as_deref())) else {
+    let (Some(to), Some(text)) = 
+        (filled(fields.recipient.as_deref()), filled(fields.message.as_deref()))
+     else {
         return Err(Missing("session_id, recipient, and message are required").into());
     };
     if text.chars().count() > MESSAGE_CHARS_MAX {
@@ -58,8 +55,9 @@ pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
 /// # Errors
 /// [`Missing`]; [`Refusal::Field`] for a type of file that there is not.
 pub(super) fn media(fields: &MediaFields) -> Result<SendRequest, Answer> {
-    let recipient = fields.recipient.as_ref().map(|recipient| recipient.0.as_str());
-    let (Some(to), Some(url)) = (filled(recipient), filled(fields.media_url.as_deref())) else {
+    let (Some(to), Some(url)) = 
+        (filled(fields.recipient.as_deref()), filled(fields.media_url.as_deref()))
+     else {
         return Err(Missing("session_id, recipient, and media_url are required").into());
     };
     let media = MediaRequest {
@@ -92,16 +90,11 @@ fn kind(name: Option<&str>) -> Result<Option<ContentKind>, Refusal> {
     }
 }
 
-/// When WhatsApp took a message.
-fn sent_at(message: &Message) -> Option<Timestamp> {
-    HAS_LEFT.into_iter().find_map(|state| message.reached(state))
-}
-
 /// The answer to a send.
 pub(super) fn sent(message: &Message, now: Timestamp) -> SentData {
     SentData {
         message_id: message.whatsapp_id.to_string(),
-        timestamp: sent_at(message).unwrap_or(now).as_second(),
+        timestamp: message.reached_or_passed(MessageState::Sent).unwrap_or(now).as_second(),
     }
 }
 
@@ -205,7 +198,7 @@ fn row(message: &Message) -> MessageRow {
         message: message.text.clone(),
         status: status(message.state),
         created_at: laravel_time(message.created_at),
-        sent_at: sent_at(message).map(laravel_time),
+        sent_at: message.reached_or_passed(MessageState::Sent).map(laravel_time),
     }
 }
 
@@ -220,11 +213,5 @@ fn status(state: MessageState) -> &'static str {
 
 /// The name of a field here, where the core has another.
 pub(super) fn field_name(core: &str) -> &str {
-    match core {
-        "to" => "recipient",
-        "text" => "message",
-        "device" => "device_id",
-        "media.url" => "media_url",
-        same => same,
-    }
+    if core == "to" { "recipient" } else { core }
 }

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::fields::{BooleanField, DeviceField, IntegerField, PhoneField};
 
 /// The body of `POST /api/v1/send-message`.
-#[derive(Default, Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = WagateSendMessage)]
 pub(super) struct MessageFields {
     /// The receiver: a phone number as text or integer, or a group's id.
@@ -26,7 +26,7 @@ pub(super) struct MessageFields {
 }
 
 /// The body of `POST /api/v1/send-media`.
-#[derive(Default, Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = WagateSendMedia)]
 pub(super) struct MediaFields {
     /// The receiver: a phone number as text or integer, or a group's id.
