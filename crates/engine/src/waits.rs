@@ -44,8 +44,8 @@ pub(crate) struct Waits(HashMap<MessageId, Vec<Wait>>);
 enum Decision {
     /// They wait on; look again then, at the latest.
     Wait(Option<Timestamp>),
-    /// Some of them have their answer: those whose time ends before this.
-    PendingBefore(Timestamp),
+    /// Those whose time ends by then have their answer: it still waits.
+    PendingUntil(Timestamp),
     /// The message is not sent any more.
     TakeBack,
     /// The store knows.
@@ -78,12 +78,10 @@ impl Waits {
         }
     }
 
-    /// Lets those go whose time ends before `time`: their message still waits.
-    fn end_before(&mut self, id: MessageId, time: Timestamp) {
+    /// Lets those go whose time ends by `time`: their message still waits.
+    fn end_until(&mut self, id: MessageId, time: Timestamp) {
         let Some(waits) = self.0.get_mut(&id) else { return };
-        let (over, waiting) = waits.drain(..).partition(|wait| wait.until < time);
-        *waits = waiting;
-        for wait in Vec::<Wait>::into_iter(over) {
+        for wait in waits.extract_if(.., |wait| wait.until <= time) {
             // Whoever asked may have gone.
             let _ = wait.reply.send(Ok(Waited::Pending));
         }
@@ -113,8 +111,8 @@ impl DeviceTask {
                 Decision::Wait(look_again) => {
                     next = [next, look_again].into_iter().flatten().min();
                 }
-                Decision::PendingBefore(time) => {
-                    self.waits.end_before(id, time);
+                Decision::PendingUntil(time) => {
+                    self.waits.end_until(id, time);
                     let left = self.waits.0.get(&id).into_iter().flatten();
                     next = left.map(|wait| wait.until).chain(next).min();
                 }
@@ -133,20 +131,19 @@ impl DeviceTask {
         }
         let ends = self.waits.0.get(&id).into_iter().flatten().map(|wait| wait.until).min();
         let Some(first_end) = ends else { return Decision::Wait(None) };
-        let is_over = first_end <= now;
-        let after_now = now.saturating_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(now);
         if self.status == Some(DeviceStatus::Connected) || self.queue.may_have_arrived(id) {
             let earliest = self.queue.earliest(id, now).filter(|_| self.is_configured);
-            return match earliest.filter(|earliest| *earliest > first_end) {
-                Some(earliest) => Decision::PendingBefore(earliest),
-                None if is_over => Decision::PendingBefore(after_now),
-                None => Decision::Wait(Some(first_end)),
+            let earliest = earliest.map_or(now, |earliest| earliest.max(now));
+            return if earliest >= first_end {
+                Decision::PendingUntil(earliest)
+            } else {
+                Decision::Wait(Some(first_end))
             };
         }
         let is_unlinked = self.status.is_some_and(|status| !status.is_paired());
         match self.queue.due_at(id).filter(|due_at| *due_at > first_end) {
-            Some(due_at) => Decision::PendingBefore(due_at),
-            None if is_over || is_unlinked => Decision::TakeBack,
+            Some(due_at) => Decision::PendingUntil(due_at),
+            None if first_end <= now || is_unlinked => Decision::TakeBack,
             None => Decision::Wait(Some(first_end)),
         }
     }
