@@ -33,9 +33,9 @@ pub(super) struct Missing(pub &'static str);
 /// # Errors
 /// [`Missing`]; [`Refusal::Field`] for a text that is too long.
 pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
-    let (Some(to), Some(text)) = 
+    let (Some(to), Some(text)) =
         (filled(fields.recipient.as_deref()), filled(fields.message.as_deref()))
-     else {
+    else {
         return Err(Missing("session_id, recipient, and message are required").into());
     };
     if text.chars().count() > MESSAGE_CHARS_MAX {
@@ -55,9 +55,9 @@ pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
 /// # Errors
 /// [`Missing`]; [`Refusal::Field`] for a type of file that there is not.
 pub(super) fn media(fields: &MediaFields) -> Result<SendRequest, Answer> {
-    let (Some(to), Some(url)) = 
+    let (Some(to), Some(url)) =
         (filled(fields.recipient.as_deref()), filled(fields.media_url.as_deref()))
-     else {
+    else {
         return Err(Missing("session_id, recipient, and media_url are required").into());
     };
     let media = MediaRequest {
