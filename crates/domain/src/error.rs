@@ -47,6 +47,9 @@ pub enum Error {
     /// Too many requests of the account, or of all, wait for their message to be sent.
     #[error("too many requests wait for their message to be sent")]
     TooManyWaits,
+    /// Too many of the account, or of all, listen to what happens.
+    #[error("too many live streams are open")]
+    TooManyStreams,
     /// The number is not on WhatsApp.
     #[error("{0} is not on WhatsApp")]
     NotOnWhatsapp(String),

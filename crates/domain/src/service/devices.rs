@@ -257,15 +257,15 @@ impl Core {
     /// What happens to a device, live.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], [`Error::TooManyStreams`].
     pub async fn watch_device(
         &self,
         session: &Session,
         id: DeviceId,
     ) -> Result<(Device, BoxStream<'static, DeviceNotice>)> {
         // Nothing is kept for watchers of what does not exist.
-        self.device(session, id).await?;
-        let notices = self.dispatcher.watch(id);
+        let account = self.device(session, id).await?.account_id;
+        let notices = self.as_live(account, self.dispatcher.watch(id))?;
         // As it is now: from here on, changes are noticed.
         Ok((self.device(session, id).await?, notices))
     }

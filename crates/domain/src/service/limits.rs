@@ -1,7 +1,8 @@
-//! What is counted in memory: requests of a key, and requests that wait for their message.
+//! What is counted in memory: requests of a key, requests that wait for their message, and live
+//! streams.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
@@ -14,6 +15,10 @@ use crate::ports::IdempotencyKey;
 pub const WAITS_MAX: usize = 512;
 /// Most requests of one account that wait for their message to be sent.
 pub const WAITS_PER_ACCOUNT_MAX: usize = 32;
+/// Most live streams, of all accounts.
+pub const STREAMS_MAX: usize = 512;
+/// Most live streams of one account.
+pub const STREAMS_PER_ACCOUNT_MAX: usize = 256;
 /// From this many keys on, those without a recent request are forgotten now and then.
 const WINDOWS_KEPT: usize = 10_000;
 
@@ -34,25 +39,75 @@ impl RateLimiter {
     }
 }
 
-/// The requests that wait now.
-#[derive(Debug, Default)]
-pub(super) struct Waits {
-    books: Mutex<WaitBooks>,
+/// Places for what lasts: so many of one account, and so many of all.
+#[derive(Debug)]
+pub(super) struct Places {
+    max: usize,
+    per_account_max: usize,
+    taken: Mutex<HashMap<AccountId, usize>>,
 }
 
-#[derive(Debug, Default)]
-struct WaitBooks {
-    by_account: HashMap<AccountId, usize>,
-    count: usize,
+/// A place; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    account: AccountId,
+}
+
+impl Places {
+    fn new(max: usize, per_account_max: usize) -> Arc<Self> {
+        Arc::new(Self { max, per_account_max, taken: Mutex::default() })
+    }
+
+    /// Places for live streams.
+    pub(super) fn for_streams() -> Arc<Self> {
+        Self::new(STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX)
+    }
+
+    /// Takes a place, if there is one.
+    pub(super) fn take(self: &Arc<Self>, account: AccountId) -> Option<Place> {
+        let mut taken = lock(&self.taken);
+        let of_account = taken.get(&account).copied().unwrap_or(0);
+        if of_account >= self.per_account_max || taken.values().sum::<usize>() >= self.max {
+            return None;
+        }
+        taken.insert(account, of_account + 1);
+        Some(Place { places: self.clone(), account })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.places.taken);
+        if let Some(count) = taken.get_mut(&self.account) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.account);
+            }
+        }
+    }
+}
+
+/// The requests that wait now.
+#[derive(Debug)]
+pub(super) struct Waits {
+    places: Arc<Places>,
     /// The idempotency keys of requests that wait.
-    in_flight: HashSet<(AccountId, String, String)>,
+    in_flight: Mutex<HashSet<(AccountId, String, String)>>,
 }
 
 /// A place among those who wait; given back when dropped.
 pub(super) struct WaitPlace<'a> {
     waits: &'a Waits,
-    account: AccountId,
     key: Option<(AccountId, String, String)>,
+    _place: Place,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        let places = Places::new(WAITS_MAX, WAITS_PER_ACCOUNT_MAX);
+        Self { places, in_flight: Mutex::default() }
+    }
 }
 
 impl Waits {
@@ -63,33 +118,20 @@ impl Waits {
         key: Option<&IdempotencyKey>,
     ) -> Result<WaitPlace<'_>> {
         let key = key.map(|key| (account, key.route.clone(), key.key.clone()));
-        let mut books = lock(&self.books);
-        if key.as_ref().is_some_and(|key| books.in_flight.contains(key)) {
+        let mut in_flight = lock(&self.in_flight);
+        if key.as_ref().is_some_and(|key| in_flight.contains(key)) {
             return Err(Error::IdempotencyInFlight);
         }
-        let of_account = books.by_account.get(&account).copied().unwrap_or(0);
-        if books.count >= WAITS_MAX || of_account >= WAITS_PER_ACCOUNT_MAX {
-            return Err(Error::TooManyWaits);
-        }
-        books.count += 1;
-        books.by_account.insert(account, of_account + 1);
-        books.in_flight.extend(key.clone());
-        Ok(WaitPlace { waits: self, account, key })
+        let place = self.places.take(account).ok_or(Error::TooManyWaits)?;
+        in_flight.extend(key.clone());
+        Ok(WaitPlace { waits: self, key, _place: place })
     }
 }
 
 impl Drop for WaitPlace<'_> {
     fn drop(&mut self) {
-        let mut books = lock(&self.waits.books);
-        books.count -= 1;
-        if let Some(count) = books.by_account.get_mut(&self.account) {
-            *count -= 1;
-            if *count == 0 {
-                books.by_account.remove(&self.account);
-            }
-        }
         if let Some(key) = &self.key {
-            books.in_flight.remove(key);
+            lock(&self.waits.in_flight).remove(key);
         }
     }
 }

@@ -12,6 +12,9 @@ mod webhooks;
 
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+
 use crate::account::{Account, Caller};
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -25,7 +28,7 @@ use crate::ports::{Clock, Dispatcher, Entropy, EventFormats, NewKey, Outbound, S
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use devices::{DeviceAccess, DeviceName};
 pub use grants::days_later;
-pub use limits::{WAITS_MAX, WAITS_PER_ACCOUNT_MAX};
+pub use limits::{STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX};
 pub use media::DOWNLOAD_FAILED;
 pub use messages::COUNTED_MESSAGES_MAX;
 pub use send::{SendRefusal, SendRequest, Sent};
@@ -62,6 +65,7 @@ pub struct Core {
     parts: Parts,
     rates: limits::RateLimiter,
     waits: limits::Waits,
+    streams: Arc<limits::Places>,
 }
 
 impl std::ops::Deref for Core {
@@ -153,7 +157,8 @@ impl Session {
 impl Core {
     /// The use cases over these parts.
     pub fn new(parts: Parts) -> Self {
-        Self { parts, rates: limits::RateLimiter::default(), waits: limits::Waits::default() }
+        let (rates, waits) = (limits::RateLimiter::default(), limits::Waits::default());
+        Self { parts, rates, waits, streams: limits::Places::for_streams() }
     }
 
     /// Who holds a key. Counts as one of its requests.
@@ -187,6 +192,20 @@ impl Core {
     pub async fn device(&self, session: &Session, id: DeviceId) -> Result<Device> {
         let account = session.require_device(id)?;
         self.store.device(account, id).await?.ok_or(Error::NotFound("device"))
+    }
+
+    /// Counts a stream as one of the account's until it is dropped.
+    fn as_live<T: 'static>(
+        &self,
+        account: AccountId,
+        stream: BoxStream<'static, T>,
+    ) -> Result<BoxStream<'static, T>> {
+        let place = self.streams.take(account).ok_or(Error::TooManyStreams)?;
+        let stream = stream.map(move |item| {
+            let _kept = &place;
+            item
+        });
+        Ok(stream.boxed())
     }
 
     fn new_secret(&self, kind: KeyKind, name: &str) -> (Secret, NewKey) {

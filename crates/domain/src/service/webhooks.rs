@@ -203,11 +203,12 @@ impl Core {
     /// What happens in the caller's account, live; a device token hears of its device only.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for the operator.
+    /// [`Error::Forbidden`] for the operator, [`Error::TooManyStreams`].
     pub fn watch_account(&self, session: &Session) -> Result<BoxStream<'static, Event>> {
         use futures_util::StreamExt;
         let bound = session.caller.bound_device();
-        let events = self.dispatcher.watch_account(session.account_id()?);
+        let account = session.account_id()?;
+        let events = self.as_live(account, self.dispatcher.watch_account(account))?;
         let is_theirs = move |event: &Event| bound.is_none_or(|device| event.device.id == device);
         Ok(events.filter(move |event| futures_util::future::ready(is_theirs(event))).boxed())
     }

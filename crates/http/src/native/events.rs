@@ -36,7 +36,8 @@ pub(super) fn routes() -> Vec<Route> {
                 "Server-sent events. The first one is `device`, the device as it is; then \
                  `status`, `qr`, `pair_code` and `passkey` as they come.",
             )
-            .answers_type(200, "text/event-stream"),
+            .answers_type(200, "text/event-stream")
+            .error(429, "`too_many_streams`"),
         Route::get("/v1/events", Access::Device, watch_all)
             .summary("What happens in the account, live")
             .description(
@@ -44,7 +45,8 @@ pub(super) fn routes() -> Vec<Route> {
                  is its type, its id that of the webhook's message. What happens while nobody \
                  listens is not repeated; for that there are webhooks.",
             )
-            .answers_type(200, "text/event-stream"),
+            .answers_type(200, "text/event-stream")
+            .error(429, "`too_many_streams`"),
     ]
 }
 

@@ -71,6 +71,7 @@ kinds! {
     VOUCHER_INVALID = 422 "voucher_invalid" "The voucher is unknown or was redeemed already";
     RATE_LIMITED = 429 "rate_limited" "Too many requests in 60 seconds";
     TOO_MANY_WAITS = 429 "too_many_waits" "Too many requests wait for their message to be sent";
+    TOO_MANY_STREAMS = 429 "too_many_streams" "Too many live streams are open";
     QUEUE_FULL = 429 "queue_full" "Too many messages are waiting";
     INTERNAL = 500 "internal" "Something went wrong here";
     NOT_SENT = 502 "not_sent" "The message was not sent";
@@ -105,6 +106,7 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::EventMissing(_) => &FEATURE_MISSING,
         Error::RateLimited(_) => &RATE_LIMITED,
         Error::TooManyWaits => &TOO_MANY_WAITS,
+        Error::TooManyStreams => &TOO_MANY_STREAMS,
         Error::NotOnWhatsapp(_) => &NOT_ON_WHATSAPP,
         Error::Media(_) => &MEDIA,
         Error::NotSent(_) => &NOT_SENT,

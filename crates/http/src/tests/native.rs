@@ -7,6 +7,7 @@ use domain::message::{
 };
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Progress};
+use domain::service::STREAMS_PER_ACCOUNT_MAX;
 use futures_util::StreamExt;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -199,6 +200,23 @@ async fn a_stream_tells_nothing_once_its_key_is_revoked() {
     let offer = PairOffer::Qr { code: "2@live".to_owned(), expires_in_s: 20 };
     app.dispatcher.notify(app.front.id(), DeviceNotice::Offer(offer));
     assert!(events.next().await.is_none());
+}
+
+#[tokio::test]
+async fn an_account_has_so_many_streams_and_no_more() {
+    let app = App::new().await;
+    let listen = |key: &str| Ask::get("/v1/events").key(key).open(&app.router);
+    let mut streams = Vec::new();
+    for _ in 0..STREAMS_PER_ACCOUNT_MAX {
+        streams.push(listen(&app.shop.key).await);
+    }
+    for path in ["/v1/events".to_owned(), format!("/v1/devices/{}/events", app.front.id())] {
+        let refused = told(&app, Ask::get(path), &app.shop.key).await.expect(429);
+        assert_eq!(refused.json()["code"], "too_many_streams");
+    }
+    assert_eq!(listen(&app.rival.key).await.status(), 200);
+    streams.pop();
+    assert_eq!(listen(&app.front.token).await.status(), 200);
 }
 
 #[tokio::test]

@@ -136,7 +136,9 @@ fn tell_core(error: &Error) -> Told {
         Error::ChallengeFailed(reason) => bad(reason.clone()),
         Error::QueueFull(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting"),
         Error::RateLimited(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyWaits => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
+        Error::TooManyWaits | Error::TooManyStreams => {
+            told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
+        }
         Error::Store(StoreError::Unavailable(_)) => {
             told(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }

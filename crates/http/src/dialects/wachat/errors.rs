@@ -119,7 +119,9 @@ fn tell_core(error: &Error) -> (StatusCode, AnyError) {
         }
         Error::QueueFull(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting"),
         Error::RateLimited(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyWaits => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
+        Error::TooManyWaits | Error::TooManyStreams => {
+            told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
+        }
         Error::IdempotencyInFlight => {
             told(StatusCode::CONFLICT, "A request with this Idempotency-Key is still being handled")
         }

@@ -147,7 +147,7 @@ fn tell_core(error: &Error) -> Told {
         Error::NotWaiting(_) => told(StatusCode::CONFLICT, "The message no longer waits"),
         Error::QueueFull(_) => too_many("Too many messages are waiting"),
         Error::RateLimited(_) => too_many("Too many requests"),
-        Error::TooManyWaits => too_many("Too many requests wait"),
+        Error::TooManyWaits | Error::TooManyStreams => too_many("Too many requests wait"),
         Error::Whatsapp(_) => told(StatusCode::INTERNAL_SERVER_ERROR, "WhatsApp did not answer"),
         Error::Store(StoreError::Unavailable(_)) => {
             told(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")

@@ -94,7 +94,9 @@ fn tell_core(error: &Error) -> Told {
             format!("Your plan does not include {}", kind.as_str()),
         ),
         Error::RateLimited(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyWaits => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
+        Error::TooManyWaits | Error::TooManyStreams => {
+            told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
+        }
         Error::NotOnWhatsapp(number) => {
             told(StatusCode::BAD_REQUEST, format!("{number} is not on WhatsApp"))
         }

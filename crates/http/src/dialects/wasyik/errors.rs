@@ -102,7 +102,9 @@ fn tell_core(error: &Error) -> Told {
         Error::NotFound(_) => told(404, "04", "Not found"),
         Error::DeviceNotConnected(_) => told(409, "05", "Device is not connected"),
         Error::RateLimited(_) => told(429, "06", "Too many requests"),
-        Error::TooManyWaits => told(429, "06", "Too many requests wait for their message"),
+        Error::TooManyWaits | Error::TooManyStreams => {
+            told(429, "06", "Too many requests wait for their message")
+        }
         Error::QueueFull(_) => told(429, "06", "Too many messages are waiting"),
         Error::NotOnWhatsapp(number) => {
             told(400, "07", format!("{number} is not registered on WhatsApp"))
