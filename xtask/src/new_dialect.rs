@@ -158,7 +158,7 @@ mod tests {
 
         let mut tests = shell::cargo(&copy);
         tests.args(["test", "--package", "http-api", "--lib", "--quiet", "--"]);
-        tests.args(["dialects::", "tests::access::", "tests::documents::"]);
+        tests.args(["dialects::", "tests::access::", "tests::docs::", "tests::documents::"]);
         // Its own, whatever the environment says: cargo would take the copy's crates for ours.
         tests.env("CARGO_TARGET_DIR", copy.join("target"));
         let outcome = tests.output().unwrap();

@@ -1,11 +1,13 @@
-//! Who is at the other end of a connection.
+//! Who is at the other end of a connection, and where it reaches this one.
 
 use std::net::{IpAddr, SocketAddr};
 
-use axum::extract::ConnectInfo;
-use axum::http::Extensions;
-use axum::http::HeaderMap;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::header::HOST;
+use axum::http::{Extensions, HeaderMap};
 pub use domain::net::Cidr;
+
+use crate::state::HttpConfig;
 
 /// The client's address: the socket's, or what a trusted proxy says it is.
 ///
@@ -30,9 +32,35 @@ pub fn client_address(
     Some(client)
 }
 
+/// The address of this server for whoever asks: the one that is set, else the one they asked.
+pub fn server_address(config: &HttpConfig, request: &Request) -> String {
+    if let Some(url) = &config.public_url {
+        return url.clone();
+    }
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let is_host = |text: &&str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b))
+    };
+    format!("http://{}", host.filter(is_host).unwrap_or("localhost"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_is_the_one_that_is_set_else_the_one_asked() {
+        let address = |set: Option<&str>, asked: &str| {
+            let request = Request::builder().header(HOST, asked).body("".into()).unwrap();
+            server_address(&HttpConfig::new(set), &request)
+        };
+        assert_eq!(address(Some("https://wa.example"), "127.0.0.1"), "https://wa.example");
+        assert_eq!(address(None, "wa.local:8080"), "http://wa.local:8080");
+        assert_eq!(address(None, "[::1]:8080"), "http://[::1]:8080");
+        for odd in ["", "a/b", "a;rm -rf /", "<b>", "a\"", "$(id)"] {
+            assert_eq!(address(None, odd), "http://localhost", "{odd}");
+        }
+    }
 
     fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> Option<IpAddr> {
         let mut extensions = Extensions::new();

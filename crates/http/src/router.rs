@@ -6,7 +6,7 @@ use crate::edge::EdgeLayer;
 use crate::fallback;
 use crate::routes::Route;
 use crate::state::AppState;
-use crate::{native, system};
+use crate::{docs, native, system};
 
 /// Everything the server answers.
 pub fn router(state: AppState) -> Router {
@@ -32,5 +32,5 @@ pub fn all_routes(state: &AppState) -> Vec<Route> {
 
 /// The routes that belong to no dialect.
 pub fn own_routes() -> Vec<Route> {
-    [system::routes(), native::routes()].into_iter().flatten().collect()
+    [native::routes(), system::routes(), docs::routes()].into_iter().flatten().collect()
 }

@@ -14,8 +14,9 @@ use crate::net::Cidr;
 /// The settings of the HTTP side.
 #[derive(Debug, Clone, Default)]
 pub struct HttpConfig {
-    /// Where clients reach this server, without a trailing slash, such as `https://wa.example`.
-    pub public_url: String,
+    /// Where clients reach this server, without a trailing slash, such as `https://wa.example`;
+    /// where they ask, when it is not set.
+    pub public_url: Option<String>,
     /// The names of the dialects that are served; see [`dialects::names`].
     pub dialects: Vec<String>,
     /// The proxies whose `X-Forwarded-For` is believed.
@@ -24,9 +25,9 @@ pub struct HttpConfig {
 
 impl HttpConfig {
     /// All dialects, no proxies.
-    pub fn new(public_url: impl Into<String>) -> Self {
+    pub fn new(public_url: Option<&str>) -> Self {
         Self {
-            public_url: public_url.into(),
+            public_url: public_url.map(str::to_owned),
             dialects: dialects::names().map(str::to_owned).collect(),
             trusted_proxies: Vec::new(),
         }

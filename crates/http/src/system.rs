@@ -1,4 +1,4 @@
-//! What watches over the process, and the documentation: everything outside `/v1` and the dialects.
+//! What watches over the process, and the OpenAPI documents.
 
 use std::net::IpAddr;
 
@@ -13,10 +13,9 @@ use serde::Deserialize;
 use serde_json::json as body;
 
 use crate::auth::authenticate;
-use crate::docs;
-use crate::fallback::{self, html};
+use crate::fallback;
 use crate::native::problem::Problem;
-use crate::net::client_address;
+use crate::net::{client_address, server_address};
 use crate::openapi::{at, openapi, openapi_dialect};
 use crate::refusal::Refusal;
 use crate::reply::{bytes_reply, json};
@@ -29,14 +28,6 @@ pub fn routes() -> Vec<Route> {
         Route::get("/", Access::Public, home)
             .summary("Leads to the documentation")
             .answers_type(303, ""),
-        Route::get("/docs", Access::Public, docs_page)
-            .summary("This documentation, to read")
-            .query("dialect", "The name of a dialect, for its documentation")
-            .answers_type(200, "text/html")
-            .error(404, "There is no such dialect"),
-        Route::get("/assets/docs.css", Access::Public, docs_style)
-            .summary("The documentation's style sheet")
-            .answers_type(200, "text/css"),
         Route::get("/openapi.json", Access::Public, document)
             .summary("This document")
             .query("dialect", "The name of a dialect, for its document")
@@ -69,23 +60,9 @@ async fn home() -> Response<Body> {
     response
 }
 
-async fn docs_page(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let Some(document) = chosen(request.uri()) else { return nothing_there(&state, &request) };
-    html(StatusCode::OK, docs::page(&document))
-}
-
-async fn docs_style() -> Response<Body> {
-    let mut response =
-        bytes_reply(StatusCode::OK, HeaderValue::from_static("text/css; charset=utf-8"), docs::CSS);
-    let headers = response.headers_mut();
-    headers.insert("cache-control", HeaderValue::from_static("public, max-age=3600"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    response
-}
-
 async fn document(State(state): State<AppState>, request: Request) -> Response<Body> {
     let Some(document) = chosen(request.uri()) else { return nothing_there(&state, &request) };
-    json(StatusCode::OK, &at(&state.config.public_url, document))
+    json(StatusCode::OK, &at(&server_address(&state.config, &request), document))
 }
 
 fn chosen(uri: &Uri) -> Option<utoipa::openapi::OpenApi> {

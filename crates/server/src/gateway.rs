@@ -1,6 +1,5 @@
 //! A gateway put together: store, driver, engine, HTTP; and taken apart again in order.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -41,7 +40,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The store cannot be opened, or the settings contradict each other.
-    pub async fn open(settings: &Settings, address: SocketAddr, show_qr: bool) -> Result<Self> {
+    pub async fn open(settings: &Settings, show_qr: bool) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let store =
@@ -88,7 +87,7 @@ impl Gateway {
             operator,
             sync_wait: SyncWait::default(),
         }));
-        let http = http_config(settings, address)?;
+        let http = http_config(settings);
         Ok(Self { core, store, engine, messenger, http, new_operator_key })
     }
 
@@ -148,14 +147,13 @@ impl Running {
     }
 }
 
-fn http_config(settings: &Settings, address: SocketAddr) -> Result<HttpConfig> {
-    let public_url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let mut http = HttpConfig::new(public_url);
+fn http_config(settings: &Settings) -> HttpConfig {
+    let mut http = HttpConfig::new(settings.public_url.as_deref());
     if let Some(dialects) = &settings.dialects {
         http.dialects.clone_from(dialects);
     }
     http.trusted_proxies.clone_from(&settings.trusted_proxies);
-    Ok(http)
+    http
 }
 
 /// The operator key's hash: of the key that is set, else of one that is made at the first start.

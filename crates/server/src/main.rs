@@ -31,9 +31,9 @@ enum Command {
     /// Run the simulated WhatsApp as a server of its own
     #[cfg(feature = "simulator")]
     Simulator(commands::simulator::Args),
-    /// Print the OpenAPI document
+    /// Print the OpenAPI document of our own API or of a dialect
     Openapi(commands::openapi::Args),
-    /// Print the settings file with every default, commented
+    /// Print a settings file with every default, commented
     Config,
 }
 
@@ -47,10 +47,7 @@ fn main() -> ExitCode {
         #[cfg(feature = "simulator")]
         Command::Simulator(args) => commands::run(commands::simulator::run(args)),
         Command::Openapi(args) => commands::openapi::run(&args),
-        Command::Config => {
-            print!("{}", config::DEFAULT_TOML);
-            Ok(())
-        }
+        Command::Config => commands::print(config::DEFAULT_TOML),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

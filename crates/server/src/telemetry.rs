@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tracing_subscriber::EnvFilter;
 
 /// The parts of the program whose lines `level` governs; everything else shows errors only.
@@ -23,8 +23,13 @@ pub fn start(level: &str) -> Result<()> {
         OUR_TARGETS.map(|target| format!("{target}={level}")).join(",")
     };
     let filter = format!("error,{},{ours}", whatsapp::LOG_FILTER);
-    let filter = EnvFilter::try_new(&filter)
-        .with_context(|| format!("the log level {level:?} makes no sense"))?;
+    // Its reasons are long and say everything twice.
+    let filter = EnvFilter::try_new(&filter).map_err(|_| {
+        anyhow::anyhow!(
+            "the log level {level:?} must be error, warn, info, debug or trace, \
+             or name parts such as gerbang=info,engine=debug"
+        )
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

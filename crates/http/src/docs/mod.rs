@@ -1,179 +1,149 @@
-//! The documentation to read: plain HTML made from the OpenAPI document, without a script.
+//! The documentation to read: a page per API at `/docs`, made of its guide in `docs/`, the programs in
+//! `examples/clients` and its OpenAPI document. Plain HTML under a strict policy, without a script.
 
-use std::fmt::Write as _;
+mod guide;
+mod html;
+mod page;
+mod reference;
+mod samples;
+mod schema;
+mod sources;
 
-use serde_json::Value;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderValue, Response, StatusCode, Uri};
+use domain::service::OWN_FORMAT;
 use utoipa::openapi::OpenApi;
 
-use crate::dialects;
-use crate::native::problem::KINDS;
+use crate::dialects::Dialect;
+use crate::fallback::{self, html};
+use crate::net::server_address;
+use crate::openapi::{openapi, openapi_dialect};
+use crate::refusal::Refusal;
+use crate::reply::bytes_reply;
+use crate::router::own_routes;
+use crate::routes::{Access, Route};
+use crate::state::AppState;
 
-/// The style sheet, served at `/assets/docs.css`.
-pub const CSS: &str = include_str!("docs.css");
+use sources::{File, Sources, receivers};
 
-const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+/// What our own API is called among the others.
+const OURS: &str = "v1";
 
-/// The page of a document.
-pub fn page(document: &OpenApi) -> String {
-    // The document as JSON is easier to walk than the builder's types.
-    let document = serde_json::to_value(document).unwrap_or_default();
-    let title = escape(text(&document["info"]["title"]));
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <link rel=\"stylesheet\" href=\"/assets/docs.css\"></head><body><main>\n\
-         <h1>{title}</h1>\n<p>{about}</p>\n",
-        about = code_spans(text(&document["info"]["description"])),
-    );
-    page.push_str("<nav><a href=\"/docs\">Own API</a>");
-    for name in dialects::names() {
-        let _ = write!(page, " <a href=\"/docs?dialect={name}\">{name}</a>");
-    }
-    page.push_str(" <a href=\"/openapi.json\">openapi.json</a></nav>\n");
-    operations(&mut page, &document);
-    schemas(&mut page, &document);
-    problems(&mut page);
-    page.push_str("</main></body></html>\n");
-    page
+/// The routes.
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/docs", Access::Public, own_page)
+            .summary("The documentation of this API, to read")
+            .answers_type(200, "text/html"),
+        Route::get("/docs/{api}", Access::Public, page_of)
+            .summary("The documentation of an API: `v1` or a dialect's name")
+            .answers_type(200, "text/html")
+            .error(404, "There is no such API here"),
+        Route::get("/docs/{api}/{file}", Access::Public, file)
+            .summary("A sample client or webhook receiver, as its API's page shows it")
+            .answers_type(200, "text/plain")
+            .error(404, "There is no such file"),
+        Route::get("/assets/docs.css", Access::Public, style)
+            .summary("The documentation's style sheet")
+            .answers_type(200, "text/css"),
+    ]
 }
 
-fn operations(page: &mut String, document: &Value) {
-    let mut tag = "";
-    for (path, item) in document["paths"].as_object().into_iter().flatten() {
-        for method in METHODS {
-            let operation = &item[method];
-            if operation.is_null() {
-                continue;
-            }
-            let own_tag = text(&operation["tags"][0]);
-            if own_tag != tag {
-                tag = own_tag;
-                let _ = writeln!(page, "<h2>{}</h2>", escape(tag));
-            }
-            self::operation(page, method, path, operation);
+async fn own_page(State(state): State<AppState>, request: Request) -> Response<Body> {
+    html(StatusCode::OK, page::page(&state, &Api::ours(), &server_address(&state.config, &request)))
+}
+
+async fn page_of(State(state): State<AppState>, request: Request) -> Response<Body> {
+    let Some(api) = Api::at(&state, request.uri()) else {
+        return nothing_there(&state, &request);
+    };
+    html(StatusCode::OK, page::page(&state, &api, &server_address(&state.config, &request)))
+}
+
+async fn file(State(state): State<AppState>, request: Request) -> Response<Body> {
+    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    let api = Api::at(&state, request.uri());
+    match api.and_then(|api| api.files().find(|file| file.name == name)) {
+        Some(file) => asset("text/plain; charset=utf-8", file.text),
+        None => nothing_there(&state, &request),
+    }
+}
+
+async fn style() -> Response<Body> {
+    asset("text/css; charset=utf-8", include_str!("docs.css"))
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> Response<Body> {
+    let content_type = HeaderValue::from_static(content_type);
+    let mut response = bytes_reply(StatusCode::OK, content_type, text);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}
+
+fn nothing_there(state: &AppState, request: &Request) -> Response<Body> {
+    fallback::renderer(state, request.uri().path(), request.headers())(&Refusal::UnknownPath)
+}
+
+/// An API with a page.
+struct Api {
+    /// `v1` or the dialect's name.
+    name: &'static str,
+    title: String,
+    document: OpenApi,
+    /// In the order in which they are shown.
+    routes: Vec<Route>,
+    /// Its shape of webhooks.
+    format: Option<&'static str>,
+}
+
+impl Api {
+    fn ours() -> Self {
+        Self {
+            name: OURS,
+            title: "Gerbang's own API".to_owned(),
+            document: openapi(),
+            routes: own_routes(),
+            format: Some(OWN_FORMAT),
         }
     }
-}
 
-fn operation(page: &mut String, method: &str, path: &str, operation: &Value) {
-    let _ = writeln!(
-        page,
-        "<section id=\"{id}\"><h3><b class=\"{method}\">{upper}</b> <code>{path}</code></h3>\n\
-         <p>{summary}. {description}</p>",
-        id = escape(text(&operation["operationId"])),
-        upper = method.to_ascii_uppercase(),
-        path = escape(path),
-        summary = code_spans(text(&operation["summary"])),
-        description = code_spans(text(&operation["description"])),
-    );
-    page.push_str("<table>\n");
-    for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        let place = text(&parameter["in"]);
-        let meaning = code_spans(text(&parameter["description"]));
-        row(page, place, text(&parameter["name"]), &meaning);
+    fn of(dialect: &Dialect) -> Option<Self> {
+        Some(Self {
+            name: dialect.name,
+            title: format!("The {} API", dialect.name),
+            document: openapi_dialect(dialect.name)?,
+            routes: (dialect.routes)(),
+            format: dialect.format.map(|format| format.rules.name),
+        })
     }
-    let request = &operation["requestBody"]["content"]["application/json"]["schema"];
-    if !request.is_null() {
-        row(page, "body", "JSON", &schema_link(request));
-    }
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        let content = response["content"].as_object().and_then(|content| content.iter().next());
-        let shape = content.map_or(String::new(), |(content_type, content)| {
-            format!("{} {}", escape(content_type), schema_link(&content["schema"]))
-        });
-        let meaning = code_spans(text(&response["description"]));
-        row(page, "answer", status, &format!("{meaning} <span>{shape}</span>"));
-    }
-    page.push_str("</table></section>\n");
-}
 
-/// `meaning` is HTML already.
-fn row(page: &mut String, kind: &str, name: &str, meaning: &str) {
-    let (kind, name) = (escape(kind), escape(name));
-    let _ =
-        writeln!(page, "<tr><td>{kind}</td><td><code>{name}</code></td><td>{meaning}</td></tr>");
-}
-
-fn schemas(page: &mut String, document: &Value) {
-    page.push_str("<h2>Shapes</h2>\n");
-    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
-        let name = escape(name);
-        let about = code_spans(text(&schema["description"]));
-        let _ = writeln!(page, "<section id=\"shape-{name}\"><h3>{name}</h3>\n<p>{about}</p>");
-        page.push_str("<table>\n");
-        let parts = schema["allOf"].as_array().into_iter().flatten();
-        for part in parts.chain([schema]) {
-            if !part["$ref"].is_null() {
-                row(page, "all of", "", &schema_link(part));
-            }
-            properties(page, part);
+    /// The one whose name is the path's second segment, when it is served.
+    fn at(state: &AppState, uri: &Uri) -> Option<Self> {
+        let name = uri.path().split('/').nth(2)?;
+        if name == OURS {
+            return Some(Self::ours());
         }
-        for part in schema["oneOf"].as_array().into_iter().flatten() {
-            properties(page, part);
-        }
-        page.push_str("</table></section>\n");
+        Self::of(state.dialects.iter().find(|dialect| dialect.name == name)?)
     }
-}
 
-fn properties(page: &mut String, schema: &Value) {
-    let required = schema["required"].as_array().cloned().unwrap_or_default();
-    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        let star = if required.contains(&Value::from(name.as_str())) { "" } else { "?" };
-        let about = code_spans(text(&property["description"]));
-        let shape = schema_link(property);
-        row(page, &format!("{name}{star}"), &type_name(property), &format!("{about} {shape}"));
+    fn is_ours(&self) -> bool {
+        self.name == OURS
     }
-}
 
-fn type_name(schema: &Value) -> String {
-    match &schema["type"] {
-        Value::String(name) => name.clone(),
-        Value::Array(names) => names.iter().map(text).collect::<Vec<_>>().join(" or "),
-        _ => "object".to_owned(),
+    fn sources(&self) -> &'static Sources {
+        Sources::of(self.name)
     }
-}
 
-fn schema_link(schema: &Value) -> String {
-    let nested = schema["oneOf"].as_array().into_iter().flatten();
-    let mut candidates = [schema, &schema["items"]].into_iter().chain(nested);
-    let name = candidates.find_map(|schema| schema["$ref"].as_str()?.rsplit('/').next());
-    name.map_or(String::new(), |name| {
-        format!("<a href=\"#shape-{name}\">{name}</a>", name = escape(name))
-    })
-}
-
-fn problems(page: &mut String) {
-    page.push_str("<h2>Errors of the own API</h2>\n<table>\n");
-    for kind in KINDS {
-        let _ = writeln!(
-            page,
-            "<tr id=\"{code}\"><td>{status}</td><td><code>{code}</code></td><td>{title}</td></tr>",
-            code = kind.code,
-            status = kind.status,
-            title = escape(kind.title),
-        );
+    fn receivers(&self) -> Vec<&'static File> {
+        self.format.into_iter().flat_map(receivers).collect()
     }
-    page.push_str("</table>\n");
-}
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// Escapes, and shows what stands between backticks as code.
-fn code_spans(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for (index, part) in text.split('`').enumerate() {
-        let part = escape(part);
-        if index % 2 == 1 {
-            let _ = write!(html, "<code>{part}</code>");
-        } else {
-            html.push_str(&part);
-        }
+    /// What can be fetched below its page.
+    fn files(&self) -> impl Iterator<Item = &'static File> {
+        self.sources().clients.iter().chain(self.receivers())
     }
-    html
 }

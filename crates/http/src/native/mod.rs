@@ -32,23 +32,23 @@ use problem::Problem;
 /// What a handler of this API returns.
 type Answer = Result<Response<Body>, Problem>;
 
-/// The routes of this API.
+/// The routes of this API, in the order in which they are documented.
 pub fn routes() -> Vec<Route> {
     [
-        plans::routes(),
-        accounts::routes(),
-        me::routes(),
-        keys::routes(),
+        messages::routes(),
         devices::routes(),
         pairing::routes(),
-        events::routes(),
         numbers::routes(),
         groups::routes(),
-        messages::routes(),
-        usage::routes(),
-        grants::routes(),
         webhooks::routes(),
         deliveries::routes(),
+        events::routes(),
+        me::routes(),
+        usage::routes(),
+        keys::routes(),
+        accounts::routes(),
+        grants::routes(),
+        plans::routes(),
     ]
     .into_iter()
     .flatten()

@@ -104,6 +104,7 @@ async fn path(app: &App, template: &str) -> String {
     let path = path.replace("{delivery}", &delivery);
     let path = path.replace("{phone}", "628999111222").replace("{name}", "hobby");
     let path = path.replace("{sender}", "628111111111");
+    let path = path.replace("{api}", "v1").replace("{file}", "client.py");
     let reference = MessageId(message_id(app).await).to_ref();
     let path = path.replace("{message_ref_no}", &reference);
     assert!(!path.contains('{'), "no value for a parameter of {template}");

@@ -80,11 +80,11 @@ pub(crate) struct App {
 impl App {
     /// With every dialect and the shop on `unlimited`.
     pub(crate) async fn new() -> Self {
-        Self::with(HttpConfig::new("http://gerbang.test"), "unlimited").await
+        Self::with(HttpConfig::new(Some("http://gerbang.test")), "unlimited").await
     }
 
     pub(crate) async fn on_plan(plan: &str) -> Self {
-        Self::with(HttpConfig::new("http://gerbang.test"), plan).await
+        Self::with(HttpConfig::new(Some("http://gerbang.test")), plan).await
     }
 
     pub(crate) async fn with(config: HttpConfig, plan: &str) -> Self {

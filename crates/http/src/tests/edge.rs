@@ -64,7 +64,8 @@ async fn browsers_get_a_page_where_no_api_is() {
 
 #[tokio::test]
 async fn a_dialect_that_is_off_is_not_there() {
-    let config = HttpConfig { dialects: Vec::new(), ..HttpConfig::new("http://gerbang.test") };
+    let config =
+        HttpConfig { dialects: Vec::new(), ..HttpConfig::new(Some("http://gerbang.test")) };
     let app = App::with(config, "unlimited").await;
     let body = json!({"phone": "628999111222", "message": "hello"});
     let ask = Ask::post(format!("/{}/send", app.front.id()), body).key(&app.shop.key);
@@ -100,7 +101,7 @@ async fn probes_answer() {
 async fn metrics_need_loopback_or_the_operator_and_hold_no_secrets() {
     let config = HttpConfig {
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
-        ..HttpConfig::new("http://gerbang.test")
+        ..HttpConfig::new(Some("http://gerbang.test"))
     };
     let app = App::with(config, "unlimited").await;
     let status = async |peer: &str, forwarded: &str| {

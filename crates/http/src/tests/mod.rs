@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod app;
 pub(crate) mod exchange;
 
+mod docs;
 mod documents;
 mod edge;
 mod grants;

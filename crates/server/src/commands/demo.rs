@@ -18,7 +18,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use simulator::{Simulator, SimulatorConfig};
 
-use super::serve::listen;
 use crate::config::{Defaults, Flags, Settings};
 use crate::gateway::Gateway;
 use crate::system::SystemEntropy;
@@ -48,7 +47,7 @@ pub async fn run(args: Args) -> Result<()> {
     settings.create_data_dir()?;
     let keys = DemoKeys::derive(&settings)?;
     settings.admin_key.get_or_insert_with(|| keys.operator.reveal().to_owned());
-    let listener = listen(&settings).await?;
+    let listener = super::listen(settings.listen).await?;
     let address = listener.local_addr().context("cannot tell the port")?;
     let local = reachable(address);
     settings.whatsapp_url = Some(format!("ws://{local}/simulator/ws/chat"));
@@ -58,7 +57,7 @@ pub async fn run(args: Args) -> Result<()> {
         .context("cannot open the simulator's data")?;
     let routes =
         axum::Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
-    let gateway = Gateway::open(&settings, address, false).await?;
+    let gateway = Gateway::open(&settings, false).await?;
     let core = gateway.shared_core();
     let running = gateway.start(listener, routes).await?;
     let prepared = tokio::select! {

@@ -8,8 +8,11 @@ pub mod serve;
 pub mod simulator;
 
 use std::future::Future;
+use std::io::{ErrorKind, Write as _};
+use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
+use tokio::net::TcpListener;
 
 /// Runs a command to its end on a runtime of its own.
 pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
@@ -18,6 +21,26 @@ pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
         .build()
         .context("cannot start the runtime")?
         .block_on(command)
+}
+
+/// Prints a document. A reader that has seen enough, such as `head`, is no error.
+///
+/// # Errors
+/// It cannot be written.
+pub fn print(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("cannot print"),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the port.
+///
+/// # Errors
+/// It is in use, or not ours to take.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}; --listen takes another address"))
 }
 
 /// Ends when the process is asked to stop (SIGINT, SIGTERM).

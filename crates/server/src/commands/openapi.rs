@@ -5,7 +5,7 @@ use anyhow::{Context as _, Result};
 /// Flags of `gerbang openapi`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Of one of the other gateways' APIs instead of our own
+    /// That of a dialect, such as wagy, instead of our own API's
     #[arg(long, value_name = "NAME")]
     dialect: Option<String>,
     /// The address of the server that the document names
@@ -26,9 +26,13 @@ pub fn run(args: &Args) -> Result<()> {
     let document = match &args.dialect {
         None => http_api::openapi(),
         Some(name) => http_api::openapi_dialect(name)
-            .with_context(|| format!("there is no dialect called {name}"))?,
+            .with_context(|| format!("there is no dialect {name:?}; there are: {}", names()))?,
     };
     let document = http_api::openapi_at(&args.public_url, document);
-    println!("{}", document.to_pretty_json().context("cannot write the document")?);
-    Ok(())
+    let text = document.to_pretty_json().context("cannot write the document")?;
+    super::print(&format!("{text}\n"))
+}
+
+fn names() -> String {
+    http_api::dialects::names().collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,6 @@
 //! `gerbang serve`: the gateway.
 
 use anyhow::{Context as _, Result};
-use tokio::net::TcpListener;
 
 use crate::config::{Defaults, Flags, Settings};
 use crate::gateway::Gateway;
@@ -25,9 +24,9 @@ pub async fn run(args: Args) -> Result<()> {
     let settings = Settings::load(args.flags, Defaults::SERVE)?;
     telemetry::start(&settings.log)?;
     settings.create_data_dir()?;
-    let listener = listen(&settings).await?;
+    let listener = super::listen(settings.listen).await?;
     let address = listener.local_addr().context("cannot tell the port")?;
-    let gateway = Gateway::open(&settings, address, args.show_qr).await?;
+    let gateway = Gateway::open(&settings, args.show_qr).await?;
     if let Some(key) = gateway.new_operator_key() {
         println!("Operator key: {}", key.reveal());
         println!("It is shown only now. Keep it.");
@@ -36,14 +35,4 @@ pub async fn run(args: Args) -> Result<()> {
     println!("Gerbang listens on http://{address}");
     super::stop_signal().await;
     running.stop().await
-}
-
-/// Binds the port that the settings name.
-///
-/// # Errors
-/// It is in use, or not ours to take.
-pub async fn listen(settings: &Settings) -> Result<TcpListener> {
-    TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", settings.listen))
 }

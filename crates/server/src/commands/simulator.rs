@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use simulator::{Simulator, SimulatorConfig};
-use tokio::net::TcpListener;
 
 use crate::{config, telemetry};
 
@@ -33,9 +32,7 @@ pub struct Args {
 pub async fn run(args: Args) -> Result<()> {
     telemetry::start(&args.log)?;
     config::create_private_dir(&args.data_dir)?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener = super::listen(args.listen).await?;
     let address = listener.local_addr().context("cannot tell the port")?;
     let read_delay = std::time::Duration::from_millis(args.read_delay_ms);
     let simulator =

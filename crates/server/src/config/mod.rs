@@ -28,16 +28,16 @@ pub struct Flags {
     /// Where to listen for HTTP [default: 127.0.0.1:8080]
     #[arg(long, env = "GERBANG_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Where everything is kept [default: gerbang-data]
+    /// Where everything is kept [default: gerbang-data; for the demo gerbang-demo]
     #[arg(long, env = "GERBANG_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// sqlite:PATH or postgres://… [default: a file in the data directory]
     #[arg(long, env = "GERBANG_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// The address under which others reach this server [default: http://LISTEN]
+    /// The address under which others reach this server [default: the one they ask]
     #[arg(long, env = "GERBANG_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// WhatsApp's web socket [default: the real service]
+    /// WhatsApp's web socket [default: the real service; the demo always takes its own]
     #[arg(long, env = "GERBANG_WHATSAPP_URL", value_name = "URL")]
     pub whatsapp_url: Option<String>,
     /// Networks whose X-Forwarded-* headers are believed
@@ -49,7 +49,7 @@ pub struct Flags {
     /// Which of the other gateways' APIs are served [default: all]
     #[arg(long, env = "GERBANG_DIALECTS", value_name = "NAME", value_delimiter = ',')]
     pub dialects: Option<Vec<String>>,
-    /// Pause between two messages of a device in seconds, MIN-MAX or off [default: 3-8]
+    /// Pause between two messages of a device in seconds, MIN-MAX or off [default: 3-8; for the demo off]
     #[arg(long, env = "GERBANG_PACING", value_name = "MIN-MAX")]
     pub pacing: Option<String>,
     /// What to log [default: info]
@@ -216,7 +216,7 @@ fn trim_url(url: String) -> Result<String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match rest {
         Some(host) if !host.is_empty() => Ok(url.trim_end_matches('/').to_owned()),
-        _ => bail!("public_url must begin with http:// or https://"),
+        _ => bail!("public_url {url:?} must begin with http:// or https://"),
     }
 }
 
