@@ -254,10 +254,12 @@ impl Sender {
     }
 
     fn post(&mut self, id: DeliveryId) {
-        let Some(webhook) = self.webhook.borrow().clone() else { return };
-        let (shared, event) = (self.shared.clone(), self.events.remove(&id));
+        let (shared, settings) = (self.shared.clone(), self.webhook.clone());
+        let (account, event) = (self.account, self.events.remove(&id));
         self.jobs.push(Box::pin(async move {
-            let _turn = shared.webhooks.posts.take(webhook.account_id).await;
+            let _turn = shared.webhooks.posts.take(account).await;
+            // Switched off or erased while this waited: it is read again should it be switched on.
+            let Some(webhook) = settings.borrow().clone() else { return Done::Unread(id, Ok(())) };
             let event = match event {
                 Some(event) => event,
                 None => match read_event(&shared, &webhook, id).await {

@@ -89,6 +89,31 @@ async fn a_webhook_is_told_of_everything_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_erased_webhook_is_told_nothing_that_waited_for_a_turn() {
+    let (house, device) = House::with_device().await;
+    let url = |n: usize| format!("https://hooks.example.com/{n}");
+    let slow = 16 / POSTS_MAX;
+    for n in 0..slow {
+        webhook(&house, &url(n)).await;
+        house.outside.receive(&url(n), |_, _| (Duration::from_secs(15), answer(200)));
+    }
+    for n in 0..POSTS_MAX {
+        let message = incoming(&house, &format!("62812345{n:04}"), "hi");
+        house.engine.received(device, vec![message]).await.unwrap();
+    }
+    for n in 0..slow {
+        house.outside.until_arrived(&url(n), POSTS_MAX).await;
+    }
+    let late = webhook(&house, URL).await;
+    house.engine.received(device, vec![incoming(&house, TO, "late")]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    house.core.delete_webhook(&house.session, late).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(house.outside.told(URL).is_empty());
+    assert_eq!(house.outside.told(&url(0)).len(), POSTS_MAX + 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_sender_that_crashes_begins_anew() {
     let (house, device) = House::with_device().await;
     let id = webhook(&house, URL).await;

@@ -63,6 +63,23 @@ async fn a_hundred_megabytes_and_not_a_byte_more() {
     assert_eq!(rig.files(), 0);
 }
 
+/// As many as the engine lets run at a time.
+#[tokio::test]
+async fn sixteen_downloads_at_a_time_need_little_memory() {
+    const BYTES: u64 = 20 * 1024 * 1024;
+    let server = streaming().await;
+    let rig = Rig::local();
+    let before = peak_memory_bytes();
+    let url = server.url(&format!("/{BYTES}"));
+    let downloads = (0..16).map(|_| rig.client.download(&url));
+    for done in futures_util::future::join_all(downloads).await {
+        assert_eq!(done.unwrap().file.size, BYTES);
+    }
+    let grown = peak_memory_bytes() - before;
+    assert!(grown < 64 * 1024 * 1024, "{grown} bytes more");
+    assert_eq!(rig.files(), 0);
+}
+
 #[tokio::test]
 async fn lengths_that_lie() {
     let server = Server::start(|path| {
