@@ -1,15 +1,16 @@
 //! The machine's clock and randomness: the only file that takes them from the system.
 
+use domain::message::whole_millis;
 use domain::ports::{Clock, Entropy};
 use jiff::Timestamp;
 
-/// The system's clock.
+/// The system's clock, in whole milliseconds: as every time is stored and told.
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        whole_millis(Timestamp::now())
     }
 }
 
