@@ -228,8 +228,10 @@ impl Sink {
         }
         if self.signals.try_send(signal).is_err() {
             tracing::error!(device = %self.device, "an event was dropped: {EVENTS_MAX} wait");
-            if is_receipt {
-                self.gate.answer(false);
+            // It comes again over the next connection.
+            match is_receipt {
+                true => self.gate.answer(false),
+                false => self.gate.fail(),
             }
         }
     }

@@ -72,6 +72,9 @@ pub(crate) const EVENTS_MAX: usize = 4_096;
 /// Receipts of one device that the engine stores at the same time.
 pub(crate) const RECEIPTS_MAX: usize = 256;
 
+/// Receipts of one device without an answer, beyond which nothing more is read from its connection.
+pub(crate) const RECEIPTS_WAITING_MAX: u64 = 1_024;
+
 /// Numbers whose registration is remembered, all devices together.
 pub(crate) const REGISTRATIONS_MAX: usize = 50_000;
 /// How long a registered number is believed to stay so.

@@ -272,15 +272,16 @@ impl Supervisor {
         .boxed()
     }
 
-    /// Lets the acknowledgement of a stored receipt leave; gives up the connection over which an
-    /// unstored one came.
+    /// Lets the acknowledgement of a stored receipt leave.
     fn settle(&self, session: &Session, answer: StoreResult<()>) {
         // Nothing comes again to a number that is being unlinked.
         let is_unlinking = self.is_unlinking.load(Ordering::SeqCst);
-        if !session.gate.answer(answer.is_ok() || is_unlinking) {
-            return;
-        }
-        tracing::warn!(device = %self.device, "a receipt is not stored; it will come again");
+        session.gate.answer(answer.is_ok() || is_unlinking);
+    }
+
+    /// Gives up the connection over which something came that is not stored.
+    fn give_up(&self, session: &Session) {
+        tracing::warn!(device = %self.device, "what came in is not stored; it will come again");
         session.sink.note(Ending::Lost(DisconnectReason::ConnectionLost));
         self.online.set(None);
         end_connection(session.client.clone());
@@ -289,8 +290,10 @@ impl Supervisor {
     /// One connection, from the first attempt to its end.
     async fn connect_once(&mut self, session: &mut Session) -> Ended {
         let Some(turn) = self.turn().await else { return Ended::Stopped };
-        let client = session.client.clone();
+        let (client, gate) = (session.client.clone(), session.gate.clone());
+        gate.begin();
         let mut running = tokio::spawn(async move { client.run().await });
+        let mut is_given_up = false;
         let mut watch = Connection {
             turn,
             ready_at: None,
@@ -302,6 +305,10 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 Some(answer) = watch.reports.next() => self.settle(session, answer),
+                () = gate.lost(), if !is_given_up => {
+                    is_given_up = true;
+                    self.give_up(session);
+                }
                 Some(signal) = session.signals.recv(), if watch.reports.has_room() => {
                     self.hear(session, &mut watch, signal).await;
                 }

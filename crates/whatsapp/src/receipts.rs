@@ -13,7 +13,7 @@ use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use futures_util::stream::{FuturesOrdered, StreamExt as _};
 use tokio::sync::watch;
 
-use crate::limits::RECEIPTS_MAX;
+use crate::limits::{RECEIPTS_MAX, RECEIPTS_WAITING_MAX};
 
 /// Holds back what is to leave a connection.
 #[derive(Debug)]
@@ -56,18 +56,34 @@ impl Gate {
         self.heard.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The oldest receipt without an answer is stored, or lost; whether it is the first loss of
-    /// this connection.
-    pub(crate) fn answer(&self, is_stored: bool) -> bool {
-        let mut is_first_loss = false;
+    /// The oldest receipt without an answer is stored, or lost.
+    pub(crate) fn answer(&self, is_stored: bool) {
         self.state.send_modify(|state| {
             state.answered += 1;
             if !is_stored {
-                is_first_loss = state.manner != Manner::Fails;
                 state.manner = Manner::Fails;
             }
         });
-        is_first_loss
+    }
+
+    /// Something else was lost that WhatsApp would tell again.
+    pub(crate) fn fail(&self) {
+        self.state.send_modify(|state| state.manner = Manner::Fails);
+    }
+
+    /// Waits until something is lost: this connection is of no use any more.
+    pub(crate) async fn lost(&self) {
+        let _ = self.state.subscribe().wait_for(|state| state.manner == Manner::Fails).await;
+    }
+
+    /// Waits until so few receipts are without an answer that more may come in.
+    pub(crate) async fn room(&self) {
+        let has_room = |state: &State| {
+            let heard = self.heard.load(Ordering::SeqCst);
+            let waiting = heard.saturating_sub(state.answered);
+            state.manner != Manner::Waits || waiting < RECEIPTS_WAITING_MAX
+        };
+        let _ = self.state.subscribe().wait_for(has_room).await;
     }
 
     /// Nobody answers for receipts any more.
@@ -159,8 +175,10 @@ mod tests {
         let gate = Gate::new();
         gate.hear();
         gate.hear();
-        assert!(gate.answer(false));
-        assert!(!gate.answer(false));
+        assert!(gate.lost().now_or_never().is_none());
+        gate.answer(false);
+        assert!(gate.lost().now_or_never().is_some());
+        gate.answer(false);
         assert_eq!(outcome(&gate), Some(false));
         gate.end();
         assert_eq!(outcome(&gate), Some(false));
@@ -177,6 +195,22 @@ mod tests {
         assert_eq!(outcome(&gate), Some(false));
         gate.answer(true);
         assert_eq!(outcome(&gate), Some(true));
+    }
+
+    #[test]
+    fn no_more_come_in_than_may_wait() {
+        let gate = Gate::new();
+        for _ in 0..RECEIPTS_WAITING_MAX {
+            assert!(gate.room().now_or_never().is_some());
+            gate.hear();
+        }
+        assert!(gate.room().now_or_never().is_none());
+        gate.answer(true);
+        assert!(gate.room().now_or_never().is_some());
+        gate.hear();
+        gate.fail();
+        assert!(gate.room().now_or_never().is_some());
+        assert!(gate.lost().now_or_never().is_some());
     }
 
     #[tokio::test]

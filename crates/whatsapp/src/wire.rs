@@ -47,7 +47,7 @@ impl Attempt {
     }
 }
 
-/// Opens sockets for one device and notes how it went.
+/// Opens sockets for one device, notes how it went, and reads no faster than is stored.
 pub(crate) struct WatchedFactory {
     sockets: Arc<dyn TransportFactory>,
     attempt: Arc<Attempt>,
@@ -73,7 +73,6 @@ impl TransportFactory for WatchedFactory {
         self.attempt.set(Progress::Unreachable);
         let (socket, events) = self.sockets.create_transport().await?;
         self.attempt.set(Progress::Open);
-        self.gate.begin();
         let watched = Watched {
             socket,
             events: events.downgrade(),
@@ -82,8 +81,22 @@ impl TransportFactory for WatchedFactory {
             sent: AtomicU32::new(0),
             opened_at: Instant::now(),
         };
-        Ok((Arc::new(watched), events))
+        Ok((Arc::new(watched), paced(events, self.gate.clone())))
     }
+}
+
+/// Passes on what a socket brings, but no more than can be stored soon.
+fn paced(events: Receiver<TransportEvent>, gate: Arc<Gate>) -> Receiver<TransportEvent> {
+    let (sender, receiver) = async_channel::bounded(1);
+    tokio::spawn(async move {
+        while let Ok(event) = events.recv().await {
+            gate.room().await;
+            if sender.send(event).await.is_err() {
+                return;
+            }
+        }
+    });
+    receiver
 }
 
 struct Watched {

@@ -67,3 +67,41 @@ async fn what_is_stored_does_not_come_again() {
     // Mail comes in order: what was sent before would have come before.
     assert!(!world.recorder.heard(device).iter().any(is_old));
 }
+
+/// What waits for a gateway that was away can be more than it takes at once.
+#[tokio::test]
+async fn more_receipts_than_can_wait_come_once() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let members: Vec<String> = (0..60).map(|n| format!("62833{n:07}")).collect();
+    let everybody: Vec<&str> = [OURS].into_iter().chain(members.iter().map(|m| &**m)).collect();
+    let group = world.sim.group("Tim", &everybody, false).await;
+    for member in &members {
+        let away = json!({ "online": false, "auto_receipts": "delivered" });
+        world.sim.put_phone(member, away).await;
+    }
+    let mut ids = Vec::new();
+    for n in 0..90 {
+        ids.push(world.send(device, &group, &format!("pesan {n}")).await);
+    }
+    world.messenger.disconnect(device).await;
+    for member in &members {
+        world.sim.put_phone(member, json!({ "online": true })).await;
+    }
+    let held = world.recorder.hold_receipts().await;
+    world.messenger.connect(device).await.unwrap();
+    world.recorder.receipt(device, &ids[0], Receipt::Delivered).await;
+    // As much as comes while nothing is stored.
+    for _ in 0..3_000 {
+        world.sim.inbox(THEIRS).await;
+    }
+    drop(held);
+    world.sim.all_acknowledged().await;
+    let of = |event: &MessengerEvent| match event {
+        MessengerEvent::Receipt(heard, Receipt::Delivered, _) => heard.len(),
+        _ => 0,
+    };
+    let heard: usize = world.recorder.heard(device).iter().map(of).sum();
+    // The first one was taken out above; none came twice, as those of a lost connection do.
+    assert_eq!(heard, ids.len() * members.len() - 1);
+}
