@@ -1,7 +1,7 @@
 //! What is kept in memory of a database that only this process writes to.
 //!
-//! Invariant: after a write has been answered, no answer comes from before it. The writer calls
-//! [`Cache::forget`] between its commit and its answers; a reader that began before that may not
+//! Invariant: after a write has been answered, no answer comes from before it. Whoever commits calls
+//! [`Cache::forget`] between the commit and the answers; a reader that began before that may not
 //! fill in what it read, which the generation tells.
 
 use std::collections::HashMap;
@@ -26,6 +26,11 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.forget(&[Touched::Devices, Touched::Keys]);
+    }
+
     /// Forgets what a committed transaction has changed.
     pub(crate) fn forget(&self, touched: &[Touched]) {
         for what in touched {

@@ -19,6 +19,7 @@ use domain::ports::{
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
+use crate::cache::Cache;
 use crate::job::{GroupItem, Reply};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
@@ -56,6 +57,13 @@ impl SqlStore {
         match &self.0 {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,
+        }
+    }
+
+    fn cache(&self) -> &Cache {
+        match &self.0 {
+            Engine::Sqlite(sqlite) => &sqlite.cache,
+            Engine::Postgres(postgres) => &postgres.cache,
         }
     }
 
@@ -151,16 +159,14 @@ impl AccountStore for SqlStore {
 impl KeyStore for SqlStore {
     async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<KeyHolder>> {
         let hash = *hash;
-        let Engine::Sqlite(sqlite) = &self.0 else {
-            return run!(self.read, keys::key_holder, hash);
-        };
-        let generation = match sqlite.cache.holders.get(&hash) {
+        let holders = &self.cache().holders;
+        let generation = match holders.get(&hash) {
             Ok(holder) => return Ok(Some(holder)),
             Err(generation) => generation,
         };
-        let holder = sqlite.read(move |tx| Box::pin(keys::key_holder(tx, hash))).await?;
+        let holder = self.read(move |tx| Box::pin(keys::key_holder(tx, hash))).await?;
         if let Some(holder) = &holder {
-            sqlite.cache.holders.fill(generation, hash, holder.clone());
+            holders.fill(generation, hash, holder.clone());
         }
         Ok(holder)
     }
@@ -263,16 +269,14 @@ impl DeviceStore for SqlStore {
 impl SqlStore {
     /// A device, whoever owns it.
     async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Device>> {
-        let Engine::Sqlite(sqlite) = &self.0 else {
-            return run!(self.read, devices::device, id);
-        };
-        let generation = match sqlite.cache.devices.get(&id) {
+        let known = &self.cache().devices;
+        let generation = match known.get(&id) {
             Ok(device) => return Ok(Some(device)),
             Err(generation) => generation,
         };
-        let device = sqlite.read(move |tx| Box::pin(devices::device(tx, id))).await?;
+        let device = self.read(move |tx| Box::pin(devices::device(tx, id))).await?;
         if let Some(device) = &device {
-            sqlite.cache.devices.fill(generation, id, device.clone());
+            known.fill(generation, id, device.clone());
         }
         Ok(device)
     }

@@ -4,7 +4,7 @@
 //! Each kind of request goes into a transaction of its own, which locks its rows in order, once, so
 //! that no two of them can wait for each other.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_channel::{Receiver, Sender};
 use sqlx::PgPool;
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::{begin, end};
+use crate::cache::Cache;
 use crate::job::{GroupItem, Groups, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
 
@@ -29,9 +30,9 @@ pub(super) struct Workers {
 }
 
 impl Workers {
-    pub(super) fn start(pool: &PgPool) -> Self {
+    pub(super) fn start(pool: &PgPool, cache: &Arc<Cache>) -> Self {
         let (queue, requests) = async_channel::bounded(QUEUED_REQUESTS_MAX);
-        let start = |_| tokio::spawn(run(pool.clone(), requests.clone()));
+        let start = |_| tokio::spawn(run(pool.clone(), cache.clone(), requests.clone()));
         Self { queue, tasks: Mutex::new((0..WORKERS).map(start).collect()) }
     }
 
@@ -55,7 +56,7 @@ impl Workers {
     }
 }
 
-async fn run(pool: PgPool, requests: Receiver<GroupItem>) {
+async fn run(pool: PgPool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
     while let Ok(first) = requests.recv().await {
         let mut groups = Groups::default();
         let mut next = Some(first);
@@ -66,17 +67,17 @@ async fn run(pool: PgPool, requests: Receiver<GroupItem>) {
             next = (count < BATCH_REQUESTS_MAX).then(|| requests.try_recv().ok()).flatten();
         }
         for group in groups.into_vec() {
-            commit(&pool, group).await;
+            commit(&pool, &cache, group).await;
         }
     }
 }
 
 /// Commits a group and answers everybody in it.
-async fn commit(pool: &PgPool, mut group: Box<dyn RunGroup>) {
+async fn commit(pool: &PgPool, cache: &Cache, mut group: Box<dyn RunGroup>) {
     let outcome = match begin(pool).await {
         Ok(mut tx) => {
             let outcome = group.run(&mut tx).await;
-            end(tx, outcome).await
+            end(tx, outcome, cache).await
         }
         Err(error) => Err(error),
     };

@@ -2,8 +2,9 @@
 //!
 //! Until devices have leases, two gateways on one database would send everything twice. The lock
 //! is the schema's, and lasts as long as the connection; when that is lost it is taken again.
+//! Without it another gateway may write: what is kept in memory is forgotten again and again.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
@@ -13,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::link::from_sqlx;
 use crate::OpenError;
+use crate::cache::Cache;
 use crate::sql::SqlResult;
 
 /// Between two looks at the connection, and between two tries to get it back.
@@ -31,11 +33,14 @@ impl Guard {
     ///
     /// # Errors
     /// [`OpenError::InUse`] when another process has it.
-    pub(super) async fn take(options: PgConnectOptions) -> Result<Self, OpenError> {
+    pub(super) async fn take(
+        options: PgConnectOptions,
+        cache: Arc<Cache>,
+    ) -> Result<Self, OpenError> {
         let connection = lock(&options).await?;
         let connection = connection.ok_or_else(|| OpenError::InUse("this PostgreSQL".into()))?;
         let (release, released) = oneshot::channel();
-        let task = tokio::spawn(hold(options, connection, released));
+        let task = tokio::spawn(hold(options, connection, cache, released));
         Ok(Self(Mutex::new(Some(Holder { release, task }))))
     }
 
@@ -62,6 +67,7 @@ async fn lock(options: &PgConnectOptions) -> SqlResult<Option<PgConnection>> {
 async fn hold(
     options: PgConnectOptions,
     connection: PgConnection,
+    cache: Arc<Cache>,
     mut released: oneshot::Receiver<()>,
 ) {
     let mut held = Some(connection);
@@ -71,7 +77,11 @@ async fn hold(
         }
         held = match held {
             Some(mut connection) => connection.ping().await.is_ok().then_some(connection),
-            None => retake(&options).await,
+            None => {
+                let taken = retake(&options).await;
+                cache.clear();
+                taken
+            }
         };
     }
     if let Some(connection) = held {

@@ -8,6 +8,7 @@ mod guard;
 mod link;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -15,6 +16,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::OpenError;
+use crate::cache::Cache;
 use crate::job::{GroupItem, Reply};
 use crate::migrate::migrate;
 use crate::sql::{Link, SqlError, SqlResult, Tx};
@@ -35,6 +37,7 @@ pub(crate) struct PostgreSql {
     pool: PgPool,
     workers: Workers,
     guard: Guard,
+    pub(crate) cache: Arc<Cache>,
 }
 
 impl PostgreSql {
@@ -42,7 +45,8 @@ impl PostgreSql {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
         let options = options.application_name("gerbang");
-        let guard = Guard::take(options.clone()).await?;
+        let cache = Arc::new(Cache::default());
+        let guard = Guard::take(options.clone(), cache.clone()).await?;
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -52,7 +56,7 @@ impl PostgreSql {
         let mut tx = acquire(&pool).await?;
         migrate(&mut tx, MIGRATIONS).await?;
         drop(tx);
-        Ok(Self { workers: Workers::start(&pool), pool, guard })
+        Ok(Self { workers: Workers::start(&pool, &cache), pool, guard, cache })
     }
 
     /// Asks for what is done for many callers at once.
@@ -65,11 +69,11 @@ impl PostgreSql {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
-        let pool = self.pool.clone();
+        let (pool, cache) = (self.pool.clone(), self.cache.clone());
         let task = async move {
             let mut tx = begin(&pool).await?;
             let outcome = work(&mut tx).await;
-            end(tx, outcome).await
+            end(tx, outcome, &cache).await
         };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
     }
@@ -109,9 +113,11 @@ async fn begin(pool: &PgPool) -> SqlResult<Tx> {
 
 /// Commits what went well and rolls back the rest. A connection whose transaction did not end is
 /// closed.
-async fn end<T>(mut tx: Tx, outcome: SqlResult<T>) -> SqlResult<T> {
+async fn end<T>(mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T> {
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = tx.execute(end, &[]).await;
+    // After a failure too: a commit whose answer was lost may have happened.
+    cache.forget(&tx.touched);
     if let (Err(_), Link::Postgres(PostgresLink(connection))) = (&ended, &mut tx.link) {
         connection.close_on_drop();
     }
