@@ -149,7 +149,8 @@ impl DeviceTask {
                     Some(input) => self.take(input),
                     None => break,
                 },
-                () = self.arrivals.came.notified() => {}
+                // What was accepted with it comes meanwhile: one look for all of it.
+                () = self.arrivals.came.notified() => tokio::task::yield_now().await,
                 Ok(()) = stop.changed() => {}
                 () = tokio::time::sleep_until(wake_at) => {}
             }

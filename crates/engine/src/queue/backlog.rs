@@ -189,13 +189,17 @@ impl Backlog {
             return;
         }
         let state = self.chats.entry(chat.clone()).or_default();
+        let before = (state.first(), state.priority());
         state.count(priority);
         if attempts > 0 && state.current.is_none() {
             state.current = Some(id);
         } else {
             state.stand_in_line(id);
         }
-        self.refresh(&chat, now);
+        // At the end of a line it changes nothing for its chat.
+        if before != (state.first(), state.priority()) {
+            self.refresh(&chat, now);
+        }
     }
 
     pub(super) fn remove(&mut self, id: MessageId, now: Timestamp) -> Option<Entry> {
