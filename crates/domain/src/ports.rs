@@ -1,5 +1,6 @@
 //! What the use cases need from the outside. Adapters implement these; nothing here knows how.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -134,7 +135,7 @@ pub struct NewKey {
 pub trait KeyStore: Send + Sync {
     /// Who holds the key with this hash. On the path of every request: answers from memory where
     /// it can, and never from before a revocation.
-    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<KeyHolder>>;
+    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<Arc<KeyHolder>>>;
     /// Adds an account key.
     async fn create_key(&self, account: AccountId, key: NewKey, now: Timestamp)
     -> StoreResult<Key>;

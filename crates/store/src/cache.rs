@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use domain::device::Device;
 use domain::ids::DeviceId;
@@ -21,7 +21,7 @@ const ENTRIES_MAX: usize = 20_000;
 /// Key holders and devices.
 #[derive(Default)]
 pub(crate) struct Cache {
-    pub(crate) holders: CacheMap<KeyHash, KeyHolder>,
+    pub(crate) holders: CacheMap<KeyHash, Arc<KeyHolder>>,
     pub(crate) devices: CacheMap<DeviceId, Device>,
 }
 

@@ -1,6 +1,7 @@
 //! The ports, each call handed to its operation on the right connection.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
@@ -157,14 +158,14 @@ impl AccountStore for SqlStore {
 
 #[async_trait]
 impl KeyStore for SqlStore {
-    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<KeyHolder>> {
+    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<Arc<KeyHolder>>> {
         let hash = *hash;
         let holders = &self.cache().holders;
         let generation = match holders.get(&hash) {
             Ok(holder) => return Ok(Some(holder)),
             Err(generation) => generation,
         };
-        let holder = self.read(move |tx| Box::pin(keys::key_holder(tx, hash))).await?;
+        let holder = self.read(move |tx| Box::pin(keys::key_holder(tx, hash))).await?.map(Arc::new);
         if let Some(holder) = &holder {
             holders.fill(generation, hash, holder.clone());
         }

@@ -113,7 +113,7 @@ delegate!(AccountStore {
 });
 
 delegate!(KeyStore {
-    read key_holder(hash: &KeyHash) -> Option<KeyHolder>;
+    read key_holder(hash: &KeyHash) -> Option<Arc<KeyHolder>>;
     write create_key(account: AccountId, key: NewKey, now: Timestamp) -> Key;
     read keys(account: AccountId) -> Vec<Key>;
     write delete_key(account: AccountId, id: KeyId) -> bool;

@@ -23,7 +23,9 @@ use crate::key::{KeyHash, KeyKind, Secret};
 use crate::plan::{Feature, Plan};
 use crate::policy::quota::Period;
 use crate::policy::rate::RateState;
-use crate::ports::{Clock, Dispatcher, Entropy, EventFormats, NewKey, Outbound, Sealer, Store};
+use crate::ports::{
+    Clock, Dispatcher, Entropy, EventFormats, KeyHolder, NewKey, Outbound, Sealer, Store,
+};
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use devices::{DeviceAccess, DeviceName};
@@ -81,8 +83,8 @@ impl std::ops::Deref for Core {
 pub struct Session {
     /// Who.
     pub caller: Caller,
-    /// The account and its plan; the operator has none.
-    pub account: Option<(Account, Plan)>,
+    /// What is known of the key's account; the operator has none.
+    pub holder: Option<Arc<KeyHolder>>,
     /// The hash of its key; see [`Core::is_valid`].
     pub key: KeyHash,
     /// Where its key stands; `None` when there is no limit.
@@ -95,7 +97,7 @@ impl Session {
     /// # Errors
     /// [`Error::Forbidden`] for the operator, who has none.
     pub fn account(&self) -> Result<&Account> {
-        self.account.as_ref().map(|(account, _)| account).ok_or(Error::Forbidden)
+        self.holder.as_deref().map(|holder| &holder.account).ok_or(Error::Forbidden)
     }
 
     /// The caller's plan.
@@ -103,7 +105,7 @@ impl Session {
     /// # Errors
     /// [`Error::Forbidden`] for the operator, who has none.
     pub fn plan(&self) -> Result<&Plan> {
-        self.account.as_ref().map(|(_, plan)| plan).ok_or(Error::Forbidden)
+        self.holder.as_deref().map(|holder| &holder.plan).ok_or(Error::Forbidden)
     }
 
     /// The id of the caller's account.
@@ -168,15 +170,14 @@ impl Core {
     pub async fn authenticate(&self, key: &str) -> Result<Session> {
         let hash = Secret::new(key).hash();
         if hash == self.operator {
-            return Ok(Session { caller: Caller::Operator, account: None, key: hash, rate: None });
+            return Ok(Session { caller: Caller::Operator, holder: None, key: hash, rate: None });
         }
         let holder = self.store.key_holder(&hash).await?.ok_or(Error::Unauthorized)?;
         let rate = match (holder.plan.requests_per_minute, holder.caller.key()) {
             (Some(limit), Some(key)) => Some(self.rates.count(key, limit, self.clock.now())?),
             _ => None,
         };
-        let account = Some((holder.account, holder.plan));
-        Ok(Session { caller: holder.caller, account, key: hash, rate })
+        Ok(Session { caller: holder.caller, holder: Some(holder), key: hash, rate })
     }
 
     /// Whether somebody still holds this key: an answer without an end may outlive it. Not counted

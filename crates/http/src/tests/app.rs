@@ -186,7 +186,7 @@ fn named_plan(name: &str) -> Plan {
 async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
     let operator = Session {
         caller: Caller::Operator,
-        account: None,
+        holder: None,
         key: Secret::new(OPERATOR).hash(),
         rate: None,
     };
@@ -204,8 +204,7 @@ async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
 async fn session(core: &Core, key: &str) -> Session {
     let key = Secret::new(key).hash();
     let holder = core.store.key_holder(&key).await.unwrap().unwrap();
-    let account = Some((holder.account, holder.plan));
-    Session { caller: holder.caller, account, key, rate: None }
+    Session { caller: holder.caller, holder: Some(holder), key, rate: None }
 }
 
 async fn device(core: &Core, owner: &Customer, name: &str) -> Linked {

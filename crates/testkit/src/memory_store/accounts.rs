@@ -1,5 +1,7 @@
 //! Accounts, plans and keys.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Caller, Key, NewAccount};
 use domain::ids::{AccountId, DeviceId, KeyId};
@@ -134,7 +136,7 @@ impl State {
 
 #[async_trait]
 impl KeyStore for MemoryStore {
-    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<KeyHolder>> {
+    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<Arc<KeyHolder>>> {
         let state = self.state();
         let Some((_, key)) = state.keys.iter().find(|(known, _)| known == hash) else {
             return Ok(None);
@@ -145,7 +147,7 @@ impl KeyStore for MemoryStore {
         };
         let account = state.accounts[&key.account_id].clone();
         let plan = state.plans[&account.plan].clone();
-        Ok(Some(KeyHolder { caller, account, plan }))
+        Ok(Some(Arc::new(KeyHolder { caller, account, plan })))
     }
 
     async fn create_key(
