@@ -96,7 +96,7 @@ impl WhatsappId {
     /// It is chosen when a message is accepted and reused on every attempt, so that the
     /// recipient's phone recognises a repeat.
     pub fn from_random(bytes: [u8; 8]) -> Self {
-        Self(format!("3EB0{}", hex::encode_upper(bytes)))
+        Self(format!("3EB0{:016X}", u64::from_be_bytes(bytes)))
     }
 
     /// The id as text.

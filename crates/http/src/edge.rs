@@ -131,10 +131,11 @@ fn request_id(state: &AppState, request: &Request<Body>) -> HeaderValue {
     match given {
         Some(id) => id.clone(),
         None => {
-            let mut random = [0; 12];
+            let (mut random, mut text) = ([0; 12], [b'0'; 24]);
             state.core.entropy.fill(&mut random);
-            HeaderValue::from_str(&hex::encode(random))
-                .unwrap_or_else(|_| HeaderValue::from_static("none"))
+            // Always fits.
+            let _ = hex::encode_to_slice(random, &mut text);
+            HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))
         }
     }
 }

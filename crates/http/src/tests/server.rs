@@ -67,6 +67,19 @@ async fn long_headers_are_refused() {
 }
 
 #[tokio::test]
+async fn more_than_100_headers_are_refused() {
+    let app = App::new().await;
+    let (address, _server) = start(&app, Limits::default()).await;
+    for (count, status) in [(100, "200"), (101, "431")] {
+        let filler = "filler: x\r\n".repeat(count - 2);
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{filler}\r\n");
+        let answer = rest(connect(address, &request).await).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{count}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn who_is_refused_before_the_body_is_read_still_gets_the_answer() {
     let app = App::new().await;
     let (address, _server) = start(&app, Limits::default()).await;
