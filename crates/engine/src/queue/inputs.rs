@@ -54,8 +54,12 @@ impl DeviceQueue {
         self.pause_until = self.pause_until.max(until);
     }
 
-    /// The device can send.
+    /// The device can send. When it could already, this is another connection: the one before went
+    /// without a word.
     pub fn connected(&mut self, now: Timestamp) {
+        if self.is_connected {
+            self.disconnected(now);
+        }
         self.is_connected = true;
         self.pause_until = now;
     }

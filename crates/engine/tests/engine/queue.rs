@@ -446,6 +446,16 @@ fn a_cut_off_message_goes_first_and_does_not_count() {
 }
 
 #[test]
+fn a_connection_that_takes_another_ones_place_has_cut_it_off() {
+    let mut rig = unpaced([entry(1, "a"), entry(2, "a")]);
+    assert_eq!(rig.settle(), ["send 1"]);
+    rig.queue.connected(rig.now);
+    assert_eq!(rig.settle(), ["send 1"], "its acknowledgement will not come");
+    rig.ack(1);
+    assert_eq!(rig.settle(), ["sent 1", "send 2"]);
+}
+
+#[test]
 fn a_repeat_waits_for_no_pause_and_no_quiet_hour() {
     let quiet =
         QuietHours { from: Time::constant(15, 1, 0, 0), until: Time::constant(16, 0, 0, 0) };
