@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::shell;
+use crate::test::postgres::Cluster;
 
 /// What `cargo xtask bench` can be told.
 #[derive(clap::Args)]
@@ -18,7 +19,7 @@ pub struct Options {
     /// Runs of each kind; medians are shown
     #[arg(long, default_value_t = 3)]
     rounds: u32,
-    /// Only these measurements: accept, idle, devices, latency
+    /// Only these measurements: accept, postgres, idle, devices, latency
     only: Vec<String>,
 }
 
@@ -39,6 +40,12 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         ("--rounds", options.rounds),
     ] {
         cargo.arg(name).arg(value.to_string());
+    }
+    let is_wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
+    // With its own defaults, which sync.
+    let database = is_wanted("postgres").then(|| Cluster::start(&[])).transpose()?;
+    if let Some(database) = &database {
+        cargo.env("GERBANG_TEST_POSTGRES_URL", database.url());
     }
     shell::run(cargo.args(&options.only))
 }

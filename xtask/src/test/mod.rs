@@ -7,7 +7,7 @@ mod binaries;
 mod lint;
 mod nextest;
 mod packages;
-mod postgres;
+pub mod postgres;
 mod tools;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,7 @@ use crate::test::lint::ALL_FEATURES;
 
 /// Runs every test there is against a PostgreSQL of our own.
 pub fn run(context: &mut Context<'_>) -> Result<()> {
-    let database = postgres::Cluster::start()?;
+    let database = postgres::Cluster::start(&postgres::NOT_SYNCED)?;
     let mut nextest = tools::command(context.root, "cargo-nextest")?;
     nextest.args(["nextest", "run", "--workspace"]).args(ALL_FEATURES);
     nextest.args(context.nextest_args);

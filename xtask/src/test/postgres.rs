@@ -1,7 +1,6 @@
 //! A PostgreSQL server of our own: made in a temporary folder, gone when the tests are.
 //!
-//! It listens on loopback, on a free port, with a random password, and does not sync: the tests
-//! kill the gateway, not the database. PostgreSQL refuses to run as root, so it then runs as
+//! It listens on loopback, on a free port, with a random password. PostgreSQL refuses to run as root, so it then runs as
 //! `postgres`. A small shell script holds it and waits for the end of its standard input; so it
 //! goes away however we end, by failure, Ctrl-C or `kill -9`.
 
@@ -18,6 +17,8 @@ use crate::shell;
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const USER: &str = "gerbang";
+/// For tests: they kill the gateway, not the database.
+pub const NOT_SYNCED: [&str; 3] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
 /// `$1` is the folder; the rest is the server's command line.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
@@ -44,8 +45,8 @@ pub enum Cluster {
 }
 
 impl Cluster {
-    /// Finds or starts a server and waits until it answers.
-    pub fn start() -> Result<Self> {
+    /// Finds a server, or starts one with these settings, and waits until it answers.
+    pub fn start(settings: &[&str]) -> Result<Self> {
         if let Some(url) = given_url() {
             println!("PostgreSQL: GERBANG_TEST_POSTGRES_URL");
             return Ok(Self::Given(url));
@@ -56,7 +57,7 @@ impl Cluster {
         let password = random_hex()?;
         init(&bin, &dir, &password)?;
         let port = free_port()?;
-        let keeper = start(&bin, &dir, port)?;
+        let keeper = start(&bin, &dir, port, settings)?;
         let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
         let cluster = Self::Own { url, keeper };
         wait_until_ready(&bin, &dir, port)?;
@@ -140,16 +141,14 @@ fn init(bin: &Path, dir: &Path, password: &str) -> Result<()> {
     Ok(())
 }
 
-fn start(bin: &Path, dir: &Path, port: u16) -> Result<Child> {
+fn start(bin: &Path, dir: &Path, port: u16, settings: &[&str]) -> Result<Child> {
     let server = as_user(&bin.join("postgres"))?;
     let mut keeper = Command::new("sh");
     keeper.args(["-c", KEEPER, "keeper"]).arg(dir);
     keeper.arg(server.get_program()).args(server.get_args());
     keeper.arg("-D").arg(dir.join("data")).args(["-p", &port.to_string()]);
     keeper.arg("-k").arg(dir).args(["-h", "127.0.0.1"]);
-    for setting in
-        ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400"]
-    {
+    for setting in settings.iter().copied().chain(["max_connections=400"]) {
         keeper.args(["-c", setting]);
     }
     keeper.current_dir(dir).stdin(Stdio::piped()).spawn().context("cannot start PostgreSQL")
@@ -193,7 +192,7 @@ mod tests {
         let dir = make_dir().unwrap();
         init(&bin, &dir, "secret").unwrap();
         let port = free_port().unwrap();
-        let keeper = start(&bin, &dir, port).unwrap();
+        let keeper = start(&bin, &dir, port, &NOT_SYNCED).unwrap();
         let cluster = Cluster::Own { url: String::new(), keeper };
         wait_until_ready(&bin, &dir, port).unwrap();
         drop(cluster);

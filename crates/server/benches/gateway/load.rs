@@ -8,19 +8,35 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-const CONNECTIONS: usize = 64;
+use crate::numbers::processor_time;
+
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What is sent.
 pub struct Plan {
     /// `HOST:PORT`
     pub address: String,
+    /// The process that answers there.
+    pub process: u32,
+    /// How many connections ask at the same time.
+    pub connections: usize,
     /// Who sends; connections are dealt out among them.
     pub senders: Vec<Sender>,
     /// Makes texts and idempotency keys of different runs differ.
     pub run: String,
-    /// Whether each request has an `Idempotency-Key`.
-    pub with_idempotency_key: bool,
+    /// What every request asks for.
+    pub kind: Kind,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A message is to be sent.
+    Send,
+    /// The same, with an `Idempotency-Key`.
+    SendWithKey,
+    /// The sender's device is to be shown.
+    Read,
 }
 
 /// An account's key and its device.
@@ -35,24 +51,35 @@ pub struct Sender {
 pub struct Outcome {
     /// Answers per second.
     pub rate: f64,
+    /// Processor time of the answering process for each answer; hardly depends on what else runs.
+    pub processor_time: Duration,
     /// How long each answer took.
     pub latencies: Vec<Duration>,
 }
 
-/// Runs 64 connections for so many seconds.
+/// Runs all connections for so many seconds.
 pub async fn run(plan: Plan, seconds: u64) -> Outcome {
     let plan = Arc::new(plan);
     let start = Instant::now() + WARM_UP;
     let end = start + Duration::from_secs(seconds);
     let mut connections = JoinSet::new();
-    for connection in 0..CONNECTIONS {
+    for connection in 0..plan.connections {
         connections.spawn(one_connection(plan.clone(), connection, start, end));
     }
+    tokio::time::sleep_until(start.into()).await;
+    let before = processor_time(plan.process);
+    tokio::time::sleep_until(end.into()).await;
+    let spent = processor_time(plan.process) - before;
     let mut latencies = Vec::new();
     while let Some(connection) = connections.join_next().await {
         latencies.extend(connection.unwrap());
     }
-    Outcome { rate: latencies.len() as f64 / (end - start).as_secs_f64(), latencies }
+    let answers = latencies.len().max(1);
+    Outcome {
+        rate: answers as f64 / (end - start).as_secs_f64(),
+        processor_time: spent.div_f64(answers as f64),
+        latencies,
+    }
 }
 
 async fn one_connection(
@@ -83,13 +110,19 @@ impl Plan {
     fn request(&self, connection: usize, n: u64) -> String {
         let Self { address, run, senders, .. } = self;
         let Sender { key, device } = &senders[connection % senders.len()];
+        if self.kind == Kind::Read {
+            return format!(
+                "GET /v1/devices/{device} HTTP/1.1\r\nHost: {address}\r\n\
+                 Authorization: Bearer {key}\r\n\r\n"
+            );
+        }
         let body = format!(
             "{{\"device\":\"{device}\",\"to\":\"62813{:08}\",\"text\":\"run {run} number {connection}-{n}\"}}",
             connection % 100,
         );
-        let idempotency = match self.with_idempotency_key {
-            true => format!("Idempotency-Key: {run}-{connection}-{n}\r\n"),
-            false => String::new(),
+        let idempotency = match self.kind {
+            Kind::SendWithKey => format!("Idempotency-Key: {run}-{connection}-{n}\r\n"),
+            Kind::Send | Kind::Read => String::new(),
         };
         format!(
             "POST /v1/messages HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\

@@ -10,6 +10,7 @@ mod disk;
 mod hello;
 mod latency;
 mod load;
+mod naive;
 mod numbers;
 #[path = "../../tests/processes/support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 /// What there is to measure.
-const MEASUREMENTS: [&str; 4] = ["accept", "idle", "devices", "latency"];
+const MEASUREMENTS: [&str; 5] = ["accept", "postgres", "idle", "devices", "latency"];
 
 #[derive(Parser)]
 struct Options {
@@ -39,6 +40,9 @@ struct Options {
     /// Be the bare handler that accepting is compared with
     #[arg(long, hide = true)]
     hello: bool,
+    /// Be the handler that accepting is compared with on this PostgreSQL database
+    #[arg(long, hide = true)]
+    naive: Option<String>,
     /// Given by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
@@ -55,6 +59,8 @@ fn main() {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     if options.hello {
         runtime.block_on(hello::serve());
+    } else if let Some(url) = &options.naive {
+        runtime.block_on(naive::serve(url));
     } else {
         runtime.block_on(measure(&options));
     }
@@ -64,6 +70,9 @@ async fn measure(options: &Options) {
     let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
     if wanted("accept") {
         accept::measure(options.rounds, options.seconds).await;
+    }
+    if wanted("postgres") {
+        accept::measure_on_postgresql(options.rounds, options.seconds).await;
     }
     if wanted("idle") {
         let production = options.production.as_ref().expect("--production PATH");

@@ -20,10 +20,26 @@ pub fn ms(time: Duration) -> String {
     format!("{:.2} ms", time.as_secs_f64() * 1_000.0)
 }
 
+/// Microseconds, as they are shown.
+pub fn us(time: Duration) -> String {
+    format!("{:.1} µs", time.as_secs_f64() * 1_000_000.0)
+}
+
 /// Resident memory of a process, in MiB.
 pub fn resident_mib(process: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     let kib: f64 = line.split_whitespace().next().unwrap().parse().unwrap();
     kib / 1024.0
+}
+
+/// The processor time a process has used, in its own code and in the kernel.
+pub fn processor_time(process: u32) -> Duration {
+    /// What `/proc` counts in, on every Linux.
+    const TICKS_PER_S: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name of the program comes second, in brackets, and may hold spaces.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>());
+    Duration::from_secs_f64(ticks.map(Result::unwrap).sum::<f64>() / TICKS_PER_S)
 }
