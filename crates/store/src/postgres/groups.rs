@@ -1,12 +1,14 @@
-//! Group commit: a few workers take everything that has queued and commit it at once, while the
-//! next batch gathers. Nobody waits for a batch to fill.
+//! Group commit: a worker takes everything that has queued and commits it at once, while the next
+//! batch gathers. Nobody waits for a batch to fill.
 //!
-//! Each kind of request goes into a transaction of its own, which locks its rows in order, once, so
-//! that no two of them can wait for each other.
+//! Each kind of request goes into a transaction of its own, side by side with the others; it locks
+//! its rows in order, once, so that no two of them can wait for each other. Several batches at once
+//! would be smaller ones that wait for each other's locks on the accounts.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_channel::{Receiver, Sender};
+use futures_util::future::join_all;
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -16,24 +18,22 @@ use crate::cache::Cache;
 use crate::job::{GroupItem, Groups, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
 
-/// Batches on their way at the same time.
-const WORKERS: usize = 3;
-/// Most requests that wait for a worker; further ones wait to get in.
+/// Most requests that wait for the worker; further ones wait to get in.
 const QUEUED_REQUESTS_MAX: usize = 4_096;
 /// Most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
 
-/// The way to the workers.
-pub(super) struct Workers {
+/// The way to the worker.
+pub(super) struct Worker {
     queue: Sender<GroupItem>,
-    tasks: Mutex<Vec<JoinHandle<()>>>,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Workers {
+impl Worker {
     pub(super) fn start(pool: &PgPool, cache: &Arc<Cache>) -> Self {
         let (queue, requests) = async_channel::bounded(QUEUED_REQUESTS_MAX);
-        let start = |_| tokio::spawn(run(pool.clone(), cache.clone(), requests.clone()));
-        Self { queue, tasks: Mutex::new((0..WORKERS).map(start).collect()) }
+        let task = tokio::spawn(run(pool.clone(), cache.clone(), requests));
+        Self { queue, task: Mutex::new(Some(task)) }
     }
 
     pub(super) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
@@ -49,8 +49,8 @@ impl Workers {
 
     pub(super) async fn close(&self) {
         self.queue.close();
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        for task in tasks {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
             let _ = task.await;
         }
     }
@@ -66,9 +66,7 @@ async fn run(pool: PgPool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
             count += 1;
             next = (count < BATCH_REQUESTS_MAX).then(|| requests.try_recv().ok()).flatten();
         }
-        for group in groups.into_vec() {
-            commit(&pool, &cache, group).await;
-        }
+        join_all(groups.into_vec().into_iter().map(|group| commit(&pool, &cache, group))).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool, and a few group-commit workers for what many ask for at once.
+//! PostgreSQL: a pool, and a group-commit worker for what many ask for at once.
 //!
 //! Every operation runs in a task of its own, so that a caller who goes away leaves no transaction
 //! half done. An answer to a write leaves after the commit.
@@ -21,7 +21,7 @@ use crate::job::{GroupItem, Reply};
 use crate::migrate::migrate;
 use crate::sql::{Link, SqlError, SqlResult, Tx};
 
-use groups::Workers;
+use groups::Worker;
 use guard::Guard;
 pub(crate) use link::PostgresLink;
 use link::from_sqlx;
@@ -35,7 +35,7 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initi
 /// The database, open.
 pub(crate) struct PostgreSql {
     pool: PgPool,
-    workers: Workers,
+    worker: Worker,
     guard: Guard,
     pub(crate) cache: Arc<Cache>,
 }
@@ -56,12 +56,12 @@ impl PostgreSql {
         let mut tx = acquire(&pool).await?;
         migrate(&mut tx, MIGRATIONS).await?;
         drop(tx);
-        Ok(Self { workers: Workers::start(&pool, &cache), pool, guard, cache })
+        Ok(Self { worker: Worker::start(&pool, &cache), pool, guard, cache })
     }
 
     /// Asks for what is done for many callers at once.
     pub(crate) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
-        self.workers.ask(ask).await
+        self.worker.ask(ask).await
     }
 
     pub(crate) async fn write<T, F>(&self, work: F) -> SqlResult<T>
@@ -90,7 +90,7 @@ impl PostgreSql {
 
     /// Finishes what is queued and closes every connection.
     pub(crate) async fn close(&self) {
-        self.workers.close().await;
+        self.worker.close().await;
         self.pool.close().await;
         self.guard.release().await;
     }
