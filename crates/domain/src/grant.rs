@@ -59,7 +59,7 @@ impl Grant {
 
 /// All that an account can pay with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Funds {
+pub struct Allowance {
     /// What it has used of its plan, seen at the present period.
     pub usage: Usage,
     /// Its grants.
@@ -68,16 +68,16 @@ pub struct Funds {
 
 /// How a message was paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Payment {
+pub struct Charge {
     /// As it is told.
     pub receipt: QuotaReceipt,
     /// The grant that paid; `None` for the plan.
     pub grant: Option<GrantId>,
 }
 
-impl Funds {
+impl Allowance {
     /// Pays for one message: out of the device's grant, else the account's, else the plan.
-    pub fn pay(&mut self, plan: &Plan, device: DeviceId, now: Timestamp) -> Option<Payment> {
+    pub fn pay(&mut self, plan: &Plan, device: DeviceId, now: Timestamp) -> Option<Charge> {
         let can_pay =
             |grant: &&mut Grant| grant.is_for(device) && grant.holds(now) && grant.remaining() > 0;
         // `None`, the account's own, sorts before any device.
@@ -86,12 +86,12 @@ impl Funds {
             grant.used += 1;
             let id = grant.id;
             let remaining = self.granted(device, now);
-            let receipt = QuotaReceipt { kind: QuotaKind::Pro, remaining };
-            return Some(Payment { receipt, grant: Some(id) });
+            let receipt = QuotaReceipt { kind: QuotaKind::Grant, remaining };
+            return Some(Charge { receipt, grant: Some(id) });
         }
         let (usage, receipt) = self.usage.spend(plan)?;
         self.usage = usage;
-        Some(Payment { receipt, grant: None })
+        Some(Charge { receipt, grant: None })
     }
 
     /// What `device` may still spend of grants.
@@ -190,26 +190,26 @@ mod tests {
         Grant { id: GrantId(id), device_id: owner, total: left, used: 0, expires_at: until.map(at) }
     }
 
-    fn funds(grants: Vec<Grant>) -> Funds {
+    fn allowance(grants: Vec<Grant>) -> Allowance {
         let period = Period { day: 20_261_121, month: 202_611 };
-        Funds { usage: Usage { period, day_used: 0, month_used: 0 }, grants }
+        Allowance { usage: Usage { period, day_used: 0, month_used: 0 }, grants }
     }
 
     #[test]
     fn grants_are_spent_first_and_the_devices_own_before_the_accounts() {
         let plan = Plan { messages_per_day: Some(1), ..Plan::built_in().remove(0) };
         let (one, two) = (device(1), device(2));
-        let mut funds = funds(vec![
+        let mut allowance = allowance(vec![
             grant(1, None, 1, None),
             grant(2, Some(one), 1, Some(100)),
             grant(3, Some(two), 9, None),
             grant(4, Some(one), 9, Some(10)),
         ]);
-        let paid: Vec<_> = std::iter::from_fn(|| funds.pay(&plan, one, at(50)))
-            .map(|payment| (payment.grant.map(|id| id.0), payment.receipt.remaining))
+        let paid: Vec<_> = std::iter::from_fn(|| allowance.pay(&plan, one, at(50)))
+            .map(|charge| (charge.grant.map(|id| id.0), charge.receipt.remaining))
             .collect();
         assert_eq!(paid, [(Some(2), 1), (Some(1), 0), (None, 0)]);
-        assert_eq!(funds.granted(two, at(50)), 9);
+        assert_eq!(allowance.granted(two, at(50)), 9);
     }
 
     #[test]

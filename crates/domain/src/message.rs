@@ -97,7 +97,7 @@ pub enum MessageEvent {
     /// Its scheduled time has come.
     Due,
     /// It was handed to WhatsApp.
-    HandedOver,
+    Submitted,
     /// The attempt did not end in an acknowledgement and may be repeated.
     AttemptFailed,
     /// WhatsApp acknowledged it.
@@ -109,26 +109,26 @@ pub enum MessageEvent {
     /// The recipient played it.
     Played,
     /// It was refused for good, or given up.
-    GivenUp,
+    Failed,
     /// Its time ran out.
-    TimeRanOut,
+    Expired,
     /// Its sender took it back.
-    TakenBack,
+    Withdrawn,
 }
 
 impl MessageEvent {
     /// Every event.
     pub const ALL: [Self; 10] = [
         Self::Due,
-        Self::HandedOver,
+        Self::Submitted,
         Self::AttemptFailed,
         Self::Acknowledged,
         Self::Delivered,
         Self::Read,
         Self::Played,
-        Self::GivenUp,
-        Self::TimeRanOut,
-        Self::TakenBack,
+        Self::Failed,
+        Self::Expired,
+        Self::Withdrawn,
     ];
 }
 
@@ -142,11 +142,11 @@ pub fn transition(state: MessageState, event: MessageEvent) -> Option<MessageSta
     use MessageState as S;
     let next = match (state, event) {
         (S::Scheduled, E::Due) => S::Queued,
-        (S::Queued, E::HandedOver) => S::Sending,
+        (S::Queued, E::Submitted) => S::Sending,
         (S::Sending, E::AttemptFailed) => S::Queued,
-        (S::Scheduled | S::Queued, E::TakenBack) => S::Cancelled,
-        (S::Scheduled | S::Queued, E::TimeRanOut) => S::Expired,
-        (S::Scheduled | S::Queued | S::Sending, E::GivenUp) => S::Failed,
+        (S::Scheduled | S::Queued, E::Withdrawn) => S::Cancelled,
+        (S::Scheduled | S::Queued, E::Expired) => S::Expired,
+        (S::Scheduled | S::Queued | S::Sending, E::Failed) => S::Failed,
         // Queued too: the acknowledgement of an attempt that was cut off may come late.
         (S::Queued | S::Sending, E::Acknowledged) => S::Sent,
         (S::Queued | S::Sending | S::Sent, E::Delivered) => S::Delivered,
@@ -517,16 +517,16 @@ mod tests {
         let cases = [
             (S::Scheduled, E::Due, Some(S::Queued)),
             (S::Scheduled, E::Acknowledged, None),
-            (S::Scheduled, E::TakenBack, Some(S::Cancelled)),
-            (S::Queued, E::HandedOver, Some(S::Sending)),
+            (S::Scheduled, E::Withdrawn, Some(S::Cancelled)),
+            (S::Queued, E::Submitted, Some(S::Sending)),
             (S::Queued, E::Acknowledged, Some(S::Sent)),
-            (S::Queued, E::TimeRanOut, Some(S::Expired)),
+            (S::Queued, E::Expired, Some(S::Expired)),
             (S::Sending, E::AttemptFailed, Some(S::Queued)),
-            (S::Sending, E::TakenBack, None),
-            (S::Sending, E::TimeRanOut, None),
+            (S::Sending, E::Withdrawn, None),
+            (S::Sending, E::Expired, None),
             (S::Sending, E::Read, Some(S::Read)),
             (S::Sent, E::Acknowledged, None),
-            (S::Sent, E::GivenUp, None),
+            (S::Sent, E::Failed, None),
             (S::Read, E::Delivered, None),
             (S::Read, E::Played, Some(S::Played)),
         ];

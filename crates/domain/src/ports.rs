@@ -31,8 +31,8 @@ pub use messages::{
     MessageFilter, MessageStore, OutboxEntry, Progress, Recorded, WAITING_MESSAGES_MAX,
 };
 pub use outside::{
-    EventFormats, FileError, FormatRules, MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer,
-    WebhookRequest,
+    EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
+    WebhookAnswer, WebhookRequest,
 };
 pub use webhooks::{GrantStore, WebhookStore};
 
@@ -227,7 +227,7 @@ pub trait DeviceStore: Send + Sync {
 
 /// One change of a device's protocol state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionWrite {
+pub struct ProtocolWrite {
     /// Which part of the state, such as `session` or `prekey`.
     pub space: &'static str,
     /// Which entry of it.
@@ -238,23 +238,23 @@ pub struct SessionWrite {
 
 /// The protocol state of every device: keys and ratchets, opaque here.
 #[async_trait]
-pub trait SessionStore: Send + Sync {
+pub trait ProtocolStore: Send + Sync {
     /// One entry.
-    async fn session_get(
+    async fn protocol_get(
         &self,
         device: DeviceId,
         space: &'static str,
         key: &str,
     ) -> StoreResult<Option<Vec<u8>>>;
     /// Several entries; absent ones are left out.
-    async fn session_get_many(
+    async fn protocol_get_many(
         &self,
         device: DeviceId,
         space: &'static str,
         keys: &[String],
     ) -> StoreResult<Vec<(String, Vec<u8>)>>;
     /// Every entry whose key starts with `prefix`, by key.
-    async fn session_scan(
+    async fn protocol_scan(
         &self,
         device: DeviceId,
         space: &'static str,
@@ -262,15 +262,16 @@ pub trait SessionStore: Send + Sync {
     ) -> StoreResult<Vec<(String, Vec<u8>)>>;
     /// Applies changes, all or none; durable when this returns. Nothing is kept of a device that
     /// has been erased.
-    async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()>;
+    async fn protocol_write(&self, device: DeviceId, writes: Vec<ProtocolWrite>)
+    -> StoreResult<()>;
     /// Removes everything of a device.
-    async fn session_clear(&self, device: DeviceId) -> StoreResult<()>;
+    async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()>;
 }
 
 /// The whole store.
 #[async_trait]
 pub trait Store:
-    AccountStore + KeyStore + DeviceStore + MessageStore + WebhookStore + GrantStore + SessionStore
+    AccountStore + KeyStore + DeviceStore + MessageStore + WebhookStore + GrantStore + ProtocolStore
 {
     /// Whether it can be read and written now.
     async fn ping(&self) -> StoreResult<()>;

@@ -23,7 +23,7 @@ fn table() -> String {
     table
 }
 
-/// `HandedOver` becomes `handed over`.
+/// `Submitted` becomes `handed over`.
 fn words(name: &str) -> String {
     let mut words = String::new();
     for c in name.chars() {

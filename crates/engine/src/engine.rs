@@ -19,7 +19,8 @@ use domain::message::{IncomingMessage, Message, Receipt};
 use domain::phone::PhoneNumber;
 use domain::ports::{
     Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, Messenger, MessengerEvent,
-    MessengerEvents, MovedDevice, Outbound, OutboxEntry, Sealer, SendError, Store, StoreResult,
+    MessengerEvents, MovedDevice, Outbound, OutboxEntry, SecretCipher, SendError, Store,
+    StoreResult,
 };
 use domain::webhook::Event;
 
@@ -49,7 +50,7 @@ const RECEIPT_WAIT: Duration = Duration::from_secs(20);
 const ANSWER_WAIT: Duration = Duration::from_secs(45);
 
 /// What the engine needs from outside.
-pub struct Parts {
+pub struct EngineParts {
     /// Where things are kept.
     pub store: Arc<dyn Store>,
     /// WhatsApp.
@@ -59,7 +60,7 @@ pub struct Parts {
     /// What makes files fit to be sent.
     pub codec: Arc<dyn MediaCodec>,
     /// What keeps the secrets of webhooks unreadable.
-    pub sealer: Arc<dyn Sealer>,
+    pub sealer: Arc<dyn SecretCipher>,
     /// The shapes in which events are told.
     pub formats: Arc<dyn EventFormats>,
     /// The time.
@@ -77,7 +78,7 @@ pub struct Engine {
 
 impl Engine {
     /// An engine at rest; messages that are accepted before [`Engine::start`] are kept for it.
-    pub fn new(config: EngineConfig, parts: Parts) -> Arc<Self> {
+    pub fn new(config: EngineConfig, parts: EngineParts) -> Arc<Self> {
         let registry = Registry { phase: Phase::New(Vec::new()), devices: HashMap::new() };
         let shared = Shared {
             config,

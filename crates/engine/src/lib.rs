@@ -36,7 +36,7 @@ mod work;
 
 use domain::policy::pacing::Pacing;
 
-pub use engine::{Engine, Parts};
+pub use engine::{Engine, EngineParts};
 pub use stats::EngineStats;
 
 /// What the engine goes by.

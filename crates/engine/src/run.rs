@@ -246,7 +246,7 @@ impl DeviceTask {
         match done {
             Done::Loaded(id, body) => self.loaded(id, body),
             Done::FileReady(id, file) => self.file_ready(id, file),
-            Done::Sent(id, Ok(())) => self.queue.handed_over(id, now),
+            Done::Sent(id, Ok(())) => self.queue.submitted(id, now),
             Done::Sent(id, Err(error)) => {
                 self.queue.send_failed(id, error, now);
                 self.hide_sending(id);

@@ -16,7 +16,7 @@ use domain::webhook::Event;
 
 use crate::EngineConfig;
 use crate::device::DeviceTask;
-use crate::engine::Parts;
+use crate::engine::EngineParts;
 use crate::files::FileShares;
 use crate::lookup::Answers;
 use crate::run::drive;
@@ -103,7 +103,7 @@ pub(crate) struct Registry {
 /// What the tasks of all devices share.
 pub(crate) struct Shared {
     pub(crate) config: EngineConfig,
-    pub(crate) parts: Parts,
+    pub(crate) parts: EngineParts,
     pub(crate) stats: EngineStats,
     pub(crate) sending: SendingSet,
     pub(crate) watchers: Watchers<DeviceId, DeviceNotice>,
@@ -117,9 +117,9 @@ pub(crate) struct Shared {
 }
 
 impl std::ops::Deref for Shared {
-    type Target = Parts;
+    type Target = EngineParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &EngineParts {
         &self.parts
     }
 }

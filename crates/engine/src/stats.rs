@@ -74,12 +74,12 @@ impl EngineStats {
     pub(crate) fn message_event(&self, event: MessageEvent) {
         let counter = match event {
             MessageEvent::Acknowledged => &self.sent,
-            MessageEvent::GivenUp => &self.failed,
-            MessageEvent::TimeRanOut => &self.expired,
-            MessageEvent::TakenBack => &self.cancelled,
+            MessageEvent::Failed => &self.failed,
+            MessageEvent::Expired => &self.expired,
+            MessageEvent::Withdrawn => &self.cancelled,
             MessageEvent::AttemptFailed => &self.attempts_failed,
             MessageEvent::Due
-            | MessageEvent::HandedOver
+            | MessageEvent::Submitted
             | MessageEvent::Delivered
             | MessageEvent::Read
             | MessageEvent::Played => return,

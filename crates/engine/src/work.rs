@@ -197,7 +197,7 @@ impl DeviceTask {
                 let mut cancelled = messages.filter(|m| m.state == MessageState::Cancelled);
                 let cancelled = cancelled.find(|message| message.id == withdrawn.id());
                 let answer = cancelled.map_or(Cancellation::TooLate, |message| {
-                    self.shared.stats.message_event(domain::message::MessageEvent::TakenBack);
+                    self.shared.stats.message_event(domain::message::MessageEvent::Withdrawn);
                     Cancellation::Cancelled(Box::new(message.clone()))
                 });
                 // Whoever asked may have gone.

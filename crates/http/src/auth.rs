@@ -3,7 +3,7 @@
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use domain::error::Error;
-use domain::service::{Core, Session};
+use domain::service::{Core, Principal};
 
 use crate::rate;
 
@@ -20,23 +20,23 @@ pub fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
 }
 
-/// The session of the bearer.
+/// The principal of the bearer.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], [`Error::RateLimited`], and the store's.
-pub async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Session, Error> {
+pub async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Principal, Error> {
     authenticate_key(core, bearer(headers).ok_or(Error::Unauthorized)?).await
 }
 
-/// The session of whoever has this key, wherever in the request it was. Every API comes through
+/// The principal of whoever has this key, wherever in the request it was. Every API comes through
 /// here, so that every answer tells where the key stands.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], [`Error::RateLimited`], and the store's.
-pub async fn authenticate_key(core: &Core, key: &str) -> Result<Session, Error> {
-    let session = core.authenticate(key).await;
-    rate::note(&session);
-    session
+pub async fn authenticate_key(core: &Core, key: &str) -> Result<Principal, Error> {
+    let principal = core.authenticate(key).await;
+    rate::note(&principal);
+    principal
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::api_error::ApiError;
 use crate::fields::Object;
 use crate::forms;
-use crate::refusal::Refusal;
 
 /// Largest JSON body, in bytes.
 pub const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -31,11 +31,14 @@ pub const BODY_TIME_MAX: Duration = Duration::from_secs(50);
 /// Reads and parses a JSON body.
 ///
 /// # Errors
-/// [`Refusal::WrongContentType`], [`Refusal::TooLarge`], [`Refusal::BodyLost`],
-/// [`Refusal::Malformed`], [`Refusal::Field`].
-pub async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+/// [`ApiError::WrongContentType`], [`ApiError::TooLarge`], [`ApiError::BodyLost`],
+/// [`ApiError::Malformed`], [`ApiError::Field`].
+pub async fn read_json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<T, ApiError> {
     if !is_json(headers) {
-        return Err(Refusal::WrongContentType);
+        return Err(ApiError::WrongContentType);
     }
     parse_json(&read_bytes(body, JSON_BYTES_MAX).await?)
 }
@@ -47,9 +50,9 @@ pub async fn read_json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> 
 pub async fn read_media_json<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
-) -> Result<T, Refusal> {
+) -> Result<T, ApiError> {
     if !is_json(headers) {
-        return Err(Refusal::WrongContentType);
+        return Err(ApiError::WrongContentType);
     }
     with_media_body(body, parse_json).await
 }
@@ -57,8 +60,8 @@ pub async fn read_media_json<T: DeserializeOwned>(
 /// Reads a body that may hold a file in base64 and parses it; few of them are held at once.
 ///
 /// # Errors
-/// [`Refusal::TooLarge`], [`Refusal::BodyLost`], and what `parse` says.
-pub async fn with_media_body<T, E: From<Refusal>>(
+/// [`ApiError::TooLarge`], [`ApiError::BodyLost`], and what `parse` says.
+pub async fn with_media_body<T, E: From<ApiError>>(
     body: Body,
     parse: impl FnOnce(&[u8]) -> Result<T, E>,
 ) -> Result<T, E> {
@@ -70,11 +73,11 @@ pub async fn with_media_body<T, E: From<Refusal>>(
     }
     let read = async {
         let place = LARGE_BODIES.acquire().await;
-        Ok::<_, Refusal>((place, read_bytes(body, MEDIA_JSON_BYTES_MAX).await?))
+        Ok::<_, ApiError>((place, read_bytes(body, MEDIA_JSON_BYTES_MAX).await?))
     };
     // Waiting for a place counts as reading.
     let read = timeout(BODY_TIME_MAX, read).await;
-    let (_place, bytes) = read.unwrap_or(Err(Refusal::BodyLost))?;
+    let (_place, bytes) = read.unwrap_or(Err(ApiError::BodyLost))?;
     parse(&bytes)
 }
 
@@ -85,12 +88,12 @@ pub async fn with_media_body<T, E: From<Refusal>>(
 pub async fn read_optional_json<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
-) -> Result<Option<T>, Refusal> {
+) -> Result<Option<T>, ApiError> {
     let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
     match (bytes.is_empty(), is_json(headers)) {
         (true, _) => Ok(None),
         (false, true) => parse_json(&bytes).map(Some),
-        (false, false) => Err(Refusal::WrongContentType),
+        (false, false) => Err(ApiError::WrongContentType),
     }
 }
 
@@ -103,57 +106,57 @@ pub async fn read_optional_json<T: DeserializeOwned>(
 pub async fn read_fields<T: DeserializeOwned>(
     headers: &HeaderMap,
     body: Body,
-) -> Result<T, Refusal> {
+) -> Result<T, ApiError> {
     let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
     if bytes.is_empty() {
         return parse_json(b"{}");
     }
-    let content_type = headers.get(CONTENT_TYPE).ok_or(Refusal::WrongContentType)?;
+    let content_type = headers.get(CONTENT_TYPE).ok_or(ApiError::WrongContentType)?;
     match essence(headers).to_ascii_lowercase().as_str() {
         "application/x-www-form-urlencoded" => read_object(&forms::urlencoded(&bytes)?),
         "multipart/form-data" => read_object(&forms::multipart(content_type, bytes).await?),
         _ if is_json(headers) => parse_json(&bytes),
-        _ => Err(Refusal::WrongContentType),
+        _ => Err(ApiError::WrongContentType),
     }
 }
 
 /// Reads the fields of a query string.
 ///
 /// # Errors
-/// [`Refusal::Malformed`], [`Refusal::Field`].
-pub fn query_fields<T: DeserializeOwned>(query: Option<&str>) -> Result<T, Refusal> {
+/// [`ApiError::Malformed`], [`ApiError::Field`].
+pub fn query_fields<T: DeserializeOwned>(query: Option<&str>) -> Result<T, ApiError> {
     read_object(&forms::urlencoded(query.unwrap_or_default().as_bytes())?)
 }
 
-fn read_object<T: DeserializeOwned>(object: &serde_json::Value) -> Result<T, Refusal> {
+fn read_object<T: DeserializeOwned>(object: &serde_json::Value) -> Result<T, ApiError> {
     parse_json(object.to_string().as_bytes())
 }
 
 /// Parses a JSON object; when that fails, a second pass finds the field at fault.
 ///
 /// # Errors
-/// [`Refusal::Malformed`], [`Refusal::Field`].
-pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+/// [`ApiError::Malformed`], [`ApiError::Field`].
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     match serde_json::from_slice::<Object<T>>(bytes) {
         Ok(Object(value)) => Ok(value),
         Err(error) => Err(explain::<T>(bytes, &error)),
     }
 }
 
-fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Refusal {
+fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiError {
     if bytes.is_empty() {
-        return Refusal::Malformed("the request has no body; JSON is expected".to_owned());
+        return ApiError::Malformed("the request has no body; JSON is expected".to_owned());
     }
     if !error.is_data() {
-        return Refusal::Malformed(format!("the body is not JSON: {error}"));
+        return ApiError::Malformed(format!("the body is not JSON: {error}"));
     }
     // A wrong type before a syntax error must not hide the latter.
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
-        return Refusal::Malformed(format!("the body is not JSON: {error}"));
+        return ApiError::Malformed(format!("the body is not JSON: {error}"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let Err(error) = serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) else {
-        return Refusal::Malformed(format!("the body is not JSON: {error}"));
+        return ApiError::Malformed(format!("the body is not JSON: {error}"));
     };
     let path = error.path().to_string();
     let message = error.inner().to_string();
@@ -164,29 +167,29 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Refu
 
 /// Turns serde's words into ours. What was sent in place of the right thing is never repeated: it
 /// could be a message's text in the wrong field.
-fn name_field(path: &str, message: &str) -> Refusal {
+fn name_field(path: &str, message: &str) -> ApiError {
     // The path is a dot, or ends in a question mark, where serde cannot say more.
     let path = path.trim_end_matches('?').trim_end_matches('.');
     let quoted = message.split('`').nth(1).unwrap_or_default();
     let expected = message.rsplit_once("expected ").map_or("", |(_, expected)| expected);
     if message.starts_with("missing field") {
-        return Refusal::field(child(path, quoted), "is required");
+        return ApiError::field(child(path, quoted), "is required");
     }
     if message.starts_with("duplicate field") {
-        return Refusal::field(child(path, quoted), "is given more than once");
+        return ApiError::field(child(path, quoted), "is given more than once");
     }
     if message.starts_with("unknown field") {
         let known = choices(expected);
         let message = format!("is not a field of this request; known: {known}");
-        return Refusal::field(child(path, quoted), message);
+        return ApiError::field(child(path, quoted), message);
     }
     if message.starts_with("unknown variant") {
-        return Refusal::field(path, format!("must be one of {}", choices(expected)));
+        return ApiError::field(path, format!("must be one of {}", choices(expected)));
     }
     if message.starts_with("invalid ") {
-        return Refusal::field(path, format!("must be {}", wanted(expected)));
+        return ApiError::field(path, format!("must be {}", wanted(expected)));
     }
-    Refusal::field(path, message)
+    ApiError::field(path, message)
 }
 
 /// The path of a field; serde tracks an unknown one's name already.
@@ -234,10 +237,10 @@ fn essence(headers: &HeaderMap) -> &str {
 /// Reads a body whole.
 ///
 /// # Errors
-/// [`Refusal::TooLarge`], [`Refusal::BodyLost`].
-pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+/// [`ApiError::TooLarge`], [`ApiError::BodyLost`].
+pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
     if body.size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
-        return Err(Refusal::TooLarge(bytes_max));
+        return Err(ApiError::TooLarge(bytes_max));
     }
     // Nearly every body is one piece that is already there: that path sets no timer.
     let mut first = Bytes::new();
@@ -245,7 +248,7 @@ pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, Refus
     let mut deadline = None;
     while let Some(piece) = next_piece(&mut body, &mut deadline).await? {
         if first.len().max(whole.len()) + piece.len() > bytes_max {
-            return Err(Refusal::TooLarge(bytes_max));
+            return Err(ApiError::TooLarge(bytes_max));
         }
         if first.is_empty() {
             first = piece;
@@ -263,7 +266,7 @@ pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, Refus
 async fn next_piece(
     body: &mut Body,
     deadline: &mut Option<Instant>,
-) -> Result<Option<Bytes>, Refusal> {
+) -> Result<Option<Bytes>, ApiError> {
     if body.is_end_stream() {
         return Ok(None);
     }
@@ -274,13 +277,13 @@ async fn next_piece(
         std::task::Poll::Pending => {
             let now = Instant::now();
             let end = *deadline.get_or_insert(now + BODY_TIME_MAX);
-            timeout_at(end.min(now + BODY_IDLE_MAX), frame).await.map_err(|_| Refusal::BodyLost)?
+            timeout_at(end.min(now + BODY_IDLE_MAX), frame).await.map_err(|_| ApiError::BodyLost)?
         }
     };
     match frame {
         None => Ok(None),
         // Trailers carry nothing for us.
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-        Some(Err(_)) => Err(Refusal::BodyLost),
+        Some(Err(_)) => Err(ApiError::BodyLost),
     }
 }

@@ -16,11 +16,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
+use crate::api_error::ApiError;
+use crate::drain::read_to_the_end;
 use crate::fallback;
-use crate::leftover::read_to_the_end;
 use crate::metrics::NO_ROUTE;
 use crate::rate;
-use crate::refusal::Refusal;
 use crate::state::AppState;
 
 /// The header that names a request.
@@ -80,13 +80,13 @@ where
         let answer = (!is_shadowed).then(|| self.inner.call(read_to_the_end(request)));
         Box::pin(async move {
             let mut response = match answer {
-                None => render(&Refusal::UnknownPath),
+                None => render(&ApiError::UnknownPath),
                 Some(answer) => {
                     let answer = AssertUnwindSafe(answer).catch_unwind();
                     let (answer, rate) = rate::noting(answer).await;
                     let mut response = match answer {
                         Ok(Ok(response)) => response,
-                        Err(_) => render(&Refusal::Crashed),
+                        Err(_) => render(&ApiError::Crashed),
                     };
                     rate::add_headers(&mut response, rate);
                     response

@@ -6,8 +6,8 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 
+use crate::api_error::ApiError;
 use crate::native;
-use crate::refusal::Refusal;
 use crate::reply::bytes_reply;
 use crate::state::AppState;
 
@@ -31,7 +31,7 @@ pub const RESERVED_SEGMENTS: [&str; 15] = [
 ];
 
 /// Turns a refusal into a response, in the shape of one API.
-pub type Renderer = fn(&Refusal) -> Response<Body>;
+pub type Renderer = fn(&ApiError) -> Response<Body>;
 
 /// The segments of a path, without its leading slash.
 #[derive(Debug, Clone, Copy)]
@@ -84,7 +84,7 @@ pub async fn unknown_path(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    renderer(&state, uri.path(), &headers)(&Refusal::UnknownPath)
+    renderer(&state, uri.path(), &headers)(&ApiError::UnknownPath)
 }
 
 /// Answers a method that the route does not have; the router adds `Allow`.
@@ -93,7 +93,7 @@ pub async fn wrong_method(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    renderer(&state, uri.path(), &headers)(&Refusal::WrongMethod)
+    renderer(&state, uri.path(), &headers)(&ApiError::WrongMethod)
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {
@@ -118,7 +118,7 @@ pub fn html(status: StatusCode, page: String) -> Response<Body> {
     response
 }
 
-fn page(refusal: &Refusal) -> Response<Body> {
+fn page(refusal: &ApiError) -> Response<Body> {
     let kind = native::problem::kind(refusal);
     let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::NOT_FOUND);
     html(

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 
 /// Most fields of a form, items of lists counted one by one.
 pub const FORM_FIELDS_MAX: usize = 2_000;
@@ -23,8 +23,8 @@ pub const FORM_FIELDS_MAX: usize = 2_000;
 /// Reads `application/x-www-form-urlencoded`, which is also what a query string is.
 ///
 /// # Errors
-/// [`Refusal::Malformed`], [`Refusal::Field`].
-pub fn urlencoded(bytes: &[u8]) -> Result<Value, Refusal> {
+/// [`ApiError::Malformed`], [`ApiError::Field`].
+pub fn urlencoded(bytes: &[u8]) -> Result<Value, ApiError> {
     let text = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
     let mut fields = Fields::default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
@@ -34,21 +34,21 @@ pub fn urlencoded(bytes: &[u8]) -> Result<Value, Refusal> {
     Ok(fields.finish())
 }
 
-fn decoded(text: &str) -> Result<String, Refusal> {
+fn decoded(text: &str) -> Result<String, ApiError> {
     let text = text.replace('+', " ");
     let decoded = percent_decode_str(&text).decode_utf8();
     decoded.map(Cow::into_owned).map_err(|_| not_utf8())
 }
 
-fn not_utf8() -> Refusal {
-    Refusal::Malformed("the form is not UTF-8".to_owned())
+fn not_utf8() -> ApiError {
+    ApiError::Malformed("the form is not UTF-8".to_owned())
 }
 
 /// Reads `multipart/form-data`. Its parts must be texts: files go by URL.
 ///
 /// # Errors
-/// [`Refusal::Malformed`], [`Refusal::Field`].
-pub async fn multipart(content_type: &HeaderValue, body: Bytes) -> Result<Value, Refusal> {
+/// [`ApiError::Malformed`], [`ApiError::Field`].
+pub async fn multipart(content_type: &HeaderValue, body: Bytes) -> Result<Value, ApiError> {
     let request = Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body));
     let request = request.map_err(|_| broken("its content type cannot be read"))?;
     let parts = Multipart::from_request(request, &()).await;
@@ -57,7 +57,7 @@ pub async fn multipart(content_type: &HeaderValue, body: Bytes) -> Result<Value,
     while let Some(part) = parts.next_field().await.map_err(|_| broken("a part is cut off"))? {
         let name = part.name().unwrap_or_default().to_owned();
         if part.file_name().is_some() {
-            return Err(Refusal::field(name, "must be text; files are given as a URL"));
+            return Err(ApiError::field(name, "must be text; files are given as a URL"));
         }
         let value = part.bytes().await.map_err(|_| broken("a part is cut off"))?;
         let value = String::from_utf8(value.into()).map_err(|_| not_utf8())?;
@@ -66,8 +66,8 @@ pub async fn multipart(content_type: &HeaderValue, body: Bytes) -> Result<Value,
     Ok(fields.finish())
 }
 
-fn broken(why: &str) -> Refusal {
-    Refusal::Malformed(format!("the multipart form cannot be read: {why}"))
+fn broken(why: &str) -> ApiError {
+    ApiError::Malformed(format!("the multipart form cannot be read: {why}"))
 }
 
 #[derive(Default)]
@@ -77,11 +77,11 @@ struct Fields {
 }
 
 impl Fields {
-    fn add(&mut self, name: &str, value: String) -> Result<(), Refusal> {
+    fn add(&mut self, name: &str, value: String) -> Result<(), ApiError> {
         self.count += 1;
         if self.count > FORM_FIELDS_MAX {
             let message = format!("the form has more than {FORM_FIELDS_MAX} fields");
-            return Err(Refusal::Malformed(message));
+            return Err(ApiError::Malformed(message));
         }
         let Some((list, key)) = name.split_once('[') else {
             if value.is_empty() {
@@ -129,7 +129,7 @@ mod tests {
         typing: Option<BooleanField>,
     }
 
-    async fn read(content_type: &str, body: impl Into<Body>) -> Result<Sample, Refusal> {
+    async fn read(content_type: &str, body: impl Into<Body>) -> Result<Sample, ApiError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         read_fields(&headers, body.into()).await
@@ -172,12 +172,12 @@ mod tests {
     fn forms_that_cannot_be_read() {
         for broken in ["a=%ff", "%ff=a", "a=%c3"] {
             let refusal = urlencoded(broken.as_bytes()).unwrap_err();
-            assert!(matches!(refusal, Refusal::Malformed(_)), "{broken}: {refusal:?}");
+            assert!(matches!(refusal, ApiError::Malformed(_)), "{broken}: {refusal:?}");
         }
         for nested in ["to[x]=1", "to[0][1]=1", "to[=1", "to[0=1", "to[]x=1"] {
             let refusal = query_fields::<Sample>(Some(&format!("text=a&{nested}"))).unwrap_err();
             assert!(
-                matches!(refusal, Refusal::Field { ref field, .. } if field == "to"),
+                matches!(refusal, ApiError::Field { ref field, .. } if field == "to"),
                 "{nested}"
             );
             // A field that nobody reads is passed over, as everywhere.
@@ -240,10 +240,10 @@ mod tests {
         ];
         for (content_type, body, expected) in cases {
             let told = match read(content_type, body).await.unwrap_err() {
-                Refusal::Malformed(message) => message,
-                Refusal::Field { field, message } => format!("{field}: {message}"),
-                Refusal::TooLarge(_) => "too large".to_owned(),
-                Refusal::WrongContentType => "wrong type".to_owned(),
+                ApiError::Malformed(message) => message,
+                ApiError::Field { field, message } => format!("{field}: {message}"),
+                ApiError::TooLarge(_) => "too large".to_owned(),
+                ApiError::WrongContentType => "wrong type".to_owned(),
                 other => panic!("{other:?}"),
             };
             assert_eq!(told, expected);

@@ -5,7 +5,7 @@ use domain::ports::IdempotencyKey;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 
 /// The request header.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -19,19 +19,19 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 /// API and call, so that the same key may be used for each of them.
 ///
 /// # Errors
-/// [`Refusal::Field`] when the header is no text.
+/// [`ApiError::Field`] when the header is no text.
 pub fn idempotency_key(
     header: Option<&HeaderValue>,
     route: &str,
     request: &impl Serialize,
-) -> Result<Option<IdempotencyKey>, Refusal> {
+) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(value) = header else { return Ok(None) };
     let key = value
         .to_str()
-        .map_err(|_| Refusal::field("Idempotency-Key", "must be printable ASCII"))?
+        .map_err(|_| ApiError::field("Idempotency-Key", "must be printable ASCII"))?
         .to_owned();
     let canonical = serde_json::to_vec(request)
-        .map_err(|error| Refusal::Malformed(format!("the body cannot be read: {error}")))?;
+        .map_err(|error| ApiError::Malformed(format!("the body cannot be read: {error}")))?;
     let hash = Sha256::new().chain_update(route).chain_update([0]).chain_update(canonical);
     Ok(Some(IdempotencyKey { route: route.to_owned(), key, request_hash: hash.finalize().into() }))
 }

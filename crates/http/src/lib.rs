@@ -6,10 +6,11 @@
 //! - Nothing here decides: every handler translates into one call of [`domain::service::Core`].
 //! - One table ([`routes::Route`]) builds the router, the OpenAPI document and the access test; a
 //!   route cannot exist in one of them only.
-//! - Every refusal is a [`refusal::Refusal`], which each API renders in its own shape, exhaustively.
+//! - Every refusal is a [`api_error::ApiError`], which each API renders in its own shape, exhaustively.
 //! - Unknown paths and wrong methods are answered in one place, [`fallback`]; no dialect has its own.
 //! - No key, phone number, message text or raw path reaches a log, a metric or an error.
 
+pub mod api_error;
 pub mod dialects;
 pub mod docs;
 pub mod edge;
@@ -19,7 +20,6 @@ pub mod metrics;
 pub mod native;
 pub mod net;
 pub mod openapi;
-pub mod refusal;
 pub mod router;
 pub mod routes;
 pub mod server;
@@ -28,15 +28,15 @@ pub mod system;
 
 mod auth;
 mod body;
+mod drain;
 mod fields;
 mod forms;
 mod idempotency;
-mod leftover;
 mod qr;
 mod rate;
 mod reply;
 mod send_headers;
-mod stall;
+mod write_timeout;
 
 #[cfg(test)]
 mod tests;

@@ -11,9 +11,9 @@ use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
 use domain::error::{Error, Result};
 use domain::policy::rate::RateState;
-use domain::service::Session;
+use domain::service::Principal;
 
-use crate::refusal::RETRY_AFTER;
+use crate::api_error::RETRY_AFTER;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -36,9 +36,9 @@ pub async fn noting<T>(request: impl Future<Output = T>) -> (T, Option<RateNote>
 }
 
 /// Notes where the key of this request stands.
-pub fn note(authenticated: &Result<Session>) {
+pub fn note(authenticated: &Result<Principal>) {
     let note = match authenticated {
-        Ok(session) => session.rate.map(|state| RateNote { state, is_over: false }),
+        Ok(principal) => principal.rate.map(|state| RateNote { state, is_over: false }),
         Err(Error::RateLimited(state)) => Some(RateNote { state: *state, is_over: true }),
         Err(_) => None,
     };

@@ -18,8 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tower::Service;
 
-use crate::stall::Stallable;
 use crate::state::Shutdown;
+use crate::write_timeout::Stallable;
 
 /// Bounds on connections. Those on bodies are in `body`.
 #[derive(Debug, Clone, Copy)]

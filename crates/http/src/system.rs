@@ -12,12 +12,12 @@ use prometheus::{Encoder, TextEncoder};
 use serde::Deserialize;
 use serde_json::json as body;
 
+use crate::api_error::ApiError;
 use crate::auth::authenticate;
 use crate::fallback;
 use crate::native::problem::Problem;
 use crate::net::{client_address, server_address};
 use crate::openapi::{at, openapi, openapi_dialect};
-use crate::refusal::Refusal;
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -74,7 +74,7 @@ fn chosen(uri: &Uri) -> Option<utoipa::openapi::OpenApi> {
 }
 
 fn nothing_there(state: &AppState, request: &Request) -> Response<Body> {
-    fallback::renderer(state, request.uri().path(), request.headers())(&Refusal::UnknownPath)
+    fallback::renderer(state, request.uri().path(), request.headers())(&ApiError::UnknownPath)
 }
 
 async fn healthz() -> Response<Body> {
@@ -115,7 +115,7 @@ fn metrics_text(state: &AppState) -> Response<Body> {
     let mut text = Vec::new();
     if let Err(error) = TextEncoder::new().encode(&state.registry.gather(), &mut text) {
         tracing::error!(%error, "metrics cannot be written");
-        return Problem::from(Refusal::Crashed).into_response();
+        return Problem::from(ApiError::Crashed).into_response();
     }
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     bytes_reply(StatusCode::OK, content_type, text)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use domain::key::{KeyHash, KeyKind, Secret};
-use domain::ports::{Clock, Dispatcher, Entropy, EventFormats, Sealer, Store};
-use domain::service::{Core, Parts, SyncWait};
+use domain::ports::{Clock, Dispatcher, Entropy, EventFormats, SecretCipher, Store};
+use domain::service::{Core, CoreParts, SyncWait};
 use engine::{Engine, EngineConfig};
 use http_api::formats::Formats;
 use http_api::{AppState, HttpConfig, Limits, ShutdownTrigger};
@@ -18,7 +18,7 @@ use whatsapp::WhatsappMessenger;
 
 use crate::config::Settings;
 use crate::metrics::EngineMetrics;
-use crate::sealer::SecretSealer;
+use crate::sealer::AesGcmCipher;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::TerminalOffers;
 
@@ -57,13 +57,13 @@ impl Gateway {
         })?);
         let mut fresh = [0; 32];
         entropy.fill(&mut fresh);
-        let sealer: Arc<dyn Sealer> =
-            Arc::new(SecretSealer::new(&settings.secret_key(fresh)?, entropy.clone()));
+        let sealer: Arc<dyn SecretCipher> =
+            Arc::new(AesGcmCipher::new(&settings.secret_key(fresh)?, entropy.clone()));
         let formats: Arc<dyn EventFormats> = Arc::new(Formats);
         let config = EngineConfig { default_pacing: settings.pacing.clone() };
         let engine = Engine::new(
             config,
-            engine::Parts {
+            engine::EngineParts {
                 store: store.clone(),
                 messenger: messenger.clone(),
                 outbound: outbound.clone(),
@@ -76,7 +76,7 @@ impl Gateway {
         );
         messenger.set_events(TerminalOffers::around(engine.clone(), show_qr));
         let dispatcher: Arc<dyn Dispatcher> = engine.clone();
-        let core = Arc::new(Core::new(Parts {
+        let core = Arc::new(Core::new(CoreParts {
             store: store.clone(),
             dispatcher,
             outbound,

@@ -3,19 +3,19 @@
 
 use std::sync::Arc;
 
-use domain::ports::{Entropy, Sealer};
+use domain::ports::{Entropy, SecretCipher};
 use domain::webhook::SealedSecret;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::Sha256;
 
 /// Seals with one key; a sealed secret is its nonce and what `ring` makes of it.
-pub struct SecretSealer {
+pub struct AesGcmCipher {
     key: LessSafeKey,
     entropy: Arc<dyn Entropy>,
 }
 
-impl SecretSealer {
+impl AesGcmCipher {
     /// Derives its own key from the gateway's.
     pub fn new(secret_key: &[u8; 32], entropy: Arc<dyn Entropy>) -> Self {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret_key).expect("HMAC takes any key");
@@ -26,7 +26,7 @@ impl SecretSealer {
     }
 }
 
-impl Sealer for SecretSealer {
+impl SecretCipher for AesGcmCipher {
     fn seal(&self, secret: &str) -> SealedSecret {
         let mut nonce = [0; NONCE_LEN];
         self.entropy.fill(&mut nonce);
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
     use crate::system::SystemEntropy;
 
-    fn sealer(key: u8) -> SecretSealer {
-        SecretSealer::new(&[key; 32], Arc::new(SystemEntropy))
+    fn sealer(key: u8) -> AesGcmCipher {
+        AesGcmCipher::new(&[key; 32], Arc::new(SystemEntropy))
     }
 
     #[test]

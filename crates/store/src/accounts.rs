@@ -7,7 +7,7 @@ use domain::policy::quota::{Period, Usage};
 use domain::ports::{NewKey, Page, PageRequest, UpdatedAccount};
 use jiff::Timestamp;
 
-use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, from_json, params, stored, to_json};
+use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, from_json, params, stored, to_json};
 use crate::{keys, webhooks};
 
 macro_rules! account_columns {
@@ -130,7 +130,7 @@ pub(crate) async fn update_account(
     }
     let Account { name, email, plan, default_country, timezone, .. } = &account;
     tx.execute(UPDATE, params![id.0, name, email, plan, default_country, timezone]).await?;
-    tx.touch(Touched::Keys);
+    tx.touch(Invalidation::Keys);
     Ok(Some(UpdatedAccount::Updated(account)))
 }
 
@@ -159,8 +159,8 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
     for part in LAST {
         tx.execute(part, params![id.0]).await?;
     }
-    tx.touch(Touched::Keys);
-    tx.touch(Touched::Devices);
+    tx.touch(Invalidation::Keys);
+    tx.touch(Invalidation::Devices);
     Ok(true)
 }
 
@@ -181,7 +181,7 @@ pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
     let values =
         params![&plan.name, plan.device_limit, day, month, plan.requests_per_minute, &features];
     tx.execute(PUT, values).await?;
-    tx.touch(Touched::Keys);
+    tx.touch(Invalidation::Keys);
     Ok(())
 }
 

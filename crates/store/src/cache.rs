@@ -13,7 +13,7 @@ use domain::ids::DeviceId;
 use domain::key::KeyHash;
 use domain::ports::KeyHolder;
 
-use crate::sql::Touched;
+use crate::sql::Invalidation;
 
 /// Most keys and most devices kept; when there are more, all are forgotten.
 const ENTRIES_MAX: usize = 20_000;
@@ -28,16 +28,16 @@ pub(crate) struct Cache {
 impl Cache {
     /// Forgets everything.
     pub(crate) fn clear(&self) {
-        self.forget(&[Touched::Devices, Touched::Keys]);
+        self.forget(&[Invalidation::Devices, Invalidation::Keys]);
     }
 
     /// Forgets what a committed transaction has changed.
-    pub(crate) fn forget(&self, touched: &[Touched]) {
+    pub(crate) fn forget(&self, touched: &[Invalidation]) {
         for what in touched {
             match what {
-                Touched::Device(id) => self.devices.remove(id),
-                Touched::Devices => self.devices.clear(),
-                Touched::Keys => self.holders.clear(),
+                Invalidation::Device(id) => self.devices.remove(id),
+                Invalidation::Devices => self.devices.clear(),
+                Invalidation::Keys => self.holders.clear(),
             }
         }
     }

@@ -13,7 +13,7 @@ use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event};
 use jiff::Timestamp;
 
 use crate::accounts::{bounds, page_of, plan_columns, plan_from};
-use crate::messages::clean::{BITE_ROWS_MAX, Bite};
+use crate::messages::clean::{BITE_ROWS_MAX, CleanupBatch};
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, from_json, params, stored, to_json};
 use crate::webhooks;
 
@@ -191,10 +191,10 @@ pub(crate) async fn clean_up(
     tx: &mut Tx,
     state: DeliveryState,
     since: Timestamp,
-) -> SqlResult<Bite> {
+) -> SqlResult<CleanupBatch> {
     const DELETE: &str = "DELETE FROM deliveries WHERE id IN
         (SELECT id FROM deliveries WHERE state = $1 AND ended_at < $2
          ORDER BY ended_at LIMIT $3)";
     let values = params![state.as_str(), since, BITE_ROWS_MAX];
-    Ok(Bite::of(tx.execute(DELETE, values).await?))
+    Ok(CleanupBatch::of(tx.execute(DELETE, values).await?))
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use crate::accounts::{bounds, lock_account, page_of};
 use crate::messages::record;
-use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, params, stored, to_json};
+use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, stored, to_json};
 use crate::{deliveries, keys, webhooks};
 
 macro_rules! select_devices {
@@ -150,7 +150,7 @@ pub(crate) async fn update_device(
     let pacing = patch.pacing.unwrap_or(device.pacing);
     let pacing_json = pacing.as_ref().map(to_json).transpose()?;
     tx.execute(UPDATE, params![&id.to_string(), &name, &pacing_json]).await?;
-    tx.touch(Touched::Device(id));
+    tx.touch(Invalidation::Device(id));
     Ok(Some(Device { name, pacing, ..device }))
 }
 
@@ -170,7 +170,7 @@ pub(crate) async fn set_device_status(
     let (reason, lid) = (&device.reason, &device.lid);
     let values = params![&id_text, status, reason, phone, lid, times.0, times.1, times.2];
     tx.execute(UPDATE, values).await?;
-    tx.touch(Touched::Device(id));
+    tx.touch(Invalidation::Device(id));
     let events = Event::of_device(before, &device, &change);
     deliveries::tell(tx, &events.iter().collect::<Vec<_>>()).await?;
     Ok(Some(MovedDevice { device, events }))
@@ -210,12 +210,12 @@ pub(crate) async fn delete_device(
     if locked_device(tx, id).await?.is_none_or(|device| device.account_id != account) {
         return Ok(None);
     }
-    let cancelled = record::end_all(tx, account, id, MessageEvent::TakenBack, stored(now)).await?;
+    let cancelled = record::end_all(tx, account, id, MessageEvent::Withdrawn, stored(now)).await?;
     for part in PARTS {
         tx.execute(part, params![&id.to_string()]).await?;
     }
     webhooks::erase_of_device(tx, account, id).await?;
-    tx.touch(Touched::Device(id));
-    tx.touch(Touched::Keys);
+    tx.touch(Invalidation::Device(id));
+    tx.touch(Invalidation::Keys);
     Ok(Some(cancelled))
 }

@@ -7,7 +7,7 @@ use domain::ports::{KeyHolder, NewKey};
 use jiff::Timestamp;
 
 use crate::accounts::{account_columns, account_from, plan_columns, plan_from};
-use crate::sql::{Row, SqlError, SqlResult, Touched, Tx, params, stored};
+use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, stored};
 
 pub(crate) async fn key_holder(tx: &mut Tx, hash: KeyHash) -> SqlResult<Option<KeyHolder>> {
     const SELECT: &str = concat!(
@@ -87,7 +87,7 @@ pub(crate) async fn keys(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Key>>
 pub(crate) async fn delete_key(tx: &mut Tx, account: AccountId, id: KeyId) -> SqlResult<bool> {
     const DELETE: &str = "DELETE FROM keys WHERE account_id = $1 AND id = $2";
     let deleted = tx.execute(DELETE, params![account.0, id.0]).await?;
-    tx.touch(Touched::Keys);
+    tx.touch(Invalidation::Keys);
     Ok(deleted > 0)
 }
 
@@ -106,6 +106,6 @@ pub(crate) async fn replace_device_token(
     }
     tx.execute(DELETE, params![account.0, &id]).await?;
     insert_key(tx, account, Some(device), &token, now).await?;
-    tx.touch(Touched::Keys);
+    tx.touch(Invalidation::Keys);
     Ok(true)
 }

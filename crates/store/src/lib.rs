@@ -19,7 +19,7 @@ mod keys;
 mod messages;
 mod migrate;
 mod postgres;
-mod sessions;
+mod protocol;
 mod sql;
 mod sqlite;
 mod store;

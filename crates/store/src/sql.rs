@@ -204,7 +204,7 @@ pub(crate) struct InsertRows {
 
 /// What a transaction changed of what is kept in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Touched {
+pub(crate) enum Invalidation {
     /// One device.
     Device(domain::ids::DeviceId),
     /// Every device: an account went.
@@ -214,7 +214,7 @@ pub(crate) enum Touched {
 }
 
 /// The database behind a [`Tx`].
-pub(crate) enum Link {
+pub(crate) enum ConnectionRole {
     Sqlite(SqliteLink),
     Postgres(PostgresLink),
 }
@@ -223,17 +223,17 @@ pub(crate) enum Link {
 ///
 /// On SQLite its futures never wait, so that a plain thread may run them.
 pub(crate) struct Tx {
-    pub(crate) link: Link,
-    pub(crate) touched: Vec<Touched>,
+    pub(crate) link: ConnectionRole,
+    pub(crate) touched: Vec<Invalidation>,
 }
 
 impl Tx {
-    pub(crate) fn new(link: Link) -> Self {
+    pub(crate) fn new(link: ConnectionRole) -> Self {
         Self { link, touched: Vec::new() }
     }
 
     /// Says that memory must forget something once this transaction is committed.
-    pub(crate) fn touch(&mut self, what: Touched) {
+    pub(crate) fn touch(&mut self, what: Invalidation) {
         self.touched.push(what);
     }
 
@@ -244,8 +244,8 @@ impl Tx {
         params: &[Param<'_>],
     ) -> SqlResult<Vec<Row>> {
         match &mut self.link {
-            Link::Sqlite(link) => link.query(sql, params),
-            Link::Postgres(link) => link.query(sql, params).await,
+            ConnectionRole::Sqlite(link) => link.query(sql, params),
+            ConnectionRole::Postgres(link) => link.query(sql, params).await,
         }
     }
 
@@ -265,8 +265,8 @@ impl Tx {
         params: &[Param<'_>],
     ) -> SqlResult<u64> {
         match &mut self.link {
-            Link::Sqlite(link) => link.execute(sql, params),
-            Link::Postgres(link) => link.execute(sql, params).await,
+            ConnectionRole::Sqlite(link) => link.execute(sql, params),
+            ConnectionRole::Postgres(link) => link.execute(sql, params).await,
         }
     }
 
@@ -280,16 +280,16 @@ impl Tx {
             return Ok(Vec::new());
         }
         match &mut self.link {
-            Link::Sqlite(link) => link.insert(into, rows),
-            Link::Postgres(link) => link.insert(into, rows).await,
+            ConnectionRole::Sqlite(link) => link.insert(into, rows),
+            ConnectionRole::Postgres(link) => link.insert(into, rows).await,
         }
     }
 
     /// Runs several statements that take no parameters.
     pub(crate) async fn script(&mut self, sql: &'static str) -> SqlResult<()> {
         match &mut self.link {
-            Link::Sqlite(link) => link.script(sql),
-            Link::Postgres(link) => link.script(sql).await,
+            ConnectionRole::Sqlite(link) => link.script(sql),
+            ConnectionRole::Postgres(link) => link.script(sql).await,
         }
     }
 
@@ -298,8 +298,8 @@ impl Tx {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         match &mut self.link {
             _ if count == 0 => Ok(Vec::new()),
-            Link::Sqlite(link) => link.next_message_ids(count),
-            Link::Postgres(link) => link.next_message_ids(count).await,
+            ConnectionRole::Sqlite(link) => link.next_message_ids(count),
+            ConnectionRole::Postgres(link) => link.next_message_ids(count).await,
         }
     }
 }

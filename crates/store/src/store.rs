@@ -14,7 +14,7 @@ use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, IdempotencyKey,
     KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey,
-    OutboxEntry, Page, PageRequest, Progress, Recorded, SessionStore, SessionWrite, Store,
+    OutboxEntry, Page, PageRequest, Progress, ProtocolStore, ProtocolWrite, Recorded, Store,
     StoreResult, UpdatedAccount,
 };
 use futures_util::future::BoxFuture;
@@ -28,7 +28,7 @@ use crate::messages::{accept, clean, list};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
-use crate::{OpenError, accounts, devices, keys, sessions};
+use crate::{OpenError, accounts, devices, keys, protocol};
 
 /// Most bites of one clean-up; the rest is left to the next one.
 const CLEAN_UP_BITES_MAX: usize = 100;
@@ -394,43 +394,47 @@ impl MessageStore for SqlStore {
 }
 
 #[async_trait]
-impl SessionStore for SqlStore {
-    async fn session_get(
+impl ProtocolStore for SqlStore {
+    async fn protocol_get(
         &self,
         device: DeviceId,
         space: &'static str,
         key: &str,
     ) -> StoreResult<Option<Vec<u8>>> {
         let key = key.to_owned();
-        run!(self.read, sessions::get, device, space, key)
+        run!(self.read, protocol::get, device, space, key)
     }
 
-    async fn session_get_many(
+    async fn protocol_get_many(
         &self,
         device: DeviceId,
         space: &'static str,
         keys: &[String],
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
         let keys = keys.to_vec();
-        run!(self.read, sessions::get_many, device, space, keys)
+        run!(self.read, protocol::get_many, device, space, keys)
     }
 
-    async fn session_scan(
+    async fn protocol_scan(
         &self,
         device: DeviceId,
         space: &'static str,
         prefix: &str,
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
         let prefix = prefix.to_owned();
-        run!(self.read, sessions::scan, device, space, prefix)
+        run!(self.read, protocol::scan, device, space, prefix)
     }
 
-    async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()> {
-        run!(self.write, sessions::write, device, writes)
+    async fn protocol_write(
+        &self,
+        device: DeviceId,
+        writes: Vec<ProtocolWrite>,
+    ) -> StoreResult<()> {
+        run!(self.write, protocol::write, device, writes)
     }
 
-    async fn session_clear(&self, device: DeviceId) -> StoreResult<()> {
-        run!(self.write, sessions::clear, device)
+    async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
+        run!(self.write, protocol::clear, device)
     }
 }
 

@@ -10,7 +10,7 @@ use domain::grant::{NewGrant, Redeemed};
 use domain::ids::{MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
-use domain::ports::{AccountStore as _, MessageFilter, MessageStore as _, SessionWrite, Store};
+use domain::ports::{AccountStore as _, MessageFilter, MessageStore as _, ProtocolWrite, Store};
 use domain::webhook::EventKind;
 use rusqlite::Connection;
 use store::OpenError;
@@ -29,8 +29,8 @@ async fn fill(store: Arc<dyn Store>) -> World {
     let mut request = world.request(vec![world.text(3)]);
     request.idempotency = Some(idempotency("k", 1));
     new_messages(world.store.accept(request).await.unwrap());
-    let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1, 2]) };
-    world.store.session_write(world.device.id, vec![write]).await.unwrap();
+    let write = ProtocolWrite { space: "s", key: "k".into(), value: Some(vec![1, 2]) };
+    world.store.protocol_write(world.device.id, vec![write]).await.unwrap();
     world.store.setting("operator", vec![9]).await.unwrap();
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let media = Some(Media { size: Some(3), ..Media::default() });
@@ -64,11 +64,11 @@ async fn assert_filled(store: &dyn Store, world: &World) {
     assert!(matches!(redeemed, Redeemed::Granted { messages: 5, .. }), "{redeemed:?}");
     assert_eq!(store.usage(account).await.unwrap().day_used, 3);
     assert_eq!(store.contacts(device, NOW).await.unwrap().1, 2);
-    assert_eq!(store.session_get(device, "s", "k").await.unwrap(), Some(vec![1, 2]));
+    assert_eq!(store.protocol_get(device, "s", "k").await.unwrap(), Some(vec![1, 2]));
     assert_eq!(store.setting("operator", vec![1]).await.unwrap(), [9]);
     let next = new_messages(store.accept(world.request(vec![world.text(4)])).await.unwrap());
     assert!(next[0].id > listed[0].id, "ids go on");
-    store.record(vec![progress(next[0].id, &[MessageEvent::TakenBack])]).await.unwrap();
+    store.record(vec![progress(next[0].id, &[MessageEvent::Withdrawn])]).await.unwrap();
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn sqlite_survives_a_kill() {
 /// fails, and leaves nothing behind.
 async fn assert_nothing_happens(world: &World, sent: &WhatsappId, waiting: MessageId) {
     let (store, device) = (&world.store, world.device.id);
-    let steps = [MessageEvent::HandedOver, MessageEvent::Acknowledged];
+    let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged];
     store.record(vec![progress(waiting, &steps)]).await.unwrap_err();
     let ids = std::slice::from_ref(sent);
     store.record_receipts(device, ids, Receipt::Read, NOW).await.unwrap_err();
@@ -135,7 +135,7 @@ async fn assert_nothing_happens(world: &World, sent: &WhatsappId, waiting: Messa
 /// The same once it can: each is told of once.
 async fn assert_all_is_told(world: &World, sent: &WhatsappId, waiting: MessageId) {
     let (store, device) = (&world.store, world.device.id);
-    world.record(waiting, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await;
+    world.record(waiting, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await;
     let ids = std::slice::from_ref(sent);
     store.record_receipts(device, ids, Receipt::Read, NOW).await.unwrap();
     store.receive(device, vec![incoming("X1", "6281")], NOW).await.unwrap();

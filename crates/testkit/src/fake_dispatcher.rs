@@ -150,7 +150,7 @@ impl Dispatcher for FakeDispatcher {
         if self.is_sending(device, id) {
             return Ok(Cancellation::TooLate);
         }
-        let steps = vec![(MessageEvent::TakenBack, self.clock.now())];
+        let steps = vec![(MessageEvent::Withdrawn, self.clock.now())];
         let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
         let message = self.store.record(vec![progress]).await?.pop();
         Ok(message.map_or(Cancellation::TooLate, |m| Cancellation::Cancelled(Box::new(m.message))))
@@ -210,10 +210,10 @@ impl Dispatcher for FakeDispatcher {
         let (step, failure) = match self.state().ending.clone() {
             Ending::Pending => return Ok(None),
             Ending::Sent => (MessageEvent::Acknowledged, None),
-            Ending::Failed(failure) => (MessageEvent::GivenUp, Some(failure)),
+            Ending::Failed(failure) => (MessageEvent::Failed, Some(failure)),
             Ending::Unconnected => {
                 let why = Failure::new(Failure::NOT_CONNECTED, "the device did not connect");
-                (MessageEvent::TakenBack, Some(why))
+                (MessageEvent::Withdrawn, Some(why))
             }
         };
         let steps = vec![(step, self.clock.now())];

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Failure};
 use domain::ports::{
-    FileError, MediaCodec, Outbound, Sealer, UrlRefusal, WebhookAnswer, WebhookRequest,
+    FileError, MediaCodec, Outbound, SecretCipher, UrlRefusal, WebhookAnswer, WebhookRequest,
 };
 use domain::service::DOWNLOAD_FAILED;
 use domain::webhook::SealedSecret;
@@ -154,9 +154,9 @@ impl MediaCodec for FakeCodec {
 }
 
 /// Hides secrets from nobody: turned round, so that a forgotten `open` shows.
-pub struct ReversingSealer;
+pub struct ReversingCipher;
 
-impl Sealer for ReversingSealer {
+impl SecretCipher for ReversingCipher {
     fn seal(&self, secret: &str) -> SealedSecret {
         SealedSecret(secret.bytes().rev().collect())
     }

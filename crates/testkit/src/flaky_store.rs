@@ -16,8 +16,8 @@ use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, GrantStore,
     IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice,
-    NewKey, OutboxEntry, Page, PageRequest, Progress, Recorded, SessionStore, SessionWrite, Store,
-    StoreResult, UpdatedAccount, WebhookStore,
+    NewKey, OutboxEntry, Page, PageRequest, Progress, ProtocolStore, ProtocolWrite, Recorded,
+    Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
     Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch,
@@ -194,16 +194,16 @@ delegate!(GrantStore {
     ) -> Redeemed;
 });
 
-delegate!(SessionStore {
-    read session_get(device: DeviceId, space: &'static str, key: &str) -> Option<Vec<u8>>;
-    read session_get_many(
+delegate!(ProtocolStore {
+    read protocol_get(device: DeviceId, space: &'static str, key: &str) -> Option<Vec<u8>>;
+    read protocol_get_many(
         device: DeviceId, space: &'static str, keys: &[String]
     ) -> Vec<(String, Vec<u8>)>;
-    read session_scan(
+    read protocol_scan(
         device: DeviceId, space: &'static str, prefix: &str
     ) -> Vec<(String, Vec<u8>)>;
-    write session_write(device: DeviceId, writes: Vec<SessionWrite>) -> ();
-    write session_clear(device: DeviceId) -> ();
+    write protocol_write(device: DeviceId, writes: Vec<ProtocolWrite>) -> ();
+    write protocol_clear(device: DeviceId) -> ();
 });
 
 delegate!(Store {

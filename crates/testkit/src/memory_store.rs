@@ -20,7 +20,7 @@ use domain::key::KeyHash;
 use domain::message::{Message, whole_millis as stored};
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
-use domain::ports::{Page, SessionStore, SessionWrite, Store, StoreResult};
+use domain::ports::{Page, ProtocolStore, ProtocolWrite, Store, StoreResult};
 use domain::webhook::{Delivery, Webhook};
 use jiff::Timestamp;
 
@@ -83,7 +83,7 @@ impl MemoryStore {
 
     /// As [`MemoryStore::new`], and sessions are kept of devices that do not exist, too: for tests
     /// of the driver, which knows of nothing else.
-    pub fn for_sessions() -> Self {
+    pub fn for_protocol() -> Self {
         let store = Self::new();
         store.state().keeps_any_session = true;
         store
@@ -115,8 +115,8 @@ fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
 }
 
 #[async_trait]
-impl SessionStore for MemoryStore {
-    async fn session_get(
+impl ProtocolStore for MemoryStore {
+    async fn protocol_get(
         &self,
         device: DeviceId,
         space: &'static str,
@@ -125,17 +125,17 @@ impl SessionStore for MemoryStore {
         Ok(self.state().session.get(&(device, space, key.to_owned())).cloned())
     }
 
-    async fn session_get_many(
+    async fn protocol_get_many(
         &self,
         device: DeviceId,
         space: &'static str,
         keys: &[String],
     ) -> StoreResult<Vec<(String, Vec<u8>)>> {
-        let all = self.session_scan(device, space, "").await?;
+        let all = self.protocol_scan(device, space, "").await?;
         Ok(all.into_iter().filter(|(key, _)| keys.contains(key)).collect())
     }
 
-    async fn session_scan(
+    async fn protocol_scan(
         &self,
         device: DeviceId,
         space: &'static str,
@@ -148,13 +148,17 @@ impl SessionStore for MemoryStore {
         Ok(entries.map(|((_, _, key), value)| (key.clone(), value.clone())).collect())
     }
 
-    async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()> {
+    async fn protocol_write(
+        &self,
+        device: DeviceId,
+        writes: Vec<ProtocolWrite>,
+    ) -> StoreResult<()> {
         let mut state = self.state();
         let is_known = state.devices.iter().any(|other| other.id == device);
         if !is_known && !state.keeps_any_session {
             return Ok(());
         }
-        for SessionWrite { space, key, value } in writes {
+        for ProtocolWrite { space, key, value } in writes {
             match value {
                 Some(value) => state.session.insert((device, space, key), value),
                 None => state.session.remove(&(device, space, key)),
@@ -163,7 +167,7 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    async fn session_clear(&self, device: DeviceId) -> StoreResult<()> {
+    async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
         self.state().session.retain(|(owner, ..), _| *owner != device);
         Ok(())
     }

@@ -233,7 +233,7 @@ impl World {
     /// Accepts a message and has WhatsApp acknowledge it.
     pub async fn sent(&self, n: u64) -> Message {
         let id = self.send(n).await.id;
-        self.record(id, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await.remove(0)
+        self.record(id, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await.remove(0)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ids::DeviceId;
-use domain::ports::{MessengerEvent, MessengerEvents, SessionStore};
+use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore};
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
@@ -22,14 +22,14 @@ use whatsapp_rust::{
 };
 
 use crate::config::{Config, ConfigError, Endpoint};
-use crate::ending::Ending;
+use crate::disconnect::Ending;
 use crate::events::{self, Me, Signal};
 use crate::http_client::GuardedHttpClient;
 use crate::incoming::{self, Names};
 use crate::limits::{
     CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR, UPLOADS_MAX,
 };
-use crate::receipts::Gate;
+use crate::receipts::SendBarrier;
 use crate::registrations::Registrations;
 use crate::storage::DeviceState;
 use crate::version::{Version, Versions};
@@ -39,9 +39,9 @@ use crate::wire::{Attempt, WatchedFactory};
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 
 /// What all devices share.
-pub(crate) struct Shared {
+pub(crate) struct ClientContext {
     pub(crate) config: Config,
-    pub(crate) sessions: Arc<dyn SessionStore>,
+    pub(crate) sessions: Arc<dyn ProtocolStore>,
     pub(crate) events: OnceLock<Arc<dyn MessengerEvents>>,
     pub(crate) logins: Arc<Semaphore>,
     pub(crate) uploads: Arc<Semaphore>,
@@ -51,11 +51,11 @@ pub(crate) struct Shared {
     sockets: Arc<TokioWebSocketTransportFactory>,
 }
 
-impl Shared {
+impl ClientContext {
     /// Checks the configuration and makes what the devices will share.
     pub(crate) fn new(
         config: Config,
-        sessions: Arc<dyn SessionStore>,
+        sessions: Arc<dyn ProtocolStore>,
     ) -> Result<Self, ConfigError> {
         let endpoint = Endpoint::from_config(&config)?;
         let http = GuardedHttpClient::new(&endpoint)?;
@@ -82,7 +82,7 @@ pub(crate) struct Session {
     pub(crate) sink: Arc<Sink>,
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) attempt: Arc<Attempt>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<SendBarrier>,
     pub(crate) version: Version,
     pub(crate) broken: watch::Receiver<bool>,
     state: Arc<DeviceState>,
@@ -93,7 +93,7 @@ pub(crate) struct Session {
 impl Session {
     /// Builds a client over the stored state of `device`, or over a fresh one.
     pub(crate) async fn open(
-        shared: &Arc<Shared>,
+        shared: &Arc<ClientContext>,
         device: DeviceId,
         shows_qr: bool,
     ) -> anyhow::Result<Self> {
@@ -101,7 +101,7 @@ impl Session {
         let broken = state.broken();
         let version = shared.versions.current().await;
         let attempt = Arc::new(Attempt::default());
-        let gate = Arc::new(Gate::new());
+        let gate = Arc::new(SendBarrier::new());
         let (sink, signals) = Sink::new(device, shows_qr, gate.clone());
         let hook = Hook { shared: shared.clone(), device, sink: sink.clone() };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
@@ -181,7 +181,7 @@ pub(crate) struct Sink {
     shows_qr: bool,
     me: Mutex<Me>,
     ending: Mutex<Option<Ending>>,
-    gate: Arc<Gate>,
+    gate: Arc<SendBarrier>,
     signals: mpsc::Sender<Signal>,
 }
 
@@ -189,7 +189,7 @@ impl Sink {
     fn new(
         device: DeviceId,
         shows_qr: bool,
-        gate: Arc<Gate>,
+        gate: Arc<SendBarrier>,
     ) -> (Arc<Self>, mpsc::Receiver<Signal>) {
         let (signals, receiver) = mpsc::channel(EVENTS_MAX);
         let (me, ending) = (Mutex::default(), Mutex::default());
@@ -260,7 +260,7 @@ impl EventHandler for Sink {
 
 /// Has incoming mail stored before it is acknowledged.
 struct Hook {
-    shared: Arc<Shared>,
+    shared: Arc<ClientContext>,
     device: DeviceId,
     sink: Arc<Sink>,
 }
@@ -334,7 +334,8 @@ mod tests {
     async fn a_closed_client_is_freed() {
         let url = Some("ws://127.0.0.1:1/ws/chat".to_owned());
         let config = Config { url, ..Config::default() };
-        let shared = Arc::new(Shared::new(config, Arc::new(MemoryStore::for_sessions())).unwrap());
+        let shared =
+            Arc::new(ClientContext::new(config, Arc::new(MemoryStore::for_protocol())).unwrap());
         let device = DeviceId(Uuid::from_u128(1));
         let session = Session::open(&shared, device, true).await.unwrap();
         assert!(!session.is_linked());

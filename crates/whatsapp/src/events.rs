@@ -11,7 +11,7 @@ use wacore::types::events::{self, Event, EventInterest, EventKind};
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
-use crate::ending::{Ending, UNLINKED};
+use crate::disconnect::{Ending, UNLINKED};
 
 /// What an event of the client means for its device.
 #[derive(Debug, Clone, PartialEq, Eq)]

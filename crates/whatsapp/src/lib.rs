@@ -3,10 +3,10 @@
 //!
 //! ```text
 //! messenger   one slot per device; send, typing, look-ups
-//!   link      one task per device: connects, decides what follows an ending, reports in order
+//!   pairing      one task per device: connects, decides what follows an ending, reports in order
 //!     connection  what it keeps in mind meanwhile
 //!     receipts    stored before they are acknowledged
-//!     ending  why a connection ended and how long to wait (pure)
+//!     disconnect  why a connection ended and how long to wait (pure)
 //!     client  builds a client over stored state; listens to it
 //!       events, incoming, outgoing, errors   translation (pure)
 //!       upload                     files, encrypted and uploaded piece by piece
@@ -20,15 +20,15 @@
 mod client;
 mod config;
 mod connection;
-mod ending;
+mod disconnect;
 mod errors;
 mod events;
 mod http_client;
 mod incoming;
 mod limits;
-mod link;
 mod messenger;
 mod outgoing;
+mod pairing;
 mod receipts;
 mod registrations;
 mod storage;

@@ -10,20 +10,20 @@ use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::phone::{PhoneNumber, Recipient};
 use domain::ports::{
-    Messenger, MessengerEvents, OutgoingContent, OutgoingMessage, SendError, SessionStore,
+    Messenger, MessengerEvents, OutgoingContent, OutgoingMessage, ProtocolStore, SendError,
 };
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use wacore_binary::Jid;
 use whatsapp_rust::{Client, SendOptions};
 
-use crate::client::Shared;
+use crate::client::ClientContext;
 use crate::config::{Config, ConfigError};
 use crate::connection::Online;
 use crate::errors;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
-use crate::link::{Link, Purpose};
 use crate::outgoing;
+use crate::pairing::{Pairing, Purpose};
 use crate::upload::upload;
 
 /// WhatsApp, through the protocol library.
@@ -31,7 +31,7 @@ use crate::upload::upload;
 /// The engine needs a messenger and the messenger needs the engine: make this first, then the
 /// engine over it, then call [`WhatsappMessenger::set_events`] before the first device is connected.
 pub struct WhatsappMessenger {
-    shared: Arc<Shared>,
+    shared: Arc<ClientContext>,
     slots: Mutex<HashMap<DeviceId, Arc<Slot>>>,
     is_closed: AtomicBool,
 }
@@ -40,12 +40,12 @@ pub struct WhatsappMessenger {
 #[derive(Default)]
 struct Slot {
     /// Locked while a link is started or ended, so that there is never a second one.
-    link: tokio::sync::Mutex<Option<Link>>,
+    link: tokio::sync::Mutex<Option<Pairing>>,
     online: Arc<Online>,
 }
 
 impl Slot {
-    async fn end(&self, link: &mut Option<Link>) {
+    async fn end(&self, link: &mut Option<Pairing>) {
         if let Some(link) = link.take() {
             link.end().await;
         }
@@ -60,10 +60,10 @@ impl WhatsappMessenger {
     /// [`ConfigError`] when the configured address is not one this build may connect to.
     pub fn new(
         config: Config,
-        sessions: Arc<dyn SessionStore>,
+        sessions: Arc<dyn ProtocolStore>,
     ) -> std::result::Result<Self, ConfigError> {
         Ok(Self {
-            shared: Arc::new(Shared::new(config, sessions)?),
+            shared: Arc::new(ClientContext::new(config, sessions)?),
             slots: Mutex::default(),
             is_closed: AtomicBool::new(false),
         })
@@ -97,11 +97,11 @@ impl WhatsappMessenger {
         slot.and_then(|slot| slot.online.get()).ok_or(SendError::NotConnected)
     }
 
-    fn start(&self, slot: &Slot, device: DeviceId, purpose: Purpose) -> Result<Link> {
+    fn start(&self, slot: &Slot, device: DeviceId, purpose: Purpose) -> Result<Pairing> {
         if self.is_closed.load(Ordering::SeqCst) {
             return Err(Error::Whatsapp("the gateway is shutting down".to_owned()));
         }
-        Ok(Link::start(self.shared.clone(), device, purpose, slot.online.clone()))
+        Ok(Pairing::start(self.shared.clone(), device, purpose, slot.online.clone()))
     }
 
     async fn look_up(
@@ -162,7 +162,7 @@ impl Messenger for WhatsappMessenger {
     async fn connect(&self, device: DeviceId) -> Result<()> {
         let slot = self.slot(device);
         let mut link = slot.link.lock().await;
-        if link.as_ref().is_none_or(Link::has_ended) {
+        if link.as_ref().is_none_or(Pairing::has_ended) {
             slot.end(&mut link).await;
             *link = Some(self.start(&slot, device, Purpose::Connect)?);
         }
@@ -174,7 +174,7 @@ impl Messenger for WhatsappMessenger {
         let mut link = slot.link.lock().await;
         slot.end(&mut link).await;
         // What an earlier number has left must not be mixed with the new one's.
-        self.shared.sessions.session_clear(device).await?;
+        self.shared.sessions.protocol_clear(device).await?;
         *link = Some(self.start(&slot, device, Purpose::Pair(method))?);
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Messenger for WhatsappMessenger {
             }
         }
         slot.end(&mut link).await;
-        self.shared.sessions.session_clear(device).await?;
+        self.shared.sessions.protocol_clear(device).await?;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::limits::{RECEIPTS_MAX, RECEIPTS_WAITING_MAX};
 
 /// Holds back what is to leave a connection.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct SendBarrier {
     heard: AtomicU64,
     state: watch::Sender<State>,
 }
@@ -26,12 +26,12 @@ pub(crate) struct Gate {
 struct State {
     /// How many receipts the engine has answered for.
     answered: u64,
-    manner: Manner,
+    manner: StanzaKind,
 }
 
 /// What becomes of what is to leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Manner {
+enum StanzaKind {
     /// It waits for the receipts heard before it.
     Waits,
     /// It fails where it would have to wait: nobody stores receipts any more.
@@ -40,15 +40,15 @@ enum Manner {
     Fails,
 }
 
-impl Gate {
+impl SendBarrier {
     pub(crate) fn new() -> Self {
-        let state = State { answered: 0, manner: Manner::Waits };
+        let state = State { answered: 0, manner: StanzaKind::Waits };
         Self { heard: AtomicU64::new(0), state: watch::Sender::new(state) }
     }
 
     /// A connection is made.
     pub(crate) fn begin(&self) {
-        self.state.send_modify(|state| state.manner = Manner::Waits);
+        self.state.send_modify(|state| state.manner = StanzaKind::Waits);
     }
 
     /// A receipt has come in. To be called before the library can acknowledge it.
@@ -61,19 +61,19 @@ impl Gate {
         self.state.send_modify(|state| {
             state.answered += 1;
             if !is_stored {
-                state.manner = Manner::Fails;
+                state.manner = StanzaKind::Fails;
             }
         });
     }
 
     /// Something else was lost that WhatsApp would tell again.
     pub(crate) fn fail(&self) {
-        self.state.send_modify(|state| state.manner = Manner::Fails);
+        self.state.send_modify(|state| state.manner = StanzaKind::Fails);
     }
 
     /// Waits until something is lost: this connection is of no use any more.
     pub(crate) async fn lost(&self) {
-        let _ = self.state.subscribe().wait_for(|state| state.manner == Manner::Fails).await;
+        let _ = self.state.subscribe().wait_for(|state| state.manner == StanzaKind::Fails).await;
     }
 
     /// Waits until so few receipts are without an answer that more may come in.
@@ -81,7 +81,7 @@ impl Gate {
         let has_room = |state: &State| {
             let heard = self.heard.load(Ordering::SeqCst);
             let waiting = heard.saturating_sub(state.answered);
-            state.manner != Manner::Waits || waiting < RECEIPTS_WAITING_MAX
+            state.manner != StanzaKind::Waits || waiting < RECEIPTS_WAITING_MAX
         };
         let _ = self.state.subscribe().wait_for(has_room).await;
     }
@@ -89,9 +89,9 @@ impl Gate {
     /// Nobody answers for receipts any more.
     pub(crate) fn end(&self) {
         self.state.send_if_modified(|state| {
-            let is_waiting = state.manner == Manner::Waits;
+            let is_waiting = state.manner == StanzaKind::Waits;
             if is_waiting {
-                state.manner = Manner::Hurries;
+                state.manner = StanzaKind::Hurries;
             }
             is_waiting
         });
@@ -100,12 +100,13 @@ impl Gate {
     /// Waits until what is to leave may.
     pub(crate) async fn pass(&self) -> anyhow::Result<()> {
         let heard = self.heard.load(Ordering::SeqCst);
-        let is_decided = |state: &State| state.manner != Manner::Waits || state.answered >= heard;
+        let is_decided =
+            |state: &State| state.manner != StanzaKind::Waits || state.answered >= heard;
         let state = *self.state.subscribe().wait_for(is_decided).await?;
         match state.manner {
-            Manner::Waits => Ok(()),
-            Manner::Hurries if state.answered >= heard => Ok(()),
-            Manner::Hurries | Manner::Fails => bail!("a receipt is not stored"),
+            StanzaKind::Waits => Ok(()),
+            StanzaKind::Hurries if state.answered >= heard => Ok(()),
+            StanzaKind::Hurries | StanzaKind::Fails => bail!("a receipt is not stored"),
         }
     }
 }
@@ -140,13 +141,13 @@ mod tests {
     use tokio::sync::oneshot;
 
     /// What becomes of something that is to leave now: it has left, it failed, or it waits.
-    fn outcome(gate: &Gate) -> Option<bool> {
+    fn outcome(gate: &SendBarrier) -> Option<bool> {
         gate.pass().now_or_never().map(|outcome| outcome.is_ok())
     }
 
     #[test]
     fn nothing_leaves_before_what_was_heard_is_stored() {
-        let gate = Gate::new();
+        let gate = SendBarrier::new();
         assert_eq!(outcome(&gate), Some(true));
         gate.hear();
         gate.hear();
@@ -159,7 +160,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_does_not_wait_for_what_comes_later() {
-        let gate = Gate::new();
+        let gate = SendBarrier::new();
         gate.hear();
         let waiting = gate.pass();
         tokio::pin!(waiting);
@@ -172,7 +173,7 @@ mod tests {
 
     #[test]
     fn nothing_leaves_after_a_loss_until_the_next_connection() {
-        let gate = Gate::new();
+        let gate = SendBarrier::new();
         gate.hear();
         gate.hear();
         assert!(gate.lost().now_or_never().is_none());
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     fn at_the_end_nothing_waits() {
-        let gate = Gate::new();
+        let gate = SendBarrier::new();
         gate.end();
         assert_eq!(outcome(&gate), Some(true));
         gate.hear();
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn no_more_come_in_than_may_wait() {
-        let gate = Gate::new();
+        let gate = SendBarrier::new();
         for _ in 0..RECEIPTS_WAITING_MAX {
             assert!(gate.room().now_or_never().is_some());
             gate.hear();

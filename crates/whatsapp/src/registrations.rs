@@ -1,4 +1,4 @@
-//! Which numbers are on WhatsApp, as far as somebody asked lately. Shared by all devices: it is a
+//! Which numbers are on WhatsApp, as far as somebody asked lately. ClientContext by all devices: it is a
 //! fact about the number, not about who asks.
 
 use std::collections::HashMap;

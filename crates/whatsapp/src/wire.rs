@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use wacore::net::{Transport, TransportEvent, TransportFactory};
 
 use crate::limits::HANDSHAKE_MAX;
-use crate::receipts::Gate;
+use crate::receipts::SendBarrier;
 
 /// How far an attempt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Attempt {
 pub(crate) struct WatchedFactory {
     sockets: Arc<dyn TransportFactory>,
     attempt: Arc<Attempt>,
-    gate: Arc<Gate>,
+    gate: Arc<SendBarrier>,
 }
 
 impl WatchedFactory {
@@ -59,7 +59,7 @@ impl WatchedFactory {
     pub(crate) fn new(
         sockets: Arc<dyn TransportFactory>,
         attempt: Arc<Attempt>,
-        gate: Arc<Gate>,
+        gate: Arc<SendBarrier>,
     ) -> Self {
         Self { sockets, attempt, gate }
     }
@@ -86,7 +86,7 @@ impl TransportFactory for WatchedFactory {
 }
 
 /// Passes on what a socket brings, but no more than can be stored soon.
-fn paced(events: Receiver<TransportEvent>, gate: Arc<Gate>) -> Receiver<TransportEvent> {
+fn paced(events: Receiver<TransportEvent>, gate: Arc<SendBarrier>) -> Receiver<TransportEvent> {
     let (sender, receiver) = async_channel::bounded(1);
     tokio::spawn(async move {
         while let Ok(event) = events.recv().await {
@@ -104,7 +104,7 @@ struct Watched {
     /// Only asked whether the server has closed; what it brings is the client's.
     events: WeakReceiver<TransportEvent>,
     attempt: Arc<Attempt>,
-    gate: Arc<Gate>,
+    gate: Arc<SendBarrier>,
     sent: AtomicU32,
     opened_at: Instant,
 }
@@ -175,7 +175,7 @@ mod tests {
         let (server, events) = async_channel::bounded(4);
         let attempt = Arc::new(Attempt::default());
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
-        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(Gate::new()));
+        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(SendBarrier::new()));
         let (socket, _events) = factory.create_transport().await.unwrap();
         for _ in 0..sends {
             socket.send(Bytes::new()).await.unwrap();
@@ -203,7 +203,7 @@ mod tests {
         let attempt = Arc::new(Attempt::default());
         attempt.set(Progress::Open);
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(None)));
-        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(Gate::new()));
+        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(SendBarrier::new()));
         assert!(factory.create_transport().await.is_err());
         assert_eq!(attempt.progress(), Progress::Unreachable);
     }

@@ -15,9 +15,11 @@ pub const NO_LIMIT: i64 = 2_147_483_647;
 #[serde(rename_all = "snake_case")]
 pub enum QuotaKind {
     /// The plan's own messages.
-    Free,
+    #[serde(rename = "free")]
+    Plan,
     /// A grant.
-    Pro,
+    #[serde(rename = "pro")]
+    Grant,
 }
 
 /// How a message was paid for.
@@ -100,7 +102,7 @@ impl Usage {
         }
         let used = Self { day_used: self.day_used + 1, month_used: self.month_used + 1, ..self };
         let remaining = if rest == NO_LIMIT { NO_LIMIT } else { rest - 1 };
-        Some((used, QuotaReceipt { kind: QuotaKind::Free, remaining }))
+        Some((used, QuotaReceipt { kind: QuotaKind::Plan, remaining }))
     }
 
     /// Gives back a message that never left, if its period still runs.

@@ -119,16 +119,16 @@ pub struct Progress {
 impl Progress {
     /// Applies what happened to the message, as a store has read it.
     pub fn apply_to(&self, message: &mut Message) {
-        use MessageEvent::{AttemptFailed, Due, GivenUp, HandedOver, TakenBack, TimeRanOut};
+        use MessageEvent::{AttemptFailed, Due, Expired, Failed, Submitted, Withdrawn};
         let first = self.steps.first().map(|(event, _)| *event);
-        let ends_early = matches!(first, Some(TakenBack | TimeRanOut));
+        let ends_early = matches!(first, Some(Withdrawn | Expired));
         if message.state == MessageState::Scheduled && !ends_early {
             message.apply(Due, message.due_at, None);
         }
         for (event, at) in &self.steps {
-            let tells_why = matches!(event, AttemptFailed | GivenUp | TimeRanOut | TakenBack);
+            let tells_why = matches!(event, AttemptFailed | Failed | Expired | Withdrawn);
             let failure = self.failure.clone().filter(|_| tells_why);
-            if message.apply(*event, whole_millis(*at), failure) && *event == HandedOver {
+            if message.apply(*event, whole_millis(*at), failure) && *event == Submitted {
                 message.attempts = message.attempts.saturating_add(1);
             }
         }

@@ -107,7 +107,7 @@ pub trait MediaCodec: Send + Sync {
 }
 
 /// What keeps secrets unreadable in the database.
-pub trait Sealer: Send + Sync {
+pub trait SecretCipher: Send + Sync {
     /// Encrypts.
     fn seal(&self, secret: &str) -> SealedSecret;
     /// Decrypts; `None` when it was sealed with another key or damaged.

@@ -2,7 +2,7 @@
 
 use jiff::tz::TimeZone;
 
-use super::{Core, Session, check_name};
+use super::{Core, Principal, check_name};
 use crate::account::{Account, AccountPatch, Key, NewAccount};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, KeyId};
@@ -36,10 +36,10 @@ impl Core {
     /// [`Error::Conflict`] when the e-mail address is taken.
     pub async fn create_account(
         &self,
-        session: &Session,
+        principal: &Principal,
         request: NewAccountRequest,
     ) -> Result<(Account, Secret)> {
-        session.require_operator()?;
+        principal.require_operator()?;
         let account = NewAccount {
             name: check_name("name", &request.name)?,
             email: check_email(&request.email)?,
@@ -58,8 +58,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`].
-    pub async fn account(&self, session: &Session, id: AccountId) -> Result<Account> {
-        session.require_operator()?;
+    pub async fn account(&self, principal: &Principal, id: AccountId) -> Result<Account> {
+        principal.require_operator()?;
         self.store.account(id).await?.ok_or(Error::NotFound("account"))
     }
 
@@ -67,8 +67,12 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`].
-    pub async fn accounts(&self, session: &Session, page: PageRequest) -> Result<Page<Account>> {
-        session.require_operator()?;
+    pub async fn accounts(
+        &self,
+        principal: &Principal,
+        page: PageRequest,
+    ) -> Result<Page<Account>> {
+        principal.require_operator()?;
         Ok(self.store.accounts(page).await?)
     }
 
@@ -78,11 +82,11 @@ impl Core {
     /// As [`Core::create_account`], and [`Error::NotFound`].
     pub async fn update_account(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: AccountId,
         patch: AccountPatch,
     ) -> Result<Account> {
-        session.require_operator()?;
+        principal.require_operator()?;
         let plan = match patch.plan {
             Some(name) => Some(self.check_plan(&name).await?),
             None => None,
@@ -105,8 +109,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`].
-    pub async fn delete_account(&self, session: &Session, id: AccountId) -> Result<()> {
-        session.require_operator()?;
+    pub async fn delete_account(&self, principal: &Principal, id: AccountId) -> Result<()> {
+        principal.require_operator()?;
         let mut page = PageRequest { before: None, limit: ACCOUNTS_PAGE_MAX };
         loop {
             let devices = self.store.devices(id, page).await?;
@@ -131,8 +135,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for anybody but the operator.
-    pub async fn plans(&self, session: &Session) -> Result<Vec<Plan>> {
-        session.require_operator()?;
+    pub async fn plans(&self, principal: &Principal) -> Result<Vec<Plan>> {
+        principal.require_operator()?;
         Ok(self.store.plans().await?)
     }
 
@@ -140,8 +144,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Invalid`].
-    pub async fn put_plan(&self, session: &Session, mut plan: Plan) -> Result<Plan> {
-        session.require_operator()?;
+    pub async fn put_plan(&self, principal: &Principal, mut plan: Plan) -> Result<Plan> {
+        principal.require_operator()?;
         let is_name_char =
             |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
         if plan.name.is_empty() || plan.name.len() > 40 || !plan.name.chars().all(is_name_char) {
@@ -168,8 +172,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for device tokens, [`Error::Invalid`] for a faulty name.
-    pub async fn create_key(&self, session: &Session, name: &str) -> Result<(Key, Secret)> {
-        let account = session.require_account_key()?;
+    pub async fn create_key(&self, principal: &Principal, name: &str) -> Result<(Key, Secret)> {
+        let account = principal.require_account_key()?;
         let (secret, key) = self.new_secret(KeyKind::Account, &check_name("name", name)?);
         let key = self.store.create_key(account, key, self.clock.now()).await?;
         Ok((key, secret))
@@ -179,16 +183,16 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for device tokens.
-    pub async fn keys(&self, session: &Session) -> Result<Vec<Key>> {
-        Ok(self.store.keys(session.require_account_key()?).await?)
+    pub async fn keys(&self, principal: &Principal) -> Result<Vec<Key>> {
+        Ok(self.store.keys(principal.require_account_key()?).await?)
     }
 
     /// Revokes a key, at once.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for device tokens, [`Error::NotFound`].
-    pub async fn delete_key(&self, session: &Session, id: KeyId) -> Result<()> {
-        let account = session.require_account_key()?;
+    pub async fn delete_key(&self, principal: &Principal, id: KeyId) -> Result<()> {
+        let account = principal.require_account_key()?;
         let deleted = self.store.delete_key(account, id).await?;
         deleted.then_some(()).ok_or(Error::NotFound("key"))
     }

@@ -2,7 +2,7 @@
 
 use futures_util::stream::BoxStream;
 
-use super::{Core, Session, check_name};
+use super::{Core, Principal, check_name};
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, NewDevice, PairMethod,
     PairOffer,
@@ -58,13 +58,13 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none, or it is somebody else's.
-    pub async fn find_device(&self, session: &Session, name: DeviceName) -> Result<Device> {
+    pub async fn find_device(&self, principal: &Principal, name: DeviceName) -> Result<Device> {
         match name {
-            DeviceName::Id(id) => self.device(session, id).await,
+            DeviceName::Id(id) => self.device(principal, id).await,
             DeviceName::Number(number) => {
-                let device = self.numbered_device(session, number).await?;
+                let device = self.numbered_device(principal, number).await?;
                 device
-                    .filter(|device| session.require_device(device.id).is_ok())
+                    .filter(|device| principal.require_device(device.id).is_ok())
                     .ok_or(Error::NotFound("device"))
             }
         }
@@ -74,17 +74,21 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator, and the store's.
-    pub async fn device_access(&self, session: &Session, name: DeviceName) -> Result<DeviceAccess> {
-        let account = session.account_id()?;
+    pub async fn device_access(
+        &self,
+        principal: &Principal,
+        name: DeviceName,
+    ) -> Result<DeviceAccess> {
+        let account = principal.account_id()?;
         let (device, exists) = match name {
             DeviceName::Id(id) => match self.store.device(account, id).await? {
                 Some(device) => (Some(device), true),
                 None => (None, self.store.device_exists(id).await?),
             },
-            DeviceName::Number(number) => (self.numbered_device(session, number).await?, false),
+            DeviceName::Number(number) => (self.numbered_device(principal, number).await?, false),
         };
         Ok(match device {
-            Some(device) if session.require_device(device.id).is_ok() => {
+            Some(device) if principal.require_device(device.id).is_ok() => {
                 DeviceAccess::Granted(device)
             }
             Some(_) => DeviceAccess::OtherDevice,
@@ -99,15 +103,19 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator.
-    pub async fn device_with_phone(&self, session: &Session, text: &str) -> Result<DeviceAccess> {
-        let account = session.account_id()?;
-        let Ok(phone) = parse_phone(session, "phone", text) else {
+    pub async fn device_with_phone(
+        &self,
+        principal: &Principal,
+        text: &str,
+    ) -> Result<DeviceAccess> {
+        let account = principal.account_id()?;
+        let Ok(phone) = parse_phone(principal, "phone", text) else {
             return Ok(DeviceAccess::Unknown);
         };
         let filter = DeviceFilter { phone: Some(phone), is_connected: false };
         let mut devices = self.store.find_devices(account, &filter, DEVICES_FOUND_MAX).await?;
         let exists = !devices.is_empty();
-        devices.retain(|device| session.require_device(device.id).is_ok());
+        devices.retain(|device| principal.require_device(device.id).is_ok());
         let connected = devices.iter().find(|device| device.status == DeviceStatus::Connected);
         Ok(match connected.or(devices.first()) {
             Some(device) => DeviceAccess::Granted(device.clone()),
@@ -123,11 +131,11 @@ impl Core {
     /// [`Error::Forbidden`] for the operator.
     pub async fn only_device(
         &self,
-        session: &Session,
+        principal: &Principal,
         filter: &DeviceFilter,
     ) -> Result<Option<Device>> {
-        let account = session.account_id()?;
-        if let Some(bound) = session.caller.bound_device() {
+        let account = principal.account_id()?;
+        if let Some(bound) = principal.caller.bound_device() {
             return Ok(self.store.device(account, bound).await?);
         }
         let devices = self.store.find_devices(account, filter, DEVICES_FOUND_MAX).await?;
@@ -136,11 +144,11 @@ impl Core {
 
     async fn numbered_device(
         &self,
-        session: &Session,
+        principal: &Principal,
         number: DeviceNumber,
     ) -> Result<Option<Device>> {
         let page = PageRequest { before: number.0.checked_add(1), limit: 1 };
-        let devices = self.store.devices(session.account_id()?, page).await?;
+        let devices = self.store.devices(principal.account_id()?, page).await?;
         Ok(devices.items.into_iter().find(|device| device.number_id == number))
     }
 
@@ -148,9 +156,13 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for device tokens, [`Error::Invalid`], [`Error::DeviceLimit`].
-    pub async fn create_device(&self, session: &Session, name: &str) -> Result<(Device, Secret)> {
-        let account_id = session.require_account_key()?;
-        let limit = session.plan()?.device_limit;
+    pub async fn create_device(
+        &self,
+        principal: &Principal,
+        name: &str,
+    ) -> Result<(Device, Secret)> {
+        let account_id = principal.require_account_key()?;
+        let limit = principal.plan()?.device_limit;
         let id = DeviceId(uuid::Builder::from_random_bytes(self.random()).into_uuid());
         let device = NewDevice { id, account_id, name: check_name("name", name)? };
         let (secret, token) = self.new_secret(KeyKind::Device, "device token");
@@ -164,9 +176,9 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator.
-    pub async fn devices(&self, session: &Session, page: PageRequest) -> Result<Page<Device>> {
-        let account = session.account_id()?;
-        if let Some(bound) = session.caller.bound_device() {
+    pub async fn devices(&self, principal: &Principal, page: PageRequest) -> Result<Page<Device>> {
+        let account = principal.account_id()?;
+        if let Some(bound) = principal.caller.bound_device() {
             let items = self.store.device(account, bound).await?.into_iter();
             let items = items.filter(|d| page.before.is_none_or(|before| d.number_id.0 < before));
             return Ok(Page { items: items.collect(), has_more: false });
@@ -180,11 +192,11 @@ impl Core {
     /// [`Error::NotFound`], [`Error::Invalid`].
     pub async fn update_device(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: DeviceId,
         patch: DevicePatch,
     ) -> Result<Device> {
-        let account = session.require_device(id)?;
+        let account = principal.require_device(id)?;
         if let Some(Some(pacing)) = &patch.pacing {
             let message = format!("min_s must not be above max_s, and max_s not above {GAP_S_MAX}");
             pacing.check().map_err(|_| Error::invalid("pacing", message))?;
@@ -201,9 +213,9 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`] for device tokens.
-    pub async fn delete_device(&self, session: &Session, id: DeviceId) -> Result<()> {
-        let account = session.require_account_key()?;
-        self.device(session, id).await?;
+    pub async fn delete_device(&self, principal: &Principal, id: DeviceId) -> Result<()> {
+        let account = principal.require_account_key()?;
+        self.device(principal, id).await?;
         self.dispatcher.remove(account, id).await
     }
 
@@ -211,8 +223,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn new_device_token(&self, session: &Session, id: DeviceId) -> Result<Secret> {
-        let account = session.require_device(id)?;
+    pub async fn new_device_token(&self, principal: &Principal, id: DeviceId) -> Result<Secret> {
+        let account = principal.require_device(id)?;
         let (secret, token) = self.new_secret(KeyKind::Device, "device token");
         let now = self.clock.now();
         let replaced = self.store.replace_device_token(account, id, token, now).await?;
@@ -226,16 +238,16 @@ impl Core {
     /// when WhatsApp makes no offer.
     pub async fn pair(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: DeviceId,
         phone: Option<&str>,
     ) -> Result<PairOffer> {
-        let device = self.device(session, id).await?;
+        let device = self.device(principal, id).await?;
         if device.status.is_paired() {
             return Err(Error::Conflict("the device is already linked; log it out first"));
         }
         let method = match phone {
-            Some(text) => PairMethod::Code(parse_phone(session, "phone", text)?),
+            Some(text) => PairMethod::Code(parse_phone(principal, "phone", text)?),
             None => PairMethod::Qr,
         };
         self.dispatcher.pair(id, method).await
@@ -245,13 +257,13 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`] when it is not linked.
-    pub async fn logout(&self, session: &Session, id: DeviceId) -> Result<Device> {
-        let device = self.device(session, id).await?;
+    pub async fn logout(&self, principal: &Principal, id: DeviceId) -> Result<Device> {
+        let device = self.device(principal, id).await?;
         if matches!(device.status, DeviceStatus::Unpaired | DeviceStatus::LoggedOut) {
             return Err(Error::Conflict("the device is not linked"));
         }
         self.dispatcher.logout(id).await?;
-        self.device(session, id).await
+        self.device(principal, id).await
     }
 
     /// What happens to a device, live.
@@ -260,14 +272,14 @@ impl Core {
     /// [`Error::NotFound`], [`Error::TooManyStreams`].
     pub async fn watch_device(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: DeviceId,
     ) -> Result<(Device, BoxStream<'static, DeviceNotice>)> {
         // Nothing is kept for watchers of what does not exist.
-        let account = self.device(session, id).await?.account_id;
+        let account = self.device(principal, id).await?.account_id;
         let notices = self.as_live(account, self.dispatcher.watch(id))?;
         // As it is now: from here on, changes are noticed.
-        Ok((self.device(session, id).await?, notices))
+        Ok((self.device(principal, id).await?, notices))
     }
 
     /// The groups the number of a connected device is in.
@@ -275,9 +287,9 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::FeatureMissing`], [`Error::DeviceNotConnected`],
     /// [`Error::Whatsapp`].
-    pub async fn groups(&self, session: &Session, id: DeviceId) -> Result<Vec<Group>> {
-        let device = self.device(session, id).await?;
-        session.require_feature(Feature::Groups)?;
+    pub async fn groups(&self, principal: &Principal, id: DeviceId) -> Result<Vec<Group>> {
+        let device = self.device(principal, id).await?;
+        principal.require_feature(Feature::Groups)?;
         if device.status != DeviceStatus::Connected {
             return Err(Error::DeviceNotConnected(device.status.as_str()));
         }
@@ -291,12 +303,12 @@ impl Core {
     /// [`Error::Whatsapp`].
     pub async fn is_on_whatsapp(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: DeviceId,
         phone: &str,
     ) -> Result<(PhoneNumber, bool)> {
-        let device = self.device(session, id).await?;
-        let phone = parse_phone(session, "phone", phone)?;
+        let device = self.device(principal, id).await?;
+        let phone = parse_phone(principal, "phone", phone)?;
         if device.status != DeviceStatus::Connected {
             return Err(Error::DeviceNotConnected(device.status.as_str()));
         }
@@ -305,7 +317,7 @@ impl Core {
     }
 }
 
-fn parse_phone(session: &Session, field: &'static str, text: &str) -> Result<PhoneNumber> {
-    let country = &session.account()?.default_country;
+fn parse_phone(principal: &Principal, field: &'static str, text: &str) -> Result<PhoneNumber> {
+    let country = &principal.account()?.default_country;
     PhoneNumber::parse(text, country).map_err(|error| Error::invalid(field, error.to_string()))
 }

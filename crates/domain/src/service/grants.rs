@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Core, Session};
+use super::{Core, Principal};
 use crate::error::{Error, Result};
 use crate::grant::{
     GRANT_MESSAGES_MAX, Grant, NewGrant, NewVoucher, Quota, Redeemed, VOUCHER_DAYS_MAX,
@@ -21,25 +21,25 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`] for the device, [`Error::Forbidden`] for the operator.
-    pub async fn quota(&self, session: &Session, device: Option<DeviceId>) -> Result<Quota> {
-        let account = session.account()?;
-        let device = device.or(session.caller.bound_device());
+    pub async fn quota(&self, principal: &Principal, device: Option<DeviceId>) -> Result<Quota> {
+        let account = principal.account()?;
+        let device = device.or(principal.caller.bound_device());
         if let Some(device) = device {
-            self.device(session, device).await?;
+            self.device(principal, device).await?;
         }
         let now = self.clock.now();
         let usage = self.store.usage(account.id).await?.at(self.period(account));
         let mut grants = self.store.grants(account.id).await?;
         grants.retain(|grant| grant.holds(now) && device.is_none_or(|device| grant.is_for(device)));
-        Ok(Quota { plan: session.plan()?.clone(), usage, grants })
+        Ok(Quota { plan: principal.plan()?.clone(), usage, grants })
     }
 
     /// Grants messages to an account or one of its devices, for the operator.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Invalid`], [`Error::NotFound`].
-    pub async fn add_grant(&self, session: &Session, grant: NewGrant) -> Result<Grant> {
-        session.require_operator()?;
+    pub async fn add_grant(&self, principal: &Principal, grant: NewGrant) -> Result<Grant> {
+        principal.require_operator()?;
         let now = self.clock.now();
         check_messages(grant.messages)?;
         if grant.expires_at.is_some_and(|at| at <= now) {
@@ -55,8 +55,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`].
-    pub async fn grants(&self, session: &Session, account: AccountId) -> Result<Vec<Grant>> {
-        session.require_operator()?;
+    pub async fn grants(&self, principal: &Principal, account: AccountId) -> Result<Vec<Grant>> {
+        principal.require_operator()?;
         self.store.account(account).await?.ok_or(Error::NotFound("account"))?;
         Ok(self.store.grants(account).await?)
     }
@@ -67,12 +67,12 @@ impl Core {
     /// [`Error::Forbidden`], [`Error::Invalid`].
     pub async fn create_vouchers(
         &self,
-        session: &Session,
+        principal: &Principal,
         messages: i64,
         valid_days: Option<u32>,
         count: u32,
     ) -> Result<Vec<Secret>> {
-        session.require_operator()?;
+        principal.require_operator()?;
         check_messages(messages)?;
         if valid_days.is_some_and(|days| !(1..=VOUCHER_DAYS_MAX).contains(&days)) {
             return Err(Error::invalid("valid_days", format!("must be 1 to {VOUCHER_DAYS_MAX}")));
@@ -90,9 +90,9 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::VoucherInvalid`], [`Error::NotFound`] for the device.
-    pub async fn redeem(&self, session: &Session, device: DeviceId, code: &str) -> Result<i64> {
-        let account = session.require_device(device)?;
-        self.device(session, device).await?;
+    pub async fn redeem(&self, principal: &Principal, device: DeviceId, code: &str) -> Result<i64> {
+        let account = principal.require_device(device)?;
+        self.device(principal, device).await?;
         match self.store.redeem_voucher(account, device, &code_hash(code), self.clock.now()).await?
         {
             Redeemed::Granted { messages, .. } => Ok(messages),

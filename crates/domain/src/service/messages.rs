@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Core, Session};
+use super::{Core, Principal};
 use crate::error::{Error, Result};
 use crate::ids::DeviceId;
 use crate::ids::{AccountId, MessageId};
@@ -25,10 +25,10 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn message(&self, session: &Session, id: MessageId) -> Result<Message> {
-        let message = self.store.message(session.account_id()?, id).await?;
+    pub async fn message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
+        let message = self.store.message(principal.account_id()?, id).await?;
         message
-            .filter(|message| session.require_device(message.device_id).is_ok())
+            .filter(|message| principal.require_device(message.device_id).is_ok())
             .map(|message| self.as_seen(message))
             .ok_or(Error::NotFound("message"))
     }
@@ -39,11 +39,11 @@ impl Core {
     /// [`Error::NotFound`] for another device's filter under a device token.
     pub async fn messages(
         &self,
-        session: &Session,
+        principal: &Principal,
         mut filter: MessageFilter,
         page: PageRequest,
     ) -> Result<Page<Message>> {
-        let account = self.check_filter(session, &mut filter).await?;
+        let account = self.check_filter(principal, &mut filter).await?;
         let page = self.store.messages(account, &filter, page).await?;
         let items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
         Ok(Page { items, has_more: page.has_more })
@@ -55,7 +55,7 @@ impl Core {
     /// As [`Core::messages`], and [`Error::Invalid`] for a page beyond [`COUNTED_MESSAGES_MAX`].
     pub async fn counted_messages(
         &self,
-        session: &Session,
+        principal: &Principal,
         mut filter: MessageFilter,
         page: u32,
         limit: u32,
@@ -67,7 +67,7 @@ impl Core {
             let message = format!("page times limit must be at most {COUNTED_MESSAGES_MAX}");
             return Err(Error::invalid("page", message));
         }
-        let account = self.check_filter(session, &mut filter).await?;
+        let account = self.check_filter(principal, &mut filter).await?;
         let offset = (page - 1) * limit;
         let mut page = self.store.counted_messages(account, &filter, offset, limit).await?;
         page.items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
@@ -78,22 +78,26 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn message_counts(&self, session: &Session, id: DeviceId) -> Result<MessageCounts> {
-        let account = session.account()?;
-        self.device(session, id).await?;
+    pub async fn message_counts(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+    ) -> Result<MessageCounts> {
+        let account = principal.account()?;
+        self.device(principal, id).await?;
         let today = start_of_day(self.clock.now(), &account.timezone);
         Ok(self.store.message_counts(account.id, id, today).await?)
     }
 
     async fn check_filter(
         &self,
-        session: &Session,
+        principal: &Principal,
         filter: &mut MessageFilter,
     ) -> Result<AccountId> {
-        let account = session.account_id()?;
+        let account = principal.account_id()?;
         match filter.device {
-            Some(device) => drop(self.device(session, device).await?),
-            None => filter.device = session.caller.bound_device(),
+            Some(device) => drop(self.device(principal, device).await?),
+            None => filter.device = principal.caller.bound_device(),
         }
         filter.now = Some(self.clock.now());
         Ok(account)
@@ -103,8 +107,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotWaiting`] when it has left or ended.
-    pub async fn cancel_message(&self, session: &Session, id: MessageId) -> Result<Message> {
-        let message = self.message(session, id).await?;
+    pub async fn cancel_message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
+        let message = self.message(principal, id).await?;
         if message.direction == Direction::In || !message.state.is_waiting() {
             return Err(Error::NotWaiting(id));
         }

@@ -24,7 +24,7 @@ use crate::plan::{Feature, Plan};
 use crate::policy::quota::Period;
 use crate::policy::rate::RateState;
 use crate::ports::{
-    Clock, Dispatcher, Entropy, EventFormats, KeyHolder, NewKey, Outbound, Sealer, Store,
+    Clock, Dispatcher, Entropy, EventFormats, KeyHolder, NewKey, Outbound, SecretCipher, Store,
 };
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
@@ -33,15 +33,15 @@ pub use grants::days_later;
 pub use limits::{STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX};
 pub use media::DOWNLOAD_FAILED;
 pub use messages::COUNTED_MESSAGES_MAX;
-pub use send::{SendRefusal, SendRequest, Sent};
-pub use wait::{Outcome, SyncWait};
+pub use send::{AcceptedMessages, SendRefusal, SendRequest};
+pub use wait::{SendOutcome, SyncWait};
 pub use webhooks::{NewWebhookRequest, OWN_FORMAT, WebhookChange};
 
 /// Longest name of anything, in characters.
 pub const NAME_CHARS_MAX: usize = 200;
 
 /// What the use cases need from outside.
-pub struct Parts {
+pub struct CoreParts {
     /// Where things are kept.
     pub store: Arc<dyn Store>,
     /// What sends them.
@@ -51,7 +51,7 @@ pub struct Parts {
     /// The shapes in which events are told.
     pub formats: Arc<dyn EventFormats>,
     /// What keeps secrets unreadable.
-    pub sealer: Arc<dyn Sealer>,
+    pub sealer: Arc<dyn SecretCipher>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -64,23 +64,23 @@ pub struct Parts {
 
 /// The use cases.
 pub struct Core {
-    parts: Parts,
+    parts: CoreParts,
     rates: limits::RateLimiter,
     waits: limits::Waits,
     streams: Arc<limits::Places>,
 }
 
 impl std::ops::Deref for Core {
-    type Target = Parts;
+    type Target = CoreParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &CoreParts {
         &self.parts
     }
 }
 
 /// Who is calling, with what is known of the account. Made by [`Core::authenticate`] only.
 #[derive(Debug, Clone)]
-pub struct Session {
+pub struct Principal {
     /// Who.
     pub caller: Caller,
     /// What is known of the key's account; the operator has none.
@@ -91,7 +91,7 @@ pub struct Session {
     pub rate: Option<RateState>,
 }
 
-impl Session {
+impl Principal {
     /// The caller's account.
     ///
     /// # Errors
@@ -158,7 +158,7 @@ impl Session {
 
 impl Core {
     /// The use cases over these parts.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: CoreParts) -> Self {
         let (rates, waits) = (limits::RateLimiter::default(), limits::Waits::default());
         Self { parts, rates, waits, streams: limits::Places::for_streams() }
     }
@@ -167,17 +167,17 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Unauthorized`] when nobody does, [`Error::RateLimited`].
-    pub async fn authenticate(&self, key: &str) -> Result<Session> {
+    pub async fn authenticate(&self, key: &str) -> Result<Principal> {
         let hash = Secret::new(key).hash();
         if hash == self.operator {
-            return Ok(Session { caller: Caller::Operator, holder: None, key: hash, rate: None });
+            return Ok(Principal { caller: Caller::Operator, holder: None, key: hash, rate: None });
         }
         let holder = self.store.key_holder(&hash).await?.ok_or(Error::Unauthorized)?;
         let rate = match (holder.plan.requests_per_minute, holder.caller.key()) {
             (Some(limit), Some(key)) => Some(self.rates.count(key, limit, self.clock.now())?),
             _ => None,
         };
-        Ok(Session { caller: holder.caller, holder: Some(holder), key: hash, rate })
+        Ok(Principal { caller: holder.caller, holder: Some(holder), key: hash, rate })
     }
 
     /// Whether somebody still holds this key: an answer without an end may outlive it. Not counted
@@ -190,8 +190,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none, or it is somebody else's.
-    pub async fn device(&self, session: &Session, id: DeviceId) -> Result<Device> {
-        let account = session.require_device(id)?;
+    pub async fn device(&self, principal: &Principal, id: DeviceId) -> Result<Device> {
+        let account = principal.require_device(id)?;
         self.store.device(account, id).await?.ok_or(Error::NotFound("device"))
     }
 

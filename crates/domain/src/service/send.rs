@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Core, Session};
+use super::{Core, Principal};
 use crate::account::Account;
 use crate::device::Device;
 use crate::error::{Error, Result};
@@ -63,7 +63,7 @@ impl From<Error> for SendRefusal {
 
 /// What became of a request to send.
 #[derive(Debug, Clone)]
-pub struct Sent {
+pub struct AcceptedMessages {
     /// The messages, in the order they were asked for.
     pub messages: Vec<Message>,
     /// Whether they were accepted by an earlier, equal request.
@@ -80,11 +80,11 @@ impl Core {
     /// is kept then.
     pub async fn send(
         &self,
-        session: &Session,
+        principal: &Principal,
         requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
-    ) -> Result<Sent> {
-        self.send_batch(session, requests, idempotency).await.map_err(|refusal| refusal.error)
+    ) -> Result<AcceptedMessages> {
+        self.send_batch(principal, requests, idempotency).await.map_err(|refusal| refusal.error)
     }
 
     /// Accepts messages as [`Core::send`] does, and says which one is at fault.
@@ -93,10 +93,10 @@ impl Core {
     /// Those of [`Core::send`].
     pub async fn send_batch(
         &self,
-        session: &Session,
+        principal: &Principal,
         requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
-    ) -> Result<Sent, SendRefusal> {
+    ) -> Result<AcceptedMessages, SendRefusal> {
         if requests.is_empty() || requests.len() > BATCH_MESSAGES_MAX {
             let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
             return Err(Error::invalid("messages", message).into());
@@ -105,15 +105,15 @@ impl Core {
             check_idempotency_key(&key.key)?;
         }
         let now = self.clock.now();
-        let (account, plan) = (session.account()?, session.plan()?);
-        let messages = match self.new_messages(session, requests, now).await {
+        let (account, plan) = (principal.account()?, principal.plan()?);
+        let messages = match self.new_messages(principal, requests, now).await {
             Ok(messages) => messages,
             // What was accepted once may be out of date by now; the first answer still holds.
             Err(refusal) => {
                 let Some(key) = &idempotency else { return Err(refusal) };
                 let earlier = self.store.repeated(account.id, key, now).await;
                 let earlier = earlier.map_err(Error::from)?.ok_or(refusal)?;
-                return Ok(self.sent(earlier)?);
+                return Ok(self.announce(earlier)?);
             }
         };
         let acceptance = Acceptance {
@@ -124,19 +124,19 @@ impl Core {
             idempotency,
             now,
         };
-        Ok(self.sent(self.store.accept(acceptance).await.map_err(Error::from)?)?)
+        Ok(self.announce(self.store.accept(acceptance).await.map_err(Error::from)?)?)
     }
 
     async fn new_messages(
         &self,
-        session: &Session,
+        principal: &Principal,
         requests: Vec<SendRequest>,
         now: Timestamp,
     ) -> Result<Vec<NewMessage>, SendRefusal> {
-        let (account, plan) = (session.account()?, session.plan()?);
+        let (account, plan) = (principal.account()?, principal.plan()?);
         let mut messages = Vec::with_capacity(requests.len());
         for (index, request) in requests.into_iter().enumerate() {
-            let message = self.new_message(session, account, request, now).await;
+            let message = self.new_message(principal, account, request, now).await;
             let message = message.and_then(|message| check_features(message, plan));
             messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
         }
@@ -147,13 +147,13 @@ impl Core {
         Ok(messages)
     }
 
-    fn sent(&self, accepted: Accepted) -> Result<Sent> {
+    fn announce(&self, accepted: Accepted) -> Result<AcceptedMessages> {
         match accepted {
             Accepted::New(messages) => {
                 self.dispatcher.accepted(messages.iter().map(OutboxEntry::from).collect());
-                Ok(Sent { messages, is_repeat: false })
+                Ok(AcceptedMessages { messages, is_repeat: false })
             }
-            Accepted::Repeated(messages) => Ok(Sent { messages, is_repeat: true }),
+            Accepted::Repeated(messages) => Ok(AcceptedMessages { messages, is_repeat: true }),
             Accepted::Mismatch => Err(Error::IdempotencyMismatch),
             Accepted::QuotaExhausted { remaining } => Err(Error::QuotaExhausted { remaining }),
             Accepted::QueueFull => Err(Error::QueueFull(WAITING_MESSAGES_MAX)),
@@ -163,12 +163,12 @@ impl Core {
 
     async fn new_message(
         &self,
-        session: &Session,
+        principal: &Principal,
         account: &Account,
         mut request: SendRequest,
         now: Timestamp,
     ) -> Result<NewMessage> {
-        let device = self.sending_device(session, request.device).await?;
+        let device = self.sending_device(principal, request.device).await?;
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
         let (kind, text, media, bytes) = match request.media.take() {
@@ -206,11 +206,11 @@ impl Core {
         })
     }
 
-    async fn sending_device(&self, session: &Session, id: Option<DeviceId>) -> Result<Device> {
+    async fn sending_device(&self, principal: &Principal, id: Option<DeviceId>) -> Result<Device> {
         let id = id
-            .or(session.caller.bound_device())
+            .or(principal.caller.bound_device())
             .ok_or_else(|| Error::invalid("device", "is required"))?;
-        let device = self.device(session, id).await?;
+        let device = self.device(principal, id).await?;
         if !device.status.is_paired() {
             return Err(Error::DeviceNotConnected(device.status.as_str()));
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{Core, SendRefusal, SendRequest, Sent, Session};
+use super::{AcceptedMessages, Core, Principal, SendRefusal, SendRequest};
 use crate::error::{Error, Result};
 use crate::message::{Failure, Message, MessageState};
 use crate::ports::IdempotencyKey;
@@ -29,7 +29,7 @@ impl Default for SyncWait {
 
 /// What became of a message somebody waited for, when it did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SendOutcome {
     /// WhatsApp has it.
     Sent,
     /// It still waits and will be sent: behind pacing, or handed over and not acknowledged yet.
@@ -46,20 +46,20 @@ impl Core {
     /// Those of [`Core::send`], [`Error::TooManyWaits`], [`Error::IdempotencyInFlight`].
     pub async fn send_and_wait(
         &self,
-        session: &Session,
+        principal: &Principal,
         mut requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
-    ) -> Result<Sent, SendRefusal> {
-        let _place = self.waits.enter(session.account_id()?, idempotency.as_ref())?;
+    ) -> Result<AcceptedMessages, SendRefusal> {
+        let _place = self.waits.enter(principal.account_id()?, idempotency.as_ref())?;
         let has_media = requests.iter().any(|request| request.media.is_some());
         let patience = if has_media { self.sync_wait.media } else { self.sync_wait.text };
         for request in &mut requests {
             request.priority = request.priority.or(Some(WAITING_PRIORITY));
         }
-        let sent = self.send_batch(session, requests, idempotency).await?;
+        let sent = self.send_batch(principal, requests, idempotency).await?;
         let waits = sent.messages.into_iter().map(|message| self.wait_for(message, patience));
         let messages = join_all(waits).await.into_iter().collect::<Result<_>>()?;
-        Ok(Sent { messages, ..sent })
+        Ok(AcceptedMessages { messages, ..sent })
     }
 
     async fn wait_for(&self, message: Message, patience: Duration) -> Result<Message> {
@@ -78,11 +78,11 @@ impl Message {
     /// # Errors
     /// [`Error::NotOnWhatsapp`], [`Error::Media`], [`Error::DeviceNotConnected`],
     /// [`Error::NotSent`] when it will not be sent.
-    pub fn outcome(&self) -> Result<Outcome> {
+    pub fn outcome(&self) -> Result<SendOutcome> {
         use MessageState as S;
         match self.state {
-            S::Sent | S::Delivered | S::Read | S::Played => Ok(Outcome::Sent),
-            S::Scheduled | S::Queued | S::Sending => Ok(Outcome::Pending),
+            S::Sent | S::Delivered | S::Read | S::Played => Ok(SendOutcome::Sent),
+            S::Scheduled | S::Queued | S::Sending => Ok(SendOutcome::Pending),
             S::Failed | S::Expired | S::Cancelled => Err(self.why_not_sent()),
         }
     }

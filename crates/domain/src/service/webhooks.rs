@@ -2,7 +2,7 @@
 
 use futures_util::stream::BoxStream;
 
-use super::{Core, Session};
+use super::{Core, Principal};
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
@@ -50,17 +50,17 @@ impl Core {
     /// format's webhooks share cannot be read any more.
     pub async fn create_webhook(
         &self,
-        session: &Session,
+        principal: &Principal,
         request: NewWebhookRequest,
     ) -> Result<(Webhook, String)> {
-        let account = session.account_id()?;
-        let device_id = request.device.or(session.caller.bound_device());
+        let account = principal.account_id()?;
+        let device_id = request.device.or(principal.caller.bound_device());
         if let Some(device) = device_id {
-            self.device(session, device).await?;
+            self.device(principal, device).await?;
         }
         let format = FormatName(request.format.unwrap_or_else(|| OWN_FORMAT.to_owned()));
         let rules = self.format_rules(&format)?;
-        let events = allowed_events(request.events, &rules, session.plan()?)?;
+        let events = allowed_events(request.events, &rules, principal.plan()?)?;
         let url = self.check_webhook_url(&request.url)?;
         let chosen = request.secret.map(check_secret).transpose()?;
         if rules.needs_challenge {
@@ -89,9 +89,9 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn webhook(&self, session: &Session, id: WebhookId) -> Result<Webhook> {
-        let webhook = self.store.webhook(session.account_id()?, id).await?;
-        let bound = session.caller.bound_device();
+    pub async fn webhook(&self, principal: &Principal, id: WebhookId) -> Result<Webhook> {
+        let webhook = self.store.webhook(principal.account_id()?, id).await?;
+        let bound = principal.caller.bound_device();
         webhook
             .filter(|webhook| bound.is_none() || webhook.device_id == bound)
             .ok_or(Error::NotFound("webhook"))
@@ -101,9 +101,13 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator.
-    pub async fn webhooks(&self, session: &Session, page: PageRequest) -> Result<Page<Webhook>> {
-        let mut webhooks = self.store.webhooks(session.account_id()?, page).await?;
-        if let Some(bound) = session.caller.bound_device() {
+    pub async fn webhooks(
+        &self,
+        principal: &Principal,
+        page: PageRequest,
+    ) -> Result<Page<Webhook>> {
+        let mut webhooks = self.store.webhooks(principal.account_id()?, page).await?;
+        if let Some(bound) = principal.caller.bound_device() {
             webhooks.items.retain(|webhook| webhook.device_id == Some(bound));
         }
         Ok(webhooks)
@@ -115,15 +119,15 @@ impl Core {
     /// As [`Core::create_webhook`], and [`Error::NotFound`].
     pub async fn update_webhook(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: WebhookId,
         change: WebhookChange,
     ) -> Result<Webhook> {
-        let webhook = self.webhook(session, id).await?;
+        let webhook = self.webhook(principal, id).await?;
         let rules = self.format_rules(&webhook.format)?;
         let url = change.url.map(|url| self.check_webhook_url(&url)).transpose()?;
         let events = match change.events {
-            Some(events) => Some(allowed_events(Some(events), &rules, session.plan()?)?),
+            Some(events) => Some(allowed_events(Some(events), &rules, principal.plan()?)?),
             None => None,
         };
         if let Some(url) = url.as_ref().filter(|_| rules.needs_challenge) {
@@ -142,8 +146,8 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn delete_webhook(&self, session: &Session, id: WebhookId) -> Result<()> {
-        let webhook = self.webhook(session, id).await?;
+    pub async fn delete_webhook(&self, principal: &Principal, id: WebhookId) -> Result<()> {
+        let webhook = self.webhook(principal, id).await?;
         let deleted = self.store.delete_webhook(webhook.account_id, id).await?;
         self.dispatcher.webhooks_changed(webhook.account_id);
         deleted.then_some(()).ok_or(Error::NotFound("webhook"))
@@ -153,12 +157,16 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`].
-    pub async fn test_webhook(&self, session: &Session, id: WebhookId) -> Result<WebhookAnswer> {
-        let webhook = self.webhook(session, id).await?;
+    pub async fn test_webhook(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+    ) -> Result<WebhookAnswer> {
+        let webhook = self.webhook(principal, id).await?;
         let secret = self.sealer.open(&webhook.secret);
         let secret = secret.ok_or(Error::Conflict(SECRET_UNREADABLE))?;
         let device = match webhook.device_id {
-            Some(device) => Some(EventDevice::from(&self.device(session, device).await?)),
+            Some(device) => Some(EventDevice::from(&self.device(principal, device).await?)),
             None => None,
         };
         let kind = webhook.events.first().copied().unwrap_or(EventKind::MessageReceived);
@@ -174,12 +182,12 @@ impl Core {
     /// [`Error::NotFound`].
     pub async fn deliveries(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: WebhookId,
         state: Option<DeliveryState>,
         page: PageRequest,
     ) -> Result<Page<Delivery>> {
-        let webhook = self.webhook(session, id).await?;
+        let webhook = self.webhook(principal, id).await?;
         Ok(self.store.deliveries(webhook.account_id, id, state, page).await?)
     }
 
@@ -189,11 +197,11 @@ impl Core {
     /// [`Error::NotFound`] also for a delivery that waits.
     pub async fn replay_delivery(
         &self,
-        session: &Session,
+        principal: &Principal,
         id: WebhookId,
         delivery: DeliveryId,
     ) -> Result<Delivery> {
-        let account = self.webhook(session, id).await?.account_id;
+        let account = self.webhook(principal, id).await?.account_id;
         let replayed = self.store.replay_delivery(account, id, delivery, self.clock.now()).await?;
         let replayed = replayed.ok_or(Error::NotFound("delivery that has ended"))?;
         self.dispatcher.webhooks_changed(account);
@@ -204,10 +212,10 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator, [`Error::TooManyStreams`].
-    pub fn watch_account(&self, session: &Session) -> Result<BoxStream<'static, Event>> {
+    pub fn watch_account(&self, principal: &Principal) -> Result<BoxStream<'static, Event>> {
         use futures_util::StreamExt;
-        let bound = session.caller.bound_device();
-        let account = session.account_id()?;
+        let bound = principal.caller.bound_device();
+        let account = principal.account_id()?;
         let events = self.as_live(account, self.dispatcher.watch_account(account))?;
         let is_theirs = move |event: &Event| bound.is_none_or(|device| event.device.id == device);
         Ok(events.filter(move |event| futures_util::future::ready(is_theirs(event))).boxed())

@@ -59,16 +59,16 @@ struct Place {
     id: MessageId,
 }
 
-/// What a message needs besides its turn.
+/// What a message resources besides its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Needs {
+pub(super) struct Resources {
     /// A place in the budget of first contacts.
     pub(super) first_contact: bool,
     /// A place for its file.
     pub(super) file: bool,
 }
 
-impl Needs {
+impl Resources {
     const ALL: [Self; 4] = [
         Self { first_contact: false, file: false },
         Self { first_contact: true, file: false },
@@ -81,8 +81,8 @@ impl Needs {
     }
 
     /// Whether all of it is among what there is.
-    fn is_met_by(self, there_is: Self) -> bool {
-        (!self.first_contact || there_is.first_contact) && (!self.file || there_is.file)
+    fn is_met_by(self, available_now: Self) -> bool {
+        (!self.first_contact || available_now.first_contact) && (!self.file || available_now.file)
     }
 }
 
@@ -147,7 +147,7 @@ impl Chat {
 pub(super) struct Backlog {
     entries: HashMap<MessageId, Entry>,
     chats: HashMap<Arc<str>, Chat>,
-    /// The chats whose first message may go now, by [`Needs::index`] of that message.
+    /// The chats whose first message may go now, by [`Resources::index`] of that message.
     places: [BTreeSet<Place>; 4],
     /// When sleepers wake and retries fall due.
     timers: BTreeSet<(Timestamp, MessageId)>,
@@ -237,24 +237,25 @@ impl Backlog {
     }
 
     /// Which message goes next, of those that need nothing but what there is.
-    pub(super) fn next(&self, there_is: Needs) -> Option<MessageId> {
-        self.open(there_is).filter_map(BTreeSet::first).min().map(|place| place.id)
+    pub(super) fn next(&self, available_now: Resources) -> Option<MessageId> {
+        self.open(available_now).filter_map(BTreeSet::first).min().map(|place| place.id)
     }
 
-    fn open(&self, there_is: Needs) -> impl Iterator<Item = &BTreeSet<Place>> {
-        let met = Needs::ALL.into_iter().filter(move |needs| needs.is_met_by(there_is));
-        met.map(|needs| &self.places[needs.index()])
+    fn open(&self, available_now: Resources) -> impl Iterator<Item = &BTreeSet<Place>> {
+        let met =
+            Resources::ALL.into_iter().filter(move |resources| resources.is_met_by(available_now));
+        met.map(|resources| &self.places[resources.index()])
     }
 
     /// How many messages go before a waiting one for certain, counted up to `max` for each kind.
-    pub(super) fn ahead(&self, id: MessageId, there_is: Needs, max: usize) -> usize {
+    pub(super) fn ahead(&self, id: MessageId, available_now: Resources, max: usize) -> usize {
         let Some(chat) = self.entries.get(&id).and_then(|entry| self.chats.get(&entry.chat)) else {
             return 0;
         };
         let retried = usize::from(chat.current.is_some_and(|other| other != id) && !chat.is_away);
         let in_line = chat.line.binary_search(&id).unwrap_or(0);
         let others = chat.place.map_or(0, |place| {
-            self.open(there_is).map(|places| places.range(..place).take(max).count()).sum()
+            self.open(available_now).map(|places| places.range(..place).take(max).count()).sum()
         });
         retried + in_line + others
     }
@@ -354,7 +355,8 @@ impl Backlog {
         }
         let place = Place { priority: Reverse(chat.priority()), due_at: entry.due_at, id };
         chat.place = Some(place);
-        let needs = Needs { first_contact: self.contacts.is_stranger(name), file: entry.has_file };
-        self.places[needs.index()].insert(place);
+        let resources =
+            Resources { first_contact: self.contacts.is_stranger(name), file: entry.has_file };
+        self.places[resources.index()].insert(place);
     }
 }

@@ -52,7 +52,7 @@ impl DeviceQueue {
     pub fn file_failed(&mut self, id: MessageId, failure: Failure, now: Timestamp) {
         if self.fetching(id).is_some() {
             self.take_back_contact(id);
-            self.end(id, MessageEvent::GivenUp, Some(failure), now);
+            self.end(id, MessageEvent::Failed, Some(failure), now);
         }
     }
 

@@ -58,7 +58,7 @@ impl DeviceQueue {
             return gap;
         }
         let is_busy = usize::from(self.busy_with.is_some());
-        let ahead = is_busy + self.backlog.ahead(id, self.there_is(), AHEAD_MAX);
+        let ahead = is_busy + self.backlog.ahead(id, self.available_now(), AHEAD_MAX);
         gap.saturating_mul(i32::try_from(ahead).unwrap_or(i32::MAX))
     }
 }

@@ -177,7 +177,7 @@ impl DeviceQueue {
     }
 
     /// The message is on the wire.
-    pub fn handed_over(&mut self, id: MessageId, now: Timestamp) {
+    pub fn submitted(&mut self, id: MessageId, now: Timestamp) {
         let Some(flight) = self.flights.get_mut(id) else { return };
         if flight.stage != Stage::HandingOver {
             return;
@@ -216,7 +216,7 @@ impl DeviceQueue {
                 self.attempt_failed(id, verdict::not_handed_over(why), now);
             }
             SendError::Permanent(failure) => {
-                self.end(id, MessageEvent::GivenUp, Some(failure), now);
+                self.end(id, MessageEvent::Failed, Some(failure), now);
             }
         }
     }
@@ -245,7 +245,7 @@ impl DeviceQueue {
                 if verdict == Verdict::NoStrangers && self.budget.close() {
                     self.actions.push(Action::LoadContacts);
                 }
-                self.end(id, MessageEvent::GivenUp, Some(verdict::refusal(code)), now);
+                self.end(id, MessageEvent::Failed, Some(verdict::refusal(code)), now);
             }
         }
     }
@@ -290,7 +290,7 @@ impl DeviceQueue {
     /// Takes everything back that waits: the device is somebody else's now.
     pub fn take_back_all(&mut self, now: Timestamp) {
         for id in self.backlog.ids() {
-            self.end(id, MessageEvent::TakenBack, None, now);
+            self.end(id, MessageEvent::Withdrawn, None, now);
         }
     }
 
@@ -302,7 +302,7 @@ impl DeviceQueue {
 impl Withdrawn {
     /// What to write down about it.
     pub fn progress(&self, now: Timestamp) -> Progress {
-        let steps = vec![(MessageEvent::TakenBack, now)];
+        let steps = vec![(MessageEvent::Withdrawn, now)];
         Progress { id: self.id, steps, failure: None, next_attempt_at: None, kind: None }
     }
 

@@ -34,7 +34,7 @@ use domain::message::{Failure, MessageEvent};
 use domain::policy::pacing::Pacing;
 use domain::ports::{OutboxEntry, Progress};
 
-use backlog::{Backlog, Entry, Needs, WhatsappKey};
+use backlog::{Backlog, Entry, Resources, WhatsappKey};
 use budget::Budget;
 use flight::{Flight, Flights, Stage};
 
@@ -69,7 +69,7 @@ pub enum Action {
     ShowTyping(MessageId),
     /// The message will not come: hide "typing…".
     HideTyping(MessageId),
-    /// Hand a loaded message over; answer with [`DeviceQueue::handed_over`] or
+    /// Hand a loaded message over; answer with [`DeviceQueue::submitted`] or
     /// [`DeviceQueue::send_failed`].
     Send(MessageId),
     /// Write down what happened.
@@ -178,7 +178,7 @@ impl DeviceQueue {
             self.expiries.remove(&(at, id));
             // In the air it does not expire; it is looked at again when its attempt has failed.
             if self.flights.get(id).is_none_or(|flight| !flight.stage.is_in_the_air()) {
-                self.end(id, MessageEvent::TimeRanOut, None, now);
+                self.end(id, MessageEvent::Expired, None, now);
             }
         }
     }
@@ -237,13 +237,13 @@ impl DeviceQueue {
     }
 
     /// What there is at this moment of that which messages need besides their turn.
-    fn there_is(&self) -> Needs {
-        Needs { first_contact: self.budget.allows(), file: self.has_file_place() }
+    fn available_now(&self) -> Resources {
+        Resources { first_contact: self.budget.allows(), file: self.has_file_place() }
     }
 
     /// The same tomorrow.
-    fn there_will_be(&self) -> Needs {
-        Needs { first_contact: true, ..self.there_is() }
+    fn available_later(&self) -> Resources {
+        Resources { first_contact: true, ..self.available_now() }
     }
 
     fn pick(&mut self, now: Timestamp) {
@@ -260,11 +260,11 @@ impl DeviceQueue {
     }
 
     fn has_something_to_pick(&self) -> bool {
-        self.flights.first_ready().is_some() || self.backlog.next(self.there_will_be()).is_some()
+        self.flights.first_ready().is_some() || self.backlog.next(self.available_later()).is_some()
     }
 
     fn take_next(&mut self, now: Timestamp) -> Option<MessageId> {
-        let id = self.backlog.next(self.there_is())?;
+        let id = self.backlog.next(self.available_now())?;
         let has_file = self.backlog.get(id).is_some_and(|entry| entry.has_file);
         let is_first_contact = self.backlog.take(id, now);
         if is_first_contact {
@@ -300,8 +300,8 @@ impl DeviceQueue {
         if !self.may_pick() || !self.has_something_to_pick() {
             return None;
         }
-        let is_spent =
-            self.flights.first_ready().is_none() && self.backlog.next(self.there_is()).is_none();
+        let is_spent = self.flights.first_ready().is_none()
+            && self.backlog.next(self.available_now()).is_none();
         let budget = is_spent.then(|| self.budget.ends_at());
         let rest = Some(self.rest_until.max(self.pause_until)).filter(|until| *until > now);
         [budget, rest, self.quiet_until(now)].into_iter().flatten().max()
@@ -314,9 +314,9 @@ impl DeviceQueue {
             if matches!(flight.stage, Stage::Typing { .. }) {
                 self.actions.push(Action::HideTyping(id));
             }
-            steps.extend(flight.handed_over_at.map(|at| (MessageEvent::HandedOver, at)));
+            steps.extend(flight.handed_over_at.map(|at| (MessageEvent::Submitted, at)));
             // What was cut off has to come back before it can expire or be taken back.
-            let is_open = matches!(last, MessageEvent::TimeRanOut | MessageEvent::TakenBack);
+            let is_open = matches!(last, MessageEvent::Expired | MessageEvent::Withdrawn);
             if is_open && flight.handed_over_at.is_some() {
                 steps.push((MessageEvent::AttemptFailed, now));
             }
@@ -367,7 +367,7 @@ impl DeviceQueue {
         self.backlog.postpone(id, next, now);
         self.actions.push(Action::Record(Progress {
             id,
-            steps: vec![(MessageEvent::HandedOver, began_at), (MessageEvent::AttemptFailed, now)],
+            steps: vec![(MessageEvent::Submitted, began_at), (MessageEvent::AttemptFailed, now)],
             failure: Some(failure),
             next_attempt_at: Some(next),
             kind: None,

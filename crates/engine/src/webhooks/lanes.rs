@@ -34,7 +34,7 @@ pub struct Step {
 
 /// What became of a try.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct JudgedPost {
     /// What to write down; then call [`Lanes::written`].
     pub delivery: DeliveryOutcome,
     /// Whether the receiver wants no more events at all.
@@ -158,7 +158,7 @@ impl Lanes {
         answer: Option<WebhookAnswer>,
         now: Timestamp,
         random: u64,
-    ) -> Option<Outcome> {
+    ) -> Option<JudgedPost> {
         let known = self.known.get_mut(&id).filter(|known| known.stage == Stage::Posting)?;
         known.tries = known.tries.saturating_add(1);
         let verdict = answer.as_ref().map_or(Verdict::Delivered, |answer| {
@@ -179,7 +179,7 @@ impl Lanes {
         let (attempts, due_at) = (known.tries, known.due_at);
         let delivery =
             DeliveryOutcome { id, state, attempts, due_at, last_status, last_error, ended_at };
-        Some(Outcome { delivery, is_gone: verdict == Verdict::Gone })
+        Some(JudgedPost { delivery, is_gone: verdict == Verdict::Gone })
     }
 
     /// An outcome is durable.

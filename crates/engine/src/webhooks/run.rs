@@ -20,7 +20,7 @@ use domain::webhook::{
     Delivery, DeliveryOutcome, DeliveryState, Event, WEBHOOKS_MAX, Webhook, WebhookPatch,
 };
 
-use super::lanes::{Lanes, Outcome, Step};
+use super::lanes::{JudgedPost, Lanes, Step};
 use super::registry::Handle;
 use crate::run::{CRASH_PAUSE, pause, until, within};
 use crate::shared::Shared;
@@ -368,7 +368,7 @@ impl Sender {
         }
     }
 
-    fn count_outcome(&self, outcome: &Outcome) {
+    fn count_outcome(&self, outcome: &JudgedPost) {
         let stats = &self.shared.stats;
         let counter = match outcome.delivery.state {
             DeliveryState::Delivered => &stats.webhooks_delivered,

@@ -24,7 +24,7 @@ use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::Answer;
 use tokio::task::JoinHandle;
 
-use crate::house::House;
+use crate::test_gateway::TestGateway;
 
 const HOOK: &str = "https://hooks.example.com/one";
 const FILE: &str = "https://files.example.com/cat.png";
@@ -37,7 +37,7 @@ type Waiting = JoinHandle<domain::error::Result<Option<Message>>>;
 struct World {
     seed: u64,
     rng: StdRng,
-    house: House,
+    gateway: TestGateway,
     device: DeviceId,
     webhook: WebhookId,
     accepted: Vec<Message>,
@@ -55,24 +55,24 @@ fn refusals(event: &Event) -> usize {
 
 impl World {
     async fn new(seed: u64) -> Self {
-        let house = House::new().await;
-        let device = house.linked_device("62811").await;
+        let gateway = TestGateway::new().await;
+        let device = gateway.linked_device("62811").await;
         let request = NewWebhookRequest { url: HOOK.into(), ..Default::default() };
-        let webhook = house.core.create_webhook(&house.session, request).await.unwrap().0.id;
-        house.outside.fake.put_file(FILE, b"png", "image/png");
-        house.outside.fetch_takes(FILE, Duration::from_millis(700));
-        house.outside.receive(HOOK, |event, nth| {
+        let webhook = gateway.core.create_webhook(&gateway.principal, request).await.unwrap().0.id;
+        gateway.outside.fake.put_file(FILE, b"png", "image/png");
+        gateway.outside.fetch_takes(FILE, Duration::from_millis(700));
+        gateway.outside.receive(HOOK, |event, nth| {
             let takes = Duration::from_millis(refusals(event) as u64 * 300);
             (takes, answer(if nth > refusals(event) { 200 } else { 500 }))
         });
-        house.store.writes_take(Duration::from_millis(20));
+        gateway.store.writes_take(Duration::from_millis(20));
         let (rng, accepted, taken_back) = (StdRng::seed_from_u64(seed), Vec::new(), Vec::new());
         let wire = Vec::new();
-        Self { seed, rng, house, device, webhook, accepted, taken_back, wire, count: 0 }
+        Self { seed, rng, gateway, device, webhook, accepted, taken_back, wire, count: 0 }
     }
 
     fn on_the_wire(&self, id: &WhatsappId) -> usize {
-        let sent = self.house.messenger.sent();
+        let sent = self.gateway.messenger.sent();
         let now = sent.iter().map(|(_, message)| &message.whatsapp_id);
         self.wire.iter().chain(now).filter(|other| *other == id).count()
     }
@@ -89,12 +89,13 @@ impl World {
             ..Default::default()
         };
         // Refused while nothing can be written.
-        let sent = self.house.core.send(&self.house.session, vec![request], None).await.ok()?;
+        let sent =
+            self.gateway.core.send(&self.gateway.principal, vec![request], None).await.ok()?;
         let message = sent.messages.into_iter().next().unwrap();
         self.accepted.push(message.clone());
-        let (engine, device) = (self.house.engine.clone(), self.device);
+        let (engine, device) = (self.gateway.engine.clone(), self.device);
         let waits = self.rng.random_range(0..2) == 0;
-        let account = self.house.account;
+        let account = self.gateway.account;
         let wait = async move { engine.wait(account, device, message.id, PATIENCE).await };
         waits.then(|| tokio::spawn(wait))
     }
@@ -110,24 +111,24 @@ impl World {
             kind: ContentKind::Text,
             text: "hi".into(),
             media: None,
-            at: self.house.clock.now(),
+            at: self.gateway.clock.now(),
         };
         // Otherwise WhatsApp would deliver it again.
-        let _ = self.house.engine.received(self.device, vec![message]).await;
+        let _ = self.gateway.engine.received(self.device, vec![message]).await;
     }
 
     /// A receipt that was taken is durable, however soon the process is killed.
     async fn receipt(&mut self) {
-        let sent = self.house.messenger.sent();
+        let sent = self.gateway.messenger.sent();
         let Some((_, message)) = sent.get(self.rng.random_range(0..sent.len().max(1))) else {
             return;
         };
         let id = message.whatsapp_id.clone();
-        let (ids, at) = (vec![id.clone()], self.house.clock.now());
+        let (ids, at) = (vec![id.clone()], self.gateway.clock.now());
         let event = domain::ports::MessengerEvent::Receipt(ids, Receipt::Read, at);
-        if self.house.engine.event(self.device, event).await.is_ok() {
+        if self.gateway.engine.event(self.device, event).await.is_ok() {
             let of = self.accepted.iter().find(|message| message.whatsapp_id == id).unwrap();
-            let stored = self.house.stored(of.id).await;
+            let stored = self.gateway.stored(of.id).await;
             let is_open = !stored.state.is_waiting();
             assert!(is_open, "seed {}: a receipt is lost, {:?}", self.seed, stored.state);
         }
@@ -138,7 +139,7 @@ impl World {
     }
 
     async fn live(&mut self) {
-        self.house.start().await;
+        self.gateway.start().await;
         let mut waiting: Vec<Waiting> = Vec::new();
         for _ in 0..DEEDS {
             let rule = match self.rng.random_range(0..6) {
@@ -147,19 +148,19 @@ impl World {
                 2..4 => Answer::AcknowledgeAfter(Duration::from_millis(500)),
                 _ => Answer::Acknowledge,
             };
-            self.house.messenger.answer_all(rule);
+            self.gateway.messenger.answer_all(rule);
             match self.rng.random_range(0..12) {
                 0..=5 => waiting.extend(self.send().await),
                 6 => {
                     let reason = DisconnectReason::ConnectionLost;
-                    self.house.messenger.go_offline(self.device, reason);
+                    self.gateway.messenger.go_offline(self.device, reason);
                 }
-                7..=8 => self.house.messenger.go_online(self.device),
+                7..=8 => self.gateway.messenger.go_online(self.device),
                 9 => self.receive().await,
                 10 => self.receipt().await,
                 _ => {
                     let outage = if self.chance(50) { Outage::Writes } else { Outage::None };
-                    self.house.store.fail(outage);
+                    self.gateway.store.fail(outage);
                 }
             }
             let pause_ms = self.rng.random_range(0..1_500);
@@ -171,13 +172,13 @@ impl World {
             }
         }
         waiting.iter().for_each(JoinHandle::abort);
-        self.house.store.fail(Outage::None);
+        self.gateway.store.fail(Outage::None);
     }
 
     async fn check_wait(&mut self, ended: domain::error::Result<Option<Message>>) {
         let seed = self.seed;
         let Ok(Some(message)) = ended else { return };
-        let stored = self.house.stored(message.id).await;
+        let stored = self.gateway.stored(message.id).await;
         assert!(stored.state >= message.state, "seed {seed}: told before it was durable");
         assert!(!message.state.is_waiting(), "seed {seed}: it still waits");
         if message.state == MessageState::Cancelled {
@@ -190,22 +191,24 @@ impl World {
 
     /// Everything works from now on: all of it comes to its end.
     async fn calm_down(&mut self) {
-        self.house.start().await;
-        self.house.until_status(self.device, DeviceStatus::Connected).await;
-        let house = &self.house;
-        house.until(async || house.store.outbox().await.unwrap().is_empty().then_some(())).await;
+        self.gateway.start().await;
+        self.gateway.until_status(self.device, DeviceStatus::Connected).await;
+        let gateway = &self.gateway;
+        gateway
+            .until(async || gateway.store.outbox().await.unwrap().is_empty().then_some(()))
+            .await;
         let waits = Some(DeliveryState::Pending);
         let page = PageRequest { before: None, limit: 1 };
         let pending = async || {
-            house.store.deliveries(house.account, self.webhook, waits, page).await.unwrap()
+            gateway.store.deliveries(gateway.account, self.webhook, waits, page).await.unwrap()
         };
-        house.until(async || pending().await.items.is_empty().then_some(())).await;
+        gateway.until(async || pending().await.items.is_empty().then_some(())).await;
     }
 
     async fn check_end(&self) {
         let seed = self.seed;
         for message in &self.accepted {
-            let stored = self.house.stored(message.id).await;
+            let stored = self.gateway.stored(message.id).await;
             assert!(!stored.state.is_waiting(), "seed {seed}: {} waits", message.id);
             let times = self.on_the_wire(&message.whatsapp_id);
             let has_left =
@@ -222,12 +225,13 @@ impl World {
     async fn check_told(&self) {
         let seed = self.seed;
         let page = PageRequest { before: None, limit: 10_000 };
-        let deliveries = self.house.store.deliveries(self.house.account, self.webhook, None, page);
+        let deliveries =
+            self.gateway.store.deliveries(self.gateway.account, self.webhook, None, page);
         let mut deliveries = deliveries.await.unwrap().items;
         deliveries.sort_by_key(|delivery| delivery.id);
         assert!(!deliveries.is_empty(), "seed {seed}");
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-        for (place, event) in self.house.outside.arrived(HOOK).into_iter().enumerate() {
+        for (place, event) in self.gateway.outside.arrived(HOOK).into_iter().enumerate() {
             places.entry(event.id).or_default().push(place);
         }
         let mut last_of: HashMap<String, (DeliveryId, usize)> = HashMap::new();
@@ -256,16 +260,16 @@ fn run(seed: u64) {
     for life in 0..=LIVES {
         let runtime = runtime();
         runtime.block_on(async {
-            let before = Arc::clone(&world.house.messenger);
+            let before = Arc::clone(&world.gateway.messenger);
             world.wire.extend(before.sent().into_iter().map(|(_, message)| message.whatsapp_id));
-            world.house = world.house.after_crash(now);
+            world.gateway = world.gateway.after_crash(now);
             if life == LIVES {
                 world.calm_down().await;
                 world.check_end().await;
             } else {
                 world.live().await;
             }
-            now = world.house.clock.now();
+            now = world.gateway.clock.now();
         });
         // As with `kill -9`: every task is gone, wherever it was.
         drop(runtime);

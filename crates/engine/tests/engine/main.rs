@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
 mod devices;
-mod house;
 mod lives;
 mod media;
 mod outside;
@@ -12,5 +11,6 @@ mod queue;
 mod rig;
 mod sending;
 mod simulation;
+mod test_gateway;
 mod waits;
 mod webhooks;

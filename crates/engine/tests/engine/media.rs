@@ -15,8 +15,8 @@ use engine::queue::{FILE_KEPT, FILE_PLACES_MAX};
 use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::Call;
 
-use crate::house::House;
 use crate::rig::{Rig, at_s, entry};
+use crate::test_gateway::TestGateway;
 
 const TO: &str = "628123456789";
 const OTHER: &str = "628999999999";
@@ -26,7 +26,12 @@ fn from_url(url: &str) -> MediaSource {
     MediaSource::Url(url.into())
 }
 
-async fn send_file(house: &House, device: DeviceId, to: &str, source: MediaSource) -> Message {
+async fn send_file(
+    gateway: &TestGateway,
+    device: DeviceId,
+    to: &str,
+    source: MediaSource,
+) -> Message {
     let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
     let request = SendRequest {
         to: to.into(),
@@ -34,152 +39,152 @@ async fn send_file(house: &House, device: DeviceId, to: &str, source: MediaSourc
         media: Some(media),
         ..Default::default()
     };
-    house.request(device, request).await
+    gateway.request(device, request).await
 }
 
-async fn used(house: &House) -> Usage {
-    let period = Period::of(house.clock.now(), "Asia/Jakarta");
-    house.store.usage(house.account).await.unwrap().at(period)
+async fn used(gateway: &TestGateway) -> Usage {
+    let period = Period::of(gateway.clock.now(), "Asia/Jakarta");
+    gateway.store.usage(gateway.account).await.unwrap().at(period)
 }
 
 // ---- the whole engine ---------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
 async fn a_file_is_fetched_prepared_and_sent() {
-    let (house, device) = House::with_device().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    let message = send_file(&house, device, TO, from_url(URL)).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
     assert_eq!(message.kind, ContentKind::Document, "a guess");
-    let sent = house.until_state(message.id, MessageState::Sent).await;
+    let sent = gateway.until_state(message.id, MessageState::Sent).await;
     assert_eq!(sent.kind, ContentKind::Image, "what it turned out to be");
-    let (_, message) = house.messenger.sent().remove(0);
+    let (_, message) = gateway.messenger.sent().remove(0);
     let OutgoingContent::Media(ready, caption) = message.content else { panic!("it has a file") };
     assert_eq!((ready.file.size, ready.kind, caption.as_str()), (3, ContentKind::Image, "look"));
     assert_eq!(ready.mimetype, "image/png");
-    assert_eq!(house.engine.stats().media_prepared.load(Relaxed), 1);
+    assert_eq!(gateway.engine.stats().media_prepared.load(Relaxed), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_came_along_is_sent() {
-    let (house, device) = House::with_device().await;
-    let message = send_file(&house, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
-    house.until_state(message.id, MessageState::Sent).await;
-    let OutgoingContent::Media(ready, _) = house.messenger.sent().remove(0).1.content else {
+    let (gateway, device) = TestGateway::with_device().await;
+    let message = send_file(&gateway, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
+    gateway.until_state(message.id, MessageState::Sent).await;
+    let OutgoingContent::Media(ready, _) = gateway.messenger.sent().remove(0).1.content else {
         panic!("it has a file")
     };
     assert_eq!(ready.file.size, 5);
-    assert!(house.outside.fake.fetches().is_empty());
+    assert!(gateway.outside.fake.fetches().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_cannot_be_had_fails_its_message_and_nothing_else() {
-    let (house, device) = House::with_device().await;
-    let before = used(&house).await;
-    let message = send_file(&house, device, TO, from_url(URL)).await;
-    let failed = house.until_state(message.id, MessageState::Failed).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    let before = used(&gateway).await;
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
+    let failed = gateway.until_state(message.id, MessageState::Failed).await;
     assert_eq!(failed.failure.unwrap().code, Failure::MEDIA);
     assert_eq!(failed.attempts, 0);
-    assert_eq!(used(&house).await, before, "the quota is given back");
-    assert_eq!(house.engine.stats().media_failed.load(Relaxed), 1);
-    let next = house.send(device, TO, "next").await;
-    house.until_state(next.id, MessageState::Sent).await;
-    assert_eq!(house.texts(), ["next"]);
+    assert_eq!(used(&gateway).await, before, "the quota is given back");
+    assert_eq!(gateway.engine.stats().media_failed.load(Relaxed), 1);
+    let next = gateway.send(device, TO, "next").await;
+    gateway.until_state(next.id, MessageState::Sent).await;
+    assert_eq!(gateway.texts(), ["next"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_download_holds_back_its_own_chat_only() {
-    let house = House::with_pacing(Pacing { min_s: 1, max_s: 1, ..Pacing::off() }).await;
-    let device = house.linked_device("62811").await;
-    let other_device = house.linked_device("62822").await;
-    house.start().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    house.outside.fetch_takes(URL, Duration::from_secs(25));
-    let file = send_file(&house, device, TO, from_url(URL)).await;
-    let same_chat = house.send(device, TO, "after").await;
-    let other_chat = house.send(device, "628999999999", "other chat").await;
-    let other = house.send(other_device, "628999999999", "other device").await;
-    house.until_state(other_chat.id, MessageState::Sent).await;
-    house.until_state(other.id, MessageState::Sent).await;
-    assert_eq!(house.stored(file.id).await.state, MessageState::Queued);
-    house.until_state(same_chat.id, MessageState::Sent).await;
-    let texts = house.texts();
+    let gateway = TestGateway::with_pacing(Pacing { min_s: 1, max_s: 1, ..Pacing::off() }).await;
+    let device = gateway.linked_device("62811").await;
+    let other_device = gateway.linked_device("62822").await;
+    gateway.start().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.outside.fetch_takes(URL, Duration::from_secs(25));
+    let file = send_file(&gateway, device, TO, from_url(URL)).await;
+    let same_chat = gateway.send(device, TO, "after").await;
+    let other_chat = gateway.send(device, "628999999999", "other chat").await;
+    let other = gateway.send(other_device, "628999999999", "other device").await;
+    gateway.until_state(other_chat.id, MessageState::Sent).await;
+    gateway.until_state(other.id, MessageState::Sent).await;
+    assert_eq!(gateway.stored(file.id).await.state, MessageState::Queued);
+    gateway.until_state(same_chat.id, MessageState::Sent).await;
+    let texts = gateway.texts();
     assert_eq!(texts.last().unwrap(), "after");
     assert_eq!(texts[2], "look");
-    assert_eq!(house.outside.fake.fetches().len(), 1);
+    assert_eq!(gateway.outside.fake.fetches().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn typing_is_shown_when_the_file_is_ready() {
-    let house = House::with_pacing(Pacing { typing: true, ..Pacing::off() }).await;
-    let device = house.linked_device("62811").await;
-    house.start().await;
-    house.until_status(device, DeviceStatus::Connected).await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    house.outside.fetch_takes(URL, Duration::from_secs(20));
-    let before = house.clock.now();
-    send_file(&house, device, TO, from_url(URL)).await;
+    let gateway = TestGateway::with_pacing(Pacing { typing: true, ..Pacing::off() }).await;
+    let device = gateway.linked_device("62811").await;
+    gateway.start().await;
+    gateway.until_status(device, DeviceStatus::Connected).await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.outside.fetch_takes(URL, Duration::from_secs(20));
+    let before = gateway.clock.now();
+    send_file(&gateway, device, TO, from_url(URL)).await;
     let chat = format!("{TO}@s.whatsapp.net");
     let typing = Call::Typing(device, chat, true);
-    house.messenger.until(|messenger| messenger.calls().contains(&typing)).await;
-    assert_eq!(house.clock.now().duration_since(before).as_secs(), 20);
+    gateway.messenger.until(|messenger| messenger.calls().contains(&typing)).await;
+    assert_eq!(gateway.clock.now().duration_since(before).as_secs(), 20);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_download_survives_a_lost_connection() {
-    let (house, device) = House::with_device().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    house.outside.fetch_takes(URL, Duration::from_secs(10));
-    let message = send_file(&house, device, TO, from_url(URL)).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.outside.fetch_takes(URL, Duration::from_secs(10));
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
-    house.until_status(device, DeviceStatus::Disconnected).await;
+    gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    gateway.until_status(device, DeviceStatus::Disconnected).await;
     tokio::time::sleep(Duration::from_secs(20)).await;
-    house.messenger.go_online(device);
-    house.until_state(message.id, MessageState::Sent).await;
-    assert_eq!(house.outside.fake.fetches().len(), 1);
+    gateway.messenger.go_online(device);
+    gateway.until_state(message.id, MessageState::Sent).await;
+    assert_eq!(gateway.outside.fake.fetches().len(), 1);
     // One that takes longer than a file is kept is fetched anew.
-    let late = send_file(&house, device, TO, from_url(URL)).await;
+    let late = send_file(&gateway, device, TO, from_url(URL)).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    house.messenger.go_online(device);
-    house.until_state(late.id, MessageState::Sent).await;
-    assert_eq!(house.outside.fake.fetches().len(), 3);
+    gateway.messenger.go_online(device);
+    gateway.until_state(late.id, MessageState::Sent).await;
+    assert_eq!(gateway.outside.fake.fetches().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_can_be_cancelled_while_its_file_is_fetched() {
-    let (house, device) = House::with_device().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    house.outside.fetch_takes(URL, Duration::from_secs(10));
-    let message = send_file(&house, device, TO, from_url(URL)).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.outside.fetch_takes(URL, Duration::from_secs(10));
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let answer = house.engine.cancel(device, message.id).await.unwrap();
+    let answer = gateway.engine.cancel(device, message.id).await.unwrap();
     assert!(matches!(answer, Cancellation::Cancelled(_)), "{answer:?}");
-    let next = house.send(device, TO, "next").await;
-    house.until_state(next.id, MessageState::Sent).await;
+    let next = gateway.send(device, TO, "next").await;
+    gateway.until_state(next.id, MessageState::Sent).await;
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(house.texts(), ["next"]);
+    assert_eq!(gateway.texts(), ["next"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_waits_for_the_store() {
-    let (house, device) = House::with_device().await;
-    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
-    house.until_status(device, DeviceStatus::Disconnected).await;
-    let message = send_file(&house, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
-    house.store.fail(Outage::All);
-    house.messenger.go_online(device);
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    gateway.until_status(device, DeviceStatus::Disconnected).await;
+    let message = send_file(&gateway, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
+    gateway.store.fail(Outage::All);
+    gateway.messenger.go_online(device);
     tokio::time::sleep(Duration::from_secs(30)).await;
-    house.store.fail(Outage::None);
-    house.until_state(message.id, MessageState::Sent).await;
+    gateway.store.fail(Outage::None);
+    gateway.until_state(message.id, MessageState::Sent).await;
 }
 
 /// `n` connected devices.
-async fn devices(house: &House, n: usize) -> Vec<DeviceId> {
+async fn devices(gateway: &TestGateway, n: usize) -> Vec<DeviceId> {
     let mut devices = Vec::new();
     for n in 0..n {
-        devices.push(house.linked_device(&format!("628{}{n:03}", house.account)).await);
+        devices.push(gateway.linked_device(&format!("628{}{n:03}", gateway.account)).await);
     }
     devices
 }
@@ -189,153 +194,161 @@ fn hanging(n: usize) -> String {
 }
 
 /// A hundred URLs that hang, on devices enough to fetch them all at the same time.
-async fn a_hundred_that_hang(house: &House, devices: &[DeviceId]) {
+async fn a_hundred_that_hang(gateway: &TestGateway, devices: &[DeviceId]) {
     for n in 0..100 {
-        house.outside.fetch_takes(&hanging(n), Duration::from_secs(30));
+        gateway.outside.fetch_takes(&hanging(n), Duration::from_secs(30));
         let to = format!("6281{n:08}");
-        send_file(house, devices[n % devices.len()], &to, from_url(&hanging(n))).await;
+        send_file(gateway, devices[n % devices.len()], &to, from_url(&hanging(n))).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_slow_files_of_an_account_delay_no_other_accounts() {
-    let house = House::new().await;
-    let other = house.neighbour("budi").await;
-    let (slow, quick) = (devices(&house, 30).await, devices(&other, 1).await[0]);
-    house.start().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    a_hundred_that_hang(&house, &slow).await;
+    let gateway = TestGateway::new().await;
+    let other = gateway.neighbour("budi").await;
+    let (slow, quick) = (devices(&gateway, 30).await, devices(&other, 1).await[0]);
+    gateway.start().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    a_hundred_that_hang(&gateway, &slow).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(house.outside.downloads().0, 4, "the account's share");
-    let before = house.clock.now();
+    assert_eq!(gateway.outside.downloads().0, 4, "the account's share");
+    let before = gateway.clock.now();
     for _ in 0..3 {
         let message = send_file(&other, quick, TO, from_url(URL)).await;
         other.until_state(message.id, MessageState::Sent).await;
     }
-    assert_eq!(house.clock.now(), before);
+    assert_eq!(gateway.clock.now(), before);
     // The others fail for what is wrong with them, not for having waited.
     tokio::time::sleep(Duration::from_secs(100 / 4 * 30)).await;
-    let failed = house.engine.stats().media_failed.load(Relaxed);
+    let failed = gateway.engine.stats().media_failed.load(Relaxed);
     assert_eq!(failed, 100);
-    assert_eq!(house.engine.stats().attempts_failed.load(Relaxed), 0);
+    assert_eq!(gateway.engine.stats().attempts_failed.load(Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn many_accounts_with_slow_files_leave_room_for_one_more() {
-    let house = House::new().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
+    let gateway = TestGateway::new().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
     let mut slow = Vec::new();
     for n in 0..6 {
-        let account = house.neighbour(&format!("slow{n}")).await;
+        let account = gateway.neighbour(&format!("slow{n}")).await;
         let devices = devices(&account, 5).await;
         slow.push((account, devices));
     }
-    let quick = devices(&house, 1).await[0];
-    house.start().await;
+    let quick = devices(&gateway, 1).await[0];
+    gateway.start().await;
     for (account, devices) in &slow {
         a_hundred_that_hang(account, devices).await;
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let message = send_file(&house, quick, TO, from_url(URL)).await;
-    let before = house.clock.now();
-    house.until_state(message.id, MessageState::Sent).await;
-    let waited = house.clock.now().duration_since(before).as_secs();
+    let message = send_file(&gateway, quick, TO, from_url(URL)).await;
+    let before = gateway.clock.now();
+    gateway.until_state(message.id, MessageState::Sent).await;
+    let waited = gateway.clock.now().duration_since(before).as_secs();
     assert!(waited < 30, "the next download that ends makes room for it: {waited} s");
-    assert_eq!(house.outside.downloads().1, 16, "never more");
+    assert_eq!(gateway.outside.downloads().1, 16, "never more");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_cancelled_waits_for_no_turn() {
-    let (house, device) = House::with_device().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
     for n in 0..100 {
-        house.outside.fetch_takes(&hanging(n), Duration::from_secs(30));
-        let message = send_file(&house, device, TO, from_url(&hanging(n))).await;
-        house.outside.until_downloading(1).await;
-        house.engine.cancel(device, message.id).await.unwrap();
-        assert_eq!(house.outside.downloads().0, 0, "nobody wants it any more");
+        gateway.outside.fetch_takes(&hanging(n), Duration::from_secs(30));
+        let message = send_file(&gateway, device, TO, from_url(&hanging(n))).await;
+        gateway.outside.until_downloading(1).await;
+        gateway.engine.cancel(device, message.id).await.unwrap();
+        assert_eq!(gateway.outside.downloads().0, 0, "nobody wants it any more");
     }
-    let before = house.clock.now();
-    let message = send_file(&house, device, TO, from_url(URL)).await;
-    house.until_state(message.id, MessageState::Sent).await;
-    assert_eq!(house.clock.now(), before);
+    let before = gateway.clock.now();
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
+    gateway.until_state(message.id, MessageState::Sent).await;
+    assert_eq!(gateway.clock.now(), before);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_is_no_fault_of_the_message() {
-    let (house, device) = House::with_device().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    house.outside.fill_disk(true);
-    let before = used(&house).await;
-    let fetched = send_file(&house, device, TO, from_url(URL)).await;
-    let inline = send_file(&house, device, OTHER, MediaSource::Inline(b"hello".to_vec())).await;
-    let text = house.send(device, TO, "after").await;
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.outside.fill_disk(true);
+    let before = used(&gateway).await;
+    let fetched = send_file(&gateway, device, TO, from_url(URL)).await;
+    let inline = send_file(&gateway, device, OTHER, MediaSource::Inline(b"hello".to_vec())).await;
+    let text = gateway.send(device, TO, "after").await;
     for id in [fetched.id, inline.id] {
-        let waiting = house.until_attempts(id, 2).await;
+        let waiting = gateway.until_attempts(id, 2).await;
         assert_eq!(waiting.state, MessageState::Queued);
         let failure = waiting.failure.unwrap();
         assert_eq!(failure.message, "the file could not be stored");
-        assert_eq!(waiting.due_at.duration_since(house.clock.now()).as_secs(), 120, "by policy");
+        assert_eq!(waiting.due_at.duration_since(gateway.clock.now()).as_secs(), 120, "by policy");
     }
-    assert_eq!(house.stored(text.id).await.state, MessageState::Queued, "its chat keeps its order");
-    assert_ne!(used(&house).await, before, "nothing is given back while they wait");
-    house.outside.fill_disk(false);
-    house.until_state(text.id, MessageState::Sent).await;
-    assert_eq!(house.stored(fetched.id).await.state, MessageState::Sent);
-    house.until_state(inline.id, MessageState::Sent).await;
-    let texts = house.texts();
+    assert_eq!(
+        gateway.stored(text.id).await.state,
+        MessageState::Queued,
+        "its chat keeps its order"
+    );
+    assert_ne!(used(&gateway).await, before, "nothing is given back while they wait");
+    gateway.outside.fill_disk(false);
+    gateway.until_state(text.id, MessageState::Sent).await;
+    assert_eq!(gateway.stored(fetched.id).await.state, MessageState::Sent);
+    gateway.until_state(inline.id, MessageState::Sent).await;
+    let texts = gateway.texts();
     assert_eq!((texts.len(), texts.last().unwrap().as_str()), (3, "after"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_disk_that_stays_full_lets_the_message_expire() {
-    let (house, device) = House::with_device().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    house.outside.fill_disk(true);
-    let before = used(&house).await;
-    let message = send_file(&house, device, TO, from_url(URL)).await;
-    let expired = house.until_state(message.id, MessageState::Expired).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.outside.fill_disk(true);
+    let before = used(&gateway).await;
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
+    let expired = gateway.until_state(message.id, MessageState::Expired).await;
     assert_eq!(expired.reached(MessageState::Expired), expired.expires_at);
     assert!(expired.attempts > 20, "{} attempts", expired.attempts);
-    assert_eq!(used(&house).await.month_used, before.month_used, "the quota is given back");
+    assert_eq!(used(&gateway).await.month_used, before.month_used, "the quota is given back");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_codec_without_an_end_is_tried_again() {
-    let (house, device) = House::with_device().await;
-    house.outside.fake.put_file(URL, b"png", "image/png");
-    house.outside.codec_takes(Duration::from_secs(100_000));
-    let message = send_file(&house, device, TO, from_url(URL)).await;
-    let waiting = house.until_attempts(message.id, 1).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fake.put_file(URL, b"png", "image/png");
+    gateway.outside.codec_takes(Duration::from_secs(100_000));
+    let message = send_file(&gateway, device, TO, from_url(URL)).await;
+    let waiting = gateway.until_attempts(message.id, 1).await;
     assert_eq!(waiting.state, MessageState::Queued);
-    house.outside.codec_takes(Duration::ZERO);
-    house.until_state(message.id, MessageState::Sent).await;
+    gateway.outside.codec_takes(Duration::ZERO);
+    gateway.until_state(message.id, MessageState::Sent).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn voice_notes_wait_for_the_codec_and_pictures_do_not() {
-    let house = House::new().await;
-    let other = house.neighbour("budi").await;
-    let (device, others) = (devices(&house, 1).await[0], devices(&other, 1).await[0]);
-    house.start().await;
-    house.outside.codec_takes(Duration::from_secs(20));
-    let send = async |house: &House, device, to: &str, kind| {
+    let gateway = TestGateway::new().await;
+    let other = gateway.neighbour("budi").await;
+    let (device, others) = (devices(&gateway, 1).await[0], devices(&other, 1).await[0]);
+    gateway.start().await;
+    gateway.outside.codec_takes(Duration::from_secs(20));
+    let send = async |gateway: &TestGateway, device, to: &str, kind| {
         let source = MediaSource::Inline(b"sound".to_vec());
         let media = MediaRequest { source, kind: Some(kind), filename: None, mimetype: None };
         let request = SendRequest { to: to.into(), media: Some(media), ..Default::default() };
-        house.request(device, request).await.id
+        gateway.request(device, request).await.id
     };
     let took = |message: Message| {
         message.reached(MessageState::Sent).unwrap().duration_since(message.created_at).as_secs()
     };
-    let first = send(&house, device, TO, ContentKind::Voice).await;
-    let second = send(&house, device, OTHER, ContentKind::Voice).await;
-    let picture = send(&house, device, "628777777777", ContentKind::Image).await;
+    let first = send(&gateway, device, TO, ContentKind::Voice).await;
+    let second = send(&gateway, device, OTHER, ContentKind::Voice).await;
+    let picture = send(&gateway, device, "628777777777", ContentKind::Image).await;
     let theirs = send(&other, others, TO, ContentKind::Voice).await;
-    assert_eq!(took(house.until_state(first, MessageState::Sent).await), 20);
-    assert_eq!(took(house.until_state(picture, MessageState::Sent).await), 20);
+    assert_eq!(took(gateway.until_state(first, MessageState::Sent).await), 20);
+    assert_eq!(took(gateway.until_state(picture, MessageState::Sent).await), 20);
     assert_eq!(took(other.until_state(theirs, MessageState::Sent).await), 20);
-    assert_eq!(took(house.until_state(second, MessageState::Sent).await), 40, "one of an account");
+    assert_eq!(
+        took(gateway.until_state(second, MessageState::Sent).await),
+        40,
+        "one of an account"
+    );
 }
 
 // ---- the queue ----------------------------------------------------------------------------------

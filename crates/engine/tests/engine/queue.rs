@@ -126,7 +126,7 @@ fn the_pause_begins_when_the_message_is_on_the_wire() {
     rig.accept([entry(1, "a"), entry(2, "b")]);
     assert_eq!(rig.settle(), ["send 1"]);
     assert_eq!(rig.advance_s(10), [""; 0], "one at a time");
-    rig.queue.handed_over(MessageId(1), rig.now);
+    rig.queue.submitted(MessageId(1), rig.now);
     assert_eq!(rig.timeline_s(4), ["13: send 2"]);
 }
 
@@ -252,8 +252,8 @@ fn a_cut_off_message_expires_when_the_connection_stays_away() {
     rig.queue.disconnected(rig.now);
     assert_eq!(rig.timeline_s(20), ["10: expired 1"]);
     let steps: Vec<_> = rig.records[0].steps.iter().map(|(event, _)| *event).collect();
-    use MessageEvent::{AttemptFailed, HandedOver, TimeRanOut};
-    assert_eq!(steps, [HandedOver, AttemptFailed, TimeRanOut]);
+    use MessageEvent::{AttemptFailed, Expired, Submitted};
+    assert_eq!(steps, [Submitted, AttemptFailed, Expired]);
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_message_that_waits_for_its_retry_holds_back_its_own_chat_only() {
     rig.answers = false;
     assert_eq!(rig.settle(), ["send 1", "send 3"]);
     rig.queue.send_failed(MessageId(1), SendError::Temporary("x".into()), rig.now);
-    rig.queue.handed_over(MessageId(3), rig.now);
+    rig.queue.submitted(MessageId(3), rig.now);
     rig.ack(3);
     rig.accept([entry(4, "b")]);
     assert_eq!(rig.settle(), ["again 1 not_handed_over", "sent 3", "send 4"]);
@@ -391,7 +391,7 @@ fn an_acknowledgement_may_come_late() {
     assert_eq!(rig.advance_s(30), ["send 1"]);
     rig.ack(1);
     assert_eq!(rig.settle(), ["sent 1"]);
-    rig.queue.handed_over(MessageId(1), rig.now);
+    rig.queue.submitted(MessageId(1), rig.now);
     assert_eq!(rig.settle(), [""; 0]);
     assert!(rig.queue.is_empty());
 }
@@ -404,7 +404,7 @@ fn an_acknowledgement_may_come_before_the_hand_over_is_answered() {
     rig.settle();
     rig.ack(1);
     assert_eq!(rig.settle(), ["sent 1"]);
-    rig.queue.handed_over(MessageId(1), rig.now);
+    rig.queue.submitted(MessageId(1), rig.now);
     assert_eq!(rig.timeline_s(5), ["3: send 2"]);
 }
 
@@ -415,8 +415,8 @@ fn a_receipt_is_as_good_as_an_acknowledgement() {
     assert!(rig.queue.receipt(&wa(1), Receipt::Read, at_s(1), at_s(2)));
     rig.settle();
     let steps = &rig.records[0].steps;
-    use MessageEvent::{Acknowledged, HandedOver, Read};
-    assert_eq!(steps[..], [(HandedOver, START), (Acknowledged, at_s(2)), (Read, at_s(1))]);
+    use MessageEvent::{Acknowledged, Read, Submitted};
+    assert_eq!(steps[..], [(Submitted, START), (Acknowledged, at_s(2)), (Read, at_s(1))]);
     assert!(!rig.queue.receipt(&wa(1), Receipt::Read, at_s(1), at_s(2)), "for the history");
 }
 
@@ -483,7 +483,7 @@ fn a_connection_lost_before_the_hand_over_changes_nothing() {
 
 #[test]
 fn a_hand_over_that_is_answered_after_the_connection_broke() {
-    let ok = |rig: &mut Rig| rig.queue.handed_over(MessageId(1), rig.now);
+    let ok = |rig: &mut Rig| rig.queue.submitted(MessageId(1), rig.now);
     let fail = |rig: &mut Rig| {
         rig.queue.send_failed(MessageId(1), SendError::NotConnected, rig.now);
     };
@@ -552,7 +552,7 @@ fn what_could_not_be_cancelled_after_all_waits_again() {
     let mut rig = unpaced([entry(1, "a"), entry(2, "a")]);
     rig.queue.disconnected(START);
     let withdrawn = rig.queue.withdraw(MessageId(1), rig.now).unwrap();
-    assert_eq!(withdrawn.progress(START).steps, [(MessageEvent::TakenBack, START)]);
+    assert_eq!(withdrawn.progress(START).steps, [(MessageEvent::Withdrawn, START)]);
     rig.queue.restore(withdrawn, rig.now);
     rig.queue.connected(rig.now);
     assert_eq!(rig.settle(), ["send 1"]);

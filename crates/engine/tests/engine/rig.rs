@@ -160,7 +160,7 @@ impl Rig {
             Action::Send(id) => {
                 self.log.push(format!("send {id}"));
                 if self.answers {
-                    self.queue.handed_over(id, self.now);
+                    self.queue.submitted(id, self.now);
                 }
             }
             Action::Record(progress) => {
@@ -180,9 +180,9 @@ pub fn describe(progress: &Progress) -> String {
     match last {
         Some(MessageEvent::Acknowledged) => format!("sent {id}"),
         Some(MessageEvent::AttemptFailed) => format!("again {id} {code}"),
-        Some(MessageEvent::GivenUp) => format!("failed {id} {code}"),
-        Some(MessageEvent::TimeRanOut) => format!("expired {id}"),
-        Some(MessageEvent::TakenBack) => format!("taken back {id}"),
+        Some(MessageEvent::Failed) => format!("failed {id} {code}"),
+        Some(MessageEvent::Expired) => format!("expired {id}"),
+        Some(MessageEvent::Withdrawn) => format!("taken back {id}"),
         other => format!("{id} {other:?}"),
     }
 }

@@ -38,7 +38,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 enum Answer {
     Body(MessageId),
     File(MessageId),
-    HandedOver(MessageId),
+    Submitted(MessageId),
     SendFailed(MessageId, SendError),
     Acknowledged(WhatsappId),
     Refused(WhatsappId, u16),
@@ -294,7 +294,7 @@ impl World {
         self.check_wire(id);
         self.in_the_air.insert(id);
         self.open.insert(id);
-        self.later(100, Answer::HandedOver(id));
+        self.later(100, Answer::Submitted(id));
         let whatsapp_id = self.known[&id].whatsapp_id.clone();
         if self.chance(15) {
             return;
@@ -372,7 +372,7 @@ impl World {
                     self.ready.insert(id);
                 }
             }
-            Answer::HandedOver(id) => self.queue.handed_over(id, at),
+            Answer::Submitted(id) => self.queue.submitted(id, at),
             Answer::SendFailed(id, error) => self.queue.send_failed(id, error, at),
             Answer::Acknowledged(id) => drop(self.queue.acknowledged(&id, at)),
             Answer::Refused(id, code) => self.queue.refused(&id, code, at),

@@ -9,23 +9,23 @@ use domain::media::{MediaRequest, MediaSource};
 use domain::message::{Failure, Message, MessageState};
 use domain::policy::pacing::{Pacing, QuietHours};
 use domain::ports::{Clock, Dispatcher, SendError};
-use domain::service::{Outcome, SendRequest};
+use domain::service::{SendOutcome, SendRequest};
 use jiff::SignedDuration;
 use jiff::civil::Time;
 use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::Answer;
 use tokio::task::JoinHandle;
 
-use crate::house::House;
 use crate::rig::{Rig, at_s, entry};
+use crate::test_gateway::TestGateway;
 
 const TO: &str = "628123456789";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Waiting = JoinHandle<domain::error::Result<Option<Message>>>;
 
-fn wait(house: &House, device: DeviceId, message: &Message) -> Waiting {
-    let (engine, account, id) = (house.engine.clone(), house.account, message.id);
+fn wait(gateway: &TestGateway, device: DeviceId, message: &Message) -> Waiting {
+    let (engine, account, id) = (gateway.engine.clone(), gateway.account, message.id);
     tokio::spawn(async move { engine.wait(account, device, id, PATIENCE).await })
 }
 
@@ -33,195 +33,195 @@ async fn ended(waiting: Waiting) -> Message {
     waiting.await.unwrap().unwrap().expect("the message has left the queue")
 }
 
-async fn offline() -> (House, DeviceId) {
-    let (house, device) = House::with_device().await;
-    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
-    house.until_status(device, DeviceStatus::Disconnected).await;
-    (house, device)
+async fn offline() -> (TestGateway, DeviceId) {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    gateway.until_status(device, DeviceStatus::Disconnected).await;
+    (gateway, device)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_ends_when_whatsapp_has_the_message() {
-    let (house, device) = House::with_device().await;
-    house.messenger.answer_all(Answer::AcknowledgeAfter(Duration::from_secs(3)));
-    let before = house.clock.now();
-    let message = house.send(device, TO, "hello").await;
-    let sent = ended(wait(&house, device, &message)).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.answer_all(Answer::AcknowledgeAfter(Duration::from_secs(3)));
+    let before = gateway.clock.now();
+    let message = gateway.send(device, TO, "hello").await;
+    let sent = ended(wait(&gateway, device, &message)).await;
     assert_eq!(sent.state, MessageState::Sent);
-    assert_eq!(sent.outcome().unwrap(), Outcome::Sent);
-    assert_eq!(house.clock.now().duration_since(before).as_secs(), 3);
-    assert_eq!(house.stored(message.id).await.state, MessageState::Sent, "durable before told");
+    assert_eq!(sent.outcome().unwrap(), SendOutcome::Sent);
+    assert_eq!(gateway.clock.now().duration_since(before).as_secs(), 3);
+    assert_eq!(gateway.stored(message.id).await.state, MessageState::Sent, "durable before told");
     // Asked again, also when the message has ended before.
-    let again = ended(wait(&house, device, &message)).await;
+    let again = ended(wait(&gateway, device, &message)).await;
     assert_eq!(again, sent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wait_tells_of_failures() {
-    let (house, device) = House::with_device().await;
+    let (gateway, device) = TestGateway::with_device().await;
     let gone = Failure::new(Failure::NOT_ON_WHATSAPP, "the number is not on WhatsApp");
-    house.messenger.answer_next([Answer::Fail(SendError::Permanent(gone))]);
-    let message = house.send(device, TO, "hello").await;
-    let failed = ended(wait(&house, device, &message)).await;
+    gateway.messenger.answer_next([Answer::Fail(SendError::Permanent(gone))]);
+    let message = gateway.send(device, TO, "hello").await;
+    let failed = ended(wait(&gateway, device, &message)).await;
     assert!(matches!(failed.outcome(), Err(Error::NotOnWhatsapp(_))));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_tried_again_is_waited_for_while_that_can_help() {
-    let (house, device) = House::with_device().await;
-    house.outside.fill_disk(true);
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.fill_disk(true);
     let send = async |retry_interval_s| {
         let source = MediaSource::Inline(b"hello".to_vec());
         let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
         let media = Some(media);
         let request = SendRequest { to: TO.into(), media, retry_interval_s, ..Default::default() };
-        house.request(device, request).await
+        gateway.request(device, request).await
     };
-    let before = house.clock.now();
+    let before = gateway.clock.now();
     let late = send(Some(31)).await;
-    let answer = wait(&house, device, &late).await.unwrap().unwrap();
+    let answer = wait(&gateway, device, &late).await.unwrap().unwrap();
     assert!(answer.is_none(), "it still waits: {answer:?}");
-    assert_eq!(house.clock.now(), before, "the next attempt is beyond the wait");
-    house.outside.fill_disk(false);
-    house.until_state(late.id, MessageState::Sent).await;
+    assert_eq!(gateway.clock.now(), before, "the next attempt is beyond the wait");
+    gateway.outside.fill_disk(false);
+    gateway.until_state(late.id, MessageState::Sent).await;
 
-    house.outside.fill_disk(true);
+    gateway.outside.fill_disk(true);
     let soon = send(Some(20)).await;
-    let waiting = wait(&house, device, &soon);
-    house.until_attempts(soon.id, 1).await;
-    house.outside.fill_disk(false);
+    let waiting = wait(&gateway, device, &soon);
+    gateway.until_attempts(soon.id, 1).await;
+    gateway.outside.fill_disk(false);
     let sent = ended(waiting).await;
     assert_eq!((sent.state, sent.attempts), (MessageState::Sent, 2));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_does_not_connect_takes_its_message_back() {
-    let (house, device) = offline().await;
-    let before = house.clock.now();
-    let message = house.send(device, TO, "hello").await;
-    let (first, second) = (wait(&house, device, &message), wait(&house, device, &message));
+    let (gateway, device) = offline().await;
+    let before = gateway.clock.now();
+    let message = gateway.send(device, TO, "hello").await;
+    let (first, second) = (wait(&gateway, device, &message), wait(&gateway, device, &message));
     let cancelled = ended(first).await;
-    assert_eq!(house.clock.now().duration_since(before).as_secs(), 30);
+    assert_eq!(gateway.clock.now().duration_since(before).as_secs(), 30);
     assert_eq!(cancelled.state, MessageState::Cancelled);
     assert!(matches!(cancelled.outcome(), Err(Error::DeviceNotConnected(_))));
-    assert_eq!(house.stored(message.id).await, cancelled);
+    assert_eq!(gateway.stored(message.id).await, cancelled);
     assert_eq!(ended(second).await, cancelled);
-    house.messenger.go_online(device);
-    let next = house.send(device, TO, "next").await;
-    house.until_state(next.id, MessageState::Sent).await;
-    assert_eq!(house.texts(), ["next"]);
+    gateway.messenger.go_online(device);
+    let next = gateway.send(device, TO, "next").await;
+    gateway.until_state(next.id, MessageState::Sent).await;
+    assert_eq!(gateway.texts(), ["next"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_device_that_connects_in_time_sends() {
-    let (house, device) = offline().await;
-    let message = house.send(device, TO, "hello").await;
-    let waiting = wait(&house, device, &message);
+    let (gateway, device) = offline().await;
+    let message = gateway.send(device, TO, "hello").await;
+    let waiting = wait(&gateway, device, &message);
     tokio::time::sleep(Duration::from_secs(29)).await;
-    house.messenger.go_online(device);
+    gateway.messenger.go_online(device);
     assert_eq!(ended(waiting).await.state, MessageState::Sent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_logout_ends_the_wait_at_once() {
-    let (house, device) = offline().await;
-    let message = house.send(device, TO, "hello").await;
-    let waiting = wait(&house, device, &message);
+    let (gateway, device) = offline().await;
+    let message = gateway.send(device, TO, "hello").await;
+    let waiting = wait(&gateway, device, &message);
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let before = house.clock.now();
-    house.messenger.phone_unlinks(device);
+    let before = gateway.clock.now();
+    gateway.messenger.phone_unlinks(device);
     assert_eq!(ended(waiting).await.state, MessageState::Cancelled);
-    assert_eq!(house.clock.now(), before);
+    assert_eq!(gateway.clock.now(), before);
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_hangs_up_changes_nothing() {
-    let (house, device) = offline().await;
-    let message = house.send(device, TO, "hello").await;
-    let waiting = wait(&house, device, &message);
+    let (gateway, device) = offline().await;
+    let message = gateway.send(device, TO, "hello").await;
+    let waiting = wait(&gateway, device, &message);
     tokio::time::sleep(Duration::from_secs(10)).await;
     waiting.abort();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(house.stored(message.id).await.state, MessageState::Queued);
-    house.messenger.go_online(device);
-    house.until_state(message.id, MessageState::Sent).await;
+    assert_eq!(gateway.stored(message.id).await.state, MessageState::Queued);
+    gateway.messenger.go_online(device);
+    gateway.until_state(message.id, MessageState::Sent).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_handed_over_is_not_taken_back() {
-    let (house, device) = House::with_device().await;
-    house.messenger.answer_all(Answer::LoseAck);
-    let before = house.clock.now();
-    let message = house.send(device, TO, "hello").await;
-    let waiting = wait(&house, device, &message);
-    house.messenger.until_sent(1).await;
-    house.messenger.go_offline(device, DisconnectReason::ConnectionLost);
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.answer_all(Answer::LoseAck);
+    let before = gateway.clock.now();
+    let message = gateway.send(device, TO, "hello").await;
+    let waiting = wait(&gateway, device, &message);
+    gateway.messenger.until_sent(1).await;
+    gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
     assert!(waiting.await.unwrap().unwrap().is_none());
-    assert_eq!(house.clock.now().duration_since(before).as_secs(), 30);
-    assert_eq!(house.stored(message.id).await.state, MessageState::Queued);
+    assert_eq!(gateway.clock.now().duration_since(before).as_secs(), 30);
+    assert_eq!(gateway.stored(message.id).await.state, MessageState::Queued);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_pacing_puts_off_is_answered_at_once() {
-    let house = House::with_pacing(Pacing { min_s: 20, max_s: 20, ..Pacing::off() }).await;
-    let device = house.linked_device("62811").await;
-    house.start().await;
-    house.until_status(device, DeviceStatus::Connected).await;
-    let before = house.clock.now();
+    let gateway = TestGateway::with_pacing(Pacing { min_s: 20, max_s: 20, ..Pacing::off() }).await;
+    let device = gateway.linked_device("62811").await;
+    gateway.start().await;
+    gateway.until_status(device, DeviceStatus::Connected).await;
+    let before = gateway.clock.now();
     let mut answers = Vec::new();
     for chat in ["62811111111", "62822222222", "62833333333"] {
-        let message = house.send(device, chat, "hello").await;
-        answers.push((wait(&house, device, &message), message.id));
+        let message = gateway.send(device, chat, "hello").await;
+        answers.push((wait(&gateway, device, &message), message.id));
     }
     let (third, id) = answers.pop().unwrap();
     assert!(third.await.unwrap().unwrap().is_none(), "it goes after 40 seconds");
-    assert_eq!(house.clock.now(), before);
+    assert_eq!(gateway.clock.now(), before);
     let (second, _) = answers.pop().unwrap();
     assert_eq!(ended(second).await.state, MessageState::Sent);
-    assert_eq!(house.clock.now().duration_since(before).as_secs(), 20);
-    house.until_state(id, MessageState::Sent).await;
+    assert_eq!(gateway.clock.now().duration_since(before).as_secs(), 20);
+    gateway.until_state(id, MessageState::Sent).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_scheduled_for_later_is_answered_at_once() {
-    let (house, device) = offline().await;
-    let before = house.clock.now();
+    let (gateway, device) = offline().await;
+    let before = gateway.clock.now();
     let schedule_at = Some(before + SignedDuration::from_mins(5));
     let request =
         SendRequest { to: TO.into(), text: "later".into(), schedule_at, ..Default::default() };
-    let message = house.request(device, request).await;
-    assert!(wait(&house, device, &message).await.unwrap().unwrap().is_none());
-    assert_eq!(house.clock.now(), before);
-    house.messenger.go_online(device);
-    house.until_state(message.id, MessageState::Sent).await;
+    let message = gateway.request(device, request).await;
+    assert!(wait(&gateway, device, &message).await.unwrap().unwrap().is_none());
+    assert_eq!(gateway.clock.now(), before);
+    gateway.messenger.go_online(device);
+    gateway.until_state(message.id, MessageState::Sent).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_outcome_is_told_before_it_is_durable() {
-    let (house, device) = House::with_device().await;
-    house.messenger.answer_all(Answer::LoseAck);
-    let message = house.send(device, TO, "hello").await;
-    house.messenger.until_sent(1).await;
-    house.store.fail(Outage::Writes);
-    house.messenger.acknowledge(device, &message.whatsapp_id);
-    let waiting = wait(&house, device, &message);
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.answer_all(Answer::LoseAck);
+    let message = gateway.send(device, TO, "hello").await;
+    gateway.messenger.until_sent(1).await;
+    gateway.store.fail(Outage::Writes);
+    gateway.messenger.acknowledge(device, &message.whatsapp_id);
+    let waiting = wait(&gateway, device, &message);
     assert!(waiting.await.unwrap().unwrap().is_none(), "for all that is durable, it waits");
-    house.store.fail(Outage::None);
-    let sent = ended(wait(&house, device, &message)).await;
+    gateway.store.fail(Outage::None);
+    let sent = ended(wait(&gateway, device, &message)).await;
     assert_eq!(sent.state, MessageState::Sent);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_taken_back_is_an_error_and_stays() {
-    let (house, device) = offline().await;
-    let message = house.send(device, TO, "hello").await;
-    let waiting = wait(&house, device, &message);
-    house.store.fail(Outage::Writes);
+    let (gateway, device) = offline().await;
+    let message = gateway.send(device, TO, "hello").await;
+    let waiting = wait(&gateway, device, &message);
+    gateway.store.fail(Outage::Writes);
     let answer = waiting.await.unwrap();
     assert!(matches!(answer, Err(Error::Store(_))), "{answer:?}");
-    house.store.fail(Outage::None);
-    house.messenger.go_online(device);
-    house.until_state(message.id, MessageState::Sent).await;
+    gateway.store.fail(Outage::None);
+    gateway.messenger.go_online(device);
+    gateway.until_state(message.id, MessageState::Sent).await;
 }
 
 // ---- when a message could go --------------------------------------------------------------------

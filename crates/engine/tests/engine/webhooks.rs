@@ -16,32 +16,32 @@ use jiff::{SignedDuration, Timestamp};
 use testkit::fake_outbound::answer;
 use testkit::flaky_store::Outage;
 
-use crate::house::House;
 use crate::outside::in_short;
 use crate::rig::{START, at_s};
+use crate::test_gateway::TestGateway;
 
 const TO: &str = "628123456789";
 const URL: &str = "https://hooks.example.com/one";
 
-async fn webhook(house: &House, url: &str) -> WebhookId {
+async fn webhook(gateway: &TestGateway, url: &str) -> WebhookId {
     let request = NewWebhookRequest { url: url.into(), ..Default::default() };
-    house.core.create_webhook(&house.session, request).await.unwrap().0.id
+    gateway.core.create_webhook(&gateway.principal, request).await.unwrap().0.id
 }
 
-async fn deliveries(house: &House, id: WebhookId, state: DeliveryState) -> Vec<Delivery> {
+async fn deliveries(gateway: &TestGateway, id: WebhookId, state: DeliveryState) -> Vec<Delivery> {
     let page = PageRequest { before: None, limit: 1_000 };
-    house.store.deliveries(house.account, id, Some(state), page).await.unwrap().items
+    gateway.store.deliveries(gateway.account, id, Some(state), page).await.unwrap().items
 }
 
-async fn until_none_waits(house: &House, id: WebhookId) {
-    house
+async fn until_none_waits(gateway: &TestGateway, id: WebhookId) {
+    gateway
         .until(async || {
-            deliveries(house, id, DeliveryState::Pending).await.is_empty().then_some(())
+            deliveries(gateway, id, DeliveryState::Pending).await.is_empty().then_some(())
         })
         .await;
 }
 
-fn incoming(house: &House, from: &str, text: &str) -> IncomingMessage {
+fn incoming(gateway: &TestGateway, from: &str, text: &str) -> IncomingMessage {
     IncomingMessage {
         whatsapp_id: domain::ids::WhatsappId(format!("WA-{from}-{text}")),
         chat: format!("{from}@s.whatsapp.net"),
@@ -50,7 +50,7 @@ fn incoming(house: &House, from: &str, text: &str) -> IncomingMessage {
         kind: ContentKind::Text,
         text: text.into(),
         media: None,
-        at: house.clock.now(),
+        at: gateway.clock.now(),
     }
 }
 
@@ -62,170 +62,170 @@ fn no_answer() -> WebhookAnswer {
 
 #[tokio::test(start_paused = true)]
 async fn a_webhook_is_told_of_everything_in_order() {
-    let (house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
-    let mut live = house.engine.watch_account(house.account);
-    let message = house.send(device, TO, "hello").await;
-    house.until_state(message.id, MessageState::Sent).await;
-    let now = house.clock.now();
-    house.messenger.receipt(device, &message.whatsapp_id, Receipt::Delivered, now);
-    house.messenger.receipt(device, &message.whatsapp_id, Receipt::Read, now);
-    house.until_state(message.id, MessageState::Read).await;
-    let told = house.outside.until_arrived(URL, 3).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
+    let mut live = gateway.engine.watch_account(gateway.account);
+    let message = gateway.send(device, TO, "hello").await;
+    gateway.until_state(message.id, MessageState::Sent).await;
+    let now = gateway.clock.now();
+    gateway.messenger.receipt(device, &message.whatsapp_id, Receipt::Delivered, now);
+    gateway.messenger.receipt(device, &message.whatsapp_id, Receipt::Read, now);
+    gateway.until_state(message.id, MessageState::Read).await;
+    let told = gateway.outside.until_arrived(URL, 3).await;
     let expected = ["message.sent hello", "message.delivered hello", "message.read hello"];
     assert_eq!(told, expected);
-    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
-    house.messenger.go_offline(device, DisconnectReason::ServerFault(503));
-    house.outside.until_arrived(URL, 5).await;
-    until_none_waits(&house, id).await;
-    let events = house.outside.arrived(URL);
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
+    gateway.messenger.go_offline(device, DisconnectReason::ServerFault(503));
+    gateway.outside.until_arrived(URL, 5).await;
+    until_none_waits(&gateway, id).await;
+    let events = gateway.outside.arrived(URL);
     assert_eq!(in_short(&events[3]), "message.received hi");
     let Subject::Device(status) = &events[4].subject else { panic!("it is of the device") };
     assert_eq!((status.code, status.should_reconnect), (Some(503), true));
     for event in events {
         assert_eq!(live.next().await.unwrap(), event, "live listeners hear the same");
     }
-    assert_eq!(house.engine.stats().webhooks_delivered.load(Relaxed), 5);
+    assert_eq!(gateway.engine.stats().webhooks_delivered.load(Relaxed), 5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_erased_webhook_is_told_nothing_that_waited_for_a_turn() {
-    let (house, device) = House::with_device().await;
+    let (gateway, device) = TestGateway::with_device().await;
     let url = |n: usize| format!("https://hooks.example.com/{n}");
     let slow = 16 / POSTS_MAX;
     for n in 0..slow {
-        webhook(&house, &url(n)).await;
-        house.outside.receive(&url(n), |_, _| (Duration::from_secs(15), answer(200)));
+        webhook(&gateway, &url(n)).await;
+        gateway.outside.receive(&url(n), |_, _| (Duration::from_secs(15), answer(200)));
     }
     for n in 0..POSTS_MAX {
-        let message = incoming(&house, &format!("62812345{n:04}"), "hi");
-        house.engine.received(device, vec![message]).await.unwrap();
+        let message = incoming(&gateway, &format!("62812345{n:04}"), "hi");
+        gateway.engine.received(device, vec![message]).await.unwrap();
     }
     for n in 0..slow {
-        house.outside.until_arrived(&url(n), POSTS_MAX).await;
+        gateway.outside.until_arrived(&url(n), POSTS_MAX).await;
     }
-    let late = webhook(&house, URL).await;
-    house.engine.received(device, vec![incoming(&house, TO, "late")]).await.unwrap();
+    let late = webhook(&gateway, URL).await;
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "late")]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    house.core.delete_webhook(&house.session, late).await.unwrap();
+    gateway.core.delete_webhook(&gateway.principal, late).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(house.outside.told(URL).is_empty());
-    assert_eq!(house.outside.told(&url(0)).len(), POSTS_MAX + 1);
+    assert!(gateway.outside.told(URL).is_empty());
+    assert_eq!(gateway.outside.told(&url(0)).len(), POSTS_MAX + 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_sender_that_crashes_begins_anew() {
-    let (house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
-    house.outside.crash_over_next_post();
-    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
+    let (gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
+    gateway.outside.crash_over_next_post();
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    house.engine.received(device, vec![incoming(&house, TO, "again")]).await.unwrap();
-    let told = house.outside.until_arrived(URL, 2).await;
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "again")]).await.unwrap();
+    let told = gateway.outside.until_arrived(URL, 2).await;
     assert_eq!(told, ["message.received hi", "message.received again"]);
-    until_none_waits(&house, id).await;
-    assert_eq!(house.engine.stats().webhooks_waiting.load(Relaxed), 0);
+    until_none_waits(&gateway, id).await;
+    assert_eq!(gateway.engine.stats().webhooks_waiting.load(Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_receiver_is_tried_for_a_day_then_given_up() {
-    let (house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
-    house.outside.receive(URL, |_, _| (Duration::ZERO, no_answer()));
-    let before = house.clock.now();
-    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
-    house.outside.until_arrived(URL, 10).await;
-    until_none_waits(&house, id).await;
-    let took = house.clock.now().duration_since(before).as_hours();
+    let (gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
+    gateway.outside.receive(URL, |_, _| (Duration::ZERO, no_answer()));
+    let before = gateway.clock.now();
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
+    gateway.outside.until_arrived(URL, 10).await;
+    until_none_waits(&gateway, id).await;
+    let took = gateway.clock.now().duration_since(before).as_hours();
     assert!((19..=29).contains(&took), "{took} hours");
-    let dead = deliveries(&house, id, DeliveryState::Dead).await.remove(0);
+    let dead = deliveries(&gateway, id, DeliveryState::Dead).await.remove(0);
     assert_eq!((dead.attempts, dead.last_error.as_deref()), (10, Some("connection refused")));
-    assert_eq!(house.engine.stats().webhooks_dead.load(Relaxed), 1);
+    assert_eq!(gateway.engine.stats().webhooks_dead.load(Relaxed), 1);
     // Replayed under its old id, it goes the same way.
-    house.outside.receive(URL, |_, _| (Duration::ZERO, answer(200)));
-    house.core.replay_delivery(&house.session, id, dead.id).await.unwrap();
-    until_none_waits(&house, id).await;
-    let delivered = deliveries(&house, id, DeliveryState::Delivered).await.remove(0);
+    gateway.outside.receive(URL, |_, _| (Duration::ZERO, answer(200)));
+    gateway.core.replay_delivery(&gateway.principal, id, dead.id).await.unwrap();
+    until_none_waits(&gateway, id).await;
+    let delivered = deliveries(&gateway, id, DeliveryState::Delivered).await.remove(0);
     assert_eq!((delivered.id, delivered.attempts), (dead.id, 1));
     // Both are forgotten when their time has come.
     tokio::time::advance(Duration::from_secs(7 * 86_400 + 3_600)).await;
-    house
+    gateway
         .until(async || {
-            deliveries(&house, id, DeliveryState::Delivered).await.is_empty().then_some(())
+            deliveries(&gateway, id, DeliveryState::Delivered).await.is_empty().then_some(())
         })
         .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn gone_switches_the_webhook_off_and_its_owner_may_switch_it_on_again() {
-    let (house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
-    house.outside.receive(URL, |_, _| (Duration::from_secs(1), answer(410)));
-    let batch = ["one", "two"].map(|text| incoming(&house, TO, text));
-    house.engine.received(device, batch.to_vec()).await.unwrap();
-    let disabled = house
+    let (gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
+    gateway.outside.receive(URL, |_, _| (Duration::from_secs(1), answer(410)));
+    let batch = ["one", "two"].map(|text| incoming(&gateway, TO, text));
+    gateway.engine.received(device, batch.to_vec()).await.unwrap();
+    let disabled = gateway
         .until(async || {
-            let webhook = house.store.webhook(house.account, id).await.unwrap().unwrap();
+            let webhook = gateway.store.webhook(gateway.account, id).await.unwrap().unwrap();
             webhook.disabled
         })
         .await;
     assert!(disabled.contains("410"), "{disabled}");
-    assert_eq!(deliveries(&house, id, DeliveryState::Dead).await.len(), 1);
+    assert_eq!(deliveries(&gateway, id, DeliveryState::Dead).await.len(), 1);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(house.outside.told(URL), ["message.received one"]);
-    house.outside.receive(URL, |_, _| (Duration::ZERO, answer(200)));
+    assert_eq!(gateway.outside.told(URL), ["message.received one"]);
+    gateway.outside.receive(URL, |_, _| (Duration::ZERO, answer(200)));
     let change = WebhookChange { is_enabled: Some(true), ..Default::default() };
-    house.core.update_webhook(&house.session, id, change).await.unwrap();
-    until_none_waits(&house, id).await;
-    assert_eq!(house.outside.told(URL), ["message.received one", "message.received two"]);
+    gateway.core.update_webhook(&gateway.principal, id, change).await.unwrap();
+    until_none_waits(&gateway, id).await;
+    assert_eq!(gateway.outside.told(URL), ["message.received one", "message.received two"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn changed_and_erased_webhooks_are_heeded() {
-    let (house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
     const OTHER: &str = "https://hooks.example.com/other";
     let change = WebhookChange { url: Some(OTHER.into()), ..Default::default() };
-    house.core.update_webhook(&house.session, id, change).await.unwrap();
-    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
-    house.outside.until_arrived(OTHER, 1).await;
-    until_none_waits(&house, id).await;
-    house.core.delete_webhook(&house.session, id).await.unwrap();
-    house.engine.received(device, vec![incoming(&house, TO, "again")]).await.unwrap();
+    gateway.core.update_webhook(&gateway.principal, id, change).await.unwrap();
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
+    gateway.outside.until_arrived(OTHER, 1).await;
+    until_none_waits(&gateway, id).await;
+    gateway.core.delete_webhook(&gateway.principal, id).await.unwrap();
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "again")]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(house.outside.told(OTHER), ["message.received hi"]);
-    assert!(house.outside.told(URL).is_empty());
+    assert_eq!(gateway.outside.told(OTHER), ["message.received hi"]);
+    assert!(gateway.outside.told(URL).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_receiver_delays_nobody_else() {
-    let (house, device) = House::with_device().await;
-    webhook(&house, URL).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    webhook(&gateway, URL).await;
     const QUICK: &str = "https://hooks.example.com/quick";
-    webhook(&house, QUICK).await;
-    house.outside.receive(URL, |_, _| (Duration::from_secs(15), no_answer()));
-    let before = house.clock.now();
+    webhook(&gateway, QUICK).await;
+    gateway.outside.receive(URL, |_, _| (Duration::from_secs(15), no_answer()));
+    let before = gateway.clock.now();
     for n in 0..40 {
         let from = format!("62812{n:08}");
-        house.engine.received(device, vec![incoming(&house, &from, "hi")]).await.unwrap();
+        gateway.engine.received(device, vec![incoming(&gateway, &from, "hi")]).await.unwrap();
     }
-    house.outside.until_arrived(QUICK, 40).await;
-    assert_eq!(house.clock.now(), before);
-    assert_eq!(house.outside.arrived(URL).len(), POSTS_MAX, "no more than its share");
+    gateway.outside.until_arrived(QUICK, 40).await;
+    assert_eq!(gateway.clock.now(), before);
+    assert_eq!(gateway.outside.arrived(URL).len(), POSTS_MAX, "no more than its share");
 }
 
 #[tokio::test(start_paused = true)]
 async fn later_events_of_a_chat_pass_one_that_keeps_failing() {
-    let (house, device) = House::with_device().await;
-    webhook(&house, URL).await;
-    house.outside.receive(URL, |event, _| {
+    let (gateway, device) = TestGateway::with_device().await;
+    webhook(&gateway, URL).await;
+    gateway.outside.receive(URL, |event, _| {
         let fails = in_short(event) == "message.received poison";
         (Duration::ZERO, answer(if fails { 500 } else { 200 }))
     });
     for (from, text) in [(TO, "poison"), (TO, "after"), ("628999999999", "other chat")] {
-        house.engine.received(device, vec![incoming(&house, from, text)]).await.unwrap();
+        gateway.engine.received(device, vec![incoming(&gateway, from, text)]).await.unwrap();
     }
-    let told = house.outside.until_arrived(URL, 6).await;
+    let told = gateway.outside.until_arrived(URL, 6).await;
     let poison = "message.received poison";
     assert_eq!(told[..2], [poison, "message.received other chat"]);
     assert_eq!(told[2..], [poison, poison, poison, "message.received after"]);
@@ -233,20 +233,20 @@ async fn later_events_of_a_chat_pass_one_that_keeps_failing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_where_it_was() {
-    let (mut house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
-    house
+    let (mut gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
+    gateway
         .outside
         .receive(URL, |_, nth| (Duration::ZERO, if nth == 1 { no_answer() } else { answer(200) }));
-    let batch = ["one", "two"].map(|text| incoming(&house, TO, text));
-    house.engine.received(device, batch.to_vec()).await.unwrap();
-    house.outside.until_arrived(URL, 1).await;
-    house.restart().await;
-    let tries = deliveries(&house, id, DeliveryState::Pending).await;
+    let batch = ["one", "two"].map(|text| incoming(&gateway, TO, text));
+    gateway.engine.received(device, batch.to_vec()).await.unwrap();
+    gateway.outside.until_arrived(URL, 1).await;
+    gateway.restart().await;
+    let tries = deliveries(&gateway, id, DeliveryState::Pending).await;
     assert_eq!(tries.iter().map(|d| d.attempts).collect::<Vec<_>>(), [0, 1]);
-    house.start().await;
-    until_none_waits(&house, id).await;
-    let told = house.outside.told(URL);
+    gateway.start().await;
+    until_none_waits(&gateway, id).await;
+    let told = gateway.outside.told(URL);
     let received: Vec<_> = told.iter().filter(|told| told.starts_with("message")).collect();
     let (one, two) = ("message.received one", "message.received two");
     assert_eq!(received, [one, one, two, two]);
@@ -258,26 +258,26 @@ async fn a_restart_goes_on_where_it_was() {
 
 #[tokio::test(start_paused = true)]
 async fn outcomes_wait_for_the_store_and_events_repeat_rather_than_get_lost() {
-    let (house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
-    house.outside.receive(URL, |_, _| (Duration::from_secs(1), answer(200)));
-    let batch = ["one", "two"].map(|text| incoming(&house, TO, text));
-    house.engine.received(device, batch.to_vec()).await.unwrap();
-    house.outside.until_arrived(URL, 1).await;
-    house.store.fail(Outage::All);
+    let (gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
+    gateway.outside.receive(URL, |_, _| (Duration::from_secs(1), answer(200)));
+    let batch = ["one", "two"].map(|text| incoming(&gateway, TO, text));
+    gateway.engine.received(device, batch.to_vec()).await.unwrap();
+    gateway.outside.until_arrived(URL, 1).await;
+    gateway.store.fail(Outage::All);
     tokio::time::sleep(Duration::from_secs(300)).await;
-    assert_eq!(house.outside.told(URL), ["message.received one"], "its outcome is not durable");
-    house.store.fail(Outage::None);
-    until_none_waits(&house, id).await;
-    assert_eq!(house.outside.told(URL), ["message.received one", "message.received two"]);
+    assert_eq!(gateway.outside.told(URL), ["message.received one"], "its outcome is not durable");
+    gateway.store.fail(Outage::None);
+    until_none_waits(&gateway, id).await;
+    assert_eq!(gateway.outside.told(URL), ["message.received one", "message.received two"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_without_a_shape_ends_without_a_post() {
-    let (house, device) = House::with_device().await;
+    let (gateway, device) = TestGateway::with_device().await;
     // A format that is not known any more has no shape for anything.
     let new = domain::webhook::NewWebhook {
-        account_id: house.account,
+        account_id: gateway.account,
         device_id: None,
         url: URL.into(),
         format: domain::webhook::FormatName("bygone".into()),
@@ -285,25 +285,25 @@ async fn an_event_without_a_shape_ends_without_a_post() {
         secret: domain::webhook::SealedSecret(b"terces".to_vec()),
         shares_secret: false,
     };
-    let id = house.store.create_webhook(new, house.clock.now()).await.unwrap().unwrap().id;
-    house.engine.webhooks_changed(house.account);
-    house.engine.received(device, vec![incoming(&house, TO, "hi")]).await.unwrap();
-    until_none_waits(&house, id).await;
-    let delivered = deliveries(&house, id, DeliveryState::Delivered).await.remove(0);
+    let id = gateway.store.create_webhook(new, gateway.clock.now()).await.unwrap().unwrap().id;
+    gateway.engine.webhooks_changed(gateway.account);
+    gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
+    until_none_waits(&gateway, id).await;
+    let delivered = deliveries(&gateway, id, DeliveryState::Delivered).await.remove(0);
     assert_eq!((delivered.attempts, delivered.last_status), (1, None));
-    assert!(house.outside.told(URL).is_empty());
+    assert!(gateway.outside.told(URL).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn many_more_events_than_are_kept_in_memory_arrive_in_order() {
-    let (house, device) = House::with_device().await;
-    let id = webhook(&house, URL).await;
-    house.store.fail(Outage::None);
-    let batch: Vec<_> = (0..600).map(|n| incoming(&house, TO, &n.to_string())).collect();
-    house.engine.received(device, batch).await.unwrap();
-    until_none_waits(&house, id).await;
+    let (gateway, device) = TestGateway::with_device().await;
+    let id = webhook(&gateway, URL).await;
+    gateway.store.fail(Outage::None);
+    let batch: Vec<_> = (0..600).map(|n| incoming(&gateway, TO, &n.to_string())).collect();
+    gateway.engine.received(device, batch).await.unwrap();
+    until_none_waits(&gateway, id).await;
     let expected: Vec<_> = (0..600).map(|n| format!("message.received {n}")).collect();
-    assert_eq!(house.outside.told(URL), expected);
+    assert_eq!(gateway.outside.told(URL), expected);
 }
 
 // ---- the lanes ----------------------------------------------------------------------------------

@@ -8,9 +8,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::{ALL, Dialect};
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 use crate::tests::app::{App, OPERATOR};
-use crate::tests::exchange::{Ask, Told};
+use crate::tests::exchange::{Ask, TestResponse};
 
 /// What the harness needs to know of a dialect.
 pub(crate) struct Contract {
@@ -23,7 +23,7 @@ pub(crate) struct Contract {
     /// is none, the fields of the query.
     pub body: fn(&App, path: &str) -> Value,
     /// Asserts that an error has the dialect's shape.
-    pub assert_shape: fn(&Told),
+    pub assert_shape: fn(&TestResponse),
     /// Requests that name the rival's things; to be refused to the shop's key.
     pub naming_others: fn(&App) -> Vec<Ask>,
     /// Paths that no route has, but whose neighbours are the dialect's.
@@ -265,12 +265,12 @@ async fn sixty_requests_in_any_sixty_seconds() {
 
 #[test]
 fn every_dialect_says_when_to_come_back_while_the_store_is_away() {
-    let away = || Refusal::from(Error::Store(StoreError::Unavailable("away".into())));
+    let away = || ApiError::from(Error::Store(StoreError::Unavailable("away".into())));
     for dialect in ALL {
         let render = (dialect.renderer)(&HeaderMap::new());
         let response = render(&away());
         assert_eq!(response.status(), 503, "{}", dialect.name);
         assert_eq!(response.headers()["retry-after"], "5", "{}", dialect.name);
-        assert!(!render(&Refusal::Crashed).headers().contains_key("retry-after"));
+        assert!(!render(&ApiError::Crashed).headers().contains_key("retry-after"));
     }
 }

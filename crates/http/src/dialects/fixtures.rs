@@ -19,7 +19,7 @@ use testkit::fake_dispatcher::Ending;
 use super::{ALL, Dialect};
 use crate::routes::Route;
 use crate::tests::app::{App, OPERATOR};
-use crate::tests::exchange::{Ask, Told};
+use crate::tests::exchange::{Ask, TestResponse};
 
 /// A conversation and the gateway it is held with.
 #[derive(Deserialize)]
@@ -335,6 +335,6 @@ fn matches(told: &Value, expected: &Value, may_hold_more: bool) -> bool {
     }
 }
 
-async fn message(app: &App, told: &Told) -> Value {
+async fn message(app: &App, told: &TestResponse) -> Value {
     Ask::get(told.header("location")).key(&app.shop.key).of(&app.router).await.expect(200).json()
 }

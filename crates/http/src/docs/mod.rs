@@ -16,11 +16,11 @@ use axum::http::{HeaderValue, Response, StatusCode, Uri};
 use domain::service::OWN_FORMAT;
 use utoipa::openapi::OpenApi;
 
+use crate::api_error::ApiError;
 use crate::dialects::Dialect;
 use crate::fallback::{self, html};
 use crate::net::server_address;
 use crate::openapi::{openapi, openapi_dialect};
-use crate::refusal::Refusal;
 use crate::reply::bytes_reply;
 use crate::router::own_routes;
 use crate::routes::{Access, Route};
@@ -85,7 +85,7 @@ fn asset(content_type: &'static str, text: &'static str) -> Response<Body> {
 }
 
 fn nothing_there(state: &AppState, request: &Request) -> Response<Body> {
-    fallback::renderer(state, request.uri().path(), request.headers())(&Refusal::UnknownPath)
+    fallback::renderer(state, request.uri().path(), request.headers())(&ApiError::UnknownPath)
 }
 
 /// An API with a page.

@@ -131,48 +131,48 @@ struct ListParams {
 
 async fn create(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Json(body): Json<AccountRequest>,
 ) -> Answer {
     let AccountRequest { name, email, plan, default_country, timezone } = body;
     let request = NewAccountRequest { name, email, plan, default_country, timezone };
-    let (account, key) = state.core.create_account(&session, request).await?;
+    let (account, key) = state.core.create_account(&principal, request).await?;
     let body = NewAccountBody { account: AccountBody::from(&account), key: key.reveal() };
     Ok(created(&format!("/v1/accounts/{}", account.id), &body))
 }
 
 async fn list(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Params(params): Params<ListParams>,
 ) -> Answer {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let page = state.core.accounts(&session, page).await?;
+    let page = state.core.accounts(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |account| account.id.0, AccountBody::from)))
 }
 
-async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    session.require_operator()?;
-    let account = state.core.account(&session, AccountId(id.id("account")?)).await?;
+async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    principal.require_operator()?;
+    let account = state.core.account(&principal, AccountId(id.id("account")?)).await?;
     Ok(json(StatusCode::OK, &AccountBody::from(&account)))
 }
 
 async fn update(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     id: Segment,
     Json(body): Json<AccountChange>,
 ) -> Answer {
-    session.require_operator()?;
+    principal.require_operator()?;
     let AccountChange { name, email, plan, default_country, timezone } = body;
     let patch = AccountPatch { name, email, plan, default_country, timezone };
     let id = AccountId(id.id("account")?);
-    let account = state.core.update_account(&session, id, patch).await?;
+    let account = state.core.update_account(&principal, id, patch).await?;
     Ok(json(StatusCode::OK, &AccountBody::from(&account)))
 }
 
-async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    session.require_operator()?;
-    state.core.delete_account(&session, AccountId(id.id("account")?)).await?;
+async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    principal.require_operator()?;
+    state.core.delete_account(&principal, AccountId(id.id("account")?)).await?;
     Ok(no_content())
 }

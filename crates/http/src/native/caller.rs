@@ -5,19 +5,19 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request};
 use domain::error::Error;
-use domain::service::Session;
+use domain::service::Principal;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::api_error::ApiError;
 use crate::auth::authenticate;
 use crate::body::{read_json, read_media_json, read_optional_json};
 use crate::fields::path_id;
 use crate::idempotency::IDEMPOTENCY_KEY;
-use crate::refusal::Refusal;
 use crate::state::AppState;
 
 /// Who is calling. Comes first in every handler, so that nothing is told to strangers.
-pub struct Caller(pub Session);
+pub struct Caller(pub Principal);
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(text)) => Ok(Self(text)),
-            Err(_) => Err(Refusal::UnknownPath.into()),
+            Err(_) => Err(ApiError::UnknownPath.into()),
         }
     }
 }
@@ -57,7 +57,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Segments {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<(String, String)>::from_request_parts(parts, state).await {
             Ok(Path((first, second))) => Ok(Self(Segment(first), Segment(second))),
-            Err(_) => Err(Refusal::UnknownPath.into()),
+            Err(_) => Err(ApiError::UnknownPath.into()),
         }
     }
 }
@@ -87,17 +87,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     }
 }
 
-fn explain(text: &str) -> Refusal {
+fn explain(text: &str) -> ApiError {
     let name = text.split('`').nth(1).unwrap_or_default();
     if text.contains("unknown field") {
         let known = text.split_once("expected ").map_or("", |(_, known)| known);
         let known = known.trim_start_matches("one of ").replace('`', "");
-        return Refusal::field(name, format!("is no parameter of this request; known: {known}"));
+        return ApiError::field(name, format!("is no parameter of this request; known: {known}"));
     }
     if text.contains("duplicate field") {
-        return Refusal::field(name, "is given more than once");
+        return ApiError::field(name, "is given more than once");
     }
-    Refusal::Malformed("the query cannot be read".to_owned())
+    ApiError::Malformed("the query cannot be read".to_owned())
 }
 
 /// A JSON body.

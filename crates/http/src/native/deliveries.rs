@@ -13,7 +13,7 @@ use super::caller::{Caller, Params, Segment, Segments};
 use super::event_view::EventBody;
 use super::page::{List, page_request};
 use super::webhooks::webhook_id;
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -89,27 +89,27 @@ struct ListParams {
 
 async fn list(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     id: Segment,
     Params(params): Params<ListParams>,
 ) -> Answer {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let wanted = params.state.as_deref().map(delivery_state).transpose()?;
-    let page = state.core.deliveries(&session, webhook_id(&id)?, wanted, page).await?;
+    let page = state.core.deliveries(&principal, webhook_id(&id)?, wanted, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from)))
 }
 
-fn delivery_state(name: &str) -> Result<DeliveryState, Refusal> {
-    let wrong = || Refusal::field("state", "must be pending, delivered or dead");
+fn delivery_state(name: &str) -> Result<DeliveryState, ApiError> {
+    let wrong = || ApiError::field("state", "must be pending, delivered or dead");
     DeliveryState::from_name(name).ok_or_else(wrong)
 }
 
 async fn replay(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Segments(id, delivery): Segments,
 ) -> Answer {
     let delivery = DeliveryId(delivery.id("delivery")?);
-    let delivery = state.core.replay_delivery(&session, webhook_id(&id)?, delivery).await?;
+    let delivery = state.core.replay_delivery(&principal, webhook_id(&id)?, delivery).await?;
     Ok(json(StatusCode::OK, &DeliveryBody::from(&delivery)))
 }

@@ -6,7 +6,7 @@ use domain::device::{Device, DevicePatch};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::policy::pacing::Pacing;
-use domain::service::{DeviceName, Session};
+use domain::service::{DeviceName, Principal};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::Answer;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
+use crate::api_error::ApiError;
 use crate::fields::{DeviceField, Object};
-use crate::refusal::Refusal;
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -181,86 +181,86 @@ struct ListParams {
 /// The id of the device a path names; it is only looked up when named by number.
 pub(super) async fn device_id(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     segment: &Segment,
 ) -> Result<DeviceId, Error> {
-    session.account_id()?;
+    principal.account_id()?;
     match DeviceName::parse(&segment.0).ok_or(Error::NotFound("device"))? {
         DeviceName::Id(id) => Ok(id),
-        name @ DeviceName::Number(_) => Ok(state.core.find_device(session, name).await?.id),
+        name @ DeviceName::Number(_) => Ok(state.core.find_device(principal, name).await?.id),
     }
 }
 
 /// The id of the device that a body names, else of the one the caller is bound to.
 pub(super) async fn named_device(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     named: Option<DeviceField>,
 ) -> Result<Option<DeviceId>, Error> {
-    session.account_id()?;
+    principal.account_id()?;
     match named {
         Some(DeviceField(DeviceName::Id(id))) => Ok(Some(id)),
-        Some(DeviceField(name)) => Ok(Some(state.core.find_device(session, name).await?.id)),
-        None => Ok(session.caller.bound_device()),
+        Some(DeviceField(name)) => Ok(Some(state.core.find_device(principal, name).await?.id)),
+        None => Ok(principal.caller.bound_device()),
     }
 }
 
 /// The id of the device that a query names.
 pub(super) async fn queried_device(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     text: Option<&str>,
-) -> Result<Option<DeviceId>, Refusal> {
-    session.account_id()?;
+) -> Result<Option<DeviceId>, ApiError> {
+    principal.account_id()?;
     let Some(text) = text else { return Ok(None) };
     let name = DeviceName::parse(text)
-        .ok_or_else(|| Refusal::field("device", "must be a device's id or number_id"))?;
-    Ok(Some(state.core.find_device(session, name).await?.id))
+        .ok_or_else(|| ApiError::field("device", "must be a device's id or number_id"))?;
+    Ok(Some(state.core.find_device(principal, name).await?.id))
 }
 
 async fn create(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Json(body): Json<DeviceRequest>,
 ) -> Answer {
-    let (device, token) = state.core.create_device(&session, &body.name).await?;
+    let (device, token) = state.core.create_device(&principal, &body.name).await?;
     let body = NewDeviceBody { device: DeviceBody::from(&device), token: token.reveal() };
     Ok(created(&format!("/v1/devices/{}", device.id), &body))
 }
 
 async fn list(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Params(params): Params<ListParams>,
 ) -> Answer {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let page = state.core.devices(&session, page).await?;
+    let page = state.core.devices(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |device| device.number_id.0, DeviceBody::from)))
 }
 
-async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    let device = state.core.device(&session, id).await?;
+async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &principal, &id).await?;
+    let device = state.core.device(&principal, id).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
 }
 
 async fn update(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     id: Segment,
     Json(body): Json<DeviceChange>,
 ) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
+    let id = device_id(&state, &principal, &id).await?;
     let patch = DevicePatch {
         name: body.name,
         pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing)),
     };
-    let device = state.core.update_device(&session, id, patch).await?;
+    let device = state.core.update_device(&principal, id, patch).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
 }
 
-async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    state.core.delete_device(&session, id).await?;
+async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &principal, &id).await?;
+    state.core.delete_device(&principal, id).await?;
     Ok(no_content())
 }

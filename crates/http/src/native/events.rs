@@ -15,7 +15,7 @@ use axum::http::{HeaderName, HeaderValue, Response};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use domain::device::{DeviceNotice, StatusChange};
-use domain::service::Session;
+use domain::service::Principal;
 use futures_util::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -72,30 +72,30 @@ impl<'a> From<&'a StatusChange> for StatusBody<'a> {
     }
 }
 
-async fn watch(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    let (device, notices) = state.core.watch_device(&session, id).await?;
+async fn watch(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &principal, &id).await?;
+    let (device, notices) = state.core.watch_device(&principal, id).await?;
     let first = event("device", &DeviceBody::from(&device));
     let later = notices.filter_map(|notice| future::ready(notice_event(notice)));
-    Ok(live(&state, &session, stream::iter(first).chain(later)))
+    Ok(live(&state, &principal, stream::iter(first).chain(later)))
 }
 
-async fn watch_all(State(state): State<AppState>, Caller(session): Caller) -> Answer {
-    let events = state.core.watch_account(&session)?;
+async fn watch_all(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
+    let events = state.core.watch_account(&principal)?;
     let events = events.filter_map(|happened| {
         let told = event(happened.kind.as_str(), &EventBody::from(&happened));
         future::ready(told.map(|event| event.id(happened.id)))
     });
-    Ok(live(&state, &session, events))
+    Ok(live(&state, &principal, events))
 }
 
 /// A stream of events that ends with the process, and with the caller's key.
 fn live(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     events: impl Stream<Item = Event> + Send + 'static,
 ) -> Response<Body> {
-    let (core, key) = (state.core.clone(), session.key);
+    let (core, key) = (state.core.clone(), principal.key);
     let events = events.take_while(move |_| {
         let core = core.clone();
         async move { core.is_valid(key).await }

@@ -14,8 +14,8 @@ use super::Answer;
 use super::caller::{Caller, Json, Segment};
 use super::devices::device_id;
 use super::page::List;
+use crate::api_error::ApiError;
 use crate::fields::TimeField;
-use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -133,51 +133,51 @@ struct RedeemedBody {
 
 async fn add(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     id: Segment,
     Json(body): Json<GrantRequest>,
 ) -> Answer {
-    session.require_operator()?;
+    principal.require_operator()?;
     let account_id = AccountId(id.id("account")?);
     let device = body.device.map(|id| id.parse::<DeviceId>());
-    let wrong = |_| Refusal::field("device", "must be a device's id (UUID)");
+    let wrong = |_| ApiError::field("device", "must be a device's id (UUID)");
     let grant = NewGrant {
         account_id,
         device_id: device.transpose().map_err(wrong)?,
         messages: body.messages,
         expires_at: body.expires_at.map(|time| time.0),
     };
-    let grant = state.core.add_grant(&session, grant).await?;
+    let grant = state.core.add_grant(&principal, grant).await?;
     Ok(json(StatusCode::CREATED, &GrantBody::from(&grant)))
 }
 
-async fn list(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    session.require_operator()?;
-    let grants = state.core.grants(&session, AccountId(id.id("account")?)).await?;
+async fn list(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    principal.require_operator()?;
+    let grants = state.core.grants(&principal, AccountId(id.id("account")?)).await?;
     Ok(json(StatusCode::OK, &List::whole(grants.iter().map(GrantBody::from).collect())))
 }
 
 async fn make_vouchers(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Json(body): Json<VouchersRequest>,
 ) -> Answer {
     let VouchersRequest { messages, valid_days, count } = body;
     let count = count.unwrap_or(1);
-    let codes = state.core.create_vouchers(&session, messages, valid_days, count).await?;
+    let codes = state.core.create_vouchers(&principal, messages, valid_days, count).await?;
     let codes = codes.iter().map(|code| code.reveal()).collect();
     Ok(json(StatusCode::CREATED, &VouchersBody { codes }))
 }
 
 async fn redeem(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     id: Segment,
     Json(body): Json<RedeemRequest>,
 ) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    let messages = state.core.redeem(&session, id, &body.code).await?;
-    let quota = state.core.quota(&session, Some(id)).await?;
+    let id = device_id(&state, &principal, &id).await?;
+    let messages = state.core.redeem(&principal, id, &body.code).await?;
+    let quota = state.core.quota(&principal, Some(id)).await?;
     let (total, used) = quota.granted();
     Ok(json(StatusCode::OK, &RedeemedBody { messages, remaining: total - used }))
 }

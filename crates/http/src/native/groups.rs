@@ -42,8 +42,8 @@ impl<'a> From<&'a Group> for GroupBody<'a> {
     }
 }
 
-async fn list(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    let groups = state.core.groups(&session, id).await?;
+async fn list(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &principal, &id).await?;
+    let groups = state.core.groups(&principal, id).await?;
     Ok(json(StatusCode::OK, &List::whole(groups.iter().map(GroupBody::from).collect())))
 }

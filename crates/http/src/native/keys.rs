@@ -79,23 +79,23 @@ struct NewKeyBody<'a> {
     key: &'a str,
 }
 
-async fn list(State(state): State<AppState>, Caller(session): Caller) -> Answer {
-    let keys = state.core.keys(&session).await?;
+async fn list(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
+    let keys = state.core.keys(&principal).await?;
     Ok(json(StatusCode::OK, &List::whole(keys.iter().map(KeyBody::from).collect())))
 }
 
 async fn create(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Json(body): Json<KeyRequest>,
 ) -> Answer {
-    let (key, secret) = state.core.create_key(&session, &body.name).await?;
+    let (key, secret) = state.core.create_key(&principal, &body.name).await?;
     let body = NewKeyBody { about: KeyBody::from(&key), key: secret.reveal() };
     Ok(json(StatusCode::CREATED, &body))
 }
 
-async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    session.require_account_key()?;
-    state.core.delete_key(&session, KeyId(id.id("key")?)).await?;
+async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    principal.require_account_key()?;
+    state.core.delete_key(&principal, KeyId(id.id("key")?)).await?;
     Ok(no_content())
 }

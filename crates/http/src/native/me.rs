@@ -47,10 +47,10 @@ struct KeyInfo {
     device: Option<Uuid>,
 }
 
-async fn show(State(state): State<AppState>, Caller(session): Caller) -> Answer {
-    let quota = state.core.quota(&session, None).await?;
-    let (account, plan) = (session.account()?, session.plan()?);
-    let key = match session.caller {
+async fn show(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
+    let quota = state.core.quota(&principal, None).await?;
+    let (account, plan) = (principal.account()?, principal.plan()?);
+    let key = match principal.caller {
         account::Caller::Account(_, key) | account::Caller::Device(_, _, key) => key.0,
         account::Caller::Operator => return Err(domain::error::Error::Forbidden.into()),
     };
@@ -58,7 +58,7 @@ async fn show(State(state): State<AppState>, Caller(session): Caller) -> Answer 
         account: AccountBody::from(account),
         plan: PlanBody::from(plan),
         usage: UsageBody::new(&quota),
-        key: KeyInfo { id: key, device: session.caller.bound_device().map(|device| device.0) },
+        key: KeyInfo { id: key, device: principal.caller.bound_device().map(|device| device.0) },
     };
     Ok(json(StatusCode::OK, &body))
 }

@@ -5,8 +5,8 @@ use domain::message::ContentKind;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::api_error::ApiError;
 use crate::fields::Base64Field;
-use crate::refusal::Refusal;
 
 /// A file that is to be sent: from a URL or in the request.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -47,14 +47,14 @@ impl MediaField {
     /// In the core's words.
     ///
     /// # Errors
-    /// [`Refusal::Field`] when it comes from nowhere or from two places, or a picture speaks.
-    pub(super) fn into_request(self) -> Result<MediaRequest, Refusal> {
+    /// [`ApiError::Field`] when it comes from nowhere or from two places, or a picture speaks.
+    pub(super) fn into_request(self) -> Result<MediaRequest, ApiError> {
         let source = match (self.url, self.base64) {
             (Some(url), None) => MediaSource::Url(url),
             (None, Some(bytes)) => MediaSource::Inline(bytes.0),
-            (None, None) => return Err(Refusal::field("media", "needs url or base64")),
+            (None, None) => return Err(ApiError::field("media", "needs url or base64")),
             (Some(_), Some(_)) => {
-                return Err(Refusal::field("media", "takes url or base64, not both"));
+                return Err(ApiError::field("media", "takes url or base64, not both"));
             }
         };
         let is_voice = self.voice == Some(true);
@@ -62,7 +62,7 @@ impl MediaField {
             None | Some(Kind::Audio) if is_voice => Some(ContentKind::Voice),
             Some(Kind::Voice) if self.voice == Some(false) => Some(ContentKind::Audio),
             Some(Kind::Image | Kind::Video | Kind::Document) if is_voice => {
-                return Err(Refusal::field("media.voice", "only audio can be a voice note"));
+                return Err(ApiError::field("media.voice", "only audio can be a voice note"));
             }
             kind => kind.map(ContentKind::from),
         };

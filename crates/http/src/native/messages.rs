@@ -17,9 +17,9 @@ use super::devices::{named_device, queried_device};
 use super::media_field::MediaField;
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
+use crate::api_error::ApiError;
 use crate::fields::{DeviceField, Object, PhoneField, TimeField};
 use crate::idempotency::idempotency_key;
-use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -132,16 +132,16 @@ struct ListParams {
 
 async fn send(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     IdempotencyHeader(header): IdempotencyHeader,
     MediaJson(mut body): MediaJson<MessageRequest>,
 ) -> Answer {
-    let device = named_device(&state, &session, body.device.take()).await?;
+    let device = named_device(&state, &principal, body.device.take()).await?;
     let idempotency =
         idempotency_key(header.as_ref(), "POST /v1/messages", &Fingerprint(device, &body))?;
     let has_media = body.media.is_some();
     let requests = vec![command(device, body)?];
-    let sent = state.core.send(&session, requests, idempotency).await;
+    let sent = state.core.send(&principal, requests, idempotency).await;
     let sent = sent.map_err(|error| refused(error.into(), has_media))?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
@@ -151,18 +151,18 @@ async fn send(
 
 async fn send_batch(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     IdempotencyHeader(header): IdempotencyHeader,
     MediaJson(body): MediaJson<BatchRequest>,
 ) -> Answer {
     if body.messages.is_empty() || body.messages.len() > BATCH_MESSAGES_MAX {
         let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
-        return Err(Refusal::field("messages", message).into());
+        return Err(ApiError::field("messages", message).into());
     }
     let mut messages = Vec::with_capacity(body.messages.len());
     for (index, Object(mut message)) in body.messages.into_iter().enumerate() {
-        let device = named_device(&state, &session, message.device.take()).await;
-        let device = device.map_err(|error| Refusal::Core { index: Some(index), error })?;
+        let device = named_device(&state, &principal, message.device.take()).await;
+        let device = device.map_err(|error| ApiError::Core { index: Some(index), error })?;
         messages.push((device, message));
     }
     let fingerprint: Vec<_> = messages.iter().map(|(device, m)| Fingerprint(*device, m)).collect();
@@ -173,7 +173,7 @@ async fn send_batch(
         command(device, message).map_err(|refusal| refusal.of_message(index))
     });
     let requests = requests.collect::<Result<_, _>>()?;
-    let sent = state.core.send_batch(&session, requests, idempotency).await;
+    let sent = state.core.send_batch(&principal, requests, idempotency).await;
     let sent = sent.map_err(|refusal| {
         let has_media = refusal.index.is_some_and(|index| have_media[index]);
         refused(refusal.into(), has_media)
@@ -186,7 +186,7 @@ async fn send_batch(
 }
 
 /// The core calls a caption a text.
-fn refused(refusal: Refusal, has_media: bool) -> Refusal {
+fn refused(refusal: ApiError, has_media: bool) -> ApiError {
     if has_media { refusal.renamed("text", "media.caption") } else { refusal }
 }
 
@@ -195,15 +195,15 @@ fn refused(refusal: Refusal, has_media: bool) -> Refusal {
 struct Fingerprint<'a>(Option<DeviceId>, &'a MessageRequest);
 
 /// Translates a message into the core's words.
-fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest, Refusal> {
+fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest, ApiError> {
     let (text, media) = match (body.text, body.media) {
         (Some(text), None) => (text, None),
         (None, Some(Object(mut media))) => {
             (media.caption.take().unwrap_or_default(), Some(media.into_request()?))
         }
-        (None, None) => return Err(Refusal::field("text", "is required, unless there is media")),
+        (None, None) => return Err(ApiError::field("text", "is required, unless there is media")),
         (Some(_), Some(_)) => {
-            return Err(Refusal::field("text", "cannot go with media; use media.caption"));
+            return Err(ApiError::field("text", "cannot go with media; use media.caption"));
         }
     };
     Ok(SendRequest {
@@ -222,42 +222,42 @@ fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest
 
 async fn list(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Params(params): Params<ListParams>,
 ) -> Answer {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let filter = MessageFilter {
         direction: params.direction.as_deref().map(direction).transpose()?,
-        device: queried_device(&state, &session, params.device.as_deref()).await?,
+        device: queried_device(&state, &principal, params.device.as_deref()).await?,
         states: params.status.as_deref().map(states).transpose()?.unwrap_or_default(),
         ..MessageFilter::default()
     };
-    let page = state.core.messages(&session, filter, page).await?;
+    let page = state.core.messages(&principal, filter, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief)))
 }
 
-fn direction(text: &str) -> Result<Direction, Refusal> {
+fn direction(text: &str) -> Result<Direction, ApiError> {
     match text {
         "in" => Ok(Direction::In),
         "out" => Ok(Direction::Out),
-        _ => Err(Refusal::field("direction", "must be in or out")),
+        _ => Err(ApiError::field("direction", "must be in or out")),
     }
 }
 
-fn states(text: &str) -> Result<Vec<MessageState>, Refusal> {
+fn states(text: &str) -> Result<Vec<MessageState>, ApiError> {
     let state = |name: &str| MessageState::from_name(name.trim());
     text.split(',').map(state).collect::<Option<_>>().ok_or_else(|| {
         let names = MessageState::ALL.map(MessageState::as_str).join(", ");
-        Refusal::field("status", format!("must be one or more of {names}"))
+        ApiError::field("status", format!("must be one or more of {names}"))
     })
 }
 
-async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let message = state.core.message(&session, MessageId(id.id("message")?)).await?;
+async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let message = state.core.message(&principal, MessageId(id.id("message")?)).await?;
     Ok(json(StatusCode::OK, &MessageBody::full(&message)))
 }
 
-async fn cancel(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let message = state.core.cancel_message(&session, MessageId(id.id("message")?)).await?;
+async fn cancel(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let message = state.core.cancel_message(&principal, MessageId(id.id("message")?)).await?;
     Ok(json(StatusCode::OK, &MessageBody::full(&message)))
 }

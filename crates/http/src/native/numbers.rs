@@ -35,10 +35,10 @@ struct NumberBody<'a> {
 
 async fn look_up(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Segments(id, Segment(phone)): Segments,
 ) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    let (phone, on_whatsapp) = state.core.is_on_whatsapp(&session, id, &phone).await?;
+    let id = device_id(&state, &principal, &id).await?;
+    let (phone, on_whatsapp) = state.core.is_on_whatsapp(&principal, id, &phone).await?;
     Ok(json(StatusCode::OK, &NumberBody { phone: phone.as_str(), on_whatsapp }))
 }

@@ -7,7 +7,7 @@ use domain::ports::{Page, PageRequest};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 
 /// Rows of a page, unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 50;
@@ -39,20 +39,20 @@ impl<T> List<T> {
 /// Reads `limit` and `cursor`.
 ///
 /// # Errors
-/// [`Refusal::Field`].
-pub fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, Refusal> {
+/// [`ApiError::Field`].
+pub fn page_request(limit: Option<&str>, cursor: Option<&str>) -> Result<PageRequest, ApiError> {
     let limit = match limit {
         None => LIMIT_DEFAULT,
         Some(text) => match text.parse() {
             Ok(limit @ 1..=LIMIT_MAX) => limit,
-            _ => return Err(Refusal::field("limit", format!("must be 1 to {LIMIT_MAX}"))),
+            _ => return Err(ApiError::field("limit", format!("must be 1 to {LIMIT_MAX}"))),
         },
     };
     let before =
         match cursor {
             None => None,
             Some(text) => Some(decode_cursor(text).ok_or_else(|| {
-                Refusal::field("cursor", "must be a next_cursor of the same list")
+                ApiError::field("cursor", "must be a next_cursor of the same list")
             })?),
         };
     Ok(PageRequest { before, limit })

@@ -115,25 +115,29 @@ struct TokenBody<'a> {
 
 async fn pair(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     id: Segment,
     OptionalJson(body): OptionalJson<PairRequest>,
 ) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
+    let id = device_id(&state, &principal, &id).await?;
     let phone = body.unwrap_or_default().phone;
     let phone = phone.as_ref().map(|phone| phone.0.as_str());
-    let offer = state.core.pair(&session, id, phone).await?;
+    let offer = state.core.pair(&principal, id, phone).await?;
     Ok(json(StatusCode::OK, &PairBody::try_from(offer)?))
 }
 
-async fn logout(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    let device = state.core.logout(&session, id).await?;
+async fn logout(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let id = device_id(&state, &principal, &id).await?;
+    let device = state.core.logout(&principal, id).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
 }
 
-async fn new_token(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let id = device_id(&state, &session, &id).await?;
-    let token = state.core.new_device_token(&session, id).await?;
+async fn new_token(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> Answer {
+    let id = device_id(&state, &principal, &id).await?;
+    let token = state.core.new_device_token(&principal, id).await?;
     Ok(json(StatusCode::OK, &TokenBody { token: token.reveal() }))
 }

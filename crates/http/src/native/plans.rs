@@ -76,14 +76,14 @@ impl From<&Plan> for PlanBody {
     }
 }
 
-async fn list(State(state): State<AppState>, Caller(session): Caller) -> Answer {
-    let plans = state.core.plans(&session).await?;
+async fn list(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
+    let plans = state.core.plans(&principal).await?;
     Ok(json(StatusCode::OK, &List::whole(plans.iter().map(PlanBody::from).collect())))
 }
 
 async fn put(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Segment(name): Segment,
     Json(body): Json<PlanRequest>,
 ) -> Answer {
@@ -95,6 +95,6 @@ async fn put(
         requests_per_minute: body.requests_per_minute,
         features: body.features,
     };
-    let plan = state.core.put_plan(&session, plan).await?;
+    let plan = state.core.put_plan(&principal, plan).await?;
     Ok(json(StatusCode::OK, &PlanBody::from(&plan)))
 }

@@ -9,14 +9,14 @@ use domain::plan::Feature;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::refusal::{Refusal, add_retry_after, log_fault};
+use crate::api_error::{ApiError, add_retry_after, log_fault};
 use crate::reply::typed_json;
 
 /// A refusal, told in this API's shape.
 #[derive(Debug)]
-pub struct Problem(pub Refusal);
+pub struct Problem(pub ApiError);
 
-impl<T: Into<Refusal>> From<T> for Problem {
+impl<T: Into<ApiError>> From<T> for Problem {
     fn from(refusal: T) -> Self {
         Self(refusal.into())
     }
@@ -80,17 +80,17 @@ kinds! {
 }
 
 /// The kind of a refusal.
-pub fn kind(refusal: &Refusal) -> &'static Kind {
+pub fn kind(refusal: &ApiError) -> &'static Kind {
     match refusal {
-        Refusal::UnknownPath => &NOT_FOUND,
-        Refusal::WrongMethod => &WRONG_METHOD,
-        Refusal::WrongContentType => &WRONG_TYPE,
-        Refusal::TooLarge(_) => &TOO_LARGE,
-        Refusal::BodyLost => &BODY_TIMEOUT,
-        Refusal::Malformed(_) => &MALFORMED,
-        Refusal::Field { .. } => &INVALID,
-        Refusal::Crashed => &INTERNAL,
-        Refusal::Core { error, .. } => core_kind(error),
+        ApiError::UnknownPath => &NOT_FOUND,
+        ApiError::WrongMethod => &WRONG_METHOD,
+        ApiError::WrongContentType => &WRONG_TYPE,
+        ApiError::TooLarge(_) => &TOO_LARGE,
+        ApiError::BodyLost => &BODY_TIMEOUT,
+        ApiError::Malformed(_) => &MALFORMED,
+        ApiError::Field { .. } => &INVALID,
+        ApiError::Crashed => &INTERNAL,
+        ApiError::Core { error, .. } => core_kind(error),
     }
 }
 
@@ -154,7 +154,7 @@ struct FieldError {
 }
 
 /// The response to a refusal.
-pub fn render(refusal: &Refusal) -> Response<Body> {
+pub fn render(refusal: &ApiError) -> Response<Body> {
     let kind = kind(refusal);
     let body = ProblemBody {
         kind: format!("/docs#{}", kind.code),
@@ -175,18 +175,18 @@ pub fn render(refusal: &Refusal) -> Response<Body> {
     response
 }
 
-fn detail(refusal: &Refusal) -> String {
+fn detail(refusal: &ApiError) -> String {
     match refusal {
-        Refusal::UnknownPath => "no route has this path".to_owned(),
-        Refusal::WrongMethod => "the header Allow names the methods of this path".to_owned(),
-        Refusal::WrongContentType => "Content-Type must be application/json".to_owned(),
-        Refusal::TooLarge(bytes_max) => format!("the body may have at most {bytes_max} bytes"),
-        Refusal::BodyLost => "the body came too slowly or broke off".to_owned(),
-        Refusal::Malformed(message) => message.clone(),
-        Refusal::Field { field, message } if field.is_empty() => message.clone(),
-        Refusal::Field { field, message } => format!("{field}: {message}"),
-        Refusal::Crashed => "the request may be repeated; its id is in X-Request-Id".to_owned(),
-        Refusal::Core { index, error } => {
+        ApiError::UnknownPath => "no route has this path".to_owned(),
+        ApiError::WrongMethod => "the header Allow names the methods of this path".to_owned(),
+        ApiError::WrongContentType => "Content-Type must be application/json".to_owned(),
+        ApiError::TooLarge(bytes_max) => format!("the body may have at most {bytes_max} bytes"),
+        ApiError::BodyLost => "the body came too slowly or broke off".to_owned(),
+        ApiError::Malformed(message) => message.clone(),
+        ApiError::Field { field, message } if field.is_empty() => message.clone(),
+        ApiError::Field { field, message } => format!("{field}: {message}"),
+        ApiError::Crashed => "the request may be repeated; its id is in X-Request-Id".to_owned(),
+        ApiError::Core { index, error } => {
             log_fault(error);
             match (index, error) {
                 (_, Error::Store(StoreError::Unavailable(_))) => {
@@ -208,10 +208,10 @@ fn detail(refusal: &Refusal) -> String {
     }
 }
 
-fn field_error(refusal: &Refusal) -> Option<FieldError> {
+fn field_error(refusal: &ApiError) -> Option<FieldError> {
     let (field, message) = match refusal {
-        Refusal::Field { field, message } => (field.clone(), message),
-        Refusal::Core { index, error: Error::Invalid { field, message } } => match index {
+        ApiError::Field { field, message } => (field.clone(), message),
+        ApiError::Core { index, error: Error::Invalid { field, message } } => match index {
             Some(index) => (format!("messages[{index}].{field}"), message),
             None => ((*field).to_owned(), message),
         },

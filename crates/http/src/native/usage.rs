@@ -78,10 +78,10 @@ struct UsageParams {
 
 async fn show(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Params(params): Params<UsageParams>,
 ) -> Answer {
-    let device = queried_device(&state, &session, params.device.as_deref()).await?;
-    let quota = state.core.quota(&session, device).await?;
+    let device = queried_device(&state, &principal, params.device.as_deref()).await?;
+    let quota = state.core.quota(&principal, device).await?;
     Ok(json(StatusCode::OK, &UsageBody::new(&quota)))
 }

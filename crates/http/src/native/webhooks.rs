@@ -15,8 +15,8 @@ use super::Answer;
 use super::caller::{Caller, Json, Params, Segment};
 use super::devices::named_device;
 use super::page::{List, page_request};
+use crate::api_error::ApiError;
 use crate::fields::DeviceField;
-use crate::refusal::Refusal;
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -172,72 +172,72 @@ struct ListParams {
 
 async fn create(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Json(body): Json<WebhookRequest>,
 ) -> Answer {
     let request = NewWebhookRequest {
-        device: named_device(&state, &session, body.device).await?,
+        device: named_device(&state, &principal, body.device).await?,
         url: body.url,
         format: body.format,
         events: body.events.as_deref().map(events).transpose()?,
         secret: body.secret,
     };
-    let (webhook, secret) = state.core.create_webhook(&session, request).await?;
+    let (webhook, secret) = state.core.create_webhook(&principal, request).await?;
     let body = NewWebhookBody { webhook: WebhookBody::from(&webhook), secret: &secret };
     Ok(created(&format!("/v1/webhooks/{}", webhook.id), &body))
 }
 
 async fn list(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     Params(params): Params<ListParams>,
 ) -> Answer {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let page = state.core.webhooks(&session, page).await?;
+    let page = state.core.webhooks(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |webhook| webhook.id.0, WebhookBody::from)))
 }
 
-async fn show(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let webhook = state.core.webhook(&session, webhook_id(&id)?).await?;
+async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let webhook = state.core.webhook(&principal, webhook_id(&id)?).await?;
     Ok(json(StatusCode::OK, &WebhookBody::from(&webhook)))
 }
 
 async fn update(
     State(state): State<AppState>,
-    Caller(session): Caller,
+    Caller(principal): Caller,
     id: Segment,
     Json(body): Json<WebhookPatch>,
 ) -> Answer {
     let id = webhook_id(&id)?;
-    state.core.webhook(&session, id).await?;
+    state.core.webhook(&principal, id).await?;
     let change = WebhookChange {
         url: body.url,
         events: body.events.as_deref().map(events).transpose()?,
         is_enabled: body.enabled,
     };
-    let webhook = state.core.update_webhook(&session, id, change).await?;
+    let webhook = state.core.update_webhook(&principal, id, change).await?;
     Ok(json(StatusCode::OK, &WebhookBody::from(&webhook)))
 }
 
-async fn delete(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    state.core.delete_webhook(&session, webhook_id(&id)?).await?;
+async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    state.core.delete_webhook(&principal, webhook_id(&id)?).await?;
     Ok(no_content())
 }
 
-async fn test(State(state): State<AppState>, Caller(session): Caller, id: Segment) -> Answer {
-    let answer = state.core.test_webhook(&session, webhook_id(&id)?).await?;
+async fn test(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+    let answer = state.core.test_webhook(&principal, webhook_id(&id)?).await?;
     Ok(json(StatusCode::OK, &TestBody::from(answer)))
 }
 
 /// The webhook a path names.
-pub(super) fn webhook_id(segment: &Segment) -> Result<WebhookId, Refusal> {
+pub(super) fn webhook_id(segment: &Segment) -> Result<WebhookId, ApiError> {
     Ok(WebhookId(segment.id("webhook")?))
 }
 
-fn events(names: &[String]) -> Result<Vec<EventKind>, Refusal> {
+fn events(names: &[String]) -> Result<Vec<EventKind>, ApiError> {
     let kinds: Option<_> = names.iter().map(|name| EventKind::from_name(name)).collect();
     kinds.ok_or_else(|| {
         let known = EventKind::ALL.map(EventKind::as_str).join(", ");
-        Refusal::field("events", format!("must be some of {known}"))
+        ApiError::field("events", format!("must be some of {known}"))
     })
 }

@@ -12,13 +12,13 @@ use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::ports::{Clock, Dispatcher, MessageFilter, PageRequest, Progress, Store};
-use domain::service::{Core, NewAccountRequest, Parts, Session, SyncWait};
+use domain::service::{Core, CoreParts, NewAccountRequest, Principal, SyncWait};
 use jiff::Timestamp;
 use prometheus::Registry;
 use testkit::clock::ManualClock;
 use testkit::entropy::SeededEntropy;
 use testkit::fake_dispatcher::FakeDispatcher;
-use testkit::fake_outbound::{FakeOutbound, ReversingSealer};
+use testkit::fake_outbound::{FakeOutbound, ReversingCipher};
 use testkit::memory_store::MemoryStore;
 
 use crate::formats::Formats;
@@ -93,12 +93,12 @@ impl App {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let dispatcher = Arc::new(FakeDispatcher::new(store.clone(), clock.clone()));
         let outbound = Arc::new(FakeOutbound::default());
-        let core = Arc::new(Core::new(Parts {
+        let core = Arc::new(Core::new(CoreParts {
             store: store.clone(),
             dispatcher: dispatcher.clone() as Arc<dyn Dispatcher>,
             outbound: outbound.clone(),
             formats: Arc::new(Formats),
-            sealer: Arc::new(ReversingSealer),
+            sealer: Arc::new(ReversingCipher),
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
             operator: Secret::new(OPERATOR).hash(),
@@ -113,9 +113,9 @@ impl App {
         let front = linked(&core, &shop, "front", "628111111111").await;
         let back = linked(&core, &shop, "back", "628222222222").await;
         let unlinked = device(&core, &shop, "unlinked").await;
-        let session = session(&core, &shop.key).await;
-        let (key, revoked) = core.create_key(&session, "old").await.unwrap();
-        core.delete_key(&session, key.id).await.unwrap();
+        let principal = principal(&core, &shop.key).await;
+        let (key, revoked) = core.create_key(&principal, "old").await.unwrap();
+        core.delete_key(&principal, key.id).await.unwrap();
         let rival = customer(&core, "Rival", "unlimited").await;
         let theirs = linked(&core, &rival, "theirs", "628333333333").await;
         let (trigger, down) = shutdown();
@@ -184,7 +184,7 @@ fn named_plan(name: &str) -> Plan {
 }
 
 async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
-    let operator = Session {
+    let operator = Principal {
         caller: Caller::Operator,
         holder: None,
         key: Secret::new(OPERATOR).hash(),
@@ -200,16 +200,16 @@ async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
     Customer { id: account.id, key: key.reveal().to_owned() }
 }
 
-/// The session of a key, without counting as one of its requests.
-async fn session(core: &Core, key: &str) -> Session {
+/// The principal of a key, without counting as one of its requests.
+async fn principal(core: &Core, key: &str) -> Principal {
     let key = Secret::new(key).hash();
     let holder = core.store.key_holder(&key).await.unwrap().unwrap();
-    Session { caller: holder.caller, holder: Some(holder), key, rate: None }
+    Principal { caller: holder.caller, holder: Some(holder), key, rate: None }
 }
 
 async fn device(core: &Core, owner: &Customer, name: &str) -> Linked {
-    let session = session(core, &owner.key).await;
-    let (device, token) = core.create_device(&session, name).await.unwrap();
+    let principal = principal(core, &owner.key).await;
+    let (device, token) = core.create_device(&principal, name).await.unwrap();
     Linked { device, token: token.reveal().to_owned() }
 }
 

@@ -60,11 +60,11 @@ impl Ask {
         self
     }
 
-    pub(crate) async fn of(self, router: &Router) -> Told {
+    pub(crate) async fn of(self, router: &Router) -> TestResponse {
         let response = self.open(router).await;
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
-        Told { status: parts.status, headers: parts.headers, body }
+        TestResponse { status: parts.status, headers: parts.headers, body }
     }
 
     /// The response with its body unread, for those without an end.
@@ -80,13 +80,13 @@ impl Ask {
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct TestResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
 }
 
-impl Told {
+impl TestResponse {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|_| panic!("no JSON: {}", String::from_utf8_lossy(&self.body)))
@@ -135,7 +135,7 @@ impl Told {
 pub(crate) struct Transcript(String);
 
 impl Transcript {
-    pub(crate) fn add(&mut self, asked: &str, told: &Told) {
+    pub(crate) fn add(&mut self, asked: &str, told: &TestResponse) {
         let _ = writeln!(self.0, "## {asked}\n{}", told.written());
     }
 

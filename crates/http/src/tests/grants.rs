@@ -4,9 +4,9 @@ use domain::device::Group;
 use serde_json::{Value, json};
 
 use super::app::{App, OPERATOR};
-use super::exchange::{Ask, Told};
+use super::exchange::{Ask, TestResponse};
 
-async fn told(app: &App, ask: Ask, key: &str) -> Told {
+async fn told(app: &App, ask: Ask, key: &str) -> TestResponse {
     ask.key(key).of(&app.router).await
 }
 

@@ -7,14 +7,14 @@ use domain::media::INLINE_MEDIA_BYTES_MAX;
 use serde_json::{Value, json};
 
 use super::app::App;
-use super::exchange::{Ask, Told, Transcript};
+use super::exchange::{Ask, TestResponse, Transcript};
 
-async fn send(app: &App, media: Value) -> Told {
+async fn send(app: &App, media: Value) -> TestResponse {
     let body = json!({"device": app.front.id(), "to": "628123456789", "media": media});
     Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await
 }
 
-async fn kept_bytes(app: &App, told: &Told) -> Option<Vec<u8>> {
+async fn kept_bytes(app: &App, told: &TestResponse) -> Option<Vec<u8>> {
     let id = MessageId(told.json()["id"].as_i64().unwrap());
     app.core.store.inline_media(id).await.unwrap()
 }

@@ -13,9 +13,9 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::app::{App, OPERATOR};
-use super::exchange::{Ask, Told, Transcript};
+use super::exchange::{Ask, TestResponse, Transcript};
 
-async fn told(app: &App, ask: Ask, key: &str) -> Told {
+async fn told(app: &App, ask: Ask, key: &str) -> TestResponse {
     ask.key(key).of(&app.router).await
 }
 
@@ -259,7 +259,7 @@ async fn a_message_and_its_life() {
     transcript.add("too late to cancel", &told(&app, Ask::delete(&path), key).await);
     app.clock.hands.advance(SignedDuration::from_secs(2));
     let now = app.clock.hands.now();
-    let steps = [MessageEvent::HandedOver, MessageEvent::Acknowledged, MessageEvent::Read];
+    let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged, MessageEvent::Read];
     let steps = steps.map(|step| (step, now)).into();
     let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
     app.core.store.record(vec![progress]).await.unwrap();
@@ -282,7 +282,7 @@ async fn cancelled_failed_and_scheduled_messages() {
     transcript.add("cancel", &told(&app, Ask::delete(sent.header("location")), key).await);
     let failing = told(&app, Ask::post("/v1/messages", message(&app, "x")), key).await;
     let id = MessageId(failing.json()["id"].as_i64().unwrap());
-    let steps = vec![(MessageEvent::GivenUp, app.clock.hands.now())];
+    let steps = vec![(MessageEvent::Failed, app.clock.hands.now())];
     let failure = Some(Failure::new("not_on_whatsapp", "the number is not on WhatsApp"));
     let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
     app.core.store.record(vec![progress]).await.unwrap();

@@ -11,10 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::app::App;
+use crate::api_error::ApiError;
 use crate::body::{
     BODY_IDLE_MAX, BODY_TIME_MAX, LARGE_BODIES_MAX, parse_json, read_bytes, with_media_body,
 };
-use crate::refusal::Refusal;
 use crate::server::{Limits, serve};
 
 async fn start(app: &App, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
@@ -164,7 +164,7 @@ async fn a_body_that_stops_is_given_up() {
     let started = tokio::time::Instant::now();
     let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
     let body = Body::from_stream(futures_util::StreamExt::chain(first, stream::pending()));
-    assert!(matches!(read_bytes(body, 100).await, Err(Refusal::BodyLost)));
+    assert!(matches!(read_bytes(body, 100).await, Err(ApiError::BodyLost)));
     assert_eq!(started.elapsed(), BODY_IDLE_MAX);
 }
 
@@ -179,7 +179,7 @@ fn dripping() -> Body {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_drips_is_given_up() {
     let started = tokio::time::Instant::now();
-    assert!(matches!(read_bytes(dripping(), 100).await, Err(Refusal::BodyLost)));
+    assert!(matches!(read_bytes(dripping(), 100).await, Err(ApiError::BodyLost)));
     assert_eq!(started.elapsed(), BODY_TIME_MAX);
 }
 
@@ -188,7 +188,7 @@ async fn waiting_for_a_place_counts_as_reading() {
     let started = tokio::time::Instant::now();
     let bodies = (0..=LARGE_BODIES_MAX).map(|_| with_media_body(dripping(), parse_json::<Value>));
     for read in futures_util::future::join_all(bodies).await {
-        assert!(matches!(read, Err(Refusal::BodyLost)));
+        assert!(matches!(read, Err(ApiError::BodyLost)));
     }
     assert_eq!(started.elapsed(), BODY_TIME_MAX);
 }
@@ -200,5 +200,5 @@ async fn a_body_in_pieces_is_bounded() {
         Body::from_stream(stream::iter(pieces.collect::<Vec<_>>()))
     };
     assert_eq!(read_bytes(pieces(2), 10).await.unwrap(), "1234512345");
-    assert!(matches!(read_bytes(pieces(3), 10).await, Err(Refusal::TooLarge(10))));
+    assert!(matches!(read_bytes(pieces(3), 10).await, Err(ApiError::TooLarge(10))));
 }

@@ -17,16 +17,16 @@ use serde_json::{Value, json};
 use testkit::fake_outbound::answer;
 
 use super::app::App;
-use super::exchange::{Ask, Told, Transcript};
+use super::exchange::{Ask, TestResponse, Transcript};
 use crate::formats::Formats;
 
 const HOOK: &str = "https://example.com/hook";
 
-async fn told(app: &App, ask: Ask, key: &str) -> Told {
+async fn told(app: &App, ask: Ask, key: &str) -> TestResponse {
     ask.key(key).of(&app.router).await
 }
 
-async fn make(app: &App, body: Value) -> Told {
+async fn make(app: &App, body: Value) -> TestResponse {
     told(app, Ask::post("/v1/webhooks", body), &app.shop.key).await
 }
 

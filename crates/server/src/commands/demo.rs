@@ -13,7 +13,7 @@ use domain::device::{Device, NewDevice, PairOffer};
 use domain::ids::DeviceId;
 use domain::key::{KeyKind, Secret};
 use domain::ports::{CreatedDevice, NewKey, PageRequest};
-use domain::service::{Core, Session};
+use domain::service::{Core, Principal};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use simulator::{Simulator, SimulatorConfig};
@@ -101,17 +101,17 @@ impl DemoKeys {
 
 /// Sees to it that the account, its device and the link exist; the device when it is connected.
 async fn prepare(core: &Core, simulator: &Simulator, keys: &DemoKeys) -> Result<Device> {
-    let session = demo_account(core, keys).await?;
-    let device = demo_device(core, &session, keys).await?;
+    let principal = demo_account(core, keys).await?;
+    let device = demo_device(core, &principal, keys).await?;
     if !device.status.is_paired() {
-        link(core, &session, simulator, device.id).await?;
+        link(core, &principal, simulator, device.id).await?;
     }
-    wait_until_connected(core, &session, device.id).await
+    wait_until_connected(core, &principal, device.id).await
 }
 
-async fn demo_account(core: &Core, keys: &DemoKeys) -> Result<Session> {
-    if let Ok(session) = core.authenticate(keys.account.reveal()).await {
-        return Ok(session);
+async fn demo_account(core: &Core, keys: &DemoKeys) -> Result<Principal> {
+    if let Ok(principal) = core.authenticate(keys.account.reveal()).await {
+        return Ok(principal);
     }
     let account = NewAccount {
         name: "Demo".into(),
@@ -131,16 +131,16 @@ async fn demo_account(core: &Core, keys: &DemoKeys) -> Result<Session> {
     Ok(core.authenticate(keys.account.reveal()).await?)
 }
 
-async fn demo_device(core: &Core, session: &Session, keys: &DemoKeys) -> Result<Device> {
+async fn demo_device(core: &Core, principal: &Principal, keys: &DemoKeys) -> Result<Device> {
     let page = PageRequest { before: None, limit: 1 };
-    if let Some(device) = core.devices(session, page).await?.items.pop() {
+    if let Some(device) = core.devices(principal, page).await?.items.pop() {
         return Ok(device);
     }
     let mut id = [0; 16];
     core.entropy.fill(&mut id);
     let device = NewDevice {
         id: DeviceId(uuid::Builder::from_random_bytes(id).into_uuid()),
-        account_id: session.account_id()?,
+        account_id: principal.account_id()?,
         name: "Demo shop".into(),
     };
     let token = new_key("device token", &keys.device);
@@ -156,24 +156,24 @@ fn new_key(name: &str, secret: &Secret) -> NewKey {
 
 async fn link(
     core: &Core,
-    session: &Session,
+    principal: &Principal,
     simulator: &Simulator,
     device: DeviceId,
 ) -> Result<()> {
-    let PairOffer::Qr { code, .. } = core.pair(session, device, None).await? else {
+    let PairOffer::Qr { code, .. } = core.pair(principal, device, None).await? else {
         bail!("the simulator offered no QR");
     };
     simulator.scan(SHOP_PHONE, &code).await.context("the simulated phone did not take the QR")
 }
 
-async fn wait_until_connected(core: &Core, session: &Session, id: DeviceId) -> Result<Device> {
+async fn wait_until_connected(core: &Core, principal: &Principal, id: DeviceId) -> Result<Device> {
     use domain::device::DeviceStatus::Connected;
     use futures_util::StreamExt as _;
     let wait = async {
-        let (mut device, mut notices) = core.watch_device(session, id).await?;
+        let (mut device, mut notices) = core.watch_device(principal, id).await?;
         while device.status != Connected {
             notices.next().await.context("the device is gone")?;
-            device = core.device(session, id).await?;
+            device = core.device(principal, id).await?;
         }
         Ok(device)
     };

@@ -118,7 +118,7 @@ async fn a_message_that_could_not_be_stored_comes_again() {
 
 #[tokio::test]
 async fn mail_survives_a_store_that_takes_nothing() {
-    let inner: Arc<dyn Store> = Arc::new(MemoryStore::for_sessions());
+    let inner: Arc<dyn Store> = Arc::new(MemoryStore::for_protocol());
     let flaky = Arc::new(FlakyStore::before(inner));
     let world = World::over(flaky.clone()).await;
     let device = world.link(OURS).await;

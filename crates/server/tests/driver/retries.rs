@@ -79,7 +79,7 @@ async fn a_person_who_lost_the_session_gets_it_all_the_same() {
 
 /// A world whose store takes its time, as one on a disk does.
 async fn slow_world() -> World {
-    let store = Arc::new(FlakyStore::before(Arc::new(MemoryStore::for_sessions())));
+    let store = Arc::new(FlakyStore::before(Arc::new(MemoryStore::for_protocol())));
     store.writes_take(Duration::from_millis(3));
     World::over(store).await
 }

@@ -12,8 +12,8 @@ use domain::ids::{DeviceId, WhatsappId};
 use domain::media::ReadyMedia;
 use domain::message::{IncomingMessage, Receipt};
 use domain::ports::{
-    Messenger, MessengerEvent, MessengerEvents, OutgoingContent, OutgoingMessage, SendError,
-    SessionStore, StoreResult,
+    Messenger, MessengerEvent, MessengerEvents, OutgoingContent, OutgoingMessage, ProtocolStore,
+    SendError, StoreResult,
 };
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorConfig};
@@ -317,17 +317,17 @@ impl Recorder {
 /// Everything together.
 pub struct World {
     pub sim: Sim,
-    pub sessions: Arc<dyn SessionStore>,
+    pub sessions: Arc<dyn ProtocolStore>,
     pub recorder: Arc<Recorder>,
     pub messenger: WhatsappMessenger,
 }
 
 impl World {
     pub async fn new() -> Self {
-        Self::over(Arc::new(MemoryStore::for_sessions())).await
+        Self::over(Arc::new(MemoryStore::for_protocol())).await
     }
 
-    pub async fn over(sessions: Arc<dyn SessionStore>) -> Self {
+    pub async fn over(sessions: Arc<dyn ProtocolStore>) -> Self {
         let sim = Sim::start().await;
         let recorder = Arc::new(Recorder::default());
         let messenger = messenger(&sim, &sessions, &recorder);
@@ -422,13 +422,13 @@ impl World {
 
     /// Whether anything of a device's session is stored.
     pub async fn has_session(&self, device: DeviceId) -> bool {
-        !self.sessions.session_scan(device, "device", "").await.unwrap().is_empty()
+        !self.sessions.protocol_scan(device, "device", "").await.unwrap().is_empty()
     }
 }
 
 fn messenger(
     sim: &Sim,
-    sessions: &Arc<dyn SessionStore>,
+    sessions: &Arc<dyn ProtocolStore>,
     recorder: &Arc<Recorder>,
 ) -> WhatsappMessenger {
     let config = Config { url: Some(sim.url()), prekey_count: Some(20), ..Config::default() };

@@ -1,13 +1,13 @@
 //! Accepting messages for many callers at once, with few statements.
 //!
-//! What the group needs to know is read first; [`Ledger::decide`] then decides each request in
+//! What the group needs to know is read first; [`GroupCommit::decide`] then decides each request in
 //! order, as if they came one after the other; what was accepted is written last. A refusal
 //! concerns its own request alone. The locks on the accounts make this exact also where several
 //! groups run at once.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use domain::grant::{Funds, Grant, Payment};
+use domain::grant::{Allowance, Charge, Grant};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::message::{Message, NewMessage};
 use domain::ports::{
@@ -15,15 +15,15 @@ use domain::ports::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Paid, ids_json, insert_waiting, list};
+use super::{Charged, ids_json, insert_waiting, list};
 use crate::accounts::usage_from;
 use crate::grants;
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, from_json, params, stored, to_json};
 
 /// What an account can pay with, and how many of its messages wait.
 #[derive(Debug, Clone)]
-pub(super) struct Balance {
-    pub(super) funds: Funds,
+pub(super) struct AccountState {
+    pub(super) allowance: Allowance,
     pub(super) waiting: i64,
     has_grants: bool,
     pub(super) has_webhooks: bool,
@@ -38,7 +38,7 @@ macro_rules! balance_columns {
 pub(super) use balance_columns;
 
 /// The accounts of a transaction, under lock.
-pub(super) type Balances = BTreeMap<AccountId, Balance>;
+pub(super) type AccountStates = BTreeMap<AccountId, AccountState>;
 
 /// What is remembered of a request.
 #[derive(Debug, Clone)]
@@ -56,7 +56,7 @@ enum Before {
 }
 
 enum Decision {
-    New(Vec<Payment>),
+    New(Vec<Charge>),
     Repeat(Before),
     Refused(Accepted),
 }
@@ -67,14 +67,14 @@ struct Made {
     idempotency: Option<IdempotencyKey>,
     now: Timestamp,
     messages: Vec<Message>,
-    paid: Vec<Paid>,
+    paid: Vec<Charged>,
     /// The files that came with it.
     files: Vec<(MessageId, Vec<u8>)>,
 }
 
 /// What a group knows of accounts, devices and earlier requests.
-struct Ledger {
-    balances: Balances,
+struct GroupCommit {
+    account_states: AccountStates,
     devices: HashMap<DeviceId, AccountId>,
     remembered: HashMap<(AccountId, String), Remembered>,
 }
@@ -84,11 +84,11 @@ pub(crate) async fn accept_group(
     tx: &mut Tx,
     mut group: Vec<Acceptance>,
 ) -> SqlResult<Vec<Accepted>> {
-    let mut ledger = Ledger::load(tx, &group).await?;
+    let mut group_commit = GroupCommit::load(tx, &group).await?;
     let requests = group.iter_mut().enumerate();
     let mut decisions: Vec<Decision> =
-        requests.map(|(index, request)| ledger.decide(index, request)).collect();
-    let mut made = write(tx, group, &mut decisions, &ledger.balances).await?;
+        requests.map(|(index, request)| group_commit.decide(index, request)).collect();
+    let mut made = write(tx, group, &mut decisions, &group_commit.account_states).await?;
     let mut answers = Vec::with_capacity(decisions.len());
     // Backwards, since what is repeated came first: only a repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
@@ -112,21 +112,21 @@ async fn write(
     tx: &mut Tx,
     group: Vec<Acceptance>,
     decisions: &mut [Decision],
-    balances: &Balances,
+    account_states: &AccountStates,
 ) -> SqlResult<HashMap<usize, Vec<Message>>> {
     let count = count_new(&group, decisions);
     let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
     let mut made = Vec::new();
     for ((index, request), decision) in group.into_iter().enumerate().zip(decisions) {
-        let Decision::New(payments) = decision else { continue };
-        made.push((index, Made::of(request, std::mem::take(payments), &mut ids)));
+        let Decision::New(charges) = decision else { continue };
+        made.push((index, Made::of(request, std::mem::take(charges), &mut ids)));
     }
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
     remember(tx, &made).await?;
     let payers = made.iter().map(|(_, made)| made.account).collect();
-    put_balances(tx, balances, &payers).await?;
-    grants::put_used(tx, &spent_grants(&made, balances)).await?;
+    put_balances(tx, account_states, &payers).await?;
+    grants::put_used(tx, &spent_grants(&made, account_states)).await?;
     Ok(made.into_iter().map(|(index, made)| (index, made.messages)).collect())
 }
 
@@ -137,22 +137,22 @@ fn count_new(group: &[Acceptance], decisions: &[Decision]) -> usize {
     accepted.map(|(request, _)| request.messages.len()).sum()
 }
 
-fn rows_of(made: &[(usize, Made)]) -> Vec<(&Message, Paid)> {
+fn rows_of(made: &[(usize, Made)]) -> Vec<(&Message, Charged)> {
     made.iter().flat_map(|(_, made)| made.messages.iter().zip(made.paid.iter().copied())).collect()
 }
 
 /// The grants that have paid, as they are now.
-fn spent_grants(made: &[(usize, Made)], balances: &Balances) -> Vec<Grant> {
+fn spent_grants(made: &[(usize, Made)], account_states: &AccountStates) -> Vec<Grant> {
     let paid = made.iter().flat_map(|(_, made)| &made.paid);
     let spent: BTreeSet<GrantId> = paid.filter_map(|paid| paid.grant).collect();
-    let granted = balances.values().flat_map(|balance| &balance.funds.grants);
+    let granted = account_states.values().flat_map(|balance| &balance.allowance.grants);
     granted.filter(|grant| spent.contains(&grant.id)).cloned().collect()
 }
 
 impl Made {
     fn of(
         request: Acceptance,
-        payments: Vec<Payment>,
+        charges: Vec<Charge>,
         ids: &mut impl Iterator<Item = MessageId>,
     ) -> Self {
         let Acceptance { account_id: account, period, messages: new, idempotency, .. } = request;
@@ -165,10 +165,10 @@ impl Made {
             paid: Vec::with_capacity(new.len()),
             files: Vec::new(),
         };
-        for ((mut new, payment), id) in new.into_iter().zip(payments).zip(ids) {
+        for ((mut new, charge), id) in new.into_iter().zip(charges).zip(ids) {
             made.files.extend(new.bytes.take().map(|bytes| (id, bytes)));
-            made.messages.push(new.accepted(id, account, payment.receipt, now));
-            made.paid.push(Paid { period, grant: payment.grant });
+            made.messages.push(new.accepted(id, account, charge.receipt, now));
+            made.paid.push(Charged { period, grant: charge.grant });
         }
         made
     }
@@ -186,7 +186,7 @@ async fn insert_files(tx: &mut Tx, made: &[(usize, Made)]) -> SqlResult<()> {
     tx.insert(&INSERT, &rows).await.map(drop)
 }
 
-impl Ledger {
+impl GroupCommit {
     async fn load<'a>(tx: &mut Tx, group: &'a [Acceptance]) -> SqlResult<Self> {
         let accounts: BTreeSet<i64> = group.iter().map(|request| request.account_id.0).collect();
         let key = |request: &'a Acceptance| {
@@ -195,7 +195,7 @@ impl Ledger {
         let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
         Ok(Self {
-            balances: lock_balances(tx, &ids_json(accounts.into_iter())?).await?,
+            account_states: lock_balances(tx, &ids_json(accounts.into_iter())?).await?,
             devices: load_devices(tx, group).await?,
             remembered: load_remembered(tx, &keys, now).await?,
         })
@@ -213,7 +213,7 @@ impl Ledger {
             };
         }
         let is_owned = |new: &NewMessage| self.devices.get(&new.device_id) == Some(&account);
-        let Some(balance) = self.balances.get_mut(&account) else {
+        let Some(balance) = self.account_states.get_mut(&account) else {
             return Decision::Refused(Accepted::DeviceGone);
         };
         if !request.messages.iter().all(is_owned) {
@@ -223,8 +223,8 @@ impl Ledger {
         if balance.waiting.saturating_add(count) > WAITING_MESSAGES_MAX {
             return Decision::Refused(Accepted::QueueFull);
         }
-        let payments = match pay(&mut balance.funds, request) {
-            Ok(payments) => payments,
+        let charges = match pay(&mut balance.allowance, request) {
+            Ok(charges) => charges,
             Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
         balance.waiting += count;
@@ -233,55 +233,56 @@ impl Ledger {
             let remembered = Remembered { request_hash: key.request_hash, accepted };
             self.remembered.insert((account, name(key)), remembered);
         }
-        Decision::New(payments)
+        Decision::New(charges)
     }
 }
 
 /// Pays for all messages of a request, or for none: then, what is left for the first one's device.
 /// The request's period becomes the one it was paid in.
-fn pay(funds: &mut Funds, request: &mut Acceptance) -> Result<Vec<Payment>, i64> {
+fn pay(allowance: &mut Allowance, request: &mut Acceptance) -> Result<Vec<Charge>, i64> {
     let now = stored(request.now);
-    let before = Funds { usage: funds.usage.at(request.period), grants: funds.grants.clone() };
+    let before =
+        Allowance { usage: allowance.usage.at(request.period), grants: allowance.grants.clone() };
     request.period = before.usage.period;
     let mut paying = before.clone();
     let pay = |new: &NewMessage| paying.pay(&request.plan, new.device_id, now);
-    let Some(payments) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {
+    let Some(charges) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {
         let device = request.messages.first().map(|new| new.device_id);
         let granted = device.map_or(0, |device| before.granted(device, now));
         return Err(before.usage.remaining(&request.plan).saturating_add(granted));
     };
-    *funds = paying;
-    Ok(payments)
+    *allowance = paying;
+    Ok(charges)
 }
 
 /// Locks accounts, in order, and reads what they can pay with. `accounts` is a JSON array of ids.
-async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<Balances> {
+async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<AccountStates> {
     const SELECT: &str = concat!(
         "SELECT ",
         balance_columns!(),
         " FROM usage WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
           ORDER BY account_id FOR UPDATE"
     );
-    let mut balances = balances_from(tx.query(SELECT, params![accounts]).await?)?;
-    let granted = balances.iter().filter(|(_, balance)| balance.has_grants);
+    let mut account_states = balances_from(tx.query(SELECT, params![accounts]).await?)?;
+    let granted = account_states.iter().filter(|(_, balance)| balance.has_grants);
     let granted: Vec<i64> = granted.map(|(account, _)| account.0).collect();
     if !granted.is_empty() {
         for (account, grant) in grants::of_accounts(tx, &to_json(&granted)?).await? {
-            if let Some(balance) = balances.get_mut(&account) {
-                balance.funds.grants.push(grant);
+            if let Some(balance) = account_states.get_mut(&account) {
+                balance.allowance.grants.push(grant);
             }
         }
     }
-    Ok(balances)
+    Ok(account_states)
 }
 
 /// Reads [`balance_columns`]; grants are left out.
-pub(super) fn balances_from(rows: Vec<Row>) -> SqlResult<Balances> {
+pub(super) fn balances_from(rows: Vec<Row>) -> SqlResult<AccountStates> {
     let balance = |mut row: Row| {
         let (account, waiting) = (AccountId(row.int()?), row.int()?);
         let (has_grants, has_webhooks) = (row.bool()?, row.bool()?);
-        let funds = Funds { usage: usage_from(&mut row)?, grants: Vec::new() };
-        Ok((account, Balance { funds, waiting, has_grants, has_webhooks }))
+        let allowance = Allowance { usage: usage_from(&mut row)?, grants: Vec::new() };
+        Ok((account, AccountState { allowance, waiting, has_grants, has_webhooks }))
     };
     rows.into_iter().map(balance).collect()
 }
@@ -289,7 +290,7 @@ pub(super) fn balances_from(rows: Vec<Row>) -> SqlResult<Balances> {
 /// Writes back what accounts have used of their plans; they are under lock.
 pub(super) async fn put_balances(
     tx: &mut Tx,
-    balances: &Balances,
+    account_states: &AccountStates,
     changed: &BTreeSet<AccountId>,
 ) -> SqlResult<()> {
     const PUT: InsertRows = InsertRows {
@@ -306,14 +307,14 @@ pub(super) async fn put_balances(
             day = excluded.day, day_used = excluded.day_used,
             month = excluded.month, month_used = excluded.month_used",
     };
-    let row = |(account, Balance { funds, waiting, .. }): (&AccountId, &Balance)| {
-        let usage = funds.usage;
+    let row = |(account, AccountState { allowance, waiting, .. }): (&AccountId, &AccountState)| {
+        let usage = allowance.usage;
         let (day, month) = (usage.period.day, usage.period.month);
         [account.0, *waiting, day, usage.day_used, month, usage.month_used]
             .map(Param::from)
             .to_vec()
     };
-    let changed = balances.iter().filter(|(account, _)| changed.contains(account));
+    let changed = account_states.iter().filter(|(account, _)| changed.contains(account));
     let rows: Vec<Vec<Param<'_>>> = changed.map(row).collect();
     tx.insert(&PUT, &rows).await.map(drop)
 }

@@ -10,28 +10,28 @@ use crate::sql::{SqlResult, Tx, params, stored};
 pub(crate) const BITE_ROWS_MAX: i64 = 1_000;
 
 /// What a bite took away.
-pub(crate) struct Bite {
+pub(crate) struct CleanupBatch {
     pub(crate) rows: u64,
     /// Whether another one may find more.
     pub(crate) has_more: bool,
 }
 
-impl Bite {
+impl CleanupBatch {
     pub(crate) fn of(rows: u64) -> Self {
         Self { rows, has_more: rows >= BITE_ROWS_MAX.unsigned_abs() }
     }
 }
 
-pub(crate) async fn idempotency_keys(tx: &mut Tx, now: Timestamp) -> SqlResult<Bite> {
+pub(crate) async fn idempotency_keys(tx: &mut Tx, now: Timestamp) -> SqlResult<CleanupBatch> {
     const DELETE: &str = "DELETE FROM idempotency WHERE (account_id, name) IN
         (SELECT account_id, name FROM idempotency WHERE created_at <= $1
          ORDER BY created_at LIMIT $2)";
     let before = forgotten_before(now);
-    Ok(Bite::of(tx.execute(DELETE, params![before, BITE_ROWS_MAX]).await?))
+    Ok(CleanupBatch::of(tx.execute(DELETE, params![before, BITE_ROWS_MAX]).await?))
 }
 
 /// Ids grow with time, so the oldest messages are the first ones; no index on the time is needed.
-pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Bite> {
+pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<CleanupBatch> {
     const OLDEST: &str = "SELECT id, created_at FROM messages ORDER BY id LIMIT $1";
     const DELETE: &str =
         "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
@@ -43,7 +43,7 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Bite> 
         }
     }
     if old.is_empty() {
-        return Ok(Bite::of(0));
+        return Ok(CleanupBatch::of(0));
     }
-    Ok(Bite::of(tx.execute(DELETE, params![&ids_json(old.into_iter())?]).await?))
+    Ok(CleanupBatch::of(tx.execute(DELETE, params![&ids_json(old.into_iter())?]).await?))
 }

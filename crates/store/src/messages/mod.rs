@@ -44,7 +44,7 @@ pub(crate) use {common_columns, history_columns, waiting_columns};
 
 /// How a waiting message was paid for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Paid {
+pub(crate) struct Charged {
     /// When.
     pub(crate) period: Period,
     /// By which grant; `None` for the plan.
@@ -54,7 +54,7 @@ pub(crate) struct Paid {
 /// A row of the outbox.
 pub(crate) struct Waiting {
     pub(crate) message: Message,
-    pub(crate) paid: Paid,
+    pub(crate) paid: Charged,
 }
 
 pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
@@ -92,8 +92,8 @@ fn messages_from(rows: Vec<Row>) -> SqlResult<Vec<Message>> {
 
 fn quota_from(row: &mut Row) -> SqlResult<Option<QuotaReceipt>> {
     let kind = match row.opt_text()?.as_deref() {
-        Some("pro") => Some(QuotaKind::Pro),
-        Some(_) => Some(QuotaKind::Free),
+        Some("pro") => Some(QuotaKind::Grant),
+        Some(_) => Some(QuotaKind::Plan),
         None => None,
     };
     let remaining = row.opt_int()?.unwrap_or(0);
@@ -102,8 +102,8 @@ fn quota_from(row: &mut Row) -> SqlResult<Option<QuotaReceipt>> {
 
 fn quota_name(quota: QuotaReceipt) -> &'static str {
     match quota.kind {
-        QuotaKind::Free => "free",
-        QuotaKind::Pro => "pro",
+        QuotaKind::Plan => "free",
+        QuotaKind::Grant => "pro",
     }
 }
 
@@ -225,11 +225,11 @@ impl Encoded {
 }
 
 /// Puts messages into the outbox, each with how it was paid for.
-async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Paid)]) -> SqlResult<()> {
+async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Charged)]) -> SqlResult<()> {
     let encoded: Vec<Encoded> =
         messages.iter().map(|(message, _)| Encoded::of(message)).collect::<SqlResult<_>>()?;
     let mut rows = Vec::with_capacity(messages.len());
-    for ((message, Paid { period, grant }), encoded) in messages.iter().zip(&encoded) {
+    for ((message, Charged { period, grant }), encoded) in messages.iter().zip(&encoded) {
         let mut params = encoded.params(message);
         params.extend([
             Param::from(period.day),

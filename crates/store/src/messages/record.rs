@@ -10,9 +10,9 @@ use domain::ports::{Progress, Recorded};
 use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
-use super::accept::{Balances, balance_columns, balances_from, put_balances};
+use super::accept::{AccountStates, balance_columns, balances_from, put_balances};
 use super::{
-    Paid, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
+    Charged, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
     messages_from, waiting_columns,
 };
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, stored, to_json};
@@ -25,7 +25,7 @@ pub(crate) async fn record_group(
 ) -> SqlResult<Vec<Vec<Recorded>>> {
     let ids: BTreeSet<i64> = group.iter().flatten().map(|progress| progress.id.0).collect();
     let ids = ids_json(ids.into_iter())?;
-    let mut balances = lock_accounts_of(tx, &ids).await?;
+    let mut account_states = lock_accounts_of(tx, &ids).await?;
     let mut waiting = load_waiting(tx, &ids).await?;
     let devices = waiting.values().map(|row| row.message.device_id).collect();
     let devices = devices::by_ids(tx, &devices).await?;
@@ -44,8 +44,8 @@ pub(crate) async fn record_group(
         }
         answers.push(recorded);
     }
-    settle(tx, waiting.into_values().collect(), &mut balances).await?;
-    if balances.values().any(|balance| balance.has_webhooks) {
+    settle(tx, waiting.into_values().collect(), &mut account_states).await?;
+    if account_states.values().any(|balance| balance.has_webhooks) {
         tell(tx, &answers).await?;
     }
     Ok(answers)
@@ -93,7 +93,7 @@ pub(crate) async fn end_all(
 }
 
 /// Locks the accounts of messages, in order. Nobody else changes these messages from then on.
-async fn lock_accounts_of(tx: &mut Tx, ids: &str) -> SqlResult<Balances> {
+async fn lock_accounts_of(tx: &mut Tx, ids: &str) -> SqlResult<AccountStates> {
     const SELECT: &str = concat!(
         "SELECT ",
         balance_columns!(),
@@ -113,7 +113,7 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
     let waiting = |mut row: Row| {
         let message = message_from(&mut row)?;
         let period = Period { day: row.int()?, month: row.int()? };
-        let paid = Paid { period, grant: row.opt_int()?.map(GrantId) };
+        let paid = Charged { period, grant: row.opt_int()?.map(GrantId) };
         Ok((message.id, Waiting { message, paid }))
     };
     tx.query(SELECT, params![ids]).await?.into_iter().map(waiting).collect()
@@ -121,7 +121,11 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
 
 /// Writes waiting messages back, or moves them into the history with all that follows from it:
 /// the account's count, the refund, the contact, the end of its file.
-async fn settle(tx: &mut Tx, mut rows: Vec<Waiting>, balances: &mut Balances) -> SqlResult<()> {
+async fn settle(
+    tx: &mut Tx,
+    mut rows: Vec<Waiting>,
+    account_states: &mut AccountStates,
+) -> SqlResult<()> {
     const DELETE: &str =
         "DELETE FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
     if rows.is_empty() {
@@ -140,24 +144,24 @@ async fn settle(tx: &mut Tx, mut rows: Vec<Waiting>, balances: &mut Balances) ->
     erase_files(tx, &messages).await?;
     let mut refunds = BTreeMap::new();
     for row in left {
-        leave(row, balances, &mut refunds);
+        leave(row, account_states, &mut refunds);
     }
     grants::refund(tx, &refunds).await?;
-    let accounts = balances.keys().copied().collect();
-    put_balances(tx, balances, &accounts).await
+    let accounts = account_states.keys().copied().collect();
+    put_balances(tx, account_states, &accounts).await
 }
 
 /// Takes a message that has left the outbox off its account's books; `refunds` is what grants get.
-fn leave(row: &Waiting, balances: &mut Balances, refunds: &mut BTreeMap<GrantId, i64>) {
+fn leave(row: &Waiting, account_states: &mut AccountStates, refunds: &mut BTreeMap<GrantId, i64>) {
     use MessageState::{Cancelled, Expired, Failed};
-    let Some(balance) = balances.get_mut(&row.message.account_id) else { return };
+    let Some(balance) = account_states.get_mut(&row.message.account_id) else { return };
     balance.waiting = (balance.waiting - 1).max(0);
     if !matches!(row.message.state, Failed | Expired | Cancelled) {
         return;
     }
     match row.paid.grant {
         Some(grant) => *refunds.entry(grant).or_default() += 1,
-        None => balance.funds.usage = balance.funds.usage.refund(row.paid.period),
+        None => balance.allowance.usage = balance.allowance.usage.refund(row.paid.period),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{GroupItem, Reply};
 use crate::migrate::migrate;
-use crate::sql::{Link, SqlError, SqlResult, Tx};
+use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 use groups::Worker;
 use guard::Guard;
@@ -102,7 +102,7 @@ fn crashed() -> SqlError {
 
 async fn acquire(pool: &PgPool) -> SqlResult<Tx> {
     let connection = pool.acquire().await.map_err(from_sqlx)?;
-    Ok(Tx::new(Link::Postgres(PostgresLink(connection))))
+    Ok(Tx::new(ConnectionRole::Postgres(PostgresLink(connection))))
 }
 
 async fn begin(pool: &PgPool) -> SqlResult<Tx> {
@@ -118,7 +118,7 @@ async fn end<T>(mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T
     let ended = tx.execute(end, &[]).await;
     // After a failure too: a commit whose answer was lost may have happened.
     cache.forget(&tx.touched);
-    if let (Err(_), Link::Postgres(PostgresLink(connection))) = (&ended, &mut tx.link) {
+    if let (Err(_), ConnectionRole::Postgres(PostgresLink(connection))) = (&ended, &mut tx.link) {
         connection.close_on_drop();
     }
     let value = outcome?;

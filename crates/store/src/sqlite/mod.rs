@@ -20,7 +20,7 @@ use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{ClosureJob, GroupItem, Reply, answer};
 use crate::migrate::migrate;
-use crate::sql::{Link, SqlError, SqlResult, Tx};
+use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 pub(crate) use link::SqliteLink;
 use readers::Readers;
@@ -53,11 +53,11 @@ impl Sqlite {
         }
         let lock = take_lock(path)?;
         create_private(path)?;
-        let mut tx = Tx::new(Link::Sqlite(connect(path, true)?));
+        let mut tx = Tx::new(ConnectionRole::Sqlite(connect(path, true)?));
         block_on(migrate(&mut tx, MIGRATIONS))?;
         let cache = Arc::new(Cache::default());
         let readers = (0..readers::READERS)
-            .map(|_| connect(path, false).map(|link| Tx::new(Link::Sqlite(link))))
+            .map(|_| connect(path, false).map(|link| Tx::new(ConnectionRole::Sqlite(link))))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             writer: Writer::start(tx, Arc::clone(&cache))?,

@@ -16,7 +16,7 @@ use super::block_on;
 use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{GroupItem, Groups, Job, RunGroup};
-use crate::sql::{Link, SqlError, SqlResult, Tx};
+use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 /// Most requests that wait for the writer; further ones wait to get in.
 const QUEUED_REQUESTS_MAX: usize = 4_096;
@@ -135,7 +135,7 @@ fn work(
 }
 
 fn roll_back(tx: &mut Tx) -> SqlResult<()> {
-    let is_open = matches!(&tx.link, Link::Sqlite(link) if link.is_in_transaction());
+    let is_open = matches!(&tx.link, ConnectionRole::Sqlite(link) if link.is_in_transaction());
     if is_open { control(tx, "ROLLBACK") } else { Ok(()) }
 }
 

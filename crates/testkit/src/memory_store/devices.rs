@@ -141,7 +141,7 @@ impl DeviceStore for MemoryStore {
         let ids: Vec<_> = waiting.filter(|m| m.device_id == id).map(|message| message.id).collect();
         let mut cancelled = Vec::new();
         for id in ids {
-            let steps = vec![(MessageEvent::TakenBack, now)];
+            let steps = vec![(MessageEvent::Withdrawn, now)];
             let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
             cancelled.extend(state.record_one(&progress));
         }

@@ -1,7 +1,7 @@
 //! Messages of both directions.
 
 use async_trait::async_trait;
-use domain::grant::Funds;
+use domain::grant::Allowance;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt};
 use domain::policy::quota::QuotaKind;
@@ -234,27 +234,27 @@ impl State {
         let now = stored(request.now);
         let of_account = self.grants.iter().filter(|(owner, _)| *owner == account);
         let grants = of_account.map(|(_, grant)| grant.clone()).collect();
-        let mut funds = Funds { usage: self.usage[&account].at(request.period), grants };
-        let untouched = funds.clone();
-        let pay = |new: &NewMessage| funds.pay(&request.plan, new.device_id, now);
-        let Some(payments) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {
+        let mut allowance = Allowance { usage: self.usage[&account].at(request.period), grants };
+        let untouched = allowance.clone();
+        let pay = |new: &NewMessage| allowance.pay(&request.plan, new.device_id, now);
+        let Some(charges) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {
             let device = request.messages[0].device_id;
             let plan = untouched.usage.remaining(&request.plan);
             let remaining = plan.saturating_add(untouched.granted(device, now));
             return Accepted::QuotaExhausted { remaining };
         };
-        let period = funds.usage.period;
-        self.usage.insert(account, funds.usage);
+        let period = allowance.usage.period;
+        self.usage.insert(account, allowance.usage);
         self.grants.retain(|(owner, _)| *owner != account);
-        self.grants.extend(funds.grants.into_iter().map(|grant| (account, grant)));
+        self.grants.extend(allowance.grants.into_iter().map(|grant| (account, grant)));
         let mut made = Vec::new();
-        for (mut new, payment) in request.messages.into_iter().zip(payments) {
+        for (mut new, charge) in request.messages.into_iter().zip(charges) {
             let id = self.next_message_id();
             if let Some(bytes) = new.bytes.take() {
                 self.inline.insert(id, bytes);
             }
-            let message = new.accepted(id, account, payment.receipt, now);
-            let waiting = Waiting { message: message.clone(), period, grant: payment.grant };
+            let message = new.accepted(id, account, charge.receipt, now);
+            let waiting = Waiting { message: message.clone(), period, grant: charge.grant };
             self.waiting.insert(id, waiting);
             made.push(message);
         }
@@ -295,7 +295,7 @@ impl State {
             message.state,
             MessageState::Failed | MessageState::Expired | MessageState::Cancelled
         ) {
-            let is_free = message.quota.is_some_and(|quota| quota.kind == QuotaKind::Free);
+            let is_free = message.quota.is_some_and(|quota| quota.kind == QuotaKind::Plan);
             if let (true, Some(usage)) = (is_free, self.usage.get_mut(&message.account_id)) {
                 *usage = usage.refund(period);
             }

@@ -50,7 +50,7 @@ pub async fn what_is_accepted_is_what_is_read(store: Arc<dyn Store>) {
     assert_eq!((first.retry_interval_s, first.created_at), (Some(86_400), stored(NOW)));
     assert_eq!(first.whatsapp_id, scheduled.whatsapp_id);
     assert_eq!((first.history.len(), first.reached(first.state)), (1, Some(stored(NOW))));
-    let receipt = QuotaReceipt { kind: QuotaKind::Free, remaining: NO_LIMIT };
+    let receipt = QuotaReceipt { kind: QuotaKind::Plan, remaining: NO_LIMIT };
     assert_eq!((first.quota, first.failure.as_ref()), (Some(receipt), None));
     for message in &made {
         assert_eq!(store.waiting_message(message.id).await.unwrap().as_ref(), Some(message));
@@ -120,7 +120,7 @@ pub async fn a_request_from_before_midnight_is_paid_in_the_new_day(store: Arc<dy
     assert!(matches!(send(tomorrow).await.unwrap(), Accepted::QuotaExhausted { .. }));
     let usage = store.usage(world.account.id).await.unwrap();
     assert_eq!((usage.period, usage.day_used, usage.month_used), (tomorrow, 2, 2));
-    world.record(late.id, &[MessageEvent::TakenBack]).await;
+    world.record(late.id, &[MessageEvent::Withdrawn]).await;
     let usage = store.usage(world.account.id).await.unwrap();
     assert_eq!((usage.period, usage.day_used, usage.month_used), (tomorrow, 1, 1));
 }
@@ -154,7 +154,7 @@ pub async fn the_queue_has_an_end(store: Arc<dyn Store>) {
     assert!(matches!(store.accept(request.clone()).await.unwrap(), Accepted::QueueFull));
     let outbox = store.outbox().await.unwrap();
     assert_eq!(i64::try_from(outbox.len()).unwrap(), WAITING_MESSAGES_MAX);
-    world.record(outbox[0].id, &[MessageEvent::TakenBack]).await;
+    world.record(outbox[0].id, &[MessageEvent::Withdrawn]).await;
     new_messages(store.accept(request).await.unwrap());
 }
 
@@ -184,7 +184,7 @@ pub async fn a_repeated_request_gives_the_same_messages(store: Arc<dyn Store>) {
         panic!("not repeated")
     };
     assert_eq!(repeated, made);
-    made[0] = world.record(made[0].id, &[MessageEvent::TakenBack]).await.remove(0);
+    made[0] = world.record(made[0].id, &[MessageEvent::Withdrawn]).await.remove(0);
     let Accepted::Repeated(repeated) = store.accept(again).await.unwrap() else {
         panic!("not repeated")
     };
@@ -276,14 +276,14 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
         assert_eq!(read.as_ref(), Some(message));
     }
     assert_eq!(store.inline_media(made[3].id).await.unwrap(), None);
-    use MessageEvent::{Acknowledged, AttemptFailed, HandedOver, TakenBack};
-    world.record(made[0].id, &[HandedOver, AttemptFailed]).await;
+    use MessageEvent::{Acknowledged, AttemptFailed, Submitted, Withdrawn};
+    world.record(made[0].id, &[Submitted, AttemptFailed]).await;
     assert!(store.inline_media(made[0].id).await.unwrap().is_some(), "for the next attempt");
-    let sent = world.record(made[0].id, &[HandedOver, Acknowledged]).await.remove(0);
+    let sent = world.record(made[0].id, &[Submitted, Acknowledged]).await.remove(0);
     assert_eq!(store.inline_media(made[0].id).await.unwrap(), None);
     assert_eq!(store.message(world.account.id, sent.id).await.unwrap(), Some(sent.clone()));
     assert_eq!(sent.media, Some(media));
-    world.record(made[1].id, &[TakenBack]).await;
+    world.record(made[1].id, &[Withdrawn]).await;
     assert_eq!(store.inline_media(made[1].id).await.unwrap(), None);
     store.delete_account(world.account.id).await.unwrap();
     assert_eq!(store.inline_media(made[2].id).await.unwrap(), None);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::account::{AccountPatch, Caller};
 use domain::message::MessageEvent;
 use domain::plan::{Feature, Plan};
-use domain::ports::{MessageFilter, PageRequest, SessionWrite, Store, UpdatedAccount};
+use domain::ports::{MessageFilter, PageRequest, ProtocolWrite, Store, UpdatedAccount};
 
 use super::{
     ALL, NOW, World, hash, idempotency, key, later, new_account, new_messages, plan, stored,
@@ -166,8 +166,8 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     let mut request = world.request(vec![world.text(3)]);
     request.idempotency = Some(idempotency("k", 1));
     new_messages(store.accept(request).await.unwrap());
-    let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
-    store.session_write(device, vec![write]).await.unwrap();
+    let write = ProtocolWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
+    store.protocol_write(device, vec![write]).await.unwrap();
     assert!(store.delete_account(account).await.unwrap());
     assert!(!store.delete_account(account).await.unwrap());
     assert!(store.account(account).await.unwrap().is_none());
@@ -182,8 +182,8 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     let filter = MessageFilter::default();
     assert!(store.messages(account, &filter, ALL).await.unwrap().items.is_empty());
     assert_eq!(store.messages(other.account.id, &filter, ALL).await.unwrap().items.len(), 1);
-    assert!(store.session_get(device, "s", "k").await.unwrap().is_none());
+    assert!(store.protocol_get(device, "s", "k").await.unwrap().is_none());
     assert!(store.contacts(device, NOW).await.unwrap().0.is_empty());
-    assert!(world.record(waiting.id, &[MessageEvent::TakenBack]).await.is_empty());
+    assert!(world.record(waiting.id, &[MessageEvent::Withdrawn]).await.is_empty());
     assert_eq!(store.usage(account).await.unwrap().day_used, 0);
 }

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::lists::incoming;
 use super::{ALL, NOW, World, later, new_device, progress, stored};
-use MessageEvent::{Acknowledged, GivenUp, HandedOver, TakenBack};
+use MessageEvent::{Acknowledged, Failed, Submitted, Withdrawn};
 
 async fn told(world: &World, webhook: &Webhook) -> Vec<Event> {
     world.pending(webhook).await.into_iter().map(|delivery| delivery.event).collect()
@@ -46,7 +46,7 @@ pub async fn an_event_is_told_to_those_that_want_it(store: Arc<dyn Store>) {
     store.update_webhook(world.account.id, silent[2].id, off).await.unwrap();
     let id = world.send(1).await.id;
     assert!(world.pending(&all).await.is_empty(), "accepting is no event");
-    let sent = vec![progress(id, &[HandedOver, Acknowledged])];
+    let sent = vec![progress(id, &[Submitted, Acknowledged])];
     let recorded = store.record(sent).await.unwrap().remove(0);
     let [event] = recorded.events.as_slice() else { panic!("one event") };
     assert_eq!((event.kind, event.account_id), (EventKind::MessageSent, world.account.id));
@@ -75,7 +75,7 @@ pub async fn an_event_is_told_to_those_that_want_it(store: Arc<dyn Store>) {
     for webhook in &silent {
         assert!(world.pending(webhook).await.is_empty(), "{webhook:?}");
     }
-    let failed = store.record(vec![progress(world.send(2).await.id, &[GivenUp])]).await.unwrap();
+    let failed = store.record(vec![progress(world.send(2).await.id, &[Failed])]).await.unwrap();
     assert_eq!(told(&world, &silent[1]).await, failed[0].events);
     let nothing = store.record(vec![progress(id, &[Acknowledged])]).await.unwrap();
     assert!(nothing.is_empty());
@@ -152,7 +152,7 @@ pub async fn deliveries_follow_the_order_of_events(store: Arc<dyn Store>) {
     let device = world.device.id;
     let one = world.send(1).await;
     let two = world.accept(NewMessage { chat: one.chat.clone(), ..world.text(2) }).await;
-    let both = [&two, &one].map(|message| progress(message.id, &[HandedOver, Acknowledged]));
+    let both = [&two, &one].map(|message| progress(message.id, &[Submitted, Acknowledged]));
     let mut recorded = store.record(both.to_vec()).await.unwrap();
     assert_eq!(recorded.iter().map(|r| r.message.id).collect::<Vec<_>>(), [two.id, one.id]);
     let reply = IncomingMessage { chat: one.chat.clone(), ..incoming("X1", "6281") };
@@ -302,7 +302,7 @@ pub async fn unknown_deliveries_are_passed_over(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let id = world.send(1).await.id;
-    world.record(id, &[TakenBack]).await;
+    world.record(id, &[Withdrawn]).await;
     let delivery = world.pending(&webhook).await.remove(0);
     let unknown = outcome(DeliveryId(delivery.id.0 + 1_000), DeliveryState::Dead, 1);
     let known = outcome(delivery.id, DeliveryState::Delivered, 1);

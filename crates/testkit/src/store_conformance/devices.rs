@@ -15,7 +15,7 @@ use domain::ids::DeviceId;
 use domain::message::MessageState;
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
-use domain::ports::{CreatedDevice, PageRequest, Recorded, SessionWrite, Store};
+use domain::ports::{CreatedDevice, PageRequest, ProtocolWrite, Recorded, Store};
 use domain::webhook::EventKind;
 use uuid::Uuid;
 
@@ -121,8 +121,8 @@ pub async fn a_deleted_device_gives_back_what_waits(store: Arc<dyn Store>) {
     let (waiting, sent) = (world.send(1).await, world.sent(2).await);
     let other = World { device: new_device(&store, &world.account, 51).await, ..world };
     let others = other.send(3).await;
-    let write = SessionWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
-    store.session_write(device, vec![write]).await.unwrap();
+    let write = ProtocolWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
+    store.protocol_write(device, vec![write]).await.unwrap();
     assert_eq!(store.usage(account).await.unwrap().day_used, 3);
     let cancelled = store.delete_device(account, device, later(5)).await.unwrap().unwrap();
     let [Recorded { message, events }] = cancelled.try_into().unwrap();
@@ -138,7 +138,7 @@ pub async fn a_deleted_device_gives_back_what_waits(store: Arc<dyn Store>) {
     assert_eq!(left, [others.id]);
     assert!(store.device(account, device).await.unwrap().is_none());
     assert!(store.key_holder(&hash(11)).await.unwrap().is_none());
-    assert!(store.session_get(device, "s", "k").await.unwrap().is_none());
+    assert!(store.protocol_get(device, "s", "k").await.unwrap().is_none());
     assert!(store.contacts(device, NOW).await.unwrap().0.is_empty());
 }
 

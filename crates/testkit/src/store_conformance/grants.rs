@@ -56,14 +56,14 @@ pub async fn grants_pay_before_the_plan(store: Arc<dyn Store>) {
         let request = on_plan(&world, 2, 0, vec![world.text(n)]);
         paid.extend(receipts(&new_messages(store.accept(request).await.unwrap())));
     }
-    use QuotaKind::{Free, Pro};
-    assert_eq!(paid, [(Pro, 1), (Pro, 0), (Free, 1), (Free, 0)]);
+    use QuotaKind as Q;
+    assert_eq!(paid, [(Q::Grant, 1), (Q::Grant, 0), (Q::Plan, 1), (Q::Plan, 0)]);
     assert_eq!(used(&world).await, [1, 1, 0], "the device's own first; another's never");
     let answer = store.accept(on_plan(&world, 2, 0, vec![world.text(9)])).await.unwrap();
     assert!(matches!(answer, Accepted::QuotaExhausted { remaining: 0 }), "{answer:?}");
     let others = NewMessage { device_id: second, ..world.text(10) };
     let made = new_messages(store.accept(on_plan(&world, 2, 0, vec![others])).await.unwrap());
-    assert_eq!(receipts(&made), [(Pro, 4)]);
+    assert_eq!(receipts(&made), [(Q::Grant, 4)]);
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 2);
 }
 
@@ -77,8 +77,8 @@ pub async fn a_batch_over_all_funds_is_paid_whole_or_not_at_all(store: Arc<dyn S
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 0);
     assert!(store.outbox().await.unwrap().is_empty());
     let made = new_messages(store.accept(on_plan(&world, 2, 0, batch(4))).await.unwrap());
-    use QuotaKind::{Free, Pro};
-    assert_eq!(receipts(&made), [(Pro, 1), (Pro, 0), (Free, 1), (Free, 0)]);
+    use QuotaKind as Q;
+    assert_eq!(receipts(&made), [(Q::Grant, 1), (Q::Grant, 0), (Q::Plan, 1), (Q::Plan, 0)]);
     assert_eq!(used(&world).await, [2]);
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 2);
 }
@@ -112,13 +112,13 @@ pub async fn a_refund_goes_to_the_grant_that_paid(store: Arc<dyn Store>) {
     let made = new_messages(store.accept(on_plan(&world, 9, 0, messages)).await.unwrap());
     assert_eq!(used(&world).await, [2, 2]);
     let end = async |index: usize, event| world.record(made[index].id, &[event]).await;
-    end(2, MessageEvent::TakenBack).await;
+    end(2, MessageEvent::Withdrawn).await;
     assert_eq!(used(&world).await, [1, 2], "the account's");
-    end(0, MessageEvent::TimeRanOut).await;
+    end(0, MessageEvent::Expired).await;
     assert_eq!(used(&world).await, [1, 1], "the device's");
-    world.record(made[3].id, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await;
+    world.record(made[3].id, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await;
     assert_eq!(used(&world).await, [1, 1], "it was sent");
-    end(4, MessageEvent::GivenUp).await;
+    end(4, MessageEvent::Failed).await;
     let usage = store.usage(world.account.id).await.unwrap();
     assert_eq!((usage.day_used, used(&world).await), (0, vec![1, 1]), "the plan's");
     let (account_id, expires_at) = (world.account.id, None);
@@ -126,7 +126,7 @@ pub async fn a_refund_goes_to_the_grant_that_paid(store: Arc<dyn Store>) {
     store.add_grant(new, later(200)).await.unwrap().unwrap();
     new_messages(store.accept(on_plan(&world, 9, 200, vec![world.text(9)])).await.unwrap());
     assert_eq!(used(&world).await, [1, 1]);
-    end(1, MessageEvent::TakenBack).await;
+    end(1, MessageEvent::Withdrawn).await;
     assert_eq!(used(&world).await, [1, 1], "the grant that paid is gone");
     assert_eq!(store.usage(account_id).await.unwrap().day_used, 0);
 }
@@ -176,7 +176,7 @@ pub async fn grants_go_with_their_owner(store: Arc<dyn Store>) {
     let account = grant(&world, None, 1, None).await.unwrap();
     grant(&world, Some(device), 1, None).await.unwrap();
     let waiting = world.accept(world.text(1)).await;
-    assert_eq!(waiting.quota.unwrap().kind, QuotaKind::Pro);
+    assert_eq!(waiting.quota.unwrap().kind, QuotaKind::Grant);
     store.delete_device(world.account.id, device, NOW).await.unwrap();
     assert_eq!(store.grants(world.account.id).await.unwrap(), [account]);
     store.delete_account(world.account.id).await.unwrap();

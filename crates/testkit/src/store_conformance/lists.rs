@@ -50,7 +50,7 @@ pub async fn both_directions_are_listed_newest_first(store: Arc<dyn Store>) {
     let received = receive(&world, "X1").await;
     let waiting = world.send(2).await;
     let cancelled = world.send(3).await.id;
-    let cancelled = world.record(cancelled, &[MessageEvent::TakenBack]).await.remove(0);
+    let cancelled = world.record(cancelled, &[MessageEvent::Withdrawn]).await.remove(0);
     let all = MessageFilter::default();
     let page = store.messages(world.account.id, &all, ALL).await.unwrap();
     assert_eq!((page.items, page.has_more), (vec![cancelled, waiting, received, sent], false));
@@ -128,10 +128,10 @@ pub async fn chats_times_and_schedules_are_filters(store: Arc<dyn Store>) {
     };
     let soon = |n| NewMessage { due_at: later(50), is_scheduled: true, ..world.text(n) };
     let early = at(0, soon(1)).await;
-    world.record(early, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await;
+    world.record(early, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await;
     let middle = at(10, world.text(1)).await;
     let late = at(20, soon(2)).await;
-    world.record(late, &[MessageEvent::HandedOver, MessageEvent::AttemptFailed]).await;
+    world.record(late, &[MessageEvent::Submitted, MessageEvent::AttemptFailed]).await;
     let other = at(30, NewMessage { device_id: second, ..soon(2) }).await;
     let received = incoming("X1", "628111");
     let chat = received.chat.clone();
@@ -207,8 +207,8 @@ pub async fn sent_and_failed_are_counted(store: Arc<dyn Store>) {
     store.record_receipts(device, &read, Receipt::Read, later(20)).await.unwrap();
     let late = Acceptance { now: later(100), ..world.request(vec![world.text(3)]) };
     let late = new_messages(store.accept(late).await.unwrap()).remove(0).id;
-    world.record(late, &[MessageEvent::HandedOver, MessageEvent::Acknowledged]).await;
-    for (n, end) in [(4, MessageEvent::TakenBack), (5, MessageEvent::GivenUp)] {
+    world.record(late, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await;
+    for (n, end) in [(4, MessageEvent::Withdrawn), (5, MessageEvent::Failed)] {
         let id = world.send(n).await.id;
         world.record(id, &[end]).await;
     }

@@ -113,7 +113,7 @@ pub async fn what_happens_at_once_is_told_in_order(store: Arc<dyn Store>) {
         tokio::spawn(async move {
             let message = world.accept(NewMessage { chat: world.text(0).chat, ..world.text(n) });
             let message = message.await;
-            let steps = [MessageEvent::HandedOver, MessageEvent::Acknowledged];
+            let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged];
             world.record(message.id, &steps).await;
             for receipt in [Receipt::Delivered, Receipt::Read] {
                 let ids = [message.whatsapp_id.clone()];
@@ -161,10 +161,10 @@ pub async fn parallel_outcomes_keep_the_books(store: Arc<dyn Store>) {
         tokio::spawn(async move {
             let id = world.send(n).await.id;
             let steps: &[MessageEvent] = match n % 5 {
-                0 => &[MessageEvent::TakenBack],
-                1 => &[MessageEvent::HandedOver, MessageEvent::GivenUp],
-                2 => &[MessageEvent::HandedOver, MessageEvent::AttemptFailed],
-                _ => &[MessageEvent::HandedOver, MessageEvent::Acknowledged],
+                0 => &[MessageEvent::Withdrawn],
+                1 => &[MessageEvent::Submitted, MessageEvent::Failed],
+                2 => &[MessageEvent::Submitted, MessageEvent::AttemptFailed],
+                _ => &[MessageEvent::Submitted, MessageEvent::Acknowledged],
             };
             assert_eq!(world.record(id, steps).await.len(), 1);
         })

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::lists::incoming;
 use super::{NOW, TODAY, World, later, new_messages, progress, stored, told};
-use MessageEvent::{Acknowledged, AttemptFailed, GivenUp, HandedOver, TakenBack, TimeRanOut};
+use MessageEvent::{Acknowledged, AttemptFailed, Expired, Failed, Submitted, Withdrawn};
 
 async fn scheduled(world: &World) -> Message {
     let later = NewMessage { due_at: later(5), is_scheduled: true, ..world.text(1) };
@@ -31,7 +31,7 @@ fn states(message: &Message) -> Vec<MessageState> {
 pub async fn an_acknowledged_message_moves_to_the_history(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let waiting = world.send(1).await;
-    let recorded = world.record(waiting.id, &[HandedOver, Acknowledged]).await;
+    let recorded = world.record(waiting.id, &[Submitted, Acknowledged]).await;
     let sent = recorded[0].clone();
     use MessageState::{Queued, Sending, Sent};
     assert_eq!((sent.state, states(&sent)), (Sent, vec![Queued, Sending, Sent]));
@@ -51,7 +51,7 @@ pub async fn a_failed_attempt_waits_for_the_next(store: Arc<dyn Store>) {
     let failed = Progress {
         failure: Some(failure.clone()),
         next_attempt_at: Some(later(40)),
-        ..progress(id, &[HandedOver, AttemptFailed])
+        ..progress(id, &[Submitted, AttemptFailed])
     };
     let message = told(store.record(vec![failed.clone()]).await.unwrap()).remove(0);
     assert_eq!((message.state, message.attempts), (MessageState::Queued, 1));
@@ -59,7 +59,7 @@ pub async fn a_failed_attempt_waits_for_the_next(store: Arc<dyn Store>) {
     assert_eq!(message.history.last().unwrap().reason.as_deref(), Some("no answer 👋"));
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(message));
     told(store.record(vec![failed]).await.unwrap());
-    let sent = world.record(id, &[HandedOver, Acknowledged]).await.remove(0);
+    let sent = world.record(id, &[Submitted, Acknowledged]).await.remove(0);
     assert_eq!((sent.state, sent.attempts, sent.failure), (MessageState::Sent, 3, None));
     let postponed = Progress { next_attempt_at: Some(later(99)), ..progress(id, &[]) };
     assert!(told(store.record(vec![postponed.clone()]).await.unwrap()).is_empty(), "it has left");
@@ -72,7 +72,7 @@ pub async fn a_failed_attempt_waits_for_the_next(store: Arc<dyn Store>) {
 pub async fn a_scheduled_message_becomes_due_first(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let message = scheduled(&world).await;
-    let sent = world.record(message.id, &[HandedOver, Acknowledged]).await.remove(0);
+    let sent = world.record(message.id, &[Submitted, Acknowledged]).await.remove(0);
     use MessageState::{Queued, Scheduled, Sending, Sent};
     assert_eq!(states(&sent), [Scheduled, Queued, Sending, Sent]);
     assert_eq!(sent.reached(Queued), Some(stored(later(5))));
@@ -81,19 +81,19 @@ pub async fn a_scheduled_message_becomes_due_first(store: Arc<dyn Store>) {
 pub async fn a_scheduled_message_is_taken_back_as_it_is(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let message = scheduled(&world).await;
-    let cancelled = world.record(message.id, &[TakenBack]).await.remove(0);
+    let cancelled = world.record(message.id, &[Withdrawn]).await.remove(0);
     assert_eq!(states(&cancelled), [MessageState::Scheduled, MessageState::Cancelled]);
     let message = scheduled(&world).await;
-    let expired = world.record(message.id, &[TimeRanOut]).await.remove(0);
+    let expired = world.record(message.id, &[Expired]).await.remove(0);
     assert_eq!(states(&expired), [MessageState::Scheduled, MessageState::Expired]);
 }
 
 pub async fn what_ends_unsent_is_refunded(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let ends = [
-        (TakenBack, MessageState::Cancelled),
-        (TimeRanOut, MessageState::Expired),
-        (GivenUp, MessageState::Failed),
+        (Withdrawn, MessageState::Cancelled),
+        (Expired, MessageState::Expired),
+        (Failed, MessageState::Failed),
     ];
     for (n, (event, state)) in (1..).zip(ends) {
         world.sent(10 * n).await;
@@ -118,7 +118,7 @@ pub async fn a_refund_stays_in_its_period(store: Arc<dyn Store>) {
     let period = Period { day: TODAY.day + 1, ..TODAY };
     let next_day = Acceptance { period, ..world.request(vec![world.text(2)]) };
     new_messages(store.accept(next_day).await.unwrap());
-    world.record(old.id, &[TakenBack]).await;
+    world.record(old.id, &[Withdrawn]).await;
     let usage = store.usage(world.account.id).await.unwrap();
     assert_eq!((usage.period, usage.day_used, usage.month_used), (period, 1, 1));
 }
@@ -126,7 +126,7 @@ pub async fn a_refund_stays_in_its_period(store: Arc<dyn Store>) {
 pub async fn an_unended_attempt_is_queued_again(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = world.send(1).await.id;
-    let message = world.record(id, &[HandedOver]).await.remove(0);
+    let message = world.record(id, &[Submitted]).await.remove(0);
     assert_eq!((message.state, message.attempts), (MessageState::Queued, 1));
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(message));
 }
@@ -134,8 +134,8 @@ pub async fn an_unended_attempt_is_queued_again(store: Arc<dyn Store>) {
 pub async fn unknown_messages_are_passed_over(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = world.send(1).await.id;
-    let unknown = progress(MessageId(id.0 + 1_000), &[TakenBack]);
-    let known = progress(id, &[TakenBack]);
+    let unknown = progress(MessageId(id.0 + 1_000), &[Withdrawn]);
+    let known = progress(id, &[Withdrawn]);
     let recorded = told(store.record(vec![unknown, known]).await.unwrap());
     assert_eq!(recorded.iter().map(|message| message.id).collect::<Vec<_>>(), [id]);
     assert!(told(store.record(vec![]).await.unwrap()).is_empty());
@@ -148,9 +148,9 @@ pub async fn several_messages_are_recorded_together(store: Arc<dyn Store>) {
     for n in 0..50 {
         let world = if n % 2 == 0 { &one } else { &two };
         let steps: &[MessageEvent] = match n % 3 {
-            0 => &[HandedOver, Acknowledged],
-            1 => &[HandedOver, AttemptFailed],
-            _ => &[TakenBack],
+            0 => &[Submitted, Acknowledged],
+            1 => &[Submitted, AttemptFailed],
+            _ => &[Withdrawn],
         };
         all.push(progress(world.send(n).await.id, steps));
     }
@@ -204,7 +204,7 @@ pub async fn contacts_are_those_written_to(store: Arc<dyn Store>) {
     let device = world.device.id;
     let (first, second, third) = (world.sent(1).await, world.sent(2).await, world.send(3).await);
     world.sent(1).await;
-    world.record(third.id, &[TakenBack]).await;
+    world.record(third.id, &[Withdrawn]).await;
     told(store.receive(device, vec![incoming("X1", "6289")], NOW).await.unwrap());
     let (mut chats, new) = store.contacts(device, later(10)).await.unwrap();
     chats.sort_unstable();
@@ -217,11 +217,11 @@ pub async fn a_guessed_kind_is_put_right(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = world.send(1).await.id;
     let image =
-        Progress { kind: Some(ContentKind::Image), ..progress(id, &[HandedOver, AttemptFailed]) };
+        Progress { kind: Some(ContentKind::Image), ..progress(id, &[Submitted, AttemptFailed]) };
     let waiting = told(store.record(vec![image]).await.unwrap()).remove(0);
     assert_eq!(waiting.kind, ContentKind::Image);
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(waiting));
-    let sent = world.record(id, &[HandedOver, Acknowledged]).await.remove(0);
+    let sent = world.record(id, &[Submitted, Acknowledged]).await.remove(0);
     assert_eq!(sent.kind, ContentKind::Image);
     assert_eq!(store.message(world.account.id, id).await.unwrap(), Some(sent));
 }

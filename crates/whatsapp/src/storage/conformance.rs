@@ -2,19 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::Mutex as StdMutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex as StdMutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use domain::ports::StoreResult;
+use domain::ids::DeviceId;
+use domain::ports::{self, ProtocolWrite, StoreResult};
 use uuid::Uuid;
 use wacore::appstate::hash::HashState;
 use wacore::appstate::processor::AppStateMutationMAC;
 use wacore::store::InMemoryBackend;
 use wacore::store::traits::*;
 
-use super::*;
+use super::{DeviceState, to_json};
 use crate::limits::SENT_FOR;
 
 type Rows = BTreeMap<(DeviceId, &'static str, String), Vec<u8>>;
@@ -28,8 +29,8 @@ pub(super) struct FakeSessions {
 }
 
 #[async_trait]
-impl SessionStore for FakeSessions {
-    async fn session_get(
+impl ports::ProtocolStore for FakeSessions {
+    async fn protocol_get(
         &self,
         device: DeviceId,
         space: &'static str,
@@ -38,7 +39,7 @@ impl SessionStore for FakeSessions {
         Ok(self.rows.lock().unwrap().get(&(device, space, key.to_owned())).cloned())
     }
 
-    async fn session_get_many(
+    async fn protocol_get_many(
         &self,
         device: DeviceId,
         space: &'static str,
@@ -50,7 +51,7 @@ impl SessionStore for FakeSessions {
         Ok(keys.iter().filter_map(get).collect())
     }
 
-    async fn session_scan(
+    async fn protocol_scan(
         &self,
         device: DeviceId,
         space: &'static str,
@@ -63,7 +64,11 @@ impl SessionStore for FakeSessions {
         Ok(found.map(|((_, _, key), value)| (key.clone(), value.clone())).collect())
     }
 
-    async fn session_write(&self, device: DeviceId, writes: Vec<SessionWrite>) -> StoreResult<()> {
+    async fn protocol_write(
+        &self,
+        device: DeviceId,
+        writes: Vec<ProtocolWrite>,
+    ) -> StoreResult<()> {
         if self.is_down.load(Ordering::Relaxed) {
             return Err(domain::error::StoreError::Unavailable("down".to_owned()));
         }
@@ -79,7 +84,7 @@ impl SessionStore for FakeSessions {
         Ok(())
     }
 
-    async fn session_clear(&self, device: DeviceId) -> StoreResult<()> {
+    async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
         self.rows.lock().unwrap().retain(|(d, _, _), _| *d != device);
         Ok(())
     }

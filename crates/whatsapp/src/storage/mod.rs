@@ -1,10 +1,10 @@
 //! The protocol library's state of one device, kept in our own store.
 //!
 //! The library wants five traits; all of them are answered here over
-//! [`SessionStore`]'s spaces of keys and values. Invariants:
+//! [`ProtocolStore`]'s spaces of keys and values. Invariants:
 //!
 //! - one [`DeviceState`] belongs to one device, and nothing here reads another device's entries;
-//! - whatever the library hands over in one call becomes one `session_write`, so it is stored whole
+//! - whatever the library hands over in one call becomes one `protocol_write`, so it is stored whole
 //!   or not at all, and durable when the call returns;
 //! - when decrypted mail cannot be stored, the state *breaks*: it takes no further write, so that
 //!   what is stored stays as it was before that mail and can decrypt it when it comes again;
@@ -23,7 +23,7 @@ mod conformance;
 use std::sync::Arc;
 
 use domain::ids::DeviceId;
-use domain::ports::{SessionStore, SessionWrite};
+use domain::ports::{ProtocolStore, ProtocolWrite};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, watch};
@@ -34,7 +34,7 @@ const SEPARATOR: char = '|';
 
 /// The state of one device.
 pub(crate) struct DeviceState {
-    sessions: Arc<dyn SessionStore>,
+    sessions: Arc<dyn ProtocolStore>,
     device: DeviceId,
     /// Held from reading an entry until its changed form is written.
     rmw: Mutex<()>,
@@ -43,7 +43,7 @@ pub(crate) struct DeviceState {
 
 impl DeviceState {
     /// The state of `device` in `sessions`.
-    pub(crate) fn new(sessions: Arc<dyn SessionStore>, device: DeviceId) -> Self {
+    pub(crate) fn new(sessions: Arc<dyn ProtocolStore>, device: DeviceId) -> Self {
         Self { sessions, device, rmw: Mutex::new(()), broken: watch::Sender::new(false) }
     }
 
@@ -59,7 +59,7 @@ impl DeviceState {
     }
 
     async fn get(&self, space: &'static str, key: &str) -> Result<Option<Vec<u8>>> {
-        self.sessions.session_get(self.device, space, key).await.map_err(store_error)
+        self.sessions.protocol_get(self.device, space, key).await.map_err(store_error)
     }
 
     async fn get_json<T: DeserializeOwned>(
@@ -75,21 +75,21 @@ impl DeviceState {
         space: &'static str,
         keys: &[String],
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        self.sessions.session_get_many(self.device, space, keys).await.map_err(store_error)
+        self.sessions.protocol_get_many(self.device, space, keys).await.map_err(store_error)
     }
 
     async fn scan(&self, space: &'static str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        self.sessions.session_scan(self.device, space, prefix).await.map_err(store_error)
+        self.sessions.protocol_scan(self.device, space, prefix).await.map_err(store_error)
     }
 
-    async fn write(&self, writes: Vec<SessionWrite>) -> Result<()> {
+    async fn write(&self, writes: Vec<ProtocolWrite>) -> Result<()> {
         if writes.is_empty() {
             return Ok(());
         }
         if *self.broken.borrow() {
             return Err(StoreError::Validation("this state takes no more writes".to_owned()));
         }
-        self.sessions.session_write(self.device, writes).await.map_err(store_error)
+        self.sessions.protocol_write(self.device, writes).await.map_err(store_error)
     }
 
     async fn put(&self, space: &'static str, key: &str, value: Vec<u8>) -> Result<()> {
@@ -101,12 +101,12 @@ impl DeviceState {
     }
 }
 
-fn put(space: &'static str, key: impl Into<String>, value: Vec<u8>) -> SessionWrite {
-    SessionWrite { space, key: key.into(), value: Some(value) }
+fn put(space: &'static str, key: impl Into<String>, value: Vec<u8>) -> ProtocolWrite {
+    ProtocolWrite { space, key: key.into(), value: Some(value) }
 }
 
-fn remove(space: &'static str, key: impl Into<String>) -> SessionWrite {
-    SessionWrite { space, key: key.into(), value: None }
+fn remove(space: &'static str, key: impl Into<String>) -> ProtocolWrite {
+    ProtocolWrite { space, key: key.into(), value: None }
 }
 
 /// Joins the parts of a key. The last part may hold anything, the others no separator.

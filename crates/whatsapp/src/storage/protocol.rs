@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use domain::ports::SessionWrite;
+use domain::ports::ProtocolWrite;
 use wacore::store::error::Result;
 use wacore::store::traits::{
     DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore,
@@ -63,7 +63,7 @@ impl DeviceState {
     }
 
     /// The writes that store mappings, including the removal of numbers a LID no longer has.
-    async fn mapping_writes(&self, entries: &[LidPnMappingEntry]) -> Result<Vec<SessionWrite>> {
+    async fn mapping_writes(&self, entries: &[LidPnMappingEntry]) -> Result<Vec<ProtocolWrite>> {
         let lids: Vec<String> = entries.iter().map(|entry| entry.lid.clone()).collect();
         let mut phone_of: HashMap<String, String> = HashMap::new();
         for (lid, bytes) in self.get_many(LID, &lids).await? {

@@ -5,19 +5,19 @@
 use domain::account::Caller;
 use domain::device::Device;
 use domain::error::Error;
-use domain::service::{DeviceAccess, Session};
+use domain::service::{DeviceAccess, Principal};
 
 use crate::auth::authenticate_key;
 use crate::state::AppState;
 
-/// The caller's session.
+/// The caller's principal.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], and the store's.
-pub(super) async fn session(state: &AppState, api_key: &str) -> Result<Session, Error> {
-    let session = authenticate_key(&state.core, api_key.trim()).await?;
-    let is_operator = session.caller == Caller::Operator;
-    if is_operator { Err(Error::Unauthorized) } else { Ok(session) }
+pub(super) async fn principal(state: &AppState, api_key: &str) -> Result<Principal, Error> {
+    let principal = authenticate_key(&state.core, api_key.trim()).await?;
+    let is_operator = principal.caller == Caller::Operator;
+    if is_operator { Err(Error::Unauthorized) } else { Ok(principal) }
 }
 
 /// The device whose number the caller named.
@@ -26,10 +26,10 @@ pub(super) async fn session(state: &AppState, api_key: &str) -> Result<Session, 
 /// [`Error::Unauthorized`], as for a wrong key.
 pub(super) async fn device(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     sender: &str,
 ) -> Result<Device, Error> {
-    match state.core.device_with_phone(session, sender).await? {
+    match state.core.device_with_phone(principal, sender).await? {
         DeviceAccess::Granted(device) => Ok(device),
         DeviceAccess::OtherDevice | DeviceAccess::NotYours | DeviceAccess::Unknown => {
             Err(Error::Unauthorized)

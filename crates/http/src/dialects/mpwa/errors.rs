@@ -7,8 +7,8 @@ use domain::error::{Error, StoreError};
 
 use super::translate::{InvalidType, field_name};
 use super::types::ErrorBody;
+use crate::api_error::{ApiError, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
-use crate::refusal::{Refusal, add_retry_after, log_fault};
 use crate::reply::json;
 
 const INVALID: &str = "Invalid parameters!";
@@ -18,16 +18,16 @@ const INTERNAL: &str = "Internal server error";
 /// What is answered instead of success by a handler of this dialect.
 pub(super) enum Answer {
     /// As for every API.
-    Refusal(Refusal),
+    ApiError(ApiError),
     /// Fields that are missing.
     Missing(Vec<&'static str>),
     /// A type of media that this API does not have.
     InvalidType,
 }
 
-impl<T: Into<Refusal>> From<T> for Answer {
+impl<T: Into<ApiError>> From<T> for Answer {
     fn from(refusal: T) -> Self {
-        Self::Refusal(refusal.into())
+        Self::ApiError(refusal.into())
     }
 }
 
@@ -41,7 +41,7 @@ impl Answer {
     /// The response.
     pub(super) fn render(&self) -> Response<Body> {
         match self {
-            Self::Refusal(refusal) => render(refusal),
+            Self::ApiError(refusal) => render(refusal),
             Self::Missing(fields) => {
                 let errors = fields.iter().map(|field| format!("{field}: is required")).collect();
                 respond(invalid(errors))
@@ -52,60 +52,60 @@ impl Answer {
 }
 
 /// The response to a refusal.
-pub(super) fn render(refusal: &Refusal) -> Response<Body> {
+pub(super) fn render(refusal: &ApiError) -> Response<Body> {
     let mut response = respond(tell(refusal));
     add_retry_after(&mut response, refusal);
-    if matches!(refusal, Refusal::WrongMethod) {
+    if matches!(refusal, ApiError::WrongMethod) {
         // The router would name HEAD, too.
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
     }
     response
 }
 
-struct Told {
+struct ErrorReply {
     status: StatusCode,
     message: String,
     errors: Vec<String>,
 }
 
-fn respond(told: Told) -> Response<Body> {
-    let Told { status, message, errors } = told;
+fn respond(told: ErrorReply) -> Response<Body> {
+    let ErrorReply { status, message, errors } = told;
     json(status, &ErrorBody { status: false, msg: message, errors })
 }
 
-fn told(status: StatusCode, message: impl Into<String>) -> Told {
-    Told { status, message: message.into(), errors: Vec::new() }
+fn told(status: StatusCode, message: impl Into<String>) -> ErrorReply {
+    ErrorReply { status, message: message.into(), errors: Vec::new() }
 }
 
-fn bad(message: impl Into<String>) -> Told {
+fn bad(message: impl Into<String>) -> ErrorReply {
     told(StatusCode::BAD_REQUEST, message)
 }
 
-fn invalid(errors: Vec<String>) -> Told {
-    Told { errors, ..bad(INVALID) }
+fn invalid(errors: Vec<String>) -> ErrorReply {
+    ErrorReply { errors, ..bad(INVALID) }
 }
 
-fn tell(refusal: &Refusal) -> Told {
+fn tell(refusal: &ApiError) -> ErrorReply {
     match refusal {
-        Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
-        Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
-        Refusal::WrongContentType => told(
+        ApiError::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
+        ApiError::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        ApiError::WrongContentType => told(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content type, send JSON or a form",
         ),
-        Refusal::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-        Refusal::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
-        Refusal::Malformed(message) => invalid(vec![message.clone()]),
-        Refusal::Field { field, message } if field.is_empty() => invalid(vec![message.clone()]),
-        Refusal::Field { field, message } => {
+        ApiError::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        ApiError::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        ApiError::Malformed(message) => invalid(vec![message.clone()]),
+        ApiError::Field { field, message } if field.is_empty() => invalid(vec![message.clone()]),
+        ApiError::Field { field, message } => {
             invalid(vec![format!("{}: {message}", field_name(field))])
         }
-        Refusal::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
-        Refusal::Core { error, .. } => tell_core(error),
+        ApiError::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::Core { error, .. } => tell_core(error),
     }
 }
 
-fn tell_core(error: &Error) -> Told {
+fn tell_core(error: &Error) -> ErrorReply {
     log_fault(error);
     match error {
         Error::Invalid { field, message } => {

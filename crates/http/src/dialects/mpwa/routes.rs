@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::message::Message;
-use domain::service::{Outcome, Session};
+use domain::service::{Principal, SendOutcome};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,9 +15,9 @@ use super::auth;
 use super::errors::Answer;
 use super::translate::{Content, answer, commands, media};
 use super::types::{ErrorBody, MediaFields, MessageFields, SentBody};
+use crate::api_error::ApiError;
 use crate::body::{query_fields, read_fields};
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
-use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -100,9 +100,9 @@ async fn try_message(state: &AppState, request: Request<Body>) -> Result<Respons
         is_full: fields.full.is_some_and(|full| full.0),
     };
     let text = fields.message.unwrap_or_default();
-    let session = check_in(state, &call, &[("message", &text)]).await?;
+    let principal = check_in(state, &call, &[("message", &text)]).await?;
     let content = Content { text: text.clone(), media: None };
-    send(state, &session, &call, &content, &text).await
+    send(state, &principal, &call, &content, &text).await
 }
 
 async fn try_file(state: &AppState, request: Request<Body>) -> Result<Response<Body>, Answer> {
@@ -118,17 +118,17 @@ async fn try_file(state: &AppState, request: Request<Body>) -> Result<Response<B
     };
     let media_type = fields.media_type.as_deref().unwrap_or_default();
     let url = fields.url.as_deref().unwrap_or_default();
-    let session = check_in(state, &call, &[("media_type", media_type), ("url", url)]).await?;
+    let principal = check_in(state, &call, &[("media_type", media_type), ("url", url)]).await?;
     let content = media(media_type, url, fields.caption.as_deref(), fields.ppt)?;
     let said = (media_type, url, &fields.caption, &fields.ppt);
-    send(state, &session, &call, &content, &said).await
+    send(state, &principal, &call, &content, &said).await
 }
 
 /// The fields of a request, from its query or its body.
-async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<(T, HeaderMap), Refusal> {
+async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<(T, HeaderMap), ApiError> {
     let (Parts { method, uri, headers, .. }, body) = request.into_parts();
     if method == Method::HEAD || is_ahead_of_time(&headers) {
-        return Err(Refusal::WrongMethod);
+        return Err(ApiError::WrongMethod);
     }
     let fields = match method {
         Method::GET => query_fields(uri.query())?,
@@ -163,15 +163,15 @@ async fn check_in(
     state: &AppState,
     call: &Call<'_>,
     more: &[(&'static str, &str)],
-) -> Result<Session, Answer> {
+) -> Result<Principal, Answer> {
     let both = [("api_key", call.api_key), ("sender", call.sender), ("number", call.number)];
     let missing = both.iter().chain(more).filter(|(_, value)| value.trim().is_empty());
     let missing: Vec<&'static str> = missing.map(|(name, _)| *name).collect();
     if missing.first() == Some(&"api_key") {
         return Err(Answer::Missing(missing));
     }
-    let session = auth::session(state, call.api_key).await?;
-    if missing.is_empty() { Ok(session) } else { Err(Answer::Missing(missing)) }
+    let principal = auth::principal(state, call.api_key).await?;
+    if missing.is_empty() { Ok(principal) } else { Err(Answer::Missing(missing)) }
 }
 
 /// What an idempotency key stands for: the device is part of the request, the key is not.
@@ -184,19 +184,19 @@ struct Fingerprint<'a, T> {
 
 async fn send(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     call: &Call<'_>,
     content: &Content,
     said: &impl Serialize,
 ) -> Result<Response<Body>, Answer> {
-    let device = auth::device(state, session, call.sender).await?;
-    let country = &session.account()?.default_country;
+    let device = auth::device(state, principal, call.sender).await?;
+    let country = &principal.account()?.default_country;
     let commands = commands(device.id, call.number, country, content)?;
     let fingerprint = Fingerprint { device: device.id, number: call.number, content: said };
     let key = call.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
-    let sent = state.core.send_and_wait(session, commands, idempotency).await;
-    let sent = sent.map_err(|refusal| Refusal::from(refusal).renamed("text", call.text_field))?;
+    let sent = state.core.send_and_wait(principal, commands, idempotency).await;
+    let sent = sent.map_err(|refusal| ApiError::from(refusal).renamed("text", call.text_field))?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let told = told_of(&sent.messages).unwrap_or(first);
     let mut response = match told.outcome() {
@@ -213,5 +213,5 @@ fn told_of(messages: &[Message]) -> Option<&Message> {
         let mut found = messages.iter();
         found.find(|message| message.outcome().is_ok_and(|other| other == outcome))
     };
-    with(Outcome::Sent).or_else(|| with(Outcome::Pending))
+    with(SendOutcome::Sent).or_else(|| with(SendOutcome::Pending))
 }

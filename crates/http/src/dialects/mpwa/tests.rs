@@ -8,7 +8,7 @@ use testkit::fake_dispatcher::Ending;
 
 use crate::dialects::contract::{Contract, SendSample};
 use crate::tests::app::App;
-use crate::tests::exchange::{Ask, Told};
+use crate::tests::exchange::{Ask, TestResponse};
 
 pub(crate) static CONTRACT: Contract = Contract {
     sends: |app| {
@@ -61,7 +61,7 @@ fn with_key(mut ask: Ask, key: &str) -> Ask {
     ask
 }
 
-fn assert_shape(told: &Told) {
+fn assert_shape(told: &TestResponse) {
     let body = told.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(fields == ["msg", "status"] || fields == ["errors", "msg", "status"], "{fields:?}");
@@ -111,7 +111,7 @@ async fn the_longer_answer_describes_the_first_that_was_sent() {
         let ask = Ask::post("/send-message", body.clone()).header("idempotency-key", "two");
         with_key(ask, &app.shop.key)
     };
-    let chat = |told: &Told| told.json()["data"]["key"]["remoteJid"].clone();
+    let chat = |told: &TestResponse| told.json()["data"]["key"]["remoteJid"].clone();
     let told = ask().of(&app.router).await.expect(200);
     assert_eq!(chat(&told), "62888123456@s.whatsapp.net");
     let first: i64 = told.header("location").rsplit('/').next().unwrap().parse().unwrap();

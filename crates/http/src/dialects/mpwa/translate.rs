@@ -8,8 +8,8 @@ use domain::service::SendRequest;
 use serde_json::{Map, Value, json};
 
 use super::types::{SentBody, SentData, SentKey};
+use crate::api_error::ApiError;
 use crate::fields::BooleanField;
-use crate::refusal::Refusal;
 
 /// What separates several receivers.
 const SEPARATOR: char = '|';
@@ -80,24 +80,24 @@ impl InvalidType {
 /// One request for each receiver, each receiver once.
 ///
 /// # Errors
-/// [`Refusal::Field`] that names the number that is none.
+/// [`ApiError::Field`] that names the number that is none.
 pub(super) fn commands(
     device: DeviceId,
     numbers: &str,
     country: &str,
     content: &Content,
-) -> Result<Vec<SendRequest>, Refusal> {
+) -> Result<Vec<SendRequest>, ApiError> {
     let mut chats: Vec<String> = Vec::new();
     for number in numbers.split(SEPARATOR).map(str::trim).filter(|number| !number.is_empty()) {
         let recipient = Recipient::parse(number, country)
-            .map_err(|error| Refusal::field("number", error.to_string()))?;
+            .map_err(|error| ApiError::field("number", error.to_string()))?;
         let chat = recipient.to_chat();
         if !chats.contains(&chat) {
             chats.push(chat);
         }
     }
     if chats.is_empty() {
-        return Err(Refusal::field("number", "is required"));
+        return Err(ApiError::field("number", "is required"));
     }
     let command = |to: String| SendRequest {
         device: Some(device),

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName};
 use domain::account::Caller;
 use domain::device::{Device, DeviceFilter};
 use domain::error::Error;
-use domain::service::{DeviceAccess, DeviceName, Session};
+use domain::service::{DeviceAccess, DeviceName, Principal};
 
 use super::errors::Answer;
 use super::faults::fault;
@@ -15,20 +15,20 @@ use crate::state::AppState;
 /// The header that holds the key.
 const API_KEY: HeaderName = HeaderName::from_static("apikey");
 
-/// The caller's session.
+/// The caller's principal.
 ///
 /// # Errors
 /// [`Error::Unauthorized`]; [`Error::Forbidden`] for the operator, who has no devices.
-pub(super) async fn authorize(state: &AppState, headers: &HeaderMap) -> Result<Session, Error> {
+pub(super) async fn authorize(state: &AppState, headers: &HeaderMap) -> Result<Principal, Error> {
     let mut keys = headers.get_all(API_KEY).iter();
     let key = keys.next().and_then(|key| key.to_str().ok()).map(str::trim);
     // Two keys: whichever was meant, the other was not.
     let key = key.filter(|key| !key.is_empty() && keys.next().is_none());
-    let session = authenticate_key(&state.core, key.ok_or(Error::Unauthorized)?).await?;
-    if session.caller == Caller::Operator {
+    let principal = authenticate_key(&state.core, key.ok_or(Error::Unauthorized)?).await?;
+    if principal.caller == Caller::Operator {
         return Err(Error::Forbidden);
     }
-    Ok(session)
+    Ok(principal)
 }
 
 /// The device of a path: by its phone number or its id.
@@ -37,12 +37,12 @@ pub(super) async fn authorize(state: &AppState, headers: &HeaderMap) -> Result<S
 /// [`Error::NotFound`], also for another account's; [`Error::Forbidden`] for a token of another.
 pub(super) async fn device_in_path(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     text: &str,
 ) -> Result<Device, Error> {
-    let by_phone = state.core.device_with_phone(session, text).await?;
+    let by_phone = state.core.device_with_phone(principal, text).await?;
     let access = match (by_phone, DeviceName::parse(text)) {
-        (DeviceAccess::Unknown, Some(name)) => state.core.device_access(session, name).await?,
+        (DeviceAccess::Unknown, Some(name)) => state.core.device_access(principal, name).await?,
         (access, _) => access,
     };
     match access {
@@ -59,7 +59,7 @@ pub(super) async fn device_in_path(
 /// Faults that name `queue` or `sender`; [`Error::Forbidden`] for a token of another device.
 pub(super) async fn device_in_body(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     addressed: &Addressed,
 ) -> Result<Device, Answer> {
     let mut faults = Vec::new();
@@ -75,7 +75,7 @@ pub(super) async fn device_in_body(
         None => None,
         Some(text) => {
             let access = match DeviceName::parse(text.trim()) {
-                Some(name) => state.core.device_access(session, name).await?,
+                Some(name) => state.core.device_access(principal, name).await?,
                 None => DeviceAccess::Unknown,
             };
             granted(access, "queue")?
@@ -83,7 +83,7 @@ pub(super) async fn device_in_body(
     };
     let sender = match &addressed.sender {
         None => None,
-        Some(text) => granted(state.core.device_with_phone(session, text).await?, "sender")?,
+        Some(text) => granted(state.core.device_with_phone(principal, text).await?, "sender")?,
     };
     if !faults.is_empty() {
         return Err(faults.into());
@@ -96,7 +96,7 @@ pub(super) async fn device_in_body(
         (Some(device), _) | (None, Some(device)) => Ok(device),
         (None, None) => {
             let connected = DeviceFilter { is_connected: true, ..DeviceFilter::default() };
-            let only = state.core.only_device(session, &connected).await?;
+            let only = state.core.only_device(principal, &connected).await?;
             let msg = "field required: the account has not exactly one connected device";
             only.ok_or_else(|| vec![fault("queue", msg, "value_error.missing")].into())
         }

@@ -9,16 +9,16 @@ use super::faults::fault;
 use super::form::Form;
 use super::translate::field_name;
 use super::types::{AnyError, ErrorBody, Fault, FaultsBody};
+use crate::api_error::{ApiError, add_retry_after, log_fault};
 use crate::fallback::Renderer;
 use crate::native::problem::feature_name;
-use crate::refusal::{Refusal, add_retry_after, log_fault};
 
 const INTERNAL: &str = "Internal server error";
 
 /// What is answered instead of success by a handler of this dialect.
 pub(super) enum Answer {
     /// As for every API.
-    Refusal(Refusal),
+    ApiError(ApiError),
     /// Faults of the body, one or several.
     Faults(Vec<Fault>),
 }
@@ -29,9 +29,9 @@ impl From<Vec<Fault>> for Answer {
     }
 }
 
-impl<T: Into<Refusal>> From<T> for Answer {
+impl<T: Into<ApiError>> From<T> for Answer {
     fn from(refusal: T) -> Self {
-        Self::Refusal(refusal.into())
+        Self::ApiError(refusal.into())
     }
 }
 
@@ -39,7 +39,7 @@ impl Answer {
     /// The response to it.
     pub(super) fn render(self, form: Form) -> Response<Body> {
         match self {
-            Self::Refusal(refusal) => render(form, &refusal),
+            Self::ApiError(refusal) => render(form, &refusal),
             Self::Faults(detail) => {
                 form.reply(StatusCode::UNPROCESSABLE_ENTITY, &FaultsBody { detail })
             }
@@ -55,7 +55,7 @@ pub(super) fn renderer(headers: &HeaderMap) -> Renderer {
     }
 }
 
-fn render(form: Form, refusal: &Refusal) -> Response<Body> {
+fn render(form: Form, refusal: &ApiError) -> Response<Body> {
     let (status, body) = tell(refusal);
     let mut response = form.reply(status, &body);
     add_retry_after(&mut response, refusal);
@@ -70,20 +70,22 @@ fn told(status: StatusCode, message: impl Into<String>) -> (StatusCode, AnyError
     (status, AnyError::Error(ErrorBody { error: true, message: message.into() }))
 }
 
-fn tell(refusal: &Refusal) -> (StatusCode, AnyError) {
+fn tell(refusal: &ApiError) -> (StatusCode, AnyError) {
     match refusal {
-        Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
-        Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
-        Refusal::WrongContentType => told(
+        ApiError::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
+        ApiError::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        ApiError::WrongContentType => told(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported media type, Content-Type must be application/json",
         ),
-        Refusal::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-        Refusal::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
-        Refusal::Malformed(message) => faulty(fault("", message.clone(), "value_error.jsondecode")),
-        Refusal::Field { field, message } => faulty(field_fault(field, message)),
-        Refusal::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
-        Refusal::Core { error, .. } => tell_core(error),
+        ApiError::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        ApiError::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        ApiError::Malformed(message) => {
+            faulty(fault("", message.clone(), "value_error.jsondecode"))
+        }
+        ApiError::Field { field, message } => faulty(field_fault(field, message)),
+        ApiError::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::Core { error, .. } => tell_core(error),
     }
 }
 

@@ -22,9 +22,9 @@ use super::types::{
     AnyError, Envelope, Gateway, MediaBody, MessageBody, MessageInfo, Person, SentMedia,
     SentMessage,
 };
+use crate::api_error::ApiError;
 use crate::body::{JSON_BYTES_MAX, is_json, read_bytes, with_media_body};
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
-use crate::refusal::Refusal;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
 use crate::state::AppState;
@@ -92,8 +92,8 @@ fn settle(headers: &HeaderMap, answer: Result<Response<Body>, Answer>) -> Respon
 
 async fn person(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
     let answer = async {
-        let session = authorize(&state, &headers).await?;
-        let account = session.account()?;
+        let principal = authorize(&state, &headers).await?;
+        let account = principal.account()?;
         let id = account.id.0;
         let person = Person { userid: account.email.clone(), id_person: id, id_client: id };
         Ok(success(&headers, StatusCode::OK, person))
@@ -107,10 +107,10 @@ async fn gateway(
     headers: HeaderMap,
 ) -> Response<Body> {
     let answer = async {
-        let session = authorize(&state, &headers).await?;
+        let principal = authorize(&state, &headers).await?;
         let sender = sender.map_or(String::new(), |Path(sender)| sender);
-        let device = device_in_path(&state, &session, &sender).await?;
-        let quota = state.core.quota(&session, Some(device.id)).await?;
+        let device = device_in_path(&state, &principal, &sender).await?;
+        let quota = state.core.quota(&principal, Some(device.id)).await?;
         Ok(success(&headers, StatusCode::OK, translate::gateway(&device, &quota)))
     };
     settle(&headers, answer.await)
@@ -122,13 +122,13 @@ async fn status(
     headers: HeaderMap,
 ) -> Response<Body> {
     let answer = async {
-        let session = authorize(&state, &headers).await?;
+        let principal = authorize(&state, &headers).await?;
         let id = reference.ok().and_then(|Path(text)| MessageId::from_ref(&text));
-        let message = state.core.message(&session, id.ok_or(Error::NotFound("message"))?).await?;
+        let message = state.core.message(&principal, id.ok_or(Error::NotFound("message"))?).await?;
         if message.direction == Direction::In {
             return Err(Error::NotFound("message").into());
         }
-        let device = match state.core.device(&session, message.device_id).await {
+        let device = match state.core.device(&principal, message.device_id).await {
             Ok(device) => Some(device),
             // It was erased; its messages stay for a while.
             Err(Error::NotFound(_)) => None,
@@ -195,11 +195,11 @@ async fn send(
     body: Body,
     kind: &Kind,
 ) -> Result<Response<Body>, Answer> {
-    let session = authorize(state, headers).await?;
+    let principal = authorize(state, headers).await?;
     if !is_json(headers) {
-        return Err(Refusal::WrongContentType.into());
+        return Err(ApiError::WrongContentType.into());
     }
-    let account = session.account()?;
+    let account = principal.account()?;
     let read = |bytes: &[u8]| {
         let mut fields = Fields::of(bytes)?;
         let sending = (kind.read)(&mut fields, &state.core, account);
@@ -209,12 +209,12 @@ async fn send(
         true => with_media_body(body, read).await?,
         false => read(&read_bytes(body, JSON_BYTES_MAX).await?)?,
     };
-    let device = device_in_body(state, &session, &sending.addressed).await?;
+    let device = device_in_body(state, &principal, &sending.addressed).await?;
     let fingerprint = Fingerprint { device: device.id, sending: &sending };
     let idempotency = idempotency_key(headers.get(IDEMPOTENCY_KEY), kind.route, &fingerprint)?;
     let command = command(device.id, sending);
-    let sent = state.core.send(&session, vec![command], idempotency).await;
-    let sent = sent.map_err(|error| Refusal::from(error).renamed("text", kind.text_field))?;
+    let sent = state.core.send(&principal, vec![command], idempotency).await;
+    let sent = sent.map_err(|error| ApiError::from(error).renamed("text", kind.text_field))?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = (kind.answer)(headers, &device, message);
     add_send_headers(&mut response, message, sent.is_repeat);

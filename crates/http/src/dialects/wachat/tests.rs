@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::dialects::contract::{Contract, SendSample};
 use crate::tests::app::App;
-use crate::tests::exchange::{Ask, Told};
+use crate::tests::exchange::{Ask, TestResponse};
 
 /// See [`Contract`].
 pub(crate) static CONTRACT: Contract = Contract {
@@ -50,7 +50,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown_paths: &["/wachat_api", "/wachat_api/1.0/nothing", "/wachat_api/2.0/message"],
 };
 
-fn assert_shape(told: &Told) {
+fn assert_shape(told: &TestResponse) {
     let body = told.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     if told.status == 422 {
@@ -67,12 +67,12 @@ fn assert_shape(told: &Told) {
     assert!(!body["message"].as_str().unwrap().is_empty());
 }
 
-async fn post(app: &App, key: &str, call: &str, body: Value) -> Told {
+async fn post(app: &App, key: &str, call: &str, body: Value) -> TestResponse {
     let ask = Ask::post(format!("/wachat_api/1.0/{call}"), body).header("apikey", key);
     ask.of(&app.router).await
 }
 
-async fn get(app: &App, key: &str, call: &str) -> Told {
+async fn get(app: &App, key: &str, call: &str) -> TestResponse {
     Ask::get(format!("/wachat_api/1.0/{call}")).header("apikey", key).of(&app.router).await
 }
 
@@ -104,7 +104,7 @@ async fn the_device_is_picked_by_queue_by_sender_or_because_it_is_the_only_one()
     let app = App::new().await;
     let front = app.front.id().to_string();
     let body = |queue: Option<&str>, sender: Option<&str>| json!({"queue": queue, "sender": sender, "destination": "08123456789", "message": "x"});
-    let faulty = |told: Told| told.expect(422).json()["detail"][0]["loc"][1].clone();
+    let faulty = |told: TestResponse| told.expect(422).json()["detail"][0]["loc"][1].clone();
     let shop = &app.shop.key;
     let by_sender = post(&app, shop, "message", body(None, Some("+62 811-1111-111"))).await;
     assert_eq!(by_sender.expect(201).json()["data"]["queue"], front.as_str());
@@ -293,7 +293,7 @@ async fn fields_come_in_the_documented_order() {
 #[tokio::test]
 async fn what_is_wrong_with_a_value_is_named_beside_what_is_missing() {
     let app = App::new().await;
-    let named = |told: Told| {
+    let named = |told: TestResponse| {
         let detail = told.expect(422).json()["detail"].clone();
         let faults = detail.as_array().unwrap().iter();
         faults.map(|fault| fault["loc"][1].as_str().unwrap().to_owned()).collect::<Vec<_>>()

@@ -6,8 +6,8 @@ use domain::error::{Error, StoreError};
 
 use super::translate::{Missing, field_name};
 use super::types::ErrorBody;
+use crate::api_error::{ApiError, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
-use crate::refusal::{Refusal, add_retry_after, log_fault};
 use crate::reply::json;
 
 const INTERNAL: &str = "Internal server error";
@@ -19,14 +19,14 @@ const NOT_CONNECTED: &str =
 /// What is answered instead of success by a handler of this dialect.
 pub(super) enum Answer {
     /// As for every API.
-    Refusal(Refusal),
+    ApiError(ApiError),
     /// Some of what is required is missing.
     Missing(Missing),
 }
 
-impl<T: Into<Refusal>> From<T> for Answer {
+impl<T: Into<ApiError>> From<T> for Answer {
     fn from(refusal: T) -> Self {
-        Self::Refusal(refusal.into())
+        Self::ApiError(refusal.into())
     }
 }
 
@@ -40,43 +40,43 @@ impl Answer {
     /// The response.
     pub(super) fn render(&self) -> Response<Body> {
         match self {
-            Self::Refusal(refusal) => render(refusal),
+            Self::ApiError(refusal) => render(refusal),
             Self::Missing(missing) => respond(told(StatusCode::UNPROCESSABLE_ENTITY, missing.0)),
         }
     }
 }
 
 /// The response to a refusal.
-pub(super) fn render(refusal: &Refusal) -> Response<Body> {
+pub(super) fn render(refusal: &ApiError) -> Response<Body> {
     let mut response = respond(tell(refusal));
     add_retry_after(&mut response, refusal);
     response
 }
 
-struct Told {
+struct ErrorReply {
     status: StatusCode,
     message: String,
     remaining_quota: Option<i64>,
 }
 
-fn respond(told: Told) -> Response<Body> {
-    let Told { status, message, remaining_quota } = told;
+fn respond(told: ErrorReply) -> Response<Body> {
+    let ErrorReply { status, message, remaining_quota } = told;
     json(status, &ErrorBody { success: false, message, remaining_quota })
 }
 
-fn told(status: StatusCode, message: impl Into<String>) -> Told {
-    Told { status, message: message.into(), remaining_quota: None }
+fn told(status: StatusCode, message: impl Into<String>) -> ErrorReply {
+    ErrorReply { status, message: message.into(), remaining_quota: None }
 }
 
-fn bad(message: impl Into<String>) -> Told {
+fn bad(message: impl Into<String>) -> ErrorReply {
     told(StatusCode::BAD_REQUEST, message)
 }
 
-fn forbidden(message: impl Into<String>) -> Told {
+fn forbidden(message: impl Into<String>) -> ErrorReply {
     told(StatusCode::FORBIDDEN, message)
 }
 
-fn invalid(field: &str, message: &str) -> Told {
+fn invalid(field: &str, message: &str) -> ErrorReply {
     let message = match field_name(field) {
         "" => message.to_owned(),
         name => format!("{name}: {message}"),
@@ -84,32 +84,32 @@ fn invalid(field: &str, message: &str) -> Told {
     told(StatusCode::UNPROCESSABLE_ENTITY, message)
 }
 
-fn not_downloaded(reason: &str) -> Told {
+fn not_downloaded(reason: &str) -> ErrorReply {
     bad(format!("Failed to download media from URL: {reason}"))
 }
 
-fn too_many(message: &str) -> Told {
+fn too_many(message: &str) -> ErrorReply {
     told(StatusCode::TOO_MANY_REQUESTS, message)
 }
 
-fn tell(refusal: &Refusal) -> Told {
+fn tell(refusal: &ApiError) -> ErrorReply {
     match refusal {
-        Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
-        Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
-        Refusal::WrongContentType => told(
+        ApiError::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
+        ApiError::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        ApiError::WrongContentType => told(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content type, send JSON or a form",
         ),
-        Refusal::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-        Refusal::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
-        Refusal::Malformed(message) => invalid("", message),
-        Refusal::Field { field, message } => invalid(field, message),
-        Refusal::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
-        Refusal::Core { error, .. } => tell_core(error),
+        ApiError::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        ApiError::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        ApiError::Malformed(message) => invalid("", message),
+        ApiError::Field { field, message } => invalid(field, message),
+        ApiError::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::Core { error, .. } => tell_core(error),
     }
 }
 
-fn tell_core(error: &Error) -> Told {
+fn tell_core(error: &Error) -> ErrorReply {
     log_fault(error);
     match error {
         // The published document has a URL that is none among the downloads that fail.
@@ -128,7 +128,7 @@ fn tell_core(error: &Error) -> Told {
         Error::ChallengeFailed(reason) => bad(reason.clone()),
         Error::Unauthorized => told(StatusCode::UNAUTHORIZED, NO_TOKEN),
         Error::QuotaExhausted { remaining } => {
-            Told { remaining_quota: Some(*remaining), ..forbidden(NO_QUOTA) }
+            ErrorReply { remaining_quota: Some(*remaining), ..forbidden(NO_QUOTA) }
         }
         Error::Forbidden => forbidden("This token may not do that"),
         Error::FeatureMissing(feature) => {

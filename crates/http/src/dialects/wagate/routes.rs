@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::ports::MessageFilter;
-use domain::service::{SendRequest, Session};
+use domain::service::{Principal, SendRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -18,10 +18,10 @@ use super::types::{
     DeviceBody, DeviceQuery, ErrorBody, MediaFields, MessageFields, MessagesBody, MessagesQuery,
     SentBody,
 };
+use crate::api_error::ApiError;
 use crate::body::{query_fields, read_fields};
 use crate::fields::DeviceField;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
-use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -130,7 +130,7 @@ async fn try_media(state: &AppState, request: Request<Body>) -> Result<Response<
 
 /// A request to send, as it was read.
 struct Asked<T> {
-    session: Session,
+    principal: Principal,
     headers: HeaderMap,
     query: DeviceQuery,
     fields: T,
@@ -140,12 +140,12 @@ struct Asked<T> {
 async fn read<T: DeserializeOwned>(
     state: &AppState,
     request: Request<Body>,
-) -> Result<Asked<T>, Refusal> {
+) -> Result<Asked<T>, ApiError> {
     let (Parts { uri, headers, .. }, body) = request.into_parts();
-    let session = authorize(state, &headers).await?;
+    let principal = authorize(state, &headers).await?;
     let query = query_fields(uri.query())?;
     let fields = read_fields(&headers, body).await?;
-    Ok(Asked { session, headers, query, fields })
+    Ok(Asked { principal, headers, query, fields })
 }
 
 /// What differs between the two sends.
@@ -171,14 +171,14 @@ async fn send<T: Serialize>(
     asked: &Asked<T>,
     call: Call,
 ) -> Result<Response<Body>, Answer> {
-    let session = &asked.session;
-    let device = device(state, session, [asked.query.device_id, call.device]).await?;
+    let principal = &asked.principal;
+    let device = device(state, principal, [asked.query.device_id, call.device]).await?;
     let fingerprint = Fingerprint { device: device.id, fields: &asked.fields };
     let key = asked.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
     let command = SendRequest { device: Some(device.id), ..call.command };
-    let sent = state.core.send_and_wait(session, vec![command], idempotency).await;
-    let sent = sent.map_err(|refusal| Refusal::from(refusal).renamed("text", call.text_field))?;
+    let sent = state.core.send_and_wait(principal, vec![command], idempotency).await;
+    let sent = sent.map_err(|refusal| ApiError::from(refusal).renamed("text", call.text_field))?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = match message.outcome() {
         Ok(_) => {
@@ -195,14 +195,14 @@ async fn try_device(
     state: &AppState,
     uri: &Uri,
     headers: &HeaderMap,
-) -> Result<Response<Body>, Refusal> {
-    let session = authorize(state, headers).await?;
+) -> Result<Response<Body>, ApiError> {
+    let principal = authorize(state, headers).await?;
     let query: DeviceQuery = query_fields(uri.query())?;
-    let device = device(state, &session, [query.device_id, None]).await?;
-    let quota = state.core.quota(&session, Some(device.id)).await?;
-    let counts = state.core.message_counts(&session, device.id).await?;
+    let device = device(state, &principal, [query.device_id, None]).await?;
+    let quota = state.core.quota(&principal, Some(device.id)).await?;
+    let counts = state.core.message_counts(&principal, device.id).await?;
     let now = state.core.clock.now();
-    let data = translate::device(device, session.account()?, &quota, counts, now);
+    let data = translate::device(device, principal.account()?, &quota, counts, now);
     Ok(json(StatusCode::OK, &DeviceBody { success: true, data }))
 }
 
@@ -210,12 +210,12 @@ async fn try_messages(
     state: &AppState,
     uri: &Uri,
     headers: &HeaderMap,
-) -> Result<Response<Body>, Refusal> {
-    let session = authorize(state, headers).await?;
+) -> Result<Response<Body>, ApiError> {
+    let principal = authorize(state, headers).await?;
     let query: MessagesQuery = query_fields(uri.query())?;
     let Wanted { filter, page, limit } = translate::wanted(&query)?;
-    let device = device(state, &session, [query.device_id, None]).await?;
+    let device = device(state, &principal, [query.device_id, None]).await?;
     let filter = MessageFilter { device: Some(device.id), ..filter };
-    let found = state.core.counted_messages(&session, filter, page, limit).await?;
+    let found = state.core.counted_messages(&principal, filter, page, limit).await?;
     Ok(json(StatusCode::OK, &translate::messages(&found, page, limit)))
 }

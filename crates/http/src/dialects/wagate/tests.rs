@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use testkit::fake_dispatcher::Ending;
 
 use super::errors::render;
+use crate::api_error::ApiError;
 use crate::dialects::contract::{Contract, SendSample};
-use crate::refusal::Refusal;
 use crate::tests::app::App;
-use crate::tests::exchange::{Ask, Told};
+use crate::tests::exchange::{Ask, TestResponse};
 
 const MESSAGE: &str = "/api/v1/send-message";
 const MEDIA: &str = "/api/v1/send-media";
@@ -64,7 +64,7 @@ fn image(app: &App) -> Value {
         "media_url": "https://example.com/image.jpg", "caption": "Ini caption"})
 }
 
-fn assert_shape(told: &Told) {
+fn assert_shape(told: &TestResponse) {
     let body = told.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     let has_quota = fields == ["message", "remaining_quota", "success"];
@@ -109,7 +109,7 @@ async fn the_ids_and_the_time_are_the_messages_own() {
 }
 
 /// The message that `Location` names.
-fn id(told: &Told) -> MessageId {
+fn id(told: &TestResponse) -> MessageId {
     MessageId(told.header("location").rsplit('/').next().unwrap().parse().unwrap())
 }
 
@@ -124,9 +124,9 @@ async fn every_state_has_one_of_three_names() {
         (Some(MessageEvent::Delivered), "sent"),
         (Some(MessageEvent::Read), "sent"),
         (Some(MessageEvent::Played), "sent"),
-        (Some(MessageEvent::GivenUp), "failed"),
-        (Some(MessageEvent::TimeRanOut), "failed"),
-        (Some(MessageEvent::TakenBack), "failed"),
+        (Some(MessageEvent::Failed), "failed"),
+        (Some(MessageEvent::Expired), "failed"),
+        (Some(MessageEvent::Withdrawn), "failed"),
     ];
     for (event, status) in cases {
         let told = Ask::post(MESSAGE, text(&app)).key(&app.front.token).of(&app.router).await;
@@ -168,7 +168,7 @@ async fn an_account_key_is_enough_for_one_device() {
 #[tokio::test]
 async fn faults_in_shape() {
     let cases = [
-        (Refusal::Crashed, 500, "Internal server error"),
+        (ApiError::Crashed, 500, "Internal server error"),
         (Error::Store(StoreError::Fault("x".into())).into(), 500, "Internal server error"),
         (
             Error::Store(StoreError::Unavailable("x".into())).into(),
@@ -182,8 +182,8 @@ async fn faults_in_shape() {
             409,
             "A request with this Idempotency-Key is still being handled",
         ),
-        (Refusal::BodyLost, 408, "Request timeout"),
-        (Refusal::TooLarge(5), 413, "Payload too large"),
+        (ApiError::BodyLost, 408, "Request timeout"),
+        (ApiError::TooLarge(5), 413, "Payload too large"),
     ];
     for (refusal, status, message) in cases {
         let response = render(&refusal);

@@ -15,7 +15,7 @@ use super::types::{
     DeviceData, DeviceInfo, MediaFields, MessageFields, MessageRow, MessagesBody, MessagesQuery,
     Pagination, SentData, Statistics, Subscription, User,
 };
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 use crate::reply::laravel_time;
 
 /// Longest text, in Unicode code points.
@@ -31,7 +31,7 @@ pub(super) struct Missing(pub &'static str);
 /// What `POST /send-message` asks the core to do, whichever the device.
 ///
 /// # Errors
-/// [`Missing`]; [`Refusal::Field`] for a text that is too long.
+/// [`Missing`]; [`ApiError::Field`] for a text that is too long.
 pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
     let (Some(to), Some(text)) =
         (filled(fields.recipient.as_deref()), filled(fields.message.as_deref()))
@@ -40,7 +40,7 @@ pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
     };
     if text.chars().count() > MESSAGE_CHARS_MAX {
         let message = format!("must have at most {MESSAGE_CHARS_MAX} characters");
-        return Err(Refusal::field("message", message).into());
+        return Err(ApiError::field("message", message).into());
     }
     Ok(SendRequest {
         to: to.to_owned(),
@@ -53,7 +53,7 @@ pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
 /// What `POST /send-media` asks the core to do, whichever the device.
 ///
 /// # Errors
-/// [`Missing`]; [`Refusal::Field`] for a type of file that there is not.
+/// [`Missing`]; [`ApiError::Field`] for a type of file that there is not.
 pub(super) fn media(fields: &MediaFields) -> Result<SendRequest, Answer> {
     let (Some(to), Some(url)) =
         (filled(fields.recipient.as_deref()), filled(fields.media_url.as_deref()))
@@ -79,14 +79,14 @@ fn filled(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.trim().is_empty())
 }
 
-fn kind(name: Option<&str>) -> Result<Option<ContentKind>, Refusal> {
+fn kind(name: Option<&str>) -> Result<Option<ContentKind>, ApiError> {
     let Some(name) = filled(name) else { return Ok(None) };
     match name.trim().to_ascii_lowercase().as_str() {
         "image" => Ok(Some(ContentKind::Image)),
         "video" => Ok(Some(ContentKind::Video)),
         "audio" => Ok(Some(ContentKind::Audio)),
         "document" => Ok(Some(ContentKind::Document)),
-        _ => Err(Refusal::field("media_type", "must be image, video, audio or document")),
+        _ => Err(ApiError::field("media_type", "must be image, video, audio or document")),
     }
 }
 
@@ -153,12 +153,12 @@ pub(super) struct Wanted {
 /// Reads which messages are asked for, whichever the device.
 ///
 /// # Errors
-/// [`Refusal::Field`].
-pub(super) fn wanted(query: &MessagesQuery) -> Result<Wanted, Refusal> {
+/// [`ApiError::Field`].
+pub(super) fn wanted(query: &MessagesQuery) -> Result<Wanted, ApiError> {
     let limit = query.limit.map_or(Some(PAGE_MESSAGES_DEFAULT), |limit| limit.0.try_into().ok());
     let limit = limit.filter(|limit| (1..=PAGE_MESSAGES_MAX).contains(limit));
     let limit = limit
-        .ok_or_else(|| Refusal::field("limit", format!("must be 1 to {PAGE_MESSAGES_MAX}")))?;
+        .ok_or_else(|| ApiError::field("limit", format!("must be 1 to {PAGE_MESSAGES_MAX}")))?;
     // The core says what is too far.
     let page = query.page.map_or(1, |page| page.0.clamp(0, u32::MAX.into()));
     let page = u32::try_from(page).unwrap_or(u32::MAX);
@@ -169,7 +169,7 @@ pub(super) fn wanted(query: &MessagesQuery) -> Result<Wanted, Refusal> {
         }
     };
     if query.status.is_some() && states.is_empty() {
-        return Err(Refusal::field("status", "must be sent, failed or pending"));
+        return Err(ApiError::field("status", "must be sent, failed or pending"));
     }
     let direction = Some(Direction::Out);
     Ok(Wanted { filter: MessageFilter { direction, states, ..Default::default() }, page, limit })

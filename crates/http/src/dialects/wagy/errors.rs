@@ -7,8 +7,8 @@ use domain::error::{Error, StoreError};
 
 use super::translate::field_name;
 use super::types::ErrorBody;
+use crate::api_error::{ApiError, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
-use crate::refusal::{Refusal, add_retry_after, log_fault};
 use crate::reply::json;
 
 const INVALID: &str = "Invalid JSON payload";
@@ -16,20 +16,20 @@ const INVALID_QUERY: &str = "Invalid query parameters";
 const INTERNAL: &str = "Internal server error";
 
 /// The response to a refusal.
-pub(super) fn render(refusal: &Refusal) -> Response<Body> {
+pub(super) fn render(refusal: &ApiError) -> Response<Body> {
     render_told(refusal, tell(refusal))
 }
 
 /// The response to a refusal of a request whose parameters are in its query.
-pub(super) fn render_query(refusal: &Refusal) -> Response<Body> {
+pub(super) fn render_query(refusal: &ApiError) -> Response<Body> {
     let told = tell(refusal);
     let is_of_query = told.message == INVALID;
     let message = if is_of_query { INVALID_QUERY.to_owned() } else { told.message };
-    render_told(refusal, Told { message, ..told })
+    render_told(refusal, ErrorReply { message, ..told })
 }
 
-fn render_told(refusal: &Refusal, told: Told) -> Response<Body> {
-    let Told { status, message, errors } = told;
+fn render_told(refusal: &ApiError, told: ErrorReply) -> Response<Body> {
+    let ErrorReply { status, message, errors } = told;
     let mut response = json(status, &ErrorBody { status: "error", message: &message, errors });
     if status == StatusCode::UNAUTHORIZED {
         let scheme = HeaderValue::from_static("Bearer");
@@ -39,39 +39,39 @@ fn render_told(refusal: &Refusal, told: Told) -> Response<Body> {
     response
 }
 
-struct Told {
+struct ErrorReply {
     status: StatusCode,
     message: String,
     errors: Vec<String>,
 }
 
-fn told(status: StatusCode, message: impl Into<String>) -> Told {
-    Told { status, message: message.into(), errors: Vec::new() }
+fn told(status: StatusCode, message: impl Into<String>) -> ErrorReply {
+    ErrorReply { status, message: message.into(), errors: Vec::new() }
 }
 
-fn invalid(errors: Vec<String>) -> Told {
-    Told { errors, ..told(StatusCode::BAD_REQUEST, INVALID) }
+fn invalid(errors: Vec<String>) -> ErrorReply {
+    ErrorReply { errors, ..told(StatusCode::BAD_REQUEST, INVALID) }
 }
 
-fn tell(refusal: &Refusal) -> Told {
+fn tell(refusal: &ApiError) -> ErrorReply {
     match refusal {
-        Refusal::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
-        Refusal::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
-        Refusal::WrongContentType => told(
+        ApiError::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
+        ApiError::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        ApiError::WrongContentType => told(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported media type, Content-Type must be application/json",
         ),
-        Refusal::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-        Refusal::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
-        Refusal::Malformed(message) => invalid(vec![message.clone()]),
-        Refusal::Field { field, message } if field.is_empty() => invalid(vec![message.clone()]),
-        Refusal::Field { field, message } => invalid(vec![format!("{field}: {message}")]),
-        Refusal::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
-        Refusal::Core { error, .. } => tell_core(error),
+        ApiError::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        ApiError::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        ApiError::Malformed(message) => invalid(vec![message.clone()]),
+        ApiError::Field { field, message } if field.is_empty() => invalid(vec![message.clone()]),
+        ApiError::Field { field, message } => invalid(vec![format!("{field}: {message}")]),
+        ApiError::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::Core { error, .. } => tell_core(error),
     }
 }
 
-fn tell_core(error: &Error) -> Told {
+fn tell_core(error: &Error) -> ErrorReply {
     log_fault(error);
     match error {
         Error::Invalid { field, message } => {

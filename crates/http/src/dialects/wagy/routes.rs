@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use domain::device::{Device, PairOffer};
 use domain::error::Error;
-use domain::service::Session;
+use domain::service::Principal;
 use serde::Serialize;
 
 use super::auth::authorize;
@@ -17,10 +17,10 @@ use super::types::{
     Done, ErrorBody, Found, MessageQuery, MessagesBody, Pagination, QrData, QuotaData, RedeemBody,
     RedeemedData, SendBody, SentData, StatusData,
 };
+use crate::api_error::ApiError;
 use crate::body::read_json;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::qr::{qr_data_url, qr_png};
-use crate::refusal::Refusal;
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -134,14 +134,14 @@ fn linking(route: Route) -> Route {
 
 /// What every call says of its path.
 type DeviceSegment = Result<Path<String>, PathRejection>;
-type Answer = Result<Response<Body>, Refusal>;
+type Answer = Result<Response<Body>, ApiError>;
 
 /// The caller and the device in the path.
 async fn enter(
     state: &AppState,
     device: DeviceSegment,
     parts: &Parts,
-) -> Result<(Session, Device), Refusal> {
+) -> Result<(Principal, Device), ApiError> {
     // What cannot be read names no device, which is told only to those with a key.
     let device = device.map_or(String::new(), |Path(device)| device);
     Ok(authorize(state, &parts.headers, &device).await?)
@@ -172,13 +172,13 @@ async fn send(
 
 async fn try_send(state: &AppState, device: DeviceSegment, request: Request<Body>) -> Answer {
     let (parts, body) = request.into_parts();
-    let (session, device) = enter(state, device, &parts).await?;
+    let (principal, device) = enter(state, device, &parts).await?;
     let body: SendBody = read_json(&parts.headers, body).await?;
     let fingerprint = Fingerprint { device: device.id, body: &body };
     let key = parts.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, "wagy POST send", &fingerprint)?;
     let command = command(device.id, body)?;
-    let accepted = state.core.send(&session, vec![command], idempotency).await?;
+    let accepted = state.core.send(&principal, vec![command], idempotency).await?;
     let message = accepted.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = done(sent(message), "Message queued");
     add_send_headers(&mut response, message, accepted.is_repeat);
@@ -191,10 +191,10 @@ async fn show_status(
     request: Request<Body>,
 ) -> Response<Body> {
     let answer = async {
-        let (session, device) = enter(&state, device, &request.into_parts().0).await?;
-        Ok(found(status(&device, session.account()?)))
+        let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
+        Ok(found(status(&device, principal.account()?)))
     };
-    answer.await.unwrap_or_else(|refusal: Refusal| render(&refusal))
+    answer.await.unwrap_or_else(|refusal: ApiError| render(&refusal))
 }
 
 async fn show_quota(
@@ -203,11 +203,11 @@ async fn show_quota(
     request: Request<Body>,
 ) -> Response<Body> {
     let answer = async {
-        let (session, device) = enter(&state, device, &request.into_parts().0).await?;
-        let left = state.core.quota(&session, Some(device.id)).await?;
+        let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
+        let left = state.core.quota(&principal, Some(device.id)).await?;
         Ok(found(quota(device.id, &left)))
     };
-    answer.await.unwrap_or_else(|refusal: Refusal| render(&refusal))
+    answer.await.unwrap_or_else(|refusal: ApiError| render(&refusal))
 }
 
 async fn redeem(
@@ -217,14 +217,14 @@ async fn redeem(
 ) -> Response<Body> {
     let answer = async {
         let (parts, body) = request.into_parts();
-        let (session, device) = enter(&state, device, &parts).await?;
+        let (principal, device) = enter(&state, device, &parts).await?;
         let body: RedeemBody = read_json(&parts.headers, body).await?;
-        let messages = state.core.redeem(&session, device.id, &body.code).await?;
-        let (total, used) = state.core.quota(&session, Some(device.id)).await?.granted();
+        let messages = state.core.redeem(&principal, device.id, &body.code).await?;
+        let (total, used) = state.core.quota(&principal, Some(device.id)).await?.granted();
         let data = RedeemedData { messages, remaining: total - used };
         Ok(done(data, "Voucher redeemed"))
     };
-    answer.await.unwrap_or_else(|refusal: Refusal| render(&refusal))
+    answer.await.unwrap_or_else(|refusal: ApiError| render(&refusal))
 }
 
 async fn list(
@@ -237,12 +237,12 @@ async fn list(
 
 async fn try_list(state: &AppState, device: DeviceSegment, request: Request<Body>) -> Answer {
     let parts = request.into_parts().0;
-    let (session, device) = enter(state, device, &parts).await?;
+    let (principal, device) = enter(state, device, &parts).await?;
     let query = Query::<MessageQuery>::try_from_uri(&parts.uri);
     let Query(query) = query
-        .map_err(|_| Refusal::Malformed("a parameter is given twice or is no text".to_owned()))?;
-    let (filter, page, limit) = filter(device.id, session.account()?, &query)?;
-    let messages = state.core.counted_messages(&session, filter, page, limit).await?;
+        .map_err(|_| ApiError::Malformed("a parameter is given twice or is no text".to_owned()))?;
+    let (filter, page, limit) = filter(device.id, principal.account()?, &query)?;
+    let messages = state.core.counted_messages(&principal, filter, page, limit).await?;
     let body = MessagesBody {
         status: "success",
         data: messages.items.iter().map(row).collect(),
@@ -256,16 +256,16 @@ async fn qr(
     state: &AppState,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Result<Option<String>, Refusal> {
+) -> Result<Option<String>, ApiError> {
     if request.method() == Method::HEAD {
         // It would begin to link the device.
-        return Err(Refusal::WrongMethod);
+        return Err(ApiError::WrongMethod);
     }
-    let (session, device) = enter(state, device, &request.into_parts().0).await?;
+    let (principal, device) = enter(state, device, &request.into_parts().0).await?;
     if device.status.is_paired() {
         return Ok(None);
     }
-    match state.core.pair(&session, device.id, None).await? {
+    match state.core.pair(&principal, device.id, None).await? {
         PairOffer::Qr { code, .. } => Ok(Some(code)),
         PairOffer::Code { .. } | PairOffer::Passkey { .. } => Err(Error::Conflict(PASSKEY).into()),
     }
@@ -280,7 +280,7 @@ async fn show_qr_json(
         Ok(None) => done(QrData { qr_code: None }, ALREADY_LOGGED_IN),
         Ok(Some(text)) => match qr_data_url(&text) {
             Some(url) => done(QrData { qr_code: Some(url) }, "Scan this QR code with WhatsApp"),
-            None => render(&Refusal::Crashed),
+            None => render(&ApiError::Crashed),
         },
         Err(refusal) => render(&refusal),
     }
@@ -297,7 +297,7 @@ async fn show_qr(
             Some(picture) => {
                 bytes_reply(StatusCode::OK, HeaderValue::from_static("image/png"), picture)
             }
-            None => render(&Refusal::Crashed),
+            None => render(&ApiError::Crashed),
         },
         Err(refusal) => render(&refusal),
     }

@@ -14,12 +14,12 @@ use domain::webhook::{
 use serde_json::{Value, json};
 
 use super::errors::render;
+use crate::api_error::ApiError;
 use crate::dialects::contract::{Contract, SendSample};
 use crate::formats::Formats;
-use crate::refusal::Refusal;
 use crate::tests::access::VOUCHER;
 use crate::tests::app::{App, OPERATOR};
-use crate::tests::exchange::{Ask, Told};
+use crate::tests::exchange::{Ask, TestResponse};
 
 pub(crate) static CONTRACT: Contract = Contract {
     sends: |app| {
@@ -52,7 +52,7 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown_paths: &["/some-device/nothing", "/api/v1/some-device/nothing", "/a/b/c"],
 };
 
-fn assert_shape(told: &Told) {
+fn assert_shape(told: &TestResponse) {
     let body = told.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(fields == ["message", "status"] || fields == ["errors", "message", "status"]);
@@ -64,7 +64,7 @@ fn assert_shape(told: &Told) {
 #[tokio::test]
 async fn faults_in_shape() {
     let cases = [
-        (Refusal::Crashed, 500, "Internal server error"),
+        (ApiError::Crashed, 500, "Internal server error"),
         (Error::Store(StoreError::Fault("x".into())).into(), 500, "Internal server error"),
         (
             Error::Store(StoreError::Unavailable("x".into())).into(),
@@ -82,7 +82,7 @@ async fn faults_in_shape() {
             402,
             "Your plan does not include broadcast",
         ),
-        (Refusal::BodyLost, 408, "Request timeout"),
+        (ApiError::BodyLost, 408, "Request timeout"),
     ];
     for (refusal, status, message) in cases {
         let response = render(&refusal);
@@ -225,7 +225,7 @@ async fn row_after(event: MessageEvent, failure: Option<Failure>, query: &str) -
 #[tokio::test]
 async fn a_failed_message_says_why() {
     let failure = Failure::new(Failure::NOT_ON_WHATSAPP, "not on WhatsApp");
-    let (id, row) = row_after(MessageEvent::GivenUp, Some(failure), "status=FAILED").await;
+    let (id, row) = row_after(MessageEvent::Failed, Some(failure), "status=FAILED").await;
     assert_eq!((&row["id"], &row["error"]), (&id, &json!("not on WhatsApp")));
 }
 

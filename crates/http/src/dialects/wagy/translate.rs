@@ -18,7 +18,7 @@ use super::types::{
     FreeData, MessageQuery, MessageRow, OwnerData, ProData, QuotaData, SendBody, SentData,
     StatusData,
 };
-use crate::refusal::Refusal;
+use crate::api_error::ApiError;
 
 /// Messages of a page, unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 50;
@@ -28,11 +28,11 @@ const LIMIT_MAX: u32 = 100;
 /// What the core is asked to do.
 ///
 /// # Errors
-/// [`Refusal::Field`] for a blank message, which the core would let pass with a file, and for a type of
+/// [`ApiError::Field`] for a blank message, which the core would let pass with a file, and for a type of
 /// file that there is not.
-pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, Refusal> {
+pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, ApiError> {
     if body.message.trim().is_empty() {
-        return Err(Refusal::field("message", "is required and must not be blank"));
+        return Err(ApiError::field("message", "is required and must not be blank"));
     }
     let media = media(body.media_url, body.media_type.as_deref())?;
     Ok(SendRequest {
@@ -49,7 +49,7 @@ pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, R
     })
 }
 
-fn media(url: Option<String>, kind: Option<&str>) -> Result<Option<MediaRequest>, Refusal> {
+fn media(url: Option<String>, kind: Option<&str>) -> Result<Option<MediaRequest>, ApiError> {
     let kind = match kind {
         None => None,
         Some("image") => Some(ContentKind::Image),
@@ -57,12 +57,12 @@ fn media(url: Option<String>, kind: Option<&str>) -> Result<Option<MediaRequest>
         Some("audio") => Some(ContentKind::Audio),
         Some("document") => Some(ContentKind::Document),
         Some(_) => {
-            return Err(Refusal::field("media_type", "must be image, video, audio or document"));
+            return Err(ApiError::field("media_type", "must be image, video, audio or document"));
         }
     };
     match (url, kind) {
         (None, None) => Ok(None),
-        (None, Some(_)) => Err(Refusal::field("media_type", "needs media_url")),
+        (None, Some(_)) => Err(ApiError::field("media_type", "needs media_url")),
         (Some(url), kind) => Ok(Some(MediaRequest {
             source: MediaSource::Url(url),
             kind,
@@ -78,7 +78,7 @@ pub(super) fn sent(message: &Message) -> SentData {
     SentData {
         message_id: message.id.0,
         status: "PENDING",
-        quota_type: quota.map_or(QuotaKind::Free, |quota| quota.kind),
+        quota_type: quota.map_or(QuotaKind::Plan, |quota| quota.kind),
         remaining: quota.map_or(NO_LIMIT, |quota| quota.remaining),
     }
 }
@@ -121,16 +121,16 @@ pub(super) fn quota(device: DeviceId, quota: &Quota) -> QuotaData {
 /// Which messages are wanted, which page of them and how many: days are those of the account.
 ///
 /// # Errors
-/// [`Refusal::Field`] for what is none.
+/// [`ApiError::Field`] for what is none.
 pub(super) fn filter(
     device: DeviceId,
     account: &Account,
     query: &MessageQuery,
-) -> Result<(MessageFilter, u32, u32), Refusal> {
+) -> Result<(MessageFilter, u32, u32), ApiError> {
     let first = query.start_date.as_deref().map(|text| date("start_date", text)).transpose()?;
     let last = query.end_date.as_deref().map(|text| date("end_date", text)).transpose()?;
     if first.zip(last).is_some_and(|(first, last)| last < first) {
-        return Err(Refusal::field("end_date", "must not be before start_date"));
+        return Err(ApiError::field("end_date", "must not be before start_date"));
     }
     let zone = TimeZone::get(&account.timezone).unwrap_or(TimeZone::UTC);
     // The calendar ends later than time does.
@@ -150,30 +150,30 @@ pub(super) fn filter(
     Ok((filter, page, limit))
 }
 
-fn date(field: &str, text: &str) -> Result<Date, Refusal> {
-    let wrong = || Refusal::field(field, "must be a day such as 2026-11-21");
+fn date(field: &str, text: &str) -> Result<Date, ApiError> {
+    let wrong = || ApiError::field(field, "must be a day such as 2026-11-21");
     // jiff reads more forms than this one.
     let is_plain = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
     is_plain.then(|| text.parse().ok()).flatten().ok_or_else(wrong)
 }
 
-fn chat(text: &str, account: &Account) -> Result<String, Refusal> {
+fn chat(text: &str, account: &Account) -> Result<String, ApiError> {
     let recipient = Recipient::parse(text, &account.default_country);
     recipient
         .map(|recipient| recipient.to_chat())
-        .map_err(|error| Refusal::field("recipient", error.to_string()))
+        .map_err(|error| ApiError::field("recipient", error.to_string()))
 }
 
-fn number(field: &str, text: Option<&str>, default: u32, max: u32) -> Result<u32, Refusal> {
+fn number(field: &str, text: Option<&str>, default: u32, max: u32) -> Result<u32, ApiError> {
     let Some(text) = text else { return Ok(default) };
     let number = text.parse().ok().filter(|number| (1..=max).contains(number));
     number.ok_or_else(|| match max {
-        u32::MAX => Refusal::field(field, "must be at least 1"),
-        max => Refusal::field(field, format!("must be 1 to {max}")),
+        u32::MAX => ApiError::field(field, "must be at least 1"),
+        max => ApiError::field(field, format!("must be 1 to {max}")),
     })
 }
 
-fn states(name: &str) -> Result<Vec<MessageState>, Refusal> {
+fn states(name: &str) -> Result<Vec<MessageState>, ApiError> {
     use MessageState as S;
     Ok(match name {
         "PENDING" => vec![S::Scheduled, S::Queued],
@@ -185,7 +185,7 @@ fn states(name: &str) -> Result<Vec<MessageState>, Refusal> {
         "CANCELLED" => vec![S::Cancelled],
         _ => {
             let names = "PENDING, SENT, DELIVERED, READ, FAILED, EXPIRED or CANCELLED";
-            return Err(Refusal::field("status", format!("must be {names}")));
+            return Err(ApiError::field("status", format!("must be {names}")));
         }
     })
 }

@@ -8,16 +8,16 @@ use domain::account::Caller;
 use domain::device::Device;
 use domain::error::Error;
 use domain::plan::Feature;
-use domain::service::{DeviceAccess, DeviceName, Session};
+use domain::service::{DeviceAccess, DeviceName, Principal};
 
+use crate::api_error::ApiError;
 use crate::auth::{authenticate_key, bearer};
-use crate::refusal::Refusal;
 use crate::state::AppState;
 
 /// The other header that may hold the key.
 const ACCESS_KEY: HeaderName = HeaderName::from_static("x-access-key");
 
-/// The caller's session; its plan must include `feature`.
+/// The caller's principal; its plan must include `feature`.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], [`Error::RateLimited`], [`Error::FeatureMissing`].
@@ -25,15 +25,15 @@ pub(super) async fn authorize(
     state: &AppState,
     headers: &HeaderMap,
     feature: Option<Feature>,
-) -> Result<Session, Error> {
+) -> Result<Principal, Error> {
     let key = key(headers).ok_or(Error::Unauthorized)?;
-    let session = authenticate_key(&state.core, key).await?;
-    if session.caller == Caller::Operator {
+    let principal = authenticate_key(&state.core, key).await?;
+    if principal.caller == Caller::Operator {
         // The operator key belongs to no account, and so to no device.
         return Err(Error::Unauthorized);
     }
-    feature.map_or(Ok(()), |feature| session.require_feature(feature))?;
-    Ok(session)
+    feature.map_or(Ok(()), |feature| principal.require_feature(feature))?;
+    Ok(principal)
 }
 
 /// The key in either header; both may be there when they agree.
@@ -51,22 +51,22 @@ fn key(headers: &HeaderMap) -> Option<&str> {
 /// The device an `accountId` names.
 ///
 /// # Errors
-/// [`Refusal::Field`] when it is empty; [`Error::NotFound`], also for another account's;
+/// [`ApiError::Field`] when it is empty; [`Error::NotFound`], also for another account's;
 /// [`Error::Forbidden`] for a token of another device.
 pub(super) async fn device(
     state: &AppState,
-    session: &Session,
+    principal: &Principal,
     account_id: &str,
-) -> Result<Device, Refusal> {
+) -> Result<Device, ApiError> {
     let account_id = account_id.trim();
     if account_id.is_empty() {
-        return Err(Refusal::field("accountId", "is required"));
+        return Err(ApiError::field("accountId", "is required"));
     }
     let unknown = Error::NotFound("device");
     let Some(name @ DeviceName::Id(_)) = DeviceName::parse(account_id) else {
         return Err(unknown.into());
     };
-    match state.core.device_access(session, name).await? {
+    match state.core.device_access(principal, name).await? {
         DeviceAccess::Granted(device) => Ok(device),
         DeviceAccess::OtherDevice => Err(Error::Forbidden.into()),
         DeviceAccess::NotYours | DeviceAccess::Unknown => Err(unknown.into()),

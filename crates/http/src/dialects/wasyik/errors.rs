@@ -8,8 +8,8 @@ use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 
 use super::types::{Enveloped, Words};
+use crate::api_error::{ApiError, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
-use crate::refusal::{Refusal, add_retry_after, log_fault};
 use crate::reply::json;
 
 /// What a handler of this dialect returns.
@@ -17,9 +17,9 @@ pub(super) type Answer = Result<Response<Body>, Refused>;
 
 /// A refusal on its way out.
 #[derive(Debug)]
-pub(super) struct Refused(pub Refusal);
+pub(super) struct Refused(pub ApiError);
 
-impl<T: Into<Refusal>> From<T> for Refused {
+impl<T: Into<ApiError>> From<T> for Refused {
     fn from(refusal: T) -> Self {
         Self(refusal.into())
     }
@@ -32,8 +32,8 @@ impl IntoResponse for Refused {
 }
 
 /// The response to a refusal.
-pub(super) fn render(refusal: &Refusal) -> Response<Body> {
-    let Told { status, response_code, message } = tell(refusal);
+pub(super) fn render(refusal: &ApiError) -> Response<Body> {
+    let ErrorReply { status, response_code, message } = tell(refusal);
     let body = Enveloped::coded(response_code, Words { message });
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = json(status, &body);
@@ -45,44 +45,44 @@ pub(super) fn render(refusal: &Refusal) -> Response<Body> {
     response
 }
 
-struct Told {
+struct ErrorReply {
     status: u16,
     response_code: &'static str,
     message: String,
 }
 
-fn told(status: u16, response_code: &'static str, message: impl Into<String>) -> Told {
-    Told { status, response_code, message: message.into() }
+fn told(status: u16, response_code: &'static str, message: impl Into<String>) -> ErrorReply {
+    ErrorReply { status, response_code, message: message.into() }
 }
 
-fn invalid(field: &str, message: &str) -> Told {
+fn invalid(field: &str, message: &str) -> ErrorReply {
     let named = if field.is_empty() { message.to_owned() } else { format!("{field}: {message}") };
     told(422, "01", named)
 }
 
-fn internal() -> Told {
+fn internal() -> ErrorReply {
     told(500, "99", "Internal server error")
 }
 
-fn tell(refusal: &Refusal) -> Told {
+fn tell(refusal: &ApiError) -> ErrorReply {
     match refusal {
-        Refusal::UnknownPath => told(404, "04", "Not found"),
-        Refusal::WrongMethod => told(405, "09", "Method not allowed"),
-        Refusal::WrongContentType => {
+        ApiError::UnknownPath => told(404, "04", "Not found"),
+        ApiError::WrongMethod => told(405, "09", "Method not allowed"),
+        ApiError::WrongContentType => {
             told(415, "01", "Content-Type must be application/json, or that of a form")
         }
-        Refusal::TooLarge(bytes_max) => {
+        ApiError::TooLarge(bytes_max) => {
             told(413, "11", format!("The body may have at most {bytes_max} bytes"))
         }
-        Refusal::BodyLost => told(408, "01", "The body came too slowly or broke off"),
-        Refusal::Malformed(message) => invalid("", message),
-        Refusal::Field { field, message } => invalid(field, message),
-        Refusal::Crashed => internal(),
-        Refusal::Core { error, .. } => tell_core(error),
+        ApiError::BodyLost => told(408, "01", "The body came too slowly or broke off"),
+        ApiError::Malformed(message) => invalid("", message),
+        ApiError::Field { field, message } => invalid(field, message),
+        ApiError::Crashed => internal(),
+        ApiError::Core { error, .. } => tell_core(error),
     }
 }
 
-fn tell_core(error: &Error) -> Told {
+fn tell_core(error: &Error) -> ErrorReply {
     log_fault(error);
     match error {
         Error::Invalid { field, message } => invalid(field, message),

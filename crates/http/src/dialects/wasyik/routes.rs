@@ -11,7 +11,7 @@ use domain::ids::MessageId;
 use domain::message::{Direction, Message, MessageState};
 use domain::plan::Feature;
 use domain::ports::{IdempotencyKey, MessageFilter, PageRequest};
-use domain::service::{Sent, Session};
+use domain::service::{AcceptedMessages, Principal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,11 +24,11 @@ use super::types::{
     GroupsData, ImageBody, MessageBody, NamesDevice, PendingList, QrData, ScheduleBody,
     ScheduledData, ScheduledList, SentData, StatusData, TextBody, Words,
 };
+use crate::api_error::ApiError;
 use crate::body::{query_fields, read_fields};
 use crate::fields::path_id;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::qr::qr_data_url;
-use crate::refusal::Refusal;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -197,27 +197,27 @@ fn with_send_headers(route: Route) -> Route {
 }
 
 /// A request whose key, plan, body and device are as they must be.
-struct Opened<B> {
-    session: Session,
+struct DialectRequest<B> {
+    principal: Principal,
     headers: HeaderMap,
     body: B,
     device: Device,
 }
 
-impl<B: NamesDevice> Opened<B> {
+impl<B: NamesDevice> DialectRequest<B> {
     async fn open(
         state: &AppState,
         request: Request<Body>,
         feature: Option<Feature>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ApiError> {
         let (Parts { headers, .. }, body) = request.into_parts();
-        let session = authorize(state, &headers, feature).await?;
+        let principal = authorize(state, &headers, feature).await?;
         let body: B = read_fields(&headers, body).await?;
-        let device = device(state, &session, body.account_id()).await?;
-        Ok(Self { session, headers, body, device })
+        let device = device(state, &principal, body.account_id()).await?;
+        Ok(Self { principal, headers, body, device })
     }
 
-    fn idempotency(&self, call: &str) -> Result<Option<IdempotencyKey>, Refusal> {
+    fn idempotency(&self, call: &str) -> Result<Option<IdempotencyKey>, ApiError> {
         let route = format!("wasyik POST {call}");
         idempotency_key(self.headers.get(IDEMPOTENCY_KEY), &route, &self.body)
     }
@@ -229,11 +229,11 @@ async fn asked_device(
     headers: &HeaderMap,
     uri: &Uri,
     feature: Option<Feature>,
-) -> Result<(Session, Device), Refusal> {
-    let session = authorize(state, headers, feature).await?;
+) -> Result<(Principal, Device), ApiError> {
+    let principal = authorize(state, headers, feature).await?;
     let query: AccountBody = query_fields(uri.query())?;
-    let device = device(state, &session, &query.account_id).await?;
-    Ok((session, device))
+    let device = device(state, &principal, &query.account_id).await?;
+    Ok((principal, device))
 }
 
 fn success<T: Serialize>(data: T) -> Response<Body> {
@@ -244,16 +244,18 @@ fn words(message: impl Into<String>) -> Response<Body> {
     success(Words { message: message.into() })
 }
 
-fn first(sent: &Sent) -> Result<&Message, Error> {
+fn first(sent: &AcceptedMessages) -> Result<&Message, Error> {
     sent.messages.first().ok_or(Error::NotFound("message"))
 }
 
 async fn scan(State(state): State<AppState>, request: Request<Body>) -> Answer {
-    let Opened { session, device, .. } = Opened::<AccountBody>::open(&state, request, None).await?;
-    let offer = state.core.pair(&session, device.id, None).await.map_err(|error| match error {
-        Error::Conflict(_) => Error::Conflict("Device is already connected"),
-        error => error,
-    })?;
+    let DialectRequest { principal, device, .. } =
+        DialectRequest::<AccountBody>::open(&state, request, None).await?;
+    let offer =
+        state.core.pair(&principal, device.id, None).await.map_err(|error| match error {
+            Error::Conflict(_) => Error::Conflict("Device is already connected"),
+            error => error,
+        })?;
     let (code, timeout) = match offer {
         PairOffer::Qr { code, expires_in_s } => (code, expires_in_s),
         PairOffer::Code { .. } => Err(Error::Conflict("Device is being linked with a code"))?,
@@ -267,9 +269,9 @@ async fn scan(State(state): State<AppState>, request: Request<Body>) -> Answer {
 }
 
 async fn accounts(State(state): State<AppState>, headers: HeaderMap) -> Answer {
-    let session = authorize(&state, &headers, None).await?;
+    let principal = authorize(&state, &headers, None).await?;
     let page = PageRequest { before: None, limit: LIST_ROWS_MAX };
-    let devices = state.core.devices(&session, page).await?;
+    let devices = state.core.devices(&principal, page).await?;
     let accounts = devices.items.iter().map(translate::account).collect();
     Ok(success(AccountsData { accounts }))
 }
@@ -283,8 +285,9 @@ async fn status(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> 
 }
 
 async fn disconnect(State(state): State<AppState>, request: Request<Body>) -> Answer {
-    let Opened { session, device, .. } = Opened::<AccountBody>::open(&state, request, None).await?;
-    state.core.logout(&session, device.id).await.map_err(|error| match error {
+    let DialectRequest { principal, device, .. } =
+        DialectRequest::<AccountBody>::open(&state, request, None).await?;
+    state.core.logout(&principal, device.id).await.map_err(|error| match error {
         Error::Conflict(_) => Error::DeviceNotConnected(device.status.as_str()),
         error => error,
     })?;
@@ -292,8 +295,8 @@ async fn disconnect(State(state): State<AppState>, request: Request<Body>) -> An
 }
 
 async fn groups(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> Answer {
-    let (session, device) = asked_device(&state, &headers, &uri, Some(Feature::Groups)).await?;
-    let groups = state.core.groups(&session, device.id).await?;
+    let (principal, device) = asked_device(&state, &headers, &uri, Some(Feature::Groups)).await?;
+    let groups = state.core.groups(&principal, device.id).await?;
     let groups = groups.into_iter().map(translate::group_row).collect();
     Ok(success(GroupsData { groups }))
 }
@@ -301,11 +304,11 @@ async fn groups(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> 
 /// Sends one message and waits for it. What was accepted and then failed is an error that says
 /// where the message is.
 async fn send<B: Single>(State(state): State<AppState>, request: Request<Body>) -> Answer {
-    let opened = Opened::<B>::open(&state, request, B::FEATURE).await?;
+    let opened = DialectRequest::<B>::open(&state, request, B::FEATURE).await?;
     let idempotency = opened.idempotency(B::NAME)?;
-    let Opened { session, body, device, .. } = opened;
+    let DialectRequest { principal, body, device, .. } = opened;
     let command = body.command(device.id)?;
-    let sent = state.core.send_and_wait(&session, vec![command], idempotency).await;
+    let sent = state.core.send_and_wait(&principal, vec![command], idempotency).await;
     let sent = sent.map_err(|refusal| B::NAMES.refusal(refusal))?;
     let message = first(&sent)?;
     let mut response = match translate::sent::<B>(message) {
@@ -317,12 +320,13 @@ async fn send<B: Single>(State(state): State<AppState>, request: Request<Body>) 
 }
 
 async fn broadcast(State(state): State<AppState>, request: Request<Body>) -> Answer {
-    let opened = Opened::<BroadcastBody>::open(&state, request, Some(Feature::Broadcast)).await?;
+    let opened =
+        DialectRequest::<BroadcastBody>::open(&state, request, Some(Feature::Broadcast)).await?;
     let idempotency = opened.idempotency("broadcast")?;
-    let Opened { session, body, device, .. } = opened;
-    let country = &session.account()?.default_country;
+    let DialectRequest { principal, body, device, .. } = opened;
+    let country = &principal.account()?.default_country;
     let commands = translate::broadcast(body, device.id, country)?;
-    let sent = state.core.send_batch(&session, commands, idempotency).await;
+    let sent = state.core.send_batch(&principal, commands, idempotency).await;
     let sent = sent.map_err(|refusal| MESSAGE_NAMES.refusal(refusal))?;
     let count = sent.messages.len();
     let mut response = words(format!("Broadcast queued for {count} recipients"));
@@ -331,11 +335,12 @@ async fn broadcast(State(state): State<AppState>, request: Request<Body>) -> Ans
 }
 
 async fn schedule(State(state): State<AppState>, style: Style, request: Request<Body>) -> Answer {
-    let opened = Opened::<ScheduleBody>::open(&state, request, Some(Feature::Schedule)).await?;
+    let opened =
+        DialectRequest::<ScheduleBody>::open(&state, request, Some(Feature::Schedule)).await?;
     let idempotency = opened.idempotency("schedule")?;
-    let Opened { session, body, device, .. } = opened;
+    let DialectRequest { principal, body, device, .. } = opened;
     let command = translate::schedule(body, device.id)?;
-    let sent = state.core.send_batch(&session, vec![command], idempotency).await;
+    let sent = state.core.send_batch(&principal, vec![command], idempotency).await;
     let sent = sent.map_err(|refusal| MESSAGE_NAMES.refusal(refusal))?;
     let message = first(&sent)?;
     let mut response = success(ScheduledData {
@@ -348,7 +353,7 @@ async fn schedule(State(state): State<AppState>, style: Style, request: Request<
 }
 
 async fn scheduled(State(state): State<AppState>, style: Style, headers: HeaderMap) -> Answer {
-    let session = authorize(&state, &headers, Some(Feature::Schedule)).await?;
+    let principal = authorize(&state, &headers, Some(Feature::Schedule)).await?;
     let states: &[MessageState] = match style {
         Style::Plain => &SHOWN_STATES,
         Style::Doubled => &PENDING_STATES,
@@ -360,7 +365,7 @@ async fn scheduled(State(state): State<AppState>, style: Style, headers: HeaderM
         ..MessageFilter::default()
     };
     let page = PageRequest { before: None, limit: LIST_ROWS_MAX };
-    let mut messages = state.core.messages(&session, filter, page).await?.items;
+    let mut messages = state.core.messages(&principal, filter, page).await?.items;
     messages.sort_by_key(|message| (translate::scheduled_at(message), message.id));
     let rows = messages.iter();
     Ok(match style {
@@ -379,13 +384,13 @@ async fn cancel(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Answer {
-    let session = authorize(&state, &headers, Some(Feature::Schedule)).await?;
+    let principal = authorize(&state, &headers, Some(Feature::Schedule)).await?;
     let unknown = || Error::NotFound("message");
     let id = id.ok().and_then(|Path(id)| path_id(&id)).map(MessageId).ok_or_else(unknown)?;
-    let message = state.core.message(&session, id).await?;
+    let message = state.core.message(&principal, id).await?;
     if !message.was_scheduled() {
         return Err(unknown().into());
     }
-    state.core.cancel_message(&session, id).await?;
+    state.core.cancel_message(&principal, id).await?;
     Ok(words("Scheduled message cancelled successfully"))
 }

@@ -12,10 +12,10 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::errors::render;
+use crate::api_error::ApiError;
 use crate::dialects::contract::{Contract, SendSample};
-use crate::refusal::Refusal;
 use crate::tests::app::App;
-use crate::tests::exchange::{Ask, Told};
+use crate::tests::exchange::{Ask, TestResponse};
 
 const PLAIN: &str = "/api/v2/messaging/whatsapp";
 const DOUBLED: &str = "/api/v2/api/v2/messaging/whatsapp";
@@ -117,7 +117,7 @@ fn body(app: &App, path: &str) -> Value {
     }
 }
 
-fn assert_shape(told: &Told) {
+fn assert_shape(told: &TestResponse) {
     let body = told.json();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&body), ["data"]);
@@ -143,8 +143,8 @@ fn assert_shape(told: &Told) {
 /// What cannot be brought about from outside.
 #[tokio::test]
 async fn faults_in_shape() {
-    let cases: [(Refusal, u16, &str, &str); 9] = [
-        (Refusal::Crashed, 500, "99", "Internal server error"),
+    let cases: [(ApiError, u16, &str, &str); 9] = [
+        (ApiError::Crashed, 500, "99", "Internal server error"),
         (Error::Store(StoreError::Fault("x".into())).into(), 500, "99", "Internal server error"),
         (
             Error::Store(StoreError::Unavailable("x".into())).into(),
@@ -160,7 +160,7 @@ async fn faults_in_shape() {
             "10",
             "A request with this Idempotency-Key is still being handled",
         ),
-        (Refusal::BodyLost, 408, "01", "The body came too slowly or broke off"),
+        (ApiError::BodyLost, 408, "01", "The body came too slowly or broke off"),
         (Error::Whatsapp("x".into()).into(), 502, "99", "WhatsApp did not answer"),
         (Error::NotSent(Failure::new("x", "refused")).into(), 502, "99", "refused"),
     ];
@@ -231,16 +231,16 @@ async fn a_broadcast_goes_to_a_thousand_and_no_further() {
 /// What becomes of scheduled messages, as both lists show it.
 #[tokio::test]
 async fn the_lists_follow_scheduled_messages_to_their_end() {
-    use MessageEvent::{Acknowledged, AttemptFailed, Delivered, GivenUp, HandedOver, TimeRanOut};
+    use MessageEvent::{Acknowledged, AttemptFailed, Delivered, Expired, Failed, Submitted};
     let app = App::new().await;
     let why = || Some(Failure::new("refused", "WhatsApp refused it"));
     let retried_at = app.clock.now() + SignedDuration::from_hours(5);
     let lives: [(&[MessageEvent], Option<Failure>, &str, Value); 6] = [
-        (&[HandedOver, Acknowledged], None, "sent", json!(null)),
-        (&[HandedOver, Acknowledged, Delivered], None, "sent", json!(null)),
-        (&[HandedOver, GivenUp], why(), "failed", json!("WhatsApp refused it")),
-        (&[TimeRanOut], None, "failed", json!("the message is expired")),
-        (&[HandedOver, AttemptFailed], why(), "pending", json!(null)),
+        (&[Submitted, Acknowledged], None, "sent", json!(null)),
+        (&[Submitted, Acknowledged, Delivered], None, "sent", json!(null)),
+        (&[Submitted, Failed], why(), "failed", json!("WhatsApp refused it")),
+        (&[Expired], None, "failed", json!("the message is expired")),
+        (&[Submitted, AttemptFailed], why(), "pending", json!(null)),
         (&[], None, "pending", json!(null)),
     ];
     for (steps, failure, ..) in &lives {

@@ -7,7 +7,7 @@ use domain::media::{MediaRequest, MediaSource};
 use domain::message::{BATCH_MESSAGES_MAX, Message, MessageState};
 use domain::phone::{PhoneNumber, Recipient};
 use domain::plan::Feature;
-use domain::service::{Outcome, SendRefusal, SendRequest};
+use domain::service::{SendOutcome, SendRefusal, SendRequest};
 
 use super::message_type::MessageType;
 use super::times::{self, Style};
@@ -15,8 +15,8 @@ use super::types::{
     AccountRow, BroadcastBody, DocumentBody, GroupBody, GroupMediaBody, GroupRow, ImageBody,
     MessageBody, NamesDevice, Payload, PendingRow, ScheduleBody, ScheduledRow, SentData, TextBody,
 };
+use crate::api_error::ApiError;
 use crate::fields::PhoneField;
-use crate::refusal::Refusal;
 
 /// Most faulty numbers of a broadcast that are named.
 const NAMED_NUMBERS_MAX: usize = 20;
@@ -36,10 +36,10 @@ impl Names {
     const MESSAGE: Self = Self { to: "to", text: "content" };
 
     /// A refusal of the core, in this API's field names.
-    pub(super) fn refusal(self, SendRefusal { index, error }: SendRefusal) -> Refusal {
+    pub(super) fn refusal(self, SendRefusal { index, error }: SendRefusal) -> ApiError {
         match error {
-            Error::Invalid { field, message } => Refusal::field(self.name(field), message),
-            error => Refusal::Core { index, error },
+            Error::Invalid { field, message } => ApiError::field(self.name(field), message),
+            error => ApiError::Core { index, error },
         }
     }
 
@@ -70,8 +70,8 @@ pub(super) trait Single: NamesDevice {
     /// What the core is asked to do.
     ///
     /// # Errors
-    /// [`Refusal::Field`].
-    fn command(self, device: DeviceId) -> Result<SendRequest, Refusal>;
+    /// [`ApiError::Field`].
+    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError>;
 }
 
 impl Single for MessageBody {
@@ -79,7 +79,7 @@ impl Single for MessageBody {
     const NAMES: Names = Names::MESSAGE;
     const SAYS_SUCCESS: bool = true;
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, Refusal> {
+    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
         let content = Content {
             message_type: self.message_type,
             content: self.content,
@@ -96,7 +96,7 @@ impl Single for TextBody {
     const NAME: &'static str = "send-text";
     const NAMES: Names = Names { to: "to", text: "text" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, Refusal> {
+    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
         Ok(text_command(device, person(self.to)?, self.text))
     }
 }
@@ -106,7 +106,7 @@ impl Single for ImageBody {
     const FEATURE: Option<Feature> = Some(Feature::SendImage);
     const NAMES: Names = Names { to: "to", text: "caption" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, Refusal> {
+    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
         let content = Content {
             url: Some(self.url),
             caption: self.caption,
@@ -121,7 +121,7 @@ impl Single for DocumentBody {
     const FEATURE: Option<Feature> = Some(Feature::SendDocument);
     const NAMES: Names = Names { to: "to", text: "caption" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, Refusal> {
+    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
         let content = Content {
             url: Some(self.url),
             file_name: self.file_name,
@@ -137,7 +137,7 @@ impl Single for GroupBody {
     const FEATURE: Option<Feature> = Some(Feature::Groups);
     const NAMES: Names = Names { to: "groupId", text: "text" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, Refusal> {
+    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
         Ok(text_command(device, group(self.group_id)?, self.text))
     }
 }
@@ -148,9 +148,9 @@ impl Single for GroupMediaBody {
     const NAMES: Names = Names { to: "groupId", text: "caption" };
     const SAYS_SUCCESS: bool = true;
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, Refusal> {
+    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
         if matches!(self.message_type, MessageType::Text | MessageType::Audio) {
-            return Err(Refusal::field("messageType", "must be IMAGE, VIDEO or DOCUMENT"));
+            return Err(ApiError::field("messageType", "must be IMAGE, VIDEO or DOCUMENT"));
         }
         let content = Content {
             message_type: self.message_type,
@@ -167,14 +167,14 @@ impl Single for GroupMediaBody {
 /// What the core is asked to do later, and what its fields are called.
 ///
 /// # Errors
-/// [`Refusal::Field`].
-pub(super) fn schedule(body: ScheduleBody, device: DeviceId) -> Result<SendRequest, Refusal> {
+/// [`ApiError::Field`].
+pub(super) fn schedule(body: ScheduleBody, device: DeviceId) -> Result<SendRequest, ApiError> {
     if body.message_type == MessageType::Audio {
-        return Err(Refusal::field("messageType", "must be TEXT, IMAGE, VIDEO or DOCUMENT"));
+        return Err(ApiError::field("messageType", "must be TEXT, IMAGE, VIDEO or DOCUMENT"));
     }
     let schedule_at = times::read(&body.scheduled_at).ok_or_else(|| {
         let message = "must be YYYY-MM-DD HH:mm:ss (WIB), or a time with its offset";
-        Refusal::field("scheduled_at", message)
+        ApiError::field("scheduled_at", message)
     })?;
     let content = Content {
         message_type: body.message_type,
@@ -194,22 +194,22 @@ pub(super) const MESSAGE_NAMES: Names = Names::MESSAGE;
 /// What the core is asked to do for a broadcast: one message for each number, and one only.
 ///
 /// # Errors
-/// [`Refusal::Field`]; of faulty numbers it names as many as are worth reading.
+/// [`ApiError::Field`]; of faulty numbers it names as many as are worth reading.
 pub(super) fn broadcast(
     body: BroadcastBody,
     device: DeviceId,
     country: &str,
-) -> Result<Vec<SendRequest>, Refusal> {
+) -> Result<Vec<SendRequest>, ApiError> {
     let texts = || body.to.iter().map(|to| to.0.as_str());
     let people = PhoneNumber::parse_distinct(texts(), country).map_err(|wrong| {
         let shorten = |text: &str| text.chars().take(NAMED_NUMBER_CHARS_MAX).collect::<String>();
         let wrong = wrong.iter().filter_map(|index| body.to.get(*index)).take(NAMED_NUMBERS_MAX);
         let named: Vec<_> = wrong.map(|to| shorten(&to.0)).collect();
-        Refusal::field("to", format!("these are no phone numbers: {}", named.join(", ")))
+        ApiError::field("to", format!("these are no phone numbers: {}", named.join(", ")))
     })?;
     if people.is_empty() || people.len() > BATCH_MESSAGES_MAX {
         let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} phone numbers");
-        return Err(Refusal::field("to", message));
+        return Err(ApiError::field("to", message));
     }
     let content = Content {
         message_type: body.message_type,
@@ -246,12 +246,12 @@ impl Content {
         }
     }
 
-    fn command(self, device: DeviceId, to: String) -> Result<SendRequest, Refusal> {
+    fn command(self, device: DeviceId, to: String) -> Result<SendRequest, ApiError> {
         if self.message_type == MessageType::Text {
-            let text = given(self.content).ok_or_else(|| Refusal::field("content", "is required"));
+            let text = given(self.content).ok_or_else(|| ApiError::field("content", "is required"));
             return Ok(text_command(device, to, text?));
         }
-        let url = given(self.url).ok_or_else(|| Refusal::field("url", "is required"))?;
+        let url = given(self.url).ok_or_else(|| ApiError::field("url", "is required"))?;
         let media = MediaRequest {
             source: MediaSource::Url(url),
             kind: Some(self.message_type.kind()),
@@ -272,21 +272,21 @@ fn given(text: Option<String>) -> Option<String> {
     text.filter(|text| !text.is_empty())
 }
 
-fn person(PhoneField(to): PhoneField) -> Result<String, Refusal> {
+fn person(PhoneField(to): PhoneField) -> Result<String, ApiError> {
     if to.trim().ends_with("@g.us") {
         let message = "must be a phone number; groups have calls of their own";
-        return Err(Refusal::field("to", message));
+        return Err(ApiError::field("to", message));
     }
     Ok(to)
 }
 
-fn group(id: String) -> Result<String, Refusal> {
+fn group(id: String) -> Result<String, ApiError> {
     // A group's id needs no country.
     match Recipient::parse(&id, "") {
         Ok(Recipient::Group(_)) => Ok(id),
         _ => {
             let message = "must be a group's id, such as 120363041234567890@g.us";
-            Err(Refusal::field("groupId", message))
+            Err(ApiError::field("groupId", message))
         }
     }
 }
@@ -297,8 +297,8 @@ fn group(id: String) -> Result<String, Refusal> {
 /// Why it was not sent.
 pub(super) fn sent<B: Single>(message: &Message) -> Result<SentData, Error> {
     let status = match message.outcome()? {
-        Outcome::Sent => "sent",
-        Outcome::Pending => "pending",
+        SendOutcome::Sent => "sent",
+        SendOutcome::Pending => "pending",
     };
     Ok(SentData {
         message: B::SAYS_SUCCESS.then_some("success"),

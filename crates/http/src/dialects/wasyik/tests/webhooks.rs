@@ -156,14 +156,14 @@ fn what_has_no_shape_is_not_told() {
 }
 
 async fn register(app: &App, format: &str, secret: Option<&str>) -> String {
-    let session = app.core.authenticate(&app.shop.key).await.unwrap();
+    let principal = app.core.authenticate(&app.shop.key).await.unwrap();
     let request = NewWebhookRequest {
         url: "https://shop.example/hook".to_owned(),
         format: Some(format.to_owned()),
         secret: secret.map(str::to_owned),
         ..NewWebhookRequest::default()
     };
-    app.core.create_webhook(&session, request).await.unwrap().1
+    app.core.create_webhook(&principal, request).await.unwrap().1
 }
 
 #[tokio::test]

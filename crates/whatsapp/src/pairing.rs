@@ -3,7 +3,7 @@
 //! Invariants:
 //! - one task per device decides and reports, so that its events are in order;
 //! - at most one client of a device exists at a time, and it is closed before the next is built;
-//! - the library never reconnects by itself: after each connection [`ending::pause`] decides;
+//! - the library never reconnects by itself: after each connection [`disconnect::pause`] decides;
 //! - when the link is gone (logout, failed pairing), the stored session is erased before that is
 //!   reported.
 
@@ -21,9 +21,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use whatsapp_rust::pair_code::PairCodeOptions;
 
-use crate::client::{Session, Shared};
+use crate::client::{ClientContext, Session};
 use crate::connection::{Connection, Deadline, Online, What, be_away, end_connection};
-use crate::ending::{self, Ending};
+use crate::disconnect::{self, Ending};
 use crate::events::Signal;
 use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
@@ -42,17 +42,17 @@ pub(crate) enum Purpose {
 
 /// A running link. Ends when it is told to, when the number is unlinked, or when somebody has to
 /// look.
-pub(crate) struct Link {
+pub(crate) struct Pairing {
     stop: watch::Sender<bool>,
     is_silent: Arc<AtomicBool>,
     is_unlinking: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
-impl Link {
+impl Pairing {
     /// Starts a link, which shows its client in `online` while it is ready to send.
     pub(crate) fn start(
-        shared: Arc<Shared>,
+        shared: Arc<ClientContext>,
         device: DeviceId,
         purpose: Purpose,
         online: Arc<Online>,
@@ -113,7 +113,7 @@ enum Ended {
 }
 
 struct Supervisor {
-    shared: Arc<Shared>,
+    shared: Arc<ClientContext>,
     device: DeviceId,
     purpose: Purpose,
     online: Arc<Online>,
@@ -218,8 +218,8 @@ impl Supervisor {
             self.told = Some(reason);
             self.tell(MessengerEvent::Disconnected(reason)).await;
         }
-        self.failures = ending::failures_after(self.failures, held);
-        match ending::pause(reason, self.failures, self.device) {
+        self.failures = disconnect::failures_after(self.failures, held);
+        match disconnect::pause(reason, self.failures, self.device) {
             Some(pause) => self.wait_and_retry(pause).await,
             None => false,
         }
@@ -234,7 +234,7 @@ impl Supervisor {
     fn redelivery_pause(&mut self) -> Duration {
         let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
         self.redeliveries = self.redeliveries.saturating_add(1);
-        ending::spread(pause, self.redeliveries, self.device)
+        disconnect::spread(pause, self.redeliveries, self.device)
     }
 
     async fn forget(&self, text: &str) {
@@ -248,7 +248,7 @@ impl Supervisor {
     }
 
     async fn erase(&self) {
-        if let Err(error) = self.shared.sessions.session_clear(self.device).await {
+        if let Err(error) = self.shared.sessions.protocol_clear(self.device).await {
             tracing::error!(device = %self.device, %error, "the session could not be erased");
         }
     }

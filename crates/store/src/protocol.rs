@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::ids::DeviceId;
-use domain::ports::SessionWrite;
+use domain::ports::ProtocolWrite;
 
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json};
 
@@ -63,7 +63,7 @@ fn pairs(rows: Vec<Row>) -> SqlResult<Vec<(String, Vec<u8>)>> {
 pub(crate) async fn write(
     tx: &mut Tx,
     device: DeviceId,
-    writes: Vec<SessionWrite>,
+    writes: Vec<ProtocolWrite>,
 ) -> SqlResult<()> {
     const DELETE: &str = "DELETE FROM session WHERE device_id = $1 AND space = $2
         AND key IN (SELECT value FROM json_rows($3))";

@@ -1,6 +1,6 @@
 //! Everything that can be answered instead of success, the same for every API.
 //!
-//! An API has exactly one function from [`Refusal`] to a response, and it is exhaustive: a new
+//! An API has exactly one function from [`ApiError`] to a response, and it is exhaustive: a new
 //! kind of error does not compile until every API has said how it looks.
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use domain::error::{Error, StoreError};
 
 /// What is answered instead of success.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum ApiError {
     /// No route has this path.
     UnknownPath,
     /// The path exists, for other methods. The router adds `Allow`.
@@ -43,7 +43,7 @@ pub enum Refusal {
     Crashed,
 }
 
-impl Refusal {
+impl ApiError {
     /// Names a faulty field.
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Field { field: field.into(), message: message.into() }
@@ -72,13 +72,13 @@ impl Refusal {
     }
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         Self::Core { index: None, error }
     }
 }
 
-impl From<domain::service::SendRefusal> for Refusal {
+impl From<domain::service::SendRefusal> for ApiError {
     fn from(refusal: domain::service::SendRefusal) -> Self {
         Self::Core { index: refusal.index, error: refusal.error }
     }
@@ -89,8 +89,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Says when to come back, while the store is not available. What `rate` says of every 429
 /// comes from around the routes.
-pub fn add_retry_after(response: &mut Response<Body>, refusal: &Refusal) {
-    if matches!(refusal, Refusal::Core { error: Error::Store(StoreError::Unavailable(_)), .. }) {
+pub fn add_retry_after(response: &mut Response<Body>, refusal: &ApiError) {
+    if matches!(refusal, ApiError::Core { error: Error::Store(StoreError::Unavailable(_)), .. }) {
         let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
         response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);
     }

@@ -11,11 +11,11 @@ use domain::message::{Message, MessageState};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::ports::{Clock, DeviceStore, Dispatcher, MessageStore, OutgoingContent, Store};
-use domain::service::{Core, NewAccountRequest, Parts, SendRequest, Session, SyncWait};
+use domain::service::{Core, CoreParts, NewAccountRequest, Principal, SendRequest, SyncWait};
 use engine::{Engine, EngineConfig};
 use testkit::clock::TokioClock;
 use testkit::entropy::SeededEntropy;
-use testkit::fake_outbound::ReversingSealer;
+use testkit::fake_outbound::ReversingCipher;
 use testkit::flaky_store::FlakyStore;
 use testkit::memory_store::MemoryStore;
 use testkit::plain_format::PlainFormat;
@@ -24,14 +24,14 @@ use testkit::scripted_messenger::ScriptedMessenger;
 use crate::outside::Outside;
 
 /// What outlives a restart.
-pub struct House {
+pub struct TestGateway {
     pub store: Arc<FlakyStore>,
     pub clock: Arc<TokioClock>,
     pub messenger: Arc<ScriptedMessenger>,
     pub outside: Arc<Outside>,
     pub engine: Arc<Engine>,
     pub core: Arc<Core>,
-    pub session: Session,
+    pub principal: Principal,
     pub account: AccountId,
     pacing: Pacing,
 }
@@ -40,7 +40,7 @@ pub fn linked(phone: &str) -> LinkedNumber {
     LinkedNumber { phone: PhoneNumber::from_digits(phone), lid: None }
 }
 
-impl House {
+impl TestGateway {
     /// An account without devices; the engine has not started.
     pub async fn new() -> Self {
         Self::with_pacing(Pacing::off()).await
@@ -52,13 +52,13 @@ impl House {
         let messenger = ScriptedMessenger::new();
         let outside = Arc::new(Outside::default());
         let (engine, core) = build(&store, &clock, &messenger, &outside, &pacing);
-        let (account, session) = new_account(&core, "ani").await;
-        Self { store, clock, messenger, outside, engine, core, session, account, pacing }
+        let (account, principal) = new_account(&core, "ani").await;
+        Self { store, clock, messenger, outside, engine, core, principal, account, pacing }
     }
 
     /// Another account of the same gateway.
     pub async fn neighbour(&self, name: &str) -> Self {
-        let (account, session) = new_account(&self.core, name).await;
+        let (account, principal) = new_account(&self.core, name).await;
         Self {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -66,7 +66,7 @@ impl House {
             outside: self.outside.clone(),
             engine: self.engine.clone(),
             core: self.core.clone(),
-            session,
+            principal,
             account,
             pacing: self.pacing.clone(),
         }
@@ -74,11 +74,11 @@ impl House {
 
     /// A started engine with one connected device.
     pub async fn with_device() -> (Self, DeviceId) {
-        let house = Self::new().await;
-        let device = house.linked_device("62811").await;
-        house.start().await;
-        house.until_status(device, DeviceStatus::Connected).await;
-        (house, device)
+        let gateway = Self::new().await;
+        let device = gateway.linked_device("62811").await;
+        gateway.start().await;
+        gateway.until_status(device, DeviceStatus::Connected).await;
+        (gateway, device)
     }
 
     pub async fn start(&self) {
@@ -102,12 +102,13 @@ impl House {
         let clock = Arc::new(TokioClock::new(now));
         let messenger = ScriptedMessenger::new();
         let (engine, core) = build(&store, &clock, &messenger, &outside, &self.pacing);
-        let (session, account, pacing) = (self.session.clone(), self.account, self.pacing.clone());
-        Self { store, clock, messenger, outside, engine, core, session, account, pacing }
+        let (principal, account, pacing) =
+            (self.principal.clone(), self.account, self.pacing.clone());
+        Self { store, clock, messenger, outside, engine, core, principal, account, pacing }
     }
 
     pub async fn device(&self) -> DeviceId {
-        self.core.create_device(&self.session, "phone").await.unwrap().0.id
+        self.core.create_device(&self.principal, "phone").await.unwrap().0.id
     }
 
     /// A device that was linked when the gateway last ran.
@@ -126,7 +127,7 @@ impl House {
 
     pub async fn request(&self, device: DeviceId, request: SendRequest) -> Message {
         let request = SendRequest { device: Some(device), ..request };
-        self.core.send(&self.session, vec![request], None).await.unwrap().messages.remove(0)
+        self.core.send(&self.principal, vec![request], None).await.unwrap().messages.remove(0)
     }
 
     pub async fn stored(&self, id: MessageId) -> Message {
@@ -199,7 +200,7 @@ impl House {
 
 const OPERATOR_KEY: &str = "operator";
 
-async fn new_account(core: &Core, name: &str) -> (AccountId, Session) {
+async fn new_account(core: &Core, name: &str) -> (AccountId, Principal) {
     let operator = core.authenticate(OPERATOR_KEY).await.unwrap();
     let request = NewAccountRequest {
         name: name.into(),
@@ -221,23 +222,23 @@ fn build(
     let entropy = Arc::new(SeededEntropy::new(clock.now().as_microsecond() as u64));
     let store: Arc<dyn Store> = store.clone();
     let config = EngineConfig { default_pacing: pacing.clone() };
-    let parts = engine::Parts {
+    let parts = engine::EngineParts {
         store: store.clone(),
         messenger: messenger.clone(),
         outbound: outside.clone(),
         codec: outside.clone(),
-        sealer: Arc::new(ReversingSealer),
+        sealer: Arc::new(ReversingCipher),
         formats: Arc::new(PlainFormat),
         clock: clock.clone(),
         entropy: entropy.clone(),
     };
     let engine = Engine::new(config, parts);
-    let core = Core::new(Parts {
+    let core = Core::new(CoreParts {
         store,
         dispatcher: engine.clone(),
         outbound: outside.clone(),
         formats: Arc::new(PlainFormat),
-        sealer: Arc::new(ReversingSealer),
+        sealer: Arc::new(ReversingCipher),
         clock: clock.clone(),
         entropy,
         operator: Secret::new(OPERATOR_KEY).hash(),
