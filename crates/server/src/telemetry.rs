@@ -1,39 +1,101 @@
-//! Logging: to standard error, one line an event, never content or secrets.
+//! Logging to standard error, one line per event, never content or secrets. `docs/logging.md` lists
+//! the levels and fields.
 
 use std::io::IsTerminal as _;
 
 use anyhow::Result;
+use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The parts of the program whose lines `level` governs; everything else shows errors only.
-const OUR_TARGETS: [&str; 8] =
-    ["gerbang", "domain", "engine", "store", "whatsapp", "http_api", "access", "simulator"];
+/// The level without `RUST_LOG`.
+const LEVEL_DEFAULT: &str = "info";
+/// The targets whose lines a bare level governs; every other one logs errors only.
+const OUR_TARGETS: [&str; 10] = [
+    "gerbang",
+    "domain",
+    "engine",
+    "store",
+    "media",
+    "outbound",
+    "whatsapp",
+    "http_api",
+    "access",
+    "simulator",
+];
 
-/// Starts logging at `level`: one word for all of our parts, or a filter in full.
+/// How a line is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line, for log collectors.
+    Json,
+}
+
+/// Starts logging. `level` is the value of `RUST_LOG`: one word for all of our targets, or a whole
+/// filter such as `gerbang=info,engine=debug`.
 ///
-/// The protocol library's own lines can hold numbers and stanzas. They stay off whatever the level
-/// is, unless a filter names them.
+/// The protocol library's own lines can hold numbers and stanzas. They stay off at every level,
+/// unless a filter names that library.
 ///
 /// # Errors
-/// `level` makes no sense.
-pub fn start(level: &str) -> Result<()> {
+/// `level` is no filter.
+pub fn start(format: LogFormat, level: Option<&str>) -> Result<()> {
+    let level = level.unwrap_or(LEVEL_DEFAULT);
+    let registry = tracing_subscriber::registry().with(filter(level)?);
+    let started = match format {
+        LogFormat::Text => {
+            let is_terminal = std::io::stderr().is_terminal();
+            let lines = tracing_subscriber::fmt::layer().with_ansi(is_terminal);
+            registry.with(lines.with_writer(std::io::stderr)).try_init()
+        }
+        LogFormat::Json => {
+            let lines = tracing_subscriber::fmt::layer().json();
+            let lines = lines.flatten_event(true).with_current_span(false).with_span_list(true);
+            registry.with(lines.with_writer(std::io::stderr)).try_init()
+        }
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+}
+
+fn filter(level: &str) -> Result<EnvFilter> {
     let ours = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
         OUR_TARGETS.map(|target| format!("{target}={level}")).join(",")
     };
-    let filter = format!("error,{},{ours}", whatsapp::LOG_FILTER);
-    // Its reasons are long and say everything twice.
-    let filter = EnvFilter::try_new(&filter).map_err(|_| {
+    // The parser's own error repeats the whole filter.
+    EnvFilter::try_new(format!("error,{},{ours}", whatsapp::LOG_FILTER)).map_err(|_| {
         anyhow::anyhow!(
-            "the log level {level:?} must be error, warn, info, debug or trace, \
-             or name parts such as gerbang=info,engine=debug"
+            "RUST_LOG {level:?} must be off, error, warn, info, debug or trace, \
+             or name targets such as gerbang=info,engine=debug"
         )
-    })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .try_init()
-        .map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_word_governs_our_targets_and_not_the_protocol_library() {
+        let filter = filter("debug").unwrap().to_string();
+        for ours in OUR_TARGETS {
+            assert!(filter.contains(&format!("{ours}=debug")), "{filter}");
+        }
+        assert!(filter.contains("whatsapp_rust=error"), "{filter}");
+    }
+
+    #[test]
+    fn a_filter_is_taken_as_it_is_and_nonsense_is_refused() {
+        let named = filter("engine=trace,whatsapp_rust=debug").unwrap().to_string();
+        assert!(named.contains("engine=trace") && named.contains("whatsapp_rust=debug"), "{named}");
+        assert!(!named.contains("store="), "{named}");
+        let error = filter("loud").err().unwrap().to_string();
+        assert!(error.contains("RUST_LOG") && error.contains("loud"), "{error}");
+    }
 }

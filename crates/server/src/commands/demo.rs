@@ -43,7 +43,7 @@ pub struct Args {
 /// As `gerbang serve`, or the demo device cannot be linked.
 pub async fn run(args: Args) -> Result<()> {
     let mut settings = Settings::load(args.flags, Defaults::DEMO)?;
-    telemetry::start(&settings.log)?;
+    telemetry::start(settings.log, settings.log_level.as_deref())?;
     settings.create_data_dir()?;
     let keys = DemoKeys::derive(&settings)?;
     settings.admin_key.get_or_insert_with(|| keys.operator.reveal().to_owned());

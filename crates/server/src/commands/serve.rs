@@ -22,7 +22,7 @@ pub struct Args {
 /// Settings that make no sense, a port in use, a store that cannot be opened.
 pub async fn run(args: Args) -> Result<()> {
     let settings = Settings::load(args.flags, Defaults::SERVE)?;
-    telemetry::start(&settings.log)?;
+    telemetry::start(settings.log, settings.log_level.as_deref())?;
     settings.create_data_dir()?;
     let listener = super::listen(settings.listen).await?;
     let address = listener.local_addr().context("cannot tell the port")?;

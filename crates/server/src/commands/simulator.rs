@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use simulator::{Simulator, SimulatorConfig};
 
-use crate::{config, telemetry};
+use crate::config;
+use crate::telemetry::{self, LogFormat};
 
 /// Flags of `gerbang simulator`.
 #[derive(Debug, clap::Args)]
@@ -20,9 +21,9 @@ pub struct Args {
     /// Milliseconds a phone takes to read a message
     #[arg(long, value_name = "MS", default_value_t = 800)]
     read_delay_ms: u64,
-    /// What to log
-    #[arg(long, env = "GERBANG_LOG", value_name = "LEVEL", default_value = "info")]
-    log: String,
+    /// How log lines are written; RUST_LOG sets the level
+    #[arg(long, env = "GERBANG_LOG", value_enum, value_name = "FORMAT", default_value = "text")]
+    log: LogFormat,
 }
 
 /// Runs until it is told to stop.
@@ -30,7 +31,7 @@ pub struct Args {
 /// # Errors
 /// A port in use, or a data directory that cannot be used.
 pub async fn run(args: Args) -> Result<()> {
-    telemetry::start(&args.log)?;
+    telemetry::start(args.log, config::environment("RUST_LOG").as_deref())?;
     config::create_private_dir(&args.data_dir)?;
     let listener = super::listen(args.listen).await?;
     let address = listener.local_addr().context("cannot tell the port")?;

@@ -12,6 +12,8 @@ use domain::net::Cidr;
 use domain::policy::pacing::Pacing;
 use serde::Deserialize;
 
+use crate::telemetry::LogFormat;
+
 /// The commented defaults.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 /// The file that is read when none is named and it exists.
@@ -52,9 +54,9 @@ pub struct Flags {
     /// Pause between two messages of a device in seconds, MIN-MAX or off [default: 3-8; for the demo off]
     #[arg(long, env = "GERBANG_PACING", value_name = "MIN-MAX")]
     pub pacing: Option<String>,
-    /// What to log [default: info]
-    #[arg(long, env = "GERBANG_LOG", value_name = "LEVEL")]
-    pub log: Option<String>,
+    /// How log lines are written; RUST_LOG sets the level [default: text]
+    #[arg(long, env = "GERBANG_LOG", value_name = "FORMAT")]
+    pub log: Option<LogFormat>,
 }
 
 /// What the file may hold.
@@ -71,7 +73,7 @@ struct File {
     allowed_private_nets: Option<Vec<String>>,
     dialects: Option<Vec<String>>,
     pacing: Option<String>,
-    log: Option<String>,
+    log: Option<LogFormat>,
 }
 
 /// What differs between commands when nothing is set.
@@ -116,8 +118,10 @@ pub struct Settings {
     pub dialects: Option<Vec<String>>,
     /// The gateway's pacing.
     pub pacing: Pacing,
-    /// What to log.
-    pub log: String,
+    /// How log lines are written.
+    pub log: LogFormat,
+    /// `RUST_LOG`: what is logged.
+    pub log_level: Option<String>,
 }
 
 impl Settings {
@@ -162,7 +166,8 @@ impl Settings {
             )?,
             dialects: flags.dialects.or(file.dialects),
             pacing,
-            log: flags.log.or(file.log).unwrap_or_else(|| "info".into()),
+            log: flags.log.or(file.log).unwrap_or_default(),
+            log_level: environment("RUST_LOG"),
             data_dir,
         })
     }
@@ -220,8 +225,9 @@ fn trim_url(url: String) -> Result<String> {
     }
 }
 
+/// An environment variable; an empty one counts as unset.
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
-fn environment(name: &str) -> Option<String> {
+pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -307,6 +313,7 @@ mod tests {
             ("pacing = \"fast\"", "pacing"),
             ("admin_key = \"short\"", "admin_key"),
             ("public_url = \"ftp://x\"", "public_url"),
+            ("log = \"debug\"", "log"),
             ("trusted_proxies = [\"nowhere\"]", "trusted_proxies"),
             ("allowed_private_nets = [\"10.0.0.0/99\"]", "allowed_private_nets"),
         ] {
@@ -318,10 +325,10 @@ mod tests {
     fn flags_win_over_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("gerbang.toml");
-        std::fs::write(&path, "pacing = \"1-2\"\nlog = \"debug\"").unwrap();
+        std::fs::write(&path, "pacing = \"1-2\"\nlog = \"json\"").unwrap();
         let flags = Flags { config: Some(path), pacing: Some("off".into()), ..Flags::default() };
         let settings = Settings::load(flags, Defaults::SERVE).unwrap();
         assert_eq!(settings.pacing, Pacing::off());
-        assert_eq!(settings.log, "debug");
+        assert_eq!(settings.log, LogFormat::Json);
     }
 }

@@ -25,7 +25,7 @@ async fn it_has_neither_demo_nor_simulator() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_refuses_the_simulators_certificates() {
     let simulator = Simulator::start().await;
-    let settings = [("GERBANG_WHATSAPP_URL", simulator.url()), ("GERBANG_LOG", "info")];
+    let settings = [("GERBANG_WHATSAPP_URL", simulator.url()), ("RUST_LOG", "info")];
     let gateway = Gateway::start_with(&env::production_binary(), &settings).await;
     let account = gateway.operator().make_account("production", "unlimited").await;
     let device = account.make_device("refuses").await;

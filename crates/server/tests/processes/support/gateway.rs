@@ -72,7 +72,7 @@ async fn launch(
     // Elsewhere than in the checkout, where somebody may keep a gerbang.toml.
     command.arg("serve").current_dir(data);
     command.env("GERBANG_LISTEN", listen).env("GERBANG_DATA_DIR", data.join("data"));
-    command.env("GERBANG_ADMIN_KEY", OPERATOR_KEY).env("GERBANG_LOG", "warn");
+    command.env("GERBANG_ADMIN_KEY", OPERATOR_KEY).env("RUST_LOG", "warn");
     for (name, value) in settings {
         command.env(name, value);
     }

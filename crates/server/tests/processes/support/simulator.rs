@@ -90,7 +90,7 @@ impl Simulator {
 async fn launch(data: &TempDir, listen: &str) -> (Process, String) {
     let mut command = Command::new(env::gerbang());
     command.args(["simulator", "--listen", listen, "--read-delay-ms", "10", "--data-dir"]);
-    command.arg(data.path()).current_dir(data.path()).env("GERBANG_LOG", "warn");
+    command.arg(data.path()).current_dir(data.path()).env("RUST_LOG", "warn");
     let mut process = Process::start("gerbang simulator", command);
     let url = process
         .line("its address", |line| line.starts_with("ws://").then(|| line.trim().to_owned()))
