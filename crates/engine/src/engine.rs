@@ -25,13 +25,14 @@ use domain::ports::{
 use domain::webhook::Event;
 
 use crate::EngineConfig;
-use crate::files::FileShares;
+use crate::cleanup::clean_up;
+use crate::context::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared, lock};
+use crate::device::files::FileShares;
+use crate::device::waits::Waited;
 use crate::lookup::Answers;
-use crate::run::{clean_up, within};
-use crate::sending::SendingSet;
-use crate::shared::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared, lock};
+use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
-use crate::waits::Waited;
+use crate::timing::within;
 use crate::watchers::Watchers;
 use crate::webhooks::{self, Webhooks};
 
@@ -127,7 +128,7 @@ impl Engine {
         };
         self.shared.arrive(early);
         tokio::spawn(clean_up(self.shared.clone()));
-        let webhooks = tokio::spawn(webhooks::run::manage(self.shared.clone()));
+        let webhooks = tokio::spawn(webhooks::sender::manage(self.shared.clone()));
         *lock(&self.webhooks) = Some(webhooks);
         Ok(())
     }

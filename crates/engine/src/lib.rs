@@ -2,7 +2,7 @@
 //!
 //! - [`queue`] is pure: one [`queue::DeviceQueue`] per device says what goes next, and when.
 //! - [`webhooks`] tells customers what has happened.
-//! - `run` is the only place that loops and sleeps: one task per device that is linked, is being
+//! - `sender` is the only place that loops and sleeps: one task per device that is linked, is being
 //!   linked, or has messages waiting. Any other device costs nothing.
 //! - `shares` is how accounts share what there is little of.
 //! - `device` holds what such a task knows, `life` what happens to the device itself, `removal` how
@@ -16,23 +16,18 @@
 //! - Everything that waits is bounded by a named limit, and nothing waits for the messenger while
 //!   the messenger may be waiting for it.
 
+mod cleanup;
+mod context;
 mod device;
 mod engine;
-mod files;
-mod journal;
-mod life;
+mod fair_semaphore;
 mod lookup;
 pub mod queue;
-mod removal;
-mod run;
-mod sending;
-mod shared;
-mod shares;
+mod sending_set;
 mod stats;
-mod waits;
+mod timing;
 mod watchers;
 pub mod webhooks;
-mod work;
 
 use domain::policy::pacing::Pacing;
 

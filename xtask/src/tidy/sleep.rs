@@ -7,7 +7,7 @@ use super::{Repo, stale};
 
 /// File, and why it may sleep.
 const EXCEPTIONS: &[(&str, &str)] = &[
-    ("crates/engine/src/run.rs", "the one loop that waits until the engine's next step"),
+    ("crates/engine/src/timing.rs", "how the engine waits"),
     ("crates/engine/tests/engine/lives.rs", "lives on a paused clock, made by hand"),
     ("crates/engine/tests/engine/outside.rs", "servers that take their time, for paused clocks"),
     ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),

@@ -1,8 +1,8 @@
 //! What one device sends next: the pure core of the engine.
 //!
 //! [`DeviceQueue`] knows no clock, no randomness and no store. What happens is told to it, and
-//! [`DeviceQueue::step`] answers with what is to be done now and when to ask again. `run.rs` does
-//! it.
+//! [`DeviceQueue::step`] answers with what is to be done now and when to ask again. The task
+//! of the device does it.
 //!
 //! Invariants:
 //! - Within a chat messages go strictly by id, one unacknowledged at a time; a message that waits

@@ -4,7 +4,7 @@
 //! webhook reads them and posts them:
 //!
 //! - [`lanes`] is pure: it knows what waits for one webhook and says what is posted next, and when.
-//! - `run` is the only place that loops and sleeps: the senders, and who starts and ends them.
+//! - `sender` is the only place that loops and sleeps: the senders, and who starts and ends them.
 //! - `registry` is how the rest of the engine reaches them.
 //!
 //! Invariants:
@@ -19,6 +19,6 @@
 
 pub mod lanes;
 mod registry;
-pub(crate) mod run;
+pub(crate) mod sender;
 
 pub(crate) use registry::Webhooks;

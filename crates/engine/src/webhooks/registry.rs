@@ -8,7 +8,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use domain::ids::{AccountId, WebhookId};
 use domain::webhook::Webhook;
 
-use crate::shares::Shares;
+use crate::fair_semaphore::Shares;
 
 /// Most posts at a time, to all webhooks. How many of them may be one webhook's is
 /// [`super::lanes::POSTS_MAX`].

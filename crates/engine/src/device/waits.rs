@@ -16,10 +16,10 @@ use domain::ids::MessageId;
 use domain::message::{Failure, Message};
 use domain::ports::Recorded;
 
+use crate::context::Reply;
 use crate::device::DeviceTask;
-use crate::journal::Write;
-use crate::shared::Reply;
-use crate::work::same;
+use crate::device::journal::Write;
+use crate::device::sending::same;
 
 /// How a wait ended.
 pub(crate) enum Waited {

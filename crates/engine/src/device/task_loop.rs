@@ -1,23 +1,20 @@
-//! The only place that loops and sleeps: drives one device from what happens to what is to be done,
-//! and lets the store forget what is too old.
+//! The loop of one device: from what happens to what is to be done.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
-use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use domain::ids::DeviceId;
 use domain::ports::StoreResult;
 
+use crate::context::{Input, Phase, Shared};
+use crate::device::journal::Write;
 use crate::device::{DeviceTask, Done, Ending};
-use crate::journal::Write;
-use crate::shared::{Input, Phase, Shared};
+use crate::timing::{SLEEP_MAX, pause, until, within};
 
-/// Longest sleep, so that a clock that is set does not make a task oversleep.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// How long a device may take to connect before the next one's turn comes.
 const CONNECT_TURN: Duration = Duration::from_secs(15);
 /// The pause after the messenger would not even begin to connect.
@@ -31,50 +28,6 @@ const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// The pause after a task has crashed.
 pub(crate) const CRASH_PAUSE: Duration = Duration::from_secs(10);
-/// How often the store is told to forget.
-const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
-/// How long messages are kept.
-const MESSAGES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
-
-/// How long what webhooks were told is kept.
-const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
-/// How long what they could not be told is kept.
-const DEAD_LETTERS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
-
-/// Lets the store forget old messages, deliveries and idempotency keys, until the gateway stops.
-pub(crate) async fn clean_up(shared: Arc<Shared>) {
-    let mut stop = shared.stop.subscribe();
-    loop {
-        let now = shared.clock.now();
-        let since = now.saturating_sub(MESSAGES_KEPT).unwrap_or(Timestamp::MIN);
-        let forgotten = async {
-            let messages = shared.store.clean_up(now, since).await?;
-            let delivered = now.saturating_sub(DELIVERIES_KEPT).unwrap_or(Timestamp::MIN);
-            let dead = now.saturating_sub(DEAD_LETTERS_KEPT).unwrap_or(Timestamp::MIN);
-            Ok(messages + shared.store.clean_up_deliveries(delivered, dead).await?)
-        };
-        let forgotten: StoreResult<u64> = forgotten.await;
-        match forgotten {
-            Ok(0) => {}
-            Ok(rows) => tracing::info!(rows, "forgot what was too old"),
-            Err(error) => tracing::warn!(%error, "could not forget what is too old"),
-        }
-        tokio::select! {
-            () = pause(CLEAN_UP_EVERY) => {}
-            _ = stop.wait_for(|is_stopping| *is_stopping) => return,
-        }
-    }
-}
-
-/// Waits for `duration`.
-pub(crate) async fn pause(duration: Duration) {
-    tokio::time::sleep(duration).await;
-}
-
-/// What `future` gives, if it does in time.
-pub(crate) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, future).await.ok()
-}
 
 impl Shared {
     pub(crate) fn random(&self) -> u64 {
@@ -188,7 +141,7 @@ impl DeviceTask {
         if turn_ends.is_some_and(|until| until <= Instant::now()) {
             self.connect_turn = None;
         }
-        let pairing = self.pairing.as_ref().and_then(crate::life::Pairing::deadline);
+        let pairing = self.pairing.as_ref().and_then(crate::device::connection::Pairing::deadline);
         let wake = [next_wake, next_wait, pairing].into_iter().flatten().min();
         let wake_at = Instant::now() + wake.map_or(SLEEP_MAX, |wake| until(now, wake));
         turn_ends.map_or(wake_at, |ends| ends.min(wake_at))
@@ -306,9 +259,4 @@ impl DeviceTask {
 fn next_stop_check(since: Instant) -> Instant {
     let no_more_acks = since + ACKS_WAIT;
     if no_more_acks > Instant::now() { no_more_acks } else { no_more_acks + WRITES_WAIT }
-}
-
-/// How long to sleep at `now` until `wake`.
-pub(crate) fn until(now: Timestamp, wake: Timestamp) -> Duration {
-    Duration::try_from(wake.duration_since(now)).unwrap_or(Duration::ZERO).min(SLEEP_MAX)
 }

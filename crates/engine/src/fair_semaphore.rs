@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use domain::ids::AccountId;
 
-use crate::shared::lock;
+use crate::context::lock;
 
 /// A number of places that accounts share.
 ///

@@ -12,12 +12,12 @@ use domain::ids::{DeviceId, MessageId};
 use domain::message::{Message, MessageState};
 use domain::ports::{Cancellation, OutgoingContent, OutgoingMessage, Progress, Store, StoreResult};
 
+use crate::context::{Reply, Shared};
+use crate::device::files::ReadyFile;
+use crate::device::journal::{Batch, Write};
 use crate::device::{Configured, DeviceTask, Done, Wrote};
-use crate::files::ReadyFile;
-use crate::journal::{Batch, Write};
 use crate::queue::{Action, Settings};
-use crate::run::{pause, within};
-use crate::shared::{Reply, Shared};
+use crate::timing::{pause, within};
 
 /// The pause after the store has failed.
 pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(1);

@@ -7,12 +7,12 @@ use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
 use domain::ids::AccountId;
 
+use crate::context::Reply;
+use crate::device::connection::UNLINK_WAIT;
+use crate::device::journal::Write;
+use crate::device::sending::same;
 use crate::device::{DeviceTask, Done, Ending};
-use crate::journal::Write;
-use crate::life::UNLINK_WAIT;
-use crate::run::within;
-use crate::shared::Reply;
-use crate::work::same;
+use crate::timing::within;
 
 impl DeviceTask {
     /// Stops the device and erases it; unlinks it first when it is linked.

@@ -1,5 +1,13 @@
 //! What the task of one device knows.
 
+pub(crate) mod connection;
+mod deletion;
+pub(crate) mod files;
+pub(crate) mod journal;
+pub(crate) mod sending;
+pub(crate) mod task_loop;
+pub(crate) mod waits;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -16,12 +24,12 @@ use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{ContentKind, Message};
 use domain::ports::{MovedDevice, Recorded, SendError, StoreResult};
 
-use crate::files::{NotReady, ReadyFile};
-use crate::journal::Journal;
-use crate::life::Pairing;
+use crate::context::{Arrivals, Input, Reply, Shared};
+use crate::device::connection::Pairing;
+use crate::device::files::{NotReady, ReadyFile};
+use crate::device::journal::Journal;
+use crate::device::waits::Waits;
 use crate::queue::{DeviceQueue, Settings};
-use crate::shared::{Arrivals, Input, Reply, Shared};
-use crate::waits::Waits;
 
 /// Something that was begun and has come to its end.
 pub(crate) enum Done {
@@ -86,7 +94,7 @@ pub(crate) enum Ending {
     Removed,
 }
 
-/// The task of one device; `run.rs` drives it.
+/// The task of one device; `task_loop.rs` drives it.
 pub(crate) struct DeviceTask {
     pub(crate) id: DeviceId,
     pub(crate) account: Option<AccountId>,

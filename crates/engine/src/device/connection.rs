@@ -20,11 +20,11 @@ use domain::ids::WhatsappId;
 use domain::message::Receipt;
 use domain::ports::{MessengerEvent, MovedDevice, StoreResult};
 
+use crate::context::Reply;
+use crate::device::journal::Write;
+use crate::device::sending::same;
 use crate::device::{Configured, DeviceTask, Done, Ending};
-use crate::journal::Write;
-use crate::run::within;
-use crate::shared::Reply;
-use crate::work::same;
+use crate::timing::within;
 
 /// How long WhatsApp may take to offer a QR or a code.
 pub(crate) const OFFER_WAIT: SignedDuration = SignedDuration::from_secs(30);

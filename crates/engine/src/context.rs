@@ -16,13 +16,13 @@ use domain::webhook::Event;
 
 use crate::EngineConfig;
 use crate::device::DeviceTask;
+use crate::device::files::FileShares;
+use crate::device::task_loop::drive;
+use crate::device::waits::Waited;
 use crate::engine::EngineParts;
-use crate::files::FileShares;
 use crate::lookup::Answers;
-use crate::run::drive;
-use crate::sending::SendingSet;
+use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
-use crate::waits::Waited;
 use crate::watchers::Watchers;
 use crate::webhooks::Webhooks;
 

@@ -15,10 +15,10 @@ use domain::media::{MediaWish, ReadyMedia};
 use domain::message::{ContentKind, Failure, Message};
 use domain::ports::{FileError, StoreResult};
 
+use crate::context::Shared;
 use crate::device::{DeviceTask, Done};
-use crate::run::within;
-use crate::shared::Shared;
-use crate::shares::{Place, Shares};
+use crate::fair_semaphore::{Place, Shares};
+use crate::timing::within;
 
 /// Most files that are being made ready, or are ready and not handed over: what bounds the disk. How
 /// many of them may be one device's is [`crate::queue::FILE_PLACES_MAX`].

@@ -22,9 +22,10 @@ use domain::webhook::{
 
 use super::lanes::{JudgedPost, Lanes, Step};
 use super::registry::Handle;
-use crate::run::{CRASH_PAUSE, pause, until, within};
-use crate::shared::Shared;
-use crate::work::STORE_PAUSE;
+use crate::context::Shared;
+use crate::device::sending::STORE_PAUSE;
+use crate::device::task_loop::CRASH_PAUSE;
+use crate::timing::{pause, until, within};
 
 /// How often a sender looks for what waits though nobody has told it of anything.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
