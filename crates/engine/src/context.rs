@@ -1,9 +1,10 @@
 //! What the tasks of all devices have in common, and how they are reached.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,6 @@ use crate::device::files::FileShares;
 use crate::device::task_loop::drive;
 use crate::device::waits::Waited;
 use crate::engine::EngineParts;
-use crate::lookup::Answers;
 use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
 use crate::watchers::Watchers;
@@ -63,16 +63,16 @@ pub(crate) struct Arrivals {
 
 impl Arrivals {
     pub(crate) fn add(&self, entries: impl IntoIterator<Item = OutboxEntry>) {
-        lock(&self.entries).extend(entries);
+        self.entries.lock().extend(entries);
         self.came.notify_one();
     }
 
     pub(crate) fn take(&self) -> Vec<OutboxEntry> {
-        std::mem::take(&mut *lock(&self.entries))
+        std::mem::take(&mut *self.entries.lock())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        lock(&self.entries).is_empty()
+        self.entries.lock().is_empty()
     }
 }
 
@@ -108,7 +108,6 @@ pub(crate) struct Shared {
     pub(crate) sending: SendingSet,
     pub(crate) watchers: Watchers<DeviceId, DeviceNotice>,
     pub(crate) listeners: Watchers<AccountId, Event>,
-    pub(crate) answers: Answers,
     pub(crate) webhooks: Webhooks,
     pub(crate) connects: Arc<Semaphore>,
     pub(crate) files: FileShares,
@@ -141,7 +140,7 @@ impl Shared {
     }
 
     pub(crate) fn registry(&self) -> MutexGuard<'_, Registry> {
-        lock(&self.registry)
+        self.registry.lock()
     }
 
     /// Gives messages to the queues of their devices, and starts those that do not run.
@@ -173,8 +172,4 @@ impl Shared {
             Handle { mailbox, arrivals, task: Some(tokio::spawn(drive(task))) }
         })
     }
-}
-
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

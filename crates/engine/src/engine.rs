@@ -1,7 +1,7 @@
 //! The engine as others see it: what the use cases ask of it, and where the messenger delivers to.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -26,10 +27,9 @@ use domain::webhook::Event;
 
 use crate::EngineConfig;
 use crate::cleanup::clean_up;
-use crate::context::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared, lock};
+use crate::context::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared};
 use crate::device::files::FileShares;
 use crate::device::waits::Waited;
-use crate::lookup::Answers;
 use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
 use crate::timing::within;
@@ -88,7 +88,6 @@ impl Engine {
             sending: SendingSet::default(),
             watchers: Watchers::default(),
             listeners: Watchers::default(),
-            answers: Answers::default(),
             webhooks: Webhooks::default(),
             connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
             files: FileShares::default(),
@@ -129,7 +128,7 @@ impl Engine {
         self.shared.arrive(early);
         tokio::spawn(clean_up(self.shared.clone()));
         let webhooks = tokio::spawn(webhooks::sender::manage(self.shared.clone()));
-        *lock(&self.webhooks) = Some(webhooks);
+        *self.webhooks.lock() = Some(webhooks);
         Ok(())
     }
 
@@ -172,7 +171,7 @@ impl Engine {
         };
         join_all(tasks).await;
         self.shared.registry().devices.clear();
-        let webhooks = lock(&self.webhooks).take();
+        let webhooks = self.webhooks.lock().take();
         if let Some(webhooks) = webhooks {
             // Bounded by itself.
             drop(webhooks.await);
@@ -314,14 +313,7 @@ impl Dispatcher for Engine {
     }
 
     async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool> {
-        let now = self.shared.clock.now();
-        if let Some(found) = self.shared.answers.get(phone, now) {
-            return Ok(found);
-        }
-        let asked = self.shared.messenger.is_on_whatsapp(device, phone);
-        let found = answer_of(asked).await?;
-        self.shared.answers.put(phone, found, now);
-        Ok(found)
+        answer_of(self.shared.messenger.is_on_whatsapp(device, phone)).await
     }
 
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>> {

@@ -1,13 +1,12 @@
 //! What accounts share, so that none takes it all.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use domain::ids::AccountId;
-
-use crate::context::lock;
 
 /// A number of places that accounts share.
 ///
@@ -48,7 +47,7 @@ impl Shares {
     /// Waits for a place. Giving the future up gives up the wait.
     pub(crate) async fn take(self: &Arc<Self>, account: AccountId) -> Place {
         let (reply, place) = oneshot::channel();
-        lock(&self.state).wait(account, reply);
+        self.state.lock().wait(account, reply);
         self.give_out();
         match place.await {
             Ok(place) => place,
@@ -60,7 +59,7 @@ impl Shares {
     fn give_out(self: &Arc<Self>) {
         let mut given = Vec::new();
         {
-            let mut state = lock(&self.state);
+            let mut state = self.state.lock();
             state.forget_those_gone();
             while state.taken < self.total {
                 let Some((account, reply)) = state.next(self.each) else { break };
@@ -111,7 +110,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         {
-            let mut state = lock(&self.shares.state);
+            let mut state = self.shares.state.lock();
             state.taken -= 1;
             if let Some(account) = state.accounts.get_mut(&self.account) {
                 account.taken -= 1;
@@ -156,8 +155,8 @@ mod tests {
         drop(first);
         assert!(has_come(&mut third).is_some());
         drop(second);
-        assert!(lock(&shares.state).accounts.is_empty(), "nobody is remembered");
-        assert_eq!(lock(&shares.state).taken, 0);
+        assert!(shares.state.lock().accounts.is_empty(), "nobody is remembered");
+        assert_eq!(shares.state.lock().taken, 0);
     }
 
     #[test]
@@ -193,6 +192,6 @@ mod tests {
         drop(place);
         drop(unpicked);
         drop(take(&shares, 1));
-        assert!(lock(&shares.state).accounts.is_empty());
+        assert!(shares.state.lock().accounts.is_empty());
     }
 }

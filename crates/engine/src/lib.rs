@@ -21,7 +21,6 @@ mod context;
 mod device;
 mod engine;
 mod fair_semaphore;
-mod lookup;
 pub mod queue;
 mod sending_set;
 mod stats;

@@ -1,7 +1,8 @@
 //! Which messages are with WhatsApp at this moment; asked for every message that is shown.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use domain::ids::MessageId;
 
@@ -28,6 +29,6 @@ impl SendingSet {
 
     fn shard(&self, id: MessageId) -> MutexGuard<'_, HashSet<MessageId>> {
         let at = usize::try_from(id.0.rem_euclid(SHARDS as i64)).unwrap_or_default();
-        self.0[at].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0[at].lock()
     }
 }

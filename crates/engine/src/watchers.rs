@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -60,6 +60,6 @@ impl<K: Eq + Hash, T: Clone + Send + 'static> Watchers<K, T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, broadcast::Sender<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

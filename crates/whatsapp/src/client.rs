@@ -1,12 +1,13 @@
 //! One client of the protocol library, built over one device's stored state.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore};
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
@@ -199,18 +200,18 @@ impl Sink {
 
     /// The device's own names.
     pub(crate) fn me(&self) -> Me {
-        self.me.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.me.lock().clone()
     }
 
     /// Takes the device's own names from its client.
     pub(crate) fn learn_names(&self, client: &Client) {
         let me = Me { pn: client.pn(), lid: client.lid() };
-        *self.me.lock().unwrap_or_else(PoisonError::into_inner) = me;
+        *self.me.lock() = me;
     }
 
     /// Notes how the connection ends; a weightier word replaces a lighter one.
     pub(crate) fn note(&self, ending: Ending) {
-        let mut noted = self.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.ending.lock();
         if noted.as_ref().is_none_or(|noted| ending.outweighs(noted)) {
             *noted = Some(ending);
         }
@@ -218,7 +219,7 @@ impl Sink {
 
     /// How the connection ended, as far as the client said.
     pub(crate) fn take_ending(&self) -> Option<Ending> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.ending.lock().take()
     }
 
     fn send(&self, signal: Signal) {

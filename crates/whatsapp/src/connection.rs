@@ -1,8 +1,9 @@
 //! What a link keeps in mind about its one connection.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
@@ -17,11 +18,11 @@ pub(crate) struct Online(Mutex<Option<Arc<Client>>>);
 
 impl Online {
     pub(crate) fn set(&self, client: Option<Arc<Client>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = client;
+        *self.0.lock() = client;
     }
 
     pub(crate) fn get(&self) -> Option<Arc<Client>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().clone()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The messenger: finds the device's link and asks its client.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use domain::device::{Group, PairMethod};
@@ -13,6 +13,7 @@ use domain::ports::{
     Messenger, MessengerEvents, OutgoingContent, OutgoingMessage, ProtocolStore, SendError,
 };
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use wacore_binary::Jid;
 use whatsapp_rust::{Client, SendOptions};
@@ -84,8 +85,8 @@ impl WhatsappMessenger {
             .await;
     }
 
-    fn lock_slots(&self) -> std::sync::MutexGuard<'_, HashMap<DeviceId, Arc<Slot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_slots(&self) -> parking_lot::MutexGuard<'_, HashMap<DeviceId, Arc<Slot>>> {
+        self.slots.lock()
     }
 
     fn slot(&self, device: DeviceId) -> Arc<Slot> {
@@ -257,6 +258,9 @@ impl Messenger for WhatsappMessenger {
         device: DeviceId,
         phone: &PhoneNumber,
     ) -> std::result::Result<bool, SendError> {
+        if let Some(known) = self.shared.registrations.get(phone) {
+            return Ok(known);
+        }
         let client = self.client(device)?;
         self.look_up(&client, phone).await
     }

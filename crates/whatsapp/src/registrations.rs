@@ -1,10 +1,11 @@
-//! Which numbers are on WhatsApp, as far as somebody asked lately. ClientContext by all devices: it is a
-//! fact about the number, not about who asks.
+//! Which numbers are on WhatsApp, as far as WhatsApp was asked lately. Asking too often gets a
+//! number banned. One cache for lookups of customers and for the check before a message is sent,
+//! so that the two never disagree; shared by all devices, because it is a fact about the number.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
 use domain::phone::PhoneNumber;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::limits::{REGISTERED_FOR, REGISTRATIONS_MAX, UNREGISTERED_FOR};
@@ -18,7 +19,7 @@ pub(crate) struct Registrations {
 impl Registrations {
     /// What is known of a number; `None` when it must be asked.
     pub(crate) fn get(&self, phone: &PhoneNumber) -> Option<bool> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         let (is_registered, until) = known.get(phone)?;
         (*until > Instant::now()).then_some(*is_registered)
     }
@@ -27,7 +28,7 @@ impl Registrations {
     pub(crate) fn put(&self, phone: &PhoneNumber, is_registered: bool) {
         let now = Instant::now();
         let keep_for = if is_registered { REGISTERED_FOR } else { UNREGISTERED_FOR };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         if known.len() >= REGISTRATIONS_MAX {
             known.retain(|_, (_, until)| *until > now);
         }
@@ -65,6 +66,6 @@ mod tests {
         for n in 0..=REGISTRATIONS_MAX {
             registrations.put(&PhoneNumber::from_digits(n.to_string()), true);
         }
-        assert!(registrations.known.lock().unwrap().len() <= REGISTRATIONS_MAX);
+        assert!(registrations.known.lock().len() <= REGISTRATIONS_MAX);
     }
 }

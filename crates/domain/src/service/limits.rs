@@ -2,9 +2,10 @@
 //! streams.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, KeyId};
@@ -31,7 +32,7 @@ pub(super) struct RateLimiter {
 impl RateLimiter {
     /// Counts a request.
     pub(super) fn count(&self, key: KeyId, limit: i64, now: Timestamp) -> Result<RateState> {
-        let mut windows = lock(&self.windows);
+        let mut windows = self.windows.lock();
         if windows.len() >= WINDOWS_KEPT && !windows.contains_key(&key) {
             windows.retain(|_, window| !window.is_over(now));
         }
@@ -66,7 +67,7 @@ impl Places {
 
     /// Takes a place, if there is one.
     pub(super) fn take(self: &Arc<Self>, account: AccountId) -> Option<Place> {
-        let mut taken = lock(&self.taken);
+        let mut taken = self.taken.lock();
         let of_account = taken.get(&account).copied().unwrap_or(0);
         if of_account >= self.per_account_max || taken.values().sum::<usize>() >= self.max {
             return None;
@@ -78,7 +79,7 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = lock(&self.places.taken);
+        let mut taken = self.places.taken.lock();
         if let Some(count) = taken.get_mut(&self.account) {
             *count -= 1;
             if *count == 0 {
@@ -118,7 +119,7 @@ impl Waits {
         key: Option<&IdempotencyKey>,
     ) -> Result<WaitPlace<'_>> {
         let key = key.map(|key| (account, key.route.clone(), key.key.clone()));
-        let mut in_flight = lock(&self.in_flight);
+        let mut in_flight = self.in_flight.lock();
         if key.as_ref().is_some_and(|key| in_flight.contains(key)) {
             return Err(Error::IdempotencyInFlight);
         }
@@ -131,13 +132,9 @@ impl Waits {
 impl Drop for WaitPlace<'_> {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
-            lock(&self.waits.in_flight).remove(key);
+            self.waits.in_flight.lock().remove(key);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
 //! How the senders of webhooks are reached.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use domain::ids::{AccountId, WebhookId};
@@ -60,16 +61,16 @@ impl Webhooks {
 
     /// The webhooks of an account are to be read again.
     pub(crate) fn changed(&self, account: AccountId) {
-        lock(&self.changed).insert(account);
+        self.changed.lock().insert(account);
         self.has_changed.notify_one();
     }
 
     pub(crate) fn take_changed(&self) -> BTreeSet<AccountId> {
-        std::mem::take(&mut *lock(&self.changed))
+        std::mem::take(&mut *self.changed.lock())
     }
 
     pub(crate) fn accounts(&self) -> MutexGuard<'_, HashMap<AccountId, AccountSenders>> {
-        lock(&self.accounts)
+        self.accounts.lock()
     }
 
     /// Lets a sender go whose webhook is erased or switched off; false when it is back.
@@ -92,8 +93,4 @@ impl Webhooks {
             one.remove(&id);
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -309,22 +309,6 @@ async fn changed_pacing_counts_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn numbers_are_looked_up_once() {
-    let (gateway, device) = TestGateway::with_device().await;
-    let phone = PhoneNumber::from_digits("62899");
-    gateway.messenger.on_whatsapp(&phone, false);
-    for _ in 0..3 {
-        assert!(!gateway.engine.is_on_whatsapp(device, &phone).await.unwrap());
-    }
-    let lookups =
-        || gateway.messenger.calls().iter().filter(|call| matches!(call, Call::Lookup(..))).count();
-    assert_eq!(lookups(), 1);
-    tokio::time::sleep(Duration::from_secs(600)).await;
-    gateway.engine.is_on_whatsapp(device, &phone).await.unwrap();
-    assert_eq!(lookups(), 2);
-}
-
-#[tokio::test(start_paused = true)]
 async fn no_device_shows_as_connected_right_after_a_start() {
     let (mut gateway, device) = TestGateway::with_device().await;
     gateway.restart().await;

@@ -63,8 +63,12 @@ async fn a_number_without_whatsapp_is_refused_for_good() {
     assert_eq!(world.messenger.is_on_whatsapp(device, &ours).await, Ok(true));
     assert_eq!(world.messenger.is_on_whatsapp(device, &theirs).await, Ok(false));
     world.sim.put_phone(THEIRS, json!({ "registered": true })).await;
-    assert_eq!(world.messenger.is_on_whatsapp(device, &theirs).await, Ok(true));
-    world.send(device, &chat(THEIRS), "x").await;
+    // A no is believed for a minute, by lookups and sends alike.
+    assert_eq!(world.messenger.is_on_whatsapp(device, &theirs).await, Ok(false));
+    assert!(matches!(
+        world.try_send(device, &chat(THEIRS), &new_id(), "x").await,
+        Err(SendError::Permanent(_))
+    ));
 }
 
 #[tokio::test]
