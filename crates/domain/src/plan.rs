@@ -18,6 +18,41 @@ pub enum Feature {
     DowntimeNotification,
 }
 
+impl Feature {
+    /// Every feature.
+    pub const ALL: [Self; 9] = [
+        Self::Groups,
+        Self::Broadcast,
+        Self::Schedule,
+        Self::SendImage,
+        Self::SendDocument,
+        Self::SendGroupMedia,
+        Self::IncomingWebhook,
+        Self::AdvanceWebhook,
+        Self::DowntimeNotification,
+    ];
+
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Broadcast => "broadcast",
+            Self::Schedule => "schedule",
+            Self::SendImage => "send_image",
+            Self::SendDocument => "send_document",
+            Self::SendGroupMedia => "send_group_media",
+            Self::IncomingWebhook => "incoming_webhook",
+            Self::AdvanceWebhook => "advance_webhook",
+            Self::DowntimeNotification => "downtime_notification",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|feature| feature.as_str() == name)
+    }
+}
+
 /// A plan; `None` means no limit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {

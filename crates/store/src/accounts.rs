@@ -2,13 +2,13 @@
 
 use domain::account::{Account, AccountPatch, NewAccount};
 use domain::ids::AccountId;
-use domain::plan::Plan;
+use domain::plan::{Feature, Plan};
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{NewKey, Page, PageRequest, UpdatedAccount};
 use jiff::Timestamp;
 
-use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, from_json, params, stored, to_json};
-use crate::{keys, webhooks};
+use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, whole_millis};
+use crate::{keys, stored, webhooks};
 
 macro_rules! account_columns {
     () => {
@@ -43,7 +43,7 @@ pub(crate) fn plan_from(row: &mut Row) -> SqlResult<Plan> {
         messages_per_day: row.opt_int()?,
         messages_per_month: row.opt_int()?,
         requests_per_minute: row.opt_int()?,
-        features: from_json(&row.text()?)?,
+        features: row.json(|text| stored::names::read(text, Feature::from_name))?.items,
     })
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn create_account(
     let id = AccountId(row.int()?);
     tx.execute(USAGE, params![id.0]).await?;
     keys::insert_key(tx, id, None, &key, now).await?;
-    let created_at = stored(now);
+    let created_at = whole_millis(now);
     Ok(Some(Account { id, name, email, plan, default_country, timezone, created_at }))
 }
 
@@ -176,7 +176,7 @@ pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
         messages_per_day = excluded.messages_per_day,
         messages_per_month = excluded.messages_per_month,
         requests_per_minute = excluded.requests_per_minute, features = excluded.features";
-    let features = to_json(&plan.features)?;
+    let features = stored::names::write(&plan.features, Feature::as_str)?;
     let (day, month) = (plan.messages_per_day, plan.messages_per_month);
     let values =
         params![&plan.name, plan.device_limit, day, month, plan.requests_per_minute, &features];

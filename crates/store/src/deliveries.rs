@@ -14,8 +14,8 @@ use jiff::Timestamp;
 
 use crate::accounts::{bounds, page_of, plan_columns, plan_from};
 use crate::messages::clean::{BITE_ROWS_MAX, CleanupBatch};
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, from_json, params, stored, to_json};
-use crate::webhooks;
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
+use crate::{stored, webhooks};
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
@@ -31,7 +31,7 @@ fn delivery_from(mut row: Row) -> SqlResult<Delivery> {
     Ok(Delivery {
         id: DeliveryId(row.int()?),
         webhook_id: WebhookId(row.int()?),
-        event: from_json(&row.text()?)?,
+        event: row.json(stored::event::read)?,
         state: row.parsed(DeliveryState::from_name)?,
         attempts: row.small()?,
         due_at: row.time()?,
@@ -83,7 +83,7 @@ pub(crate) async fn tell(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
     let mut texts: BTreeMap<usize, String> = BTreeMap::new();
     for (_, index) in &wanted {
         if !texts.contains_key(index) {
-            texts.insert(*index, to_json(events[*index])?);
+            texts.insert(*index, stored::event::write(events[*index])?);
         }
     }
     let pending = DeliveryState::Pending.as_str();
@@ -183,7 +183,7 @@ pub(crate) async fn replay_delivery(
     let Some(found) = row.map(delivery_from).transpose()? else { return Ok(None) };
     tx.execute(UPDATE, params![delivery.0, now]).await?;
     let (state, attempts, ended_at) = (DeliveryState::Pending, 0, None);
-    Ok(Some(Delivery { state, attempts, due_at: stored(now), ended_at, ..found }))
+    Ok(Some(Delivery { state, attempts, due_at: whole_millis(now), ended_at, ..found }))
 }
 
 /// Forgets deliveries that ended in `state` before `since`.

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 
 use crate::accounts::{bounds, lock_account, page_of};
 use crate::messages::record;
-use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, stored, to_json};
-use crate::{deliveries, keys, webhooks};
+use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
+use crate::{deliveries, keys, stored, webhooks};
 
 macro_rules! select_devices {
     ($rest:literal) => {
@@ -37,7 +37,7 @@ fn device_from(mut row: Row) -> SqlResult<Device> {
         reason: row.opt_text()?,
         phone: row.opt_text()?.map(PhoneNumber::from_digits),
         lid: row.opt_text()?,
-        pacing: row.opt_json()?,
+        pacing: row.opt_json(stored::pacing::read)?,
         paired_at: row.opt_time()?,
         connected_at: row.opt_time()?,
         last_seen_at: row.opt_time()?,
@@ -148,7 +148,7 @@ pub(crate) async fn update_device(
     let Some(device) = device else { return Ok(None) };
     let name = patch.name.unwrap_or(device.name);
     let pacing = patch.pacing.unwrap_or(device.pacing);
-    let pacing_json = pacing.as_ref().map(to_json).transpose()?;
+    let pacing_json = pacing.as_ref().map(stored::pacing::write).transpose()?;
     tx.execute(UPDATE, params![&id.to_string(), &name, &pacing_json]).await?;
     tx.touch(Invalidation::Device(id));
     Ok(Some(Device { name, pacing, ..device }))
@@ -177,7 +177,7 @@ pub(crate) async fn set_device_status(
 }
 
 fn apply_status(device: &mut Device, change: &StatusChange) {
-    let at = Some(stored(change.at));
+    let at = Some(whole_millis(change.at));
     if device.status == DeviceStatus::Connected && change.status != DeviceStatus::Connected {
         device.last_seen_at = at;
     }
@@ -210,7 +210,8 @@ pub(crate) async fn delete_device(
     if locked_device(tx, id).await?.is_none_or(|device| device.account_id != account) {
         return Ok(None);
     }
-    let cancelled = record::end_all(tx, account, id, MessageEvent::Withdrawn, stored(now)).await?;
+    let cancelled =
+        record::end_all(tx, account, id, MessageEvent::Withdrawn, whole_millis(now)).await?;
     for part in PARTS {
         tx.execute(part, params![&id.to_string()]).await?;
     }

@@ -10,7 +10,9 @@ use jiff::Timestamp;
 
 use crate::accounts::lock_account;
 use crate::keys::opt_device;
-use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, stored, to_json};
+use crate::sql::{
+    InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, to_json, whole_millis,
+};
 
 /// The grants of accounts, oldest first. `accounts` is a JSON array of ids.
 pub(crate) async fn of_accounts(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<(AccountId, Grant)>> {
@@ -65,14 +67,14 @@ pub(crate) async fn add_grant(
     const INSERT: &str = "INSERT INTO grants (account_id, device_id, total, used, expires_at)
         VALUES ($1, $2, $3, 0, $4) RETURNING id";
     let NewGrant { account_id: account, device_id, messages, expires_at } = new;
-    let expires_at = expires_at.map(stored);
+    let expires_at = expires_at.map(whole_millis);
     if !lock_owner(tx, account, device_id).await? {
         return Ok(None);
     }
     tx.execute(MARK, params![account.0]).await?;
     let same = grants(tx, account).await?.into_iter().find(|grant| grant.device_id == device_id);
     if let Some(mut grant) = same {
-        if grant.holds(stored(now)) {
+        if grant.holds(whole_millis(now)) {
             grant.add(messages, expires_at);
             tx.execute(UPDATE, params![grant.id.0, grant.total, grant.expires_at]).await?;
             return Ok(Some(grant));

@@ -7,7 +7,7 @@ use domain::ports::{KeyHolder, NewKey};
 use jiff::Timestamp;
 
 use crate::accounts::{account_columns, account_from, plan_columns, plan_from};
-use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, stored};
+use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, whole_millis};
 
 pub(crate) async fn key_holder(tx: &mut Tx, hash: KeyHash) -> SqlResult<Option<KeyHolder>> {
     const SELECT: &str = concat!(
@@ -64,7 +64,7 @@ pub(crate) async fn create_key(
 ) -> SqlResult<Key> {
     let id = insert_key(tx, account, None, &key, now).await?;
     let NewKey { name, last_four, .. } = key;
-    let created_at = stored(now);
+    let created_at = whole_millis(now);
     Ok(Key { id, account_id: account, device_id: None, name, last_four, created_at })
 }
 

@@ -23,6 +23,7 @@ mod protocol;
 mod sql;
 mod sqlite;
 mod store;
+mod stored;
 mod webhooks;
 
 use std::path::{Path, PathBuf};

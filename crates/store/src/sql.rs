@@ -150,9 +150,17 @@ impl Row {
         parse(&text).ok_or_else(|| SqlError::Fault("a stored text makes no sense".into()))
     }
 
-    /// A JSON text.
-    pub(crate) fn opt_json<T: serde::de::DeserializeOwned>(&mut self) -> SqlResult<Option<T>> {
-        self.opt_text()?.map(|text| from_json(&text)).transpose()
+    /// A JSON text, read by a `read` of [`crate::stored`].
+    pub(crate) fn json<T>(&mut self, read: impl FnOnce(&str) -> SqlResult<T>) -> SqlResult<T> {
+        read(&self.text()?)
+    }
+
+    /// The same; `NULL` is nothing.
+    pub(crate) fn opt_json<T>(
+        &mut self,
+        read: impl FnOnce(&str) -> SqlResult<T>,
+    ) -> SqlResult<Option<T>> {
+        self.opt_text()?.map(|text| read(&text)).transpose()
     }
 }
 
@@ -173,15 +181,12 @@ fn time_from_ms(ms: i64) -> SqlResult<Timestamp> {
 }
 
 /// A time as a read will return it.
-pub(crate) use domain::message::whole_millis as stored;
+pub(crate) use domain::message::whole_millis;
 
+/// A JSON text for a parameter that `json_rows` reads; what is stored is written by
+/// [`crate::stored`].
 pub(crate) fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> SqlResult<String> {
     serde_json::to_string(value).map_err(|error| SqlError::Fault(error.to_string()))
-}
-
-pub(crate) fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> SqlResult<T> {
-    let fault = |_| SqlError::Fault("a stored JSON text makes no sense".into());
-    serde_json::from_str(text).map_err(fault)
 }
 
 /// The type of a column that rows are inserted into.

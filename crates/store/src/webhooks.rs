@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::accounts::{bounds, lock_account, page_of};
 use crate::keys::opt_device;
-use crate::sql::{Row, SqlError, SqlResult, Tx, from_json, params, stored, to_json};
+use crate::sql::{Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
+use crate::stored;
 
 macro_rules! select_webhooks {
     ($rest:literal) => {
@@ -29,7 +30,7 @@ fn webhook_from(mut row: Row) -> SqlResult<Webhook> {
         device_id: opt_device(&mut row)?,
         url: row.text()?,
         format: FormatName(row.text()?),
-        events: from_json::<Vec<EventKind>>(&row.text()?)?,
+        events: row.json(|text| stored::names::read(text, EventKind::from_name))?.items,
         secret: SealedSecret(row.blob()?),
         disabled: row.opt_text()?,
         created_at: row.time()?,
@@ -66,11 +67,12 @@ pub(crate) async fn create_webhook(
     {
         secret = SealedSecret(row.blob()?);
     }
-    let (device, events_json) = (device_id.map(|id| id.to_string()), to_json(&events)?);
+    let (device, events_json) =
+        (device_id.map(|id| id.to_string()), stored::names::write(&events, EventKind::as_str)?);
     let values = params![account_id.0, &device, &url, &format.0, &events_json, &secret.0, now];
     let row = tx.query_one(INSERT, values).await?;
     let id = row.ok_or_else(|| SqlError::Fault("the new webhook has no id".into()))?.int()?;
-    let (id, created_at) = (WebhookId(id), stored(now));
+    let (id, created_at) = (WebhookId(id), whole_millis(now));
     let disabled = None;
     Ok(Some(Webhook {
         id,
@@ -145,7 +147,7 @@ pub(crate) async fn update_webhook(
         disabled: patch.disabled.unwrap_or(webhook.disabled),
         ..webhook
     };
-    let events = to_json(&webhook.events)?;
+    let events = stored::names::write(&webhook.events, EventKind::as_str)?;
     tx.execute(UPDATE, params![id.0, &webhook.url, &events, &webhook.disabled]).await?;
     Ok(Some(webhook))
 }

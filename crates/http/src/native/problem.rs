@@ -222,8 +222,5 @@ fn field_error(refusal: &ApiError) -> Option<FieldError> {
 
 /// The name of a feature in every API.
 pub fn feature_name(feature: Feature) -> String {
-    serde_json::to_value(feature)
-        .ok()
-        .and_then(|name| name.as_str().map(str::to_owned))
-        .unwrap_or_default()
+    feature.as_str().to_owned()
 }

@@ -17,8 +17,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Charged, ids_json, insert_waiting, list};
 use crate::accounts::usage_from;
-use crate::grants;
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, from_json, params, stored, to_json};
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
+use crate::{grants, stored};
 
 /// What an account can pay with, and how many of its messages wait.
 #[derive(Debug, Clone)]
@@ -156,7 +156,7 @@ impl Made {
         ids: &mut impl Iterator<Item = MessageId>,
     ) -> Self {
         let Acceptance { account_id: account, period, messages: new, idempotency, .. } = request;
-        let now = stored(request.now);
+        let now = whole_millis(request.now);
         let mut made = Self {
             account,
             idempotency,
@@ -240,7 +240,7 @@ impl GroupCommit {
 /// Pays for all messages of a request, or for none: then, what is left for the first one's device.
 /// The request's period becomes the one it was paid in.
 fn pay(allowance: &mut Allowance, request: &mut Acceptance) -> Result<Vec<Charge>, i64> {
-    let now = stored(request.now);
+    let now = whole_millis(request.now);
     let before =
         Allowance { usage: allowance.usage.at(request.period), grants: allowance.grants.clone() };
     request.period = before.usage.period;
@@ -378,8 +378,7 @@ fn remembered_from(mut row: Row) -> SqlResult<((AccountId, String), Remembered)>
     for (to, from) in request_hash.iter_mut().zip(row.blob()?) {
         *to = from;
     }
-    let ids: Vec<i64> = from_json(&row.text()?)?;
-    let accepted = Before::Stored(ids.into_iter().map(MessageId).collect());
+    let accepted = Before::Stored(row.json(stored::ids::read)?);
     Ok((key, Remembered { request_hash, accepted }))
 }
 
@@ -406,7 +405,7 @@ async fn remember(tx: &mut Tx, made: &[(usize, Made)]) -> SqlResult<()> {
     let mut keyed = Vec::new();
     for (_, made) in made {
         let Some(key) = &made.idempotency else { continue };
-        let ids = ids_json(made.messages.iter().map(|message| message.id.0))?;
+        let ids = stored::ids::write(made.messages.iter().map(|message| message.id))?;
         keyed.push((made, name(key), key.request_hash.as_slice(), ids));
     }
     let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(keyed.len());

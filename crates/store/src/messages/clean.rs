@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::accept::forgotten_before;
 use super::ids_json;
-use crate::sql::{SqlResult, Tx, params, stored};
+use crate::sql::{SqlResult, Tx, params, whole_millis};
 
 /// Rows forgotten in one transaction.
 pub(crate) const BITE_ROWS_MAX: i64 = 1_000;
@@ -38,7 +38,7 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     let mut old = Vec::new();
     for mut row in tx.query(OLDEST, params![BITE_ROWS_MAX]).await? {
         let (id, created_at) = (row.int()?, row.time()?);
-        if created_at < stored(before) {
+        if created_at < whole_millis(before) {
             old.push(id);
         }
     }

@@ -10,9 +10,9 @@ use domain::message::{Direction, Message, MessageState};
 use domain::ports::{CountedPage, MessageCounts, MessageFilter, OutboxEntry, Page, PageRequest};
 use jiff::Timestamp;
 
-use super::{direction_name, history_columns, ids_json, messages_from, waiting_columns};
+use super::{history_columns, ids_json, messages_from, waiting_columns};
 use crate::accounts::{bounds, page_of};
-use crate::sql::{Param, Row, SqlResult, Tx, params, stored, to_json};
+use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
 /// Rows of the outbox read at a time when it is loaded whole.
 const OUTBOX_CHUNK_ROWS: i64 = 10_000;
@@ -115,14 +115,14 @@ impl Filter {
         };
         Ok(Self {
             account: account.0,
-            direction: filter.direction.map_or("", direction_name),
+            direction: filter.direction.map_or("", Direction::as_str),
             device: filter.device.map(|id| id.to_string()).unwrap_or_default(),
             states: to_json(&states)?,
             now: filter.now.unwrap_or(Timestamp::MIN),
             wants: (filter.direction != Some(Direction::In) && wants(true), wants(false)),
             chat: filter.chat.unwrap_or_default(),
-            since: filter.since.map_or(Timestamp::MIN, stored),
-            until: filter.until.map_or(Timestamp::MAX, stored),
+            since: filter.since.map_or(Timestamp::MIN, whole_millis),
+            until: filter.until.map_or(Timestamp::MAX, whole_millis),
             is_scheduled: filter.is_scheduled,
         })
     }

@@ -11,36 +11,71 @@ pub(crate) mod receive;
 pub(crate) mod record;
 
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
-use domain::media::Media;
-use domain::message::{Address, ContentKind, Direction, Failure, Message, MessageState};
+use domain::message::{ContentKind, Direction, Message, MessageState};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
 
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, to_json};
+use crate::stored;
 
-/// The columns [`message_from`] reads that both tables have.
+/// The columns both tables begin with: the name, the type, and what [`Encoded::params`] writes
+/// there. [`message_from`] reads them in this order.
 macro_rules! common_columns {
-    () => {
-        "id, account_id, device_id, chat, kind, text, media, whatsapp_id, state, failure, typing, \
-         priority, attempts, due_at, expires_at, retry_interval_s, quota_kind, quota_remaining, \
-         created_at, history"
+    ($use:ident($($more:tt)*) $(, $message:expr, $encoded:expr)?) => {
+        $crate::messages::$use! {
+            [$($more)*]
+            ("id", Int, $($message.id.0)?),
+            ("account_id", Int, $($message.account_id.0)?),
+            ("device_id", Text, $(&$encoded.device)?),
+            ("chat", Text, $(&$message.chat)?),
+            ("kind", Text, $($message.kind.as_str())?),
+            ("text", Text, $(&$message.text)?),
+            ("media", Text, $(&$encoded.media)?),
+            ("whatsapp_id", Text, $($message.whatsapp_id.as_str())?),
+            ("state", Text, $($message.state.as_str())?),
+            ("failure", Text, $(&$encoded.failure)?),
+            ("typing", Int, $($message.typing)?),
+            ("priority", Int, $(i64::from($message.priority))?),
+            ("attempts", Int, $(i64::from($message.attempts))?),
+            ("due_at", Int, $($message.due_at)?),
+            ("expires_at", Int, $($message.expires_at)?),
+            ("retry_interval_s", Int, $($message.retry_interval_s.map(i64::from))?),
+            ("quota_kind", Text, $($message.quota.map(quota_name))?),
+            ("quota_remaining", Int, $($message.quota.map(|quota| quota.remaining))?),
+            ("created_at", Int, $($message.created_at)?),
+            ("history", Text, $(&$encoded.history)?),
+            ("is_scheduled", Int, $($message.was_scheduled())?),
+        }
     };
+}
+/// The columns as a list of names, and more of them.
+macro_rules! names {
+    ([$($more:literal)*] $(($name:literal, $type:ident, $($value:expr)?),)*) => {
+        concat!($($name, ", ",)* $($more)*)
+    };
+}
+/// The columns with their types, and more of them.
+macro_rules! typed {
+    ([$($more:expr),*] $(($name:literal, $type:ident, $($value:expr)?),)*) => {
+        &[$(($name, Type::$type),)* $($more),*]
+    };
+}
+/// What is written into the columns.
+macro_rules! values {
+    ([] $(($name:literal, $type:ident, $value:expr),)*) => { [$(Param::from($value)),*] };
 }
 /// What [`message_from`] reads, of a waiting message.
 macro_rules! waiting_columns {
     () => {
-        concat!(
-            $crate::messages::common_columns!(),
-            ", 'out' AS direction, CAST(NULL AS TEXT) AS sender"
-        )
+        $crate::messages::common_columns!(names("'out' AS direction, CAST(NULL AS TEXT) AS sender"))
     };
 }
 /// The same, of a message in the history.
 macro_rules! history_columns {
     () => {
-        concat!($crate::messages::common_columns!(), ", direction, sender")
+        $crate::messages::common_columns!(names("direction, sender"))
     };
 }
-pub(crate) use {common_columns, history_columns, waiting_columns};
+pub(crate) use {common_columns, history_columns, names, typed, values, waiting_columns};
 
 /// How a waiting message was paid for.
 #[derive(Debug, Clone, Copy)]
@@ -67,10 +102,10 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
         sender: None,
         kind: ContentKind::from_name(&row.text()?),
         text: row.text()?,
-        media: row.opt_json()?,
+        media: row.opt_json(stored::media::read)?,
         whatsapp_id: WhatsappId(row.text()?),
         state: row.parsed(MessageState::from_name)?,
-        failure: row.opt_json()?,
+        failure: row.opt_json(stored::failure::read)?,
         typing: row.bool()?,
         priority: row.small()?,
         attempts: row.small()?,
@@ -79,10 +114,11 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
         retry_interval_s: row.opt_int()?.and_then(|s| u32::try_from(s).ok()),
         quota: quota_from(row)?,
         created_at: row.time()?,
-        history: row.opt_json()?.unwrap_or_default(),
+        history: row.json(stored::history::read)?,
     };
-    message.direction = row.parsed(direction_from_name)?;
-    message.sender = row.opt_json()?;
+    let _is_scheduled = row.bool()?;
+    message.direction = row.parsed(Direction::from_name)?;
+    message.sender = row.opt_json(stored::address::read)?;
     Ok(message)
 }
 
@@ -107,69 +143,28 @@ fn quota_name(quota: QuotaReceipt) -> &'static str {
     }
 }
 
-fn direction_from_name(name: &str) -> Option<Direction> {
-    match name {
-        "in" => Some(Direction::In),
-        "out" => Some(Direction::Out),
-        _ => None,
-    }
-}
-
-fn direction_name(direction: Direction) -> &'static str {
-    match direction {
-        Direction::In => "in",
-        Direction::Out => "out",
-    }
-}
-
 /// The ids as a JSON array, for `json_rows`.
 fn ids_json(ids: impl Iterator<Item = i64>) -> SqlResult<String> {
     to_json(&ids.collect::<Vec<i64>>())
 }
 
-/// The columns of a table of messages: those that [`Encoded::params`] fills, and its own.
-macro_rules! table_columns {
-    ($($own:expr),* $(,)?) => {
-        &[
-            ("id", Type::Int),
-            ("account_id", Type::Int),
-            ("device_id", Type::Text),
-            ("chat", Type::Text),
-            ("kind", Type::Text),
-            ("text", Type::Text),
-            ("media", Type::Text),
-            ("whatsapp_id", Type::Text),
-            ("state", Type::Text),
-            ("failure", Type::Text),
-            ("typing", Type::Int),
-            ("priority", Type::Int),
-            ("attempts", Type::Int),
-            ("due_at", Type::Int),
-            ("expires_at", Type::Int),
-            ("retry_interval_s", Type::Int),
-            ("quota_kind", Type::Text),
-            ("quota_remaining", Type::Int),
-            ("created_at", Type::Int),
-            ("history", Type::Text),
-            ("is_scheduled", Type::Int),
-            $($own),*
-        ]
-    };
-}
-
 const OUTBOX: InsertRows = InsertRows {
     table: "outbox",
-    columns: table_columns![("day", Type::Int), ("month", Type::Int), ("grant_id", Type::Int)],
+    columns: common_columns!(typed(
+        ("day", Type::Int),
+        ("month", Type::Int),
+        ("grant_id", Type::Int)
+    )),
     then: "",
 };
 
 const HISTORY: InsertRows = InsertRows {
     table: "messages",
-    columns: table_columns![
+    columns: common_columns!(typed(
         ("direction", Type::Text),
         ("sender", Type::Text),
-        ("sender_key", Type::Text),
-    ],
+        ("sender_key", Type::Text)
+    )),
     // What is known already stays as it is.
     then: "ON CONFLICT DO NOTHING RETURNING id",
 };
@@ -187,39 +182,17 @@ impl Encoded {
     fn of(message: &Message) -> SqlResult<Self> {
         Ok(Self {
             device: message.device_id.to_string(),
-            media: message.media.as_ref().map(to_json::<Media>).transpose()?,
-            failure: message.failure.as_ref().map(to_json::<Failure>).transpose()?,
-            history: to_json(&message.history)?,
-            sender: message.sender.as_ref().map(to_json::<Address>).transpose()?,
+            media: message.media.as_ref().map(stored::media::write).transpose()?,
+            failure: message.failure.as_ref().map(stored::failure::write).transpose()?,
+            history: stored::history::write(&message.history)?,
+            sender: message.sender.as_ref().map(stored::address::write).transpose()?,
         })
     }
 
     /// The columns both tables begin with.
     fn params<'a>(&'a self, message: &'a Message) -> Vec<Param<'a>> {
         let mut params = Vec::with_capacity(HISTORY.columns.len());
-        params.extend([
-            Param::from(message.id.0),
-            Param::from(message.account_id.0),
-            Param::from(&self.device),
-            Param::from(&message.chat),
-            Param::from(message.kind.as_str()),
-            Param::from(&message.text),
-            Param::from(&self.media),
-            Param::from(message.whatsapp_id.as_str()),
-            Param::from(message.state.as_str()),
-            Param::from(&self.failure),
-            Param::from(message.typing),
-            Param::from(i64::from(message.priority)),
-            Param::from(i64::from(message.attempts)),
-            Param::from(message.due_at),
-            Param::from(message.expires_at),
-            Param::from(message.retry_interval_s.map(i64::from)),
-            Param::from(message.quota.map(quota_name)),
-            Param::from(message.quota.map(|quota| quota.remaining)),
-            Param::from(message.created_at),
-            Param::from(&self.history),
-            Param::from(message.was_scheduled()),
-        ]);
+        params.extend(common_columns!(values(), message, self));
         params
     }
 }
@@ -249,7 +222,7 @@ async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<Mes
     for (message, encoded) in messages.iter().zip(&encoded) {
         let mut params = encoded.params(message);
         params.extend([
-            Param::from(direction_name(message.direction)),
+            Param::from(message.direction.as_str()),
             Param::from(&encoded.sender),
             Param::from(sender_key(message)),
         ]);

@@ -15,8 +15,8 @@ use super::{
     Charged, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
     messages_from, waiting_columns,
 };
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, stored, to_json};
-use crate::{deliveries, devices, grants};
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
+use crate::{deliveries, devices, grants, stored};
 
 /// Records what happened to waiting messages, for many callers at once.
 pub(crate) async fn record_group(
@@ -220,7 +220,7 @@ pub(crate) async fn report_group(tx: &mut Tx, group: Vec<Report>) -> SqlResult<V
         let mut recorded = Vec::new();
         for message in of_device.filter(|message| ids.contains(&message.whatsapp_id)) {
             let since = message.history.len();
-            if message.apply(receipt.event(), stored(*at), None) {
+            if message.apply(receipt.event(), whole_millis(*at), None) {
                 changed.insert(message.id);
                 recorded.push(told(message.clone(), &devices, since));
             }
@@ -228,7 +228,7 @@ pub(crate) async fn report_group(tx: &mut Tx, group: Vec<Report>) -> SqlResult<V
         answers.push(recorded);
     }
     for message in sent.values().flatten().filter(|message| changed.contains(&message.id)) {
-        let history = to_json(&message.history)?;
+        let history = stored::history::write(&message.history)?;
         tx.execute(UPDATE, params![message.id.0, message.state.as_str(), &history]).await?;
     }
     tell(tx, &answers).await?;

@@ -1,0 +1,265 @@
+//! A row of every shape as it is in the databases of today, and what a later release may add.
+
+use domain::device::DeviceStatus;
+use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
+use domain::media::Media;
+use domain::message::{Address, ContentKind, Direction, Failure, MessageState, StateChange};
+use domain::phone::PhoneNumber;
+use domain::plan::{Feature, Plan};
+use domain::policy::pacing::{Pacing, QuietHours};
+use domain::webhook::{Event, EventDevice, EventKind, EventMessage, EventStatus, Subject};
+use jiff::Timestamp;
+use jiff::civil::Time;
+use uuid::Uuid;
+
+use super::*;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// The text is read as the value, and the value is written as the text.
+macro_rules! golden {
+    ($module:ident, $text:expr, $value:expr) => {
+        let value = $value;
+        assert_eq!($module::read($text).unwrap(), value);
+        assert_eq!($module::write(&value).unwrap(), $text);
+    };
+}
+
+#[test]
+fn a_history() {
+    let step = |state, time, reason: Option<&str>| StateChange {
+        state,
+        at: at(time),
+        reason: reason.map(str::to_owned),
+    };
+    golden!(
+        history,
+        r#"[{"state":"scheduled","at":"2026-11-21T02:00:00Z"},{"state":"queued","at":"2026-11-21T03:00:00.25Z"},{"state":"failed","at":"2026-11-21T03:00:01Z","reason":"said \"no\""}]"#,
+        [
+            step(MessageState::Scheduled, "2026-11-21T02:00:00Z", None),
+            step(MessageState::Queued, "2026-11-21T03:00:00.25Z", None),
+            step(MessageState::Failed, "2026-11-21T03:00:01Z", Some("said \"no\"")),
+        ]
+    );
+    golden!(history, "[]", []);
+}
+
+#[test]
+fn every_state_in_a_history() {
+    for state in MessageState::ALL {
+        let text = format!(r#"[{{"state":"{}","at":"2026-11-21T02:00:00Z"}}]"#, state.as_str());
+        let change = StateChange { state, at: at("2026-11-21T02:00:00Z"), reason: None };
+        golden!(history, text.as_str(), [change]);
+    }
+}
+
+#[test]
+fn a_failure() {
+    golden!(
+        failure,
+        r#"{"code":"not_on_whatsapp","message":"the number is not on WhatsApp"}"#,
+        Failure::new(Failure::NOT_ON_WHATSAPP, "the number is not on WhatsApp")
+    );
+}
+
+#[test]
+fn a_sender() {
+    let phone = Some(PhoneNumber::from_digits("628123456789"));
+    let lid = Some("123456789@lid".to_owned());
+    golden!(
+        address,
+        r#"{"phone":"628123456789","lid":"123456789@lid"}"#,
+        Address { phone: phone.clone(), lid: lid.clone() }
+    );
+    golden!(address, r#"{"phone":null,"lid":"123456789@lid"}"#, Address { phone: None, lid });
+    golden!(address, r#"{"phone":"628123456789","lid":null}"#, Address { phone, lid: None });
+}
+
+#[test]
+fn a_file() {
+    golden!(media, r#"{"is_kind_given":false}"#, Media::default());
+    golden!(
+        media,
+        r#"{"url":"https://files.example/a.png","is_kind_given":true,"filename":"a.png","mimetype":"image/png","size":123}"#,
+        Media {
+            url: Some("https://files.example/a.png".into()),
+            is_kind_given: true,
+            filename: Some("a.png".into()),
+            mimetype: Some("image/png".into()),
+            size: Some(123),
+        }
+    );
+}
+
+#[test]
+fn a_pacing() {
+    golden!(
+        pacing,
+        r#"{"min_s":0,"max_s":0,"typing":false,"first_contacts_per_day":null,"quiet_hours":null}"#,
+        Pacing::off()
+    );
+    let quiet_hours =
+        QuietHours { from: Time::constant(21, 0, 0, 0), until: Time::constant(7, 30, 0, 0) };
+    golden!(
+        pacing,
+        r#"{"min_s":3,"max_s":8,"typing":true,"first_contacts_per_day":50,"quiet_hours":{"from":"21:00:00","until":"07:30:00"}}"#,
+        Pacing { quiet_hours: Some(quiet_hours), ..Pacing::between(3, 8).unwrap() }
+    );
+}
+
+#[test]
+fn the_features_of_plans() {
+    let all = r#"["groups","broadcast","schedule","send_image","send_document","send_group_media","incoming_webhook","advance_webhook","downtime_notification"]"#;
+    assert_eq!(names::write(&Feature::ALL, Feature::as_str).unwrap(), all);
+    assert_eq!(names::read(all, Feature::from_name).unwrap().items, Feature::ALL);
+    let hobby = &Plan::built_in()[1];
+    let text = names::write(&hobby.features, Feature::as_str).unwrap();
+    assert_eq!(text, r#"["groups","incoming_webhook"]"#);
+}
+
+#[test]
+fn the_events_of_webhooks() {
+    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired"]"#;
+    assert_eq!(names::write(&EventKind::ALL, EventKind::as_str).unwrap(), all);
+    let known = names::read(all, EventKind::from_name).unwrap();
+    assert_eq!(known.items, EventKind::ALL);
+    assert!(!known.has_unknown);
+}
+
+#[test]
+fn the_messages_of_an_idempotency_key() {
+    let ids = [MessageId(7), MessageId(8)];
+    assert_eq!(ids::write(ids.iter().copied()).unwrap(), "[7,8]");
+    assert_eq!(ids::read("[7,8]").unwrap(), ids);
+}
+
+fn device() -> EventDevice {
+    EventDevice {
+        id: DeviceId(Uuid::from_u128(0x5150)),
+        number_id: DeviceNumber(3),
+        name: "Shop \"1\"".into(),
+        phone: Some(PhoneNumber::from_digits("628123456789")),
+        lid: None,
+    }
+}
+
+#[test]
+fn a_queued_event_of_a_message() {
+    let message = EventMessage {
+        id: MessageId(41),
+        whatsapp_id: WhatsappId("3EB00000000000000001".into()),
+        direction: Direction::In,
+        chat: "120363000000000000@g.us".into(),
+        sender: Some(Address { phone: None, lid: Some("9@lid".into()) }),
+        kind: ContentKind::Image,
+        text: "line\none".into(),
+        media: Some(Media { size: Some(9), ..Media::default() }),
+        state: MessageState::Delivered,
+        failure: Some(Failure::new("media", "no")),
+        created_at: at("2026-11-21T03:00:00Z"),
+    };
+    let event = Event {
+        id: "evt_41_message_received".into(),
+        kind: EventKind::MessageReceived,
+        at: at("2026-11-21T03:00:00.5Z"),
+        account_id: AccountId(2),
+        device: device(),
+        subject: Subject::Message(Box::new(message)),
+    };
+    golden!(
+        event,
+        r#"{"id":"evt_41_message_received","kind":"message.received","at":"2026-11-21T03:00:00.5Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"Shop \"1\"","phone":"628123456789","lid":null},"subject":{"message":{"id":41,"whatsapp_id":"3EB00000000000000001","direction":"in","chat":"120363000000000000@g.us","sender":{"phone":null,"lid":"9@lid"},"kind":"image","text":"line\none","media":{"is_kind_given":false,"size":9},"state":"delivered","failure":{"code":"media","message":"no"},"created_at":"2026-11-21T03:00:00Z"}}}"#,
+        event
+    );
+}
+
+#[test]
+fn a_queued_event_of_a_device() {
+    let status = EventStatus {
+        status: DeviceStatus::LoggedOut,
+        reason: Some("unlinked".into()),
+        code: Some(401),
+        should_reconnect: false,
+    };
+    let event = Event {
+        id: "evt_d3_device_logged_out_1763694000500".into(),
+        kind: EventKind::DeviceLoggedOut,
+        at: at("2026-11-21T03:00:00.5Z"),
+        account_id: AccountId(2),
+        device: device(),
+        subject: Subject::Device(status),
+    };
+    golden!(
+        event,
+        r#"{"id":"evt_d3_device_logged_out_1763694000500","kind":"device.logged_out","at":"2026-11-21T03:00:00.5Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"Shop \"1\"","phone":"628123456789","lid":null},"subject":{"device":{"status":"logged_out","reason":"unlinked","code":401,"should_reconnect":false}}}"#,
+        event
+    );
+}
+
+/// Adds an unknown field to every object of a text.
+fn with_unknown_fields(text: &str) -> String {
+    text.replace('{', r#"{"later":{"x":[1]},"#)
+}
+
+#[test]
+fn unknown_fields_are_ignored() {
+    let texts = [r#"[{"state":"queued","at":"2026-11-21T02:00:00Z"}]"#];
+    for text in texts {
+        let later = history::read(&with_unknown_fields(text)).unwrap();
+        assert_eq!(later, history::read(text).unwrap());
+    }
+    let text = r#"{"code":"x","message":"y"}"#;
+    assert_eq!(failure::read(&with_unknown_fields(text)).unwrap(), failure::read(text).unwrap());
+    let text = r#"{"phone":"628123456789","lid":"1@lid"}"#;
+    assert_eq!(address::read(&with_unknown_fields(text)).unwrap(), address::read(text).unwrap());
+    let text = r#"{"is_kind_given":true,"size":1}"#;
+    assert_eq!(media::read(&with_unknown_fields(text)).unwrap(), media::read(text).unwrap());
+    let text = r#"{"min_s":3,"max_s":8,"typing":true,"first_contacts_per_day":null,"quiet_hours":{"from":"21:00:00","until":"07:30:00"}}"#;
+    assert_eq!(pacing::read(&with_unknown_fields(text)).unwrap(), pacing::read(text).unwrap());
+}
+
+/// An enum of another name than a field: only the objects inside may grow.
+#[test]
+fn unknown_fields_of_events_are_ignored() {
+    let text = r#"{"id":"e","kind":"device.paired","at":"2026-11-21T03:00:00Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"n","phone":null,"lid":null},"subject":{"device":{"status":"connected","reason":null,"code":null,"should_reconnect":false}}}"#;
+    let later =
+        with_unknown_fields(text).replace(r#""subject":{"later":{"x":[1]},"#, r#""subject":{"#);
+    assert_eq!(event::read(&later).unwrap(), event::read(text).unwrap());
+}
+
+#[test]
+fn unknown_names() {
+    let known = names::read(r#"["groups","telepathy"]"#, Feature::from_name).unwrap();
+    assert_eq!((known.items, known.has_unknown), (vec![Feature::Groups], true));
+    assert!(history::read(r#"[{"state":"boiled","at":"2026-11-21T02:00:00Z"}]"#).is_err());
+    let of_kind = |kind: &str| {
+        format!(
+            r#"{{"id":"e","kind":"{kind}","at":"2026-11-21T03:00:00Z","account_id":2,"device":{{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"n","phone":null,"lid":null}},"subject":{{"device":{{"status":"connected","reason":null,"code":null,"should_reconnect":false}}}}}}"#
+        )
+    };
+    assert!(event::read(&of_kind("device.paired")).is_ok());
+    assert!(event::read(&of_kind("device.boiled")).is_err());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_without_showing_it() {
+    let secret = r#"{"code":"secret"#;
+    let errors = [
+        history::read(secret).map(drop).unwrap_err(),
+        failure::read(secret).map(drop).unwrap_err(),
+        address::read(secret).map(drop).unwrap_err(),
+        media::read(secret).map(drop).unwrap_err(),
+        pacing::read(secret).map(drop).unwrap_err(),
+        event::read(secret).map(drop).unwrap_err(),
+        ids::read(secret).map(drop).unwrap_err(),
+        names::read(secret, Feature::from_name).map(drop).unwrap_err(),
+    ];
+    for error in errors {
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+    let reversed =
+        r#"{"min_s":8,"max_s":3,"typing":true,"first_contacts_per_day":null,"quiet_hours":null}"#;
+    assert!(pacing::read(reversed).is_err());
+}
