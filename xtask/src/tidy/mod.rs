@@ -6,6 +6,7 @@
 mod crates;
 mod links;
 mod migrations;
+mod references;
 mod registries;
 mod size;
 mod sleep;
@@ -44,10 +45,11 @@ struct Repo {
 
 type Check = fn(&Repo) -> Result<Vec<String>>;
 
-const CHECKS: [(&str, Check); 7] = [
+const CHECKS: [(&str, Check); 8] = [
     ("crates depend on each other as ARCHITECTURE.md says", crates::check),
     ("links in Markdown lead somewhere", links::check),
     ("every migration exists for both databases", migrations::check),
+    ("what documents and comments name exists", references::check),
     ("no registry is named", registries::check),
     ("source files are short", size::check),
     ("only listed files sleep", sleep::check),

@@ -18,7 +18,8 @@ pub(super) enum Verdict {
     NoStrangers,
 }
 
-/// Judges the `refusals`-th refusal of one message (source: `whatsapp-notes.md`, section 1).
+/// Judges the `refusals`-th refusal of one message (source: the codes in WhatsApp's own
+/// acknowledgements, as observed).
 pub(super) fn judge(code: u16, refusals: u8) -> Verdict {
     match code {
         400 | 404 | 479 => Verdict::Never,
