@@ -1,4 +1,4 @@
-//! The port: one file in, one file out that is fit to be sent.
+//! The port: one file in, one file ready to send out.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -17,10 +17,10 @@ use crate::kind::{failure, filename_of, kind_of, mimetype_of};
 use crate::voice::{self, Stop};
 use crate::{length, picture};
 
-/// What is said of files that cannot be looked at.
+/// The error for files that cannot be read.
 const UNREADABLE: &str = "the file cannot be read";
 
-/// Why the codec cannot be made.
+/// Why the codec cannot be created.
 #[derive(Debug, thiserror::Error)]
 #[error("the folder for converted files cannot be used: {0}")]
 pub struct SetupError(#[from] io::Error);
@@ -31,15 +31,15 @@ pub struct Codec {
 }
 
 impl Codec {
-    /// Makes a codec that puts converted files into `temp_dir`, a folder of this process alone. It
-    /// is made when there is none, and what an earlier process left of its own is removed.
+    /// Creates a codec that puts converted files into `temp_dir`, a folder that no other process
+    /// uses. It is created when it is missing, and files that an earlier process left are removed.
     pub fn new(temp_dir: PathBuf) -> Result<Self, SetupError> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&temp_dir)?;
         voice::remove_leftovers(&temp_dir)?;
         Ok(Self { temp_dir })
     }
 
-    /// Puts a voice note into the place of what it was made of.
+    /// Replaces a file by the voice note made from it.
     async fn as_voice(&self, ready: ReadyMedia, format: Format) -> Result<ReadyMedia, FileError> {
         // Dropped with this future, and the conversion ends soon after.
         let stop = Stop::default();
@@ -68,9 +68,9 @@ impl MediaCodec for Codec {
     }
 }
 
-/// What is said when work on a file came to no end: a file that makes it panic does so every time.
+/// A panic is permanent: the same file causes it every time.
 fn broke_down(error: &JoinError, words: &str) -> FileError {
-    tracing::error!(%error, "work on a file broke down");
+    tracing::error!(%error, "a file made its conversion panic");
     if error.is_panic() {
         FileError::Permanent(failure(words))
     } else {
@@ -78,7 +78,7 @@ fn broke_down(error: &JoinError, words: &str) -> FileError {
     }
 }
 
-/// Looks at a file: what it is, and what its headers say of it.
+/// Inspects a file: its kind, and what its headers say.
 fn look(file: TempMedia, wish: &MediaWish) -> Result<(ReadyMedia, Format), FileError> {
     let head = head(&file.path).map_err(|error| {
         tracing::error!(%error, "a file to be sent cannot be read");
@@ -105,7 +105,7 @@ fn head(path: &Path) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// A file that was made here.
+/// A converted file.
 pub(crate) fn temp_media(path: tempfile::TempPath) -> io::Result<TempMedia> {
     let size = std::fs::metadata(&path)?.len();
     Ok(TempMedia { path: path.to_path_buf(), size, guard: Arc::new(path) })

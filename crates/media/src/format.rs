@@ -1,8 +1,8 @@
-//! What a file is, by its first bytes.
+//! A file's format, by its first bytes.
 
 use domain::message::ContentKind;
 
-/// How much of a file is looked at.
+/// How much of a file is read to detect its format.
 pub(crate) const HEAD_BYTES: usize = 4096;
 
 /// The formats that are not sent as documents, and those documents that are known by their bytes.
@@ -30,7 +30,7 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Looks at a file's beginning.
+    /// Detects the format from a file's first bytes.
     pub(crate) fn of(head: &[u8]) -> Self {
         let is_riff = |form: &[u8]| head.starts_with(b"RIFF") && head.get(8..12) == Some(form);
         match head {
@@ -51,7 +51,7 @@ impl Format {
         }
     }
 
-    /// As what it may be sent besides as a document; the usual kind first.
+    /// The kinds it may be sent as, besides document; the usual one first.
     pub(crate) fn kinds(self) -> &'static [ContentKind] {
         match self {
             Self::Jpeg | Self::Png | Self::Gif | Self::Webp => &[ContentKind::Image],
@@ -64,7 +64,7 @@ impl Format {
         }
     }
 
-    /// Its MIME type, when it is sent as `kind`; `None` when the bytes do not tell.
+    /// Its MIME type, when it is sent as `kind`; `None` when the bytes do not show it.
     pub(crate) fn mimetype(self, kind: ContentKind) -> Option<&'static str> {
         let mimetype = match self {
             Self::Jpeg => "image/jpeg",
@@ -95,20 +95,20 @@ fn of_brand(brand: &[u8]) -> Format {
     match brand {
         b"M4A " | b"M4B " => Format::M4a,
         b"qt  " => Format::Mov,
-        // Photographs in the same container; phones do not show them as images.
+        // HEIC and AVIF share the container; phones do not show them as images.
         b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1" | b"avif" | b"avis" => Format::Unknown,
         _ if brand.starts_with(b"3g") => Format::ThreeGp,
         _ => Format::Mp4,
     }
 }
 
-/// Matroska names its kind of document at its beginning; only WebM is played.
+/// Matroska names its document type at its beginning; phones play only WebM.
 fn is_webm(head: &[u8]) -> bool {
     let start = &head[..head.len().min(64)];
     head.starts_with(b"\x1a\x45\xdf\xa3") && start.windows(4).any(|window| window == b"webm")
 }
 
-/// The first packet of an Ogg stream says what it holds.
+/// The first packet of an Ogg stream names its codec.
 fn of_ogg(head: &[u8]) -> Format {
     let segments = head.get(26).copied().map_or(0, usize::from);
     let packet = head.get(27 + segments..).unwrap_or_default();

@@ -1,16 +1,16 @@
-//! As what a file is sent, and under which type and name.
+//! The kind, MIME type and name that a file is sent with.
 //!
-//! The sender's word comes first, then the server's, then the bytes; but image, video and audio are
-//! believed only when the bytes agree. Everything else is a document.
+//! The sender's wish comes first, then the server's header, then the bytes; image, video and audio
+//! only when the bytes agree. Everything else is a document.
 
 use domain::media::MediaWish;
 use domain::message::{ContentKind, Failure};
 
 use crate::format::Format;
 
-/// What voice notes are.
+/// The MIME type of voice notes.
 pub(crate) const VOICE_MIMETYPE: &str = "audio/ogg; codecs=opus";
-/// What documents are of which nothing is known.
+/// The MIME type of unknown documents.
 const ANY_MIMETYPE: &str = "application/octet-stream";
 /// Types that servers send when they know nothing.
 const GENERIC: [&str; 8] = [
@@ -74,7 +74,7 @@ const BY_END: &[(&str, &str)] = &[
     ("amr", "audio/amr"),
 ];
 
-/// As what a file is sent.
+/// What a file is sent as.
 pub(crate) fn kind_of(format: Format, wish: &MediaWish) -> Result<ContentKind, Failure> {
     use ContentKind::{Audio, Document, Image, Video, Voice};
     let is_a = |kind| format.kinds().contains(&kind);
@@ -105,7 +105,7 @@ fn claimed_kind(wish: &MediaWish) -> Option<ContentKind> {
     })
 }
 
-/// What was said about the file, but for what says nothing.
+/// The MIME types given for the file, without those that say nothing.
 fn claimed_mimetypes(wish: &MediaWish) -> impl Iterator<Item = String> {
     let claimed = [&wish.mimetype, &wish.content_type].into_iter().flatten();
     claimed
@@ -134,7 +134,7 @@ pub(crate) fn mimetype_of(format: Format, kind: ContentKind, wish: &MediaWish) -
     if let Some(mimetype) = format.mimetype(kind).filter(|_| kind != ContentKind::Document) {
         return mimetype.to_owned();
     }
-    // The sender may call a document what he likes.
+    // The type of a document is the sender's to choose.
     if let Some(mimetype) = wish.mimetype.as_deref().filter(|text| is_mimetype(text)) {
         return mimetype.to_owned();
     }
@@ -150,7 +150,7 @@ pub(crate) fn mimetype_of(format: Format, kind: ContentKind, wish: &MediaWish) -
         .unwrap_or_else(|| coarse.to_owned())
 }
 
-/// The name that the recipient of a document sees; others may go without.
+/// The name that the recipient of a document sees; other kinds need none.
 pub(crate) fn filename_of(kind: ContentKind, mimetype: &str, wish: &MediaWish) -> Option<String> {
     if kind != ContentKind::Document || wish.filename.is_some() {
         return wish.filename.clone();
@@ -173,7 +173,7 @@ fn by_end(name: &str) -> Option<&'static str> {
     BY_END.iter().find(|(known, _)| end.eq_ignore_ascii_case(known)).map(|(_, mimetype)| *mimetype)
 }
 
-/// A failure in words for whoever sent the file.
+/// A failure with a text for the customer who sent the file.
 pub(crate) fn failure(message: impl Into<String>) -> Failure {
     Failure::new(Failure::MEDIA, message)
 }

@@ -1,4 +1,4 @@
-//! How long a file plays, as its headers say.
+//! The duration of a file, from its headers.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::format::Format;
 use crate::voice;
 
-/// Most boxes of an MPEG-4 file that are passed over.
+/// Most boxes of an MPEG-4 file that are skipped.
 const BOXES_MAX: usize = 1_000;
 
 /// Seconds, rounded, at least one; `None` where they are not known.
@@ -22,7 +22,7 @@ pub(crate) fn seconds(format: Format, path: &Path) -> Option<u32> {
     voice::whole_seconds(seconds)
 }
 
-/// The movie header inside the movie box tells length and scale.
+/// The movie header inside the movie box holds length and time scale.
 fn mpeg4(path: &Path) -> io::Result<Option<f64>> {
     let mut file = File::open(path)?;
     let end = file.metadata()?.len();

@@ -1,16 +1,16 @@
-//! Files that are to be sent: what they are, and voice notes made of them.
+//! Detects the kind of files to send, and converts audio to voice notes.
 //!
 //! ```text
-//! codec      the port: one file in, one file out that is fit to be sent
-//! kind       as what a file is sent, and under which type and name (pure)
-//! format     what a file is, by its first bytes (pure)
+//! codec      the port: one file in, one file ready to send out
+//! kind       the kind, MIME type and name that a file is sent with (pure)
+//! format     a file's format, by its first bytes (pure)
 //! picture    width and height of images (pure)
-//! length     how long a file plays
+//! length     the duration of a file
 //! voice/     decodes, resamples, encodes to OGG/Opus, draws the waveform
 //! ```
 //!
-//! Invariants: a file is believed only what its bytes say; nothing but voice notes is converted;
-//! a conversion has a longest length and a longest time, and stops when nobody waits for it.
+//! Invariants: only a file's bytes decide what it is; only voice notes are converted; a conversion
+//! has a limit of length and of time, and stops when its caller no longer waits.
 
 mod codec;
 mod format;

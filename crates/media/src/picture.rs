@@ -1,8 +1,8 @@
-//! Width and height of images, as their headers say.
+//! Width and height of images, from their headers.
 
 use crate::format::Format;
 
-/// How much of an image is looked at; cameras put previews before the size.
+/// How much of an image is read; cameras put previews before the size.
 pub(crate) const HEAD_BYTES: usize = 512 * 1024;
 
 /// Width and height in pixels; `None` where they are not found.

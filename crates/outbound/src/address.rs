@@ -1,4 +1,4 @@
-//! What kind of address an address is.
+//! Which IP addresses are public, and which are local.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

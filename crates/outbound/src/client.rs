@@ -1,4 +1,4 @@
-//! The guarded client, and what it may take.
+//! The guarded HTTP client, and its limits.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,34 +16,33 @@ use crate::{temp, tls};
 
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// How we introduce ourselves.
 const USER_AGENT: &str = concat!("Gerbang/", env!("CARGO_PKG_VERSION"));
 
-/// What the client needs to know at its start.
+/// The settings of [`HttpOutbound`].
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Networks that may be reached on any port in spite of the guard.
     pub allowed_private_nets: Vec<Cidr>,
-    /// A folder of this process alone, for downloads; it is made when there is none, and what an
-    /// earlier process left of its downloads is removed.
+    /// A folder for downloads that no other process uses. It is created when it is missing, and
+    /// downloads that an earlier process left are removed.
     pub temp_dir: PathBuf,
 }
 
-/// Why the client cannot be made.
+/// Why the client cannot be created.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
-    /// The HTTP client.
-    #[error("the HTTP client cannot be made: {0}")]
+    /// The HTTP library refused its settings.
+    #[error("the HTTP client cannot be created: {0}")]
     Http(#[from] reqwest::Error),
-    /// TLS.
+    /// The TLS library refused its settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    /// The folder for downloads.
+    /// The folder for downloads cannot be created or read.
     #[error("the folder for downloads cannot be used: {0}")]
     TempDir(#[from] io::Error),
 }
 
-/// What an exchange may take; the real limits outside tests.
+/// Limits of one exchange; the defaults are the real ones, tests set smaller ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Largest file.
@@ -79,7 +78,7 @@ pub struct HttpOutbound {
 }
 
 impl HttpOutbound {
-    /// Makes the client.
+    /// Creates the client and its folder.
     pub fn new(config: Config) -> Result<Self, SetupError> {
         let guard = Guard::new(config.allowed_private_nets);
         Self::with(guard, config.temp_dir, Limits::default(), Arc::new(SystemLookup))
@@ -102,7 +101,7 @@ impl HttpOutbound {
     }
 }
 
-/// No connection is kept: each exchange is judged by what the host resolves to at that moment.
+/// Connections are not reused: the guard judges what the host resolves to at each exchange.
 fn client(dns: GuardedDns) -> Result<reqwest::Client, SetupError> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::client_config()?)

@@ -1,4 +1,4 @@
-//! What a downloaded file is called.
+//! The name of a downloaded file.
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
@@ -66,12 +66,12 @@ fn extended(value: &str) -> Option<String> {
     clean(&percent_decode_str(encoded).decode_utf8().ok()?)
 }
 
-/// A name without folders and without what no name should hold; `None` when nothing is left.
+/// A name without folders and odd characters; `None` when nothing is left.
 fn clean(name: &str) -> Option<String> {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let name: String = name.chars().filter(|c| !is_odd(*c)).collect();
     let name = name.trim_matches([' ', '.']);
-    // The end tells what kind of file it is, so it is the beginning that is cut.
+    // The extension is at the end, so the beginning is cut.
     let surplus = name.chars().count().saturating_sub(NAME_CHARS_MAX);
     let name: String = name.chars().skip(surplus).collect();
     (!name.is_empty()).then_some(name)

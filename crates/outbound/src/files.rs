@@ -27,16 +27,16 @@ const REDIRECTS_MAX: usize = 3;
 const WRITE_BYTES: usize = 256 * 1024;
 /// How often, in bytes, the free space is looked at.
 const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
-/// How much of a file tells whether it is a web page.
+/// How much of a file is checked for being a web page.
 const PAGE_BYTES: usize = 1024;
 
-/// Why there is no file, in words for whoever asked: none tells what is inside a network.
+/// Why there is no file. Customers see these texts; none reveals what is inside a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FetchError {
-    /// Whatever went wrong on the way.
+    /// The request failed, for any reason of the network or the server.
     #[error("{DOWNLOAD_FAILED}")]
     Failed,
-    /// A page about the file, or a page to sign in.
+    /// The link leads to a page, such as a preview or a sign-in.
     #[error("the link answers with a web page, not a file; a direct link is needed")]
     WebPage,
     /// More than [`Limits::file_bytes_max`].
@@ -45,7 +45,7 @@ pub(crate) enum FetchError {
     /// Longer than [`Limits::download_max`].
     #[error("the download took longer than 30 seconds")]
     TooSlow,
-    /// Not the network's fault, but this machine's.
+    /// This machine's disk is full or broken.
     #[error("the file could not be stored")]
     NotStored,
 }
@@ -114,7 +114,7 @@ impl HttpOutbound {
         let given = headers
             .get(CONTENT_DISPOSITION)
             .and_then(|value| disposition::filename(&String::from_utf8_lossy(value.as_bytes())));
-        // Only what the server itself hands out as a file may be one: previews have such URLs, too.
+        // A page counts as a file only when the server names it one: URLs of previews end in .html, too.
         let may_be_page = given.as_deref().is_some_and(is_page_name);
         let filename = given.or_else(|| disposition::last_segment(url));
         if !may_be_page && content_type.as_deref().is_some_and(is_page_type) {
@@ -160,7 +160,7 @@ fn looks_like_page(start: &[u8]) -> bool {
     tags.any(|tag| rest.strip_prefix(tag).is_some_and(is_whole))
 }
 
-/// A file while it is written, from the network or from memory; removed when this is dropped before its end.
+/// A file while it is written, from the network or from memory. Dropping it removes the file.
 struct Saving<'a> {
     dir: &'a Path,
     limits: &'a Limits,
@@ -216,7 +216,7 @@ impl<'a> Saving<'a> {
     fn check_space(&self) -> Result<(), FetchError> {
         let free_bytes = temp::free_bytes(self.dir).map_err(cannot_save)?;
         if free_bytes < self.limits.free_bytes_min {
-            tracing::error!(free_bytes, "too little free space: no file is taken");
+            tracing::error!(free_bytes, "too little free space: downloads are refused");
             return Err(FetchError::NotStored);
         }
         Ok(())

@@ -1,6 +1,6 @@
-//! Which URLs may be asked, and which addresses connected to.
+//! Which URLs may be requested, and which addresses connected to.
 //!
-//! A URL is judged twice: by its form, at once and without a question to anybody; and by the
+//! A URL is judged twice: by its form, at once and without resolving its host; and by the
 //! addresses its host resolves to, at the moment of the connection, which goes to a judged one.
 
 use std::io;
@@ -16,7 +16,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::address::is_public;
 
-/// The ports at which public addresses may be asked.
+/// The ports at which public addresses may be reached.
 const WEB_PORTS: [u16; 2] = [80, 443];
 /// The addresses that a name for this machine has.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -33,7 +33,7 @@ const PRIVATE_SUFFIXES: [&str; 9] = [
     "localhost",
 ];
 
-/// Says what may be reached: public addresses on ports 80 and 443, and the operator's own networks
+/// Decides what may be reached: public addresses on ports 80 and 443, and the operator's own networks
 /// on any port.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
@@ -59,7 +59,7 @@ impl Guard {
         Ok(url)
     }
 
-    /// As [`Self::check`], for a URL that was read already.
+    /// As [`Self::check`], for a URL that was parsed already.
     pub(crate) fn check_parsed(&self, url: &Url) -> Result<(), UrlRefusal> {
         let is_web = matches!(url.scheme(), "http" | "https");
         let host = url.host_str().filter(|_| is_web).ok_or(UrlRefusal::Malformed)?;
@@ -89,7 +89,7 @@ impl Guard {
 
     /// Which of a host's addresses may be connected to; none as soon as one is forbidden.
     ///
-    /// A host of loopback addresses only is this machine: of those the permitted ones are taken,
+    /// A host of loopback addresses only is this machine: its permitted addresses are used,
     /// because `localhost` is usually both `127.0.0.1` and `::1`.
     fn judge(&self, mut found: Vec<IpAddr>, is_web_port: bool) -> Vec<IpAddr> {
         let is_this_machine = found.iter().all(IpAddr::is_loopback);
@@ -117,9 +117,9 @@ fn is_below(host: &str, suffix: &str) -> bool {
     host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// Answers which addresses a host has.
+/// Resolves host names.
 pub(crate) trait Lookup: Send + Sync {
-    /// The addresses of a host.
+    /// The addresses of a host; an error when it is unknown.
     fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
 

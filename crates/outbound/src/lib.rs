@@ -1,4 +1,4 @@
-//! The way out: every HTTP request that Gerbang makes because a customer asked for it.
+//! Every HTTP request that Gerbang makes because a customer asked for it.
 //!
 //! ```text
 //! files      downloads a file into a temporary one
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Invariants: a connection goes only to an address that the guard has judged, never to one that
-//! was resolved afterwards; no redirect is followed unseen; every exchange has a deadline and a
+//! was resolved afterwards; every redirect is checked before it is followed; every exchange has a deadline and a
 //! largest size; no error names an address or a URL.
 
 pub mod address;

@@ -1,4 +1,4 @@
-//! Posts webhooks, and asks a receiver to repeat a challenge.
+//! Posts webhooks, and verifies that a receiver repeats a challenge.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -16,7 +16,7 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024;
 /// Longest pause a receiver may ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What went wrong, in words that tell nothing about networks.
+/// The errors customers see. They reveal nothing about networks.
 const MALFORMED: &str = "the address is not a valid URL";
 const MALFORMED_HEADER: &str = "a header of the request is not valid";
 const FORBIDDEN: &str = "the address is not allowed";
@@ -29,8 +29,8 @@ impl HttpOutbound {
     pub(crate) async fn deliver(&self, request: WebhookRequest) -> WebhookAnswer {
         let started = Instant::now();
         let deadline = started + self.limits.webhook_max;
-        let outcome = match self.posted(request) {
-            Ok(request) => answered(request, deadline).await,
+        let outcome = match self.build_post(request) {
+            Ok(request) => send(request, deadline).await,
             Err(error) => Err(error),
         };
         let (status, retry_after) = match &outcome {
@@ -38,7 +38,7 @@ impl HttpOutbound {
             Err(_) => (None, None),
         };
         let error = match outcome {
-            // Some receivers stop working when nobody listens: hear them out, but not for long.
+            // Some receivers abort their work when the client closes early: read a little of the body.
             Ok(answer) => {
                 let _ = timeout_at(deadline, body(answer)).await;
                 None
@@ -48,7 +48,7 @@ impl HttpOutbound {
         WebhookAnswer { status, retry_after, error, took: started.elapsed() }
     }
 
-    fn posted(&self, request: WebhookRequest) -> Result<reqwest::RequestBuilder, &'static str> {
+    fn build_post(&self, request: WebhookRequest) -> Result<reqwest::RequestBuilder, &'static str> {
         let url = self.guard.check(&request.url).map_err(refused)?;
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
@@ -64,7 +64,7 @@ impl HttpOutbound {
         let mut url = self.guard.check(url).map_err(refused)?;
         url.query_pairs_mut().append_pair("challenge", challenge);
         let deadline = Instant::now() + self.limits.webhook_max;
-        let answer = answered(self.client_for(&url).get(url), deadline).await?;
+        let answer = send(self.client_for(&url).get(url), deadline).await?;
         let status = answer.status();
         if status != StatusCode::OK {
             return Err(format!("the receiver answered {} instead of 200", status.as_u16()));
@@ -85,7 +85,7 @@ fn refused(refusal: UrlRefusal) -> &'static str {
 }
 
 /// Sends a request and waits for the head of its answer.
-async fn answered(
+async fn send(
     request: reqwest::RequestBuilder,
     deadline: Instant,
 ) -> Result<Response, &'static str> {
@@ -104,7 +104,7 @@ fn has_bad_certificate(error: &reqwest::Error) -> bool {
         if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
             return true;
         }
-        // An I/O error's source is that of what it wraps: the wrapped one would be passed over.
+        // `source()` of an I/O error skips the error that it wraps, so that one is taken first.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         next = wrapped.map(|wrapped| wrapped as &dyn std::error::Error).or_else(|| error.source());
     }
@@ -123,7 +123,7 @@ async fn body(mut answer: Response) -> Vec<u8> {
     body
 }
 
-/// How long the receiver asks us to wait: seconds, or a date measured by the receiver's own clock.
+/// `Retry-After`: seconds, or a date measured by the receiver's own clock.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok();
     let wanted: &str = text(RETRY_AFTER)?.trim();

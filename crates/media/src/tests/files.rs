@@ -1,4 +1,4 @@
-//! What files are taken for.
+//! Detection of kinds and types.
 
 use domain::media::MediaWish;
 use domain::message::ContentKind::{Audio, Document, Image, Video, Voice};

@@ -1,4 +1,4 @@
-//! Real files, made with ffmpeg 5.1, and files that only pretend.
+//! Real files, made with ffmpeg 5.1, and malformed ones.
 
 mod files;
 mod voice;

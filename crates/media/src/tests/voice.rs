@@ -1,4 +1,4 @@
-//! Voice notes: made, and read again.
+//! Voice notes are converted and decoded again.
 
 use std::io::Cursor;
 
@@ -127,7 +127,7 @@ async fn wav_of_any_rate_and_width() {
 
 /// The fixtures hold a quiet second, a loud one, and half a second of silence.
 #[tokio::test]
-async fn every_format_is_made_into_a_note() {
+async fn every_format_is_converted_to_a_note() {
     let rig = Rig::new();
     for name in ["tone.mp3", "tone.m4a", "tone.aac", "tone-vorbis.ogg", "clip.mp4"] {
         let ready = rig.voice(&fixture(name)).await.unwrap();
@@ -204,7 +204,7 @@ async fn damaged_files_do_no_harm() {
 }
 
 #[tokio::test]
-async fn half_an_hour_and_no_more() {
+async fn a_note_lasts_30_minutes_at_most() {
     let rig = Rig::new();
     // Few samples per second, and many seconds.
     let longer = wav(4_000, 1, &vec![0; 4_000 * 1_800 + 4_000]);
@@ -214,21 +214,21 @@ async fn half_an_hour_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_conversion_that_nobody_waits_for_stops() {
+async fn a_conversion_without_a_caller_stops() {
     let rig = Rig::new();
     let source = rig.file(&wav(48_000, 1, &tone(48_000, 1, 1.0, 0.5)));
     let stop = Stop::default();
     let stopped = stop.flag();
     drop(stop);
     let made = make(&source, Format::Wav, rig.dir.path(), &stopped);
-    let busy = FileError::Temporary("the voice note could not be made in time".into());
+    let busy = FileError::Temporary("the conversion to a voice note took too long".into());
     assert_eq!(made.err(), Some(busy));
     drop(source);
     assert_eq!(rig.files(), 0);
 }
 
 #[tokio::test]
-async fn a_voice_note_without_a_place_on_the_disk_is_put_off() {
+async fn a_full_disk_is_a_temporary_error() {
     let rig = Rig::new();
     let source = rig.file(&wav(48_000, 1, &tone(48_000, 1, 1.0, 0.5)));
     let nowhere = rig.dir.path().join("gone");

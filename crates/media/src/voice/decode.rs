@@ -12,12 +12,12 @@ use symphonia::core::meta::MetadataOptions;
 
 use super::{SECONDS_MAX, VoiceError};
 
-/// The sample rates that are taken.
+/// The sample rates that are accepted, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
-/// Most damaged packets that are passed over.
+/// Most damaged packets that are skipped.
 const DAMAGED_MAX: usize = 100;
 
-/// Decodes a file's first audio track and hands blocks of it to `take`, with their sample rate.
+/// Decodes a file's first audio track and passes its blocks to `take`, with their sample rate.
 pub(super) fn decode(
     path: &Path,
     mut take: impl FnMut(&[f32], u32) -> Result<(), VoiceError>,
@@ -31,13 +31,13 @@ pub(super) fn decode(
         .make_audio_decoder(parameters, &AudioDecoderOptions::default())
         .map_err(|_| VoiceError::Unreadable)?;
 
-    // Before the work, where the headers tell; a header that lies is found out at the end.
+    // Before decoding, from the headers; the encoder counts again, because headers may be wrong.
     if length_of(track).is_some_and(|seconds| seconds > SECONDS_MAX as f64) {
         return Err(VoiceError::TooLong);
     }
     let (mut samples, mut mono) = (Vec::<f32>::new(), Vec::new());
     let mut damaged = 0;
-    // A file that breaks off is taken as far as it goes.
+    // A truncated file is used up to its end.
     while let Ok(Some(packet)) = reader.next_packet() {
         if packet.track_id != track_id {
             continue;

@@ -8,9 +8,9 @@ use ropus::{Application, Bitrate, Channels, Encoder, Signal};
 use super::measure::Measured;
 use super::{FRAME_SAMPLES, RATE, VoiceError};
 
-/// Bits in a second: clear speech, and music that can be borne.
+/// Bits per second: clear speech, and acceptable music.
 const BITRATE: u32 = 32_000;
-/// How hard the encoder tries, of 10.
+/// The encoder's effort, of 10.
 const COMPLEXITY: u8 = 5;
 /// Frames in a page: one second.
 const PAGE_FRAMES: u64 = 50;
@@ -25,7 +25,7 @@ pub(super) struct NoteWriter<W: Write> {
     encoder: Encoder,
     measured: Measured,
     frame: Vec<i16>,
-    /// The last packet: only when the next one comes, or none, is it known how to write it.
+    /// The last packet: how it is written depends on whether another one follows.
     pending: Option<Vec<u8>>,
     /// Packets written, without the pending one.
     written: u64,

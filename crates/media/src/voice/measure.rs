@@ -26,7 +26,7 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// Takes samples between -1 and 1; refuses more than the longest note.
+    /// Adds samples between -1 and 1; an error when the note gets too long.
     pub(super) fn push(&mut self, samples: &[f32]) -> Result<(), VoiceError> {
         self.samples += samples.len() as u64;
         if self.samples > SECONDS_MAX * u64::from(RATE) {
@@ -51,7 +51,7 @@ impl Measured {
         self.samples
     }
 
-    /// The length; a note without sound is none.
+    /// The length in seconds; an error when there is no sound.
     pub(super) fn seconds(&self) -> Result<u32, VoiceError> {
         let seconds = self.samples as f64 / f64::from(RATE);
         whole_seconds(seconds).filter(|_| self.samples > 0).ok_or(VoiceError::Unreadable)
@@ -71,7 +71,7 @@ impl Measured {
         };
         let steps: Vec<f32> = (0..STEPS).map(step).collect();
         let loudest = steps.iter().copied().fold(0.0, f32::max);
-        // Below this nothing can be heard, and noise is not to be blown up.
+        // Below this nothing is audible, and noise must not be amplified.
         if loudest < 1.0e-4 {
             return vec![0; STEPS];
         }
@@ -89,7 +89,7 @@ pub(super) fn opus_file(path: &Path, stopped: &Stopped) -> Result<Measured, Voic
     let mut measured = Measured::default();
     let (mut pcm, mut samples) = ([0i16; PACKET_SAMPLES_MAX], Vec::new());
     let mut is_tags = true;
-    // A file that breaks off is taken as far as it goes.
+    // A truncated file is used up to its end.
     while let Ok(Some(packet)) = packets.read_packet() {
         stopped.check()?;
         if packet.stream_serial() != head.stream_serial() {

@@ -33,15 +33,15 @@ const FRAME_SAMPLES: usize = 960;
 const SECONDS_MAX: u64 = 30 * 60;
 /// Longest time a conversion may take.
 const CONVERSION_MAX: Duration = Duration::from_secs(180);
-/// Largest MPEG-4 or Opus file that is taken: tables and packets of these are read into memory.
+/// Largest MPEG-4 or Opus file that is accepted: tables and packets of these are read into memory.
 const PARSED_BYTES_MAX: u64 = 48 * 1024 * 1024;
 /// How the names of our files begin.
 const PREFIX: &str = "voice-";
 
-/// What is said of files that cannot be decoded.
+/// The error for files that cannot be decoded.
 pub(crate) const UNREADABLE: &str = "the file cannot be read as audio";
 
-/// A voice note that is fit to be sent.
+/// A voice note that can be sent.
 pub(crate) struct Note {
     pub(crate) file: TempMedia,
     pub(crate) seconds: u32,
@@ -57,7 +57,7 @@ enum VoiceError {
     TooLong,
     #[error("the file is too large for a voice note")]
     TooLarge,
-    #[error("the voice note could not be made in time")]
+    #[error("the conversion to a voice note took too long")]
     Stopped,
     #[error("the voice note could not be stored")]
     Storage(#[from] io::Error),
@@ -69,7 +69,7 @@ impl From<VoiceError> for FileError {
             tracing::error!(%error, "a voice note cannot be stored");
         }
         match error {
-            // A machine that is busy, or has no space left.
+            // The machine is busy or has no space left; later it may work.
             VoiceError::Stopped | VoiceError::Storage(_) => Self::Temporary(error.to_string()),
             VoiceError::Unreadable | VoiceError::TooLong | VoiceError::TooLarge => {
                 Self::Permanent(failure(error.to_string()))
@@ -83,7 +83,7 @@ impl From<VoiceError> for FileError {
 pub(crate) struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// What a conversion looks at; its time begins now.
+    /// The flag that the conversion checks; its time limit starts now.
     pub(crate) fn flag(&self) -> Stopped {
         Stopped { flag: self.0.clone(), deadline: Instant::now() + CONVERSION_MAX }
     }
@@ -108,7 +108,7 @@ impl Stopped {
     }
 }
 
-/// Removes what an earlier process left.
+/// Removes files that an earlier process left.
 pub(crate) fn remove_leftovers(dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
@@ -119,7 +119,7 @@ pub(crate) fn remove_leftovers(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a voice note of a file. Takes as long as it takes: not for the runtime's own threads.
+/// Converts a file to a voice note. It blocks: not for the runtime's own threads.
 pub(crate) fn make(
     source: &TempMedia,
     format: Format,

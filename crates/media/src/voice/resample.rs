@@ -6,11 +6,11 @@ use super::VoiceError;
 
 /// Zero crossings of the filter on each side.
 const CROSSINGS: f64 = 16.0;
-/// Filter values that are kept for each zero crossing; between them a line is drawn.
+/// Stored filter values per zero crossing; values between them are interpolated.
 const STEPS: usize = 256;
 /// Where the filter begins to cut, of the lower of both rates' limits.
 const ROLL_OFF: f64 = 0.94;
-/// Samples that are handed on together.
+/// Samples that are passed on together.
 const BLOCK_SAMPLES: usize = 4096;
 
 /// Turns blocks at one rate into blocks at another.
@@ -52,7 +52,7 @@ impl Resampler {
         self.source_rate
     }
 
-    /// Takes a block and hands on what can be made by now.
+    /// Adds a block and passes on the samples that are complete.
     pub(super) fn push(
         &mut self,
         block: &[f32],
@@ -79,7 +79,7 @@ impl Resampler {
         Ok(())
     }
 
-    /// Hands on what the last samples still make.
+    /// Passes on the samples that remain.
     pub(super) fn finish(
         &mut self,
         take: &mut impl FnMut(&[f32]) -> Result<(), VoiceError>,

@@ -1,4 +1,4 @@
-//! URLs that must not be asked. Nothing connects: listeners on loopback would notice.
+//! URLs that must not be requested. Nothing connects: listeners on loopback would notice.
 
 use domain::message::Failure;
 use domain::ports::{FileError, Outbound, UrlRefusal, WebhookRequest};
@@ -7,9 +7,8 @@ use super::{Rig, Server, limits, ok, redirect};
 use crate::files::FetchError;
 use crate::guard::Guard;
 
-/// Refused by their form; `PORT` is where a listener waits, which counts as the web's port here.
-const BY_FORM: &[&str] = &[
-    // What is no URL, or not for the web.
+/// No URLs, or not for the web; `PORT` is where a listener waits, which counts as the web's port.
+const MALFORMED: &[&str] = &[
     "",
     " ",
     "nonsense",
@@ -34,6 +33,10 @@ const BY_FORM: &[&str] = &[
     "javascript:alert(1)",
     "unix:/run/docker.sock",
     "ws://127.0.0.1:PORT/",
+];
+
+/// URLs whose form says that they must not be requested.
+const FORBIDDEN: &[&str] = &[
     // User info.
     "http://user@example.com:PORT/",
     "http://user:password@127.0.0.1:PORT/",
@@ -145,7 +148,7 @@ const BY_NAME: &[(&str, &[&str])] = &[
     ("first.example", &["127.0.0.1", "1.1.1.1"]),
     ("last.example", &["1.1.1.1", "127.0.0.1"]),
     ("last6.example", &["1.1.1.1", "2606:4700::1111", "::1"]),
-    ("nobody.example", &[]),
+    ("empty.example", &[]),
 ];
 
 fn request(url: &str) -> WebhookRequest {
@@ -170,15 +173,14 @@ async fn listeners() -> (u16, Vec<Server>) {
     (port, all)
 }
 
-async fn assert_refused(rig: &Rig, url: &str) {
-    let fetched = rig.client.fetch(url).await;
-    let error = fetched.err().unwrap_or_else(|| panic!("fetched {url}"));
+/// Every kind of request is refused, with this error where the customer may know which.
+async fn assert_refused(rig: &Rig, url: &str, error: &str) {
     let failure = Failure::new("media", "the file could not be downloaded");
-    assert_eq!(error, FileError::Permanent(failure), "{url}");
+    let fetched = rig.client.fetch(url).await;
+    assert_eq!(fetched.err(), Some(FileError::Permanent(failure)), "{url}");
     let answer = rig.client.post(request(url)).await;
-    assert_eq!(answer.status, None, "{url}");
-    assert!(answer.error.is_some(), "{url}");
-    assert!(rig.client.challenge(url, "c").await.is_err(), "{url}");
+    assert_eq!((answer.status, answer.error.as_deref()), (None, Some(error)), "{url}");
+    assert_eq!(rig.client.challenge(url, "c").await, Err(error.to_owned()), "{url}");
 }
 
 #[tokio::test]
@@ -188,21 +190,27 @@ async fn hostile_urls_are_refused_without_a_connection() {
     guard.web_ports = [port, 443];
     let rig = Rig::with(guard, BY_NAME, limits());
 
-    for url in BY_FORM {
-        let url = url.replace("PORT", &port.to_string());
-        assert!(rig.client.check_url(&url).is_err(), "{url}");
-        assert_refused(&rig, &url).await;
+    let by_form = [
+        (MALFORMED, UrlRefusal::Malformed, "the address is not a valid URL"),
+        (FORBIDDEN, UrlRefusal::Forbidden, "the address is not allowed"),
+    ];
+    for (urls, refusal, error) in by_form {
+        for url in urls {
+            let url = url.replace("PORT", &port.to_string());
+            assert_eq!(rig.client.check_url(&url), Err(refusal), "{url}");
+            assert_refused(&rig, &url, error).await;
+        }
     }
-    assert_eq!(rig.lookup.asked(), 0, "no name is asked for when the form is wrong");
+    assert_eq!(rig.lookup.lookups(), 0, "no name is resolved when the form is wrong");
 
     for (host, _) in BY_NAME {
         let url = format!("http://{host}:{port}/");
         assert_eq!(rig.client.check_url(&url), Ok(()), "{url}");
-        assert_refused(&rig, &url).await;
+        assert_refused(&rig, &url, "the receiver could not be reached").await;
     }
-    assert_eq!(rig.lookup.asked(), BY_NAME.len() * 3);
+    assert_eq!(rig.lookup.lookups(), BY_NAME.len() * 3);
 
-    assert!(BY_FORM.len() + BY_NAME.len() >= 75);
+    assert!(MALFORMED.len() + FORBIDDEN.len() + BY_NAME.len() >= 75);
     for listener in &listeners {
         listener.assert_untouched().await;
     }
@@ -272,16 +280,18 @@ async fn redirects_are_judged_at_every_hop() {
 
 #[tokio::test]
 async fn webhooks_and_challenges_follow_no_redirect() {
-    let server = Server::start(|path| match path {
+    let server = Server::start(|path| match path.split('?').next().unwrap() {
         "/other" => ok(b"c"),
         _ => redirect("/other"),
     })
     .await;
     let rig = Rig::local();
+    assert_eq!(rig.client.challenge(&server.url("/other"), "c").await, Ok(()));
     let answer = rig.client.post(request(&server.url("/"))).await;
     assert_eq!((answer.status, answer.error), (Some(302), None));
-    assert!(rig.client.challenge(&server.url("/"), "c").await.is_err());
-    assert_eq!(server.requests().len(), 2);
+    let refused = rig.client.challenge(&server.url("/"), "c").await;
+    assert_eq!(refused, Err("the receiver answered 302 instead of 200".to_owned()));
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[tokio::test]
@@ -298,23 +308,27 @@ async fn the_operators_networks_may_be_reached_on_any_port() {
     for host in ["127.0.0.1", "localhost", "minio", "2130706433"] {
         let url = format!("http://{host}:{port}/");
         assert_eq!(rig.client.check_url(&url), Ok(()));
-        assert!(rig.client.fetch(&url).await.is_ok(), "{url}");
+        assert_eq!(rig.client.fetch(&url).await.unwrap().file.size, 1, "{url}");
     }
     let others = Rig::new(&["10.0.0.0/8"], hosts, limits());
     for host in ["localhost", "a.localhost."] {
         let url = format!("http://{host}:{port}/");
         assert_eq!(others.client.check_url(&url), Err(UrlRefusal::Forbidden), "{url}");
     }
-    let asked = server.requests().len();
-    for host in ["mixed.example", "outside.example", "127.0.0.2", "[::1]"] {
-        let url = format!("http://{host}:{port}/");
-        assert!(rig.client.fetch(&url).await.is_err(), "{url}");
+    assert_eq!(server.requests().len(), 4);
+    for (host, error) in [
+        ("mixed.example", "the receiver could not be reached"),
+        ("outside.example", "the receiver could not be reached"),
+        ("127.0.0.2", "the address is not allowed"),
+        ("[::1]", "the address is not allowed"),
+    ] {
+        assert_refused(&rig, &format!("http://{host}:{port}/"), error).await;
     }
-    assert_eq!(server.requests().len(), asked);
+    assert_eq!(server.requests().len(), 4);
 }
 
 #[tokio::test]
-async fn a_name_is_asked_once_for_each_connection() {
+async fn a_name_is_resolved_once_per_connection() {
     let server = Server::start(|path| match path {
         "/a" => redirect("/b"),
         _ => ok(b"x"),
@@ -322,7 +336,7 @@ async fn a_name_is_asked_once_for_each_connection() {
     .await;
     let rig = Rig::new(&["127.0.0.0/8"], &[("files.example", &["127.0.0.1"])], limits());
     let url = format!("http://files.example:{}/a", server.address.port());
-    assert!(rig.client.fetch(&url).await.is_ok());
-    assert_eq!(rig.lookup.asked(), 2);
+    assert_eq!(rig.client.fetch(&url).await.unwrap().file.size, 1);
+    assert_eq!(rig.lookup.lookups(), 2);
     assert_eq!(server.requests().len(), 2);
 }

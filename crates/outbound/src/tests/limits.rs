@@ -1,4 +1,4 @@
-//! Nothing without an end: sizes, times, and the space on the disk.
+//! Limits of sizes, times and the space on the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn local(limits: Limits) -> Rig {
     Rig::new(&["127.0.0.1"], &[], limits)
 }
 
-/// Sends a file of the asked size (the path), without saying how large it is.
+/// Sends a file of the size in the path, without `Content-Length`.
 async fn streaming() -> Server {
     Server::scripted("127.0.0.1:0", |request, mut stream| {
         Box::pin(async move {
@@ -38,7 +38,7 @@ async fn streaming() -> Server {
     .await
 }
 
-/// The most memory this process has had.
+/// The peak memory of this process.
 fn peak_memory_bytes() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -152,7 +152,7 @@ async fn redirects_share_one_deadline() {
 }
 
 #[tokio::test]
-async fn a_download_that_is_given_up_leaves_nothing() {
+async fn a_cancelled_download_leaves_nothing() {
     let server = Server::scripted("127.0.0.1:0", |_, mut stream| {
         Box::pin(async move {
             let _ = stream.write_all(CHUNKED).await;
@@ -180,7 +180,7 @@ async fn a_full_disk_stops_downloads_for_now() {
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_the_file_is_final() {
+async fn failures_of_the_file_are_permanent() {
     let failure = |error: FetchError| match FileError::from(error) {
         FileError::Permanent(failure) => failure.code,
         FileError::Temporary(why) => panic!("{why}"),

@@ -1,4 +1,4 @@
-//! A server that misbehaves on request, a resolver that lies, and what the client makes of them.
+//! The client against a server and a resolver that misbehave.
 
 mod fetch;
 mod hostile;
@@ -23,7 +23,7 @@ use crate::HttpOutbound;
 use crate::client::Limits;
 use crate::guard::{Guard, Lookup};
 
-/// A server on loopback that remembers what it was asked, and answers as the test says.
+/// A server on loopback that records its requests, and answers as the test says.
 struct Server {
     address: SocketAddr,
     /// The heads and bodies of the requests, in order.
@@ -79,7 +79,7 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
-    /// Proves that nobody connected: connections are taken in order, and ours is the first.
+    /// Proves that there was no connection: they are accepted in order, and ours is the first.
     async fn assert_untouched(&self) {
         let _ours = TcpStream::connect(self.address).await.unwrap();
         until(|| self.connections.load(Ordering::SeqCst) > 0).await;
@@ -124,28 +124,28 @@ fn redirect(to: &str) -> Vec<u8> {
     answer("302 Found", &format!("location: {to}\r\n"), b"")
 }
 
-/// A resolver that knows a few names, and counts how often it is asked.
+/// A resolver that knows a few names, and counts its lookups.
 #[derive(Default)]
 struct FakeLookup {
     hosts: HashMap<String, Vec<IpAddr>>,
-    asked: AtomicUsize,
+    lookups: AtomicUsize,
 }
 
 impl FakeLookup {
     fn new(hosts: &[(&str, &[&str])]) -> Arc<Self> {
         let parsed = |ips: &[&str]| ips.iter().map(|ip| ip.parse().unwrap()).collect();
         let hosts = hosts.iter().map(|(host, ips)| ((*host).to_owned(), parsed(ips))).collect();
-        Arc::new(Self { hosts, asked: AtomicUsize::new(0) })
+        Arc::new(Self { hosts, lookups: AtomicUsize::new(0) })
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::SeqCst)
     }
 }
 
 impl Lookup for FakeLookup {
     fn lookup(&self, host: &str) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.lookups.fetch_add(1, Ordering::SeqCst);
         let found = self.hosts.get(host).cloned();
         Box::pin(async move { found.ok_or_else(|| io::ErrorKind::NotFound.into()) })
     }
@@ -188,10 +188,10 @@ fn limits() -> Limits {
     Limits { free_bytes_min: 0, ..Limits::default() }
 }
 
-/// Waits until something is so.
-async fn until(mut is_so: impl FnMut() -> bool) {
+/// Waits until a condition holds.
+async fn until(mut holds: impl FnMut() -> bool) {
     let wait = async {
-        while !is_so() {
+        while !holds() {
             tokio::task::yield_now().await;
         }
     };

@@ -1,4 +1,4 @@
-//! A receiver whose certificate nobody vouches for.
+//! A receiver with a self-signed certificate.
 
 use std::sync::Arc;
 
@@ -30,14 +30,14 @@ fn acceptor() -> TlsAcceptor {
 }
 
 #[tokio::test]
-async fn a_certificate_of_ones_own_is_refused() {
+async fn a_self_signed_certificate_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://127.0.0.1:{}/", listener.local_addr().unwrap().port());
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (report, mut reports) = mpsc::unbounded_channel();
     let server = tokio::spawn(async move {
         let acceptor = acceptor();
         while let Ok((stream, _)) = listener.accept().await {
-            tell.send(acceptor.accept(stream).await.is_ok()).unwrap();
+            report.send(acceptor.accept(stream).await.is_ok()).unwrap();
         }
     });
 
@@ -58,7 +58,7 @@ async fn a_certificate_of_ones_own_is_refused() {
     assert_eq!(fetched, FileError::Permanent(failure));
 
     for _ in 0..3 {
-        assert_eq!(told.recv().await, Some(false), "the handshake ends before any request");
+        assert_eq!(reports.recv().await, Some(false), "the handshake ends before any request");
     }
     server.abort();
 }

@@ -1,4 +1,4 @@
-//! What a webhook's receiver gets, and what it may do.
+//! What a webhook's receiver gets, and its limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +35,7 @@ async fn a_receiver_gets_headers_and_body_as_they_are() {
 }
 
 #[tokio::test]
-async fn how_long_a_receiver_wants_us_to_wait() {
+async fn retry_after_is_seconds_or_a_date() {
     let server = Server::start(|path| {
         let value = match path {
             "/seconds" => "retry-after: 7\r\n",
@@ -85,13 +85,14 @@ async fn an_endless_answer_is_not_read() {
     let rig = Rig::local();
     let answer = rig.client.post(request(&server.url("/"))).await;
     assert_eq!((answer.status, answer.error), (Some(200), None));
-    assert!(rig.client.challenge(&server.url("/"), "x").await.is_err());
-    // What the system's buffers take, and no more.
+    let refused = rig.client.challenge(&server.url("/"), "x").await;
+    assert_eq!(refused, Err("the receiver did not answer with the challenge".to_owned()));
+    // No more than the system's buffers hold.
     assert!(written.load(Ordering::SeqCst) < 32 * 1024 * 1024);
 }
 
 #[tokio::test]
-async fn slow_receivers_are_given_up() {
+async fn slow_receivers_time_out() {
     let server = Server::scripted("127.0.0.1:0", |request, mut stream| {
         Box::pin(async move {
             if request.contains(" /half") {
@@ -122,7 +123,7 @@ async fn errors_name_no_address() {
     let plain = Server::start(|_| ok(b"not TLS")).await;
     let tls = plain.url("/").replace("http:", "https:");
     let rig = Rig::local();
-    for url in [gone, silent.url("/"), tls, "http://nobody.example:1/".to_owned()] {
+    for url in [gone, silent.url("/"), tls, "http://unknown.example:1/".to_owned()] {
         let answer = rig.client.post(request(&url)).await;
         assert_eq!(answer.status, None);
         let error = answer.error.unwrap();
@@ -132,7 +133,7 @@ async fn errors_name_no_address() {
 }
 
 #[tokio::test]
-async fn headers_that_are_none_are_refused() {
+async fn invalid_headers_are_refused() {
     let server = Server::start(|_| ok(b"")).await;
     let rig = Rig::local();
     for (name, value) in [("a b", "x"), ("x", "a\r\nhost: y"), ("", "x")] {
@@ -145,7 +146,7 @@ async fn headers_that_are_none_are_refused() {
 }
 
 #[tokio::test]
-async fn only_the_very_challenge_will_do() {
+async fn only_the_exact_challenge_is_accepted() {
     let server = Server::start(|path| match path.split('?').next().unwrap() {
         "/echo" => ok(path.split("challenge=").nth(1).unwrap().as_bytes()),
         "/created" => answer("201 Created", "", b"c-1"),
@@ -159,7 +160,11 @@ async fn only_the_very_challenge_will_do() {
     assert_eq!(rig.client.challenge(&server.url("/echo?a=b"), "c-1").await, Ok(()));
     let asked = server.requests().remove(0);
     assert!(asked.starts_with("GET /echo?a=b&challenge=c-1 HTTP/1.1\r\n"), "{asked}");
-    for path in ["/created", "/newline", "/quoted", "/long", "/empty"] {
-        assert!(rig.client.challenge(&server.url(path), "c-1").await.is_err(), "{path}");
+    let created = rig.client.challenge(&server.url("/created"), "c-1").await;
+    assert_eq!(created, Err("the receiver answered 201 instead of 200".to_owned()));
+    for path in ["/newline", "/quoted", "/long", "/empty"] {
+        let refused = rig.client.challenge(&server.url(path), "c-1").await;
+        let error = "the receiver did not answer with the challenge".to_owned();
+        assert_eq!(refused, Err(error), "{path}");
     }
 }
