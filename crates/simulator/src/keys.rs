@@ -107,7 +107,7 @@ impl PhoneKeys {
         ))
     }
 
-    /// A one-time prekey id nobody was given yet, very likely.
+    /// A random one-time prekey id; very likely unused.
     pub(crate) fn fresh_prekey_id() -> u32 {
         u32::try_from(1 + clock::random_below(PREKEY_IDS)).unwrap_or(1)
     }

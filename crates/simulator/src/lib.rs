@@ -1,16 +1,16 @@
 //! A simulated WhatsApp: a server that speaks WhatsApp's own multi-device protocol to real
-//! clients, with virtual phones behind every number, and a control API to play them.
+//! clients, with virtual phones behind every number, and a control API to operate them.
 //!
 //! The map:
 //!
 //! - `wire`: bytes. Frames, Noise, certificates, sockets.
 //! - `switchboard`: the one thread that owns the database and all state; jobs, group commit.
 //! - `stanza`: what each stanza of a client means.
-//! - `phone`: the virtual phones: Signal, inbox, receipts, sending, linking.
+//! - `phone`: the virtual phones: Signal, inbox, receipts, sending, pairing.
 //! - `control`: the HTTP API over all that, described in README.md; `page`: the phones' web pages.
 //!
 //! Invariants: nothing is acknowledged before it is durable; sockets are the only state that a
-//! restart loses; whatever a client sends, the process goes on.
+//! restart loses; no stanza of a client ends the process.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "tests may"))]
 
@@ -45,15 +45,15 @@ use error::Result;
 use keys::Seed;
 use limits::PAGE_EVENTS_MAX;
 use media::MediaStore;
-use switchboard::{Handle, PhoneChanged, Start};
+use switchboard::{PhoneChanged, SwitchboardHandle, SwitchboardStart};
 use wire::certificates::ServerIdentity;
 
-/// How a simulator is set up.
+/// The settings of a simulator.
 #[derive(Clone, Debug)]
 pub struct SimulatorConfig {
-    /// Where `simulator.sqlite` and the media live. Made when missing.
+    /// The directory of `simulator.sqlite` and the media. Created when missing.
     pub data_dir: PathBuf,
-    /// How long a phone takes to read a message.
+    /// The time between delivery and read receipt.
     pub read_delay: Duration,
 }
 
@@ -71,11 +71,11 @@ pub struct Simulator {
 }
 
 struct Inner {
-    switchboard: Handle,
+    switchboard: SwitchboardHandle,
     server: Arc<ServerIdentity>,
     reader: Mutex<Connection>,
     media: MediaStore,
-    /// Held while phones look at their files: one at a time, and nobody looks twice.
+    /// Held while a phone checks its files, so that no file is checked twice.
     checking: tokio::sync::Mutex<()>,
     changed: broadcast::Sender<PhoneChanged>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
@@ -96,7 +96,7 @@ impl Simulator {
         let server = Arc::new(ServerIdentity::new(&Seed::new(seed))?);
         let media = MediaStore::open(config.data_dir.join("media"))?;
         let (changed, _) = broadcast::channel(PAGE_EVENTS_MAX);
-        let (switchboard, ended) = Handle::start(Start {
+        let (switchboard, ended) = SwitchboardHandle::start(SwitchboardStart {
             db,
             seed: Seed::new(seed),
             read_delay: config.read_delay,
@@ -128,7 +128,7 @@ impl Simulator {
     }
 
     /// Fixes the host (`HOST:PORT`, or an address with a scheme) in media addresses. Without
-    /// it each client is given the host that it has called itself.
+    /// it each client gets the host that it connected to.
     pub async fn set_base_url(&self, base: &str) -> Result<(), SimulatorError> {
         let host = base.split_once("://").map_or(base, |(_, rest)| rest);
         let host = host.split('/').next().unwrap_or_default().to_owned();
@@ -157,7 +157,7 @@ impl Simulator {
         }
     }
 
-    pub(crate) fn switchboard(&self) -> &Handle {
+    pub(crate) fn switchboard(&self) -> &SwitchboardHandle {
         &self.inner.switchboard
     }
 

@@ -28,9 +28,9 @@ pub(crate) const OUTGOING_STANZAS_MAX: usize = 4_096;
 pub(crate) const JOBS_MAX: usize = 16_384;
 /// Jobs in one database transaction.
 pub(crate) const JOBS_PER_COMMIT_MAX: usize = 512;
-/// Rows of undelivered mail handed to a connection at once.
+/// Rows of undelivered mail sent to a connection at once.
 pub(crate) const MAIL_PAGE_ROWS: usize = 500;
-/// Linked devices of one phone (a device number is one byte on the wire).
+/// PairingOutcome devices of one phone (a device number is one byte on the wire).
 pub(crate) const LINKED_DEVICES_MAX: usize = 200;
 /// One-time prekeys kept for one device.
 pub(crate) const PREKEYS_MAX: usize = 2_000;
@@ -53,8 +53,8 @@ pub(crate) const CODES_MAX: usize = 8_192;
 pub(crate) const MEDIA_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// One request to the control API (media arrive as base64).
 pub(crate) const CONTROL_BYTES_MAX: usize = 24 * 1024 * 1024;
-/// How long the control API waits for a device to finish linking.
-pub(crate) const LINK_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long the control API waits for a device to finish pairing.
+pub(crate) const PAIRING_TIME_MAX: Duration = Duration::from_secs(30);
 /// Events kept for a slow page.
 pub(crate) const PAGE_EVENTS_MAX: usize = 256;
 /// How often a phone asks for one message that it cannot open.

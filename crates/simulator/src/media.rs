@@ -1,4 +1,4 @@
-//! Media files: ciphertext on disk, under a name made of the address it was given.
+//! Media files: ciphertext on disk, under a name derived from its address.
 //!
 //! Uploads stream to a temporary file and appear, whole and synced, by a rename; downloads
 //! stream back, and files are opened piece by piece. Only a file that the control API brings in
@@ -21,7 +21,7 @@ use wacore::upload::encrypt_media_streaming;
 use crate::clock;
 use crate::error::{Result, SimulatorError, bad_request, conflict, not_found};
 use crate::limits::MEDIA_BYTES_MAX;
-use crate::phone::content::{Content, Plain};
+use crate::phone::content::{Content, PlainFile};
 
 const CHUNK_BYTES: usize = 64 * 1024;
 const TEMPORARY_PREFIX: &str = "upload-";
@@ -33,7 +33,7 @@ pub(crate) struct MediaStore {
     dir: PathBuf,
 }
 
-/// What a message says about an encrypted file.
+/// The fields of a message that describe an encrypted file.
 #[derive(Clone)]
 pub(crate) struct Sealed {
     pub(crate) media_key: Vec<u8>,
@@ -49,7 +49,7 @@ pub(crate) struct StoredMedia {
 }
 
 impl MediaStore {
-    /// Uses, or makes, `dir`, without what an earlier process left unfinished in it.
+    /// Opens or creates `dir`, and removes uploads that an earlier process left unfinished.
     pub(crate) fn open(dir: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&dir)?;
         for entry in std::fs::read_dir(&dir)? {
@@ -61,7 +61,7 @@ impl MediaStore {
         Ok(MediaStore { dir })
     }
 
-    /// The address of a file. `token` is taken as the client wrote it.
+    /// The address of a file. `token` is used as the client wrote it.
     pub(crate) fn direct_path(&self, kind: &str, token: &str) -> String {
         let safe = |text: &str| -> String {
             let url_safe = text.chars().map(|c| match c {
@@ -80,7 +80,7 @@ impl MediaStore {
         self.dir.join(hex::encode(Sha256::digest(path.as_bytes())))
     }
 
-    /// Whether a file is here.
+    /// Whether a file is stored.
     pub(crate) async fn exists(&self, direct_path: &str) -> bool {
         fs::try_exists(self.path(direct_path)).await.unwrap_or(false)
     }
@@ -93,13 +93,13 @@ impl MediaStore {
         self.dir.join(format!("{TEMPORARY_PREFIX}{}", clock::message_id()))
     }
 
-    /// How much of an upload that broke off is here.
+    /// The stored bytes of an interrupted upload.
     pub(crate) async fn partial_bytes(&self, direct_path: &str) -> u64 {
         fs::metadata(self.partial(direct_path)).await.map_or(0, |found| found.len())
     }
 
-    /// Stores a stream of bytes, from `offset` on when an earlier upload broke off there. What
-    /// has come of one that breaks off now is kept, so that the client can go on.
+    /// Stores a stream of bytes, from `offset` on when an earlier upload was interrupted there. An
+    /// interrupted upload keeps its bytes, so that the client can resume.
     pub(crate) async fn store<E: std::fmt::Display>(
         &self,
         direct_path: &str,
@@ -127,7 +127,7 @@ impl MediaStore {
         outcome
     }
 
-    /// Opens a file: it, and its size.
+    /// Opens a file; returns it and its size in bytes.
     pub(crate) async fn open_file(&self, direct_path: &str) -> Result<(File, u64)> {
         let file = match File::open(self.path(direct_path)).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -167,7 +167,7 @@ impl MediaStore {
     }
 
     /// Opens the file of a message as a phone does: all its hashes must hold.
-    pub(crate) async fn check(&self, content: &Content) -> Result<Plain> {
+    pub(crate) async fn check(&self, content: &Content) -> Result<PlainFile> {
         self.open_into(content, std::io::sink()).await
     }
 
@@ -189,7 +189,7 @@ impl MediaStore {
         &self,
         content: &Content,
         target: impl io::Write + Send + 'static,
-    ) -> Result<Plain> {
+    ) -> Result<PlainFile> {
         let media = content.media.as_ref().ok_or_else(|| not_found("that message has no media"))?;
         let (file, _) = self.open_file(&media.direct_path).await?;
         let file = file.into_std().await;
@@ -204,7 +204,7 @@ impl MediaStore {
                 .map_err(|error| bad_request(format!("the file does not open: {error}")))?;
             let plain_digest = plain.into_inner().map_err(io::IntoInnerError::into_error)?;
             let sealed = source.finish();
-            let plain = Plain { size, sha256: plain_digest.finish() };
+            let plain = PlainFile { size, sha256: plain_digest.finish() };
             let other = |claimed: Option<String>, real: &str| claimed.is_some_and(|c| c != real);
             if other(enc_sha256, &sealed) || other(sha256, &plain.sha256) {
                 return Err(bad_request("the file is not the one the message names"));
@@ -215,7 +215,7 @@ impl MediaStore {
     }
 }
 
-/// The keys of a file depend on what it is.
+/// The keys of a file depend on its kind.
 fn media_type(kind: &str) -> MediaType {
     match kind {
         "image" => MediaType::Image,
@@ -226,7 +226,7 @@ fn media_type(kind: &str) -> MediaType {
     }
 }
 
-/// Runs something slow, beside the runtime.
+/// Runs blocking work on a thread of its own.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
@@ -234,7 +234,7 @@ async fn blocking<T: Send + 'static>(
     done.map_err(|error| SimulatorError::Internal(error.to_string()))?
 }
 
-/// A reader or a writer that keeps the SHA-256 of what has passed.
+/// A reader or writer that computes the SHA-256 of its bytes.
 struct Digesting<T> {
     inner: T,
     digest: Sha256,

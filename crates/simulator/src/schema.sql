@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS meta (
     value BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- Phones somebody has touched; every other number has the defaults.
+-- Phones whose settings were changed; every other number has the defaults.
 CREATE TABLE IF NOT EXISTS phones (
     number        INTEGER PRIMARY KEY,
     registered    INTEGER NOT NULL DEFAULT 1,
@@ -64,7 +64,7 @@ CREATE TABLE IF NOT EXISTS sender_keys (
     PRIMARY KEY (number, chat, peer, peer_device)
 ) WITHOUT ROWID;
 
--- Stanzas not yet taken by their device.
+-- Stanzas that their device has not acknowledged yet.
 CREATE TABLE IF NOT EXISTS mail (
     seq    INTEGER PRIMARY KEY AUTOINCREMENT,
     number INTEGER NOT NULL,

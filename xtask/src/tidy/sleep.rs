@@ -14,7 +14,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
     ("crates/http/src/write_timeout.rs", "the bound on a write that waits for its client"),
     ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),
-    ("crates/simulator/src/control/link.rs", "a typed code waits for its client, with a deadline"),
+    (
+        "crates/simulator/src/control/pairing.rs",
+        "a typed code waits for its client, with a deadline",
+    ),
     ("crates/simulator/src/switchboard/mod.rs", "the simulator's own delays, asked for as faults"),
     ("crates/testkit/src/flaky_store.rs", "a store that takes its time, for paused clocks"),
     (

@@ -6,34 +6,34 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Body, parse_number};
+use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
 use crate::address::Number;
 use crate::error::{Result, bad_request};
 use crate::switchboard::Switchboard;
 
 const DELAY_MS_MAX: u64 = 10 * 60 * 1_000;
-/// Codes with which logins are refused as long as the fault stays; the others end the
+/// PendingCodes with which logins are refused as long as the fault stays; the others end the
 /// connection once and let the client come back.
 const LASTING_CODES: [u16; 9] = [402, 403, 405, 406, 429, 500, 501, 502, 503];
 
-/// Somebody, and a code for them.
+/// A number, and the code it gets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Blow {
+pub(crate) struct FaultCode {
     number: String,
     code: u16,
 }
 
-/// What `PUT /faults` takes; it replaces all faults.
+/// The body of `PUT /faults`; it replaces all faults.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FaultsBody {
-    disconnect: Option<Blow>,
+    disconnect: Option<FaultCode>,
     drop_acks: bool,
     drop_messages: bool,
     delay_ms: u64,
-    reject: Option<Blow>,
+    reject: Option<FaultCode>,
 }
 
 /// The faults in force. Memory only: a restart ends them.
@@ -41,7 +41,7 @@ pub(crate) struct FaultsBody {
 pub(crate) struct Faults {
     /// Messages are relayed but not acknowledged.
     pub(crate) drop_acks: bool,
-    /// Messages vanish, as when a connection breaks behind the client's back.
+    /// Messages are dropped, as when a connection breaks unnoticed.
     pub(crate) drop_messages: bool,
     delay: Duration,
     disconnect: Option<(Number, u16)>,
@@ -54,24 +54,24 @@ impl Faults {
         if body.delay_ms > DELAY_MS_MAX {
             return Err(bad_request(format!("delay_ms is at most {DELAY_MS_MAX}")));
         }
-        let blow = |blow: &Option<Blow>| -> Result<Option<(Number, u16)>> {
-            let Some(blow) = blow else { return Ok(None) };
-            if !(100..=999).contains(&blow.code) {
+        let target = |fault: &Option<FaultCode>| -> Result<Option<(Number, u16)>> {
+            let Some(fault) = fault else { return Ok(None) };
+            if !(100..=999).contains(&fault.code) {
                 return Err(bad_request("code is a number from 100 to 999"));
             }
-            Ok(Some((parse_number(&blow.number)?, blow.code)))
+            Ok(Some((parse_number(&fault.number)?, fault.code)))
         };
         Ok(Faults {
             drop_acks: body.drop_acks,
             drop_messages: body.drop_messages,
             delay: Duration::from_millis(body.delay_ms),
-            disconnect: blow(&body.disconnect)?,
-            reject: blow(&body.reject)?,
+            disconnect: target(&body.disconnect)?,
+            reject: target(&body.reject)?,
             body,
         })
     }
 
-    /// When a stanza sent now may leave.
+    /// When a stanza queued now may be sent.
     pub(crate) fn due(&self) -> Option<Instant> {
         (!self.delay.is_zero()).then(|| Instant::now() + self.delay)
     }
@@ -101,7 +101,7 @@ impl Switchboard {
 pub(super) async fn put(
     State(simulator): State<Simulator>,
     Body(body): Body<FaultsBody>,
-) -> Answer<Json<serde_json::Value>> {
+) -> HandlerResult<Json<serde_json::Value>> {
     let faults = Faults::read(body)?;
     let body = serde_json::to_value(&faults.body).unwrap_or_default();
     let disconnected = simulator.switchboard().run(move |sb| Ok(sb.set_faults(faults))).await?;
@@ -109,7 +109,7 @@ pub(super) async fn put(
 }
 
 /// `GET /faults`
-pub(super) async fn get(State(simulator): State<Simulator>) -> Answer<Json<FaultsBody>> {
+pub(super) async fn get(State(simulator): State<Simulator>) -> HandlerResult<Json<FaultsBody>> {
     let faults = simulator.switchboard().run(|sb| Ok(sb.faults.body.clone()));
     Ok(Json(faults.await?))
 }
@@ -134,7 +134,8 @@ mod tests {
         assert_eq!(some.rejects(two, Some(two)), None);
         assert_eq!(some.refuses_login(two), Some(503));
         assert_eq!(some.refuses_login(one), None);
-        assert!(some.due().is_some());
+        assert!(some.due() <= Some(Instant::now() + Duration::from_millis(5)));
+        assert!(some.due().is_some(), "delayed");
         let none = faults("{}").unwrap();
         assert_eq!((none.rejects(one, None), none.due().is_none()), (None, true));
     }
@@ -150,12 +151,13 @@ mod tests {
 
     #[test]
     fn impossible_faults_are_refused() {
-        for json in [
-            r#"{"delay_ms":99999999}"#,
-            r#"{"reject":{"number":"x","code":400}}"#,
-            r#"{"reject":{"number":"628111","code":7}}"#,
+        for (json, reason) in [
+            (r#"{"delay_ms":99999999}"#, "delay_ms is at most 600000"),
+            (r#"{"reject":{"number":"x","code":400}}"#, "\"x\" is not a telephone number"),
+            (r#"{"reject":{"number":"628111","code":7}}"#, "code is a number from 100 to 999"),
         ] {
-            assert!(faults(json).is_err(), "{json}");
+            let error = faults(json).err().map(|error| error.to_string());
+            assert!(error.as_deref().is_some_and(|error| error.contains(reason)), "{error:?}");
         }
     }
 }

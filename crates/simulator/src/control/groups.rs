@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Body, parse_number};
+use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
 use crate::error::Result;
 use crate::phone::views;
@@ -24,7 +24,7 @@ pub(super) struct NewGroup {
 pub(super) async fn create(
     State(simulator): State<Simulator>,
     Body(body): Body<NewGroup>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let members: Result<Vec<_>> = body.participants.iter().map(|text| parse_number(text)).collect();
     let members = members?;
     let created = simulator
@@ -37,7 +37,7 @@ pub(super) async fn create(
 pub(super) async fn add(
     State(simulator): State<Simulator>,
     Path((id, number)): Path<(String, String)>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     change(&simulator, id, &number, true).await
 }
 
@@ -45,7 +45,7 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(simulator): State<Simulator>,
     Path((id, number)): Path<(String, String)>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     change(&simulator, id, &number, false).await
 }
 
@@ -54,7 +54,7 @@ async fn change(
     id: String,
     number: &str,
     joins: bool,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(number)?;
     let user = id.trim_end_matches("@g.us").to_owned();
     let changed = simulator.switchboard().run(move |sb| sb.change_member(&user, number, joins));
@@ -63,6 +63,6 @@ async fn change(
 }
 
 /// `GET /groups`
-pub(super) async fn list(State(simulator): State<Simulator>) -> Answer<Json<Value>> {
+pub(super) async fn list(State(simulator): State<Simulator>) -> HandlerResult<Json<Value>> {
     Ok(Json(simulator.read(views::groups).await?))
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::{Answer, parse_number};
+use super::{HandlerResult, parse_number};
 use crate::Simulator;
 use crate::address::Number;
 use crate::error::{Result, SimulatorError, bad_request, not_found};
@@ -15,15 +15,15 @@ use crate::media::file_stream;
 use crate::phone::views;
 use crate::socket::host_of;
 
-/// `POST /mms/{kind}/{token}`; with `resume=1` it only asks how much is here, with
-/// `file_offset=N` it goes on there.
+/// `POST /mms/{kind}/{token}`; with `resume=1` it only asks for the stored size, with
+/// `file_offset=N` it resumes there.
 pub(super) async fn upload(
     State(simulator): State<Simulator>,
     Path((kind, token)): Path<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Body,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let direct_path = simulator.media().direct_path(&kind, &token);
     let url = format!("https://{}{direct_path}", host_of(&headers));
     let query = query.unwrap_or_default();
@@ -51,7 +51,7 @@ fn asked<'q>(query: &'q str, key: &str) -> Option<&'q str> {
 pub(super) async fn download(
     State(simulator): State<Simulator>,
     Path((kind, token)): Path<(String, String)>,
-) -> Answer<Response> {
+) -> HandlerResult<Response> {
     let direct_path = simulator.media().direct_path(&kind, &token);
     let (file, size) = simulator.media().open_file(&direct_path).await?;
     let headers = [
@@ -66,7 +66,7 @@ pub(super) async fn download(
 pub(super) async fn inbox_media(
     State(simulator): State<Simulator>,
     Path((number, id)): Path<(String, String)>,
-) -> Answer<Response> {
+) -> HandlerResult<Response> {
     let number = parse_number(&number)?;
     let content = simulator
         .read(move |db| views::content(db, number, &id))
@@ -97,8 +97,8 @@ fn shown_inline(mimetype: &str) -> Option<HeaderValue> {
 }
 
 impl Simulator {
-    /// The phone fetches the files it has not looked at yet and holds them against what their
-    /// messages say; what does not open becomes a message of the kind `failed`.
+    /// The phone fetches the files it has not checked yet and compares them with their messages;
+    /// a file that cannot be decrypted makes its message's kind `failed`.
     pub(super) async fn check_media(&self, number: Number) -> Result<()> {
         let _turn = self.check_turn().await;
         let unchecked = self.read(move |db| views::unchecked_media(db, number)).await?;

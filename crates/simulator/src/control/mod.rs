@@ -1,12 +1,12 @@
 //! The control API and the phones' pages: plain HTTP, JSON in and out.
 //!
-//! Every call is described in the crate's README.md. Every error is `{"error": "…"}`; what the
-//! caller did wrong is 4xx and says what.
+//! Every call is described in the crate's README.md. Every error is `{"error": "…"}`; errors of
+//! the caller are 4xx and name the field.
 
 pub(crate) mod faults;
 mod groups;
-mod link;
 mod mms;
+mod pairing;
 mod phones;
 mod send;
 mod stats;
@@ -24,19 +24,19 @@ use crate::error::{Result, SimulatorError, bad_request};
 use crate::limits::CONTROL_BYTES_MAX;
 use crate::{Simulator, page, socket};
 
-/// What handlers answer with.
-pub(crate) type Answer<T> = std::result::Result<T, Failure>;
+/// The result of every handler.
+pub(crate) type HandlerResult<T> = std::result::Result<T, ControlError>;
 
-/// An error on its way to the caller.
-pub(crate) struct Failure(SimulatorError);
+/// An error as the caller sees it.
+pub(crate) struct ControlError(SimulatorError);
 
-impl From<SimulatorError> for Failure {
+impl From<SimulatorError> for ControlError {
     fn from(error: SimulatorError) -> Self {
-        Failure(error)
+        ControlError(error)
     }
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for ControlError {
     fn into_response(self) -> Response {
         let status = match &self.0 {
             SimulatorError::BadRequest(_) | SimulatorError::Disconnected(_) => {
@@ -63,9 +63,9 @@ impl IntoResponse for Failure {
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
-    type Rejection = Failure;
+    type Rejection = ControlError;
 
-    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, Failure> {
+    async fn from_request(request: Request, state: &S) -> std::result::Result<Self, ControlError> {
         let bytes = bytes::Bytes::from_request(request, state)
             .await
             .map_err(|error: BytesRejection| bad_request(error.body_text()))?;
@@ -84,14 +84,14 @@ pub(crate) fn parse_number(text: &str) -> Result<Number> {
     })
 }
 
-/// Everything, for wherever it is mounted.
+/// All routes, relative, for the root or for nesting.
 pub(crate) fn router(simulator: Simulator) -> Router {
     let api = Router::new()
         .route("/phones", get(phones::list))
         .route("/phones/{number}", put(phones::change).get(phones::show))
-        .route("/phones/{number}/scan", post(link::scan))
-        .route("/phones/{number}/enter-code", post(link::enter_code))
-        .route("/phones/{number}/devices/{device}", delete(link::unlink))
+        .route("/phones/{number}/scan", post(pairing::scan))
+        .route("/phones/{number}/enter-code", post(pairing::enter_code))
+        .route("/phones/{number}/devices/{device}", delete(pairing::unpair))
         .route("/phones/{number}/sessions", delete(phones::forget_sessions))
         .route("/phones/{number}/inbox", get(phones::inbox))
         .route("/phones/{number}/inbox/{id}/media", get(mms::inbox_media))

@@ -1,4 +1,4 @@
-//! Phones: how they behave, what they have received, what happens on them.
+//! Phones: their settings, inbox and events.
 
 use std::convert::Infallible;
 
@@ -11,13 +11,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{Answer, Body, parse_number};
+use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
 use crate::error::bad_request;
 use crate::phone::{PhonePatch, views};
 
 /// `GET /phones`
-pub(super) async fn list(State(simulator): State<Simulator>) -> Answer<Json<Value>> {
+pub(super) async fn list(State(simulator): State<Simulator>) -> HandlerResult<Json<Value>> {
     Ok(Json(simulator.read(views::phones).await?))
 }
 
@@ -26,7 +26,7 @@ pub(super) async fn change(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
     Body(patch): Body<PhonePatch>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let switchboard = simulator.switchboard();
     switchboard.run(move |sb| sb.change_phone(number, patch)).await?;
@@ -37,7 +37,7 @@ pub(super) async fn change(
 pub(super) async fn show(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let shown = simulator.switchboard().run(move |sb| sb.view_phone(number));
     Ok(Json(shown.await?))
@@ -47,7 +47,7 @@ pub(super) async fn show(
 pub(super) async fn forget_sessions(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let forgotten = simulator.switchboard().run(move |sb| sb.forget_sessions(number));
     Ok(Json(json!({ "forgotten": forgotten.await? })))
@@ -57,7 +57,7 @@ pub(super) async fn forget_sessions(
 pub(super) async fn inbox(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     simulator.check_media(number).await?;
     Ok(Json(simulator.read(move |db| views::inbox(db, number)).await?))
@@ -67,7 +67,7 @@ pub(super) async fn inbox(
 pub(super) async fn timeline(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     simulator.check_media(number).await?;
     Ok(Json(simulator.read(move |db| views::timeline(db, number)).await?))
@@ -75,7 +75,7 @@ pub(super) async fn timeline(
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct Read {
+pub(super) struct ReadRequest {
     id: Option<String>,
     played: bool,
 }
@@ -84,8 +84,8 @@ pub(super) struct Read {
 pub(super) async fn read(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-    Body(body): Body<Read>,
-) -> Answer<Json<Value>> {
+    Body(body): Body<ReadRequest>,
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let read = simulator.switchboard().run(move |sb| {
         sb.in_use(number)?;
@@ -99,11 +99,11 @@ pub(super) async fn read(
     Ok(Json(json!({ "read": read.await? })))
 }
 
-/// `GET /phones/{number}/events`: an event whenever the page should look again.
+/// `GET /phones/{number}/events`: an event whenever the page should reload.
 pub(super) async fn events(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-) -> Answer<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+) -> HandlerResult<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
     let number = parse_number(&number)?;
     let receiver = simulator.changes();
     let stream = unfold((receiver, true), move |(mut receiver, first)| async move {

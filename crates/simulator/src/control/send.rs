@@ -1,4 +1,4 @@
-//! What the person at a phone sends.
+//! Sending from a phone.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -13,26 +13,26 @@ use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as wam;
 
-use super::{Answer, Body, parse_number};
+use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
 use crate::error::{Result, bad_request};
 use crate::media::{Sealed, StoredMedia};
-use crate::phone::Outgoing;
+use crate::phone::PhoneMessage;
 use crate::socket::host_of;
 
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Send {
+pub(super) struct SendRequest {
     to: String,
     text: Option<String>,
-    media: Option<Media>,
+    media: Option<SendMedia>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Media {
+struct SendMedia {
     base64: String,
     mimetype: Option<String>,
     kind: Option<String>,
@@ -48,8 +48,8 @@ pub(super) async fn send(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
     headers: HeaderMap,
-    Body(body): Body<Send>,
-) -> Answer<Json<Value>> {
+    Body(body): Body<SendRequest>,
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let to = addressee(&body.to)?;
     let message = match (body.text, body.media) {
@@ -60,7 +60,7 @@ pub(super) async fn send(
         }
         _ => return Err(bad_request("send needs either text or media").into()),
     };
-    let outgoing = Outgoing { to, message };
+    let outgoing = PhoneMessage { to, message };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(number, &outgoing));
     Ok(Json(json!({ "id": sent.await? })))
 }
@@ -88,7 +88,7 @@ fn text_message(text: String) -> Result<wa::Message> {
     Ok(wa::Message { conversation: Some(text), ..Default::default() })
 }
 
-async fn media_message(simulator: &Simulator, media: Media, host: &str) -> Result<wa::Message> {
+async fn media_message(simulator: &Simulator, media: SendMedia, host: &str) -> Result<wa::Message> {
     if media.base64.is_empty() {
         return Err(bad_request("media.base64 is empty"));
     }
@@ -109,14 +109,14 @@ async fn media_message(simulator: &Simulator, media: Media, host: &str) -> Resul
         _ => return Err(bad_request("media.kind is image, video, audio, document or sticker")),
     };
     let stored = simulator.media().seal(bytes, media_type).await?;
-    let parts = Parts {
+    let description = MediaDescription {
         mimetype,
         voice: media.voice || kind == "voice",
         url: format!("https://{host}{}", stored.direct_path),
         stored,
         media,
     };
-    Ok(parts.message(media_type))
+    Ok(description.message(media_type))
 }
 
 fn kind_of(mimetype: &str) -> &'static str {
@@ -138,9 +138,9 @@ fn usual_mimetype(kind: &str) -> &'static str {
     }
 }
 
-/// A stored file and what is said about it.
-struct Parts {
-    media: Media,
+/// A stored file and the fields that describe it.
+struct MediaDescription {
+    media: SendMedia,
     mimetype: String,
     voice: bool,
     url: String,
@@ -148,12 +148,12 @@ struct Parts {
 }
 
 macro_rules! with_file {
-    ($kind:ident, $parts:expr, { $($field:ident : $value:expr),* $(,)? }) => {{
-        let Sealed { media_key, file_sha256, file_enc_sha256, file_length } = $parts.stored.sealed.clone();
+    ($kind:ident, $media:expr, { $($field:ident : $value:expr),* $(,)? }) => {{
+        let Sealed { media_key, file_sha256, file_enc_sha256, file_length } = $media.stored.sealed.clone();
         MessageField::some(wam::$kind {
-            url: Some($parts.url.clone()),
-            direct_path: Some($parts.stored.direct_path.clone()),
-            mimetype: Some($parts.mimetype.clone()),
+            url: Some($media.url.clone()),
+            direct_path: Some($media.stored.direct_path.clone()),
+            mimetype: Some($media.mimetype.clone()),
             media_key: Some(media_key),
             file_sha256: Some(file_sha256),
             file_enc_sha256: Some(file_enc_sha256),
@@ -165,7 +165,7 @@ macro_rules! with_file {
     }};
 }
 
-impl Parts {
+impl MediaDescription {
     fn message(self, kind: MediaType) -> wa::Message {
         let caption = self.media.caption.clone();
         let mut message = wa::Message::default();

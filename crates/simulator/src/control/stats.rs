@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::HandlerResult;
 use crate::Simulator;
 use crate::phone::views;
 
 /// `GET /stats`
-pub(super) async fn stats(State(simulator): State<Simulator>) -> Answer<Json<Value>> {
+pub(super) async fn stats(State(simulator): State<Simulator>) -> HandlerResult<Json<Value>> {
     let live = simulator.switchboard().run(|sb| {
         Ok(json!({
             "connections": sb.conns.len(),

@@ -41,7 +41,7 @@ async function refresh() {
     list.replaceChildren(...phones.map(item));
     none.hidden = phones.length > 0;
   } catch {
-    // The simulator is away; the next look will tell.
+    // The simulator does not answer; the next refresh tries again.
   }
 }
 

@@ -69,8 +69,8 @@ function media(message) {
   player.preload = 'metadata';
   player.src = source;
   if (message.kind === 'audio' && message.way === 'in') {
-    const tell = () => call('POST', '/read', { id: message.id, played: true }).catch(() => {});
-    player.addEventListener('play', tell, { once: true });
+    const report = () => call('POST', '/read', { id: message.id, played: true }).catch(() => {});
+    player.addEventListener('play', report, { once: true });
   }
   const both = make('div', 'attachment');
   both.append(player, link);

@@ -1,4 +1,4 @@
-//! What is in a message, as the inbox shows it.
+//! The content of a message, as the inbox shows it.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -26,7 +26,7 @@ pub(crate) struct Content {
     pub(crate) media: Option<MediaRef>,
 }
 
-/// Where a media file is, and what opens it.
+/// A media file's address and keys.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub(crate) struct MediaRef {
     pub(crate) direct_path: String,
@@ -35,25 +35,25 @@ pub(crate) struct MediaRef {
     /// Of the encrypted file, in hexadecimal.
     #[serde(default)]
     pub(crate) enc_sha256: Option<String>,
-    /// Whether the phone has fetched the file and held it against the message.
+    /// Whether the phone has fetched the file and checked it against the message.
     #[serde(default)]
     pub(crate) checked: bool,
-    /// Why it did not open.
+    /// Why it could not be decrypted.
     #[serde(default)]
     pub(crate) failure: Option<String>,
 }
 
-/// What an opened file is.
+/// A decrypted file.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Plain {
-    /// Its bytes.
+pub(crate) struct PlainFile {
+    /// In bytes.
     pub(crate) size: u64,
     /// In hexadecimal.
     pub(crate) sha256: String,
 }
 
 /// The fields all kinds of media share.
-struct File<'a> {
+struct FileFields<'a> {
     mimetype: &'a Option<String>,
     size: Option<u64>,
     sha256: &'a Option<Vec<u8>>,
@@ -65,7 +65,7 @@ struct File<'a> {
 
 macro_rules! file {
     ($message:expr) => {
-        File {
+        FileFields {
             mimetype: &$message.mimetype,
             size: $message.file_length,
             sha256: &$message.file_sha256,
@@ -91,7 +91,7 @@ impl Content {
         media(base).or_else(|| other(base))
     }
 
-    fn media(kind: &str, file: &File<'_>) -> Self {
+    fn media(kind: &str, file: &FileFields<'_>) -> Self {
         let path = file.direct_path.clone().or_else(|| path_of(file.url.as_deref()?));
         let key = file.media_key.as_ref().map(|key| BASE64_STANDARD.encode(key));
         Content {
@@ -109,8 +109,8 @@ impl Content {
         }
     }
 
-    /// The content once the phone has fetched its file: what it really is, or that it failed.
-    pub(crate) fn checked(mut self, outcome: std::result::Result<Plain, String>) -> Self {
+    /// The content after the phone has checked its file: its real size and hash, or kind `failed`.
+    pub(crate) fn checked(mut self, outcome: std::result::Result<PlainFile, String>) -> Self {
         let media = self.media.get_or_insert_default();
         media.checked = true;
         match outcome {
@@ -127,7 +127,7 @@ impl Content {
         self
     }
 
-    /// Whether it can be played so that its sender hears of it.
+    /// Whether playing it sends a receipt.
     pub(crate) fn is_playable(&self) -> bool {
         self.kind == "audio"
     }
@@ -190,7 +190,7 @@ fn other(message: &wa::Message) -> Option<Content> {
     Some(Content { kind: kind.into(), text, ..Default::default() })
 }
 
-/// Messages between devices that no person sees.
+/// Messages between devices that no user sees.
 fn silent(message: &wa::Message) -> bool {
     let only_keys = wa::Message {
         sender_key_distribution_message: message.sender_key_distribution_message.clone(),

@@ -1,11 +1,11 @@
 //! Virtual phones: device 0 of every number.
 //!
 //! Every number exists, is registered, online, and reads its mail, unless the control API
-//! said otherwise. A phone holds Signal sessions with linked devices; between phones, whose
-//! both ends are in here, messages travel without encryption.
+//! changed that. A phone holds Signal sessions with linked devices; messages between phones are
+//! not encrypted, because both ends are in this process.
 
 pub(crate) mod content;
-pub(crate) mod link;
+pub(crate) mod pairing;
 mod receipts;
 mod receive;
 mod send;
@@ -21,13 +21,12 @@ use crate::error::{Result, conflict};
 use crate::switchboard::Switchboard;
 
 pub(crate) use receive::Incoming;
-pub(crate) use send::Outgoing;
+pub(crate) use send::PhoneMessage;
 
 /// Which receipts a phone sends by itself.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AutoReceipts {
-    /// None at all.
     None,
     /// That a message has been delivered.
     Delivered,
@@ -45,7 +44,7 @@ impl AutoReceipts {
     }
 }
 
-/// How a phone behaves.
+/// The settings of a phone.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Phone {
     /// Whether the number is on WhatsApp.
@@ -60,7 +59,7 @@ pub(crate) struct Phone {
     pub(crate) by_lid: bool,
 }
 
-/// What the control API changes.
+/// The fields that the control API may change.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PhonePatch {
@@ -72,7 +71,7 @@ pub(crate) struct PhonePatch {
 }
 
 impl Switchboard {
-    /// How the phone of `number` behaves.
+    /// The settings of `number`'s phone.
     pub(crate) fn phone(&self, number: Number) -> Result<Phone> {
         let found = self
             .db
@@ -99,7 +98,7 @@ impl Switchboard {
         }))
     }
 
-    /// Refuses what a person can do only with a phone that is on, and on WhatsApp.
+    /// An error unless the phone is online and registered.
     pub(crate) fn in_use(&self, number: Number) -> Result<()> {
         let phone = self.phone(number)?;
         match phone.registered && phone.online {
@@ -108,7 +107,7 @@ impl Switchboard {
         }
     }
 
-    /// Changes how a phone behaves; one that comes online takes its mail.
+    /// Changes a phone's settings; one that comes online receives its mail.
     pub(crate) fn change_phone(&mut self, number: Number, patch: PhonePatch) -> Result<Phone> {
         let old = self.phone(number)?;
         let new = Phone {
@@ -143,7 +142,7 @@ impl Switchboard {
         Ok(new)
     }
 
-    /// Notes that a phone has been in use, for the list of phones.
+    /// Records that a phone was used, for the list of phones.
     pub(crate) fn touch_phone(&mut self, number: Number) -> Result<()> {
         self.db
             .prepare_cached(

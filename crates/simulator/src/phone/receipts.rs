@@ -1,6 +1,6 @@
 //! The receipts a phone sends: delivered at once, read after a while.
 //!
-//! Invariant: `inbox.state` says which receipts are out, and changes in the transaction that
+//! Invariant: `inbox.state` says which receipts were sent, and changes in the transaction that
 //! mails them; so after a restart the missing ones are sent, and none twice.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ const DELIVERED: i64 = 2;
 const READ: i64 = 3;
 const PLAYED: i64 = 4;
 
-/// What receipts about one message need to know.
+/// The columns that a receipt needs.
 struct InboxRow {
     id: String,
     sender: Number,
@@ -31,7 +31,7 @@ struct InboxRow {
     state: i64,
 }
 
-/// The group a chat is, if it is one.
+/// The chat's group; `None` for direct chats.
 fn group_of(chat: &str) -> Option<Jid> {
     let chat: Option<Jid> = chat.parse().ok();
     chat.filter(|chat| chat.server == Server::Group)
@@ -51,7 +51,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// A message has come once more: say again what was said, as phones do.
+    /// A message has come once more: its receipts are repeated, as phones do.
     pub(super) fn arrived_again(&mut self, number: Number, incoming: &Incoming) -> Result<()> {
         if self.phone(number)?.auto_receipts == AutoReceipts::None {
             return Ok(());
@@ -60,7 +60,7 @@ impl Switchboard {
         self.give_own_receipt(number, incoming.from.number, incoming.group.as_ref(), "", ids)
     }
 
-    /// Sends the receipts that a phone owes, after a restart or a change of its manners.
+    /// Sends the receipts that are missing, after a restart or a change of settings.
     pub(crate) fn send_due_receipts(&mut self, number: Number, phone: Phone) -> Result<()> {
         if phone.auto_receipts != AutoReceipts::None {
             self.pass_state(number, ARRIVED, DELIVERED, "", i64::MAX)?;
@@ -69,7 +69,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// Every phone sends the receipts it owes.
+    /// Every phone sends its missing receipts.
     pub(crate) fn resume_receipts(&mut self) -> Result<()> {
         let numbers: Vec<i64> = {
             let sql = "SELECT DISTINCT number FROM inbox WHERE state < 3";
@@ -132,7 +132,7 @@ impl Switchboard {
         Ok((serde_json::from_str(&content).unwrap_or_default(), row))
     }
 
-    /// Moves one message on, and says so, unless it is there already.
+    /// Moves one message to a later state and sends the receipt, unless it is there already.
     fn advance_row(
         &mut self,
         number: Number,
@@ -185,7 +185,7 @@ impl Switchboard {
         Ok(self.db.prepare_cached(sql)?.query_row([number.sql()], |row| row.get(0))?)
     }
 
-    /// Moves all rows of one state to the next and sends the receipts that say so.
+    /// Moves all rows of one state to the next and sends their receipts.
     fn pass_state(
         &mut self,
         number: Number,
@@ -250,7 +250,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// What has become of messages that `author`, or its devices, sent.
+    /// Sends receipts for messages of `author` or its devices.
     pub(crate) fn sent_state(&mut self, author: Number, ids: &[String], kind: &str) -> Result<()> {
         let state = match kind {
             "played" => PLAYED,

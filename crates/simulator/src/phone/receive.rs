@@ -1,4 +1,4 @@
-//! A phone takes its mail: decrypts it, keeps what it says, and answers with receipts.
+//! A phone receives mail: decrypts it, stores it in the inbox, and answers with receipts.
 
 use rusqlite::{OptionalExtension as _, params};
 use wacore::messages::MessageUtils;
@@ -14,10 +14,10 @@ use crate::clock;
 use crate::error::{Result, SimulatorError};
 use crate::limits::RETRIES_MAX;
 use crate::stanza::{TypingSeen, retry_keys};
-use crate::switchboard::{Class, Switchboard};
+use crate::switchboard::{StanzaClass, Switchboard};
 
-/// Between phones nothing is encrypted: the content is in a child of this name, which no
-/// client's stanza can bring in.
+/// Between phones nothing is encrypted: the content is in a child of this name, which is
+/// removed from clients' stanzas.
 pub(super) const PLAIN: &str = "plain";
 
 /// A message on its way into a phone.
@@ -77,14 +77,14 @@ fn content_bytes(node: &Node) -> Vec<u8> {
 }
 
 impl Switchboard {
-    /// Gives a phone a message; an offline phone's waits.
+    /// Delivers a message to a phone; it waits while the phone is offline.
     pub(crate) fn phone_takes(&mut self, number: Number, node: Node) -> Result<()> {
         let phone = self.phone(number)?;
         if !phone.registered {
             return Ok(());
         }
         if !phone.online {
-            return self.mail(DeviceAddr::phone(number), Class::Message, node);
+            return self.mail(DeviceAddr::phone(number), StanzaClass::Message, node);
         }
         let Some(incoming) = Incoming::read(&node) else {
             return Err(SimulatorError::Internal("a message without sender or id".into()));
@@ -92,7 +92,7 @@ impl Switchboard {
         self.phone_opens(number, &incoming)
     }
 
-    /// A phone that was offline takes what waited for it.
+    /// A phone that was offline receives its waiting mail.
     pub(super) fn take_waiting_mail(&mut self, number: Number) -> Result<()> {
         let waiting: Vec<(i64, Vec<u8>)> = {
             let sql = "SELECT seq, stanza FROM mail WHERE number = ?1 AND device = 0 ORDER BY seq";
@@ -149,7 +149,7 @@ impl Switchboard {
         decode(plain)
     }
 
-    /// Acts on a message that has been opened.
+    /// Handles a decrypted message.
     fn phone_keeps(
         &mut self,
         number: Number,
@@ -224,7 +224,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// The phone has looked at a message's file.
+    /// Stores the result of checking a message's file.
     pub(crate) fn set_inbox_content(
         &mut self,
         number: Number,
@@ -237,7 +237,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// A copy of what a linked device of this very phone has sent to somebody.
+    /// Stores the copy of a message that one of the phone's linked devices sent.
     fn keep_sent_elsewhere(
         &mut self,
         number: Number,
@@ -268,7 +268,7 @@ impl Switchboard {
         }
     }
 
-    /// A message did not open: it has been here before, or its sender shall send it again.
+    /// A message could not be decrypted: it is a duplicate, or its sender is asked to resend it.
     fn phone_failed(
         &mut self,
         number: Number,
@@ -317,12 +317,12 @@ impl Switchboard {
             .attr("t", clock::unix_s().to_string());
         receipt = self.with_origin(receipt, phone, incoming.group.as_ref())?;
         let mut content = vec![retry, registration];
-        // Asking once more means that the session itself is broken: offer a new one.
+        // A second request means that the session is broken: offer a new one.
         if count > 1 {
             content.extend(self.bundle(phone)?.map(retry_keys));
         }
         let receipt = receipt.children(content).build();
-        self.mail(incoming.from, Class::Receipt, receipt)
+        self.mail(incoming.from, StanzaClass::Receipt, receipt)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a phone sends: messages of its own, and the key its linked devices wait for.
+//! Sends a phone's messages, and the app-state key that its linked devices wait for.
 
 use rusqlite::{OptionalExtension as _, params};
 use wacore::messages::MessageUtils;
@@ -15,10 +15,10 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::{Result, SimulatorError, bad_request, conflict};
 use crate::stanza::bundle_in_retry;
-use crate::switchboard::{Class, Switchboard};
+use crate::switchboard::{StanzaClass, Switchboard};
 
-/// A message that the person at a phone sends.
-pub(crate) struct Outgoing {
+/// A message sent from a phone.
+pub(crate) struct PhoneMessage {
     pub(crate) to: Jid,
     pub(crate) message: wa::Message,
 }
@@ -34,8 +34,12 @@ struct Parcel<'a> {
 }
 
 impl Switchboard {
-    /// Sends a message from a phone; gives its id.
-    pub(crate) fn phone_sends(&mut self, number: Number, outgoing: &Outgoing) -> Result<String> {
+    /// Sends a message from a phone; returns its id.
+    pub(crate) fn phone_sends(
+        &mut self,
+        number: Number,
+        outgoing: &PhoneMessage,
+    ) -> Result<String> {
         self.in_use(number)?;
         let content = Content::of(&outgoing.message)
             .ok_or_else(|| bad_request("there is nothing to send"))?;
@@ -115,7 +119,7 @@ impl Switchboard {
             node = node.attr("recipient", recipient);
         }
         let node = node.children([enc(kind, sealed, parcel.content, 0)]).build();
-        self.mail(to, Class::Message, node)
+        self.mail(to, StanzaClass::Message, node)
     }
 
     fn send_to_group(&mut self, parcel: &Parcel<'_>) -> Result<()> {
@@ -150,7 +154,7 @@ impl Switchboard {
                 enc(kind, sealed_key, &Content::default(), 0),
                 enc(EncType::SenderKey, sealed.clone(), parcel.content, 0),
             ];
-            self.mail(device, Class::Message, node.children(content).build())?;
+            self.mail(device, StanzaClass::Message, node.children(content).build())?;
         }
         Ok(())
     }
@@ -173,7 +177,7 @@ impl Switchboard {
             .query_row(params![number.sql(), id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?;
         let Some((chat, content, plain)) = sent else {
-            // Not a person's message: it was the key.
+            // Not in the table of messages: it was the app-state key.
             return match to.number == number {
                 true => self.send_app_state_key(to),
                 false => Ok(()),
@@ -200,7 +204,7 @@ impl Switchboard {
             false => node,
         };
         let node = node.children([enc(kind, sealed, parcel.content, 1)]).build();
-        self.mail(to, Class::Message, node)
+        self.mail(to, StanzaClass::Message, node)
     }
 
     /// The first time a device has uploaded its keys, its phone shares the app-state key.
@@ -218,7 +222,7 @@ impl Switchboard {
         }
     }
 
-    /// Clients wait for this key before they call themselves ready.
+    /// Clients report that they are ready only after they have this key.
     pub(crate) fn send_app_state_key(&mut self, device: DeviceAddr) -> Result<()> {
         let number = device.number;
         let (key_id, key_data) = self.keys_of(number)?.app_state_key()?;
@@ -254,11 +258,11 @@ impl Switchboard {
             .attr("category", "peer")
             .children([enc(kind, sealed, &Content::default(), 0)])
             .build();
-        self.mail(device, Class::Message, node)
+        self.mail(device, StanzaClass::Message, node)
     }
 }
 
-/// The stanza of a phone's message, but for where it comes from and its content.
+/// The stanza of a phone's message, without `from` and content.
 fn stanza(parcel: &Parcel<'_>) -> NodeBuilder {
     let kind = if parcel.content.kind == "text" { "text" } else { "media" };
     NodeBuilder::new("message")

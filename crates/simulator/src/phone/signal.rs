@@ -2,7 +2,7 @@
 //!
 //! The Signal library wants asynchronous stores; a [`SignalBox`] holds just the records one
 //! operation needs, is always ready, and is written back when the operation succeeds, in the
-//! same transaction as what came of it.
+//! same transaction as its result.
 
 use std::sync::Arc;
 
@@ -25,9 +25,9 @@ use crate::keys::PhoneKeys;
 use crate::stanza::Bundle;
 use crate::switchboard::Switchboard;
 
-type Answer<T> = std::result::Result<T, SignalProtocolError>;
+type SignalResult<T> = std::result::Result<T, SignalProtocolError>;
 
-/// What one Signal operation works on.
+/// The records of one Signal operation.
 struct SignalBox {
     keys: Arc<PhoneKeys>,
     session: Option<SessionRecord>,
@@ -159,7 +159,7 @@ impl Switchboard {
             return Ok(None);
         };
         let mut record = SessionRecord::deserialize(&stored)?;
-        // Every counter is on disk before its ciphertext leaves, so none need be set aside.
+        // Every counter is on disk before its ciphertext is sent, so none is reserved ahead.
         record.waive_counter_lease();
         Ok(Some(record))
     }
@@ -181,7 +181,7 @@ impl Switchboard {
 }
 
 impl Switchboard {
-    /// A phone loses its sessions and the sender keys of others; how many there were.
+    /// Deletes a phone's sessions and the sender keys of others; returns their number.
     pub(crate) fn forget_sessions(&mut self, number: Number) -> Result<usize> {
         let mut forgotten = 0;
         for table in ["sessions", "sender_keys"] {
@@ -208,7 +208,7 @@ impl Switchboard {
         Ok(opened)
     }
 
-    /// Takes a member's sender key.
+    /// Stores a member's sender key.
     pub(super) fn phone_take_sender_key(
         &mut self,
         number: Number,
@@ -338,11 +338,11 @@ impl SignalBox {
 
 #[async_trait::async_trait]
 impl IdentityKeyStore for SignalBox {
-    async fn get_identity_key_pair(&self) -> Answer<IdentityKeyPair> {
+    async fn get_identity_key_pair(&self) -> SignalResult<IdentityKeyPair> {
         Ok(self.keys.identity.clone())
     }
 
-    async fn get_local_registration_id(&self) -> Answer<u32> {
+    async fn get_local_registration_id(&self) -> SignalResult<u32> {
         Ok(self.keys.registration_id())
     }
 
@@ -350,44 +350,44 @@ impl IdentityKeyStore for SignalBox {
         &mut self,
         _: &ProtocolAddress,
         _: &IdentityKey,
-    ) -> Answer<IdentityChange> {
+    ) -> SignalResult<IdentityChange> {
         Ok(IdentityChange::NewOrUnchanged)
     }
 
-    /// A phone trusts everyone: the server, which certified the key, is itself.
+    /// Always true: the server that certified the key is this process.
     async fn is_trusted_identity(
         &self,
         _: &ProtocolAddress,
         _: &IdentityKey,
         _: Direction,
-    ) -> Answer<bool> {
+    ) -> SignalResult<bool> {
         Ok(true)
     }
 
-    async fn get_identity(&self, _: &ProtocolAddress) -> Answer<Option<IdentityKey>> {
+    async fn get_identity(&self, _: &ProtocolAddress) -> SignalResult<Option<IdentityKey>> {
         Ok(None)
     }
 }
 
 #[async_trait::async_trait]
 impl PreKeyStore for SignalBox {
-    async fn get_pre_key(&self, id: PreKeyId) -> Answer<PreKeyRecord> {
+    async fn get_pre_key(&self, id: PreKeyId) -> SignalResult<PreKeyRecord> {
         let invalid = |_| SignalProtocolError::InvalidPreKeyId;
         self.keys.prekey(id.into()).map_err(invalid)
     }
 
-    async fn save_pre_key(&mut self, _: PreKeyId, _: &PreKeyRecord) -> Answer<()> {
+    async fn save_pre_key(&mut self, _: PreKeyId, _: &PreKeyRecord) -> SignalResult<()> {
         Ok(())
     }
 
-    async fn remove_pre_key(&mut self, _: PreKeyId) -> Answer<()> {
+    async fn remove_pre_key(&mut self, _: PreKeyId) -> SignalResult<()> {
         Ok(())
     }
 }
 
 #[async_trait::async_trait]
 impl SignedPreKeyStore for SignalBox {
-    async fn get_signed_pre_key(&self, id: SignedPreKeyId) -> Answer<SignedPreKeyRecord> {
+    async fn get_signed_pre_key(&self, id: SignedPreKeyId) -> SignalResult<SignedPreKeyRecord> {
         if u32::from(id) != crate::keys::SIGNED_PREKEY_ID {
             return Err(SignalProtocolError::InvalidSignedPreKeyId);
         }
@@ -399,22 +399,26 @@ impl SignedPreKeyStore for SignalBox {
         &mut self,
         _: SignedPreKeyId,
         _: &SignedPreKeyRecord,
-    ) -> Answer<()> {
+    ) -> SignalResult<()> {
         Ok(())
     }
 }
 
 #[async_trait::async_trait]
 impl SessionStore for SignalBox {
-    async fn load_session(&self, _: &ProtocolAddress) -> Answer<Option<SessionRecord>> {
+    async fn load_session(&self, _: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
         Ok(self.session.clone())
     }
 
-    async fn has_session(&self, _: &ProtocolAddress) -> Answer<bool> {
+    async fn has_session(&self, _: &ProtocolAddress) -> SignalResult<bool> {
         Ok(self.session.is_some())
     }
 
-    async fn store_session(&mut self, _: &ProtocolAddress, record: SessionRecord) -> Answer<()> {
+    async fn store_session(
+        &mut self,
+        _: &ProtocolAddress,
+        record: SessionRecord,
+    ) -> SignalResult<()> {
         self.session = Some(record);
         Ok(())
     }
@@ -422,18 +426,22 @@ impl SessionStore for SignalBox {
 
 #[async_trait::async_trait]
 impl SenderKeyStore for SignalBox {
-    async fn store_sender_key(&mut self, _: &SenderKeyName, record: SenderKeyRecord) -> Answer<()> {
+    async fn store_sender_key(
+        &mut self,
+        _: &SenderKeyName,
+        record: SenderKeyRecord,
+    ) -> SignalResult<()> {
         self.sender_key = Some(record);
         Ok(())
     }
 
-    async fn load_sender_key(&self, _: &SenderKeyName) -> Answer<Option<SenderKeyRecord>> {
+    async fn load_sender_key(&self, _: &SenderKeyName) -> SignalResult<Option<SenderKeyRecord>> {
         Ok(self.sender_key.clone())
     }
 }
 
-/// The result of a future that never waits.
-fn ready<T>(future: impl Future<Output = Answer<T>>) -> Result<T> {
+/// The result of a future that is ready at once.
+fn ready<T>(future: impl Future<Output = SignalResult<T>>) -> Result<T> {
     let outcome = future
         .now_or_never()
         .ok_or_else(|| SimulatorError::Internal("a Signal store waited".into()))?;

@@ -1,4 +1,4 @@
-//! What the control API and the pages show: read-only, from committed state.
+//! Read-only views for the control API and the pages, from committed state.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ const TIMELINE_ROWS: i64 = 300;
 const STATES: [&str; 5] = ["", "sent", "delivered", "read", "played"];
 
 impl Switchboard {
-    /// A phone, its manners and its linked devices.
+    /// A phone, its settings and its linked devices.
     pub(crate) fn view_phone(&mut self, number: Number) -> Result<Value> {
         let phone = self.phone(number)?;
         let mut devices = Vec::new();
@@ -50,9 +50,9 @@ impl Switchboard {
     }
 }
 
-/// Messages whose files the phone has not looked at yet.
+/// Messages whose files the phone has not checked yet.
 pub(crate) fn unchecked_media(db: &Connection, number: Number) -> Result<Vec<(String, Content)>> {
-    // Inside a JSON text the quotes would be escaped, so this is found in no message's words.
+    // Quotes inside a JSON string are escaped, so no message's text contains this.
     let sql = "SELECT id, content FROM inbox \
                WHERE number = ?1 AND instr(content, '\"checked\":false') > 0 ORDER BY seq";
     let mut query = db.prepare_cached(sql)?;
@@ -195,7 +195,7 @@ pub(crate) fn groups(db: &Connection) -> Result<Value> {
     Ok(Value::Array(groups))
 }
 
-/// How many rows there are of everything.
+/// The number of rows of each table.
 pub(crate) fn stored_counts(db: &Connection) -> Result<Value> {
     let mut counts = serde_json::Map::new();
     for table in [

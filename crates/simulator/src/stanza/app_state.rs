@@ -1,4 +1,4 @@
-//! App state: a server that has none and takes everything.
+//! App state: the server stores none and accepts every patch.
 
 use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;

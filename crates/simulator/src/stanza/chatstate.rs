@@ -13,33 +13,33 @@ use crate::error::Result;
 use crate::limits::{TYPING_CHATS_MAX, TYPING_SHOWN_TIME_MAX};
 use crate::switchboard::{ConnId, Switchboard};
 
-/// Somebody typing, as one phone sees it.
+/// One sender's typing, as one phone sees it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct TypingSeen {
     pub(crate) from: Number,
     pub(crate) by: Number,
-    /// When it is in a group.
+    /// The group; `None` in a direct chat.
     pub(crate) group: Option<Jid>,
 }
 
 /// What phones have seen of typing since the last message.
 #[derive(Default)]
-pub(crate) struct Typing(HashMap<TypingSeen, Stretch>);
+pub(crate) struct Typing(HashMap<TypingSeen, TypingSpan>);
 
 #[derive(Default)]
-struct Stretch {
-    /// What has ended, in milliseconds.
+struct TypingSpan {
+    /// Finished spans, in milliseconds.
     before_ms: i64,
-    /// When what goes on began, and when the client last said that it goes on.
+    /// The current span: its start, and when the client last confirmed it.
     now: Option<(i64, i64)>,
 }
 
-impl Stretch {
+impl TypingSpan {
     fn total_ms(&self, now_ms: i64) -> i64 {
         let shown_max = i64::try_from(TYPING_SHOWN_TIME_MAX.as_millis()).unwrap_or(i64::MAX);
         let going_on = self.now.map_or(0, |(since, last)| {
             let end = now_ms.min(last.saturating_add(shown_max));
-            // Even the shortest has been seen.
+            // The shortest counts as one millisecond.
             end.saturating_sub(since).max(1)
         });
         self.before_ms.saturating_add(going_on)
@@ -47,7 +47,7 @@ impl Stretch {
 }
 
 impl Typing {
-    /// The client types, or says that it still does.
+    /// The client starts typing, or confirms it.
     fn composing(&mut self, seen: TypingSeen, now_ms: i64) {
         if self.0.len() >= TYPING_CHATS_MAX {
             self.0.clear();
@@ -69,7 +69,7 @@ impl Typing {
         self.0.get(seen).map_or(0, |stretch| stretch.total_ms(now_ms))
     }
 
-    /// The message has come.
+    /// The message has arrived: the count starts again.
     pub(crate) fn end(&mut self, seen: &TypingSeen) {
         self.0.remove(seen);
     }
@@ -100,7 +100,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// Who sees `from` typing in the chat `to`; nobody does in a group that it is not in.
+    /// The numbers that see `from` typing in the chat `to`; none in a group that it is not in.
     fn typing_viewers(&self, from: Number, to: &Jid) -> Result<Option<Vec<Number>>> {
         if to.server != Server::Group {
             return Ok(DeviceAddr::from_jid(to).map(|to| vec![to.number]));
@@ -112,7 +112,7 @@ impl Switchboard {
     }
 
     fn phone_sees_typing(&mut self, seen: TypingSeen, state: &NodeRef<'_>) -> Result<()> {
-        // A phone that is off misses it.
+        // An offline phone does not see it.
         if !self.phone(seen.by)?.online {
             return Ok(());
         }
@@ -124,7 +124,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// Sends something that is not worth keeping.
+    /// Sends a stanza that is not stored: only to a connected device.
     pub(crate) fn send_if_live(&mut self, to: DeviceAddr, node: Node) {
         self.after_commit(move |sb| {
             if let Some(&id) = sb.by_device.get(&to)
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn typing_that_nobody_ends_fades() {
+    fn typing_without_an_end_expires() {
         let mut typing = Typing::default();
         typing.composing(seen(), 1_000);
         assert_eq!(typing.seen_ms(&seen(), 900_000), 25_000);

@@ -1,4 +1,4 @@
-//! Groups: made through the control API, read and left by clients.
+//! Groups: created through the control API; clients list and leave them.
 
 use rusqlite::{OptionalExtension as _, params};
 use wacore_binary::builder::NodeBuilder;
@@ -9,7 +9,7 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::{Result, bad_request, not_found};
 use crate::limits::GROUP_MEMBERS_MAX;
-use crate::switchboard::{Class, ConnId, Switchboard};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 const GROUP_ID_PREFIX: &str = "120363";
 const GROUP_ID_DIGITS: u64 = 1_000_000_000_000;
@@ -117,7 +117,7 @@ impl Switchboard {
         Ok(Some(group.build()))
     }
 
-    /// The numbers in a group; nobody when there is no such group.
+    /// The members of a group; none when there is no such group.
     pub(crate) fn group_members(&self, id: &str) -> Result<Vec<Number>> {
         let sql = "SELECT number FROM group_members WHERE group_id = ?1 ORDER BY number";
         let mut query = self.db.prepare_cached(sql)?;
@@ -132,7 +132,7 @@ impl Switchboard {
         Ok(found.unwrap_or_default())
     }
 
-    /// Makes a group; the first member owns it. Gives its JID.
+    /// Creates a group owned by its first member; returns its JID.
     pub(crate) fn create_group(
         &mut self,
         subject: &str,
@@ -161,7 +161,7 @@ impl Switchboard {
         Ok(Jid::group(id).to_string())
     }
 
-    /// Somebody joins a group, or leaves it.
+    /// A member joins a group, or leaves it.
     pub(crate) fn change_member(&mut self, id: &str, number: Number, joins: bool) -> Result<()> {
         let Some(group) = self.group_node(id)? else {
             return Err(not_found(format!("there is no group {id:?}")));
@@ -185,7 +185,7 @@ impl Switchboard {
         self.notify_members(&group, id, hear, &news)
     }
 
-    /// Tells the members' linked devices of their new group.
+    /// Notifies the members' linked devices of their new group.
     fn announce_group(&mut self, id: &str) -> Result<()> {
         let Some(group) = self.group_node(id)? else {
             return Ok(());
@@ -214,7 +214,7 @@ impl Switchboard {
                     .attr("t", clock::unix_s().to_string())
                     .children([news.clone()])
                     .build();
-                self.mail(device, Class::Notification, notification)?;
+                self.mail(device, StanzaClass::Notification, notification)?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Keys of linked devices: uploads, counts, digests, and bundles for whoever writes to them.
+//! Keys of linked devices: uploads, counts, digests, and bundles for their senders.
 //!
 //! A phone's bundle is derived; a linked device's comes from what it uploaded, one one-time
 //! prekey per bundle, and none when they have run out (as the real server does).
@@ -13,14 +13,14 @@ use crate::address::DeviceAddr;
 use crate::error::{Result, SimulatorError};
 use crate::keys::{PhoneKeys, SIGNED_PREKEY_ID};
 use crate::limits::{PREKEYS_MAX, QUERY_USERS_MAX};
-use crate::switchboard::{Class, ConnId, Switchboard};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 /// The type byte of Curve25519 keys.
 const DJB_TYPE: u8 = 5;
-/// With so many one-time prekeys left a device is asked for more.
+/// A device with fewer one-time prekeys is asked for more.
 const PREKEYS_LOW: i64 = 5;
 
-/// What somebody needs to begin a Signal session with a device.
+/// The keys that start a Signal session with a device.
 pub(crate) struct Bundle {
     pub(crate) registration_id: u32,
     pub(crate) identity: Vec<u8>,
@@ -68,8 +68,8 @@ impl Switchboard {
         Ok(self.db.prepare_cached(sql)?.query_row(key, |row| row.get(0))?)
     }
 
-    /// What the server has of a device, for the device to compare. Without any prekeys it
-    /// says so, and the client uploads anew.
+    /// A digest of a device's stored keys, for the device to compare. Without prekeys it is an
+    /// error, and the client uploads new ones.
     fn digest(&self, device: DeviceAddr, node: &NodeRef<'_>) -> Result<Node> {
         let sql = "SELECT id, key FROM prekeys WHERE number = ?1 AND device = ?2 ORDER BY id";
         let keys: Vec<(u32, Vec<u8>)> = {
@@ -224,7 +224,7 @@ impl Switchboard {
         Ok(Some(bundle))
     }
 
-    /// Tells a device that its one-time prekeys run low.
+    /// Notifies a device that its one-time prekeys run low.
     fn ask_for_prekeys(&mut self, device: DeviceAddr) -> Result<()> {
         let count = NodeBuilder::new("count").attr("value", PREKEYS_LOW.to_string());
         let notification = NodeBuilder::new("notification")
@@ -234,7 +234,7 @@ impl Switchboard {
             .attr("t", crate::clock::unix_s().to_string())
             .children([count.build()])
             .build();
-        self.mail(device, Class::Notification, notification)
+        self.mail(device, StanzaClass::Notification, notification)
     }
 }
 
@@ -249,7 +249,7 @@ fn bundle_node(jid: Jid, bundle: Option<Bundle>) -> Node {
     user.attr("t", crate::clock::unix_s().to_string()).children(content).build()
 }
 
-/// A bundle for whoever is asked to send a message again; read by [`bundle_in_retry`].
+/// A bundle for the sender who is asked to resend a message; read by [`bundle_in_retry`].
 pub(crate) fn retry_keys(bundle: Bundle) -> Node {
     NodeBuilder::new("keys").children(key_nodes(bundle)).build()
 }

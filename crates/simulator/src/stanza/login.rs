@@ -1,4 +1,4 @@
-//! Logging in, becoming active, and being unlinked.
+//! Logging in, becoming active, and unpairing.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use super::{jid_attr, result};
 use crate::address::DeviceAddr;
 use crate::clock;
 use crate::error::Result;
-use crate::switchboard::{Class, ConnId, Switchboard, disconnect_stanza, failure};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard, disconnect_stanza, failure};
 
 /// A client that logs out gets the answer to that before its connection ends.
 const LOGOUT_GRACE: Duration = Duration::from_millis(150);
 
 impl Switchboard {
-    /// Lets a linked device in, or tells it that it is not linked.
+    /// Logs a linked device in, or answers 401 when it is not linked.
     pub(crate) fn log_in(&mut self, id: ConnId, device: DeviceAddr) -> Result<()> {
         let known: Option<Vec<u8>> = self
             .db
@@ -53,7 +53,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// The client is ready: hand over what waited.
+    /// The client is ready: send its waiting mail.
     pub(super) fn on_active(&mut self, id: ConnId, node: &NodeRef<'_>) -> Result<()> {
         self.send(id, result(node, vec![]));
         let Some(device) = self.device_of(id) else {
@@ -79,7 +79,7 @@ impl Switchboard {
     }
 
     fn waiting_counts(&self, device: DeviceAddr) -> Result<(i64, i64, i64)> {
-        let count = |class: Class| {
+        let count = |class: StanzaClass| {
             self.db
                 .prepare_cached(
                     "SELECT COUNT(*) FROM mail WHERE number = ?1 AND device = ?2 AND class = ?3",
@@ -88,10 +88,14 @@ impl Switchboard {
                     row.get(0)
                 })
         };
-        Ok((count(Class::Message)?, count(Class::Receipt)?, count(Class::Notification)?))
+        Ok((
+            count(StanzaClass::Message)?,
+            count(StanzaClass::Receipt)?,
+            count(StanzaClass::Notification)?,
+        ))
     }
 
-    /// A client logs itself (or a sister) out.
+    /// A client logs itself, or another device of its phone, out.
     pub(super) fn on_remove_device(
         &mut self,
         id: ConnId,
@@ -104,11 +108,11 @@ impl Switchboard {
             .and_then(|jid| DeviceAddr::from_jid(&jid));
         let removed = named.filter(|named| named.number == device.number && !named.is_phone());
         self.send(id, result(node, vec![]));
-        self.unlink(removed.unwrap_or(device), LOGOUT_GRACE)
+        self.unpair(removed.unwrap_or(device), LOGOUT_GRACE)
     }
 
     /// Removes a linked device: its rows and its mail now, its connection after `grace`.
-    pub(crate) fn unlink(&mut self, device: DeviceAddr, grace: Duration) -> Result<()> {
+    pub(crate) fn unpair(&mut self, device: DeviceAddr, grace: Duration) -> Result<()> {
         for table in ["devices", "prekeys", "mail"] {
             let sql = format!("DELETE FROM {table} WHERE number = ?1 AND device = ?2");
             self.db.prepare_cached(&sql)?.execute(params![device.number.sql(), device.device])?;
@@ -125,7 +129,7 @@ impl Switchboard {
                 Ok(())
             });
         }
-        self.tell_device_list_changed(device, "remove")?;
+        self.notify_device_list_changed(device, "remove")?;
         self.phone_changed(device.number);
         Ok(())
     }

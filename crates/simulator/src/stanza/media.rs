@@ -1,4 +1,4 @@
-//! Where media go: the host the client itself has called.
+//! The media host: the one that the client connected to.
 
 use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;

@@ -1,4 +1,4 @@
-//! Messages from linked devices: taken, stored for every addressee, acknowledged.
+//! Messages from linked devices: stored for every addressee, then acknowledged.
 //!
 //! The acknowledgement leaves after the commit that holds the mail of every addressed
 //! device and the inbox rows of every addressed phone.
@@ -16,7 +16,7 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::Result;
 use crate::limits::TARGETS_MAX;
-use crate::switchboard::{Class, ConnId, Switchboard};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 /// Attributes of a message that its addressees see unchanged.
 const RELAYED_ATTRS: [&str; 4] = ["type", "edit", "category", "verified_name"];
@@ -57,13 +57,13 @@ impl Switchboard {
         let outcome = match (to.server, peer) {
             (Server::Group, _) => self.group_message(from, &to, node)?,
             (_, Some(peer)) => self.direct_message(from, peer, &to, node)?,
-            // Status, channels, broadcast lists: nobody is there to receive them.
+            // Status, channels and broadcast lists have no recipients here.
             _ => Ok(None),
         };
         match outcome {
             Ok(phash) => {
                 if self.acknowledge(conn, node, &to, phash) {
-                    // The sender hears of its message before it hears of what became of it.
+                    // The acknowledgement is sent before the receipts.
                     self.last_effect_first(mark);
                 }
             }
@@ -164,7 +164,7 @@ impl Switchboard {
         Ok(Ok(None))
     }
 
-    /// What every addressee sees of a message, but for its sender and content.
+    /// The stanza that every addressee gets, without sender and content.
     fn relay(&self, from: DeviceAddr, node: &NodeRef<'_>) -> Result<NodeBuilder> {
         let mut relay = NodeBuilder::new("message")
             .attr("id", attr(node, "id"))
@@ -178,13 +178,13 @@ impl Switchboard {
         Ok(relay)
     }
 
-    /// Gives a message to a phone, or keeps it for a linked device.
+    /// Delivers a message to a phone, or mails it to a linked device.
     pub(crate) fn deliver(&mut self, to: DeviceAddr, message: Node) -> Result<()> {
         if to.is_phone() {
             return self.phone_takes(to.number, message);
         }
         match self.is_linked(to)? {
-            true => self.mail(to, Class::Message, message),
+            true => self.mail(to, StanzaClass::Message, message),
             false => Ok(()),
         }
     }

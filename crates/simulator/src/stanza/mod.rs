@@ -1,7 +1,7 @@
-//! What each stanza means: one file per concern, all methods of the switchboard.
+//! Handlers of stanzas: one file per concern, all methods of the switchboard.
 //!
-//! Invariant: whatever a client sends gets an answer, is ignored on purpose, or ends its
-//! connection; it never ends the process.
+//! Invariant: every stanza of a client is answered, ignored on purpose, or ends its connection;
+//! none ends the process.
 
 mod app_state;
 mod chatstate;
@@ -22,7 +22,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContentRef, NodeRef};
 
 use crate::error::Result;
-use crate::switchboard::{Class, ConnId, Switchboard};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 /// An attribute's text; empty when missing.
 pub(crate) fn attr(node: &NodeRef<'_>, key: &str) -> String {
@@ -106,7 +106,7 @@ impl Switchboard {
         outcome
     }
 
-    /// Says that a stanza failed: the job's own writes and answers are rolled back.
+    /// Answers a failed stanza, whose own writes and answers are rolled back.
     fn answer_failure(&mut self, conn: ConnId, node: &NodeRef<'_>) {
         let answer = match &*node.tag {
             "iq" => error(node, 500, "internal-server-error"),
@@ -161,16 +161,16 @@ impl Switchboard {
         Ok(())
     }
 
-    /// A client has taken a stanza.
+    /// A client acknowledges a stanza.
     fn on_ack(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
-        let class = Class::parse(&attr(node, "class"));
+        let class = StanzaClass::parse(&attr(node, "class"));
         let (Some(device), Some(class)) = (self.device_of(conn), class) else {
             return Ok(());
         };
         self.mail_taken(device, class, &attr(node, "id"), &attr(node, "type"))
     }
 
-    /// Remembers the name a client gives itself.
+    /// Stores the push name of a client.
     fn on_presence(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
         let name = attr(node, "name");
         match self.device_of(conn) {

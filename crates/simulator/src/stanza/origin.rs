@@ -1,4 +1,4 @@
-//! Where a stanza says that it comes from: a number with its LID beside it, or the other way
+//! The sender attributes of a stanza: a number with its LID beside it, or the other way
 //! round. WhatsApp does either, for the same person; clients must know both.
 
 use wacore_binary::Jid;

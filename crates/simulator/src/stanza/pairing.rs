@@ -1,6 +1,6 @@
-//! Linking a client with a phone, by QR or by code: the server's side.
+//! Pairing a client with a phone, by QR or by code: the server's side.
 //!
-//! The phone's cryptography is in [`crate::phone::link`]. A device exists once it has
+//! The phone's cryptography is in [`crate::phone::pairing`]. A device exists once it has
 //! returned the phone's certificate signed with its own key, not before.
 
 use rusqlite::params;
@@ -15,14 +15,16 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::{Result, SimulatorError, bad_request, conflict, not_found};
 use crate::limits::{CODES_MAX, LINKED_DEVICES_MAX};
-use crate::phone::link::{self, CodeExchange, Link, Linked, PendingCode, QrCode, Reply};
+use crate::phone::pairing::{
+    self, CodeExchange, PairingOutcome, PairingReply, PairingState, PendingCode, QrCode,
+};
 use crate::switchboard::{ConnId, Peer, Switchboard};
 
 /// References offered to one client: its QR codes, one after the other.
 const REFS: usize = 6;
 
 impl Switchboard {
-    /// Gives an unlinked client the references for its QR codes.
+    /// Sends an unpaired client the references for its QR codes.
     pub(crate) fn offer_pairing(&mut self, conn: ConnId) -> Result<()> {
         let mut refs = Vec::with_capacity(REFS);
         for _ in 0..REFS {
@@ -36,13 +38,13 @@ impl Switchboard {
         Ok(())
     }
 
-    /// The phone scans a QR text. The reply comes when the client has finished linking.
+    /// The phone scans a QR text. The reply comes when the client has finished pairing.
     pub(crate) fn scan(
         &mut self,
         number: Number,
         qr: &QrCode,
-    ) -> Result<oneshot::Receiver<Result<Linked>>> {
-        self.may_link(number)?;
+    ) -> Result<oneshot::Receiver<Result<PairingOutcome>>> {
+        self.may_pair(number)?;
         let conn = self.refs.get(&qr.reference).copied().ok_or_else(|| {
             not_found(
                 "no client is showing this QR code (it may have expired; take the newest one)",
@@ -50,7 +52,7 @@ impl Switchboard {
         })?;
         let (noise, data) = match self.conns.get(&conn) {
             Some(found) => match &found.peer {
-                Peer::Unlinked(data) => (found.client_static, data),
+                Peer::Unpaired(data) => (found.client_static, data),
                 Peer::Device(_) => return Err(conflict("that client is linked already")),
             },
             None => return Err(not_found("the client that showed this QR code is gone")),
@@ -64,7 +66,7 @@ impl Switchboard {
     }
 
     /// Whether the phone can link one more device.
-    pub(crate) fn may_link(&mut self, number: Number) -> Result<()> {
+    pub(crate) fn may_pair(&mut self, number: Number) -> Result<()> {
         let phone = self.phone(number)?;
         if !phone.registered {
             return Err(conflict(format!("{number} is not registered with WhatsApp")));
@@ -84,14 +86,14 @@ impl Switchboard {
         conn: ConnId,
         number: Number,
         adv_secret: &[u8],
-        reply: Reply,
+        reply: PairingReply,
     ) -> Result<()> {
         if !self.phone(number)?.passkey {
             return self.pair_success(conn, number, adv_secret, reply);
         }
         self.demand_passkey(conn, number);
         self.after_commit(move |_| {
-            let _ = reply.send(Ok(Linked::PasskeyDemanded));
+            let _ = reply.send(Ok(PairingOutcome::PasskeyDemanded));
         });
         Ok(())
     }
@@ -102,17 +104,17 @@ impl Switchboard {
         conn: ConnId,
         number: Number,
         adv_secret: &[u8],
-        reply: Reply,
+        reply: PairingReply,
     ) -> Result<()> {
         let identity = match self.conns.get(&conn).map(|conn| &conn.peer) {
-            Some(Peer::Unlinked(data)) => data.e_ident.clone().unwrap_or_default(),
+            Some(Peer::Unpaired(data)) => data.e_ident.clone().unwrap_or_default(),
             _ => return Err(not_found("the client is gone")),
         };
         let device = self.next_device_number(number)?;
         let addr = DeviceAddr { number, device };
         let keys = self.keys_of(number)?;
         let key_index = u32::from(device);
-        let certificate = link::certify(&keys, &identity, key_index, adv_secret)?;
+        let certificate = pairing::certify(&keys, &identity, key_index, adv_secret)?;
         let leaf = |tag: &'static str| NodeBuilder::new(tag);
         let success = leaf("pair-success")
             .children([
@@ -125,9 +127,14 @@ impl Switchboard {
         let iq = iq_set(success, "md");
         let iq_id = iq.attrs.get("id").map(ToString::to_string).unwrap_or_default();
         self.send(conn, iq);
-        let link =
-            Link::AwaitSignature { addr, key_index, details: certificate.details, iq_id, reply };
-        self.links.insert(conn, link);
+        let link = PairingState::AwaitSignature {
+            addr,
+            key_index,
+            details: certificate.details,
+            iq_id,
+            reply,
+        };
+        self.pairings.insert(conn, link);
         Ok(())
     }
 
@@ -150,17 +157,17 @@ impl Switchboard {
             .ok_or_else(|| conflict("no device number is free"))
     }
 
-    /// A client's answer to one of our queries; only linking asks any.
+    /// A client's answer to a query of the server; only pairing sends any.
     pub(super) fn on_iq_answer(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
-        let signed = match self.links.get(&conn) {
-            Some(Link::AwaitSignature { iq_id, .. }) => *iq_id == attr(node, "id"),
+        let signed = match self.pairings.get(&conn) {
+            Some(PairingState::AwaitSignature { iq_id, .. }) => *iq_id == attr(node, "id"),
             _ => false,
         };
         if !signed {
             return Ok(());
         }
-        let Some(Link::AwaitSignature { addr, key_index, details, reply, .. }) =
-            self.links.remove(&conn)
+        let Some(PairingState::AwaitSignature { addr, key_index, details, reply, .. }) =
+            self.pairings.remove(&conn)
         else {
             return Ok(());
         };
@@ -170,7 +177,7 @@ impl Switchboard {
             .unwrap_or_default();
         let linked = self.store_linked(conn, addr, key_index, &details, &proof);
         let outcome = match linked {
-            Ok(()) => Ok(Linked::Device(addr.device)),
+            Ok(()) => Ok(PairingOutcome::Device(addr.device)),
             Err(error) => {
                 self.close(conn);
                 Err(bad_request(format!("the client did not finish linking: {error}")))
@@ -192,14 +199,14 @@ impl Switchboard {
     ) -> Result<()> {
         let (noise, data) = match self.conns.get(&conn) {
             Some(found) => match &found.peer {
-                Peer::Unlinked(data) => (found.client_static, data.clone()),
+                Peer::Unpaired(data) => (found.client_static, data.clone()),
                 Peer::Device(_) => return Err(SimulatorError::Protocol("linked already")),
             },
             None => return Err(SimulatorError::Closed),
         };
         let keys = self.keys_of(addr.number)?;
         let identity = data.e_ident.unwrap_or_default();
-        link::check_signature(&keys, details, &identity, proof)?;
+        pairing::check_signature(&keys, details, &identity, proof)?;
         let now = clock::unix_ms();
         self.db
             .prepare_cached(
@@ -219,11 +226,11 @@ impl Switchboard {
                 data.e_skey_sig.unwrap_or_default(),
                 proof,
                 key_index,
-                link::platform(data.device_props.as_deref()),
+                pairing::platform(data.device_props.as_deref()),
                 format!("Phone {}", addr.number),
                 now
             ])?;
-        self.tell_device_list_changed(addr, "add")?;
+        self.notify_device_list_changed(addr, "add")?;
         let restart = NodeBuilder::new("stream:error").attr("code", "515").build();
         self.send(conn, restart);
         self.close(conn);
@@ -231,7 +238,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// The two steps a client takes when it is linked by code.
+    /// The two steps of a client that is paired by code.
     pub(super) fn on_link_code(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
         let Some(step) = node.get_optional_child("link_code_companion_reg") else {
             return Ok(());
@@ -278,8 +285,8 @@ impl Switchboard {
         &mut self,
         number: Number,
         exchange: CodeExchange,
-    ) -> Result<oneshot::Receiver<Result<Linked>>> {
-        self.may_link(number)?;
+    ) -> Result<oneshot::Receiver<Result<PairingOutcome>>> {
+        self.may_pair(number)?;
         let pending = self.codes.find(number)?;
         let keys = self.keys_of(number)?;
         let leaf = |tag: &'static str, bytes: Vec<u8>| NodeBuilder::new(tag).bytes(bytes).build();
@@ -301,19 +308,19 @@ impl Switchboard {
             .build();
         self.send(pending.conn, notification);
         let (reply, answer) = oneshot::channel();
-        let link = Link::AwaitFinish {
+        let link = PairingState::AwaitFinish {
             number,
             ephemeral: exchange.ephemeral,
             companion_ephemeral: exchange.companion_ephemeral,
             reply,
         };
-        self.links.insert(pending.conn, link);
+        self.pairings.insert(pending.conn, link);
         Ok(answer)
     }
 
     fn companion_finish(&mut self, conn: ConnId, step: &NodeRef<'_>) -> Result<()> {
-        let Some(Link::AwaitFinish { number, ephemeral, companion_ephemeral, reply }) =
-            self.links.remove(&conn)
+        let Some(PairingState::AwaitFinish { number, ephemeral, companion_ephemeral, reply }) =
+            self.pairings.remove(&conn)
         else {
             return Err(SimulatorError::Protocol("no code was entered"));
         };
@@ -344,7 +351,7 @@ impl Switchboard {
         bundle: &[u8],
     ) -> Result<[u8; 32]> {
         let keys = self.keys_of(number)?;
-        link::open_bundle(&keys, ephemeral, companion_ephemeral, identity, bundle)
+        pairing::open_bundle(&keys, ephemeral, companion_ephemeral, identity, bundle)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Linking with a phone whose account demands a passkey.
+//! Pairing with a phone whose account demands a passkey.
 //!
 //! After the scan the server asks the client for a WebAuthn assertion; then client and phone
 //! agree on a key, both show the same verification code, and the client sends its keys and a
@@ -20,29 +20,29 @@ use super::{child_bytes, error, result, server};
 use crate::address::Number;
 use crate::clock;
 use crate::error::{Result, SimulatorError};
-use crate::phone::link::Link;
+use crate::phone::pairing::PairingState;
 use crate::switchboard::{ConnId, Peer, Switchboard};
 
 const OPTIONS_TIMEOUT_MS: u32 = 60_000;
 
-/// Where a linking with a passkey stands.
+/// The next step of a pairing with a passkey.
 pub(crate) struct Passkey {
     number: Number,
     challenge: [u8; 32],
     reference: String,
-    stage: Stage,
+    step: PasskeyStep,
 }
 
-enum Stage {
-    /// The assertion is to come.
+enum PasskeyStep {
+    /// The assertion is awaited.
     Prologue,
-    /// The client's nonce is to come.
-    Nonce(Box<Agreement>),
-    /// The client's person compares the codes; its keys are to come.
+    /// The client's nonce is awaited.
+    Nonce(Box<KeyAgreement>),
+    /// The user compares the codes; the client's keys are awaited.
     Request { key: [u8; 32], code: String },
 }
 
-struct Agreement {
+struct KeyAgreement {
     primary: KeyPair,
     primary_nonce: [u8; 32],
     companion: [u8; 32],
@@ -54,8 +54,8 @@ struct Agreement {
 impl Passkey {
     /// The code that the phone shows, once there is one.
     pub(crate) fn code(&self, number: Number) -> Option<&str> {
-        match &self.stage {
-            Stage::Request { code, .. } if self.number == number => Some(code),
+        match &self.step {
+            PasskeyStep::Request { code, .. } if self.number == number => Some(code),
             _ => None,
         }
     }
@@ -81,17 +81,17 @@ impl Switchboard {
             number,
             challenge: clock::random_bytes(),
             reference: hex::encode(clock::random_bytes::<16>()),
-            stage: Stage::Prologue,
+            step: PasskeyStep::Prologue,
         };
         let options = NodeBuilder::new("passkey_request_options").bytes(passkey.options()).build();
-        self.links.insert(conn, Link::Passkey(Box::new(passkey)));
+        self.pairings.insert(conn, PairingState::Passkey(Box::new(passkey)));
         self.send(conn, notification("passkey_prologue_request", options));
     }
 
-    /// The code a phone shows while a client links with a passkey.
+    /// The code a phone shows while a client pairs with a passkey.
     pub(crate) fn passkey_code(&self, number: Number) -> Option<String> {
-        self.links.values().find_map(|link| match link {
-            Link::Passkey(passkey) => passkey.code(number).map(ToOwned::to_owned),
+        self.pairings.values().find_map(|link| match link {
+            PairingState::Passkey(passkey) => passkey.code(number).map(ToOwned::to_owned),
             _ => None,
         })
     }
@@ -103,7 +103,7 @@ impl Switchboard {
         step: &str,
         node: &NodeRef<'_>,
     ) -> Result<()> {
-        let Some(Link::Passkey(mut passkey)) = self.links.remove(&conn) else {
+        let Some(PairingState::Passkey(mut passkey)) = self.pairings.remove(&conn) else {
             self.send(conn, error(node, 404, "item-not-found"));
             return Ok(());
         };
@@ -129,11 +129,11 @@ impl Switchboard {
             }
             Ok(None) => {
                 self.phone_changed(passkey.number);
-                self.links.insert(conn, Link::Passkey(passkey));
+                self.pairings.insert(conn, PairingState::Passkey(passkey));
                 Ok(())
             }
             Err(refused) => {
-                tracing::debug!(%refused, "a passkey linking was refused");
+                tracing::debug!(%refused, "a pairing with a passkey was refused");
                 self.send(conn, error(node, 403, "forbidden"));
                 Ok(())
             }
@@ -163,7 +163,7 @@ impl Switchboard {
             return Err(refused("another reference"));
         }
         let commitment = payload.commitment.into_option().and_then(|c| c.hash);
-        let agreement = Agreement {
+        let agreement = KeyAgreement {
             primary: KeyPair::generate(&mut clock::rng()),
             primary_nonce: clock::random_bytes(),
             companion: key(&parsed.public_key.unwrap_or_default())?,
@@ -175,7 +175,7 @@ impl Switchboard {
             public_key: Some(agreement.primary.public_key.public_key_bytes().to_vec()),
             nonce: Some(agreement.primary_nonce.to_vec()),
         };
-        passkey.stage = Stage::Nonce(Box::new(agreement));
+        passkey.step = PasskeyStep::Nonce(Box::new(agreement));
         self.send(conn, result(node, vec![]));
         let leaf = NodeBuilder::new("primary_ephemeral_identity").bytes(primary.encode_to_vec());
         self.send(conn, notification("crsc_continuation", leaf.build()));
@@ -188,7 +188,7 @@ impl Switchboard {
         passkey: &mut Passkey,
         node: &NodeRef<'_>,
     ) -> Result<Option<[u8; 32]>> {
-        let Stage::Nonce(agreement) = &passkey.stage else {
+        let PasskeyStep::Nonce(agreement) = &passkey.step else {
             return Err(SimulatorError::Protocol("a nonce out of turn"));
         };
         let nonce = key(&child_bytes(node, "companion_nonce"))?;
@@ -207,12 +207,12 @@ impl Switchboard {
         let public = key(agreement.primary.public_key.public_key_bytes())?;
         let code =
             ShortcakeUtils::derive_verification_code(&nonce, &public, &agreement.primary_nonce);
-        passkey.stage = Stage::Request { key: shared, code };
+        passkey.step = PasskeyStep::Request { key: shared, code };
         self.send(conn, result(node, vec![]));
         Ok(None)
     }
 
-    /// The client's keys: its secret for the certificate, when they are its own.
+    /// Checks the client's keys; returns its secret for the certificate.
     fn passkey_request(
         &mut self,
         conn: ConnId,
@@ -220,7 +220,7 @@ impl Switchboard {
         node: &NodeRef<'_>,
     ) -> Result<Option<[u8; 32]>> {
         let refused = |what| SimulatorError::Protocol(what);
-        let Stage::Request { key: shared, .. } = &passkey.stage else {
+        let PasskeyStep::Request { key: shared, .. } = &passkey.step else {
             return Err(refused("keys out of turn"));
         };
         let sealed = child_bytes(node, "encrypted_pairing_request");
@@ -235,7 +235,7 @@ impl Switchboard {
         let request = wa::PairingRequest::decode_from_slice(&opened)
             .map_err(|_| refused("unreadable keys"))?;
         let own = match self.conns.get(&conn).map(|conn| &conn.peer) {
-            Some(Peer::Unlinked(data)) => data.e_ident == request.companion_identity_key,
+            Some(Peer::Unpaired(data)) => data.e_ident == request.companion_identity_key,
             _ => false,
         };
         if !own {

@@ -1,4 +1,4 @@
-//! Receipts from linked devices: they take mail out, and go on to whoever sent the message.
+//! Receipts from linked devices: they remove mail, and are passed on to the message's sender.
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef, Server};
@@ -8,7 +8,7 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::Result;
 use crate::limits::RECEIPT_IDS_MAX;
-use crate::switchboard::{Class, ConnId, Switchboard};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 impl Switchboard {
     pub(super) fn on_receipt(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
@@ -19,7 +19,7 @@ impl Switchboard {
         let kind = attr(node, "type");
         let ids = receipt_ids(node);
         for id in &ids {
-            self.mail_taken(by, Class::Message, id, "")?;
+            self.mail_taken(by, StanzaClass::Message, id, "")?;
         }
         let author = match to.server {
             Server::Group => jid_attr(node, "participant"),
@@ -28,7 +28,7 @@ impl Switchboard {
         let author = author.and_then(|jid| DeviceAddr::from_jid(&jid));
         match (&*kind, author) {
             ("retry", Some(author)) => self.on_retry(by, author, &to, node)?,
-            // What a device tells its own sisters, or only the server.
+            // Between devices of one phone, or for the server only.
             ("sender" | "peer_msg" | "hist_sync" | "server-error" | "enc_rekey_retry", _) => {}
             (_, Some(author)) if author.number != by.number => {
                 self.pass_on_receipt(by, author.number, &to, &kind, &ids)?;
@@ -69,7 +69,7 @@ impl Switchboard {
         self.give_receipt(by, author, group.as_ref(), kind, ids)
     }
 
-    /// Tells every device of `author` what has become of its messages.
+    /// Sends every device of `author` the receipts of its messages.
     pub(crate) fn give_receipt(
         &mut self,
         by: DeviceAddr,
@@ -94,12 +94,12 @@ impl Switchboard {
                 let items = more.iter().map(|id| NodeBuilder::new("item").attr("id", id).build());
                 receipt = receipt.children([NodeBuilder::new("list").children(items).build()]);
             }
-            self.mail(device, Class::Receipt, receipt.build())?;
+            self.mail(device, StanzaClass::Receipt, receipt.build())?;
         }
         Ok(())
     }
 
-    /// A device could not read a message: its author shall send it again.
+    /// A device could not decrypt a message: its author is asked to resend it.
     fn on_retry(
         &mut self,
         by: DeviceAddr,
@@ -120,7 +120,7 @@ impl Switchboard {
         if let Some(recipient) = jid_attr(node, "recipient") {
             receipt = receipt.attr("recipient", recipient);
         }
-        self.mail(author, Class::Receipt, receipt.children(content).build())
+        self.mail(author, StanzaClass::Receipt, receipt.children(content).build())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who is on WhatsApp, and on which devices.
+//! Which numbers are on WhatsApp, and their devices.
 
 use rusqlite::params;
 use wacore_binary::builder::NodeBuilder;
@@ -11,7 +11,7 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::Result;
 use crate::limits::QUERY_USERS_MAX;
-use crate::switchboard::{Class, ConnId, Switchboard};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 /// Before the account's signature over a key-index list.
 const KEY_INDEX_PREFIX: [u8; 2] = [6, 2];
@@ -149,9 +149,9 @@ impl Switchboard {
         Ok(devices.into_iter().map(|(device, _)| DeviceAddr { number, device }).collect())
     }
 
-    /// Tells whoever has written with `device`'s owner, and its sister devices, that the
-    /// owner's device list has changed.
-    pub(crate) fn tell_device_list_changed(
+    /// Notifies the devices that have a chat with `device`'s owner, and the owner's other
+    /// devices, that the owner's device list has changed.
+    pub(crate) fn notify_device_list_changed(
         &mut self,
         device: DeviceAddr,
         change: &'static str,
@@ -181,7 +181,7 @@ impl Switchboard {
                 .attr("lid", device.number.lid_jid())
                 .children([change.clone()])
                 .build();
-            self.mail(peer, Class::Notification, notification)?;
+            self.mail(peer, StanzaClass::Notification, notification)?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Open connections: who is at the other end, and the way out to them.
+//! Open connections: their peers and outgoing queues.
 //!
 //! Invariant: at most one connection per linked device; a second login ends the first.
 
@@ -12,16 +12,16 @@ use super::Switchboard;
 use crate::address::{DeviceAddr, Number};
 use crate::error::{Result, SimulatorError, conflict};
 use crate::limits::CONNECTIONS_MAX;
-use crate::wire::socket::Outgoing;
+use crate::wire::socket::SocketCommand;
 
 /// One connection, for as long as the process runs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct ConnId(u64);
 
-/// Who is at the other end.
+/// The other end of a connection.
 pub(crate) enum Peer {
-    /// A client that wants to be linked.
-    Unlinked(Box<DevicePairingRegistrationData>),
+    /// A client that is not paired yet.
+    Unpaired(Box<DevicePairingRegistrationData>),
     /// A linked device.
     Device(DeviceAddr),
 }
@@ -32,22 +32,22 @@ pub(crate) struct Conn {
     pub(crate) client_static: [u8; 32],
     /// The host the client called, for media addresses.
     pub(crate) host: String,
-    pub(crate) out: mpsc::Sender<Outgoing>,
-    /// Whether new mail goes straight out: set once the waiting mail has been handed over.
+    pub(crate) out: mpsc::Sender<SocketCommand>,
+    /// Whether new mail is sent at once: set after the waiting mail has been sent.
     pub(crate) live: bool,
     /// Whether the client has asked for its mail.
     pub(crate) mail_asked: bool,
-    /// The last row of mail handed over.
+    /// The last row of mail sent.
     pub(crate) mail_seq: i64,
-    /// How many rows of waiting mail were handed over at this login.
+    /// Rows of waiting mail sent since this login.
     pub(crate) mail_count: u32,
 }
 
 impl Switchboard {
-    /// Takes a connection whose handshake is done.
+    /// Adds a connection after its handshake.
     pub(crate) fn connect(
         &mut self,
-        out: mpsc::Sender<Outgoing>,
+        out: mpsc::Sender<SocketCommand>,
         payload: ClientPayload,
         client_static: [u8; 32],
         host: String,
@@ -58,7 +58,7 @@ impl Switchboard {
         let login = login_device(&payload);
         let peer = match (login, payload.device_pairing_data.into_option()) {
             (Some(device), _) => Peer::Device(device),
-            (None, Some(data)) => Peer::Unlinked(Box::new(data)),
+            (None, Some(data)) => Peer::Unpaired(Box::new(data)),
             (None, None) => return Err(SimulatorError::Protocol("neither login nor registration")),
         };
         let id = ConnId(self.next_conn);
@@ -81,14 +81,14 @@ impl Switchboard {
         Ok(id)
     }
 
-    /// The socket is gone.
+    /// Removes a connection whose socket has closed.
     pub(crate) fn disconnected(&mut self, id: ConnId) {
         let Some(conn) = self.conns.remove(&id) else {
             return;
         };
         self.refs.retain(|_, owner| *owner != id);
         self.codes.forget(id);
-        self.links.remove(&id);
+        self.pairings.remove(&id);
         if let Peer::Device(device) = conn.peer
             && self.by_device.get(&device) == Some(&id)
         {
@@ -101,7 +101,7 @@ impl Switchboard {
     pub(crate) fn device_of(&self, id: ConnId) -> Option<DeviceAddr> {
         match self.conns.get(&id)?.peer {
             Peer::Device(device) => Some(device),
-            Peer::Unlinked(_) => None,
+            Peer::Unpaired(_) => None,
         }
     }
 
@@ -117,9 +117,9 @@ impl Switchboard {
             return;
         };
         let node = Box::new(node);
-        if conn.out.try_send(Outgoing::Stanza { node, due }).is_err() {
+        if conn.out.try_send(SocketCommand::Stanza { node, due }).is_err() {
             // The client does not read: what it missed waits for its next login.
-            tracing::debug!("a connection's way out is full; closing it");
+            tracing::debug!("a connection's outgoing queue is full; closing it");
             self.drop_conn(to);
         }
     }
@@ -128,7 +128,7 @@ impl Switchboard {
     pub(crate) fn close(&mut self, id: ConnId) {
         self.after_commit(move |sb| {
             if let Some(conn) = sb.conns.get(&id)
-                && conn.out.try_send(Outgoing::Close).is_err()
+                && conn.out.try_send(SocketCommand::Close).is_err()
             {
                 sb.drop_conn(id);
             }
@@ -162,7 +162,7 @@ impl Switchboard {
         self.close(id);
     }
 
-    /// Forgets a connection; dropping its way out ends both halves of the socket.
+    /// Removes a connection; dropping its queue ends both halves of the socket.
     fn drop_conn(&mut self, id: ConnId) {
         self.disconnected(id);
     }
@@ -208,7 +208,7 @@ fn login_device(payload: &ClientPayload) -> Option<DeviceAddr> {
 
 #[cfg(test)]
 impl ConnId {
-    /// Some connection.
+    /// An id that no connection has.
     pub(crate) fn for_tests() -> Self {
         ConnId(0)
     }

@@ -1,8 +1,8 @@
-//! Mail: stanzas kept for a linked device until it takes them.
+//! Mail: stanzas stored for a linked device until it acknowledges them.
 //!
 //! A stanza goes into the `mail` table first and, when its device is connected and has been
-//! handed all older mail, straight out after the commit. It leaves the table when the device
-//! acknowledges it; whatever is left is handed over again at the next login.
+//! sent all older mail, is sent right after the commit. It leaves the table when the device
+//! acknowledges it; the rest is sent again at the next login.
 
 use rusqlite::params;
 use wacore_binary::builder::NodeBuilder;
@@ -12,35 +12,35 @@ use super::{ConnId, Switchboard};
 use crate::address::DeviceAddr;
 use crate::error::Result;
 use crate::limits::MAIL_PAGE_ROWS;
-use crate::wire::socket::Outgoing;
+use crate::wire::socket::SocketCommand;
 
 /// The kinds of stanza a device acknowledges.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Class {
+pub(crate) enum StanzaClass {
     Message,
     Receipt,
     Notification,
 }
 
-impl Class {
+impl StanzaClass {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Class::Message => "message",
-            Class::Receipt => "receipt",
-            Class::Notification => "notification",
+            StanzaClass::Message => "message",
+            StanzaClass::Receipt => "receipt",
+            StanzaClass::Notification => "notification",
         }
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Class::Message, Class::Receipt, Class::Notification]
+        [StanzaClass::Message, StanzaClass::Receipt, StanzaClass::Notification]
             .into_iter()
             .find(|class| class.name() == name)
     }
 }
 
 impl Switchboard {
-    /// Keeps `node` for `to` and sends it on.
-    pub(crate) fn mail(&mut self, to: DeviceAddr, class: Class, node: Node) -> Result<()> {
+    /// Stores `node` for `to` and sends it.
+    pub(crate) fn mail(&mut self, to: DeviceAddr, class: StanzaClass, node: Node) -> Result<()> {
         let text =
             |key: &str| node.attrs.get(key).map(|v| v.as_str().into_owned()).unwrap_or_default();
         let stanza = marshal::marshal(&node)?;
@@ -74,11 +74,11 @@ impl Switchboard {
         Ok(())
     }
 
-    /// A device has taken a stanza. `kind` tells apart receipts of one message.
+    /// A device acknowledges a stanza. `kind` distinguishes the receipts of one message.
     pub(crate) fn mail_taken(
         &mut self,
         by: DeviceAddr,
-        class: Class,
+        class: StanzaClass,
         id: &str,
         kind: &str,
     ) -> Result<()> {
@@ -92,7 +92,7 @@ impl Switchboard {
         Ok(())
     }
 
-    /// Hands over the mail that waited: page by page, each once the last has been written.
+    /// Sends the waiting mail page by page, each after the last has been written.
     pub(crate) fn next_mail_page(&mut self, id: ConnId) -> Result<()> {
         let (Some(device), Some(conn)) = (self.device_of(id), self.conns.get(&id)) else {
             return Ok(());
@@ -102,27 +102,27 @@ impl Switchboard {
         }
         let page = self.mail_page(device, conn.mail_seq)?;
         let last = page.len() < MAIL_PAGE_ROWS;
-        let mut handed = 0;
+        let mut sent = 0;
         let newest = page.last().map(|(seq, _)| *seq);
         for (_, stanza) in page {
             if let Ok(node) = waiting(&stanza) {
-                handed += 1;
+                sent += 1;
                 self.send(id, node);
             }
         }
-        self.after_commit(move |sb| sb.mail_page_handed(id, newest, handed, last));
+        self.after_commit(move |sb| sb.mail_page_sent(id, newest, sent, last));
         Ok(())
     }
 
-    /// Goes on with the next page, or says that all is handed over and goes live.
-    fn mail_page_handed(&mut self, id: ConnId, newest: Option<i64>, handed: u32, last: bool) {
+    /// Continues with the next page, or reports that all is sent and goes live.
+    fn mail_page_sent(&mut self, id: ConnId, newest: Option<i64>, sent: u32, last: bool) {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
         conn.mail_seq = newest.unwrap_or(conn.mail_seq);
-        conn.mail_count += handed;
+        conn.mail_count += sent;
         if !last {
-            let _ = conn.out.try_send(Outgoing::MailPageWritten);
+            let _ = conn.out.try_send(SocketCommand::MailPageWritten);
             return;
         }
         conn.live = true;

@@ -24,24 +24,24 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use wacore_libsignal::protocol::{SenderKeyRecord, SessionRecord};
 
 pub(crate) use conns::{Conn, ConnId, Peer, disconnect_stanza, failure};
-pub(crate) use mail::Class;
+pub(crate) use mail::StanzaClass;
 
 use crate::address::{DeviceAddr, Number};
 use crate::control::faults::Faults;
 use crate::error::{Result, SimulatorError};
 use crate::keys::{PhoneKeys, Seed};
 use crate::limits::{CACHE_ENTRIES_MAX, JOBS_MAX, JOBS_PER_COMMIT_MAX};
-use crate::phone::link::{Codes, Link};
+use crate::phone::pairing::{PairingState, PendingCodes};
 use crate::stanza::Typing;
 
 type Job = Box<dyn FnOnce(&mut Switchboard) + Send>;
 type Effect = Box<dyn FnOnce(&mut Switchboard) + Send>;
 
-/// Something happened on a phone; its page should look again.
+/// A phone has changed; its page should reload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PhoneChanged(pub(crate) Number);
 
-/// What the switchboard counts since it started.
+/// Counters since the start.
 #[derive(Default, Clone, Copy, serde::Serialize)]
 pub(crate) struct Counters {
     pub(crate) messages_in: u64,
@@ -63,8 +63,8 @@ pub(crate) struct Switchboard {
     pub(crate) by_device: HashMap<DeviceAddr, ConnId>,
     pub(crate) next_conn: u64,
     pub(crate) refs: HashMap<String, ConnId>,
-    pub(crate) codes: Codes,
-    pub(crate) links: HashMap<ConnId, Link>,
+    pub(crate) codes: PendingCodes,
+    pub(crate) pairings: HashMap<ConnId, PairingState>,
     pub(crate) faults: Faults,
     pub(crate) typing: Typing,
     /// Phones with a wake-up for reading under way.
@@ -80,23 +80,25 @@ pub(crate) struct Switchboard {
     jobs: mpsc::WeakSender<Job>,
 }
 
-/// What a new switchboard starts from.
-pub(crate) struct Start {
+/// The parts of a new switchboard.
+pub(crate) struct SwitchboardStart {
     pub(crate) db: Connection,
     pub(crate) seed: Seed,
     pub(crate) read_delay: Duration,
     pub(crate) changed: broadcast::Sender<PhoneChanged>,
 }
 
-/// The way to the switchboard; cheap to clone. The thread ends with the last handle.
+/// Sends jobs to the switchboard; cheap to clone. The thread ends with the last handle.
 #[derive(Clone)]
-pub(crate) struct Handle {
+pub(crate) struct SwitchboardHandle {
     jobs: mpsc::Sender<Job>,
 }
 
-impl Handle {
+impl SwitchboardHandle {
     /// Starts the thread. The receiver fires when it has ended.
-    pub(crate) fn start(start: Start) -> Result<(Handle, oneshot::Receiver<()>)> {
+    pub(crate) fn start(
+        start: SwitchboardStart,
+    ) -> Result<(SwitchboardHandle, oneshot::Receiver<()>)> {
         let (jobs, queue) = mpsc::channel(JOBS_MAX);
         let (ended, on_end) = oneshot::channel();
         let mut switchboard = Switchboard::new(start, jobs.downgrade());
@@ -104,7 +106,7 @@ impl Handle {
             switchboard.work(queue);
             let _ = ended.send(());
         })?;
-        Ok((Handle { jobs }, on_end))
+        Ok((SwitchboardHandle { jobs }, on_end))
     }
 
     /// Runs `job` and waits until its result is durable.
@@ -123,7 +125,7 @@ impl Handle {
         answer.await.map_err(|_| SimulatorError::Closed)?
     }
 
-    /// Runs `job` some time; a failure is only logged.
+    /// Runs `job` later; a failure is only logged.
     pub(crate) async fn post(
         &self,
         job: impl FnOnce(&mut Switchboard) -> Result<()> + Send + 'static,
@@ -141,7 +143,7 @@ fn fire_and_forget(job: impl FnOnce(&mut Switchboard) -> Result<()> + Send + 'st
 }
 
 impl Switchboard {
-    fn new(start: Start, jobs: mpsc::WeakSender<Job>) -> Self {
+    fn new(start: SwitchboardStart, jobs: mpsc::WeakSender<Job>) -> Self {
         Switchboard {
             db: start.db,
             seed: start.seed,
@@ -151,8 +153,8 @@ impl Switchboard {
             by_device: HashMap::new(),
             next_conn: 1,
             refs: HashMap::new(),
-            codes: Codes::default(),
-            links: HashMap::new(),
+            codes: PendingCodes::default(),
+            pairings: HashMap::new(),
             faults: Faults::default(),
             typing: Typing::default(),
             reading: HashSet::new(),
@@ -228,7 +230,7 @@ impl Switchboard {
         outcome
     }
 
-    /// Leaves something to be done once this transaction is durable.
+    /// Adds an effect that runs when this transaction is durable.
     pub(crate) fn after_commit(&mut self, effect: impl FnOnce(&mut Switchboard) + Send + 'static) {
         self.effects.push(Box::new(effect));
     }
@@ -262,7 +264,7 @@ impl Switchboard {
         });
     }
 
-    /// Tells the pages of `number` to look again, after the commit.
+    /// Notifies the pages of `number` to reload, after the commit.
     pub(crate) fn phone_changed(&mut self, number: Number) {
         if self.changed.receiver_count() > 0 {
             self.after_commit(move |sb| {

@@ -15,10 +15,10 @@ use crate::Simulator;
 use crate::address::{DeviceAddr, Number};
 use crate::keys::{PhoneKeys, SIGNED_PREKEY_ID, Seed};
 use crate::limits::OUTGOING_STANZAS_MAX;
-use crate::phone::link::{Linked, QrCode};
+use crate::phone::pairing::{PairingOutcome, QrCode};
 use crate::phone::signal::TestSignal;
 use crate::switchboard::ConnId;
-use crate::wire::socket::Outgoing;
+use crate::wire::socket::SocketCommand;
 
 const ADV_SECRET: [u8; 32] = [4; 32];
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,13 +29,13 @@ pub(crate) struct Client {
     noise: [u8; 32],
     pub(crate) addr: DeviceAddr,
     pub(crate) conn: ConnId,
-    out: mpsc::Receiver<Outgoing>,
+    out: mpsc::Receiver<SocketCommand>,
     pub(super) signal: TestSignal,
 }
 
 impl Client {
-    /// Opens a connection that wants to be linked.
-    pub(crate) async fn unlinked(simulator: &Simulator, number: Number, tag: u8) -> Self {
+    /// Opens a connection that is not paired yet.
+    pub(crate) async fn unpaired(simulator: &Simulator, number: Number, tag: u8) -> Self {
         let keys = Arc::new(Seed::new([tag; 32]).phone(number).unwrap());
         let (signed, signature) = keys.signed_prekey().unwrap();
         let identity = keys.identity.public_key().public_key_bytes().to_vec();
@@ -65,9 +65,9 @@ impl Client {
         }
     }
 
-    /// Links a device of `number` by QR, logs it in and uploads its keys.
-    pub(crate) async fn linked(simulator: &Simulator, number: Number, tag: u8) -> Self {
-        let mut client = Client::unlinked(simulator, number, tag).await;
+    /// Pairs a device of `number` by QR, logs it in and uploads its keys.
+    pub(crate) async fn paired(simulator: &Simulator, number: Number, tag: u8) -> Self {
+        let mut client = Client::unpaired(simulator, number, tag).await;
         let qr = client.qr().await;
         client.scan_and_sign(&qr).await;
         client.log_in().await;
@@ -99,7 +99,7 @@ impl Client {
         let scanned = self.simulator.switchboard().run(move |sb| sb.scan(number, &qr));
         let linked = scanned.await.unwrap();
         self.sign().await;
-        let Linked::Device(device) = linked.await.unwrap().unwrap() else {
+        let PairingOutcome::Device(device) = linked.await.unwrap().unwrap() else {
             panic!("no passkey was asked for")
         };
         self.addr.device = device;
@@ -181,7 +181,7 @@ impl Client {
         assert_eq!(attr(&answer, "type"), "result");
     }
 
-    /// Asks for its mail: what waited, until the server says that it was all.
+    /// Fetches its waiting mail, until the server reports the end.
     pub(crate) async fn take_mail(&mut self) -> Vec<Node> {
         let active = NodeBuilder::new("active").build();
         self.query("passive", "set", [active]).await;
@@ -197,7 +197,7 @@ impl Client {
         }
     }
 
-    /// Says that a stanza has been taken.
+    /// Acknowledges a stanza.
     pub(crate) async fn ack(&mut self, node: &Node) {
         let mut ack = NodeBuilder::new("ack")
             .attr("class", node.tag.to_string())
@@ -262,12 +262,12 @@ impl Client {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.out.recv());
             match next.await.expect("the server said nothing") {
-                Some(Outgoing::Stanza { node, .. }) => return Some(*node),
-                Some(Outgoing::MailPageWritten) => {
+                Some(SocketCommand::Stanza { node, .. }) => return Some(*node),
+                Some(SocketCommand::MailPageWritten) => {
                     let conn = self.conn;
                     self.simulator.switchboard().post(move |sb| sb.next_mail_page(conn)).await;
                 }
-                Some(Outgoing::Close) | None => return None,
+                Some(SocketCommand::Close) | None => return None,
             }
         }
     }
@@ -287,7 +287,7 @@ async fn connect(
     simulator: &Simulator,
     payload: wa::ClientPayload,
     noise: [u8; 32],
-) -> (ConnId, mpsc::Receiver<Outgoing>) {
+) -> (ConnId, mpsc::Receiver<SocketCommand>) {
     let (sender, out) = mpsc::channel(OUTGOING_STANZAS_MAX);
     let connected = simulator
         .switchboard()

@@ -7,7 +7,7 @@ use super::client::attr;
 use super::{Client, inbox, number, simulator};
 use crate::Simulator;
 use crate::address::Number;
-use crate::phone::Outgoing;
+use crate::phone::PhoneMessage;
 
 fn text(text: &str) -> wa::Message {
     wa::Message { conversation: Some(text.to_owned()), ..Default::default() }
@@ -30,7 +30,7 @@ async fn a_member_lists_its_groups() {
     let members = [number("628222"), number("628111"), number("628333")];
     let id = group(&simulator, &members).await;
     group(&simulator, &members[2..]).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     let query = NodeBuilder::new("participating").build();
     let answer = client.query_to("g.us", "w:g2", "get", [query]).await;
@@ -52,7 +52,7 @@ async fn every_phone_of_a_group_receives_and_answers_with_receipts() {
     let simulator = simulator(&dir).await;
     let members = [number("628111"), number("628222"), number("628333")];
     let id = group(&simulator, &members).await;
-    let mut client = Client::linked(&simulator, members[0], 1).await;
+    let mut client = Client::paired(&simulator, members[0], 1).await;
     client.take_mail().await;
     client.write_to_group(&id, &members, "ID1", &text("halo semua")).await;
     assert_eq!(attr(&client.expect("ack").await, "error"), "");
@@ -84,10 +84,10 @@ async fn a_phone_writes_into_a_group() {
     let simulator = simulator(&dir).await;
     let members = [number("628111"), number("628222")];
     let id = group(&simulator, &members).await;
-    let mut client = Client::linked(&simulator, members[0], 1).await;
+    let mut client = Client::paired(&simulator, members[0], 1).await;
     client.take_mail().await;
     for words in ["halo grup", "lagi"] {
-        let outgoing = Outgoing { to: id.parse().unwrap(), message: text(words) };
+        let outgoing = PhoneMessage { to: id.parse().unwrap(), message: text(words) };
         let sent = simulator.switchboard().run(move |sb| sb.phone_sends(members[1], &outgoing));
         sent.await.unwrap();
         let message = client.expect("message").await;
@@ -98,12 +98,12 @@ async fn a_phone_writes_into_a_group() {
 }
 
 #[tokio::test]
-async fn nobody_outside_a_group_writes_to_it() {
+async fn only_members_write_to_a_group() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let members = [number("628222"), number("628333")];
     let id = group(&simulator, &members).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     client.write_to_group(&id, &members, "ID1", &text("halo")).await;
     assert_eq!(attr(&client.expect("ack").await, "error"), "403");
@@ -121,7 +121,7 @@ async fn members_that_are_away_receive_it_later() {
         simulator.switchboard().run(move |sb| sb.change_phone(members[1], patch))
     };
     change(r#"{"online":false}"#).await.unwrap();
-    let mut client = Client::linked(&simulator, members[0], 1).await;
+    let mut client = Client::paired(&simulator, members[0], 1).await;
     client.take_mail().await;
     client.write_to_group(&id, &members, "ID1", &text("halo")).await;
     client.expect("ack").await;
@@ -137,8 +137,8 @@ async fn members_see_who_types_in_a_group() {
     let simulator = simulator(&dir).await;
     let members = [number("628111"), number("628222"), number("628333")];
     let id = group(&simulator, &members).await;
-    let mut client = Client::linked(&simulator, members[0], 1).await;
-    let mut sister = Client::linked(&simulator, members[1], 2).await;
+    let mut client = Client::paired(&simulator, members[0], 1).await;
+    let mut sister = Client::paired(&simulator, members[1], 2).await;
     client.take_mail().await;
     sister.take_mail().await;
     let composing = NodeBuilder::new("composing").build();
@@ -163,7 +163,7 @@ async fn a_group_may_know_its_members_by_lid() {
     let members = [number("628111"), number("628222")];
     let lid = |number: Number| number.lid_jid().to_string();
     let id = make_group(&simulator, &members, true).await;
-    let mut client = Client::linked(&simulator, members[0], 1).await;
+    let mut client = Client::paired(&simulator, members[0], 1).await;
     client.take_mail().await;
     let query = NodeBuilder::new("participating").build();
     let answer = client.query_to("g.us", "w:g2", "get", [query]).await;
@@ -178,7 +178,7 @@ async fn a_group_may_know_its_members_by_lid() {
     assert_eq!(inbox(&simulator, members[1]).await[0]["from"], "628111");
     let receipt = client.expect("receipt").await;
     assert_eq!(attr(&receipt, "participant"), lid(members[1]));
-    let outgoing = Outgoing { to: id.parse().unwrap(), message: text("halo juga") };
+    let outgoing = PhoneMessage { to: id.parse().unwrap(), message: text("halo juga") };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(members[1], &outgoing));
     sent.await.unwrap();
     let message = client.expect("message").await;
@@ -194,12 +194,12 @@ async fn a_person_may_be_known_by_lid() {
     let friend = number("628222");
     let patch = serde_json::from_str(r#"{"by_lid":true}"#).unwrap();
     simulator.switchboard().run(move |sb| sb.change_phone(friend, patch)).await.unwrap();
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     client.text(friend, "ID1", "halo").await;
     client.expect("ack").await;
     assert_eq!(attr(&client.expect("receipt").await, "from"), friend.lid_jid().to_string());
-    let outgoing = Outgoing { to: number("628111").jid(), message: text("halo juga") };
+    let outgoing = PhoneMessage { to: number("628111").jid(), message: text("halo juga") };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(friend, &outgoing));
     sent.await.unwrap();
     let message = client.expect("message").await;
@@ -209,12 +209,12 @@ async fn a_person_may_be_known_by_lid() {
 }
 
 #[tokio::test]
-async fn who_joins_and_who_leaves_is_told_to_the_others() {
+async fn members_are_notified_of_joins_and_leaves() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let members = [number("628111"), number("628222")];
     let id = group(&simulator, &members).await;
-    let mut client = Client::linked(&simulator, members[0], 1).await;
+    let mut client = Client::paired(&simulator, members[0], 1).await;
     client.take_mail().await;
     let user = id.trim_end_matches("@g.us").to_owned();
     for (joins, tag) in [(true, "add"), (false, "remove")] {
@@ -232,5 +232,6 @@ async fn who_joins_and_who_leaves_is_told_to_the_others() {
     let nowhere = |sb: &mut crate::switchboard::Switchboard| {
         sb.change_member("120363000000000000", number("628333"), true)
     };
-    assert!(simulator.switchboard().run(nowhere).await.is_err());
+    let error = simulator.switchboard().run(nowhere).await.unwrap_err().to_string();
+    assert_eq!(error, "there is no group \"120363000000000000\"");
 }

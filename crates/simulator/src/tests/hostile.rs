@@ -1,4 +1,4 @@
-//! Whatever a client sends, the simulator goes on.
+//! Malformed stanzas do not stop the simulator.
 
 use rand::{RngExt as _, SeedableRng as _};
 use wacore_binary::builder::NodeBuilder;
@@ -77,8 +77,8 @@ async fn still_works(simulator: &crate::Simulator, client: &mut Client) {
 async fn malformed_stanzas_do_no_harm() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
-    let unlinked = Client::unlinked(&simulator, number("628111"), 2).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
+    let unlinked = Client::unpaired(&simulator, number("628111"), 2).await;
     for node in malformed() {
         client.send(node.clone()).await;
         unlinked.send(node).await;
@@ -90,7 +90,7 @@ async fn malformed_stanzas_do_no_harm() {
 async fn queries_get_an_answer() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     for (space, tag) in
         [("encrypt", "what"), ("w:g2", "what"), ("unknown", "what"), ("usync", "what")]
     {
@@ -105,7 +105,7 @@ async fn mutated_stanzas_do_no_harm() {
     let mut rng = rand::rngs::StdRng::seed_from_u64(seed);
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     let mut corpus = malformed();
     corpus.push(client.text(number("628222"), "seed", "halo").await);
     for _ in 0..3_000 {

@@ -22,8 +22,8 @@ fn messages(mail: &[Node]) -> Vec<String> {
 async fn mail_waits_in_order_until_it_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut sender = Client::linked(&simulator, number("628111"), 1).await;
-    let mut taker = Client::linked(&simulator, number("628222"), 2).await;
+    let mut sender = Client::paired(&simulator, number("628111"), 1).await;
+    let mut taker = Client::paired(&simulator, number("628222"), 2).await;
     for n in 0..5 {
         sender.send(opaque(&taker, &format!("ID{n}"))).await;
         sender.expect("ack").await;
@@ -47,8 +47,8 @@ async fn mail_waits_in_order_until_it_is_taken() {
 async fn a_receipt_takes_mail_too() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut sender = Client::linked(&simulator, number("628111"), 1).await;
-    let mut taker = Client::linked(&simulator, number("628222"), 2).await;
+    let mut sender = Client::paired(&simulator, number("628111"), 1).await;
+    let mut taker = Client::paired(&simulator, number("628222"), 2).await;
     let key = taker.take_mail().await;
     taker.ack(&key[0]).await;
     sender.send(opaque(&taker, "ID1")).await;
@@ -71,8 +71,8 @@ async fn a_receipt_takes_mail_too() {
 async fn more_than_a_page_comes_whole() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut sender = Client::linked(&simulator, number("628111"), 1).await;
-    let mut taker = Client::linked(&simulator, number("628222"), 2).await;
+    let mut sender = Client::paired(&simulator, number("628111"), 1).await;
+    let mut taker = Client::paired(&simulator, number("628222"), 2).await;
     let ids: Vec<String> = (0..1_234).map(|n| format!("ID{n}")).collect();
     for id in &ids {
         sender.send(opaque(&taker, id)).await;
@@ -86,8 +86,8 @@ async fn more_than_a_page_comes_whole() {
 async fn mail_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let before = simulator(&dir).await;
-    let mut sender = Client::linked(&before, number("628111"), 1).await;
-    let mut taker = Client::linked(&before, number("628222"), 2).await;
+    let mut sender = Client::paired(&before, number("628111"), 1).await;
+    let mut taker = Client::paired(&before, number("628222"), 2).await;
     sender.send(opaque(&taker, "ID1")).await;
     sender.expect("ack").await;
     before.shutdown().await;
@@ -100,8 +100,8 @@ async fn mail_survives_a_restart() {
 async fn a_client_that_does_not_read_is_cut_off_and_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut sender = Client::linked(&simulator, number("628111"), 1).await;
-    let mut taker = Client::linked(&simulator, number("628222"), 2).await;
+    let mut sender = Client::paired(&simulator, number("628111"), 1).await;
+    let mut taker = Client::paired(&simulator, number("628222"), 2).await;
     taker.take_mail().await;
     let count = crate::limits::OUTGOING_STANZAS_MAX + 50;
     for n in 0..count {

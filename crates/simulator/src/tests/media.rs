@@ -18,7 +18,7 @@ async fn inbox(address: &str, phone: &str) -> Vec<serde_json::Value> {
 }
 
 async fn linked(simulator: &Simulator) -> Client {
-    let mut client = Client::linked(simulator, number("628111"), 1).await;
+    let mut client = Client::paired(simulator, number("628111"), 1).await;
     client.take_mail().await;
     client
 }

@@ -2,7 +2,7 @@
 
 use super::client::attr;
 use super::{Client, inbox, number, simulator};
-use crate::phone::{Outgoing, PhonePatch};
+use crate::phone::{PhoneMessage, PhonePatch};
 
 fn patch(json: &str) -> PhonePatch {
     serde_json::from_str(json).unwrap()
@@ -12,7 +12,7 @@ fn patch(json: &str) -> PhonePatch {
 async fn a_text_is_acknowledged_delivered_and_read() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     client.text(number("628222"), "ID1", "halo").await;
     let ack = client.expect("ack").await;
@@ -28,7 +28,7 @@ async fn a_text_is_acknowledged_delivered_and_read() {
 async fn one_id_is_one_row_however_often_it_comes() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     let node = client.text(number("628222"), "ID1", "halo").await;
     client.expect("ack").await;
     // The same ciphertext, then the same message encrypted anew.
@@ -45,7 +45,7 @@ async fn one_id_is_one_row_however_often_it_comes() {
 async fn a_restart_keeps_inbox_ratchet_and_receipts() {
     let dir = tempfile::tempdir().unwrap();
     let before = simulator(&dir).await;
-    let mut client = Client::linked(&before, number("628111"), 1).await;
+    let mut client = Client::paired(&before, number("628111"), 1).await;
     for n in 0..3 {
         client.text(number("628222"), &format!("ID{n}"), "halo").await;
         client.expect("ack").await;
@@ -72,7 +72,7 @@ async fn an_offline_phone_takes_its_mail_later() {
         simulator.switchboard().run(move |sb| sb.change_phone(friend, patch(json)))
     };
     change(r#"{"online":false}"#).await.unwrap();
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     client.text(friend, "ID1", "halo").await;
     client.expect("ack").await;
@@ -87,7 +87,7 @@ async fn unregistered_numbers_and_rejections_are_nacked() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let friend = number("628222");
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.text(friend, "ID0", "prepares the session").await;
     client.expect("ack").await;
     let change = simulator
@@ -103,7 +103,7 @@ async fn unregistered_numbers_and_rejections_are_nacked() {
 async fn lost_acknowledgements_still_relay() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     simulator
         .switchboard()
@@ -114,7 +114,7 @@ async fn lost_acknowledgements_still_relay() {
         .await
         .unwrap();
     client.text(number("628222"), "ID1", "halo").await;
-    // The next thing it hears is the receipt.
+    // The next stanza is the receipt.
     assert_eq!(client.next().await.unwrap().tag, "receipt");
     assert_eq!(inbox(&simulator, number("628222")).await.len(), 1);
 }
@@ -123,7 +123,7 @@ async fn lost_acknowledgements_still_relay() {
 async fn a_phone_asks_again_for_what_it_cannot_open() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     let phone = crate::address::DeviceAddr::phone(number("628222"));
     let nonsense = (crate::phone::signal::EncType::Message, vec![0x33; 80]);
@@ -148,7 +148,7 @@ async fn phones_write_to_each_other_and_to_groups() {
     for to in [two.jid(), group.parse().unwrap()] {
         let message =
             waproto::whatsapp::Message { conversation: Some("halo".into()), ..Default::default() };
-        let outgoing = Outgoing { to, message };
+        let outgoing = PhoneMessage { to, message };
         let sent = simulator.switchboard().run(move |sb| sb.phone_sends(one, &outgoing));
         sent.await.unwrap();
     }
@@ -161,7 +161,7 @@ async fn phones_write_to_each_other_and_to_groups() {
 async fn a_phone_that_lost_its_session_offers_a_new_one() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     let phone = crate::address::DeviceAddr::phone(number("628222"));
     let nonsense = |again: u32| {
@@ -177,7 +177,7 @@ async fn a_phone_that_lost_its_session_offers_a_new_one() {
         let keys = receipt.get_optional_child_by_tag(&["keys", "skey", "signature"]);
         assert_eq!(keys.is_some(), again > 0);
     }
-    // Then it gives up: the next thing the client hears is about the next message.
+    // No third request: the next stanza is about the next message.
     client.send(nonsense(4)).await;
     client.expect("ack").await;
     client.text(number("628222"), "ID2", "halo").await;

@@ -4,10 +4,10 @@ mod client;
 mod groups;
 mod hostile;
 mod http;
-mod linking;
 mod mail;
 mod media;
 mod messages;
+mod pairing;
 mod passkey;
 mod queries;
 mod socket;
@@ -40,7 +40,7 @@ pub(crate) async fn inbox(simulator: &Simulator, of: Number) -> Vec<Value> {
     inbox.as_array().unwrap().clone()
 }
 
-/// How much mail waits.
+/// The number of waiting stanzas.
 pub(crate) async fn waiting(simulator: &Simulator) -> i64 {
     let counts = simulator.read(views::stored_counts).await.unwrap();
     counts["mail"].as_i64().unwrap()

@@ -8,7 +8,7 @@ use waproto::whatsapp::device_props::PlatformType;
 
 use super::client::attr;
 use super::{Client, number, simulator};
-use crate::phone::link::{Linked, QrCode};
+use crate::phone::pairing::{PairingOutcome, QrCode};
 
 fn leaf(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
     NodeBuilder::new(tag).bytes(bytes).build()
@@ -30,10 +30,10 @@ async fn a_passkey_leads_to_the_same_code_on_both_sides_and_to_a_device() {
     let patch = serde_json::from_str(r#"{"passkey":true}"#).unwrap();
     let change = simulator.switchboard().run(move |sb| sb.change_phone(owner, patch));
     change.await.unwrap();
-    let mut client = Client::unlinked(&simulator, owner, 1).await;
+    let mut client = Client::unpaired(&simulator, owner, 1).await;
     let qr = QrCode::parse(&client.qr().await).unwrap();
     let scanned = simulator.switchboard().run(move |sb| sb.scan(owner, &qr)).await.unwrap();
-    assert_eq!(scanned.await.unwrap().unwrap(), Linked::PasskeyDemanded);
+    assert_eq!(scanned.await.unwrap().unwrap(), PairingOutcome::PasskeyDemanded);
     let asked = client.expect("notification").await;
     assert_eq!(attr(&asked, "type"), "passkey_prologue_request");
     let options: serde_json::Value =

@@ -41,7 +41,7 @@ async fn numbers_are_on_whatsapp_or_not() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let address = serve(simulator.router()).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     let registered = r#"{"registered":false}"#;
     assert_eq!(call(&address, "PUT", "/phones/628333", registered).await.0, 200);
     let asked = vec![by_number("628222"), by_number("628333"), by_number("12")];
@@ -62,8 +62,8 @@ async fn a_number_and_its_lid_have_the_same_devices() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let friend = number("628222");
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
-    let _linked = Client::linked(&simulator, friend, 2).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
+    let _linked = Client::paired(&simulator, friend, 2).await;
     for jid in [friend.jid(), friend.lid_jid()] {
         let asked = vec![by_jid(&jid.to_string())];
         let users = usync(&mut client, &["devices"], asked).await;
@@ -79,7 +79,7 @@ async fn a_number_and_its_lid_have_the_same_devices() {
 async fn media_go_to_the_host_the_client_has_called() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     let answer = client.query("w:m", "set", [leaf("media_conn")]).await;
     let media = answer.get_optional_child("media_conn").unwrap();
     assert!(!attr(media, "auth").is_empty());
@@ -91,7 +91,7 @@ async fn faults_begin_and_end() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let address = serve(simulator.router()).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     client.take_mail().await;
     let reject = r#"{"reject":{"number":"628222","code":463}}"#;
     assert_eq!(call(&address, "PUT", "/faults", reject).await.0, 200);

@@ -16,13 +16,13 @@ const LEAF_SERIAL: u32 = 3;
 const VALID_BEFORE_S: u64 = 24 * 60 * 60;
 const VALID_AFTER_S: u64 = 10 * 365 * 24 * 60 * 60;
 
-/// What the server proves itself with.
+/// The server's key and certificate chain.
 pub(crate) struct ServerIdentity {
     /// The leaf's key: the server's static Noise key.
     pub(crate) key: KeyPair,
     /// The encoded chain, sent in every handshake.
     pub(crate) chain: Vec<u8>,
-    /// What a client must trust.
+    /// The public key that a client must trust.
     pub(crate) root_public: [u8; 32],
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
-    /// Takes what arrived.
+    /// Adds received bytes.
     pub(crate) fn feed(&mut self, data: &[u8]) -> Result<()> {
         if self.buffer.len() + data.len() > 2 * FRAME_BYTES_MAX {
             return Err(SimulatorError::Protocol("too much data before a frame's end"));
@@ -127,14 +127,16 @@ mod tests {
 
     #[test]
     fn hostile_lengths_and_headers_are_refused() {
-        let mut reader = FrameReader::default();
-        reader.feed(b"GET / HTTP").unwrap();
-        assert!(reader.header().is_err());
-        let mut reader = FrameReader::default();
-        reader.feed(b"ED\x00\x01\xff\xff\xff").unwrap();
-        assert!(reader.header().is_err());
-        let mut reader = FrameReader::default();
-        reader.feed(b"\xff\xff\xff").unwrap();
-        assert!(reader.frame().is_err());
+        let refused = |bytes: &[u8], read: fn(&mut FrameReader) -> Result<()>| {
+            let mut reader = FrameReader::default();
+            reader.feed(bytes).unwrap();
+            read(&mut reader).unwrap_err().to_string()
+        };
+        let header = |reader: &mut FrameReader| reader.header().map(drop);
+        let frame = |reader: &mut FrameReader| reader.frame().map(drop);
+        assert_eq!(refused(b"GET / HTTP", header), "protocol: not a WhatsApp connection");
+        let routing = b"ED\x00\x01\xff\xff\xff";
+        assert_eq!(refused(routing, header), "protocol: routing information too long");
+        assert_eq!(refused(b"\xff\xff\xff", frame), "protocol: frame too long");
     }
 }

@@ -17,7 +17,7 @@ use crate::error::{Result, SimulatorError};
 
 /// Both directions of an encrypted connection, and who is at the other end.
 pub(crate) struct Established {
-    /// What the client says of itself.
+    /// The client's payload.
     pub(crate) payload: ClientPayload,
     /// The client's static key, proved by the handshake.
     pub(crate) client_static: [u8; 32],
@@ -28,10 +28,10 @@ pub(crate) struct Established {
 }
 
 /// What follows the server's hello.
-pub(crate) enum Next {
+pub(crate) enum HandshakeStep {
     /// IK: done.
     Done(Box<Established>),
-    /// XX, XXfallback: the client's finish is still to come.
+    /// XX, XXfallback: the client's finish is awaited.
     AwaitFinish(Box<AwaitFinish>),
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn answer_hello(
     server: &ServerIdentity,
     header: &[u8],
     hello: &[u8],
-) -> Result<(Vec<u8>, Next)> {
+) -> Result<(Vec<u8>, HandshakeStep)> {
     let message = HandshakeMessage::decode_from_slice(hello)
         .map_err(|_| SimulatorError::Protocol("unreadable hello"))?;
     let hello =
@@ -70,7 +70,7 @@ fn answer_ik(
     client: &[u8; 32],
     sealed_static: &[u8],
     sealed_payload: &[u8],
-) -> Result<(Vec<u8>, Next)> {
+) -> Result<(Vec<u8>, HandshakeStep)> {
     let own = server.key.private_key.serialize();
     let mut noise = NoiseHandshake::new(NOISE_PATTERN_IK, header).map_err(refused)?;
     noise.authenticate(server.key.public_key.public_key_bytes());
@@ -88,7 +88,7 @@ fn answer_ik(
     let chain = noise.encrypt(&server.chain).map_err(refused)?;
     let hello = server_hello(&ephemeral, None, chain);
     let established = establish(noise, client_static, &payload)?;
-    Ok((hello, Next::Done(Box::new(established))))
+    Ok((hello, HandshakeStep::Done(Box::new(established))))
 }
 
 fn answer_xx(
@@ -96,7 +96,7 @@ fn answer_xx(
     header: &[u8],
     pattern: &str,
     client: &[u8; 32],
-) -> Result<(Vec<u8>, Next)> {
+) -> Result<(Vec<u8>, HandshakeStep)> {
     let mut noise = NoiseHandshake::new(pattern, header).map_err(refused)?;
     noise.authenticate(client);
     let ephemeral = KeyPair::generate(&mut clock::rng());
@@ -106,7 +106,7 @@ fn answer_xx(
     noise.mix_shared_secret(server.key.private_key.serialize(), client).map_err(refused)?;
     let chain = noise.encrypt(&server.chain).map_err(refused)?;
     let hello = server_hello(&ephemeral, Some(sealed_static), chain);
-    Ok((hello, Next::AwaitFinish(Box::new(AwaitFinish { noise, ephemeral }))))
+    Ok((hello, HandshakeStep::AwaitFinish(Box::new(AwaitFinish { noise, ephemeral }))))
 }
 
 impl AwaitFinish {
@@ -198,7 +198,7 @@ mod tests {
         let hello =
             HandshakeUtils::build_client_hello(eph.public_key.public_key_bytes()).encode_to_vec();
         let (answer, next) = answer_hello(&server, &WA_CONN_HEADER, &hello).unwrap();
-        let Next::AwaitFinish(await_finish) = next else { panic!("XX needs a finish") };
+        let HandshakeStep::AwaitFinish(await_finish) = next else { panic!("XX needs a finish") };
         let (server_eph, sealed_static, sealed_chain) =
             HandshakeUtils::parse_server_hello(&answer).unwrap();
         let mut noise = NoiseHandshake::new(NOISE_PATTERN_XX, &WA_CONN_HEADER).unwrap();
@@ -227,7 +227,7 @@ mod tests {
         let mut ik = IkHandshakeState::new(client, key, payload(), &WA_CONN_HEADER).unwrap();
         let hello = ik.build_client_hello().unwrap();
         let (answer, next) = answer_hello(&server, &WA_CONN_HEADER, &hello).unwrap();
-        let Next::Done(established) = next else { panic!("IK is done at once") };
+        let HandshakeStep::Done(established) = next else { panic!("IK is done at once") };
         let IkServerHelloOutcome::Continue(outcome) = ik.read_server_hello(&answer).unwrap() else {
             panic!("the client fell back")
         };
@@ -240,15 +240,21 @@ mod tests {
         let mut ik = IkHandshakeState::new(client, [9; 32], payload(), &WA_CONN_HEADER).unwrap();
         let hello = ik.build_client_hello().unwrap();
         let (answer, next) = answer_hello(&server(), &WA_CONN_HEADER, &hello).unwrap();
-        assert!(matches!(next, Next::AwaitFinish(_)));
+        assert!(matches!(next, HandshakeStep::AwaitFinish(_)));
         let outcome = ik.read_server_hello(&answer).unwrap();
         assert!(matches!(outcome, IkServerHelloOutcome::Fallback(_)));
     }
 
     #[test]
     fn nonsense_is_refused() {
-        for hello in [b"".as_slice(), b"\xff\xff", &[0x12; 300], b"\x12\x02\x0a\x00"] {
-            assert!(answer_hello(&server(), &WA_CONN_HEADER, hello).is_err());
+        for (hello, reason) in [
+            (b"".as_slice(), "protocol: no client hello"),
+            (b"\xff\xff", "protocol: unreadable hello"),
+            (&[0x12; 300], "protocol: unreadable hello"),
+            (b"\x12\x02\x0a\x00", "protocol: a key is not 32 bytes"),
+        ] {
+            let error = answer_hello(&server(), &WA_CONN_HEADER, hello).err().unwrap();
+            assert_eq!(error.to_string(), reason, "{hello:?}");
         }
     }
 }

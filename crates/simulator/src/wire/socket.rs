@@ -17,15 +17,15 @@ use wacore_noise::NoiseCipher;
 
 use super::certificates::ServerIdentity;
 use super::frames::{FrameReader, frame};
-use super::noise::{Established, Next, answer_hello};
+use super::noise::{Established, HandshakeStep, answer_hello};
 use crate::error::{Result, SimulatorError};
 use crate::limits::{
     HANDSHAKE_TIME_MAX, LINGER_TIME_MAX, OUTGOING_STANZAS_MAX, SILENCE_TIME_MAX, WRITE_TIME_MAX,
 };
-use crate::switchboard::{ConnId, Handle};
+use crate::switchboard::{ConnId, SwitchboardHandle};
 
-/// What the switchboard puts into a connection's way out.
-pub(crate) enum Outgoing {
+/// An entry of a connection's outgoing queue.
+pub(crate) enum SocketCommand {
     /// A stanza, not to leave before `due` when there is one.
     Stanza { node: Box<Node>, due: Option<Instant> },
     /// Everything before this has been written: more mail may be fetched.
@@ -38,7 +38,7 @@ pub(crate) enum Outgoing {
 pub(crate) async fn serve(
     socket: WebSocket,
     server: Arc<ServerIdentity>,
-    switchboard: Handle,
+    switchboard: SwitchboardHandle,
     host: String,
 ) {
     let (mut sink, mut stream) = socket.split();
@@ -98,8 +98,8 @@ async fn handshake(
     let answer = Message::Binary(frame(&answer)?);
     sink.send(answer).await.map_err(|_| SimulatorError::Closed)?;
     match next {
-        Next::Done(established) => Ok(*established),
-        Next::AwaitFinish(half) => half.finish(&next_frame(stream, frames).await?),
+        HandshakeStep::Done(established) => Ok(*established),
+        HandshakeStep::AwaitFinish(half) => half.finish(&next_frame(stream, frames).await?),
     }
 }
 
@@ -132,7 +132,7 @@ async fn read_stanzas(
     stream: &mut SplitStream<WebSocket>,
     frames: &mut FrameReader,
     cipher: NoiseCipher,
-    switchboard: &Handle,
+    switchboard: &SwitchboardHandle,
     conn: ConnId,
 ) -> Result<()> {
     for counter in 0_u32.. {
@@ -151,14 +151,14 @@ async fn read_stanzas(
 async fn write_stanzas(
     mut sink: SplitSink<WebSocket, Message>,
     cipher: NoiseCipher,
-    mut queue: mpsc::Receiver<Outgoing>,
-    switchboard: Handle,
+    mut queue: mpsc::Receiver<SocketCommand>,
+    switchboard: SwitchboardHandle,
     conn: ConnId,
 ) {
     let mut counter = 0_u32;
     while let Some(outgoing) = queue.recv().await {
         match outgoing {
-            Outgoing::Stanza { node, due } => {
+            SocketCommand::Stanza { node, due } => {
                 if let Some(due) = due {
                     tokio::time::sleep_until(due.into()).await;
                 }
@@ -172,8 +172,10 @@ async fn write_stanzas(
                     _ => return,
                 }
             }
-            Outgoing::MailPageWritten => switchboard.post(move |sb| sb.next_mail_page(conn)).await,
-            Outgoing::Close => break,
+            SocketCommand::MailPageWritten => {
+                switchboard.post(move |sb| sb.next_mail_page(conn)).await
+            }
+            SocketCommand::Close => break,
         }
         if queue.is_empty() && !matches!(timeout(WRITE_TIME_MAX, sink.flush()).await, Ok(Ok(()))) {
             return;

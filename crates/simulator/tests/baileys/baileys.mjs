@@ -165,7 +165,7 @@ class Device {
     )
   }
 
-  // What is known of one of its messages: Baileys tells of changes one by one, or merges them
+  // What is known of one of its messages: Baileys reports changes one by one, or merges them
   // into the message that it is still announcing.
   statuses(id) {
     const updates = this.updates.filter((u) => u.key.id === id).map((u) => u.update.status)
@@ -174,9 +174,9 @@ class Device {
   }
 
   memberReceipts(id) {
-    const told = this.receipts.filter((r) => r.key.id === id).map((r) => r.receipt)
+    const reported = this.receipts.filter((r) => r.key.id === id).map((r) => r.receipt)
     const announced = this.messages.filter((m) => m.key.id === id).flatMap((m) => m.userReceipt ?? [])
-    return [...told, ...announced]
+    return [...reported, ...announced]
   }
 
   status(id, at_least) {
@@ -240,9 +240,9 @@ async function main() {
   step('a copy of what the own phone sends')
 
   // On WhatsApp or not.
-  const nobody = number()
-  await control('PUT', `/phones/${nobody}`, { registered: false })
-  const [found, missing] = [await a.sock.onWhatsApp(friend), await a.sock.onWhatsApp(nobody)]
+  const unregistered = number()
+  await control('PUT', `/phones/${unregistered}`, { registered: false })
+  const [found, missing] = [await a.sock.onWhatsApp(friend), await a.sock.onWhatsApp(unregistered)]
   check(found?.[0]?.exists === true, 'a registered number exists')
   check(!missing?.[0]?.exists, 'an unregistered one does not')
   step('who is on WhatsApp')
@@ -268,7 +268,7 @@ async function main() {
     )
   step('every member of a group answers with receipts')
 
-  // Somebody whose number comes second: messages, receipts and groups by LID.
+  // A person whose number comes second: messages, receipts and groups by LID.
   const hidden = number()
   const { lid } = await control('PUT', `/phones/${hidden}`, { by_lid: true })
   await control('POST', `/phones/${hidden}/send`, { to: a.phone, text: 'dari LID' })

@@ -1,4 +1,4 @@
-// One Baileys device, told what to do by whoever started it (crates/server/tests/processes):
+// One Baileys device, driven by the test that started it (crates/server/tests/processes):
 //
 //   node peer.mjs ws://127.0.0.1:4000/ws/chat ROOT_KEY_IN_HEX
 //
@@ -29,7 +29,7 @@ function memoryKeys() {
   }
 }
 
-function tell(event, details = {}) {
+function report(event, details = {}) {
   console.log(JSON.stringify({ event, ...details }))
 }
 
@@ -45,18 +45,18 @@ function connect() {
   })
   sock.ev.on('creds.update', (update) => Object.assign(auth.creds, update))
   sock.ev.on('connection.update', ({ connection, qr, lastDisconnect }) => {
-    if (qr) tell('qr', { qr })
-    if (connection === 'open') tell('open')
+    if (qr) report('qr', { qr })
+    if (connection === 'open') report('open')
     if (connection !== 'close') return
     const code = lastDisconnect?.error?.output?.statusCode
     if (code === DisconnectReason.restartRequired) return connect()
-    tell('closed', { code })
+    report('closed', { code })
     process.exit(1)
   })
   sock.ev.on('messages.upsert', ({ messages }) => {
     for (const { key, message } of messages) {
       const text = message?.conversation ?? message?.extendedTextMessage?.text
-      if (text && !key.fromMe) tell('message', { id: key.id, from: key.remoteJid, text })
+      if (text && !key.fromMe) report('message', { id: key.id, from: key.remoteJid, text })
     }
   })
 }
@@ -66,6 +66,6 @@ createInterface({ input: process.stdin })
   .on('line', async (line) => {
     const { to, text } = JSON.parse(line)
     const sent = await sock.sendMessage(`${to}@s.whatsapp.net`, { text })
-    tell('sent', { id: sent.key.id })
+    report('sent', { id: sent.key.id })
   })
   .on('close', () => process.exit(0))

@@ -1,4 +1,4 @@
-//! The phone's side of linking: reading QR texts and codes, certifying a client's key.
+//! The phone's side of pairing: reads QR texts and codes, certifies a client's key.
 
 use std::collections::HashMap;
 
@@ -30,35 +30,40 @@ const DEVICE_SIGNATURE_PREFIX: [u8; 2] = [6, 1];
 const LINK_PREFIX: &str = "https://wa.me/settings/linked_devices#";
 const QR_CHARS_MAX: usize = 1_024;
 
-/// What came of a scan or a code.
+/// How a scan or a code ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Linked {
+pub(crate) enum PairingOutcome {
     /// The device with this number is linked.
     Device(u16),
-    /// The client has been asked for a passkey; linking goes on without us.
+    /// The client has been asked for a passkey; pairing continues without the caller.
     PasskeyDemanded,
 }
 
-/// Answers whoever made the phone link.
-pub(crate) type Reply = oneshot::Sender<Result<Linked>>;
+/// Answers the control API's call that started the pairing.
+pub(crate) type PairingReply = oneshot::Sender<Result<PairingOutcome>>;
 
-/// A linking under way on a connection.
-pub(crate) enum Link {
-    /// By code: the phone has said hello, the client's finish is to come.
-    AwaitFinish { number: Number, ephemeral: KeyPair, companion_ephemeral: [u8; 32], reply: Reply },
+/// A pairing in progress on a connection.
+pub(crate) enum PairingState {
+    /// By code: the phone's hello was sent, the client's finish is awaited.
+    AwaitFinish {
+        number: Number,
+        ephemeral: KeyPair,
+        companion_ephemeral: [u8; 32],
+        reply: PairingReply,
+    },
     /// The account demands a passkey.
     Passkey(Box<Passkey>),
-    /// The phone's certificate is out, the client's signature is to come.
+    /// The phone's certificate was sent, the client's signature is awaited.
     AwaitSignature {
         addr: DeviceAddr,
         key_index: u32,
         details: Vec<u8>,
         iq_id: String,
-        reply: Reply,
+        reply: PairingReply,
     },
 }
 
-/// What a QR text says.
+/// The fields of a QR text.
 pub(crate) struct QrCode {
     pub(crate) reference: String,
     pub(crate) noise_key: [u8; 32],
@@ -103,9 +108,9 @@ pub(crate) struct PendingCode {
 
 /// The clients that wait for a code to be entered: the newest of each number.
 #[derive(Default)]
-pub(crate) struct Codes(HashMap<Number, PendingCode>);
+pub(crate) struct PendingCodes(HashMap<Number, PendingCode>);
 
-impl Codes {
+impl PendingCodes {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
@@ -128,7 +133,7 @@ impl Codes {
     }
 }
 
-/// What the phone makes of a typed code.
+/// The phone's keys after a code was typed.
 pub(crate) struct CodeExchange {
     pub(crate) ephemeral: KeyPair,
     pub(crate) companion_ephemeral: [u8; 32],
@@ -158,7 +163,7 @@ pub(crate) fn type_code(pending: &PendingCode, code: &str) -> Result<CodeExchang
     })
 }
 
-/// Opens what the client sent after the code was entered: the secret for its certificate.
+/// Decrypts the client's bundle; returns the secret for its certificate.
 pub(crate) fn open_bundle(
     keys: &PhoneKeys,
     ephemeral: &KeyPair,
@@ -189,20 +194,20 @@ pub(crate) fn open_bundle(
 }
 
 /// A phone's certificate for a client.
-pub(crate) struct Certificate {
+pub(crate) struct DeviceCertificate {
     /// The encoded `ADVDeviceIdentity`.
     pub(crate) details: Vec<u8>,
     /// The encoded `ADVSignedDeviceIdentityHMAC`.
     pub(crate) container: Vec<u8>,
 }
 
-/// Certifies a client's identity key; `adv_secret` shows the client that it was scanned.
+/// Certifies a client's identity key; `adv_secret` proves to the client that its QR was scanned.
 pub(crate) fn certify(
     keys: &PhoneKeys,
     identity: &[u8],
     key_index: u32,
     adv_secret: &[u8],
-) -> Result<Certificate> {
+) -> Result<DeviceCertificate> {
     let details = ADVDeviceIdentity {
         raw_id: Some(keys.raw_id()),
         timestamp: u64::try_from(clock::unix_s()).ok(),
@@ -227,7 +232,7 @@ pub(crate) fn certify(
         details: Some(signed),
         ..Default::default()
     };
-    Ok(Certificate { details, container: container.encode_to_vec() })
+    Ok(DeviceCertificate { details, container: container.encode_to_vec() })
 }
 
 /// Checks the client's own signature under the phone's certificate.
@@ -251,7 +256,7 @@ pub(crate) fn check_signature(
     }
 }
 
-/// The name a client gives the machine it runs on.
+/// The operating system's name that a client reports.
 pub(crate) fn platform(props: Option<&[u8]>) -> String {
     let props = props.and_then(|bytes| DeviceProps::decode_from_slice(bytes).ok());
     let name = props.and_then(|props| props.os).unwrap_or_default();
@@ -299,8 +304,10 @@ mod tests {
 
         let wrong = type_code(&pending, "ABCD2346").unwrap();
         let seen = wrong.companion_ephemeral;
-        assert!(open_bundle(&keys, &wrong.ephemeral, &seen, &public(&identity), &bundle).is_err());
-        assert!(type_code(&pending, "ABCD").is_err());
+        let opened = open_bundle(&keys, &wrong.ephemeral, &seen, &public(&identity), &bundle);
+        assert_eq!(opened.unwrap_err().to_string(), "protocol: a key bundle that does not open");
+        let short = type_code(&pending, "ABCD").err().unwrap().to_string();
+        assert_eq!(short, "a pairing code has eight letters and digits");
     }
 
     #[test]
@@ -322,9 +329,11 @@ mod tests {
         };
         let check =
             |proof: &[u8]| check_signature(&keys, &certificate.details, &public(&identity), proof);
-        assert!(check(&sign(&identity)).is_ok());
-        assert!(check(&sign(&KeyPair::generate(&mut clock::rng()))).is_err());
-        assert!(check(b"\xff").is_err());
+        check(&sign(&identity)).unwrap();
+        let refused = |proof: &[u8]| check(proof).unwrap_err().to_string();
+        let other = sign(&KeyPair::generate(&mut clock::rng()));
+        assert_eq!(refused(&other), "protocol: the device's signature does not verify");
+        assert_eq!(refused(b"\xff"), "protocol: unreadable device identity");
     }
 
     #[test]
@@ -339,7 +348,8 @@ mod tests {
             assert_eq!((qr.reference.as_str(), qr.adv_secret), ("2@ref", [5; 32]));
         }
         for text in ["", "hello", "a,b,c,d", "2@ref,AAAA,AAAA,AAAA", &"x".repeat(2_000)] {
-            assert!(QrCode::parse(text).is_err(), "{text}");
+            let error = QrCode::parse(text).err().expect(text).to_string();
+            assert_eq!(error, "this is not the text of a WhatsApp linking QR code");
         }
     }
 }

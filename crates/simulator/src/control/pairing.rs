@@ -1,4 +1,4 @@
-//! Linking and unlinking devices.
+//! Pairing and unpairing devices.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{Answer, Body, parse_number};
+use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
 use crate::address::{DeviceAddr, Number};
 use crate::error::{Result, SimulatorError, not_found};
-use crate::limits::{CODE_POLL_TIME, CODE_TIME_MAX, LINK_TIME_MAX};
-use crate::phone::link::{Linked, PendingCode, QrCode, type_code};
+use crate::limits::{CODE_POLL_TIME, CODE_TIME_MAX, PAIRING_TIME_MAX};
+use crate::phone::pairing::{PairingOutcome, PendingCode, QrCode, type_code};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Scan {
+pub(super) struct ScanRequest {
     qr: String,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct EnterCode {
+pub(super) struct EnterCodeRequest {
     code: String,
 }
 
@@ -31,18 +31,18 @@ pub(super) struct EnterCode {
 pub(super) async fn scan(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-    Body(body): Body<Scan>,
-) -> Answer<Json<Value>> {
+    Body(body): Body<ScanRequest>,
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     Ok(simulator.scan_qr(number, &body.qr).await?)
 }
 
 impl Simulator {
-    /// The phone `number` scans a QR, which links the client that shows it.
+    /// The phone `number` scans a QR, which pairs the client that shows it.
     ///
     /// # Errors
     ///
-    /// When the number or the QR makes no sense, or the client does not finish.
+    /// When the number or the QR is malformed, or the client does not finish in time.
     pub async fn scan(&self, number: &str, qr: &str) -> Result<()> {
         self.scan_qr(parse_number(number)?, qr).await.map(|_| ())
     }
@@ -58,8 +58,8 @@ impl Simulator {
 pub(super) async fn enter_code(
     State(simulator): State<Simulator>,
     Path(number): Path<String>,
-    Body(body): Body<EnterCode>,
-) -> Answer<Json<Value>> {
+    Body(body): Body<EnterCodeRequest>,
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let pending = pending_code(&simulator, number).await?;
     let typed = tokio::task::spawn_blocking(move || type_code(&pending, &body.code));
@@ -68,12 +68,12 @@ pub(super) async fn enter_code(
     Ok(finished(number, linked.await?).await?)
 }
 
-/// The client that waits for a code, for which in turn we wait a little.
+/// The client that waits for a code; waits up to [`CODE_TIME_MAX`] for one.
 async fn pending_code(simulator: &Simulator, number: Number) -> Result<PendingCode> {
     let deadline = tokio::time::Instant::now() + CODE_TIME_MAX;
     loop {
         let found = simulator.switchboard().run(move |sb| {
-            sb.may_link(number)?;
+            sb.may_pair(number)?;
             sb.codes.find(number)
         });
         match found.await {
@@ -87,14 +87,14 @@ async fn pending_code(simulator: &Simulator, number: Number) -> Result<PendingCo
 
 async fn finished(
     number: Number,
-    linked: oneshot::Receiver<Result<Linked>>,
+    linked: oneshot::Receiver<Result<PairingOutcome>>,
 ) -> Result<Json<Value>> {
     let slow = || SimulatorError::Timeout("the client did not finish linking in time".into());
-    let outcome = tokio::time::timeout(LINK_TIME_MAX, linked).await.map_err(|_| slow())?;
+    let outcome = tokio::time::timeout(PAIRING_TIME_MAX, linked).await.map_err(|_| slow())?;
     let gone = || not_found("the client went away while linking");
     match outcome.map_err(|_| gone())?? {
-        Linked::PasskeyDemanded => Ok(Json(json!({"passkey": "demanded"}))),
-        Linked::Device(device) => {
+        PairingOutcome::PasskeyDemanded => Ok(Json(json!({"passkey": "demanded"}))),
+        PairingOutcome::Device(device) => {
             let jid = DeviceAddr { number, device }.jid().to_string();
             Ok(Json(json!({"device": device, "jid": jid})))
         }
@@ -102,10 +102,10 @@ async fn finished(
 }
 
 /// `DELETE /phones/{number}/devices/{n}`
-pub(super) async fn unlink(
+pub(super) async fn unpair(
     State(simulator): State<Simulator>,
     Path((number, device)): Path<(String, String)>,
-) -> Answer<Json<Value>> {
+) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let missing = || not_found(format!("{number} has no linked device {device}"));
     let device: u16 = device.parse().map_err(|_| missing())?;
@@ -114,7 +114,7 @@ pub(super) async fn unlink(
         if !sb.linked_devices(number)?.contains(&addr) {
             return Ok(false);
         }
-        sb.unlink(addr, Duration::ZERO)?;
+        sb.unpair(addr, Duration::ZERO)?;
         Ok(true)
     });
     match unlinked.await? {

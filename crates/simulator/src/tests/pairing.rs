@@ -1,18 +1,18 @@
-//! Linking, logging in, being replaced and unlinked.
+//! Pairing, logging in, being replaced and unpaired.
 
 use std::time::Duration;
 
 use super::client::attr;
 use super::{Client, number, simulator};
-use crate::phone::link::QrCode;
+use crate::phone::pairing::QrCode;
 
 #[tokio::test]
 async fn a_scanned_client_becomes_a_device() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let client = Client::linked(&simulator, number("628111"), 1).await;
+    let client = Client::paired(&simulator, number("628111"), 1).await;
     assert_eq!(client.addr.device, 1);
-    let second = Client::linked(&simulator, number("628111"), 2).await;
+    let second = Client::paired(&simulator, number("628111"), 2).await;
     assert_eq!(second.addr.device, 2);
 }
 
@@ -20,7 +20,7 @@ async fn a_scanned_client_becomes_a_device() {
 async fn a_device_gets_the_app_state_key_once() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     let mail = client.take_mail().await;
     assert_eq!(mail.len(), 1);
     assert_eq!(attr(&mail[0], "category"), "peer");
@@ -30,18 +30,22 @@ async fn a_device_gets_the_app_state_key_once() {
 }
 
 #[tokio::test]
-async fn codes_of_nobody_and_of_others_are_refused() {
+async fn codes_without_a_client_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::unlinked(&simulator, number("628111"), 1).await;
+    let mut client = Client::unpaired(&simulator, number("628111"), 1).await;
     let right = client.qr().await;
     let parts: Vec<&str> = right.split(',').collect();
     let swapped = format!("{},{},{},{}", parts[0], parts[2], parts[1], parts[3]);
     let unknown = right.replacen("2@", "3@", 1);
-    for text in [swapped, unknown] {
+    for (text, reason) in [
+        (swapped, "this QR code does not belong to the client that shows it"),
+        (unknown, "no client is showing this QR code"),
+    ] {
         let qr = QrCode::parse(&text).unwrap();
         let scanned = simulator.switchboard().run(move |sb| sb.scan(number("628111"), &qr));
-        assert!(scanned.await.is_err());
+        let error = scanned.await.err().unwrap().to_string();
+        assert!(error.starts_with(reason), "{error}");
     }
 }
 
@@ -49,8 +53,8 @@ async fn codes_of_nobody_and_of_others_are_refused() {
 async fn a_second_login_replaces_the_first() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut first = Client::linked(&simulator, number("628111"), 1).await;
-    let mut second = Client::unlinked(&simulator, number("628111"), 1).await;
+    let mut first = Client::paired(&simulator, number("628111"), 1).await;
+    let mut second = Client::unpaired(&simulator, number("628111"), 1).await;
     second.addr = first.addr;
     second.log_in().await;
     let error = first.expect("stream:error").await;
@@ -60,12 +64,12 @@ async fn a_second_login_replaces_the_first() {
 }
 
 #[tokio::test]
-async fn an_unlinked_device_is_told_and_not_let_in_again() {
+async fn an_unpaired_device_is_notified_and_cannot_log_in_again() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let mut client = Client::linked(&simulator, number("628111"), 1).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
     let addr = client.addr;
-    simulator.switchboard().run(move |sb| sb.unlink(addr, Duration::ZERO)).await.unwrap();
+    simulator.switchboard().run(move |sb| sb.unpair(addr, Duration::ZERO)).await.unwrap();
     assert_eq!(attr(&client.expect("stream:error").await, "code"), "401");
     let refused = client.reconnect().await;
     assert_eq!((&*refused.tag, &*attr(&refused, "reason")), ("failure", "401"));
@@ -75,8 +79,8 @@ async fn an_unlinked_device_is_told_and_not_let_in_again() {
 async fn another_key_cannot_log_in() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
-    let client = Client::linked(&simulator, number("628111"), 1).await;
-    let mut thief = Client::unlinked(&simulator, number("628111"), 9).await;
+    let client = Client::paired(&simulator, number("628111"), 1).await;
+    let mut thief = Client::unpaired(&simulator, number("628111"), 9).await;
     thief.addr = client.addr;
     assert_eq!(thief.reconnect().await.tag, "failure");
 }
