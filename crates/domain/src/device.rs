@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{GroupId, Lid};
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
 use crate::phone::PhoneNumber;
 use crate::policy::pacing::Pacing;
@@ -25,7 +26,7 @@ pub struct Device {
     /// The number it is, or last was, linked to.
     pub phone: Option<PhoneNumber>,
     /// The other name WhatsApp has for that number.
-    pub lid: Option<String>,
+    pub lid: Option<Lid>,
     /// Its own pacing; `None` follows the gateway's.
     pub pacing: Option<Pacing>,
     /// When it was last linked to a number.
@@ -149,8 +150,8 @@ impl StatusChange {
 /// A group the number of a device is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its id: `…@g.us`.
-    pub id: String,
+    /// Its id.
+    pub id: GroupId,
     /// Its name.
     pub name: String,
 }
@@ -161,7 +162,7 @@ pub struct LinkedNumber {
     /// The number.
     pub phone: PhoneNumber,
     /// WhatsApp's other name for it.
-    pub lid: Option<String>,
+    pub lid: Option<Lid>,
 }
 
 /// How a device is to be linked.

@@ -5,6 +5,7 @@
 //! them and nothing else.
 
 pub mod account;
+pub mod chat;
 pub mod device;
 pub mod error;
 pub mod grant;

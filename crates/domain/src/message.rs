@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{ChatId, Lid};
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::media::Media;
 use crate::phone::PhoneNumber;
@@ -267,8 +268,8 @@ pub struct Message {
     pub device_id: DeviceId,
     /// Which way it goes.
     pub direction: Direction,
-    /// The chat: `628…@s.whatsapp.net`, `…@g.us` or, for a stranger without a number, `…@lid`.
-    pub chat: String,
+    /// The chat it belongs to.
+    pub chat: ChatId,
     /// Who wrote it, when it was received; in a group not the same as the chat.
     pub sender: Option<Address>,
     /// What it carries.
@@ -323,7 +324,7 @@ impl Message {
 
     /// Whether the chat is a group.
     pub fn is_in_group(&self) -> bool {
-        self.chat.ends_with("@g.us")
+        self.chat.is_group()
     }
 
     /// Applies an event; says whether anything changed.
@@ -354,7 +355,7 @@ pub struct Address {
     /// The phone number, when known.
     pub phone: Option<PhoneNumber>,
     /// The LID, when known.
-    pub lid: Option<String>,
+    pub lid: Option<Lid>,
 }
 
 /// A message that is to be accepted.
@@ -362,7 +363,7 @@ pub struct Address {
 #[expect(missing_docs, reason = "the fields are those of `Message`")]
 pub struct NewMessage {
     pub device_id: DeviceId,
-    pub chat: String,
+    pub chat: ChatId,
     pub kind: ContentKind,
     pub text: String,
     pub media: Option<Media>,
@@ -420,7 +421,7 @@ pub struct IncomingMessage {
     /// Its id on WhatsApp.
     pub whatsapp_id: WhatsappId,
     /// The chat it belongs to.
-    pub chat: String,
+    pub chat: ChatId,
     /// Who wrote it.
     pub sender: Address,
     /// Whether it was written by the device's own number, on another device.

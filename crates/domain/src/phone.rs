@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{ChatId, GroupId};
+
 /// Fewest digits of a number with its country code.
 pub const PHONE_DIGITS_MIN: usize = 8;
 /// Most digits of a number with its country code (E.164).
@@ -94,13 +96,13 @@ impl fmt::Display for PhoneNumber {
     }
 }
 
-/// Where a message goes.
+/// Where a message goes, as people write it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Recipient {
     /// One person, by phone number.
     Person(PhoneNumber),
-    /// A group, by the part of its id before `@g.us`.
-    Group(String),
+    /// A group.
+    Group(GroupId),
 }
 
 impl Recipient {
@@ -109,9 +111,9 @@ impl Recipient {
     /// # Errors
     /// [`InvalidPhone`] when it is neither.
     pub fn parse(text: &str, country: &str) -> Result<Self, InvalidPhone> {
-        match text.trim().strip_suffix("@g.us") {
-            Some(id) => Self::group(id),
-            None => PhoneNumber::parse(text, country).map(Self::Person),
+        match text.trim().split_once('@') {
+            Some((id, "g.us")) => Self::group(id),
+            _ => PhoneNumber::parse(text, country).map(Self::Person),
         }
     }
 
@@ -119,23 +121,15 @@ impl Recipient {
         let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
         let parts: Vec<&str> = id.split('-').collect();
         let fits = id.len() <= 40 && parts.len() <= 2 && parts.into_iter().all(is_digits);
-        fits.then(|| Self::Group(id.to_owned())).ok_or(InvalidPhone)
+        fits.then(|| Self::Group(GroupId::from_user(id))).ok_or(InvalidPhone)
     }
+}
 
-    /// The chat's address on WhatsApp, which is also how it is stored.
-    pub fn to_chat(&self) -> String {
-        match self {
-            Self::Person(phone) => format!("{phone}@s.whatsapp.net"),
-            Self::Group(id) => format!("{id}@g.us"),
-        }
-    }
-
-    /// Reads back what [`Recipient::to_chat`] wrote.
-    pub fn from_chat(chat: &str) -> Option<Self> {
-        match chat.split_once('@')? {
-            (phone, "s.whatsapp.net") => Some(Self::Person(PhoneNumber::from_digits(phone))),
-            (id, "g.us") => Some(Self::Group(id.to_owned())),
-            _ => None,
+impl From<Recipient> for ChatId {
+    fn from(recipient: Recipient) -> Self {
+        match recipient {
+            Recipient::Person(phone) => Self::Person(phone),
+            Recipient::Group(group) => Self::Group(group),
         }
     }
 }
@@ -201,8 +195,7 @@ mod tests {
             ["120363041234567890@g.us", "628123-1600000000@g.us", "628123456789@s.whatsapp.net"]
         {
             let recipient = Recipient::parse(chat, "62").unwrap();
-            assert_eq!(recipient.to_chat(), chat);
-            assert_eq!(Recipient::from_chat(chat), Some(recipient));
+            assert_eq!(ChatId::from(recipient).to_string(), chat);
         }
         for wrong in ["@g.us", "-@g.us", "1-2-3@g.us", "abc@g.us"] {
             assert!(Recipient::parse(wrong, "62").is_err(), "{wrong}");

@@ -12,6 +12,7 @@ mod outside;
 mod webhooks;
 
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
+use crate::chat::ChatId;
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, DisconnectReason, Group, LinkedNumber,
     NewDevice, PairMethod, PairOffer, StatusChange,
@@ -334,7 +335,7 @@ pub trait Dispatcher: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingMessage {
     /// The chat it goes to.
-    pub chat: String,
+    pub chat: ChatId,
     /// Its id, the same on every attempt.
     pub whatsapp_id: WhatsappId,
     /// What it carries.
@@ -407,7 +408,7 @@ pub trait Messenger: Send + Sync {
         message: OutgoingMessage,
     ) -> std::result::Result<(), SendError>;
     /// Shows or hides "typing…"; best effort.
-    async fn typing(&self, device: DeviceId, chat: &str, is_typing: bool);
+    async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool);
     /// Whether a number is on WhatsApp.
     async fn is_on_whatsapp(
         &self,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::{ChatId, Lid};
 use crate::device::{Device, DeviceStatus, StatusChange};
 use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
 use crate::media::Media;
@@ -141,7 +142,7 @@ pub struct EventDevice {
     pub number_id: DeviceNumber,
     pub name: String,
     pub phone: Option<PhoneNumber>,
-    pub lid: Option<String>,
+    pub lid: Option<Lid>,
 }
 
 impl From<&Device> for EventDevice {
@@ -173,7 +174,7 @@ pub struct EventMessage {
     pub id: MessageId,
     pub whatsapp_id: WhatsappId,
     pub direction: Direction,
-    pub chat: String,
+    pub chat: ChatId,
     pub sender: Option<Address>,
     pub kind: ContentKind,
     pub text: String,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use domain::chat::Lid;
 use domain::device::{
     Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
 };
@@ -36,7 +37,7 @@ fn device_from(mut row: Row) -> SqlResult<Device> {
         status: row.parsed(DeviceStatus::from_name)?,
         reason: row.opt_text()?,
         phone: row.opt_text()?.map(PhoneNumber::from_digits),
-        lid: row.opt_text()?,
+        lid: row.opt_text()?.map(Lid::from_jid),
         pacing: row.opt_json(stored::pacing::read)?,
         paired_at: row.opt_time()?,
         connected_at: row.opt_time()?,
@@ -167,7 +168,7 @@ pub(crate) async fn set_device_status(
     let phone = device.phone.as_ref().map(PhoneNumber::as_str);
     let times = (device.paired_at, device.connected_at, device.last_seen_at);
     let (id_text, status) = (id.to_string(), device.status.as_str());
-    let (reason, lid) = (&device.reason, &device.lid);
+    let (reason, lid) = (&device.reason, device.lid.as_ref().map(Lid::as_str));
     let values = params![&id_text, status, reason, phone, lid, times.0, times.1, times.2];
     tx.execute(UPDATE, values).await?;
     tx.touch(Invalidation::Device(id));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
+use domain::chat::ChatId;
 use domain::device::{Device, DeviceFilter, DevicePatch, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use domain::key::KeyHash;
@@ -374,7 +375,7 @@ impl MessageStore for SqlStore {
         &self,
         device: DeviceId,
         since: Timestamp,
-    ) -> StoreResult<(Vec<String>, u32)> {
+    ) -> StoreResult<(Vec<ChatId>, u32)> {
         run!(self.read, list::contacts, device, since)
     }
 

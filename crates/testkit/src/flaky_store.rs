@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
+use domain::chat::ChatId;
 use domain::device::{Device, DeviceFilter, DevicePatch, NewDevice, StatusChange};
 use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
@@ -159,7 +160,7 @@ delegate!(MessageStore {
     read messages(
         account: AccountId, filter: &MessageFilter, page: PageRequest
     ) -> Page<Message>;
-    read contacts(device: DeviceId, since: Timestamp) -> (Vec<String>, u32);
+    read contacts(device: DeviceId, since: Timestamp) -> (Vec<ChatId>, u32);
     write clean_up(now: Timestamp, keep_messages_since: Timestamp) -> u64;
 });
 

@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use domain::account::{Account, Key};
+use domain::chat::ChatId;
 use domain::device::Device;
 use domain::grant::{Grant, NewVoucher};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
@@ -46,7 +47,7 @@ struct State {
     deliveries: Vec<Delivery>,
     history: BTreeMap<MessageId, Message>,
     idempotency: HashMap<(AccountId, String, String), Remembered>,
-    contacts: BTreeMap<(DeviceId, String), Timestamp>,
+    contacts: BTreeMap<(DeviceId, ChatId), Timestamp>,
     session: BTreeMap<(DeviceId, &'static str, String), Vec<u8>>,
     keeps_any_session: bool,
     settings: BTreeMap<String, Vec<u8>>,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::chat::ChatId;
 use domain::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
 use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
@@ -48,7 +49,7 @@ pub enum Call {
     /// To close its connection.
     Disconnect(DeviceId),
     /// To show or hide "typing…".
-    Typing(DeviceId, String, bool),
+    Typing(DeviceId, ChatId, bool),
     /// To look a number up.
     Lookup(DeviceId, PhoneNumber),
 }
@@ -323,8 +324,8 @@ impl Messenger for ScriptedMessenger {
         Ok(())
     }
 
-    async fn typing(&self, device: DeviceId, chat: &str, is_typing: bool) {
-        self.called(Call::Typing(device, chat.to_owned(), is_typing));
+    async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool) {
+        self.called(Call::Typing(device, chat.clone(), is_typing));
     }
 
     async fn is_on_whatsapp(

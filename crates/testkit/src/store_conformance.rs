@@ -18,6 +18,7 @@ pub mod webhooks;
 use std::sync::Arc;
 
 use domain::account::{Account, NewAccount};
+use domain::chat::ChatId;
 use domain::device::{Device, NewDevice};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::key::KeyHash;
@@ -169,7 +170,7 @@ impl World {
     pub fn text(&self, n: u64) -> NewMessage {
         NewMessage {
             device_id: self.device.id,
-            chat: format!("62812{n:07}@s.whatsapp.net"),
+            chat: ChatId::from(format!("62812{n:07}@s.whatsapp.net")),
             kind: ContentKind::Text,
             text: format!("message {n} 👋🏽 'quoted' \\ \"too\"\n"),
             media: None,

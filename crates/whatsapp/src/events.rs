@@ -1,5 +1,6 @@
 //! The client's events, translated; pure.
 
+use domain::chat::Lid;
 use domain::device::{LinkedNumber, PairOffer};
 use domain::ids::WhatsappId;
 use domain::message::Receipt;
@@ -181,7 +182,7 @@ fn linked_number(success: &events::PairSuccess) -> LinkedNumber {
     let lid = &success.lid;
     LinkedNumber {
         phone: PhoneNumber::from_digits(success.id.user.as_str()),
-        lid: (!lid.user.is_empty()).then(|| lid.to_non_ad_string()),
+        lid: (!lid.user.is_empty()).then(|| Lid::from_jid(lid.to_non_ad_string())),
     }
 }
 
@@ -295,7 +296,7 @@ mod tests {
             .build();
         let linked = LinkedNumber {
             phone: PhoneNumber::from_digits("628111"),
-            lid: Some("100@lid".to_owned()),
+            lid: Some(Lid::from_user("100")),
         };
         assert_eq!(signal(Event::PairSuccess(success)), Some(Signal::Paired(linked)));
     }

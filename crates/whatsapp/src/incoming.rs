@@ -4,6 +4,7 @@
 //! one person has one chat; what is no message of a user (keys, revokes, synchronisation, stories)
 //! translates to nothing.
 
+use domain::chat::{ChatId, Lid};
 use domain::ids::WhatsappId;
 use domain::media::{FILENAME_CHARS_MAX, Media};
 use domain::message::{Address, ContentKind, IncomingMessage};
@@ -54,8 +55,8 @@ pub(crate) fn translate(
     })
 }
 
-/// The chat's address as we store it.
-fn chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> String {
+/// The chat: a person's by number where that is known.
+fn chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> ChatId {
     let source = &info.source;
     let person = match source.chat.server {
         Server::Pn | Server::Lid | Server::Hosted | Server::HostedLid => {
@@ -68,12 +69,12 @@ fn chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> String {
         }
         // A message to a list of contacts arrives in the chat with its writer.
         Server::Broadcast if !source.is_from_me => sender.clone(),
-        _ => return source.chat.to_non_ad_string(),
+        _ => return source.chat.to_non_ad_string().into(),
     };
     match (person.phone, person.lid) {
-        (Some(phone), _) => format!("{phone}@s.whatsapp.net"),
-        (None, Some(lid)) => lid,
-        (None, None) => source.chat.to_non_ad_string(),
+        (Some(phone), _) => ChatId::Person(phone),
+        (None, Some(lid)) => ChatId::Lid(lid),
+        (None, None) => source.chat.to_non_ad_string().into(),
     }
 }
 
@@ -85,7 +86,7 @@ fn address(jid: Option<&Jid>, alt: Option<&Jid>, names: &impl Names) -> Address 
     let lid = both().find(|jid| jid.server.is_lid_family()).map(user);
     let phone = phone.or_else(|| names.phone(lid.as_deref()?));
     let lid = lid.or_else(|| names.lid(phone.as_deref()?));
-    Address { phone: phone.map(PhoneNumber::from_digits), lid: lid.map(|lid| format!("{lid}@lid")) }
+    Address { phone: phone.map(PhoneNumber::from_digits), lid: lid.as_deref().map(Lid::from_user) }
 }
 
 /// What a user wrote.

@@ -44,7 +44,7 @@ fn from_to(sender: &str, chat: &str) -> MessageSource {
 
 fn address(phone: &str, lid: &str) -> Address {
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    Address { phone: some(phone).map(PhoneNumber::from_digits), lid: some(lid) }
+    Address { phone: some(phone).map(PhoneNumber::from_digits), lid: some(lid).map(Lid::from_jid) }
 }
 
 /// Kind and text of what a message says.
@@ -55,7 +55,7 @@ fn read(message: &wa::Message) -> Option<(ContentKind, String)> {
 /// The chat and the sender that a text message gets.
 fn place(source: MessageSource, names: &Book) -> (String, Address) {
     let incoming = translate(&text("x"), &info(source), &me(), names).unwrap();
-    (incoming.chat, incoming.sender)
+    (incoming.chat.to_string(), incoming.sender)
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn what_the_owner_wrote_elsewhere_is_in_the_recipients_chat() {
     };
     let incoming = translate(&text("x"), &info(own), &me(), &NOBODY).unwrap();
     assert!(incoming.is_own);
-    assert_eq!(incoming.chat, "628222@s.whatsapp.net");
+    assert_eq!(incoming.chat.to_string(), "628222@s.whatsapp.net");
     assert_eq!(incoming.sender, address("628111", "100@lid"));
 }
 

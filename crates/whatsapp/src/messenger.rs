@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use domain::chat::{ChatId, GroupId};
 use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
-use domain::phone::{PhoneNumber, Recipient};
+use domain::phone::PhoneNumber;
 use domain::ports::{
     Messenger, MessengerEvents, OutgoingContent, OutgoingMessage, ProtocolStore, SendError,
 };
@@ -126,20 +127,18 @@ impl WhatsappMessenger {
     async fn recipient(
         &self,
         client: &Client,
-        chat: &str,
-    ) -> std::result::Result<(Jid, bool), SendError> {
-        if chat.ends_with("@lid") {
-            return chat.parse().map(|jid| (jid, false)).map_err(|_| errors::invalid_recipient());
-        }
-        match Recipient::from_chat(chat).ok_or_else(errors::invalid_recipient)? {
-            Recipient::Group(id) => Ok((Jid::group(id), true)),
-            Recipient::Person(phone) => {
-                let is_registered = match self.shared.registrations.get(&phone) {
+        chat: &ChatId,
+    ) -> std::result::Result<Jid, SendError> {
+        match chat {
+            ChatId::Group(group) => Ok(Jid::group(group.user())),
+            ChatId::Lid(lid) => Ok(Jid::lid(lid.user())),
+            ChatId::Other(_) => Err(errors::invalid_recipient()),
+            ChatId::Person(phone) => {
+                let is_registered = match self.shared.registrations.get(phone) {
                     Some(known) => known,
-                    None => self.look_up(client, &phone).await?,
+                    None => self.look_up(client, phone).await?,
                 };
-                let jid = Jid::pn(phone.as_str());
-                is_registered.then_some((jid, false)).ok_or_else(errors::not_on_whatsapp)
+                is_registered.then(|| Jid::pn(phone.as_str())).ok_or_else(errors::not_on_whatsapp)
             }
         }
     }
@@ -147,13 +146,13 @@ impl WhatsappMessenger {
 
 /// A message that goes out once more was lost on its way, and with it the keys it carried. The
 /// library takes those for delivered.
-async fn hand_out_keys_again(client: &Client, group: &str, id: &WhatsappId) {
+async fn hand_out_keys_again(client: &Client, group: &GroupId, id: &WhatsappId) {
     let store = client.persistence_manager().backend();
-    let is_lost = match store.take_sent_message(group, id.as_str()).await {
+    let is_lost = match store.take_sent_message(group.as_str(), id.as_str()).await {
         Ok(sent) => sent.is_some(),
         Err(_) => return,
     };
-    if is_lost && let Err(error) = store.clear_sender_key_devices(group).await {
+    if is_lost && let Err(error) = store.clear_sender_key_devices(group.as_str()).await {
         tracing::debug!(%error, "the keys of a group cannot be handed out again");
     }
 }
@@ -207,7 +206,7 @@ impl Messenger for WhatsappMessenger {
         message: OutgoingMessage,
     ) -> std::result::Result<(), SendError> {
         let client = self.client(device)?;
-        let (to, is_group) = self.recipient(&client, &message.chat).await?;
+        let to = self.recipient(&client, &message.chat).await?;
         let id = message.whatsapp_id;
         let content = match message.content {
             OutgoingContent::Text(text) => outgoing::text(text),
@@ -217,8 +216,9 @@ impl Messenger for WhatsappMessenger {
             }
         };
         let options = SendOptions::default().with_message_id(id.as_str());
-        if is_group {
-            hand_out_keys_again(&client, &message.chat, &id).await;
+        let is_group = message.chat.is_group();
+        if let ChatId::Group(group) = &message.chat {
+            hand_out_keys_again(&client, group, &id).await;
         }
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
         let sending =
@@ -236,8 +236,10 @@ impl Messenger for WhatsappMessenger {
         }
     }
 
-    async fn typing(&self, device: DeviceId, chat: &str, is_typing: bool) {
-        let (Ok(client), Ok(to)) = (self.client(device), chat.parse::<Jid>()) else { return };
+    async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool) {
+        let (Ok(client), Ok(to)) = (self.client(device), chat.to_string().parse::<Jid>()) else {
+            return;
+        };
         let show = async {
             // Nobody is shown the typing of somebody who is not online.
             if is_typing {
@@ -274,7 +276,10 @@ impl Messenger for WhatsappMessenger {
         };
         let mut groups: Vec<Group> = found
             .into_values()
-            .map(|group| Group { id: group.id.to_non_ad_string(), name: group.subject })
+            .map(|group| Group {
+                id: GroupId::from_jid(group.id.to_non_ad_string()),
+                name: group.subject,
+            })
             .collect();
         groups.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
         Ok(groups)

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Page, PageRequest, StoreResult};
+use crate::chat::ChatId;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::message::{
     ContentKind, Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState,
@@ -74,7 +75,7 @@ pub struct OutboxEntry {
     pub id: MessageId,
     pub account_id: AccountId,
     pub device_id: DeviceId,
-    pub chat: String,
+    pub chat: ChatId,
     pub whatsapp_id: WhatsappId,
     pub priority: i16,
     pub attempts: u32,
@@ -156,7 +157,7 @@ pub struct MessageFilter {
     /// by `due_at`, as [`Message`] readers see them; `Sending` is never stored.
     pub states: Vec<MessageState>,
     /// Only those in this chat.
-    pub chat: Option<String>,
+    pub chat: Option<ChatId>,
     /// Only those made at or after this.
     pub since: Option<Timestamp>,
     /// Only those made before this.
@@ -266,7 +267,7 @@ pub trait MessageStore: Send + Sync {
     ) -> StoreResult<MessageCounts>;
     /// The chats a device has written to (as sent), and how many of them first since `since`.
     async fn contacts(&self, device: DeviceId, since: Timestamp)
-    -> StoreResult<(Vec<String>, u32)>;
+    -> StoreResult<(Vec<ChatId>, u32)>;
     /// Forgets idempotency keys older than [`IDEMPOTENCY_HOURS`] and messages older than
     /// `keep_messages_since`, in bounded bites; how many rows went.
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64>;

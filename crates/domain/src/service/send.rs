@@ -191,7 +191,7 @@ impl Core {
         }
         Ok(NewMessage {
             device_id: device.id,
-            chat: recipient.to_chat(),
+            chat: recipient.into(),
             kind,
             text,
             media,
@@ -219,7 +219,7 @@ impl Core {
 }
 
 fn check_features(message: NewMessage, plan: &Plan) -> Result<NewMessage> {
-    let is_group = message.chat.ends_with("@g.us");
+    let is_group = message.chat.is_group();
     let needs = [
         (is_group, Feature::Groups),
         (is_group && message.media.is_some(), Feature::SendGroupMedia),

@@ -88,7 +88,7 @@ impl Message {
     }
 
     fn why_not_sent(&self) -> Error {
-        let number = || self.chat.split('@').next().unwrap_or_default().to_owned();
+        let number = || self.chat.user().to_owned();
         match &self.failure {
             Some(failure) if failure.code == Failure::NOT_ON_WHATSAPP => {
                 Error::NotOnWhatsapp(number())

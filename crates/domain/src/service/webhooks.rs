@@ -3,6 +3,7 @@
 use futures_util::stream::BoxStream;
 
 use super::{Core, Principal};
+use crate::chat::ChatId;
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
@@ -297,7 +298,7 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
         id: MessageId(0),
         whatsapp_id: WhatsappId("3EB00000000000000000".to_owned()),
         direction: if is_incoming { Direction::In } else { Direction::Out },
-        chat: format!("{phone}@s.whatsapp.net"),
+        chat: ChatId::Person(phone.clone()),
         sender: is_incoming.then_some(Address { phone: Some(phone), lid: None }),
         kind: ContentKind::Text,
         text: "This is a test of your webhook.".to_owned(),

@@ -18,6 +18,7 @@ use jiff::tz::TimeZone;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use domain::chat::ChatId;
 use domain::device::{Device, DeviceStatus};
 use domain::error::{Result, StoreError};
 use domain::ids::{AccountId, DeviceId, MessageId};
@@ -81,7 +82,7 @@ impl Wrote {
 pub(crate) struct Configured {
     pub(crate) device: Device,
     pub(crate) settings: Settings,
-    pub(crate) contacts: Vec<String>,
+    pub(crate) contacts: Vec<ChatId>,
     pub(crate) first_contacts_today: u32,
 }
 

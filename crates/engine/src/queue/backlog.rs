@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use domain::chat::ChatId;
 use domain::ids::MessageId;
 
 use super::budget::Contacts;
@@ -21,7 +22,7 @@ use super::budget::Contacts;
 /// What is kept of a waiting message: as little as possible, there may be a million.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    pub(super) chat: Arc<str>,
+    pub(super) chat: Arc<ChatId>,
     pub(super) whatsapp: WhatsappKey,
     pub(super) due_at: Timestamp,
     pub(super) expires_at: Timestamp,
@@ -146,7 +147,7 @@ impl Chat {
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     entries: HashMap<MessageId, Entry>,
-    chats: HashMap<Arc<str>, Chat>,
+    chats: HashMap<Arc<ChatId>, Chat>,
     /// The chats whose first message may go now, by [`Resources::index`] of that message.
     places: [BTreeSet<Place>; 4],
     /// When sleepers wake and retries fall due.
@@ -173,9 +174,10 @@ impl Backlog {
         ids
     }
 
-    /// The name of a chat, shared with the other messages that wait there.
-    pub(super) fn chat_name(&self, chat: &str) -> Arc<str> {
-        self.chats.get_key_value(chat).map_or_else(|| Arc::from(chat), |(name, _)| name.clone())
+    /// The chat's id, shared with the other messages that wait there.
+    pub(super) fn shared_chat(&self, chat: ChatId) -> Arc<ChatId> {
+        let known = self.chats.get_key_value(&chat).map(|(shared, _)| shared.clone());
+        known.unwrap_or_else(|| Arc::new(chat))
     }
 
     pub(super) fn insert(&mut self, id: MessageId, entry: Entry, now: Timestamp) {
@@ -323,7 +325,7 @@ impl Backlog {
     }
 
     /// Learns whom the device has written to before.
-    pub(super) fn add_contacts(&mut self, chats: &[String], now: Timestamp) {
+    pub(super) fn add_contacts(&mut self, chats: &[ChatId], now: Timestamp) {
         for chat in chats {
             self.contacts.add(chat);
         }
@@ -334,7 +336,7 @@ impl Backlog {
     }
 
     /// Puts a chat where it belongs after a change.
-    fn refresh(&mut self, name: &Arc<str>, now: Timestamp) {
+    fn refresh(&mut self, name: &Arc<ChatId>, now: Timestamp) {
         let Some(chat) = self.chats.get_mut(name) else { return };
         if let Some(place) = chat.place.take() {
             for places in &mut self.places {

@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use domain::chat::ChatId;
 use domain::policy::pacing;
 
 /// The chats a device has written to, as hashes: a device may have many thousands, and a collision
@@ -14,21 +15,21 @@ use domain::policy::pacing;
 pub(super) struct Contacts(HashSet<u64>);
 
 impl Contacts {
-    pub(super) fn add(&mut self, chat: &str) {
+    pub(super) fn add(&mut self, chat: &ChatId) {
         self.0.insert(hash(chat));
     }
 
-    pub(super) fn forget(&mut self, chat: &str) {
+    pub(super) fn forget(&mut self, chat: &ChatId) {
         self.0.remove(&hash(chat));
     }
 
     /// Whether writing to this chat is a first contact. Groups are none: one joins them first.
-    pub(super) fn is_stranger(&self, chat: &str) -> bool {
-        !chat.ends_with("@g.us") && !self.0.contains(&hash(chat))
+    pub(super) fn is_stranger(&self, chat: &ChatId) -> bool {
+        !chat.is_group() && !self.0.contains(&hash(chat))
     }
 }
 
-fn hash(chat: &str) -> u64 {
+fn hash(chat: &ChatId) -> u64 {
     let mut hasher = DefaultHasher::new();
     chat.hash(&mut hasher);
     hasher.finish()

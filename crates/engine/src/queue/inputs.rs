@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use domain::chat::ChatId;
 use domain::ids::{MessageId, WhatsappId};
 use domain::message::{MessageEvent, Receipt};
 use domain::ports::{OutboxEntry, Progress, SendError};
@@ -9,9 +10,7 @@ use domain::ports::{OutboxEntry, Progress, SendError};
 use super::backlog::WhatsappKey;
 use super::flight::Stage;
 use super::verdict::{self, Verdict};
-use super::{
-    ACK_WAIT, Action, DeviceQueue, Flight, NOT_CONNECTED_PAUSE, Settings, Withdrawn, entry_of,
-};
+use super::{ACK_WAIT, Action, DeviceQueue, Flight, NOT_CONNECTED_PAUSE, Settings, Withdrawn};
 
 impl DeviceQueue {
     /// A message is durable and waits. One that is known already changes nothing.
@@ -19,8 +18,7 @@ impl DeviceQueue {
         if self.backlog.get(message.id).is_some() {
             return;
         }
-        let chat = self.backlog.chat_name(&message.chat);
-        let (id, entry) = entry_of(message, chat);
+        let (id, entry) = self.entry_of(message);
         self.by_whatsapp.insert(entry.whatsapp, id);
         self.expiries.insert((entry.expires_at, id));
         self.backlog.insert(id, entry, now);
@@ -36,7 +34,7 @@ impl DeviceQueue {
     }
 
     /// Which chats the device has written to, and how many of them first today.
-    pub fn learn_contacts(&mut self, chats: &[String], first_today: u32, now: Timestamp) {
+    pub fn learn_contacts(&mut self, chats: &[ChatId], first_today: u32, now: Timestamp) {
         self.budget.adjust(self.settings.pacing.first_contacts_per_day, first_today);
         self.backlog.add_contacts(chats, now);
     }

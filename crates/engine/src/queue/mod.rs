@@ -373,19 +373,19 @@ impl DeviceQueue {
             kind: None,
         }));
     }
-}
 
-fn entry_of(message: OutboxEntry, chat: std::sync::Arc<str>) -> (MessageId, Entry) {
-    let entry = Entry {
-        chat,
-        whatsapp: WhatsappKey::of(&message.whatsapp_id),
-        due_at: message.due_at,
-        expires_at: message.expires_at.unwrap_or(Timestamp::MAX),
-        attempts: message.attempts,
-        retry_interval_s: message.retry_interval_s,
-        priority: message.priority,
-        refusals: 0,
-        has_file: false,
-    };
-    (message.id, entry)
+    fn entry_of(&self, message: OutboxEntry) -> (MessageId, Entry) {
+        let entry = Entry {
+            chat: self.backlog.shared_chat(message.chat),
+            whatsapp: WhatsappKey::of(&message.whatsapp_id),
+            due_at: message.due_at,
+            expires_at: message.expires_at.unwrap_or(Timestamp::MAX),
+            attempts: message.attempts,
+            retry_interval_s: message.retry_interval_s,
+            priority: message.priority,
+            refusals: 0,
+            has_file: false,
+        };
+        (message.id, entry)
+    }
 }

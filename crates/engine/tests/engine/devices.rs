@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::chat::GroupId;
 use domain::device::{
     DeviceNotice, DeviceStatus, DisconnectReason, Group, PairMethod, PairOffer, StatusChange,
 };
@@ -349,7 +350,7 @@ async fn a_device_that_somebody_else_took_over_does_not_come_back() {
 #[tokio::test(start_paused = true)]
 async fn groups_are_told_by_name_while_the_device_is_connected() {
     let (gateway, device) = TestGateway::with_device().await;
-    let group = |id: &str, name: &str| Group { id: format!("{id}@g.us"), name: name.into() };
+    let group = |id: &str, name: &str| Group { id: GroupId::from_user(id), name: name.into() };
     gateway.messenger.set_groups(vec![group("1", "Zoo"), group("2", "Aunts")]);
     let groups = gateway.engine.groups(device).await.unwrap();
     assert_eq!(groups, [group("2", "Aunts"), group("1", "Zoo")]);

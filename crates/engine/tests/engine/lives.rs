@@ -105,7 +105,7 @@ impl World {
         let from = format!("62812000000{}", self.rng.random_range(0..4));
         let message = IncomingMessage {
             whatsapp_id: WhatsappId(format!("IN{}", self.count)),
-            chat: format!("{from}@s.whatsapp.net"),
+            chat: format!("{from}@s.whatsapp.net").into(),
             sender: Address { phone: Some(PhoneNumber::from_digits(&*from)), lid: None },
             is_own: false,
             kind: ContentKind::Text,

@@ -3,10 +3,12 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use domain::chat::ChatId;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::ids::{DeviceId, MessageId};
 use domain::media::{MediaRequest, MediaSource};
 use domain::message::{ContentKind, Failure, Message, MessageState};
+use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{AccountStore, Cancellation, Clock, Dispatcher, OutgoingContent};
@@ -123,7 +125,7 @@ async fn typing_is_shown_when_the_file_is_ready() {
     gateway.outside.fetch_takes(URL, Duration::from_secs(20));
     let before = gateway.clock.now();
     send_file(&gateway, device, TO, from_url(URL)).await;
-    let chat = format!("{TO}@s.whatsapp.net");
+    let chat = ChatId::Person(PhoneNumber::from_digits(TO));
     let typing = Call::Typing(device, chat, true);
     gateway.messenger.until(|messenger| messenger.calls().contains(&typing)).await;
     assert_eq!(gateway.clock.now().duration_since(before).as_secs(), 20);

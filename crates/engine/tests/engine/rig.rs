@@ -29,7 +29,7 @@ pub fn entry(id: i64, chat: &str) -> OutboxEntry {
         id: MessageId(id),
         account_id: AccountId(1),
         device_id: DeviceId(uuid::Uuid::nil()),
-        chat: format!("{chat}@s.whatsapp.net"),
+        chat: format!("{chat}@s.whatsapp.net").into(),
         whatsapp_id: wa(id),
         priority: 0,
         attempts: 0,

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use domain::chat::ChatId;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::error::Error;
 use domain::ids::WhatsappId;
 use domain::message::{Failure, Message, MessageState, Receipt};
+use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::ports::{
     Cancellation, Clock, Dispatcher, MessageStore, MessengerEvent, MessengerEvents, SendError,
@@ -207,7 +209,7 @@ async fn typing_is_shown_before_a_paced_message() {
     let first = gateway.send(device, TO, "first").await;
     let second = gateway.send(device, "628999999999", "second").await;
     gateway.until_state(first.id, MessageState::Sent).await;
-    let chat = format!("{TO}@s.whatsapp.net");
+    let chat = ChatId::Person(PhoneNumber::from_digits(TO));
     assert!(gateway.messenger.calls().contains(&Call::Typing(device, chat, true)));
     let one = gateway.clock.now();
     gateway.until_state(second.id, MessageState::Sent).await;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use domain::account::NewAccount;
+use domain::chat::ChatId;
 use domain::device::NewDevice;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::key::{KeyKind, Secret};
@@ -47,7 +48,7 @@ enum Answer {
 
 /// What the world knows of a message.
 struct Known {
-    chat: String,
+    chat: ChatId,
     is_scheduled: bool,
     expires_at: Timestamp,
     whatsapp_id: WhatsappId,
@@ -144,7 +145,7 @@ impl World {
         let lives_s = if self.chance(20) { self.rng.random_range(1..200) } else { 86_400 };
         let message = NewMessage {
             device_id: self.device,
-            chat: format!("62812{}@s.whatsapp.net", self.rng.random_range(0..CHATS)),
+            chat: ChatId::from(format!("62812{}@s.whatsapp.net", self.rng.random_range(0..CHATS))),
             kind: ContentKind::Text,
             text: "hello".into(),
             media: None,

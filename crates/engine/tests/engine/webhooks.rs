@@ -44,7 +44,7 @@ async fn until_none_waits(gateway: &TestGateway, id: WebhookId) {
 fn incoming(gateway: &TestGateway, from: &str, text: &str) -> IncomingMessage {
     IncomingMessage {
         whatsapp_id: domain::ids::WhatsappId(format!("WA-{from}-{text}")),
-        chat: format!("{from}@s.whatsapp.net"),
+        chat: format!("{from}@s.whatsapp.net").into(),
         sender: Address { phone: Some(PhoneNumber::from_digits(from)), lid: None },
         is_own: false,
         kind: ContentKind::Text,

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use axum::http::Method;
+use domain::chat::GroupId;
 use domain::device::{DeviceStatus, Group, PairOffer, StatusChange};
 use domain::grant::{NewGrant, NewVoucher};
 use domain::key::Secret;
@@ -223,7 +224,8 @@ async fn set_up(dialect: &Dialect, setup: &Fixture) -> App {
         let change = StatusChange::new(status, now);
         store.set_device_status(app.front.id(), &change).await.unwrap();
     }
-    let groups = setup.groups.iter().cloned().map(|(id, name)| Group { id, name });
+    let groups =
+        setup.groups.iter().cloned().map(|(id, name)| Group { id: GroupId::from_jid(id), name });
     app.dispatcher.set_groups(groups.collect());
     for number in &setup.off_whatsapp {
         app.dispatcher.set_off_whatsapp(PhoneNumber::from_digits(number));

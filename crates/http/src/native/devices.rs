@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
+use domain::chat::Lid;
 use domain::device::{Device, DevicePatch};
 use domain::error::Error;
 use domain::ids::DeviceId;
@@ -151,7 +152,7 @@ impl<'a> From<&'a Device> for DeviceBody<'a> {
             status: device.status.as_str(),
             reason: device.reason.as_deref(),
             phone: device.phone.as_ref().map(|phone| phone.as_str()),
-            lid: device.lid.as_deref(),
+            lid: device.lid.as_ref().map(Lid::as_str),
             pacing: device.pacing.as_ref(),
             paired_at: device.paired_at,
             connected_at: device.connected_at,

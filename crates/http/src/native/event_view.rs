@@ -1,5 +1,6 @@
 //! How an event is told: to webhooks of our own format, in the live stream, and in the delivery log.
 
+use domain::chat::{ChatId, Lid};
 use domain::ids::DeviceNumber;
 use domain::message::Direction;
 use domain::webhook::{Event, EventDevice, EventKind, EventMessage, EventStatus, Subject};
@@ -52,7 +53,8 @@ struct EventMessageBody<'a> {
     /// `in` or `out`.
     direction: &'static str,
     /// The chat's address on WhatsApp.
-    chat: &'a str,
+    #[schema(value_type = String)]
+    chat: &'a ChatId,
     /// The group's id, when the chat is one.
     group: Option<&'a str>,
     /// Whom it goes to: a number, or a group's id; null when it was received.
@@ -132,7 +134,7 @@ fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> Event
         device: device.into(),
         direction: if message.direction == Direction::Out { "out" } else { "in" },
         chat: &message.chat,
-        group: Some(message.chat.as_str()).filter(|chat| chat.ends_with("@g.us")),
+        group: message.chat.is_group().then(|| message.chat.short()),
         to: parties.to,
         from: parties.from,
         phone: parties.phone,
@@ -163,7 +165,7 @@ impl<'a> From<&'a EventDevice> for EventDeviceBody<'a> {
             number_id: device.number_id,
             name: &device.name,
             phone: device.phone.as_ref().map(|phone| phone.as_str()),
-            lid: device.lid.as_deref(),
+            lid: device.lid.as_ref().map(Lid::as_str),
         }
     }
 }

@@ -14,6 +14,7 @@ use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderName, HeaderValue, Response};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use domain::chat::Lid;
 use domain::device::{DeviceNotice, StatusChange};
 use domain::service::Principal;
 use futures_util::{Stream, StreamExt, future, stream};
@@ -66,7 +67,7 @@ impl<'a> From<&'a StatusChange> for StatusBody<'a> {
             status: change.status.as_str(),
             reason: change.reason.as_deref(),
             phone: linked.map(|linked| linked.phone.as_str()),
-            lid: linked.and_then(|linked| linked.lid.as_deref()),
+            lid: linked.and_then(|linked| linked.lid.as_ref()).map(Lid::as_str),
             at: change.at,
         }
     }

@@ -38,7 +38,7 @@ struct GroupBody<'a> {
 
 impl<'a> From<&'a Group> for GroupBody<'a> {
     fn from(group: &'a Group) -> Self {
-        Self { id: &group.id, name: &group.name }
+        Self { id: group.id.as_str(), name: &group.name }
     }
 }
 

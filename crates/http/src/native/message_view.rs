@@ -1,8 +1,9 @@
 //! How a message is shown.
 
+use domain::chat::{ChatId, Lid};
 use domain::media::Media;
 use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange};
-use domain::phone::Recipient;
+use domain::phone::PhoneNumber;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -24,7 +25,8 @@ pub(super) struct MessageBody<'a> {
     /// `in` or `out`.
     direction: &'static str,
     /// The chat's address on WhatsApp.
-    chat: &'a str,
+    #[schema(value_type = String)]
+    chat: &'a ChatId,
     /// Whom it goes to: a number, or a group's id; null when it was received.
     to: Option<&'a str>,
     /// Who wrote it: a number, else a LID; null when we send it.
@@ -179,26 +181,17 @@ pub(super) struct Parties<'a> {
 }
 
 impl<'a> Parties<'a> {
-    pub(super) fn of(direction: Direction, chat: &'a str, sender: Option<&'a Address>) -> Self {
+    pub(super) fn of(direction: Direction, chat: &'a ChatId, sender: Option<&'a Address>) -> Self {
         let is_out = direction == Direction::Out;
-        let receiver = is_out.then(|| receiver(chat));
-        let sender_phone = sender.and_then(|s| s.phone.as_ref()).map(|phone| phone.as_str());
-        let lid = sender.and_then(|s| s.lid.as_deref());
-        let is_person = |chat: &&str| !chat.contains('@');
+        let sender_phone = sender.and_then(|sender| sender.phone.as_ref());
+        let phone = if is_out { chat.phone() } else { sender_phone };
+        let lid = sender.and_then(|sender| sender.lid.as_ref()).map(Lid::as_str);
         Self {
-            to: receiver,
-            from: sender_phone.or(lid).filter(|_| !is_out),
-            phone: if is_out { receiver.filter(is_person) } else { sender_phone },
+            to: is_out.then(|| chat.short()),
+            from: sender_phone.map(PhoneNumber::as_str).or(lid).filter(|_| !is_out),
+            phone: phone.map(PhoneNumber::as_str),
             lid,
         }
-    }
-}
-
-/// A person by number, a group by its whole id.
-fn receiver(chat: &str) -> &str {
-    match Recipient::from_chat(chat) {
-        Some(Recipient::Person(_)) => chat.split('@').next().unwrap_or(chat),
-        _ => chat,
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use domain::account::Caller;
+use domain::chat::Lid;
 use domain::device::{Device, DeviceStatus, LinkedNumber, StatusChange};
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::key::Secret;
@@ -217,7 +218,7 @@ async fn linked(core: &Core, owner: &Customer, name: &str, phone: &str) -> Linke
     let made = device(core, owner, name).await;
     let phone = PhoneNumber::from_digits(phone);
     let change = StatusChange {
-        linked: Some(LinkedNumber { phone, lid: Some("123456@lid".to_owned()) }),
+        linked: Some(LinkedNumber { phone, lid: Some(Lid::from_user("123456")) }),
         ..StatusChange::new(DeviceStatus::Connected, core.clock.now())
     };
     let device = core.store.set_device_status(made.device.id, &change).await.unwrap().unwrap();

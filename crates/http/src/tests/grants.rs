@@ -1,5 +1,6 @@
 //! Messages beyond the plan's own: grants, vouchers, and what `/v1/usage` says of them; and groups.
 
+use domain::chat::GroupId;
 use domain::device::Group;
 use serde_json::{Value, json};
 
@@ -96,7 +97,7 @@ async fn a_voucher_is_redeemed_once() {
 #[tokio::test]
 async fn groups_of_a_device() {
     let app = App::new().await;
-    let group = Group { id: "120363041234567890@g.us".to_owned(), name: "Team".to_owned() };
+    let group = Group { id: GroupId::from_user("120363041234567890"), name: "Team".to_owned() };
     app.dispatcher.set_groups(vec![group]);
     let path = format!("/v1/devices/{}/groups", app.front.device.number_id);
     let list = told(&app, Ask::get(&path), &app.shop.key).await.expect(200).json();

@@ -1,5 +1,6 @@
 //! `/v1`: what every answer looks like (snapshots) and how bad input is refused.
 
+use domain::chat::Lid;
 use domain::device::{DeviceNotice, PairOffer};
 use domain::ids::{MessageId, WhatsappId};
 use domain::message::{
@@ -304,10 +305,10 @@ async fn lists_of_messages() {
     }
     let incoming = IncomingMessage {
         whatsapp_id: WhatsappId("ABCDEF".to_owned()),
-        chat: "628999111222@s.whatsapp.net".to_owned(),
+        chat: "628999111222@s.whatsapp.net".into(),
         sender: Address {
             phone: Some(PhoneNumber::from_digits("628999111222")),
-            lid: Some("777@lid".to_owned()),
+            lid: Some(Lid::from_user("777")),
         },
         is_own: false,
         kind: ContentKind::Text,

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::chat::Lid;
 use domain::device::{DeviceStatus, StatusChange};
 use domain::ids::{DeviceNumber, MessageId, WebhookId, WhatsappId};
 use domain::media::Media;
@@ -37,10 +38,10 @@ fn patch(path: &str, body: Value) -> Ask {
 async fn receive(app: &App, id: &str) {
     let message = IncomingMessage {
         whatsapp_id: WhatsappId(id.to_owned()),
-        chat: "628555@s.whatsapp.net".to_owned(),
+        chat: "628555@s.whatsapp.net".into(),
         sender: Address {
             phone: Some(PhoneNumber::from_digits("628555")),
-            lid: Some("999@lid".to_owned()),
+            lid: Some(Lid::from_user("999")),
         },
         is_own: false,
         kind: ContentKind::Text,
@@ -240,7 +241,7 @@ fn device() -> EventDevice {
         number_id: DeviceNumber(7),
         name: "till".to_owned(),
         phone: Some(PhoneNumber::from_digits("628111111111")),
-        lid: Some("111@lid".to_owned()),
+        lid: Some(Lid::from_user("111")),
     }
 }
 
@@ -260,10 +261,10 @@ fn incoming() -> EventMessage {
         id: MessageId(1_001),
         whatsapp_id: WhatsappId("3EB0AA".to_owned()),
         direction: Direction::In,
-        chat: "120363041234567890@g.us".to_owned(),
+        chat: "120363041234567890@g.us".into(),
         sender: Some(Address {
             phone: Some(PhoneNumber::from_digits("628555")),
-            lid: Some("999@lid".to_owned()),
+            lid: Some(Lid::from_user("999")),
         }),
         kind: ContentKind::Document,
         text: "halo \u{1f44b}".to_owned(),
@@ -287,7 +288,7 @@ fn encode(event: &Event, secret: &str) -> domain::ports::WebhookRequest {
 fn our_own_shape_of_events() {
     let failed = EventMessage {
         direction: Direction::Out,
-        chat: "628999@s.whatsapp.net".to_owned(),
+        chat: "628999@s.whatsapp.net".into(),
         sender: None,
         kind: ContentKind::Text,
         media: None,

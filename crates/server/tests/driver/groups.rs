@@ -1,5 +1,6 @@
 //! Groups: their list, and messages out and in.
 
+use domain::chat::GroupId;
 use domain::device::Group;
 use domain::message::Receipt;
 use domain::ports::{Messenger, MessengerEvent, SendError};
@@ -17,7 +18,7 @@ async fn the_groups_of_the_number_are_listed_by_name() {
     let team = world.sim.group("Tim", &[THEIRS, OURS], false).await;
     let family = world.sim.group("Keluarga", &[OURS, THEIRS], true).await;
     world.sim.group("Tanpa kami", &[THEIRS, OTHERS], false).await;
-    let group = |id: String, name: &str| Group { id, name: name.to_owned() };
+    let group = |id: String, name: &str| Group { id: GroupId::from_jid(id), name: name.to_owned() };
     let expected = vec![group(family, "Keluarga"), group(team, "Tim")];
     assert_eq!(world.messenger.groups(device).await, Ok(expected));
     world.messenger.disconnect(device).await;
@@ -42,7 +43,7 @@ async fn a_group_gets_messages_and_answers() {
         }
         let answer = world.sim.write(THEIRS, &group, "Halo juga").await;
         let message = world.recorder.message(&answer).await;
-        assert_eq!((message.chat.as_str(), message.text.as_str()), (&*group, "Halo juga"));
+        assert_eq!((message.chat.to_string(), message.text.as_str()), (group.clone(), "Halo juga"));
         assert_eq!(message.sender.phone.unwrap().as_str(), THEIRS, "by LID: {by_lid}");
         if by_lid {
             assert_eq!(message.sender.lid, Some(world.sim.lid(THEIRS).await));

@@ -16,7 +16,7 @@ async fn a_number_is_linked_by_qr() {
     world.sim.scan(OURS, &qr).await;
     let linked = world.paired(device).await;
     assert_eq!(linked.phone.as_str(), OURS);
-    assert!(linked.lid.unwrap().ends_with("@lid"));
+    assert!(linked.lid.unwrap().as_str().ends_with("@lid"));
     world.connected(device).await;
     let lost = |event: &MessengerEvent| matches!(event, MessengerEvent::Disconnected(_));
     assert!(!world.recorder.heard(device).iter().any(lost), "515 after linking is no loss");

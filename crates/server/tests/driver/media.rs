@@ -100,7 +100,7 @@ async fn every_kind_arrives_bit_for_bit() {
     let world = World::new().await;
     let device = world.link(OURS).await;
     let group = world.sim.group("Tim", &[OURS, THEIRS], false).await;
-    for to in [chat(THEIRS), group] {
+    for to in [chat(THEIRS), group.into()] {
         for (media, sha256, caption, seen) in every_kind() {
             let id = world.send_file(device, &to, media.clone(), caption).await;
             let mail = arrived(&world, device, &id).await;

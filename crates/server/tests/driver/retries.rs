@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::chat::ChatId;
 use domain::ids::{DeviceId, WhatsappId};
 use domain::media::{ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Receipt};
@@ -60,7 +61,7 @@ async fn a_person_who_lost_the_session_gets_it_all_the_same() {
     for by_lid in [false, true] {
         world.sim.put_phone(THEIRS, json!({ "by_lid": by_lid })).await;
         let lid = world.sim.lid(THEIRS).await;
-        for to in [chat(THEIRS), lid] {
+        for to in [chat(THEIRS), ChatId::Lid(lid)] {
             let first = world.send(device, &to, "pertama").await;
             world.sim.arrived(THEIRS, &first).await;
             world.sim.forget_sessions(THEIRS).await;
@@ -174,7 +175,7 @@ async fn a_second_device_of_the_number_sees_what_the_first_one_sends() {
             let sent = world.send(from, &group, "untuk grup").await;
             let direct = world.send(from, &chat(THEIRS), "untuk dia").await;
             everybody_has(&world, &members, std::slice::from_ref(&sent)).await;
-            for (id, chat) in [(sent, group.clone()), (direct, chat(THEIRS))] {
+            for (id, chat) in [(sent, group.as_str().into()), (direct, chat(THEIRS))] {
                 let seen = world.recorder.message(&id).await;
                 assert!(seen.is_own, "{seen:?}");
                 assert_eq!(seen.chat, chat);

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::chat::{ChatId, Lid};
 use domain::device::{LinkedNumber, PairMethod, PairOffer};
 use domain::error::StoreError;
 use domain::ids::{DeviceId, WhatsappId};
 use domain::media::ReadyMedia;
 use domain::message::{IncomingMessage, Receipt};
+use domain::phone::PhoneNumber;
 use domain::ports::{
     Messenger, MessengerEvent, MessengerEvents, OutgoingContent, OutgoingMessage, ProtocolStore,
     SendError, StoreResult,
@@ -101,9 +103,9 @@ impl Sim {
     }
 
     /// The LID of a number.
-    pub async fn lid(&self, number: &str) -> String {
+    pub async fn lid(&self, number: &str) -> Lid {
         let phone = self.call("GET", &format!("/phones/{number}"), json!({})).await;
-        phone["lid"].as_str().unwrap().to_owned()
+        Lid::from_jid(phone["lid"].as_str().unwrap())
     }
 
     /// Sends a file from a phone.
@@ -378,7 +380,12 @@ impl World {
     }
 
     /// Hands a text over.
-    pub async fn send(&self, device: DeviceId, chat: &str, text: &str) -> WhatsappId {
+    pub async fn send(
+        &self,
+        device: DeviceId,
+        chat: &(impl ToString + ?Sized),
+        text: &str,
+    ) -> WhatsappId {
         let id = new_id();
         self.try_send(device, chat, &id, text).await.unwrap();
         id
@@ -387,7 +394,7 @@ impl World {
     pub async fn try_send(
         &self,
         device: DeviceId,
-        chat: &str,
+        chat: &(impl ToString + ?Sized),
         id: &WhatsappId,
         text: &str,
     ) -> Result<(), SendError> {
@@ -398,7 +405,7 @@ impl World {
     pub async fn send_file(
         &self,
         device: DeviceId,
-        chat: &str,
+        chat: &(impl ToString + ?Sized),
         file: ReadyMedia,
         caption: &str,
     ) -> WhatsappId {
@@ -411,11 +418,11 @@ impl World {
     pub async fn try_send_content(
         &self,
         device: DeviceId,
-        chat: &str,
+        chat: &(impl ToString + ?Sized),
         id: &WhatsappId,
         content: OutgoingContent,
     ) -> Result<(), SendError> {
-        let chat = chat.to_owned();
+        let chat = chat.to_string().into();
         let message = OutgoingMessage { chat, whatsapp_id: id.clone(), content };
         self.messenger.send(device, message).await
     }
@@ -446,6 +453,6 @@ pub fn new_id() -> WhatsappId {
     WhatsappId::from_random(*bytes.first_chunk().unwrap())
 }
 
-pub fn chat(number: &str) -> String {
-    format!("{number}@s.whatsapp.net")
+pub fn chat(number: &str) -> ChatId {
+    ChatId::Person(PhoneNumber::from_digits(number))
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::chat::ChatId;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, Message, MessageState};
 use domain::ports::{CountedPage, MessageCounts, MessageFilter, OutboxEntry, Page, PageRequest};
@@ -40,7 +41,7 @@ fn entry_from(mut row: Row) -> SqlResult<OutboxEntry> {
         id: MessageId(row.int()?),
         account_id: AccountId(row.int()?),
         device_id: row.parsed(|text| text.parse::<DeviceId>().ok())?,
-        chat: row.text()?,
+        chat: row.text()?.into(),
         whatsapp_id: WhatsappId(row.text()?),
         priority: row.small()?,
         attempts: row.small()?,
@@ -120,7 +121,7 @@ impl Filter {
             states: to_json(&states)?,
             now: filter.now.unwrap_or(Timestamp::MIN),
             wants: (filter.direction != Some(Direction::In) && wants(true), wants(false)),
-            chat: filter.chat.unwrap_or_default(),
+            chat: filter.chat.map(|chat| chat.to_string()).unwrap_or_default(),
             since: filter.since.map_or(Timestamp::MIN, whole_millis),
             until: filter.until.map_or(Timestamp::MAX, whole_millis),
             is_scheduled: filter.is_scheduled,
@@ -318,13 +319,13 @@ pub(crate) async fn contacts(
     tx: &mut Tx,
     device: DeviceId,
     since: Timestamp,
-) -> SqlResult<(Vec<String>, u32)> {
+) -> SqlResult<(Vec<ChatId>, u32)> {
     const SELECT: &str = "SELECT chat, first_at FROM contacts WHERE device_id = $1";
     let rows = tx.query(SELECT, params![&device.to_string()]).await?;
     let mut chats = Vec::with_capacity(rows.len());
     let mut new = 0;
     for mut row in rows {
-        chats.push(row.text()?);
+        chats.push(row.text()?.into());
         new += u32::from(row.time()?.as_millisecond() >= since.as_millisecond());
     }
     Ok((chats, new))

@@ -10,6 +10,7 @@ pub(crate) mod list;
 pub(crate) mod receive;
 pub(crate) mod record;
 
+use domain::chat::Lid;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
 use domain::message::{ContentKind, Direction, Message, MessageState};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
@@ -26,7 +27,7 @@ macro_rules! common_columns {
             ("id", Int, $($message.id.0)?),
             ("account_id", Int, $($message.account_id.0)?),
             ("device_id", Text, $(&$encoded.device)?),
-            ("chat", Text, $(&$message.chat)?),
+            ("chat", Text, $(&$encoded.chat)?),
             ("kind", Text, $($message.kind.as_str())?),
             ("text", Text, $(&$message.text)?),
             ("media", Text, $(&$encoded.media)?),
@@ -98,7 +99,7 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
         account_id: AccountId(row.int()?),
         device_id: row.parsed(|text| text.parse::<DeviceId>().ok())?,
         direction: Direction::Out,
-        chat: row.text()?,
+        chat: row.text()?.into(),
         sender: None,
         kind: ContentKind::from_name(&row.text()?),
         text: row.text()?,
@@ -172,6 +173,7 @@ const HISTORY: InsertRows = InsertRows {
 /// What a message's parameters borrow from besides itself.
 struct Encoded {
     device: String,
+    chat: String,
     media: Option<String>,
     failure: Option<String>,
     history: String,
@@ -182,6 +184,7 @@ impl Encoded {
     fn of(message: &Message) -> SqlResult<Self> {
         Ok(Self {
             device: message.device_id.to_string(),
+            chat: message.chat.to_string(),
             media: message.media.as_ref().map(stored::media::write).transpose()?,
             failure: message.failure.as_ref().map(stored::failure::write).transpose()?,
             history: stored::history::write(&message.history)?,
@@ -236,5 +239,5 @@ async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<Mes
 fn sender_key(message: &Message) -> &str {
     let Some(sender) = &message.sender else { return "" };
     let phone = sender.phone.as_ref().map(domain::phone::PhoneNumber::as_str);
-    phone.or(sender.lid.as_deref()).unwrap_or("?")
+    phone.or(sender.lid.as_ref().map(Lid::as_str)).unwrap_or("?")
 }

@@ -188,12 +188,12 @@ async fn add_contacts(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
     for message in left {
         if matches!(message.state, Sent | Delivered | Read | Played) {
             let at = message.history.last().map_or(message.created_at, |change| change.at);
-            contacts.entry((message.device_id.to_string(), &message.chat)).or_insert(at);
+            contacts.entry((message.device_id.to_string(), message.chat.to_string())).or_insert(at);
         }
     }
     let rows: Vec<Vec<Param<'_>>> = contacts
         .iter()
-        .map(|((device, chat), at)| vec![device.into(), (*chat).into(), (*at).into()])
+        .map(|((device, chat), at)| vec![device.into(), chat.into(), (*at).into()])
         .collect();
     tx.insert(&INSERT, &rows).await.map(drop)
 }

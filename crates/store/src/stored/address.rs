@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use domain::chat::Lid;
 use domain::message::Address;
 use domain::phone::PhoneNumber;
 use serde::{Deserialize, Serialize};
@@ -18,14 +19,15 @@ pub(super) struct StoredAddress<'a> {
 impl<'a> From<&'a Address> for StoredAddress<'a> {
     fn from(address: &'a Address) -> Self {
         let phone = address.phone.as_ref().map(PhoneNumber::as_str);
-        Self { phone: phone.map(Cow::Borrowed), lid: address.lid.as_deref().map(Cow::Borrowed) }
+        let lid = address.lid.as_ref().map(Lid::as_str);
+        Self { phone: phone.map(Cow::Borrowed), lid: lid.map(Cow::Borrowed) }
     }
 }
 
 impl From<StoredAddress<'_>> for Address {
     fn from(stored: StoredAddress<'_>) -> Self {
         let phone = stored.phone.map(|digits| PhoneNumber::from_digits(digits.into_owned()));
-        Self { phone, lid: stored.lid.map(Cow::into_owned) }
+        Self { phone, lid: stored.lid.map(Lid::from_jid) }
     }
 }
 

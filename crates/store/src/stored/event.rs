@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use domain::chat::Lid;
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::media::Media;
@@ -118,7 +119,7 @@ impl<'a> From<&'a EventDevice> for StoredDevice<'a> {
             number_id: device.number_id.0,
             name: (&device.name).into(),
             phone: device.phone.as_ref().map(|phone| phone.as_str().into()),
-            lid: device.lid.as_deref().map(Cow::Borrowed),
+            lid: device.lid.as_ref().map(|lid| lid.as_str().into()),
         }
     }
 }
@@ -131,7 +132,7 @@ impl From<StoredDevice<'_>> for EventDevice {
             number_id: DeviceNumber(stored.number_id),
             name: stored.name.into_owned(),
             phone,
-            lid: stored.lid.map(Cow::into_owned),
+            lid: stored.lid.map(Lid::from_jid),
         }
     }
 }
@@ -142,7 +143,7 @@ impl<'a> From<&'a EventMessage> for StoredMessage<'a> {
             id: message.id.0,
             whatsapp_id: message.whatsapp_id.as_str().into(),
             direction: message.direction.as_str().into(),
-            chat: (&message.chat).into(),
+            chat: message.chat.to_string().into(),
             sender: message.sender.as_ref().map(StoredAddress::from),
             kind: message.kind.as_str().into(),
             text: (&message.text).into(),
@@ -159,7 +160,7 @@ fn message_from(stored: StoredMessage<'_>) -> Option<EventMessage> {
         id: MessageId(stored.id),
         whatsapp_id: WhatsappId(stored.whatsapp_id.into_owned()),
         direction: Direction::from_name(&stored.direction)?,
-        chat: stored.chat.into_owned(),
+        chat: stored.chat.into_owned().into(),
         sender: stored.sender.map(Address::from),
         kind: ContentKind::from_name(&stored.kind),
         text: stored.text.into_owned(),

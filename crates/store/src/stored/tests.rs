@@ -1,5 +1,6 @@
 //! A row of every shape as it is in the databases of today, and what a later release may add.
 
+use domain::chat::Lid;
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::media::Media;
@@ -67,7 +68,7 @@ fn a_failure() {
 #[test]
 fn a_sender() {
     let phone = Some(PhoneNumber::from_digits("628123456789"));
-    let lid = Some("123456789@lid".to_owned());
+    let lid = Some(Lid::from_user("123456789"));
     golden!(
         address,
         r#"{"phone":"628123456789","lid":"123456789@lid"}"#,
@@ -152,7 +153,7 @@ fn a_queued_event_of_a_message() {
         whatsapp_id: WhatsappId("3EB00000000000000001".into()),
         direction: Direction::In,
         chat: "120363000000000000@g.us".into(),
-        sender: Some(Address { phone: None, lid: Some("9@lid".into()) }),
+        sender: Some(Address { phone: None, lid: Some(Lid::from_user("9")) }),
         kind: ContentKind::Image,
         text: "line\none".into(),
         media: Some(Media { size: Some(9), ..Media::default() }),

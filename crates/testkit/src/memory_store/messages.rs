@@ -1,6 +1,7 @@
 //! Messages of both directions.
 
 use async_trait::async_trait;
+use domain::chat::ChatId;
 use domain::grant::Allowance;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt};
@@ -148,7 +149,7 @@ impl MessageStore for MemoryStore {
         &self,
         device: DeviceId,
         since: Timestamp,
-    ) -> StoreResult<(Vec<String>, u32)> {
+    ) -> StoreResult<(Vec<ChatId>, u32)> {
         let state = self.state();
         let contacts = || state.contacts.iter().filter(|((owner, _), _)| *owner == device);
         let new = contacts().filter(|(_, first_at)| **first_at >= stored(since)).count();
@@ -320,7 +321,8 @@ impl State {
     ) -> Option<Recorded> {
         let sender = &new.sender;
         let phone = sender.phone.as_ref().map(|phone| phone.as_str().to_owned());
-        let sender_key = phone.or_else(|| sender.lid.clone()).unwrap_or_default();
+        let sender_key =
+            phone.or_else(|| sender.lid.as_ref().map(ToString::to_string)).unwrap_or_default();
         if !self.known.insert((device_id, new.whatsapp_id.0.clone(), sender_key)) {
             return None;
         }

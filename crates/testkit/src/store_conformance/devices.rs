@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use domain::account::Caller;
+use domain::chat::Lid;
 use domain::device::{
     Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
 };
@@ -83,10 +84,10 @@ pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
 pub async fn a_device_goes_through_its_states(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
     let phone = PhoneNumber::from_digits("628123456789");
-    let linked = Some(LinkedNumber { phone: phone.clone(), lid: Some("77@lid".into()) });
+    let linked = Some(LinkedNumber { phone: phone.clone(), lid: Some(Lid::from_user("77")) });
     let pairing = StatusChange { linked, ..change(DeviceStatus::Connecting, 1) };
     let now = store.set_device_status(device.id, &pairing).await.unwrap().unwrap().device;
-    assert_eq!((now.phone.as_ref(), now.lid.as_deref()), (Some(&phone), Some("77@lid")));
+    assert_eq!((now.phone.as_ref(), now.lid), (Some(&phone), Some(Lid::from_user("77"))));
     assert_eq!((now.paired_at, now.connected_at), (Some(stored(later(1))), None));
     let connected = change(DeviceStatus::Connected, 2);
     let now = store.set_device_status(device.id, &connected).await.unwrap().unwrap().device;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use domain::chat::{ChatId, Lid};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::message::{
     Address, ContentKind, Direction, IncomingMessage, Message, MessageEvent, MessageState,
@@ -24,8 +25,11 @@ use super::{ALL, NOW, World, idempotency, later, new_device, new_messages, store
 pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
     IncomingMessage {
         whatsapp_id: WhatsappId(whatsapp_id.into()),
-        chat: format!("{phone}@s.whatsapp.net"),
-        sender: Address { phone: Some(PhoneNumber::from_digits(phone)), lid: Some("9@lid".into()) },
+        chat: ChatId::Person(PhoneNumber::from_digits(phone)),
+        sender: Address {
+            phone: Some(PhoneNumber::from_digits(phone)),
+            lid: Some(Lid::from_user("9")),
+        },
         is_own: false,
         kind: ContentKind::Image,
         text: "foto 📷".into(),
@@ -282,8 +286,8 @@ pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let other = new_device(&store, &world.account, 50).await.id;
     let by_lid = IncomingMessage {
-        sender: Address { phone: None, lid: Some("5@lid".into()) },
-        chat: "5@lid".into(),
+        sender: Address { phone: None, lid: Some(Lid::from_user("5")) },
+        chat: ChatId::Lid(Lid::from_user("5")),
         ..incoming("X1", "6281")
     };
     let all = vec![incoming("X1", "6281"), incoming("X1", "6282"), by_lid];

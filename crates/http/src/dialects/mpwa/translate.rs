@@ -1,5 +1,6 @@
 //! Between this dialect's words and the core's. Pure.
 
+use domain::chat::ChatId;
 use domain::ids::DeviceId;
 use domain::media::{MediaRequest, MediaSource};
 use domain::message::{ContentKind, Message, MessageState};
@@ -87,11 +88,11 @@ pub(super) fn commands(
     country: &str,
     content: &Content,
 ) -> Result<Vec<SendRequest>, ApiError> {
-    let mut chats: Vec<String> = Vec::new();
+    let mut chats: Vec<ChatId> = Vec::new();
     for number in numbers.split(SEPARATOR).map(str::trim).filter(|number| !number.is_empty()) {
         let recipient = Recipient::parse(number, country)
             .map_err(|error| ApiError::field("number", error.to_string()))?;
-        let chat = recipient.to_chat();
+        let chat = ChatId::from(recipient);
         if !chats.contains(&chat) {
             chats.push(chat);
         }
@@ -99,9 +100,9 @@ pub(super) fn commands(
     if chats.is_empty() {
         return Err(ApiError::field("number", "is required"));
     }
-    let command = |to: String| SendRequest {
+    let command = |to: ChatId| SendRequest {
         device: Some(device),
-        to,
+        to: to.to_string(),
         text: content.text.clone(),
         media: content.media.clone(),
         ..SendRequest::default()
@@ -117,7 +118,7 @@ pub(super) fn answer(message: &Message, full: bool) -> SentBody {
     let sent_at = message.reached_or_passed(MessageState::Sent).unwrap_or(message.created_at);
     let data = SentData {
         key: SentKey {
-            remote_jid: message.chat.clone(),
+            remote_jid: message.chat.to_string(),
             from_me: true,
             id: message.whatsapp_id.to_string(),
         },

@@ -24,7 +24,10 @@ fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
         return None;
     }
     let sender = message.sender.clone().unwrap_or_default();
-    let originator = sender.phone.map(|phone| phone.to_string()).or(sender.lid);
+    let originator = sender
+        .phone
+        .map(|phone| phone.to_string())
+        .or_else(|| sender.lid.map(|lid| lid.to_string()));
     let gateway = telling.event.device.phone.as_ref();
     let body = Serializer::new(String::new())
         .append_pair("id", &message.id.to_string())

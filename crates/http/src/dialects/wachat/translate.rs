@@ -207,8 +207,7 @@ fn number(device: &Device) -> Option<String> {
 
 /// The number alone, or a group's whole id.
 fn destination(message: &Message) -> String {
-    let chat = &message.chat;
-    chat.strip_suffix("@s.whatsapp.net").unwrap_or(chat).to_owned()
+    message.chat.short().to_owned()
 }
 
 fn caption(message: &Message) -> Option<String> {

@@ -191,10 +191,9 @@ pub(super) fn messages(found: &CountedPage<Message>, page: u32, limit: u32) -> M
 }
 
 fn row(message: &Message) -> MessageRow {
-    let chat = &message.chat;
     MessageRow {
         id: message.id.0,
-        recipient: chat.strip_suffix("@s.whatsapp.net").unwrap_or(chat).to_owned(),
+        recipient: message.chat.short().to_owned(),
         message: message.text.clone(),
         status: status(message.state),
         created_at: laravel_time(message.created_at),

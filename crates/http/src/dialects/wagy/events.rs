@@ -1,5 +1,6 @@
 //! Events as receivers of this API read them, signed with `X-Wagy-Signature`.
 
+use domain::chat::{ChatId, Lid};
 use domain::ports::{FormatRules, WebhookRequest};
 use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
 use hmac::{Hmac, KeyInit, Mac};
@@ -43,7 +44,7 @@ struct Data<'a> {
     /// The message's id; of a device's event its `number_id`.
     id: i64,
     device_id: Uuid,
-    owner_jid: Option<String>,
+    owner_jid: Option<ChatId>,
     content: Content<'a>,
     created_at: Timestamp,
 }
@@ -58,9 +59,9 @@ enum Content<'a> {
 #[derive(Serialize)]
 struct MessageContent<'a> {
     /// The other side's number: who wrote it, or to whom it went.
-    pn_jid: Option<String>,
+    pn_jid: Option<ChatId>,
     /// WhatsApp's other name for that number.
-    lid_jid: Option<&'a str>,
+    lid_jid: Option<&'a Lid>,
     content: &'a str,
     message_id: &'a str,
     timestamp: Timestamp,
@@ -95,7 +96,7 @@ fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
 
 fn data(event: &Event) -> Data<'_> {
     let device = &event.device;
-    let owner_jid = device.phone.as_ref().map(|phone| format!("{phone}@s.whatsapp.net"));
+    let owner_jid = device.phone.clone().map(ChatId::Person);
     let (id, content, created_at) = match &event.subject {
         Subject::Message(message) => {
             (message.id.0, Content::Message(message_content(message, event)), message.created_at)
@@ -113,10 +114,10 @@ fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageConte
     let is_incoming = event.kind == EventKind::MessageReceived;
     MessageContent {
         pn_jid: match is_incoming {
-            true => phone.map(|phone| format!("{phone}@s.whatsapp.net")),
+            true => phone.cloned().map(ChatId::Person),
             false => Some(message.chat.clone()),
         },
-        lid_jid: sender.and_then(|sender| sender.lid.as_deref()),
+        lid_jid: sender.and_then(|sender| sender.lid.as_ref()),
         content: &message.text,
         message_id: message.whatsapp_id.as_str(),
         timestamp: event.at,

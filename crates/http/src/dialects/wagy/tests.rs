@@ -1,6 +1,7 @@
 //! What the tests of all dialects need to know of this one, and what its fixtures cannot show.
 
 use axum::http::Method;
+use domain::chat::Lid;
 use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
 use domain::ids::{DeviceNumber, MessageId, WhatsappId};
@@ -100,9 +101,9 @@ fn event(kind: EventKind) -> Event {
         id: MessageId(1_001),
         whatsapp_id: WhatsappId("3EB0AA".to_owned()),
         direction: if is_incoming { Direction::In } else { Direction::Out },
-        chat: "628555@s.whatsapp.net".to_owned(),
+        chat: "628555@s.whatsapp.net".into(),
         sender: is_incoming
-            .then(|| Address { phone: Some(phone()), lid: Some("999@lid".to_owned()) }),
+            .then(|| Address { phone: Some(phone()), lid: Some(Lid::from_user("999")) }),
         kind: ContentKind::Text,
         text: "halo \u{1f44b}".to_owned(),
         media: None,

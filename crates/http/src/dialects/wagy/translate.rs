@@ -1,6 +1,7 @@
 //! Between this dialect's words and the core's. Pure.
 
 use domain::account::Account;
+use domain::chat::ChatId;
 use domain::device::{Device, DeviceStatus};
 use domain::grant::Quota;
 use domain::ids::DeviceId;
@@ -157,11 +158,9 @@ fn date(field: &str, text: &str) -> Result<Date, ApiError> {
     is_plain.then(|| text.parse().ok()).flatten().ok_or_else(wrong)
 }
 
-fn chat(text: &str, account: &Account) -> Result<String, ApiError> {
+fn chat(text: &str, account: &Account) -> Result<ChatId, ApiError> {
     let recipient = Recipient::parse(text, &account.default_country);
-    recipient
-        .map(|recipient| recipient.to_chat())
-        .map_err(|error| ApiError::field("recipient", error.to_string()))
+    recipient.map(ChatId::from).map_err(|error| ApiError::field("recipient", error.to_string()))
 }
 
 fn number(field: &str, text: Option<&str>, default: u32, max: u32) -> Result<u32, ApiError> {
@@ -205,11 +204,10 @@ fn state_name(state: MessageState) -> &'static str {
 
 /// A message of the list.
 pub(super) fn row(message: &Message) -> MessageRow<'_> {
-    let person = message.chat.strip_suffix("@s.whatsapp.net");
     let failure = message.failure.as_ref();
     MessageRow {
         id: message.id.0,
-        recipient: person.unwrap_or(&message.chat),
+        recipient: message.chat.short(),
         message: &message.text,
         media_url: message.media.as_ref().and_then(|media| media.url.as_deref()),
         media_type: message.media.as_ref().map(|_| match message.kind {

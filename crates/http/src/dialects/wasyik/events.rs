@@ -1,5 +1,6 @@
 //! Events as webhooks of this dialect are told of them, signed as the published check wants it.
 
+use domain::chat::{ChatId, Lid};
 use domain::device::DeviceStatus;
 use domain::message::ContentKind;
 use domain::ports::{FormatRules, WebhookRequest};
@@ -68,7 +69,7 @@ enum Data<'a> {
         whatsapp_number: Option<&'a str>,
         from: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
-        group_id: Option<&'a str>,
+        group_id: Option<&'a ChatId>,
         message_type: &'static str,
         text: Text<'a>,
         timestamp: String,
@@ -77,7 +78,7 @@ enum Data<'a> {
     Update {
         account_id: String,
         message_id: &'a str,
-        remote_jid: &'a str,
+        remote_jid: &'a ChatId,
         status: &'static str,
         timestamp: String,
     },
@@ -112,7 +113,7 @@ fn incoming<'a>(event: &'a Event, message: &'a EventMessage) -> Data<'a> {
         account_id: event.device.id.to_string(),
         whatsapp_number: whatsapp_number(event),
         from: sender(message),
-        group_id: message.chat.ends_with("@g.us").then_some(&message.chat),
+        group_id: message.chat.is_group().then_some(&message.chat),
         message_type: message_type(message.kind),
         text: Text { body: &message.text },
         timestamp: laravel_time(event.at),
@@ -159,8 +160,8 @@ fn whatsapp_number(event: &Event) -> Option<&str> {
 fn sender(message: &EventMessage) -> &str {
     let address = message.sender.as_ref();
     let phone = address.and_then(|address| address.phone.as_ref()).map(|phone| phone.as_str());
-    let lid = || address.and_then(|address| address.lid.as_deref());
-    phone.or_else(lid).or_else(|| message.chat.split('@').next()).unwrap_or_default()
+    let lid = || address.and_then(|address| address.lid.as_ref()).map(Lid::as_str);
+    phone.or_else(lid).unwrap_or_else(|| message.chat.user())
 }
 
 /// The name of the message on the wire, by which the field's libraries tell it.

@@ -1,5 +1,6 @@
 //! Between this dialect's words and the core's. Pure.
 
+use domain::chat::ChatId;
 use domain::device::{Device, DeviceStatus, Group};
 use domain::error::Error;
 use domain::ids::DeviceId;
@@ -273,7 +274,7 @@ fn given(text: Option<String>) -> Option<String> {
 }
 
 fn person(PhoneField(to): PhoneField) -> Result<String, ApiError> {
-    if to.trim().ends_with("@g.us") {
+    if ChatId::from(to.trim()).is_group() {
         let message = "must be a phone number; groups have calls of their own";
         return Err(ApiError::field("to", message));
     }
@@ -325,7 +326,7 @@ pub(super) fn is_connected(device: &Device) -> bool {
 
 /// A group in the list.
 pub(super) fn group_row(group: Group) -> GroupRow {
-    GroupRow { group_id: group.id, name: group.name }
+    GroupRow { group_id: group.id.to_string(), name: group.name }
 }
 
 /// When a message is, or was to be sent. A later attempt moves `due_at`, and only that.
@@ -365,7 +366,7 @@ pub(super) fn scheduled_row(message: &Message, style: Style) -> ScheduledRow {
     };
     ScheduledRow {
         id: message.id.0,
-        to: message.chat.clone(),
+        to: message.chat.to_string(),
         kind: message.kind.as_str().to_uppercase(),
         payload: Payload { message: message.text.clone() },
         scheduled_at: style.print(scheduled_at(message)),
@@ -379,7 +380,7 @@ pub(super) fn scheduled_row(message: &Message, style: Style) -> ScheduledRow {
 pub(super) fn pending_row(message: &Message, style: Style) -> PendingRow {
     PendingRow {
         id: message.id.0,
-        to: message.chat.split('@').next().unwrap_or_default().to_owned(),
+        to: message.chat.user().to_owned(),
         kind: message.kind.as_str().to_uppercase(),
         scheduled_at: style.print(scheduled_at(message)),
         status: "pending",

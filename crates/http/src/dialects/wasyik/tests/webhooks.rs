@@ -1,5 +1,6 @@
 //! Webhooks of this dialect: what is told, and what is not.
 
+use domain::chat::{ChatId, Lid};
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::message::{Address, ContentKind, Direction, MessageState};
@@ -33,7 +34,7 @@ fn event(kind: EventKind, subject: Subject) -> Event {
             number_id: DeviceNumber(7),
             name: "CS 1".to_owned(),
             phone: Some(PhoneNumber::from_digits("628123000000")),
-            lid: Some("99@lid".to_owned()),
+            lid: Some(Lid::from_user("99")),
         },
         subject,
     }
@@ -45,7 +46,7 @@ fn message(text: &str) -> EventMessage {
         id: MessageId(1),
         whatsapp_id: WhatsappId("3EB0CABA1D0D7BFC2500".to_owned()),
         direction: Direction::In,
-        chat: format!("{phone}@s.whatsapp.net"),
+        chat: ChatId::Person(phone.clone()),
         sender: Some(Address { phone: Some(phone), lid: None }),
         kind: ContentKind::Text,
         text: text.to_owned(),
@@ -91,8 +92,8 @@ fn an_incoming_message_to_the_byte() {
 #[test]
 fn in_a_group_the_sender_and_the_group_are_told() {
     let mut message = message("hi");
-    message.chat = "120363041234567890@g.us".to_owned();
-    message.sender = Some(Address { phone: None, lid: Some("4711@lid".to_owned()) });
+    message.chat = "120363041234567890@g.us".into();
+    message.sender = Some(Address { phone: None, lid: Some(Lid::from_user("4711")) });
     message.kind = ContentKind::Image;
     let body = told(EventKind::MessageReceived, message).unwrap();
     let fields = r#""from":"4711@lid","groupId":"120363041234567890@g.us","messageType":"imageMessage","text":{"body":"hi"}"#;

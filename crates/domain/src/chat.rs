@@ -1,0 +1,209 @@
+//! The chats of WhatsApp: with one person, known by number or by LID, or a group.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::phone::PhoneNumber;
+
+const PERSON_SERVER: &str = "s.whatsapp.net";
+const LID_SERVER: &str = "lid";
+const GROUP_SERVER: &str = "g.us";
+
+macro_rules! jid_type {
+    ($(#[$doc:meta])* $name:ident, $server:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes a whole JID, as WhatsApp reports it and as it is stored.
+            pub fn from_jid(jid: impl Into<String>) -> Self {
+                Self(jid.into())
+            }
+
+            /// Makes the JID of the part before the `@`.
+            pub fn from_user(user: &str) -> Self {
+                Self(format!("{user}@{}", $server))
+            }
+
+            /// The whole JID.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The part before the `@`.
+            pub fn user(&self) -> &str {
+                user_of(&self.0)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+jid_type!(
+    /// A person's hidden id, `…@lid`: what WhatsApp shows instead of a number, and of some people
+    /// all that is ever known.
+    Lid,
+    LID_SERVER
+);
+jid_type!(
+    /// A group's id: `…@g.us`.
+    GroupId,
+    GROUP_SERVER
+);
+
+/// A chat. Its `Display` form is the JID, which is also what is stored and what every API prints;
+/// reading it back gives the same chat.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ChatId {
+    /// With a person, by phone number.
+    Person(PhoneNumber),
+    /// With a person whose number is not known.
+    Lid(Lid),
+    /// A group.
+    Group(GroupId),
+    /// Any other address, as it came: a list of recipients, a hosted account, a server that is not
+    /// known yet. It cannot be written to; a message in it must be readable all the same, or one
+    /// odd row would hide every list it is in.
+    Other(String),
+}
+
+impl ChatId {
+    /// Whether it is a group.
+    pub fn is_group(&self) -> bool {
+        matches!(self, Self::Group(_))
+    }
+
+    /// What people call it: a person's number alone, else the whole JID.
+    pub fn short(&self) -> &str {
+        match self {
+            Self::Person(phone) => phone.as_str(),
+            Self::Lid(lid) => lid.as_str(),
+            Self::Group(group) => group.as_str(),
+            Self::Other(jid) => jid,
+        }
+    }
+
+    /// The part before the `@`.
+    pub fn user(&self) -> &str {
+        match self {
+            Self::Person(phone) => phone.as_str(),
+            Self::Lid(lid) => lid.user(),
+            Self::Group(group) => group.user(),
+            Self::Other(jid) => user_of(jid),
+        }
+    }
+
+    /// The number, where it is the chat with somebody whose number is known.
+    pub fn phone(&self) -> Option<&PhoneNumber> {
+        match self {
+            Self::Person(phone) => Some(phone),
+            Self::Lid(_) | Self::Group(_) | Self::Other(_) => None,
+        }
+    }
+}
+
+fn user_of(jid: &str) -> &str {
+    jid.split_once('@').map_or(jid, |(user, _)| user)
+}
+
+impl fmt::Display for ChatId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(phone) => {
+                f.write_str(phone.as_str())?;
+                f.write_str("@")?;
+                f.write_str(PERSON_SERVER)
+            }
+            Self::Lid(_) | Self::Group(_) | Self::Other(_) => f.write_str(self.short()),
+        }
+    }
+}
+
+impl From<String> for ChatId {
+    fn from(jid: String) -> Self {
+        match jid.split_once('@') {
+            Some((user, PERSON_SERVER)) if !user.is_empty() => {
+                Self::Person(PhoneNumber::from_digits(user))
+            }
+            Some((user, LID_SERVER)) if !user.is_empty() => Self::Lid(Lid(jid)),
+            Some((user, GROUP_SERVER)) if !user.is_empty() => Self::Group(GroupId(jid)),
+            _ => Self::Other(jid),
+        }
+    }
+}
+
+impl FromStr for ChatId {
+    type Err = Infallible;
+
+    fn from_str(jid: &str) -> Result<Self, Infallible> {
+        Ok(jid.to_owned().into())
+    }
+}
+
+impl From<&str> for ChatId {
+    fn from(jid: &str) -> Self {
+        jid.to_owned().into()
+    }
+}
+
+impl Serialize for ChatId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ChatId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stored_chat_reads_back_as_it_was() {
+        let person = |user: &str| ChatId::Person(PhoneNumber::from_digits(user));
+        let other = |jid: &str| ChatId::Other(jid.to_owned());
+        let cases = [
+            ("628123456789@s.whatsapp.net", person("628123456789"), "628123456789"),
+            ("200@lid", ChatId::Lid(Lid::from_user("200")), "200@lid"),
+            (
+                "120363041234567890@g.us",
+                ChatId::Group(GroupId::from_user("120363041234567890")),
+                "120363041234567890@g.us",
+            ),
+            (
+                "62812-1600000000@g.us",
+                ChatId::Group(GroupId::from_jid("62812-1600000000@g.us")),
+                "62812-1600000000@g.us",
+            ),
+            ("status@broadcast", other("status@broadcast"), "status@broadcast"),
+            ("1203@newsletter", other("1203@newsletter"), "1203@newsletter"),
+            ("628@hosted", other("628@hosted"), "628@hosted"),
+            ("@g.us", other("@g.us"), "@g.us"),
+            ("a@b@g.us", other("a@b@g.us"), "a@b@g.us"),
+            ("", other(""), ""),
+        ];
+        for (jid, chat, short) in cases {
+            assert_eq!(jid.parse(), Ok(chat.clone()));
+            assert_eq!((chat.to_string().as_str(), chat.short()), (jid, short));
+            assert_eq!(chat.user(), jid.split('@').next().unwrap());
+            assert_eq!(chat.is_group(), matches!(chat, ChatId::Group(_)));
+            let json = serde_json::to_string(&chat).unwrap();
+            assert_eq!(json, format!("{jid:?}"));
+            assert_eq!(serde_json::from_str::<ChatId>(&json).unwrap(), chat);
+        }
+    }
+}
