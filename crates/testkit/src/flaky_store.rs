@@ -1,5 +1,6 @@
 //! A store that can be out of reach, or slow, and that says when something was written.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -42,13 +43,14 @@ pub struct FlakyStore {
     inner: Arc<dyn Store>,
     outage: Mutex<(Outage, Duration)>,
     writes: watch::Sender<u64>,
+    calls: Mutex<HashMap<&'static str, usize>>,
 }
 
 impl FlakyStore {
     /// Stands before `inner`; everything works.
     pub fn before(inner: Arc<dyn Store>) -> Self {
         let outage = Mutex::new((Outage::None, Duration::ZERO));
-        Self { inner, outage, writes: watch::Sender::new(0) }
+        Self { inner, outage, writes: watch::Sender::new(0), calls: Mutex::default() }
     }
 
     /// What does not work from now on.
@@ -72,6 +74,20 @@ impl FlakyStore {
         self.writes.subscribe()
     }
 
+    /// How often the store was asked for `call`, the name of a port's function.
+    ///
+    /// # Panics
+    /// When a test panicked while it held the store.
+    pub fn calls(&self, call: &str) -> usize {
+        let calls = self.calls.lock().expect("no test panics inside the store");
+        calls.get(call).copied().unwrap_or_default()
+    }
+
+    fn count(&self, call: &'static str) {
+        let mut calls = self.calls.lock().expect("no test panics inside the store");
+        *calls.entry(call).or_default() += 1;
+    }
+
     async fn check(&self, is_write: bool) -> StoreResult<()> {
         let (outage, takes) = *self.outage.lock().expect("no test panics inside the store");
         if is_write && !takes.is_zero() {
@@ -91,6 +107,7 @@ macro_rules! delegate {
         impl $port for FlakyStore {
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
                 let is_write = stringify!($kind) == "write";
+                self.count(stringify!($name));
                 self.check(is_write).await?;
                 let answer = self.inner.$name($($arg),*).await;
                 if is_write {
@@ -130,6 +147,7 @@ delegate!(DeviceStore {
     read device(account: AccountId, id: DeviceId) -> Option<Device>;
     read device_exists(id: DeviceId) -> bool;
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
+    read device_by_id(id: DeviceId) -> Option<Device>;
     read all_devices() -> Vec<Device>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
@@ -143,6 +161,7 @@ delegate!(MessageStore {
     write accept(acceptance: Acceptance) -> Accepted;
     read repeated(account: AccountId, key: &IdempotencyKey, now: Timestamp) -> Option<Accepted>;
     read outbox() -> Vec<OutboxEntry>;
+    read outbox_of(account: AccountId, device: DeviceId) -> Vec<OutboxEntry>;
     read waiting_message(id: MessageId) -> Option<Message>;
     write record(progress: Vec<Progress>) -> Vec<Recorded>;
     read inline_media(id: MessageId) -> Option<Vec<u8>>;
