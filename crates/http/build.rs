@@ -1,33 +1,35 @@
 //! Makes what one `pub mod` line of `src/dialects/mod.rs` registers: the list of dialects, in the order
 //! of those lines, and for the documentation the guides of `docs/` and the programs of
 //! `examples/clients`, as they are.
+//!
+//! Generated code names files from `CARGO_MANIFEST_DIR`, which the compiler resolves: a target folder
+//! that moves to another checkout stays valid.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const LIST: &str = "src/dialects/mod.rs";
 const ROOT: &str = "../..";
+const GUIDES: &str = "docs/dialects";
+const CLIENTS: &str = "examples/clients";
 
 fn main() {
     println!("cargo::rerun-if-changed={LIST}");
     println!("cargo::rerun-if-changed={ROOT}/docs");
-    println!("cargo::rerun-if-changed={ROOT}/examples/clients");
+    println!("cargo::rerun-if-changed={ROOT}/{CLIENTS}");
     let list = std::fs::read_to_string(LIST).expect("the list of dialects");
     let name = |line: &str| Some(line.strip_prefix("pub mod ")?.strip_suffix(';')?.to_owned());
     let names: Vec<String> = list.lines().filter_map(name).collect();
 
-    let dialects: String = names.iter().map(|name| format!("&{name}::DIALECT, ")).collect();
+    let dialects: String = names.iter().map(|name| format!("&{name}::API, ")).collect();
     write("dialects.rs", &dialects);
 
-    let root = Path::new(ROOT).canonicalize().expect("the workspace");
-    let clients = root.join("examples/clients");
-    let mut sources = source("v1", &root.join("docs/api.md"), &clients);
+    let mut sources = source("v1", "docs/api.md");
     for name in &names {
-        let guide = root.join("docs/dialects").join(name).with_extension("md");
-        sources += &source(name, &guide, &clients);
+        sources += &source(name, &format!("{GUIDES}/{name}.md"));
     }
     write("sources.rs", &sources);
-    write("receivers.rs", &files(&clients.join("webhooks")));
+    write("receivers.rs", &files(&format!("{CLIENTS}/webhooks")));
 }
 
 fn write(name: &str, items: &str) {
@@ -37,21 +39,29 @@ fn write(name: &str, items: &str) {
 }
 
 /// A `Sources`. A new dialect has neither a guide nor clients.
-fn source(api: &str, guide: &Path, clients: &Path) -> String {
-    let text = if guide.exists() { format!("include_str!({guide:?})") } else { "\"\"".to_owned() };
-    let clients = files(&clients.join(api));
-    format!("Sources {{ api: {api:?}, guide: {text}, clients: &[{clients}] }},\n")
+fn source(api: &str, guide: &str) -> String {
+    let has_guide = Path::new(ROOT).join(guide).exists();
+    let guide = if has_guide { include(guide) } else { "\"\"".to_owned() };
+    let clients = files(&format!("{CLIENTS}/{api}"));
+    format!("Sources {{ api: {api:?}, guide: {guide}, clients: &[{clients}] }},\n")
 }
 
 /// The `File`s of a folder, by name.
-fn files(folder: &Path) -> String {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
+fn files(folder: &str) -> String {
+    let entries = std::fs::read_dir(Path::new(ROOT).join(folder)).into_iter().flatten().flatten();
+    let files = entries.filter(|entry| entry.path().is_file());
+    let mut names: Vec<String> =
+        files.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
     let mut items = String::new();
-    for path in paths.iter().filter(|path| path.is_file()) {
-        let name = path.file_name().unwrap_or_default();
-        let _ = write!(items, "File {{ name: {name:?}, text: include_str!({path:?}) }}, ");
+    for name in names {
+        let text = include(&format!("{folder}/{name}"));
+        let _ = write!(items, "File {{ name: {name:?}, text: {text} }}, ");
     }
     items
+}
+
+/// The text of a file of the workspace.
+fn include(path: &str) -> String {
+    format!("include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{ROOT}/{path}\"))")
 }

@@ -1,29 +1,31 @@
-//! Everything that can be answered instead of success, the same for every API.
+//! Errors of requests, the same for every API, and how a handler returns them.
 //!
-//! An API has exactly one function from [`ApiError`] to a response, and it is exhaustive: a new
-//! kind of error does not compile until every API has said how it looks.
+//! An API has exactly one function from [`ApiError`] to a response ([`ErrorShape::render`]), and it
+//! is exhaustive: a new kind of error does not compile until every API renders it. Handlers of every
+//! API return [`ApiResult`] and use `?`.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
 use axum::http::{HeaderValue, Response};
+use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 
-/// What is answered instead of success.
+/// Why a request fails.
 #[derive(Debug)]
 pub enum ApiError {
     /// No route has this path.
     UnknownPath,
-    /// The path exists, for other methods. The router adds `Allow`.
+    /// The path takes other methods only. The router adds `Allow`.
     WrongMethod,
-    /// The body has another content type than the route takes.
+    /// The route does not take the body's content type.
     WrongContentType,
     /// The body is longer than this many bytes.
     TooLarge(usize),
     /// The body did not arrive in time, or broke off.
     BodyLost,
-    /// The body is no JSON at all; in words for people.
+    /// The body is not JSON; with an explanation for people.
     Malformed(String),
     /// A field is unknown, missing, of the wrong type or out of range.
     Field {
@@ -32,11 +34,11 @@ pub enum ApiError {
         /// What is wrong, for people.
         message: String,
     },
-    /// A use case refused; `index` says which message of a batch is at fault.
+    /// A use case failed; `index` says which message of a batch is at fault.
     Core {
         /// Counted from zero.
         index: Option<usize>,
-        /// What it said.
+        /// Its error.
         error: Error,
     },
     /// A handler panicked.
@@ -60,7 +62,7 @@ impl ApiError {
         }
     }
 
-    /// Says that it is about one message of a batch.
+    /// Puts the field into one message of a batch.
     #[must_use]
     pub fn of_message(self, index: usize) -> Self {
         match self {
@@ -72,6 +74,44 @@ impl ApiError {
     }
 }
 
+/// How an API renders errors. Its type is a name for the API only: it has no values.
+pub trait ErrorShape {
+    /// Errors that only this API has; [`Infallible`](std::convert::Infallible) when it has none.
+    type Own;
+
+    /// The response to an error.
+    fn render(error: &ApiError) -> Response<Body>;
+
+    /// The response to an error that only this API has.
+    fn render_own(error: Self::Own) -> Response<Body>;
+}
+
+/// What every handler of the API `A` returns.
+pub type ApiResult<A, T = Response<Body>> = Result<T, Rejection<A>>;
+
+/// An error that becomes a response in the shape of the API `A`.
+pub enum Rejection<A: ErrorShape> {
+    /// An error that every API has.
+    Shared(ApiError),
+    /// An error that only this API has.
+    Own(A::Own),
+}
+
+impl<A: ErrorShape, E: Into<ApiError>> From<E> for Rejection<A> {
+    fn from(error: E) -> Self {
+        Self::Shared(error.into())
+    }
+}
+
+impl<A: ErrorShape> IntoResponse for Rejection<A> {
+    fn into_response(self) -> Response<Body> {
+        match self {
+            Self::Shared(error) => A::render(&error),
+            Self::Own(error) => A::render_own(error),
+        }
+    }
+}
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         Self::Core { index: None, error }
@@ -79,24 +119,23 @@ impl From<Error> for ApiError {
 }
 
 impl From<domain::service::SendRefusal> for ApiError {
-    fn from(refusal: domain::service::SendRefusal) -> Self {
-        Self::Core { index: refusal.index, error: refusal.error }
+    fn from(failed: domain::service::SendRefusal) -> Self {
+        Self::Core { index: failed.index, error: failed.error }
     }
 }
 
 /// How long a client should stay away while the store is not available.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Says when to come back, while the store is not available. What `rate` says of every 429
-/// comes from around the routes.
-pub fn add_retry_after(response: &mut Response<Body>, refusal: &ApiError) {
-    if matches!(refusal, ApiError::Core { error: Error::Store(StoreError::Unavailable(_)), .. }) {
+/// Adds `Retry-After` while the store is not available. `rate` adds it to every 429.
+pub fn add_retry_after(response: &mut Response<Body>, error: &ApiError) {
+    if matches!(error, ApiError::Core { error: Error::Store(StoreError::Unavailable(_)), .. }) {
         let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
         response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);
     }
 }
 
-/// Logs what the client is not told. To be called once, by the renderer of an API.
+/// Logs the details that the client does not get. An API's renderer calls it, once per error.
 pub fn log_fault(error: &Error) {
     if let Error::Store(error) = error {
         tracing::error!(%error, "the store failed a request");

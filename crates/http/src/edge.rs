@@ -110,7 +110,7 @@ fn finish(
 ) {
     let took = started.elapsed();
     let status = response.status();
-    state.metrics.observe(method, route, status.as_str(), took);
+    state.metrics().observe(method, route, status.as_str(), took);
     let status = status.as_u16();
     let ms = took.as_secs_f64() * 1_000.0;
     let id = id.to_str().unwrap_or_default();
@@ -132,7 +132,7 @@ fn request_id(state: &AppState, request: &Request<Body>) -> HeaderValue {
         Some(id) => id.clone(),
         None => {
             let (mut random, mut text) = ([0; 12], [b'0'; 24]);
-            state.core.entropy.fill(&mut random);
+            state.core().entropy.fill(&mut random);
             // Always fits.
             let _ = hex::encode_to_slice(random, &mut text);
             HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))

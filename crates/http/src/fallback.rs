@@ -6,8 +6,10 @@ use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 
-use crate::api_error::ApiError;
-use crate::native;
+use crate::api::Renderer;
+use crate::api_error::{ApiError, ErrorShape as _};
+use crate::native::V1;
+use crate::native::problem::kind;
 use crate::reply::bytes_reply;
 use crate::state::AppState;
 
@@ -29,9 +31,6 @@ pub const RESERVED_SEGMENTS: [&str; 15] = [
     "openapi.json",
     "",
 ];
-
-/// Turns a refusal into a response, in the shape of one API.
-pub type Renderer = fn(&ApiError) -> Response<Body>;
 
 /// The segments of a path, without its leading slash.
 #[derive(Debug, Clone, Copy)]
@@ -61,16 +60,15 @@ impl<'a> PathSegments<'a> {
     }
 }
 
-/// The shape in which errors at `path` are told.
+/// Renders errors at `path`: as the API that owns it, else as a page for browsers and as our own API
+/// for everything else.
 pub fn renderer(state: &AppState, path: &str, headers: &HeaderMap) -> Renderer {
     let segments = PathSegments::of(path);
-    if segments.get(0) == "v1" {
-        return native::problem::render;
+    match state.apis().iter().find(|api| (api.owns)(segments)) {
+        Some(api) => (api.renderer)(headers),
+        None if wants_page(headers) => page,
+        None => V1::render,
     }
-    if let Some(dialect) = state.dialects.iter().find(|dialect| (dialect.owns)(segments)) {
-        return (dialect.renderer)(headers);
-    }
-    if wants_page(headers) { page } else { native::problem::render }
 }
 
 /// Whether a route with a parameter in front caught a path that is ours.
@@ -118,8 +116,8 @@ pub fn html(status: StatusCode, page: String) -> Response<Body> {
     response
 }
 
-fn page(refusal: &ApiError) -> Response<Body> {
-    let kind = native::problem::kind(refusal);
+fn page(error: &ApiError) -> Response<Body> {
+    let kind = kind(error);
     let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::NOT_FOUND);
     html(
         status,

@@ -1,25 +1,24 @@
-//! The shapes in which events are told: our own, and those of the dialects.
+//! The formats of webhooks: ours and those of the dialects.
 
 use domain::ports::{EventFormats, FormatRules, WebhookRequest};
 use domain::webhook::{Event, FormatName};
 use jiff::Timestamp;
 
-use crate::dialects;
-use crate::native;
+use crate::api;
 
-/// One shape.
+/// One format.
 pub struct Format {
-    /// What it can tell, and how it is set up.
+    /// Its events, and how a webhook of it is set up.
     pub rules: FormatRules,
-    /// An event in this shape; `None` when it has none for it.
+    /// An event in this format; `None` when it does not have the event.
     pub encode: fn(&Telling<'_>) -> Option<WebhookRequest>,
 }
 
-/// What is to be told, to whom.
+/// An event that is about to be posted.
 pub struct Telling<'a> {
-    /// Where to.
+    /// The receiver.
     pub url: &'a str,
-    /// What.
+    /// What happened.
     pub event: &'a Event,
     /// What it is signed with.
     pub secret: &'a str,
@@ -27,13 +26,12 @@ pub struct Telling<'a> {
     pub now: Timestamp,
 }
 
-/// All shapes of this crate.
+/// All formats of this crate.
 pub struct Formats;
 
 impl Formats {
     fn every() -> impl Iterator<Item = &'static Format> {
-        let of_dialects = dialects::ALL.iter().filter_map(|dialect| dialect.format);
-        std::iter::once(&native::webhook_format::FORMAT).chain(of_dialects)
+        api::all().filter_map(|api| api.format)
     }
 }
 

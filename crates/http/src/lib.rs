@@ -1,15 +1,18 @@
-//! The HTTP side of the gateway: our own API under `/v1`, the dialects, and what watches over the
-//! process.
+//! The HTTP side of the gateway: our own API under `/v1`, the dialects, their documentation, and
+//! the probes and metrics of the process.
 //!
 //! Invariants:
 //!
 //! - Nothing here decides: every handler translates into one call of [`domain::service::Core`].
 //! - One table ([`routes::Route`]) builds the router, the OpenAPI document and the access test; a
 //!   route cannot exist in one of them only.
-//! - Every refusal is a [`api_error::ApiError`], which each API renders in its own shape, exhaustively.
+//! - Every API is one value of [`api::Api`]; what handles paths, documents and formats knows none by
+//!   name. Every handler returns [`api_error::ApiResult`].
+//! - Every error is an [`api_error::ApiError`], which each API renders in its own shape, exhaustively.
 //! - Unknown paths and wrong methods are answered in one place, [`fallback`]; no dialect has its own.
 //! - No key, phone number, message text or raw path reaches a log, a metric or an error.
 
+pub mod api;
 pub mod api_error;
 pub mod dialects;
 pub mod docs;

@@ -15,29 +15,20 @@ use utoipa::openapi::{
     Server,
 };
 
-use crate::dialects::{self, KeyPlace};
-use crate::native::problem::ProblemBody;
-use crate::router::own_routes;
-use crate::routes::{Access, Answer, NamedSchema, Route};
+use crate::api::{Api, KeyPlace};
+use crate::dialects;
+use crate::native;
+use crate::routes::{Access, NamedSchema, ResponseDoc, Route};
 
 const FORM_TYPES: [&str; 2] = ["application/x-www-form-urlencoded", "multipart/form-data"];
-const ABOUT: &str = "A self-hosted WhatsApp gateway. Give a key as `Authorization: Bearer …`: the \
-    operator key, an account key, or a device token for what concerns its device. Errors are \
-    RFC 9457 problem documents with a stable `code`. Times are RFC 3339 UTC. Every answer carries \
-    `X-Request-Id`; a sane one of yours is echoed. Where the plan limits requests, answers carry \
-    `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`; a 429 says `Retry-After`.";
-
 /// The document of our own API.
 pub fn openapi() -> OpenApi {
-    let problem = Some(NamedSchema::of::<ProblemBody<'static>>());
-    document("Gerbang", ABOUT, &own_routes(), &[KeyPlace::Bearer], problem)
+    document(&native::API)
 }
 
 /// The document of a dialect; `None` when there is no such dialect.
 pub fn openapi_dialect(name: &str) -> Option<OpenApi> {
-    let dialect = dialects::by_name(name)?;
-    let title = format!("Gerbang: the {name} dialect");
-    Some(document(&title, dialect.about, &(dialect.routes)(), dialect.keys, None))
+    dialects::by_name(name).map(document)
 }
 
 /// The document of the API at this address.
@@ -47,33 +38,25 @@ pub fn at(url: &str, mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// `problem` is the shape of errors, where the API has one for all of them.
-fn document(
-    title: &str,
-    about: &str,
-    routes: &[Route],
-    keys: &[KeyPlace],
-    problem: Option<NamedSchema>,
-) -> OpenApi {
+/// The document of an API.
+pub fn document(api: &Api) -> OpenApi {
     let mut components = Components::new();
     let mut paths = Paths::new();
-    let problem_ref = problem.as_ref().map(|problem| problem.name.clone());
-    problem.iter().for_each(|schema| add_schemas(&mut components.schemas, schema));
-    for route in routes {
+    for route in (api.routes)() {
         let docs = &route.docs;
         let answers = docs.answers.iter().filter_map(|answer| answer.schema.as_ref());
-        let schemas = docs.body.iter().chain(answers).chain(&docs.error_body);
+        let errors = docs.error_body.iter().map(|(schema, _)| schema);
+        let schemas = docs.body.iter().chain(answers).chain(errors);
         schemas.for_each(|schema| add_schemas(&mut components.schemas, schema));
         if let Some(method) = method(&route.method) {
-            let operation = operation(route, keys, problem_ref.as_deref());
-            paths.add_path_operation(route.path, vec![method], operation);
+            paths.add_path_operation(route.path, vec![method], operation(&route, api.keys));
         }
     }
-    for key in keys {
+    for key in api.keys {
         components.security_schemes.insert(key.name().to_owned(), security_scheme(*key).into());
     }
-    let mut info = Info::new(title, env!("CARGO_PKG_VERSION"));
-    info.description = Some(about.to_owned());
+    let mut info = Info::new(api.title, env!("CARGO_PKG_VERSION"));
+    info.description = Some(api.about.to_owned());
     info.license = Some(License::new("AGPL-3.0-only"));
     let mut document = OpenApi::new(info, paths);
     document.components = Some(components);
@@ -104,7 +87,7 @@ fn method(method: &Method) -> Option<HttpMethod> {
     })
 }
 
-fn operation(route: &Route, keys: &[KeyPlace], problem: Option<&str>) -> Operation {
+fn operation(route: &Route, keys: &[KeyPlace]) -> Operation {
     let docs = &route.docs;
     let mut operation = OperationBuilder::new()
         .summary(Some(docs.summary))
@@ -133,8 +116,7 @@ fn operation(route: &Route, keys: &[KeyPlace], problem: Option<&str>) -> Operati
     for answer in &docs.answers {
         operation = operation.response(answer.status.to_string(), answer_response(answer));
     }
-    let own_errors = docs.error_body.as_ref().map(|body| (body.name.as_str(), "application/json"));
-    let error_body = own_errors.or(problem.map(|name| (name, "application/problem+json")));
+    let error_body = docs.error_body.as_ref().map(|(schema, kind)| (schema.name.as_str(), *kind));
     for (status, meanings) in errors(route) {
         operation = operation.response(status.to_string(), error_response(&meanings, error_body));
     }
@@ -157,7 +139,7 @@ fn parameter(name: &str, place: ParameterIn, meaning: Option<&str>) -> Parameter
     parameter
 }
 
-fn answer_response(answer: &Answer) -> Response {
+fn answer_response(answer: &ResponseDoc) -> Response {
     let mut response = ResponseBuilder::new().description("Success");
     if !answer.content_type.is_empty() {
         let schema = answer.schema.as_ref().map(|schema| Ref::from_schema_name(&schema.name));
@@ -171,44 +153,15 @@ fn answer_response(answer: &Answer) -> Response {
     response.build()
 }
 
-/// A route's errors: its own, and those that every route of its kind has; one entry per status.
+/// A route's errors, one entry per status.
 fn errors(route: &Route) -> BTreeMap<u16, String> {
     let mut errors: BTreeMap<u16, String> = BTreeMap::new();
-    let docs = &route.docs;
-    let is_ours = route.path.starts_with("/v1/");
-    let mut add = |status: u16, meaning: &str| {
-        let all = errors.entry(status).or_default();
+    for (status, meaning) in &route.docs.errors {
+        let all = errors.entry(*status).or_default();
         if !all.is_empty() {
             all.push_str("; ");
         }
         all.push_str(meaning);
-    };
-    docs.errors.iter().for_each(|(status, meaning)| add(*status, meaning));
-    if is_ours {
-        add(401, "`unauthorized`");
-        add(403, "`forbidden`: a key of another kind");
-        add(405, "`wrong_method`");
-        add(429, "`rate_limited`");
-        if route.path.contains('{') {
-            add(404, "`not_found`");
-        }
-        if docs.body.is_some() || !docs.query.is_empty() {
-            add(400, "`malformed`");
-        }
-        if docs.body.is_some() {
-            add(408, "`body_timeout`");
-            add(413, "`too_large`");
-            add(415, "`unsupported_media_type`");
-        }
-        if docs.body.is_some() || !docs.query.is_empty() {
-            add(422, "`invalid`: `errors` names the field");
-        }
-        if docs.headers.iter().any(|(name, _)| *name == "Idempotency-Key") {
-            add(422, "`idempotency_mismatch`");
-            add(409, "`idempotency_in_flight`");
-        }
-        add(500, "`internal`");
-        add(503, "`unavailable`");
     }
     errors
 }

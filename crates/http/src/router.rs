@@ -21,16 +21,13 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// The table: our own routes and those of the dialects that are switched on.
+/// The table: the routes of every API that is served.
 pub fn all_routes(state: &AppState) -> Vec<Route> {
-    let mut routes = own_routes();
-    for dialect in &state.dialects {
-        routes.extend((dialect.routes)());
-    }
-    routes
+    state.apis().iter().flat_map(|api| (api.routes)()).collect()
 }
 
-/// The routes that belong to no dialect.
+/// The routes that belong to no dialect. All of them answer errors as problems.
 pub fn own_routes() -> Vec<Route> {
-    [native::routes(), system::routes(), docs::routes()].into_iter().flatten().collect()
+    let routes = [native::routes(), system::routes(), docs::routes()].into_iter().flatten();
+    routes.map(Route::errors_as_problems).collect()
 }

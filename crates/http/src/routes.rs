@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, schema::Schema};
 
 use crate::native::page::List;
+use crate::native::problem::ProblemBody;
 use crate::state::AppState;
 
-/// Who may call a route. The use cases enforce it; here it is told to readers and to the tests.
+/// Who may call a route. The use cases enforce it; documents and tests read it here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Anybody.
@@ -34,7 +35,7 @@ pub struct Route {
     pub access: Access,
     /// What answers.
     pub handler: MethodRouter<AppState>,
-    /// What is told about it.
+    /// What its documents say.
     pub docs: RouteDocs,
 }
 
@@ -56,15 +57,15 @@ pub struct RouteDocs {
     /// Whether the body may be a form too.
     pub is_body_a_form_too: bool,
     /// The successful answers.
-    pub answers: Vec<Answer>,
+    pub answers: Vec<ResponseDoc>,
     /// Documented errors beyond those every route of the API has.
     pub errors: Vec<(u16, &'static str)>,
-    /// The body of errors, where the API has not one for all its routes.
-    pub error_body: Option<NamedSchema>,
+    /// The body of errors, and its content type.
+    pub error_body: Option<(NamedSchema, &'static str)>,
 }
 
 /// A successful answer.
-pub struct Answer {
+pub struct ResponseDoc {
     /// Its status.
     pub status: u16,
     /// Its content type; empty when it has no body.
@@ -218,7 +219,7 @@ impl Route {
         content_type: &'static str,
         schema: Option<NamedSchema>,
     ) -> Self {
-        self.docs.answers.push(Answer { status, content_type, schema, headers: Vec::new() });
+        self.docs.answers.push(ResponseDoc { status, content_type, schema, headers: Vec::new() });
         self
     }
 
@@ -241,7 +242,15 @@ impl Route {
     /// Says what errors look like.
     #[must_use]
     pub fn errors_as<T: ToSchema>(mut self) -> Self {
-        self.docs.error_body = Some(NamedSchema::of::<T>());
+        self.docs.error_body = Some((NamedSchema::of::<T>(), "application/json"));
+        self
+    }
+
+    /// Says that errors are RFC 9457 problems.
+    #[must_use]
+    pub(crate) fn errors_as_problems(mut self) -> Self {
+        let schema = NamedSchema::of::<ProblemBody<'static>>();
+        self.docs.error_body = Some((schema, "application/problem+json"));
         self
     }
 }

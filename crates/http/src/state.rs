@@ -1,13 +1,13 @@
 //! What every handler shares.
 
-use std::ops::Deref;
 use std::sync::Arc;
 
 use domain::service::Core;
 use prometheus::Registry;
 use tokio::sync::watch;
 
-use crate::dialects::{self, Dialect};
+use crate::api::{self, Api};
+use crate::dialects;
 use crate::metrics::HttpMetrics;
 use crate::net::Cidr;
 
@@ -36,20 +36,15 @@ impl HttpConfig {
 
 /// What every handler shares; cheap to clone.
 #[derive(Clone)]
-pub struct AppState(Arc<Shared>);
+pub struct AppState(Arc<Inner>);
 
-/// The contents of [`AppState`].
-pub struct Shared {
-    /// The use cases.
-    pub core: Arc<Core>,
-    /// The settings.
-    pub config: HttpConfig,
-    /// What `/metrics` shows; others register here too.
-    pub registry: Registry,
-    /// Tells streams without an end that the process is about to.
-    pub shutdown: Shutdown,
-    pub(crate) metrics: HttpMetrics,
-    pub(crate) dialects: Vec<&'static Dialect>,
+struct Inner {
+    core: Arc<Core>,
+    config: HttpConfig,
+    registry: Registry,
+    shutdown: Shutdown,
+    metrics: HttpMetrics,
+    apis: Vec<&'static Api>,
 }
 
 impl AppState {
@@ -64,23 +59,45 @@ impl AppState {
         shutdown: Shutdown,
     ) -> Result<Self, SetupError> {
         let metrics = HttpMetrics::register(&registry)?;
-        let dialects = config
-            .dialects
-            .iter()
-            .map(|name| {
-                dialects::by_name(name)
-                    .ok_or_else(|| SetupError::UnknownDialect { name: name.clone() })
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Self(Arc::new(Shared { core, config, registry, shutdown, metrics, dialects })))
+        let unknown = |name: &&String| dialects::by_name(name).is_none();
+        if let Some(name) = config.dialects.iter().find(unknown) {
+            return Err(SetupError::UnknownDialect { name: name.clone() });
+        }
+        let is_served = |api: &&Api| {
+            dialects::by_name(api.name).is_none() || config.dialects.iter().any(|d| d == api.name)
+        };
+        let apis = api::all().filter(is_served).collect();
+        Ok(Self(Arc::new(Inner { core, config, registry, shutdown, metrics, apis })))
     }
-}
 
-impl Deref for AppState {
-    type Target = Shared;
+    /// The use cases.
+    pub fn core(&self) -> &Arc<Core> {
+        &self.0.core
+    }
 
-    fn deref(&self) -> &Shared {
-        &self.0
+    /// The settings.
+    pub fn config(&self) -> &HttpConfig {
+        &self.0.config
+    }
+
+    /// What `/metrics` shows; other crates register here too.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    /// Ends streams when the process ends.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.0.shutdown
+    }
+
+    /// The request metrics.
+    pub(crate) fn metrics(&self) -> &HttpMetrics {
+        &self.0.metrics
+    }
+
+    /// The APIs that are served, in the order of [`api::all`]: our own is the first.
+    pub(crate) fn apis(&self) -> &[&'static Api] {
+        &self.0.apis
     }
 }
 
@@ -102,11 +119,11 @@ fn known_dialects() -> String {
     dialects::names().collect::<Vec<_>>().join(", ")
 }
 
-/// Learns that the process is to end.
+/// Waits for the end of the process.
 #[derive(Debug, Clone)]
 pub struct Shutdown(watch::Receiver<bool>);
 
-/// Tells every [`Shutdown`] that the process is to end; dropping it does too.
+/// Notifies every [`Shutdown`] that the process is about to end, when it is fired or dropped.
 #[derive(Debug)]
 pub struct ShutdownTrigger(watch::Sender<bool>);
 
@@ -117,14 +134,14 @@ pub fn shutdown() -> (ShutdownTrigger, Shutdown) {
 }
 
 impl ShutdownTrigger {
-    /// Tells everyone.
+    /// Notifies all waiters.
     pub fn fire(&self) {
         self.0.send_replace(true);
     }
 }
 
 impl Shutdown {
-    /// Returns when the process is to end.
+    /// Returns when the process is about to end.
     pub async fn wait(mut self) {
         // An error means that the trigger is gone, which says the same.
         let _ = self.0.wait_for(|is_down| *is_down).await;

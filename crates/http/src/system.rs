@@ -1,4 +1,4 @@
-//! What watches over the process, and the OpenAPI documents.
+//! The probes and metrics of the process, and the OpenAPI documents.
 
 use std::net::IpAddr;
 
@@ -6,18 +6,18 @@ use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
-use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 use prometheus::{Encoder, TextEncoder};
 use serde::Deserialize;
 use serde_json::json as body;
 
-use crate::api_error::ApiError;
+use crate::api::{self, Api};
+use crate::api_error::{ApiError, ApiResult};
 use crate::auth::authenticate;
 use crate::fallback;
-use crate::native::problem::Problem;
+use crate::native::V1;
 use crate::net::{client_address, server_address};
-use crate::openapi::{at, openapi, openapi_dialect};
+use crate::openapi::{self, at};
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -61,15 +61,15 @@ async fn home() -> Response<Body> {
 }
 
 async fn document(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let Some(document) = chosen(request.uri()) else { return nothing_there(&state, &request) };
-    json(StatusCode::OK, &at(&server_address(&state.config, &request), document))
+    let Some(api) = chosen(request.uri()) else { return nothing_there(&state, &request) };
+    json(StatusCode::OK, &at(&server_address(state.config(), &request), openapi::document(api)))
 }
 
-fn chosen(uri: &Uri) -> Option<utoipa::openapi::OpenApi> {
+fn chosen(uri: &Uri) -> Option<&'static Api> {
     let Query(params) = Query::<DocumentParams>::try_from_uri(uri).ok()?;
     match params.dialect {
-        None => Some(openapi()),
-        Some(name) => openapi_dialect(&name),
+        None => api::all().next(),
+        Some(name) => api::by_name(&name),
     }
 }
 
@@ -81,23 +81,17 @@ async fn healthz() -> Response<Body> {
     json(StatusCode::OK, &body!({"status": "ok"}))
 }
 
-async fn readyz(State(state): State<AppState>) -> Response<Body> {
-    match state.core.store.ping().await {
-        Ok(()) => json(StatusCode::OK, &body!({"status": "ready"})),
-        Err(error) => {
-            let error = StoreError::Unavailable(error.to_string());
-            Problem::from(Error::Store(error)).into_response()
-        }
-    }
+async fn readyz(State(state): State<AppState>) -> ApiResult<V1> {
+    let unavailable = |error: StoreError| StoreError::Unavailable(error.to_string());
+    state.core().store.ping().await.map_err(unavailable).map_err(Error::Store)?;
+    Ok(json(StatusCode::OK, &body!({"status": "ready"})))
 }
 
-async fn metrics(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let proxies = &state.config.trusted_proxies;
+async fn metrics(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
+    let proxies = &state.config().trusted_proxies;
     let client = client_address(request.extensions(), request.headers(), proxies);
-    match may_read_metrics(&state, client, request.headers()).await {
-        Ok(()) => metrics_text(&state),
-        Err(error) => Problem::from(error).into_response(),
-    }
+    may_read_metrics(&state, client, request.headers()).await?;
+    metrics_text(&state)
 }
 
 async fn may_read_metrics(
@@ -108,15 +102,15 @@ async fn may_read_metrics(
     if client.is_some_and(|client| client.is_loopback()) {
         return Ok(());
     }
-    authenticate(&state.core, headers).await?.require_operator()
+    authenticate(state.core(), headers).await?.require_operator()
 }
 
-fn metrics_text(state: &AppState) -> Response<Body> {
+fn metrics_text(state: &AppState) -> ApiResult<V1> {
     let mut text = Vec::new();
-    if let Err(error) = TextEncoder::new().encode(&state.registry.gather(), &mut text) {
+    TextEncoder::new().encode(&state.registry().gather(), &mut text).map_err(|error| {
         tracing::error!(%error, "metrics cannot be written");
-        return Problem::from(ApiError::Crashed).into_response();
-    }
+        ApiError::Crashed
+    })?;
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    bytes_reply(StatusCode::OK, content_type, text)
+    Ok(bytes_reply(StatusCode::OK, content_type, text))
 }

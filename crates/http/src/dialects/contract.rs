@@ -7,7 +7,8 @@ use domain::message::TEXT_CHARS_MAX;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{ALL, Dialect};
+use super::ALL;
+use crate::api::Api;
 use crate::api_error::ApiError;
 use crate::tests::app::{App, OPERATOR};
 use crate::tests::exchange::{Ask, TestResponse};
@@ -43,8 +44,8 @@ pub(crate) struct SendSample {
 }
 
 /// The dialect with this route.
-pub(crate) fn dialect_of(path: &str) -> Option<&'static Dialect> {
-    let has_it = |dialect: &&&Dialect| (dialect.routes)().iter().any(|route| route.path == path);
+pub(crate) fn dialect_of(path: &str) -> Option<&'static Api> {
+    let has_it = |dialect: &&&Api| (dialect.routes)().iter().any(|route| route.path == path);
     ALL.iter().find(has_it).copied()
 }
 
@@ -53,14 +54,14 @@ fn body(ask: &Ask) -> Value {
 }
 
 /// What a sample is called when it fails.
-fn label(dialect: &Dialect, ask: &Ask) -> String {
+fn label(dialect: &Api, ask: &Ask) -> String {
     format!("{}, {} {}", dialect.name, ask.method, ask.path)
 }
 
 #[tokio::test]
 async fn an_accepted_send_says_where_it_is() {
     for dialect in ALL {
-        let contract = dialect.contract;
+        let contract = dialect.contract();
         let app = App::new().await;
         for key in [&app.shop.key, &app.front.token] {
             for sample in (contract.sends)(&app) {
@@ -81,7 +82,7 @@ async fn an_accepted_send_says_where_it_is() {
 #[tokio::test]
 async fn refusals_have_the_dialects_shape_and_leave_nothing() {
     for dialect in ALL {
-        let contract = dialect.contract;
+        let contract = dialect.contract();
         let app = App::new().await;
         let samples = (contract.sends)(&app).into_iter();
         let mut asks: Vec<_> =
@@ -193,7 +194,7 @@ fn bad_requests(app: &App, contract: &Contract) -> Vec<(String, Ask)> {
 #[tokio::test]
 async fn a_repeated_request_sends_once() {
     for dialect in ALL {
-        let contract = dialect.contract;
+        let contract = dialect.contract();
         let app = App::new().await;
         for (index, sample) in (contract.sends)(&app).into_iter().enumerate() {
             let label = label(dialect, &sample.ask);
@@ -220,7 +221,7 @@ async fn a_repeated_request_sends_once() {
 #[tokio::test]
 async fn sixty_requests_in_any_sixty_seconds() {
     for dialect in ALL {
-        let contract = dialect.contract;
+        let contract = dialect.contract();
         let app = App::on_plan("pro").await;
         let keyed = |ask: Ask, key: &str| (contract.with_key)(ask, key);
         let send = || (contract.sends)(&app).remove(0).ask;

@@ -17,7 +17,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use testkit::fake_dispatcher::Ending;
 
-use super::{ALL, Dialect};
+use super::ALL;
+use crate::api::Api;
 use crate::routes::Route;
 use crate::tests::app::{App, OPERATOR};
 use crate::tests::exchange::{Ask, TestResponse};
@@ -148,7 +149,7 @@ fn files(dialect: &str) -> Vec<PathBuf> {
     files
 }
 
-async fn play(dialect: &Dialect, name: &str, fixture: Fixture) {
+async fn play(dialect: &Api, name: &str, fixture: Fixture) {
     let app = set_up(dialect, &fixture).await;
     for (index, step) in fixture.steps.into_iter().enumerate() {
         app.clock.hands.advance(SignedDuration::from_secs(step.after_s));
@@ -175,12 +176,7 @@ async fn play(dialect: &Dialect, name: &str, fixture: Fixture) {
 }
 
 /// Asserts that a route says that it may answer with this status.
-fn assert_documented(
-    dialect: &Dialect,
-    (method, path): &(Method, String),
-    status: u16,
-    label: &str,
-) {
+fn assert_documented(dialect: &Api, (method, path): &(Method, String), status: u16, label: &str) {
     let path = path.split('?').next().unwrap_or_default();
     let is_asked = |route: &&Route| {
         let (template, path) = (route.path.split('/'), path.split('/'));
@@ -195,7 +191,7 @@ fn assert_documented(
     assert!(known.any(|known| known == status), "{label} is not documented at {}", route.path);
 }
 
-async fn set_up(dialect: &Dialect, setup: &Fixture) -> App {
+async fn set_up(dialect: &Api, setup: &Fixture) -> App {
     let app = App::on_plan(&setup.plan).await;
     let store = &app.core.store;
     if let Some(features) = setup.features.clone() {
@@ -204,8 +200,8 @@ async fn set_up(dialect: &Dialect, setup: &Fixture) -> App {
         store.put_plan(domain::plan::Plan { features, ..plan }).await.unwrap();
     }
     for _ in 0..setup.sent {
-        let send = (dialect.contract.sends)(&app).remove(0).ask;
-        let told = (dialect.contract.with_key)(send, &app.shop.key).of(&app.router).await;
+        let send = (dialect.contract().sends)(&app).remove(0).ask;
+        let told = (dialect.contract().with_key)(send, &app.shop.key).of(&app.router).await;
         assert!(told.status.is_success(), "{}", told.text());
     }
     let now = app.clock.now();
@@ -245,7 +241,7 @@ async fn set_up(dialect: &Dialect, setup: &Fixture) -> App {
     app
 }
 
-fn ask(app: &App, dialect: &Dialect, request: Request) -> Ask {
+fn ask(app: &App, dialect: &Api, request: Request) -> Ask {
     let method: Method = request.method.parse().unwrap();
     let mut ask = Ask::new(method, place(app, &request.path));
     if let Some(body) = &request.body {
@@ -270,7 +266,7 @@ fn ask(app: &App, dialect: &Dialect, request: Request) -> Ask {
         Some("unknown") => "gba_nobody",
         Some(other) => panic!("no key is called {other}"),
     };
-    (dialect.contract.with_key)(ask, key)
+    (dialect.contract().with_key)(ask, key)
 }
 
 /// What stands for the things of this gateway, in their place.

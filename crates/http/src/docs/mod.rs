@@ -13,23 +13,18 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CACHE_CONTROL;
 use axum::http::{HeaderValue, Response, StatusCode, Uri};
-use domain::service::OWN_FORMAT;
 use utoipa::openapi::OpenApi;
 
+use crate::api::Api;
 use crate::api_error::ApiError;
-use crate::dialects::Dialect;
 use crate::fallback::{self, html};
 use crate::net::server_address;
-use crate::openapi::{openapi, openapi_dialect};
+use crate::openapi;
 use crate::reply::bytes_reply;
-use crate::router::own_routes;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
 use sources::{File, Sources, receivers};
-
-/// What our own API is called among the others.
-const OURS: &str = "v1";
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
@@ -52,19 +47,22 @@ pub fn routes() -> Vec<Route> {
 }
 
 async fn own_page(State(state): State<AppState>, request: Request) -> Response<Body> {
-    html(StatusCode::OK, page::page(&state, &Api::ours(), &server_address(&state.config, &request)))
+    html(
+        StatusCode::OK,
+        page::page(&state, &Shown::of(state.apis()[0]), &server_address(state.config(), &request)),
+    )
 }
 
 async fn page_of(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let Some(api) = Api::at(&state, request.uri()) else {
+    let Some(api) = Shown::at(&state, request.uri()) else {
         return nothing_there(&state, &request);
     };
-    html(StatusCode::OK, page::page(&state, &api, &server_address(&state.config, &request)))
+    html(StatusCode::OK, page::page(&state, &api, &server_address(state.config(), &request)))
 }
 
 async fn file(State(state): State<AppState>, request: Request) -> Response<Body> {
     let name = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let api = Api::at(&state, request.uri());
+    let api = Shown::at(&state, request.uri());
     match api.and_then(|api| api.files().find(|file| file.name == name)) {
         Some(file) => asset("text/plain; charset=utf-8", file.text),
         None => nothing_there(&state, &request),
@@ -89,57 +87,30 @@ fn nothing_there(state: &AppState, request: &Request) -> Response<Body> {
 }
 
 /// An API with a page.
-struct Api {
-    /// `v1` or the dialect's name.
-    name: &'static str,
-    title: String,
+struct Shown {
+    api: &'static Api,
     document: OpenApi,
     /// In the order in which they are shown.
     routes: Vec<Route>,
-    /// Its shape of webhooks.
-    format: Option<&'static str>,
 }
 
-impl Api {
-    fn ours() -> Self {
-        Self {
-            name: OURS,
-            title: "Gerbang's own API".to_owned(),
-            document: openapi(),
-            routes: own_routes(),
-            format: Some(OWN_FORMAT),
-        }
-    }
-
-    fn of(dialect: &Dialect) -> Option<Self> {
-        Some(Self {
-            name: dialect.name,
-            title: format!("The {} API", dialect.name),
-            document: openapi_dialect(dialect.name)?,
-            routes: (dialect.routes)(),
-            format: dialect.format.map(|format| format.rules.name),
-        })
+impl Shown {
+    fn of(api: &'static Api) -> Self {
+        Self { api, document: openapi::document(api), routes: (api.routes)() }
     }
 
     /// The one whose name is the path's second segment, when it is served.
     fn at(state: &AppState, uri: &Uri) -> Option<Self> {
         let name = uri.path().split('/').nth(2)?;
-        if name == OURS {
-            return Some(Self::ours());
-        }
-        Self::of(state.dialects.iter().find(|dialect| dialect.name == name)?)
-    }
-
-    fn is_ours(&self) -> bool {
-        self.name == OURS
+        state.apis().iter().find(|api| api.name == name).map(|api| Self::of(api))
     }
 
     fn sources(&self) -> &'static Sources {
-        Sources::of(self.name)
+        Sources::of(self.api.name)
     }
 
     fn receivers(&self) -> Vec<&'static File> {
-        self.format.into_iter().flat_map(receivers).collect()
+        self.api.format.into_iter().flat_map(|format| receivers(format.rules.name)).collect()
     }
 
     /// What can be fetched below its page.

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::guide::{self, Section};
 use super::html::{escape, inline};
-use super::{Api, reference, samples};
-use crate::native::problem::KINDS;
+use super::{Shown, reference, samples};
+use crate::api::Api;
+use crate::native::problem::Kind;
 use crate::state::AppState;
 
 /// The section of a guide behind which the receivers are shown.
@@ -40,14 +41,15 @@ impl Page {
 }
 
 /// The page of an API; `address` is where its reader reaches the server.
-pub(super) fn page(state: &AppState, api: &Api, address: &str) -> String {
+pub(super) fn page(state: &AppState, api: &Shown, address: &str) -> String {
+    let is_first = state.apis()[0].name == api.api.name;
     let mut page = Page { html: String::new(), contents: String::new() };
-    guide(&mut page, state, api, address);
+    guide(&mut page, state, api, address, is_first);
     reference::add(&mut page, api);
-    if api.is_ours() {
-        problems(&mut page);
+    if !api.api.codes.is_empty() {
+        problems(&mut page, api.api.codes);
     }
-    let query = if api.is_ours() { String::new() } else { format!("?dialect={}", api.name) };
+    let query = if is_first { String::new() } else { format!("?dialect={}", api.api.name) };
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <title>{title} – Gerbang</title>\
@@ -60,7 +62,7 @@ pub(super) fn page(state: &AppState, api: &Api, address: &str) -> String {
          <main><h1>{title}</h1>\n\
          <p class=\"at\">Address <code>{address}</code> <a href=\"/openapi.json{query}\">OpenAPI</a></p>\n\
          {html}</main></div></body></html>\n",
-        title = escape(&api.title),
+        title = escape(&api.api.title),
         apis = apis(state, api),
         contents = page.contents,
         address = escape(address),
@@ -68,19 +70,17 @@ pub(super) fn page(state: &AppState, api: &Api, address: &str) -> String {
     )
 }
 
-fn apis(state: &AppState, shown: &Api) -> String {
+fn apis(state: &AppState, shown: &Shown) -> String {
     let mut html = String::new();
-    let others =
-        state.dialects.iter().map(|dialect| (dialect.name, format!("/docs/{}", dialect.name)));
-    for (name, path) in [(super::OURS, "/docs".to_owned())].into_iter().chain(others) {
-        let current = if name == shown.name { " aria-current=\"page\"" } else { "" };
-        let _ = write!(html, "<a href=\"{path}\"{current}>{name}</a>");
+    for Api { name, .. } in state.apis() {
+        let current = if *name == shown.api.name { " aria-current=\"page\"" } else { "" };
+        let _ = write!(html, "<a href=\"/docs/{name}\"{current}>{name}</a>");
     }
     html
 }
 
 /// The guide, with the clients behind its first section.
-fn guide(page: &mut Page, state: &AppState, api: &Api, address: &str) {
+fn guide(page: &mut Page, state: &AppState, api: &Shown, address: &str, is_first: bool) {
     let guide = api.sources().guide.replace(ADDRESS_IN_GUIDES, address);
     let (intro, sections) = guide::sections(&guide);
     let about = api.document.info.description.as_deref().unwrap_or_default();
@@ -88,7 +88,7 @@ fn guide(page: &mut Page, state: &AppState, api: &Api, address: &str) {
     let (first, rest) = sections.split_at(sections.len().min(1));
     first.iter().for_each(|section| add_section(page, section));
     clients(page, api, address);
-    if api.is_ours() {
+    if is_first {
         others(page, state);
     }
     for section in rest {
@@ -109,7 +109,7 @@ fn slug(title: &str) -> String {
     title.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
-fn clients(page: &mut Page, api: &Api, address: &str) {
+fn clients(page: &mut Page, api: &Shown, address: &str) {
     let files: Vec<_> = api.sources().clients.iter().collect();
     if files.is_empty() {
         return;
@@ -123,7 +123,7 @@ fn clients(page: &mut Page, api: &Api, address: &str) {
     page.push(&samples::tabs("client", &files, &folder(api, address)));
 }
 
-fn receivers(page: &mut Page, api: &Api, address: &str) {
+fn receivers(page: &mut Page, api: &Shown, address: &str) {
     let files = api.receivers();
     if files.is_empty() {
         return;
@@ -137,7 +137,7 @@ fn receivers(page: &mut Page, api: &Api, address: &str) {
 
 /// The dialects that are served.
 fn others(page: &mut Page, state: &AppState) {
-    if state.dialects.is_empty() {
+    if state.apis().len() == 1 {
         return;
     }
     page.part("others", "Coming from another service");
@@ -145,7 +145,7 @@ fn others(page: &mut Page, state: &AppState) {
         "<p>Code written for one of these changes its host and key; its page says how.</p>\n\
          <ul class=\"others\">\n",
     );
-    for dialect in &state.dialects {
+    for dialect in &state.apis()[1..] {
         let (name, about) = (escape(dialect.name), escape(dialect.about));
         page.push(&format!("<li><a href=\"/docs/{name}\"><b>{name}</b></a><br>{about}</li>\n"));
     }
@@ -153,18 +153,18 @@ fn others(page: &mut Page, state: &AppState) {
 }
 
 /// Where the files of an API are.
-fn folder(api: &Api, address: &str) -> String {
-    format!("{address}/docs/{}", api.name)
+fn folder(api: &Shown, address: &str) -> String {
+    format!("{address}/docs/{}", api.api.name)
 }
 
 /// Where the `type` of our own problems points.
-fn problems(page: &mut Page) {
+fn problems(page: &mut Page, codes: &[&Kind]) {
     page.part("errors", "Errors");
     page.push("<p>The <code>code</code> of a problem stays as it is; its <code>detail</code> may not.</p>\n");
     page.push(
         "<div class=\"wide\"><table>\n<tr><th>status</th><th>code</th><th>meaning</th></tr>\n",
     );
-    for kind in KINDS {
+    for kind in codes {
         page.push(&format!(
             "<tr id=\"{code}\"><td>{status}</td><td><code>{code}</code></td><td>{title}</td></tr>\n",
             code = kind.code,

@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::Api;
+use super::Shown;
 use super::html::{escape, inline};
 use super::page::Page;
 use super::schema::{Schemas, list, name_of, text};
 use crate::routes::{Access, Route};
+
+/// Most calls of an API that are listed one by one; more are grouped by their tag.
+const UNGROUPED_MAX: usize = 20;
 
 /// One call; some can be made at several paths.
 struct Call<'a> {
@@ -27,26 +30,27 @@ impl Call<'_> {
 }
 
 /// Adds all calls, and what the bodies of errors look like.
-pub(super) fn add(page: &mut Page, api: &Api) {
+pub(super) fn add(page: &mut Page, api: &Shown) {
     // The document as JSON is easier to walk than the builder's types.
     let document = serde_json::to_value(&api.document).unwrap_or_default();
     let schemas = Schemas::of(&document);
     page.part("reference", "Reference");
     let mut calls = calls(&document, &api.routes);
-    if api.is_ours() {
+    let is_grouped = calls.len() > UNGROUPED_MAX;
+    if is_grouped {
         group_by_tag(&mut calls);
     }
     let start = common_start(&calls);
     let mut group = "";
     for call in &calls {
         let tag = call.tag();
-        if api.is_ours() && tag != group {
+        if is_grouped && tag != group {
             group = tag;
             let title = escape(tag);
             page.push(&format!("<h3 class=\"group\" id=\"calls-{title}\">{title}</h3>\n"));
             page.note(&format!("calls-{tag}"), tag);
         }
-        if !api.is_ours() {
+        if !is_grouped {
             let Route { method, path, .. } = call.routes[0];
             let end = path.strip_prefix(start).unwrap_or(path);
             page.note(&call.id, &format!("{method} {end}"));

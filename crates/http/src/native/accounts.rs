@@ -9,9 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
+use crate::api_error::ApiResult;
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -133,10 +134,10 @@ async fn create(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Json(body): Json<AccountRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     let AccountRequest { name, email, plan, default_country, timezone } = body;
     let request = NewAccountRequest { name, email, plan, default_country, timezone };
-    let (account, key) = state.core.create_account(&principal, request).await?;
+    let (account, key) = state.core().create_account(&principal, request).await?;
     let body = NewAccountBody { account: AccountBody::from(&account), key: key.reveal() };
     Ok(created(&format!("/v1/accounts/{}", account.id), &body))
 }
@@ -145,15 +146,19 @@ async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Params(params): Params<ListParams>,
-) -> Answer {
+) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let page = state.core.accounts(&principal, page).await?;
+    let page = state.core().accounts(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |account| account.id.0, AccountBody::from)))
 }
 
-async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn show(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     principal.require_operator()?;
-    let account = state.core.account(&principal, AccountId(id.id("account")?)).await?;
+    let account = state.core().account(&principal, AccountId(id.id("account")?)).await?;
     Ok(json(StatusCode::OK, &AccountBody::from(&account)))
 }
 
@@ -162,17 +167,21 @@ async fn update(
     Caller(principal): Caller,
     id: Segment,
     Json(body): Json<AccountChange>,
-) -> Answer {
+) -> ApiResult<V1> {
     principal.require_operator()?;
     let AccountChange { name, email, plan, default_country, timezone } = body;
     let patch = AccountPatch { name, email, plan, default_country, timezone };
     let id = AccountId(id.id("account")?);
-    let account = state.core.update_account(&principal, id, patch).await?;
+    let account = state.core().update_account(&principal, id, patch).await?;
     Ok(json(StatusCode::OK, &AccountBody::from(&account)))
 }
 
-async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn delete(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     principal.require_operator()?;
-    state.core.delete_account(&principal, AccountId(id.id("account")?)).await?;
+    state.core().delete_account(&principal, AccountId(id.id("account")?)).await?;
     Ok(no_content())
 }

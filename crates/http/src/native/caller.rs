@@ -8,22 +8,22 @@ use domain::error::Error;
 use domain::service::Principal;
 use serde::de::DeserializeOwned;
 
-use super::problem::Problem;
-use crate::api_error::ApiError;
+use super::V1;
+use crate::api_error::{ApiError, ApiResult, Rejection};
 use crate::auth::authenticate;
 use crate::body::{read_json, read_media_json, read_optional_json};
 use crate::fields::path_id;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::state::AppState;
 
-/// Who is calling. Comes first in every handler, so that nothing is told to strangers.
+/// Who is calling. Comes first in every handler, so that strangers learn nothing.
 pub struct Caller(pub Principal);
 
 impl FromRequestParts<AppState> for Caller {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        Ok(Self(authenticate(&state.core, &parts.headers).await?))
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> ApiResult<V1, Self> {
+        Ok(Self(authenticate(state.core(), &parts.headers).await?))
     }
 }
 
@@ -31,9 +31,9 @@ impl FromRequestParts<AppState> for Caller {
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<V1, Self> {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(text)) => Ok(Self(text)),
             Err(_) => Err(ApiError::UnknownPath.into()),
@@ -52,9 +52,9 @@ impl Segment {
 pub struct Segments(pub Segment, pub Segment);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segments {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> ApiResult<V1, Self> {
         match Path::<(String, String)>::from_request_parts(parts, state).await {
             Ok(Path((first, second))) => Ok(Self(Segment(first), Segment(second))),
             Err(_) => Err(ApiError::UnknownPath.into()),
@@ -66,9 +66,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Segments {
 pub struct IdempotencyHeader(pub Option<HeaderValue>);
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<V1, Self> {
         Ok(Self(parts.headers.get(IDEMPOTENCY_KEY).cloned()))
     }
 }
@@ -77,9 +77,9 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyHeader {
 pub struct Params<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<V1, Self> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(params)) => Ok(Self(params)),
             Err(rejection) => Err(explain(&rejection.body_text()).into()),
@@ -104,9 +104,9 @@ fn explain(text: &str) -> ApiError {
 pub struct Json<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request<Body>, _: &S) -> ApiResult<V1, Self> {
         let (parts, body) = request.into_parts();
         Ok(Self(read_json(&parts.headers, body).await?))
     }
@@ -116,9 +116,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 pub struct MediaJson<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MediaJson<T> {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request<Body>, _: &S) -> ApiResult<V1, Self> {
         let (parts, body) = request.into_parts();
         Ok(Self(read_media_json(&parts.headers, body).await?))
     }
@@ -128,9 +128,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MediaJson<T> {
 pub struct OptionalJson<T>(pub Option<T>);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalJson<T> {
-    type Rejection = Problem;
+    type Rejection = Rejection<V1>;
 
-    async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request<Body>, _: &S) -> ApiResult<V1, Self> {
         let (parts, body) = request.into_parts();
         Ok(Self(read_optional_json(&parts.headers, body).await?))
     }

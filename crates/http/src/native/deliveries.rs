@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Params, Segment, Segments};
 use super::event_view::EventBody;
 use super::page::{List, page_request};
 use super::webhooks::webhook_id;
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult};
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -92,10 +92,10 @@ async fn list(
     Caller(principal): Caller,
     id: Segment,
     Params(params): Params<ListParams>,
-) -> Answer {
+) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let wanted = params.state.as_deref().map(delivery_state).transpose()?;
-    let page = state.core.deliveries(&principal, webhook_id(&id)?, wanted, page).await?;
+    let page = state.core().deliveries(&principal, webhook_id(&id)?, wanted, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from)))
 }
 
@@ -108,8 +108,8 @@ async fn replay(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Segments(id, delivery): Segments,
-) -> Answer {
+) -> ApiResult<V1> {
     let delivery = DeliveryId(delivery.id("delivery")?);
-    let delivery = state.core.replay_delivery(&principal, webhook_id(&id)?, delivery).await?;
+    let delivery = state.core().replay_delivery(&principal, webhook_id(&id)?, delivery).await?;
     Ok(json(StatusCode::OK, &DeliveryBody::from(&delivery)))
 }

@@ -13,10 +13,10 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
@@ -188,7 +188,7 @@ pub(super) async fn device_id(
     principal.account_id()?;
     match DeviceName::parse(&segment.0).ok_or(Error::NotFound("device"))? {
         DeviceName::Id(id) => Ok(id),
-        name @ DeviceName::Number(_) => Ok(state.core.find_device(principal, name).await?.id),
+        name @ DeviceName::Number(_) => Ok(state.core().find_device(principal, name).await?.id),
     }
 }
 
@@ -201,7 +201,7 @@ pub(super) async fn named_device(
     principal.account_id()?;
     match named {
         Some(DeviceField(DeviceName::Id(id))) => Ok(Some(id)),
-        Some(DeviceField(name)) => Ok(Some(state.core.find_device(principal, name).await?.id)),
+        Some(DeviceField(name)) => Ok(Some(state.core().find_device(principal, name).await?.id)),
         None => Ok(principal.caller.bound_device()),
     }
 }
@@ -216,15 +216,15 @@ pub(super) async fn queried_device(
     let Some(text) = text else { return Ok(None) };
     let name = DeviceName::parse(text)
         .ok_or_else(|| ApiError::field("device", "must be a device's id or number_id"))?;
-    Ok(Some(state.core.find_device(principal, name).await?.id))
+    Ok(Some(state.core().find_device(principal, name).await?.id))
 }
 
 async fn create(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Json(body): Json<DeviceRequest>,
-) -> Answer {
-    let (device, token) = state.core.create_device(&principal, &body.name).await?;
+) -> ApiResult<V1> {
+    let (device, token) = state.core().create_device(&principal, &body.name).await?;
     let body = NewDeviceBody { device: DeviceBody::from(&device), token: token.reveal() };
     Ok(created(&format!("/v1/devices/{}", device.id), &body))
 }
@@ -233,15 +233,19 @@ async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Params(params): Params<ListParams>,
-) -> Answer {
+) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let page = state.core.devices(&principal, page).await?;
+    let page = state.core().devices(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |device| device.number_id.0, DeviceBody::from)))
 }
 
-async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn show(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let device = state.core.device(&principal, id).await?;
+    let device = state.core().device(&principal, id).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
 }
 
@@ -250,18 +254,22 @@ async fn update(
     Caller(principal): Caller,
     id: Segment,
     Json(body): Json<DeviceChange>,
-) -> Answer {
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let patch = DevicePatch {
         name: body.name,
         pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing)),
     };
-    let device = state.core.update_device(&principal, id, patch).await?;
+    let device = state.core().update_device(&principal, id, patch).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
 }
 
-async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn delete(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    state.core.delete_device(&principal, id).await?;
+    state.core().delete_device(&principal, id).await?;
     Ok(no_content())
 }

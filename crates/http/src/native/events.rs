@@ -21,11 +21,12 @@ use futures_util::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Segment};
 use super::devices::{DeviceBody, device_id};
 use super::event_view::EventBody;
 use super::pairing::PairBody;
+use crate::api_error::ApiResult;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -73,16 +74,20 @@ impl<'a> From<&'a StatusChange> for StatusBody<'a> {
     }
 }
 
-async fn watch(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn watch(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let (device, notices) = state.core.watch_device(&principal, id).await?;
+    let (device, notices) = state.core().watch_device(&principal, id).await?;
     let first = event("device", &DeviceBody::from(&device));
     let later = notices.filter_map(|notice| future::ready(notice_event(notice)));
     Ok(live(&state, &principal, stream::iter(first).chain(later)))
 }
 
-async fn watch_all(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
-    let events = state.core.watch_account(&principal)?;
+async fn watch_all(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
+    let events = state.core().watch_account(&principal)?;
     let events = events.filter_map(|happened| {
         let told = event(happened.kind.as_str(), &EventBody::from(&happened));
         future::ready(told.map(|event| event.id(happened.id)))
@@ -96,13 +101,13 @@ fn live(
     principal: &Principal,
     events: impl Stream<Item = Event> + Send + 'static,
 ) -> Response<Body> {
-    let (core, key) = (state.core.clone(), principal.key);
+    let (core, key) = (state.core().clone(), principal.key);
     let events = events.take_while(move |_| {
         let core = core.clone();
         async move { core.is_valid(key).await }
     });
     let events = events.map(Ok::<_, Infallible>);
-    let events = events.take_until(Box::pin(state.shutdown.clone().wait()));
+    let events = events.take_until(Box::pin(state.shutdown().clone().wait()));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Json, Segment};
 use super::devices::device_id;
 use super::page::List;
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult};
 use crate::fields::TimeField;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -136,7 +136,7 @@ async fn add(
     Caller(principal): Caller,
     id: Segment,
     Json(body): Json<GrantRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     principal.require_operator()?;
     let account_id = AccountId(id.id("account")?);
     let device = body.device.map(|id| id.parse::<DeviceId>());
@@ -147,13 +147,17 @@ async fn add(
         messages: body.messages,
         expires_at: body.expires_at.map(|time| time.0),
     };
-    let grant = state.core.add_grant(&principal, grant).await?;
+    let grant = state.core().add_grant(&principal, grant).await?;
     Ok(json(StatusCode::CREATED, &GrantBody::from(&grant)))
 }
 
-async fn list(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn list(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     principal.require_operator()?;
-    let grants = state.core.grants(&principal, AccountId(id.id("account")?)).await?;
+    let grants = state.core().grants(&principal, AccountId(id.id("account")?)).await?;
     Ok(json(StatusCode::OK, &List::whole(grants.iter().map(GrantBody::from).collect())))
 }
 
@@ -161,10 +165,10 @@ async fn make_vouchers(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Json(body): Json<VouchersRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     let VouchersRequest { messages, valid_days, count } = body;
     let count = count.unwrap_or(1);
-    let codes = state.core.create_vouchers(&principal, messages, valid_days, count).await?;
+    let codes = state.core().create_vouchers(&principal, messages, valid_days, count).await?;
     let codes = codes.iter().map(|code| code.reveal()).collect();
     Ok(json(StatusCode::CREATED, &VouchersBody { codes }))
 }
@@ -174,10 +178,10 @@ async fn redeem(
     Caller(principal): Caller,
     id: Segment,
     Json(body): Json<RedeemRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let messages = state.core.redeem(&principal, id, &body.code).await?;
-    let quota = state.core.quota(&principal, Some(id)).await?;
+    let messages = state.core().redeem(&principal, id, &body.code).await?;
+    let quota = state.core().quota(&principal, Some(id)).await?;
     let (total, used) = quota.granted();
     Ok(json(StatusCode::OK, &RedeemedBody { messages, remaining: total - used }))
 }

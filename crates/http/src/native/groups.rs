@@ -6,10 +6,11 @@ use domain::device::Group;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Segment};
 use super::devices::device_id;
 use super::page::List;
+use crate::api_error::ApiResult;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -42,8 +43,12 @@ impl<'a> From<&'a Group> for GroupBody<'a> {
     }
 }
 
-async fn list(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn list(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let groups = state.core.groups(&principal, id).await?;
+    let groups = state.core().groups(&principal, id).await?;
     Ok(json(StatusCode::OK, &List::whole(groups.iter().map(GroupBody::from).collect())))
 }

@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Json, Segment};
 use super::page::List;
+use crate::api_error::ApiResult;
 use crate::reply::{json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -79,8 +80,8 @@ struct NewKeyBody<'a> {
     key: &'a str,
 }
 
-async fn list(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
-    let keys = state.core.keys(&principal).await?;
+async fn list(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
+    let keys = state.core().keys(&principal).await?;
     Ok(json(StatusCode::OK, &List::whole(keys.iter().map(KeyBody::from).collect())))
 }
 
@@ -88,14 +89,18 @@ async fn create(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Json(body): Json<KeyRequest>,
-) -> Answer {
-    let (key, secret) = state.core.create_key(&principal, &body.name).await?;
+) -> ApiResult<V1> {
+    let (key, secret) = state.core().create_key(&principal, &body.name).await?;
     let body = NewKeyBody { about: KeyBody::from(&key), key: secret.reveal() };
     Ok(json(StatusCode::CREATED, &body))
 }
 
-async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn delete(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     principal.require_account_key()?;
-    state.core.delete_key(&principal, KeyId(id.id("key")?)).await?;
+    state.core().delete_key(&principal, KeyId(id.id("key")?)).await?;
     Ok(no_content())
 }

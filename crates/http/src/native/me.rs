@@ -7,11 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Answer;
+use super::V1;
 use super::accounts::AccountBody;
 use super::caller::Caller;
 use super::plans::PlanBody;
 use super::usage::UsageBody;
+use crate::api_error::ApiResult;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -47,8 +48,8 @@ struct KeyInfo {
     device: Option<Uuid>,
 }
 
-async fn show(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
-    let quota = state.core.quota(&principal, None).await?;
+async fn show(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
+    let quota = state.core().quota(&principal, None).await?;
     let (account, plan) = (principal.account()?, principal.plan()?);
     let key = match principal.caller {
         account::Caller::Account(_, key) | account::Caller::Device(_, _, key) => key.0,

@@ -11,13 +11,13 @@ use domain::service::SendRequest;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, IdempotencyHeader, MediaJson, Params, Segment};
 use super::devices::{named_device, queried_device};
 use super::media_field::MediaField;
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object, PhoneField, TimeField};
 use crate::idempotency::idempotency_key;
 use crate::reply::json;
@@ -135,13 +135,13 @@ async fn send(
     Caller(principal): Caller,
     IdempotencyHeader(header): IdempotencyHeader,
     MediaJson(mut body): MediaJson<MessageRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     let device = named_device(&state, &principal, body.device.take()).await?;
     let idempotency =
         idempotency_key(header.as_ref(), "POST /v1/messages", &Fingerprint(device, &body))?;
     let has_media = body.media.is_some();
     let requests = vec![command(device, body)?];
-    let sent = state.core.send(&principal, requests, idempotency).await;
+    let sent = state.core().send(&principal, requests, idempotency).await;
     let sent = sent.map_err(|error| refused(error.into(), has_media))?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
@@ -154,7 +154,7 @@ async fn send_batch(
     Caller(principal): Caller,
     IdempotencyHeader(header): IdempotencyHeader,
     MediaJson(body): MediaJson<BatchRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     if body.messages.is_empty() || body.messages.len() > BATCH_MESSAGES_MAX {
         let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
         return Err(ApiError::field("messages", message).into());
@@ -173,7 +173,7 @@ async fn send_batch(
         command(device, message).map_err(|refusal| refusal.of_message(index))
     });
     let requests = requests.collect::<Result<_, _>>()?;
-    let sent = state.core.send_batch(&principal, requests, idempotency).await;
+    let sent = state.core().send_batch(&principal, requests, idempotency).await;
     let sent = sent.map_err(|refusal| {
         let has_media = refusal.index.is_some_and(|index| have_media[index]);
         refused(refusal.into(), has_media)
@@ -224,7 +224,7 @@ async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Params(params): Params<ListParams>,
-) -> Answer {
+) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let filter = MessageFilter {
         direction: params.direction.as_deref().map(direction).transpose()?,
@@ -232,7 +232,7 @@ async fn list(
         states: params.status.as_deref().map(states).transpose()?.unwrap_or_default(),
         ..MessageFilter::default()
     };
-    let page = state.core.messages(&principal, filter, page).await?;
+    let page = state.core().messages(&principal, filter, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief)))
 }
 
@@ -252,12 +252,20 @@ fn states(text: &str) -> Result<Vec<MessageState>, ApiError> {
     })
 }
 
-async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
-    let message = state.core.message(&principal, MessageId(id.id("message")?)).await?;
+async fn show(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let message = state.core().message(&principal, MessageId(id.id("message")?)).await?;
     Ok(json(StatusCode::OK, &MessageBody::full(&message)))
 }
 
-async fn cancel(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
-    let message = state.core.cancel_message(&principal, MessageId(id.id("message")?)).await?;
+async fn cancel(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let message = state.core().cancel_message(&principal, MessageId(id.id("message")?)).await?;
     Ok(json(StatusCode::OK, &MessageBody::full(&message)))
 }

@@ -5,9 +5,10 @@ use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Segment, Segments};
 use super::devices::device_id;
+use crate::api_error::ApiResult;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -37,8 +38,8 @@ async fn look_up(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Segments(id, Segment(phone)): Segments,
-) -> Answer {
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let (phone, on_whatsapp) = state.core.is_on_whatsapp(&principal, id, &phone).await?;
+    let (phone, on_whatsapp) = state.core().is_on_whatsapp(&principal, id, &phone).await?;
     Ok(json(StatusCode::OK, &NumberBody { phone: phone.as_str(), on_whatsapp }))
 }

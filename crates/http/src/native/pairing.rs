@@ -7,9 +7,10 @@ use domain::error::Error;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, OptionalJson, Segment};
 use super::devices::{DeviceBody, device_id};
+use crate::api_error::ApiResult;
 use crate::fields::PhoneField;
 use crate::qr::qr_data_url;
 use crate::reply::json;
@@ -118,17 +119,21 @@ async fn pair(
     Caller(principal): Caller,
     id: Segment,
     OptionalJson(body): OptionalJson<PairRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let phone = body.unwrap_or_default().phone;
     let phone = phone.as_ref().map(|phone| phone.0.as_str());
-    let offer = state.core.pair(&principal, id, phone).await?;
+    let offer = state.core().pair(&principal, id, phone).await?;
     Ok(json(StatusCode::OK, &PairBody::try_from(offer)?))
 }
 
-async fn logout(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
+async fn logout(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let device = state.core.logout(&principal, id).await?;
+    let device = state.core().logout(&principal, id).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
 }
 
@@ -136,8 +141,8 @@ async fn new_token(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
-) -> Answer {
+) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let token = state.core.new_device_token(&principal, id).await?;
+    let token = state.core().new_device_token(&principal, id).await?;
     Ok(json(StatusCode::OK, &TokenBody { token: token.reveal() }))
 }

@@ -6,9 +6,11 @@ use domain::plan::{Feature, Plan};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::V1;
 use super::caller::{Caller, Json, Segment};
 use super::page::List;
-use super::{Answer, problem::feature_name};
+use super::problem::feature_name;
+use crate::api_error::ApiResult;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -76,8 +78,8 @@ impl From<&Plan> for PlanBody {
     }
 }
 
-async fn list(State(state): State<AppState>, Caller(principal): Caller) -> Answer {
-    let plans = state.core.plans(&principal).await?;
+async fn list(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
+    let plans = state.core().plans(&principal).await?;
     Ok(json(StatusCode::OK, &List::whole(plans.iter().map(PlanBody::from).collect())))
 }
 
@@ -86,7 +88,7 @@ async fn put(
     Caller(principal): Caller,
     Segment(name): Segment,
     Json(body): Json<PlanRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     let plan = Plan {
         name,
         device_limit: body.device_limit,
@@ -95,6 +97,6 @@ async fn put(
         requests_per_minute: body.requests_per_minute,
         features: body.features,
     };
-    let plan = state.core.put_plan(&principal, plan).await?;
+    let plan = state.core().put_plan(&principal, plan).await?;
     Ok(json(StatusCode::OK, &PlanBody::from(&plan)))
 }

@@ -1,30 +1,30 @@
 //! Errors as RFC 9457 problem documents with a stable `code`.
 
+use std::convert::Infallible;
+
 use axum::body::Body;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, Response, StatusCode};
-use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 use domain::plan::Feature;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api_error::{ApiError, add_retry_after, log_fault};
+use crate::api_error::{ApiError, ErrorShape, add_retry_after, log_fault};
 use crate::reply::typed_json;
 
-/// A refusal, told in this API's shape.
-#[derive(Debug)]
-pub struct Problem(pub ApiError);
+/// This API's errors.
+pub enum V1 {}
 
-impl<T: Into<ApiError>> From<T> for Problem {
-    fn from(refusal: T) -> Self {
-        Self(refusal.into())
+impl ErrorShape for V1 {
+    type Own = Infallible;
+
+    fn render(error: &ApiError) -> Response<Body> {
+        render(error)
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response<Body> {
-        render(&self.0)
+    fn render_own(error: Infallible) -> Response<Body> {
+        match error {}
     }
 }
 
@@ -43,7 +43,7 @@ macro_rules! kinds {
     ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
         $(static $name: Kind = Kind { code: $code, status: $status, title: $title };)*
         /// Every kind there is.
-        pub static KINDS: &[&Kind] = &[$(&$name),*];
+        pub static KINDS: [&Kind; [$($code),*].len()] = [$(&$name),*];
     };
 }
 
@@ -66,7 +66,7 @@ kinds! {
     INVALID = 422 "invalid" "A field is not as it should be";
     IDEMPOTENCY_MISMATCH = 422 "idempotency_mismatch" "The idempotency key was used with another request";
     CHALLENGE_FAILED = 422 "challenge_failed" "The webhook's receiver did not answer its challenge";
-    MEDIA = 422 "media" "The file cannot be had or is not fit to be sent";
+    MEDIA = 422 "media" "The file could not be fetched, or cannot be sent";
     NOT_ON_WHATSAPP = 422 "not_on_whatsapp" "The number is not on WhatsApp";
     VOUCHER_INVALID = 422 "voucher_invalid" "The voucher is unknown or was redeemed already";
     RATE_LIMITED = 429 "rate_limited" "Too many requests in 60 seconds";
@@ -79,9 +79,9 @@ kinds! {
     UNAVAILABLE = 503 "unavailable" "The gateway cannot take requests now";
 }
 
-/// The kind of a refusal.
-pub fn kind(refusal: &ApiError) -> &'static Kind {
-    match refusal {
+/// The kind of an error.
+pub fn kind(error: &ApiError) -> &'static Kind {
+    match error {
         ApiError::UnknownPath => &NOT_FOUND,
         ApiError::WrongMethod => &WRONG_METHOD,
         ApiError::WrongContentType => &WRONG_TYPE,
@@ -153,16 +153,15 @@ struct FieldError {
     message: String,
 }
 
-/// The response to a refusal.
-pub fn render(refusal: &ApiError) -> Response<Body> {
-    let kind = kind(refusal);
+fn render(error: &ApiError) -> Response<Body> {
+    let kind = kind(error);
     let body = ProblemBody {
         kind: format!("/docs#{}", kind.code),
         title: kind.title,
         status: kind.status,
-        detail: detail(refusal),
+        detail: detail(error),
         code: kind.code,
-        errors: field_error(refusal).into_iter().collect(),
+        errors: field_error(error).into_iter().collect(),
     };
     let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = HeaderValue::from_static("application/problem+json");
@@ -171,12 +170,12 @@ pub fn render(refusal: &ApiError) -> Response<Body> {
     if kind.status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gerbang\""));
     }
-    add_retry_after(&mut response, refusal);
+    add_retry_after(&mut response, error);
     response
 }
 
-fn detail(refusal: &ApiError) -> String {
-    match refusal {
+fn detail(error: &ApiError) -> String {
+    match error {
         ApiError::UnknownPath => "no route has this path".to_owned(),
         ApiError::WrongMethod => "the header Allow names the methods of this path".to_owned(),
         ApiError::WrongContentType => "Content-Type must be application/json".to_owned(),
@@ -208,8 +207,8 @@ fn detail(refusal: &ApiError) -> String {
     }
 }
 
-fn field_error(refusal: &ApiError) -> Option<FieldError> {
-    let (field, message) = match refusal {
+fn field_error(error: &ApiError) -> Option<FieldError> {
+    let (field, message) = match error {
         ApiError::Field { field, message } => (field.clone(), message),
         ApiError::Core { index, error: Error::Invalid { field, message } } => match index {
             Some(index) => (format!("messages[{index}].{field}"), message),

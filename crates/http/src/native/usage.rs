@@ -7,10 +7,11 @@ use domain::policy::quota::NO_LIMIT;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Params};
 use super::devices::queried_device;
 use super::grants::GrantBody;
+use crate::api_error::ApiResult;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -80,8 +81,8 @@ async fn show(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Params(params): Params<UsageParams>,
-) -> Answer {
+) -> ApiResult<V1> {
     let device = queried_device(&state, &principal, params.device.as_deref()).await?;
-    let quota = state.core.quota(&principal, device).await?;
+    let quota = state.core().quota(&principal, device).await?;
     Ok(json(StatusCode::OK, &UsageBody::new(&quota)))
 }

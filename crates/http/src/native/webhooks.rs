@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::Answer;
+use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
 use super::devices::named_device;
 use super::page::{List, page_request};
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult};
 use crate::fields::DeviceField;
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
@@ -174,7 +174,7 @@ async fn create(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Json(body): Json<WebhookRequest>,
-) -> Answer {
+) -> ApiResult<V1> {
     let request = NewWebhookRequest {
         device: named_device(&state, &principal, body.device).await?,
         url: body.url,
@@ -182,7 +182,7 @@ async fn create(
         events: body.events.as_deref().map(events).transpose()?,
         secret: body.secret,
     };
-    let (webhook, secret) = state.core.create_webhook(&principal, request).await?;
+    let (webhook, secret) = state.core().create_webhook(&principal, request).await?;
     let body = NewWebhookBody { webhook: WebhookBody::from(&webhook), secret: &secret };
     Ok(created(&format!("/v1/webhooks/{}", webhook.id), &body))
 }
@@ -191,14 +191,18 @@ async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Params(params): Params<ListParams>,
-) -> Answer {
+) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let page = state.core.webhooks(&principal, page).await?;
+    let page = state.core().webhooks(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |webhook| webhook.id.0, WebhookBody::from)))
 }
 
-async fn show(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
-    let webhook = state.core.webhook(&principal, webhook_id(&id)?).await?;
+async fn show(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let webhook = state.core().webhook(&principal, webhook_id(&id)?).await?;
     Ok(json(StatusCode::OK, &WebhookBody::from(&webhook)))
 }
 
@@ -207,25 +211,33 @@ async fn update(
     Caller(principal): Caller,
     id: Segment,
     Json(body): Json<WebhookPatch>,
-) -> Answer {
+) -> ApiResult<V1> {
     let id = webhook_id(&id)?;
-    state.core.webhook(&principal, id).await?;
+    state.core().webhook(&principal, id).await?;
     let change = WebhookChange {
         url: body.url,
         events: body.events.as_deref().map(events).transpose()?,
         is_enabled: body.enabled,
     };
-    let webhook = state.core.update_webhook(&principal, id, change).await?;
+    let webhook = state.core().update_webhook(&principal, id, change).await?;
     Ok(json(StatusCode::OK, &WebhookBody::from(&webhook)))
 }
 
-async fn delete(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
-    state.core.delete_webhook(&principal, webhook_id(&id)?).await?;
+async fn delete(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    state.core().delete_webhook(&principal, webhook_id(&id)?).await?;
     Ok(no_content())
 }
 
-async fn test(State(state): State<AppState>, Caller(principal): Caller, id: Segment) -> Answer {
-    let answer = state.core.test_webhook(&principal, webhook_id(&id)?).await?;
+async fn test(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let answer = state.core().test_webhook(&principal, webhook_id(&id)?).await?;
     Ok(json(StatusCode::OK, &TestBody::from(answer)))
 }
 

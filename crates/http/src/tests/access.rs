@@ -34,7 +34,7 @@ async fn sample(app: &App, route: &Route) -> Ask {
     let path = path(app, route.path).await;
     let ask = Ask::new(route.method.clone(), path);
     if let Some(dialect) = dialect_of(route.path) {
-        let given = || (dialect.contract.body)(app, route.path);
+        let given = || (dialect.contract().body)(app, route.path);
         return match (route.docs.body.is_some(), route.docs.query.is_empty()) {
             (true, _) => ask.json(given()),
             (false, false) => with_query(ask, &given()),
@@ -80,7 +80,7 @@ fn with_query(ask: Ask, fields: &Value) -> Ask {
 
 /// The request with a key where the route's API has it.
 fn keyed(route: &Route, ask: &Ask, key: &str) -> Ask {
-    let with_key = dialect_of(route.path).map(|dialect| dialect.contract.with_key);
+    let with_key = dialect_of(route.path).map(|dialect| dialect.contract().with_key);
     with_key.unwrap_or(Ask::key)(ask.clone(), key)
 }
 

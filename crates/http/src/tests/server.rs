@@ -20,7 +20,7 @@ use crate::server::{Limits, serve};
 async fn start(app: &App, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let shutdown = app.state.shutdown.clone();
+    let shutdown = app.state.shutdown().clone();
     (address, tokio::spawn(serve(listener, app.router.clone(), limits, shutdown)))
 }
 

@@ -15,7 +15,7 @@ use crate::state::AppState;
 /// # Errors
 /// [`Error::Unauthorized`], and the store's.
 pub(super) async fn principal(state: &AppState, api_key: &str) -> Result<Principal, Error> {
-    let principal = authenticate_key(&state.core, api_key.trim()).await?;
+    let principal = authenticate_key(state.core(), api_key.trim()).await?;
     let is_operator = principal.caller == Caller::Operator;
     if is_operator { Err(Error::Unauthorized) } else { Ok(principal) }
 }
@@ -29,7 +29,7 @@ pub(super) async fn device(
     principal: &Principal,
     sender: &str,
 ) -> Result<Device, Error> {
-    match state.core.device_with_phone(principal, sender).await? {
+    match state.core().device_with_phone(principal, sender).await? {
         DeviceAccess::Granted(device) => Ok(device),
         DeviceAccess::OtherDevice | DeviceAccess::NotYours | DeviceAccess::Unknown => {
             Err(Error::Unauthorized)

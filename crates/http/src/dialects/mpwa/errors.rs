@@ -1,4 +1,4 @@
-//! Every refusal in this dialect's shape: `{"status":false,"msg":…}`, exhaustively.
+//! Every error in this dialect's shape: `{"status":false,"msg":…}`, exhaustively.
 
 use axum::body::Body;
 use axum::http::header::ALLOW;
@@ -7,7 +7,7 @@ use domain::error::{Error, StoreError};
 
 use super::translate::{InvalidType, field_name};
 use super::types::ErrorBody;
-use crate::api_error::{ApiError, add_retry_after, log_fault};
+use crate::api_error::{ApiError, ErrorShape, Rejection, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
 use crate::reply::json;
 
@@ -15,51 +15,44 @@ const INVALID: &str = "Invalid parameters!";
 const NOT_SENT: &str = "Failed to send message!, Check your connection!";
 const INTERNAL: &str = "Internal server error";
 
-/// What is answered instead of success by a handler of this dialect.
-pub(super) enum Answer {
-    /// As for every API.
-    ApiError(ApiError),
-    /// Fields that are missing.
+/// This API's errors.
+pub(super) enum Mpwa {}
+
+/// Errors that only this API has.
+pub(super) enum OwnError {
+    /// Required fields that are missing.
     Missing(Vec<&'static str>),
     /// A type of media that this API does not have.
     InvalidType,
 }
 
-impl<T: Into<ApiError>> From<T> for Answer {
-    fn from(refusal: T) -> Self {
-        Self::ApiError(refusal.into())
-    }
-}
+impl ErrorShape for Mpwa {
+    type Own = OwnError;
 
-impl From<InvalidType> for Answer {
-    fn from(_: InvalidType) -> Self {
-        Self::InvalidType
-    }
-}
-
-impl Answer {
-    /// The response.
-    pub(super) fn render(&self) -> Response<Body> {
-        match self {
-            Self::ApiError(refusal) => render(refusal),
-            Self::Missing(fields) => {
-                let errors = fields.iter().map(|field| format!("{field}: is required")).collect();
-                respond(invalid(errors))
-            }
-            Self::InvalidType => respond(bad(InvalidType::message())),
+    fn render(error: &ApiError) -> Response<Body> {
+        let mut response = respond(reply_to(error));
+        add_retry_after(&mut response, error);
+        if matches!(error, ApiError::WrongMethod) {
+            // The router would name HEAD, too.
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
         }
+        response
+    }
+
+    fn render_own(error: OwnError) -> Response<Body> {
+        respond(match error {
+            OwnError::Missing(fields) => {
+                invalid(fields.iter().map(|field| format!("{field}: is required")).collect())
+            }
+            OwnError::InvalidType => bad(InvalidType::message()),
+        })
     }
 }
 
-/// The response to a refusal.
-pub(super) fn render(refusal: &ApiError) -> Response<Body> {
-    let mut response = respond(tell(refusal));
-    add_retry_after(&mut response, refusal);
-    if matches!(refusal, ApiError::WrongMethod) {
-        // The router would name HEAD, too.
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, POST"));
+impl From<InvalidType> for Rejection<Mpwa> {
+    fn from(_: InvalidType) -> Self {
+        Self::Own(OwnError::InvalidType)
     }
-    response
 }
 
 struct ErrorReply {
@@ -68,44 +61,44 @@ struct ErrorReply {
     errors: Vec<String>,
 }
 
-fn respond(told: ErrorReply) -> Response<Body> {
-    let ErrorReply { status, message, errors } = told;
+fn respond(reply: ErrorReply) -> Response<Body> {
+    let ErrorReply { status, message, errors } = reply;
     json(status, &ErrorBody { status: false, msg: message, errors })
 }
 
-fn told(status: StatusCode, message: impl Into<String>) -> ErrorReply {
+fn reply(status: StatusCode, message: impl Into<String>) -> ErrorReply {
     ErrorReply { status, message: message.into(), errors: Vec::new() }
 }
 
 fn bad(message: impl Into<String>) -> ErrorReply {
-    told(StatusCode::BAD_REQUEST, message)
+    reply(StatusCode::BAD_REQUEST, message)
 }
 
 fn invalid(errors: Vec<String>) -> ErrorReply {
     ErrorReply { errors, ..bad(INVALID) }
 }
 
-fn tell(refusal: &ApiError) -> ErrorReply {
-    match refusal {
-        ApiError::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
-        ApiError::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
-        ApiError::WrongContentType => told(
+fn reply_to(error: &ApiError) -> ErrorReply {
+    match error {
+        ApiError::UnknownPath => reply(StatusCode::NOT_FOUND, "Not found"),
+        ApiError::WrongMethod => reply(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        ApiError::WrongContentType => reply(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content type, send JSON or a form",
         ),
-        ApiError::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-        ApiError::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        ApiError::TooLarge(_) => reply(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        ApiError::BodyLost => reply(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
         ApiError::Malformed(message) => invalid(vec![message.clone()]),
         ApiError::Field { field, message } if field.is_empty() => invalid(vec![message.clone()]),
         ApiError::Field { field, message } => {
             invalid(vec![format!("{}: {message}", field_name(field))])
         }
-        ApiError::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
-        ApiError::Core { error, .. } => tell_core(error),
+        ApiError::Crashed => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::Core { error, .. } => core_reply(error),
     }
 }
 
-fn tell_core(error: &Error) -> ErrorReply {
+fn core_reply(error: &Error) -> ErrorReply {
     log_fault(error);
     match error {
         Error::Invalid { field, message } => {
@@ -114,7 +107,7 @@ fn tell_core(error: &Error) -> ErrorReply {
         Error::Unauthorized | Error::Forbidden | Error::NotFound("device") => {
             bad("Invalid api_key or sender,please check again")
         }
-        Error::NotFound(_) => told(StatusCode::NOT_FOUND, "Not found"),
+        Error::NotFound(_) => reply(StatusCode::NOT_FOUND, "Not found"),
         Error::FeatureMissing(feature) => {
             bad(format!("Your plan does not include {}", feature_name(*feature)))
         }
@@ -134,14 +127,16 @@ fn tell_core(error: &Error) -> ErrorReply {
         Error::NotWaiting(_) => bad("The message no longer waits"),
         Error::VoucherInvalid => bad("Invalid voucher or already redeemed"),
         Error::ChallengeFailed(reason) => bad(reason.clone()),
-        Error::QueueFull(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting"),
-        Error::RateLimited(_) => told(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
+        Error::QueueFull(_) => {
+            reply(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting")
+        }
+        Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         Error::TooManyWaits | Error::TooManyStreams => {
-            told(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
+            reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
         }
         Error::Store(StoreError::Unavailable(_)) => {
-            told(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
+            reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }
-        Error::Store(StoreError::Fault(_)) => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        Error::Store(StoreError::Fault(_)) => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
     }
 }

@@ -9,21 +9,24 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::Dialect;
+use crate::api::Api;
+use crate::api_error::ErrorShape as _;
 use crate::fallback::PathSegments;
 
 /// What the server knows of it.
-pub static DIALECT: Dialect = Dialect {
+pub static API: Api = Api {
     name: "mpwa",
+    title: "Gerbang: the mpwa API",
     about: "/send-message and /send-media by GET and POST, the key in the field api_key; answers \
             are {status, msg}.",
     keys: &[],
     owns,
-    renderer: |_| errors::render,
+    renderer: |_| errors::Mpwa::render,
     format: None,
     routes: routes::routes,
+    codes: &[],
     #[cfg(test)]
-    contract: &tests::CONTRACT,
+    contract: Some(&tests::CONTRACT),
 };
 
 /// The two paths themselves, for other methods; whatever is below them is nobody's.

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::message::Message;
@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::auth;
-use super::errors::Answer;
+use super::errors::{Mpwa, OwnError};
 use super::translate::{Content, answer, commands, media};
 use super::types::{ErrorBody, MediaFields, MessageFields, SentBody};
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult, ErrorShape as _, Rejection};
 use crate::body::{query_fields, read_fields};
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::reply::json;
@@ -80,15 +80,7 @@ fn describe(route: Route) -> Route {
         .error(503, "The gateway cannot take requests now")
 }
 
-async fn message(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
-    try_message(&state, request).await.unwrap_or_else(|answer| answer.render())
-}
-
-async fn file(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
-    try_file(&state, request).await.unwrap_or_else(|answer| answer.render())
-}
-
-async fn try_message(state: &AppState, request: Request<Body>) -> Result<Response<Body>, Answer> {
+async fn message(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Mpwa> {
     let (fields, headers): (MessageFields, _) = read(request).await?;
     let call = Call {
         route: "mpwa send-message",
@@ -100,12 +92,12 @@ async fn try_message(state: &AppState, request: Request<Body>) -> Result<Respons
         is_full: fields.full.is_some_and(|full| full.0),
     };
     let text = fields.message.unwrap_or_default();
-    let principal = check_in(state, &call, &[("message", &text)]).await?;
+    let principal = check_in(&state, &call, &[("message", &text)]).await?;
     let content = Content { text: text.clone(), media: None };
-    send(state, &principal, &call, &content, &text).await
+    send(&state, &principal, &call, &content, &text).await
 }
 
-async fn try_file(state: &AppState, request: Request<Body>) -> Result<Response<Body>, Answer> {
+async fn file(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Mpwa> {
     let (fields, headers): (MediaFields, _) = read(request).await?;
     let call = Call {
         route: "mpwa send-media",
@@ -118,10 +110,10 @@ async fn try_file(state: &AppState, request: Request<Body>) -> Result<Response<B
     };
     let media_type = fields.media_type.as_deref().unwrap_or_default();
     let url = fields.url.as_deref().unwrap_or_default();
-    let principal = check_in(state, &call, &[("media_type", media_type), ("url", url)]).await?;
+    let principal = check_in(&state, &call, &[("media_type", media_type), ("url", url)]).await?;
     let content = media(media_type, url, fields.caption.as_deref(), fields.ppt)?;
     let said = (media_type, url, &fields.caption, &fields.ppt);
-    send(state, &principal, &call, &content, &said).await
+    send(&state, &principal, &call, &content, &said).await
 }
 
 /// The fields of a request, from its query or its body.
@@ -163,15 +155,15 @@ async fn check_in(
     state: &AppState,
     call: &Call<'_>,
     more: &[(&'static str, &str)],
-) -> Result<Principal, Answer> {
+) -> ApiResult<Mpwa, Principal> {
     let both = [("api_key", call.api_key), ("sender", call.sender), ("number", call.number)];
     let missing = both.iter().chain(more).filter(|(_, value)| value.trim().is_empty());
     let missing: Vec<&'static str> = missing.map(|(name, _)| *name).collect();
     if missing.first() == Some(&"api_key") {
-        return Err(Answer::Missing(missing));
+        return Err(Rejection::Own(OwnError::Missing(missing)));
     }
     let principal = auth::principal(state, call.api_key).await?;
-    if missing.is_empty() { Ok(principal) } else { Err(Answer::Missing(missing)) }
+    if missing.is_empty() { Ok(principal) } else { Err(Rejection::Own(OwnError::Missing(missing))) }
 }
 
 /// What an idempotency key stands for: the device is part of the request, the key is not.
@@ -188,27 +180,27 @@ async fn send(
     call: &Call<'_>,
     content: &Content,
     said: &impl Serialize,
-) -> Result<Response<Body>, Answer> {
+) -> ApiResult<Mpwa> {
     let device = auth::device(state, principal, call.sender).await?;
     let country = &principal.account()?.default_country;
     let commands = commands(device.id, call.number, country, content)?;
     let fingerprint = Fingerprint { device: device.id, number: call.number, content: said };
     let key = call.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
-    let sent = state.core.send_and_wait(principal, commands, idempotency).await;
-    let sent = sent.map_err(|refusal| ApiError::from(refusal).renamed("text", call.text_field))?;
+    let sent = state.core().send_and_wait(principal, commands, idempotency).await;
+    let sent = sent.map_err(|error| ApiError::from(error).renamed("text", call.text_field))?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
-    let told = told_of(&sent.messages).unwrap_or(first);
-    let mut response = match told.outcome() {
-        Ok(_) => json(StatusCode::OK, &answer(told, call.is_full)),
-        Err(error) => Answer::from(error).render(),
+    let shown = shown_of(&sent.messages).unwrap_or(first);
+    let mut response = match shown.outcome() {
+        Ok(_) => json(StatusCode::OK, &answer(shown, call.is_full)),
+        Err(error) => Mpwa::render(&error.into()),
     };
     add_send_headers(&mut response, first, sent.is_repeat);
     Ok(response)
 }
 
-/// The message the answer is about: the first that was sent, else the first that still waits.
-fn told_of(messages: &[Message]) -> Option<&Message> {
+/// The message that the answer shows: the first that was sent, else the first that still waits.
+fn shown_of(messages: &[Message]) -> Option<&Message> {
     let with = |outcome| {
         let mut found = messages.iter();
         found.find(|message| message.outcome().is_ok_and(|other| other == outcome))

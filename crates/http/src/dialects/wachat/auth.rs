@@ -6,9 +6,10 @@ use domain::device::{Device, DeviceFilter};
 use domain::error::Error;
 use domain::service::{DeviceAccess, DeviceName, Principal};
 
-use super::errors::Answer;
+use super::errors::Wachat;
 use super::faults::fault;
 use super::translate::Addressed;
+use crate::api_error::ApiResult;
 use crate::auth::authenticate_key;
 use crate::state::AppState;
 
@@ -24,7 +25,7 @@ pub(super) async fn authorize(state: &AppState, headers: &HeaderMap) -> Result<P
     let key = keys.next().and_then(|key| key.to_str().ok()).map(str::trim);
     // Two keys: whichever was meant, the other was not.
     let key = key.filter(|key| !key.is_empty() && keys.next().is_none());
-    let principal = authenticate_key(&state.core, key.ok_or(Error::Unauthorized)?).await?;
+    let principal = authenticate_key(state.core(), key.ok_or(Error::Unauthorized)?).await?;
     if principal.caller == Caller::Operator {
         return Err(Error::Forbidden);
     }
@@ -40,9 +41,9 @@ pub(super) async fn device_in_path(
     principal: &Principal,
     text: &str,
 ) -> Result<Device, Error> {
-    let by_phone = state.core.device_with_phone(principal, text).await?;
+    let by_phone = state.core().device_with_phone(principal, text).await?;
     let access = match (by_phone, DeviceName::parse(text)) {
-        (DeviceAccess::Unknown, Some(name)) => state.core.device_access(principal, name).await?,
+        (DeviceAccess::Unknown, Some(name)) => state.core().device_access(principal, name).await?,
         (access, _) => access,
     };
     match access {
@@ -61,7 +62,7 @@ pub(super) async fn device_in_body(
     state: &AppState,
     principal: &Principal,
     addressed: &Addressed,
-) -> Result<Device, Answer> {
+) -> ApiResult<Wachat, Device> {
     let mut faults = Vec::new();
     let mut granted = |access, field| match access {
         DeviceAccess::Granted(device) => Ok(Some(device)),
@@ -75,7 +76,7 @@ pub(super) async fn device_in_body(
         None => None,
         Some(text) => {
             let access = match DeviceName::parse(text.trim()) {
-                Some(name) => state.core.device_access(principal, name).await?,
+                Some(name) => state.core().device_access(principal, name).await?,
                 None => DeviceAccess::Unknown,
             };
             granted(access, "queue")?
@@ -83,7 +84,7 @@ pub(super) async fn device_in_body(
     };
     let sender = match &addressed.sender {
         None => None,
-        Some(text) => granted(state.core.device_with_phone(principal, text).await?, "sender")?,
+        Some(text) => granted(state.core().device_with_phone(principal, text).await?, "sender")?,
     };
     if !faults.is_empty() {
         return Err(faults.into());
@@ -96,7 +97,7 @@ pub(super) async fn device_in_body(
         (Some(device), _) | (None, Some(device)) => Ok(device),
         (None, None) => {
             let connected = DeviceFilter { is_connected: true, ..DeviceFilter::default() };
-            let only = state.core.only_device(principal, &connected).await?;
+            let only = state.core().only_device(principal, &connected).await?;
             let msg = "field required: the account has not exactly one connected device";
             only.ok_or_else(|| vec![fault("queue", msg, "value_error.missing")].into())
         }

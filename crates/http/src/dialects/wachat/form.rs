@@ -1,15 +1,21 @@
-//! An answer as JSON, or as XML for those who accept `text/xml` or `application/xml`: the root is
-//! `<response>`, the entries of a list are `<item>`, null is an empty element.
+//! Answers as JSON, or as XML for clients that accept `text/xml` or `application/xml`: the root is
+//! `<response>`, the entries of a list are `<item>`, null is an empty element. Handlers answer in
+//! JSON; [`negotiated`] turns that into XML around them.
 
 use std::fmt;
 
-use axum::body::Body;
-use axum::http::header::ACCEPT;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::{Next, from_fn};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::reply::{bytes_reply, json};
+use crate::routes::Route;
+
+const XML: HeaderValue = HeaderValue::from_static("application/xml; charset=utf-8");
 
 /// The form of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,22 +40,39 @@ impl Form {
         match self {
             Self::Json => json(status, body),
             Self::Xml => {
-                let kind = HeaderValue::from_static("application/xml; charset=utf-8");
-                bytes_reply(status, kind, document(body))
+                let json = serde_json::to_vec(body).unwrap_or_default();
+                bytes_reply(status, XML, document(&json))
             }
         }
     }
 }
 
-/// An answer as a document. It is read from its JSON: the same fields in the same order.
-fn document(body: &impl Serialize) -> String {
+/// The route, whose answers are in the form that the client wants.
+pub(super) fn negotiated(route: Route) -> Route {
+    Route { handler: route.handler.layer(from_fn(negotiate)), ..route }
+}
+
+async fn negotiate(request: Request, next: Next) -> Response<Body> {
+    let form = Form::of(request.headers());
+    let response = next.run(request).await;
+    match form {
+        Form::Json => response,
+        Form::Xml => {
+            let (mut parts, body) = response.into_parts();
+            // Our own answer, whole in memory: reading it does not fail and needs no limit.
+            let json = to_bytes(body, usize::MAX).await.unwrap_or_default();
+            parts.headers.insert(CONTENT_TYPE, XML);
+            Response::from_parts(parts, Body::from(document(&json)))
+        }
+    }
+}
+
+/// JSON as an XML document with the same fields in the same order.
+fn document(json: &[u8]) -> String {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned();
-    let written = serde_json::to_vec(body).and_then(|json| {
-        let root = Element { text: &mut text, name: "response" };
-        root.deserialize(&mut serde_json::Deserializer::from_slice(&json))
-    });
-    if let Err(error) = written {
-        // Only a map with keys that are no strings or a fraction gets here, and there is none.
+    let root = Element { text: &mut text, name: "response" };
+    if let Err(error) = root.deserialize(&mut serde_json::Deserializer::from_slice(json)) {
+        // Only a fraction gets here, and no answer has one.
         tracing::error!(%error, "an answer cannot be written as XML");
     }
     text
@@ -163,7 +186,7 @@ mod tests {
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<response><n>7</n>\
             <error>false</error><none></none><list><item>a&lt;b</item>\
             <item><x>&amp;\u{fffd}&#13;\n</x><a>-1</a></item></list></response>";
-        assert_eq!(document(&answer), expected);
+        assert_eq!(document(&serde_json::to_vec(&answer).unwrap()), expected);
     }
 
     #[test]

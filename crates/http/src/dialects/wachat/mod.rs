@@ -12,12 +12,13 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::{Dialect, KeyPlace};
+use crate::api::{Api, KeyPlace};
 use crate::fallback::PathSegments;
 
 /// What the server knows of it.
-pub static DIALECT: Dialect = Dialect {
+pub static API: Api = Api {
     name: "wachat",
+    title: "Gerbang: the wachat API",
     about: "/wachat_api/1.0/… with the header APIKey; answers are {error, message, data}, as XML \
             for those who accept that.",
     keys: &[KeyPlace::Header("APIKey")],
@@ -25,8 +26,9 @@ pub static DIALECT: Dialect = Dialect {
     renderer: errors::renderer,
     format: Some(&events::FORMAT),
     routes: routes::routes,
+    codes: &[],
     #[cfg(test)]
-    contract: &tests::CONTRACT,
+    contract: Some(&tests::CONTRACT),
 };
 
 /// `/wachat_api/…`.

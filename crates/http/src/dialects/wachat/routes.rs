@@ -14,17 +14,18 @@ use domain::service::Core;
 use serde::Serialize;
 
 use super::auth::{authorize, device_in_body, device_in_path};
-use super::errors::Answer;
+use super::errors::Wachat;
 use super::faults::Fields;
-use super::form::Form;
+use super::form::negotiated;
 use super::translate::{self, Sending, command};
 use super::types::{
     AnyError, Envelope, Gateway, MediaBody, MessageBody, MessageInfo, Person, SentMedia,
     SentMessage,
 };
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult, Rejection};
 use crate::body::{JSON_BYTES_MAX, is_json, read_bytes, with_media_body};
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
 use crate::state::AppState;
@@ -57,6 +58,9 @@ pub(super) fn routes() -> Vec<Route> {
             .answers_in::<Envelope<MessageInfo>, MessageInfo>(200)
             .error(404, "There is no such message"),
     ]
+    .into_iter()
+    .map(negotiated)
+    .collect()
 }
 
 fn read(route: Route) -> Route {
@@ -82,61 +86,48 @@ fn sends(route: Route) -> Route {
 }
 
 /// A successful answer.
-fn success(headers: &HeaderMap, status: StatusCode, data: impl Serialize) -> Response<Body> {
-    Form::of(headers).reply(status, &Envelope { error: false, message: "Data message", data })
+fn success(status: StatusCode, data: impl Serialize) -> Response<Body> {
+    json(status, &Envelope { error: false, message: "Data message", data })
 }
 
-fn settle(headers: &HeaderMap, answer: Result<Response<Body>, Answer>) -> Response<Body> {
-    answer.unwrap_or_else(|answer| answer.render(Form::of(headers)))
-}
-
-async fn person(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
-    let answer = async {
-        let principal = authorize(&state, &headers).await?;
-        let account = principal.account()?;
-        let id = account.id.0;
-        let person = Person { userid: account.email.clone(), id_person: id, id_client: id };
-        Ok(success(&headers, StatusCode::OK, person))
-    };
-    settle(&headers, answer.await)
+async fn person(State(state): State<AppState>, headers: HeaderMap) -> ApiResult<Wachat> {
+    let principal = authorize(&state, &headers).await?;
+    let account = principal.account()?;
+    let id = account.id.0;
+    let person = Person { userid: account.email.clone(), id_person: id, id_client: id };
+    Ok(success(StatusCode::OK, person))
 }
 
 async fn gateway(
     State(state): State<AppState>,
     sender: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-) -> Response<Body> {
-    let answer = async {
-        let principal = authorize(&state, &headers).await?;
-        let sender = sender.map_or(String::new(), |Path(sender)| sender);
-        let device = device_in_path(&state, &principal, &sender).await?;
-        let quota = state.core.quota(&principal, Some(device.id)).await?;
-        Ok(success(&headers, StatusCode::OK, translate::gateway(&device, &quota)))
-    };
-    settle(&headers, answer.await)
+) -> ApiResult<Wachat> {
+    let principal = authorize(&state, &headers).await?;
+    let sender = sender.map_or(String::new(), |Path(sender)| sender);
+    let device = device_in_path(&state, &principal, &sender).await?;
+    let quota = state.core().quota(&principal, Some(device.id)).await?;
+    Ok(success(StatusCode::OK, translate::gateway(&device, &quota)))
 }
 
 async fn status(
     State(state): State<AppState>,
     reference: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-) -> Response<Body> {
-    let answer = async {
-        let principal = authorize(&state, &headers).await?;
-        let id = reference.ok().and_then(|Path(text)| MessageId::from_ref(&text));
-        let message = state.core.message(&principal, id.ok_or(Error::NotFound("message"))?).await?;
-        if message.direction == Direction::In {
-            return Err(Error::NotFound("message").into());
-        }
-        let device = match state.core.device(&principal, message.device_id).await {
-            Ok(device) => Some(device),
-            // It was erased; its messages stay for a while.
-            Err(Error::NotFound(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
-        Ok(success(&headers, StatusCode::OK, translate::info(device.as_ref(), &message)))
+) -> ApiResult<Wachat> {
+    let principal = authorize(&state, &headers).await?;
+    let id = reference.ok().and_then(|Path(text)| MessageId::from_ref(&text));
+    let message = state.core().message(&principal, id.ok_or(Error::NotFound("message"))?).await?;
+    if message.direction == Direction::In {
+        return Err(Error::NotFound("message").into());
+    }
+    let device = match state.core().device(&principal, message.device_id).await {
+        Ok(device) => Some(device),
+        // It was erased; its messages stay for a while.
+        Err(Error::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
     };
-    settle(&headers, answer.await)
+    Ok(success(StatusCode::OK, translate::info(device.as_ref(), &message)))
 }
 
 /// What differs between the two kinds of sends.
@@ -147,7 +138,7 @@ struct Kind {
     /// Whether the body may hold a file.
     takes_files: bool,
     read: fn(&mut Fields, &Core, &Account) -> Sending,
-    answer: fn(&HeaderMap, &Device, &Message) -> Response<Body>,
+    answer: fn(&Device, &Message) -> Response<Body>,
 }
 
 const MESSAGE: Kind = Kind {
@@ -155,8 +146,8 @@ const MESSAGE: Kind = Kind {
     text_field: "message",
     takes_files: false,
     read: |fields, _, account| translate::read_message(fields, &account.default_country),
-    answer: |headers, device, message| {
-        success(headers, StatusCode::CREATED, translate::sent_message(device, message))
+    answer: |device, message| {
+        success(StatusCode::CREATED, translate::sent_message(device, message))
     },
 };
 
@@ -167,19 +158,15 @@ const MEDIA: Kind = Kind {
     read: |fields, core, account| {
         translate::read_media(fields, &account.default_country, &*core.outbound)
     },
-    answer: |headers, device, message| {
-        success(headers, StatusCode::CREATED, translate::sent_media(device, message))
-    },
+    answer: |device, message| success(StatusCode::CREATED, translate::sent_media(device, message)),
 };
 
-async fn send_message(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
-    let (Parts { headers, .. }, body) = request.into_parts();
-    settle(&headers, send(&state, &headers, body, &MESSAGE).await)
+async fn send_message(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Wachat> {
+    send(&state, request, &MESSAGE).await
 }
 
-async fn send_media(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
-    let (Parts { headers, .. }, body) = request.into_parts();
-    settle(&headers, send(&state, &headers, body, &MEDIA).await)
+async fn send_media(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Wachat> {
+    send(&state, request, &MEDIA).await
 }
 
 /// What an idempotency key stands for: the device is part of the request.
@@ -189,21 +176,17 @@ struct Fingerprint<'a> {
     sending: &'a Sending,
 }
 
-async fn send(
-    state: &AppState,
-    headers: &HeaderMap,
-    body: Body,
-    kind: &Kind,
-) -> Result<Response<Body>, Answer> {
-    let principal = authorize(state, headers).await?;
-    if !is_json(headers) {
+async fn send(state: &AppState, request: Request<Body>, kind: &Kind) -> ApiResult<Wachat> {
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let principal = authorize(state, &headers).await?;
+    if !is_json(&headers) {
         return Err(ApiError::WrongContentType.into());
     }
     let account = principal.account()?;
     let read = |bytes: &[u8]| {
         let mut fields = Fields::of(bytes)?;
-        let sending = (kind.read)(&mut fields, &state.core, account);
-        fields.check().map(|()| sending).map_err(Answer::from)
+        let sending = (kind.read)(&mut fields, state.core(), account);
+        fields.check().map(|()| sending).map_err(Rejection::from)
     };
     let sending = match kind.takes_files {
         true => with_media_body(body, read).await?,
@@ -213,10 +196,10 @@ async fn send(
     let fingerprint = Fingerprint { device: device.id, sending: &sending };
     let idempotency = idempotency_key(headers.get(IDEMPOTENCY_KEY), kind.route, &fingerprint)?;
     let command = command(device.id, sending);
-    let sent = state.core.send(&principal, vec![command], idempotency).await;
+    let sent = state.core().send(&principal, vec![command], idempotency).await;
     let sent = sent.map_err(|error| ApiError::from(error).renamed("text", kind.text_field))?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
-    let mut response = (kind.answer)(headers, &device, message);
+    let mut response = (kind.answer)(&device, message);
     add_send_headers(&mut response, message, sent.is_repeat);
     Ok(response)
 }

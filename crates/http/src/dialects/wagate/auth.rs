@@ -19,7 +19,7 @@ const DEVICE: &str = "device_id";
 /// [`Error::Unauthorized`], also for the operator, who has no devices; [`Error::RateLimited`], and
 /// the store's.
 pub(super) async fn authorize(state: &AppState, headers: &HeaderMap) -> Result<Principal, Error> {
-    let principal = authenticate(&state.core, headers).await?;
+    let principal = authenticate(state.core(), headers).await?;
     let is_operator = principal.caller == Caller::Operator;
     if is_operator { Err(Error::Unauthorized) } else { Ok(principal) }
 }
@@ -37,7 +37,7 @@ pub(super) async fn device(
 ) -> Result<Device, ApiError> {
     let mut found: Option<Device> = None;
     for DeviceField(name) in named.into_iter().flatten() {
-        let device = match state.core.find_device(principal, name).await {
+        let device = match state.core().find_device(principal, name).await {
             Err(Error::NotFound(_)) => {
                 return Err(ApiError::field(DEVICE, "there is no such device"));
             }
@@ -50,7 +50,7 @@ pub(super) async fn device(
         found = Some(device);
     }
     if found.is_none() {
-        found = state.core.only_device(principal, &DeviceFilter::default()).await?;
+        found = state.core().only_device(principal, &DeviceFilter::default()).await?;
     }
     found.ok_or_else(|| {
         let message = "is required with an account key, unless the account has one device";

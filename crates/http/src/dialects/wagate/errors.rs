@@ -1,4 +1,4 @@
-//! Every refusal in this dialect's shape: `{"success":false,"message":…}`, exhaustively.
+//! Every error in this dialect's shape: `{"success":false,"message":…}`, exhaustively.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -6,7 +6,7 @@ use domain::error::{Error, StoreError};
 
 use super::translate::{Missing, field_name};
 use super::types::ErrorBody;
-use crate::api_error::{ApiError, add_retry_after, log_fault};
+use crate::api_error::{ApiError, ErrorShape, Rejection, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
 use crate::reply::json;
 
@@ -16,41 +16,27 @@ const NO_QUOTA: &str = "Insufficient quota. Please upgrade your package or wait 
 const NOT_CONNECTED: &str =
     "WhatsApp client is not connected. Please reconnect your device from dashboard.";
 
-/// What is answered instead of success by a handler of this dialect.
-pub(super) enum Answer {
-    /// As for every API.
-    ApiError(ApiError),
-    /// Some of what is required is missing.
-    Missing(Missing),
-}
+/// This API's errors.
+pub(super) enum Wagate {}
 
-impl<T: Into<ApiError>> From<T> for Answer {
-    fn from(refusal: T) -> Self {
-        Self::ApiError(refusal.into())
+impl ErrorShape for Wagate {
+    type Own = Missing;
+
+    fn render(error: &ApiError) -> Response<Body> {
+        let mut response = respond(reply_to(error));
+        add_retry_after(&mut response, error);
+        response
+    }
+
+    fn render_own(Missing(message): Missing) -> Response<Body> {
+        respond(reply(StatusCode::UNPROCESSABLE_ENTITY, message))
     }
 }
 
-impl From<Missing> for Answer {
+impl From<Missing> for Rejection<Wagate> {
     fn from(missing: Missing) -> Self {
-        Self::Missing(missing)
+        Self::Own(missing)
     }
-}
-
-impl Answer {
-    /// The response.
-    pub(super) fn render(&self) -> Response<Body> {
-        match self {
-            Self::ApiError(refusal) => render(refusal),
-            Self::Missing(missing) => respond(told(StatusCode::UNPROCESSABLE_ENTITY, missing.0)),
-        }
-    }
-}
-
-/// The response to a refusal.
-pub(super) fn render(refusal: &ApiError) -> Response<Body> {
-    let mut response = respond(tell(refusal));
-    add_retry_after(&mut response, refusal);
-    response
 }
 
 struct ErrorReply {
@@ -59,21 +45,21 @@ struct ErrorReply {
     remaining_quota: Option<i64>,
 }
 
-fn respond(told: ErrorReply) -> Response<Body> {
-    let ErrorReply { status, message, remaining_quota } = told;
+fn respond(reply: ErrorReply) -> Response<Body> {
+    let ErrorReply { status, message, remaining_quota } = reply;
     json(status, &ErrorBody { success: false, message, remaining_quota })
 }
 
-fn told(status: StatusCode, message: impl Into<String>) -> ErrorReply {
+fn reply(status: StatusCode, message: impl Into<String>) -> ErrorReply {
     ErrorReply { status, message: message.into(), remaining_quota: None }
 }
 
 fn bad(message: impl Into<String>) -> ErrorReply {
-    told(StatusCode::BAD_REQUEST, message)
+    reply(StatusCode::BAD_REQUEST, message)
 }
 
 fn forbidden(message: impl Into<String>) -> ErrorReply {
-    told(StatusCode::FORBIDDEN, message)
+    reply(StatusCode::FORBIDDEN, message)
 }
 
 fn invalid(field: &str, message: &str) -> ErrorReply {
@@ -81,7 +67,7 @@ fn invalid(field: &str, message: &str) -> ErrorReply {
         "" => message.to_owned(),
         name => format!("{name}: {message}"),
     };
-    told(StatusCode::UNPROCESSABLE_ENTITY, message)
+    reply(StatusCode::UNPROCESSABLE_ENTITY, message)
 }
 
 fn not_downloaded(reason: &str) -> ErrorReply {
@@ -89,27 +75,27 @@ fn not_downloaded(reason: &str) -> ErrorReply {
 }
 
 fn too_many(message: &str) -> ErrorReply {
-    told(StatusCode::TOO_MANY_REQUESTS, message)
+    reply(StatusCode::TOO_MANY_REQUESTS, message)
 }
 
-fn tell(refusal: &ApiError) -> ErrorReply {
-    match refusal {
-        ApiError::UnknownPath => told(StatusCode::NOT_FOUND, "Not found"),
-        ApiError::WrongMethod => told(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
-        ApiError::WrongContentType => told(
+fn reply_to(error: &ApiError) -> ErrorReply {
+    match error {
+        ApiError::UnknownPath => reply(StatusCode::NOT_FOUND, "Not found"),
+        ApiError::WrongMethod => reply(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        ApiError::WrongContentType => reply(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content type, send JSON or a form",
         ),
-        ApiError::TooLarge(_) => told(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
-        ApiError::BodyLost => told(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
+        ApiError::TooLarge(_) => reply(StatusCode::PAYLOAD_TOO_LARGE, "Payload too large"),
+        ApiError::BodyLost => reply(StatusCode::REQUEST_TIMEOUT, "Request timeout"),
         ApiError::Malformed(message) => invalid("", message),
         ApiError::Field { field, message } => invalid(field, message),
-        ApiError::Crashed => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
-        ApiError::Core { error, .. } => tell_core(error),
+        ApiError::Crashed => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::Core { error, .. } => core_reply(error),
     }
 }
 
-fn tell_core(error: &Error) -> ErrorReply {
+fn core_reply(error: &Error) -> ErrorReply {
     log_fault(error);
     match error {
         // The published document has a URL that is none among the downloads that fail.
@@ -126,7 +112,7 @@ fn tell_core(error: &Error) -> ErrorReply {
         Error::NotSent(failure) => bad(format!("Failed to send message: {}", failure.message)),
         Error::VoucherInvalid => bad("Invalid voucher or already redeemed"),
         Error::ChallengeFailed(reason) => bad(reason.clone()),
-        Error::Unauthorized => told(StatusCode::UNAUTHORIZED, NO_TOKEN),
+        Error::Unauthorized => reply(StatusCode::UNAUTHORIZED, NO_TOKEN),
         Error::QuotaExhausted { remaining } => {
             ErrorReply { remaining_quota: Some(*remaining), ..forbidden(NO_QUOTA) }
         }
@@ -138,20 +124,21 @@ fn tell_core(error: &Error) -> ErrorReply {
             forbidden(format!("Your plan does not include {}", kind.as_str()))
         }
         Error::DeviceLimit(_) => forbidden("Your plan allows no more devices"),
-        Error::NotFound(what) => told(StatusCode::NOT_FOUND, format!("No such {what}")),
+        Error::NotFound(what) => reply(StatusCode::NOT_FOUND, format!("No such {what}")),
         Error::IdempotencyMismatch => invalid("Idempotency-Key", "was used with another request"),
-        Error::IdempotencyInFlight => {
-            told(StatusCode::CONFLICT, "A request with this Idempotency-Key is still being handled")
-        }
-        Error::Conflict(message) => told(StatusCode::CONFLICT, *message),
-        Error::NotWaiting(_) => told(StatusCode::CONFLICT, "The message no longer waits"),
+        Error::IdempotencyInFlight => reply(
+            StatusCode::CONFLICT,
+            "A request with this Idempotency-Key is still being handled",
+        ),
+        Error::Conflict(message) => reply(StatusCode::CONFLICT, *message),
+        Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::QueueFull(_) => too_many("Too many messages are waiting"),
         Error::RateLimited(_) => too_many("Too many requests"),
         Error::TooManyWaits | Error::TooManyStreams => too_many("Too many requests wait"),
-        Error::Whatsapp(_) => told(StatusCode::INTERNAL_SERVER_ERROR, "WhatsApp did not answer"),
+        Error::Whatsapp(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, "WhatsApp did not answer"),
         Error::Store(StoreError::Unavailable(_)) => {
-            told(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
+            reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }
-        Error::Store(StoreError::Fault(_)) => told(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        Error::Store(StoreError::Fault(_)) => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
     }
 }

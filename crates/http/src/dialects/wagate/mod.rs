@@ -9,21 +9,24 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::{Dialect, KeyPlace};
+use crate::api::{Api, KeyPlace};
+use crate::api_error::ErrorShape as _;
 use crate::fallback::PathSegments;
 
 /// What the server knows of it.
-pub static DIALECT: Dialect = Dialect {
+pub static API: Api = Api {
     name: "wagate",
+    title: "Gerbang: the wagate API",
     about: "/api/v1/send-message, /send-media, /device and /messages with a bearer token; answers \
             are {success, message, data}.",
     keys: &[KeyPlace::Bearer],
     owns,
-    renderer: |_| errors::render,
+    renderer: |_| errors::Wagate::render,
     format: None,
     routes: routes::routes,
+    codes: &[],
     #[cfg(test)]
-    contract: &tests::CONTRACT,
+    contract: Some(&tests::CONTRACT),
 };
 
 /// `/api/v1/x`; what is below it is another's.

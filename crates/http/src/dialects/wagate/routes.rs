@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Request, Response, StatusCode, Uri};
+use axum::http::{HeaderMap, Request, StatusCode, Uri};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::ports::MessageFilter;
@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::auth::{authorize, device};
-use super::errors::{Answer, render};
+use super::errors::Wagate;
 use super::translate::{self, Wanted};
 use super::types::{
     DeviceBody, DeviceQuery, ErrorBody, MediaFields, MessageFields, MessagesBody, MessagesQuery,
     SentBody,
 };
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult, ErrorShape as _};
 use crate::body::{query_fields, read_fields};
 use crate::fields::DeviceField;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
@@ -80,32 +80,8 @@ fn sends(route: Route) -> Route {
         .error(422, "Something required is missing, or a field is faulty; `message` names it")
 }
 
-async fn send_message(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
-    try_message(&state, request).await.unwrap_or_else(|answer| answer.render())
-}
-
-async fn send_media(State(state): State<AppState>, request: Request<Body>) -> Response<Body> {
-    try_media(&state, request).await.unwrap_or_else(|answer| answer.render())
-}
-
-async fn show_device(
-    State(state): State<AppState>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
-    try_device(&state, &uri, &headers).await.unwrap_or_else(|refusal| render(&refusal))
-}
-
-async fn list_messages(
-    State(state): State<AppState>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response<Body> {
-    try_messages(&state, &uri, &headers).await.unwrap_or_else(|refusal| render(&refusal))
-}
-
-async fn try_message(state: &AppState, request: Request<Body>) -> Result<Response<Body>, Answer> {
-    let mut asked: Asked<MessageFields> = read(state, request).await?;
+async fn send_message(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Wagate> {
+    let mut asked: Asked<MessageFields> = read(&state, request).await?;
     let call = Call {
         route: "wagate POST send-message",
         done: "Message sent successfully",
@@ -113,11 +89,11 @@ async fn try_message(state: &AppState, request: Request<Body>) -> Result<Respons
         device: asked.fields.device_id.take(),
         command: translate::message(&asked.fields)?,
     };
-    send(state, &asked, call).await
+    send(&state, &asked, call).await
 }
 
-async fn try_media(state: &AppState, request: Request<Body>) -> Result<Response<Body>, Answer> {
-    let mut asked: Asked<MediaFields> = read(state, request).await?;
+async fn send_media(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Wagate> {
+    let mut asked: Asked<MediaFields> = read(&state, request).await?;
     let call = Call {
         route: "wagate POST send-media",
         done: "Media message sent successfully",
@@ -125,7 +101,7 @@ async fn try_media(state: &AppState, request: Request<Body>) -> Result<Response<
         device: asked.fields.device_id.take(),
         command: translate::media(&asked.fields)?,
     };
-    send(state, &asked, call).await
+    send(&state, &asked, call).await
 }
 
 /// A request to send, as it was read.
@@ -166,56 +142,52 @@ struct Fingerprint<'a, T> {
     fields: &'a T,
 }
 
-async fn send<T: Serialize>(
-    state: &AppState,
-    asked: &Asked<T>,
-    call: Call,
-) -> Result<Response<Body>, Answer> {
+async fn send<T: Serialize>(state: &AppState, asked: &Asked<T>, call: Call) -> ApiResult<Wagate> {
     let principal = &asked.principal;
     let device = device(state, principal, [asked.query.device_id, call.device]).await?;
     let fingerprint = Fingerprint { device: device.id, fields: &asked.fields };
     let key = asked.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
     let command = SendRequest { device: Some(device.id), ..call.command };
-    let sent = state.core.send_and_wait(principal, vec![command], idempotency).await;
-    let sent = sent.map_err(|refusal| ApiError::from(refusal).renamed("text", call.text_field))?;
+    let sent = state.core().send_and_wait(principal, vec![command], idempotency).await;
+    let sent = sent.map_err(|error| ApiError::from(error).renamed("text", call.text_field))?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = match message.outcome() {
         Ok(_) => {
-            let data = translate::sent(message, state.core.clock.now());
+            let data = translate::sent(message, state.core().clock.now());
             json(StatusCode::OK, &SentBody { success: true, message: call.done, data })
         }
-        Err(error) => render(&error.into()),
+        Err(error) => Wagate::render(&error.into()),
     };
     add_send_headers(&mut response, message, sent.is_repeat);
     Ok(response)
 }
 
-async fn try_device(
-    state: &AppState,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Response<Body>, ApiError> {
-    let principal = authorize(state, headers).await?;
+async fn show_device(
+    State(state): State<AppState>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiResult<Wagate> {
+    let principal = authorize(&state, &headers).await?;
     let query: DeviceQuery = query_fields(uri.query())?;
-    let device = device(state, &principal, [query.device_id, None]).await?;
-    let quota = state.core.quota(&principal, Some(device.id)).await?;
-    let counts = state.core.message_counts(&principal, device.id).await?;
-    let now = state.core.clock.now();
+    let device = device(&state, &principal, [query.device_id, None]).await?;
+    let quota = state.core().quota(&principal, Some(device.id)).await?;
+    let counts = state.core().message_counts(&principal, device.id).await?;
+    let now = state.core().clock.now();
     let data = translate::device(device, principal.account()?, &quota, counts, now);
     Ok(json(StatusCode::OK, &DeviceBody { success: true, data }))
 }
 
-async fn try_messages(
-    state: &AppState,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Result<Response<Body>, ApiError> {
-    let principal = authorize(state, headers).await?;
+async fn list_messages(
+    State(state): State<AppState>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiResult<Wagate> {
+    let principal = authorize(&state, &headers).await?;
     let query: MessagesQuery = query_fields(uri.query())?;
     let Wanted { filter, page, limit } = translate::wanted(&query)?;
-    let device = device(state, &principal, [query.device_id, None]).await?;
+    let device = device(&state, &principal, [query.device_id, None]).await?;
     let filter = MessageFilter { device: Some(device.id), ..filter };
-    let found = state.core.counted_messages(&principal, filter, page, limit).await?;
+    let found = state.core().counted_messages(&principal, filter, page, limit).await?;
     Ok(json(StatusCode::OK, &translate::messages(&found, page, limit)))
 }

@@ -8,8 +8,9 @@ use domain::ports::Clock as _;
 use serde_json::{Value, json};
 use testkit::fake_dispatcher::Ending;
 
-use super::errors::render;
+use super::errors::Wagate;
 use crate::api_error::ApiError;
+use crate::api_error::ErrorShape as _;
 use crate::dialects::contract::{Contract, SendSample};
 use crate::tests::app::App;
 use crate::tests::exchange::{Ask, TestResponse};
@@ -186,7 +187,7 @@ async fn faults_in_shape() {
         (ApiError::TooLarge(5), 413, "Payload too large"),
     ];
     for (refusal, status, message) in cases {
-        let response = render(&refusal);
+        let response = Wagate::render(&refusal);
         assert_eq!(response.status().as_u16(), status);
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();

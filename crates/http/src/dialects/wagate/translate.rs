@@ -10,12 +10,12 @@ use domain::ports::{CountedPage, MessageCounts, MessageFilter};
 use domain::service::SendRequest;
 use jiff::Timestamp;
 
-use super::errors::Answer;
+use super::errors::Wagate;
 use super::types::{
     DeviceData, DeviceInfo, MediaFields, MessageFields, MessageRow, MessagesBody, MessagesQuery,
     Pagination, SentData, Statistics, Subscription, User,
 };
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult};
 use crate::reply::laravel_time;
 
 /// Longest text, in Unicode code points.
@@ -32,7 +32,7 @@ pub(super) struct Missing(pub &'static str);
 ///
 /// # Errors
 /// [`Missing`]; [`ApiError::Field`] for a text that is too long.
-pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
+pub(super) fn message(fields: &MessageFields) -> ApiResult<Wagate, SendRequest> {
     let (Some(to), Some(text)) =
         (filled(fields.recipient.as_deref()), filled(fields.message.as_deref()))
     else {
@@ -54,7 +54,7 @@ pub(super) fn message(fields: &MessageFields) -> Result<SendRequest, Answer> {
 ///
 /// # Errors
 /// [`Missing`]; [`ApiError::Field`] for a type of file that there is not.
-pub(super) fn media(fields: &MediaFields) -> Result<SendRequest, Answer> {
+pub(super) fn media(fields: &MediaFields) -> ApiResult<Wagate, SendRequest> {
     let (Some(to), Some(url)) =
         (filled(fields.recipient.as_deref()), filled(fields.media_url.as_deref()))
     else {

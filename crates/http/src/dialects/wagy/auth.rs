@@ -20,13 +20,13 @@ pub(super) async fn authorize(
     headers: &HeaderMap,
     device: &str,
 ) -> Result<(Principal, Device), Error> {
-    let principal = authenticate(&state.core, headers).await?;
+    let principal = authenticate(state.core(), headers).await?;
     if principal.caller == Caller::Operator {
         // The operator key belongs to no account, and so to no device.
         return Err(Error::Unauthorized);
     }
     let name = DeviceName::parse(device).ok_or(Error::NotFound("device"))?;
-    match state.core.device_access(&principal, name).await? {
+    match state.core().device_access(&principal, name).await? {
         DeviceAccess::Granted(device) => Ok((principal, device)),
         DeviceAccess::OtherDevice | DeviceAccess::NotYours => Err(Error::Unauthorized),
         DeviceAccess::Unknown => Err(Error::NotFound("device")),

@@ -10,20 +10,23 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::{Dialect, KeyPlace};
+use crate::api::{Api, KeyPlace};
+use crate::api_error::ErrorShape as _;
 use crate::fallback::PathSegments;
 
 /// What the server knows of it.
-pub static DIALECT: Dialect = Dialect {
+pub static API: Api = Api {
     name: "wagy",
+    title: "Gerbang: the wagy API",
     about: "POST /{device_id}/send and what belongs to it, with a bearer token; answers are {status, data, message}.",
     keys: &[KeyPlace::Bearer],
     owns,
-    renderer: |_| errors::render,
+    renderer: |_| errors::Wagy::render,
     format: Some(&events::FORMAT),
     routes: routes::routes,
+    codes: &[],
     #[cfg(test)]
-    contract: &tests::CONTRACT,
+    contract: Some(&tests::CONTRACT),
 };
 
 /// `/x/y` where x is no reserved segment, and `/api/v1/x/y`.

@@ -11,13 +11,13 @@ use domain::service::Principal;
 use serde::Serialize;
 
 use super::auth::authorize;
-use super::errors::{render, render_query};
+use super::errors::{Wagy, WagyQuery};
 use super::translate::{command, filter, quota, row, sent, status};
 use super::types::{
     Done, ErrorBody, Found, MessageQuery, MessagesBody, Pagination, QrData, QuotaData, RedeemBody,
     RedeemedData, SendBody, SentData, StatusData,
 };
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult};
 use crate::body::read_json;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::qr::{qr_data_url, qr_png};
@@ -134,7 +134,6 @@ fn linking(route: Route) -> Route {
 
 /// What every call says of its path.
 type DeviceSegment = Result<Path<String>, PathRejection>;
-type Answer = Result<Response<Body>, ApiError>;
 
 /// The caller and the device in the path.
 async fn enter(
@@ -166,19 +165,15 @@ async fn send(
     State(state): State<AppState>,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Response<Body> {
-    try_send(&state, device, request).await.unwrap_or_else(|refusal| render(&refusal))
-}
-
-async fn try_send(state: &AppState, device: DeviceSegment, request: Request<Body>) -> Answer {
+) -> ApiResult<Wagy> {
     let (parts, body) = request.into_parts();
-    let (principal, device) = enter(state, device, &parts).await?;
+    let (principal, device) = enter(&state, device, &parts).await?;
     let body: SendBody = read_json(&parts.headers, body).await?;
     let fingerprint = Fingerprint { device: device.id, body: &body };
     let key = parts.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, "wagy POST send", &fingerprint)?;
     let command = command(device.id, body)?;
-    let accepted = state.core.send(&principal, vec![command], idempotency).await?;
+    let accepted = state.core().send(&principal, vec![command], idempotency).await?;
     let message = accepted.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = done(sent(message), "Message queued");
     add_send_headers(&mut response, message, accepted.is_repeat);
@@ -189,60 +184,47 @@ async fn show_status(
     State(state): State<AppState>,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
-        Ok(found(status(&device, principal.account()?)))
-    };
-    answer.await.unwrap_or_else(|refusal: ApiError| render(&refusal))
+) -> ApiResult<Wagy> {
+    let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
+    Ok(found(status(&device, principal.account()?)))
 }
 
 async fn show_quota(
     State(state): State<AppState>,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
-        let left = state.core.quota(&principal, Some(device.id)).await?;
-        Ok(found(quota(device.id, &left)))
-    };
-    answer.await.unwrap_or_else(|refusal: ApiError| render(&refusal))
+) -> ApiResult<Wagy> {
+    let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
+    let left = state.core().quota(&principal, Some(device.id)).await?;
+    Ok(found(quota(device.id, &left)))
 }
 
 async fn redeem(
     State(state): State<AppState>,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Response<Body> {
-    let answer = async {
-        let (parts, body) = request.into_parts();
-        let (principal, device) = enter(&state, device, &parts).await?;
-        let body: RedeemBody = read_json(&parts.headers, body).await?;
-        let messages = state.core.redeem(&principal, device.id, &body.code).await?;
-        let (total, used) = state.core.quota(&principal, Some(device.id)).await?.granted();
-        let data = RedeemedData { messages, remaining: total - used };
-        Ok(done(data, "Voucher redeemed"))
-    };
-    answer.await.unwrap_or_else(|refusal: ApiError| render(&refusal))
+) -> ApiResult<Wagy> {
+    let (parts, body) = request.into_parts();
+    let (principal, device) = enter(&state, device, &parts).await?;
+    let body: RedeemBody = read_json(&parts.headers, body).await?;
+    let messages = state.core().redeem(&principal, device.id, &body.code).await?;
+    let (total, used) = state.core().quota(&principal, Some(device.id)).await?.granted();
+    let data = RedeemedData { messages, remaining: total - used };
+    Ok(done(data, "Voucher redeemed"))
 }
 
 async fn list(
     State(state): State<AppState>,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Response<Body> {
-    try_list(&state, device, request).await.unwrap_or_else(|refusal| render_query(&refusal))
-}
-
-async fn try_list(state: &AppState, device: DeviceSegment, request: Request<Body>) -> Answer {
+) -> ApiResult<WagyQuery> {
     let parts = request.into_parts().0;
-    let (principal, device) = enter(state, device, &parts).await?;
+    let (principal, device) = enter(&state, device, &parts).await?;
     let query = Query::<MessageQuery>::try_from_uri(&parts.uri);
     let Query(query) = query
         .map_err(|_| ApiError::Malformed("a parameter is given twice or is no text".to_owned()))?;
     let (filter, page, limit) = filter(device.id, principal.account()?, &query)?;
-    let messages = state.core.counted_messages(&principal, filter, page, limit).await?;
+    let messages = state.core().counted_messages(&principal, filter, page, limit).await?;
     let body = MessagesBody {
         status: "success",
         data: messages.items.iter().map(row).collect(),
@@ -265,7 +247,7 @@ async fn qr(
     if device.status.is_paired() {
         return Ok(None);
     }
-    match state.core.pair(&principal, device.id, None).await? {
+    match state.core().pair(&principal, device.id, None).await? {
         PairOffer::Qr { code, .. } => Ok(Some(code)),
         PairOffer::Code { .. } | PairOffer::Passkey { .. } => Err(Error::Conflict(PASSKEY).into()),
     }
@@ -275,30 +257,20 @@ async fn show_qr_json(
     State(state): State<AppState>,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Response<Body> {
-    match qr(&state, device, request).await {
-        Ok(None) => done(QrData { qr_code: None }, ALREADY_LOGGED_IN),
-        Ok(Some(text)) => match qr_data_url(&text) {
-            Some(url) => done(QrData { qr_code: Some(url) }, "Scan this QR code with WhatsApp"),
-            None => render(&ApiError::Crashed),
-        },
-        Err(refusal) => render(&refusal),
-    }
+) -> ApiResult<Wagy> {
+    let Some(text) = qr(&state, device, request).await? else {
+        return Ok(done(QrData { qr_code: None }, ALREADY_LOGGED_IN));
+    };
+    let url = qr_data_url(&text).ok_or(ApiError::Crashed)?;
+    Ok(done(QrData { qr_code: Some(url) }, "Scan this QR code with WhatsApp"))
 }
 
 async fn show_qr(
     State(state): State<AppState>,
     device: DeviceSegment,
     request: Request<Body>,
-) -> Response<Body> {
-    match qr(&state, device, request).await {
-        Ok(None) => render(&Error::Conflict(ALREADY_LOGGED_IN).into()),
-        Ok(Some(text)) => match qr_png(&text) {
-            Some(picture) => {
-                bytes_reply(StatusCode::OK, HeaderValue::from_static("image/png"), picture)
-            }
-            None => render(&ApiError::Crashed),
-        },
-        Err(refusal) => render(&refusal),
-    }
+) -> ApiResult<Wagy> {
+    let text = qr(&state, device, request).await?.ok_or(Error::Conflict(ALREADY_LOGGED_IN))?;
+    let picture = qr_png(&text).ok_or(ApiError::Crashed)?;
+    Ok(bytes_reply(StatusCode::OK, HeaderValue::from_static("image/png"), picture))
 }

@@ -14,8 +14,9 @@ use domain::webhook::{
 };
 use serde_json::{Value, json};
 
-use super::errors::render;
+use super::errors::Wagy;
 use crate::api_error::ApiError;
+use crate::api_error::ErrorShape as _;
 use crate::dialects::contract::{Contract, SendSample};
 use crate::formats::Formats;
 use crate::tests::access::VOUCHER;
@@ -86,7 +87,7 @@ async fn faults_in_shape() {
         (ApiError::BodyLost, 408, "Request timeout"),
     ];
     for (refusal, status, message) in cases {
-        let response = render(&refusal);
+        let response = Wagy::render(&refusal);
         assert_eq!(response.status().as_u16(), status);
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();

@@ -27,7 +27,7 @@ pub(super) async fn authorize(
     feature: Option<Feature>,
 ) -> Result<Principal, Error> {
     let key = key(headers).ok_or(Error::Unauthorized)?;
-    let principal = authenticate_key(&state.core, key).await?;
+    let principal = authenticate_key(state.core(), key).await?;
     if principal.caller == Caller::Operator {
         // The operator key belongs to no account, and so to no device.
         return Err(Error::Unauthorized);
@@ -66,7 +66,7 @@ pub(super) async fn device(
     let Some(name @ DeviceName::Id(_)) = DeviceName::parse(account_id) else {
         return Err(unknown.into());
     };
-    match state.core.device_access(principal, name).await? {
+    match state.core().device_access(principal, name).await? {
         DeviceAccess::Granted(device) => Ok(device),
         DeviceAccess::OtherDevice => Err(Error::Forbidden.into()),
         DeviceAccess::NotYours | DeviceAccess::Unknown => Err(unknown.into()),

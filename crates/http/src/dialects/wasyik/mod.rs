@@ -13,22 +13,25 @@ mod types;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::{Dialect, KeyPlace};
+use crate::api::{Api, KeyPlace};
+use crate::api_error::ErrorShape as _;
 use crate::fallback::PathSegments;
 
 /// What the server knows of it.
-pub static DIALECT: Dialect = Dialect {
+pub static API: Api = Api {
     name: "wasyik",
+    title: "Gerbang: the wasyik API",
     about: "Everything below /api/v2/messaging/whatsapp, with a key as `Authorization: Bearer` or \
             `X-Access-Key`; answers are {\"data\": {\"responseCode\": \"00\", …}}. Every path is \
             served with the doubled prefix /api/v2/api/v2 too.",
     keys: &[KeyPlace::Bearer, KeyPlace::Header("X-Access-Key")],
     owns,
-    renderer: |_| errors::render,
+    renderer: |_| errors::Wasyik::render,
     format: Some(&events::FORMAT),
     routes: routes::routes,
+    codes: &[],
     #[cfg(test)]
-    contract: &tests::CONTRACT,
+    contract: Some(&tests::CONTRACT),
 };
 
 /// `/api/v2/…`.

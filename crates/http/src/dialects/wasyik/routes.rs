@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::auth::{authorize, device};
-use super::errors::{Answer, render};
+use super::errors::Wasyik;
 use super::times::Style;
 use super::translate::{self, MESSAGE_NAMES, PENDING_STATES, SHOWN_STATES, Single};
 use super::types::{
@@ -24,7 +24,7 @@ use super::types::{
     GroupsData, ImageBody, MessageBody, NamesDevice, PendingList, QrData, ScheduleBody,
     ScheduledData, ScheduledList, SentData, StatusData, TextBody, Words,
 };
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, ApiResult, ErrorShape as _};
 use crate::body::{query_fields, read_fields};
 use crate::fields::path_id;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
@@ -248,11 +248,11 @@ fn first(sent: &AcceptedMessages) -> Result<&Message, Error> {
     sent.messages.first().ok_or(Error::NotFound("message"))
 }
 
-async fn scan(State(state): State<AppState>, request: Request<Body>) -> Answer {
+async fn scan(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Wasyik> {
     let DialectRequest { principal, device, .. } =
         DialectRequest::<AccountBody>::open(&state, request, None).await?;
     let offer =
-        state.core.pair(&principal, device.id, None).await.map_err(|error| match error {
+        state.core().pair(&principal, device.id, None).await.map_err(|error| match error {
             Error::Conflict(_) => Error::Conflict("Device is already connected"),
             error => error,
         })?;
@@ -268,15 +268,15 @@ async fn scan(State(state): State<AppState>, request: Request<Body>) -> Answer {
     Ok(success(QrData { qr_code, timeout }))
 }
 
-async fn accounts(State(state): State<AppState>, headers: HeaderMap) -> Answer {
+async fn accounts(State(state): State<AppState>, headers: HeaderMap) -> ApiResult<Wasyik> {
     let principal = authorize(&state, &headers, None).await?;
     let page = PageRequest { before: None, limit: LIST_ROWS_MAX };
-    let devices = state.core.devices(&principal, page).await?;
+    let devices = state.core().devices(&principal, page).await?;
     let accounts = devices.items.iter().map(translate::account).collect();
     Ok(success(AccountsData { accounts }))
 }
 
-async fn status(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> Answer {
+async fn status(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> ApiResult<Wasyik> {
     let (_, device) = asked_device(&state, &headers, &uri, None).await?;
     Ok(success(StatusData {
         is_connected: translate::is_connected(&device),
@@ -284,64 +284,71 @@ async fn status(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> 
     }))
 }
 
-async fn disconnect(State(state): State<AppState>, request: Request<Body>) -> Answer {
+async fn disconnect(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Wasyik> {
     let DialectRequest { principal, device, .. } =
         DialectRequest::<AccountBody>::open(&state, request, None).await?;
-    state.core.logout(&principal, device.id).await.map_err(|error| match error {
+    state.core().logout(&principal, device.id).await.map_err(|error| match error {
         Error::Conflict(_) => Error::DeviceNotConnected(device.status.as_str()),
         error => error,
     })?;
     Ok(words("Device disconnected successfully"))
 }
 
-async fn groups(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> Answer {
+async fn groups(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> ApiResult<Wasyik> {
     let (principal, device) = asked_device(&state, &headers, &uri, Some(Feature::Groups)).await?;
-    let groups = state.core.groups(&principal, device.id).await?;
+    let groups = state.core().groups(&principal, device.id).await?;
     let groups = groups.into_iter().map(translate::group_row).collect();
     Ok(success(GroupsData { groups }))
 }
 
 /// Sends one message and waits for it. What was accepted and then failed is an error that says
 /// where the message is.
-async fn send<B: Single>(State(state): State<AppState>, request: Request<Body>) -> Answer {
+async fn send<B: Single>(
+    State(state): State<AppState>,
+    request: Request<Body>,
+) -> ApiResult<Wasyik> {
     let opened = DialectRequest::<B>::open(&state, request, B::FEATURE).await?;
     let idempotency = opened.idempotency(B::NAME)?;
     let DialectRequest { principal, body, device, .. } = opened;
     let command = body.command(device.id)?;
-    let sent = state.core.send_and_wait(&principal, vec![command], idempotency).await;
-    let sent = sent.map_err(|refusal| B::NAMES.refusal(refusal))?;
+    let sent = state.core().send_and_wait(&principal, vec![command], idempotency).await;
+    let sent = sent.map_err(|error| B::NAMES.refusal(error))?;
     let message = first(&sent)?;
     let mut response = match translate::sent::<B>(message) {
         Ok(data) => success(data),
-        Err(error) => render(&error.into()),
+        Err(error) => Wasyik::render(&error.into()),
     };
     add_send_headers(&mut response, message, sent.is_repeat);
     Ok(response)
 }
 
-async fn broadcast(State(state): State<AppState>, request: Request<Body>) -> Answer {
+async fn broadcast(State(state): State<AppState>, request: Request<Body>) -> ApiResult<Wasyik> {
     let opened =
         DialectRequest::<BroadcastBody>::open(&state, request, Some(Feature::Broadcast)).await?;
     let idempotency = opened.idempotency("broadcast")?;
     let DialectRequest { principal, body, device, .. } = opened;
     let country = &principal.account()?.default_country;
     let commands = translate::broadcast(body, device.id, country)?;
-    let sent = state.core.send_batch(&principal, commands, idempotency).await;
-    let sent = sent.map_err(|refusal| MESSAGE_NAMES.refusal(refusal))?;
+    let sent = state.core().send_batch(&principal, commands, idempotency).await;
+    let sent = sent.map_err(|error| MESSAGE_NAMES.refusal(error))?;
     let count = sent.messages.len();
     let mut response = words(format!("Broadcast queued for {count} recipients"));
     add_send_headers(&mut response, first(&sent)?, sent.is_repeat);
     Ok(response)
 }
 
-async fn schedule(State(state): State<AppState>, style: Style, request: Request<Body>) -> Answer {
+async fn schedule(
+    State(state): State<AppState>,
+    style: Style,
+    request: Request<Body>,
+) -> ApiResult<Wasyik> {
     let opened =
         DialectRequest::<ScheduleBody>::open(&state, request, Some(Feature::Schedule)).await?;
     let idempotency = opened.idempotency("schedule")?;
     let DialectRequest { principal, body, device, .. } = opened;
     let command = translate::schedule(body, device.id)?;
-    let sent = state.core.send_batch(&principal, vec![command], idempotency).await;
-    let sent = sent.map_err(|refusal| MESSAGE_NAMES.refusal(refusal))?;
+    let sent = state.core().send_batch(&principal, vec![command], idempotency).await;
+    let sent = sent.map_err(|error| MESSAGE_NAMES.refusal(error))?;
     let message = first(&sent)?;
     let mut response = success(ScheduledData {
         message: "Message scheduled successfully",
@@ -352,7 +359,11 @@ async fn schedule(State(state): State<AppState>, style: Style, request: Request<
     Ok(response)
 }
 
-async fn scheduled(State(state): State<AppState>, style: Style, headers: HeaderMap) -> Answer {
+async fn scheduled(
+    State(state): State<AppState>,
+    style: Style,
+    headers: HeaderMap,
+) -> ApiResult<Wasyik> {
     let principal = authorize(&state, &headers, Some(Feature::Schedule)).await?;
     let states: &[MessageState] = match style {
         Style::Plain => &SHOWN_STATES,
@@ -365,7 +376,7 @@ async fn scheduled(State(state): State<AppState>, style: Style, headers: HeaderM
         ..MessageFilter::default()
     };
     let page = PageRequest { before: None, limit: LIST_ROWS_MAX };
-    let mut messages = state.core.messages(&principal, filter, page).await?.items;
+    let mut messages = state.core().messages(&principal, filter, page).await?.items;
     messages.sort_by_key(|message| (translate::scheduled_at(message), message.id));
     let rows = messages.iter();
     Ok(match style {
@@ -383,14 +394,14 @@ async fn cancel(
     State(state): State<AppState>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-) -> Answer {
+) -> ApiResult<Wasyik> {
     let principal = authorize(&state, &headers, Some(Feature::Schedule)).await?;
     let unknown = || Error::NotFound("message");
     let id = id.ok().and_then(|Path(id)| path_id(&id)).map(MessageId).ok_or_else(unknown)?;
-    let message = state.core.message(&principal, id).await?;
+    let message = state.core().message(&principal, id).await?;
     if !message.was_scheduled() {
         return Err(unknown().into());
     }
-    state.core.cancel_message(&principal, id).await?;
+    state.core().cancel_message(&principal, id).await?;
     Ok(words("Scheduled message cancelled successfully"))
 }

@@ -11,8 +11,9 @@ use domain::ports::{Clock, Progress};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::errors::render;
+use super::errors::Wasyik;
 use crate::api_error::ApiError;
+use crate::api_error::ErrorShape as _;
 use crate::dialects::contract::{Contract, SendSample};
 use crate::tests::app::App;
 use crate::tests::exchange::{Ask, TestResponse};
@@ -165,7 +166,7 @@ async fn faults_in_shape() {
         (Error::NotSent(Failure::new("x", "refused")).into(), 502, "99", "refused"),
     ];
     for (refusal, status, code, message) in cases {
-        let response = render(&refusal);
+        let response = Wasyik::render(&refusal);
         assert_eq!(response.status(), StatusCode::from_u16(status).unwrap());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
