@@ -22,7 +22,7 @@ fn main() {
     let names: Vec<String> = list.lines().filter_map(name).collect();
 
     let dialects: String = names.iter().map(|name| format!("&{name}::API, ")).collect();
-    write("dialects.rs", &dialects);
+    write("apis.rs", &dialects);
 
     let mut sources = source("v1", "docs/api.md");
     for name in &names {

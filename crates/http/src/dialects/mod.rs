@@ -18,7 +18,7 @@ mod fixtures;
 use crate::api::Api;
 
 /// Every dialect, in the order of the lines above.
-pub static ALL: &[&Api] = &include!(concat!(env!("OUT_DIR"), "/dialects.rs"));
+pub static ALL: &[&Api] = &include!(concat!(env!("OUT_DIR"), "/apis.rs"));
 
 /// Their names.
 pub fn names() -> impl Iterator<Item = &'static str> {
