@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_moves_only_when_told() {
+    fn it_moves_only_when_set() {
         let clock = ManualClock::default();
         let start = clock.now();
         assert_eq!(start.to_string(), "2026-11-21T08:00:00Z");

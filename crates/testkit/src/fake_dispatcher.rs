@@ -1,4 +1,4 @@
-//! A dispatcher that sends nothing: it notes what it was asked to do, and answers as told.
+//! A dispatcher that sends nothing: it records its calls, and answers as the test set.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,30 +15,30 @@ use domain::webhook::Event;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use tokio::sync::broadcast;
 
-/// What a [`FakeDispatcher`] was asked to do, in order.
+/// A recorded call of [`FakeDispatcher`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DispatcherCall {
-    /// These messages were accepted.
+    /// `accepted`, with the messages' ids.
     Accepted(Vec<MessageId>),
-    /// This message was to be cancelled.
+    /// `cancel`.
     Cancel(DeviceId, MessageId),
-    /// This device was to be linked.
+    /// `pair`.
     Pair(DeviceId, PairMethod),
-    /// This device was to be unlinked.
+    /// `logout`.
     Logout(DeviceId),
-    /// This device was to be erased.
+    /// `remove`.
     Remove(DeviceId),
-    /// This device's settings have changed.
+    /// `reload`.
     Reload(DeviceId),
-    /// This number was looked up.
+    /// A lookup of a number.
     LookUp(DeviceId, PhoneNumber),
-    /// This message was waited for.
+    /// A wait for a message's outcome.
     Wait(MessageId),
-    /// The webhooks of this account have changed.
+    /// `webhooks_changed`.
     WebhooksChanged(AccountId),
 }
 
-/// A dispatcher that sends nothing. It cancels, unlinks and erases in the store, as the engine does.
+/// A dispatcher that sends nothing. It cancels, unpairs and deletes in the store, as the engine does.
 pub struct FakeDispatcher {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -58,17 +58,17 @@ struct State {
     ending: Ending,
 }
 
-/// What becomes of a message somebody waits for.
+/// The outcome of a wait for a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Ending {
-    /// WhatsApp takes it.
+    /// WhatsApp acknowledges it.
     #[default]
     Sent,
     /// It still waits when the wait ends.
     Pending,
     /// It fails for this reason.
     Failed(Failure),
-    /// Its device does not connect: it is taken back.
+    /// Its device does not connect: it is withdrawn.
     Unconnected,
 }
 
@@ -83,7 +83,7 @@ impl FakeDispatcher {
         Self { store, clock, notices, events, state: Mutex::default() }
     }
 
-    /// What it was asked to do so far, and forgets it.
+    /// Takes the calls recorded so far.
     pub fn take_calls(&self) -> Vec<DispatcherCall> {
         std::mem::take(&mut self.state().calls)
     }
@@ -108,24 +108,24 @@ impl FakeDispatcher {
         self.state().groups = groups;
     }
 
-    /// What becomes of the messages that are waited for from now on.
+    /// The outcome of waits from now on.
     pub fn set_ending(&self, ending: Ending) {
         self.state().ending = ending;
     }
 
-    /// Tells those who watch the account.
-    pub fn tell(&self, event: Event) {
-        // Nobody may be watching.
+    /// Sends an event to the account's watchers.
+    pub fn emit(&self, event: Event) {
+        // An error means that there is no watcher.
         let _ = self.events.send(event);
     }
 
-    /// Tells those who watch the device.
+    /// Sends a notice to the device's watchers.
     pub fn notify(&self, device: DeviceId, notice: DeviceNotice) {
-        // Nobody may be watching.
+        // An error means that there is no watcher.
         let _ = self.notices.send((device, notice));
     }
 
-    /// The devices somebody has watched.
+    /// The devices that were watched.
     pub fn watched(&self) -> Vec<DeviceId> {
         self.state().watched.clone()
     }
@@ -186,7 +186,7 @@ impl Dispatcher for FakeDispatcher {
         self.note(DispatcherCall::Remove(device));
         let cancelled = self.store.delete_device(account, device, self.clock.now()).await?;
         let cancelled = cancelled.ok_or(Error::NotFound("device"))?;
-        cancelled.into_iter().flat_map(|recorded| recorded.events).for_each(|e| self.tell(e));
+        cancelled.into_iter().flat_map(|recorded| recorded.events).for_each(|e| self.emit(e));
         Ok(())
     }
 

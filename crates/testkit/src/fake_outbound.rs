@@ -1,4 +1,4 @@
-//! Customers' servers, played: what is fetched, posted and answered is said by the test.
+//! Fakes of customers' servers: the test sets the files and answers.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,7 +15,7 @@ use domain::service::DOWNLOAD_FAILED;
 use domain::webhook::SealedSecret;
 use tokio::sync::watch;
 
-/// Makes no connection. Files are those the test has put up; webhooks are answered as told.
+/// Makes no connection. It serves the test's files, and answers webhooks as the test set.
 pub struct FakeOutbound {
     state: Mutex<State>,
     posts: watch::Sender<usize>,
@@ -43,17 +43,17 @@ pub fn answer(status: u16) -> WebhookAnswer {
 }
 
 impl FakeOutbound {
-    /// Puts a file up under a URL.
+    /// Serves a file at a URL.
     pub fn put_file(&self, url: &str, bytes: &[u8], content_type: &str) {
         self.state().files.insert(url.to_owned(), (bytes.to_vec(), content_type.to_owned()));
     }
 
-    /// What the next posts are answered, in order; 200 when there is nothing left.
+    /// The answers of the next posts, in order; 200 after them.
     pub fn answer_with(&self, answers: impl IntoIterator<Item = WebhookAnswer>) {
         self.state().answers.extend(answers);
     }
 
-    /// No receiver answers a challenge from now on.
+    /// From now on receivers do not answer challenges.
     pub fn refuse_challenges(&self) {
         self.state().refuses_challenges = true;
     }
@@ -110,10 +110,10 @@ impl Outbound for FakeOutbound {
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
         let mut state = self.state();
         state.posts.push(request);
-        let told = if state.answers.is_empty() { answer(200) } else { state.answers.remove(0) };
+        let answer = if state.answers.is_empty() { answer(200) } else { state.answers.remove(0) };
         drop(state);
         self.posts.send_modify(|count| *count += 1);
-        told
+        answer
     }
 
     async fn challenge(&self, _: &str, _: &str) -> Result<(), String> {
@@ -122,13 +122,13 @@ impl Outbound for FakeOutbound {
     }
 }
 
-/// A file that has a size and no place on the disk.
+/// A file with a size that is not on the disk.
 fn in_memory(bytes: &[u8]) -> TempMedia {
     let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     TempMedia { path: "/nowhere".into(), size, guard: Arc::new(()) }
 }
 
-/// Takes every file as what it is said to be.
+/// Accepts every file as the kind that was asked for.
 pub struct FakeCodec;
 
 #[async_trait]
@@ -153,7 +153,7 @@ impl MediaCodec for FakeCodec {
     }
 }
 
-/// Hides secrets from nobody: turned round, so that a forgotten `open` shows.
+/// Does not encrypt: it reverses secrets, so that a forgotten `open` is noticed.
 pub struct ReversingCipher;
 
 impl SecretCipher for ReversingCipher {

@@ -1,6 +1,5 @@
-//! A store that can be out of reach, or slow, and that says when something was written.
+//! A store that can fail or be slow, and that signals writes.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,33 +26,32 @@ use domain::webhook::{
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-/// What does not work.
+/// Which calls fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outage {
     /// Everything works.
     None,
-    /// What is written fails, as when a disk is full.
+    /// Writes fail, as when a disk is full.
     Writes,
-    /// Nothing works.
+    /// Every call fails.
     All,
 }
 
-/// A store before another one.
+/// A store that wraps another one.
 pub struct FlakyStore {
     inner: Arc<dyn Store>,
     outage: Mutex<(Outage, Duration)>,
     writes: watch::Sender<u64>,
-    calls: Mutex<HashMap<&'static str, usize>>,
 }
 
 impl FlakyStore {
-    /// Stands before `inner`; everything works.
+    /// Wraps `inner`; every call works.
     pub fn before(inner: Arc<dyn Store>) -> Self {
         let outage = Mutex::new((Outage::None, Duration::ZERO));
-        Self { inner, outage, writes: watch::Sender::new(0), calls: Mutex::default() }
+        Self { inner, outage, writes: watch::Sender::new(0) }
     }
 
-    /// What does not work from now on.
+    /// Sets which calls fail from now on.
     ///
     /// # Panics
     /// When a test panicked while it held the store.
@@ -61,7 +59,7 @@ impl FlakyStore {
         self.outage.lock().expect("no test panics inside the store").0 = outage;
     }
 
-    /// How long every write takes from now on.
+    /// Sets the duration of writes from now on.
     ///
     /// # Panics
     /// When a test panicked while it held the store.
@@ -72,20 +70,6 @@ impl FlakyStore {
     /// Counts what was written.
     pub fn writes(&self) -> watch::Receiver<u64> {
         self.writes.subscribe()
-    }
-
-    /// How often the store was asked for `call`, the name of a port's function.
-    ///
-    /// # Panics
-    /// When a test panicked while it held the store.
-    pub fn calls(&self, call: &str) -> usize {
-        let calls = self.calls.lock().expect("no test panics inside the store");
-        calls.get(call).copied().unwrap_or_default()
-    }
-
-    fn count(&self, call: &'static str) {
-        let mut calls = self.calls.lock().expect("no test panics inside the store");
-        *calls.entry(call).or_default() += 1;
     }
 
     async fn check(&self, is_write: bool) -> StoreResult<()> {
@@ -107,7 +91,6 @@ macro_rules! delegate {
         impl $port for FlakyStore {
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
                 let is_write = stringify!($kind) == "write";
-                self.count(stringify!($name));
                 self.check(is_write).await?;
                 let answer = self.inner.$name($($arg),*).await;
                 if is_write {
@@ -147,7 +130,6 @@ delegate!(DeviceStore {
     read device(account: AccountId, id: DeviceId) -> Option<Device>;
     read device_exists(id: DeviceId) -> bool;
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
-    read device_by_id(id: DeviceId) -> Option<Device>;
     read all_devices() -> Vec<Device>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
@@ -161,7 +143,6 @@ delegate!(MessageStore {
     write accept(acceptance: Acceptance) -> Accepted;
     read repeated(account: AccountId, key: &IdempotencyKey, now: Timestamp) -> Option<Accepted>;
     read outbox() -> Vec<OutboxEntry>;
-    read outbox_of(account: AccountId, device: DeviceId) -> Vec<OutboxEntry>;
     read waiting_message(id: MessageId) -> Option<Message>;
     write record(progress: Vec<Progress>) -> Vec<Recorded>;
     read inline_media(id: MessageId) -> Option<Vec<u8>>;

@@ -1,4 +1,4 @@
-//! What tests of several crates share: fakes for the ports, and the suites every adapter passes.
+//! Shared by the tests of several crates: fakes for the ports, and the suites for adapters.
 //!
 //! It depends on `domain` alone, so that any crate may use it.
 

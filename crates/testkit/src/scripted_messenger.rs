@@ -1,4 +1,4 @@
-//! A messenger that does what a test tells it to, and remembers what it was asked.
+//! A messenger that behaves as a test sets, and records its calls.
 //!
 //! Events reach the engine through one queue per messenger, in order, from a task of their own: as
 //! with the real driver, nothing that calls the messenger waits for the engine.
@@ -18,35 +18,35 @@ use domain::ports::{Messenger, MessengerEvent, MessengerEvents, OutgoingMessage,
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 
-/// What becomes of a message that is handed over.
+/// What happens to a message that is submitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It is acknowledged at once.
     Acknowledge,
     /// It is acknowledged after a while.
     AcknowledgeAfter(Duration),
-    /// It is taken, and nothing is heard of it.
+    /// It is submitted, but never acknowledged.
     LoseAck,
     /// It is refused, with this code.
     Refuse(u16),
-    /// It cannot be handed over.
+    /// Submitting it fails.
     Fail(SendError),
-    /// The messenger crashes over it.
+    /// The messenger panics.
     Panic,
-    /// It is taken only after a while, and then acknowledged.
+    /// Submitting it takes a while; then it is acknowledged.
     TakeAfter(Duration),
 }
 
-/// A call the messenger was asked for, sends apart.
+/// A recorded call, without sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// To connect a device.
+    /// `connect`.
     Connect(DeviceId),
-    /// To link one.
+    /// `pair`.
     Pair(DeviceId, PairMethod),
-    /// To unlink one.
+    /// `logout`.
     Logout(DeviceId),
-    /// To close its connection.
+    /// `disconnect`.
     Disconnect(DeviceId),
     /// To show or hide "typing…".
     Typing(DeviceId, ChatId, bool),
@@ -114,18 +114,18 @@ impl ScriptedMessenger {
         });
     }
 
-    /// What becomes of the next messages, one by one, before the rule of
+    /// What happens to the next messages, one by one, before the rule of
     /// [`ScriptedMessenger::answer_all`] holds again.
     pub fn answer_next(&self, answers: impl IntoIterator<Item = Answer>) {
         self.state().answers.extend(answers);
     }
 
-    /// What becomes of every message.
+    /// What happens to every message.
     pub fn answer_all(&self, answer: Answer) {
         self.state().answer = answer;
     }
 
-    /// Whether `connect` succeeds at once (it does unless told otherwise) or nothing comes of it.
+    /// Whether `connect` succeeds at once (the default) or never finishes.
     pub fn connects(&self, connects: bool) {
         self.state().connects = connects;
     }
@@ -145,14 +145,14 @@ impl ScriptedMessenger {
         self.state().logout_takes = duration;
     }
 
-    /// Whether a number is on WhatsApp (every number is unless told otherwise).
+    /// Whether a number is on WhatsApp (by default every number is).
     pub fn on_whatsapp(&self, phone: &PhoneNumber, found: bool) {
         self.state().on_whatsapp.insert(phone.clone(), found);
     }
 
-    /// Reports something to the engine.
+    /// Reports an event to the engine.
     pub fn emit(&self, device: DeviceId, event: MessengerEvent) {
-        // The engine may have gone.
+        // An error means that the engine has stopped.
         let _ = self.events.send((device, event));
     }
 
@@ -192,17 +192,17 @@ impl ScriptedMessenger {
         self.emit(device, MessengerEvent::Receipt(vec![id.clone()], receipt, at));
     }
 
-    /// What was handed over, in order: repeats included, failures to hand over not.
+    /// The submitted messages, in order, with repeats, without failed attempts.
     pub fn sent(&self) -> Vec<(DeviceId, OutgoingMessage)> {
         self.state().sent.clone()
     }
 
-    /// What else the messenger was asked for, in order.
+    /// The recorded calls, in order.
     pub fn calls(&self) -> Vec<Call> {
         self.state().calls.clone()
     }
 
-    /// Waits until `condition` holds, which is looked at after every call.
+    /// Waits until `condition` holds; it is checked after every call.
     ///
     /// # Panics
     /// When it does not hold within an hour; with paused time that is no time at all.
@@ -217,7 +217,7 @@ impl ScriptedMessenger {
         tokio::time::timeout(hour, wait).await.expect("the condition holds within an hour");
     }
 
-    /// Waits until `n` messages were handed over; those.
+    /// Waits until `n` messages were submitted, and returns them.
     ///
     /// # Panics
     /// As [`ScriptedMessenger::until`].
@@ -316,7 +316,7 @@ impl Messenger for ScriptedMessenger {
                 let events = self.events.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(wait).await;
-                    // The engine may have gone.
+                    // An error means that the engine has stopped.
                     let _ = events.send((device, MessengerEvent::Acknowledged(id)));
                 });
             }

@@ -1,7 +1,7 @@
 //! One suite for every store: SQLite, PostgreSQL and memory.
 //!
-//! A case is an async function over a fresh, empty store. `store_conformance!` turns all of them
-//! into tests of their own; a case that is not in its list is not run.
+//! A case is an async function over a fresh, empty store. `store_conformance!` makes a test of each;
+//! a test below refuses a case that is missing from its list.
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
 pub mod accept;
@@ -39,56 +39,56 @@ use uuid::Uuid;
 macro_rules! store_conformance {
     ($with_store:path) => {
         $crate::store_conformance!(@cases $with_store;
-            accounts: an_account_is_found_as_it_was_made, an_email_address_is_taken_once,
+            accounts: an_account_is_found_as_created, an_email_address_is_unique,
                 accounts_are_listed_newest_first, a_patch_changes_only_what_it_names,
                 another_accounts_email_is_refused, plans_exist_and_can_be_replaced,
-                a_key_leads_to_its_holder_until_it_is_deleted, a_new_plan_shows_at_once,
-                keys_are_listed_without_their_secrets, a_setting_is_made_once,
+                a_key_finds_its_holder_until_deleted, a_new_plan_shows_at_once,
+                keys_are_listed_without_their_secrets, a_setting_is_created_once,
                 a_store_answers_a_ping, a_deleted_account_leaves_nothing;
-            devices: a_device_is_found_as_it_was_made, the_device_limit_holds,
+            devices: a_device_is_found_as_created, the_device_limit_holds,
                 devices_are_listed_newest_first, settings_of_a_device_change,
                 a_device_goes_through_its_states, a_device_token_is_replaced,
-                a_deleted_device_gives_back_what_waits, nobody_elses_device_is_touched,
+                a_deleted_device_refunds_waiting_messages, devices_are_tenant_separate,
                 devices_are_found_by_phone_and_state;
-            accept: what_is_accepted_is_what_is_read, ids_grow, a_batch_is_all_or_nothing,
+            accept: an_accepted_message_is_read_unchanged, ids_grow, a_batch_is_all_or_nothing,
                 quota_is_spent_and_starts_again_each_day,
-                a_request_from_before_midnight_is_paid_in_the_new_day, one_refusal_harms_nobody_else,
-                the_queue_has_an_end, a_missing_device_refuses_the_request,
+                a_request_from_before_midnight_counts_in_the_new_day, one_refusal_affects_no_other_request,
+                the_queue_has_a_limit, a_missing_device_refuses_the_request,
                 a_repeated_request_gives_the_same_messages, another_request_is_a_mismatch,
-                a_key_belongs_to_its_account_and_route, a_key_is_forgotten_after_a_day,
+                a_key_belongs_to_its_account_and_route, an_idempotency_key_expires_after_a_day,
                 a_refusal_is_not_remembered, a_file_waits_with_its_message;
             record: an_acknowledged_message_moves_to_the_history,
                 a_failed_attempt_waits_for_the_next, a_scheduled_message_becomes_due_first,
-                a_scheduled_message_is_taken_back_as_it_is, what_ends_unsent_is_refunded,
+                a_withdrawn_message_keeps_its_schedule, unsent_messages_are_refunded,
                 a_refund_stays_in_its_period, an_unended_attempt_is_queued_again,
-                unknown_messages_are_passed_over, several_messages_are_recorded_together,
+                unknown_messages_are_skipped, several_messages_are_recorded_together,
                 receipts_only_move_forward, receipts_leave_incoming_messages_alone,
-                contacts_are_those_written_to, a_guessed_kind_is_put_right;
+                contacts_are_those_written_to, a_guessed_kind_is_corrected;
             lists: both_directions_are_listed_newest_first, a_list_has_pages,
                 a_list_can_be_filtered, chats_times_and_schedules_are_filters,
-                a_counted_list_says_how_many, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
+                a_counted_list_has_a_total, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
                 senders_may_share_an_id, an_own_message_from_elsewhere_counts_as_sent,
-                the_outbox_is_loaded_whole, the_outbox_of_a_device_is_loaded_alone, old_rows_are_cleaned_up;
+                the_outbox_is_loaded_whole, old_rows_are_cleaned_up;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,
                 sessions_of_devices_are_separate, the_last_write_counts,
                 an_erased_device_keeps_nothing;
-            grants: grants_pay_before_the_plan, a_batch_over_all_funds_is_paid_whole_or_not_at_all,
-                grants_stack_and_expire, a_refund_goes_to_the_grant_that_paid,
-                a_voucher_is_redeemed_once, grants_go_with_their_owner;
-            webhooks: a_webhook_is_found_as_it_was_made, webhooks_are_listed_newest_first,
+            grants: grants_are_charged_before_the_plan, a_batch_is_charged_completely_or_not_at_all,
+                grants_stack_and_expire, a_refund_goes_to_the_charged_grant,
+                a_voucher_is_redeemed_once, grants_are_deleted_with_their_owner;
+            webhooks: a_webhook_is_found_as_created, webhooks_are_listed_newest_first,
                 webhooks_of_a_format_share_their_secret,
-                a_webhook_changes, an_account_has_so_many_webhooks_at_most,
-                nobody_elses_webhook_is_touched, webhooks_go_with_their_owner;
-            deliveries: an_event_is_told_to_those_that_want_it, only_what_the_plan_includes_is_told,
-                what_a_device_goes_through_is_told, deliveries_follow_the_order_of_events,
-                the_end_of_an_erased_device_is_told, nothing_is_told_of_the_numbers_own_messages,
+                a_webhook_changes, an_account_has_a_limit_of_webhooks,
+                webhooks_are_tenant_separate, webhooks_are_deleted_with_their_owner;
+            deliveries: an_event_goes_to_webhooks_that_want_it, only_events_of_the_plan_are_delivered,
+                device_changes_emit_events, deliveries_follow_the_order_of_events,
+                deleting_a_device_emits_events, own_messages_emit_no_events,
                 a_delivery_ends_and_is_replayed, deliveries_have_pages,
-                old_deliveries_are_cleaned_up, unknown_deliveries_are_passed_over;
-            parallel: a_voucher_is_redeemed_by_one, what_happens_at_once_is_told_in_order,
-                the_last_message_of_a_quota_is_sold_once, one_key_makes_one_message,
-                the_device_limit_holds_in_parallel, parallel_outcomes_keep_the_books;
+                old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
+            parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
+                the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
+                the_device_limit_holds_in_parallel, parallel_outcomes_keep_counts_exact;
         );
     };
     (@cases $with_store:path; $($module:ident: $($case:ident),* $(,)?);* $(;)?) => {
@@ -158,7 +158,7 @@ impl World {
         Self::with(store, 10).await
     }
 
-    /// A further account; `n` tells accounts apart.
+    /// A further account; `n` distinguishes accounts.
     pub async fn with(store: Arc<dyn Store>, n: u64) -> Self {
         let account = new_account(&format!("owner{n}@example.com"));
         let account = store.create_account(account, key(n), NOW).await.unwrap().unwrap();
@@ -166,7 +166,7 @@ impl World {
         Self { store, account, device }
     }
 
-    /// A text message that is not to be refused.
+    /// A text message that is accepted.
     pub fn text(&self, n: u64) -> NewMessage {
         NewMessage {
             device_id: self.device.id,
@@ -207,7 +207,7 @@ impl World {
         new_messages(self.store.accept(self.request(vec![message])).await.unwrap()).remove(0)
     }
 
-    /// Makes a webhook that wants `events` of `device`, or of all devices.
+    /// Creates a webhook that wants `events` of `device`, or of all devices.
     pub async fn webhook(&self, device: Option<DeviceId>, events: &[EventKind]) -> Webhook {
         let webhook = NewWebhook {
             account_id: self.account.id,
@@ -221,14 +221,14 @@ impl World {
         self.store.create_webhook(webhook, NOW).await.unwrap().unwrap()
     }
 
-    /// The deliveries a webhook waits for, by id.
+    /// The pending deliveries of a webhook, by id.
     pub async fn pending(&self, webhook: &Webhook) -> Vec<Delivery> {
         self.store.pending_deliveries(webhook.id, &[], 10_000).await.unwrap()
     }
 
     /// Records steps of one message.
     pub async fn record(&self, id: MessageId, steps: &[MessageEvent]) -> Vec<Message> {
-        told(self.store.record(vec![progress(id, steps)]).await.unwrap())
+        messages_of(self.store.record(vec![progress(id, steps)]).await.unwrap())
     }
 
     /// Accepts a message and has WhatsApp acknowledge it.
@@ -238,7 +238,7 @@ impl World {
     }
 }
 
-/// An account to be made, on the plan `unlimited`.
+/// An account to create, on the plan `unlimited`.
 pub fn new_account(email: &str) -> NewAccount {
     NewAccount {
         name: "Warung Bu Sri ☕".into(),
@@ -249,7 +249,7 @@ pub fn new_account(email: &str) -> NewAccount {
     }
 }
 
-/// Makes a device with the token `key(token)`.
+/// Creates a device with the token `key(token)`.
 pub async fn new_device(store: &Arc<dyn Store>, account: &Account, token: u64) -> Device {
     let id = DeviceId(Uuid::from_u128(u128::from(token) << 64 | u128::from(token)));
     let device = NewDevice { id, account_id: account.id, name: format!("device {token}") };
@@ -265,21 +265,51 @@ pub fn progress(id: MessageId, steps: &[MessageEvent]) -> Progress {
     Progress { id, steps, failure: None, next_attempt_at: None, kind: None }
 }
 
-/// An idempotency key whose request is told by `request`.
+/// An idempotency key for a request that hashes to `request`.
 pub fn idempotency(key: &str, request: u8) -> IdempotencyKey {
     let route = "POST /v1/messages".into();
     IdempotencyKey { route, key: key.into(), request_hash: [request; 32] }
 }
 
 /// The messages alone.
-pub fn told(recorded: Vec<Recorded>) -> Vec<Message> {
+pub fn messages_of(recorded: Vec<Recorded>) -> Vec<Message> {
     recorded.into_iter().map(|recorded| recorded.message).collect()
 }
 
-/// The messages of a request that was to be accepted.
+/// The messages of a request.
+///
+/// # Panics
+/// When it was not accepted.
 pub fn new_messages(accepted: Accepted) -> Vec<Message> {
     match accepted {
         Accepted::New(messages) => messages,
         other => panic!("not accepted: {other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    #[test]
+    fn every_case_is_in_the_list() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let suite = std::fs::read_to_string(source.join("store_conformance.rs")).unwrap();
+        let (_, list) = suite.split_once("(@cases $with_store;").unwrap();
+        let (list, _) = list.split_once(");").unwrap();
+        let listed: Vec<&str> = list.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let mut cases = 0;
+        for file in std::fs::read_dir(source.join("store_conformance")).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let names = text.lines().filter_map(|line| {
+                let (name, arguments) = line.strip_prefix("pub async fn ")?.split_once('(')?;
+                arguments.starts_with("store: Arc<dyn Store>)").then_some(name)
+            });
+            for name in names {
+                assert!(listed.contains(&name), "{name} is not in the list of cases");
+                cases += 1;
+            }
+        }
+        assert!(cases > 50, "only {cases} cases were found");
     }
 }

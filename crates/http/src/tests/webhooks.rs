@@ -211,7 +211,7 @@ async fn live_events_are_told_to_whom_they_concern() {
     for device in [&app.front, &app.back, &app.theirs] {
         let status = StatusChange::new(DeviceStatus::Disconnected, app.clock.now());
         let moved = app.core.store.set_device_status(device.id(), &status).await.unwrap();
-        moved.unwrap().events.into_iter().for_each(|event| app.dispatcher.tell(event));
+        moved.unwrap().events.into_iter().for_each(|event| app.dispatcher.emit(event));
     }
     let mut heard = Vec::new();
     for (stream, count) in [(&mut shop, 2), (&mut back, 1), (&mut rival, 1)] {

@@ -15,21 +15,12 @@ use super::{history_columns, ids_json, messages_from, waiting_columns};
 use crate::accounts::{bounds, page_of};
 use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
-/// Rows of the outbox read at a time when much of it is loaded.
+/// Rows of the outbox read at a time when it is loaded whole.
 const OUTBOX_CHUNK_ROWS: i64 = 10_000;
 
-macro_rules! select_entries {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts, due_at,
-             expires_at, retry_interval_s FROM outbox ",
-            $rest
-        )
-    };
-}
-
 pub(crate) async fn outbox(tx: &mut Tx) -> SqlResult<Vec<OutboxEntry>> {
-    const SELECT: &str = select_entries!("WHERE id > $1 ORDER BY id LIMIT $2");
+    const SELECT: &str = "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts,
+        due_at, expires_at, retry_interval_s FROM outbox WHERE id > $1 ORDER BY id LIMIT $2";
     let mut entries = Vec::new();
     let mut last = i64::MIN;
     loop {
@@ -43,16 +34,6 @@ pub(crate) async fn outbox(tx: &mut Tx) -> SqlResult<Vec<OutboxEntry>> {
             entries.push(entry);
         }
     }
-}
-
-pub(crate) async fn outbox_of(
-    tx: &mut Tx,
-    account: AccountId,
-    device: DeviceId,
-) -> SqlResult<Vec<OutboxEntry>> {
-    const SELECT: &str = select_entries!("WHERE account_id = $1 AND device_id = $2 ORDER BY id");
-    let rows = tx.query(SELECT, params![account.0, &device.to_string()]).await?;
-    rows.into_iter().map(entry_from).collect()
 }
 
 fn entry_from(mut row: Row) -> SqlResult<OutboxEntry> {

@@ -76,10 +76,6 @@ impl DeviceStore for MemoryStore {
         Ok(found.take(usize::try_from(limit).expect("a small limit")).cloned().collect())
     }
 
-    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Device>> {
-        Ok(self.state().devices.iter().find(|device| device.id == id).cloned())
-    }
-
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         Ok(self.state().devices.clone())
     }
@@ -127,7 +123,7 @@ impl DeviceStore for MemoryStore {
         device.reason.clone_from(&change.reason);
         let device = device.clone();
         let events = Event::of_device(before, &device, change);
-        state.tell(&events);
+        state.emit(&events);
         Ok(Some(MovedDevice { device, events }))
     }
 

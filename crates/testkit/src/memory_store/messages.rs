@@ -40,16 +40,6 @@ impl MessageStore for MemoryStore {
             .collect())
     }
 
-    async fn outbox_of(
-        &self,
-        account: AccountId,
-        device: DeviceId,
-    ) -> StoreResult<Vec<OutboxEntry>> {
-        let mut entries = self.outbox().await?;
-        entries.retain(|entry| (entry.account_id, entry.device_id) == (account, device));
-        Ok(entries)
-    }
-
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>> {
         Ok(self.state().waiting.get(&id).map(|waiting| waiting.message.clone()))
     }
@@ -83,7 +73,7 @@ impl MessageStore for MemoryStore {
                 has_changed.then(|| (message.clone(), since))
             })
             .collect();
-        Ok(changed.into_iter().map(|(message, since)| state.told(message, since)).collect())
+        Ok(changed.into_iter().map(|(message, since)| state.recorded(message, since)).collect())
     }
 
     async fn receive(
@@ -217,13 +207,13 @@ impl State {
         found
     }
 
-    /// Tells of what has happened to a message since.
-    fn told(&mut self, message: Message, since: usize) -> Recorded {
+    /// Emits the events of a message since its log had `since` entries.
+    fn recorded(&mut self, message: Message, since: usize) -> Recorded {
         let device = self.devices.iter().find(|device| device.id == message.device_id);
         let events = device.map_or_else(Vec::new, |device| {
             Event::of_message(&message, &EventDevice::from(device), since)
         });
-        self.tell(&events);
+        self.emit(&events);
         Recorded { message, events }
     }
 
@@ -299,7 +289,7 @@ impl State {
         progress.apply_to(&mut message);
         if message.state.is_waiting() {
             self.waiting.insert(message.id, Waiting { message: message.clone(), period, grant });
-            return Some(self.told(message, since));
+            return Some(self.recorded(message, since));
         }
         self.inline.remove(&message.id);
         if matches!(
@@ -319,7 +309,7 @@ impl State {
             self.contacts.entry((message.device_id, message.chat.clone())).or_insert(at);
         }
         self.history.insert(message.id, message.clone());
-        Some(self.told(message, since))
+        Some(self.recorded(message, since))
     }
 
     fn receive(
@@ -338,6 +328,6 @@ impl State {
         }
         let message = new.received(self.next_message_id(), account_id, device_id, now);
         self.history.insert(message.id, message.clone());
-        Some(self.told(message, 0))
+        Some(self.recorded(message, 0))
     }
 }

@@ -250,8 +250,8 @@ impl State {
         Some(grant)
     }
 
-    /// Writes what is told of these events into the outbox of webhooks.
-    pub(super) fn tell(&mut self, events: &[Event]) {
+    /// Writes these events into the outbox of webhooks.
+    pub(super) fn emit(&mut self, events: &[Event]) {
         for event in events {
             let Some(account) = self.accounts.get(&event.account_id) else { continue };
             let Some(plan) = self.plans.get(&account.plan) else { continue };

@@ -1,4 +1,4 @@
-//! Accepting messages: what is kept, what is paid, what is remembered.
+//! Accepting messages: rows, quota and idempotency keys.
 #![expect(
     missing_docs,
     clippy::unwrap_used,
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{NOW, TODAY, World, idempotency, later, new_messages, plan, stored};
 
-pub async fn what_is_accepted_is_what_is_read(store: Arc<dyn Store>) {
+pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let scheduled = NewMessage {
         chat: "120363041234567890@g.us".into(),
@@ -108,7 +108,7 @@ pub async fn quota_is_spent_and_starts_again_each_day(store: Arc<dyn Store>) {
     assert_eq!((usage.period, usage.day_used, usage.month_used), (next_month, 1, 1));
 }
 
-pub async fn a_request_from_before_midnight_is_paid_in_the_new_day(store: Arc<dyn Store>) {
+pub async fn a_request_from_before_midnight_counts_in_the_new_day(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let send = |period: Period| {
         let plan = plan(Some(2), None);
@@ -125,7 +125,7 @@ pub async fn a_request_from_before_midnight_is_paid_in_the_new_day(store: Arc<dy
     assert_eq!((usage.period, usage.day_used, usage.month_used), (tomorrow, 1, 1));
 }
 
-pub async fn one_refusal_harms_nobody_else(store: Arc<dyn Store>) {
+pub async fn one_refusal_affects_no_other_request(store: Arc<dyn Store>) {
     let one = World::with(Arc::clone(&store), 10).await;
     let two = World::with(Arc::clone(&store), 20).await;
     let mut requests = Vec::new();
@@ -142,7 +142,7 @@ pub async fn one_refusal_harms_nobody_else(store: Arc<dyn Store>) {
     assert_eq!(store.outbox().await.unwrap().len(), 13);
 }
 
-pub async fn the_queue_has_an_end(store: Arc<dyn Store>) {
+pub async fn the_queue_has_a_limit(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let chunk = 4_000;
     for start in (0..WAITING_MESSAGES_MAX).step_by(chunk) {
@@ -222,7 +222,7 @@ pub async fn a_key_belongs_to_its_account_and_route(store: Arc<dyn Store>) {
     new_messages(store.accept(keyed(&one, 7, idempotency("K", 1))).await.unwrap());
 }
 
-pub async fn a_key_is_forgotten_after_a_day(store: Arc<dyn Store>) {
+pub async fn an_idempotency_key_expires_after_a_day(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let at = |seconds, request| Acceptance {
         now: later(seconds),

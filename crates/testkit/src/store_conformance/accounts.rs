@@ -16,7 +16,7 @@ use super::{
     ALL, NOW, World, hash, idempotency, key, later, new_account, new_messages, plan, stored,
 };
 
-pub async fn an_account_is_found_as_it_was_made(store: Arc<dyn Store>) {
+pub async fn an_account_is_found_as_created(store: Arc<dyn Store>) {
     let new = new_account("sri@example.com");
     let made = store.create_account(new, key(1), NOW).await.unwrap().unwrap();
     assert_eq!(made.created_at, stored(NOW));
@@ -26,7 +26,7 @@ pub async fn an_account_is_found_as_it_was_made(store: Arc<dyn Store>) {
     assert_eq!((usage.day_used, usage.month_used), (0, 0));
 }
 
-pub async fn an_email_address_is_taken_once(store: Arc<dyn Store>) {
+pub async fn an_email_address_is_unique(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let again = new_account(&world.account.email);
     assert!(store.create_account(again, key(1), NOW).await.unwrap().is_none());
@@ -103,7 +103,7 @@ pub async fn plans_exist_and_can_be_replaced(store: Arc<dyn Store>) {
     assert!(plans.contains(&free) && plans[0] == own, "{plans:?}");
 }
 
-pub async fn a_key_leads_to_its_holder_until_it_is_deleted(store: Arc<dyn Store>) {
+pub async fn a_key_finds_its_holder_until_deleted(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
     let made = store.create_key(account.id, key(99), NOW).await.unwrap();
     assert_eq!((made.name.as_str(), made.last_four.as_str()), ("key 99", "0099"));
@@ -145,7 +145,7 @@ pub async fn keys_are_listed_without_their_secrets(store: Arc<dyn Store>) {
     assert_eq!((keys[1].device_id, keys[2].device_id), (Some(device.id), None));
 }
 
-pub async fn a_setting_is_made_once(store: Arc<dyn Store>) {
+pub async fn a_setting_is_created_once(store: Arc<dyn Store>) {
     assert_eq!(store.setting("operator", vec![0, 255]).await.unwrap(), [0, 255]);
     assert_eq!(store.setting("operator", vec![1]).await.unwrap(), [0, 255]);
     assert_eq!(store.setting("other", vec![]).await.unwrap(), Vec::<u8>::new());

@@ -1,4 +1,4 @@
-//! The outbox of webhooks: what is told, to whom, in which order, and what became of it.
+//! The outbox of webhooks: which events, for which webhook, in which order, and their outcome.
 #![expect(
     missing_docs,
     clippy::unwrap_used,
@@ -22,15 +22,15 @@ use super::lists::incoming;
 use super::{ALL, NOW, World, later, new_device, progress, stored};
 use MessageEvent::{Acknowledged, Failed, Submitted, Withdrawn};
 
-async fn told(world: &World, webhook: &Webhook) -> Vec<Event> {
+async fn events_for(world: &World, webhook: &Webhook) -> Vec<Event> {
     world.pending(webhook).await.into_iter().map(|delivery| delivery.event).collect()
 }
 
 async fn kinds(world: &World, webhook: &Webhook) -> Vec<EventKind> {
-    told(world, webhook).await.into_iter().map(|event| event.kind).collect()
+    events_for(world, webhook).await.into_iter().map(|event| event.kind).collect()
 }
 
-pub async fn an_event_is_told_to_those_that_want_it(store: Arc<dyn Store>) {
+pub async fn an_event_goes_to_webhooks_that_want_it(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let stranger = World::with(Arc::clone(&store), 20).await;
     let second = new_device(&store, &world.account, 50).await.id;
@@ -76,13 +76,13 @@ pub async fn an_event_is_told_to_those_that_want_it(store: Arc<dyn Store>) {
         assert!(world.pending(webhook).await.is_empty(), "{webhook:?}");
     }
     let failed = store.record(vec![progress(world.send(2).await.id, &[Failed])]).await.unwrap();
-    assert_eq!(told(&world, &silent[1]).await, failed[0].events);
+    assert_eq!(events_for(&world, &silent[1]).await, failed[0].events);
     let nothing = store.record(vec![progress(id, &[Acknowledged])]).await.unwrap();
     assert!(nothing.is_empty());
     assert_eq!(world.pending(&all).await.len(), 2);
 }
 
-pub async fn only_what_the_plan_includes_is_told(store: Arc<dyn Store>) {
+pub async fn only_events_of_the_plan_are_delivered(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let cases: [(&str, &[EventKind]); 3] = [
@@ -111,7 +111,7 @@ pub async fn only_what_the_plan_includes_is_told(store: Arc<dyn Store>) {
     }
 }
 
-pub async fn what_a_device_goes_through_is_told(store: Arc<dyn Store>) {
+pub async fn device_changes_emit_events(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(Some(world.device.id), &EventKind::ALL).await;
     let linked = LinkedNumber { phone: PhoneNumber::from_digits("62812"), lid: None };
@@ -138,7 +138,7 @@ pub async fn what_a_device_goes_through_is_told(store: Arc<dyn Store>) {
     use EventKind::{DeviceConnected, DeviceDisconnected, DeviceLoggedOut, DevicePaired};
     let order = [DevicePaired, DeviceConnected, DeviceDisconnected, DeviceLoggedOut];
     assert_eq!(kinds(&world, &webhook).await, order);
-    let events = told(&world, &webhook).await;
+    let events = events_for(&world, &webhook).await;
     assert_eq!(events, expected);
     assert_eq!(events[0].device.phone, Some(linked.phone));
     let Subject::Device(status) = &events[2].subject else { panic!("a device") };
@@ -168,25 +168,25 @@ pub async fn deliveries_follow_the_order_of_events(store: Arc<dyn Store>) {
     use EventKind::{MessagePlayed, MessageRead, MessageReceived, MessageSent};
     let order = [MessageSent, MessageSent, MessageReceived, MessageRead, MessagePlayed];
     assert_eq!(kinds(&world, &webhook).await, order);
-    assert_eq!(told(&world, &webhook).await, events);
+    assert_eq!(events_for(&world, &webhook).await, events);
     let ids: Vec<DeliveryId> = world.pending(&webhook).await.iter().map(|d| d.id).collect();
     assert!(ids.is_sorted());
 }
 
-pub async fn the_end_of_an_erased_device_is_told(store: Arc<dyn Store>) {
+pub async fn deleting_a_device_emits_events(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let id = world.send(1).await.id;
     let (account, device) = (world.account.id, world.device.id);
     assert!(store.delete_device(account, device, later(5)).await.unwrap().is_some());
-    let [event] = told(&world, &webhook).await.try_into().unwrap();
+    let [event] = events_for(&world, &webhook).await.try_into().unwrap();
     assert_eq!((event.kind, event.at), (EventKind::MessageCancelled, stored(later(5))));
     assert_eq!(event.device.name, world.device.name);
     let Subject::Message(message) = event.subject else { panic!("a message") };
     assert_eq!(message.id, id);
 }
 
-pub async fn nothing_is_told_of_the_numbers_own_messages(store: Arc<dyn Store>) {
+pub async fn own_messages_emit_no_events(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let own = IncomingMessage { is_own: true, ..incoming("X1", "6281") };
@@ -195,8 +195,8 @@ pub async fn nothing_is_told_of_the_numbers_own_messages(store: Arc<dyn Store>) 
     let ids = [stored.message.whatsapp_id];
     let read = store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap();
     assert_eq!((read.len(), read[0].events.len()), (1, 0));
-    let nobody = DeviceId(Uuid::nil());
-    assert!(store.receive(nobody, vec![incoming("X2", "6281")], NOW).await.unwrap().is_empty());
+    let unknown = DeviceId(Uuid::nil());
+    assert!(store.receive(unknown, vec![incoming("X2", "6281")], NOW).await.unwrap().is_empty());
     assert!(world.pending(&webhook).await.is_empty());
 }
 
@@ -298,7 +298,7 @@ pub async fn old_deliveries_are_cleaned_up(store: Arc<dyn Store>) {
     assert_eq!(left().await, [all[4].id, all[3].id]);
 }
 
-pub async fn unknown_deliveries_are_passed_over(store: Arc<dyn Store>) {
+pub async fn unknown_deliveries_are_skipped(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let id = world.send(1).await.id;

@@ -1,4 +1,4 @@
-//! Grants and vouchers: what pays, in which order, and where refunds go.
+//! Grants and vouchers: the order of charges, and where refunds go.
 #![expect(
     missing_docs,
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ async fn used(world: &World) -> Vec<i64> {
     grants.iter().map(|grant| grant.used).collect()
 }
 
-/// A request on a plan with so many messages a day, made after some seconds.
+/// A request on a plan with a daily limit, some seconds after [`NOW`].
 fn on_plan(world: &World, day: i64, seconds: i64, messages: Vec<NewMessage>) -> Acceptance {
     let (plan, now) = (plan(Some(day), None), later(seconds));
     Acceptance { plan, now, ..world.request(messages) }
@@ -45,7 +45,7 @@ fn receipts(messages: &[Message]) -> Vec<(QuotaKind, i64)> {
     receipts.map(|receipt| (receipt.kind, receipt.remaining)).collect()
 }
 
-pub async fn grants_pay_before_the_plan(store: Arc<dyn Store>) {
+pub async fn grants_are_charged_before_the_plan(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let second = new_device(&store, &world.account, 50).await.id;
     grant(&world, None, 1, None).await.unwrap();
@@ -67,7 +67,7 @@ pub async fn grants_pay_before_the_plan(store: Arc<dyn Store>) {
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 2);
 }
 
-pub async fn a_batch_over_all_funds_is_paid_whole_or_not_at_all(store: Arc<dyn Store>) {
+pub async fn a_batch_is_charged_completely_or_not_at_all(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     grant(&world, None, 2, None).await.unwrap();
     let batch = |count| (0..count).map(|n| world.text(n)).collect();
@@ -103,7 +103,7 @@ pub async fn grants_stack_and_expire(store: Arc<dyn Store>) {
     assert_eq!(store.grants(account_id).await.unwrap(), [next]);
 }
 
-pub async fn a_refund_goes_to_the_grant_that_paid(store: Arc<dyn Store>) {
+pub async fn a_refund_goes_to_the_charged_grant(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let device = Some(world.device.id);
     grant(&world, None, 2, None).await.unwrap();
@@ -159,20 +159,20 @@ pub async fn a_voucher_is_redeemed_once(store: Arc<dyn Store>) {
     assert!(store.grants(stranger.account.id).await.unwrap().is_empty());
 }
 
-pub async fn grants_go_with_their_owner(store: Arc<dyn Store>) {
+pub async fn grants_are_deleted_with_their_owner(store: Arc<dyn Store>) {
     let world = World::with(Arc::clone(&store), 10).await;
     let stranger = World::with(Arc::clone(&store), 20).await;
     let theirs = grant(&stranger, None, 1, None).await.unwrap();
     let device = world.device.id;
     assert!(grant(&world, Some(stranger.device.id), 1, None).await.is_none());
     assert!(grant(&world, Some(DeviceId(Uuid::nil())), 1, None).await.is_none());
-    let nobody = NewGrant {
+    let unknown = NewGrant {
         account_id: AccountId(i64::MAX),
         device_id: None,
         messages: 1,
         expires_at: None,
     };
-    assert!(store.add_grant(nobody, NOW).await.unwrap().is_none());
+    assert!(store.add_grant(unknown, NOW).await.unwrap().is_none());
     let account = grant(&world, None, 1, None).await.unwrap();
     grant(&world, Some(device), 1, None).await.unwrap();
     let waiting = world.accept(world.text(1)).await;

@@ -1,4 +1,4 @@
-//! Looking at messages, receiving them, and forgetting them.
+//! Listing messages, receiving them, and cleaning them up.
 #![expect(
     missing_docs,
     clippy::unwrap_used,
@@ -19,7 +19,7 @@ use domain::ports::{
 };
 use uuid::Uuid;
 
-use super::{ALL, NOW, World, idempotency, later, new_device, new_messages, stored, told};
+use super::{ALL, NOW, World, idempotency, later, messages_of, new_device, new_messages, stored};
 
 /// A text from `phone`, with its id on WhatsApp.
 pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
@@ -45,7 +45,7 @@ async fn ids(world: &World, filter: &MessageFilter, page: PageRequest) -> Vec<Me
 
 async fn receive(world: &World, whatsapp_id: &str) -> Message {
     let new = vec![incoming(whatsapp_id, "628111")];
-    told(world.store.receive(world.device.id, new, NOW).await.unwrap()).remove(0)
+    messages_of(world.store.receive(world.device.id, new, NOW).await.unwrap()).remove(0)
 }
 
 pub async fn both_directions_are_listed_newest_first(store: Arc<dyn Store>) {
@@ -91,7 +91,9 @@ pub async fn a_list_can_be_filtered(store: Arc<dyn Store>) {
     let sent = world.sent(1).await.id;
     let read = world.sent(2).await;
     let read_ids = [read.whatsapp_id.clone()];
-    told(store.record_receipts(world.device.id, &read_ids, Receipt::Read, later(9)).await.unwrap());
+    messages_of(
+        store.record_receipts(world.device.id, &read_ids, Receipt::Read, later(9)).await.unwrap(),
+    );
     let received = receive(&world, "X1").await.id;
     let waiting = world.send(3).await.id;
     let second = new_device(&store, &world.account, 50).await.id;
@@ -140,7 +142,7 @@ pub async fn chats_times_and_schedules_are_filters(store: Arc<dyn Store>) {
     let received = incoming("X1", "628111");
     let chat = received.chat.clone();
     let new = store.receive(world.device.id, vec![received], later(15)).await.unwrap();
-    let received = told(new)[0].id;
+    let received = messages_of(new)[0].id;
     let all = MessageFilter::default();
     let chat_of = |n| Some(world.text(n).chat);
     let scheduled = || MessageFilter { is_scheduled: true, ..all.clone() };
@@ -177,7 +179,7 @@ pub async fn chats_times_and_schedules_are_filters(store: Arc<dyn Store>) {
     }
 }
 
-pub async fn a_counted_list_says_how_many(store: Arc<dyn Store>) {
+pub async fn a_counted_list_has_a_total(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let stranger = World::with(Arc::clone(&store), 20).await;
     stranger.send(1).await;
@@ -264,7 +266,7 @@ pub async fn incoming_messages_are_stored_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let (account, device) = (world.account.id, world.device.id);
     let both = vec![incoming("X1", "6281"), incoming("X2", "6281"), incoming("X1", "6281")];
-    let stored_now = told(store.receive(device, both.clone(), NOW).await.unwrap());
+    let stored_now = messages_of(store.receive(device, both.clone(), NOW).await.unwrap());
     assert_eq!(stored_now.len(), 2);
     let first = &stored_now[0];
     assert_eq!((first.direction, first.state), (Direction::In, MessageState::Delivered));
@@ -274,12 +276,12 @@ pub async fn incoming_messages_are_stored_once(store: Arc<dyn Store>) {
     assert_eq!(first.reached(MessageState::Delivered), Some(stored(later(-100))));
     assert_eq!(store.message(account, first.id).await.unwrap().as_ref(), Some(first));
     let again = vec![incoming("X2", "6281"), incoming("X3", "6281")];
-    let stored_now = told(store.receive(device, again, later(9)).await.unwrap());
+    let stored_now = messages_of(store.receive(device, again, later(9)).await.unwrap());
     assert_eq!(stored_now.len(), 1);
     assert_eq!(stored_now[0].whatsapp_id.as_str(), "X3");
     let nowhere = DeviceId(Uuid::nil());
-    assert!(told(store.receive(nowhere, both, NOW).await.unwrap()).is_empty());
-    assert!(told(store.receive(device, vec![], NOW).await.unwrap()).is_empty());
+    assert!(messages_of(store.receive(nowhere, both, NOW).await.unwrap()).is_empty());
+    assert!(messages_of(store.receive(device, vec![], NOW).await.unwrap()).is_empty());
 }
 
 pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
@@ -291,19 +293,27 @@ pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
         ..incoming("X1", "6281")
     };
     let all = vec![incoming("X1", "6281"), incoming("X1", "6282"), by_lid];
-    assert_eq!(told(store.receive(world.device.id, all.clone(), NOW).await.unwrap()).len(), 3);
-    assert_eq!(told(store.receive(world.device.id, all.clone(), NOW).await.unwrap()).len(), 0);
-    assert_eq!(told(store.receive(other, all, NOW).await.unwrap()).len(), 3);
+    assert_eq!(
+        messages_of(store.receive(world.device.id, all.clone(), NOW).await.unwrap()).len(),
+        3
+    );
+    assert_eq!(
+        messages_of(store.receive(world.device.id, all.clone(), NOW).await.unwrap()).len(),
+        0
+    );
+    assert_eq!(messages_of(store.receive(other, all, NOW).await.unwrap()).len(), 3);
 }
 
 pub async fn an_own_message_from_elsewhere_counts_as_sent(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let own = IncomingMessage { is_own: true, ..incoming("X1", "6281") };
-    let message = told(store.receive(world.device.id, vec![own], NOW).await.unwrap()).remove(0);
+    let message =
+        messages_of(store.receive(world.device.id, vec![own], NOW).await.unwrap()).remove(0);
     assert_eq!((message.direction, message.state), (Direction::Out, MessageState::Sent));
     let ids = [message.whatsapp_id.clone()];
-    let receipt =
-        told(store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap());
+    let receipt = messages_of(
+        store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap(),
+    );
     assert_eq!(receipt[0].state, MessageState::Read);
     assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 0);
 }
@@ -326,25 +336,6 @@ pub async fn the_outbox_is_loaded_whole(store: Arc<dyn Store>) {
     assert!(store.outbox().await.unwrap() == expected);
 }
 
-pub async fn the_outbox_of_a_device_is_loaded_alone(store: Arc<dyn Store>) {
-    let one = World::with(Arc::clone(&store), 10).await;
-    let two = World::with(Arc::clone(&store), 20).await;
-    let device = new_device(&store, &one.account, 51).await;
-    let (store, account) = (Arc::clone(&store), one.account.clone());
-    let neighbour = World { store: Arc::clone(&store), account, device };
-    let mut expected = Vec::new();
-    for n in 0..3 {
-        expected.push(OutboxEntry::from(&one.send(n).await));
-        neighbour.send(100 + n).await;
-        two.send(200 + n).await;
-    }
-    one.sent(9).await;
-    let (account, device) = (one.account.id, one.device.id);
-    assert_eq!(store.outbox_of(account, device).await.unwrap(), expected);
-    let strangers = store.outbox_of(two.account.id, device).await.unwrap();
-    assert!(strangers.is_empty(), "{strangers:?}");
-}
-
 pub async fn old_rows_are_cleaned_up(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let keyed = |n: u64, seconds| Acceptance {
@@ -357,9 +348,12 @@ pub async fn old_rows_are_cleaned_up(store: Arc<dyn Store>) {
     }
     new_messages(store.accept(keyed(9, 50_000)).await.unwrap());
     let received = (0..2_500).map(|n| incoming(&format!("X{n}"), "6281")).collect();
-    assert_eq!(told(store.receive(world.device.id, received, NOW).await.unwrap()).len(), 2_500);
+    assert_eq!(
+        messages_of(store.receive(world.device.id, received, NOW).await.unwrap()).len(),
+        2_500
+    );
     let kept = incoming("kept", "6281");
-    told(store.receive(world.device.id, vec![kept], later(100)).await.unwrap());
+    messages_of(store.receive(world.device.id, vec![kept], later(100)).await.unwrap());
     assert_eq!(store.clean_up(later(10), later(-10)).await.unwrap(), 0);
     assert_eq!(store.clean_up(later(86_400), later(100)).await.unwrap(), 2_503);
     assert_eq!(store.clean_up(later(86_400), later(100)).await.unwrap(), 0);

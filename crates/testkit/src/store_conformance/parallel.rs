@@ -1,4 +1,4 @@
-//! What must stay exact when many ask at once.
+//! What stays exact under concurrent requests.
 #![expect(
     missing_docs,
     clippy::unwrap_used,
@@ -29,11 +29,11 @@ async fn in_parallel(store: &Arc<dyn Store>, requests: Vec<Acceptance>) -> Vec<A
     join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }
 
-/// How often a race is run.
+/// Rounds of each race.
 const ROUNDS: u64 = 100;
 
-/// In each round one more message is left than was sold, and 200 want it.
-pub async fn the_last_message_of_a_quota_is_sold_once(store: Arc<dyn Store>) {
+/// In each round 200 requests race for the last message of a quota.
+pub async fn the_last_message_of_a_quota_is_used_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     for round in 1..=ROUNDS {
         let limit = i64::try_from(round).unwrap();
@@ -104,7 +104,7 @@ pub async fn a_voucher_is_redeemed_by_one(store: Arc<dyn Store>) {
 
 /// Messages of one chat are sent, and seen, by many tasks at once: whatever their order, the log
 /// of a webhook shows each message's steps one after the other, and none twice.
-pub async fn what_happens_at_once_is_told_in_order(store: Arc<dyn Store>) {
+pub async fn concurrent_changes_emit_ordered_events(store: Arc<dyn Store>) {
     const MESSAGES: u64 = 60;
     let world = Arc::new(World::new(Arc::clone(&store)).await);
     let webhook = world.webhook(None, &EventKind::ALL).await;
@@ -124,10 +124,10 @@ pub async fn what_happens_at_once_is_told_in_order(store: Arc<dyn Store>) {
         })
     });
     join_all(tasks).await.into_iter().for_each(Result::unwrap);
-    let told = world.pending(&webhook).await;
-    assert!(told.windows(2).all(|pair| pair[0].id < pair[1].id));
+    let deliveries = world.pending(&webhook).await;
+    assert!(deliveries.windows(2).all(|pair| pair[0].id < pair[1].id));
     let mut steps: HashMap<MessageId, Vec<EventKind>> = HashMap::new();
-    for delivery in &told {
+    for delivery in &deliveries {
         let Subject::Message(message) = &delivery.event.subject else { panic!("a message") };
         steps.entry(message.id).or_default().push(delivery.event.kind);
     }
@@ -153,7 +153,7 @@ pub async fn the_device_limit_holds_in_parallel(store: Arc<dyn Store>) {
 }
 
 /// Sends and ends of two accounts, all at once: afterwards every count equals a count of the rows.
-pub async fn parallel_outcomes_keep_the_books(store: Arc<dyn Store>) {
+pub async fn parallel_outcomes_keep_counts_exact(store: Arc<dyn Store>) {
     let one = Arc::new(World::with(Arc::clone(&store), 10).await);
     let two = Arc::new(World::with(Arc::clone(&store), 20).await);
     let tasks = (0..120).map(|n| {

@@ -16,7 +16,7 @@ use domain::ports::{Acceptance, Progress, Store};
 use uuid::Uuid;
 
 use super::lists::incoming;
-use super::{NOW, TODAY, World, later, new_messages, progress, stored, told};
+use super::{NOW, TODAY, World, later, messages_of, new_messages, progress, stored};
 use MessageEvent::{Acknowledged, AttemptFailed, Expired, Failed, Submitted, Withdrawn};
 
 async fn scheduled(world: &World) -> Message {
@@ -53,18 +53,22 @@ pub async fn a_failed_attempt_waits_for_the_next(store: Arc<dyn Store>) {
         next_attempt_at: Some(later(40)),
         ..progress(id, &[Submitted, AttemptFailed])
     };
-    let message = told(store.record(vec![failed.clone()]).await.unwrap()).remove(0);
+    let message = messages_of(store.record(vec![failed.clone()]).await.unwrap()).remove(0);
     assert_eq!((message.state, message.attempts), (MessageState::Queued, 1));
     assert_eq!((message.due_at, message.failure.as_ref()), (stored(later(40)), Some(&failure)));
     assert_eq!(message.history.last().unwrap().reason.as_deref(), Some("no answer 👋"));
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(message));
-    told(store.record(vec![failed]).await.unwrap());
+    messages_of(store.record(vec![failed]).await.unwrap());
     let sent = world.record(id, &[Submitted, Acknowledged]).await.remove(0);
     assert_eq!((sent.state, sent.attempts, sent.failure), (MessageState::Sent, 3, None));
     let postponed = Progress { next_attempt_at: Some(later(99)), ..progress(id, &[]) };
-    assert!(told(store.record(vec![postponed.clone()]).await.unwrap()).is_empty(), "it has left");
+    assert!(
+        messages_of(store.record(vec![postponed.clone()]).await.unwrap()).is_empty(),
+        "it has left"
+    );
     let id = world.send(2).await.id;
-    let message = told(store.record(vec![Progress { id, ..postponed }]).await.unwrap()).remove(0);
+    let message =
+        messages_of(store.record(vec![Progress { id, ..postponed }]).await.unwrap()).remove(0);
     assert_eq!((message.due_at, message.attempts), (stored(later(99)), 0));
     assert_eq!(store.outbox().await.unwrap()[0].due_at, stored(later(99)));
 }
@@ -78,7 +82,7 @@ pub async fn a_scheduled_message_becomes_due_first(store: Arc<dyn Store>) {
     assert_eq!(sent.reached(Queued), Some(stored(later(5))));
 }
 
-pub async fn a_scheduled_message_is_taken_back_as_it_is(store: Arc<dyn Store>) {
+pub async fn a_withdrawn_message_keeps_its_schedule(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let message = scheduled(&world).await;
     let cancelled = world.record(message.id, &[Withdrawn]).await.remove(0);
@@ -88,7 +92,7 @@ pub async fn a_scheduled_message_is_taken_back_as_it_is(store: Arc<dyn Store>) {
     assert_eq!(states(&expired), [MessageState::Scheduled, MessageState::Expired]);
 }
 
-pub async fn what_ends_unsent_is_refunded(store: Arc<dyn Store>) {
+pub async fn unsent_messages_are_refunded(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let ends = [
         (Withdrawn, MessageState::Cancelled),
@@ -100,7 +104,7 @@ pub async fn what_ends_unsent_is_refunded(store: Arc<dyn Store>) {
         let id = world.send(n).await.id;
         let failure = Some(Failure::new("why", "words"));
         let end = Progress { failure: failure.clone(), ..progress(id, &[event]) };
-        let ended = told(store.record(vec![end]).await.unwrap()).remove(0);
+        let ended = messages_of(store.record(vec![end]).await.unwrap()).remove(0);
         assert_eq!((ended.state, &ended.failure), (state, &failure));
         assert_eq!(store.message(world.account.id, id).await.unwrap(), Some(ended));
         let usage = store.usage(world.account.id).await.unwrap();
@@ -131,14 +135,14 @@ pub async fn an_unended_attempt_is_queued_again(store: Arc<dyn Store>) {
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(message));
 }
 
-pub async fn unknown_messages_are_passed_over(store: Arc<dyn Store>) {
+pub async fn unknown_messages_are_skipped(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = world.send(1).await.id;
     let unknown = progress(MessageId(id.0 + 1_000), &[Withdrawn]);
     let known = progress(id, &[Withdrawn]);
-    let recorded = told(store.record(vec![unknown, known]).await.unwrap());
+    let recorded = messages_of(store.record(vec![unknown, known]).await.unwrap());
     assert_eq!(recorded.iter().map(|message| message.id).collect::<Vec<_>>(), [id]);
-    assert!(told(store.record(vec![]).await.unwrap()).is_empty());
+    assert!(messages_of(store.record(vec![]).await.unwrap()).is_empty());
 }
 
 pub async fn several_messages_are_recorded_together(store: Arc<dyn Store>) {
@@ -154,7 +158,7 @@ pub async fn several_messages_are_recorded_together(store: Arc<dyn Store>) {
         };
         all.push(progress(world.send(n).await.id, steps));
     }
-    let recorded = told(store.record(all).await.unwrap());
+    let recorded = messages_of(store.record(all).await.unwrap());
     assert_eq!(recorded.len(), 50);
     assert_eq!(store.outbox().await.unwrap().len(), 17);
     for world in [&one, &two] {
@@ -172,7 +176,9 @@ pub async fn receipts_only_move_forward(store: Arc<dyn Store>) {
     let waiting = world.send(3).await;
     let ids = [&one, &two, &waiting].map(|message| message.whatsapp_id.clone());
     let record = async |device: DeviceId, count: usize, receipt, seconds| {
-        told(store.record_receipts(device, &ids[..count], receipt, later(seconds)).await.unwrap())
+        messages_of(
+            store.record_receipts(device, &ids[..count], receipt, later(seconds)).await.unwrap(),
+        )
     };
     let device = world.device.id;
     assert_eq!(record(device, 1, Receipt::Read, 20).await[0].state, MessageState::Read);
@@ -185,15 +191,20 @@ pub async fn receipts_only_move_forward(store: Arc<dyn Store>) {
     assert_eq!(read.state, MessageState::Played);
     assert_eq!(read.reached(MessageState::Read), Some(stored(later(20))));
     assert_eq!(store.message(world.account.id, waiting.id).await.unwrap(), Some(waiting));
-    assert!(told(store.record_receipts(device, &[], Receipt::Read, NOW).await.unwrap()).is_empty());
+    assert!(
+        messages_of(store.record_receipts(device, &[], Receipt::Read, NOW).await.unwrap())
+            .is_empty()
+    );
 }
 
 pub async fn receipts_leave_incoming_messages_alone(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let device = world.device.id;
-    let received = told(store.receive(device, vec![incoming("X1", "6281")], NOW).await.unwrap());
+    let received =
+        messages_of(store.receive(device, vec![incoming("X1", "6281")], NOW).await.unwrap());
     let ids = [received[0].whatsapp_id.clone()];
-    let changed = told(store.record_receipts(device, &ids, Receipt::Read, NOW).await.unwrap());
+    let changed =
+        messages_of(store.record_receipts(device, &ids, Receipt::Read, NOW).await.unwrap());
     assert!(changed.is_empty());
     let read = store.message(world.account.id, received[0].id).await.unwrap();
     assert_eq!(read.as_ref(), received.first());
@@ -205,7 +216,7 @@ pub async fn contacts_are_those_written_to(store: Arc<dyn Store>) {
     let (first, second, third) = (world.sent(1).await, world.sent(2).await, world.send(3).await);
     world.sent(1).await;
     world.record(third.id, &[Withdrawn]).await;
-    told(store.receive(device, vec![incoming("X1", "6289")], NOW).await.unwrap());
+    messages_of(store.receive(device, vec![incoming("X1", "6289")], NOW).await.unwrap());
     let (mut chats, new) = store.contacts(device, later(10)).await.unwrap();
     chats.sort_unstable();
     assert_eq!((chats, new), (vec![first.chat, second.chat], 2));
@@ -213,12 +224,12 @@ pub async fn contacts_are_those_written_to(store: Arc<dyn Store>) {
     assert!(store.contacts(DeviceId(Uuid::nil()), NOW).await.unwrap().0.is_empty());
 }
 
-pub async fn a_guessed_kind_is_put_right(store: Arc<dyn Store>) {
+pub async fn a_guessed_kind_is_corrected(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = world.send(1).await.id;
     let image =
         Progress { kind: Some(ContentKind::Image), ..progress(id, &[Submitted, AttemptFailed]) };
-    let waiting = told(store.record(vec![image]).await.unwrap()).remove(0);
+    let waiting = messages_of(store.record(vec![image]).await.unwrap()).remove(0);
     assert_eq!(waiting.kind, ContentKind::Image);
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(waiting));
     let sent = world.record(id, &[Submitted, Acknowledged]).await.remove(0);

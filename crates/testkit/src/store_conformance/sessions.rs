@@ -103,13 +103,13 @@ pub async fn the_last_write_counts(store: Arc<dyn Store>) {
 
 pub async fn an_erased_device_keeps_nothing(store: Arc<dyn Store>) {
     let [device, other] = two_devices(&store).await;
-    let nobody = DeviceId(Uuid::nil());
+    let unknown = DeviceId(Uuid::nil());
     let owner = store.all_devices().await.unwrap()[0].account_id;
     store.delete_device(owner, device, NOW).await.unwrap();
-    for device in [device, nobody, other] {
+    for device in [device, unknown, other] {
         store.protocol_write(device, vec![put("a", "k", b"1")]).await.unwrap();
     }
     assert_eq!(store.protocol_get(device, "a", "k").await.unwrap(), None);
-    assert_eq!(store.protocol_get(nobody, "a", "k").await.unwrap(), None);
+    assert_eq!(store.protocol_get(unknown, "a", "k").await.unwrap(), None);
     assert_eq!(store.protocol_get(other, "a", "k").await.unwrap(), Some(b"1".to_vec()));
 }

@@ -1,4 +1,4 @@
-//! Webhooks: made, found, changed, erased.
+//! Webhooks: created, found, changed, deleted.
 #![expect(
     missing_docs,
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use domain::webhook::{
 
 use super::{ALL, NOW, World, later, new_device, stored};
 
-pub async fn a_webhook_is_found_as_it_was_made(store: Arc<dyn Store>) {
+pub async fn a_webhook_is_found_as_created(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let device = Some(world.device.id);
     let made = world.webhook(device, &[EventKind::MessageSent, EventKind::DevicePaired]).await;
@@ -83,7 +83,7 @@ pub async fn webhooks_of_a_format_share_their_secret(store: Arc<dyn Store>) {
     };
     assert_eq!(make(&other, "wasyik", 1, true).await, [1], "there is none to share with");
     assert_eq!(make(&world, "wagy", 2, true).await, [2]);
-    // Whoever comes first: all have the same.
+    // Whichever is created first: all have the same secret.
     let (a, b, c) = tokio::join!(
         make(&world, "wasyik", 3, true),
         make(&world, "wasyik", 4, true),
@@ -124,7 +124,7 @@ pub async fn a_webhook_changes(store: Arc<dyn Store>) {
     assert!(next.id > made.id, "an id is not used again");
 }
 
-pub async fn an_account_has_so_many_webhooks_at_most(store: Arc<dyn Store>) {
+pub async fn an_account_has_a_limit_of_webhooks(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let other = World::with(Arc::clone(&store), 20).await;
     let mut last = None;
@@ -142,7 +142,7 @@ pub async fn an_account_has_so_many_webhooks_at_most(store: Arc<dyn Store>) {
     assert_eq!(store.webhooks(account_id, ALL).await.unwrap().items.len(), WEBHOOKS_MAX);
 }
 
-pub async fn nobody_elses_webhook_is_touched(store: Arc<dyn Store>) {
+pub async fn webhooks_are_tenant_separate(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let stranger = World::with(Arc::clone(&store), 20).await.account.id;
     let made = world.webhook(None, &EventKind::ALL).await;
@@ -162,7 +162,7 @@ pub async fn nobody_elses_webhook_is_touched(store: Arc<dyn Store>) {
     assert_eq!(world.pending(&made).await, [delivery]);
 }
 
-pub async fn webhooks_go_with_their_owner(store: Arc<dyn Store>) {
+pub async fn webhooks_are_deleted_with_their_owner(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let stranger = World::with(Arc::clone(&store), 20).await;
     let second = new_device(&store, &world.account, 50).await.id;
