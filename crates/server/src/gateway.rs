@@ -1,4 +1,4 @@
-//! A gateway put together: store, driver, engine, HTTP; and taken apart again in order.
+//! Joins store, driver, engine and HTTP to a gateway, and stops them in order.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use whatsapp::WhatsappMessenger;
 
 use crate::config::Settings;
 use crate::metrics::EngineMetrics;
-use crate::sealer::AesGcmCipher;
+use crate::secret_cipher::ChaChaCipher;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::TerminalOffers;
 
@@ -58,7 +58,7 @@ impl Gateway {
         let mut fresh = [0; 32];
         entropy.fill(&mut fresh);
         let sealer: Arc<dyn SecretCipher> =
-            Arc::new(AesGcmCipher::new(&settings.secret_key(fresh)?, entropy.clone()));
+            Arc::new(ChaChaCipher::new(&settings.secret_key(fresh)?, entropy.clone()));
         let formats: Arc<dyn EventFormats> = Arc::new(Formats);
         let config = EngineConfig { default_pacing: settings.pacing.clone() };
         let engine = Engine::new(
@@ -97,15 +97,15 @@ impl Gateway {
         self.core.clone()
     }
 
-    /// The operator key, when this start has made it.
+    /// The operator key, when this start has created it.
     pub fn new_operator_key(&self) -> Option<&Secret> {
         self.new_operator_key.as_ref()
     }
 
-    /// Serves HTTP, with `extra` routes beside ours, connects the devices and resumes what waited.
+    /// Serves HTTP, with `extra` routes beside ours, connects the devices and resumes the queues.
     ///
     /// # Errors
-    /// The settings contradict each other, or what waits cannot be read.
+    /// The settings contradict each other, or the queues cannot be read.
     pub async fn start(self, listener: TcpListener, extra: axum::Router) -> Result<Running> {
         let (stop_http, http_stopped) = http_api::shutdown();
         let registry = prometheus::Registry::new();
@@ -122,7 +122,7 @@ impl Gateway {
     }
 }
 
-/// A gateway that runs.
+/// A running gateway.
 pub struct Running {
     store: Arc<SqlStore>,
     engine: Arc<Engine>,
@@ -132,7 +132,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// Takes nothing new, finishes what is under way, disconnects the devices, closes the store.
+    /// Stops accepting, finishes current work, disconnects the devices, closes the store.
     ///
     /// # Errors
     /// The HTTP server has crashed.
@@ -156,7 +156,7 @@ fn http_config(settings: &Settings) -> HttpConfig {
     http
 }
 
-/// The operator key's hash: of the key that is set, else of one that is made at the first start.
+/// The operator key's hash: of the configured key, else of one that is created at the first start.
 async fn operator_key(
     settings: &Settings,
     store: &dyn Store,

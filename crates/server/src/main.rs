@@ -4,7 +4,7 @@ mod commands;
 mod config;
 mod gateway;
 mod metrics;
-mod sealer;
+mod secret_cipher;
 mod system;
 mod telemetry;
 mod terminal;

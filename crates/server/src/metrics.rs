@@ -9,7 +9,7 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntGauge, Opts};
 
-/// Reads the engine's figures whenever somebody asks for them.
+/// Reads the engine's figures at every scrape.
 pub struct EngineMetrics {
     engine: Arc<Engine>,
     descriptions: Vec<Desc>,
@@ -26,56 +26,54 @@ const GAUGES: [Figure<i64>; 3] = [
     ),
     (
         "gerbang_messages_sending",
-        "Messages handed to WhatsApp whose outcome is not durable yet.",
+        "Messages submitted to WhatsApp whose outcome is not durable yet.",
         |stats| stats.sending.load(Ordering::Relaxed),
     ),
-    (
-        "gerbang_webhooks_waiting",
-        "Events that wait for webhooks, as far as they are read.",
-        |stats| stats.webhooks_waiting.load(Ordering::Relaxed),
-    ),
+    ("gerbang_webhooks_waiting", "Events loaded into memory that wait for webhooks.", |stats| {
+        stats.webhooks_waiting.load(Ordering::Relaxed)
+    }),
 ];
 
 const COUNTERS: [Figure<u64>; 12] = [
     ("gerbang_messages_sent_total", "Messages that WhatsApp acknowledged.", |stats| {
         stats.sent.load(Ordering::Relaxed)
     }),
-    ("gerbang_messages_failed_total", "Messages given up for good.", |stats| {
+    ("gerbang_messages_failed_total", "Messages that failed permanently.", |stats| {
         stats.failed.load(Ordering::Relaxed)
     }),
-    ("gerbang_messages_expired_total", "Messages whose time ran out.", |stats| {
+    ("gerbang_messages_expired_total", "Messages that expired.", |stats| {
         stats.expired.load(Ordering::Relaxed)
     }),
-    ("gerbang_messages_cancelled_total", "Messages taken back before they were sent.", |stats| {
+    ("gerbang_messages_cancelled_total", "Messages cancelled before they were sent.", |stats| {
         stats.cancelled.load(Ordering::Relaxed)
     }),
-    ("gerbang_attempts_failed_total", "Attempts that failed and are repeated.", |stats| {
+    ("gerbang_attempts_failed_total", "Failed attempts that are retried.", |stats| {
         stats.attempts_failed.load(Ordering::Relaxed)
     }),
-    ("gerbang_messages_received_total", "Incoming messages made durable.", |stats| {
+    ("gerbang_messages_received_total", "Incoming messages stored.", |stats| {
         stats.received.load(Ordering::Relaxed)
     }),
-    ("gerbang_media_prepared_total", "Files made ready to be sent.", |stats| {
+    ("gerbang_media_prepared_total", "Files prepared for sending.", |stats| {
         stats.media_prepared.load(Ordering::Relaxed)
     }),
-    ("gerbang_media_failed_total", "Files that could not be had, or be sent.", |stats| {
+    ("gerbang_media_failed_total", "Files that could not be fetched or sent.", |stats| {
         stats.media_failed.load(Ordering::Relaxed)
     }),
-    ("gerbang_webhooks_delivered_total", "Events that webhooks took.", |stats| {
+    ("gerbang_webhooks_delivered_total", "Events delivered to webhooks.", |stats| {
         stats.webhooks_delivered.load(Ordering::Relaxed)
     }),
-    ("gerbang_webhooks_failed_total", "Tries to tell webhooks that are repeated.", |stats| {
+    ("gerbang_webhooks_failed_total", "Failed webhook deliveries that are retried.", |stats| {
         stats.webhooks_failed.load(Ordering::Relaxed)
     }),
-    ("gerbang_webhooks_dead_total", "Events that webhooks could not be told.", |stats| {
+    ("gerbang_webhooks_dead_total", "Events whose webhook delivery failed permanently.", |stats| {
         stats.webhooks_dead.load(Ordering::Relaxed)
     }),
-    ("gerbang_store_errors_total", "Calls of the store that failed and are repeated.", |stats| {
+    ("gerbang_store_errors_total", "Failed calls of the store that are retried.", |stats| {
         stats.store_errors.load(Ordering::Relaxed)
     }),
 ];
 
-const DEVICES: (&str, &str) = ("gerbang_devices", "Devices that are driven, by state.");
+const DEVICES: (&str, &str) = ("gerbang_devices", "Devices with a running task, by state.");
 
 impl EngineMetrics {
     /// A collector for `engine`.

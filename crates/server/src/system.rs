@@ -4,7 +4,7 @@ use domain::message::whole_millis;
 use domain::ports::{Clock, Entropy};
 use jiff::Timestamp;
 
-/// The system's clock, in whole milliseconds: as every time is stored and told.
+/// The system's clock, in whole milliseconds, as times are stored and rendered.
 pub struct SystemClock;
 
 impl Clock for SystemClock {

@@ -13,7 +13,7 @@ use qrcode::render::unicode::Dense1x2;
 
 /// Shows pairing offers in the terminal on their way to the engine.
 ///
-/// Only a real terminal gets them: whoever reads a QR from a log can link the device.
+/// Only a real terminal gets them: a QR in a log would let its readers pair the device.
 pub struct TerminalOffers {
     inner: Arc<dyn MessengerEvents>,
 }

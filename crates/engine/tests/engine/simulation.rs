@@ -473,10 +473,10 @@ fn no_disorder_loses_doubles_or_reorders_a_message() {
     }
 }
 
-/// One more, of the day: `GERBANG_SEED` picks it.
+/// One more, of the day: `GERBANG_TEST_SEED` sets it.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test's own setting")]
 fn no_disorder_of_a_chosen_seed() {
-    let seed = std::env::var("GERBANG_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("GERBANG_TEST_SEED").ok().and_then(|seed| seed.parse().ok());
     run(seed.unwrap_or(4_711));
 }

@@ -89,7 +89,7 @@ async fn run<const N: usize>(
     let mut outcomes: [Vec<Outcome>; N] = std::array::from_fn(|_| Vec::new());
     for round in 0..rounds {
         for (index, (_, kind, _)) in kinds.iter().enumerate() {
-            let nobody = || vec![Sender { key: "none".into(), device: "none".into() }];
+            let unknown_sender = || vec![Sender { key: "none".into(), device: "none".into() }];
             let is_reference = index == 0;
             let (process, address) = match is_reference {
                 true => (reference.process.id(), reference.address.clone()),
@@ -100,7 +100,7 @@ async fn run<const N: usize>(
                 process,
                 connections,
                 senders: match is_reference {
-                    true => nobody(),
+                    true => unknown_sender(),
                     false => senders.split_off(senders.len() - SENDERS as usize),
                 },
                 run: format!("{round}-{index}"),

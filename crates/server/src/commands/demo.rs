@@ -1,6 +1,6 @@
 //! `gerbang demo`: a gateway, a simulated WhatsApp, an account and a linked device, at once.
 //!
-//! Everything goes the ordinary way: the device is linked by a QR that a simulated phone scans,
+//! Everything is done the ordinary way: the device is paired by a QR that a simulated phone scans,
 //! and messages travel through the real driver. Only the keys are special: they are derived from
 //! the data directory's secret key, so that a second start prints the same ones.
 
@@ -27,7 +27,7 @@ use crate::telemetry;
 const SHOP_PHONE: &str = "628111000111";
 /// The simulated phone the printed commands write to.
 const CUSTOMER_PHONE: &str = "628123456789";
-/// How long the demo waits for its device to be linked and connected.
+/// How long the demo waits for its device to be paired and connected.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
 /// Flags of `gerbang demo`.
@@ -37,7 +37,7 @@ pub struct Args {
     flags: Flags,
 }
 
-/// Runs until it is told to stop.
+/// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// As `gerbang serve`, or the demo device cannot be linked.
@@ -48,7 +48,7 @@ pub async fn run(args: Args) -> Result<()> {
     let keys = DemoKeys::derive(&settings)?;
     settings.admin_key.get_or_insert_with(|| keys.operator.reveal().to_owned());
     let listener = super::listen(settings.listen).await?;
-    let address = listener.local_addr().context("cannot tell the port")?;
+    let address = listener.local_addr().context("cannot read the port")?;
     let local = reachable(address);
     settings.whatsapp_url = Some(format!("ws://{local}/simulator/ws/chat"));
 
@@ -99,7 +99,7 @@ impl DemoKeys {
     }
 }
 
-/// Sees to it that the account, its device and the link exist; the device when it is connected.
+/// Creates what is missing of account, device and pairing; returns the connected device.
 async fn prepare(core: &Core, simulator: &Simulator, keys: &DemoKeys) -> Result<Device> {
     let principal = demo_account(core, keys).await?;
     let device = demo_device(core, &principal, keys).await?;
@@ -163,7 +163,7 @@ async fn link(
     let PairOffer::Qr { code, .. } = core.pair(principal, device, None).await? else {
         bail!("the simulator offered no QR");
     };
-    simulator.scan(SHOP_PHONE, &code).await.context("the simulated phone did not take the QR")
+    simulator.scan(SHOP_PHONE, &code).await.context("the simulated phone refused the QR")
 }
 
 async fn wait_until_connected(core: &Core, principal: &Principal, id: DeviceId) -> Result<Device> {

@@ -34,10 +34,10 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Takes the port.
+/// Listens on the address.
 ///
 /// # Errors
-/// It is in use, or not ours to take.
+/// The port is in use, or needs more privileges.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("cannot listen on {address}; --listen takes another address"))

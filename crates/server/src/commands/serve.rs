@@ -16,16 +16,16 @@ pub struct Args {
     show_qr: bool,
 }
 
-/// Runs until it is told to stop.
+/// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// Settings that make no sense, a port in use, a store that cannot be opened.
+/// Invalid settings, a port in use, a store that cannot be opened.
 pub async fn run(args: Args) -> Result<()> {
     let settings = Settings::load(args.flags, Defaults::SERVE)?;
     telemetry::start(settings.log, settings.log_level.as_deref())?;
     settings.create_data_dir()?;
     let listener = super::listen(settings.listen).await?;
-    let address = listener.local_addr().context("cannot tell the port")?;
+    let address = listener.local_addr().context("cannot read the port")?;
     let gateway = Gateway::open(&settings, args.show_qr).await?;
     if let Some(key) = gateway.new_operator_key() {
         println!("Operator key: {}", key.reveal());

@@ -15,7 +15,7 @@ pub struct Args {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
-    /// Where phones, links and mail are kept
+    /// The directory for phones, devices and mail
     #[arg(long, value_name = "DIR", default_value = "gerbang-simulator")]
     data_dir: PathBuf,
     /// Milliseconds a phone takes to read a message
@@ -26,7 +26,7 @@ pub struct Args {
     log: LogFormat,
 }
 
-/// Runs until it is told to stop.
+/// Runs until SIGINT or SIGTERM.
 ///
 /// # Errors
 /// A port in use, or a data directory that cannot be used.
@@ -34,7 +34,7 @@ pub async fn run(args: Args) -> Result<()> {
     telemetry::start(args.log, config::environment("RUST_LOG").as_deref())?;
     config::create_private_dir(&args.data_dir)?;
     let listener = super::listen(args.listen).await?;
-    let address = listener.local_addr().context("cannot tell the port")?;
+    let address = listener.local_addr().context("cannot read the port")?;
     let read_delay = std::time::Duration::from_millis(args.read_delay_ms);
     let simulator =
         Simulator::open(SimulatorConfig { read_delay, ..SimulatorConfig::new(args.data_dir) })

@@ -30,19 +30,19 @@ pub struct Flags {
     /// Where to listen for HTTP [default: 127.0.0.1:8080]
     #[arg(long, env = "GERBANG_LISTEN", value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Where everything is kept [default: gerbang-data; for the demo gerbang-demo]
+    /// The directory for all data [default: gerbang-data; for the demo gerbang-demo]
     #[arg(long, env = "GERBANG_DATA_DIR", value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// sqlite:PATH or postgres://… [default: a file in the data directory]
     #[arg(long, env = "GERBANG_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
-    /// The address under which others reach this server [default: the one they ask]
+    /// The public address of this server [default: the one each client uses]
     #[arg(long, env = "GERBANG_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// WhatsApp's web socket [default: the real service; the demo always takes its own]
+    /// WhatsApp's web socket [default: the real service; the demo always uses its own]
     #[arg(long, env = "GERBANG_WHATSAPP_URL", value_name = "URL")]
     pub whatsapp_url: Option<String>,
-    /// Networks whose X-Forwarded-* headers are believed
+    /// Networks whose X-Forwarded-* headers are trusted
     #[arg(long, env = "GERBANG_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<String>>,
     /// Private networks that media and webhook URLs may reach, on any port
@@ -59,7 +59,7 @@ pub struct Flags {
     pub log: Option<LogFormat>,
 }
 
-/// What the file may hold.
+/// The settings file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -76,7 +76,7 @@ struct File {
     log: Option<LogFormat>,
 }
 
-/// What differs between commands when nothing is set.
+/// The defaults that differ between commands.
 #[derive(Debug, Clone, Copy)]
 pub struct Defaults {
     /// The data directory.
@@ -90,7 +90,7 @@ pub struct Defaults {
 impl Defaults {
     /// Those of `gerbang serve`.
     pub const SERVE: Self = Self { data_dir: "gerbang-data", pacing: "3-8", private_nets: &[] };
-    /// Those of `gerbang demo`: its own data, and nobody to be polite to.
+    /// Those of `gerbang demo`: its own data, and no pacing.
     #[cfg(feature = "simulator")]
     pub const DEMO: Self =
         Self { data_dir: "gerbang-demo", pacing: "off", private_nets: &["127.0.0.0/8", "::1/128"] };
@@ -100,17 +100,17 @@ impl Defaults {
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Where everything is kept.
+    /// The directory for all data.
     pub data_dir: PathBuf,
-    /// Which database.
+    /// `sqlite:PATH` or `postgres://…`.
     pub database_url: String,
     /// The operator's key, when it is set.
     pub admin_key: Option<String>,
-    /// How others reach this server, when it is set.
+    /// The public address of this server, when it is set.
     pub public_url: Option<String>,
-    /// Which WhatsApp, when it is set.
+    /// WhatsApp's web socket, when it is set.
     pub whatsapp_url: Option<String>,
-    /// Whose forwarding headers are believed.
+    /// Networks whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<Cidr>,
     /// Which private networks media and webhook URLs may reach.
     pub allowed_private_nets: Vec<Cidr>,
@@ -128,7 +128,7 @@ impl Settings {
     /// Reads the file and puts the environment and the flags over it.
     ///
     /// # Errors
-    /// A file that cannot be read, an unknown setting, a value that makes no sense.
+    /// A file that cannot be read, an unknown setting, an invalid value.
     pub fn load(flags: Flags, defaults: Defaults) -> Result<Self> {
         let file = read_file(flags.config.as_deref())?;
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| defaults.data_dir.into());
@@ -172,19 +172,19 @@ impl Settings {
         })
     }
 
-    /// Makes the data directory, for its owner only.
+    /// Creates the data directory, readable for its owner only.
     ///
     /// # Errors
-    /// It cannot be made.
+    /// It cannot be created.
     pub fn create_data_dir(&self) -> Result<()> {
         create_private_dir(&self.data_dir)
     }
 
     /// The 32 bytes from which secrets are derived: `GERBANG_SECRET_KEY` (64 hex digits), else the
-    /// file `secret.key` in the data directory, made at the first start.
+    /// file `secret.key` in the data directory, created at the first start.
     ///
     /// # Errors
-    /// A key that is no 64 hex digits, or a file that cannot be read or made.
+    /// A key that is no 64 hex digits, or a file that cannot be read or created.
     pub fn secret_key(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
         let path = self.data_dir.join("secret.key");
         let (text, origin) = match environment("GERBANG_SECRET_KEY") {
@@ -231,17 +231,17 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Makes a directory that only its owner can look into.
+/// Creates a directory that only its owner can read.
 ///
 /// # Errors
-/// It cannot be made.
+/// It cannot be created.
 pub fn create_private_dir(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path)
-        .with_context(|| format!("cannot make the data directory {}", path.display()))
+        .with_context(|| format!("cannot create the data directory {}", path.display()))
 }
 
 fn read_or_write_private(path: &Path, fresh: &str) -> Result<String> {

@@ -1,4 +1,4 @@
-//! Running a file of another language with its own tool.
+//! Runs a file of another language with its own tool.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -56,11 +56,16 @@ pub async fn run(file: &Path, folder: &Path, settings: &[(&str, &str)]) -> Ran {
     }
 }
 
+/// Builds a Go file and becomes the program, whose file is gone by then. `go run` would stay its
+/// parent, and leave it running when it is killed.
+const RUN_GO: &str = r#"go build -o "$0" "$1" && exec 3<"$0" && rm "$0" && exec /proc/self/fd/3"#;
+
 /// Without modules from elsewhere, and with its caches in our own folder.
 fn go() -> Command {
     let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).join("go");
-    let mut go = Command::new("go");
-    go.arg("run").env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
+    let mut go = Command::new("sh");
+    go.arg("-c").arg(RUN_GO).arg(caches.join(format!("program-{}", std::process::id())));
+    go.env("GOFLAGS", "-mod=mod").env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
     go.env("GOCACHE", caches.join("cache")).env("GOPATH", caches.join("path"));
     go
 }

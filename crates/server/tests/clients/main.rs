@@ -2,8 +2,8 @@
 //! samples that the five services publish, webhook receivers, and schemathesis. Each runs with its
 //! own language's tool; what counts is what arrives on the simulated phone.
 //!
-//! Run them with `cargo xtask test nextest`, which brings the tools. What is missing is a failure,
-//! never a skipped test; only the published texts may be absent.
+//! Run them with `cargo xtask test nextest`, which brings the tools. A missing tool is a failure;
+//! only the tests of the published texts are skipped without them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod languages;

@@ -1,5 +1,5 @@
 //! The sample clients of `examples/clients`: each sends a text and a picture, asks how they fare,
-//! and tells an API's error.
+//! and prints an API's error.
 
 use std::path::{Path, PathBuf};
 

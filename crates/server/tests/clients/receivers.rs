@@ -1,5 +1,5 @@
-//! The webhook receivers of `examples/clients/webhooks`: each takes what is authentic, by its format's
-//! own published check, and refuses what is not.
+//! The webhook receivers of `examples/clients/webhooks`: each accepts authentic events, by its format's
+//! own published check, and refuses forged ones.
 
 use std::path::Path;
 
@@ -60,9 +60,13 @@ async fn try_receiver(format: &str, file: &str, secret: &str) {
     assert!((400..500).contains(&reply.status), "{reply:?}");
     let is_refused = |line: &str| line.starts_with("refused: ").then_some(());
     receiver.line("its refusal", is_refused).await;
+
+    drop(receiver);
+    let address = url.strip_prefix("http://").unwrap();
+    until("its port is free", 10, async || TcpListener::bind(address).await.ok()).await;
 }
 
-/// Starts a receiver on a free port; its address.
+/// Starts a receiver on a free port; returns it and its URL.
 async fn start(file: &str, secret: &str) -> (Process, String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/clients/webhooks");
     let port = free_port().await;
@@ -82,7 +86,7 @@ async fn start(file: &str, secret: &str) -> (Process, String) {
     (receiver, url)
 }
 
-/// A port that nobody listens on now.
+/// A port that is free now.
 pub async fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
 }

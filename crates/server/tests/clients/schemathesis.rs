@@ -70,9 +70,9 @@ async fn try_api(world: &World, dialect: Option<&str>, filter: &[&str]) {
     }
     let output = schemathesis.current_dir(folder.path()).kill_on_drop(true).output().await;
     let output = output.expect("no schemathesis: run `cargo xtask test schemathesis`");
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{}: {told}", dialect.unwrap_or("/v1"));
-    assert!(told.contains(" generated"), "it has tried nothing: {told}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}: {report}", dialect.unwrap_or("/v1"));
+    assert!(report.contains(" generated"), "it has tried nothing: {report}");
 }
 
 /// What `gerbang openapi` prints.

@@ -48,7 +48,7 @@ async fn the_phone_unlinks_while_the_driver_is_away() {
 }
 
 #[tokio::test]
-async fn a_logout_tells_the_phone() {
+async fn a_logout_reaches_the_phone() {
     let world = World::new().await;
     let device = world.link(OURS).await;
     world.messenger.logout(device).await.unwrap();

@@ -41,7 +41,7 @@ async fn some_losses_are_left_to_people() {
         world.sim.faults(json!({ "disconnect": { "number": number, "code": code } })).await;
         world.heard(device, lost(reason)).await;
         assert!(world.has_session(device).await, "{code}: the link may still hold");
-        // Somebody looked, and says so.
+        // An observer reports the connection.
         world.sim.faults(json!({})).await;
         world.messenger.disconnect(device).await;
         world.messenger.connect(device).await.unwrap();

@@ -47,7 +47,7 @@ async fn a_number_is_linked_by_code() {
             assert!(*expires_in_s > 60);
             Some(code.clone())
         }
-        MessengerEvent::Offer(PairOffer::Qr { .. }) => panic!("nobody asked for a QR"),
+        MessengerEvent::Offer(PairOffer::Qr { .. }) => panic!("a QR without a request"),
         _ => None,
     };
     let code = world.recorder.event(device, "code", read).await;

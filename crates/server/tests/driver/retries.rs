@@ -208,5 +208,5 @@ async fn what_was_lost_with_its_keys_arrives_when_it_is_sent_again() {
         everybody_has(&world, &members, &[id]).await;
     }
     let stats = world.sim.call("GET", "/stats", json!({})).await;
-    assert_eq!(stats["counters"]["decrypt_failures"], 0, "somebody had to ask for it");
+    assert_eq!(stats["counters"]["decrypt_failures"], 0, "a phone had to request a resend");
 }

@@ -54,7 +54,7 @@ impl Sim {
         Self { data, simulator, server, address, http }
     }
 
-    /// Closes everything, so that nobody answers at the address.
+    /// Closes everything, so that the address does not answer.
     pub async fn close(&mut self) {
         self.simulator.shutdown().await;
         self.server.abort();
@@ -141,7 +141,7 @@ impl Sim {
         self.call("DELETE", &format!("/phones/{number}/sessions"), json!({})).await;
     }
 
-    /// Somebody joins a group.
+    /// A number joins a group.
     pub async fn join(&self, group: &str, number: &str) {
         self.call("PUT", &format!("/groups/{group}/members/{number}"), json!({})).await;
     }
@@ -184,7 +184,7 @@ pub struct Recorder {
     refusals_left: AtomicU32,
     refused: AtomicU32,
     receipt_refusals_left: AtomicU32,
-    /// Whoever writes it holds up the answers to receipts.
+    /// Taking its write lock delays the answers to receipts.
     receipts: RwLock<()>,
     changed: Notify,
 }

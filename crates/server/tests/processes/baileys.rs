@@ -58,7 +58,7 @@ async fn baileys_links_by_qr_and_exchanges_text_with_our_device() {
         assert_eq!(arrived["from"], format!("{OUR_PHONE}@s.whatsapp.net"));
 
         let theirs = format!("theirs to ours {n}");
-        baileys.tell(&json!({ "to": OUR_PHONE, "text": theirs }).to_string()).await;
+        baileys.write_line(&json!({ "to": OUR_PHONE, "text": theirs }).to_string()).await;
         let id = event(&mut baileys, "sent").await["id"].clone();
         let row = until("their text comes in", 30, async || {
             let list = account.get("/v1/messages?direction=in").await;

@@ -1,4 +1,4 @@
-//! The production binary: it has no simulator in it and accepts nobody but WhatsApp.
+//! The production binary: it has no simulator in it and accepts WhatsApp's certificate only.
 
 use serde_json::json;
 use tokio::process::Command;
@@ -34,8 +34,8 @@ async fn it_refuses_the_simulators_certificates() {
     assert!(reply.body["qr"].is_null(), "it took the simulator for WhatsApp: {reply:?}");
     assert!(reply.status >= 400, "{reply:?}");
     until("the log or the answer names the certificate", 30, async || {
-        let told = format!("{} {}", gateway.process.output(), reply.body).to_lowercase();
-        told.contains("cert").then_some(())
+        let output = format!("{} {}", gateway.process.output(), reply.body).to_lowercase();
+        output.contains("cert").then_some(())
     })
     .await;
 }

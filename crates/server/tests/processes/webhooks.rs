@@ -1,4 +1,4 @@
-//! Webhooks of every format, told to a receiver that dies again and again, by a gateway that is
+//! Webhooks of every format, delivered to a receiver that dies again and again, by a gateway that is
 //! killed as well.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,8 +62,7 @@ async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_twenty
         expected.is_subset(&arrived).then_some(())
     })
     .await;
-    until("nothing waits to be told", 60, async || all_delivered(&account).await.then_some(()))
-        .await;
+    until("no delivery is pending", 60, async || all_delivered(&account).await.then_some(())).await;
     assert_eq!(receiver.deaths(), DEATHS);
     let hooks = receiver.taken();
     for hook in &hooks {
@@ -93,7 +92,7 @@ async fn expected(account: &Api, sent: &[i64]) -> BTreeSet<String> {
             (account.get(&path).await["status"] == "read").then_some(())
         })
         .await;
-        // One that was read before the acknowledgement came was never told as sent.
+        // One that was read before the acknowledgement came was never reported as sent.
         ids.insert(format!("evt_{id}_message_read"));
     }
     ids
@@ -125,7 +124,7 @@ fn assert_signed(hook: &Hook, secrets: &BTreeMap<String, String>) {
             assert_eq!(hook.header("x-zuwinda-signature"), signature);
         }
         "/wachat" => assert!(hook.header("content-type").ends_with("x-www-form-urlencoded")),
-        other => panic!("nobody was told of {other}"),
+        other => panic!("no receiver got {other}"),
     }
 }
 
@@ -135,19 +134,19 @@ fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// What each person wrote was first told in the order in which it was written.
+/// What each person wrote was first delivered in the order in which it was written.
 fn assert_in_order(hooks: &[Hook], path: &str) {
-    let mut told: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+    let mut delivered: BTreeMap<String, Vec<i64>> = BTreeMap::new();
     for hook in hooks.iter().filter(|hook| hook.path == path) {
         let Some((from, id)) = incoming(hook) else { continue };
-        let ids = told.entry(from).or_default();
+        let ids = delivered.entry(from).or_default();
         if !ids.contains(&id) {
             ids.push(id);
         }
     }
-    assert_eq!(told.len(), usize::try_from(CHATS).unwrap(), "{path}");
-    for (from, ids) in told {
-        assert!(ids.is_sorted(), "{path}: {from} was told as {ids:?}");
+    assert_eq!(delivered.len(), usize::try_from(CHATS).unwrap(), "{path}");
+    for (from, ids) in delivered {
+        assert!(ids.is_sorted(), "{path}: {from} was delivered as {ids:?}");
         assert_eq!(ids.len(), MESSAGES, "{path}: {from}");
     }
 }

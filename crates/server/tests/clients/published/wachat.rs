@@ -61,22 +61,22 @@ async fn try_sample(world: &World, sample: &Sample, index: usize) {
         false => String::new(),
     };
     let ran = run_code(&fill(world, &sample.code, &to, &asked_for), sample.ending).await;
-    let told = |words: &str| assert!(ran.out.contains(words), "no {words}: {ran:?}\n{sample:?}");
+    let shows = |words: &str| assert!(ran.out.contains(words), "no {words}: {ran:?}\n{sample:?}");
     match call {
-        "auth/api_key" => told(EMAIL),
-        "sender/{sender}" => ["2147483647", "name", OURS].into_iter().for_each(told),
+        "auth/api_key" => shows(EMAIL),
+        "sender/{sender}" => ["2147483647", "name", OURS].into_iter().for_each(shows),
         "message" => {
             let mail = world.mail(&to, &literal(&sample.code, "message")).await;
             assert_eq!(mail["from"], OURS);
-            told(&reference(world, &mail).await);
+            shows(&reference(world, &mail).await);
         }
         "media" => {
             let mail = world.mail(&to, &literal(&sample.code, "caption")).await;
             assert_is_picture(&mail);
-            told(&reference(world, &mail).await);
+            shows(&reference(world, &mail).await);
         }
-        "status/{message_ref_no}" => [&asked_for, "asked for", &to].into_iter().for_each(told),
-        other => panic!("nobody knows {other}"),
+        "status/{message_ref_no}" => [&asked_for, "asked for", &to].into_iter().for_each(shows),
+        other => panic!("unknown sample {other}"),
     }
 }
 

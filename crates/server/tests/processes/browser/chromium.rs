@@ -1,4 +1,4 @@
-//! Headless Chromium, told what to do through its DevTools protocol.
+//! Headless Chromium, driven through its DevTools protocol.
 
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ impl Ledger {
         findings.extend(lost.map(|text| format!("lost on the way in: {text}")));
         let known: HashSet<&str> = self.texts().collect();
         let unknown = sent.iter().filter(|row| !known.contains(row["text"].as_str().unwrap()));
-        findings.extend(unknown.map(|row| format!("a row nobody asked for: {row}")));
+        findings.extend(unknown.map(|row| format!("a row without a request: {row}")));
         for period in ["day", "month"] {
             let used = usage[period]["used"].as_u64();
             // At midnight a day's count starts anew.

@@ -126,7 +126,7 @@ impl Crash {
         let load = Load::start(&self.account, &self.devices, self.round, self.random.random());
         self.somebody_writes_to_us().await;
         if kind == Round::AcksLost {
-            // A receipt is as good as an acknowledgement: nobody gives one now.
+            // A receipt is as good as an acknowledgement: no phone sends one now.
             self.let_phones_report(false).await;
         }
         let linking = match kind {

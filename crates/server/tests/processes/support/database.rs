@@ -26,7 +26,7 @@ impl Database {
         format!("{base}/{}?{options}", self.name)
     }
 
-    /// Removes it, whoever is connected.
+    /// Removes it, open connections included.
     pub async fn drop(self) {
         run(&self.server, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;
     }

@@ -1,4 +1,4 @@
-//! What `cargo xtask test` tells the tests.
+//! The environment variables that `cargo xtask test` sets.
 
 use std::path::PathBuf;
 

@@ -69,7 +69,7 @@ async fn launch(
     listen: &str,
 ) -> (Process, String) {
     let mut command = Command::new(binary);
-    // Elsewhere than in the checkout, where somebody may keep a gerbang.toml.
+    // Not in the checkout, where a developer may keep a gerbang.toml.
     command.arg("serve").current_dir(data);
     command.env("GERBANG_LISTEN", listen).env("GERBANG_DATA_DIR", data.join("data"));
     command.env("GERBANG_ADMIN_KEY", OPERATOR_KEY).env("RUST_LOG", "warn");

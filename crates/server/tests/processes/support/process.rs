@@ -59,7 +59,7 @@ impl Process {
     }
 
     /// Writes a line to its input.
-    pub async fn tell(&mut self, line: &str) {
+    pub async fn write_line(&mut self, line: &str) {
         use tokio::io::AsyncWriteExt as _;
         let input = self.child.stdin.as_mut().unwrap();
         input.write_all(format!("{line}\n").as_bytes()).await.unwrap();

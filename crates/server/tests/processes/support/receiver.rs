@@ -126,7 +126,7 @@ async fn serve(mut stream: TcpStream, state: &Mutex<State>) -> bool {
         "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
         answer.len()
     );
-    // Whoever asked may have gone.
+    // The caller may have gone.
     let _ = stream.write_all(head.as_bytes()).await;
     true
 }

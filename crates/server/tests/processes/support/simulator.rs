@@ -49,7 +49,7 @@ impl Simulator {
         self.api.post(&format!("/phones/{phone}/scan"), json!({ "qr": qr })).await;
     }
 
-    /// The same, when somebody may be killed meanwhile.
+    /// The same, when a process may be killed meanwhile.
     pub async fn try_scan(&self, phone: &str, qr: &str) -> Result<Reply, reqwest::Error> {
         self.api.try_call("POST", &format!("/phones/{phone}/scan"), Some(json!({ "qr": qr }))).await
     }

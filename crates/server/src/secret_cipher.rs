@@ -1,4 +1,4 @@
-//! What keeps webhook secrets unreadable in the database: ChaCha20-Poly1305 under a key that is
+//! Encrypts webhook secrets in the database: ChaCha20-Poly1305 under a key that is
 //! derived from the gateway's secret key.
 
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::Sha256;
 
-/// Seals with one key; a sealed secret is its nonce and what `ring` makes of it.
-pub struct AesGcmCipher {
+/// Encrypts with one key; a sealed secret is its nonce and the ciphertext with its tag.
+pub struct ChaChaCipher {
     key: LessSafeKey,
     entropy: Arc<dyn Entropy>,
 }
 
-impl AesGcmCipher {
+impl ChaChaCipher {
     /// Derives its own key from the gateway's.
     pub fn new(secret_key: &[u8; 32], entropy: Arc<dyn Entropy>) -> Self {
         let mut mac = Hmac::<Sha256>::new_from_slice(secret_key).expect("HMAC takes any key");
@@ -26,7 +26,7 @@ impl AesGcmCipher {
     }
 }
 
-impl SecretCipher for AesGcmCipher {
+impl SecretCipher for ChaChaCipher {
     fn seal(&self, secret: &str) -> SealedSecret {
         let mut nonce = [0; NONCE_LEN];
         self.entropy.fill(&mut nonce);
@@ -51,19 +51,19 @@ mod tests {
     use super::*;
     use crate::system::SystemEntropy;
 
-    fn sealer(key: u8) -> AesGcmCipher {
-        AesGcmCipher::new(&[key; 32], Arc::new(SystemEntropy))
+    fn cipher(key: u8) -> ChaChaCipher {
+        ChaChaCipher::new(&[key; 32], Arc::new(SystemEntropy))
     }
 
     #[test]
     fn only_the_same_key_opens_and_nothing_shows() {
-        let sealed = sealer(1).seal("whsec_geheim");
-        assert_ne!(sealed, sealer(1).seal("whsec_geheim"), "the nonce differs");
+        let sealed = cipher(1).seal("whsec_geheim");
+        assert_ne!(sealed, cipher(1).seal("whsec_geheim"), "the nonce differs");
         assert!(!String::from_utf8_lossy(&sealed.0).contains("geheim"));
-        assert_eq!(sealer(1).open(&sealed).as_deref(), Some("whsec_geheim"));
-        assert_eq!(sealer(2).open(&sealed), None);
+        assert_eq!(cipher(1).open(&sealed).as_deref(), Some("whsec_geheim"));
+        assert_eq!(cipher(2).open(&sealed), None);
         for damaged in [vec![], vec![0; 5], [sealed.0.clone(), vec![0]].concat()] {
-            assert_eq!(sealer(1).open(&SealedSecret(damaged)), None);
+            assert_eq!(cipher(1).open(&SealedSecret(damaged)), None);
         }
     }
 }
