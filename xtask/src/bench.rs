@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::shell;
 use crate::test::postgres::Cluster;
 
-/// What `cargo xtask bench` can be told.
+/// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Options {
     /// How many devices are connected to measure the memory of each

@@ -1,6 +1,6 @@
 //! `cargo xtask …`: the chores of this repository.
 //!
-//! `test` brings what the tests need and runs all of them; `tidy` checks what no compiler checks;
+//! `test` installs what the tests need and runs all of them; `tidy` checks what no compiler checks;
 //! `bench` measures what `docs/` promises; `new-dialect` starts one. One file or folder per command.
 
 mod bench;
@@ -17,7 +17,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The chores of this repository")]
 enum Command {
-    /// Bring what the tests need and run every test there is
+    /// Install what the tests need and run every test
     Test(test::Options),
     /// Check what no compiler checks: sizes, words, dependencies, links, migrations
     Tidy,

@@ -162,8 +162,8 @@ mod tests {
         // Its own, whatever the environment says: cargo would take the copy's crates for ours.
         tests.env("CARGO_TARGET_DIR", copy.join("target"));
         let outcome = tests.output().unwrap();
-        let told = String::from_utf8_lossy(&outcome.stdout);
-        assert!(outcome.status.success() && told.contains("test result: ok"), "{told}");
+        let output = String::from_utf8_lossy(&outcome.stdout);
+        assert!(outcome.status.success() && output.contains("test result: ok"), "{output}");
         let warnings = String::from_utf8_lossy(&outcome.stderr);
         assert!(!warnings.contains("dialects/sixth"), "{warnings}");
     }

@@ -13,7 +13,7 @@ pub fn cargo(root: &Path) -> Command {
     command
 }
 
-/// Takes away what `cargo run` told us about xtask. Build scripts look at it (ring's does), and
+/// Removes the variables that `cargo run` set for xtask. Build scripts look at it (ring's does), and
 /// what is built here would be built again by a cargo started by hand.
 pub fn forget_ourselves(command: &mut Command) {
     for (name, _) in std::env::vars_os() {

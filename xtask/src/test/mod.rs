@@ -1,7 +1,7 @@
-//! `cargo xtask test`: brings what the tests need and runs every test there is.
+//! `cargo xtask test`: installs what the tests need and runs every test.
 //!
-//! Nothing is ever skipped: what is missing is installed, or is a failure that says what to
-//! install. One file per step that is more than a line.
+//! A missing tool is installed, or is a failure that says what to install. One file per step that is
+//! more than a line.
 
 mod binaries;
 mod lint;
@@ -17,7 +17,7 @@ use anyhow::{Result, bail};
 
 use crate::shell;
 
-/// What `cargo xtask test` can be told.
+/// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Options {
     /// Only these steps, in the order of `--list`
@@ -33,7 +33,7 @@ pub struct Options {
     nextest_args: Vec<String>,
 }
 
-/// What the steps share.
+/// Shared by the steps.
 struct Context<'a> {
     root: &'a Path,
     nextest_args: &'a [String],

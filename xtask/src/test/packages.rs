@@ -75,18 +75,18 @@ pub fn bring(root: &Path) -> Result<()> {
     bring_node(root)
 }
 
-/// Chromium: as told by the environment, or from PATH.
+/// Chromium: from `GERBANG_TEST_CHROMIUM`, or from PATH.
 pub fn chromium() -> Option<PathBuf> {
-    let told = std::env::var_os("GERBANG_TEST_CHROMIUM").map(PathBuf::from);
-    told.or_else(|| CHROMIUM_NAMES.into_iter().find_map(shell::find))
+    let given = std::env::var_os("GERBANG_TEST_CHROMIUM").map(PathBuf::from);
+    given.or_else(|| CHROMIUM_NAMES.into_iter().find_map(shell::find))
 }
 
-/// Python with what the tests need of it: as told by the environment, from PATH, or Debian's own
+/// Python with the modules that the tests need: from `GERBANG_TEST_PYTHON`, from PATH, or Debian's own
 /// where another one hides it.
 pub fn python() -> Option<PathBuf> {
-    let told = std::env::var_os("GERBANG_TEST_PYTHON").map(PathBuf::from);
+    let given = std::env::var_os("GERBANG_TEST_PYTHON").map(PathBuf::from);
     let found = [shell::find("python3"), Some(PathBuf::from("/usr/bin/python3"))];
-    let mut candidates = told.into_iter().chain(found.into_iter().flatten());
+    let mut candidates = given.into_iter().chain(found.into_iter().flatten());
     candidates.find(|python| works(python, &["-c", "import requests, flask, venv, ensurepip"]))
 }
 
@@ -173,7 +173,7 @@ fn bring_node(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a program is there and says that all is well.
+/// Whether a program runs and exits with 0.
 fn works(program: impl AsRef<std::ffi::OsStr>, args: &[&str]) -> bool {
     shell::output(Command::new(program).args(args)).is_ok()
 }

@@ -1,8 +1,8 @@
-//! A PostgreSQL server of our own: made in a temporary folder, gone when the tests are.
+//! A PostgreSQL server of our own, in a temporary folder, removed after the tests.
 //!
-//! It listens on loopback, on a free port, with a random password. PostgreSQL refuses to run as root, so it then runs as
-//! `postgres`. A small shell script holds it and waits for the end of its standard input; so it
-//! goes away however we end, by failure, Ctrl-C or `kill -9`.
+//! It listens on loopback, on a free port, with a random password. PostgreSQL refuses to run as root,
+//! so it then runs as `postgres`. A small shell script holds it and waits for the end of its standard
+//! input; so it stops however we end, by failure, Ctrl-C or `kill -9`.
 
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -31,7 +31,7 @@ wait $server
 rm -rf "$dir"
 "#;
 
-/// A server somebody gave us, or one of our own.
+/// A given server, or one of our own.
 pub enum Cluster {
     /// `GERBANG_TEST_POSTGRES_URL`.
     Given(String),

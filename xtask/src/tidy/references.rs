@@ -1,4 +1,5 @@
-//! Files, folders and items that documents and comments name exist.
+//! Files, folders and items that documents and comments name exist. In documents, so do identifiers
+//! in backticks.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,9 +11,12 @@ use super::{File, Repo, stale};
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("dialects/NAME/fixtures/", "stands for the fixtures of every dialect"),
     ("docs/dialects/acme.md", "the example of docs/add-a-dialect.md"),
+    ("pg_dump", "a tool of PostgreSQL"),
     ("gerbang-demo/", "the data of `cargo demo`, where it is started"),
     ("gerbang.toml", "the operator's settings"),
 ];
+/// The list above is no proof that something exists.
+const OWN_PATH: &str = "xtask/src/tidy/references.rs";
 /// Files with these endings are ours when a text names them.
 const ENDINGS: [&str; 9] = [".rs", ".md", ".toml", ".sql", ".mjs", ".js", ".py", ".yaml", ".json"];
 /// What may stand before the name of an item.
@@ -43,6 +47,8 @@ struct Known<'a> {
     paths: Vec<&'a str>,
     /// Modules and items of each crate, by the name of its folder.
     items: HashMap<&'a str, HashSet<&'a str>>,
+    /// Every word outside documents.
+    words: HashSet<&'a str>,
 }
 
 impl<'a> Known<'a> {
@@ -56,10 +62,17 @@ impl<'a> Known<'a> {
             of_crate.extend(parts.map(|part| part.trim_end_matches(".rs")));
             of_crate.extend(defined(&file.text));
         }
-        Self { paths: repo.files.iter().map(|file| file.path.as_str()).collect(), items }
+        let paths = repo.files.iter().map(|file| file.path.as_str()).collect();
+        let is_source = |path: &str| !path.ends_with(".md") && !path.ends_with(OWN_PATH);
+        let texts = repo.files.iter().filter(|file| is_source(&file.path));
+        let words = texts.flat_map(|file| file.text.split(|c| !is_word(c))).collect();
+        Self { paths, items, words }
     }
 
     fn holds(&self, name: &str) -> bool {
+        if is_identifier(name) {
+            return self.words.contains(name);
+        }
         let Some((first, rest)) = name.split_once("::") else { return self.has_path(name) };
         let has_rest = |items: &HashSet<&str>| rest.split("::").all(|part| items.contains(part));
         match self.items.get(first) {
@@ -97,13 +110,18 @@ fn is_word(c: char) -> bool {
 /// What a text names, with its lines: in Markdown outside fenced code, elsewhere in comments.
 fn names(file: &File) -> impl Iterator<Item = (usize, &str)> {
     let is_text = file.path.ends_with(".md");
+    // It also names what existed once.
+    let is_log = file.path.ends_with("CHANGELOG.md");
     let mut is_fenced = false;
     let lines = file.lines().map(|(number, line)| (number, line.trim_start()));
     let read = lines.filter(move |(_, line)| {
         is_fenced ^= is_text && line.starts_with("```");
         if is_text { !is_fenced } else { is_comment(&file.path, line) }
     });
-    read.flat_map(|(number, line)| names_in(line).map(move |name| (number, name)))
+    let is_checked = move |name: &&str| is_text && !is_log || !is_identifier(name);
+    read.flat_map(move |(number, line)| {
+        names_in(line).filter(is_checked).map(move |name| (number, name))
+    })
 }
 
 fn is_comment(path: &str, line: &str) -> bool {
@@ -117,7 +135,9 @@ fn is_comment(path: &str, line: &str) -> bool {
 fn names_in(line: &str) -> impl Iterator<Item = &str> {
     let plain = line.split(|c| !is_part(c)).map(|word| word.trim_end_matches([':', '.']));
     let quoted = line.split('`').skip(1).step_by(2);
-    plain.filter(is_file).chain(quoted.filter(|word| is_folder(word) || is_item(word)))
+    plain
+        .filter(is_file)
+        .chain(quoted.filter(|word| is_folder(word) || is_item(word) || is_identifier(word)))
 }
 
 fn is_part(c: char) -> bool {
@@ -133,6 +153,13 @@ fn is_file(word: &&str) -> bool {
 
 fn is_folder(word: &str) -> bool {
     word.ends_with('/') && !word.starts_with('/') && word.len() > 1 && word.chars().all(is_part)
+}
+
+/// `snake_case` or `CamelCase`; plain words in backticks are values and fields.
+fn is_identifier(word: &str) -> bool {
+    let starts_upper = word.starts_with(|c: char| c.is_ascii_uppercase());
+    let has_lower = word.contains(|c: char| c.is_ascii_lowercase());
+    word.chars().all(is_word) && (word.contains('_') || starts_upper && has_lower)
 }
 
 fn is_item(word: &str) -> bool {
@@ -152,15 +179,16 @@ mod tests {
 
     #[test]
     fn what_does_not_exist_is_found() {
-        let page = "See `lib.rs`, `src/`, `domain::send`, docs/a.md.\n\
-                    `gone.rs` and docs/gone.md.\n`gone/` `domain::gone`\n```\n`gone.rs`\n```\n";
-        let code = "//! As `gone.sql` has it.\nlet x = \"gone.rs\";\npub fn send() {}\n";
+        let page = "See `lib.rs`, `src/`, `domain::send`, `a_word`, docs/a.md.\n\
+                    `gone.rs` and docs/gone.md.\n`gone/` `domain::gone` `GoneType`\n```\n`gone.rs`\n```\n";
+        let code = "//! As `gone.sql` has it; not `a_gone_word`.\nlet x = \"gone.rs\";\npub fn send() {} // a_word\n";
         let repo = repo_of(&[("docs/a.md", page), ("crates/domain/src/lib.rs", code)]);
         let expected = [
             "docs/a.md:2: gone.rs does not exist",
             "docs/a.md:2: docs/gone.md does not exist",
             "docs/a.md:3: gone/ does not exist",
             "docs/a.md:3: domain::gone does not exist",
+            "docs/a.md:3: GoneType does not exist",
             "crates/domain/src/lib.rs:1: gone.sql does not exist",
         ];
         assert_eq!(findings(&repo, &[]), expected);
