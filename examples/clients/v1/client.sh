@@ -2,7 +2,7 @@
 # Sends a text and a picture through Gerbang's own API, then asks how the text fares.
 set -eu
 
-# call METHOD PATH [JSON]: leaves the answer in $answer, or tells the error and ends.
+# call METHOD PATH [JSON]: leaves the answer in $answer, or prints the error and exits.
 call() {
     answer=$(curl -sS --fail-with-body -X "$1" "$GERBANG_URL$2" \
         -H "Authorization: Bearer $GERBANG_KEY" -H 'Content-Type: application/json' \

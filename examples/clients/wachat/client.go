@@ -63,7 +63,7 @@ func call(method, path string, body fields) fields {
 	}
 	if response.StatusCode >= 400 {
 		if detail, ok := answer["detail"].([]any); ok {
-			// A parameter at fault is told in another shape than everything else.
+			// A parameter at fault has another error shape than everything else.
 			log.Fatal("error: ", detail[0].(fields)["msg"])
 		}
 		log.Fatal("error: ", answer["message"])

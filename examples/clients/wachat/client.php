@@ -21,7 +21,7 @@ function call(string $method, string $path, ?array $body = null): array
     }
     $answer = json_decode(curl_exec($curl), true);
     if (curl_getinfo($curl, CURLINFO_RESPONSE_CODE) >= 400) {
-        // A parameter at fault is told in another shape than everything else.
+        // A parameter at fault has another error shape than everything else.
         fwrite(STDERR, 'error: ' . ($answer['message'] ?? $answer['detail'][0]['msg']) . PHP_EOL);
         exit(1);
     }

@@ -15,7 +15,7 @@ MEDIA_URL = os.environ["GERBANG_MEDIA_URL"]
 
 
 def error_message(answer):
-    # A parameter at fault is told in another shape than everything else.
+    # A parameter at fault has another error shape than everything else.
     return answer["message"] if "message" in answer else answer["detail"][0]["msg"]
 
 

@@ -20,7 +20,7 @@ def call(method, path, body = nil)
   answer = JSON.parse(response.body)
   return answer if response.is_a?(Net::HTTPSuccess)
 
-  # A parameter at fault is told in another shape than everything else.
+  # A parameter at fault has another error shape than everything else.
   abort "error: #{answer['message'] || answer['detail'][0]['msg']}"
 end
 

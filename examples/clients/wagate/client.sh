@@ -2,7 +2,7 @@
 # Sends a text and a picture through the wagate API, then asks for the latest messages.
 set -eu
 
-# call METHOD PATH [JSON]: leaves the answer in $answer, or tells the error and ends.
+# call METHOD PATH [JSON]: leaves the answer in $answer, or prints the error and exits.
 call() {
     answer=$(curl -sS --fail-with-body -X "$1" "$GERBANG_URL$2" \
         -H "Authorization: Bearer $GERBANG_KEY" -H 'Content-Type: application/json' \

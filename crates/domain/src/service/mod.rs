@@ -18,7 +18,6 @@ use futures_util::stream::BoxStream;
 use crate::account::{Account, Caller};
 use crate::device::Device;
 use crate::error::{Error, Result};
-use crate::fair_semaphore::FairSemaphore;
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, KeyKind, Secret};
 use crate::plan::{Feature, Plan};
@@ -68,7 +67,7 @@ pub struct Core {
     parts: CoreParts,
     rates: limits::RateLimiter,
     waits: limits::Waits,
-    streams: Arc<FairSemaphore>,
+    streams: Arc<limits::Places>,
 }
 
 impl std::ops::Deref for Core {
@@ -161,7 +160,7 @@ impl Core {
     /// The use cases over these parts.
     pub fn new(parts: CoreParts) -> Self {
         let (rates, waits) = (limits::RateLimiter::default(), limits::Waits::default());
-        Self { parts, rates, waits, streams: limits::streams() }
+        Self { parts, rates, waits, streams: limits::Places::for_streams() }
     }
 
     /// Who holds a key. Counts as one of its requests.
@@ -202,9 +201,9 @@ impl Core {
         account: AccountId,
         stream: BoxStream<'static, T>,
     ) -> Result<BoxStream<'static, T>> {
-        let permit = self.streams.try_acquire(account).ok_or(Error::TooManyStreams)?;
+        let place = self.streams.take(account).ok_or(Error::TooManyStreams)?;
         let stream = stream.map(move |item| {
-            let _kept = &permit;
+            let _kept = &place;
             item
         });
         Ok(stream.boxed())
