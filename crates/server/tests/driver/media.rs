@@ -158,7 +158,7 @@ async fn the_same_file_again_is_one_message() {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_fetched_on_a_later_attempt() {
+async fn a_missing_file_is_a_temporary_error() {
     let world = World::new().await;
     let device = world.link(OURS).await;
     let (media, _) = ready(ContentKind::Image, "image/jpeg", 5_000);
