@@ -13,7 +13,6 @@ pub mod ids;
 pub mod key;
 pub mod media;
 pub mod message;
-pub mod net;
 pub mod phone;
 pub mod plan;
 pub mod policy;

@@ -1,11 +1,11 @@
-//! Who is calling: the key in `Authorization: Bearer`.
+//! Authentication: the key in `Authorization: Bearer`, and the principal it stands for.
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use domain::error::Error;
 use domain::service::{Core, Principal};
 
-use crate::rate;
+use crate::{rate, request_span};
 
 /// The key of an `Authorization: Bearer` header.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -28,15 +28,15 @@ pub async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Principal,
     authenticate_key(core, bearer(headers).ok_or(Error::Unauthorized)?).await
 }
 
-/// The principal of whoever has this key, wherever in the request it was. Every API comes through
-/// here, so that every answer tells where the key stands.
+/// The principal that this key stands for, wherever in the request it was. Every API comes through
+/// here, so that every answer has the headers of the rate limit and every log line the account.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], [`Error::RateLimited`], and the store's.
 pub async fn authenticate_key(core: &Core, key: &str) -> Result<Principal, Error> {
     let principal = core.authenticate(key).await;
     rate::note(&principal);
-    principal
+    principal.inspect(request_span::record_principal)
 }
 
 #[cfg(test)]

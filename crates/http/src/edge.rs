@@ -1,8 +1,11 @@
-//! The one layer around every route: request id, access log, metrics, the rate limit's headers, and
-//! panics as errors.
+//! The one layer around every route: request id, the request's span, access log, metrics, the rate
+//! limit's headers, and panics as errors.
 //!
-//! One hand-written layer in place of several keeps the accepting path short. Its log line holds a
-//! method, a route's template, a status and a time: never the path as it came, a query or a body.
+//! One hand-written layer in place of tower-http's keeps the accepting path short. Its `SetRequestId`
+//! takes over any id that a client sends, so that a check would stand before it anyway; its `Trace`
+//! wraps the body of every response once more; and both would come in addition to this layer, because
+//! metrics, rate limits and panics need the same route, clock and renderer. The log line holds a method,
+//! a route's template, a status and a time: never the path as it came, a query or a body.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -15,18 +18,22 @@ use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
 use crate::api_error::ApiError;
 use crate::drain::read_to_the_end;
 use crate::fallback;
 use crate::metrics::NO_ROUTE;
 use crate::rate;
+use crate::request_span;
 use crate::state::AppState;
 
 /// The header that names a request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longest request id taken over from a client.
 const REQUEST_ID_BYTES_MAX: usize = 64;
+/// What the span names where no API owns the path.
+const NO_API: &str = "none";
 
 /// Wraps services in [`Edge`].
 #[derive(Clone)]
@@ -74,11 +81,15 @@ where
         let method = method_label(request.method());
         let route = request.extensions().get::<MatchedPath>().cloned();
         let path = request.uri().path();
-        let render = fallback::renderer(&state, path, request.headers());
+        let api = fallback::owner(&state, path);
+        let render = fallback::renderer(api, request.headers());
         let is_shadowed =
             route.as_ref().is_some_and(|route| fallback::is_shadowed(route.as_str(), path));
+        let template = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
+        let api = api.map_or(NO_API, |api| api.name);
+        let span = request_span::open(id.to_str().unwrap_or_default(), api, template);
         let answer = (!is_shadowed).then(|| self.inner.call(read_to_the_end(request)));
-        Box::pin(async move {
+        let answer = async move {
             let mut response = match answer {
                 None => render(&ApiError::UnknownPath),
                 Some(answer) => {
@@ -93,10 +104,11 @@ where
                 }
             };
             let route = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
-            finish(&state, method, route, &id, started, &response);
+            finish(&state, method, route, started, &response);
             response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
-        })
+        };
+        Box::pin(answer.instrument(span))
     }
 }
 
@@ -104,7 +116,6 @@ fn finish(
     state: &AppState,
     method: &'static str,
     route: &str,
-    id: &HeaderValue,
     started: Instant,
     response: &Response<Body>,
 ) {
@@ -113,15 +124,14 @@ fn finish(
     state.metrics().observe(method, route, status.as_str(), took);
     let status = status.as_u16();
     let ms = took.as_secs_f64() * 1_000.0;
-    let id = id.to_str().unwrap_or_default();
     if status >= 500 {
-        tracing::warn!(target: "access", method, route, status, ms, id, "answered");
+        tracing::warn!(target: "access", method, route, status, ms, "answered");
     } else {
-        tracing::debug!(target: "access", method, route, status, ms, id, "answered");
+        tracing::debug!(target: "access", method, route, status, ms, "answered");
     }
 }
 
-/// The client's request id when it is a sane one, else a new one.
+/// The client's request id when it is a valid one, else a new one.
 fn request_id(state: &AppState, request: &Request<Body>) -> HeaderValue {
     let given = request.headers().get(REQUEST_ID).filter(|value| {
         let bytes = value.as_bytes();

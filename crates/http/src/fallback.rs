@@ -3,14 +3,14 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, Response, StatusCode, Uri};
 
-use crate::api::Renderer;
+use crate::api::{Api, Renderer};
 use crate::api_error::{ApiError, ErrorShape as _};
+use crate::html;
 use crate::native::V1;
 use crate::native::problem::kind;
-use crate::reply::bytes_reply;
 use crate::state::AppState;
 
 /// First segments that are ours: no device, and so no dialect, is there.
@@ -60,11 +60,16 @@ impl<'a> PathSegments<'a> {
     }
 }
 
-/// Renders errors at `path`: as the API that owns it, else as a page for browsers and as our own API
-/// for everything else.
-pub fn renderer(state: &AppState, path: &str, headers: &HeaderMap) -> Renderer {
+/// The API that owns a path.
+pub fn owner(state: &AppState, path: &str) -> Option<&'static Api> {
     let segments = PathSegments::of(path);
-    match state.apis().iter().find(|api| (api.owns)(segments)) {
+    state.apis().iter().find(|api| (api.owns)(segments)).copied()
+}
+
+/// Renders errors at a path: as the API that owns it, else as a page for browsers and as our own API
+/// for everything else.
+pub fn renderer(owner: Option<&Api>, headers: &HeaderMap) -> Renderer {
+    match owner {
         Some(api) => (api.renderer)(headers),
         None if wants_page(headers) => page,
         None => V1::render,
@@ -82,7 +87,7 @@ pub async fn unknown_path(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    renderer(&state, uri.path(), &headers)(&ApiError::UnknownPath)
+    renderer(owner(&state, uri.path()), &headers)(&ApiError::UnknownPath)
 }
 
 /// Answers a method that the route does not have; the router adds `Allow`.
@@ -91,7 +96,7 @@ pub async fn wrong_method(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    renderer(&state, uri.path(), &headers)(&ApiError::WrongMethod)
+    renderer(owner(&state, uri.path()), &headers)(&ApiError::WrongMethod)
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {
@@ -99,36 +104,14 @@ fn wants_page(headers: &HeaderMap) -> bool {
     accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
-/// The policy of our pages: nothing from anywhere, but our own style sheets and images.
-pub const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
-     form-action 'none'; frame-ancestors 'none'",
-);
-
-/// An HTML answer under the strict policy.
-pub fn html(status: StatusCode, page: String) -> Response<Body> {
-    let mut response =
-        bytes_reply(status, HeaderValue::from_static("text/html; charset=utf-8"), page);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.insert("referrer-policy", HeaderValue::from_static("no-referrer"));
-    response
-}
-
 fn page(error: &ApiError) -> Response<Body> {
     let kind = kind(error);
     let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::NOT_FOUND);
-    html(
-        status,
-        format!(
-            "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-             <link rel=\"stylesheet\" href=\"/assets/docs.css\"></head><body><main>\
-             <h1>{code} {title}</h1><p><a href=\"/docs\">The API's documentation</a></p>\
-             </main></body></html>\n",
-            title = kind.title,
-            code = kind.status,
-        ),
-    )
+    let body = maud::html! {
+        main {
+            h1 { (kind.status) " " (kind.title) }
+            p { a href="/docs" { "The API's documentation" } }
+        }
+    };
+    html::respond(status, html::page(kind.title, &body))
 }

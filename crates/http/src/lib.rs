@@ -19,6 +19,7 @@ pub mod docs;
 pub mod edge;
 pub mod fallback;
 pub mod formats;
+pub mod html;
 pub mod metrics;
 pub mod native;
 pub mod net;
@@ -38,6 +39,7 @@ mod idempotency;
 mod qr;
 mod rate;
 mod reply;
+mod request_span;
 mod send_headers;
 mod write_timeout;
 

@@ -1,11 +1,11 @@
-//! Who is at the other end of a connection, and where it reaches this one.
+//! The client's address, and the address at which it reaches the server.
 
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::HOST;
 use axum::http::{Extensions, HeaderMap};
-pub use domain::net::Cidr;
+use ipnet::IpNet;
 
 use crate::state::HttpConfig;
 
@@ -16,11 +16,11 @@ use crate::state::HttpConfig;
 pub fn client_address(
     extensions: &Extensions,
     headers: &HeaderMap,
-    trusted: &[Cidr],
+    trusted: &[IpNet],
 ) -> Option<IpAddr> {
     let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     let mut client = peer.ip().to_canonical();
-    let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(ip));
+    let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
     let forwarded = headers.get_all("x-forwarded-for").iter().rev();
     let hops = forwarded.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
     for hop in hops {
@@ -32,7 +32,7 @@ pub fn client_address(
     Some(client)
 }
 
-/// The address of this server for whoever asks: the one that is set, else the one they asked.
+/// The address of this server for its client: the one that is set, else the one that it asked.
 pub fn server_address(config: &HttpConfig, request: &Request) -> String {
     if let Some(url) = &config.public_url {
         return url.clone();
@@ -69,7 +69,7 @@ mod tests {
         for value in forwarded {
             headers.append("x-forwarded-for", value.parse().unwrap());
         }
-        let trusted: Vec<Cidr> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+        let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
         client_address(&extensions, &headers, &trusted)
     }
 
@@ -85,7 +85,7 @@ mod tests {
             ("10.0.0.9", &["8.8.8.8, 10.0.0.3"], &["10.0.0.0/8"], Some("8.8.8.8")),
             ("10.0.0.9", &["127.0.0.1", "8.8.8.8"], &["10.0.0.0/8"], Some("8.8.8.8")),
             ("10.0.0.9", &["nonsense"], &["10.0.0.0/8"], None),
-            ("::ffff:10.0.0.9", &["8.8.8.8"], &["10.0.0.9"], Some("8.8.8.8")),
+            ("::ffff:10.0.0.9", &["8.8.8.8"], &["10.0.0.9/32"], Some("8.8.8.8")),
         ];
         for (peer, forwarded, trusted, expected) in cases {
             let expected = expected.map(|ip| ip.parse().unwrap());

@@ -198,7 +198,7 @@ fn tag(path: &str) -> String {
     match segments.next() {
         Some("v1") => segments.next().unwrap_or("v1").to_owned(),
         Some("healthz" | "readyz" | "metrics" | "openapi.json") => "process".to_owned(),
-        Some("docs" | "assets") | None => "pages".to_owned(),
+        Some("docs" | "assets" | "favicon.ico") | None => "pages".to_owned(),
         Some(_) => path.rsplit('/').next().unwrap_or_default().to_owned(),
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use domain::service::Core;
+use ipnet::IpNet;
 use prometheus::Registry;
 use tokio::sync::watch;
 
 use crate::api::{self, Api};
 use crate::dialects;
+use crate::docs::Documents;
 use crate::metrics::HttpMetrics;
-use crate::net::Cidr;
 
 /// The settings of the HTTP side.
 #[derive(Debug, Clone, Default)]
@@ -20,7 +21,7 @@ pub struct HttpConfig {
     /// The names of the dialects that are served; see [`dialects::names`].
     pub dialects: Vec<String>,
     /// The proxies whose `X-Forwarded-For` is believed.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl HttpConfig {
@@ -45,6 +46,7 @@ struct Inner {
     shutdown: Shutdown,
     metrics: HttpMetrics,
     apis: Vec<&'static Api>,
+    documents: Documents,
 }
 
 impl AppState {
@@ -66,8 +68,15 @@ impl AppState {
         let is_served = |api: &&Api| {
             dialects::by_name(api.name).is_none() || config.dialects.iter().any(|d| d == api.name)
         };
-        let apis = api::all().filter(is_served).collect();
-        Ok(Self(Arc::new(Inner { core, config, registry, shutdown, metrics, apis })))
+        let apis: Vec<_> = api::all().filter(is_served).collect();
+        let documents = Documents::new(&apis, config.public_url.as_deref());
+        let inner = Inner { core, config, registry, shutdown, metrics, apis, documents };
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Builds all pages and documents now; otherwise each is built by the first request for it.
+    pub fn build_documents(&self) {
+        self.0.documents.build();
     }
 
     /// The use cases.
@@ -93,6 +102,11 @@ impl AppState {
     /// The request metrics.
     pub(crate) fn metrics(&self) -> &HttpMetrics {
         &self.0.metrics
+    }
+
+    /// The pages and documents of these APIs.
+    pub(crate) fn documents(&self) -> &Documents {
+        &self.0.documents
     }
 
     /// The APIs that are served, in the order of [`api::all`]: our own is the first.

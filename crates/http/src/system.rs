@@ -1,23 +1,19 @@
-//! The probes and metrics of the process, and the OpenAPI documents.
+//! The probes and metrics of the process.
 
 use std::net::IpAddr;
 
 use axum::body::Body;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
 use prometheus::{Encoder, TextEncoder};
-use serde::Deserialize;
 use serde_json::json as body;
 
-use crate::api::{self, Api};
 use crate::api_error::{ApiError, ApiResult};
 use crate::auth::authenticate;
-use crate::fallback;
 use crate::native::V1;
-use crate::net::{client_address, server_address};
-use crate::openapi::{self, at};
+use crate::net::client_address;
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -28,11 +24,6 @@ pub fn routes() -> Vec<Route> {
         Route::get("/", Access::Public, home)
             .summary("Leads to the documentation")
             .answers_type(303, ""),
-        Route::get("/openapi.json", Access::Public, document)
-            .summary("This document")
-            .query("dialect", "The name of a dialect, for its document")
-            .answers_type(200, "application/json")
-            .error(404, "There is no such dialect"),
         Route::get("/healthz", Access::Public, healthz)
             .summary("Whether the process lives")
             .answers_type(200, "application/json"),
@@ -48,33 +39,11 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(Deserialize)]
-struct DocumentParams {
-    dialect: Option<String>,
-}
-
 async fn home() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
     response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs"));
     response
-}
-
-async fn document(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let Some(api) = chosen(request.uri()) else { return nothing_there(&state, &request) };
-    json(StatusCode::OK, &at(&server_address(state.config(), &request), openapi::document(api)))
-}
-
-fn chosen(uri: &Uri) -> Option<&'static Api> {
-    let Query(params) = Query::<DocumentParams>::try_from_uri(uri).ok()?;
-    match params.dialect {
-        None => api::all().next(),
-        Some(name) => api::by_name(&name),
-    }
-}
-
-fn nothing_there(state: &AppState, request: &Request) -> Response<Body> {
-    fallback::renderer(state, request.uri().path(), request.headers())(&ApiError::UnknownPath)
 }
 
 async fn healthz() -> Response<Body> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
-use domain::net::Cidr;
 use domain::ports::{FileError, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use ipnet::IpNet;
 use reqwest::Url;
 
 use crate::guard::{Guard, GuardedDns, Lookup, SystemLookup};
@@ -22,7 +22,7 @@ const USER_AGENT: &str = concat!("Gerbang/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Networks that may be reached on any port in spite of the guard.
-    pub allowed_private_nets: Vec<Cidr>,
+    pub allowed_private_nets: Vec<IpNet>,
     /// A folder for downloads that no other process uses. It is created when it is missing, and
     /// downloads that an earlier process left are removed.
     pub temp_dir: PathBuf,

@@ -8,9 +8,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use domain::media::URL_BYTES_MAX;
-use domain::net::Cidr;
 use domain::ports::UrlRefusal;
 use futures_util::future::BoxFuture;
+use ipnet::IpNet;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -37,14 +37,14 @@ const PRIVATE_SUFFIXES: [&str; 9] = [
 /// on any port.
 #[derive(Debug, Clone)]
 pub(crate) struct Guard {
-    private_nets: Arc<[Cidr]>,
+    private_nets: Arc<[IpNet]>,
     /// [`WEB_PORTS`], but for tests that listen elsewhere.
     pub(crate) web_ports: [u16; 2],
 }
 
 impl Guard {
     /// A guard that also lets the operator's own networks be reached.
-    pub(crate) fn new(private_nets: Vec<Cidr>) -> Self {
+    pub(crate) fn new(private_nets: Vec<IpNet>) -> Self {
         Self { private_nets: private_nets.into(), web_ports: WEB_PORTS }
     }
 
@@ -84,7 +84,9 @@ impl Guard {
 
     /// Whether an address may be connected to.
     fn permits(&self, ip: IpAddr, is_web_port: bool) -> bool {
-        (is_web_port && is_public(ip)) || self.private_nets.iter().any(|net| net.contains(ip))
+        // An IPv4 address inside IPv6 is in the networks of IPv4.
+        let plain = ip.to_canonical();
+        (is_web_port && is_public(ip)) || self.private_nets.iter().any(|net| net.contains(&plain))
     }
 
     /// Which of a host's addresses may be connected to; none as soon as one is forbidden.

@@ -111,6 +111,8 @@ impl Gateway {
         let registry = prometheus::Registry::new();
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
+        let documented = state.clone();
+        tokio::task::spawn_blocking(move || documented.build_documents());
         let router = http_api::router(state).merge(extra);
         self.engine.prepare().await.context("cannot write the states of the devices")?;
         // Before the engine: a demo's devices connect to this very server.

@@ -1,35 +1,47 @@
 //! The documentation to read: a page per API at `/docs`, made of its guide in `docs/`, the programs in
 //! `examples/clients` and its OpenAPI document. Plain HTML under a strict policy, without a script.
+//!
+//! Pages and documents are built once. Without a public URL in the settings they name the address that
+//! each request asked; it is filled into the finished text ([`Built`]).
 
+mod built;
 mod guide;
-mod html;
 mod page;
 mod reference;
 mod samples;
 mod schema;
 mod sources;
 
+use std::sync::OnceLock;
+
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderValue, Response, StatusCode, Uri};
-use utoipa::openapi::OpenApi;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::api::Api;
-use crate::api_error::ApiError;
-use crate::fallback::{self, html};
+use crate::api_error::{ApiError, ApiResult};
+use crate::html::{self, HTML};
+use crate::native::V1;
 use crate::net::server_address;
 use crate::openapi;
-use crate::reply::bytes_reply;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
+use built::{ADDRESS, Built, KEPT, REVALIDATED};
 use sources::{File, Sources, receivers};
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::get("/docs", Access::Public, own_page)
+        Route::get("/openapi.json", Access::Public, openapi_document)
+            .summary("This document")
+            .query("dialect", "The name of a dialect, for its document")
+            .answers_type(200, "application/json")
+            .error(404, "There is no such dialect"),
+        Route::get("/docs", Access::Public, first_page)
             .summary("The documentation of this API, to read")
             .answers_type(200, "text/html"),
         Route::get("/docs/{api}", Access::Public, page_of)
@@ -43,78 +55,132 @@ pub fn routes() -> Vec<Route> {
         Route::get("/assets/docs.css", Access::Public, style)
             .summary("The documentation's style sheet")
             .answers_type(200, "text/css"),
+        Route::get("/favicon.ico", Access::Public, icon)
+            .summary("The icon of the pages")
+            .answers_type(200, "image/svg+xml"),
     ]
 }
 
-async fn own_page(State(state): State<AppState>, request: Request) -> Response<Body> {
-    html(
-        StatusCode::OK,
-        page::page(&state, &Shown::of(state.apis()[0]), &server_address(state.config(), &request)),
-    )
+#[derive(Deserialize)]
+struct DocumentParams {
+    dialect: Option<String>,
 }
 
-async fn page_of(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let Some(api) = Shown::at(&state, request.uri()) else {
-        return nothing_there(&state, &request);
+async fn openapi_document(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
+    let params = Query::<DocumentParams>::try_from_uri(request.uri());
+    let Query(params) = params.map_err(|_| ApiError::UnknownPath)?;
+    let documents = match params.dialect {
+        None => state.documents().first(),
+        Some(name) => state.documents().of(&name),
     };
-    html(StatusCode::OK, page::page(&state, &api, &server_address(state.config(), &request)))
+    Ok(respond(&state, &request, &documents.ok_or(ApiError::UnknownPath)?.openapi))
 }
 
-async fn file(State(state): State<AppState>, request: Request) -> Response<Body> {
-    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
-    let api = Shown::at(&state, request.uri());
-    match api.and_then(|api| api.files().find(|file| file.name == name)) {
-        Some(file) => asset("text/plain; charset=utf-8", file.text),
-        None => nothing_there(&state, &request),
+async fn first_page(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
+    show(&state, &request, state.documents().first())
+}
+
+async fn page_of(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
+    show(&state, &request, state.documents().of(segment(&request, 2)))
+}
+
+fn show(state: &AppState, request: &Request, documents: Option<&ApiDocuments>) -> ApiResult<V1> {
+    let mut response = respond(state, request, &documents.ok_or(ApiError::UnknownPath)?.page);
+    html::add_policy(&mut response);
+    Ok(response)
+}
+
+async fn file(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
+    let api = state.apis().iter().find(|api| api.name == segment(&request, 2));
+    let name = segment(&request, 3);
+    let file = api.and_then(|api| files(api).find(|file| file.name == name));
+    let text = file.ok_or(ApiError::UnknownPath)?.text;
+    Ok(asset("text/plain; charset=utf-8", text, request.headers()))
+}
+
+async fn style(headers: HeaderMap) -> Response<Body> {
+    asset("text/css; charset=utf-8", include_str!("docs.css"), &headers)
+}
+
+async fn icon(headers: HeaderMap) -> Response<Body> {
+    asset("image/svg+xml", include_str!("icon.svg"), &headers)
+}
+
+fn asset(content_type: &'static str, text: &'static str, headers: &HeaderMap) -> Response<Body> {
+    Built::new(content_type, KEPT, Bytes::from_static(text.as_bytes())).respond("", headers)
+}
+
+fn respond(state: &AppState, request: &Request, built: &Built) -> Response<Body> {
+    built.respond(&server_address(state.config(), request), request.headers())
+}
+
+/// A segment of the path, counted from one.
+fn segment(request: &Request, index: usize) -> &str {
+    request.uri().path().split('/').nth(index).unwrap_or_default()
+}
+
+/// What can be fetched below an API's page.
+fn files(api: &Api) -> impl Iterator<Item = &'static File> {
+    let of_format = api.format.into_iter().flat_map(|format| receivers(format.rules.name));
+    Sources::of(api.name).clients.iter().chain(of_format)
+}
+
+/// The documentation of the APIs that are served.
+pub(crate) struct Documents {
+    apis: Vec<&'static Api>,
+    /// Where clients reach the server, when the settings say.
+    public_url: Option<String>,
+    /// One per API.
+    built: Vec<OnceLock<ApiDocuments>>,
+}
+
+struct ApiDocuments {
+    openapi: Built,
+    page: Built,
+}
+
+impl Documents {
+    /// Of these APIs; each is built when it is first asked for, or by [`Documents::build`].
+    pub(crate) fn new(apis: &[&'static Api], public_url: Option<&str>) -> Self {
+        Self {
+            apis: apis.to_vec(),
+            public_url: public_url.map(str::to_owned),
+            built: apis.iter().map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// Builds what is not built yet.
+    pub(crate) fn build(&self) {
+        (0..self.built.len()).for_each(|index| {
+            self.at(index);
+        });
+    }
+
+    /// Those that are shown where no API is named.
+    fn first(&self) -> Option<&ApiDocuments> {
+        self.at(0)
+    }
+
+    /// Those of an API; `None` when it is not served.
+    fn of(&self, name: &str) -> Option<&ApiDocuments> {
+        self.at(self.apis.iter().position(|api| api.name == name)?)
+    }
+
+    fn at(&self, index: usize) -> Option<&ApiDocuments> {
+        let api = self.apis.get(index)?;
+        let address = self.public_url.as_deref().unwrap_or(ADDRESS);
+        Some(self.built.get(index)?.get_or_init(|| build(&self.apis, api, address)))
     }
 }
 
-async fn style() -> Response<Body> {
-    asset("text/css; charset=utf-8", include_str!("docs.css"))
-}
-
-fn asset(content_type: &'static str, text: &'static str) -> Response<Body> {
-    let content_type = HeaderValue::from_static(content_type);
-    let mut response = bytes_reply(StatusCode::OK, content_type, text);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    response
-}
-
-fn nothing_there(state: &AppState, request: &Request) -> Response<Body> {
-    fallback::renderer(state, request.uri().path(), request.headers())(&ApiError::UnknownPath)
-}
-
-/// An API with a page.
-struct Shown {
-    api: &'static Api,
-    document: OpenApi,
-    /// In the order in which they are shown.
-    routes: Vec<Route>,
-}
-
-impl Shown {
-    fn of(api: &'static Api) -> Self {
-        Self { api, document: openapi::document(api), routes: (api.routes)() }
-    }
-
-    /// The one whose name is the path's second segment, when it is served.
-    fn at(state: &AppState, uri: &Uri) -> Option<Self> {
-        let name = uri.path().split('/').nth(2)?;
-        state.apis().iter().find(|api| api.name == name).map(|api| Self::of(api))
-    }
-
-    fn sources(&self) -> &'static Sources {
-        Sources::of(self.api.name)
-    }
-
-    fn receivers(&self) -> Vec<&'static File> {
-        self.api.format.into_iter().flat_map(|format| receivers(format.rules.name)).collect()
-    }
-
-    /// What can be fetched below its page.
-    fn files(&self) -> impl Iterator<Item = &'static File> {
-        self.sources().clients.iter().chain(self.receivers())
+fn build(apis: &[&Api], api: &Api, address: &str) -> ApiDocuments {
+    // As JSON it is easier to walk than the builder's types.
+    let document = serde_json::to_value(openapi::at(address, openapi::document(api)));
+    // Only a map with keys that are no strings cannot be written, and there is none.
+    let document: Value = document.unwrap_or_default();
+    let page = page::page(apis, api, &document, address).into_string();
+    ApiDocuments {
+        openapi: Built::new("application/json", REVALIDATED, document.to_string().into()),
+        page: Built::new(HTML, REVALIDATED, page.into()),
     }
 }

@@ -1,17 +1,17 @@
 //! The calls of an API with their fields, answers and errors, from its OpenAPI document.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::Shown;
-use super::html::{escape, inline};
-use super::page::Page;
+use super::page::Part;
 use super::schema::{Schemas, list, name_of, text};
+use crate::api::Api;
+use crate::html::{inline, scrolling};
 use crate::routes::{Access, Route};
 
-/// Most calls of an API that are listed one by one; more are grouped by their tag.
+/// Most calls of an API that the contents list one by one; more are grouped by their resource.
 const UNGROUPED_MAX: usize = 20;
 
 /// One call; some can be made at several paths.
@@ -29,35 +29,44 @@ impl Call<'_> {
     }
 }
 
-/// Adds all calls, and what the bodies of errors look like.
-pub(super) fn add(page: &mut Page, api: &Shown) {
-    // The document as JSON is easier to walk than the builder's types.
-    let document = serde_json::to_value(&api.document).unwrap_or_default();
-    let schemas = Schemas::of(&document);
-    page.part("reference", "Reference");
-    let mut calls = calls(&document, &api.routes);
-    let is_grouped = calls.len() > UNGROUPED_MAX;
-    if is_grouped {
+/// All calls, and what the bodies of errors look like.
+pub(super) fn parts(api: &Api, document: &Value) -> Vec<Part> {
+    let schemas = Schemas::of(document);
+    let routes = (api.routes)();
+    let mut calls = calls(document, &routes);
+    let reference = if calls.len() > UNGROUPED_MAX {
         group_by_tag(&mut calls);
-    }
-    let start = common_start(&calls);
-    let mut group = "";
-    for call in &calls {
-        let tag = call.tag();
-        if is_grouped && tag != group {
-            group = tag;
-            let title = escape(tag);
-            page.push(&format!("<h3 class=\"group\" id=\"calls-{title}\">{title}</h3>\n"));
-            page.note(&format!("calls-{tag}"), tag);
+        grouped(&calls, schemas)
+    } else {
+        ungrouped(&calls, schemas)
+    };
+    std::iter::once(reference).chain(error_bodies(document, schemas)).collect()
+}
+
+fn grouped(calls: &[Call<'_>], schemas: Schemas<'_>) -> Part {
+    let groups: Vec<_> = calls.chunk_by(|one, next| one.tag() == next.tag()).collect();
+    let id = |group: &[Call<'_>]| format!("calls-{}", group[0].tag());
+    let html = html! {
+        @for group in &groups {
+            h3.group id=(id(group)) { (group[0].tag()) }
+            @for call in *group { (call_html(call, true, schemas)) }
         }
-        if !is_grouped {
-            let Route { method, path, .. } = call.routes[0];
-            let end = path.strip_prefix(start).unwrap_or(path);
-            page.note(&call.id, &format!("{method} {end}"));
-        }
-        page.push(&call_html(call, schemas));
-    }
-    error_bodies(page, &document, schemas);
+    };
+    let mut part = Part::new("reference", "Reference", html);
+    part.inner = groups.iter().map(|group| (id(group), group[0].tag().to_owned())).collect();
+    part
+}
+
+fn ungrouped(calls: &[Call<'_>], schemas: Schemas<'_>) -> Part {
+    let html = html! { @for call in calls { (call_html(call, false, schemas)) } };
+    let start = common_start(calls);
+    let title = |call: &Call<'_>| {
+        let Route { method, path, .. } = call.routes[0];
+        format!("{method} {}", path.strip_prefix(start).unwrap_or(path))
+    };
+    let mut part = Part::new("reference", "Reference", html);
+    part.inner = calls.iter().map(|call| (call.id.clone(), title(call))).collect();
+    part
 }
 
 /// The routes in their order, those at several paths together.
@@ -99,28 +108,30 @@ fn common_start<'a>(calls: &[Call<'a>]) -> &'a str {
     start
 }
 
-fn call_html(call: &Call<'_>, schemas: Schemas<'_>) -> String {
+fn call_html(call: &Call<'_>, is_grouped: bool, schemas: Schemas<'_>) -> Markup {
     let Call { routes, operation, id } = call;
-    let mut html = format!("<section class=\"call\" id=\"{}\"><h4>", escape(id));
-    let method = routes[0].method.as_str();
-    for route in routes {
-        let _ = writeln!(
-            html,
-            "<span class=\"path\"><b class=\"{}\">{method}</b> <code>{}</code></span>",
-            method.to_ascii_lowercase(),
-            escape(route.path)
-        );
+    html! {
+        section.call id=(id) {
+            @if is_grouped { h4 { (paths(routes)) } } @else { h3 { (paths(routes)) } }
+            p { (inline(text(&operation["summary"]))) "." }
+            @if let Some(more) = operation["description"].as_str() { p { (inline(more)) } }
+            p.who { (who(routes[0].access)) }
+            (parameters(operation))
+            (body(operation, schemas))
+            (answers(operation, schemas))
+        }
     }
-    let _ = writeln!(html, "</h4>\n<p>{}.</p>", inline(text(&operation["summary"])));
-    if let Some(more) = operation["description"].as_str() {
-        let _ = writeln!(html, "<p>{}</p>", inline(more));
+}
+
+fn paths(routes: &[&Route]) -> Markup {
+    html! {
+        @for route in routes {
+            @let method = route.method.as_str();
+            span.path {
+                b class=(method.to_ascii_lowercase()) { (method) } " " code { (route.path) }
+            }
+        }
     }
-    let _ = writeln!(html, "<p class=\"who\">{}</p>", who(routes[0].access));
-    parameters(&mut html, operation);
-    body(&mut html, operation, schemas);
-    answers(&mut html, operation, schemas);
-    html.push_str("</section>\n");
-    html
 }
 
 fn who(access: Access) -> &'static str {
@@ -134,107 +145,118 @@ fn who(access: Access) -> &'static str {
 }
 
 /// What a path names needs no words; the others have them.
-fn parameters(html: &mut String, operation: &Value) {
-    for (place, title) in [("query", "Query"), ("header", "Headers")] {
-        let is_here = |parameter: &&Value| parameter["in"] == place;
-        let mut rows = String::new();
-        for parameter in list(&operation["parameters"]).filter(is_here) {
-            let name = escape(text(&parameter["name"]));
-            let meaning = inline(text(&parameter["description"]));
-            let _ = writeln!(rows, "<tr><td><code>{name}</code></td><td>{meaning}</td></tr>");
-        }
-        if !rows.is_empty() {
-            let _ = writeln!(html, "<h5>{title}</h5>\n<table class=\"fields\">\n{rows}</table>");
+fn parameters(operation: &Value) -> Markup {
+    let of = |place: &'static str| {
+        list(&operation["parameters"]).filter(move |parameter| parameter["in"] == place)
+    };
+    html! {
+        @for (place, title) in [("query", "Query"), ("header", "Headers")] {
+            @if of(place).next().is_some() {
+                p.label { (title) }
+                table.fields {
+                    @for parameter in of(place) {
+                        tr {
+                            td { code { (text(&parameter["name"])) } }
+                            td { (inline(text(&parameter["description"]))) }
+                        }
+                    }
+                }
+            }
         }
     }
 }
 
-fn body(html: &mut String, operation: &Value, schemas: Schemas<'_>) {
+fn body(operation: &Value, schemas: Schemas<'_>) -> Markup {
     let content = &operation["requestBody"]["content"];
     let schema = &content["application/json"]["schema"];
-    if schema.is_null() {
-        return;
+    let has_forms = content.as_object().is_some_and(|all| all.len() > 1);
+    let is_optional = operation["requestBody"]["required"] != true;
+    html! {
+        @if !schema.is_null() {
+            p.label {
+                "Body: JSON"
+                @if has_forms { " or a form" }
+                @if is_optional { ", may be left out" }
+            }
+            (schemas.fields(schema))
+        }
     }
-    let forms =
-        if content.as_object().is_some_and(|all| all.len() > 1) { " or a form" } else { "" };
-    let optional =
-        if operation["requestBody"]["required"] == true { "" } else { ", may be left out" };
-    let _ = writeln!(html, "<h5>Body: JSON{forms}{optional}</h5>");
-    html.push_str(&schemas.fields(schema));
 }
 
-fn answers(html: &mut String, operation: &Value, schemas: Schemas<'_>) {
-    let mut errors = String::new();
-    let mut statuses = Vec::new();
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        let content = response["content"].as_object().and_then(|content| content.iter().next());
-        let schema = content.map_or(&Value::Null, |(_, content)| &content["schema"]);
-        if is_error(status) {
-            statuses.push(status.as_str());
-            let _ = writeln!(
-                errors,
-                "<tr><td>{status}</td><td>{meaning}</td><td>{shape}</td></tr>",
-                meaning = inline(text(&response["description"])),
-                shape = body_link(schema),
-            );
-            continue;
+fn answers(operation: &Value, schemas: Schemas<'_>) -> Markup {
+    let responses = || operation["responses"].as_object().into_iter().flatten();
+    let errors: Vec<_> = responses().filter(|(status, _)| is_error(status)).collect();
+    let statuses: Vec<_> = errors.iter().map(|(status, _)| status.as_str()).collect();
+    html! {
+        @for (status, response) in responses().filter(|(status, _)| !is_error(status)) {
+            @let (kind, schema) = content(response).unwrap_or(("no body", &Value::Null));
+            details {
+                summary { "Answer " b { (status) } " " span { (kind) } }
+                (headers(response))
+                (schemas.fields(schema))
+            }
         }
-        let kind = content.map_or("no body", |(content_type, _)| content_type);
-        let _ = writeln!(
-            html,
-            "<details><summary>Answer <b>{status}</b> <span>{}</span></summary>\n{}{}</details>",
-            escape(kind),
-            headers(response),
-            schemas.fields(schema),
-        );
+        @if !errors.is_empty() {
+            details {
+                summary { "Errors " span { (statuses.join(" ")) } }
+                (scrolling("Errors", &html! { table { @for (status, error) in &errors { (error_row(status, error)) } } }))
+            }
+        }
     }
-    if !errors.is_empty() {
-        let _ = writeln!(
-            html,
-            "<details><summary>Errors <span>{}</span></summary>\n<table>\n{errors}</table></details>",
-            statuses.join(" ")
-        );
-    }
+}
+
+/// The content type and the schema of a response's body.
+fn content(response: &Value) -> Option<(&str, &Value)> {
+    let (kind, content) = response["content"].as_object()?.iter().next()?;
+    Some((kind, &content["schema"]))
 }
 
 /// The name of an error's body leads to where it is described.
-fn body_link(schema: &Value) -> String {
-    let name = name_of(schema).map(escape);
-    name.map_or(String::new(), |name| format!("<a href=\"#body-{name}\">{name}</a>"))
-}
-
-fn headers(response: &Value) -> String {
-    let mut rows = String::new();
-    for (name, header) in response["headers"].as_object().into_iter().flatten() {
-        let meaning = inline(text(&header["description"]));
-        let _ = writeln!(
-            rows,
-            "<tr><td><code>{}</code></td><td>header</td><td>{meaning}</td></tr>",
-            escape(name)
-        );
+fn error_row(status: &str, error: &Value) -> Markup {
+    let body = content(error).and_then(|(_, schema)| name_of(schema));
+    html! {
+        tr {
+            td { (status) }
+            td { (inline(text(&error["description"]))) }
+            td { @if let Some(name) = body { a href={ "#body-" (name) } { (name) } } }
+        }
     }
-    if rows.is_empty() { rows } else { format!("<table class=\"fields\">\n{rows}</table>\n") }
 }
 
-fn error_bodies(page: &mut Page, document: &Value, schemas: Schemas<'_>) {
+fn headers(response: &Value) -> Markup {
+    html! {
+        @if let Some(headers) = response["headers"].as_object() {
+            table.fields {
+                @for (name, header) in headers {
+                    tr {
+                        td { code { (name) } }
+                        td { "header" }
+                        td { (inline(text(&header["description"]))) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn error_bodies(document: &Value, schemas: Schemas<'_>) -> Option<Part> {
     let operations = document["paths"].as_object().into_iter().flatten();
     let operations = operations.flat_map(|(_, item)| item.as_object().into_iter().flatten());
-    let answers = operations.flat_map(|(_, operation)| operation["responses"].as_object());
+    let answers = operations.filter_map(|(_, operation)| operation["responses"].as_object());
     let errors = answers.flatten().filter(|(status, _)| is_error(status));
-    let contents = errors.filter_map(|(_, error)| error["content"].as_object()).flatten();
-    let names: BTreeSet<&str> =
-        contents.filter_map(|(_, content)| name_of(&content["schema"])).collect();
-    if names.is_empty() {
-        return;
-    }
-    page.part("error-bodies", "Bodies of errors");
-    for name in names {
-        let schema = schemas.named(name);
-        let (name, about) = (escape(name), inline(text(&schema["description"])));
-        page.push(&format!("<section id=\"body-{name}\"><h4>{name}</h4>\n<p>{about}</p>\n"));
-        page.push(&schemas.fields(schema));
-        page.push("</section>\n");
-    }
+    let bodies = errors.filter_map(|(_, error)| content(error));
+    let names: BTreeSet<&str> = bodies.filter_map(|(_, schema)| name_of(schema)).collect();
+    let html = html! {
+        @for name in &names {
+            @let schema = schemas.named(name);
+            section id={ "body-" (name) } {
+                h3 { (name) }
+                p { (inline(text(&schema["description"]))) }
+                (schemas.fields(schema))
+            }
+        }
+    };
+    (!names.is_empty()).then(|| Part::new("error-bodies", "Bodies of errors", html))
 }
 
 fn is_error(status: &str) -> bool {

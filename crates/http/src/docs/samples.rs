@@ -1,9 +1,9 @@
 //! Programs side by side, with a switch of radio buttons: one is shown at a time, without a script.
 
-use std::fmt::Write as _;
+use maud::{Markup, html};
 
-use super::html::escape;
 use super::sources::File;
+use crate::html::code_block;
 
 /// What the programs read from the environment.
 const SETTINGS: [(&str, &str, &str); 6] = [
@@ -15,8 +15,29 @@ const SETTINGS: [(&str, &str, &str); 6] = [
     ("GERBANG_WEBHOOK_SECRET", "…", "shown when the webhook is made"),
 ];
 
+/// The sample clients of an API; each can be fetched below `folder`.
+pub(super) fn clients(files: &[&File], address: &str, folder: &str) -> Markup {
+    html! {
+        p {
+            "Each is one short file that needs nothing but its language (PHP: with its curl extension). "
+            "Set these, then fetch and run the one you like."
+        }
+        (settings(files, address))
+        (tabs("client", files, folder))
+    }
+}
+
+/// The sample receivers of webhooks.
+pub(super) fn receivers(files: &[&File], address: &str, folder: &str) -> Markup {
+    html! {
+        p { "It listens on port 8000, checks what it gets, and prints it." }
+        (settings(files, address))
+        (tabs("receiver", files, folder))
+    }
+}
+
 /// The lines that set what these programs ask for.
-pub(super) fn settings(files: &[&File], address: &str) -> String {
+fn settings(files: &[&File], address: &str) -> Markup {
     let asks = |name: &str| files.iter().any(|file| file.text.contains(name));
     let mut lines = Vec::new();
     if asks("GERBANG_URL") {
@@ -27,39 +48,36 @@ pub(super) fn settings(files: &[&File], address: &str) -> String {
             lines.push(format!("{:<44}# {meaning}", format!("export {name}={value}")));
         }
     }
-    if lines.is_empty() {
-        return String::new();
-    }
-    format!("<pre><code>{}</code></pre>\n", escape(&lines.join("\n")))
+    html! { @if !lines.is_empty() { (code_block(&lines.join("\n"))) } }
 }
 
-/// The programs; each can be fetched below `folder`. `group` tells two switches of a page apart.
-pub(super) fn tabs(group: &str, files: &[&File], folder: &str) -> String {
+/// The programs. `group` is the name of this switch on its page.
+fn tabs(group: &str, files: &[&File], folder: &str) -> Markup {
     let mut files = files.to_vec();
     files.sort_by_key(|file| file.language().0.to_ascii_lowercase());
-    let mut html = String::from("<div class=\"tabs\">\n");
-    for (index, file) in files.iter().enumerate() {
-        let (language, _) = file.language();
-        let id = format!("{group}-{}", escape(file.name));
-        let checked = if index == 0 { " checked" } else { "" };
-        let _ = writeln!(
-            html,
-            "<input type=\"radio\" name=\"{group}\" id=\"{id}\"{checked}>\
-             <label for=\"{id}\">{language}</label>"
-        );
+    let id = |file: &File| format!("{group}-{}", file.name);
+    html! {
+        div.tabs role="group" aria-label={ "The " (group) " in several languages" } {
+            @for (index, file) in files.iter().enumerate() {
+                input type="radio" name=(group) id=(id(file)) checked[index == 0];
+                label for=(id(file)) { (file.language().0) }
+            }
+            @for file in &files { (figure(file, folder)) }
+        }
     }
-    for file in &files {
-        let (name, url) = (escape(file.name), escape(&format!("{folder}/{}", file.name)));
-        let _ = writeln!(
-            html,
-            "<figure><figcaption><code>curl -sSO {url} &amp;&amp; {command}</code> \
-             <a href=\"{url}\">{name}</a></figcaption>\n<pre><code>{text}</code></pre></figure>",
-            command = escape(&command(file)),
-            text = escape(file.text),
-        );
+}
+
+fn figure(file: &File, folder: &str) -> Markup {
+    let url = format!("{folder}/{}", file.name);
+    html! {
+        figure {
+            figcaption {
+                code { "curl -sSO " (url) " && " (command(file)) }
+                " " a href=(url) { (file.name) }
+            }
+            (code_block(file.text))
+        }
     }
-    html.push_str("</div>\n");
-    html
 }
 
 /// What runs it. PHP takes no requests by itself: its own server does.

@@ -1,11 +1,10 @@
 //! The schemas of an OpenAPI document as tables of fields, those inside others with their full names,
 //! such as `data[].id`.
 
-use std::fmt::Write as _;
-
+use maud::{Markup, html};
 use serde_json::Value;
 
-use super::html::{escape, inline};
+use crate::html::inline;
 
 const REFERENCE: &str = "#/components/schemas/";
 /// How far down fields are shown: no schema is deeper, and one that holds itself would not end.
@@ -27,13 +26,13 @@ impl<'a> Schemas<'a> {
     }
 
     /// All fields of a schema.
-    pub(super) fn fields(self, schema: &'a Value) -> String {
-        let mut rows = String::new();
+    pub(super) fn fields(self, schema: &'a Value) -> Markup {
+        let mut rows = Vec::new();
         self.rows(&mut rows, "", schema, 0);
-        if rows.is_empty() { rows } else { format!("<table class=\"fields\">\n{rows}</table>\n") }
+        html! { @if !rows.is_empty() { table.fields { @for row in &rows { (row) } } } }
     }
 
-    fn rows(self, rows: &mut String, prefix: &str, schema: &'a Value, depth: usize) {
+    fn rows(self, rows: &mut Vec<Markup>, prefix: &str, schema: &'a Value, depth: usize) {
         if depth > DEPTH_MAX {
             return;
         }
@@ -49,7 +48,7 @@ impl<'a> Schemas<'a> {
                     continue;
                 }
                 let name = format!("{prefix}{name}");
-                self.row(rows, &name, property, is_required);
+                rows.push(self.row(&name, property, is_required));
                 let inner = self.inner(property);
                 let dot = if inner["items"].is_null() { "." } else { "" };
                 self.rows(rows, &format!("{name}{dot}"), inner, depth + 1);
@@ -59,24 +58,26 @@ impl<'a> Schemas<'a> {
             let about = choice["description"].as_str();
             let about = about.or(self.resolved(choice)["description"].as_str());
             let about = inline(about.unwrap_or("Another shape."));
-            let _ = writeln!(rows, "<tr><td colspan=\"3\"><i>Or: {about}</i></td></tr>");
+            rows.push(html! { tr { td colspan="3" { i { "Or: " (about) } } } });
             self.rows(rows, prefix, choice, depth + 1);
         }
     }
 
-    fn row(self, rows: &mut String, name: &str, property: &Value, is_required: bool) {
-        let optional = if is_required { "" } else { " <small>optional</small>" };
-        let shape = self.type_html(property);
-        // What may be left out may be null; that need not be said.
-        let shape = if is_required { &shape } else { shape.trim_end_matches(" or null") };
+    fn row(self, name: &str, property: &Value, is_required: bool) -> Markup {
+        let mut shape = self.shape(property);
+        if !is_required {
+            // What may be left out may be null; that need not be said.
+            shape.retain(|one| one.0 != "null");
+        }
         let choices = list(&property["oneOf"]).filter_map(|choice| choice["description"].as_str());
         let about = property["description"].as_str().into_iter().chain(choices).next();
-        let _ = writeln!(
-            rows,
-            "<tr><td><code>{name}</code>{optional}</td><td>{shape}</td><td>{about}</td></tr>",
-            name = escape(name),
-            about = inline(about.unwrap_or_default()),
-        );
+        html! {
+            tr {
+                td { code { (name) } @if !is_required { " " small { "optional" } } }
+                td { (any_of(&shape)) (bounds(self.resolved(property))) }
+                td { (inline(about.unwrap_or_default())) }
+            }
+        }
     }
 
     /// The schema that a reference leads to.
@@ -96,29 +97,52 @@ impl<'a> Schemas<'a> {
         }
     }
 
-    /// What a value looks like, in few words.
-    fn type_html(self, schema: &Value) -> String {
+    /// What a value may look like, in few words each.
+    fn shape(self, schema: &Value) -> Vec<Markup> {
         let schema = self.resolved(schema);
         let choices = if schema["oneOf"].is_null() { &schema["enum"] } else { &schema["oneOf"] };
-        if !choices.is_null() {
-            let choices = list(choices).map(|choice| match choice {
-                Value::Object(_) => self.type_html(choice),
-                value => format!("<code>{}</code>", escape(text(value))),
-            });
-            let mut choices: Vec<_> = choices.collect();
-            choices.dedup();
-            return choices.join(" or ");
+        if choices.is_null() {
+            let items = &schema["items"];
+            return types(schema).iter().map(|name| self.type_html(name, items)).collect();
         }
-        let mut html = types(schema).join(" or ");
-        if !schema["items"].is_null() {
-            html = html.replace("array", &format!("list of {}", self.type_html(&schema["items"])));
-        }
-        for (bound, words) in [("default", "default"), ("minLength", "from"), ("maxLength", "to")] {
-            if !schema[bound].is_null() {
-                let _ = write!(html, ", {words} {}", escape(&schema[bound].to_string()));
+        let mut shapes: Vec<Markup> = Vec::new();
+        for choice in list(choices) {
+            match choice {
+                Value::Object(_) => {
+                    let shape = self.shape(choice);
+                    shapes.push(html! { (any_of(&shape)) (bounds(self.resolved(choice))) });
+                }
+                value => shapes.push(html! { code { (text(value)) } }),
             }
         }
-        html
+        shapes.dedup_by(|one, other| one.0 == other.0);
+        shapes
+    }
+
+    fn type_html(self, name: &str, items: &Value) -> Markup {
+        if name == "array" && !items.is_null() {
+            return html! { "list of " (any_of(&self.shape(items))) };
+        }
+        html! { (name) }
+    }
+}
+
+fn any_of(shapes: &[Markup]) -> Markup {
+    html! {
+        @for (index, shape) in shapes.iter().enumerate() {
+            @if index > 0 { " or " }
+            (shape)
+        }
+    }
+}
+
+/// What a schema says about its values beside their type.
+fn bounds(schema: &Value) -> Markup {
+    let known = [("default", "default"), ("minLength", "from"), ("maxLength", "to")];
+    html! {
+        @for (bound, words) in known {
+            @if !schema[bound].is_null() { ", " (words) " " (schema[bound].to_string()) }
+        }
     }
 }
 
@@ -146,12 +170,12 @@ pub(super) fn name_of(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.strip_prefix(REFERENCE)
 }
 
-/// A list; nothing for whatever is none.
+/// The items of a list; none for other values.
 pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// A text; empty for whatever is none.
+/// A text; empty for other values.
 pub(super) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }

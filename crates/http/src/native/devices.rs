@@ -19,6 +19,7 @@ use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
 use crate::reply::{created, json, no_content};
+use crate::request_span::record_device;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -75,7 +76,7 @@ struct DeviceChange {
     pacing: Option<Option<Object<Pacing>>>,
 }
 
-/// Tells "null" from "left out".
+/// Keeps "null" apart from "left out".
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Option<T>, D::Error> {
     T::deserialize(reader).map(Some)
 }
@@ -186,10 +187,12 @@ pub(super) async fn device_id(
     segment: &Segment,
 ) -> Result<DeviceId, Error> {
     principal.account_id()?;
-    match DeviceName::parse(&segment.0).ok_or(Error::NotFound("device"))? {
-        DeviceName::Id(id) => Ok(id),
-        name @ DeviceName::Number(_) => Ok(state.core().find_device(principal, name).await?.id),
-    }
+    let id = match DeviceName::parse(&segment.0).ok_or(Error::NotFound("device"))? {
+        DeviceName::Id(id) => id,
+        name @ DeviceName::Number(_) => state.core().find_device(principal, name).await?.id,
+    };
+    record_device(id);
+    Ok(id)
 }
 
 /// The id of the device that a body names, else of the one the caller is bound to.
@@ -199,11 +202,13 @@ pub(super) async fn named_device(
     named: Option<DeviceField>,
 ) -> Result<Option<DeviceId>, Error> {
     principal.account_id()?;
-    match named {
-        Some(DeviceField(DeviceName::Id(id))) => Ok(Some(id)),
-        Some(DeviceField(name)) => Ok(Some(state.core().find_device(principal, name).await?.id)),
-        None => Ok(principal.caller.bound_device()),
-    }
+    let id = match named {
+        Some(DeviceField(DeviceName::Id(id))) => id,
+        Some(DeviceField(name)) => state.core().find_device(principal, name).await?.id,
+        None => return Ok(principal.caller.bound_device()),
+    };
+    record_device(id);
+    Ok(Some(id))
 }
 
 /// The id of the device that a query names.

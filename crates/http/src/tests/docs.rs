@@ -56,12 +56,12 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
 async fn pages_are_plain_and_under_a_strict_policy() {
     let app = App::new().await;
     for (name, _) in apis() {
-        let told = Ask::get(format!("/docs/{name}")).of(&app.router).await.expect(200);
-        assert_eq!(told.header("content-type"), "text/html; charset=utf-8");
-        let policy = told.header("content-security-policy");
+        let response = Ask::get(format!("/docs/{name}")).of(&app.router).await.expect(200);
+        assert_eq!(response.header("content-type"), "text/html; charset=utf-8");
+        let policy = response.header("content-security-policy");
         assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
         assert!(!policy.contains("script-src"));
-        let page = told.text();
+        let page = response.text();
         for inline in ["<script", "<style", " style=", " onclick=", "javascript:"] {
             assert!(!page.contains(inline), "{name}: {inline}");
         }
@@ -70,17 +70,17 @@ async fn pages_are_plain_and_under_a_strict_policy() {
         }
         assert!(!page.contains(" src="), "{name}: loads something");
     }
-    let told = Ask::get("/assets/docs.css").of(&app.router).await.expect(200);
-    assert_eq!(told.header("content-type"), "text/css; charset=utf-8");
-    assert!(!told.text().contains("url("), "the style sheet loads something");
+    let response = Ask::get("/assets/docs.css").of(&app.router).await.expect(200);
+    assert_eq!(response.header("content-type"), "text/css; charset=utf-8");
+    assert!(!response.text().contains("url("), "the style sheet loads something");
 }
 
 #[tokio::test]
 async fn our_own_page_is_the_first() {
     let app = App::new().await;
     assert_eq!(page(&app, "/docs").await, page(&app, "/docs/v1").await);
-    let told = Ask::get("/docs/none").of(&app.router).await.expect(404);
-    assert_eq!(told.json()["code"], "not_found");
+    let response = Ask::get("/docs/none").of(&app.router).await.expect(404);
+    assert_eq!(response.json()["code"], "not_found");
 }
 
 #[tokio::test]
@@ -99,18 +99,18 @@ async fn the_programs_on_a_page_are_the_files_themselves() {
         for (file, text) in &expected {
             let has_name = |figure: &&&str| figure.contains(&format!(">{file}</a>"));
             let figure = figures.iter().find(has_name).unwrap();
-            let code = between(figure, "<pre><code>", "</code></pre>");
+            let code = between(figure, "<pre tabindex=\"0\"><code>", "</code></pre>");
             assert_eq!(code.len(), 1);
             assert!(!code[0].contains(['<', '>', '"']), "{name}/{file} is not escaped");
             assert_eq!(&unescape(code[0]), text, "{name}/{file}");
             let path = format!("/docs/{name}/{file}");
             assert!(figure.contains(&format!("href=\"{ADDRESS}{path}\"")), "{path}");
-            let told = Ask::get(&path).of(&app.router).await.expect(200);
-            assert_eq!(told.header("content-type"), "text/plain; charset=utf-8");
-            assert_eq!(&told.text(), text);
+            let response = Ask::get(&path).of(&app.router).await.expect(200);
+            assert_eq!(response.header("content-type"), "text/plain; charset=utf-8");
+            assert_eq!(&response.text(), text);
         }
         // One of each switch is on.
-        let switches = between(&page, "<div class=\"tabs\">", "</div>");
+        let switches = between(&page, "<div class=\"tabs\"", "</div>");
         assert!(switches.iter().all(|tabs| tabs.matches(" checked").count() == 1), "{name}");
         assert_eq!(page.matches("<input type=\"radio\"").count(), expected.len(), "{name}");
         shown.extend(expected.into_iter().map(|(file, _)| format!("{name}/{file}")));
@@ -123,7 +123,7 @@ async fn the_programs_on_a_page_are_the_files_themselves() {
 }
 
 #[tokio::test]
-async fn pages_tell_every_call_with_its_fields() {
+async fn pages_document_every_call_with_its_fields() {
     let app = App::new().await;
     for (name, _) in apis() {
         let page = page(&app, &format!("/docs/{name}")).await;
@@ -141,10 +141,10 @@ async fn pages_tell_every_call_with_its_fields() {
     let wachat = page(&app, "/docs/wachat").await;
     let calls = between(&wachat, "<section class=\"call\"", "</section>");
     let media = calls.iter().find(|call| call.contains("<code>/wachat_api/1.0/media<")).unwrap();
-    for told in
+    for response in
         ["<code>media_base64</code>", "<b>201</b>", "<code>data.ref_no</code>", "<td>422</td>"]
     {
-        assert!(media.contains(told), "{told}");
+        assert!(media.contains(response), "{response}");
     }
 }
 
@@ -187,8 +187,31 @@ async fn pages_name_the_address_that_was_asked() {
 
     let app = App::with(HttpConfig::new(None), "unlimited").await;
     let ask = |host: &str| Ask::get("/docs/wagy").header("host", host);
-    let told = ask("wa.local:8080").of(&app.router).await.expect(200).text();
-    assert!(told.contains("export GERBANG_URL=http://wa.local:8080\n"));
-    let told = ask("x\"><b>").of(&app.router).await.expect(200).text();
-    assert!(told.contains("export GERBANG_URL=http://localhost\n") && !told.contains("\"><b>"));
+    let response = ask("wa.local:8080").of(&app.router).await.expect(200).text();
+    assert!(response.contains("export GERBANG_URL=http://wa.local:8080\n"));
+    let response = ask("x\"><b>").of(&app.router).await.expect(200).text();
+    assert!(
+        response.contains("export GERBANG_URL=http://localhost\n") && !response.contains("\"><b>")
+    );
+}
+
+#[tokio::test]
+async fn pages_and_documents_are_built_once() {
+    let app = App::new().await;
+    for path in ["/docs", "/docs/wagy", "/openapi.json", "/openapi.json?dialect=mpwa"] {
+        let mut bodies = Vec::new();
+        let mut tag = String::new();
+        for _ in 0..2 {
+            let response = Ask::get(path).open(&app.router).await;
+            tag = response.headers()["etag"].to_str().unwrap().to_owned();
+            bodies.push(axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap());
+        }
+        assert!(bodies[0].len() > 1_000);
+        assert_eq!(bodies[0].as_ptr(), bodies[1].as_ptr(), "{path} was built or copied again");
+        let again = Ask::get(path).header("if-none-match", &tag).of(&app.router).await.expect(304);
+        assert_eq!((again.header("etag"), again.body.len()), (tag.as_str(), 0), "{path}");
+    }
+    let css = Ask::get("/assets/docs.css").of(&app.router).await;
+    let css = Ask::get("/assets/docs.css").header("if-none-match", css.header("etag"));
+    css.of(&app.router).await.expect(304);
 }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use ipnet::IpNet;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -158,10 +159,15 @@ struct Rig {
     lookup: Arc<FakeLookup>,
 }
 
+/// A network, or one address.
+fn network(text: &str) -> IpNet {
+    text.parse().unwrap_or_else(|_| text.parse::<IpAddr>().unwrap().into())
+}
+
 impl Rig {
     /// A client that may reach `nets` and whose resolver knows `hosts`.
     fn new(nets: &[&str], hosts: &[(&str, &[&str])], limits: Limits) -> Self {
-        let guard = Guard::new(nets.iter().map(|net| net.parse().unwrap()).collect());
+        let guard = Guard::new(nets.iter().map(|net| network(net)).collect());
         Self::with(guard, hosts, limits)
     }
 

@@ -3,13 +3,13 @@
 //! `default.toml` is the documentation of every setting and is what `gerbang config` prints. Keys
 //! are never flags: a command line can be read by every user of the machine.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use domain::net::Cidr;
 use domain::policy::pacing::Pacing;
+use ipnet::IpNet;
 use serde::Deserialize;
 
 use crate::telemetry::LogFormat;
@@ -111,9 +111,9 @@ pub struct Settings {
     /// WhatsApp's web socket, when it is set.
     pub whatsapp_url: Option<String>,
     /// Networks whose `X-Forwarded-*` headers are trusted.
-    pub trusted_proxies: Vec<Cidr>,
+    pub trusted_proxies: Vec<IpNet>,
     /// Which private networks media and webhook URLs may reach.
-    pub allowed_private_nets: Vec<Cidr>,
+    pub allowed_private_nets: Vec<IpNet>,
     /// Which dialects; `None` for all.
     pub dialects: Option<Vec<String>>,
     /// The gateway's pacing.
@@ -210,11 +210,19 @@ fn read_file(named: Option<&Path>) -> Result<File> {
     toml::from_str(&text).with_context(|| format!("in the settings file {}", path.display()))
 }
 
-fn networks(setting: &str, texts: Vec<String>) -> Result<Vec<Cidr>> {
-    let network = |text: String| {
-        text.parse().map_err(|error| anyhow::anyhow!("{setting}: {text:?}: {error}"))
-    };
-    texts.into_iter().map(network).collect()
+fn networks(setting: &str, texts: Vec<String>) -> Result<Vec<IpNet>> {
+    texts.into_iter().map(|text| network(setting, &text)).collect()
+}
+
+/// A network, or one address.
+fn network(setting: &str, text: &str) -> Result<IpNet> {
+    let address = text.trim();
+    let one = || address.parse::<IpAddr>().map(IpNet::from);
+    address.parse().ok().or_else(|| one().ok()).with_context(|| {
+        format!(
+            "{setting}: {text:?}: must be an address or a network such as 10.0.0.0/8 or fd00::/8"
+        )
+    })
 }
 
 fn trim_url(url: String) -> Result<String> {

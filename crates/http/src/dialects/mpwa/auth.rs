@@ -8,6 +8,7 @@ use domain::error::Error;
 use domain::service::{DeviceAccess, Principal};
 
 use crate::auth::authenticate_key;
+use crate::request_span::record_device;
 use crate::state::AppState;
 
 /// The caller's principal.
@@ -30,7 +31,10 @@ pub(super) async fn device(
     sender: &str,
 ) -> Result<Device, Error> {
     match state.core().device_with_phone(principal, sender).await? {
-        DeviceAccess::Granted(device) => Ok(device),
+        DeviceAccess::Granted(device) => {
+            record_device(device.id);
+            Ok(device)
+        }
         DeviceAccess::OtherDevice | DeviceAccess::NotYours | DeviceAccess::Unknown => {
             Err(Error::Unauthorized)
         }

@@ -11,6 +11,7 @@ use super::faults::fault;
 use super::translate::Addressed;
 use crate::api_error::ApiResult;
 use crate::auth::authenticate_key;
+use crate::request_span::record_device;
 use crate::state::AppState;
 
 /// The header that holds the key.
@@ -47,7 +48,10 @@ pub(super) async fn device_in_path(
         (access, _) => access,
     };
     match access {
-        DeviceAccess::Granted(device) => Ok(device),
+        DeviceAccess::Granted(device) => {
+            record_device(device.id);
+            Ok(device)
+        }
         DeviceAccess::OtherDevice => Err(Error::Forbidden),
         DeviceAccess::NotYours | DeviceAccess::Unknown => Err(Error::NotFound("sender")),
     }
@@ -94,7 +98,10 @@ pub(super) async fn device_in_body(
             let msg = "is not the phone number of that queue";
             Err(vec![fault("sender", msg, "value_error")].into())
         }
-        (Some(device), _) | (None, Some(device)) => Ok(device),
+        (Some(device), _) | (None, Some(device)) => {
+            record_device(device.id);
+            Ok(device)
+        }
         (None, None) => {
             let connected = DeviceFilter { is_connected: true, ..DeviceFilter::default() };
             let only = state.core().only_device(principal, &connected).await?;

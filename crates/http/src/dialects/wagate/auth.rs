@@ -9,6 +9,7 @@ use domain::service::Principal;
 use crate::api_error::ApiError;
 use crate::auth::authenticate;
 use crate::fields::DeviceField;
+use crate::request_span::record_device;
 use crate::state::AppState;
 
 const DEVICE: &str = "device_id";
@@ -52,6 +53,7 @@ pub(super) async fn device(
     if found.is_none() {
         found = state.core().only_device(principal, &DeviceFilter::default()).await?;
     }
+    let found = found.inspect(|device| record_device(device.id));
     found.ok_or_else(|| {
         let message = "is required with an account key, unless the account has one device";
         ApiError::field(DEVICE, message)

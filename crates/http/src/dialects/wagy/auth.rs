@@ -9,6 +9,7 @@ use domain::error::Error;
 use domain::service::{DeviceAccess, DeviceName, Principal};
 
 use crate::auth::authenticate;
+use crate::request_span::record_device;
 use crate::state::AppState;
 
 /// The caller's principal and the device it named.
@@ -27,7 +28,10 @@ pub(super) async fn authorize(
     }
     let name = DeviceName::parse(device).ok_or(Error::NotFound("device"))?;
     match state.core().device_access(&principal, name).await? {
-        DeviceAccess::Granted(device) => Ok((principal, device)),
+        DeviceAccess::Granted(device) => {
+            record_device(device.id);
+            Ok((principal, device))
+        }
         DeviceAccess::OtherDevice | DeviceAccess::NotYours => Err(Error::Unauthorized),
         DeviceAccess::Unknown => Err(Error::NotFound("device")),
     }

@@ -12,6 +12,7 @@ use domain::service::{DeviceAccess, DeviceName, Principal};
 
 use crate::api_error::ApiError;
 use crate::auth::{authenticate_key, bearer};
+use crate::request_span::record_device;
 use crate::state::AppState;
 
 /// The other header that may hold the key.
@@ -67,7 +68,10 @@ pub(super) async fn device(
         return Err(unknown.into());
     };
     match state.core().device_access(principal, name).await? {
-        DeviceAccess::Granted(device) => Ok(device),
+        DeviceAccess::Granted(device) => {
+            record_device(device.id);
+            Ok(device)
+        }
         DeviceAccess::OtherDevice => Err(Error::Forbidden.into()),
         DeviceAccess::NotYours | DeviceAccess::Unknown => Err(unknown.into()),
     }
