@@ -1,7 +1,7 @@
-//! What a client still sends when its request has been answered already.
+//! The rest of a request's body that a client still sends after the answer.
 //!
 //! A server that closes the connection then makes most clients lose the answer: they see a reset
-//! while they write. So the rest of a body is read and thrown away while the answer goes out.
+//! while they write. So the rest is read and discarded while the answer goes out.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,14 +16,14 @@ use hyper::body::{Frame, SizeHint};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-/// Longest rest that is read; who has more to say loses the connection.
+/// Longest rest that is read; a client with more loses the connection.
 const LEFTOVER_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Longest time in which it is read.
 const LEFTOVER_TIME_MAX: Duration = Duration::from_secs(30);
 
-/// Lets the rest of a request's body be read, whatever becomes of the request.
+/// Has the rest of a request's body read, also when its handler drops it.
 pub fn read_to_the_end(request: Request<Body>) -> Request<Body> {
-    // Who asks whether to send the body at all does not send it after a refusal.
+    // A client that asks before it sends the body does not send it after an error.
     if request.body().is_end_stream() || request.headers().contains_key(EXPECT) {
         return request;
     }
@@ -32,7 +32,7 @@ pub fn read_to_the_end(request: Request<Body>) -> Request<Body> {
 
 struct Kept {
     body: Body,
-    /// Whether more may follow. Somebody who was waited for in vain is not waited for again.
+    /// Whether more may follow. A client that kept us waiting in vain is not waited for again.
     is_coming: bool,
 }
 

@@ -214,7 +214,7 @@ const TIME: &str = "a time such as 2026-11-21T08:00:00Z";
 pub struct Base64Field(pub Vec<u8>);
 
 impl Base64Field {
-    /// Decodes a text. White space is passed over: some encoders break their lines.
+    /// Decodes a text. White space is skipped: some encoders break their lines.
     pub fn decode(text: &str) -> Option<Self> {
         let has_breaks = text.bytes().any(|b| b.is_ascii_whitespace());
         let text = match has_breaks {

@@ -11,11 +11,11 @@ pub struct Format {
     /// Its events, and how a webhook of it is set up.
     pub rules: FormatRules,
     /// An event in this format; `None` when it does not have the event.
-    pub encode: fn(&Telling<'_>) -> Option<WebhookRequest>,
+    pub encode: fn(&OutgoingEvent<'_>) -> Option<WebhookRequest>,
 }
 
 /// An event that is about to be posted.
-pub struct Telling<'a> {
+pub struct OutgoingEvent<'a> {
     /// The receiver.
     pub url: &'a str,
     /// What happened.
@@ -49,6 +49,6 @@ impl EventFormats for Formats {
         now: Timestamp,
     ) -> Option<WebhookRequest> {
         let format = Self::every().find(|known| known.rules.name == format.0)?;
-        (format.encode)(&Telling { url, event, secret, now })
+        (format.encode)(&OutgoingEvent { url, event, secret, now })
     }
 }

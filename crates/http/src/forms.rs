@@ -171,16 +171,16 @@ mod tests {
     #[test]
     fn forms_that_cannot_be_read() {
         for broken in ["a=%ff", "%ff=a", "a=%c3"] {
-            let refusal = urlencoded(broken.as_bytes()).unwrap_err();
-            assert!(matches!(refusal, ApiError::Malformed(_)), "{broken}: {refusal:?}");
+            let error = urlencoded(broken.as_bytes()).unwrap_err();
+            assert!(matches!(error, ApiError::Malformed(_)), "{broken}: {error:?}");
         }
         for nested in ["to[x]=1", "to[0][1]=1", "to[=1", "to[0=1", "to[]x=1"] {
-            let refusal = query_fields::<Sample>(Some(&format!("text=a&{nested}"))).unwrap_err();
+            let error = query_fields::<Sample>(Some(&format!("text=a&{nested}"))).unwrap_err();
             assert!(
-                matches!(refusal, ApiError::Field { ref field, .. } if field == "to"),
+                matches!(error, ApiError::Field { ref field, .. } if field == "to"),
                 "{nested}"
             );
-            // A field that nobody reads is passed over, as everywhere.
+            // A field that no call reads is ignored, as everywhere.
             query_fields::<Sample>(Some(&format!("text=a&other{}", &nested[2..]))).unwrap();
         }
         assert!(urlencoded("to[]=1&".repeat(FORM_FIELDS_MAX).as_bytes()).is_ok());
@@ -198,13 +198,13 @@ mod tests {
             part("name=\"typing\"", "True"),
             "--x y--\r\n".to_owned(),
         ];
-        let told = [
+        let found = [
             read("application/json", json.to_string()).await,
             read(FORM, text).await,
             read(PARTS, parts.concat()).await,
             query_fields(Some(text)),
         ];
-        for sample in told {
+        for sample in found {
             let sample = sample.unwrap();
             assert_eq!(sample.text, "é😀");
             assert_eq!(sample.to.unwrap()[0].0, "628123456789");
@@ -239,14 +239,14 @@ mod tests {
             ("text/plain", "text=1".into(), "wrong type"),
         ];
         for (content_type, body, expected) in cases {
-            let told = match read(content_type, body).await.unwrap_err() {
+            let found = match read(content_type, body).await.unwrap_err() {
                 ApiError::Malformed(message) => message,
                 ApiError::Field { field, message } => format!("{field}: {message}"),
                 ApiError::TooLarge(_) => "too large".to_owned(),
                 ApiError::WrongContentType => "wrong type".to_owned(),
                 other => panic!("{other:?}"),
             };
-            assert_eq!(told, expected);
+            assert_eq!(found, expected);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The headers that tell a client where its key stands, on every answer of every API.
+//! The headers of the rate limit, on every answer of every API.
 //!
 //! The step that authenticates notes the state ([`note`]); the layer around all routes puts it onto
 //! the answer ([`add_headers`]). In between lies code of each API, which need not know of it.
@@ -30,7 +30,7 @@ tokio::task_local! {
     static NOTE: Cell<Option<RateNote>>;
 }
 
-/// Runs one request; what was noted meanwhile comes with its outcome.
+/// Runs one request; returns its outcome and what was noted meanwhile.
 pub async fn noting<T>(request: impl Future<Output = T>) -> (T, Option<RateNote>) {
     NOTE.scope(Cell::new(None), async { (request.await, NOTE.with(Cell::get)) }).await
 }
@@ -42,11 +42,11 @@ pub fn note(authenticated: &Result<Principal>) {
         Err(Error::RateLimited(state)) => Some(RateNote { state: *state, is_over: true }),
         Err(_) => None,
     };
-    // Outside of a request, as in a test, nobody listens.
+    // Outside of a request, as in a test, there is no answer to add it to.
     let _ = NOTE.try_with(|cell| cell.set(note));
 }
 
-/// Tells it. Every 429 says when to come back.
+/// Adds the headers. Every 429 says when to come back.
 pub fn add_headers(response: &mut Response<Body>, note: Option<RateNote>) {
     let is_refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
     let headers = response.headers_mut();

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// The content type of our answers.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// An answer in JSON, which nobody on the way may keep.
+/// An answer in JSON that no cache keeps.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     typed_json(status, JSON, body)
 }
@@ -29,7 +29,7 @@ pub fn typed_json(
     bytes_reply(status, content_type, bytes)
 }
 
-/// An answer of any type, which nobody on the way may keep.
+/// An answer of any type that no cache keeps.
 pub fn bytes_reply(
     status: StatusCode,
     content_type: HeaderValue,

@@ -67,10 +67,10 @@ async fn an_accepted_send_says_where_it_is() {
             for sample in (contract.sends)(&app) {
                 let label = label(dialect, &sample.ask);
                 let before = app.message_count().await;
-                let told = (contract.with_key)(sample.ask, key).of(&app.router).await;
-                assert!(told.status.is_success(), "{label}: {}", told.text());
-                assert_eq!(told.header("gerbang-status"), sample.status, "{label}");
-                let at = told.header("location");
+                let response = (contract.with_key)(sample.ask, key).of(&app.router).await;
+                assert!(response.status.is_success(), "{label}: {}", response.text());
+                assert_eq!(response.header("gerbang-status"), sample.status, "{label}");
+                let at = response.header("location");
                 let message = Ask::get(at).key(&app.shop.key).of(&app.router).await;
                 assert_eq!(message.expect(200).json()["status"], sample.status, "{label}");
                 assert!(app.message_count().await > before, "{label}");
@@ -99,12 +99,12 @@ async fn refusals_have_the_dialects_shape_and_leave_nothing() {
 async fn assert_refused(app: &App, contract: &Contract, ask: Ask, before: &str, what: &str) {
     let body = String::from_utf8_lossy(ask.body.as_deref().unwrap_or_default());
     let asked = format!("{} {:?} {body}", ask.path, ask.headers);
-    let told = ask.of(&app.router).await;
-    let text = told.text();
-    let label = format!("{what}: {} {text}", told.status);
-    assert!(told.status.is_client_error(), "{label}");
-    assert_eq!(told.header("content-type"), "application/json", "{label}");
-    (contract.assert_shape)(&told);
+    let response = ask.of(&app.router).await;
+    let text = response.text();
+    let label = format!("{what}: {} {text}", response.status);
+    assert!(response.status.is_client_error(), "{label}");
+    assert_eq!(response.header("content-type"), "application/json", "{label}");
+    (contract.assert_shape)(&response);
     assert_eq!(app.everything().await, before, "{label}");
     assert!(app.dispatcher.take_calls().is_empty(), "{label}");
     assert!(app.outbound.posts().is_empty() && app.outbound.fetches().is_empty(), "{label}");
@@ -113,7 +113,7 @@ async fn assert_refused(app: &App, contract: &Contract, ask: Ask, before: &str, 
     }
 }
 
-/// What belongs to a customer and is nobody else's to read.
+/// What belongs to a customer and must not be shown to any other.
 fn secrets(app: &App) -> Vec<String> {
     let mut secrets = vec!["example.com".to_owned(), "Rival".to_owned(), "Shop".to_owned()];
     secrets.extend([&app.shop.key, &app.rival.key, &app.revoked].map(Clone::clone));
@@ -177,7 +177,7 @@ fn bad_sends(app: &App, contract: &Contract, sample: &SendSample) -> Vec<(String
     asks
 }
 
-/// What is wrong with a request, whatever it is for.
+/// Requests of any kind that must be refused.
 fn bad_requests(app: &App, contract: &Contract) -> Vec<(String, Ask)> {
     let keyed = |ask: Ask| (contract.with_key)(ask, &app.shop.key);
     let mut asks = Vec::new();
@@ -225,8 +225,8 @@ async fn sixty_requests_in_any_sixty_seconds() {
         let app = App::on_plan("pro").await;
         let keyed = |ask: Ask, key: &str| (contract.with_key)(ask, key);
         let send = || (contract.sends)(&app).remove(0).ask;
-        let told = keyed(send(), "gba_nobody").of(&app.router).await;
-        assert_eq!(told.header("ratelimit-limit"), "", "{}", dialect.name);
+        let response = keyed(send(), "gba_nobody").of(&app.router).await;
+        assert_eq!(response.header("ratelimit-limit"), "", "{}", dialect.name);
         for count in 1..=60 {
             app.clock.hands.advance(SignedDuration::from_millis(500));
             // Those of our own API count, too.
@@ -234,19 +234,19 @@ async fn sixty_requests_in_any_sixty_seconds() {
                 0 => keyed(send(), &app.front.token),
                 _ => Ask::get("/v1/me").key(&app.front.token),
             };
-            let told = ask.of(&app.router).await;
-            let label = format!("{}, {count}: {}", dialect.name, told.text());
-            assert_ne!(told.status, StatusCode::TOO_MANY_REQUESTS, "{label}");
-            assert_eq!(told.header("ratelimit-limit"), "60", "{label}");
-            assert_eq!(told.header("ratelimit-remaining"), (60 - count).to_string(), "{label}");
+            let response = ask.of(&app.router).await;
+            let label = format!("{}, {count}: {}", dialect.name, response.text());
+            assert_ne!(response.status, StatusCode::TOO_MANY_REQUESTS, "{label}");
+            assert_eq!(response.header("ratelimit-limit"), "60", "{label}");
+            assert_eq!(response.header("ratelimit-remaining"), (60 - count).to_string(), "{label}");
         }
         let before = app.everything().await;
-        let told = keyed(send(), &app.front.token).of(&app.router).await;
-        assert_eq!(told.status, StatusCode::TOO_MANY_REQUESTS, "{}", dialect.name);
-        (contract.assert_shape)(&told);
+        let response = keyed(send(), &app.front.token).of(&app.router).await;
+        assert_eq!(response.status, StatusCode::TOO_MANY_REQUESTS, "{}", dialect.name);
+        (contract.assert_shape)(&response);
         // The first of them is 29.5 seconds ago.
         for (header, value) in [("retry-after", "31"), ("ratelimit-remaining", "0")] {
-            assert_eq!(told.header(header), value, "{} {header}", dialect.name);
+            assert_eq!(response.header(header), value, "{} {header}", dialect.name);
         }
         assert_eq!(app.everything().await, before, "{}", dialect.name);
         // The bucket is that of all APIs, and of this key only.
@@ -258,8 +258,8 @@ async fn sixty_requests_in_any_sixty_seconds() {
         keyed(send(), &app.shop.key).of(&app.router).await;
         assert_eq!(me(&app.shop.key).of(&app.router).await.header("ratelimit-remaining"), "58");
         app.clock.hands.advance(SignedDuration::from_millis(30_500));
-        let told = keyed(send(), &app.front.token).of(&app.router).await;
-        assert!(told.status.is_success(), "{}: {}", dialect.name, told.text());
+        let response = keyed(send(), &app.front.token).of(&app.router).await;
+        assert!(response.status.is_success(), "{}: {}", dialect.name, response.text());
         me(&app.front.token).of(&app.router).await.expect(429);
     }
 }

@@ -156,21 +156,21 @@ async fn play(dialect: &Api, name: &str, fixture: Fixture) {
         let before = app.everything().await;
         let ask = ask(&app, dialect, step.request);
         let asked = (ask.method.clone(), ask.path.clone());
-        let told = ask.of(&app.router).await;
-        let label = format!("{name}, step {index}: {} {}", told.status, told.text());
-        assert_eq!(told.status.as_u16(), step.response.status, "{label}");
-        assert_documented(dialect, &asked, told.status.as_u16(), &label);
+        let response = ask.of(&app.router).await;
+        let label = format!("{name}, step {index}: {} {}", response.status, response.text());
+        assert_eq!(response.status.as_u16(), step.response.status, "{label}");
+        assert_documented(dialect, &asked, response.status.as_u16(), &label);
         if let Some(expected) = &step.response.body {
-            assert_matches(&told.json(), &filled(&app, expected), &label);
+            assert_matches(&response.json(), &filled(&app, expected), &label);
         }
         for (header, value) in &step.response.headers {
-            assert_eq!(told.header(header), place(&app, value), "{label}");
+            assert_eq!(response.header(header), place(&app, value), "{label}");
         }
-        if told.status.is_client_error() && told.header("gerbang-status").is_empty() {
+        if response.status.is_client_error() && response.header("gerbang-status").is_empty() {
             assert_eq!(app.everything().await, before, "{label} changed something");
         }
         if let Some(expected) = &step.message {
-            assert_part(&message(&app, &told).await, &filled(&app, expected), &label);
+            assert_part(&message(&app, &response).await, &filled(&app, expected), &label);
         }
     }
 }
@@ -201,8 +201,8 @@ async fn set_up(dialect: &Api, setup: &Fixture) -> App {
     }
     for _ in 0..setup.sent {
         let send = (dialect.contract().sends)(&app).remove(0).ask;
-        let told = (dialect.contract().with_key)(send, &app.shop.key).of(&app.router).await;
-        assert!(told.status.is_success(), "{}", told.text());
+        let response = (dialect.contract().with_key)(send, &app.shop.key).of(&app.router).await;
+        assert!(response.status.is_success(), "{}", response.text());
     }
     let now = app.clock.now();
     if let Some(&Granted { messages, expires_at }) = setup.grant.as_ref() {
@@ -307,32 +307,45 @@ fn filled(app: &App, value: &Value) -> Value {
 }
 
 /// Asserts that both are the same, but for what may be anything.
-fn assert_matches(told: &Value, expected: &Value, label: &str) {
-    assert!(matches(told, expected, false), "{label}\nexpected {expected:#}");
+fn assert_matches(response: &Value, expected: &Value, label: &str) {
+    assert!(matches(response, expected, false), "{label}\nexpected {expected:#}");
 }
 
 /// Asserts that all that is expected is there; objects may hold more.
-fn assert_part(told: &Value, expected: &Value, label: &str) {
-    assert!(matches(told, expected, true), "{label}\nexpected {expected:#}\nfound {told:#}");
+fn assert_part(response: &Value, expected: &Value, label: &str) {
+    assert!(
+        matches(response, expected, true),
+        "{label}\nexpected {expected:#}\nfound {response:#}"
+    );
 }
 
-fn matches(told: &Value, expected: &Value, may_hold_more: bool) -> bool {
-    match (told, expected) {
-        (told, Value::String(text)) if text == "{any}" => !told.is_null(),
-        (Value::Array(told), Value::Array(expected)) => {
-            told.len() == expected.len()
-                && told.iter().zip(expected).all(|(told, e)| matches(told, e, may_hold_more))
+fn matches(response: &Value, expected: &Value, may_hold_more: bool) -> bool {
+    match (response, expected) {
+        (response, Value::String(text)) if text == "{any}" => !response.is_null(),
+        (Value::Array(response), Value::Array(expected)) => {
+            response.len() == expected.len()
+                && response
+                    .iter()
+                    .zip(expected)
+                    .all(|(response, e)| matches(response, e, may_hold_more))
         }
-        (Value::Object(told), Value::Object(expected)) => {
-            (may_hold_more || told.len() == expected.len())
+        (Value::Object(response), Value::Object(expected)) => {
+            (may_hold_more || response.len() == expected.len())
                 && expected.iter().all(|(name, value)| {
-                    told.get(name).is_some_and(|told| matches(told, value, may_hold_more))
+                    response
+                        .get(name)
+                        .is_some_and(|response| matches(response, value, may_hold_more))
                 })
         }
-        (told, expected) => told == expected,
+        (response, expected) => response == expected,
     }
 }
 
-async fn message(app: &App, told: &TestResponse) -> Value {
-    Ask::get(told.header("location")).key(&app.shop.key).of(&app.router).await.expect(200).json()
+async fn message(app: &App, response: &TestResponse) -> Value {
+    Ask::get(response.header("location"))
+        .key(&app.shop.key)
+        .of(&app.router)
+        .await
+        .expect(200)
+        .json()
 }

@@ -16,7 +16,8 @@ use crate::fields::path_id;
 use crate::idempotency::IDEMPOTENCY_KEY;
 use crate::state::AppState;
 
-/// Who is calling. Comes first in every handler, so that strangers learn nothing.
+/// The principal of the key. Comes first in every handler, so that requests without a valid key learn
+/// nothing from later checks.
 pub struct Caller(pub Principal);
 
 impl FromRequestParts<AppState> for Caller {

@@ -1,4 +1,4 @@
-//! `/v1/webhooks/{id}/deliveries`: what was, is and could not be delivered to a webhook.
+//! `/v1/webhooks/{id}/deliveries`: the delivery log of a webhook.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -21,14 +21,14 @@ use crate::state::AppState;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/v1/webhooks/{id}/deliveries", Access::Device, list)
-            .summary("What was, is and could not be delivered, newest first")
+            .summary("The delivery log of a webhook, newest first")
             .description("Delivered ones are kept for 7 days, dead ones for 30.")
             .query("state", "`pending`, `delivered` or `dead`")
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
             .answers_list::<DeliveryBody>(200),
         Route::post("/v1/webhooks/{id}/deliveries/{delivery}/replay", Access::Device, replay)
-            .summary("Deliver again what was delivered or given up")
+            .summary("Deliver an ended delivery again")
             .answers::<DeliveryBody>(200),
     ]
 }
@@ -57,7 +57,7 @@ struct DeliveryBody<'a> {
     /// When the event came about.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// When it was delivered or given up.
+    /// When it was delivered, or had failed for the last time.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
 }

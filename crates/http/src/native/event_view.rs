@@ -1,4 +1,4 @@
-//! How an event is told: to webhooks of our own format, in the live stream, and in the delivery log.
+//! The JSON of an event: in webhooks of our own format, in the live stream, and in the delivery log.
 
 use domain::chat::{ChatId, Lid};
 use domain::ids::DeviceNumber;

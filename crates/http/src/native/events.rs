@@ -3,8 +3,8 @@
 //!
 //! The first event of a device is itself as it is; then `status`, `qr`, `pair_code` and `passkey` as
 //! they come. Comments in between show proxies that the stream lives. It ends when the process does,
-//! so that a shutdown waits for nobody, and in place of the first event that its key, revoked by
-//! then, must not hear.
+//! so that a shutdown does not wait for its clients, and instead of the first event after its key
+//! was revoked.
 
 use std::convert::Infallible;
 
@@ -43,9 +43,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/v1/events", Access::Device, watch_all)
             .summary("What happens in the account, live")
             .description(
-                "Server-sent events, as webhooks of the format `gerbang` are told: the event's name \
-                 is its type, its id that of the webhook's message. What happens while nobody \
-                 listens is not repeated; for that there are webhooks.",
+                "Server-sent events, as webhooks of the format `gerbang` receive them: the event's \
+                 name is its type, its id that of the webhook's message. What happens while no \
+                 client is connected is not repeated; webhooks are.",
             )
             .answers_type(200, "text/event-stream")
             .error(429, "`too_many_streams`"),
@@ -89,8 +89,8 @@ async fn watch(
 async fn watch_all(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
     let events = state.core().watch_account(&principal)?;
     let events = events.filter_map(|happened| {
-        let told = event(happened.kind.as_str(), &EventBody::from(&happened));
-        future::ready(told.map(|event| event.id(happened.id)))
+        let event = event(happened.kind.as_str(), &EventBody::from(&happened));
+        future::ready(event.map(|event| event.id(happened.id)))
     });
     Ok(live(&state, &principal, events))
 }

@@ -13,7 +13,7 @@ use crate::fields::Base64Field;
 #[schema(as = MediaRequest)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MediaField {
-    /// Where it is to be had: http or https, at most 100 MB. It is downloaded when the message is
+    /// The URL of the file: http or https, at most 100 MB. It is downloaded when the message is
     /// delivered; a failed download is a failed message.
     url: Option<String>,
     /// The file itself, at most 16 MiB once decoded.

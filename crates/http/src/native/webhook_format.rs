@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::event_view::EventBody;
-use crate::formats::{Format, Telling};
+use crate::formats::{Format, OutgoingEvent};
 
 /// What a secret of this format begins with; the rest is base64.
 const SECRET_PREFIX: &str = "whsec_";
@@ -26,21 +26,21 @@ pub static FORMAT: Format = Format {
     encode,
 };
 
-fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
-    let body = serde_json::to_vec(&EventBody::from(telling.event)).ok()?;
-    let at = telling.now.as_second().to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&signing_key(telling.secret)).ok()?;
-    mac.update(telling.event.id.as_bytes());
+fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
+    let body = serde_json::to_vec(&EventBody::from(outgoing.event)).ok()?;
+    let at = outgoing.now.as_second().to_string();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&signing_key(outgoing.secret)).ok()?;
+    mac.update(outgoing.event.id.as_bytes());
     mac.update(b".");
     mac.update(at.as_bytes());
     mac.update(b".");
     mac.update(&body);
     let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
     Some(WebhookRequest {
-        url: telling.url.to_owned(),
+        url: outgoing.url.to_owned(),
         content_type: "application/json",
         headers: vec![
-            ("webhook-id", telling.event.id.clone()),
+            ("webhook-id", outgoing.event.id.clone()),
             ("webhook-timestamp", at),
             ("webhook-signature", signature),
         ],

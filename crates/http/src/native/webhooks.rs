@@ -1,4 +1,4 @@
-//! `/v1/webhooks`: URLs that are told of events.
+//! `/v1/webhooks`: URLs that events are posted to.
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
@@ -54,7 +54,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("Erase a webhook with all that waits for it")
             .answers_nothing(),
         Route::post("/v1/webhooks/{id}/test", Access::Device, test)
-            .summary("Tell a webhook of something made up, once: what it answered")
+            .summary("Post a made-up event to a webhook, once: what it answered")
             .answers::<TestBody>(200)
             .error(409, "`conflict`: its secret cannot be read any more"),
     ]
@@ -71,7 +71,7 @@ struct WebhookRequest {
     url: String,
     /// The shape of its messages: `gerbang` unless given, or a dialect's name.
     format: Option<String>,
-    /// Of what it is told; all that plan and format allow unless given.
+    /// The events it receives; all that plan and format allow unless given.
     events: Option<Vec<String>>,
     /// What its messages are signed with, 8 to 256 bytes; made for you unless given.
     secret: Option<String>,
@@ -84,9 +84,9 @@ struct WebhookRequest {
 struct WebhookPatch {
     /// Where it is.
     url: Option<String>,
-    /// Of what it is told.
+    /// The events it receives.
     events: Option<Vec<String>>,
-    /// Whether it is told at all.
+    /// Whether events are posted to it.
     enabled: Option<bool>,
 }
 
@@ -96,17 +96,17 @@ struct WebhookPatch {
 struct WebhookBody<'a> {
     /// Its id.
     id: i64,
-    /// The device whose events it is told of; null for all of the account's.
+    /// The device whose events it receives; null for all of the account's.
     device: Option<Uuid>,
     /// Where it is.
     url: &'a str,
     /// The shape of its messages.
     format: &'a str,
-    /// Of what it is told.
+    /// The events it receives.
     events: Vec<&'static str>,
-    /// Whether it is told at all.
+    /// Whether events are posted to it.
     enabled: bool,
-    /// Why it is not, where it is not.
+    /// Why it is disabled; null when it is not.
     disabled_reason: Option<&'a str>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]

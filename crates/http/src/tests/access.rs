@@ -168,10 +168,10 @@ async fn assert_denied(app: &App, route: &Route, ask: Ask, statuses: &[u16], wha
     let before = app.everything().await;
     app.dispatcher.take_calls();
     let label = format!("{} {} with {what}", ask.method, ask.path);
-    let told = ask.of(&app.router).await;
-    let is_known = statuses.contains(&told.status.as_u16());
-    let is_foreign = dialect_of(route.path).is_some() && told.status.is_client_error();
-    assert!(is_known || is_foreign, "{label}: {} {}", told.status, told.text());
+    let response = ask.of(&app.router).await;
+    let is_known = statuses.contains(&response.status.as_u16());
+    let is_foreign = dialect_of(route.path).is_some() && response.status.is_client_error();
+    assert!(is_known || is_foreign, "{label}: {} {}", response.status, response.text());
     assert_eq!(app.everything().await, before, "{label} changed something");
     assert!(app.dispatcher.take_calls().is_empty(), "{label} reached the dispatcher");
 }
@@ -243,18 +243,18 @@ async fn every_route_keeps_customers_and_devices_apart() {
 }
 
 /// A list or a "make one": the caller sees and changes its own things only. A stream has no end; what
-/// it tells to whom is tested by itself.
+/// it shows to which key has a test of its own.
 async fn only_own(app: &App, route: &Route, ask: &Ask, rival: &str, sibling: &str) {
     if ask.path == "/v1/events" {
         return;
     }
     let front = app.front.id().to_string();
     let before = app.of_account(app.shop.id).await;
-    let told = keyed(route, ask, rival).of(&app.router).await;
-    assert!(!told.text().contains(&front), "{} shows another's device", ask.path);
-    assert!(!told.text().contains("shop@example.com"), "{} shows another's account", ask.path);
-    let told = keyed(route, ask, sibling).of(&app.router).await;
-    assert!(!told.text().contains(&front), "{} shows a sibling", ask.path);
+    let response = keyed(route, ask, rival).of(&app.router).await;
+    assert!(!response.text().contains(&front), "{} shows another's device", ask.path);
+    assert!(!response.text().contains("shop@example.com"), "{} shows another's account", ask.path);
+    let response = keyed(route, ask, sibling).of(&app.router).await;
+    assert!(!response.text().contains(&front), "{} shows a sibling", ask.path);
     let after = app.of_account(app.shop.id).await;
     assert_eq!(after, before, "{} changed another's things", ask.path);
 }

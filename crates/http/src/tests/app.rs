@@ -29,7 +29,7 @@ use crate::state::{AppState, HttpConfig, ShutdownTrigger, shutdown};
 pub(crate) const OPERATOR: &str = "gbo_the-operator-key-of-the-tests";
 const ALL: PageRequest = PageRequest { before: None, limit: 100 };
 
-/// A clock that can be told to panic, to see what becomes of a handler that does.
+/// A clock that can be made to panic, to see what becomes of a handler that does.
 pub(crate) struct FragileClock {
     pub hands: ManualClock,
     pub is_broken: AtomicBool,

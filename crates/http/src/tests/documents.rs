@@ -75,16 +75,16 @@ fn the_dialects_documents_are_complete() {
 #[tokio::test]
 async fn documents_are_served() {
     let app = App::new().await;
-    let told = Ask::get("/openapi.json").of(&app.router).await.expect(200);
-    assert_eq!(told.json()["servers"][0]["url"], "http://gerbang.test");
-    let told = Ask::get("/openapi.json?dialect=wagy").of(&app.router).await.expect(200);
-    assert!(told.json()["paths"]["/{device_id}/send"].is_object());
+    let response = Ask::get("/openapi.json").of(&app.router).await.expect(200);
+    assert_eq!(response.json()["servers"][0]["url"], "http://gerbang.test");
+    let response = Ask::get("/openapi.json?dialect=wagy").of(&app.router).await.expect(200);
+    assert!(response.json()["paths"]["/{device_id}/send"].is_object());
     Ask::get("/openapi.json?dialect=none").of(&app.router).await.expect(404);
 
-    let told = Ask::get("/").of(&app.router).await.expect(303);
-    assert_eq!(told.header("location"), "/docs");
-    let told = Ask::get("/assets/docs.css").of(&app.router).await.expect(200);
-    assert_eq!(told.header("content-type"), "text/css; charset=utf-8");
+    let response = Ask::get("/").of(&app.router).await.expect(303);
+    assert_eq!(response.header("location"), "/docs");
+    let response = Ask::get("/assets/docs.css").of(&app.router).await.expect(200);
+    assert_eq!(response.header("content-type"), "text/css; charset=utf-8");
 }
 
 #[tokio::test]

@@ -17,12 +17,12 @@ use crate::state::HttpConfig;
 async fn a_sane_request_id_is_echoed_and_others_are_replaced() {
     let app = App::new().await;
     for given in ["abc-1.2_3", &"x".repeat(64)] {
-        let told = Ask::get("/healthz").header("x-request-id", given).of(&app.router).await;
-        assert_eq!(told.header("x-request-id"), given);
+        let response = Ask::get("/healthz").header("x-request-id", given).of(&app.router).await;
+        assert_eq!(response.header("x-request-id"), given);
     }
     for given in ["", "a b", "<script>", &"x".repeat(65)] {
-        let told = Ask::get("/healthz").header("x-request-id", given).of(&app.router).await;
-        let made = told.header("x-request-id");
+        let response = Ask::get("/healthz").header("x-request-id", given).of(&app.router).await;
+        let made = response.header("x-request-id");
         assert!(made.len() == 24 && made != given, "{given:?} became {made:?}");
     }
 }
@@ -45,8 +45,8 @@ async fn unknown_paths_and_methods_get_the_neighbours_shape() {
     ];
     for (method, path) in cases {
         let method: Method = method.parse().unwrap();
-        let told = Ask::new(method.clone(), path).of(&app.router).await;
-        transcript.add(&format!("{method} {path}"), &told);
+        let response = Ask::new(method.clone(), path).of(&app.router).await;
+        transcript.add(&format!("{method} {path}"), &response);
     }
     insta::assert_snapshot!(transcript.text());
 }
@@ -55,11 +55,11 @@ async fn unknown_paths_and_methods_get_the_neighbours_shape() {
 async fn browsers_get_a_page_where_no_api_is() {
     let app = App::new().await;
     let ask = Ask::get("/nothing").header("accept", "text/html,*/*");
-    let told = ask.of(&app.router).await.expect(404);
-    assert_eq!(told.header("content-type"), "text/html; charset=utf-8");
+    let response = ask.of(&app.router).await.expect(404);
+    assert_eq!(response.header("content-type"), "text/html; charset=utf-8");
     let ask = Ask::get("/v1/nothing").header("accept", "text/html,*/*");
-    let told = ask.of(&app.router).await.expect(404);
-    assert_eq!(told.header("content-type"), "application/problem+json");
+    let response = ask.of(&app.router).await.expect(404);
+    assert_eq!(response.header("content-type"), "application/problem+json");
 }
 
 #[tokio::test]
@@ -69,8 +69,8 @@ async fn a_dialect_that_is_off_is_not_there() {
     let app = App::with(config, "unlimited").await;
     let body = json!({"phone": "628999111222", "message": "hello"});
     let ask = Ask::post(format!("/{}/send", app.front.id()), body).key(&app.shop.key);
-    let told = ask.of(&app.router).await.expect(404);
-    assert_eq!(told.json()["code"], "not_found");
+    let response = ask.of(&app.router).await.expect(404);
+    assert_eq!(response.json()["code"], "not_found");
 }
 
 #[tokio::test]
@@ -79,13 +79,13 @@ async fn a_panic_is_an_answer_in_shape() {
     app.clock.is_broken.store(true, Ordering::Relaxed);
     let body = json!({"device": app.front.id(), "to": "628999111222", "text": "hello"});
     let ask = Ask::post("/v1/messages", body).key(&app.shop.key);
-    let told = ask.of(&app.router).await.expect(500);
-    assert_eq!(told.json()["code"], "internal");
-    assert_eq!(told.header("x-request-id"), "test");
+    let response = ask.of(&app.router).await.expect(500);
+    assert_eq!(response.json()["code"], "internal");
+    assert_eq!(response.header("x-request-id"), "test");
     let body = json!({"phone": "628999111222", "message": "hello"});
     let ask = Ask::post(format!("/{}/send", app.front.id()), body).key(&app.shop.key);
-    let told = ask.of(&app.router).await.expect(500);
-    assert_eq!(told.json(), json!({"status": "error", "message": "Internal server error"}));
+    let response = ask.of(&app.router).await.expect(500);
+    assert_eq!(response.json(), json!({"status": "error", "message": "Internal server error"}));
     app.clock.is_broken.store(false, Ordering::Relaxed);
     assert_eq!(app.message_count().await, 0);
 }

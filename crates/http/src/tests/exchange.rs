@@ -106,10 +106,10 @@ impl TestResponse {
         self
     }
 
-    /// Status, telling headers and body, for a snapshot.
+    /// Status, the headers that matter and body, for a snapshot.
     pub(crate) fn written(&self) -> String {
         let mut text = format!("{}\n", self.status.as_u16());
-        let telling = [
+        let shown = [
             "content-type",
             "location",
             "gerbang-status",
@@ -118,7 +118,7 @@ impl TestResponse {
             "www-authenticate",
             "retry-after",
         ];
-        for name in telling {
+        for name in shown {
             if let Some(value) = self.headers.get(name) {
                 let _ = writeln!(text, "{name}: {}", value.to_str().unwrap());
             }
@@ -135,8 +135,8 @@ impl TestResponse {
 pub(crate) struct Transcript(String);
 
 impl Transcript {
-    pub(crate) fn add(&mut self, asked: &str, told: &TestResponse) {
-        let _ = writeln!(self.0, "## {asked}\n{}", told.written());
+    pub(crate) fn add(&mut self, asked: &str, response: &TestResponse) {
+        let _ = writeln!(self.0, "## {asked}\n{}", response.written());
     }
 
     pub(crate) fn text(&self) -> &str {

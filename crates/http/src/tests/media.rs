@@ -14,8 +14,8 @@ async fn send(app: &App, media: Value) -> TestResponse {
     Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await
 }
 
-async fn kept_bytes(app: &App, told: &TestResponse) -> Option<Vec<u8>> {
-    let id = MessageId(told.json()["id"].as_i64().unwrap());
+async fn kept_bytes(app: &App, response: &TestResponse) -> Option<Vec<u8>> {
+    let id = MessageId(response.json()["id"].as_i64().unwrap());
     app.core.store.inline_media(id).await.unwrap()
 }
 
@@ -101,9 +101,9 @@ async fn refused_files() {
 async fn a_file_in_the_request_has_at_most_sixteen_mebibytes() {
     let app = App::new().await;
     let most = vec![1; INLINE_MEDIA_BYTES_MAX];
-    let told = send(&app, json!({"base64": STANDARD.encode(&most)})).await.expect(202);
-    assert_eq!(told.json()["media"]["size"], INLINE_MEDIA_BYTES_MAX);
-    assert_eq!(kept_bytes(&app, &told).await, Some(most));
+    let response = send(&app, json!({"base64": STANDARD.encode(&most)})).await.expect(202);
+    assert_eq!(response.json()["media"]["size"], INLINE_MEDIA_BYTES_MAX);
+    assert_eq!(kept_bytes(&app, &response).await, Some(most));
     for more in [1, 4] {
         let more = STANDARD.encode(vec![1; INLINE_MEDIA_BYTES_MAX + more]);
         let refused = send(&app, json!({"base64": more})).await.expect(422).json();

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::app::{App, OPERATOR};
 use super::exchange::{Ask, TestResponse, Transcript};
 
-async fn told(app: &App, ask: Ask, key: &str) -> TestResponse {
+async fn answer_to(app: &App, ask: Ask, key: &str) -> TestResponse {
     ask.key(key).of(&app.router).await
 }
 
@@ -31,12 +31,13 @@ async fn plans() {
     let plan = json!({"device_limit": 2, "messages_per_day": null, "messages_per_month": 100,
         "requests_per_minute": 60, "features": ["schedule", "groups"]});
     let put = |body: Value| Ask::new("PUT".parse().unwrap(), "/v1/plans/gold").json(body);
-    transcript.add("put", &told(&app, put(plan), OPERATOR).await);
-    transcript.add("list", &told(&app, Ask::get("/v1/plans"), OPERATOR).await);
-    transcript.add("bad feature", &told(&app, put(json!({"features": ["x"]})), OPERATOR).await);
-    transcript.add("bad limit", &told(&app, put(json!({"device_limit": -1})), OPERATOR).await);
-    transcript.add("bad type", &told(&app, put(json!({"device_limit": "1"})), OPERATOR).await);
-    transcript.add("unknown field", &told(&app, put(json!({"price": 1})), OPERATOR).await);
+    transcript.add("put", &answer_to(&app, put(plan), OPERATOR).await);
+    transcript.add("list", &answer_to(&app, Ask::get("/v1/plans"), OPERATOR).await);
+    transcript
+        .add("bad feature", &answer_to(&app, put(json!({"features": ["x"]})), OPERATOR).await);
+    transcript.add("bad limit", &answer_to(&app, put(json!({"device_limit": -1})), OPERATOR).await);
+    transcript.add("bad type", &answer_to(&app, put(json!({"device_limit": "1"})), OPERATOR).await);
+    transcript.add("unknown field", &answer_to(&app, put(json!({"price": 1})), OPERATOR).await);
     insta::assert_snapshot!(transcript.text());
 }
 
@@ -46,35 +47,37 @@ async fn accounts() {
     let mut transcript = Transcript::default();
     let new = json!({"name": "New", "email": "New@Example.com", "plan": "pro",
         "default_country": "49", "timezone": "Europe/Berlin"});
-    let made = told(&app, Ask::post("/v1/accounts", new.clone()), OPERATOR).await;
+    let made = answer_to(&app, Ask::post("/v1/accounts", new.clone()), OPERATOR).await;
     let path = made.header("location").to_owned();
     transcript.add("make", &made);
-    transcript.add("same again", &told(&app, Ask::post("/v1/accounts", new), OPERATOR).await);
-    transcript.add("show", &told(&app, Ask::get(&path), OPERATOR).await);
+    transcript.add("same again", &answer_to(&app, Ask::post("/v1/accounts", new), OPERATOR).await);
+    transcript.add("show", &answer_to(&app, Ask::get(&path), OPERATOR).await);
     let patch = Ask::new("PATCH".parse().unwrap(), &path).json(json!({"plan": "hobby"}));
-    transcript.add("change", &told(&app, patch, OPERATOR).await);
-    let first = told(&app, Ask::get("/v1/accounts?limit=1"), OPERATOR).await;
+    transcript.add("change", &answer_to(&app, patch, OPERATOR).await);
+    let first = answer_to(&app, Ask::get("/v1/accounts?limit=1"), OPERATOR).await;
     let cursor = first.json()["next_cursor"].as_str().unwrap().to_owned();
     transcript.add("first page", &first);
     let next = Ask::get(format!("/v1/accounts?limit=2&cursor={cursor}"));
-    transcript.add("second page", &told(&app, next, OPERATOR).await);
-    transcript.add("erase", &told(&app, Ask::delete(&path), OPERATOR).await);
-    transcript.add("gone", &told(&app, Ask::get(&path), OPERATOR).await);
+    transcript.add("second page", &answer_to(&app, next, OPERATOR).await);
+    transcript.add("erase", &answer_to(&app, Ask::delete(&path), OPERATOR).await);
+    transcript.add("gone", &answer_to(&app, Ask::get(&path), OPERATOR).await);
     let odd = Ask::get("/v1/accounts/x");
-    transcript.add("no such id", &told(&app, odd, OPERATOR).await);
+    transcript.add("no such id", &answer_to(&app, odd, OPERATOR).await);
     let bad = json!({"name": "x", "email": "nobody"});
-    transcript.add("bad email", &told(&app, Ask::post("/v1/accounts", bad), OPERATOR).await);
+    transcript.add("bad email", &answer_to(&app, Ask::post("/v1/accounts", bad), OPERATOR).await);
     insta::assert_snapshot!(transcript.text());
 }
 
 #[tokio::test]
 async fn me_and_usage() {
     let app = App::on_plan("free").await;
-    told(&app, Ask::post("/v1/messages", message(&app, "one")), &app.shop.key).await.expect(202);
+    answer_to(&app, Ask::post("/v1/messages", message(&app, "one")), &app.shop.key)
+        .await
+        .expect(202);
     let mut transcript = Transcript::default();
-    transcript.add("me", &told(&app, Ask::get("/v1/me"), &app.shop.key).await);
-    transcript.add("usage", &told(&app, Ask::get("/v1/usage"), &app.front.token).await);
-    transcript.add("the operator", &told(&app, Ask::get("/v1/me"), OPERATOR).await);
+    transcript.add("me", &answer_to(&app, Ask::get("/v1/me"), &app.shop.key).await);
+    transcript.add("usage", &answer_to(&app, Ask::get("/v1/usage"), &app.front.token).await);
+    transcript.add("the operator", &answer_to(&app, Ask::get("/v1/me"), OPERATOR).await);
     insta::assert_snapshot!(transcript.text());
 }
 
@@ -82,15 +85,16 @@ async fn me_and_usage() {
 async fn keys() {
     let app = App::new().await;
     let mut transcript = Transcript::default();
-    let made = told(&app, Ask::post("/v1/keys", json!({"name": "shop till"})), &app.shop.key).await;
+    let made =
+        answer_to(&app, Ask::post("/v1/keys", json!({"name": "shop till"})), &app.shop.key).await;
     transcript.add("make", &made);
-    transcript.add("list", &told(&app, Ask::get("/v1/keys"), &app.shop.key).await);
+    transcript.add("list", &answer_to(&app, Ask::get("/v1/keys"), &app.shop.key).await);
     let made = made.json();
     let path = format!("/v1/keys/{}", made["id"]);
-    transcript.add("revoke", &told(&app, Ask::delete(&path), &app.shop.key).await);
-    transcript.add("again", &told(&app, Ask::delete(&path), &app.shop.key).await);
+    transcript.add("revoke", &answer_to(&app, Ask::delete(&path), &app.shop.key).await);
+    transcript.add("again", &answer_to(&app, Ask::delete(&path), &app.shop.key).await);
     let void = made["key"].as_str().unwrap();
-    transcript.add("the revoked key", &told(&app, Ask::get("/v1/me"), void).await);
+    transcript.add("the revoked key", &answer_to(&app, Ask::get("/v1/me"), void).await);
     insta::assert_snapshot!(transcript.text());
 }
 
@@ -99,35 +103,36 @@ async fn devices() {
     let app = App::new().await;
     let key = &app.shop.key;
     let mut transcript = Transcript::default();
-    let made = told(&app, Ask::post("/v1/devices", json!({"name": "till"})), key).await;
+    let made = answer_to(&app, Ask::post("/v1/devices", json!({"name": "till"})), key).await;
     let path = made.header("location").to_owned();
     let number = made.json()["number_id"].clone();
     transcript.add("make", &made);
-    transcript.add("by number", &told(&app, Ask::get(format!("/v1/devices/{number}")), key).await);
+    transcript
+        .add("by number", &answer_to(&app, Ask::get(format!("/v1/devices/{number}")), key).await);
     let front = format!("/v1/devices/{}", app.front.id());
-    transcript.add("a linked one", &told(&app, Ask::get(&front), key).await);
+    transcript.add("a linked one", &answer_to(&app, Ask::get(&front), key).await);
     let patch = |path: &str, body: Value| Ask::new("PATCH".parse().unwrap(), path).json(body);
     let pacing = json!({"min_s": 1, "max_s": 2, "typing": true, "first_contacts_per_day": null,
         "quiet_hours": {"from": "21:00", "until": "07:00"}});
     let change = json!({"name": "desk", "pacing": pacing});
-    transcript.add("change", &told(&app, patch(&path, change), key).await);
-    let told_back = told(&app, patch(&path, json!({"pacing": null})), key).await.expect(200);
+    transcript.add("change", &answer_to(&app, patch(&path, change), key).await);
+    let told_back = answer_to(&app, patch(&path, json!({"pacing": null})), key).await.expect(200);
     assert_eq!(told_back.json()["pacing"], Value::Null);
     let wrong = json!({"pacing": {"min_s": 5, "max_s": 2, "typing": true}});
-    transcript.add("bad pacing", &told(&app, patch(&path, wrong), key).await);
+    transcript.add("bad pacing", &answer_to(&app, patch(&path, wrong), key).await);
     let wrong = json!({"pacing": {"min_s": "5"}});
-    transcript.add("bad type inside", &told(&app, patch(&path, wrong), key).await);
-    transcript.add("list", &told(&app, Ask::get("/v1/devices?limit=2"), key).await);
-    transcript.add("erase", &told(&app, Ask::delete(&path), key).await);
-    transcript.add("gone", &told(&app, Ask::get(&path), key).await);
-    transcript.add("no id", &told(&app, Ask::get("/v1/devices/till"), key).await);
+    transcript.add("bad type inside", &answer_to(&app, patch(&path, wrong), key).await);
+    transcript.add("list", &answer_to(&app, Ask::get("/v1/devices?limit=2"), key).await);
+    transcript.add("erase", &answer_to(&app, Ask::delete(&path), key).await);
+    transcript.add("gone", &answer_to(&app, Ask::get(&path), key).await);
+    transcript.add("no id", &answer_to(&app, Ask::get("/v1/devices/till"), key).await);
     for odd in ["/v1/devices/%ff", "/v1/devices/%ff/numbers/%ff", "/v1/devices/1%2f2"] {
-        let refused = told(&app, Ask::get(odd), key).await.expect(404);
+        let refused = answer_to(&app, Ask::get(odd), key).await.expect(404);
         assert_eq!(refused.json()["code"], "not_found", "{odd}");
     }
     let again = Ask::post(format!("{front}/token"), json!({}));
-    transcript.add("new token", &told(&app, again, key).await);
-    let void = told(&app, Ask::get(&front), &app.front.token).await;
+    transcript.add("new token", &answer_to(&app, again, key).await);
+    let void = answer_to(&app, Ask::get(&front), &app.front.token).await;
     transcript.add("the old token", &void);
     insta::assert_snapshot!(transcript.text());
 }
@@ -137,9 +142,9 @@ async fn the_plan_limits_devices() {
     let app = App::new().await;
     let plan = json!({"device_limit": 3, "features": []});
     let put = Ask::new("PUT".parse().unwrap(), "/v1/plans/unlimited").json(plan);
-    told(&app, put, OPERATOR).await.expect(200);
+    answer_to(&app, put, OPERATOR).await.expect(200);
     let ask = Ask::post("/v1/devices", json!({"name": "one more"}));
-    let refused = told(&app, ask, &app.shop.key).await.expect(403);
+    let refused = answer_to(&app, ask, &app.shop.key).await.expect(403);
     assert_eq!(refused.json()["code"], "device_limit");
 }
 
@@ -149,21 +154,23 @@ async fn pairing() {
     let key = &app.shop.key;
     let path = format!("/v1/devices/{}/pair", app.unlinked.id());
     let mut transcript = Transcript::default();
-    let qr = told(&app, Ask::new("POST".parse().unwrap(), &path), key).await.expect(200).json();
+    let qr =
+        answer_to(&app, Ask::new("POST".parse().unwrap(), &path), key).await.expect(200).json();
     assert_eq!(qr["qr"], "2@qr-of-a-test");
     assert_eq!(qr["expires_in_s"], 60);
     assert!(qr["qr_png"].as_str().unwrap().starts_with("data:image/png;base64,iVBOR"));
     let code = Ask::post(&path, json!({"phone": "0812-3456-789"}));
-    transcript.add("by code", &told(&app, code, key).await);
+    transcript.add("by code", &answer_to(&app, code, key).await);
     app.dispatcher.set_offer(PairOffer::Passkey { request: "{\"challenge\":\"x\"}".to_owned() });
-    transcript.add("passkey", &told(&app, Ask::post(&path, json!({})), key).await);
-    transcript.add("bad number", &told(&app, Ask::post(&path, json!({"phone": "1"})), key).await);
+    transcript.add("passkey", &answer_to(&app, Ask::post(&path, json!({})), key).await);
+    transcript
+        .add("bad number", &answer_to(&app, Ask::post(&path, json!({"phone": "1"})), key).await);
     let linked = format!("/v1/devices/{}", app.front.id());
     let again = Ask::post(format!("{linked}/pair"), json!({}));
-    transcript.add("linked already", &told(&app, again, key).await);
+    transcript.add("linked already", &answer_to(&app, again, key).await);
     let logout = || Ask::new("POST".parse().unwrap(), format!("{linked}/logout"));
-    transcript.add("logout", &told(&app, logout(), key).await);
-    transcript.add("logout again", &told(&app, logout(), key).await);
+    transcript.add("logout", &answer_to(&app, logout(), key).await);
+    transcript.add("logout again", &answer_to(&app, logout(), key).await);
     insta::assert_snapshot!(transcript.text());
 }
 
@@ -197,7 +204,7 @@ async fn a_stream_tells_nothing_once_its_key_is_revoked() {
     let mut events = events.await.into_body().into_data_stream();
     events.next().await.unwrap().unwrap();
     let token = Ask::new("POST".parse().unwrap(), format!("{device}/token"));
-    told(&app, token, &app.shop.key).await.expect(200);
+    answer_to(&app, token, &app.shop.key).await.expect(200);
     let offer = PairOffer::Qr { code: "2@live".to_owned(), expires_in_s: 20 };
     app.dispatcher.notify(app.front.id(), DeviceNotice::Offer(offer));
     assert!(events.next().await.is_none());
@@ -212,7 +219,7 @@ async fn an_account_has_so_many_streams_and_no_more() {
         streams.push(listen(&app.shop.key).await);
     }
     for path in ["/v1/events".to_owned(), format!("/v1/devices/{}/events", app.front.id())] {
-        let refused = told(&app, Ask::get(path), &app.shop.key).await.expect(429);
+        let refused = answer_to(&app, Ask::get(path), &app.shop.key).await.expect(429);
         assert_eq!(refused.json()["code"], "too_many_streams");
     }
     assert_eq!(listen(&app.rival.key).await.status(), 200);
@@ -225,7 +232,7 @@ async fn nothing_is_kept_for_watchers_of_a_device_that_does_not_exist() {
     let app = App::new().await;
     for device in [uuid::Uuid::from_u128(7).to_string(), app.theirs.id().to_string()] {
         let ask = Ask::get(format!("/v1/devices/{device}/events"));
-        told(&app, ask, &app.shop.key).await.expect(404);
+        answer_to(&app, ask, &app.shop.key).await.expect(404);
     }
     assert_eq!(app.dispatcher.watched(), []);
 }
@@ -238,10 +245,11 @@ async fn numbers() {
     let path = |device, phone: &str| Ask::get(format!("/v1/devices/{device}/numbers/{phone}"));
     let key = &app.shop.key;
     let front = app.front.id();
-    transcript.add("there", &told(&app, path(front, "%2B62%20812-3456-789"), key).await);
-    transcript.add("not there", &told(&app, path(front, "628999111222"), key).await);
-    transcript.add("no number", &told(&app, path(front, "abc"), key).await);
-    transcript.add("not linked", &told(&app, path(app.unlinked.id(), "628999111222"), key).await);
+    transcript.add("there", &answer_to(&app, path(front, "%2B62%20812-3456-789"), key).await);
+    transcript.add("not there", &answer_to(&app, path(front, "628999111222"), key).await);
+    transcript.add("no number", &answer_to(&app, path(front, "abc"), key).await);
+    transcript
+        .add("not linked", &answer_to(&app, path(app.unlinked.id(), "628999111222"), key).await);
     insta::assert_snapshot!(transcript.text());
 }
 
@@ -250,22 +258,22 @@ async fn a_message_and_its_life() {
     let app = App::new().await;
     let key = &app.shop.key;
     let mut transcript = Transcript::default();
-    let sent = told(&app, Ask::post("/v1/messages", message(&app, "hello")), key).await;
+    let sent = answer_to(&app, Ask::post("/v1/messages", message(&app, "hello")), key).await;
     transcript.add("send", &sent);
     let path = sent.header("location").to_owned();
     let id = MessageId(sent.json()["id"].as_i64().unwrap());
     app.dispatcher.set_sending(id);
-    let sending = told(&app, Ask::get(&path), key).await.json();
+    let sending = answer_to(&app, Ask::get(&path), key).await.json();
     assert_eq!(sending["status"], "sending");
-    transcript.add("too late to cancel", &told(&app, Ask::delete(&path), key).await);
+    transcript.add("too late to cancel", &answer_to(&app, Ask::delete(&path), key).await);
     app.clock.hands.advance(SignedDuration::from_secs(2));
     let now = app.clock.hands.now();
     let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged, MessageEvent::Read];
     let steps = steps.map(|step| (step, now)).into();
     let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
     app.core.store.record(vec![progress]).await.unwrap();
-    transcript.add("read", &told(&app, Ask::get(&path), key).await);
-    transcript.add("cancel", &told(&app, Ask::delete(&path), key).await);
+    transcript.add("read", &answer_to(&app, Ask::get(&path), key).await);
+    transcript.add("cancel", &answer_to(&app, Ask::delete(&path), key).await);
     insta::assert_snapshot!(transcript.text());
 }
 
@@ -278,20 +286,20 @@ async fn cancelled_failed_and_scheduled_messages() {
     body["schedule_at"] = json!("2026-11-22T01:00:00Z");
     body["priority"] = json!(5);
     body["retry_interval_s"] = json!(60);
-    let sent = told(&app, Ask::post("/v1/messages", body), key).await;
+    let sent = answer_to(&app, Ask::post("/v1/messages", body), key).await;
     transcript.add("schedule", &sent);
-    transcript.add("cancel", &told(&app, Ask::delete(sent.header("location")), key).await);
-    let failing = told(&app, Ask::post("/v1/messages", message(&app, "x")), key).await;
+    transcript.add("cancel", &answer_to(&app, Ask::delete(sent.header("location")), key).await);
+    let failing = answer_to(&app, Ask::post("/v1/messages", message(&app, "x")), key).await;
     let id = MessageId(failing.json()["id"].as_i64().unwrap());
     let steps = vec![(MessageEvent::Failed, app.clock.hands.now())];
     let failure = Some(Failure::new("not_on_whatsapp", "the number is not on WhatsApp"));
     let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
     app.core.store.record(vec![progress]).await.unwrap();
-    transcript.add("failed", &told(&app, Ask::get(failing.header("location")), key).await);
-    transcript.add("none such", &told(&app, Ask::get("/v1/messages/999"), key).await);
-    transcript.add("no id", &told(&app, Ask::get("/v1/messages/abc"), key).await);
+    transcript.add("failed", &answer_to(&app, Ask::get(failing.header("location")), key).await);
+    transcript.add("none such", &answer_to(&app, Ask::get("/v1/messages/999"), key).await);
+    transcript.add("no id", &answer_to(&app, Ask::get("/v1/messages/abc"), key).await);
     for misspelt in ["+1", "01"] {
-        told(&app, Ask::get(format!("/v1/messages/{misspelt}")), key).await.expect(404);
+        answer_to(&app, Ask::get(format!("/v1/messages/{misspelt}")), key).await.expect(404);
     }
     insta::assert_snapshot!(transcript.text());
 }
@@ -301,7 +309,7 @@ async fn lists_of_messages() {
     let app = App::new().await;
     let key = &app.shop.key;
     for text in ["one", "two", "three"] {
-        told(&app, Ask::post("/v1/messages", message(&app, text)), key).await.expect(202);
+        answer_to(&app, Ask::post("/v1/messages", message(&app, text)), key).await.expect(202);
     }
     let incoming = IncomingMessage {
         whatsapp_id: WhatsappId("ABCDEF".to_owned()),
@@ -319,12 +327,13 @@ async fn lists_of_messages() {
     let now = app.clock.hands.now();
     app.core.store.receive(app.front.id(), vec![incoming], now).await.unwrap();
     let mut transcript = Transcript::default();
-    let incoming = told(&app, Ask::get("/v1/messages?direction=in"), key).await;
+    let incoming = answer_to(&app, Ask::get("/v1/messages?direction=in"), key).await;
     transcript.add("received", &incoming);
     insta::assert_snapshot!(transcript.text());
 
     let texts = async |query: &str| {
-        let page = told(&app, Ask::get(format!("/v1/messages?{query}")), key).await.expect(200);
+        let page =
+            answer_to(&app, Ask::get(format!("/v1/messages?{query}")), key).await.expect(200);
         let page = page.json();
         let rows = page["data"].as_array().unwrap().iter();
         let texts: Vec<String> = rows.map(|row| row["text"].as_str().unwrap().into()).collect();
@@ -351,7 +360,7 @@ async fn lists_of_messages() {
         "limit=1&limit=2",
     ];
     for query in queries {
-        let refused = told(&app, Ask::get(format!("/v1/messages?{query}")), key).await;
+        let refused = answer_to(&app, Ask::get(format!("/v1/messages?{query}")), key).await;
         transcript.add(query, &refused);
     }
     insta::assert_snapshot!("refused_filters", transcript.text());
@@ -364,22 +373,23 @@ async fn batches_are_all_or_none() {
     let mut transcript = Transcript::default();
     let batch =
         |messages: Vec<Value>| Ask::post("/v1/messages/batch", json!({"messages": messages}));
-    let sent = told(&app, batch(vec![message(&app, "a"), message(&app, "b")]), key).await;
+    let sent = answer_to(&app, batch(vec![message(&app, "a"), message(&app, "b")]), key).await;
     transcript.add("two", &sent);
     assert_eq!(app.message_count().await, 2);
     let mut wrong = message(&app, "c");
     wrong["to"] = json!("123");
-    let refused = told(&app, batch(vec![message(&app, "ok"), wrong]), key).await;
+    let refused = answer_to(&app, batch(vec![message(&app, "ok"), wrong]), key).await;
     transcript.add("a wrong number", &refused);
     let mut wrong = message(&app, "c");
     wrong["to"] = json!(true);
-    transcript.add("a wrong type", &told(&app, batch(vec![wrong]), key).await);
+    transcript.add("a wrong type", &answer_to(&app, batch(vec![wrong]), key).await);
     let mut wrong = message(&app, "c");
     wrong["device"] = json!(app.theirs.id());
-    transcript.add("another's", &told(&app, batch(vec![message(&app, "ok"), wrong]), key).await);
-    transcript.add("none", &told(&app, batch(vec![]), key).await);
+    transcript
+        .add("another's", &answer_to(&app, batch(vec![message(&app, "ok"), wrong]), key).await);
+    transcript.add("none", &answer_to(&app, batch(vec![]), key).await);
     let many = vec![message(&app, "x"); BATCH_MESSAGES_MAX + 1];
-    transcript.add("too many", &told(&app, batch(many), key).await);
+    transcript.add("too many", &answer_to(&app, batch(many), key).await);
     insta::assert_snapshot!(transcript.text());
     assert_eq!(app.message_count().await, 2);
 }
@@ -392,11 +402,11 @@ async fn a_batch_to_several_receivers_needs_the_feature() {
     let batch = |second: Value| {
         Ask::post("/v1/messages/batch", json!({"messages": [message(&app, "a"), second]}))
     };
-    let refused = told(&app, batch(other), &app.shop.key).await.expect(403).json();
+    let refused = answer_to(&app, batch(other), &app.shop.key).await.expect(403).json();
     assert_eq!(refused["code"], "feature_missing");
     assert_eq!(refused["detail"], "the plan does not include broadcast");
     assert_eq!(app.message_count().await, 0);
-    told(&app, batch(message(&app, "to the same")), &app.shop.key).await.expect(202);
+    answer_to(&app, batch(message(&app, "to the same")), &app.shop.key).await.expect(202);
     assert_eq!(app.message_count().await, 2);
 }
 
@@ -458,7 +468,7 @@ async fn refused_messages() {
         ("too large", with("text", json!("x".repeat(24_000_000)))),
     ];
     for (name, ask) in cases {
-        let refused = told(&app, ask, key).await;
+        let refused = answer_to(&app, ask, key).await;
         assert!(refused.status.as_u16() >= 400, "{name}");
         transcript.add(name, &refused);
     }
@@ -472,9 +482,9 @@ async fn the_quota_ends() {
     let app = App::on_plan("free").await;
     let key = &app.shop.key;
     for _ in 0..50 {
-        told(&app, Ask::post("/v1/messages", message(&app, "x")), key).await.expect(202);
+        answer_to(&app, Ask::post("/v1/messages", message(&app, "x")), key).await.expect(202);
     }
-    let refused = told(&app, Ask::post("/v1/messages", message(&app, "x")), key).await;
+    let refused = answer_to(&app, Ask::post("/v1/messages", message(&app, "x")), key).await;
     insta::assert_snapshot!(refused.written());
     assert_eq!(app.message_count().await, 50);
 }
@@ -487,17 +497,17 @@ async fn receivers_and_devices_in_every_spelling() {
     for device in devices {
         for to in [json!("+62 812 3456 789"), json!(628_123_456_789_u64)] {
             let body = json!({"device": device, "to": to, "text": "x"});
-            let sent = told(&app, Ask::post("/v1/messages", body), &app.shop.key).await;
+            let sent = answer_to(&app, Ask::post("/v1/messages", body), &app.shop.key).await;
             let sent = sent.expect(202).json();
             assert_eq!(sent["to"], "628123456789");
             assert_eq!(sent["device"], json!(app.front.id()));
         }
     }
     let body = json!({"to": "628123456789", "text": "a token needs no device"});
-    let sent = told(&app, Ask::post("/v1/messages", body), &app.back.token).await.expect(202);
+    let sent = answer_to(&app, Ask::post("/v1/messages", body), &app.back.token).await.expect(202);
     assert_eq!(sent.json()["device"], json!(app.back.id()));
     let body = json!({"to": "120363041234567890@g.us", "text": "x"});
-    let sent = told(&app, Ask::post("/v1/messages", body), &app.back.token).await.expect(202);
+    let sent = answer_to(&app, Ask::post("/v1/messages", body), &app.back.token).await.expect(202);
     assert_eq!(sent.json()["to"], "120363041234567890@g.us");
     assert_eq!(sent.json()["phone"], Value::Null);
 }
@@ -507,7 +517,7 @@ async fn a_repeated_request_sends_once() {
     let app = App::new().await;
     let key = &app.shop.key;
     let ask = |path: &str, body: Value| Ask::post(path, body).header("idempotency-key", "order-7");
-    let first = told(&app, ask("/v1/messages", message(&app, "x")), key).await.expect(202);
+    let first = answer_to(&app, ask("/v1/messages", message(&app, "x")), key).await.expect(202);
     assert_eq!(first.header("idempotency-replayed"), "");
     // Spaces and the order of fields do not matter.
     let text = format!(
@@ -515,23 +525,23 @@ async fn a_repeated_request_sends_once() {
         app.front.id()
     );
     let again = ask("/v1/messages", Value::Null).raw(text);
-    let again = told(&app, again, key).await.expect(202);
+    let again = answer_to(&app, again, key).await.expect(202);
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(again.header("location"), first.header("location"));
     assert_eq!(again.json(), first.json());
     assert_eq!(app.message_count().await, 1);
-    let other = told(&app, ask("/v1/messages", message(&app, "y")), key).await.expect(422);
+    let other = answer_to(&app, ask("/v1/messages", message(&app, "y")), key).await.expect(422);
     assert_eq!(other.json()["code"], "idempotency_mismatch");
     // The same key means something else on another route.
     let batch = || ask("/v1/messages/batch", json!({"messages": [message(&app, "x")]}));
-    let first = told(&app, batch(), key).await.expect(202);
-    let again = told(&app, batch(), key).await.expect(202);
+    let first = answer_to(&app, batch(), key).await.expect(202);
+    let again = answer_to(&app, batch(), key).await.expect(202);
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(again.json(), first.json());
     assert_eq!(app.message_count().await, 2);
     let long = Ask::post("/v1/messages", message(&app, "x"));
     let long = long.header("idempotency-key", &"k".repeat(256));
-    told(&app, long, key).await.expect(422);
+    answer_to(&app, long, key).await.expect(422);
 }
 
 #[tokio::test]
@@ -542,12 +552,12 @@ async fn a_repeat_holds_when_it_would_be_refused_by_now() {
     body["expires_at"] = json!(app.clock.hands.now() + SignedDuration::from_secs(60));
     let ask =
         |body: &Value| Ask::post("/v1/messages", body.clone()).header("idempotency-key", "order-7");
-    let first = told(&app, ask(&body), key).await.expect(202);
+    let first = answer_to(&app, ask(&body), key).await.expect(202);
     app.clock.hands.advance(SignedDuration::from_secs(3_600));
-    let again = told(&app, ask(&body), key).await.expect(202);
+    let again = answer_to(&app, ask(&body), key).await.expect(202);
     assert_eq!(again.json()["id"], first.json()["id"]);
     body["text"] = json!("y");
-    let other = told(&app, ask(&body), key).await.expect(422);
+    let other = answer_to(&app, ask(&body), key).await.expect(422);
     assert_eq!(other.json()["code"], "idempotency_mismatch");
     assert_eq!(app.message_count().await, 1);
 }
@@ -557,15 +567,15 @@ async fn an_idempotency_key_does_not_lead_to_another_device() {
     let app = App::new().await;
     let body = || json!({"to": "628123456789", "text": "no device is named"});
     let ask = || Ask::post("/v1/messages", body()).header("idempotency-key", "order-7");
-    told(&app, ask(), &app.front.token).await.expect(202);
-    let other = told(&app, ask(), &app.back.token).await.expect(422);
+    answer_to(&app, ask(), &app.front.token).await.expect(202);
+    let other = answer_to(&app, ask(), &app.back.token).await.expect(422);
     assert_eq!(other.json()["code"], "idempotency_mismatch");
     // By number, by id or by token: the same device, and so the same request.
     for device in [json!(app.front.id()), json!(app.front.device.number_id)] {
         let mut body = body();
         body["device"] = device;
         let ask = ask().json(body);
-        let again = told(&app, ask, &app.shop.key).await.expect(202);
+        let again = answer_to(&app, ask, &app.shop.key).await.expect(202);
         assert_eq!(again.header("idempotency-replayed"), "true");
     }
 }

@@ -1,4 +1,4 @@
-//! `/v1/webhooks`, its deliveries and `/v1/events`; and how events are told.
+//! `/v1/webhooks`, its deliveries and `/v1/events`; and how events are response.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,12 +23,12 @@ use crate::formats::Formats;
 
 const HOOK: &str = "https://example.com/hook";
 
-async fn told(app: &App, ask: Ask, key: &str) -> TestResponse {
+async fn answer_to(app: &App, ask: Ask, key: &str) -> TestResponse {
     ask.key(key).of(&app.router).await
 }
 
 async fn make(app: &App, body: Value) -> TestResponse {
-    told(app, Ask::post("/v1/webhooks", body), &app.shop.key).await
+    answer_to(app, Ask::post("/v1/webhooks", body), &app.shop.key).await
 }
 
 fn patch(path: &str, body: Value) -> Ask {
@@ -63,14 +63,14 @@ async fn a_webhook_and_its_life() {
     let path = made.header("location").to_owned();
     transcript.add("make", &made);
     for ask in [Ask::get(&path), Ask::get("/v1/webhooks"), patch(&path, json!({"enabled": true}))] {
-        let text = told(&app, ask, key).await.expect(200).text();
+        let text = answer_to(&app, ask, key).await.expect(200).text();
         assert!(!text.contains("secret"), "{text}");
     }
-    transcript.add("show", &told(&app, Ask::get(&path), key).await);
+    transcript.add("show", &answer_to(&app, Ask::get(&path), key).await);
     let off = patch(&path, json!({"enabled": false, "events": ["message.sent", "message.read"]}));
-    transcript.add("switch off", &told(&app, off, key).await);
-    transcript.add("erase", &told(&app, Ask::delete(&path), key).await);
-    transcript.add("gone", &told(&app, Ask::get(&path), key).await);
+    transcript.add("switch off", &answer_to(&app, off, key).await);
+    transcript.add("erase", &answer_to(&app, Ask::delete(&path), key).await);
+    transcript.add("gone", &answer_to(&app, Ask::get(&path), key).await);
     insta::assert_snapshot!(transcript.text());
     let whole = make(&app, json!({"device": app.front.id(), "url": HOOK})).await.expect(201).json();
     assert_eq!(whole["events"].as_array().unwrap().len(), EventKind::ALL.len());
@@ -135,7 +135,7 @@ async fn a_test_says_what_the_receiver_said() {
     let mut transcript = Transcript::default();
     for what in ["taken", "not found", "no answer"] {
         let ask = Ask::post(format!("{path}/test"), json!({}));
-        transcript.add(what, &told(&app, ask, &app.shop.key).await);
+        transcript.add(what, &answer_to(&app, ask, &app.shop.key).await);
     }
     insta::assert_snapshot!(transcript.text());
     assert_eq!(app.outbound.posts().len(), 3);
@@ -169,18 +169,18 @@ async fn deliveries_are_shown_and_replayed() {
 
     let list = |query: &str| Ask::get(format!("{path}/deliveries{query}"));
     let mut transcript = Transcript::default();
-    transcript.add("dead", &told(&app, list("?state=dead"), key).await);
-    let first = told(&app, list("?limit=2"), key).await.expect(200).json();
+    transcript.add("dead", &answer_to(&app, list("?state=dead"), key).await);
+    let first = answer_to(&app, list("?limit=2"), key).await.expect(200).json();
     assert_eq!(first["data"].as_array().unwrap().len(), 2);
     let cursor = first["next_cursor"].as_str().unwrap();
-    let rest = told(&app, list(&format!("?cursor={cursor}")), key).await.expect(200).json();
+    let rest = answer_to(&app, list(&format!("?cursor={cursor}")), key).await.expect(200).json();
     assert_eq!(rest["data"][0]["state"], "pending");
-    transcript.add("a bad filter", &told(&app, list("?state=lost"), key).await);
+    transcript.add("a bad filter", &answer_to(&app, list("?state=lost"), key).await);
 
     let replay = |id| Ask::post(format!("{path}/deliveries/{id}/replay"), json!({}));
-    let again = told(&app, replay(pending[0].id), key).await.expect(200).json();
+    let again = answer_to(&app, replay(pending[0].id), key).await.expect(200).json();
     assert_eq!((&again["state"], &again["attempts"]), (&json!("pending"), &json!(0)));
-    transcript.add("one that waits", &told(&app, replay(pending[2].id), key).await);
+    transcript.add("one that waits", &answer_to(&app, replay(pending[2].id), key).await);
     insta::assert_snapshot!(transcript.text().replace(&app.front.id().to_string(), "front"));
 }
 
@@ -189,11 +189,11 @@ async fn a_device_token_sees_the_webhooks_and_events_of_its_device() {
     let app = App::new().await;
     make(&app, json!({"url": HOOK})).await.expect(201);
     let own = Ask::post("/v1/webhooks", json!({"url": HOOK}));
-    let own = told(&app, own, &app.front.token).await.expect(201).json();
+    let own = answer_to(&app, own, &app.front.token).await.expect(201).json();
     assert_eq!(own["device"], json!(app.front.id()));
-    let seen = told(&app, Ask::get("/v1/webhooks"), &app.front.token).await.json();
+    let seen = answer_to(&app, Ask::get("/v1/webhooks"), &app.front.token).await.json();
     assert_eq!(seen["data"].as_array().unwrap().len(), 1);
-    let seen = told(&app, Ask::get("/v1/webhooks"), &app.back.token).await.json();
+    let seen = answer_to(&app, Ask::get("/v1/webhooks"), &app.back.token).await.json();
     assert_eq!(seen["data"], json!([]));
 }
 

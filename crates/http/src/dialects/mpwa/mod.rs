@@ -29,7 +29,7 @@ pub static API: Api = Api {
     contract: Some(&tests::CONTRACT),
 };
 
-/// The two paths themselves, for other methods; whatever is below them is nobody's.
+/// The two paths themselves, for other methods; no dialect owns the paths below them.
 fn owns(path: PathSegments<'_>) -> bool {
     path.count() == 1 && matches!(path.get(0), "send-message" | "send-media")
 }

@@ -61,8 +61,8 @@ fn with_key(mut ask: Ask, key: &str) -> Ask {
     ask
 }
 
-fn assert_shape(told: &TestResponse) {
-    let body = told.json();
+fn assert_shape(response: &TestResponse) {
+    let body = response.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(fields == ["msg", "status"] || fields == ["errors", "msg", "status"], "{fields:?}");
     assert_eq!(body["status"], false);
@@ -75,8 +75,8 @@ async fn a_faulty_caption_is_called_one() {
     let mut body = image(&app);
     body["caption"] = json!("x".repeat(TEXT_CHARS_MAX + 1));
     let ask = with_key(Ask::post("/send-media", body), &app.shop.key);
-    let told = ask.of(&app.router).await.expect(400).json();
-    assert!(told["errors"][0].as_str().unwrap().starts_with("caption: must have at most"));
+    let response = ask.of(&app.router).await.expect(400).json();
+    assert!(response["errors"][0].as_str().unwrap().starts_with("caption: must have at most"));
 }
 
 #[tokio::test]
@@ -91,12 +91,12 @@ async fn nothing_is_sent_ahead_of_time() {
         ask().header("purpose", "Prefetch"),
         ask().header("sec-purpose", "prefetch;prerender"),
     ] {
-        let told = early.of(&app.router).await.expect(405);
-        assert_eq!(told.header("allow"), "GET, POST");
+        let response = early.of(&app.router).await.expect(405);
+        assert_eq!(response.header("allow"), "GET, POST");
         assert_eq!(app.message_count().await, 0);
     }
-    let told = ask().of(&app.router).await.expect(200);
-    assert_eq!(told.header("cache-control"), "no-store");
+    let response = ask().of(&app.router).await.expect(200);
+    assert_eq!(response.header("cache-control"), "no-store");
     assert_eq!(app.message_count().await, 1);
 }
 
@@ -111,15 +111,15 @@ async fn the_longer_answer_describes_the_first_that_was_sent() {
         let ask = Ask::post("/send-message", body.clone()).header("idempotency-key", "two");
         with_key(ask, &app.shop.key)
     };
-    let chat = |told: &TestResponse| told.json()["data"]["key"]["remoteJid"].clone();
-    let told = ask().of(&app.router).await.expect(200);
-    assert_eq!(chat(&told), "62888123456@s.whatsapp.net");
-    let first: i64 = told.header("location").rsplit('/').next().unwrap().parse().unwrap();
+    let chat = |response: &TestResponse| response.json()["data"]["key"]["remoteJid"].clone();
+    let response = ask().of(&app.router).await.expect(200);
+    assert_eq!(chat(&response), "62888123456@s.whatsapp.net");
+    let first: i64 = response.header("location").rsplit('/').next().unwrap().parse().unwrap();
     app.follow(MessageId(first + 1), MessageEvent::Acknowledged).await;
     let again = ask().of(&app.router).await.expect(200);
     assert_eq!(chat(&again), "62888123457@s.whatsapp.net");
     // The headers are the first receiver's, all the same.
-    assert_eq!(again.header("location"), told.header("location"));
+    assert_eq!(again.header("location"), response.header("location"));
     assert_eq!(again.header("gerbang-status"), "queued");
 }
 
@@ -131,8 +131,8 @@ async fn a_thousand_receivers_and_no_more() {
         let mut body = text(&app);
         body["number"] = json!(numbers[..count].join("|"));
         let ask = with_key(Ask::post("/send-message", body), &app.shop.key);
-        let told = ask.of(&app.router).await.expect(status);
+        let response = ask.of(&app.router).await.expect(status);
         let expected = json!(["number: must hold 1 to 1000 messages"]);
-        assert_eq!(told.json()["errors"] == expected, status == 400, "{}", told.text());
+        assert_eq!(response.json()["errors"] == expected, status == 400, "{}", response.text());
     }
 }

@@ -4,7 +4,7 @@ use domain::ports::{FormatRules, WebhookRequest};
 use domain::webhook::{EventKind, Subject};
 use form_urlencoded::Serializer;
 
-use crate::formats::{Format, Telling};
+use crate::formats::{Format, OutgoingEvent};
 
 /// See [`Format`]. The published push carries no signature; its secret goes unused.
 pub(super) static FORMAT: Format = Format {
@@ -18,9 +18,9 @@ pub(super) static FORMAT: Format = Format {
     encode,
 };
 
-fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
-    let Subject::Message(message) = &telling.event.subject else { return None };
-    if telling.event.kind != EventKind::MessageReceived {
+fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
+    let Subject::Message(message) = &outgoing.event.subject else { return None };
+    if outgoing.event.kind != EventKind::MessageReceived {
         return None;
     }
     let sender = message.sender.clone().unwrap_or_default();
@@ -28,16 +28,16 @@ fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
         .phone
         .map(|phone| phone.to_string())
         .or_else(|| sender.lid.map(|lid| lid.to_string()));
-    let gateway = telling.event.device.phone.as_ref();
+    let gateway = outgoing.event.device.phone.as_ref();
     let body = Serializer::new(String::new())
         .append_pair("id", &message.id.to_string())
         .append_pair("gateway_number", gateway.map_or("", |phone| phone.as_str()))
         .append_pair("originator", &originator.unwrap_or_default())
-        .append_pair("receive_date", &telling.event.at.strftime("%Y-%m-%d %H:%M:%S").to_string())
+        .append_pair("receive_date", &outgoing.event.at.strftime("%Y-%m-%d %H:%M:%S").to_string())
         .append_pair("msg", &message.text)
         .finish();
     Some(WebhookRequest {
-        url: telling.url.to_owned(),
+        url: outgoing.url.to_owned(),
         content_type: "application/x-www-form-urlencoded",
         headers: Vec::new(),
         body: body.into_bytes(),

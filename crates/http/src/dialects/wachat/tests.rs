@@ -50,10 +50,10 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown_paths: &["/wachat_api", "/wachat_api/1.0/nothing", "/wachat_api/2.0/message"],
 };
 
-fn assert_shape(told: &TestResponse) {
-    let body = told.json();
+fn assert_shape(response: &TestResponse) {
+    let body = response.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
-    if told.status == 422 {
+    if response.status == 422 {
         assert_eq!(fields, ["detail"]);
         for fault in body["detail"].as_array().unwrap() {
             let fields: Vec<&str> = fault.as_object().unwrap().keys().map(String::as_str).collect();
@@ -80,8 +80,8 @@ async fn get(app: &App, key: &str, call: &str) -> TestResponse {
 async fn every_fault_is_named_at_once() {
     let app = App::new().await;
     let body = json!({"timeout": "soon", "is_group": 7, "sender": []});
-    let told = post(&app, &app.shop.key, "message", body).await.expect(422);
-    let detail = told.json()["detail"].clone();
+    let response = post(&app, &app.shop.key, "message", body).await.expect(422);
+    let detail = response.json()["detail"].clone();
     let faults: Vec<(&str, &str)> = detail
         .as_array()
         .unwrap()
@@ -104,7 +104,8 @@ async fn the_device_is_picked_by_queue_by_sender_or_because_it_is_the_only_one()
     let app = App::new().await;
     let front = app.front.id().to_string();
     let body = |queue: Option<&str>, sender: Option<&str>| json!({"queue": queue, "sender": sender, "destination": "08123456789", "message": "x"});
-    let faulty = |told: TestResponse| told.expect(422).json()["detail"][0]["loc"][1].clone();
+    let faulty =
+        |response: TestResponse| response.expect(422).json()["detail"][0]["loc"][1].clone();
     let shop = &app.shop.key;
     let by_sender = post(&app, shop, "message", body(None, Some("+62 811-1111-111"))).await;
     assert_eq!(by_sender.expect(201).json()["data"]["queue"], front.as_str());
@@ -134,14 +135,14 @@ async fn media_has_one_source() {
         post(&app, &app.shop.key, "media", body)
     };
     let url = json!({"media_url": "https://files.example/a.png", "caption": "c"});
-    let told = send(url.clone()).await.expect(201);
-    let data = told.json()["data"].clone();
+    let response = send(url.clone()).await.expect(201);
+    let data = response.json()["data"].clone();
     assert_eq!(data["media_url"], "https://files.example/a.png");
     assert_eq!(data["caption"], "c");
     let inline = json!({"media_base64": "aGVsbG8=", "file_name": "a.txt"});
-    let told = send(inline).await.expect(201);
-    assert_eq!(told.json()["data"]["media_url"], Value::Null);
-    let id = told.header("location").rsplit('/').next().unwrap().parse().unwrap();
+    let response = send(inline).await.expect(201);
+    assert_eq!(response.json()["data"]["media_url"], Value::Null);
+    let id = response.header("location").rsplit('/').next().unwrap().parse().unwrap();
     let kept = app.core.store.inline_media(domain::ids::MessageId(id)).await.unwrap();
     assert_eq!(kept.as_deref(), Some(b"hello".as_slice()));
     let both = json!({"media_url": "https://x.example/a", "media_base64": "aGVsbG8=",
@@ -156,8 +157,8 @@ async fn media_has_one_source() {
         (json!({"media_url": "https://x.example/a", "caption": "\u{0}"}), "caption"),
     ];
     for (extra, named) in refused {
-        let told = send(extra.clone()).await.expect(422);
-        assert_eq!(told.json()["detail"][0]["loc"], json!(["body", named]), "{extra}");
+        let response = send(extra.clone()).await.expect(422);
+        assert_eq!(response.json()["detail"][0]["loc"], json!(["body", named]), "{extra}");
     }
     send(json!({"media_url": "http://127.0.0.1/a"})).await.expect(400);
     assert!(app.outbound.fetches().is_empty(), "files are fetched at delivery");
@@ -172,12 +173,12 @@ async fn groups_need_is_group() {
             "is_group": is_group, "message": "x"});
         post(&app, &app.shop.key, "message", body)
     };
-    let told = send("120363000000000001@g.us", true).await.expect(201);
-    assert_eq!(told.json()["data"]["destination"], "120363000000000001@g.us");
+    let response = send("120363000000000001@g.us", true).await.expect(201);
+    assert_eq!(response.json()["data"]["destination"], "120363000000000001@g.us");
     let status = get(
         &app,
         &app.shop.key,
-        &format!("status/{}", told.json()["data"]["ref_no"].as_str().unwrap()),
+        &format!("status/{}", response.json()["data"]["ref_no"].as_str().unwrap()),
     )
     .await
     .expect(200);
@@ -195,9 +196,13 @@ async fn the_same_answers_as_xml() {
         let ask = Ask::post("/wachat_api/1.0/message", body).header("accept", "application/xml");
         ask.header("apikey", &app.shop.key)
     };
-    let told = ask().of(&app.router).await.expect(201);
-    assert!(told.header("content-type").starts_with("application/xml"));
-    assert!(told.text().contains("<message>&lt;b&gt; &amp; 👋</message>"), "{}", told.text());
+    let response = ask().of(&app.router).await.expect(201);
+    assert!(response.header("content-type").starts_with("application/xml"));
+    assert!(
+        response.text().contains("<message>&lt;b&gt; &amp; 👋</message>"),
+        "{}",
+        response.text()
+    );
     let bad = ask().raw("{}").of(&app.router).await.expect(422);
     assert!(bad.text().contains("<loc><item>body</item><item>destination</item></loc>"));
     let unknown = ask().header("apikey", "gba_nobody").of(&app.router).await.expect(401);
@@ -207,10 +212,11 @@ async fn the_same_answers_as_xml() {
         ("/wachat_api/1.0/status/", 404, "Not found"),
         ("/wachat_api/1.0/message", 405, "Method not allowed"),
     ] {
-        let told = Ask::get(path).header("accept", "text/xml").of(&app.router).await.expect(status);
-        assert!(told.header("content-type").starts_with("application/xml"), "{path}");
+        let response =
+            Ask::get(path).header("accept", "text/xml").of(&app.router).await.expect(status);
+        assert!(response.header("content-type").starts_with("application/xml"), "{path}");
         let body = format!("<response><error>true</error><message>{message}</message></response>");
-        assert!(told.text().ends_with(&body), "{path}: {}", told.text());
+        assert!(response.text().ends_with(&body), "{path}: {}", response.text());
     }
 }
 
@@ -276,13 +282,13 @@ async fn fields_come_in_the_documented_order() {
             None => Ask::get(path),
         };
         let ask = ask.header("apikey", &app.shop.key);
-        let told = ask.clone().of(&app.router).await;
-        let fields = match told.status.as_u16() {
+        let response = ask.clone().of(&app.router).await;
+        let fields = match response.status.as_u16() {
             422 => vec!["detail", "loc", "msg", "type"],
             404 => vec!["error", "message"],
             _ => [&["error", "message", "data"], data].concat(),
         };
-        assert_eq!(names(&told.text()), fields, "{call}");
+        assert_eq!(names(&response.text()), fields, "{call}");
         let xml = ask.header("accept", "text/xml").of(&app.router).await.text();
         let mut elements = names(&xml).split_off(1);
         elements.retain(|name| *name != "item");
@@ -293,25 +299,25 @@ async fn fields_come_in_the_documented_order() {
 #[tokio::test]
 async fn what_is_wrong_with_a_value_is_named_beside_what_is_missing() {
     let app = App::new().await;
-    let named = |told: TestResponse| {
-        let detail = told.expect(422).json()["detail"].clone();
+    let named = |response: TestResponse| {
+        let detail = response.expect(422).json()["detail"].clone();
         let faults = detail.as_array().unwrap().iter();
         faults.map(|fault| fault["loc"][1].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let body = json!({"destination": "12", "timeout": 0});
-    let told = post(&app, &app.shop.key, "message", body).await;
-    assert_eq!(named(told), ["timeout", "destination", "message"]);
+    let response = post(&app, &app.shop.key, "message", body).await;
+    assert_eq!(named(response), ["timeout", "destination", "message"]);
     let body = json!({"destination": "12@g.us", "timeout": -1, "caption": [], "media_url": "a"});
-    let told = post(&app, &app.shop.key, "media", body).await;
-    assert_eq!(named(told), ["timeout", "destination", "caption", "media_url"]);
+    let response = post(&app, &app.shop.key, "media", body).await;
+    assert_eq!(named(response), ["timeout", "destination", "caption", "media_url"]);
     let body = json!({"destination": "628123456789", "media_base64": {}});
     assert_eq!(named(post(&app, &app.shop.key, "media", body).await), ["media_base64"]);
     let body = json!({"destination": "12@g.us", "is_group": "maybe", "message": "x"});
     assert_eq!(named(post(&app, &app.shop.key, "message", body).await), ["is_group"]);
     let body = json!({"queue": "none", "sender": "628999", "destination": "628123456789",
         "message": "x"});
-    let told = post(&app, &app.shop.key, "message", body).await;
-    assert_eq!(named(told), ["queue", "sender"]);
+    let response = post(&app, &app.shop.key, "message", body).await;
+    assert_eq!(named(response), ["queue", "sender"]);
     assert_eq!(app.message_count().await, 0);
 }
 
@@ -329,8 +335,8 @@ async fn flags_and_files_as_other_languages_write_them() {
     for base64 in ["aGVs\nbG8=\n", "aGVs\r\nbG8=", "aGVsbG8", "data:text/plain;base64,aGVsbG8="] {
         let body = json!({"queue": app.front.id(), "destination": "628123456789",
             "media_base64": base64, "file_name": "a.txt"});
-        let told = post(&app, &app.shop.key, "media", body).await.expect(201);
-        let id = told.header("location").rsplit('/').next().unwrap().parse().unwrap();
+        let response = post(&app, &app.shop.key, "media", body).await.expect(201);
+        let id = response.header("location").rsplit('/').next().unwrap().parse().unwrap();
         let kept = app.core.store.inline_media(domain::ids::MessageId(id)).await.unwrap();
         assert_eq!(kept.as_deref(), Some(b"hello".as_slice()), "{base64:?}");
     }

@@ -83,7 +83,7 @@ pub(super) struct MediaBody {
     destination: String,
     /// The text under the file.
     caption: Option<String>,
-    /// Where the file is to be had.
+    /// The URL of the file.
     media_url: Option<String>,
     /// The file itself.
     media_base64: Option<String>,
@@ -119,7 +119,7 @@ pub(super) struct SentMedia {
     pub destination: String,
     /// The text under the file.
     pub caption: Option<String>,
-    /// Where the file is to be had; null when it came with the request.
+    /// The URL of the file; null when it came with the request.
     pub media_url: Option<String>,
     /// What `GET /status/{message_ref_no}` takes.
     pub ref_no: String,
@@ -155,7 +155,7 @@ pub(super) struct MessageInfo {
     pub message: Option<String>,
     /// The text under the file.
     pub caption: Option<String>,
-    /// Where the file was to be had.
+    /// The URL of the file.
     pub media_url: Option<String>,
 }
 

@@ -65,8 +65,8 @@ fn image(app: &App) -> Value {
         "media_url": "https://example.com/image.jpg", "caption": "Ini caption"})
 }
 
-fn assert_shape(told: &TestResponse) {
-    let body = told.json();
+fn assert_shape(response: &TestResponse) {
+    let body = response.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     let has_quota = fields == ["message", "remaining_quota", "success"];
     assert!(has_quota || fields == ["message", "success"], "{fields:?}");
@@ -81,16 +81,16 @@ async fn five_thousand_characters_whatever_they_are() {
         for (count, status) in [(5_000, 200), (5_001, 422)] {
             let mut body = text(&app);
             body["message"] = json!(letter.repeat(count));
-            let told = Ask::post(MESSAGE, body).key(&app.shop.key).of(&app.router).await;
-            let told = told.expect(status);
+            let response = Ask::post(MESSAGE, body).key(&app.shop.key).of(&app.router).await;
+            let response = response.expect(status);
             let expected = (status == 422).then_some("message: must have at most 5000 characters");
-            assert_eq!(told.json()["message"].as_str().filter(|_| status == 422), expected);
+            assert_eq!(response.json()["message"].as_str().filter(|_| status == 422), expected);
         }
     }
     let mut body = image(&app);
     body["caption"] = json!("x".repeat(TEXT_CHARS_MAX + 1));
-    let told = Ask::post(MEDIA, body).key(&app.shop.key).of(&app.router).await.expect(422);
-    assert!(told.json()["message"].as_str().unwrap().starts_with("caption: must have at most"));
+    let response = Ask::post(MEDIA, body).key(&app.shop.key).of(&app.router).await.expect(422);
+    assert!(response.json()["message"].as_str().unwrap().starts_with("caption: must have at most"));
 }
 
 #[tokio::test]
@@ -98,10 +98,11 @@ async fn the_ids_and_the_time_are_the_messages_own() {
     let app = App::new().await;
     for ending in [Ending::Sent, Ending::Pending] {
         app.dispatcher.set_ending(ending);
-        let told = Ask::post(MESSAGE, text(&app)).key(&app.shop.key).of(&app.router).await;
-        let told = told.expect(200);
-        let message = Ask::get(told.header("location")).key(&app.shop.key).of(&app.router).await;
-        let data = &told.json()["data"];
+        let response = Ask::post(MESSAGE, text(&app)).key(&app.shop.key).of(&app.router).await;
+        let response = response.expect(200);
+        let message =
+            Ask::get(response.header("location")).key(&app.shop.key).of(&app.router).await;
+        let data = &response.json()["data"];
         assert_eq!(data["message_id"], message.json()["whatsapp_id"]);
         let id = data["message_id"].as_str().unwrap();
         assert!(id.len() == 20 && id.starts_with("3EB0"), "{id}");
@@ -110,8 +111,8 @@ async fn the_ids_and_the_time_are_the_messages_own() {
 }
 
 /// The message that `Location` names.
-fn id(told: &TestResponse) -> MessageId {
-    MessageId(told.header("location").rsplit('/').next().unwrap().parse().unwrap())
+fn id(response: &TestResponse) -> MessageId {
+    MessageId(response.header("location").rsplit('/').next().unwrap().parse().unwrap())
 }
 
 #[tokio::test]
@@ -130,10 +131,10 @@ async fn every_state_has_one_of_three_names() {
         (Some(MessageEvent::Withdrawn), "failed"),
     ];
     for (event, status) in cases {
-        let told = Ask::post(MESSAGE, text(&app)).key(&app.front.token).of(&app.router).await;
-        let told = told.expect(200);
+        let response = Ask::post(MESSAGE, text(&app)).key(&app.front.token).of(&app.router).await;
+        let response = response.expect(200);
         if let Some(event) = event {
-            app.follow(id(&told), event).await;
+            app.follow(id(&response), event).await;
         }
         let list = Ask::get("/api/v1/messages?limit=1").key(&app.front.token);
         let newest = list.of(&app.router).await.expect(200).json()["data"][0].clone();
@@ -145,14 +146,16 @@ async fn every_state_has_one_of_three_names() {
     Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await.expect(202);
     for (status, count) in [("sent", 4), ("failed", 3), ("pending", 2)] {
         let path = format!("/api/v1/messages?status={status}");
-        let told = Ask::get(path).key(&app.front.token).of(&app.router).await.expect(200).json();
-        assert_eq!(told["pagination"]["total"], count, "{status}");
-        let rows = told["data"].as_array().unwrap();
+        let response =
+            Ask::get(path).key(&app.front.token).of(&app.router).await.expect(200).json();
+        assert_eq!(response["pagination"]["total"], count, "{status}");
+        let rows = response["data"].as_array().unwrap();
         assert!(rows.iter().all(|row| row["status"] == status) && rows.len() == count, "{status}");
     }
-    let told = Ask::get("/api/v1/device").key(&app.front.token).of(&app.router).await.expect(200);
+    let response =
+        Ask::get("/api/v1/device").key(&app.front.token).of(&app.router).await.expect(200);
     let expected = json!({"total_sent": 4, "total_failed": 3, "today_sent": 4});
-    assert_eq!(told.json()["data"]["statistics"], expected);
+    assert_eq!(response.json()["data"]["statistics"], expected);
 }
 
 #[tokio::test]
@@ -160,8 +163,8 @@ async fn an_account_key_is_enough_for_one_device() {
     let app = App::new().await;
     let body = json!({"recipient": "628123456789", "message": "Hello"});
     let theirs = app.theirs.device.number_id.to_string();
-    let told = Ask::get("/api/v1/device").key(&app.rival.key).of(&app.router).await.expect(200);
-    assert_eq!(told.json()["data"]["device"]["id"].to_string(), theirs);
+    let response = Ask::get("/api/v1/device").key(&app.rival.key).of(&app.router).await.expect(200);
+    assert_eq!(response.json()["data"]["device"]["id"].to_string(), theirs);
     Ask::post(MESSAGE, body).key(&app.rival.key).of(&app.router).await.expect(200);
 }
 
@@ -186,8 +189,8 @@ async fn faults_in_shape() {
         (ApiError::BodyLost, 408, "Request timeout"),
         (ApiError::TooLarge(5), 413, "Payload too large"),
     ];
-    for (refusal, status, message) in cases {
-        let response = Wagate::render(&refusal);
+    for (error, status, message) in cases {
+        let response = Wagate::render(&error);
         assert_eq!(response.status().as_u16(), status);
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -212,8 +215,8 @@ async fn forms_are_bodies_too() {
     let urlencoded = "recipient=08123456789&message=Hello+%26+bye&show_typing=false";
     for (content_type, body) in [(form, urlencoded.to_owned()), (parts, multipart.concat())] {
         let ask = Ask::new(Method::POST, MESSAGE).header("content-type", content_type).raw(body);
-        let told = ask.key(&app.front.token).of(&app.router).await.expect(200);
-        let message = app.core.store.message(app.shop.id, id(&told)).await.unwrap().unwrap();
+        let response = ask.key(&app.front.token).of(&app.router).await.expect(200);
+        let message = app.core.store.message(app.shop.id, id(&response)).await.unwrap().unwrap();
         assert_eq!(message.chat.to_string(), "628123456789@s.whatsapp.net");
         assert_eq!(message.text, "Hello & bye");
         assert!(!message.typing);

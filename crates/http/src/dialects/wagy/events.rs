@@ -9,7 +9,7 @@ use serde::Serialize;
 use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::formats::{Format, Telling};
+use crate::formats::{Format, OutgoingEvent};
 
 /// See [`Format`].
 pub(super) static FORMAT: Format = Format {
@@ -58,7 +58,7 @@ enum Content<'a> {
 
 #[derive(Serialize)]
 struct MessageContent<'a> {
-    /// The other side's number: who wrote it, or to whom it went.
+    /// The other side's number: the sender's or the recipient's.
     pn_jid: Option<ChatId>,
     /// WhatsApp's other name for that number.
     lid_jid: Option<&'a Lid>,
@@ -75,8 +75,8 @@ struct DeviceContent<'a> {
     timestamp: Timestamp,
 }
 
-fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
-    let event = telling.event;
+fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
+    let event = outgoing.event;
     let name = match event.kind {
         kind if kind.is_of_device() => "device.status_update",
         kind if FORMAT.rules.events.contains(&kind) => kind.as_str(),
@@ -84,10 +84,10 @@ fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
     };
     let body = Body { event: name, source: "whatsapp", data: data(event) };
     let body = serde_json::to_vec(&body).ok()?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(telling.secret.as_bytes()).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(outgoing.secret.as_bytes()).ok()?;
     mac.update(&body);
     Some(WebhookRequest {
-        url: telling.url.to_owned(),
+        url: outgoing.url.to_owned(),
         content_type: "application/json",
         headers: vec![("x-wagy-signature", hex::encode(mac.finalize().into_bytes()))],
         body,
@@ -121,7 +121,7 @@ fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageConte
         content: &message.text,
         message_id: message.whatsapp_id.as_str(),
         timestamp: event.at,
-        // Edits are not told apart from what they edit: they are not taken in at all.
+        // Edits are not taken in, so that nothing that is shown is one.
         is_edit: false,
     }
 }

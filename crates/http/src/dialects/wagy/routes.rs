@@ -141,7 +141,7 @@ async fn enter(
     device: DeviceSegment,
     parts: &Parts,
 ) -> Result<(Principal, Device), ApiError> {
-    // What cannot be read names no device, which is told only to those with a key.
+    // What cannot be read names no device; the answer says so only to those with a key.
     let device = device.map_or(String::new(), |Path(device)| device);
     Ok(authorize(state, &parts.headers, &device).await?)
 }

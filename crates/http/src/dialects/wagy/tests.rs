@@ -54,8 +54,8 @@ pub(crate) static CONTRACT: Contract = Contract {
     unknown_paths: &["/some-device/nothing", "/api/v1/some-device/nothing", "/a/b/c"],
 };
 
-fn assert_shape(told: &TestResponse) {
-    let body = told.json();
+fn assert_shape(response: &TestResponse) {
+    let body = response.json();
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     assert!(fields == ["message", "status"] || fields == ["errors", "message", "status"]);
     assert_eq!(body["status"], "error");
@@ -86,8 +86,8 @@ async fn faults_in_shape() {
         ),
         (ApiError::BodyLost, 408, "Request timeout"),
     ];
-    for (refusal, status, message) in cases {
-        let response = Wagy::render(&refusal);
+    for (error, status, message) in cases {
+        let response = Wagy::render(&error);
         assert_eq!(response.status().as_u16(), status);
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -146,7 +146,7 @@ fn encode(kind: EventKind) -> Option<domain::ports::WebhookRequest> {
 
 #[test]
 fn events_in_this_shape() {
-    let told: Vec<Value> = EventKind::ALL
+    let response: Vec<Value> = EventKind::ALL
         .into_iter()
         .filter_map(encode)
         .map(|request| serde_json::from_slice(&request.body).unwrap())
@@ -183,7 +183,7 @@ fn events_in_this_shape() {
         ["message.sent", "message.delivered", "message.read"].map(|e| message(e, Value::Null)),
     );
     expected.extend(std::iter::repeat_n(device, 4));
-    assert_eq!(told, expected);
+    assert_eq!(response, expected);
 }
 
 /// The signature was computed with Python: `hmac.new(secret, body, sha256).hexdigest()`.
@@ -213,8 +213,8 @@ async fn a_webhook_in_this_format_needs_its_challenge_answered() {
 /// Sends a message, lets this happen to it and gives the first row of this list.
 async fn row_after(event: MessageEvent, failure: Option<Failure>, query: &str) -> (Value, Value) {
     let app = App::new().await;
-    let told = (CONTRACT.sends)(&app).remove(0).ask.key(&app.front.token).of(&app.router).await;
-    let id = told.expect(200).json()["data"]["message_id"].clone();
+    let response = (CONTRACT.sends)(&app).remove(0).ask.key(&app.front.token).of(&app.router).await;
+    let id = response.expect(200).json()["data"]["message_id"].clone();
     let steps = vec![(event, app.clock.now())];
     let message = MessageId(id.as_i64().unwrap());
     let progress = Progress { id: message, steps, failure, next_attempt_at: None, kind: None };

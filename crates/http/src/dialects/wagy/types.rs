@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::fields::{PhoneField, TimeField};
 
-/// `POST /{device_id}/send`. Fields this API does not have are passed over, as the original does.
+/// `POST /{device_id}/send`. Fields this API does not have are ignored, as the original does.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = WagySendRequest)]
 pub(super) struct SendBody {

@@ -1,4 +1,4 @@
-//! Events as webhooks of this dialect are told of them, signed as the published check wants it.
+//! Events in the format of this dialect's webhooks, signed as the published check wants it.
 
 use domain::chat::{ChatId, Lid};
 use domain::device::DeviceStatus;
@@ -10,7 +10,7 @@ use serde::Serialize;
 use sha2::Sha256;
 
 use super::php_json;
-use crate::formats::{Format, Telling};
+use crate::formats::{Format, OutgoingEvent};
 use crate::reply::laravel_time;
 
 /// The header that holds the signature.
@@ -40,13 +40,13 @@ pub(super) static FORMAT: Format = Format {
     encode,
 };
 
-fn encode(telling: &Telling<'_>) -> Option<WebhookRequest> {
-    let body = php_json::to_vec(&Body { data: data(telling.event)? }).ok()?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(telling.secret.as_bytes()).ok()?;
+fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
+    let body = php_json::to_vec(&Body { data: data(outgoing.event)? }).ok()?;
+    let mut mac = Hmac::<Sha256>::new_from_slice(outgoing.secret.as_bytes()).ok()?;
     mac.update(&body);
     let signature = hex::encode(mac.finalize().into_bytes());
     Some(WebhookRequest {
-        url: telling.url.to_owned(),
+        url: outgoing.url.to_owned(),
         content_type: "application/json",
         headers: vec![(SIGNATURE, signature)],
         body,
@@ -156,7 +156,7 @@ fn whatsapp_number(event: &Event) -> Option<&str> {
     event.device.phone.as_ref().map(domain::phone::PhoneNumber::as_str)
 }
 
-/// The sender's number; for a stranger without one the LID.
+/// The sender's number; for a sender without a visible number the LID.
 fn sender(message: &EventMessage) -> &str {
     let address = message.sender.as_ref();
     let phone = address.and_then(|address| address.phone.as_ref()).map(|phone| phone.as_str());
@@ -164,7 +164,7 @@ fn sender(message: &EventMessage) -> &str {
     phone.or_else(lid).unwrap_or_else(|| message.chat.user())
 }
 
-/// The name of the message on the wire, by which the field's libraries tell it.
+/// The name of the message on the wire, as WhatsApp libraries call it.
 fn message_type(kind: ContentKind) -> &'static str {
     match kind {
         ContentKind::Text => "conversation",

@@ -118,12 +118,12 @@ fn body(app: &App, path: &str) -> Value {
     }
 }
 
-fn assert_shape(told: &TestResponse) {
-    let body = told.json();
+fn assert_shape(response: &TestResponse) {
+    let body = response.json();
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     assert_eq!(fields(&body), ["data"]);
     assert_eq!(fields(&body["data"]), ["message", "responseCode"]);
-    let expected: &[&str] = match told.status.as_u16() {
+    let expected: &[&str] = match response.status.as_u16() {
         400 => &["07", "08"],
         401 => &["02"],
         403 => &["03"],
@@ -137,7 +137,7 @@ fn assert_shape(told: &TestResponse) {
         other => panic!("{other} is no status of this API"),
     };
     let code = body["data"]["responseCode"].as_str().unwrap();
-    assert!(expected.contains(&code), "{}: {code}", told.status);
+    assert!(expected.contains(&code), "{}: {code}", response.status);
     assert!(!body["data"]["message"].as_str().unwrap().is_empty());
 }
 
@@ -165,8 +165,8 @@ async fn faults_in_shape() {
         (Error::Whatsapp("x".into()).into(), 502, "99", "WhatsApp did not answer"),
         (Error::NotSent(Failure::new("x", "refused")).into(), 502, "99", "refused"),
     ];
-    for (refusal, status, code, message) in cases {
-        let response = Wasyik::render(&refusal);
+    for (error, status, code, message) in cases {
+        let response = Wasyik::render(&error);
         assert_eq!(response.status(), StatusCode::from_u16(status).unwrap());
         let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -200,8 +200,9 @@ async fn forms_do_what_json_does() {
     for (call, content_type, form) in forms {
         let ask = Ask::post(format!("{PLAIN}/{call}"), json!({}));
         let ask = ask.header("content-type", content_type).raw(form).key(&app.shop.key);
-        let told = ask.of(&app.router).await.expect(200);
-        let message = Ask::get(told.header("location")).key(&app.shop.key).of(&app.router).await;
+        let response = ask.of(&app.router).await.expect(200);
+        let message =
+            Ask::get(response.header("location")).key(&app.shop.key).of(&app.router).await;
         assert_eq!(message.json()["to"], "628999111222", "{call}");
         if call == "send-text" {
             assert_eq!(message.json()["text"], "é 😀");
@@ -221,11 +222,11 @@ async fn a_broadcast_goes_to_a_thousand_and_no_further() {
         body["to"] = to;
         Ask::post(format!("{PLAIN}/broadcast"), body).key(&app.shop.key)
     };
-    let told = broadcast(people(1_001)).of(&app.router).await.expect(422);
-    assert_eq!(told.json()["data"]["message"], "to: must hold 1 to 1000 phone numbers");
+    let response = broadcast(people(1_001)).of(&app.router).await.expect(422);
+    assert_eq!(response.json()["data"]["message"], "to: must hold 1 to 1000 phone numbers");
     assert_eq!(app.core.store.outbox().await.unwrap().len(), 0);
-    let told = broadcast(people(1_000)).of(&app.router).await.expect(200);
-    assert_eq!(told.json()["data"]["message"], "Broadcast queued for 1000 recipients");
+    let response = broadcast(people(1_000)).of(&app.router).await.expect(200);
+    assert_eq!(response.json()["data"]["message"], "Broadcast queued for 1000 recipients");
     assert_eq!(app.core.store.outbox().await.unwrap().len(), 1_000);
 }
 
@@ -246,8 +247,8 @@ async fn the_lists_follow_scheduled_messages_to_their_end() {
     ];
     for (steps, failure, ..) in &lives {
         let ask = Ask::post(format!("{PLAIN}/schedule"), body(&app, "/schedule"));
-        let told = ask.key(&app.shop.key).of(&app.router).await.expect(200);
-        let id = MessageId(told.json()["data"]["scheduleId"].as_i64().unwrap());
+        let response = ask.key(&app.shop.key).of(&app.router).await.expect(200);
+        let id = MessageId(response.json()["data"]["scheduleId"].as_i64().unwrap());
         let at = app.clock.now() + SignedDuration::from_hours(2);
         let progress = Progress {
             id,
@@ -260,17 +261,19 @@ async fn the_lists_follow_scheduled_messages_to_their_end() {
             app.core.store.record(vec![progress]).await.unwrap();
         }
     }
-    let told = Ask::get(format!("{PLAIN}/scheduled")).key(&app.shop.key).of(&app.router).await;
-    let told = told.expect(200).json();
-    let rows = told["data"]["scheduled_messages"].as_array().unwrap();
+    let response = Ask::get(format!("{PLAIN}/scheduled")).key(&app.shop.key).of(&app.router).await;
+    let response = response.expect(200).json();
+    let rows = response["data"]["scheduled_messages"].as_array().unwrap();
     assert_eq!(rows.len(), lives.len());
     for (row, (.., status, error)) in rows.iter().zip(&lives) {
         assert_eq!((&row["status"], &row["error_message"]), (&json!(status), error));
         assert_eq!(row["scheduled_at"], "2026-11-21T09:00:00.000000Z", "{row}");
     }
-    let told = Ask::get(format!("{DOUBLED}/scheduled")).key(&app.shop.key).of(&app.router).await;
-    let told = told.expect(200).json();
-    let pending: Vec<_> = told["data"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
+    let response =
+        Ask::get(format!("{DOUBLED}/scheduled")).key(&app.shop.key).of(&app.router).await;
+    let response = response.expect(200).json();
+    let pending: Vec<_> =
+        response["data"].as_array().unwrap().iter().map(|row| &row["id"]).collect();
     assert_eq!(pending, [5, 6]);
-    assert_eq!(told["data"][0]["scheduled_at"], "2026-11-21T16:00:00+07:00");
+    assert_eq!(response["data"][0]["scheduled_at"], "2026-11-21T16:00:00+07:00");
 }

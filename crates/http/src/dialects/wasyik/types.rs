@@ -1,5 +1,5 @@
 //! The bodies on the wire, to the field name and type. Fields that this API does not have are
-//! passed over, as the original does.
+//! ignored, as the original does.
 
 use std::borrow::Cow;
 

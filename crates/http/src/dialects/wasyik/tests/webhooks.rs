@@ -1,4 +1,4 @@
-//! Webhooks of this dialect: what is told, and what is not.
+//! Webhooks of this dialect: what is response, and what is not.
 
 use domain::chat::{ChatId, Lid};
 use domain::device::DeviceStatus;
@@ -18,7 +18,7 @@ use crate::tests::app::App;
 const DEVICE: &str = "11111111-2222-4333-8444-555555555555";
 const SECRET: &str = "the webhook's secret";
 
-fn tell(event: &Event, secret: &str) -> Option<WebhookRequest> {
+fn encoded(event: &Event, secret: &str) -> Option<WebhookRequest> {
     let format = FormatName("wasyik".to_owned());
     Formats.encode(&format, "https://shop.example/hook", event, secret, Timestamp::UNIX_EPOCH)
 }
@@ -57,15 +57,15 @@ fn message(text: &str) -> EventMessage {
     }
 }
 
-fn told(kind: EventKind, message: EventMessage) -> Option<String> {
-    let request = tell(&event(kind, Subject::Message(Box::new(message))), SECRET)?;
+fn body_of(kind: EventKind, message: EventMessage) -> Option<String> {
+    let request = encoded(&event(kind, Subject::Message(Box::new(message))), SECRET)?;
     Some(String::from_utf8(request.body).unwrap())
 }
 
-/// An incoming text, as it is told.
+/// An incoming text, as it is response.
 pub(super) fn told_text(text: &str, secret: &str) -> WebhookRequest {
     let subject = Subject::Message(Box::new(message(text)));
-    tell(&event(EventKind::MessageReceived, subject), secret).unwrap()
+    encoded(&event(EventKind::MessageReceived, subject), secret).unwrap()
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn in_a_group_the_sender_and_the_group_are_told() {
     message.chat = "120363041234567890@g.us".into();
     message.sender = Some(Address { phone: None, lid: Some(Lid::from_user("4711")) });
     message.kind = ContentKind::Image;
-    let body = told(EventKind::MessageReceived, message).unwrap();
+    let body = body_of(EventKind::MessageReceived, message).unwrap();
     let fields = r#""from":"4711@lid","groupId":"120363041234567890@g.us","messageType":"imageMessage","text":{"body":"hi"}"#;
     assert!(body.contains(fields), "{body}");
 }
@@ -115,7 +115,7 @@ fn an_update_to_the_byte() {
             r#""messageId":"3EB0CABA1D0D7BFC2500","remoteJid":"628987600000@s.whatsapp.net","#,
             &format!(r#""status":"{status}","timestamp":"2026-03-28T16:00:00.000000Z"}}}}"#),
         ];
-        assert_eq!(told(kind, message("x")).unwrap(), expected.concat());
+        assert_eq!(body_of(kind, message("x")).unwrap(), expected.concat());
     }
 }
 
@@ -129,7 +129,7 @@ fn a_lost_device_to_the_byte() {
     ];
     for (kind, status, code, should_reconnect, reason) in cases {
         let status = EventStatus { status, reason: None, code, should_reconnect };
-        let request = tell(&event(kind, Subject::Device(status)), SECRET).unwrap();
+        let request = encoded(&event(kind, Subject::Device(status)), SECRET).unwrap();
         let expected = [
             r#"{"data":{"event":"device.disconnected","#,
             r#""accountId":"11111111-2222-4333-8444-555555555555","#,
@@ -152,7 +152,7 @@ fn what_has_no_shape_is_not_told() {
         };
         let format = FormatName("wasyik".to_owned());
         let is_known = Formats.rules(&format).unwrap().events.contains(&kind);
-        assert_eq!(tell(&event(kind, subject), SECRET).is_some(), is_known, "{kind:?}");
+        assert_eq!(encoded(&event(kind, subject), SECRET).is_some(), is_known, "{kind:?}");
     }
 }
 
