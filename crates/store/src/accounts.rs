@@ -7,6 +7,7 @@ use domain::policy::quota::{Period, Usage};
 use domain::ports::{NewKey, Page, PageRequest, UpdatedAccount};
 use jiff::Timestamp;
 
+use crate::rows::bounds;
 use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, whole_millis};
 use crate::{keys, stored, webhooks};
 
@@ -43,8 +44,17 @@ pub(crate) fn plan_from(row: &mut Row) -> SqlResult<Plan> {
         messages_per_day: row.opt_int()?,
         messages_per_month: row.opt_int()?,
         requests_per_minute: row.opt_int()?,
-        features: row.json(|text| stored::names::read(text, Feature::from_name))?.items,
+        features: known_names(row, Feature::from_name)?,
     })
+}
+
+/// Reads a list of names; those that only a later release knows are left out.
+pub(crate) fn known_names<T>(row: &mut Row, parse: fn(&str) -> Option<T>) -> SqlResult<Vec<T>> {
+    let known = row.json(|text| stored::names::read(text, parse))?;
+    if known.has_unknown {
+        row.note("a name in a list is unknown");
+    }
+    Ok(known.items)
 }
 
 /// Splits one row more than was asked for into a page.
@@ -53,11 +63,6 @@ pub(crate) fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
     let has_more = items.len() > limit;
     items.truncate(limit);
     Page { items, has_more }
-}
-
-/// The bounds of a page for a statement: ids below the first, at most the second.
-pub(crate) fn bounds(page: PageRequest) -> (i64, i64) {
-    (page.before.unwrap_or(i64::MAX), i64::from(page.limit) + 1)
 }
 
 /// Keeps every other change of an account's messages and devices out until the transaction ends;
@@ -91,7 +96,8 @@ pub(crate) async fn create_account(
 pub(crate) async fn account(tx: &mut Tx, id: AccountId) -> SqlResult<Option<Account>> {
     const SELECT: &str =
         concat!("SELECT ", account_columns!(), " FROM accounts WHERE accounts.id = $1");
-    tx.query_one(SELECT, params![id.0]).await?.map(|mut row| account_from(&mut row)).transpose()
+    let row = tx.query_one(SELECT, params![id.0]).await?;
+    tx.single("accounts", row, account_from)
 }
 
 pub(crate) async fn accounts(tx: &mut Tx, page: PageRequest) -> SqlResult<Page<Account>> {
@@ -100,9 +106,8 @@ pub(crate) async fn accounts(tx: &mut Tx, page: PageRequest) -> SqlResult<Page<A
         account_columns!(),
         " FROM accounts WHERE accounts.id < $1 ORDER BY accounts.id DESC LIMIT $2"
     );
-    let (before, limit) = bounds(page);
-    let rows = tx.query(SELECT, params![before, limit]).await?;
-    let items = rows.into_iter().map(|mut row| account_from(&mut row)).collect::<Result<_, _>>()?;
+    let values = |before: i64, limit: i64| vec![before.into(), limit.into()];
+    let items = tx.fill("accounts", SELECT, bounds(page), values, account_from).await?;
     Ok(page_of(items, page.limit))
 }
 
@@ -166,7 +171,8 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
 
 pub(crate) async fn plans(tx: &mut Tx) -> SqlResult<Vec<Plan>> {
     const SELECT: &str = concat!("SELECT ", plan_columns!(), " FROM plans ORDER BY plans.name");
-    tx.query(SELECT, &[]).await?.into_iter().map(|mut row| plan_from(&mut row)).collect()
+    let rows = tx.query(SELECT, &[]).await?;
+    Ok(tx.readable("plans", rows, plan_from))
 }
 
 pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
@@ -186,11 +192,12 @@ pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
 }
 
 pub(crate) async fn usage(tx: &mut Tx, id: AccountId) -> SqlResult<Usage> {
-    const SELECT: &str = "SELECT day, day_used, month, month_used FROM usage WHERE account_id = $1";
-    match tx.query_one(SELECT, params![id.0]).await? {
-        Some(mut row) => usage_from(&mut row),
-        None => Ok(Usage { period: Period { day: 0, month: 0 }, day_used: 0, month_used: 0 }),
-    }
+    const SELECT: &str =
+        "SELECT account_id, day, day_used, month, month_used FROM usage WHERE account_id = $1";
+    let row = tx.query_one(SELECT, params![id.0]).await?;
+    let usage = tx.single("usage", row, |row| row.int().and_then(|_| usage_from(row)))?;
+    let none = Usage { period: Period { day: 0, month: 0 }, day_used: 0, month_used: 0 };
+    Ok(usage.unwrap_or(none))
 }
 
 /// Reads `day, day_used, month, month_used`.

@@ -6,12 +6,13 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use domain::device::Device;
 use domain::ids::DeviceId;
 use domain::key::KeyHash;
 use domain::ports::KeyHolder;
+use parking_lot::RwLock;
 
 use crate::sql::Invalidation;
 
@@ -60,13 +61,13 @@ impl<K, V> Default for CacheMap<K, V> {
 impl<K: Eq + Hash, V: Clone> CacheMap<K, V> {
     /// The entry, or the generation to hand to [`CacheMap::fill`] after reading the database.
     pub(crate) fn get(&self, key: &K) -> Result<V, u64> {
-        let entries = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let entries = self.0.read();
         entries.map.get(key).cloned().ok_or(entries.generation)
     }
 
     /// Keeps what was read, unless something was forgotten meanwhile.
     pub(crate) fn fill(&self, generation: u64, key: K, value: V) {
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.write();
         if entries.generation != generation {
             return;
         }
@@ -77,13 +78,13 @@ impl<K: Eq + Hash, V: Clone> CacheMap<K, V> {
     }
 
     fn remove(&self, key: &K) {
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.write();
         entries.generation += 1;
         entries.map.remove(key);
     }
 
     fn clear(&self) {
-        let mut entries = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.0.write();
         entries.generation += 1;
         entries.map.clear();
     }

@@ -12,9 +12,11 @@ use domain::ports::{Page, PageRequest};
 use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event};
 use jiff::Timestamp;
 
-use crate::accounts::{bounds, page_of, plan_columns, plan_from};
+use crate::accounts::{page_of, plan_columns, plan_from};
 use crate::messages::clean::{BITE_ROWS_MAX, CleanupBatch};
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
+use crate::messages::ids_json;
+use crate::rows::bounds;
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
 use crate::{stored, webhooks};
 
 macro_rules! select_deliveries {
@@ -27,7 +29,7 @@ macro_rules! select_deliveries {
     };
 }
 
-fn delivery_from(mut row: Row) -> SqlResult<Delivery> {
+fn delivery_from(row: &mut Row) -> SqlResult<Delivery> {
     Ok(Delivery {
         id: DeliveryId(row.int()?),
         webhook_id: WebhookId(row.int()?),
@@ -40,10 +42,6 @@ fn delivery_from(mut row: Row) -> SqlResult<Delivery> {
         created_at: row.time()?,
         ended_at: row.opt_time()?,
     })
-}
-
-fn deliveries_from(rows: Vec<Row>) -> SqlResult<Vec<Delivery>> {
-    rows.into_iter().map(delivery_from).collect()
 }
 
 /// Puts what has happened into the outbox, once for each webhook that wants it. One look-up where
@@ -65,7 +63,7 @@ pub(crate) async fn tell(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
         return Ok(());
     }
     let accounts: BTreeSet<AccountId> = events.iter().map(|event| event.account_id).collect();
-    let accounts = to_json(&accounts)?;
+    let accounts = ids_json(accounts.iter().map(|account| account.0))?;
     let webhooks = webhooks::lock_active(tx, &accounts).await?;
     if webhooks.is_empty() {
         return Ok(());
@@ -110,8 +108,9 @@ async fn plans_of(tx: &mut Tx, accounts: &str) -> SqlResult<BTreeMap<AccountId, 
         " FROM accounts JOIN plans ON plans.name = accounts.plan
           WHERE accounts.id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
     );
-    let plan = |mut row: Row| Ok((AccountId(row.int()?), plan_from(&mut row)?));
-    tx.query(SELECT, params![accounts]).await?.into_iter().map(plan).collect()
+    let plan = |row: &mut Row| Ok((AccountId(row.int()?), plan_from(row)?));
+    let rows = tx.query(SELECT, params![accounts]).await?;
+    Ok(tx.readable("accounts", rows, plan).into_iter().collect())
 }
 
 pub(crate) async fn pending_deliveries(
@@ -121,12 +120,15 @@ pub(crate) async fn pending_deliveries(
     limit: u32,
 ) -> SqlResult<Vec<Delivery>> {
     const SELECT: &str = select_deliveries!(
-        "WHERE webhook_id = $1 AND state = 'pending'
-         AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2)) ORDER BY id LIMIT $3"
+        "WHERE webhook_id = $1 AND state = 'pending' AND id > $3
+         AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2)) ORDER BY id LIMIT $4"
     );
-    let except = to_json(&except)?;
-    let rows = tx.query(SELECT, params![webhook.0, &except, i64::from(limit)]).await?;
-    deliveries_from(rows)
+    let except = ids_json(except.iter().map(|id| id.0))?;
+    let values = |after: i64, limit: i64| {
+        vec![webhook.0.into(), (&except).into(), after.into(), limit.into()]
+    };
+    let bounds = (i64::MIN, i64::from(limit));
+    tx.fill("deliveries", SELECT, bounds, values, delivery_from).await
 }
 
 pub(crate) async fn record_deliveries(
@@ -159,9 +161,10 @@ pub(crate) async fn deliveries(
     if webhooks::webhook(tx, account, webhook).await?.is_none() {
         return Ok(Page { items: Vec::new(), has_more: false });
     }
-    let (before, limit) = bounds(page);
     let state = state.map_or("", DeliveryState::as_str);
-    let items = deliveries_from(tx.query(SELECT, params![webhook.0, before, state, limit]).await?)?;
+    let values =
+        |before: i64, limit: i64| vec![webhook.0.into(), before.into(), state.into(), limit.into()];
+    let items = tx.fill("deliveries", SELECT, bounds(page), values, delivery_from).await?;
     Ok(page_of(items, page.limit))
 }
 
@@ -180,7 +183,7 @@ pub(crate) async fn replay_delivery(
         return Ok(None);
     }
     let row = tx.query_one(SELECT, params![delivery.0, webhook.0]).await?;
-    let Some(found) = row.map(delivery_from).transpose()? else { return Ok(None) };
+    let Some(found) = tx.single("deliveries", row, delivery_from)? else { return Ok(None) };
     tx.execute(UPDATE, params![delivery.0, now]).await?;
     let (state, attempts, ended_at) = (DeliveryState::Pending, 0, None);
     Ok(Some(Delivery { state, attempts, due_at: whole_millis(now), ended_at, ..found }))

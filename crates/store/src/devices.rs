@@ -1,6 +1,6 @@
 //! Devices.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::chat::Lid;
 use domain::device::{
@@ -9,36 +9,50 @@ use domain::device::{
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
+use domain::policy::pacing::Pacing;
 use domain::ports::{CreatedDevice, MovedDevice, NewKey, Page, PageRequest, Recorded};
 use domain::webhook::Event;
 use jiff::Timestamp;
 
-use crate::accounts::{bounds, lock_account, page_of};
+use crate::accounts::{lock_account, page_of};
 use crate::messages::record;
+use crate::rows::bounds;
 use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
 use crate::{deliveries, keys, stored, webhooks};
 
 macro_rules! select_devices {
     ($rest:literal) => {
         concat!(
-            "SELECT id, number_id, account_id, name, status, reason, phone, lid, pacing, \
+            "SELECT number_id, id, account_id, name, status, reason, phone, lid, pacing, \
              paired_at, connected_at, last_seen_at, created_at FROM devices ",
             $rest
         )
     };
 }
 
-fn device_from(mut row: Row) -> SqlResult<Device> {
+/// A pacing that cannot be read is left out, so that the gateway's holds: rather that than a device
+/// that is lost.
+fn pacing_from(row: &mut Row) -> SqlResult<Option<Pacing>> {
+    let text = row.opt_text()?;
+    let pacing = text.as_deref().map(stored::pacing::read).transpose();
+    Ok(pacing.unwrap_or_else(|_| {
+        row.note("its pacing cannot be read: the gateway's default holds");
+        None
+    }))
+}
+
+fn device_from(row: &mut Row) -> SqlResult<Device> {
+    let number_id = DeviceNumber(row.int()?);
     Ok(Device {
         id: row.parsed(|text| text.parse().ok())?,
-        number_id: DeviceNumber(row.int()?),
+        number_id,
         account_id: AccountId(row.int()?),
         name: row.text()?,
         status: row.parsed(DeviceStatus::from_name)?,
         reason: row.opt_text()?,
         phone: row.opt_text()?.map(PhoneNumber::from_digits),
         lid: row.opt_text()?.map(Lid::from_jid),
-        pacing: row.opt_json(stored::pacing::read)?,
+        pacing: pacing_from(row)?,
         paired_at: row.opt_time()?,
         connected_at: row.opt_time()?,
         last_seen_at: row.opt_time()?,
@@ -74,7 +88,8 @@ pub(crate) async fn create_device(
 /// One device, whoever owns it.
 pub(crate) async fn device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
     const SELECT: &str = select_devices!("WHERE id = $1");
-    tx.query_one(SELECT, params![&id.to_string()]).await?.map(device_from).transpose()
+    let row = tx.query_one(SELECT, params![&id.to_string()]).await?;
+    tx.single("devices", row, device_from)
 }
 
 /// Several devices, whoever owns them.
@@ -86,13 +101,32 @@ pub(crate) async fn by_ids(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = tx.query(SELECT, params![&to_json(ids)?]).await?;
-    rows.into_iter().map(|row| device_from(row).map(|device| (device.id, device))).collect()
+    let rows = tx.query(SELECT, params![&texts_json(ids)?]).await?;
+    let devices = tx.readable("devices", rows, device_from);
+    Ok(devices.into_iter().map(|device| (device.id, device)).collect())
+}
+
+/// Which of some devices exist, readable or not.
+pub(crate) async fn existing(
+    tx: &mut Tx,
+    ids: &BTreeSet<DeviceId>,
+) -> SqlResult<HashSet<DeviceId>> {
+    const SELECT: &str = "SELECT id FROM devices WHERE id IN (SELECT value FROM json_rows($1))";
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows = tx.query(SELECT, params![&texts_json(ids)?]).await?;
+    rows.into_iter().map(|mut row| row.parsed(|text| text.parse().ok())).collect()
+}
+
+fn texts_json(ids: &BTreeSet<DeviceId>) -> SqlResult<String> {
+    to_json(&ids.iter().map(DeviceId::to_string).collect::<Vec<_>>())
 }
 
 async fn locked_device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
     const SELECT: &str = select_devices!("WHERE id = $1 FOR UPDATE");
-    tx.query_one(SELECT, params![&id.to_string()]).await?.map(device_from).transpose()
+    let row = tx.query_one(SELECT, params![&id.to_string()]).await?;
+    tx.single("devices", row, device_from)
 }
 
 pub(crate) async fn devices(
@@ -103,9 +137,8 @@ pub(crate) async fn devices(
     const SELECT: &str = select_devices!(
         "WHERE account_id = $1 AND number_id < $2 ORDER BY number_id DESC LIMIT $3"
     );
-    let (before, limit) = bounds(page);
-    let rows = tx.query(SELECT, params![account.0, before, limit]).await?;
-    let items = rows.into_iter().map(device_from).collect::<Result<_, _>>()?;
+    let values = |before: i64, limit: i64| vec![account.0.into(), before.into(), limit.into()];
+    let items = tx.fill("devices", SELECT, bounds(page), values, device_from).await?;
     Ok(page_of(items, page.limit))
 }
 
@@ -130,12 +163,13 @@ pub(crate) async fn find_devices(
         }
         None => tx.query(ANY, params![account.0, is_connected, limit]).await?,
     };
-    rows.into_iter().map(device_from).collect()
+    Ok(tx.readable("devices", rows, device_from))
 }
 
 pub(crate) async fn all_devices(tx: &mut Tx) -> SqlResult<Vec<Device>> {
     const SELECT: &str = select_devices!("ORDER BY number_id");
-    tx.query(SELECT, &[]).await?.into_iter().map(device_from).collect()
+    let rows = tx.query(SELECT, &[]).await?;
+    Ok(tx.readable("devices", rows, device_from))
 }
 
 pub(crate) async fn update_device(
@@ -144,13 +178,16 @@ pub(crate) async fn update_device(
     id: DeviceId,
     patch: DevicePatch,
 ) -> SqlResult<Option<Device>> {
-    const UPDATE: &str = "UPDATE devices SET name = $2, pacing = $3 WHERE id = $1";
+    // A pacing that is not changed stays as it is, also where it cannot be read.
+    const UPDATE: &str = "UPDATE devices
+        SET name = $2, pacing = CASE WHEN $3 = 1 THEN $4 ELSE pacing END WHERE id = $1";
     let device = locked_device(tx, id).await?.filter(|device| device.account_id == account);
     let Some(device) = device else { return Ok(None) };
     let name = patch.name.unwrap_or(device.name);
+    let is_new_pacing = patch.pacing.is_some();
     let pacing = patch.pacing.unwrap_or(device.pacing);
     let pacing_json = pacing.as_ref().map(stored::pacing::write).transpose()?;
-    tx.execute(UPDATE, params![&id.to_string(), &name, &pacing_json]).await?;
+    tx.execute(UPDATE, params![&id.to_string(), &name, is_new_pacing, &pacing_json]).await?;
     tx.touch(Invalidation::Device(id));
     Ok(Some(Device { name, pacing, ..device }))
 }
@@ -207,12 +244,14 @@ pub(crate) async fn delete_device(
         "DELETE FROM session WHERE device_id = $1",
         "DELETE FROM contacts WHERE device_id = $1",
     ];
+    const LOCK: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2 FOR UPDATE";
     lock_account(tx, account).await?;
-    if locked_device(tx, id).await?.is_none_or(|device| device.account_id != account) {
+    if tx.query_one(LOCK, params![&id.to_string(), account.0]).await?.is_none() {
         return Ok(None);
     }
     let cancelled =
         record::end_all(tx, account, id, MessageEvent::Withdrawn, whole_millis(now)).await?;
+    record::erase_unreadable(tx, account, id).await?;
     for part in PARTS {
         tx.execute(part, params![&id.to_string()]).await?;
     }

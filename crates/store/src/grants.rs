@@ -16,20 +16,21 @@ use crate::sql::{
 
 /// The grants of accounts, oldest first. `accounts` is a JSON array of ids.
 pub(crate) async fn of_accounts(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<(AccountId, Grant)>> {
-    const SELECT: &str = "SELECT account_id, id, device_id, total, used, expires_at FROM grants
+    const SELECT: &str = "SELECT id, account_id, device_id, total, used, expires_at FROM grants
         WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)) ORDER BY id";
-    let grant = |mut row: Row| {
-        let account = AccountId(row.int()?);
+    let grant = |row: &mut Row| {
+        let (id, account) = (GrantId(row.int()?), AccountId(row.int()?));
         let grant = Grant {
-            id: GrantId(row.int()?),
-            device_id: opt_device(&mut row)?,
+            id,
+            device_id: opt_device(row)?,
             total: row.int()?,
             used: row.int()?,
             expires_at: row.opt_time()?,
         };
         Ok((account, grant))
     };
-    tx.query(SELECT, params![accounts]).await?.into_iter().map(grant).collect()
+    let rows = tx.query(SELECT, params![accounts]).await?;
+    Ok(tx.readable("grants", rows, grant))
 }
 
 pub(crate) async fn grants(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Grant>> {

@@ -32,7 +32,7 @@ pub(crate) trait Job: Send {
 /// The one implementation of [`Job`]: a closure, its result and where that goes.
 pub(crate) struct ClosureJob<T, F> {
     work: Option<F>,
-    value: Option<T>,
+    value: Option<SqlResult<T>>,
     reply: Reply<T>,
 }
 
@@ -56,16 +56,20 @@ where
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>> {
         Box::pin(async move {
             if let Some(work) = self.work.take() {
-                self.value = Some(work(tx).await?);
+                self.value = Some(match work(tx).await {
+                    // Its own matter: what shares the transaction goes on.
+                    Err(error @ SqlError::Unreadable(_)) => Err(error),
+                    outcome => Ok(outcome?),
+                });
             }
             Ok(())
         })
     }
 
     fn finish(self: Box<Self>, outcome: SqlResult<()>) {
-        let skipped = || SqlError::Fault("the work was not done".into());
+        let skipped = || Err(SqlError::Fault("the work was not done".into()));
         let Self { value, reply, .. } = *self;
-        let answer = outcome.and_then(|()| value.ok_or_else(skipped));
+        let answer = outcome.and_then(|()| value.unwrap_or_else(skipped));
         // A caller that has gone does not want to know.
         let _ = reply.send(answer);
     }
@@ -112,7 +116,7 @@ impl Groups {
 /// Requests of one kind that share their statements.
 struct Group<I, O> {
     inputs: Vec<I>,
-    outputs: Vec<O>,
+    outputs: Vec<SqlResult<O>>,
     replies: Vec<Reply<O>>,
 }
 
@@ -129,6 +133,10 @@ impl<I, O> Group<I, O> {
     }
 }
 
+fn no_output<O>() -> SqlResult<O> {
+    Err(SqlError::Fault("no answer".into()))
+}
+
 /// What all kinds of groups do.
 pub(crate) trait RunGroup: Send {
     /// Whether nobody asked for anything.
@@ -140,7 +148,7 @@ pub(crate) trait RunGroup: Send {
 }
 
 macro_rules! run_group {
-    ($input:ty, $output:ty, $work:expr) => {
+    ($input:ty, $output:ty, $work:expr, $outcome:expr) => {
         impl RunGroup for Group<$input, $output> {
             fn is_empty(&self) -> bool {
                 self.replies.is_empty()
@@ -148,7 +156,8 @@ macro_rules! run_group {
 
             fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>> {
                 Box::pin(async move {
-                    self.outputs = $work(tx, std::mem::take(&mut self.inputs)).await?;
+                    let outputs = $work(tx, std::mem::take(&mut self.inputs)).await?;
+                    self.outputs = outputs.into_iter().map($outcome).collect();
                     Ok(())
                 })
             }
@@ -157,7 +166,7 @@ macro_rules! run_group {
                 let mut outputs = self.outputs.into_iter();
                 for reply in self.replies {
                     let answer = match outcome {
-                        Ok(()) => outputs.next().ok_or_else(|| SqlError::Fault("no answer".into())),
+                        Ok(()) => outputs.next().unwrap_or_else(no_output),
                         Err(error) => Err(error.clone()),
                     };
                     let _ = reply.send(answer);
@@ -167,7 +176,7 @@ macro_rules! run_group {
     };
 }
 
-run_group!(Acceptance, Accepted, accept_group);
-run_group!(Vec<Progress>, Vec<Recorded>, record_group);
-run_group!(Report, Vec<Recorded>, report_group);
-run_group!(Arrival, Vec<Recorded>, receive_group);
+run_group!(Acceptance, Accepted, accept_group, std::convert::identity);
+run_group!(Vec<Progress>, Vec<Recorded>, record_group, Ok);
+run_group!(Report, Vec<Recorded>, report_group, Ok);
+run_group!(Arrival, Vec<Recorded>, receive_group, std::convert::identity);

@@ -19,7 +19,7 @@ pub(crate) async fn key_holder(tx: &mut Tx, hash: KeyHash) -> SqlResult<Option<K
           JOIN plans ON plans.name = accounts.plan WHERE keys.hash = $1"
     );
     let row = tx.query_one(SELECT, params![hash.0.as_slice()]).await?;
-    row.map(|mut row| holder_from(&mut row)).transpose()
+    tx.single("keys", row, holder_from)
 }
 
 fn holder_from(row: &mut Row) -> SqlResult<KeyHolder> {
@@ -71,17 +71,18 @@ pub(crate) async fn create_key(
 pub(crate) async fn keys(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Key>> {
     const SELECT: &str = "SELECT id, device_id, name, last_four, created_at
         FROM keys WHERE account_id = $1 ORDER BY id DESC";
-    let key = |mut row: Row| {
+    let key = |row: &mut Row| {
         Ok(Key {
             id: KeyId(row.int()?),
             account_id: account,
-            device_id: opt_device(&mut row)?,
+            device_id: opt_device(row)?,
             name: row.text()?,
             last_four: row.text()?,
             created_at: row.time()?,
         })
     };
-    tx.query(SELECT, params![account.0]).await?.into_iter().map(key).collect()
+    let rows = tx.query(SELECT, params![account.0]).await?;
+    Ok(tx.readable("keys", rows, key))
 }
 
 pub(crate) async fn delete_key(tx: &mut Tx, account: AccountId, id: KeyId) -> SqlResult<bool> {

@@ -20,6 +20,7 @@ mod messages;
 mod migrate;
 mod postgres;
 mod protocol;
+mod rows;
 mod sql;
 mod sqlite;
 mod store;

@@ -8,10 +8,13 @@
 //!
 //! What SQLite spells differently is translated in one place (`sqlite::link`).
 
+use std::sync::Arc;
+
 use domain::error::StoreError;
 use jiff::Timestamp;
 
 use crate::postgres::PostgresLink;
+use crate::rows::{RowId, UnreadableRows};
 use crate::sqlite::SqliteLink;
 
 /// What a statement may answer instead of success.
@@ -26,6 +29,10 @@ pub(crate) enum SqlError {
     /// A statement or a row makes no sense.
     #[error("{0}")]
     Fault(String),
+    /// The one row that was asked for cannot be read. Nothing was changed: what shares the
+    /// transaction goes on.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 /// What everything below the ports returns.
@@ -35,7 +42,9 @@ impl From<SqlError> for StoreError {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Unavailable(text) => Self::Unavailable(text),
-            SqlError::Unique(_) | SqlError::Fault(_) => Self::Fault(error.to_string()),
+            SqlError::Unique(_) | SqlError::Fault(_) | SqlError::Unreadable(_) => {
+                Self::Fault(error.to_string())
+            }
         }
     }
 }
@@ -85,19 +94,43 @@ pub(crate) enum Cell {
     Int(i64),
     Text(String),
     Blob(Vec<u8>),
+    /// Nothing that is ever written: a number with a fraction, a text that is not UTF-8.
+    Other,
 }
 
 /// One row, read from left to right.
 #[derive(Debug)]
-pub(crate) struct Row(std::vec::IntoIter<Cell>);
+pub(crate) struct Row {
+    cells: std::vec::IntoIter<Cell>,
+    notes: Vec<&'static str>,
+}
 
 impl Row {
     pub(crate) fn new(cells: Vec<Cell>) -> Self {
-        Self(cells.into_iter())
+        Self { cells: cells.into_iter(), notes: Vec::new() }
+    }
+
+    /// What names it in a report, before anything of it is read.
+    pub(crate) fn id(&self) -> RowId {
+        match self.cells.as_slice().first() {
+            Some(Cell::Int(id)) => RowId::Int(*id),
+            Some(Cell::Text(id)) => RowId::Text(id.clone()),
+            _ => RowId::Unknown,
+        }
+    }
+
+    /// Reports that a part of it cannot be read and is left out.
+    pub(crate) fn note(&mut self, note: &'static str) {
+        self.notes.push(note);
+    }
+
+    /// What was noted.
+    pub(crate) fn notes(&self) -> &[&'static str] {
+        &self.notes
     }
 
     pub(crate) fn opt_int(&mut self) -> SqlResult<Option<i64>> {
-        match self.0.next() {
+        match self.cells.next() {
             Some(Cell::Int(value)) => Ok(Some(value)),
             Some(Cell::Null) => Ok(None),
             other => Err(unexpected("an integer", other.as_ref())),
@@ -105,7 +138,7 @@ impl Row {
     }
 
     pub(crate) fn opt_text(&mut self) -> SqlResult<Option<String>> {
-        match self.0.next() {
+        match self.cells.next() {
             Some(Cell::Text(value)) => Ok(Some(value)),
             Some(Cell::Null) => Ok(None),
             other => Err(unexpected("a text", other.as_ref())),
@@ -113,7 +146,7 @@ impl Row {
     }
 
     pub(crate) fn blob(&mut self) -> SqlResult<Vec<u8>> {
-        match self.0.next() {
+        match self.cells.next() {
             Some(Cell::Blob(value)) => Ok(value),
             other => Err(unexpected("bytes", other.as_ref())),
         }
@@ -172,6 +205,7 @@ fn unexpected(expected: &str, found: Option<&Cell>) -> SqlError {
         Some(Cell::Int(_)) => "an integer",
         Some(Cell::Text(_)) => "a text",
         Some(Cell::Blob(_)) => "bytes",
+        Some(Cell::Other) => "something else",
     };
     SqlError::Fault(format!("expected {expected}, found {found}"))
 }
@@ -230,11 +264,12 @@ pub(crate) enum ConnectionRole {
 pub(crate) struct Tx {
     pub(crate) link: ConnectionRole,
     pub(crate) touched: Vec<Invalidation>,
+    pub(crate) unreadable: Arc<UnreadableRows>,
 }
 
 impl Tx {
-    pub(crate) fn new(link: ConnectionRole) -> Self {
-        Self { link, touched: Vec::new() }
+    pub(crate) fn new(link: ConnectionRole, unreadable: Arc<UnreadableRows>) -> Self {
+        Self { link, touched: Vec::new(), unreadable }
     }
 
     /// Says that memory must forget something once this transaction is committed.

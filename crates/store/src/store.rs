@@ -1,5 +1,6 @@
 //! The ports, each call handed to its operation on the right connection.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -66,6 +67,14 @@ impl SqlStore {
         match &self.0 {
             Engine::Sqlite(sqlite) => &sqlite.cache,
             Engine::Postgres(postgres) => &postgres.cache,
+        }
+    }
+
+    /// How many stored rows were met that cannot be read, in whole or in part, by table.
+    pub fn unreadable_rows(&self) -> BTreeMap<&'static str, u64> {
+        match &self.0 {
+            Engine::Sqlite(sqlite) => sqlite.unreadable.counts(),
+            Engine::Postgres(postgres) => postgres.unreadable().counts(),
         }
     }
 

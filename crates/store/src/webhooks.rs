@@ -8,8 +8,9 @@ use domain::webhook::{
 };
 use jiff::Timestamp;
 
-use crate::accounts::{bounds, lock_account, page_of};
+use crate::accounts::{known_names, lock_account, page_of};
 use crate::keys::opt_device;
+use crate::rows::bounds;
 use crate::sql::{Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
 use crate::stored;
 
@@ -23,22 +24,22 @@ macro_rules! select_webhooks {
     };
 }
 
-fn webhook_from(mut row: Row) -> SqlResult<Webhook> {
+fn webhook_from(row: &mut Row) -> SqlResult<Webhook> {
     Ok(Webhook {
         id: WebhookId(row.int()?),
         account_id: AccountId(row.int()?),
-        device_id: opt_device(&mut row)?,
+        device_id: opt_device(row)?,
         url: row.text()?,
         format: FormatName(row.text()?),
-        events: row.json(|text| stored::names::read(text, EventKind::from_name))?.items,
+        events: known_names(row, EventKind::from_name)?,
         secret: SealedSecret(row.blob()?),
         disabled: row.opt_text()?,
         created_at: row.time()?,
     })
 }
 
-fn webhooks_from(rows: Vec<Row>) -> SqlResult<Vec<Webhook>> {
-    rows.into_iter().map(webhook_from).collect()
+fn events_text(events: &[EventKind]) -> SqlResult<String> {
+    stored::names::write(events, EventKind::as_str)
 }
 
 pub(crate) async fn create_webhook(
@@ -67,8 +68,7 @@ pub(crate) async fn create_webhook(
     {
         secret = SealedSecret(row.blob()?);
     }
-    let (device, events_json) =
-        (device_id.map(|id| id.to_string()), stored::names::write(&events, EventKind::as_str)?);
+    let (device, events_json) = (device_id.map(|id| id.to_string()), events_text(&events)?);
     let values = params![account_id.0, &device, &url, &format.0, &events_json, &secret.0, now];
     let row = tx.query_one(INSERT, values).await?;
     let id = row.ok_or_else(|| SqlError::Fault("the new webhook has no id".into()))?.int()?;
@@ -93,7 +93,8 @@ pub(crate) async fn webhook(
     id: WebhookId,
 ) -> SqlResult<Option<Webhook>> {
     const SELECT: &str = select_webhooks!("WHERE id = $1 AND account_id = $2");
-    tx.query_one(SELECT, params![id.0, account.0]).await?.map(webhook_from).transpose()
+    let row = tx.query_one(SELECT, params![id.0, account.0]).await?;
+    tx.single("webhooks", row, webhook_from)
 }
 
 /// One webhook of an account, under lock.
@@ -103,7 +104,8 @@ pub(crate) async fn locked_webhook(
     id: WebhookId,
 ) -> SqlResult<Option<Webhook>> {
     const SELECT: &str = select_webhooks!("WHERE id = $1 AND account_id = $2 FOR UPDATE");
-    tx.query_one(SELECT, params![id.0, account.0]).await?.map(webhook_from).transpose()
+    let row = tx.query_one(SELECT, params![id.0, account.0]).await?;
+    tx.single("webhooks", row, webhook_from)
 }
 
 /// The webhooks of accounts that are not disabled, under lock, in order. `accounts` is a JSON
@@ -113,7 +115,8 @@ pub(crate) async fn lock_active(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<We
         "WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
          AND disabled IS NULL ORDER BY id FOR UPDATE"
     );
-    webhooks_from(tx.query(SELECT, params![accounts]).await?)
+    let rows = tx.query(SELECT, params![accounts]).await?;
+    Ok(tx.readable("webhooks", rows, webhook_from))
 }
 
 pub(crate) async fn webhooks(
@@ -123,14 +126,15 @@ pub(crate) async fn webhooks(
 ) -> SqlResult<Page<Webhook>> {
     const SELECT: &str =
         select_webhooks!("WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-    let (before, limit) = bounds(page);
-    let items = webhooks_from(tx.query(SELECT, params![account.0, before, limit]).await?)?;
+    let values = |before: i64, limit: i64| vec![account.0.into(), before.into(), limit.into()];
+    let items = tx.fill("webhooks", SELECT, bounds(page), values, webhook_from).await?;
     Ok(page_of(items, page.limit))
 }
 
 pub(crate) async fn active_webhooks(tx: &mut Tx) -> SqlResult<Vec<Webhook>> {
     const SELECT: &str = select_webhooks!("WHERE disabled IS NULL ORDER BY id");
-    webhooks_from(tx.query(SELECT, &[]).await?)
+    let rows = tx.query(SELECT, &[]).await?;
+    Ok(tx.readable("webhooks", rows, webhook_from))
 }
 
 pub(crate) async fn update_webhook(
@@ -139,15 +143,17 @@ pub(crate) async fn update_webhook(
     id: WebhookId,
     patch: WebhookPatch,
 ) -> SqlResult<Option<Webhook>> {
-    const UPDATE: &str = "UPDATE webhooks SET url = $2, events = $3, disabled = $4 WHERE id = $1";
+    // Events that are not changed stay as they are, with those that only a later release knows.
+    const UPDATE: &str = "UPDATE webhooks
+        SET url = $2, events = COALESCE($3, events), disabled = $4 WHERE id = $1";
     let Some(webhook) = locked_webhook(tx, account, id).await? else { return Ok(None) };
+    let events = patch.events.as_deref().map(events_text).transpose()?;
     let webhook = Webhook {
         url: patch.url.unwrap_or(webhook.url),
         events: patch.events.unwrap_or(webhook.events),
         disabled: patch.disabled.unwrap_or(webhook.disabled),
         ..webhook
     };
-    let events = stored::names::write(&webhook.events, EventKind::as_str)?;
     tx.execute(UPDATE, params![id.0, &webhook.url, &events, &webhook.disabled]).await?;
     Ok(Some(webhook))
 }
@@ -157,7 +163,8 @@ pub(crate) async fn delete_webhook(
     account: AccountId,
     id: WebhookId,
 ) -> SqlResult<bool> {
-    let is_there = locked_webhook(tx, account, id).await?.is_some();
+    const LOCK: &str = "SELECT id FROM webhooks WHERE id = $1 AND account_id = $2 FOR UPDATE";
+    let is_there = tx.query_one(LOCK, params![id.0, account.0]).await?.is_some();
     if is_there {
         erase(tx, &[id.0]).await?;
     }

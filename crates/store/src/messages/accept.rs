@@ -17,7 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Charged, ids_json, insert_waiting, list};
 use crate::accounts::usage_from;
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
+use crate::sql::{
+    InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, to_json, whole_millis,
+};
 use crate::{grants, stored};
 
 /// What an account can pay with, and how many of its messages wait.
@@ -53,12 +55,16 @@ enum Before {
     Stored(Vec<MessageId>),
     /// By an earlier request of this group, by its index.
     InGroup(usize),
+    /// In an earlier transaction, but what is stored of it cannot be read.
+    Unreadable,
 }
 
 enum Decision {
     New(Vec<Charge>),
     Repeat(Before),
     Refused(Accepted),
+    /// What it depends on cannot be read.
+    Fault,
 }
 
 /// A request that was accepted.
@@ -75,6 +81,8 @@ struct Made {
 /// What a group knows of accounts, devices and earlier requests.
 struct GroupCommit {
     account_states: AccountStates,
+    /// Whether an account is missing there because it cannot be read.
+    has_unreadable: bool,
     devices: HashMap<DeviceId, AccountId>,
     remembered: HashMap<(AccountId, String), Remembered>,
 }
@@ -83,7 +91,7 @@ struct GroupCommit {
 pub(crate) async fn accept_group(
     tx: &mut Tx,
     mut group: Vec<Acceptance>,
-) -> SqlResult<Vec<Accepted>> {
+) -> SqlResult<Vec<SqlResult<Accepted>>> {
     let mut group_commit = GroupCommit::load(tx, &group).await?;
     let requests = group.iter_mut().enumerate();
     let mut decisions: Vec<Decision> =
@@ -92,7 +100,7 @@ pub(crate) async fn accept_group(
     let mut answers = Vec::with_capacity(decisions.len());
     // Backwards, since what is repeated came first: only a repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
-        answers.push(match decision {
+        answers.push(Ok(match decision {
             Decision::New(_) => Accepted::New(made.remove(&index).unwrap_or_default()),
             Decision::Repeat(Before::InGroup(first)) => {
                 Accepted::Repeated(made.get(&first).cloned().unwrap_or_default())
@@ -101,10 +109,18 @@ pub(crate) async fn accept_group(
                 Accepted::Repeated(list::by_ids(tx, &ids).await?)
             }
             Decision::Refused(answer) => answer,
-        });
+            Decision::Repeat(Before::Unreadable) | Decision::Fault => {
+                answers.push(Err(unreadable()));
+                continue;
+            }
+        }));
     }
     answers.reverse();
     Ok(answers)
+}
+
+fn unreadable() -> SqlError {
+    SqlError::Unreadable("the account or an earlier request of it cannot be read".into())
 }
 
 /// Writes what was accepted; the messages by the index of their request.
@@ -194,8 +210,11 @@ impl GroupCommit {
         };
         let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
+        let (account_states, has_unreadable) =
+            lock_balances(tx, &ids_json(accounts.into_iter())?).await?;
         Ok(Self {
-            account_states: lock_balances(tx, &ids_json(accounts.into_iter())?).await?,
+            account_states,
+            has_unreadable,
             devices: load_devices(tx, group).await?,
             remembered: load_remembered(tx, &keys, now).await?,
         })
@@ -206,7 +225,9 @@ impl GroupCommit {
         if let Some(key) = &request.idempotency
             && let Some(before) = self.remembered.get(&(account, name(key)))
         {
-            return if before.request_hash == key.request_hash {
+            let is_same = before.request_hash == key.request_hash;
+            let is_unreadable = matches!(before.accepted, Before::Unreadable);
+            return if is_same || is_unreadable {
                 Decision::Repeat(before.accepted.clone())
             } else {
                 Decision::Refused(Accepted::Mismatch)
@@ -214,7 +235,8 @@ impl GroupCommit {
         }
         let is_owned = |new: &NewMessage| self.devices.get(&new.device_id) == Some(&account);
         let Some(balance) = self.account_states.get_mut(&account) else {
-            return Decision::Refused(Accepted::DeviceGone);
+            let is_gone = !self.has_unreadable;
+            return if is_gone { Decision::Refused(Accepted::DeviceGone) } else { Decision::Fault };
         };
         if !request.messages.iter().all(is_owned) {
             return Decision::Refused(Accepted::DeviceGone);
@@ -255,15 +277,19 @@ fn pay(allowance: &mut Allowance, request: &mut Acceptance) -> Result<Vec<Charge
     Ok(charges)
 }
 
-/// Locks accounts, in order, and reads what they can pay with. `accounts` is a JSON array of ids.
-async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<AccountStates> {
+/// Locks accounts, in order, and reads what they can pay with; whether any of them cannot be read.
+/// `accounts` is a JSON array of ids.
+async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<(AccountStates, bool)> {
     const SELECT: &str = concat!(
         "SELECT ",
         balance_columns!(),
         " FROM usage WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
           ORDER BY account_id FOR UPDATE"
     );
-    let mut account_states = balances_from(tx.query(SELECT, params![accounts]).await?)?;
+    let rows = tx.query(SELECT, params![accounts]).await?;
+    let found = rows.len();
+    let mut account_states = balances_from(tx, rows);
+    let has_unreadable = account_states.len() < found;
     let granted = account_states.iter().filter(|(_, balance)| balance.has_grants);
     let granted: Vec<i64> = granted.map(|(account, _)| account.0).collect();
     if !granted.is_empty() {
@@ -273,18 +299,18 @@ async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<AccountStates> 
             }
         }
     }
-    Ok(account_states)
+    Ok((account_states, has_unreadable))
 }
 
 /// Reads [`balance_columns`]; grants are left out.
-pub(super) fn balances_from(rows: Vec<Row>) -> SqlResult<AccountStates> {
-    let balance = |mut row: Row| {
+pub(super) fn balances_from(tx: &Tx, rows: Vec<Row>) -> AccountStates {
+    let balance = |row: &mut Row| {
         let (account, waiting) = (AccountId(row.int()?), row.int()?);
         let (has_grants, has_webhooks) = (row.bool()?, row.bool()?);
-        let allowance = Allowance { usage: usage_from(&mut row)?, grants: Vec::new() };
+        let allowance = Allowance { usage: usage_from(row)?, grants: Vec::new() };
         Ok((account, AccountState { allowance, waiting, has_grants, has_webhooks }))
     };
-    rows.into_iter().map(balance).collect()
+    tx.readable("usage", rows, balance).into_iter().collect()
 }
 
 /// Writes back what accounts have used of their plans; they are under lock.
@@ -327,9 +353,9 @@ async fn load_devices(
         "SELECT id, account_id FROM devices WHERE id IN (SELECT value FROM json_rows($1))";
     let wanted: BTreeSet<_> =
         group.iter().flat_map(|request| &request.messages).map(|new| new.device_id.0).collect();
-    let device = |mut row: Row| Ok((row.parsed(|id| id.parse().ok())?, AccountId(row.int()?)));
+    let device = |row: &mut Row| Ok((row.parsed(|id| id.parse().ok())?, AccountId(row.int()?)));
     let rows = tx.query(SELECT, params![&to_json(&wanted)?]).await?;
-    rows.into_iter().map(device).collect()
+    Ok(tx.readable("devices", rows, device).into_iter().collect())
 }
 
 /// How a key is stored: no route holds a line feed.
@@ -350,6 +376,7 @@ pub(crate) async fn repeated(
         Before::Stored(ids) if before.request_hash == key.request_hash => {
             Accepted::Repeated(list::by_ids(tx, &ids).await?)
         }
+        Before::Unreadable => return Err(unreadable()),
         Before::Stored(_) | Before::InGroup(_) => Accepted::Mismatch,
     }))
 }
@@ -369,17 +396,26 @@ async fn load_remembered(
     let accounts = ids_json(accounts.into_iter())?;
     let names = to_json(&keys.iter().map(|(_, key)| name(key)).collect::<BTreeSet<_>>())?;
     let rows = tx.query(SELECT, params![&accounts, &names, forgotten_before(now)]).await?;
-    rows.into_iter().map(remembered_from).collect()
+    Ok(tx.readable("idempotency", rows, remembered_from).into_iter().collect())
 }
 
-fn remembered_from(mut row: Row) -> SqlResult<((AccountId, String), Remembered)> {
+/// A key of which no more can be read is remembered, so that nothing is sent twice.
+fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Remembered)> {
     let key = (AccountId(row.int()?), row.text()?);
+    let remembered = request_from(row).unwrap_or_else(|_| {
+        row.note("what an idempotency key stands for cannot be read");
+        Remembered { request_hash: [0; 32], accepted: Before::Unreadable }
+    });
+    Ok((key, remembered))
+}
+
+fn request_from(row: &mut Row) -> SqlResult<Remembered> {
     let mut request_hash = [0; 32];
     for (to, from) in request_hash.iter_mut().zip(row.blob()?) {
         *to = from;
     }
     let accepted = Before::Stored(row.json(stored::ids::read)?);
-    Ok((key, Remembered { request_hash, accepted }))
+    Ok(Remembered { request_hash, accepted })
 }
 
 /// Keys as old as this count as absent.

@@ -11,8 +11,9 @@ use domain::message::{Direction, Message, MessageState};
 use domain::ports::{CountedPage, MessageCounts, MessageFilter, OutboxEntry, Page, PageRequest};
 use jiff::Timestamp;
 
-use super::{history_columns, ids_json, messages_from, waiting_columns};
-use crate::accounts::{bounds, page_of};
+use super::{history_columns, ids_json, message_from, waiting_columns};
+use crate::accounts::page_of;
+use crate::rows::{RowId, bounds};
 use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
 /// Rows of the outbox read at a time when it is loaded whole.
@@ -25,18 +26,13 @@ pub(crate) async fn outbox(tx: &mut Tx) -> SqlResult<Vec<OutboxEntry>> {
     let mut last = i64::MIN;
     loop {
         let rows = tx.query(SELECT, params![last, OUTBOX_CHUNK_ROWS]).await?;
-        if rows.is_empty() {
-            return Ok(entries);
-        }
-        for row in rows {
-            let entry = entry_from(row)?;
-            last = entry.id.0;
-            entries.push(entry);
-        }
+        let Some(RowId::Int(number)) = rows.last().map(Row::id) else { return Ok(entries) };
+        last = number;
+        entries.append(&mut tx.readable("outbox", rows, entry_from));
     }
 }
 
-fn entry_from(mut row: Row) -> SqlResult<OutboxEntry> {
+fn entry_from(row: &mut Row) -> SqlResult<OutboxEntry> {
     Ok(OutboxEntry {
         id: MessageId(row.int()?),
         account_id: AccountId(row.int()?),
@@ -51,9 +47,11 @@ fn entry_from(mut row: Row) -> SqlResult<OutboxEntry> {
     })
 }
 
+/// For the queues: a message that cannot be read is as good as gone, so that the others go on.
 pub(crate) async fn waiting_message(tx: &mut Tx, id: MessageId) -> SqlResult<Option<Message>> {
     const SELECT: &str = concat!("SELECT ", waiting_columns!(), " FROM outbox WHERE id = $1");
-    Ok(messages_from(tx.query(SELECT, params![id.0]).await?)?.pop())
+    let rows = tx.query(SELECT, params![id.0]).await?;
+    Ok(tx.readable("outbox", rows, message_from).pop())
 }
 
 pub(crate) async fn message(
@@ -61,12 +59,24 @@ pub(crate) async fn message(
     account: AccountId,
     id: MessageId,
 ) -> SqlResult<Option<Message>> {
-    let found = by_ids(tx, &[id]).await?.pop();
-    Ok(found.filter(|message| message.account_id == account))
+    let found = rows_by_ids(tx, &[id]).await?.pop();
+    let found = found.map(|(table, row)| tx.single(table, Some(row), message_from)).transpose()?;
+    Ok(found.flatten().filter(|message| message.account_id == account))
 }
 
 /// Messages as they are now, in the order of `ids`; those that are gone are left out.
 pub(super) async fn by_ids(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<Message>> {
+    let mut found = BTreeMap::new();
+    for (table, row) in rows_by_ids(tx, ids).await? {
+        for message in tx.readable(table, vec![row], message_from) {
+            found.insert(message.id, message);
+        }
+    }
+    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+}
+
+/// The rows of messages with their tables; where one has just moved, the history's comes last.
+async fn rows_by_ids(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<(&'static str, Row)>> {
     const WAITING: &str = concat!(
         "SELECT ",
         waiting_columns!(),
@@ -78,11 +88,10 @@ pub(super) async fn by_ids(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<Mess
         " FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
     );
     let json = ids_json(ids.iter().map(|id| id.0))?;
-    let mut rows = tx.query(WAITING, params![&json]).await?;
-    rows.append(&mut tx.query(HISTORY, params![&json]).await?);
-    let mut found: BTreeMap<MessageId, Message> =
-        messages_from(rows)?.into_iter().map(|message| (message.id, message)).collect();
-    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+    let waiting = tx.query(WAITING, params![&json]).await?;
+    let history = tx.query(HISTORY, params![&json]).await?;
+    let waiting = waiting.into_iter().map(|row| ("outbox", row));
+    Ok(waiting.chain(history.into_iter().map(|row| ("messages", row))).collect())
 }
 
 /// The file that came with a waiting message.
@@ -221,15 +230,15 @@ pub(crate) async fn messages(
     let filter = Filter::of(account, filter)?;
     let mut found = BTreeMap::new();
     if filter.wants.0 {
-        let rows = waiting_page(tx, account, &filter, page).await?;
-        found.extend(messages_from(rows)?.into_iter().map(|message| (message.id, message)));
+        let messages = waiting_page(tx, account, &filter, page).await?;
+        found.extend(messages.into_iter().map(|message| (message.id, message)));
     }
     if filter.wants.1 {
-        let (before, limit) = bounds(page);
         let sql =
             select_history!(filter, history_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
-        let rows = tx.query(sql, &filter.params_and(params![before, limit])).await?;
-        found.extend(messages_from(rows)?.into_iter().map(|message| (message.id, message)));
+        let values = |before, limit| filter.params_and(params![before, limit]);
+        let messages = tx.fill("messages", sql, bounds(page), values, message_from).await?;
+        found.extend(messages.into_iter().map(|message| (message.id, message)));
     }
     Ok(page_of(found.into_values().rev().collect(), page.limit))
 }
@@ -241,7 +250,7 @@ async fn waiting_page(
     account: AccountId,
     filter: &Filter,
     page: PageRequest,
-) -> SqlResult<Vec<Row>> {
+) -> SqlResult<Vec<Message>> {
     const COUNT: &str = "SELECT waiting FROM usage WHERE account_id = $1";
     const SELECT: &str =
         select_waiting!(waiting_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
@@ -250,8 +259,8 @@ async fn waiting_page(
     if count == 0 {
         return Ok(Vec::new());
     }
-    let (before, limit) = bounds(page);
-    tx.query(SELECT, &filter.params_and(params![before, count.min(limit)])).await
+    let values = |before, limit: i64| filter.params_and(params![before, count.min(limit)]);
+    tx.fill("outbox", SELECT, bounds(page), values, message_from).await
 }
 
 /// The rows of a page are found by their ids, the outbox's before the history's: those that wait
@@ -303,8 +312,9 @@ pub(crate) async fn message_counts(
         GROUP BY state";
     use MessageState::{Delivered, Played, Read, Sent};
     let mut counts = MessageCounts::default();
-    for mut row in tx.query(COUNT, params![&device.to_string(), account.0, since]).await? {
-        let (state, all, new) = (row.parsed(MessageState::from_name)?, row.int()?, row.int()?);
+    let rows = tx.query(COUNT, params![&device.to_string(), account.0, since]).await?;
+    let count = |row: &mut Row| Ok((row.parsed(MessageState::from_name)?, row.int()?, row.int()?));
+    for (state, all, new) in tx.readable("messages", rows, count) {
         if matches!(state, Sent | Delivered | Read | Played) {
             counts.sent += all;
             counts.sent_since += new;
@@ -320,13 +330,12 @@ pub(crate) async fn contacts(
     device: DeviceId,
     since: Timestamp,
 ) -> SqlResult<(Vec<ChatId>, u32)> {
-    const SELECT: &str = "SELECT chat, first_at FROM contacts WHERE device_id = $1";
+    const SELECT: &str = "SELECT device_id, chat, first_at FROM contacts WHERE device_id = $1";
     let rows = tx.query(SELECT, params![&device.to_string()]).await?;
-    let mut chats = Vec::with_capacity(rows.len());
-    let mut new = 0;
-    for mut row in rows {
-        chats.push(row.text()?.into());
-        new += u32::from(row.time()?.as_millisecond() >= since.as_millisecond());
-    }
-    Ok((chats, new))
+    let contact = |row: &mut Row| row.text().and_then(|_| Ok((row.text()?.into(), row.time()?)));
+    let contacts = tx.readable("contacts", rows, contact);
+    let is_new = |at: Timestamp| at.as_millisecond() >= since.as_millisecond();
+    let new = contacts.iter().filter(|(_, at)| is_new(*at)).count();
+    let chats = contacts.into_iter().map(|(chat, _)| chat).collect();
+    Ok((chats, u32::try_from(new).unwrap_or(u32::MAX)))
 }

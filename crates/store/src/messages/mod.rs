@@ -123,10 +123,6 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
     Ok(message)
 }
 
-fn messages_from(rows: Vec<Row>) -> SqlResult<Vec<Message>> {
-    rows.into_iter().map(|mut row| message_from(&mut row)).collect()
-}
-
 fn quota_from(row: &mut Row) -> SqlResult<Option<QuotaReceipt>> {
     let kind = match row.opt_text()?.as_deref() {
         Some("pro") => Some(QuotaKind::Grant),
@@ -145,7 +141,7 @@ fn quota_name(quota: QuotaReceipt) -> &'static str {
 }
 
 /// The ids as a JSON array, for `json_rows`.
-fn ids_json(ids: impl Iterator<Item = i64>) -> SqlResult<String> {
+pub(crate) fn ids_json(ids: impl Iterator<Item = i64>) -> SqlResult<String> {
     to_json(&ids.collect::<Vec<i64>>())
 }
 

@@ -1,6 +1,6 @@
 //! Messages that come in.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{IncomingMessage, Message};
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::insert_history;
 use super::record::{tell, told};
 use crate::devices;
-use crate::sql::{SqlResult, Tx};
+use crate::sql::{SqlError, SqlResult, Tx};
 
 /// Messages that have come in to a device.
 pub(crate) struct Arrival {
@@ -20,17 +20,22 @@ pub(crate) struct Arrival {
 }
 
 /// Stores what is new of it, for many callers at once. Nothing for a device that has been erased
-/// meanwhile.
+/// meanwhile; a fault for one that cannot be read, so that WhatsApp keeps its messages.
 pub(crate) async fn receive_group(
     tx: &mut Tx,
     group: Vec<Arrival>,
-) -> SqlResult<Vec<Vec<Recorded>>> {
-    let devices = group.iter().map(|arrival| arrival.device).collect();
-    let devices = devices::by_ids(tx, &devices).await?;
+) -> SqlResult<Vec<SqlResult<Vec<Recorded>>>> {
+    let wanted: BTreeSet<DeviceId> = group.iter().map(|arrival| arrival.device).collect();
+    let devices = devices::by_ids(tx, &wanted).await?;
+    let unread = wanted.into_iter().filter(|id| !devices.contains_key(id)).collect();
+    let unreadable = devices::existing(tx, &unread).await?;
+    let mut faults = Vec::with_capacity(group.len());
     let count = group.iter().map(|arrival| arrival.messages.len()).sum();
     let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
     let mut arrived: Vec<Vec<Message>> = Vec::with_capacity(group.len());
     for Arrival { device, messages, now } in group {
+        let fault = || SqlError::Unreadable("the device cannot be read".into());
+        faults.push(unreadable.contains(&device).then(fault));
         let owner = devices.get(&device).map(|device| device.account_id);
         let received = owner.into_iter().flat_map(|owner| {
             let new = messages.iter().cloned().zip(&mut ids);
@@ -46,5 +51,6 @@ pub(crate) async fn receive_group(
     };
     let answers: Vec<Vec<Recorded>> = arrived.into_iter().map(answer).collect();
     tell(tx, &answers).await?;
-    Ok(answers)
+    let outcomes = answers.into_iter().zip(faults);
+    Ok(outcomes.map(|(answer, fault)| fault.map_or(Ok(answer), Err)).collect())
 }

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::accept::{AccountStates, balance_columns, balances_from, put_balances};
 use super::{
     Charged, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
-    messages_from, waiting_columns,
+    waiting_columns,
 };
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
 use crate::{deliveries, devices, grants, stored};
@@ -92,6 +92,27 @@ pub(crate) async fn end_all(
     Ok(ended.into_iter().flatten().collect())
 }
 
+/// Erases what [`end_all`] could not read of a device that goes.
+pub(crate) async fn erase_unreadable(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+) -> SqlResult<()> {
+    const FILES: &str = "DELETE FROM inline_media WHERE message_id IN
+        (SELECT id FROM outbox WHERE account_id = $1 AND device_id = $2)";
+    const MESSAGES: &str = "DELETE FROM outbox WHERE account_id = $1 AND device_id = $2";
+    const COUNT: &str = "UPDATE usage SET waiting = waiting - $2 WHERE account_id = $1";
+    let device = device.to_string();
+    tx.execute(FILES, params![account.0, &device]).await?;
+    let erased = tx.execute(MESSAGES, params![account.0, &device]).await?;
+    if erased > 0 {
+        tracing::warn!(%account, %device, erased, "waiting messages that cannot be read are erased");
+        let erased = i64::try_from(erased).unwrap_or(i64::MAX);
+        tx.execute(COUNT, params![account.0, erased]).await?;
+    }
+    Ok(())
+}
+
 /// Locks the accounts of messages, in order. Nobody else changes these messages from then on.
 async fn lock_accounts_of(tx: &mut Tx, ids: &str) -> SqlResult<AccountStates> {
     const SELECT: &str = concat!(
@@ -101,7 +122,8 @@ async fn lock_accounts_of(tx: &mut Tx, ids: &str) -> SqlResult<AccountStates> {
             WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)))
           ORDER BY account_id FOR UPDATE"
     );
-    balances_from(tx.query(SELECT, params![ids]).await?)
+    let rows = tx.query(SELECT, params![ids]).await?;
+    Ok(balances_from(tx, rows))
 }
 
 async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Waiting>> {
@@ -110,13 +132,14 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
         waiting_columns!(),
         ", day, month, grant_id FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
     );
-    let waiting = |mut row: Row| {
-        let message = message_from(&mut row)?;
+    let waiting = |row: &mut Row| {
+        let message = message_from(row)?;
         let period = Period { day: row.int()?, month: row.int()? };
         let paid = Charged { period, grant: row.opt_int()?.map(GrantId) };
         Ok((message.id, Waiting { message, paid }))
     };
-    tx.query(SELECT, params![ids]).await?.into_iter().map(waiting).collect()
+    let rows = tx.query(SELECT, params![ids]).await?;
+    Ok(tx.readable("outbox", rows, waiting).into_iter().collect())
 }
 
 /// Writes waiting messages back, or moves them into the history with all that follows from it:
@@ -250,7 +273,7 @@ async fn lock_sent(tx: &mut Tx, group: &[Report]) -> SqlResult<BTreeMap<DeviceId
     let mut found = BTreeMap::new();
     for (device, ids) in wanted {
         let rows = tx.query(SELECT, params![&device.to_string(), &to_json(&ids)?]).await?;
-        found.insert(device, messages_from(rows)?);
+        found.insert(device, tx.readable("messages", rows, message_from));
     }
     Ok(found)
 }

@@ -5,15 +5,15 @@
 //! its rows in order, once, so that no two of them can wait for each other. Several batches at once
 //! would be smaller ones that wait for each other's locks on the accounts.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_channel::{Receiver, Sender};
 use futures_util::future::join_all;
-use sqlx::PgPool;
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::{begin, end};
+use super::{Pool, end};
 use crate::cache::Cache;
 use crate::job::{GroupItem, Groups, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
@@ -30,7 +30,7 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn start(pool: &PgPool, cache: &Arc<Cache>) -> Self {
+    pub(super) fn start(pool: &Pool, cache: &Arc<Cache>) -> Self {
         let (queue, requests) = async_channel::bounded(QUEUED_REQUESTS_MAX);
         let task = tokio::spawn(run(pool.clone(), cache.clone(), requests));
         Self { queue, task: Mutex::new(Some(task)) }
@@ -49,14 +49,14 @@ impl Worker {
 
     pub(super) async fn close(&self) {
         self.queue.close();
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = self.task.lock().take();
         if let Some(task) = task {
             let _ = task.await;
         }
     }
 }
 
-async fn run(pool: PgPool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
+async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
     while let Ok(first) = requests.recv().await {
         let mut groups = Groups::default();
         let mut next = Some(first);
@@ -71,8 +71,8 @@ async fn run(pool: PgPool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
 }
 
 /// Commits a group and answers everybody in it.
-async fn commit(pool: &PgPool, cache: &Cache, mut group: Box<dyn RunGroup>) {
-    let outcome = match begin(pool).await {
+async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
+    let outcome = match pool.begin().await {
         Ok(mut tx) => {
             let outcome = group.run(&mut tx).await;
             end(tx, outcome, cache).await

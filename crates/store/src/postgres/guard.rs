@@ -4,9 +4,10 @@
 //! is the schema's, and lasts as long as the connection; when that is lost it is taken again.
 //! Without it another gateway may write: what is kept in memory is forgotten again and again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{Connection, Row};
 use tokio::sync::oneshot;
@@ -46,7 +47,7 @@ impl Guard {
 
     /// Gives the lock back.
     pub(super) async fn release(&self) {
-        let holder = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let holder = self.0.lock().take();
         if let Some(Holder { release, task }) = holder {
             let _ = release.send(());
             let _ = task.await;

@@ -19,6 +19,7 @@ use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{GroupItem, Reply};
 use crate::migrate::migrate;
+use crate::rows::UnreadableRows;
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 use groups::Worker;
@@ -32,9 +33,30 @@ const CONNECTIONS_MAX: u32 = 12;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initial.sql")];
 
+/// The connections.
+#[derive(Clone)]
+struct Pool {
+    connections: PgPool,
+    unreadable: Arc<UnreadableRows>,
+}
+
+impl Pool {
+    async fn acquire(&self) -> SqlResult<Tx> {
+        let connection = self.connections.acquire().await.map_err(from_sqlx)?;
+        let link = ConnectionRole::Postgres(PostgresLink(connection));
+        Ok(Tx::new(link, self.unreadable.clone()))
+    }
+
+    async fn begin(&self) -> SqlResult<Tx> {
+        let mut tx = self.acquire().await?;
+        tx.execute("BEGIN", &[]).await?;
+        Ok(tx)
+    }
+}
+
 /// The database, open.
 pub(crate) struct PostgreSql {
-    pool: PgPool,
+    pool: Pool,
     worker: Worker,
     guard: Guard,
     pub(crate) cache: Arc<Cache>,
@@ -47,13 +69,14 @@ impl PostgreSql {
         let options = options.application_name("gerbang");
         let cache = Arc::new(Cache::default());
         let guard = Guard::take(options.clone(), cache.clone()).await?;
-        let pool = PgPoolOptions::new()
+        let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options)
             .await
             .map_err(from_sqlx)?;
-        let mut tx = acquire(&pool).await?;
+        let pool = Pool { connections, unreadable: Arc::default() };
+        let mut tx = pool.acquire().await?;
         migrate(&mut tx, MIGRATIONS).await?;
         drop(tx);
         Ok(Self { worker: Worker::start(&pool, &cache), pool, guard, cache })
@@ -71,7 +94,7 @@ impl PostgreSql {
     {
         let (pool, cache) = (self.pool.clone(), self.cache.clone());
         let task = async move {
-            let mut tx = begin(&pool).await?;
+            let mut tx = pool.begin().await?;
             let outcome = work(&mut tx).await;
             end(tx, outcome, &cache).await
         };
@@ -84,31 +107,24 @@ impl PostgreSql {
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
         let pool = self.pool.clone();
-        let task = async move { work(&mut acquire(&pool).await?).await };
+        let task = async move { work(&mut pool.acquire().await?).await };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
+    }
+
+    pub(crate) fn unreadable(&self) -> &UnreadableRows {
+        &self.pool.unreadable
     }
 
     /// Finishes what is queued and closes every connection.
     pub(crate) async fn close(&self) {
         self.worker.close().await;
-        self.pool.close().await;
+        self.pool.connections.close().await;
         self.guard.release().await;
     }
 }
 
 fn crashed() -> SqlError {
     SqlError::Fault("an operation did not end".into())
-}
-
-async fn acquire(pool: &PgPool) -> SqlResult<Tx> {
-    let connection = pool.acquire().await.map_err(from_sqlx)?;
-    Ok(Tx::new(ConnectionRole::Postgres(PostgresLink(connection))))
-}
-
-async fn begin(pool: &PgPool) -> SqlResult<Tx> {
-    let mut tx = acquire(pool).await?;
-    tx.execute("BEGIN", &[]).await?;
-    Ok(tx)
 }
 
 /// Commits what went well and rolls back the rest. A connection whose transaction did not end is

@@ -130,19 +130,16 @@ fn collect(statement: &mut Statement<'_>) -> SqlResult<Vec<Row>> {
             cells.push(match row.get_ref(index).map_err(from_sqlite)? {
                 ValueRef::Null => Cell::Null,
                 ValueRef::Integer(value) => Cell::Int(value),
-                ValueRef::Text(bytes) => Cell::Text(text(bytes)?),
+                ValueRef::Text(bytes) => {
+                    std::str::from_utf8(bytes).map_or(Cell::Other, |text| Cell::Text(text.into()))
+                }
                 ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
-                ValueRef::Real(_) => return Err(SqlError::Fault("a column is a float".into())),
+                ValueRef::Real(_) => Cell::Other,
             });
         }
         found.push(Row::new(cells));
     }
     Ok(found)
-}
-
-fn text(bytes: &[u8]) -> SqlResult<String> {
-    let text = std::str::from_utf8(bytes);
-    text.map(str::to_owned).map_err(|_| SqlError::Fault("a text is not UTF-8".into()))
 }
 
 pub(super) fn from_sqlite(error: rusqlite::Error) -> SqlError {

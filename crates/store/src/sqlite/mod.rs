@@ -9,10 +9,11 @@ mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
@@ -20,6 +21,7 @@ use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{ClosureJob, GroupItem, Reply, answer};
 use crate::migrate::migrate;
+use crate::rows::UnreadableRows;
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 pub(crate) use link::SqliteLink;
@@ -41,6 +43,7 @@ pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
     pub(crate) cache: Arc<Cache>,
+    pub(crate) unreadable: Arc<UnreadableRows>,
     /// Released by [`Sqlite::close`], or with the last handle.
     lock: Mutex<Option<File>>,
 }
@@ -53,16 +56,19 @@ impl Sqlite {
         }
         let lock = take_lock(path)?;
         create_private(path)?;
-        let mut tx = Tx::new(ConnectionRole::Sqlite(connect(path, true)?));
+        let unreadable = Arc::new(UnreadableRows::default());
+        let tx_over = |link| Tx::new(ConnectionRole::Sqlite(link), Arc::clone(&unreadable));
+        let mut tx = tx_over(connect(path, true)?);
         block_on(migrate(&mut tx, MIGRATIONS))?;
         let cache = Arc::new(Cache::default());
         let readers = (0..readers::READERS)
-            .map(|_| connect(path, false).map(|link| Tx::new(ConnectionRole::Sqlite(link))))
+            .map(|_| connect(path, false).map(tx_over))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             writer: Writer::start(tx, Arc::clone(&cache))?,
             readers: Readers::start(readers)?,
             cache,
+            unreadable,
             lock: Mutex::new(Some(lock)),
         })
     }
@@ -98,7 +104,7 @@ impl Sqlite {
     pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.lock.lock().take());
     }
 }
 

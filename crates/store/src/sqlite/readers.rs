@@ -1,9 +1,9 @@
 //! A few threads that read, each with its own connection and, for each question, its own snapshot.
 
-use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_channel::{Receiver, Sender};
+use parking_lot::Mutex;
 
 use super::block_on;
 use crate::OpenError;
@@ -42,8 +42,7 @@ impl Readers {
 
     pub(super) async fn close(&self) {
         self.queue.close();
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads = std::mem::take(&mut *self.threads.lock());
         let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
         let _ = tokio::task::spawn_blocking(join).await;
     }

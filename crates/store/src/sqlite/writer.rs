@@ -6,11 +6,12 @@
 //! A refusal (a full quota, a taken address) is an answer like any other. A fault of a statement
 //! rolls the batch back and everybody in it is told.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use parking_lot::Mutex;
 
 use super::block_on;
 use crate::OpenError;
@@ -56,7 +57,7 @@ impl Writer {
 
     pub(super) async fn close(&self) {
         self.queue.close();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // It ends when the queue is empty; its connection checkpoints as it closes.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;

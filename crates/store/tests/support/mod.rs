@@ -1,10 +1,12 @@
 //! Fresh databases for tests, and what becomes of them afterwards.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use domain::ports::Store;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use rusqlite::Connection;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use store::SqlStore;
 use tempfile::TempDir;
 use testkit::memory_store::MemoryStore;
@@ -18,7 +20,16 @@ impl SqliteFile {
     }
 
     pub fn url(&self) -> String {
-        format!("sqlite:{}", self.0.path().join("test.db").display())
+        format!("sqlite:{}", self.path().display())
+    }
+
+    pub fn path(&self) -> PathBuf {
+        self.0.path().join("test.db")
+    }
+
+    /// A connection around the store.
+    pub fn connection(&self) -> Connection {
+        Connection::open(self.path()).expect("a connection")
     }
 }
 
@@ -52,12 +63,27 @@ impl Schema {
         self.run(format!("SET search_path TO {}; {sql}", self.name)).await;
     }
 
+    /// The first column of a query.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let mut connection = self.connection().await;
+        let set = format!("SET search_path TO {}", self.name);
+        sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await.expect("a statement");
+        let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
+        let texts = query.fetch_all(&mut connection).await.expect("texts");
+        connection.close().await.expect("an end");
+        texts
+    }
+
     pub async fn drop(self) {
         self.run(format!("DROP SCHEMA {} CASCADE", self.name)).await;
     }
 
+    async fn connection(&self) -> PgConnection {
+        PgConnection::connect(&self.server).await.expect("the test server")
+    }
+
     async fn run(&self, sql: String) {
-        let mut connection = PgConnection::connect(&self.server).await.expect("the test server");
+        let mut connection = self.connection().await;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("a statement");
         connection.close().await.expect("an end");
     }
@@ -89,4 +115,75 @@ where
 /// Runs a case in memory.
 pub async fn in_memory<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>) -> F) {
     case(Arc::new(MemoryStore::new())).await;
+}
+
+/// A database that a test also reaches around the store.
+pub enum Database {
+    Sqlite(SqliteFile),
+    Postgres(Schema),
+}
+
+impl Database {
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(file) => file.url(),
+            Self::Postgres(schema) => schema.url(),
+        }
+    }
+
+    pub async fn open(&self) -> Arc<SqlStore> {
+        store::open(&self.url()).await.expect("a database")
+    }
+
+    /// Runs a statement.
+    pub async fn execute(&self, sql: &str) {
+        match self {
+            Self::Sqlite(file) => file.connection().execute_batch(sql).expect("a statement"),
+            Self::Postgres(schema) => schema.execute(sql).await,
+        }
+    }
+
+    /// The first column of a query, cast to text by it.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        match self {
+            Self::Sqlite(file) => {
+                let connection = file.connection();
+                let mut statement = connection.prepare(sql).expect("a query");
+                let rows = statement.query_map([], |row| row.get(0)).expect("rows");
+                rows.map(|row| row.expect("a text")).collect()
+            }
+            Self::Postgres(schema) => schema.texts(sql).await,
+        }
+    }
+
+    /// Goes away with what it holds.
+    pub async fn drop(self) {
+        if let Self::Postgres(schema) = self {
+            schema.drop().await;
+        }
+    }
+}
+
+/// Makes a test of a case for each database.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($case:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $case() {
+                let file = $crate::support::SqliteFile::new();
+                let database = $crate::support::Database::Sqlite(file);
+                super::$case(&database).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $case() {
+                let schema = $crate::support::Schema::new().await;
+                let database = $crate::support::Database::Postgres(schema);
+                super::$case(&database).await;
+                database.drop().await;
+            })*
+        }
+    };
 }

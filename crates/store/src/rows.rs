@@ -1,0 +1,161 @@
+//! Reading rows so that one which cannot be read harms nothing but itself.
+//!
+//! Such a row is reported once, counted, and skipped; a read of that row alone fails. It may be
+//! damaged, or written by a later release.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Display;
+
+use domain::ports::PageRequest;
+use parking_lot::Mutex;
+
+use crate::sql::{Param, Row, SqlError, SqlResult, Tx};
+
+/// Rows remembered as reported; when there are more, all are forgotten and reported again.
+const REPORTED_ROWS_MAX: usize = 10_000;
+/// Rows read at a time once some of a page had to be skipped.
+const REFILL_ROWS: i64 = 500;
+
+/// What names a row in a report: its first column, which never is what a customer wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum RowId {
+    Int(i64),
+    Text(String),
+    /// The column itself cannot be read.
+    Unknown,
+}
+
+impl Display for RowId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Int(id) => id.fmt(f),
+            Self::Text(id) => id.fmt(f),
+            Self::Unknown => f.write_str("?"),
+        }
+    }
+}
+
+/// The rows that could not be read, in whole or in part.
+#[derive(Default)]
+pub(crate) struct UnreadableRows(Mutex<Reported>);
+
+#[derive(Default)]
+struct Reported {
+    counts: BTreeMap<&'static str, u64>,
+    rows: HashSet<(&'static str, RowId)>,
+}
+
+impl UnreadableRows {
+    /// Reports a row, unless it was reported before: lists and senders read it again and again.
+    fn report(&self, table: &'static str, id: &RowId, problem: &dyn Display) {
+        let mut reported = self.0.lock();
+        if reported.rows.len() >= REPORTED_ROWS_MAX {
+            reported.rows.clear();
+        }
+        if reported.rows.insert((table, id.clone())) {
+            *reported.counts.entry(table).or_default() += 1;
+            tracing::error!(table, %id, %problem, "a stored row cannot be read");
+        }
+    }
+
+    /// How many rows were reported, by table.
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.0.lock().counts.clone()
+    }
+}
+
+/// How a row is read.
+pub(crate) type Read<T> = fn(&mut Row) -> SqlResult<T>;
+
+impl Tx {
+    /// Reads rows, each named by its first column; those that cannot be read are skipped.
+    pub(crate) fn readable<T>(
+        &self,
+        table: &'static str,
+        rows: Vec<Row>,
+        mut read: impl FnMut(&mut Row) -> SqlResult<T>,
+    ) -> Vec<T> {
+        rows.into_iter().filter_map(|row| self.attempt(table, row, &mut read).ok()).collect()
+    }
+
+    /// Reads a row that is asked for alone.
+    ///
+    /// # Errors
+    /// [`SqlError::Unreadable`]: the caller must not have changed anything yet, since this fails
+    /// the operation, but not the others of its transaction.
+    pub(crate) fn single<T>(
+        &self,
+        table: &'static str,
+        row: Option<Row>,
+        read: impl FnMut(&mut Row) -> SqlResult<T>,
+    ) -> SqlResult<Option<T>> {
+        row.map(|row| self.attempt(table, row, read)).transpose()
+    }
+
+    fn attempt<T>(
+        &self,
+        table: &'static str,
+        mut row: Row,
+        mut read: impl FnMut(&mut Row) -> SqlResult<T>,
+    ) -> SqlResult<T> {
+        let id = row.id();
+        let outcome = read(&mut row);
+        for note in row.notes() {
+            self.unreadable.report(table, &id, note);
+        }
+        outcome.map_err(|error| {
+            self.unreadable.report(table, &id, &error);
+            SqlError::Unreadable(format!("a row of {table} cannot be read"))
+        })
+    }
+
+    /// Up to `limit` readable rows beyond the number `start`; more rows are read in place of those
+    /// that are skipped. `params` makes the parameters from a number and a limit; rows begin with
+    /// their number.
+    pub(crate) async fn fill<'p, T>(
+        &mut self,
+        table: &'static str,
+        sql: &'static str,
+        (start, limit): (i64, i64),
+        params: impl Fn(i64, i64) -> Vec<Param<'p>>,
+        read: Read<T>,
+    ) -> SqlResult<Vec<T>> {
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut last, mut asked) = (start, limit);
+        let mut items = Vec::new();
+        loop {
+            let rows = self.query(sql, &params(last, asked)).await?;
+            let is_end = i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked;
+            let number = rows.last().map(Row::id);
+            items.append(&mut self.readable(table, rows, read));
+            match number {
+                Some(RowId::Int(number)) if !is_end && items.len() < wanted => last = number,
+                _ => break,
+            }
+            asked = REFILL_ROWS;
+        }
+        items.truncate(wanted);
+        Ok(items)
+    }
+}
+
+/// The bounds of a page for [`Tx::fill`]: numbers below the first, and one row more than the page
+/// holds, which says whether there are more.
+pub(crate) fn bounds(page: PageRequest) -> (i64, i64) {
+    (page.before.unwrap_or(i64::MAX), i64::from(page.limit) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_reported_once() {
+        let rows = UnreadableRows::default();
+        for id in [1, 2, 1] {
+            rows.report("messages", &RowId::Int(id), &"damaged");
+        }
+        rows.report("devices", &RowId::Text("a".into()), &"damaged");
+        assert_eq!(rows.counts(), BTreeMap::from([("devices", 1), ("messages", 2)]));
+    }
+}

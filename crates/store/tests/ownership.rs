@@ -1,0 +1,184 @@
+//! What belongs to an account or a device goes with it. The tables are found in the schema, so that
+//! one which is added later must be thought of here.
+#![expect(clippy::unwrap_used, reason = "these are tests")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use domain::grant::NewGrant;
+use domain::media::Media;
+use domain::message::NewMessage;
+use domain::ports::{
+    AccountStore as _, DeviceStore as _, GrantStore as _, MessageStore as _, ProtocolStore as _,
+    ProtocolWrite,
+};
+use domain::webhook::EventKind;
+use support::Database;
+use testkit::store_conformance::{NOW, World, idempotency, new_device, new_messages};
+
+on_both_databases!(a_deleted_account_leaves_nothing, a_deleted_device_leaves_its_history);
+
+/// Tables whose rows belong to no account.
+const OF_NOBODY: [&str; 5] = ["counters", "plans", "schema_version", "settings", "vouchers"];
+/// Tables in which rows of a deleted device stay.
+const OF_DEVICES_KEPT: [&str; 1] = ["messages"];
+
+/// The tables and their columns.
+async fn schema(database: &Database) -> BTreeMap<String, Vec<String>> {
+    let (tables, columns) = match database {
+        Database::Sqlite(_) => (
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            "SELECT name FROM pragma_table_info('TABLE')",
+        ),
+        Database::Postgres(_) => (
+            "SELECT table_name::text FROM information_schema.tables
+             WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'",
+            "SELECT column_name::text FROM information_schema.columns
+             WHERE table_schema = current_schema() AND table_name = 'TABLE'",
+        ),
+    };
+    let mut found = BTreeMap::new();
+    for table in database.texts(tables).await {
+        let columns = database.texts(&columns.replace("TABLE", &table)).await;
+        found.insert(table, columns);
+    }
+    found
+}
+
+/// What an account or a device is known by in each column that names an owner.
+#[derive(Default)]
+struct Owned {
+    accounts: Vec<String>,
+    devices: Vec<String>,
+    messages: Vec<String>,
+    webhooks: Vec<String>,
+}
+
+impl Owned {
+    async fn by_account(database: &Database, world: &World) -> Self {
+        let account = world.account.id;
+        let ids = |table: &str| {
+            format!("SELECT CAST(id AS TEXT) FROM {table} WHERE account_id = {account}")
+        };
+        let mut messages = database.texts(&ids("outbox")).await;
+        messages.extend(database.texts(&ids("messages")).await);
+        Self {
+            accounts: vec![account.to_string()],
+            devices: database.texts(&ids("devices")).await,
+            messages,
+            webhooks: database.texts(&ids("webhooks")).await,
+        }
+    }
+
+    async fn by_device(database: &Database, world: &World) -> Self {
+        let device = world.device.id.to_string();
+        let ids = |table: &str| {
+            format!("SELECT CAST(id AS TEXT) FROM {table} WHERE device_id = '{device}'")
+        };
+        Self {
+            accounts: Vec::new(),
+            messages: database.texts(&ids("outbox")).await,
+            webhooks: database.texts(&ids("webhooks")).await,
+            devices: vec![device],
+        }
+    }
+
+    /// What makes a row of a table one of these; `None` for a table without owners.
+    fn condition(&self, table: &str, columns: &[String]) -> Option<String> {
+        let owners = |column: &str| match (table, column) {
+            ("accounts", "id") | (_, "account_id") => Some(&self.accounts),
+            ("devices", "id") | (_, "device_id") => Some(&self.devices),
+            ("outbox", "id") | (_, "message_id") => Some(&self.messages),
+            ("webhooks", "id") | (_, "webhook_id") => Some(&self.webhooks),
+            _ => None,
+        };
+        let is = |column: &String| {
+            let ids: Vec<String> = owners(column)?.iter().map(|id| format!("'{id}'")).collect();
+            let ids = if ids.is_empty() { "NULL".into() } else { ids.join(",") };
+            Some(format!("CAST({column} AS TEXT) IN ({ids})"))
+        };
+        let conditions: Vec<String> = columns.iter().filter_map(is).collect();
+        (!conditions.is_empty()).then(|| conditions.join(" OR "))
+    }
+
+    /// How many rows each table has of these.
+    async fn rows(&self, database: &Database) -> BTreeMap<String, usize> {
+        let mut rows = BTreeMap::new();
+        for (table, columns) in schema(database).await {
+            let Some(condition) = self.condition(&table, &columns) else {
+                assert!(OF_NOBODY.contains(&table.as_str()), "whose are the rows of {table}?");
+                continue;
+            };
+            let count = format!("SELECT CAST(count(*) AS TEXT) FROM {table} WHERE {condition}");
+            rows.insert(table, database.texts(&count).await.remove(0).parse().unwrap());
+        }
+        rows
+    }
+}
+
+/// Leaves something in every table that has owners.
+async fn fill(world: &World) {
+    let (account_id, store) = (world.account.id, &world.store);
+    for device in [None, Some(world.device.id)] {
+        world.webhook(device, &EventKind::ALL).await;
+        let grant = NewGrant { account_id, device_id: device, messages: 9, expires_at: None };
+        store.add_grant(grant, NOW).await.unwrap().unwrap();
+    }
+    world.sent(1).await;
+    let media = Some(Media { size: Some(3), ..Media::default() });
+    let with_file = NewMessage { media, bytes: Some(vec![1, 2, 3]), ..world.text(2) };
+    let mut request = world.request(vec![with_file]);
+    request.idempotency = Some(idempotency(&world.device.id.to_string(), 1));
+    new_messages(store.accept(request).await.unwrap());
+    let write = ProtocolWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
+    store.protocol_write(world.device.id, vec![write]).await.unwrap();
+}
+
+async fn two_accounts(database: &Database) -> (World, World) {
+    let store = database.open().await;
+    let world = World::new(store.clone()).await;
+    let other = World::with(store, 30).await;
+    fill(&world).await;
+    fill(&other).await;
+    (world, other)
+}
+
+async fn a_deleted_account_leaves_nothing(database: &Database) {
+    let (world, other) = two_accounts(database).await;
+    let (owned, others) =
+        (Owned::by_account(database, &world).await, Owned::by_account(database, &other).await);
+    let before = others.rows(database).await;
+    for (table, count) in owned.rows(database).await.iter().chain(&before) {
+        assert!(*count > 0, "the test leaves nothing in {table}");
+    }
+    assert!(world.store.delete_account(world.account.id).await.unwrap());
+    for (table, count) in owned.rows(database).await {
+        assert_eq!(count, 0, "{table} keeps something of a deleted account");
+    }
+    assert_eq!(others.rows(database).await, before, "the other account is untouched");
+}
+
+async fn a_deleted_device_leaves_its_history(database: &Database) {
+    let (world, other) = two_accounts(database).await;
+    let second = new_device(&world.store, &world.account, 50).await;
+    let second =
+        World { device: second, account: world.account.clone(), store: world.store.clone() };
+    fill(&second).await;
+    let owned = Owned::by_device(database, &world).await;
+    let others =
+        [Owned::by_device(database, &second).await, Owned::by_account(database, &other).await];
+    let before = [others[0].rows(database).await, others[1].rows(database).await];
+    let filled = owned.rows(database).await;
+    let device = world.device.id;
+    world.store.delete_device(world.account.id, device, NOW).await.unwrap().unwrap();
+    for (table, count) in owned.rows(database).await {
+        if OF_DEVICES_KEPT.contains(&table.as_str()) {
+            assert!(count > filled[&table], "what waited is in the history too");
+        } else {
+            assert_eq!(count, 0, "{table} keeps something of a deleted device");
+        }
+    }
+    let after = [others[0].rows(database).await, others[1].rows(database).await];
+    assert_eq!(after, before, "others are untouched");
+}
