@@ -32,10 +32,11 @@ mod tests;
 mod wire;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
@@ -146,7 +147,7 @@ impl Simulator {
 
     /// Ends all connections and the switchboard, with everything on disk.
     pub async fn shutdown(&self) {
-        let ended = self.inner.ended.lock().ok().and_then(|mut ended| ended.take());
+        let ended = self.inner.ended.lock().take();
         let stop = self.inner.switchboard.run(|sb| {
             sb.stop();
             Ok(())
@@ -188,7 +189,7 @@ impl Simulator {
     ) -> Result<R> {
         let inner = self.inner.clone();
         let read = tokio::task::spawn_blocking(move || {
-            let reader = inner.reader.lock().map_err(|_| SimulatorError::Closed)?;
+            let reader = inner.reader.lock();
             query(&reader)
         });
         read.await.map_err(|error| SimulatorError::Internal(error.to_string()))?

@@ -1,7 +1,7 @@
 //! A dispatcher that sends nothing: it records its calls, and answers as the test set.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use domain::phone::PhoneNumber;
 use domain::ports::{Cancellation, Clock, Dispatcher, OutboxEntry, Progress, Store};
 use domain::webhook::Event;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
 /// A recorded call of [`FakeDispatcher`].
@@ -131,7 +132,7 @@ impl FakeDispatcher {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn note(&self, call: DispatcherCall) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use domain::ports::{
 };
 use domain::service::DOWNLOAD_FAILED;
 use domain::webhook::SealedSecret;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 /// Makes no connection. It serves the test's files, and answers webhooks as the test set.
@@ -74,7 +75,7 @@ impl FakeOutbound {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,6 +1,6 @@
 //! A store that can fail or be slow, and that signals writes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +24,7 @@ use domain::webhook::{
     Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 /// Which calls fail.
@@ -56,7 +57,7 @@ impl FlakyStore {
     /// # Panics
     /// When a test panicked while it held the store.
     pub fn fail(&self, outage: Outage) {
-        self.outage.lock().expect("no test panics inside the store").0 = outage;
+        self.outage.lock().0 = outage;
     }
 
     /// Sets the duration of writes from now on.
@@ -64,7 +65,7 @@ impl FlakyStore {
     /// # Panics
     /// When a test panicked while it held the store.
     pub fn writes_take(&self, duration: Duration) {
-        self.outage.lock().expect("no test panics inside the store").1 = duration;
+        self.outage.lock().1 = duration;
     }
 
     /// Counts what was written.
@@ -73,7 +74,7 @@ impl FlakyStore {
     }
 
     async fn check(&self, is_write: bool) -> StoreResult<()> {
-        let (outage, takes) = *self.outage.lock().expect("no test panics inside the store");
+        let (outage, takes) = *self.outage.lock();
         if is_write && !takes.is_zero() {
             tokio::time::sleep(takes).await;
         }
