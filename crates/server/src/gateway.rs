@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use whatsapp::WhatsappMessenger;
 
 use crate::config::Settings;
-use crate::metrics::EngineMetrics;
+use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::TerminalOffers;
@@ -110,6 +110,7 @@ impl Gateway {
         let (stop_http, http_stopped) = http_api::shutdown();
         let registry = prometheus::Registry::new();
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
+        registry.register(Box::new(StoreMetrics::new(self.store.clone())?))?;
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
         let documented = state.clone();
         tokio::task::spawn_blocking(move || documented.build_documents());

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use engine::{Engine, EngineStats};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntGauge, Opts};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
+use store::SqlStore;
 
 /// Reads the engine's figures at every scrape.
 pub struct EngineMetrics {
@@ -122,6 +123,50 @@ impl Collector for EngineMetrics {
     fn collect(&self) -> Vec<MetricFamily> {
         self.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the engine's figures cannot be read");
+            Vec::new()
+        })
+    }
+}
+
+const UNREADABLE: (&str, &str) = (
+    "gerbang_unreadable_rows_total",
+    "Stored rows met that cannot be read, in whole or in part, by table.",
+);
+
+/// Reads the store's figures whenever they are asked for.
+pub struct StoreMetrics {
+    store: Arc<SqlStore>,
+    description: Desc,
+}
+
+impl StoreMetrics {
+    /// A collector for `store`.
+    ///
+    /// # Errors
+    /// A name or a help text is not acceptable to Prometheus.
+    pub fn new(store: Arc<SqlStore>) -> prometheus::Result<Self> {
+        let (name, help) = (UNREADABLE.0.into(), UNREADABLE.1.into());
+        let description = Desc::new(name, help, vec!["table".into()], HashMap::new())?;
+        Ok(Self { store, description })
+    }
+
+    fn read(&self) -> prometheus::Result<Vec<MetricFamily>> {
+        let unreadable = IntCounterVec::new(Opts::new(UNREADABLE.0, UNREADABLE.1), &["table"])?;
+        for (table, rows) in self.store.unreadable_rows() {
+            unreadable.with_label_values(&[table]).inc_by(rows);
+        }
+        Ok(unreadable.collect())
+    }
+}
+
+impl Collector for StoreMetrics {
+    fn desc(&self) -> Vec<&Desc> {
+        vec![&self.description]
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        self.read().unwrap_or_else(|error| {
+            tracing::error!(%error, "the store's figures cannot be read");
             Vec::new()
         })
     }
