@@ -1,7 +1,6 @@
 //! Accounts, and who is calling.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, DeviceId, KeyId};
 
@@ -88,7 +87,7 @@ impl Caller {
 }
 
 /// An account key or a device token, as it may be shown again: without its secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// Its id.
     pub id: KeyId,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 use crate::phone::PhoneNumber;
 
@@ -15,7 +15,7 @@ const GROUP_SERVER: &str = "g.us";
 macro_rules! jid_type {
     ($(#[$doc:meta])* $name:ident, $server:ident) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -162,12 +162,6 @@ impl Serialize for ChatId {
     }
 }
 
-impl<'de> Deserialize<'de> for ChatId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(Self::from)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,9 +195,6 @@ mod tests {
             assert_eq!((chat.to_string().as_str(), chat.short()), (jid, short));
             assert_eq!(chat.user(), jid.split('@').next().unwrap());
             assert_eq!(chat.is_group(), matches!(chat, ChatId::Group(_)));
-            let json = serde_json::to_string(&chat).unwrap();
-            assert_eq!(json, format!("{jid:?}"));
-            assert_eq!(serde_json::from_str::<ChatId>(&json).unwrap(), chat);
         }
     }
 }

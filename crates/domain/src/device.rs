@@ -1,7 +1,6 @@
 //! Devices: linked numbers, their state and their settings.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::chat::{GroupId, Lid};
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
@@ -40,8 +39,7 @@ pub struct Device {
 }
 
 /// The states of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeviceStatus {
     /// Never linked.
     Unpaired,

@@ -4,8 +4,6 @@ use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use crate::message::ContentKind;
 
 /// Largest file, in bytes: 100 MB.
@@ -49,22 +47,17 @@ pub struct MediaRequest {
 }
 
 /// The file of a message, as it is kept with it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Media {
     /// Where it is downloaded from; `None` when it came with the request or from WhatsApp.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Whether the sender said what kind it is; else the message's kind is a guess until it is sent.
-    #[serde(default)]
     pub is_kind_given: bool,
     /// The name the recipient sees.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filename: Option<String>,
     /// Its MIME type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mimetype: Option<String>,
     /// Its size in bytes, when known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
 }
 

@@ -1,7 +1,6 @@
 //! Messages: what they are, the states they pass through, and the one function that moves them.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::chat::{ChatId, Lid};
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
@@ -15,8 +14,7 @@ pub const TEXT_CHARS_MAX: usize = 65_536;
 pub const BATCH_MESSAGES_MAX: usize = 1_000;
 
 /// Whether we sent it or received it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Received.
     In,
@@ -40,8 +38,7 @@ impl Direction {
 }
 
 /// The states of a message; `docs/message-states.md` draws them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MessageState {
     /// Accepted, to be sent at a later time.
     Scheduled,
@@ -174,8 +171,7 @@ pub fn transition(state: MessageState, event: MessageEvent) -> Option<MessageSta
 }
 
 /// What kind of thing a message carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum ContentKind {
     Text,
@@ -223,19 +219,18 @@ impl ContentKind {
 }
 
 /// One step in a message's life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
     /// The state it came into.
     pub state: MessageState,
     /// When.
     pub at: Timestamp,
     /// Why, where there is something to say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 /// Why a message failed: a stable code and words for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Stable and in snake case, such as `not_on_whatsapp`.
     pub code: String,
@@ -350,7 +345,7 @@ pub fn whole_millis(at: Timestamp) -> Timestamp {
 }
 
 /// A person as WhatsApp names them: by number, by LID, or both.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Address {
     /// The phone number, when known.
     pub phone: Option<PhoneNumber>,

@@ -3,8 +3,6 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
 use crate::chat::{ChatId, GroupId};
 
 /// Fewest digits of a number with its country code.
@@ -13,8 +11,7 @@ pub const PHONE_DIGITS_MIN: usize = 8;
 pub const PHONE_DIGITS_MAX: usize = 15;
 
 /// A phone number as WhatsApp writes it: country code and number, digits only.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PhoneNumber(String);
 
 /// Why a text is no phone number; safe to show to the caller.

@@ -1,9 +1,9 @@
 //! Plans: what an account may do, and how much of it.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// What a plan may include. The names are the contract of every API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum Feature {
@@ -54,7 +54,7 @@ impl Feature {
 }
 
 /// A plan; `None` means no limit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Its name, also its key.
     pub name: String,

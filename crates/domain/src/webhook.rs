@@ -1,7 +1,7 @@
 //! Events, the webhooks that are told of them, and the deliveries in between.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::chat::{ChatId, Lid};
 use crate::device::{Device, DeviceStatus, StatusChange};
@@ -19,7 +19,7 @@ pub const SECRET_BYTES_MAX: usize = 256;
 pub const SECRET_BYTES_MIN: usize = 8;
 
 /// What can be told. The names are those of every API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum EventKind {
     #[serde(rename = "message.received")]
@@ -118,7 +118,7 @@ impl EventKind {
 }
 
 /// Something that happened, as it is told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// The same whenever and to whomever it is told.
     pub id: String,
@@ -135,7 +135,7 @@ pub struct Event {
 }
 
 /// The device of an event, as it was then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `Device`")]
 pub struct EventDevice {
     pub id: DeviceId,
@@ -158,8 +158,7 @@ impl From<&Device> for EventDevice {
 }
 
 /// What an event is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Subject {
     /// A message.
     Message(Box<EventMessage>),
@@ -168,7 +167,7 @@ pub enum Subject {
 }
 
 /// The message of an event, as it was then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `Message`")]
 pub struct EventMessage {
     pub id: MessageId,
@@ -185,7 +184,7 @@ pub struct EventMessage {
 }
 
 /// The state of a device, as it was then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventStatus {
     /// The state.
     pub status: DeviceStatus,
@@ -278,8 +277,7 @@ impl Event {
 }
 
 /// The name of the shape in which a webhook is told: `gerbang`, or a dialect's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FormatName(pub String);
 
 /// A URL that is told of events.
@@ -352,8 +350,7 @@ pub struct WebhookPatch {
 }
 
 /// Where a delivery is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeliveryState {
     /// It waits for its first or next try.
     Pending,

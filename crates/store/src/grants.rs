@@ -10,9 +10,8 @@ use jiff::Timestamp;
 
 use crate::accounts::lock_account;
 use crate::keys::opt_device;
-use crate::sql::{
-    InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, to_json, whole_millis,
-};
+use crate::messages::ids_json;
+use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, whole_millis};
 
 /// The grants of accounts, oldest first. `accounts` is a JSON array of ids.
 pub(crate) async fn of_accounts(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<(AccountId, Grant)>> {
@@ -34,7 +33,7 @@ pub(crate) async fn of_accounts(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<(A
 }
 
 pub(crate) async fn grants(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Grant>> {
-    let found = of_accounts(tx, &to_json(&[account])?).await?;
+    let found = of_accounts(tx, &ids_json(std::iter::once(account.0))?).await?;
     Ok(found.into_iter().map(|(_, grant)| grant).collect())
 }
 

@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 use domain::grant::NewGrant;
 use domain::media::Media;
 use domain::message::NewMessage;
-use domain::ports::{
-    AccountStore as _, DeviceStore as _, GrantStore as _, MessageStore as _, ProtocolStore as _,
-    ProtocolWrite,
-};
+use domain::ports::ProtocolWrite;
 use domain::webhook::EventKind;
 use support::Database;
 use testkit::store_conformance::{NOW, World, idempotency, new_device, new_messages};

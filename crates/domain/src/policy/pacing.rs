@@ -3,7 +3,6 @@
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 /// Longest pause between two messages that may be asked for, in seconds.
 pub const GAP_S_MAX: u32 = 3_600;
@@ -14,8 +13,7 @@ const TYPING_MS_MIN: u64 = 500;
 const TYPING_MS_MAX: u64 = 8_000;
 
 /// How a device paces itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pacing {
     /// Shortest pause between two messages, in seconds.
     pub min_s: u32,
@@ -30,8 +28,7 @@ pub struct Pacing {
 }
 
 /// From `from` until `until`, over midnight when `until` is earlier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuietHours {
     /// The first quiet minute.
     pub from: Time,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::plan::Plan;
 
@@ -11,8 +11,7 @@ use crate::plan::Plan;
 pub const NO_LIMIT: i64 = 2_147_483_647;
 
 /// Out of which allowance a message was paid.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum QuotaKind {
     /// The plan's own messages.
     #[serde(rename = "free")]
@@ -23,7 +22,7 @@ pub enum QuotaKind {
 }
 
 /// How a message was paid for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaReceipt {
     /// Out of which allowance.
     pub kind: QuotaKind,
@@ -32,7 +31,7 @@ pub struct QuotaReceipt {
 }
 
 /// The calendar day and month of an account, as integers that grow: 20261121 and 202611.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     /// Year, month and day.
     pub day: i64,

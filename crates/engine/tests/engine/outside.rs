@@ -1,7 +1,7 @@
 //! Customers' servers, as slow and as faulty as a test wants them.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use domain::ports::{FileError, MediaCodec, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
 use domain::webhook::Event;
 use testkit::fake_outbound::{FakeCodec, FakeOutbound, answer};
+use testkit::plain_format::PlainFormat;
 use tokio::sync::watch;
 
 /// What a receiver does with an event: how long it takes, and what it answers.
@@ -56,6 +57,7 @@ struct State {
 /// Receivers and file servers; the rest is [`FakeOutbound`]'s.
 pub struct Outside {
     pub fake: FakeOutbound,
+    pub formats: Arc<PlainFormat>,
     state: Mutex<State>,
     changes: watch::Sender<usize>,
 }
@@ -63,7 +65,7 @@ pub struct Outside {
 impl Default for Outside {
     fn default() -> Self {
         let (fake, state) = (FakeOutbound::default(), Mutex::default());
-        Self { fake, state, changes: watch::Sender::new(0) }
+        Self { fake, formats: Arc::default(), state, changes: watch::Sender::new(0) }
     }
 }
 
@@ -169,7 +171,7 @@ impl Outbound for Outside {
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
         let crashes = std::mem::take(&mut self.state().crashes);
         assert!(!crashes, "scripted");
-        let event: Event = serde_json::from_slice(&request.body).unwrap();
+        let event = self.formats.event(&request.body);
         let (takes, told) = {
             let mut state = self.state();
             let before =

@@ -18,7 +18,6 @@ use testkit::entropy::SeededEntropy;
 use testkit::fake_outbound::ReversingCipher;
 use testkit::flaky_store::FlakyStore;
 use testkit::memory_store::MemoryStore;
-use testkit::plain_format::PlainFormat;
 use testkit::scripted_messenger::ScriptedMessenger;
 
 use crate::outside::Outside;
@@ -228,7 +227,7 @@ fn build(
         outbound: outside.clone(),
         codec: outside.clone(),
         sealer: Arc::new(ReversingCipher),
-        formats: Arc::new(PlainFormat),
+        formats: outside.formats.clone(),
         clock: clock.clone(),
         entropy: entropy.clone(),
     };
@@ -237,7 +236,7 @@ fn build(
         store,
         dispatcher: engine.clone(),
         outbound: outside.clone(),
-        formats: Arc::new(PlainFormat),
+        formats: outside.formats.clone(),
         sealer: Arc::new(ReversingCipher),
         clock: clock.clone(),
         entropy,

@@ -13,7 +13,8 @@ use domain::phone::PhoneNumber;
 use domain::plan::Feature;
 use domain::ports::Clock;
 use jiff::SignedDuration;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use testkit::fake_dispatcher::Ending;
 
@@ -22,6 +23,12 @@ use crate::api::Api;
 use crate::routes::Route;
 use crate::tests::app::{App, OPERATOR};
 use crate::tests::exchange::{Ask, TestResponse};
+
+fn status<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<DeviceStatus>, D::Error> {
+    let name = String::deserialize(reader)?;
+    let status = DeviceStatus::from_name(&name);
+    status.map(Some).ok_or_else(|| D::Error::custom("no state of a device"))
+}
 
 /// A conversation and the gateway it is held with.
 #[derive(Deserialize)]
@@ -39,6 +46,7 @@ struct Fixture {
     #[serde(default)]
     sent: usize,
     /// The state the front device is brought into.
+    #[serde(default, deserialize_with = "status")]
     front: Option<DeviceStatus>,
     /// Messages granted to the front device, and until when they hold.
     grant: Option<Granted>,

@@ -6,7 +6,6 @@ use domain::chat::Lid;
 use domain::device::{Device, DevicePatch};
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::policy::pacing::Pacing;
 use domain::service::{DeviceName, Principal};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -15,6 +14,7 @@ use uuid::Uuid;
 
 use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
+use super::pacing::{PacingBody, PacingJson};
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
@@ -73,40 +73,12 @@ struct DeviceChange {
     /// How it paces itself; null follows the gateway's setting.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<PacingBody>)]
-    pacing: Option<Option<Object<Pacing>>>,
+    pacing: Option<Option<Object<PacingJson>>>,
 }
 
 /// Keeps "null" apart from "left out".
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Option<T>, D::Error> {
     T::deserialize(reader).map(Some)
-}
-
-/// How a device paces itself.
-#[derive(ToSchema)]
-#[schema(as = Pacing)]
-#[expect(dead_code, reason = "describes `domain::policy::pacing::Pacing` in the document")]
-struct PacingBody {
-    /// Shortest pause between two messages, in seconds.
-    min_s: u32,
-    /// Longest pause between two messages, in seconds.
-    max_s: u32,
-    /// Whether time to type is taken before a text.
-    typing: bool,
-    /// Most new numbers in a day of the account; null for no limit.
-    first_contacts_per_day: Option<u32>,
-    /// Hours in which nothing is sent, in the account's time zone.
-    quiet_hours: Option<QuietHoursBody>,
-}
-
-/// From `from` until `until`, over midnight when `until` is earlier.
-#[derive(ToSchema)]
-#[schema(as = QuietHours)]
-#[expect(dead_code, reason = "describes `domain::policy::pacing::QuietHours` in the document")]
-struct QuietHoursBody {
-    /// The first quiet minute, such as `21:00`.
-    from: String,
-    /// The first minute that is not quiet any more, such as `07:00`.
-    until: String,
 }
 
 /// A device.
@@ -129,7 +101,7 @@ pub(super) struct DeviceBody<'a> {
     lid: Option<&'a str>,
     /// Its own pacing; null follows the gateway's.
     #[schema(value_type = Option<PacingBody>)]
-    pacing: Option<&'a Pacing>,
+    pacing: Option<PacingJson>,
     /// When it was last linked to a number.
     #[schema(value_type = Option<String>, format = DateTime)]
     paired_at: Option<Timestamp>,
@@ -154,7 +126,7 @@ impl<'a> From<&'a Device> for DeviceBody<'a> {
             reason: device.reason.as_deref(),
             phone: device.phone.as_ref().map(|phone| phone.as_str()),
             lid: device.lid.as_ref().map(Lid::as_str),
-            pacing: device.pacing.as_ref(),
+            pacing: device.pacing.as_ref().map(PacingJson::from),
             paired_at: device.paired_at,
             connected_at: device.connected_at,
             last_seen_at: device.last_seen_at,
@@ -263,7 +235,7 @@ async fn update(
     let id = device_id(&state, &principal, &id).await?;
     let patch = DevicePatch {
         name: body.name,
-        pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing)),
+        pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing.into())),
     };
     let device = state.core().update_device(&principal, id, patch).await?;
     Ok(json(StatusCode::OK, &DeviceBody::from(&device)))

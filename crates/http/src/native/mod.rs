@@ -18,6 +18,7 @@ mod media_field;
 mod message_view;
 mod messages;
 mod numbers;
+mod pacing;
 pub(crate) mod page;
 mod pairing;
 mod plans;

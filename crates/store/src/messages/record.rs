@@ -266,9 +266,9 @@ async fn lock_sent(tx: &mut Tx, group: &[Report]) -> SqlResult<BTreeMap<DeviceId
         " FROM messages WHERE device_id = $1 AND direction = 'out'
           AND whatsapp_id IN (SELECT value FROM json_rows($2)) ORDER BY id FOR UPDATE"
     );
-    let mut wanted: BTreeMap<DeviceId, BTreeSet<&WhatsappId>> = BTreeMap::new();
+    let mut wanted: BTreeMap<DeviceId, BTreeSet<&str>> = BTreeMap::new();
     for report in group {
-        wanted.entry(report.device).or_default().extend(&report.ids);
+        wanted.entry(report.device).or_default().extend(report.ids.iter().map(WhatsappId::as_str));
     }
     let mut found = BTreeMap::new();
     for (device, ids) in wanted {
