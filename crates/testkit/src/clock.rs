@@ -15,9 +15,6 @@ impl ManualClock {
     }
 
     /// Jumps to `now`, backwards too.
-    ///
-    /// # Panics
-    /// When a test panicked while it held the clock.
     pub fn set(&self, now: Timestamp) {
         *self.0.lock() = now;
     }

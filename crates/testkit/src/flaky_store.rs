@@ -53,17 +53,11 @@ impl FlakyStore {
     }
 
     /// Sets which calls fail from now on.
-    ///
-    /// # Panics
-    /// When a test panicked while it held the store.
     pub fn fail(&self, outage: Outage) {
         self.outage.lock().0 = outage;
     }
 
     /// Sets the duration of writes from now on.
-    ///
-    /// # Panics
-    /// When a test panicked while it held the store.
     pub fn writes_take(&self, duration: Duration) {
         self.outage.lock().1 = duration;
     }
