@@ -8,6 +8,7 @@ pub mod account;
 pub mod chat;
 pub mod device;
 pub mod error;
+pub mod fair_semaphore;
 pub mod grant;
 pub mod ids;
 pub mod key;

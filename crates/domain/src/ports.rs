@@ -198,6 +198,8 @@ pub trait DeviceStore: Send + Sync {
         filter: &DeviceFilter,
         limit: u32,
     ) -> StoreResult<Vec<Device>>;
+    /// One device, whatever account it belongs to; for the engine when it restarts a device's task.
+    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Device>>;
     /// Every device of every account; for the engine at its start.
     async fn all_devices(&self) -> StoreResult<Vec<Device>>;
     /// Changes a device's settings; `None` when there is none.

@@ -9,7 +9,6 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use domain::device::{DeviceNotice, PairMethod, PairOffer};
-use domain::error::Result;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::Receipt;
 use domain::ports::{Cancellation, MessengerEvent, OutboxEntry, Recorded, StoreResult};
@@ -21,6 +20,7 @@ use crate::device::files::FileShares;
 use crate::device::task_loop::drive;
 use crate::device::waits::Waited;
 use crate::engine::EngineParts;
+use crate::reply::Reply;
 use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
 use crate::watchers::Watchers;
@@ -30,9 +30,6 @@ use crate::webhooks::Webhooks;
 pub(crate) const MAILBOX_MAX: usize = 256;
 /// Most devices that are on their way to WhatsApp at the same time after a start.
 pub(crate) const CONNECTS_MAX: usize = 48;
-
-/// Somebody who waits for an answer.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T>>;
 
 /// What the task of a device is told.
 pub(crate) enum Input {

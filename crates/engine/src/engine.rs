@@ -27,9 +27,10 @@ use domain::webhook::Event;
 
 use crate::EngineConfig;
 use crate::cleanup::clean_up;
-use crate::context::{CONNECTS_MAX, Input, Phase, Registry, Reply, Shared};
+use crate::context::{CONNECTS_MAX, Input, Phase, Registry, Shared};
 use crate::device::files::FileShares;
 use crate::device::waits::Waited;
+use crate::reply::Reply;
 use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
 use crate::timing::within;

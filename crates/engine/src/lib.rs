@@ -22,6 +22,7 @@ mod device;
 mod engine;
 mod fair_semaphore;
 pub mod queue;
+mod reply;
 mod sending_set;
 mod stats;
 mod timing;

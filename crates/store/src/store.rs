@@ -245,6 +245,10 @@ impl DeviceStore for SqlStore {
         run!(self.read, devices::find_devices, account, filter, limit)
     }
 
+    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Device>> {
+        self.any_device(id).await
+    }
+
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         run!(self.read, devices::all_devices)
     }
@@ -311,6 +315,14 @@ impl MessageStore for SqlStore {
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {
         run!(self.read, list::outbox)
+    }
+
+    async fn outbox_of(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+    ) -> StoreResult<Vec<OutboxEntry>> {
+        run!(self.read, list::outbox_of, account, device)
     }
 
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>> {

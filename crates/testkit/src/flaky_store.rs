@@ -1,5 +1,6 @@
 //! A store that can fail or be slow, and that signals writes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,13 +44,14 @@ pub struct FlakyStore {
     inner: Arc<dyn Store>,
     outage: Mutex<(Outage, Duration)>,
     writes: watch::Sender<u64>,
+    calls: Mutex<HashMap<&'static str, usize>>,
 }
 
 impl FlakyStore {
     /// Wraps `inner`; every call works.
     pub fn before(inner: Arc<dyn Store>) -> Self {
         let outage = Mutex::new((Outage::None, Duration::ZERO));
-        Self { inner, outage, writes: watch::Sender::new(0) }
+        Self { inner, outage, writes: watch::Sender::new(0), calls: Mutex::default() }
     }
 
     /// Sets which calls fail from now on.
@@ -65,6 +67,15 @@ impl FlakyStore {
     /// Counts what was written.
     pub fn writes(&self) -> watch::Receiver<u64> {
         self.writes.subscribe()
+    }
+
+    /// How often the store was asked for `call`, the name of a port's function.
+    pub fn calls(&self, call: &str) -> usize {
+        self.calls.lock().get(call).copied().unwrap_or_default()
+    }
+
+    fn count(&self, call: &'static str) {
+        *self.calls.lock().entry(call).or_default() += 1;
     }
 
     async fn check(&self, is_write: bool) -> StoreResult<()> {
@@ -86,6 +97,7 @@ macro_rules! delegate {
         impl $port for FlakyStore {
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
                 let is_write = stringify!($kind) == "write";
+                self.count(stringify!($name));
                 self.check(is_write).await?;
                 let answer = self.inner.$name($($arg),*).await;
                 if is_write {
@@ -125,6 +137,7 @@ delegate!(DeviceStore {
     read device(account: AccountId, id: DeviceId) -> Option<Device>;
     read device_exists(id: DeviceId) -> bool;
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
+    read device_by_id(id: DeviceId) -> Option<Device>;
     read all_devices() -> Vec<Device>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
@@ -138,6 +151,7 @@ delegate!(MessageStore {
     write accept(acceptance: Acceptance) -> Accepted;
     read repeated(account: AccountId, key: &IdempotencyKey, now: Timestamp) -> Option<Accepted>;
     read outbox() -> Vec<OutboxEntry>;
+    read outbox_of(account: AccountId, device: DeviceId) -> Vec<OutboxEntry>;
     read waiting_message(id: MessageId) -> Option<Message>;
     write record(progress: Vec<Progress>) -> Vec<Recorded>;
     read inline_media(id: MessageId) -> Option<Vec<u8>>;

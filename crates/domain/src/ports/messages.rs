@@ -217,6 +217,12 @@ pub trait MessageStore: Send + Sync {
     ) -> StoreResult<Option<Accepted>>;
     /// Everything that waits, by id; for the engine at its start.
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>>;
+    /// What waits for one device of an account, by id.
+    async fn outbox_of(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+    ) -> StoreResult<Vec<OutboxEntry>>;
     /// The file that came with a waiting message.
     async fn inline_media(&self, id: MessageId) -> StoreResult<Option<Vec<u8>>>;
     /// One waiting message, whole; `None` when it does not wait any more.

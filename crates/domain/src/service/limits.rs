@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::fair_semaphore::{FairSemaphore, Permit};
 use crate::ids::{AccountId, KeyId};
 use crate::policy::rate::{RateState, SlidingWindow};
 use crate::ports::IdempotencyKey;
@@ -40,96 +41,52 @@ impl RateLimiter {
     }
 }
 
-/// Places for what lasts: so many of one account, and so many of all.
-#[derive(Debug)]
-pub(super) struct Places {
-    max: usize,
-    per_account_max: usize,
-    taken: Mutex<HashMap<AccountId, usize>>,
-}
-
-/// A place; given back when dropped.
-#[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
-    account: AccountId,
-}
-
-impl Places {
-    fn new(max: usize, per_account_max: usize) -> Arc<Self> {
-        Arc::new(Self { max, per_account_max, taken: Mutex::default() })
-    }
-
-    /// Places for live streams.
-    pub(super) fn for_streams() -> Arc<Self> {
-        Self::new(STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX)
-    }
-
-    /// Takes a place, if there is one.
-    pub(super) fn take(self: &Arc<Self>, account: AccountId) -> Option<Place> {
-        let mut taken = self.taken.lock();
-        let of_account = taken.get(&account).copied().unwrap_or(0);
-        if of_account >= self.per_account_max || taken.values().sum::<usize>() >= self.max {
-            return None;
-        }
-        taken.insert(account, of_account + 1);
-        Some(Place { places: self.clone(), account })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.places.taken.lock();
-        if let Some(count) = taken.get_mut(&self.account) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.account);
-            }
-        }
-    }
+/// Permits for live streams.
+pub(super) fn streams() -> Arc<FairSemaphore> {
+    FairSemaphore::new(STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX)
 }
 
 /// The requests that wait now.
 #[derive(Debug)]
 pub(super) struct Waits {
-    places: Arc<Places>,
+    permits: Arc<FairSemaphore>,
     /// The idempotency keys of requests that wait.
     in_flight: Mutex<HashSet<(AccountId, String, String)>>,
 }
 
-/// A place among those who wait; given back when dropped.
-pub(super) struct WaitPlace<'a> {
+/// The right of a request to wait; free again when dropped.
+pub(super) struct WaitPermit<'a> {
     waits: &'a Waits,
     key: Option<(AccountId, String, String)>,
-    _place: Place,
+    _permit: Permit,
 }
 
 impl Default for Waits {
     fn default() -> Self {
-        let places = Places::new(WAITS_MAX, WAITS_PER_ACCOUNT_MAX);
-        Self { places, in_flight: Mutex::default() }
+        let permits = FairSemaphore::new(WAITS_MAX, WAITS_PER_ACCOUNT_MAX);
+        Self { permits, in_flight: Mutex::default() }
     }
 }
 
 impl Waits {
-    /// Takes a place, if there is one and nobody waits with the same idempotency key.
+    /// Lets a request wait, if a permit is free and no other waits with the same idempotency key.
     pub(super) fn enter(
         &self,
         account: AccountId,
         key: Option<&IdempotencyKey>,
-    ) -> Result<WaitPlace<'_>> {
+    ) -> Result<WaitPermit<'_>> {
         let key = key.map(|key| (account, key.route.clone(), key.key.clone()));
         let mut in_flight = self.in_flight.lock();
         if key.as_ref().is_some_and(|key| in_flight.contains(key)) {
             return Err(Error::IdempotencyInFlight);
         }
-        let place = self.places.take(account).ok_or(Error::TooManyWaits)?;
+        let permit = self.permits.try_acquire(account).ok_or(Error::TooManyWaits)?;
         in_flight.extend(key.clone());
-        Ok(WaitPlace { waits: self, key, _place: place })
+        Ok(WaitPermit { waits: self, key, _permit: permit })
     }
 }
 
-impl Drop for WaitPlace<'_> {
+impl Drop for WaitPermit<'_> {
     fn drop(&mut self) {
         if let Some(key) = &self.key {
             self.waits.in_flight.lock().remove(key);
@@ -146,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_has_so_many_places_and_all_have_so_many() {
+    fn waits_are_bounded_in_all_and_per_account() {
         let waits = Waits::default();
         let one: Vec<_> = (0..WAITS_PER_ACCOUNT_MAX)
             .map(|_| waits.enter(AccountId(1), None).ok().unwrap())

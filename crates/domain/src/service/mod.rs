@@ -18,6 +18,7 @@ use futures_util::stream::BoxStream;
 use crate::account::{Account, Caller};
 use crate::device::Device;
 use crate::error::{Error, Result};
+use crate::fair_semaphore::FairSemaphore;
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, KeyKind, Secret};
 use crate::plan::{Feature, Plan};
@@ -67,7 +68,7 @@ pub struct Core {
     parts: CoreParts,
     rates: limits::RateLimiter,
     waits: limits::Waits,
-    streams: Arc<limits::Places>,
+    streams: Arc<FairSemaphore>,
 }
 
 impl std::ops::Deref for Core {
@@ -160,7 +161,7 @@ impl Core {
     /// The use cases over these parts.
     pub fn new(parts: CoreParts) -> Self {
         let (rates, waits) = (limits::RateLimiter::default(), limits::Waits::default());
-        Self { parts, rates, waits, streams: limits::Places::for_streams() }
+        Self { parts, rates, waits, streams: limits::streams() }
     }
 
     /// Who holds a key. Counts as one of its requests.
@@ -201,9 +202,9 @@ impl Core {
         account: AccountId,
         stream: BoxStream<'static, T>,
     ) -> Result<BoxStream<'static, T>> {
-        let place = self.streams.take(account).ok_or(Error::TooManyStreams)?;
+        let permit = self.streams.try_acquire(account).ok_or(Error::TooManyStreams)?;
         let stream = stream.map(move |item| {
-            let _kept = &place;
+            let _kept = &permit;
             item
         });
         Ok(stream.boxed())

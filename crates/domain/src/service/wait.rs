@@ -50,7 +50,7 @@ impl Core {
         mut requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
-        let _place = self.waits.enter(principal.account_id()?, idempotency.as_ref())?;
+        let _permit = self.waits.enter(principal.account_id()?, idempotency.as_ref())?;
         let has_media = requests.iter().any(|request| request.media.is_some());
         let patience = if has_media { self.sync_wait.media } else { self.sync_wait.text };
         for request in &mut requests {

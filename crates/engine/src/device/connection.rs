@@ -20,10 +20,10 @@ use domain::ids::WhatsappId;
 use domain::message::Receipt;
 use domain::ports::{MessengerEvent, MovedDevice, StoreResult};
 
-use crate::context::Reply;
 use crate::device::journal::Write;
 use crate::device::sending::same;
 use crate::device::{Configured, DeviceTask, Done, Ending};
+use crate::reply::Reply;
 use crate::timing::within;
 
 /// How long WhatsApp may take to offer a QR or a code.

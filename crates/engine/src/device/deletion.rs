@@ -7,11 +7,11 @@ use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
 use domain::ids::AccountId;
 
-use crate::context::Reply;
 use crate::device::connection::UNLINK_WAIT;
 use crate::device::journal::Write;
 use crate::device::sending::same;
 use crate::device::{DeviceTask, Done, Ending};
+use crate::reply::Reply;
 use crate::timing::within;
 
 impl DeviceTask {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::{AbortHandle, abortable};
 
 use domain::error::StoreError;
+use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::MessageId;
 use domain::media::{MediaWish, ReadyMedia};
 use domain::message::{ContentKind, Failure, Message};
@@ -17,7 +18,7 @@ use domain::ports::{FileError, StoreResult};
 
 use crate::context::Shared;
 use crate::device::{DeviceTask, Done};
-use crate::fair_semaphore::{Place, Shares};
+use crate::fair_semaphore::acquire;
 use crate::timing::within;
 
 /// Most files that are being made ready, or are ready and not handed over: what bounds the disk. How
@@ -48,21 +49,21 @@ const PREPARE_WAIT: Duration = Duration::from_secs(240);
 
 /// What files need, shared by the accounts.
 pub(crate) struct FileShares {
-    places: Arc<Shares>,
-    downloads: Arc<Shares>,
-    reads: Arc<Shares>,
-    conversions: Arc<Shares>,
-    pub(crate) uploads: Arc<Shares>,
+    places: Arc<FairSemaphore>,
+    downloads: Arc<FairSemaphore>,
+    reads: Arc<FairSemaphore>,
+    conversions: Arc<FairSemaphore>,
+    pub(crate) uploads: Arc<FairSemaphore>,
 }
 
 impl Default for FileShares {
     fn default() -> Self {
         Self {
-            places: Shares::new(FILES_MAX, FILES_PER_ACCOUNT_MAX),
-            downloads: Shares::new(DOWNLOADS_MAX, DOWNLOADS_PER_ACCOUNT_MAX),
-            reads: Shares::new(READS_MAX, READS_PER_ACCOUNT_MAX),
-            conversions: Shares::new(CONVERSIONS_MAX, CONVERSIONS_PER_ACCOUNT_MAX),
-            uploads: Shares::new(UPLOADS_MAX, UPLOADS_PER_ACCOUNT_MAX),
+            places: FairSemaphore::new(FILES_MAX, FILES_PER_ACCOUNT_MAX),
+            downloads: FairSemaphore::new(DOWNLOADS_MAX, DOWNLOADS_PER_ACCOUNT_MAX),
+            reads: FairSemaphore::new(READS_MAX, READS_PER_ACCOUNT_MAX),
+            conversions: FairSemaphore::new(CONVERSIONS_MAX, CONVERSIONS_PER_ACCOUNT_MAX),
+            uploads: FairSemaphore::new(UPLOADS_MAX, UPLOADS_PER_ACCOUNT_MAX),
         }
     }
 }
@@ -70,7 +71,7 @@ impl Default for FileShares {
 /// A file that is ready, and the place it takes.
 pub(crate) struct ReadyFile {
     pub(crate) media: ReadyMedia,
-    pub(crate) place: Place,
+    pub(crate) place: Permit,
 }
 
 /// Why a file is not ready.
@@ -161,22 +162,22 @@ async fn make_ready(shared: &Arc<Shared>, message: Message) -> Result<ReadyFile,
         ..MediaWish::default()
     };
     let (file, place) = if let Some(url) = &media.url {
-        let _turn = shares.downloads.take(account).await;
-        let place = shares.places.take(account).await;
+        let _turn = acquire(&shares.downloads, account).await;
+        let place = acquire(&shares.places, account).await;
         let fetched = in_time(FETCH_WAIT, shared.outbound.fetch(url)).await?;
         wish.content_type = fetched.content_type;
         wish.source_name = fetched.filename;
         (fetched.file, place)
     } else {
-        let _turn = shares.reads.take(account).await;
-        let place = shares.places.take(account).await;
+        let _turn = acquire(&shares.reads, account).await;
+        let place = acquire(&shares.places, account).await;
         let bytes: StoreResult<Option<Vec<u8>>> = shared.store.inline_media(message.id).await;
         let gone = || Failure::new(Failure::MEDIA, "the file is not there any more");
         let bytes = bytes?.ok_or_else(|| FileError::Permanent(gone()))?;
         (in_time(FETCH_WAIT, shared.outbound.keep(bytes)).await?, place)
     };
     let _turn = match wish.kind {
-        Some(ContentKind::Voice) => Some(shares.conversions.take(account).await),
+        Some(ContentKind::Voice) => Some(acquire(&shares.conversions, account).await),
         _ => None,
     };
     let media = in_time(PREPARE_WAIT, shared.codec.prepare(file, wish)).await?;

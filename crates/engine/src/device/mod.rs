@@ -25,12 +25,13 @@ use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{ContentKind, Message};
 use domain::ports::{MovedDevice, Recorded, SendError, StoreResult};
 
-use crate::context::{Arrivals, Input, Reply, Shared};
+use crate::context::{Arrivals, Input, Shared};
 use crate::device::connection::Pairing;
 use crate::device::files::{NotReady, ReadyFile};
 use crate::device::journal::Journal;
 use crate::device::waits::Waits;
 use crate::queue::{DeviceQueue, Settings};
+use crate::reply::Reply;
 
 /// Something that was begun and has come to its end.
 pub(crate) enum Done {

@@ -12,11 +12,13 @@ use domain::ids::{DeviceId, MessageId};
 use domain::message::{Message, MessageState};
 use domain::ports::{Cancellation, OutgoingContent, OutgoingMessage, Progress, Store, StoreResult};
 
-use crate::context::{Reply, Shared};
+use crate::context::Shared;
 use crate::device::files::ReadyFile;
 use crate::device::journal::{Batch, Write};
 use crate::device::{Configured, DeviceTask, Done, Wrote};
+use crate::fair_semaphore::acquire;
 use crate::queue::{Action, Settings};
+use crate::reply::Reply;
 use crate::timing::{pause, within};
 
 /// The pause after the store has failed.
@@ -84,7 +86,7 @@ impl DeviceTask {
         let (shared, device) = (self.shared.clone(), self.id);
         self.begin(async move {
             let turn = match &place {
-                Some(place) => Some(shared.files.uploads.take(place.account()).await),
+                Some(place) => Some(acquire(&shared.files.uploads, place.account()).await),
                 None => None,
             };
             let sent = within(limit, shared.messenger.send(device, message)).await;

@@ -16,10 +16,10 @@ use domain::ids::MessageId;
 use domain::message::{Failure, Message};
 use domain::ports::Recorded;
 
-use crate::context::Reply;
 use crate::device::DeviceTask;
 use crate::device::journal::Write;
 use crate::device::sending::same;
+use crate::reply::Reply;
 
 /// How a wait ended.
 pub(crate) enum Waited {

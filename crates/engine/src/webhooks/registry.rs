@@ -9,7 +9,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use domain::ids::{AccountId, WebhookId};
 use domain::webhook::Webhook;
 
-use crate::fair_semaphore::Shares;
+use domain::fair_semaphore::FairSemaphore;
 
 /// Most posts at a time, to all webhooks. How many of them may be one webhook's is
 /// [`super::lanes::POSTS_MAX`].
@@ -35,7 +35,7 @@ pub(crate) struct Webhooks {
     accounts: Mutex<HashMap<AccountId, AccountSenders>>,
     changed: Mutex<BTreeSet<AccountId>>,
     pub(crate) has_changed: Notify,
-    pub(crate) posts: Arc<Shares>,
+    pub(crate) posts: Arc<FairSemaphore>,
     pub(crate) looks: Semaphore,
 }
 
@@ -45,7 +45,7 @@ impl Default for Webhooks {
             accounts: Mutex::default(),
             changed: Mutex::default(),
             has_changed: Notify::new(),
-            posts: Shares::new(POSTS_IN_ALL_MAX, POSTS_PER_ACCOUNT_MAX),
+            posts: FairSemaphore::new(POSTS_IN_ALL_MAX, POSTS_PER_ACCOUNT_MAX),
             looks: Semaphore::new(LOOKS_MAX),
         }
     }

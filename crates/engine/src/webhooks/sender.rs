@@ -25,6 +25,7 @@ use super::registry::Handle;
 use crate::context::Shared;
 use crate::device::sending::STORE_PAUSE;
 use crate::device::task_loop::CRASH_PAUSE;
+use crate::fair_semaphore::acquire;
 use crate::timing::{pause, until, within};
 
 /// How often a sender looks for what waits though nobody has told it of anything.
@@ -258,7 +259,7 @@ impl Sender {
         let (shared, settings) = (self.shared.clone(), self.webhook.clone());
         let (account, event) = (self.account, self.events.remove(&id));
         self.jobs.push(Box::pin(async move {
-            let _turn = shared.webhooks.posts.take(account).await;
+            let _turn = acquire(&shared.webhooks.posts, account).await;
             // Switched off or erased while this waited: it is read again should it be switched on.
             let Some(webhook) = settings.borrow().clone() else { return Done::Unread(id, Ok(())) };
             let event = match event {

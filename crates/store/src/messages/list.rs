@@ -16,12 +16,21 @@ use crate::accounts::page_of;
 use crate::rows::{RowId, bounds};
 use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
-/// Rows of the outbox read at a time when it is loaded whole.
+/// Rows of the outbox read at a time when much of it is loaded.
 const OUTBOX_CHUNK_ROWS: i64 = 10_000;
 
+macro_rules! select_entries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts, due_at,
+             expires_at, retry_interval_s FROM outbox ",
+            $rest
+        )
+    };
+}
+
 pub(crate) async fn outbox(tx: &mut Tx) -> SqlResult<Vec<OutboxEntry>> {
-    const SELECT: &str = "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts,
-        due_at, expires_at, retry_interval_s FROM outbox WHERE id > $1 ORDER BY id LIMIT $2";
+    const SELECT: &str = select_entries!("WHERE id > $1 ORDER BY id LIMIT $2");
     let mut entries = Vec::new();
     let mut last = i64::MIN;
     loop {
@@ -30,6 +39,16 @@ pub(crate) async fn outbox(tx: &mut Tx) -> SqlResult<Vec<OutboxEntry>> {
         last = number;
         entries.append(&mut tx.readable("outbox", rows, entry_from));
     }
+}
+
+pub(crate) async fn outbox_of(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+) -> SqlResult<Vec<OutboxEntry>> {
+    const SELECT: &str = select_entries!("WHERE account_id = $1 AND device_id = $2 ORDER BY id");
+    let rows = tx.query(SELECT, params![account.0, &device.to_string()]).await?;
+    Ok(tx.readable("outbox", rows, entry_from))
 }
 
 fn entry_from(row: &mut Row) -> SqlResult<OutboxEntry> {

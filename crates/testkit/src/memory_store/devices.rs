@@ -76,6 +76,10 @@ impl DeviceStore for MemoryStore {
         Ok(found.take(usize::try_from(limit).expect("a small limit")).cloned().collect())
     }
 
+    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Device>> {
+        Ok(self.state().devices.iter().find(|device| device.id == id).cloned())
+    }
+
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         Ok(self.state().devices.clone())
     }

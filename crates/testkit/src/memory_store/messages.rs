@@ -40,6 +40,16 @@ impl MessageStore for MemoryStore {
             .collect())
     }
 
+    async fn outbox_of(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+    ) -> StoreResult<Vec<OutboxEntry>> {
+        let mut entries = self.outbox().await?;
+        entries.retain(|entry| (entry.account_id, entry.device_id) == (account, device));
+        Ok(entries)
+    }
+
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>> {
         Ok(self.state().waiting.get(&id).map(|waiting| waiting.message.clone()))
     }

@@ -35,6 +35,8 @@ pub async fn a_device_is_found_as_created(store: Arc<dyn Store>) {
     }
     assert!(store.device_exists(device.id).await.unwrap());
     assert!(!store.device_exists(DeviceId(Uuid::nil())).await.unwrap());
+    assert_eq!(store.device_by_id(device.id).await.unwrap().as_ref(), Some(&device));
+    assert_eq!(store.device_by_id(DeviceId(Uuid::nil())).await.unwrap(), None);
     assert_eq!(store.all_devices().await.unwrap(), [device]);
 }
 

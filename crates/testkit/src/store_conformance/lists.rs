@@ -336,6 +336,25 @@ pub async fn the_outbox_is_loaded_whole(store: Arc<dyn Store>) {
     assert!(store.outbox().await.unwrap() == expected);
 }
 
+pub async fn the_outbox_of_a_device_is_loaded_alone(store: Arc<dyn Store>) {
+    let one = World::with(Arc::clone(&store), 10).await;
+    let two = World::with(Arc::clone(&store), 20).await;
+    let device = new_device(&store, &one.account, 51).await;
+    let (store, account) = (Arc::clone(&store), one.account.clone());
+    let neighbour = World { store: Arc::clone(&store), account, device };
+    let mut expected = Vec::new();
+    for n in 0..3 {
+        expected.push(OutboxEntry::from(&one.send(n).await));
+        neighbour.send(100 + n).await;
+        two.send(200 + n).await;
+    }
+    one.sent(9).await;
+    let (account, device) = (one.account.id, one.device.id);
+    assert_eq!(store.outbox_of(account, device).await.unwrap(), expected);
+    let strangers = store.outbox_of(two.account.id, device).await.unwrap();
+    assert!(strangers.is_empty(), "{strangers:?}");
+}
+
 pub async fn old_rows_are_cleaned_up(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let keyed = |n: u64, seconds| Acceptance {
