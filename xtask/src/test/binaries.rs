@@ -15,6 +15,20 @@ const SKIPS_THE_CHECK: &str = "danger-skip-cert-chain-verify";
 /// The feature of ours that turns it on.
 const SIMULATOR_FEATURE: &str = "simulator";
 
+/// Every member but the server: none may turn it on, whatever its own features are.
+const MEMBERS: [&str; 10] = [
+    "domain",
+    "engine",
+    "http-api",
+    "media",
+    "outbound",
+    "simulator",
+    "store",
+    "testkit",
+    "whatsapp",
+    "xtask",
+];
+
 /// Where the production binary is kept for the tests.
 pub fn production(own_dir: &Path) -> PathBuf {
     own_dir.join("gerbang-production")
@@ -45,8 +59,7 @@ fn check_features(root: &Path) -> Result<()> {
         simulator.contains(SKIPS_THE_CHECK),
         "{SKIPS_THE_CHECK} is not on with `{SIMULATOR_FEATURE}`: is its name still the same?"
     );
-    // Every other member, with all it may turn on: only the server's feature may do it.
-    for package in ["domain", "engine", "http-api", "simulator", "store", "testkit", "whatsapp"] {
+    for package in MEMBERS {
         let tree = tree(root, package, &[])?;
         ensure!(!tree.contains(SKIPS_THE_CHECK), "{package} turns {SKIPS_THE_CHECK} on");
     }

@@ -115,6 +115,16 @@ async fn what_an_earlier_process_left_is_removed() {
     assert!(!ours.exists() && other.exists());
 }
 
+#[test]
+fn only_the_owner_reads_the_folder_for_downloads() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("downloads");
+    crate::temp::prepare(&folder).unwrap();
+    let mode = std::fs::metadata(folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+}
+
 #[tokio::test]
 async fn bytes_of_a_request_are_kept_like_a_download() {
     let rig = Rig::local();

@@ -133,6 +133,23 @@ async fn slow_answers_end() {
     assert_eq!(rig.files(), 0);
 }
 
+/// The server answers one request per connection and keeps it open: a second one would time out.
+#[tokio::test]
+async fn connections_are_not_reused() {
+    let server = Server::scripted("127.0.0.1:0", |_, mut stream| {
+        Box::pin(async move {
+            stream.write_all(&ok(b"x")).await.unwrap();
+            std::future::pending::<()>().await;
+        })
+    })
+    .await;
+    let rig = local(Limits { download_max: Duration::from_secs(2), ..limits() });
+    for _ in 0..2 {
+        assert_eq!(rig.client.download(&server.url("/")).await.unwrap().file.size, 1);
+    }
+    assert_eq!(server.requests().len(), 2);
+}
+
 #[tokio::test]
 async fn redirects_share_one_deadline() {
     let server = Server::scripted("127.0.0.1:0", |request, mut stream| {
