@@ -142,7 +142,7 @@ fn request_id(state: &AppState, request: &Request<Body>) -> HeaderValue {
         Some(id) => id.clone(),
         None => {
             let (mut random, mut text) = ([0; 12], [b'0'; 24]);
-            state.core().entropy.fill(&mut random);
+            state.core().fill_random(&mut random);
             // Always fits.
             let _ = hex::encode_to_slice(random, &mut text);
             HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static("none"))

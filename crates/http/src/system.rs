@@ -52,7 +52,7 @@ async fn healthz() -> Response<Body> {
 
 async fn readyz(State(state): State<AppState>) -> ApiResult<V1> {
     let unavailable = |error: StoreError| StoreError::Unavailable(error.to_string());
-    state.core().store.ping().await.map_err(unavailable).map_err(Error::Store)?;
+    state.core().ping().await.map_err(unavailable).map_err(Error::Store)?;
     Ok(json(StatusCode::OK, &body!({"status": "ready"})))
 }
 

@@ -97,6 +97,12 @@ impl Gateway {
         self.core.clone()
     }
 
+    /// Where things are kept.
+    #[cfg(feature = "simulator")]
+    pub fn shared_store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
     /// The operator key, when this start has created it.
     pub fn new_operator_key(&self) -> Option<&Secret> {
         self.new_operator_key.as_ref()

@@ -14,10 +14,11 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use jiff::Timestamp;
 
 use crate::account::{Account, Caller};
 use crate::device::Device;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, StoreError};
 use crate::fair_semaphore::FairSemaphore;
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, KeyKind, Secret};
@@ -26,6 +27,7 @@ use crate::policy::quota::Period;
 use crate::policy::rate::RateState;
 use crate::ports::{
     Clock, Dispatcher, Entropy, EventFormats, KeyHolder, NewKey, Outbound, SecretCipher, Store,
+    UrlRefusal,
 };
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
@@ -63,20 +65,20 @@ pub struct CoreParts {
     pub sync_wait: SyncWait,
 }
 
-/// The use cases.
+/// The use cases. Its parts are private: what another crate needs of them is a method.
 pub struct Core {
-    parts: CoreParts,
+    store: Arc<dyn Store>,
+    dispatcher: Arc<dyn Dispatcher>,
+    outbound: Arc<dyn Outbound>,
+    formats: Arc<dyn EventFormats>,
+    sealer: Arc<dyn SecretCipher>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    operator: KeyHash,
+    sync_wait: SyncWait,
     rates: limits::RateLimiter,
     waits: limits::Waits,
     streams: Arc<FairSemaphore>,
-}
-
-impl std::ops::Deref for Core {
-    type Target = CoreParts;
-
-    fn deref(&self) -> &CoreParts {
-        &self.parts
-    }
 }
 
 /// Who is calling, with what is known of the account. Made by [`Core::authenticate`] only.
@@ -160,8 +162,57 @@ impl Principal {
 impl Core {
     /// The use cases over these parts.
     pub fn new(parts: CoreParts) -> Self {
-        let (rates, waits) = (limits::RateLimiter::default(), limits::Waits::default());
-        Self { parts, rates, waits, streams: limits::streams() }
+        let CoreParts {
+            store,
+            dispatcher,
+            outbound,
+            formats,
+            sealer,
+            clock,
+            entropy,
+            operator,
+            sync_wait,
+        } = parts;
+        Self {
+            store,
+            dispatcher,
+            outbound,
+            formats,
+            sealer,
+            clock,
+            entropy,
+            operator,
+            sync_wait,
+            rates: limits::RateLimiter::default(),
+            waits: limits::Waits::default(),
+            streams: limits::streams(),
+        }
+    }
+
+    /// The time by the clock of the use cases.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Fills a buffer with randomness.
+    pub fn fill_random(&self, bytes: &mut [u8]) {
+        self.entropy.fill(bytes);
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    /// Checks the form of a URL that is to be fetched, without asking anybody.
+    ///
+    /// # Errors
+    /// Why it must not be fetched.
+    pub fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
+        self.outbound.check_url(url)
     }
 
     /// Who holds a key. Counts as one of its requests.

@@ -201,7 +201,7 @@ fn assert_documented(dialect: &Api, (method, path): &(Method, String), status: u
 
 async fn set_up(dialect: &Api, setup: &Fixture) -> App {
     let app = App::on_plan(&setup.plan).await;
-    let store = &app.core.store;
+    let store = &app.store;
     if let Some(features) = setup.features.clone() {
         let plans = store.plans().await.unwrap();
         let plan = plans.into_iter().find(|plan| plan.name == setup.plan).unwrap();

@@ -25,7 +25,7 @@ async fn furnished() -> App {
     message_id(&app).await;
     webhook_and_delivery(&app).await;
     let voucher = NewVoucher { code: Secret::new(VOUCHER).hash(), messages: 5, valid_days: None };
-    app.core.store.create_vouchers(vec![voucher], app.clock.now()).await.unwrap();
+    app.store.create_vouchers(vec![voucher], app.clock.now()).await.unwrap();
     app
 }
 
@@ -86,7 +86,7 @@ fn keyed(route: &Route, ask: &Ask, key: &str) -> Ask {
 
 async fn path(app: &App, template: &str) -> String {
     let front = app.front.id().to_string();
-    let keys = app.core.store.keys(app.shop.id).await.unwrap();
+    let keys = app.store.keys(app.shop.id).await.unwrap();
     let key = keys.iter().find(|key| key.device_id.is_none()).unwrap().id.to_string();
     let id = match template.split('/').nth(2) {
         _ if template.ends_with("/schedule/{id}") => scheduled_id(app).await.to_string(),
@@ -134,7 +134,7 @@ async fn message_id(app: &App) -> i64 {
 
 /// A webhook of the shop's front device, and a delivery of it that has ended; made when there is none.
 async fn webhook_and_delivery(app: &App) -> (WebhookId, DeliveryId) {
-    let store = &app.core.store;
+    let store = &app.store;
     let page = PageRequest { before: None, limit: 10 };
     let found = store.webhooks(app.shop.id, page).await.unwrap().items;
     if let Some(webhook) = found.first() {

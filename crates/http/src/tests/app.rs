@@ -65,6 +65,7 @@ pub(crate) struct App {
     pub router: Router,
     pub state: AppState,
     pub core: Arc<Core>,
+    pub store: Arc<dyn Store>,
     pub dispatcher: Arc<FakeDispatcher>,
     pub outbound: Arc<FakeOutbound>,
     pub clock: Arc<FragileClock>,
@@ -111,20 +112,21 @@ impl App {
         let roomy = Plan { device_limit: None, ..named_plan(plan) };
         store.put_plan(roomy).await.unwrap();
         let shop = customer(&core, "Shop", plan).await;
-        let front = linked(&core, &shop, "front", "628111111111").await;
-        let back = linked(&core, &shop, "back", "628222222222").await;
-        let unlinked = device(&core, &shop, "unlinked").await;
-        let principal = principal(&core, &shop.key).await;
+        let front = linked(&core, &*store, &shop, "front", "628111111111").await;
+        let back = linked(&core, &*store, &shop, "back", "628222222222").await;
+        let unlinked = device(&core, &*store, &shop, "unlinked").await;
+        let principal = principal(&*store, &shop.key).await;
         let (key, revoked) = core.create_key(&principal, "old").await.unwrap();
         core.delete_key(&principal, key.id).await.unwrap();
         let rival = customer(&core, "Rival", "unlimited").await;
-        let theirs = linked(&core, &rival, "theirs", "628333333333").await;
+        let theirs = linked(&core, &*store, &rival, "theirs", "628333333333").await;
         let (trigger, down) = shutdown();
         let state = AppState::new(core.clone(), config, Registry::new(), down).unwrap();
         Self {
             router: router(state.clone()),
             state,
             core,
+            store,
             dispatcher,
             outbound,
             clock,
@@ -141,7 +143,7 @@ impl App {
 
     /// Everything of both customers and of the operator, to see that nothing changed.
     pub(crate) async fn everything(&self) -> String {
-        let store = &self.core.store;
+        let store = &self.store;
         let operators = (store.accounts(ALL).await.unwrap(), store.plans().await.unwrap());
         let shop = self.of_account(self.shop.id).await;
         format!("{shop}{}{operators:?}", self.of_account(self.rival.id).await)
@@ -149,7 +151,7 @@ impl App {
 
     /// Everything of one account.
     pub(crate) async fn of_account(&self, id: AccountId) -> String {
-        let store = &self.core.store;
+        let store = &self.store;
         let things = (
             store.account(id).await.unwrap(),
             store.keys(id).await.unwrap(),
@@ -166,7 +168,7 @@ impl App {
     pub(crate) async fn follow(&self, id: MessageId, event: MessageEvent) {
         let steps = vec![(event, self.clock.now())];
         let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
-        self.core.store.record(vec![progress]).await.unwrap();
+        self.store.record(vec![progress]).await.unwrap();
     }
 
     /// How many messages the shop and its rival have.
@@ -174,7 +176,7 @@ impl App {
         let filter = MessageFilter::default();
         let mut count = 0;
         for account in [self.shop.id, self.rival.id] {
-            count += self.core.store.messages(account, &filter, ALL).await.unwrap().items.len();
+            count += self.store.messages(account, &filter, ALL).await.unwrap().items.len();
         }
         count
     }
@@ -202,25 +204,31 @@ async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
 }
 
 /// The principal of a key, without counting as one of its requests.
-async fn principal(core: &Core, key: &str) -> Principal {
+async fn principal(store: &dyn Store, key: &str) -> Principal {
     let key = Secret::new(key).hash();
-    let holder = core.store.key_holder(&key).await.unwrap().unwrap();
+    let holder = store.key_holder(&key).await.unwrap().unwrap();
     Principal { caller: holder.caller, holder: Some(holder), key, rate: None }
 }
 
-async fn device(core: &Core, owner: &Customer, name: &str) -> Linked {
-    let principal = principal(core, &owner.key).await;
+async fn device(core: &Core, store: &dyn Store, owner: &Customer, name: &str) -> Linked {
+    let principal = principal(store, &owner.key).await;
     let (device, token) = core.create_device(&principal, name).await.unwrap();
     Linked { device, token: token.reveal().to_owned() }
 }
 
-async fn linked(core: &Core, owner: &Customer, name: &str, phone: &str) -> Linked {
-    let made = device(core, owner, name).await;
+async fn linked(
+    core: &Core,
+    store: &dyn Store,
+    owner: &Customer,
+    name: &str,
+    phone: &str,
+) -> Linked {
+    let made = device(core, store, owner, name).await;
     let phone = PhoneNumber::from_digits(phone);
     let change = StatusChange {
         linked: Some(LinkedNumber { phone, lid: Some(Lid::from_user("123456")) }),
-        ..StatusChange::new(DeviceStatus::Connected, core.clock.now())
+        ..StatusChange::new(DeviceStatus::Connected, core.now())
     };
-    let device = core.store.set_device_status(made.device.id, &change).await.unwrap().unwrap();
+    let device = store.set_device_status(made.device.id, &change).await.unwrap().unwrap();
     Linked { device: device.device, ..made }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -129,4 +130,77 @@ async fn metrics_need_loopback_or_the_operator_and_hold_no_secrets() {
     for secret in ["628999111222", "secret-path", &app.shop.key, &app.front.id().to_string()] {
         assert!(!text.contains(secret), "metrics show {secret}");
     }
+}
+
+/// What is logged while it is kept, of every level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn start(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::DEBUG)
+            .with_ansi(false)
+            .with_writer(move || log.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_requests_line_names_its_api_account_and_device_but_no_path_or_key() {
+    let app = App::new().await;
+    let log = Log::default();
+    let _logging = log.start();
+    let (shop, front) = (app.shop.id.to_string(), app.front.id().to_string());
+    let body = json!({"device": &front, "to": "628999111222", "text": "hello"});
+    let sends = [
+        ("v1", Ask::post("/v1/messages", body).key(&app.shop.key), "/v1/messages"),
+        (
+            "wagy",
+            {
+                let body = json!({"phone": "628999111222", "message": "hello"});
+                Ask::post(format!("/{front}/send"), body).key(&app.front.token)
+            },
+            "/{device_id}/send",
+        ),
+    ];
+    for (api, ask, route) in sends {
+        let response = ask.of(&app.router).await;
+        assert!(response.status.is_success(), "{}", response.text());
+        let text = log.take();
+        let line = text.lines().find(|line| line.contains("answered")).unwrap();
+        for field in [
+            "request_id=\"test\"",
+            &format!("api=\"{api}\""),
+            &format!("route=\"{route}\""),
+            &format!("account={shop}"),
+            &format!("device={front}"),
+        ] {
+            assert!(line.contains(field), "{field} is not in {line}");
+        }
+        for secret in
+            ["628999111222", "hello", &app.shop.key, &app.front.token, &format!("/{front}")]
+        {
+            assert!(!text.contains(secret), "{secret} is in {text}");
+        }
+    }
+    Ask::get("/nothing/628999111222").of(&app.router).await.expect(404);
+    let text = log.take();
+    assert!(text.contains("route=\"(none)\"") && !text.contains("628999111222"), "{text}");
 }

@@ -16,7 +16,7 @@ async fn send(app: &App, media: Value) -> TestResponse {
 
 async fn kept_bytes(app: &App, response: &TestResponse) -> Option<Vec<u8>> {
     let id = MessageId(response.json()["id"].as_i64().unwrap());
-    app.core.store.inline_media(id).await.unwrap()
+    app.store.inline_media(id).await.unwrap()
 }
 
 #[tokio::test]

@@ -271,7 +271,7 @@ async fn a_message_and_its_life() {
     let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged, MessageEvent::Read];
     let steps = steps.map(|step| (step, now)).into();
     let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
-    app.core.store.record(vec![progress]).await.unwrap();
+    app.store.record(vec![progress]).await.unwrap();
     transcript.add("read", &answer_to(&app, Ask::get(&path), key).await);
     transcript.add("cancel", &answer_to(&app, Ask::delete(&path), key).await);
     insta::assert_snapshot!(transcript.text());
@@ -294,7 +294,7 @@ async fn cancelled_failed_and_scheduled_messages() {
     let steps = vec![(MessageEvent::Failed, app.clock.hands.now())];
     let failure = Some(Failure::new("not_on_whatsapp", "the number is not on WhatsApp"));
     let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
-    app.core.store.record(vec![progress]).await.unwrap();
+    app.store.record(vec![progress]).await.unwrap();
     transcript.add("failed", &answer_to(&app, Ask::get(failing.header("location")), key).await);
     transcript.add("none such", &answer_to(&app, Ask::get("/v1/messages/999"), key).await);
     transcript.add("no id", &answer_to(&app, Ask::get("/v1/messages/abc"), key).await);
@@ -325,7 +325,7 @@ async fn lists_of_messages() {
         at: app.clock.hands.now(),
     };
     let now = app.clock.hands.now();
-    app.core.store.receive(app.front.id(), vec![incoming], now).await.unwrap();
+    app.store.receive(app.front.id(), vec![incoming], now).await.unwrap();
     let mut transcript = Transcript::default();
     let incoming = answer_to(&app, Ask::get("/v1/messages?direction=in"), key).await;
     transcript.add("received", &incoming);

@@ -49,7 +49,7 @@ async fn receive(app: &App, id: &str) {
         media: None,
         at: app.clock.now(),
     };
-    app.core.store.receive(app.front.id(), vec![message], app.clock.now()).await.unwrap();
+    app.store.receive(app.front.id(), vec![message], app.clock.now()).await.unwrap();
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn refused_webhooks() {
     assert_eq!(refused["errors"][0]["field"], "format");
     let known = transcript.text().replace(&app.theirs.id().to_string(), "theirs");
     insta::assert_snapshot!(known);
-    let none = app.core.store.webhooks(app.shop.id, PageRequest { before: None, limit: 10 }).await;
+    let none = app.store.webhooks(app.shop.id, PageRequest { before: None, limit: 10 }).await;
     assert!(none.unwrap().items.is_empty());
     assert!(app.outbound.posts().is_empty());
 }
@@ -151,7 +151,7 @@ async fn deliveries_are_shown_and_replayed() {
     for n in 0..3 {
         receive(&app, &format!("AA{n}")).await;
     }
-    let store = &app.core.store;
+    let store = &app.store;
     let page = PageRequest { before: None, limit: 10 };
     let pending = store.deliveries(app.shop.id, id, None, page).await.unwrap().items;
     let outcome = |index: usize, state, status| DeliveryOutcome {
@@ -210,7 +210,7 @@ async fn live_events_are_told_to_whom_they_concern() {
     let mut rival = listen(&app.rival.key).await;
     for device in [&app.front, &app.back, &app.theirs] {
         let status = StatusChange::new(DeviceStatus::Disconnected, app.clock.now());
-        let moved = app.core.store.set_device_status(device.id(), &status).await.unwrap();
+        let moved = app.store.set_device_status(device.id(), &status).await.unwrap();
         moved.unwrap().events.into_iter().for_each(|event| app.dispatcher.emit(event));
     }
     let mut heard = Vec::new();

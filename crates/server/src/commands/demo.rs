@@ -12,7 +12,7 @@ use domain::account::NewAccount;
 use domain::device::{Device, NewDevice, PairOffer};
 use domain::ids::DeviceId;
 use domain::key::{KeyKind, Secret};
-use domain::ports::{CreatedDevice, NewKey, PageRequest};
+use domain::ports::{CreatedDevice, NewKey, PageRequest, Store};
 use domain::service::{Core, Principal};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -59,16 +59,17 @@ pub async fn run(args: Args) -> Result<()> {
         axum::Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
     let gateway = Gateway::open(&settings, false).await?;
     let core = gateway.shared_core();
+    let store = gateway.shared_store();
     let running = gateway.start(listener, routes).await?;
     let prepared = tokio::select! {
-        prepared = prepare(&core, &simulator, &keys) => prepared.map(Some),
+        prepared = prepare(&core, &*store, &simulator, &keys) => prepared.map(Some),
         () = super::stop_signal() => Ok(None),
     };
     if let Ok(Some(device)) = &prepared {
         announce(local, &keys, device);
         super::stop_signal().await;
     }
-    drop(core);
+    drop((core, store));
     running.stop().await?;
     simulator.shutdown().await;
     prepared.map(|_| ())
@@ -100,16 +101,21 @@ impl DemoKeys {
 }
 
 /// Creates what is missing of account, device and pairing; returns the connected device.
-async fn prepare(core: &Core, simulator: &Simulator, keys: &DemoKeys) -> Result<Device> {
-    let principal = demo_account(core, keys).await?;
-    let device = demo_device(core, &principal, keys).await?;
+async fn prepare(
+    core: &Core,
+    store: &dyn Store,
+    simulator: &Simulator,
+    keys: &DemoKeys,
+) -> Result<Device> {
+    let principal = demo_account(core, store, keys).await?;
+    let device = demo_device(core, store, &principal, keys).await?;
     if !device.status.is_paired() {
         link(core, &principal, simulator, device.id).await?;
     }
     wait_until_connected(core, &principal, device.id).await
 }
 
-async fn demo_account(core: &Core, keys: &DemoKeys) -> Result<Principal> {
+async fn demo_account(core: &Core, store: &dyn Store, keys: &DemoKeys) -> Result<Principal> {
     if let Ok(principal) = core.authenticate(keys.account.reveal()).await {
         return Ok(principal);
     }
@@ -121,7 +127,7 @@ async fn demo_account(core: &Core, keys: &DemoKeys) -> Result<Principal> {
         timezone: "Asia/Jakarta".into(),
     };
     let key = new_key("demo key", &keys.account);
-    let made = core.store.create_account(account, key, core.clock.now()).await?;
+    let made = store.create_account(account, key, core.now()).await?;
     if made.is_none() {
         bail!(
             "the data directory belongs to another secret key; \
@@ -131,20 +137,25 @@ async fn demo_account(core: &Core, keys: &DemoKeys) -> Result<Principal> {
     Ok(core.authenticate(keys.account.reveal()).await?)
 }
 
-async fn demo_device(core: &Core, principal: &Principal, keys: &DemoKeys) -> Result<Device> {
+async fn demo_device(
+    core: &Core,
+    store: &dyn Store,
+    principal: &Principal,
+    keys: &DemoKeys,
+) -> Result<Device> {
     let page = PageRequest { before: None, limit: 1 };
     if let Some(device) = core.devices(principal, page).await?.items.pop() {
         return Ok(device);
     }
     let mut id = [0; 16];
-    core.entropy.fill(&mut id);
+    core.fill_random(&mut id);
     let device = NewDevice {
         id: DeviceId(uuid::Builder::from_random_bytes(id).into_uuid()),
         account_id: principal.account_id()?,
         name: "Demo shop".into(),
     };
     let token = new_key("device token", &keys.device);
-    match core.store.create_device(device, token, None, core.clock.now()).await? {
+    match store.create_device(device, token, None, core.now()).await? {
         CreatedDevice::Created(device) => Ok(device),
         CreatedDevice::LimitReached => bail!("the demo account has no room for a device"),
     }

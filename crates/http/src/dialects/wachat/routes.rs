@@ -155,9 +155,7 @@ const MEDIA: Kind = Kind {
     route: "wachat POST media",
     text_field: "caption",
     takes_files: true,
-    read: |fields, core, account| {
-        translate::read_media(fields, &account.default_country, &*core.outbound)
-    },
+    read: |fields, core, account| translate::read_media(fields, &account.default_country, core),
     answer: |device, message| success(StatusCode::CREATED, translate::sent_media(device, message)),
 };
 

@@ -7,8 +7,8 @@ use domain::media::{MediaRequest, MediaSource};
 use domain::message::{ContentKind, Message, MessageState};
 use domain::phone::Recipient;
 use domain::policy::quota::NO_LIMIT;
-use domain::ports::{Outbound, UrlRefusal};
-use domain::service::SendRequest;
+use domain::ports::UrlRefusal;
+use domain::service::{Core, SendRequest};
 use serde::Serialize;
 
 use super::faults::{Fields, fault};
@@ -48,8 +48,8 @@ pub(super) fn read_message(fields: &mut Fields, country: &str) -> Sending {
     Sending { addressed, text: fields.required("message"), file: None }
 }
 
-/// Reads the body of `POST /media`; `outbound` knows a URL when it sees one.
-pub(super) fn read_media(fields: &mut Fields, country: &str, outbound: &dyn Outbound) -> Sending {
+/// Reads the body of `POST /media`; `core` checks its URL.
+pub(super) fn read_media(fields: &mut Fields, country: &str, core: &Core) -> Sending {
     let addressed = addressed(fields, country);
     let text = fields.text("caption").unwrap_or_default();
     let url = fields.filled("media_url");
@@ -68,7 +68,7 @@ pub(super) fn read_media(fields: &mut Fields, country: &str, outbound: &dyn Outb
             fields.add(fault("media_base64", msg, "value_error"));
         }
         (Some(url), None) => {
-            if let Err(refusal @ UrlRefusal::Malformed) = outbound.check_url(url) {
+            if let Err(refusal @ UrlRefusal::Malformed) = core.check_url(url) {
                 fields.add(fault("media_url", refusal.to_string(), "value_error"));
             }
         }

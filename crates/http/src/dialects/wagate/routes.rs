@@ -154,7 +154,7 @@ async fn send<T: Serialize>(state: &AppState, asked: &Asked<T>, call: Call) -> A
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = match message.outcome() {
         Ok(_) => {
-            let data = translate::sent(message, state.core().clock.now());
+            let data = translate::sent(message, state.core().now());
             json(StatusCode::OK, &SentBody { success: true, message: call.done, data })
         }
         Err(error) => Wagate::render(&error.into()),
@@ -173,7 +173,7 @@ async fn show_device(
     let device = device(&state, &principal, [query.device_id, None]).await?;
     let quota = state.core().quota(&principal, Some(device.id)).await?;
     let counts = state.core().message_counts(&principal, device.id).await?;
-    let now = state.core().clock.now();
+    let now = state.core().now();
     let data = translate::device(device, principal.account()?, &quota, counts, now);
     Ok(json(StatusCode::OK, &DeviceBody { success: true, data }))
 }

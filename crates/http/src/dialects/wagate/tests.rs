@@ -216,7 +216,7 @@ async fn forms_are_bodies_too() {
     for (content_type, body) in [(form, urlencoded.to_owned()), (parts, multipart.concat())] {
         let ask = Ask::new(Method::POST, MESSAGE).header("content-type", content_type).raw(body);
         let response = ask.key(&app.front.token).of(&app.router).await.expect(200);
-        let message = app.core.store.message(app.shop.id, id(&response)).await.unwrap().unwrap();
+        let message = app.store.message(app.shop.id, id(&response)).await.unwrap().unwrap();
         assert_eq!(message.chat.to_string(), "628123456789@s.whatsapp.net");
         assert_eq!(message.text, "Hello & bye");
         assert!(!message.typing);

@@ -224,10 +224,10 @@ async fn a_broadcast_goes_to_a_thousand_and_no_further() {
     };
     let response = broadcast(people(1_001)).of(&app.router).await.expect(422);
     assert_eq!(response.json()["data"]["message"], "to: must hold 1 to 1000 phone numbers");
-    assert_eq!(app.core.store.outbox().await.unwrap().len(), 0);
+    assert_eq!(app.store.outbox().await.unwrap().len(), 0);
     let response = broadcast(people(1_000)).of(&app.router).await.expect(200);
     assert_eq!(response.json()["data"]["message"], "Broadcast queued for 1000 recipients");
-    assert_eq!(app.core.store.outbox().await.unwrap().len(), 1_000);
+    assert_eq!(app.store.outbox().await.unwrap().len(), 1_000);
 }
 
 /// What becomes of scheduled messages, as both lists show it.
@@ -258,7 +258,7 @@ async fn the_lists_follow_scheduled_messages_to_their_end() {
             kind: None,
         };
         if !steps.is_empty() {
-            app.core.store.record(vec![progress]).await.unwrap();
+            app.store.record(vec![progress]).await.unwrap();
         }
     }
     let response = Ask::get(format!("{PLAIN}/scheduled")).key(&app.shop.key).of(&app.router).await;
