@@ -149,7 +149,7 @@ async fn webhook_and_delivery(app: &App) -> (WebhookId, DeliveryId) {
         store.set_device_status(app.front.id(), &change).await.unwrap();
     }
     let deliveries = store.deliveries(app.shop.id, webhook, None, page).await.unwrap().items;
-    let given_up = |delivery: &Delivery| DeliveryOutcome {
+    let dead = |delivery: &Delivery| DeliveryOutcome {
         id: delivery.id,
         state: DeliveryState::Dead,
         attempts: 10,
@@ -158,7 +158,7 @@ async fn webhook_and_delivery(app: &App) -> (WebhookId, DeliveryId) {
         last_error: None,
         ended_at: Some(app.clock.now()),
     };
-    store.record_deliveries(deliveries.iter().map(given_up).collect()).await.unwrap();
+    store.record_deliveries(deliveries.iter().map(dead).collect()).await.unwrap();
     (webhook, deliveries[0].id)
 }
 

@@ -116,8 +116,8 @@ async fn devices() {
         "quiet_hours": {"from": "21:00", "until": "07:00"}});
     let change = json!({"name": "desk", "pacing": pacing});
     transcript.add("change", &answer_to(&app, patch(&path, change), key).await);
-    let told_back = answer_to(&app, patch(&path, json!({"pacing": null})), key).await.expect(200);
-    assert_eq!(told_back.json()["pacing"], Value::Null);
+    let reset = answer_to(&app, patch(&path, json!({"pacing": null})), key).await.expect(200);
+    assert_eq!(reset.json()["pacing"], Value::Null);
     let wrong = json!({"pacing": {"min_s": 5, "max_s": 2, "typing": true}});
     transcript.add("bad pacing", &answer_to(&app, patch(&path, wrong), key).await);
     let wrong = json!({"pacing": {"min_s": "5"}});
@@ -197,7 +197,7 @@ async fn events_begin_with_the_device_and_end_with_the_process() {
 }
 
 #[tokio::test]
-async fn a_stream_tells_nothing_once_its_key_is_revoked() {
+async fn a_stream_sends_nothing_once_its_key_is_revoked() {
     let app = App::new().await;
     let device = format!("/v1/devices/{}", app.front.id());
     let events = Ask::get(format!("{device}/events")).key(&app.front.token).open(&app.router);

@@ -160,7 +160,7 @@ async fn a_shutdown_ends_streams_and_idle_connections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_stops_is_given_up() {
+async fn a_body_that_stops_is_abandoned() {
     let started = tokio::time::Instant::now();
     let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"{"))]);
     let body = Body::from_stream(futures_util::StreamExt::chain(first, stream::pending()));
@@ -177,7 +177,7 @@ fn dripping() -> Body {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_drips_is_given_up() {
+async fn a_body_that_drips_is_abandoned() {
     let started = tokio::time::Instant::now();
     assert!(matches!(read_bytes(dripping(), 100).await, Err(ApiError::BodyLost)));
     assert_eq!(started.elapsed(), BODY_TIME_MAX);

@@ -108,7 +108,7 @@ async fn refused_webhooks() {
 }
 
 #[tokio::test]
-async fn the_plan_says_of_what_is_told() {
+async fn the_plan_says_which_events_are_posted() {
     let app = App::on_plan("hobby").await;
     let lacking = ["message.sent", "device.connected"];
     for event in lacking {
@@ -198,7 +198,7 @@ async fn a_device_token_sees_the_webhooks_and_events_of_its_device() {
 }
 
 #[tokio::test]
-async fn live_events_are_told_to_whom_they_concern() {
+async fn live_events_go_to_the_keys_they_concern() {
     let app = App::new().await;
     let listen = async |key: &str| {
         let response = Ask::get("/v1/events").key(key).open(&app.router).await;

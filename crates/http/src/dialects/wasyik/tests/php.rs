@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::message::TEXT_CHARS_MAX;
 
-use super::webhooks::told_text;
+use super::webhooks::encoded_text;
 
 /// Reads lines of secret, body and signature in base64; says which of them PHP would refuse.
 const CHECK: &str = r#"
@@ -54,7 +54,7 @@ fn real_php_agrees_with_every_byte_and_signature() {
     let mut count = 0;
     for text in &texts {
         for secret in secrets {
-            let request = told_text(text, secret);
+            let request = encoded_text(text, secret);
             let signature = &request.headers[0].1;
             let fields = [secret.as_bytes(), &request.body, signature.as_bytes()];
             lines += &fields.map(|field| STANDARD.encode(field)).join(" ");

@@ -63,14 +63,14 @@ fn body_of(kind: EventKind, message: EventMessage) -> Option<String> {
 }
 
 /// An incoming text, as it is response.
-pub(super) fn told_text(text: &str, secret: &str) -> WebhookRequest {
+pub(super) fn encoded_text(text: &str, secret: &str) -> WebhookRequest {
     let subject = Subject::Message(Box::new(message(text)));
     encoded(&event(EventKind::MessageReceived, subject), secret).unwrap()
 }
 
 #[test]
 fn an_incoming_message_to_the_byte() {
-    let request = told_text("Hello, I need help! 1/2 😀", SECRET);
+    let request = encoded_text("Hello, I need help! 1/2 😀", SECRET);
     assert_eq!(
         String::from_utf8(request.body).unwrap(),
         concat!(
@@ -90,7 +90,7 @@ fn an_incoming_message_to_the_byte() {
 }
 
 #[test]
-fn in_a_group_the_sender_and_the_group_are_told() {
+fn in_a_group_the_sender_and_the_group_are_named() {
     let mut message = message("hi");
     message.chat = "120363041234567890@g.us".into();
     message.sender = Some(Address { phone: None, lid: Some(Lid::from_user("4711")) });
@@ -102,13 +102,13 @@ fn in_a_group_the_sender_and_the_group_are_told() {
 
 #[test]
 fn an_update_to_the_byte() {
-    let told_as = [
+    let status_of = [
         (EventKind::MessageSent, "sent"),
         (EventKind::MessageDelivered, "delivered"),
         (EventKind::MessageRead, "read"),
         (EventKind::MessagePlayed, "played"),
     ];
-    for (kind, status) in told_as {
+    for (kind, status) in status_of {
         let expected = [
             r#"{"data":{"event":"messaging.whatsapp.message.update","#,
             r#""accountId":"11111111-2222-4333-8444-555555555555","#,
@@ -142,7 +142,7 @@ fn a_lost_device_to_the_byte() {
 }
 
 #[test]
-fn what_has_no_shape_is_not_told() {
+fn what_has_no_shape_is_not_encoded() {
     for kind in EventKind::ALL {
         let subject = if kind.is_of_device() {
             let (status, reason, code) = (DeviceStatus::Connected, None, None);
