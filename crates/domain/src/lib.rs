@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod chat;
+pub mod content;
 pub mod device;
 pub mod error;
 pub mod fair_semaphore;

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::message::ContentKind;
+use crate::content::ContentKind;
 
 /// Largest file, in bytes: 100 MB.
 pub const MEDIA_BYTES_MAX: u64 = 100 * 1024 * 1024;
@@ -33,9 +33,9 @@ impl std::fmt::Debug for MediaSource {
     }
 }
 
-/// A file somebody wants to send.
+/// A file that is asked to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MediaRequest {
+pub struct FileRequest {
     /// Where it is.
     pub source: MediaSource,
     /// As what it is sent: image, video, audio, voice or document; found out when not given.
@@ -44,9 +44,18 @@ pub struct MediaRequest {
     pub filename: Option<String>,
     /// Its MIME type; found out when not given.
     pub mimetype: Option<String>,
+    /// The text below it.
+    pub caption: String,
 }
 
-/// The file of a message, as it is kept with it.
+impl FileRequest {
+    /// A file of which nothing else is said.
+    pub fn new(source: MediaSource) -> Self {
+        Self { source, kind: None, filename: None, mimetype: None, caption: String::new() }
+    }
+}
+
+/// What is known of the file of a message, as it is kept with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Media {
     /// Where it is downloaded from; `None` when it came with the request or from WhatsApp.

@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 
 use crate::chat::{ChatId, Lid};
+use crate::content::Content;
+pub use crate::content::ContentKind;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::media::Media;
 use crate::phone::PhoneNumber;
@@ -170,54 +172,6 @@ pub fn transition(state: MessageState, event: MessageEvent) -> Option<MessageSta
     Some(next)
 }
 
-/// What kind of thing a message carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names are the documentation")]
-pub enum ContentKind {
-    Text,
-    Image,
-    Video,
-    Audio,
-    Voice,
-    Document,
-    Sticker,
-    Location,
-    Contact,
-    Reaction,
-    /// Anything we have no name for.
-    Other,
-}
-
-impl ContentKind {
-    /// Its name in every API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Image => "image",
-            Self::Video => "video",
-            Self::Audio => "audio",
-            Self::Voice => "voice",
-            Self::Document => "document",
-            Self::Sticker => "sticker",
-            Self::Location => "location",
-            Self::Contact => "contact",
-            Self::Reaction => "reaction",
-            Self::Other => "other",
-        }
-    }
-
-    /// Reads a name back; an unknown one is [`ContentKind::Other`].
-    pub fn from_name(name: &str) -> Self {
-        use ContentKind::{
-            Audio, Contact, Document, Image, Location, Other, Reaction, Sticker, Text, Video, Voice,
-        };
-        [Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Reaction]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
-            .unwrap_or(Other)
-    }
-}
-
 /// One step in a message's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateChange {
@@ -268,11 +222,7 @@ pub struct Message {
     /// Who wrote it, when it was received; in a group not the same as the chat.
     pub sender: Option<Address>,
     /// What it carries.
-    pub kind: ContentKind,
-    /// The text or the caption.
-    pub text: String,
-    /// The file it carries.
-    pub media: Option<Media>,
+    pub content: Content,
     /// Its id on WhatsApp.
     pub whatsapp_id: WhatsappId,
     /// Where it is in its life.
@@ -317,6 +267,21 @@ impl Message {
         self.history.first().is_some_and(|first| first.state == MessageState::Scheduled)
     }
 
+    /// What kind of thing it carries.
+    pub fn kind(&self) -> ContentKind {
+        self.content.kind()
+    }
+
+    /// The text, the caption, or the words that stand for what it carries.
+    pub fn text(&self) -> &str {
+        self.content.text()
+    }
+
+    /// What is known of the file it carries.
+    pub fn media(&self) -> Option<&Media> {
+        self.content.media()
+    }
+
     /// Whether the chat is a group.
     pub fn is_in_group(&self) -> bool {
         self.chat.is_group()
@@ -359,11 +324,9 @@ pub struct Address {
 pub struct NewMessage {
     pub device_id: DeviceId,
     pub chat: ChatId,
-    pub kind: ContentKind,
-    pub text: String,
-    pub media: Option<Media>,
-    /// The file itself, when it came with the request.
-    pub bytes: Option<Vec<u8>>,
+    pub content: Content,
+    /// The file itself, when it came with the request: kept beside the message until it has left.
+    pub inline_file: Option<Vec<u8>>,
     pub whatsapp_id: WhatsappId,
     pub typing: bool,
     pub priority: i16,
@@ -391,9 +354,7 @@ impl NewMessage {
             direction: Direction::Out,
             chat: self.chat,
             sender: None,
-            kind: self.kind,
-            text: self.text,
-            media: self.media,
+            content: self.content,
             whatsapp_id: self.whatsapp_id,
             state,
             failure: None,
@@ -422,11 +383,7 @@ pub struct IncomingMessage {
     /// Whether it was written by the device's own number, on another device.
     pub is_own: bool,
     /// What it carries.
-    pub kind: ContentKind,
-    /// The text or the caption.
-    pub text: String,
-    /// What is known of the file it carries.
-    pub media: Option<Media>,
+    pub content: Content,
     /// When WhatsApp says it was sent.
     pub at: Timestamp,
 }
@@ -454,9 +411,7 @@ impl IncomingMessage {
             direction,
             chat: self.chat,
             sender: Some(self.sender),
-            kind: self.kind,
-            text: self.text,
-            media: self.media,
+            content: self.content,
             whatsapp_id: self.whatsapp_id,
             state,
             failure: None,

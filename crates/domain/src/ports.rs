@@ -13,6 +13,7 @@ mod webhooks;
 
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
 use crate::chat::ChatId;
+use crate::content::OutgoingContent;
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, DisconnectReason, Group, LinkedNumber,
     NewDevice, PairMethod, PairOffer, StatusChange,
@@ -20,7 +21,6 @@ use crate::device::{
 use crate::error::{Result, StoreError};
 use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use crate::key::KeyHash;
-use crate::media::ReadyMedia;
 use crate::message::{Failure, IncomingMessage, Message, Receipt};
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
@@ -342,15 +342,6 @@ pub struct OutgoingMessage {
     pub whatsapp_id: WhatsappId,
     /// What it carries.
     pub content: OutgoingContent,
-}
-
-/// What a message on its way carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OutgoingContent {
-    /// Text alone.
-    Text(String),
-    /// A file, with its caption; WhatsApp shows none for audio.
-    Media(ReadyMedia, String),
 }
 
 /// Why a message could not be handed over.

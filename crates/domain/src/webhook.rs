@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::chat::{ChatId, Lid};
+use crate::content::Content;
 use crate::device::{Device, DeviceStatus, StatusChange};
 use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
-use crate::media::Media;
-use crate::message::{Address, ContentKind, Direction, Failure, Message, MessageState};
+use crate::message::{Address, Direction, Failure, Message, MessageState};
 use crate::phone::PhoneNumber;
 use crate::plan::{Feature, Plan};
 
@@ -175,9 +175,7 @@ pub struct EventMessage {
     pub direction: Direction,
     pub chat: ChatId,
     pub sender: Option<Address>,
-    pub kind: ContentKind,
-    pub text: String,
-    pub media: Option<Media>,
+    pub content: Content,
     pub state: MessageState,
     pub failure: Option<Failure>,
     pub created_at: Timestamp,
@@ -223,9 +221,7 @@ impl Event {
                     direction: message.direction,
                     chat: message.chat.clone(),
                     sender: message.sender.clone(),
-                    kind: message.kind,
-                    text: message.text.clone(),
-                    media: message.media.clone(),
+                    content: message.content.clone(),
                     state: step.state,
                     failure: message.failure.clone(),
                     created_at: message.created_at,

@@ -51,17 +51,6 @@ impl ApiError {
         Self::Field { field: field.into(), message: message.into() }
     }
 
-    /// Gives one of the core's fields the name it has in this request.
-    #[must_use]
-    pub fn renamed(self, core: &str, name: &'static str) -> Self {
-        match self {
-            Self::Core { index, error: Error::Invalid { field, message } } if field == core => {
-                Self::Core { index, error: Error::Invalid { field: name, message } }
-            }
-            same => same,
-        }
-    }
-
     /// Puts the field into one message of a batch.
     #[must_use]
     pub fn of_message(self, index: usize) -> Self {

@@ -5,6 +5,7 @@ mod support;
 
 use std::sync::Arc;
 
+use domain::content::{Content, ContentKind, File};
 use domain::device::{DeviceStatus, StatusChange};
 use domain::grant::{NewGrant, Redeemed};
 use domain::ids::{MessageId, WhatsappId};
@@ -33,8 +34,10 @@ async fn fill(store: Arc<dyn Store>) -> World {
     world.store.protocol_write(world.device.id, vec![write]).await.unwrap();
     world.store.setting("operator", vec![9]).await.unwrap();
     let webhook = world.webhook(None, &EventKind::ALL).await;
-    let media = Some(Media { size: Some(3), ..Media::default() });
-    let with_file = NewMessage { media, bytes: Some(vec![1, 2, 3]), ..world.text(5) };
+    let media = Media { size: Some(3), ..Media::default() };
+    let content =
+        Content::File(File { kind: ContentKind::Document, caption: String::new(), media });
+    let with_file = NewMessage { content, inline_file: Some(vec![1, 2, 3]), ..world.text(5) };
     let (account_id, device_id) = (world.account.id, None);
     let grant = NewGrant { account_id, device_id, messages: 2, expires_at: None };
     world.store.add_grant(grant, NOW).await.unwrap().unwrap();

@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use domain::content::{Content, ContentKind, File};
 use domain::grant::NewGrant;
 use domain::media::Media;
 use domain::message::NewMessage;
@@ -123,8 +124,10 @@ async fn fill(world: &World) {
         store.add_grant(grant, NOW).await.unwrap().unwrap();
     }
     world.sent(1).await;
-    let media = Some(Media { size: Some(3), ..Media::default() });
-    let with_file = NewMessage { media, bytes: Some(vec![1, 2, 3]), ..world.text(2) };
+    let media = Media { size: Some(3), ..Media::default() };
+    let content =
+        Content::File(File { kind: ContentKind::Document, caption: String::new(), media });
+    let with_file = NewMessage { content, inline_file: Some(vec![1, 2, 3]), ..world.text(2) };
     let mut request = world.request(vec![with_file]);
     request.idempotency = Some(idempotency(&world.device.id.to_string(), 1));
     new_messages(store.accept(request).await.unwrap());

@@ -19,10 +19,11 @@ use std::sync::Arc;
 
 use domain::account::{Account, NewAccount};
 use domain::chat::ChatId;
+use domain::content::Content;
 use domain::device::{Device, NewDevice};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::key::KeyHash;
-use domain::message::{ContentKind, Message, MessageEvent, NewMessage};
+use domain::message::{Message, MessageEvent, NewMessage};
 use domain::plan::Plan;
 use domain::policy::quota::Period;
 use domain::ports::{
@@ -171,10 +172,8 @@ impl World {
         NewMessage {
             device_id: self.device.id,
             chat: ChatId::from(format!("62812{n:07}@s.whatsapp.net")),
-            kind: ContentKind::Text,
-            text: format!("message {n} 👋🏽 'quoted' \\ \"too\"\n"),
-            media: None,
-            bytes: None,
+            content: Content::Text(format!("message {n} 👋🏽 'quoted' \\ \"too\"\n")),
+            inline_file: None,
             whatsapp_id: WhatsappId::from_random(n.to_be_bytes()),
             typing: true,
             priority: 0,

@@ -64,6 +64,11 @@ pub(crate) fn invalid_recipient() -> SendError {
     permanent("invalid_recipient", "the recipient is neither a person nor a group")
 }
 
+/// The content is of a kind that is only received.
+pub(crate) fn unsupported_content() -> SendError {
+    permanent("unsupported_content", "this kind of message cannot be sent")
+}
+
 fn permanent(code: &str, message: &str) -> SendError {
     SendError::Permanent(Failure::new(code, message))
 }

@@ -5,9 +5,10 @@
 //! translates to nothing.
 
 use domain::chat::{ChatId, Lid};
+use domain::content::{Content, ContentKind, File, Unsupported};
 use domain::ids::WhatsappId;
 use domain::media::{FILENAME_CHARS_MAX, Media};
-use domain::message::{Address, ContentKind, IncomingMessage};
+use domain::message::{Address, IncomingMessage};
 use domain::phone::PhoneNumber;
 use jiff::Timestamp;
 use wacore::types::message::MessageInfo;
@@ -36,7 +37,7 @@ pub(crate) fn translate(
     if source.chat.is_status_broadcast() || source.chat.server == Server::Newsletter {
         return None;
     }
-    let Content { kind, text, media } = content(message)?;
+    let content = content(message)?;
     let is_own = source.is_from_me;
     let sender = if is_own {
         address(me.pn.as_ref(), me.lid.as_ref(), names)
@@ -48,9 +49,7 @@ pub(crate) fn translate(
         chat: chat(info, &sender, names),
         sender,
         is_own,
-        kind,
-        text,
-        media,
+        content,
         at: Timestamp::from_second(info.timestamp.timestamp()).ok()?,
     })
 }
@@ -89,43 +88,36 @@ fn address(jid: Option<&Jid>, alt: Option<&Jid>, names: &impl Names) -> Address 
     Address { phone: phone.map(PhoneNumber::from_digits), lid: lid.as_deref().map(Lid::from_user) }
 }
 
-/// What a user wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Content {
+/// A file. Its address is not taken over: what a sender says of it is not to be asked.
+fn file(
     kind: ContentKind,
-    /// The text, the caption, or what stands for them.
-    text: String,
-    media: Option<Media>,
+    caption: Option<&String>,
+    mimetype: Option<&String>,
+    size: Option<u64>,
+) -> File {
+    let media = Media { mimetype: mimetype.cloned(), size, ..Media::default() };
+    File { kind, caption: caption.cloned().unwrap_or_default(), media }
 }
 
-impl Content {
-    fn new(kind: ContentKind, text: Option<&String>) -> Self {
-        Self { kind, text: text.cloned().unwrap_or_default(), media: None }
-    }
-
-    /// A file. Its address is not taken over: what a sender says of it is not to be asked.
-    fn file(
-        kind: ContentKind,
-        caption: Option<&String>,
-        mimetype: Option<&String>,
-        size: Option<u64>,
-    ) -> Self {
-        let media = Media { mimetype: mimetype.cloned(), size, ..Media::default() };
-        Self { media: Some(media), ..Self::new(kind, caption) }
-    }
+fn text(text: Option<&String>) -> Content {
+    Content::Text(text.cloned().unwrap_or_default())
 }
 
-/// Kind, text and file of what a user wrote; `None` for everything else.
+fn unsupported(kind: ContentKind, text: Option<&String>) -> Content {
+    Content::Unsupported(Unsupported { kind, text: text.cloned().unwrap_or_default() })
+}
+
+/// What a user wrote; `None` for everything else.
 fn content(message: &wa::Message) -> Option<Content> {
     let message = unwrap(message);
     if is_housekeeping(message) {
         return None;
     }
     text_content(message)
-        .or_else(|| file_content(message))
+        .or_else(|| file_content(message).map(Content::File))
         .or_else(|| place_or_contact(message))
         .or_else(|| answer_content(message))
-        .or_else(|| (!is_empty(message)).then(|| Content::new(ContentKind::Other, None)))
+        .or_else(|| (!is_empty(message)).then(|| unsupported(ContentKind::Other, None)))
 }
 
 /// Looks into envelopes: copies from one's own devices, disappearing and view-once messages,
@@ -187,62 +179,62 @@ fn text_content(message: &wa::Message) -> Option<Content> {
     let plain = message.conversation.as_ref().filter(|text| !text.is_empty());
     let extended = || message.extended_text_message.as_option().map(|m| m.text.as_ref());
     let text = plain.map(Some).or_else(extended)?;
-    Some(Content::new(ContentKind::Text, text))
+    Some(self::text(text))
 }
 
-fn file_content(message: &wa::Message) -> Option<Content> {
+fn file_content(message: &wa::Message) -> Option<File> {
     if let Some(m) = message.image_message.as_option() {
         let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
-        return Some(Content::file(ContentKind::Image, caption, mimetype, m.file_length));
+        return Some(file(ContentKind::Image, caption, mimetype, m.file_length));
     }
     if let Some(m) = message.video_message.as_option().or(message.ptv_message.as_option()) {
         let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
-        return Some(Content::file(ContentKind::Video, caption, mimetype, m.file_length));
+        return Some(file(ContentKind::Video, caption, mimetype, m.file_length));
     }
     if let Some(m) = message.audio_message.as_option() {
         let kind = if m.ptt == Some(true) { ContentKind::Voice } else { ContentKind::Audio };
-        return Some(Content::file(kind, None, m.mimetype.as_ref(), m.file_length));
+        return Some(file(kind, None, m.mimetype.as_ref(), m.file_length));
     }
     if let Some(m) = message.sticker_message.as_option() {
         let mimetype = m.mimetype.as_ref();
-        return Some(Content::file(ContentKind::Sticker, None, mimetype, m.file_length));
+        return Some(file(ContentKind::Sticker, None, mimetype, m.file_length));
     }
     let m = message.document_message.as_option()?;
     let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
-    let mut content = Content::file(ContentKind::Document, caption, mimetype, m.file_length);
+    let mut document = file(ContentKind::Document, caption, mimetype, m.file_length);
     let name = m.file_name.as_ref().or(m.title.as_ref()).filter(|name| !name.is_empty());
     let name = name.map(|name| name.chars().take(FILENAME_CHARS_MAX).collect());
-    content.media.get_or_insert_default().filename = name;
-    Some(content)
+    document.media.filename = name;
+    Some(document)
 }
 
 fn place_or_contact(message: &wa::Message) -> Option<Content> {
     if let Some(place) = message.location_message.as_option() {
-        return Some(Content::new(ContentKind::Location, place.name.as_ref()));
+        return Some(unsupported(ContentKind::Location, place.name.as_ref()));
     }
     if let Some(place) = message.live_location_message.as_option() {
-        return Some(Content::new(ContentKind::Location, place.caption.as_ref()));
+        return Some(unsupported(ContentKind::Location, place.caption.as_ref()));
     }
     if let Some(contact) = message.contact_message.as_option() {
-        return Some(Content::new(ContentKind::Contact, contact.display_name.as_ref()));
+        return Some(unsupported(ContentKind::Contact, contact.display_name.as_ref()));
     }
     let contacts = message.contacts_array_message.as_option()?;
-    Some(Content::new(ContentKind::Contact, contacts.display_name.as_ref()))
+    Some(unsupported(ContentKind::Contact, contacts.display_name.as_ref()))
 }
 
 /// Reactions, and answers to what other services' buttons and lists offered.
 fn answer_content(message: &wa::Message) -> Option<Content> {
     if let Some(reaction) = message.reaction_message.as_option() {
-        return Some(Content::new(ContentKind::Reaction, reaction.text.as_ref()));
+        return Some(unsupported(ContentKind::Reaction, reaction.text.as_ref()));
     }
     if message.enc_reaction_message.is_set() {
-        return Some(Content::new(ContentKind::Reaction, None));
+        return Some(unsupported(ContentKind::Reaction, None));
     }
     if let Some(answer) = message.template_button_reply_message.as_option() {
-        return Some(Content::new(ContentKind::Text, answer.selected_display_text.as_ref()));
+        return Some(text(answer.selected_display_text.as_ref()));
     }
     let answer = message.list_response_message.as_option()?;
-    Some(Content::new(ContentKind::Text, answer.title.as_ref()))
+    Some(text(answer.title.as_ref()))
 }
 
 #[cfg(test)]

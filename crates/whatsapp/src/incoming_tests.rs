@@ -49,7 +49,7 @@ fn address(phone: &str, lid: &str) -> Address {
 
 /// Kind and text of what a message says.
 fn read(message: &wa::Message) -> Option<(ContentKind, String)> {
-    content(message).map(|content| (content.kind, content.text))
+    content(message).map(|content| (content.kind(), content.text().to_owned()))
 }
 
 /// The chat and the sender that a text message gets.
@@ -120,7 +120,7 @@ fn id_and_time_are_whatsapps() {
     let incoming = translate(&text("Halo"), &info(source), &me(), &NOBODY).unwrap();
     assert_eq!(incoming.whatsapp_id, WhatsappId("M1".to_owned()));
     assert_eq!(incoming.at, Timestamp::from_second(1_700_000_000).unwrap());
-    assert_eq!((incoming.kind, incoming.text.as_str()), (ContentKind::Text, "Halo"));
+    assert_eq!((incoming.content.kind(), incoming.content.text()), (ContentKind::Text, "Halo"));
     assert!(!incoming.is_own);
 }
 
@@ -203,10 +203,10 @@ fn what_is_known_of_a_file_is_told_but_not_where_it_is() {
         let enveloped =
             wa::Message { view_once_message: wrapped(message.clone()), ..Default::default() };
         for message in [message, enveloped] {
-            assert_eq!(content(&message).unwrap().media, Some(known(filename)));
+            assert_eq!(content(&message).unwrap().media(), Some(&known(filename)));
         }
     }
-    assert_eq!(content(&text("a")).unwrap().media, None);
+    assert_eq!(content(&text("a")).unwrap().media(), None);
 }
 
 #[test]

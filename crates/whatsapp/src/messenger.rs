@@ -6,13 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use domain::chat::{ChatId, GroupId};
+use domain::content::Content;
 use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::phone::PhoneNumber;
-use domain::ports::{
-    Messenger, MessengerEvents, OutgoingContent, OutgoingMessage, ProtocolStore, SendError,
-};
+use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, ProtocolStore, SendError};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -208,13 +207,12 @@ impl Messenger for WhatsappMessenger {
         let client = self.client(device)?;
         let to = self.recipient(&client, &message.chat).await?;
         let id = message.whatsapp_id;
-        let content = match message.content {
-            OutgoingContent::Text(text) => outgoing::text(text),
-            OutgoingContent::Media(media, caption) => {
-                let uploaded = upload(&client, &self.shared.uploads, &media).await?;
-                outgoing::file(media, caption, uploaded)
-            }
+        let uploaded = match &message.content {
+            Content::File(file) => Some(upload(&client, &self.shared.uploads, &file.media).await?),
+            _ => None,
         };
+        let content =
+            outgoing::message(message.content, uploaded).ok_or_else(errors::unsupported_content)?;
         let options = SendOptions::default().with_message_id(id.as_str());
         let is_group = message.chat.is_group();
         if let ChatId::Group(group) = &message.chat {

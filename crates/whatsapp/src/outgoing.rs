@@ -1,15 +1,22 @@
 //! Messages on their way out, in WhatsApp's form; pure.
 
+use domain::content::{Content, ContentKind, OutgoingContent, OutgoingFile};
 use domain::media::ReadyMedia;
-use domain::message::ContentKind;
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as m;
 use whatsapp_rust::upload::UploadResponse;
 
-/// A message of text alone.
-pub(crate) fn text(text: String) -> wa::Message {
-    wa::Message { conversation: Some(text), ..Default::default() }
+/// A message, with its file uploaded where it is one; `None` for what cannot be sent.
+pub(crate) fn message(
+    content: OutgoingContent,
+    uploaded: Option<UploadResponse>,
+) -> Option<wa::Message> {
+    match content {
+        Content::Text(text) => Some(wa::Message { conversation: Some(text), ..Default::default() }),
+        Content::File(OutgoingFile { media, caption }) => Some(file(media, caption, uploaded?)),
+        Content::Unsupported(_) => None,
+    }
 }
 
 /// The fields that all kinds of files share.
@@ -31,7 +38,7 @@ macro_rules! file {
 }
 
 /// A message with a file that has been uploaded. Audio is shown without its caption.
-pub(crate) fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Message {
+fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Message {
     let caption = (!caption.is_empty()).then_some(caption);
     let mut message = wa::Message::default();
     match media.kind {

@@ -138,7 +138,7 @@ impl Progress {
             message.state = MessageState::Queued;
         }
         if let Some(kind) = self.kind {
-            message.kind = kind;
+            message.content.set_file_kind(kind);
         }
         if let (true, Some(at)) = (message.state.is_waiting(), self.next_attempt_at) {
             message.due_at = whole_millis(at);

@@ -1,10 +1,10 @@
 //! The use cases. Every API translates into these calls and decides nothing itself.
 
 mod accounts;
+mod content;
 mod devices;
 mod grants;
 mod limits;
-mod media;
 mod messages;
 mod send;
 mod wait;
@@ -31,10 +31,10 @@ use crate::ports::{
 };
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
+pub use content::DOWNLOAD_FAILED;
 pub use devices::{DeviceAccess, DeviceName};
 pub use grants::days_later;
 pub use limits::{STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX};
-pub use media::DOWNLOAD_FAILED;
 pub use messages::COUNTED_MESSAGES_MAX;
 pub use send::{AcceptedMessages, SendRefusal, SendRequest};
 pub use wait::{SendOutcome, SyncWait};

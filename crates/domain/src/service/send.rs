@@ -4,11 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Core, Principal};
 use crate::account::Account;
+use crate::content::ContentRequest;
 use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::ids::{DeviceId, WhatsappId};
-use crate::media::MediaRequest;
-use crate::message::{BATCH_MESSAGES_MAX, ContentKind, Message, NewMessage, TEXT_CHARS_MAX};
+use crate::message::{BATCH_MESSAGES_MAX, Message, NewMessage};
 use crate::phone::Recipient;
 use crate::plan::{Feature, Plan};
 use crate::policy::retry::{EXPIRY_DEFAULT, EXPIRY_MAX};
@@ -27,10 +27,8 @@ pub struct SendRequest {
     pub device: Option<DeviceId>,
     /// To whom, as people write it.
     pub to: String,
-    /// The text; the caption when there is a file.
-    pub text: String,
-    /// The file.
-    pub media: Option<MediaRequest>,
+    /// What it carries.
+    pub content: ContentRequest,
     /// Not before this.
     pub schedule_at: Option<Timestamp>,
     /// Not after this; wins over `expires_in_s`.
@@ -171,14 +169,7 @@ impl Core {
         let device = self.sending_device(principal, request.device).await?;
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
-        let (kind, text, media, bytes) = match request.media.take() {
-            None => (ContentKind::Text, check_text(&request.text)?, None, None),
-            Some(media) => {
-                let text = check_caption(&request.text)?;
-                let (kind, media, bytes) = self.check_media(media)?;
-                (kind, text, Some(media), bytes)
-            }
-        };
+        let (content, inline_file) = self.check_content(std::mem::take(&mut request.content))?;
         let due_at = check_schedule(request.schedule_at, now)?;
         let expires_at = check_expiry(&request, due_at, now)?;
         if request.retry_interval_s.is_some_and(|s| !(1..=RETRY_INTERVAL_S_MAX).contains(&s)) {
@@ -192,10 +183,8 @@ impl Core {
         Ok(NewMessage {
             device_id: device.id,
             chat: recipient.into(),
-            kind,
-            text,
-            media,
-            bytes,
+            content,
+            inline_file,
             whatsapp_id: WhatsappId::from_random(self.random()),
             typing: request.typing.unwrap_or(true),
             priority,
@@ -222,34 +211,13 @@ fn check_features(message: NewMessage, plan: &Plan) -> Result<NewMessage> {
     let is_group = message.chat.is_group();
     let needs = [
         (is_group, Feature::Groups),
-        (is_group && message.media.is_some(), Feature::SendGroupMedia),
+        (is_group && message.content.is_file(), Feature::SendGroupMedia),
         (message.is_scheduled, Feature::Schedule),
     ];
     match needs.into_iter().find(|(is_needed, feature)| *is_needed && !plan.has(*feature)) {
         Some((_, feature)) => Err(Error::FeatureMissing(feature)),
         None => Ok(message),
     }
-}
-
-fn check_text(text: &str) -> Result<String> {
-    if text.trim().is_empty() {
-        return Err(Error::invalid("text", "is required and must not be blank"));
-    }
-    check_caption(text)
-}
-
-fn check_caption(text: &str) -> Result<String> {
-    // A NUL cannot be stored by every database, and no phone shows it.
-    if text.contains('\0') {
-        return Err(Error::invalid("text", "must not contain the character U+0000"));
-    }
-    if text.chars().count() > TEXT_CHARS_MAX {
-        return Err(Error::invalid(
-            "text",
-            format!("must have at most {TEXT_CHARS_MAX} characters"),
-        ));
-    }
-    Ok(text.to_owned())
 }
 
 fn check_schedule(schedule_at: Option<Timestamp>, now: Timestamp) -> Result<Timestamp> {

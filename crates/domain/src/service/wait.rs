@@ -51,7 +51,7 @@ impl Core {
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
         let _permit = self.waits.enter(principal.account_id()?, idempotency.as_ref())?;
-        let has_media = requests.iter().any(|request| request.media.is_some());
+        let has_media = requests.iter().any(|request| request.content.is_file());
         let patience = if has_media { self.sync_wait.media } else { self.sync_wait.text };
         for request in &mut requests {
             request.priority = request.priority.or(Some(WAITING_PRIORITY));

@@ -4,11 +4,12 @@ use futures_util::stream::BoxStream;
 
 use super::{Core, Principal};
 use crate::chat::ChatId;
+use crate::content::Content;
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
 use crate::media::URL_BYTES_MAX;
-use crate::message::{Address, ContentKind, Direction, Failure, MessageState};
+use crate::message::{Address, Direction, Failure, MessageState};
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::ports::{FormatRules, Page, PageRequest, WebhookAnswer};
@@ -300,9 +301,7 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
         direction: if is_incoming { Direction::In } else { Direction::Out },
         chat: ChatId::Person(phone.clone()),
         sender: is_incoming.then_some(Address { phone: Some(phone), lid: None }),
-        kind: ContentKind::Text,
-        text: "This is a test of your webhook.".to_owned(),
-        media: None,
+        content: Content::Text("This is a test of your webhook.".to_owned()),
         state: states.find(is_told).unwrap_or(MessageState::Delivered),
         failure: (kind == EventKind::MessageFailed).then(|| Failure::new("test", "a test")),
         created_at: now,

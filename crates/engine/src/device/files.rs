@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::{AbortHandle, abortable};
 
+use domain::content::{Content, File};
 use domain::error::StoreError;
 use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::MessageId;
@@ -154,9 +155,11 @@ impl DeviceTask {
 /// The place comes last of what is waited for, so that slow downloads do not hold all of them.
 async fn make_ready(shared: &Arc<Shared>, message: Message) -> Result<ReadyFile, NotReady> {
     let (account, shares) = (message.account_id, &shared.files);
-    let media = message.media.unwrap_or_default();
+    let Content::File(File { kind, media, .. }) = message.content else {
+        return Err(NotReady::Dropped);
+    };
     let mut wish = MediaWish {
-        kind: media.is_kind_given.then_some(message.kind),
+        kind: media.is_kind_given.then_some(kind),
         filename: media.filename,
         mimetype: media.mimetype,
         ..MediaWish::default()

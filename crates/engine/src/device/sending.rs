@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use domain::content::OutgoingFile;
 use domain::error::StoreError;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{Message, MessageState};
-use domain::ports::{Cancellation, OutgoingContent, OutgoingMessage, Progress, Store, StoreResult};
+use domain::ports::{Cancellation, OutgoingMessage, Progress, SendError, Store, StoreResult};
 
 use crate::context::Shared;
 use crate::device::files::ReadyFile;
@@ -74,11 +75,16 @@ impl DeviceTask {
 
     fn send(&mut self, id: MessageId) {
         let Some(message) = self.bodies.remove(&id) else { return };
-        let (content, limit, place) = match self.files.remove(&id) {
-            Some(ReadyFile { media, place }) => {
-                (OutgoingContent::Media(media, message.text), SEND_FILE_WAIT, Some(place))
-            }
-            None => (OutgoingContent::Text(message.text), SEND_WAIT, None),
+        let ready = self.files.remove(&id);
+        let limit = if ready.is_some() { SEND_FILE_WAIT } else { SEND_WAIT };
+        let (media, place) = ready.map(|ReadyFile { media, place }| (media, place)).unzip();
+        let content = message
+            .content
+            .with_file(|file| Some(OutgoingFile { media: media?, caption: file.caption }));
+        let Some(content) = content else {
+            let error = SendError::Temporary("its file is not ready".to_owned());
+            self.begin(async move { Done::Sent(id, Err(error)) });
+            return;
         };
         let (chat, whatsapp_id) = (message.chat, message.whatsapp_id);
         let message = OutgoingMessage { chat, whatsapp_id, content };
@@ -110,12 +116,12 @@ impl DeviceTask {
         match body {
             Ok(Some(message)) => {
                 self.is_store_down = false;
-                if message.media.is_some() && !self.files.contains_key(&id) {
+                if message.content.is_file() && !self.files.contains_key(&id) {
                     self.fetch_file(message);
                     return;
                 }
                 let shared = self.shared.clone();
-                let (typing, text) = (message.typing, &message.text);
+                let (typing, text) = (message.typing, message.text());
                 if self.queue.loaded(id, typing, text, now, || shared.random()) {
                     self.bodies.insert(id, *message);
                 }

@@ -6,12 +6,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::content::Content;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::ids::{DeliveryId, DeviceId, WebhookId, WhatsappId};
-use domain::media::{MediaRequest, MediaSource};
-use domain::message::{
-    Address, ContentKind, Failure, IncomingMessage, Message, MessageState, Receipt,
-};
+use domain::media::{FileRequest, MediaSource};
+use domain::message::{Address, Failure, IncomingMessage, Message, MessageState, Receipt};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Dispatcher, MessageStore, MessengerEvents, PageRequest, WebhookStore};
 use domain::service::{NewWebhookRequest, SendRequest};
@@ -80,12 +79,15 @@ impl World {
     async fn send(&mut self) -> Option<Waiting> {
         self.count += 1;
         let source = MediaSource::Url(FILE.into());
-        let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
+        let text = self.count.to_string();
+        let content = match self.rng.random_range(0..4) {
+            0 => Content::File(FileRequest { caption: text, ..FileRequest::new(source) }),
+            _ => Content::Text(text),
+        };
         let request = SendRequest {
             device: Some(self.device),
             to: format!("62812000000{}", self.rng.random_range(0..4)),
-            text: self.count.to_string(),
-            media: (self.rng.random_range(0..4) == 0).then_some(media),
+            content,
             ..Default::default()
         };
         // Refused while nothing can be written.
@@ -108,9 +110,7 @@ impl World {
             chat: format!("{from}@s.whatsapp.net").into(),
             sender: Address { phone: Some(PhoneNumber::from_digits(&*from)), lid: None },
             is_own: false,
-            kind: ContentKind::Text,
-            text: "hi".into(),
-            media: None,
+            content: Content::Text("hi".into()),
             at: self.gateway.clock.now(),
         };
         // Otherwise WhatsApp would deliver it again.

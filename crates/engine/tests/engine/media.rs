@@ -4,14 +4,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use domain::chat::ChatId;
+use domain::content::Content;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::ids::{DeviceId, MessageId};
-use domain::media::{MediaRequest, MediaSource};
+use domain::media::{FileRequest, MediaSource};
 use domain::message::{ContentKind, Failure, Message, MessageState};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::policy::quota::{Period, Usage};
-use domain::ports::{AccountStore, Cancellation, Clock, Dispatcher, OutgoingContent};
+use domain::ports::{AccountStore, Cancellation, Clock, Dispatcher};
 use domain::service::SendRequest;
 use engine::queue::{FILE_KEPT, FILE_PLACES_MAX};
 use testkit::flaky_store::Outage;
@@ -34,13 +35,8 @@ async fn send_file(
     to: &str,
     source: MediaSource,
 ) -> Message {
-    let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
-    let request = SendRequest {
-        to: to.into(),
-        text: "look".into(),
-        media: Some(media),
-        ..Default::default()
-    };
+    let file = FileRequest { caption: "look".into(), ..FileRequest::new(source) };
+    let request = SendRequest { to: to.into(), content: Content::File(file), ..Default::default() };
     gateway.request(device, request).await
 }
 
@@ -56,11 +52,12 @@ async fn a_file_is_fetched_prepared_and_sent() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.outside.fake.put_file(URL, b"png", "image/png");
     let message = send_file(&gateway, device, TO, from_url(URL)).await;
-    assert_eq!(message.kind, ContentKind::Document, "a guess");
+    assert_eq!(message.kind(), ContentKind::Document, "a guess");
     let sent = gateway.until_state(message.id, MessageState::Sent).await;
-    assert_eq!(sent.kind, ContentKind::Image, "what it turned out to be");
+    assert_eq!(sent.kind(), ContentKind::Image, "what it turned out to be");
     let (_, message) = gateway.messenger.sent().remove(0);
-    let OutgoingContent::Media(ready, caption) = message.content else { panic!("it has a file") };
+    let Content::File(file) = message.content else { panic!("it has a file") };
+    let (ready, caption) = (file.media, file.caption);
     assert_eq!((ready.file.size, ready.kind, caption.as_str()), (3, ContentKind::Image, "look"));
     assert_eq!(ready.mimetype, "image/png");
     assert_eq!(gateway.engine.stats().media_prepared.load(Relaxed), 1);
@@ -71,10 +68,10 @@ async fn a_file_that_came_along_is_sent() {
     let (gateway, device) = TestGateway::with_device().await;
     let message = send_file(&gateway, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
     gateway.until_state(message.id, MessageState::Sent).await;
-    let OutgoingContent::Media(ready, _) = gateway.messenger.sent().remove(0).1.content else {
+    let Content::File(file) = gateway.messenger.sent().remove(0).1.content else {
         panic!("it has a file")
     };
-    assert_eq!(ready.file.size, 5);
+    assert_eq!(file.media.file.size, 5);
     assert!(gateway.outside.fake.fetches().is_empty());
 }
 
@@ -332,8 +329,9 @@ async fn voice_notes_wait_for_the_codec_and_pictures_do_not() {
     gateway.outside.codec_takes(Duration::from_secs(20));
     let send = async |gateway: &TestGateway, device, to: &str, kind| {
         let source = MediaSource::Inline(b"sound".to_vec());
-        let media = MediaRequest { source, kind: Some(kind), filename: None, mimetype: None };
-        let request = SendRequest { to: to.into(), media: Some(media), ..Default::default() };
+        let file = FileRequest { kind: Some(kind), ..FileRequest::new(source) };
+        let request =
+            SendRequest { to: to.into(), content: Content::File(file), ..Default::default() };
         gateway.request(device, request).await.id
     };
     let took = |message: Message| {

@@ -144,7 +144,7 @@ impl Outside {
 pub fn in_short(event: &Event) -> String {
     match &event.subject {
         domain::webhook::Subject::Message(message) => {
-            format!("{} {}", event.kind.as_str(), message.text)
+            format!("{} {}", event.kind.as_str(), message.content.text())
         }
         domain::webhook::Subject::Device(_) => event.kind.as_str().to_owned(),
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::chat::ChatId;
+use domain::content::Content;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::error::Error;
 use domain::ids::WhatsappId;
@@ -222,7 +223,7 @@ async fn messages_of_an_unlinked_device_expire() {
     gateway.messenger.phone_unlinks(device);
     let request = SendRequest {
         to: TO.into(),
-        text: "hello".into(),
+        content: Content::Text("hello".into()),
         expires_in_s: Some(60),
         ..Default::default()
     };

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use domain::account::NewAccount;
 use domain::chat::ChatId;
+use domain::content::Content;
 use domain::device::NewDevice;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::key::{KeyKind, Secret};
-use domain::message::{ContentKind, Failure, Message, MessageState, NewMessage, Receipt};
+use domain::message::{Failure, Message, MessageState, NewMessage, Receipt};
 use domain::plan::Plan;
 use domain::policy::pacing::Pacing;
 use domain::policy::quota::Period;
@@ -146,10 +147,8 @@ impl World {
         let message = NewMessage {
             device_id: self.device,
             chat: ChatId::from(format!("62812{}@s.whatsapp.net", self.rng.random_range(0..CHATS))),
-            kind: ContentKind::Text,
-            text: "hello".into(),
-            media: None,
-            bytes: None,
+            content: Content::Text("hello".into()),
+            inline_file: None,
             whatsapp_id: wa(1_000 + self.known.len() as i64),
             typing: true,
             priority: self.rng.random_range(-1..=1),
@@ -359,7 +358,7 @@ impl World {
                 }
                 Some(message) => {
                     let rng = &mut self.rng;
-                    self.queue.loaded(id, message.typing, &message.text, at, || rng.random());
+                    self.queue.loaded(id, message.typing, message.text(), at, || rng.random());
                 }
                 None => self.queue.vanished(id, at),
             },

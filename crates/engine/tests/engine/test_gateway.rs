@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::content::Content;
 use domain::device::{Device, DeviceStatus, LinkedNumber, PairMethod, StatusChange};
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::key::Secret;
 use domain::message::{Message, MessageState};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
-use domain::ports::{Clock, DeviceStore, Dispatcher, MessageStore, OutgoingContent, Store};
+use domain::ports::{Clock, DeviceStore, Dispatcher, MessageStore, Store};
 use domain::service::{Core, CoreParts, NewAccountRequest, Principal, SendRequest, SyncWait};
 use engine::{Engine, EngineConfig};
 use testkit::clock::TokioClock;
@@ -120,7 +121,11 @@ impl TestGateway {
     }
 
     pub async fn send(&self, device: DeviceId, to: &str, text: &str) -> Message {
-        let request = SendRequest { to: to.into(), text: text.into(), ..Default::default() };
+        let request = SendRequest {
+            to: to.into(),
+            content: Content::Text(text.into()),
+            ..Default::default()
+        };
         self.request(device, request).await
     }
 
@@ -191,7 +196,9 @@ impl TestGateway {
             .sent()
             .into_iter()
             .map(|(_, message)| match message.content {
-                OutgoingContent::Text(text) | OutgoingContent::Media(_, text) => text,
+                Content::Text(text) => text,
+                Content::File(file) => file.caption,
+                Content::Unsupported(unsupported) => unsupported.text,
             })
             .collect()
     }

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use domain::content::Content;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::media::{MediaRequest, MediaSource};
+use domain::media::{FileRequest, MediaSource};
 use domain::message::{Failure, Message, MessageState};
 use domain::policy::pacing::{Pacing, QuietHours};
 use domain::ports::{Clock, Dispatcher, SendError};
@@ -72,9 +73,9 @@ async fn a_file_that_is_tried_again_is_waited_for_while_that_can_help() {
     gateway.outside.fill_disk(true);
     let send = async |retry_interval_s| {
         let source = MediaSource::Inline(b"hello".to_vec());
-        let media = MediaRequest { source, kind: None, filename: None, mimetype: None };
-        let media = Some(media);
-        let request = SendRequest { to: TO.into(), media, retry_interval_s, ..Default::default() };
+        let content = Content::File(FileRequest::new(source));
+        let request =
+            SendRequest { to: TO.into(), content, retry_interval_s, ..Default::default() };
         gateway.request(device, request).await
     };
     let before = gateway.clock.now();
@@ -187,8 +188,8 @@ async fn what_is_scheduled_for_later_is_answered_at_once() {
     let (gateway, device) = offline().await;
     let before = gateway.clock.now();
     let schedule_at = Some(before + SignedDuration::from_mins(5));
-    let request =
-        SendRequest { to: TO.into(), text: "later".into(), schedule_at, ..Default::default() };
+    let content = Content::Text("later".into());
+    let request = SendRequest { to: TO.into(), content, schedule_at, ..Default::default() };
     let message = gateway.request(device, request).await;
     assert!(wait(&gateway, device, &message).await.unwrap().unwrap().is_none());
     assert_eq!(gateway.clock.now(), before);

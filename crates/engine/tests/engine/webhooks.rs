@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use domain::content::Content;
 use domain::device::DisconnectReason;
 use domain::ids::{DeliveryId, WebhookId};
-use domain::message::{Address, ContentKind, IncomingMessage, MessageState, Receipt};
+use domain::message::{Address, IncomingMessage, MessageState, Receipt};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Dispatcher, MessengerEvents, PageRequest, WebhookAnswer, WebhookStore};
 use domain::service::{NewWebhookRequest, WebhookChange};
@@ -47,9 +48,7 @@ fn incoming(gateway: &TestGateway, from: &str, text: &str) -> IncomingMessage {
         chat: format!("{from}@s.whatsapp.net").into(),
         sender: Address { phone: Some(PhoneNumber::from_digits(from)), lid: None },
         is_own: false,
-        kind: ContentKind::Text,
-        text: text.into(),
-        media: None,
+        content: Content::Text(text.into()),
         at: gateway.clock.now(),
     }
 }

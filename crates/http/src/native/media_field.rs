@@ -1,7 +1,7 @@
 //! The file of a message that is to be sent.
 
-use domain::media::{MediaRequest, MediaSource};
-use domain::message::ContentKind;
+use domain::content::ContentKind;
+use domain::media::{FileRequest, MediaSource};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,7 +26,7 @@ pub(super) struct MediaField {
     /// Its MIME type; found out when left out.
     mimetype: Option<String>,
     /// The text below it.
-    pub(super) caption: Option<String>,
+    caption: Option<String>,
     /// Whether audio is sent as a voice note; the same as the kind `voice`.
     voice: Option<bool>,
 }
@@ -48,7 +48,7 @@ impl MediaField {
     ///
     /// # Errors
     /// [`ApiError::Field`] when it comes from nowhere or from two places, or a picture speaks.
-    pub(super) fn into_request(self) -> Result<MediaRequest, ApiError> {
+    pub(super) fn into_request(self) -> Result<FileRequest, ApiError> {
         let source = match (self.url, self.base64) {
             (Some(url), None) => MediaSource::Url(url),
             (None, Some(bytes)) => MediaSource::Inline(bytes.0),
@@ -66,7 +66,13 @@ impl MediaField {
             }
             kind => kind.map(ContentKind::from),
         };
-        Ok(MediaRequest { source, kind, filename: self.filename, mimetype: self.mimetype })
+        Ok(FileRequest {
+            source,
+            kind,
+            filename: self.filename,
+            mimetype: self.mimetype,
+            caption: self.caption.unwrap_or_default(),
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Method, Response, StatusCode};
+use domain::content::Content;
 use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
@@ -139,10 +140,8 @@ async fn send(
     let device = named_device(&state, &principal, body.device.take()).await?;
     let idempotency =
         idempotency_key(header.as_ref(), "POST /v1/messages", &Fingerprint(device, &body))?;
-    let has_media = body.media.is_some();
     let requests = vec![command(device, body)?];
-    let sent = state.core().send(&principal, requests, idempotency).await;
-    let sent = sent.map_err(|error| refused(error.into(), has_media))?;
+    let sent = state.core().send(&principal, requests, idempotency).await?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
     add_send_headers(&mut response, first, sent.is_repeat);
@@ -167,27 +166,17 @@ async fn send_batch(
     }
     let fingerprint: Vec<_> = messages.iter().map(|(device, m)| Fingerprint(*device, m)).collect();
     let idempotency = idempotency_key(header.as_ref(), "POST /v1/messages/batch", &fingerprint)?;
-    let have_media: Vec<bool> =
-        messages.iter().map(|(_, message)| message.media.is_some()).collect();
     let requests = messages.into_iter().enumerate().map(|(index, (device, message))| {
         command(device, message).map_err(|refusal| refusal.of_message(index))
     });
     let requests = requests.collect::<Result<_, _>>()?;
     let sent = state.core().send_batch(&principal, requests, idempotency).await;
-    let sent = sent.map_err(|refusal| {
-        let has_media = refusal.index.is_some_and(|index| have_media[index]);
-        refused(refusal.into(), has_media)
-    })?;
+    let sent = sent.map_err(ApiError::from)?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let rows = sent.messages.iter().map(MessageBody::brief).collect();
     let mut response: Response<Body> = json(StatusCode::ACCEPTED, &List::whole(rows));
     add_send_headers(&mut response, first, sent.is_repeat);
     Ok(response)
-}
-
-/// The core calls a caption a text.
-fn refused(refusal: ApiError, has_media: bool) -> ApiError {
-    if has_media { refusal.renamed("text", "media.caption") } else { refusal }
 }
 
 /// What an idempotency key stands for: the device that sends, and the rest of the message.
@@ -196,11 +185,9 @@ struct Fingerprint<'a>(Option<DeviceId>, &'a MessageRequest);
 
 /// Translates a message into the core's words.
 fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest, ApiError> {
-    let (text, media) = match (body.text, body.media) {
-        (Some(text), None) => (text, None),
-        (None, Some(Object(mut media))) => {
-            (media.caption.take().unwrap_or_default(), Some(media.into_request()?))
-        }
+    let content = match (body.text, body.media) {
+        (Some(text), None) => Content::Text(text),
+        (None, Some(Object(media))) => Content::File(media.into_request()?),
         (None, None) => return Err(ApiError::field("text", "is required, unless there is media")),
         (Some(_), Some(_)) => {
             return Err(ApiError::field("text", "cannot go with media; use media.caption"));
@@ -209,8 +196,7 @@ fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest
     Ok(SendRequest {
         device,
         to: body.to.0,
-        text,
-        media,
+        content,
         schedule_at: body.schedule_at.map(|time| time.0),
         expires_at: body.expires_at.map(|time| time.0),
         expires_in_s: body.expires_in_s,

@@ -1,11 +1,10 @@
 //! `/v1`: what every answer looks like (snapshots) and how bad input is refused.
 
 use domain::chat::Lid;
+use domain::content::Content;
 use domain::device::{DeviceNotice, PairOffer};
 use domain::ids::{MessageId, WhatsappId};
-use domain::message::{
-    Address, BATCH_MESSAGES_MAX, ContentKind, Failure, IncomingMessage, MessageEvent,
-};
+use domain::message::{Address, BATCH_MESSAGES_MAX, Failure, IncomingMessage, MessageEvent};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Progress};
 use domain::service::STREAMS_PER_ACCOUNT_MAX;
@@ -319,9 +318,7 @@ async fn lists_of_messages() {
             lid: Some(Lid::from_user("777")),
         },
         is_own: false,
-        kind: ContentKind::Text,
-        text: "an answer".to_owned(),
-        media: None,
+        content: Content::Text("an answer".to_owned()),
         at: app.clock.hands.now(),
     };
     let now = app.clock.hands.now();

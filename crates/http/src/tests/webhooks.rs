@@ -3,10 +3,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::chat::Lid;
+use domain::content::{Content, ContentKind, File};
 use domain::device::{DeviceStatus, StatusChange};
 use domain::ids::{DeviceNumber, MessageId, WebhookId, WhatsappId};
 use domain::media::Media;
-use domain::message::{Address, ContentKind, Direction, Failure, IncomingMessage, MessageState};
+use domain::message::{Address, Direction, Failure, IncomingMessage, MessageState};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, EventFormats, PageRequest};
 use domain::webhook::{
@@ -44,9 +45,9 @@ async fn receive(app: &App, id: &str) {
             lid: Some(Lid::from_user("999")),
         },
         is_own: false,
-        kind: ContentKind::Text,
-        text: "halo \u{1f44b} \u{0645}\u{0631}\u{062d}\u{0628}\u{0627}".to_owned(),
-        media: None,
+        content: Content::Text(
+            "halo \u{1f44b} \u{0645}\u{0631}\u{062d}\u{0628}\u{0627}".to_owned(),
+        ),
         at: app.clock.now(),
     };
     app.store.receive(app.front.id(), vec![message], app.clock.now()).await.unwrap();
@@ -266,12 +267,10 @@ fn incoming() -> EventMessage {
             phone: Some(PhoneNumber::from_digits("628555")),
             lid: Some(Lid::from_user("999")),
         }),
-        kind: ContentKind::Document,
-        text: "halo \u{1f44b}".to_owned(),
-        media: Some(Media {
-            filename: Some("a.pdf".to_owned()),
-            size: Some(3),
-            ..Media::default()
+        content: Content::File(File {
+            kind: ContentKind::Document,
+            caption: "halo \u{1f44b}".to_owned(),
+            media: Media { filename: Some("a.pdf".to_owned()), size: Some(3), ..Media::default() },
         }),
         state: MessageState::Delivered,
         failure: None,
@@ -290,8 +289,7 @@ fn our_own_shape_of_events() {
         direction: Direction::Out,
         chat: "628999@s.whatsapp.net".into(),
         sender: None,
-        kind: ContentKind::Text,
-        media: None,
+        content: Content::Text("halo \u{1f44b}".to_owned()),
         state: MessageState::Failed,
         failure: Some(Failure::new(Failure::NOT_ON_WHATSAPP, "628999 is not on WhatsApp")),
         ..incoming()

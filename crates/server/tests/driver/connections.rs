@@ -99,7 +99,7 @@ async fn what_came_while_away_is_received_later() {
     }
     world.messenger.connect(device).await.unwrap();
     for (n, id) in ids.iter().enumerate() {
-        assert_eq!(world.recorder.message(id).await.text, format!("pesan {n}"));
+        assert_eq!(world.recorder.message(id).await.content.text(), format!("pesan {n}"));
     }
 }
 

@@ -43,7 +43,10 @@ async fn a_group_gets_messages_and_answers() {
         }
         let answer = world.sim.write(THEIRS, &group, "Halo juga").await;
         let message = world.recorder.message(&answer).await;
-        assert_eq!((message.chat.to_string(), message.text.as_str()), (group.clone(), "Halo juga"));
+        assert_eq!(
+            (message.chat.to_string(), message.content.text()),
+            (group.clone(), "Halo juga")
+        );
         assert_eq!(message.sender.phone.unwrap().as_str(), THEIRS, "by LID: {by_lid}");
         if by_lid {
             assert_eq!(message.sender.lid, Some(world.sim.lid(THEIRS).await));

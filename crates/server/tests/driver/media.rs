@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use domain::content::{OutgoingContent, OutgoingFile};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::media::{MEDIA_BYTES_MAX, Media, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Receipt};
-use domain::ports::{Messenger, MessengerEvent, OutgoingContent, SendError};
+use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -148,7 +149,7 @@ async fn the_same_file_again_is_one_message() {
     let world = World::new().await;
     let device = world.link(OURS).await;
     let (media, sha256) = ready(ContentKind::Image, "image/jpeg", 5_000);
-    let (id, content) = (new_id(), OutgoingContent::Media(media, "sekali".to_owned()));
+    let (id, content) = (new_id(), outgoing(media, "sekali"));
     for _ in 0..2 {
         let to = chat(THEIRS);
         world.try_send_content(device, &to, &id, content.clone()).await.unwrap();
@@ -162,7 +163,7 @@ async fn a_missing_file_is_a_temporary_error() {
     let world = World::new().await;
     let device = world.link(OURS).await;
     let (media, _) = ready(ContentKind::Image, "image/jpeg", 5_000);
-    let content = OutgoingContent::Media(media.clone(), String::new());
+    let content = outgoing(media.clone(), "");
     let to = chat(THEIRS);
     std::fs::remove_file(&media.file.path).unwrap();
     let refused = world.try_send_content(device, &to, &new_id(), content.clone()).await;
@@ -197,14 +198,18 @@ async fn files_come_in_with_what_is_known_of_them() {
         for to in [OURS, &group] {
             let id = world.sim.write_file(THEIRS, to, media.clone()).await;
             let message = world.recorder.message(&id).await;
-            assert_eq!((message.kind, message.text.as_str()), (kind, text), "{fields}");
+            assert_eq!((message.content.kind(), message.content.text()), (kind, text), "{fields}");
             let known = Media {
                 mimetype: fields["mimetype"].as_str().map(str::to_owned),
                 filename: fields["filename"].as_str().map(str::to_owned),
                 size: Some(1_234),
                 ..Media::default()
             };
-            assert_eq!(message.media, Some(known), "{fields}");
+            assert_eq!(message.content.media(), Some(&known), "{fields}");
         }
     }
+}
+
+fn outgoing(media: ReadyMedia, caption: &str) -> OutgoingContent {
+    OutgoingContent::File(OutgoingFile { media, caption: caption.to_owned() })
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use domain::content::Content;
 use domain::device::DisconnectReason;
-use domain::message::{ContentKind, Receipt};
+use domain::message::Receipt;
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent, SendError, Store};
 use serde_json::{Value, json};
@@ -94,8 +95,8 @@ async fn an_answer_comes_in() {
     let message = world.recorder.message(&id).await;
     assert_eq!(message.chat, chat(THEIRS));
     assert_eq!(message.sender.phone.unwrap().as_str(), THEIRS);
-    assert_eq!((message.kind, message.is_own), (ContentKind::Text, false));
-    assert_eq!(message.text, "Baik, terima kasih");
+    assert_eq!(message.is_own, false);
+    assert_eq!(message.content, Content::Text("Baik, terima kasih".into()));
 }
 
 #[tokio::test]
@@ -115,7 +116,7 @@ async fn a_message_that_could_not_be_stored_comes_again() {
     world.link(OURS).await;
     world.recorder.refuse(1);
     let id = world.sim.write(THEIRS, OURS, "penting").await;
-    assert_eq!(world.recorder.message(&id).await.text, "penting");
+    assert_eq!(world.recorder.message(&id).await.content.text(), "penting");
     assert_eq!(world.recorder.refused(), 1);
     assert_eq!(world.recorder.times_received(&id), 1);
 }
@@ -136,6 +137,6 @@ async fn mail_survives_a_store_that_takes_nothing() {
     world.heard(device, lost).await;
     assert_eq!(world.recorder.times_received(&id), 0);
     flaky.fail(Outage::None);
-    assert_eq!(world.recorder.message(&id).await.text, "saat gangguan");
+    assert_eq!(world.recorder.message(&id).await.content.text(), "saat gangguan");
     world.connected(device).await;
 }

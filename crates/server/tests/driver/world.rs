@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::{ChatId, Lid};
+use domain::content::{OutgoingContent, OutgoingFile};
 use domain::device::{LinkedNumber, PairMethod, PairOffer};
 use domain::error::StoreError;
 use domain::ids::{DeviceId, WhatsappId};
@@ -14,8 +15,8 @@ use domain::media::ReadyMedia;
 use domain::message::{IncomingMessage, Receipt};
 use domain::phone::PhoneNumber;
 use domain::ports::{
-    Messenger, MessengerEvent, MessengerEvents, OutgoingContent, OutgoingMessage, ProtocolStore,
-    SendError, StoreResult,
+    Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, ProtocolStore, SendError,
+    StoreResult,
 };
 use serde_json::{Value, json};
 use simulator::{Simulator, SimulatorConfig};
@@ -410,7 +411,8 @@ impl World {
         caption: &str,
     ) -> WhatsappId {
         let id = new_id();
-        let content = OutgoingContent::Media(file, caption.to_owned());
+        let content =
+            OutgoingContent::File(OutgoingFile { media: file, caption: caption.to_owned() });
         self.try_send_content(device, chat, &id, content).await.unwrap();
         id
     }

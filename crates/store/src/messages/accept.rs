@@ -182,7 +182,7 @@ impl Made {
             files: Vec::new(),
         };
         for ((mut new, charge), id) in new.into_iter().zip(charges).zip(ids) {
-            made.files.extend(new.bytes.take().map(|bytes| (id, bytes)));
+            made.files.extend(new.inline_file.take().map(|bytes| (id, bytes)));
             made.messages.push(new.accepted(id, account, charge.receipt, now));
             made.paid.push(Charged { period, grant: charge.grant });
         }

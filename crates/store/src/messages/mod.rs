@@ -11,8 +11,9 @@ pub(crate) mod receive;
 pub(crate) mod record;
 
 use domain::chat::Lid;
+use domain::content::Content;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
-use domain::message::{ContentKind, Direction, Message, MessageState};
+use domain::message::{Direction, Message, MessageState};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
 
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, to_json};
@@ -28,9 +29,9 @@ macro_rules! common_columns {
             ("account_id", Int, $($message.account_id.0)?),
             ("device_id", Text, $(&$encoded.device)?),
             ("chat", Text, $(&$encoded.chat)?),
-            ("kind", Text, $($message.kind.as_str())?),
-            ("text", Text, $(&$message.text)?),
-            ("media", Text, $(&$encoded.media)?),
+            ("kind", Text, $($message.kind().as_str())?),
+            ("text", Text, $($message.text())?),
+            ("media", Text, $(&$encoded.content)?),
             ("whatsapp_id", Text, $($message.whatsapp_id.as_str())?),
             ("state", Text, $($message.state.as_str())?),
             ("failure", Text, $(&$encoded.failure)?),
@@ -101,9 +102,7 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
         direction: Direction::Out,
         chat: row.text()?.into(),
         sender: None,
-        kind: ContentKind::from_name(&row.text()?),
-        text: row.text()?,
-        media: row.opt_json(stored::media::read)?,
+        content: content_from(row)?,
         whatsapp_id: WhatsappId(row.text()?),
         state: row.parsed(MessageState::from_name)?,
         failure: row.opt_json(stored::failure::read)?,
@@ -121,6 +120,15 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
     message.direction = row.parsed(Direction::from_name)?;
     message.sender = row.opt_json(stored::address::read)?;
     Ok(message)
+}
+
+/// A content that cannot be read, such as a later release's, must not hide its message.
+fn content_from(row: &mut Row) -> SqlResult<Content> {
+    let (kind, text, media) = (row.text()?, row.text()?, row.opt_text()?);
+    Ok(stored::content::read(&kind, text, media.as_deref()).unwrap_or_else(|unsupported| {
+        row.note("the content of a message cannot be read: it is shown without");
+        Content::Unsupported(unsupported)
+    }))
 }
 
 fn quota_from(row: &mut Row) -> SqlResult<Option<QuotaReceipt>> {
@@ -170,7 +178,7 @@ const HISTORY: InsertRows = InsertRows {
 struct Encoded {
     device: String,
     chat: String,
-    media: Option<String>,
+    content: Option<String>,
     failure: Option<String>,
     history: String,
     sender: Option<String>,
@@ -181,7 +189,7 @@ impl Encoded {
         Ok(Self {
             device: message.device_id.to_string(),
             chat: message.chat.to_string(),
-            media: message.media.as_ref().map(stored::media::write).transpose()?,
+            content: stored::content::write(&message.content)?,
             failure: message.failure.as_ref().map(stored::failure::write).transpose()?,
             history: stored::history::write(&message.history)?,
             sender: message.sender.as_ref().map(stored::address::write).transpose()?,

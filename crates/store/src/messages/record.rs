@@ -192,7 +192,7 @@ fn leave(row: &Waiting, account_states: &mut AccountStates, refunds: &mut BTreeM
 async fn erase_files(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
     const DELETE: &str = "DELETE FROM inline_media
         WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
-    let is_inline = |message: &&&Message| message.media.as_ref().is_some_and(|m| m.url.is_none());
+    let is_inline = |message: &&&Message| message.media().is_some_and(|media| media.url.is_none());
     let ids: Vec<i64> = left.iter().filter(is_inline).map(|message| message.id.0).collect();
     if ids.is_empty() {
         return Ok(());

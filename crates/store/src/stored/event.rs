@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use domain::chat::Lid;
+use domain::content::{Content, ContentKind};
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
-use domain::media::Media;
-use domain::message::{Address, ContentKind, Direction, Failure, MessageState};
+use domain::message::{Address, Direction, Failure, MessageState};
 use domain::phone::PhoneNumber;
 use domain::webhook::{Event, EventDevice, EventKind, EventMessage, EventStatus, Subject};
 use jiff::Timestamp;
@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::address::StoredAddress;
+use super::content::{self, StoredContent};
 use super::failure::StoredFailure;
-use super::media::StoredMedia;
 use super::{from_text, to_text, unreadable};
 use crate::sql::SqlResult;
 
@@ -61,7 +61,7 @@ struct StoredMessage<'a> {
     #[serde(borrow)]
     kind: Cow<'a, str>,
     text: Cow<'a, str>,
-    media: Option<StoredMedia<'a>>,
+    media: Option<StoredContent<'a>>,
     #[serde(borrow)]
     state: Cow<'a, str>,
     failure: Option<StoredFailure<'a>>,
@@ -145,9 +145,9 @@ impl<'a> From<&'a EventMessage> for StoredMessage<'a> {
             direction: message.direction.as_str().into(),
             chat: message.chat.to_string().into(),
             sender: message.sender.as_ref().map(StoredAddress::from),
-            kind: message.kind.as_str().into(),
-            text: (&message.text).into(),
-            media: message.media.as_ref().map(StoredMedia::from),
+            kind: message.content.kind().as_str().into(),
+            text: message.content.text().into(),
+            media: StoredContent::of(&message.content),
             state: message.state.as_str().into(),
             failure: message.failure.as_ref().map(StoredFailure::from),
             created_at: message.created_at,
@@ -156,15 +156,15 @@ impl<'a> From<&'a EventMessage> for StoredMessage<'a> {
 }
 
 fn message_from(stored: StoredMessage<'_>) -> Option<EventMessage> {
+    let kind = ContentKind::from_name(&stored.kind);
     Some(EventMessage {
         id: MessageId(stored.id),
         whatsapp_id: WhatsappId(stored.whatsapp_id.into_owned()),
         direction: Direction::from_name(&stored.direction)?,
         chat: stored.chat.into_owned().into(),
         sender: stored.sender.map(Address::from),
-        kind: ContentKind::from_name(&stored.kind),
-        text: stored.text.into_owned(),
-        media: stored.media.map(Media::from),
+        content: content::content(kind, stored.text.into_owned(), stored.media)
+            .unwrap_or_else(Content::Unsupported),
         state: MessageState::from_name(&stored.state)?,
         failure: stored.failure.map(Failure::from),
         created_at: stored.created_at,

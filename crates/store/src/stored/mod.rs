@@ -7,11 +7,11 @@
 //! what this one wrote.
 
 pub(crate) mod address;
+pub(crate) mod content;
 pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod history;
 pub(crate) mod ids;
-pub(crate) mod media;
 pub(crate) mod names;
 pub(crate) mod pacing;
 

@@ -1,10 +1,11 @@
 //! A row of every shape as it is in the databases of today, and what a later release may add.
 
 use domain::chat::Lid;
+use domain::content::{Content, ContentKind, File, Unsupported};
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::media::Media;
-use domain::message::{Address, ContentKind, Direction, Failure, MessageState, StateChange};
+use domain::message::{Address, Direction, Failure, MessageState, StateChange};
 use domain::phone::PhoneNumber;
 use domain::plan::{Feature, Plan};
 use domain::policy::pacing::{Pacing, QuietHours};
@@ -78,20 +79,60 @@ fn a_sender() {
     golden!(address, r#"{"phone":"628123456789","lid":null}"#, Address { phone, lid: None });
 }
 
+/// The columns kind, text and media are read as the content, and it is written as them.
+fn golden_content(kind: &str, text: &str, media: Option<&str>, content: &Content) {
+    assert_eq!(content::read(kind, text.into(), media).as_ref(), Ok(content));
+    assert_eq!((content.kind().as_str(), content.text()), (kind, text));
+    assert_eq!(content::write(content).unwrap().as_deref(), media);
+}
+
+fn file(kind: ContentKind, caption: &str, media: Media) -> Content {
+    Content::File(File { kind, caption: caption.into(), media })
+}
+
 #[test]
-fn a_file() {
-    golden!(media, r#"{"is_kind_given":false}"#, Media::default());
-    golden!(
-        media,
-        r#"{"url":"https://files.example/a.png","is_kind_given":true,"filename":"a.png","mimetype":"image/png","size":123}"#,
-        Media {
-            url: Some("https://files.example/a.png".into()),
-            is_kind_given: true,
-            filename: Some("a.png".into()),
-            mimetype: Some("image/png".into()),
-            size: Some(123),
-        }
+fn contents() {
+    golden_content("text", "line\none", None, &Content::Text("line\none".into()));
+    for kind in [ContentKind::Location, ContentKind::Contact, ContentKind::Reaction] {
+        let unsupported = Unsupported { kind, text: "x".into() };
+        golden_content(kind.as_str(), "x", None, &Content::Unsupported(unsupported));
+    }
+    let nothing = file(ContentKind::Voice, "", Media::default());
+    golden_content("voice", "", Some(r#"{"v":1,"is_kind_given":false}"#), &nothing);
+    let known = Media {
+        url: Some("https://files.example/a.png".into()),
+        is_kind_given: true,
+        filename: Some("a.png".into()),
+        mimetype: Some("image/png".into()),
+        size: Some(123),
+    };
+    golden_content(
+        "image",
+        "look",
+        Some(
+            r#"{"v":1,"url":"https://files.example/a.png","is_kind_given":true,"filename":"a.png","mimetype":"image/png","size":123}"#,
+        ),
+        &file(ContentKind::Image, "look", known),
     );
+}
+
+#[test]
+fn files_of_the_first_release_have_no_version() {
+    let sized = file(ContentKind::Image, "look", Media { size: Some(9), ..Media::default() });
+    let first = r#"{"is_kind_given":false,"size":9}"#;
+    assert_eq!(content::read("image", "look".into(), Some(first)), Ok(sized));
+    let bare = file(ContentKind::Sticker, "", Media::default());
+    assert_eq!(content::read("sticker", String::new(), None), Ok(bare));
+}
+
+#[test]
+fn what_a_later_release_knows_is_shown_by_kind_and_text() {
+    let kept = Unsupported { kind: ContentKind::Image, text: "look".into() };
+    for media in [r#"{"v":2,"url":"https://a.example"}"#, "no JSON", r#"{"url":7}"#] {
+        assert_eq!(content::read("image", "look".into(), Some(media)), Err(kept.clone()));
+    }
+    let unnamed = Unsupported { kind: ContentKind::Other, text: "x".into() };
+    assert_eq!(content::read("hologram", "x".into(), None), Ok(Content::Unsupported(unnamed)));
 }
 
 #[test]
@@ -154,9 +195,7 @@ fn a_queued_event_of_a_message() {
         direction: Direction::In,
         chat: "120363000000000000@g.us".into(),
         sender: Some(Address { phone: None, lid: Some(Lid::from_user("9")) }),
-        kind: ContentKind::Image,
-        text: "line\none".into(),
-        media: Some(Media { size: Some(9), ..Media::default() }),
+        content: file(ContentKind::Image, "line\none", Media { size: Some(9), ..Media::default() }),
         state: MessageState::Delivered,
         failure: Some(Failure::new("media", "no")),
         created_at: at("2026-11-21T03:00:00Z"),
@@ -171,7 +210,7 @@ fn a_queued_event_of_a_message() {
     };
     golden!(
         event,
-        r#"{"id":"evt_41_message_received","kind":"message.received","at":"2026-11-21T03:00:00.5Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"Shop \"1\"","phone":"628123456789","lid":null},"subject":{"message":{"id":41,"whatsapp_id":"3EB00000000000000001","direction":"in","chat":"120363000000000000@g.us","sender":{"phone":null,"lid":"9@lid"},"kind":"image","text":"line\none","media":{"is_kind_given":false,"size":9},"state":"delivered","failure":{"code":"media","message":"no"},"created_at":"2026-11-21T03:00:00Z"}}}"#,
+        r#"{"id":"evt_41_message_received","kind":"message.received","at":"2026-11-21T03:00:00.5Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"Shop \"1\"","phone":"628123456789","lid":null},"subject":{"message":{"id":41,"whatsapp_id":"3EB00000000000000001","direction":"in","chat":"120363000000000000@g.us","sender":{"phone":null,"lid":"9@lid"},"kind":"image","text":"line\none","media":{"v":1,"is_kind_given":false,"size":9},"state":"delivered","failure":{"code":"media","message":"no"},"created_at":"2026-11-21T03:00:00Z"}}}"#,
         event
     );
 }
@@ -215,8 +254,9 @@ fn unknown_fields_are_ignored() {
     assert_eq!(failure::read(&with_unknown_fields(text)).unwrap(), failure::read(text).unwrap());
     let text = r#"{"phone":"628123456789","lid":"1@lid"}"#;
     assert_eq!(address::read(&with_unknown_fields(text)).unwrap(), address::read(text).unwrap());
-    let text = r#"{"is_kind_given":true,"size":1}"#;
-    assert_eq!(media::read(&with_unknown_fields(text)).unwrap(), media::read(text).unwrap());
+    let read = |media: &str| content::read("image", String::new(), Some(media)).unwrap();
+    let text = r#"{"v":1,"is_kind_given":true,"size":1}"#;
+    assert_eq!(read(&with_unknown_fields(text)), read(text));
     let text = r#"{"min_s":3,"max_s":8,"typing":true,"first_contacts_per_day":null,"quiet_hours":{"from":"21:00:00","until":"07:30:00"}}"#;
     assert_eq!(pacing::read(&with_unknown_fields(text)).unwrap(), pacing::read(text).unwrap());
 }
@@ -251,7 +291,6 @@ fn what_makes_no_sense_is_refused_without_showing_it() {
         history::read(secret).map(drop).unwrap_err(),
         failure::read(secret).map(drop).unwrap_err(),
         address::read(secret).map(drop).unwrap_err(),
-        media::read(secret).map(drop).unwrap_err(),
         pacing::read(secret).map(drop).unwrap_err(),
         event::read(secret).map(drop).unwrap_err(),
         ids::read(secret).map(drop).unwrap_err(),

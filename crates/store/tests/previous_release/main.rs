@@ -8,11 +8,12 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::content::{Content, ContentKind, File};
 use domain::device::{DevicePatch, DeviceStatus, LinkedNumber, StatusChange};
 use domain::ids::AccountId;
 use domain::media::Media;
 use domain::message::Receipt;
-use domain::message::{ContentKind, Direction, Failure, MessageEvent, MessageState, NewMessage};
+use domain::message::{Direction, Failure, MessageEvent, MessageState, NewMessage};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::{Pacing, QuietHours};
 use domain::ports::{
@@ -51,7 +52,7 @@ async fn messages_of_the_previous_release_are_read() {
     let (_file, store) = kept().await;
     let mut messages = store.messages(ACCOUNT, &MessageFilter::default(), ALL).await.unwrap().items;
     messages.reverse();
-    let found: Vec<_> = messages.iter().map(|m| (m.id.0, m.direction, m.kind, m.state)).collect();
+    let found: Vec<_> = messages.iter().map(|m| (m.id.0, m.direction, m.kind(), m.state)).collect();
     use ContentKind::{Document, Image, Text, Voice};
     use Direction::{In, Out};
     use MessageState::{Cancelled, Delivered, Failed, Read, Scheduled};
@@ -72,7 +73,7 @@ async fn messages_of_the_previous_release_are_read() {
         (14, Out, Text, Read),
     ];
     assert_eq!(found, expected);
-    assert_eq!(messages[0].text, "plain 👋🏽 \"quoted\" \\ back");
+    assert_eq!(messages[0].text(), "plain 👋🏽 \"quoted\" \\ back");
     assert_eq!(messages[0].history.len(), 5);
     assert_eq!(messages[8].failure.as_ref().unwrap().code, Failure::NOT_ON_WHATSAPP);
     let sender = messages[12].sender.as_ref().unwrap();
@@ -136,8 +137,8 @@ async fn use_everything(world: &World) {
         mimetype: Some("image/png".into()),
         size: Some(1),
     };
-    let media = Some(media);
-    world.accept(NewMessage { kind: ContentKind::Image, media, ..world.text(4) }).await;
+    let content = Content::File(File { kind: ContentKind::Image, caption: "look".into(), media });
+    world.accept(NewMessage { content, ..world.text(4) }).await;
     store.receive(device, vec![incoming("NEW", "628123")], NOW).await.unwrap();
     let quiet_hours =
         QuietHours { from: Time::constant(22, 0, 0, 0), until: Time::constant(6, 0, 0, 0) };

@@ -261,7 +261,7 @@ impl State {
         let mut made = Vec::new();
         for (mut new, charge) in request.messages.into_iter().zip(charges) {
             let id = self.next_message_id();
-            if let Some(bytes) = new.bytes.take() {
+            if let Some(bytes) = new.inline_file.take() {
                 self.inline.insert(id, bytes);
             }
             let message = new.accepted(id, account, charge.receipt, now);

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
+use domain::content::{Content, ContentKind, File};
 use domain::ids::DeviceId;
 use domain::media::Media;
-use domain::message::{ContentKind, Direction, MessageEvent, MessageState, NewMessage};
+use domain::message::{Direction, MessageEvent, MessageState, NewMessage};
 use domain::policy::quota::{NO_LIMIT, Period, QuotaKind, QuotaReceipt};
 use domain::ports::{
     Acceptance, Accepted, IdempotencyKey, OutboxEntry, Store, WAITING_MESSAGES_MAX,
@@ -22,8 +23,7 @@ pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let scheduled = NewMessage {
         chat: "120363041234567890@g.us".into(),
-        kind: ContentKind::Document,
-        text: "Halo 👨‍👩‍👧‍👦 \u{202e}”\t\r\n\\u0041 $1 ?1 {}[]".into(),
+        content: Content::Text("Halo 👨‍👩‍👧‍👦 \u{202e}”\t\r\n\\u0041 $1 ?1 {}[]".into()),
         typing: false,
         priority: -100,
         due_at: later(3_600),
@@ -37,10 +37,7 @@ pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
     let first = &made[0];
     assert_eq!((first.account_id, first.device_id), (world.account.id, world.device.id));
     assert_eq!((first.direction, first.sender.as_ref()), (Direction::Out, None));
-    assert_eq!(
-        (&first.chat, first.kind, &first.text),
-        (&scheduled.chat, scheduled.kind, &scheduled.text)
-    );
+    assert_eq!((&first.chat, &first.content), (&scheduled.chat, &scheduled.content));
     assert_eq!((first.state, made[1].state), (MessageState::Scheduled, MessageState::Queued));
     assert_eq!((first.typing, first.priority, first.attempts), (false, -100, 0));
     assert_eq!(
@@ -247,6 +244,10 @@ pub async fn a_refusal_is_not_remembered(store: Arc<dyn Store>) {
     new_messages(store.accept(request).await.unwrap());
 }
 
+fn document(media: Media) -> Content {
+    Content::File(File { kind: ContentKind::Document, caption: "nota".into(), media })
+}
+
 pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let media = Media {
@@ -257,18 +258,17 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
         size: Some(4),
     };
     let inline = |n: u64| NewMessage {
-        kind: ContentKind::Document,
-        media: Some(media.clone()),
-        bytes: Some(vec![0, 255, 10, u8::try_from(n).unwrap()]),
+        content: document(media.clone()),
+        inline_file: Some(vec![0, 255, 10, u8::try_from(n).unwrap()]),
         ..world.text(n)
     };
     let url = Media { url: Some("https://example.com/a.jpg".into()), ..Media::default() };
-    let linked = NewMessage { media: Some(url.clone()), ..world.text(4) };
+    let linked = NewMessage { content: document(url.clone()), ..world.text(4) };
     let refused = Acceptance { plan: plan(Some(0), None), ..world.request(vec![inline(9)]) };
     assert!(matches!(store.accept(refused).await.unwrap(), Accepted::QuotaExhausted { .. }));
     let request = world.request(vec![inline(1), inline(2), inline(3), linked]);
     let made = new_messages(store.accept(request).await.unwrap());
-    assert_eq!((made[0].media.as_ref(), made[3].media.as_ref()), (Some(&media), Some(&url)));
+    assert_eq!((made[0].media(), made[3].media()), (Some(&media), Some(&url)));
     for (n, message) in (1..).zip(&made[..3]) {
         let bytes = store.inline_media(message.id).await.unwrap();
         assert_eq!(bytes, Some(vec![0, 255, 10, n]));
@@ -282,7 +282,7 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
     let sent = world.record(made[0].id, &[Submitted, Acknowledged]).await.remove(0);
     assert_eq!(store.inline_media(made[0].id).await.unwrap(), None);
     assert_eq!(store.message(world.account.id, sent.id).await.unwrap(), Some(sent.clone()));
-    assert_eq!(sent.media, Some(media));
+    assert_eq!(sent.content, document(media));
     world.record(made[1].id, &[Withdrawn]).await;
     assert_eq!(store.inline_media(made[1].id).await.unwrap(), None);
     store.delete_account(world.account.id).await.unwrap();

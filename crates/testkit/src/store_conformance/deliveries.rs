@@ -55,7 +55,7 @@ pub async fn an_event_goes_to_webhooks_that_want_it(store: Arc<dyn Store>) {
         (world.device.id, world.device.number_id)
     );
     let Subject::Message(subject) = &event.subject else { panic!("a message") };
-    assert_eq!((subject.id, &subject.text), (id, &recorded.message.text));
+    assert_eq!((subject.id, &subject.content), (id, &recorded.message.content));
     for webhook in [&all, &own] {
         let [delivery] = world.pending(webhook).await.try_into().unwrap();
         let expected = Delivery {

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use domain::chat::{ChatId, Lid};
+use domain::content::{Content, ContentKind, File};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
+use domain::media::Media;
 use domain::message::{
-    Address, ContentKind, Direction, IncomingMessage, Message, MessageEvent, MessageState,
-    NewMessage, Receipt,
+    Address, Direction, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Receipt,
 };
 use domain::phone::PhoneNumber;
 use domain::ports::{
@@ -31,11 +32,14 @@ pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
             lid: Some(Lid::from_user("9")),
         },
         is_own: false,
-        kind: ContentKind::Image,
-        text: "foto 📷".into(),
-        media: None,
+        content: photo(),
         at: later(-100),
     }
+}
+
+fn photo() -> Content {
+    let media = Media { size: Some(9), ..Media::default() };
+    Content::File(File { kind: ContentKind::Image, caption: "foto 📷".into(), media })
 }
 
 async fn ids(world: &World, filter: &MessageFilter, page: PageRequest) -> Vec<MessageId> {
@@ -271,7 +275,7 @@ pub async fn incoming_messages_are_stored_once(store: Arc<dyn Store>) {
     let first = &stored_now[0];
     assert_eq!((first.direction, first.state), (Direction::In, MessageState::Delivered));
     assert_eq!((first.sender.as_ref(), &first.chat), (Some(&both[0].sender), &both[0].chat));
-    assert_eq!((first.kind, first.text.as_str()), (ContentKind::Image, "foto 📷"));
+    assert_eq!(&first.content, &photo());
     assert_eq!((first.created_at, first.quota), (stored(NOW), None));
     assert_eq!(first.reached(MessageState::Delivered), Some(stored(later(-100))));
     assert_eq!(store.message(account, first.id).await.unwrap().as_ref(), Some(first));

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
+use domain::content::{Content, ContentKind, File};
 use domain::ids::{DeviceId, MessageId};
-use domain::message::{
-    ContentKind, Failure, Message, MessageEvent, MessageState, NewMessage, Receipt,
-};
+use domain::media::Media;
+use domain::message::{Failure, Message, MessageEvent, MessageState, NewMessage, Receipt};
 use domain::policy::quota::Period;
 use domain::ports::{Acceptance, Progress, Store};
 use uuid::Uuid;
@@ -226,13 +226,19 @@ pub async fn contacts_are_those_written_to(store: Arc<dyn Store>) {
 
 pub async fn a_guessed_kind_is_corrected(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let id = world.send(1).await.id;
+    let guess = File {
+        kind: ContentKind::Document,
+        caption: "look".into(),
+        media: Media { url: Some("https://example.com/a".into()), ..Media::default() },
+    };
+    let content = Content::File(guess);
+    let id = world.accept(NewMessage { content, ..world.text(1) }).await.id;
     let image =
         Progress { kind: Some(ContentKind::Image), ..progress(id, &[Submitted, AttemptFailed]) };
     let waiting = messages_of(store.record(vec![image]).await.unwrap()).remove(0);
-    assert_eq!(waiting.kind, ContentKind::Image);
+    assert_eq!(waiting.kind(), ContentKind::Image);
     assert_eq!(store.waiting_message(id).await.unwrap(), Some(waiting));
     let sent = world.record(id, &[Submitted, Acknowledged]).await.remove(0);
-    assert_eq!(sent.kind, ContentKind::Image);
+    assert_eq!(sent.kind(), ContentKind::Image);
     assert_eq!(store.message(world.account.id, id).await.unwrap(), Some(sent));
 }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use domain::content::{Content, ContentRequest};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::message::Message;
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::auth;
 use super::errors::{Mpwa, OwnError};
-use super::translate::{Content, answer, commands, media};
+use super::translate::{answer, commands, media};
 use super::types::{ErrorBody, MediaFields, MessageFields, SentBody};
 use crate::api_error::{ApiError, ApiResult, ErrorShape as _, Rejection};
 use crate::body::{query_fields, read_fields};
@@ -84,7 +85,6 @@ async fn message(State(state): State<AppState>, request: Request<Body>) -> ApiRe
     let (fields, headers): (MessageFields, _) = read(request).await?;
     let call = Call {
         route: "mpwa send-message",
-        text_field: "message",
         headers: &headers,
         api_key: fields.api_key.as_deref().unwrap_or_default(),
         sender: fields.sender.as_deref().unwrap_or_default(),
@@ -93,7 +93,7 @@ async fn message(State(state): State<AppState>, request: Request<Body>) -> ApiRe
     };
     let text = fields.message.unwrap_or_default();
     let principal = check_in(&state, &call, &[("message", &text)]).await?;
-    let content = Content { text: text.clone(), media: None };
+    let content = Content::Text(text.clone());
     send(&state, &principal, &call, &content, &text).await
 }
 
@@ -101,7 +101,6 @@ async fn file(State(state): State<AppState>, request: Request<Body>) -> ApiResul
     let (fields, headers): (MediaFields, _) = read(request).await?;
     let call = Call {
         route: "mpwa send-media",
-        text_field: "caption",
         headers: &headers,
         api_key: fields.api_key.as_deref().unwrap_or_default(),
         sender: fields.sender.as_deref().unwrap_or_default(),
@@ -141,8 +140,6 @@ fn is_ahead_of_time(headers: &HeaderMap) -> bool {
 /// What both calls say; empty where nothing was said.
 struct Call<'a> {
     route: &'static str,
-    /// The field of the text.
-    text_field: &'static str,
     headers: &'a HeaderMap,
     api_key: &'a str,
     sender: &'a str,
@@ -178,7 +175,7 @@ async fn send(
     state: &AppState,
     principal: &Principal,
     call: &Call<'_>,
-    content: &Content,
+    content: &ContentRequest,
     said: &impl Serialize,
 ) -> ApiResult<Mpwa> {
     let device = auth::device(state, principal, call.sender).await?;
@@ -188,7 +185,7 @@ async fn send(
     let key = call.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
     let sent = state.core().send_and_wait(principal, commands, idempotency).await;
-    let sent = sent.map_err(|error| ApiError::from(error).renamed("text", call.text_field))?;
+    let sent = sent.map_err(ApiError::from)?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let shown = shown_of(&sent.messages).unwrap_or(first);
     let mut response = match shown.outcome() {

@@ -1,9 +1,10 @@
 //! Between this dialect's words and the core's. Pure.
 
 use domain::chat::ChatId;
+use domain::content::{Content, ContentKind, ContentRequest};
 use domain::ids::DeviceId;
-use domain::media::{MediaRequest, MediaSource};
-use domain::message::{ContentKind, Message, MessageState};
+use domain::media::{FileRequest, MediaSource};
+use domain::message::{Message, MessageState};
 use domain::phone::Recipient;
 use domain::service::SendRequest;
 use serde_json::{Map, Value, json};
@@ -36,12 +37,6 @@ const TYPES: [(&str, ContentKind, Option<&str>); 10] = [
     ("document", ContentKind::Document, None),
 ];
 
-/// What is to be sent, to whomever.
-pub(super) struct Content {
-    pub text: String,
-    pub media: Option<MediaRequest>,
-}
-
 /// Reads what is to be sent of `/send-media`.
 ///
 /// # Errors
@@ -51,20 +46,19 @@ pub(super) fn media(
     url: &str,
     caption: Option<&str>,
     ppt: Option<BooleanField>,
-) -> Result<Content, InvalidType> {
+) -> Result<ContentRequest, InvalidType> {
     let named = media_type.trim().to_ascii_lowercase();
     let known = TYPES.iter().find(|(name, ..)| *name == named);
     let &(_, kind, mimetype) = known.ok_or(InvalidType)?;
     let is_voice = ppt.is_some_and(|ppt| ppt.0) && kind == ContentKind::Audio;
     let has_caption = matches!(kind, ContentKind::Image | ContentKind::Video);
-    let text = caption.filter(|_| has_caption).unwrap_or_default().to_owned();
-    let media = MediaRequest {
+    Ok(Content::File(FileRequest {
         source: MediaSource::Url(url.trim().to_owned()),
         kind: Some(if is_voice { ContentKind::Voice } else { kind }),
         filename: None,
         mimetype: mimetype.map(str::to_owned),
-    };
-    Ok(Content { text, media: Some(media) })
+        caption: caption.filter(|_| has_caption).unwrap_or_default().to_owned(),
+    }))
 }
 
 /// A type of media that this API does not have.
@@ -86,7 +80,7 @@ pub(super) fn commands(
     device: DeviceId,
     numbers: &str,
     country: &str,
-    content: &Content,
+    content: &ContentRequest,
 ) -> Result<Vec<SendRequest>, ApiError> {
     let mut chats: Vec<ChatId> = Vec::new();
     for number in numbers.split(SEPARATOR).map(str::trim).filter(|number| !number.is_empty()) {
@@ -103,8 +97,7 @@ pub(super) fn commands(
     let command = |to: ChatId| SendRequest {
         device: Some(device),
         to: to.to_string(),
-        text: content.text.clone(),
-        media: content.media.clone(),
+        content: content.clone(),
         ..SendRequest::default()
     };
     Ok(chats.into_iter().map(command).collect())
@@ -130,22 +123,23 @@ pub(super) fn answer(message: &Message, full: bool) -> SentBody {
 
 /// What a message carries, as the libraries of the field print it.
 fn content(message: &Message) -> Value {
-    let name = match message.kind {
+    let kind = message.kind();
+    let name = match kind {
         ContentKind::Image => "imageMessage",
         ContentKind::Video => "videoMessage",
         ContentKind::Audio | ContentKind::Voice => "audioMessage",
         ContentKind::Document => "documentMessage",
-        _ => return json!({"conversation": message.text}),
+        _ => return json!({"conversation": message.text()}),
     };
-    let media = message.media.clone().unwrap_or_default();
+    let media = message.media().cloned().unwrap_or_default();
     let mut fields = Map::new();
     fields.extend(media.url.map(|url| ("url".to_owned(), url.into())));
     fields.extend(media.mimetype.map(|mimetype| ("mimetype".to_owned(), mimetype.into())));
-    if !message.text.is_empty() {
-        fields.insert("caption".to_owned(), message.text.clone().into());
+    if !message.text().is_empty() {
+        fields.insert("caption".to_owned(), message.text().into());
     }
-    if matches!(message.kind, ContentKind::Audio | ContentKind::Voice) {
-        fields.insert("ptt".to_owned(), (message.kind == ContentKind::Voice).into());
+    if matches!(kind, ContentKind::Audio | ContentKind::Voice) {
+        fields.insert("ptt".to_owned(), (kind == ContentKind::Voice).into());
     }
     json!({name: fields})
 }
@@ -154,6 +148,8 @@ fn content(message: &Message) -> Value {
 pub(super) fn field_name(core: &str) -> &str {
     match core {
         "to" | "messages" => "number",
+        "text" => "message",
+        "media.caption" => "caption",
         "media.url" => "url",
         same => same,
     }

@@ -133,8 +133,6 @@ async fn status(
 /// What differs between the two kinds of sends.
 struct Kind {
     route: &'static str,
-    /// The field of the text.
-    text_field: &'static str,
     /// Whether the body may hold a file.
     takes_files: bool,
     read: fn(&mut Fields, &Core, &Account) -> Sending,
@@ -143,7 +141,6 @@ struct Kind {
 
 const MESSAGE: Kind = Kind {
     route: "wachat POST message",
-    text_field: "message",
     takes_files: false,
     read: |fields, _, account| translate::read_message(fields, &account.default_country),
     answer: |device, message| {
@@ -153,7 +150,6 @@ const MESSAGE: Kind = Kind {
 
 const MEDIA: Kind = Kind {
     route: "wachat POST media",
-    text_field: "caption",
     takes_files: true,
     read: |fields, core, account| translate::read_media(fields, &account.default_country, core),
     answer: |device, message| success(StatusCode::CREATED, translate::sent_media(device, message)),
@@ -195,7 +191,7 @@ async fn send(state: &AppState, request: Request<Body>, kind: &Kind) -> ApiResul
     let idempotency = idempotency_key(headers.get(IDEMPOTENCY_KEY), kind.route, &fingerprint)?;
     let command = command(device.id, sending);
     let sent = state.core().send(&principal, vec![command], idempotency).await;
-    let sent = sent.map_err(|error| ApiError::from(error).renamed("text", kind.text_field))?;
+    let sent = sent.map_err(ApiError::from)?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = (kind.answer)(&device, message);
     add_send_headers(&mut response, message, sent.is_repeat);

@@ -1,10 +1,11 @@
 //! Between this dialect's words and the core's. Pure.
 
+use domain::content::{Content, ContentKind};
 use domain::device::Device;
 use domain::grant::Quota;
 use domain::ids::DeviceId;
-use domain::media::{MediaRequest, MediaSource};
-use domain::message::{ContentKind, Message, MessageState};
+use domain::media::{FileRequest, MediaSource};
+use domain::message::{Message, MessageState};
 use domain::phone::Recipient;
 use domain::policy::quota::NO_LIMIT;
 use domain::ports::UrlRefusal;
@@ -117,20 +118,23 @@ fn addressed(fields: &mut Fields, country: &str) -> Addressed {
 /// What the core is asked to do.
 pub(super) fn command(device: DeviceId, sending: Sending) -> SendRequest {
     let Sending { addressed, text, file } = sending;
-    let media = file.map(|file| MediaRequest {
-        source: match (file.url, file.bytes) {
-            (Some(url), _) => MediaSource::Url(url),
-            (None, bytes) => MediaSource::Inline(bytes.map_or_else(Vec::new, |bytes| bytes.0)),
-        },
-        kind: None,
-        filename: file.name,
-        mimetype: None,
-    });
+    let content = match file {
+        None => Content::Text(text),
+        Some(file) => Content::File(FileRequest {
+            source: match (file.url, file.bytes) {
+                (Some(url), _) => MediaSource::Url(url),
+                (None, bytes) => MediaSource::Inline(bytes.map_or_else(Vec::new, |bytes| bytes.0)),
+            },
+            kind: None,
+            filename: file.name,
+            mimetype: None,
+            caption: text,
+        }),
+    };
     SendRequest {
         device: Some(device),
         to: addressed.destination,
-        text,
-        media,
+        content,
         expires_in_s: Some(addressed.timeout),
         ..SendRequest::default()
     }
@@ -142,7 +146,7 @@ pub(super) fn sent_message(device: &Device, message: &Message) -> SentMessage {
         sender: number(device),
         queue: device.id.to_string(),
         destination: destination(message),
-        message: message.text.clone(),
+        message: message.text().to_owned(),
         ref_no: message.id.to_ref(),
     }
 }
@@ -171,7 +175,7 @@ pub(super) fn info(device: Option<&Device>, message: &Message) -> MessageInfo {
         delivered_date: message.reached_or_passed(MessageState::Delivered),
         ref_no: message.id.to_ref(),
         status: letter(message.state).to_owned(),
-        message: (message.kind == ContentKind::Text).then(|| message.text.clone()),
+        message: (message.kind() == ContentKind::Text).then(|| message.text().to_owned()),
         caption: caption(message),
         media_url: url(message),
     }
@@ -211,12 +215,12 @@ fn destination(message: &Message) -> String {
 }
 
 fn caption(message: &Message) -> Option<String> {
-    let is_caption = message.kind != ContentKind::Text && !message.text.is_empty();
-    is_caption.then(|| message.text.clone())
+    let is_caption = message.kind() != ContentKind::Text && !message.text().is_empty();
+    is_caption.then(|| message.text().to_owned())
 }
 
 fn url(message: &Message) -> Option<String> {
-    message.media.as_ref().and_then(|media| media.url.clone())
+    message.media().and_then(|media| media.url.clone())
 }
 
 /// The name of a field here, where the core has another.
@@ -224,6 +228,7 @@ pub(super) fn field_name(core: &str) -> &str {
     match core {
         "to" => "destination",
         "text" => "message",
+        "media.caption" => "caption",
         "expires_in_s" => "timeout",
         "device" => "queue",
         "media.url" => "media_url",

@@ -85,7 +85,6 @@ async fn send_message(State(state): State<AppState>, request: Request<Body>) -> 
     let call = Call {
         route: "wagate POST send-message",
         done: "Message sent successfully",
-        text_field: "message",
         device: asked.fields.device_id.take(),
         command: translate::message(&asked.fields)?,
     };
@@ -97,7 +96,6 @@ async fn send_media(State(state): State<AppState>, request: Request<Body>) -> Ap
     let call = Call {
         route: "wagate POST send-media",
         done: "Media message sent successfully",
-        text_field: "caption",
         device: asked.fields.device_id.take(),
         command: translate::media(&asked.fields)?,
     };
@@ -128,8 +126,6 @@ async fn read<T: DeserializeOwned>(
 struct Call {
     route: &'static str,
     done: &'static str,
-    /// The field of the text.
-    text_field: &'static str,
     /// The device that the body names.
     device: Option<DeviceField>,
     command: SendRequest,
@@ -150,7 +146,7 @@ async fn send<T: Serialize>(state: &AppState, asked: &Asked<T>, call: Call) -> A
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
     let command = SendRequest { device: Some(device.id), ..call.command };
     let sent = state.core().send_and_wait(principal, vec![command], idempotency).await;
-    let sent = sent.map_err(|error| ApiError::from(error).renamed("text", call.text_field))?;
+    let sent = sent.map_err(ApiError::from)?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = match message.outcome() {
         Ok(_) => {

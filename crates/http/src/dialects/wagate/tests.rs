@@ -218,7 +218,7 @@ async fn forms_are_bodies_too() {
         let response = ask.key(&app.front.token).of(&app.router).await.expect(200);
         let message = app.store.message(app.shop.id, id(&response)).await.unwrap().unwrap();
         assert_eq!(message.chat.to_string(), "628123456789@s.whatsapp.net");
-        assert_eq!(message.text, "Hello & bye");
+        assert_eq!(message.text(), "Hello & bye");
         assert!(!message.typing);
     }
 }

@@ -1,10 +1,11 @@
 //! Between this dialect's words and the core's. Pure.
 
 use domain::account::Account;
+use domain::content::{Content, ContentKind};
 use domain::device::{Device, DeviceStatus};
 use domain::grant::Quota;
-use domain::media::{MediaRequest, MediaSource};
-use domain::message::{ContentKind, Direction, Message, MessageState};
+use domain::media::{FileRequest, MediaSource};
+use domain::message::{Direction, Message, MessageState};
 use domain::policy::quota::NO_LIMIT;
 use domain::ports::{CountedPage, MessageCounts, MessageFilter};
 use domain::service::SendRequest;
@@ -44,7 +45,7 @@ pub(super) fn message(fields: &MessageFields) -> ApiResult<Wagate, SendRequest> 
     }
     Ok(SendRequest {
         to: to.to_owned(),
-        text: text.to_owned(),
+        content: Content::Text(text.to_owned()),
         typing: Some(fields.show_typing.is_none_or(|shown| shown.0)),
         ..SendRequest::default()
     })
@@ -60,18 +61,14 @@ pub(super) fn media(fields: &MediaFields) -> ApiResult<Wagate, SendRequest> {
     else {
         return Err(Missing("session_id, recipient, and media_url are required").into());
     };
-    let media = MediaRequest {
+    let file = FileRequest {
         source: MediaSource::Url(url.trim().to_owned()),
         kind: kind(fields.media_type.as_deref())?,
         filename: None,
         mimetype: None,
+        caption: fields.caption.clone().unwrap_or_default(),
     };
-    Ok(SendRequest {
-        to: to.to_owned(),
-        text: fields.caption.clone().unwrap_or_default(),
-        media: Some(media),
-        ..SendRequest::default()
-    })
+    Ok(SendRequest { to: to.to_owned(), content: Content::File(file), ..SendRequest::default() })
 }
 
 /// A text that is more than blanks.
@@ -194,7 +191,7 @@ fn row(message: &Message) -> MessageRow {
     MessageRow {
         id: message.id.0,
         recipient: message.chat.short().to_owned(),
-        message: message.text.clone(),
+        message: message.text().to_owned(),
         status: status(message.state),
         created_at: laravel_time(message.created_at),
         sent_at: message.reached_or_passed(MessageState::Sent).map(laravel_time),
@@ -212,5 +209,10 @@ fn status(state: MessageState) -> &'static str {
 
 /// The name of a field here, where the core has another.
 pub(super) fn field_name(core: &str) -> &str {
-    if core == "to" { "recipient" } else { core }
+    match core {
+        "to" => "recipient",
+        "text" => "message",
+        "media.caption" => "caption",
+        same => same,
+    }
 }

@@ -118,7 +118,7 @@ fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageConte
             false => Some(message.chat.clone()),
         },
         lid_jid: sender.and_then(|sender| sender.lid.as_ref()),
-        content: &message.text,
+        content: message.content.text(),
         message_id: message.whatsapp_id.as_str(),
         timestamp: event.at,
         // Edits are not taken in, so that nothing that is shown is one.

@@ -2,10 +2,11 @@
 
 use axum::http::Method;
 use domain::chat::Lid;
+use domain::content::Content;
 use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
 use domain::ids::{DeviceNumber, MessageId, WhatsappId};
-use domain::message::{Address, ContentKind, Direction, Failure, MessageEvent, MessageState};
+use domain::message::{Address, Direction, Failure, MessageEvent, MessageState};
 use domain::phone::PhoneNumber;
 use domain::plan::Feature;
 use domain::ports::{Clock, EventFormats, Progress};
@@ -105,9 +106,7 @@ fn event(kind: EventKind) -> Event {
         chat: "628555@s.whatsapp.net".into(),
         sender: is_incoming
             .then(|| Address { phone: Some(phone()), lid: Some(Lid::from_user("999")) }),
-        kind: ContentKind::Text,
-        text: "halo \u{1f44b}".to_owned(),
-        media: None,
+        content: Content::Text("halo \u{1f44b}".to_owned()),
         state: MessageState::Delivered,
         failure: None,
         created_at: "2026-11-21T07:59:58Z".parse().unwrap(),

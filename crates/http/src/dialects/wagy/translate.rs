@@ -2,11 +2,12 @@
 
 use domain::account::Account;
 use domain::chat::ChatId;
+use domain::content::{Content, ContentKind, ContentRequest};
 use domain::device::{Device, DeviceStatus};
 use domain::grant::Quota;
 use domain::ids::DeviceId;
-use domain::media::{MediaRequest, MediaSource};
-use domain::message::{ContentKind, Direction, Message, MessageState};
+use domain::media::{FileRequest, MediaSource};
+use domain::message::{Direction, Message, MessageState};
 use domain::phone::Recipient;
 use domain::policy::quota::{NO_LIMIT, QuotaKind};
 use domain::ports::MessageFilter;
@@ -35,12 +36,11 @@ pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, A
     if body.message.trim().is_empty() {
         return Err(ApiError::field("message", "is required and must not be blank"));
     }
-    let media = media(body.media_url, body.media_type.as_deref())?;
+    let content = content(body.message, body.media_url, body.media_type.as_deref())?;
     Ok(SendRequest {
         device: Some(device),
         to: body.phone.0,
-        text: body.message,
-        media,
+        content,
         expires_at: body.expires_at.map(|time| time.0),
         // The core checks it only when there is no `expires_at`; what is ignored is not refused.
         expires_in_s: body.expires_in,
@@ -50,7 +50,11 @@ pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, A
     })
 }
 
-fn media(url: Option<String>, kind: Option<&str>) -> Result<Option<MediaRequest>, ApiError> {
+fn content(
+    text: String,
+    url: Option<String>,
+    kind: Option<&str>,
+) -> Result<ContentRequest, ApiError> {
     let kind = match kind {
         None => None,
         Some("image") => Some(ContentKind::Image),
@@ -62,13 +66,14 @@ fn media(url: Option<String>, kind: Option<&str>) -> Result<Option<MediaRequest>
         }
     };
     match (url, kind) {
-        (None, None) => Ok(None),
+        (None, None) => Ok(Content::Text(text)),
         (None, Some(_)) => Err(ApiError::field("media_type", "needs media_url")),
-        (Some(url), kind) => Ok(Some(MediaRequest {
+        (Some(url), kind) => Ok(Content::File(FileRequest {
             source: MediaSource::Url(url),
             kind,
             filename: None,
             mimetype: None,
+            caption: text,
         })),
     }
 }
@@ -208,9 +213,9 @@ pub(super) fn row(message: &Message) -> MessageRow<'_> {
     MessageRow {
         id: message.id.0,
         recipient: message.chat.short(),
-        message: &message.text,
-        media_url: message.media.as_ref().and_then(|media| media.url.as_deref()),
-        media_type: message.media.as_ref().map(|_| match message.kind {
+        message: message.text(),
+        media_url: message.media().and_then(|media| media.url.as_deref()),
+        media_type: message.media().map(|_| match message.kind() {
             ContentKind::Image => "image",
             ContentKind::Video => "video",
             ContentKind::Audio | ContentKind::Voice => "audio",
@@ -229,7 +234,7 @@ pub(super) fn row(message: &Message) -> MessageRow<'_> {
 pub(super) fn field_name(core: &str) -> &str {
     match core {
         "to" => "phone",
-        "text" => "message",
+        "text" | "media.caption" => "message",
         "retry_interval_s" => "retry_interval",
         "expires_in_s" => "expires_in",
         "media.url" => "media_url",

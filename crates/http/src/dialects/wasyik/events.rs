@@ -114,8 +114,8 @@ fn incoming<'a>(event: &'a Event, message: &'a EventMessage) -> Data<'a> {
         whatsapp_number: whatsapp_number(event),
         from: sender(message),
         group_id: message.chat.is_group().then_some(&message.chat),
-        message_type: message_type(message.kind),
-        text: Text { body: &message.text },
+        message_type: message_type(message.content.kind()),
+        text: Text { body: message.content.text() },
         timestamp: laravel_time(event.at),
     }
 }

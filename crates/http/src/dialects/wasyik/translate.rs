@@ -1,10 +1,11 @@
 //! Between this dialect's words and the core's. Pure.
 
 use domain::chat::ChatId;
+use domain::content::{Content, ContentRequest};
 use domain::device::{Device, DeviceStatus, Group};
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::media::{MediaRequest, MediaSource};
+use domain::media::{FileRequest, MediaSource};
 use domain::message::{BATCH_MESSAGES_MAX, Message, MessageState};
 use domain::phone::{PhoneNumber, Recipient};
 use domain::plan::Feature;
@@ -47,7 +48,7 @@ impl Names {
     fn name(self, core: &'static str) -> &'static str {
         match core {
             "to" => self.to,
-            "text" => self.text,
+            "text" | "media.caption" => self.text,
             "media.url" => "url",
             "media.filename" => "fileName",
             "media.mimetype" => "mimetype",
@@ -81,7 +82,7 @@ impl Single for MessageBody {
     const SAYS_SUCCESS: bool = true;
 
     fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
-        let content = Content {
+        let content = GivenContent {
             message_type: self.message_type,
             content: self.content,
             url: self.url,
@@ -108,10 +109,10 @@ impl Single for ImageBody {
     const NAMES: Names = Names { to: "to", text: "caption" };
 
     fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
-        let content = Content {
+        let content = GivenContent {
             url: Some(self.url),
             caption: self.caption,
-            ..Content::of(MessageType::Image)
+            ..GivenContent::of(MessageType::Image)
         };
         content.command(device, person(self.to)?)
     }
@@ -123,11 +124,11 @@ impl Single for DocumentBody {
     const NAMES: Names = Names { to: "to", text: "caption" };
 
     fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
-        let content = Content {
+        let content = GivenContent {
             url: Some(self.url),
             file_name: self.file_name,
             mimetype: self.mimetype,
-            ..Content::of(MessageType::Document)
+            ..GivenContent::of(MessageType::Document)
         };
         content.command(device, person(self.to)?)
     }
@@ -153,7 +154,7 @@ impl Single for GroupMediaBody {
         if matches!(self.message_type, MessageType::Text | MessageType::Audio) {
             return Err(ApiError::field("messageType", "must be IMAGE, VIDEO or DOCUMENT"));
         }
-        let content = Content {
+        let content = GivenContent {
             message_type: self.message_type,
             content: self.content,
             url: Some(self.url),
@@ -177,7 +178,7 @@ pub(super) fn schedule(body: ScheduleBody, device: DeviceId) -> Result<SendReque
         let message = "must be YYYY-MM-DD HH:mm:ss (WIB), or a time with its offset";
         ApiError::field("scheduled_at", message)
     })?;
-    let content = Content {
+    let content = GivenContent {
         message_type: body.message_type,
         content: body.content,
         url: given(body.url).or(body.url_file),
@@ -212,7 +213,7 @@ pub(super) fn broadcast(
         let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} phone numbers");
         return Err(ApiError::field("to", message));
     }
-    let content = Content {
+    let content = GivenContent {
         message_type: body.message_type,
         content: body.content,
         url: body.url,
@@ -226,7 +227,7 @@ pub(super) fn broadcast(
 }
 
 /// What is to be sent, wherever it came from.
-struct Content {
+struct GivenContent {
     message_type: MessageType,
     content: Option<String>,
     url: Option<String>,
@@ -235,7 +236,7 @@ struct Content {
     caption: Option<String>,
 }
 
-impl Content {
+impl GivenContent {
     fn of(message_type: MessageType) -> Self {
         Self {
             message_type,
@@ -253,19 +254,23 @@ impl Content {
             return Ok(text_command(device, to, text?));
         }
         let url = given(self.url).ok_or_else(|| ApiError::field("url", "is required"))?;
-        let media = MediaRequest {
+        let file = FileRequest {
             source: MediaSource::Url(url),
             kind: Some(self.message_type.kind()),
             filename: given(self.file_name),
             mimetype: given(self.mimetype),
+            caption: given(self.caption).or(self.content).unwrap_or_default(),
         };
-        let text = given(self.caption).or(self.content).unwrap_or_default();
-        Ok(SendRequest { media: Some(media), ..text_command(device, to, text) })
+        Ok(command(device, to, Content::File(file)))
     }
 }
 
 fn text_command(device: DeviceId, to: String, text: String) -> SendRequest {
-    SendRequest { device: Some(device), to, text, ..SendRequest::default() }
+    command(device, to, Content::Text(text))
+}
+
+fn command(device: DeviceId, to: String, content: ContentRequest) -> SendRequest {
+    SendRequest { device: Some(device), to, content, ..SendRequest::default() }
 }
 
 /// An empty text is one that was not given, as the original has it.
@@ -367,8 +372,8 @@ pub(super) fn scheduled_row(message: &Message, style: Style) -> ScheduledRow {
     ScheduledRow {
         id: message.id.0,
         to: message.chat.to_string(),
-        kind: message.kind.as_str().to_uppercase(),
-        payload: Payload { message: message.text.clone() },
+        kind: message.kind().as_str().to_uppercase(),
+        payload: Payload { message: message.text().to_owned() },
         scheduled_at: style.print(scheduled_at(message)),
         status,
         error_message: (status == "failed").then(why),
@@ -381,7 +386,7 @@ pub(super) fn pending_row(message: &Message, style: Style) -> PendingRow {
     PendingRow {
         id: message.id.0,
         to: message.chat.user().to_owned(),
-        kind: message.kind.as_str().to_uppercase(),
+        kind: message.kind().as_str().to_uppercase(),
         scheduled_at: style.print(scheduled_at(message)),
         status: "pending",
     }

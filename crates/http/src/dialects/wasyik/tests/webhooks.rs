@@ -1,9 +1,11 @@
 //! Webhooks of this dialect: what is response, and what is not.
 
 use domain::chat::{ChatId, Lid};
+use domain::content::{Content, ContentKind, File};
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
-use domain::message::{Address, ContentKind, Direction, MessageState};
+use domain::media::Media;
+use domain::message::{Address, Direction, MessageState};
 use domain::phone::PhoneNumber;
 use domain::ports::{EventFormats, WebhookRequest};
 use domain::service::NewWebhookRequest;
@@ -48,9 +50,7 @@ fn message(text: &str) -> EventMessage {
         direction: Direction::In,
         chat: ChatId::Person(phone.clone()),
         sender: Some(Address { phone: Some(phone), lid: None }),
-        kind: ContentKind::Text,
-        text: text.to_owned(),
-        media: None,
+        content: Content::Text(text.to_owned()),
         state: MessageState::Delivered,
         failure: None,
         created_at: Timestamp::UNIX_EPOCH,
@@ -94,7 +94,11 @@ fn in_a_group_the_sender_and_the_group_are_named() {
     let mut message = message("hi");
     message.chat = "120363041234567890@g.us".into();
     message.sender = Some(Address { phone: None, lid: Some(Lid::from_user("4711")) });
-    message.kind = ContentKind::Image;
+    message.content = Content::File(File {
+        kind: ContentKind::Image,
+        caption: "hi".to_owned(),
+        media: Media::default(),
+    });
     let body = body_of(EventKind::MessageReceived, message).unwrap();
     let fields = r#""from":"4711@lid","groupId":"120363041234567890@g.us","messageType":"imageMessage","text":{"body":"hi"}"#;
     assert!(body.contains(fields), "{body}");

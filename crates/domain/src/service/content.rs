@@ -1,33 +1,45 @@
-//! The rules for files that are to be sent.
+//! The rules for what is asked to be sent. Errors name the field as a path in the content, such as
+//! `media.caption`; an API that calls it otherwise has one table of names.
 
 use super::Core;
+use crate::content::{Content, ContentKind, ContentRequest, File};
 use crate::error::{Error, Result};
 use crate::media::{
-    FILENAME_CHARS_MAX, INLINE_MEDIA_BYTES_MAX, Media, MediaRequest, MediaSource, URL_BYTES_MAX,
+    FILENAME_CHARS_MAX, FileRequest, INLINE_MEDIA_BYTES_MAX, Media, MediaSource, URL_BYTES_MAX,
 };
-use crate::message::ContentKind;
+use crate::message::TEXT_CHARS_MAX;
 use crate::ports::UrlRefusal;
 
 /// Longest MIME type, in characters.
 const MIMETYPE_CHARS_MAX: usize = 255;
 
-/// A file as it is stored with its message: kind, description and, when it came along, itself.
-pub(super) type Stored = (ContentKind, Media, Option<Vec<u8>>);
+/// A content as it is stored with its message and, when a file came along, the file itself.
+type Checked = (Content, Option<Vec<u8>>);
 
 impl Core {
     /// Checks what can be checked without asking anybody.
-    pub(super) fn check_media(&self, media: MediaRequest) -> Result<Stored> {
-        let kind = media.kind.map(check_kind).transpose()?;
-        let filename = media.filename.map(check_filename).transpose()?;
-        let mimetype = media.mimetype.map(check_mimetype).transpose()?;
-        let (url, bytes) = match media.source {
+    pub(super) fn check_content(&self, content: ContentRequest) -> Result<Checked> {
+        match content {
+            Content::Text(text) => Ok((Content::Text(check_text(text)?), None)),
+            Content::File(file) => self.check_file(file),
+            Content::Unsupported(_) => Err(Error::invalid("text", "is required")),
+        }
+    }
+
+    fn check_file(&self, file: FileRequest) -> Result<Checked> {
+        let caption = check_characters("media.caption", file.caption)?;
+        let kind = file.kind.map(check_kind).transpose()?;
+        let filename = file.filename.map(check_filename).transpose()?;
+        let mimetype = file.mimetype.map(check_mimetype).transpose()?;
+        let (url, bytes) = match file.source {
             MediaSource::Url(url) => (Some(self.check_media_url(url)?), None),
             MediaSource::Inline(bytes) => (None, Some(check_bytes(bytes)?)),
         };
         let size = bytes.as_ref().and_then(|bytes| u64::try_from(bytes.len()).ok());
         let is_kind_given = kind.is_some();
         let media = Media { url, is_kind_given, filename, mimetype, size };
-        Ok((kind.unwrap_or(ContentKind::Document), media, bytes))
+        let kind = kind.unwrap_or(ContentKind::Document);
+        Ok((Content::File(File { kind, caption, media }), bytes))
     }
 
     fn check_media_url(&self, url: String) -> Result<String> {
@@ -48,6 +60,27 @@ impl Core {
 /// What is said of every download that fails for reasons of the network: no word about why, for that
 /// would tell what is inside it.
 pub const DOWNLOAD_FAILED: &str = "the file could not be downloaded";
+
+fn check_text(text: String) -> Result<String> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid("text", "is required and must not be blank"));
+    }
+    check_characters("text", text)
+}
+
+fn check_characters(field: &'static str, text: String) -> Result<String> {
+    // A NUL cannot be stored by every database, and no phone shows it.
+    if text.contains('\0') {
+        return Err(Error::invalid(field, "must not contain the character U+0000"));
+    }
+    if text.chars().count() > TEXT_CHARS_MAX {
+        return Err(Error::invalid(
+            field,
+            format!("must have at most {TEXT_CHARS_MAX} characters"),
+        ));
+    }
+    Ok(text)
+}
 
 fn check_kind(kind: ContentKind) -> Result<ContentKind> {
     use ContentKind::{Audio, Document, Image, Video, Voice};

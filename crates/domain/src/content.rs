@@ -1,0 +1,216 @@
+//! What messages carry.
+//!
+//! One [`Content`] goes all the way: asked for (with a [`FileRequest`] where a file will be), stored
+//! and shown (with a [`File`]), and on its way to WhatsApp (with an [`OutgoingFile`]).
+
+use crate::media::{FileRequest, Media, ReadyMedia};
+
+/// What kind of thing a message carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum ContentKind {
+    Text,
+    Image,
+    Video,
+    Audio,
+    Voice,
+    Document,
+    Sticker,
+    Location,
+    Contact,
+    Reaction,
+    /// Anything we have no name for.
+    Other,
+}
+
+impl ContentKind {
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Image => "image",
+            Self::Video => "video",
+            Self::Audio => "audio",
+            Self::Voice => "voice",
+            Self::Document => "document",
+            Self::Sticker => "sticker",
+            Self::Location => "location",
+            Self::Contact => "contact",
+            Self::Reaction => "reaction",
+            Self::Other => "other",
+        }
+    }
+
+    /// Reads a name back; an unknown one is [`ContentKind::Other`].
+    pub fn from_name(name: &str) -> Self {
+        use ContentKind::{
+            Audio, Contact, Document, Image, Location, Other, Reaction, Sticker, Text, Video, Voice,
+        };
+        [Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Reaction]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
+            .unwrap_or(Other)
+    }
+
+    /// Whether it is a file.
+    pub fn is_file(self) -> bool {
+        match self {
+            Self::Image
+            | Self::Video
+            | Self::Audio
+            | Self::Voice
+            | Self::Document
+            | Self::Sticker => true,
+            Self::Text | Self::Location | Self::Contact | Self::Reaction | Self::Other => false,
+        }
+    }
+}
+
+/// What a message carries; `F` is what is known of a file at that point of its way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content<F = File> {
+    /// Text alone.
+    Text(String),
+    /// A file with its caption.
+    File(F),
+    /// Something of which we know the kind and a few words, such as a reaction's emoji.
+    Unsupported(Unsupported),
+}
+
+/// Floats in contents are finite, so that each equals itself.
+impl<F: PartialEq> Eq for Content<F> {}
+
+/// What is asked to be sent.
+pub type ContentRequest = Content<FileRequest>;
+/// What is given to WhatsApp.
+pub type OutgoingContent = Content<OutgoingFile>;
+
+/// The file of a message, as it is kept with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Image, video, audio, voice, document or sticker; a guess until it is sent, unless
+    /// [`Media::is_kind_given`].
+    pub kind: ContentKind,
+    /// The text below it.
+    pub caption: String,
+    /// What is known of the file itself.
+    pub media: Media,
+}
+
+/// The file of a message that is given to WhatsApp.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutgoingFile {
+    /// The file.
+    pub media: ReadyMedia,
+    /// The text below it; WhatsApp shows none for audio.
+    pub caption: String,
+}
+
+/// Content of a kind that cannot be sent, or a stored one that this build cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsupported {
+    /// What it is.
+    pub kind: ContentKind,
+    /// What stands for it, such as a contact's name.
+    pub text: String,
+}
+
+impl<F> Default for Content<F> {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl<F> Content<F> {
+    /// The same content with another form of its file; `None` where there is no such form.
+    pub fn with_file<G>(self, change: impl FnOnce(F) -> Option<G>) -> Option<Content<G>> {
+        Some(match self {
+            Self::Text(text) => Content::Text(text),
+            Self::File(file) => Content::File(change(file)?),
+            Self::Unsupported(unsupported) => Content::Unsupported(unsupported),
+        })
+    }
+
+    /// Whether it is a file.
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}
+
+impl Content {
+    /// What kind of thing it is.
+    pub fn kind(&self) -> ContentKind {
+        match self {
+            Self::Text(_) => ContentKind::Text,
+            Self::File(file) => file.kind,
+            Self::Unsupported(unsupported) => unsupported.kind,
+        }
+    }
+
+    /// The text, the caption, or the words that stand for it; empty when there are none.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::File(file) => &file.caption,
+            Self::Unsupported(unsupported) => &unsupported.text,
+        }
+    }
+
+    /// The file it is.
+    pub fn file(&self) -> Option<&File> {
+        if let Self::File(file) = self { Some(file) } else { None }
+    }
+
+    /// What is known of the file it is.
+    pub fn media(&self) -> Option<&Media> {
+        self.file().map(|file| &file.media)
+    }
+
+    /// The file has turned out to be of this kind.
+    pub fn set_file_kind(&mut self, kind: ContentKind) {
+        if let Self::File(file) = self {
+            file.kind = kind;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_content_shows() {
+        let file = File {
+            kind: ContentKind::Image,
+            caption: "look".into(),
+            media: Media { size: Some(3), ..Media::default() },
+        };
+        let reaction = Unsupported { kind: ContentKind::Reaction, text: "👍".into() };
+        let cases = [
+            (Content::Text("hi".into()), ContentKind::Text, "hi", None),
+            (Content::File(file), ContentKind::Image, "look", Some(3)),
+            (Content::Unsupported(reaction), ContentKind::Reaction, "👍", None),
+        ];
+        for (mut content, kind, text, size) in cases {
+            assert_eq!((content.kind(), content.text()), (kind, text));
+            assert_eq!(content.media().and_then(|media| media.size), size);
+            assert_eq!((content.is_file(), kind.is_file()), (size.is_some(), size.is_some()));
+            content.set_file_kind(ContentKind::Video);
+            assert_eq!(content.kind(), if size.is_some() { ContentKind::Video } else { kind });
+        }
+    }
+
+    #[test]
+    fn another_form_of_the_file_leaves_the_rest() {
+        let length = |file: &str| Some(file.len()).filter(|length| *length > 0);
+        let text: Content<&str> = Content::Text("x".into());
+        let cases = [
+            (Content::File("a file"), Some(Content::File(6))),
+            (Content::File(""), None),
+            (text, Some(Content::Text("x".into()))),
+        ];
+        for (content, expected) in cases {
+            assert_eq!(content.with_file(length), expected);
+        }
+    }
+}
