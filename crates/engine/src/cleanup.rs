@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use domain::ports::StoreResult;
 
-use crate::context::Shared;
+use crate::context::EngineContext;
 use crate::timing::pause;
 
 /// How often old rows are deleted.
@@ -20,19 +20,19 @@ const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 const DEAD_LETTERS_KEPT: SignedDuration = SignedDuration::from_hours(24 * 30);
 
 /// Deletes old messages, deliveries and idempotency keys, until the gateway stops.
-pub(crate) async fn clean_up(shared: Arc<Shared>) {
-    let mut stop = shared.stop.subscribe();
+pub(crate) async fn clean_up(context: Arc<EngineContext>) {
+    let mut stop = context.stopping();
     loop {
-        let now = shared.clock.now();
+        let now = context.now();
         let since = now.saturating_sub(MESSAGES_KEPT).unwrap_or(Timestamp::MIN);
-        let forgotten = async {
-            let messages = shared.store.clean_up(now, since).await?;
+        let deleted = async {
+            let messages = context.store().clean_up(now, since).await?;
             let delivered = now.saturating_sub(DELIVERIES_KEPT).unwrap_or(Timestamp::MIN);
             let dead = now.saturating_sub(DEAD_LETTERS_KEPT).unwrap_or(Timestamp::MIN);
-            Ok(messages + shared.store.clean_up_deliveries(delivered, dead).await?)
+            Ok(messages + context.store().clean_up_deliveries(delivered, dead).await?)
         };
-        let forgotten: StoreResult<u64> = forgotten.await;
-        match forgotten {
+        let deleted: StoreResult<u64> = deleted.await;
+        match deleted {
             Ok(0) => {}
             Ok(rows) => tracing::info!(rows, "deleted old rows"),
             Err(error) => tracing::warn!(%error, "cannot delete old rows yet"),

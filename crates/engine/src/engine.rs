@@ -1,16 +1,14 @@
 //! The engine as others see it: what the use cases ask of it, and where the messenger delivers to.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
@@ -27,15 +25,15 @@ use domain::webhook::Event;
 
 use crate::EngineConfig;
 use crate::cleanup::clean_up;
-use crate::context::{CONNECTS_MAX, Input, Phase, Registry, Shared};
-use crate::device::files::FileShares;
+use crate::context::EngineContext;
+use crate::device::inbox::Input;
 use crate::device::waits::Waited;
+use crate::logs::log_recorded;
+use crate::registry::Registry;
 use crate::reply::Reply;
-use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
 use crate::timing::within;
-use crate::watchers::Watchers;
-use crate::webhooks::{self, Webhooks};
+use crate::webhooks;
 
 /// How long WhatsApp may take to answer a question.
 const LOOKUP_WAIT: Duration = Duration::from_secs(15);
@@ -51,7 +49,7 @@ const RECEIPT_WAIT: Duration = Duration::from_secs(20);
 /// How long a device's task may take to answer; more than any single wait inside it.
 const ANSWER_WAIT: Duration = Duration::from_secs(45);
 
-/// What the engine needs from outside.
+/// The ports of the engine.
 pub struct EngineParts {
     /// Where things are kept.
     pub store: Arc<dyn Store>,
@@ -59,11 +57,11 @@ pub struct EngineParts {
     pub messenger: Arc<dyn Messenger>,
     /// What fetches files and posts to webhooks.
     pub outbound: Arc<dyn Outbound>,
-    /// What makes files fit to be sent.
+    /// What prepares files to be sent.
     pub codec: Arc<dyn MediaCodec>,
     /// What keeps the secrets of webhooks unreadable.
     pub sealer: Arc<dyn SecretCipher>,
-    /// The shapes in which events are told.
+    /// The shapes of webhook events.
     pub formats: Arc<dyn EventFormats>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -73,74 +71,43 @@ pub struct EngineParts {
 
 /// Sends what waits, for all devices of this process.
 pub struct Engine {
-    shared: Arc<Shared>,
-    /// The task that tells webhooks, while it runs.
+    context: Arc<EngineContext>,
+    registry: Arc<Registry>,
+    /// The task that runs the senders of webhooks.
     webhooks: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Engine {
     /// An engine at rest; messages that are accepted before [`Engine::start`] are kept for it.
     pub fn new(config: EngineConfig, parts: EngineParts) -> Arc<Self> {
-        let registry = Registry { phase: Phase::New(Vec::new()), devices: HashMap::new() };
-        let shared = Shared {
-            config,
-            parts,
-            stats: EngineStats::default(),
-            sending: SendingSet::default(),
-            watchers: Watchers::default(),
-            listeners: Watchers::default(),
-            webhooks: Webhooks::default(),
-            connects: Arc::new(Semaphore::new(CONNECTS_MAX)),
-            files: FileShares::default(),
-            stop: watch::Sender::new(false),
-            registry: Mutex::new(registry),
-        };
-        Arc::new(Self { shared: Arc::new(shared), webhooks: Mutex::new(None) })
+        let context = EngineContext::new(config, parts);
+        let registry = Registry::new(context.clone());
+        Arc::new(Self { context, registry, webhooks: Mutex::new(None) })
     }
 
-    /// Connects every linked device and resumes every queue. Returns when all of it has begun.
+    /// Connects every paired device and resumes every queue. Returns when all of it has begun.
     ///
     /// # Errors
     /// [`Error::Store`] when what waits cannot be read; nothing has begun then.
     pub async fn start(&self) -> Result<()> {
         self.prepare().await?;
-        let devices = self.shared.store.all_devices().await?;
-        let mut waiting: HashMap<DeviceId, Vec<OutboxEntry>> = HashMap::new();
-        for entry in self.shared.store.outbox().await? {
-            waiting.entry(entry.device_id).or_default().push(entry);
-        }
-        let early = {
-            let mut registry = self.shared.registry();
-            let Phase::New(early) = std::mem::replace(&mut registry.phase, Phase::Running) else {
-                return Err(Error::Conflict("the engine was started before"));
-            };
-            for device in devices {
-                let entries = waiting.remove(&device.id).unwrap_or_default();
-                let has_to_run =
-                    device.status.is_paired() || device.status == DeviceStatus::Pairing;
-                if has_to_run || !entries.is_empty() {
-                    let account = Some(device.account_id);
-                    let task = self.shared.get_or_spawn(&mut registry, device.id, account);
-                    task.arrivals.add(entries);
-                }
-            }
-            early
-        };
-        self.shared.arrive(early);
-        tokio::spawn(clean_up(self.shared.clone()));
-        let webhooks = tokio::spawn(webhooks::sender::manage(self.shared.clone()));
+        let devices = self.context.store().all_devices().await?;
+        let outbox = self.context.store().outbox().await?;
+        self.registry.start(devices, outbox)?;
+        tokio::spawn(clean_up(self.context.clone()));
+        let webhooks = tokio::spawn(webhooks::manager::manage(self.context.clone()));
         *self.webhooks.lock() = Some(webhooks);
         Ok(())
     }
 
     /// Shows every device as not connected, for that is what they are now, whatever was last
-    /// written; and tells it as what it is, a lost connection that comes back. Part of
-    /// [`Engine::start`]; to be called before anybody is answered who comes earlier.
+    /// written, and emits that as what it is: a lost connection that comes back. Part of
+    /// [`Engine::start`]; to be called before requests are answered that come earlier.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn prepare(&self) -> Result<()> {
-        let devices = self.shared.store.all_devices().await?;
+        let devices = self.context.store().all_devices().await?;
         let stale = devices.iter().filter(|device| device.status == DeviceStatus::Connected);
         let stale: Vec<DeviceId> = stale.map(|device| device.id).collect();
         let writes = futures_util::stream::iter(stale).map(|id| async move {
@@ -148,42 +115,34 @@ impl Engine {
                 reason: Some("the gateway was restarted".into()),
                 code: Some(RESTARTED_CODE),
                 should_reconnect: true,
-                ..StatusChange::new(DeviceStatus::Connecting, self.shared.clock.now())
+                ..StatusChange::new(DeviceStatus::Connecting, self.context.now())
             };
-            self.shared.store.set_device_status(id, &change).await
+            self.context.store().set_device_status(id, &change).await
         });
         let written: Vec<_> = writes.buffer_unordered(WRITES_AT_ONCE_MAX).collect().await;
         for written in written {
             let Some(MovedDevice { events, .. }) = written? else { continue };
-            self.shared.tell(&events);
+            self.context.emit(&events);
         }
         Ok(())
     }
 
-    /// Hands nothing over any more, waits a little for acknowledgements, writes down what is left
+    /// Submits nothing any more, waits a little for acknowledgements, writes down what is left
     /// to write, and disconnects. Bounded; what is accepted meanwhile is sent after the next start.
     pub async fn shutdown(&self) {
-        // The mailboxes stay so that acknowledgements still come through.
-        let tasks: Vec<_> = {
-            let mut registry = self.shared.registry();
-            registry.phase = Phase::Stopped;
-            self.shared.stop.send_replace(true);
-            registry.devices.values_mut().filter_map(|handle| handle.task.take()).collect()
-        };
-        join_all(tasks).await;
-        self.shared.registry().devices.clear();
+        self.registry.stop().await;
         let webhooks = self.webhooks.lock().take();
         if let Some(webhooks) = webhooks {
             // Bounded by itself.
             drop(webhooks.await);
         }
-        self.shared.watchers.close_all();
-        self.shared.listeners.close_all();
+        self.context.device_watchers().close_all();
+        self.context.account_watchers().close_all();
     }
 
     /// Figures for `/metrics`.
     pub fn stats(&self) -> &EngineStats {
-        &self.shared.stats
+        self.context.stats()
     }
 
     /// Asks the task of a device, and waits for its answer. `None` when there is no such task.
@@ -196,7 +155,13 @@ impl Engine {
         let ask = async {
             // Twice: the task may be retiring at this moment.
             for _ in 0..2 {
-                let Some(mailbox) = self.mailbox(device, is_to_start)? else { return Ok(None) };
+                let mailbox = if is_to_start {
+                    self.registry.mailbox_or_start(device)?
+                } else if let Some(mailbox) = self.registry.mailbox(device) {
+                    mailbox
+                } else {
+                    return Ok(None);
+                };
                 let (reply, answer) = oneshot::channel();
                 if mailbox.send(input(reply)).await.is_ok()
                     && let Ok(answer) = answer.await
@@ -217,8 +182,8 @@ impl Engine {
         patience: Duration,
     ) -> Result<Waited> {
         let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
-        let until = self.shared.clock.now().saturating_add(patience).unwrap_or(Timestamp::MAX);
-        let Some(mailbox) = self.mailbox(device, false)? else {
+        let until = self.context.now().saturating_add(patience).unwrap_or(Timestamp::MAX);
+        let Some(mailbox) = self.registry.mailbox(device) else {
             return Ok(Waited::Elsewhere);
         };
         let (reply, answer) = oneshot::channel();
@@ -232,7 +197,7 @@ impl Engine {
 
     /// A message that is in no queue, as the store knows it; `None` when it waits there.
     async fn ended(&self, account: AccountId, id: MessageId) -> Result<Option<Message>> {
-        let message = self.shared.store.message(account, id).await?;
+        let message = self.context.store().message(account, id).await?;
         let message = message.ok_or(Error::NotFound("message"))?;
         Ok((!message.state.is_waiting()).then_some(message))
     }
@@ -245,9 +210,10 @@ impl Engine {
         receipt: Receipt,
         at: Timestamp,
     ) -> StoreResult<()> {
-        let Ok(Some(mailbox)) = self.mailbox(device, false) else {
-            let recorded = self.shared.store.record_receipts(device, &ids, receipt, at).await?;
-            self.shared.tell_of(&recorded);
+        let Some(mailbox) = self.registry.mailbox(device) else {
+            let recorded = self.context.store().record_receipts(device, &ids, receipt, at).await?;
+            log_recorded(&recorded);
+            self.context.emit_recorded(&recorded);
             return Ok(());
         };
         let report = async {
@@ -259,29 +225,12 @@ impl Engine {
         let stopped = || StoreError::Unavailable("the device is stopping".into());
         within(RECEIPT_WAIT, report).await.ok_or_else(late)?.ok_or_else(stopped)?
     }
-
-    fn mailbox(
-        &self,
-        device: DeviceId,
-        is_to_start: bool,
-    ) -> Result<Option<tokio::sync::mpsc::Sender<Input>>> {
-        let mut registry = self.shared.registry();
-        if is_to_start {
-            match registry.phase {
-                Phase::New(_) => return Err(Error::Conflict("the gateway is still starting")),
-                Phase::Stopped => return Err(Error::Conflict("the gateway is stopping")),
-                Phase::Running => {}
-            }
-            return Ok(Some(self.shared.get_or_spawn(&mut registry, device, None).mailbox.clone()));
-        }
-        Ok(registry.devices.get(&device).map(|handle| handle.mailbox.clone()))
-    }
 }
 
 #[async_trait]
 impl Dispatcher for Engine {
     fn accepted(&self, entries: Vec<OutboxEntry>) {
-        self.shared.arrive(entries);
+        self.registry.accepted(entries);
     }
 
     async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation> {
@@ -290,7 +239,7 @@ impl Dispatcher for Engine {
     }
 
     fn is_sending(&self, _device: DeviceId, id: MessageId) -> bool {
-        self.shared.sending.contains(id)
+        self.context.sending().contains(id)
     }
 
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer> {
@@ -314,20 +263,20 @@ impl Dispatcher for Engine {
     }
 
     async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool> {
-        answer_of(self.shared.messenger.is_on_whatsapp(device, phone)).await
+        answer_of(self.context.messenger().is_on_whatsapp(device, phone)).await
     }
 
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>> {
-        let mut groups = answer_of(self.shared.messenger.groups(device)).await?;
+        let mut groups = answer_of(self.context.messenger().groups(device)).await?;
         groups.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
         Ok(groups)
     }
 
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
-        if matches!(self.shared.registry().phase, Phase::Stopped) {
+        if self.registry.is_stopped() {
             return futures_util::stream::empty().boxed();
         }
-        self.shared.watchers.watch(device)
+        self.context.device_watchers().watch(device)
     }
 
     async fn wait(
@@ -346,14 +295,14 @@ impl Dispatcher for Engine {
     }
 
     fn webhooks_changed(&self, account: AccountId) {
-        self.shared.webhooks.changed(account);
+        self.context.webhooks().changed(account);
     }
 
     fn watch_account(&self, account: AccountId) -> BoxStream<'static, Event> {
-        if matches!(self.shared.registry().phase, Phase::Stopped) {
+        if self.registry.is_stopped() {
             return futures_util::stream::empty().boxed();
         }
-        self.shared.listeners.watch(account)
+        self.context.account_watchers().watch(account)
     }
 }
 
@@ -373,8 +322,8 @@ impl MessengerEvents for Engine {
         if let MessengerEvent::Receipt(ids, receipt, at) = event {
             return self.receipt(device, ids, receipt, at).await;
         }
-        // Whatever is linked or being linked has a task; anything else is an echo from before.
-        if let Ok(Some(mailbox)) = self.mailbox(device, false)
+        // A device that is paired or being paired has a task; other events are from before.
+        if let Some(mailbox) = self.registry.mailbox(device)
             && mailbox.send(Input::Event(event)).await.is_err()
         {
             tracing::debug!(%device, "an event came for a device that is stopped");
@@ -383,11 +332,12 @@ impl MessengerEvents for Engine {
     }
 
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
-        let now = self.shared.clock.now();
-        let new = self.shared.store.receive(device, messages, now).await?;
+        let now = self.context.now();
+        let new = self.context.store().receive(device, messages, now).await?;
         let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
-        self.shared.stats.received.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
-        self.shared.tell_of(&new);
+        self.context.stats().received.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        log_recorded(&new);
+        self.context.emit_recorded(&new);
         Ok(())
     }
 }

@@ -82,7 +82,7 @@ mod tests {
         let mut modest = ask(&semaphore, 3);
         drop(busy.pop());
         let permit = has_come(&mut modest).expect("it came last, and has none");
-        // Each has two, one and one by now; with one each it goes by turns.
+        // Each has two, one and one by now; with one each the turns decide.
         let (mut second, mut third) = (ask(&semaphore, 2), ask(&semaphore, 3));
         drop(busy.remove(0));
         let first = has_come(&mut greedy[0]).expect("its last turn is longest ago");

@@ -1,13 +1,12 @@
 //! The engine: decides when which message is sent, sends it, and writes down what became of it.
 //!
 //! - [`queue`] is pure: one [`queue::DeviceQueue`] per device says what goes next, and when.
-//! - [`webhooks`] tells customers what has happened.
-//! - `sender` is the only place that loops and sleeps: one task per device that is linked, is being
-//!   linked, or has messages waiting. Any other device costs nothing.
-//! - `shares` is how accounts share what there is little of.
-//! - `device` holds what such a task knows, `life` what happens to the device itself, `removal` how
-//!   it goes, `work` how what the queue wants is done, `files` how files are made ready, `waits` who
-//!   waits for a message, `journal` what is still to be written down.
+//! - `device` is the task of one device that is paired, is being paired, or has messages waiting. Any
+//!   other device costs nothing.
+//! - `registry` starts, finds, retires and stops these tasks; `supervisor` runs one of them. A task
+//!   knows neither.
+//! - [`webhooks`] posts to customers what has happened.
+//! - `context` is what all tasks use; `fair_semaphore` shares scarce resources among the accounts.
 //!
 //! Invariants:
 //! - Outcomes are written, not claims: a message is `queued` in the store until WhatsApp has
@@ -21,10 +20,13 @@ mod context;
 mod device;
 mod engine;
 mod fair_semaphore;
+mod logs;
 pub mod queue;
+mod registry;
 mod reply;
 mod sending_set;
 mod stats;
+mod supervisor;
 mod timing;
 mod watchers;
 pub mod webhooks;
@@ -34,7 +36,7 @@ use domain::policy::pacing::Pacing;
 pub use engine::{Engine, EngineParts};
 pub use stats::EngineStats;
 
-/// What the engine goes by.
+/// The engine's settings.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// The pacing of every device that has none of its own.

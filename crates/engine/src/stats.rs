@@ -10,27 +10,27 @@ use domain::message::MessageEvent;
 pub struct EngineStats {
     /// Gauge: messages in the queues of this process, unacknowledged ones included.
     pub queued: AtomicI64,
-    /// Gauge: messages handed to WhatsApp whose outcome is not durable yet.
+    /// Gauge: messages submitted to WhatsApp whose outcome is not durable yet.
     pub sending: AtomicI64,
     /// Counter: messages that WhatsApp acknowledged.
     pub sent: AtomicU64,
-    /// Counter: messages given up for good.
+    /// Counter: messages that failed for good.
     pub failed: AtomicU64,
-    /// Counter: messages whose time ran out.
+    /// Counter: messages that expired.
     pub expired: AtomicU64,
-    /// Counter: messages taken back before they were sent.
+    /// Counter: messages withdrawn before they were sent.
     pub cancelled: AtomicU64,
     /// Counter: attempts that failed and are repeated.
     pub attempts_failed: AtomicU64,
-    /// Counter: files made ready to be sent.
+    /// Counter: files prepared to be sent.
     pub media_prepared: AtomicU64,
-    /// Counter: files that could not be had, or were not fit to be sent.
+    /// Counter: files that could not be fetched, or cannot be sent.
     pub media_failed: AtomicU64,
-    /// Counter: events that webhooks took.
+    /// Counter: events that webhooks acknowledged.
     pub webhooks_delivered: AtomicU64,
-    /// Counter: tries to tell a webhook that failed and are repeated.
+    /// Counter: posts to webhooks that failed and are repeated.
     pub webhooks_failed: AtomicU64,
-    /// Counter: events that webhooks could not be told.
+    /// Counter: events that became dead letters.
     pub webhooks_dead: AtomicU64,
     /// Gauge: events that wait for webhooks, as far as they have been read.
     pub webhooks_waiting: AtomicI64,
@@ -51,7 +51,7 @@ const STATUSES: [DeviceStatus; 6] = [
 ];
 
 impl EngineStats {
-    /// Gauge: devices in each state, of those this process drives. A device that is not linked and
+    /// Gauge: devices in each state, of those this process drives. A device that is not paired and
     /// has nothing waiting is not driven.
     pub fn devices(&self) -> [(DeviceStatus, i64); 6] {
         STATUSES.map(|status| (status, self.gauge(status).load(Ordering::Relaxed)))

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 
 /// Longest sleep, so that a clock that is set does not make a task oversleep.
 pub(crate) const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The pause after the store has failed.
+pub(crate) const STORE_PAUSE: Duration = Duration::from_secs(1);
+
 /// Waits for `duration`.
 pub(crate) async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;

@@ -1,4 +1,4 @@
-//! Who watches what: a device, or an account.
+//! Live listeners of a device, or of an account.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 /// Notices kept for a watcher that is slow; it misses older ones.
 pub(crate) const NOTICES_KEPT_MAX: usize = 32;
 
-/// Channels to watchers, made when somebody watches.
+/// Channels to watchers, made for the first of them.
 #[derive(Debug)]
 pub(crate) struct Watchers<K, T>(Mutex<HashMap<K, broadcast::Sender<T>>>);
 
@@ -23,10 +23,10 @@ impl<K, T> Default for Watchers<K, T> {
 }
 
 impl<K: Eq + Hash, T: Clone + Send + 'static> Watchers<K, T> {
-    pub(crate) fn watch(&self, whom: K) -> BoxStream<'static, T> {
+    pub(crate) fn watch(&self, key: K) -> BoxStream<'static, T> {
         let receiver = self
             .lock()
-            .entry(whom)
+            .entry(key)
             .or_insert_with(|| broadcast::channel(NOTICES_KEPT_MAX).0)
             .subscribe();
         stream::unfold(receiver, |mut receiver| async move {
@@ -41,17 +41,17 @@ impl<K: Eq + Hash, T: Clone + Send + 'static> Watchers<K, T> {
         .boxed()
     }
 
-    pub(crate) fn notify(&self, whom: K, notice: T) {
+    pub(crate) fn notify(&self, key: K, notice: T) {
         let mut channels = self.lock();
-        // An error means that nobody is left.
-        if channels.get(&whom).is_some_and(|channel| channel.send(notice).is_err()) {
-            channels.remove(&whom);
+        // An error means that no watcher is left.
+        if channels.get(&key).is_some_and(|channel| channel.send(notice).is_err()) {
+            channels.remove(&key);
         }
     }
 
     /// Ends the streams of one.
-    pub(crate) fn close(&self, whom: K) {
-        self.lock().remove(&whom);
+    pub(crate) fn close(&self, key: K) {
+        self.lock().remove(&key);
     }
 
     /// Ends all streams.

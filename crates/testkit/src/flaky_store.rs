@@ -37,6 +37,8 @@ pub enum Outage {
     Writes,
     /// Every call fails.
     All,
+    /// One call fails, by its name in the port.
+    Call(&'static str),
 }
 
 /// A store that wraps another one.
@@ -44,14 +46,16 @@ pub struct FlakyStore {
     inner: Arc<dyn Store>,
     outage: Mutex<(Outage, Duration)>,
     writes: watch::Sender<u64>,
-    calls: Mutex<HashMap<&'static str, usize>>,
+    are_writes_held: watch::Sender<bool>,
+    calls: watch::Sender<HashMap<&'static str, usize>>,
 }
 
 impl FlakyStore {
     /// Wraps `inner`; every call works.
     pub fn before(inner: Arc<dyn Store>) -> Self {
         let outage = Mutex::new((Outage::None, Duration::ZERO));
-        Self { inner, outage, writes: watch::Sender::new(0), calls: Mutex::default() }
+        let (writes, calls) = (watch::Sender::new(0), watch::Sender::default());
+        Self { inner, outage, writes, are_writes_held: watch::Sender::new(false), calls }
     }
 
     /// Sets which calls fail from now on.
@@ -69,24 +73,43 @@ impl FlakyStore {
         self.writes.subscribe()
     }
 
+    /// Holds every write back, before it reaches the store, or lets them go on.
+    pub fn hold_writes(&self, are_held: bool) {
+        self.are_writes_held.send_replace(are_held);
+    }
+
     /// How often the store was asked for `call`, the name of a port's function.
     pub fn calls(&self, call: &str) -> usize {
-        self.calls.lock().get(call).copied().unwrap_or_default()
+        self.calls.borrow().get(call).copied().unwrap_or_default()
     }
 
-    fn count(&self, call: &'static str) {
-        *self.calls.lock().entry(call).or_default() += 1;
+    /// Waits until the store was asked `n` times for `call`.
+    ///
+    /// # Panics
+    /// When that does not happen within an hour; with paused time that is no time at all.
+    pub async fn until_called(&self, call: &str, n: usize) {
+        let mut calls = self.calls.subscribe();
+        let is_called = |calls: &HashMap<_, _>| calls.get(call).copied().unwrap_or_default() >= n;
+        let hour = Duration::from_secs(3_600);
+        let waited = tokio::time::timeout(hour, calls.wait_for(is_called)).await;
+        assert!(waited.is_ok_and(|called| called.is_ok()), "{call} is called within an hour");
     }
 
-    async fn check(&self, is_write: bool) -> StoreResult<()> {
+    async fn check(&self, call: &'static str, is_write: bool) -> StoreResult<()> {
+        self.calls.send_modify(|calls| *calls.entry(call).or_default() += 1);
         let (outage, takes) = *self.outage.lock();
         if is_write && !takes.is_zero() {
             tokio::time::sleep(takes).await;
         }
+        if is_write {
+            // The sender lives as long as the store.
+            let _ = self.are_writes_held.subscribe().wait_for(|are_held| !are_held).await;
+        }
         match outage {
+            Outage::Call(name) if name == call => Err(StoreError::Unavailable("scripted".into())),
             Outage::All => Err(StoreError::Unavailable("scripted".into())),
             Outage::Writes if is_write => Err(StoreError::Unavailable("scripted: full".into())),
-            Outage::None | Outage::Writes => Ok(()),
+            Outage::None | Outage::Writes | Outage::Call(_) => Ok(()),
         }
     }
 }
@@ -97,8 +120,7 @@ macro_rules! delegate {
         impl $port for FlakyStore {
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
                 let is_write = stringify!($kind) == "write";
-                self.count(stringify!($name));
-                self.check(is_write).await?;
+                self.check(stringify!($name), is_write).await?;
                 let answer = self.inner.$name($($arg),*).await;
                 if is_write {
                     self.writes.send_modify(|n| *n += 1);

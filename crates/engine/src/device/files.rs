@@ -1,29 +1,30 @@
-//! How the file of a message is made ready.
+//! How the file of a message is prepared.
 //!
-//! What there is little of is shared by all accounts, and no account may have all of it: however
-//! slow the files of one are, those of another come through. Whoever waits for a turn uses up no
-//! time limit.
+//! Scarce resources are shared by all accounts, and no account may have all of them: however slow
+//! the files of one are, those of another come through. Waiting for a permit uses up no time limit.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use futures_util::future::{AbortHandle, abortable};
+use futures_util::future::abortable;
 
 use domain::content::{Content, File};
 use domain::error::StoreError;
 use domain::fair_semaphore::{FairSemaphore, Permit};
-use domain::ids::MessageId;
+use domain::ids::{AccountId, MessageId};
 use domain::media::{MediaWish, ReadyMedia};
 use domain::message::{ContentKind, Failure, Message};
-use domain::ports::{FileError, StoreResult};
+use domain::ports::FileError;
 
-use crate::context::Shared;
-use crate::device::{DeviceTask, Done};
+use super::DeviceTask;
+use super::jobs::Done;
+use crate::context::EngineContext;
 use crate::fair_semaphore::acquire;
 use crate::timing::within;
 
-/// Most files that are being made ready, or are ready and not handed over: what bounds the disk. How
-/// many of them may be one device's is [`crate::queue::FILE_PLACES_MAX`].
+/// Most files that are being prepared, or are ready and not submitted: what bounds the disk. How many
+/// of them may be one device's is [`crate::queue::FILE_SLOTS_MAX`].
 const FILES_MAX: usize = 64;
 /// The same of one account.
 const FILES_PER_ACCOUNT_MAX: usize = 16;
@@ -39,7 +40,7 @@ const READS_PER_ACCOUNT_MAX: usize = 1;
 const CONVERSIONS_MAX: usize = 2;
 /// The same of one account.
 const CONVERSIONS_PER_ACCOUNT_MAX: usize = 1;
-/// Most files that are handed over at a time; the messenger uploads no more than that.
+/// Most files that are submitted at a time; the messenger uploads no more than that.
 const UPLOADS_MAX: usize = 4;
 /// The same of one account.
 const UPLOADS_PER_ACCOUNT_MAX: usize = 2;
@@ -49,18 +50,18 @@ const FETCH_WAIT: Duration = Duration::from_secs(60);
 const PREPARE_WAIT: Duration = Duration::from_secs(240);
 
 /// What files need, shared by the accounts.
-pub(crate) struct FileShares {
-    places: Arc<FairSemaphore>,
+pub(crate) struct FileLimits {
+    files: Arc<FairSemaphore>,
     downloads: Arc<FairSemaphore>,
     reads: Arc<FairSemaphore>,
     conversions: Arc<FairSemaphore>,
-    pub(crate) uploads: Arc<FairSemaphore>,
+    uploads: Arc<FairSemaphore>,
 }
 
-impl Default for FileShares {
+impl Default for FileLimits {
     fn default() -> Self {
         Self {
-            places: FairSemaphore::new(FILES_MAX, FILES_PER_ACCOUNT_MAX),
+            files: FairSemaphore::new(FILES_MAX, FILES_PER_ACCOUNT_MAX),
             downloads: FairSemaphore::new(DOWNLOADS_MAX, DOWNLOADS_PER_ACCOUNT_MAX),
             reads: FairSemaphore::new(READS_MAX, READS_PER_ACCOUNT_MAX),
             conversions: FairSemaphore::new(CONVERSIONS_MAX, CONVERSIONS_PER_ACCOUNT_MAX),
@@ -69,94 +70,111 @@ impl Default for FileShares {
     }
 }
 
-/// A file that is ready, and the place it takes.
-pub(crate) struct ReadyFile {
-    pub(crate) media: ReadyMedia,
-    pub(crate) place: Permit,
+impl FileLimits {
+    /// Waits for a permit to upload.
+    pub(super) async fn upload(&self, account: AccountId) -> Permit {
+        acquire(&self.uploads, account).await
+    }
+}
+
+/// A file that is ready, and the permit that bounds how many there are.
+pub(super) struct ReadyFile {
+    media: ReadyMedia,
+    permit: Permit,
+}
+
+impl ReadyFile {
+    /// What it has turned out to be.
+    pub(super) fn kind(&self) -> ContentKind {
+        self.media.kind
+    }
+
+    pub(super) fn into_parts(self) -> (ReadyMedia, Permit) {
+        (self.media, self.permit)
+    }
 }
 
 /// Why a file is not ready.
-pub(crate) enum NotReady {
+pub(super) enum FileNotReady {
     /// The store does not answer; later it may.
     Store(StoreError),
-    /// It cannot be had, or not now.
+    /// It could not be fetched or cannot be sent, or not now.
     File(FileError),
     /// It was not wanted any more.
-    Dropped,
+    Aborted,
 }
 
-impl From<StoreError> for NotReady {
+impl From<StoreError> for FileNotReady {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<FileError> for NotReady {
+impl From<FileError> for FileNotReady {
     fn from(error: FileError) -> Self {
         Self::File(error)
     }
 }
 
 impl DeviceTask {
-    /// Begins to make the file of a message ready, if there is a place for it.
-    pub(crate) fn fetch_file(&mut self, message: Box<Message>) {
+    /// Begins to prepare the file of a message, if the queue has a place for it.
+    pub(super) fn prepare_file(&mut self, message: Box<Message>) {
         let (id, now) = (message.id, self.now());
-        if !self.queue.needs_file(id, now) || self.fetching.contains_key(&id) {
+        let is_wanted = self.outbox.queue_mut().needs_file(id, now);
+        // One that was aborted has not reported yet: the queue is asked again when it has.
+        if !is_wanted || self.outbox.in_flight().is_preparing_file(id) {
             return;
         }
-        let shared = self.shared.clone();
-        let (job, handle) = abortable(async move { make_ready(&shared, *message).await });
-        self.fetching.insert(id, handle);
-        self.begin(async move { Done::FileReady(id, job.await.unwrap_or(Err(NotReady::Dropped))) });
+        tracing::debug!(message_id = %id, "file is being prepared");
+        let context = self.context.clone();
+        let (job, handle) = abortable(async move { prepare(&context, *message).await });
+        self.outbox.in_flight_mut().file_job_began(id, handle);
+        self.begin(async move {
+            let file = job.await.unwrap_or(Err(FileNotReady::Aborted));
+            Done::FilePrepared(id, file.map(Box::new))
+        });
     }
 
     /// The file of a message is ready, or is not.
-    pub(crate) fn file_ready(&mut self, id: MessageId, file: Result<ReadyFile, NotReady>) {
-        use std::sync::atomic::Ordering::Relaxed;
+    pub(super) fn file_prepared(
+        &mut self,
+        id: MessageId,
+        file: Result<Box<ReadyFile>, FileNotReady>,
+    ) {
         let now = self.now();
-        self.fetching.remove(&id);
+        let stats = self.context.stats();
+        self.outbox.in_flight_mut().file_job_ended(id);
         match file {
             Ok(file) => {
-                self.is_store_down = false;
-                self.shared.stats.media_prepared.fetch_add(1, Relaxed);
-                if self.queue.file_ready(id, now) {
-                    self.kinds.insert(id, file.media.kind);
-                    self.files.insert(id, file);
-                }
+                stats.media_prepared.fetch_add(1, Relaxed);
+                tracing::debug!(message_id = %id, kind = file.kind().as_str(), "file ready");
+                self.records.store_answered();
+                self.outbox.file_ready(id, file, now);
             }
-            Err(NotReady::File(FileError::Permanent(failure))) => {
-                self.shared.stats.media_failed.fetch_add(1, Relaxed);
-                self.queue.file_failed(id, failure, now);
+            Err(FileNotReady::File(FileError::Permanent(failure))) => {
+                stats.media_failed.fetch_add(1, Relaxed);
+                self.outbox.queue_mut().file_failed(id, failure, now);
             }
-            Err(NotReady::File(FileError::Temporary(why))) => {
-                tracing::warn!(device = %self.id, message = %id, why, "a file is put off");
-                self.queue.file_delayed(id, why, now);
+            Err(FileNotReady::File(FileError::Temporary(why))) => {
+                tracing::warn!(message_id = %id, why, "a file is put off");
+                self.outbox.queue_mut().file_delayed(id, why, now);
             }
-            Err(NotReady::Store(error)) => {
-                self.queue.file_put_off(id, now);
+            Err(FileNotReady::Store(error)) => {
+                self.outbox.queue_mut().file_put_off(id, now);
                 self.read_failed(&error);
             }
             // It may be wanted again by now.
-            Err(NotReady::Dropped) => self.queue.file_put_off(id, now),
+            Err(FileNotReady::Aborted) => self.outbox.queue_mut().file_put_off(id, now),
         }
-    }
-
-    /// Forgets the files of messages that are not on their way any more, and stops making them
-    /// ready.
-    pub(crate) fn forget_files(&mut self) {
-        let queue = &self.queue;
-        self.files.retain(|id, _| queue.wants_file(*id));
-        self.kinds.retain(|id, _| queue.is_on_its_way(*id));
-        let unwanted = self.fetching.iter().filter(|(id, _)| !queue.wants_file(**id));
-        unwanted.for_each(|(_, job)| AbortHandle::abort(job));
     }
 }
 
-/// The place comes last of what is waited for, so that slow downloads do not hold all of them.
-async fn make_ready(shared: &Arc<Shared>, message: Message) -> Result<ReadyFile, NotReady> {
-    let (account, shares) = (message.account_id, &shared.files);
+/// The permit for the file comes last of what is waited for, so that slow downloads do not hold all
+/// of them.
+async fn prepare(context: &EngineContext, message: Message) -> Result<ReadyFile, FileNotReady> {
+    let (account, limits) = (message.account_id, context.files());
     let Content::File(File { kind, media, .. }) = message.content else {
-        return Err(NotReady::Dropped);
+        return Err(FileNotReady::Aborted);
     };
     let mut wish = MediaWish {
         kind: media.is_kind_given.then_some(kind),
@@ -164,30 +182,31 @@ async fn make_ready(shared: &Arc<Shared>, message: Message) -> Result<ReadyFile,
         mimetype: media.mimetype,
         ..MediaWish::default()
     };
-    let (file, place) = if let Some(url) = &media.url {
-        let _turn = acquire(&shares.downloads, account).await;
-        let place = acquire(&shares.places, account).await;
-        let fetched = in_time(FETCH_WAIT, shared.outbound.fetch(url)).await?;
+    let (file, permit) = if let Some(url) = &media.url {
+        let _download = acquire(&limits.downloads, account).await;
+        let permit = acquire(&limits.files, account).await;
+        let fetched = in_time(FETCH_WAIT, context.outbound().fetch(url)).await?;
         wish.content_type = fetched.content_type;
         wish.source_name = fetched.filename;
-        (fetched.file, place)
+        (fetched.file, permit)
     } else {
-        let _turn = acquire(&shares.reads, account).await;
-        let place = acquire(&shares.places, account).await;
-        let bytes: StoreResult<Option<Vec<u8>>> = shared.store.inline_media(message.id).await;
+        let _read = acquire(&limits.reads, account).await;
+        let permit = acquire(&limits.files, account).await;
         let gone = || Failure::new(Failure::MEDIA, "the file is not there any more");
-        let bytes = bytes?.ok_or_else(|| FileError::Permanent(gone()))?;
-        (in_time(FETCH_WAIT, shared.outbound.keep(bytes)).await?, place)
+        let bytes = context.store().inline_media(message.id).await?;
+        let bytes = bytes.ok_or_else(|| FileError::Permanent(gone()))?;
+        (in_time(FETCH_WAIT, context.outbound().keep(bytes)).await?, permit)
     };
-    let _turn = match wish.kind {
-        Some(ContentKind::Voice) => Some(acquire(&shares.conversions, account).await),
+    let _conversion = match wish.kind {
+        Some(ContentKind::Voice) => Some(acquire(&limits.conversions, account).await),
         _ => None,
     };
-    let media = in_time(PREPARE_WAIT, shared.codec.prepare(file, wish)).await?;
-    Ok(ReadyFile { media, place })
+    let media = in_time(PREPARE_WAIT, context.codec().prepare(file, wish)).await?;
+    Ok(ReadyFile { media, permit })
 }
 
-/// Whoever exceeds our limit in spite of its own is busy, and may be quicker another time.
+/// A client or codec that exceeds our limit in spite of its own is busy, and may be quicker another
+/// time.
 async fn in_time<T>(
     limit: Duration,
     work: impl Future<Output = Result<T, FileError>>,

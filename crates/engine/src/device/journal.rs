@@ -3,9 +3,9 @@
 //! Invariants:
 //! - What is written of a device is written in the order in which it happened, one batch at a
 //!   time; the next batch gathers while the last one syncs.
-//! - Nothing is given up while the store is unavailable: the batch is tried again, and the task
-//!   sends nothing new and takes no more events once the journal is full. Only where somebody waits
-//!   for the answer, they get the error instead.
+//! - Nothing is dropped while the store is unavailable: the batch is tried again, and the task sends
+//!   nothing new and takes no more events once the journal is full. Only where a caller waits for
+//!   the answer, it gets the error instead.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -19,32 +19,33 @@ use domain::message::{Failure, Receipt};
 use domain::ports::{Cancellation, Progress, StoreResult};
 
 use crate::queue::Withdrawn;
+use crate::reply::answer;
 
 /// Most outcomes in one batch.
-pub(crate) const BATCH_MAX: usize = 256;
-/// From this many waiting writes on, a device hands nothing new over and takes no more events.
-pub(crate) const WRITES_WAITING_MAX: usize = 1_024;
+pub(super) const BATCH_MAX: usize = 256;
+/// From this many waiting writes on, a device submits nothing new and takes no more events.
+pub(super) const WRITES_WAITING_MAX: usize = 1_024;
 /// How often a write that the store calls faulty is tried before it is dropped.
 const FAULTS_MAX: u32 = 3;
 
 /// Something to write down.
-pub(crate) enum Write {
+pub(super) enum Write {
     /// What happened to a message.
     Progress(Progress),
-    /// A message is to be cancelled, for that reason; somebody may wait for the answer.
+    /// A message is to be cancelled, for that reason; a caller may wait for the answer.
     Cancel(Withdrawn, Timestamp, Option<Failure>, Option<oneshot::Sender<Result<Cancellation>>>),
     /// A receipt for a message that has been sent.
     Receipt(WhatsappId, Receipt, Timestamp),
     /// The device's state has changed.
     Status(StatusChange),
-    /// The device's state has become `pairing`; linking begins when that is durable.
+    /// The device's state has become `pairing`; pairing begins when that is durable.
     StartPairing(StatusChange),
-    /// The device of this account is to be erased, then; somebody waits for that.
+    /// The device of this account is to be erased, at that time; a caller waits for it.
     Erase(AccountId, Timestamp, oneshot::Sender<Result<()>>),
     /// The messenger waits until what it reported before this is durable.
-    Told(oneshot::Sender<StoreResult<()>>),
-    /// Somebody waits until everything before this is durable.
-    Done(oneshot::Sender<Result<()>>),
+    Reported(oneshot::Sender<StoreResult<()>>),
+    /// A caller waits until everything before this is durable.
+    Barrier(oneshot::Sender<Result<()>>),
 }
 
 impl Write {
@@ -53,7 +54,7 @@ impl Write {
             Self::Progress(_) | Self::Cancel(..) => 0,
             Self::Receipt(..) => 1,
             Self::Status(_) | Self::StartPairing(_) => 2,
-            Self::Told(_) | Self::Done(_) => 3,
+            Self::Reported(_) | Self::Barrier(_) => 3,
             Self::Erase(..) => 4,
         }
     }
@@ -61,7 +62,7 @@ impl Write {
 
 /// What the store is asked to do in one go.
 #[derive(Clone)]
-pub(crate) enum Batch {
+pub(super) enum Batch {
     /// One call of `record`.
     Progress(Vec<Progress>),
     /// One call of `record_receipts` each, side by side: no message is in two of them.
@@ -74,7 +75,7 @@ pub(crate) enum Batch {
 
 /// The writes of one device.
 #[derive(Default)]
-pub(crate) struct Journal {
+pub(super) struct Journal {
     waiting: VecDeque<Write>,
     /// How many of the first are being written now.
     taken: usize,
@@ -83,36 +84,32 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn push(&mut self, write: Write) {
+    pub(super) fn push(&mut self, write: Write) {
         if let Some(id) = message_of(&write) {
             *self.messages.entry(id).or_default() += 1;
         }
         self.waiting.push_back(write);
     }
 
-    pub(crate) fn extend(&mut self, writes: impl Iterator<Item = Write>) {
-        writes.for_each(|write| self.push(write));
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    pub(crate) fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < WRITES_WAITING_MAX
     }
 
     /// Whether something about this message is still to be written.
-    pub(crate) fn mentions(&self, id: MessageId) -> bool {
+    pub(super) fn mentions(&self, id: MessageId) -> bool {
         self.messages.contains_key(&id)
     }
 
     /// What to write next; `None` while a batch is being written, and when nothing is left.
-    pub(crate) fn next_batch(&mut self) -> Option<Batch> {
+    pub(super) fn next_batch(&mut self) -> Option<Batch> {
         if self.taken > 0 {
             return None;
         }
-        self.answer_done();
+        self.answer_barriers();
         let limit = if self.faults > 0 { 1 } else { BATCH_MAX };
         let first = self.waiting.front()?;
         let kind = first.kind();
@@ -125,7 +122,7 @@ impl Journal {
                 self.taken = 1;
                 return Some(Batch::Erase(*account, *at));
             }
-            Write::Told(_) | Write::Done(_) => return None,
+            Write::Reported(_) | Write::Barrier(_) => return None,
             Write::Receipt(..) => Batch::Receipts(self.receipts(limit)),
             Write::Progress(_) | Write::Cancel(..) => {
                 let run = self.waiting.iter().take_while(|write| write.kind() == kind).take(limit);
@@ -141,12 +138,11 @@ impl Journal {
     }
 
     /// Answers those for whom nothing is left to be written.
-    fn answer_done(&mut self) {
-        while let Some(Write::Told(_) | Write::Done(_)) = self.waiting.front() {
-            // Whoever asked may have gone.
+    fn answer_barriers(&mut self) {
+        while let Some(Write::Reported(_) | Write::Barrier(_)) = self.waiting.front() {
             match self.waiting.pop_front() {
-                Some(Write::Told(reply)) => drop(reply.send(Ok(()))),
-                Some(Write::Done(reply)) => drop(reply.send(Ok(()))),
+                Some(Write::Reported(reply)) => answer(reply, Ok(())),
+                Some(Write::Barrier(reply)) => answer(reply, Ok(())),
                 _ => {}
             }
         }
@@ -169,18 +165,18 @@ impl Journal {
     }
 
     /// The batch is durable: what it was.
-    pub(crate) fn written(&mut self) -> Vec<Write> {
+    pub(super) fn written(&mut self) -> Vec<Write> {
         self.faults = 0;
         self.drop_taken()
     }
 
     /// The store was unavailable: what is answered with the error instead of being tried again,
     /// of everything that waits.
-    pub(crate) fn unavailable(&mut self) -> Vec<Write> {
+    pub(super) fn unavailable(&mut self) -> Vec<Write> {
         self.taken = 0;
         let is_asked = |write: &Write| {
-            use Write::{Cancel, Done, Erase, StartPairing, Told};
-            matches!(write, Cancel(..) | StartPairing(_) | Erase(..) | Told(_) | Done(_))
+            use Write::{Barrier, Cancel, Erase, Reported, StartPairing};
+            matches!(write, Cancel(..) | StartPairing(_) | Erase(..) | Reported(_) | Barrier(_))
         };
         let (asked, kept): (Vec<_>, Vec<_>) = self.waiting.drain(..).partition(is_asked);
         self.waiting = kept.into();
@@ -189,7 +185,7 @@ impl Journal {
     }
 
     /// The store calls the batch faulty: tried again in single steps, then dropped. What is over.
-    pub(crate) fn faulty(&mut self) -> Vec<Write> {
+    pub(super) fn faulty(&mut self) -> Vec<Write> {
         self.faults += 1;
         if self.taken == 1 && self.faults > FAULTS_MAX {
             self.faults = 0;
@@ -235,7 +231,7 @@ fn progress_of(write: &Write) -> Option<Progress> {
         | Write::Status(_)
         | Write::StartPairing(_)
         | Write::Erase(..)
-        | Write::Told(_)
-        | Write::Done(_) => None,
+        | Write::Reported(_)
+        | Write::Barrier(_) => None,
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Invariants:
 //! - A message that is not due for the first time yet *sleeps*: it is in no line and holds back
-//!   nobody. Every other message stands in the line of its chat, by id, or is its chat's *current*
+//!   none. Every other message stands in the line of its chat, by id, or is its chat's *current*
 //!   one: the message that was attempted, or is being attempted. A chat has at most one of those,
 //!   and nothing else of the chat goes before it has ended.
-//! - A chat is in `places` exactly when its first message may go now.
+//! - A chat is in `ready` exactly when its first message may go now.
 //! - No call looks at all messages; the costliest ones are linear in the length of one chat's line.
 
 use std::cmp::Reverse;
@@ -31,7 +31,7 @@ pub(super) struct Entry {
     pub(super) priority: i16,
     /// How often WhatsApp refused it since the gateway started.
     pub(super) refusals: u8,
-    /// Whether it is known to carry a file, which takes one of few places.
+    /// Whether it is known to carry a file, which takes one of few slots.
     pub(super) has_file: bool,
 }
 
@@ -52,20 +52,20 @@ impl WhatsappKey {
     }
 }
 
-/// The place of a chat among those that may go: priority first, then who has waited longest.
+/// Where a chat stands among those that may go: priority first, then who has waited longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Position {
     priority: Reverse<i16>,
     due_at: Timestamp,
     id: MessageId,
 }
 
-/// What a message resources besides its turn.
+/// What a message needs besides its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Resources {
-    /// A place in the budget of first contacts.
+    /// One of today's first contacts.
     pub(super) first_contact: bool,
-    /// A place for its file.
+    /// A slot for its file.
     pub(super) file: bool,
 }
 
@@ -81,7 +81,7 @@ impl Resources {
         usize::from(self.first_contact) + 2 * usize::from(self.file)
     }
 
-    /// Whether all of it is among what there is.
+    /// Whether all of it is among the resources that are free.
     fn is_met_by(self, available_now: Self) -> bool {
         (!self.first_contact || available_now.first_contact) && (!self.file || available_now.file)
     }
@@ -95,7 +95,7 @@ struct Chat {
     /// How many messages of the line, and the current one, have which priority. The highest
     /// counts for the whole chat: an urgent message must not starve behind its own chat's others.
     priorities: Vec<(i16, u32)>,
-    place: Option<Place>,
+    position: Option<Position>,
 }
 
 impl Chat {
@@ -149,7 +149,7 @@ pub(super) struct Backlog {
     entries: HashMap<MessageId, Entry>,
     chats: HashMap<Arc<ChatId>, Chat>,
     /// The chats whose first message may go now, by [`Resources::index`] of that message.
-    places: [BTreeSet<Place>; 4],
+    ready: [BTreeSet<Position>; 4],
     /// When sleepers wake and retries fall due.
     timers: BTreeSet<(Timestamp, MessageId)>,
     contacts: Contacts,
@@ -216,7 +216,7 @@ impl Backlog {
         Some(entry)
     }
 
-    /// Lets those whose time has come take their place.
+    /// Lets those whose time has come stand in their line.
     pub(super) fn wake(&mut self, now: Timestamp) {
         while let Some((due_at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(due_at, id));
@@ -238,15 +238,15 @@ impl Backlog {
         self.timers.first().map(|(at, _)| *at)
     }
 
-    /// Which message goes next, of those that need nothing but what there is.
+    /// Which message goes next, of those that need nothing but the resources that are free.
     pub(super) fn next(&self, available_now: Resources) -> Option<MessageId> {
-        self.open(available_now).filter_map(BTreeSet::first).min().map(|place| place.id)
+        self.open(available_now).filter_map(BTreeSet::first).min().map(|position| position.id)
     }
 
-    fn open(&self, available_now: Resources) -> impl Iterator<Item = &BTreeSet<Place>> {
+    fn open(&self, available_now: Resources) -> impl Iterator<Item = &BTreeSet<Position>> {
         let met =
             Resources::ALL.into_iter().filter(move |resources| resources.is_met_by(available_now));
-        met.map(|resources| &self.places[resources.index()])
+        met.map(|resources| &self.ready[resources.index()])
     }
 
     /// How many messages go before a waiting one for certain, counted up to `max` for each kind.
@@ -256,8 +256,8 @@ impl Backlog {
         };
         let retried = usize::from(chat.current.is_some_and(|other| other != id) && !chat.is_away);
         let in_line = chat.line.binary_search(&id).unwrap_or(0);
-        let others = chat.place.map_or(0, |place| {
-            self.open(available_now).map(|places| places.range(..place).take(max).count()).sum()
+        let others = chat.position.map_or(0, |position| {
+            self.open(available_now).map(|ready| ready.range(..position).take(max).count()).sum()
         });
         retried + in_line + others
     }
@@ -338,9 +338,9 @@ impl Backlog {
     /// Puts a chat where it belongs after a change.
     fn refresh(&mut self, name: &Arc<ChatId>, now: Timestamp) {
         let Some(chat) = self.chats.get_mut(name) else { return };
-        if let Some(place) = chat.place.take() {
-            for places in &mut self.places {
-                places.remove(&place);
+        if let Some(position) = chat.position.take() {
+            for ready in &mut self.ready {
+                ready.remove(&position);
             }
         }
         let Some(id) = chat.first() else {
@@ -355,10 +355,10 @@ impl Backlog {
             self.timers.insert((entry.due_at, id));
             return;
         }
-        let place = Place { priority: Reverse(chat.priority()), due_at: entry.due_at, id };
-        chat.place = Some(place);
+        let position = Position { priority: Reverse(chat.priority()), due_at: entry.due_at, id };
+        chat.position = Some(position);
         let resources =
             Resources { first_contact: self.contacts.is_stranger(name), file: entry.has_file };
-        self.places[resources.index()].insert(place);
+        self.ready[resources.index()].insert(position);
     }
 }

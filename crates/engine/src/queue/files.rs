@@ -1,4 +1,4 @@
-//! Messages that carry a file, which has to be made ready before they can be sent.
+//! Messages that carry a file, which has to be prepared before they can be sent.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -9,18 +9,18 @@ use super::DeviceQueue;
 use super::flight::Stage;
 use super::verdict;
 
-/// Most files of a device that are being made ready, or are ready and not handed over.
-pub const FILE_PLACES_MAX: usize = 4;
-/// How long a file that is ready waits for its message's turn; then it is thrown away, and fetched
-/// anew when the turn comes.
+/// Most files of a device that are being prepared, or are ready and not submitted.
+pub const FILE_SLOTS_MAX: usize = 4;
+/// How long a file that is ready waits for its message's turn; then it is dropped, and fetched
+/// again when the turn comes.
 pub const FILE_KEPT: SignedDuration = SignedDuration::from_mins(2);
 
 impl DeviceQueue {
     /// The message that was to be loaded carries a file, which is not there. True when it is to be
-    /// made ready now; answer with [`DeviceQueue::file_ready`], [`DeviceQueue::file_failed`],
-    /// [`DeviceQueue::file_delayed`] or [`DeviceQueue::file_put_off`]. Otherwise the message waits for a place.
+    /// prepared now; answer with [`DeviceQueue::file_ready`], [`DeviceQueue::file_failed`],
+    /// [`DeviceQueue::file_delayed`] or [`DeviceQueue::file_put_off`]. Otherwise the message waits for a slot.
     pub fn needs_file(&mut self, id: MessageId, now: Timestamp) -> bool {
-        let has_place = self.has_file_place();
+        let has_place = self.has_file_slot();
         let Some(entry) = self.backlog.get_mut(id) else { return false };
         entry.has_file = true;
         let is_over = entry.expires_at <= now;
@@ -28,11 +28,11 @@ impl DeviceQueue {
         if flight.stage != Stage::Loading || is_over {
             return false;
         }
-        if !flight.has_file_place && !has_place {
+        if !flight.has_file_slot && !has_place {
             self.put_back(id, now);
             return false;
         }
-        flight.has_file_place = true;
+        flight.has_file_slot = true;
         flight.stage = Stage::Fetching;
         if self.busy_with == Some(id) {
             self.busy_with = None;
@@ -48,19 +48,19 @@ impl DeviceQueue {
         true
     }
 
-    /// The file cannot be had, or is not fit to be sent: the message has failed.
+    /// The file could not be fetched, or cannot be sent: the message has failed.
     pub fn file_failed(&mut self, id: MessageId, failure: Failure, now: Timestamp) {
         if self.fetching(id).is_some() {
-            self.take_back_contact(id);
+            self.forget_first_contact(id);
             self.end(id, MessageEvent::Failed, Some(failure), now);
         }
     }
 
-    /// The file could not be made ready, for reasons of ours: the attempt has failed.
+    /// The file could not be prepared, for reasons of ours: the attempt has failed.
     pub fn file_delayed(&mut self, id: MessageId, why: String, now: Timestamp) {
         if self.fetching(id).is_some() {
-            self.take_back_contact(id);
-            self.attempt_failed(id, verdict::not_handed_over(why), now);
+            self.forget_first_contact(id);
+            self.attempt_failed(id, verdict::not_submitted(why), now);
         }
     }
 
@@ -73,7 +73,7 @@ impl DeviceQueue {
 
     /// Whether the file of a message is kept, or waited for.
     pub fn wants_file(&self, id: MessageId) -> bool {
-        self.flights.get(id).is_some_and(|flight| flight.has_file_place)
+        self.flights.get(id).is_some_and(|flight| flight.has_file_slot)
     }
 
     /// Whether a message is between being picked and its outcome.
@@ -81,8 +81,8 @@ impl DeviceQueue {
         self.flights.get(id).is_some()
     }
 
-    pub(super) fn has_file_place(&self) -> bool {
-        self.flights.file_places() < FILE_PLACES_MAX
+    pub(super) fn has_file_slot(&self) -> bool {
+        self.flights.file_slots() < FILE_SLOTS_MAX
     }
 
     /// The next message whose file is ready.
@@ -92,14 +92,14 @@ impl DeviceQueue {
         Some(id)
     }
 
-    pub(super) fn throw_spoilt_files_away(&mut self, now: Timestamp) {
-        for id in self.flights.spoilt(now) {
+    pub(super) fn drop_stale_files(&mut self, now: Timestamp) {
+        for id in self.flights.stale(now) {
             self.put_back(id, now);
         }
     }
 
-    /// Nobody was written to.
-    fn take_back_contact(&mut self, id: MessageId) {
+    /// The chat was not written to after all.
+    fn forget_first_contact(&mut self, id: MessageId) {
         if let Some(flight) = self.flights.get_mut(id)
             && std::mem::take(&mut flight.is_first_contact)
         {

@@ -11,14 +11,14 @@ use domain::ids::MessageId;
 pub(super) enum Stage {
     /// Its body is being fetched.
     Loading,
-    /// Its file is being made ready; it takes no place among those in flight.
+    /// Its file is being prepared; it takes no place among those in flight.
     Fetching,
-    /// Its file is ready, until it is thrown away; likewise.
+    /// Its file is ready, until it is dropped; likewise.
     Ready { until: Timestamp },
-    /// Somebody seems to type.
+    /// "typing…" is shown.
     Typing { until: Timestamp },
-    /// The messenger has it and has not said yet whether it is on the wire.
-    HandingOver,
+    /// The messenger has it and has not answered yet whether it is on the wire.
+    Submitting,
     /// It is on the wire.
     Unacknowledged { deadline: Timestamp },
     /// The connection broke before the answer came: it may have arrived, or not.
@@ -28,7 +28,7 @@ pub(super) enum Stage {
 impl Stage {
     /// Whether it may be with WhatsApp on the present connection.
     pub(super) fn is_in_the_air(self) -> bool {
-        matches!(self, Self::HandingOver | Self::Unacknowledged { .. })
+        matches!(self, Self::Submitting | Self::Unacknowledged { .. })
     }
 }
 
@@ -36,8 +36,8 @@ impl Stage {
 #[derive(Debug, Clone)]
 pub(super) struct Flight {
     pub(super) stage: Stage,
-    /// When it was handed over, on this connection or on one that broke.
-    pub(super) handed_over_at: Option<Timestamp>,
+    /// When it was submitted, on this connection or on one that broke.
+    pub(super) submitted_at: Option<Timestamp>,
     /// The same of an earlier connection, that broke before the answer came.
     pub(super) cut_off_at: Option<Timestamp>,
     /// The connection broke while the messenger had not answered yet.
@@ -46,26 +46,26 @@ pub(super) struct Flight {
     pub(super) gap: SignedDuration,
     /// Whether it took from the budget of first contacts.
     pub(super) is_first_contact: bool,
-    /// Whether it has one of the places for files.
-    pub(super) has_file_place: bool,
+    /// Whether it has one of the slots for files.
+    pub(super) has_file_slot: bool,
 }
 
 impl Flight {
-    pub(super) fn new(is_first_contact: bool, has_file_place: bool) -> Self {
+    pub(super) fn new(is_first_contact: bool, has_file_slot: bool) -> Self {
         Self {
             stage: Stage::Loading,
-            handed_over_at: None,
+            submitted_at: None,
             cut_off_at: None,
             lost_connection: false,
             gap: SignedDuration::ZERO,
             is_first_contact,
-            has_file_place,
+            has_file_slot,
         }
     }
 
     /// Whether the message may have reached WhatsApp.
     pub(super) fn may_have_arrived(&self) -> bool {
-        self.handed_over_at.is_some()
+        self.submitted_at.is_some()
     }
 }
 
@@ -80,9 +80,9 @@ impl Flights {
         self.0.values().filter(|flight| !is_aside(flight.stage)).count()
     }
 
-    /// How many places for files are taken.
-    pub(super) fn file_places(&self) -> usize {
-        self.0.values().filter(|flight| flight.has_file_place).count()
+    /// How many slots for files are taken.
+    pub(super) fn file_slots(&self) -> usize {
+        self.0.values().filter(|flight| flight.has_file_slot).count()
     }
 
     pub(super) fn begin(&mut self, id: MessageId, flight: Flight) {
@@ -118,7 +118,7 @@ impl Flights {
     }
 
     /// Those whose file has waited too long for its message's turn.
-    pub(super) fn spoilt(&self, now: Timestamp) -> Vec<MessageId> {
+    pub(super) fn stale(&self, now: Timestamp) -> Vec<MessageId> {
         self.with(|stage| matches!(stage, Stage::Ready { until } if until <= now))
     }
 
@@ -128,8 +128,8 @@ impl Flights {
         self.iter().find(|(_, flight)| is_ready(flight.stage)).map(|(id, _)| id)
     }
 
-    /// When the next file is thrown away.
-    pub(super) fn next_spoilt(&self) -> Option<Timestamp> {
+    /// When the next file is dropped.
+    pub(super) fn next_stale(&self) -> Option<Timestamp> {
         let until = |stage| if let Stage::Ready { until } = stage { Some(until) } else { None };
         self.0.values().filter_map(|flight| until(flight.stage)).min()
     }
@@ -146,7 +146,7 @@ impl Flights {
             Stage::Loading
             | Stage::Fetching
             | Stage::Ready { .. }
-            | Stage::HandingOver
+            | Stage::Submitting
             | Stage::CutOff => None,
         };
         self.0.values().filter_map(|flight| deadline(flight.stage)).min()

@@ -21,7 +21,7 @@ impl DeviceQueue {
         self.backlog.get(id).map(|entry| entry.due_at)
     }
 
-    /// The earliest time at which a message can be handed over on a device that is connected, by
+    /// The earliest time at which a message can be submitted on a device that is connected, by
     /// what is certain: its due time, those before it, pacing, quiet hours and the budget of first
     /// contacts. It may become later. `None` when no such message waits.
     pub fn earliest(&self, id: MessageId, now: Timestamp) -> Option<Timestamp> {
@@ -33,7 +33,7 @@ impl DeviceQueue {
                 Stage::CutOff => self.pause_until.max(now),
                 Stage::Loading
                 | Stage::Fetching
-                | Stage::HandingOver
+                | Stage::Submitting
                 | Stage::Unacknowledged { .. } => now,
             });
         }

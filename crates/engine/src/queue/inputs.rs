@@ -39,7 +39,7 @@ impl DeviceQueue {
         self.backlog.add_contacts(chats, now);
     }
 
-    /// Holds back, or no longer holds back, everything that is not handed over yet.
+    /// Holds back, or no longer holds back, everything that is not submitted yet.
     pub fn hold(&mut self, is_held: bool, now: Timestamp) {
         if is_held && !self.is_held {
             self.ground(now);
@@ -53,7 +53,7 @@ impl DeviceQueue {
     }
 
     /// The device can send. When it could already, this is another connection: the one before went
-    /// without a word.
+    /// without notice.
     pub fn connected(&mut self, now: Timestamp) {
         if self.is_connected {
             self.disconnected(now);
@@ -64,13 +64,13 @@ impl DeviceQueue {
 
     /// The device cannot send any more.
     ///
-    /// What was handed over and not acknowledged goes first when it can again.
+    /// What was submitted and not acknowledged goes first when it can again.
     pub fn disconnected(&mut self, now: Timestamp) {
         self.is_connected = false;
         self.ground(now);
         for id in self.flights.ids() {
             match self.flights.get_mut(id) {
-                Some(flight) if flight.stage == Stage::HandingOver => flight.lost_connection = true,
+                Some(flight) if flight.stage == Stage::Submitting => flight.lost_connection = true,
                 Some(flight) if matches!(flight.stage, Stage::Unacknowledged { .. }) => {
                     self.cut_off(id);
                 }
@@ -80,7 +80,7 @@ impl DeviceQueue {
         self.busy_with = None;
     }
 
-    /// Sends back to its line what is not handed over yet.
+    /// Puts back into its line what is not submitted yet.
     fn ground(&mut self, now: Timestamp) {
         for id in self.flights.ids() {
             let Some(flight) = self.flights.get(id) else { continue };
@@ -88,7 +88,7 @@ impl DeviceQueue {
                 Stage::Loading | Stage::Typing { .. } => self.put_back(id, now),
                 // Fetching does not need the device.
                 Stage::Fetching | Stage::Ready { .. } => {}
-                Stage::HandingOver | Stage::Unacknowledged { .. } | Stage::CutOff => {}
+                Stage::Submitting | Stage::Unacknowledged { .. } | Stage::CutOff => {}
             }
         }
     }
@@ -116,9 +116,9 @@ impl DeviceQueue {
     fn cut_off(&mut self, id: MessageId) {
         if let Some(flight) = self.flights.get_mut(id) {
             flight.stage = Stage::CutOff;
-            flight.cut_off_at = flight.handed_over_at;
+            flight.cut_off_at = flight.submitted_at;
             flight.lost_connection = false;
-            flight.has_file_place = false;
+            flight.has_file_slot = false;
         }
         if self.busy_with == Some(id) {
             self.busy_with = None;
@@ -156,12 +156,12 @@ impl DeviceQueue {
                 self.actions.push(Action::ShowTyping(id));
             }
         } else {
-            self.hand_over(id, now, &mut random);
+            self.submit(id, now, &mut random);
         }
         true
     }
 
-    /// The store has no such message waiting: it is dropped without a word.
+    /// The store has no such message waiting: it is dropped and not recorded.
     pub fn vanished(&mut self, id: MessageId, now: Timestamp) {
         self.land(id, now);
         self.forget(id, now);
@@ -177,12 +177,12 @@ impl DeviceQueue {
     /// The message is on the wire.
     pub fn submitted(&mut self, id: MessageId, now: Timestamp) {
         let Some(flight) = self.flights.get_mut(id) else { return };
-        if flight.stage != Stage::HandingOver {
+        if flight.stage != Stage::Submitting {
             return;
         }
         let deadline = now.saturating_add(ACK_WAIT).unwrap_or(Timestamp::MAX);
         flight.stage = Stage::Unacknowledged { deadline };
-        flight.has_file_place = false;
+        flight.has_file_slot = false;
         let (gap, is_lost) = (flight.gap, flight.lost_connection);
         self.rest(now, gap);
         if is_lost {
@@ -195,7 +195,7 @@ impl DeviceQueue {
 
     /// The message did not get onto the wire.
     pub fn send_failed(&mut self, id: MessageId, error: SendError, now: Timestamp) {
-        if self.flights.get(id).is_none_or(|flight| flight.stage != Stage::HandingOver) {
+        if self.flights.get(id).is_none_or(|flight| flight.stage != Stage::Submitting) {
             return;
         }
         match error {
@@ -203,7 +203,7 @@ impl DeviceQueue {
             SendError::NotConnected => {
                 if let Some(flight) = self.flights.get_mut(id) {
                     flight.stage = Stage::Loading;
-                    flight.handed_over_at = flight.cut_off_at;
+                    flight.submitted_at = flight.cut_off_at;
                 }
                 self.put_back(id, now);
                 if self.is_connected {
@@ -211,7 +211,7 @@ impl DeviceQueue {
                 }
             }
             SendError::Temporary(why) => {
-                self.attempt_failed(id, verdict::not_handed_over(why), now);
+                self.attempt_failed(id, verdict::not_submitted(why), now);
             }
             SendError::Permanent(failure) => {
                 self.end(id, MessageEvent::Failed, Some(failure), now);
@@ -219,22 +219,27 @@ impl DeviceQueue {
         }
     }
 
-    /// WhatsApp has the message. Counts whenever it comes. False when no such message waits.
-    pub fn acknowledged(&mut self, whatsapp_id: &WhatsappId, now: Timestamp) -> bool {
-        let Some(id) = self.find(whatsapp_id) else { return false };
+    /// WhatsApp has the message. Counts whenever it comes. `None` when no such message waits.
+    pub fn acknowledged(&mut self, whatsapp_id: &WhatsappId, now: Timestamp) -> Option<MessageId> {
+        let id = self.find(whatsapp_id)?;
         self.end(id, MessageEvent::Acknowledged, None, now);
-        true
+        Some(id)
     }
 
-    /// WhatsApp refused the message, with its code.
-    pub fn refused(&mut self, whatsapp_id: &WhatsappId, code: u16, now: Timestamp) {
-        let Some(id) = self.find(whatsapp_id) else { return };
-        let Some(entry) = self.backlog.get_mut(id) else { return };
+    /// WhatsApp refused the message, with its code. `None` when no such message waits.
+    pub fn refused(
+        &mut self,
+        whatsapp_id: &WhatsappId,
+        code: u16,
+        now: Timestamp,
+    ) -> Option<MessageId> {
+        let id = self.find(whatsapp_id)?;
+        let entry = self.backlog.get_mut(id)?;
         entry.refusals = entry.refusals.saturating_add(1);
         let verdict = verdict::judge(code, entry.refusals);
         match verdict {
             Verdict::Later => {
-                // A refusal that comes after its attempt was given up adds nothing.
+                // A refusal that comes after its attempt has failed adds nothing.
                 if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
                     self.attempt_failed(id, verdict::refusal(code), now);
                 }
@@ -246,27 +251,26 @@ impl DeviceQueue {
                 self.end(id, MessageEvent::Failed, Some(verdict::refusal(code)), now);
             }
         }
+        Some(id)
     }
 
     /// A recipient's phone reported the message: as good as an acknowledgement while it waits.
-    /// False when it does not, so that the receipt is for the history.
+    /// `None` when it does not, so that the receipt is for the history.
     pub fn receipt(
         &mut self,
         whatsapp_id: &WhatsappId,
         receipt: Receipt,
         at: Timestamp,
         now: Timestamp,
-    ) -> bool {
-        if !self.acknowledged(whatsapp_id, now) {
-            return false;
-        }
+    ) -> Option<MessageId> {
+        let id = self.acknowledged(whatsapp_id, now)?;
         if let Some(Action::Record(progress)) = self.actions.last_mut() {
             progress.steps.push((receipt.event(), at));
         }
-        true
+        Some(id)
     }
 
-    /// Takes a message out if it cannot have reached WhatsApp; `None` when it is too late.
+    /// Takes a message out of the queue if it cannot have reached WhatsApp; `None` when it is too late.
     pub fn withdraw(&mut self, id: MessageId, now: Timestamp) -> Option<Withdrawn> {
         if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
             return None;
@@ -285,8 +289,8 @@ impl DeviceQueue {
         self.backlog.insert(id, entry, now);
     }
 
-    /// Takes everything back that waits: the device is somebody else's now.
-    pub fn take_back_all(&mut self, now: Timestamp) {
+    /// Withdraws everything that waits: the device has another number now.
+    pub fn withdraw_all(&mut self, now: Timestamp) {
         for id in self.backlog.ids() {
             self.end(id, MessageEvent::Withdrawn, None, now);
         }

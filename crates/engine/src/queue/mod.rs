@@ -1,6 +1,6 @@
 //! What one device sends next: the pure core of the engine.
 //!
-//! [`DeviceQueue`] knows no clock, no randomness and no store. What happens is told to it, and
+//! [`DeviceQueue`] knows no clock, no randomness and no store. What happens comes in by calls, and
 //! [`DeviceQueue::step`] answers with what is to be done now and when to ask again. The task
 //! of the device does it.
 //!
@@ -9,11 +9,11 @@
 //!   for its retry holds back its own chat and no other. One scheduled for later holds back none.
 //! - Between chats the higher priority goes first, then who has waited longest.
 //! - At most [`IN_FLIGHT_MAX`] messages are between being picked and being acknowledged.
-//! - A message that may have reached WhatsApp is never taken back, and never repeated with another
+//! - A message that may have reached WhatsApp is never withdrawn, and never repeated with another
 //!   id; after a lost connection it goes first, and that does not count as a failed attempt.
-//! - While the file of a message is made ready, its chat waits and others go; few files are made
-//!   ready at a time. The next free turn is the message's then.
-//! - Nothing is handed over after its expiry, and every message ends in exactly one
+//! - While the file of a message is prepared, its chat waits and others go; few files are prepared at
+//!   a time. The next free turn is the message's then.
+//! - Nothing is submitted after its expiry, and every message ends in exactly one
 //!   [`Action::Record`] with a final step.
 
 mod backlog;
@@ -38,7 +38,7 @@ use backlog::{Backlog, Entry, Resources, WhatsappKey};
 use budget::Budget;
 use flight::{Flight, Flights, Stage};
 
-pub use files::{FILE_KEPT, FILE_PLACES_MAX};
+pub use files::{FILE_KEPT, FILE_SLOTS_MAX};
 pub use verdict::{STRANGER_REFUSALS_MAX, UNEXPLAINED_REFUSALS_MAX};
 
 /// Most messages of a device between being picked and being acknowledged.
@@ -50,7 +50,7 @@ pub const NOT_CONNECTED_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 /// Most messages that expire in one step, so that a step stays short.
 pub const EXPIRIES_PER_STEP_MAX: usize = 256;
 
-/// What a device's queue goes by.
+/// The settings of a device's queue.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How the device paces itself.
@@ -69,7 +69,7 @@ pub enum Action {
     ShowTyping(MessageId),
     /// The message will not come: hide "typing…".
     HideTyping(MessageId),
-    /// Hand a loaded message over; answer with [`DeviceQueue::submitted`] or
+    /// Submit a loaded message; answer with [`DeviceQueue::submitted`] or
     /// [`DeviceQueue::send_failed`].
     Send(MessageId),
     /// Write down what happened.
@@ -78,7 +78,7 @@ pub enum Action {
     LoadContacts,
 }
 
-/// What a step came to.
+/// What follows from a step.
 #[derive(Debug, Default)]
 pub struct Step {
     /// What is to be done, in order.
@@ -105,7 +105,7 @@ pub struct DeviceQueue {
     expiries: BTreeSet<(Timestamp, MessageId)>,
     flights: Flights,
     budget: Budget,
-    /// With pacing, the one message that is being typed or handed over.
+    /// With pacing, the one message that is being typed or submitted.
     busy_with: Option<MessageId>,
     /// Nothing new is picked before this.
     rest_until: Timestamp,
@@ -145,12 +145,12 @@ impl DeviceQueue {
         self.len() == 0
     }
 
-    /// How many messages were handed over on the present connection and are unacknowledged.
+    /// How many messages were submitted on the present connection and are unacknowledged.
     pub fn unacknowledged(&self) -> usize {
         self.flights.iter().filter(|(_, flight)| flight.stage.is_in_the_air()).count()
     }
 
-    /// Whether the message was handed over and its outcome is open: it cannot be taken back.
+    /// Whether the message was submitted and its outcome is open: it cannot be withdrawn.
     pub fn may_have_arrived(&self, id: MessageId) -> bool {
         self.flights.get(id).is_some_and(Flight::may_have_arrived)
     }
@@ -163,7 +163,7 @@ impl DeviceQueue {
         self.expire(now);
         self.time_out(now);
         self.finish_typing(now, &mut random);
-        self.throw_spoilt_files_away(now);
+        self.drop_stale_files(now);
         self.repeat_what_was_cut_off(now);
         self.pick(now);
         Step { next_wake: self.next_wake(now), actions: std::mem::take(&mut self.actions) }
@@ -194,15 +194,15 @@ impl DeviceQueue {
 
     fn finish_typing(&mut self, now: Timestamp, random: &mut impl FnMut() -> u64) {
         for id in self.flights.typed(now) {
-            self.hand_over(id, now, random);
+            self.submit(id, now, random);
         }
     }
 
-    fn hand_over(&mut self, id: MessageId, now: Timestamp, random: &mut impl FnMut() -> u64) {
+    fn submit(&mut self, id: MessageId, now: Timestamp, random: &mut impl FnMut() -> u64) {
         let gap = self.settings.pacing.gap(random());
         if let Some(flight) = self.flights.get_mut(id) {
-            flight.stage = Stage::HandingOver;
-            flight.handed_over_at = Some(now);
+            flight.stage = Stage::Submitting;
+            flight.submitted_at = Some(now);
             flight.gap = gap;
             self.actions.push(Action::Send(id));
         }
@@ -214,12 +214,12 @@ impl DeviceQueue {
         }
         for id in self.flights.cut_off() {
             let has_file = self.backlog.get(id).is_some_and(|entry| entry.has_file);
-            if has_file && !self.has_file_place() {
+            if has_file && !self.has_file_slot() {
                 continue;
             }
             if let Some(flight) = self.flights.get_mut(id) {
                 flight.stage = Stage::Loading;
-                flight.has_file_place = has_file;
+                flight.has_file_slot = has_file;
                 self.actions.push(Action::Load(id));
             }
         }
@@ -236,9 +236,9 @@ impl DeviceQueue {
             && self.busy_with.is_none()
     }
 
-    /// What there is at this moment of that which messages need besides their turn.
+    /// Which resources are free now that messages need besides their turn.
     fn available_now(&self) -> Resources {
-        Resources { first_contact: self.budget.allows(), file: self.has_file_place() }
+        Resources { first_contact: self.budget.allows(), file: self.has_file_slot() }
     }
 
     /// The same tomorrow.
@@ -281,9 +281,9 @@ impl DeviceQueue {
     fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
         let expiry = self.expiries.first().map(|(at, _)| *at);
         let deadline = self.flights.next_deadline().filter(|_| self.is_connected);
-        let spoilt = self.flights.next_spoilt();
+        let stale = self.flights.next_stale();
         let timer = self.backlog.next_timer();
-        [timer, expiry, deadline, spoilt, self.next_repeat(now), self.next_pick(now)]
+        [timer, expiry, deadline, stale, self.next_repeat(now), self.next_pick(now)]
             .into_iter()
             .flatten()
             .min()
@@ -314,10 +314,10 @@ impl DeviceQueue {
             if matches!(flight.stage, Stage::Typing { .. }) {
                 self.actions.push(Action::HideTyping(id));
             }
-            steps.extend(flight.handed_over_at.map(|at| (MessageEvent::Submitted, at)));
-            // What was cut off has to come back before it can expire or be taken back.
+            steps.extend(flight.submitted_at.map(|at| (MessageEvent::Submitted, at)));
+            // What was cut off has to be queued again before it can expire or be withdrawn.
             let is_open = matches!(last, MessageEvent::Expired | MessageEvent::Withdrawn);
-            if is_open && flight.handed_over_at.is_some() {
+            if is_open && flight.submitted_at.is_some() {
                 steps.push((MessageEvent::AttemptFailed, now));
             }
         }
@@ -342,7 +342,7 @@ impl DeviceQueue {
     /// The message is no longer on its way; with pacing the pause begins.
     fn land(&mut self, id: MessageId, now: Timestamp) -> Option<Flight> {
         let flight = self.flights.end(id)?;
-        if flight.stage == Stage::HandingOver {
+        if flight.stage == Stage::Submitting {
             self.rest(now, flight.gap);
         }
         if self.busy_with == Some(id) {
@@ -356,9 +356,9 @@ impl DeviceQueue {
         self.rest_until = self.rest_until.max(until);
     }
 
-    /// An attempt came to nothing but may be repeated.
+    /// An attempt failed but may be repeated.
     fn attempt_failed(&mut self, id: MessageId, failure: Failure, now: Timestamp) {
-        let began_at = self.land(id, now).and_then(|flight| flight.handed_over_at).unwrap_or(now);
+        let began_at = self.land(id, now).and_then(|flight| flight.submitted_at).unwrap_or(now);
         let Some(entry) = self.backlog.get_mut(id) else { return };
         entry.attempts += 1;
         let next =

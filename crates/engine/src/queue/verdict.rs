@@ -2,7 +2,7 @@
 
 use domain::message::Failure;
 
-/// Attempts at a message that WhatsApp refuses with a code nobody has explained.
+/// Attempts at a message that WhatsApp refuses with a code of unknown meaning.
 pub const UNEXPLAINED_REFUSALS_MAX: u8 = 3;
 /// Attempts at a message that WhatsApp refuses with 463, "not this stranger now".
 pub const STRANGER_REFUSALS_MAX: u8 = 2;
@@ -45,13 +45,13 @@ pub(super) fn refusal(code: u16) -> Failure {
     Failure::new(&format!("refused_{code}"), words)
 }
 
-/// The failure of an attempt that nobody answered.
+/// The failure of an attempt that was not answered.
 pub(super) fn no_answer() -> Failure {
     Failure::new("no_acknowledgement", "WhatsApp did not acknowledge the message in time")
 }
 
 /// The failure of an attempt that did not reach the connection.
-pub(super) fn not_handed_over(why: String) -> Failure {
+pub(super) fn not_submitted(why: String) -> Failure {
     Failure::new("not_handed_over", why)
 }
 

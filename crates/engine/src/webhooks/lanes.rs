@@ -1,4 +1,4 @@
-//! What waits for one webhook, and in which order it is told.
+//! What waits for one webhook, and in which order it is posted.
 //!
 //! Invariants:
 //! - Everything that is known stands in the *line* of its lane, by id, or has been *passed*: tried
@@ -18,7 +18,7 @@ use domain::webhook::{DeliveryOutcome, DeliveryState};
 
 /// Most posts to one webhook at a time.
 pub const POSTS_MAX: usize = 4;
-/// Most deliveries of one webhook that are kept in memory, without what they tell.
+/// Most deliveries of one webhook that are kept in memory, without their events.
 pub const KNOWN_MAX: usize = 4_096;
 /// Most of them that have been passed. With more, the lanes wait for what fails.
 pub const PASSED_MAX: usize = 2_048;
@@ -150,7 +150,7 @@ impl Lanes {
         }
     }
 
-    /// The receiver has answered; `None` when there was nothing to tell it. What follows, which
+    /// The receiver has answered; `None` when there was nothing to post. What follows, which
     /// holds once it is written down.
     pub fn answered(
         &mut self,
@@ -190,7 +190,7 @@ impl Lanes {
         self.leave(id, has_ended);
     }
 
-    /// It could not be told now, for reasons of ours: that does not count.
+    /// It could not be posted now, for reasons of ours: that does not count.
     pub fn put_off(&mut self, id: DeliveryId, until: Timestamp) {
         let Some(known) = self.known.get_mut(&id).filter(|k| k.stage == Stage::Posting) else {
             return;

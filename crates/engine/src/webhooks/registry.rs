@@ -4,12 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 
+use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::{AccountId, WebhookId};
 use domain::webhook::Webhook;
 
-use domain::fair_semaphore::FairSemaphore;
+use crate::fair_semaphore::acquire;
 
 /// Most posts at a time, to all webhooks. How many of them may be one webhook's is
 /// [`super::lanes::POSTS_MAX`].
@@ -34,9 +35,9 @@ pub(crate) type AccountSenders = HashMap<WebhookId, Handle>;
 pub(crate) struct Webhooks {
     accounts: Mutex<HashMap<AccountId, AccountSenders>>,
     changed: Mutex<BTreeSet<AccountId>>,
-    pub(crate) has_changed: Notify,
-    pub(crate) posts: Arc<FairSemaphore>,
-    pub(crate) looks: Semaphore,
+    has_changed: Notify,
+    posts: Arc<FairSemaphore>,
+    looks: Semaphore,
 }
 
 impl Default for Webhooks {
@@ -63,6 +64,21 @@ impl Webhooks {
     pub(crate) fn changed(&self, account: AccountId) {
         self.changed.lock().insert(account);
         self.has_changed.notify_one();
+    }
+
+    /// Waits until [`Webhooks::take_changed`] has something.
+    pub(crate) async fn has_changed(&self) {
+        self.has_changed.notified().await;
+    }
+
+    /// Waits for a permit to post to a webhook of this account.
+    pub(crate) async fn post(&self, account: AccountId) -> Permit {
+        acquire(&self.posts, account).await
+    }
+
+    /// Waits for a permit to look for what waits.
+    pub(crate) async fn look(&self) -> Option<SemaphorePermit<'_>> {
+        self.looks.acquire().await.ok()
     }
 
     pub(crate) fn take_changed(&self) -> BTreeSet<AccountId> {

@@ -1,34 +1,26 @@
-//! The senders of webhooks: one task each; and the task that starts and ends them.
+//! The sender of one webhook: reads what waits, posts it, writes down what became of it.
 
 use std::collections::HashMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use domain::ids::{AccountId, DeliveryId, WebhookId};
 use domain::ports::{PageRequest, StoreResult, WebhookAnswer};
-use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, Event, WEBHOOKS_MAX, Webhook, WebhookPatch,
-};
+use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event, Webhook, WebhookPatch};
 
 use super::lanes::{JudgedPost, Lanes, Step};
-use super::registry::Handle;
-use crate::context::Shared;
-use crate::device::sending::STORE_PAUSE;
-use crate::device::task_loop::CRASH_PAUSE;
-use crate::fair_semaphore::acquire;
-use crate::timing::{pause, until, within};
+use crate::context::EngineContext;
+use crate::timing::{STORE_PAUSE, pause, until, within};
 
-/// How often a sender looks for what waits though nobody has told it of anything.
+/// How often a sender looks for what waits without being nudged.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Most deliveries that are read at a time.
 const READ_MAX: u32 = 256;
@@ -43,133 +35,24 @@ pub(crate) const STOP_WAIT: Duration = Duration::from_secs(5);
 /// Why a webhook was switched off that answered 410.
 const GONE: &str = "its receiver answered 410 (gone)";
 
-/// Starts a sender for every webhook that works, and ends those that do not any more, until the
-/// gateway stops.
-pub(crate) async fn manage(shared: Arc<Shared>) {
-    let mut stop = shared.stop.subscribe();
-    let mut senders = JoinSet::new();
-    let work = async {
-        start_all(&shared, &mut senders).await;
-        loop {
-            tokio::select! {
-                () = shared.webhooks.has_changed.notified() => {
-                    for account in shared.webhooks.take_changed() {
-                        reload(&shared, &mut senders, account).await;
-                    }
-                }
-                Some(_) = senders.join_next() => {}
-            }
-        }
-    };
-    tokio::select! {
-        () = work => {}
-        _ = stop.wait_for(|is_stopping| *is_stopping) => {}
-    }
-    // They see the stop themselves.
-    within(STOP_WAIT * 2, async { while senders.join_next().await.is_some() {} }).await;
-}
-
-async fn start_all(shared: &Arc<Shared>, senders: &mut JoinSet<()>) {
-    let webhooks = loop {
-        match shared.store.active_webhooks().await {
-            Ok(webhooks) => break webhooks,
-            Err(error) => {
-                tracing::warn!(%error, "cannot read the webhooks yet");
-                pause(STORE_PAUSE).await;
-            }
-        }
-    };
-    for webhook in webhooks {
-        set(shared, senders, webhook);
-    }
-}
-
-/// Reads the webhooks of an account again.
-async fn reload(shared: &Arc<Shared>, senders: &mut JoinSet<()>, account: AccountId) {
-    let limit = u32::try_from(WEBHOOKS_MAX).unwrap_or(u32::MAX);
-    let webhooks = match shared.store.webhooks(account, PageRequest { before: None, limit }).await {
-        Ok(page) => page.items,
-        Err(error) => {
-            tracing::warn!(%error, "cannot read the webhooks of an account yet");
-            pause(STORE_PAUSE).await;
-            shared.webhooks.changed(account);
-            return;
-        }
-    };
-    let mut active: HashMap<WebhookId, Webhook> = HashMap::new();
-    active.extend(webhooks.into_iter().filter(|w| w.disabled.is_none()).map(|w| (w.id, w)));
-    if let Some(one) = shared.webhooks.accounts().get(&account) {
-        for (id, sender) in one {
-            if !active.contains_key(id) {
-                sender.webhook.send_replace(None);
-            }
-        }
-    }
-    active.into_values().for_each(|webhook| set(shared, senders, webhook));
-}
-
-/// Tells the sender of a webhook what it is now; starts it when there is none.
-fn set(shared: &Arc<Shared>, senders: &mut JoinSet<()>, webhook: Webhook) {
-    let mut accounts = shared.webhooks.accounts();
-    let one = accounts.entry(webhook.account_id).or_default();
-    if let Some(sender) = one.get(&webhook.id) {
-        sender.webhook.send_replace(Some(webhook));
-        sender.nudge.notify_one();
-        return;
-    }
-    let (id, account) = (webhook.id, webhook.account_id);
-    let (settings, webhook) = watch::channel(Some(webhook));
-    let nudge = Arc::new(Notify::new());
-    one.insert(id, Handle { webhook: settings, nudge: nudge.clone() });
-    let sender = Sender {
-        id,
-        account,
-        shared: shared.clone(),
-        webhook,
-        nudge,
-        lanes: Lanes::default(),
-        events: HashMap::new(),
-        outcomes: Vec::new(),
-        is_gone: false,
-        is_writing: false,
-        is_reading: false,
-        must_read: true,
-        jobs: FuturesUnordered::new(),
-        counted: 0,
-    };
-    senders.spawn(drive(sender));
-}
-
-/// Runs the sender of a webhook; where it crashes, a new one begins with what the store says.
-async fn drive(sender: Sender) {
-    let (shared, account, id) = (sender.shared.clone(), sender.account, sender.id);
-    if AssertUnwindSafe(sender.run()).catch_unwind().await.is_ok() {
-        return;
-    }
-    tracing::error!(webhook = %id, "the sender of a webhook has crashed; it begins anew");
-    pause(CRASH_PAUSE).await;
-    shared.webhooks.forget(account, id);
-    shared.webhooks.changed(account);
-}
-
-/// Something that was begun and has come to its end.
+/// What a job came to.
 enum Done {
     Read(StoreResult<Vec<Delivery>>),
     Posted(DeliveryId, Option<WebhookAnswer>),
-    /// What the delivery tells could not be read.
+    /// The event of a delivery could not be read.
     Unread(DeliveryId, StoreResult<()>),
     Written(Vec<DeliveryOutcome>, StoreResult<()>),
 }
 
 /// The sender of one webhook.
-struct Sender {
+pub(super) struct Sender {
     id: WebhookId,
     account: AccountId,
-    shared: Arc<Shared>,
+    context: Arc<EngineContext>,
     webhook: watch::Receiver<Option<Webhook>>,
     nudge: Arc<Notify>,
     lanes: Lanes,
-    /// What is told by some of those that wait.
+    /// The events of some of the deliveries that wait.
     events: HashMap<DeliveryId, Event>,
     /// What is still to be written down.
     outcomes: Vec<DeliveryOutcome>,
@@ -183,9 +66,46 @@ struct Sender {
 }
 
 impl Sender {
+    pub(super) fn new(
+        context: Arc<EngineContext>,
+        account: AccountId,
+        id: WebhookId,
+        webhook: watch::Receiver<Option<Webhook>>,
+        nudge: Arc<Notify>,
+    ) -> Self {
+        Self {
+            id,
+            account,
+            context,
+            webhook,
+            nudge,
+            lanes: Lanes::default(),
+            events: HashMap::new(),
+            outcomes: Vec::new(),
+            is_gone: false,
+            is_writing: false,
+            is_reading: false,
+            must_read: true,
+            jobs: FuturesUnordered::new(),
+            counted: 0,
+        }
+    }
+
+    pub(super) fn context(&self) -> Arc<EngineContext> {
+        self.context.clone()
+    }
+
+    pub(super) fn account(&self) -> AccountId {
+        self.account
+    }
+
+    pub(super) fn id(&self) -> WebhookId {
+        self.id
+    }
+
     /// Runs until the webhook is erased or switched off, or the gateway stops.
-    async fn run(mut self) {
-        let mut stop = self.shared.stop.subscribe();
+    pub(super) async fn run(mut self) {
+        let mut stop = self.context.stopping();
         let nudge = self.nudge.clone();
         let mut stop_by = None;
         let mut look_at = Instant::now() + LOOK_EVERY;
@@ -193,7 +113,7 @@ impl Sender {
             if *stop.borrow_and_update() && stop_by.is_none() {
                 stop_by = Some(Instant::now() + STOP_WAIT);
             }
-            let now = self.shared.clock.now();
+            let now = self.context.now();
             let is_on = stop_by.is_none() && self.webhook.borrow_and_update().is_some();
             let next_wake = if is_on { self.advance(now) } else { None };
             self.write();
@@ -228,7 +148,7 @@ impl Sender {
     }
 
     fn retire(&self) -> bool {
-        self.shared.webhooks.retire(self.account, self.id)
+        self.context.webhooks().retire(self.account, self.id)
     }
 
     /// Reads and posts what is due; when to look again.
@@ -248,29 +168,29 @@ impl Sender {
             return;
         }
         (self.must_read, self.is_reading) = (false, true);
-        let (shared, id, known) = (self.shared.clone(), self.id, self.lanes.ids());
+        let (context, id, known) = (self.context.clone(), self.id, self.lanes.ids());
         self.jobs.push(Box::pin(async move {
-            let _turn = shared.webhooks.looks.acquire().await;
-            Done::Read(shared.store.pending_deliveries(id, &known, READ_MAX).await)
+            let _turn = context.webhooks().look().await;
+            Done::Read(context.store().pending_deliveries(id, &known, READ_MAX).await)
         }));
     }
 
     fn post(&mut self, id: DeliveryId) {
-        let (shared, settings) = (self.shared.clone(), self.webhook.clone());
+        let (context, settings) = (self.context.clone(), self.webhook.clone());
         let (account, event) = (self.account, self.events.remove(&id));
         self.jobs.push(Box::pin(async move {
-            let _turn = acquire(&shared.webhooks.posts, account).await;
+            let _turn = context.webhooks().post(account).await;
             // Switched off or erased while this waited: it is read again should it be switched on.
             let Some(webhook) = settings.borrow().clone() else { return Done::Unread(id, Ok(())) };
             let event = match event {
                 Some(event) => event,
-                None => match read_event(&shared, &webhook, id).await {
+                None => match read_event(&context, &webhook, id).await {
                     Ok(Some(event)) => event,
                     Ok(None) => return Done::Unread(id, Ok(())),
                     Err(error) => return Done::Unread(id, Err(error)),
                 },
             };
-            Done::Posted(id, tell(&shared, &webhook, &event).await)
+            Done::Posted(id, post(&context, &webhook, &event).await)
         }));
     }
 
@@ -283,16 +203,16 @@ impl Sender {
         let n = self.outcomes.len().min(OUTCOMES_MAX);
         let batch: Vec<_> = self.outcomes.drain(..n).collect();
         let is_gone = self.is_gone && self.outcomes.is_empty();
-        let (shared, account, id) = (self.shared.clone(), self.account, self.id);
+        let (context, account, id) = (self.context.clone(), self.account, self.id);
         self.jobs.push(Box::pin(async move {
             let written = async {
-                shared.store.record_deliveries(batch.clone()).await?;
+                context.store().record_deliveries(batch.clone()).await?;
                 if is_gone {
                     let patch = WebhookPatch {
                         disabled: Some(Some(GONE.to_owned())),
                         ..Default::default()
                     };
-                    shared.store.update_webhook(account, id, patch).await?;
+                    context.store().update_webhook(account, id, patch).await?;
                 }
                 Ok(())
             };
@@ -305,11 +225,11 @@ impl Sender {
     }
 
     fn finished(&mut self, done: Done) {
-        let now = self.shared.clock.now();
+        let now = self.context.now();
         match done {
             Done::Read(found) => self.found(found),
             Done::Posted(id, answer) => {
-                let random = self.shared.random();
+                let random = self.context.random();
                 if let Some(outcome) = self.lanes.answered(id, answer, now, random) {
                     self.count_outcome(&outcome);
                     self.is_gone |= outcome.is_gone;
@@ -318,8 +238,8 @@ impl Sender {
             }
             Done::Unread(id, Ok(())) => self.lanes.vanished(id),
             Done::Unread(id, Err(error)) => {
-                tracing::warn!(webhook = %self.id, %error, "cannot read what is to be told yet");
-                self.shared.stats.store_errors.fetch_add(1, Relaxed);
+                tracing::warn!(webhook = %self.id, %error, "cannot read an event yet");
+                self.context.stats().store_errors.fetch_add(1, Relaxed);
                 self.lanes.put_off(id, later(now, STORE_PAUSE));
             }
             Done::Written(batch, written) => self.written(batch, written),
@@ -342,8 +262,8 @@ impl Sender {
             }
             Err(error) => {
                 // The next look comes by itself.
-                tracing::warn!(webhook = %self.id, %error, "cannot read what waits");
-                self.shared.stats.store_errors.fetch_add(1, Relaxed);
+                tracing::warn!(webhook = %self.id, %error, "cannot read the waiting events yet");
+                self.context.stats().store_errors.fetch_add(1, Relaxed);
             }
         }
     }
@@ -351,8 +271,8 @@ impl Sender {
     fn written(&mut self, batch: Vec<DeliveryOutcome>, written: StoreResult<()>) {
         self.is_writing = false;
         if let Err(error) = written {
-            tracing::warn!(webhook = %self.id, %error, "cannot write down what was told");
-            self.shared.stats.store_errors.fetch_add(1, Relaxed);
+            tracing::warn!(webhook = %self.id, %error, "cannot write what became of events yet");
+            self.context.stats().store_errors.fetch_add(1, Relaxed);
             self.outcomes.splice(0..0, batch);
             return;
         }
@@ -361,17 +281,17 @@ impl Sender {
             tracing::info!(webhook = %self.id, "switched off: {GONE}");
             self.is_gone = false;
             // Nothing is posted before the manager has read the webhook again.
-            if let Some(one) = self.shared.webhooks.accounts().get(&self.account)
+            if let Some(one) = self.context.webhooks().accounts().get(&self.account)
                 && let Some(handle) = one.get(&self.id)
             {
                 handle.webhook.send_replace(None);
             }
-            self.shared.webhooks.changed(self.account);
+            self.context.webhooks().changed(self.account);
         }
     }
 
     fn count_outcome(&self, outcome: &JudgedPost) {
-        let stats = &self.shared.stats;
+        let stats = self.context.stats();
         let counter = match outcome.delivery.state {
             DeliveryState::Delivered => &stats.webhooks_delivered,
             DeliveryState::Pending => &stats.webhooks_failed,
@@ -384,42 +304,42 @@ impl Sender {
     fn count(&mut self) {
         let now = i64::try_from(self.lanes.len()).unwrap_or(i64::MAX);
         let change = now - std::mem::replace(&mut self.counted, now);
-        self.shared.stats.webhooks_waiting.fetch_add(change, Relaxed);
+        self.context.stats().webhooks_waiting.fetch_add(change, Relaxed);
     }
 }
 
 impl Drop for Sender {
     fn drop(&mut self) {
-        self.shared.stats.webhooks_waiting.fetch_sub(self.counted, Relaxed);
+        self.context.stats().webhooks_waiting.fetch_sub(self.counted, Relaxed);
     }
 }
 
-/// What a delivery tells; `None` when it does not wait any more.
+/// The event of a delivery; `None` when it does not wait any more.
 async fn read_event(
-    shared: &Shared,
+    context: &EngineContext,
     webhook: &Webhook,
     id: DeliveryId,
 ) -> StoreResult<Option<Event>> {
     let page = PageRequest { before: Some(id.0.saturating_add(1)), limit: 1 };
     let pending = Some(DeliveryState::Pending);
-    let found = shared.store.deliveries(webhook.account_id, webhook.id, pending, page).await?;
+    let found = context.store().deliveries(webhook.account_id, webhook.id, pending, page).await?;
     Ok(found.items.into_iter().find(|delivery| delivery.id == id).map(|found| found.event))
 }
 
 /// Posts an event once; `None` when the webhook's format has no shape for it.
-async fn tell(shared: &Shared, webhook: &Webhook, event: &Event) -> Option<WebhookAnswer> {
+async fn post(context: &EngineContext, webhook: &Webhook, event: &Event) -> Option<WebhookAnswer> {
     let no_answer = |why: &str| WebhookAnswer {
         status: None,
         retry_after: None,
         error: Some(why.to_owned()),
         took: Duration::ZERO,
     };
-    let Some(secret) = shared.sealer.open(&webhook.secret) else {
+    let Some(secret) = context.cipher().open(&webhook.secret) else {
         return Some(no_answer("the webhook's secret cannot be read; make the webhook anew"));
     };
-    let now = shared.clock.now();
-    let request = shared.formats.encode(&webhook.format, &webhook.url, event, &secret, now)?;
-    let answer = within(POST_WAIT, shared.outbound.post(request)).await;
+    let now = context.now();
+    let request = context.formats().encode(&webhook.format, &webhook.url, event, &secret, now)?;
+    let answer = within(POST_WAIT, context.outbound().post(request)).await;
     Some(answer.unwrap_or_else(|| no_answer("the receiver did not answer in time")))
 }
 

@@ -253,9 +253,14 @@ async fn a_task_that_crashes_begins_anew() {
     let first = gateway.send(device, TO, "first").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let second = gateway.send(device, TO, "second").await;
+    let others = ["all_devices", "outbox"];
+    let before = others.map(|call| gateway.store.calls(call));
     gateway.until_state(second.id, MessageState::Sent).await;
     assert_eq!(gateway.stored(first.id).await.state, MessageState::Sent);
     assert_eq!(gateway.texts(), ["first", "second"]);
+    let read = ["device_by_id", "outbox_of"].map(|call| gateway.store.calls(call));
+    assert_eq!(read, [1, 1], "restarting one task reads one device and its outbox");
+    assert_eq!(others.map(|call| gateway.store.calls(call)), before, "and no others");
     let stats = gateway.engine.stats();
     assert_eq!(stats.queued.load(std::sync::atomic::Ordering::Relaxed), 0);
     assert_eq!(stats.sending.load(std::sync::atomic::Ordering::Relaxed), 0);

@@ -5,6 +5,7 @@
 
 mod devices;
 mod lives;
+mod logs;
 mod media;
 mod outside;
 mod queue;

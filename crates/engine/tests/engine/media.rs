@@ -14,7 +14,7 @@ use domain::policy::pacing::Pacing;
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{AccountStore, Cancellation, Clock, Dispatcher};
 use domain::service::SendRequest;
-use engine::queue::{FILE_KEPT, FILE_PLACES_MAX};
+use engine::queue::{FILE_KEPT, FILE_SLOTS_MAX};
 use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::Call;
 
@@ -169,14 +169,20 @@ async fn a_message_can_be_cancelled_while_its_file_is_fetched() {
 #[tokio::test(start_paused = true)]
 async fn a_file_waits_for_the_store() {
     let (gateway, device) = TestGateway::with_device().await;
-    gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
-    gateway.until_status(device, DeviceStatus::Disconnected).await;
+    // Bodies can be read, files cannot.
+    gateway.store.fail(Outage::Call("inline_media"));
     let message = send_file(&gateway, device, TO, MediaSource::Inline(b"hello".to_vec())).await;
-    gateway.store.fail(Outage::All);
-    gateway.messenger.go_online(device);
-    tokio::time::sleep(Duration::from_secs(30)).await;
+    gateway.store.until_called("inline_media", 3).await;
+    assert!(gateway.messenger.sent().is_empty());
+    let waiting = gateway.stored(message.id).await;
+    assert_eq!((waiting.state, waiting.attempts), (MessageState::Queued, 0), "no attempt");
+    assert_eq!(gateway.engine.stats().media_failed.load(Relaxed), 0);
     gateway.store.fail(Outage::None);
     gateway.until_state(message.id, MessageState::Sent).await;
+    let OutgoingContent::Media(ready, _) = gateway.messenger.sent().remove(0).1.content else {
+        panic!("it has a file")
+    };
+    assert_eq!(ready.file.size, 5);
 }
 
 /// `n` connected devices.
@@ -364,7 +370,7 @@ fn with_files(n: i64) -> Rig {
 
 #[test]
 fn few_files_are_made_ready_at_a_time() {
-    let places = i64::try_from(FILE_PLACES_MAX).unwrap();
+    let places = i64::try_from(FILE_SLOTS_MAX).unwrap();
     let mut rig = with_files(places + 2);
     assert_eq!(rig.settle(), ["fetch 1", "fetch 2", "fetch 3", "fetch 4", "send 100"]);
     assert!(rig.file_ready(2));

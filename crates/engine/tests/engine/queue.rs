@@ -412,12 +412,14 @@ fn an_acknowledgement_may_come_before_the_hand_over_is_answered() {
 fn a_receipt_is_as_good_as_an_acknowledgement() {
     let mut rig = unpaced([entry(1, "a")]);
     rig.settle();
-    assert!(rig.queue.receipt(&wa(1), Receipt::Read, at_s(1), at_s(2)));
+    let receipt = rig.queue.receipt(&wa(1), Receipt::Read, at_s(1), at_s(2));
+    assert_eq!(receipt, Some(MessageId(1)));
     rig.settle();
     let steps = &rig.records[0].steps;
     use MessageEvent::{Acknowledged, Read, Submitted};
     assert_eq!(steps[..], [(Submitted, START), (Acknowledged, at_s(2)), (Read, at_s(1))]);
-    assert!(!rig.queue.receipt(&wa(1), Receipt::Read, at_s(1), at_s(2)), "for the history");
+    let late = rig.queue.receipt(&wa(1), Receipt::Read, at_s(1), at_s(2));
+    assert_eq!(late, None, "for the history");
 }
 
 #[test]
@@ -564,7 +566,7 @@ fn everything_is_taken_back_when_another_number_is_linked() {
     let mut rig = unpaced([entry(1, "a"), entry(2, "a"), scheduled]);
     rig.settle();
     rig.queue.disconnected(rig.now);
-    rig.queue.take_back_all(rig.now);
+    rig.queue.withdraw_all(rig.now);
     assert_eq!(rig.settle(), ["taken back 1", "taken back 2", "taken back 3"]);
     assert!(rig.queue.is_empty());
     assert_eq!(rig.next_wake, None);

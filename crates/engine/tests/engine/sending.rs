@@ -51,14 +51,16 @@ async fn a_message_is_forgotten_after_ninety_days() {
 #[tokio::test(start_paused = true)]
 async fn receipts_that_overtake_the_record_of_the_acknowledgement_are_kept() {
     let (gateway, device) = TestGateway::with_device().await;
-    gateway.store.writes_take(Duration::from_millis(50));
     gateway.messenger.answer_all(Answer::LoseAck);
     let message = gateway.send(device, TO, "hello").await;
     gateway.messenger.until_sent(1).await;
     let now = gateway.clock.now();
+    gateway.store.hold_writes(true);
     gateway.messenger.acknowledge(device, &message.whatsapp_id);
+    gateway.store.until_called("record", 1).await;
     gateway.messenger.receipt(device, &message.whatsapp_id, Receipt::Delivered, now);
     gateway.messenger.receipt(device, &message.whatsapp_id, Receipt::Read, now);
+    gateway.store.hold_writes(false);
     let read = gateway.until_state(message.id, MessageState::Read).await;
     assert!(read.reached(MessageState::Delivered).is_some());
 }
@@ -75,10 +77,10 @@ async fn a_message_shows_as_sending_until_its_outcome_is_durable() {
     assert_eq!(shown.state, MessageState::Sending);
     assert_eq!(gateway.stored(message.id).await.state, MessageState::Queued, "not a claim");
     gateway.messenger.acknowledge(device, &message.whatsapp_id);
-    gateway.until_state(message.id, MessageState::Sent).await;
-    // The record is durable one moment before the task learns of it.
-    tokio::task::yield_now().await;
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    // Answered when the task knows that the record is durable.
+    let patience = Duration::from_secs(30);
+    let sent = gateway.engine.wait(gateway.account, device, message.id, patience).await.unwrap();
+    assert_eq!(sent.unwrap().state, MessageState::Sent);
     assert!(!gateway.engine.is_sending(device, message.id));
 }
 

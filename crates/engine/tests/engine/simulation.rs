@@ -17,7 +17,7 @@ use domain::ports::{
     Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, MessageStore, NewKey,
     OutboxEntry, Progress, SendError,
 };
-use engine::queue::{Action, DeviceQueue, FILE_PLACES_MAX, IN_FLIGHT_MAX, Settings};
+use engine::queue::{Action, DeviceQueue, FILE_SLOTS_MAX, IN_FLIGHT_MAX, Settings};
 use futures_util::FutureExt;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -253,7 +253,7 @@ impl World {
         let queue = &self.queue;
         self.ready.retain(|id| queue.wants_file(*id));
         let files = self.known.keys().filter(|id| queue.wants_file(**id)).count();
-        assert!(files <= FILE_PLACES_MAX, "seed {}: {files} files", self.seed);
+        assert!(files <= FILE_SLOTS_MAX, "seed {}: {files} files", self.seed);
         let waits = self.queue.unacknowledged();
         assert!(waits <= IN_FLIGHT_MAX, "seed {}: {waits} in the air", self.seed);
         step.next_wake
@@ -374,9 +374,9 @@ impl World {
             }
             Answer::Submitted(id) => self.queue.submitted(id, at),
             Answer::SendFailed(id, error) => self.queue.send_failed(id, error, at),
-            Answer::Acknowledged(id) => drop(self.queue.acknowledged(&id, at)),
-            Answer::Refused(id, code) => self.queue.refused(&id, code, at),
-            Answer::Receipt(id, receipt) => drop(self.queue.receipt(&id, receipt, at, at)),
+            Answer::Acknowledged(id) => _ = self.queue.acknowledged(&id, at),
+            Answer::Refused(id, code) => _ = self.queue.refused(&id, code, at),
+            Answer::Receipt(id, receipt) => _ = self.queue.receipt(&id, receipt, at, at),
         }
     }
 

@@ -1,0 +1,148 @@
+//! What is known of each message between being picked and its outcome, besides its place in the
+//! queue: its body, its file, and what its file has turned out to be.
+
+use std::collections::HashMap;
+
+use futures_util::future::AbortHandle;
+
+use domain::ids::MessageId;
+use domain::message::{ContentKind, Message};
+
+use super::files::ReadyFile;
+
+enum Stage {
+    /// A job prepares its file. The entry stays until the job has reported, also when it is
+    /// aborted, so that a message has at most one.
+    PreparingFile(AbortHandle),
+    /// Its file is ready. Its body is read again when its turn comes.
+    FileReady(Box<ReadyFile>),
+    /// Its body is read; "typing…" is shown until it is sent.
+    Loaded(Box<Message>, Option<Box<ReadyFile>>),
+    /// The messenger has it, or had it on a connection that broke.
+    Submitted,
+}
+
+struct Entry {
+    stage: Stage,
+    /// What its file has turned out to be; written down with its outcome.
+    kind: Option<ContentKind>,
+}
+
+/// The messages of a device that are in flight. Bounded by what the queue picks.
+#[derive(Default)]
+pub(super) struct InFlight(HashMap<MessageId, Entry>);
+
+impl InFlight {
+    pub(super) fn is_preparing_file(&self, id: MessageId) -> bool {
+        self.0.get(&id).is_some_and(|entry| matches!(entry.stage, Stage::PreparingFile(_)))
+    }
+
+    pub(super) fn has_file(&self, id: MessageId) -> bool {
+        self.0.get(&id).is_some_and(|entry| matches!(entry.stage, Stage::FileReady(_)))
+    }
+
+    pub(super) fn file_job_began(&mut self, id: MessageId, job: AbortHandle) {
+        self.set(id, Stage::PreparingFile(job));
+    }
+
+    /// The job that prepared the file of a message has reported.
+    pub(super) fn file_job_ended(&mut self, id: MessageId) {
+        if self.is_preparing_file(id) {
+            self.set(id, Stage::Submitted);
+            self.drop_empty(id);
+        }
+    }
+
+    pub(super) fn file_ready(&mut self, id: MessageId, file: Box<ReadyFile>) {
+        let kind = Some(file.kind());
+        self.0.insert(id, Entry { stage: Stage::FileReady(file), kind });
+    }
+
+    pub(super) fn loaded(&mut self, message: Box<Message>) {
+        let id = message.id;
+        let file = match self.0.remove(&id) {
+            Some(Entry { stage: Stage::FileReady(file), kind }) => (Some(file), kind),
+            Some(Entry { kind, .. }) => (None, kind),
+            None => (None, None),
+        };
+        let (file, kind) = file;
+        self.0.insert(id, Entry { stage: Stage::Loaded(message, file), kind });
+    }
+
+    /// A message whose body is read.
+    pub(super) fn body(&self, id: MessageId) -> Option<&Message> {
+        match &self.0.get(&id)?.stage {
+            Stage::Loaded(message, _) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// The message is given to the messenger, with its file.
+    pub(super) fn submit(
+        &mut self,
+        id: MessageId,
+    ) -> Option<(Box<Message>, Option<Box<ReadyFile>>)> {
+        self.body(id)?;
+        let entry = self.0.get_mut(&id)?;
+        match std::mem::replace(&mut entry.stage, Stage::Submitted) {
+            Stage::Loaded(message, file) => Some((message, file)),
+            _ => None,
+        }
+    }
+
+    /// The message is not sent now: its body is read again at its next turn.
+    pub(super) fn unload(&mut self, id: MessageId) {
+        let Some(entry) = self.0.get_mut(&id) else { return };
+        if let Stage::Loaded(_, file) = &mut entry.stage {
+            entry.stage = file.take().map_or(Stage::Submitted, Stage::FileReady);
+        }
+        self.drop_empty(id);
+    }
+
+    /// The message has an outcome: what its file has turned out to be, where it had one.
+    pub(super) fn end(&mut self, id: MessageId) -> Option<ContentKind> {
+        let entry = self.0.get_mut(&id)?;
+        if let Stage::PreparingFile(job) = &entry.stage {
+            job.abort();
+            return entry.kind.take();
+        }
+        self.0.remove(&id)?.kind
+    }
+
+    /// Forgets what is not in flight any more, and the files that are not wanted.
+    pub(super) fn retain(
+        &mut self,
+        is_in_flight: impl Fn(MessageId) -> bool,
+        wants_file: impl Fn(MessageId) -> bool,
+    ) {
+        self.0.retain(|id, entry| {
+            let is_in_flight = is_in_flight(*id);
+            match &entry.stage {
+                Stage::PreparingFile(job) => {
+                    if !wants_file(*id) {
+                        job.abort();
+                    }
+                    entry.kind = entry.kind.filter(|_| is_in_flight);
+                    return true;
+                }
+                Stage::FileReady(_) if !wants_file(*id) => entry.stage = Stage::Submitted,
+                Stage::FileReady(_) | Stage::Loaded(..) | Stage::Submitted => {}
+            }
+            is_in_flight
+        });
+    }
+
+    fn set(&mut self, id: MessageId, stage: Stage) {
+        let kind = self.0.get(&id).and_then(|entry| entry.kind);
+        self.0.insert(id, Entry { stage, kind });
+    }
+
+    /// Forgets an entry that says nothing.
+    fn drop_empty(&mut self, id: MessageId) {
+        let says_nothing =
+            |entry: &Entry| matches!(entry.stage, Stage::Submitted) && entry.kind.is_none();
+        if self.0.get(&id).is_some_and(says_nothing) {
+            self.0.remove(&id);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What comes to the task of a device from outside.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use domain::device::{PairMethod, PairOffer};
+use domain::ids::{AccountId, MessageId, WhatsappId};
+use domain::message::Receipt;
+use domain::ports::{Cancellation, MessengerEvent, OutboxEntry, StoreResult};
+
+use super::waits::Waited;
+use crate::reply::Reply;
+
+/// Most inputs that wait for one device; then the messenger waits.
+const MAILBOX_MAX: usize = 256;
+
+/// What a task is asked for, or what is reported to it.
+pub(crate) enum Input {
+    /// The messenger reports something, receipts apart.
+    Event(MessengerEvent),
+    /// A recipient's phone reported messages; answered when that is durable.
+    Receipt(Vec<WhatsappId>, Receipt, Timestamp, oneshot::Sender<StoreResult<()>>),
+    /// A message is to be withdrawn.
+    Cancel(MessageId, Reply<Cancellation>),
+    /// A request waits for a message, until then.
+    Wait(MessageId, Timestamp, Reply<Waited>),
+    /// The device is to be paired.
+    Pair(PairMethod, Reply<PairOffer>),
+    /// The device is to be unpaired.
+    Logout(Reply<()>),
+    /// The device of this account is to be stopped and erased.
+    Remove(AccountId, Reply<()>),
+    /// The device's settings have changed.
+    Reload(Reply<()>),
+}
+
+/// Messages on their way into a device's queue. Bounded by what the store accepts.
+#[derive(Default)]
+pub(crate) struct Arrivals {
+    entries: Mutex<Vec<OutboxEntry>>,
+    came: Notify,
+}
+
+impl Arrivals {
+    pub(crate) fn add(&self, entries: impl IntoIterator<Item = OutboxEntry>) {
+        self.entries.lock().extend(entries);
+        self.came.notify_one();
+    }
+
+    pub(crate) fn take(&self) -> Vec<OutboxEntry> {
+        std::mem::take(&mut *self.entries.lock())
+    }
+}
+
+/// What [`Inbox::next`] waited for.
+pub(super) enum Incoming {
+    Input(Input),
+    /// Messages were accepted: [`Inbox::take_arrivals`].
+    Arrivals,
+    /// Nothing will ever come again.
+    Closed,
+}
+
+/// The task's end of its mailbox and its arrivals.
+pub(crate) struct Inbox {
+    inputs: mpsc::Receiver<Input>,
+    arrivals: Arc<Arrivals>,
+}
+
+impl Inbox {
+    /// The two ways in, and their end.
+    pub(crate) fn new() -> (mpsc::Sender<Input>, Arc<Arrivals>, Self) {
+        let (mailbox, inputs) = mpsc::channel(MAILBOX_MAX);
+        let arrivals = Arc::new(Arrivals::default());
+        (mailbox, arrivals.clone(), Self { inputs, arrivals })
+    }
+
+    /// What comes next; inputs only when they are wanted.
+    pub(super) async fn next(&mut self, takes_inputs: bool) -> Incoming {
+        tokio::select! {
+            input = self.inputs.recv(), if takes_inputs => {
+                input.map_or(Incoming::Closed, Incoming::Input)
+            }
+            () = self.arrivals.came.notified() => Incoming::Arrivals,
+        }
+    }
+
+    pub(super) fn take_arrivals(&self) -> Vec<OutboxEntry> {
+        self.arrivals.take()
+    }
+
+    /// Whether nothing has come, and nothing is about to: a second sender is held by a caller who is
+    /// about to send.
+    pub(super) fn is_undisturbed(&self) -> bool {
+        let has_arrivals = !self.arrivals.entries.lock().is_empty();
+        !has_arrivals && self.inputs.is_empty() && self.inputs.sender_strong_count() <= 1
+    }
+
+    pub(super) fn close(&mut self) {
+        self.inputs.close();
+    }
+}

@@ -1,0 +1,241 @@
+//! Pairing a device: asking WhatsApp for an offer, and showing it to those who wait for it.
+
+use jiff::{SignedDuration, Timestamp};
+
+use domain::device::{DeviceNotice, DeviceStatus, LinkedNumber, PairMethod, PairOffer};
+use domain::error::{Error, Result, StoreError};
+
+use super::DeviceTask;
+use super::jobs::Done;
+use super::journal::Write;
+use super::records::same;
+use crate::reply::{Reply, answer};
+
+/// How long WhatsApp may take to offer a QR or a code.
+const OFFER_WAIT: SignedDuration = SignedDuration::from_secs(30);
+
+/// The attempt that runs, if one does.
+#[derive(Default)]
+pub(super) struct Pairing {
+    attempt: Option<Attempt>,
+    /// How often the messenger was asked to pair.
+    asked: u64,
+}
+
+struct Attempt {
+    method: PairMethod,
+    /// Whether the messenger still ends an earlier attempt, whose failure is none of this one.
+    is_restarting: bool,
+    offer: Option<(PairOffer, Timestamp)>,
+    waiters: Vec<Reply<PairOffer>>,
+    /// Until when the waiters wait.
+    offer_by: Timestamp,
+}
+
+impl Pairing {
+    pub(super) fn is_running(&self) -> bool {
+        self.attempt.is_some()
+    }
+
+    /// When the offer is due, while a caller waits for it.
+    pub(super) fn deadline(&self) -> Option<Timestamp> {
+        let attempt = self.attempt.as_ref().filter(|attempt| !attempt.waiters.is_empty());
+        attempt.map(|attempt| attempt.offer_by)
+    }
+
+    /// Ends the attempt that runs with this answer; whether one did.
+    pub(super) fn end(&mut self, reply: impl Fn() -> Result<PairOffer>) -> bool {
+        let ended = self.attempt.take();
+        ended.map(|mut attempt| attempt.answer(reply)).is_some()
+    }
+
+    /// Waits for the offer of the attempt that runs, or gets it at once. The reply comes back when
+    /// none runs with this method.
+    fn join(
+        &mut self,
+        method: &PairMethod,
+        reply: Reply<PairOffer>,
+        now: Timestamp,
+    ) -> std::result::Result<(), Reply<PairOffer>> {
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.method == *method)
+        else {
+            return Err(reply);
+        };
+        if attempt.waiters.is_empty() {
+            attempt.offer_by = offer_by(now);
+        }
+        attempt.waiters.push(reply);
+        if let Some(offer) = attempt.current(now) {
+            attempt.answer(|| Ok(offer.clone()));
+        }
+        Ok(())
+    }
+
+    /// Begins an attempt; whether it takes the place of another.
+    fn begin(&mut self, method: PairMethod, reply: Reply<PairOffer>, now: Timestamp) -> bool {
+        let is_restarting =
+            self.end(|| Err(Error::Conflict("another way of linking was asked for")));
+        let (waiters, offer_by) = (vec![reply], offer_by(now));
+        self.attempt = Some(Attempt { method, is_restarting, offer: None, waiters, offer_by });
+        is_restarting
+    }
+
+    /// The messenger is asked to pair, by this method, for the n-th time.
+    fn ask(&mut self) -> Option<(u64, PairMethod)> {
+        let method = self.attempt.as_ref()?.method.clone();
+        self.asked += 1;
+        Some((self.asked, method))
+    }
+
+    /// The messenger was asked for the n-th time; whether that is still what runs.
+    fn was_asked(&mut self, n: u64) -> bool {
+        if let Some(attempt) = self.attempt.as_mut().filter(|_| n == self.asked) {
+            attempt.is_restarting = false;
+        }
+        n == self.asked
+    }
+
+    /// Whether a failure that the messenger reports is the running attempt's.
+    fn can_fail(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| !attempt.is_restarting)
+    }
+
+    /// Shows an offer to those who wait; false when it is none of this attempt.
+    fn offered(&mut self, offer: &PairOffer, now: Timestamp) -> bool {
+        let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.fits(offer)) else {
+            return false;
+        };
+        attempt.offer = Some((offer.clone(), now));
+        attempt.answer(|| Ok(offer.clone()));
+        true
+    }
+}
+
+impl Attempt {
+    /// What is on offer at `now`, with the seconds that are left.
+    fn current(&self, now: Timestamp) -> Option<PairOffer> {
+        let (offer, since) = self.offer.as_ref()?;
+        let age_s = u64::try_from(now.duration_since(*since).as_secs()).unwrap_or(0);
+        let left = |s: u64| s.checked_sub(age_s).filter(|left| *left > 0);
+        match offer {
+            PairOffer::Qr { code, expires_in_s } => left(*expires_in_s)
+                .map(|expires_in_s| PairOffer::Qr { code: code.clone(), expires_in_s }),
+            PairOffer::Code { code, expires_in_s } => left(*expires_in_s)
+                .map(|expires_in_s| PairOffer::Code { code: code.clone(), expires_in_s }),
+            PairOffer::Passkey { .. } => Some(offer.clone()),
+        }
+    }
+
+    /// Whether an offer is one of this attempt; one of the method before may still come.
+    fn fits(&self, offer: &PairOffer) -> bool {
+        match offer {
+            PairOffer::Qr { .. } => self.method == PairMethod::Qr,
+            PairOffer::Code { .. } => matches!(self.method, PairMethod::Code(_)),
+            PairOffer::Passkey { .. } => true,
+        }
+    }
+
+    fn answer(&mut self, offer: impl Fn() -> Result<PairOffer>) {
+        self.waiters.drain(..).for_each(|waiter| answer(waiter, offer()));
+    }
+}
+
+fn offer_by(now: Timestamp) -> Timestamp {
+    now.saturating_add(OFFER_WAIT).unwrap_or(Timestamp::MAX)
+}
+
+impl DeviceTask {
+    /// Begins to pair the device, or shows what is on offer.
+    pub(super) fn pair(&mut self, method: PairMethod, reply: Reply<PairOffer>) {
+        let refusal = match self.ending {
+            Some(_) => Some("the device is being stopped"),
+            None => self.connection.is_paired().then_some("the device is already linked"),
+        };
+        if let Some(why) = refusal {
+            answer(reply, Err(Error::Conflict(why)));
+            return;
+        }
+        let now = self.now();
+        let Err(reply) = self.pairing.join(&method, reply, now) else { return };
+        if self.pairing.begin(method, reply, now) {
+            self.start_pairing(true);
+        } else {
+            let change = self.connection.next_change(DeviceStatus::Pairing, None, None);
+            self.connection.set_status(DeviceStatus::Pairing, None);
+            self.records.push(Write::StartPairing(change));
+        }
+    }
+
+    /// Asks the messenger to pair, once the state `pairing` is durable.
+    pub(super) fn start_pairing(&mut self, is_restart: bool) {
+        let Some((n, method)) = self.pairing.ask() else { return };
+        let (messenger, device) = (self.context.messenger().clone(), self.id);
+        self.begin(async move {
+            if is_restart {
+                messenger.disconnect(device).await;
+            }
+            Done::PairAsked(n, messenger.pair(device, method).await)
+        });
+    }
+
+    /// The messenger was asked to pair the device, for the n-th time.
+    pub(super) fn pair_asked(&mut self, n: u64, result: Result<()>) {
+        if let (true, Err(error)) = (self.pairing.was_asked(n), result) {
+            self.fail_pairing(&error.to_string());
+        }
+    }
+
+    pub(super) fn offered(&mut self, offer: PairOffer) {
+        let now = self.now();
+        if self.pairing.offered(&offer, now) {
+            self.context.device_watchers().notify(self.id, DeviceNotice::Offer(offer));
+        }
+    }
+
+    /// The messenger reports that pairing has failed.
+    pub(super) fn pairing_failed(&mut self, reason: &str) {
+        if self.pairing.can_fail() {
+            self.fail_pairing(reason);
+        }
+    }
+
+    /// Ends an attempt for which no offer has come in time.
+    pub(super) fn check_offer(&mut self, now: Timestamp) {
+        if self.pairing.deadline().is_some_and(|deadline| deadline <= now) {
+            self.fail_pairing("WhatsApp made no offer in time");
+            let (messenger, device) = (self.context.messenger().clone(), self.id);
+            self.begin(async move {
+                messenger.disconnect(device).await;
+                Done::Nothing
+            });
+        }
+    }
+
+    /// Ends the attempt that runs, if one does.
+    pub(super) fn fail_pairing(&mut self, reason: &str) {
+        if self.pairing.end(|| Err(Error::Whatsapp(reason.to_owned()))) {
+            let status = self.connection.unpaired_status();
+            self.change(status, Some(reason.to_owned()), None);
+        }
+    }
+
+    /// The state `pairing` could not be written: nothing was begun.
+    pub(super) fn pairing_not_begun(&mut self, error: &StoreError) {
+        if self.pairing.end(|| Err(same(error).into())) {
+            self.connection.pairing_not_begun();
+        }
+    }
+
+    /// The phone has paired the device.
+    pub(super) fn paired(&mut self, linked: LinkedNumber) {
+        if !self.pairing.end(|| Err(Error::Conflict("the device has just been linked"))) {
+            return;
+        }
+        if self.connection.phone().is_some_and(|before| *before != linked.phone) {
+            self.take_arrivals();
+            let now = self.now();
+            self.outbox.queue_mut().withdraw_all(now);
+        }
+        self.change(DeviceStatus::Connecting, None, Some(linked));
+    }
+}
