@@ -1,4 +1,4 @@
-//! What happens to devices: linking, connecting, unlinking.
+//! What happens to devices: pairing, connecting, unpairing.
 
 use std::time::Duration;
 
@@ -45,14 +45,14 @@ async fn a_device_is_linked_step_by_step() {
     gateway.messenger.phone_links(device, linked("62811"));
     let connected = gateway.until_status(device, DeviceStatus::Connected).await;
     assert_eq!(connected.phone, Some(PhoneNumber::from_digits("62811")));
-    let mut told = Vec::new();
-    while told.last() != Some(&"connected") {
-        told.push(match notices.next().await.unwrap() {
+    let mut events = Vec::new();
+    while events.last() != Some(&"connected") {
+        events.push(match notices.next().await.unwrap() {
             DeviceNotice::Offer(_) => "offer",
             DeviceNotice::Status(StatusChange { status, .. }) => status.as_str(),
         });
     }
-    assert_eq!(told, ["pairing", "offer", "connecting", "connecting", "connected"]);
+    assert_eq!(events, ["pairing", "offer", "connecting", "connecting", "connected"]);
     let message = gateway.send(device, TO, "hello").await;
     gateway.until_state(message.id, MessageState::Sent).await;
 }
@@ -96,9 +96,11 @@ async fn linking_that_fails_says_why() {
     gateway.start().await;
     let device = gateway.device().await;
     gateway.engine.pair(device, PairMethod::Qr).await.unwrap();
-    gateway.messenger.emit(device, MessengerEvent::PairingFailed("nobody scanned".into()));
+    gateway
+        .messenger
+        .emit(device, MessengerEvent::PairingFailed("the code was not scanned".into()));
     let failed = gateway.until_status(device, DeviceStatus::Unpaired).await;
-    assert_eq!(failed.reason.as_deref(), Some("nobody scanned"));
+    assert_eq!(failed.reason.as_deref(), Some("the code was not scanned"));
     // And can be tried again.
     gateway.link(device, "62811").await;
 }
@@ -143,7 +145,7 @@ async fn a_device_that_does_not_exist_cannot_be_linked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_connections_are_told_with_their_reason() {
+async fn lost_connections_are_stored_with_their_reason() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.go_offline(device, DisconnectReason::RateLimited);
     let lost = gateway.until_status(device, DeviceStatus::Disconnected).await;
@@ -167,7 +169,7 @@ async fn after_a_logout_messages_wait_for_the_same_number() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_number_takes_waiting_messages_back() {
+async fn another_number_withdraws_waiting_messages() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
     let message = gateway.send(device, TO, "hello").await;
@@ -206,7 +208,7 @@ async fn a_removed_device_sends_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_removal_cancels_is_told_at_once() {
+async fn what_a_deletion_cancels_is_emitted_at_once() {
     const URL: &str = "https://hooks.example.com/one";
     let (gateway, device) = TestGateway::with_device().await;
     let request = NewWebhookRequest { url: URL.into(), ..Default::default() };
@@ -221,8 +223,8 @@ async fn what_a_removal_cancels_is_told_at_once() {
     let mut live = gateway.engine.watch_account(gateway.account);
     let before = gateway.clock.now();
     gateway.core.delete_device(&gateway.principal, device).await.unwrap();
-    let told = gateway.outside.until_arrived(URL, 3).await;
-    assert_eq!(told[1..], ["device.logged_out", "message.cancelled hello"]);
+    let events = gateway.outside.until_arrived(URL, 3).await;
+    assert_eq!(events[1..], ["device.logged_out", "message.cancelled hello"]);
     assert_eq!(live.next().await.unwrap().kind, EventKind::DeviceLoggedOut);
     assert_eq!(live.next().await.unwrap().kind, EventKind::MessageCancelled);
     let waited = waiting.await.unwrap().unwrap().expect("it does not wait any more");
@@ -247,7 +249,7 @@ async fn a_device_that_cannot_be_erased_keeps_its_messages() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_crashes_begins_anew() {
+async fn a_task_that_crashes_starts_again() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.answer_next([Answer::Panic]);
     let first = gateway.send(device, TO, "first").await;
@@ -289,7 +291,7 @@ async fn connecting_is_spread_after_a_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn linking_that_a_crash_cut_short_is_told() {
+async fn pairing_that_a_crash_cut_short_has_failed() {
     let mut gateway = TestGateway::new().await;
     gateway.start().await;
     let device = gateway.device().await;
@@ -325,9 +327,9 @@ async fn no_device_shows_as_connected_right_after_a_start() {
     let shown = gateway.stored_device(device).await;
     assert_eq!(shown.status, DeviceStatus::Connecting);
     assert_eq!(shown.reason.as_deref(), Some("the gateway was restarted"));
-    let told = live.next().await.unwrap();
-    assert_eq!(told.kind, EventKind::DeviceDisconnected);
-    let Subject::Device(status) = told.subject else { panic!("it is of the device") };
+    let event = live.next().await.unwrap();
+    assert_eq!(event.kind, EventKind::DeviceDisconnected);
+    let Subject::Device(status) = event.subject else { panic!("it is of the device") };
     assert_eq!((status.code, status.should_reconnect), (Some(428), true));
     let asked = Call::Connect(device);
     gateway.messenger.until(|messenger| messenger.calls().contains(&asked)).await;
@@ -353,7 +355,7 @@ async fn a_device_that_somebody_else_took_over_does_not_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn groups_are_told_by_name_while_the_device_is_connected() {
+async fn groups_are_listed_by_name_while_the_device_is_connected() {
     let (gateway, device) = TestGateway::with_device().await;
     let group = |id: &str, name: &str| Group { id: GroupId::from_user(id), name: name.into() };
     gateway.messenger.set_groups(vec![group("1", "Zoo"), group("2", "Aunts")]);

@@ -15,3 +15,10 @@ mod simulation;
 mod test_gateway;
 mod waits;
 mod webhooks;
+
+/// `n` seeds of a randomised test, from `GERBANG_TEST_SEED` on, or from 0.
+#[expect(clippy::disallowed_methods, reason = "the seed of a test that is repeated")]
+fn seeds(n: u64) -> std::ops::Range<u64> {
+    let first = std::env::var("GERBANG_TEST_SEED").map_or(0, |seed| seed.parse().unwrap());
+    first..first + n
+}

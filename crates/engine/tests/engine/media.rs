@@ -76,7 +76,7 @@ async fn a_file_that_came_along_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_cannot_be_had_fails_its_message_and_nothing_else() {
+async fn a_file_that_cannot_be_fetched_fails_its_message_and_nothing_else() {
     let (gateway, device) = TestGateway::with_device().await;
     let before = used(&gateway).await;
     let message = send_file(&gateway, device, TO, from_url(URL)).await;
@@ -263,7 +263,7 @@ async fn what_is_cancelled_waits_for_no_turn() {
         let message = send_file(&gateway, device, TO, from_url(&hanging(n))).await;
         gateway.outside.until_downloading(1).await;
         gateway.engine.cancel(device, message.id).await.unwrap();
-        assert_eq!(gateway.outside.downloads().0, 0, "nobody wants it any more");
+        assert_eq!(gateway.outside.downloads().0, 0, "it is not wanted any more");
     }
     let before = gateway.clock.now();
     let message = send_file(&gateway, device, TO, from_url(URL)).await;
@@ -369,12 +369,12 @@ fn with_files(n: i64) -> Rig {
 }
 
 #[test]
-fn few_files_are_made_ready_at_a_time() {
-    let places = i64::try_from(FILE_SLOTS_MAX).unwrap();
-    let mut rig = with_files(places + 2);
+fn few_files_are_prepared_at_a_time() {
+    let slots = i64::try_from(FILE_SLOTS_MAX).unwrap();
+    let mut rig = with_files(slots + 2);
     assert_eq!(rig.settle(), ["fetch 1", "fetch 2", "fetch 3", "fetch 4", "send 100"]);
     assert!(rig.file_ready(2));
-    assert_eq!(rig.settle(), ["send 2", "fetch 5"], "handed over, its place is free");
+    assert_eq!(rig.settle(), ["send 2", "fetch 5"], "submitted, its slot is free");
     rig.queue.file_failed(MessageId(1), Failure::new(Failure::MEDIA, "gone"), rig.now);
     assert_eq!(rig.settle(), ["failed 1 media", "fetch 6"]);
 }
@@ -394,7 +394,7 @@ fn a_file_is_not_kept_for_ever() {
 }
 
 #[test]
-fn a_repeat_after_a_lost_connection_waits_for_a_place() {
+fn a_repeat_after_a_lost_connection_waits_for_a_slot() {
     let mut rig = with_files(6);
     rig.settle();
     rig.file_ready(1);

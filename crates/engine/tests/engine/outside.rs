@@ -44,7 +44,7 @@ impl Drop for Running<'_> {
 struct State {
     is_disk_full: bool,
     crashes: bool,
-    /// How long the codec takes for a file; longer than anybody waits, when it is stuck.
+    /// How long the codec takes for a file; longer than any wait, when it is stuck.
     codec_takes: Duration,
     /// How many downloads run, and how many ran at the most.
     downloads: (usize, usize),
@@ -93,7 +93,7 @@ impl Outside {
         self.state().downloads
     }
 
-    /// Waits until so many downloads run.
+    /// Waits until `n` downloads run.
     pub async fn until_downloading(&self, n: usize) {
         let mut changes = self.changes.subscribe();
         while self.downloads().0 < n {
@@ -118,11 +118,11 @@ impl Outside {
     }
 
     /// The same in short: kind, and text where there is one.
-    pub fn told(&self, url: &str) -> Vec<String> {
+    pub fn arrived_in_short(&self, url: &str) -> Vec<String> {
         self.arrived(url).iter().map(in_short).collect()
     }
 
-    /// Waits until so many events arrived at `url`.
+    /// Waits until `n` events arrived at `url`.
     pub async fn until_arrived(&self, url: &str, n: usize) -> Vec<String> {
         let mut changes = self.changes.subscribe();
         let wait = async {
@@ -132,7 +132,7 @@ impl Outside {
         };
         let limit = Duration::from_secs(3 * 86_400);
         tokio::time::timeout(limit, wait).await.expect("they arrive within three days");
-        self.told(url)
+        self.arrived_in_short(url)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -172,19 +172,20 @@ impl Outbound for Outside {
         let crashes = std::mem::take(&mut self.state().crashes);
         assert!(!crashes, "scripted");
         let event = self.formats.event(&request.body);
-        let (takes, told) = {
+        let (takes, answer) = {
             let mut state = self.state();
             let before =
                 state.arrived.iter().filter(|(at, e)| *at == request.url && e.id == event.id);
             let nth = before.count() + 1;
             let receiver = state.receivers.get(&request.url);
-            let told = receiver.map_or((Duration::ZERO, answer(200)), |told| told(&event, nth));
+            let answered =
+                receiver.map_or((Duration::ZERO, answer(200)), |answer| answer(&event, nth));
             state.arrived.push((request.url, event));
-            told
+            answered
         };
         self.changes.send_modify(|n| *n += 1);
         tokio::time::sleep(takes).await;
-        told
+        answer
     }
 
     async fn challenge(&self, url: &str, challenge: &str) -> Result<(), String> {

@@ -384,7 +384,7 @@ fn an_acknowledgement_may_come_late() {
     assert_eq!(rig.timeline_s(40), ["0: send 1", "30: again 1 no_acknowledgement"]);
     rig.ack(1);
     assert_eq!(rig.settle(), ["sent 1", "send 2"]);
-    // While it is handed over again.
+    // While it is submitted again.
     let mut rig = unpaced([entry(1, "a")]);
     rig.advance_s(30);
     rig.answers = false;
@@ -504,12 +504,12 @@ fn a_hand_over_that_is_answered_after_the_connection_broke() {
 // ---- cancelling ---------------------------------------------------------------------------------
 
 #[test]
-fn what_can_be_taken_back() {
+fn what_can_be_withdrawn() {
     // Each story leaves message 1 in some state.
     type Story = fn(&mut Rig);
     let waits: Story = |rig| rig.queue.disconnected(rig.now);
     let types: Story = |_| {};
-    let handing_over: Story = |rig| {
+    let submitting: Story = |rig| {
         rig.answers = false;
         rig.advance_s(1);
     };
@@ -526,7 +526,7 @@ fn what_can_be_taken_back() {
     let cases = [
         ("waits", waits, true),
         ("is being typed", types, true),
-        ("is being handed over", handing_over, false),
+        ("is being submitted", submitting, false),
         ("unacknowledged", unacknowledged, false),
         ("cut off", cut_off, false),
         ("waits for its retry", waits_for_retry, true),
@@ -561,13 +561,13 @@ fn what_could_not_be_cancelled_after_all_waits_again() {
 }
 
 #[test]
-fn everything_is_taken_back_when_another_number_is_linked() {
+fn everything_is_withdrawn_when_another_number_is_paired() {
     let scheduled = OutboxEntry { due_at: at_s(60), ..entry(3, "c") };
     let mut rig = unpaced([entry(1, "a"), entry(2, "a"), scheduled]);
     rig.settle();
     rig.queue.disconnected(rig.now);
     rig.queue.withdraw_all(rig.now);
-    assert_eq!(rig.settle(), ["taken back 1", "taken back 2", "taken back 3"]);
+    assert_eq!(rig.settle(), ["withdrawn 1", "withdrawn 2", "withdrawn 3"]);
     assert!(rig.queue.is_empty());
     assert_eq!(rig.next_wake, None);
 }

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 /// 2026-11-21, 08:00 UTC, which is 15:00 in Jakarta.
 pub const START: Timestamp = Timestamp::constant(1_795_248_000, 0);
 
-/// A time so many seconds after the start.
+/// The start and `s` seconds.
 pub fn at_s(s: i64) -> Timestamp {
     START + SignedDuration::from_secs(s)
 }
@@ -44,7 +44,7 @@ pub struct Rig {
     pub queue: DeviceQueue,
     pub now: Timestamp,
     pub next_wake: Option<Timestamp>,
-    /// Whether handing over is answered at once.
+    /// Whether submitting is answered at once.
     pub answers: bool,
     /// What every message says, and whether it wants typing shown.
     pub text: String,
@@ -182,7 +182,7 @@ pub fn describe(progress: &Progress) -> String {
         Some(MessageEvent::AttemptFailed) => format!("again {id} {code}"),
         Some(MessageEvent::Failed) => format!("failed {id} {code}"),
         Some(MessageEvent::Expired) => format!("expired {id}"),
-        Some(MessageEvent::Withdrawn) => format!("taken back {id}"),
+        Some(MessageEvent::Withdrawn) => format!("withdrawn {id}"),
         other => format!("{id} {other:?}"),
     }
 }

@@ -151,7 +151,7 @@ impl TestGateway {
         .await
     }
 
-    /// Waits until so many attempts at a message have failed.
+    /// Waits until that many attempts at a message have failed.
     pub async fn until_attempts(&self, id: MessageId, attempts: u32) -> Message {
         self.until(async || {
             let message = self.stored(id).await;
@@ -190,7 +190,7 @@ impl TestGateway {
         self.until_status(device, DeviceStatus::Connected).await;
     }
 
-    /// The texts that were handed over, in order.
+    /// The texts that were submitted, in order.
     pub fn texts(&self) -> Vec<String> {
         self.messenger
             .sent()

@@ -51,14 +51,18 @@ async fn a_wait_ends_when_whatsapp_has_the_message() {
     assert_eq!(sent.state, MessageState::Sent);
     assert_eq!(sent.outcome().unwrap(), SendOutcome::Sent);
     assert_eq!(gateway.clock.now().duration_since(before).as_secs(), 3);
-    assert_eq!(gateway.stored(message.id).await.state, MessageState::Sent, "durable before told");
+    assert_eq!(
+        gateway.stored(message.id).await.state,
+        MessageState::Sent,
+        "durable before the answer"
+    );
     // Asked again, also when the message has ended before.
     let again = ended(wait(&gateway, device, &message)).await;
     assert_eq!(again, sent);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wait_tells_of_failures() {
+async fn a_wait_ends_with_a_failure() {
     let (gateway, device) = TestGateway::with_device().await;
     let gone = Failure::new(Failure::NOT_ON_WHATSAPP, "the number is not on WhatsApp");
     gateway.messenger.answer_next([Answer::Fail(SendError::Permanent(gone))]);
@@ -96,7 +100,7 @@ async fn a_file_that_is_tried_again_is_waited_for_while_that_can_help() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_device_that_does_not_connect_takes_its_message_back() {
+async fn a_message_is_withdrawn_when_its_device_does_not_connect() {
     let (gateway, device) = offline().await;
     let before = gateway.clock.now();
     let message = gateway.send(device, TO, "hello").await;
@@ -136,7 +140,7 @@ async fn a_logout_ends_the_wait_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_hangs_up_changes_nothing() {
+async fn a_request_that_hangs_up_changes_nothing() {
     let (gateway, device) = offline().await;
     let message = gateway.send(device, TO, "hello").await;
     let waiting = wait(&gateway, device, &message);
@@ -149,7 +153,7 @@ async fn whoever_hangs_up_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_handed_over_is_not_taken_back() {
+async fn what_was_submitted_is_not_withdrawn() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.answer_all(Answer::LoseAck);
     let before = gateway.clock.now();
@@ -198,7 +202,7 @@ async fn what_is_scheduled_for_later_is_answered_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_outcome_is_told_before_it_is_durable() {
+async fn no_outcome_is_answered_before_it_is_durable() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.answer_all(Answer::LoseAck);
     let message = gateway.send(device, TO, "hello").await;
@@ -213,7 +217,7 @@ async fn no_outcome_is_told_before_it_is_durable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_taken_back_is_an_error_and_stays() {
+async fn what_cannot_be_withdrawn_is_an_error_and_stays() {
     let (gateway, device) = offline().await;
     let message = gateway.send(device, TO, "hello").await;
     let waiting = wait(&gateway, device, &message);

@@ -1,4 +1,4 @@
-//! Webhooks: in which order they are told, and what becomes of faulty receivers.
+//! Webhooks: in which order events are posted, and what becomes of faulty receivers.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -60,7 +60,7 @@ fn no_answer() -> WebhookAnswer {
 // ---- the whole engine ---------------------------------------------------------------------------
 
 #[tokio::test(start_paused = true)]
-async fn a_webhook_is_told_of_everything_in_order() {
+async fn a_webhook_gets_everything_in_order() {
     let (gateway, device) = TestGateway::with_device().await;
     let id = webhook(&gateway, URL).await;
     let mut live = gateway.engine.watch_account(gateway.account);
@@ -70,9 +70,9 @@ async fn a_webhook_is_told_of_everything_in_order() {
     gateway.messenger.receipt(device, &message.whatsapp_id, Receipt::Delivered, now);
     gateway.messenger.receipt(device, &message.whatsapp_id, Receipt::Read, now);
     gateway.until_state(message.id, MessageState::Read).await;
-    let told = gateway.outside.until_arrived(URL, 3).await;
+    let events = gateway.outside.until_arrived(URL, 3).await;
     let expected = ["message.sent hello", "message.delivered hello", "message.read hello"];
-    assert_eq!(told, expected);
+    assert_eq!(events, expected);
     gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
     gateway.messenger.go_offline(device, DisconnectReason::ServerFault(503));
     gateway.outside.until_arrived(URL, 5).await;
@@ -88,7 +88,7 @@ async fn a_webhook_is_told_of_everything_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_erased_webhook_is_told_nothing_that_waited_for_a_turn() {
+async fn an_erased_webhook_gets_nothing_that_waited_for_a_permit() {
     let (gateway, device) = TestGateway::with_device().await;
     let url = |n: usize| format!("https://hooks.example.com/{n}");
     let slow = 16 / POSTS_MAX;
@@ -108,26 +108,26 @@ async fn an_erased_webhook_is_told_nothing_that_waited_for_a_turn() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     gateway.core.delete_webhook(&gateway.principal, late).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(gateway.outside.told(URL).is_empty());
-    assert_eq!(gateway.outside.told(&url(0)).len(), POSTS_MAX + 1);
+    assert!(gateway.outside.arrived_in_short(URL).is_empty());
+    assert_eq!(gateway.outside.arrived_in_short(&url(0)).len(), POSTS_MAX + 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sender_that_crashes_begins_anew() {
+async fn a_sender_that_crashes_starts_again() {
     let (gateway, device) = TestGateway::with_device().await;
     let id = webhook(&gateway, URL).await;
     gateway.outside.crash_over_next_post();
     gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     gateway.engine.received(device, vec![incoming(&gateway, TO, "again")]).await.unwrap();
-    let told = gateway.outside.until_arrived(URL, 2).await;
-    assert_eq!(told, ["message.received hi", "message.received again"]);
+    let events = gateway.outside.until_arrived(URL, 2).await;
+    assert_eq!(events, ["message.received hi", "message.received again"]);
     until_none_waits(&gateway, id).await;
     assert_eq!(gateway.engine.stats().webhooks_waiting.load(Relaxed), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_receiver_is_tried_for_a_day_then_given_up() {
+async fn a_failing_receiver_is_tried_for_a_day_then_no_more() {
     let (gateway, device) = TestGateway::with_device().await;
     let id = webhook(&gateway, URL).await;
     gateway.outside.receive(URL, |_, _| (Duration::ZERO, no_answer()));
@@ -171,12 +171,15 @@ async fn gone_switches_the_webhook_off_and_its_owner_may_switch_it_on_again() {
     assert!(disabled.contains("410"), "{disabled}");
     assert_eq!(deliveries(&gateway, id, DeliveryState::Dead).await.len(), 1);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(gateway.outside.told(URL), ["message.received one"]);
+    assert_eq!(gateway.outside.arrived_in_short(URL), ["message.received one"]);
     gateway.outside.receive(URL, |_, _| (Duration::ZERO, answer(200)));
     let change = WebhookChange { is_enabled: Some(true), ..Default::default() };
     gateway.core.update_webhook(&gateway.principal, id, change).await.unwrap();
     until_none_waits(&gateway, id).await;
-    assert_eq!(gateway.outside.told(URL), ["message.received one", "message.received two"]);
+    assert_eq!(
+        gateway.outside.arrived_in_short(URL),
+        ["message.received one", "message.received two"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -192,8 +195,8 @@ async fn changed_and_erased_webhooks_are_heeded() {
     gateway.core.delete_webhook(&gateway.principal, id).await.unwrap();
     gateway.engine.received(device, vec![incoming(&gateway, TO, "again")]).await.unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
-    assert_eq!(gateway.outside.told(OTHER), ["message.received hi"]);
-    assert!(gateway.outside.told(URL).is_empty());
+    assert_eq!(gateway.outside.arrived_in_short(OTHER), ["message.received hi"]);
+    assert!(gateway.outside.arrived_in_short(URL).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,10 +227,10 @@ async fn later_events_of_a_chat_pass_one_that_keeps_failing() {
     for (from, text) in [(TO, "poison"), (TO, "after"), ("628999999999", "other chat")] {
         gateway.engine.received(device, vec![incoming(&gateway, from, text)]).await.unwrap();
     }
-    let told = gateway.outside.until_arrived(URL, 6).await;
+    let events = gateway.outside.until_arrived(URL, 6).await;
     let poison = "message.received poison";
-    assert_eq!(told[..2], [poison, "message.received other chat"]);
-    assert_eq!(told[2..], [poison, poison, poison, "message.received after"]);
+    assert_eq!(events[..2], [poison, "message.received other chat"]);
+    assert_eq!(events[2..], [poison, poison, poison, "message.received after"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,12 +248,12 @@ async fn a_restart_goes_on_where_it_was() {
     assert_eq!(tries.iter().map(|d| d.attempts).collect::<Vec<_>>(), [0, 1]);
     gateway.start().await;
     until_none_waits(&gateway, id).await;
-    let told = gateway.outside.told(URL);
-    let received: Vec<_> = told.iter().filter(|told| told.starts_with("message")).collect();
+    let events = gateway.outside.arrived_in_short(URL);
+    let received: Vec<_> = events.iter().filter(|event| event.starts_with("message")).collect();
     let (one, two) = ("message.received one", "message.received two");
     assert_eq!(received, [one, one, two, two]);
-    // The lost connection of the restart is told as one.
-    let devices: Vec<_> = told.iter().filter(|told| told.starts_with("device")).collect();
+    // The lost connection of the restart arrives as one.
+    let devices: Vec<_> = events.iter().filter(|event| event.starts_with("device")).collect();
     assert_eq!(devices[0], "device.disconnected");
     assert_eq!(devices.last().unwrap().as_str(), "device.connected");
 }
@@ -265,10 +268,17 @@ async fn outcomes_wait_for_the_store_and_events_repeat_rather_than_get_lost() {
     gateway.outside.until_arrived(URL, 1).await;
     gateway.store.fail(Outage::All);
     tokio::time::sleep(Duration::from_secs(300)).await;
-    assert_eq!(gateway.outside.told(URL), ["message.received one"], "its outcome is not durable");
+    assert_eq!(
+        gateway.outside.arrived_in_short(URL),
+        ["message.received one"],
+        "its outcome is not durable"
+    );
     gateway.store.fail(Outage::None);
     until_none_waits(&gateway, id).await;
-    assert_eq!(gateway.outside.told(URL), ["message.received one", "message.received two"]);
+    assert_eq!(
+        gateway.outside.arrived_in_short(URL),
+        ["message.received one", "message.received two"]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +300,7 @@ async fn an_event_without_a_shape_ends_without_a_post() {
     until_none_waits(&gateway, id).await;
     let delivered = deliveries(&gateway, id, DeliveryState::Delivered).await.remove(0);
     assert_eq!((delivered.attempts, delivered.last_status), (1, None));
-    assert!(gateway.outside.told(URL).is_empty());
+    assert!(gateway.outside.arrived_in_short(URL).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -302,7 +312,7 @@ async fn many_more_events_than_are_kept_in_memory_arrive_in_order() {
     gateway.engine.received(device, batch).await.unwrap();
     until_none_waits(&gateway, id).await;
     let expected: Vec<_> = (0..600).map(|n| format!("message.received {n}")).collect();
-    assert_eq!(gateway.outside.told(URL), expected);
+    assert_eq!(gateway.outside.arrived_in_short(URL), expected);
 }
 
 // ---- the lanes ----------------------------------------------------------------------------------
@@ -422,7 +432,7 @@ fn refusals_die_early_and_our_own_faults_do_not_count() {
 }
 
 #[test]
-fn gone_is_told_and_what_has_vanished_is_forgotten() {
+fn gone_is_reported_and_what_has_vanished_is_forgotten() {
     let mut row = Row::of(&["a", "a", "b"]);
     assert_eq!(row.posts(), [1, 3]);
     let outcome = row.lanes.answered(DeliveryId(1), Some(answer(410)), row.now, 0).unwrap();
