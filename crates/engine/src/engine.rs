@@ -28,7 +28,7 @@ use crate::cleanup::clean_up;
 use crate::context::EngineContext;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
-use crate::logs::log_recorded;
+use crate::logs::{log_received, log_recorded};
 use crate::registry::Registry;
 use crate::reply::Reply;
 use crate::stats::EngineStats;
@@ -336,7 +336,7 @@ impl MessengerEvents for Engine {
         let new = self.context.store().receive(device, messages, now).await?;
         let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
         self.context.stats().received.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
-        log_recorded(&new);
+        log_received(device, &new);
         self.context.emit_recorded(&new);
         Ok(())
     }

@@ -17,7 +17,7 @@ impl DeviceTask {
         self.take_arrivals();
         let now = self.now();
         match self.outbox.queue_mut().acknowledged(whatsapp_id, now) {
-            Some(message_id) => tracing::debug!(%message_id, %whatsapp_id, "message acknowledged"),
+            Some(message_id) => tracing::debug!(%message_id, %whatsapp_id, "acknowledged"),
             None => {
                 tracing::debug!(%whatsapp_id, "acknowledgement of a message that does not wait")
             }
@@ -28,7 +28,7 @@ impl DeviceTask {
     pub(super) fn refused(&mut self, whatsapp_id: &WhatsappId, code: u16) {
         let now = self.now();
         if let Some(message_id) = self.outbox.queue_mut().refused(whatsapp_id, code, now) {
-            tracing::debug!(%message_id, %whatsapp_id, code, "message refused");
+            tracing::debug!(%message_id, %whatsapp_id, code, "refused");
         }
     }
 

@@ -33,7 +33,7 @@ impl DeviceTask {
             if !self.records.mentions(entry.id) {
                 tracing::debug!(
                     message_id = %entry.id, whatsapp_id = %entry.whatsapp_id,
-                    attempts = entry.attempts, due_at = %entry.due_at, "message queued",
+                    attempts = entry.attempts, due_at = %entry.due_at, "queued",
                 );
                 self.outbox.queue_mut().accepted(entry, now);
             }
@@ -56,7 +56,7 @@ impl DeviceTask {
     }
 
     fn load(&self, id: MessageId) {
-        tracing::debug!(message_id = %id, "message picked");
+        tracing::debug!(message_id = %id, "picked");
         let store = self.context.store().clone();
         self.begin(async move {
             let body = store.waiting_message(id).await;
@@ -88,7 +88,7 @@ impl DeviceTask {
         };
         let (chat, whatsapp_id) = (message.chat, message.whatsapp_id);
         let attempt = message.attempts.saturating_add(1);
-        tracing::debug!(message_id = %id, %whatsapp_id, attempt, "message is being sent");
+        tracing::debug!(message_id = %id, %whatsapp_id, attempt, "sending");
         let message = OutgoingMessage { chat, whatsapp_id, content };
         let (context, device) = (self.context.clone(), self.id);
         self.begin(async move {
@@ -107,11 +107,11 @@ impl DeviceTask {
         let now = self.now();
         match result {
             Ok(()) => {
-                tracing::debug!(message_id = %id, "message submitted");
+                tracing::debug!(message_id = %id, "submitted");
                 self.outbox.queue_mut().submitted(id, now);
             }
             Err(error) => {
-                tracing::debug!(message_id = %id, code = code_of(&error), "message not submitted");
+                tracing::debug!(message_id = %id, code = code_of(&error), "not submitted");
                 self.outbox.send_failed(id, error, now);
             }
         }
@@ -138,7 +138,7 @@ impl DeviceTask {
                 }
             }
             Ok(None) => {
-                tracing::debug!(message_id = %id, "message does not wait any more");
+                tracing::debug!(message_id = %id, "does not wait any more");
                 self.outbox.vanished(id, now);
             }
             Err(error) => {

@@ -63,16 +63,17 @@ async fn one_message_can_be_followed_by_its_id() {
 
     let id = format!("message_id={}", message.id);
     let steps = [
-        "message queued",
-        "message picked",
+        ": queued ",
+        ": picked ",
+        ": sending ",
         "attempt=1",
-        "message not submitted",
-        "attempts=1",
+        ": not submitted ",
+        ": attempt failed ",
         "attempt=2",
-        "message submitted",
-        "message acknowledged",
-        "message sent",
-        "state=\"read\"",
+        ": submitted ",
+        ": acknowledged ",
+        ": sent ",
+        ": read ",
     ];
     let spans = [format!("device={device}"), format!("account={}", gateway.account)];
     for step in steps {
