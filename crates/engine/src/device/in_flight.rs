@@ -146,3 +146,34 @@ impl InFlight {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: MessageId = MessageId(7);
+
+    #[test]
+    fn an_aborted_file_job_stays_until_it_has_reported() {
+        let mut in_flight = InFlight::default();
+        let (job, _registration) = AbortHandle::new_pair();
+        in_flight.file_job_began(ID, job.clone());
+        in_flight.retain(|_| true, |_| true);
+        assert!(!job.is_aborted());
+        assert_eq!(in_flight.end(ID), None);
+        assert!(job.is_aborted());
+        in_flight.retain(|_| false, |_| false);
+        assert!(in_flight.is_preparing_file(ID), "no second job beside it");
+        in_flight.file_job_ended(ID);
+        assert!(in_flight.0.is_empty());
+    }
+
+    #[test]
+    fn a_file_job_that_is_not_wanted_is_aborted() {
+        let mut in_flight = InFlight::default();
+        let (job, _registration) = AbortHandle::new_pair();
+        in_flight.file_job_began(ID, job.clone());
+        in_flight.retain(|_| true, |_| false);
+        assert!(job.is_aborted());
+    }
+}

@@ -103,3 +103,21 @@ impl Inbox {
         self.inputs.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_disturbed_by_what_has_come_and_by_who_is_about_to_ask() {
+        let (mailbox, _arrivals, inbox) = Inbox::new();
+        assert!(inbox.is_undisturbed());
+        let asking = mailbox.clone();
+        assert!(!inbox.is_undisturbed(), "a caller holds the mailbox");
+        drop(asking);
+        assert!(inbox.is_undisturbed());
+        let (reply, _answer) = oneshot::channel();
+        assert!(mailbox.try_send(Input::Logout(reply)).is_ok());
+        assert!(!inbox.is_undisturbed(), "an input waits");
+    }
+}
