@@ -179,10 +179,10 @@ async fn a_file_waits_for_the_store() {
     assert_eq!(gateway.engine.stats().media_failed.load(Relaxed), 0);
     gateway.store.fail(Outage::None);
     gateway.until_state(message.id, MessageState::Sent).await;
-    let OutgoingContent::Media(ready, _) = gateway.messenger.sent().remove(0).1.content else {
+    let Content::File(file) = gateway.messenger.sent().remove(0).1.content else {
         panic!("it has a file")
     };
-    assert_eq!(ready.file.size, 5);
+    assert_eq!(file.media.file.size, 5);
 }
 
 /// `n` connected devices.
