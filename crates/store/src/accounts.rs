@@ -1,4 +1,4 @@
-//! Accounts, plans, what is used up, and settings.
+//! Accounts, plans, usage, and settings.
 
 use domain::account::{Account, AccountPatch, NewAccount};
 use domain::ids::AccountId;
@@ -57,7 +57,7 @@ pub(crate) fn known_names<T>(row: &mut Row, parse: fn(&str) -> Option<T>) -> Sql
     Ok(known.items)
 }
 
-/// Splits one row more than was asked for into a page.
+/// Makes a page of its rows and one more, which says whether there are further ones.
 pub(crate) fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = items.len() > limit;
@@ -65,8 +65,8 @@ pub(crate) fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
     Page { items, has_more }
 }
 
-/// Keeps every other change of an account's messages and devices out until the transaction ends;
-/// whether there is such an account. Always taken before any row of its outbox.
+/// Locks an account: no other transaction changes its messages and devices until this one ends.
+/// Returns whether there is such an account. Always taken before any row of its outbox.
 pub(crate) async fn lock_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
     const LOCK: &str = "SELECT account_id FROM usage WHERE account_id = $1 FOR UPDATE";
     Ok(tx.query_one(LOCK, params![id.0]).await?.is_some())
@@ -212,10 +212,10 @@ pub(crate) async fn setting(tx: &mut Tx, name: String, make: Vec<u8>) -> SqlResu
     const SELECT: &str = "SELECT value FROM settings WHERE name = $1";
     tx.execute(PUT, params![&name, &make]).await?;
     let row = tx.query_one(SELECT, params![&name]).await?;
-    row.ok_or_else(|| SqlError::Fault("a setting vanished".into()))?.blob()
+    row.ok_or_else(|| SqlError::Fault("the setting is missing".into()))?.blob()
 }
 
-/// Writes something that means nothing.
+/// Proves that the database can be written to.
 pub(crate) async fn ping(tx: &mut Tx) -> SqlResult<()> {
     const PUT: &str = "INSERT INTO settings (name, value) VALUES ('ping', $1)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";

@@ -1,8 +1,8 @@
-//! What is kept in memory of a database that only this process writes to.
+//! A cache of a database that only this process writes to.
 //!
-//! Invariant: after a write has been answered, no answer comes from before it. Whoever commits calls
-//! [`Cache::forget`] between the commit and the answers; a reader that began before that may not
-//! fill in what it read, which the generation tells.
+//! Invariant: once a write has returned, no read returns data from before it. The connection that
+//! commits calls [`Cache::forget`] between the commit and the replies; a reader that began before
+//! that must not fill in what it read, which it knows from the generation.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -16,7 +16,7 @@ use parking_lot::RwLock;
 
 use crate::sql::Invalidation;
 
-/// Most keys and most devices kept; when there are more, all are forgotten.
+/// Most keys and most devices kept; when there are more, all are dropped.
 const ENTRIES_MAX: usize = 20_000;
 
 /// Key holders and devices.

@@ -1,8 +1,8 @@
-//! The outbox of webhooks: what is still to be told, and what was.
+//! The outbox of webhooks: the events to deliver, and those that were delivered.
 //!
-//! Rows are written in the transaction of what they tell of, under the lock on their webhook's
-//! row: so, of one webhook, ids grow in the order of commits on PostgreSQL too, and none is written
-//! for a webhook that has been erased.
+//! Rows are written in the transaction of the change they report, under the lock on their webhook's
+//! row. Hence the ids of one webhook grow in the order of commits on PostgreSQL too, and no row is
+//! written for a webhook that has been erased.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event};
 use jiff::Timestamp;
 
 use crate::accounts::{page_of, plan_columns, plan_from};
-use crate::messages::clean::{BITE_ROWS_MAX, CleanupBatch};
+use crate::messages::clean::{BATCH_ROWS_MAX, CleanupBatch};
 use crate::messages::ids_json;
 use crate::rows::bounds;
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
@@ -44,9 +44,9 @@ fn delivery_from(row: &mut Row) -> SqlResult<Delivery> {
     })
 }
 
-/// Puts what has happened into the outbox, once for each webhook that wants it. One look-up where
-/// there are no webhooks.
-pub(crate) async fn tell(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
+/// Puts events into the outbox, once for each webhook that subscribed to them. Accounts without
+/// webhooks cost one query.
+pub(crate) async fn enqueue(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
     const INSERT: InsertRows = InsertRows {
         table: "deliveries",
         columns: &[
@@ -100,7 +100,6 @@ pub(crate) async fn tell(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
     tx.insert(&INSERT, &rows).await.map(drop)
 }
 
-/// The plans of accounts.
 async fn plans_of(tx: &mut Tx, accounts: &str) -> SqlResult<BTreeMap<AccountId, Plan>> {
     const SELECT: &str = concat!(
         "SELECT accounts.id, ",
@@ -189,7 +188,7 @@ pub(crate) async fn replay_delivery(
     Ok(Some(Delivery { state, attempts, due_at: whole_millis(now), ended_at, ..found }))
 }
 
-/// Forgets deliveries that ended in `state` before `since`.
+/// Deletes deliveries that ended in `state` before `since`.
 pub(crate) async fn clean_up(
     tx: &mut Tx,
     state: DeliveryState,
@@ -198,6 +197,6 @@ pub(crate) async fn clean_up(
     const DELETE: &str = "DELETE FROM deliveries WHERE id IN
         (SELECT id FROM deliveries WHERE state = $1 AND ended_at < $2
          ORDER BY ended_at LIMIT $3)";
-    let values = params![state.as_str(), since, BITE_ROWS_MAX];
+    let values = params![state.as_str(), since, BATCH_ROWS_MAX];
     Ok(CleanupBatch::of(tx.execute(DELETE, values).await?))
 }

@@ -30,13 +30,13 @@ macro_rules! select_devices {
     };
 }
 
-/// A pacing that cannot be read is left out, so that the gateway's holds: rather that than a device
-/// that is lost.
+/// A pacing that cannot be read is left out, so that the gateway's default applies: losing the
+/// device would be worse.
 fn pacing_from(row: &mut Row) -> SqlResult<Option<Pacing>> {
     let text = row.opt_text()?;
     let pacing = text.as_deref().map(stored::pacing::read).transpose();
     Ok(pacing.unwrap_or_else(|_| {
-        row.note("its pacing cannot be read: the gateway's default holds");
+        row.note("its pacing cannot be read: the gateway's default applies");
         None
     }))
 }
@@ -82,17 +82,19 @@ pub(crate) async fn create_device(
     tx.execute(INSERT, params![&id, new.account_id.0, &new.name, status, now]).await?;
     keys::insert_key(tx, new.account_id, Some(new.id), &token, now).await?;
     let device = device(tx, new.id).await?;
-    device.map(CreatedDevice::Created).ok_or_else(|| SqlError::Fault("a device vanished".into()))
+    device
+        .map(CreatedDevice::Created)
+        .ok_or_else(|| SqlError::Fault("the new device is missing".into()))
 }
 
-/// One device, whoever owns it.
+/// One device of any account.
 pub(crate) async fn device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
     const SELECT: &str = select_devices!("WHERE id = $1");
     let row = tx.query_one(SELECT, params![&id.to_string()]).await?;
     tx.single("devices", row, device_from)
 }
 
-/// Several devices, whoever owns them.
+/// Several devices of any account.
 pub(crate) async fn by_ids(
     tx: &mut Tx,
     ids: &BTreeSet<DeviceId>,
@@ -210,7 +212,7 @@ pub(crate) async fn set_device_status(
     tx.execute(UPDATE, values).await?;
     tx.touch(Invalidation::Device(id));
     let events = Event::of_device(before, &device, &change);
-    deliveries::tell(tx, &events.iter().collect::<Vec<_>>()).await?;
+    deliveries::enqueue(tx, &events.iter().collect::<Vec<_>>()).await?;
     Ok(Some(MovedDevice { device, events }))
 }
 

@@ -37,7 +37,7 @@ pub(crate) async fn grants(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Gra
     Ok(found.into_iter().map(|(_, grant)| grant).collect())
 }
 
-/// Writes back what is used up of grants.
+/// Writes how much of each grant is used.
 pub(crate) async fn put_used(tx: &mut Tx, grants: &[Grant]) -> SqlResult<()> {
     const UPDATE: &str = "UPDATE grants SET used = $2 WHERE id = $1";
     for grant in grants {
@@ -46,7 +46,7 @@ pub(crate) async fn put_used(tx: &mut Tx, grants: &[Grant]) -> SqlResult<()> {
     Ok(())
 }
 
-/// Gives messages back to the grants that paid for them; to nobody where a grant is gone.
+/// Refunds messages to the grants they were charged to; a grant that is gone gets nothing.
 pub(crate) async fn refund(tx: &mut Tx, refunds: &BTreeMap<GrantId, i64>) -> SqlResult<()> {
     const UPDATE: &str =
         "UPDATE grants SET used = CASE WHEN used > $2 THEN used - $2 ELSE 0 END WHERE id = $1";
@@ -120,7 +120,7 @@ pub(crate) async fn create_vouchers(
     tx.insert(&INSERT, &rows).await.map(drop)
 }
 
-/// Deleting its row is what makes a voucher good for one only.
+/// Deleting its row is what makes a voucher valid only once.
 pub(crate) async fn redeem_voucher(
     tx: &mut Tx,
     account: AccountId,

@@ -1,6 +1,6 @@
-//! Work on its way to a connection, and the answers on their way back.
+//! Jobs for a connection, and their replies.
 //!
-//! An answer that promises durability leaves only after the commit: a job runs first and is
+//! A reply that promises durability is sent only after the commit: a job runs first and is
 //! finished later, with the outcome of the whole transaction.
 
 use domain::ports::{Acceptance, Accepted, Progress, Recorded};
@@ -12,24 +12,24 @@ use crate::messages::receive::{Arrival, receive_group};
 use crate::messages::record::{Report, record_group, report_group};
 use crate::sql::{SqlError, SqlResult, Tx};
 
-/// Where an answer goes.
+/// Where a result is sent.
 pub(crate) type Reply<T> = oneshot::Sender<SqlResult<T>>;
 
-/// Waits for an answer.
+/// Waits for a result.
 pub(crate) async fn answer<T>(receiver: oneshot::Receiver<SqlResult<T>>) -> SqlResult<T> {
     let closed = |_| Err(SqlError::Unavailable("the store is closed".into()));
     receiver.await.unwrap_or_else(closed)
 }
 
-/// Any operation.
+/// One operation of the store.
 pub(crate) trait Job: Send {
-    /// Does the work, within a transaction of others.
+    /// Does the work, in a transaction shared with other jobs.
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>>;
-    /// Answers, once the transaction is committed or rolled back.
+    /// Replies, once the transaction is committed or rolled back.
     fn finish(self: Box<Self>, outcome: SqlResult<()>);
 }
 
-/// The one implementation of [`Job`]: a closure, its result and where that goes.
+/// The one implementation of [`Job`]: a closure, its result and where that is sent.
 pub(crate) struct ClosureJob<T, F> {
     work: Option<F>,
     value: Option<SqlResult<T>>,
@@ -41,7 +41,7 @@ where
     T: Send + 'static,
     F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
 {
-    /// A job, and where to wait for its answer.
+    /// A job, and where to wait for its result.
     pub(crate) fn boxed(work: F) -> (Box<dyn Job>, oneshot::Receiver<SqlResult<T>>) {
         let (reply, receiver) = oneshot::channel();
         (Box::new(Self { work: Some(work), value: None, reply }), receiver)
@@ -57,7 +57,7 @@ where
         Box::pin(async move {
             if let Some(work) = self.work.take() {
                 self.value = Some(match work(tx).await {
-                    // Its own matter: what shares the transaction goes on.
+                    // This job alone fails: those that share the transaction go on.
                     Err(error @ SqlError::Unreadable(_)) => Err(error),
                     outcome => Ok(outcome?),
                 });
@@ -70,12 +70,12 @@ where
         let skipped = || Err(SqlError::Fault("the work was not done".into()));
         let Self { value, reply, .. } = *self;
         let answer = outcome.and_then(|()| value.unwrap_or_else(skipped));
-        // A caller that has gone does not want to know.
+        // A caller that was dropped needs no result.
         let _ = reply.send(answer);
     }
 }
 
-/// Work that is done for many callers with few statements.
+/// Requests that are served in groups, with few statements.
 pub(crate) enum GroupItem {
     Accept(Acceptance, Reply<Accepted>),
     Record(Vec<Progress>, Reply<Vec<Recorded>>),
@@ -83,7 +83,7 @@ pub(crate) enum GroupItem {
     Receive(Arrival, Reply<Vec<Recorded>>),
 }
 
-/// The requests of a batch, by what they ask for.
+/// The requests of a batch, by kind.
 #[derive(Default)]
 pub(crate) struct Groups {
     accepts: Group<Acceptance, Accepted>,
@@ -93,7 +93,6 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// Adds a request.
     pub(crate) fn push(&mut self, item: GroupItem) {
         match item {
             GroupItem::Accept(acceptance, reply) => self.accepts.push(acceptance, reply),
@@ -103,7 +102,7 @@ impl Groups {
         }
     }
 
-    /// The groups that somebody asked something of, in the order they are to be run in.
+    /// The groups that are not empty, in the order they must run in.
     pub(crate) fn into_vec(self) -> Vec<Box<dyn RunGroup>> {
         let Self { accepts, records, reports, arrivals } = self;
         let mut groups: Vec<Box<dyn RunGroup>> =
@@ -137,13 +136,13 @@ fn no_output<O>() -> SqlResult<O> {
     Err(SqlError::Fault("no answer".into()))
 }
 
-/// What all kinds of groups do.
+/// A [`Group`] of any kind.
 pub(crate) trait RunGroup: Send {
-    /// Whether nobody asked for anything.
+    /// Whether it holds no request.
     fn is_empty(&self) -> bool;
     /// Does the work of all requests.
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>>;
-    /// Answers everybody, once the transaction is committed or rolled back.
+    /// Replies to all requests, once the transaction is committed or rolled back.
     fn finish(self: Box<Self>, outcome: &SqlResult<()>);
 }
 

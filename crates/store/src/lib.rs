@@ -1,11 +1,11 @@
 //! The store on SQLite and on PostgreSQL, behind the ports of `domain`.
 //!
 //! One SQL text serves both; `sql` says how. Operations are functions over a `Tx`, one module for
-//! each part of the port; the engines (`sqlite`, `postgres`) decide on which connection and in
-//! whose company a transaction runs. What SQLite and PostgreSQL do differently is in their
-//! `link` modules and migrations, and nowhere else.
+//! each part of the port; the engines (`sqlite`, `postgres`) decide on which connection a
+//! transaction runs and which operations share it. What SQLite and
+//! PostgreSQL do differently is in their `link` modules and migrations, and nowhere else.
 //!
-//! Invariants: an answer to a write leaves after its commit, durable; a refusal changes nothing;
+//! Invariants: a write returns after its commit, durable; a refusal changes nothing;
 //! only one process uses a database at a time; secrets are stored as hashes, and no error or log
 //! line shows what customers wrote.
 
@@ -40,21 +40,21 @@ pub enum OpenError {
     /// Neither `sqlite:PATH` nor `postgres://…`.
     #[error("the database URL must be sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")]
     Url,
-    /// A file cannot be opened or made.
+    /// A file cannot be opened or created.
     #[error("cannot use {}: {}", .0.display(), .1)]
     Path(PathBuf, String),
     /// Another process has it.
     #[error("{0} is in use by another gateway; stop that one first")]
     InUse(String),
-    /// A newer version has changed its shape.
+    /// A newer version has changed its schema.
     #[error(
         "the database is of a newer version (schema {found}; this one knows {known}): \
          use that version, or restore a backup"
     )]
     Newer {
-        /// The shape it has.
+        /// The schema it has.
         found: i64,
-        /// The newest shape this version knows.
+        /// The newest schema this version knows.
         known: usize,
     },
     /// The SQLite library is too old to be trusted with a log.
@@ -71,8 +71,8 @@ impl From<SqlError> for OpenError {
     }
 }
 
-/// Opens the database at `url`: `sqlite:PATH` (made when missing) or `postgres://…` (which must
-/// exist), and brings it to the newest shape.
+/// Opens the database at `url`: `sqlite:PATH` (created when missing) or `postgres://…` (which must
+/// exist), and migrates it to the newest schema.
 ///
 /// # Errors
 /// [`OpenError`]; its text is for the operator and never shows a password.

@@ -1,4 +1,4 @@
-//! Bringing a database to the newest shape, in one transaction.
+//! Migrates a database to the newest schema, in one transaction.
 
 use domain::plan::Plan;
 
@@ -6,8 +6,8 @@ use crate::OpenError;
 use crate::accounts;
 use crate::sql::{SqlResult, Tx, params};
 
-/// Runs the migrations a database lacks. The built-in plans go in with the first one and are the
-/// operator's from then on.
+/// Runs the migrations a database lacks. The first one inserts the built-in plans, which
+/// are the operator's from then on.
 ///
 /// # Errors
 /// [`OpenError::Newer`] for a database that a newer version has migrated; it is left as it is.

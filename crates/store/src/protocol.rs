@@ -59,7 +59,7 @@ fn pairs(rows: Vec<Row>) -> SqlResult<Vec<(String, Vec<u8>)>> {
     rows.into_iter().map(|mut row| Ok((row.text()?, row.blob()?))).collect()
 }
 
-/// Nothing for a device that has been erased meanwhile.
+/// Writes nothing for a device that has been erased meanwhile.
 pub(crate) async fn write(
     tx: &mut Tx,
     device: DeviceId,

@@ -1,4 +1,4 @@
-//! Reading rows so that one which cannot be read harms nothing but itself.
+//! Reading rows so that one which cannot be read affects no other.
 //!
 //! Such a row is reported once, counted, and skipped; a read of that row alone fails. It may be
 //! damaged, or written by a later release.
@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use crate::sql::{Param, Row, SqlError, SqlResult, Tx};
 
-/// Rows remembered as reported; when there are more, all are forgotten and reported again.
+/// Rows remembered as reported; when there are more, all are dropped and reported again.
 const REPORTED_ROWS_MAX: usize = 10_000;
 /// Rows read at a time once some of a page had to be skipped.
 const REFILL_ROWS: i64 = 500;
@@ -109,7 +109,7 @@ impl Tx {
         })
     }
 
-    /// Up to `limit` readable rows beyond the number `start`; more rows are read in place of those
+    /// Up to `limit` readable rows beyond the number `start`; more rows are read to replace those
     /// that are skipped. `params` makes the parameters from a number and a limit; rows begin with
     /// their number.
     pub(crate) async fn fill<'p, T>(

@@ -17,7 +17,7 @@ use crate::postgres::PostgresLink;
 use crate::rows::{RowId, UnreadableRows};
 use crate::sqlite::SqliteLink;
 
-/// What a statement may answer instead of success.
+/// Why a statement failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(crate) enum SqlError {
     /// A unique value exists already.
@@ -26,7 +26,7 @@ pub(crate) enum SqlError {
     /// The database cannot be reached or written to.
     #[error("{0}")]
     Unavailable(String),
-    /// A statement or a row makes no sense.
+    /// A statement is wrong, or a row is invalid.
     #[error("{0}")]
     Fault(String),
     /// The one row that was asked for cannot be read. Nothing was changed: what shares the
@@ -94,7 +94,7 @@ pub(crate) enum Cell {
     Int(i64),
     Text(String),
     Blob(Vec<u8>),
-    /// Nothing that is ever written: a number with a fraction, a text that is not UTF-8.
+    /// A value the store never writes: a number with a fraction, a text that is not UTF-8.
     Other,
 }
 
@@ -110,7 +110,7 @@ impl Row {
         Self { cells: cells.into_iter(), notes: Vec::new() }
     }
 
-    /// What names it in a report, before anything of it is read.
+    /// Its first column, which identifies it in a report, before anything is read.
     pub(crate) fn id(&self) -> RowId {
         match self.cells.as_slice().first() {
             Some(Cell::Int(id)) => RowId::Int(*id),
@@ -124,7 +124,7 @@ impl Row {
         self.notes.push(note);
     }
 
-    /// What was noted.
+    /// The problems that were noted.
     pub(crate) fn notes(&self) -> &[&'static str] {
         &self.notes
     }
@@ -177,10 +177,10 @@ impl Row {
         T::try_from(self.int()?).map_err(|_| SqlError::Fault("an integer is out of range".into()))
     }
 
-    /// A text with a meaning; `parse` gives `None` for one that has none.
+    /// A text that `parse` accepts; it returns `None` for others.
     pub(crate) fn parsed<T>(&mut self, parse: impl FnOnce(&str) -> Option<T>) -> SqlResult<T> {
         let text = self.text()?;
-        parse(&text).ok_or_else(|| SqlError::Fault("a stored text makes no sense".into()))
+        parse(&text).ok_or_else(|| SqlError::Fault("a stored text is not valid".into()))
     }
 
     /// A JSON text, read by a `read` of [`crate::stored`].
@@ -241,12 +241,12 @@ pub(crate) struct InsertRows {
     pub(crate) then: &'static str,
 }
 
-/// What a transaction changed of what is kept in memory.
+/// What a transaction changed that the cache may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invalidation {
     /// One device.
     Device(domain::ids::DeviceId),
-    /// Every device: an account went.
+    /// Every device: an account was deleted.
     Devices,
     /// Keys, accounts or plans.
     Keys,
@@ -272,7 +272,7 @@ impl Tx {
         Self { link, touched: Vec::new(), unreadable }
     }
 
-    /// Says that memory must forget something once this transaction is committed.
+    /// Invalidates a part of the cache once this transaction is committed.
     pub(crate) fn touch(&mut self, what: Invalidation) {
         self.touched.push(what);
     }
@@ -310,7 +310,7 @@ impl Tx {
         }
     }
 
-    /// Inserts rows; what `RETURNING` gives.
+    /// Inserts rows, and returns those of `RETURNING`.
     pub(crate) async fn insert(
         &mut self,
         into: &InsertRows,

@@ -1,4 +1,4 @@
-//! The ports, each call handed to its operation on the right connection.
+//! The ports of the domain: each call runs its operation on the right connection.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
 use crate::{OpenError, accounts, devices, keys, protocol};
 
-/// Most bites of one clean-up; the rest is left to the next one.
-const CLEAN_UP_BITES_MAX: usize = 100;
+/// Most batches of one clean-up; the rest is left to the next one.
+const CLEAN_UP_BATCHES_MAX: usize = 100;
 
 /// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
 pub struct SqlStore(Engine);
@@ -54,7 +54,7 @@ impl SqlStore {
         Ok(Self(Engine::Postgres(PostgreSql::open(url).await?)))
     }
 
-    /// Finishes what has been asked for, then closes every connection. Calls from then on fail
+    /// Finishes what is queued, then closes every connection. Calls from then on fail
     /// with [`domain::error::StoreError::Unavailable`].
     pub async fn close(&self) {
         match &self.0 {
@@ -70,7 +70,7 @@ impl SqlStore {
         }
     }
 
-    /// How many stored rows were met that cannot be read, in whole or in part, by table.
+    /// How many stored rows could not be read, in whole or in part, by table.
     pub fn unreadable_rows(&self) -> BTreeMap<&'static str, u64> {
         match &self.0 {
             Engine::Sqlite(sqlite) => sqlite.unreadable.counts(),
@@ -143,7 +143,7 @@ impl AccountStore for SqlStore {
     ) -> StoreResult<Option<UpdatedAccount>> {
         let updated = self.write(move |tx| Box::pin(accounts::update_account(tx, id, patch))).await;
         match updated {
-            // Two changes at once: the other one took the address.
+            // Of two concurrent changes, the other one took the address.
             Err(SqlError::Unique(_)) => Ok(Some(UpdatedAccount::EmailTaken)),
             other => Ok(other?),
         }
@@ -282,7 +282,7 @@ impl DeviceStore for SqlStore {
 }
 
 impl SqlStore {
-    /// A device, whoever owns it.
+    /// A device of any account.
     async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Device>> {
         let known = &self.cache().devices;
         let generation = match known.get(&id) {
@@ -402,7 +402,7 @@ impl MessageStore for SqlStore {
 
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
         let mut rows = 0;
-        for _ in 0..CLEAN_UP_BITES_MAX {
+        for _ in 0..CLEAN_UP_BATCHES_MAX {
             let keys = self.write(move |tx| Box::pin(clean::idempotency_keys(tx, now))).await?;
             let messages =
                 self.write(move |tx| Box::pin(clean::messages(tx, keep_messages_since))).await?;

@@ -22,7 +22,7 @@ use testkit::store_conformance::{
     ALL, NOW, World, hash, idempotency, later, new_messages, progress,
 };
 
-/// Leaves something of everything behind; what a later start must find.
+/// Writes a row of every kind, and returns what a later start must find.
 async fn fill(store: Arc<dyn Store>) -> World {
     let world = World::new(store).await;
     world.sent(1).await;
@@ -59,8 +59,9 @@ async fn assert_filled(store: &dyn Store, world: &World) {
     assert_eq!(outbox.len(), 3);
     assert_eq!(store.inline_media(outbox[2].id).await.unwrap(), Some(vec![1, 2, 3]));
     let [webhook] = store.active_webhooks().await.unwrap().try_into().unwrap();
-    let [told] = store.pending_deliveries(webhook.id, &[], 9).await.unwrap().try_into().unwrap();
-    assert_eq!(told.event.kind, EventKind::MessageSent);
+    let [delivery] =
+        store.pending_deliveries(webhook.id, &[], 9).await.unwrap().try_into().unwrap();
+    assert_eq!(delivery.event.kind, EventKind::MessageSent);
     let [grant] = store.grants(account).await.unwrap().try_into().unwrap();
     assert_eq!((grant.total, grant.used), (2, 2));
     let redeemed = store.redeem_voucher(account, device, &hash(1), NOW).await.unwrap();
@@ -115,8 +116,8 @@ async fn sqlite_survives_a_kill() {
     living.close().await;
 }
 
-/// Everything that is told of, while nothing can be put into the outbox of webhooks: all of it
-/// fails, and leaves nothing behind.
+/// Tries every change that has events, while nothing can be put into the outbox of webhooks: all of
+/// them fail, and change nothing.
 async fn assert_nothing_happens(world: &World, sent: &WhatsappId, waiting: MessageId) {
     let (store, device) = (&world.store, world.device.id);
     let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged];
@@ -135,8 +136,8 @@ async fn assert_nothing_happens(world: &World, sent: &WhatsappId, waiting: Messa
     assert_eq!(device.status, DeviceStatus::Unpaired);
 }
 
-/// The same once it can: each is told of once.
-async fn assert_all_is_told(world: &World, sent: &WhatsappId, waiting: MessageId) {
+/// Repeats these changes once the outbox accepts rows: each has one event.
+async fn assert_each_has_an_event(world: &World, sent: &WhatsappId, waiting: MessageId) {
     let (store, device) = (&world.store, world.device.id);
     world.record(waiting, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await;
     let ids = std::slice::from_ref(sent);
@@ -145,14 +146,14 @@ async fn assert_all_is_told(world: &World, sent: &WhatsappId, waiting: MessageId
     let up = StatusChange::new(DeviceStatus::Connected, NOW);
     store.set_device_status(device, &up).await.unwrap();
     let [webhook] = store.active_webhooks().await.unwrap().try_into().unwrap();
-    let told: Vec<EventKind> =
+    let events: Vec<EventKind> =
         world.pending(&webhook).await.iter().map(|delivery| delivery.event.kind).collect();
     use EventKind::{DeviceConnected, MessageRead, MessageReceived, MessageSent};
-    assert_eq!(told, [MessageSent, MessageSent, MessageRead, MessageReceived, DeviceConnected]);
+    assert_eq!(events, [MessageSent, MessageSent, MessageRead, MessageReceived, DeviceConnected]);
 }
 
 #[tokio::test]
-async fn sqlite_tells_in_the_transaction_of_the_cause() {
+async fn sqlite_writes_events_in_the_transaction_of_the_change() {
     let file = SqliteFile::new();
     let store = store::open(&file.url()).await.unwrap();
     let world = World::new(store.clone()).await;
@@ -164,12 +165,12 @@ async fn sqlite_tells_in_the_transaction_of_the_cause() {
     tool.execute(refuse, []).unwrap();
     assert_nothing_happens(&world, &sent, waiting).await;
     tool.execute("DROP TRIGGER refuse", []).unwrap();
-    assert_all_is_told(&world, &sent, waiting).await;
+    assert_each_has_an_event(&world, &sent, waiting).await;
     store.close().await;
 }
 
 #[tokio::test]
-async fn postgres_tells_in_the_transaction_of_the_cause() {
+async fn postgres_writes_events_in_the_transaction_of_the_change() {
     let schema = Schema::new().await;
     let store = store::open(&schema.url()).await.unwrap();
     let world = World::new(store.clone()).await;
@@ -179,7 +180,7 @@ async fn postgres_tells_in_the_transaction_of_the_cause() {
     schema.execute(refuse).await;
     assert_nothing_happens(&world, &sent, waiting).await;
     schema.execute("ALTER TABLE deliveries DROP CONSTRAINT refuse").await;
-    assert_all_is_told(&world, &sent, waiting).await;
+    assert_each_has_an_event(&world, &sent, waiting).await;
     store.close().await;
     schema.drop().await;
 }

@@ -1,5 +1,5 @@
-//! What belongs to an account or a device goes with it. The tables are found in the schema, so that
-//! one which is added later must be thought of here.
+//! Deleting an account or a device deletes all it owns. The tables are found in the schema, so that
+//! one which is added later fails here until it is handled.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
@@ -18,7 +18,7 @@ use testkit::store_conformance::{NOW, World, idempotency, new_device, new_messag
 on_both_databases!(a_deleted_account_leaves_nothing, a_deleted_device_leaves_its_history);
 
 /// Tables whose rows belong to no account.
-const OF_NOBODY: [&str; 5] = ["counters", "plans", "schema_version", "settings", "vouchers"];
+const WITHOUT_OWNER: [&str; 5] = ["counters", "plans", "schema_version", "settings", "vouchers"];
 /// Tables in which rows of a deleted device stay.
 const OF_DEVICES_KEPT: [&str; 1] = ["messages"];
 
@@ -105,7 +105,10 @@ impl Owned {
         let mut rows = BTreeMap::new();
         for (table, columns) in schema(database).await {
             let Some(condition) = self.condition(&table, &columns) else {
-                assert!(OF_NOBODY.contains(&table.as_str()), "whose are the rows of {table}?");
+                assert!(
+                    WITHOUT_OWNER.contains(&table.as_str()),
+                    "{table} has rows without an owner"
+                );
                 continue;
             };
             let count = format!("SELECT CAST(count(*) AS TEXT) FROM {table} WHERE {condition}");
@@ -115,7 +118,7 @@ impl Owned {
     }
 }
 
-/// Leaves something in every table that has owners.
+/// Writes a row into every table that has owners.
 async fn fill(world: &World) {
     let (account_id, store) = (world.account.id, &world.store);
     for device in [None, Some(world.device.id)] {

@@ -1,4 +1,4 @@
-//! Rows that cannot be read, damaged or of a later release: they are skipped, and harm nothing else.
+//! Rows that cannot be read, damaged or of a later release: they are skipped, and affect no others.
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod support;
@@ -283,7 +283,7 @@ async fn webhooks(database: &Database) {
     assert_eq!(database.texts(&text).await, [r#"["message.sent","message.boiled"]"#]);
     world.sent(1).await;
     for webhook in &active {
-        assert_eq!(world.pending(webhook).await.len(), 1, "told to the others");
+        assert_eq!(world.pending(webhook).await.len(), 1, "the others get it");
     }
     assert!(store.delete_webhook(account, second).await.unwrap());
     store.close().await;

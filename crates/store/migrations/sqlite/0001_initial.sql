@@ -86,7 +86,7 @@ CREATE TABLE keys (
 CREATE INDEX keys_of_account ON keys (account_id, id);
 
 -- Waiting messages. No further index: it is on the path of every acceptance. `day` and `month`
--- are those the message was paid in, `grant_id` the grant that paid, when it was not the plan.
+-- are those the message was charged in, `grant_id` the grant it was charged to, when not the plan.
 CREATE TABLE outbox (
     id INTEGER PRIMARY KEY,
     account_id INTEGER NOT NULL,
@@ -178,7 +178,7 @@ CREATE TABLE session (
     PRIMARY KEY (device_id, space, key)
 ) WITHOUT ROWID;
 
--- URLs that are told of events. `secret` is encrypted.
+-- URLs that receive events. `secret` is encrypted.
 CREATE TABLE webhooks (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     account_id INTEGER NOT NULL,

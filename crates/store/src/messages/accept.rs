@@ -22,7 +22,7 @@ use crate::sql::{
 };
 use crate::{grants, stored};
 
-/// What an account can pay with, and how many of its messages wait.
+/// What an account may still send, and how many of its messages wait.
 #[derive(Debug, Clone)]
 pub(super) struct AccountState {
     pub(super) allowance: Allowance,
@@ -31,18 +31,18 @@ pub(super) struct AccountState {
     pub(super) has_webhooks: bool,
 }
 
-/// The columns [`balances_from`] reads.
-macro_rules! balance_columns {
+/// The columns [`account_states_from`] reads.
+macro_rules! usage_columns {
     () => {
         "account_id, waiting, has_grants, has_webhooks, day, day_used, month, month_used"
     };
 }
-pub(super) use balance_columns;
+pub(super) use usage_columns;
 
 /// The accounts of a transaction, under lock.
 pub(super) type AccountStates = BTreeMap<AccountId, AccountState>;
 
-/// What is remembered of a request.
+/// An earlier request, as its idempotency key remembers it.
 #[derive(Debug, Clone)]
 struct Remembered {
     request_hash: [u8; 32],
@@ -68,17 +68,17 @@ enum Decision {
 }
 
 /// A request that was accepted.
-struct Made {
+struct AcceptedRequest {
     account: AccountId,
     idempotency: Option<IdempotencyKey>,
     now: Timestamp,
     messages: Vec<Message>,
-    paid: Vec<Charged>,
+    charged: Vec<Charged>,
     /// The files that came with it.
     files: Vec<(MessageId, Vec<u8>)>,
 }
 
-/// What a group knows of accounts, devices and earlier requests.
+/// The accounts, devices and earlier requests that a group depends on.
 struct GroupCommit {
     account_states: AccountStates,
     /// Whether an account is missing there because it cannot be read.
@@ -98,7 +98,7 @@ pub(crate) async fn accept_group(
         requests.map(|(index, request)| group_commit.decide(index, request)).collect();
     let mut made = write(tx, group, &mut decisions, &group_commit.account_states).await?;
     let mut answers = Vec::with_capacity(decisions.len());
-    // Backwards, since what is repeated came first: only a repeat needs a copy.
+    // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
         answers.push(Ok(match decision {
             Decision::New(_) => Accepted::New(made.remove(&index).unwrap_or_default()),
@@ -135,13 +135,13 @@ async fn write(
     let mut made = Vec::new();
     for ((index, request), decision) in group.into_iter().enumerate().zip(decisions) {
         let Decision::New(charges) = decision else { continue };
-        made.push((index, Made::of(request, std::mem::take(charges), &mut ids)));
+        made.push((index, AcceptedRequest::of(request, std::mem::take(charges), &mut ids)));
     }
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
     remember(tx, &made).await?;
-    let payers = made.iter().map(|(_, made)| made.account).collect();
-    put_balances(tx, account_states, &payers).await?;
+    let changed = made.iter().map(|(_, made)| made.account).collect();
+    put_account_states(tx, account_states, &changed).await?;
     grants::put_used(tx, &spent_grants(&made, account_states)).await?;
     Ok(made.into_iter().map(|(index, made)| (index, made.messages)).collect())
 }
@@ -153,19 +153,21 @@ fn count_new(group: &[Acceptance], decisions: &[Decision]) -> usize {
     accepted.map(|(request, _)| request.messages.len()).sum()
 }
 
-fn rows_of(made: &[(usize, Made)]) -> Vec<(&Message, Charged)> {
-    made.iter().flat_map(|(_, made)| made.messages.iter().zip(made.paid.iter().copied())).collect()
+fn rows_of(made: &[(usize, AcceptedRequest)]) -> Vec<(&Message, Charged)> {
+    made.iter()
+        .flat_map(|(_, made)| made.messages.iter().zip(made.charged.iter().copied()))
+        .collect()
 }
 
-/// The grants that have paid, as they are now.
-fn spent_grants(made: &[(usize, Made)], account_states: &AccountStates) -> Vec<Grant> {
-    let paid = made.iter().flat_map(|(_, made)| &made.paid);
-    let spent: BTreeSet<GrantId> = paid.filter_map(|paid| paid.grant).collect();
-    let granted = account_states.values().flat_map(|balance| &balance.allowance.grants);
+/// The grants that messages were charged to, as they are now.
+fn spent_grants(made: &[(usize, AcceptedRequest)], account_states: &AccountStates) -> Vec<Grant> {
+    let charged = made.iter().flat_map(|(_, made)| &made.charged);
+    let spent: BTreeSet<GrantId> = charged.filter_map(|charged| charged.grant).collect();
+    let granted = account_states.values().flat_map(|state| &state.allowance.grants);
     granted.filter(|grant| spent.contains(&grant.id)).cloned().collect()
 }
 
-impl Made {
+impl AcceptedRequest {
     fn of(
         request: Acceptance,
         charges: Vec<Charge>,
@@ -178,19 +180,19 @@ impl Made {
             idempotency,
             now,
             messages: Vec::with_capacity(new.len()),
-            paid: Vec::with_capacity(new.len()),
+            charged: Vec::with_capacity(new.len()),
             files: Vec::new(),
         };
         for ((mut new, charge), id) in new.into_iter().zip(charges).zip(ids) {
             made.files.extend(new.inline_file.take().map(|bytes| (id, bytes)));
             made.messages.push(new.accepted(id, account, charge.receipt, now));
-            made.paid.push(Charged { period, grant: charge.grant });
+            made.charged.push(Charged { period, grant: charge.grant });
         }
         made
     }
 }
 
-async fn insert_files(tx: &mut Tx, made: &[(usize, Made)]) -> SqlResult<()> {
+async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest)]) -> SqlResult<()> {
     const INSERT: InsertRows = InsertRows {
         table: "inline_media",
         columns: &[("message_id", Type::Int), ("bytes", Type::Blob)],
@@ -211,7 +213,7 @@ impl GroupCommit {
         let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
         let (account_states, has_unreadable) =
-            lock_balances(tx, &ids_json(accounts.into_iter())?).await?;
+            lock_account_states(tx, &ids_json(accounts.into_iter())?).await?;
         Ok(Self {
             account_states,
             has_unreadable,
@@ -234,7 +236,7 @@ impl GroupCommit {
             };
         }
         let is_owned = |new: &NewMessage| self.devices.get(&new.device_id) == Some(&account);
-        let Some(balance) = self.account_states.get_mut(&account) else {
+        let Some(state) = self.account_states.get_mut(&account) else {
             let is_gone = !self.has_unreadable;
             return if is_gone { Decision::Refused(Accepted::DeviceGone) } else { Decision::Fault };
         };
@@ -242,14 +244,14 @@ impl GroupCommit {
             return Decision::Refused(Accepted::DeviceGone);
         }
         let count = i64::try_from(request.messages.len()).unwrap_or(i64::MAX);
-        if balance.waiting.saturating_add(count) > WAITING_MESSAGES_MAX {
+        if state.waiting.saturating_add(count) > WAITING_MESSAGES_MAX {
             return Decision::Refused(Accepted::QueueFull);
         }
-        let charges = match pay(&mut balance.allowance, request) {
+        let charges = match charge(&mut state.allowance, request) {
             Ok(charges) => charges,
             Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
-        balance.waiting += count;
+        state.waiting += count;
         if let Some(key) = &request.idempotency {
             let accepted = Before::InGroup(index);
             let remembered = Remembered { request_hash: key.request_hash, accepted };
@@ -259,62 +261,62 @@ impl GroupCommit {
     }
 }
 
-/// Pays for all messages of a request, or for none: then, what is left for the first one's device.
-/// The request's period becomes the one it was paid in.
-fn pay(allowance: &mut Allowance, request: &mut Acceptance) -> Result<Vec<Charge>, i64> {
+/// Charges all messages of a request, or none; the error is what is left for the first one's
+/// device. The request's period becomes the one it was charged in.
+fn charge(allowance: &mut Allowance, request: &mut Acceptance) -> Result<Vec<Charge>, i64> {
     let now = whole_millis(request.now);
     let before =
         Allowance { usage: allowance.usage.at(request.period), grants: allowance.grants.clone() };
     request.period = before.usage.period;
-    let mut paying = before.clone();
-    let pay = |new: &NewMessage| paying.pay(&request.plan, new.device_id, now);
-    let Some(charges) = request.messages.iter().map(pay).collect::<Option<Vec<_>>>() else {
+    let mut after = before.clone();
+    let charge = |new: &NewMessage| after.pay(&request.plan, new.device_id, now);
+    let Some(charges) = request.messages.iter().map(charge).collect::<Option<Vec<_>>>() else {
         let device = request.messages.first().map(|new| new.device_id);
         let granted = device.map_or(0, |device| before.granted(device, now));
         return Err(before.usage.remaining(&request.plan).saturating_add(granted));
     };
-    *allowance = paying;
+    *allowance = after;
     Ok(charges)
 }
 
-/// Locks accounts, in order, and reads what they can pay with; whether any of them cannot be read.
+/// Locks accounts, in order, and reads their states; also returns whether any cannot be read.
 /// `accounts` is a JSON array of ids.
-async fn lock_balances(tx: &mut Tx, accounts: &str) -> SqlResult<(AccountStates, bool)> {
+async fn lock_account_states(tx: &mut Tx, accounts: &str) -> SqlResult<(AccountStates, bool)> {
     const SELECT: &str = concat!(
         "SELECT ",
-        balance_columns!(),
+        usage_columns!(),
         " FROM usage WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
           ORDER BY account_id FOR UPDATE"
     );
     let rows = tx.query(SELECT, params![accounts]).await?;
     let found = rows.len();
-    let mut account_states = balances_from(tx, rows);
+    let mut account_states = account_states_from(tx, rows);
     let has_unreadable = account_states.len() < found;
-    let granted = account_states.iter().filter(|(_, balance)| balance.has_grants);
+    let granted = account_states.iter().filter(|(_, state)| state.has_grants);
     let granted: Vec<i64> = granted.map(|(account, _)| account.0).collect();
     if !granted.is_empty() {
         for (account, grant) in grants::of_accounts(tx, &to_json(&granted)?).await? {
-            if let Some(balance) = account_states.get_mut(&account) {
-                balance.allowance.grants.push(grant);
+            if let Some(state) = account_states.get_mut(&account) {
+                state.allowance.grants.push(grant);
             }
         }
     }
     Ok((account_states, has_unreadable))
 }
 
-/// Reads [`balance_columns`]; grants are left out.
-pub(super) fn balances_from(tx: &Tx, rows: Vec<Row>) -> AccountStates {
-    let balance = |row: &mut Row| {
+/// Reads [`usage_columns`]; grants are left out.
+pub(super) fn account_states_from(tx: &Tx, rows: Vec<Row>) -> AccountStates {
+    let state = |row: &mut Row| {
         let (account, waiting) = (AccountId(row.int()?), row.int()?);
         let (has_grants, has_webhooks) = (row.bool()?, row.bool()?);
         let allowance = Allowance { usage: usage_from(row)?, grants: Vec::new() };
         Ok((account, AccountState { allowance, waiting, has_grants, has_webhooks }))
     };
-    tx.readable("usage", rows, balance).into_iter().collect()
+    tx.readable("usage", rows, state).into_iter().collect()
 }
 
 /// Writes back what accounts have used of their plans; they are under lock.
-pub(super) async fn put_balances(
+pub(super) async fn put_account_states(
     tx: &mut Tx,
     account_states: &AccountStates,
     changed: &BTreeSet<AccountId>,
@@ -363,7 +365,7 @@ fn name(key: &IdempotencyKey) -> String {
     format!("{}\n{}", key.route, key.key)
 }
 
-/// What became of an earlier request with this key, if there was one.
+/// The result of an earlier request with this key, if there was one.
 pub(crate) async fn repeated(
     tx: &mut Tx,
     account: AccountId,
@@ -423,8 +425,8 @@ pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {
     now.saturating_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).unwrap_or(Timestamp::MIN)
 }
 
-/// A key that was forgotten but not cleaned up yet is replaced.
-async fn remember(tx: &mut Tx, made: &[(usize, Made)]) -> SqlResult<()> {
+/// A key that is too old but not cleaned up yet is replaced.
+async fn remember(tx: &mut Tx, made: &[(usize, AcceptedRequest)]) -> SqlResult<()> {
     const PUT: InsertRows = InsertRows {
         table: "idempotency",
         columns: &[

@@ -1,4 +1,4 @@
-//! Forgetting what is old, in bites that hold nobody up.
+//! Deletes what is old, in batches that block no other request for long.
 
 use jiff::Timestamp;
 
@@ -6,19 +6,19 @@ use super::accept::forgotten_before;
 use super::ids_json;
 use crate::sql::{SqlResult, Tx, params, whole_millis};
 
-/// Rows forgotten in one transaction.
-pub(crate) const BITE_ROWS_MAX: i64 = 1_000;
+/// Rows deleted in one transaction.
+pub(crate) const BATCH_ROWS_MAX: i64 = 1_000;
 
-/// What a bite took away.
+/// The result of one batch.
 pub(crate) struct CleanupBatch {
     pub(crate) rows: u64,
-    /// Whether another one may find more.
+    /// Whether another batch may find more.
     pub(crate) has_more: bool,
 }
 
 impl CleanupBatch {
     pub(crate) fn of(rows: u64) -> Self {
-        Self { rows, has_more: rows >= BITE_ROWS_MAX.unsigned_abs() }
+        Self { rows, has_more: rows >= BATCH_ROWS_MAX.unsigned_abs() }
     }
 }
 
@@ -27,7 +27,7 @@ pub(crate) async fn idempotency_keys(tx: &mut Tx, now: Timestamp) -> SqlResult<C
         (SELECT account_id, name FROM idempotency WHERE created_at <= $1
          ORDER BY created_at LIMIT $2)";
     let before = forgotten_before(now);
-    Ok(CleanupBatch::of(tx.execute(DELETE, params![before, BITE_ROWS_MAX]).await?))
+    Ok(CleanupBatch::of(tx.execute(DELETE, params![before, BATCH_ROWS_MAX]).await?))
 }
 
 /// Ids grow with time, so the oldest messages are the first ones; no index on the time is needed.
@@ -36,7 +36,7 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     const DELETE: &str =
         "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
     let mut old = Vec::new();
-    for mut row in tx.query(OLDEST, params![BITE_ROWS_MAX]).await? {
+    for mut row in tx.query(OLDEST, params![BATCH_ROWS_MAX]).await? {
         let (id, created_at) = (row.int()?, row.time()?);
         if created_at < whole_millis(before) {
             old.push(id);

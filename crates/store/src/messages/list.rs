@@ -1,4 +1,4 @@
-//! Looking at messages.
+//! Reading and listing messages.
 //!
 //! The outbox is read before the history, so that a message that moves meanwhile is seen at least
 //! once; where it is seen twice, the history's row counts.
@@ -66,7 +66,7 @@ fn entry_from(row: &mut Row) -> SqlResult<OutboxEntry> {
     })
 }
 
-/// For the queues: a message that cannot be read is as good as gone, so that the others go on.
+/// For the queues: a message that cannot be read counts as gone, so that the others go on.
 pub(crate) async fn waiting_message(tx: &mut Tx, id: MessageId) -> SqlResult<Option<Message>> {
     const SELECT: &str = concat!("SELECT ", waiting_columns!(), " FROM outbox WHERE id = $1");
     let rows = tx.query(SELECT, params![id.0]).await?;

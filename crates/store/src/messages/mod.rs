@@ -79,19 +79,19 @@ macro_rules! history_columns {
 }
 pub(crate) use {common_columns, history_columns, names, typed, values, waiting_columns};
 
-/// How a waiting message was paid for.
+/// What a waiting message was charged to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Charged {
-    /// When.
+    /// The period it counts in.
     pub(crate) period: Period,
-    /// By which grant; `None` for the plan.
+    /// The grant; `None` for the plan.
     pub(crate) grant: Option<GrantId>,
 }
 
 /// A row of the outbox.
 pub(crate) struct Waiting {
     pub(crate) message: Message,
-    pub(crate) paid: Charged,
+    pub(crate) charged: Charged,
 }
 
 pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
@@ -204,7 +204,7 @@ impl Encoded {
     }
 }
 
-/// Puts messages into the outbox, each with how it was paid for.
+/// Puts messages into the outbox, each with what it was charged to.
 async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Charged)]) -> SqlResult<()> {
     let encoded: Vec<Encoded> =
         messages.iter().map(|(message, _)| Encoded::of(message)).collect::<SqlResult<_>>()?;
@@ -239,7 +239,7 @@ async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<Mes
     inserted.into_iter().map(|mut row| row.int().map(MessageId)).collect()
 }
 
-/// Whose message it is, where WhatsApp's id alone may be another sender's too.
+/// The sender in the unique index: two senders may use the same WhatsApp id.
 fn sender_key(message: &Message) -> &str {
     let Some(sender) = &message.sender else { return "" };
     let phone = sender.phone.as_ref().map(domain::phone::PhoneNumber::as_str);

@@ -1,4 +1,4 @@
-//! Messages that come in.
+//! Storing messages that come in.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,7 +8,7 @@ use domain::ports::Recorded;
 use jiff::Timestamp;
 
 use super::insert_history;
-use super::record::{tell, told};
+use super::record::{enqueue_events, recorded_since};
 use crate::devices;
 use crate::sql::{SqlError, SqlResult, Tx};
 
@@ -19,8 +19,9 @@ pub(crate) struct Arrival {
     pub(crate) now: Timestamp,
 }
 
-/// Stores what is new of it, for many callers at once. Nothing for a device that has been erased
-/// meanwhile; a fault for one that cannot be read, so that WhatsApp keeps its messages.
+/// Stores the messages that are new, for many callers at once. Stores nothing for a device that has
+/// been erased meanwhile, and fails for one that cannot be read, so that WhatsApp keeps its
+/// messages.
 pub(crate) async fn receive_group(
     tx: &mut Tx,
     group: Vec<Arrival>,
@@ -45,12 +46,12 @@ pub(crate) async fn receive_group(
     }
     let rows: Vec<&Message> = arrived.iter().flatten().collect();
     let new: HashSet<MessageId> = insert_history(tx, &rows).await?.into_iter().collect();
-    let told = |message| told(message, &devices, 0);
+    let recorded = |message| recorded_since(message, &devices, 0);
     let answer = |messages: Vec<Message>| {
-        messages.into_iter().filter(|message| new.contains(&message.id)).map(told).collect()
+        messages.into_iter().filter(|message| new.contains(&message.id)).map(recorded).collect()
     };
     let answers: Vec<Vec<Recorded>> = arrived.into_iter().map(answer).collect();
-    tell(tx, &answers).await?;
+    enqueue_events(tx, &answers).await?;
     let outcomes = answers.into_iter().zip(faults);
     Ok(outcomes.map(|(answer, fault)| fault.map_or(Ok(answer), Err)).collect())
 }

@@ -1,4 +1,4 @@
-//! What happens to messages: attempts, acknowledgements, ends, receipts.
+//! Changes of messages: attempts, acknowledgements, ends, receipts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use domain::ports::{Progress, Recorded};
 use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
-use super::accept::{AccountStates, balance_columns, balances_from, put_balances};
+use super::accept::{AccountStates, account_states_from, put_account_states, usage_columns};
 use super::{
     Charged, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
     waiting_columns,
@@ -40,19 +40,19 @@ pub(crate) async fn record_group(
             };
             let since = message.history.len();
             progress.apply_to(message);
-            recorded.push(told(message.clone(), &devices, since));
+            recorded.push(recorded_since(message.clone(), &devices, since));
         }
         answers.push(recorded);
     }
     settle(tx, waiting.into_values().collect(), &mut account_states).await?;
-    if account_states.values().any(|balance| balance.has_webhooks) {
-        tell(tx, &answers).await?;
+    if account_states.values().any(|state| state.has_webhooks) {
+        enqueue_events(tx, &answers).await?;
     }
     Ok(answers)
 }
 
-/// A message with what is told of its history from `since` on.
-pub(super) fn told(
+/// A message with the events of its history from index `since` on.
+pub(super) fn recorded_since(
     message: Message,
     devices: &HashMap<DeviceId, Device>,
     since: usize,
@@ -62,14 +62,14 @@ pub(super) fn told(
     Recorded { message, events: events.unwrap_or_default() }
 }
 
-/// Puts what is told into the outbox of webhooks.
-pub(super) async fn tell(tx: &mut Tx, answers: &[Vec<Recorded>]) -> SqlResult<()> {
+/// Puts the events of changes into the outbox of webhooks.
+pub(super) async fn enqueue_events(tx: &mut Tx, answers: &[Vec<Recorded>]) -> SqlResult<()> {
     let events: Vec<&Event> =
         answers.iter().flatten().flat_map(|recorded| &recorded.events).collect();
-    deliveries::tell(tx, &events).await
+    deliveries::enqueue(tx, &events).await
 }
 
-/// Ends every waiting message of a device whose account is under lock; those.
+/// Ends every waiting message of a device whose account is under lock, and returns them.
 pub(crate) async fn end_all(
     tx: &mut Tx,
     account: AccountId,
@@ -92,7 +92,7 @@ pub(crate) async fn end_all(
     Ok(ended.into_iter().flatten().collect())
 }
 
-/// Erases what [`end_all`] could not read of a device that goes.
+/// Erases the messages of a device under deletion that [`end_all`] could not read.
 pub(crate) async fn erase_unreadable(
     tx: &mut Tx,
     account: AccountId,
@@ -113,17 +113,18 @@ pub(crate) async fn erase_unreadable(
     Ok(())
 }
 
-/// Locks the accounts of messages, in order. Nobody else changes these messages from then on.
+/// Locks the accounts of messages, in order. No other transaction changes these messages from then
+/// on.
 async fn lock_accounts_of(tx: &mut Tx, ids: &str) -> SqlResult<AccountStates> {
     const SELECT: &str = concat!(
         "SELECT ",
-        balance_columns!(),
+        usage_columns!(),
         " FROM usage WHERE account_id IN (SELECT account_id FROM outbox
             WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)))
           ORDER BY account_id FOR UPDATE"
     );
     let rows = tx.query(SELECT, params![ids]).await?;
-    Ok(balances_from(tx, rows))
+    Ok(account_states_from(tx, rows))
 }
 
 async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Waiting>> {
@@ -135,8 +136,8 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
     let waiting = |row: &mut Row| {
         let message = message_from(row)?;
         let period = Period { day: row.int()?, month: row.int()? };
-        let paid = Charged { period, grant: row.opt_int()?.map(GrantId) };
-        Ok((message.id, Waiting { message, paid }))
+        let charged = Charged { period, grant: row.opt_int()?.map(GrantId) };
+        Ok((message.id, Waiting { message, charged }))
     };
     let rows = tx.query(SELECT, params![ids]).await?;
     Ok(tx.readable("outbox", rows, waiting).into_iter().collect())
@@ -159,7 +160,7 @@ async fn settle(
     tx.execute(DELETE, params![&ids]).await?;
     let (stay, left): (Vec<&Waiting>, Vec<&Waiting>) =
         rows.iter().partition(|row| row.message.state.is_waiting());
-    let stay: Vec<_> = stay.into_iter().map(|row| (&row.message, row.paid)).collect();
+    let stay: Vec<_> = stay.into_iter().map(|row| (&row.message, row.charged)).collect();
     insert_waiting(tx, &stay).await?;
     let messages: Vec<&Message> = left.iter().map(|row| &row.message).collect();
     insert_history(tx, &messages).await?;
@@ -171,20 +172,21 @@ async fn settle(
     }
     grants::refund(tx, &refunds).await?;
     let accounts = account_states.keys().copied().collect();
-    put_balances(tx, account_states, &accounts).await
+    put_account_states(tx, account_states, &accounts).await
 }
 
-/// Takes a message that has left the outbox off its account's books; `refunds` is what grants get.
+/// Takes a message that has left the outbox off its account's count, and refunds it when it failed;
+/// `refunds` collects what grants get.
 fn leave(row: &Waiting, account_states: &mut AccountStates, refunds: &mut BTreeMap<GrantId, i64>) {
     use MessageState::{Cancelled, Expired, Failed};
-    let Some(balance) = account_states.get_mut(&row.message.account_id) else { return };
-    balance.waiting = (balance.waiting - 1).max(0);
+    let Some(state) = account_states.get_mut(&row.message.account_id) else { return };
+    state.waiting = (state.waiting - 1).max(0);
     if !matches!(row.message.state, Failed | Expired | Cancelled) {
         return;
     }
-    match row.paid.grant {
+    match row.charged.grant {
         Some(grant) => *refunds.entry(grant).or_default() += 1,
-        None => balance.allowance.usage = balance.allowance.usage.refund(row.paid.period),
+        None => state.allowance.usage = state.allowance.usage.refund(row.charged.period),
     }
 }
 
@@ -221,7 +223,7 @@ async fn add_contacts(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
     tx.insert(&INSERT, &rows).await.map(drop)
 }
 
-/// What a recipient's phone reported of messages of a device.
+/// A receipt from a recipient's phone for messages of a device.
 pub(crate) struct Report {
     pub(crate) device: DeviceId,
     pub(crate) ids: Vec<WhatsappId>,
@@ -245,7 +247,7 @@ pub(crate) async fn report_group(tx: &mut Tx, group: Vec<Report>) -> SqlResult<V
             let since = message.history.len();
             if message.apply(receipt.event(), whole_millis(*at), None) {
                 changed.insert(message.id);
-                recorded.push(told(message.clone(), &devices, since));
+                recorded.push(recorded_since(message.clone(), &devices, since));
             }
         }
         answers.push(recorded);
@@ -254,11 +256,11 @@ pub(crate) async fn report_group(tx: &mut Tx, group: Vec<Report>) -> SqlResult<V
         let history = stored::history::write(&message.history)?;
         tx.execute(UPDATE, params![message.id.0, message.state.as_str(), &history]).await?;
     }
-    tell(tx, &answers).await?;
+    enqueue_events(tx, &answers).await?;
     Ok(answers)
 }
 
-/// The messages a group reports of, by device; locked in this order.
+/// The messages that a group of receipts is about, by device; locked in this order.
 async fn lock_sent(tx: &mut Tx, group: &[Report]) -> SqlResult<BTreeMap<DeviceId, Vec<Message>>> {
     const SELECT: &str = concat!(
         "SELECT ",

@@ -1,9 +1,9 @@
 //! Group commit: a worker takes everything that has queued and commits it at once, while the next
-//! batch gathers. Nobody waits for a batch to fill.
+//! batch gathers. No request waits for a batch to fill.
 //!
-//! Each kind of request goes into a transaction of its own, side by side with the others; it locks
-//! its rows in order, once, so that no two of them can wait for each other. Several batches at once
-//! would be smaller ones that wait for each other's locks on the accounts.
+//! Each kind of request goes into a transaction of its own, concurrent with the others; it locks
+//! its rows in order, once, so that no two of them can deadlock. Several batches at once would be
+//! smaller ones that wait for each other's locks on the accounts.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::cache::Cache;
 use crate::job::{GroupItem, Groups, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
 
-/// Most requests that wait for the worker; further ones wait to get in.
+/// Most requests that wait for the worker; further ones wait to be queued.
 const QUEUED_REQUESTS_MAX: usize = 4_096;
 /// Most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
 
-/// The way to the worker.
+/// A handle to the worker.
 pub(super) struct Worker {
     queue: Sender<GroupItem>,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -70,7 +70,7 @@ async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
     }
 }
 
-/// Commits a group and answers everybody in it.
+/// Commits a group and replies to all its requests.
 async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
     let outcome = match pool.begin().await {
         Ok(mut tx) => {

@@ -2,7 +2,7 @@
 //!
 //! Until devices have leases, two gateways on one database would send everything twice. The lock
 //! is the schema's, and lasts as long as the connection; when that is lost it is taken again.
-//! Without it another gateway may write: what is kept in memory is forgotten again and again.
+//! Without it another gateway may write, so the cache is cleared at every check.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use crate::OpenError;
 use crate::cache::Cache;
 use crate::sql::SqlResult;
 
-/// Between two looks at the connection, and between two tries to get it back.
+/// Between two checks of the connection, and between two tries to lock again.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The lock, held.
+/// The lock, while it is held.
 pub(super) struct Guard(Mutex<Option<Holder>>);
 
 struct Holder {
@@ -45,7 +45,7 @@ impl Guard {
         Ok(Self(Mutex::new(Some(Holder { release, task }))))
     }
 
-    /// Gives the lock back.
+    /// Releases the lock.
     pub(super) async fn release(&self) {
         let holder = self.0.lock().take();
         if let Some(Holder { release, task }) = holder {
@@ -55,7 +55,7 @@ impl Guard {
     }
 }
 
-/// A connection with the lock; `None` when somebody else has it.
+/// A connection with the lock; `None` when another process has it.
 async fn lock(options: &PgConnectOptions) -> SqlResult<Option<PgConnection>> {
     const LOCK: &str =
         "SELECT pg_try_advisory_lock(hashtext('gerbang'), hashtext(current_schema()))";
@@ -98,7 +98,7 @@ async fn retake(options: &PgConnectOptions) -> Option<PgConnection> {
         }
         Ok(connection) => connection,
         Err(error) => {
-            tracing::warn!(%error, "the connection that guards the database is lost");
+            tracing::warn!(%error, "the connection that holds the database's lock is lost");
             None
         }
     }

@@ -94,7 +94,7 @@ fn bind_column<'q, 'p>(
     }
 }
 
-/// Made of literals only.
+/// Built from literals only.
 fn insert_text(into: &InsertRows) -> String {
     let names: Vec<&str> = into.columns.iter().map(|(name, _)| *name).collect();
     let array = |(index, (_, kind)): (usize, &(&str, Type))| {
@@ -143,7 +143,7 @@ pub(super) fn from_sqlx(error: sqlx::Error) -> SqlError {
     }
 }
 
-/// Lost connections, full disks, shutdowns, deadlocks, a server that only reads.
+/// Lost connections, full disks, shutdowns, deadlocks, a read-only server.
 fn is_temporary(code: &str) -> bool {
     ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "25006"
 }

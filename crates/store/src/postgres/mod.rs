@@ -1,7 +1,6 @@
-//! PostgreSQL: a pool, and a group-commit worker for what many ask for at once.
+//! PostgreSQL: a pool, and a group-commit worker for requests that come in large numbers.
 //!
-//! Every operation runs in a task of its own, so that a caller who goes away leaves no transaction
-//! half done. An answer to a write leaves after the commit.
+//! Every operation runs in a task of its own, so that a dropped caller leaves no transaction open. An answer to a write leaves after the commit.
 
 mod groups;
 mod guard;
@@ -27,13 +26,12 @@ use guard::Guard;
 pub(crate) use link::PostgresLink;
 use link::from_sqlx;
 
-/// Most connections, the guard's apart.
+/// Most connections, without the guard's.
 const CONNECTIONS_MAX: u32 = 12;
 /// How long an operation waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initial.sql")];
 
-/// The connections.
 #[derive(Clone)]
 struct Pool {
     connections: PgPool,
@@ -82,7 +80,7 @@ impl PostgreSql {
         Ok(Self { worker: Worker::start(&pool, &cache), pool, guard, cache })
     }
 
-    /// Asks for what is done for many callers at once.
+    /// Hands a request to the group commit.
     pub(crate) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
         self.worker.ask(ask).await
     }

@@ -1,4 +1,4 @@
-//! SQLite: one writer with group commit, a few readers, and nobody else.
+//! SQLite: one writer with group commit, a few readers, and no other process.
 //!
 //! Invariants: an answer to a write leaves after the commit, and a commit is a completed `fsync`
 //! (`synchronous=FULL`); a second process is refused by a lock file beside the database.
@@ -49,7 +49,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens or makes the database at `path`.
+    /// Opens or creates the database at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
             return Err(OpenError::SqliteTooOld(rusqlite::version()));
@@ -73,7 +73,7 @@ impl Sqlite {
         })
     }
 
-    /// Asks for what is done for many callers at once.
+    /// Hands a request to the group commit.
     pub(crate) async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> SqlResult<T> {
         let (reply, receiver) = oneshot::channel();
         self.writer.send(WriterItem::Group(ask(reply))).await?;
@@ -108,7 +108,7 @@ impl Sqlite {
     }
 }
 
-/// Runs a future that never waits, as those over SQLite are.
+/// Runs a future that never waits, as all futures over SQLite are.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("nothing over SQLite ever waits")
 }

@@ -1,4 +1,4 @@
-//! A few threads that read, each with its own connection and, for each question, its own snapshot.
+//! A few threads that read, each with its own connection and, for each query, its own snapshot.
 
 use std::thread::JoinHandle;
 
@@ -10,12 +10,12 @@ use crate::OpenError;
 use crate::job::Job;
 use crate::sql::{SqlError, SqlResult, Tx};
 
-/// Readers at work at the same time.
+/// Threads that read.
 pub(super) const READERS: usize = 3;
-/// Most questions that wait for a reader; further ones wait to get in.
+/// Most queries that wait for a reader; further ones wait to be queued.
 const QUEUED_READS_MAX: usize = 1_024;
 
-/// The way to the readers.
+/// A handle to the readers.
 pub(super) struct Readers {
     queue: Sender<Box<dyn Job>>,
     threads: Mutex<Vec<JoinHandle<()>>>,

@@ -1,10 +1,10 @@
 //! The one writer: everything that has queued goes into one transaction, one `fsync`, and is
-//! answered afterwards; what arrives meanwhile is the next batch. Nobody waits for a batch to fill,
-//! but for one blink: callers that were answered together come back together, and the first of
-//! them would otherwise start a commit of its own and keep the rest waiting for two.
+//! answered afterwards; what arrives meanwhile is the next batch. No request waits for a batch to
+//! fill, but for one short pause: callers that got their replies together come back together, and
+//! the first of them would otherwise start a commit of its own and keep the rest waiting for two.
 //!
 //! A refusal (a full quota, a taken address) is an answer like any other. A fault of a statement
-//! rolls the batch back and everybody in it is told.
+//! rolls the batch back, and all its requests get that error.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -19,7 +19,7 @@ use crate::cache::Cache;
 use crate::job::{GroupItem, Groups, Job, RunGroup};
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
-/// Most requests that wait for the writer; further ones wait to get in.
+/// Most requests that wait for the writer; further ones wait to be queued.
 const QUEUED_REQUESTS_MAX: usize = 4_096;
 /// Most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
@@ -34,7 +34,7 @@ pub(super) enum WriterItem {
     Other(Box<dyn Job>),
 }
 
-/// The way to the writer's thread.
+/// A handle to the writer's thread.
 pub(super) struct Writer {
     queue: Sender<WriterItem>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -80,7 +80,7 @@ fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
     }
 }
 
-/// What shares one commit.
+/// The requests that share one commit.
 #[derive(Default)]
 struct Batch {
     requests: usize,
@@ -105,7 +105,7 @@ impl Batch {
         }
     }
 
-    /// Commits everything and answers everybody.
+    /// Commits everything and replies to all requests.
     fn commit(mut self, tx: &mut Tx, cache: &Cache) {
         let mut groups = self.groups.into_vec();
         let outcome = control(tx, "BEGIN IMMEDIATE")

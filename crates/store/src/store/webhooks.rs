@@ -10,7 +10,7 @@ use domain::webhook::{
 };
 use jiff::Timestamp;
 
-use super::{CLEAN_UP_BITES_MAX, SqlStore};
+use super::{CLEAN_UP_BATCHES_MAX, SqlStore};
 use crate::{deliveries, grants, webhooks};
 
 #[async_trait]
@@ -91,11 +91,11 @@ impl WebhookStore for SqlStore {
         let ended =
             [(DeliveryState::Delivered, delivered_since), (DeliveryState::Dead, dead_since)];
         for (state, since) in ended {
-            for _ in 0..CLEAN_UP_BITES_MAX {
-                let bite =
+            for _ in 0..CLEAN_UP_BATCHES_MAX {
+                let batch =
                     self.write(move |tx| Box::pin(deliveries::clean_up(tx, state, since))).await?;
-                rows += bite.rows;
-                if !bite.has_more {
+                rows += batch.rows;
+                if !batch.has_more {
                     break;
                 }
             }

@@ -1,5 +1,4 @@
-//! What is stored as JSON, in types of its own: what the domain calls things may change, these
-//! texts outlive it.
+//! The types of everything that is stored as JSON: the domain may rename its own, these texts stay.
 //!
 //! Every module has a `write` and a `read`. The rules, which `docs/adr/0004-stored-json.md`
 //! explains: names are spelled out here; unknown fields are ignored; an unknown name of a state

@@ -190,7 +190,10 @@ fn read_back(file: &SqliteFile) -> BTreeMap<(String, String), usize> {
                     *read.entry((table.clone(), column.clone())).or_default() += 1;
                 } else {
                     let is_json = text.starts_with(['{', '[']);
-                    assert!(!is_json, "{table}.{column} is JSON that nobody thought of");
+                    assert!(
+                        !is_json,
+                        "{table}.{column} is JSON that the frozen reader does not know"
+                    );
                 }
             }
         }

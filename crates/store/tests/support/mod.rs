@@ -1,4 +1,4 @@
-//! Fresh databases for tests, and what becomes of them afterwards.
+//! Fresh databases for tests, removed afterwards.
 #![allow(dead_code, reason = "each test binary uses some of it")]
 
 use std::path::PathBuf;
@@ -33,7 +33,7 @@ impl SqliteFile {
     }
 }
 
-/// A schema of its own on the test server.
+/// A new schema on the test server.
 pub struct Schema {
     name: String,
     server: String,
@@ -41,7 +41,7 @@ pub struct Schema {
 
 impl Schema {
     pub async fn new() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "tests are told of their server this way")]
+        #[expect(clippy::disallowed_methods, reason = "the test server is configured this way")]
         let server = std::env::var("GERBANG_TEST_POSTGRES_URL");
         let server = server.expect(
             "GERBANG_TEST_POSTGRES_URL is not set: run `cargo xtask test`, which starts a \
@@ -70,7 +70,7 @@ impl Schema {
         sqlx::raw_sql(AssertSqlSafe(set)).execute(&mut connection).await.expect("a statement");
         let query = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()));
         let texts = query.fetch_all(&mut connection).await.expect("texts");
-        connection.close().await.expect("an end");
+        connection.close().await.expect("a closed connection");
         texts
     }
 
@@ -85,7 +85,7 @@ impl Schema {
     async fn run(&self, sql: String) {
         let mut connection = self.connection().await;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.expect("a statement");
-        connection.close().await.expect("an end");
+        connection.close().await.expect("a closed connection");
     }
 }
 
@@ -97,7 +97,7 @@ pub async fn on_sqlite<F: Future<Output = ()>>(case: impl FnOnce(Arc<dyn Store>)
     store.close().await;
 }
 
-/// Runs a case on a fresh PostgreSQL schema, which goes away afterwards in any case.
+/// Runs a case on a fresh PostgreSQL schema, which is dropped afterwards, also after a panic.
 pub async fn on_postgres<F>(case: impl FnOnce(Arc<dyn Store>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -156,7 +156,7 @@ impl Database {
         }
     }
 
-    /// Goes away with what it holds.
+    /// Drops the database.
     pub async fn drop(self) {
         if let Self::Postgres(schema) = self {
             schema.drop().await;
