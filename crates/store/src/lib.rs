@@ -2,8 +2,8 @@
 //!
 //! One SQL text serves both; `sql` says how. Operations are functions over a `Tx`, one module for
 //! each part of the port; the engines (`sqlite`, `postgres`) decide on which connection a
-//! transaction runs and which operations share it. What SQLite and
-//! PostgreSQL do differently is in their `link` modules and migrations, and nowhere else.
+//! transaction runs and which operations share it. What SQLite and PostgreSQL do differently is in
+//! their `link` modules and migrations, and nowhere else.
 //!
 //! Invariants: a write returns after its commit, durable; a refusal changes nothing;
 //! only one process uses a database at a time; secrets are stored as hashes, and no error or log

@@ -1,6 +1,7 @@
 //! PostgreSQL: a pool, and a group-commit worker for requests that come in large numbers.
 //!
-//! Every operation runs in a task of its own, so that a dropped caller leaves no transaction open. An answer to a write leaves after the commit.
+//! Every operation runs in a task of its own, so that a dropped caller leaves no transaction
+//! open. A write returns after the commit.
 
 mod groups;
 mod guard;
