@@ -73,6 +73,8 @@ pub enum Content<F = File> {
     Text(String),
     /// A file with its caption.
     File(F),
+    /// A place.
+    Location(Location),
     /// Something of which we know the kind and a few words, such as a reaction's emoji.
     Unsupported(Unsupported),
 }
@@ -106,6 +108,36 @@ pub struct OutgoingFile {
     pub caption: String,
 }
 
+/// A place on the map.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Location {
+    /// Degrees north, -90 to 90.
+    pub latitude: f64,
+    /// Degrees east, -180 to 180.
+    pub longitude: f64,
+    /// What it is called.
+    pub name: Option<String>,
+    /// Where that is, in words.
+    pub address: Option<String>,
+}
+
+/// Longest name of a place, in characters.
+pub const LOCATION_NAME_CHARS_MAX: usize = 200;
+/// Longest address of a place, in characters.
+pub const LOCATION_ADDRESS_CHARS_MAX: usize = 500;
+
+impl Location {
+    /// Whether the latitude is a number of degrees.
+    pub fn has_latitude(&self) -> bool {
+        (-90.0..=90.0).contains(&self.latitude)
+    }
+
+    /// Whether the longitude is a number of degrees.
+    pub fn has_longitude(&self) -> bool {
+        (-180.0..=180.0).contains(&self.longitude)
+    }
+}
+
 /// Content of a kind that cannot be sent, or a stored one that this build cannot read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
@@ -127,6 +159,7 @@ impl<F> Content<F> {
         Some(match self {
             Self::Text(text) => Content::Text(text),
             Self::File(file) => Content::File(change(file)?),
+            Self::Location(location) => Content::Location(location),
             Self::Unsupported(unsupported) => Content::Unsupported(unsupported),
         })
     }
@@ -143,15 +176,17 @@ impl Content {
         match self {
             Self::Text(_) => ContentKind::Text,
             Self::File(file) => file.kind,
+            Self::Location(_) => ContentKind::Location,
             Self::Unsupported(unsupported) => unsupported.kind,
         }
     }
 
-    /// The text, the caption, or the words that stand for it; empty when there are none.
+    /// The text, the caption, a place's name, or the words that stand for it; empty when there are none.
     pub fn text(&self) -> &str {
         match self {
             Self::Text(text) => text,
             Self::File(file) => &file.caption,
+            Self::Location(location) => location.name.as_deref().unwrap_or_default(),
             Self::Unsupported(unsupported) => &unsupported.text,
         }
     }
@@ -164,6 +199,11 @@ impl Content {
     /// What is known of the file it is.
     pub fn media(&self) -> Option<&Media> {
         self.file().map(|file| &file.media)
+    }
+
+    /// The place it is.
+    pub fn location(&self) -> Option<&Location> {
+        if let Self::Location(location) = self { Some(location) } else { None }
     }
 
     /// The file has turned out to be of this kind.
@@ -185,10 +225,17 @@ mod tests {
             caption: "look".into(),
             media: Media { size: Some(3), ..Media::default() },
         };
+        let place = Location {
+            latitude: -6.2088,
+            longitude: 106.8456,
+            name: Some("Monas".into()),
+            address: None,
+        };
         let reaction = Unsupported { kind: ContentKind::Reaction, text: "👍".into() };
         let cases = [
             (Content::Text("hi".into()), ContentKind::Text, "hi", None),
             (Content::File(file), ContentKind::Image, "look", Some(3)),
+            (Content::Location(place), ContentKind::Location, "Monas", None),
             (Content::Unsupported(reaction), ContentKind::Reaction, "👍", None),
         ];
         for (mut content, kind, text, size) in cases {

@@ -5,7 +5,7 @@
 //! translates to nothing.
 
 use domain::chat::{ChatId, Lid};
-use domain::content::{Content, ContentKind, File, Unsupported};
+use domain::content::{Content, ContentKind, File, Location, Unsupported};
 use domain::ids::WhatsappId;
 use domain::media::{FILENAME_CHARS_MAX, Media};
 use domain::message::{Address, IncomingMessage};
@@ -210,16 +210,37 @@ fn file_content(message: &wa::Message) -> Option<File> {
 
 fn place_or_contact(message: &wa::Message) -> Option<Content> {
     if let Some(place) = message.location_message.as_option() {
-        return Some(unsupported(ContentKind::Location, place.name.as_ref()));
+        let degrees = place.degrees_latitude.zip(place.degrees_longitude);
+        return Some(location(degrees, place.name.as_ref(), place.address.as_ref()));
     }
     if let Some(place) = message.live_location_message.as_option() {
-        return Some(unsupported(ContentKind::Location, place.caption.as_ref()));
+        let degrees = place.degrees_latitude.zip(place.degrees_longitude);
+        return Some(location(degrees, place.caption.as_ref(), None));
     }
     if let Some(contact) = message.contact_message.as_option() {
         return Some(unsupported(ContentKind::Contact, contact.display_name.as_ref()));
     }
     let contacts = message.contacts_array_message.as_option()?;
     Some(unsupported(ContentKind::Contact, contacts.display_name.as_ref()))
+}
+
+/// A place; one that is nowhere on the map is shown by its name alone.
+fn location(
+    degrees: Option<(f64, f64)>,
+    name: Option<&String>,
+    address: Option<&String>,
+) -> Content {
+    let given = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+    let place = degrees.map(|(latitude, longitude)| Location {
+        latitude,
+        longitude,
+        name: given(name),
+        address: given(address),
+    });
+    match place.filter(|place| place.has_latitude() && place.has_longitude()) {
+        Some(place) => Content::Location(place),
+        None => unsupported(ContentKind::Location, name),
+    }
 }
 
 /// Reactions, and answers to what other services' buttons and lists offered.

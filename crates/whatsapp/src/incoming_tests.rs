@@ -261,3 +261,31 @@ fn housekeeping_is_no_message() {
     };
     assert_eq!(read(&edit), None);
 }
+
+#[test]
+fn a_place_is_on_the_map_or_has_a_name_alone() {
+    let at = |latitude, longitude| {
+        message!(location_message: LocationMessage {
+            degrees_latitude: latitude,
+            degrees_longitude: longitude,
+            name: some("Monas"),
+            address: some("")
+        })
+    };
+    let monas =
+        Location { latitude: -6.1754, longitude: 106.8272, name: some("Monas"), address: None };
+    let known = Content::Location(monas.clone());
+    assert_eq!(content(&at(Some(-6.1754), Some(106.8272))), Some(known));
+    let live = message!(live_location_message: LiveLocationMessage {
+        degrees_latitude: Some(-6.1754),
+        degrees_longitude: Some(106.8272)
+    });
+    let nameless = Content::Location(Location { name: None, ..monas });
+    assert_eq!(content(&live), Some(nameless));
+    for (latitude, longitude) in
+        [(None, Some(1.0)), (Some(f64::NAN), Some(1.0)), (Some(91.0), Some(1.0))]
+    {
+        let named = Unsupported { kind: ContentKind::Location, text: "Monas".to_owned() };
+        assert_eq!(content(&at(latitude, longitude)), Some(Content::Unsupported(named)));
+    }
+}

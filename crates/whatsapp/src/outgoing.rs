@@ -1,6 +1,6 @@
 //! Messages on their way out, in WhatsApp's form; pure.
 
-use domain::content::{Content, ContentKind, OutgoingContent, OutgoingFile};
+use domain::content::{Content, ContentKind, Location, OutgoingContent, OutgoingFile};
 use domain::media::ReadyMedia;
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
@@ -15,8 +15,20 @@ pub(crate) fn message(
     match content {
         Content::Text(text) => Some(wa::Message { conversation: Some(text), ..Default::default() }),
         Content::File(OutgoingFile { media, caption }) => Some(file(media, caption, uploaded?)),
+        Content::Location(place) => Some(location(place)),
         Content::Unsupported(_) => None,
     }
+}
+
+fn location(place: Location) -> wa::Message {
+    let place = m::LocationMessage {
+        degrees_latitude: Some(place.latitude),
+        degrees_longitude: Some(place.longitude),
+        name: place.name,
+        address: place.address,
+        ..Default::default()
+    };
+    wa::Message { location_message: MessageField::some(place), ..Default::default() }
 }
 
 /// The fields that all kinds of files share.

@@ -2,7 +2,10 @@
 //! `media.caption`; an API that calls it otherwise has one table of names.
 
 use super::Core;
-use crate::content::{Content, ContentKind, ContentRequest, File};
+use crate::content::{
+    Content, ContentKind, ContentRequest, File, LOCATION_ADDRESS_CHARS_MAX,
+    LOCATION_NAME_CHARS_MAX, Location,
+};
 use crate::error::{Error, Result};
 use crate::media::{
     FILENAME_CHARS_MAX, FileRequest, INLINE_MEDIA_BYTES_MAX, Media, MediaSource, URL_BYTES_MAX,
@@ -22,6 +25,7 @@ impl Core {
         match content {
             Content::Text(text) => Ok((Content::Text(check_text(text)?), None)),
             Content::File(file) => self.check_file(file),
+            Content::Location(location) => Ok((Content::Location(check_location(location)?), None)),
             Content::Unsupported(_) => Err(Error::invalid("text", "is required")),
         }
     }
@@ -66,6 +70,28 @@ fn check_text(text: String) -> Result<String> {
         return Err(Error::invalid("text", "is required and must not be blank"));
     }
     check_characters("text", text)
+}
+
+/// No comparison with a number that is none holds, so that only finite ones pass.
+fn check_location(location: Location) -> Result<Location> {
+    if !location.has_latitude() {
+        return Err(Error::invalid("location.latitude", "must be -90 to 90"));
+    }
+    if !location.has_longitude() {
+        return Err(Error::invalid("location.longitude", "must be -180 to 180"));
+    }
+    let texts = [
+        ("location.name", &location.name, LOCATION_NAME_CHARS_MAX),
+        ("location.address", &location.address, LOCATION_ADDRESS_CHARS_MAX),
+    ];
+    for (field, text, chars_max) in texts {
+        let text = text.as_deref().unwrap_or_default();
+        if text.contains('\0') || text.chars().count() > chars_max {
+            let message = format!("must have at most {chars_max} characters, none of them U+0000");
+            return Err(Error::invalid(field, message));
+        }
+    }
+    Ok(location)
 }
 
 fn check_characters(field: &'static str, text: String) -> Result<String> {
@@ -124,4 +150,39 @@ fn check_bytes(bytes: Vec<u8>) -> Result<Vec<u8>> {
         return Err(Error::invalid("media.base64", message));
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_on_the_map() {
+        let place =
+            |latitude, longitude| Location { latitude, longitude, name: None, address: None };
+        let named = |name: &str| Location { name: Some(name.into()), ..place(0.0, 0.0) };
+        let at = |address: &str| Location { address: Some(address.into()), ..place(0.0, 0.0) };
+        let cases = [
+            (place(-90.0, 180.0), None),
+            (place(90.0, -180.0), None),
+            (place(90.1, 0.0), Some("location.latitude")),
+            (place(f64::NAN, 0.0), Some("location.latitude")),
+            (place(f64::INFINITY, 0.0), Some("location.latitude")),
+            (place(0.0, -180.1), Some("location.longitude")),
+            (place(0.0, f64::NAN), Some("location.longitude")),
+            (named(&"é".repeat(200)), None),
+            (named(&"é".repeat(201)), Some("location.name")),
+            (named("a\0"), Some("location.name")),
+            (at(&"é".repeat(500)), None),
+            (at(&"é".repeat(501)), Some("location.address")),
+        ];
+        for (location, wrong) in cases {
+            let checked = check_location(location.clone());
+            let field = match &checked {
+                Err(Error::Invalid { field, .. }) => Some(*field),
+                _ => None,
+            };
+            assert_eq!((field, checked.is_ok()), (wrong, wrong.is_none()), "{location:?}");
+        }
+    }
 }

@@ -198,6 +198,7 @@ impl TestGateway {
             .map(|(_, message)| match message.content {
                 Content::Text(text) => text,
                 Content::File(file) => file.caption,
+                Content::Location(place) => place.name.unwrap_or_default(),
                 Content::Unsupported(unsupported) => unsupported.text,
             })
             .collect()

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::message_view::{ErrorBody, MediaBody, Parties};
+use super::message_view::{ErrorBody, LocationBody, MediaBody, Parties};
 
 /// Something that happened.
 #[derive(Serialize, ToSchema)]
@@ -71,6 +71,9 @@ struct EventMessageBody<'a> {
     text: &'a str,
     /// What is known of the file, where there is one.
     media: Option<MediaBody<'a>>,
+    /// The place, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<LocationBody<'a>>,
     /// The state it came into.
     status: &'static str,
     /// Why it failed.
@@ -142,6 +145,7 @@ fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> Event
         kind: message.content.kind().as_str(),
         text: message.content.text(),
         media: message.content.media().map(MediaBody::from),
+        location: message.content.location().map(LocationBody::from),
         status: message.state.as_str(),
         error: message.failure.as_ref().map(ErrorBody::from),
         created_at: message.created_at,

@@ -1,6 +1,7 @@
 //! How a message is shown.
 
 use domain::chat::{ChatId, Lid};
+use domain::content::Location;
 use domain::media::Media;
 use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange};
 use domain::phone::PhoneNumber;
@@ -41,6 +42,9 @@ pub(super) struct MessageBody<'a> {
     text: &'a str,
     /// What is known of the file, where there is one.
     media: Option<MediaBody<'a>>,
+    /// The place, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<LocationBody<'a>>,
     /// `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `played`, `failed`,
     /// `expired` or `cancelled`.
     status: &'static str,
@@ -103,6 +107,31 @@ impl<'a> From<&'a Media> for MediaBody<'a> {
     }
 }
 
+/// A message's place.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Location)]
+pub(super) struct LocationBody<'a> {
+    /// Degrees north.
+    latitude: f64,
+    /// Degrees east.
+    longitude: f64,
+    /// What it is called.
+    name: Option<&'a str>,
+    /// Where that is, in words.
+    address: Option<&'a str>,
+}
+
+impl<'a> From<&'a Location> for LocationBody<'a> {
+    fn from(location: &'a Location) -> Self {
+        Self {
+            latitude: location.latitude,
+            longitude: location.longitude,
+            name: location.name.as_deref(),
+            address: location.address.as_deref(),
+        }
+    }
+}
+
 /// Why a message failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageError)]
@@ -145,6 +174,7 @@ impl<'a> MessageBody<'a> {
             kind: message.kind().as_str(),
             text: message.text(),
             media: message.media().map(MediaBody::from),
+            location: message.content.location().map(LocationBody::from),
             status: message.state.as_str(),
             error: message.failure.as_ref().map(ErrorBody::from),
             attempts: message.attempts,

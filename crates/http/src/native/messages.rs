@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Method, Response, StatusCode};
-use domain::content::Content;
+use domain::content::{Content, ContentRequest, Location};
 use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
@@ -96,6 +96,11 @@ struct MessageRequest {
     /// A file.
     #[schema(value_type = Option<MediaField>)]
     media: Option<Object<MediaField>>,
+    /// A place. A message carries exactly one of `text`, `media` and `location`.
+    #[schema(value_type = Option<LocationField>)]
+    // What repeated requests are recognised by must stay the same where it is not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    location: Option<Object<LocationField>>,
     /// Not before this (plan feature `schedule`).
     #[schema(value_type = Option<String>, format = DateTime)]
     schedule_at: Option<TimeField>,
@@ -110,6 +115,28 @@ struct MessageRequest {
     typing: Option<bool>,
     /// Higher goes first, between chats; -100 to 100.
     priority: Option<i16>,
+}
+
+/// A place that is to be sent.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[schema(as = LocationRequest)]
+#[serde(deny_unknown_fields)]
+struct LocationField {
+    /// Degrees north, -90 to 90.
+    latitude: f64,
+    /// Degrees east, -180 to 180.
+    longitude: f64,
+    /// What it is called, at most 200 characters.
+    name: Option<String>,
+    /// Where that is in words, at most 500 characters.
+    address: Option<String>,
+}
+
+impl From<LocationField> for Location {
+    fn from(field: LocationField) -> Self {
+        let LocationField { latitude, longitude, name, address } = field;
+        Self { latitude, longitude, name, address }
+    }
 }
 
 /// Messages that are to be sent together.
@@ -185,18 +212,10 @@ struct Fingerprint<'a>(Option<DeviceId>, &'a MessageRequest);
 
 /// Translates a message into the core's words.
 fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest, ApiError> {
-    let content = match (body.text, body.media) {
-        (Some(text), None) => Content::Text(text),
-        (None, Some(Object(media))) => Content::File(media.into_request()?),
-        (None, None) => return Err(ApiError::field("text", "is required, unless there is media")),
-        (Some(_), Some(_)) => {
-            return Err(ApiError::field("text", "cannot go with media; use media.caption"));
-        }
-    };
     Ok(SendRequest {
         device,
         to: body.to.0,
-        content,
+        content: content(body.text, body.media, body.location)?,
         schedule_at: body.schedule_at.map(|time| time.0),
         expires_at: body.expires_at.map(|time| time.0),
         expires_in_s: body.expires_in_s,
@@ -204,6 +223,25 @@ fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest
         typing: body.typing,
         priority: body.priority,
     })
+}
+
+fn content(
+    text: Option<String>,
+    media: Option<Object<MediaField>>,
+    location: Option<Object<LocationField>>,
+) -> Result<ContentRequest, ApiError> {
+    match (text, media, location) {
+        (Some(text), None, None) => Ok(Content::Text(text)),
+        (None, Some(Object(media)), None) => Ok(Content::File(media.into_request()?)),
+        (None, None, Some(Object(location))) => Ok(Content::Location(location.into())),
+        (None, None, None) => {
+            Err(ApiError::field("text", "is required, unless there is media or a location"))
+        }
+        (Some(_), Some(_), None) => {
+            Err(ApiError::field("text", "cannot go with media; use media.caption"))
+        }
+        (_, _, Some(_)) => Err(ApiError::field("location", "cannot go with text or media")),
+    }
 }
 
 async fn list(

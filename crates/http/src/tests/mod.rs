@@ -8,6 +8,7 @@ mod docs;
 mod documents;
 mod edge;
 mod grants;
+mod locations;
 mod media;
 mod native;
 mod server;

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::chat::Lid;
-use domain::content::{Content, ContentKind, File};
+use domain::content::{Content, ContentKind, File, Location};
 use domain::device::{DeviceStatus, StatusChange};
 use domain::ids::{DeviceNumber, MessageId, WebhookId, WhatsappId};
 use domain::media::Media;
@@ -300,6 +300,25 @@ fn our_own_shape_of_events() {
         code: Some(408),
         should_reconnect: true,
     };
+    let place = EventMessage {
+        content: Content::Location(Location {
+            latitude: -6.1754,
+            longitude: 106.8272,
+            name: Some("Monas".to_owned()),
+            address: None,
+        }),
+        ..incoming()
+    };
+    let event_of_place = event(EventKind::MessageReceived, Subject::Message(Box::new(place)));
+    let told: Value =
+        serde_json::from_slice(&encode(&event_of_place, "whsec_c2VjcmV0").body).unwrap();
+    assert_eq!(
+        (&told["data"]["kind"], &told["data"]["text"]),
+        (&json!("location"), &json!("Monas"))
+    );
+    let expected =
+        json!({"latitude": -6.1754, "longitude": 106.8272, "name": "Monas", "address": null});
+    assert_eq!(told["data"]["location"], expected);
     let events = [
         event(EventKind::MessageReceived, Subject::Message(Box::new(incoming()))),
         event(EventKind::MessageFailed, Subject::Message(Box::new(failed))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::content::Content;
+use domain::content::{Content, ContentKind, Location, OutgoingContent, Unsupported};
 use domain::device::DisconnectReason;
 use domain::message::Receipt;
 use domain::phone::PhoneNumber;
@@ -139,4 +139,42 @@ async fn mail_survives_a_store_that_takes_nothing() {
     flaky.fail(Outage::None);
     assert_eq!(world.recorder.message(&id).await.content.text(), "saat gangguan");
     world.connected(device).await;
+}
+
+#[tokio::test]
+async fn a_place_goes_out_and_comes_in() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let monas = Location {
+        latitude: -6.1754,
+        longitude: 106.8272,
+        name: Some("Monas".into()),
+        address: Some("Gambir, Jakarta".into()),
+    };
+    let id = new_id();
+    let content = OutgoingContent::Location(monas.clone());
+    world.try_send_content(device, &chat(THEIRS), &id, content).await.unwrap();
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    let fields = json!({
+        "latitude": -6.1754, "longitude": 106.8272, "name": "Monas", "address": "Gambir, Jakarta",
+    });
+    let mail = world.sim.mail(THEIRS, &id).await;
+    assert_eq!((&mail["kind"], &mail["location"]), (&json!("location"), &fields));
+
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    for to in [OURS, &group] {
+        let id = world.sim.write_content(THEIRS, to, "location", fields.clone()).await;
+        let message = world.recorder.message(&id).await;
+        assert_eq!(message.content, Content::Location(monas.clone()));
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_is_refused_for_good() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let content = Content::Unsupported(Unsupported { kind: ContentKind::Other, text: "x".into() });
+    let refused = world.try_send_content(device, &chat(THEIRS), &new_id(), content).await;
+    let Err(SendError::Permanent(failure)) = refused else { panic!("{refused:?}") };
+    assert_eq!(failure.code, "unsupported_content");
 }

@@ -111,7 +111,18 @@ impl Sim {
 
     /// Sends a file from a phone.
     pub async fn write_file(&self, from: &str, to: &str, media: Value) -> WhatsappId {
-        let body = json!({ "to": to, "media": media });
+        self.write_content(from, to, "media", media).await
+    }
+
+    /// Lets a phone send a content of its own field; its id.
+    pub async fn write_content(
+        &self,
+        from: &str,
+        to: &str,
+        field: &str,
+        content: Value,
+    ) -> WhatsappId {
+        let body = json!({ "to": to, field: content });
         let sent = self.call("POST", &format!("/phones/{from}/send"), body).await;
         WhatsappId(sent["id"].as_str().unwrap().to_owned())
     }

@@ -18,6 +18,7 @@ use crate::Simulator;
 use crate::error::{Result, bad_request};
 use crate::media::{Sealed, StoredMedia};
 use crate::phone::PhoneMessage;
+use crate::phone::content::Place;
 use crate::socket::host_of;
 
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -28,6 +29,7 @@ pub(super) struct SendRequest {
     to: String,
     text: Option<String>,
     media: Option<SendMedia>,
+    location: Option<Place>,
 }
 
 #[derive(Deserialize)]
@@ -52,13 +54,14 @@ pub(super) async fn send(
 ) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let to = addressee(&body.to)?;
-    let message = match (body.text, body.media) {
-        (Some(text), None) => text_message(text)?,
-        (None, Some(media)) => {
+    let message = match (body.text, body.media, body.location) {
+        (Some(text), None, None) => text_message(text)?,
+        (None, None, Some(place)) => location_message(place),
+        (None, Some(media), None) => {
             let host = simulator.base_host().await?.unwrap_or_else(|| host_of(&headers));
             media_message(&simulator, media, &host).await?
         }
-        _ => return Err(bad_request("send needs either text or media").into()),
+        _ => return Err(bad_request("send needs one of text, media and location").into()),
     };
     let outgoing = PhoneMessage { to, message };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(number, &outgoing));
@@ -86,6 +89,17 @@ fn text_message(text: String) -> Result<wa::Message> {
         return Err(bad_request(format!("text has 1 to {TEXT_BYTES_MAX} bytes")));
     }
     Ok(wa::Message { conversation: Some(text), ..Default::default() })
+}
+
+fn location_message(place: Place) -> wa::Message {
+    let location = wam::LocationMessage {
+        degrees_latitude: Some(place.latitude),
+        degrees_longitude: Some(place.longitude),
+        name: place.name,
+        address: place.address,
+        ..Default::default()
+    };
+    wa::Message { location_message: MessageField::some(location), ..Default::default() }
 }
 
 async fn media_message(simulator: &Simulator, media: SendMedia, host: &str) -> Result<wa::Message> {

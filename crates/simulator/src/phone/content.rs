@@ -24,6 +24,27 @@ pub(crate) struct Content {
     pub(crate) seconds: Option<u32>,
     pub(crate) waveform: Option<Vec<u8>>,
     pub(crate) media: Option<MediaRef>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) location: Option<Place>,
+}
+
+/// A place on the map.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    pub(crate) latitude: f64,
+    pub(crate) longitude: f64,
+    pub(crate) name: Option<String>,
+    pub(crate) address: Option<String>,
+}
+
+impl Place {
+    /// What the page shows: the names, and where it is.
+    fn text(&self) -> String {
+        let names = [self.name.as_deref(), self.address.as_deref()].into_iter().flatten();
+        let degrees = format!("{}, {}", self.latitude, self.longitude);
+        names.chain([degrees.as_str()]).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// A media file's address and keys.
@@ -167,14 +188,18 @@ fn media(message: &wa::Message) -> Option<Content> {
 }
 
 fn other(message: &wa::Message) -> Option<Content> {
-    let (kind, text) = if let Some(location) = message.location_message.as_option() {
-        let at = format!(
-            "{}, {}",
-            location.degrees_latitude.unwrap_or(0.0),
-            location.degrees_longitude.unwrap_or(0.0)
-        );
-        ("location", Some(at))
-    } else if let Some(contact) = message.contact_message.as_option() {
+    if let Some(location) = message.location_message.as_option() {
+        let place = Place {
+            latitude: location.degrees_latitude.unwrap_or(0.0),
+            longitude: location.degrees_longitude.unwrap_or(0.0),
+            name: location.name.clone(),
+            address: location.address.clone(),
+        };
+        let text = Some(place.text());
+        let location = Some(place);
+        return Some(Content { kind: "location".into(), text, location, ..Default::default() });
+    }
+    let (kind, text) = if let Some(contact) = message.contact_message.as_option() {
         ("contact", contact.display_name.clone())
     } else if let Some(reaction) = message.reaction_message.as_option() {
         ("reaction", reaction.text.clone())

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use domain::content::{Content, ContentKind, File, Unsupported};
+use domain::content::{Content, ContentKind, File, Location, Unsupported};
 use domain::media::Media;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,40 @@ pub(super) struct StoredContent<'a> {
     mimetype: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    location: Option<StoredLocation<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredLocation<'a> {
+    latitude: f64,
+    longitude: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&'a Location> for StoredLocation<'a> {
+    fn from(location: &'a Location) -> Self {
+        Self {
+            latitude: location.latitude,
+            longitude: location.longitude,
+            name: location.name.as_deref().map(Cow::Borrowed),
+            address: location.address.as_deref().map(Cow::Borrowed),
+        }
+    }
+}
+
+impl From<StoredLocation<'_>> for Location {
+    fn from(stored: StoredLocation<'_>) -> Self {
+        Self {
+            latitude: stored.latitude,
+            longitude: stored.longitude,
+            name: stored.name.map(Cow::into_owned),
+            address: stored.address.map(Cow::into_owned),
+        }
+    }
 }
 
 fn first_version() -> u32 {
@@ -44,6 +78,9 @@ impl<'a> StoredContent<'a> {
         match content {
             Content::Text(_) | Content::Unsupported(_) => None,
             Content::File(file) => Some(Self::of_file(&file.media)),
+            Content::Location(location) => {
+                Some(Self { v: VERSION, location: Some(location.into()), ..Self::default() })
+            }
         }
     }
 
@@ -55,6 +92,7 @@ impl<'a> StoredContent<'a> {
             filename: media.filename.as_deref().map(Cow::Borrowed),
             mimetype: media.mimetype.as_deref().map(Cow::Borrowed),
             size: media.size,
+            location: None,
         }
     }
 
@@ -75,16 +113,18 @@ pub(super) fn content(
     text: String,
     stored: Option<StoredContent<'_>>,
 ) -> Result<Content, Unsupported> {
-    let stored = stored.unwrap_or_default();
+    let mut stored = stored.unwrap_or_default();
     if stored.v > VERSION {
         return Err(Unsupported { kind, text });
     }
-    Ok(match kind {
-        ContentKind::Text => Content::Text(text),
-        kind if kind.is_file() => {
-            Content::File(File { kind, caption: text, media: stored.into_media() })
-        }
-        kind => Content::Unsupported(Unsupported { kind, text }),
+    let location = stored.location.take();
+    let media = stored.into_media();
+    Ok(match (kind, location) {
+        (ContentKind::Text, _) => Content::Text(text),
+        (ContentKind::Location, Some(location)) => Content::Location(location.into()),
+        (kind, _) if kind.is_file() => Content::File(File { kind, caption: text, media }),
+        // The first release kept no more of a received place than its name.
+        (kind, _) => Content::Unsupported(Unsupported { kind, text }),
     })
 }
 

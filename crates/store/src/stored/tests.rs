@@ -1,7 +1,7 @@
 //! A row of every shape as it is in the databases of today, and what a later release may add.
 
 use domain::chat::Lid;
-use domain::content::{Content, ContentKind, File, Unsupported};
+use domain::content::{Content, ContentKind, File, Location, Unsupported};
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::media::Media;
@@ -114,6 +114,21 @@ fn contents() {
         ),
         &file(ContentKind::Image, "look", known),
     );
+}
+
+#[test]
+fn places() {
+    let here = Location {
+        latitude: -6.2088,
+        longitude: 106.8456,
+        name: Some("Monas".into()),
+        address: Some("Jakarta".into()),
+    };
+    let text = r#"{"v":1,"location":{"latitude":-6.2088,"longitude":106.8456,"name":"Monas","address":"Jakarta"}}"#;
+    golden_content("location", "Monas", Some(text), &Content::Location(here));
+    let bare = Location { latitude: 0.0, longitude: -180.0, name: None, address: None };
+    let text = r#"{"v":1,"location":{"latitude":0.0,"longitude":-180.0}}"#;
+    golden_content("location", "", Some(text), &Content::Location(bare));
 }
 
 #[test]

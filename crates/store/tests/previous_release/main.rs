@@ -8,7 +8,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use domain::content::{Content, ContentKind, File};
+use domain::content::{Content, ContentKind, File, Location};
 use domain::device::{DevicePatch, DeviceStatus, LinkedNumber, StatusChange};
 use domain::ids::AccountId;
 use domain::media::Media;
@@ -139,6 +139,8 @@ async fn use_everything(world: &World) {
     };
     let content = Content::File(File { kind: ContentKind::Image, caption: "look".into(), media });
     world.accept(NewMessage { content, ..world.text(4) }).await;
+    let place = Location { latitude: 1.5, longitude: 2.0, name: None, address: None };
+    world.accept(NewMessage { content: Content::Location(place), ..world.text(5) }).await;
     store.receive(device, vec![incoming("NEW", "628123")], NOW).await.unwrap();
     let quiet_hours =
         QuietHours { from: Time::constant(22, 0, 0, 0), until: Time::constant(6, 0, 0, 0) };

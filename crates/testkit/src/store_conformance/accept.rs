@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use domain::content::{Content, ContentKind, File};
+use domain::content::{Content, ContentKind, File, Location};
 use domain::ids::DeviceId;
 use domain::media::Media;
 use domain::message::{Direction, MessageEvent, MessageState, NewMessage};
@@ -32,9 +32,18 @@ pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
         retry_interval_s: Some(86_400),
         ..world.text(1)
     };
-    let request = world.request(vec![scheduled.clone(), world.text(2)]);
+    let place = Location {
+        latitude: -6.2088,
+        longitude: 106.8456,
+        name: Some("Monas 🗼".into()),
+        address: Some("Gambir, \"Jakarta\"".into()),
+    };
+    let place = Content::Location(place);
+    let located = NewMessage { content: place.clone(), ..world.text(3) };
+    let request = world.request(vec![scheduled.clone(), world.text(2), located]);
     let made = new_messages(store.accept(request).await.unwrap());
     let first = &made[0];
+    assert_eq!((&made[2].content, made[2].text()), (&place, "Monas 🗼"));
     assert_eq!((first.account_id, first.device_id), (world.account.id, world.device.id));
     assert_eq!((first.direction, first.sender.as_ref()), (Direction::Out, None));
     assert_eq!((&first.chat, &first.content), (&scheduled.chat, &scheduled.content));
