@@ -28,7 +28,7 @@ use crate::cleanup::clean_up;
 use crate::context::EngineContext;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
-use crate::logs::{log_received, log_recorded};
+use crate::logs::{log_accepted, log_received, log_recorded};
 use crate::registry::Registry;
 use crate::reply::Reply;
 use crate::stats::EngineStats;
@@ -230,6 +230,7 @@ impl Engine {
 #[async_trait]
 impl Dispatcher for Engine {
     fn accepted(&self, entries: Vec<OutboxEntry>) {
+        log_accepted(&entries);
         self.registry.accepted(entries);
     }
 

@@ -188,7 +188,10 @@ impl Registry {
             let (mailbox, arrivals, inbox) = Inbox::new();
             let task = DeviceTask::new(self.context.clone(), device, account, inbox);
             let supervised = supervise(Arc::downgrade(self), self.context.clone(), task);
-            let span = tracing::info_span!(
+            // Of its own: whatever request happens to start the task, later lines are not about it. The
+            // level `error` keeps the fields on lines of every level.
+            let span = tracing::error_span!(
+                parent: None,
                 "device",
                 %device,
                 account = account.map(tracing::field::display),

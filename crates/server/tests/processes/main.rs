@@ -8,6 +8,7 @@ mod baileys;
 mod browser;
 mod crash;
 mod demo;
+mod logs;
 mod production;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
