@@ -186,7 +186,7 @@ pub trait DeviceStore: Send + Sync {
         now: Timestamp,
     ) -> StoreResult<CreatedDevice>;
     /// One device of an account. On the path of every request: answers from memory where it can.
-    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Device>>;
+    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
     /// Whether any account has this device; dialects tell "not yours" from "unknown".
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool>;
     /// The devices of an account by `number_id`, newest first; `before` is a `number_id`.
@@ -199,7 +199,7 @@ pub trait DeviceStore: Send + Sync {
         limit: u32,
     ) -> StoreResult<Vec<Device>>;
     /// One device, whatever account it belongs to; for the engine when it restarts a device's task.
-    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Device>>;
+    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
     /// Every device of every account; for the engine at its start.
     async fn all_devices(&self) -> StoreResult<Vec<Device>>;
     /// Changes a device's settings; `None` when there is none.

@@ -23,7 +23,7 @@ const ENTRIES_MAX: usize = 20_000;
 #[derive(Default)]
 pub(crate) struct Cache {
     pub(crate) holders: CacheMap<KeyHash, Arc<KeyHolder>>,
-    pub(crate) devices: CacheMap<DeviceId, Device>,
+    pub(crate) devices: CacheMap<DeviceId, Arc<Device>>,
 }
 
 impl Cache {

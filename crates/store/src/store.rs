@@ -222,7 +222,7 @@ impl DeviceStore for SqlStore {
         run!(self.write, devices::create_device, device, token, limit, now)
     }
 
-    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Device>> {
+    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
         let device = self.any_device(id).await?;
         Ok(device.filter(|device| device.account_id == account))
     }
@@ -245,7 +245,7 @@ impl DeviceStore for SqlStore {
         run!(self.read, devices::find_devices, account, filter, limit)
     }
 
-    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Device>> {
+    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
         self.any_device(id).await
     }
 
@@ -283,13 +283,13 @@ impl DeviceStore for SqlStore {
 
 impl SqlStore {
     /// A device of any account.
-    async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Device>> {
+    async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
         let known = &self.cache().devices;
         let generation = match known.get(&id) {
             Ok(device) => return Ok(Some(device)),
             Err(generation) => generation,
         };
-        let device = self.read(move |tx| Box::pin(devices::device(tx, id))).await?;
+        let device = self.read(move |tx| Box::pin(devices::device(tx, id))).await?.map(Arc::new);
         if let Some(device) = &device {
             known.fill(generation, id, device.clone());
         }

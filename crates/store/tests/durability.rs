@@ -51,7 +51,7 @@ async fn fill(store: Arc<dyn Store>) -> World {
 async fn assert_filled(store: &dyn Store, world: &World) {
     let (account, device) = (world.account.id, world.device.id);
     assert_eq!(store.account(account).await.unwrap().as_ref(), Some(&world.account));
-    assert_eq!(store.device(account, device).await.unwrap().as_ref(), Some(&world.device));
+    assert_eq!(store.device(account, device).await.unwrap().as_deref(), Some(&world.device));
     assert!(store.key_holder(&hash(10)).await.unwrap().is_some());
     let listed = store.messages(account, &MessageFilter::default(), ALL).await.unwrap().items;
     assert_eq!(listed.len(), 5);

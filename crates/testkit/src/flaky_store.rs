@@ -156,10 +156,10 @@ delegate!(DeviceStore {
     write create_device(
         device: NewDevice, token: NewKey, limit: Option<i64>, now: Timestamp
     ) -> CreatedDevice;
-    read device(account: AccountId, id: DeviceId) -> Option<Device>;
+    read device(account: AccountId, id: DeviceId) -> Option<Arc<Device>>;
     read device_exists(id: DeviceId) -> bool;
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
-    read device_by_id(id: DeviceId) -> Option<Device>;
+    read device_by_id(id: DeviceId) -> Option<Arc<Device>>;
     read all_devices() -> Vec<Device>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;

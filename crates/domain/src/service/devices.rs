@@ -1,5 +1,7 @@
 //! Devices: making, linking and removing them.
 
+use std::sync::Arc;
+
 use futures_util::stream::BoxStream;
 
 use super::{Core, Principal, check_name};
@@ -41,10 +43,9 @@ impl DeviceName {
 
 /// What a caller may do with a device it named, for the APIs that tell "not yours" from "unknown".
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "made once a request and taken apart at once")]
 pub enum DeviceAccess {
     /// It may use it.
-    Granted(Device),
+    Granted(Arc<Device>),
     /// It is the caller's account's, but the caller's token is bound to another device.
     OtherDevice,
     /// It belongs to another account.
@@ -58,7 +59,11 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none, or it is somebody else's.
-    pub async fn find_device(&self, principal: &Principal, name: DeviceName) -> Result<Device> {
+    pub async fn find_device(
+        &self,
+        principal: &Principal,
+        name: DeviceName,
+    ) -> Result<Arc<Device>> {
         match name {
             DeviceName::Id(id) => self.device(principal, id).await,
             DeviceName::Number(number) => {
@@ -118,7 +123,7 @@ impl Core {
         devices.retain(|device| principal.require_device(device.id).is_ok());
         let connected = devices.iter().find(|device| device.status == DeviceStatus::Connected);
         Ok(match connected.or(devices.first()) {
-            Some(device) => DeviceAccess::Granted(device.clone()),
+            Some(device) => DeviceAccess::Granted(Arc::new(device.clone())),
             None if exists => DeviceAccess::OtherDevice,
             None => DeviceAccess::Unknown,
         })
@@ -133,23 +138,23 @@ impl Core {
         &self,
         principal: &Principal,
         filter: &DeviceFilter,
-    ) -> Result<Option<Device>> {
+    ) -> Result<Option<Arc<Device>>> {
         let account = principal.account_id()?;
         if let Some(bound) = principal.caller.bound_device() {
             return Ok(self.store.device(account, bound).await?);
         }
         let devices = self.store.find_devices(account, filter, DEVICES_FOUND_MAX).await?;
-        Ok(<[Device; 1]>::try_from(devices).ok().map(|[device]| device))
+        Ok(<[Device; 1]>::try_from(devices).ok().map(|[device]| Arc::new(device)))
     }
 
     async fn numbered_device(
         &self,
         principal: &Principal,
         number: DeviceNumber,
-    ) -> Result<Option<Device>> {
+    ) -> Result<Option<Arc<Device>>> {
         let page = PageRequest { before: number.0.checked_add(1), limit: 1 };
         let devices = self.store.devices(principal.account_id()?, page).await?;
-        Ok(devices.items.into_iter().find(|device| device.number_id == number))
+        Ok(devices.items.into_iter().find(|device| device.number_id == number).map(Arc::new))
     }
 
     /// Makes a device, not linked yet; its token is shown only now.
@@ -179,7 +184,8 @@ impl Core {
     pub async fn devices(&self, principal: &Principal, page: PageRequest) -> Result<Page<Device>> {
         let account = principal.account_id()?;
         if let Some(bound) = principal.caller.bound_device() {
-            let items = self.store.device(account, bound).await?.into_iter();
+            let items =
+                self.store.device(account, bound).await?.map(Arc::unwrap_or_clone).into_iter();
             let items = items.filter(|d| page.before.is_none_or(|before| d.number_id.0 < before));
             return Ok(Page { items: items.collect(), has_more: false });
         }
@@ -257,7 +263,7 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`] when it is not linked.
-    pub async fn logout(&self, principal: &Principal, id: DeviceId) -> Result<Device> {
+    pub async fn logout(&self, principal: &Principal, id: DeviceId) -> Result<Arc<Device>> {
         let device = self.device(principal, id).await?;
         if matches!(device.status, DeviceStatus::Unpaired | DeviceStatus::LoggedOut) {
             return Err(Error::Conflict("the device is not linked"));
@@ -274,7 +280,7 @@ impl Core {
         &self,
         principal: &Principal,
         id: DeviceId,
-    ) -> Result<(Device, BoxStream<'static, DeviceNotice>)> {
+    ) -> Result<(Arc<Device>, BoxStream<'static, DeviceNotice>)> {
         // Nothing is kept for watchers of what does not exist.
         let account = self.device(principal, id).await?.account_id;
         let notices = self.as_live(account, self.dispatcher.watch(id))?;

@@ -36,7 +36,7 @@ pub use devices::{DeviceAccess, DeviceName};
 pub use grants::days_later;
 pub use limits::{STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX};
 pub use messages::COUNTED_MESSAGES_MAX;
-pub use send::{AcceptedMessages, SendRefusal, SendRequest};
+pub use send::{AcceptedMessages, SendRefusal, SendRequest, SendingDevice};
 pub use wait::{SendOutcome, SyncWait};
 pub use webhooks::{NewWebhookRequest, OWN_FORMAT, WebhookChange};
 
@@ -242,7 +242,7 @@ impl Core {
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is none, or it is somebody else's.
-    pub async fn device(&self, principal: &Principal, id: DeviceId) -> Result<Device> {
+    pub async fn device(&self, principal: &Principal, id: DeviceId) -> Result<Arc<Device>> {
         let account = principal.require_device(id)?;
         self.store.device(account, id).await?.ok_or(Error::NotFound("device"))
     }

@@ -1,5 +1,8 @@
 //! Accepting messages: everything is checked first, then made durable in one commit.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Core, Principal};
@@ -20,11 +23,42 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 const RETRY_INTERVAL_S_MAX: u32 = 86_400;
 const PRIORITY_MAX: i16 = 100;
 
-/// A message somebody wants to send.
+/// The device of a request to send.
+#[derive(Debug, Clone)]
+pub enum SendingDevice {
+    /// Its id: [`Core`] reads the device.
+    Id(DeviceId),
+    /// The device, as the caller's access to it was checked; it is not read again.
+    Found(Arc<Device>),
+}
+
+impl SendingDevice {
+    /// The device's id.
+    pub fn id(&self) -> DeviceId {
+        match self {
+            Self::Id(id) => *id,
+            Self::Found(device) => device.id,
+        }
+    }
+}
+
+impl From<DeviceId> for SendingDevice {
+    fn from(id: DeviceId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<Arc<Device>> for SendingDevice {
+    fn from(device: Arc<Device>) -> Self {
+        Self::Found(device)
+    }
+}
+
+/// A message that a caller wants to send.
 #[derive(Debug, Clone, Default)]
 pub struct SendRequest {
-    /// Through which device.
-    pub device: Option<DeviceId>,
+    /// Through which device; a device token may leave it out.
+    pub device: Option<SendingDevice>,
     /// To whom, as people write it.
     pub to: String,
     /// What it carries.
@@ -133,8 +167,10 @@ impl Core {
     ) -> Result<Vec<NewMessage>, SendRefusal> {
         let (account, plan) = (principal.account()?, principal.plan()?);
         let mut messages = Vec::with_capacity(requests.len());
-        for (index, request) in requests.into_iter().enumerate() {
-            let message = self.new_message(principal, account, request, now).await;
+        let mut read = HashMap::new();
+        for (index, mut request) in requests.into_iter().enumerate() {
+            let device = self.sending_device(principal, request.device.take(), &mut read).await;
+            let message = device.and_then(|device| self.new_message(device, account, request, now));
             let message = message.and_then(|message| check_features(message, plan));
             messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
         }
@@ -159,14 +195,13 @@ impl Core {
         }
     }
 
-    async fn new_message(
+    fn new_message(
         &self,
-        principal: &Principal,
+        device_id: DeviceId,
         account: &Account,
         mut request: SendRequest,
         now: Timestamp,
     ) -> Result<NewMessage> {
-        let device = self.sending_device(principal, request.device).await?;
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
         let (content, inline_file) = self.check_content(std::mem::take(&mut request.content))?;
@@ -181,7 +216,7 @@ impl Core {
             return Err(Error::invalid("priority", "must be -100 to 100"));
         }
         Ok(NewMessage {
-            device_id: device.id,
+            device_id,
             chat: recipient.into(),
             content,
             inline_file,
@@ -195,15 +230,31 @@ impl Core {
         })
     }
 
-    async fn sending_device(&self, principal: &Principal, id: Option<DeviceId>) -> Result<Device> {
-        let id = id
-            .or(principal.caller.bound_device())
-            .ok_or_else(|| Error::invalid("device", "is required"))?;
-        let device = self.device(principal, id).await?;
+    /// The id of the device that sends. `read` holds the devices that earlier messages of the same
+    /// request have read, so that a batch reads each of its devices once.
+    async fn sending_device(
+        &self,
+        principal: &Principal,
+        named: Option<SendingDevice>,
+        read: &mut HashMap<DeviceId, Arc<Device>>,
+    ) -> Result<DeviceId> {
+        let named = named.or(principal.caller.bound_device().map(SendingDevice::Id));
+        let device = match named.ok_or_else(|| Error::invalid("device", "is required"))? {
+            SendingDevice::Found(device) => {
+                let account = principal.require_device(device.id)?;
+                (device.account_id == account).then_some(device).ok_or(Error::NotFound("device"))?
+            }
+            SendingDevice::Id(id) => match read.get(&id) {
+                Some(device) => device.clone(),
+                None => self.device(principal, id).await?,
+            },
+        };
         if !device.status.is_paired() {
             return Err(Error::DeviceNotConnected(device.status.as_str()));
         }
-        Ok(device)
+        let id = device.id;
+        read.insert(id, device);
+        Ok(id)
     }
 }
 

@@ -168,7 +168,7 @@ impl Core {
         let secret = self.sealer.open(&webhook.secret);
         let secret = secret.ok_or(Error::Conflict(SECRET_UNREADABLE))?;
         let device = match webhook.device_id {
-            Some(device) => Some(EventDevice::from(&self.device(principal, device).await?)),
+            Some(device) => Some(EventDevice::from(&*self.device(principal, device).await?)),
             None => None,
         };
         let kind = webhook.events.first().copied().unwrap_or(EventKind::MessageReceived);

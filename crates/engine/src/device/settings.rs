@@ -1,5 +1,7 @@
 //! The settings of a device's queue: the device's own, its account's time zone, its contacts.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -74,6 +76,7 @@ async fn load_settings(
     let zone = TimeZone::get(&account.timezone).unwrap_or(TimeZone::UTC);
     let pacing = device.pacing.clone().unwrap_or_else(|| context.default_pacing().clone());
     let settings = Settings { pacing, zone };
+    let device = Arc::unwrap_or_clone(device);
     if !with_contacts && settings.pacing.first_contacts_per_day.is_none() {
         let contacts = Vec::new();
         return Ok(Some(LoadedSettings { device, settings, contacts, first_contacts_today: 0 }));

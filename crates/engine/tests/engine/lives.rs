@@ -85,7 +85,7 @@ impl World {
             _ => Content::Text(text),
         };
         let request = SendRequest {
-            device: Some(self.device),
+            device: Some(self.device.into()),
             to: format!("62812000000{}", self.rng.random_range(0..4)),
             content,
             ..Default::default()

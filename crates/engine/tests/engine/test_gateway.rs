@@ -130,7 +130,7 @@ impl TestGateway {
     }
 
     pub async fn request(&self, device: DeviceId, request: SendRequest) -> Message {
-        let request = SendRequest { device: Some(device), ..request };
+        let request = SendRequest { device: Some(device.into()), ..request };
         self.core.send(&self.principal, vec![request], None).await.unwrap().messages.remove(0)
     }
 
@@ -139,7 +139,7 @@ impl TestGateway {
     }
 
     pub async fn stored_device(&self, id: DeviceId) -> Device {
-        self.store.device(self.account, id).await.unwrap().unwrap()
+        Arc::unwrap_or_clone(self.store.device(self.account, id).await.unwrap().unwrap())
     }
 
     /// Waits until the store says so.

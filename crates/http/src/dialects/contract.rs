@@ -80,6 +80,21 @@ async fn an_accepted_send_says_where_it_is() {
 }
 
 #[tokio::test]
+async fn an_accepted_send_reads_its_device_once() {
+    for dialect in ALL {
+        let contract = dialect.contract();
+        let app = App::new().await;
+        for sample in (contract.sends)(&app) {
+            let label = label(dialect, &sample.ask);
+            let before = app.device_reads();
+            let response = (contract.with_key)(sample.ask, &app.shop.key).of(&app.router).await;
+            assert!(response.status.is_success(), "{label}: {}", response.text());
+            assert_eq!(app.device_reads() - before, 1, "{label}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn refusals_have_the_dialects_shape_and_leave_nothing() {
     for dialect in ALL {
         let contract = dialect.contract();

@@ -6,7 +6,7 @@ use domain::chat::Lid;
 use domain::device::{Device, DevicePatch};
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::service::{DeviceName, Principal};
+use domain::service::{DeviceName, Principal, SendingDevice};
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -167,20 +167,21 @@ pub(super) async fn device_id(
     Ok(id)
 }
 
-/// The id of the device that a body names, else of the one the caller is bound to.
+/// The device that a body names, else the one the caller is bound to; it is only read when named by
+/// number.
 pub(super) async fn named_device(
     state: &AppState,
     principal: &Principal,
     named: Option<DeviceField>,
-) -> Result<Option<DeviceId>, Error> {
+) -> Result<Option<SendingDevice>, Error> {
     principal.account_id()?;
-    let id = match named {
-        Some(DeviceField(DeviceName::Id(id))) => id,
-        Some(DeviceField(name)) => state.core().find_device(principal, name).await?.id,
-        None => return Ok(principal.caller.bound_device()),
+    let device: SendingDevice = match named {
+        Some(DeviceField(DeviceName::Id(id))) => id.into(),
+        Some(DeviceField(name)) => state.core().find_device(principal, name).await?.into(),
+        None => return Ok(principal.caller.bound_device().map(Into::into)),
     };
-    record_device(id);
-    Ok(Some(id))
+    record_device(device.id());
+    Ok(Some(device))
 }
 
 /// The id of the device that a query names.
@@ -223,7 +224,7 @@ async fn show(
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().device(&principal, id).await?;
-    Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
+    Ok(json(StatusCode::OK, &DeviceBody::from(&*device)))
 }
 
 async fn update(

@@ -8,7 +8,7 @@ use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
 use domain::ports::MessageFilter;
-use domain::service::SendRequest;
+use domain::service::{SendRequest, SendingDevice};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -165,8 +165,11 @@ async fn send(
     MediaJson(mut body): MediaJson<MessageRequest>,
 ) -> ApiResult<V1> {
     let device = named_device(&state, &principal, body.device.take()).await?;
-    let idempotency =
-        idempotency_key(header.as_ref(), "POST /v1/messages", &Fingerprint(device, &body))?;
+    let idempotency = idempotency_key(
+        header.as_ref(),
+        "POST /v1/messages",
+        &Fingerprint(device.as_ref().map(SendingDevice::id), &body),
+    )?;
     let requests = vec![command(device, body)?];
     let sent = state.core().send(&principal, requests, idempotency).await?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
@@ -191,7 +194,10 @@ async fn send_batch(
         let device = device.map_err(|error| ApiError::Core { index: Some(index), error })?;
         messages.push((device, message));
     }
-    let fingerprint: Vec<_> = messages.iter().map(|(device, m)| Fingerprint(*device, m)).collect();
+    let fingerprint: Vec<_> = messages
+        .iter()
+        .map(|(device, m)| Fingerprint(device.as_ref().map(SendingDevice::id), m))
+        .collect();
     let idempotency = idempotency_key(header.as_ref(), "POST /v1/messages/batch", &fingerprint)?;
     let requests = messages.into_iter().enumerate().map(|(index, (device, message))| {
         command(device, message).map_err(|refusal| refusal.of_message(index))
@@ -211,7 +217,7 @@ async fn send_batch(
 struct Fingerprint<'a>(Option<DeviceId>, &'a MessageRequest);
 
 /// Translates a message into the core's words.
-fn command(device: Option<DeviceId>, body: MessageRequest) -> Result<SendRequest, ApiError> {
+fn command(device: Option<SendingDevice>, body: MessageRequest) -> Result<SendRequest, ApiError> {
     Ok(SendRequest {
         device,
         to: body.to.0,

@@ -134,7 +134,7 @@ async fn logout(
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().logout(&principal, id).await?;
-    Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
+    Ok(json(StatusCode::OK, &DeviceBody::from(&*device)))
 }
 
 async fn new_token(

@@ -176,7 +176,7 @@ async fn create(
     Json(body): Json<WebhookRequest>,
 ) -> ApiResult<V1> {
     let request = NewWebhookRequest {
-        device: named_device(&state, &principal, body.device).await?,
+        device: named_device(&state, &principal, body.device).await?.map(|device| device.id()),
         url: body.url,
         format: body.format,
         events: body.events.as_deref().map(events).transpose()?,

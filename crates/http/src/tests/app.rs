@@ -20,6 +20,7 @@ use testkit::clock::ManualClock;
 use testkit::entropy::SeededEntropy;
 use testkit::fake_dispatcher::FakeDispatcher;
 use testkit::fake_outbound::{FakeOutbound, ReversingCipher};
+use testkit::flaky_store::FlakyStore;
 use testkit::memory_store::MemoryStore;
 
 use crate::formats::Formats;
@@ -66,6 +67,8 @@ pub(crate) struct App {
     pub state: AppState,
     pub core: Arc<Core>,
     pub store: Arc<dyn Store>,
+    /// The same store, which counts its calls.
+    pub counting: Arc<FlakyStore>,
     pub dispatcher: Arc<FakeDispatcher>,
     pub outbound: Arc<FakeOutbound>,
     pub clock: Arc<FragileClock>,
@@ -92,7 +95,8 @@ impl App {
     pub(crate) async fn with(config: HttpConfig, plan: &str) -> Self {
         let hands = ManualClock::default();
         let clock = Arc::new(FragileClock { hands, is_broken: AtomicBool::new(false) });
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let counting = Arc::new(FlakyStore::before(Arc::new(MemoryStore::new())));
+        let store: Arc<dyn Store> = counting.clone();
         let dispatcher = Arc::new(FakeDispatcher::new(store.clone(), clock.clone()));
         let outbound = Arc::new(FakeOutbound::default());
         let core = Arc::new(Core::new(CoreParts {
@@ -127,6 +131,7 @@ impl App {
             state,
             core,
             store,
+            counting,
             dispatcher,
             outbound,
             clock,
@@ -169,6 +174,12 @@ impl App {
         let steps = vec![(event, self.clock.now())];
         let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
         self.store.record(vec![progress]).await.unwrap();
+    }
+
+    /// How many times devices were read from the store.
+    pub(crate) fn device_reads(&self) -> usize {
+        let reads = ["device", "devices", "find_devices", "device_by_id", "device_exists"];
+        reads.iter().map(|call| self.counting.calls(call)).sum()
     }
 
     /// How many messages the shop and its rival have.

@@ -5,6 +5,7 @@
 //! the data directory's secret key, so that a second start prints the same ones.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -186,7 +187,7 @@ async fn wait_until_connected(core: &Core, principal: &Principal, id: DeviceId) 
             notices.next().await.context("the device is gone")?;
             device = core.device(principal, id).await?;
         }
-        Ok(device)
+        Ok(Arc::unwrap_or_clone(device))
     };
     tokio::time::timeout(READY_WAIT, wait)
         .await

@@ -1,5 +1,7 @@
 //! Devices.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::device::{Device, DeviceFilter, DevicePatch, DeviceStatus, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
@@ -49,8 +51,8 @@ impl DeviceStore for MemoryStore {
         Ok(CreatedDevice::Created(device))
     }
 
-    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Device>> {
-        Ok(self.state().owned(account, id).cloned())
+    async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
+        Ok(self.state().owned(account, id).cloned().map(Arc::new))
     }
 
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
@@ -76,8 +78,9 @@ impl DeviceStore for MemoryStore {
         Ok(found.take(usize::try_from(limit).expect("a small limit")).cloned().collect())
     }
 
-    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Device>> {
-        Ok(self.state().devices.iter().find(|device| device.id == id).cloned())
+    async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
+        let state = self.state();
+        Ok(state.devices.iter().find(|device| device.id == id).cloned().map(Arc::new))
     }
 
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {

@@ -2,6 +2,8 @@
 //!
 //! One answer for a wrong key, an unknown sender and somebody else's, so that nothing is revealed.
 
+use std::sync::Arc;
+
 use domain::account::Caller;
 use domain::device::Device;
 use domain::error::Error;
@@ -29,7 +31,7 @@ pub(super) async fn device(
     state: &AppState,
     principal: &Principal,
     sender: &str,
-) -> Result<Device, Error> {
+) -> Result<Arc<Device>, Error> {
     match state.core().device_with_phone(principal, sender).await? {
         DeviceAccess::Granted(device) => {
             record_device(device.id);

@@ -180,7 +180,7 @@ async fn send(
 ) -> ApiResult<Mpwa> {
     let device = auth::device(state, principal, call.sender).await?;
     let country = &principal.account()?.default_country;
-    let commands = commands(device.id, call.number, country, content)?;
+    let commands = commands(device.clone().into(), call.number, country, content)?;
     let fingerprint = Fingerprint { device: device.id, number: call.number, content: said };
     let key = call.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;

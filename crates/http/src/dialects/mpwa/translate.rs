@@ -2,11 +2,10 @@
 
 use domain::chat::ChatId;
 use domain::content::{Content, ContentKind, ContentRequest};
-use domain::ids::DeviceId;
 use domain::media::{FileRequest, MediaSource};
 use domain::message::{Message, MessageState};
 use domain::phone::Recipient;
-use domain::service::SendRequest;
+use domain::service::{SendRequest, SendingDevice};
 use serde_json::{Map, Value, json};
 
 use super::types::{SentBody, SentData, SentKey};
@@ -77,7 +76,7 @@ impl InvalidType {
 /// # Errors
 /// [`ApiError::Field`] that names the number that is none.
 pub(super) fn commands(
-    device: DeviceId,
+    device: SendingDevice,
     numbers: &str,
     country: &str,
     content: &ContentRequest,
@@ -95,7 +94,7 @@ pub(super) fn commands(
         return Err(ApiError::field("number", "is required"));
     }
     let command = |to: ChatId| SendRequest {
-        device: Some(device),
+        device: Some(device.clone()),
         to: to.to_string(),
         content: content.clone(),
         ..SendRequest::default()

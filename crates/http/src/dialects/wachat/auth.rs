@@ -1,5 +1,7 @@
 //! Who calls, and which device they mean.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName};
 use domain::account::Caller;
 use domain::device::{Device, DeviceFilter};
@@ -41,7 +43,7 @@ pub(super) async fn device_in_path(
     state: &AppState,
     principal: &Principal,
     text: &str,
-) -> Result<Device, Error> {
+) -> Result<Arc<Device>, Error> {
     let by_phone = state.core().device_with_phone(principal, text).await?;
     let access = match (by_phone, DeviceName::parse(text)) {
         (DeviceAccess::Unknown, Some(name)) => state.core().device_access(principal, name).await?,
@@ -66,7 +68,7 @@ pub(super) async fn device_in_body(
     state: &AppState,
     principal: &Principal,
     addressed: &Addressed,
-) -> ApiResult<Wachat, Device> {
+) -> ApiResult<Wachat, Arc<Device>> {
     let mut faults = Vec::new();
     let mut granted = |access, field| match access {
         DeviceAccess::Granted(device) => Ok(Some(device)),

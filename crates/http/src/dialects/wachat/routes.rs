@@ -127,7 +127,7 @@ async fn status(
         Err(Error::NotFound(_)) => None,
         Err(error) => return Err(error.into()),
     };
-    Ok(success(StatusCode::OK, translate::info(device.as_ref(), &message)))
+    Ok(success(StatusCode::OK, translate::info(device.as_deref(), &message)))
 }
 
 /// What differs between the two kinds of sends.
@@ -189,7 +189,7 @@ async fn send(state: &AppState, request: Request<Body>, kind: &Kind) -> ApiResul
     let device = device_in_body(state, &principal, &sending.addressed).await?;
     let fingerprint = Fingerprint { device: device.id, sending: &sending };
     let idempotency = idempotency_key(headers.get(IDEMPOTENCY_KEY), kind.route, &fingerprint)?;
-    let command = command(device.id, sending);
+    let command = command(device.clone().into(), sending);
     let sent = state.core().send(&principal, vec![command], idempotency).await;
     let sent = sent.map_err(ApiError::from)?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;

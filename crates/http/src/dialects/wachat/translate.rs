@@ -3,13 +3,12 @@
 use domain::content::{Content, ContentKind};
 use domain::device::Device;
 use domain::grant::Quota;
-use domain::ids::DeviceId;
 use domain::media::{FileRequest, MediaSource};
 use domain::message::{Message, MessageState};
 use domain::phone::Recipient;
 use domain::policy::quota::NO_LIMIT;
 use domain::ports::UrlRefusal;
-use domain::service::{Core, SendRequest};
+use domain::service::{Core, SendRequest, SendingDevice};
 use serde::Serialize;
 
 use super::faults::{Fields, fault};
@@ -116,7 +115,7 @@ fn addressed(fields: &mut Fields, country: &str) -> Addressed {
 }
 
 /// What the core is asked to do.
-pub(super) fn command(device: DeviceId, sending: Sending) -> SendRequest {
+pub(super) fn command(device: SendingDevice, sending: Sending) -> SendRequest {
     let Sending { addressed, text, file } = sending;
     let content = match file {
         None => Content::Text(text),

@@ -1,5 +1,7 @@
 //! Who calls, and through which device.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use domain::account::Caller;
 use domain::device::{Device, DeviceFilter};
@@ -35,8 +37,8 @@ pub(super) async fn device(
     state: &AppState,
     principal: &Principal,
     named: [Option<DeviceField>; 2],
-) -> Result<Device, ApiError> {
-    let mut found: Option<Device> = None;
+) -> Result<Arc<Device>, ApiError> {
+    let mut found: Option<Arc<Device>> = None;
     for DeviceField(name) in named.into_iter().flatten() {
         let device = match state.core().find_device(principal, name).await {
             Err(Error::NotFound(_)) => {

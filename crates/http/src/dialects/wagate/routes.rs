@@ -144,7 +144,7 @@ async fn send<T: Serialize>(state: &AppState, asked: &Asked<T>, call: Call) -> A
     let fingerprint = Fingerprint { device: device.id, fields: &asked.fields };
     let key = asked.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
-    let command = SendRequest { device: Some(device.id), ..call.command };
+    let command = SendRequest { device: Some(device.into()), ..call.command };
     let sent = state.core().send_and_wait(principal, vec![command], idempotency).await;
     let sent = sent.map_err(ApiError::from)?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
@@ -170,7 +170,7 @@ async fn show_device(
     let quota = state.core().quota(&principal, Some(device.id)).await?;
     let counts = state.core().message_counts(&principal, device.id).await?;
     let now = state.core().now();
-    let data = translate::device(device, principal.account()?, &quota, counts, now);
+    let data = translate::device(&device, principal.account()?, &quota, counts, now);
     Ok(json(StatusCode::OK, &DeviceBody { success: true, data }))
 }
 

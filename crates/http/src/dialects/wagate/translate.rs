@@ -97,7 +97,7 @@ pub(super) fn sent(message: &Message, now: Timestamp) -> SentData {
 
 /// A device with all that is told about it.
 pub(super) fn device(
-    device: Device,
+    device: &Device,
     account: &Account,
     quota: &Quota,
     counts: MessageCounts,
@@ -109,8 +109,8 @@ pub(super) fn device(
     DeviceData {
         device: DeviceInfo {
             id: device.number_id.0,
-            name: device.name,
-            phone_number: device.phone.map(|phone| phone.to_string()),
+            name: device.name.clone(),
+            phone_number: device.phone.as_ref().map(ToString::to_string),
             status: device.status.as_str(),
             connected_at: device.connected_at.map(laravel_time),
             last_seen: last_seen.map(laravel_time),

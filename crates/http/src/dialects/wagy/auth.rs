@@ -2,6 +2,8 @@
 //!
 //! The order is the contract's: no or unknown key, then another's device, then no such device.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 use domain::account::Caller;
 use domain::device::Device;
@@ -20,7 +22,7 @@ pub(super) async fn authorize(
     state: &AppState,
     headers: &HeaderMap,
     device: &str,
-) -> Result<(Principal, Device), Error> {
+) -> Result<(Principal, Arc<Device>), Error> {
     let principal = authenticate(state.core(), headers).await?;
     if principal.caller == Caller::Operator {
         // The operator key belongs to no account, and so to no device.

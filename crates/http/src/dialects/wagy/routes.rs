@@ -1,5 +1,7 @@
 //! The calls of this dialect, each under both of its mounts.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
@@ -140,7 +142,7 @@ async fn enter(
     state: &AppState,
     device: DeviceSegment,
     parts: &Parts,
-) -> Result<(Principal, Device), ApiError> {
+) -> Result<(Principal, Arc<Device>), ApiError> {
     // What cannot be read names no device; the answer says so only to those with a key.
     let device = device.map_or(String::new(), |Path(device)| device);
     Ok(authorize(state, &parts.headers, &device).await?)
@@ -172,7 +174,7 @@ async fn send(
     let fingerprint = Fingerprint { device: device.id, body: &body };
     let key = parts.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, "wagy POST send", &fingerprint)?;
-    let command = command(device.id, body)?;
+    let command = command(device.into(), body)?;
     let accepted = state.core().send(&principal, vec![command], idempotency).await?;
     let message = accepted.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = done(sent(message), "Message queued");

@@ -11,7 +11,7 @@ use domain::message::{Direction, Message, MessageState};
 use domain::phone::Recipient;
 use domain::policy::quota::{NO_LIMIT, QuotaKind};
 use domain::ports::MessageFilter;
-use domain::service::SendRequest;
+use domain::service::{SendRequest, SendingDevice};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -32,7 +32,7 @@ const LIMIT_MAX: u32 = 100;
 /// # Errors
 /// [`ApiError::Field`] for a blank message, which the core would let pass with a file, and for a type of
 /// file that there is not.
-pub(super) fn command(device: DeviceId, body: SendBody) -> Result<SendRequest, ApiError> {
+pub(super) fn command(device: SendingDevice, body: SendBody) -> Result<SendRequest, ApiError> {
     if body.message.trim().is_empty() {
         return Err(ApiError::field("message", "is required and must not be blank"));
     }

@@ -3,6 +3,8 @@
 //! The order of checks: the key, the plan, the body, the device. A device of another account is
 //! answered as one that does not exist.
 
+use std::sync::Arc;
+
 use axum::http::{HeaderMap, HeaderName};
 use domain::account::Caller;
 use domain::device::Device;
@@ -58,7 +60,7 @@ pub(super) async fn device(
     state: &AppState,
     principal: &Principal,
     account_id: &str,
-) -> Result<Device, ApiError> {
+) -> Result<Arc<Device>, ApiError> {
     let account_id = account_id.trim();
     if account_id.is_empty() {
         return Err(ApiError::field("accountId", "is required"));

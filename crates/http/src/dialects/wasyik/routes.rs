@@ -1,5 +1,7 @@
 //! The calls of this dialect, each at its plain and at its doubled path.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
@@ -201,7 +203,7 @@ struct DialectRequest<B> {
     principal: Principal,
     headers: HeaderMap,
     body: B,
-    device: Device,
+    device: Arc<Device>,
 }
 
 impl<B: NamesDevice> DialectRequest<B> {
@@ -229,7 +231,7 @@ async fn asked_device(
     headers: &HeaderMap,
     uri: &Uri,
     feature: Option<Feature>,
-) -> Result<(Principal, Device), ApiError> {
+) -> Result<(Principal, Arc<Device>), ApiError> {
     let principal = authorize(state, headers, feature).await?;
     let query: AccountBody = query_fields(uri.query())?;
     let device = device(state, &principal, &query.account_id).await?;
@@ -310,7 +312,7 @@ async fn send<B: Single>(
     let opened = DialectRequest::<B>::open(&state, request, B::FEATURE).await?;
     let idempotency = opened.idempotency(B::NAME)?;
     let DialectRequest { principal, body, device, .. } = opened;
-    let command = body.command(device.id)?;
+    let command = body.command(device.into())?;
     let sent = state.core().send_and_wait(&principal, vec![command], idempotency).await;
     let sent = sent.map_err(|error| B::NAMES.refusal(error))?;
     let message = first(&sent)?;
@@ -328,7 +330,7 @@ async fn broadcast(State(state): State<AppState>, request: Request<Body>) -> Api
     let idempotency = opened.idempotency("broadcast")?;
     let DialectRequest { principal, body, device, .. } = opened;
     let country = &principal.account()?.default_country;
-    let commands = translate::broadcast(body, device.id, country)?;
+    let commands = translate::broadcast(body, device.into(), country)?;
     let sent = state.core().send_batch(&principal, commands, idempotency).await;
     let sent = sent.map_err(|error| MESSAGE_NAMES.refusal(error))?;
     let count = sent.messages.len();
@@ -346,7 +348,7 @@ async fn schedule(
         DialectRequest::<ScheduleBody>::open(&state, request, Some(Feature::Schedule)).await?;
     let idempotency = opened.idempotency("schedule")?;
     let DialectRequest { principal, body, device, .. } = opened;
-    let command = translate::schedule(body, device.id)?;
+    let command = translate::schedule(body, device.into())?;
     let sent = state.core().send_batch(&principal, vec![command], idempotency).await;
     let sent = sent.map_err(|error| MESSAGE_NAMES.refusal(error))?;
     let message = first(&sent)?;

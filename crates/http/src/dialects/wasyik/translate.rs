@@ -4,12 +4,11 @@ use domain::chat::ChatId;
 use domain::content::{Content, ContentRequest};
 use domain::device::{Device, DeviceStatus, Group};
 use domain::error::Error;
-use domain::ids::DeviceId;
 use domain::media::{FileRequest, MediaSource};
 use domain::message::{BATCH_MESSAGES_MAX, Message, MessageState};
 use domain::phone::{PhoneNumber, Recipient};
 use domain::plan::Feature;
-use domain::service::{SendOutcome, SendRefusal, SendRequest};
+use domain::service::{SendOutcome, SendRefusal, SendRequest, SendingDevice};
 
 use super::message_type::MessageType;
 use super::times::{self, Style};
@@ -73,7 +72,7 @@ pub(super) trait Single: NamesDevice {
     ///
     /// # Errors
     /// [`ApiError::Field`].
-    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError>;
+    fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError>;
 }
 
 impl Single for MessageBody {
@@ -81,7 +80,7 @@ impl Single for MessageBody {
     const NAMES: Names = Names::MESSAGE;
     const SAYS_SUCCESS: bool = true;
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
+    fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         let content = GivenContent {
             message_type: self.message_type,
             content: self.content,
@@ -98,7 +97,7 @@ impl Single for TextBody {
     const NAME: &'static str = "send-text";
     const NAMES: Names = Names { to: "to", text: "text" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
+    fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         Ok(text_command(device, person(self.to)?, self.text))
     }
 }
@@ -108,7 +107,7 @@ impl Single for ImageBody {
     const FEATURE: Option<Feature> = Some(Feature::SendImage);
     const NAMES: Names = Names { to: "to", text: "caption" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
+    fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         let content = GivenContent {
             url: Some(self.url),
             caption: self.caption,
@@ -123,7 +122,7 @@ impl Single for DocumentBody {
     const FEATURE: Option<Feature> = Some(Feature::SendDocument);
     const NAMES: Names = Names { to: "to", text: "caption" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
+    fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         let content = GivenContent {
             url: Some(self.url),
             file_name: self.file_name,
@@ -139,7 +138,7 @@ impl Single for GroupBody {
     const FEATURE: Option<Feature> = Some(Feature::Groups);
     const NAMES: Names = Names { to: "groupId", text: "text" };
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
+    fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         Ok(text_command(device, group(self.group_id)?, self.text))
     }
 }
@@ -150,7 +149,7 @@ impl Single for GroupMediaBody {
     const NAMES: Names = Names { to: "groupId", text: "caption" };
     const SAYS_SUCCESS: bool = true;
 
-    fn command(self, device: DeviceId) -> Result<SendRequest, ApiError> {
+    fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         if matches!(self.message_type, MessageType::Text | MessageType::Audio) {
             return Err(ApiError::field("messageType", "must be IMAGE, VIDEO or DOCUMENT"));
         }
@@ -170,7 +169,7 @@ impl Single for GroupMediaBody {
 ///
 /// # Errors
 /// [`ApiError::Field`].
-pub(super) fn schedule(body: ScheduleBody, device: DeviceId) -> Result<SendRequest, ApiError> {
+pub(super) fn schedule(body: ScheduleBody, device: SendingDevice) -> Result<SendRequest, ApiError> {
     if body.message_type == MessageType::Audio {
         return Err(ApiError::field("messageType", "must be TEXT, IMAGE, VIDEO or DOCUMENT"));
     }
@@ -199,7 +198,7 @@ pub(super) const MESSAGE_NAMES: Names = Names::MESSAGE;
 /// [`ApiError::Field`]; of faulty numbers it names as many as are worth reading.
 pub(super) fn broadcast(
     body: BroadcastBody,
-    device: DeviceId,
+    device: SendingDevice,
     country: &str,
 ) -> Result<Vec<SendRequest>, ApiError> {
     let texts = || body.to.iter().map(|to| to.0.as_str());
@@ -248,7 +247,7 @@ impl GivenContent {
         }
     }
 
-    fn command(self, device: DeviceId, to: String) -> Result<SendRequest, ApiError> {
+    fn command(self, device: SendingDevice, to: String) -> Result<SendRequest, ApiError> {
         if self.message_type == MessageType::Text {
             let text = given(self.content).ok_or_else(|| ApiError::field("content", "is required"));
             return Ok(text_command(device, to, text?));
@@ -265,11 +264,11 @@ impl GivenContent {
     }
 }
 
-fn text_command(device: DeviceId, to: String, text: String) -> SendRequest {
+fn text_command(device: SendingDevice, to: String, text: String) -> SendRequest {
     command(device, to, Content::Text(text))
 }
 
-fn command(device: DeviceId, to: String, content: ContentRequest) -> SendRequest {
+fn command(device: SendingDevice, to: String, content: ContentRequest) -> SendRequest {
     SendRequest { device: Some(device), to, content, ..SendRequest::default() }
 }
 
