@@ -77,17 +77,18 @@ impl ClientContext {
     }
 }
 
-/// A client that is built but not yet connected, and what listens to it.
+/// A client that is built but not yet connected, and the receivers of its events.
 pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
     pub(crate) sink: Arc<Sink>,
     pub(crate) signals: mpsc::Receiver<Signal>,
     pub(crate) attempt: Arc<Attempt>,
-    pub(crate) gate: Arc<SendBarrier>,
+    pub(crate) barrier: Arc<SendBarrier>,
     pub(crate) version: Version,
     pub(crate) broken: watch::Receiver<bool>,
+    device: DeviceId,
     state: Arc<DeviceState>,
-    /// Resolves with the next `stream:error`: the library tells of some of them in its log only.
+    /// Resolves with the next `stream:error`: the library emits no event for some of them.
     pub(crate) stream_error: oneshot::Receiver<Arc<OwnedNodeRef>>,
 }
 
@@ -102,8 +103,8 @@ impl Session {
         let broken = state.broken();
         let version = shared.versions.current().await;
         let attempt = Arc::new(Attempt::default());
-        let gate = Arc::new(SendBarrier::new());
-        let (sink, signals) = Sink::new(device, shows_qr, gate.clone());
+        let barrier = Arc::new(SendBarrier::new());
+        let (sink, signals) = Sink::new(device, shows_qr, barrier.clone());
         let hook = Hook { shared: shared.clone(), device, sink: sink.clone() };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let props = DevicePropsOverride::new()
@@ -112,7 +113,7 @@ impl Session {
         record.process_command(DeviceCommand::SetDeviceProps(props)).await;
 
         let sockets = shared.sockets.clone();
-        let sockets = WatchedFactory::new(sockets, attempt.clone(), gate.clone());
+        let sockets = WatchedFactory::new(sockets, attempt.clone(), barrier.clone());
 
         let mut builder = Client::builder()
             .with_runtime(TokioRuntime)
@@ -129,7 +130,7 @@ impl Session {
             builder = builder.with_wanted_pre_key_count(count);
         }
         let client = builder.build().await?.into_client();
-        // When to connect again is decided in `link`.
+        // `pairing` decides when to connect again.
         client.enable_auto_reconnect.store(false, std::sync::atomic::Ordering::Relaxed);
         // Senders see two ticks although we are not "online", which would keep the owner's phone
         // from showing notifications.
@@ -137,7 +138,18 @@ impl Session {
         client.subscribe_handler(sink.clone()).detach();
         sink.learn_names(&client);
         let stream_error = client.wait_for_node(NodeFilter::tag("stream:error"));
-        Ok(Self { client, sink, signals, attempt, gate, version, broken, state, stream_error })
+        Ok(Self {
+            client,
+            sink,
+            signals,
+            attempt,
+            barrier,
+            version,
+            broken,
+            device,
+            state,
+            stream_error,
+        })
     }
 
     /// Whether the stored state is that of a linked number.
@@ -145,11 +157,10 @@ impl Session {
         self.client.pn().is_some()
     }
 
-    /// Closes it for good, after it has written what it still had to write; nothing of it writes
-    /// after this returns.
+    /// Closes it for good after its last writes; it writes nothing after this returns.
     pub(crate) async fn close(&self) {
         if timeout(CLOSE_MAX, self.client.disconnect()).await.is_err() {
-            tracing::warn!("a client took long to close");
+            tracing::warn!(device = %self.device, "a client took long to close");
             self.client.signal_shutdown_sync();
         }
         self.state.seal();
@@ -161,7 +172,7 @@ impl Session {
     }
 }
 
-/// Caches for a gateway of many devices: what falls out of them is read from the store again.
+/// Small caches, for a gateway of many devices: what they drop is read from the store again.
 fn small_caches() -> CacheConfig {
     let hour = Some(Duration::from_secs(3_600));
     CacheConfig {
@@ -176,13 +187,13 @@ fn small_caches() -> CacheConfig {
     }
 }
 
-/// Hears a client's events and passes on what they mean, in order.
+/// Receives a client's events and sends what they mean to the pairing's task, in order.
 pub(crate) struct Sink {
     device: DeviceId,
     shows_qr: bool,
     me: Mutex<Me>,
     ending: Mutex<Option<Ending>>,
-    gate: Arc<SendBarrier>,
+    barrier: Arc<SendBarrier>,
     signals: mpsc::Sender<Signal>,
 }
 
@@ -190,26 +201,26 @@ impl Sink {
     fn new(
         device: DeviceId,
         shows_qr: bool,
-        gate: Arc<SendBarrier>,
+        barrier: Arc<SendBarrier>,
     ) -> (Arc<Self>, mpsc::Receiver<Signal>) {
         let (signals, receiver) = mpsc::channel(EVENTS_MAX);
         let (me, ending) = (Mutex::default(), Mutex::default());
-        let sink = Self { device, shows_qr, me, ending, gate, signals };
+        let sink = Self { device, shows_qr, me, ending, barrier, signals };
         (Arc::new(sink), receiver)
     }
 
-    /// The device's own names.
+    /// The addresses of the device's own number.
     pub(crate) fn me(&self) -> Me {
         self.me.lock().clone()
     }
 
-    /// Takes the device's own names from its client.
+    /// Reads the addresses of the device's own number from its client.
     pub(crate) fn learn_names(&self, client: &Client) {
         let me = Me { pn: client.pn(), lid: client.lid() };
         *self.me.lock() = me;
     }
 
-    /// Notes how the connection ends; a weightier word replaces a lighter one.
+    /// Records how the connection ends, unless a weightier ending is recorded already.
     pub(crate) fn note(&self, ending: Ending) {
         let mut noted = self.ending.lock();
         if noted.as_ref().is_none_or(|noted| ending.outweighs(noted)) {
@@ -217,7 +228,7 @@ impl Sink {
         }
     }
 
-    /// How the connection ended, as far as the client said.
+    /// How the connection ended; `None` when the client reported nothing.
     pub(crate) fn take_ending(&self) -> Option<Ending> {
         self.ending.lock().take()
     }
@@ -225,14 +236,14 @@ impl Sink {
     fn send(&self, signal: Signal) {
         let is_receipt = matches!(&signal, Signal::Event(MessengerEvent::Receipt(..)));
         if is_receipt {
-            self.gate.hear();
+            self.barrier.receive();
         }
         if self.signals.try_send(signal).is_err() {
             tracing::error!(device = %self.device, "an event was dropped: {EVENTS_MAX} wait");
             // It comes again over the next connection.
             match is_receipt {
-                true => self.gate.answer(false),
-                false => self.gate.fail(),
+                true => self.barrier.answer(false),
+                false => self.barrier.fail(),
             }
         }
     }
@@ -241,8 +252,8 @@ impl Sink {
 impl EventHandler for Sink {
     fn handle_event(&self, event: Arc<Event>) {
         if let Event::UndecryptableMessage(message) = &*event {
-            let id = &message.info.id;
-            tracing::warn!(device = %self.device, id, "a message could not be decrypted");
+            let whatsapp_id = &message.info.id;
+            tracing::warn!(device = %self.device, whatsapp_id, "a message could not be decrypted");
             return;
         }
         let Some(signal) = events::translate(&event, &self.me(), self.shows_qr) else { return };
@@ -259,7 +270,7 @@ impl EventHandler for Sink {
     }
 }
 
-/// Has incoming mail stored before it is acknowledged.
+/// Stores incoming messages before the library acknowledges them.
 struct Hook {
     shared: Arc<ClientContext>,
     device: DeviceId,
@@ -290,10 +301,10 @@ impl InboundDurabilityHook for Hook {
         }
         let stored = match self.shared.events.get() {
             Some(events) => events.received(self.device, messages).await.map_err(Into::into),
-            None => Err(anyhow::anyhow!("nobody takes messages yet")),
+            None => Err(anyhow::anyhow!("no receiver for messages is set yet")),
         };
         if stored.is_err() {
-            // Unacknowledged mail comes again with the next connection only.
+            // WhatsApp sends unacknowledged messages again over the next connection only.
             self.sink.send(Signal::Redeliver);
         }
         stored
@@ -328,8 +339,46 @@ impl Names for KnownNames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::ids::WhatsappId;
+    use domain::message::Receipt;
+    use futures_util::FutureExt as _;
+    use jiff::Timestamp;
     use testkit::memory_store::MemoryStore;
     use uuid::Uuid;
+
+    fn receipt() -> Signal {
+        let (ids, at) = (vec![WhatsappId("M1".to_owned())], Timestamp::UNIX_EPOCH);
+        Signal::Event(MessengerEvent::Receipt(ids, Receipt::Read, at))
+    }
+
+    #[test]
+    fn nothing_is_sent_between_a_receipt_and_its_storage() {
+        let barrier = Arc::new(SendBarrier::new());
+        let (sink, mut signals) = Sink::new(DeviceId(Uuid::nil()), true, barrier.clone());
+        let sending = || barrier.pass().now_or_never().map(|sent| sent.is_ok());
+        sink.send(Signal::Connected);
+        assert_eq!(sending(), Some(true), "other events delay nothing");
+        sink.send(receipt());
+        assert_eq!(sending(), None, "the receipt is not stored yet");
+        assert_eq!(signals.try_recv(), Ok(Signal::Connected));
+        assert_eq!(signals.try_recv(), Ok(receipt()));
+        barrier.answer(true);
+        assert_eq!(sending(), Some(true), "it is stored");
+    }
+
+    #[test]
+    fn a_dropped_event_fails_the_connection() {
+        for dropped in [receipt(), Signal::Connected] {
+            let barrier = Arc::new(SendBarrier::new());
+            let (sink, _signals) = Sink::new(DeviceId(Uuid::nil()), true, barrier.clone());
+            for _ in 0..EVENTS_MAX {
+                sink.send(Signal::Announced);
+            }
+            assert!(barrier.lost().now_or_never().is_none(), "all have room");
+            sink.send(dropped);
+            assert!(barrier.lost().now_or_never().is_some(), "WhatsApp must send it again");
+        }
+    }
 
     #[tokio::test]
     async fn a_closed_client_is_freed() {

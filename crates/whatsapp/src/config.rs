@@ -92,7 +92,7 @@ impl Endpoint {
         Ok(Self { url: url.to_owned(), simulator: None, is_default: url == WHATSAPP_URL })
     }
 
-    /// An address that will be believed without a certificate: a simulator's or none.
+    /// A simulator's address, which is trusted without a certificate; any other is refused.
     fn simulator(url: &str) -> Result<Self, ConfigError> {
         let refuse = |why| ConfigError::NotASimulator { url: url.to_owned(), why };
         let mut parsed = parse(url)?;
@@ -106,7 +106,7 @@ impl Endpoint {
         if !addresses.iter().all(|address| is_local(address.ip())) {
             return Err(refuse("its host is neither"));
         }
-        // From here on the name is not asked again: it might answer otherwise.
+        // The name is not resolved again: it might resolve to another address by then.
         let checked = addresses.first().ok_or_else(|| refuse("its host is unknown"))?;
         parsed.set_ip_host(checked.ip()).map_err(|()| refuse("its host is unknown"))?;
         Ok(Self { simulator: Some(authority(&parsed)), url: parsed.into(), is_default: false })
@@ -162,19 +162,23 @@ mod tests {
 
     #[test]
     fn what_is_no_simulator() {
-        let wrong = [
-            "wss://web.whatsapp.com/ws/chat",
-            "ws://web.whatsapp.com/ws/chat",
-            "ws://WEB.WhatsApp.NET./ws/chat",
-            "wss://127.0.0.1:9000/ws/chat",
-            "http://127.0.0.1:9000/ws/chat",
-            "ws://8.8.8.8:9000/ws/chat",
-            "ws://0.0.0.0:9000/ws/chat",
-            "127.0.0.1:9000",
-            "",
-        ];
-        for url in wrong {
-            assert!(Endpoint::simulator(url).is_err(), "{url}");
+        let refused = |url: &str| match Endpoint::simulator(url) {
+            Err(ConfigError::NotASimulator { why, .. }) => why,
+            Err(ConfigError::InvalidUrl(_)) => "no web-socket address",
+            other => panic!("{url}: {other:?}"),
+        };
+        for (url, why) in [
+            ("wss://web.whatsapp.com/ws/chat", "this is WhatsApp itself"),
+            ("ws://web.whatsapp.com/ws/chat", "this is WhatsApp itself"),
+            ("ws://WEB.WhatsApp.NET./ws/chat", "this is WhatsApp itself"),
+            ("wss://127.0.0.1:9000/ws/chat", "its scheme is not ws"),
+            ("ws://8.8.8.8:9000/ws/chat", "its host is neither"),
+            ("ws://0.0.0.0:9000/ws/chat", "its host is neither"),
+            ("http://127.0.0.1:9000/ws/chat", "no web-socket address"),
+            ("127.0.0.1:9000", "no web-socket address"),
+            ("", "no web-socket address"),
+        ] {
+            assert_eq!(refused(url), why, "{url}");
         }
     }
 

@@ -1,8 +1,9 @@
-//! What a link keeps in mind about its one connection.
+//! What a pairing keeps about its one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ids::DeviceId;
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
@@ -26,15 +27,15 @@ impl Online {
     }
 }
 
-/// What is known of the connection that is up, or coming up.
+/// State of the connection that is up, or coming up.
 pub(crate) struct Connection {
-    /// The right to log in, held until ready.
-    pub(crate) turn: Option<OwnedSemaphorePermit>,
+    /// The permit to log in, held until ready.
+    pub(crate) login_permit: Option<OwnedSemaphorePermit>,
     /// Since when messages can be sent.
     pub(crate) ready_at: Option<Instant>,
-    /// What is to be done next.
+    /// What happens next without an event.
     pub(crate) deadline: Deadline,
-    /// Receipts that the engine has not answered for.
+    /// Receipts that the engine has not answered yet.
     pub(crate) reports: Reports,
     /// Asks WhatsApp for a pairing code.
     pub(crate) code_request: Option<JoinHandle<()>>,
@@ -42,60 +43,59 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// How long it has been ready; `None` when it never was.
-    pub(crate) fn held(&self) -> Option<Duration> {
+    pub(crate) fn ready_for(&self) -> Option<Duration> {
         self.ready_at.map(|at| at.elapsed())
     }
 
-    pub(crate) fn ask_anew(&mut self, request: Option<JoinHandle<()>>) {
-        self.stop_asking();
+    pub(crate) fn replace_code_request(&mut self, request: Option<JoinHandle<()>>) {
+        self.stop_code_request();
         self.code_request = request;
     }
 
-    pub(crate) fn stop_asking(&mut self) {
+    pub(crate) fn stop_code_request(&mut self) {
         if let Some(request) = self.code_request.take() {
             request.abort();
         }
     }
 }
 
-/// The next thing to do without being asked. One at a time suffices: a device is logging in, or
-/// being linked, or up.
+/// What to do at a time. One at a time suffices: a device is logging in, or being linked, or up.
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
-    pub(crate) what: What,
+    pub(crate) action: DeadlineAction,
 }
 
-pub(crate) enum What {
+pub(crate) enum DeadlineAction {
     Nothing,
-    EndTurn,
-    GiveUpPairing,
+    ReleaseLogin,
+    FailPairing,
     Reconnect,
 }
 
 impl Deadline {
-    pub(crate) fn new(after: Duration, what: What) -> Self {
-        Self { at: Instant::now() + after, what }
+    pub(crate) fn new(after: Duration, action: DeadlineAction) -> Self {
+        Self { at: Instant::now() + after, action }
     }
 
     pub(crate) fn none() -> Self {
-        Self::new(Duration::from_secs(24 * 60 * 60), What::Nothing)
+        Self::new(Duration::from_secs(24 * 60 * 60), DeadlineAction::Nothing)
     }
 }
 
 /// Ends the connection but not the client, which may be connected again.
-pub(crate) fn end_connection(client: Arc<Client>) {
+pub(crate) fn end_connection(device: DeviceId, client: Arc<Client>) {
     tokio::spawn(async move {
         if timeout(CLOSE_MAX, client.reconnect_immediately()).await.is_err() {
-            tracing::warn!("a connection took long to end");
+            tracing::warn!(%device, "a connection took long to end");
         }
     });
 }
 
-/// Takes back the library's announcement of being online: as long as it stands, the owner's phone
+/// Withdraws the library's announcement of being online: as long as it stands, the owner's phone
 /// shows no notifications.
-pub(crate) fn be_away(client: Arc<Client>) {
+pub(crate) fn show_unavailable(client: Arc<Client>) {
     tokio::spawn(async move {
-        // Without a name yet there was no announcement either; a lost connection tells elsewhere.
+        // Without a name yet there was no announcement; a lost connection emits its own event.
         let _ = client.presence().set_unavailable().await;
     });
 }

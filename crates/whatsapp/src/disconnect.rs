@@ -1,4 +1,4 @@
-//! Why a connection ended and what follows; pure.
+//! Why a connection ended and how long to wait before the next; pure.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use crate::limits::{
 };
 use crate::wire::Progress;
 
-/// What the client said about the end of its connection, as far as it said anything.
+/// How the client reported the end of its connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// The number is no longer linked; in words for people.
+    /// The number is no longer linked, with the reason in words for people.
     LoggedOut(String),
-    /// The connection is gone, the link is not.
+    /// The connection is gone; the number is still linked.
     Lost(DisconnectReason),
-    /// Linking failed; in words for people.
+    /// Linking failed, with the reason in words for people.
     PairingFailed(String),
     /// The number was just linked; WhatsApp wants a new connection.
     Paired,
-    /// We ended it ourselves, to connect again at once.
+    /// The driver ended it, to connect again at once.
     Wanted,
 }
 
@@ -46,7 +46,7 @@ impl Ending {
         })
     }
 
-    /// What must have happened when the client said nothing.
+    /// What must have happened when the client reported nothing.
     pub(crate) fn from_progress(progress: Progress, was_logged_in: bool) -> Self {
         Self::Lost(match progress {
             _ if was_logged_in => DisconnectReason::ConnectionLost,
@@ -56,8 +56,8 @@ impl Ending {
         })
     }
 
-    /// Of two things the client said, the one to act on: a verdict on the link before a verdict on
-    /// the connection, and the first word otherwise.
+    /// Whether it replaces `other`, reported earlier: the end of a link outweighs the end of a
+    /// connection; of two equal ones the first stays.
     pub(crate) fn outweighs(&self, other: &Self) -> bool {
         self.weight() > other.weight()
     }
@@ -72,15 +72,15 @@ impl Ending {
     }
 }
 
-/// In words for people: the phone, or WhatsApp, took the link away.
+/// The reason in words for people when the phone, or WhatsApp, removed the linked device.
 pub(crate) const UNLINKED: &str = "the device was unlinked on the phone";
 
 fn code(reason: &ConnectFailureReason) -> u16 {
     u16::try_from(reason.code()).unwrap_or_default()
 }
 
-/// How long to wait before the next attempt; `None` is for ever. `failures` counts the attempts
-/// since a connection last held for [`STABLE`], this one included.
+/// How long to wait before the next attempt; `None` when there must be none. `failures` counts the
+/// attempts since a connection last stayed up for [`STABLE`], this one included.
 pub(crate) fn pause(reason: DisconnectReason, failures: u32, device: DeviceId) -> Option<Duration> {
     let pause = match reason.reconnect() {
         Reconnect::Never => return None,
@@ -97,9 +97,13 @@ pub(crate) fn pause(reason: DisconnectReason, failures: u32, device: DeviceId) -
     Some(spread(pause, failures, device))
 }
 
-/// Failures to count after a connection that held for `held`.
-pub(crate) fn failures_after(failures: u32, held: Option<Duration>) -> u32 {
-    if held.is_some_and(|held| held >= STABLE) { 1 } else { failures.saturating_add(1) }
+/// The count of failures after a connection that was ready for `ready_for`.
+pub(crate) fn failures_after(failures: u32, ready_for: Option<Duration>) -> u32 {
+    if ready_for.is_some_and(|ready_for| ready_for >= STABLE) {
+        1
+    } else {
+        failures.saturating_add(1)
+    }
 }
 
 /// Lengthens a pause by a share that differs between devices and attempts.
@@ -146,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_read_from_how_far_it_came() {
+    fn a_silent_end_is_read_from_the_progress() {
         for (progress, was_logged_in, expected) in [
             (Progress::Unreachable, false, R::Unreachable),
             (Progress::Open, false, R::ConnectionLost),
@@ -174,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn some_come_at_once_some_late_some_never() {
+    fn some_reconnect_at_once_some_late_some_never() {
         let device = DeviceId(Uuid::from_u128(7));
         assert_eq!(pause(R::RestartRequired, 1, device), Some(Duration::ZERO));
         assert!(pause(R::RestartRequired, 2, device).unwrap() >= Duration::from_secs(1));
@@ -187,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn devices_do_not_come_at_the_same_moment() {
+    fn devices_do_not_reconnect_at_the_same_moment() {
         let pauses: std::collections::BTreeSet<Duration> = (0..100)
             .map(|n| spread(RECONNECT_MAX, 5, DeviceId(Uuid::from_u128(n * 7919))))
             .collect();
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_held_forgets_the_failures() {
+    fn a_stable_connection_resets_the_failures() {
         assert_eq!(failures_after(0, None), 1);
         assert_eq!(failures_after(4, Some(Duration::from_secs(1))), 5);
         assert_eq!(failures_after(4, Some(STABLE)), 1);

@@ -1,6 +1,6 @@
 //! The library's errors, as the engine understands them; pure.
 //!
-//! Their texts go no further than our log: they may name people.
+//! Their own texts never reach a customer: they may name people.
 
 use domain::message::Failure;
 use domain::ports::SendError;
@@ -9,7 +9,7 @@ use whatsapp_rust::{
     ClientError, ContactError, ErrorChainExt as _, GroupError, SendError as ClientSendError,
 };
 
-/// Why a message could not be handed over.
+/// Why a message could not be written to the connection.
 pub(crate) fn send_error(error: &ClientSendError, is_group: bool) -> SendError {
     match error {
         ClientSendError::NotLoggedIn => SendError::NotConnected,
@@ -45,7 +45,7 @@ pub(crate) fn upload_error(error: &(dyn std::error::Error + 'static)) -> SendErr
         return SendError::NotConnected;
     }
     match error.http_status() {
-        // What is wrong is the file, not the moment.
+        // The file itself is wrong; another attempt would fail as well.
         Some(status @ (400 | 413 | 415)) => {
             permanent(Failure::MEDIA, &format!("WhatsApp refused the file ({status})"))
         }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_work_later_is_not_given_up() {
+    fn what_may_work_later_is_temporary() {
         for (error, is_group, expected) in [
             (ClientSendError::NotLoggedIn, false, "not_connected"),
             (ClientSendError::Client(ClientError::NotConnected), false, "not_connected"),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_refused_file_is_given_up() {
+    fn only_a_refused_file_fails_for_good() {
         use whatsapp_rust::http::HttpStatusError;
         for (status, expected) in
             [(413, "media"), (415, "media"), (507, "temporary"), (403, "temporary")]

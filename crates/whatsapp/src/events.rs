@@ -17,23 +17,23 @@ use crate::disconnect::{Ending, UNLINKED};
 /// What an event of the client means for its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// To be handed to the engine as it is.
+    /// Goes to the engine as it is.
     Event(MessengerEvent),
-    /// The phone has linked the device; to be told once the session is stored.
+    /// The phone has linked the device; reported once the session is stored.
     Paired(LinkedNumber),
-    /// Logged in and in step with the phone.
+    /// Logged in and synchronised with the phone.
     Connected,
     /// The library has learnt the owner's name and announced the device as present.
     Announced,
-    /// The code to link with is no longer accepted; another must be asked for.
+    /// The pairing code is no longer accepted; another must be requested.
     CodeSpent,
-    /// How the connection will have ended.
+    /// The connection is about to end, and how.
     Ending(Ending),
     /// Messages could not be stored; WhatsApp must send them again.
     Redeliver,
 }
 
-/// The device's own names.
+/// The addresses of the device's own number.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Me {
     /// By phone number.
@@ -78,8 +78,10 @@ pub(crate) fn interest() -> EventInterest {
     ])
 }
 
-/// What an event means; `None` when nothing. `shows_qr` is whether the device is being linked by
-/// QR: with a code, the library makes QRs all the same.
+/// What an event means; `None` when the driver ignores it.
+///
+/// `shows_qr` is whether the device is being linked by QR: when it is linked by a code, the library
+/// makes QRs all the same.
 pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal> {
     Some(match event {
         Event::Connected(_) => Signal::Connected,
@@ -113,7 +115,7 @@ fn translate_pairing(event: &Event, shows_qr: bool) -> Option<Signal> {
                 expires_in_s,
             }))
         }
-        Event::PairingQrCodesExhausted(_) if shows_qr => failed("nobody scanned the QR in time"),
+        Event::PairingQrCodesExhausted(_) if shows_qr => failed("the QR was not scanned in time"),
         Event::PairingCode(code) if !shows_qr => {
             let expires_in_s = code.timeout.as_secs();
             let code = code.code.clone();

@@ -145,14 +145,17 @@ fn read_piece(body: &mut impl Read) -> io::Result<Option<Bytes>> {
     Ok((!piece.is_empty()).then(|| piece.into()))
 }
 
-/// The address to ask instead of the one the library wants, or why none.
+/// The address to connect to for the one the library asks for.
+///
+/// # Errors
+/// When the driver may not connect to it.
 fn permitted(url: &str, simulator: Option<&str>) -> anyhow::Result<Url> {
     let mut url = Url::parse(url)?;
     let Some(host) = url.host_str() else { bail!("the address has no host") };
     if let Some(simulator) = simulator {
         // The library writes https for every media host; a simulator speaks plain http.
         if url.scheme() != "https" || authority(&url) != simulator {
-            bail!("a driver for a simulator asks nobody else");
+            bail!("a driver for a simulator connects to nothing else");
         }
         if url.set_scheme("http").is_err() {
             bail!("the address cannot be rewritten");
@@ -162,7 +165,7 @@ fn permitted(url: &str, simulator: Option<&str>) -> anyhow::Result<Url> {
     let ip: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
     let is_ours = is_whatsapp_host(host) && ip.is_none_or(is_public);
     if url.scheme() != "https" || url.port().is_some() || !is_ours {
-        bail!("only WhatsApp's own hosts are asked, by https");
+        bail!("only WhatsApp's own hosts are connected to, by https");
     }
     Ok(url)
 }
@@ -185,23 +188,27 @@ mod tests {
             "https://127.0.0.1/",
             "https://[::1]/",
             "https://1.1.1.1/",
-            "file:///etc/passwd",
-            "nonsense",
         ];
         for url in wrong {
-            assert!(permitted(url, None).is_err(), "{url}");
+            let refused = permitted(url, None).unwrap_err().to_string();
+            assert_eq!(refused, "only WhatsApp's own hosts are connected to, by https", "{url}");
         }
+        let no_host = permitted("file:///etc/passwd", None).unwrap_err();
+        assert_eq!(no_host.to_string(), "the address has no host");
+        let no_url = permitted("nonsense", None).unwrap_err();
+        assert_eq!(no_url.to_string(), "relative URL without a base");
     }
 
     #[test]
-    fn a_simulator_is_asked_by_http_and_nobody_else() {
+    fn a_simulator_is_asked_by_http_and_nothing_else() {
         let simulator = Some("127.0.0.1:9000");
         let asked = permitted("https://127.0.0.1:9000/mms/image/t?auth=a", simulator).unwrap();
         assert_eq!(asked.as_str(), "http://127.0.0.1:9000/mms/image/t?auth=a");
         for url in
             ["https://127.0.0.1:9001/", "https://mmg.whatsapp.net/", "http://127.0.0.1:9000/"]
         {
-            assert!(permitted(url, simulator).is_err(), "{url}");
+            let refused = permitted(url, simulator).unwrap_err().to_string();
+            assert_eq!(refused, "a driver for a simulator connects to nothing else", "{url}");
         }
     }
 
@@ -210,7 +217,7 @@ mod tests {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
         while request.iter().filter(|byte| **byte == b'#').count() < bytes {
-            assert!(socket.read_buf(&mut request).await.unwrap() > 0, "it broke off");
+            assert!(socket.read_buf(&mut request).await.unwrap() > 0, "the connection broke");
         }
         let answer = b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\n{}";
         socket.write_all(answer).await.unwrap();

@@ -172,7 +172,7 @@ fn kinds_and_texts() {
 }
 
 #[test]
-fn what_is_known_of_a_file_is_told_but_not_where_it_is() {
+fn a_files_details_are_kept_but_not_its_address() {
     macro_rules! file {
         ($field:ident: $type:ident { $($inner:ident: $value:expr),* }) => {
             message!($field: $type {

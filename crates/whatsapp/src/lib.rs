@@ -3,16 +3,16 @@
 //!
 //! ```text
 //! messenger   one slot per device; send, typing, look-ups
-//!   pairing      one task per device: connects, decides what follows an ending, reports in order
-//!     connection  what it keeps in mind meanwhile
+//!   pairing      one task per device: connects, reconnects, reports in order
+//!     connection  the state of its one connection
 //!     receipts    stored before they are acknowledged
 //!     disconnect  why a connection ended and how long to wait (pure)
 //!     client  builds a client over stored state; listens to it
 //!       events, incoming, outgoing, errors   translation (pure)
 //!       upload                     files, encrypted and uploaded piece by piece
-//!       storage                    the library's state, in our session store
-//!       wire, http_client          its way out: watched sockets, guarded HTTP
-//!         config                   where it may go
+//!       storage                    the library's state, in our protocol store
+//!       wire, http_client          the network: watched sockets, guarded HTTP
+//!         config                   where it may connect to
 //! ```
 //!
 //! Nothing here logs a QR, a code, a key, a text or a phone number.
@@ -36,7 +36,7 @@ mod upload;
 mod version;
 mod wire;
 
-/// What a log filter must say of the protocol library, in `tracing-subscriber`'s spelling.
+/// What a log filter must contain for the protocol library, in `tracing-subscriber`'s spelling.
 ///
 /// Below `error` its messages carry pairing codes, phone numbers and whole stanzas, and many of
 /// their targets do not begin with a crate's name.

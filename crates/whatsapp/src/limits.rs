@@ -9,11 +9,11 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
 pub(crate) const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest ordinary pause, so that a server that comes back is noticed within a minute.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(60);
-/// Pause after being told to stay away for a while.
+/// Pause after WhatsApp limited or banned the number for a while.
 pub(crate) const RECONNECT_LATER: Duration = Duration::from_secs(15 * 60);
 /// Pauses are lengthened by up to this many percent, by device, so that not all come at once.
 pub(crate) const RECONNECT_JITTER_PERCENT: u64 = 25;
-/// A connection that held this long starts the pauses anew.
+/// A connection that lasted this long resets the pauses.
 pub(crate) const STABLE: Duration = Duration::from_secs(30);
 
 /// Pause before mail that the engine could not store is asked for again; it doubles, up to
@@ -24,10 +24,10 @@ pub(crate) const REDELIVERY_FIRST: Duration = Duration::from_secs(2);
 pub(crate) const PAIRING_MAX: Duration = Duration::from_secs(5 * 60);
 /// Longest wait of a request for a pairing code for the connection it is asked over.
 pub(crate) const PAIRING_SOCKET_MAX: Duration = Duration::from_secs(30);
-/// How much longer than its code the attempt to link lives, for a phone that is just at it.
+/// How long an attempt to link outlives its code, for a phone that is just entering it.
 pub(crate) const PAIRING_CODE_GRACE: Duration = Duration::from_secs(10);
 
-/// Longest wait for word of a new link once WhatsApp has asked for a new connection.
+/// Longest wait for the event of a new link once WhatsApp has asked for a new connection.
 pub(crate) const LINK_AFTER_RESTART_MAX: Duration = Duration::from_secs(5);
 
 /// Devices that log in at the same moment; the others wait for their turn.
@@ -44,7 +44,7 @@ pub(crate) const SEND_MAX: Duration = Duration::from_secs(60);
 /// Files that are encrypted and uploaded at the same time, all devices together; each takes twice
 /// its size of the disk.
 pub(crate) const UPLOADS_MAX: usize = 4;
-/// Longest time for one upload, the wait for its turn included: 100 MB at 2 Mbit/s, and some.
+/// Longest time for one upload, the wait for its turn included: 100 MB at 2 Mbit/s, with a reserve.
 pub(crate) const UPLOAD_MAX: Duration = Duration::from_secs(10 * 60);
 /// Pieces in which a file is read and sent, in bytes.
 pub(crate) const UPLOAD_PIECE_BYTES: usize = 64 * 1024;
@@ -55,15 +55,15 @@ pub(crate) const LOOK_UP_MAX: Duration = Duration::from_secs(20);
 /// Longest wait for "typing…" to be written.
 pub(crate) const TYPING_MAX: Duration = Duration::from_secs(5);
 
-/// How long a sent message is kept for those who could not open it: a phone may have been off, or
-/// lost, for days before it asks.
+/// How long a sent message is kept for recipients that could not decrypt it: a phone may have been
+/// off for days before it asks for the message again.
 pub(crate) const SENT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Messages that members of one group get again at their request, at once; what is asked for beyond
-/// that is not sent. (WhatsApp's own client sends all; a library that sends few loses messages, one
-/// that sends thousands risks the number.)
+/// Messages sent again at once to members of one group that ask for them; further requests are
+/// ignored. (WhatsApp's own client sends all; sending few loses messages, sending
+/// thousands risks the number.)
 pub(crate) const RESENDS_MAX: u32 = 256;
-/// How many more there may be with every minute.
+/// How many more each minute allows.
 pub(crate) const RESENDS_PER_MINUTE: u32 = 60;
 
 /// Events of one device that wait for the engine.
@@ -82,12 +82,12 @@ pub(crate) const REGISTERED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long an unregistered number is believed to stay so.
 pub(crate) const UNREGISTERED_FOR: Duration = Duration::from_secs(60);
 
-/// How long the protocol version of the real service is believed.
+/// How long the protocol version of the real service is used before it is fetched again.
 pub(crate) const VERSION_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// How soon it is asked for again when that failed.
+/// How soon it is fetched again after a failure.
 pub(crate) const VERSION_RETRY: Duration = Duration::from_secs(10 * 60);
-/// Longest wait for it.
+/// Longest wait for the protocol version.
 pub(crate) const VERSION_MAX: Duration = Duration::from_secs(10);
 
-/// Wrappers around a message that are looked into.
+/// Nested wrappers around a message that are opened.
 pub(crate) const WRAPPERS_MAX: usize = 8;

@@ -1,4 +1,4 @@
-//! The messenger: finds the device's link and asks its client.
+//! The messenger: finds the device's pairing and calls its client.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,18 +37,18 @@ pub struct WhatsappMessenger {
     is_closed: AtomicBool,
 }
 
-/// A device's place; one for every device ever asked for.
+/// What is kept for a device; one for every device ever asked for.
 #[derive(Default)]
 struct Slot {
-    /// Locked while a link is started or ended, so that there is never a second one.
-    link: tokio::sync::Mutex<Option<Pairing>>,
+    /// Locked while a pairing is started or ended, so that there is never a second one.
+    pairing: tokio::sync::Mutex<Option<Pairing>>,
     online: Arc<Online>,
 }
 
 impl Slot {
-    async fn end(&self, link: &mut Option<Pairing>) {
-        if let Some(link) = link.take() {
-            link.end().await;
+    async fn end(&self, pairing: &mut Option<Pairing>) {
+        if let Some(pairing) = pairing.take() {
+            pairing.end().await;
         }
         self.online.set(None);
     }
@@ -70,19 +70,21 @@ impl WhatsappMessenger {
         })
     }
 
-    /// Says who takes events and messages. Only the first call counts.
+    /// Sets the receiver of events and messages. Only the first call counts.
     pub fn set_events(&self, events: Arc<dyn MessengerEvents>) {
         if self.shared.events.set(events).is_err() {
-            tracing::error!("the messenger's events have a taker already");
+            tracing::error!("the messenger's receiver of events is set already");
         }
     }
 
-    /// Closes every connection, letting each write what it still has to write; none is made after.
+    /// Closes every connection after its last writes; none is made after this.
     pub async fn shutdown(&self) {
         self.is_closed.store(true, Ordering::SeqCst);
         let slots: Vec<Arc<Slot>> = self.lock_slots().values().cloned().collect();
-        join_all(slots.iter().map(|slot| async { slot.end(&mut *slot.link.lock().await).await }))
-            .await;
+        join_all(
+            slots.iter().map(|slot| async { slot.end(&mut *slot.pairing.lock().await).await }),
+        )
+        .await;
     }
 
     fn lock_slots(&self) -> parking_lot::MutexGuard<'_, HashMap<DeviceId, Arc<Slot>>> {
@@ -122,7 +124,7 @@ impl WhatsappMessenger {
         Ok(is_registered)
     }
 
-    /// The recipient's address, when it has WhatsApp as far as can be known.
+    /// The recipient's address; an error when WhatsApp says that the number is not registered.
     async fn recipient(
         &self,
         client: &Client,
@@ -143,16 +145,16 @@ impl WhatsappMessenger {
     }
 }
 
-/// A message that goes out once more was lost on its way, and with it the keys it carried. The
-/// library takes those for delivered.
-async fn hand_out_keys_again(client: &Client, group: &GroupId, id: &WhatsappId) {
+/// Makes the library send its group key again: a message that goes out once more was lost on its
+/// way, and with it the key it carried, which the library takes for delivered.
+async fn forget_key_holders(device: DeviceId, client: &Client, group: &GroupId, id: &WhatsappId) {
     let store = client.persistence_manager().backend();
     let is_lost = match store.take_sent_message(group.as_str(), id.as_str()).await {
         Ok(sent) => sent.is_some(),
         Err(_) => return,
     };
     if is_lost && let Err(error) = store.clear_sender_key_devices(group.as_str()).await {
-        tracing::debug!(%error, "the keys of a group cannot be handed out again");
+        tracing::debug!(%device, %error, "the key of a group cannot be sent again");
     }
 }
 
@@ -160,43 +162,43 @@ async fn hand_out_keys_again(client: &Client, group: &GroupId, id: &WhatsappId) 
 impl Messenger for WhatsappMessenger {
     async fn connect(&self, device: DeviceId) -> Result<()> {
         let slot = self.slot(device);
-        let mut link = slot.link.lock().await;
-        if link.as_ref().is_none_or(Pairing::has_ended) {
-            slot.end(&mut link).await;
-            *link = Some(self.start(&slot, device, Purpose::Connect)?);
+        let mut pairing = slot.pairing.lock().await;
+        if pairing.as_ref().is_none_or(Pairing::has_ended) {
+            slot.end(&mut pairing).await;
+            *pairing = Some(self.start(&slot, device, Purpose::Connect)?);
         }
         Ok(())
     }
 
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()> {
         let slot = self.slot(device);
-        let mut link = slot.link.lock().await;
-        slot.end(&mut link).await;
+        let mut pairing = slot.pairing.lock().await;
+        slot.end(&mut pairing).await;
         // What an earlier number has left must not be mixed with the new one's.
         self.shared.sessions.protocol_clear(device).await?;
-        *link = Some(self.start(&slot, device, Purpose::Pair(method))?);
+        *pairing = Some(self.start(&slot, device, Purpose::Pair(method))?);
         Ok(())
     }
 
     async fn logout(&self, device: DeviceId) -> Result<()> {
         let slot = self.slot(device);
-        let mut link = slot.link.lock().await;
-        if let (Some(link), Some(client)) = (link.as_ref(), slot.online.get()) {
+        let mut pairing = slot.pairing.lock().await;
+        if let (Some(pairing), Some(client)) = (pairing.as_ref(), slot.online.get()) {
             // What the logout does to the connection is no news for the engine.
-            link.let_go();
+            pairing.begin_unpairing();
             if timeout(LOGOUT_MAX, client.logout()).await.is_err() {
                 tracing::warn!(%device, "WhatsApp did not confirm the logout in time");
             }
         }
-        slot.end(&mut link).await;
+        slot.end(&mut pairing).await;
         self.shared.sessions.protocol_clear(device).await?;
         Ok(())
     }
 
     async fn disconnect(&self, device: DeviceId) {
         let slot = self.slot(device);
-        let mut link = slot.link.lock().await;
-        slot.end(&mut link).await;
+        let mut pairing = slot.pairing.lock().await;
+        slot.end(&mut pairing).await;
     }
 
     async fn send(
@@ -208,7 +210,9 @@ impl Messenger for WhatsappMessenger {
         let to = self.recipient(&client, &message.chat).await?;
         let id = message.whatsapp_id;
         let uploaded = match &message.content {
-            Content::File(file) => Some(upload(&client, &self.shared.uploads, &file.media).await?),
+            Content::File(file) => {
+                Some(upload(device, &client, &self.shared.uploads, &file.media).await?)
+            }
             _ => None,
         };
         let content =
@@ -216,7 +220,7 @@ impl Messenger for WhatsappMessenger {
         let options = SendOptions::default().with_message_id(id.as_str());
         let is_group = message.chat.is_group();
         if let ChatId::Group(group) = &message.chat {
-            hand_out_keys_again(&client, group, &id).await;
+            forget_key_holders(device, &client, group, &id).await;
         }
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
         let sending =
@@ -226,7 +230,7 @@ impl Messenger for WhatsappMessenger {
         match timeout(SEND_MAX, sending).await {
             Ok(Ok(Ok(_))) => Ok(()),
             Ok(Ok(Err(error))) => {
-                tracing::debug!(%device, %id, %error, "a message could not be handed over");
+                tracing::debug!(%device, whatsapp_id = %id, %error, "a message could not be written");
                 Err(errors::send_error(&error, is_group))
             }
             Ok(Err(_)) => Err(SendError::Temporary("the protocol library failed".to_owned())),
@@ -239,7 +243,7 @@ impl Messenger for WhatsappMessenger {
             return;
         };
         let show = async {
-            // Nobody is shown the typing of somebody who is not online.
+            // WhatsApp shows the typing of available numbers only.
             if is_typing {
                 let _ = client.presence().set_available().await;
                 let _ = client.chatstate().send_composing(&to).await;

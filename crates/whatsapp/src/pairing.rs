@@ -1,11 +1,12 @@
-//! One device's link to WhatsApp: connects, keeps connected, and tells the engine, in order.
+//! One device's pairing with WhatsApp: connects, reconnects, and emits events to the engine, in
+//! order.
 //!
 //! Invariants:
 //! - one task per device decides and reports, so that its events are in order;
 //! - at most one client of a device exists at a time, and it is closed before the next is built;
 //! - the library never reconnects by itself: after each connection [`disconnect::pause`] decides;
-//! - when the link is gone (logout, failed pairing), the stored session is erased before that is
-//!   reported.
+//! - when the number is no longer linked (logout, failed pairing), the stored session is erased
+//!   before that is reported.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,7 +23,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::client::{ClientContext, Session};
-use crate::connection::{Connection, Deadline, Online, What, be_away, end_connection};
+use crate::connection::{
+    Connection, Deadline, DeadlineAction, Online, end_connection, show_unavailable,
+};
 use crate::disconnect::{self, Ending};
 use crate::events::Signal;
 use crate::limits::{
@@ -31,26 +34,26 @@ use crate::limits::{
 };
 use crate::receipts::Reports;
 
-/// What a link is started for.
+/// What a pairing is started for.
 #[derive(Debug, Clone)]
 pub(crate) enum Purpose {
     /// To connect a linked number.
     Connect,
-    /// To link one.
+    /// To link a number.
     Pair(PairMethod),
 }
 
-/// A running link. Ends when it is told to, when the number is unlinked, or when somebody has to
-/// look.
+/// A running pairing. It ends when the engine stops it, when the number is unlinked, or when an
+/// operator has to act.
 pub(crate) struct Pairing {
     stop: watch::Sender<bool>,
     is_silent: Arc<AtomicBool>,
-    is_unlinking: Arc<AtomicBool>,
+    is_unpairing: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
 impl Pairing {
-    /// Starts a link, which shows its client in `online` while it is ready to send.
+    /// Starts the task, which publishes its client in `online` while it is ready to send.
     pub(crate) fn start(
         shared: Arc<ClientContext>,
         device: DeviceId,
@@ -59,7 +62,7 @@ impl Pairing {
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
         let is_silent = Arc::new(AtomicBool::new(false));
-        let is_unlinking = Arc::new(AtomicBool::new(false));
+        let is_unpairing = Arc::new(AtomicBool::new(false));
         let supervisor = Supervisor {
             shared,
             device,
@@ -67,23 +70,24 @@ impl Pairing {
             online,
             stopped,
             is_silent: is_silent.clone(),
-            is_unlinking: is_unlinking.clone(),
+            is_unpairing: is_unpairing.clone(),
             failures: 0,
             redeliveries: 0,
-            told: None,
+            reported_loss: None,
         };
-        Self { stop, is_silent, is_unlinking, task: tokio::spawn(supervisor.run()) }
+        Self { stop, is_silent, is_unpairing, task: tokio::spawn(supervisor.run()) }
     }
 
-    /// Has it report nothing any more; it is about to be ended.
-    fn fall_silent(&self) {
+    /// Stops its events; it is about to be ended.
+    fn silence(&self) {
         self.is_silent.store(true, Ordering::SeqCst);
     }
 
-    /// Has it let go of the number, which is about to be unlinked.
-    pub(crate) fn let_go(&self) {
-        self.is_unlinking.store(true, Ordering::SeqCst);
-        self.fall_silent();
+    /// Stops its events and lets receipts pass unstored: the number is about to be unlinked, and
+    /// WhatsApp sends nothing to it again.
+    pub(crate) fn begin_unpairing(&self) {
+        self.is_unpairing.store(true, Ordering::SeqCst);
+        self.silence();
     }
 
     /// Whether it has ended by itself.
@@ -91,11 +95,11 @@ impl Pairing {
         self.task.is_finished()
     }
 
-    /// Ends it; returns when nothing of it writes any more.
+    /// Ends it; it writes nothing after this returns.
     pub(crate) async fn end(mut self) {
-        self.fall_silent();
+        self.silence();
         self.stop.send_replace(true);
-        // Closing is bounded in itself; this is for a task that hangs in the store.
+        // Closing has its own limit; this one is for a task that hangs in the store.
         if timeout(CLOSE_MAX * 2, &mut self.task).await.is_err() {
             self.task.abort();
         }
@@ -103,12 +107,12 @@ impl Pairing {
 }
 
 /// How one connection ended.
-enum Ended {
-    /// As the engine wished.
+enum ConnectionEnd {
+    /// The engine stopped it.
     Stopped,
     /// The stored state and the client's no longer agree.
     Broken,
-    /// By itself; it held for so long when it was ready at all.
+    /// By itself, and how long it was ready; `None` when it never was.
     By(Ending, Option<Duration>),
 }
 
@@ -119,13 +123,13 @@ struct Supervisor {
     online: Arc<Online>,
     stopped: watch::Receiver<bool>,
     is_silent: Arc<AtomicBool>,
-    is_unlinking: Arc<AtomicBool>,
-    /// Attempts since a connection last held.
+    is_unpairing: Arc<AtomicBool>,
+    /// Attempts since a connection last was stable.
     failures: u32,
-    /// Times in a row that mail had to be asked for again.
+    /// Times in a row that messages had to be requested again.
     redeliveries: u32,
-    /// The loss the engine knows of, while it lasts.
-    told: Option<DisconnectReason>,
+    /// The loss that was reported, while it lasts.
+    reported_loss: Option<DisconnectReason>,
 }
 
 impl Supervisor {
@@ -134,10 +138,10 @@ impl Supervisor {
             let shows_qr = !matches!(self.purpose, Purpose::Pair(PairMethod::Code(_)));
             let opened = Session::open(&self.shared, self.device, shows_qr).await;
             let stays = match opened {
-                Ok(session) => self.keep(session).await,
+                Ok(session) => self.run_session(session).await,
                 Err(error) => {
                     tracing::error!(device = %self.device, %error, "the session cannot be opened");
-                    self.do_without().await
+                    self.without_session().await
                 }
             };
             if !stays {
@@ -146,8 +150,8 @@ impl Supervisor {
         }
     }
 
-    /// Connects one client again and again; whether another is to take its place.
-    async fn keep(&mut self, mut session: Session) -> bool {
+    /// Connects one client again and again; whether another must replace it.
+    async fn run_session(&mut self, mut session: Session) -> bool {
         if matches!(self.purpose, Purpose::Connect) && !session.is_linked() {
             session.close().await;
             self.forget("no number is linked to this device; link it again").await;
@@ -157,17 +161,19 @@ impl Supervisor {
             let ended = self.connect_once(&mut session).await;
             self.online.set(None);
             let goes_on = match ended {
-                Ended::Stopped => false,
-                Ended::Broken => {
+                ConnectionEnd::Stopped => false,
+                ConnectionEnd::Broken => {
                     let pause = self.redelivery_pause();
                     break self.wait_and_retry(pause).await;
                 }
-                Ended::By(ending, held) => self.follow(&session, ending, held).await,
+                ConnectionEnd::By(ending, ready_for) => {
+                    self.handle_ending(&session, ending, ready_for).await
+                }
             };
             if !goes_on {
                 break false;
             }
-            // A client is told its version when it is built.
+            // A client gets its version when it is built.
             if session.version != self.shared.versions.current().await {
                 break true;
             }
@@ -176,17 +182,22 @@ impl Supervisor {
         goes_on
     }
 
-    /// Does what follows when the store gives no session; whether to try again.
-    async fn do_without(&mut self) -> bool {
+    /// Reports that the stored session cannot be read; whether to try again.
+    async fn without_session(&mut self) -> bool {
         if matches!(self.purpose, Purpose::Pair(_)) {
             self.fail_pairing("the gateway's database cannot be reached".to_owned()).await;
             return false;
         }
-        self.lose(DisconnectReason::ConnectionLost, None).await
+        self.handle_loss(DisconnectReason::ConnectionLost, None).await
     }
 
-    /// Does what follows from an ending; whether to connect again.
-    async fn follow(&mut self, session: &Session, ending: Ending, held: Option<Duration>) -> bool {
+    /// Acts on an ending; whether to connect again.
+    async fn handle_ending(
+        &mut self,
+        session: &Session,
+        ending: Ending,
+        ready_for: Option<Duration>,
+    ) -> bool {
         match ending {
             Ending::Wanted => true,
             Ending::Paired => {
@@ -208,29 +219,29 @@ impl Supervisor {
                 self.fail_pairing(reason.describe()).await;
                 false
             }
-            Ending::Lost(reason) => self.lose(reason, held).await,
+            Ending::Lost(reason) => self.handle_loss(reason, ready_for).await,
         }
     }
 
-    /// Reports a lost connection and waits as long as it takes; false when it is not to come back.
-    async fn lose(&mut self, reason: DisconnectReason, held: Option<Duration>) -> bool {
-        if self.told != Some(reason) {
-            self.told = Some(reason);
-            self.tell(MessengerEvent::Disconnected(reason)).await;
+    /// Reports a lost connection and waits before the next; false when there must be none.
+    async fn handle_loss(&mut self, reason: DisconnectReason, ready_for: Option<Duration>) -> bool {
+        if self.reported_loss != Some(reason) {
+            self.reported_loss = Some(reason);
+            self.emit(MessengerEvent::Disconnected(reason)).await;
         }
-        self.failures = disconnect::failures_after(self.failures, held);
+        self.failures = disconnect::failures_after(self.failures, ready_for);
         match disconnect::pause(reason, self.failures, self.device) {
             Some(pause) => self.wait_and_retry(pause).await,
             None => false,
         }
     }
 
-    /// Waits; false when the engine has ended the link meanwhile.
+    /// Waits; false when the engine stopped the pairing meanwhile.
     async fn wait_and_retry(&mut self, pause: Duration) -> bool {
         timeout(pause, raised(&mut self.stopped)).await.is_err()
     }
 
-    /// How long to wait before mail that could not be stored is asked for again.
+    /// How long to wait before messages that could not be stored are requested again.
     fn redelivery_pause(&mut self) -> Duration {
         let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
         self.redeliveries = self.redeliveries.saturating_add(1);
@@ -239,12 +250,12 @@ impl Supervisor {
 
     async fn forget(&self, text: &str) {
         self.erase().await;
-        self.tell(MessengerEvent::LoggedOut(text.to_owned())).await;
+        self.emit(MessengerEvent::LoggedOut(text.to_owned())).await;
     }
 
     async fn fail_pairing(&self, text: String) {
         self.erase().await;
-        self.tell(MessengerEvent::PairingFailed(text)).await;
+        self.emit(MessengerEvent::PairingFailed(text)).await;
     }
 
     async fn erase(&self) {
@@ -253,49 +264,49 @@ impl Supervisor {
         }
     }
 
-    async fn tell(&self, event: MessengerEvent) {
-        if let Err(error) = self.telling(event).await {
-            tracing::debug!(device = %self.device, %error, "an event was not taken");
+    async fn emit(&self, event: MessengerEvent) {
+        if let Err(error) = self.try_emit(event).await {
+            tracing::debug!(device = %self.device, %error, "an event was not handled");
         }
     }
 
-    /// Tells the engine, unless it does not want to hear any more.
-    fn telling(&self, event: MessengerEvent) -> BoxFuture<'static, StoreResult<()>> {
+    /// Emits an event to the engine, unless the pairing is ending.
+    fn try_emit(&self, event: MessengerEvent) -> BoxFuture<'static, StoreResult<()>> {
         if self.is_silent.load(Ordering::SeqCst) {
-            return ready(Err(StoreError::Unavailable("the link is ending".into()))).boxed();
+            return ready(Err(StoreError::Unavailable("the pairing is ending".into()))).boxed();
         }
         let (events, device) = (self.shared.events.get().cloned(), self.device);
         async move {
-            let nobody = || StoreError::Unavailable("nobody listens for events yet".into());
-            events.ok_or_else(nobody)?.event(device, event).await
+            let unset = || StoreError::Unavailable("no receiver for events is set yet".into());
+            events.ok_or_else(unset)?.event(device, event).await
         }
         .boxed()
     }
 
-    /// Lets the acknowledgement of a stored receipt leave.
-    fn settle(&self, session: &Session, answer: StoreResult<()>) {
-        // Nothing comes again to a number that is being unlinked.
-        let is_unlinking = self.is_unlinking.load(Ordering::SeqCst);
-        session.gate.answer(answer.is_ok() || is_unlinking);
+    /// Lets the acknowledgement of a stored receipt out.
+    fn answer_receipt(&self, session: &Session, answer: StoreResult<()>) {
+        // WhatsApp sends nothing again to a number that is being unlinked.
+        let is_unpairing = self.is_unpairing.load(Ordering::SeqCst);
+        session.barrier.answer(answer.is_ok() || is_unpairing);
     }
 
-    /// Gives up the connection over which something came that is not stored.
-    fn give_up(&self, session: &Session) {
-        tracing::warn!(device = %self.device, "what came in is not stored; it will come again");
+    /// Ends the connection over which something came that is not stored.
+    fn drop_connection(&self, session: &Session) {
+        tracing::warn!(device = %self.device, "what came in is not stored; WhatsApp sends it again");
         session.sink.note(Ending::Lost(DisconnectReason::ConnectionLost));
         self.online.set(None);
-        end_connection(session.client.clone());
+        end_connection(self.device, session.client.clone());
     }
 
     /// One connection, from the first attempt to its end.
-    async fn connect_once(&mut self, session: &mut Session) -> Ended {
-        let Some(turn) = self.turn().await else { return Ended::Stopped };
-        let (client, gate) = (session.client.clone(), session.gate.clone());
-        gate.begin();
+    async fn connect_once(&mut self, session: &mut Session) -> ConnectionEnd {
+        let Some(login_permit) = self.login_permit().await else { return ConnectionEnd::Stopped };
+        let (client, barrier) = (session.client.clone(), session.barrier.clone());
+        barrier.begin();
         let mut running = tokio::spawn(async move { client.run().await });
-        let mut is_given_up = false;
+        let mut is_dropped = false;
         let mut watch = Connection {
-            turn,
+            login_permit,
             ready_at: None,
             deadline: self.deadline(),
             reports: Reports::default(),
@@ -304,31 +315,31 @@ impl Supervisor {
         let ended = loop {
             tokio::select! {
                 biased;
-                Some(answer) = watch.reports.next() => self.settle(session, answer),
-                () = gate.lost(), if !is_given_up => {
-                    is_given_up = true;
-                    self.give_up(session);
+                Some(answer) = watch.reports.next() => self.answer_receipt(session, answer),
+                () = barrier.lost(), if !is_dropped => {
+                    is_dropped = true;
+                    self.drop_connection(session);
                 }
                 Some(signal) = session.signals.recv(), if watch.reports.has_room() => {
-                    self.hear(session, &mut watch, signal).await;
+                    self.handle_signal(session, &mut watch, signal).await;
                 }
                 Ok(node) = &mut session.stream_error => {
-                    self.hear_stream_error(session, &mut watch, &node);
+                    self.handle_stream_error(session, &mut watch, &node);
                 }
                 _ = &mut running => break None,
-                () = raised(&mut self.stopped) => break Some(Ended::Stopped),
-                () = raised(&mut session.broken) => break Some(Ended::Broken),
-                () = sleep_until(watch.deadline.at) => self.act_on(session, &mut watch).await,
+                () = raised(&mut self.stopped) => break Some(ConnectionEnd::Stopped),
+                () = raised(&mut session.broken) => break Some(ConnectionEnd::Broken),
+                () = sleep_until(watch.deadline.at) => self.on_deadline(session, &mut watch).await,
             }
         };
-        watch.stop_asking();
-        if watch.held().is_some_and(|held| held >= STABLE) {
+        watch.stop_code_request();
+        if watch.ready_for().is_some_and(|ready_for| ready_for >= STABLE) {
             self.redeliveries = 0;
         }
         match ended {
             Some(ended) => {
                 self.online.set(None);
-                session.gate.end();
+                session.barrier.end();
                 session.close().await;
                 if timeout(Duration::from_secs(1), &mut running).await.is_err() {
                     running.abort();
@@ -339,54 +350,55 @@ impl Supervisor {
         }
     }
 
-    /// Hears what is left to hear and says how the connection ended.
-    async fn conclude(&mut self, session: &mut Session, watch: &mut Connection) -> Ended {
+    /// Handles the remaining signals and determines how the connection ended.
+    async fn conclude(&mut self, session: &mut Session, watch: &mut Connection) -> ConnectionEnd {
         self.online.set(None);
         while let Ok(signal) = session.signals.try_recv() {
-            self.hear(session, watch, signal).await;
+            self.handle_signal(session, watch, signal).await;
             self.online.set(None);
         }
         while let Some(answer) = watch.reports.next().await {
-            self.settle(session, answer);
+            self.answer_receipt(session, answer);
         }
-        let held = watch.held();
-        let mut ending = session
-            .sink
-            .take_ending()
-            .unwrap_or_else(|| Ending::from_progress(session.attempt.progress(), held.is_some()));
+        let ready_for = watch.ready_for();
+        let mut ending = session.sink.take_ending().unwrap_or_else(|| {
+            Ending::from_progress(session.attempt.progress(), ready_for.is_some())
+        });
         let wants_restart = ending == Ending::Lost(DisconnectReason::RestartRequired);
         if wants_restart && matches!(self.purpose, Purpose::Pair(_)) {
-            // Wanted as soon as a phone has linked the device; the library may tell of that later.
-            let link = timeout(LINK_AFTER_RESTART_MAX, self.hear_of_the_link(session, watch)).await;
+            // WhatsApp asks for it as soon as a phone has linked the device; the library may emit
+            // that later.
+            let link = timeout(LINK_AFTER_RESTART_MAX, self.wait_for_pairing(session, watch)).await;
             ending = link.map_or(ending, |()| Ending::Paired);
         }
-        Ended::By(ending, held)
+        ConnectionEnd::By(ending, ready_for)
     }
 
-    async fn hear_of_the_link(&mut self, session: &mut Session, watch: &mut Connection) {
+    async fn wait_for_pairing(&mut self, session: &mut Session, watch: &mut Connection) {
         while matches!(self.purpose, Purpose::Pair(_)) {
             let Some(signal) = session.signals.recv().await else {
                 return std::future::pending().await;
             };
-            self.hear(session, watch, signal).await;
+            self.handle_signal(session, watch, signal).await;
         }
     }
 
-    /// Waits for this device's turn to log in; `None` when the engine ended the link.
-    async fn turn(&mut self) -> Option<Option<OwnedSemaphorePermit>> {
+    /// Waits for the permit to log in; `None` when the engine stopped the pairing. Linking a number
+    /// needs no permit: a person waits for it.
+    async fn login_permit(&mut self) -> Option<Option<OwnedSemaphorePermit>> {
         if matches!(self.purpose, Purpose::Pair(_)) {
             return Some(None);
         }
         tokio::select! {
-            turn = self.shared.logins.clone().acquire_owned() => Some(turn.ok()),
+            permit = self.shared.logins.clone().acquire_owned() => Some(permit.ok()),
             () = raised(&mut self.stopped) => None,
         }
     }
 
     fn deadline(&self) -> Deadline {
         match self.purpose {
-            Purpose::Connect => Deadline::new(LOGIN_TURN_MAX, What::EndTurn),
-            Purpose::Pair(_) => Deadline::new(PAIRING_MAX, What::GiveUpPairing),
+            Purpose::Connect => Deadline::new(LOGIN_TURN_MAX, DeadlineAction::ReleaseLogin),
+            Purpose::Pair(_) => Deadline::new(PAIRING_MAX, DeadlineAction::FailPairing),
         }
     }
 
@@ -396,17 +408,17 @@ impl Supervisor {
             PairCodeOptions { phone_number: phone.as_str().to_owned(), ..Default::default() };
         let client = session.client.clone();
         Some(tokio::spawn(async move {
-            // A refusal comes as an event; without a connection the run ends and tells.
+            // A refusal comes as an event; without a connection the run ends and reports why.
             if client.wait_for_socket(PAIRING_SOCKET_MAX).await.is_ok() {
                 let _ = client.pair_with_code(options).await;
             }
         }))
     }
 
-    async fn hear(&mut self, session: &Session, watch: &mut Connection, signal: Signal) {
+    async fn handle_signal(&mut self, session: &Session, watch: &mut Connection, signal: Signal) {
         match signal {
             Signal::Event(event @ MessengerEvent::Receipt(..)) => {
-                watch.reports.begin(self.telling(event));
+                watch.reports.begin(self.try_emit(event));
             }
             Signal::Event(event) => {
                 if let MessengerEvent::Offer(domain::device::PairOffer::Code {
@@ -414,47 +426,47 @@ impl Supervisor {
                 }) = &event
                 {
                     let longest = Duration::from_secs(*expires_in_s) + PAIRING_CODE_GRACE;
-                    watch.deadline = Deadline::new(longest, What::GiveUpPairing);
+                    watch.deadline = Deadline::new(longest, DeadlineAction::FailPairing);
                 }
-                self.tell(event).await;
+                self.emit(event).await;
             }
             Signal::Paired(linked) => {
-                // Told only once the link would survive a crash.
+                // Reported only once the link would survive a crash.
                 if let Err(error) = session.client.persistence_manager().flush().await {
                     tracing::error!(device = %self.device, %error, "the new link is not stored yet");
                 }
                 self.purpose = Purpose::Connect;
-                watch.deadline = Deadline::new(LOGIN_TURN_MAX, What::EndTurn);
-                self.tell(MessengerEvent::Paired(linked)).await;
+                watch.deadline = Deadline::new(LOGIN_TURN_MAX, DeadlineAction::ReleaseLogin);
+                self.emit(MessengerEvent::Paired(linked)).await;
             }
-            Signal::Connected => self.be_ready(session, watch).await,
-            Signal::Announced => be_away(session.client.clone()),
-            Signal::CodeSpent => watch.ask_anew(self.request_code(session)),
+            Signal::Connected => self.become_ready(session, watch).await,
+            Signal::Announced => show_unavailable(session.client.clone()),
+            Signal::CodeSpent => watch.replace_code_request(self.request_code(session)),
             Signal::Ending(ending) => {
                 self.online.set(None);
                 if matches!(ending, Ending::PairingFailed(_)) {
-                    end_connection(session.client.clone());
+                    end_connection(self.device, session.client.clone());
                 }
             }
             Signal::Redeliver => {
-                watch.deadline = Deadline::new(self.redelivery_pause(), What::Reconnect);
+                watch.deadline = Deadline::new(self.redelivery_pause(), DeadlineAction::Reconnect);
             }
         }
     }
 
-    async fn be_ready(&mut self, session: &Session, watch: &mut Connection) {
+    async fn become_ready(&mut self, session: &Session, watch: &mut Connection) {
         session.sink.learn_names(&session.client);
-        watch.turn = None;
+        watch.login_permit = None;
         watch.ready_at = Some(Instant::now());
-        self.told = None;
+        self.reported_loss = None;
         self.online.set(Some(session.client.clone()));
-        be_away(session.client.clone());
-        self.tell(MessengerEvent::Connected).await;
+        show_unavailable(session.client.clone());
+        self.emit(MessengerEvent::Connected).await;
     }
 
-    /// The library acts on most of them itself; for the others it waits until the server closes,
-    /// which we do not.
-    fn hear_stream_error(
+    /// The library acts on most of them itself. For the others it waits until the server closes;
+    /// the driver does not wait.
+    fn handle_stream_error(
         &self,
         session: &mut Session,
         watch: &mut Connection,
@@ -465,30 +477,30 @@ impl Supervisor {
         if let Some(ending) = code.as_deref().and_then(Ending::from_stream_error) {
             session.sink.note(ending);
             self.online.set(None);
-            watch.deadline = Deadline::new(Duration::from_secs(1), What::Reconnect);
+            watch.deadline = Deadline::new(Duration::from_secs(1), DeadlineAction::Reconnect);
         }
     }
 
-    async fn act_on(&mut self, session: &Session, watch: &mut Connection) {
-        let what = std::mem::replace(&mut watch.deadline, Deadline::none()).what;
-        match what {
-            What::Nothing => {}
-            What::EndTurn => watch.turn = None,
-            What::GiveUpPairing => {
-                let text = "nobody linked the device in time".to_owned();
+    async fn on_deadline(&mut self, session: &Session, watch: &mut Connection) {
+        let action = std::mem::replace(&mut watch.deadline, Deadline::none()).action;
+        match action {
+            DeadlineAction::Nothing => {}
+            DeadlineAction::ReleaseLogin => watch.login_permit = None,
+            DeadlineAction::FailPairing => {
+                let text = "the device was not linked in time".to_owned();
                 session.sink.note(Ending::PairingFailed(text));
-                end_connection(session.client.clone());
+                end_connection(self.device, session.client.clone());
             }
-            What::Reconnect => {
+            DeadlineAction::Reconnect => {
                 session.sink.note(Ending::Wanted);
                 self.online.set(None);
-                end_connection(session.client.clone());
+                end_connection(self.device, session.client.clone());
             }
         }
     }
 }
 
-/// Waits until a flag is up, or nobody is left to raise it.
+/// Waits until a flag is up, or its sender is dropped.
 async fn raised(flag: &mut watch::Receiver<bool>) {
     let _ = flag.wait_for(|is_up| *is_up).await;
 }

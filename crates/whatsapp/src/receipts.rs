@@ -1,9 +1,9 @@
 //! Receipts are stored before they are acknowledged.
 //!
-//! The library acknowledges a receipt as soon as we have been told of it, and does not wait for us.
+//! The library acknowledges a receipt as soon as it has emitted the event, and does not wait for us.
 //! So the connection waits: nothing leaves it before every receipt that came in earlier is stored.
-//! When one could not be stored nothing leaves any more; WhatsApp sends it again over the next
-//! connection.
+//! When one could not be stored, the connection sends nothing more; WhatsApp sends the receipt again
+//! over the next connection.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,115 +15,118 @@ use tokio::sync::watch;
 
 use crate::limits::{RECEIPTS_MAX, RECEIPTS_WAITING_MAX};
 
-/// Holds back what is to leave a connection.
+/// Delays or fails what a connection is about to send.
 #[derive(Debug)]
 pub(crate) struct SendBarrier {
-    heard: AtomicU64,
+    received: AtomicU64,
     state: watch::Sender<State>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct State {
-    /// How many receipts the engine has answered for.
+    /// How many receipts the engine has stored or failed to store.
     answered: u64,
-    manner: StanzaKind,
+    mode: BarrierMode,
 }
 
-/// What becomes of what is to leave.
+/// What happens to what is about to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StanzaKind {
-    /// It waits for the receipts heard before it.
+enum BarrierMode {
+    /// It waits for the receipts received before it.
     Waits,
-    /// It fails where it would have to wait: nobody stores receipts any more.
-    Hurries,
-    /// It fails: a receipt was lost.
+    /// It fails where it would have to wait: receipts are no longer stored.
+    FailsFast,
+    /// It fails: a receipt could not be stored.
     Fails,
 }
 
 impl SendBarrier {
     pub(crate) fn new() -> Self {
-        let state = State { answered: 0, manner: StanzaKind::Waits };
-        Self { heard: AtomicU64::new(0), state: watch::Sender::new(state) }
+        let state = State { answered: 0, mode: BarrierMode::Waits };
+        Self { received: AtomicU64::new(0), state: watch::Sender::new(state) }
     }
 
-    /// A connection is made.
+    /// A new connection begins: what an earlier one lost comes again.
     pub(crate) fn begin(&self) {
-        self.state.send_modify(|state| state.manner = StanzaKind::Waits);
+        self.state.send_modify(|state| state.mode = BarrierMode::Waits);
     }
 
-    /// A receipt has come in. To be called before the library can acknowledge it.
-    pub(crate) fn hear(&self) {
-        self.heard.fetch_add(1, Ordering::SeqCst);
+    /// Counts a receipt that has come in. Must be called before the library can acknowledge it.
+    pub(crate) fn receive(&self) {
+        self.received.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// The oldest receipt without an answer is stored, or lost.
+    /// Reports whether the oldest receipt without an answer is stored.
     pub(crate) fn answer(&self, is_stored: bool) {
         self.state.send_modify(|state| {
             state.answered += 1;
             if !is_stored {
-                state.manner = StanzaKind::Fails;
+                state.mode = BarrierMode::Fails;
             }
         });
     }
 
-    /// Something else was lost that WhatsApp would tell again.
+    /// Fails the connection: something else was lost that WhatsApp sends again.
     pub(crate) fn fail(&self) {
-        self.state.send_modify(|state| state.manner = StanzaKind::Fails);
+        self.state.send_modify(|state| state.mode = BarrierMode::Fails);
     }
 
-    /// Waits until something is lost: this connection is of no use any more.
+    /// Waits until something is lost, after which this connection must be replaced.
     pub(crate) async fn lost(&self) {
-        let _ = self.state.subscribe().wait_for(|state| state.manner == StanzaKind::Fails).await;
+        let _ = self.state.subscribe().wait_for(|state| state.mode == BarrierMode::Fails).await;
     }
 
-    /// Waits until so few receipts are without an answer that more may come in.
+    /// Waits until fewer than [`RECEIPTS_WAITING_MAX`] receipts are without an answer.
     pub(crate) async fn room(&self) {
         let has_room = |state: &State| {
-            let heard = self.heard.load(Ordering::SeqCst);
-            let waiting = heard.saturating_sub(state.answered);
-            state.manner != StanzaKind::Waits || waiting < RECEIPTS_WAITING_MAX
+            let received = self.received.load(Ordering::SeqCst);
+            let waiting = received.saturating_sub(state.answered);
+            state.mode != BarrierMode::Waits || waiting < RECEIPTS_WAITING_MAX
         };
         let _ = self.state.subscribe().wait_for(has_room).await;
     }
 
-    /// Nobody answers for receipts any more.
+    /// Ends the waiting: no receipt is answered after this.
     pub(crate) fn end(&self) {
         self.state.send_if_modified(|state| {
-            let is_waiting = state.manner == StanzaKind::Waits;
+            let is_waiting = state.mode == BarrierMode::Waits;
             if is_waiting {
-                state.manner = StanzaKind::Hurries;
+                state.mode = BarrierMode::FailsFast;
             }
             is_waiting
         });
     }
 
-    /// Waits until what is to leave may.
+    /// Waits until everything that was received before is stored.
+    ///
+    /// # Errors
+    /// When a receipt could not be stored, or will not be.
     pub(crate) async fn pass(&self) -> anyhow::Result<()> {
-        let heard = self.heard.load(Ordering::SeqCst);
+        let received = self.received.load(Ordering::SeqCst);
         let is_decided =
-            |state: &State| state.manner != StanzaKind::Waits || state.answered >= heard;
+            |state: &State| state.mode != BarrierMode::Waits || state.answered >= received;
         let state = *self.state.subscribe().wait_for(is_decided).await?;
-        match state.manner {
-            StanzaKind::Waits => Ok(()),
-            StanzaKind::Hurries if state.answered >= heard => Ok(()),
-            StanzaKind::Hurries | StanzaKind::Fails => bail!("a receipt is not stored"),
+        match state.mode {
+            BarrierMode::Waits => Ok(()),
+            BarrierMode::FailsFast if state.answered >= received => Ok(()),
+            BarrierMode::FailsFast | BarrierMode::Fails => bail!("a receipt is not stored"),
         }
     }
 }
 
-/// Receipts that the engine has been told of and has not answered for yet, in order.
+/// Receipts reported to the engine that it has not answered yet, in order.
 #[derive(Default)]
 pub(crate) struct Reports(FuturesOrdered<BoxFuture<'static, StoreResult<()>>>);
 
 impl Reports {
-    /// Begins to tell the engine; its answer is waited for later, so that many receipts can share
-    /// one commit and what follows is told in order all the same.
+    /// Starts a report without waiting for its answer, so that many receipts share one commit.
+    /// Its first poll is here, so that what follows is still reported in order.
     pub(crate) fn begin(&mut self, mut report: BoxFuture<'static, StoreResult<()>>) {
         let begun = (&mut report).now_or_never();
         self.0.push_back(begun.map_or(report, |answer| ready(answer).boxed()));
     }
 
-    /// Whether another one may be told.
+    /// Whether another one may be reported.
     pub(crate) fn has_room(&self) -> bool {
         self.0.len() < RECEIPTS_MAX
     }
@@ -140,78 +143,78 @@ mod tests {
     use domain::error::StoreError;
     use tokio::sync::oneshot;
 
-    /// What becomes of something that is to leave now: it has left, it failed, or it waits.
-    fn outcome(gate: &SendBarrier) -> Option<bool> {
-        gate.pass().now_or_never().map(|outcome| outcome.is_ok())
+    /// Whether something sent now goes out; `None` while it waits.
+    fn outcome(barrier: &SendBarrier) -> Option<bool> {
+        barrier.pass().now_or_never().map(|outcome| outcome.is_ok())
     }
 
     #[test]
-    fn nothing_leaves_before_what_was_heard_is_stored() {
-        let gate = SendBarrier::new();
-        assert_eq!(outcome(&gate), Some(true));
-        gate.hear();
-        gate.hear();
-        assert_eq!(outcome(&gate), None);
-        gate.answer(true);
-        assert_eq!(outcome(&gate), None);
-        gate.answer(true);
-        assert_eq!(outcome(&gate), Some(true));
+    fn nothing_leaves_before_what_was_received_is_stored() {
+        let barrier = SendBarrier::new();
+        assert_eq!(outcome(&barrier), Some(true));
+        barrier.receive();
+        barrier.receive();
+        assert_eq!(outcome(&barrier), None);
+        barrier.answer(true);
+        assert_eq!(outcome(&barrier), None);
+        barrier.answer(true);
+        assert_eq!(outcome(&barrier), Some(true));
     }
 
     #[tokio::test]
     async fn what_waits_does_not_wait_for_what_comes_later() {
-        let gate = SendBarrier::new();
-        gate.hear();
-        let waiting = gate.pass();
+        let barrier = SendBarrier::new();
+        barrier.receive();
+        let waiting = barrier.pass();
         tokio::pin!(waiting);
         assert!((&mut waiting).now_or_never().is_none());
-        gate.hear();
-        gate.answer(true);
+        barrier.receive();
+        barrier.answer(true);
         waiting.await.unwrap();
-        assert_eq!(outcome(&gate), None);
+        assert_eq!(outcome(&barrier), None);
     }
 
     #[test]
     fn nothing_leaves_after_a_loss_until_the_next_connection() {
-        let gate = SendBarrier::new();
-        gate.hear();
-        gate.hear();
-        assert!(gate.lost().now_or_never().is_none());
-        gate.answer(false);
-        assert!(gate.lost().now_or_never().is_some());
-        gate.answer(false);
-        assert_eq!(outcome(&gate), Some(false));
-        gate.end();
-        assert_eq!(outcome(&gate), Some(false));
-        gate.begin();
-        assert_eq!(outcome(&gate), Some(true));
+        let barrier = SendBarrier::new();
+        barrier.receive();
+        barrier.receive();
+        assert!(barrier.lost().now_or_never().is_none());
+        barrier.answer(false);
+        assert!(barrier.lost().now_or_never().is_some());
+        barrier.answer(false);
+        assert_eq!(outcome(&barrier), Some(false));
+        barrier.end();
+        assert_eq!(outcome(&barrier), Some(false));
+        barrier.begin();
+        assert_eq!(outcome(&barrier), Some(true));
     }
 
     #[test]
     fn at_the_end_nothing_waits() {
-        let gate = SendBarrier::new();
-        gate.end();
-        assert_eq!(outcome(&gate), Some(true));
-        gate.hear();
-        assert_eq!(outcome(&gate), Some(false));
-        gate.answer(true);
-        assert_eq!(outcome(&gate), Some(true));
+        let barrier = SendBarrier::new();
+        barrier.end();
+        assert_eq!(outcome(&barrier), Some(true));
+        barrier.receive();
+        assert_eq!(outcome(&barrier), Some(false));
+        barrier.answer(true);
+        assert_eq!(outcome(&barrier), Some(true));
     }
 
     #[test]
     fn no_more_come_in_than_may_wait() {
-        let gate = SendBarrier::new();
+        let barrier = SendBarrier::new();
         for _ in 0..RECEIPTS_WAITING_MAX {
-            assert!(gate.room().now_or_never().is_some());
-            gate.hear();
+            assert!(barrier.room().now_or_never().is_some());
+            barrier.receive();
         }
-        assert!(gate.room().now_or_never().is_none());
-        gate.answer(true);
-        assert!(gate.room().now_or_never().is_some());
-        gate.hear();
-        gate.fail();
-        assert!(gate.room().now_or_never().is_some());
-        assert!(gate.lost().now_or_never().is_some());
+        assert!(barrier.room().now_or_never().is_none());
+        barrier.answer(true);
+        assert!(barrier.room().now_or_never().is_some());
+        barrier.receive();
+        barrier.fail();
+        assert!(barrier.room().now_or_never().is_some());
+        assert!(barrier.lost().now_or_never().is_some());
     }
 
     #[tokio::test]
@@ -222,8 +225,10 @@ mod tests {
         reports.begin(ready(Ok(())).boxed());
         assert!(reports.next().now_or_never().is_none());
         late.send(Err(StoreError::Unavailable("x".to_owned()))).unwrap();
-        assert!(reports.next().await.unwrap().is_err());
-        assert!(reports.next().await.unwrap().is_ok());
-        assert!(reports.next().await.is_none());
+        let late = reports.next().await;
+        assert!(matches!(late, Some(Err(StoreError::Unavailable(_)))), "{late:?}");
+        let early = reports.next().await;
+        assert!(matches!(early, Some(Ok(()))), "{early:?}");
+        assert!(reports.next().await.is_none(), "no report is left");
     }
 }

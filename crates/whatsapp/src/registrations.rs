@@ -1,5 +1,5 @@
-//! Which numbers are on WhatsApp, as far as WhatsApp was asked lately. Asking too often gets a
-//! number banned. One cache for lookups of customers and for the check before a message is sent,
+//! Which numbers are on WhatsApp, by recent answers of WhatsApp. Asking too often gets a number
+//! banned. One cache for lookups of customers and for the check before a message is sent,
 //! so that the two never disagree; shared by all devices, because it is a fact about the number.
 
 use std::collections::HashMap;

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Read};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
+use domain::ids::DeviceId;
 use domain::media::{ReadyMedia, TempMedia};
 use domain::message::ContentKind;
 use domain::ports::SendError;
@@ -18,23 +19,24 @@ use whatsapp_rust::upload::UploadResponse;
 use crate::errors;
 use crate::limits::{UPLOAD_MAX, UPLOAD_PIECE_BYTES};
 
-/// Uploads a file; what a message has to say about it so that others can have it.
+/// Uploads a file and returns what a message must carry so that the recipient can download it.
 pub(crate) async fn upload(
+    device: DeviceId,
     client: &Client,
-    turns: &Arc<Semaphore>,
+    permits: &Arc<Semaphore>,
     media: &ReadyMedia,
 ) -> Result<UploadResponse, SendError> {
     let kind = media_type(media.kind);
     let work = async {
-        let turn = turns.clone().acquire_owned().await.ok();
+        let permit = permits.clone().acquire_owned().await.ok();
         let file = media.file.clone();
-        let encrypted = tokio::task::spawn_blocking(move || encrypt(&file, kind, turn)).await;
+        let encrypted = tokio::task::spawn_blocking(move || encrypt(&file, kind, permit)).await;
         let Ok(Ok((source, info))) = encrypted else {
             return Err(SendError::Temporary("the file could not be encrypted".to_owned()));
         };
         let uploaded = client.upload_stream(source, info, kind).await;
         uploaded.map_err(|error| {
-            tracing::debug!(%error, "a file could not be uploaded");
+            tracing::debug!(%device, %error, "a file could not be uploaded");
             errors::upload_error(error.as_ref())
         })
     };
@@ -55,7 +57,7 @@ fn media_type(kind: ContentKind) -> MediaType {
 fn encrypt(
     file: &TempMedia,
     kind: MediaType,
-    turn: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> anyhow::Result<(Encrypted, EncryptedMediaInfo)> {
     let plain = File::open(&file.path)?;
     let dir = file.path.parent().unwrap_or_else(|| std::path::Path::new("."));
@@ -64,14 +66,14 @@ fn encrypt(
     let info = encrypt_media_streaming(plain, &mut sealed, kind)?;
     let sealed = sealed.into_inner().map_err(io::IntoInnerError::into_error)?;
     let size = sealed.metadata()?.len();
-    Ok((Encrypted { file: Arc::new(sealed), size, _turn: turn }, info))
+    Ok((Encrypted { file: Arc::new(sealed), size, _permit: permit }, info))
 }
 
-/// An encrypted file; it takes up its turn as long as it takes up the disk.
+/// An encrypted file; it holds its permit as long as it takes space on the disk.
 struct Encrypted {
     file: Arc<File>,
     size: u64,
-    _turn: Option<OwnedSemaphorePermit>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl UploadSource for Encrypted {
@@ -84,7 +86,7 @@ impl UploadSource for Encrypted {
     }
 }
 
-/// Reads at a place of its own, whoever else reads the file.
+/// Reads from an offset of its own, independent of other readers of the file.
 struct ReaderAt {
     file: Arc<File>,
     offset: u64,

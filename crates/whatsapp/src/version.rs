@@ -1,8 +1,7 @@
-//! The protocol version that is told to WhatsApp.
+//! The protocol version that devices announce to WhatsApp.
 //!
 //! One answer serves all devices. The real service is asked at most once in [`VERSION_FOR`]; when
-//! it does not answer, the newest known version goes on serving, so that this never keeps a device
-//! from connecting.
+//! it does not answer, the last known version stays in use, so that devices can always connect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +19,7 @@ pub(crate) type Version = (u32, u32, u32);
 
 /// Knows the version to use.
 pub(crate) struct Versions {
-    /// Whom to ask; `None` when nobody is to be asked.
+    /// Asks the real service; `None` with a simulator, which takes any version.
     client: Option<Arc<dyn HttpClient>>,
     known: Mutex<Known>,
 }
@@ -63,7 +62,7 @@ async fn ask(client: &Arc<dyn HttpClient>) -> (Option<Version>, Duration) {
             (None, VERSION_RETRY)
         }
         Err(_) => {
-            tracing::warn!("WhatsApp's version was not told in time; using the last known one");
+            tracing::warn!("WhatsApp's version did not arrive in time; using the last known one");
             (None, VERSION_RETRY)
         }
     }

@@ -1,8 +1,8 @@
-//! The web socket below a client, watched: how far an attempt to connect came.
+//! The web socket below a client, watched: how far an attempt to connect got.
 //!
 //! The library reports why a connection could not be made only to its own log. What matters for a
-//! device's status can be told from the outside: whether the socket opened at all, and whether the
-//! client itself turned away after the server's first words, which it does when their proof is bad.
+//! device's status is visible from outside: whether the socket opened, and whether the client itself
+//! closed it after the server's first answer, which it does when the certificate is not valid.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use wacore::net::{Transport, TransportEvent, TransportFactory};
 use crate::limits::HANDSHAKE_MAX;
 use crate::receipts::SendBarrier;
 
-/// How far an attempt came.
+/// How far an attempt got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Progress {
@@ -33,7 +33,7 @@ pub(crate) enum Progress {
 pub(crate) struct Attempt(AtomicU8);
 
 impl Attempt {
-    /// How far it came.
+    /// How far it got.
     pub(crate) fn progress(&self) -> Progress {
         match self.0.load(Ordering::Acquire) {
             0 => Progress::Unreachable,
@@ -47,21 +47,22 @@ impl Attempt {
     }
 }
 
-/// Opens sockets for one device, notes how it went, and reads no faster than is stored.
+/// Opens sockets for one device, records how far they got, and reads no faster than receipts are
+/// stored.
 pub(crate) struct WatchedFactory {
     sockets: Arc<dyn TransportFactory>,
     attempt: Arc<Attempt>,
-    gate: Arc<SendBarrier>,
+    barrier: Arc<SendBarrier>,
 }
 
 impl WatchedFactory {
-    /// Watches the sockets that `sockets` opens, and holds back what must not leave them yet.
+    /// Watches the sockets that `sockets` opens; `barrier` delays what they send.
     pub(crate) fn new(
         sockets: Arc<dyn TransportFactory>,
         attempt: Arc<Attempt>,
-        gate: Arc<SendBarrier>,
+        barrier: Arc<SendBarrier>,
     ) -> Self {
-        Self { sockets, attempt, gate }
+        Self { sockets, attempt, barrier }
     }
 }
 
@@ -77,20 +78,20 @@ impl TransportFactory for WatchedFactory {
             socket,
             events: events.downgrade(),
             attempt: self.attempt.clone(),
-            gate: self.gate.clone(),
+            barrier: self.barrier.clone(),
             sent: AtomicU32::new(0),
             opened_at: Instant::now(),
         };
-        Ok((Arc::new(watched), paced(events, self.gate.clone())))
+        Ok((Arc::new(watched), paced(events, self.barrier.clone())))
     }
 }
 
-/// Passes on what a socket brings, but no more than can be stored soon.
-fn paced(events: Receiver<TransportEvent>, gate: Arc<SendBarrier>) -> Receiver<TransportEvent> {
+/// Forwards what a socket receives while the barrier has room.
+fn paced(events: Receiver<TransportEvent>, barrier: Arc<SendBarrier>) -> Receiver<TransportEvent> {
     let (sender, receiver) = async_channel::bounded(1);
     tokio::spawn(async move {
         while let Ok(event) = events.recv().await {
-            gate.room().await;
+            barrier.room().await;
             if sender.send(event).await.is_err() {
                 return;
             }
@@ -101,19 +102,19 @@ fn paced(events: Receiver<TransportEvent>, gate: Arc<SendBarrier>) -> Receiver<T
 
 struct Watched {
     socket: Arc<dyn Transport>,
-    /// Only asked whether the server has closed; what it brings is the client's.
+    /// Only to see whether the server has closed; the client reads the events.
     events: WeakReceiver<TransportEvent>,
     attempt: Arc<Attempt>,
-    gate: Arc<SendBarrier>,
+    barrier: Arc<SendBarrier>,
     sent: AtomicU32,
     opened_at: Instant,
 }
 
 impl Watched {
-    /// The client sends its first message, hears the answer and sends its second. When it closes
-    /// before that although neither the server nor a deadline has ended it, it did not like the
-    /// answer.
-    fn is_turning_away(&self) -> bool {
+    /// The client sends its first message, reads the answer and sends its second. When it closes
+    /// before that, although neither the server nor a deadline has ended the connection, it rejected
+    /// the answer.
+    fn has_rejected_server(&self) -> bool {
         let is_server_there = self.events.upgrade().is_some_and(|events| !events.is_closed());
         self.sent.load(Ordering::Relaxed) == 1
             && is_server_there
@@ -124,13 +125,13 @@ impl Watched {
 #[async_trait]
 impl Transport for Watched {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
-        self.gate.pass().await?;
+        self.barrier.pass().await?;
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.socket.send(data).await
     }
 
     async fn disconnect(&self) {
-        if self.is_turning_away() {
+        if self.has_rejected_server() {
             self.attempt.set(Progress::Distrusted);
         }
         self.socket.disconnect().await;
@@ -144,6 +145,7 @@ impl Transport for Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt as _;
 
     struct FakeSocket;
 
@@ -165,7 +167,7 @@ mod tests {
             &self,
         ) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
             let events = self.0.lock().unwrap().take();
-            let events = events.ok_or_else(|| anyhow::anyhow!("nobody there"))?;
+            let events = events.ok_or_else(|| anyhow::anyhow!("connection refused"))?;
             Ok((Arc::new(FakeSocket), events))
         }
     }
@@ -189,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_turning_away_from_the_servers_answer_is_distrust() {
+    async fn only_a_rejected_server_answer_is_distrust() {
         let at_once = std::time::Duration::from_millis(100);
         assert_eq!(play(1, false, at_once).await, Progress::Distrusted);
         assert_eq!(play(0, false, at_once).await, Progress::Open);
@@ -199,12 +201,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_socket_sends_only_what_the_barrier_lets_pass() {
+        let (_server, events) = async_channel::bounded(4);
+        let barrier = Arc::new(SendBarrier::new());
+        let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
+        let factory = WatchedFactory::new(sockets, Arc::default(), barrier.clone());
+        let (socket, _events) = factory.create_transport().await.unwrap();
+        barrier.receive();
+        let mut sending = socket.send(Bytes::new());
+        assert!((&mut sending).now_or_never().is_none(), "a receipt is not stored yet");
+        barrier.answer(true);
+        sending.await.unwrap();
+        barrier.fail();
+        let refused = socket.send(Bytes::new()).await.unwrap_err();
+        assert_eq!(refused.to_string(), "a receipt is not stored");
+    }
+
+    #[tokio::test]
     async fn a_socket_that_does_not_open_is_unreachable() {
         let attempt = Arc::new(Attempt::default());
         attempt.set(Progress::Open);
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(None)));
         let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(SendBarrier::new()));
-        assert!(factory.create_transport().await.is_err());
+        let refused = factory.create_transport().await.map(|_| ()).unwrap_err();
+        assert_eq!(refused.to_string(), "connection refused");
         assert_eq!(attempt.progress(), Progress::Unreachable);
     }
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use wacore::appstate::hash::HashState;
 use wacore::appstate::processor::AppStateMutationMAC;
 use wacore::store::InMemoryBackend;
+use wacore::store::error::StoreError as LibraryError;
 use wacore::store::traits::*;
 
 use super::{DeviceState, to_json};
@@ -408,15 +409,18 @@ async fn a_batch_is_one_write() {
 }
 
 #[tokio::test]
-async fn mail_that_cannot_be_stored_breaks_the_state() {
+async fn messages_that_cannot_be_stored_break_the_state() {
     let (sessions, state) = fresh();
     state.put_session(ALICE, b"before").await.unwrap();
     sessions.is_down.store(true, Ordering::Relaxed);
-    assert!(state.put_session(ALICE, b"lost").await.is_err());
+    let unavailable = state.put_session(ALICE, b"lost").await.unwrap_err();
+    assert!(matches!(unavailable, LibraryError::Connection(_)), "{unavailable}");
     assert!(!*state.broken().borrow(), "any other write may simply be tried again");
-    assert!(state.store_pending_inbound("c", "s", "1", b"x").await.is_err());
+    let unavailable = state.store_pending_inbound("c", "s", "1", b"x").await.unwrap_err();
+    assert!(matches!(unavailable, LibraryError::Connection(_)), "{unavailable}");
     assert!(*state.broken().borrow());
     sessions.is_down.store(false, Ordering::Relaxed);
-    assert!(state.put_session(ALICE, b"after").await.is_err());
+    let sealed = state.put_session(ALICE, b"after").await.unwrap_err();
+    assert!(matches!(sealed, LibraryError::Validation(_)), "{sealed}");
     assert_eq!(state.get_session(ALICE).await.unwrap().as_deref(), Some(b"before".as_slice()));
 }

@@ -1,4 +1,4 @@
-//! What the device is: its keys, its number, its counters. One JSON blob.
+//! The device's own record: its keys, its number, its counters. One JSON blob.
 
 use async_trait::async_trait;
 use wacore::store::Device;

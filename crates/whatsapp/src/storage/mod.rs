@@ -1,13 +1,13 @@
 //! The protocol library's state of one device, kept in our own store.
 //!
-//! The library wants five traits; all of them are answered here over
+//! The library wants five traits; all of them are implemented here over
 //! [`ProtocolStore`]'s spaces of keys and values. Invariants:
 //!
 //! - one [`DeviceState`] belongs to one device, and nothing here reads another device's entries;
-//! - whatever the library hands over in one call becomes one `protocol_write`, so it is stored whole
+//! - what the library writes in one call becomes one `protocol_write`, so it is stored whole
 //!   or not at all, and durable when the call returns;
-//! - when decrypted mail cannot be stored, the state *breaks*: it takes no further write, so that
-//!   what is stored stays as it was before that mail and can decrypt it when it comes again;
+//! - when decrypted messages cannot be stored, the state *breaks*: it accepts no further write, so that
+//!   what is stored stays as it was before them and can decrypt them when they come again;
 //! - what must be read, changed and written is done under `rmw`, since several of the library's
 //!   tasks work on one device at once.
 
@@ -47,13 +47,13 @@ impl DeviceState {
         Self { sessions, device, rmw: Mutex::new(()), broken: watch::Sender::new(false) }
     }
 
-    /// Becomes true when the state has broken: its client must give way to a new one, which starts
+    /// Becomes true when the state has broken: its client must be replaced by a new one, which starts
     /// from what is stored.
     pub(crate) fn broken(&self) -> watch::Receiver<bool> {
         self.broken.subscribe()
     }
 
-    /// Takes no further write.
+    /// Refuses every later write.
     pub(crate) fn seal(&self) {
         self.broken.send_replace(true);
     }
@@ -87,7 +87,7 @@ impl DeviceState {
             return Ok(());
         }
         if *self.broken.borrow() {
-            return Err(StoreError::Validation("this state takes no more writes".to_owned()));
+            return Err(StoreError::Validation("this state accepts no more writes".to_owned()));
         }
         self.sessions.protocol_write(self.device, writes).await.map_err(store_error)
     }

@@ -25,8 +25,8 @@ const BASE_KEY: &str = "base_key";
 const DEVICE_LIST: &str = "device_list";
 const GROUP: &str = "group";
 const TC_TOKEN: &str = "tc_token";
-/// Messages we sent, for those who ask for them again: `hour|chat|id`, a time and the protobuf.
-/// The hours go round, so that those that are old enough to go are found without a search.
+/// Sent messages, for recipients that ask for them again: `hour|chat|id`, a time and the protobuf.
+/// The hours are reused in turn, so that expired messages are found without a search.
 const SENT: &str = "sent";
 /// More hours than a message is kept for: the one being emptied is not written to.
 const SENT_HOURS: i64 = SENT_FOR.as_secs() as i64 / HOUR_S + 3;
@@ -291,8 +291,8 @@ impl ProtocolStore for DeviceState {
         Ok(newest.map(|(_, payload)| payload))
     }
 
-    /// Called every few minutes: empties the hour that has just grown too old. What a device leaves
-    /// there that is not connected then goes when the hours have gone round.
+    /// Called every few minutes: empties the hour that has just expired. When a device is not
+    /// connected at that time, its messages go when the same hour comes round again.
     async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
         let hour = sent_hour(cutoff_timestamp - HOUR_S);
         self.remove_older(SENT, &join(&[&hour, ""]), cutoff_timestamp).await

@@ -40,7 +40,7 @@ impl Secret {
         })
     }
 
-    /// A deadline never comes nearer and a known time is never forgotten.
+    /// A deadline never gets earlier and a known time is never lost.
     fn merge(&mut self, newer: &Self) {
         self.secret = newer.secret;
         self.expires_at_s = merge_msg_secret_expiry(self.expires_at_s, newer.expires_at_s);

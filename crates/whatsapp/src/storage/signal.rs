@@ -97,7 +97,7 @@ impl SignalStore for DeviceState {
     }
 
     async fn mark_prekeys_uploaded(&self, _ids: &[u32]) -> Result<()> {
-        // Nothing ever asks which ones were uploaded; the library counts in its device record.
+        // The library never reads which ones were uploaded; it counts in its device record.
         Ok(())
     }
 
