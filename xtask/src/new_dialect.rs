@@ -27,10 +27,12 @@ pub fn run(root: &Path, name: &str) -> Result<()> {
     let registered = register(&std::fs::read_to_string(&list)?, name)?;
     copy(&dialects.join(MODEL), &target, name)?;
     std::fs::write(list, registered)?;
-    // A name of another length breaks lines elsewhere.
+    // A name of another length wraps lines at other places.
     let mut rustfmt = Command::new("rustfmt");
     shell::run(rustfmt.args(["--edition", "2024"]).arg(target.join("mod.rs")).current_dir(root))?;
-    println!("{DIALECTS}/{name} speaks like {MODEL} at /{name}/…; docs/add-a-dialect.md goes on");
+    println!(
+        "{DIALECTS}/{name} speaks like {MODEL} at /{name}/…; docs/add-a-dialect.md describes the next steps"
+    );
     Ok(())
 }
 
@@ -125,7 +127,8 @@ mod tests {
         ] {
             assert!(register(LIST, name).unwrap().contains(expected), "{name}");
         }
-        assert!(register("", "a").is_err());
+        let no_list = register("", "a").unwrap_err().to_string();
+        assert_eq!(no_list, format!("{DIALECTS}/mod.rs has no list of dialects"));
     }
 
     #[test]

@@ -195,7 +195,7 @@ mod tests {
             assert_eq!(ChatId::from(recipient).to_string(), chat);
         }
         for wrong in ["@g.us", "-@g.us", "1-2-3@g.us", "abc@g.us"] {
-            assert!(Recipient::parse(wrong, "62").is_err(), "{wrong}");
+            assert_eq!(Recipient::parse(wrong, "62"), Err(InvalidPhone), "{wrong}");
         }
     }
 }

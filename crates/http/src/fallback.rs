@@ -115,3 +115,20 @@ fn page(error: &ApiError) -> Response<Body> {
     };
     html::respond(status, html::page(kind.title, &body))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leading_parameter_catches_none_of_our_paths() {
+        for segment in RESERVED_SEGMENTS {
+            let path = format!("/{segment}/status");
+            assert!(is_shadowed("/{device_id}/status", &path), "{path}");
+        }
+        for path in ["/7/status", "/apples/status", "/API/status"] {
+            assert!(!is_shadowed("/{device_id}/status", path), "{path}");
+        }
+        assert!(!is_shadowed("/v1/messages/{id}", "/v1/messages/7"), "this route is ours");
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use domain::content::{Content, ContentKind, File};
 use domain::device::{DeviceStatus, StatusChange};
+use domain::error::StoreError;
 use domain::grant::{NewGrant, Redeemed};
 use domain::ids::{MessageId, WhatsappId};
 use domain::media::Media;
@@ -81,7 +82,8 @@ async fn sqlite_keeps_everything_over_a_restart() {
     let first = store::open(&file.url()).await.unwrap();
     let world = fill(first.clone()).await;
     first.close().await;
-    assert!(first.ping().await.is_err(), "closed is closed");
+    let closed = first.ping().await;
+    assert!(matches!(closed, Err(StoreError::Unavailable(_))), "closed is closed: {closed:?}");
     let second = store::open(&file.url()).await.unwrap();
     assert_filled(&*second, &world).await;
     second.close().await;
@@ -93,7 +95,8 @@ async fn postgres_keeps_everything_over_a_restart() {
     let first = store::open(&schema.url()).await.unwrap();
     let world = fill(first.clone()).await;
     first.close().await;
-    assert!(first.ping().await.is_err(), "closed is closed");
+    let closed = first.ping().await;
+    assert!(matches!(closed, Err(StoreError::Unavailable(_))), "closed is closed: {closed:?}");
     let second = store::open(&schema.url()).await.unwrap();
     assert_filled(&*second, &world).await;
     second.close().await;
@@ -194,7 +197,7 @@ async fn message_ids_are_not_used_again() {
     first.clean_up(NOW, later(1_000)).await.unwrap();
     first.close().await;
     let second = store::open(&file.url()).await.unwrap();
-    assert!(second.message(world.account.id, last).await.unwrap().is_none());
+    assert_eq!(second.message(world.account.id, last).await.unwrap(), None);
     let world = World { store: second.clone(), ..world };
     assert!(world.send(2).await.id > last);
     second.close().await;

@@ -181,13 +181,15 @@ mod tests {
         };
         assert_eq!(names(&["tidy", "fmt"]).unwrap(), ["fmt", "tidy"]);
         assert_eq!(names(&[]).unwrap().len(), STEPS.len());
-        assert!(names(&["fmt", "nonsense"]).is_err());
+        let unknown = names(&["fmt", "nonsense"]).unwrap_err().to_string();
+        assert_eq!(unknown, "there is no step `nonsense`; see `cargo xtask test --list`");
     }
 
     #[test]
     fn a_failed_step_fails_the_run() {
         let second = Duration::from_secs(1);
-        assert!(summarise(&[("fmt", second, true)], 1, "").is_ok());
-        assert!(summarise(&[("fmt", second, true), ("tidy", second, false)], 3, "").is_err());
+        summarise(&[("fmt", second, true)], 1, "").unwrap();
+        let failed = summarise(&[("fmt", second, true), ("tidy", second, false)], 3, "");
+        assert_eq!(failed.unwrap_err().to_string(), "failed: tidy; steps not run: 1");
     }
 }

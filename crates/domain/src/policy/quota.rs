@@ -174,5 +174,8 @@ mod tests {
         let yesterday = Period { day: 20_261_120, month: 202_611 };
         assert_eq!(today.refund(today.period), usage(4, 7));
         assert_eq!(today.refund(yesterday), usage(5, 7));
+        let last_month = Period { day: 20_261_021, month: 202_610 };
+        assert_eq!(today.refund(last_month), today);
+        assert_eq!(usage(0, 0).refund(today.period), usage(0, 0), "a count is never negative");
     }
 }

@@ -68,15 +68,18 @@ mod tests {
     #[test]
     fn any_sixty_seconds_hold_at_most_the_limit() {
         let mut window = SlidingWindow::default();
-        for second in [0, 10, 20] {
-            assert!(window.count(3, at(second * 1_000)).is_ok());
+        for (second, remaining) in [(0, 2), (10, 1), (20, 0)] {
+            let state = window.count(3, at(second * 1_000)).unwrap();
+            assert_eq!((state.limit, state.remaining), (3, remaining), "{second}");
         }
         let full = window.count(3, at(59_500)).unwrap_err();
         assert_eq!(full, RateState { limit: 3, remaining: 0, reset_s: 1 });
         let freed = window.count(3, at(60_000)).unwrap();
         assert_eq!(freed, RateState { limit: 3, remaining: 0, reset_s: 10 });
-        assert!(window.count(3, at(69_999)).is_err());
-        assert!(window.count(3, at(70_000)).is_ok());
+        let full = window.count(3, at(69_999)).unwrap_err();
+        assert_eq!(full, RateState { limit: 3, remaining: 0, reset_s: 1 });
+        let freed = window.count(3, at(70_000)).unwrap();
+        assert_eq!(freed, RateState { limit: 3, remaining: 0, reset_s: 10 });
         assert!(!window.is_over(at(129_999)));
         assert!(window.is_over(at(130_000)));
     }

@@ -312,3 +312,45 @@ fn check_idempotency_key(key: &str) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(expires_at: Option<Timestamp>, expires_in_s: Option<i64>) -> SendRequest {
+        SendRequest { expires_at, expires_in_s, ..SendRequest::default() }
+    }
+
+    #[test]
+    fn a_message_expires_when_its_sender_says() {
+        let now: Timestamp = "2026-11-21T03:00:00Z".parse().unwrap();
+        let after = |seconds: i64| now + SignedDuration::from_secs(seconds);
+        let max_s = EXPIRY_MAX.as_secs();
+        let past = Err(("expires_at", "must be in the future"));
+        let too_late = "must be within 366 days";
+        for (at, in_s, due_at, expected) in [
+            (None, None, now, Ok(now + EXPIRY_DEFAULT)),
+            (None, None, after(60), Ok(after(60) + EXPIRY_DEFAULT)),
+            (None, Some(1), after(60), Ok(after(61))),
+            (None, Some(0), now, Err(("expires_in_s", "must be at least 1"))),
+            (None, Some(max_s), now, Ok(after(max_s))),
+            (None, Some(max_s + 1), now, Err(("expires_in_s", too_late))),
+            (None, Some(i64::MAX), now, Err(("expires_in_s", too_late))),
+            // `expires_at` wins; what it replaces is not checked.
+            (Some(after(9)), Some(0), now, Ok(after(9))),
+            (Some(now), None, now, past),
+            (Some(after(-1)), None, after(60), past),
+            (Some(after(60)), None, after(60), Err(("expires_at", "must be after schedule_at"))),
+            (Some(after(61)), None, after(60), Ok(after(61))),
+            (Some(after(max_s + 1)), None, now, Err(("expires_at", too_late))),
+        ] {
+            let expiry = check_expiry(&request(at, in_s), due_at, now);
+            let expected = expected.map_err(|(field, message)| (field, message.to_owned()));
+            let expiry = expiry.map_err(|error| match error {
+                Error::Invalid { field, message } => (field, message),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(expiry, expected, "{at:?} {in_s:?} {due_at}");
+        }
+    }
+}

@@ -81,11 +81,16 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_what_is_none() {
+    fn faulty_limits_and_cursors_are_named() {
         assert_eq!(page_request(None, None).unwrap().limit, LIMIT_DEFAULT);
         assert_eq!(page_request(Some("100"), None).unwrap().limit, 100);
         for wrong in ["0", "101", "-1", "", "ten", "1.5"] {
-            assert!(page_request(Some(wrong), None).is_err(), "{wrong}");
+            let error = page_request(Some(wrong), None).unwrap_err();
+            assert!(matches!(&error, ApiError::Field { field, .. } if field == "limit"), "{wrong}");
         }
+        let error = page_request(None, Some("x")).unwrap_err();
+        assert!(matches!(&error, ApiError::Field { field, .. } if field == "cursor"), "{error:?}");
+        let cursor = encode_cursor(1024);
+        assert_eq!(page_request(None, Some(&cursor)).unwrap().before, Some(1024));
     }
 }

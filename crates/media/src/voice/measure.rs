@@ -149,7 +149,7 @@ mod tests {
     fn lengths() {
         assert_eq!(of(&[0.0; 100]).seconds().unwrap(), 1);
         assert_eq!(of(&[0.0; 48_000 * 5 / 2]).seconds().unwrap(), 3);
-        assert!(of(&[]).seconds().is_err());
+        assert!(matches!(of(&[]).seconds(), Err(VoiceError::Unreadable)));
         let mut long = Measured { samples: SECONDS_MAX * u64::from(RATE), ..Measured::default() };
         assert!(matches!(long.push(&[0.0]), Err(VoiceError::TooLong)));
     }

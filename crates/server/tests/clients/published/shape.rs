@@ -42,12 +42,22 @@ fn fields_and_types_count() {
     let printed = json!({"data": [{"id": 1, "at": "x", "error": null}]});
     let good = json!({"data": [{"id": 7, "at": null, "error": "none"}]});
     assert_eq!(compare(&good, &printed), Ok(()));
-    for bad in [
-        json!({"data": []}),
-        json!({"data": [{"id": 7, "at": "y"}]}),
-        json!({"data": [{"id": "7", "at": "y", "error": null}]}),
-        json!({"data": [{"id": 7, "at": "y", "error": null, "more": 1}]}),
+    let fields = r#"{"at", "error", "id"}"#;
+    for (bad, difference) in [
+        (json!({"data": []}), "data: an empty list".to_owned()),
+        (
+            json!({"data": [{"id": 7, "at": "y"}]}),
+            format!(r#"data: fields {{"at", "id"}}, not {fields}"#),
+        ),
+        (
+            json!({"data": [{"id": "7", "at": "y", "error": null}]}),
+            r#"data: id: "7", not like 1"#.to_owned(),
+        ),
+        (
+            json!({"data": [{"id": 7, "at": "y", "error": null, "more": 1}]}),
+            format!(r#"data: fields {{"at", "error", "id", "more"}}, not {fields}"#),
+        ),
     ] {
-        assert!(compare(&bad, &printed).is_err(), "{bad}");
+        assert_eq!(compare(&bad, &printed), Err(difference), "{bad}");
     }
 }
