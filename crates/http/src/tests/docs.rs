@@ -111,6 +111,7 @@ async fn the_programs_on_a_page_are_the_files_themselves() {
         }
         // One of each switch is on.
         let switches = between(&page, "<div class=\"tabs\"", "</div>");
+        assert_eq!(switches.is_empty(), expected.is_empty(), "{name}");
         assert!(switches.iter().all(|tabs| tabs.matches(" checked").count() == 1), "{name}");
         assert_eq!(page.matches("<input type=\"radio\"").count(), expected.len(), "{name}");
         shown.extend(expected.into_iter().map(|(file, _)| format!("{name}/{file}")));

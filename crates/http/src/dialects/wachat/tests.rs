@@ -55,7 +55,9 @@ fn assert_shape(response: &TestResponse) {
     let fields: Vec<&str> = body.as_object().unwrap().keys().map(String::as_str).collect();
     if response.status == 422 {
         assert_eq!(fields, ["detail"]);
-        for fault in body["detail"].as_array().unwrap() {
+        let faults = body["detail"].as_array().unwrap();
+        assert!(!faults.is_empty(), "422 names a fault");
+        for fault in faults {
             let fields: Vec<&str> = fault.as_object().unwrap().keys().map(String::as_str).collect();
             assert_eq!(fields, ["loc", "msg", "type"]);
             assert!(fault["loc"].as_array().is_some_and(|loc| !loc.is_empty()));
