@@ -172,7 +172,7 @@ pub enum PairMethod {
     Code(PhoneNumber),
 }
 
-/// What the phone's owner needs to link a device. `Debug` hides it: whoever has it can link.
+/// What the phone's owner needs to link a device. `Debug` hides it: with it anybody can link.
 #[derive(Clone, PartialEq, Eq)]
 pub enum PairOffer {
     /// The text of a QR, and how long it holds.
@@ -206,7 +206,7 @@ impl std::fmt::Debug for PairOffer {
     }
 }
 
-/// What is told, live, to those who watch a device.
+/// What those who watch a device are notified of, live.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeviceNotice {
     /// Its state has changed.

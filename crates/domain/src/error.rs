@@ -38,7 +38,7 @@ pub enum Error {
         /// What is left; not enough for what was asked.
         remaining: i64,
     },
-    /// The plan does not include what a webhook was to be told of.
+    /// The plan does not include an event that a webhook asks for.
     #[error("the plan does not include {}", .0.as_str())]
     EventMissing(EventKind),
     /// The key has made too many requests in the last 60 seconds.
@@ -53,7 +53,7 @@ pub enum Error {
     /// The number is not on WhatsApp.
     #[error("{0} is not on WhatsApp")]
     NotOnWhatsapp(String),
-    /// The file cannot be had, or is not fit to be sent; the reason is safe to show.
+    /// The file cannot be fetched, or cannot be sent; the reason is safe to show.
     #[error("media: {0}")]
     Media(String),
     /// The message was not sent, for another reason.

@@ -69,7 +69,7 @@ pub struct Allowance {
 /// How a message was paid for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
-    /// As it is told.
+    /// As APIs show it.
     pub receipt: QuotaReceipt,
     /// The grant that paid; `None` for the plan.
     pub grant: Option<GrantId>,
@@ -148,7 +148,7 @@ pub struct NewGrant {
     pub expires_at: Option<Timestamp>,
 }
 
-/// A voucher that is to be stored; its code is known to nobody but who made it.
+/// A voucher that is to be stored; only its maker knows the code.
 #[derive(Debug, Clone)]
 pub struct NewVoucher {
     /// The hash of its code.

@@ -50,7 +50,7 @@ impl Secret {
         KeyHash(Sha256::digest(self.0.as_bytes()).into())
     }
 
-    /// Its last four characters, for people to tell keys apart.
+    /// Its last four characters, so that people can distinguish keys.
     pub fn last_four(&self) -> String {
         let count = self.0.chars().count();
         self.0.chars().skip(count.saturating_sub(4)).collect()

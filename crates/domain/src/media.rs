@@ -15,7 +15,7 @@ pub const FILENAME_CHARS_MAX: usize = 255;
 /// Longest URL of a file or of a webhook, in bytes.
 pub const URL_BYTES_MAX: usize = 2_048;
 
-/// Where a file is to be had.
+/// Where a file comes from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum MediaSource {
     /// It is downloaded when the message is delivered.

@@ -56,11 +56,11 @@ pub enum MessageState {
     Read,
     /// Played by the recipient (voice and video).
     Played,
-    /// Given up.
+    /// Not sent, and never will be.
     Failed,
     /// Not sent before its expiry.
     Expired,
-    /// Taken back before it was sent.
+    /// Withdrawn before it was sent.
     Cancelled,
 }
 
@@ -123,9 +123,9 @@ pub enum MessageEvent {
     Read,
     /// The recipient played it.
     Played,
-    /// It was refused for good, or given up.
+    /// It was refused for good, or its attempts are used up.
     Failed,
-    /// Its time ran out.
+    /// Its expiry has passed.
     Expired,
     /// Its sender took it back.
     Withdrawn,
@@ -150,8 +150,8 @@ impl MessageEvent {
 /// The one place that says what follows what; `None` where an event changes nothing.
 ///
 /// Receipts may arrive before the acknowledgement, twice, or in the wrong order: a message only
-/// moves forward, and a receipt is as good as an acknowledgement. A message that was handed over
-/// cannot be taken back and does not expire before its attempt has ended.
+/// moves forward, and a receipt is as good as an acknowledgement. A submitted message
+/// cannot be withdrawn and does not expire before its attempt has ended.
 pub fn transition(state: MessageState, event: MessageEvent) -> Option<MessageState> {
     use MessageEvent as E;
     use MessageState as S;
@@ -195,7 +195,7 @@ pub struct Failure {
 impl Failure {
     /// The recipient is not on WhatsApp.
     pub const NOT_ON_WHATSAPP: &str = "not_on_whatsapp";
-    /// The file could not be had, or is not fit to be sent.
+    /// The file could not be fetched, or cannot be sent.
     pub const MEDIA: &str = "media";
     /// The device did not connect while somebody waited for the message to be sent.
     pub const NOT_CONNECTED: &str = "not_connected";
@@ -255,7 +255,7 @@ impl Message {
         self.history.iter().find(|change| change.state == state).map(|change| change.at)
     }
 
-    /// When it got to `state`, one of those after it left, or past it where that was passed over.
+    /// When it got to `state`, one of those after it left, or past it where that state was skipped.
     pub fn reached_or_passed(&self, state: MessageState) -> Option<Timestamp> {
         use MessageState::{Delivered, Played, Read, Sent};
         let later = [Sent, Delivered, Read, Played].into_iter().filter(|&later| later >= state);

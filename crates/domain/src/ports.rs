@@ -169,7 +169,7 @@ pub enum CreatedDevice {
 pub struct MovedDevice {
     /// As it is now.
     pub device: Device,
-    /// What is told of it.
+    /// The events it caused.
     pub events: Vec<Event>,
 }
 
@@ -187,7 +187,7 @@ pub trait DeviceStore: Send + Sync {
     ) -> StoreResult<CreatedDevice>;
     /// One device of an account. On the path of every request: answers from memory where it can.
     async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
-    /// Whether any account has this device; dialects tell "not yours" from "unknown".
+    /// Whether any account has this device; dialects distinguish "not yours" from "unknown".
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool>;
     /// The devices of an account by `number_id`, newest first; `before` is a `number_id`.
     async fn devices(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Device>>;
@@ -209,7 +209,7 @@ pub trait DeviceStore: Send + Sync {
         id: DeviceId,
         patch: DevicePatch,
     ) -> StoreResult<Option<Device>>;
-    /// Records a change of state, with what is to be told of it ([`Event::of_device`]): the device
+    /// Records a change of state, with its events ([`Event::of_device`]): the device
     /// as it is now. `linked` sets phone, LID and `paired_at`; `Connected` sets `connected_at`;
     /// leaving `Connected` sets `last_seen_at`. `None` when there is no such device any more.
     async fn set_device_status(
@@ -302,7 +302,7 @@ pub trait Dispatcher: Send + Sync {
     /// Waits until an accepted message has left the queue, at most `patience`: the message as it is
     /// then. `None` when it still waits, behind pacing or unacknowledged; at once when pacing has
     /// put it beyond `patience` already. A message whose device does not connect in that time is
-    /// taken back, with [`Failure::NOT_CONNECTED`]. Giving the future up changes nothing.
+    /// withdrawn, with [`Failure::NOT_CONNECTED`]. Dropping the future changes nothing.
     async fn wait(
         &self,
         account: AccountId,
@@ -344,7 +344,7 @@ pub struct OutgoingMessage {
     pub content: OutgoingContent,
 }
 
-/// Why a message could not be handed over.
+/// Why a message could not be submitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The device has no connection: the attempt does not count.
@@ -385,7 +385,7 @@ pub enum MessengerEvent {
 /// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
 #[async_trait]
 pub trait Messenger: Send + Sync {
-    /// Connects a linked device and keeps it connected. Returns at once; events tell the rest.
+    /// Connects a linked device and keeps it connected. Returns at once; events report the rest.
     async fn connect(&self, device: DeviceId) -> Result<()>;
     /// Begins to link a device; offers come as events until it is linked or it fails.
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()>;

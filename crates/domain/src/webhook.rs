@@ -1,4 +1,4 @@
-//! Events, the webhooks that are told of them, and the deliveries in between.
+//! Events, the webhooks that get them, and the deliveries in between.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,7 +18,7 @@ pub const SECRET_BYTES_MAX: usize = 256;
 /// Shortest secret a customer may choose, in bytes.
 pub const SECRET_BYTES_MIN: usize = 8;
 
-/// What can be told. The names are those of every API.
+/// What can happen. The names are those of every API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[expect(missing_docs, reason = "the names are the documentation")]
 pub enum EventKind {
@@ -93,7 +93,7 @@ impl EventKind {
         self.as_str().starts_with("device.")
     }
 
-    /// What a plan must include for it to be told.
+    /// What a plan must include for it to be delivered to webhooks.
     pub fn feature(self) -> Feature {
         match self {
             Self::MessageReceived => Feature::IncomingWebhook,
@@ -117,10 +117,10 @@ impl EventKind {
     }
 }
 
-/// Something that happened, as it is told.
+/// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The same whenever and to whomever it is told.
+    /// The same in every delivery, to every webhook and listener.
     pub id: String,
     /// What happened.
     pub kind: EventKind,
@@ -196,9 +196,9 @@ pub struct EventStatus {
 }
 
 impl Event {
-    /// What is to be told of the steps of a message's history from `since` on.
+    /// The events of the steps of a message's history from `since` on.
     pub fn of_message(message: &Message, device: &EventDevice, since: usize) -> Vec<Self> {
-        let told = |state| match message.direction {
+        let kind_of = |state| match message.direction {
             Direction::Out if message.quota.is_some() => EventKind::of_state(state),
             // What the device's own number wrote elsewhere is not ours to report on.
             Direction::Out => None,
@@ -207,7 +207,7 @@ impl Event {
             }
         };
         let steps = message.history.iter().skip(since);
-        let events = steps.filter_map(|step| told(step.state).map(|kind| (kind, step)));
+        let events = steps.filter_map(|step| kind_of(step.state).map(|kind| (kind, step)));
         events
             .map(|(kind, step)| Self {
                 id: format!("evt_{}_{}", message.id, kind.as_str().replace('.', "_")),
@@ -230,7 +230,7 @@ impl Event {
             .collect()
     }
 
-    /// What is to be told when a device has changed its state.
+    /// The events of a device that has changed its state.
     pub fn of_device(before: DeviceStatus, after: &Device, change: &StatusChange) -> Vec<Self> {
         use DeviceStatus as S;
         let was_up = matches!(before, S::Connected | S::Connecting);
@@ -272,11 +272,11 @@ impl Event {
     }
 }
 
-/// The name of the shape in which a webhook is told: `gerbang`, or a dialect's.
+/// The name of the format in which a webhook gets its events: `gerbang`, or a dialect's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FormatName(pub String);
 
-/// A URL that is told of events.
+/// A URL that events are posted to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     /// Its id.
@@ -287,20 +287,20 @@ pub struct Webhook {
     pub device_id: Option<DeviceId>,
     /// Where it is.
     pub url: String,
-    /// In which shape it is told.
+    /// In which format it gets them.
     pub format: FormatName,
     /// Of what; never empty.
     pub events: Vec<EventKind>,
     /// What its messages are signed with.
     pub secret: SealedSecret,
-    /// Why nothing is told any more; `None` while it works.
+    /// Why nothing is posted any more; `None` while it works.
     pub disabled: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
 }
 
 impl Webhook {
-    /// Whether it is to be told of an event of `device` under `plan`.
+    /// Whether it gets an event of `device` under `plan`.
     pub fn wants(&self, kind: EventKind, device: DeviceId, plan: &Plan) -> bool {
         self.disabled.is_none()
             && self.device_id.is_none_or(|only| only == device)
@@ -352,7 +352,7 @@ pub enum DeliveryState {
     Pending,
     /// The receiver took it.
     Delivered,
-    /// Given up; it can be replayed.
+    /// A dead letter; it can be replayed.
     Dead,
 }
 
@@ -379,7 +379,7 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// To which webhook.
     pub webhook_id: WebhookId,
-    /// What is told.
+    /// What is posted.
     pub event: Event,
     /// Where it is in its life.
     pub state: DeliveryState,
@@ -393,7 +393,7 @@ pub struct Delivery {
     pub last_error: Option<String>,
     /// When the event came about.
     pub created_at: Timestamp,
-    /// When it was delivered or given up.
+    /// When it was delivered or became a dead letter.
     pub ended_at: Option<Timestamp>,
 }
 

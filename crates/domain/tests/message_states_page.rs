@@ -23,7 +23,7 @@ fn table() -> String {
     table
 }
 
-/// `Submitted` becomes `handed over`.
+/// `Submitted` becomes `submitted`, `AttemptFailed` `attempt failed`.
 fn words(name: &str) -> String {
     let mut words = String::new();
     for c in name.chars() {

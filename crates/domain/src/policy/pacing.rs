@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// Longest pause between two messages that may be asked for, in seconds.
 pub const GAP_S_MAX: u32 = 3_600;
-/// New numbers a device writes to in a day, unless it is told otherwise.
+/// New numbers a device writes to in a day, unless its pacing says otherwise.
 pub const FIRST_CONTACTS_PER_DAY: u32 = 50;
 const TYPING_MS_PER_CHAR: u64 = 40;
 const TYPING_MS_MIN: u64 = 500;

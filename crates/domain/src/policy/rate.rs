@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 /// The window.
 pub const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Where a key stands after a request, as it is told.
+/// Where a key stands after a request, as the `RateLimit-*` headers show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateState {
     /// Most requests in any 60 seconds.

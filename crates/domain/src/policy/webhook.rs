@@ -1,10 +1,10 @@
-//! What follows from a webhook's answer: when it is told again, and when that is given up.
+//! What follows from a webhook's answer: when the event is posted again, and when it is a dead letter.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// When an event is told, in seconds after the first try; the pauses in between vary by
+/// When an event is posted, in seconds after the first try; the pauses in between vary by
 /// [`JITTER_PERCENT`].
 pub const TRIES_AT_S: [i64; 10] = [0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400];
 /// By how much a pause is shorter or longer, so that many that failed together do not come back
@@ -22,11 +22,11 @@ pub const RETRY_AFTER_MAX: SignedDuration = SignedDuration::from_hours(24);
 pub enum Verdict {
     /// The receiver took it.
     Delivered,
-    /// It is told again then.
+    /// It is posted again then.
     Again(Timestamp),
-    /// It is given up.
+    /// It is a dead letter.
     Dead,
-    /// It is given up, and so is the webhook: its receiver wants no more.
+    /// It is a dead letter and the webhook is disabled: its receiver wants no more.
     Gone,
 }
 

@@ -127,8 +127,8 @@ impl Progress {
             message.apply(Due, message.due_at, None);
         }
         for (event, at) in &self.steps {
-            let tells_why = matches!(event, AttemptFailed | Failed | Expired | Withdrawn);
-            let failure = self.failure.clone().filter(|_| tells_why);
+            let has_reason = matches!(event, AttemptFailed | Failed | Expired | Withdrawn);
+            let failure = self.failure.clone().filter(|_| has_reason);
             if message.apply(*event, whole_millis(*at), failure) && *event == Submitted {
                 message.attempts = message.attempts.saturating_add(1);
             }
@@ -153,7 +153,7 @@ pub struct MessageFilter {
     pub direction: Option<Direction>,
     /// Only this device's.
     pub device: Option<DeviceId>,
-    /// Only those in one of these states; empty for all. `Scheduled` and `Queued` are told apart
+    /// Only those in one of these states; empty for all. `Scheduled` and `Queued` are distinguished
     /// by `due_at`, as [`Message`] readers see them; `Sending` is never stored.
     pub states: Vec<MessageState>,
     /// Only those in this chat.
@@ -164,7 +164,7 @@ pub struct MessageFilter {
     pub until: Option<Timestamp>,
     /// Only those that were to be sent later than they were accepted, whatever became of them.
     pub is_scheduled: bool,
-    /// The time by which `Scheduled` and `Queued` are told apart; `None` takes them as stored.
+    /// The time by which `Scheduled` and `Queued` are distinguished; `None` takes them as stored.
     pub now: Option<Timestamp>,
 }
 
@@ -173,7 +173,7 @@ pub struct MessageFilter {
 pub struct Recorded {
     /// As it is now.
     pub message: Message,
-    /// What is told of it.
+    /// The events it caused.
     pub events: Vec<Event>,
 }
 
@@ -228,7 +228,7 @@ pub trait MessageStore: Send + Sync {
     /// One waiting message, whole; `None` when it does not wait any more.
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>>;
     /// Records what happened to waiting messages of a device. Unknown ids and steps that change
-    /// nothing are passed over. The messages as they are now.
+    /// nothing are skipped. The messages as they are now.
     async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Recorded>>;
     /// Records receipts for messages that have left the outbox; those that changed.
     async fn record_receipts(
@@ -238,7 +238,7 @@ pub trait MessageStore: Send + Sync {
         receipt: Receipt,
         at: Timestamp,
     ) -> StoreResult<Vec<Recorded>>;
-    /// Stores messages that came in; those that were new (known ones are passed over). Durable
+    /// Stores messages that came in; those that were new (known ones are skipped). Durable
     /// when this returns: only then may they be acknowledged to WhatsApp.
     async fn receive(
         &self,

@@ -59,7 +59,7 @@ pub enum FileError {
     /// Our own trouble, such as a full disk: later it may work.
     #[error("{0}")]
     Temporary(String),
-    /// It cannot be had, or is not fit to be sent, and never will be. A failure with the code
+    /// It cannot be fetched, or cannot be sent, and never will be. A failure with the code
     /// [`Failure::MEDIA`] and words that are safe to show.
     #[error("{}", .0.message)]
     Permanent(Failure),
@@ -114,7 +114,7 @@ pub trait SecretCipher: Send + Sync {
     fn open(&self, sealed: &SealedSecret) -> Option<String>;
 }
 
-/// What a format can tell, and how it is set up.
+/// Which events a format can render, and how it is set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FormatRules {
     /// Its name.
@@ -129,7 +129,7 @@ pub struct FormatRules {
     pub secret_prefix: &'static str,
 }
 
-/// The shapes in which events are told; implemented beside the APIs that define them.
+/// The formats in which events are rendered; implemented beside the APIs that define them.
 pub trait EventFormats: Send + Sync {
     /// All of them.
     fn all(&self) -> Vec<FormatRules>;

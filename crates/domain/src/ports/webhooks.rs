@@ -43,7 +43,7 @@ pub trait WebhookStore: Send + Sync {
         except: &[DeliveryId],
         limit: u32,
     ) -> StoreResult<Vec<Delivery>>;
-    /// Writes what became of tries. Unknown ids are passed over.
+    /// Writes what became of tries. Unknown ids are skipped.
     async fn record_deliveries(&self, outcomes: Vec<DeliveryOutcome>) -> StoreResult<()>;
     /// The deliveries of a webhook, newest first, in one state or all.
     async fn deliveries(

@@ -62,7 +62,7 @@ impl Core {
 }
 
 /// What is said of every download that fails for reasons of the network: no word about why, for that
-/// would tell what is inside it.
+/// would reveal what is inside it.
 pub const DOWNLOAD_FAILED: &str = "the file could not be downloaded";
 
 fn check_text(text: String) -> Result<String> {

@@ -41,7 +41,7 @@ impl DeviceName {
     }
 }
 
-/// What a caller may do with a device it named, for the APIs that tell "not yours" from "unknown".
+/// What a caller may do with a device it named, for the APIs that distinguish "not yours" from "unknown".
 #[derive(Debug, Clone)]
 pub enum DeviceAccess {
     /// It may use it.

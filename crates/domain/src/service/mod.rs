@@ -51,7 +51,7 @@ pub struct CoreParts {
     pub dispatcher: Arc<dyn Dispatcher>,
     /// What makes requests of ours.
     pub outbound: Arc<dyn Outbound>,
-    /// The shapes in which events are told.
+    /// The formats in which events are rendered.
     pub formats: Arc<dyn EventFormats>,
     /// What keeps secrets unreadable.
     pub sealer: Arc<dyn SecretCipher>,
@@ -218,7 +218,7 @@ impl Core {
     /// Who holds a key. Counts as one of its requests.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] when nobody does, [`Error::RateLimited`].
+    /// [`Error::Unauthorized`] when there is no such key, [`Error::RateLimited`].
     pub async fn authenticate(&self, key: &str) -> Result<Principal> {
         let hash = Secret::new(key).hash();
         if hash == self.operator {

@@ -32,7 +32,7 @@ impl Default for SyncWait {
 pub enum SendOutcome {
     /// WhatsApp has it.
     Sent,
-    /// It still waits and will be sent: behind pacing, or handed over and not acknowledged yet.
+    /// It still waits and will be sent: behind pacing, or submitted and not acknowledged yet.
     Pending,
 }
 

@@ -1,4 +1,4 @@
-//! Webhooks: who is told of what, and what became of it.
+//! Webhooks: which events they get, and what became of the deliveries.
 
 use futures_util::stream::BoxStream;
 
@@ -155,7 +155,7 @@ impl Core {
         deleted.then_some(()).ok_or(Error::NotFound("webhook"))
     }
 
-    /// Tells a webhook of something made up, once and at once: what it answered.
+    /// Posts a sample event to a webhook, once and at once: what it answered.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -193,7 +193,7 @@ impl Core {
         Ok(self.store.deliveries(webhook.account_id, id, state, page).await?)
     }
 
-    /// Delivers again what was delivered or given up.
+    /// Delivers again what was delivered or is a dead letter.
     ///
     /// # Errors
     /// [`Error::NotFound`] also for a delivery that waits.
@@ -294,7 +294,7 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
     let phone = PhoneNumber::from_digits("628000000001");
     // What is received counts as delivered.
     let mut states = MessageState::ALL.into_iter();
-    let is_told = |state: &MessageState| EventKind::of_state(*state) == Some(kind);
+    let emits_kind = |state: &MessageState| EventKind::of_state(*state) == Some(kind);
     EventMessage {
         id: MessageId(0),
         whatsapp_id: WhatsappId("3EB00000000000000000".to_owned()),
@@ -302,13 +302,13 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
         chat: ChatId::Person(phone.clone()),
         sender: is_incoming.then_some(Address { phone: Some(phone), lid: None }),
         content: Content::Text("This is a test of your webhook.".to_owned()),
-        state: states.find(is_told).unwrap_or(MessageState::Delivered),
+        state: states.find(emits_kind).unwrap_or(MessageState::Delivered),
         failure: (kind == EventKind::MessageFailed).then(|| Failure::new("test", "a test")),
         created_at: now,
     }
 }
 
-/// The events a webhook is told of: those asked for, all of which plan and format must allow; else
+/// The events a webhook gets: those asked for, all of which plan and format must allow; else
 /// all that they do.
 fn allowed_events(
     asked: Option<Vec<EventKind>>,
@@ -333,7 +333,7 @@ fn allowed_events(
     for kind in &asked {
         if !rules.events.contains(kind) {
             let known: Vec<&str> = rules.events.iter().map(|kind| kind.as_str()).collect();
-            let message = format!("the format {} can tell only {}", rules.name, known.join(", "));
+            let message = format!("the format {} can render only {}", rules.name, known.join(", "));
             return Err(Error::invalid("events", message));
         }
         if !plan.has(kind.feature()) {
@@ -370,8 +370,8 @@ mod tests {
         let own = FormatRules { name: OWN_FORMAT, ..foreign };
         let plan = Plan::built_in().pop().unwrap();
         let allowed = |rules, asked| allowed_events(Some(asked), rules, &plan).unwrap();
-        let told = allowed(&foreign, vec![DeviceDisconnected]);
-        assert_eq!(told, [DeviceDisconnected, DeviceLoggedOut]);
+        let events = allowed(&foreign, vec![DeviceDisconnected]);
+        assert_eq!(events, [DeviceDisconnected, DeviceLoggedOut]);
         assert_eq!(allowed(&foreign, vec![MessageReceived]), [MessageReceived]);
         assert_eq!(allowed(&own, vec![DeviceDisconnected]), [DeviceDisconnected]);
     }
@@ -394,11 +394,11 @@ mod tests {
         }
         for kind in EventKind::ALL.into_iter().filter(|kind| !kind.is_of_device()) {
             let sample = sample_message(kind, jiff::Timestamp::UNIX_EPOCH);
-            let told_as = match sample.direction {
+            let emitted = match sample.direction {
                 Direction::In => EventKind::MessageReceived,
                 Direction::Out => EventKind::of_state(sample.state).unwrap(),
             };
-            assert_eq!(told_as, kind);
+            assert_eq!(emitted, kind);
             assert_eq!(sample.failure.is_some(), kind == EventKind::MessageFailed);
         }
     }

@@ -210,7 +210,7 @@ fn expiring(id: i64, chat: &str, s: i64) -> OutboxEntry {
 }
 
 #[test]
-fn what_is_not_handed_over_in_time_expires() {
+fn what_is_not_submitted_in_time_expires() {
     let mut rig = unpaced([expiring(1, "a", 10)]);
     rig.queue.disconnected(START);
     assert_eq!(rig.timeline_s(20), ["10: expired 1"]);
