@@ -1,5 +1,4 @@
-//! One device's pairing with WhatsApp: connects, reconnects, and emits events to the engine, in
-//! order.
+//! One device's pairing with WhatsApp: connects, reconnects, and reports to the engine, in order.
 //!
 //! Invariants:
 //! - one task per device decides and reports, so that its events are in order;
@@ -12,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::device::{DisconnectReason, PairMethod};
+use domain::device::{DisconnectReason, PairMethod, PairOffer};
 use domain::error::StoreError;
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvent, StoreResult};
@@ -166,9 +165,7 @@ impl Supervisor {
                     let pause = self.redelivery_pause();
                     break self.wait_and_retry(pause).await;
                 }
-                ConnectionEnd::By(ending, ready_for) => {
-                    self.handle_ending(&session, ending, ready_for).await
-                }
+                ConnectionEnd::By(ending, held) => self.handle_ending(&session, ending, held).await,
             };
             if !goes_on {
                 break false;
@@ -196,7 +193,7 @@ impl Supervisor {
         &mut self,
         session: &Session,
         ending: Ending,
-        ready_for: Option<Duration>,
+        held: Option<Duration>,
     ) -> bool {
         match ending {
             Ending::Wanted => true,
@@ -219,17 +216,17 @@ impl Supervisor {
                 self.fail_pairing(reason.describe()).await;
                 false
             }
-            Ending::Lost(reason) => self.handle_loss(reason, ready_for).await,
+            Ending::Lost(reason) => self.handle_loss(reason, held).await,
         }
     }
 
     /// Reports a lost connection and waits before the next; false when there must be none.
-    async fn handle_loss(&mut self, reason: DisconnectReason, ready_for: Option<Duration>) -> bool {
+    async fn handle_loss(&mut self, reason: DisconnectReason, held: Option<Duration>) -> bool {
         if self.reported_loss != Some(reason) {
             self.reported_loss = Some(reason);
             self.emit(MessengerEvent::Disconnected(reason)).await;
         }
-        self.failures = disconnect::failures_after(self.failures, ready_for);
+        self.failures = disconnect::failures_after(self.failures, held);
         match disconnect::pause(reason, self.failures, self.device) {
             Some(pause) => self.wait_and_retry(pause).await,
             None => false,
@@ -333,7 +330,7 @@ impl Supervisor {
             }
         };
         watch.stop_code_request();
-        if watch.ready_for().is_some_and(|ready_for| ready_for >= STABLE) {
+        if watch.ready_for().is_some_and(|held| held >= STABLE) {
             self.redeliveries = 0;
         }
         match ended {
@@ -360,18 +357,18 @@ impl Supervisor {
         while let Some(answer) = watch.reports.next().await {
             self.answer_receipt(session, answer);
         }
-        let ready_for = watch.ready_for();
-        let mut ending = session.sink.take_ending().unwrap_or_else(|| {
-            Ending::from_progress(session.attempt.progress(), ready_for.is_some())
-        });
+        let held = watch.ready_for();
+        let mut ending = session
+            .sink
+            .take_ending()
+            .unwrap_or_else(|| Ending::from_progress(session.attempt.progress(), held.is_some()));
         let wants_restart = ending == Ending::Lost(DisconnectReason::RestartRequired);
         if wants_restart && matches!(self.purpose, Purpose::Pair(_)) {
-            // WhatsApp asks for it as soon as a phone has linked the device; the library may emit
-            // that later.
+            // WhatsApp asks for it once a phone has linked the device; that event may come later.
             let link = timeout(LINK_AFTER_RESTART_MAX, self.wait_for_pairing(session, watch)).await;
             ending = link.map_or(ending, |()| Ending::Paired);
         }
-        ConnectionEnd::By(ending, ready_for)
+        ConnectionEnd::By(ending, held)
     }
 
     async fn wait_for_pairing(&mut self, session: &mut Session, watch: &mut Connection) {
@@ -421,10 +418,7 @@ impl Supervisor {
                 watch.reports.begin(self.try_emit(event));
             }
             Signal::Event(event) => {
-                if let MessengerEvent::Offer(domain::device::PairOffer::Code {
-                    expires_in_s, ..
-                }) = &event
-                {
+                if let MessengerEvent::Offer(PairOffer::Code { expires_in_s, .. }) = &event {
                     let longest = Duration::from_secs(*expires_in_s) + PAIRING_CODE_GRACE;
                     watch.deadline = Deadline::new(longest, DeadlineAction::FailPairing);
                 }

@@ -28,7 +28,7 @@ const OLD: &[(&str, &str)] = &[
 ];
 
 /// How many an area may still have. A number only goes down; an area that is not listed has none.
-const ALLOWED: &[(&str, usize)] = &[("engine", 2), ("http", 3)];
+const ALLOWED: &[(&str, usize)] = &[("engine", 2)];
 
 pub(super) fn check(repo: &Repo) -> Result<Vec<String>> {
     Ok(findings(repo, ALLOWED))

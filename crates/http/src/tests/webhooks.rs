@@ -310,15 +310,15 @@ fn our_own_shape_of_events() {
         ..incoming()
     };
     let event_of_place = event(EventKind::MessageReceived, Subject::Message(Box::new(place)));
-    let told: Value =
+    let posted: Value =
         serde_json::from_slice(&encode(&event_of_place, "whsec_c2VjcmV0").body).unwrap();
     assert_eq!(
-        (&told["data"]["kind"], &told["data"]["text"]),
+        (&posted["data"]["kind"], &posted["data"]["text"]),
         (&json!("location"), &json!("Monas"))
     );
     let expected =
         json!({"latitude": -6.1754, "longitude": 106.8272, "name": "Monas", "address": null});
-    assert_eq!(told["data"]["location"], expected);
+    assert_eq!(posted["data"]["location"], expected);
     let events = [
         event(EventKind::MessageReceived, Subject::Message(Box::new(incoming()))),
         event(EventKind::MessageFailed, Subject::Message(Box::new(failed))),

@@ -64,7 +64,7 @@ pub(super) fn media(
 pub(super) struct InvalidType;
 
 impl InvalidType {
-    /// What is told.
+    /// The text of the error.
     pub(super) fn message() -> String {
         let names = TYPES.map(|(name, ..)| name);
         format!("Invalid media type! Allowed types: {}", names.join(", "))

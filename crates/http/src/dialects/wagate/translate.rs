@@ -95,7 +95,7 @@ pub(super) fn sent(message: &Message, now: Timestamp) -> SentData {
     }
 }
 
-/// A device with all that is told about it.
+/// A device as `GET /device` shows it.
 pub(super) fn device(
     device: &Device,
     account: &Account,

@@ -338,7 +338,7 @@ pub(super) fn scheduled_at(message: &Message) -> jiff::Timestamp {
     message.reached(MessageState::Queued).unwrap_or(message.due_at)
 }
 
-/// The states of scheduled messages that are shown: all but those that were taken back.
+/// The states of scheduled messages that are shown: all but the withdrawn ones.
 pub(super) const SHOWN_STATES: [MessageState; 8] = [
     MessageState::Scheduled,
     MessageState::Queued,
