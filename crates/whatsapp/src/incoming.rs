@@ -153,7 +153,7 @@ fn unwrap(message: &wa::Message) -> &wa::Message {
     current
 }
 
-/// What apps tell each other about chats, not in them.
+/// What apps exchange about chats: keys, pins and the like, no messages in them.
 fn is_housekeeping(message: &wa::Message) -> bool {
     message.protocol_message.is_set()
         || message.keep_in_chat_message.is_set()
