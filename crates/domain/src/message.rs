@@ -10,34 +10,14 @@ use crate::media::Media;
 use crate::phone::PhoneNumber;
 use crate::policy::quota::QuotaReceipt;
 
+mod origin;
+
+pub use origin::{Direction, Origin, ReceivedOrigin};
+
 /// Longest text of a message, in Unicode code points.
 pub const TEXT_CHARS_MAX: usize = 65_536;
 /// Most messages in one batch.
 pub const BATCH_MESSAGES_MAX: usize = 1_000;
-
-/// Whether we sent it or received it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Received.
-    In,
-    /// Sent, or to be sent.
-    Out,
-}
-
-impl Direction {
-    /// Its name in every API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Out => "out",
-        }
-    }
-
-    /// Reads a name back.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::In, Self::Out].into_iter().find(|direction| direction.as_str() == name)
-    }
-}
 
 /// The states of a message; `docs/message-states.md` draws them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -215,8 +195,8 @@ pub struct Message {
     pub account_id: AccountId,
     /// The device that sends or received it.
     pub device_id: DeviceId,
-    /// Which way it goes.
-    pub direction: Direction,
+    /// Where it was written.
+    pub origin: Origin,
     /// The chat it belongs to.
     pub chat: ChatId,
     /// Who wrote it, when it was received; in a group not the same as the chat.
@@ -241,8 +221,6 @@ pub struct Message {
     pub expires_at: Option<Timestamp>,
     /// Seconds between attempts, when the sender chose.
     pub retry_interval_s: Option<u32>,
-    /// From which quota it was paid, and what was left.
-    pub quota: Option<QuotaReceipt>,
     /// When it was accepted or received.
     pub created_at: Timestamp,
     /// What it has been through, oldest first.
@@ -265,6 +243,16 @@ impl Message {
     /// Whether it was to be sent at a later time than it was accepted.
     pub fn was_scheduled(&self) -> bool {
         self.history.first().is_some_and(|first| first.state == MessageState::Scheduled)
+    }
+
+    /// Whether it was sent or received.
+    pub fn direction(&self) -> Direction {
+        self.origin.direction()
+    }
+
+    /// From which quota it was paid, and what was left; `None` where no API accepted it.
+    pub fn quota(&self) -> Option<QuotaReceipt> {
+        self.origin.quota()
     }
 
     /// What kind of thing it carries.
@@ -351,7 +339,7 @@ impl NewMessage {
             id,
             account_id,
             device_id: self.device_id,
-            direction: Direction::Out,
+            origin: Origin::Api(quota),
             chat: self.chat,
             sender: None,
             content: self.content,
@@ -364,7 +352,6 @@ impl NewMessage {
             due_at: whole_millis(self.due_at),
             expires_at: Some(whole_millis(self.expires_at)),
             retry_interval_s: self.retry_interval_s,
-            quota: Some(quota),
             created_at: now,
             history: vec![StateChange { state, at: now, reason: None }],
         }
@@ -380,8 +367,8 @@ pub struct IncomingMessage {
     pub chat: ChatId,
     /// Who wrote it.
     pub sender: Address,
-    /// Whether it was written by the device's own number, on another device.
-    pub is_own: bool,
+    /// Whether the device's own number wrote it elsewhere, or somebody else.
+    pub origin: ReceivedOrigin,
     /// What it carries.
     pub content: Content,
     /// When WhatsApp says it was sent.
@@ -389,8 +376,8 @@ pub struct IncomingMessage {
 }
 
 impl IncomingMessage {
-    /// The message that comes into being when this one is stored. What the device's own number
-    /// wrote elsewhere counts as sent by it.
+    /// The message that comes into being when this one is stored. What was written on the phone
+    /// counts as sent by the device.
     pub fn received(
         self,
         id: MessageId,
@@ -399,16 +386,15 @@ impl IncomingMessage {
         now: Timestamp,
     ) -> Message {
         let at = whole_millis(self.at);
-        let (direction, state) = if self.is_own {
-            (Direction::Out, MessageState::Sent)
-        } else {
-            (Direction::In, MessageState::Delivered)
+        let state = match self.origin {
+            ReceivedOrigin::Phone => MessageState::Sent,
+            ReceivedOrigin::Incoming => MessageState::Delivered,
         };
         Message {
             id,
             account_id,
             device_id,
-            direction,
+            origin: self.origin.into(),
             chat: self.chat,
             sender: Some(self.sender),
             content: self.content,
@@ -421,7 +407,6 @@ impl IncomingMessage {
             due_at: at,
             expires_at: None,
             retry_interval_s: None,
-            quota: None,
             created_at: whole_millis(now),
             history: vec![StateChange { state, at, reason: None }],
         }

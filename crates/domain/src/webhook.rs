@@ -7,7 +7,7 @@ use crate::chat::{ChatId, Lid};
 use crate::content::Content;
 use crate::device::{Device, DeviceStatus, StatusChange};
 use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
-use crate::message::{Address, Direction, Failure, Message, MessageState};
+use crate::message::{Address, Direction, Failure, Message, MessageState, Origin};
 use crate::phone::PhoneNumber;
 use crate::plan::{Feature, Plan};
 
@@ -198,11 +198,11 @@ pub struct EventStatus {
 impl Event {
     /// The events of the steps of a message's history from `since` on.
     pub fn of_message(message: &Message, device: &EventDevice, since: usize) -> Vec<Self> {
-        let kind_of = |state| match message.direction {
-            Direction::Out if message.quota.is_some() => EventKind::of_state(state),
+        let kind_of = |state| match message.origin {
+            Origin::Api(_) => EventKind::of_state(state),
             // What the device's own number wrote elsewhere is not ours to report on.
-            Direction::Out => None,
-            Direction::In => {
+            Origin::Phone => None,
+            Origin::Incoming => {
                 (state == MessageState::Delivered).then_some(EventKind::MessageReceived)
             }
         };
@@ -218,7 +218,7 @@ impl Event {
                 subject: Subject::Message(Box::new(EventMessage {
                     id: message.id,
                     whatsapp_id: message.whatsapp_id.clone(),
-                    direction: message.direction,
+                    direction: message.direction(),
                     chat: message.chat.clone(),
                     sender: message.sender.clone(),
                     content: message.content.clone(),

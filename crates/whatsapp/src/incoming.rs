@@ -8,7 +8,7 @@ use domain::chat::{ChatId, Lid};
 use domain::content::{Content, ContentKind, File, Location, Unsupported};
 use domain::ids::WhatsappId;
 use domain::media::{FILENAME_CHARS_MAX, Media};
-use domain::message::{Address, IncomingMessage};
+use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use jiff::Timestamp;
 use wacore::types::message::MessageInfo;
@@ -38,17 +38,17 @@ pub(crate) fn translate(
         return None;
     }
     let content = content(message)?;
-    let is_own = source.is_from_me;
-    let sender = if is_own {
-        address(me.pn.as_ref(), me.lid.as_ref(), names)
+    let (origin, sender) = if source.is_from_me {
+        (ReceivedOrigin::Phone, address(me.pn.as_ref(), me.lid.as_ref(), names))
     } else {
-        address(Some(&source.sender), source.sender_alt.as_ref(), names)
+        let sender = address(Some(&source.sender), source.sender_alt.as_ref(), names);
+        (ReceivedOrigin::Incoming, sender)
     };
     Some(IncomingMessage {
         whatsapp_id: WhatsappId(info.id.clone()),
         chat: chat(info, &sender, names),
         sender,
-        is_own,
+        origin,
         content,
         at: Timestamp::from_second(info.timestamp.timestamp()).ok()?,
     })

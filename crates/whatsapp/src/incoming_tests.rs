@@ -90,7 +90,7 @@ fn what_the_owner_wrote_elsewhere_is_in_the_recipients_chat() {
         ..from_to("100@lid", "200@lid")
     };
     let incoming = translate(&text("x"), &info(own), &me(), &NOBODY).unwrap();
-    assert!(incoming.is_own);
+    assert_eq!(incoming.origin, ReceivedOrigin::Phone);
     assert_eq!(incoming.chat.to_string(), "628222@s.whatsapp.net");
     assert_eq!(incoming.sender, address("628111", "100@lid"));
 }
@@ -121,7 +121,7 @@ fn id_and_time_are_whatsapps() {
     assert_eq!(incoming.whatsapp_id, WhatsappId("M1".to_owned()));
     assert_eq!(incoming.at, Timestamp::from_second(1_700_000_000).unwrap());
     assert_eq!((incoming.content.kind(), incoming.content.text()), (ContentKind::Text, "Halo"));
-    assert!(!incoming.is_own);
+    assert_eq!(incoming.origin, ReceivedOrigin::Incoming);
 }
 
 fn wrapped(inner: wa::Message) -> MessageField<m::FutureProofMessage> {

@@ -109,7 +109,7 @@ impl Core {
     /// [`Error::NotFound`], [`Error::NotWaiting`] when it has left or ended.
     pub async fn cancel_message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
         let message = self.message(principal, id).await?;
-        if message.direction == Direction::In || !message.state.is_waiting() {
+        if message.direction() == Direction::In || !message.state.is_waiting() {
             return Err(Error::NotWaiting(id));
         }
         match self.dispatcher.cancel(message.device_id, id).await? {

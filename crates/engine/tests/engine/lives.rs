@@ -10,7 +10,9 @@ use domain::content::Content;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::ids::{DeliveryId, DeviceId, WebhookId, WhatsappId};
 use domain::media::{FileRequest, MediaSource};
-use domain::message::{Address, Failure, IncomingMessage, Message, MessageState, Receipt};
+use domain::message::{
+    Address, Failure, IncomingMessage, Message, MessageState, Receipt, ReceivedOrigin,
+};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Dispatcher, MessageStore, MessengerEvents, PageRequest, WebhookStore};
 use domain::service::{NewWebhookRequest, SendRequest};
@@ -109,7 +111,7 @@ impl World {
             whatsapp_id: WhatsappId(format!("IN{}", self.count)),
             chat: format!("{from}@s.whatsapp.net").into(),
             sender: Address { phone: Some(PhoneNumber::from_digits(&*from)), lid: None },
-            is_own: false,
+            origin: ReceivedOrigin::Incoming,
             content: Content::Text("hi".into()),
             at: self.gateway.clock.now(),
         };

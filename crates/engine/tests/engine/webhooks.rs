@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::content::Content;
 use domain::device::DisconnectReason;
 use domain::ids::{DeliveryId, WebhookId};
-use domain::message::{Address, IncomingMessage, MessageState, Receipt};
+use domain::message::{Address, IncomingMessage, MessageState, Receipt, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Dispatcher, MessengerEvents, PageRequest, WebhookAnswer, WebhookStore};
 use domain::service::{NewWebhookRequest, WebhookChange};
@@ -47,7 +47,7 @@ fn incoming(gateway: &TestGateway, from: &str, text: &str) -> IncomingMessage {
         whatsapp_id: domain::ids::WhatsappId(format!("WA-{from}-{text}")),
         chat: format!("{from}@s.whatsapp.net").into(),
         sender: Address { phone: Some(PhoneNumber::from_digits(from)), lid: None },
-        is_own: false,
+        origin: ReceivedOrigin::Incoming,
         content: Content::Text(text.into()),
         at: gateway.clock.now(),
     }

@@ -158,8 +158,8 @@ struct StateBody<'a> {
 impl<'a> MessageBody<'a> {
     /// A message without its history.
     pub(super) fn brief(message: &'a Message) -> Self {
-        let is_out = message.direction == Direction::Out;
-        let parties = Parties::of(message.direction, &message.chat, message.sender.as_ref());
+        let is_out = message.direction() == Direction::Out;
+        let parties = Parties::of(message.direction(), &message.chat, message.sender.as_ref());
         Self {
             id: message.id.0,
             reference: message.id.to_ref(),

@@ -2,7 +2,7 @@
 
 use domain::content::{Content, Location};
 use domain::ids::WhatsappId;
-use domain::message::{Address, IncomingMessage};
+use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::Clock;
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ async fn places_are_sent_and_shown() {
         whatsapp_id: WhatsappId("ABCDEF".to_owned()),
         chat: "628999111222@s.whatsapp.net".into(),
         sender: Address { phone: Some(PhoneNumber::from_digits("628999111222")), lid: None },
-        is_own: false,
+        origin: ReceivedOrigin::Incoming,
         content: Content::Location(Location {
             latitude: 1.5,
             longitude: 2.25,

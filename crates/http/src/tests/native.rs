@@ -4,7 +4,9 @@ use domain::chat::Lid;
 use domain::content::Content;
 use domain::device::{DeviceNotice, PairOffer};
 use domain::ids::{MessageId, WhatsappId};
-use domain::message::{Address, BATCH_MESSAGES_MAX, Failure, IncomingMessage, MessageEvent};
+use domain::message::{
+    Address, BATCH_MESSAGES_MAX, Failure, IncomingMessage, MessageEvent, ReceivedOrigin,
+};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Progress};
 use domain::service::STREAMS_PER_ACCOUNT_MAX;
@@ -317,7 +319,7 @@ async fn lists_of_messages() {
             phone: Some(PhoneNumber::from_digits("628999111222")),
             lid: Some(Lid::from_user("777")),
         },
-        is_own: false,
+        origin: ReceivedOrigin::Incoming,
         content: Content::Text("an answer".to_owned()),
         at: app.clock.hands.now(),
     };

@@ -7,7 +7,7 @@ use domain::content::{Content, ContentKind, File, Location};
 use domain::device::{DeviceStatus, StatusChange};
 use domain::ids::{DeviceNumber, MessageId, WebhookId, WhatsappId};
 use domain::media::Media;
-use domain::message::{Address, Direction, Failure, IncomingMessage, MessageState};
+use domain::message::{Address, Direction, Failure, IncomingMessage, MessageState, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, EventFormats, PageRequest};
 use domain::webhook::{
@@ -44,7 +44,7 @@ async fn receive(app: &App, id: &str) {
             phone: Some(PhoneNumber::from_digits("628555")),
             lid: Some(Lid::from_user("999")),
         },
-        is_own: false,
+        origin: ReceivedOrigin::Incoming,
         content: Content::Text(
             "halo \u{1f44b} \u{0645}\u{0631}\u{062d}\u{0628}\u{0627}".to_owned(),
         ),

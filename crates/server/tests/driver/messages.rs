@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::content::{Content, ContentKind, Location, OutgoingContent, Unsupported};
 use domain::device::DisconnectReason;
-use domain::message::Receipt;
+use domain::message::{Receipt, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent, SendError, Store};
 use serde_json::{Value, json};
@@ -95,7 +95,7 @@ async fn an_answer_comes_in() {
     let message = world.recorder.message(&id).await;
     assert_eq!(message.chat, chat(THEIRS));
     assert_eq!(message.sender.phone.unwrap().as_str(), THEIRS);
-    assert_eq!(message.is_own, false);
+    assert_eq!(message.origin, ReceivedOrigin::Incoming);
     assert_eq!(message.content, Content::Text("Baik, terima kasih".into()));
 }
 
@@ -105,7 +105,7 @@ async fn what_the_owner_writes_on_the_phone_comes_in_as_own() {
     world.link(OURS).await;
     let id = world.sim.write(OURS, THEIRS, "dari ponsel").await;
     let message = world.recorder.message(&id).await;
-    assert!(message.is_own);
+    assert_eq!(message.origin, ReceivedOrigin::Phone);
     assert_eq!(message.chat, chat(THEIRS));
     assert_eq!(message.sender.phone.unwrap().as_str(), OURS);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::chat::ChatId;
 use domain::ids::{DeviceId, WhatsappId};
 use domain::media::{ReadyMedia, TempMedia};
-use domain::message::{ContentKind, Receipt};
+use domain::message::{ContentKind, Receipt, ReceivedOrigin};
 use domain::ports::{Messenger, MessengerEvent};
 use futures_util::future::join_all;
 use serde_json::json;
@@ -177,7 +177,7 @@ async fn a_second_device_of_the_number_sees_what_the_first_one_sends() {
             everybody_has(&world, &members, std::slice::from_ref(&sent)).await;
             for (id, chat) in [(sent, group.as_str().into()), (direct, chat(THEIRS))] {
                 let seen = world.recorder.message(&id).await;
-                assert!(seen.is_own, "{seen:?}");
+                assert_eq!(seen.origin, ReceivedOrigin::Phone, "{seen:?}");
                 assert_eq!(seen.chat, chat);
             }
         }

@@ -13,7 +13,7 @@ pub(crate) mod record;
 use domain::chat::Lid;
 use domain::content::Content;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
-use domain::message::{Direction, Message, MessageState};
+use domain::message::{Direction, Message, MessageState, Origin};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
 
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, to_json};
@@ -41,8 +41,8 @@ macro_rules! common_columns {
             ("due_at", Int, $($message.due_at)?),
             ("expires_at", Int, $($message.expires_at)?),
             ("retry_interval_s", Int, $($message.retry_interval_s.map(i64::from))?),
-            ("quota_kind", Text, $($message.quota.map(quota_name))?),
-            ("quota_remaining", Int, $($message.quota.map(|quota| quota.remaining))?),
+            ("quota_kind", Text, $($message.quota().map(quota_name))?),
+            ("quota_remaining", Int, $($message.quota().map(|quota| quota.remaining))?),
             ("created_at", Int, $($message.created_at)?),
             ("history", Text, $(&$encoded.history)?),
             ("is_scheduled", Int, $($message.was_scheduled())?),
@@ -99,7 +99,6 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
         id: MessageId(row.int()?),
         account_id: AccountId(row.int()?),
         device_id: row.parsed(|text| text.parse::<DeviceId>().ok())?,
-        direction: Direction::Out,
         chat: row.text()?.into(),
         sender: None,
         content: content_from(row)?,
@@ -112,12 +111,14 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
         due_at: row.time()?,
         expires_at: row.opt_time()?,
         retry_interval_s: row.opt_int()?.and_then(|s| u32::try_from(s).ok()),
-        quota: quota_from(row)?,
+        origin: quota_from(row)?.map_or(Origin::Phone, Origin::Api),
         created_at: row.time()?,
         history: row.json(stored::history::read)?,
     };
     let _is_scheduled = row.bool()?;
-    message.direction = row.parsed(Direction::from_name)?;
+    if row.parsed(Direction::from_name)? == Direction::In {
+        message.origin = Origin::Incoming;
+    }
     message.sender = row.opt_json(stored::address::read)?;
     Ok(message)
 }
@@ -229,7 +230,7 @@ async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<Mes
     for (message, encoded) in messages.iter().zip(&encoded) {
         let mut params = encoded.params(message);
         params.extend([
-            Param::from(message.direction.as_str()),
+            Param::from(message.direction().as_str()),
             Param::from(&encoded.sender),
             Param::from(sender_key(message)),
         ]);

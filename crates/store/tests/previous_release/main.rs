@@ -52,7 +52,8 @@ async fn messages_of_the_previous_release_are_read() {
     let (_file, store) = kept().await;
     let mut messages = store.messages(ACCOUNT, &MessageFilter::default(), ALL).await.unwrap().items;
     messages.reverse();
-    let found: Vec<_> = messages.iter().map(|m| (m.id.0, m.direction, m.kind(), m.state)).collect();
+    let found: Vec<_> =
+        messages.iter().map(|m| (m.id.0, m.direction(), m.kind(), m.state)).collect();
     use ContentKind::{Document, Image, Text, Voice};
     use Direction::{In, Out};
     use MessageState::{Cancelled, Delivered, Failed, Read, Scheduled};

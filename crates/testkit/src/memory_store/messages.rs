@@ -73,7 +73,7 @@ impl MessageStore for MemoryStore {
         let mut state = self.state();
         let of_ours = state.history.values_mut().filter(|message| {
             message.device_id == device
-                && message.direction == Direction::Out
+                && message.direction() == Direction::Out
                 && ids.contains(&message.whatsapp_id)
         });
         let changed: Vec<(Message, usize)> = of_ours
@@ -141,7 +141,7 @@ impl MessageStore for MemoryStore {
         for message in state.history.values() {
             if message.account_id != account
                 || message.device_id != device
-                || message.direction == Direction::In
+                || message.direction() == Direction::In
             {
                 continue;
             }
@@ -183,7 +183,7 @@ fn matches(message: &Message, filter: &MessageFilter) -> bool {
         MessageState::Scheduled if is_due => MessageState::Queued,
         state => state,
     };
-    filter.direction.is_none_or(|direction| direction == message.direction)
+    filter.direction.is_none_or(|direction| direction == message.direction())
         && filter.device.is_none_or(|device| device == message.device_id)
         && (filter.states.is_empty() || filter.states.contains(&state))
         && filter.chat.as_ref().is_none_or(|chat| *chat == message.chat)
@@ -306,7 +306,7 @@ impl State {
             message.state,
             MessageState::Failed | MessageState::Expired | MessageState::Cancelled
         ) {
-            let is_free = message.quota.is_some_and(|quota| quota.kind == QuotaKind::Plan);
+            let is_free = message.quota().is_some_and(|quota| quota.kind == QuotaKind::Plan);
             if let (true, Some(usage)) = (is_free, self.usage.get_mut(&message.account_id)) {
                 *usage = usage.refund(period);
             }

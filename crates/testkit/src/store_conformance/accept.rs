@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::content::{Content, ContentKind, File, Location};
 use domain::ids::DeviceId;
 use domain::media::Media;
-use domain::message::{Direction, MessageEvent, MessageState, NewMessage};
+use domain::message::{Direction, MessageEvent, MessageState, NewMessage, Origin};
 use domain::policy::quota::{NO_LIMIT, Period, QuotaKind, QuotaReceipt};
 use domain::ports::{
     Acceptance, Accepted, IdempotencyKey, OutboxEntry, Store, WAITING_MESSAGES_MAX,
@@ -45,7 +45,7 @@ pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
     let first = &made[0];
     assert_eq!((&made[2].content, made[2].text()), (&place, "Monas 🗼"));
     assert_eq!((first.account_id, first.device_id), (world.account.id, world.device.id));
-    assert_eq!((first.direction, first.sender.as_ref()), (Direction::Out, None));
+    assert_eq!((first.direction(), first.sender.as_ref()), (Direction::Out, None));
     assert_eq!((&first.chat, &first.content), (&scheduled.chat, &scheduled.content));
     assert_eq!((first.state, made[1].state), (MessageState::Scheduled, MessageState::Queued));
     assert_eq!((first.typing, first.priority, first.attempts), (false, -100, 0));
@@ -57,7 +57,7 @@ pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
     assert_eq!(first.whatsapp_id, scheduled.whatsapp_id);
     assert_eq!((first.history.len(), first.reached(first.state)), (1, Some(stored(NOW))));
     let receipt = QuotaReceipt { kind: QuotaKind::Plan, remaining: NO_LIMIT };
-    assert_eq!((first.quota, first.failure.as_ref()), (Some(receipt), None));
+    assert_eq!((first.origin, first.failure.as_ref()), (Origin::Api(receipt), None));
     for message in &made {
         assert_eq!(store.waiting_message(message.id).await.unwrap().as_ref(), Some(message));
         let read = store.message(world.account.id, message.id).await.unwrap();
@@ -86,7 +86,7 @@ pub async fn a_batch_is_all_or_nothing(store: Arc<dyn Store>) {
         ..world.request((0..3).map(|n| world.text(n)).collect())
     };
     let made = new_messages(store.accept(batch()).await.unwrap());
-    let remaining: Vec<_> = made.iter().map(|m| m.quota.unwrap().remaining).collect();
+    let remaining: Vec<_> = made.iter().map(|m| m.quota().unwrap().remaining).collect();
     assert_eq!(remaining, [4, 3, 2]);
     assert!(matches!(store.accept(batch()).await.unwrap(), Accepted::QuotaExhausted { .. }));
     assert_eq!(store.outbox().await.unwrap().len(), 3);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::account::AccountPatch;
 use domain::device::{DeviceStatus, LinkedNumber, StatusChange};
 use domain::ids::{DeliveryId, DeviceId};
-use domain::message::{IncomingMessage, MessageEvent, NewMessage, Receipt};
+use domain::message::{IncomingMessage, MessageEvent, NewMessage, Receipt, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::{PageRequest, Store};
 use domain::webhook::{
@@ -189,7 +189,7 @@ pub async fn deleting_a_device_emits_events(store: Arc<dyn Store>) {
 pub async fn own_messages_emit_no_events(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let webhook = world.webhook(None, &EventKind::ALL).await;
-    let own = IncomingMessage { is_own: true, ..incoming("X1", "6281") };
+    let own = IncomingMessage { origin: ReceivedOrigin::Phone, ..incoming("X1", "6281") };
     let stored = store.receive(world.device.id, vec![own], NOW).await.unwrap().remove(0);
     assert!(stored.events.is_empty());
     let ids = [stored.message.whatsapp_id];

@@ -41,7 +41,7 @@ fn on_plan(world: &World, day: i64, seconds: i64, messages: Vec<NewMessage>) -> 
 }
 
 fn receipts(messages: &[Message]) -> Vec<(QuotaKind, i64)> {
-    let receipts = messages.iter().map(|message| message.quota.unwrap());
+    let receipts = messages.iter().map(|message| message.quota().unwrap());
     receipts.map(|receipt| (receipt.kind, receipt.remaining)).collect()
 }
 
@@ -176,7 +176,7 @@ pub async fn grants_are_deleted_with_their_owner(store: Arc<dyn Store>) {
     let account = grant(&world, None, 1, None).await.unwrap();
     grant(&world, Some(device), 1, None).await.unwrap();
     let waiting = world.accept(world.text(1)).await;
-    assert_eq!(waiting.quota.unwrap().kind, QuotaKind::Grant);
+    assert_eq!(waiting.quota().unwrap().kind, QuotaKind::Grant);
     store.delete_device(world.account.id, device, NOW).await.unwrap();
     assert_eq!(store.grants(world.account.id).await.unwrap(), [account]);
     store.delete_account(world.account.id).await.unwrap();

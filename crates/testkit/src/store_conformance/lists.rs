@@ -12,7 +12,8 @@ use domain::content::{Content, ContentKind, File};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{
-    Address, Direction, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Receipt,
+    Address, Direction, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Origin,
+    Receipt, ReceivedOrigin,
 };
 use domain::phone::PhoneNumber;
 use domain::ports::{
@@ -31,7 +32,7 @@ pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
             phone: Some(PhoneNumber::from_digits(phone)),
             lid: Some(Lid::from_user("9")),
         },
-        is_own: false,
+        origin: ReceivedOrigin::Incoming,
         content: photo(),
         at: later(-100),
     }
@@ -273,10 +274,10 @@ pub async fn incoming_messages_are_stored_once(store: Arc<dyn Store>) {
     let stored_now = messages_of(store.receive(device, both.clone(), NOW).await.unwrap());
     assert_eq!(stored_now.len(), 2);
     let first = &stored_now[0];
-    assert_eq!((first.direction, first.state), (Direction::In, MessageState::Delivered));
+    assert_eq!((first.direction(), first.state), (Direction::In, MessageState::Delivered));
     assert_eq!((first.sender.as_ref(), &first.chat), (Some(&both[0].sender), &both[0].chat));
     assert_eq!(&first.content, &photo());
-    assert_eq!((first.created_at, first.quota), (stored(NOW), None));
+    assert_eq!((first.created_at, first.origin), (stored(NOW), Origin::Incoming));
     assert_eq!(first.reached(MessageState::Delivered), Some(stored(later(-100))));
     assert_eq!(store.message(account, first.id).await.unwrap().as_ref(), Some(first));
     let again = vec![incoming("X2", "6281"), incoming("X3", "6281")];
@@ -310,10 +311,12 @@ pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
 
 pub async fn an_own_message_from_elsewhere_counts_as_sent(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
-    let own = IncomingMessage { is_own: true, ..incoming("X1", "6281") };
+    let own = IncomingMessage { origin: ReceivedOrigin::Phone, ..incoming("X1", "6281") };
     let message =
         messages_of(store.receive(world.device.id, vec![own], NOW).await.unwrap()).remove(0);
-    assert_eq!((message.direction, message.state), (Direction::Out, MessageState::Sent));
+    assert_eq!((message.direction(), message.state), (Direction::Out, MessageState::Sent));
+    let kept = store.message(world.account.id, message.id).await.unwrap().unwrap();
+    assert_eq!((message.origin, kept.origin), (Origin::Phone, Origin::Phone));
     let ids = [message.whatsapp_id.clone()];
     let receipt = messages_of(
         store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await.unwrap(),

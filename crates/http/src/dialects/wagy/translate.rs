@@ -80,7 +80,7 @@ fn content(
 
 /// The answer: built from the receipt of acceptance, so that a repeat gets the first answer.
 pub(super) fn sent(message: &Message) -> SentData {
-    let quota = message.quota;
+    let quota = message.quota();
     SentData {
         message_id: message.id.0,
         status: "PENDING",
