@@ -1,6 +1,7 @@
 //! Accounts, and who is calling.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use crate::ids::{AccountId, DeviceId, KeyId};
 
@@ -17,10 +18,37 @@ pub struct Account {
     pub plan: String,
     /// The country code that replaces a leading zero, such as `62`.
     pub default_country: String,
-    /// The IANA time zone in which its days and months begin.
-    pub timezone: String,
+    /// The time zone in which its days and months begin.
+    pub timezone: AccountZone,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// A time zone by its IANA name; UTC where that name is unknown, as after an older database of zones.
+/// It is looked up once, when the account is read: every send needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountZone {
+    name: String,
+    zone: TimeZone,
+}
+
+impl AccountZone {
+    /// Its name, as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The zone.
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
+    }
+}
+
+impl From<String> for AccountZone {
+    fn from(name: String) -> Self {
+        let zone = TimeZone::get(&name).unwrap_or(TimeZone::UTC);
+        Self { name, zone }
+    }
 }
 
 /// An account that is to be made.
@@ -101,4 +129,17 @@ pub struct Key {
     pub last_four: String,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_zone_keeps_its_name_and_counts_as_utc() {
+        let jakarta = AccountZone::from("Asia/Jakarta".to_owned());
+        assert_eq!(jakarta.zone(), &TimeZone::get("Asia/Jakarta").unwrap());
+        let unknown = AccountZone::from("Mars/Olympus".to_owned());
+        assert_eq!((unknown.name(), unknown.zone()), ("Mars/Olympus", &TimeZone::UTC));
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) fn account_from(row: &mut Row) -> SqlResult<Account> {
         email: row.text()?,
         plan: row.text()?,
         default_country: row.text()?,
-        timezone: row.text()?,
+        timezone: row.text()?.into(),
         created_at: row.time()?,
     })
 }
@@ -90,7 +90,15 @@ pub(crate) async fn create_account(
     tx.execute(USAGE, params![id.0]).await?;
     keys::insert_key(tx, id, None, &key, now).await?;
     let created_at = whole_millis(now);
-    Ok(Some(Account { id, name, email, plan, default_country, timezone, created_at }))
+    Ok(Some(Account {
+        id,
+        name,
+        email,
+        plan,
+        default_country,
+        timezone: timezone.into(),
+        created_at,
+    }))
 }
 
 pub(crate) async fn account(tx: &mut Tx, id: AccountId) -> SqlResult<Option<Account>> {
@@ -127,14 +135,14 @@ pub(crate) async fn update_account(
         email: patch.email.unwrap_or(account.email),
         plan: patch.plan.unwrap_or(account.plan),
         default_country: patch.default_country.unwrap_or(account.default_country),
-        timezone: patch.timezone.unwrap_or(account.timezone),
+        timezone: patch.timezone.map_or(account.timezone, Into::into),
         ..account
     };
     if tx.query_one(TAKEN, params![&account.email, id.0]).await?.is_some() {
         return Ok(Some(UpdatedAccount::EmailTaken));
     }
     let Account { name, email, plan, default_country, timezone, .. } = &account;
-    tx.execute(UPDATE, params![id.0, name, email, plan, default_country, timezone]).await?;
+    tx.execute(UPDATE, params![id.0, name, email, plan, default_country, timezone.name()]).await?;
     tx.touch(Invalidation::Keys);
     Ok(Some(UpdatedAccount::Updated(account)))
 }

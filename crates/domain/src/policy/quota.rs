@@ -40,10 +40,9 @@ pub struct Period {
 }
 
 impl Period {
-    /// The period `now` falls into in `timezone`; UTC when the zone is unknown.
-    pub fn of(now: Timestamp, timezone: &str) -> Self {
-        let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
-        let date = now.to_zoned(zone).date();
+    /// The period `now` falls into in `zone`.
+    pub fn of(now: Timestamp, zone: &TimeZone) -> Self {
+        let date = zone.to_datetime(now).date();
         let month = i64::from(date.year()) * 100 + i64::from(date.month());
         Self { day: month * 100 + i64::from(date.day()), month }
     }
@@ -148,9 +147,9 @@ mod tests {
     #[test]
     fn days_begin_where_the_account_lives() {
         let now: Timestamp = "2026-11-30T18:30:00Z".parse().unwrap();
-        let jakarta = Period::of(now, "Asia/Jakarta");
+        let jakarta = Period::of(now, &TimeZone::get("Asia/Jakarta").unwrap());
         assert_eq!(jakarta, Period { day: 20_261_201, month: 202_612 });
-        assert_eq!(Period::of(now, "UTC"), Period { day: 20_261_130, month: 202_611 });
+        assert_eq!(Period::of(now, &TimeZone::UTC), Period { day: 20_261_130, month: 202_611 });
         assert_eq!(usage(7, 9).at(jakarta), Usage { period: jakarta, day_used: 0, month_used: 0 });
     }
 

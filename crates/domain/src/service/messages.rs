@@ -14,10 +14,9 @@ use crate::ports::{Cancellation, CountedPage, MessageCounts, MessageFilter, Page
 /// the pages of `/v1`, which cost the same wherever they are.
 pub const COUNTED_MESSAGES_MAX: u32 = 10_000;
 
-/// When the day of `now` began in `timezone`; UTC when the zone is unknown.
-fn start_of_day(now: Timestamp, timezone: &str) -> Timestamp {
-    let zone = TimeZone::get(timezone).unwrap_or(TimeZone::UTC);
-    now.to_zoned(zone).start_of_day().map_or(now, |start| start.timestamp())
+/// When the day of `now` began in `zone`.
+fn start_of_day(now: Timestamp, zone: &TimeZone) -> Timestamp {
+    now.to_zoned(zone.clone()).start_of_day().map_or(now, |start| start.timestamp())
 }
 
 impl Core {
@@ -85,7 +84,7 @@ impl Core {
     ) -> Result<MessageCounts> {
         let account = principal.account()?;
         self.device(principal, id).await?;
-        let today = start_of_day(self.clock.now(), &account.timezone);
+        let today = start_of_day(self.clock.now(), account.timezone.zone());
         Ok(self.store.message_counts(account.id, id, today).await?)
     }
 

@@ -275,7 +275,7 @@ impl Core {
     }
 
     fn period(&self, account: &Account) -> Period {
-        Period::of(self.clock.now(), &account.timezone)
+        Period::of(self.clock.now(), account.timezone.zone())
     }
 }
 

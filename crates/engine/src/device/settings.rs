@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use domain::chat::ChatId;
 use domain::device::Device;
@@ -73,7 +72,7 @@ async fn load_settings(
     let store = context.store();
     let Some(device) = store.device(account, id).await? else { return Ok(None) };
     let Some(account) = store.account(account).await? else { return Ok(None) };
-    let zone = TimeZone::get(&account.timezone).unwrap_or(TimeZone::UTC);
+    let zone = account.timezone.zone().clone();
     let pacing = device.pacing.clone().unwrap_or_else(|| context.default_pacing().clone());
     let settings = Settings { pacing, zone };
     let device = Arc::unwrap_or_clone(device);

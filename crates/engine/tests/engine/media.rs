@@ -15,6 +15,7 @@ use domain::policy::quota::{Period, Usage};
 use domain::ports::{AccountStore, Cancellation, Clock, Dispatcher};
 use domain::service::SendRequest;
 use engine::queue::{FILE_KEPT, FILE_SLOTS_MAX};
+use jiff::tz::TimeZone;
 use testkit::flaky_store::Outage;
 use testkit::scripted_messenger::Call;
 
@@ -41,7 +42,7 @@ async fn send_file(
 }
 
 async fn used(gateway: &TestGateway) -> Usage {
-    let period = Period::of(gateway.clock.now(), "Asia/Jakarta");
+    let period = Period::of(gateway.clock.now(), &TimeZone::get("Asia/Jakarta").unwrap());
     gateway.store.usage(gateway.account).await.unwrap().at(period)
 }
 

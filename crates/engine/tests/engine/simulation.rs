@@ -161,7 +161,7 @@ impl World {
         let acceptance = Acceptance {
             account_id: self.account,
             plan,
-            period: Period::of(self.now, "Asia/Jakarta"),
+            period: Period::of(self.now, &TimeZone::get("Asia/Jakarta").unwrap()),
             messages: vec![message],
             idempotency: None,
             now: self.now,

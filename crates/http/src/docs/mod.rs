@@ -2,7 +2,7 @@
 //! `examples/clients` and its OpenAPI document. Plain HTML under a strict policy, without a script.
 //!
 //! Pages and documents are built once. Without a public URL in the settings they name the address that
-//! each request asked; it is filled into the finished text ([`Built`]).
+//! each request asked; it is filled into the finished text (`built`).
 
 mod built;
 mod guide;

@@ -107,7 +107,7 @@ impl<'a> From<&'a Account> for AccountBody<'a> {
             email: &account.email,
             plan: &account.plan,
             default_country: &account.default_country,
-            timezone: &account.timezone,
+            timezone: account.timezone.name(),
             created_at: account.created_at,
         }
     }

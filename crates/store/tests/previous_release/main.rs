@@ -183,7 +183,7 @@ fn read_back(file: &SqliteFile) -> BTreeMap<(String, String), usize> {
     for table in tables {
         let mut statement = connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns: Vec<String> =
-            statement.column_names().into_iter().map(str::to_owned).collect();
+            statement.column_names().map(str::to_owned).collect();
         let mut rows = statement.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             for (index, column) in columns.iter().enumerate() {

@@ -33,6 +33,7 @@ impl AccountStore for MemoryStore {
         let id = AccountId(state.next_id());
         let NewAccount { name, email, plan, default_country, timezone } = account;
         let created_at = stored(now);
+        let timezone = timezone.into();
         let account = Account { id, name, email, plan, default_country, timezone, created_at };
         state.accounts.insert(id, account.clone());
         state.usage.insert(id, NOTHING_USED);
@@ -67,12 +68,14 @@ impl AccountStore for MemoryStore {
             (patch.email, &mut account.email),
             (patch.plan, &mut account.plan),
             (patch.default_country, &mut account.default_country),
-            (patch.timezone, &mut account.timezone),
         ];
         for (new, field) in fields {
             if let Some(new) = new {
                 *field = new;
             }
+        }
+        if let Some(name) = patch.timezone {
+            account.timezone = name.into();
         }
         Ok(Some(UpdatedAccount::Updated(account.clone())))
     }

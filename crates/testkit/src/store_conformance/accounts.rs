@@ -53,7 +53,7 @@ pub async fn a_patch_changes_only_what_it_names(store: Arc<dyn Store>) {
     let patch = AccountPatch { timezone: Some("UTC".into()), ..AccountPatch::default() };
     let updated = store.update_account(account.id, patch).await.unwrap();
     let Some(UpdatedAccount::Updated(updated)) = updated else { panic!("{updated:?}") };
-    assert_eq!(updated.timezone, "UTC");
+    assert_eq!(updated.timezone.name(), "UTC");
     assert_eq!(store.account(account.id).await.unwrap(), Some(updated.clone()));
     let holder = store.key_holder(&hash(10)).await.unwrap().unwrap();
     assert_eq!(holder.account, updated);
@@ -66,7 +66,8 @@ pub async fn a_patch_changes_only_what_it_names(store: Arc<dyn Store>) {
     };
     store.update_account(account.id, patch).await.unwrap();
     let read = store.account(account.id).await.unwrap().unwrap();
-    let texts = [&read.name, &read.email, &read.plan, &read.default_country, &read.timezone];
+    let texts: [&str; 5] =
+        [&read.name, &read.email, &read.plan, &read.default_country, read.timezone.name()];
     assert_eq!(texts, ["n", "e@example.com", "free", "49", "UTC"]);
 }
 

@@ -14,7 +14,6 @@ use domain::ports::MessageFilter;
 use domain::service::{SendRequest, SendingDevice};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 use super::types::{
     FreeData, MessageQuery, MessageRow, OwnerData, ProData, QuotaData, SendBody, SentData,
@@ -138,7 +137,7 @@ pub(super) fn filter(
     if first.zip(last).is_some_and(|(first, last)| last < first) {
         return Err(ApiError::field("end_date", "must not be before start_date"));
     }
-    let zone = TimeZone::get(&account.timezone).unwrap_or(TimeZone::UTC);
+    let zone = account.timezone.zone();
     // The calendar ends later than time does.
     let begin = |day: Date| day.to_zoned(zone.clone()).map_or(Timestamp::MAX, |at| at.timestamp());
     let chat = query.recipient.as_deref().map(|text| chat(text, account)).transpose()?;
