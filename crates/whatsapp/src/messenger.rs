@@ -230,8 +230,10 @@ impl Messenger for WhatsappMessenger {
         match timeout(SEND_MAX, sending).await {
             Ok(Ok(Ok(_))) => Ok(()),
             Ok(Ok(Err(error))) => {
+                // The library's own text may name people.
+                let error = errors::send_error(&error, is_group);
                 tracing::debug!(%device, whatsapp_id = %id, %error, "a message could not be written");
-                Err(errors::send_error(&error, is_group))
+                Err(error)
             }
             Ok(Err(_)) => Err(SendError::Temporary("the protocol library failed".to_owned())),
             Err(_) => Err(SendError::Temporary("WhatsApp did not take it in time".to_owned())),

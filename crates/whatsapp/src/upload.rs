@@ -36,8 +36,10 @@ pub(crate) async fn upload(
         };
         let uploaded = client.upload_stream(source, info, kind).await;
         uploaded.map_err(|error| {
+            // The library's own text may name hosts and paths with tokens.
+            let error = errors::upload_error(error.as_ref());
             tracing::debug!(%device, %error, "a file could not be uploaded");
-            errors::upload_error(error.as_ref())
+            error
         })
     };
     let late = || SendError::Temporary("the file could not be uploaded in time".to_owned());
