@@ -8,26 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::shell;
+use crate::{shell, tidy};
 
 /// The feature of the protocol library that skips the check.
 const SKIPS_THE_CHECK: &str = "danger-skip-cert-chain-verify";
 /// The feature of ours that turns it on.
 const SIMULATOR_FEATURE: &str = "simulator";
-
-/// Every member but the server: none may turn it on, whatever its own features are.
-const MEMBERS: [&str; 10] = [
-    "domain",
-    "engine",
-    "http-api",
-    "media",
-    "outbound",
-    "simulator",
-    "store",
-    "testkit",
-    "whatsapp",
-    "xtask",
-];
+/// The member that has it.
+const SERVER: &str = "gerbang";
 
 /// Where the production binary is kept for the tests.
 pub fn production(own_dir: &Path) -> PathBuf {
@@ -37,7 +25,7 @@ pub fn production(own_dir: &Path) -> PathBuf {
 /// Builds the production binary and puts it aside, because the tests' build overwrites it.
 pub fn build_and_check(root: &Path, own_dir: &Path) -> Result<()> {
     check_features(root)?;
-    shell::run(shell::cargo(root).args(["build", "--package", "gerbang"]))?;
+    shell::run(shell::cargo(root).args(["build", "--package", SERVER]))?;
     std::fs::create_dir_all(own_dir)?;
     let copy = production(own_dir);
     // A running copy cannot be written to, but it can be replaced.
@@ -59,7 +47,8 @@ fn check_features(root: &Path) -> Result<()> {
         simulator.contains(SKIPS_THE_CHECK),
         "{SKIPS_THE_CHECK} is not on with `{SIMULATOR_FEATURE}`: is its name still the same?"
     );
-    for package in MEMBERS {
+    // Whatever their own features are: only the server's may turn it on.
+    for package in tidy::members().filter(|member| *member != SERVER) {
         let tree = tree(root, package, &[])?;
         ensure!(!tree.contains(SKIPS_THE_CHECK), "{package} turns {SKIPS_THE_CHECK} on");
     }
@@ -68,7 +57,7 @@ fn check_features(root: &Path) -> Result<()> {
 }
 
 fn features(root: &Path, extra: &[&str]) -> Result<String> {
-    tree(root, "gerbang", extra)
+    tree(root, SERVER, extra)
 }
 
 /// Every crate that is built into `package`, each with its resolved features.

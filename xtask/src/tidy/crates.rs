@@ -56,6 +56,11 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("whatsapp-rust", &["whatsapp"]),
 ];
 
+/// The name of every member; [`check`] compares the list with the workspace.
+pub fn members() -> impl Iterator<Item = &'static str> {
+    MEMBERS.iter().map(|(name, _)| *name)
+}
+
 pub(super) fn check(repo: &Repo) -> Result<Vec<String>> {
     let metadata = shell::output(shell::cargo(&repo.root).args([
         "metadata",
@@ -93,9 +98,7 @@ fn findings(metadata: &Value) -> Result<Vec<String>> {
 }
 
 fn wrong_members(name: &str, dependencies: &BTreeSet<&str>, allowed: &[&str]) -> Vec<String> {
-    MEMBERS
-        .iter()
-        .map(|(member, _)| *member)
+    members()
         .filter(|member| dependencies.contains(member) && !allowed.contains(member))
         .map(|member| format!("{name} must not depend on {member}"))
         .collect()

@@ -19,6 +19,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use crate::shell;
+pub use crates::members;
 
 /// A text file of the repository.
 struct File {

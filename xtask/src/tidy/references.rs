@@ -42,7 +42,7 @@ fn findings(repo: &Repo, exceptions: &[(&str, &str)]) -> Vec<String> {
     findings
 }
 
-/// What there is to be named.
+/// What documents and comments may name.
 struct Known<'a> {
     paths: Vec<&'a str>,
     /// Modules and items of each crate, by the name of its folder.
