@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use crate::phone::PhoneNumber;
+use crate::text::cleaned_address;
 
 const PERSON_SERVER: &str = "s.whatsapp.net";
 const LID_SERVER: &str = "lid";
@@ -100,6 +101,14 @@ impl ChatId {
             Self::Lid(lid) => lid.user(),
             Self::Group(group) => group.user(),
             Self::Other(jid) => user_of(jid),
+        }
+    }
+
+    /// The chat in a form that a database can store and index.
+    pub(crate) fn cleaned(self) -> Self {
+        match cleaned_address(&self.to_string()) {
+            Some(jid) => jid.into(),
+            None => self,
         }
     }
 

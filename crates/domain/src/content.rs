@@ -4,6 +4,7 @@
 //! and shown (with a [`File`]), and on its way to WhatsApp (with an [`OutgoingFile`]).
 
 use crate::media::{FileRequest, Media, ReadyMedia};
+use crate::text::clean;
 
 /// What kind of thing a message carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -204,6 +205,22 @@ impl Content {
     /// The place it is.
     pub fn location(&self) -> Option<&Location> {
         if let Self::Location(location) = self { Some(location) } else { None }
+    }
+
+    /// Removes what a database does not store from all texts that somebody else wrote.
+    pub fn clean(&mut self) {
+        match self {
+            Self::Text(text) => clean(text),
+            Self::File(File { caption, media, .. }) => {
+                clean(caption);
+                let named = [&mut media.url, &mut media.filename, &mut media.mimetype];
+                named.into_iter().flatten().for_each(clean);
+            }
+            Self::Location(Location { name, address, .. }) => {
+                [name, address].into_iter().flatten().for_each(clean);
+            }
+            Self::Unsupported(unsupported) => clean(&mut unsupported.text),
+        }
     }
 
     /// The file has turned out to be of this kind.

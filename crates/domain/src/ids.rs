@@ -3,7 +3,13 @@
 use std::fmt;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use crate::text::storable;
+
+/// Longest id of a message that is kept as it came, in bytes; WhatsApp's own have 16 to 32.
+const WHATSAPP_ID_BYTES_MAX: usize = 128;
 
 macro_rules! integer_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -99,6 +105,16 @@ impl WhatsappId {
         Self(format!("3EB0{:016X}", u64::from_be_bytes(bytes)))
     }
 
+    /// Takes an id that another phone chose: any text, which a database must be able to store and
+    /// index. An ordinary one stays as it is.
+    pub fn from_outside(id: &str) -> Self {
+        let id = storable(id);
+        if id.len() <= WHATSAPP_ID_BYTES_MAX {
+            return Self(id.into_owned());
+        }
+        Self(hex::encode(Sha256::digest(id.as_bytes())))
+    }
+
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -122,6 +138,16 @@ mod tests {
         for wrong in ["", "1024", "GB1024", "GB00000000x1", "gb0000001024"] {
             assert_eq!(MessageId::from_ref(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn an_id_from_outside_can_be_stored() {
+        let id = |text: &str| WhatsappId::from_outside(text).0;
+        assert_eq!(id("3EB0ABABABABABABABAB"), "3EB0ABABABABABABABAB");
+        assert_eq!(id("A\0B"), "AB");
+        let long = |end: &str| id(&("A".repeat(5_000) + end));
+        assert_eq!(long("1").len(), 64);
+        assert_ne!(long("1"), long("2"), "two ids stay two");
     }
 
     #[test]

@@ -20,4 +20,5 @@ pub mod plan;
 pub mod policy;
 pub mod ports;
 pub mod service;
+pub mod text;
 pub mod webhook;

@@ -9,6 +9,7 @@ use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::media::Media;
 use crate::phone::PhoneNumber;
 use crate::policy::quota::QuotaReceipt;
+use crate::text::cleaned_address;
 
 mod origin;
 
@@ -306,6 +307,17 @@ pub struct Address {
     pub lid: Option<Lid>,
 }
 
+impl Address {
+    /// The address in a form that a database can store and index.
+    fn cleaned(self) -> Self {
+        let phone = |phone: PhoneNumber| {
+            cleaned_address(phone.as_str()).map_or(phone, PhoneNumber::from_digits)
+        };
+        let lid = |lid: Lid| cleaned_address(lid.as_str()).map_or(lid, Lid::from_jid);
+        Self { phone: self.phone.map(phone), lid: self.lid.map(lid) }
+    }
+}
+
 /// A message that is to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `Message`")]
@@ -327,7 +339,7 @@ pub struct NewMessage {
 impl NewMessage {
     /// The message that comes into being when this one is accepted.
     pub fn accepted(
-        self,
+        &self,
         id: MessageId,
         account_id: AccountId,
         quota: QuotaReceipt,
@@ -340,10 +352,10 @@ impl NewMessage {
             account_id,
             device_id: self.device_id,
             origin: Origin::Api(quota),
-            chat: self.chat,
+            chat: self.chat.clone(),
             sender: None,
-            content: self.content,
-            whatsapp_id: self.whatsapp_id,
+            content: self.content.clone(),
+            whatsapp_id: self.whatsapp_id.clone(),
             state,
             failure: None,
             typing: self.typing,
@@ -377,14 +389,15 @@ pub struct IncomingMessage {
 
 impl IncomingMessage {
     /// The message that comes into being when this one is stored. What was written on the phone
-    /// counts as sent by the device.
+    /// counts as sent by the device. What others wrote is made storable.
     pub fn received(
-        self,
+        mut self,
         id: MessageId,
         account_id: AccountId,
         device_id: DeviceId,
         now: Timestamp,
     ) -> Message {
+        self.content.clean();
         let at = whole_millis(self.at);
         let state = match self.origin {
             ReceivedOrigin::Phone => MessageState::Sent,
@@ -395,8 +408,8 @@ impl IncomingMessage {
             account_id,
             device_id,
             origin: self.origin.into(),
-            chat: self.chat,
-            sender: Some(self.sender),
+            chat: self.chat.cleaned(),
+            sender: Some(self.sender.cleaned()),
             content: self.content,
             whatsapp_id: self.whatsapp_id,
             state,

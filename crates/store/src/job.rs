@@ -3,6 +3,8 @@
 //! A reply that promises durability is sent only after the commit: a job runs first and is
 //! finished later, with the outcome of the whole transaction.
 
+use std::ops::Range;
+
 use domain::ports::{Acceptance, Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -55,14 +57,15 @@ where
 {
     fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>> {
         Box::pin(async move {
-            if let Some(work) = self.work.take() {
-                self.value = Some(match work(tx).await {
-                    // This job alone fails: those that share the transaction go on.
-                    Err(error @ SqlError::Unreadable(_)) => Err(error),
-                    outcome => Ok(outcome?),
-                });
-            }
-            Ok(())
+            let Some(work) = self.work.take() else { return Ok(()) };
+            let value = work(tx).await;
+            let undone = match &value {
+                // Nothing was changed: there is nothing to roll back.
+                Ok(_) | Err(SqlError::Unreadable(_)) => Ok(()),
+                Err(error) => Err(error.clone()),
+            };
+            self.value = Some(value);
+            undone
         })
     }
 
@@ -107,7 +110,7 @@ impl Groups {
         let Self { accepts, records, reports, arrivals } = self;
         let mut groups: Vec<Box<dyn RunGroup>> =
             vec![Box::new(accepts), Box::new(records), Box::new(reports), Box::new(arrivals)];
-        groups.retain(|group| !group.is_empty());
+        groups.retain(|group| group.len() > 0);
         groups
     }
 }
@@ -128,47 +131,85 @@ impl<I, O> Default for Group<I, O> {
 impl<I, O> Group<I, O> {
     fn push(&mut self, input: I, reply: Reply<O>) {
         self.inputs.push(input);
+        self.outputs.push(Err(SqlError::Fault("no answer".into())));
         self.replies.push(reply);
     }
 }
 
-fn no_output<O>() -> SqlResult<O> {
-    Err(SqlError::Fault("no answer".into()))
-}
-
 /// A [`Group`] of any kind.
 pub(crate) trait RunGroup: Send {
-    /// Whether it holds no request.
-    fn is_empty(&self) -> bool;
-    /// Does the work of all requests.
-    fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>>;
+    /// How many requests it holds.
+    fn len(&self) -> usize;
+    /// Does the work of a part of its requests.
+    fn run<'a>(&'a mut self, tx: &'a mut Tx, part: Range<usize>) -> BoxFuture<'a, SqlResult<()>>;
+    /// Fails a part of its requests.
+    fn fail(&mut self, part: Range<usize>, error: &SqlError);
     /// Replies to all requests, once the transaction is committed or rolled back.
     fn finish(self: Box<Self>, outcome: &SqlResult<()>);
+}
+
+/// The parts of a group that are still to be run: first the whole, then the halves of what failed,
+/// so that a request which cannot be written fails alone and costs the others little.
+pub(crate) struct Parts(Vec<Range<usize>>);
+
+impl Parts {
+    /// The whole of a group.
+    pub(crate) fn of(group: &dyn RunGroup) -> Self {
+        Self(vec![Range { start: 0, end: group.len() }])
+    }
+
+    /// The next part to run.
+    pub(crate) fn next(&mut self) -> Option<Range<usize>> {
+        self.0.pop()
+    }
+
+    /// Deals with a part that failed and was rolled back: it is run again in halves, in order; a
+    /// single request fails, and so does all that a database which is away could not take.
+    pub(crate) fn failed(
+        &mut self,
+        group: &mut dyn RunGroup,
+        part: Range<usize>,
+        error: &SqlError,
+    ) {
+        let is_away = matches!(error, SqlError::Unavailable(_));
+        if part.len() > 1 && !is_away {
+            let middle = part.start + part.len() / 2;
+            self.0.extend([middle..part.end, part.start..middle]);
+            return;
+        }
+        tracing::error!(%error, requests = part.len(), "a write was rolled back");
+        group.fail(part, error);
+    }
 }
 
 macro_rules! run_group {
     ($input:ty, $output:ty, $work:expr, $outcome:expr) => {
         impl RunGroup for Group<$input, $output> {
-            fn is_empty(&self) -> bool {
-                self.replies.is_empty()
+            fn len(&self) -> usize {
+                self.replies.len()
             }
 
-            fn run<'a>(&'a mut self, tx: &'a mut Tx) -> BoxFuture<'a, SqlResult<()>> {
+            fn run<'a>(
+                &'a mut self,
+                tx: &'a mut Tx,
+                part: Range<usize>,
+            ) -> BoxFuture<'a, SqlResult<()>> {
                 Box::pin(async move {
-                    let outputs = $work(tx, std::mem::take(&mut self.inputs)).await?;
-                    self.outputs = outputs.into_iter().map($outcome).collect();
+                    let outputs = $work(tx, &self.inputs[part.clone()]).await?;
+                    for (slot, output) in self.outputs[part].iter_mut().zip(outputs) {
+                        *slot = $outcome(output);
+                    }
                     Ok(())
                 })
             }
 
+            fn fail(&mut self, part: Range<usize>, error: &SqlError) {
+                self.outputs[part].iter_mut().for_each(|output| *output = Err(error.clone()));
+            }
+
             fn finish(self: Box<Self>, outcome: &SqlResult<()>) {
-                let mut outputs = self.outputs.into_iter();
-                for reply in self.replies {
-                    let answer = match outcome {
-                        Ok(()) => outputs.next().unwrap_or_else(no_output),
-                        Err(error) => Err(error.clone()),
-                    };
-                    let _ = reply.send(answer);
+                for (reply, output) in self.replies.into_iter().zip(self.outputs) {
+                    let _ = reply.send(outcome.clone().and(output));
                 }
             }
         }

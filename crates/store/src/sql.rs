@@ -81,6 +81,18 @@ param_from! {
     Option<Timestamp>, value => Self::Int(value.map(Timestamp::as_millisecond));
 }
 
+impl Param<'_> {
+    /// PostgreSQL stores no U+0000; both databases refuse the same, and a test of one shows it.
+    fn check(self) -> SqlResult<()> {
+        match self {
+            Self::Text(Some(text)) if text.contains('\0') => {
+                Err(SqlError::Fault("a text holds the character U+0000".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The parameters of a statement.
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::sql::Param::from($value)),*] };
@@ -283,6 +295,7 @@ impl Tx {
         sql: &'static str,
         params: &[Param<'_>],
     ) -> SqlResult<Vec<Row>> {
+        params.iter().try_for_each(|param| param.check())?;
         match &mut self.link {
             ConnectionRole::Sqlite(link) => link.query(sql, params),
             ConnectionRole::Postgres(link) => link.query(sql, params).await,
@@ -304,6 +317,7 @@ impl Tx {
         sql: &'static str,
         params: &[Param<'_>],
     ) -> SqlResult<u64> {
+        params.iter().try_for_each(|param| param.check())?;
         match &mut self.link {
             ConnectionRole::Sqlite(link) => link.execute(sql, params),
             ConnectionRole::Postgres(link) => link.execute(sql, params).await,
@@ -319,6 +333,7 @@ impl Tx {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        rows.iter().flatten().try_for_each(|param| param.check())?;
         match &mut self.link {
             ConnectionRole::Sqlite(link) => link.insert(into, rows),
             ConnectionRole::Postgres(link) => link.insert(into, rows).await,

@@ -5,6 +5,8 @@ mod support;
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use domain::content::{Content, ContentKind, File};
 use domain::device::{DeviceStatus, StatusChange};
 use domain::error::StoreError;
@@ -13,17 +15,60 @@ use domain::ids::{MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
 use domain::ports::{
-    AccountStore as _, MessageFilter, MessageStore as _, ProtocolWrite, Store, StoreResult,
+    AccountStore as _, MessageFilter, MessageStore as _, ProtocolStore as _, ProtocolWrite, Store,
+    StoreResult,
 };
 use domain::webhook::EventKind;
 use rusqlite::Connection;
 use store::OpenError;
-use support::{Schema, SqliteFile};
+use support::{Database, Schema, SqliteFile};
 use testkit::store_conformance::grants::voucher;
 use testkit::store_conformance::lists::incoming;
 use testkit::store_conformance::{
     ALL, NOW, World, hash, idempotency, later, new_messages, progress,
 };
+
+on_both_databases!(a_write_that_is_refused_fails_alone);
+
+/// Many writes share a commit: one that the database refuses takes none of the others with it.
+async fn a_write_that_is_refused_fails_alone(database: &Database) {
+    let store = database.open().await;
+    let world = World::new(store.clone()).await;
+    database
+        .execute(match database {
+            Database::Sqlite(_) => {
+                "CREATE TRIGGER refuse BEFORE INSERT ON outbox
+            WHEN new.text = 'poison' BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            }
+            Database::Postgres(_) => {
+                "ALTER TABLE outbox ADD CONSTRAINT refuse CHECK (text <> 'poison')"
+            }
+        })
+        .await;
+    let poison = |n: u64| [40, 41, 90].contains(&n).then_some("poison");
+    let nul = |n: u64| [7, 60].contains(&n).then_some("a\0b");
+    let write = async |n: u64| {
+        let write = ProtocolWrite { space: "s", key: format!("k{n}"), value: Some(vec![1]) };
+        let device = world.device.id;
+        let text = poison(n).or(nul(n)).map(|text| Content::Text(text.into()));
+        let message =
+            NewMessage { content: text.unwrap_or(world.text(n).content), ..world.text(n) };
+        let bad_write = ProtocolWrite { key: "k\0".into(), ..write.clone() };
+        let writes = if n == 50 { vec![bad_write] } else { vec![write] };
+        let accept = store.accept(world.request(vec![message]));
+        tokio::join!(accept, store.protocol_write(device, writes))
+    };
+    let outcomes = join_all((0..100).map(write)).await;
+    let refused = |is_refused: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        (0..outcomes.len()).filter(|n| is_refused(*n)).collect()
+    };
+    assert_eq!(refused(&|n| outcomes[n].0.is_err()), [7, 40, 41, 60, 90]);
+    assert_eq!(refused(&|n| outcomes[n].1.is_err()), [50]);
+    assert_eq!(store.outbox().await.unwrap().len(), 95);
+    assert_eq!(store.usage(world.account.id).await.unwrap().day_used, 95);
+    assert_eq!(store.protocol_scan(world.device.id, "s", "k").await.unwrap().len(), 99);
+    store.close().await;
+}
 
 /// Writes a row of every kind, and returns what a later start must find.
 async fn fill(store: Arc<dyn Store>) -> World {

@@ -154,7 +154,7 @@ fn acknowledgement(ack: &events::ServerAck) -> Option<MessengerEvent> {
     if ack.class.as_deref() != Some("message") {
         return None;
     }
-    let id = WhatsappId(ack.id.clone());
+    let id = WhatsappId::from_outside(&ack.id);
     Some(match &ack.error {
         None => MessengerEvent::Acknowledged(id),
         // A refusal is a refusal also when its code is no number.
@@ -175,7 +175,7 @@ fn translate_receipt(receipt: &events::Receipt, me: &Me) -> Option<MessengerEven
     if me.is(&source.sender) && !me.is(&source.chat) {
         return None;
     }
-    let ids = receipt.message_ids.iter().cloned().map(WhatsappId).collect();
+    let ids = receipt.message_ids.iter().map(|id| WhatsappId::from_outside(id)).collect();
     let at = Timestamp::from_second(receipt.timestamp.timestamp()).ok()?;
     Some(MessengerEvent::Receipt(ids, kind, at))
 }

@@ -45,7 +45,7 @@ pub(crate) fn translate(
         (ReceivedOrigin::Incoming, sender)
     };
     Some(IncomingMessage {
-        whatsapp_id: WhatsappId(info.id.clone()),
+        whatsapp_id: WhatsappId::from_outside(&info.id),
         chat: chat(info, &sender, names),
         sender,
         origin,

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use domain::grant::{Allowance, Charge, Grant};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::message::{Message, NewMessage};
+use domain::policy::quota::Period;
 use domain::ports::{
     Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey, WAITING_MESSAGES_MAX,
 };
@@ -60,7 +61,8 @@ enum Before {
 }
 
 enum Decision {
-    New(Vec<Charge>),
+    /// Charged in this period.
+    New(Period, Vec<Charge>),
     Repeat(Before),
     Refused(Accepted),
     /// What it depends on cannot be read.
@@ -68,14 +70,11 @@ enum Decision {
 }
 
 /// A request that was accepted.
-struct AcceptedRequest {
-    account: AccountId,
-    idempotency: Option<IdempotencyKey>,
+struct AcceptedRequest<'a> {
+    request: &'a Acceptance,
     now: Timestamp,
     messages: Vec<Message>,
     charged: Vec<Charged>,
-    /// The files that came with it.
-    files: Vec<(MessageId, Vec<u8>)>,
 }
 
 /// The accounts, devices and earlier requests that a group depends on.
@@ -90,10 +89,10 @@ struct GroupCommit {
 /// Accepts or refuses each request; the answers in the order of the requests.
 pub(crate) async fn accept_group(
     tx: &mut Tx,
-    mut group: Vec<Acceptance>,
+    group: &[Acceptance],
 ) -> SqlResult<Vec<SqlResult<Accepted>>> {
-    let mut group_commit = GroupCommit::load(tx, &group).await?;
-    let requests = group.iter_mut().enumerate();
+    let mut group_commit = GroupCommit::load(tx, group).await?;
+    let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =
         requests.map(|(index, request)| group_commit.decide(index, request)).collect();
     let mut made = write(tx, group, &mut decisions, &group_commit.account_states).await?;
@@ -101,7 +100,7 @@ pub(crate) async fn accept_group(
     // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
         answers.push(Ok(match decision {
-            Decision::New(_) => Accepted::New(made.remove(&index).unwrap_or_default()),
+            Decision::New(..) => Accepted::New(made.remove(&index).unwrap_or_default()),
             Decision::Repeat(Before::InGroup(first)) => {
                 Accepted::Repeated(made.get(&first).cloned().unwrap_or_default())
             }
@@ -126,21 +125,22 @@ fn unreadable() -> SqlError {
 /// Writes what was accepted; the messages by the index of their request.
 async fn write(
     tx: &mut Tx,
-    group: Vec<Acceptance>,
+    group: &[Acceptance],
     decisions: &mut [Decision],
     account_states: &AccountStates,
 ) -> SqlResult<HashMap<usize, Vec<Message>>> {
-    let count = count_new(&group, decisions);
+    let count = count_new(group, decisions);
     let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
     let mut made = Vec::new();
-    for ((index, request), decision) in group.into_iter().enumerate().zip(decisions) {
-        let Decision::New(charges) = decision else { continue };
-        made.push((index, AcceptedRequest::of(request, std::mem::take(charges), &mut ids)));
+    for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
+        let Decision::New(period, charges) = decision else { continue };
+        let charges = std::mem::take(charges);
+        made.push((index, AcceptedRequest::of(request, *period, charges, &mut ids)));
     }
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
     remember(tx, &made).await?;
-    let changed = made.iter().map(|(_, made)| made.account).collect();
+    let changed = made.iter().map(|(_, made)| made.request.account_id).collect();
     put_account_states(tx, account_states, &changed).await?;
     grants::put_used(tx, &spent_grants(&made, account_states)).await?;
     Ok(made.into_iter().map(|(index, made)| (index, made.messages)).collect())
@@ -148,57 +148,59 @@ async fn write(
 
 /// How many messages are accepted.
 fn count_new(group: &[Acceptance], decisions: &[Decision]) -> usize {
-    let is_new = |decision: &Decision| matches!(decision, Decision::New(_));
+    let is_new = |decision: &Decision| matches!(decision, Decision::New(..));
     let accepted = group.iter().zip(decisions).filter(|(_, decision)| is_new(decision));
     accepted.map(|(request, _)| request.messages.len()).sum()
 }
 
-fn rows_of(made: &[(usize, AcceptedRequest)]) -> Vec<(&Message, Charged)> {
+fn rows_of<'m>(made: &'m [(usize, AcceptedRequest<'_>)]) -> Vec<(&'m Message, Charged)> {
     made.iter()
         .flat_map(|(_, made)| made.messages.iter().zip(made.charged.iter().copied()))
         .collect()
 }
 
 /// The grants that messages were charged to, as they are now.
-fn spent_grants(made: &[(usize, AcceptedRequest)], account_states: &AccountStates) -> Vec<Grant> {
+fn spent_grants(
+    made: &[(usize, AcceptedRequest<'_>)],
+    account_states: &AccountStates,
+) -> Vec<Grant> {
     let charged = made.iter().flat_map(|(_, made)| &made.charged);
     let spent: BTreeSet<GrantId> = charged.filter_map(|charged| charged.grant).collect();
     let granted = account_states.values().flat_map(|state| &state.allowance.grants);
     granted.filter(|grant| spent.contains(&grant.id)).cloned().collect()
 }
 
-impl AcceptedRequest {
+impl<'a> AcceptedRequest<'a> {
     fn of(
-        request: Acceptance,
+        request: &'a Acceptance,
+        period: Period,
         charges: Vec<Charge>,
         ids: &mut impl Iterator<Item = MessageId>,
     ) -> Self {
-        let Acceptance { account_id: account, period, messages: new, idempotency, .. } = request;
         let now = whole_millis(request.now);
-        let mut made = Self {
-            account,
-            idempotency,
-            now,
-            messages: Vec::with_capacity(new.len()),
-            charged: Vec::with_capacity(new.len()),
-            files: Vec::new(),
-        };
-        for ((mut new, charge), id) in new.into_iter().zip(charges).zip(ids) {
-            made.files.extend(new.inline_file.take().map(|bytes| (id, bytes)));
-            made.messages.push(new.accepted(id, account, charge.receipt, now));
-            made.charged.push(Charged { period, grant: charge.grant });
+        let mut messages = Vec::with_capacity(request.messages.len());
+        let mut charged = Vec::with_capacity(request.messages.len());
+        for ((new, charge), id) in request.messages.iter().zip(charges).zip(ids) {
+            messages.push(new.accepted(id, request.account_id, charge.receipt, now));
+            charged.push(Charged { period, grant: charge.grant });
         }
-        made
+        Self { request, now, messages, charged }
+    }
+
+    /// The files that came with it.
+    fn files(&self) -> impl Iterator<Item = (MessageId, &'a Vec<u8>)> {
+        let messages = self.messages.iter().zip(&self.request.messages);
+        messages.filter_map(|(message, new)| Some((message.id, new.inline_file.as_ref()?)))
     }
 }
 
-async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest)]) -> SqlResult<()> {
+async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResult<()> {
     const INSERT: InsertRows = InsertRows {
         table: "inline_media",
         columns: &[("message_id", Type::Int), ("bytes", Type::Blob)],
         then: "",
     };
-    let files = made.iter().flat_map(|(_, made)| &made.files);
+    let files = made.iter().flat_map(|(_, made)| made.files());
     let rows: Vec<Vec<Param<'_>>> =
         files.map(|(id, bytes)| vec![id.0.into(), bytes.into()]).collect();
     tx.insert(&INSERT, &rows).await.map(drop)
@@ -222,7 +224,7 @@ impl GroupCommit {
         })
     }
 
-    fn decide(&mut self, index: usize, request: &mut Acceptance) -> Decision {
+    fn decide(&mut self, index: usize, request: &Acceptance) -> Decision {
         let account = request.account_id;
         if let Some(key) = &request.idempotency
             && let Some(before) = self.remembered.get(&(account, name(key)))
@@ -247,8 +249,8 @@ impl GroupCommit {
         if state.waiting.saturating_add(count) > WAITING_MESSAGES_MAX {
             return Decision::Refused(Accepted::QueueFull);
         }
-        let charges = match charge(&mut state.allowance, request) {
-            Ok(charges) => charges,
+        let (period, charges) = match charge(&mut state.allowance, request) {
+            Ok(charged) => charged,
             Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
         state.waiting += count;
@@ -257,17 +259,16 @@ impl GroupCommit {
             let remembered = Remembered { request_hash: key.request_hash, accepted };
             self.remembered.insert((account, name(key)), remembered);
         }
-        Decision::New(charges)
+        Decision::New(period, charges)
     }
 }
 
-/// Charges all messages of a request, or none; the error is what is left for the first one's
-/// device. The request's period becomes the one it was charged in.
-fn charge(allowance: &mut Allowance, request: &mut Acceptance) -> Result<Vec<Charge>, i64> {
+/// Charges all messages of a request, or none; also returns the period they are charged in. The
+/// error is what is left for the first one's device.
+fn charge(allowance: &mut Allowance, request: &Acceptance) -> Result<(Period, Vec<Charge>), i64> {
     let now = whole_millis(request.now);
     let before =
         Allowance { usage: allowance.usage.at(request.period), grants: allowance.grants.clone() };
-    request.period = before.usage.period;
     let mut after = before.clone();
     let charge = |new: &NewMessage| after.pay(&request.plan, new.device_id, now);
     let Some(charges) = request.messages.iter().map(charge).collect::<Option<Vec<_>>>() else {
@@ -276,7 +277,7 @@ fn charge(allowance: &mut Allowance, request: &mut Acceptance) -> Result<Vec<Cha
         return Err(before.usage.remaining(&request.plan).saturating_add(granted));
     };
     *allowance = after;
-    Ok(charges)
+    Ok((before.usage.period, charges))
 }
 
 /// Locks accounts, in order, and reads their states; also returns whether any cannot be read.
@@ -426,7 +427,7 @@ pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {
 }
 
 /// A key that is too old but not cleaned up yet is replaced.
-async fn remember(tx: &mut Tx, made: &[(usize, AcceptedRequest)]) -> SqlResult<()> {
+async fn remember(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResult<()> {
     const PUT: InsertRows = InsertRows {
         table: "idempotency",
         columns: &[
@@ -442,14 +443,14 @@ async fn remember(tx: &mut Tx, made: &[(usize, AcceptedRequest)]) -> SqlResult<(
     };
     let mut keyed = Vec::new();
     for (_, made) in made {
-        let Some(key) = &made.idempotency else { continue };
+        let Some(key) = &made.request.idempotency else { continue };
         let ids = stored::ids::write(made.messages.iter().map(|message| message.id))?;
         keyed.push((made, name(key), key.request_hash.as_slice(), ids));
     }
     let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(keyed.len());
     for (made, name, hash, ids) in &keyed {
         rows.push(vec![
-            made.account.0.into(),
+            made.request.account_id.0.into(),
             name.into(),
             (*hash).into(),
             ids.into(),

@@ -24,7 +24,7 @@ pub(crate) struct Arrival {
 /// messages.
 pub(crate) async fn receive_group(
     tx: &mut Tx,
-    group: Vec<Arrival>,
+    group: &[Arrival],
 ) -> SqlResult<Vec<SqlResult<Vec<Recorded>>>> {
     let wanted: BTreeSet<DeviceId> = group.iter().map(|arrival| arrival.device).collect();
     let devices = devices::by_ids(tx, &wanted).await?;
@@ -36,11 +36,11 @@ pub(crate) async fn receive_group(
     let mut arrived: Vec<Vec<Message>> = Vec::with_capacity(group.len());
     for Arrival { device, messages, now } in group {
         let fault = || SqlError::Unreadable("the device cannot be read".into());
-        faults.push(unreadable.contains(&device).then(fault));
-        let owner = devices.get(&device).map(|device| device.account_id);
+        faults.push(unreadable.contains(device).then(fault));
+        let owner = devices.get(device).map(|device| device.account_id);
         let received = owner.into_iter().flat_map(|owner| {
             let new = messages.iter().cloned().zip(&mut ids);
-            new.map(|(new, id)| new.received(id, owner, device, now)).collect::<Vec<_>>()
+            new.map(|(new, id)| new.received(id, owner, *device, *now)).collect::<Vec<_>>()
         });
         arrived.push(received.collect());
     }

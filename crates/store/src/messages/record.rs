@@ -21,7 +21,7 @@ use crate::{deliveries, devices, grants, stored};
 /// Records what happened to waiting messages, for many callers at once.
 pub(crate) async fn record_group(
     tx: &mut Tx,
-    group: Vec<Vec<Progress>>,
+    group: &[Vec<Progress>],
 ) -> SqlResult<Vec<Vec<Recorded>>> {
     let ids: BTreeSet<i64> = group.iter().flatten().map(|progress| progress.id.0).collect();
     let ids = ids_json(ids.into_iter())?;
@@ -30,7 +30,7 @@ pub(crate) async fn record_group(
     let devices = waiting.values().map(|row| row.message.device_id).collect();
     let devices = devices::by_ids(tx, &devices).await?;
     let mut answers = Vec::with_capacity(group.len());
-    for request in &group {
+    for request in group {
         let mut recorded = Vec::with_capacity(request.len());
         for progress in request {
             let row = waiting.get_mut(&progress.id);
@@ -88,7 +88,7 @@ pub(crate) async fn end_all(
         next_attempt_at: None,
         kind: None,
     };
-    let ended = record_group(tx, vec![ids.into_iter().map(progress).collect()]).await?;
+    let ended = record_group(tx, &[ids.into_iter().map(progress).collect()]).await?;
     Ok(ended.into_iter().flatten().collect())
 }
 
@@ -232,14 +232,14 @@ pub(crate) struct Report {
 }
 
 /// Moves messages of the history forward, for many callers at once; for each, those that changed.
-pub(crate) async fn report_group(tx: &mut Tx, group: Vec<Report>) -> SqlResult<Vec<Vec<Recorded>>> {
+pub(crate) async fn report_group(tx: &mut Tx, group: &[Report]) -> SqlResult<Vec<Vec<Recorded>>> {
     const UPDATE: &str = "UPDATE messages SET state = $2, history = $3 WHERE id = $1";
     let devices = group.iter().map(|report| report.device).collect();
     let devices = devices::by_ids(tx, &devices).await?;
-    let mut sent = lock_sent(tx, &group).await?;
+    let mut sent = lock_sent(tx, group).await?;
     let mut changed = BTreeSet::new();
     let mut answers = Vec::with_capacity(group.len());
-    for Report { device, ids, receipt, at } in &group {
+    for Report { device, ids, receipt, at } in group {
         let ids: HashSet<&WhatsappId> = ids.iter().collect();
         let of_device = sent.get_mut(device).into_iter().flatten();
         let mut recorded = Vec::new();

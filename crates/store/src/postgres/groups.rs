@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::{Pool, end};
 use crate::cache::Cache;
-use crate::job::{GroupItem, Groups, Reply, RunGroup, answer};
+use crate::job::{GroupItem, Groups, Parts, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
 
 /// Most requests that wait for the worker; further ones wait to be queued.
@@ -70,17 +70,20 @@ async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
     }
 }
 
-/// Commits a group and replies to all its requests.
+/// Commits a group and replies to all its requests. One that cannot be written fails alone.
 async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
-    let outcome = match pool.begin().await {
-        Ok(mut tx) => {
-            let outcome = group.run(&mut tx).await;
-            end(tx, outcome, cache).await
+    let mut parts = Parts::of(&*group);
+    while let Some(part) = parts.next() {
+        let outcome = match pool.begin().await {
+            Ok(mut tx) => {
+                let outcome = group.run(&mut tx, part.clone()).await;
+                end(tx, outcome, cache).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            parts.failed(&mut *group, part, &error);
         }
-        Err(error) => Err(error),
-    };
-    if let Err(error) = &outcome {
-        tracing::error!(%error, "a batch was rolled back");
     }
-    group.finish(&outcome);
+    group.finish(&Ok(()));
 }

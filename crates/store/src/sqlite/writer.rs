@@ -4,7 +4,8 @@
 //! the first of them would otherwise start a commit of its own and keep the rest waiting for two.
 //!
 //! A refusal (a full quota, a taken address) is an answer like any other. A fault of a statement
-//! rolls the batch back, and all its requests get that error.
+//! rolls back the request that it belongs to and no other. A failure of the database, such as a full
+//! disk, rolls back the batch, and all its requests get that error.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use super::block_on;
 use crate::OpenError;
 use crate::cache::Cache;
-use crate::job::{GroupItem, Groups, Job, RunGroup};
+use crate::job::{GroupItem, Groups, Job, Parts, RunGroup};
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 /// Most requests that wait for the writer; further ones wait to be queued.
@@ -131,13 +132,44 @@ fn work(
     groups: &mut [Box<dyn RunGroup>],
     others: &mut [Box<dyn Job>],
 ) -> SqlResult<()> {
-    groups.iter_mut().try_for_each(|group| block_on(group.run(tx)))?;
-    others.iter_mut().try_for_each(|job| block_on(job.run(tx)))
+    groups.iter_mut().try_for_each(|group| run_parts(tx, &mut **group))?;
+    // A job keeps its error for its caller.
+    others.iter_mut().try_for_each(|job| isolated(tx, |tx| block_on(job.run(tx))).map(drop))
+}
+
+fn run_parts(tx: &mut Tx, group: &mut dyn RunGroup) -> SqlResult<()> {
+    let mut parts = Parts::of(group);
+    while let Some(part) = parts.next() {
+        let outcome = isolated(tx, |tx| block_on(group.run(tx, part.clone())))?;
+        if let Err(error) = outcome {
+            parts.failed(group, part, &error);
+        }
+    }
+    Ok(())
+}
+
+/// Runs a part of the batch; its failure undoes nothing else. The outer error is one of the whole
+/// batch.
+fn isolated(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> SqlResult<()>) -> SqlResult<SqlResult<()>> {
+    control(tx, "SAVEPOINT part")?;
+    let outcome = work(tx);
+    match &outcome {
+        Err(error @ SqlError::Unavailable(_)) => return Err(error.clone()),
+        // After some errors SQLite itself has rolled back the whole transaction.
+        Err(error) if !is_in_transaction(tx) => return Err(error.clone()),
+        Err(_) => control(tx, "ROLLBACK TO part")?,
+        Ok(()) => {}
+    }
+    control(tx, "RELEASE part")?;
+    Ok(outcome)
 }
 
 fn roll_back(tx: &mut Tx) -> SqlResult<()> {
-    let is_open = matches!(&tx.link, ConnectionRole::Sqlite(link) if link.is_in_transaction());
-    if is_open { control(tx, "ROLLBACK") } else { Ok(()) }
+    if is_in_transaction(tx) { control(tx, "ROLLBACK") } else { Ok(()) }
+}
+
+fn is_in_transaction(tx: &Tx) -> bool {
+    matches!(&tx.link, ConnectionRole::Sqlite(link) if link.is_in_transaction())
 }
 
 fn control(tx: &mut Tx, sql: &'static str) -> SqlResult<()> {

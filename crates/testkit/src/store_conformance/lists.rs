@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use domain::chat::{ChatId, Lid};
-use domain::content::{Content, ContentKind, File};
+use domain::content::{Content, ContentKind, File, Location, Unsupported};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{
@@ -307,6 +307,56 @@ pub async fn senders_may_share_an_id(store: Arc<dyn Store>) {
         0
     );
     assert_eq!(messages_of(store.receive(other, all, NOW).await.unwrap()).len(), 3);
+}
+
+pub async fn what_others_write_can_be_stored(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let media = Media {
+        filename: Some("a\0.pdf".into()),
+        mimetype: Some("text\0/x".into()),
+        ..Media::default()
+    };
+    let file = File { kind: ContentKind::Document, caption: "\0see".into(), media };
+    let place = Location {
+        latitude: 1.0,
+        longitude: 2.0,
+        name: Some("Mo\0nas".into()),
+        address: Some("\0".into()),
+    };
+    let far = "1".repeat(9_000);
+    let odd = IncomingMessage {
+        whatsapp_id: WhatsappId::from_outside(&far),
+        chat: ChatId::from(format!("{far}\0@broadcast")),
+        sender: Address {
+            phone: Some(PhoneNumber::from_digits(far.clone())),
+            lid: Some(Lid::from_user(&far)),
+        },
+        content: Content::Text("a\0b".into()),
+        ..incoming("X1", "6281")
+    };
+    let with = |id, content| IncomingMessage { content, ..incoming(id, "6281") };
+    let reaction = Unsupported { kind: ContentKind::Reaction, text: "\0".into() };
+    let all = vec![
+        odd.clone(),
+        with("X2", Content::File(file)),
+        with("X3", Content::Location(place)),
+        with("X4", Content::Unsupported(reaction)),
+    ];
+    let stored_now = messages_of(store.receive(world.device.id, all, NOW).await.unwrap());
+    for message in &stored_now {
+        let kept = store.message(world.account.id, message.id).await.unwrap();
+        assert_eq!(kept.as_ref(), Some(message));
+    }
+    let texts: Vec<&str> = stored_now.iter().map(Message::text).collect();
+    assert_eq!(texts, ["ab", "see", "Monas", ""]);
+    let media = stored_now[1].media().unwrap();
+    assert_eq!(media.filename.as_deref(), Some("a.pdf"));
+    assert_eq!(media.mimetype.as_deref(), Some("text/x"));
+    let again = store.receive(world.device.id, vec![odd], NOW).await.unwrap();
+    assert!(again.is_empty(), "an id that was shortened is recognised");
+    let ids = [WhatsappId::from_outside("X\09"), WhatsappId::from_outside(&far)];
+    let receipt = store.record_receipts(world.device.id, &ids, Receipt::Read, NOW).await;
+    assert!(receipt.unwrap().is_empty());
 }
 
 pub async fn an_own_message_from_elsewhere_counts_as_sent(store: Arc<dyn Store>) {
