@@ -21,9 +21,17 @@ pub fn is_local(ip: IpAddr) -> bool {
     }
 }
 
+/// Public by its registration, but inside the machines of a cloud an address of that cloud: Azure's
+/// host (wire server, metadata and DNS). The metadata of others is in special networks.
+const AZURE_HOST: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
+
+/// The special networks of the IANA registry, the host of a cloud, and the services that IBM Cloud
+/// (161.26.0.0/16, 166.8.0.0/14) and Google Cloud (199.36.153.0/24) offer to their own machines only.
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
     let is_special = match (a, b, c) {
+        _ if ip == AZURE_HOST => true,
+        (161, 26, _) | (166, 8..=11, _) | (199, 36, 153) => true,
         (0 | 10 | 127, _, _) => true,
         (100, 64..=127, _) => true,
         (169, 254, _) => true,
@@ -56,7 +64,14 @@ mod tests {
 
     #[test]
     fn only_the_open_internet_is_public() {
-        let public = ["1.1.1.1", "157.240.0.60", "172.32.0.1", "100.63.0.1", "2a03:2880:f205::167"];
+        let public = [
+            "1.1.1.1",
+            "168.63.129.17",
+            "157.240.0.60",
+            "172.32.0.1",
+            "100.63.0.1",
+            "2a03:2880:f205::167",
+        ];
         for text in public {
             assert!(is_public(text.parse().unwrap()), "{text}");
             assert!(!is_local(text.parse().unwrap()), "{text}");
@@ -69,7 +84,13 @@ mod tests {
             "169.254.169.254",
             "172.16.0.1",
             "172.31.255.255",
+            "100.100.100.200",
+            "161.26.0.6",
+            "166.9.1.1",
+            "168.63.129.16",
             "192.0.0.1",
+            "192.0.0.192",
+            "199.36.153.8",
             "192.0.2.1",
             "192.168.1.1",
             "198.18.0.1",
@@ -79,6 +100,16 @@ mod tests {
             "::",
             "::1",
             "::ffff:1.1.1.1",
+            "::ffff:168.63.129.16",
+            "::168.63.129.16",
+            "64:ff9b::a83f:8110",
+            "64:ff9b:1::1",
+            "100::1",
+            "3fff::1",
+            "5f00::1",
+            "2002:a83f:8110::",
+            "fd00:ec2::254",
+            "fec0::1",
             "64:ff9b::101:101",
             "2001::1",
             "2001:db8::1",
