@@ -26,6 +26,8 @@ pub struct Config {
     /// A folder for downloads that no other process uses. It is created when it is missing, and
     /// downloads that an earlier process left are removed.
     pub temp_dir: PathBuf,
+    /// Least free space, below which no file is stored.
+    pub min_free_bytes: u64,
 }
 
 /// Why the client cannot be created.
@@ -42,15 +44,16 @@ pub enum SetupError {
     TempDir(#[from] io::Error),
 }
 
-/// Limits of one exchange; the defaults are the real ones, tests set smaller ones.
+/// Limits of one exchange; the defaults are the real ones (but for the free space, which is a setting),
+/// tests set smaller ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     /// Largest file.
     pub(crate) file_bytes_max: u64,
     /// Longest download, redirects included.
     pub(crate) download_max: Duration,
-    /// Least free space, below which nothing is downloaded.
-    pub(crate) free_bytes_min: u64,
+    /// Least free space, below which no file is stored.
+    pub(crate) min_free_bytes: u64,
     /// Longest exchange with a webhook's receiver.
     pub(crate) webhook_max: Duration,
 }
@@ -60,7 +63,7 @@ impl Default for Limits {
         Self {
             file_bytes_max: MEDIA_BYTES_MAX,
             download_max: Duration::from_secs(30),
-            free_bytes_min: 1024 * 1024 * 1024,
+            min_free_bytes: 0,
             webhook_max: Duration::from_secs(15),
         }
     }
@@ -81,7 +84,8 @@ impl HttpOutbound {
     /// Creates the client and its folder.
     pub fn new(config: Config) -> Result<Self, SetupError> {
         let guard = Guard::new(config.allowed_private_nets);
-        Self::with(guard, config.temp_dir, Limits::default(), Arc::new(SystemLookup))
+        let limits = Limits { min_free_bytes: config.min_free_bytes, ..Limits::default() };
+        Self::with(guard, config.temp_dir, limits, Arc::new(SystemLookup))
     }
 
     pub(crate) fn with(

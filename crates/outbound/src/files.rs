@@ -45,15 +45,18 @@ pub(crate) enum FetchError {
     /// Longer than [`Limits::download_max`].
     #[error("the download took longer than 30 seconds")]
     TooSlow,
-    /// This machine's disk is full or broken.
+    /// This machine's disk is broken.
     #[error("the file could not be stored")]
     NotStored,
+    /// Less than [`Limits::min_free_bytes`].
+    #[error("the disk of the gateway is nearly full: the file could not be stored")]
+    DiskFull,
 }
 
 impl From<FetchError> for FileError {
     fn from(error: FetchError) -> Self {
         match error {
-            FetchError::NotStored => Self::Temporary(error.to_string()),
+            FetchError::NotStored | FetchError::DiskFull => Self::Temporary(error.to_string()),
             FetchError::Failed
             | FetchError::WebPage
             | FetchError::TooLarge
@@ -215,9 +218,15 @@ impl<'a> Saving<'a> {
 
     fn check_space(&self) -> Result<(), FetchError> {
         let free_bytes = temp::free_bytes(self.dir).map_err(cannot_save)?;
-        if free_bytes < self.limits.free_bytes_min {
-            tracing::error!(free_bytes, "too little free space: downloads are refused");
-            return Err(FetchError::NotStored);
+        let min_free_bytes = self.limits.min_free_bytes;
+        if free_bytes < min_free_bytes {
+            tracing::error!(
+                free_bytes,
+                min_free_bytes,
+                dir = %self.dir.display(),
+                "too little free space: no file is stored (min_free_space)"
+            );
+            return Err(FetchError::DiskFull);
         }
         Ok(())
     }

@@ -54,6 +54,7 @@ impl Gateway {
         let outbound = Arc::new(HttpOutbound::new(outbound::Config {
             allowed_private_nets: settings.allowed_private_nets.clone(),
             temp_dir: downloads.clone(),
+            min_free_bytes: settings.min_free_space.0,
         })?);
         let mut fresh = [0; 32];
         entropy.fill(&mut fresh);

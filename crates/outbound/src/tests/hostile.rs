@@ -3,7 +3,8 @@
 use domain::message::Failure;
 use domain::ports::{FileError, Outbound, UrlRefusal, WebhookRequest};
 
-use super::{Rig, Server, limits, ok, redirect};
+use super::{Rig, Server, ok, redirect};
+use crate::client::Limits;
 use crate::files::FetchError;
 use crate::guard::Guard;
 
@@ -194,7 +195,7 @@ async fn hostile_urls_are_refused_without_a_connection() {
     let (port, listeners) = listeners().await;
     let mut guard = Guard::new(Vec::new());
     guard.web_ports = [port, 443];
-    let rig = Rig::with(guard, BY_NAME, limits());
+    let rig = Rig::with(guard, BY_NAME, Limits::default());
 
     let by_form = [
         (MALFORMED, UrlRefusal::Malformed, "the address is not a valid URL"),
@@ -225,7 +226,7 @@ async fn hostile_urls_are_refused_without_a_connection() {
 
 #[test]
 fn the_kind_of_a_refusal() {
-    let rig = Rig::new(&[], &[], limits());
+    let rig = Rig::new(&[], &[], Limits::default());
     for url in
         ["", "x", "http://", "http://a b/", "http://[::1", "ftp://example.com/", &"x".repeat(5_000)]
     {
@@ -266,7 +267,7 @@ async fn redirects_are_judged_at_every_hop() {
         "ftp://127.0.0.1/".to_owned(),
         "http://".to_owned(),
     ];
-    let rig = Rig::new(&["127.0.0.1"], &[("private.example", &["127.0.0.2"])], limits());
+    let rig = Rig::new(&["127.0.0.1"], &[("private.example", &["127.0.0.2"])], Limits::default());
     for target in targets {
         for hop in 1..=3 {
             let last = target.clone();
@@ -310,13 +311,13 @@ async fn the_operators_networks_may_be_reached_on_any_port() {
         ("mixed.example", &["127.0.0.1", "1.1.1.1"]),
         ("outside.example", &["127.0.0.2"]),
     ];
-    let rig = Rig::new(&["127.0.0.1/32"], hosts, limits());
+    let rig = Rig::new(&["127.0.0.1/32"], hosts, Limits::default());
     for host in ["127.0.0.1", "localhost", "minio", "2130706433"] {
         let url = format!("http://{host}:{port}/");
         assert_eq!(rig.client.check_url(&url), Ok(()));
         assert_eq!(rig.client.fetch(&url).await.unwrap().file.size, 1, "{url}");
     }
-    let others = Rig::new(&["10.0.0.0/8"], hosts, limits());
+    let others = Rig::new(&["10.0.0.0/8"], hosts, Limits::default());
     for host in ["localhost", "a.localhost."] {
         let url = format!("http://{host}:{port}/");
         assert_eq!(others.client.check_url(&url), Err(UrlRefusal::Forbidden), "{url}");
@@ -340,7 +341,7 @@ async fn a_name_is_resolved_once_per_connection() {
         _ => ok(b"x"),
     })
     .await;
-    let rig = Rig::new(&["127.0.0.0/8"], &[("files.example", &["127.0.0.1"])], limits());
+    let rig = Rig::new(&["127.0.0.0/8"], &[("files.example", &["127.0.0.1"])], Limits::default());
     let url = format!("http://files.example:{}/a", server.address.port());
     assert_eq!(rig.client.fetch(&url).await.unwrap().file.size, 1);
     assert_eq!(rig.lookup.lookups(), 2);

@@ -7,7 +7,7 @@ use domain::media::MEDIA_BYTES_MAX;
 use domain::ports::{FileError, Outbound as _};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Rig, Server, limits, ok, until};
+use super::{Rig, Server, ok, until};
 use crate::client::Limits;
 use crate::files::FetchError;
 
@@ -91,7 +91,7 @@ async fn lengths_that_lie() {
         [format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n").as_bytes(), body].concat()
     })
     .await;
-    let rig = local(Limits { file_bytes_max: 100, ..limits() });
+    let rig = local(Limits { file_bytes_max: 100, ..Limits::default() });
     let outcome = async |path| rig.client.download(&server.url(path)).await.map(|it| it.file.size);
     assert_eq!(outcome("/announced").await, Err(FetchError::TooLarge));
     assert_eq!(outcome("/short").await, Err(FetchError::Failed));
@@ -125,7 +125,7 @@ async fn slow_answers_end() {
         })
     })
     .await;
-    let rig = local(Limits { download_max: Duration::from_millis(300), ..limits() });
+    let rig = local(Limits { download_max: Duration::from_millis(300), ..Limits::default() });
     for path in ["/silent", "/drip"] {
         let error = rig.client.download(&server.url(path)).await.err();
         assert_eq!(error, Some(FetchError::TooSlow), "{path}");
@@ -143,7 +143,7 @@ async fn connections_are_not_reused() {
         })
     })
     .await;
-    let rig = local(Limits { download_max: Duration::from_secs(2), ..limits() });
+    let rig = local(Limits { download_max: Duration::from_secs(2), ..Limits::default() });
     for _ in 0..2 {
         assert_eq!(rig.client.download(&server.url("/")).await.unwrap().file.size, 1);
     }
@@ -162,7 +162,7 @@ async fn redirects_share_one_deadline() {
         })
     })
     .await;
-    let rig = local(Limits { download_max: Duration::from_millis(300), ..limits() });
+    let rig = local(Limits { download_max: Duration::from_millis(300), ..Limits::default() });
     let error = rig.client.download(&server.url("/first")).await.err();
     assert_eq!(error, Some(FetchError::TooSlow));
     assert_eq!(server.requests().len(), 2);
@@ -189,9 +189,9 @@ async fn a_cancelled_download_leaves_nothing() {
 #[tokio::test]
 async fn a_full_disk_stops_downloads_for_now() {
     let server = Server::start(|_| ok(b"x")).await;
-    let rig = local(Limits { free_bytes_min: u64::MAX, ..limits() });
+    let rig = local(Limits { min_free_bytes: u64::MAX, ..Limits::default() });
     let error = rig.client.fetch(&server.url("/")).await.unwrap_err();
-    assert_eq!(error, FileError::Temporary("the file could not be stored".into()));
+    assert_eq!(error, FetchError::DiskFull.into());
     assert_eq!(rig.client.keep(vec![0]).await.unwrap_err(), error);
     assert_eq!(rig.files(), 0);
 }

@@ -181,17 +181,12 @@ impl Rig {
 
     /// A client that may reach `127.0.0.1`.
     fn local() -> Self {
-        Self::new(&["127.0.0.1"], &[], limits())
+        Self::new(&["127.0.0.1"], &[], Limits::default())
     }
 
     fn files(&self) -> usize {
         std::fs::read_dir(self.dir.path()).unwrap().count()
     }
-}
-
-/// The real limits, but for the free space, of which a test machine may have little.
-fn limits() -> Limits {
-    Limits { free_bytes_min: 0, ..Limits::default() }
 }
 
 /// Waits until a condition holds.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::ports::{Outbound as _, WebhookRequest};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Rig, Server, answer, limits, ok};
+use super::{Rig, Server, answer, ok};
 use crate::client::Limits;
 
 fn request(url: &str) -> WebhookRequest {
@@ -102,7 +102,7 @@ async fn slow_receivers_time_out() {
         })
     })
     .await;
-    let limits = Limits { webhook_max: Duration::from_millis(200), ..limits() };
+    let limits = Limits { webhook_max: Duration::from_millis(200), ..Limits::default() };
     let rig = Rig::new(&["127.0.0.1"], &[], limits);
     let silent = rig.client.post(request(&server.url("/silent"))).await;
     assert_eq!(silent.status, None);

@@ -3,6 +3,8 @@
 //! `default.toml` is the documentation of every setting and is what `gerbang config` prints. Keys
 //! are never flags: a command line can be read by every user of the machine.
 
+mod byte_size;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +14,7 @@ use domain::policy::pacing::Pacing;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use self::byte_size::ByteSize;
 use crate::telemetry::LogFormat;
 
 /// The commented defaults.
@@ -54,6 +57,9 @@ pub struct Flags {
     /// Pause between two messages of a device in seconds, MIN-MAX or off [default: 3-8; for the demo off]
     #[arg(long, env = "GERBANG_PACING", value_name = "MIN-MAX")]
     pub pacing: Option<String>,
+    /// Free disk space below which files and messages are refused, 0 for no limit [default: 1GiB; for the demo 100MiB]
+    #[arg(long, env = "GERBANG_MIN_FREE_SPACE", value_name = "SIZE")]
+    pub min_free_space: Option<ByteSize>,
     /// How log lines are written; RUST_LOG sets the level [default: text]
     #[arg(long, env = "GERBANG_LOG", value_name = "FORMAT")]
     pub log: Option<LogFormat>,
@@ -73,6 +79,7 @@ struct File {
     allowed_private_nets: Option<Vec<String>>,
     dialects: Option<Vec<String>>,
     pacing: Option<String>,
+    min_free_space: Option<ByteSize>,
     log: Option<LogFormat>,
 }
 
@@ -83,17 +90,28 @@ pub struct Defaults {
     pub data_dir: &'static str,
     /// The pacing.
     pub pacing: &'static str,
+    /// The free disk space that is kept.
+    pub min_free_space: ByteSize,
     /// The private networks that may be reached.
     pub private_nets: &'static [&'static str],
 }
 
 impl Defaults {
     /// Those of `gerbang serve`.
-    pub const SERVE: Self = Self { data_dir: "gerbang-data", pacing: "3-8", private_nets: &[] };
-    /// Those of `gerbang demo`: its own data, and no pacing.
+    pub const SERVE: Self = Self {
+        data_dir: "gerbang-data",
+        pacing: "3-8",
+        min_free_space: ByteSize(1 << 30),
+        private_nets: &[],
+    };
+    /// Those of `gerbang demo`: its own data, no pacing, and room on a newcomer's full disk.
     #[cfg(feature = "simulator")]
-    pub const DEMO: Self =
-        Self { data_dir: "gerbang-demo", pacing: "off", private_nets: &["127.0.0.0/8", "::1/128"] };
+    pub const DEMO: Self = Self {
+        data_dir: "gerbang-demo",
+        pacing: "off",
+        min_free_space: ByteSize(100 << 20),
+        private_nets: &["127.0.0.0/8", "::1/128"],
+    };
 }
 
 /// The settings in force. Its keys do not appear in `Debug`.
@@ -118,6 +136,8 @@ pub struct Settings {
     pub dialects: Option<Vec<String>>,
     /// The gateway's pacing.
     pub pacing: Pacing,
+    /// Free disk space below which files and messages are refused.
+    pub min_free_space: ByteSize,
     /// How log lines are written.
     pub log: LogFormat,
     /// `RUST_LOG`: what is logged.
@@ -166,6 +186,10 @@ impl Settings {
             )?,
             dialects: flags.dialects.or(file.dialects),
             pacing,
+            min_free_space: flags
+                .min_free_space
+                .or(file.min_free_space)
+                .unwrap_or(defaults.min_free_space),
             log: flags.log.or(file.log).unwrap_or_default(),
             log_level: environment("RUST_LOG"),
             data_dir,
@@ -306,7 +330,8 @@ mod tests {
         assert_eq!(printed.database_url, default.database_url);
         assert_eq!(printed.pacing, default.pacing);
         assert_eq!(printed.log, default.log);
-        assert_eq!(uncommented.lines().count(), 10);
+        assert_eq!(printed.min_free_space, default.min_free_space);
+        assert_eq!(uncommented.lines().count(), 11);
     }
 
     #[test]
@@ -322,6 +347,8 @@ mod tests {
             ("admin_key = \"short\"", "admin_key"),
             ("public_url = \"ftp://x\"", "public_url"),
             ("log = \"debug\"", "log"),
+            ("min_free_space = \"lots\"", "min_free_space"),
+            ("min_free_space = -1", "min_free_space"),
             ("trusted_proxies = [\"nowhere\"]", "trusted_proxies"),
             ("allowed_private_nets = [\"10.0.0.0/99\"]", "allowed_private_nets"),
         ] {
@@ -338,5 +365,6 @@ mod tests {
         let settings = Settings::load(flags, Defaults::SERVE).unwrap();
         assert_eq!(settings.pacing, Pacing::off());
         assert_eq!(settings.log, LogFormat::Json);
+        assert_eq!(settings.min_free_space, ByteSize(1 << 30));
     }
 }
