@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::content::ContentKind;
+use crate::phone::is_invisible;
 
 /// Largest file, in bytes: 100 MB.
 pub const MEDIA_BYTES_MAX: u64 = 100 * 1024 * 1024;
@@ -14,6 +15,17 @@ pub const INLINE_MEDIA_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const FILENAME_CHARS_MAX: usize = 255;
 /// Longest URL of a file or of a webhook, in bytes.
 pub const URL_BYTES_MAX: usize = 2_048;
+
+/// A URL as it was meant: white space and marks around it, and line breaks inside it, come from
+/// copying; a blank inside stands for `%20`.
+pub fn cleaned_url(url: String) -> String {
+    let is_dirt = |c: char| c.is_whitespace() || c.is_control() || is_invisible(c);
+    if !url.contains(is_dirt) {
+        return url;
+    }
+    let inside = url.trim_matches(is_dirt).replace(['\t', '\n', '\r'], "");
+    inside.replace(' ', "%20")
+}
 
 /// Where a file comes from.
 #[derive(Clone, PartialEq, Eq)]
@@ -138,4 +150,25 @@ pub struct ReadyMedia {
     pub waveform: Option<Vec<u8>>,
     /// Width and height of an image, in pixels.
     pub dimensions: Option<(u32, u32)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_as_they_are_meant() {
+        let cases = [
+            ("https://a.example/b?c=d", "https://a.example/b?c=d"),
+            (" https://a.example/b\r\n", "https://a.example/b"),
+            ("\u{feff}https://a.example/b\u{a0}\u{200b}", "https://a.example/b"),
+            ("\thttps://a.example/my file (1).pdf\t", "https://a.example/my%20file%20(1).pdf"),
+            ("https://a.example/\nb", "https://a.example/b"),
+            ("https://a.example/é", "https://a.example/é"),
+            (" \n", ""),
+        ];
+        for (given, meant) in cases {
+            assert_eq!(cleaned_url(given.to_owned()), meant, "{given:?}");
+        }
+    }
 }

@@ -10,6 +10,7 @@ use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
 use domain::media::INLINE_MEDIA_BYTES_MAX;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -90,32 +91,53 @@ pub async fn read_optional_json<T: DeserializeOwned>(
     body: Body,
 ) -> Result<Option<T>, ApiError> {
     let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
-    match (bytes.is_empty(), is_json(headers)) {
+    // An empty array is what PHP makes of an object without fields.
+    let is_empty = bytes.is_empty() || bytes.as_ref() == b"[]";
+    match (is_empty, is_json(headers)) {
         (true, _) => Ok(None),
         (false, true) => parse_json(&bytes).map(Some),
         (false, false) => Err(ApiError::WrongContentType),
     }
 }
 
-/// Reads the fields of a body in JSON, as `application/x-www-form-urlencoded` or as
-/// `multipart/form-data`; see [`forms`] for the latter two. A request without a body has no fields,
-/// whatever its content type.
+/// Reads the fields of a query and of a body in JSON, as `application/x-www-form-urlencoded` or as
+/// `multipart/form-data`; see [`forms`] for the latter two. What both have is the body's. A request
+/// without a body has no fields in it, whatever its content type.
 ///
 /// # Errors
 /// As [`read_json`].
 pub async fn read_fields<T: DeserializeOwned>(
+    query: Option<&str>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, ApiError> {
     let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
+    let form = read_form(headers, &bytes).await?;
+    let Some(query) = query.filter(|query| !query.is_empty()) else {
+        return form.map_or_else(|| parse_json(&bytes), read_object);
+    };
+    let own = form.map_or_else(|| parse_json(&bytes), Ok)?;
+    let mut fields = forms::urlencoded(query.as_bytes())?;
+    let is_left_out = |value: &Value| value.is_null() || value.as_str().is_some_and(str::is_empty);
+    fields.extend(own.into_iter().filter(|(_, value)| !is_left_out(value)));
+    read_object(fields)
+}
+
+/// The fields of a form; `None` for a body in JSON.
+async fn read_form(
+    headers: &HeaderMap,
+    bytes: &Bytes,
+) -> Result<Option<Map<String, Value>>, ApiError> {
     if bytes.is_empty() {
-        return parse_json(b"{}");
+        return Ok(Some(Map::new()));
+    }
+    if is_json(headers) {
+        return Ok(None);
     }
     let content_type = headers.get(CONTENT_TYPE).ok_or(ApiError::WrongContentType)?;
     match essence(headers).to_ascii_lowercase().as_str() {
-        "application/x-www-form-urlencoded" => read_object(&forms::urlencoded(&bytes)?),
-        "multipart/form-data" => read_object(&forms::multipart(content_type, bytes).await?),
-        _ if is_json(headers) => parse_json(&bytes),
+        "application/x-www-form-urlencoded" => forms::urlencoded(bytes).map(Some),
+        "multipart/form-data" => forms::multipart(content_type, bytes.clone()).await.map(Some),
         _ => Err(ApiError::WrongContentType),
     }
 }
@@ -125,11 +147,16 @@ pub async fn read_fields<T: DeserializeOwned>(
 /// # Errors
 /// [`ApiError::Malformed`], [`ApiError::Field`].
 pub fn query_fields<T: DeserializeOwned>(query: Option<&str>) -> Result<T, ApiError> {
-    read_object(&forms::urlencoded(query.unwrap_or_default().as_bytes())?)
+    read_object(forms::urlencoded(query.unwrap_or_default().as_bytes())?)
 }
 
-fn read_object<T: DeserializeOwned>(object: &serde_json::Value) -> Result<T, ApiError> {
-    parse_json(object.to_string().as_bytes())
+fn read_object<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, ApiError> {
+    parse_json(Value::Object(fields).to_string().as_bytes())
+}
+
+/// A body without the mark that some editors and clients put before a text in UTF-8.
+pub fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 /// Parses a JSON object; when that fails, a second pass finds the field at fault.
@@ -137,6 +164,7 @@ fn read_object<T: DeserializeOwned>(object: &serde_json::Value) -> Result<T, Api
 /// # Errors
 /// [`ApiError::Malformed`], [`ApiError::Field`].
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bytes = without_bom(bytes);
     match serde_json::from_slice::<Object<T>>(bytes) {
         Ok(Object(value)) => Ok(value),
         Err(error) => Err(explain::<T>(bytes, &error)),

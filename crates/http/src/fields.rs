@@ -13,6 +13,8 @@ use domain::ids::DeviceNumber;
 use domain::media::INLINE_MEDIA_BYTES_MAX;
 use domain::service::DeviceName;
 use jiff::Timestamp;
+use jiff::civil::date;
+use jiff::fmt::temporal::Pieces;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -197,13 +199,20 @@ impl<'de> Deserialize<'de> for TimeField {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<TimeField, E> {
-                let time = text.parse().map(TimeField);
-                time.map_err(|_| E::custom(format_args!("must be {TIME}")))
+                let time = text.trim().parse().ok().or_else(|| end_of_calendar(text.trim()));
+                time.map(TimeField).ok_or_else(|| E::custom(format_args!("must be {TIME}")))
             }
         }
 
         deserializer.deserialize_str(Reader)
     }
+}
+
+/// The last days of the year 9999, which stand for "never", are later than the last [`Timestamp`].
+fn end_of_calendar(text: &str) -> Option<Timestamp> {
+    let pieces = Pieces::parse(text).ok()?;
+    pieces.time().zip(pieces.to_numeric_offset())?;
+    (pieces.date() >= date(9999, 12, 30)).then_some(Timestamp::MAX)
 }
 
 const TIME: &str = "a time such as 2026-11-21T08:00:00Z";

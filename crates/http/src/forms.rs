@@ -16,6 +16,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::api_error::ApiError;
+use crate::body::without_bom;
 
 /// Most fields of a form, items of lists counted one by one.
 pub const FORM_FIELDS_MAX: usize = 2_000;
@@ -24,14 +25,14 @@ pub const FORM_FIELDS_MAX: usize = 2_000;
 ///
 /// # Errors
 /// [`ApiError::Malformed`], [`ApiError::Field`].
-pub fn urlencoded(bytes: &[u8]) -> Result<Value, ApiError> {
-    let text = std::str::from_utf8(bytes).map_err(|_| not_utf8())?;
+pub fn urlencoded(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    let text = std::str::from_utf8(without_bom(bytes)).map_err(|_| not_utf8())?;
     let mut fields = Fields::default();
     for pair in text.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         fields.add(&decoded(name)?, decoded(value)?)?;
     }
-    Ok(fields.finish())
+    Ok(fields.object)
 }
 
 fn decoded(text: &str) -> Result<String, ApiError> {
@@ -48,7 +49,10 @@ fn not_utf8() -> ApiError {
 ///
 /// # Errors
 /// [`ApiError::Malformed`], [`ApiError::Field`].
-pub async fn multipart(content_type: &HeaderValue, body: Bytes) -> Result<Value, ApiError> {
+pub async fn multipart(
+    content_type: &HeaderValue,
+    body: Bytes,
+) -> Result<Map<String, Value>, ApiError> {
     let request = Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body));
     let request = request.map_err(|_| broken("its content type cannot be read"))?;
     let parts = Multipart::from_request(request, &()).await;
@@ -56,14 +60,20 @@ pub async fn multipart(content_type: &HeaderValue, body: Bytes) -> Result<Value,
     let mut fields = Fields::default();
     while let Some(part) = parts.next_field().await.map_err(|_| broken("a part is cut off"))? {
         let name = part.name().unwrap_or_default().to_owned();
-        if part.file_name().is_some() {
-            return Err(ApiError::field(name, "must be text; files are given as a URL"));
-        }
+        let is_file = part.file_name().is_some();
         let value = part.bytes().await.map_err(|_| broken("a part is cut off"))?;
+        match is_file {
+            // A browser sends a file input that was left empty, too.
+            true if value.is_empty() => continue,
+            true => {
+                return Err(ApiError::field(name, "must be text; files are given as a URL"));
+            }
+            false => {}
+        }
         let value = String::from_utf8(value.into()).map_err(|_| not_utf8())?;
         fields.add(&name, value)?;
     }
-    Ok(fields.finish())
+    Ok(fields.object)
 }
 
 fn broken(why: &str) -> ApiError {
@@ -105,10 +115,6 @@ impl Fields {
         }
         Ok(())
     }
-
-    fn finish(self) -> Value {
-        Value::Object(self.object)
-    }
 }
 
 #[cfg(test)]
@@ -132,7 +138,7 @@ mod tests {
     async fn read(content_type: &str, body: impl Into<Body>) -> Result<Sample, ApiError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
-        read_fields(&headers, body.into()).await
+        read_fields(None, &headers, body.into()).await
     }
 
     const FORM: &str = "application/x-www-form-urlencoded; charset=UTF-8";
@@ -162,9 +168,11 @@ mod tests {
                 json!({"a": "50%", "b": "100% off", "c": "%zz", "%": "%4"}),
             ),
             ("a=%é", json!({"a": "%é"})),
+            ("\u{feff}a=1", json!({"a": "1"})),
         ];
         for (form, object) in cases {
-            assert_eq!(urlencoded(form.as_bytes()).unwrap(), object, "{form}");
+            let fields = urlencoded(form.as_bytes()).unwrap();
+            assert_eq!(Value::Object(fields), object, "{form}");
         }
     }
 
@@ -219,10 +227,12 @@ mod tests {
     #[tokio::test]
     async fn bodies_that_are_refused() {
         let file = part("name=\"text\"; filename=\"a.txt\"", "x") + "--x y--\r\n";
+        let no_file = part("name=\"text\"; filename=\"\"", "") + "--x y--\r\n";
         let cut_off = part("name=\"text\"", "x");
         let huge = format!("text={}", "x".repeat(JSON_BYTES_MAX));
         let cases = [
             (PARTS, file, "text: must be text; files are given as a URL"),
+            (PARTS, no_file, "text: is required"),
             (PARTS, cut_off, "the multipart form cannot be read: a part is cut off"),
             (PARTS, String::new(), "text: is required"),
             ("application/json", String::new(), "text: is required"),
@@ -250,6 +260,47 @@ mod tests {
                 other => panic!("{other:?}"),
             };
             assert_eq!(found, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_input_that_was_left_empty_was_not_given() {
+        for file in ["name=\"limit\"; filename=\"\"", "name=\"text\"; filename=\"\""] {
+            let parts = [part("name=\"text\"", "a"), part(file, ""), "--x y--\r\n".to_owned()];
+            let sample = read(PARTS, parts.concat()).await.unwrap();
+            assert_eq!((sample.text.as_str(), sample.limit), ("a", None));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_mark_before_the_body_is_skipped() {
+        let parts = part("name=\"text\"", "a") + "--x y--\r\n";
+        for (content_type, body) in
+            [("application/json", r#"{"text":"a"}"#), (FORM, "text=a"), (PARTS, parts.as_str())]
+        {
+            let sample = read(content_type, format!("\u{feff}{body}")).await.unwrap();
+            assert_eq!(sample.text, "a");
+        }
+    }
+
+    #[tokio::test]
+    async fn query_and_body_are_one_source_and_the_body_wins() {
+        let cases = [
+            (Some("text=a&limit=1"), "", "", "a", Some(1)),
+            (Some("text=a&limit=1"), "application/json", r#"{"text":"b"}"#, "b", Some(1)),
+            (Some("text=a"), "application/json", r#"{"text":"","limit":2}"#, "a", Some(2)),
+            (Some("text=a"), "application/json", r#"{"text":null}"#, "a", None),
+            (Some("text=a&limit=1"), FORM, "text=b", "b", Some(1)),
+            (Some("text=a&limit=1"), FORM, "text=&limit=2", "a", Some(2)),
+            (Some(""), FORM, "text=b", "b", None),
+            (None, "application/json", r#"{"text":"b"}"#, "b", None),
+        ];
+        for (query, content_type, body, text, limit) in cases {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+            let sample: Sample = read_fields(query, &headers, body.into()).await.unwrap();
+            assert_eq!(sample.text, text, "{query:?} {body}");
+            assert_eq!(sample.limit.map(|limit| limit.0), limit, "{query:?} {body}");
         }
     }
 }

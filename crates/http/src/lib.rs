@@ -36,6 +36,7 @@ mod drain;
 mod fields;
 mod forms;
 mod idempotency;
+mod optional;
 mod qr;
 mod rate;
 mod reply;

@@ -64,7 +64,7 @@ impl Guard {
         let is_web = matches!(url.scheme(), "http" | "https");
         let host = url.host_str().filter(|_| is_web).ok_or(UrlRefusal::Malformed)?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(UrlRefusal::Forbidden);
+            return Err(UrlRefusal::Credentials);
         }
         let is_web_port = self.is_web_port(url);
         let is_permitted = match host.trim_matches(['[', ']']).parse::<IpAddr>() {

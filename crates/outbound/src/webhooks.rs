@@ -19,6 +19,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The errors customers see. They reveal nothing about networks.
 const MALFORMED: &str = "the address is not a valid URL";
 const MALFORMED_HEADER: &str = "a header of the request is not valid";
+const CREDENTIALS: &str = "the address holds a user name or a password";
 const FORBIDDEN: &str = "the address is not allowed";
 const UNREACHABLE: &str = "the receiver could not be reached";
 const BAD_CERTIFICATE: &str = "the receiver's certificate is not valid";
@@ -80,6 +81,7 @@ impl HttpOutbound {
 fn refused(refusal: UrlRefusal) -> &'static str {
     match refusal {
         UrlRefusal::Malformed => MALFORMED,
+        UrlRefusal::Credentials => CREDENTIALS,
         UrlRefusal::Forbidden => FORBIDDEN,
     }
 }

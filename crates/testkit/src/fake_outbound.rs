@@ -87,6 +87,9 @@ impl Outbound for FakeOutbound {
         if host.is_empty() || url.contains(char::is_whitespace) {
             return Err(UrlRefusal::Malformed);
         }
+        if rest.is_some_and(|rest| rest.split('/').next().is_some_and(|host| host.contains('@'))) {
+            return Err(UrlRefusal::Credentials);
+        }
         let is_private = match host.parse::<IpAddr>() {
             Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
             Ok(IpAddr::V6(ip)) => ip.is_loopback(),

@@ -15,6 +15,9 @@ pub enum UrlRefusal {
     /// It is no absolute http or https URL.
     #[error("must be an absolute http or https URL")]
     Malformed,
+    /// It holds a user name or a password.
+    #[error("must not hold a user name or a password")]
+    Credentials,
     /// Its host, port or address is none that may be reached.
     #[error("must be a public address on port 80 or 443")]
     Forbidden,

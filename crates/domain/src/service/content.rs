@@ -9,6 +9,7 @@ use crate::content::{
 use crate::error::{Error, Result};
 use crate::media::{
     FILENAME_CHARS_MAX, FileRequest, INLINE_MEDIA_BYTES_MAX, Media, MediaSource, URL_BYTES_MAX,
+    cleaned_url,
 };
 use crate::message::TEXT_CHARS_MAX;
 use crate::ports::UrlRefusal;
@@ -47,13 +48,14 @@ impl Core {
     }
 
     fn check_media_url(&self, url: String) -> Result<String> {
+        let url = cleaned_url(url);
         if url.len() > URL_BYTES_MAX {
             let message = format!("must have at most {URL_BYTES_MAX} bytes");
             return Err(Error::invalid("media.url", message));
         }
         match self.outbound.check_url(&url) {
             Ok(()) => Ok(url),
-            Err(refusal @ UrlRefusal::Malformed) => {
+            Err(refusal @ (UrlRefusal::Malformed | UrlRefusal::Credentials)) => {
                 Err(Error::invalid("media.url", refusal.to_string()))
             }
             Err(UrlRefusal::Forbidden) => Err(Error::Media(DOWNLOAD_FAILED.to_owned())),

@@ -22,6 +22,7 @@ use crate::error::{Error, Result, StoreError};
 use crate::fair_semaphore::FairSemaphore;
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, KeyKind, Secret};
+use crate::media::cleaned_url;
 use crate::plan::{Feature, Plan};
 use crate::policy::quota::Period;
 use crate::policy::rate::RateState;
@@ -212,7 +213,7 @@ impl Core {
     /// # Errors
     /// Why it must not be fetched.
     pub fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
-        self.outbound.check_url(url)
+        self.outbound.check_url(&cleaned_url(url.to_owned()))
     }
 
     /// Who holds a key. Counts as one of its requests.

@@ -298,10 +298,8 @@ fn check_expiry(request: &SendRequest, due_at: Timestamp, now: Timestamp) -> Res
     if expires_at <= due_at && due_at > now {
         return Err(Error::invalid(field, "must be after schedule_at"));
     }
-    if expires_at.duration_since(due_at) > EXPIRY_MAX {
-        return Err(Error::invalid(field, "must be within 366 days"));
-    }
-    Ok(expires_at)
+    // Other gateways know no such limit: what is further away counts as the furthest.
+    Ok(expires_at.min(after(EXPIRY_MAX)))
 }
 
 fn check_idempotency_key(key: &str) -> Result<()> {
@@ -327,22 +325,23 @@ mod tests {
         let after = |seconds: i64| now + SignedDuration::from_secs(seconds);
         let max_s = EXPIRY_MAX.as_secs();
         let past = Err(("expires_at", "must be in the future"));
-        let too_late = "must be within 366 days";
+        let furthest = Ok(after(max_s));
         for (at, in_s, due_at, expected) in [
             (None, None, now, Ok(now + EXPIRY_DEFAULT)),
             (None, None, after(60), Ok(after(60) + EXPIRY_DEFAULT)),
             (None, Some(1), after(60), Ok(after(61))),
             (None, Some(0), now, Err(("expires_in_s", "must be at least 1"))),
             (None, Some(max_s), now, Ok(after(max_s))),
-            (None, Some(max_s + 1), now, Err(("expires_in_s", too_late))),
-            (None, Some(i64::MAX), now, Err(("expires_in_s", too_late))),
+            (None, Some(max_s + 1), now, furthest),
+            (None, Some(i64::MAX), now, furthest),
             // `expires_at` wins; what it replaces is not checked.
             (Some(after(9)), Some(0), now, Ok(after(9))),
             (Some(now), None, now, past),
             (Some(after(-1)), None, after(60), past),
             (Some(after(60)), None, after(60), Err(("expires_at", "must be after schedule_at"))),
             (Some(after(61)), None, after(60), Ok(after(61))),
-            (Some(after(max_s + 1)), None, now, Err(("expires_at", too_late))),
+            (Some(after(max_s + 1)), None, now, furthest),
+            (Some(Timestamp::MAX), None, after(60), Ok(after(max_s + 60))),
         ] {
             let expiry = check_expiry(&request(at, in_s), due_at, now);
             let expected = expected.map_err(|(field, message)| (field, message.to_owned()));

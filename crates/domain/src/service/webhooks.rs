@@ -8,7 +8,7 @@ use crate::content::Content;
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
-use crate::media::URL_BYTES_MAX;
+use crate::media::{URL_BYTES_MAX, cleaned_url};
 use crate::message::{Address, Direction, Failure, MessageState};
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
@@ -63,7 +63,7 @@ impl Core {
         let format = FormatName(request.format.unwrap_or_else(|| OWN_FORMAT.to_owned()));
         let rules = self.format_rules(&format)?;
         let events = allowed_events(request.events, &rules, principal.plan()?)?;
-        let url = self.check_webhook_url(&request.url)?;
+        let url = self.check_webhook_url(request.url)?;
         let chosen = request.secret.map(check_secret).transpose()?;
         if rules.needs_challenge {
             self.challenge(&url).await?;
@@ -127,7 +127,7 @@ impl Core {
     ) -> Result<Webhook> {
         let webhook = self.webhook(principal, id).await?;
         let rules = self.format_rules(&webhook.format)?;
-        let url = change.url.map(|url| self.check_webhook_url(&url)).transpose()?;
+        let url = change.url.map(|url| self.check_webhook_url(url)).transpose()?;
         let events = match change.events {
             Some(events) => Some(allowed_events(Some(events), &rules, principal.plan()?)?),
             None => None,
@@ -230,14 +230,13 @@ impl Core {
         })
     }
 
-    fn check_webhook_url(&self, url: &str) -> Result<String> {
+    fn check_webhook_url(&self, url: String) -> Result<String> {
+        let url = cleaned_url(url);
         if url.len() > URL_BYTES_MAX {
             return Err(Error::invalid("url", format!("must have at most {URL_BYTES_MAX} bytes")));
         }
-        let checked = self.outbound.check_url(url);
-        checked
-            .map(|()| url.to_owned())
-            .map_err(|refusal| Error::invalid("url", refusal.to_string()))
+        let checked = self.outbound.check_url(&url);
+        checked.map(|()| url).map_err(|refusal| Error::invalid("url", refusal.to_string()))
     }
 
     async fn challenge(&self, url: &str) -> Result<()> {
@@ -324,23 +323,31 @@ fn allowed_events(
     if asked.is_empty() {
         return Err(Error::invalid("events", "must name at least one event"));
     }
+    // Judged before more is added, so that an error names what was asked for.
+    for kind in &asked {
+        check_event(*kind, rules, plan)?;
+    }
     if rules.name != OWN_FORMAT && asked.iter().any(|kind| kind.is_of_device()) {
         // The formats of others have one name for all that may happen to a device.
         asked.extend(rules.events.iter().filter(|kind| kind.is_of_device()));
     }
     asked.sort_unstable();
     asked.dedup();
-    for kind in &asked {
-        if !rules.events.contains(kind) {
-            let known: Vec<&str> = rules.events.iter().map(|kind| kind.as_str()).collect();
-            let message = format!("the format {} can render only {}", rules.name, known.join(", "));
-            return Err(Error::invalid("events", message));
-        }
-        if !plan.has(kind.feature()) {
-            return Err(Error::EventMissing(*kind));
-        }
-    }
     Ok(asked)
+}
+
+fn check_event(kind: EventKind, rules: &FormatRules, plan: &Plan) -> Result<()> {
+    if !rules.events.contains(&kind) {
+        let known: Vec<&str> = rules.events.iter().map(|kind| kind.as_str()).collect();
+        let kind = kind.as_str();
+        let message = format!(
+            "the format {} cannot render {kind}; it can render {}",
+            rules.name,
+            known.join(", ")
+        );
+        return Err(Error::invalid("events", message));
+    }
+    if plan.has(kind.feature()) { Ok(()) } else { Err(Error::EventMissing(kind)) }
 }
 
 fn check_secret(secret: String) -> Result<String> {
@@ -374,6 +381,25 @@ mod tests {
         assert_eq!(events, [DeviceDisconnected, DeviceLoggedOut]);
         assert_eq!(allowed(&foreign, vec![MessageReceived]), [MessageReceived]);
         assert_eq!(allowed(&own, vec![DeviceDisconnected]), [DeviceDisconnected]);
+    }
+
+    #[test]
+    fn a_missing_event_is_named_as_it_was_asked_for() {
+        use EventKind::{DeviceConnected, DeviceDisconnected, MessageReceived};
+        let rules = FormatRules {
+            name: "other",
+            events: &[DeviceConnected, DeviceDisconnected, MessageReceived],
+            needs_challenge: false,
+            shares_secret: false,
+            secret_prefix: "",
+        };
+        let free = &Plan::built_in()[0];
+        for asked in [DeviceDisconnected, DeviceConnected, MessageReceived] {
+            for rules in [rules, FormatRules { name: OWN_FORMAT, ..rules }] {
+                let refused = allowed_events(Some(vec![asked]), &rules, free);
+                assert!(matches!(refused, Err(Error::EventMissing(kind)) if kind == asked));
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::api_error::ApiResult;
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
+use crate::optional::optional;
 
 pub(super) fn routes() -> Vec<Route> {
     const ONE: &str = "/v1/accounts/{id}";
@@ -55,10 +56,13 @@ struct AccountRequest {
     /// Its e-mail address; one account per address.
     email: String,
     /// The name of its plan; `free` unless given.
+    #[serde(default, deserialize_with = "optional")]
     plan: Option<String>,
     /// The calling code a leading zero stands for; `62` unless given.
+    #[serde(default, deserialize_with = "optional")]
     default_country: Option<String>,
     /// The IANA time zone of its days and months; `Asia/Jakarta` unless given.
+    #[serde(default, deserialize_with = "optional")]
     timezone: Option<String>,
 }
 
@@ -67,14 +71,19 @@ struct AccountRequest {
 #[serde(deny_unknown_fields)]
 struct AccountChange {
     /// Its name.
+    #[serde(default, deserialize_with = "optional")]
     name: Option<String>,
     /// Its e-mail address.
+    #[serde(default, deserialize_with = "optional")]
     email: Option<String>,
     /// The name of its plan.
+    #[serde(default, deserialize_with = "optional")]
     plan: Option<String>,
     /// The calling code a leading zero stands for.
+    #[serde(default, deserialize_with = "optional")]
     default_country: Option<String>,
     /// The IANA time zone of its days and months.
+    #[serde(default, deserialize_with = "optional")]
     timezone: Option<String>,
 }
 
@@ -126,7 +135,9 @@ struct NewAccountBody<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
 }
 

@@ -17,6 +17,7 @@ use crate::api_error::{ApiError, ApiResult};
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
+use crate::optional::optional;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -82,8 +83,11 @@ impl<'a> From<&'a Delivery> for DeliveryBody<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
+    #[serde(default, deserialize_with = "optional")]
     state: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
 }
 

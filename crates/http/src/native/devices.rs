@@ -18,6 +18,7 @@ use super::pacing::{PacingBody, PacingJson};
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
+use crate::optional::optional;
 use crate::reply::{created, json, no_content};
 use crate::request_span::record_device;
 use crate::routes::{Access, Route};
@@ -69,6 +70,7 @@ struct DeviceRequest {
 #[serde(deny_unknown_fields)]
 struct DeviceChange {
     /// What you call it.
+    #[serde(default, deserialize_with = "optional")]
     name: Option<String>,
     /// How it paces itself; null follows the gateway's setting.
     #[serde(default, deserialize_with = "given")]
@@ -148,7 +150,9 @@ struct NewDeviceBody<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
 }
 

@@ -16,6 +16,7 @@ use super::devices::device_id;
 use super::page::List;
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::TimeField;
+use crate::optional::optional;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -53,11 +54,13 @@ pub(super) fn routes() -> Vec<Route> {
 struct GrantRequest {
     /// The device that may spend them; left out for all devices of the account.
     #[schema(value_type = Option<Uuid>)]
+    #[serde(default, deserialize_with = "optional")]
     device: Option<String>,
     /// How many.
     messages: i64,
     /// When what is left is void; left out for never.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional")]
     expires_at: Option<TimeField>,
 }
 
@@ -100,8 +103,10 @@ struct VouchersRequest {
     /// How many messages each of them grants.
     messages: i64,
     /// How many days the grant holds once redeemed; left out for ever.
+    #[serde(default, deserialize_with = "optional")]
     valid_days: Option<u32>,
     /// How many vouchers; 1 unless given.
+    #[serde(default, deserialize_with = "optional")]
     count: Option<u32>,
 }
 

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use crate::api_error::ApiError;
 use crate::fields::Base64Field;
+use crate::optional::optional;
 
 /// A file that is to be sent: from a URL or in the request.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -15,19 +16,26 @@ use crate::fields::Base64Field;
 pub(super) struct MediaField {
     /// The URL of the file: http or https, at most 100 MB. It is downloaded when the message is
     /// delivered; a failed download is a failed message.
+    #[serde(default, deserialize_with = "optional")]
     url: Option<String>,
     /// The file itself, at most 16 MiB once decoded.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     base64: Option<Base64Field>,
     /// As what it is sent; found out when left out.
+    #[serde(default, deserialize_with = "optional")]
     kind: Option<Kind>,
     /// The name the recipient sees; documents only.
+    #[serde(default, deserialize_with = "optional")]
     filename: Option<String>,
     /// Its MIME type; found out when left out.
+    #[serde(default, deserialize_with = "optional")]
     mimetype: Option<String>,
     /// The text below it.
+    #[serde(default, deserialize_with = "optional")]
     caption: Option<String>,
     /// Whether audio is sent as a voice note; the same as the kind `voice`.
+    #[serde(default, deserialize_with = "optional")]
     voice: Option<bool>,
 }
 

@@ -20,6 +20,7 @@ use super::message_view::MessageBody;
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object, PhoneField, TimeField};
+use crate::optional::{ListField, optional};
 use crate::idempotency::idempotency_key;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -87,33 +88,43 @@ fn sending(route: Route) -> Route {
 struct MessageRequest {
     /// The device's id or number_id; device tokens may leave it out.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     device: Option<DeviceField>,
     /// A phone number, as text or integer, or a group's id `…@g.us`.
     #[schema(value_type = String)]
     to: PhoneField,
     /// The text, at most 65,536 characters. Not together with `media`, which has a caption.
+    #[serde(default, deserialize_with = "optional")]
     text: Option<String>,
     /// A file.
     #[schema(value_type = Option<MediaField>)]
+    #[serde(default, deserialize_with = "optional")]
     media: Option<Object<MediaField>>,
     /// A place. A message carries exactly one of `text`, `media` and `location`.
     #[schema(value_type = Option<LocationField>)]
     // What repeated requests are recognised by must stay the same where it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional")]
     location: Option<Object<LocationField>>,
     /// Not before this (plan feature `schedule`).
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional")]
     schedule_at: Option<TimeField>,
     /// Not after this; wins over `expires_in_s`. 24 hours unless given.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional")]
     expires_at: Option<TimeField>,
     /// Not later than this many seconds after it may first be sent.
+    #[serde(default, deserialize_with = "optional")]
     expires_in_s: Option<i64>,
     /// Seconds between attempts.
+    #[serde(default, deserialize_with = "optional")]
     retry_interval_s: Option<u32>,
     /// Whether the recipient is shown that somebody types.
+    #[serde(default, deserialize_with = "optional")]
     typing: Option<bool>,
     /// Higher goes first, between chats; -100 to 100.
+    #[serde(default, deserialize_with = "optional")]
     priority: Option<i16>,
 }
 
@@ -127,8 +138,10 @@ struct LocationField {
     /// Degrees east, -180 to 180.
     longitude: f64,
     /// What it is called, at most 200 characters.
+    #[serde(default, deserialize_with = "optional")]
     name: Option<String>,
     /// Where that is in words, at most 500 characters.
+    #[serde(default, deserialize_with = "optional")]
     address: Option<String>,
 }
 
@@ -145,16 +158,21 @@ impl From<LocationField> for Location {
 struct BatchRequest {
     /// 1 to 1,000 of them.
     #[schema(value_type = Vec<MessageRequest>)]
-    messages: Vec<Object<MessageRequest>>,
+    messages: ListField<Object<MessageRequest>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
+    #[serde(default, deserialize_with = "optional")]
     direction: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     device: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     status: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
 }
 
@@ -184,12 +202,13 @@ async fn send_batch(
     IdempotencyHeader(header): IdempotencyHeader,
     MediaJson(body): MediaJson<BatchRequest>,
 ) -> ApiResult<V1> {
-    if body.messages.is_empty() || body.messages.len() > BATCH_MESSAGES_MAX {
+    let ListField(given) = body.messages;
+    if given.is_empty() || given.len() > BATCH_MESSAGES_MAX {
         let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
         return Err(ApiError::field("messages", message).into());
     }
-    let mut messages = Vec::with_capacity(body.messages.len());
-    for (index, Object(mut message)) in body.messages.into_iter().enumerate() {
+    let mut messages = Vec::with_capacity(given.len());
+    for (index, Object(mut message)) in given.into_iter().enumerate() {
         let device = named_device(&state, &principal, message.device.take()).await;
         let device = device.map_err(|error| ApiError::Core { index: Some(index), error })?;
         messages.push((device, message));

@@ -12,6 +12,7 @@ use super::caller::{Caller, OptionalJson, Segment};
 use super::devices::{DeviceBody, device_id};
 use crate::api_error::ApiResult;
 use crate::fields::PhoneField;
+use crate::optional::optional;
 use crate::qr::qr_data_url;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -45,6 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
 struct PairRequest {
     /// The phone's number, for a code to type in place of a QR.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     phone: Option<PhoneField>,
 }
 

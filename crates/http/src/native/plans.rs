@@ -14,6 +14,7 @@ use crate::api_error::ApiResult;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
+use crate::optional::{ListField, optional};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -33,18 +34,22 @@ pub(super) fn routes() -> Vec<Route> {
 #[serde(deny_unknown_fields)]
 struct PlanRequest {
     /// Most devices of an account.
+    #[serde(default, deserialize_with = "optional")]
     device_limit: Option<i64>,
     /// Most messages in a calendar day of the account's time zone.
+    #[serde(default, deserialize_with = "optional")]
     messages_per_day: Option<i64>,
     /// Most messages in a calendar month of the account's time zone.
+    #[serde(default, deserialize_with = "optional")]
     messages_per_month: Option<i64>,
     /// Most requests of one key in any 60 seconds.
+    #[serde(default, deserialize_with = "optional")]
     requests_per_minute: Option<i64>,
     /// `groups`, `broadcast`, `schedule`, `send_image`, `send_document`, `send_group_media`,
     /// `incoming_webhook`, `advance_webhook`, `downtime_notification`.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
-    features: Vec<Feature>,
+    features: ListField<Feature>,
 }
 
 /// A plan; null means no limit.
@@ -95,7 +100,7 @@ async fn put(
         messages_per_day: body.messages_per_day,
         messages_per_month: body.messages_per_month,
         requests_per_minute: body.requests_per_minute,
-        features: body.features,
+        features: body.features.0,
     };
     let plan = state.core().put_plan(&principal, plan).await?;
     Ok(json(StatusCode::OK, &PlanBody::from(&plan)))

@@ -15,6 +15,7 @@ use crate::api_error::ApiResult;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
+use crate::optional::optional;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -74,6 +75,7 @@ impl UsageBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UsageParams {
+    #[serde(default, deserialize_with = "optional")]
     device: Option<String>,
 }
 

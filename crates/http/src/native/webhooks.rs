@@ -17,6 +17,7 @@ use super::devices::named_device;
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::DeviceField;
+use crate::optional::{ListField, optional};
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -66,14 +67,19 @@ pub(super) fn routes() -> Vec<Route> {
 struct WebhookRequest {
     /// Only this device's events: its id or number_id; left out for all of the account's.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     device: Option<DeviceField>,
     /// Where it is: http or https, a public address.
     url: String,
     /// The shape of its messages: `gerbang` unless given, or a dialect's name.
+    #[serde(default, deserialize_with = "optional")]
     format: Option<String>,
     /// The events it receives; all that plan and format allow unless given.
-    events: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "optional")]
+    #[schema(value_type = Option<Vec<String>>)]
+    events: Option<ListField<String>>,
     /// What its messages are signed with, 8 to 256 bytes; made for you unless given.
+    #[serde(default, deserialize_with = "optional")]
     secret: Option<String>,
 }
 
@@ -83,10 +89,14 @@ struct WebhookRequest {
 #[serde(deny_unknown_fields)]
 struct WebhookPatch {
     /// Where it is.
+    #[serde(default, deserialize_with = "optional")]
     url: Option<String>,
     /// The events it receives.
-    events: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "optional")]
+    #[schema(value_type = Option<Vec<String>>)]
+    events: Option<ListField<String>>,
     /// Whether events are posted to it.
+    #[serde(default, deserialize_with = "optional")]
     enabled: Option<bool>,
 }
 
@@ -166,7 +176,9 @@ impl From<WebhookAnswer> for TestBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
 }
 
@@ -179,7 +191,7 @@ async fn create(
         device: named_device(&state, &principal, body.device).await?.map(|device| device.id()),
         url: body.url,
         format: body.format,
-        events: body.events.as_deref().map(events).transpose()?,
+        events: body.events.as_ref().map(events).transpose()?,
         secret: body.secret,
     };
     let (webhook, secret) = state.core().create_webhook(&principal, request).await?;
@@ -216,7 +228,7 @@ async fn update(
     state.core().webhook(&principal, id).await?;
     let change = WebhookChange {
         url: body.url,
-        events: body.events.as_deref().map(events).transpose()?,
+        events: body.events.as_ref().map(events).transpose()?,
         is_enabled: body.enabled,
     };
     let webhook = state.core().update_webhook(&principal, id, change).await?;
@@ -246,7 +258,7 @@ pub(super) fn webhook_id(segment: &Segment) -> Result<WebhookId, ApiError> {
     Ok(WebhookId(segment.id("webhook")?))
 }
 
-fn events(names: &[String]) -> Result<Vec<EventKind>, ApiError> {
+fn events(ListField(names): &ListField<String>) -> Result<Vec<EventKind>, ApiError> {
     let kinds: Option<_> = names.iter().map(|name| EventKind::from_name(name)).collect();
     kinds.ok_or_else(|| {
         let known = EventKind::ALL.map(EventKind::as_str).join(", ");

@@ -36,14 +36,17 @@ const MALFORMED: &[&str] = &[
     "ws://127.0.0.1:PORT/",
 ];
 
-/// URLs whose form says that they must not be requested.
-const FORBIDDEN: &[&str] = &[
-    // User info.
+/// URLs with user info.
+const CREDENTIALS: &[&str] = &[
     "http://user@example.com:PORT/",
     "http://user:password@127.0.0.1:PORT/",
     "http://example.com@127.0.0.1:PORT/",
     "http://127.0.0.1:PORT@example.com/",
     "http://:password@example.com:PORT/",
+];
+
+/// URLs whose form says that they must not be requested.
+const FORBIDDEN: &[&str] = &[
     // Loopback in every spelling.
     "http://127.0.0.1:PORT/",
     "https://127.0.0.1:PORT/",
@@ -199,6 +202,11 @@ async fn hostile_urls_are_refused_without_a_connection() {
 
     let by_form = [
         (MALFORMED, UrlRefusal::Malformed, "the address is not a valid URL"),
+        (
+            CREDENTIALS,
+            UrlRefusal::Credentials,
+            "the address holds a user name or a password",
+        ),
         (FORBIDDEN, UrlRefusal::Forbidden, "the address is not allowed"),
     ];
     for (urls, refusal, error) in by_form {
@@ -217,7 +225,7 @@ async fn hostile_urls_are_refused_without_a_connection() {
     }
     assert_eq!(rig.lookup.lookups(), BY_NAME.len() * 3);
 
-    assert!(MALFORMED.len() + FORBIDDEN.len() + BY_NAME.len() >= 75);
+    assert!(MALFORMED.len() + CREDENTIALS.len() + FORBIDDEN.len() + BY_NAME.len() >= 75);
     for listener in &listeners {
         listener.assert_untouched().await;
     }
@@ -232,8 +240,11 @@ fn the_kind_of_a_refusal() {
     {
         assert_eq!(rig.client.check_url(url), Err(UrlRefusal::Malformed), "{url}");
     }
-    for url in ["http://127.0.0.1/", "https://u@example.com/"] {
-        assert_eq!(rig.client.check_url(url), Err(UrlRefusal::Forbidden), "{url}");
+    for (url, refusal) in [
+        ("http://127.0.0.1/", UrlRefusal::Forbidden),
+        ("https://u@example.com/", UrlRefusal::Credentials),
+    ] {
+        assert_eq!(rig.client.check_url(url), Err(refusal), "{url}");
     }
     let fine = [
         "http://example.com",

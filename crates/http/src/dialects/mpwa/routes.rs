@@ -17,7 +17,7 @@ use super::errors::{Mpwa, OwnError};
 use super::translate::{answer, commands, media};
 use super::types::{ErrorBody, MediaFields, MessageFields, SentBody};
 use crate::api_error::{ApiError, ApiResult, ErrorShape as _, Rejection};
-use crate::body::{query_fields, read_fields};
+use crate::body::read_fields;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -115,16 +115,13 @@ async fn file(State(state): State<AppState>, request: Request<Body>) -> ApiResul
     send(&state, &principal, &call, &content, &said).await
 }
 
-/// The fields of a request, from its query or its body.
+/// The fields of a request, from its query and its body.
 async fn read<T: DeserializeOwned>(request: Request<Body>) -> Result<(T, HeaderMap), ApiError> {
     let (Parts { method, uri, headers, .. }, body) = request.into_parts();
     if method == Method::HEAD || is_ahead_of_time(&headers) {
         return Err(ApiError::WrongMethod);
     }
-    let fields = match method {
-        Method::GET => query_fields(uri.query())?,
-        _ => read_fields(&headers, body).await?,
-    };
+    let fields = read_fields(uri.query(), &headers, body).await?;
     Ok((fields, headers))
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::fields::{BooleanField, PhoneField};
+use crate::optional::optional;
 
 /// The fields of `/send-message`.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -12,18 +13,23 @@ use crate::fields::{BooleanField, PhoneField};
 pub(super) struct MessageFields {
     /// An account key, or the token of the device.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub api_key: Option<String>,
     /// The phone number of the device.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub sender: Option<PhoneField>,
     /// The receiver; several are separated by `|`.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub number: Option<PhoneField>,
     /// The text.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub message: Option<String>,
     /// 1 for a longer answer that describes the message.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     pub full: Option<BooleanField>,
 }
 
@@ -33,26 +39,34 @@ pub(super) struct MessageFields {
 pub(super) struct MediaFields {
     /// An account key, or the token of the device.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub api_key: Option<String>,
     /// The phone number of the device.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub sender: Option<PhoneField>,
     /// The receiver; several are separated by `|`.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub number: Option<PhoneField>,
     /// `image`, `video`, `audio`, `pdf`, `xls`, `xlsx`, `doc`, `docx`, `zip` or `document`.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub media_type: Option<String>,
     /// A direct link to the file.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub url: Option<String>,
     /// The text under an image or a video.
+    #[serde(default, deserialize_with = "optional")]
     pub caption: Option<String>,
     /// Whether audio goes as a voice note.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     pub ppt: Option<BooleanField>,
     /// 1 for a longer answer that describes the message.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     pub full: Option<BooleanField>,
 }
 

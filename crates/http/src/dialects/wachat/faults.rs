@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::types::Fault;
+use crate::body::without_bom;
 use crate::fields::{BooleanField, IntegerField};
 
 /// The fields of a body and the faults found so far.
@@ -28,7 +29,7 @@ impl Fields {
         if bytes.is_empty() {
             return Err(vec![fault("", "field required", "value_error.missing")]);
         }
-        match serde_json::from_slice(bytes) {
+        match serde_json::from_slice(without_bom(bytes)) {
             Ok(Value::Object(fields)) => Ok(Self { fields, faults: Vec::new() }),
             Ok(_) => Err(vec![fault("", "value is not a valid dict", "type_error.dict")]),
             Err(error) => {
@@ -97,6 +98,9 @@ impl Fields {
 
     fn parsed<T: DeserializeOwned>(&mut self, field: &str, msg: &str, kind: &str) -> Option<T> {
         let value = self.fields.remove(field)?;
+        if value.as_str().is_some_and(|text| text.trim().is_empty()) {
+            return None;
+        }
         serde_json::from_value(value).unwrap_or_else(|_| {
             self.add(fault(field, msg, kind));
             None

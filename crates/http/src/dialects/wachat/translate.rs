@@ -68,7 +68,9 @@ pub(super) fn read_media(fields: &mut Fields, country: &str, core: &Core) -> Sen
             fields.add(fault("media_base64", msg, "value_error"));
         }
         (Some(url), None) => {
-            if let Err(refusal @ UrlRefusal::Malformed) = core.check_url(url) {
+            if let Err(refusal @ (UrlRefusal::Malformed | UrlRefusal::Credentials)) =
+                core.check_url(url)
+            {
                 fields.add(fault("media_url", refusal.to_string(), "value_error"));
             }
         }

@@ -118,7 +118,7 @@ async fn read<T: DeserializeOwned>(
     let (Parts { uri, headers, .. }, body) = request.into_parts();
     let principal = authorize(state, &headers).await?;
     let query = query_fields(uri.query())?;
-    let fields = read_fields(&headers, body).await?;
+    let fields = read_fields(uri.query(), &headers, body).await?;
     Ok(Asked { principal, headers, query, fields })
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::fields::{BooleanField, DeviceField, IntegerField, PhoneField};
+use crate::optional::optional;
 
 /// The body of `POST /api/v1/send-message`.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -12,16 +13,20 @@ use crate::fields::{BooleanField, DeviceField, IntegerField, PhoneField};
 pub(super) struct MessageFields {
     /// The receiver: a phone number as text or integer, or a group's id.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub recipient: Option<PhoneField>,
     /// The text, of at most 5,000 characters.
     #[schema(required, value_type = String, min_length = 1, max_length = 5_000)]
+    #[serde(default, deserialize_with = "optional")]
     pub message: Option<String>,
     /// Whether the receiver first sees that somebody types; true unless said otherwise.
     #[schema(value_type = Option<bool>)]
+    #[serde(default, deserialize_with = "optional")]
     pub show_typing: Option<BooleanField>,
     /// Through which device: its id or its `number_id`. Only an account key of several devices needs
     /// it.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     pub device_id: Option<DeviceField>,
 }
 
@@ -31,32 +36,42 @@ pub(super) struct MessageFields {
 pub(super) struct MediaFields {
     /// The receiver: a phone number as text or integer, or a group's id.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub recipient: Option<PhoneField>,
     /// Where the file is: an absolute `http` or `https` URL.
     #[schema(required, value_type = String)]
+    #[serde(default, deserialize_with = "optional")]
     pub media_url: Option<String>,
     /// `image`, `video`, `audio` or `document`; found out when left out.
+    #[serde(default, deserialize_with = "optional")]
     pub media_type: Option<String>,
     /// The text that goes with the file.
+    #[serde(default, deserialize_with = "optional")]
     pub caption: Option<String>,
     /// Through which device: its id or its `number_id`. Only an account key of several devices needs
     /// it.
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
     pub device_id: Option<DeviceField>,
 }
 
 /// The query of every call.
 #[derive(Deserialize)]
 pub(super) struct DeviceQuery {
+    #[serde(default, deserialize_with = "optional")]
     pub device_id: Option<DeviceField>,
 }
 
 /// The query of `GET /api/v1/messages`.
 #[derive(Deserialize)]
 pub(super) struct MessagesQuery {
+    #[serde(default, deserialize_with = "optional")]
     pub limit: Option<IntegerField>,
+    #[serde(default, deserialize_with = "optional")]
     pub page: Option<IntegerField>,
+    #[serde(default, deserialize_with = "optional")]
     pub status: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     pub device_id: Option<DeviceField>,
 }
 

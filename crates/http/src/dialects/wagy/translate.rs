@@ -54,7 +54,8 @@ fn content(
     url: Option<String>,
     kind: Option<&str>,
 ) -> Result<ContentRequest, ApiError> {
-    let kind = match kind {
+    let kind = kind.map(|kind| kind.trim().to_ascii_lowercase());
+    let kind = match kind.as_deref() {
         None => None,
         Some("image") => Some(ContentKind::Image),
         Some("video") => Some(ContentKind::Video),

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::fields::{PhoneField, TimeField};
+use crate::optional::optional;
 
 /// `POST /{device_id}/send`. Fields this API does not have are ignored, as the original does.
 #[derive(Deserialize, Serialize, ToSchema)]
@@ -18,15 +19,20 @@ pub(super) struct SendBody {
     /// The text; the caption when media is sent.
     pub message: String,
     /// Public URL of a file; it is downloaded when the message is delivered.
+    #[serde(default, deserialize_with = "optional")]
     pub media_url: Option<String>,
     /// `image`, `video`, `audio` or `document`; found out when left out. Needs `media_url`.
+    #[serde(default, deserialize_with = "optional")]
     pub media_type: Option<String>,
     /// Seconds between attempts, at least 1.
+    #[serde(default, deserialize_with = "optional")]
     pub retry_interval: Option<i64>,
     /// Seconds until the message expires, at least 1.
+    #[serde(default, deserialize_with = "optional")]
     pub expires_in: Option<i64>,
     /// When the message expires (RFC 3339); wins over `expires_in`.
     #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional")]
     pub expires_at: Option<TimeField>,
 }
 
@@ -225,11 +231,17 @@ pub(super) struct MessageRow<'a> {
 /// The filters of `GET /{device_id}/messages`, as they come.
 #[derive(Default, Deserialize)]
 pub(super) struct MessageQuery {
+    #[serde(default, deserialize_with = "optional")]
     pub status: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     pub recipient: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     pub start_date: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     pub end_date: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     pub page: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     pub limit: Option<String>,
 }
 

@@ -212,9 +212,9 @@ impl<B: NamesDevice> DialectRequest<B> {
         request: Request<Body>,
         feature: Option<Feature>,
     ) -> Result<Self, ApiError> {
-        let (Parts { headers, .. }, body) = request.into_parts();
+        let (Parts { uri, headers, .. }, body) = request.into_parts();
         let principal = authorize(state, &headers, feature).await?;
-        let body: B = read_fields(&headers, body).await?;
+        let body: B = read_fields(uri.query(), &headers, body).await?;
         let device = device(state, &principal, body.account_id()).await?;
         Ok(Self { principal, headers, body, device })
     }

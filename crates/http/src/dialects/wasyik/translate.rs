@@ -127,6 +127,7 @@ impl Single for DocumentBody {
             url: Some(self.url),
             file_name: self.file_name,
             mimetype: self.mimetype,
+            caption: self.caption,
             ..GivenContent::of(MessageType::Document)
         };
         content.command(device, person(self.to)?)
@@ -180,7 +181,7 @@ pub(super) fn schedule(body: ScheduleBody, device: SendingDevice) -> Result<Send
     let content = GivenContent {
         message_type: body.message_type,
         content: body.content,
-        url: given(body.url).or(body.url_file),
+        url: body.url.or(body.url_file),
         file_name: body.file_name,
         mimetype: body.mimetype,
         caption: body.caption,
@@ -201,10 +202,10 @@ pub(super) fn broadcast(
     device: SendingDevice,
     country: &str,
 ) -> Result<Vec<SendRequest>, ApiError> {
-    let texts = || body.to.iter().map(|to| to.0.as_str());
+    let texts = || body.to.0.iter().map(|to| to.0.as_str());
     let people = PhoneNumber::parse_distinct(texts(), country).map_err(|wrong| {
         let shorten = |text: &str| text.chars().take(NAMED_NUMBER_CHARS_MAX).collect::<String>();
-        let wrong = wrong.iter().filter_map(|index| body.to.get(*index)).take(NAMED_NUMBERS_MAX);
+        let wrong = wrong.iter().filter_map(|index| body.to.0.get(*index)).take(NAMED_NUMBERS_MAX);
         let named: Vec<_> = wrong.map(|to| shorten(&to.0)).collect();
         ApiError::field("to", format!("these are no phone numbers: {}", named.join(", ")))
     })?;
@@ -249,16 +250,24 @@ impl GivenContent {
 
     fn command(self, device: SendingDevice, to: String) -> Result<SendRequest, ApiError> {
         if self.message_type == MessageType::Text {
-            let text = given(self.content).ok_or_else(|| ApiError::field("content", "is required"));
+            // Neither would reach the phone.
+            for (field, value) in [("url", &self.url), ("caption", &self.caption)] {
+                if value.is_some() {
+                    let message = "goes with a file; messageType is text";
+                    return Err(ApiError::field(field, message));
+                }
+            }
+            let text = self.content.ok_or_else(|| ApiError::field("content", "is required"));
             return Ok(text_command(device, to, text?));
         }
-        let url = given(self.url).ok_or_else(|| ApiError::field("url", "is required"))?;
+        let url = self.url.filter(|url| !url.trim().is_empty());
+        let url = url.ok_or_else(|| ApiError::field("url", "is required"))?;
         let file = FileRequest {
             source: MediaSource::Url(url),
             kind: Some(self.message_type.kind()),
-            filename: given(self.file_name),
-            mimetype: given(self.mimetype),
-            caption: given(self.caption).or(self.content).unwrap_or_default(),
+            filename: self.file_name,
+            mimetype: self.mimetype,
+            caption: self.caption.or(self.content).unwrap_or_default(),
         };
         Ok(command(device, to, Content::File(file)))
     }
@@ -270,11 +279,6 @@ fn text_command(device: SendingDevice, to: String, text: String) -> SendRequest 
 
 fn command(device: SendingDevice, to: String, content: ContentRequest) -> SendRequest {
     SendRequest { device: Some(device), to, content, ..SendRequest::default() }
-}
-
-/// An empty text is one that was not given, as the original has it.
-fn given(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
 }
 
 fn person(PhoneField(to): PhoneField) -> Result<String, ApiError> {

@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::message_type::MessageType;
 use crate::fields::PhoneField;
+use crate::optional::{ListField, optional};
 
 /// A body that names a device.
 pub(super) trait NamesDevice: DeserializeOwned + Serialize + Send + 'static {
@@ -62,14 +63,19 @@ pub(super) struct MessageBody {
     #[schema(value_type = String)]
     pub message_type: MessageType,
     /// The text; required for `text`, otherwise the caption when `caption` is not given.
+    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// Where the file is; required unless the type is `text`.
+    #[serde(default, deserialize_with = "optional")]
     pub url: Option<String>,
     /// The name the recipient sees.
+    #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
     /// The file's MIME type; found out when not given.
+    #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
+    #[serde(default, deserialize_with = "optional")]
     pub caption: Option<String>,
 }
 
@@ -82,19 +88,24 @@ pub(super) struct BroadcastBody {
     pub account_id: String,
     /// 1 to 1,000 phone numbers; in forms `to[]`.
     #[schema(value_type = Vec<String>)]
-    pub to: Vec<PhoneField>,
+    pub to: ListField<PhoneField>,
     /// `text`, `image`, `video`, `audio` or `document`, in any letter case.
     #[schema(value_type = String)]
     pub message_type: MessageType,
     /// The text; required for `text`, otherwise the caption when `caption` is not given.
+    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// Where the file is; required unless the type is `text`.
+    #[serde(default, deserialize_with = "optional")]
     pub url: Option<String>,
     /// The name the recipients see.
+    #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
     /// The file's MIME type; found out when not given.
+    #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
+    #[serde(default, deserialize_with = "optional")]
     pub caption: Option<String>,
 }
 
@@ -125,6 +136,7 @@ pub(super) struct ImageBody {
     /// Where the image is.
     pub url: String,
     /// The caption.
+    #[serde(default, deserialize_with = "optional")]
     pub caption: Option<String>,
 }
 
@@ -141,9 +153,15 @@ pub(super) struct DocumentBody {
     /// Where the document is.
     pub url: String,
     /// The name the recipient sees.
+    #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
     /// Its MIME type; found out when not given.
+    #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
+    /// The text under it.
+    // What repeated requests are recognised by must stay the same where it is not used.
+    #[serde(default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub caption: Option<String>,
 }
 
 /// `POST /send-group`.
@@ -174,12 +192,16 @@ pub(super) struct GroupMediaBody {
     /// Where the file is.
     pub url: String,
     /// The caption when `caption` is not given.
+    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// The name the recipients see.
+    #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
     /// The file's MIME type; found out when not given.
+    #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
+    #[serde(default, deserialize_with = "optional")]
     pub caption: Option<String>,
 }
 
@@ -197,20 +219,26 @@ pub(super) struct ScheduleBody {
     #[schema(value_type = String)]
     pub message_type: MessageType,
     /// The text; required for `TEXT`, otherwise the caption when `caption` is not given.
+    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// When: `YYYY-MM-DD HH:mm:ss` is WIB (UTC+7), RFC 3339 with an offset is what it says.
     #[serde(rename = "scheduled_at")]
     pub scheduled_at: String,
     /// Where the file is; this or `url_file` is required unless the type is `TEXT`.
+    #[serde(default, deserialize_with = "optional")]
     pub url: Option<String>,
     /// Another name of `url`.
     #[serde(rename = "url_file")]
+    #[serde(default, deserialize_with = "optional")]
     pub url_file: Option<String>,
     /// The name the recipient sees.
+    #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
     /// The file's MIME type; found out when not given.
+    #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
+    #[serde(default, deserialize_with = "optional")]
     pub caption: Option<String>,
 }
 
