@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 
@@ -21,6 +21,8 @@ pub enum ApiError {
     WrongMethod,
     /// The route does not take the body's content type.
     WrongContentType,
+    /// The request cannot be read at all; it reached no handler.
+    Unreadable(Unreadable),
     /// The body is longer than this many bytes.
     TooLarge(usize),
     /// The body did not arrive in time, or broke off.
@@ -43,6 +45,41 @@ pub enum ApiError {
     },
     /// A handler panicked.
     Crashed,
+}
+
+/// Why a request cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// Its first line or a header breaks the rules of HTTP.
+    Head,
+    /// Its target is too long.
+    Target,
+    /// Its headers are too many or too long.
+    Headers,
+    /// Its body is compressed in a way that is not known here.
+    Coding,
+}
+
+impl Unreadable {
+    /// The status of the answer.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Head => StatusCode::BAD_REQUEST,
+            Self::Target => StatusCode::URI_TOO_LONG,
+            Self::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Coding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+
+    /// What is wrong, for people.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Head => "Bad request: its first line or a header cannot be read",
+            Self::Target => "The URL is too long, send a body instead",
+            Self::Headers => "The headers are too many or too long",
+            Self::Coding => "Unsupported Content-Encoding, send gzip, deflate or none",
+        }
+    }
 }
 
 impl ApiError {

@@ -1,5 +1,6 @@
 //! Reading request bodies: bounded in size and in time, and parsed with errors that name the field.
 
+use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::api_error::ApiError;
+use crate::compressed::NotCompressed;
 use crate::fields::Object;
 use crate::forms;
 
@@ -290,6 +292,18 @@ pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, ApiEr
     Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
 
+/// Why a body cannot be read on.
+fn lost(error: &axum::Error) -> ApiError {
+    let mut cause: Option<&dyn Error> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<NotCompressed>() {
+            return ApiError::Malformed(error.to_string());
+        }
+        cause = error.source();
+    }
+    ApiError::BodyLost
+}
+
 /// The next piece; `deadline` is set when the body is first waited for.
 async fn next_piece(
     body: &mut Body,
@@ -312,6 +326,6 @@ async fn next_piece(
         None => Ok(None),
         // Trailers carry nothing for us.
         Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-        Some(Err(_)) => Err(ApiError::BodyLost),
+        Some(Err(error)) => Err(lost(&error)),
     }
 }

@@ -21,6 +21,7 @@ use tower::{Layer, Service};
 use tracing::Instrument as _;
 
 use crate::api_error::ApiError;
+use crate::compressed::opened;
 use crate::drain::read_to_the_end;
 use crate::fallback;
 use crate::metrics::NO_ROUTE;
@@ -88,11 +89,14 @@ where
         let template = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
         let api = api.map_or(NO_API, |api| api.name);
         let span = request_span::open(id.to_str().unwrap_or_default(), api, template);
-        let answer = (!is_shadowed).then(|| self.inner.call(read_to_the_end(request)));
+        let answer = match is_shadowed {
+            true => Err(ApiError::UnknownPath),
+            false => opened(read_to_the_end(request)).map(|request| self.inner.call(request)),
+        };
         let answer = async move {
             let mut response = match answer {
-                None => render(&ApiError::UnknownPath),
-                Some(answer) => {
+                Err(error) => render(&error),
+                Ok(answer) => {
                     let answer = AssertUnwindSafe(answer).catch_unwind();
                     let (answer, rate) = rate::noting(answer).await;
                     let mut response = match answer {

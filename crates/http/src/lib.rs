@@ -32,6 +32,7 @@ pub mod system;
 
 mod auth;
 mod body;
+mod compressed;
 mod drain;
 mod fields;
 mod forms;

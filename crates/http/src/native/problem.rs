@@ -10,7 +10,7 @@ use domain::plan::Feature;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api_error::{ApiError, ErrorShape, add_retry_after, log_fault};
+use crate::api_error::{ApiError, ErrorShape, Unreadable, add_retry_after, log_fault};
 use crate::reply::typed_json;
 
 /// This API's errors.
@@ -62,7 +62,9 @@ kinds! {
     IDEMPOTENCY_IN_FLIGHT = 409 "idempotency_in_flight" "The first request with this idempotency key is still being handled";
     NOT_WAITING = 409 "not_waiting" "The message no longer waits";
     TOO_LARGE = 413 "too_large" "The body is too large";
+    URL_TOO_LONG = 414 "url_too_long" "The URL is too long";
     WRONG_TYPE = 415 "unsupported_media_type" "The body must be JSON";
+    WRONG_CODING = 415 "unsupported_encoding" "The body's encoding is not known";
     INVALID = 422 "invalid" "A field is not as it should be";
     IDEMPOTENCY_MISMATCH = 422 "idempotency_mismatch" "The idempotency key was used with another request";
     CHALLENGE_FAILED = 422 "challenge_failed" "The webhook's receiver did not answer its challenge";
@@ -73,6 +75,7 @@ kinds! {
     TOO_MANY_WAITS = 429 "too_many_waits" "Too many requests wait for their message to be sent";
     TOO_MANY_STREAMS = 429 "too_many_streams" "Too many live streams are open";
     QUEUE_FULL = 429 "queue_full" "Too many messages are waiting";
+    HEADERS_TOO_LARGE = 431 "headers_too_large" "The headers are too many or too long";
     INTERNAL = 500 "internal" "Something went wrong here";
     NOT_SENT = 502 "not_sent" "The message was not sent";
     WHATSAPP = 502 "whatsapp" "WhatsApp refused or did not answer";
@@ -84,6 +87,10 @@ pub fn kind(error: &ApiError) -> &'static Kind {
     match error {
         ApiError::UnknownPath => &NOT_FOUND,
         ApiError::WrongMethod => &WRONG_METHOD,
+        ApiError::Unreadable(Unreadable::Head) => &MALFORMED,
+        ApiError::Unreadable(Unreadable::Target) => &URL_TOO_LONG,
+        ApiError::Unreadable(Unreadable::Headers) => &HEADERS_TOO_LARGE,
+        ApiError::Unreadable(Unreadable::Coding) => &WRONG_CODING,
         ApiError::WrongContentType => &WRONG_TYPE,
         ApiError::TooLarge(_) => &TOO_LARGE,
         ApiError::BodyLost => &BODY_TIMEOUT,
@@ -178,6 +185,7 @@ fn detail(error: &ApiError) -> String {
     match error {
         ApiError::UnknownPath => "no route has this path".to_owned(),
         ApiError::WrongMethod => "the header Allow names the methods of this path".to_owned(),
+        ApiError::Unreadable(why) => why.message().to_owned(),
         ApiError::WrongContentType => "Content-Type must be application/json".to_owned(),
         ApiError::TooLarge(bytes_max) => format!("the body may have at most {bytes_max} bytes"),
         ApiError::BodyLost => "the body came too slowly or broke off".to_owned(),

@@ -82,6 +82,7 @@ fn reply_to(error: &ApiError) -> ErrorReply {
     match error {
         ApiError::UnknownPath => reply(StatusCode::NOT_FOUND, "Not found"),
         ApiError::WrongMethod => reply(StatusCode::METHOD_NOT_ALLOWED, "Method not allowed"),
+        ApiError::Unreadable(why) => reply(why.status(), why.message()),
         ApiError::WrongContentType => reply(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Unsupported content type, send JSON or a form",

@@ -9,7 +9,7 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
 
 use super::types::{Enveloped, Words};
-use crate::api_error::{ApiError, ErrorShape, add_retry_after, log_fault};
+use crate::api_error::{ApiError, ErrorShape, Unreadable, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
 use crate::reply::json;
 
@@ -64,6 +64,10 @@ fn reply_to(error: &ApiError) -> ErrorReply {
     match error {
         ApiError::UnknownPath => reply(404, "04", "Not found"),
         ApiError::WrongMethod => reply(405, "09", "Method not allowed"),
+        ApiError::Unreadable(why) => {
+            let code = if *why == Unreadable::Headers { "11" } else { "01" };
+            reply(why.status().as_u16(), code, why.message())
+        }
         ApiError::WrongContentType => {
             reply(415, "01", "Content-Type must be application/json, or that of a form")
         }
