@@ -66,10 +66,9 @@ enum Coding {
 
 impl Coding {
     /// The decoder for a body that begins with these bytes: by deflate some clients mean the bare
-    /// stream, without the header that the standard wants.
+    /// stream, without the header that the standard wants and that no bare stream begins like.
     fn decoder(self, begin: &[u8]) -> Decoder {
-        let has_header = begin.len() < 2
-            || (begin[0] & 0x0f == 8 && u16::from_be_bytes([begin[0], begin[1]]) % 31 == 0);
+        let has_header = begin.first().is_none_or(|byte| byte & 0x8f == 0x08);
         match self {
             Self::Gzip => Decoder::Gzip(MultiGzDecoder::new(Vec::new())),
             Self::Deflate if has_header => Decoder::Zlib(ZlibDecoder::new(Vec::new())),

@@ -20,7 +20,6 @@ pub(super) struct MediaField {
     url: Option<String>,
     /// The file itself, at most 16 MiB once decoded.
     #[schema(value_type = Option<String>)]
-    #[serde(default, deserialize_with = "optional")]
     base64: Option<Base64Field>,
     /// As what it is sent; found out when left out.
     #[serde(default, deserialize_with = "optional")]
@@ -57,7 +56,9 @@ impl MediaField {
     /// # Errors
     /// [`ApiError::Field`] when it comes from nowhere or from two places, or a picture speaks.
     pub(super) fn into_request(self) -> Result<FileRequest, ApiError> {
-        let source = match (self.url, self.base64) {
+        let is_alone = self.url.is_none();
+        let base64 = self.base64.filter(|bytes| is_alone || !bytes.0.is_empty());
+        let source = match (self.url, base64) {
             (Some(url), None) => MediaSource::Url(url),
             (None, Some(bytes)) => MediaSource::Inline(bytes.0),
             (None, None) => return Err(ApiError::field("media", "needs url or base64")),

@@ -94,7 +94,6 @@ struct MessageRequest {
     #[schema(value_type = String)]
     to: PhoneField,
     /// The text, at most 65,536 characters. Not together with `media`, which has a caption.
-    #[serde(default, deserialize_with = "optional")]
     text: Option<String>,
     /// A file.
     #[schema(value_type = Option<MediaField>)]
@@ -255,6 +254,8 @@ fn content(
     media: Option<Object<MediaField>>,
     location: Option<Object<LocationField>>,
 ) -> Result<ContentRequest, ApiError> {
+    let is_alone = media.is_none() && location.is_none();
+    let text = text.filter(|text| is_alone || !text.trim().is_empty());
     match (text, media, location) {
         (Some(text), None, None) => Ok(Content::Text(text)),
         (None, Some(Object(media)), None) => Ok(Content::File(media.into_request()?)),

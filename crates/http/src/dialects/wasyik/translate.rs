@@ -257,7 +257,8 @@ impl GivenContent {
                     return Err(ApiError::field(field, message));
                 }
             }
-            let text = self.content.ok_or_else(|| ApiError::field("content", "is required"));
+            let text = self.content.filter(|text| !text.is_empty());
+            let text = text.ok_or_else(|| ApiError::field("content", "is required"));
             return Ok(text_command(device, to, text?));
         }
         let url = self.url.filter(|url| !url.trim().is_empty());

@@ -63,7 +63,6 @@ pub(super) struct MessageBody {
     #[schema(value_type = String)]
     pub message_type: MessageType,
     /// The text; required for `text`, otherwise the caption when `caption` is not given.
-    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// Where the file is; required unless the type is `text`.
     #[serde(default, deserialize_with = "optional")]
@@ -93,7 +92,6 @@ pub(super) struct BroadcastBody {
     #[schema(value_type = String)]
     pub message_type: MessageType,
     /// The text; required for `text`, otherwise the caption when `caption` is not given.
-    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// Where the file is; required unless the type is `text`.
     #[serde(default, deserialize_with = "optional")]
@@ -192,7 +190,6 @@ pub(super) struct GroupMediaBody {
     /// Where the file is.
     pub url: String,
     /// The caption when `caption` is not given.
-    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// The name the recipients see.
     #[serde(default, deserialize_with = "optional")]
@@ -219,7 +216,6 @@ pub(super) struct ScheduleBody {
     #[schema(value_type = String)]
     pub message_type: MessageType,
     /// The text; required for `TEXT`, otherwise the caption when `caption` is not given.
-    #[serde(default, deserialize_with = "optional")]
     pub content: Option<String>,
     /// When: `YYYY-MM-DD HH:mm:ss` is WIB (UTC+7), RFC 3339 with an offset is what it says.
     #[serde(rename = "scheduled_at")]
