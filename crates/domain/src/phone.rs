@@ -45,7 +45,8 @@ impl PhoneNumber {
             return Err(InvalidPhone);
         }
         let is_international = is_jid || spelling.has_plus;
-        let is_number = |whole: &str| normalised(whole.to_owned(), country, is_international).is_ok();
+        let is_number =
+            |whole: &str| normalised(whole.to_owned(), country, is_international).is_ok();
         normalised(spelling.into_digits(is_number)?, country, is_international).map(Self)
     }
 
@@ -195,9 +196,8 @@ impl Spelling {
         if is_bare && is_zero {
             return Ok(whole.to_owned());
         }
-        let may_be_decimal = decimals.len() < 2
-            || (is_zero && self.points == 1)
-            || (is_bare && is_number(whole));
+        let may_be_decimal =
+            decimals.len() < 2 || (is_zero && self.points == 1) || (is_bare && is_number(whole));
         if self.has_comma || may_be_decimal { Err(InvalidPhone) } else { Ok(self.digits) }
     }
 }
@@ -384,7 +384,8 @@ mod tests {
             let recipient = Recipient::parse(chat, "62").unwrap();
             assert_eq!(ChatId::from(recipient).to_string(), chat);
         }
-        let copied = Recipient::parse("\u{feff}1203630\u{200b}41234567890@G.us\u{a0}", "62").unwrap();
+        let copied =
+            Recipient::parse("\u{feff}1203630\u{200b}41234567890@G.us\u{a0}", "62").unwrap();
         assert_eq!(ChatId::from(copied).to_string(), "120363041234567890@g.us");
         for wrong in ["@g.us", "-@g.us", "1-2-3@g.us", "abc@g.us"] {
             assert_eq!(Recipient::parse(wrong, "62"), Err(InvalidPhone), "{wrong}");

@@ -13,10 +13,10 @@ use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
 use crate::api_error::ApiResult;
+use crate::optional::optional;
 use crate::reply::{created, json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
-use crate::optional::optional;
 
 pub(super) fn routes() -> Vec<Route> {
     const ONE: &str = "/v1/accounts/{id}";

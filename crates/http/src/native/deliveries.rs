@@ -14,10 +14,10 @@ use super::event_view::EventBody;
 use super::page::{List, page_request};
 use super::webhooks::webhook_id;
 use crate::api_error::{ApiError, ApiResult};
+use crate::optional::optional;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
-use crate::optional::optional;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

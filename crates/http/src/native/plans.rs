@@ -11,10 +11,10 @@ use super::caller::{Caller, Json, Segment};
 use super::page::List;
 use super::problem::feature_name;
 use crate::api_error::ApiResult;
+use crate::optional::{ListField, optional};
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
-use crate::optional::{ListField, optional};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

@@ -12,10 +12,10 @@ use super::caller::{Caller, Params};
 use super::devices::queried_device;
 use super::grants::GrantBody;
 use crate::api_error::ApiResult;
+use crate::optional::optional;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
-use crate::optional::optional;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

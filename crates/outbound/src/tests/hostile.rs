@@ -202,11 +202,7 @@ async fn hostile_urls_are_refused_without_a_connection() {
 
     let by_form = [
         (MALFORMED, UrlRefusal::Malformed, "the address is not a valid URL"),
-        (
-            CREDENTIALS,
-            UrlRefusal::Credentials,
-            "the address holds a user name or a password",
-        ),
+        (CREDENTIALS, UrlRefusal::Credentials, "the address holds a user name or a password"),
         (FORBIDDEN, UrlRefusal::Forbidden, "the address is not allowed"),
     ];
     for (urls, refusal, error) in by_form {
