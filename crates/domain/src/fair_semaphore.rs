@@ -1,112 +1,129 @@
-//! Permits that accounts share, so that none of them has all.
-//!
-//! Who counts and who chooses is here; how a caller waits is the caller's: a [`Waiter`].
+//! Permits for a scarce resource that its holders share, so that none of them has all: accounts
+//! ([`AccountId`]), client addresses.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::hash::Hash;
 use std::sync::Arc;
 
+use futures_channel::oneshot;
 use parking_lot::Mutex;
 
 use crate::ids::AccountId;
 
-/// A number of permits that accounts share.
+/// Who can hold permits.
+pub trait Holder: Copy + Eq + Hash + Send + 'static {}
+
+impl<T: Copy + Eq + Hash + Send + 'static> Holder for T {}
+
+/// A number of permits that holders share.
 ///
-/// An account has at most `per_account_max` of the `total_max`. A free permit goes to the waiting
-/// account that holds the fewest; of those, to the one that has waited longest for its turn.
-pub struct FairSemaphore {
+/// A holder has at most `per_holder_max` of the `total_max`. A free permit goes to the waiting holder
+/// that has the fewest; of those, to the one that has waited longest for its turn.
+pub struct FairSemaphore<H: Holder = AccountId> {
     total_max: usize,
-    per_account_max: usize,
-    state: Mutex<State>,
+    per_holder_max: usize,
+    state: Mutex<State<H>>,
 }
 
 /// One permit; free again when it is dropped.
-pub struct Permit {
-    semaphore: Arc<FairSemaphore>,
-    account: AccountId,
+pub struct Permit<H: Holder = AccountId> {
+    semaphore: Arc<FairSemaphore<H>>,
+    holder: H,
 }
 
-/// A caller who waits for a permit.
-pub trait Waiter: Send {
-    /// Whether the caller has stopped waiting.
-    fn is_gone(&self) -> bool;
-    /// The permit is the caller's. Dropping it passes it on.
-    fn grant(self: Box<Self>, permit: Permit);
-}
-
-#[derive(Default)]
-struct State {
+struct State<H: Holder> {
     held: usize,
     turns: u64,
     /// Those that hold a permit or wait for one.
-    accounts: HashMap<AccountId, Account>,
+    shares: HashMap<H, Share<H>>,
+    /// How many stand in lines.
+    waiting: usize,
 }
 
-struct Account {
+struct Share<H: Holder> {
     held: usize,
     /// When it came, or last got a permit.
     turn: u64,
-    waiting: VecDeque<Box<dyn Waiter>>,
+    waiting: VecDeque<oneshot::Sender<Permit<H>>>,
 }
 
-impl FairSemaphore {
+impl<H: Holder> FairSemaphore<H> {
     /// All permits are free.
-    pub fn new(total_max: usize, per_account_max: usize) -> Arc<Self> {
-        Arc::new(Self { total_max, per_account_max, state: Mutex::default() })
+    pub fn new(total_max: usize, per_holder_max: usize) -> Arc<Self> {
+        let state = State { held: 0, turns: 0, shares: HashMap::new(), waiting: 0 };
+        Arc::new(Self { total_max, per_holder_max, state: Mutex::new(state) })
     }
 
-    /// A permit, if one is free for this account now.
-    pub fn try_acquire(self: &Arc<Self>, account: AccountId) -> Option<Permit> {
-        // A permit that a waiting account may have is never left free: nobody is overtaken.
-        self.state.lock().hold(account, self.total_max, self.per_account_max)?;
-        Some(self.permit(account))
+    /// A permit, if one is free for this holder now.
+    pub fn try_acquire(self: &Arc<Self>, holder: H) -> Option<Permit<H>> {
+        // A permit that a waiting holder may have is never left free: no waiter is overtaken.
+        self.state.lock().hold(holder, self.total_max, self.per_holder_max)?;
+        Some(self.permit(holder))
     }
 
-    /// Grants a permit to the waiter, at once or when it is its turn.
-    pub fn acquire(self: &Arc<Self>, account: AccountId, waiter: Box<dyn Waiter>) {
-        self.state.lock().account(account).waiting.push_back(waiter);
+    /// Waits for a permit. Dropping the future ends the wait.
+    pub async fn acquire(self: &Arc<Self>, holder: H) -> Permit<H> {
+        let (sender, receiver) = oneshot::channel();
+        self.state.lock().line_up(holder, sender);
         self.grant_free();
+        match receiver.await {
+            Ok(permit) => permit,
+            // The semaphore drops no sender that still waits.
+            Err(_) => std::future::pending().await,
+        }
     }
 
-    fn permit(self: &Arc<Self>, account: AccountId) -> Permit {
-        Permit { semaphore: self.clone(), account }
+    /// How many permits this holder has.
+    pub fn held_by(&self, holder: H) -> usize {
+        self.state.lock().shares.get(&holder).map_or(0, |share| share.held)
+    }
+
+    fn permit(self: &Arc<Self>, holder: H) -> Permit<H> {
+        Permit { semaphore: self.clone(), holder }
     }
 
     fn grant_free(self: &Arc<Self>) {
-        let mut granted = Vec::new();
-        {
-            let mut state = self.state.lock();
-            state.forget_gone();
-            while let Some(next) = state.next(self.total_max, self.per_account_max) {
-                granted.push(next);
-            }
-        }
-        // Not under the lock: the permit of a waiter who has just gone comes back here.
-        for (account, waiter) in granted {
-            waiter.grant(self.permit(account));
+        loop {
+            let next = self.state.lock().next(self.total_max, self.per_holder_max);
+            let Some((holder, waiter)) = next else { return };
+            // Not under the lock: the permit of one who has just gone comes back here.
+            drop(waiter.send(self.permit(holder)));
         }
     }
 }
 
-impl State {
-    fn account(&mut self, id: AccountId) -> &mut Account {
+impl<H: Holder> State<H> {
+    fn share(&mut self, holder: H) -> &mut Share<H> {
         let turns = &mut self.turns;
-        self.accounts.entry(id).or_insert_with(|| {
+        self.shares.entry(holder).or_insert_with(|| {
             *turns += 1;
-            Account { held: 0, turn: *turns, waiting: VecDeque::new() }
+            Share { held: 0, turn: *turns, waiting: VecDeque::new() }
         })
     }
 
-    fn hold(&mut self, id: AccountId, total_max: usize, per_account_max: usize) -> Option<()> {
-        let held = self.accounts.get(&id).map_or(0, |account| account.held);
-        if self.held >= total_max || held >= per_account_max {
+    fn line_up(&mut self, holder: H, waiter: oneshot::Sender<Permit<H>>) {
+        let line = &mut self.share(holder).waiting;
+        let before = line.len();
+        // Those who have gone leave when the line has doubled, which costs each of them a constant.
+        if before.is_power_of_two() {
+            line.retain(|waiter| !waiter.is_canceled());
+        }
+        line.push_back(waiter);
+        let after = line.len();
+        self.waiting = self.waiting + after - before;
+    }
+
+    fn hold(&mut self, holder: H, total_max: usize, per_holder_max: usize) -> Option<()> {
+        let held = self.shares.get(&holder).map_or(0, |share| share.held);
+        if self.held >= total_max || held >= per_holder_max {
             return None;
         }
         self.held += 1;
         self.turns += 1;
         let turn = self.turns;
-        let account = self.account(id);
-        (account.held, account.turn) = (held + 1, turn);
+        let share = self.share(holder);
+        (share.held, share.turn) = (held + 1, turn);
         Some(())
     }
 
@@ -114,73 +131,175 @@ impl State {
     fn next(
         &mut self,
         total_max: usize,
-        per_account_max: usize,
-    ) -> Option<(AccountId, Box<dyn Waiter>)> {
-        let waiting = self.accounts.iter();
-        let waiting =
-            waiting.filter(|(_, one)| one.held < per_account_max && !one.waiting.is_empty());
-        let id = *waiting.min_by_key(|(_, one)| (one.held, one.turn))?.0;
-        self.hold(id, total_max, per_account_max)?;
-        Some((id, self.accounts.get_mut(&id)?.waiting.pop_front()?))
+        per_holder_max: usize,
+    ) -> Option<(H, oneshot::Sender<Permit<H>>)> {
+        while self.waiting > 0 && self.held < total_max {
+            let shares = self.shares.iter();
+            let shares =
+                shares.filter(|(_, one)| one.held < per_holder_max && !one.waiting.is_empty());
+            let holder = *shares.min_by_key(|(_, one)| (one.held, one.turn))?.0;
+            let line = &mut self.shares.get_mut(&holder)?.waiting;
+            let before = line.len();
+            let first = std::iter::from_fn(|| line.pop_front()).find(|one| !one.is_canceled());
+            self.waiting -= before - line.len();
+            match first {
+                Some(waiter) => {
+                    self.hold(holder, total_max, per_holder_max)?;
+                    return Some((holder, waiter));
+                }
+                None => self.forget_idle(holder),
+            }
+        }
+        None
     }
 
-    fn forget_gone(&mut self) {
-        self.accounts.retain(|_, account| {
-            account.waiting.retain(|waiter| !waiter.is_gone());
-            account.held > 0 || !account.waiting.is_empty()
-        });
+    fn forget_idle(&mut self, holder: H) {
+        let is_idle = |share: &Share<H>| share.held == 0 && share.waiting.is_empty();
+        if self.shares.get(&holder).is_some_and(is_idle) {
+            self.shares.remove(&holder);
+        }
     }
 }
 
-impl Permit {
+impl<H: Holder> Permit<H> {
     /// Whose it is.
-    pub fn account(&self) -> AccountId {
-        self.account
+    pub fn holder(&self) -> H {
+        self.holder
     }
 }
 
-impl Drop for Permit {
+impl<H: Holder> Drop for Permit<H> {
     fn drop(&mut self) {
         {
             let mut state = self.semaphore.state.lock();
             state.held -= 1;
-            if let Some(account) = state.accounts.get_mut(&self.account) {
-                account.held -= 1;
+            if let Some(share) = state.shares.get_mut(&self.holder) {
+                share.held -= 1;
+            }
+            state.forget_idle(self.holder);
+            if state.waiting == 0 {
+                return;
             }
         }
         self.semaphore.grant_free();
     }
 }
 
-impl fmt::Debug for FairSemaphore {
+impl<H: Holder> fmt::Debug for FairSemaphore<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let held = self.state.lock().held;
         f.debug_struct("FairSemaphore").field("held", &held).finish_non_exhaustive()
     }
 }
 
-impl fmt::Debug for Permit {
+impl<H: Holder> fmt::Debug for Permit<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").field("account", &self.account).finish_non_exhaustive()
+        f.debug_struct("Permit").finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use futures_util::future::BoxFuture;
+
     use super::*;
 
+    /// Begins to wait; polled once, so that it stands in line.
+    fn ask(semaphore: &Arc<FairSemaphore>, account: i64) -> BoxFuture<'static, Permit> {
+        let semaphore = semaphore.clone();
+        let mut asked = async move { semaphore.acquire(AccountId(account)).await }.boxed();
+        assert!((&mut asked).now_or_never().is_none(), "nothing is free");
+        asked
+    }
+
+    fn take(semaphore: &Arc<FairSemaphore>, account: i64) -> Permit {
+        semaphore.acquire(AccountId(account)).now_or_never().expect("a permit is free")
+    }
+
+    fn has_come(asked: &mut BoxFuture<'static, Permit>) -> Option<Permit> {
+        asked.now_or_never()
+    }
+
     #[test]
-    fn permits_are_bounded_in_all_and_per_account() {
+    fn permits_are_bounded_in_all_and_per_holder() {
         let semaphore = FairSemaphore::new(3, 2);
         let try_acquire = |account| semaphore.try_acquire(AccountId(account));
         let (first, second) = (try_acquire(1).unwrap(), try_acquire(1).unwrap());
         assert!(try_acquire(1).is_none(), "it has its share");
+        assert_eq!(semaphore.held_by(AccountId(1)), 2);
         let third = try_acquire(2).unwrap();
         assert!(try_acquire(3).is_none(), "none is left");
         drop(first);
-        assert_eq!(try_acquire(3).unwrap().account(), AccountId(3));
+        assert_eq!(try_acquire(3).unwrap().holder(), AccountId(3));
         drop((second, third));
-        assert!(semaphore.state.lock().accounts.is_empty(), "no account is remembered");
+        assert!(semaphore.state.lock().shares.is_empty(), "no holder is remembered");
         assert_eq!(semaphore.state.lock().held, 0);
+    }
+
+    #[test]
+    fn a_holder_has_its_share_and_no_more() {
+        let semaphore = FairSemaphore::new(4, 2);
+        let (first, second) = (take(&semaphore, 1), take(&semaphore, 1));
+        let mut third = ask(&semaphore, 1);
+        let other = take(&semaphore, 2);
+        assert!(has_come(&mut third).is_none(), "a permit is free, but not for this account");
+        drop(other);
+        assert!(has_come(&mut third).is_none());
+        drop(first);
+        assert!(has_come(&mut third).is_some());
+        drop(second);
+    }
+
+    #[test]
+    fn a_free_permit_goes_to_the_holder_with_the_fewest() {
+        let semaphore = FairSemaphore::new(4, 3);
+        let mut busy = vec![
+            take(&semaphore, 1),
+            take(&semaphore, 1),
+            take(&semaphore, 2),
+            take(&semaphore, 2),
+        ];
+        let mut greedy: Vec<_> = (0..100).map(|_| ask(&semaphore, 1)).collect();
+        let mut modest = ask(&semaphore, 3);
+        drop(busy.pop());
+        let permit = has_come(&mut modest).expect("it came last, and has none");
+        // Each has two, one and one by now; with one each the turns decide.
+        let (mut second, mut third) = (ask(&semaphore, 2), ask(&semaphore, 3));
+        drop(busy.remove(0));
+        let first = has_come(&mut greedy[0]).expect("its last turn is longest ago");
+        assert!(has_come(&mut second).is_none() && has_come(&mut third).is_none());
+        drop(permit);
+        assert!(has_come(&mut third).is_some(), "it holds none now");
+        assert!(has_come(&mut second).is_some());
+        drop(first);
+    }
+
+    #[test]
+    fn a_dropped_wait_takes_nothing() {
+        let semaphore = FairSemaphore::new(1, 1);
+        let busy = take(&semaphore, 1);
+        let gone = ask(&semaphore, 2);
+        let mut waiting = ask(&semaphore, 3);
+        drop(gone);
+        drop(busy);
+        // Given, but not taken up any more.
+        let unpicked = ask(&semaphore, 4);
+        let permit = has_come(&mut waiting).expect("the one before has gone");
+        drop(permit);
+        drop(unpicked);
+        drop(take(&semaphore, 1));
+        let state = semaphore.state.lock();
+        assert!(state.shares.is_empty() && state.held == 0 && state.waiting == 0);
+    }
+
+    #[test]
+    fn those_who_have_gone_do_not_pile_up() {
+        let semaphore = FairSemaphore::new(1, 1);
+        let _busy = take(&semaphore, 1);
+        for _ in 0..1_000 {
+            drop(ask(&semaphore, 2));
+        }
+        assert!(semaphore.state.lock().waiting < 4);
     }
 }

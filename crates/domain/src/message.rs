@@ -19,6 +19,8 @@ pub use origin::{Direction, Origin, ReceivedOrigin};
 pub const TEXT_CHARS_MAX: usize = 65_536;
 /// Most messages in one batch.
 pub const BATCH_MESSAGES_MAX: usize = 1_000;
+/// Most receivers that one request may name, those named again included.
+pub const RECEIVERS_GIVEN_MAX: usize = 2 * BATCH_MESSAGES_MAX;
 
 /// The states of a message; `docs/message-states.md` draws them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -19,6 +19,7 @@ use crate::device::{
     NewDevice, PairMethod, PairOffer, StatusChange,
 };
 use crate::error::{Result, StoreError};
+use crate::fair_semaphore::Permit;
 use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use crate::key::KeyHash;
 use crate::message::{Failure, IncomingMessage, Message, Receipt};
@@ -329,6 +330,9 @@ pub trait Dispatcher: Send + Sync {
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice>;
     /// What happens in an account from now on; a slow reader misses events rather than delay anyone.
     fn watch_account(&self, account: AccountId) -> BoxStream<'static, Event>;
+    /// Waits for a permit to post to a webhook of an account: deliveries, tests and challenges share
+    /// them.
+    async fn webhook_permit(&self, account: AccountId) -> Permit;
     /// A webhook was made, changed or erased, or a delivery of it is to be tried again.
     fn webhooks_changed(&self, account: AccountId);
 }

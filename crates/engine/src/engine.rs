@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result, StoreError};
+use domain::fair_semaphore::Permit;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, Receipt};
 use domain::phone::PhoneNumber;
@@ -293,6 +294,10 @@ impl Dispatcher for Engine {
             Some(Ok(Waited::Pending)) | None => Ok(None),
             Some(Err(error)) => Err(error),
         }
+    }
+
+    async fn webhook_permit(&self, account: AccountId) -> Permit {
+        self.context.webhooks().post(account).await
     }
 
     fn webhooks_changed(&self, account: AccountId) {

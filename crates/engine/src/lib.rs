@@ -6,7 +6,7 @@
 //! - `registry` starts, finds, retires and stops these tasks; `supervisor` runs one of them. A task
 //!   knows neither.
 //! - [`webhooks`] posts to customers what has happened.
-//! - `context` is what all tasks use; `fair_semaphore` shares scarce resources among the accounts.
+//! - `context` is what all tasks use.
 //!
 //! Invariants:
 //! - Outcomes are written, not claims: a message is `queued` in the store until WhatsApp has
@@ -19,7 +19,6 @@ mod cleanup;
 mod context;
 mod device;
 mod engine;
-mod fair_semaphore;
 mod logs;
 pub mod queue;
 mod registry;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result};
+use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{Failure, Message, MessageEvent};
 use domain::phone::PhoneNumber;
@@ -45,6 +46,7 @@ pub struct FakeDispatcher {
     clock: Arc<dyn Clock>,
     notices: broadcast::Sender<(DeviceId, DeviceNotice)>,
     events: broadcast::Sender<Event>,
+    webhook_permits: Arc<FairSemaphore>,
     state: Mutex<State>,
 }
 
@@ -73,6 +75,8 @@ pub enum Ending {
     Unconnected,
 }
 
+/// Posts to webhooks at a time.
+pub const WEBHOOK_POSTS_MAX: usize = 4;
 /// Notices kept for a slow watcher.
 const NOTICES_MAX: usize = 64;
 
@@ -81,7 +85,8 @@ impl FakeDispatcher {
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         let (notices, _) = broadcast::channel(NOTICES_MAX);
         let (events, _) = broadcast::channel(NOTICES_MAX);
-        Self { store, clock, notices, events, state: Mutex::default() }
+        let webhook_permits = FairSemaphore::new(WEBHOOK_POSTS_MAX, WEBHOOK_POSTS_MAX);
+        Self { store, clock, notices, events, webhook_permits, state: Mutex::default() }
     }
 
     /// Takes the calls recorded so far.
@@ -237,6 +242,10 @@ impl Dispatcher for FakeDispatcher {
         let own = stream_of(self.events.subscribe())
             .filter(move |event: &Event| std::future::ready(event.account_id == account));
         own.boxed()
+    }
+
+    async fn webhook_permit(&self, account: AccountId) -> Permit {
+        self.webhook_permits.acquire(account).await
     }
 
     fn webhooks_changed(&self, account: AccountId) {

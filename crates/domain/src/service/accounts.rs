@@ -128,6 +128,7 @@ impl Core {
         }
         let deleted = self.store.delete_account(id).await?;
         self.dispatcher.webhooks_changed(id);
+        self.end_revoked_streams(id).await;
         deleted.then_some(()).ok_or(Error::NotFound("account"))
     }
 
@@ -194,6 +195,7 @@ impl Core {
     pub async fn delete_key(&self, principal: &Principal, id: KeyId) -> Result<()> {
         let account = principal.require_account_key()?;
         let deleted = self.store.delete_key(account, id).await?;
+        self.end_revoked_streams(account).await;
         deleted.then_some(()).ok_or(Error::NotFound("key"))
     }
 

@@ -222,7 +222,9 @@ impl Core {
     pub async fn delete_device(&self, principal: &Principal, id: DeviceId) -> Result<()> {
         let account = principal.require_account_key()?;
         self.device(principal, id).await?;
-        self.dispatcher.remove(account, id).await
+        self.dispatcher.remove(account, id).await?;
+        self.end_revoked_streams(account).await;
+        Ok(())
     }
 
     /// Puts a new token in place of the old one, which is void at once.
@@ -234,6 +236,7 @@ impl Core {
         let (secret, token) = self.new_secret(KeyKind::Device, "device token");
         let now = self.clock.now();
         let replaced = self.store.replace_device_token(account, id, token, now).await?;
+        self.end_revoked_streams(account).await;
         replaced.then_some(secret).ok_or(Error::NotFound("device"))
     }
 
@@ -275,15 +278,15 @@ impl Core {
     /// What happens to a device, live.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::TooManyStreams`].
+    /// [`Error::NotFound`], [`Error::TooManyStreams`], [`Error::Unauthorized`].
     pub async fn watch_device(
         &self,
         principal: &Principal,
         id: DeviceId,
     ) -> Result<(Arc<Device>, BoxStream<'static, DeviceNotice>)> {
         // Nothing is kept for watchers of what does not exist.
-        let account = self.device(principal, id).await?.account_id;
-        let notices = self.as_live(account, self.dispatcher.watch(id))?;
+        self.device(principal, id).await?;
+        let notices = self.as_live(principal, self.dispatcher.watch(id)).await?;
         // As it is now: from here on, changes are noticed.
         Ok((self.device(principal, id).await?, notices))
     }

@@ -1,15 +1,20 @@
-//! What is counted in memory: requests of a key, requests that wait for their message, and live
-//! streams.
+//! What is counted in memory: requests of a key, requests that wait for their message, live streams,
+//! and wrong keys.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use futures_util::StreamExt as _;
+use futures_util::future::AbortHandle;
+use futures_util::stream::{self, BoxStream};
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::fair_semaphore::{FairSemaphore, Permit};
 use crate::ids::{AccountId, KeyId};
+use crate::key::KeyHash;
 use crate::policy::rate::{RateState, SlidingWindow};
 use crate::ports::IdempotencyKey;
 
@@ -20,9 +25,13 @@ pub const WAITS_PER_ACCOUNT_MAX: usize = 32;
 /// Most live streams, of all accounts.
 pub const STREAMS_MAX: usize = 512;
 /// Most live streams of one account.
-pub const STREAMS_PER_ACCOUNT_MAX: usize = 256;
+pub const STREAMS_PER_ACCOUNT_MAX: usize = 32;
 /// From this many keys on, those without a recent request are forgotten now and then.
 const WINDOWS_KEPT: usize = 10_000;
+/// Most wrong keys of one address in 60 seconds; further ones are answered with 429.
+pub const WRONG_KEYS_MAX: i64 = 100;
+/// How often windows that are over are looked for.
+const FORGET_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
 /// The requests of the last minute, by key.
 #[derive(Debug, Default)]
@@ -41,9 +50,106 @@ impl RateLimiter {
     }
 }
 
-/// Permits for live streams.
-pub(super) fn streams() -> Arc<FairSemaphore> {
-    FairSemaphore::new(STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX)
+/// Wrong keys of the last minute, by the address that sent them.
+#[derive(Debug, Default)]
+pub(super) struct WrongKeys {
+    windows: Mutex<HashMap<IpAddr, SlidingWindow>>,
+    forgotten_at: Mutex<Timestamp>,
+}
+
+impl WrongKeys {
+    /// Counts a wrong key: what is answered to it.
+    pub(super) fn count(&self, address: IpAddr, now: Timestamp) -> Error {
+        let mut windows = self.windows.lock();
+        if windows.len() >= WINDOWS_KEPT && !windows.contains_key(&address) {
+            let mut forgotten_at = self.forgotten_at.lock();
+            if now.duration_since(*forgotten_at) >= FORGET_EVERY {
+                *forgotten_at = now;
+                windows.retain(|_, window| !window.is_over(now));
+            }
+            if windows.len() >= WINDOWS_KEPT {
+                // Too many addresses at a time: it is not one of them that guesses.
+                return Error::Unauthorized;
+            }
+        }
+        let counted = windows.entry(address).or_default().count(WRONG_KEYS_MAX, now);
+        counted.err().map_or(Error::Unauthorized, Error::RateLimited)
+    }
+}
+
+/// The live streams of all accounts.
+pub(super) struct Streams {
+    permits: Arc<FairSemaphore>,
+    open: Arc<Mutex<OpenStreams>>,
+}
+
+#[derive(Default)]
+struct OpenStreams {
+    last: u64,
+    /// By account and number: the key that opened a stream, and how to end it.
+    streams: BTreeMap<(AccountId, u64), (KeyHash, AbortHandle)>,
+}
+
+/// What an open stream holds; it is one of the account's until this is dropped.
+struct Listed {
+    id: (AccountId, u64),
+    open: Arc<Mutex<OpenStreams>>,
+    _permit: Permit,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.open.lock().streams.remove(&self.id);
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        let permits = FairSemaphore::new(STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX);
+        Self { permits, open: Arc::default() }
+    }
+}
+
+impl Streams {
+    /// Counts a stream as one of the account's until it is dropped, and lets [`Streams::end`] end it.
+    pub(super) fn open<T: Send + 'static>(
+        &self,
+        account: AccountId,
+        key: KeyHash,
+        stream: BoxStream<'static, T>,
+    ) -> Result<BoxStream<'static, T>> {
+        let permit = self.permits.try_acquire(account).ok_or(Error::TooManyStreams)?;
+        let (stream, handle) = stream::abortable(stream);
+        let id = {
+            let mut open = self.open.lock();
+            open.last += 1;
+            let id = (account, open.last);
+            open.streams.insert(id, (key, handle));
+            id
+        };
+        let listed = Listed { id, open: self.open.clone(), _permit: permit };
+        let stream = stream.map(move |item| {
+            let _kept = &listed;
+            item
+        });
+        Ok(stream.boxed())
+    }
+
+    /// The keys that have opened streams of an account.
+    pub(super) fn keys(&self, account: AccountId) -> HashSet<KeyHash> {
+        let open = self.open.lock();
+        open.streams.range((account, 0)..=(account, u64::MAX)).map(|(_, (key, _))| *key).collect()
+    }
+
+    /// Ends the streams of an account that one of these keys has opened.
+    pub(super) fn end(&self, account: AccountId, keys: &HashSet<KeyHash>) {
+        let open = self.open.lock();
+        for (_, (key, handle)) in open.streams.range((account, 0)..=(account, u64::MAX)) {
+            if keys.contains(key) {
+                handle.abort();
+            }
+        }
+    }
 }
 
 /// The requests that wait now.

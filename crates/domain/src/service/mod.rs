@@ -10,16 +10,16 @@ mod send;
 mod wait;
 mod webhooks;
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use crate::account::{Account, Caller};
 use crate::device::Device;
 use crate::error::{Error, Result, StoreError};
-use crate::fair_semaphore::FairSemaphore;
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, KeyKind, Secret};
 use crate::media::cleaned_url;
@@ -35,7 +35,9 @@ pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use content::DOWNLOAD_FAILED;
 pub use devices::{DeviceAccess, DeviceName};
 pub use grants::days_later;
-pub use limits::{STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX};
+pub use limits::{
+    STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,
+};
 pub use messages::COUNTED_MESSAGES_MAX;
 pub use send::{AcceptedMessages, SendRefusal, SendRequest, SendingDevice};
 pub use wait::{SendOutcome, SyncWait};
@@ -79,7 +81,8 @@ pub struct Core {
     sync_wait: SyncWait,
     rates: limits::RateLimiter,
     waits: limits::Waits,
-    streams: Arc<FairSemaphore>,
+    streams: limits::Streams,
+    wrong_keys: limits::WrongKeys,
 }
 
 /// Who is calling, with what is known of the account. Made by [`Core::authenticate`] only.
@@ -186,7 +189,8 @@ impl Core {
             sync_wait,
             rates: limits::RateLimiter::default(),
             waits: limits::Waits::default(),
-            streams: limits::streams(),
+            streams: limits::Streams::default(),
+            wrong_keys: limits::WrongKeys::default(),
         }
     }
 
@@ -233,6 +237,12 @@ impl Core {
         Ok(Principal { caller: holder.caller, holder: Some(holder), key: hash, rate })
     }
 
+    /// The error of a wrong key from this address, which is slowed when it has tried many. A right key
+    /// never comes here.
+    pub fn wrong_key(&self, address: IpAddr) -> Error {
+        self.wrong_keys.count(address, self.clock.now())
+    }
+
     /// Whether somebody still holds this key: an answer without an end may outlive it. Not counted
     /// as a request.
     pub async fn is_valid(&self, key: KeyHash) -> bool {
@@ -248,18 +258,26 @@ impl Core {
         self.store.device(account, id).await?.ok_or(Error::NotFound("device"))
     }
 
-    /// Counts a stream as one of the account's until it is dropped.
-    fn as_live<T: 'static>(
+    /// Counts a stream as one of the account's until it is dropped. It ends with its key.
+    async fn as_live<T: Send + 'static>(
         &self,
-        account: AccountId,
+        principal: &Principal,
         stream: BoxStream<'static, T>,
     ) -> Result<BoxStream<'static, T>> {
-        let permit = self.streams.try_acquire(account).ok_or(Error::TooManyStreams)?;
-        let stream = stream.map(move |item| {
-            let _kept = &permit;
-            item
-        });
-        Ok(stream.boxed())
+        let stream = self.streams.open(principal.account_id()?, principal.key, stream)?;
+        // The key may have been revoked since it was looked up, before this stream was listed.
+        self.is_valid(principal.key).await.then_some(stream).ok_or(Error::Unauthorized)
+    }
+
+    /// Ends the live streams of an account whose key is gone.
+    async fn end_revoked_streams(&self, account: AccountId) {
+        let mut gone = HashSet::new();
+        for key in self.streams.keys(account) {
+            if matches!(self.store.key_holder(&key).await, Ok(None)) {
+                gone.insert(key);
+            }
+        }
+        self.streams.end(account, &gone);
     }
 
     fn new_secret(&self, kind: KeyKind, name: &str) -> (Secret, NewKey) {

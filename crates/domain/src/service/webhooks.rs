@@ -7,7 +7,7 @@ use crate::chat::ChatId;
 use crate::content::Content;
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
-use crate::ids::{DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
+use crate::ids::{AccountId, DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
 use crate::media::{URL_BYTES_MAX, cleaned_url};
 use crate::message::{Address, Direction, Failure, MessageState};
 use crate::phone::PhoneNumber;
@@ -66,7 +66,7 @@ impl Core {
         let url = self.check_webhook_url(request.url)?;
         let chosen = request.secret.map(check_secret).transpose()?;
         if rules.needs_challenge {
-            self.challenge(&url).await?;
+            self.challenge(account, &url).await?;
         }
         let webhook = NewWebhook {
             account_id: account,
@@ -133,7 +133,7 @@ impl Core {
             None => None,
         };
         if let Some(url) = url.as_ref().filter(|_| rules.needs_challenge) {
-            self.challenge(url).await?;
+            self.challenge(webhook.account_id, url).await?;
         }
         let switched_off = || "switched off by its owner".to_owned();
         let disabled = change.is_enabled.map(|is_enabled| (!is_enabled).then(switched_off));
@@ -155,10 +155,10 @@ impl Core {
         deleted.then_some(()).ok_or(Error::NotFound("webhook"))
     }
 
-    /// Posts a sample event to a webhook, once and at once: what it answered.
+    /// Posts a sample event to a webhook, once, when the account may post: what it answered.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`], [`Error::TooManyWaits`].
     pub async fn test_webhook(
         &self,
         principal: &Principal,
@@ -175,7 +175,10 @@ impl Core {
         let event = self.sample_event(&webhook, kind, device);
         let now = self.clock.now();
         let request = self.formats.encode(&webhook.format, &webhook.url, &event, &secret, now);
-        Ok(self.outbound.post(request.ok_or(Error::NotFound("format"))?).await)
+        let request = request.ok_or(Error::NotFound("format"))?;
+        let _wait = self.waits.enter(webhook.account_id, None)?;
+        let _permit = self.dispatcher.webhook_permit(webhook.account_id).await;
+        Ok(self.outbound.post(request).await)
     }
 
     /// What was, is and could not be delivered to a webhook, newest first.
@@ -213,12 +216,12 @@ impl Core {
     /// What happens in the caller's account, live; a device token hears of its device only.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for the operator, [`Error::TooManyStreams`].
-    pub fn watch_account(&self, principal: &Principal) -> Result<BoxStream<'static, Event>> {
+    /// [`Error::Forbidden`] for the operator, [`Error::TooManyStreams`], [`Error::Unauthorized`].
+    pub async fn watch_account(&self, principal: &Principal) -> Result<BoxStream<'static, Event>> {
         use futures_util::StreamExt;
         let bound = principal.caller.bound_device();
         let account = principal.account_id()?;
-        let events = self.as_live(account, self.dispatcher.watch_account(account))?;
+        let events = self.as_live(principal, self.dispatcher.watch_account(account)).await?;
         let is_theirs = move |event: &Event| bound.is_none_or(|device| event.device.id == device);
         Ok(events.filter(move |event| futures_util::future::ready(is_theirs(event))).boxed())
     }
@@ -239,7 +242,9 @@ impl Core {
         checked.map(|()| url).map_err(|refusal| Error::invalid("url", refusal.to_string()))
     }
 
-    async fn challenge(&self, url: &str) -> Result<()> {
+    async fn challenge(&self, account: AccountId, url: &str) -> Result<()> {
+        let _wait = self.waits.enter(account, None)?;
+        let _permit = self.dispatcher.webhook_permit(account).await;
         let challenge = hex::encode(self.random::<16>());
         self.outbound.challenge(url, &challenge).await.map_err(Error::ChallengeFailed)
     }

@@ -20,7 +20,6 @@ use domain::ports::FileError;
 use super::DeviceTask;
 use super::jobs::Done;
 use crate::context::EngineContext;
-use crate::fair_semaphore::acquire;
 use crate::timing::within;
 
 /// Most files that are being prepared, or are ready and not submitted: what bounds the disk. How many
@@ -73,7 +72,7 @@ impl Default for FileLimits {
 impl FileLimits {
     /// Waits for a permit to upload.
     pub(super) async fn upload(&self, account: AccountId) -> Permit {
-        acquire(&self.uploads, account).await
+        self.uploads.acquire(account).await
     }
 }
 
@@ -183,22 +182,22 @@ async fn prepare(context: &EngineContext, message: Message) -> Result<ReadyFile,
         ..MediaWish::default()
     };
     let (file, permit) = if let Some(url) = &media.url {
-        let _download = acquire(&limits.downloads, account).await;
-        let permit = acquire(&limits.files, account).await;
+        let _download = limits.downloads.acquire(account).await;
+        let permit = limits.files.acquire(account).await;
         let fetched = in_time(FETCH_WAIT, context.outbound().fetch(url)).await?;
         wish.content_type = fetched.content_type;
         wish.source_name = fetched.filename;
         (fetched.file, permit)
     } else {
-        let _read = acquire(&limits.reads, account).await;
-        let permit = acquire(&limits.files, account).await;
+        let _read = limits.reads.acquire(account).await;
+        let permit = limits.files.acquire(account).await;
         let gone = || Failure::new(Failure::MEDIA, "the file is not there any more");
         let bytes = context.store().inline_media(message.id).await?;
         let bytes = bytes.ok_or_else(|| FileError::Permanent(gone()))?;
         (in_time(FETCH_WAIT, context.outbound().keep(bytes)).await?, permit)
     };
     let _conversion = match wish.kind {
-        Some(ContentKind::Voice) => Some(acquire(&limits.conversions, account).await),
+        Some(ContentKind::Voice) => Some(limits.conversions.acquire(account).await),
         _ => None,
     };
     let media = in_time(PREPARE_WAIT, context.codec().prepare(file, wish)).await?;

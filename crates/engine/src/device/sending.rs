@@ -93,7 +93,7 @@ impl DeviceTask {
         let (context, device) = (self.context.clone(), self.id);
         self.begin(async move {
             let upload = match &permit {
-                Some(permit) => Some(context.files().upload(permit.account()).await),
+                Some(permit) => Some(context.files().upload(permit.holder()).await),
                 None => None,
             };
             let sent = within(limit, context.messenger().send(device, message)).await;

@@ -10,8 +10,6 @@ use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::{AccountId, WebhookId};
 use domain::webhook::Webhook;
 
-use crate::fair_semaphore::acquire;
-
 /// Most posts at a time, to all webhooks. How many of them may be one webhook's is
 /// [`super::lanes::POSTS_MAX`].
 pub(crate) const POSTS_IN_ALL_MAX: usize = 256;
@@ -73,7 +71,7 @@ impl Webhooks {
 
     /// Waits for a permit to post to a webhook of this account.
     pub(crate) async fn post(&self, account: AccountId) -> Permit {
-        acquire(&self.posts, account).await
+        self.posts.acquire(account).await
     }
 
     /// Waits for a permit to look for what waits.

@@ -3,8 +3,8 @@
 //!
 //! The first event of a device is itself as it is; then `status`, `qr`, `pair_code` and `passkey` as
 //! they come. Comments in between show proxies that the stream lives. It ends when the process does,
-//! so that a shutdown does not wait for its clients, and instead of the first event after its key
-//! was revoked.
+//! so that a shutdown does not wait for its clients, and when its key is revoked or its device or
+//! account is erased.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,6 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use domain::chat::Lid;
 use domain::device::{DeviceNotice, StatusChange};
-use domain::service::Principal;
 use futures_util::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -83,29 +82,20 @@ async fn watch(
     let (device, notices) = state.core().watch_device(&principal, id).await?;
     let first = event("device", &DeviceBody::from(&*device));
     let later = notices.filter_map(|notice| future::ready(notice_event(notice)));
-    Ok(live(&state, &principal, stream::iter(first).chain(later)))
+    Ok(live(&state, stream::iter(first).chain(later)))
 }
 
 async fn watch_all(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
-    let events = state.core().watch_account(&principal)?;
+    let events = state.core().watch_account(&principal).await?;
     let events = events.filter_map(|happened| {
         let event = event(happened.kind.as_str(), &EventBody::from(&happened));
         future::ready(event.map(|event| event.id(happened.id)))
     });
-    Ok(live(&state, &principal, events))
+    Ok(live(&state, events))
 }
 
-/// A stream of events that ends with the process, and with the caller's key.
-fn live(
-    state: &AppState,
-    principal: &Principal,
-    events: impl Stream<Item = Event> + Send + 'static,
-) -> Response<Body> {
-    let (core, key) = (state.core().clone(), principal.key);
-    let events = events.take_while(move |_| {
-        let core = core.clone();
-        async move { core.is_valid(key).await }
-    });
+/// A stream of events that ends with the process, too.
+fn live(state: &AppState, events: impl Stream<Item = Event> + Send + 'static) -> Response<Body> {
     let events = events.map(Ok::<_, Infallible>);
     let events = events.take_until(Box::pin(state.shutdown().clone().wait()));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();

@@ -212,6 +212,34 @@ async fn a_stream_sends_nothing_once_its_key_is_revoked() {
 }
 
 #[tokio::test]
+async fn streams_end_with_their_key_device_or_account() {
+    let app = App::new().await;
+    let listen = async |path: &str, key: &str| {
+        let answer = Ask::get(path).key(key).open(&app.router).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        answer.into_body().into_data_stream()
+    };
+    let made = answer_to(&app, Ask::post("/v1/keys", json!({"name": "x"})), &app.shop.key).await;
+    let (id, key) = (&made.json()["id"], &made.json()["key"]);
+    let mut revoked = listen("/v1/events", key.as_str().unwrap()).await;
+    let mut other = listen("/v1/events", &app.shop.key).await;
+    answer_to(&app, Ask::delete(format!("/v1/keys/{id}")), &app.shop.key).await.expect(204);
+    assert!(revoked.next().await.is_none());
+
+    let mut erased = listen("/v1/events", &app.front.token).await;
+    let device = format!("/v1/devices/{}", app.front.id());
+    answer_to(&app, Ask::delete(device), &app.shop.key).await.expect(204);
+    assert!(erased.next().await.is_none());
+
+    let mut theirs = listen("/v1/events", &app.rival.key).await;
+    assert!(futures_util::poll!(other.next()).is_pending(), "its key holds");
+    let account = format!("/v1/accounts/{}", app.shop.id);
+    answer_to(&app, Ask::delete(account), OPERATOR).await.expect(204);
+    assert!(other.next().await.is_none());
+    assert!(futures_util::poll!(theirs.next()).is_pending());
+}
+
+#[tokio::test]
 async fn an_account_has_so_many_streams_and_no_more() {
     let app = App::new().await;
     let listen = |key: &str| Ask::get("/v1/events").key(key).open(&app.router);

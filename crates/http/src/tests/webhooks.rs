@@ -9,13 +9,14 @@ use domain::ids::{DeviceNumber, MessageId, WebhookId, WhatsappId};
 use domain::media::Media;
 use domain::message::{Address, Direction, Failure, IncomingMessage, MessageState, ReceivedOrigin};
 use domain::phone::PhoneNumber;
-use domain::ports::{Clock, EventFormats, PageRequest};
+use domain::ports::{Clock, Dispatcher as _, EventFormats, PageRequest};
 use domain::webhook::{
     DeliveryOutcome, DeliveryState, Event, EventDevice, EventKind, EventMessage, EventStatus,
     FormatName, Subject,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use testkit::fake_dispatcher::WEBHOOK_POSTS_MAX;
 use testkit::fake_outbound::answer;
 
 use super::app::App;
@@ -140,6 +141,26 @@ async fn a_test_says_what_the_receiver_said() {
     }
     insta::assert_snapshot!(transcript.text());
     assert_eq!(app.outbound.posts().len(), 3);
+}
+
+#[tokio::test]
+async fn tests_and_challenges_wait_for_the_posts_of_their_account() {
+    let app = App::new().await;
+    let path = make(&app, json!({"url": HOOK})).await.header("location").to_owned();
+    let mut busy = Vec::new();
+    for _ in 0..WEBHOOK_POSTS_MAX {
+        busy.push(app.dispatcher.webhook_permit(app.shop.id).await);
+    }
+    let challenged = json!({"url": HOOK, "format": "wagy"});
+    let mut test =
+        Box::pin(answer_to(&app, Ask::post(format!("{path}/test"), json!({})), &app.shop.key));
+    let mut challenge = Box::pin(make(&app, challenged));
+    assert!(futures_util::poll!(&mut test).is_pending());
+    assert!(futures_util::poll!(&mut challenge).is_pending());
+    assert!(app.outbound.posts().is_empty());
+    drop(busy);
+    test.await.expect(200);
+    challenge.await.expect(201);
 }
 
 #[tokio::test]
