@@ -38,6 +38,7 @@ impl Cache {
             match what {
                 Invalidation::Device(id) => self.devices.remove(id),
                 Invalidation::Devices => self.devices.clear(),
+                Invalidation::Key(hash) => self.holders.remove(hash),
                 Invalidation::Keys => self.holders.clear(),
             }
         }

@@ -86,10 +86,20 @@ pub(crate) async fn keys(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Key>>
 }
 
 pub(crate) async fn delete_key(tx: &mut Tx, account: AccountId, id: KeyId) -> SqlResult<bool> {
-    const DELETE: &str = "DELETE FROM keys WHERE account_id = $1 AND id = $2";
-    let deleted = tx.execute(DELETE, params![account.0, id.0]).await?;
-    tx.touch(Invalidation::Keys);
-    Ok(deleted > 0)
+    const DELETE: &str = "DELETE FROM keys WHERE account_id = $1 AND id = $2 RETURNING hash";
+    let deleted = tx.query(DELETE, params![account.0, id.0]).await?;
+    touch_deleted(tx, deleted)
+}
+
+/// Whether keys were deleted; the cache forgets them.
+fn touch_deleted(tx: &mut Tx, deleted: Vec<Row>) -> SqlResult<bool> {
+    let is_any = !deleted.is_empty();
+    for mut row in deleted {
+        let hash = row.blob()?.try_into();
+        let hash = hash.map_err(|_| SqlError::Fault("a key has no hash".into()))?;
+        tx.touch(Invalidation::Key(KeyHash(hash)));
+    }
+    Ok(is_any)
 }
 
 pub(crate) async fn replace_device_token(
@@ -100,13 +110,13 @@ pub(crate) async fn replace_device_token(
     now: Timestamp,
 ) -> SqlResult<bool> {
     const LOCK: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2 FOR UPDATE";
-    const DELETE: &str = "DELETE FROM keys WHERE account_id = $1 AND device_id = $2";
+    const DELETE: &str = "DELETE FROM keys WHERE account_id = $1 AND device_id = $2 RETURNING hash";
     let id = device.to_string();
     if tx.query_one(LOCK, params![&id, account.0]).await?.is_none() {
         return Ok(false);
     }
-    tx.execute(DELETE, params![account.0, &id]).await?;
+    let deleted = tx.query(DELETE, params![account.0, &id]).await?;
+    touch_deleted(tx, deleted)?;
     insert_key(tx, account, Some(device), &token, now).await?;
-    tx.touch(Invalidation::Keys);
     Ok(true)
 }

@@ -260,6 +260,8 @@ pub(crate) enum Invalidation {
     Device(domain::ids::DeviceId),
     /// Every device: an account was deleted.
     Devices,
+    /// One key: what a customer may do as often as it likes costs others nothing.
+    Key(domain::key::KeyHash),
     /// Keys, accounts or plans.
     Keys,
 }
