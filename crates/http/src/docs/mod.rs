@@ -12,12 +12,14 @@ mod samples;
 mod schema;
 mod sources;
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, Response};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -95,19 +97,28 @@ async fn file(State(state): State<AppState>, request: Request) -> ApiResult<V1> 
     let name = segment(&request, 3);
     let file = api.and_then(|api| files(api).find(|file| file.name == name));
     let text = file.ok_or(ApiError::UnknownPath)?.text;
-    Ok(asset("text/plain; charset=utf-8", text, request.headers()))
+    Ok(asset(&state, "text/plain; charset=utf-8", text, request.headers()))
 }
 
-async fn style(headers: HeaderMap) -> Response<Body> {
-    asset("text/css; charset=utf-8", include_str!("docs.css"), &headers)
+async fn style(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
+    asset(&state, "text/css; charset=utf-8", include_str!("docs.css"), &headers)
 }
 
-async fn icon(headers: HeaderMap) -> Response<Body> {
-    asset("image/svg+xml", include_str!("icon.svg"), &headers)
+async fn icon(State(state): State<AppState>, headers: HeaderMap) -> Response<Body> {
+    asset(&state, "image/svg+xml", include_str!("icon.svg"), &headers)
 }
 
-fn asset(content_type: &'static str, text: &'static str, headers: &HeaderMap) -> Response<Body> {
-    Built::new(content_type, KEPT, Bytes::from_static(text.as_bytes())).respond("", headers)
+fn asset(
+    state: &AppState,
+    content_type: &'static str,
+    text: &'static str,
+    headers: &HeaderMap,
+) -> Response<Body> {
+    let build = || Arc::new(Built::new(content_type, KEPT, Bytes::from_static(text.as_bytes())));
+    let mut assets = state.documents().assets.lock();
+    let built = assets.entry(text.as_ptr().addr()).or_insert_with(build).clone();
+    drop(assets);
+    built.respond("", headers)
 }
 
 fn respond(state: &AppState, request: &Request, built: &Built) -> Response<Body> {
@@ -132,6 +143,8 @@ pub(crate) struct Documents {
     public_url: Option<String>,
     /// One per API.
     built: Vec<OnceLock<ApiDocuments>>,
+    /// The files of this program that were asked for, by where it has them.
+    assets: Mutex<HashMap<usize, Arc<Built>>>,
 }
 
 struct ApiDocuments {
@@ -146,6 +159,7 @@ impl Documents {
             apis: apis.to_vec(),
             public_url: public_url.map(str::to_owned),
             built: apis.iter().map(|_| OnceLock::new()).collect(),
+            assets: Mutex::default(),
         }
     }
 
