@@ -6,6 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use domain::message::RECEIVERS_GIVEN_MAX;
 use serde::de::value::{
     BoolDeserializer, BorrowedStrDeserializer, F64Deserializer, I64Deserializer,
     MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer, StringDeserializer,
@@ -91,6 +92,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
     }
 }
 
+/// Most items of a list; further ones are not read. The longest that any call takes is a batch, in which
+/// receivers may be named again.
+const LIST_ITEMS_MAX: usize = RECEIVERS_GIVEN_MAX;
+
 /// A list: an array, or what PHP makes of one that has lost its first or a middle item, an object
 /// whose keys are numbers.
 #[derive(Debug, Clone, Serialize)]
@@ -114,8 +119,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ListField<T> {
                 f.write_str("an array")
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<ListField<T>, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(items)).map(ListField)
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ListField<T>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    add(&mut items, item)?;
+                }
+                Ok(ListField(items))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ListField<T>, A::Error> {
@@ -125,10 +134,19 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for ListField<T> {
                         map.next_value::<IgnoredAny>()?;
                         return Err(de::Error::custom("must be an array"));
                     }
-                    items.push(map.next_value()?);
+                    add(&mut items, map.next_value()?)?;
                 }
                 Ok(ListField(items))
             }
+        }
+
+        fn add<T, E: de::Error>(items: &mut Vec<T>, item: T) -> Result<(), E> {
+            if items.len() == LIST_ITEMS_MAX {
+                let message = format!("must have at most {LIST_ITEMS_MAX} items");
+                return Err(E::custom(message));
+            }
+            items.push(item);
+            Ok(())
         }
 
         deserializer.deserialize_any(Reader(PhantomData))
@@ -261,6 +279,9 @@ mod tests {
         let fields: Fields = parse_json(body).unwrap();
         assert_eq!(fields.list.unwrap().0, ["a", "b"], "in the order in which they are written");
         assert_eq!(list(json!({})).unwrap(), [""; 0]);
+        assert_eq!(list(json!(vec!["a"; LIST_ITEMS_MAX])).unwrap().len(), LIST_ITEMS_MAX);
+        let longer = list(json!(vec!["a"; LIST_ITEMS_MAX + 1]));
+        assert_eq!(longer.unwrap_err(), "list: must have at most 2000 items");
         for wrong in [json!({"a": "b"}), json!({"": "b"}), json!({"-1": "b"})] {
             assert_eq!(list(wrong).unwrap_err(), "list: must be an array");
         }

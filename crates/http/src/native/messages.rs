@@ -1,5 +1,7 @@
 //! `/v1/messages`: sending, looking and taking back.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Method, Response, StatusCode};
@@ -296,7 +298,9 @@ fn direction(text: &str) -> Result<Direction, ApiError> {
 
 fn states(text: &str) -> Result<Vec<MessageState>, ApiError> {
     let state = |name: &str| MessageState::from_name(name.trim());
-    text.split(',').map(state).collect::<Option<_>>().ok_or_else(|| {
+    // Each once: every row is compared with all of them.
+    let states: Option<BTreeSet<_>> = text.split(',').map(state).collect();
+    states.map(|states| states.into_iter().collect()).ok_or_else(|| {
         let names = MessageState::ALL.map(MessageState::as_str).join(", ");
         ApiError::field("status", format!("must be one or more of {names}"))
     })

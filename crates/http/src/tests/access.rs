@@ -20,7 +20,7 @@ use crate::routes::{Access, Route};
 pub(crate) const VOUCHER: &str = "AAAA-BBBB-CCCC-DDDD";
 
 /// A gateway with one of everything that routes name.
-async fn furnished() -> App {
+pub(crate) async fn furnished() -> App {
     let app = App::new().await;
     message_id(&app).await;
     webhook_and_delivery(&app).await;
@@ -30,7 +30,7 @@ async fn furnished() -> App {
 }
 
 /// A request that would succeed with the right key, naming what belongs to the shop.
-async fn sample(app: &App, route: &Route) -> Ask {
+pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
     let path = path(app, route.path).await;
     let ask = Ask::new(route.method.clone(), path);
     if let Some(dialect) = dialect_of(route.path) {

@@ -7,6 +7,7 @@ pub(crate) mod exchange;
 mod docs;
 mod documents;
 mod edge;
+mod effort;
 mod grants;
 mod locations;
 mod media;

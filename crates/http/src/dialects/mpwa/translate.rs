@@ -1,9 +1,11 @@
 //! Between this dialect's words and the core's. Pure.
 
+use std::collections::HashSet;
+
 use domain::chat::ChatId;
 use domain::content::{Content, ContentKind, ContentRequest};
 use domain::media::{FileRequest, MediaSource};
-use domain::message::{Message, MessageState};
+use domain::message::{BATCH_MESSAGES_MAX, Message, MessageState, RECEIVERS_GIVEN_MAX};
 use domain::phone::Recipient;
 use domain::service::{SendRequest, SendingDevice};
 use serde_json::{Map, Value, json};
@@ -81,12 +83,17 @@ pub(super) fn commands(
     country: &str,
     content: &ContentRequest,
 ) -> Result<Vec<SendRequest>, ApiError> {
-    let mut chats: Vec<ChatId> = Vec::new();
-    for number in numbers.split(SEPARATOR).map(str::trim).filter(|number| !number.is_empty()) {
+    let given = || numbers.split(SEPARATOR).map(str::trim).filter(|number| !number.is_empty());
+    if given().count() > RECEIVERS_GIVEN_MAX {
+        let message = format!("must name at most {BATCH_MESSAGES_MAX} receivers");
+        return Err(ApiError::field("number", message));
+    }
+    let (mut chats, mut seen) = (Vec::new(), HashSet::new());
+    for number in given() {
         let recipient = Recipient::parse(number, country)
             .map_err(|error| ApiError::field("number", error.to_string()))?;
         let chat = ChatId::from(recipient);
-        if !chats.contains(&chat) {
+        if seen.insert(chat.clone()) {
             chats.push(chat);
         }
     }
