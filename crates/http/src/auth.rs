@@ -5,7 +5,8 @@ use axum::http::header::AUTHORIZATION;
 use domain::error::Error;
 use domain::service::{Core, Principal};
 
-use crate::{rate, request_span};
+use crate::net::share_of;
+use crate::{request_context, request_span};
 
 /// The key of an `Authorization: Bearer` header.
 pub fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -32,10 +33,17 @@ pub async fn authenticate(core: &Core, headers: &HeaderMap) -> Result<Principal,
 /// here, so that every answer has the headers of the rate limit and every log line the account.
 ///
 /// # Errors
-/// [`Error::Unauthorized`], [`Error::RateLimited`], and the store's.
+/// [`Error::Unauthorized`], [`Error::RateLimited`] also for many wrong keys from one address, and the
+/// store's.
 pub async fn authenticate_key(core: &Core, key: &str) -> Result<Principal, Error> {
-    let principal = core.authenticate(key).await;
-    rate::note(&principal);
+    let principal = match core.authenticate(key).await {
+        Err(Error::Unauthorized) => Err(match request_context::client() {
+            Some(client) => core.wrong_key(share_of(client)),
+            None => Error::Unauthorized,
+        }),
+        known => known,
+    };
+    request_context::note(&principal);
     principal.inspect(request_span::record_principal)
 }
 

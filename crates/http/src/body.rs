@@ -3,22 +3,26 @@
 use std::error::Error;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
+use domain::fair_semaphore::FairSemaphore;
+use domain::ids::AccountId;
 use domain::media::INLINE_MEDIA_BYTES_MAX;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::api_error::ApiError;
 use crate::compressed::NotCompressed;
 use crate::fields::Object;
 use crate::forms;
+use crate::request_context;
 
 /// Largest JSON body, in bytes.
 pub const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -26,6 +30,10 @@ pub const JSON_BYTES_MAX: usize = 256 * 1024;
 pub const MEDIA_JSON_BYTES_MAX: usize = JSON_BYTES_MAX + INLINE_MEDIA_BYTES_MAX.div_ceil(3) * 4;
 /// Most bodies above [`JSON_BYTES_MAX`] that are held at once; more wait for their turn.
 pub const LARGE_BODIES_MAX: usize = 16;
+/// The same of one account.
+pub const LARGE_BODIES_PER_ACCOUNT_MAX: usize = 4;
+/// How fast a body above [`JSON_BYTES_MAX`] has to come, after its first seconds.
+pub const BODY_BYTES_PER_S_MIN: u32 = 16 * 1024;
 /// Longest pause between two pieces of a body.
 pub const BODY_IDLE_MAX: Duration = Duration::from_secs(15);
 /// Longest time a body may take; with the headers' ten seconds a request takes at most sixty.
@@ -50,38 +58,62 @@ pub async fn read_json<T: DeserializeOwned>(
 ///
 /// # Errors
 /// As [`read_json`].
-pub async fn read_media_json<T: DeserializeOwned>(
+pub async fn read_media_json<T: DeserializeOwned + Send + 'static>(
+    large: &LargeBodies,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<T, ApiError> {
     if !is_json(headers) {
         return Err(ApiError::WrongContentType);
     }
-    with_media_body(body, parse_json).await
+    large.read(body, |bytes| parse_json(bytes)).await
 }
 
-/// Reads a body that may hold a file in base64 and parses it; few of them are held at once.
-///
-/// # Errors
-/// [`ApiError::TooLarge`], [`ApiError::BodyLost`], and what `parse` says.
-pub async fn with_media_body<T, E: From<ApiError>>(
-    body: Body,
-    parse: impl FnOnce(&[u8]) -> Result<T, E>,
-) -> Result<T, E> {
-    static LARGE_BODIES: Semaphore = Semaphore::const_new(LARGE_BODIES_MAX);
-    // Without a declared length it may become large.
-    let length_max = body.size_hint().upper().and_then(|length| usize::try_from(length).ok());
-    if length_max.is_some_and(|length| length <= JSON_BYTES_MAX) {
-        return parse(&read_bytes(body, JSON_BYTES_MAX).await?);
+/// The bodies above [`JSON_BYTES_MAX`] that are held, shared by the accounts of their callers.
+#[derive(Debug)]
+pub struct LargeBodies(Arc<FairSemaphore<Option<AccountId>>>);
+
+impl Default for LargeBodies {
+    fn default() -> Self {
+        Self(FairSemaphore::new(LARGE_BODIES_MAX, LARGE_BODIES_PER_ACCOUNT_MAX))
     }
-    let read = async {
-        let place = LARGE_BODIES.acquire().await;
-        Ok::<_, ApiError>((place, read_bytes(body, MEDIA_JSON_BYTES_MAX).await?))
-    };
-    // Waiting for a place counts as reading.
-    let read = timeout(BODY_TIME_MAX, read).await;
-    let (_place, bytes) = read.unwrap_or(Err(ApiError::BodyLost))?;
-    parse(&bytes)
+}
+
+impl LargeBodies {
+    /// Reads a body that may hold a file in base64 and parses it. A large one waits for a permit, and
+    /// is parsed beside the runtime, which it would hold up.
+    ///
+    /// # Errors
+    /// [`ApiError::TooLarge`], [`ApiError::BodyLost`], and what `parse` says.
+    pub async fn read<T, E>(
+        &self,
+        body: Body,
+        parse: impl FnOnce(&[u8]) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<ApiError> + Send + 'static,
+    {
+        let mut reading = Reading::of(body, MEDIA_JSON_BYTES_MAX)?;
+        let is_declared = reading.body.size_hint().lower() > bytes(JSON_BYTES_MAX);
+        if !is_declared && reading.read_until_above(JSON_BYTES_MAX).await? {
+            return parse(&reading.finish());
+        }
+        // Waiting for a permit counts as reading.
+        let by = *reading.deadline.get_or_insert(Instant::now() + BODY_TIME_MAX);
+        let permit = timeout_at(by, self.0.acquire(request_context::account())).await;
+        let permit = permit.map_err(|_| ApiError::BodyLost)?;
+        reading.expect_speed();
+        if !reading.read_until_above(MEDIA_JSON_BYTES_MAX).await? {
+            return Err(ApiError::TooLarge(MEDIA_JSON_BYTES_MAX).into());
+        }
+        let whole = reading.finish();
+        let parsed = tokio::task::spawn_blocking(move || {
+            let _held = permit;
+            parse(&whole)
+        });
+        parsed.await.unwrap_or_else(|_| Err(ApiError::Crashed.into()))
+    }
 }
 
 /// As [`read_json`]; a request without a body gives `None`, whatever its content type.
@@ -268,28 +300,10 @@ fn essence(headers: &HeaderMap) -> &str {
 ///
 /// # Errors
 /// [`ApiError::TooLarge`], [`ApiError::BodyLost`].
-pub async fn read_bytes(mut body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
-    if body.size_hint().lower() > u64::try_from(bytes_max).unwrap_or(u64::MAX) {
-        return Err(ApiError::TooLarge(bytes_max));
-    }
-    // Nearly every body is one piece that is already there: that path sets no timer.
-    let mut first = Bytes::new();
-    let mut whole = BytesMut::new();
-    let mut deadline = None;
-    while let Some(piece) = next_piece(&mut body, &mut deadline).await? {
-        if first.len().max(whole.len()) + piece.len() > bytes_max {
-            return Err(ApiError::TooLarge(bytes_max));
-        }
-        if first.is_empty() {
-            first = piece;
-            continue;
-        }
-        if whole.is_empty() {
-            whole.extend_from_slice(&first);
-        }
-        whole.extend_from_slice(&piece);
-    }
-    Ok(if whole.is_empty() { first } else { whole.freeze() })
+pub async fn read_bytes(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let mut reading = Reading::of(body, bytes_max)?;
+    let is_whole = reading.read_until_above(bytes_max).await?;
+    if is_whole { Ok(reading.finish()) } else { Err(ApiError::TooLarge(bytes_max)) }
 }
 
 /// Why a body cannot be read on.
@@ -304,28 +318,93 @@ fn lost(error: &axum::Error) -> ApiError {
     ApiError::BodyLost
 }
 
-/// The next piece; `deadline` is set when the body is first waited for.
-async fn next_piece(
-    body: &mut Body,
-    deadline: &mut Option<Instant>,
-) -> Result<Option<Bytes>, ApiError> {
-    if body.is_end_stream() {
-        return Ok(None);
-    }
-    let mut frame = pin!(poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)));
-    let ready = futures_util::poll!(frame.as_mut());
-    let frame = match ready {
-        std::task::Poll::Ready(frame) => frame,
-        std::task::Poll::Pending => {
-            let now = Instant::now();
-            let end = *deadline.get_or_insert(now + BODY_TIME_MAX);
-            timeout_at(end.min(now + BODY_IDLE_MAX), frame).await.map_err(|_| ApiError::BodyLost)?
+fn bytes(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+/// A body that is being read.
+struct Reading {
+    body: Body,
+    /// Nearly every body is one piece that is already there: that path copies nothing and sets no
+    /// timer.
+    first: Bytes,
+    /// All pieces, once there are two.
+    whole: BytesMut,
+    /// Set when the body is first waited for.
+    deadline: Option<Instant>,
+    /// From when on [`BODY_BYTES_PER_S_MIN`] holds, and how much had come by then.
+    expected_from: Option<(Instant, usize)>,
+}
+
+impl Reading {
+    fn of(body: Body, bytes_max: usize) -> Result<Self, ApiError> {
+        if body.size_hint().lower() > bytes(bytes_max) {
+            return Err(ApiError::TooLarge(bytes_max));
         }
-    };
-    match frame {
-        None => Ok(None),
-        // Trailers carry nothing for us.
-        Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
-        Some(Err(error)) => Err(lost(&error)),
+        let (first, whole) = (Bytes::new(), BytesMut::new());
+        Ok(Self { body, first, whole, deadline: None, expected_from: None })
+    }
+
+    fn len(&self) -> usize {
+        self.first.len().max(self.whole.len())
+    }
+
+    /// From now on the body has to come at some speed.
+    fn expect_speed(&mut self) {
+        self.expected_from = Some((Instant::now() + BODY_IDLE_MAX / 3, self.len()));
+    }
+
+    /// Reads until the end (true), or until more than `bytes_max` have come (false).
+    async fn read_until_above(&mut self, bytes_max: usize) -> Result<bool, ApiError> {
+        while self.len() <= bytes_max {
+            let Some(piece) = self.next_piece().await? else { return Ok(true) };
+            if self.first.is_empty() {
+                self.first = piece;
+                continue;
+            }
+            if self.whole.is_empty() {
+                let rest = usize::try_from(self.body.size_hint().lower()).unwrap_or_default();
+                self.whole.reserve(self.first.len() + piece.len() + rest);
+                self.whole.extend_from_slice(&self.first);
+            }
+            self.whole.extend_from_slice(&piece);
+        }
+        Ok(false)
+    }
+
+    fn finish(self) -> Bytes {
+        if self.whole.is_empty() { self.first } else { self.whole.freeze() }
+    }
+
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, ApiError> {
+        if self.body.is_end_stream() {
+            return Ok(None);
+        }
+        let by = |now: Instant, deadline: &mut Option<Instant>, slowest: Option<Instant>| {
+            let end = *deadline.get_or_insert(now + BODY_TIME_MAX);
+            slowest.unwrap_or(end).min(end).min(now + BODY_IDLE_MAX)
+        };
+        let slowest = self.slowest();
+        let mut frame = pin!(poll_fn(|cx| Pin::new(&mut self.body).poll_frame(cx)));
+        let frame = match futures_util::poll!(frame.as_mut()) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => {
+                let by = by(Instant::now(), &mut self.deadline, slowest);
+                timeout_at(by, frame).await.map_err(|_| ApiError::BodyLost)?
+            }
+        };
+        match frame {
+            None => Ok(None),
+            // Trailers carry nothing for us.
+            Some(Ok(frame)) => Ok(Some(frame.into_data().unwrap_or_default())),
+            Some(Err(error)) => Err(lost(&error)),
+        }
+    }
+
+    /// When the next piece must be there so that the body is not too slow.
+    fn slowest(&self) -> Option<Instant> {
+        let (from, before) = self.expected_from?;
+        let since = u32::try_from(self.len() - before).unwrap_or(u32::MAX);
+        Some(from + Duration::from_secs(1) * since / BODY_BYTES_PER_S_MIN)
     }
 }

@@ -8,13 +8,16 @@
 //! a route's template, a status and a time: never the path as it came, a query or a body.
 
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::Body;
-use axum::extract::MatchedPath;
+use axum::extract::{ConnectInfo, MatchedPath};
 use axum::http::{HeaderName, HeaderValue, Method, Request, Response};
+use domain::error::Error;
+use domain::fair_semaphore::Permit;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
@@ -25,7 +28,9 @@ use crate::compressed::opened;
 use crate::drain::read_to_the_end;
 use crate::fallback;
 use crate::metrics::NO_ROUTE;
+use crate::net::{client_address, share_of};
 use crate::rate;
+use crate::request_context;
 use crate::request_span;
 use crate::state::AppState;
 
@@ -89,16 +94,23 @@ where
         let template = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
         let api = api.map_or(NO_API, |api| api.name);
         let span = request_span::open(id.to_str().unwrap_or_default(), api, template);
-        let answer = match is_shadowed {
-            true => Err(ApiError::UnknownPath),
-            false => opened(read_to_the_end(request)).map(|request| self.inner.call(request)),
+        let client = Client::of(&state, &request);
+        let answer = match (is_shadowed, client.enter(&state)) {
+            (true, _) => Err(ApiError::UnknownPath),
+            (_, Err(error)) => Err(error.into()),
+            (_, Ok(permit)) => opened(read_to_the_end(request))
+                .map(|request| (self.inner.call(request), permit)),
         };
         let answer = async move {
             let mut response = match answer {
-                Err(error) => render(&error),
-                Ok(answer) => {
+                Err(error) => {
+                    let mut response = render(&error);
+                    rate::add_headers(&mut response, None);
+                    response
+                }
+                Ok((answer, _permit)) => {
                     let answer = AssertUnwindSafe(answer).catch_unwind();
-                    let (answer, rate) = rate::noting(answer).await;
+                    let (answer, rate) = request_context::with_client(client.address, answer).await;
                     let mut response = match answer {
                         Ok(Ok(response)) => response,
                         Err(_) => render(&ApiError::Crashed),
@@ -113,6 +125,32 @@ where
             Ok(response)
         };
         Box::pin(answer.instrument(span))
+    }
+}
+
+/// Where a request comes from.
+struct Client {
+    address: Option<IpAddr>,
+    /// Whether a trusted proxy says so; then its connection bounds nothing.
+    is_proxied: bool,
+}
+
+impl Client {
+    fn of(state: &AppState, request: &Request<Body>) -> Self {
+        let (extensions, proxies) = (request.extensions(), &state.config().trusted_proxies);
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        if proxies.is_empty() {
+            return Self { address: peer.map(|peer| peer.to_canonical()), is_proxied: false };
+        }
+        let address = client_address(extensions, request.headers(), proxies);
+        Self { address, is_proxied: address != peer.map(|peer| peer.to_canonical()) }
+    }
+
+    /// Counts the request as one of the client's until the permit is dropped.
+    fn enter(&self, state: &AppState) -> Result<Option<Permit<IpAddr>>, Error> {
+        let proxied = self.address.filter(|_| self.is_proxied);
+        let permit = proxied.map(|client| state.proxied().try_acquire(share_of(client)));
+        permit.map(|permit| permit.ok_or(Error::TooManyRequests)).transpose()
     }
 }
 

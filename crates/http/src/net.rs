@@ -20,16 +20,71 @@ pub fn client_address(
 ) -> Option<IpAddr> {
     let ConnectInfo(peer) = extensions.get::<ConnectInfo<SocketAddr>>()?;
     let mut client = peer.ip().to_canonical();
-    let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
-    let forwarded = headers.get_all("x-forwarded-for").iter().rev();
-    let hops = forwarded.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
-    for hop in hops {
-        if !is_trusted(client) {
+    for hop in hops(headers) {
+        if !is_in(trusted, client) {
             break;
         }
         client = hop.trim().parse::<IpAddr>().ok()?.to_canonical();
     }
     Some(client)
+}
+
+/// The entries of `X-Forwarded-For`, the last one first.
+fn hops(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all("x-forwarded-for").iter().rev();
+    values.flat_map(|value| value.to_str().unwrap_or("?").rsplit(','))
+}
+
+/// Whether the client is on this machine. A request that came through a proxy is not, unless the proxy
+/// is trusted, is on this machine too, and says so of the client.
+pub fn is_local(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
+    let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return false };
+    let peer = peer.ip().to_canonical();
+    let is_direct = !headers.keys().any(|name| is_forwarding(name.as_str()));
+    // 127.0.0.1 is this machine only as long as all proxies on the way are on it.
+    let is_on_it = |hop: &str| hop.trim().parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    let vouched =
+        || is_in(trusted, peer) && hops(headers).next().is_some() && hops(headers).all(is_on_it);
+    peer.is_loopback() && (is_direct || vouched())
+}
+
+/// Whether a header is one that proxies add.
+fn is_forwarding(name: &str) -> bool {
+    name.starts_with("x-forwarded") || name.starts_with("cf-") || FORWARDING_HEADERS.contains(&name)
+}
+
+/// Further headers that proxies add.
+const FORWARDING_HEADERS: [&str; 14] = [
+    "forwarded",
+    "forwarded-for",
+    "via",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-forwarded-for",
+    "x-original-host",
+    "x-envoy-external-address",
+    "x-appengine-user-ip",
+    "x-azure-clientip",
+    "true-client-ip",
+    "fastly-client-ip",
+    "cdn-loop",
+];
+
+/// Whether one of the networks has this address.
+pub fn is_in(nets: &[IpNet], ip: IpAddr) -> bool {
+    nets.iter().any(|net| net.contains(&ip))
+}
+
+/// What counts as one address: of IPv6 a /64, which one customer of a provider has whole.
+pub fn share_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => {
+            let network = u128::from(ip) & (u128::MAX << 64);
+            IpAddr::from(std::net::Ipv6Addr::from(network))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// The address of this server for its client: the one that is set, else the one that it asked.
@@ -60,6 +115,58 @@ mod tests {
         for odd in ["", "a/b", "a;rm -rf /", "<b>", "a\"", "$(id)"] {
             assert_eq!(address(None, odd), "http://localhost", "{odd}");
         }
+    }
+
+    #[test]
+    fn what_came_through_a_proxy_is_not_local() {
+        let is_local = |peer: &str, headers: &[(&'static str, &str)], trusted: &[&str]| {
+            let mut extensions = Extensions::new();
+            extensions.insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+            let pairs = headers.iter().map(|(name, value)| {
+                (axum::http::HeaderName::from_static(name), value.parse().unwrap())
+            });
+            let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
+            is_local(&extensions, &HeaderMap::from_iter(pairs), &trusted)
+        };
+        let (far, near) = ("8.8.8.8", "127.0.0.1");
+        assert!(is_local(near, &[], &[]) && is_local("::1", &[("host", "x")], &[]));
+        assert!(is_local("::ffff:127.0.0.1", &[], &[]));
+        assert!(!is_local("10.0.0.9", &[], &[]) && !is_local("10.0.0.9", &[], &["10.0.0.0/8"]));
+        for name in [
+            "x-forwarded-for",
+            "x-forwarded-host",
+            "x-forwarded-proto",
+            "forwarded",
+            "via",
+            "x-real-ip",
+            "x-client-ip",
+            "cf-connecting-ip",
+            "true-client-ip",
+        ] {
+            for value in [far, near, "", "for=127.0.0.1"] {
+                assert!(!is_local(near, &[(name, value)], &[]), "{name}: {value}");
+            }
+        }
+        let local = &["127.0.0.0/8", "10.0.0.0/8"];
+        assert!(is_local(near, &[("x-forwarded-for", near), ("via", "1.1 x")], local));
+        assert!(is_local(near, &[("x-forwarded-for", "::1, 127.0.0.1")], local));
+        for forwarded in [far, "8.8.8.8, 127.0.0.1", "127.0.0.1, 8.8.8.8", "", "garbage"] {
+            assert!(!is_local(near, &[("x-forwarded-for", forwarded)], local), "{forwarded}");
+        }
+        assert!(!is_local(near, &[("x-real-ip", near)], local), "it does not say of whom");
+        // That address is the other machine's own.
+        assert!(!is_local("10.0.0.9", &[("x-forwarded-for", near)], local));
+    }
+
+    #[test]
+    fn one_customer_of_a_provider_is_one_address() {
+        let share = |ip: &str| share_of(ip.parse().unwrap()).to_string();
+        assert_eq!(share("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(share("2001:db8:1:3::1"), "2001:db8:1:3::");
+        assert_eq!(
+            (share("1.2.3.4"), share("::ffff:1.2.3.4")),
+            ("1.2.3.4".into(), "1.2.3.4".into())
+        );
     }
 
     fn client(peer: &str, forwarded: &[&str], trusted: &[&str]) -> Option<IpAddr> {

@@ -1,17 +1,12 @@
 //! The headers of the rate limit, on every answer of every API.
 //!
-//! The step that authenticates notes the state ([`note`]); the layer around all routes puts it onto
-//! the answer ([`add_headers`]). In between lies code of each API, which need not know of it.
-
-use std::cell::Cell;
-use std::future::Future;
+//! The step that authenticates notes the state ([`crate::request_context`]); the layer around all
+//! routes puts it onto the answer. In between lies code of each API, which need not know of it.
 
 use axum::body::Body;
 use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
-use domain::error::{Error, Result};
 use domain::policy::rate::RateState;
-use domain::service::Principal;
 
 use crate::api_error::RETRY_AFTER;
 
@@ -26,24 +21,16 @@ pub struct RateNote {
     is_over: bool,
 }
 
-tokio::task_local! {
-    static NOTE: Cell<Option<RateNote>>;
-}
+impl RateNote {
+    /// Of a request that is answered.
+    pub fn within(state: RateState) -> Self {
+        Self { state, is_over: false }
+    }
 
-/// Runs one request; returns its outcome and what was noted meanwhile.
-pub async fn noting<T>(request: impl Future<Output = T>) -> (T, Option<RateNote>) {
-    NOTE.scope(Cell::new(None), async { (request.await, NOTE.with(Cell::get)) }).await
-}
-
-/// Notes where the key of this request stands.
-pub fn note(authenticated: &Result<Principal>) {
-    let note = match authenticated {
-        Ok(principal) => principal.rate.map(|state| RateNote { state, is_over: false }),
-        Err(Error::RateLimited(state)) => Some(RateNote { state: *state, is_over: true }),
-        Err(_) => None,
-    };
-    // Outside of a request, as in a test, there is no answer to add it to.
-    let _ = NOTE.try_with(|cell| cell.set(note));
+    /// Of a request that was one too many.
+    pub fn over(state: RateState) -> Self {
+        Self { state, is_over: true }
+    }
 }
 
 /// Adds the headers. Every 429 says when to come back.

@@ -1,16 +1,24 @@
 //! What every handler shares.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use domain::fair_semaphore::FairSemaphore;
 use domain::service::Core;
 use ipnet::IpNet;
 use prometheus::Registry;
 use tokio::sync::watch;
 
 use crate::api::{self, Api};
+use crate::body::LargeBodies;
 use crate::dialects;
 use crate::docs::Documents;
 use crate::metrics::HttpMetrics;
+
+/// Most requests that are answered at a time behind trusted proxies.
+const PROXIED_REQUESTS_MAX: usize = 1_024;
+/// The same of one client address.
+const PROXIED_PER_ADDRESS_MAX: usize = 128;
 
 /// The settings of the HTTP side.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +55,8 @@ struct Inner {
     metrics: HttpMetrics,
     apis: Vec<&'static Api>,
     documents: Documents,
+    large_bodies: LargeBodies,
+    proxied: Arc<FairSemaphore<IpAddr>>,
 }
 
 impl AppState {
@@ -70,8 +80,17 @@ impl AppState {
         };
         let apis: Vec<_> = api::all().filter(is_served).collect();
         let documents = Documents::new(&apis, config.public_url.as_deref());
-        let inner = Inner { core, config, registry, shutdown, metrics, apis, documents };
-        Ok(Self(Arc::new(inner)))
+        Ok(Self(Arc::new(Inner {
+            core,
+            config,
+            registry,
+            shutdown,
+            metrics,
+            apis,
+            documents,
+            large_bodies: LargeBodies::default(),
+            proxied: FairSemaphore::new(PROXIED_REQUESTS_MAX, PROXIED_PER_ADDRESS_MAX),
+        })))
     }
 
     /// Builds all pages and documents now; otherwise each is built by the first request for it.
@@ -107,6 +126,16 @@ impl AppState {
     /// The pages and documents of these APIs.
     pub(crate) fn documents(&self) -> &Documents {
         &self.0.documents
+    }
+
+    /// The large bodies that are being read.
+    pub(crate) fn large_bodies(&self) -> &LargeBodies {
+        &self.0.large_bodies
+    }
+
+    /// Permits for requests that come through trusted proxies, by the client's address.
+    pub(crate) fn proxied(&self) -> &Arc<FairSemaphore<IpAddr>> {
+        &self.0.proxied
     }
 
     /// The APIs that are served, in the order of [`api::all`]: our own is the first.

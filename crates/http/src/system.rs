@@ -1,11 +1,9 @@
 //! The probes and metrics of the process.
 
-use std::net::IpAddr;
-
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
 use prometheus::{Encoder, TextEncoder};
 use serde_json::json as body;
@@ -13,10 +11,13 @@ use serde_json::json as body;
 use crate::api_error::{ApiError, ApiResult};
 use crate::auth::authenticate;
 use crate::native::V1;
-use crate::net::client_address;
+use crate::net::is_local;
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
+
+/// The paths by which this machine sees how the process is.
+pub const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The routes.
 pub fn routes() -> Vec<Route> {
@@ -58,20 +59,10 @@ async fn readyz(State(state): State<AppState>) -> ApiResult<V1> {
 
 async fn metrics(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
     let proxies = &state.config().trusted_proxies;
-    let client = client_address(request.extensions(), request.headers(), proxies);
-    may_read_metrics(&state, client, request.headers()).await?;
-    metrics_text(&state)
-}
-
-async fn may_read_metrics(
-    state: &AppState,
-    client: Option<IpAddr>,
-    headers: &HeaderMap,
-) -> Result<(), Error> {
-    if client.is_some_and(|client| client.is_loopback()) {
-        return Ok(());
+    if !is_local(request.extensions(), request.headers(), proxies) {
+        authenticate(state.core(), request.headers()).await?.require_operator()?;
     }
-    authenticate(state.core(), headers).await?.require_operator()
+    metrics_text(&state)
 }
 
 fn metrics_text(state: &AppState) -> ApiResult<V1> {

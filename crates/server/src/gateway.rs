@@ -121,10 +121,11 @@ impl Gateway {
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
         let documented = state.clone();
         tokio::task::spawn_blocking(move || documented.build_documents());
+        let proxies = state.config().trusted_proxies.clone();
         let router = http_api::router(state).merge(extra);
         self.engine.prepare().await.context("cannot write the states of the devices")?;
         // Before the engine: a demo's devices connect to this very server.
-        let server = http_api::serve(listener, router, Limits::default(), http_stopped);
+        let server = http_api::serve(listener, router, Limits::default(), proxies, http_stopped);
         let server = tokio::spawn(server);
         self.engine.start().await.context("cannot resume the queues")?;
         let Self { store, engine, messenger, .. } = self;

@@ -116,12 +116,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 /// A JSON body that may hold a file in base64.
 pub struct MediaJson<T>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for MediaJson<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<AppState> for MediaJson<T> {
     type Rejection = Rejection<V1>;
 
-    async fn from_request(request: Request<Body>, _: &S) -> ApiResult<V1, Self> {
+    async fn from_request(request: Request<Body>, state: &AppState) -> ApiResult<V1, Self> {
         let (parts, body) = request.into_parts();
-        Ok(Self(read_media_json(&parts.headers, body).await?))
+        Ok(Self(read_media_json(state.large_bodies(), &parts.headers, body).await?))
     }
 }
 

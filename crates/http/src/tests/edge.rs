@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex};
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request};
+use domain::service::WRONG_KEYS_MAX;
 use serde_json::json;
 use tower::ServiceExt as _;
 
 use super::app::{App, OPERATOR};
-use super::exchange::{Ask, Transcript};
+use super::exchange::{Ask, TestResponse, Transcript};
 use crate::state::HttpConfig;
 
 #[tokio::test]
@@ -61,6 +62,52 @@ async fn browsers_get_a_page_where_no_api_is() {
     let ask = Ask::get("/v1/nothing").header("accept", "text/html,*/*");
     let response = ask.of(&app.router).await.expect(404);
     assert_eq!(response.header("content-type"), "application/problem+json");
+}
+
+/// A request from this address.
+async fn from(app: &App, peer: &str, ask: Ask) -> TestResponse {
+    let peer = SocketAddr::new(peer.parse().unwrap(), 1);
+    let router = app.router.clone().layer(axum::Extension(ConnectInfo(peer)));
+    ask.of(&router).await
+}
+
+#[tokio::test]
+async fn wrong_keys_are_slowed_by_address_and_right_ones_never() {
+    let app = App::new().await;
+    let ask = |key: &str| Ask::get("/v1/me").key(key);
+    for n in 0..WRONG_KEYS_MAX {
+        from(&app, "8.8.8.8", ask(&format!("wrong {n}"))).await.expect(401);
+    }
+    let refused = from(&app, "8.8.8.8", ask("wrong again")).await.expect(429);
+    assert_eq!((refused.header("retry-after"), refused.header("ratelimit-limit")), ("60", "100"));
+    let send = json!({"phone": "628999111222", "message": "hello"});
+    let send = Ask::post(format!("/{}/send", app.front.id()), send).key("wrong in a dialect");
+    from(&app, "8.8.8.8", send).await.expect(429);
+    from(&app, "8.8.8.8", ask(&app.shop.key)).await.expect(200);
+    from(&app, "8.8.8.8", Ask::get("/v1/me")).await.expect(401);
+    from(&app, "8.8.4.4", ask("wrong elsewhere")).await.expect(401);
+    app.clock.hands.advance(jiff::SignedDuration::from_secs(60));
+    from(&app, "8.8.8.8", ask("wrong later")).await.expect(401);
+}
+
+#[tokio::test]
+async fn requests_behind_a_proxy_are_bounded_by_their_client() {
+    let config = HttpConfig {
+        trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()],
+        ..HttpConfig::new(Some("http://gerbang.test"))
+    };
+    let app = App::with(config, "unlimited").await;
+    let of = |client: &str| Ask::get("/healthz").header("x-forwarded-for", client);
+    let client = "8.8.8.8".parse().unwrap();
+    let busy: Vec<_> = std::iter::from_fn(|| app.state.proxied().try_acquire(client)).collect();
+    assert_eq!(busy.len(), 128);
+    let refused = from(&app, "10.0.0.1", of("8.8.8.8")).await.expect(429);
+    assert_eq!(refused.json()["code"], "too_many_requests");
+    assert!(!refused.header("retry-after").is_empty());
+    from(&app, "10.0.0.1", of("8.8.4.4")).await.expect(200);
+    from(&app, "8.8.8.8", Ask::get("/healthz")).await.expect(200);
+    drop(busy);
+    from(&app, "10.0.0.1", of("8.8.8.8")).await.expect(200);
 }
 
 #[tokio::test]
@@ -119,6 +166,9 @@ async fn metrics_need_loopback_or_the_operator_and_hold_no_secrets() {
     assert_eq!(status("8.8.8.8", "").await, 401);
     assert_eq!(status("8.8.8.8", "127.0.0.1").await, 401);
     assert_eq!(status("10.1.2.3", "8.8.8.8").await, 401);
+    assert_eq!(status("127.0.0.1", "8.8.8.8").await, 401);
+    assert_eq!(status("127.0.0.1", "127.0.0.1").await, 401);
+    assert_eq!(status("10.1.2.3", "127.0.0.1").await, 401);
 
     let path = format!("/v1/devices/{}/numbers/628999111222?x=1", app.front.id());
     Ask::get(path).key(&app.shop.key).of(&app.router).await.expect(200);

@@ -4,24 +4,35 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use domain::account::Caller;
+use domain::ids::{AccountId, KeyId};
+use domain::key::Secret;
+use domain::service::Principal;
 use futures_util::stream;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::app::App;
 use crate::api_error::ApiError;
 use crate::body::{
-    BODY_IDLE_MAX, BODY_TIME_MAX, LARGE_BODIES_MAX, parse_json, read_bytes, with_media_body,
+    BODY_IDLE_MAX, BODY_TIME_MAX, JSON_BYTES_MAX, LARGE_BODIES_PER_ACCOUNT_MAX, LargeBodies,
+    parse_json, read_bytes,
 };
+use crate::request_context;
 use crate::server::{Limits, serve};
 
 async fn start(app: &App, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
+    start_behind(app, limits, &[]).await
+}
+
+async fn start_behind(app: &App, limits: Limits, proxies: &[&str]) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = app.state.shutdown().clone();
-    (address, tokio::spawn(serve(listener, app.router.clone(), limits, shutdown)))
+    let proxies = proxies.iter().map(|net| net.parse().unwrap()).collect();
+    (address, tokio::spawn(serve(listener, app.router.clone(), limits, proxies, shutdown)))
 }
 
 async fn connect(address: SocketAddr, request: &str) -> TcpStream {
@@ -118,24 +129,131 @@ async fn who_does_not_read_its_answers_loses_the_connection() {
     assert_eq!(byte, *b"H");
 }
 
+/// A connection from this address, on which that was written.
+async fn connect_from(from: [u8; 4], to: SocketAddr, request: &str) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// A request whose answer does not end.
+fn endless(app: &App) -> String {
+    let device = format!("/v1/devices/{}/events", app.front.id());
+    format!("GET {device} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", app.front.token)
+}
+
+async fn status_of(stream: &mut TcpStream) -> String {
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).await.unwrap();
+    String::from_utf8_lossy(&head[9..]).into_owned()
+}
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+const HALF: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n";
+
 #[tokio::test]
-async fn further_connections_wait_for_a_slot() {
+async fn an_idle_connection_makes_room_after_half_open_ones() {
+    let app = App::new().await;
+    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let (address, _server) = start(&app, limits).await;
+    let mut idle = connect(address, HEALTH).await;
+    assert_eq!(status_of(&mut idle).await, "200");
+    let half = connect(address, HALF).await;
+    let mut third = connect(address, HEALTH).await;
+    assert_eq!(status_of(&mut third).await, "200");
+    assert_eq!(rest(half).await, "");
+    let mut fourth = connect(address, HEALTH).await;
+    assert_eq!(status_of(&mut fourth).await, "200");
+    assert!(rest(idle).await.ends_with("{\"status\":\"ok\"}"));
+}
+
+#[tokio::test]
+async fn an_address_takes_its_own_places_only() {
+    let app = App::new().await;
+    let limits = Limits { connections_per_address_max: 2, ..Limits::default() };
+    let (address, _server) = start(&app, limits).await;
+    let (them, us) = ([127, 0, 0, 2], [127, 0, 0, 3]);
+    let mut ours = connect_from(us, address, HALF).await;
+    let mut theirs = Vec::new();
+    for _ in 0..4 {
+        theirs.push(connect_from(them, address, HALF).await);
+    }
+    for first in theirs.drain(..2) {
+        assert_eq!(rest(first).await, "");
+    }
+    for left in theirs.iter_mut().chain([&mut ours]) {
+        left.write_all(b"\r\n").await.unwrap();
+        assert_eq!(status_of(left).await, "200");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_still_to_come_is_no_whole_request() {
+    let app = App::new().await;
+    let limits = Limits { connections_per_address_max: 1, ..Limits::default() };
+    let (address, _server) = start(&app, limits).await;
+    let from = [127, 0, 0, 2];
+    let head = format!(
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
+        app.shop.key
+    );
+    let slow = connect_from(from, address, &head).await;
+    let mut other = connect_from(from, address, HEALTH).await;
+    assert_eq!(status_of(&mut other).await, "200");
+    assert_eq!(rest(slow).await, "");
+}
+
+#[tokio::test]
+async fn a_whole_request_keeps_its_place_and_others_wait() {
+    let app = App::new().await;
+    let limits = Limits { connections_per_address_max: 1, ..Limits::default() };
+    let (address, _server) = start(&app, limits).await;
+    let from = [127, 0, 0, 2];
+    let mut first = connect_from(from, address, &endless(&app)).await;
+    assert_eq!(status_of(&mut first).await, "200");
+    let mut second = connect_from(from, address, HEALTH).await;
+    // Another address comes through meanwhile, so that the second had its chance.
+    let mut other = connect_from([127, 0, 0, 3], address, HEALTH).await;
+    assert_eq!(status_of(&mut other).await, "200");
+    assert!(second.try_read(&mut [0]).is_err(), "it has been answered");
+    drop(first);
+    assert_eq!(status_of(&mut second).await, "200");
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_and_this_machine_have_the_connections_of_many() {
+    let app = App::new().await;
+    let limits = Limits { connections_per_address_max: 1, ..Limits::default() };
+    let (address, _server) = start_behind(&app, limits, &["127.0.0.2/32"]).await;
+    let mut all = Vec::new();
+    for from in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+        for _ in 0..3 {
+            all.push(connect_from(from, address, HALF).await);
+        }
+    }
+    for stream in &mut all {
+        stream.write_all(b"\r\n").await.unwrap();
+        assert_eq!(status_of(stream).await, "200");
+    }
+}
+
+#[tokio::test]
+async fn probes_of_this_machine_are_answered_when_all_places_are_taken() {
     let app = App::new().await;
     let limits = Limits { connections_max: 1, ..Limits::default() };
     let (address, _server) = start(&app, limits).await;
-    let request = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
-    let mut first = connect(address, request).await;
-    let mut byte = [0];
-    first.read_exact(&mut byte).await.unwrap();
-    let mut second = connect(address, request).await;
-    tokio::select! {
-        biased;
-        _ = second.read(&mut byte) => panic!("the second connection was answered"),
-        () = tokio::task::yield_now() => {}
+    let mut busy = connect(address, &endless(&app)).await;
+    assert_eq!(status_of(&mut busy).await, "200");
+    for (path, status) in [("/healthz", "200"), ("/readyz", "200"), ("/v1/me", "503")] {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+        let mut probe = connect(address, &request).await;
+        assert_eq!(status_of(&mut probe).await, status, "{path}");
+        // One request only.
+        rest(probe).await;
     }
-    drop(first);
-    second.read_exact(&mut byte).await.unwrap();
-    assert_eq!(byte, *b"H");
 }
 
 #[tokio::test]
@@ -183,14 +301,61 @@ async fn a_body_that_drips_is_abandoned() {
     assert_eq!(started.elapsed(), BODY_TIME_MAX);
 }
 
+/// As [`dripping`], after a first piece that makes it large.
+fn large_and_dripping() -> Body {
+    let first = Bytes::from(vec![b' '; JSON_BYTES_MAX + 1]);
+    let first = Body::from(first).into_data_stream();
+    Body::from_stream(futures_util::StreamExt::chain(first, dripping().into_data_stream()))
+}
+
 #[tokio::test(start_paused = true)]
-async fn waiting_for_a_place_counts_as_reading() {
+async fn a_large_body_that_drips_is_abandoned_sooner() {
     let started = tokio::time::Instant::now();
-    let bodies = (0..=LARGE_BODIES_MAX).map(|_| with_media_body(dripping(), parse_json::<Value>));
-    for read in futures_util::future::join_all(bodies).await {
-        assert!(matches!(read, Err(ApiError::BodyLost)));
-    }
-    assert_eq!(started.elapsed(), BODY_TIME_MAX);
+    let read = LargeBodies::default().read(large_and_dripping(), parse_json::<Value>).await;
+    assert!(matches!(read, Err(ApiError::BodyLost)));
+    assert_eq!(started.elapsed(), BODY_IDLE_MAX / 3);
+}
+
+/// As a request of this account.
+async fn of_account<T>(account: i64, request: impl Future<Output = T>) -> T {
+    let caller = Caller::Account(AccountId(account), KeyId(account));
+    let key = Secret::new("key").hash();
+    let principal = Principal { caller, holder: None, key, rate: None };
+    let request = async {
+        request_context::note(&Ok(principal));
+        request.await
+    };
+    request_context::with_client(None, request).await.0
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_bodies_are_shared_by_account_and_waiting_counts_as_reading() {
+    let started = tokio::time::Instant::now();
+    let large = LargeBodies::default();
+    // It stops after its first piece.
+    let stuck = || {
+        let first = Body::from(vec![b' '; JSON_BYTES_MAX + 1]).into_data_stream();
+        let rest = stream::pending::<Result<Bytes, axum::Error>>();
+        Body::from_stream(futures_util::StreamExt::chain(first, rest))
+    };
+    let theirs = (0..=LARGE_BODIES_PER_ACCOUNT_MAX)
+        .map(|_| of_account(1, large.read(stuck(), parse_json::<Value>)));
+    let theirs = futures_util::future::join_all(theirs);
+    let ours = async {
+        tokio::task::yield_now().await;
+        let filler = " ".repeat(JSON_BYTES_MAX);
+        let read =
+            of_account(2, large.read(Body::from(format!("{filler}{{}}")), parse_json::<Value>));
+        assert_eq!(read.await.unwrap(), serde_json::json!({}));
+        // A small one in pieces takes no place.
+        let pieces = Body::from_stream(stream::iter([Ok::<_, std::io::Error>(Bytes::from("{}"))]));
+        of_account(1, large.read(pieces, parse_json::<Value>)).await.unwrap();
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    };
+    let (theirs, ()) = tokio::join!(theirs, ours);
+    assert!(theirs.iter().all(|read| matches!(read, Err(ApiError::BodyLost))));
+    // The last one had to wait for the first four to be abandoned.
+    assert_eq!(started.elapsed(), BODY_IDLE_MAX / 3 * 2);
 }
 
 #[tokio::test]

@@ -132,7 +132,7 @@ fn core_reply(error: &Error) -> ErrorReply {
             reply(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting")
         }
         Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyWaits | Error::TooManyStreams => {
+        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
         }
         Error::Store(StoreError::Unavailable(_)) => {

@@ -23,7 +23,7 @@ use super::types::{
     SentMessage,
 };
 use crate::api_error::{ApiError, ApiResult, Rejection};
-use crate::body::{JSON_BYTES_MAX, is_json, read_bytes, with_media_body};
+use crate::body::{JSON_BYTES_MAX, is_json, read_bytes};
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -170,20 +170,20 @@ struct Fingerprint<'a> {
     sending: &'a Sending,
 }
 
-async fn send(state: &AppState, request: Request<Body>, kind: &Kind) -> ApiResult<Wachat> {
+async fn send(state: &AppState, request: Request<Body>, kind: &'static Kind) -> ApiResult<Wachat> {
     let (Parts { headers, .. }, body) = request.into_parts();
     let principal = authorize(state, &headers).await?;
     if !is_json(&headers) {
         return Err(ApiError::WrongContentType.into());
     }
-    let account = principal.account()?;
-    let read = |bytes: &[u8]| {
+    let (core, caller) = (state.core().clone(), principal.clone());
+    let read = move |bytes: &[u8]| {
         let mut fields = Fields::of(bytes)?;
-        let sending = (kind.read)(&mut fields, state.core(), account);
+        let sending = (kind.read)(&mut fields, &core, caller.account()?);
         fields.check().map(|()| sending).map_err(Rejection::from)
     };
     let sending = match kind.takes_files {
-        true => with_media_body(body, read).await?,
+        true => state.large_bodies().read(body, read).await?,
         false => read(&read_bytes(body, JSON_BYTES_MAX).await?)?,
     };
     let device = device_in_body(state, &principal, &sending.addressed).await?;

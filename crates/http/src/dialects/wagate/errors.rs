@@ -135,7 +135,9 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::QueueFull(_) => too_many("Too many messages are waiting"),
         Error::RateLimited(_) => too_many("Too many requests"),
-        Error::TooManyWaits | Error::TooManyStreams => too_many("Too many requests wait"),
+        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
+            too_many("Too many requests wait")
+        }
         Error::Whatsapp(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, "WhatsApp did not answer"),
         Error::Store(StoreError::Unavailable(_)) => {
             reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")

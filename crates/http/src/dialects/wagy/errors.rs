@@ -117,7 +117,7 @@ fn core_reply(error: &Error) -> ErrorReply {
             format!("Your plan does not include {}", kind.as_str()),
         ),
         Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyWaits | Error::TooManyStreams => {
+        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
         }
         Error::NotOnWhatsapp(number) => {

@@ -102,7 +102,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::NotFound(_) => reply(404, "04", "Not found"),
         Error::DeviceNotConnected(_) => reply(409, "05", "Device is not connected"),
         Error::RateLimited(_) => reply(429, "06", "Too many requests"),
-        Error::TooManyWaits | Error::TooManyStreams => {
+        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             reply(429, "06", "Too many requests wait for their message")
         }
         Error::QueueFull(_) => reply(429, "06", "Too many messages are waiting"),

@@ -1,0 +1,60 @@
+//! What is known of the request that is being answered, for code below the handlers of each API,
+//! which need not pass it on: the client's address, the caller's account, where its key stands.
+
+use std::cell::Cell;
+use std::future::Future;
+use std::net::IpAddr;
+
+use domain::error::{Error, Result};
+use domain::ids::AccountId;
+use domain::service::Principal;
+
+use crate::rate::RateNote;
+
+struct Context {
+    client: Option<IpAddr>,
+    account: Cell<Option<AccountId>>,
+    rate: Cell<Option<RateNote>>,
+}
+
+tokio::task_local! {
+    static CONTEXT: Context;
+}
+
+/// Runs one request of a client; returns its outcome and where its key stands.
+pub async fn with_client<T>(
+    client: Option<IpAddr>,
+    request: impl Future<Output = T>,
+) -> (T, Option<RateNote>) {
+    let context = Context { client, account: Cell::new(None), rate: Cell::new(None) };
+    CONTEXT.scope(context, async { (request.await, read(|context| context.rate.get())) }).await
+}
+
+/// Notes who is calling, and where the key stands.
+pub fn note(authenticated: &Result<Principal>) {
+    let (account, rate) = match authenticated {
+        Ok(principal) => (principal.caller.account(), principal.rate.map(RateNote::within)),
+        Err(Error::RateLimited(state)) => (None, Some(RateNote::over(*state))),
+        Err(_) => (None, None),
+    };
+    read(|context| {
+        context.account.set(account);
+        context.rate.set(rate);
+        None::<()>
+    });
+}
+
+/// The address of the client.
+pub fn client() -> Option<IpAddr> {
+    read(|context| context.client)
+}
+
+/// The account of the caller, once it is known.
+pub fn account() -> Option<AccountId> {
+    read(|context| context.account.get())
+}
+
+/// Outside of a request, as in a test, nothing is known.
+fn read<T>(read: impl FnOnce(&Context) -> Option<T>) -> Option<T> {
+    CONTEXT.try_with(read).ok().flatten()
+}
