@@ -12,15 +12,24 @@ use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 
 /// Runs a command to its end on a runtime of its own.
 pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
+    raise_file_limit();
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?
         .block_on(command)
+}
+
+/// Every connection is an open file, and shells allow 1,024 of them unless they are asked for more.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    // Refused by no system known; with fewer, connections wait in front of the listener.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Prints a document. A reader that has seen enough, such as `head`, is no error.

@@ -5,6 +5,7 @@
 
 mod byte_size;
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +24,9 @@ pub const DEFAULT_TOML: &str = include_str!("default.toml");
 const FILE_DEFAULT: &str = "gerbang.toml";
 /// Shortest key an operator may choose.
 const ADMIN_KEY_CHARS_MIN: usize = 24;
+/// Fewest different characters of it, and fewest different steps from one to the next: 24 random digits
+/// have as many, a row of neighbours or a repeated word has not.
+const ADMIN_KEY_VARIETY_MIN: usize = 8;
 
 /// Flags of the commands that run a gateway; each has its environment variable.
 #[derive(Debug, Args, Default)]
@@ -158,11 +162,7 @@ impl Settings {
         let pacing = Pacing::parse(&pacing).map_err(|error| anyhow::anyhow!("pacing {error}"))?;
         let admin_key = environment("GERBANG_ADMIN_KEY").or(file.admin_key);
         if let Some(key) = &admin_key {
-            ensure!(
-                key.chars().count() >= ADMIN_KEY_CHARS_MIN,
-                "the operator key (admin_key, GERBANG_ADMIN_KEY) needs at least \
-                 {ADMIN_KEY_CHARS_MIN} characters"
-            );
+            check_admin_key(key)?;
         }
         Ok(Self {
             listen: flags
@@ -222,6 +222,23 @@ impl Settings {
             .with_context(|| format!("{origin} must hold 64 hexadecimal digits"))?;
         Ok(key)
     }
+}
+
+/// Refuses an operator key that can be guessed: it opens everything, and no limit counts its requests.
+fn check_admin_key(key: &str) -> Result<()> {
+    let codes: Vec<i64> = key.chars().map(|c| i64::from(u32::from(c))).collect();
+    let different: HashSet<i64> = codes.iter().copied().collect();
+    let steps: HashSet<i64> = codes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let is_strong = codes.len() >= ADMIN_KEY_CHARS_MIN
+        && different.len() >= ADMIN_KEY_VARIETY_MIN
+        && steps.len() >= ADMIN_KEY_VARIETY_MIN;
+    ensure!(
+        is_strong,
+        "the operator key (admin_key, GERBANG_ADMIN_KEY) is too weak: it needs at least \
+         {ADMIN_KEY_CHARS_MIN} characters, {ADMIN_KEY_VARIETY_MIN} of them different, and no simple \
+         pattern. Make one with: openssl rand -hex 32"
+    );
+    Ok(())
 }
 
 fn read_file(named: Option<&Path>) -> Result<File> {
@@ -353,6 +370,30 @@ mod tests {
             ("allowed_private_nets = [\"10.0.0.0/99\"]", "allowed_private_nets"),
         ] {
             assert!(message(with_file(text)).contains(named), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_operator_key_that_can_be_guessed_is_refused() {
+        let weak = [
+            "a".repeat(24),
+            "ab".repeat(40),
+            "1234567890".repeat(3),
+            "abcdefghijklmnopqrstuvwxyz".to_owned(),
+            "password".repeat(4),
+            "ThisKeyHas23Characters!".to_owned(),
+        ];
+        for key in weak {
+            let refused = message(with_file(&format!("admin_key = \"{key}\"")));
+            assert!(refused.contains("GERBANG_ADMIN_KEY") && !refused.contains(&key), "{refused}");
+        }
+        for key in [
+            "27f1ad1bd7a1a6e1d5d9a1ff",
+            "gbo_for-the-tests-of-processes-only",
+            "correct horse battery staple",
+            "830174926510384756291034",
+        ] {
+            assert!(check_admin_key(key).is_ok(), "{key}");
         }
     }
 
