@@ -1,13 +1,14 @@
 //! `cargo xtask …`: the chores of this repository.
 //!
 //! `test` installs what the tests need and runs all of them; `tidy` checks what no compiler checks;
-//! `bench` measures what `docs/` promises; `new-dialect` starts one. One file or folder per command.
+//! `bench` measures what `docs/` promises; `torture` tests for long; `new-dialect` starts one. One file or folder per command.
 
 mod bench;
 mod new_dialect;
 mod shell;
 mod test;
 mod tidy;
+mod torture;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Command {
     Tidy,
     /// Measure: accept rate against a bare handler, memory, latency (release builds)
     Bench(bench::Options),
+    /// Run the tests of overload and crashes in their long forms (release build)
+    Torture(torture::Options),
     /// Start a dialect: a copy of the smallest one under a new name
     NewDialect {
         /// Lower-case letters and digits
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&root, &options),
         Command::Tidy => tidy::run(&root),
         Command::Bench(options) => bench::run(&root, &options),
+        Command::Torture(options) => torture::run(&root, &options),
         Command::NewDialect { name } => new_dialect::run(&root, &name),
     };
     match outcome {

@@ -58,7 +58,7 @@ impl Round {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_or_doubled_on_sqlite() {
     let mut test = Crash::start(&[]).await;
-    test.rounds(25).await;
+    test.rounds(if env::is_long() { 200 } else { 25 }).await;
     while test.ledger.acknowledged.len() < 1_000 {
         test.rounds(1).await;
     }
@@ -69,7 +69,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_sqlite() {
 async fn nothing_acknowledged_is_lost_or_doubled_on_postgresql() {
     let database = Database::create().await;
     let mut test = Crash::start(&[("GERBANG_DATABASE_URL", &database.url())]).await;
-    test.rounds(5).await;
+    test.rounds(if env::is_long() { 50 } else { 5 }).await;
     test.finish().await;
     database.drop().await;
 }

@@ -1,5 +1,7 @@
 //! JSON over HTTP, with a key.
 
+use std::net::IpAddr;
+
 use serde_json::{Value, json};
 
 use super::simulator::Simulator;
@@ -36,14 +38,28 @@ impl Reply {
 impl Api {
     /// A client without a key.
     pub fn new(base: impl Into<String>) -> Self {
+        Self::built(base, |client| client)
+    }
+
+    /// A client without a key whose connections come from an address of this machine.
+    pub fn from_address(base: &str, address: IpAddr) -> Self {
+        Self::built(base, |client| client.local_address(address))
+    }
+
+    /// A client without a key that uses no connection twice.
+    pub fn without_reuse(base: &str) -> Self {
+        Self::built(base, |client| client.pool_max_idle_per_host(0))
+    }
+
+    fn built(
+        base: impl Into<String>,
+        set: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+    ) -> Self {
         // Plain HTTP only, but the client wants to know which cryptography it would use.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(std::time::Duration::from_secs(60))
-            .build()
-            .unwrap();
-        Self { client, base: base.into(), key: None }
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.timeout(std::time::Duration::from_secs(60));
+        Self { client: set(client).build().unwrap(), base: base.into(), key: None }
     }
 
     /// The same with another key.

@@ -20,6 +20,11 @@ pub fn optional(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// Whether the tests that can take longer shall, as `cargo xtask torture` wants it.
+pub fn is_long() -> bool {
+    optional("GERBANG_TEST_LONG").is_some()
+}
+
 /// The binary under test, built with the feature `simulator`.
 pub fn gerbang() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_gerbang"))
