@@ -44,8 +44,8 @@ pub enum Error {
     /// The key has made too many requests in the last 60 seconds.
     #[error("too many requests; at most {} in 60 seconds", .0.limit)]
     RateLimited(RateState),
-    /// Too many requests of the client's address are being answered.
-    #[error("too many requests of this address are being answered")]
+    /// Too many requests of the client's address, or of the account, are being answered.
+    #[error("too many requests of this address or account are being answered")]
     TooManyRequests,
     /// Too many requests of the account, or of all, wait for their message to be sent.
     #[error("too many requests wait for their message to be sent")]

@@ -27,10 +27,11 @@ use crate::api_error::ApiError;
 use crate::compressed::opened;
 use crate::drain::read_to_the_end;
 use crate::fallback;
+use crate::large_answers::hold;
 use crate::metrics::NO_ROUTE;
 use crate::net::{client_address, share_of};
 use crate::rate;
-use crate::request_context;
+use crate::request_context::{self, Noted};
 use crate::request_span;
 use crate::state::AppState;
 
@@ -110,10 +111,12 @@ where
                 }
                 Ok((answer, _permit)) => {
                     let answer = AssertUnwindSafe(answer).catch_unwind();
-                    let (answer, rate) = request_context::with_client(client.address, answer).await;
-                    let mut response = match answer {
-                        Ok(Ok(response)) => response,
-                        Err(_) => render(&ApiError::Crashed),
+                    let answer = request_context::with_client(client.address, answer);
+                    let (answer, Noted { rate, answer: held }) = answer.await;
+                    let mut response = match (answer, held) {
+                        (Ok(Ok(response)), None) => response,
+                        (Ok(Ok(response)), Some(permit)) => hold(response, permit).await,
+                        (Err(_), _) => render(&ApiError::Crashed),
                     };
                     rate::add_headers(&mut response, rate);
                     response

@@ -38,6 +38,7 @@ mod drain;
 mod fields;
 mod forms;
 mod idempotency;
+mod large_answers;
 mod optional;
 mod qr;
 mod rate;

@@ -9,25 +9,47 @@ use domain::error::{Error, Result};
 use domain::ids::AccountId;
 use domain::service::Principal;
 
+use crate::large_answers::AnswerPermit;
 use crate::rate::RateNote;
 
 struct Context {
     client: Option<IpAddr>,
     account: Cell<Option<AccountId>>,
     rate: Cell<Option<RateNote>>,
+    answer: Cell<Option<AnswerPermit>>,
+}
+
+/// What was noted while a request was handled.
+#[derive(Default)]
+pub struct Noted {
+    /// Where its key stands.
+    pub rate: Option<RateNote>,
+    /// What its answer holds.
+    pub answer: Option<AnswerPermit>,
 }
 
 tokio::task_local! {
     static CONTEXT: Context;
 }
 
-/// Runs one request of a client; returns its outcome and where its key stands.
+/// Runs one request of a client; returns its outcome and what was noted.
 pub async fn with_client<T>(
     client: Option<IpAddr>,
     request: impl Future<Output = T>,
-) -> (T, Option<RateNote>) {
-    let context = Context { client, account: Cell::new(None), rate: Cell::new(None) };
-    CONTEXT.scope(context, async { (request.await, read(|context| context.rate.get())) }).await
+) -> (T, Noted) {
+    let (account, rate, answer) = Default::default();
+    let context = Context { client, account, rate, answer };
+    let noted =
+        |context: &Context| Some(Noted { rate: context.rate.get(), answer: context.answer.take() });
+    CONTEXT.scope(context, async { (request.await, read(noted).unwrap_or_default()) }).await
+}
+
+/// Keeps a permit until the request is answered, and with a large answer until that is written.
+pub fn keep(permit: AnswerPermit) {
+    read(|context| {
+        context.answer.set(Some(permit));
+        None::<()>
+    });
 }
 
 /// Notes who is calling, and where the key stands.

@@ -13,6 +13,7 @@ use crate::api::{self, Api};
 use crate::body::LargeBodies;
 use crate::dialects;
 use crate::docs::Documents;
+use crate::large_answers::LargeAnswers;
 use crate::metrics::HttpMetrics;
 
 /// Most requests that are answered at a time behind trusted proxies.
@@ -56,6 +57,7 @@ struct Inner {
     apis: Vec<&'static Api>,
     documents: Documents,
     large_bodies: LargeBodies,
+    large_answers: LargeAnswers,
     proxied: Arc<FairSemaphore<IpAddr>>,
 }
 
@@ -89,6 +91,7 @@ impl AppState {
             apis,
             documents,
             large_bodies: LargeBodies::default(),
+            large_answers: LargeAnswers::default(),
             proxied: FairSemaphore::new(PROXIED_REQUESTS_MAX, PROXIED_PER_ADDRESS_MAX),
         })))
     }
@@ -131,6 +134,11 @@ impl AppState {
     /// The large bodies that are being read.
     pub(crate) fn large_bodies(&self) -> &LargeBodies {
         &self.0.large_bodies
+    }
+
+    /// The large answers that are held.
+    pub(crate) fn large_answers(&self) -> &LargeAnswers {
+        &self.0.large_answers
     }
 
     /// Permits for requests that come through trusted proxies, by the client's address.

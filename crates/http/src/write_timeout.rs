@@ -1,5 +1,5 @@
-//! Connections whose client takes nothing of what is written to it. Without a bound, somebody who
-//! asks much and reads nothing would keep a place for ever.
+//! Connections whose client takes nothing, or next to nothing, of what is written to it. Without a
+//! bound, a client that asks much and reads little would keep a place for ever.
 
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::pin::Pin;
@@ -9,30 +9,63 @@ use std::time::Duration;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How much a client takes in a second at least, where it makes a write wait.
+const BYTES_PER_S_MIN: u32 = 8 * 1024;
 
 /// A connection that fails when a write has to wait for too long.
 pub struct Stallable {
     io: TokioIo<TcpStream>,
     wait_max: Duration,
-    /// When that is over; set while a write waits.
-    end: Option<Pin<Box<Sleep>>>,
+    /// Set from when a write first waits until one is taken whole.
+    slow: Option<Slow>,
+}
+
+struct Slow {
+    since: Instant,
+    taken: u32,
+    end: Pin<Box<Sleep>>,
+}
+
+impl Slow {
+    fn taken(&mut self, count: usize, wait_max: Duration) {
+        self.taken = self.taken.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        let earned = Duration::from_secs(1) * self.taken / BYTES_PER_S_MIN;
+        self.end.as_mut().reset(self.since + wait_max + earned);
+    }
 }
 
 impl Stallable {
-    /// A write to `stream` waits for at most `wait_max`.
+    /// A write to `stream` waits for at most `wait_max`, and as much longer as its client takes
+    /// [`BYTES_PER_S_MIN`].
     pub fn new(stream: TcpStream, wait_max: Duration) -> Self {
-        Self { io: TokioIo::new(stream), wait_max, end: None }
+        Self { io: TokioIo::new(stream), wait_max, slow: None }
     }
 
-    fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<Result<T>>) -> Poll<Result<T>> {
-        if written.is_ready() {
-            self.end = None;
-            return written;
+    fn bounded(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<Result<usize>>,
+        asked: usize,
+    ) -> Poll<Result<usize>> {
+        let wait_max = self.wait_max;
+        let begin = || {
+            let since = Instant::now();
+            Slow { since, taken: 0, end: Box::pin(sleep_until(since + wait_max)) }
+        };
+        match written {
+            Poll::Ready(Ok(count)) if count < asked => {
+                self.slow.get_or_insert_with(begin).taken(count, wait_max);
+            }
+            Poll::Ready(_) => self.slow = None,
+            Poll::Pending => {
+                ready!(self.slow.get_or_insert_with(begin).end.as_mut().poll(cx));
+                let error = Error::new(ErrorKind::TimedOut, "the client reads too little");
+                return Poll::Ready(Err(error));
+            }
         }
-        let end = self.end.get_or_insert_with(|| Box::pin(sleep(self.wait_max)));
-        ready!(end.as_mut().poll(cx));
-        Poll::Ready(Err(Error::new(ErrorKind::TimedOut, "the client reads nothing")))
+        written
     }
 }
 
@@ -53,7 +86,7 @@ impl Write for Stallable {
         buf: &[u8],
     ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.bounded(cx, written)
+        self.bounded(cx, written, buf.len())
     }
 
     fn poll_write_vectored(
@@ -62,7 +95,8 @@ impl Write for Stallable {
         bufs: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, bufs);
-        self.bounded(cx, written)
+        let asked = bufs.iter().map(|buf| buf.len()).sum();
+        self.bounded(cx, written, asked)
     }
 
     fn is_write_vectored(&self) -> bool {

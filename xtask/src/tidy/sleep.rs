@@ -12,7 +12,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/engine/tests/engine/outside.rs", "servers that take their time, for paused clocks"),
     ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
-    ("crates/http/src/write_timeout.rs", "the bound on a write that waits for its client"),
     ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),
     (
         "crates/simulator/src/control/pairing.rs",

@@ -99,6 +99,7 @@ async fn list(
 ) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let wanted = params.state.as_deref().map(delivery_state).transpose()?;
+    state.large_answers().enter().await?;
     let page = state.core().deliveries(&principal, webhook_id(&id)?, wanted, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from)))
 }

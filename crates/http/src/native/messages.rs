@@ -284,6 +284,7 @@ async fn list(
         states: params.status.as_deref().map(states).transpose()?.unwrap_or_default(),
         ..MessageFilter::default()
     };
+    state.large_answers().enter().await?;
     let page = state.core().messages(&principal, filter, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief)))
 }

@@ -72,7 +72,7 @@ kinds! {
     NOT_ON_WHATSAPP = 422 "not_on_whatsapp" "The number is not on WhatsApp";
     VOUCHER_INVALID = 422 "voucher_invalid" "The voucher is unknown or was redeemed already";
     RATE_LIMITED = 429 "rate_limited" "Too many requests in 60 seconds";
-    TOO_MANY_REQUESTS = 429 "too_many_requests" "Too many requests of the address are being answered";
+    TOO_MANY_REQUESTS = 429 "too_many_requests" "Too many requests of the address or account are being answered";
     TOO_MANY_WAITS = 429 "too_many_waits" "Too many requests wait for their message to be sent";
     TOO_MANY_STREAMS = 429 "too_many_streams" "Too many live streams are open";
     QUEUE_FULL = 429 "queue_full" "Too many messages are waiting";

@@ -6,6 +6,7 @@ use domain::device::{DeviceNotice, PairOffer};
 use domain::ids::{MessageId, WhatsappId};
 use domain::message::{
     Address, BATCH_MESSAGES_MAX, Failure, IncomingMessage, MessageEvent, ReceivedOrigin,
+    TEXT_CHARS_MAX,
 };
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Progress};
@@ -254,6 +255,27 @@ async fn an_account_has_so_many_streams_and_no_more() {
     assert_eq!(listen(&app.rival.key).await.status(), 200);
     streams.pop();
     assert_eq!(listen(&app.front.token).await.status(), 200);
+}
+
+#[tokio::test]
+async fn large_answers_are_held_until_their_client_has_taken_them() {
+    let app = App::new().await;
+    for _ in 0..2 {
+        let body = message(&app, &"x".repeat(TEXT_CHARS_MAX));
+        answer_to(&app, Ask::post("/v1/messages", body), &app.shop.key).await.expect(202);
+    }
+    let list = |key: &str| Ask::get("/v1/messages").key(key).open(&app.router);
+    let mut answers = Vec::new();
+    for _ in 0..8 {
+        answers.push(list(&app.shop.key).await);
+    }
+    let mut ninth = Box::pin(list(&app.shop.key));
+    assert!(futures_util::poll!(&mut ninth).is_pending());
+    assert_eq!(list(&app.rival.key).await.status(), 200);
+    let one = Ask::get(format!("/v1/devices/{}", app.front.id())).key(&app.shop.key);
+    assert_eq!(one.open(&app.router).await.status(), 200);
+    answers.pop();
+    assert_eq!(ninth.await.status(), 200);
 }
 
 #[tokio::test]

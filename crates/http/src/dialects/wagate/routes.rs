@@ -184,6 +184,7 @@ async fn list_messages(
     let Wanted { filter, page, limit } = translate::wanted(&query)?;
     let device = device(&state, &principal, [query.device_id, None]).await?;
     let filter = MessageFilter { device: Some(device.id), ..filter };
+    state.large_answers().enter().await?;
     let found = state.core().counted_messages(&principal, filter, page, limit).await?;
     Ok(json(StatusCode::OK, &translate::messages(&found, page, limit)))
 }

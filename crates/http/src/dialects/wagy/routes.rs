@@ -226,6 +226,7 @@ async fn list(
     let Query(query) = query
         .map_err(|_| ApiError::Malformed("a parameter is given twice or is no text".to_owned()))?;
     let (filter, page, limit) = filter(device.id, principal.account()?, &query)?;
+    state.large_answers().enter().await?;
     let messages = state.core().counted_messages(&principal, filter, page, limit).await?;
     let body = MessagesBody {
         status: "success",

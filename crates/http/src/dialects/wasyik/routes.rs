@@ -378,6 +378,7 @@ async fn scheduled(
         ..MessageFilter::default()
     };
     let page = PageRequest { before: None, limit: LIST_ROWS_MAX };
+    state.large_answers().enter().await?;
     let mut messages = state.core().messages(&principal, filter, page).await?.items;
     messages.sort_by_key(|message| (translate::scheduled_at(message), message.id));
     let rows = messages.iter();
