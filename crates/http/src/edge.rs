@@ -99,8 +99,9 @@ where
         let answer = match (is_shadowed, client.enter(&state)) {
             (true, _) => Err(ApiError::UnknownPath),
             (_, Err(error)) => Err(error.into()),
-            (_, Ok(permit)) => opened(read_to_the_end(request))
-                .map(|request| (self.inner.call(request), permit)),
+            (_, Ok(permit)) => {
+                opened(read_to_the_end(request)).map(|request| (self.inner.call(request), permit))
+            }
         };
         let answer = async move {
             let mut response = match answer {
