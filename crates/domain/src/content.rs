@@ -3,8 +3,10 @@
 //! One [`Content`] goes all the way: asked for (with a [`FileRequest`] where a file will be), stored
 //! and shown (with a [`File`]), and on its way to WhatsApp (with an [`OutgoingFile`]).
 
+use std::sync::Arc;
+
 use crate::media::{FileRequest, Media, ReadyMedia};
-use crate::text::clean;
+use crate::text::{clean, clean_shared};
 
 /// What kind of thing a message carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -68,10 +70,12 @@ impl ContentKind {
 }
 
 /// What a message carries; `F` is what is known of a file at that point of its way.
+///
+/// Texts and captions are shared: those for many receivers, and those of events, are in memory once.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content<F = File> {
     /// Text alone.
-    Text(String),
+    Text(Arc<str>),
     /// A file with its caption.
     File(F),
     /// A place.
@@ -95,7 +99,7 @@ pub struct File {
     /// [`Media::is_kind_given`].
     pub kind: ContentKind,
     /// The text below it.
-    pub caption: String,
+    pub caption: Arc<str>,
     /// What is known of the file itself.
     pub media: Media,
 }
@@ -150,7 +154,7 @@ pub struct Unsupported {
 
 impl<F> Default for Content<F> {
     fn default() -> Self {
-        Self::Text(String::new())
+        Self::Text(Arc::default())
     }
 }
 
@@ -210,9 +214,9 @@ impl Content {
     /// Removes what a database does not store from all texts that somebody else wrote.
     pub fn clean(&mut self) {
         match self {
-            Self::Text(text) => clean(text),
+            Self::Text(text) => clean_shared(text),
             Self::File(File { caption, media, .. }) => {
-                clean(caption);
+                clean_shared(caption);
                 let named = [&mut media.url, &mut media.filename, &mut media.mimetype];
                 named.into_iter().flatten().for_each(clean);
             }

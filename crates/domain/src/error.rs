@@ -3,6 +3,7 @@
 use crate::ids::MessageId;
 use crate::message::Failure;
 use crate::plan::Feature;
+use crate::policy::queue::QueueFull;
 use crate::policy::rate::RateState;
 use crate::webhook::EventKind;
 
@@ -71,9 +72,9 @@ pub enum Error {
     /// The plan allows no further device.
     #[error("the plan allows no more devices (limit {0})")]
     DeviceLimit(i64),
-    /// Too many messages of the account wait already.
-    #[error("too many messages are waiting (limit {0})")]
-    QueueFull(i64),
+    /// As much of the account waits already as may.
+    #[error("{0}")]
+    QueueFull(QueueFull),
     /// The idempotency key was used with another request.
     #[error("this idempotency key was used with another request")]
     IdempotencyMismatch,

@@ -57,13 +57,13 @@ pub struct FileRequest {
     /// Its MIME type; found out when not given.
     pub mimetype: Option<String>,
     /// The text below it.
-    pub caption: String,
+    pub caption: Arc<str>,
 }
 
 impl FileRequest {
     /// A file of which nothing else is said.
     pub fn new(source: MediaSource) -> Self {
-        Self { source, kind: None, filename: None, mimetype: None, caption: String::new() }
+        Self { source, kind: None, filename: None, mimetype: None, caption: Arc::default() }
     }
 }
 

@@ -30,7 +30,7 @@ use crate::webhook::Event;
 
 pub use messages::{
     Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
-    MessageFilter, MessageStore, OutboxEntry, Progress, Recorded, WAITING_MESSAGES_MAX,
+    MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX, Recorded,
 };
 pub use outside::{
     EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
@@ -53,10 +53,14 @@ pub trait Entropy: Send + Sync {
     fn fill(&self, bytes: &mut [u8]);
 }
 
+/// Most bytes of content in a page: a page ends before the row that would exceed it, and has one
+/// row at least.
+pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
+
 /// One page of a list, newest first.
 #[derive(Debug, Clone)]
 pub struct Page<T> {
-    /// At most as many as asked for.
+    /// At most as many as asked for, and as [`PAGE_BYTES_MAX`] allows.
     pub items: Vec<T>,
     /// Whether older ones exist.
     pub has_more: bool,

@@ -1,6 +1,7 @@
 //! What a database can store of the texts that others write.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// Longest address of a chat or sender, in bytes: it is part of an index.
 const ADDRESS_BYTES_MAX: usize = 255;
@@ -13,6 +14,13 @@ pub fn storable(text: &str) -> Cow<'_, str> {
 /// Makes a text of somebody else's storable.
 pub fn clean(text: &mut String) {
     text.retain(|c| c != '\0');
+}
+
+/// The same of a text that is shared.
+pub fn clean_shared(text: &mut Arc<str>) {
+    if let Cow::Owned(clean) = storable(text) {
+        *text = clean.into();
+    }
 }
 
 /// Makes an address of somebody else's storable; `None` when it is already.

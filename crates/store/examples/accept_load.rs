@@ -51,7 +51,7 @@ async fn send_until(world: &World, counter: &AtomicU64, end: Instant, is_keyed: 
         match world.store.accept(request).await {
             Ok(Accepted::New(_)) => {}
             // The queue of the one account is full: enough for today.
-            Ok(Accepted::QueueFull) => return latencies_us,
+            Ok(Accepted::QueueFull(_)) => return latencies_us,
             other => panic!("{other:?}"),
         }
         latencies_us.push(u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX));

@@ -7,7 +7,8 @@ use domain::policy::quota::{Period, Usage};
 use domain::ports::{NewKey, Page, PageRequest, UpdatedAccount};
 use jiff::Timestamp;
 
-use crate::rows::bounds;
+use crate::messages::counts;
+use crate::rows::{Filled, bounds};
 use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, whole_millis};
 use crate::{keys, stored, webhooks};
 
@@ -58,9 +59,10 @@ pub(crate) fn known_names<T>(row: &mut Row, parse: fn(&str) -> Option<T>) -> Sql
 }
 
 /// Makes a page of its rows and one more, which says whether there are further ones.
-pub(crate) fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
+pub(crate) fn page_of<T>(filled: Filled<T>, limit: u32) -> Page<T> {
+    let Filled { mut items, is_cut } = filled;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let has_more = items.len() > limit;
+    let has_more = is_cut || items.len() > limit;
     items.truncate(limit);
     Page { items, has_more }
 }
@@ -169,6 +171,7 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         tx.execute(part, params![id.0]).await?;
     }
     webhooks::erase_of_account(tx, id).await?;
+    counts::erase(tx, id).await?;
     for part in LAST {
         tx.execute(part, params![id.0]).await?;
     }

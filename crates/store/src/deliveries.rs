@@ -15,14 +15,15 @@ use jiff::Timestamp;
 use crate::accounts::{page_of, plan_columns, plan_from};
 use crate::messages::clean::{BATCH_ROWS_MAX, CleanupBatch};
 use crate::messages::ids_json;
-use crate::rows::bounds;
+use crate::rows::{Filled, bounds};
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
 use crate::{stored, webhooks};
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
         concat!(
-            "SELECT id, webhook_id, event, state, attempts, due_at, last_status, last_error, \
+            "SELECT id, webhook_id, COALESCE((SELECT events.event FROM events \
+             WHERE events.id = deliveries.event_id), event), state, attempts, due_at, last_status, last_error, \
              created_at, ended_at FROM deliveries ",
             $rest
         )
@@ -44,8 +45,8 @@ fn delivery_from(row: &mut Row) -> SqlResult<Delivery> {
     })
 }
 
-/// Puts events into the outbox, once for each webhook that subscribed to them. Accounts without
-/// webhooks cost one query.
+/// Puts events into the outbox, once for each webhook that subscribed to them. An event that
+/// several of them want is stored once. Accounts without webhooks cost one query.
 pub(crate) async fn enqueue(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
     const INSERT: InsertRows = InsertRows {
         table: "deliveries",
@@ -56,6 +57,7 @@ pub(crate) async fn enqueue(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
             ("attempts", Type::Int),
             ("due_at", Type::Int),
             ("created_at", Type::Int),
+            ("event_id", Type::Int),
         ],
         then: "",
     };
@@ -84,20 +86,68 @@ pub(crate) async fn enqueue(tx: &mut Tx, events: &[&Event]) -> SqlResult<()> {
             texts.insert(*index, stored::event::write(events[*index])?);
         }
     }
+    let shared = insert_shared(tx, events, &wanted, &texts).await?;
     let pending = DeliveryState::Pending.as_str();
     let row = |(webhook, index): &(WebhookId, usize)| {
-        let at = events[*index].at;
+        let (at, event_id) = (events[*index].at, shared.get(index).copied());
+        let own_text = if event_id.is_some() { "" } else { &*texts[index] };
         vec![
             webhook.0.into(),
-            (&texts[index]).into(),
+            own_text.into(),
             pending.into(),
             0.into(),
             at.into(),
             at.into(),
+            event_id.into(),
         ]
     };
     let rows: Vec<Vec<Param<'_>>> = wanted.iter().map(row).collect();
     tx.insert(&INSERT, &rows).await.map(drop)
+}
+
+/// Stores the events that several webhooks want; their ids by their indexes.
+async fn insert_shared(
+    tx: &mut Tx,
+    events: &[&Event],
+    wanted: &[(WebhookId, usize)],
+    texts: &BTreeMap<usize, String>,
+) -> SqlResult<BTreeMap<usize, i64>> {
+    const INSERT: InsertRows = InsertRows {
+        table: "events",
+        columns: &[("account_id", Type::Int), ("event", Type::Text)],
+        then: "RETURNING id",
+    };
+    let is_shared = |pair: &&[(WebhookId, usize)]| pair[0].1 == pair[1].1;
+    let shared: BTreeSet<usize> =
+        wanted.windows(2).filter(is_shared).map(|pair| pair[0].1).collect();
+    let row = |index: &usize| vec![events[*index].account_id.0.into(), (&texts[index]).into()];
+    let rows: Vec<Vec<Param<'_>>> = shared.iter().map(row).collect();
+    let ids = tx.insert(&INSERT, &rows).await?;
+    let mut ids = ids.into_iter().map(|mut row| row.int()).collect::<SqlResult<Vec<i64>>>()?;
+    // Drawn in the order of the rows.
+    ids.sort_unstable();
+    Ok(shared.into_iter().zip(ids).collect())
+}
+
+/// Erases the deliveries that a `DELETE … RETURNING event_id` has found, with the events of which
+/// they were the last.
+pub(crate) async fn erase_events(tx: &mut Tx, erased: Vec<Row>) -> SqlResult<()> {
+    // Of two transactions that erase the last two, the second one to get the lock sees none left.
+    const LOCK: &str = "SELECT id FROM events
+        WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)) ORDER BY id FOR UPDATE";
+    const DELETE: &str = "DELETE FROM events
+        WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+        AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.event_id = events.id)";
+    let mut ids = BTreeSet::new();
+    for mut row in erased {
+        ids.extend(row.opt_int()?);
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ids = ids_json(ids.into_iter())?;
+    tx.query(LOCK, params![&ids]).await?;
+    tx.execute(DELETE, params![&ids]).await.map(drop)
 }
 
 async fn plans_of(tx: &mut Tx, accounts: &str) -> SqlResult<BTreeMap<AccountId, Plan>> {
@@ -117,7 +167,7 @@ pub(crate) async fn pending_deliveries(
     webhook: WebhookId,
     except: Vec<DeliveryId>,
     limit: u32,
-) -> SqlResult<Vec<Delivery>> {
+) -> SqlResult<Page<Delivery>> {
     const SELECT: &str = select_deliveries!(
         "WHERE webhook_id = $1 AND state = 'pending' AND id > $3
          AND id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2)) ORDER BY id LIMIT $4"
@@ -127,7 +177,10 @@ pub(crate) async fn pending_deliveries(
         vec![webhook.0.into(), (&except).into(), after.into(), limit.into()]
     };
     let bounds = (i64::MIN, i64::from(limit));
-    tx.fill("deliveries", SELECT, bounds, values, delivery_from).await
+    let Filled { items, is_cut } =
+        tx.fill("deliveries", SELECT, bounds, values, delivery_from).await?;
+    let has_more = is_cut || u32::try_from(items.len()).is_ok_and(|read| read >= limit);
+    Ok(Page { items, has_more })
 }
 
 pub(crate) async fn record_deliveries(
@@ -196,7 +249,10 @@ pub(crate) async fn clean_up(
 ) -> SqlResult<CleanupBatch> {
     const DELETE: &str = "DELETE FROM deliveries WHERE id IN
         (SELECT id FROM deliveries WHERE state = $1 AND ended_at < $2
-         ORDER BY ended_at LIMIT $3)";
+         ORDER BY ended_at LIMIT $3) RETURNING event_id";
     let values = params![state.as_str(), since, BATCH_ROWS_MAX];
-    Ok(CleanupBatch::of(tx.execute(DELETE, values).await?))
+    let erased = tx.query(DELETE, values).await?;
+    let rows = u64::try_from(erased.len()).unwrap_or(u64::MAX);
+    erase_events(tx, erased).await?;
+    Ok(CleanupBatch::of(rows))
 }

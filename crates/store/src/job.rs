@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use domain::policy::queue::QueueSize;
 use domain::ports::{Acceptance, Accepted, Progress, Recorded};
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -78,12 +79,34 @@ where
     }
 }
 
+/// Most bytes of texts and files in one group commit; a request with more has one of its own.
+pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
+
 /// Requests that are served in groups, with few statements.
 pub(crate) enum GroupItem {
     Accept(Acceptance, Reply<Accepted>),
     Record(Vec<Progress>, Reply<Vec<Recorded>>),
     Report(Report, Reply<Vec<Recorded>>),
     Receive(Arrival, Reply<Vec<Recorded>>),
+}
+
+impl GroupItem {
+    /// How many bytes of texts and files it brings.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Accept(acceptance, _) => acceptance_bytes(acceptance),
+            Self::Receive(arrival, _) => {
+                arrival.messages.iter().map(|new| new.content.text().len()).sum()
+            }
+            Self::Record(..) | Self::Report(..) => 0,
+        }
+    }
+}
+
+/// The bytes of the texts and files of a request.
+pub(crate) fn acceptance_bytes(acceptance: &Acceptance) -> usize {
+    let size = QueueSize::of(&acceptance.messages);
+    usize::try_from(size.text_bytes.saturating_add(size.file_bytes)).unwrap_or(usize::MAX)
 }
 
 /// The requests of a batch, by kind.

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
-use domain::ports::PageRequest;
+use domain::ports::{PAGE_BYTES_MAX, PageRequest};
 use parking_lot::Mutex;
 
-use crate::sql::{Param, Row, SqlError, SqlResult, Tx};
+use crate::sql::{Gathered, Param, Row, SqlError, SqlResult, Tx};
 
 /// Rows remembered as reported; when there are more, all are dropped and reported again.
 const REPORTED_ROWS_MAX: usize = 10_000;
@@ -64,6 +64,13 @@ impl UnreadableRows {
     }
 }
 
+/// Rows of a list.
+pub(crate) struct Filled<T> {
+    pub(crate) items: Vec<T>,
+    /// Whether there are more that were asked for, but have too many bytes.
+    pub(crate) is_cut: bool,
+}
+
 /// How a row is read.
 pub(crate) type Read<T> = fn(&mut Row) -> SqlResult<T>;
 
@@ -109,8 +116,8 @@ impl Tx {
         })
     }
 
-    /// Up to `limit` readable rows beyond the number `start`; more rows are read to replace those
-    /// that are skipped. `params` makes the parameters from a number and a limit; rows begin with
+    /// Up to `limit` readable rows beyond the number `start`, within [`PAGE_BYTES_MAX`]; more rows
+    /// are read to replace those that are skipped. `params` makes the parameters from a number and a limit; rows begin with
     /// their number.
     pub(crate) async fn fill<'p, T>(
         &mut self,
@@ -119,15 +126,20 @@ impl Tx {
         (start, limit): (i64, i64),
         params: impl Fn(i64, i64) -> Vec<Param<'p>>,
         read: Read<T>,
-    ) -> SqlResult<Vec<T>> {
+    ) -> SqlResult<Filled<T>> {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let (mut last, mut asked) = (start, limit);
-        let mut items = Vec::new();
+        let (mut items, mut bytes_left) = (Vec::new(), PAGE_BYTES_MAX);
         loop {
-            let rows = self.query(sql, &params(last, asked)).await?;
-            let is_end = i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked;
+            let Gathered { rows, is_cut, .. } =
+                self.query_within(sql, &params(last, asked), bytes_left).await?;
+            let is_end = !is_cut && i64::try_from(rows.len()).unwrap_or(i64::MAX) < asked;
+            bytes_left = bytes_left.saturating_sub(rows.iter().map(Row::bytes).sum());
             let number = rows.last().map(Row::id);
             items.append(&mut self.readable(table, rows, read));
+            if is_cut && !items.is_empty() {
+                return Ok(Filled { items, is_cut });
+            }
             match number {
                 Some(RowId::Int(number)) if !is_end && items.len() < wanted => last = number,
                 _ => break,
@@ -135,7 +147,7 @@ impl Tx {
             asked = REFILL_ROWS;
         }
         items.truncate(wanted);
-        Ok(items)
+        Ok(Filled { items, is_cut: false })
     }
 }
 

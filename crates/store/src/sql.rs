@@ -131,6 +131,16 @@ impl Row {
         }
     }
 
+    /// How many bytes its texts and blobs have.
+    pub(crate) fn bytes(&self) -> usize {
+        let bytes = |cell: &Cell| match cell {
+            Cell::Text(text) => text.len(),
+            Cell::Blob(bytes) => bytes.len(),
+            Cell::Null | Cell::Int(_) | Cell::Other => 0,
+        };
+        self.cells.as_slice().iter().map(bytes).sum()
+    }
+
     /// Reports that a part of it cannot be read and is left out.
     pub(crate) fn note(&mut self, note: &'static str) {
         self.notes.push(note);
@@ -206,6 +216,31 @@ impl Row {
         read: impl FnOnce(&str) -> SqlResult<T>,
     ) -> SqlResult<Option<T>> {
         self.opt_text()?.map(|text| read(&text)).transpose()
+    }
+}
+
+/// Rows as they come from a statement, within a number of bytes.
+pub(crate) struct Gathered {
+    pub(crate) rows: Vec<Row>,
+    /// Whether there were more than fit.
+    pub(crate) is_cut: bool,
+    bytes_left: usize,
+}
+
+impl Gathered {
+    pub(crate) fn within(bytes_max: usize) -> Self {
+        Self { rows: Vec::new(), is_cut: false, bytes_left: bytes_max }
+    }
+
+    /// Takes a row if it fits; says whether the statement should go on.
+    pub(crate) fn take(&mut self, row: Row) -> bool {
+        let bytes = row.bytes();
+        self.is_cut = bytes > self.bytes_left && !self.rows.is_empty();
+        if !self.is_cut {
+            self.bytes_left = self.bytes_left.saturating_sub(bytes);
+            self.rows.push(row);
+        }
+        !self.is_cut
     }
 }
 
@@ -298,9 +333,19 @@ impl Tx {
         params: &[Param<'_>],
     ) -> SqlResult<Vec<Row>> {
         params.iter().try_for_each(|param| param.check())?;
+        Ok(self.query_within(sql, params, usize::MAX).await?.rows)
+    }
+
+    /// The rows a statement returns, as many whole ones as fit into `bytes_max`, and one at least.
+    pub(crate) async fn query_within(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        bytes_max: usize,
+    ) -> SqlResult<Gathered> {
         match &mut self.link {
-            ConnectionRole::Sqlite(link) => link.query(sql, params),
-            ConnectionRole::Postgres(link) => link.query(sql, params).await,
+            ConnectionRole::Sqlite(link) => link.query(sql, params, bytes_max),
+            ConnectionRole::Postgres(link) => link.query(sql, params, bytes_max).await,
         }
     }
 

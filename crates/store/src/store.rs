@@ -21,9 +21,10 @@ use domain::ports::{
 };
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
+use tokio::sync::Mutex;
 
 use crate::cache::Cache;
-use crate::job::{GroupItem, Reply};
+use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
 use crate::messages::{accept, clean, list};
@@ -36,7 +37,11 @@ use crate::{OpenError, accounts, devices, keys, protocol};
 const CLEAN_UP_BATCHES_MAX: usize = 100;
 
 /// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
-pub struct SqlStore(Engine);
+pub struct SqlStore {
+    engine: Engine,
+    /// Held by the one request beyond [`GROUP_BYTES_MAX`] that may queue for its commit.
+    large_accepts: Mutex<()>,
+}
 
 enum Engine {
     Sqlite(Sqlite),
@@ -47,24 +52,28 @@ impl SqlStore {
     pub(crate) async fn open_sqlite(path: PathBuf) -> Result<Self, OpenError> {
         let opened = tokio::task::spawn_blocking(move || Sqlite::open(&path)).await;
         let opened = opened.map_err(|error| OpenError::Database(error.to_string()))?;
-        opened.map(|sqlite| Self(Engine::Sqlite(sqlite)))
+        opened.map(|sqlite| Self::over(Engine::Sqlite(sqlite)))
     }
 
     pub(crate) async fn open_postgres(url: &str) -> Result<Self, OpenError> {
-        Ok(Self(Engine::Postgres(PostgreSql::open(url).await?)))
+        Ok(Self::over(Engine::Postgres(PostgreSql::open(url).await?)))
+    }
+
+    fn over(engine: Engine) -> Self {
+        Self { engine, large_accepts: Mutex::default() }
     }
 
     /// Finishes what is queued, then closes every connection. Calls from then on fail
     /// with [`domain::error::StoreError::Unavailable`].
     pub async fn close(&self) {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.close().await,
             Engine::Postgres(postgres) => postgres.close().await,
         }
     }
 
     fn cache(&self) -> &Cache {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(sqlite) => &sqlite.cache,
             Engine::Postgres(postgres) => &postgres.cache,
         }
@@ -72,14 +81,14 @@ impl SqlStore {
 
     /// How many stored rows could not be read, in whole or in part, by table.
     pub fn unreadable_rows(&self) -> BTreeMap<&'static str, u64> {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.unreadable.counts(),
             Engine::Postgres(postgres) => postgres.unreadable().counts(),
         }
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> GroupItem) -> StoreResult<T> {
-        Ok(match &self.0 {
+        Ok(match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.ask(ask).await?,
             Engine::Postgres(postgres) => postgres.ask(ask).await?,
         })
@@ -90,7 +99,7 @@ impl SqlStore {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.read(work).await,
             Engine::Postgres(postgres) => postgres.read(work).await,
         }
@@ -101,7 +110,7 @@ impl SqlStore {
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
-        match &self.0 {
+        match &self.engine {
             Engine::Sqlite(sqlite) => sqlite.write(work).await,
             Engine::Postgres(postgres) => postgres.write(work).await,
         }
@@ -300,6 +309,11 @@ impl SqlStore {
 #[async_trait]
 impl MessageStore for SqlStore {
     async fn accept(&self, acceptance: Acceptance) -> StoreResult<Accepted> {
+        // Others get their turn between two requests that have a commit of their own.
+        let _turn = match acceptance_bytes(&acceptance) > GROUP_BYTES_MAX {
+            true => Some(self.large_accepts.lock().await),
+            false => None,
+        };
         self.ask(|reply| GroupItem::Accept(acceptance, reply)).await
     }
 

@@ -12,7 +12,7 @@ use crate::accounts::{known_names, lock_account, page_of};
 use crate::keys::opt_device;
 use crate::rows::bounds;
 use crate::sql::{Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
-use crate::stored;
+use crate::{deliveries, stored};
 
 macro_rules! select_webhooks {
     ($rest:literal) => {
@@ -195,16 +195,15 @@ async fn erase_rows(rows: Vec<Row>, tx: &mut Tx) -> SqlResult<()> {
 
 /// Erases webhooks with their deliveries. They are under lock, so that no delivery comes after.
 async fn erase(tx: &mut Tx, ids: &[i64]) -> SqlResult<()> {
-    const PARTS: [&str; 2] = [
-        "DELETE FROM deliveries
-         WHERE webhook_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))",
-        "DELETE FROM webhooks WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))",
-    ];
+    const DELIVERIES: &str = "DELETE FROM deliveries
+        WHERE webhook_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)) RETURNING event_id";
+    const WEBHOOKS: &str =
+        "DELETE FROM webhooks WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
     if ids.is_empty() {
         return Ok(());
     }
-    for part in PARTS {
-        tx.execute(part, params![&to_json(ids)?]).await?;
-    }
-    Ok(())
+    let ids = to_json(ids)?;
+    let erased = tx.query(DELIVERIES, params![&ids]).await?;
+    deliveries::erase_events(tx, erased).await?;
+    tx.execute(WEBHOOKS, params![&ids]).await.map(drop)
 }

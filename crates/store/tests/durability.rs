@@ -83,8 +83,7 @@ async fn fill(store: Arc<dyn Store>) -> World {
     world.store.setting("operator", vec![9]).await.unwrap();
     let webhook = world.webhook(None, &EventKind::ALL).await;
     let media = Media { size: Some(3), ..Media::default() };
-    let content =
-        Content::File(File { kind: ContentKind::Document, caption: String::new(), media });
+    let content = Content::File(File { kind: ContentKind::Document, caption: "".into(), media });
     let with_file = NewMessage { content, inline_file: Some(vec![1, 2, 3]), ..world.text(5) };
     let (account_id, device_id) = (world.account.id, None);
     let grant = NewGrant { account_id, device_id, messages: 2, expires_at: None };
@@ -108,7 +107,7 @@ async fn assert_filled(store: &dyn Store, world: &World) {
     assert_eq!(store.inline_media(outbox[2].id).await.unwrap(), Some(vec![1, 2, 3]));
     let [webhook] = store.active_webhooks().await.unwrap().try_into().unwrap();
     let [delivery] =
-        store.pending_deliveries(webhook.id, &[], 9).await.unwrap().try_into().unwrap();
+        store.pending_deliveries(webhook.id, &[], 9).await.unwrap().items.try_into().unwrap();
     assert_eq!(delivery.event.kind, EventKind::MessageSent);
     let [grant] = store.grants(account).await.unwrap().try_into().unwrap();
     assert_eq!((grant.total, grant.used), (2, 2));

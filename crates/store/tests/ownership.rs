@@ -128,8 +128,7 @@ async fn fill(world: &World) {
     }
     world.sent(1).await;
     let media = Media { size: Some(3), ..Media::default() };
-    let content =
-        Content::File(File { kind: ContentKind::Document, caption: String::new(), media });
+    let content = Content::File(File { kind: ContentKind::Document, caption: "".into(), media });
     let with_file = NewMessage { content, inline_file: Some(vec![1, 2, 3]), ..world.text(2) };
     let mut request = world.request(vec![with_file]);
     request.idempotency = Some(idempotency(&world.device.id.to_string(), 1));

@@ -304,9 +304,9 @@ async fn deliveries(database: &Database) {
     ];
     let (store, world) = damage(database, (store, world), &damaged).await;
     let readable = [pending[1].id, pending[3].id];
-    let read = store.pending_deliveries(webhook.id, &[], 1).await.unwrap();
+    let read = store.pending_deliveries(webhook.id, &[], 1).await.unwrap().items;
     assert_eq!(read[0].id, readable[0], "those that cannot be read hold nothing up");
-    let read = store.pending_deliveries(webhook.id, &readable[..1], 1).await.unwrap();
+    let read = store.pending_deliveries(webhook.id, &readable[..1], 1).await.unwrap().items;
     assert_eq!(read[0].id, readable[1]);
     let mut listed = Vec::new();
     let mut page = PageRequest { before: None, limit: 1 };

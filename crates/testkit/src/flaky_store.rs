@@ -206,7 +206,7 @@ delegate!(WebhookStore {
     write delete_webhook(account: AccountId, id: WebhookId) -> bool;
     read pending_deliveries(
         webhook: WebhookId, except: &[DeliveryId], limit: u32
-    ) -> Vec<Delivery>;
+    ) -> Page<Delivery>;
     write record_deliveries(outcomes: Vec<DeliveryOutcome>) -> ();
     read deliveries(
         account: AccountId, webhook: WebhookId, state: Option<DeliveryState>, page: PageRequest

@@ -20,7 +20,7 @@ use domain::key::KeyHash;
 use domain::message::{Message, whole_millis as stored};
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
-use domain::ports::{Page, ProtocolStore, ProtocolWrite, Store, StoreResult};
+use domain::ports::{PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, Store, StoreResult};
 use domain::webhook::{Delivery, Webhook};
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
@@ -108,10 +108,21 @@ impl State {
 }
 
 /// Splits one item more than was asked for into a page.
-fn page_of<T>(mut items: Vec<T>, limit: u32) -> Page<T> {
+fn page_of<T>(items: Vec<T>, limit: u32) -> Page<T> {
+    page_within(items, limit, |_| 0)
+}
+
+/// The same, within [`PAGE_BYTES_MAX`].
+fn page_within<T>(mut items: Vec<T>, limit: u32, bytes: impl Fn(&T) -> usize) -> Page<T> {
     let limit = usize::try_from(limit).expect("a small limit");
-    let has_more = items.len() > limit;
-    items.truncate(limit);
+    let mut total = 0;
+    let fitting = items.iter().take_while(|item| {
+        total += bytes(item);
+        total <= PAGE_BYTES_MAX
+    });
+    let end = fitting.count().max(1).min(limit);
+    let has_more = items.len() > end;
+    items.truncate(end);
     Page { items, has_more }
 }
 

@@ -25,6 +25,7 @@ use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::key::KeyHash;
 use domain::message::{Message, MessageEvent, NewMessage};
 use domain::plan::Plan;
+use domain::policy::queue::QueueLimits;
 use domain::policy::quota::Period;
 use domain::ports::{
     Acceptance, Accepted, CreatedDevice, IdempotencyKey, NewKey, PageRequest, Progress, Recorded,
@@ -54,7 +55,7 @@ macro_rules! store_conformance {
             accept: an_accepted_message_is_read_unchanged, ids_grow, a_batch_is_all_or_nothing,
                 quota_is_spent_and_starts_again_each_day,
                 a_request_from_before_midnight_counts_in_the_new_day, one_refusal_affects_no_other_request,
-                the_queue_has_a_limit, a_missing_device_refuses_the_request,
+                the_queue_has_a_limit, waiting_bytes_have_limits, a_repeat_reads_few_bytes, a_missing_device_refuses_the_request,
                 a_repeated_request_gives_the_same_messages, another_request_is_a_mismatch,
                 a_key_belongs_to_its_account_and_route, an_idempotency_key_expires_after_a_day,
                 a_refusal_is_not_remembered, a_file_waits_with_its_message;
@@ -67,7 +68,7 @@ macro_rules! store_conformance {
                 contacts_are_those_written_to, a_guessed_kind_is_corrected;
             lists: both_directions_are_listed_newest_first, a_list_has_pages,
                 a_list_can_be_filtered, chats_times_and_schedules_are_filters,
-                a_counted_list_has_a_total, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
+                a_counted_list_has_a_total, a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
                 senders_may_share_an_id, what_others_write_can_be_stored, an_own_message_from_elsewhere_counts_as_sent,
                 the_outbox_is_loaded_whole, the_outbox_of_a_device_is_loaded_alone, old_rows_are_cleaned_up;
@@ -86,6 +87,7 @@ macro_rules! store_conformance {
                 device_changes_emit_events, deliveries_follow_the_order_of_events,
                 deleting_a_device_emits_events, own_messages_emit_no_events,
                 a_delivery_ends_and_is_replayed, deliveries_have_pages,
+                a_page_of_deliveries_ends_at_its_bytes, an_event_outlives_all_but_its_last_delivery,
                 old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
             parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
@@ -172,7 +174,7 @@ impl World {
         NewMessage {
             device_id: self.device.id,
             chat: ChatId::from(format!("62812{n:07}@s.whatsapp.net")),
-            content: Content::Text(format!("message {n} 👋🏽 'quoted' \\ \"too\"\n")),
+            content: Content::Text(format!("message {n} 👋🏽 'quoted' \\ \"too\"\n").into()),
             inline_file: None,
             whatsapp_id: WhatsappId::from_random(n.to_be_bytes()),
             typing: true,
@@ -190,6 +192,7 @@ impl World {
             account_id: self.account.id,
             plan: plan(None, None),
             period: TODAY,
+            limits: QueueLimits::default(),
             messages,
             idempotency: None,
             now: NOW,
@@ -222,7 +225,7 @@ impl World {
 
     /// The pending deliveries of a webhook, by id.
     pub async fn pending(&self, webhook: &Webhook) -> Vec<Delivery> {
-        self.store.pending_deliveries(webhook.id, &[], 10_000).await.unwrap()
+        self.store.pending_deliveries(webhook.id, &[], 10_000).await.unwrap().items
     }
 
     /// Records steps of one message.

@@ -96,11 +96,11 @@ fn file(
     size: Option<u64>,
 ) -> File {
     let media = Media { mimetype: mimetype.cloned(), size, ..Media::default() };
-    File { kind, caption: caption.cloned().unwrap_or_default(), media }
+    File { kind, caption: caption.map(String::as_str).unwrap_or_default().into(), media }
 }
 
 fn text(text: Option<&String>) -> Content {
-    Content::Text(text.cloned().unwrap_or_default())
+    Content::Text(text.map(String::as_str).unwrap_or_default().into())
 }
 
 fn unsupported(kind: ContentKind, text: Option<&String>) -> Content {

@@ -13,7 +13,9 @@ pub(crate) fn message(
     uploaded: Option<UploadResponse>,
 ) -> Option<wa::Message> {
     match content {
-        Content::Text(text) => Some(wa::Message { conversation: Some(text), ..Default::default() }),
+        Content::Text(text) => {
+            Some(wa::Message { conversation: Some(text.to_string()), ..Default::default() })
+        }
         Content::File(OutgoingFile { media, caption }) => Some(file(media, caption, uploaded?)),
         Content::Location(place) => Some(location(place)),
         Content::Unsupported(_) => None,

@@ -1,6 +1,7 @@
 //! Decisions as pure functions: the time, the randomness and the facts are arguments.
 
 pub mod pacing;
+pub mod queue;
 pub mod quota;
 pub mod rate;
 pub mod retry;

@@ -11,6 +11,7 @@ use crate::message::{
     NewMessage, Receipt, whole_millis,
 };
 use crate::plan::Plan;
+use crate::policy::queue::{QueueFull, QueueLimits};
 use crate::policy::quota::Period;
 use crate::webhook::Event;
 
@@ -34,6 +35,8 @@ pub struct Acceptance {
     pub plan: Plan,
     /// The account's day and month at `now`.
     pub period: Period,
+    /// How much of the account may wait.
+    pub limits: QueueLimits,
     /// The messages, in order.
     pub messages: Vec<NewMessage>,
     /// Remembered with them, when the caller gave one.
@@ -48,7 +51,8 @@ pub enum Accepted {
     /// They are durable.
     New(Vec<Message>),
     /// The same request came before: its messages as they are *now* (cancelled or finished ones
-    /// included); each carries the quota receipt of its acceptance.
+    /// included); each carries the quota receipt of its acceptance. Texts beyond
+    /// [`REPEATED_BYTES_MAX`] are left out.
     Repeated(Vec<Message>),
     /// That idempotency key was used with another request.
     Mismatch,
@@ -57,14 +61,14 @@ pub enum Accepted {
         /// What is left.
         remaining: i64,
     },
-    /// [`WAITING_MESSAGES_MAX`] would be exceeded; nothing was kept.
-    QueueFull,
+    /// More would wait than may; nothing was kept.
+    QueueFull(QueueFull),
     /// A device vanished meanwhile; nothing was kept.
     DeviceGone,
 }
 
-/// Most waiting messages of one account.
-pub const WAITING_MESSAGES_MAX: i64 = 100_000;
+/// Most bytes of messages that are read for a repeated request.
+pub const REPEATED_BYTES_MAX: usize = 256 * 1024;
 /// How long an idempotency key is remembered, in hours.
 pub const IDEMPOTENCY_HOURS: i64 = 24;
 
@@ -257,6 +261,7 @@ pub trait MessageStore: Send + Sync {
         page: PageRequest,
     ) -> StoreResult<Page<Message>>;
     /// The messages of an account, newest first, after the first `offset`, and how many there are.
+    /// Rows beyond [`PAGE_BYTES_MAX`](super::PAGE_BYTES_MAX) are left out.
     async fn counted_messages(
         &self,
         account: AccountId,

@@ -36,13 +36,14 @@ pub trait WebhookStore: Send + Sync {
     ) -> StoreResult<Option<Webhook>>;
     /// Erases a webhook with its deliveries; false when there was none.
     async fn delete_webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<bool>;
-    /// The oldest pending deliveries of a webhook, by id, without those in `except`.
+    /// The oldest pending deliveries of a webhook, by id, without those in `except`; there may be
+    /// more as long as [`Page::has_more`] says so.
     async fn pending_deliveries(
         &self,
         webhook: WebhookId,
         except: &[DeliveryId],
         limit: u32,
-    ) -> StoreResult<Vec<Delivery>>;
+    ) -> StoreResult<Page<Delivery>>;
     /// Writes what became of tries. Unknown ids are skipped.
     async fn record_deliveries(&self, outcomes: Vec<DeliveryOutcome>) -> StoreResult<()>;
     /// The deliveries of a webhook, newest first, in one state or all.

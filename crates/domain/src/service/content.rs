@@ -1,6 +1,8 @@
 //! The rules for what is asked to be sent. Errors name the field as a path in the content, such as
 //! `media.caption`; an API that calls it otherwise has one table of names.
 
+use std::sync::Arc;
+
 use super::Core;
 use crate::content::{
     Content, ContentKind, ContentRequest, File, LOCATION_ADDRESS_CHARS_MAX,
@@ -67,7 +69,7 @@ impl Core {
 /// would reveal what is inside it.
 pub const DOWNLOAD_FAILED: &str = "the file could not be downloaded";
 
-fn check_text(text: String) -> Result<String> {
+fn check_text(text: Arc<str>) -> Result<Arc<str>> {
     if text.trim().is_empty() {
         return Err(Error::invalid("text", "is required and must not be blank"));
     }
@@ -96,7 +98,7 @@ fn check_location(location: Location) -> Result<Location> {
     Ok(location)
 }
 
-fn check_characters(field: &'static str, text: String) -> Result<String> {
+fn check_characters(field: &'static str, text: Arc<str>) -> Result<Arc<str>> {
     // A NUL cannot be stored by every database, and no phone shows it.
     if text.contains('\0') {
         return Err(Error::invalid(field, "must not contain the character U+0000"));

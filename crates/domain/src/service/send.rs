@@ -14,8 +14,9 @@ use crate::ids::{DeviceId, WhatsappId};
 use crate::message::{BATCH_MESSAGES_MAX, Message, NewMessage};
 use crate::phone::Recipient;
 use crate::plan::{Feature, Plan};
+use crate::policy::queue::QueueLimits;
 use crate::policy::retry::{EXPIRY_DEFAULT, EXPIRY_MAX};
-use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry, WAITING_MESSAGES_MAX};
+use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry};
 
 /// Longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
@@ -152,6 +153,7 @@ impl Core {
             account_id: account.id,
             plan: plan.clone(),
             period: self.period(account),
+            limits: QueueLimits::default(),
             messages,
             idempotency,
             now,
@@ -190,7 +192,7 @@ impl Core {
             Accepted::Repeated(messages) => Ok(AcceptedMessages { messages, is_repeat: true }),
             Accepted::Mismatch => Err(Error::IdempotencyMismatch),
             Accepted::QuotaExhausted { remaining } => Err(Error::QuotaExhausted { remaining }),
-            Accepted::QueueFull => Err(Error::QueueFull(WAITING_MESSAGES_MAX)),
+            Accepted::QueueFull(limit) => Err(Error::QueueFull(limit)),
             Accepted::DeviceGone => Err(Error::NotFound("device")),
         }
     }

@@ -305,7 +305,7 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
         direction: if is_incoming { Direction::In } else { Direction::Out },
         chat: ChatId::Person(phone.clone()),
         sender: is_incoming.then_some(Address { phone: Some(phone), lid: None }),
-        content: Content::Text("This is a test of your webhook.".to_owned()),
+        content: Content::Text("This is a test of your webhook.".into()),
         state: states.find(emits_kind).unwrap_or(MessageState::Delivered),
         failure: (kind == EventKind::MessageFailed).then(|| Failure::new("test", "a test")),
         created_at: now,

@@ -78,9 +78,9 @@ impl DeviceTask {
         let Some((message, file)) = self.outbox.submit(id) else { return };
         let limit = if file.is_some() { SEND_FILE_WAIT } else { SEND_WAIT };
         let (media, permit) = file.map(|file| file.into_parts()).unzip();
-        let content = message
-            .content
-            .with_file(|file| Some(OutgoingFile { media: media?, caption: file.caption }));
+        let content = message.content.with_file(|file| {
+            Some(OutgoingFile { media: media?, caption: file.caption.to_string() })
+        });
         let Some(content) = content else {
             let error = SendError::Temporary("its file is not ready".to_owned());
             self.begin(async move { Done::Sent(id, Err(error)) });

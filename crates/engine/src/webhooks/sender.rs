@@ -13,7 +13,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use domain::ids::{AccountId, DeliveryId, WebhookId};
-use domain::ports::{PageRequest, StoreResult, WebhookAnswer};
+use domain::ports::{Page, PageRequest, StoreResult, WebhookAnswer};
 use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event, Webhook, WebhookPatch};
 
 use super::lanes::{JudgedPost, Lanes, Step};
@@ -37,7 +37,7 @@ const GONE: &str = "its receiver answered 410 (gone)";
 
 /// What a job came to.
 enum Done {
-    Read(StoreResult<Vec<Delivery>>),
+    Read(StoreResult<Page<Delivery>>),
     Posted(DeliveryId, Option<WebhookAnswer>),
     /// The event of a delivery could not be read.
     Unread(DeliveryId, StoreResult<()>),
@@ -246,13 +246,12 @@ impl Sender {
         }
     }
 
-    fn found(&mut self, found: StoreResult<Vec<Delivery>>) {
+    fn found(&mut self, found: StoreResult<Page<Delivery>>) {
         self.is_reading = false;
         match found {
-            Ok(deliveries) => {
-                // There may be more.
-                self.must_read |= deliveries.len() >= READ_MAX as usize;
-                for delivery in deliveries {
+            Ok(Page { items, has_more }) => {
+                self.must_read |= has_more;
+                for delivery in items {
                     let Delivery { id, event, attempts, due_at, .. } = delivery;
                     let is_new = self.lanes.add(id, &event.lane(), attempts, due_at);
                     if is_new && self.events.len() < EVENTS_KEPT_MAX {

@@ -83,8 +83,8 @@ impl World {
         let source = MediaSource::Url(FILE.into());
         let text = self.count.to_string();
         let content = match self.rng.random_range(0..4) {
-            0 => Content::File(FileRequest { caption: text, ..FileRequest::new(source) }),
-            _ => Content::Text(text),
+            0 => Content::File(FileRequest { caption: text.into(), ..FileRequest::new(source) }),
+            _ => Content::Text(text.into()),
         };
         let request = SendRequest {
             device: Some(self.device.into()),

@@ -12,6 +12,7 @@ use domain::key::{KeyKind, Secret};
 use domain::message::{Failure, Message, MessageState, NewMessage, Receipt};
 use domain::plan::Plan;
 use domain::policy::pacing::Pacing;
+use domain::policy::queue::QueueLimits;
 use domain::policy::quota::Period;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CreatedDevice, DeviceStore, MessageStore, NewKey,
@@ -162,6 +163,7 @@ impl World {
             account_id: self.account,
             plan,
             period: Period::of(self.now, &TimeZone::get("Asia/Jakarta").unwrap()),
+            limits: QueueLimits::default(),
             messages: vec![message],
             idempotency: None,
             now: self.now,

@@ -196,7 +196,7 @@ impl TestGateway {
             .sent()
             .into_iter()
             .map(|(_, message)| match message.content {
-                Content::Text(text) => text,
+                Content::Text(text) => text.to_string(),
                 Content::File(file) => file.caption,
                 Content::Location(place) => place.name.unwrap_or_default(),
                 Content::Unsupported(unsupported) => unsupported.text,

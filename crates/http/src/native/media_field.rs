@@ -80,7 +80,7 @@ impl MediaField {
             kind,
             filename: self.filename,
             mimetype: self.mimetype,
-            caption: self.caption.unwrap_or_default(),
+            caption: self.caption.unwrap_or_default().into(),
         })
     }
 }

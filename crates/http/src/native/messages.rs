@@ -259,7 +259,7 @@ fn content(
     let is_alone = media.is_none() && location.is_none();
     let text = text.filter(|text| is_alone || !text.trim().is_empty());
     match (text, media, location) {
-        (Some(text), None, None) => Ok(Content::Text(text)),
+        (Some(text), None, None) => Ok(Content::Text(text.into())),
         (None, Some(Object(media)), None) => Ok(Content::File(media.into_request()?)),
         (None, None, Some(Object(location))) => Ok(Content::Location(location.into())),
         (None, None, None) => {

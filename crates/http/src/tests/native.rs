@@ -370,7 +370,7 @@ async fn lists_of_messages() {
             lid: Some(Lid::from_user("777")),
         },
         origin: ReceivedOrigin::Incoming,
-        content: Content::Text("an answer".to_owned()),
+        content: Content::Text("an answer".into()),
         at: app.clock.hands.now(),
     };
     let now = app.clock.hands.now();

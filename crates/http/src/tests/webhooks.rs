@@ -46,9 +46,7 @@ async fn receive(app: &App, id: &str) {
             lid: Some(Lid::from_user("999")),
         },
         origin: ReceivedOrigin::Incoming,
-        content: Content::Text(
-            "halo \u{1f44b} \u{0645}\u{0631}\u{062d}\u{0628}\u{0627}".to_owned(),
-        ),
+        content: Content::Text("halo \u{1f44b} \u{0645}\u{0631}\u{062d}\u{0628}\u{0627}".into()),
         at: app.clock.now(),
     };
     app.store.receive(app.front.id(), vec![message], app.clock.now()).await.unwrap();
@@ -290,7 +288,7 @@ fn incoming() -> EventMessage {
         }),
         content: Content::File(File {
             kind: ContentKind::Document,
-            caption: "halo \u{1f44b}".to_owned(),
+            caption: "halo \u{1f44b}".into(),
             media: Media { filename: Some("a.pdf".to_owned()), size: Some(3), ..Media::default() },
         }),
         state: MessageState::Delivered,
@@ -310,7 +308,7 @@ fn our_own_shape_of_events() {
         direction: Direction::Out,
         chat: "628999@s.whatsapp.net".into(),
         sender: None,
-        content: Content::Text("halo \u{1f44b}".to_owned()),
+        content: Content::Text("halo \u{1f44b}".into()),
         state: MessageState::Failed,
         failure: Some(Failure::new(Failure::NOT_ON_WHATSAPP, "628999 is not on WhatsApp")),
         ..incoming()

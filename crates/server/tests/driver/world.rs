@@ -410,7 +410,7 @@ impl World {
         id: &WhatsappId,
         text: &str,
     ) -> Result<(), SendError> {
-        self.try_send_content(device, chat, id, OutgoingContent::Text(text.to_owned())).await
+        self.try_send_content(device, chat, id, OutgoingContent::Text(text.into())).await
     }
 
     /// Hands a file over.

@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use domain::grant::{Allowance, Charge, Grant};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::message::{Message, NewMessage};
+use domain::policy::queue::QueueSize;
 use domain::policy::quota::Period;
-use domain::ports::{
-    Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey, WAITING_MESSAGES_MAX,
-};
+use domain::ports::{Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey};
 use jiff::{SignedDuration, Timestamp};
 
+use super::counts::CountChanges;
 use super::{Charged, ids_json, insert_waiting, list};
 use crate::accounts::usage_from;
 use crate::sql::{
@@ -27,7 +27,7 @@ use crate::{grants, stored};
 #[derive(Debug, Clone)]
 pub(super) struct AccountState {
     pub(super) allowance: Allowance,
-    pub(super) waiting: i64,
+    pub(super) queue: QueueSize,
     has_grants: bool,
     pub(super) has_webhooks: bool,
 }
@@ -35,7 +35,7 @@ pub(super) struct AccountState {
 /// The columns [`account_states_from`] reads.
 macro_rules! usage_columns {
     () => {
-        "account_id, waiting, has_grants, has_webhooks, day, day_used, month, month_used"
+        "account_id, waiting, text_bytes, file_bytes, has_grants, has_webhooks, day, day_used, month, month_used"
     };
 }
 pub(super) use usage_columns;
@@ -105,7 +105,7 @@ pub(crate) async fn accept_group(
                 Accepted::Repeated(made.get(&first).cloned().unwrap_or_default())
             }
             Decision::Repeat(Before::Stored(ids)) => {
-                Accepted::Repeated(list::by_ids(tx, &ids).await?)
+                Accepted::Repeated(list::repeated(tx, &ids).await?)
             }
             Decision::Refused(answer) => answer,
             Decision::Repeat(Before::Unreadable) | Decision::Fault => {
@@ -140,10 +140,20 @@ async fn write(
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
     remember(tx, &made).await?;
+    count_messages(tx, &made).await?;
     let changed = made.iter().map(|(_, made)| made.request.account_id).collect();
     put_account_states(tx, account_states, &changed).await?;
     grants::put_used(tx, &spent_grants(&made, account_states)).await?;
     Ok(made.into_iter().map(|(index, made)| (index, made.messages)).collect())
+}
+
+/// Counts the messages of each device.
+async fn count_messages(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResult<()> {
+    let mut changes = CountChanges::default();
+    for message in made.iter().flat_map(|(_, made)| &made.messages) {
+        changes.add_waiting(message.account_id, message.device_id, 1);
+    }
+    changes.write(tx).await
 }
 
 /// How many messages are accepted.
@@ -245,15 +255,15 @@ impl GroupCommit {
         if !request.messages.iter().all(is_owned) {
             return Decision::Refused(Accepted::DeviceGone);
         }
-        let count = i64::try_from(request.messages.len()).unwrap_or(i64::MAX);
-        if state.waiting.saturating_add(count) > WAITING_MESSAGES_MAX {
-            return Decision::Refused(Accepted::QueueFull);
-        }
+        let queue = match request.limits.admit(state.queue, QueueSize::of(&request.messages)) {
+            Ok(queue) => queue,
+            Err(full) => return Decision::Refused(Accepted::QueueFull(full)),
+        };
         let (period, charges) = match charge(&mut state.allowance, request) {
             Ok(charged) => charged,
             Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
-        state.waiting += count;
+        state.queue = queue;
         if let Some(key) = &request.idempotency {
             let accepted = Before::InGroup(index);
             let remembered = Remembered { request_hash: key.request_hash, accepted };
@@ -308,10 +318,12 @@ async fn lock_account_states(tx: &mut Tx, accounts: &str) -> SqlResult<(AccountS
 /// Reads [`usage_columns`]; grants are left out.
 pub(super) fn account_states_from(tx: &Tx, rows: Vec<Row>) -> AccountStates {
     let state = |row: &mut Row| {
-        let (account, waiting) = (AccountId(row.int()?), row.int()?);
+        let account = AccountId(row.int()?);
+        let (messages, text_bytes, file_bytes) = (row.int()?, row.int()?, row.int()?);
+        let queue = QueueSize { messages, text_bytes, file_bytes };
         let (has_grants, has_webhooks) = (row.bool()?, row.bool()?);
         let allowance = Allowance { usage: usage_from(row)?, grants: Vec::new() };
-        Ok((account, AccountState { allowance, waiting, has_grants, has_webhooks }))
+        Ok((account, AccountState { allowance, queue, has_grants, has_webhooks }))
     };
     tx.readable("usage", rows, state).into_iter().collect()
 }
@@ -327,21 +339,25 @@ pub(super) async fn put_account_states(
         columns: &[
             ("account_id", Type::Int),
             ("waiting", Type::Int),
+            ("text_bytes", Type::Int),
+            ("file_bytes", Type::Int),
             ("day", Type::Int),
             ("day_used", Type::Int),
             ("month", Type::Int),
             ("month_used", Type::Int),
         ],
         then: "ON CONFLICT (account_id) DO UPDATE SET waiting = excluded.waiting,
+            text_bytes = excluded.text_bytes, file_bytes = excluded.file_bytes,
             day = excluded.day, day_used = excluded.day_used,
             month = excluded.month, month_used = excluded.month_used",
     };
-    let row = |(account, AccountState { allowance, waiting, .. }): (&AccountId, &AccountState)| {
+    let row = |(account, AccountState { allowance, queue, .. }): (&AccountId, &AccountState)| {
         let usage = allowance.usage;
         let (day, month) = (usage.period.day, usage.period.month);
-        [account.0, *waiting, day, usage.day_used, month, usage.month_used]
-            .map(Param::from)
-            .to_vec()
+        let QueueSize { messages, text_bytes, file_bytes } = *queue;
+        let queue = [messages, text_bytes, file_bytes];
+        let used = [day, usage.day_used, month, usage.month_used];
+        [account.0].into_iter().chain(queue).chain(used).map(Param::from).collect()
     };
     let changed = account_states.iter().filter(|(account, _)| changed.contains(account));
     let rows: Vec<Vec<Param<'_>>> = changed.map(row).collect();
@@ -377,7 +393,7 @@ pub(crate) async fn repeated(
     let Some(before) = remembered.remove(&(account, name(&key))) else { return Ok(None) };
     Ok(Some(match before.accepted {
         Before::Stored(ids) if before.request_hash == key.request_hash => {
-            Accepted::Repeated(list::by_ids(tx, &ids).await?)
+            Accepted::Repeated(list::repeated(tx, &ids).await?)
         }
         Before::Unreadable => return Err(unreadable()),
         Before::Stored(_) | Before::InGroup(_) => Accepted::Mismatch,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::accept::forgotten_before;
+use super::counts::CountChanges;
 use super::ids_json;
 use crate::sql::{SqlResult, Tx, params, whole_millis};
 
@@ -34,7 +35,8 @@ pub(crate) async fn idempotency_keys(tx: &mut Tx, now: Timestamp) -> SqlResult<C
 pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<CleanupBatch> {
     const OLDEST: &str = "SELECT id, created_at FROM messages ORDER BY id LIMIT $1";
     const DELETE: &str =
-        "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+        "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+         RETURNING account_id, device_id, direction, state";
     let mut old = Vec::new();
     for mut row in tx.query(OLDEST, params![BATCH_ROWS_MAX]).await? {
         let (id, created_at) = (row.int()?, row.time()?);
@@ -45,5 +47,10 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     if old.is_empty() {
         return Ok(CleanupBatch::of(0));
     }
-    Ok(CleanupBatch::of(tx.execute(DELETE, params![&ids_json(old.into_iter())?]).await?))
+    let erased = tx.query(DELETE, params![&ids_json(old.into_iter())?]).await?;
+    let rows = u64::try_from(erased.len()).unwrap_or(u64::MAX);
+    let mut counts = CountChanges::default();
+    tx.readable("messages", erased, |row| counts.erased(row));
+    counts.write(tx).await?;
+    Ok(CleanupBatch::of(rows))
 }

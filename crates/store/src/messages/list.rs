@@ -8,13 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::chat::ChatId;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, Message, MessageState};
-use domain::ports::{CountedPage, MessageCounts, MessageFilter, OutboxEntry, Page, PageRequest};
+use domain::ports::{
+    CountedPage, MessageCounts, MessageFilter, OutboxEntry, PAGE_BYTES_MAX, Page, PageRequest,
+    REPEATED_BYTES_MAX,
+};
 use jiff::Timestamp;
 
+use super::counts::Counts;
 use super::{history_columns, ids_json, message_from, waiting_columns};
 use crate::accounts::page_of;
-use crate::rows::{RowId, bounds};
-use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
+use crate::rows::{Filled, RowId, bounds};
+use crate::sql::{Gathered, Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
 /// Rows of the outbox read at a time when much of it is loaded.
 const OUTBOX_CHUNK_ROWS: i64 = 10_000;
@@ -78,39 +82,107 @@ pub(crate) async fn message(
     account: AccountId,
     id: MessageId,
 ) -> SqlResult<Option<Message>> {
-    let found = rows_by_ids(tx, &[id]).await?.pop();
+    let found = rows_by_ids(tx, WHOLE, &[id], usize::MAX).await?.0.pop();
     let found = found.map(|(table, row)| tx.single(table, Some(row), message_from)).transpose()?;
     Ok(found.flatten().filter(|message| message.account_id == account))
 }
 
-/// Messages as they are now, in the order of `ids`; those that are gone are left out.
-pub(super) async fn by_ids(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<Message>> {
-    let mut found = BTreeMap::new();
-    for (table, row) in rows_by_ids(tx, ids).await? {
-        for message in tx.readable(table, vec![row], message_from) {
-            found.insert(message.id, message);
-        }
-    }
-    Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
+/// Selects rows of a table by their ids, the newest first.
+macro_rules! select_by_ids {
+    ($columns:expr, $table:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM ",
+            $table,
+            " WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)) ORDER BY id DESC"
+        )
+    };
 }
 
-/// The rows of messages with their tables; where one has just moved, the history's comes last.
-async fn rows_by_ids(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<(&'static str, Row)>> {
-    const WAITING: &str = concat!(
-        "SELECT ",
-        waiting_columns!(),
-        " FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
-    );
-    const HISTORY: &str = concat!(
-        "SELECT ",
-        history_columns!(),
-        " FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
-    );
+/// From the outbox and from the history.
+type ByIds = [&'static str; 2];
+const WHOLE: ByIds =
+    [select_by_ids!(waiting_columns!(), "outbox"), select_by_ids!(history_columns!(), "messages")];
+const WITHOUT_TEXT: ByIds = [
+    select_by_ids!(waiting_columns!(brief_names), "outbox"),
+    select_by_ids!(history_columns!(brief_names), "messages"),
+];
+
+/// The rows of messages with their tables, as many of each table as fit into `bytes_max`; also the
+/// lowest id down to which all were read. Where a message has just moved, the history's row comes last.
+async fn rows_by_ids(
+    tx: &mut Tx,
+    select: ByIds,
+    ids: &[MessageId],
+    bytes_max: usize,
+) -> SqlResult<(Vec<(&'static str, Row)>, Option<MessageId>)> {
     let json = ids_json(ids.iter().map(|id| id.0))?;
-    let waiting = tx.query(WAITING, params![&json]).await?;
-    let history = tx.query(HISTORY, params![&json]).await?;
-    let waiting = waiting.into_iter().map(|row| ("outbox", row));
-    Ok(waiting.chain(history.into_iter().map(|row| ("messages", row))).collect())
+    let (mut found, mut lowest) = (Vec::new(), None);
+    for (table, sql) in ["outbox", "messages"].into_iter().zip(select) {
+        let Gathered { rows, is_cut, .. } = tx.query_within(sql, params![&json], bytes_max).await?;
+        if let (true, Some(RowId::Int(id))) = (is_cut, rows.last().map(Row::id)) {
+            lowest = lowest.max(Some(MessageId(id)));
+        }
+        found.extend(rows.into_iter().map(|row| (table, row)));
+    }
+    Ok((found, lowest))
+}
+
+/// The messages of an earlier request as they are now, in the order of `ids`; those that are gone
+/// are left out. A request may have had the same long text for many receivers: texts beyond
+/// [`REPEATED_BYTES_MAX`] are not read.
+pub(super) async fn repeated(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<Message>> {
+    let (rows, lowest) = rows_by_ids(tx, WHOLE, ids, REPEATED_BYTES_MAX).await?;
+    let mut found = Merged::default();
+    found.add_rows(tx, rows);
+    if lowest.is_some() {
+        let missing: Vec<_> =
+            ids.iter().copied().filter(|id| !found.messages.contains_key(id)).collect();
+        let (rows, _) = rows_by_ids(tx, WITHOUT_TEXT, &missing, usize::MAX).await?;
+        found.add_rows(tx, rows);
+    }
+    Ok(ids.iter().filter_map(|id| found.messages.remove(id)).collect())
+}
+
+/// Messages of both tables; where one was found in both, the later row counts.
+#[derive(Default)]
+struct Merged {
+    messages: BTreeMap<MessageId, Message>,
+    /// Below this, a table has rows that were not read.
+    lowest: Option<MessageId>,
+}
+
+impl Merged {
+    fn add(&mut self, filled: Filled<Message>) {
+        if filled.is_cut {
+            self.lowest = self.lowest.max(filled.items.last().map(|message| message.id));
+        }
+        self.messages.extend(filled.items.into_iter().map(|message| (message.id, message)));
+    }
+
+    fn add_rows(&mut self, tx: &Tx, rows: Vec<(&'static str, Row)>) {
+        for (table, row) in rows {
+            let items = tx.readable(table, vec![row], message_from);
+            self.add(Filled { items, is_cut: false });
+        }
+    }
+
+    /// What was read completely, newest first, within [`PAGE_BYTES_MAX`].
+    fn newest_first(self) -> Filled<Message> {
+        let Self { messages, lowest } = self;
+        let (mut items, mut bytes_left) = (Vec::<Message>::new(), PAGE_BYTES_MAX);
+        for message in messages.into_values().rev() {
+            let bytes = message.text().len();
+            let fits = items.is_empty() || bytes <= bytes_left;
+            if !fits || lowest.is_some_and(|lowest| message.id < lowest) {
+                return Filled { items, is_cut: true };
+            }
+            bytes_left = bytes_left.saturating_sub(bytes);
+            items.push(message);
+        }
+        Filled { items, is_cut: lowest.is_some() }
+    }
 }
 
 /// The file that came with a waiting message.
@@ -247,19 +319,17 @@ pub(crate) async fn messages(
     page: PageRequest,
 ) -> SqlResult<Page<Message>> {
     let filter = Filter::of(account, filter)?;
-    let mut found = BTreeMap::new();
+    let mut found = Merged::default();
     if filter.wants.0 {
-        let messages = waiting_page(tx, account, &filter, page).await?;
-        found.extend(messages.into_iter().map(|message| (message.id, message)));
+        found.add(waiting_page(tx, account, &filter, page).await?);
     }
     if filter.wants.1 {
         let sql =
             select_history!(filter, history_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
         let values = |before, limit| filter.params_and(params![before, limit]);
-        let messages = tx.fill("messages", sql, bounds(page), values, message_from).await?;
-        found.extend(messages.into_iter().map(|message| (message.id, message)));
+        found.add(tx.fill("messages", sql, bounds(page), values, message_from).await?);
     }
-    Ok(page_of(found.into_values().rev().collect(), page.limit))
+    Ok(page_of(found.newest_first(), page.limit))
 }
 
 /// SQLite reads the outbox from its newest end. Knowing how many rows the account has there ends
@@ -269,21 +339,21 @@ async fn waiting_page(
     account: AccountId,
     filter: &Filter,
     page: PageRequest,
-) -> SqlResult<Vec<Message>> {
+) -> SqlResult<Filled<Message>> {
     const COUNT: &str = "SELECT waiting FROM usage WHERE account_id = $1";
     const SELECT: &str =
         select_waiting!(waiting_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
     let count = tx.query_one(COUNT, params![account.0]).await?;
     let count = count.map(|mut row| row.int()).transpose()?.unwrap_or(0);
     if count == 0 {
-        return Ok(Vec::new());
+        return Ok(Filled { items: Vec::new(), is_cut: false });
     }
     let values = |before, limit: i64| filter.params_and(params![before, count.min(limit)]);
     tx.fill("outbox", SELECT, bounds(page), values, message_from).await
 }
 
-/// The rows of a page are found by their ids, the outbox's before the history's: those that wait
-/// are as a rule few, and are all read.
+/// The rows of a page are found by their ids, the outbox's before the history's. Their number is
+/// known where the filter wants whole states ([`Counts`]).
 pub(crate) async fn counted_messages(
     tx: &mut Tx,
     account: AccountId,
@@ -291,29 +361,88 @@ pub(crate) async fn counted_messages(
     offset: u32,
     limit: u32,
 ) -> SqlResult<CountedPage<Message>> {
-    const WAITING: &str = select_waiting!("id", "");
+    let counted = CountedStates::of(&filter);
     let filter = Filter::of(account, filter)?;
+    let counts = Counts::of(tx, account, &filter.device).await?;
+    let reach = i64::from(offset) + i64::from(limit);
     let mut ids = BTreeSet::new();
-    if filter.wants.0 {
-        ids.extend(int_column(tx.query(WAITING, &filter.params()).await?)?);
+    let mut total = 0;
+    if filter.wants.0 && counts.waiting() > 0 {
+        let known = counted.waiting.then(|| counts.waiting());
+        total += waiting_ids(tx, &filter, known, reach, &mut ids).await?;
     }
-    let mut total = i64::try_from(ids.len()).unwrap_or(i64::MAX);
     if filter.wants.1 {
-        let count = select_history!(filter, "count(*)", "");
-        let row = tx.query_one(count, &filter.params()).await?;
-        total += row.map(|mut row| row.int()).transpose()?.unwrap_or(0);
-        let sql = select_history!(filter, "id", " ORDER BY id DESC LIMIT $10");
-        let wanted = i64::from(offset) + i64::from(limit);
-        let rows = tx.query(sql, &filter.params_and(params![wanted])).await?;
-        for id in int_column(rows)? {
-            // One that has moved meanwhile was counted twice.
-            total -= i64::from(!ids.insert(id));
-        }
+        let known = counted.history.map(|states| counts.history(filter.direction, &states));
+        total += history_ids(tx, &filter, known, reach, &mut ids).await?;
     }
     let [offset, limit] = [offset, limit].map(|n| usize::try_from(n).unwrap_or(usize::MAX));
     let page: Vec<MessageId> =
         ids.into_iter().rev().skip(offset).take(limit).map(MessageId).collect();
-    Ok(CountedPage { items: by_ids(tx, &page).await?, total })
+    let (rows, lowest) = rows_by_ids(tx, WHOLE, &page, PAGE_BYTES_MAX).await?;
+    let mut found = Merged { lowest, ..Merged::default() };
+    found.add_rows(tx, rows);
+    Ok(CountedPage { items: found.newest_first().items, total })
+}
+
+/// Of which messages a filter wants all that are in some states, so that their number is known.
+struct CountedStates {
+    /// Whether all in the outbox.
+    waiting: bool,
+    /// Which in the history; empty for all.
+    history: Option<Vec<MessageState>>,
+}
+
+impl CountedStates {
+    fn of(filter: &MessageFilter) -> Self {
+        use MessageState::{Queued, Scheduled};
+        let MessageFilter { states, chat, since, until, is_scheduled, .. } = filter;
+        let is_whole = chat.is_none() && since.is_none() && until.is_none() && !is_scheduled;
+        let is_all = states.is_empty() || [Scheduled, Queued].iter().all(|s| states.contains(s));
+        let history = states.iter().copied().filter(|state| !state.is_waiting()).collect();
+        Self { waiting: is_whole && is_all, history: is_whole.then_some(history) }
+    }
+}
+
+/// Adds the newest ids of the outbox; how many there are.
+async fn waiting_ids(
+    tx: &mut Tx,
+    filter: &Filter,
+    known: Option<i64>,
+    reach: i64,
+    ids: &mut BTreeSet<i64>,
+) -> SqlResult<i64> {
+    const SELECT: &str = select_waiting!("id", " ORDER BY id DESC LIMIT $10");
+    // With their number known, SQLite's search ends where the last of them is.
+    let limit = known.map_or(i64::MAX, |known| known.min(reach));
+    let found = int_column(tx.query(SELECT, &filter.params_and(params![limit])).await?)?;
+    let total = known.unwrap_or(i64::try_from(found.len()).unwrap_or(i64::MAX));
+    ids.extend(found);
+    Ok(total)
+}
+
+/// Adds the newest ids of the history; how many there are beside those that are known.
+async fn history_ids(
+    tx: &mut Tx,
+    filter: &Filter,
+    known: Option<i64>,
+    reach: i64,
+    ids: &mut BTreeSet<i64>,
+) -> SqlResult<i64> {
+    let mut total = match known {
+        Some(known) => known,
+        None => {
+            let count = select_history!(filter, "count(*)", "");
+            let row = tx.query_one(count, &filter.params()).await?;
+            row.map(|mut row| row.int()).transpose()?.unwrap_or(0)
+        }
+    };
+    let sql = select_history!(filter, "id", " ORDER BY id DESC LIMIT $10");
+    for id in int_column(tx.query(sql, &filter.params_and(params![reach])).await?)? {
+        let is_new = ids.insert(id);
+        // One that has moved meanwhile was counted twice, unless all counts were read at once.
+        total -= i64::from(!is_new && known.is_none());
+    }
+    Ok(total)
 }
 
 fn int_column(rows: Vec<Row>) -> SqlResult<Vec<i64>> {
@@ -326,22 +455,24 @@ pub(crate) async fn message_counts(
     device: DeviceId,
     since: Timestamp,
 ) -> SqlResult<MessageCounts> {
-    const COUNT: &str = "SELECT state, count(*), count(CASE WHEN created_at >= $3 THEN 1 END)
-        FROM messages WHERE device_id = $1 AND +account_id = $2 AND direction = 'out'
-        GROUP BY state";
-    use MessageState::{Delivered, Played, Read, Sent};
-    let mut counts = MessageCounts::default();
-    let rows = tx.query(COUNT, params![&device.to_string(), account.0, since]).await?;
-    let count = |row: &mut Row| Ok((row.parsed(MessageState::from_name)?, row.int()?, row.int()?));
-    for (state, all, new) in tx.readable("messages", rows, count) {
-        if matches!(state, Sent | Delivered | Read | Played) {
-            counts.sent += all;
-            counts.sent_since += new;
-        } else {
-            counts.failed += all;
-        }
-    }
-    Ok(counts)
+    // Times grow with the ids, up to the clock's being set: an hour of it.
+    const SINCE: &str = "SELECT count(*) FROM messages
+        WHERE device_id = $1 AND +account_id = $2 AND direction = 'out' AND created_at >= $3
+        AND state IN (SELECT value FROM json_rows($4))
+        AND id > COALESCE((SELECT id FROM messages WHERE device_id = $1
+            AND created_at < $3 - 3600000 ORDER BY id DESC LIMIT 1), 0)";
+    use MessageState::{Cancelled, Delivered, Expired, Failed, Played, Read, Sent};
+    let is_sent = [Sent, Delivered, Read, Played];
+    let device = device.to_string();
+    let counts = Counts::of(tx, account, &device).await?;
+    let states = to_json(&is_sent.map(MessageState::as_str))?;
+    let row = tx.query_one(SINCE, params![&device, account.0, since, &states]).await?;
+    let out = Direction::Out.as_str();
+    Ok(MessageCounts {
+        sent: counts.history(out, &is_sent),
+        failed: counts.history(out, &[Failed, Expired, Cancelled]),
+        sent_since: row.map(|mut row| row.int()).transpose()?.unwrap_or(0),
+    })
 }
 
 pub(crate) async fn contacts(

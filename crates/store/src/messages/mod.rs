@@ -1,11 +1,12 @@
 //! Messages: the outbox (those that wait) and the history (all others).
 //!
 //! Invariants: a message is in exactly one of the two tables; it moves in the transaction that
-//! makes it leave the outbox; `usage.waiting` of an account equals its rows in the outbox. Rows of
-//! the outbox change only under the lock on their account's `usage` row.
+//! makes it leave the outbox; `usage.waiting`, `text_bytes` and `file_bytes` of an account equal its
+//! rows in the outbox and their files; `message_counts` equals the rows of both. Rows of the outbox change only under the lock on their account's `usage` row.
 
 pub(crate) mod accept;
 pub(crate) mod clean;
+pub(crate) mod counts;
 pub(crate) mod list;
 pub(crate) mod receive;
 pub(crate) mod record;
@@ -55,6 +56,20 @@ macro_rules! names {
         concat!($($name, ", ",)* $($more)*)
     };
 }
+/// The same, without the text.
+macro_rules! brief_names {
+    ([$($more:literal)*] $(($name:tt, $type:ident, $($value:expr)?),)*) => {
+        concat!($($crate::messages::brief_name!($name), ", ",)* $($more)*)
+    };
+}
+macro_rules! brief_name {
+    ("text") => {
+        "'' AS text"
+    };
+    ($name:tt) => {
+        $name
+    };
+}
 /// The columns with their types, and more of them.
 macro_rules! typed {
     ([$($more:expr),*] $(($name:literal, $type:ident, $($value:expr)?),)*) => {
@@ -68,16 +83,26 @@ macro_rules! values {
 /// What [`message_from`] reads, of a waiting message.
 macro_rules! waiting_columns {
     () => {
-        $crate::messages::common_columns!(names("'out' AS direction, CAST(NULL AS TEXT) AS sender"))
+        $crate::messages::waiting_columns!(names)
+    };
+    ($names:ident) => {
+        $crate::messages::common_columns!($names(
+            "'out' AS direction, CAST(NULL AS TEXT) AS sender"
+        ))
     };
 }
 /// The same, of a message in the history.
 macro_rules! history_columns {
     () => {
-        $crate::messages::common_columns!(names("direction, sender"))
+        $crate::messages::history_columns!(names)
+    };
+    ($names:ident) => {
+        $crate::messages::common_columns!($names("direction, sender"))
     };
 }
-pub(crate) use {common_columns, history_columns, names, typed, values, waiting_columns};
+pub(crate) use {
+    brief_name, brief_names, common_columns, history_columns, names, typed, values, waiting_columns,
+};
 
 /// What a waiting message was charged to.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +117,8 @@ pub(crate) struct Charged {
 pub(crate) struct Waiting {
     pub(crate) message: Message,
     pub(crate) charged: Charged,
+    /// The bytes of its text, as stored.
+    pub(crate) text_bytes: i64,
 }
 
 pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {

@@ -7,6 +7,7 @@ use domain::message::{IncomingMessage, Message};
 use domain::ports::Recorded;
 use jiff::Timestamp;
 
+use super::counts::CountChanges;
 use super::insert_history;
 use super::record::{enqueue_events, recorded_since};
 use crate::devices;
@@ -46,6 +47,9 @@ pub(crate) async fn receive_group(
     }
     let rows: Vec<&Message> = arrived.iter().flatten().collect();
     let new: HashSet<MessageId> = insert_history(tx, &rows).await?.into_iter().collect();
+    let mut counts = CountChanges::default();
+    rows.iter().filter(|row| new.contains(&row.id)).for_each(|row| counts.add(row, 1));
+    counts.write(tx).await?;
     let recorded = |message| recorded_since(message, &devices, 0);
     let answer = |messages: Vec<Message>| {
         messages.into_iter().filter(|message| new.contains(&message.id)).map(recorded).collect()

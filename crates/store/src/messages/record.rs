@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use domain::device::Device;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
 use domain::message::{Message, MessageEvent, MessageState, Receipt};
+use domain::policy::queue::QueueSize;
 use domain::policy::quota::Period;
 use domain::ports::{Progress, Recorded};
 use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
 use super::accept::{AccountStates, account_states_from, put_account_states, usage_columns};
+use super::counts::CountChanges;
 use super::{
     Charged, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
     waiting_columns,
@@ -99,18 +101,30 @@ pub(crate) async fn erase_unreadable(
     device: DeviceId,
 ) -> SqlResult<()> {
     const FILES: &str = "DELETE FROM inline_media WHERE message_id IN
-        (SELECT id FROM outbox WHERE account_id = $1 AND device_id = $2)";
-    const MESSAGES: &str = "DELETE FROM outbox WHERE account_id = $1 AND device_id = $2";
-    const COUNT: &str = "UPDATE usage SET waiting = waiting - $2 WHERE account_id = $1";
-    let device = device.to_string();
-    tx.execute(FILES, params![account.0, &device]).await?;
-    let erased = tx.execute(MESSAGES, params![account.0, &device]).await?;
-    if erased > 0 {
-        tracing::warn!(%account, %device, erased, "waiting messages that cannot be read are erased");
-        let erased = i64::try_from(erased).unwrap_or(i64::MAX);
-        tx.execute(COUNT, params![account.0, erased]).await?;
+        (SELECT id FROM outbox WHERE account_id = $1 AND device_id = $2)
+        RETURNING message_id, CAST(octet_length(bytes) AS BIGINT)";
+    const MESSAGES: &str = "DELETE FROM outbox WHERE account_id = $1 AND device_id = $2
+        RETURNING id, CAST(octet_length(text) AS BIGINT)";
+    const COUNT: &str = "UPDATE usage SET waiting = waiting - $2, text_bytes = text_bytes - $3,
+        file_bytes = file_bytes - $4 WHERE account_id = $1";
+    let device_text = device.to_string();
+    let files = sizes(tx.query(FILES, params![account.0, &device_text]).await?)?;
+    let erased = sizes(tx.query(MESSAGES, params![account.0, &device_text]).await?)?;
+    if erased.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let count = i64::try_from(erased.len()).unwrap_or(i64::MAX);
+    tracing::warn!(%account, %device, count, "waiting messages that cannot be read are erased");
+    let (text_bytes, file_bytes): (i64, i64) = (erased.values().sum(), files.values().sum());
+    tx.execute(COUNT, params![account.0, count, text_bytes, file_bytes]).await?;
+    let mut changes = CountChanges::default();
+    changes.add_waiting(account, device, -count);
+    changes.write(tx).await
+}
+
+/// Reads ids with a number of bytes each.
+fn sizes(rows: Vec<Row>) -> SqlResult<BTreeMap<MessageId, i64>> {
+    rows.into_iter().map(|mut row| Ok((MessageId(row.int()?), row.int()?))).collect()
 }
 
 /// Locks the accounts of messages, in order. No other transaction changes these messages from then
@@ -131,13 +145,14 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
     const SELECT: &str = concat!(
         "SELECT ",
         waiting_columns!(),
-        ", day, month, grant_id FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
+        ", day, month, grant_id, CAST(octet_length(text) AS BIGINT) FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
     );
     let waiting = |row: &mut Row| {
         let message = message_from(row)?;
         let period = Period { day: row.int()?, month: row.int()? };
         let charged = Charged { period, grant: row.opt_int()?.map(GrantId) };
-        Ok((message.id, Waiting { message, charged }))
+        let text_bytes = row.int()?;
+        Ok((message.id, Waiting { message, charged, text_bytes }))
     };
     let rows = tx.query(SELECT, params![ids]).await?;
     Ok(tx.readable("outbox", rows, waiting).into_iter().collect())
@@ -163,13 +178,20 @@ async fn settle(
     let stay: Vec<_> = stay.into_iter().map(|row| (&row.message, row.charged)).collect();
     insert_waiting(tx, &stay).await?;
     let messages: Vec<&Message> = left.iter().map(|row| &row.message).collect();
-    insert_history(tx, &messages).await?;
+    let moved: HashSet<MessageId> = insert_history(tx, &messages).await?.into_iter().collect();
     add_contacts(tx, &messages).await?;
-    erase_files(tx, &messages).await?;
-    let mut refunds = BTreeMap::new();
+    let files = erase_files(tx, &messages).await?;
+    let (mut refunds, mut counts) = (BTreeMap::new(), CountChanges::default());
     for row in left {
-        leave(row, account_states, &mut refunds);
+        let Message { id, account_id, device_id, .. } = row.message;
+        counts.add_waiting(account_id, device_id, -1);
+        if moved.contains(&id) {
+            counts.add(&row.message, 1);
+        }
+        let file_bytes = files.get(&id).copied().unwrap_or(0);
+        leave(row, file_bytes, account_states, &mut refunds);
     }
+    counts.write(tx).await?;
     grants::refund(tx, &refunds).await?;
     let accounts = account_states.keys().copied().collect();
     put_account_states(tx, account_states, &accounts).await
@@ -177,10 +199,16 @@ async fn settle(
 
 /// Takes a message that has left the outbox off its account's count, and refunds it when it failed;
 /// `refunds` collects what grants get.
-fn leave(row: &Waiting, account_states: &mut AccountStates, refunds: &mut BTreeMap<GrantId, i64>) {
+fn leave(
+    row: &Waiting,
+    file_bytes: i64,
+    account_states: &mut AccountStates,
+    refunds: &mut BTreeMap<GrantId, i64>,
+) {
     use MessageState::{Cancelled, Expired, Failed};
     let Some(state) = account_states.get_mut(&row.message.account_id) else { return };
-    state.waiting = (state.waiting - 1).max(0);
+    let left = QueueSize { messages: 1, text_bytes: row.text_bytes, file_bytes };
+    state.queue = state.queue.minus(left);
     if !matches!(row.message.state, Failed | Expired | Cancelled) {
         return;
     }
@@ -190,16 +218,17 @@ fn leave(row: &Waiting, account_states: &mut AccountStates, refunds: &mut BTreeM
     }
 }
 
-/// Erases the files that came with messages.
-async fn erase_files(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
+/// Erases the files that came with messages; how many bytes they had.
+async fn erase_files(tx: &mut Tx, left: &[&Message]) -> SqlResult<BTreeMap<MessageId, i64>> {
     const DELETE: &str = "DELETE FROM inline_media
-        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+        RETURNING message_id, CAST(octet_length(bytes) AS BIGINT)";
     let is_inline = |message: &&&Message| message.media().is_some_and(|media| media.url.is_none());
     let ids: Vec<i64> = left.iter().filter(is_inline).map(|message| message.id.0).collect();
     if ids.is_empty() {
-        return Ok(());
+        return Ok(BTreeMap::new());
     }
-    tx.execute(DELETE, params![&to_json(&ids)?]).await.map(drop)
+    sizes(tx.query(DELETE, params![&to_json(&ids)?]).await?)
 }
 
 async fn add_contacts(tx: &mut Tx, left: &[&Message]) -> SqlResult<()> {
@@ -237,7 +266,7 @@ pub(crate) async fn report_group(tx: &mut Tx, group: &[Report]) -> SqlResult<Vec
     let devices = group.iter().map(|report| report.device).collect();
     let devices = devices::by_ids(tx, &devices).await?;
     let mut sent = lock_sent(tx, group).await?;
-    let mut changed = BTreeSet::new();
+    let (mut changed, mut counts) = (BTreeSet::new(), CountChanges::default());
     let mut answers = Vec::with_capacity(group.len());
     for Report { device, ids, receipt, at } in group {
         let ids: HashSet<&WhatsappId> = ids.iter().collect();
@@ -245,7 +274,10 @@ pub(crate) async fn report_group(tx: &mut Tx, group: &[Report]) -> SqlResult<Vec
         let mut recorded = Vec::new();
         for message in of_device.filter(|message| ids.contains(&message.whatsapp_id)) {
             let since = message.history.len();
-            if message.apply(receipt.event(), whole_millis(*at), None) {
+            counts.add(message, -1);
+            let has_changed = message.apply(receipt.event(), whole_millis(*at), None);
+            counts.add(message, 1);
+            if has_changed {
                 changed.insert(message.id);
                 recorded.push(recorded_since(message.clone(), &devices, since));
             }
@@ -256,6 +288,7 @@ pub(crate) async fn report_group(tx: &mut Tx, group: &[Report]) -> SqlResult<Vec
         let history = stored::history::write(&message.history)?;
         tx.execute(UPDATE, params![message.id.0, message.state.as_str(), &history]).await?;
     }
+    counts.write(tx).await?;
     enqueue_events(tx, &answers).await?;
     Ok(answers)
 }

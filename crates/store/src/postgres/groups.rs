@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::{Pool, end};
 use crate::cache::Cache;
-use crate::job::{GroupItem, Groups, Parts, Reply, RunGroup, answer};
+use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Parts, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
 
 /// Most requests that wait for the worker; further ones wait to be queued.
@@ -57,13 +57,22 @@ impl Worker {
 }
 
 async fn run(pool: Pool, cache: Arc<Cache>, requests: Receiver<GroupItem>) {
-    while let Ok(first) = requests.recv().await {
+    let mut next = None;
+    loop {
+        if next.is_none() {
+            next = requests.recv().await.ok();
+        }
+        if next.is_none() {
+            return;
+        }
         let mut groups = Groups::default();
-        let mut next = Some(first);
-        let mut count = 0;
-        while let Some(item) = next {
-            groups.push(item);
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(item) =
+            next.take_if(|item| count == 0 || bytes + item.bytes() <= GROUP_BYTES_MAX)
+        {
             count += 1;
+            bytes += item.bytes();
+            groups.push(item);
             next = (count < BATCH_REQUESTS_MAX).then(|| requests.try_recv().ok()).flatten();
         }
         join_all(groups.into_vec().into_iter().map(|group| commit(&pool, &cache, group))).await;

@@ -1,11 +1,12 @@
 //! A connection to PostgreSQL.
 
+use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
 
-use crate::sql::{Cell, InsertRows, Param, Row, SqlError, SqlResult, Type};
+use crate::sql::{Cell, Gathered, InsertRows, Param, Row, SqlError, SqlResult, Type};
 
 /// A pooled connection.
 pub(crate) struct PostgresLink(pub(super) PoolConnection<Postgres>);
@@ -15,10 +16,16 @@ impl PostgresLink {
         &mut self,
         sql: &'static str,
         params: &[Param<'_>],
-    ) -> SqlResult<Vec<Row>> {
-        let query = bind(sqlx::query(sql), params);
-        let rows = query.fetch_all(&mut *self.0).await.map_err(from_sqlx)?;
-        rows.iter().map(row_from).collect()
+        bytes_max: usize,
+    ) -> SqlResult<Gathered> {
+        let mut rows = bind(sqlx::query(sql), params).fetch(&mut *self.0);
+        let mut found = Gathered::within(bytes_max);
+        while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
+            if !found.take(row_from(&row)?) {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     pub(crate) async fn execute(
@@ -49,7 +56,7 @@ impl PostgresLink {
 
     pub(crate) async fn next_message_ids(&mut self, count: i64) -> SqlResult<Vec<i64>> {
         const DRAW: &str = "SELECT nextval('message_ids') FROM generate_series(1, $1)";
-        let rows = self.query(DRAW, &[Param::Int(Some(count))]).await?;
+        let rows = self.query(DRAW, &[Param::Int(Some(count))], usize::MAX).await?.rows;
         rows.into_iter().map(|mut row| row.int()).collect()
     }
 }

@@ -31,7 +31,10 @@ use link::from_sqlx;
 const CONNECTIONS_MAX: u32 = 12;
 /// How long an operation waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_initial.sql"),
+    include_str!("../../migrations/postgres/0002_bounds.sql"),
+];
 
 #[derive(Clone)]
 struct Pool {

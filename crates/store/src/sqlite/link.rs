@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, Statement, ToSql};
 
-use crate::sql::{Cell, InsertRows, Param, Row, SqlError, SqlResult};
+use crate::sql::{Cell, Gathered, InsertRows, Param, Row, SqlError, SqlResult};
 
 /// Statements each connection keeps prepared.
 const STATEMENTS_KEPT_MAX: usize = 128;
@@ -28,10 +28,15 @@ impl SqliteLink {
         !self.connection.is_autocommit()
     }
 
-    pub(crate) fn query(&mut self, sql: &'static str, params: &[Param<'_>]) -> SqlResult<Vec<Row>> {
+    pub(crate) fn query(
+        &mut self,
+        sql: &'static str,
+        params: &[Param<'_>],
+        bytes_max: usize,
+    ) -> SqlResult<Gathered> {
         let mut statement = prepare(&self.connection, &mut self.texts, sql)?;
         bind(&mut statement, params)?;
-        collect(&mut statement)
+        collect(&mut statement, bytes_max)
     }
 
     pub(crate) fn execute(&mut self, sql: &'static str, params: &[Param<'_>]) -> SqlResult<u64> {
@@ -53,7 +58,7 @@ impl SqliteLink {
         for row in rows {
             bind(&mut statement, row)?;
             if returns_rows {
-                returned.append(&mut collect(&mut statement)?);
+                returned.append(&mut collect(&mut statement, usize::MAX)?.rows);
             } else {
                 statement.raw_execute().map_err(from_sqlite)?;
             }
@@ -69,7 +74,7 @@ impl SqliteLink {
     pub(crate) fn next_message_ids(&mut self, count: i64) -> SqlResult<Vec<i64>> {
         const DRAW: &str =
             "UPDATE counters SET value = value + $1 WHERE name = 'message_id' RETURNING value";
-        let mut rows = self.query(DRAW, &[Param::Int(Some(count))])?;
+        let mut rows = self.query(DRAW, &[Param::Int(Some(count))], usize::MAX)?.rows;
         let row = rows.first_mut();
         let last = row.ok_or_else(|| SqlError::Fault("the counter is missing".into()))?.int()?;
         Ok((last - count + 1..=last).collect())
@@ -120,9 +125,9 @@ fn bind(statement: &mut Statement<'_>, params: &[Param<'_>]) -> SqlResult<()> {
     Ok(())
 }
 
-fn collect(statement: &mut Statement<'_>) -> SqlResult<Vec<Row>> {
+fn collect(statement: &mut Statement<'_>, bytes_max: usize) -> SqlResult<Gathered> {
     let width = statement.column_count();
-    let mut found = Vec::new();
+    let mut found = Gathered::within(bytes_max);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(from_sqlite)? {
         let mut cells = Vec::with_capacity(width);
@@ -137,7 +142,9 @@ fn collect(statement: &mut Statement<'_>) -> SqlResult<Vec<Row>> {
                 ValueRef::Real(_) => Cell::Other,
             });
         }
-        found.push(Row::new(cells));
+        if !found.take(Row::new(cells)) {
+            break;
+        }
     }
     Ok(found)
 }
@@ -167,7 +174,7 @@ mod tests {
     fn parameters_keep_their_numbers() {
         let mut link = SqliteLink::new(Connection::open_in_memory().unwrap());
         let params = [Param::from("first"), Param::from("second")];
-        let mut rows = link.query("SELECT $2, $1", &params).unwrap();
+        let mut rows = link.query("SELECT $2, $1", &params, usize::MAX).unwrap().rows;
         assert_eq!(rows[0].text().unwrap(), "second");
         assert_eq!(rows[0].text().unwrap(), "first");
     }
@@ -176,7 +183,7 @@ mod tests {
     fn a_json_array_becomes_rows() {
         let mut link = SqliteLink::new(Connection::open_in_memory().unwrap());
         let sql = "SELECT CAST(value AS BIGINT) FROM json_rows($1)";
-        let rows = link.query(sql, &[Param::from("[3,1,2]")]).unwrap();
+        let rows = link.query(sql, &[Param::from("[3,1,2]")], usize::MAX).unwrap().rows;
         let values: Vec<i64> = rows.into_iter().map(|mut row| row.int().unwrap()).collect();
         assert_eq!(values, [3, 1, 2]);
     }

@@ -36,7 +36,10 @@ const BUSY_TIMEOUT_MS: u64 = 5_000;
 const CHECKPOINT_PAGES: u32 = 4_096;
 const WRITER_CACHE_KIB: u32 = 16_384;
 const READER_CACHE_KIB: u32 = 4_096;
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_initial.sql"),
+    include_str!("../../migrations/sqlite/0002_bounds.sql"),
+];
 
 /// The database, open.
 pub(crate) struct Sqlite {

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::block_on;
 use crate::OpenError;
 use crate::cache::Cache;
-use crate::job::{GroupItem, Groups, Job, Parts, RunGroup};
+use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Job, Parts, RunGroup};
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 /// Most requests that wait for the writer; further ones wait to be queued.
@@ -33,6 +33,15 @@ const GATHER_WAIT: Duration = Duration::from_micros(200);
 pub(super) enum WriterItem {
     Group(GroupItem),
     Other(Box<dyn Job>),
+}
+
+impl WriterItem {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Group(item) => item.bytes(),
+            Self::Other(_) => 0,
+        }
+    }
 }
 
 /// A handle to the writer's thread.
@@ -68,13 +77,14 @@ impl Writer {
 
 fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
     let mut answered = 0;
-    while let Ok(first) = requests.recv_blocking() {
+    let mut next = None;
+    while let Some(first) = next.take().or_else(|| requests.recv_blocking().ok()) {
         let mut batch = Batch::default();
         batch.push(first);
-        batch.gather(requests);
-        if batch.requests < answered / 2 {
+        next = batch.gather(requests);
+        if next.is_none() && batch.requests < answered / 2 {
             std::thread::sleep(GATHER_WAIT);
-            batch.gather(requests);
+            next = batch.gather(requests);
         }
         answered = batch.requests;
         batch.commit(&mut tx, cache);
@@ -85,6 +95,7 @@ fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
 #[derive(Default)]
 struct Batch {
     requests: usize,
+    bytes: usize,
     groups: Groups,
     others: Vec<Box<dyn Job>>,
 }
@@ -92,18 +103,24 @@ struct Batch {
 impl Batch {
     fn push(&mut self, item: WriterItem) {
         self.requests += 1;
+        self.bytes = self.bytes.saturating_add(item.bytes());
         match item {
             WriterItem::Group(item) => self.groups.push(item),
             WriterItem::Other(job) => self.others.push(job),
         }
     }
 
-    fn gather(&mut self, requests: &Receiver<WriterItem>) {
+    /// Takes what has queued, as far as it fits; returns the first request that has too many bytes.
+    fn gather(&mut self, requests: &Receiver<WriterItem>) -> Option<WriterItem> {
         while self.requests < BATCH_REQUESTS_MAX
             && let Ok(item) = requests.try_recv()
         {
+            if self.bytes.saturating_add(item.bytes()) > GROUP_BYTES_MAX {
+                return Some(item);
+            }
             self.push(item);
         }
+        None
     }
 
     /// Commits everything and replies to all requests.

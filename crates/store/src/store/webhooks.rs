@@ -53,7 +53,7 @@ impl WebhookStore for SqlStore {
         webhook: WebhookId,
         except: &[DeliveryId],
         limit: u32,
-    ) -> StoreResult<Vec<Delivery>> {
+    ) -> StoreResult<Page<Delivery>> {
         let except = except.to_vec();
         run!(self.read, deliveries::pending_deliveries, webhook, except, limit)
     }

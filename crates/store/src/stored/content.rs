@@ -120,9 +120,9 @@ pub(super) fn content(
     let location = stored.location.take();
     let media = stored.into_media();
     Ok(match (kind, location) {
-        (ContentKind::Text, _) => Content::Text(text),
+        (ContentKind::Text, _) => Content::Text(text.into()),
         (ContentKind::Location, Some(location)) => Content::Location(location.into()),
-        (kind, _) if kind.is_file() => Content::File(File { kind, caption: text, media }),
+        (kind, _) if kind.is_file() => Content::File(File { kind, caption: text.into(), media }),
         // The first release kept no more of a received place than its name.
         (kind, _) => Content::Unsupported(Unsupported { kind, text }),
     })

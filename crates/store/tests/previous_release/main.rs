@@ -108,7 +108,7 @@ async fn settings_of_the_previous_release_are_read() {
     assert_eq!(webhooks[0].events, EventKind::ALL);
     let mut pending = Vec::new();
     for webhook in &webhooks {
-        pending.push(store.pending_deliveries(webhook.id, &[], 1_000).await.unwrap().len());
+        pending.push(store.pending_deliveries(webhook.id, &[], 1_000).await.unwrap().items.len());
     }
     assert_eq!(pending, [21, 18, 3, 18, 5]);
     assert_eq!(store.grants(ACCOUNT).await.unwrap().len(), 2);

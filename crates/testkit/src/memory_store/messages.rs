@@ -2,19 +2,21 @@
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
+use domain::content::Content;
 use domain::grant::Allowance;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt};
+use domain::policy::queue::QueueSize;
 use domain::policy::quota::QuotaKind;
 use domain::ports::{
     Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
-    MessageFilter, MessageStore, OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult,
-    WAITING_MESSAGES_MAX,
+    MessageFilter, MessageStore, OutboxEntry, Page, PageRequest, Progress, REPEATED_BYTES_MAX,
+    Recorded, StoreResult,
 };
 use domain::webhook::{Event, EventDevice};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{MemoryStore, Remembered, State, Waiting, page_of, stored};
+use super::{MemoryStore, Remembered, State, Waiting, page_within, stored};
 
 #[async_trait]
 impl MessageStore for MemoryStore {
@@ -112,7 +114,7 @@ impl MessageStore for MemoryStore {
         let before = page.before.unwrap_or(i64::MAX);
         let mut found = self.state().found(account, filter);
         found.retain(|message| message.id.0 < before);
-        Ok(page_of(found, page.limit))
+        Ok(page_within(found, page.limit, |message| message.text().len()))
     }
 
     async fn counted_messages(
@@ -124,9 +126,10 @@ impl MessageStore for MemoryStore {
     ) -> StoreResult<CountedPage<Message>> {
         let found = self.state().found(account, filter);
         let total = i64::try_from(found.len()).expect("few messages");
-        let [offset, limit] = [offset, limit].map(|n| usize::try_from(n).expect("a small number"));
-        let items = found.into_iter().skip(offset).take(limit).collect();
-        Ok(CountedPage { items, total })
+        let offset = usize::try_from(offset).expect("a small number");
+        let found = found.into_iter().skip(offset).collect();
+        let page = page_within(found, limit, |message: &Message| message.text().len());
+        Ok(CountedPage { items: page.items, total })
     }
 
     async fn message_counts(
@@ -227,6 +230,19 @@ impl State {
         Recorded { message, events }
     }
 
+    fn queue_size(&self, account: AccountId) -> QueueSize {
+        let waiting = self.waiting.values().map(|waiting| &waiting.message);
+        let of_account = waiting.filter(|message| message.account_id == account);
+        of_account.fold(QueueSize::default(), |size, message| {
+            let bytes = |count: usize| i64::try_from(count).expect("few bytes");
+            size.plus(QueueSize {
+                messages: 1,
+                text_bytes: bytes(message.text().len()),
+                file_bytes: bytes(self.inline.get(&message.id).map_or(0, Vec::len)),
+            })
+        })
+    }
+
     fn accept(&mut self, request: Acceptance) -> Accepted {
         let account = request.account_id;
         let key = request.idempotency.as_ref();
@@ -237,10 +253,9 @@ impl State {
         if !request.messages.iter().all(|new| self.owned(account, new.device_id).is_some()) {
             return Accepted::DeviceGone;
         }
-        let waiting = self.waiting.values().filter(|w| w.message.account_id == account).count();
-        let total = i64::try_from(waiting + request.messages.len()).expect("few messages");
-        if total > WAITING_MESSAGES_MAX {
-            return Accepted::QueueFull;
+        let more = QueueSize::of(&request.messages);
+        if let Err(full) = request.limits.admit(self.queue_size(account), more) {
+            return Accepted::QueueFull(full);
         }
         let now = stored(request.now);
         let of_account = self.grants.iter().filter(|(owner, _)| *owner == account);
@@ -290,7 +305,15 @@ impl State {
         if remembered.request_hash != key.request_hash {
             return Some(Accepted::Mismatch);
         }
-        Some(Accepted::Repeated(remembered.ids.iter().filter_map(|id| self.by_id(*id)).collect()))
+        let mut messages: Vec<_> = remembered.ids.iter().filter_map(|id| self.by_id(*id)).collect();
+        let mut bytes = 0;
+        for (index, message) in messages.iter_mut().rev().enumerate() {
+            bytes += message.text().len();
+            if bytes > REPEATED_BYTES_MAX && index > 0 {
+                message.content = Content::default();
+            }
+        }
+        Some(Accepted::Repeated(messages))
     }
 
     pub(super) fn record_one(&mut self, progress: &Progress) -> Option<Recorded> {

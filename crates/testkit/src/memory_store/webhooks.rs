@@ -7,12 +7,12 @@ use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::service::days_later;
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, WEBHOOKS_MAX, Webhook,
+    Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, Subject, WEBHOOKS_MAX, Webhook,
     WebhookPatch,
 };
 use jiff::Timestamp;
 
-use super::{MemoryStore, State, page_of, stored};
+use super::{MemoryStore, State, page_of, page_within, stored};
 
 #[async_trait]
 impl WebhookStore for MemoryStore {
@@ -95,15 +95,15 @@ impl WebhookStore for MemoryStore {
         webhook: WebhookId,
         except: &[DeliveryId],
         limit: u32,
-    ) -> StoreResult<Vec<Delivery>> {
+    ) -> StoreResult<Page<Delivery>> {
         let state = self.state();
         let is_wanted = |delivery: &&Delivery| {
             delivery.webhook_id == webhook
                 && delivery.state == DeliveryState::Pending
                 && !except.contains(&delivery.id)
         };
-        let limit = usize::try_from(limit).expect("a small limit");
-        Ok(state.deliveries.iter().filter(is_wanted).take(limit).cloned().collect())
+        let found = state.deliveries.iter().filter(is_wanted).cloned().collect();
+        Ok(page_within(found, limit, event_bytes))
     }
 
     async fn record_deliveries(&self, outcomes: Vec<DeliveryOutcome>) -> StoreResult<()> {
@@ -138,7 +138,7 @@ impl WebhookStore for MemoryStore {
                 && delivery.id.0 < before
                 && state.is_none_or(|state| state == delivery.state)
         });
-        Ok(page_of(items.cloned().collect(), page.limit))
+        Ok(page_within(items.cloned().collect(), page.limit, event_bytes))
     }
 
     async fn replay_delivery(
@@ -218,6 +218,13 @@ impl GrantStore for MemoryStore {
         let new = NewGrant { account_id: account, device_id: Some(device), messages, expires_at };
         let grant = state.add_grant(new, now).expect("the device is there");
         Ok(Redeemed::Granted { messages, grant })
+    }
+}
+
+fn event_bytes(delivery: &Delivery) -> usize {
+    match &delivery.event.subject {
+        Subject::Message(message) => message.content.text().len(),
+        Subject::Device(_) => 0,
     }
 }
 

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use domain::content::{Content, ContentKind, File, Location};
 use domain::ids::DeviceId;
 use domain::media::Media;
-use domain::message::{Direction, MessageEvent, MessageState, NewMessage, Origin};
+use domain::message::{Direction, Message, MessageEvent, MessageState, NewMessage, Origin};
+use domain::policy::queue::{QueueFull, QueueLimits, QueueSize, WAITING_MESSAGES_MAX};
 use domain::policy::quota::{NO_LIMIT, Period, QuotaKind, QuotaReceipt};
-use domain::ports::{
-    Acceptance, Accepted, IdempotencyKey, OutboxEntry, Store, WAITING_MESSAGES_MAX,
-};
+use domain::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry, REPEATED_BYTES_MAX, Store};
 use uuid::Uuid;
 
-use super::{NOW, TODAY, World, idempotency, later, new_messages, plan, stored};
+use super::{NOW, TODAY, World, idempotency, later, new_device, new_messages, plan, stored};
 
 pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
@@ -157,11 +156,77 @@ pub async fn the_queue_has_a_limit(store: Arc<dyn Store>) {
         new_messages(store.accept(world.request(messages)).await.unwrap());
     }
     let request = world.request(vec![world.text(1)]);
-    assert!(matches!(store.accept(request.clone()).await.unwrap(), Accepted::QueueFull));
+    assert!(matches!(store.accept(request.clone()).await.unwrap(), Accepted::QueueFull(_)));
     let outbox = store.outbox().await.unwrap();
     assert_eq!(i64::try_from(outbox.len()).unwrap(), WAITING_MESSAGES_MAX);
     world.record(outbox[0].id, &[MessageEvent::Withdrawn]).await;
     new_messages(store.accept(request).await.unwrap());
+}
+
+pub async fn waiting_bytes_have_limits(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let limits = QueueLimits(QueueSize { messages: 100, text_bytes: 1_000, file_bytes: 500 });
+    let text = |n: u64, bytes: usize| {
+        let content = Content::Text("é".repeat(bytes / 2).into());
+        NewMessage { content, ..world.text(n) }
+    };
+    let file = |n: u64, bytes: usize| NewMessage {
+        inline_file: Some(vec![1; bytes]),
+        ..inline_of(&world, n)
+    };
+    let accept = |messages| store.accept(Acceptance { limits, ..world.request(messages) });
+    let full = |accepted: Accepted| match accepted {
+        Accepted::QueueFull(full) => full,
+        other => panic!("not refused: {other:?}"),
+    };
+    let made = new_messages(accept(vec![text(1, 600), text(2, 400)]).await.unwrap());
+    let files = new_messages(accept(vec![file(3, 300), file(4, 200)]).await.unwrap());
+    for _ in 0..2 {
+        let refused = accept(vec![text(5, 2)]).await.unwrap();
+        assert_eq!(full(refused), QueueFull::TextBytes(1_000));
+        let refused = accept(vec![file(5, 1)]).await.unwrap();
+        assert_eq!(full(refused), QueueFull::FileBytes(500));
+    }
+    // An attempt that failed gives nothing back; an end gives back exactly its own.
+    world.record(made[0].id, &[MessageEvent::Submitted, MessageEvent::AttemptFailed]).await;
+    assert!(matches!(accept(vec![text(5, 2)]).await.unwrap(), Accepted::QueueFull(_)));
+    world.record(made[1].id, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await;
+    world.record(files[0].id, &[MessageEvent::Withdrawn]).await;
+    assert!(matches!(accept(vec![text(5, 402)]).await.unwrap(), Accepted::QueueFull(_)));
+    assert!(matches!(accept(vec![file(6, 301)]).await.unwrap(), Accepted::QueueFull(_)));
+    new_messages(accept(vec![text(5, 400)]).await.unwrap());
+    new_messages(accept(vec![file(6, 300)]).await.unwrap());
+    store.delete_device(world.account.id, world.device.id, later(9)).await.unwrap().unwrap();
+    let device_id = new_device(&store, &world.account, 77).await.id;
+    let again = [text(7, 1_000), file(8, 500)];
+    let again = again.into_iter().map(|new| NewMessage { device_id, ..new }).collect();
+    new_messages(accept(again).await.unwrap());
+}
+
+/// A message with a file and no caption.
+fn inline_of(world: &World, n: u64) -> NewMessage {
+    let media = Media { size: Some(1), ..Media::default() };
+    let file = File { kind: ContentKind::Document, caption: "".into(), media };
+    NewMessage { content: Content::File(file), ..world.text(n) }
+}
+
+pub async fn a_repeat_reads_few_bytes(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let text: Arc<str> = "a long text ".repeat(REPEATED_BYTES_MAX / 30).into();
+    let messages =
+        (0..5).map(|n| NewMessage { content: Content::Text(text.clone()), ..world.text(n) });
+    let request = Acceptance {
+        idempotency: Some(idempotency("long", 1)),
+        ..world.request(messages.collect())
+    };
+    let made = new_messages(store.accept(request.clone()).await.unwrap());
+    let Accepted::Repeated(repeated) = store.accept(request).await.unwrap() else {
+        panic!("not repeated")
+    };
+    let ids = |messages: &[Message]| messages.iter().map(|m| m.id).collect::<Vec<_>>();
+    assert_eq!(ids(&repeated), ids(&made));
+    let bytes: usize = repeated.iter().map(|message| message.text().len()).sum();
+    assert!((1..=REPEATED_BYTES_MAX).contains(&bytes), "{bytes}");
 }
 
 pub async fn a_missing_device_refuses_the_request(store: Arc<dyn Store>) {

@@ -8,11 +8,12 @@
 use std::sync::Arc;
 
 use domain::account::AccountPatch;
+use domain::content::Content;
 use domain::device::{DeviceStatus, LinkedNumber, StatusChange};
 use domain::ids::{DeliveryId, DeviceId};
 use domain::message::{IncomingMessage, MessageEvent, NewMessage, Receipt, ReceivedOrigin};
 use domain::phone::PhoneNumber;
-use domain::ports::{PageRequest, Store};
+use domain::ports::{PAGE_BYTES_MAX, PageRequest, Store};
 use domain::webhook::{
     Delivery, DeliveryOutcome, DeliveryState, Event, EventKind, Subject, Webhook, WebhookPatch,
 };
@@ -253,9 +254,9 @@ pub async fn a_delivery_ends_and_is_replayed(store: Arc<dyn Store>) {
     assert!(replay(three.id).await.is_some());
     let waiting: Vec<_> = world.pending(&webhook).await.iter().map(|d| d.id).collect();
     assert_eq!(waiting, [one.id, two.id, three.id], "under their own ids");
-    let rest = store.pending_deliveries(webhook.id, &[one.id, three.id], 10).await.unwrap();
+    let rest = store.pending_deliveries(webhook.id, &[one.id, three.id], 10).await.unwrap().items;
     assert_eq!(rest.iter().map(|d| d.id).collect::<Vec<_>>(), [two.id]);
-    let first = store.pending_deliveries(webhook.id, &[], 1).await.unwrap();
+    let first = store.pending_deliveries(webhook.id, &[], 1).await.unwrap().items;
     assert_eq!(first, [again]);
 }
 
@@ -274,6 +275,69 @@ pub async fn deliveries_have_pages(store: Arc<dyn Store>) {
     };
     assert_eq!(page(None, 3).await, (expected[..3].to_vec(), true));
     assert_eq!(page(Some(expected[2].id.0), 3).await, (expected[3..].to_vec(), false));
+}
+
+async fn received_text(world: &World, n: usize, text: &str) {
+    let new = IncomingMessage {
+        content: Content::Text(text.into()),
+        ..incoming(&format!("LONG{n}"), "628111")
+    };
+    assert_eq!(world.store.receive(world.device.id, vec![new], NOW).await.unwrap().len(), 1);
+}
+
+pub async fn a_page_of_deliveries_ends_at_its_bytes(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhooks =
+        [world.webhook(None, &EventKind::ALL).await, world.webhook(None, &EventKind::ALL).await];
+    let text = "x".repeat(PAGE_BYTES_MAX / 3 - 5_000);
+    for n in 0..8 {
+        received_text(&world, n, &text).await;
+    }
+    for webhook in webhooks {
+        let (mut listed, mut read) = (Vec::new(), Vec::new());
+        loop {
+            let before = listed.last().map(|id: &DeliveryId| id.0);
+            let request = PageRequest { before, limit: 100 };
+            let page = store.deliveries(world.account.id, webhook.id, None, request);
+            let page = page.await.unwrap();
+            assert!((1..=3).contains(&page.items.len()), "{}", page.items.len());
+            listed.extend(page.items.iter().map(|delivery| delivery.id));
+            if !page.has_more {
+                break;
+            }
+        }
+        loop {
+            let page = store.pending_deliveries(webhook.id, &read, 100).await.unwrap();
+            assert!(page.items.len() <= 3, "{}", page.items.len());
+            read.extend(page.items.iter().map(|delivery| delivery.id));
+            if !page.has_more {
+                break;
+            }
+        }
+        listed.reverse();
+        assert_eq!((listed.len(), listed), (8, read));
+    }
+}
+
+pub async fn an_event_outlives_all_but_its_last_delivery(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let mut webhooks = Vec::new();
+    for _ in 0..3 {
+        webhooks.push(world.webhook(None, &EventKind::ALL).await);
+    }
+    received_text(&world, 1, "for all three").await;
+    received_text(&world, 2, "and another").await;
+    let expected = events_for(&world, &webhooks[0]).await;
+    assert_eq!(expected.len(), 2);
+    store.delete_webhook(world.account.id, webhooks[0].id).await.unwrap();
+    assert_eq!(events_for(&world, &webhooks[1]).await, expected);
+    let ended = world.pending(&webhooks[1]).await;
+    let ended = ended.iter().map(|d| outcome(d.id, DeliveryState::Delivered, 10)).collect();
+    store.record_deliveries(ended).await.unwrap();
+    assert_eq!(store.clean_up_deliveries(later(11), later(11)).await.unwrap(), 2);
+    assert_eq!(events_for(&world, &webhooks[2]).await, expected);
+    received_text(&world, 3, "ids are not used again").await;
+    assert_eq!(events_for(&world, &webhooks[2]).await[..2], expected);
 }
 
 pub async fn old_deliveries_are_cleaned_up(store: Arc<dyn Store>) {

@@ -128,9 +128,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::NotWaiting(_) => bad("The message no longer waits"),
         Error::VoucherInvalid => bad("Invalid voucher or already redeemed"),
         Error::ChallengeFailed(reason) => bad(reason.clone()),
-        Error::QueueFull(_) => {
-            reply(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting")
-        }
+        Error::QueueFull(full) => reply(StatusCode::TOO_MANY_REQUESTS, full.summary()),
         Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")

@@ -93,7 +93,7 @@ async fn message(State(state): State<AppState>, request: Request<Body>) -> ApiRe
     };
     let text = fields.message.unwrap_or_default();
     let principal = check_in(&state, &call, &[("message", &text)]).await?;
-    let content = Content::Text(text.clone());
+    let content = Content::Text(text.as_str().into());
     send(&state, &principal, &call, &content, &text).await
 }
 

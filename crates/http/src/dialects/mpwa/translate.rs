@@ -58,7 +58,7 @@ pub(super) fn media(
         kind: Some(if is_voice { ContentKind::Voice } else { kind }),
         filename: None,
         mimetype: mimetype.map(str::to_owned),
-        caption: caption.filter(|_| has_caption).unwrap_or_default().to_owned(),
+        caption: caption.filter(|_| has_caption).unwrap_or_default().into(),
     }))
 }
 

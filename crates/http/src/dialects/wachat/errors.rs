@@ -112,9 +112,7 @@ fn core_reply(error: &Error) -> (StatusCode, AnyError) {
         Error::QuotaExhausted { .. } => {
             reply(StatusCode::TOO_MANY_REQUESTS, "Gateway limit reached")
         }
-        Error::QueueFull(_) => {
-            reply(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting")
-        }
+        Error::QueueFull(full) => reply(StatusCode::TOO_MANY_REQUESTS, full.summary()),
         Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")

@@ -120,7 +120,7 @@ fn addressed(fields: &mut Fields, country: &str) -> Addressed {
 pub(super) fn command(device: SendingDevice, sending: Sending) -> SendRequest {
     let Sending { addressed, text, file } = sending;
     let content = match file {
-        None => Content::Text(text),
+        None => Content::Text(text.into()),
         Some(file) => Content::File(FileRequest {
             source: match (file.url, file.bytes) {
                 (Some(url), _) => MediaSource::Url(url),
@@ -129,7 +129,7 @@ pub(super) fn command(device: SendingDevice, sending: Sending) -> SendRequest {
             kind: None,
             filename: file.name,
             mimetype: None,
-            caption: text,
+            caption: text.into(),
         }),
     };
     SendRequest {

@@ -133,7 +133,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         ),
         Error::Conflict(message) => reply(StatusCode::CONFLICT, *message),
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
-        Error::QueueFull(_) => too_many("Too many messages are waiting"),
+        Error::QueueFull(full) => too_many(full.summary()),
         Error::RateLimited(_) => too_many("Too many requests"),
         Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             too_many("Too many requests wait")

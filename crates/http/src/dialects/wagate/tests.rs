@@ -4,6 +4,7 @@ use axum::http::Method;
 use domain::error::{Error, StoreError};
 use domain::ids::MessageId;
 use domain::message::{MessageEvent, TEXT_CHARS_MAX};
+use domain::policy::queue::QueueFull;
 use domain::ports::Clock as _;
 use serde_json::{Value, json};
 use testkit::fake_dispatcher::Ending;
@@ -179,7 +180,7 @@ async fn faults_in_shape() {
             503,
             "Service unavailable, try again later",
         ),
-        (Error::QueueFull(5).into(), 429, "Too many messages are waiting"),
+        (Error::QueueFull(QueueFull::Messages(5)).into(), 429, "Too many messages are waiting"),
         (Error::TooManyWaits.into(), 429, "Too many requests wait"),
         (
             Error::IdempotencyInFlight.into(),

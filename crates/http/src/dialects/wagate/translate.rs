@@ -45,7 +45,7 @@ pub(super) fn message(fields: &MessageFields) -> ApiResult<Wagate, SendRequest> 
     }
     Ok(SendRequest {
         to: to.to_owned(),
-        content: Content::Text(text.to_owned()),
+        content: Content::Text(text.into()),
         typing: Some(fields.show_typing.is_none_or(|shown| shown.0)),
         ..SendRequest::default()
     })
@@ -66,7 +66,7 @@ pub(super) fn media(fields: &MediaFields) -> ApiResult<Wagate, SendRequest> {
         kind: kind(fields.media_type.as_deref())?,
         filename: None,
         mimetype: None,
-        caption: fields.caption.clone().unwrap_or_default(),
+        caption: fields.caption.as_deref().unwrap_or_default().into(),
     };
     Ok(SendRequest { to: to.to_owned(), content: Content::File(file), ..SendRequest::default() })
 }

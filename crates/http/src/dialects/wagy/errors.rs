@@ -132,9 +132,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::DeviceLimit(_) => {
             reply(StatusCode::PAYMENT_REQUIRED, "Your plan allows no more devices")
         }
-        Error::QueueFull(_) => {
-            reply(StatusCode::TOO_MANY_REQUESTS, "Too many messages are waiting")
-        }
+        Error::QueueFull(full) => reply(StatusCode::TOO_MANY_REQUESTS, full.summary()),
         Error::IdempotencyMismatch => {
             reply(StatusCode::BAD_REQUEST, "This Idempotency-Key was used with another request")
         }

@@ -9,6 +9,7 @@ use domain::ids::{DeviceNumber, MessageId, WhatsappId};
 use domain::message::{Address, Direction, Failure, MessageEvent, MessageState};
 use domain::phone::PhoneNumber;
 use domain::plan::Feature;
+use domain::policy::queue::QueueFull;
 use domain::ports::{Clock, EventFormats, Progress};
 use domain::webhook::{
     Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName, Subject,
@@ -74,7 +75,7 @@ async fn faults_in_shape() {
             503,
             "Service unavailable, try again later",
         ),
-        (Error::QueueFull(5).into(), 429, "Too many messages are waiting"),
+        (Error::QueueFull(QueueFull::Messages(5)).into(), 429, "Too many messages are waiting"),
         (
             Error::IdempotencyInFlight.into(),
             409,
@@ -106,7 +107,7 @@ fn event(kind: EventKind) -> Event {
         chat: "628555@s.whatsapp.net".into(),
         sender: is_incoming
             .then(|| Address { phone: Some(phone()), lid: Some(Lid::from_user("999")) }),
-        content: Content::Text("halo \u{1f44b}".to_owned()),
+        content: Content::Text("halo \u{1f44b}".into()),
         state: MessageState::Delivered,
         failure: None,
         created_at: "2026-11-21T07:59:58Z".parse().unwrap(),

@@ -66,14 +66,14 @@ fn content(
         }
     };
     match (url, kind) {
-        (None, None) => Ok(Content::Text(text)),
+        (None, None) => Ok(Content::Text(text.into())),
         (None, Some(_)) => Err(ApiError::field("media_type", "needs media_url")),
         (Some(url), kind) => Ok(Content::File(FileRequest {
             source: MediaSource::Url(url),
             kind,
             filename: None,
             mimetype: None,
-            caption: text,
+            caption: text.into(),
         })),
     }
 }

@@ -105,7 +105,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             reply(429, "06", "Too many requests wait for their message")
         }
-        Error::QueueFull(_) => reply(429, "06", "Too many messages are waiting"),
+        Error::QueueFull(full) => reply(429, "06", full.summary()),
         Error::NotOnWhatsapp(number) => {
             reply(400, "07", format!("{number} is not registered on WhatsApp"))
         }

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use domain::error::{Error, StoreError};
 use domain::ids::MessageId;
 use domain::message::{Failure, MessageEvent};
+use domain::policy::queue::QueueFull;
 use domain::ports::{Clock, Progress};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -153,7 +154,12 @@ async fn faults_in_shape() {
             "99",
             "Service unavailable, try again later",
         ),
-        (Error::QueueFull(5).into(), 429, "06", "Too many messages are waiting"),
+        (
+            Error::QueueFull(QueueFull::Messages(5)).into(),
+            429,
+            "06",
+            "Too many messages are waiting",
+        ),
         (Error::TooManyWaits.into(), 429, "06", "Too many requests wait for their message"),
         (
             Error::IdempotencyInFlight.into(),

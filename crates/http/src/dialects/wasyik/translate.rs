@@ -268,14 +268,14 @@ impl GivenContent {
             kind: Some(self.message_type.kind()),
             filename: self.file_name,
             mimetype: self.mimetype,
-            caption: self.caption.or(self.content).unwrap_or_default(),
+            caption: self.caption.or(self.content).unwrap_or_default().into(),
         };
         Ok(command(device, to, Content::File(file)))
     }
 }
 
 fn text_command(device: SendingDevice, to: String, text: String) -> SendRequest {
-    command(device, to, Content::Text(text))
+    command(device, to, Content::Text(text.into()))
 }
 
 fn command(device: SendingDevice, to: String, content: ContentRequest) -> SendRequest {

@@ -50,7 +50,7 @@ fn message(text: &str) -> EventMessage {
         direction: Direction::In,
         chat: ChatId::Person(phone.clone()),
         sender: Some(Address { phone: Some(phone), lid: None }),
-        content: Content::Text(text.to_owned()),
+        content: Content::Text(text.into()),
         state: MessageState::Delivered,
         failure: None,
         created_at: Timestamp::UNIX_EPOCH,
@@ -96,7 +96,7 @@ fn in_a_group_the_sender_and_the_group_are_named() {
     message.sender = Some(Address { phone: None, lid: Some(Lid::from_user("4711")) });
     message.content = Content::File(File {
         kind: ContentKind::Image,
-        caption: "hi".to_owned(),
+        caption: "hi".into(),
         media: Media::default(),
     });
     let body = body_of(EventKind::MessageReceived, message).unwrap();

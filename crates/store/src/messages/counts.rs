@@ -1,0 +1,119 @@
+//! How many messages each device has, by direction and state: kept with the rows, so that the total
+//! of a list costs the same however long the list is.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use domain::ids::{AccountId, DeviceId};
+use domain::message::{Direction, Message, MessageState};
+
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params};
+
+/// The state under which all rows of the outbox are counted: which of them are due changes by itself.
+const WAITING: &str = "waiting";
+
+type Key = (AccountId, DeviceId, Cow<'static, str>, Cow<'static, str>);
+
+/// What a transaction changes of the counts. Written once, in order, so that no two transactions
+/// wait for each other.
+#[derive(Default)]
+pub(crate) struct CountChanges(BTreeMap<Key, i64>);
+
+impl CountChanges {
+    /// A message comes (1), or goes as what it is now (-1).
+    pub(crate) fn add(&mut self, message: &Message, change: i64) {
+        let state = message.state;
+        let state = if state.is_waiting() { WAITING } else { state.as_str() };
+        let direction = message.direction().as_str();
+        let key = (message.account_id, message.device_id, direction.into(), state.into());
+        *self.0.entry(key).or_default() += change;
+    }
+
+    /// Waiting messages of a device come or go.
+    pub(crate) fn add_waiting(&mut self, account: AccountId, device: DeviceId, change: i64) {
+        let key = (account, device, Direction::Out.as_str().into(), WAITING.into());
+        *self.0.entry(key).or_default() += change;
+    }
+
+    /// A row of the history has been erased: `account_id, device_id, direction, state`.
+    pub(crate) fn erased(&mut self, row: &mut Row) -> SqlResult<()> {
+        let account = AccountId(row.int()?);
+        let device = row.parsed(|text| text.parse::<DeviceId>().ok())?;
+        let key = (account, device, row.text()?.into(), row.text()?.into());
+        *self.0.entry(key).or_default() -= 1;
+        Ok(())
+    }
+
+    /// Writes the changes.
+    pub(crate) async fn write(self, tx: &mut Tx) -> SqlResult<()> {
+        const PUT: InsertRows = InsertRows {
+            table: "message_counts",
+            columns: &[
+                ("account_id", Type::Int),
+                ("device_id", Type::Text),
+                ("direction", Type::Text),
+                ("state", Type::Text),
+                ("count", Type::Int),
+            ],
+            then: "ON CONFLICT (account_id, device_id, direction, state)
+                DO UPDATE SET count = message_counts.count + excluded.count",
+        };
+        let changes = self.0.into_iter().filter(|(_, change)| *change != 0);
+        let changes: Vec<(String, Key, i64)> =
+            changes.map(|(key, change)| (key.1.to_string(), key, change)).collect();
+        let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(changes.len());
+        for (device, (account, _, direction, state), change) in &changes {
+            let (direction, state) = (direction.as_ref().into(), state.as_ref().into());
+            rows.push(vec![account.0.into(), device.into(), direction, state, (*change).into()]);
+        }
+        tx.insert(&PUT, &rows).await.map(drop)
+    }
+}
+
+/// The counts of an account, or of one of its devices.
+pub(crate) struct Counts(Vec<Count>);
+
+struct Count {
+    direction: String,
+    state: String,
+    count: i64,
+}
+
+impl Counts {
+    /// Reads them; an empty `device` stands for all.
+    pub(crate) async fn of(tx: &mut Tx, account: AccountId, device: &str) -> SqlResult<Self> {
+        const SELECT: &str = "SELECT device_id, direction, state, count FROM message_counts
+            WHERE account_id = $1 AND ($2 = '' OR device_id = $2)";
+        let rows = tx.query(SELECT, params![account.0, device]).await?;
+        let count = |row: &mut Row| {
+            row.text()?;
+            Ok(Count { direction: row.text()?, state: row.text()?, count: row.int()? })
+        };
+        Ok(Self(tx.readable("message_counts", rows, count)))
+    }
+
+    /// Those that wait.
+    pub(crate) fn waiting(&self) -> i64 {
+        self.sum(|count| count.state == WAITING)
+    }
+
+    /// Those in the history, in one direction (empty for both) and in some states (empty for all).
+    pub(crate) fn history(&self, direction: &str, states: &[MessageState]) -> i64 {
+        self.sum(|count| {
+            let is_wanted = |state: &MessageState| state.as_str() == count.state;
+            count.state != WAITING
+                && (direction.is_empty() || direction == count.direction)
+                && (states.is_empty() || states.iter().any(is_wanted))
+        })
+    }
+
+    fn sum(&self, is_wanted: impl Fn(&Count) -> bool) -> i64 {
+        self.0.iter().filter(|count| is_wanted(count)).map(|count| count.count).sum()
+    }
+}
+
+/// Erases the counts of an account.
+pub(crate) async fn erase(tx: &mut Tx, account: AccountId) -> SqlResult<()> {
+    const DELETE: &str = "DELETE FROM message_counts WHERE account_id = $1";
+    tx.execute(DELETE, params![account.0]).await.map(drop)
+}
