@@ -75,6 +75,9 @@ pub enum Error {
     /// As much of the account waits already as may.
     #[error("{0}")]
     QueueFull(QueueFull),
+    /// The disk is so full that nothing more is accepted; what waits is kept.
+    #[error("the disk of the gateway is nearly full: nothing more is accepted for now")]
+    DiskFull,
     /// The idempotency key was used with another request.
     #[error("this idempotency key was used with another request")]
     IdempotencyMismatch,

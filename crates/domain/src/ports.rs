@@ -283,6 +283,11 @@ pub trait Store:
 {
     /// Whether it can be read and written now.
     async fn ping(&self) -> StoreResult<()>;
+    /// How many bytes on the disk it has for new rows without growing; 0 where the disk is another
+    /// machine's.
+    async fn reusable_bytes(&self) -> StoreResult<u64> {
+        Ok(0)
+    }
     /// A value that must be the same at every start, such as the operator key's hash; `make` is
     /// stored when there is none yet.
     async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>>;

@@ -134,6 +134,16 @@ impl Outbound for HttpOutbound {
         Ok(self.save_bytes(bytes).await?)
     }
 
+    fn has_room(&self, reusable_bytes: u64) -> bool {
+        match temp::free_bytes(&self.temp_dir) {
+            Ok(free) => free.saturating_add(reusable_bytes) >= self.limits.min_free_bytes,
+            Err(error) => {
+                tracing::error!(%error, "the free space cannot be read");
+                true
+            }
+        }
+    }
+
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer {
         self.deliver(request).await
     }

@@ -226,6 +226,14 @@ pub(crate) async fn setting(tx: &mut Tx, name: String, make: Vec<u8>) -> SqlResu
     row.ok_or_else(|| SqlError::Fault("the setting is missing".into()))?.blob()
 }
 
+/// The free pages of a SQLite file.
+pub(crate) async fn reusable_bytes(tx: &mut Tx) -> SqlResult<u64> {
+    const SELECT: &str =
+        "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size";
+    let row = tx.query_one(SELECT, &[]).await?;
+    row.map_or(Ok(0), |mut row| row.small())
+}
+
 /// Proves that the database can be written to.
 pub(crate) async fn ping(tx: &mut Tx) -> SqlResult<()> {
     const PUT: &str = "INSERT INTO settings (name, value) VALUES ('ping', $1)

@@ -481,6 +481,13 @@ impl Store for SqlStore {
         run!(self.write, accounts::ping)
     }
 
+    async fn reusable_bytes(&self) -> StoreResult<u64> {
+        match &self.engine {
+            Engine::Sqlite(_) => run!(self.read, accounts::reusable_bytes),
+            Engine::Postgres(_) => Ok(0),
+        }
+    }
+
     async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>> {
         let name = name.to_owned();
         run!(self.write, accounts::setting, name, make)

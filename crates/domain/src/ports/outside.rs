@@ -89,6 +89,11 @@ pub trait Outbound: Send + Sync {
     /// # Errors
     /// As [`Outbound::fetch`].
     async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, FileError>;
+    /// Whether the disk has as much free space as the operator wants to keep; `reusable_bytes` are
+    /// free inside the database.
+    fn has_room(&self, _reusable_bytes: u64) -> bool {
+        true
+    }
     /// Posts to a webhook, once.
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer;
     /// Asks a webhook's URL with `challenge` in its query, and wants exactly that as the answer.

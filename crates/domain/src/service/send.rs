@@ -161,6 +161,14 @@ impl Core {
         Ok(self.announce(self.store.accept(acceptance).await.map_err(Error::from)?)?)
     }
 
+    /// Refuses when the disk has too little free space. What was deleted makes room inside the
+    /// database, whose file stays as large.
+    async fn require_room(&self) -> Result<()> {
+        let has_room = self.outbound.has_room(0)
+            || self.outbound.has_room(self.store.reusable_bytes().await.unwrap_or(0));
+        has_room.then_some(()).ok_or(Error::DiskFull)
+    }
+
     async fn new_messages(
         &self,
         principal: &Principal,
@@ -180,6 +188,7 @@ impl Core {
         if is_to_many && !plan.has(Feature::Broadcast) {
             return Err(Error::FeatureMissing(Feature::Broadcast).into());
         }
+        self.require_room().await?;
         Ok(messages)
     }
 

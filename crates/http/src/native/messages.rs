@@ -81,7 +81,8 @@ fn sending(route: Route) -> Route {
         .error(404, "`not_found`: no such device")
         .error(409, "`device_not_connected`: never linked, or logged out")
         .error(422, "`media`: the file's address is one that may not be asked")
-        .error(429, "`queue_full`")
+        .error(429, "`queue_full`: too many messages wait, or too many bytes of texts or files")
+        .error(507, "`disk_full`: nothing more is accepted for now")
 }
 
 /// A message that is to be sent.

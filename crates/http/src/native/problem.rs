@@ -81,6 +81,7 @@ kinds! {
     NOT_SENT = 502 "not_sent" "The message was not sent";
     WHATSAPP = 502 "whatsapp" "WhatsApp refused or did not answer";
     UNAVAILABLE = 503 "unavailable" "The gateway cannot take requests now";
+    DISK_FULL = 507 "disk_full" "The disk of the gateway is nearly full";
 }
 
 /// The kind of an error.
@@ -123,6 +124,7 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::ChallengeFailed(_) => &CHALLENGE_FAILED,
         Error::DeviceLimit(_) => &DEVICE_LIMIT,
         Error::QueueFull(_) => &QUEUE_FULL,
+        Error::DiskFull => &DISK_FULL,
         Error::IdempotencyMismatch => &IDEMPOTENCY_MISMATCH,
         Error::IdempotencyInFlight => &IDEMPOTENCY_IN_FLIGHT,
         Error::Conflict(_) => &CONFLICT,

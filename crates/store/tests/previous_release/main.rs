@@ -188,8 +188,14 @@ fn read_back(file: &SqliteFile) -> BTreeMap<(String, String), usize> {
             for (index, column) in columns.iter().enumerate() {
                 let ValueRef::Text(text) = row.get_ref(index).unwrap() else { continue };
                 let text = std::str::from_utf8(text).unwrap();
-                if frozen::read(&table, column, text) {
-                    *read.entry((table.clone(), column.clone())).or_default() += 1;
+                // What several webhooks get is stored once, in a table of its own.
+                let is_shared = (&*table, &**column) == ("deliveries", "event") && text.is_empty();
+                if is_shared {
+                    continue;
+                }
+                let table = if table == "events" { "deliveries" } else { &*table };
+                if frozen::read(table, column, text) {
+                    *read.entry((table.to_owned(), column.clone())).or_default() += 1;
                 } else {
                     let is_json = text.starts_with(['{', '[']);
                     assert!(
