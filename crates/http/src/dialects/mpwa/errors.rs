@@ -133,7 +133,10 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
             reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
         }
-        Error::DiskFull => reply(StatusCode::SERVICE_UNAVAILABLE, "The server has no room for more messages, try again later"),
+        Error::DiskFull => reply(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server has no room for more messages, try again later",
+        ),
         Error::Store(StoreError::Unavailable(_)) => {
             reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }

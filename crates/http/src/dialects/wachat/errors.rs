@@ -133,7 +133,10 @@ fn core_reply(error: &Error) -> (StatusCode, AnyError) {
         Error::ChallengeFailed(reason) => reply(StatusCode::BAD_REQUEST, reason.clone()),
         Error::NotSent(failure) => reply(StatusCode::BAD_GATEWAY, failure.message.clone()),
         Error::Whatsapp(_) => reply(StatusCode::BAD_GATEWAY, "WhatsApp did not answer"),
-        Error::DiskFull => reply(StatusCode::SERVICE_UNAVAILABLE, "The server has no room for more messages, try again later"),
+        Error::DiskFull => reply(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server has no room for more messages, try again later",
+        ),
         Error::Store(StoreError::Unavailable(_)) => {
             reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }

@@ -139,7 +139,10 @@ fn core_reply(error: &Error) -> ErrorReply {
             too_many("Too many requests wait")
         }
         Error::Whatsapp(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, "WhatsApp did not answer"),
-        Error::DiskFull => reply(StatusCode::SERVICE_UNAVAILABLE, "The server has no room for more messages, try again later"),
+        Error::DiskFull => reply(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server has no room for more messages, try again later",
+        ),
         Error::Store(StoreError::Unavailable(_)) => {
             reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }

@@ -143,7 +143,10 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::Conflict(message) => reply(StatusCode::CONFLICT, *message),
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::Whatsapp(_) => reply(StatusCode::BAD_GATEWAY, "WhatsApp did not answer"),
-        Error::DiskFull => reply(StatusCode::SERVICE_UNAVAILABLE, "The server has no room for more messages, try again later"),
+        Error::DiskFull => reply(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The server has no room for more messages, try again later",
+        ),
         Error::Store(StoreError::Unavailable(_)) => {
             reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }

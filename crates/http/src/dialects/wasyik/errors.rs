@@ -122,7 +122,9 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::NotWaiting(_) => reply(409, "10", "The message is not pending any more"),
         Error::NotSent(failure) => reply(502, "99", failure.message.clone()),
         Error::Whatsapp(_) => reply(502, "99", "WhatsApp did not answer"),
-        Error::DiskFull => reply(503, "99", "The server has no room for more messages, try again later"),
+        Error::DiskFull => {
+            reply(503, "99", "The server has no room for more messages, try again later")
+        }
         Error::Store(StoreError::Unavailable(_)) => {
             reply(503, "99", "Service unavailable, try again later")
         }

@@ -1,0 +1,134 @@
+//! Where pages end, and what their totals are.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::content::Content;
+use domain::ids::{DeviceId, MessageId};
+use domain::message::{Direction, MessageEvent, MessageState, NewMessage, Receipt};
+use domain::ports::{MessageFilter, PAGE_BYTES_MAX, PageRequest, Store};
+
+use super::lists::incoming;
+use super::{ALL, World, later, new_device};
+
+fn long(world: &World, n: u64, bytes: usize) -> NewMessage {
+    NewMessage { content: Content::Text("x".repeat(bytes).into()), ..world.text(n) }
+}
+
+/// Long messages, every other one in the history; newest first.
+async fn long_messages(world: &World, count: u64, bytes: usize) -> Vec<MessageId> {
+    let mut expected = Vec::new();
+    for n in 0..count {
+        let id = world.accept(long(world, n, bytes)).await.id;
+        if n % 2 == 0 {
+            world.record(id, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await;
+        }
+        expected.insert(0, id);
+    }
+    expected
+}
+
+pub async fn a_page_ends_at_its_bytes(store: Arc<dyn Store>) {
+    const BYTES: usize = PAGE_BYTES_MAX / 4 - 1_000;
+    let world = World::new(Arc::clone(&store)).await;
+    let huge = world.accept(long(&world, 99, PAGE_BYTES_MAX + 1)).await.id;
+    let mut expected = long_messages(&world, 11, BYTES).await;
+    expected.push(huge);
+    let account = world.account.id;
+    let filter = MessageFilter { device: Some(world.device.id), ..MessageFilter::default() };
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let request = PageRequest { before, limit: 100 };
+        let page = store.messages(account, &filter, request).await.unwrap();
+        let bytes: usize = page.items.iter().map(|message| message.text().len()).sum();
+        assert!(bytes <= PAGE_BYTES_MAX || page.items.len() == 1, "{bytes}");
+        found.push(page.items.len());
+        let ids = page.items.iter().map(|message| message.id);
+        assert_eq!(ids.collect::<Vec<_>>(), expected[..page.items.len()]);
+        before = page.items.last().map(|message| message.id.0);
+        expected.drain(..page.items.len());
+        if !page.has_more {
+            break;
+        }
+    }
+    assert!(expected.is_empty(), "{found:?}");
+    // Whole rows, and the total of all.
+    let page = store.counted_messages(account, &filter, 0, 100).await.unwrap();
+    let bytes: usize = page.items.iter().map(|message| message.text().len()).sum();
+    assert!(bytes <= PAGE_BYTES_MAX && !page.items.is_empty(), "{bytes}");
+    assert!(page.items.iter().all(|message| message.text().len() == BYTES));
+    assert_eq!(page.total, 12);
+}
+
+/// Asserts that the totals of numbered pages equal the rows that a list has.
+async fn assert_totals(world: &World, devices: &[DeviceId]) {
+    use MessageState::{Cancelled, Delivered, Failed, Queued, Read, Scheduled, Sent};
+    let states: [&[MessageState]; 5] =
+        [&[], &[Sent, Read], &[Scheduled, Queued], &[Delivered], &[Failed, Cancelled, Queued]];
+    let (store, account) = (&world.store, world.account.id);
+    for device in devices.iter().copied().map(Some).chain([None]) {
+        for direction in [None, Some(Direction::In), Some(Direction::Out)] {
+            for states in states {
+                let states = states.to_vec();
+                let filter = MessageFilter { device, direction, states, ..Default::default() };
+                let rows = store.messages(account, &filter, ALL).await.unwrap().items;
+                let page = store.counted_messages(account, &filter, 0, 5).await.unwrap();
+                assert_eq!(page.total, i64::try_from(rows.len()).unwrap(), "{filter:?}");
+                assert_eq!(page.items, rows[..rows.len().min(5)], "{filter:?}");
+            }
+        }
+    }
+}
+
+pub async fn totals_equal_a_count_of_the_rows(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    World::with(Arc::clone(&store), 20).await.sent(1).await;
+    let second = new_device(&store, &world.account, 50).await.id;
+    let devices = [world.device.id, second];
+    let (mut waiting, mut sent) = (Vec::new(), Vec::new());
+    // Knuth's generator: the same steps each time.
+    let mut random = 42_u64;
+    for n in 0..120_u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let choice = usize::try_from(random >> 33).unwrap();
+        let device_id = devices[choice % 2];
+        let is_scheduled = choice % 3 == 0;
+        match choice / 2 % 6 {
+            0..=2 => {
+                let new = NewMessage { device_id, is_scheduled, ..world.text(n) };
+                waiting.push(world.accept(new).await);
+            }
+            3 if !waiting.is_empty() => {
+                use MessageEvent::{Acknowledged, AttemptFailed, Failed, Submitted, Withdrawn};
+                let message = waiting.swap_remove(choice % waiting.len());
+                let ends = [Acknowledged, Failed, AttemptFailed];
+                let steps = [Submitted, ends[choice % 3]];
+                let steps = if choice % 4 == 0 { &[Withdrawn][..] } else { &steps };
+                sent.extend(world.record(message.id, steps).await);
+            }
+            4 if !sent.is_empty() => {
+                let message = &sent[choice % sent.len()];
+                let receipt = [Receipt::Delivered, Receipt::Read][choice % 2];
+                let ids = [message.whatsapp_id.clone()];
+                store.record_receipts(message.device_id, &ids, receipt, later(20)).await.unwrap();
+            }
+            _ => {
+                // Some come twice, and are stored once.
+                let new = vec![incoming(&format!("X{}", choice % 20), "628111")];
+                let now = later(i64::try_from(n).unwrap());
+                store.receive(device_id, new, now).await.unwrap();
+            }
+        }
+        if n % 20 == 19 {
+            assert_totals(&world, &devices).await;
+        }
+    }
+    store.clean_up(later(200), later(60)).await.unwrap();
+    assert_totals(&world, &devices).await;
+    store.delete_device(world.account.id, second, later(300)).await.unwrap().unwrap();
+    assert_totals(&world, &devices).await;
+}
