@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 
 use anyhow::Result;
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -62,14 +62,14 @@ pub fn start(format: LogFormat, level: Option<&str>) -> Result<()> {
     started.map_err(|error| anyhow::anyhow!("cannot start logging: {error}"))
 }
 
-fn filter(level: &str) -> Result<EnvFilter> {
+fn filter(level: &str) -> Result<Targets> {
     let ours = if level.contains(['=', ',']) {
         level.to_owned()
     } else {
         OUR_TARGETS.map(|target| format!("{target}={level}")).join(",")
     };
     // The parser's own error repeats the whole filter.
-    EnvFilter::try_new(format!("error,{},{ours}", whatsapp::LOG_FILTER)).map_err(|_| {
+    format!("error,{},{ours}", whatsapp::LOG_FILTER).parse().map_err(|_| {
         anyhow::anyhow!(
             "RUST_LOG {level:?} must be off, error, warn, info, debug or trace, \
              or name targets such as gerbang=info,engine=debug"

@@ -2,8 +2,7 @@
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 use wacore_binary::consts::{NOISE_PATTERN_XX, WA_CONN_HEADER};
 use wacore_binary::{marshal, util};
 use wacore_libsignal::protocol::KeyPair;
@@ -18,15 +17,21 @@ use crate::wire::frames::{FrameReader, frame};
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
+async fn connect(address: &str) -> Socket {
+    let client = ClientBuilder::new().uri(&format!("ws://{address}/ws/chat")).unwrap();
+    client.connect().await.unwrap().0
+}
+
 async fn next_frame(socket: &mut Socket, frames: &mut FrameReader) -> Option<Vec<u8>> {
     loop {
         if let Some(frame) = frames.frame().unwrap() {
             return Some(frame.to_vec());
         }
-        match socket.next().await? {
-            Ok(Message::Binary(data)) => frames.feed(&data).unwrap(),
-            Ok(Message::Close(_)) | Err(_) => return None,
-            Ok(_) => {}
+        let message = socket.next().await?.ok()?;
+        if message.is_close() {
+            return None;
+        } else if message.is_binary() {
+            frames.feed(message.as_payload()).unwrap();
         }
     }
 }
@@ -38,7 +43,7 @@ async fn handshake(socket: &mut Socket, frames: &mut FrameReader) -> (NoiseCiphe
     let hello =
         HandshakeUtils::build_client_hello(eph.public_key.public_key_bytes()).encode_to_vec();
     let first = [&WA_CONN_HEADER[..], &frame(&hello).unwrap()].concat();
-    socket.send(Message::Binary(first.into())).await.unwrap();
+    socket.send(Message::binary(first)).await.unwrap();
     let answer = next_frame(socket, frames).await.unwrap();
     let (server_eph, sealed_static, chain) = HandshakeUtils::parse_server_hello(&answer).unwrap();
     let mut noise = NoiseHandshake::new(NOISE_PATTERN_XX, &WA_CONN_HEADER).unwrap();
@@ -56,7 +61,7 @@ async fn handshake(socket: &mut Socket, frames: &mut FrameReader) -> (NoiseCiphe
     };
     let payload = noise.encrypt(&payload.encode_to_vec()).unwrap();
     let finish = HandshakeUtils::build_client_finish(sealed, payload).encode_to_vec();
-    socket.send(Message::Binary(frame(&finish).unwrap())).await.unwrap();
+    socket.send(Message::binary(frame(&finish).unwrap())).await.unwrap();
     noise.finish().unwrap()
 }
 
@@ -64,7 +69,7 @@ async fn handshake(socket: &mut Socket, frames: &mut FrameReader) -> (NoiseCiphe
 async fn a_client_shakes_hands_and_is_offered_pairing_then_breaks_the_protocol() {
     let dir = tempfile::tempdir().unwrap();
     let address = serve(simulator(&dir).await.router()).await;
-    let (mut socket, _) = connect_async(format!("ws://{address}/ws/chat")).await.unwrap();
+    let mut socket = connect(&address).await;
     let mut frames = FrameReader::default();
     let (_, read) = handshake(&mut socket, &mut frames).await;
     let mut sealed = next_frame(&mut socket, &mut frames).await.unwrap();
@@ -74,7 +79,7 @@ async fn a_client_shakes_hands_and_is_offered_pairing_then_breaks_the_protocol()
     assert!(node.get_optional_child_by_tag(&["pair-device", "ref"]).is_some());
     // A frame that does not decrypt ends the connection.
     let garbage = frame(&[7; 40]).unwrap();
-    socket.send(Message::Binary(garbage)).await.unwrap();
+    socket.send(Message::binary(garbage)).await.unwrap();
     assert_eq!(next_frame(&mut socket, &mut frames).await, None);
 }
 
@@ -85,12 +90,12 @@ async fn what_is_not_a_handshake_is_hung_up_on() {
     let oversized = [&WA_CONN_HEADER[..], &[0xFF; 3]].concat();
     let nonsense = [&WA_CONN_HEADER[..], &[0, 0, 3, 9, 9, 9]].concat();
     for first in [
-        Message::Binary(b"GET / HTTP/1.1".to_vec().into()),
-        Message::Text("hello".into()),
-        Message::Binary(oversized.into()),
-        Message::Binary(nonsense.into()),
+        Message::binary(b"GET / HTTP/1.1".to_vec()),
+        Message::text("hello"),
+        Message::binary(oversized),
+        Message::binary(nonsense),
     ] {
-        let (mut socket, _) = connect_async(format!("ws://{address}/ws/chat")).await.unwrap();
+        let mut socket = connect(&address).await;
         socket.send(first).await.unwrap();
         let mut frames = FrameReader::default();
         assert_eq!(next_frame(&mut socket, &mut frames).await, None);

@@ -6,12 +6,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::ws::{Message, WebSocket};
 use bytes::BytesMut;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt as _, StreamExt as _};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_websockets::{Message, WebSocketStream};
 use wacore_binary::{Node, OwnedNodeRef, marshal, util};
 use wacore_noise::NoiseCipher;
 
@@ -23,6 +25,9 @@ use crate::limits::{
     HANDSHAKE_TIME_MAX, LINGER_TIME_MAX, OUTGOING_STANZAS_MAX, SILENCE_TIME_MAX, WRITE_TIME_MAX,
 };
 use crate::switchboard::{ConnId, SwitchboardHandle};
+
+/// A client's connection.
+pub(crate) type WebSocket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// An entry of a connection's outgoing queue.
 pub(crate) enum SocketCommand {
@@ -95,7 +100,7 @@ async fn handshake(
     };
     let hello = next_frame(stream, frames).await?;
     let (answer, next) = answer_hello(server, &header, &hello)?;
-    let answer = Message::Binary(frame(&answer)?);
+    let answer = Message::binary(frame(&answer)?);
     sink.send(answer).await.map_err(|_| SimulatorError::Closed)?;
     match next {
         HandshakeStep::Done(established) => Ok(*established),
@@ -117,13 +122,13 @@ async fn next_frame(
 
 async fn receive(stream: &mut SplitStream<WebSocket>, frames: &mut FrameReader) -> Result<()> {
     loop {
-        match stream.next().await {
-            Some(Ok(Message::Binary(data))) => return frames.feed(&data),
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Text(_))) => {
-                return Err(SimulatorError::Protocol("text on a binary connection"));
-            }
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(SimulatorError::Closed),
+        let Some(Ok(message)) = stream.next().await else { return Err(SimulatorError::Closed) };
+        if message.is_binary() {
+            return frames.feed(message.as_payload());
+        } else if message.is_text() {
+            return Err(SimulatorError::Protocol("text on a binary connection"));
+        } else if message.is_close() {
+            return Err(SimulatorError::Closed);
         }
     }
 }
@@ -167,7 +172,7 @@ async fn write_stanzas(
                     break;
                 };
                 counter = counter.wrapping_add(1);
-                match timeout(WRITE_TIME_MAX, sink.feed(Message::Binary(sealed))).await {
+                match timeout(WRITE_TIME_MAX, sink.feed(Message::binary(sealed))).await {
                     Ok(Ok(())) => {}
                     _ => return,
                 }
@@ -181,7 +186,8 @@ async fn write_stanzas(
             return;
         }
     }
-    let _ = timeout(WRITE_TIME_MAX, sink.close()).await;
+    // Not `close()`, which would read, and drop, what the client still sends.
+    let _ = timeout(WRITE_TIME_MAX, sink.send(Message::close(None, ""))).await;
 }
 
 fn seal(cipher: &NoiseCipher, counter: u32, node: &Node) -> Result<bytes::Bytes> {

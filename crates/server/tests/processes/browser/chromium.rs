@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_websockets::{ClientBuilder, Limits, MaybeTlsStream, Message, WebSocketStream};
 
 use crate::support::api::Api;
 use crate::support::env;
 use crate::support::process::Process;
 
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Judging a long page takes a while on a busy machine.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A browser with one page.
 pub struct Chromium {
@@ -44,7 +44,8 @@ impl Chromium {
         let pages = Api::new(format!("http://127.0.0.1:{port}"));
         let page = pages.put("/json/new?about:blank", Value::Null).await;
         let address = page["webSocketDebuggerUrl"].as_str().unwrap();
-        let (socket, _) = connect_async(address).await.unwrap();
+        let client = ClientBuilder::new().limits(Limits::unlimited()).uri(address).unwrap();
+        let (socket, _) = client.connect().await.unwrap();
         let (last_id, complaints) = (0, Vec::new());
         let mut browser =
             Self { socket, last_id, complaints, _process: process, _profile: profile };
@@ -52,6 +53,16 @@ impl Chromium {
             browser.call(&format!("{domain}.enable"), json!({})).await;
         }
         browser
+    }
+
+    /// How pages look from now on: the colour scheme the reader prefers, and the screen's width.
+    pub async fn show_as(&mut self, scheme: &str, width: u32) {
+        let feature = json!({ "name": "prefers-color-scheme", "value": scheme });
+        self.call("Emulation.setEmulatedMedia", json!({ "features": [feature] })).await;
+        let screen = json!({
+            "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
     /// Goes to an address.
@@ -98,7 +109,7 @@ impl Chromium {
         let answer = async {
             loop {
                 let message = self.socket.next().await.expect("Chromium is gone").unwrap();
-                let Ok(text) = message.to_text() else { continue };
+                let Some(text) = message.as_text() else { continue };
                 let Ok(message) = serde_json::from_str::<Value>(text) else { continue };
                 if message["id"] == id {
                     return message;
