@@ -1,9 +1,11 @@
 //! `cargo xtask …`: the chores of this repository.
 //!
 //! `test` installs what the tests need and runs all of them; `tidy` checks what no compiler checks;
-//! `bench` measures what `docs/` promises; `torture` tests for long; `new-dialect` starts one. One file or folder per command.
+//! `bench` measures what `docs/` promises; `torture` tests for long; `dist` makes packages;
+//! `new-dialect` starts one. One file or folder per command.
 
 mod bench;
+mod dist;
 mod new_dialect;
 mod shell;
 mod test;
@@ -26,6 +28,8 @@ enum Command {
     Bench(bench::Options),
     /// Run the tests of overload and crashes in their long forms (release build)
     Torture(torture::Options),
+    /// Make a tarball and a Debian package of the production binary
+    Dist(dist::Options),
     /// Start a dialect: a copy of the smallest one under a new name
     NewDialect {
         /// Lower-case letters and digits
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(&root),
         Command::Bench(options) => bench::run(&root, &options),
         Command::Torture(options) => torture::run(&root, &options),
+        Command::Dist(options) => dist::run(&root, &options),
         Command::NewDialect { name } => new_dialect::run(&root, &name),
     };
     match outcome {
