@@ -56,9 +56,9 @@ pub fn code_block(text: &str) -> Markup {
     html! { pre tabindex="0" { code { (text) } } }
 }
 
-/// A table or the like that may be wider than the page.
+/// A table or the like that may be wider than the page. No landmark: there are many on a page.
 pub fn scrolling(label: &str, inner: &Markup) -> Markup {
-    html! { div.wide role="region" aria-label=(label) tabindex="0" { (inner) } }
+    html! { div.wide role="group" aria-label=(label) tabindex="0" { (inner) } }
 }
 
 /// Blocks of Markdown.
@@ -88,7 +88,7 @@ fn block_events(event: Event<'_>) -> Vec<Event<'_>> {
         Event::Start(Tag::CodeBlock(_)) => vec![own("<pre tabindex=\"0\"><code>")],
         Event::End(TagEnd::CodeBlock) => vec![own("</code></pre>\n")],
         Event::Start(Tag::Table(_)) => {
-            let region = "<div class=\"wide\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">";
+            let region = "<div class=\"wide\" role=\"group\" aria-label=\"Table\" tabindex=\"0\">";
             vec![own(region), event]
         }
         Event::End(TagEnd::Table) => vec![event, own("</div>\n")],

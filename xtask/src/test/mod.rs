@@ -99,7 +99,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "npm",
-        about: "npm ci for Baileys and axios (Node, npm)",
+        about: "npm ci for Baileys, axios and axe-core (Node, npm)",
         run: |context| packages::npm_ci(context.root),
     },
     Step {

@@ -11,7 +11,11 @@ use crate::shell;
 /// The oldest Node that Baileys runs on.
 const NODE_MAJOR_MIN: u32 = 20;
 /// Where tests with npm packages and their lock files are.
-const NPM_DIRS: [&str; 2] = ["crates/simulator/tests/baileys", "crates/server/tests/clients/npm"];
+const NPM_DIRS: [&str; 3] = [
+    "crates/simulator/tests/baileys",
+    "crates/server/tests/clients/npm",
+    "crates/server/tests/processes/browser/npm",
+];
 /// Where schemathesis and everything it needs are pinned.
 const PYTHON_LOCK: &str = "crates/server/tests/clients/schemathesis/requirements.txt";
 const CHROMIUM_NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
+
+use super::gzip::{self, Compressed};
 
 /// What stands for the server's address in a text whose readers reach the server at several. The name
 /// resolves nowhere (RFC 2606), so that no text has it by chance.
@@ -26,6 +29,7 @@ pub struct Built {
     cache_control: HeaderValue,
     /// What stands between the addresses; one piece when there is none.
     pieces: Vec<Bytes>,
+    compressed: Compressed,
     digest: [u8; 32],
     last: Mutex<Option<Arc<Filled>>>,
 }
@@ -33,7 +37,13 @@ pub struct Built {
 /// A text with an address in its places.
 struct Filled {
     address: String,
-    text: Bytes,
+    plain: Coded,
+    gzip: Coded,
+}
+
+/// A body in one coding. Each has a tag of its own, because its bytes are its own.
+struct Coded {
+    body: Bytes,
     tag: HeaderValue,
 }
 
@@ -51,6 +61,7 @@ impl Built {
         Self {
             content_type: HeaderValue::from_static(content_type),
             cache_control: HeaderValue::from_static(cache_control),
+            compressed: Compressed::new(&pieces),
             pieces,
             digest: Sha256::digest(&text).into(),
             last: Mutex::default(),
@@ -61,19 +72,22 @@ impl Built {
     /// or JSON would escape; 304 when the client has the text.
     pub fn respond(&self, address: &str, headers: &HeaderMap) -> Response<Body> {
         let filled = self.filled(address);
-        let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, &filled.tag));
-        let mut response = match is_known {
-            true => Response::new(Body::empty()),
-            false => Response::new(Body::from(filled.text.clone())),
-        };
+        let is_gzip = gzip::is_accepted(headers);
+        let coded = if is_gzip { &filled.gzip } else { &filled.plain };
+        let is_known = headers.get_all(IF_NONE_MATCH).iter().any(|known| names(known, &coded.tag));
+        let body = if is_known { Bytes::new() } else { coded.body.clone() };
+        let mut response = Response::new(Body::from(body));
         if is_known {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
+        } else if is_gzip {
+            response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, self.content_type.clone());
         headers.insert(CACHE_CONTROL, self.cache_control.clone());
+        headers.insert(VARY, HeaderValue::from(ACCEPT_ENCODING));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(ETAG, filled.tag.clone());
+        headers.insert(ETAG, coded.tag.clone());
         response
     }
 
@@ -92,11 +106,15 @@ impl Built {
             1 => self.digest,
             _ => Sha256::new().chain_update(self.digest).chain_update(address).finalize().into(),
         };
-        let tag = format!("\"{}\"", hex::encode(&digest[..16]));
+        let coded = |body, coding: &str| {
+            let tag = format!("\"{}{coding}\"", hex::encode(&digest[..16]));
+            let tag = HeaderValue::from_str(&tag);
+            Coded { body, tag: tag.unwrap_or_else(|_| HeaderValue::from_static("\"\"")) }
+        };
         Filled {
             address: address.to_owned(),
-            text: self.text(address),
-            tag: HeaderValue::from_str(&tag).unwrap_or_else(|_| HeaderValue::from_static("\"\"")),
+            plain: coded(self.text(address), ""),
+            gzip: coded(self.compressed.join(address.as_bytes()), "-gzip"),
         }
     }
 
@@ -160,6 +178,20 @@ mod tests {
         assert_eq!(other, "http://b:1 x http://b:1/y");
         let again = body(built.respond("http://b:1", &HeaderMap::new())).await;
         assert_eq!(again.as_ptr(), other.as_ptr(), "it is kept");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_gzip_gets_it_under_a_tag_of_its_own() {
+        let built = Built::new("text/plain", KEPT, Bytes::from("a".repeat(1_000)));
+        let takes_gzip =
+            HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let plain = built.respond("", &HeaderMap::new());
+        assert!(!plain.headers().contains_key(CONTENT_ENCODING));
+        let response = built.respond("", &takes_gzip);
+        assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
+        assert_eq!(response.headers()[VARY], "accept-encoding");
+        assert_ne!(response.headers()[ETAG], plain.headers()[ETAG]);
+        assert!(body(response).await.len() < 100);
     }
 
     #[tokio::test]

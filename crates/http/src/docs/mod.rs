@@ -2,10 +2,12 @@
 //! `examples/clients` and its OpenAPI document. Plain HTML under a strict policy, without a script.
 //!
 //! Pages and documents are built once. Without a public URL in the settings they name the address that
-//! each request asked; it is filled into the finished text (`built`).
+//! each request asked; it is filled into the finished text (`built`), which is compressed once, too
+//! (`gzip`).
 
 mod built;
 mod guide;
+mod gzip;
 mod page;
 mod reference;
 mod samples;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use axum::response::Redirect;
+use axum::routing::get;
 use domain::account::NewAccount;
 use domain::device::{Device, NewDevice, PairOffer};
 use domain::ids::DeviceId;
@@ -56,8 +58,11 @@ pub async fn run(args: Args) -> Result<()> {
     let simulator = Simulator::open(SimulatorConfig::new(settings.data_dir.join("simulator")))
         .await
         .context("cannot open the simulator's data")?;
-    let routes =
-        axum::Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
+    let routes = axum::Router::new()
+        .nest("/simulator", simulator.router())
+        // Where a phone's page leads back to.
+        .route("/simulator/", get(async || Redirect::permanent("/simulator")))
+        .merge(simulator.media_router());
     let gateway = Gateway::open(&settings, false).await?;
     let core = gateway.shared_core();
     let store = gateway.shared_store();

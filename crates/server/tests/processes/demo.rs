@@ -26,7 +26,7 @@ pub struct Demo {
 }
 
 /// How many APIs have a printed line: our own, and the five dialects.
-const APIS: usize = 6;
+pub const APIS: usize = 6;
 
 impl Demo {
     /// Starts it and waits until it has said everything.
@@ -138,6 +138,6 @@ async fn an_answer_comes_in(demo: &Demo) {
     .await;
 }
 
-async fn the_device(demo: &Demo) -> Value {
+pub async fn the_device(demo: &Demo) -> Value {
     demo.account().get("/v1/devices").await["data"][0].clone()
 }

@@ -89,6 +89,7 @@ function bubble(message) {
   const time = make('time', '', clock(message.at));
   time.dateTime = message.at;
   const ticks = make('span', 'ticks');
+  ticks.setAttribute('role', 'img');
   foot.append(time, ticks);
   entry.append(foot);
   return { entry, ticks };
@@ -103,7 +104,7 @@ function update(row, message) {
 }
 
 function showMessages() {
-  const log = el('messages');
+  const log = el('log');
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 60;
   const messages = chats.get(current) ?? [];
   const wanted = new Set(messages.map((message) => `${message.way}${message.id}`));
@@ -118,7 +119,7 @@ function showMessages() {
     if (!shown.has(key)) {
       const row = bubble(message);
       shown.set(key, row);
-      log.append(row.entry);
+      el('messages').append(row.entry);
     }
     update(shown.get(key), message);
   }
@@ -133,7 +134,7 @@ function openChat(chat) {
   el('messages').replaceChildren();
   showChats();
   showMessages();
-  el('messages').scrollTop = el('messages').scrollHeight;
+  el('log').scrollTop = el('log').scrollHeight;
 }
 
 function chatItem([chat, messages]) {

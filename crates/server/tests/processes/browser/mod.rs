@@ -1,6 +1,7 @@
 //! The simulated phone's page in a real browser: a message appears without reload, its answer
 //! arrives.
 
+mod accessibility;
 mod chromium;
 
 use crate::demo::Demo;
