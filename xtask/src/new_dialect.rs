@@ -10,6 +10,8 @@ use crate::shell;
 
 /// Where the dialects are, from the root.
 const DIALECTS: &str = "crates/http/src/dialects";
+/// Where their guides are.
+const GUIDES: &str = "docs/dialects";
 /// The one that is copied.
 const MODEL: &str = "mpwa";
 /// What a path follows in code, fixtures and prose.
@@ -26,6 +28,8 @@ pub fn run(root: &Path, name: &str) -> Result<()> {
     let list = dialects.join("mod.rs");
     let registered = register(&std::fs::read_to_string(&list)?, name)?;
     copy(&dialects.join(MODEL), &target, name)?;
+    let guide = std::fs::read_to_string(root.join(GUIDES).join(MODEL).with_extension("md"))?;
+    std::fs::write(root.join(GUIDES).join(format!("{name}.md")), rename(&guide, name))?;
     std::fs::write(list, registered)?;
     // A name of another length wraps lines at other places.
     let mut rustfmt = Command::new("rustfmt");
@@ -147,17 +151,22 @@ mod tests {
     }
 
     /// In a copy of the workspace: the new dialect compiles, passes the tests of all dialects, and
-    /// nothing but its folder and one line is new.
+    /// nothing but its folder, its guide and one line is new.
     #[test]
     fn a_new_dialect_passes_and_changes_one_line() {
         let copy = copy_of_the_workspace();
         run(&copy, "sixth").unwrap();
 
         let changed = git(&copy, &["status", "--porcelain"]);
-        let expected = [format!(" M {DIALECTS}/mod.rs"), format!("?? {DIALECTS}/sixth/")];
+        let expected = [
+            format!(" M {DIALECTS}/mod.rs"),
+            format!("?? {DIALECTS}/sixth/"),
+            format!("?? {GUIDES}/sixth.md"),
+        ];
         assert_eq!(changed.lines().collect::<Vec<_>>(), expected);
         let lines = git(&copy, &["diff", "--numstat"]);
         assert_eq!(lines.trim(), format!("1\t0\t{DIALECTS}/mod.rs"));
+        crate::tidy::run(&copy).unwrap();
 
         let mut tests = shell::cargo(&copy);
         tests.args(["test", "--package", "http-api", "--lib", "--quiet", "--"]);

@@ -20,6 +20,8 @@ enum Stage {
     Loaded(Box<Message>, Option<Box<ReadyFile>>),
     /// The messenger has it, or had it on a connection that broke.
     Submitted,
+    /// Nothing of it is in memory, but for what its file has turned out to be.
+    Unloaded,
 }
 
 struct Entry {
@@ -48,7 +50,7 @@ impl InFlight {
     /// The job that prepared the file of a message has reported.
     pub(super) fn file_job_ended(&mut self, id: MessageId) {
         if self.is_preparing_file(id) {
-            self.set(id, Stage::Submitted);
+            self.set(id, Stage::Unloaded);
             self.drop_empty(id);
         }
     }
@@ -93,8 +95,12 @@ impl InFlight {
     /// The message is not sent now: its body is read again at its next turn.
     pub(super) fn unload(&mut self, id: MessageId) {
         let Some(entry) = self.0.get_mut(&id) else { return };
-        if let Stage::Loaded(_, file) = &mut entry.stage {
-            entry.stage = file.take().map_or(Stage::Submitted, Stage::FileReady);
+        match &mut entry.stage {
+            Stage::Loaded(_, file) => {
+                entry.stage = file.take().map_or(Stage::Unloaded, Stage::FileReady);
+            }
+            Stage::Submitted => entry.stage = Stage::Unloaded,
+            Stage::PreparingFile(_) | Stage::FileReady(_) | Stage::Unloaded => {}
         }
         self.drop_empty(id);
     }
@@ -125,8 +131,8 @@ impl InFlight {
                     entry.kind = entry.kind.filter(|_| is_in_flight);
                     return true;
                 }
-                Stage::FileReady(_) if !wants_file(*id) => entry.stage = Stage::Submitted,
-                Stage::FileReady(_) | Stage::Loaded(..) | Stage::Submitted => {}
+                Stage::FileReady(_) if !wants_file(*id) => entry.stage = Stage::Unloaded,
+                Stage::FileReady(_) | Stage::Loaded(..) | Stage::Submitted | Stage::Unloaded => {}
             }
             is_in_flight
         });
@@ -140,7 +146,7 @@ impl InFlight {
     /// Forgets an entry that says nothing.
     fn drop_empty(&mut self, id: MessageId) {
         let says_nothing =
-            |entry: &Entry| matches!(entry.stage, Stage::Submitted) && entry.kind.is_none();
+            |entry: &Entry| matches!(entry.stage, Stage::Unloaded) && entry.kind.is_none();
         if self.0.get(&id).is_some_and(says_nothing) {
             self.0.remove(&id);
         }
