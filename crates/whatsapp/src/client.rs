@@ -30,6 +30,7 @@ use crate::incoming::{self, Names};
 use crate::limits::{
     CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR, UPLOADS_MAX,
 };
+use crate::outage::Outage;
 use crate::receipts::SendBarrier;
 use crate::registrations::Registrations;
 use crate::storage::DeviceState;
@@ -98,14 +99,16 @@ impl Session {
         shared: &Arc<ClientContext>,
         device: DeviceId,
         shows_qr: bool,
+        outage: Outage,
     ) -> anyhow::Result<Self> {
-        let state = Arc::new(DeviceState::new(shared.sessions.clone(), device));
+        let state = DeviceState::new(shared.sessions.clone(), device, outage.clone());
+        let state = Arc::new(state);
         let broken = state.broken();
         let version = shared.versions.current().await;
         let attempt = Arc::new(Attempt::default());
         let barrier = Arc::new(SendBarrier::new());
         let (sink, signals) = Sink::new(device, shows_qr, barrier.clone());
-        let hook = Hook { shared: shared.clone(), device, sink: sink.clone() };
+        let hook = Hook { shared: shared.clone(), device, sink: sink.clone(), outage };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let props = DevicePropsOverride::new()
             .with_os(shared.config.device_name.as_str())
@@ -275,6 +278,7 @@ struct Hook {
     shared: Arc<ClientContext>,
     device: DeviceId,
     sink: Arc<Sink>,
+    outage: Outage,
 }
 
 #[async_trait]
@@ -300,7 +304,10 @@ impl InboundDurabilityHook for Hook {
             return Ok(());
         }
         let stored = match self.shared.events.get() {
-            Some(events) => events.received(self.device, messages).await.map_err(Into::into),
+            Some(events) => {
+                let stored = events.received(self.device, messages).await;
+                stored.inspect_err(|error| self.outage.note(error)).map_err(Into::into)
+            }
             None => Err(anyhow::anyhow!("no receiver for messages is set yet")),
         };
         if stored.is_err() {
@@ -387,7 +394,7 @@ mod tests {
         let shared =
             Arc::new(ClientContext::new(config, Arc::new(MemoryStore::for_protocol())).unwrap());
         let device = DeviceId(Uuid::from_u128(1));
-        let session = Session::open(&shared, device, true).await.unwrap();
+        let session = Session::open(&shared, device, true, Outage::default()).await.unwrap();
         assert!(!session.is_linked());
         let client = Arc::downgrade(&session.client);
         session.close().await;

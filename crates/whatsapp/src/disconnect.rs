@@ -7,7 +7,8 @@ use domain::ids::DeviceId;
 use wacore::types::events::ConnectFailureReason;
 
 use crate::limits::{
-    RECONNECT_FIRST, RECONNECT_JITTER_PERCENT, RECONNECT_LATER, RECONNECT_MAX, STABLE,
+    OUTAGE_PAUSE_MAX, OUTAGES_SHORT, RECONNECT_FIRST, RECONNECT_JITTER_PERCENT, RECONNECT_LATER,
+    RECONNECT_MAX, STABLE,
 };
 use crate::wire::Progress;
 
@@ -97,6 +98,14 @@ pub(crate) fn pause(reason: DisconnectReason, failures: u32, device: DeviceId) -
     Some(spread(pause, failures, device))
 }
 
+/// How long to wait once the store answers that was away. `outages` counts those since a connection
+/// last stayed up for [`STABLE`], this one included.
+pub(crate) fn pause_after_outage(outages: u32, device: DeviceId) -> Duration {
+    let longest = if outages <= OUTAGES_SHORT { OUTAGE_PAUSE_MAX } else { RECONNECT_MAX };
+    let doublings = outages.saturating_sub(1).min(16);
+    spread((RECONNECT_FIRST * (1 << doublings)).min(longest), outages, device)
+}
+
 /// The count of failures after a connection that was ready for `ready_for`.
 pub(crate) fn failures_after(failures: u32, ready_for: Option<Duration>) -> u32 {
     if ready_for.is_some_and(|ready_for| ready_for >= STABLE) {
@@ -119,6 +128,15 @@ mod tests {
     use DisconnectReason as R;
     use std::time::Duration;
     use uuid::Uuid;
+
+    #[test]
+    fn an_outage_of_our_store_costs_seconds_not_minutes() {
+        let device = DeviceId(Uuid::from_u128(7));
+        let pauses: Vec<u64> =
+            (1..=5).map(|outages| pause_after_outage(outages, device).as_secs()).collect();
+        assert!(pauses.iter().all(|pause| *pause <= 5), "{pauses:?}");
+        assert!(pause_after_outage(OUTAGES_SHORT + 1, device) >= RECONNECT_MAX);
+    }
 
     #[test]
     fn refusals_and_stream_errors() {

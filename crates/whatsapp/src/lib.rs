@@ -27,6 +27,7 @@ mod http_client;
 mod incoming;
 mod limits;
 mod messenger;
+mod outage;
 mod outgoing;
 mod pairing;
 mod receipts;

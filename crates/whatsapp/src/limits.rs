@@ -16,6 +16,14 @@ pub(crate) const RECONNECT_JITTER_PERCENT: u64 = 25;
 /// A connection that lasted this long resets the pauses.
 pub(crate) const STABLE: Duration = Duration::from_secs(30);
 
+/// Between two looks whether our own store answers again.
+pub(crate) const STORE_PROBE_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause after the store was away, for the first [`OUTAGES_SHORT`] times.
+pub(crate) const OUTAGE_PAUSE_MAX: Duration = Duration::from_secs(4);
+/// Outages in a row after which pauses grow as for any other loss: the store answers but does not
+/// take what comes in, such as on a full disk.
+pub(crate) const OUTAGES_SHORT: u32 = 20;
+
 /// Pause before mail that the engine could not store is asked for again; it doubles, up to
 /// [`RECONNECT_MAX`].
 pub(crate) const REDELIVERY_FIRST: Duration = Duration::from_secs(2);

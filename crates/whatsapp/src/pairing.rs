@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::device::{DisconnectReason, PairMethod, PairOffer};
+use domain::device::{DisconnectReason, PairMethod, PairOffer, Reconnect};
 use domain::error::StoreError;
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvent, StoreResult};
@@ -31,6 +31,7 @@ use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
     PAIRING_SOCKET_MAX, RECONNECT_MAX, REDELIVERY_FIRST, STABLE,
 };
+use crate::outage::{Outage, store_answers};
 use crate::receipts::Reports;
 
 /// What a pairing is started for.
@@ -72,6 +73,8 @@ impl Pairing {
             is_unpairing: is_unpairing.clone(),
             failures: 0,
             redeliveries: 0,
+            outage: Outage::default(),
+            outages: 0,
             reported_loss: None,
         };
         Self { stop, is_silent, is_unpairing, task: tokio::spawn(supervisor.run()) }
@@ -127,6 +130,10 @@ struct Supervisor {
     failures: u32,
     /// Times in a row that messages had to be requested again.
     redeliveries: u32,
+    /// Whether the store was away since the connection began.
+    outage: Outage,
+    /// Losses for want of the store since a connection last was stable.
+    outages: u32,
     /// The loss that was reported, while it lasts.
     reported_loss: Option<DisconnectReason>,
 }
@@ -135,7 +142,9 @@ impl Supervisor {
     async fn run(mut self) {
         loop {
             let shows_qr = !matches!(self.purpose, Purpose::Pair(PairMethod::Code(_)));
-            let opened = Session::open(&self.shared, self.device, shows_qr).await;
+            self.outage.begin();
+            let outage = self.outage.clone();
+            let opened = Session::open(&self.shared, self.device, shows_qr, outage).await;
             let stays = match opened {
                 Ok(session) => self.run_session(session).await,
                 Err(error) => {
@@ -161,6 +170,9 @@ impl Supervisor {
             self.online.set(None);
             let goes_on = match ended {
                 ConnectionEnd::Stopped => false,
+                ConnectionEnd::Broken if self.outage.was_noted() => {
+                    break self.wait_for_store().await;
+                }
                 ConnectionEnd::Broken => {
                     let pause = self.redelivery_pause();
                     break self.wait_and_retry(pause).await;
@@ -226,6 +238,9 @@ impl Supervisor {
             self.reported_loss = Some(reason);
             self.emit(MessengerEvent::Disconnected(reason)).await;
         }
+        if self.outage.was_noted() && reason.reconnect() == Reconnect::Soon {
+            return self.wait_for_store().await;
+        }
         self.failures = disconnect::failures_after(self.failures, held);
         match disconnect::pause(reason, self.failures, self.device) {
             Some(pause) => self.wait_and_retry(pause).await,
@@ -238,8 +253,28 @@ impl Supervisor {
         timeout(pause, raised(&mut self.stopped)).await.is_err()
     }
 
+    /// Waits until the store answers again and a little longer; false when the engine stopped the
+    /// pairing meanwhile.
+    async fn wait_for_store(&mut self) -> bool {
+        let back = store_answers(&*self.shared.sessions, self.device);
+        tokio::select! {
+            () = back => {}
+            () = raised(&mut self.stopped) => return false,
+        }
+        let pause = self.outage_pause();
+        self.wait_and_retry(pause).await
+    }
+
+    fn outage_pause(&mut self) -> Duration {
+        self.outages = self.outages.saturating_add(1);
+        disconnect::pause_after_outage(self.outages, self.device)
+    }
+
     /// How long to wait before messages that could not be stored are requested again.
     fn redelivery_pause(&mut self) -> Duration {
+        if self.outage.was_noted() {
+            return self.outage_pause();
+        }
         let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
         self.redeliveries = self.redeliveries.saturating_add(1);
         disconnect::spread(pause, self.redeliveries, self.device)
@@ -284,6 +319,7 @@ impl Supervisor {
     fn answer_receipt(&self, session: &Session, answer: StoreResult<()>) {
         // WhatsApp sends nothing again to a number that is being unlinked.
         let is_unpairing = self.is_unpairing.load(Ordering::SeqCst);
+        let answer = answer.inspect_err(|error| self.outage.note(error));
         session.barrier.answer(answer.is_ok() || is_unpairing);
     }
 
@@ -300,6 +336,7 @@ impl Supervisor {
         let Some(login_permit) = self.login_permit().await else { return ConnectionEnd::Stopped };
         let (client, barrier) = (session.client.clone(), session.barrier.clone());
         barrier.begin();
+        self.outage.begin();
         let mut running = tokio::spawn(async move { client.run().await });
         let mut is_dropped = false;
         let mut watch = Connection {
@@ -332,6 +369,7 @@ impl Supervisor {
         watch.stop_code_request();
         if watch.ready_for().is_some_and(|held| held >= STABLE) {
             self.redeliveries = 0;
+            self.outages = 0;
         }
         match ended {
             Some(ended) => {

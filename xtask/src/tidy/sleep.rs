@@ -23,6 +23,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
         "crates/testkit/src/scripted_messenger.rs",
         "a messenger that takes its time, for paused clocks",
     ),
+    ("crates/whatsapp/src/outage.rs", "between two looks whether the store answers again"),
     ("xtask/src/test/postgres.rs", "polls PostgreSQL until it answers, with a deadline"),
 ];
 

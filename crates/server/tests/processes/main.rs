@@ -9,6 +9,7 @@ mod browser;
 mod crash;
 mod demo;
 mod logs;
+mod outage;
 mod overload;
 mod production;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]

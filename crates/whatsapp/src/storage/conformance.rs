@@ -18,6 +18,7 @@ use wacore::store::traits::*;
 
 use super::{DeviceState, to_json};
 use crate::limits::SENT_FOR;
+use crate::outage::Outage;
 
 type Rows = BTreeMap<(DeviceId, &'static str, String), Vec<u8>>;
 
@@ -93,7 +94,7 @@ impl ports::ProtocolStore for FakeSessions {
 
 fn fresh() -> (Arc<FakeSessions>, DeviceState) {
     let sessions = Arc::new(FakeSessions::default());
-    let state = DeviceState::new(sessions.clone(), DeviceId(Uuid::from_u128(1)));
+    let state = DeviceState::new(sessions.clone(), DeviceId(Uuid::from_u128(1)), Outage::default());
     (sessions, state)
 }
 
@@ -393,7 +394,7 @@ async fn the_device_record_survives() {
     state.create().await.unwrap();
     let loaded = state.load().await.unwrap().unwrap();
     assert_eq!(to_json(&loaded).unwrap(), to_json(&device).unwrap());
-    let other = DeviceState::new(sessions.clone(), DeviceId(Uuid::from_u128(2)));
+    let other = DeviceState::new(sessions.clone(), DeviceId(Uuid::from_u128(2)), Outage::default());
     assert!(!other.exists().await.unwrap());
 }
 

@@ -29,6 +29,8 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, watch};
 use wacore::store::error::{Result, StoreError};
 
+use crate::outage::Outage;
+
 /// Between the parts of a key; in no JID and no message id.
 const SEPARATOR: char = '|';
 
@@ -39,12 +41,14 @@ pub(crate) struct DeviceState {
     /// Held from reading an entry until its changed form is written.
     rmw: Mutex<()>,
     broken: watch::Sender<bool>,
+    outage: Outage,
 }
 
 impl DeviceState {
     /// The state of `device` in `sessions`.
-    pub(crate) fn new(sessions: Arc<dyn ProtocolStore>, device: DeviceId) -> Self {
-        Self { sessions, device, rmw: Mutex::new(()), broken: watch::Sender::new(false) }
+    pub(crate) fn new(sessions: Arc<dyn ProtocolStore>, device: DeviceId, outage: Outage) -> Self {
+        let broken = watch::Sender::new(false);
+        Self { sessions, device, rmw: Mutex::new(()), broken, outage }
     }
 
     /// Becomes true when the state has broken: its client must be replaced by a new one, which starts
@@ -58,8 +62,20 @@ impl DeviceState {
         self.broken.send_replace(true);
     }
 
+    /// An error of the store, in the library's words.
+    fn failed(&self, error: domain::error::StoreError) -> StoreError {
+        self.outage.note(&error);
+        match error {
+            domain::error::StoreError::Unavailable(_) => StoreError::Connection(Box::new(error)),
+            domain::error::StoreError::Fault(_) => StoreError::Database(Box::new(error)),
+        }
+    }
+
     async fn get(&self, space: &'static str, key: &str) -> Result<Option<Vec<u8>>> {
-        self.sessions.protocol_get(self.device, space, key).await.map_err(store_error)
+        self.sessions
+            .protocol_get(self.device, space, key)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     async fn get_json<T: DeserializeOwned>(
@@ -75,11 +91,17 @@ impl DeviceState {
         space: &'static str,
         keys: &[String],
     ) -> Result<Vec<(String, Vec<u8>)>> {
-        self.sessions.protocol_get_many(self.device, space, keys).await.map_err(store_error)
+        self.sessions
+            .protocol_get_many(self.device, space, keys)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     async fn scan(&self, space: &'static str, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        self.sessions.protocol_scan(self.device, space, prefix).await.map_err(store_error)
+        self.sessions
+            .protocol_scan(self.device, space, prefix)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     async fn write(&self, writes: Vec<ProtocolWrite>) -> Result<()> {
@@ -89,7 +111,7 @@ impl DeviceState {
         if *self.broken.borrow() {
             return Err(StoreError::Validation("this state accepts no more writes".to_owned()));
         }
-        self.sessions.protocol_write(self.device, writes).await.map_err(store_error)
+        self.sessions.protocol_write(self.device, writes).await.map_err(|error| self.failed(error))
     }
 
     async fn put(&self, space: &'static str, key: &str, value: Vec<u8>) -> Result<()> {
@@ -120,13 +142,6 @@ fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| StoreError::Serialization(Box::new(error)))
-}
-
-fn store_error(error: domain::error::StoreError) -> StoreError {
-    match error {
-        domain::error::StoreError::Unavailable(_) => StoreError::Connection(Box::new(error)),
-        domain::error::StoreError::Fault(_) => StoreError::Database(Box::new(error)),
-    }
 }
 
 /// An entry that is not what this version writes.

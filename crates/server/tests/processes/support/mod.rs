@@ -4,6 +4,7 @@ pub mod api;
 pub mod database;
 pub mod env;
 pub mod gateway;
+pub mod postgres;
 pub mod process;
 pub mod receiver;
 pub mod simulator;
