@@ -97,14 +97,6 @@ impl Caller {
         }
     }
 
-    /// The key the caller holds; the operator's has no id.
-    pub fn key(self) -> Option<KeyId> {
-        match self {
-            Self::Operator => None,
-            Self::Account(_, key) | Self::Device(_, _, key) => Some(key),
-        }
-    }
-
     /// The only device the caller may use, if it is bound to one.
     pub fn bound_device(self) -> Option<DeviceId> {
         match self {
@@ -113,6 +105,9 @@ impl Caller {
         }
     }
 }
+
+/// Most account keys of an account; the tokens of its devices do not count.
+pub const KEYS_MAX: i64 = 100;
 
 /// An account key or a device token, as it may be shown again: without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -142,11 +142,15 @@ pub trait KeyStore: Send + Sync {
     /// Who holds the key with this hash. On the path of every request: answers from memory where
     /// it can, and never from before a revocation.
     async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<Arc<KeyHolder>>>;
-    /// Adds an account key.
-    async fn create_key(&self, account: AccountId, key: NewKey, now: Timestamp)
-    -> StoreResult<Key>;
+    /// Adds an account key; `None` when the account has [`crate::account::KEYS_MAX`] already.
+    async fn create_key(
+        &self,
+        account: AccountId,
+        key: NewKey,
+        now: Timestamp,
+    ) -> StoreResult<Option<Key>>;
     /// The keys of an account, device tokens included, newest first.
-    async fn keys(&self, account: AccountId) -> StoreResult<Vec<Key>>;
+    async fn keys(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Key>>;
     /// Revokes a key; false when the account has no such key.
     async fn delete_key(&self, account: AccountId, id: KeyId) -> StoreResult<bool>;
     /// Puts a new token in the place of the device's old one; false when there is no such device.
@@ -288,6 +292,8 @@ pub trait Store:
     async fn reusable_bytes(&self) -> StoreResult<u64> {
         Ok(0)
     }
+    /// Replaces such a value.
+    async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()>;
     /// A value that must be the same at every start, such as the operator key's hash; `make` is
     /// stored when there is none yet.
     async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>>;

@@ -1,5 +1,9 @@
 //! Events, the webhooks that get them, and the deliveries in between.
 
+mod secrets;
+
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -10,6 +14,8 @@ use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, Webho
 use crate::message::{Address, Direction, Failure, Message, MessageState, Origin};
 use crate::phone::PhoneNumber;
 use crate::plan::{Feature, Plan};
+
+pub use secrets::{SealedSecret, SecretRow, SigningSecrets, WebhookSecrets};
 
 /// Most webhooks of an account.
 pub const WEBHOOKS_MAX: usize = 100;
@@ -300,22 +306,17 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// What its secret is sealed for.
+    pub fn secret_row(&self) -> SecretRow {
+        SecretRow { account: self.account_id, webhook: self.id }
+    }
+
     /// Whether it gets an event of `device` under `plan`.
     pub fn wants(&self, kind: EventKind, device: DeviceId, plan: &Plan) -> bool {
         self.disabled.is_none()
             && self.device_id.is_none_or(|only| only == device)
             && self.events.contains(&kind)
             && plan.has(kind.feature())
-    }
-}
-
-/// A secret as it is kept: encrypted. Its `Debug` form hides even that.
-#[derive(Clone, PartialEq, Eq)]
-pub struct SealedSecret(pub Vec<u8>);
-
-impl std::fmt::Debug for SealedSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealedSecret(…)")
     }
 }
 
@@ -328,10 +329,23 @@ pub struct NewWebhook {
     pub url: String,
     pub format: FormatName,
     pub events: Vec<EventKind>,
-    pub secret: SealedSecret,
-    /// Whether the secret of the account's oldest webhook in this format is taken instead, where
-    /// there is one.
-    pub shares_secret: bool,
+}
+
+/// Seals the secret of a new webhook once its id is known. Called in the transaction that makes it,
+/// with the account's other webhooks of its format, oldest first: it may have to share their secret.
+/// `None` when that cannot be read any more.
+pub type SealNewSecret = Arc<dyn Fn(WebhookId, &[Webhook]) -> Option<SealedSecret> + Send + Sync>;
+
+/// What became of a webhook that was to be made.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "made once, and matched at once")]
+pub enum CreatedWebhook {
+    /// The webhook.
+    Created(Webhook),
+    /// The account has [`WEBHOOKS_MAX`] already.
+    LimitReached,
+    /// The secret that it had to share cannot be read.
+    SecretUnreadable,
 }
 
 /// What may change about a webhook; `None` leaves it.
@@ -343,6 +357,8 @@ pub struct WebhookPatch {
     pub events: Option<Vec<EventKind>>,
     /// `Some(None)` switches it on again, `Some(Some(why))` off.
     pub disabled: Option<Option<String>>,
+    /// Another secret, or the same one sealed anew.
+    pub secret: Option<SealedSecret>,
 }
 
 /// Where a delivery is in its life.

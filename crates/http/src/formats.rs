@@ -1,8 +1,10 @@
 //! The formats of webhooks: ours and those of the dialects.
 
 use domain::ports::{EventFormats, FormatRules, WebhookRequest};
-use domain::webhook::{Event, FormatName};
+use domain::webhook::{Event, FormatName, SigningSecrets};
+use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use sha2::Sha256;
 
 use crate::api;
 
@@ -21,7 +23,7 @@ pub struct OutgoingEvent<'a> {
     /// What happened.
     pub event: &'a Event,
     /// What it is signed with.
-    pub secret: &'a str,
+    pub secrets: SigningSecrets<'a>,
     /// When it is sent.
     pub now: Timestamp,
 }
@@ -35,6 +37,26 @@ impl Formats {
     }
 }
 
+/// The signatures of the formats that sign the bare body: one header, and while a secret is being
+/// replaced another with what the old one gives, for the first has room for one signature only.
+pub fn body_signatures(
+    secrets: SigningSecrets<'_>,
+    body: &[u8],
+    [header, previous_header]: [&'static str; 2],
+) -> Option<Vec<(&'static str, String)>> {
+    let mut headers = vec![(header, body_signature(secrets.current, body)?)];
+    if let Some(previous) = secrets.previous {
+        headers.push((previous_header, body_signature(previous, body)?));
+    }
+    Some(headers)
+}
+
+fn body_signature(secret: &str, body: &[u8]) -> Option<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).ok()?;
+    mac.update(body);
+    Some(hex::encode(mac.finalize().into_bytes()))
+}
+
 impl EventFormats for Formats {
     fn all(&self) -> Vec<FormatRules> {
         Self::every().map(|format| format.rules).collect()
@@ -45,10 +67,10 @@ impl EventFormats for Formats {
         format: &FormatName,
         url: &str,
         event: &Event,
-        secret: &str,
+        secrets: SigningSecrets<'_>,
         now: Timestamp,
     ) -> Option<WebhookRequest> {
         let format = Self::every().find(|known| known.rules.name == format.0)?;
-        (format.encode)(&OutgoingEvent { url, event, secret, now })
+        (format.encode)(&OutgoingEvent { url, event, secrets, now })
     }
 }

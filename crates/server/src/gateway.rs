@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use domain::key::{KeyHash, KeyKind, Secret};
 use domain::ports::{Clock, Dispatcher, Entropy, EventFormats, SecretCipher, Store};
 use domain::service::{Core, CoreParts, SyncWait};
@@ -167,6 +167,29 @@ fn http_config(settings: &Settings) -> HttpConfig {
     http
 }
 
+fn fresh_operator_key(entropy: &dyn Entropy) -> Secret {
+    let mut bytes = [0; 32];
+    entropy.fill(&mut bytes);
+    Secret::from_random(KeyKind::Operator, bytes)
+}
+
+/// Puts a new operator key in place of the old one, on an installation that does not run.
+///
+/// # Errors
+/// The installation runs, its database cannot be opened, or the settings fix the key.
+pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
+    ensure!(
+        settings.admin_key.is_none(),
+        "the operator key is fixed by admin_key or GERBANG_ADMIN_KEY: change it there"
+    );
+    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
+    let fresh = fresh_operator_key(&SystemEntropy);
+    let replaced = store.replace_setting(OPERATOR_SETTING, fresh.hash().0.to_vec()).await;
+    store.close().await;
+    replaced.context("cannot store the new key")?;
+    Ok(fresh)
+}
+
 /// The operator key's hash: of the configured key, else of one that is created at the first start.
 async fn operator_key(
     settings: &Settings,
@@ -176,9 +199,7 @@ async fn operator_key(
     if let Some(key) = &settings.admin_key {
         return Ok((Secret::new(key).hash(), None));
     }
-    let mut bytes = [0; 32];
-    entropy.fill(&mut bytes);
-    let fresh = Secret::from_random(KeyKind::Operator, bytes);
+    let fresh = fresh_operator_key(entropy);
     let stored = store.setting(OPERATOR_SETTING, fresh.hash().0.to_vec()).await?;
     let stored = KeyHash(stored.try_into().ok().context("the stored operator key is damaged")?);
     Ok((stored, (stored == fresh.hash()).then_some(fresh)))

@@ -31,6 +31,9 @@ enum Command {
     /// Run the simulated WhatsApp as a server of its own
     #[cfg(feature = "simulator")]
     Simulator(commands::simulator::Args),
+    /// Look after an installation that does not run
+    #[command(subcommand)]
+    Admin(commands::admin::Action),
     /// Print the OpenAPI document of our own API or of a dialect
     Openapi(commands::openapi::Args),
     /// Print a settings file with every default, commented
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::run(commands::demo::run(args)),
         #[cfg(feature = "simulator")]
         Command::Simulator(args) => commands::run(commands::simulator::run(args)),
+        Command::Admin(action) => commands::run(commands::admin::run(action)),
         Command::Openapi(args) => commands::openapi::run(&args),
         Command::Config => commands::print(config::DEFAULT_TOML),
     };

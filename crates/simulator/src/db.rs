@@ -15,6 +15,7 @@ const STATEMENTS_CACHED: usize = 128;
 
 /// Opens the file for writing, making it on first use.
 pub(crate) fn open(path: &Path) -> Result<Connection> {
+    create_private(path)?;
     let db = Connection::open(path)?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -26,6 +27,17 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
         add_column(&db, table, "by_lid")?;
     }
     Ok(db)
+}
+
+/// Makes the file its owner's alone: it holds the keys of the phones. SQLite gives its companions the
+/// same mode.
+fn create_private(path: &Path) -> Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    // One of an earlier release is open to all.
+    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    Ok(())
 }
 
 /// Adds a flag that files from before it do not have.

@@ -42,6 +42,7 @@ use tokio::sync::{broadcast, oneshot};
 
 pub use error::SimulatorError;
 
+use control::origin::AllowedHosts;
 use error::Result;
 use keys::Seed;
 use limits::PAGE_EVENTS_MAX;
@@ -56,12 +57,15 @@ pub struct SimulatorConfig {
     pub data_dir: PathBuf,
     /// The time between delivery and read receipt.
     pub read_delay: Duration,
+    /// Names under which it may be reached, besides addresses and `localhost`.
+    pub hosts: Vec<String>,
 }
 
 impl SimulatorConfig {
     /// The defaults, with data in `data_dir`.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        SimulatorConfig { data_dir: data_dir.into(), read_delay: Duration::from_millis(800) }
+        let read_delay = Duration::from_millis(800);
+        SimulatorConfig { data_dir: data_dir.into(), read_delay, hosts: Vec::new() }
     }
 }
 
@@ -76,6 +80,7 @@ struct Inner {
     server: Arc<ServerIdentity>,
     reader: Mutex<Connection>,
     media: MediaStore,
+    hosts: AllowedHosts,
     /// Held while a phone checks its files, so that no file is checked twice.
     checking: tokio::sync::Mutex<()>,
     changed: broadcast::Sender<PhoneChanged>,
@@ -110,6 +115,7 @@ impl Simulator {
                 server,
                 reader: Mutex::new(reader),
                 media,
+                hosts: config.hosts.into(),
                 checking: tokio::sync::Mutex::new(()),
                 changed,
                 ended: Mutex::new(Some(ended)),
@@ -164,6 +170,10 @@ impl Simulator {
 
     pub(crate) fn server_identity(&self) -> Arc<ServerIdentity> {
         self.inner.server.clone()
+    }
+
+    pub(crate) fn allowed_hosts(&self) -> AllowedHosts {
+        self.inner.hosts.clone()
     }
 
     pub(crate) fn media(&self) -> &MediaStore {

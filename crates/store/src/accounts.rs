@@ -234,6 +234,12 @@ pub(crate) async fn reusable_bytes(tx: &mut Tx) -> SqlResult<u64> {
     row.map_or(Ok(0), |mut row| row.small())
 }
 
+pub(crate) async fn replace_setting(tx: &mut Tx, name: String, value: Vec<u8>) -> SqlResult<()> {
+    const PUT: &str = "INSERT INTO settings (name, value) VALUES ($1, $2)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    tx.execute(PUT, params![&name, &value]).await.map(drop)
+}
+
 /// Proves that the database can be written to.
 pub(crate) async fn ping(tx: &mut Tx) -> SqlResult<()> {
     const PUT: &str = "INSERT INTO settings (name, value) VALUES ('ping', $1)

@@ -1,12 +1,15 @@
 //! Account keys and device tokens. Only hashes are stored.
 
-use domain::account::{Caller, Key};
+use domain::account::{Caller, KEYS_MAX, Key};
 use domain::ids::{AccountId, DeviceId, KeyId};
 use domain::key::KeyHash;
-use domain::ports::{KeyHolder, NewKey};
+use domain::ports::{KeyHolder, NewKey, Page, PageRequest};
 use jiff::Timestamp;
 
-use crate::accounts::{account_columns, account_from, plan_columns, plan_from};
+use crate::accounts::{
+    account_columns, account_from, lock_account, page_of, plan_columns, plan_from,
+};
+use crate::rows::bounds;
 use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, whole_millis};
 
 pub(crate) async fn key_holder(tx: &mut Tx, hash: KeyHash) -> SqlResult<Option<KeyHolder>> {
@@ -61,28 +64,42 @@ pub(crate) async fn create_key(
     account: AccountId,
     key: NewKey,
     now: Timestamp,
-) -> SqlResult<Key> {
+) -> SqlResult<Option<Key>> {
+    const COUNT: &str = "SELECT count(*) FROM keys WHERE account_id = $1 AND device_id IS NULL";
+    let exists = lock_account(tx, account).await?;
+    let count = tx.query_one(COUNT, params![account.0]).await?;
+    let count = count.map(|mut row| row.int()).transpose()?.unwrap_or(0);
+    // An account that has just been deleted may have no keys.
+    if !exists || count >= KEYS_MAX {
+        return Ok(None);
+    }
     let id = insert_key(tx, account, None, &key, now).await?;
     let NewKey { name, last_four, .. } = key;
     let created_at = whole_millis(now);
-    Ok(Key { id, account_id: account, device_id: None, name, last_four, created_at })
+    Ok(Some(Key { id, account_id: account, device_id: None, name, last_four, created_at }))
 }
 
-pub(crate) async fn keys(tx: &mut Tx, account: AccountId) -> SqlResult<Vec<Key>> {
-    const SELECT: &str = "SELECT id, device_id, name, last_four, created_at
-        FROM keys WHERE account_id = $1 ORDER BY id DESC";
-    let key = |row: &mut Row| {
-        Ok(Key {
-            id: KeyId(row.int()?),
-            account_id: account,
-            device_id: opt_device(row)?,
-            name: row.text()?,
-            last_four: row.text()?,
-            created_at: row.time()?,
-        })
-    };
-    let rows = tx.query(SELECT, params![account.0]).await?;
-    Ok(tx.readable("keys", rows, key))
+pub(crate) async fn keys(
+    tx: &mut Tx,
+    account: AccountId,
+    page: PageRequest,
+) -> SqlResult<Page<Key>> {
+    const SELECT: &str = "SELECT id, account_id, device_id, name, last_four, created_at
+        FROM keys WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    let values = |before: i64, limit: i64| vec![account.0.into(), before.into(), limit.into()];
+    let items = tx.fill("keys", SELECT, bounds(page), values, key_from).await?;
+    Ok(page_of(items, page.limit))
+}
+
+fn key_from(row: &mut Row) -> SqlResult<Key> {
+    Ok(Key {
+        id: KeyId(row.int()?),
+        account_id: AccountId(row.int()?),
+        device_id: opt_device(row)?,
+        name: row.text()?,
+        last_four: row.text()?,
+        created_at: row.time()?,
+    })
 }
 
 pub(crate) async fn delete_key(tx: &mut Tx, account: AccountId, id: KeyId) -> SqlResult<bool> {

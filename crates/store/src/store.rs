@@ -196,12 +196,12 @@ impl KeyStore for SqlStore {
         account: AccountId,
         key: NewKey,
         now: Timestamp,
-    ) -> StoreResult<Key> {
+    ) -> StoreResult<Option<Key>> {
         run!(self.write, keys::create_key, account, key, now)
     }
 
-    async fn keys(&self, account: AccountId) -> StoreResult<Vec<Key>> {
-        run!(self.read, keys::keys, account)
+    async fn keys(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Key>> {
+        run!(self.read, keys::keys, account, page)
     }
 
     async fn delete_key(&self, account: AccountId, id: KeyId) -> StoreResult<bool> {
@@ -491,5 +491,10 @@ impl Store for SqlStore {
     async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>> {
         let name = name.to_owned();
         run!(self.write, accounts::setting, name, make)
+    }
+
+    async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()> {
+        let name = name.to_owned();
+        run!(self.write, accounts::replace_setting, name, value)
     }
 }

@@ -4,7 +4,8 @@
 use domain::ids::{AccountId, DeviceId, WebhookId};
 use domain::ports::{Page, PageRequest};
 use domain::webhook::{
-    EventKind, FormatName, NewWebhook, SealedSecret, WEBHOOKS_MAX, Webhook, WebhookPatch,
+    CreatedWebhook, EventKind, FormatName, NewWebhook, SealNewSecret, SealedSecret, WEBHOOKS_MAX,
+    Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 
@@ -45,46 +46,58 @@ fn events_text(events: &[EventKind]) -> SqlResult<String> {
 pub(crate) async fn create_webhook(
     tx: &mut Tx,
     new: NewWebhook,
+    seal: SealNewSecret,
     now: Timestamp,
-) -> SqlResult<Option<Webhook>> {
+) -> SqlResult<CreatedWebhook> {
     const COUNT: &str = "SELECT count(*) FROM webhooks WHERE account_id = $1";
     const MARK: &str = "UPDATE usage SET has_webhooks = 1 WHERE account_id = $1";
-    const INSERT: &str = "INSERT INTO webhooks
-        (account_id, device_id, url, format, events, secret, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
-    const SHARED: &str = "SELECT secret FROM webhooks WHERE account_id = $1 AND format = $2
-        ORDER BY id LIMIT 1";
-    let NewWebhook { account_id, device_id, url, format, events, mut secret, shares_secret } = new;
-    let exists = lock_account(tx, account_id).await?;
-    let count = tx.query_one(COUNT, params![account_id.0]).await?;
+    const OTHERS: &str = select_webhooks!("WHERE account_id = $1 AND format = $2 ORDER BY id");
+    // Its secret is sealed for its id, which is known only now.
+    const SEAL: &str = "UPDATE webhooks SET secret = $2 WHERE id = $1";
+    const ERASE: &str = "DELETE FROM webhooks WHERE id = $1";
+    let account = new.account_id;
+    let exists = lock_account(tx, account).await?;
+    let count = tx.query_one(COUNT, params![account.0]).await?;
     let count = count.map(|mut row| row.small::<usize>()).transpose()?.unwrap_or(0);
     // An account that has just been deleted may have no webhooks.
     if !exists || count >= WEBHOOKS_MAX {
-        return Ok(None);
+        return Ok(CreatedWebhook::LimitReached);
     }
-    tx.execute(MARK, params![account_id.0]).await?;
-    if shares_secret
-        && let Some(mut row) = tx.query_one(SHARED, params![account_id.0, &format.0]).await?
-    {
-        secret = SealedSecret(row.blob()?);
-    }
+    let others = tx.query(OTHERS, params![account.0, &new.format.0]).await?;
+    let others = tx.readable("webhooks", others, webhook_from);
+    let mut webhook = insert(tx, new, now).await?;
+    let Some(secret) = seal(webhook.id, &others) else {
+        tx.execute(ERASE, params![webhook.id.0]).await?;
+        return Ok(CreatedWebhook::SecretUnreadable);
+    };
+    tx.execute(SEAL, params![webhook.id.0, &secret.0]).await?;
+    tx.execute(MARK, params![account.0]).await?;
+    webhook.secret = secret;
+    Ok(CreatedWebhook::Created(webhook))
+}
+
+/// Inserts a webhook without its secret.
+async fn insert(tx: &mut Tx, new: NewWebhook, now: Timestamp) -> SqlResult<Webhook> {
+    const INSERT: &str = "INSERT INTO webhooks
+        (account_id, device_id, url, format, events, secret, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id";
+    let NewWebhook { account_id, device_id, url, format, events } = new;
+    let secret = SealedSecret(Vec::new());
     let (device, events_json) = (device_id.map(|id| id.to_string()), events_text(&events)?);
     let values = params![account_id.0, &device, &url, &format.0, &events_json, &secret.0, now];
     let row = tx.query_one(INSERT, values).await?;
     let id = row.ok_or_else(|| SqlError::Fault("the new webhook has no id".into()))?.int()?;
-    let (id, created_at) = (WebhookId(id), whole_millis(now));
-    let disabled = None;
-    Ok(Some(Webhook {
-        id,
+    Ok(Webhook {
+        id: WebhookId(id),
         account_id,
         device_id,
         url,
         format,
         events,
         secret,
-        disabled,
-        created_at,
-    }))
+        disabled: None,
+        created_at: whole_millis(now),
+    })
 }
 
 pub(crate) async fn webhook(
@@ -122,11 +135,17 @@ pub(crate) async fn lock_active(tx: &mut Tx, accounts: &str) -> SqlResult<Vec<We
 pub(crate) async fn webhooks(
     tx: &mut Tx,
     account: AccountId,
+    device: Option<DeviceId>,
     page: PageRequest,
 ) -> SqlResult<Page<Webhook>> {
-    const SELECT: &str =
-        select_webhooks!("WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-    let values = |before: i64, limit: i64| vec![account.0.into(), before.into(), limit.into()];
+    const SELECT: &str = select_webhooks!(
+        "WHERE account_id = $1 AND id < $2 AND ($4 = '' OR device_id = $4)
+         ORDER BY id DESC LIMIT $3"
+    );
+    let device = device.map(|device| device.to_string()).unwrap_or_default();
+    let values = |before: i64, limit: i64| {
+        vec![account.0.into(), before.into(), limit.into(), (&device).into()]
+    };
     let items = tx.fill("webhooks", SELECT, bounds(page), values, webhook_from).await?;
     Ok(page_of(items, page.limit))
 }
@@ -145,16 +164,18 @@ pub(crate) async fn update_webhook(
 ) -> SqlResult<Option<Webhook>> {
     // Events that are not changed stay as they are, with those that only a later release knows.
     const UPDATE: &str = "UPDATE webhooks
-        SET url = $2, events = COALESCE($3, events), disabled = $4 WHERE id = $1";
+        SET url = $2, events = COALESCE($3, events), disabled = $4, secret = $5 WHERE id = $1";
     let Some(webhook) = locked_webhook(tx, account, id).await? else { return Ok(None) };
     let events = patch.events.as_deref().map(events_text).transpose()?;
     let webhook = Webhook {
         url: patch.url.unwrap_or(webhook.url),
         events: patch.events.unwrap_or(webhook.events),
         disabled: patch.disabled.unwrap_or(webhook.disabled),
+        secret: patch.secret.unwrap_or(webhook.secret),
         ..webhook
     };
-    tx.execute(UPDATE, params![id.0, &webhook.url, &events, &webhook.disabled]).await?;
+    let Webhook { url, disabled, secret, .. } = &webhook;
+    tx.execute(UPDATE, params![id.0, url, &events, disabled, &secret.0]).await?;
     Ok(Some(webhook))
 }
 

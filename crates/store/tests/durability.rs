@@ -331,7 +331,7 @@ async fn the_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let file = SqliteFile::new();
     let store = store::open(&file.url()).await.unwrap();
-    for name in ["test.db", "test.db-wal"] {
+    for name in ["test.db", "test.db-wal", "test.db.lock"] {
         let mode = std::fs::metadata(file.0.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{name}");
     }

@@ -239,7 +239,7 @@ async fn keys_grants_and_contacts(database: &Database) {
         format!("UPDATE contacts SET first_at = {NO_TIME} WHERE chat LIKE '%0000001@%'"),
     ];
     let (store, world) = damage(database, (store, world), &damaged).await;
-    assert_eq!(store.keys(account).await.unwrap().len(), 1);
+    assert_eq!(store.keys(account, ALL).await.unwrap().items.len(), 1);
     assert!(store.key_holder(&hash(10)).await.unwrap().is_some(), "what it needs can be read");
     assert_eq!(store.grants(account).await.unwrap().len(), 1);
     assert_eq!(store.contacts(device, NOW).await.unwrap().0.len(), 1);
@@ -269,10 +269,10 @@ async fn webhooks(database: &Database) {
     assert_eq!(ids(&active), [first, third]);
     assert_eq!(active[1].events, [EventKind::MessageSent]);
     let page = PageRequest { before: None, limit: 1 };
-    let page = store.webhooks(account, page).await.unwrap();
+    let page = store.webhooks(account, None, page).await.unwrap();
     assert_eq!((ids(&page.items), page.has_more), (vec![third], true));
     let page = PageRequest { before: Some(third.0), limit: 1 };
-    let page = store.webhooks(account, page).await.unwrap();
+    let page = store.webhooks(account, None, page).await.unwrap();
     assert_eq!((ids(&page.items), page.has_more), (vec![first], false));
     assert!(is_fault(store.webhook(account, second).await));
 

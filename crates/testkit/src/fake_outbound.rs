@@ -12,7 +12,7 @@ use domain::ports::{
     FileError, MediaCodec, Outbound, SecretCipher, UrlRefusal, WebhookAnswer, WebhookRequest,
 };
 use domain::service::DOWNLOAD_FAILED;
-use domain::webhook::SealedSecret;
+use domain::webhook::{SealedSecret, SecretRow};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
@@ -157,15 +157,23 @@ impl MediaCodec for FakeCodec {
     }
 }
 
-/// Does not encrypt: it reverses secrets, so that a forgotten `open` is noticed.
+/// Does not encrypt: it reverses secrets and puts their row in front, so that a forgotten `open` and
+/// a wrong row are noticed.
 pub struct ReversingCipher;
 
 impl SecretCipher for ReversingCipher {
-    fn seal(&self, secret: &str) -> SealedSecret {
-        SealedSecret(secret.bytes().rev().collect())
+    fn seal(&self, row: SecretRow, secret: &str) -> SealedSecret {
+        let reversed: String = secret.chars().rev().collect();
+        SealedSecret(format!("{}/{}:{reversed}", row.account, row.webhook).into_bytes())
     }
 
-    fn open(&self, sealed: &SealedSecret) -> Option<String> {
-        String::from_utf8(sealed.0.iter().rev().copied().collect()).ok()
+    fn open(&self, row: SecretRow, sealed: &SealedSecret) -> Option<String> {
+        let text = std::str::from_utf8(&sealed.0).ok()?;
+        let reversed = text.strip_prefix(&format!("{}/{}:", row.account, row.webhook))?;
+        Some(reversed.chars().rev().collect())
+    }
+
+    fn is_current(&self, _: &SealedSecret) -> bool {
+        true
     }
 }

@@ -22,7 +22,8 @@ use domain::ports::{
     Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, SealNewSecret, Webhook,
+    WebhookPatch,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -144,8 +145,8 @@ delegate!(AccountStore {
 
 delegate!(KeyStore {
     read key_holder(hash: &KeyHash) -> Option<Arc<KeyHolder>>;
-    write create_key(account: AccountId, key: NewKey, now: Timestamp) -> Key;
-    read keys(account: AccountId) -> Vec<Key>;
+    write create_key(account: AccountId, key: NewKey, now: Timestamp) -> Option<Key>;
+    read keys(account: AccountId, page: PageRequest) -> Page<Key>;
     write delete_key(account: AccountId, id: KeyId) -> bool;
     write replace_device_token(
         account: AccountId, device: DeviceId, token: NewKey, now: Timestamp
@@ -196,9 +197,13 @@ delegate!(MessageStore {
 });
 
 delegate!(WebhookStore {
-    write create_webhook(webhook: NewWebhook, now: Timestamp) -> Option<Webhook>;
+    write create_webhook(
+        webhook: NewWebhook, seal: SealNewSecret, now: Timestamp
+    ) -> CreatedWebhook;
     read webhook(account: AccountId, id: WebhookId) -> Option<Webhook>;
-    read webhooks(account: AccountId, page: PageRequest) -> Page<Webhook>;
+    read webhooks(
+        account: AccountId, device: Option<DeviceId>, page: PageRequest
+    ) -> Page<Webhook>;
     read active_webhooks() -> Vec<Webhook>;
     write update_webhook(
         account: AccountId, id: WebhookId, patch: WebhookPatch
@@ -241,4 +246,5 @@ delegate!(ProtocolStore {
 delegate!(Store {
     read ping() -> ();
     write setting(name: &str, make: Vec<u8>) -> Vec<u8>;
+    write replace_setting(name: &str, value: Vec<u8>) -> ();
 });

@@ -1,7 +1,7 @@
 //! One format for webhooks: where the event is kept for the receiver, the secret beside it.
 
 use domain::ports::{EventFormats, FormatRules, WebhookRequest};
-use domain::webhook::{Event, EventKind, FormatName};
+use domain::webhook::{Event, EventKind, FormatName, SigningSecrets};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
@@ -43,13 +43,13 @@ impl EventFormats for PlainFormat {
         format: &FormatName,
         url: &str,
         event: &Event,
-        secret: &str,
+        secrets: SigningSecrets<'_>,
         _: Timestamp,
     ) -> Option<WebhookRequest> {
         (format.0 == "gerbang").then(|| WebhookRequest {
             url: url.to_owned(),
             content_type: "text/plain",
-            headers: vec![("webhook-id", event.id.clone()), ("secret", secret.to_owned())],
+            headers: vec![("webhook-id", event.id.clone()), ("secret", secrets.current.to_owned())],
             body: self.keep(event),
         })
     }

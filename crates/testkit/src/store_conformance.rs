@@ -32,7 +32,10 @@ use domain::ports::{
     Acceptance, Accepted, CreatedDevice, IdempotencyKey, NewKey, PageRequest, Progress, Recorded,
     Store,
 };
-use domain::webhook::{Delivery, EventKind, FormatName, NewWebhook, SealedSecret, Webhook};
+use domain::webhook::{
+    CreatedWebhook, Delivery, EventKind, FormatName, NewWebhook, SealNewSecret, SealedSecret,
+    Webhook,
+};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -46,7 +49,7 @@ macro_rules! store_conformance {
                 accounts_are_listed_newest_first, a_patch_changes_only_what_it_names,
                 another_accounts_email_is_refused, plans_exist_and_can_be_replaced,
                 a_key_finds_its_holder_until_deleted, a_new_plan_shows_at_once,
-                keys_are_listed_without_their_secrets, a_setting_is_created_once,
+                keys_are_listed_without_their_secrets, an_account_has_a_limit_of_keys, a_setting_is_created_once,
                 a_store_answers_a_ping, a_deleted_account_leaves_nothing;
             devices: a_device_is_found_as_created, the_device_limit_holds,
                 devices_are_listed_newest_first, settings_of_a_device_change,
@@ -82,7 +85,8 @@ macro_rules! store_conformance {
                 grants_stack_and_expire, a_refund_goes_to_the_charged_grant,
                 a_voucher_is_redeemed_once, grants_are_deleted_with_their_owner;
             webhooks: a_webhook_is_found_as_created, webhooks_are_listed_newest_first,
-                webhooks_of_a_format_share_their_secret,
+                a_secret_is_sealed_with_the_others_of_its_format_at_hand,
+                webhooks_of_one_device_are_listed_alone,
                 a_webhook_changes, an_account_has_a_limit_of_webhooks,
                 webhooks_are_tenant_separate, webhooks_are_deleted_with_their_owner;
             deliveries: an_event_goes_to_webhooks_that_want_it, only_events_of_the_plan_are_delivered,
@@ -219,10 +223,9 @@ impl World {
             url: "https://example.com/hook?a=b#c".into(),
             format: FormatName("gerbang".into()),
             events: events.to_vec(),
-            secret: SealedSecret(vec![0, 1, 255]),
-            shares_secret: false,
         };
-        self.store.create_webhook(webhook, NOW).await.unwrap().unwrap()
+        let secret = own_secret(vec![0, 1, 255]);
+        created(self.store.create_webhook(webhook, secret, NOW).await.unwrap()).unwrap()
     }
 
     /// The pending deliveries of a webhook, by id.
@@ -239,6 +242,20 @@ impl World {
     pub async fn sent(&self, n: u64) -> Message {
         let id = self.send(n).await.id;
         self.record(id, &[MessageEvent::Submitted, MessageEvent::Acknowledged]).await.remove(0)
+    }
+}
+
+/// Gives a new webhook a secret of its own.
+pub fn own_secret(sealed: Vec<u8>) -> SealNewSecret {
+    Arc::new(move |_, _| Some(SealedSecret(sealed.clone())))
+}
+
+/// The webhook that was made; `None` at the limit.
+pub fn created(outcome: CreatedWebhook) -> Option<Webhook> {
+    match outcome {
+        CreatedWebhook::Created(webhook) => Some(webhook),
+        CreatedWebhook::LimitReached => None,
+        CreatedWebhook::SecretUnreadable => panic!("there is a secret"),
     }
 }
 

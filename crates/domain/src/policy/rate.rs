@@ -1,4 +1,4 @@
-//! How many requests a key may make: at most so many in any 60 seconds.
+//! How many requests a key, a device or an account may make: at most so many in any 60 seconds.
 
 use std::collections::VecDeque;
 
@@ -30,15 +30,21 @@ impl SlidingWindow {
     /// # Errors
     /// The state of a key that has to wait; the request is not counted.
     pub fn count(&mut self, limit: i64, now: Timestamp) -> Result<RateState, RateState> {
+        self.check(limit, now)?;
+        self.requests.push_back(now);
+        Ok(self.state(limit, now))
+    }
+
+    /// Whether a request at `now` would be counted.
+    ///
+    /// # Errors
+    /// As [`SlidingWindow::count`].
+    pub fn check(&mut self, limit: i64, now: Timestamp) -> Result<(), RateState> {
         while self.requests.front().is_some_and(|at| now.duration_since(*at) >= WINDOW) {
             self.requests.pop_front();
         }
         let used = i64::try_from(self.requests.len()).unwrap_or(i64::MAX);
-        if used >= limit {
-            return Err(self.state(limit, now));
-        }
-        self.requests.push_back(now);
-        Ok(self.state(limit, now))
+        if used >= limit { Err(self.state(limit, now)) } else { Ok(()) }
     }
 
     /// Whether nothing of it matters any more.

@@ -7,7 +7,9 @@ use jiff::Timestamp;
 
 use crate::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use crate::message::Failure;
-use crate::webhook::{Event, EventKind, FormatName, SealedSecret};
+use crate::webhook::{
+    Event, EventKind, FormatName, SealedSecret, SecretRow, SigningSecrets, Webhook, WebhookSecrets,
+};
 
 /// Why a URL is not asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -116,10 +118,21 @@ pub trait MediaCodec: Send + Sync {
 
 /// What keeps secrets unreadable in the database.
 pub trait SecretCipher: Send + Sync {
-    /// Encrypts.
-    fn seal(&self, secret: &str) -> SealedSecret;
-    /// Decrypts; `None` when it was sealed with another key or damaged.
-    fn open(&self, sealed: &SealedSecret) -> Option<String>;
+    /// Encrypts for one row.
+    fn seal(&self, row: SecretRow, secret: &str) -> SealedSecret;
+    /// Decrypts; `None` when it was sealed with another key or for another row, or is damaged.
+    fn open(&self, row: SecretRow, sealed: &SealedSecret) -> Option<String>;
+    /// Whether it is sealed as [`SecretCipher::seal`] does now; what an earlier release sealed opens
+    /// too and is sealed anew with the next change.
+    fn is_current(&self, sealed: &SealedSecret) -> bool;
+}
+
+impl dyn SecretCipher {
+    /// The secrets of a webhook; `None` when they cannot be read.
+    pub fn secrets(&self, webhook: &Webhook) -> Option<WebhookSecrets> {
+        let text = self.open(webhook.secret_row(), &webhook.secret)?;
+        Some(WebhookSecrets::from_text(&text))
+    }
 }
 
 /// Which events a format can render, and how it is set up.
@@ -141,14 +154,14 @@ pub struct FormatRules {
 pub trait EventFormats: Send + Sync {
     /// All of them.
     fn all(&self) -> Vec<FormatRules>;
-    /// An event in the shape of `format`, signed with `secret` at `now`; `None` when the format
-    /// has no shape for it.
+    /// An event in the shape of `format`, signed at `now`; `None` when the format has no shape for
+    /// it.
     fn encode(
         &self,
         format: &FormatName,
         url: &str,
         event: &Event,
-        secret: &str,
+        secrets: SigningSecrets<'_>,
         now: Timestamp,
     ) -> Option<WebhookRequest>;
     /// The rules of one format.

@@ -7,24 +7,33 @@ use super::{Page, PageRequest, StoreResult};
 use crate::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use crate::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use crate::key::KeyHash;
-use crate::webhook::{Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch};
+use crate::webhook::{
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, SealNewSecret, Webhook,
+    WebhookPatch,
+};
 
 /// Webhooks and their outbox. The rows of the outbox are written by the calls that change messages
 /// and devices, in the same transaction as their cause: one for each event and each webhook that
 /// wants it ([`Webhook::wants`]).
 #[async_trait]
 pub trait WebhookStore: Send + Sync {
-    /// Makes a webhook; `None` when the account has [`crate::webhook::WEBHOOKS_MAX`] already. Those
-    /// that are made at the same time share their secret, too ([`NewWebhook::shares_secret`]).
+    /// Makes a webhook with the secret that `seal` gives it. One at a time of an account, so that
+    /// those made at the same time share their secret, too.
     async fn create_webhook(
         &self,
         webhook: NewWebhook,
+        seal: SealNewSecret,
         now: Timestamp,
-    ) -> StoreResult<Option<Webhook>>;
+    ) -> StoreResult<CreatedWebhook>;
     /// One webhook of an account.
     async fn webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<Option<Webhook>>;
-    /// The webhooks of an account, newest first.
-    async fn webhooks(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Webhook>>;
+    /// The webhooks of an account, newest first; all, or those of one device alone.
+    async fn webhooks(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        page: PageRequest,
+    ) -> StoreResult<Page<Webhook>>;
     /// Every webhook that is not disabled, of all accounts; for the engine at its start.
     async fn active_webhooks(&self) -> StoreResult<Vec<Webhook>>;
     /// Changes a webhook; `None` when there is none.

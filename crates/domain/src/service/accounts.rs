@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::{Core, Principal, check_name};
-use crate::account::{Account, AccountPatch, Key, NewAccount};
+use crate::account::{Account, AccountPatch, KEYS_MAX, Key, NewAccount};
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, KeyId};
 use crate::key::{KeyKind, Secret};
@@ -172,20 +172,21 @@ impl Core {
     /// Makes another account key; it is shown only now.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for device tokens, [`Error::Invalid`] for a faulty name.
+    /// [`Error::Forbidden`] for device tokens, [`Error::Invalid`] for a faulty name,
+    /// [`Error::Conflict`] at the limit.
     pub async fn create_key(&self, principal: &Principal, name: &str) -> Result<(Key, Secret)> {
         let account = principal.require_account_key()?;
         let (secret, key) = self.new_secret(KeyKind::Account, &check_name("name", name)?);
         let key = self.store.create_key(account, key, self.clock.now()).await?;
-        Ok((key, secret))
+        Ok((key.ok_or(Error::Conflict(TOO_MANY_KEYS))?, secret))
     }
 
     /// The keys of the caller's account, without their secrets.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for device tokens.
-    pub async fn keys(&self, principal: &Principal) -> Result<Vec<Key>> {
-        Ok(self.store.keys(principal.require_account_key()?).await?)
+    pub async fn keys(&self, principal: &Principal, page: PageRequest) -> Result<Page<Key>> {
+        Ok(self.store.keys(principal.require_account_key()?, page).await?)
     }
 
     /// Revokes a key, at once.
@@ -209,6 +210,8 @@ impl Core {
     }
 }
 
+const TOO_MANY_KEYS: &str = "the account has 100 keys already; revoke one that is not used";
+const _: () = assert!(KEYS_MAX == 100, "the text above says so");
 const EMAIL_TAKEN: &str = "another account has this email address";
 
 fn check_email(email: &str) -> Result<String> {

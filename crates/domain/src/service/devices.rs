@@ -117,6 +117,12 @@ impl Core {
         let Ok(phone) = parse_phone(principal, "phone", text) else {
             return Ok(DeviceAccess::Unknown);
         };
+        if let Some(bound) = principal.caller.bound_device()
+            && let Some(device) = self.store.device(account, bound).await?
+            && device.phone.as_ref() == Some(&phone)
+        {
+            return Ok(DeviceAccess::Granted(device));
+        }
         let filter = DeviceFilter { phone: Some(phone), is_connected: false };
         let mut devices = self.store.find_devices(account, &filter, DEVICES_FOUND_MAX).await?;
         let exists = !devices.is_empty();

@@ -1,5 +1,5 @@
-//! What is counted in memory: requests of a key, requests that wait for their message, live streams,
-//! and wrong keys.
+//! What is counted in memory: requests of keys, devices and accounts, requests that wait for their
+//! message, live streams, and wrong keys.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
@@ -11,9 +11,10 @@ use futures_util::stream::{self, BoxStream};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 
+use crate::account::Caller;
 use crate::error::{Error, Result};
 use crate::fair_semaphore::{FairSemaphore, Permit};
-use crate::ids::{AccountId, KeyId};
+use crate::ids::{AccountId, DeviceId, KeyId};
 use crate::key::KeyHash;
 use crate::policy::rate::{RateState, SlidingWindow};
 use crate::ports::IdempotencyKey;
@@ -33,20 +34,45 @@ pub const WRONG_KEYS_MAX: i64 = 100;
 /// How often windows that are over are looked for.
 const FORGET_EVERY: SignedDuration = SignedDuration::from_secs(1);
 
-/// The requests of the last minute, by key.
+/// How many times as many requests an account may make as one of its keys or devices.
+const ACCOUNT_RATE_FACTOR: i64 = 10;
+
+/// Whose requests are counted together. A device token counts for its device and every key for its
+/// account, so that a new token or key starts no new window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Counted {
+    Key(KeyId),
+    Device(DeviceId),
+    Account(AccountId),
+}
+
+/// The requests of the last minute.
 #[derive(Debug, Default)]
 pub(super) struct RateLimiter {
-    windows: Mutex<HashMap<KeyId, SlidingWindow>>,
+    windows: Mutex<HashMap<Counted, SlidingWindow>>,
 }
 
 impl RateLimiter {
-    /// Counts a request.
-    pub(super) fn count(&self, key: KeyId, limit: i64, now: Timestamp) -> Result<RateState> {
+    /// Counts a request; what is returned is where the caller has the least left.
+    pub(super) fn count(&self, caller: Caller, limit: i64, now: Timestamp) -> Result<RateState> {
+        let (own, account) = match caller {
+            Caller::Operator => return Err(Error::Forbidden),
+            Caller::Account(account, key) => (Counted::Key(key), account),
+            Caller::Device(account, device, _) => (Counted::Device(device), account),
+        };
+        let account = Counted::Account(account);
+        let in_all = limit.saturating_mul(ACCOUNT_RATE_FACTOR);
         let mut windows = self.windows.lock();
-        if windows.len() >= WINDOWS_KEPT && !windows.contains_key(&key) {
+        if windows.len() >= WINDOWS_KEPT && !windows.contains_key(&own) {
             windows.retain(|_, window| !window.is_over(now));
         }
-        windows.entry(key).or_default().count(limit, now).map_err(Error::RateLimited)
+        let of_account = windows.entry(account).or_default();
+        of_account.check(in_all, now).map_err(Error::RateLimited)?;
+        let state =
+            windows.entry(own).or_default().count(limit, now).map_err(Error::RateLimited)?;
+        let of_account = windows.entry(account).or_default().count(in_all, now);
+        let of_account = of_account.map_err(Error::RateLimited)?;
+        Ok(if of_account.remaining < state.remaining { of_account } else { state })
     }
 }
 
@@ -206,6 +232,27 @@ mod tests {
 
     fn key(text: &str) -> IdempotencyKey {
         IdempotencyKey { route: "POST /x".into(), key: text.into(), request_hash: [0; 32] }
+    }
+
+    #[test]
+    fn new_keys_and_tokens_start_no_new_window() {
+        let now = Timestamp::UNIX_EPOCH;
+        let device = |n| DeviceId(uuid::Uuid::from_u128(n));
+        let rates = RateLimiter::default();
+        let token = |n, key| Caller::Device(AccountId(1), device(n), KeyId(key));
+        for (key, remaining) in [(1, 1), (2, 0)] {
+            assert_eq!(rates.count(token(1, key), 2, now).unwrap().remaining, remaining);
+        }
+        let spent = rates.count(token(1, 3), 2, now);
+        assert!(matches!(spent, Err(Error::RateLimited(state)) if state.limit == 2), "{spent:?}");
+        let key = |n| Caller::Account(AccountId(1), KeyId(n));
+        let taken = (10..99).take_while(|n| rates.count(key(*n), 2, now).is_ok()).count();
+        assert_eq!(taken, 18, "the account's window holds ten times as many");
+        for late in [key(99), token(2, 99)] {
+            let spent = rates.count(late, 2, now);
+            assert!(matches!(spent, Err(Error::RateLimited(s)) if s.limit == 20), "{spent:?}");
+        }
+        rates.count(Caller::Account(AccountId(2), KeyId(99)), 2, now).unwrap();
     }
 
     #[test]

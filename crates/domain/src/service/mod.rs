@@ -230,9 +230,9 @@ impl Core {
             return Ok(Principal { caller: Caller::Operator, holder: None, key: hash, rate: None });
         }
         let holder = self.store.key_holder(&hash).await?.ok_or(Error::Unauthorized)?;
-        let rate = match (holder.plan.requests_per_minute, holder.caller.key()) {
-            (Some(limit), Some(key)) => Some(self.rates.count(key, limit, self.clock.now())?),
-            _ => None,
+        let rate = match holder.plan.requests_per_minute {
+            Some(limit) => Some(self.rates.count(holder.caller, limit, self.clock.now())?),
+            None => None,
         };
         Ok(Principal { caller: holder.caller, holder: Some(holder), key: hash, rate })
     }

@@ -130,6 +130,17 @@ impl Core {
         requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
+        let idempotency = idempotency.map(|key| key.of(principal));
+        self.accept(principal, requests, idempotency).await
+    }
+
+    /// Accepts messages under an idempotency key that is the caller's own.
+    pub(super) async fn accept(
+        &self,
+        principal: &Principal,
+        requests: Vec<SendRequest>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<AcceptedMessages, SendRefusal> {
         if requests.is_empty() || requests.len() > BATCH_MESSAGES_MAX {
             let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
             return Err(Error::invalid("messages", message).into());
@@ -311,6 +322,17 @@ fn check_expiry(request: &SendRequest, due_at: Timestamp, now: Timestamp) -> Res
     }
     // Other gateways know no such limit: what is further away counts as the furthest.
     Ok(expires_at.min(after(EXPIRY_MAX)))
+}
+
+impl IdempotencyKey {
+    /// The key among those of the caller: a device token has keys of its own, so that it can neither
+    /// use nor probe those of its account's other devices.
+    pub(super) fn of(self, principal: &Principal) -> Self {
+        match principal.caller.bound_device() {
+            Some(device) => Self { route: format!("{} of {device}", self.route), ..self },
+            None => self,
+        }
+    }
 }
 
 fn check_idempotency_key(key: &str) -> Result<()> {

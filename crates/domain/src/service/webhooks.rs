@@ -1,5 +1,7 @@
 //! Webhooks: which events they get, and what became of the deliveries.
 
+use std::sync::Arc;
+
 use futures_util::stream::BoxStream;
 
 use super::{Core, Principal};
@@ -14,8 +16,9 @@ use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::ports::{FormatRules, Page, PageRequest, WebhookAnswer};
 use crate::webhook::{
-    Delivery, DeliveryState, Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName,
-    NewWebhook, SECRET_BYTES_MAX, SECRET_BYTES_MIN, Subject, WEBHOOKS_MAX, Webhook, WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryState, Event, EventDevice, EventKind, EventMessage,
+    EventStatus, FormatName, NewWebhook, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SealNewSecret,
+    SealedSecret, SecretRow, Subject, WEBHOOKS_MAX, Webhook, WebhookPatch, WebhookSecrets,
 };
 
 /// The format of our own API.
@@ -68,23 +71,75 @@ impl Core {
         if rules.needs_challenge {
             self.challenge(account, &url).await?;
         }
-        let webhook = NewWebhook {
-            account_id: account,
-            device_id,
-            url,
-            format,
-            events,
-            shares_secret: rules.shares_secret && chosen.is_none(),
-            secret: self.sealer.seal(&chosen.unwrap_or_else(|| self.new_webhook_secret(&rules))),
+        let secret = chosen.clone().unwrap_or_else(|| self.new_webhook_secret(&rules));
+        // What a token of one device is shown must not sign for others.
+        let is_own = principal.caller.bound_device().is_some();
+        let shares = rules.shares_secret && chosen.is_none() && !is_own;
+        let secrets = WebhookSecrets::new(secret, is_own);
+        let seal = self.seal_new(account, secrets, shares);
+        let webhook = NewWebhook { account_id: account, device_id, url, format, events };
+        let made = match self.store.create_webhook(webhook, seal, self.clock.now()).await? {
+            CreatedWebhook::Created(made) => made,
+            CreatedWebhook::LimitReached => return Err(Error::Conflict(TOO_MANY_WEBHOOKS)),
+            CreatedWebhook::SecretUnreadable => {
+                return Err(Error::Conflict(SHARED_SECRET_UNREADABLE));
+            }
         };
-        let made = self.store.create_webhook(webhook, self.clock.now()).await?;
-        let made = made.ok_or(Error::Conflict(TOO_MANY_WEBHOOKS))?;
-        let Some(secret) = self.sealer.open(&made.secret) else {
-            self.store.delete_webhook(account, made.id).await?;
-            return Err(Error::Conflict(SHARED_SECRET_UNREADABLE));
-        };
+        let secrets = self.sealer.secrets(&made).ok_or(Error::Conflict(SECRET_UNREADABLE))?;
         self.dispatcher.webhooks_changed(account);
-        Ok((made, secret))
+        Ok((made, secrets.current))
+    }
+
+    /// Seals the secret of a new webhook: its own, or the one that the account's webhooks of the
+    /// format share.
+    fn seal_new(&self, account: AccountId, secrets: WebhookSecrets, shares: bool) -> SealNewSecret {
+        let sealer = self.sealer.clone();
+        Arc::new(move |webhook, others| {
+            let row = SecretRow { account, webhook };
+            let shared = others.iter().filter(|_| shares).map(|other| sealer.secrets(other));
+            // One that cannot be read may be the shared one.
+            let shared = shared.filter(|found| found.as_ref().is_none_or(|found| !found.is_own));
+            let secrets = match shared.into_iter().next() {
+                Some(found) => found?,
+                None => secrets.clone(),
+            };
+            Some(sealer.seal(row, &secrets.to_text()))
+        })
+    }
+
+    /// Puts another secret in place of a webhook's, which is shown only now. For one day messages are
+    /// signed with both.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`] for a faulty secret, [`Error::Conflict`] when the
+    /// present one cannot be read.
+    pub async fn replace_webhook_secret(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        chosen: Option<String>,
+    ) -> Result<(Webhook, String)> {
+        let webhook = self.webhook(principal, id).await?;
+        let rules = self.format_rules(&webhook.format)?;
+        let chosen = chosen.map(check_secret).transpose()?;
+        let secret = chosen.unwrap_or_else(|| self.new_webhook_secret(&rules));
+        let secrets = self.sealer.secrets(&webhook).ok_or(Error::Conflict(SECRET_UNREADABLE))?;
+        let secrets = secrets.replaced(secret.clone(), self.clock.now());
+        let sealed = self.sealer.seal(webhook.secret_row(), &secrets.to_text());
+        let patch = WebhookPatch { secret: Some(sealed), ..WebhookPatch::default() };
+        let webhook = self.store.update_webhook(webhook.account_id, id, patch).await?;
+        let webhook = webhook.ok_or(Error::NotFound("webhook"))?;
+        self.dispatcher.webhooks_changed(webhook.account_id);
+        Ok((webhook, secret))
+    }
+
+    /// The secret of a webhook sealed anew, where an earlier release has sealed it.
+    fn sealed_anew(&self, webhook: &Webhook) -> Option<SealedSecret> {
+        if self.sealer.is_current(&webhook.secret) {
+            return None;
+        }
+        let text = self.sealer.open(webhook.secret_row(), &webhook.secret)?;
+        Some(self.sealer.seal(webhook.secret_row(), &text))
     }
 
     /// One webhook the caller may see.
@@ -108,11 +163,8 @@ impl Core {
         principal: &Principal,
         page: PageRequest,
     ) -> Result<Page<Webhook>> {
-        let mut webhooks = self.store.webhooks(principal.account_id()?, page).await?;
-        if let Some(bound) = principal.caller.bound_device() {
-            webhooks.items.retain(|webhook| webhook.device_id == Some(bound));
-        }
-        Ok(webhooks)
+        let bound = principal.caller.bound_device();
+        Ok(self.store.webhooks(principal.account_id()?, bound, page).await?)
     }
 
     /// Changes a webhook.
@@ -137,7 +189,8 @@ impl Core {
         }
         let switched_off = || "switched off by its owner".to_owned();
         let disabled = change.is_enabled.map(|is_enabled| (!is_enabled).then(switched_off));
-        let patch = WebhookPatch { url, events, disabled };
+        let secret = self.sealed_anew(&webhook);
+        let patch = WebhookPatch { url, events, disabled, secret };
         let webhook = self.store.update_webhook(webhook.account_id, id, patch).await?;
         let webhook = webhook.ok_or(Error::NotFound("webhook"))?;
         self.dispatcher.webhooks_changed(webhook.account_id);
@@ -165,8 +218,7 @@ impl Core {
         id: WebhookId,
     ) -> Result<WebhookAnswer> {
         let webhook = self.webhook(principal, id).await?;
-        let secret = self.sealer.open(&webhook.secret);
-        let secret = secret.ok_or(Error::Conflict(SECRET_UNREADABLE))?;
+        let secrets = self.sealer.secrets(&webhook).ok_or(Error::Conflict(SECRET_UNREADABLE))?;
         let device = match webhook.device_id {
             Some(device) => Some(EventDevice::from(&*self.device(principal, device).await?)),
             None => None,
@@ -174,7 +226,8 @@ impl Core {
         let kind = webhook.events.first().copied().unwrap_or(EventKind::MessageReceived);
         let event = self.sample_event(&webhook, kind, device);
         let now = self.clock.now();
-        let request = self.formats.encode(&webhook.format, &webhook.url, &event, &secret, now);
+        let (format, url, secrets) = (&webhook.format, &webhook.url, secrets.at(now));
+        let request = self.formats.encode(format, url, &event, secrets, now);
         let request = request.ok_or(Error::NotFound("format"))?;
         let _wait = self.waits.enter(webhook.account_id, None)?;
         let _permit = self.dispatcher.webhook_permit(webhook.account_id).await;

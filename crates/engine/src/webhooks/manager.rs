@@ -63,7 +63,7 @@ async fn start_all(context: &Arc<EngineContext>, senders: &mut JoinSet<()>) {
 async fn reload(context: &Arc<EngineContext>, senders: &mut JoinSet<()>, account: AccountId) {
     let limit = u32::try_from(WEBHOOKS_MAX).unwrap_or(u32::MAX);
     let webhooks =
-        match context.store().webhooks(account, PageRequest { before: None, limit }).await {
+        match context.store().webhooks(account, None, PageRequest { before: None, limit }).await {
             Ok(page) => page.items,
             Err(error) => {
                 tracing::warn!(%error, "cannot read the webhooks of an account yet");

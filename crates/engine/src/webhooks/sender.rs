@@ -333,11 +333,12 @@ async fn post(context: &EngineContext, webhook: &Webhook, event: &Event) -> Opti
         error: Some(why.to_owned()),
         took: Duration::ZERO,
     };
-    let Some(secret) = context.cipher().open(&webhook.secret) else {
+    let Some(secrets) = context.cipher().secrets(webhook) else {
         return Some(no_answer("the webhook's secret cannot be read; make the webhook anew"));
     };
     let now = context.now();
-    let request = context.formats().encode(&webhook.format, &webhook.url, event, &secret, now)?;
+    let (format, url) = (&webhook.format, &webhook.url);
+    let request = context.formats().encode(format, url, event, secrets.at(now), now)?;
     let answer = within(POST_WAIT, context.outbound().post(request)).await;
     Some(answer.unwrap_or_else(|| no_answer("the receiver did not answer in time")))
 }

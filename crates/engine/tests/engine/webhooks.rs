@@ -8,7 +8,9 @@ use domain::device::DisconnectReason;
 use domain::ids::{DeliveryId, WebhookId};
 use domain::message::{Address, IncomingMessage, MessageState, Receipt, ReceivedOrigin};
 use domain::phone::PhoneNumber;
-use domain::ports::{Clock, Dispatcher, MessengerEvents, PageRequest, WebhookAnswer, WebhookStore};
+use domain::ports::{
+    Clock, Dispatcher, MessengerEvents, PageRequest, SecretCipher, WebhookAnswer, WebhookStore,
+};
 use domain::service::{NewWebhookRequest, WebhookChange};
 use domain::webhook::{Delivery, DeliveryState, EventKind, Subject};
 use engine::webhooks::lanes::{Lanes, POSTS_MAX, Step};
@@ -291,10 +293,15 @@ async fn an_event_without_a_shape_ends_without_a_post() {
         url: URL.into(),
         format: domain::webhook::FormatName("bygone".into()),
         events: vec![EventKind::MessageReceived],
-        secret: domain::webhook::SealedSecret(b"terces".to_vec()),
-        shares_secret: false,
     };
-    let id = gateway.store.create_webhook(new, gateway.clock.now()).await.unwrap().unwrap().id;
+    let seal: domain::webhook::SealNewSecret = std::sync::Arc::new(|webhook, others| {
+        assert!(others.is_empty());
+        let row = domain::webhook::SecretRow { account: domain::ids::AccountId(1), webhook };
+        Some(testkit::fake_outbound::ReversingCipher.seal(row, "secret"))
+    });
+    let made = gateway.store.create_webhook(new, seal, gateway.clock.now()).await.unwrap();
+    let domain::webhook::CreatedWebhook::Created(made) = made else { panic!("{made:?}") };
+    let id = made.id;
     gateway.engine.webhooks_changed(gateway.account);
     gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
     until_none_waits(&gateway, id).await;

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::V1;
-use super::caller::{Caller, Json, Segment};
-use super::page::List;
+use super::caller::{Caller, Json, Params, Segment};
+use super::page::{List, page_request};
 use crate::api_error::ApiResult;
 use crate::reply::{json, no_content};
 use crate::routes::{Access, Route};
@@ -20,13 +20,16 @@ use crate::state::AppState;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::get("/v1/keys", Access::Account, list)
-            .summary("The account's keys and device tokens, without their secrets")
+            .summary("The account's keys and device tokens, newest first, without their secrets")
+            .query("limit", "Rows of a page, 1 to 100; 50 unless given")
+            .query("cursor", "The next_cursor of the page before")
             .answers_list::<KeyBody>(200),
         Route::post("/v1/keys", Access::Account, create)
             .summary("Make another account key")
             .description("The key itself is shown only in this answer.")
             .body::<KeyRequest>()
-            .answers::<NewKeyBody>(201),
+            .answers::<NewKeyBody>(201)
+            .error(409, "`conflict`: the account has 100 keys already; device tokens do not count"),
         Route::new(Method::DELETE, "/v1/keys/{id}", Access::Account, delete)
             .summary("Revoke a key or token, at once")
             .answers_nothing(),
@@ -80,9 +83,21 @@ struct NewKeyBody<'a> {
     key: &'a str,
 }
 
-async fn list(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
-    let keys = state.core().keys(&principal).await?;
-    Ok(json(StatusCode::OK, &List::whole(keys.iter().map(KeyBody::from).collect())))
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ListParams {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+async fn list(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    Params(params): Params<ListParams>,
+) -> ApiResult<V1> {
+    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let page = state.core().keys(&principal, page).await?;
+    Ok(json(StatusCode::OK, &List::of(&page, |key| key.id.0, KeyBody::from)))
 }
 
 async fn create(

@@ -29,13 +29,13 @@ pub static FORMAT: Format = Format {
 fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
     let body = serde_json::to_vec(&EventBody::from(outgoing.event)).ok()?;
     let at = outgoing.now.as_second().to_string();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&signing_key(outgoing.secret)).ok()?;
-    mac.update(outgoing.event.id.as_bytes());
-    mac.update(b".");
-    mac.update(at.as_bytes());
-    mac.update(b".");
-    mac.update(&body);
-    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    let signed = [outgoing.event.id.as_bytes(), b".", at.as_bytes(), b".", &body].concat();
+    let mut signature = sign(outgoing.secrets.current, &signed)?;
+    if let Some(previous) = outgoing.secrets.previous {
+        // A list, as Standard Webhooks has it: the receiver accepts either.
+        signature.push(' ');
+        signature.push_str(&sign(previous, &signed)?);
+    }
     Some(WebhookRequest {
         url: outgoing.url.to_owned(),
         content_type: "application/json",
@@ -46,6 +46,12 @@ fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
         ],
         body,
     })
+}
+
+fn sign(secret: &str, signed: &[u8]) -> Option<String> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(&signing_key(secret)).ok()?;
+    mac.update(signed);
+    Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
 }
 
 /// The bytes after `whsec_`; a secret that a customer chose otherwise signs as it is.

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::V1;
-use super::caller::{Caller, Json, Params, Segment};
+use super::caller::{Caller, Json, OptionalJson, Params, Segment};
 use super::devices::named_device;
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
@@ -46,7 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(ONE, Access::Device, show).summary("One webhook").answers::<WebhookBody>(200),
         Route::new(Method::PATCH, ONE, Access::Device, update)
             .summary("Change a webhook, or switch it off and on")
-            .description("Fields left out stay. Its format and secret do not change.")
+            .description("Fields left out stay. Its format does not change.")
             .body::<WebhookPatch>()
             .answers::<WebhookBody>(200)
             .error(403, "`feature_missing`: the plan does not include an event; it is named")
@@ -58,6 +58,18 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("Post a made-up event to a webhook, once: what it answered")
             .answers::<TestBody>(200)
             .error(409, "`conflict`: its secret cannot be read any more"),
+        Route::post("/v1/webhooks/{id}/secret", Access::Device, replace_secret)
+            .summary("Put another secret in place of a webhook's")
+            .description(
+                "For the next 24 hours messages are signed with both: `webhook-signature` then \
+                 holds two signatures with a blank between them, the new one first. In the \
+                 formats of dialects, whose header has room for one, the new secret signs, and a \
+                 second header whose name ends in `-previous` holds what the old one gives. \
+                 The secret is shown only here.",
+            )
+            .optional_body::<SecretRequest>()
+            .answers::<NewWebhookBody>(200)
+            .error(409, "`conflict`: its present secret cannot be read any more"),
     ]
 }
 
@@ -80,6 +92,15 @@ struct WebhookRequest {
     events: Option<ListField<String>>,
     /// What its messages are signed with, 8 to 256 bytes; made for you unless given.
     #[serde(default, deserialize_with = "optional")]
+    secret: Option<String>,
+}
+
+/// The secret that is to be put in place.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = NewSecret)]
+#[serde(deny_unknown_fields)]
+struct SecretRequest {
+    /// 8 to 256 bytes; made for you unless given.
     secret: Option<String>,
 }
 
@@ -251,6 +272,18 @@ async fn test(
 ) -> ApiResult<V1> {
     let answer = state.core().test_webhook(&principal, webhook_id(&id)?).await?;
     Ok(json(StatusCode::OK, &TestBody::from(answer)))
+}
+
+async fn replace_secret(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    OptionalJson(body): OptionalJson<SecretRequest>,
+) -> ApiResult<V1> {
+    let (id, chosen) = (webhook_id(&id)?, body.unwrap_or_default().secret);
+    let (webhook, secret) = state.core().replace_webhook_secret(&principal, id, chosen).await?;
+    let body = NewWebhookBody { webhook: WebhookBody::from(&webhook), secret: &secret };
+    Ok(json(StatusCode::OK, &body))
 }
 
 /// The webhook a path names.

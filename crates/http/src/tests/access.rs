@@ -60,9 +60,12 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
             Some(json!({"device": front, "url": "https://example.com/another"}))
         }
         ("PATCH", "/v1/webhooks/{id}") => Some(json!({"enabled": false})),
-        ("POST", "/v1/webhooks/{id}/test" | "/v1/webhooks/{id}/deliveries/{delivery}/replay") => {
-            None
-        }
+        (
+            "POST",
+            "/v1/webhooks/{id}/test"
+            | "/v1/webhooks/{id}/secret"
+            | "/v1/webhooks/{id}/deliveries/{delivery}/replay",
+        ) => None,
         ("POST", "/v1/messages") => Some(to),
         ("POST", "/v1/messages/batch") => Some(json!({"messages": [to]})),
         (method, path) => panic!("no sample for {method} {path}"),
@@ -86,7 +89,8 @@ fn keyed(route: &Route, ask: &Ask, key: &str) -> Ask {
 
 async fn path(app: &App, template: &str) -> String {
     let front = app.front.id().to_string();
-    let keys = app.store.keys(app.shop.id).await.unwrap();
+    let first = PageRequest { before: None, limit: 100 };
+    let keys = app.store.keys(app.shop.id, first).await.unwrap().items;
     let key = keys.iter().find(|key| key.device_id.is_none()).unwrap().id.to_string();
     let id = match template.split('/').nth(2) {
         _ if template.ends_with("/schedule/{id}") => scheduled_id(app).await.to_string(),
@@ -136,7 +140,7 @@ async fn message_id(app: &App) -> i64 {
 async fn webhook_and_delivery(app: &App) -> (WebhookId, DeliveryId) {
     let store = &app.store;
     let page = PageRequest { before: None, limit: 10 };
-    let found = store.webhooks(app.shop.id, page).await.unwrap().items;
+    let found = store.webhooks(app.shop.id, None, page).await.unwrap().items;
     if let Some(webhook) = found.first() {
         let deliveries = store.deliveries(app.shop.id, webhook.id, None, page).await.unwrap();
         return (webhook.id, deliveries.items[0].id);

@@ -159,12 +159,12 @@ impl App {
         let store = &self.store;
         let things = (
             store.account(id).await.unwrap(),
-            store.keys(id).await.unwrap(),
+            store.keys(id, ALL).await.unwrap(),
             store.devices(id, ALL).await.unwrap(),
             store.messages(id, &MessageFilter::default(), ALL).await.unwrap(),
             store.usage(id).await.unwrap(),
             store.grants(id).await.unwrap(),
-            store.webhooks(id, ALL).await.unwrap(),
+            store.webhooks(id, None, ALL).await.unwrap(),
         );
         format!("{things:?}")
     }

@@ -13,4 +13,5 @@ mod locations;
 mod media;
 mod native;
 mod server;
+mod siblings;
 mod webhooks;

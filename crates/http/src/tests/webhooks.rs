@@ -102,7 +102,7 @@ async fn refused_webhooks() {
     assert_eq!(refused["errors"][0]["field"], "format");
     let known = transcript.text().replace(&app.theirs.id().to_string(), "theirs");
     insta::assert_snapshot!(known);
-    let none = app.store.webhooks(app.shop.id, PageRequest { before: None, limit: 10 }).await;
+    let none = app.store.webhooks(app.shop.id, None, PageRequest { before: None, limit: 10 }).await;
     assert!(none.unwrap().items.is_empty());
     assert!(app.outbound.posts().is_empty());
 }
@@ -299,7 +299,7 @@ fn incoming() -> EventMessage {
 
 fn encode(event: &Event, secret: &str) -> domain::ports::WebhookRequest {
     let at = "2026-11-21T08:00:05Z".parse().unwrap();
-    Formats.encode(&FormatName("gerbang".to_owned()), HOOK, event, secret, at).unwrap()
+    Formats.encode(&FormatName("gerbang".to_owned()), HOOK, event, secret.into(), at).unwrap()
 }
 
 #[test]

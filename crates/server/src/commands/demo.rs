@@ -55,9 +55,12 @@ pub async fn run(args: Args) -> Result<()> {
     let local = reachable(address);
     settings.whatsapp_url = Some(format!("ws://{local}/simulator/ws/chat"));
 
-    let simulator = Simulator::open(SimulatorConfig::new(settings.data_dir.join("simulator")))
-        .await
-        .context("cannot open the simulator's data")?;
+    let config = SimulatorConfig {
+        hosts: settings.public_url.as_deref().and_then(host_of).into_iter().collect(),
+        ..SimulatorConfig::new(settings.data_dir.join("simulator"))
+    };
+    let simulator = Simulator::open(config).await.context("cannot open the simulator's data")?;
+    super::warn_unless_loopback(address, "the demo's simulator");
     let routes = axum::Router::new()
         .nest("/simulator", simulator.router())
         // Where a phone's page leads back to.
@@ -197,6 +200,14 @@ async fn wait_until_connected(core: &Core, principal: &Principal, id: DeviceId) 
     tokio::time::timeout(READY_WAIT, wait)
         .await
         .context("the demo device did not connect to the simulator")?
+}
+
+/// The host of a public address.
+fn host_of(url: &str) -> Option<String> {
+    let authority = url.split_once("://")?.1.split('/').next()?;
+    let (name, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    let has_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    Some(if has_port { name } else { authority }.to_owned())
 }
 
 /// The address under which this machine reaches a listener, also one on all interfaces.

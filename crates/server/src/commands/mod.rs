@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod admin;
 #[cfg(feature = "simulator")]
 pub mod demo;
 pub mod openapi;
@@ -50,6 +51,18 @@ pub fn print(text: &str) -> Result<()> {
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
     let listener = TcpListener::bind(address).await;
     listener.with_context(|| format!("cannot listen on {address}; --listen takes another address"))
+}
+
+/// Warns of a simulator that other machines can reach.
+#[cfg(feature = "simulator")]
+pub fn warn_unless_loopback(address: SocketAddr, what: &str) {
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            %address,
+            "{what} can be reached from other machines: its phones can be operated from there, for \
+             it has no keys"
+        );
+    }
 }
 
 /// Ends when the process is asked to stop (SIGINT, SIGTERM).

@@ -1,10 +1,16 @@
 //! `gerbang serve`: the gateway.
 
-use anyhow::{Context as _, Result};
+use std::io::IsTerminal as _;
 
-use crate::config::{Defaults, Flags, Settings};
+use anyhow::{Context as _, Result};
+use domain::key::Secret;
+
+use crate::config::{Defaults, Flags, Settings, write_private};
 use crate::gateway::Gateway;
 use crate::telemetry;
+
+/// Where a new operator key is kept when the output is no terminal, in the data directory.
+const OPERATOR_KEY_FILE: &str = "operator.key";
 
 /// Flags of `gerbang serve`.
 #[derive(Debug, clap::Args)]
@@ -28,11 +34,24 @@ pub async fn run(args: Args) -> Result<()> {
     let address = listener.local_addr().context("cannot read the port")?;
     let gateway = Gateway::open(&settings, args.show_qr).await?;
     if let Some(key) = gateway.new_operator_key() {
-        println!("Operator key: {}", key.reveal());
-        println!("It is shown only now. Keep it.");
+        show_operator_key(&settings, key)?;
     }
     let running = gateway.start(listener, axum::Router::new()).await?;
     println!("Gerbang listens on http://{address}");
     super::stop_signal().await;
     running.stop().await
+}
+
+/// Shows a new operator key to the person at the terminal. Where the output is kept, such as in a
+/// journal, it would stay there for ever: it goes into a file instead, which can be deleted.
+fn show_operator_key(settings: &Settings, key: &Secret) -> Result<()> {
+    if std::io::stdout().is_terminal() {
+        println!("Operator key: {}", key.reveal());
+        println!("It is shown only now. Keep it.");
+        return Ok(());
+    }
+    let path = settings.data_dir.join(OPERATOR_KEY_FILE);
+    write_private(&path, key.reveal()).context("cannot keep the operator key")?;
+    println!("The operator key is in {}. Keep it elsewhere and delete the file.", path.display());
+    Ok(())
 }

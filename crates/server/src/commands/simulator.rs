@@ -18,6 +18,9 @@ pub struct Args {
     /// The directory for phones, devices and mail
     #[arg(long, value_name = "DIR", default_value = "gerbang-simulator")]
     data_dir: PathBuf,
+    /// A name under which it may be reached, besides addresses and localhost; may be given again
+    #[arg(long = "host", value_name = "NAME")]
+    hosts: Vec<String>,
     /// Milliseconds a phone takes to read a message
     #[arg(long, value_name = "MS", default_value_t = 800)]
     read_delay_ms: u64,
@@ -36,10 +39,10 @@ pub async fn run(args: Args) -> Result<()> {
     let listener = super::listen(args.listen).await?;
     let address = listener.local_addr().context("cannot read the port")?;
     let read_delay = std::time::Duration::from_millis(args.read_delay_ms);
-    let simulator =
-        Simulator::open(SimulatorConfig { read_delay, ..SimulatorConfig::new(args.data_dir) })
-            .await
-            .context("cannot open the simulator's data")?;
+    let config =
+        SimulatorConfig { read_delay, hosts: args.hosts, ..SimulatorConfig::new(args.data_dir) };
+    let simulator = Simulator::open(config).await.context("cannot open the simulator's data")?;
+    super::warn_unless_loopback(address, "the simulator");
     println!("ws://{address}/ws/chat");
     println!("Phones and control API: http://{address}/");
     axum::serve(listener, simulator.router())

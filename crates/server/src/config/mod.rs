@@ -293,26 +293,46 @@ pub fn create_private_dir(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot create the data directory {}", path.display()))
 }
 
-fn read_or_write_private(path: &Path, fresh: &str) -> Result<String> {
+/// Writes a file that only its owner can read: beside and renamed, so that a crash leaves no half of
+/// it.
+///
+/// # Errors
+/// It cannot be written.
+pub fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
+    let draft = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
+    std::fs::rename(&draft, path)
+}
+
+/// Warns of a key that others on this machine can read. It is not mended: who let them may have a
+/// reason, such as a group for backups.
+fn warn_if_open(path: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).map_or(0, |file| file.permissions().mode() & 0o777);
+    if mode & 0o077 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{mode:o}"),
+            "other users of this machine can read the secret key: run chmod 600 on it"
+        );
+    }
+}
+
+fn read_or_write_private(path: &Path, fresh: &str) -> Result<String> {
     let cannot = || format!("cannot use the secret key file {}", path.display());
     match std::fs::read_to_string(path) {
-        Ok(text) => return Ok(text),
+        Ok(text) => {
+            warn_if_open(path);
+            return Ok(text);
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(error).with_context(cannot),
     }
-    // Written beside and renamed, so that a crash leaves no half a key.
-    let draft = path.with_extension("new");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&draft)
-        .with_context(cannot)?;
-    file.write_all(fresh.as_bytes()).and_then(|()| file.sync_all()).with_context(cannot)?;
-    std::fs::rename(&draft, path).with_context(cannot)?;
+    write_private(path, fresh).with_context(cannot)?;
     Ok(fresh.to_owned())
 }
 

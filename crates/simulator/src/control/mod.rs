@@ -6,6 +6,7 @@
 pub(crate) mod faults;
 mod groups;
 mod mms;
+pub(crate) mod origin;
 mod pairing;
 mod phones;
 mod send;
@@ -15,6 +16,7 @@ use axum::Router;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
 use axum::http::StatusCode;
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use serde::de::DeserializeOwned;
@@ -107,7 +109,8 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/ws/chat", get(socket::upgrade))
         .layer(DefaultBodyLimit::max(CONTROL_BYTES_MAX))
         .with_state(simulator.clone());
-    api.merge(page::router()).merge(media_router(simulator))
+    let checked = middleware::from_fn_with_state(simulator.allowed_hosts(), origin::check);
+    api.merge(page::router()).layer(checked).merge(media_router(simulator))
 }
 
 /// Only the media, which clients call at the root of the host.
@@ -115,5 +118,6 @@ pub(crate) fn media_router(simulator: Simulator) -> Router {
     Router::new()
         .route("/mms/{kind}/{token}", post(mms::upload).get(mms::download))
         .route("/product/{kind}/{token}", post(mms::upload))
+        .layer(middleware::from_fn_with_state(simulator.allowed_hosts(), origin::check))
         .with_state(simulator)
 }

@@ -120,7 +120,7 @@ fn take_lock(path: &Path) -> Result<File, OpenError> {
     let mut lock_path = path.as_os_str().to_owned();
     lock_path.push(".lock");
     let lock_path = PathBuf::from(lock_path);
-    let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
+    let lock = open_private(&lock_path);
     let lock = lock.map_err(|error| OpenError::Path(lock_path, error.to_string()))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
@@ -131,12 +131,16 @@ fn take_lock(path: &Path) -> Result<File, OpenError> {
 
 /// Makes the file readable by its owner alone; SQLite gives its companions the same mode.
 fn create_private(path: &Path) -> Result<(), OpenError> {
+    let created = open_private(path);
+    created.map(drop).map_err(|error| OpenError::Path(path.to_owned(), error.to_string()))
+}
+
+fn open_private(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let created = options.open(path);
-    created.map(drop).map_err(|error| OpenError::Path(path.to_owned(), error.to_string()))
+    options.open(path)
 }
 
 fn connect(path: &Path, is_writer: bool) -> Result<SqliteLink, OpenError> {

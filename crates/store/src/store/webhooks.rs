@@ -6,7 +6,8 @@ use domain::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, NewWebhook, Webhook, WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, SealNewSecret, Webhook,
+    WebhookPatch,
 };
 use jiff::Timestamp;
 
@@ -18,17 +19,23 @@ impl WebhookStore for SqlStore {
     async fn create_webhook(
         &self,
         webhook: NewWebhook,
+        seal: SealNewSecret,
         now: Timestamp,
-    ) -> StoreResult<Option<Webhook>> {
-        run!(self.write, webhooks::create_webhook, webhook, now)
+    ) -> StoreResult<CreatedWebhook> {
+        run!(self.write, webhooks::create_webhook, webhook, seal, now)
     }
 
     async fn webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<Option<Webhook>> {
         run!(self.read, webhooks::webhook, account, id)
     }
 
-    async fn webhooks(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Webhook>> {
-        run!(self.read, webhooks::webhooks, account, page)
+    async fn webhooks(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        page: PageRequest,
+    ) -> StoreResult<Page<Webhook>> {
+        run!(self.read, webhooks::webhooks, account, device, page)
     }
 
     async fn active_webhooks(&self) -> StoreResult<Vec<Webhook>> {

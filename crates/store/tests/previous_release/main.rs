@@ -112,7 +112,7 @@ async fn settings_of_the_previous_release_are_read() {
     }
     assert_eq!(pending, [21, 18, 3, 18, 5]);
     assert_eq!(store.grants(ACCOUNT).await.unwrap().len(), 2);
-    assert_eq!(store.keys(ACCOUNT).await.unwrap().len(), 4);
+    assert_eq!(store.keys(ACCOUNT, ALL).await.unwrap().items.len(), 4);
     assert_eq!(store.unreadable_rows(), BTreeMap::new());
     store.close().await;
 }

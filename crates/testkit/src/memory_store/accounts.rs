@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::account::{Account, AccountPatch, Caller, Key, NewAccount};
+use domain::account::{Account, AccountPatch, Caller, KEYS_MAX, Key, NewAccount};
 use domain::ids::{AccountId, DeviceId, KeyId};
 use domain::key::KeyHash;
 use domain::plan::Plan;
@@ -158,14 +158,20 @@ impl KeyStore for MemoryStore {
         account: AccountId,
         key: NewKey,
         now: Timestamp,
-    ) -> StoreResult<Key> {
-        Ok(self.state().add_key(account, None, key, now))
+    ) -> StoreResult<Option<Key>> {
+        let mut state = self.state();
+        let of_account = |key: &Key| key.account_id == account && key.device_id.is_none();
+        let count = state.keys.iter().filter(|(_, key)| of_account(key)).count();
+        let has_room = i64::try_from(count).is_ok_and(|count| count < KEYS_MAX);
+        Ok(has_room.then(|| state.add_key(account, None, key, now)))
     }
 
-    async fn keys(&self, account: AccountId) -> StoreResult<Vec<Key>> {
+    async fn keys(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Key>> {
+        let before = page.before.unwrap_or(i64::MAX);
         let state = self.state();
         let keys = state.keys.iter().rev().map(|(_, key)| key);
-        Ok(keys.filter(|key| key.account_id == account).cloned().collect())
+        let keys = keys.filter(|key| key.account_id == account && key.id.0 < before).cloned();
+        Ok(page_of(keys.collect(), page.limit))
     }
 
     async fn delete_key(&self, account: AccountId, id: KeyId) -> StoreResult<bool> {

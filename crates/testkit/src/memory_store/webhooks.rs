@@ -7,8 +7,8 @@ use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::service::days_later;
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, Subject, WEBHOOKS_MAX, Webhook,
-    WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, SealNewSecret,
+    Subject, WEBHOOKS_MAX, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 
@@ -19,17 +19,19 @@ impl WebhookStore for MemoryStore {
     async fn create_webhook(
         &self,
         new: NewWebhook,
+        seal: SealNewSecret,
         now: Timestamp,
-    ) -> StoreResult<Option<Webhook>> {
+    ) -> StoreResult<CreatedWebhook> {
         let mut state = self.state();
         let of_account = || state.webhooks.iter().filter(|w| w.account_id == new.account_id);
         if of_account().count() >= WEBHOOKS_MAX {
-            return Ok(None);
+            return Ok(CreatedWebhook::LimitReached);
         }
-        let shared = of_account().find(|w| new.shares_secret && w.format == new.format);
-        let secret = shared.map_or(new.secret, |webhook| webhook.secret.clone());
+        let others: Vec<_> = of_account().filter(|w| w.format == new.format).cloned().collect();
+        let id = WebhookId(state.next_id());
+        let Some(secret) = seal(id, &others) else { return Ok(CreatedWebhook::SecretUnreadable) };
         let webhook = Webhook {
-            id: WebhookId(state.next_id()),
+            id,
             account_id: new.account_id,
             device_id: new.device_id,
             url: new.url,
@@ -40,18 +42,24 @@ impl WebhookStore for MemoryStore {
             created_at: stored(now),
         };
         state.webhooks.push(webhook.clone());
-        Ok(Some(webhook))
+        Ok(CreatedWebhook::Created(webhook))
     }
 
     async fn webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<Option<Webhook>> {
         Ok(self.state().owned_webhook(account, id).cloned())
     }
 
-    async fn webhooks(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Webhook>> {
+    async fn webhooks(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        page: PageRequest,
+    ) -> StoreResult<Page<Webhook>> {
         let before = page.before.unwrap_or(i64::MAX);
         let state = self.state();
         let items = state.webhooks.iter().rev();
-        let items = items.filter(|w| w.account_id == account && w.id.0 < before).cloned();
+        let items = items.filter(|w| w.account_id == account && w.id.0 < before);
+        let items = items.filter(|w| device.is_none() || w.device_id == device).cloned();
         Ok(page_of(items.collect(), page.limit))
     }
 
@@ -76,6 +84,9 @@ impl WebhookStore for MemoryStore {
         }
         if let Some(disabled) = patch.disabled {
             webhook.disabled = disabled;
+        }
+        if let Some(secret) = patch.secret {
+            webhook.secret = secret;
         }
         Ok(Some(webhook.clone()))
     }

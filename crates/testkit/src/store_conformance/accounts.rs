@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use domain::account::{AccountPatch, Caller};
+use domain::account::{AccountPatch, Caller, KEYS_MAX};
 use domain::message::MessageEvent;
 use domain::plan::{Feature, Plan};
 use domain::ports::{MessageFilter, PageRequest, ProtocolWrite, Store, UpdatedAccount};
@@ -106,7 +106,7 @@ pub async fn plans_exist_and_can_be_replaced(store: Arc<dyn Store>) {
 
 pub async fn a_key_finds_its_holder_until_deleted(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
-    let made = store.create_key(account.id, key(99), NOW).await.unwrap();
+    let made = store.create_key(account.id, key(99), NOW).await.unwrap().unwrap();
     assert_eq!((made.name.as_str(), made.last_four.as_str()), ("key 99", "0099"));
     for _ in 0..2 {
         let holder = store.key_holder(&hash(99)).await.unwrap().unwrap();
@@ -138,18 +138,42 @@ pub async fn a_new_plan_shows_at_once(store: Arc<dyn Store>) {
 pub async fn keys_are_listed_without_their_secrets(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
     World::with(Arc::clone(&store), 20).await;
-    let made = store.create_key(account.id, key(30), later(1)).await.unwrap();
-    let keys = store.keys(account.id).await.unwrap();
+    let made = store.create_key(account.id, key(30), later(1)).await.unwrap().unwrap();
+    let keys = store.keys(account.id, ALL).await.unwrap().items;
     assert_eq!(keys.len(), 3);
     assert_eq!(keys[0], made);
     assert_eq!(keys[0].created_at, stored(later(1)));
     assert_eq!((keys[1].device_id, keys[2].device_id), (Some(device.id), None));
+    let page = PageRequest { before: None, limit: 2 };
+    let page = store.keys(account.id, page).await.unwrap();
+    assert_eq!((page.items.as_slice(), page.has_more), (&keys[..2], true));
+    let rest = PageRequest { before: Some(keys[1].id.0), limit: 2 };
+    let page = store.keys(account.id, rest).await.unwrap();
+    assert_eq!((page.items.as_slice(), page.has_more), (&keys[2..], false));
+}
+
+pub async fn an_account_has_a_limit_of_keys(store: Arc<dyn Store>) {
+    let World { account, .. } = World::new(Arc::clone(&store)).await;
+    let other = World::with(Arc::clone(&store), 20).await.account;
+    let make = async |id, n| store.create_key(id, key(n), NOW).await.unwrap();
+    let mut last = None;
+    // The account's first key counts, the token of its device does not.
+    for n in 1..u64::try_from(KEYS_MAX).unwrap() {
+        last = make(account.id, 1_000 + n).await;
+    }
+    assert!(make(account.id, 2_000).await.is_none());
+    assert!(store.key_holder(&hash(2_000)).await.unwrap().is_none());
+    assert!(make(other.id, 3_000).await.is_some());
+    assert!(store.delete_key(account.id, last.unwrap().id).await.unwrap());
+    assert!(make(account.id, 2_000).await.is_some());
 }
 
 pub async fn a_setting_is_created_once(store: Arc<dyn Store>) {
     assert_eq!(store.setting("operator", vec![0, 255]).await.unwrap(), [0, 255]);
     assert_eq!(store.setting("operator", vec![1]).await.unwrap(), [0, 255]);
     assert_eq!(store.setting("other", vec![]).await.unwrap(), Vec::<u8>::new());
+    store.replace_setting("operator", vec![2]).await.unwrap();
+    assert_eq!(store.setting("operator", vec![1]).await.unwrap(), [2]);
 }
 
 pub async fn a_store_answers_a_ping(store: Arc<dyn Store>) {
@@ -174,7 +198,7 @@ pub async fn a_deleted_account_leaves_nothing(store: Arc<dyn Store>) {
     assert!(store.account(account).await.unwrap().is_none());
     assert!(store.key_holder(&hash(10)).await.unwrap().is_none());
     assert!(store.key_holder(&hash(11)).await.unwrap().is_none());
-    assert!(store.keys(account).await.unwrap().is_empty());
+    assert!(store.keys(account, ALL).await.unwrap().items.is_empty());
     assert!(store.device(account, device).await.unwrap().is_none());
     assert!(!store.device_exists(device).await.unwrap());
     assert_eq!(store.all_devices().await.unwrap().len(), 1);

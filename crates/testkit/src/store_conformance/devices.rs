@@ -115,7 +115,7 @@ pub async fn a_device_token_is_replaced(store: Arc<dyn Store>) {
     assert!(store.key_holder(&hash(11)).await.unwrap().is_none());
     let holder = store.key_holder(&hash(60)).await.unwrap().unwrap();
     assert!(matches!(holder.caller, Caller::Device(_, id, _) if id == device.id));
-    assert_eq!(store.keys(account.id).await.unwrap().len(), 2);
+    assert_eq!(store.keys(account.id, ALL).await.unwrap().items.len(), 2);
 }
 
 pub async fn a_deleted_device_refunds_waiting_messages(store: Arc<dyn Store>) {

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use domain::ids::WebhookId;
 use domain::ports::{PageRequest, Store};
 use domain::webhook::{
-    EventKind, FormatName, NewWebhook, SealedSecret, WEBHOOKS_MAX, Webhook, WebhookPatch,
+    CreatedWebhook, EventKind, FormatName, NewWebhook, SealNewSecret, SealedSecret, WEBHOOKS_MAX,
+    Webhook, WebhookPatch,
 };
 
-use super::{ALL, NOW, World, later, new_device, stored};
+use super::{ALL, NOW, World, created, later, new_device, own_secret, stored};
 
 pub async fn a_webhook_is_found_as_created(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
@@ -48,51 +49,77 @@ pub async fn webhooks_are_listed_newest_first(store: Arc<dyn Store>) {
         url: "http://example.com".into(),
         format,
         events: vec![EventKind::MessageRead],
-        secret: SealedSecret(vec![7]),
-        shares_secret: false,
     };
-    let third = store.create_webhook(new, later(1)).await.unwrap().unwrap();
+    let third = store.create_webhook(new, own_secret(vec![7]), later(1)).await.unwrap();
+    let third = created(third).unwrap();
     let account = world.account.id;
-    let page = store.webhooks(account, PageRequest { before: None, limit: 2 }).await.unwrap();
+    let page = store.webhooks(account, None, PageRequest { before: None, limit: 2 }).await.unwrap();
     assert_eq!((page.items, page.has_more), (vec![third.clone(), second.clone()], true));
     let rest = PageRequest { before: Some(second.id.0), limit: 2 };
-    let page = store.webhooks(account, rest).await.unwrap();
+    let page = store.webhooks(account, None, rest).await.unwrap();
     assert_eq!((page.items, page.has_more), (vec![first.clone()], false));
     let mut active = store.active_webhooks().await.unwrap();
     active.sort_by_key(|webhook| webhook.id);
     assert_eq!(active, [first, theirs, second, third]);
 }
 
-pub async fn webhooks_of_a_format_share_their_secret(store: Arc<dyn Store>) {
+pub async fn a_secret_is_sealed_with_the_others_of_its_format_at_hand(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let other = World::with(Arc::clone(&store), 20).await;
-    let make = async |world: &World, format: &str, secret: u8, shares_secret| {
+    let make = async |world: &World, format: &str, secret: u8| {
         let new = NewWebhook {
             account_id: world.account.id,
             device_id: None,
             url: "http://example.com".into(),
             format: FormatName(format.into()),
             events: vec![EventKind::MessageRead],
-            secret: SealedSecret(vec![secret]),
-            shares_secret,
         };
-        let made = store.create_webhook(new, NOW).await.unwrap().unwrap();
+        let seal: SealNewSecret = Arc::new(move |id, others| {
+            assert!(others.iter().all(|other| other.id < id), "oldest first, without itself");
+            let oldest = others.first().map(|other| other.secret.clone());
+            Some(oldest.unwrap_or(SealedSecret(vec![secret])))
+        });
+        let made = created(store.create_webhook(new, seal, NOW).await.unwrap()).unwrap();
         let found = store.webhook(world.account.id, made.id).await.unwrap();
         assert_eq!(found.as_ref(), Some(&made));
         made.secret.0
     };
-    assert_eq!(make(&other, "wasyik", 1, true).await, [1], "there is none to share with");
-    assert_eq!(make(&world, "wagy", 2, true).await, [2]);
-    // Whichever is created first: all have the same secret.
+    assert_eq!(make(&other, "wasyik", 1).await, [1], "there is none of the account");
+    assert_eq!(make(&world, "wagy", 2).await, [2], "there is none of the format");
+    // Whichever is created first: all see it.
     let (a, b, c) = tokio::join!(
-        make(&world, "wasyik", 3, true),
-        make(&world, "wasyik", 4, true),
-        make(&world, "wasyik", 5, true)
+        make(&world, "wasyik", 3),
+        make(&world, "wasyik", 4),
+        make(&world, "wasyik", 5)
     );
     assert!(a == b && b == c, "{a:?} {b:?} {c:?}");
-    assert_eq!(make(&world, "wasyik", 6, false).await, [6], "its own");
-    assert_eq!(make(&world, "wasyik", 7, true).await, a, "the oldest one's");
-    assert_eq!(make(&other, "wasyik", 8, true).await, [1]);
+    let new = NewWebhook {
+        account_id: world.account.id,
+        device_id: None,
+        url: "http://example.com".into(),
+        format: FormatName("wasyik".into()),
+        events: vec![EventKind::MessageRead],
+    };
+    let refused = store.create_webhook(new, Arc::new(|_, _| None), NOW).await.unwrap();
+    assert!(matches!(refused, CreatedWebhook::SecretUnreadable), "{refused:?}");
+    let all = store.webhooks(world.account.id, None, ALL).await.unwrap().items;
+    assert_eq!(all.len(), 4, "one without a secret is not made");
+}
+
+pub async fn webhooks_of_one_device_are_listed_alone(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let first = world.webhook(Some(device), &EventKind::ALL).await;
+    for _ in 0..3 {
+        world.webhook(None, &EventKind::ALL).await;
+    }
+    let last = world.webhook(Some(device), &EventKind::ALL).await;
+    let page = PageRequest { before: None, limit: 1 };
+    let found = store.webhooks(account, Some(device), page).await.unwrap();
+    assert_eq!((found.items, found.has_more), (vec![last.clone()], true));
+    let page = PageRequest { before: Some(last.id.0), limit: 1 };
+    let found = store.webhooks(account, Some(device), page).await.unwrap();
+    assert_eq!((found.items, found.has_more), (vec![first], false));
 }
 
 pub async fn a_webhook_changes(store: Arc<dyn Store>) {
@@ -104,11 +131,13 @@ pub async fn a_webhook_changes(store: Arc<dyn Store>) {
         url: Some("https://example.org".into()),
         events: Some(vec![EventKind::MessageFailed]),
         disabled: Some(Some("it answered 410".into())),
+        secret: Some(SealedSecret(vec![8])),
     };
     let changed = Webhook {
         url: "https://example.org".into(),
         events: vec![EventKind::MessageFailed],
         disabled: Some("it answered 410".into()),
+        secret: SealedSecret(vec![8]),
         ..made.clone()
     };
     assert_eq!(update(patch).await, Some(changed.clone()));
@@ -132,14 +161,15 @@ pub async fn an_account_has_a_limit_of_webhooks(store: Arc<dyn Store>) {
         last = Some(world.webhook(None, &EventKind::ALL).await);
     }
     let last = last.unwrap();
-    let Webhook { account_id, device_id, url, format, events, secret, .. } = last.clone();
-    let new =
-        NewWebhook { account_id, device_id, url, format, events, secret, shares_secret: false };
-    assert!(store.create_webhook(new.clone(), NOW).await.unwrap().is_none());
+    let Webhook { account_id, device_id, url, format, events, .. } = last.clone();
+    let new = NewWebhook { account_id, device_id, url, format, events };
+    let make =
+        async |new| created(store.create_webhook(new, own_secret(vec![1]), NOW).await.unwrap());
+    assert!(make(new.clone()).await.is_none());
     other.webhook(None, &EventKind::ALL).await;
     assert!(store.delete_webhook(account_id, last.id).await.unwrap());
-    assert!(store.create_webhook(new, NOW).await.unwrap().is_some());
-    assert_eq!(store.webhooks(account_id, ALL).await.unwrap().items.len(), WEBHOOKS_MAX);
+    assert!(make(new).await.is_some());
+    assert_eq!(store.webhooks(account_id, None, ALL).await.unwrap().items.len(), WEBHOOKS_MAX);
 }
 
 pub async fn webhooks_are_tenant_separate(store: Arc<dyn Store>) {
@@ -157,7 +187,7 @@ pub async fn webhooks_are_tenant_separate(store: Arc<dyn Store>) {
         let replayed = store.replay_delivery(account, id, delivery.id, NOW).await.unwrap();
         assert_eq!(replayed, None);
     }
-    assert!(store.webhooks(stranger, ALL).await.unwrap().items.is_empty());
+    assert!(store.webhooks(stranger, None, ALL).await.unwrap().items.is_empty());
     assert_eq!(store.webhook(world.account.id, made.id).await.unwrap(), Some(made.clone()));
     assert_eq!(world.pending(&made).await, [delivery]);
 }

@@ -3,13 +3,14 @@
 use domain::chat::{ChatId, Lid};
 use domain::ports::{FormatRules, WebhookRequest};
 use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
-use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::Sha256;
 use uuid::Uuid;
 
-use crate::formats::{Format, OutgoingEvent};
+use crate::formats::{Format, OutgoingEvent, body_signatures};
+
+/// The header that holds the signature, and the one for the old secret's while it is being replaced.
+const SIGNATURES: [&str; 2] = ["x-wagy-signature", "x-wagy-signature-previous"];
 
 /// See [`Format`].
 pub(super) static FORMAT: Format = Format {
@@ -84,12 +85,10 @@ fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
     };
     let body = Body { event: name, source: "whatsapp", data: data(event) };
     let body = serde_json::to_vec(&body).ok()?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(outgoing.secret.as_bytes()).ok()?;
-    mac.update(&body);
     Some(WebhookRequest {
         url: outgoing.url.to_owned(),
         content_type: "application/json",
-        headers: vec![("x-wagy-signature", hex::encode(mac.finalize().into_bytes()))],
+        headers: body_signatures(outgoing.secrets, &body, SIGNATURES)?,
         body,
     })
 }

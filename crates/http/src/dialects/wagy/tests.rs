@@ -141,7 +141,7 @@ fn event(kind: EventKind) -> Event {
 fn encode(kind: EventKind) -> Option<domain::ports::WebhookRequest> {
     let at = "2026-11-21T08:00:05Z".parse().unwrap();
     let (name, url) = (FormatName("wagy".to_owned()), "https://example.com/hook");
-    Formats.encode(&name, url, &event(kind), "a secret of the test", at)
+    Formats.encode(&name, url, &event(kind), "a secret of the test".into(), at)
 }
 
 #[test]

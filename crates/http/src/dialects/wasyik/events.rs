@@ -5,16 +5,14 @@ use domain::device::DeviceStatus;
 use domain::message::ContentKind;
 use domain::ports::{FormatRules, WebhookRequest};
 use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Serialize;
-use sha2::Sha256;
 
 use super::php_json;
-use crate::formats::{Format, OutgoingEvent};
+use crate::formats::{Format, OutgoingEvent, body_signatures};
 use crate::reply::laravel_time;
 
-/// The header that holds the signature.
-const SIGNATURE: &str = "x-zuwinda-signature";
+/// The header that holds the signature, and the one for the old secret's while it is being replaced.
+const SIGNATURES: [&str; 2] = ["x-zuwinda-signature", "x-zuwinda-signature-previous"];
 /// What the field's libraries say for a device that was logged out.
 const CODE_LOGGED_OUT: u16 = 401;
 /// What they say for a connection that was closed for no reason they know.
@@ -42,13 +40,10 @@ pub(super) static FORMAT: Format = Format {
 
 fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
     let body = php_json::to_vec(&Body { data: data(outgoing.event)? }).ok()?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(outgoing.secret.as_bytes()).ok()?;
-    mac.update(&body);
-    let signature = hex::encode(mac.finalize().into_bytes());
     Some(WebhookRequest {
         url: outgoing.url.to_owned(),
         content_type: "application/json",
-        headers: vec![(SIGNATURE, signature)],
+        headers: body_signatures(outgoing.secrets, &body, SIGNATURES)?,
         body,
     })
 }

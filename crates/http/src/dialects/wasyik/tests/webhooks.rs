@@ -22,7 +22,13 @@ const SECRET: &str = "the webhook's secret";
 
 fn encoded(event: &Event, secret: &str) -> Option<WebhookRequest> {
     let format = FormatName("wasyik".to_owned());
-    Formats.encode(&format, "https://shop.example/hook", event, secret, Timestamp::UNIX_EPOCH)
+    Formats.encode(
+        &format,
+        "https://shop.example/hook",
+        event,
+        secret.into(),
+        Timestamp::UNIX_EPOCH,
+    )
 }
 
 fn event(kind: EventKind, subject: Subject) -> Event {
