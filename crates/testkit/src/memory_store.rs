@@ -191,6 +191,11 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()> {
+        self.state().settings.insert(name.to_owned(), value);
+        Ok(())
+    }
+
     async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>> {
         Ok(self.state().settings.entry(name.to_owned()).or_insert(make).clone())
     }
