@@ -16,6 +16,10 @@ pub trait Holder: Copy + Eq + Hash + Send + 'static {}
 
 impl<T: Copy + Eq + Hash + Send + 'static> Holder for T {}
 
+/// The part of the free permits that a holder of [`FairSemaphore::try_acquire_share`] may have: one in
+/// this many.
+const SHARE_OF_FREE: usize = 8;
+
 /// A number of permits that holders share.
 ///
 /// A holder has at most `per_holder_max` of the `total_max`. A free permit goes to the waiting holder
@@ -59,6 +63,18 @@ impl<H: Holder> FairSemaphore<H> {
     pub fn try_acquire(self: &Arc<Self>, holder: H) -> Option<Permit<H>> {
         // A permit that a waiting holder may have is never left free: no waiter is overtaken.
         self.state.lock().hold(holder, self.total_max, self.per_holder_max)?;
+        Some(self.permit(holder))
+    }
+
+    /// A permit, if one is free for this holder now and it has no more than an eighth of what is still
+    /// free. So the last ones are not taken by those who have many, and a few holders with all they
+    /// may have never take everything.
+    pub fn try_acquire_share(self: &Arc<Self>, holder: H) -> Option<Permit<H>> {
+        let mut state = self.state.lock();
+        let free = self.total_max.saturating_sub(state.held);
+        let share_max = self.per_holder_max.min(1 + free / SHARE_OF_FREE);
+        state.hold(holder, self.total_max, share_max)?;
+        drop(state);
         Some(self.permit(holder))
     }
 

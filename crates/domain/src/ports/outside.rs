@@ -127,7 +127,7 @@ pub trait SecretCipher: Send + Sync {
     fn is_current(&self, sealed: &SealedSecret) -> bool;
 }
 
-impl dyn SecretCipher {
+impl dyn SecretCipher + '_ {
     /// The secrets of a webhook; `None` when they cannot be read.
     pub fn secrets(&self, webhook: &Webhook) -> Option<WebhookSecrets> {
         let text = self.open(webhook.secret_row(), &webhook.secret)?;

@@ -212,7 +212,7 @@ impl Waits {
         if key.as_ref().is_some_and(|key| in_flight.contains(key)) {
             return Err(Error::IdempotencyInFlight);
         }
-        let permit = self.permits.try_acquire(account).ok_or(Error::TooManyWaits)?;
+        let permit = self.permits.try_acquire_share(account).ok_or(Error::TooManyWaits)?;
         in_flight.extend(key.clone());
         Ok(WaitPermit { waits: self, key, _permit: permit })
     }
@@ -263,13 +263,28 @@ mod tests {
             .collect();
         assert!(matches!(waits.enter(AccountId(1), None), Err(Error::TooManyWaits)));
         let mut others = Vec::new();
-        for n in 0..WAITS_MAX - WAITS_PER_ACCOUNT_MAX {
-            let account = AccountId(2 + i64::try_from(n / 30).unwrap());
+        for account in 2..2 + WAITS_MAX - WAITS_PER_ACCOUNT_MAX {
+            let account = AccountId(i64::try_from(account).unwrap());
             others.push(waits.enter(account, None).ok().unwrap());
         }
         assert!(matches!(waits.enter(AccountId(999), None), Err(Error::TooManyWaits)));
         drop(one);
         waits.enter(AccountId(1), None).unwrap();
+    }
+
+    #[test]
+    fn sixteen_accounts_do_not_take_all_waits() {
+        let waits = Waits::default();
+        let mut held = Vec::new();
+        for _ in 0..WAITS_PER_ACCOUNT_MAX {
+            for account in 1..=16 {
+                held.extend(waits.enter(AccountId(account), None));
+            }
+        }
+        assert!(held.len() >= 16 * 8, "{} are held", held.len());
+        for account in 100..130 {
+            held.push(waits.enter(AccountId(account), None).ok().unwrap());
+        }
     }
 
     #[test]
