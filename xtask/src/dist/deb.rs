@@ -25,7 +25,7 @@ pub(super) fn make(release: &Release, out: &Path) -> Result<PathBuf> {
     let stage = fresh(out)?;
     fill(release, &stage)?;
     let template = std::fs::read_to_string(release.root.join(TEMPLATES).join("control"))?;
-    let glibc = newest_glibc(&std::fs::read(&release.binary)?).context("no glibc in the binary")?;
+    let glibc = newest_glibc(&symbols(&release.binary)?).context("no glibc in the binary")?;
     let size = std::fs::metadata(&release.binary)?.len().div_ceil(1024);
     let control = template
         .replace("@VERSION@", release.version)
@@ -40,7 +40,8 @@ pub(super) fn make(release: &Release, out: &Path) -> Result<PathBuf> {
     }
     let file = out.join(format!("gerbang_{}_{architecture}.deb", release.version));
     let mut dpkg = Command::new("dpkg-deb");
-    dpkg.args(["--root-owner-group", "-Zxz", "--build"]).arg(&stage).arg(&file);
+    let compression: &[&str] = if release.is_fast { &["-Zgzip", "-z1"] } else { &["-Zxz"] };
+    dpkg.args(compression).args(["--root-owner-group", "--build"]).arg(&stage).arg(&file);
     shell::run(dpkg.env("SOURCE_DATE_EPOCH", &release.epoch))?;
     std::fs::remove_dir_all(stage)?;
     Ok(file)
@@ -71,15 +72,16 @@ fn architecture(target: &str) -> Result<&'static str> {
     }
 }
 
-/// The newest glibc 2.x whose symbols a binary names.
-fn newest_glibc(binary: &[u8]) -> Option<u32> {
-    const MARK: &[u8] = b"GLIBC_2.";
-    let starts = binary.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
-    let minor = |(at, _)| {
-        let digits = binary[at + MARK.len()..].iter().take_while(|byte| byte.is_ascii_digit());
-        String::from_utf8(digits.copied().collect()).ok()?.parse().ok()
-    };
-    starts.filter_map(minor).max()
+/// The versions of glibc's symbols in a binary, one a line.
+fn symbols(binary: &Path) -> Result<String> {
+    let mut grep = Command::new("grep");
+    grep.args(["--text", "--only-matching", "--extended-regexp", r"GLIBC_2\.[0-9]+"]);
+    shell::output(grep.arg(binary))
+}
+
+/// The newest 2.x among them.
+fn newest_glibc(symbols: &str) -> Option<u32> {
+    symbols.lines().filter_map(|line| line.strip_prefix("GLIBC_2.")?.parse().ok()).max()
 }
 
 #[cfg(test)]
@@ -88,8 +90,8 @@ mod tests {
 
     #[test]
     fn the_newest_glibc_is_found() {
-        assert_eq!(newest_glibc(b"\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_2.4\0"), Some(34));
-        assert_eq!(newest_glibc(b"GLIBC_PRIVATE GLIBC_2."), None);
+        assert_eq!(newest_glibc("GLIBC_2.2\nGLIBC_2.34\nGLIBC_2.4\n"), Some(34));
+        assert_eq!(newest_glibc("GLIBC_PRIVATE\nGLIBC_2.\n"), None);
     }
 
     #[test]

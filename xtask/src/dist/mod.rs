@@ -17,7 +17,7 @@ const PROFILE: &str = "dist";
 /// What both packages carry, beside the binary and the settings.
 const UNIT: &str = "deploy/gerbang.service";
 const PAPERS: [&str; 4] = ["README.md", "CHANGELOG.md", "LICENSE", "NOTICE"];
-const PROGRAMS: [&str; 3] = ["tar", "gzip", "dpkg-deb"];
+const PROGRAMS: [&str; 4] = ["tar", "gzip", "grep", "dpkg-deb"];
 
 /// Arguments of `cargo xtask dist`.
 #[derive(clap::Args)]
@@ -28,6 +28,9 @@ pub struct Options {
     /// Where the packages go
     #[arg(long, default_value = "target/packages")]
     out: PathBuf,
+    /// Compress little, to try the packages
+    #[arg(long)]
+    fast: bool,
 }
 
 /// What is packaged.
@@ -39,6 +42,7 @@ struct Release {
     target: String,
     /// The time of every packaged file, in seconds: that of the commit.
     epoch: String,
+    is_fast: bool,
 }
 
 /// The packages that were made.
@@ -50,7 +54,7 @@ struct Packages {
 /// Builds the binary, unless there is one, and packages it.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     if let Some(missing) = PROGRAMS.iter().find(|program| shell::find(program).is_none()) {
-        anyhow::bail!("{missing} is missing. On Debian: apt-get install tar gzip dpkg");
+        anyhow::bail!("{missing} is missing. On Debian: apt-get install tar gzip grep dpkg");
     }
     let packages = package(root, options)?;
     for file in [packages.tarball, packages.deb] {
@@ -75,6 +79,7 @@ fn package(root: &Path, options: &Options) -> Result<Packages> {
         target: target.context("rustc names no host")?.to_owned(),
         // An unpacked source archive has no commit.
         epoch: epoch.map_or_else(|_| "0".to_owned(), |epoch| epoch.trim().to_owned()),
+        is_fast: options.fast,
     };
     let out = root.join(&options.out);
     std::fs::create_dir_all(&out)?;
@@ -129,8 +134,9 @@ fn tarball(release: &Release, out: &Path) -> Result<PathBuf> {
     let file = out.join(format!("{name}.tar.gz"));
     let mut tar = Command::new("tar");
     tar.current_dir(&stage).args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"]);
+    let gzip = if release.is_fast { "gzip -1 -n" } else { "gzip -9 -n" };
     // gzip writes the time into its header unless asked not to.
-    tar.arg(format!("--mtime=@{}", release.epoch)).args(["--use-compress-program", "gzip -9 -n"]);
+    tar.arg(format!("--mtime=@{}", release.epoch)).args(["--use-compress-program", gzip]);
     shell::run(tar.arg("--create").arg("--file").arg(&file).arg(&name))?;
     std::fs::remove_dir_all(stage)?;
     Ok(file)

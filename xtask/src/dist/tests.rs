@@ -28,7 +28,8 @@ fn packages(out: &Path) -> Packages {
     let binary = std::env::var_os("GERBANG_TEST_PRODUCTION_BINARY");
     let binary =
         binary.expect("run the tests with `cargo xtask test` (`binaries nextest` for these)");
-    package(&workspace(), &Options { binary: Some(binary.into()), out: out.to_owned() }).unwrap()
+    package(&workspace(), &Options { binary: Some(binary.into()), out: out.to_owned(), fast: true })
+        .unwrap()
 }
 
 /// A folder that every user may read.
