@@ -3,15 +3,17 @@
 //! Invariants:
 //! - one task per device decides and reports, so that its events are in order;
 //! - at most one client of a device exists at a time, and it is closed before the next is built;
-//! - the library never reconnects by itself: after each connection [`disconnect::pause`] decides;
+//! - the library never reconnects by itself: after each connection [`crate::disconnect::pause`] decides;
 //! - when the number is no longer linked (logout, failed pairing), the stored session is erased
 //!   before that is reported.
+
+mod pauses;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::device::{DisconnectReason, PairMethod, PairOffer, Reconnect};
+use domain::device::{DisconnectReason, PairMethod, PairOffer};
 use domain::error::StoreError;
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvent, StoreResult};
@@ -25,13 +27,13 @@ use crate::client::{ClientContext, Session};
 use crate::connection::{
     Connection, Deadline, DeadlineAction, Online, end_connection, show_unavailable,
 };
-use crate::disconnect::{self, Ending};
+use crate::disconnect::Ending;
 use crate::events::Signal;
 use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
-    PAIRING_SOCKET_MAX, RECONNECT_MAX, REDELIVERY_FIRST, STABLE,
+    PAIRING_SOCKET_MAX, STABLE,
 };
-use crate::outage::{Outage, store_answers};
+use crate::outage::Outage;
 use crate::receipts::Reports;
 
 /// What a pairing is started for.
@@ -230,54 +232,6 @@ impl Supervisor {
             }
             Ending::Lost(reason) => self.handle_loss(reason, held).await,
         }
-    }
-
-    /// Reports a lost connection and waits before the next; false when there must be none.
-    async fn handle_loss(&mut self, reason: DisconnectReason, held: Option<Duration>) -> bool {
-        if self.reported_loss != Some(reason) {
-            self.reported_loss = Some(reason);
-            self.emit(MessengerEvent::Disconnected(reason)).await;
-        }
-        if self.outage.was_noted() && reason.reconnect() == Reconnect::Soon {
-            return self.wait_for_store().await;
-        }
-        self.failures = disconnect::failures_after(self.failures, held);
-        match disconnect::pause(reason, self.failures, self.device) {
-            Some(pause) => self.wait_and_retry(pause).await,
-            None => false,
-        }
-    }
-
-    /// Waits; false when the engine stopped the pairing meanwhile.
-    async fn wait_and_retry(&mut self, pause: Duration) -> bool {
-        timeout(pause, raised(&mut self.stopped)).await.is_err()
-    }
-
-    /// Waits until the store answers again and a little longer; false when the engine stopped the
-    /// pairing meanwhile.
-    async fn wait_for_store(&mut self) -> bool {
-        let back = store_answers(&*self.shared.sessions, self.device);
-        tokio::select! {
-            () = back => {}
-            () = raised(&mut self.stopped) => return false,
-        }
-        let pause = self.outage_pause();
-        self.wait_and_retry(pause).await
-    }
-
-    fn outage_pause(&mut self) -> Duration {
-        self.outages = self.outages.saturating_add(1);
-        disconnect::pause_after_outage(self.outages, self.device)
-    }
-
-    /// How long to wait before messages that could not be stored are requested again.
-    fn redelivery_pause(&mut self) -> Duration {
-        if self.outage.was_noted() {
-            return self.outage_pause();
-        }
-        let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
-        self.redeliveries = self.redeliveries.saturating_add(1);
-        disconnect::spread(pause, self.redeliveries, self.device)
     }
 
     async fn forget(&self, text: &str) {

@@ -1,0 +1,66 @@
+//! How long a pairing waits before its next connection, and for what.
+
+use std::time::Duration;
+
+use domain::device::{DisconnectReason, Reconnect};
+use domain::ports::MessengerEvent;
+use tokio::time::timeout;
+
+use super::{Supervisor, raised};
+use crate::disconnect;
+use crate::limits::{RECONNECT_MAX, REDELIVERY_FIRST};
+use crate::outage::store_answers;
+
+impl Supervisor {
+    /// Reports a lost connection and waits before the next; false when there must be none.
+    pub(super) async fn handle_loss(
+        &mut self,
+        reason: DisconnectReason,
+        held: Option<Duration>,
+    ) -> bool {
+        if self.reported_loss != Some(reason) {
+            self.reported_loss = Some(reason);
+            self.emit(MessengerEvent::Disconnected(reason)).await;
+        }
+        if self.outage.was_noted() && reason.reconnect() == Reconnect::Soon {
+            return self.wait_for_store().await;
+        }
+        self.failures = disconnect::failures_after(self.failures, held);
+        match disconnect::pause(reason, self.failures, self.device) {
+            Some(pause) => self.wait_and_retry(pause).await,
+            None => false,
+        }
+    }
+
+    /// Waits; false when the engine stopped the pairing meanwhile.
+    pub(super) async fn wait_and_retry(&mut self, pause: Duration) -> bool {
+        timeout(pause, raised(&mut self.stopped)).await.is_err()
+    }
+
+    /// Waits until the store answers again and a little longer; false when the engine stopped the
+    /// pairing meanwhile.
+    pub(super) async fn wait_for_store(&mut self) -> bool {
+        let back = store_answers(&*self.shared.sessions, self.device);
+        tokio::select! {
+            () = back => {}
+            () = raised(&mut self.stopped) => return false,
+        }
+        let pause = self.outage_pause();
+        self.wait_and_retry(pause).await
+    }
+
+    fn outage_pause(&mut self) -> Duration {
+        self.outages = self.outages.saturating_add(1);
+        disconnect::pause_after_outage(self.outages, self.device)
+    }
+
+    /// How long to wait before messages that could not be stored are requested again.
+    pub(super) fn redelivery_pause(&mut self) -> Duration {
+        if self.outage.was_noted() {
+            return self.outage_pause();
+        }
+        let pause = (REDELIVERY_FIRST * (1 << self.redeliveries.min(8))).min(RECONNECT_MAX);
+        self.redeliveries = self.redeliveries.saturating_add(1);
+        disconnect::spread(pause, self.redeliveries, self.device)
+    }
+}
