@@ -21,7 +21,6 @@ use domain::fair_semaphore::Permit;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
-use tracing::Instrument as _;
 
 use crate::api_error::ApiError;
 use crate::compressed::opened;
@@ -32,7 +31,7 @@ use crate::metrics::NO_ROUTE;
 use crate::net::{client_address, share_of};
 use crate::rate;
 use crate::request_context::{self, Noted};
-use crate::request_span;
+use crate::request_span::{self, RequestFields};
 use crate::state::AppState;
 
 /// The header that names a request.
@@ -86,15 +85,14 @@ where
         let state = self.state.clone();
         let id = request_id(&state, &request);
         let method = method_label(request.method());
-        let route = request.extensions().get::<MatchedPath>().cloned();
         let path = request.uri().path();
         let api = fallback::owner(&state, path);
         let render = fallback::renderer(api, request.headers());
-        let is_shadowed =
-            route.as_ref().is_some_and(|route| fallback::is_shadowed(route.as_str(), path));
-        let template = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
-        let api = api.map_or(NO_API, |api| api.name);
-        let span = request_span::open(id.to_str().unwrap_or_default(), api, template);
+        let route = request.extensions().get::<MatchedPath>();
+        let is_shadowed = route.is_some_and(|route| fallback::is_shadowed(route.as_str(), path));
+        let route = route.filter(|_| !is_shadowed).cloned();
+        let fields =
+            RequestFields::new(id.clone(), api.map_or(NO_API, |api| api.name), route.clone());
         let client = Client::of(&state, &request);
         let answer = match (is_shadowed, client.enter(&state)) {
             (true, _) => Err(ApiError::UnknownPath),
@@ -123,12 +121,12 @@ where
                     response
                 }
             };
-            let route = route.as_ref().filter(|_| !is_shadowed).map_or(NO_ROUTE, |r| r.as_str());
+            let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
             finish(&state, method, route, started, &response);
             response.headers_mut().insert(REQUEST_ID, id);
             Ok(response)
         };
-        Box::pin(answer.instrument(span))
+        Box::pin(request_span::with_fields(fields, answer))
     }
 }
 

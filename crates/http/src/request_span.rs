@@ -1,36 +1,71 @@
 //! The span of a request: every line that is logged meanwhile carries its fields.
 //!
-//! The span has the level `error`, so that a line of any level has it; without a subscriber nothing is
-//! formatted.
+//! Most requests log nothing, so the fields are only kept at hand; the span is opened around each line
+//! when it is written ([`of_request`]).
 
-use domain::ids::DeviceId;
+use std::cell::Cell;
+
+use axum::extract::MatchedPath;
+use axum::http::HeaderValue;
+use domain::ids::{AccountId, DeviceId};
 use domain::service::Principal;
-use tracing::field::{Empty, display};
 use tracing::{Span, error_span};
 
-/// Opens it. `route` is a template, never a path as it came.
-pub fn open(request_id: &str, api: &'static str, route: &str) -> Span {
-    error_span!("request", request_id, api, route, account = Empty, device = Empty)
+use crate::metrics::NO_ROUTE;
+
+tokio::task_local! {
+    static REQUEST: RequestFields;
+}
+
+/// What is known of a request.
+pub struct RequestFields {
+    id: HeaderValue,
+    api: &'static str,
+    route: Option<MatchedPath>,
+    account: Cell<Option<AccountId>>,
+    device: Cell<Option<DeviceId>>,
+}
+
+impl RequestFields {
+    /// Those known from its beginning. `route` is a template, never a path as it came.
+    pub fn new(id: HeaderValue, api: &'static str, route: Option<MatchedPath>) -> Self {
+        Self { id, api, route, account: Cell::default(), device: Cell::default() }
+    }
+
+    /// The level `error` keeps the fields on lines of every level.
+    fn span(&self) -> Span {
+        error_span!(
+            "request",
+            request_id = self.id.to_str().unwrap_or_default(),
+            api = self.api,
+            route = self.route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str),
+            account = self.account.get().map(|account| account.0),
+            device = self.device.get().map(display),
+        )
+    }
+}
+
+/// Runs a request, of which this is known.
+pub async fn with_fields<T>(fields: RequestFields, request: impl Future<Output = T>) -> T {
+    REQUEST.scope(fields, request).await
+}
+
+/// The span of the request that runs now; none outside of one.
+#[must_use]
+pub fn of_request() -> Span {
+    REQUEST.try_with(RequestFields::span).unwrap_or_else(|_| Span::none())
 }
 
 /// Names the account of the key, and its device when it is a token.
 pub fn record_principal(principal: &Principal) {
-    let span = Span::current();
-    if span.is_disabled() {
-        return;
-    }
-    if let Some(account) = principal.caller.account() {
-        span.record("account", account.0);
-    }
+    // Outside of a request, as in a test, there is nothing to name.
+    let _ = REQUEST.try_with(|fields| fields.account.set(principal.caller.account()));
     if let Some(device) = principal.caller.bound_device() {
-        span.record("device", display(device));
+        record_device(device);
     }
 }
 
 /// Names the device that the request is about.
 pub fn record_device(device: DeviceId) {
-    let span = Span::current();
-    if !span.is_disabled() {
-        span.record("device", display(device));
-    }
+    let _ = REQUEST.try_with(|fields| fields.device.set(Some(device)));
 }

@@ -1,12 +1,17 @@
 //! Logging to standard error, one line per event, never content or secrets. `docs/logging.md` lists
 //! the levels and fields.
 
+use std::fmt;
 use std::io::IsTerminal as _;
 
 use anyhow::Result;
 use serde::Deserialize;
+use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::fmt::{FmtContext, format as line_format};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The level without `RUST_LOG`.
@@ -36,6 +41,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// Formats a line in the span of the request that runs, which is open only meanwhile.
+struct InRequest<F>(F);
+
+impl<S, N, F> FormatEvent<S, N> for InRequest<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let _open = http_api::span_of_request().entered();
+        self.0.format_event(context, writer, event)
+    }
+}
+
 /// Starts logging. `level` is the value of `RUST_LOG`: one word for all of our targets, or a whole
 /// filter such as `gerbang=info,engine=debug`.
 ///
@@ -51,11 +76,13 @@ pub fn start(format: LogFormat, level: Option<&str>) -> Result<()> {
         LogFormat::Text => {
             let is_terminal = std::io::stderr().is_terminal();
             let lines = tracing_subscriber::fmt::layer().with_ansi(is_terminal);
+            let lines = lines.event_format(InRequest(line_format()));
             registry.with(lines.with_writer(std::io::stderr)).try_init()
         }
         LogFormat::Json => {
-            let lines = tracing_subscriber::fmt::layer().json();
-            let lines = lines.flatten_event(true).with_current_span(false).with_span_list(true);
+            let line = line_format().json();
+            let line = line.flatten_event(true).with_current_span(false).with_span_list(true);
+            let lines = tracing_subscriber::fmt::layer().json().event_format(InRequest(line));
             registry.with(lines.with_writer(std::io::stderr)).try_init()
         }
     };

@@ -1,10 +1,12 @@
 //! What comes to the task of a device from outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use domain::device::{PairMethod, PairOffer};
 use domain::ids::{AccountId, MessageId, WhatsappId};
@@ -16,6 +18,10 @@ use crate::reply::Reply;
 
 /// Most inputs that wait for one device; then the messenger waits.
 const MAILBOX_MAX: usize = 256;
+
+/// How long a device that cannot send leaves what is accepted for it where it is: then it takes all of
+/// it at once.
+const ARRIVALS_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a task is asked for, or what is reported to it.
 pub(crate) enum Input {
@@ -68,6 +74,8 @@ pub(super) enum Incoming {
 pub(crate) struct Inbox {
     inputs: mpsc::Receiver<Input>,
     arrivals: Arc<Arrivals>,
+    /// Until then a device that cannot send is not woken by arrivals.
+    quiet_until: Instant,
 }
 
 impl Inbox {
@@ -75,16 +83,26 @@ impl Inbox {
     pub(crate) fn new() -> (mpsc::Sender<Input>, Arc<Arrivals>, Self) {
         let (mailbox, inputs) = mpsc::channel(MAILBOX_MAX);
         let arrivals = Arc::new(Arrivals::default());
-        (mailbox, arrivals.clone(), Self { inputs, arrivals })
+        let quiet_until = Instant::now();
+        (mailbox, arrivals.clone(), Self { inputs, arrivals, quiet_until })
     }
 
-    /// What comes next; inputs only when they are wanted.
-    pub(super) async fn next(&mut self, takes_inputs: bool) -> Incoming {
+    /// What comes next; inputs only when they are wanted, arrivals at once only when they can be sent.
+    pub(super) async fn next(&mut self, takes_inputs: bool, can_send: bool) -> Incoming {
+        let arrivals = async {
+            if !can_send {
+                sleep_until(self.quiet_until).await;
+            }
+            self.arrivals.came.notified().await;
+        };
         tokio::select! {
             input = self.inputs.recv(), if takes_inputs => {
                 input.map_or(Incoming::Closed, Incoming::Input)
             }
-            () = self.arrivals.came.notified() => Incoming::Arrivals,
+            () = arrivals => {
+                self.quiet_until = Instant::now() + ARRIVALS_PAUSE;
+                Incoming::Arrivals
+            }
         }
     }
 

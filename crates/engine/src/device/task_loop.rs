@@ -34,9 +34,10 @@ impl DeviceTask {
                 return exit;
             }
             let takes_inputs = self.records.has_room();
+            let can_send = self.connection.is_connected();
             tokio::select! {
                 Some(done) = self.jobs.next() => self.finished(done),
-                incoming = self.inbox.next(takes_inputs) => match incoming {
+                incoming = self.inbox.next(takes_inputs, can_send) => match incoming {
                     Incoming::Input(input) => self.take(input),
                     // What was accepted with it comes meanwhile: one look for all of it.
                     Incoming::Arrivals => tokio::task::yield_now().await,

@@ -405,16 +405,17 @@ async fn load_remembered(
     keys: &[(AccountId, &IdempotencyKey)],
     now: Timestamp,
 ) -> SqlResult<HashMap<(AccountId, String), Remembered>> {
-    const SELECT: &str = "SELECT account_id, name, request_hash, message_ids FROM idempotency
-        WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
-        AND name IN (SELECT value FROM json_rows($2)) AND created_at > $3";
+    // Each key is looked up by itself: an account's id in 20 digits, then the name.
+    const SELECT: &str = "SELECT account_id, name, request_hash, message_ids
+        FROM json_rows($1) AS wanted JOIN idempotency
+        ON account_id = CAST(substr(wanted.value, 1, 20) AS BIGINT)
+        AND name = substr(wanted.value, 21) WHERE created_at > $2";
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let accounts: BTreeSet<i64> = keys.iter().map(|(account, _)| account.0).collect();
-    let accounts = ids_json(accounts.into_iter())?;
-    let names = to_json(&keys.iter().map(|(_, key)| name(key)).collect::<BTreeSet<_>>())?;
-    let rows = tx.query(SELECT, params![&accounts, &names, forgotten_before(now)]).await?;
+    let wanted = keys.iter().map(|(account, key)| format!("{:020}{}", account.0, name(key)));
+    let wanted = to_json(&wanted.collect::<BTreeSet<_>>())?;
+    let rows = tx.query(SELECT, params![&wanted, forgotten_before(now)]).await?;
     Ok(tx.readable("idempotency", rows, remembered_from).into_iter().collect())
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 
 use super::block_on;
 use crate::OpenError;
@@ -51,11 +52,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
+    /// Starts the thread; to be called within a runtime, which replies to the callers.
     pub(super) fn start(tx: Tx, cache: Arc<Cache>) -> Result<Self, OpenError> {
         let (queue, requests) = async_channel::bounded(QUEUED_REQUESTS_MAX);
+        let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || run(tx, &requests, &cache))
+            .spawn(move || run(tx, &requests, &cache, &runtime))
             .map_err(|error| OpenError::Database(error.to_string()))?;
         Ok(Self { queue, thread: Mutex::new(Some(thread)) })
     }
@@ -75,7 +78,7 @@ impl Writer {
     }
 }
 
-fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
+fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache, runtime: &Handle) {
     let mut answered = 0;
     let mut next = None;
     while let Some(first) = next.take().or_else(|| requests.recv_blocking().ok()) {
@@ -87,7 +90,7 @@ fn run(mut tx: Tx, requests: &Receiver<WriterItem>, cache: &Cache) {
             next = batch.gather(requests);
         }
         answered = batch.requests;
-        batch.commit(&mut tx, cache);
+        batch.commit(&mut tx, cache, runtime);
     }
 }
 
@@ -123,8 +126,8 @@ impl Batch {
         None
     }
 
-    /// Commits everything and replies to all requests.
-    fn commit(mut self, tx: &mut Tx, cache: &Cache) {
+    /// Commits everything and has all requests replied to.
+    fn commit(mut self, tx: &mut Tx, cache: &Cache, runtime: &Handle) {
         let mut groups = self.groups.into_vec();
         let outcome = control(tx, "BEGIN IMMEDIATE")
             .and_then(|()| work(tx, &mut groups, &mut self.others))
@@ -134,12 +137,16 @@ impl Batch {
             tracing::error!(%error, requests = self.requests, "a batch was rolled back");
         }
         cache.forget(&std::mem::take(&mut tx.touched));
-        for group in groups {
-            group.finish(&outcome);
-        }
-        for job in self.others {
-            job.finish(outcome.clone());
-        }
+        let others = self.others;
+        // One wake-up of the runtime in place of one for each caller.
+        runtime.spawn(async move {
+            for group in groups {
+                group.finish(&outcome);
+            }
+            for job in others {
+                job.finish(outcome.clone());
+            }
+        });
     }
 }
 
