@@ -2,142 +2,194 @@
 //! PostgreSQL, against one that inserts a row for each request.
 //!
 //! The devices are linked and then lose their WhatsApp, so that only accepting is measured. An
-//! account may have 100,000 messages waiting, so each run has accounts of its own.
+//! account may have 100,000 messages waiting, so that the rounds have several sets of accounts.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::load::{self, Kind, Outcome, Plan, Sender};
 use crate::numbers::{median, ms, percentile, us};
+use crate::report::Table;
 use crate::support::api::Api;
 use crate::support::database::Database;
 use crate::support::gateway::Gateway;
-use crate::support::process::Process;
 use crate::support::simulator::Simulator;
-use crate::{disk, hello, naive};
+use crate::{Options, disk, hello, naive};
 
 /// Accounts that share the load of a run.
 const SENDERS: u32 = 8;
+/// Rounds that use the same accounts.
+const ROUNDS_PER_SET: u32 = 2;
 
-/// Kinds of runs, in the order in which they alternate.
-type Kinds<const N: usize> = [(&'static str, Kind, &'static str); N];
-
-const ON_SQLITE: Kinds<4> = [
-    ("hello", Kind::Send, "reference"),
-    ("accept", Kind::Send, "0.45 × hello, not below 0.32"),
-    ("accept, Idempotency-Key", Kind::SendWithKey, "0.35 × hello, not below 0.25"),
-    ("GET of a device", Kind::Read, "0.7 × hello"),
-];
-const ON_POSTGRESQL: Kinds<2> = [
-    ("one INSERT per request", Kind::Send, "reference"),
-    ("accept", Kind::Send, "2 × the reference"),
-];
-
-/// On SQLite; measures and prints.
-pub async fn measure(rounds: u32, seconds: u64) {
-    let (hello, address) = hello::start().await;
-    let reference = Reference { process: hello, address };
-    let syncs = run("64 keep-alive connections", &ON_SQLITE, 64, &[], reference, rounds, seconds);
-    let mut syncs = syncs.await;
-    let (p50, p99) = (percentile(&mut syncs, 50), percentile(&mut syncs, 99));
-    println!(
-        "{:<26} {:>10} {:>8} {:>9} {:>10} {:>10}   accept's p99: 3 × this one's, or 30 ms where this is under 1 ms",
-        "one fdatasync (4 KiB)",
-        "",
-        "",
-        "",
-        ms(p50),
-        ms(p99),
-    );
-}
-
-/// On PostgreSQL; measures and prints.
-pub async fn measure_on_postgresql(rounds: u32, seconds: u64) {
-    let (database, own) = (Database::create().await, Database::create().await);
-    let (naive, address) = naive::start(&database.url()).await;
-    let reference = Reference { process: naive, address };
-    let url = own.url();
-    let settings = [("GERBANG_DATABASE_URL", url.as_str())];
-    let title = "256 keep-alive connections, PostgreSQL";
-    run(title, &ON_POSTGRESQL, 256, &settings, reference, rounds, seconds).await;
-    database.drop().await;
-    own.drop().await;
-}
-
-/// What accepting is compared with; comes first among the kinds.
-struct Reference {
-    process: Process,
+/// One row: who answers, and what it is asked for.
+struct Contender {
+    name: &'static str,
+    target: &'static str,
+    kind: Kind,
+    process: u32,
     address: String,
+    senders: Vec<Vec<Sender>>,
+    runs: Vec<Outcome>,
 }
 
-/// Measures and prints all kinds; how long syncs take where the gateway has its data.
-async fn run<const N: usize>(
-    title: &str,
-    kinds: &Kinds<N>,
-    connections: usize,
-    settings: &[(&str, &str)],
-    reference: Reference,
-    rounds: u32,
-    seconds: u64,
-) -> Vec<Duration> {
-    let mut simulator = Simulator::start().await;
-    let gateway = Gateway::start(&simulator, settings).await;
-    let mut senders = Vec::new();
-    for n in 0..rounds * (kinds.len() as u32 - 1) * SENDERS {
-        senders.push(sender(&gateway.operator(), &simulator, n).await);
-    }
-    simulator.process.kill().await;
-    let mut outcomes: [Vec<Outcome>; N] = std::array::from_fn(|_| Vec::new());
-    for round in 0..rounds {
-        for (index, (_, kind, _)) in kinds.iter().enumerate() {
-            let unknown_sender = || vec![Sender { key: "none".into(), device: "none".into() }];
-            let is_reference = index == 0;
-            let (process, address) = match is_reference {
-                true => (reference.process.id(), reference.address.clone()),
-                false => (gateway.process.id(), gateway.address().to_owned()),
-            };
-            let plan = Plan {
-                address,
-                process,
-                connections,
-                senders: match is_reference {
-                    true => unknown_sender(),
-                    false => senders.split_off(senders.len() - SENDERS as usize),
-                },
-                run: format!("{round}-{index}"),
-                kind: *kind,
-            };
-            outcomes[index].push(load::run(plan, seconds).await);
+impl Contender {
+    fn new(name: &'static str, kind: Kind, target: &'static str, server: &Server) -> Self {
+        let Server { process, address, senders } = server;
+        Self {
+            name,
+            target,
+            kind,
+            process: *process,
+            address: address.clone(),
+            senders: senders.clone(),
+            runs: Vec::new(),
         }
     }
-    print(title, kinds, outcomes);
-    disk::fdatasync(gateway.data_dir())
+
+    async fn run(&mut self, connections: usize, round: u32, seconds: u64) {
+        let set = (round / ROUNDS_PER_SET) as usize % self.senders.len();
+        let plan = Plan {
+            address: self.address.clone(),
+            process: self.process,
+            connections,
+            senders: self.senders[set].clone(),
+            run: format!("{round}"),
+            kind: self.kind.clone(),
+        };
+        self.runs.push(load::run(plan, seconds).await);
+    }
+}
+
+/// What answers: its process, its address, and who may ask.
+struct Server {
+    process: u32,
+    address: String,
+    senders: Vec<Vec<Sender>>,
+}
+
+impl Server {
+    /// A reference, which looks at no key.
+    fn reference(process: u32, address: String) -> Self {
+        let anybody = Sender { key: "none".into(), device: "none".into() };
+        Self { process, address, senders: vec![vec![anybody]] }
+    }
+
+    async fn gateway(gateway: &Gateway, simulator: &Simulator, rounds: u32) -> Self {
+        let mut senders = Vec::new();
+        for set in 0..rounds.div_ceil(ROUNDS_PER_SET) {
+            let mut of_set = Vec::new();
+            for n in 0..SENDERS {
+                of_set.push(sender(&gateway.operator(), simulator, set * SENDERS + n).await);
+            }
+            senders.push(of_set);
+        }
+        Self { process: gateway.process.id(), address: gateway.address().to_owned(), senders }
+    }
+}
+
+/// On SQLite.
+pub async fn measure(options: Options) -> Vec<Table> {
+    let rounds = options.rounds();
+    let mut simulator = Simulator::start().await;
+    let (hello, address) = hello::start().await;
+    let hello = (Server::reference(hello.id(), address), hello);
+    let now = Gateway::start(&simulator, &[]).await;
+    let server = Server::gateway(&now, &simulator, rounds).await;
+    let mut contenders = vec![
+        Contender::new("hello", Kind::Send, "reference", &hello.0),
+        Contender::new("accept", Kind::Send, "0.45 × hello, p99 at most 30 ms", &server),
+        Contender::new("accept, Idempotency-Key", Kind::SendWithKey, "0.35 × hello", &server),
+        Contender::new("GET of a device", Kind::Read, "0.75 × hello", &server),
+    ];
+    let earlier = match &options.before {
+        Some(binary) => Some(start_earlier(binary, &simulator).await),
+        None => None,
+    };
+    if let Some(earlier) = &earlier {
+        let server = Server::gateway(earlier, &simulator, rounds).await;
+        contenders.extend([
+            Contender::new("earlier release, accept", Kind::Send, "", &server),
+            Contender::new("earlier release, with a key", Kind::SendWithKey, "", &server),
+            Contender::new("earlier release, GET", Kind::Read, "", &server),
+        ]);
+    }
+    simulator.process.kill().await;
+    alternate(&mut contenders, 64, rounds, options.seconds).await;
+    let mut table = table("Accepting on SQLite, 64 keep-alive connections", contenders);
+    let mut syncs = disk::fdatasync(now.data_dir());
+    table.note(format!(
+        "One `fdatasync` of 4 KiB on this disk: p50 {}, p99 {}.",
+        ms(percentile(&mut syncs, 50)),
+        ms(percentile(&mut syncs, 99)),
+    ));
+    vec![table]
+}
+
+async fn start_earlier(binary: &Path, simulator: &Simulator) -> Gateway {
+    let settings = [("GERBANG_WHATSAPP_URL", simulator.url()), ("GERBANG_PACING", "off")];
+    Gateway::start_with(binary, &settings).await
+}
+
+/// On PostgreSQL.
+pub async fn measure_on_postgresql(options: Options) -> Vec<Table> {
+    let (database, own) = (Database::create().await, Database::create().await);
+    let mut simulator = Simulator::start().await;
+    let (naive, address) = naive::start(&database.url()).await;
+    let reference = Server::reference(naive.id(), address);
+    let url = own.url();
+    let gateway = Gateway::start(&simulator, &[("GERBANG_DATABASE_URL", url.as_str())]).await;
+    let server = Server::gateway(&gateway, &simulator, options.rounds()).await;
+    simulator.process.kill().await;
+    let mut contenders = vec![
+        Contender::new("one INSERT per request", Kind::Send, "reference", &reference),
+        Contender::new("accept", Kind::Send, "3 × the reference", &server),
+    ];
+    alternate(&mut contenders, 256, options.rounds(), options.seconds).await;
+    drop((gateway, naive));
+    database.drop().await;
+    own.drop().await;
+    vec![table("Accepting on PostgreSQL, 256 keep-alive connections", contenders)]
+}
+
+async fn alternate(contenders: &mut [Contender], connections: usize, rounds: u32, seconds: u64) {
+    for round in 0..rounds {
+        for contender in contenders.iter_mut() {
+            contender.run(connections, round, seconds).await;
+        }
+    }
 }
 
 /// An account with a linked device.
-async fn sender(operator: &Api, simulator: &Simulator, n: u32) -> Sender {
+pub async fn sender(operator: &Api, simulator: &Simulator, n: u32) -> Sender {
     let account = operator.make_account(&format!("bench{n}"), "unlimited").await;
     let device = account.make_linked_device(simulator, &format!("62811{n:08}")).await;
     Sender { key: account.key().unwrap().to_owned(), device }
 }
 
-fn print<const N: usize>(title: &str, kinds: &Kinds<N>, outcomes: [Vec<Outcome>; N]) {
+/// The first one is what the others are compared with.
+fn table(title: &str, contenders: Vec<Contender>) -> Table {
+    let columns = ["", "per s", "ratio", "CPU each", "CPU ratio", "p50", "p99", "target"];
+    let mut table = Table::new(title, &columns);
     let rate = |runs: &[Outcome]| median(runs.iter().map(|run| run.rate).collect());
-    let base = rate(&outcomes[0]);
-    println!("\nPOST of a send, {title}; CPU is the answering process's, for each answer");
-    println!(
-        "{:<26} {:>10} {:>8} {:>9} {:>10} {:>10}   target",
-        "", "per s", "ratio", "CPU", "p50", "p99"
-    );
-    for ((name, _, target), runs) in kinds.iter().zip(outcomes) {
-        let rate = rate(&runs);
-        let cpu = median(runs.iter().map(|run| run.processor_time.as_secs_f64()).collect());
+    let cpu = |runs: &[Outcome]| {
+        median(runs.iter().map(|run| run.processor_time.as_secs_f64()).collect())
+    };
+    let base = (rate(&contenders[0].runs), cpu(&contenders[0].runs));
+    for Contender { name, target, runs, .. } in contenders {
+        let (rate, cpu) = (rate(&runs), cpu(&runs));
         let mut latencies: Vec<_> = runs.into_iter().flat_map(|run| run.latencies).collect();
-        let (p50, p99) = (percentile(&mut latencies, 50), percentile(&mut latencies, 99));
-        let (ratio, cpu) = (rate / base, us(Duration::from_secs_f64(cpu)));
-        println!(
-            "{name:<26} {rate:>10.0} {ratio:>8.2} {cpu:>9} {:>10} {:>10}   {target}",
-            ms(p50),
-            ms(p99)
-        );
+        table.row([
+            name.to_owned(),
+            format!("{rate:.0}"),
+            format!("{:.2}", rate / base.0),
+            us(Duration::from_secs_f64(cpu)),
+            format!("{:.2}", cpu / base.1),
+            ms(percentile(&mut latencies, 50)),
+            ms(percentile(&mut latencies, 99)),
+            target.to_owned(),
+        ]);
     }
+    table.note("CPU is the answering process's for each answer, in its own code and in the kernel.");
+    table
 }
+

@@ -1,10 +1,12 @@
-//! Memory: of the gateway alone, and of each connected device.
+//! Memory: of the gateway alone, and of each connected device; what connected devices cost while
+//! nothing happens; how fast they are back after a restart.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::numbers::resident_mib;
+use crate::Options;
+use crate::numbers::{processor_time, resident_mib};
+use crate::report::Table;
 use crate::support::api::Api;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
@@ -12,17 +14,24 @@ use crate::support::wait::{moment, until};
 
 /// After this nothing of the start is still going on.
 const SETTLE: Duration = Duration::from_secs(5);
+/// How long idle devices are watched: more than one keep-alive of each.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// The production binary with nothing to do.
-pub async fn measure_idle(production: &Path) {
-    let gateway = Gateway::start_with(production, &[]).await;
+pub async fn measure_idle(options: Options) -> Vec<Table> {
+    let production = options.production.expect("--production PATH");
+    let gateway = Gateway::start_with(&production, &[]).await;
     gateway.operator().get("/v1/plans").await;
     moment(SETTLE).await;
-    println!("\nMemory, no device: {:.1} MiB resident (target: at most 30 MB)", resident(&gateway));
+    let mut table = Table::new("Memory, no device", &["", "resident", "target"]);
+    let resident = format!("{:.1} MiB", resident(&gateway));
+    table.row(["the production binary".into(), resident, "24 MB (22.9 MiB)".into()]);
+    vec![table]
 }
 
-/// Links `count` devices to the simulator and looks at memory, also after a restart.
-pub async fn measure(count: u32) {
+/// Links devices to the simulator and looks at memory and processor time, then restarts.
+pub async fn measure(options: Options) -> Vec<Table> {
+    let count = options.devices();
     let simulator = Simulator::start().await;
     let mut gateway = Gateway::start(&simulator, &[]).await;
     let account = gateway.operator().make_account("bench", "unlimited").await;
@@ -32,11 +41,8 @@ pub async fn measure(count: u32) {
         account.make_linked_device(&simulator, &format!("62811{n:08}")).await;
     }
     moment(SETTLE).await;
-    println!(
-        "\nMemory with {count} connected devices, state in SQLite (target: at most 1 MiB each)"
-    );
-    print("after linking them", before, resident(&gateway), count);
-
+    let linked = resident(&gateway);
+    let idle = idle_percent(&gateway).await;
     let earlier = connections(&account).await;
     gateway.process.kill().await;
     let start = Instant::now();
@@ -45,12 +51,30 @@ pub async fn measure(count: u32) {
     wait_until_reconnected(&account, &earlier).await;
     let connected = start.elapsed();
     moment(SETTLE).await;
-    print("after a restart", before, resident(&gateway), count);
-    println!(
-        "Restart with {count} devices: serving after {:.2} s, all connected after {:.1} s",
-        serving.as_secs_f64(),
-        connected.as_secs_f64(),
-    );
+    let restarted = resident(&gateway);
+    let title = format!("{count} connected devices, state in SQLite");
+    let mut table = Table::new(title, &["", "measured", "target (1,000 devices)"]);
+    let each = |now: f64| format!("{:.0} KiB", (now - before) * 1024.0 / f64::from(count));
+    let seconds = |time: Duration| format!("{:.2} s", time.as_secs_f64());
+    for (what, measured, target) in [
+        ("memory of each, after linking", each(linked), "220 KiB"),
+        ("memory of each, after a restart", each(restarted), "220 KiB"),
+        ("memory of the gateway", format!("{linked:.0} MiB"), ""),
+        ("processor time while idle", format!("{idle:.1} % of a core"), "2.5 %"),
+        ("restart: serving", seconds(serving), "1 s"),
+        ("restart: all connected", seconds(connected), "8 s"),
+    ] {
+        table.row([what.to_owned(), measured, target.to_owned()]);
+    }
+    vec![table]
+}
+
+async fn idle_percent(gateway: &Gateway) -> f64 {
+    let before = processor_time(gateway.process.id());
+    let start = Instant::now();
+    moment(IDLE).await;
+    let spent = processor_time(gateway.process.id()) - before;
+    100.0 * spent.as_secs_f64() / start.elapsed().as_secs_f64()
 }
 
 /// When each connected device connected.
@@ -71,9 +95,4 @@ async fn wait_until_reconnected(account: &Api, earlier: &HashSet<String>) {
 
 fn resident(gateway: &Gateway) -> f64 {
     resident_mib(gateway.process.id())
-}
-
-fn print(when: &str, before: f64, now: f64, count: u32) {
-    let each = (now - before) / f64::from(count);
-    println!("  {when:<20} {now:>8.1} MiB, {before:.1} without: {each:.2} MiB per device");
 }

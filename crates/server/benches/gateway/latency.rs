@@ -4,15 +4,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::Options;
 use crate::numbers::{ms, percentile};
+use crate::report::Table;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 
 const MESSAGES: u32 = 300;
 const PHONE: &str = "628130000001";
+const COLUMNS: [&str; 4] = ["", "p50", "p99", "target"];
 
-/// Measures and prints.
-pub async fn measure() {
+/// Each send beside one ping.
+pub async fn measure(_: Options) -> Vec<Table> {
     let simulator = Simulator::start().await;
     let gateway = Gateway::start(&simulator, &[]).await;
     let account = gateway.operator().make_account("bench", "unlimited").await;
@@ -37,9 +40,10 @@ pub async fn measure() {
         simulator.control().get("/faults").await;
         pings.push(start.elapsed());
     }
-    println!("\nAccept to phone, low load, pacing off (target: p50 20 ms, p99 100 ms)");
-    print("one message", &mut latencies);
-    print("one ping to the simulator", &mut pings);
+    let mut table = Table::new("From accept to the phone, low load, pacing off", &COLUMNS);
+    table.row(row("one message", &mut latencies, "p50 10 ms, p99 20 ms"));
+    table.row(row("one ping to the simulator", &mut pings, "reference"));
+    vec![table]
 }
 
 /// Asks again at once: what it adds is at most one round trip.
@@ -54,7 +58,7 @@ async fn wait_for_arrival(simulator: &Simulator, wanted: u32) {
     }
 }
 
-fn print(what: &str, times: &mut [Duration]) {
+fn row(what: &str, times: &mut [Duration], target: &str) -> [String; 4] {
     let (p50, p99) = (percentile(times, 50), percentile(times, 99));
-    println!("  {what:<26} p50 {:>9}, p99 {:>9}", ms(p50), ms(p99));
+    [what.to_owned(), ms(p50), ms(p99), target.to_owned()]
 }

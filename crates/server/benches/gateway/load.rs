@@ -29,7 +29,7 @@ pub struct Plan {
 }
 
 /// What a request asks for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A message is to be sent.
     Send,
@@ -37,9 +37,14 @@ pub enum Kind {
     SendWithKey,
     /// The sender's device is to be shown.
     Read,
+    /// This path is to be shown, to the sender.
+    Path(String),
+    /// A public page, as a browser asks for it.
+    Page(&'static str),
 }
 
 /// An account's key and its device.
+#[derive(Clone)]
 pub struct Sender {
     /// For the `Authorization` header.
     pub key: String,
@@ -110,11 +115,15 @@ impl Plan {
     fn request(&self, connection: usize, n: u64) -> String {
         let Self { address, run, senders, .. } = self;
         let Sender { key, device } = &senders[connection % senders.len()];
-        if self.kind == Kind::Read {
-            return format!(
-                "GET /v1/devices/{device} HTTP/1.1\r\nHost: {address}\r\n\
-                 Authorization: Bearer {key}\r\n\r\n"
-            );
+        let get = |path: &str, header: &str| {
+            format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{header}\r\n\r\n")
+        };
+        let authorization = format!("Authorization: Bearer {key}");
+        match &self.kind {
+            Kind::Read => return get(&format!("/v1/devices/{device}"), &authorization),
+            Kind::Path(path) => return get(path, &authorization),
+            Kind::Page(path) => return get(path, "Accept-Encoding: gzip, deflate, br"),
+            Kind::Send | Kind::SendWithKey => {}
         }
         let body = format!(
             "{{\"device\":\"{device}\",\"to\":\"62813{:08}\",\"text\":\"run {run} number {connection}-{n}\"}}",
@@ -122,10 +131,10 @@ impl Plan {
         );
         let idempotency = match self.kind {
             Kind::SendWithKey => format!("Idempotency-Key: {run}-{connection}-{n}\r\n"),
-            Kind::Send | Kind::Read => String::new(),
+            _ => String::new(),
         };
         format!(
-            "POST /v1/messages HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
+            "POST /v1/messages HTTP/1.1\r\nHost: {address}\r\n{authorization}\r\n\
              {idempotency}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len(),
         )

@@ -1,42 +1,82 @@
 //! `cargo xtask bench`: the figures of a release build, each beside its reference from the same run.
 //!
 //! Absolute figures drift between machines and hours, so what counts are the ratios. Nothing here
-//! passes or fails.
-#![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends the run")]
+//! passes or fails, and a part that cannot be measured keeps no other from it.
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends its part")]
 
 mod accept;
+mod delivery;
 mod devices;
 mod disk;
 mod hello;
+mod host;
 mod latency;
+mod lists;
 mod load;
 mod naive;
 mod numbers;
+mod pages;
+mod report;
+mod slow;
 #[path = "../../tests/processes/support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
 mod support;
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
+use futures_util::future::LocalBoxFuture;
+
+use report::{Outcome, Table};
+
+/// Longest time of one part.
+const PART_MAX: Duration = Duration::from_secs(900);
 
 /// What there is to measure.
-const MEASUREMENTS: [&str; 5] = ["accept", "postgres", "idle", "devices", "latency"];
+const PARTS: [(&str, Part); 9] = [
+    ("accept", |options| Box::pin(accept::measure(options))),
+    ("postgres", |options| Box::pin(accept::measure_on_postgresql(options))),
+    ("idle", |options| Box::pin(devices::measure_idle(options))),
+    ("latency", |options| Box::pin(latency::measure(options))),
+    ("pages", |options| Box::pin(pages::measure(options))),
+    ("slow", |options| Box::pin(slow::measure(options))),
+    ("delivery", |options| Box::pin(delivery::measure(options))),
+    ("lists", |options| Box::pin(lists::measure(options))),
+    ("devices", |options| Box::pin(devices::measure(options))),
+];
 
-#[derive(Parser)]
+type Part = fn(Options) -> LocalBoxFuture<'static, Vec<Table>>;
+
+#[derive(Parser, Clone)]
 struct Options {
     /// The production binary, release profile
     #[arg(long)]
     production: Option<PathBuf>,
+    /// A binary of an earlier release, with the feature `simulator`, to compare accepting with
+    #[arg(long)]
+    before: Option<PathBuf>,
+    /// Where the figures are written as a page
+    #[arg(long)]
+    write: Option<PathBuf>,
+    /// What the page says it was written by
+    #[arg(long, default_value = "cargo xtask bench")]
+    command: String,
+    /// Ten rounds, 1,000 devices, a million messages
+    #[arg(long)]
+    full: bool,
     /// How many devices are connected to measure the memory of each
-    #[arg(long, default_value_t = 100)]
-    devices: u32,
+    #[arg(long)]
+    devices: Option<u32>,
+    /// Messages of the large database
+    #[arg(long)]
+    messages: Option<u32>,
     /// Seconds of each run of the load generator
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 4)]
     seconds: u64,
     /// Runs of each kind; medians are shown
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
+    #[arg(long)]
+    rounds: Option<u32>,
     /// Be the bare handler that accepting is compared with
     #[arg(long, hide = true)]
     hello: bool,
@@ -46,14 +86,33 @@ struct Options {
     /// Given by `cargo bench`
     #[arg(long, hide = true)]
     bench: bool,
-    /// Only these measurements
+    /// Only these parts
     only: Vec<String>,
+}
+
+impl Options {
+    fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.full { 10 } else { 3 })
+    }
+
+    fn devices(&self) -> u32 {
+        self.devices.unwrap_or(if self.full { 1_000 } else { 100 })
+    }
+
+    fn messages(&self) -> u32 {
+        self.messages.unwrap_or(if self.full { 1_000_000 } else { 300_000 })
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
 }
 
 fn main() {
     let options = Options::parse();
+    let names = PARTS.map(|(name, _)| name);
     for name in &options.only {
-        assert!(MEASUREMENTS.contains(&name.as_str()), "{name} is none of {MEASUREMENTS:?}");
+        assert!(names.contains(&name.as_str()), "{name} is none of {names:?}");
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -62,26 +121,50 @@ fn main() {
     } else if let Some(url) = &options.naive {
         runtime.block_on(naive::serve(url));
     } else {
-        runtime.block_on(measure(&options));
+        runtime.block_on(tokio::task::LocalSet::new().run_until(measure(&options)));
     }
 }
 
 async fn measure(options: &Options) {
-    let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
-    if wanted("accept") {
-        accept::measure(options.rounds, options.seconds).await;
+    let began = Instant::now();
+    let mut parts = Vec::new();
+    for (name, part) in PARTS {
+        if !options.wants(name) {
+            continue;
+        }
+        let start = Instant::now();
+        println!("\n── {name}");
+        let outcome = run(part(options.clone())).await;
+        match &outcome {
+            Ok(tables) => tables.iter().for_each(|table| println!("\n{}", table.markdown())),
+            Err(why) => println!("not measured: {why}"),
+        }
+        println!("({name}: {} s)", start.elapsed().as_secs());
+        parts.push((name, outcome));
     }
-    if wanted("postgres") {
-        accept::measure_on_postgresql(options.rounds, options.seconds).await;
+    println!("\nall parts: {} s", began.elapsed().as_secs());
+    if let Some(path) = &options.write {
+        report::write(path, &report::page(&options.command, &parts));
     }
-    if wanted("idle") {
-        let production = options.production.as_ref().expect("--production PATH");
-        devices::measure_idle(production).await;
+}
+
+/// One part; what it started ends with it, also when it fails.
+async fn run(part: LocalBoxFuture<'static, Vec<Table>>) -> Outcome {
+    let mut task = tokio::task::spawn_local(part);
+    match tokio::time::timeout(PART_MAX, &mut task).await {
+        Ok(Ok(tables)) => Ok(tables),
+        Ok(Err(error)) => Err(reason(error)),
+        Err(_) => {
+            task.abort();
+            let _ = task.await;
+            Err(format!("it took more than {} s", PART_MAX.as_secs()))
+        }
     }
-    if wanted("devices") {
-        devices::measure(options.devices).await;
-    }
-    if wanted("latency") {
-        latency::measure().await;
-    }
+}
+
+fn reason(error: tokio::task::JoinError) -> String {
+    let Ok(panic) = error.try_into_panic() else { return "it was stopped".to_owned() };
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+    text.lines().next().unwrap_or_default().to_owned()
 }

@@ -1,0 +1,86 @@
+//! What was measured: tables that are printed as they come and written to a file at the end.
+
+use std::path::Path;
+
+use super::host;
+
+/// One table, with what it says above and below.
+pub struct Table {
+    title: String,
+    columns: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+    notes: Vec<String>,
+}
+
+impl Table {
+    /// An empty one.
+    pub fn new(title: impl Into<String>, columns: &[&'static str]) -> Self {
+        Self { title: title.into(), columns: columns.to_vec(), rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Adds a row: one text for each column.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        assert_eq!(cells.len(), self.columns.len(), "{}", self.title);
+        self.rows.push(cells.into());
+    }
+
+    /// Adds a line below.
+    pub fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+
+    /// In Markdown, its columns aligned for people who read it as text.
+    pub fn markdown(&self) -> String {
+        let head: Vec<String> = self.columns.iter().map(|column| (*column).to_owned()).collect();
+        let widths: Vec<usize> = (0..head.len())
+            .map(|at| {
+                let cells = std::iter::once(&head).chain(&self.rows).map(|row| &row[at]);
+                cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+            })
+            .collect();
+        let line = |cells: &[String]| {
+            let cell = |(text, width): (&String, &usize)| {
+                format!(" {text}{} |", " ".repeat(width - text.chars().count()))
+            };
+            format!("|{}\n", cells.iter().zip(&widths).map(cell).collect::<String>())
+        };
+        let rule: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();
+        let rows: String = self.rows.iter().map(|row| line(row)).collect();
+        let notes: String = self.notes.iter().map(|note| format!("\n{note}\n")).collect();
+        format!("### {}\n\n{}{}{rows}{notes}", self.title, line(&head), line(&rule))
+    }
+}
+
+/// What a part came to: its tables, or why it failed.
+pub type Outcome = Result<Vec<Table>, String>;
+
+/// Everything as one page.
+pub fn page(command: &str, parts: &[(&'static str, Outcome)]) -> String {
+    let mut page = format!(
+        "# Benchmarks\n\nWritten by `{command}` on {}, commit {}, {}.\n\n\
+         Absolute figures drift between machines and hours: what counts are the ratios, each measured \
+         beside its reference in the same run, in turns, medians of the rounds. The load generator shares \
+         the cores with what it measures.\n",
+        host::today(),
+        host::commit(),
+        host::machine(),
+    );
+    for (name, outcome) in parts {
+        match outcome {
+            Ok(tables) => tables.iter().for_each(|table| {
+                page.push('\n');
+                page.push_str(&table.markdown());
+            }),
+            Err(why) => page.push_str(&format!("\n### {name}\n\nNot measured: {why}\n")),
+        }
+    }
+    page
+}
+
+/// Writes the page.
+pub fn write(path: &Path, page: &str) {
+    match std::fs::write(path, page) {
+        Ok(()) => println!("\nwritten: {}", path.display()),
+        Err(error) => println!("\n{} cannot be written: {error}", path.display()),
+    }
+}
