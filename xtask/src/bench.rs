@@ -1,8 +1,9 @@
-//! `cargo xtask bench`: builds release binaries and measures them (`crates/server/benches`).
+//! `cargo xtask bench`: builds release binaries, measures them (`crates/server/benches`), and writes
+//! `docs/benchmarks.md`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::shell;
 use crate::test::postgres::Cluster;
@@ -10,42 +11,75 @@ use crate::test::postgres::Cluster;
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Options {
+    /// Ten rounds, 1,000 devices, a million messages (about 25 minutes; without it about ten)
+    #[arg(long)]
+    full: bool,
+    /// A binary of an earlier release, with the feature `simulator`, to compare accepting with
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// How many devices are connected to measure the memory of each
-    #[arg(long, default_value_t = 100)]
-    devices: u32,
+    #[arg(long)]
+    devices: Option<u32>,
+    /// Messages of the large database
+    #[arg(long)]
+    messages: Option<u32>,
     /// Seconds of each run of the load generator
-    #[arg(long, default_value_t = 5)]
-    seconds: u32,
+    #[arg(long)]
+    seconds: Option<u32>,
     /// Runs of each kind; medians are shown
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
-    /// Only these measurements: accept, postgres, idle, devices, latency
+    #[arg(long)]
+    rounds: Option<u32>,
+    /// Only these parts, and nothing is written: accept, postgres, idle, latency, pages, slow,
+    /// delivery, lists, devices
     only: Vec<String>,
 }
 
 /// Builds both binaries with the release profile and starts the measurements.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
+    let production = build_production(root)?;
+    let mut cargo = shell::cargo(root);
+    cargo.args(["bench", "--package", "gerbang", "--features", "simulator"]);
+    cargo.args(["--bench", "gateway", "--", "--production"]).arg(&production);
+    if let Some(before) = &options.before {
+        let before = before.canonicalize();
+        cargo.arg("--before").arg(before.context("the earlier binary cannot be found")?);
+    }
+    if options.full {
+        cargo.arg("--full");
+    }
+    for (name, value) in [
+        ("--devices", options.devices),
+        ("--messages", options.messages),
+        ("--seconds", options.seconds),
+        ("--rounds", options.rounds),
+    ] {
+        if let Some(value) = value {
+            cargo.arg(name).arg(value.to_string());
+        }
+    }
+    if options.only.is_empty() {
+        let command = if options.full { "cargo xtask bench --full" } else { "cargo xtask bench" };
+        cargo.args(["--command", command]);
+        cargo.arg("--write").arg(root.join("docs/benchmarks.md"));
+    }
+    let is_wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
+    // With its own defaults, which sync. Without a server that part is not measured.
+    let database = is_wanted("postgres").then(|| Cluster::start(&[])).and_then(|cluster| {
+        cluster.inspect_err(|error| println!("PostgreSQL cannot be started: {error:#}")).ok()
+    });
+    if let Some(database) = &database {
+        cargo.env("GERBANG_TEST_POSTGRES_URL", database.url());
+    }
+    shell::run(cargo.args(&options.only))
+}
+
+/// Builds the production binary and puts it where the next build does not replace it.
+fn build_production(root: &Path) -> Result<PathBuf> {
     shell::run(shell::cargo(root).args(["build", "--release", "--package", "gerbang"]))?;
     let own_dir = root.join("target/xtask");
     std::fs::create_dir_all(&own_dir)?;
     let production = own_dir.join("gerbang-release");
     let _ = std::fs::remove_file(&production);
     std::fs::copy(root.join("target/release/gerbang"), &production)?;
-    let mut cargo = shell::cargo(root);
-    cargo.args(["bench", "--package", "gerbang", "--features", "simulator"]);
-    cargo.args(["--bench", "gateway", "--", "--production"]).arg(&production);
-    for (name, value) in [
-        ("--devices", options.devices),
-        ("--seconds", options.seconds),
-        ("--rounds", options.rounds),
-    ] {
-        cargo.arg(name).arg(value.to_string());
-    }
-    let is_wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
-    // With its own defaults, which sync.
-    let database = is_wanted("postgres").then(|| Cluster::start(&[])).transpose()?;
-    if let Some(database) = &database {
-        cargo.env("GERBANG_TEST_POSTGRES_URL", database.url());
-    }
-    shell::run(cargo.args(&options.only))
+    Ok(production)
 }
