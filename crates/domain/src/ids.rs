@@ -56,12 +56,16 @@ integer_id!(
     DeliveryId
 );
 
+/// Fills a `ref` up to ten digits.
+const ZEROS: &str = "0000000000";
+
 impl MessageId {
     /// The message's `ref`: the id in a form that cannot be mistaken for a number.
     ///
     /// It is derived, not stored, so that accepting a message needs no second index.
     pub fn to_ref(self) -> String {
-        format!("GB{:010}", self.0)
+        let digits = self.0.to_string();
+        ["GB", ZEROS.get(digits.len()..).unwrap_or_default(), &digits].concat()
     }
 
     /// Reads back what [`MessageId::to_ref`] wrote.

@@ -1,11 +1,9 @@
 //! The one layer around every route: request id, the request's span, access log, metrics, the rate
 //! limit's headers, and panics as errors.
 //!
-//! One hand-written layer in place of tower-http's keeps the accepting path short. Its `SetRequestId`
-//! takes over any id that a client sends, so that a check would stand before it anyway; its `Trace`
-//! wraps the body of every response once more; and both would come in addition to this layer, because
-//! metrics, rate limits and panics need the same route, clock and renderer. The log line holds a method,
-//! a route's template, a status and a time: never the path as it came, a query or a body.
+//! One layer of our own in place of tower-http's keeps the accepting path short;
+//! `docs/adr/0006-own-layer-around-routes.md` has the figures. The log line holds a method, a route's
+//! template, a status and a time: never the path as it came, a query or a body.
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! The span of a request: every line that is logged meanwhile carries its fields.
+//! The span of a request: what is known of it, on every line that is logged meanwhile.
 //!
 //! Most requests log nothing, so the fields are only kept at hand; the span is opened around each line
 //! when it is written ([`of_request`]).
@@ -9,6 +9,7 @@ use axum::extract::MatchedPath;
 use axum::http::HeaderValue;
 use domain::ids::{AccountId, DeviceId};
 use domain::service::Principal;
+use tokio::task::futures::TaskLocalFuture;
 use tracing::{Span, error_span};
 
 use crate::metrics::NO_ROUTE;
@@ -46,8 +47,11 @@ impl RequestFields {
 }
 
 /// Runs a request, of which this is known.
-pub async fn with_fields<T>(fields: RequestFields, request: impl Future<Output = T>) -> T {
-    REQUEST.scope(fields, request).await
+pub fn with_fields<F: Future>(
+    fields: RequestFields,
+    request: F,
+) -> TaskLocalFuture<RequestFields, F> {
+    REQUEST.scope(fields, request)
 }
 
 /// The span of the request that runs now; none outside of one.

@@ -1,6 +1,6 @@
 //! Accepting messages: everything is checked first, then made durable in one commit.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -188,7 +188,7 @@ impl Core {
     ) -> Result<Vec<NewMessage>, SendRefusal> {
         let (account, plan) = (principal.account()?, principal.plan()?);
         let mut messages = Vec::with_capacity(requests.len());
-        let mut read = HashMap::new();
+        let mut read = BTreeMap::new();
         for (index, mut request) in requests.into_iter().enumerate() {
             let device = self.sending_device(principal, request.device.take(), &mut read).await;
             let message = device.and_then(|device| self.new_message(device, account, request, now));
@@ -258,7 +258,7 @@ impl Core {
         &self,
         principal: &Principal,
         named: Option<SendingDevice>,
-        read: &mut HashMap<DeviceId, Arc<Device>>,
+        read: &mut BTreeMap<DeviceId, Arc<Device>>,
     ) -> Result<DeviceId> {
         let named = named.or(principal.caller.bound_device().map(SendingDevice::Id));
         let device = match named.ok_or_else(|| Error::invalid("device", "is required"))? {

@@ -189,7 +189,7 @@ fn table(title: &str, contenders: Vec<Contender>) -> Table {
             target.to_owned(),
         ]);
     }
-    table.note("CPU is the answering process's for each answer, in its own code and in the kernel.");
+    table
+        .note("CPU is the answering process's for each answer, in its own code and in the kernel.");
     table
 }
-

@@ -21,7 +21,8 @@ pub fn machine() -> String {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
         line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
     };
-    let kib: f64 = field("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0.0);
+    let kib: f64 =
+        field("/proc/meminfo", "MemTotal").trim_end_matches(" kB").parse().unwrap_or(0.0);
     format!(
         "{cores} cores ({}), {:.0} GiB, Linux {}, load {} at the start",
         field("/proc/cpuinfo", "model name"),

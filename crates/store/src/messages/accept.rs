@@ -100,10 +100,8 @@ pub(crate) async fn accept_group(
     // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
         answers.push(Ok(match decision {
-            Decision::New(..) => Accepted::New(made.remove(&index).unwrap_or_default()),
-            Decision::Repeat(Before::InGroup(first)) => {
-                Accepted::Repeated(made.get(&first).cloned().unwrap_or_default())
-            }
+            Decision::New(..) => Accepted::New(std::mem::take(&mut made[index])),
+            Decision::Repeat(Before::InGroup(first)) => Accepted::Repeated(made[first].clone()),
             Decision::Repeat(Before::Stored(ids)) => {
                 Accepted::Repeated(list::repeated(tx, &ids).await?)
             }
@@ -122,13 +120,13 @@ fn unreadable() -> SqlError {
     SqlError::Unreadable("the account or an earlier request of it cannot be read".into())
 }
 
-/// Writes what was accepted; the messages by the index of their request.
+/// Writes what was accepted; the messages of each request, none for one that was not.
 async fn write(
     tx: &mut Tx,
     group: &[Acceptance],
     decisions: &mut [Decision],
     account_states: &AccountStates,
-) -> SqlResult<HashMap<usize, Vec<Message>>> {
+) -> SqlResult<Vec<Vec<Message>>> {
     let count = count_new(group, decisions);
     let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
     let mut made = Vec::new();
@@ -144,7 +142,11 @@ async fn write(
     let changed = made.iter().map(|(_, made)| made.request.account_id).collect();
     put_account_states(tx, account_states, &changed).await?;
     grants::put_used(tx, &spent_grants(&made, account_states)).await?;
-    Ok(made.into_iter().map(|(index, made)| (index, made.messages)).collect())
+    let mut messages = vec![Vec::new(); group.len()];
+    for (index, made) in made {
+        messages[index] = made.messages;
+    }
+    Ok(messages)
 }
 
 /// Counts the messages of each device.

@@ -1,15 +1,31 @@
 //! A connection to PostgreSQL.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
+use tokio::sync::Mutex;
 
 use crate::sql::{Cell, Gathered, InsertRows, Param, Row, SqlError, SqlResult, Type};
 
+/// How many message ids are drawn from the database at a time; what is left at the end of the process
+/// is not used.
+const ID_BLOCK: i64 = 4_096;
+
+/// Message ids that are drawn and not used yet. All connections take from the same ones, so that ids
+/// grow in the order in which they are taken.
+#[derive(Default)]
+pub(super) struct MessageIds(Mutex<Range<i64>>);
+
 /// A pooled connection.
-pub(crate) struct PostgresLink(pub(super) PoolConnection<Postgres>);
+pub(crate) struct PostgresLink {
+    pub(super) connection: PoolConnection<Postgres>,
+    pub(super) ids: Arc<MessageIds>,
+}
 
 impl PostgresLink {
     pub(crate) async fn query(
@@ -18,7 +34,7 @@ impl PostgresLink {
         params: &[Param<'_>],
         bytes_max: usize,
     ) -> SqlResult<Gathered> {
-        let mut rows = bind(sqlx::query(sql), params).fetch(&mut *self.0);
+        let mut rows = bind(sqlx::query(sql), params).fetch(&mut *self.connection);
         let mut found = Gathered::within(bytes_max);
         while let Some(row) = rows.try_next().await.map_err(from_sqlx)? {
             if !found.take(row_from(&row)?) {
@@ -34,7 +50,7 @@ impl PostgresLink {
         params: &[Param<'_>],
     ) -> SqlResult<u64> {
         let query = bind(sqlx::query(sql), params);
-        Ok(query.execute(&mut *self.0).await.map_err(from_sqlx)?.rows_affected())
+        Ok(query.execute(&mut *self.connection).await.map_err(from_sqlx)?.rows_affected())
     }
 
     pub(crate) async fn insert(
@@ -46,29 +62,39 @@ impl PostgresLink {
         for (index, (_, kind)) in into.columns.iter().enumerate() {
             query = bind_column(query, *kind, rows.iter().map(|row| row.get(index)));
         }
-        let rows = query.fetch_all(&mut *self.0).await.map_err(from_sqlx)?;
+        let rows = query.fetch_all(&mut *self.connection).await.map_err(from_sqlx)?;
         rows.iter().map(row_from).collect()
     }
 
     pub(crate) async fn script(&mut self, sql: &'static str) -> SqlResult<()> {
-        sqlx::raw_sql(sql).execute(&mut *self.0).await.map(drop).map_err(from_sqlx)
+        sqlx::raw_sql(sql).execute(&mut *self.connection).await.map(drop).map_err(from_sqlx)
     }
 
     pub(crate) async fn next_message_ids(&mut self, count: i64) -> SqlResult<Vec<i64>> {
-        const DRAW: &str = "SELECT nextval('message_ids') FROM generate_series(1, $1)";
-        let rows = self.query(DRAW, &[Param::Int(Some(count))], usize::MAX).await?.rows;
-        rows.into_iter().map(|mut row| row.int()).collect()
+        const DRAW: &str = "SELECT setval('message_ids', nextval('message_ids') + $1 - 1)";
+        let ids = Arc::clone(&self.ids);
+        let mut left = ids.0.lock().await;
+        if left.end - left.start < count {
+            let drawn = count.max(ID_BLOCK);
+            let mut rows = self.query(DRAW, &[Param::Int(Some(drawn))], usize::MAX).await?.rows;
+            let row = rows.first_mut();
+            let last = row.ok_or_else(|| SqlError::Fault("no ids were drawn".into()))?.int()?;
+            *left = last - drawn + 1..last + 1;
+        }
+        let first = left.start;
+        left.start += count;
+        Ok((first..left.start).collect())
     }
 }
 
 type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
-fn bind<'q>(mut query: PgQuery<'q>, params: &[Param<'_>]) -> PgQuery<'q> {
+fn bind<'q>(mut query: PgQuery<'q>, params: &[Param<'q>]) -> PgQuery<'q> {
     for param in params {
-        query = match param {
-            Param::Int(value) => query.bind(*value),
-            Param::Text(value) => query.bind(value.map(str::to_owned)),
-            Param::Blob(value) => query.bind(value.map(<[u8]>::to_vec)),
+        query = match *param {
+            Param::Int(value) => query.bind(value),
+            Param::Text(value) => query.bind(value),
+            Param::Blob(value) => query.bind(value),
         };
     }
     query
@@ -78,8 +104,11 @@ fn bind<'q>(mut query: PgQuery<'q>, params: &[Param<'_>]) -> PgQuery<'q> {
 fn bind_column<'q, 'p>(
     query: PgQuery<'q>,
     kind: Type,
-    column: impl Iterator<Item = Option<&'p Param<'p>>>,
-) -> PgQuery<'q> {
+    column: impl Iterator<Item = Option<&'p Param<'q>>>,
+) -> PgQuery<'q>
+where
+    'q: 'p,
+{
     match kind {
         Type::Int => query.bind(
             column
@@ -89,14 +118,12 @@ fn bind_column<'q, 'p>(
         Type::Text => query.bind(
             column
                 .map(|param| if let Some(Param::Text(value)) = param { *value } else { None })
-                .map(|value| value.map(str::to_owned))
-                .collect::<Vec<Option<String>>>(),
+                .collect::<Vec<Option<&'q str>>>(),
         ),
         Type::Blob => query.bind(
             column
                 .map(|param| if let Some(Param::Blob(value)) = param { *value } else { None })
-                .map(|value| value.map(<[u8]>::to_vec))
-                .collect::<Vec<Option<Vec<u8>>>>(),
+                .collect::<Vec<Option<&'q [u8]>>>(),
         ),
     }
 }

@@ -25,7 +25,7 @@ use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 use groups::Worker;
 use guard::Guard;
 pub(crate) use link::PostgresLink;
-use link::from_sqlx;
+use link::{MessageIds, from_sqlx};
 
 /// Most connections, without the guard's.
 const CONNECTIONS_MAX: u32 = 12;
@@ -40,12 +40,13 @@ const MIGRATIONS: &[&str] = &[
 struct Pool {
     connections: PgPool,
     unreadable: Arc<UnreadableRows>,
+    ids: Arc<MessageIds>,
 }
 
 impl Pool {
     async fn acquire(&self) -> SqlResult<Tx> {
         let connection = self.connections.acquire().await.map_err(from_sqlx)?;
-        let link = ConnectionRole::Postgres(PostgresLink(connection));
+        let link = ConnectionRole::Postgres(PostgresLink { connection, ids: self.ids.clone() });
         Ok(Tx::new(link, self.unreadable.clone()))
     }
 
@@ -77,7 +78,7 @@ impl PostgreSql {
             .connect_with(options)
             .await
             .map_err(from_sqlx)?;
-        let pool = Pool { connections, unreadable: Arc::default() };
+        let pool = Pool { connections, unreadable: Arc::default(), ids: Arc::default() };
         let mut tx = pool.acquire().await?;
         migrate(&mut tx, MIGRATIONS).await?;
         drop(tx);
@@ -136,8 +137,8 @@ async fn end<T>(mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T
     let ended = tx.execute(end, &[]).await;
     // After a failure too: a commit whose answer was lost may have happened.
     cache.forget(&tx.touched);
-    if let (Err(_), ConnectionRole::Postgres(PostgresLink(connection))) = (&ended, &mut tx.link) {
-        connection.close_on_drop();
+    if let (Err(_), ConnectionRole::Postgres(link)) = (&ended, &mut tx.link) {
+        link.connection.close_on_drop();
     }
     let value = outcome?;
     ended.map(|_| value)

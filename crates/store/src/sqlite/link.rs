@@ -15,12 +15,14 @@ pub(crate) struct SqliteLink {
     connection: Connection,
     /// By address: every text is a literal.
     texts: HashMap<(usize, usize), Box<str>>,
+    /// By table, columns (their address) and what follows the rows.
+    inserts: HashMap<(&'static str, usize, &'static str), Box<str>>,
 }
 
 impl SqliteLink {
     pub(super) fn new(connection: Connection) -> Self {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
-        Self { connection, texts: HashMap::new() }
+        Self { connection, texts: HashMap::new(), inserts: HashMap::new() }
     }
 
     /// Whether a transaction is open.
@@ -51,8 +53,9 @@ impl SqliteLink {
         into: &InsertRows,
         rows: &[Vec<Param<'_>>],
     ) -> SqlResult<Vec<Row>> {
-        let mut statement =
-            self.connection.prepare_cached(&insert_text(into)).map_err(from_sqlite)?;
+        let key = (into.table, into.columns.as_ptr() as usize, into.then);
+        let text = self.inserts.entry(key).or_insert_with(|| insert_text(into));
+        let mut statement = self.connection.prepare_cached(text).map_err(from_sqlite)?;
         let returns_rows = statement.column_count() > 0;
         let mut returned = Vec::new();
         for row in rows {
@@ -98,11 +101,11 @@ fn translate(sql: &str) -> Box<str> {
     text.replace('$', "?").replace("json_rows(", "json_each(").into()
 }
 
-fn insert_text(into: &InsertRows) -> String {
+fn insert_text(into: &InsertRows) -> Box<str> {
     let names: Vec<&str> = into.columns.iter().map(|(name, _)| *name).collect();
     let marks: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
     let (table, names, marks, then) = (into.table, names.join(","), marks.join(","), into.then);
-    format!("INSERT INTO {table} ({names}) VALUES ({marks}) {then}")
+    format!("INSERT INTO {table} ({names}) VALUES ({marks}) {then}").into()
 }
 
 impl ToSql for Param<'_> {
