@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::numbers::processor_time;
@@ -93,8 +93,7 @@ async fn one_connection(
     start: Instant,
     end: Instant,
 ) -> Vec<Duration> {
-    let mut stream = TcpStream::connect(&plan.address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
+    let mut stream = connect(&plan.address, connection).await;
     let mut latencies = Vec::with_capacity(100_000);
     let mut buffer = Vec::with_capacity(4096);
     for n in 0.. {
@@ -109,6 +108,17 @@ async fn one_connection(
         }
     }
     latencies
+}
+
+/// From an address of the machine itself that few share: a gateway bounds the connections of each.
+async fn connect(address: &str, connection: usize) -> TcpStream {
+    const PER_ADDRESS: usize = 64;
+    let socket = TcpSocket::new_v4().unwrap();
+    let own = 1 + u8::try_from(connection / PER_ADDRESS).unwrap();
+    socket.bind(([127, 0, 2, own], 0).into()).unwrap();
+    let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
 }
 
 impl Plan {
