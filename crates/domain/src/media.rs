@@ -114,8 +114,10 @@ pub struct FetchedFile {
     pub file: TempMedia,
     /// What its server said it is.
     pub content_type: Option<String>,
-    /// Its name, from the server's answer or the URL.
+    /// The name that its server gave it.
     pub filename: Option<String>,
+    /// The names in its URLs, where they have any: of the one that answered, then of the one asked.
+    pub url_names: Vec<String>,
 }
 
 /// As what a file is to be sent.
@@ -129,8 +131,10 @@ pub struct MediaWish {
     pub mimetype: Option<String>,
     /// What the server it was downloaded from said it is.
     pub content_type: Option<String>,
-    /// The name it was downloaded under.
+    /// The name that this server gave it.
     pub source_name: Option<String>,
+    /// The names in its URLs, as in [`FetchedFile::url_names`].
+    pub url_names: Vec<String>,
 }
 
 /// A file that is fit to be sent.

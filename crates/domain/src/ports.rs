@@ -337,8 +337,12 @@ pub trait Dispatcher: Send + Sync {
     async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()>;
     /// The device's settings have changed.
     async fn reload(&self, device: DeviceId);
-    /// Whether a number is on WhatsApp, asked through a connected device.
-    async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool>;
+    /// As [`Messenger::find_number`], through a connected device.
+    async fn find_number(
+        &self,
+        device: DeviceId,
+        phone: &PhoneNumber,
+    ) -> Result<Option<PhoneNumber>>;
     /// The groups the number of a connected device is in, by name.
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>>;
     /// What happens to a device from now on. A slow reader misses notices rather than delay anyone.
@@ -421,12 +425,13 @@ pub trait Messenger: Send + Sync {
     ) -> std::result::Result<(), SendError>;
     /// Shows or hides "typing…"; best effort.
     async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool);
-    /// Whether a number is on WhatsApp.
-    async fn is_on_whatsapp(
+    /// The number of the account that this number reaches, `None` when it is not on WhatsApp. It is
+    /// another one where a country's numbers have two spellings.
+    async fn find_number(
         &self,
         device: DeviceId,
         phone: &PhoneNumber,
-    ) -> std::result::Result<bool, SendError>;
+    ) -> std::result::Result<Option<PhoneNumber>, SendError>;
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
 }

@@ -264,8 +264,12 @@ impl Dispatcher for Engine {
         }
     }
 
-    async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool> {
-        answer_of(self.context.messenger().is_on_whatsapp(device, phone)).await
+    async fn find_number(
+        &self,
+        device: DeviceId,
+        phone: &PhoneNumber,
+    ) -> Result<Option<PhoneNumber>> {
+        answer_of(self.context.messenger().find_number(device, phone)).await
     }
 
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>> {

@@ -217,21 +217,55 @@ fn end_of_calendar(text: &str) -> Option<Timestamp> {
 
 const TIME: &str = "a time such as 2026-11-21T08:00:00Z";
 
-/// Bytes as base64, with or without padding and line breaks. They are decoded as they are read; what is written is
-/// their SHA-256, so that an idempotency key's fingerprint stays small.
+/// Bytes as base64, or as the `data:` URL that browsers make of a file. They are decoded as they are
+/// read; what is written is their SHA-256, so that an idempotency key's fingerprint stays small.
 #[derive(Clone)]
-pub struct Base64Field(pub Vec<u8>);
+pub struct Base64Field {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    /// The MIME type that a `data:` URL gives them.
+    pub mimetype: Option<String>,
+}
 
 impl Base64Field {
-    /// Decodes a text. White space is skipped: some encoders break their lines.
+    /// Decodes a text: with or without padding, in either alphabet. White space is skipped: some
+    /// encoders break their lines.
     pub fn decode(text: &str) -> Option<Self> {
-        let has_breaks = text.bytes().any(|b| b.is_ascii_whitespace());
-        let text = match has_breaks {
-            true => Cow::Owned(text.split_ascii_whitespace().collect()),
-            false => Cow::Borrowed(text),
+        let (mimetype, text) = without_prefix(text);
+        let is_usual = |b: u8| !b.is_ascii_whitespace() && b != b'-' && b != b'_';
+        let text = match text.bytes().all(is_usual) {
+            true => Cow::Borrowed(text),
+            false => {
+                let bare: String = text.split_ascii_whitespace().collect();
+                Cow::Owned(bare.replace('-', "+").replace('_', "/"))
+            }
         };
-        BASE64.decode(text.as_bytes()).ok().map(Self)
+        let bytes = BASE64.decode(text.as_bytes()).ok()?;
+        Some(Self { bytes, mimetype: mimetype.map(str::to_owned) })
     }
+}
+
+/// What a `data:` URL gives as its type, and its base64.
+fn without_prefix(text: &str) -> (Option<&str>, &str) {
+    let text = text.trim_start();
+    let Some((head, base64)) = text.split_once(',').filter(|(head, _)| is_data_url(head)) else {
+        return (None, text);
+    };
+    let head = head.split_at_checked(5).filter(|(word, _)| word.eq_ignore_ascii_case("data:"));
+    let mimetype = head.and_then(|(_, rest)| rest.split(';').next());
+    // Some clients write `*/*`, which says nothing.
+    let is_mimetype = |text: &&str| {
+        let is_usual = |b: u8| b.is_ascii_alphanumeric() || b"/+-._".contains(&b);
+        text.len() < 128 && text.contains('/') && text.bytes().all(is_usual)
+    };
+    (mimetype.map(str::trim).filter(is_mimetype), base64)
+}
+
+/// Whether this stands before the comma of a `data:` URL, whose first word some clients leave out.
+fn is_data_url(head: &str) -> bool {
+    let end = head.trim_end().len().checked_sub(";base64".len());
+    end.and_then(|end| head.trim_end().get(end..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(";base64"))
 }
 
 impl<'de> Deserialize<'de> for Base64Field {
@@ -246,7 +280,7 @@ impl<'de> Deserialize<'de> for Base64Field {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Base64Field, E> {
-                if text.len() > INLINE_MEDIA_BYTES_MAX.div_ceil(3) * 4 {
+                if without_prefix(text).1.len() > INLINE_MEDIA_BYTES_MAX.div_ceil(3) * 4 {
                     let message = "must have at most 16 MiB once decoded; send a URL instead";
                     return Err(E::custom(message));
                 }
@@ -260,7 +294,7 @@ impl<'de> Deserialize<'de> for Base64Field {
 
 impl Serialize for Base64Field {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(Sha256::digest(&self.0)))
+        serializer.serialize_str(&hex::encode(Sha256::digest(&self.bytes)))
     }
 }
 

@@ -12,10 +12,11 @@ use domain::message::ContentKind;
 use domain::ports::{FileError, MediaCodec};
 use tokio::task::{JoinError, spawn_blocking};
 
-use crate::format::{self, Format};
-use crate::kind::{failure, filename_of, kind_of, mimetype_of};
+use crate::format::Format;
+use crate::kind::{described, failure, kind_of};
+use crate::length::{self, mpeg4};
 use crate::voice::{self, Stop};
-use crate::{length, picture};
+use crate::{container, picture};
 
 /// The error for files that cannot be read.
 const UNREADABLE: &str = "the file cannot be read";
@@ -87,16 +88,29 @@ fn look(file: TempMedia, wish: &MediaWish) -> Result<(ReadyMedia, Format), FileE
     if head.is_empty() {
         return Err(FileError::Permanent(failure("the file is empty")));
     }
-    let format = Format::of(&head[..head.len().min(format::HEAD_BYTES)]);
+    let format = Format::of(&head);
+    let format = without_pictures(container::look_inside(format, &file.path), &file.path);
     let kind = kind_of(format, wish).map_err(FileError::Permanent)?;
-    let mimetype = mimetype_of(format, kind, wish);
-    let filename = filename_of(kind, &mimetype, wish);
+    let (mimetype, filename) = described(format, kind, wish);
     let plays = matches!(kind, ContentKind::Audio | ContentKind::Video);
     let seconds = plays.then(|| length::seconds(format, &file.path)).flatten();
     let is_image = kind == ContentKind::Image;
     let dimensions = is_image.then(|| picture::dimensions(format, &head)).flatten();
     let ready = ReadyMedia { file, kind, mimetype, filename, seconds, waveform: None, dimensions };
     Ok((ready, format))
+}
+
+/// A sound recorder writes the same brand as a camera.
+fn without_pictures(format: Format, path: &Path) -> Format {
+    let audio = match format {
+        Format::Mp4 => Format::M4a,
+        Format::ThreeGp => Format::ThreeGpAudio,
+        _ => return format,
+    };
+    match mpeg4::movie(path) {
+        Ok(Some(movie)) if movie.has_sound && !movie.has_pictures => audio,
+        _ => format,
+    }
 }
 
 fn head(path: &Path) -> io::Result<Vec<u8>> {

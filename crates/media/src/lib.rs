@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! codec      the port: one file in, one file ready to send out
-//! kind       the kind, MIME type and name that a file is sent with (pure)
+//! kind       the kind that a file is sent with (pure)
+//! naming     the MIME type and name of a document (pure)
 //! format     a file's format, by its first bytes (pure)
+//! container  what is inside archives and office files
+//! types      MIME types and the endings of names (pure)
 //! picture    width and height of images (pure)
-//! length     the duration of a file
+//! length/    the duration of a file
 //! voice/     decodes, resamples, encodes to OGG/Opus, draws the waveform
 //! ```
 //!
@@ -13,10 +16,13 @@
 //! has a limit of length and of time, and stops when its caller no longer waits.
 
 mod codec;
+mod container;
 mod format;
 mod kind;
 mod length;
+mod naming;
 mod picture;
+mod types;
 mod voice;
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Downloads a file into a temporary one.
 //!
-//! Nothing is decompressed, so a file is as large as what came over the wire.
+//! What was compressed for the way is opened, and its limit is that of the opened bytes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,17 +9,18 @@ use domain::media::{FetchedFile, TempMedia};
 use domain::message::Failure;
 use domain::ports::FileError;
 use domain::service::DOWNLOAD_FAILED;
-use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-    LOCATION,
-};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode, Url};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
 
 use crate::client::{HttpOutbound, Limits};
-use crate::{disposition, temp};
+use crate::disposition::{Disposition, last_segment};
+use crate::encoding::Opener;
+use crate::page::{Label, PAGE_BYTES};
+use crate::temp;
 
 /// Most redirects that are followed; each is judged like the first URL.
 const REDIRECTS_MAX: usize = 3;
@@ -27,8 +28,8 @@ const REDIRECTS_MAX: usize = 3;
 const WRITE_BYTES: usize = 256 * 1024;
 /// How often, in bytes, the free space is looked at.
 const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
-/// How much of a file is checked for being a web page.
-const PAGE_BYTES: usize = 1024;
+/// Every byte beyond ASCII is in the set anyway.
+const NON_ASCII: &AsciiSet = CONTROLS;
 
 /// Why there is no file. Customers see these texts; none reveals what is inside a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,16 +70,19 @@ impl From<FetchError> for FileError {
 
 impl HttpOutbound {
     pub(crate) async fn save_bytes(&self, bytes: Vec<u8>) -> Result<TempMedia, FetchError> {
-        let mut saving = Saving::start(self, true)?;
+        let mut saving = Saving::start(self, Label::File)?;
         saving.add(&bytes).await?;
         saving.finish().await
     }
 
     pub(crate) async fn download(&self, url: &str) -> Result<FetchedFile, FetchError> {
-        let url = self.guard.check(url).map_err(|_| FetchError::Failed)?;
+        let asked = self.guard.check(url).map_err(|_| FetchError::Failed)?;
         let download = async {
-            let (answer, url) = self.follow(url).await?;
-            self.save(answer, &url).await
+            let (answer, answered) = self.follow(asked.clone()).await?;
+            let mut url_names: Vec<_> =
+                [&answered, &asked].into_iter().filter_map(last_segment).collect();
+            url_names.dedup();
+            self.save(answer, url_names).await
         };
         tokio::time::timeout(self.limits.download_max, download)
             .await
@@ -92,10 +96,13 @@ impl HttpOutbound {
             let request = request.header(ACCEPT_ENCODING, "identity");
             let answer = request.send().await.map_err(|_| FetchError::Failed)?;
             match answer.status() {
-                StatusCode::OK => return Ok((answer, url)),
+                // The second is what proxies that change something answer.
+                StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
+                    return Ok((answer, url));
+                }
                 status if status.is_redirection() => {
-                    let target = header(answer.headers(), &LOCATION).ok_or(FetchError::Failed)?;
-                    url = url.join(target).map_err(|_| FetchError::Failed)?;
+                    let target = answer.headers().get(LOCATION).ok_or(FetchError::Failed)?;
+                    url = url.join(&target_of(target)).map_err(|_| FetchError::Failed)?;
                     self.guard.check_parsed(&url).map_err(|_| FetchError::Failed)?;
                 }
                 _ => break,
@@ -104,63 +111,59 @@ impl HttpOutbound {
         Err(FetchError::Failed)
     }
 
-    async fn save(&self, mut answer: Response, url: &Url) -> Result<FetchedFile, FetchError> {
+    async fn save(
+        &self,
+        mut answer: Response,
+        url_names: Vec<String>,
+    ) -> Result<FetchedFile, FetchError> {
         let headers = answer.headers();
-        let encoding = header(headers, &CONTENT_ENCODING).unwrap_or("identity");
-        if !encoding.eq_ignore_ascii_case("identity") {
-            return Err(FetchError::Failed);
-        }
         if answer.content_length().is_some_and(|size| size > self.limits.file_bytes_max) {
             return Err(FetchError::TooLarge);
         }
-        let content_type = header(headers, &CONTENT_TYPE).map(str::to_owned);
-        let given = headers
-            .get(CONTENT_DISPOSITION)
-            .and_then(|value| disposition::filename(&String::from_utf8_lossy(value.as_bytes())));
-        // A page counts as a file only when the server names it one: URLs of previews end in .html, too.
-        let may_be_page = given.as_deref().is_some_and(is_page_name);
-        let filename = given.or_else(|| disposition::last_segment(url));
-        if !may_be_page && content_type.as_deref().is_some_and(is_page_type) {
-            return Err(FetchError::WebPage);
-        }
-        let mut saving = Saving::start(self, may_be_page)?;
+        let content_type = essence(headers);
+        let Disposition { is_attachment, filename } = Disposition::of(headers);
+        // Servers call archives compressed for the way that are to be saved as they are.
+        let is_archive = content_type.as_deref().is_some_and(|essence| essence.contains("gzip"))
+            || filename.iter().chain(&url_names).any(|name| has_gzip_ending(name));
+        let mut opener = if is_archive { Opener::Plain } else { Opener::of(headers)? };
+        let label = Label::of(is_attachment, content_type.as_deref().unwrap_or_default());
+        let mut saving = Saving::start(self, label)?;
+        let mut received = 0;
         while let Some(chunk) = answer.chunk().await.map_err(|_| FetchError::Failed)? {
-            saving.add(&chunk).await?;
+            received += chunk.len() as u64;
+            // Empty blocks could go on for ever without a byte to save.
+            if received > self.limits.file_bytes_max {
+                return Err(FetchError::TooLarge);
+            }
+            for piece in opener.open(&chunk) {
+                saving.add(&piece?).await?;
+            }
         }
+        saving.add(&opener.finish()?).await?;
         let file = saving.finish().await?;
-        Ok(FetchedFile { file, content_type, filename })
+        Ok(FetchedFile { file, content_type, filename, url_names })
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// The type of an answer, without its parameters and in small letters.
+fn essence(headers: &HeaderMap) -> Option<String> {
+    let value = String::from_utf8_lossy(headers.get(CONTENT_TYPE)?.as_bytes()).into_owned();
+    let essence = value.split([';', ',']).next().unwrap_or_default();
+    let essence = essence.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'');
+    (!essence.is_empty()).then(|| essence.to_ascii_lowercase())
 }
 
-fn is_page_name(name: &str) -> bool {
+fn has_gzip_ending(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.ends_with(".html") || name.ends_with(".htm")
+    name.ends_with(".gz") || name.ends_with(".tgz")
 }
 
-fn is_page_type(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    ["text/html", "application/xhtml+xml"].iter().any(|page| essence.eq_ignore_ascii_case(page))
-}
-
-/// Whether a file's beginning is that of a web page.
-fn looks_like_page(start: &[u8]) -> bool {
-    let start = String::from_utf8_lossy(start).to_ascii_lowercase();
-    let mut rest = start.trim_start_matches('\u{feff}').trim_start();
-    // Comments and an XML declaration may come first.
-    while let Some(end) = match rest {
-        _ if rest.starts_with("<!--") => rest.find("-->").map(|at| at + 3),
-        _ if rest.starts_with("<?xml") => rest.find("?>").map(|at| at + 2),
-        _ => None,
-    } {
-        rest = rest[end..].trim_start();
+/// Where a redirect leads. Many servers write it as they store it, in UTF-8 or in Latin-1.
+fn target_of(location: &HeaderValue) -> String {
+    match std::str::from_utf8(location.as_bytes()) {
+        Ok(target) => target.to_owned(),
+        Err(_) => percent_encode(location.as_bytes(), NON_ASCII).to_string(),
     }
-    let is_whole = |after: &str| !after.starts_with(char::is_alphanumeric);
-    let mut tags = ["<!doctype html", "<html", "<head", "<body"].into_iter();
-    tags.any(|tag| rest.strip_prefix(tag).is_some_and(is_whole))
 }
 
 /// A file while it is written, from the network or from memory. Dropping it removes the file.
@@ -173,16 +176,16 @@ struct Saving<'a> {
     size: u64,
     /// The first [`PAGE_BYTES`].
     start: Vec<u8>,
-    may_be_page: bool,
+    label: Label,
 }
 
 impl<'a> Saving<'a> {
-    fn start(client: &'a HttpOutbound, may_be_page: bool) -> Result<Self, FetchError> {
+    fn start(client: &'a HttpOutbound, label: Label) -> Result<Self, FetchError> {
         let HttpOutbound { temp_dir: dir, limits, .. } = client;
         let (file, named) =
             temp::create(dir).map(NamedTempFile::into_parts).map_err(cannot_save)?;
         let out = BufWriter::with_capacity(WRITE_BYTES, File::from_std(file));
-        let saving = Self { dir, limits, out, named, size: 0, start: Vec::new(), may_be_page };
+        let saving = Self { dir, limits, out, named, size: 0, start: Vec::new(), label };
         saving.check_space()?;
         Ok(saving)
     }
@@ -212,8 +215,7 @@ impl<'a> Saving<'a> {
     }
 
     fn check_page(&self) -> Result<(), FetchError> {
-        let is_page = !self.may_be_page && looks_like_page(&self.start);
-        if is_page { Err(FetchError::WebPage) } else { Ok(()) }
+        if self.label.is_page(&self.start) { Err(FetchError::WebPage) } else { Ok(()) }
     }
 
     fn check_space(&self) -> Result<(), FetchError> {

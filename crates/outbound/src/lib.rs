@@ -1,11 +1,15 @@
 //! Every HTTP request that Gerbang makes because a customer asked for it.
 //!
 //! ```text
-//! files      downloads a file into a temporary one
-//! webhooks   posts a webhook, asks a receiver for a challenge
-//! guard      which URLs and addresses may be reached at all
-//!   address    what kind of address an address is
-//! tls        certificates are checked against roots that are compiled in
+//! files        downloads a file into a temporary one
+//!   disposition  what the server's headers and URL say of it
+//!   filename     names as browsers save them
+//!   encoding     opens what was compressed for the way
+//!   page         whether it is a web page
+//! webhooks     posts a webhook, asks a receiver for a challenge
+//! guard        which URLs and addresses may be reached at all
+//!   address      what kind of address an address is
+//! tls          certificates are checked against roots that are compiled in
 //! ```
 //!
 //! Invariants: a connection goes only to an address that the guard has judged, never to one that
@@ -15,8 +19,11 @@
 pub mod address;
 mod client;
 mod disposition;
+mod encoding;
+mod filename;
 mod files;
 mod guard;
+mod page;
 mod temp;
 pub mod tls;
 mod webhooks;

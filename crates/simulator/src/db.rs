@@ -23,8 +23,8 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     db.execute_batch(SCHEMA)?;
-    for table in ["phones", "groups"] {
-        add_column(&db, table, "by_lid")?;
+    for (table, column) in [("phones", "by_lid"), ("groups", "by_lid"), ("phones", "answers_as")] {
+        add_column(&db, table, column)?;
     }
     Ok(db)
 }
@@ -40,7 +40,7 @@ fn create_private(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Adds a flag that files from before it do not have.
+/// Adds a number that files from before it do not have.
 fn add_column(db: &Connection, table: &str, column: &str) -> Result<()> {
     let known = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
     if !db.prepare(known)?.exists([table, column])? {

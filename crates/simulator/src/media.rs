@@ -26,6 +26,8 @@ use crate::phone::content::{Content, PlainFile};
 const CHUNK_BYTES: usize = 64 * 1024;
 const TEMPORARY_PREFIX: &str = "upload-";
 const TOKEN_CHARS_MAX: usize = 512;
+/// The kind of what the service puts there; none of it is checked.
+const QUERY: &str = "ccb=11-4&oh=01_simulator&oe=7FFFFFFF&_nc_sid=0";
 
 /// The directory of media files.
 #[derive(Clone)]
@@ -61,7 +63,8 @@ impl MediaStore {
         Ok(MediaStore { dir })
     }
 
-    /// The address of a file. `token` is used as the client wrote it.
+    /// The address of a file. `token` is used as the client wrote it. It carries a query, as the
+    /// service's do: clients append parameters of their own with `&`.
     pub(crate) fn direct_path(&self, kind: &str, token: &str) -> String {
         let safe = |text: &str| -> String {
             let url_safe = text.chars().map(|c| match c {
@@ -72,7 +75,8 @@ impl MediaStore {
             let kept = url_safe.filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c));
             kept.take(TOKEN_CHARS_MAX).collect()
         };
-        format!("/mms/{}/{}", safe(kind), safe(token))
+        let token = token.split('&').next().unwrap_or_default();
+        format!("/mms/{}/{}?{QUERY}", safe(kind), safe(token))
     }
 
     fn path(&self, direct_path: &str) -> PathBuf {

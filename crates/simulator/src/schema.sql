@@ -14,6 +14,7 @@ CREATE TABLE IF NOT EXISTS phones (
     auto_receipts INTEGER NOT NULL DEFAULT 2,  -- 0 none, 1 delivered, 2 read
     passkey       INTEGER NOT NULL DEFAULT 0,
     by_lid        INTEGER NOT NULL DEFAULT 0,  -- others see its LID first
+    answers_as    INTEGER NOT NULL DEFAULT 0,  -- another spelling of the account, or 0
     next_device   INTEGER NOT NULL DEFAULT 1,
     seen_ms       INTEGER NOT NULL DEFAULT 0
 );

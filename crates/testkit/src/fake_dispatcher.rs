@@ -1,6 +1,6 @@
 //! A dispatcher that sends nothing: it records its calls, and answers as the test set.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ struct State {
     watched: Vec<DeviceId>,
     sending: HashSet<MessageId>,
     off_whatsapp: HashSet<PhoneNumber>,
+    spellings: HashMap<PhoneNumber, PhoneNumber>,
     offer: Option<PairOffer>,
     groups: Vec<Group>,
     ending: Ending,
@@ -97,6 +98,11 @@ impl FakeDispatcher {
     /// The message is with WhatsApp from now on, unacknowledged.
     pub fn set_sending(&self, id: MessageId) {
         self.state().sending.insert(id);
+    }
+
+    /// The number is a second spelling of the other one.
+    pub fn set_known_as(&self, phone: PhoneNumber, known_as: PhoneNumber) {
+        self.state().spellings.insert(phone, known_as);
     }
 
     /// The number is not on WhatsApp.
@@ -200,9 +206,16 @@ impl Dispatcher for FakeDispatcher {
         self.note(DispatcherCall::Reload(device));
     }
 
-    async fn is_on_whatsapp(&self, device: DeviceId, phone: &PhoneNumber) -> Result<bool> {
+    async fn find_number(
+        &self,
+        device: DeviceId,
+        phone: &PhoneNumber,
+    ) -> Result<Option<PhoneNumber>> {
         self.note(DispatcherCall::LookUp(device, phone.clone()));
-        Ok(!self.state().off_whatsapp.contains(phone))
+        let state = self.state();
+        let is_found = !state.off_whatsapp.contains(phone);
+        let other = state.spellings.get(phone);
+        Ok(is_found.then(|| other.unwrap_or(phone).clone()))
     }
 
     async fn wait(

@@ -103,8 +103,12 @@ impl Outbound for FakeOutbound {
         let found = self.state().files.get(url).cloned();
         let dead = || FileError::Permanent(Failure::new(Failure::MEDIA, DOWNLOAD_FAILED));
         let (bytes, content_type) = found.ok_or_else(dead)?;
-        let filename = url.rsplit('/').next().map(str::to_owned);
-        Ok(FetchedFile { file: in_memory(&bytes), content_type: Some(content_type), filename })
+        Ok(FetchedFile {
+            file: in_memory(&bytes),
+            content_type: Some(content_type),
+            filename: None,
+            url_names: url.rsplit('/').next().map(str::to_owned).into_iter().collect(),
+        })
     }
 
     async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, FileError> {
@@ -149,7 +153,7 @@ impl MediaCodec for FakeCodec {
             file,
             kind: wish.kind.unwrap_or(guessed),
             mimetype,
-            filename: wish.filename.or(wish.source_name),
+            filename: wish.filename.or(wish.source_name).or(wish.url_names.into_iter().next()),
             seconds: None,
             waveform: None,
             dimensions: None,

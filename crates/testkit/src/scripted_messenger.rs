@@ -329,17 +329,18 @@ impl Messenger for ScriptedMessenger {
         self.called(Call::Typing(device, chat.clone(), is_typing));
     }
 
-    async fn is_on_whatsapp(
+    async fn find_number(
         &self,
         device: DeviceId,
         phone: &PhoneNumber,
-    ) -> Result<bool, SendError> {
+    ) -> Result<Option<PhoneNumber>, SendError> {
         self.called(Call::Lookup(device, phone.clone()));
         let state = self.state();
         if !state.connected.contains(&device) {
             return Err(SendError::NotConnected);
         }
-        Ok(state.on_whatsapp.get(phone).copied().unwrap_or(true))
+        let is_found = state.on_whatsapp.get(phone).copied().unwrap_or(true);
+        Ok(is_found.then(|| phone.clone()))
     }
 
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>, SendError> {

@@ -107,11 +107,12 @@ impl WhatsappMessenger {
         Ok(Pairing::start(self.shared.clone(), device, purpose, slot.online.clone()))
     }
 
+    /// Asks for the number of an account; `None` when there is no account.
     async fn look_up(
         &self,
         client: &Client,
         phone: &PhoneNumber,
-    ) -> std::result::Result<bool, SendError> {
+    ) -> std::result::Result<Option<PhoneNumber>, SendError> {
         let jids = [Jid::pn(phone.as_str())];
         let contacts = client.contacts();
         let found = match timeout(LOOK_UP_MAX, contacts.is_on_whatsapp(&jids)).await {
@@ -119,9 +120,14 @@ impl WhatsappMessenger {
             Ok(Err(error)) => return Err(errors::contact_error(&error)),
             Err(_) => return Err(SendError::Temporary("WhatsApp did not answer in time".into())),
         };
-        let is_registered = found.iter().any(|contact| contact.is_registered);
-        self.shared.registrations.put(phone, is_registered);
-        Ok(is_registered)
+        let registered = found.iter().find(|contact| contact.is_registered).map(|contact| {
+            // Some countries' numbers have two spellings, and the account goes by one of them.
+            let jids = contact.pn_jid.iter().chain([&contact.jid]);
+            let answered = jids.into_iter().find(|jid| jid.is_pn());
+            answered.map_or_else(|| phone.clone(), |jid| PhoneNumber::from_digits(&*jid.user))
+        });
+        self.shared.registrations.put(phone, registered.clone());
+        Ok(registered)
     }
 
     /// The recipient's address; an error when WhatsApp says that the number is not registered.
@@ -135,11 +141,12 @@ impl WhatsappMessenger {
             ChatId::Lid(lid) => Ok(Jid::lid(lid.user())),
             ChatId::Other(_) => Err(errors::invalid_recipient()),
             ChatId::Person(phone) => {
-                let is_registered = match self.shared.registrations.get(phone) {
+                let registered = match self.shared.registrations.get(phone) {
                     Some(known) => known,
                     None => self.look_up(client, phone).await?,
                 };
-                is_registered.then(|| Jid::pn(phone.as_str())).ok_or_else(errors::not_on_whatsapp)
+                let registered = registered.ok_or_else(errors::not_on_whatsapp)?;
+                Ok(Jid::pn(registered.as_str()))
             }
         }
     }
@@ -241,7 +248,13 @@ impl Messenger for WhatsappMessenger {
     }
 
     async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool) {
-        let (Ok(client), Ok(to)) = (self.client(device), chat.to_string().parse::<Jid>()) else {
+        let known = match chat {
+            ChatId::Person(phone) => self.shared.registrations.get(phone).flatten(),
+            _ => None,
+        };
+        let to =
+            known.map_or_else(|| chat.to_string().parse(), |known| Ok(Jid::pn(known.as_str())));
+        let (Ok(client), Ok(to)) = (self.client(device), to) else {
             return;
         };
         let show = async {
@@ -259,11 +272,11 @@ impl Messenger for WhatsappMessenger {
         }
     }
 
-    async fn is_on_whatsapp(
+    async fn find_number(
         &self,
         device: DeviceId,
         phone: &PhoneNumber,
-    ) -> std::result::Result<bool, SendError> {
+    ) -> std::result::Result<Option<PhoneNumber>, SendError> {
         if let Some(known) = self.shared.registrations.get(phone) {
             return Ok(known);
         }

@@ -311,23 +311,24 @@ impl Core {
         self.dispatcher.groups(id).await
     }
 
-    /// Whether a number is on WhatsApp, asked through a connected device.
+    /// A number, and that of the account it reaches when it is on WhatsApp, asked through a
+    /// connected device.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Invalid`], [`Error::DeviceNotConnected`],
     /// [`Error::Whatsapp`].
-    pub async fn is_on_whatsapp(
+    pub async fn find_number(
         &self,
         principal: &Principal,
         id: DeviceId,
         phone: &str,
-    ) -> Result<(PhoneNumber, bool)> {
+    ) -> Result<(PhoneNumber, Option<PhoneNumber>)> {
         let device = self.device(principal, id).await?;
         let phone = parse_phone(principal, "phone", phone)?;
         if device.status != DeviceStatus::Connected {
             return Err(Error::DeviceNotConnected(device.status.as_str()));
         }
-        let found = self.dispatcher.is_on_whatsapp(id, &phone).await?;
+        let found = self.dispatcher.find_number(id, &phone).await?;
         Ok((phone, found))
     }
 }

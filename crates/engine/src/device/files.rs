@@ -187,6 +187,7 @@ async fn prepare(context: &EngineContext, message: Message) -> Result<ReadyFile,
         let fetched = in_time(FETCH_WAIT, context.outbound().fetch(url)).await?;
         wish.content_type = fetched.content_type;
         wish.source_name = fetched.filename;
+        wish.url_names = fetched.url_names;
         (fetched.file, permit)
     } else {
         let _read = limits.reads.acquire(account).await;

@@ -18,7 +18,7 @@ pub(super) struct MediaField {
     /// delivered; a failed download is a failed message.
     #[serde(default, deserialize_with = "optional")]
     url: Option<String>,
-    /// The file itself, at most 16 MiB once decoded.
+    /// The file itself as base64, or as a `data:` URL; at most 16 MiB once decoded.
     #[schema(value_type = Option<String>)]
     base64: Option<Base64Field>,
     /// As what it is sent; found out when left out.
@@ -57,10 +57,14 @@ impl MediaField {
     /// [`ApiError::Field`] when it comes from nowhere or from two places, or a picture speaks.
     pub(super) fn into_request(self) -> Result<FileRequest, ApiError> {
         let is_alone = self.url.is_none();
-        let base64 = self.base64.filter(|bytes| is_alone || !bytes.0.is_empty());
+        let base64 = self.base64.filter(|file| is_alone || !file.bytes.is_empty());
+        let mut mimetype = self.mimetype;
         let source = match (self.url, base64) {
             (Some(url), None) => MediaSource::Url(url),
-            (None, Some(bytes)) => MediaSource::Inline(bytes.0),
+            (None, Some(file)) => {
+                mimetype = mimetype.or(file.mimetype);
+                MediaSource::Inline(file.bytes)
+            }
             (None, None) => return Err(ApiError::field("media", "needs url or base64")),
             (Some(_), Some(_)) => {
                 return Err(ApiError::field("media", "takes url or base64, not both"));
@@ -79,7 +83,7 @@ impl MediaField {
             source,
             kind,
             filename: self.filename,
-            mimetype: self.mimetype,
+            mimetype,
             caption: self.caption.unwrap_or_default().into(),
         })
     }

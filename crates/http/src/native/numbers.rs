@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
+use domain::phone::PhoneNumber;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -32,6 +33,10 @@ struct NumberBody<'a> {
     phone: &'a str,
     /// Whether it is on WhatsApp.
     on_whatsapp: bool,
+    /// The number of its account, when that is another spelling: messages are written to it, and
+    /// answers come from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    known_as: Option<&'a str>,
 }
 
 async fn look_up(
@@ -40,6 +45,8 @@ async fn look_up(
     Segments(id, Segment(phone)): Segments,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let (phone, on_whatsapp) = state.core().is_on_whatsapp(&principal, id, &phone).await?;
-    Ok(json(StatusCode::OK, &NumberBody { phone: phone.as_str(), on_whatsapp }))
+    let (phone, found) = state.core().find_number(&principal, id, &phone).await?;
+    let known_as = found.as_ref().filter(|found| **found != phone).map(PhoneNumber::as_str);
+    let body = NumberBody { phone: phone.as_str(), on_whatsapp: found.is_some(), known_as };
+    Ok(json(StatusCode::OK, &body))
 }

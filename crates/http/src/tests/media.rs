@@ -37,6 +37,14 @@ async fn files_by_url_and_in_the_request() {
     assert_eq!(kept_bytes(&app, &inline).await, Some(vec![7; 10]));
     let bare = send(&app, json!({"base64": STANDARD_NO_PAD.encode([7; 10])})).await;
     assert_eq!(kept_bytes(&app, &bare.expect(202)).await, Some(vec![7; 10]));
+    let data_url = format!("data:audio/webm;codecs=opus;base64,{}", STANDARD.encode([251; 10]));
+    let recorded = send(&app, json!({"base64": data_url})).await.expect(202);
+    assert_eq!(recorded.json()["media"]["mimetype"], "audio/webm");
+    assert_eq!(kept_bytes(&app, &recorded).await, Some(vec![251; 10]));
+    for base64 in ["-_v7", "+/v7", "DATA:;BASE64,-_v7", "image/png;base64,+/v7"] {
+        let kept = send(&app, json!({"base64": base64})).await.expect(202);
+        assert_eq!(kept_bytes(&app, &kept).await, Some(vec![0xfb, 0xfb, 0xfb]), "{base64}");
+    }
     insta::assert_snapshot!(transcript.text());
     let list = Ask::get("/v1/messages").key(&app.shop.key).of(&app.router).await.text();
     assert!(list.contains(url) && !list.contains(&STANDARD.encode([7; 10])));

@@ -292,12 +292,19 @@ async fn nothing_is_kept_for_watchers_of_a_device_that_does_not_exist() {
 async fn numbers() {
     let app = App::new().await;
     app.dispatcher.set_off_whatsapp(PhoneNumber::from_digits("628999111222"));
+    let [typed, known] = ["5511987654321", "551187654321"].map(PhoneNumber::from_digits);
+    app.dispatcher.set_known_as(typed, known);
     let mut transcript = Transcript::default();
     let path = |device, phone: &str| Ask::get(format!("/v1/devices/{device}/numbers/{phone}"));
     let key = &app.shop.key;
     let front = app.front.id();
     transcript.add("there", &answer_to(&app, path(front, "%2B62%20812-3456-789"), key).await);
     transcript.add("not there", &answer_to(&app, path(front, "628999111222"), key).await);
+    let spelled = answer_to(&app, path(front, "5511987654321"), key).await.json();
+    assert_eq!(
+        (&spelled["phone"], &spelled["known_as"]),
+        (&json!("5511987654321"), &json!("551187654321"))
+    );
     transcript.add("no number", &answer_to(&app, path(front, "abc"), key).await);
     transcript
         .add("not linked", &answer_to(&app, path(app.unlinked.id(), "628999111222"), key).await);

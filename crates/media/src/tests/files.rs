@@ -16,7 +16,7 @@ async fn files_are_known_by_their_bytes() {
         ("dot.webp", Image, "image/webp", None, Some((30, 16))),
         ("lossless.webp", Image, "image/webp", None, Some((30, 16))),
         ("clip.mp4", Video, "video/mp4", Some(3), None),
-        ("clip.webm", Video, "video/webm", None, None),
+        ("clip.webm", Video, "video/webm", Some(1), None),
         ("tone.mp3", Audio, "audio/mpeg", Some(3), None),
         ("tone.m4a", Audio, "audio/mp4", Some(3), None),
         ("tone.aac", Audio, "audio/aac", None, None),
@@ -91,4 +91,158 @@ async fn headers_that_lie_do_no_harm() {
         }
     }
     assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn archives_and_office_files_are_known_by_what_is_inside() {
+    let rig = Rig::new();
+    let office = |folder: &str| zip(&[("[Content_Types].xml", b""), (folder, b"x")]);
+    let book = zip(&[("mimetype", b"application/epub+zip"), ("META-INF/container.xml", b"")]);
+    let text = zip(&[("mimetype", b"application/vnd.oasis.opendocument.text"), ("x", b"")]);
+    let cases = [
+        (office("word/document.xml"), "get.docx"),
+        (office("xl/workbook.xml"), "get.xlsx"),
+        (office("ppt/presentation.xml"), "get.pptx"),
+        (book, "get.epub"),
+        (text, "get.odt"),
+        (zip(&[("AndroidManifest.xml", b""), ("classes.dex", b"")]), "get.apk"),
+        (zip(&[("a.txt", b"word/document.xml")]), "get.zip"),
+        // A file in an archive does not make the archive one of its kind.
+        (zip(&[("inner.docx", &office("word/document.xml"))]), "get.zip"),
+        (b"PK\x03\x04 cut off".to_vec(), "get.zip"),
+        (ole("WordDocument"), "get.doc"),
+        (ole("Workbook"), "get.xls"),
+        (ole("PowerPoint Document"), "get.ppt"),
+    ];
+    for (bytes, name) in cases {
+        let wish = MediaWish {
+            content_type: Some("application/octet-stream".to_owned()),
+            url_names: vec!["get".to_owned()],
+            ..MediaWish::default()
+        };
+        let ready = rig.codec.prepare(rig.file(&bytes), wish).await.unwrap();
+        assert_eq!((ready.kind, ready.filename.as_deref()), (Document, Some(name)));
+    }
+}
+
+/// An archive whose entries are not compressed.
+fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let (mut archive, mut directory) = (Vec::new(), Vec::new());
+    for (name, content) in entries {
+        let sizes = [(content.len() as u32).to_le_bytes(), (content.len() as u32).to_le_bytes()];
+        let name_size = (name.len() as u16).to_le_bytes();
+        let at = (archive.len() as u32).to_le_bytes();
+        let fields: [&[u8]; 4] = [&[0; 12], &sizes.concat(), &name_size, &[0; 2]];
+        archive.extend([b"PK\x03\x04\x14\0", fields.concat().as_slice(), name.as_bytes()].concat());
+        archive.extend(*content);
+        directory.extend([b"PK\x01\x02\x14\0\x14\0", fields.concat().as_slice()].concat());
+        directory.extend([&[0; 10][..], &at, name.as_bytes()].concat());
+    }
+    let (size, at) = (directory.len() as u32, archive.len() as u32);
+    archive.extend(directory);
+    archive.extend(b"PK\x05\x06\0\0\0\0\0\0\0\0");
+    archive.extend([size.to_le_bytes(), at.to_le_bytes()].concat());
+    archive.extend([0; 2]);
+    archive
+}
+
+/// A compound file whose directory holds one stream.
+fn ole(stream: &str) -> Vec<u8> {
+    let mut file = vec![0; 512 + 512 * 2];
+    file[..8].copy_from_slice(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1");
+    file[30] = 9;
+    file[48] = 1;
+    for (at, name) in ["Root Entry", stream].into_iter().enumerate() {
+        let wide: Vec<u8> = name.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        file[1024 + at * 128..][..wide.len()].copy_from_slice(&wide);
+    }
+    file
+}
+
+/// A box of MPEG-4.
+fn boxed(name: &str, content: &[&[u8]]) -> Vec<u8> {
+    let content = content.concat();
+    [&(content.len() as u32 + 8).to_be_bytes(), name.as_bytes(), &content].concat()
+}
+
+/// A file of fragments with one track, 1,000 ticks a second; `movie` and `all` are what its headers
+/// announce, `samples` the lengths of each fragment's samples.
+fn fragmented(handler: &str, movie: u32, all: Option<u32>, samples: &[&[u32]]) -> Vec<u8> {
+    let be = |numbers: &[u32]| numbers.iter().flat_map(|n| n.to_be_bytes()).collect::<Vec<u8>>();
+    let media = [
+        boxed("mdhd", &[&be(&[0, 0, 0, 1_000, 0, 0])]),
+        boxed("hdlr", &[&be(&[0, 0]), handler.as_bytes(), &[0; 12]]),
+    ];
+    let track = [boxed("tkhd", &[&be(&[0, 0, 0, 7, 0])]), boxed("mdia", &[&media.concat()])];
+    let mut extends = boxed("trex", &[&be(&[0, 7, 1, 40, 0, 0])]);
+    extends.extend(all.map(|all| boxed("mehd", &[&be(&[0, all])])).unwrap_or_default());
+    let header = boxed("mvhd", &[&be(&[0, 0, 0, 1_000, movie, 0, 0, 0])]);
+    let movie =
+        boxed("moov", &[&header, &boxed("trak", &[&track.concat()]), &boxed("mvex", &[&extends])]);
+    let fragments = samples.iter().map(|samples| {
+        let count = samples.len() as u32;
+        let run = match samples.iter().all(|sample| *sample == 40) {
+            true => boxed("trun", &[&be(&[0, count])]),
+            false => {
+                let rows: Vec<u8> = samples.iter().flat_map(|sample| be(&[*sample, 9])).collect();
+                boxed("trun", &[&be(&[0x301, count, 0]), &rows])
+            }
+        };
+        let header = boxed("tfhd", &[&be(&[0, 7])]);
+        boxed("moof", &[&boxed("traf", &[&header, &run])])
+    });
+    let fragments: Vec<u8> = fragments.flatten().collect();
+    [boxed("ftyp", &[b"iso5\0\0\0\0"]), movie, fragments].concat()
+}
+
+#[tokio::test]
+async fn fragments_have_their_real_length_or_none() {
+    let rig = Rig::new();
+    let cases: [(u32, Option<u32>, &[&[u32]], Option<u32>); 7] = [
+        (0, None, &[&[1_000, 2_000], &[4_000]], Some(7)),
+        (0, None, &[&[40; 100], &[40; 50]], Some(6)),
+        (u32::MAX, None, &[&[9_000]], Some(9)),
+        (0, Some(12_000), &[&[1_000]], Some(12)),
+        (2_000, None, &[&[3_000]], Some(5)),
+        (0, None, &[], None),
+        (u32::MAX, Some(u32::MAX), &[], None),
+    ];
+    for (movie, all, samples, seconds) in cases {
+        let video = rig.prepare(&fragmented("vide", movie, all, samples), None).await.unwrap();
+        assert_eq!((video.kind, video.seconds), (Video, seconds), "{movie} {all:?} {samples:?}");
+        let sound = rig.prepare(&fragmented("soun", movie, all, samples), None).await.unwrap();
+        assert_eq!((sound.kind, sound.seconds), (Audio, seconds));
+        assert_eq!(sound.mimetype, "audio/mp4", "a recorder writes the brand of a camera");
+    }
+}
+
+#[tokio::test]
+async fn files_joined_end_to_end_are_as_long_as_all_their_parts() {
+    let rig = Rig::new();
+    for name in ["tone.mp3", "tone-vorbis.ogg", "tone-opus.ogg"] {
+        let one = rig.prepare(&fixture(name), None).await.unwrap();
+        let two = rig.prepare(&[fixture(name), fixture(name)].concat(), None).await.unwrap();
+        assert_eq!((one.seconds, two.seconds), (Some(3), Some(5)), "{name}: 2.5 and 5 s");
+    }
+    let wav = |rate: u32| {
+        let header = b"RIFF\x24\x7d\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0";
+        let rest = b"\x02\0\x10\0data\0\x7d\0\0";
+        [&header[..], &rate.to_le_bytes(), rest, &[0; 32_000]].concat()
+    };
+    let joined = [wav(32_000), wav(16_000), wav(16_000)].concat();
+    assert_eq!(rig.prepare(&joined, None).await.unwrap().seconds, Some(5), "1, 2 and 2 s");
+    let tag = [&b"ID3\x04\0\0\0\0\x07\x60"[..], &b"\xff\xfb\x90\x64".repeat(248)].concat();
+    let tagged = [fixture("tone.mp3"), tag, fixture("tone.mp3")].concat();
+    assert_eq!(rig.prepare(&tagged, None).await.unwrap().seconds, Some(5), "a tag between them");
+}
+
+#[tokio::test]
+async fn a_stream_that_announces_what_it_likes_is_as_long_as_it_is() {
+    let rig = Rig::new();
+    for announced in [u32::MAX, 0x7fff_ffff, 32_000] {
+        let header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x01\0\x80\x3e\0\0\0\x7d\0\0\x02\0\x10\0data";
+        let wav = [&header[..], &announced.to_le_bytes(), &[0; 32_000 * 4]].concat();
+        let expected = if announced == 32_000 { 1 } else { 4 };
+        assert_eq!(rig.prepare(&wav, None).await.unwrap().seconds, Some(expected));
+    }
 }

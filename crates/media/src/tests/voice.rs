@@ -155,6 +155,102 @@ async fn opus_is_passed_on_as_it_is() {
     assert_eq!(again.seconds, Some(2), "our own notes too");
 }
 
+/// As the fixtures: a quiet second, a loud one, and half a second of silence.
+fn quiet_then_loud(rate: u32) -> Vec<u8> {
+    let parts = [tone(rate, 1, 1.0, 0.1), tone(rate, 1, 1.0, 0.6), tone(rate, 1, 0.5, 0.0)];
+    wav(rate, 1, &parts.concat())
+}
+
+/// The Opus fixture is stereo, and as loud as a tone that was spread over two channels.
+const OPUS_LOUDNESS: f64 = 0.72;
+
+#[tokio::test]
+async fn all_of_what_was_joined_end_to_end_is_in_the_note() {
+    let rig = Rig::new();
+    let tag = [&b"ID3\x04\0\0\0\0\x07\x60"[..], &b"\xff\xfb\x90\x64".repeat(248)].concat();
+    let (mp3, vorbis) = (fixture("tone.mp3"), fixture("tone-vorbis.ogg"));
+    let opus = fixture("tone-opus.ogg");
+    let cases = [
+        ("MP3", [mp3.clone(), mp3.clone()].concat(), [1.0, 1.0]),
+        ("MP3 with a tag between", [mp3.clone(), tag, mp3].concat(), [1.0, 1.0]),
+        ("WAV", quiet_then_loud(48_000).repeat(2), [1.0, 1.0]),
+        (
+            "WAV of two rates",
+            [quiet_then_loud(48_000), quiet_then_loud(16_000)].concat(),
+            [1.0, 1.0],
+        ),
+        ("Vorbis", vorbis.repeat(2), [1.0, 1.0]),
+        ("Opus", opus.repeat(2), [OPUS_LOUDNESS, OPUS_LOUDNESS]),
+        ("Vorbis and Opus", [vorbis, opus].concat(), [1.0, OPUS_LOUDNESS]),
+    ];
+    for (name, bytes, loudness) in cases {
+        let ready = rig.voice(&bytes).await.unwrap();
+        assert_eq!(ready.seconds, Some(5), "{name}");
+        let heard = Heard::of(&std::fs::read(&ready.file.path).unwrap());
+        for (start, loudness) in [0.0, 2.5].into_iter().zip(loudness) {
+            let part = |from: f64, to: f64| heard.rms(start + from, start + to);
+            assert_near(part(0.25, 0.75), loudness * 0.1 / 2f64.sqrt(), name);
+            assert_near(part(1.25, 1.75), loudness * 0.6 / 2f64.sqrt(), name);
+        }
+    }
+    assert_eq!(rig.files(), 0);
+}
+
+/// An element of Matroska.
+fn element(id: &[u8], content: &[u8]) -> Vec<u8> {
+    let size = 0x1000_0000_u32 | content.len() as u32;
+    [id, &size.to_be_bytes(), content].concat()
+}
+
+/// What a browser records: Opus in WebM, without a length.
+fn webm(opus: &[u8]) -> Vec<u8> {
+    let mut packets = PacketReader::new(Cursor::new(opus));
+    let head = packets.read_packet_expected().unwrap().data;
+    packets.read_packet_expected().unwrap();
+    let mut blocks = element(&[0xe7], &[0]);
+    let mut time_ms = 0_i16;
+    while let Some(packet) = packets.read_packet().unwrap() {
+        let block = [&[0x81][..], &time_ms.to_be_bytes(), &[0x80], &packet.data].concat();
+        blocks.extend(element(&[0xa3], &block));
+        time_ms += 20;
+    }
+    let rate = element(&[0xb5], &48_000_f64.to_be_bytes());
+    let sound = element(&[0xe1], &[rate, element(&[0x9f], &[1])].concat());
+    let track = [
+        element(&[0xd7], &[1]),
+        element(&[0x73, 0xc5], &[1]),
+        element(&[0x83], &[2]),
+        element(&[0x86], b"A_OPUS"),
+        element(&[0x63, 0xa2], &head),
+        sound,
+    ];
+    let info = [
+        element(&[0x2a, 0xd7, 0xb1], &[0x0f, 0x42, 0x40]),
+        element(&[0x4d, 0x80], b"Chrome"),
+        element(&[0x57, 0x41], b"Chrome"),
+    ];
+    let info = element(&[0x15, 0x49, 0xa9, 0x66], &info.concat());
+    let tracks = element(&[0x16, 0x54, 0xae, 0x6b], &element(&[0xae], &track.concat()));
+    let cluster = element(&[0x1f, 0x43, 0xb6, 0x75], &blocks);
+    let ebml = element(&[0x1a, 0x45, 0xdf, 0xa3], &element(&[0x42, 0x82], b"webm"));
+    let segment = element(&[0x18, 0x53, 0x80, 0x67], &[info, tracks, cluster].concat());
+    [ebml, segment].concat()
+}
+
+#[tokio::test]
+async fn what_a_browser_records_is_audio_and_may_be_a_note() {
+    let rig = Rig::new();
+    let bytes = webm(&fixture("tone-opus.ogg"));
+    let ready = rig.prepare(&bytes, None).await.unwrap();
+    assert_eq!((ready.kind, ready.mimetype.as_str()), (ContentKind::Audio, "audio/webm"));
+    assert_eq!(ready.seconds, None, "it says none");
+    let note = rig.voice(&bytes).await.unwrap();
+    assert_eq!((note.seconds, note.mimetype.as_str()), (Some(3), "audio/ogg; codecs=opus"));
+    let heard = Heard::of(&std::fs::read(&note.file.path).unwrap());
+    assert_near(heard.rms(1.2, 1.8), OPUS_LOUDNESS * 0.6 / 2f64.sqrt(), "loud");
+    assert_shape(&note.waveform.unwrap(), "webm");
+}
+
 /// Quiet, loud, silent: in the first 25, the next 25 and the last 14 of 64 steps.
 fn assert_shape(waveform: &[u8], name: &str) {
     assert!(waveform[2..23].iter().all(|step| (10..25).contains(step)), "{name}: {waveform:?}");

@@ -12,7 +12,7 @@ use super::{FRAME_SAMPLES, RATE, SECONDS_MAX, Stopped, VoiceError, whole_seconds
 /// Steps of a waveform, as WhatsApp draws it.
 const STEPS: usize = 64;
 /// Samples of the longest packet: 120 ms.
-const PACKET_SAMPLES_MAX: usize = 5_760;
+pub(super) const PACKET_SAMPLES_MAX: usize = 5_760;
 
 /// Gathers loudness frame by frame.
 #[derive(Default)]
@@ -79,7 +79,7 @@ impl Measured {
     }
 }
 
-/// Measures an OGG/Opus file by decoding it.
+/// Measures an OGG/Opus file of one stream by decoding it.
 pub(super) fn opus_file(path: &Path, stopped: &Stopped) -> Result<Measured, VoiceError> {
     let unreadable = |_| VoiceError::Unreadable;
     let mut packets = PacketReader::new(BufReader::new(File::open(path)?));
@@ -111,7 +111,7 @@ pub(super) fn opus_file(path: &Path, stopped: &Stopped) -> Result<Measured, Voic
 }
 
 /// Samples at the beginning that are not played; `None` when it is no head of one or two channels.
-fn pre_skip(head: &[u8]) -> Option<usize> {
+pub(super) fn pre_skip(head: &[u8]) -> Option<usize> {
     let &[version, channels, low, high, _, _, _, _, _, _, family, ..] =
         head.strip_prefix(b"OpusHead")?
     else {

@@ -1,7 +1,7 @@
 //! Voice notes: OGG/Opus, one channel, 48 kHz, frames of 20 ms, with their length and waveform.
 //!
-//! MP3, WAV, AAC (M4A, ADTS) and OGG/Vorbis are converted. OGG/Opus is passed on as it is, decoded
-//! only to measure it.
+//! MP3, WAV, AAC (M4A, ADTS), OGG/Vorbis and WebM are converted. OGG/Opus is passed on as it is, decoded
+//! only to measure it, unless it holds several streams: phones play the first one only.
 
 mod decode;
 mod encode;
@@ -22,6 +22,7 @@ pub(crate) use decode::announced_seconds;
 use crate::codec::temp_media;
 use crate::format::Format;
 use crate::kind::failure;
+use crate::length::ogg;
 use encode::NoteWriter;
 use resample::Resampler;
 
@@ -126,13 +127,22 @@ pub(crate) fn make(
     temp_dir: &Path,
     stopped: &Stopped,
 ) -> Result<Note, FileError> {
-    let is_parsed = matches!(format, Format::Mp4 | Format::ThreeGp | Format::M4a | Format::OggOpus);
+    let is_parsed = matches!(
+        format,
+        Format::Mp4
+            | Format::ThreeGp
+            | Format::ThreeGpAudio
+            | Format::M4a
+            | Format::OggOpus
+            | Format::Webm
+            | Format::WebmAudio
+    );
     if is_parsed && source.size > PARSED_BYTES_MAX {
         return Err(VoiceError::TooLarge.into());
     }
     let note = match format {
-        Format::OggOpus => pass_on(source, stopped),
-        _ => convert(&source.path, temp_dir, stopped),
+        Format::OggOpus if !ogg::is_joined(&source.path) => pass_on(source, stopped),
+        _ => convert(&source.path, format, temp_dir, stopped),
     };
     Ok(note?)
 }
@@ -142,16 +152,22 @@ fn pass_on(source: &TempMedia, stopped: &Stopped) -> Result<Note, VoiceError> {
     Ok(Note { file: source.clone(), seconds: measured.seconds()?, waveform: measured.waveform() })
 }
 
-fn convert(source: &Path, temp_dir: &Path, stopped: &Stopped) -> Result<Note, VoiceError> {
+fn convert(
+    source: &Path,
+    format: Format,
+    temp_dir: &Path,
+    stopped: &Stopped,
+) -> Result<Note, VoiceError> {
     let (out, path) = tempfile::Builder::new().prefix(PREFIX).tempfile_in(temp_dir)?.into_parts();
     let mut writer = NoteWriter::new(io::BufWriter::new(out))?;
     let mut resampler: Option<Resampler> = None;
-    decode::decode(source, |samples, rate| {
+    decode::decode(source, format, |samples, rate| {
         stopped.check()?;
-        let resampler = resampler.get_or_insert_with(|| Resampler::new(rate, RATE));
-        if resampler.source_rate() != rate {
-            return Err(VoiceError::Unreadable);
+        // Files that were joined may differ.
+        if let Some(mut before) = resampler.take_if(|before| before.source_rate() != rate) {
+            before.finish(&mut |block| writer.push(block))?;
         }
+        let resampler = resampler.get_or_insert_with(|| Resampler::new(rate, RATE));
         resampler.push(samples, &mut |block| writer.push(block))
     })?;
     if let Some(mut resampler) = resampler {
@@ -165,9 +181,9 @@ fn convert(source: &Path, temp_dir: &Path, stopped: &Stopped) -> Result<Note, Vo
     })
 }
 
-/// Seconds as WhatsApp shows them: rounded, and never none. `None` for what is no length.
+/// Seconds as WhatsApp shows them: rounded, and one at least. `None` for what is no length.
 pub(crate) fn whole_seconds(seconds: f64) -> Option<u32> {
-    let is_length = seconds.is_finite() && (0.0..f64::from(u32::MAX)).contains(&seconds);
+    let is_length = seconds.is_finite() && seconds > 0.0 && seconds < f64::from(u32::MAX);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

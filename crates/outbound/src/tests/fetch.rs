@@ -1,6 +1,10 @@
 //! What a download brings.
 
+use std::io::Write as _;
+
 use domain::ports::Outbound as _;
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
 use super::{Rig, Server, answer, ok, redirect};
 use crate::files::FetchError;
@@ -24,8 +28,9 @@ async fn a_file_with_its_type_and_name() {
     let rig = Rig::local();
 
     let fetched = rig.client.download(&server.url("/get")).await.unwrap();
-    assert_eq!(fetched.content_type.as_deref(), Some("application/pdf; x=y"));
+    assert_eq!(fetched.content_type.as_deref(), Some("application/pdf"));
     assert_eq!(fetched.filename.as_deref(), Some("r.pdf"));
+    assert_eq!(fetched.url_names, ["get"]);
     assert_eq!(fetched.file.size, 8);
     assert_eq!(std::fs::read(&fetched.file.path).unwrap(), b"%PDF-1.7");
 
@@ -36,7 +41,7 @@ async fn a_file_with_its_type_and_name() {
     assert_eq!(rig.files(), 0);
 
     let moved = rig.client.download(&server.url("/moved")).await.unwrap();
-    assert_eq!(moved.filename.as_deref(), Some("a b.jpg"));
+    assert_eq!((moved.filename, moved.url_names), (None, vec!["a b.jpg".into(), "moved".into()]));
     let empty = rig.client.download(&server.url("/empty")).await.unwrap();
     assert_eq!((empty.file.size, empty.content_type), (0, None));
     let too_far = rig.client.download(&server.url("/4")).await;
@@ -57,7 +62,7 @@ async fn every_failure_has_the_same_text() {
         "/206" => answer("206 Partial Content", "", b"x"),
         "/304" => answer("304 Not Modified", "", b""),
         "/nowhere" => answer("302 Found", "", b""),
-        "/gzip" => answer("200 OK", "content-encoding: gzip\r\n", b"\x1f\x8b"),
+        "/cut-off" => answer("200 OK", "content-encoding: gzip\r\n", b"\x1f\x8b"),
         "/noise" => b"\x00\x01\x02\r\n\r\n".to_vec(),
         "/silence" => Vec::new(),
         _ => ok(b"x"),
@@ -65,7 +70,8 @@ async fn every_failure_has_the_same_text() {
     .await;
     let closed = Server::start(|_| ok(b"x")).await.url("/");
     let rig = Rig::local();
-    let paths = ["/404", "/500", "/204", "/206", "/304", "/nowhere", "/gzip", "/noise", "/silence"];
+    let paths =
+        ["/404", "/500", "/204", "/206", "/304", "/nowhere", "/cut-off", "/noise", "/silence"];
     for url in paths.map(|path| server.url(path)).into_iter().chain([closed]) {
         let error = rig.client.download(&url).await.err();
         assert_eq!(error, Some(FetchError::Failed), "{url}");
@@ -76,32 +82,114 @@ async fn every_failure_has_the_same_text() {
 
 #[tokio::test]
 async fn a_web_page_is_no_file() {
-    let server = Server::start(|path| match path {
-        "/typed" => answer("200 OK", "content-type: Text/HTML; charset=utf-8\r\n", b"sign in"),
-        "/page.html" => answer("200 OK", "content-type: text/html\r\n", b"<html>"),
-        "/named" => answer(
-            "200 OK",
-            "content-type: text/html\r\ncontent-disposition: attachment; filename=r.html\r\n",
-            b"<html>",
-        ),
-        "/photo.jpg" => answer("200 OK", "content-type: image/jpeg\r\n", b"<!DOCTYPE HTML><p>"),
-        "/bare" => ok(b"\xef\xbb\xbf\r\n <!-- a --> <!-- b -->\n<HTML lang=id>"),
-        "/xhtml" => ok(b"<?xml version='1.0'?><!DOCTYPE html><p>"),
-        "/xml" => ok(b"<?xml version='1.0'?><heads/>"),
-        "/comment" => ok(b"<!-- never closed"),
-        _ => ok(b"html"),
+    let server = Server::start(|path| {
+        let (headers, body): (&str, &[u8]) = match path {
+            "/typed" => ("content-type: Text/HTML; charset=utf-8\r\n", b"<p>sign in"),
+            "/page.html" => ("content-type: text/html\r\n", b"<html>"),
+            "/inline" => ("content-type: text/html\r\ncontent-disposition: inline\r\n", b"<html>"),
+            "/photo.jpg" => ("content-type: image/jpeg\r\n", b"<!DOCTYPE HTML><p>"),
+            "/bare" => ("", b"\xef\xbb\xbf\r\n <!-- a --> <!-- b -->\n<HTML lang=id>"),
+            "/named" => ("content-disposition: attachment; filename=r.xls\r\n", b"<html>"),
+            "/attached" => {
+                ("content-type: text/html\r\ncontent-disposition: attachment\r\n", b"<html>")
+            }
+            "/excel" => ("content-type: application/vnd.ms-excel\r\n", b"<html>"),
+            "/pdf" => ("content-type: text/html\r\n", b"%PDF-1.7"),
+            "/jpeg" => ("content-type: text/html; charset=UTF-8\r\n", b"\xff\xd8\xff\xe0"),
+            "/csv" => ("content-type: text/html\r\n", b"a;b\r\n1;2"),
+            "/xml" => ("", b"<?xml version='1.0'?><heads/>"),
+            _ => ("", b"text"),
+        };
+        answer("200 OK", headers, body)
     })
     .await;
     let rig = Rig::local();
-    for path in ["/typed", "/page.html", "/photo.jpg", "/bare", "/xhtml"] {
+    for path in ["/typed", "/page.html", "/inline", "/photo.jpg", "/bare"] {
         let error = rig.client.download(&server.url(path)).await.err();
         assert_eq!(error, Some(FetchError::WebPage), "{path}");
     }
-    for path in ["/named", "/xml", "/comment", "/text"] {
+    for path in ["/named", "/attached", "/excel", "/pdf", "/jpeg", "/csv", "/xml", "/text"] {
         let size = rig.client.download(&server.url(path)).await.map(|fetched| fetched.file.size);
         assert!(size.is_ok_and(|size| size > 0), "{path}: {size:?}");
     }
     assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn what_was_compressed_for_the_way_is_opened() {
+    let body = "%PDF-1.7 of some length ".repeat(500);
+    let (gzip, zlib, raw) = (gzip(body.as_bytes()), zlib(body.as_bytes()), raw(body.as_bytes()));
+    let two = [gzip.clone(), self::gzip(b"!")].concat();
+    let plain = body.clone().into_bytes();
+    let cases = [
+        ("gzip", gzip.clone(), Ok(body.len())),
+        ("GZip", gzip.clone(), Ok(body.len())),
+        ("x-gzip", two, Ok(body.len() + 1)),
+        ("identity, gzip", gzip.clone(), Ok(body.len())),
+        ("gzip", plain.clone(), Ok(body.len())),
+        ("deflate", zlib, Ok(body.len())),
+        ("deflate", raw, Ok(body.len())),
+        ("gzip", gzip[..gzip.len() / 2].to_vec(), Err(FetchError::Failed)),
+        ("gzip, gzip", gzip.clone(), Err(FetchError::Failed)),
+        ("br", plain.clone(), Err(FetchError::Failed)),
+        ("utf-8", plain.clone(), Ok(body.len())),
+        ("none", plain.clone(), Ok(body.len())),
+        ("base64", plain.clone(), Ok(body.len())),
+        ("binary", plain.clone(), Ok(body.len())),
+        ("", plain, Ok(body.len())),
+    ];
+    let rig = Rig::local();
+    for (coding, bytes, expected) in cases {
+        let server = Server::start(move |_| {
+            answer("200 OK", &format!("content-encoding: {coding}\r\n"), &bytes)
+        })
+        .await;
+        let found = rig.client.download(&server.url("/a.pdf")).await;
+        let found = found.map(|fetched| usize::try_from(fetched.file.size).unwrap());
+        assert_eq!(found, expected, "{coding}");
+    }
+    let archive = gzip.clone();
+    let server =
+        Server::start(move |_| answer("200 OK", "content-encoding: gzip\r\n", &archive)).await;
+    let saved = rig.client.download(&server.url("/backup.sql.gz")).await.unwrap();
+    assert_eq!(saved.file.size, gzip.len() as u64, "an archive stays one");
+}
+
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn raw(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[tokio::test]
+async fn redirects_as_servers_write_them() {
+    let server = Server::start(|path| match path {
+        "/utf8" => redirect("/berkas/Faktur é 1.pdf?x=a b"),
+        "/latin1" => {
+            let head = b"HTTP/1.1 301 Moved\r\ncontent-length: 0\r\nlocation: /caf\xe9.pdf\r\n\r\n";
+            head.to_vec()
+        }
+        "/berkas/Faktur%20%C3%A9%201.pdf?x=a%20b" | "/caf%E9.pdf" => ok(b"%PDF-1.7"),
+        _ => answer("404 Not Found", "", b""),
+    })
+    .await;
+    let rig = Rig::local();
+    for (path, name) in [("/utf8", "Faktur é 1.pdf"), ("/latin1", "café.pdf")] {
+        let fetched = rig.client.download(&server.url(path)).await.unwrap();
+        assert_eq!(fetched.url_names, [name, &path[1..]], "{path}");
+    }
 }
 
 #[tokio::test]

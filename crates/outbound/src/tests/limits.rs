@@ -7,7 +7,8 @@ use domain::media::MEDIA_BYTES_MAX;
 use domain::ports::{FileError, Outbound as _};
 use tokio::io::AsyncWriteExt as _;
 
-use super::{Rig, Server, ok, until};
+use super::fetch::gzip;
+use super::{Rig, Server, answer, ok, until};
 use crate::client::Limits;
 use crate::files::FetchError;
 
@@ -58,6 +59,27 @@ async fn a_hundred_megabytes_and_not_a_byte_more() {
     assert_eq!(larger.err(), Some(FetchError::TooLarge));
     let endless = rig.client.download(&server.url(&format!("/{}", u64::MAX))).await;
     assert_eq!(endless.err(), Some(FetchError::TooLarge));
+    let grown = peak_memory_bytes() - before;
+    assert!(grown < 32 * 1024 * 1024, "{grown} bytes more");
+    assert_eq!(rig.files(), 0);
+}
+
+#[tokio::test]
+async fn the_limit_is_that_of_the_opened_bytes() {
+    let bomb = gzip(&vec![0; 8 * 1024 * 1024]);
+    assert!(bomb.len() < 16 * 1024);
+    let fitting = bomb.clone();
+    let server = Server::start(move |path| match path {
+        "/fits" => answer("200 OK", "content-encoding: gzip\r\n", &fitting),
+        // A member after the other, as one stream.
+        _ => answer("200 OK", "content-encoding: gzip\r\n", &bomb.repeat(40)),
+    })
+    .await;
+    let rig = local(Limits { file_bytes_max: 64 * 1024 * 1024, ..Limits::default() });
+    let before = peak_memory_bytes();
+    assert_eq!(rig.client.download(&server.url("/fits")).await.unwrap().file.size, 8 << 20);
+    let bomb = rig.client.download(&server.url("/bomb")).await;
+    assert_eq!(bomb.err(), Some(FetchError::TooLarge));
     let grown = peak_memory_bytes() - before;
     assert!(grown < 32 * 1024 * 1024, "{grown} bytes more");
     assert_eq!(rig.files(), 0);

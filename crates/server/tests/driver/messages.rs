@@ -61,15 +61,30 @@ async fn a_number_without_whatsapp_is_refused_for_good() {
     assert_eq!(failure.code, "not_on_whatsapp");
     let ours = PhoneNumber::from_digits(OURS);
     let theirs = PhoneNumber::from_digits(THEIRS);
-    assert_eq!(world.messenger.is_on_whatsapp(device, &ours).await, Ok(true));
-    assert_eq!(world.messenger.is_on_whatsapp(device, &theirs).await, Ok(false));
+    assert_eq!(world.messenger.find_number(device, &ours).await, Ok(Some(ours)));
+    assert_eq!(world.messenger.find_number(device, &theirs).await, Ok(None));
     world.sim.put_phone(THEIRS, json!({ "registered": true })).await;
     // A no is believed for a minute, by lookups and sends alike.
-    assert_eq!(world.messenger.is_on_whatsapp(device, &theirs).await, Ok(false));
+    assert_eq!(world.messenger.find_number(device, &theirs).await, Ok(None));
     assert!(matches!(
         world.try_send(device, &chat(THEIRS), &new_id(), "x").await,
         Err(SendError::Permanent(_))
     ));
+}
+
+#[tokio::test]
+async fn a_second_spelling_is_written_to_as_the_account_is_known() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let typed = "5511987654321";
+    world.sim.put_phone(typed, json!({ "answers_as": THEIRS })).await;
+    let found = world.messenger.find_number(device, &PhoneNumber::from_digits(typed)).await;
+    assert_eq!(found, Ok(Some(PhoneNumber::from_digits(THEIRS))));
+    let id = world.send(device, &chat(typed), "Halo").await;
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    world.recorder.receipt(device, &id, Receipt::Delivered).await;
+    assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo");
+    assert_eq!(world.sim.inbox(typed).await, Vec::<Value>::new());
 }
 
 #[tokio::test]

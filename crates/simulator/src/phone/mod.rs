@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::address::Number;
 use crate::clock;
-use crate::error::{Result, conflict};
+use crate::error::{Result, bad_request, conflict};
 use crate::switchboard::Switchboard;
 
 pub(crate) use receive::Incoming;
@@ -45,7 +45,7 @@ impl AutoReceipts {
 }
 
 /// The settings of a phone.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Phone {
     /// Whether the number is on WhatsApp.
     pub(crate) registered: bool,
@@ -57,10 +57,13 @@ pub(crate) struct Phone {
     pub(crate) passkey: bool,
     /// Whether others see its LID first, and its number only beside it.
     pub(crate) by_lid: bool,
+    /// The number under which the account is known, when this is a second spelling of it: a check of
+    /// this number answers that one.
+    pub(crate) answers_as: Option<Number>,
 }
 
 /// The fields that the control API may change.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PhonePatch {
     registered: Option<bool>,
@@ -68,6 +71,12 @@ pub(crate) struct PhonePatch {
     auto_receipts: Option<AutoReceipts>,
     passkey: Option<bool>,
     by_lid: Option<bool>,
+    /// Empty when it is no second spelling any more.
+    answers_as: Option<String>,
+}
+
+fn parse_number(text: &str) -> Result<Number> {
+    Number::parse(text).ok_or_else(|| bad_request("answers_as is a phone number or empty"))
 }
 
 impl Switchboard {
@@ -76,7 +85,7 @@ impl Switchboard {
         let found = self
             .db
             .prepare_cached(
-                "SELECT registered, online, auto_receipts, passkey, by_lid FROM phones \
+                "SELECT registered, online, auto_receipts, passkey, by_lid, answers_as FROM phones \
                  WHERE number = ?1",
             )?
             .query_row([number.sql()], |row| {
@@ -86,6 +95,7 @@ impl Switchboard {
                     auto_receipts: AutoReceipts::from_sql(row.get(2)?),
                     passkey: row.get(3)?,
                     by_lid: row.get(4)?,
+                    answers_as: Some(row.get(5)?).filter(|of| *of != 0).map(Number::from_sql),
                 })
             })
             .optional()?;
@@ -95,6 +105,7 @@ impl Switchboard {
             auto_receipts: AutoReceipts::Read,
             passkey: false,
             by_lid: false,
+            answers_as: None,
         }))
     }
 
@@ -116,14 +127,19 @@ impl Switchboard {
             auto_receipts: patch.auto_receipts.unwrap_or(old.auto_receipts),
             passkey: patch.passkey.unwrap_or(old.passkey),
             by_lid: patch.by_lid.unwrap_or(old.by_lid),
+            answers_as: match patch.answers_as.as_deref() {
+                None => old.answers_as,
+                Some("") => None,
+                Some(text) => Some(parse_number(text)?).filter(|other| *other != number),
+            },
         };
         self.db
             .prepare_cached(
                 "INSERT INTO phones \
-                 (number, registered, online, auto_receipts, passkey, by_lid, seen_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (number) DO UPDATE SET \
+                 (number, registered, online, auto_receipts, passkey, by_lid, answers_as, seen_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (number) DO UPDATE SET \
                  registered = ?2, online = ?3, auto_receipts = ?4, passkey = ?5, by_lid = ?6, \
-                 seen_ms = ?7",
+                 answers_as = ?7, seen_ms = ?8",
             )?
             .execute(params![
                 number.sql(),
@@ -132,6 +148,7 @@ impl Switchboard {
                 new.auto_receipts as i64,
                 new.passkey,
                 new.by_lid,
+                new.answers_as.map_or(0, Number::sql),
                 clock::unix_ms()
             ])?;
         if new.online {

@@ -65,6 +65,14 @@ impl Switchboard {
             (None, Some(text)) => digits(text).and_then(|digits| Number::parse(&digits)),
             (None, None) => None,
         };
+        let number = match number {
+            // A check answers the account's own spelling.
+            Some(number) if asked_contact.is_some() => {
+                Some(self.phone(number)?.answers_as.unwrap_or(number))
+            }
+            number => number,
+        };
+        let jid = jid.filter(|_| asked_contact.is_none());
         let registered = match number {
             Some(number) => self.phone(number)?.registered,
             None => false,

@@ -107,7 +107,12 @@ async fn media_come_back_as_they_were_sent() {
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let path = answer["direct_path"].as_str().unwrap();
     assert!(answer["url"].as_str().unwrap().starts_with(&format!("https://{address}/mms/image/")));
-    assert_eq!(call(&address, "GET", path, "").await.2, "sealed");
+    assert!(path.contains('?'), "clients append to a query: {path}");
+    for path in [path.to_owned(), format!("{path}&hash=x&mms-type=image&__wa-mms=")] {
+        assert_eq!(call(&address, "GET", &path, "").await.2, "sealed");
+    }
+    // Messages from before there was a query.
+    assert_eq!(call(&address, "GET", "/mms/image/a-b&hash=x", "").await.2, "sealed");
     let (_, _, known) = call(&address, "POST", "/mms/image/a-b?auth=x&resume=1", "").await;
     assert!(known.contains("complete"));
 

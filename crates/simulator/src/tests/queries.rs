@@ -58,6 +58,27 @@ async fn numbers_are_on_whatsapp_or_not() {
 }
 
 #[tokio::test]
+async fn a_second_spelling_answers_as_the_account_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let address = serve(simulator.router()).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
+    let put = |body| call(&address, "PUT", "/phones/5511987654321", body);
+    assert_eq!(put(r#"{"answers_as":"x"}"#).await.0, 400);
+    let (status, _, shown) = put(r#"{"answers_as":"551187654321"}"#).await;
+    assert!(status == 200 && shown.contains(r#""answers_as":"551187654321""#), "{shown}");
+    let asked = || vec![by_number("5511987654321")];
+    let users = usync(&mut client, &["contact", "lid"], asked()).await;
+    assert_eq!(attr(&users[0], "jid"), "551187654321@s.whatsapp.net");
+    assert_eq!(attr(users[0].get_optional_child("contact").unwrap(), "type"), "in");
+    let lid = number("551187654321").lid_jid().to_string();
+    assert_eq!(attr(users[0].get_optional_child("lid").unwrap(), "val"), lid);
+    assert_eq!(put(r#"{"answers_as":""}"#).await.0, 200);
+    let users = usync(&mut client, &["contact"], asked()).await;
+    assert_eq!(attr(&users[0], "jid"), "5511987654321@s.whatsapp.net");
+}
+
+#[tokio::test]
 async fn a_number_and_its_lid_have_the_same_devices() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;

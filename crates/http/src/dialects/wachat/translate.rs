@@ -42,6 +42,22 @@ struct File {
     name: Option<String>,
 }
 
+impl File {
+    fn into_request(self, caption: String) -> FileRequest {
+        let (source, mimetype) = match (self.url, self.bytes) {
+            (Some(url), _) => (MediaSource::Url(url), None),
+            (None, Some(file)) => (MediaSource::Inline(file.bytes), file.mimetype),
+            (None, None) => (MediaSource::Inline(Vec::new()), None),
+        };
+        FileRequest {
+            filename: self.name,
+            mimetype,
+            caption: caption.into(),
+            ..FileRequest::new(source)
+        }
+    }
+}
+
 /// Reads the body of `POST /message`; `country` is that of numbers without one.
 pub(super) fn read_message(fields: &mut Fields, country: &str) -> Sending {
     let addressed = addressed(fields, country);
@@ -79,9 +95,7 @@ pub(super) fn read_media(fields: &mut Fields, country: &str, core: &Core) -> Sen
                 let msg = "field required with media_base64";
                 fields.add(fault("file_name", msg, "value_error.missing"));
             }
-            // What browsers make of a file begins with its type.
-            let bare = base64.split_once(";base64,").map_or(base64.as_str(), |(_, bare)| bare);
-            bytes = Base64Field::decode(bare);
+            bytes = Base64Field::decode(&base64);
             if bytes.is_none() {
                 let msg = "value is not valid base64";
                 fields.add(fault("media_base64", msg, "value_error.base64"));
@@ -121,16 +135,7 @@ pub(super) fn command(device: SendingDevice, sending: Sending) -> SendRequest {
     let Sending { addressed, text, file } = sending;
     let content = match file {
         None => Content::Text(text.into()),
-        Some(file) => Content::File(FileRequest {
-            source: match (file.url, file.bytes) {
-                (Some(url), _) => MediaSource::Url(url),
-                (None, bytes) => MediaSource::Inline(bytes.map_or_else(Vec::new, |bytes| bytes.0)),
-            },
-            kind: None,
-            filename: file.name,
-            mimetype: None,
-            caption: text.into(),
-        }),
+        Some(file) => Content::File(file.into_request(text)),
     };
     SendRequest {
         device: Some(device),
