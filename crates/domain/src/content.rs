@@ -109,7 +109,7 @@ pub struct File {
 pub struct OutgoingFile {
     /// The file.
     pub media: ReadyMedia,
-    /// The text below it; WhatsApp shows none for audio.
+    /// The text below it; WhatsApp has none for audio, where it goes as a message of its own.
     pub caption: String,
 }
 

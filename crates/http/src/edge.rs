@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
-use crate::api_error::ApiError;
+use crate::api_error::{ApiError, Unreadable};
 use crate::compressed::opened;
 use crate::drain::read_to_the_end;
 use crate::fallback;
@@ -92,10 +92,14 @@ where
         let fields =
             RequestFields::new(id.clone(), api.map_or(NO_API, |api| api.name), route.clone());
         let client = Client::of(&state, &request);
-        let answer = match (is_shadowed, client.enter(&state)) {
-            (true, _) => Err(ApiError::UnknownPath),
-            (_, Err(error)) => Err(error.into()),
-            (_, Ok(permit)) => {
+        let refused = match request.extensions().get::<Unreadable>() {
+            Some(why) => Some(ApiError::Unreadable(*why)),
+            None => is_shadowed.then_some(ApiError::UnknownPath),
+        };
+        let answer = match (refused, client.enter(&state)) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(error.into()),
+            (None, Ok(permit)) => {
                 opened(read_to_the_end(request)).map(|request| (self.inner.call(request), permit))
             }
         };

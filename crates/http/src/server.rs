@@ -23,7 +23,9 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tower::Service;
 
+use crate::client_stream::ClientStream;
 use crate::connections::{Admission, Connections, OpenConnection};
+use crate::paths;
 use crate::reply::json;
 use crate::state::Shutdown;
 use crate::system::PROBES;
@@ -164,10 +166,12 @@ impl Server {
             let (body, answering) = open.request(body);
             let mut request = hyper::Request::from_parts(parts, body);
             request.extensions_mut().insert(ConnectInfo(peer));
+            paths::tidy(request.uri_mut());
             // A `Router` is always ready.
             let answer = router.clone().call(request);
             async move { answer.await.map(|answer| answer.map(|body| answering.with(body))) }
         });
+        let stream = ClientStream::new(stream, router.clone());
         let stream = Stallable::new(stream, self.limits.write_stall_max);
         let connection = connection_builder(&self.limits).serve_connection(stream, service);
         let mut connection = std::pin::pin!(connection.with_upgrades());
@@ -201,6 +205,7 @@ impl Server {
             }
         });
         let limits = Limits { header_time_max: PROBE_TIME_MAX, ..self.limits };
+        let stream = ClientStream::new(stream, router.clone());
         let stream = Stallable::new(stream, PROBE_TIME_MAX);
         let connection =
             connection_builder(&limits).keep_alive(false).serve_connection(stream, service);

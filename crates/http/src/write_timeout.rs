@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How much a client takes in a second at least, where it makes a write wait.
 const BYTES_PER_S_MIN: u32 = 8 * 1024;
 
+use crate::client_stream::ClientStream;
+
 /// A connection that fails when a write has to wait for too long.
 pub struct Stallable {
-    io: TokioIo<TcpStream>,
+    io: TokioIo<ClientStream>,
     wait_max: Duration,
     /// Set from when a write first waits until one is taken whole.
     slow: Option<Slow>,
@@ -39,7 +40,7 @@ impl Slow {
 impl Stallable {
     /// A write to `stream` waits for at most `wait_max`, and as much longer as its client takes
     /// [`BYTES_PER_S_MIN`].
-    pub fn new(stream: TcpStream, wait_max: Duration) -> Self {
+    pub fn new(stream: ClientStream, wait_max: Duration) -> Self {
         Self { io: TokioIo::new(stream), wait_max, slow: None }
     }
 

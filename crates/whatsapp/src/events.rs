@@ -13,6 +13,7 @@ use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
 use crate::disconnect::{Ending, UNLINKED};
+use crate::outgoing;
 
 /// What an event of the client means for its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +155,12 @@ fn acknowledgement(ack: &events::ServerAck) -> Option<MessengerEvent> {
     if ack.class.as_deref() != Some("message") {
         return None;
     }
-    let id = WhatsappId::from_outside(&ack.id);
+    let captioned = outgoing::captioned(&ack.id);
+    if captioned.is_some() && ack.error.is_none() {
+        return None;
+    }
+    // Without its caption a message is not whole.
+    let id = captioned.unwrap_or_else(|| WhatsappId::from_outside(&ack.id));
     Some(match &ack.error {
         None => MessengerEvent::Acknowledged(id),
         // A refusal is a refusal also when its code is no number.
@@ -175,7 +181,11 @@ fn translate_receipt(receipt: &events::Receipt, me: &Me) -> Option<MessengerEven
     if me.is(&source.sender) && !me.is(&source.chat) {
         return None;
     }
-    let ids = receipt.message_ids.iter().map(|id| WhatsappId::from_outside(id)).collect();
+    let ids = receipt.message_ids.iter().filter(|id| outgoing::captioned(id).is_none());
+    let ids: Vec<_> = ids.map(|id| WhatsappId::from_outside(id)).collect();
+    if ids.is_empty() {
+        return None;
+    }
     let at = Timestamp::from_second(receipt.timestamp.timestamp()).ok()?;
     Some(MessengerEvent::Receipt(ids, kind, at))
 }
@@ -206,8 +216,12 @@ mod tests {
     }
 
     fn ack(class: &str, error: Option<&str>) -> Event {
+        ack_of("M1", class, error)
+    }
+
+    fn ack_of(id: &str, class: &str, error: Option<&str>) -> Event {
         let ack = events::ServerAck::builder()
-            .id("M1".to_owned())
+            .id(id.to_owned())
             .class(class.to_owned())
             .maybe_error(error.map(str::to_owned))
             .build();
@@ -222,6 +236,15 @@ mod tests {
         assert_eq!(signal(ack("message", Some("463"))), event(MessengerEvent::Refused(id(), 463)));
         assert_eq!(signal(ack("message", Some("?"))), event(MessengerEvent::Refused(id(), 0)));
         assert_eq!(signal(ack("receipt", None)), None);
+    }
+
+    #[test]
+    fn a_refused_caption_is_a_refused_message() {
+        let (caption, id) = ("3EBC0000000000000007", "3EB00000000000000007");
+        assert_eq!(signal(ack_of(caption, "message", None)), None);
+        let refused = MessengerEvent::Refused(WhatsappId(id.to_owned()), 463);
+        let event = Some(Signal::Event(refused));
+        assert_eq!(signal(ack_of(caption, "message", Some("463"))), event);
     }
 
     fn receipt(kind: ReceiptType, chat: &str, sender: &str) -> Event {

@@ -222,20 +222,24 @@ impl Messenger for WhatsappMessenger {
             }
             _ => None,
         };
-        let content =
-            outgoing::message(message.content, uploaded).ok_or_else(errors::unsupported_content)?;
-        let options = SendOptions::default().with_message_id(id.as_str());
+        let parts = outgoing::messages(&id, message.content, uploaded);
+        let parts = parts.ok_or_else(errors::unsupported_content)?;
         let is_group = message.chat.is_group();
         if let ChatId::Group(group) = &message.chat {
-            forget_key_holders(device, &client, group, &id).await;
+            for (id, _) in &parts {
+                forget_key_holders(device, &client, group, id).await;
+            }
         }
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
-        let sending =
-            tokio::spawn(
-                async move { client.send_message_with_options(to, content, options).await },
-            );
+        let sending = tokio::spawn(async move {
+            for (id, part) in parts {
+                let options = SendOptions::default().with_message_id(id.as_str());
+                client.send_message_with_options(to.clone(), part, options).await?;
+            }
+            Ok::<_, whatsapp_rust::SendError>(())
+        });
         match timeout(SEND_MAX, sending).await {
-            Ok(Ok(Ok(_))) => Ok(()),
+            Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(error))) => {
                 // The library's own text may name people.
                 let error = errors::send_error(&error, is_group);

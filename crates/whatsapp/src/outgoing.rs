@@ -1,17 +1,53 @@
 //! Messages on their way out, in WhatsApp's form; pure.
 
 use domain::content::{Content, ContentKind, Location, OutgoingContent, OutgoingFile};
+use domain::ids::WhatsappId;
 use domain::media::ReadyMedia;
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as m;
 use whatsapp_rust::upload::UploadResponse;
 
-/// A message, with its file uploaded where it is one; `None` for what cannot be sent.
-pub(crate) fn message(
+/// What the ids that the gateway chooses begin with.
+const OWN_PREFIX: &str = "3EB0";
+/// What the id of a caption begins with that goes out as a message of its own.
+const CAPTION_PREFIX: &str = "3EBC";
+
+/// What is written to WhatsApp for a message, in this order, each under its id; `None` for what cannot
+/// be sent.
+///
+/// Audio has no caption there: it goes before the audio as a text of its own. The audio's
+/// acknowledgement stands for both, because a connection's messages are acknowledged in order.
+pub(crate) fn messages(
+    id: &WhatsappId,
     content: OutgoingContent,
     uploaded: Option<UploadResponse>,
-) -> Option<wa::Message> {
+) -> Option<Vec<(WhatsappId, wa::Message)>> {
+    let caption = match &content {
+        Content::File(OutgoingFile { media, caption }) if !caption.trim().is_empty() => {
+            let is_audio = matches!(media.kind, ContentKind::Audio | ContentKind::Voice);
+            is_audio.then(|| Content::Text(caption.clone()))
+        }
+        _ => None,
+    };
+    let caption = caption.and_then(|text| Some((caption_id(id), message(text, None)?)));
+    let own = (id.clone(), message(content, uploaded)?);
+    Some(caption.into_iter().chain([own]).collect())
+}
+
+/// The id of a message's caption: always the same, so that the phone recognises a repeat.
+fn caption_id(id: &WhatsappId) -> WhatsappId {
+    let rest = id.as_str().strip_prefix(OWN_PREFIX).unwrap_or(id.as_str());
+    WhatsappId(format!("{CAPTION_PREFIX}{rest}"))
+}
+
+/// The message whose caption has this id; `None` when it is no caption's.
+pub(crate) fn captioned(id: &str) -> Option<WhatsappId> {
+    id.strip_prefix(CAPTION_PREFIX).map(|rest| WhatsappId(format!("{OWN_PREFIX}{rest}")))
+}
+
+/// A message, with its file uploaded where it is one; `None` for what cannot be sent.
+fn message(content: OutgoingContent, uploaded: Option<UploadResponse>) -> Option<wa::Message> {
     match content {
         Content::Text(text) => {
             Some(wa::Message { conversation: Some(text.to_string()), ..Default::default() })
@@ -51,7 +87,7 @@ macro_rules! file {
     };
 }
 
-/// A message with a file that has been uploaded. Audio is shown without its caption.
+/// A message with a file that has been uploaded. Audio goes without its caption.
 fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Message {
     let caption = (!caption.is_empty()).then_some(caption);
     let mut message = wa::Message::default();
@@ -96,5 +132,20 @@ fn in_caption_envelope(message: wa::Message) -> wa::Message {
     wa::Message {
         document_with_caption_message: MessageField::some(envelope),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_captions_id_leads_back_to_its_message() {
+        let id = WhatsappId::from_random([7; 8]);
+        let caption = caption_id(&id);
+        assert_ne!(caption, id);
+        assert_eq!(caption, caption_id(&id));
+        assert_eq!(captioned(caption.as_str()), Some(id.clone()));
+        assert_eq!(captioned(id.as_str()), None);
     }
 }

@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use domain::account::Caller;
 use domain::ids::{AccountId, KeyId};
 use domain::key::Secret;
+use domain::ports::{MessageFilter, PageRequest};
 use domain::service::Principal;
 use futures_util::stream;
 use serde_json::Value;
@@ -22,6 +23,9 @@ use crate::body::{
 };
 use crate::request_context;
 use crate::server::{Limits, serve};
+
+/// The number of the device that the tests send through.
+const SENDER: &str = "628111111111";
 
 async fn start(app: &App, limits: Limits) -> (SocketAddr, JoinHandle<()>) {
     start_behind(app, limits, &[]).await
@@ -75,6 +79,92 @@ async fn long_headers_are_refused() {
     let request = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nfiller: {filler}\r\n\r\n");
     let answer = rest(connect(address, &request).await).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+}
+
+/// What is sent when hyper cannot read a request, by API.
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_in_the_shape_of_its_api() {
+    let app = App::new().await;
+    let (address, _server) = start(&app, Limits::default()).await;
+    let apis = [
+        ("/send-message", r#""status":false"#),
+        ("/api/v1/send-message", r#""success":false"#),
+        ("/api/v1/7/send", r#""status":"error""#),
+        ("/7/send", r#""status":"error""#),
+        ("/api/v2/messaging/whatsapp/send-text", r#""responseCode":"#),
+        ("/wachat_api/1.0/message", r#""error":true"#),
+        ("/v1/messages", r#""code":"#),
+        ("/nowhere", r#""code":"#),
+    ];
+    let long = "x".repeat(70_000);
+    for (path, shape) in apis {
+        let requests = [
+            (400, format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n")),
+            (400, format!("POST {path} HTTP/1.1\r\nhost: x\r\nbad header: x\r\n\r\n")),
+            (431, format!("POST {path} HTTP/1.1\r\nhost: x\r\nfiller: {long}\r\n\r\n")),
+            (431, format!("GET {path}?message={long} HTTP/1.1\r\nhost: x\r\n\r\n")),
+        ];
+        for (status, request) in requests {
+            for earlier in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"] {
+                let mut stream = connect(address, earlier).await;
+                if !earlier.is_empty() {
+                    let mut answer = [0; 512];
+                    assert!(stream.read(&mut answer).await.unwrap() > 0);
+                }
+                stream.write_all(request.as_bytes()).await.unwrap();
+                let answer = rest(stream).await;
+                assert!(answer.contains(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+                assert!(answer.contains(shape), "{path}: {answer}");
+                assert!(answer.contains("\r\ndate: ") && answer.contains("\r\nx-request-id: "));
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+                assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_url_must_not_hold_arrives_all_the_same() {
+    let app = App::new().await;
+    let (address, _server) = start(&app, Limits::default()).await;
+    let key = &app.shop.key;
+    let target = format!(
+        "/send-message/?api_key={key}&sender={SENDER}&number=628123456789&message=<b>\"Order\" #5</b> ok"
+    );
+    let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    // In one piece, and byte by byte.
+    let whole = rest(connect(address, &request).await).await;
+    assert!(whole.starts_with("HTTP/1.1 200"), "{whole}");
+    let mut stream = connect(address, "").await;
+    for byte in request.as_bytes() {
+        stream.write_all(&[*byte]).await.unwrap();
+    }
+    let in_pieces = rest(stream).await;
+    assert!(in_pieces.starts_with("HTTP/1.1 200"), "{in_pieces}");
+    let page = PageRequest { before: None, limit: 10 };
+    let sent = app.store.messages(app.shop.id, &MessageFilter::default(), page).await.unwrap();
+    let texts: Vec<_> = sent.items.iter().map(|message| message.text()).collect();
+    assert_eq!(texts, ["<b>\"Order\" #5</b> ok"; 2]);
+}
+
+#[tokio::test]
+async fn a_slash_too_many_is_none_and_sends_once() {
+    let app = App::new().await;
+    let (address, _server) = start(&app, Limits::default()).await;
+    let body = format!(
+        r#"{{"api_key":"{}","sender":"{}","number":"628123456789","message":"x"}}"#,
+        app.shop.key, SENDER
+    );
+    for (count, path) in [(1, "//send-message"), (2, "/send-message/"), (3, "/send-message")] {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = rest(connect(address, &request).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        assert_eq!(app.message_count().await, count);
+    }
 }
 
 #[tokio::test]

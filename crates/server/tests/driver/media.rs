@@ -123,6 +123,32 @@ async fn every_kind_arrives_bit_for_bit() {
     }
 }
 
+#[tokio::test]
+async fn the_caption_of_audio_arrives_as_a_text_before_it() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let group = world.sim.group("Tim", &[OURS, THEIRS], false).await;
+    for to in [chat(THEIRS), group.into()] {
+        for kind in [ContentKind::Audio, ContentKind::Voice] {
+            let (media, sha256) = ready(kind, "audio/ogg; codecs=opus", 5_000);
+            let before = world.sim.inbox(THEIRS).await.len();
+            let id = new_id();
+            // The second time is a repeat after a lost connection.
+            for _ in 0..2 {
+                let content = outgoing(media.clone(), "Dengar ini");
+                world.try_send_content(device, &to, &id, content).await.unwrap();
+                world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+            }
+            world.recorder.receipt(device, &id, Receipt::Read).await;
+            let inbox = world.sim.inbox(THEIRS).await;
+            let [text, audio] = &inbox[before..] else { panic!("{inbox:?}") };
+            assert_eq!((&text["text"], &text["kind"]), (&json!("Dengar ini"), &json!("text")));
+            assert_eq!((&audio["id"], &audio["sha256"]), (&json!(id.as_str()), &json!(sha256)));
+            assert_eq!(text["chat"], audio["chat"]);
+        }
+    }
+}
+
 /// The most memory this process has had so far, in bytes.
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

@@ -213,7 +213,6 @@ pub(super) fn field_name(core: &str) -> &str {
         "to" => "recipient",
         "text" => "message",
         "media.caption" => "caption",
-        "media.url" => "media_url",
         same => same,
     }
 }
