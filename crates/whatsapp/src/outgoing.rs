@@ -26,7 +26,7 @@ pub(crate) fn messages(
     let caption = match &content {
         Content::File(OutgoingFile { media, caption }) if !caption.trim().is_empty() => {
             let is_audio = matches!(media.kind, ContentKind::Audio | ContentKind::Voice);
-            is_audio.then(|| Content::Text(caption.clone()))
+            is_audio.then(|| Content::Text(caption.as_str().into()))
         }
         _ => None,
     };
