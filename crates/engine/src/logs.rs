@@ -2,8 +2,9 @@
 //! its text, its chat or a number.
 
 use domain::ids::DeviceId;
-use domain::message::{Message, MessageState};
+use domain::message::MessageState;
 use domain::ports::{OutboxEntry, Recorded};
+use domain::webhook::EventKind;
 
 /// Messages that are durable from now on; in the span of the request that asked for them.
 pub(crate) fn log_accepted(entries: &[OutboxEntry]) {
@@ -17,11 +18,12 @@ pub(crate) fn log_accepted(entries: &[OutboxEntry]) {
 
 /// What the store has recorded of our messages: outcomes, failed attempts, receipts.
 pub(crate) fn log_recorded(recorded: &[Recorded]) {
-    for Recorded { message, .. } in recorded {
+    for recorded in recorded {
+        let message = &recorded.message;
         let (message_id, whatsapp_id) = (message.id, &message.whatsapp_id);
         let attempts = message.attempts;
         let code = message.failure.as_ref().map(|failure| failure.code.as_str());
-        if has_just_been_sent(message) {
+        if has_just_been_sent(recorded) {
             tracing::info!(%message_id, %whatsapp_id, attempts, "sent");
         }
         match message.state {
@@ -43,13 +45,11 @@ pub(crate) fn log_recorded(recorded: &[Recorded]) {
     }
 }
 
-/// Whether it left the outbox with this change; a receipt that came before the acknowledgement may have
-/// moved it past `sent` at once.
-fn has_just_been_sent(message: &Message) -> bool {
-    use MessageState::{Delivered, Played, Read, Sent};
-    let before = message.history.iter().rev().nth(1);
-    matches!(message.state, Sent | Delivered | Read | Played)
-        && before.is_none_or(|before| before.state.is_waiting())
+/// Whether WhatsApp's acknowledgement is new with this record; a receipt that came before it may have
+/// moved the message past `sent` at once. Without its device a record has no events.
+fn has_just_been_sent(recorded: &Recorded) -> bool {
+    recorded.message.state == MessageState::Sent
+        || recorded.events.iter().any(|event| event.kind == EventKind::MessageSent)
 }
 
 /// Messages that came in, or were written on the phone.

@@ -11,7 +11,7 @@ mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// A self-hosted, multi-tenant WhatsApp gateway.
 #[derive(Debug, Parser)]
@@ -43,7 +43,9 @@ enum Command {
 fn main() -> ExitCode {
     // One TLS provider for everything that makes connections; fails only when it is set already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let outcome = match Cli::parse().command {
+    let matches = config::without_empty_variables(Cli::command()).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let outcome = match cli.command {
         Command::Serve(args) => commands::run(commands::serve::run(args)),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => commands::run(commands::demo::run(args)),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::str::FromStr;
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -31,8 +32,8 @@ const OUR_TARGETS: [&str; 10] = [
 ];
 
 /// How a line is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum LogFormat {
     /// For people.
     #[default]
@@ -58,6 +59,27 @@ where
     ) -> fmt::Result {
         let _open = http_api::span_of_request().entered();
         self.0.format_event(context, writer, event)
+    }
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            // The first release had the level here.
+            _ => Err("log must be text or json; the level is set by RUST_LOG"),
+        }
+    }
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        name.parse()
     }
 }
 

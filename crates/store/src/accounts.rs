@@ -18,6 +18,8 @@ macro_rules! account_columns {
          accounts.timezone, accounts.created_at"
     };
 }
+/// How many those are.
+pub(crate) const ACCOUNT_COLUMNS: usize = 7;
 macro_rules! plan_columns {
     () => {
         "plans.name, plans.device_limit, plans.messages_per_day, plans.messages_per_month, \

@@ -157,9 +157,14 @@ async fn plans_of(tx: &mut Tx, accounts: &str) -> SqlResult<BTreeMap<AccountId, 
         " FROM accounts JOIN plans ON plans.name = accounts.plan
           WHERE accounts.id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))"
     );
-    let plan = |row: &mut Row| Ok((AccountId(row.int()?), plan_from(row)?));
-    let rows = tx.query(SELECT, params![accounts]).await?;
-    Ok(tx.readable("accounts", rows, plan).into_iter().collect())
+    let mut plans = BTreeMap::new();
+    for mut account in tx.query(SELECT, params![accounts]).await? {
+        let plan = account.split_off(1);
+        if let Some(plan) = tx.readable("plans", vec![plan], plan_from).pop() {
+            plans.insert(AccountId(account.int()?), plan);
+        }
+    }
+    Ok(plans)
 }
 
 pub(crate) async fn pending_deliveries(

@@ -7,7 +7,7 @@ use domain::ports::{KeyHolder, NewKey, Page, PageRequest};
 use jiff::Timestamp;
 
 use crate::accounts::{
-    account_columns, account_from, lock_account, page_of, plan_columns, plan_from,
+    ACCOUNT_COLUMNS, account_columns, account_from, lock_account, page_of, plan_columns, plan_from,
 };
 use crate::rows::bounds;
 use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, whole_millis};
@@ -22,18 +22,20 @@ pub(crate) async fn key_holder(tx: &mut Tx, hash: KeyHash) -> SqlResult<Option<K
           JOIN plans ON plans.name = accounts.plan WHERE keys.hash = $1"
     );
     let row = tx.query_one(SELECT, params![hash.0.as_slice()]).await?;
-    tx.single("keys", row, holder_from)
-}
-
-fn holder_from(row: &mut Row) -> SqlResult<KeyHolder> {
-    let key = KeyId(row.int()?);
-    let device = opt_device(row)?;
-    let account = account_from(row)?;
-    let caller = match device {
-        Some(device) => Caller::Device(account.id, device, key),
-        None => Caller::Account(account.id, key),
-    };
-    Ok(KeyHolder { caller, account, plan: plan_from(row)? })
+    let Some(mut key) = row else { return Ok(None) };
+    // Each is reported as a row of its own table.
+    let mut account = key.split_off(2);
+    let plan = account.split_off(ACCOUNT_COLUMNS);
+    let key = tx.single("keys", Some(key), |row| Ok((KeyId(row.int()?), opt_device(row)?)))?;
+    let account = tx.single("accounts", Some(account), account_from)?;
+    let plan = tx.single("plans", Some(plan), plan_from)?;
+    Ok(key.zip(account).zip(plan).map(|(((key, device), account), plan)| {
+        let caller = match device {
+            Some(device) => Caller::Device(account.id, device, key),
+            None => Caller::Account(account.id, key),
+        };
+        KeyHolder { caller, account, plan }
+    }))
 }
 
 pub(crate) fn opt_device(row: &mut Row) -> SqlResult<Option<DeviceId>> {

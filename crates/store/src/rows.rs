@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
+use std::hash::{BuildHasher as _, RandomState};
 
 use domain::ports::{PAGE_BYTES_MAX, PageRequest};
 use parking_lot::Mutex;
@@ -16,11 +17,14 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 /// Rows read at a time once some of a page had to be skipped.
 const REFILL_ROWS: i64 = 500;
 
-/// What names a row in a report: its first column, which never is what a customer wrote.
+/// What names a row in a report; it never shows what a customer wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum RowId {
     Int(i64),
     Text(String),
+    /// An owner, and a hash of what identifies the row among its own: such as a chat, which must not
+    /// be logged.
+    Owned(String, u64),
     /// The column itself cannot be read.
     Unknown,
 }
@@ -30,6 +34,7 @@ impl Display for RowId {
         match self {
             Self::Int(id) => id.fmt(f),
             Self::Text(id) => id.fmt(f),
+            Self::Owned(owner, hash) => write!(f, "{owner}/{hash:016x}"),
             Self::Unknown => f.write_str("?"),
         }
     }
@@ -37,7 +42,11 @@ impl Display for RowId {
 
 /// The rows that could not be read, in whole or in part.
 #[derive(Default)]
-pub(crate) struct UnreadableRows(Mutex<Reported>);
+pub(crate) struct UnreadableRows {
+    reported: Mutex<Reported>,
+    /// New at each start: the hashes in a log do not reveal short values such as numbers.
+    hasher: RandomState,
+}
 
 #[derive(Default)]
 struct Reported {
@@ -46,21 +55,39 @@ struct Reported {
 }
 
 impl UnreadableRows {
-    /// Reports a row, unless it was reported before: lists and senders read it again and again.
+    /// Reports a row that cannot be read.
     fn report(&self, table: &'static str, id: &RowId, problem: &dyn Display) {
-        let mut reported = self.0.lock();
-        if reported.rows.len() >= REPORTED_ROWS_MAX {
-            reported.rows.clear();
-        }
-        if reported.rows.insert((table, id.clone())) {
-            *reported.counts.entry(table).or_default() += 1;
+        if self.is_first(table, id) {
             tracing::error!(table, %id, %problem, "a stored row cannot be read");
         }
     }
 
+    /// Reports a row of which a part is left out.
+    fn report_part(&self, table: &'static str, id: &RowId, problem: &str) {
+        if self.is_first(table, id) {
+            tracing::warn!(table, %id, problem, "a part of a stored row is left out");
+        }
+    }
+
+    /// Counts a row, unless it was reported before: lists and senders read it again and again.
+    fn is_first(&self, table: &'static str, id: &RowId) -> bool {
+        let mut reported = self.reported.lock();
+        if reported.rows.len() >= REPORTED_ROWS_MAX {
+            reported.rows.clear();
+        }
+        let is_first = reported.rows.insert((table, id.clone()));
+        *reported.counts.entry(table).or_default() += u64::from(is_first);
+        is_first
+    }
+
+    /// Names a row of an owner by more than its first column, which others of its table share.
+    fn owned(&self, owner: RowId, identity: &RowId) -> RowId {
+        RowId::Owned(owner.to_string(), self.hasher.hash_one(identity))
+    }
+
     /// How many rows were reported, by table.
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
-        self.0.lock().counts.clone()
+        self.reported.lock().counts.clone()
     }
 }
 
@@ -82,7 +109,22 @@ impl Tx {
         rows: Vec<Row>,
         mut read: impl FnMut(&mut Row) -> SqlResult<T>,
     ) -> Vec<T> {
-        rows.into_iter().filter_map(|row| self.attempt(table, row, &mut read).ok()).collect()
+        let attempt = |row: Row| self.attempt(table, row.id(), row, &mut read).ok();
+        rows.into_iter().filter_map(attempt).collect()
+    }
+
+    /// The same for rows of which only the first two columns together name one.
+    pub(crate) fn readable_owned<T>(
+        &self,
+        table: &'static str,
+        rows: Vec<Row>,
+        mut read: impl FnMut(&mut Row) -> SqlResult<T>,
+    ) -> Vec<T> {
+        let attempt = |row: Row| {
+            let id = self.unreadable.owned(row.id(), &row.id_in(1));
+            self.attempt(table, id, row, &mut read).ok()
+        };
+        rows.into_iter().filter_map(attempt).collect()
     }
 
     /// Reads a row that is asked for alone.
@@ -96,19 +138,19 @@ impl Tx {
         row: Option<Row>,
         read: impl FnMut(&mut Row) -> SqlResult<T>,
     ) -> SqlResult<Option<T>> {
-        row.map(|row| self.attempt(table, row, read)).transpose()
+        row.map(|row| self.attempt(table, row.id(), row, read)).transpose()
     }
 
     fn attempt<T>(
         &self,
         table: &'static str,
+        id: RowId,
         mut row: Row,
         mut read: impl FnMut(&mut Row) -> SqlResult<T>,
     ) -> SqlResult<T> {
-        let id = row.id();
         let outcome = read(&mut row);
         for note in row.notes() {
-            self.unreadable.report(table, &id, note);
+            self.unreadable.report_part(table, &id, note);
         }
         outcome.map_err(|error| {
             self.unreadable.report(table, &id, &error);
@@ -169,5 +211,15 @@ mod tests {
         }
         rows.report("devices", &RowId::Text("a".into()), &"damaged");
         assert_eq!(rows.counts(), BTreeMap::from([("devices", 1), ("messages", 2)]));
+    }
+
+    #[test]
+    fn an_owned_row_is_named_by_a_hash_of_its_identity() {
+        let rows = UnreadableRows::default();
+        let [first, second] = ["6281", "6282"].map(|name| RowId::Text(name.into()));
+        let ids = [&first, &second].map(|name| rows.owned(RowId::Int(7), name));
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(ids[0], rows.owned(RowId::Int(7), &first));
+        assert!(ids[0].to_string().starts_with("7/") && !ids[0].to_string().contains("6281"));
     }
 }

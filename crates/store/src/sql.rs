@@ -124,7 +124,12 @@ impl Row {
 
     /// Its first column, which identifies it in a report, before anything is read.
     pub(crate) fn id(&self) -> RowId {
-        match self.cells.as_slice().first() {
+        self.id_in(0)
+    }
+
+    /// One of its columns as a part of that.
+    pub(crate) fn id_in(&self, column: usize) -> RowId {
+        match self.cells.as_slice().get(column) {
             Some(Cell::Int(id)) => RowId::Int(*id),
             Some(Cell::Text(id)) => RowId::Text(id.clone()),
             _ => RowId::Unknown,
@@ -139,6 +144,14 @@ impl Row {
             Cell::Null | Cell::Int(_) | Cell::Other => 0,
         };
         self.cells.as_slice().iter().map(bytes).sum()
+    }
+
+    /// Takes what follows its first `at` columns off as a row of its own.
+    pub(crate) fn split_off(&mut self, at: usize) -> Self {
+        let mut cells: Vec<Cell> = std::mem::take(&mut self.cells).collect();
+        let rest = cells.split_off(at.min(cells.len()));
+        self.cells = cells.into_iter();
+        Self::new(rest)
     }
 
     /// Reports that a part of it cannot be read and is left out.

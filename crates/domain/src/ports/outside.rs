@@ -155,7 +155,7 @@ pub trait EventFormats: Send + Sync {
     /// All of them.
     fn all(&self) -> Vec<FormatRules>;
     /// An event in the shape of `format`, signed at `now`; `None` when the format has no shape for
-    /// it.
+    /// it, or is unknown: [`EventFormats::rules`] says which.
     fn encode(
         &self,
         format: &FormatName,

@@ -54,9 +54,20 @@ async fn start_all(context: &Arc<EngineContext>, senders: &mut JoinSet<()>) {
             }
         }
     };
-    for webhook in webhooks {
+    for webhook in webhooks.into_iter().filter(|webhook| has_known_format(context, webhook)) {
         set(context, senders, webhook);
     }
+}
+
+/// Whether its events can be encoded. They wait for a release that knows the format otherwise: to such
+/// a webhook nothing is posted, as if its row could not be read.
+fn has_known_format(context: &EngineContext, webhook: &Webhook) -> bool {
+    let is_known = context.formats().rules(&webhook.format).is_some();
+    if !is_known {
+        let (id, format) = (webhook.id, &webhook.format.0);
+        tracing::error!(webhook = %id, format, "the format of a webhook is unknown; its events wait");
+    }
+    is_known
 }
 
 /// Reads the webhooks of an account again.
@@ -72,8 +83,9 @@ async fn reload(context: &Arc<EngineContext>, senders: &mut JoinSet<()>, account
                 return;
             }
         };
-    let mut active: HashMap<WebhookId, Webhook> = HashMap::new();
-    active.extend(webhooks.into_iter().filter(|w| w.disabled.is_none()).map(|w| (w.id, w)));
+    let can_post = |w: &Webhook| w.disabled.is_none() && has_known_format(context, w);
+    let active = webhooks.into_iter().filter(can_post).map(|webhook| (webhook.id, webhook));
+    let active: HashMap<WebhookId, Webhook> = active.collect();
     if let Some(one) = context.webhooks().accounts().get(&account) {
         for (id, sender) in one {
             if !active.contains_key(id) {

@@ -43,15 +43,36 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn one_message_can_be_followed_by_its_id() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::fmt()
+fn subscriber(lines: &Lines) -> impl tracing::Subscriber + use<> {
+    tracing_subscriber::fmt()
         .with_max_level(tracing::Level::DEBUG)
         .with_ansi(false)
         .with_writer(lines.clone())
-        .finish();
-    let _logs = tracing::subscriber::set_default(subscriber);
+        .finish()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_before_the_acknowledgement_leaves_the_line_of_the_sent_message() {
+    let lines = Lines::default();
+    let _logs = tracing::subscriber::set_default(subscriber(&lines));
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.answer_all(Answer::LoseAck);
+    let message = gateway.send(device, TO, TEXT).await;
+    gateway.messenger.until_sent(1).await;
+    for receipt in [Receipt::Delivered, Receipt::Read] {
+        let now = gateway.clock.now();
+        gateway.messenger.receipt(device, &message.whatsapp_id, receipt, now);
+    }
+    gateway.until_state(message.id, MessageState::Read).await;
+    gateway.engine.shutdown().await;
+    let id = format!("message_id={}", message.id);
+    assert_eq!(lines.with(&[" INFO ", ": sent ", &id]).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_message_can_be_followed_by_its_id() {
+    let lines = Lines::default();
+    let _logs = tracing::subscriber::set_default(subscriber(&lines));
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.answer_next([Answer::Fail(SendError::Temporary("no keys yet".into()))]);
     let message = gateway.send(device, TO, TEXT).await;

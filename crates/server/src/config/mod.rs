@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use clap::builder::Resettable;
 use domain::policy::pacing::Pacing;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -65,7 +66,7 @@ pub struct Flags {
     #[arg(long, env = "GERBANG_MIN_FREE_SPACE", value_name = "SIZE")]
     pub min_free_space: Option<ByteSize>,
     /// How log lines are written; RUST_LOG sets the level [default: text]
-    #[arg(long, env = "GERBANG_LOG", value_name = "FORMAT")]
+    #[arg(long, env = "GERBANG_LOG", value_name = "text|json")]
     pub log: Option<LogFormat>,
 }
 
@@ -248,7 +249,30 @@ fn read_file(named: Option<&Path>) -> Result<File> {
     }
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("cannot read the settings file {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("in the settings file {}", path.display()))
+    toml::from_str(&text).map_err(|error| {
+        let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
+        let path = path.display();
+        anyhow::anyhow!("in {path}, line {line}, column {column}: {}", without_values(&error))
+    })
+}
+
+/// The line and the column of a byte, counted from 1.
+fn position(text: &str, byte: usize) -> (usize, usize) {
+    let before = text.get(..byte).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+}
+
+/// What is wrong with a settings file, without its lines and values: they may be secrets.
+fn without_values(error: &toml::de::Error) -> String {
+    let message = error.message();
+    let shows_value = ["invalid type: ", "invalid value: ", "invalid length "];
+    match message.split_once(", expected ") {
+        Some((_, expected)) if shows_value.iter().any(|start| message.starts_with(start)) => {
+            format!("must be {expected}")
+        }
+        _ => message.to_owned(),
+    }
 }
 
 fn networks(setting: &str, texts: Vec<String>) -> Result<Vec<IpNet>> {
@@ -278,6 +302,19 @@ fn trim_url(url: String) -> Result<String> {
 #[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The command without the variables that are set but empty, as Compose passes those that are unset:
+/// they count as unset.
+#[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
+pub fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// Creates a directory that only its owner can read.
@@ -415,6 +452,28 @@ mod tests {
         ] {
             assert!(check_admin_key(key).is_ok(), "{key}");
         }
+    }
+
+    #[test]
+    fn an_error_in_the_file_names_the_place_and_shows_no_secret() {
+        for (text, place) in [
+            ("listen = \"127.0.0.1:1\"\nadmin_key = SECRETadmin", "line 2, column 13"),
+            ("admin_key = \"SECRET\" junk", "line 1, column 22"),
+            ("database_url = \"postgres://u:SECRET@h/d\"junk", "line 1"),
+            ("admin_key = \"SECRET", "line 1"),
+            ("admin_key = [\"SECRET\"]", "line 1, column 13"),
+            ("admin_key = { SECRET = 1 }", "line 1, column 13"),
+            ("admin_key = 5318008531800853", "line 1, column 13"),
+        ] {
+            let message = message(with_file(text));
+            assert!(message.contains(place), "{message}");
+            assert!(!message.contains("SECRET") && !message.contains("5318008"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_level_in_place_of_the_format_of_logs_names_the_setting_of_levels() {
+        assert!(message(with_file("log = \"info\"")).contains("RUST_LOG"));
     }
 
     #[test]

@@ -102,9 +102,13 @@ pub(crate) async fn accept_group(
         answers.push(Ok(match decision {
             Decision::New(..) => Accepted::New(std::mem::take(&mut made[index])),
             Decision::Repeat(Before::InGroup(first)) => Accepted::Repeated(made[first].clone()),
-            Decision::Repeat(Before::Stored(ids)) => {
-                Accepted::Repeated(list::repeated(tx, &ids).await?)
-            }
+            Decision::Repeat(Before::Stored(ids)) => match list::repeated(tx, &ids).await? {
+                Some(messages) => Accepted::Repeated(messages),
+                None => {
+                    answers.push(Err(unreadable()));
+                    continue;
+                }
+            },
             Decision::Refused(answer) => answer,
             Decision::Repeat(Before::Unreadable) | Decision::Fault => {
                 answers.push(Err(unreadable()));
@@ -395,7 +399,7 @@ pub(crate) async fn repeated(
     let Some(before) = remembered.remove(&(account, name(&key))) else { return Ok(None) };
     Ok(Some(match before.accepted {
         Before::Stored(ids) if before.request_hash == key.request_hash => {
-            Accepted::Repeated(list::repeated(tx, &ids).await?)
+            Accepted::Repeated(list::repeated(tx, &ids).await?.ok_or_else(unreadable)?)
         }
         Before::Unreadable => return Err(unreadable()),
         Before::Stored(_) | Before::InGroup(_) => Accepted::Mismatch,
@@ -418,7 +422,7 @@ async fn load_remembered(
     let wanted = keys.iter().map(|(account, key)| format!("{:020}{}", account.0, name(key)));
     let wanted = to_json(&wanted.collect::<BTreeSet<_>>())?;
     let rows = tx.query(SELECT, params![&wanted, forgotten_before(now)]).await?;
-    Ok(tx.readable("idempotency", rows, remembered_from).into_iter().collect())
+    Ok(tx.readable_owned("idempotency", rows, remembered_from).into_iter().collect())
 }
 
 /// A key of which no more can be read is remembered, so that nothing is sent twice.

@@ -129,10 +129,10 @@ async fn rows_by_ids(
     Ok((found, lowest))
 }
 
-/// The messages of an earlier request as they are now, in the order of `ids`; those that are gone
-/// are left out. A request may have had the same long text for many receivers: texts beyond
+/// The messages of an earlier request as they are now, in the order of `ids`; `None` when one is gone
+/// or cannot be read. A request may have had the same long text for many receivers: texts beyond
 /// [`REPEATED_BYTES_MAX`] are not read.
-pub(super) async fn repeated(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<Message>> {
+pub(super) async fn repeated(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Option<Vec<Message>>> {
     let (rows, lowest) = rows_by_ids(tx, WHOLE, ids, REPEATED_BYTES_MAX).await?;
     let mut found = Merged::default();
     found.add_rows(tx, rows);
@@ -142,7 +142,7 @@ pub(super) async fn repeated(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<Vec<Me
         let (rows, _) = rows_by_ids(tx, WITHOUT_TEXT, &missing, usize::MAX).await?;
         found.add_rows(tx, rows);
     }
-    Ok(ids.iter().filter_map(|id| found.messages.remove(id)).collect())
+    Ok(ids.iter().map(|id| found.messages.remove(id)).collect())
 }
 
 /// Messages of both tables; where one was found in both, the later row counts.
@@ -483,7 +483,7 @@ pub(crate) async fn contacts(
     const SELECT: &str = "SELECT device_id, chat, first_at FROM contacts WHERE device_id = $1";
     let rows = tx.query(SELECT, params![&device.to_string()]).await?;
     let contact = |row: &mut Row| row.text().and_then(|_| Ok((row.text()?.into(), row.time()?)));
-    let contacts = tx.readable("contacts", rows, contact);
+    let contacts = tx.readable_owned("contacts", rows, contact);
     let is_new = |at: Timestamp| at.as_millisecond() >= since.as_millisecond();
     let new = contacts.iter().filter(|(_, at)| is_new(*at)).count();
     let chats = contacts.into_iter().map(|(chat, _)| chat).collect();
