@@ -194,7 +194,7 @@ impl Registry {
                 parent: None,
                 "device",
                 %device,
-                account = account.map(tracing::field::display),
+                account = account.map(|account| account.0),
             );
             let task = Some(tokio::spawn(supervised.instrument(span)));
             Handle { mailbox, arrivals, task }

@@ -169,7 +169,8 @@ fn finish(
     let status = response.status();
     state.metrics().observe(method, route, status.as_str(), took);
     let status = status.as_u16();
-    let ms = took.as_secs_f64() * 1_000.0;
+    // Whole microseconds.
+    let ms = (took.as_secs_f64() * 1_000_000.0).round() / 1_000.0;
     if status >= 500 {
         tracing::warn!(target: "access", method, route, status, ms, "answered");
     } else {

@@ -94,6 +94,12 @@ pub(crate) async fn device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device
     tx.single("devices", row, device_from)
 }
 
+/// Whether a device, readable or not, is an account's.
+pub(crate) async fn is_owned(tx: &mut Tx, account: AccountId, id: DeviceId) -> SqlResult<bool> {
+    const SELECT: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2";
+    Ok(tx.query_one(SELECT, params![&id.to_string(), account.0]).await?.is_some())
+}
+
 /// Several devices of any account.
 pub(crate) async fn by_ids(
     tx: &mut Tx,

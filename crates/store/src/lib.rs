@@ -30,6 +30,7 @@ mod webhooks;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use rows::REPORTED_TABLES;
 pub use store::SqlStore;
 
 use crate::sql::SqlError;

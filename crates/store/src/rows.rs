@@ -17,6 +17,22 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 /// Rows read at a time once some of a page had to be skipped.
 const REFILL_ROWS: i64 = 500;
 
+/// The tables whose rows can be reported.
+pub const REPORTED_TABLES: [&str; 12] = [
+    "accounts",
+    "contacts",
+    "deliveries",
+    "devices",
+    "grants",
+    "idempotency",
+    "keys",
+    "messages",
+    "outbox",
+    "plans",
+    "usage",
+    "webhooks",
+];
+
 /// What names a row in a report; it never shows what a customer wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum RowId {
@@ -71,6 +87,7 @@ impl UnreadableRows {
 
     /// Counts a row, unless it was reported before: lists and senders read it again and again.
     fn is_first(&self, table: &'static str, id: &RowId) -> bool {
+        debug_assert!(REPORTED_TABLES.contains(&table), "{table} is not among the reported tables");
         let mut reported = self.reported.lock();
         if reported.rows.len() >= REPORTED_ROWS_MAX {
             reported.rows.clear();
@@ -83,6 +100,16 @@ impl UnreadableRows {
     /// Names a row of an owner by more than its first column, which others of its table share.
     fn owned(&self, owner: RowId, identity: &RowId) -> RowId {
         RowId::Owned(owner.to_string(), self.hasher.hash_one(identity))
+    }
+
+    /// The numbers of the reported rows of a table.
+    pub(crate) fn numbers(&self, table: &'static str) -> Vec<i64> {
+        let reported = self.reported.lock();
+        let number = |(of, id): &(&'static str, RowId)| match id {
+            RowId::Int(number) if *of == table => Some(*number),
+            _ => None,
+        };
+        reported.rows.iter().filter_map(number).collect()
     }
 
     /// How many rows were reported, by table.

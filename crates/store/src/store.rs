@@ -27,7 +27,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{accept, clean, list};
+use crate::messages::{accept, clean, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -232,8 +232,13 @@ impl DeviceStore for SqlStore {
     }
 
     async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
-        let device = self.any_device(id).await?;
-        Ok(device.filter(|device| device.account_id == account))
+        let error = match self.any_device(id).await {
+            Ok(device) => return Ok(device.filter(|device| device.account_id == account)),
+            Err(error) => error,
+        };
+        // Another account's is no fault of this one, also where it cannot be read.
+        let is_owned = self.read(move |tx| Box::pin(devices::is_owned(tx, account, id))).await?;
+        if is_owned { Err(error) } else { Ok(None) }
     }
 
     async fn device_exists(&self, id: DeviceId) -> StoreResult<bool> {
@@ -339,6 +344,16 @@ impl MessageStore for SqlStore {
         run!(self.read, list::outbox_of, account, device)
     }
 
+    async fn cancel_unreadable(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        id: MessageId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Recorded>> {
+        run!(self.write, record::cancel_unreadable, account, device, id, now)
+    }
+
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>> {
         run!(self.read, list::waiting_message, id)
     }
@@ -415,7 +430,7 @@ impl MessageStore for SqlStore {
     }
 
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
-        let mut rows = 0;
+        let mut rows = self.write(move |tx| Box::pin(record::expire_unreadable(tx, now))).await?;
         for _ in 0..CLEAN_UP_BATCHES_MAX {
             let keys = self.write(move |tx| Box::pin(clean::idempotency_keys(tx, now))).await?;
             let messages =

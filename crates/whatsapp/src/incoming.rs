@@ -104,7 +104,7 @@ fn text(text: Option<&String>) -> Content {
 }
 
 fn unsupported(kind: ContentKind, text: Option<&String>) -> Content {
-    Content::Unsupported(Unsupported { kind, text: text.cloned().unwrap_or_default() })
+    Content::Unsupported(Unsupported { kind, text: text.map(short).unwrap_or_default() })
 }
 
 /// What a user wrote; `None` for everything else.
@@ -203,8 +203,7 @@ fn file_content(message: &wa::Message) -> Option<File> {
     let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
     let mut document = file(ContentKind::Document, caption, mimetype, m.file_length);
     let name = m.file_name.as_ref().or(m.title.as_ref()).filter(|name| !name.is_empty());
-    let name = name.map(|name| name.chars().take(FILENAME_CHARS_MAX).collect());
-    document.media.filename = name;
+    document.media.filename = name.map(short);
     Some(document)
 }
 
@@ -230,7 +229,7 @@ fn location(
     name: Option<&String>,
     address: Option<&String>,
 ) -> Content {
-    let given = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
+    let given = |text: Option<&String>| text.filter(|text| !text.is_empty()).map(short);
     let place = degrees.map(|(latitude, longitude)| Location {
         latitude,
         longitude,
@@ -241,6 +240,11 @@ fn location(
         Some(place) => Content::Location(place),
         None => unsupported(ContentKind::Location, name),
     }
+}
+
+/// A name as far as it is kept: its writer decides how long it is.
+fn short(name: &String) -> String {
+    name.chars().take(FILENAME_CHARS_MAX).collect()
 }
 
 /// Reactions, and answers to what other services' buttons and lists offered.

@@ -282,6 +282,15 @@ fn a_place_is_on_the_map_or_has_a_name_alone() {
     });
     let nameless = Content::Location(Location { name: None, ..monas });
     assert_eq!(content(&live), Some(nameless));
+    let long = message!(location_message: LocationMessage {
+        degrees_latitude: Some(1.0),
+        degrees_longitude: Some(1.0),
+        name: Some("n".repeat(900_000)),
+        address: Some("a".repeat(900_000))
+    });
+    let Some(Content::Location(cut)) = content(&long) else { panic!("not a location") };
+    let lengths = [cut.name, cut.address].map(|text| text.unwrap().len());
+    assert_eq!(lengths, [FILENAME_CHARS_MAX; 2]);
     for (latitude, longitude) in
         [(None, Some(1.0)), (Some(f64::NAN), Some(1.0)), (Some(91.0), Some(1.0))]
     {

@@ -250,6 +250,19 @@ pub trait MessageStore: Send + Sync {
         messages: Vec<IncomingMessage>,
         now: Timestamp,
     ) -> StoreResult<Vec<Recorded>>;
+    /// Cancels a waiting message that [`MessageStore::message`] cannot read, of an account and, where
+    /// one is given, of a device; `None` when it does not wait.
+    async fn cancel_unreadable(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        id: MessageId,
+        now: Timestamp,
+    ) -> StoreResult<Option<Recorded>> {
+        // What a store keeps in memory can be read.
+        let _ = (account, device, id, now);
+        Ok(None)
+    }
     /// One message of an account.
     async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>>;
     /// The messages of an account, newest first; `before` is a message id. Complete at once:

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{Core, Principal};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, StoreError};
 use crate::ids::DeviceId;
 use crate::ids::{AccountId, MessageId};
 use crate::message::{Direction, Message, MessageState};
@@ -107,7 +107,12 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotWaiting`] when it has left or ended.
     pub async fn cancel_message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
-        let message = self.message(principal, id).await?;
+        let message = match self.message(principal, id).await {
+            Err(Error::Store(StoreError::Fault(why))) => {
+                return self.cancel_unreadable(principal, id, StoreError::Fault(why)).await;
+            }
+            message => message?,
+        };
         if message.direction() == Direction::In || !message.state.is_waiting() {
             return Err(Error::NotWaiting(id));
         }
@@ -115,6 +120,19 @@ impl Core {
             Cancellation::Cancelled(message) => Ok(*message),
             Cancellation::TooLate => Err(Error::NotWaiting(id)),
         }
+    }
+
+    /// Cancels a message by its id alone; the queue drops it when it cannot load it.
+    async fn cancel_unreadable(
+        &self,
+        principal: &Principal,
+        id: MessageId,
+        error: StoreError,
+    ) -> Result<Message> {
+        let (account, device) = (principal.account_id()?, principal.caller.bound_device());
+        let now = self.clock.now();
+        let cancelled = self.store.cancel_unreadable(account, device, id, now).await?;
+        cancelled.map(|cancelled| cancelled.message).ok_or(Error::Store(error))
     }
 
     /// Adds what only memory and the clock know: that a message is being sent, or is due by now.

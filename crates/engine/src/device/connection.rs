@@ -87,7 +87,7 @@ impl Connection {
     /// The device as it is in the store.
     pub(super) fn set_device(&mut self, device: Device) {
         if self.account.replace(device.account_id).is_none() {
-            tracing::Span::current().record("account", tracing::field::display(device.account_id));
+            tracing::Span::current().record("account", device.account_id.0);
         }
         self.device = Some(device);
     }

@@ -12,7 +12,9 @@ use domain::ports::{
     Clock, Dispatcher, MessengerEvents, PageRequest, SecretCipher, WebhookAnswer, WebhookStore,
 };
 use domain::service::{NewWebhookRequest, WebhookChange};
-use domain::webhook::{Delivery, DeliveryState, EventKind, Subject};
+use domain::webhook::{
+    Delivery, DeliveryState, EventKind, FormatName, NewWebhook, SealedSecret, Subject,
+};
 use engine::webhooks::lanes::{Lanes, POSTS_MAX, Step};
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
@@ -60,6 +62,29 @@ fn no_answer() -> WebhookAnswer {
 }
 
 // ---- the whole engine ---------------------------------------------------------------------------
+
+#[tokio::test(start_paused = true)]
+async fn events_wait_while_the_format_of_their_webhook_is_unknown() {
+    let (gateway, device) = TestGateway::with_device().await;
+    let of_later_release = NewWebhook {
+        account_id: gateway.account,
+        device_id: None,
+        url: "https://hooks.example.com/later".into(),
+        format: FormatName("telex".into()),
+        events: EventKind::ALL.to_vec(),
+        secret: SealedSecret(Vec::new()),
+        shares_secret: false,
+    };
+    let now = gateway.clock.now();
+    let unknown = gateway.store.create_webhook(of_later_release, now).await.unwrap().unwrap().id;
+    let known = webhook(&gateway, URL).await;
+    let message = gateway.send(device, TO, "hello").await;
+    gateway.until_state(message.id, MessageState::Sent).await;
+    gateway.outside.until_arrived(URL, 1).await;
+    until_none_waits(&gateway, known).await;
+    gateway.engine.shutdown().await;
+    assert_eq!(deliveries(&gateway, unknown, DeliveryState::Pending).await.len(), 1);
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_webhook_gets_everything_in_order() {

@@ -13,6 +13,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use domain::account::NewAccount;
 use domain::device::{Device, NewDevice, PairOffer};
+use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::key::{KeyKind, Secret};
 use domain::ports::{CreatedDevice, NewKey, PageRequest, Store};
@@ -125,8 +126,9 @@ async fn prepare(
 }
 
 async fn demo_account(core: &Core, store: &dyn Store, keys: &DemoKeys) -> Result<Principal> {
-    if let Ok(principal) = core.authenticate(keys.account.reveal()).await {
-        return Ok(principal);
+    match core.authenticate(keys.account.reveal()).await {
+        Err(Error::Unauthorized) => {}
+        found => return found.context("the demo account cannot be used; the log says why"),
     }
     let account = NewAccount {
         name: "Demo".into(),
@@ -155,6 +157,11 @@ async fn demo_device(
     let page = PageRequest { before: None, limit: 1 };
     if let Some(device) = core.devices(principal, page).await?.items.pop() {
         return Ok(device);
+    }
+    match core.authenticate(keys.device.reveal()).await {
+        Err(Error::Unauthorized) => {}
+        Ok(_) => bail!("the demo device cannot be read; the log says why"),
+        Err(error) => return Err(error).context("the demo device's token cannot be used"),
     }
     let mut id = [0; 16];
     core.fill_random(&mut id);

@@ -72,8 +72,40 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .await
             .map_err(|error: BytesRejection| bad_request(error.body_text()))?;
         let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
-        let body = serde_json::from_slice(bytes);
-        Ok(Body(body.map_err(|error| bad_request(format!("the body: {error}")))?))
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let body = serde_path_to_error::deserialize(&mut reader).map_err(|error| explain(&error))?;
+        reader.end().map_err(|error| bad_request(format!("the body is not JSON: {error}")))?;
+        Ok(Body(body))
+    }
+}
+
+/// What is wrong with a body: the field, and what it must be.
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> SimulatorError {
+    if !error.inner().is_data() {
+        return bad_request(format!("the body is not JSON: {}", error.inner()));
+    }
+    let path = error.path().to_string();
+    let field = if path == "." { "the body" } else { path.trim_end_matches(".?") };
+    let message = error.inner().to_string();
+    // serde_json appends where; the field's name says it better.
+    let message = message.split(" at line ").next().unwrap_or_default();
+    match message.rsplit_once("expected ") {
+        Some((_, expected)) if message.starts_with("invalid ") => {
+            bad_request(format!("{field}: must be {}", wanted(expected)))
+        }
+        _ => bad_request(format!("{field}: {message}")),
+    }
+}
+
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "a string" | "string" => "a text",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        "f32" | "f64" => "a number",
+        "u16" | "u32" | "u64" | "i64" => "a whole number",
+        expected if expected.starts_with("struct ") => "an object",
+        expected => expected,
     }
 }
 

@@ -18,7 +18,6 @@ use crate::Simulator;
 use crate::error::{Result, bad_request};
 use crate::media::{Sealed, StoredMedia};
 use crate::phone::PhoneMessage;
-use crate::phone::content::Place;
 use crate::socket::host_of;
 
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -29,7 +28,16 @@ pub(super) struct SendRequest {
     to: String,
     text: Option<String>,
     media: Option<SendMedia>,
-    location: Option<Place>,
+    location: Option<SendLocation>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendLocation {
+    latitude: f64,
+    longitude: f64,
+    name: Option<String>,
+    address: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -91,12 +99,12 @@ fn text_message(text: String) -> Result<wa::Message> {
     Ok(wa::Message { conversation: Some(text), ..Default::default() })
 }
 
-fn location_message(place: Place) -> wa::Message {
+fn location_message(location: SendLocation) -> wa::Message {
     let location = wam::LocationMessage {
-        degrees_latitude: Some(place.latitude),
-        degrees_longitude: Some(place.longitude),
-        name: place.name,
-        address: place.address,
+        degrees_latitude: Some(location.latitude),
+        degrees_longitude: Some(location.longitude),
+        name: location.name,
+        address: location.address,
         ..Default::default()
     };
     wa::Message { location_message: MessageField::some(location), ..Default::default() }

@@ -30,7 +30,6 @@ pub(crate) struct Content {
 
 /// A place on the map.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Place {
     pub(crate) latitude: f64,
     pub(crate) longitude: f64,

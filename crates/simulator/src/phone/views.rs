@@ -60,13 +60,19 @@ pub(crate) fn unchecked_media(db: &Connection, number: Number) -> Result<Vec<(St
     let mut rows = query.query([number.sql()])?;
     let mut unchecked = Vec::new();
     while let Some(row) = rows.next()? {
-        unchecked.push((row.get(0)?, read_content(&row.get::<_, String>(1)?)?));
+        let id: String = row.get(0)?;
+        unchecked.extend(read_content(&id, row.get(1)?).map(|content| (id, content)));
     }
     Ok(unchecked)
 }
 
-fn read_content(json: &str) -> Result<Content> {
-    serde_json::from_str(json).map_err(|error| SimulatorError::Internal(error.to_string()))
+/// A stored content; one that cannot be read is reported, and its message skipped.
+fn read_content(id: &str, json: String) -> Option<Content> {
+    let content = serde_json::from_str(&json);
+    if content.is_err() {
+        tracing::error!(id, "the content of a stored message cannot be read");
+    }
+    content.ok()
 }
 
 /// All messages a phone has received, the oldest first.
@@ -77,20 +83,22 @@ pub(crate) fn inbox(db: &Connection, number: Number) -> Result<Value> {
     let mut rows = query.query([number.sql()])?;
     let mut inbox = Vec::new();
     while let Some(row) = rows.next()? {
-        inbox.push(inbox_row(row)?);
+        inbox.extend(inbox_row(row)?);
     }
     Ok(Value::Array(inbox))
 }
 
-fn inbox_row(row: &Row<'_>) -> Result<Value> {
-    let (mut value, _) = content_json(&row.get::<_, String>(3)?)?;
-    value["id"] = json!(row.get::<_, String>(0)?);
+fn inbox_row(row: &Row<'_>) -> Result<Option<Value>> {
+    let id: String = row.get(0)?;
+    let Some(content) = read_content(&id, row.get(3)?) else { return Ok(None) };
+    let (mut value, _) = content_json(content)?;
+    value["id"] = json!(id);
     value["from"] = json!(Number::from_sql(row.get(1)?).to_string());
     value["chat"] = json!(row.get::<_, String>(2)?);
     value["at"] = json!(clock::rfc3339(row.get(4)?));
     value["typing_ms"] = json!(row.get::<_, i64>(5)?);
     value["copies"] = json!(row.get::<_, i64>(6)?);
-    Ok(value)
+    Ok(Some(value))
 }
 
 /// What the page shows: the newest messages in and out, in order.
@@ -106,11 +114,12 @@ pub(crate) fn timeline(db: &Connection, number: Number) -> Result<Value> {
     let mut rows = query.query(params![number.sql(), TIMELINE_ROWS])?;
     let mut timeline = Vec::new();
     while let Some(row) = rows.next()? {
-        let way: String = row.get(1)?;
+        let (id, way): (String, String) = (row.get(0)?, row.get(1)?);
+        let Some(content) = read_content(&id, row.get(5)?) else { continue };
         let unknown = if way == "in" { "received" } else { "sent" };
-        let (mut value, has_media) = content_json(&row.get::<_, String>(5)?)?;
+        let (mut value, has_media) = content_json(content)?;
         value["has_media"] = json!(has_media);
-        value["id"] = json!(row.get::<_, String>(0)?);
+        value["id"] = json!(id);
         value["way"] = json!(way);
         value["from"] = json!(Number::from_sql(row.get(2)?).to_string());
         value["device"] = json!(row.get::<_, u16>(3)?);
@@ -134,8 +143,7 @@ fn state(state: i64, first: &'static str) -> &'static str {
 }
 
 /// The public part of a content, and whether it has a file that opens.
-fn content_json(stored: &str) -> Result<(Value, bool)> {
-    let mut content = read_content(stored)?;
+fn content_json(mut content: Content) -> Result<(Value, bool)> {
     let media = content.media.take();
     let has_media = media.is_some_and(|media| media.failure.is_none());
     let mut value = serde_json::to_value(content)

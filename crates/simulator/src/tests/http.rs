@@ -98,6 +98,59 @@ async fn pages_work_at_the_root_and_nested() {
 }
 
 #[tokio::test]
+async fn errors_of_bodies_name_the_field_in_plain_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = serve(simulator(&dir).await.router()).await;
+    for (path, body, expected) in [
+        ("send", r#"{"to":"628222","location":5}"#, "location: must be an object"),
+        (
+            "send",
+            r#"{"to":"628222","location":{"latitude":"x","longitude":1}}"#,
+            "location.latitude: must be a number",
+        ),
+        ("send", r#"{"to":628222}"#, "to: must be a text"),
+        ("send", "[]", "the body: must be an object"),
+        ("../../faults", r#"{"reject":7}"#, "reject: must be an object"),
+        ("../../faults", r#"{"drop_acks":"yes"}"#, "drop_acks: must be true or false"),
+    ] {
+        let path = path.strip_prefix("../..").map_or(format!("/phones/628111/{path}"), Into::into);
+        let method = if path == "/faults" { "PUT" } else { "POST" };
+        let (status, _, answer) = call(&address, method, &path, body).await;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!((status, answer["error"].as_str().unwrap()), (400, expected), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn stored_contents_of_a_later_release_are_read_and_damaged_ones_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = serve(simulator(&dir).await.router()).await;
+    for latitude in [1, 2, 3] {
+        let body =
+            format!(r#"{{"to":"628222","location":{{"latitude":{latitude},"longitude":5}}}}"#);
+        let (status, _, answer) = call(&address, "POST", "/phones/628111/send", &body).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+    let db = rusqlite::Connection::open(dir.path().join("simulator.sqlite")).unwrap();
+    for table in ["inbox", "sent"] {
+        let later = "json_set(content, '$.location.accuracy', 5)";
+        db.execute_batch(&format!(
+            "UPDATE {table} SET content = {later} WHERE json_extract(content, '$.location.latitude') = 1;
+             UPDATE {table} SET content = '{{' WHERE content LIKE '%\"latitude\":2%';"
+        ))
+        .unwrap();
+    }
+    for path in ["/phones/628222/inbox", "/phones/628222/timeline", "/phones/628111/timeline"] {
+        let (status, _, rows) = call(&address, "GET", path, "").await;
+        assert_eq!(status, 200, "{path}: {rows}");
+        let rows: Vec<Value> = serde_json::from_str(&rows).unwrap();
+        let latitudes: Vec<_> =
+            rows.iter().map(|row| row["location"]["latitude"].as_f64().unwrap()).collect();
+        assert_eq!(latitudes, [1.0, 3.0], "{path}");
+    }
+}
+
+#[tokio::test]
 async fn media_come_back_as_they_were_sent() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;

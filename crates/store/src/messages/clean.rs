@@ -37,13 +37,10 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     const DELETE: &str =
         "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
          RETURNING account_id, device_id, direction, state";
-    let mut old = Vec::new();
-    for mut row in tx.query(OLDEST, params![BATCH_ROWS_MAX]).await? {
-        let (id, created_at) = (row.int()?, row.time()?);
-        if created_at < whole_millis(before) {
-            old.push(id);
-        }
-    }
+    let rows = tx.query(OLDEST, params![BATCH_ROWS_MAX]).await?;
+    let rows = tx.readable("messages", rows, |row| Ok((row.int()?, row.time()?)));
+    let is_old = |(_, created_at): &(i64, Timestamp)| *created_at < whole_millis(before);
+    let old: Vec<i64> = rows.into_iter().filter(is_old).map(|(id, _)| id).collect();
     if old.is_empty() {
         return Ok(CleanupBatch::of(0));
     }

@@ -55,7 +55,7 @@ pub(crate) async fn outbox_of(
     Ok(tx.readable("outbox", rows, entry_from))
 }
 
-fn entry_from(row: &mut Row) -> SqlResult<OutboxEntry> {
+pub(super) fn entry_from(row: &mut Row) -> SqlResult<OutboxEntry> {
     Ok(OutboxEntry {
         id: MessageId(row.int()?),
         account_id: AccountId(row.int()?),
@@ -82,9 +82,11 @@ pub(crate) async fn message(
     account: AccountId,
     id: MessageId,
 ) -> SqlResult<Option<Message>> {
-    let found = rows_by_ids(tx, WHOLE, &[id], usize::MAX).await?.0.pop();
+    // Another account's is no fault of this one, also where it cannot be read.
+    let is_owned = |(_, row): &(_, Row)| row.id_in(1) == RowId::Int(account.0);
+    let found = rows_by_ids(tx, WHOLE, &[id], usize::MAX).await?.0.pop().filter(is_owned);
     let found = found.map(|(table, row)| tx.single(table, Some(row), message_from)).transpose()?;
-    Ok(found.flatten().filter(|message| message.account_id == account))
+    Ok(found.flatten())
 }
 
 /// Selects rows of a table by their ids, the newest first.

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use domain::device::Device;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
-use domain::message::{Message, MessageEvent, MessageState, Receipt};
+use domain::content::Content;
+use domain::message::{Message, MessageEvent, MessageState, Origin, Receipt};
 use domain::policy::queue::QueueSize;
-use domain::policy::quota::Period;
-use domain::ports::{Progress, Recorded};
+use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
+use domain::ports::{OutboxEntry, Progress, Recorded};
 use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
 use super::accept::{AccountStates, account_states_from, put_account_states, usage_columns};
 use super::counts::CountChanges;
+use super::list::entry_from;
 use super::{
-    Charged, Waiting, history_columns, ids_json, insert_history, insert_waiting, message_from,
+    Charged, Waiting, content_from, history_columns, ids_json, insert_history, insert_waiting, message_from,
     waiting_columns,
 };
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
@@ -29,6 +31,14 @@ pub(crate) async fn record_group(
     let ids = ids_json(ids.into_iter())?;
     let mut account_states = lock_accounts_of(tx, &ids).await?;
     let mut waiting = load_waiting(tx, &ids).await?;
+    let ends = |progress: &&Progress| {
+        matches!(progress.steps.first(), Some((MessageEvent::Withdrawn | MessageEvent::Expired, _)))
+    };
+    let ended = group.iter().flatten().filter(ends).map(|progress| progress.id);
+    let unread: Vec<MessageId> = ended.filter(|id| !waiting.contains_key(id)).collect();
+    if !unread.is_empty() {
+        waiting.extend(load_unreadable(tx, &unread).await?);
+    }
     let devices = waiting.values().map(|row| row.message.device_id).collect();
     let devices = devices::by_ids(tx, &devices).await?;
     let mut answers = Vec::with_capacity(group.len());
@@ -83,6 +93,11 @@ pub(crate) async fn end_all(
         "SELECT id FROM outbox WHERE account_id = $1 AND device_id = $2 ORDER BY id";
     let rows = tx.query(SELECT, params![account.0, &device.to_string()]).await?;
     let ids = rows.into_iter().map(|mut row| row.int()).collect::<SqlResult<Vec<i64>>>()?;
+    let ended = record_group(tx, &[ends(ids, event, at)]).await?;
+    Ok(ended.into_iter().flatten().collect())
+}
+
+fn ends(ids: Vec<i64>, event: MessageEvent, at: Timestamp) -> Vec<Progress> {
     let progress = |id| Progress {
         id: MessageId(id),
         steps: vec![(event, at)],
@@ -90,8 +105,42 @@ pub(crate) async fn end_all(
         next_attempt_at: None,
         kind: None,
     };
-    let ended = record_group(tx, &[ids.into_iter().map(progress).collect()]).await?;
-    Ok(ended.into_iter().flatten().collect())
+    ids.into_iter().map(progress).collect()
+}
+
+/// Cancels a waiting message of an account, and of a device where one is given, that may be
+/// unreadable; `None` when it does not wait.
+pub(crate) async fn cancel_unreadable(
+    tx: &mut Tx,
+    account: AccountId,
+    device: Option<DeviceId>,
+    id: MessageId,
+    now: Timestamp,
+) -> SqlResult<Option<Recorded>> {
+    const SELECT: &str = "SELECT id FROM outbox
+        WHERE id = $1 AND account_id = $2 AND ($3 = '' OR device_id = $3)";
+    let device = device.map(|id| id.to_string()).unwrap_or_default();
+    if tx.query_one(SELECT, params![id.0, account.0, &device]).await?.is_none() {
+        return Ok(None);
+    }
+    let cancelled = ends(vec![id.0], MessageEvent::Withdrawn, whole_millis(now));
+    let mut recorded = record_group(tx, &[cancelled]).await?;
+    Ok(recorded.pop().and_then(|mut of_request| of_request.pop()))
+}
+
+/// Expires the waiting messages that were reported as unreadable and are due to: the queues have
+/// dropped them. Returns how many.
+pub(crate) async fn expire_unreadable(tx: &mut Tx, now: Timestamp) -> SqlResult<u64> {
+    const SELECT: &str = "SELECT id FROM outbox WHERE expires_at <= $2
+        AND id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)) ORDER BY id";
+    let reported = tx.unreadable.numbers("outbox");
+    if reported.is_empty() {
+        return Ok(0);
+    }
+    let rows = tx.query(SELECT, params![&to_json(&reported)?, now]).await?;
+    let ids = rows.into_iter().map(|mut row| row.int()).collect::<SqlResult<Vec<i64>>>()?;
+    let expired = record_group(tx, &[ends(ids, MessageEvent::Expired, whole_millis(now))]).await?;
+    Ok(expired.iter().flatten().count() as u64)
 }
 
 /// Erases the messages of a device under deletion that [`end_all`] could not read.
@@ -114,9 +163,10 @@ pub(crate) async fn erase_unreadable(
         return Ok(());
     }
     let count = i64::try_from(erased.len()).unwrap_or(i64::MAX);
-    tracing::warn!(%account, %device, count, "waiting messages that cannot be read are erased");
+    let owner = account.0;
+    tracing::warn!(account = owner, %device, count, "waiting messages that cannot be read are erased");
     let (text_bytes, file_bytes): (i64, i64) = (erased.values().sum(), files.values().sum());
-    tx.execute(COUNT, params![account.0, count, text_bytes, file_bytes]).await?;
+    tx.execute(COUNT, params![owner, count, text_bytes, file_bytes]).await?;
     let mut changes = CountChanges::default();
     changes.add_waiting(account, device, -count);
     changes.write(tx).await
@@ -156,6 +206,52 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
     };
     let rows = tx.query(SELECT, params![ids]).await?;
     Ok(tx.readable("outbox", rows, waiting).into_iter().collect())
+}
+
+/// What is left of waiting messages that cannot be read, so that they can end: what the queue needs, and
+/// their content.
+async fn load_unreadable(
+    tx: &mut Tx,
+    ids: &[MessageId],
+) -> SqlResult<HashMap<MessageId, Waiting>> {
+    const SELECT: &str = "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts,
+        due_at, expires_at, retry_interval_s, day, month, grant_id,
+        CAST(octet_length(text) AS BIGINT), kind, text, media
+        FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let waiting = |row: &mut Row| {
+        let entry = entry_from(row)?;
+        let period = Period { day: row.int()?, month: row.int()? };
+        let charged = Charged { period, grant: row.opt_int()?.map(GrantId) };
+        let text_bytes = row.int()?;
+        let message = message_of_entry(entry, charged, content_from(row)?);
+        Ok((message.id, Waiting { message, charged, text_bytes }))
+    };
+    let rows = tx.query(SELECT, params![&ids_json(ids.iter().map(|id| id.0))?]).await?;
+    Ok(tx.readable("outbox", rows, waiting).into_iter().collect())
+}
+
+fn message_of_entry(entry: OutboxEntry, charged: Charged, content: Content) -> Message {
+    let kind = charged.grant.map_or(QuotaKind::Plan, |_| QuotaKind::Grant);
+    Message {
+        id: entry.id,
+        account_id: entry.account_id,
+        device_id: entry.device_id,
+        origin: Origin::Api(QuotaReceipt { kind, remaining: 0 }),
+        chat: entry.chat,
+        sender: None,
+        content,
+        whatsapp_id: entry.whatsapp_id,
+        state: MessageState::Queued,
+        failure: None,
+        typing: false,
+        priority: entry.priority,
+        attempts: entry.attempts,
+        due_at: entry.due_at,
+        expires_at: entry.expires_at,
+        retry_interval_s: entry.retry_interval_s,
+        created_at: entry.due_at,
+        history: Vec::new(),
+    }
 }
 
 /// Writes waiting messages back, or moves them into the history with all that follows from it:

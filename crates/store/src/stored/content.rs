@@ -117,11 +117,14 @@ pub(super) fn content(
     if stored.v > VERSION {
         return Err(Unsupported { kind, text });
     }
-    let location = stored.location.take();
+    let location = stored.location.take().map(Location::from);
+    if location.as_ref().is_some_and(|at| !at.has_latitude() || !at.has_longitude()) {
+        return Err(Unsupported { kind, text });
+    }
     let media = stored.into_media();
     Ok(match (kind, location) {
         (ContentKind::Text, _) => Content::Text(text.into()),
-        (ContentKind::Location, Some(location)) => Content::Location(location.into()),
+        (ContentKind::Location, Some(location)) => Content::Location(location),
         (kind, _) if kind.is_file() => Content::File(File { kind, caption: text.into(), media }),
         // The first release kept no more of a received place than its name.
         (kind, _) => Content::Unsupported(Unsupported { kind, text }),

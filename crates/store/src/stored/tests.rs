@@ -129,6 +129,14 @@ fn places() {
     let bare = Location { latitude: 0.0, longitude: -180.0, name: None, address: None };
     let text = r#"{"v":1,"location":{"latitude":0.0,"longitude":-180.0}}"#;
     golden_content("location", "", Some(text), &Content::Location(bare));
+    let nowhere = r#"{"v":1,"location":{"latitude":999,"longitude":-999}}"#;
+    let kept = Unsupported { kind: ContentKind::Location, text: "Monas".into() };
+    assert_eq!(content::read("location", "Monas".into(), Some(nowhere)), Err(kept));
+    let exact = r#"{"v":1,"location":{"latitude":26.815419564646362,"longitude":0.0}}"#;
+    let Ok(Content::Location(read)) = content::read("location", String::new(), Some(exact)) else {
+        panic!("not a location")
+    };
+    assert_eq!(read.latitude.to_string(), "26.815419564646362");
 }
 
 #[test]
