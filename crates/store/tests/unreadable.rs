@@ -165,7 +165,8 @@ async fn a_repeat(database: &Database) {
 async fn messages_that_end(database: &Database) {
     let (store, world) = begin(database).await;
     let other = World::with(world.store.clone(), 30).await;
-    let [kept, cancelled, expired] = [world.send(1).await, world.send(2).await, world.send(3).await];
+    let [kept, cancelled, expired] =
+        [world.send(1).await, world.send(2).await, world.send(3).await];
     let damaged = [format!("UPDATE outbox SET history = '{{' WHERE id > {}", kept.id)];
     let (store, world) = damage(database, (store, world), &damaged).await;
     let (account, others) = (world.account.id, other.account.id);

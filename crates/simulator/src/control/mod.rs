@@ -73,7 +73,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map_err(|error: BytesRejection| bad_request(error.body_text()))?;
         let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
         let mut reader = serde_json::Deserializer::from_slice(bytes);
-        let body = serde_path_to_error::deserialize(&mut reader).map_err(|error| explain(&error))?;
+        let body =
+            serde_path_to_error::deserialize(&mut reader).map_err(|error| explain(&error))?;
         reader.end().map_err(|error| bad_request(format!("the body is not JSON: {error}")))?;
         Ok(Body(body))
     }

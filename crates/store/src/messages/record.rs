@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use domain::content::Content;
 use domain::device::Device;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
-use domain::content::Content;
 use domain::message::{Message, MessageEvent, MessageState, Origin, Receipt};
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
@@ -16,8 +16,8 @@ use super::accept::{AccountStates, account_states_from, put_account_states, usag
 use super::counts::CountChanges;
 use super::list::entry_from;
 use super::{
-    Charged, Waiting, content_from, history_columns, ids_json, insert_history, insert_waiting, message_from,
-    waiting_columns,
+    Charged, Waiting, content_from, history_columns, ids_json, insert_history, insert_waiting,
+    message_from, waiting_columns,
 };
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
 use crate::{deliveries, devices, grants, stored};
@@ -210,10 +210,7 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
 
 /// What is left of waiting messages that cannot be read, so that they can end: what the queue needs, and
 /// their content.
-async fn load_unreadable(
-    tx: &mut Tx,
-    ids: &[MessageId],
-) -> SqlResult<HashMap<MessageId, Waiting>> {
+async fn load_unreadable(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<HashMap<MessageId, Waiting>> {
     const SELECT: &str = "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts,
         due_at, expires_at, retry_interval_s, day, month, grant_id,
         CAST(octet_length(text) AS BIGINT), kind, text, media
