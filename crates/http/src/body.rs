@@ -272,6 +272,7 @@ fn wanted(expected: &str) -> &str {
     match expected {
         "u8" | "u16" | "u32" | "u64" | "usize" => "an integer that is not negative",
         "i8" | "i16" | "i32" | "i64" => "an integer",
+        "f32" | "f64" => "a number",
         "a boolean" => "true or false",
         "a sequence" => "an array",
         "" => "of another type",

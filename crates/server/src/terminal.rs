@@ -31,10 +31,10 @@ impl MessengerEvents for TerminalOffers {
         match &event {
             MessengerEvent::Offer(offer) => show(&describe(device, offer)),
             MessengerEvent::PairingFailed(reason) => {
-                show(&format!("Device {device} was not linked: {reason}"));
+                show(&format!("Device {device} was not paired: {reason}"));
             }
             MessengerEvent::Paired(number) => {
-                show(&format!("Device {device} is linked to +{}.", number.phone));
+                show(&format!("Device {device} is paired with +{}.", number.phone));
             }
             _ => {}
         }
@@ -63,7 +63,7 @@ fn describe(device: DeviceId, offer: &PairOffer) -> String {
              (device {device}, {expires_in_s} s)."
         ),
         PairOffer::Passkey { .. } => {
-            format!("WhatsApp asks for a passkey to link device {device}; take it from /v1.")
+            format!("WhatsApp asks for a passkey to pair device {device}; take it from /v1.")
         }
     }
 }

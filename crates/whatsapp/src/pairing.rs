@@ -473,7 +473,7 @@ impl Supervisor {
             DeadlineAction::Nothing => {}
             DeadlineAction::ReleaseLogin => watch.login_permit = None,
             DeadlineAction::FailPairing => {
-                let text = "the device was not linked in time".to_owned();
+                let text = "the device was not paired in time".to_owned();
                 session.sink.note(Ending::PairingFailed(text));
                 end_connection(self.device, session.client.clone());
             }

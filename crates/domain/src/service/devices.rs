@@ -263,7 +263,7 @@ impl Core {
     ) -> Result<PairOffer> {
         let device = self.device(principal, id).await?;
         if device.status.is_paired() {
-            return Err(Error::Conflict("the device is already linked; log it out first"));
+            return Err(Error::Conflict("the device is already paired; unpair it first"));
         }
         let method = match phone {
             Some(text) => PairMethod::Code(parse_phone(principal, "phone", text)?),
@@ -279,7 +279,7 @@ impl Core {
     pub async fn logout(&self, principal: &Principal, id: DeviceId) -> Result<Arc<Device>> {
         let device = self.device(principal, id).await?;
         if matches!(device.status, DeviceStatus::Unpaired | DeviceStatus::LoggedOut) {
-            return Err(Error::Conflict("the device is not linked"));
+            return Err(Error::Conflict("the device is not paired"));
         }
         self.dispatcher.logout(id).await?;
         self.device(principal, id).await

@@ -336,7 +336,7 @@ impl Core {
 }
 
 const TOO_MANY_WEBHOOKS: &str = "the account has 100 webhooks already";
-const SECRET_UNREADABLE: &str = "the webhook's secret cannot be read; make the webhook anew";
+const SECRET_UNREADABLE: &str = "the webhook's secret cannot be read; create the webhook again";
 const SHARED_SECRET_UNREADABLE: &str = "the secret that the webhooks of this format share cannot be read; erase them, or choose another";
 const _: () = assert!(WEBHOOKS_MAX == 100, "the text above says so");
 

@@ -155,7 +155,7 @@ impl DeviceTask {
                 self.outbox.queue_mut().file_failed(id, failure, now);
             }
             Err(FileNotReady::File(FileError::Temporary(why))) => {
-                tracing::warn!(message_id = %id, why, "a file is put off");
+                tracing::warn!(message_id = %id, why, "a file is delayed");
                 self.outbox.queue_mut().file_delayed(id, why, now);
             }
             Err(FileNotReady::Store(error)) => {

@@ -228,7 +228,7 @@ impl DeviceTask {
 
     /// The phone has paired the device.
     pub(super) fn paired(&mut self, linked: LinkedNumber) {
-        if !self.pairing.end(|| Err(Error::Conflict("the device has just been linked"))) {
+        if !self.pairing.end(|| Err(Error::Conflict("the device has just been paired"))) {
             return;
         }
         if self.connection.phone().is_some_and(|before| *before != linked.phone) {

@@ -334,7 +334,7 @@ async fn post(context: &EngineContext, webhook: &Webhook, event: &Event) -> Opti
         took: Duration::ZERO,
     };
     let Some(secrets) = context.cipher().secrets(webhook) else {
-        return Some(no_answer("the webhook's secret cannot be read; make the webhook anew"));
+        return Some(no_answer("the webhook's secret cannot be read; create the webhook again"));
     };
     let now = context.now();
     let (format, url) = (&webhook.format, &webhook.url);

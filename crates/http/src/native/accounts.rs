@@ -22,7 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
     const ONE: &str = "/v1/accounts/{id}";
     vec![
         Route::post("/v1/accounts", Access::Operator, create)
-            .summary("Make an account")
+            .summary("Create an account")
             .description("The answer holds the account's first key, which is shown only here.")
             .body::<AccountRequest>()
             .answers::<NewAccountBody>(201)
@@ -41,13 +41,13 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<AccountBody>(200)
             .error(409, "`conflict`: another account has this email address"),
         Route::new(Method::DELETE, ONE, Access::Operator, delete)
-            .summary("Erase an account")
-            .description("Its devices are logged out; then everything it owns is erased.")
+            .summary("Delete an account")
+            .description("Its devices are unpaired; then everything it owns is deleted.")
             .answers_nothing(),
     ]
 }
 
-/// An account that is to be made.
+/// An account to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AccountRequest {
@@ -66,7 +66,7 @@ struct AccountRequest {
     timezone: Option<String>,
 }
 
-/// What is to change about an account.
+/// Changes to an account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct AccountChange {

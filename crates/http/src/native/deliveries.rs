@@ -46,7 +46,7 @@ struct DeliveryBody<'a> {
     event: EventBody<'a>,
     /// `pending`, `delivered` or `dead`.
     state: &'static str,
-    /// Tries so far.
+    /// Attempts so far.
     attempts: u32,
     /// Not to be tried before this; null when it has ended.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -55,7 +55,7 @@ struct DeliveryBody<'a> {
     last_status: Option<u16>,
     /// Why the last try failed.
     last_error: Option<&'a str>,
-    /// When the event came about.
+    /// When the event happened.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
     /// When it was delivered, or had failed for the last time.

@@ -1,4 +1,4 @@
-//! `/v1/devices`: linked numbers.
+//! `/v1/devices`: paired numbers.
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
@@ -28,9 +28,9 @@ pub(super) fn routes() -> Vec<Route> {
     const ONE: &str = "/v1/devices/{id}";
     vec![
         Route::post("/v1/devices", Access::Account, create)
-            .summary("Make a device")
+            .summary("Create a device")
             .description(
-                "It is not linked to a number yet: see `pair`. Its token is shown only here.",
+                "It is not paired with a number yet: see `pair`. Its token is shown only here.",
             )
             .body::<DeviceRequest>()
             .answers::<NewDeviceBody>(201)
@@ -51,13 +51,13 @@ pub(super) fn routes() -> Vec<Route> {
             .body::<DeviceChange>()
             .answers::<DeviceBody>(200),
         Route::new(Method::DELETE, ONE, Access::Account, delete)
-            .summary("Log a device out and erase it")
-            .description("What waits is cancelled and given back to the quota.")
+            .summary("Unpair a device and delete it")
+            .description("Waiting messages are cancelled and refunded to the quota.")
             .answers_nothing(),
     ]
 }
 
-/// A device that is to be made.
+/// A device to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeviceRequest {
@@ -65,7 +65,7 @@ struct DeviceRequest {
     name: String,
 }
 
-/// What is to change about a device.
+/// Changes to a device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct DeviceChange {
@@ -97,14 +97,14 @@ pub(super) struct DeviceBody<'a> {
     status: &'a str,
     /// Why it is in that state.
     reason: Option<&'a str>,
-    /// The number it is, or last was, linked to.
+    /// The number it is, or last was, paired with.
     phone: Option<&'a str>,
     /// WhatsApp's other name for that number.
     lid: Option<&'a str>,
     /// Its own pacing; null follows the gateway's.
     #[schema(value_type = Option<PacingBody>)]
     pacing: Option<PacingJson>,
-    /// When it was last linked to a number.
+    /// When it was last paired.
     #[schema(value_type = Option<String>, format = DateTime)]
     paired_at: Option<Timestamp>,
     /// When it last connected.

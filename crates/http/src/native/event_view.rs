@@ -57,7 +57,7 @@ struct EventMessageBody<'a> {
     chat: &'a ChatId,
     /// The group's id, when the chat is one.
     group: Option<&'a str>,
-    /// Whom it goes to: a number, or a group's id; null when it was received.
+    /// The recipient: a number, or a group's id; null when it was received.
     to: Option<&'a str>,
     /// Who wrote it: a number, else a LID; null when we send it.
     from: Option<&'a str>,

@@ -36,7 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("What an account has been granted, expired grants included")
             .answers_list::<GrantBody>(200),
         Route::post("/v1/vouchers", Access::Operator, make_vouchers)
-            .summary("Make vouchers that can be redeemed for messages")
+            .summary("Create vouchers that can be redeemed for messages")
             .description("Each can be redeemed once. The codes are shown only here.")
             .body::<VouchersRequest>()
             .answers::<VouchersBody>(201),
@@ -48,7 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// Messages that are to be granted.
+/// Messages to grant.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct GrantRequest {
@@ -96,7 +96,7 @@ impl From<&Grant> for GrantBody {
     }
 }
 
-/// Vouchers that are to be made.
+/// Vouchers to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct VouchersRequest {
@@ -118,7 +118,7 @@ struct VouchersBody<'a> {
     codes: Vec<&'a str>,
 }
 
-/// A voucher that is to be redeemed.
+/// A voucher to redeem.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RedeemRequest {

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
             .query("cursor", "The next_cursor of the page before")
             .answers_list::<KeyBody>(200),
         Route::post("/v1/keys", Access::Account, create)
-            .summary("Make another account key")
+            .summary("Create another account key")
             .description("The key itself is shown only in this answer.")
             .body::<KeyRequest>()
             .answers::<NewKeyBody>(201)
@@ -36,7 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// A key that is to be made.
+/// A key to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyRequest {

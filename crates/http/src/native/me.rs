@@ -33,7 +33,7 @@ struct MeBody<'a> {
     account: AccountBody<'a>,
     /// Its plan.
     plan: PlanBody,
-    /// What it has used of it.
+    /// How much of the plan is used.
     usage: UsageBody,
     /// The key.
     key: KeyInfo,

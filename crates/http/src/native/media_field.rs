@@ -9,7 +9,7 @@ use crate::api_error::ApiError;
 use crate::fields::Base64Field;
 use crate::optional::optional;
 
-/// A file that is to be sent: from a URL or in the request.
+/// A file to send: from a URL or in the request.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = MediaRequest)]
 #[serde(deny_unknown_fields)]
@@ -21,13 +21,13 @@ pub(super) struct MediaField {
     /// The file itself as base64, or as a `data:` URL; at most 16 MiB once decoded.
     #[schema(value_type = Option<String>)]
     base64: Option<Base64Field>,
-    /// As what it is sent; found out when left out.
+    /// What it is sent as; detected when left out.
     #[serde(default, deserialize_with = "optional")]
     kind: Option<Kind>,
     /// The name the recipient sees; documents only.
     #[serde(default, deserialize_with = "optional")]
     filename: Option<String>,
-    /// Its MIME type; found out when left out.
+    /// Its MIME type; detected when left out.
     #[serde(default, deserialize_with = "optional")]
     mimetype: Option<String>,
     /// The text below it.
@@ -38,7 +38,7 @@ pub(super) struct MediaField {
     voice: Option<bool>,
 }
 
-/// As what a file is sent.
+/// What a file is sent as.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = MediaKind)]

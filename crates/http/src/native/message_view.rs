@@ -107,7 +107,7 @@ impl<'a> From<&'a Media> for MediaBody<'a> {
     }
 }
 
-/// A message's place.
+/// A message's location.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Location)]
 pub(super) struct LocationBody<'a> {
@@ -115,7 +115,7 @@ pub(super) struct LocationBody<'a> {
     latitude: f64,
     /// Degrees east.
     longitude: f64,
-    /// What it is called.
+    /// Its name.
     name: Option<&'a str>,
     /// Where that is, in words.
     address: Option<&'a str>,

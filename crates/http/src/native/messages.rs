@@ -1,4 +1,4 @@
-//! `/v1/messages`: sending, looking and taking back.
+//! `/v1/messages`: sending, listing, cancelling.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +67,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("One message with its history of states")
             .answers::<MessageBody>(200),
         Route::new(Method::DELETE, ONE, Access::Device, cancel)
-            .summary("Take a message back while it waits")
+            .summary("Cancel a waiting message")
             .answers::<MessageBody>(200)
             .error(409, "`not_waiting`: it has left or ended"),
     ]
@@ -79,13 +79,13 @@ fn sending(route: Route) -> Route {
         .error(402, "`quota_exhausted`")
         .error(403, "`feature_missing`: the plan lacks what the message needs")
         .error(404, "`not_found`: no such device")
-        .error(409, "`device_not_connected`: never linked, or logged out")
-        .error(422, "`media`: the file's address is one that may not be asked")
+        .error(409, "`device_not_connected`: never paired, or unpaired")
+        .error(422, "`media`: the URL may not be fetched")
         .error(429, "`queue_full`: too many messages wait, or too many bytes of texts or files")
         .error(507, "`disk_full`: nothing more is accepted for now")
 }
 
-/// A message that is to be sent.
+/// A message to send.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct MessageRequest {
@@ -96,13 +96,13 @@ struct MessageRequest {
     /// A phone number, as text or integer, or a group's id `…@g.us`.
     #[schema(value_type = String)]
     to: PhoneField,
-    /// The text, at most 65,536 characters. Not together with `media`, which has a caption.
+    /// The text, at most 65,536 characters. Not together with `media`, which has a caption, or `location`.
     text: Option<String>,
     /// A file.
     #[schema(value_type = Option<MediaField>)]
     #[serde(default, deserialize_with = "optional")]
     media: Option<Object<MediaField>>,
-    /// A place. A message carries exactly one of `text`, `media` and `location`.
+    /// A location. A message carries exactly one of `text`, `media` and `location`.
     #[schema(value_type = Option<LocationField>)]
     // What repeated requests are recognised by must stay the same where it is not used.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,10 +127,11 @@ struct MessageRequest {
     typing: Option<bool>,
     /// Higher goes first, between chats; -100 to 100.
     #[serde(default, deserialize_with = "optional")]
-    priority: Option<i16>,
+    #[schema(value_type = Option<i16>, minimum = -100, maximum = 100)]
+    priority: Option<i64>,
 }
 
-/// A place that is to be sent.
+/// A location to send.
 #[derive(Deserialize, Serialize, ToSchema)]
 #[schema(as = LocationRequest)]
 #[serde(deny_unknown_fields)]
@@ -139,7 +140,7 @@ struct LocationField {
     latitude: f64,
     /// Degrees east, -180 to 180.
     longitude: f64,
-    /// What it is called, at most 200 characters.
+    /// Its name, at most 200 characters.
     #[serde(default, deserialize_with = "optional")]
     name: Option<String>,
     /// Where that is in words, at most 500 characters.
@@ -154,7 +155,7 @@ impl From<LocationField> for Location {
     }
 }
 
-/// Messages that are to be sent together.
+/// Messages to send together.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchRequest {
@@ -248,7 +249,8 @@ fn command(device: Option<SendingDevice>, body: MessageRequest) -> Result<SendRe
         expires_in_s: body.expires_in_s,
         retry_interval_s: body.retry_interval_s,
         typing: body.typing,
-        priority: body.priority,
+        // Whatever is out of the type's range is out of the allowed one.
+        priority: body.priority.map(|priority| i16::try_from(priority).unwrap_or(i16::MAX)),
     })
 }
 

@@ -1,8 +1,11 @@
 //! The pacing of a device, as `/v1` reads and shows it.
 
+use std::borrow::Cow;
+
 use domain::policy::pacing::{Pacing, QuietHours};
 use jiff::civil::Time;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 /// What is read and shown. What is stored is a type of the store's: this one may change with the
@@ -20,8 +23,15 @@ pub(super) struct PacingJson {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QuietHoursJson {
+    #[serde(deserialize_with = "time_of_day")]
     from: Time,
+    #[serde(deserialize_with = "time_of_day")]
     until: Time,
+}
+
+fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+    let text = Cow::<str>::deserialize(deserializer)?;
+    text.parse().map_err(|_| D::Error::custom("must be a time such as 21:00"))
 }
 
 impl From<&Pacing> for PacingJson {

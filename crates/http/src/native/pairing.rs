@@ -21,26 +21,26 @@ use crate::state::AppState;
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::post("/v1/devices/{id}/pair", Access::Device, pair)
-            .summary("Begin to link a device, or show the offer that runs")
+            .summary("Begin to pair a device, or show the current offer")
             .description(
                 "Without a phone number the answer holds a QR to scan; with one, a code to type \
                  into that phone. WhatsApp may ask for a passkey instead.",
             )
             .optional_body::<PairRequest>()
             .answers::<PairBody>(200)
-            .error(409, "`conflict`: the device is linked already")
+            .error(409, "`conflict`: the device is paired already")
             .error(502, "`whatsapp`: WhatsApp makes no offer"),
         Route::post("/v1/devices/{id}/logout", Access::Device, logout)
-            .summary("Unlink a device; it can be linked again")
+            .summary("Unpair a device; it can be paired again")
             .answers::<DeviceBody>(200)
-            .error(409, "`conflict`: the device is not linked"),
+            .error(409, "`conflict`: the device is not paired"),
         Route::post("/v1/devices/{id}/token", Access::Device, new_token)
             .summary("Replace a device's token; the old one is void at once")
             .answers::<TokenBody>(200),
     ]
 }
 
-/// How to link the device.
+/// How to pair the device.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct PairRequest {

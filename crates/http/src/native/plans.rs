@@ -22,7 +22,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("All plans")
             .answers_list::<PlanBody>(200),
         Route::new(Method::PUT, "/v1/plans/{name}", Access::Operator, put)
-            .summary("Make or replace a plan")
+            .summary("Create or replace a plan")
             .description("What is left out or null has no limit; no features are given then.")
             .body::<PlanRequest>()
             .answers::<PlanBody>(200),

@@ -26,7 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
     const ONE: &str = "/v1/webhooks/{id}";
     vec![
         Route::post("/v1/webhooks", Access::Device, create)
-            .summary("Make a webhook")
+            .summary("Create a webhook")
             .description(
                 "Messages in the format `gerbang` are Standard Webhooks: verify the header \
                  `webhook-signature` with the secret, which is shown only here.",
@@ -52,10 +52,10 @@ pub(super) fn routes() -> Vec<Route> {
             .error(403, "`feature_missing`: the plan does not include an event; it is named")
             .error(422, "`challenge_failed`: the receiver did not answer its challenge"),
         Route::new(Method::DELETE, ONE, Access::Device, delete)
-            .summary("Erase a webhook with all that waits for it")
+            .summary("Delete a webhook and its pending events")
             .answers_nothing(),
         Route::post("/v1/webhooks/{id}/test", Access::Device, test)
-            .summary("Post a made-up event to a webhook, once: what it answered")
+            .summary("Post a sample event to a webhook once, and show its answer")
             .answers::<TestBody>(200)
             .error(409, "`conflict`: its secret cannot be read any more"),
         Route::post("/v1/webhooks/{id}/secret", Access::Device, replace_secret)
@@ -73,7 +73,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// A webhook that is to be made.
+/// A webhook to create.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct WebhookRequest {
@@ -90,21 +90,21 @@ struct WebhookRequest {
     #[serde(default, deserialize_with = "optional")]
     #[schema(value_type = Option<Vec<String>>)]
     events: Option<ListField<String>>,
-    /// What its messages are signed with, 8 to 256 bytes; made for you unless given.
+    /// What its messages are signed with, 8 to 256 bytes; generated unless given.
     #[serde(default, deserialize_with = "optional")]
     secret: Option<String>,
 }
 
-/// The secret that is to be put in place.
+/// The new secret.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = NewSecret)]
 #[serde(deny_unknown_fields)]
 struct SecretRequest {
-    /// 8 to 256 bytes; made for you unless given.
+    /// 8 to 256 bytes; generated unless given.
     secret: Option<String>,
 }
 
-/// What is to change about a webhook.
+/// Changes to a webhook.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = WebhookChange)]
 #[serde(deny_unknown_fields)]
@@ -173,7 +173,7 @@ struct NewWebhookBody<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookTest)]
 struct TestBody {
-    /// Whether it took it, with a status from 200 to 299.
+    /// Whether it accepted the event, with a status from 200 to 299.
     delivered: bool,
     /// Its status; null when there was no answer.
     status: Option<u16>,

@@ -534,6 +534,27 @@ async fn refused_messages() {
 }
 
 #[tokio::test]
+async fn errors_say_what_a_value_must_be() {
+    let app = App::new().await;
+    let device = format!("/v1/devices/{}", app.front.id());
+    let mut message = message(&app, "x");
+    message["priority"] = json!(99_999);
+    let place = json!({"latitude": "north", "longitude": 0});
+    let place = json!({"device": app.front.id(), "to": "628999111222", "location": place});
+    let pacing = json!({"min_s": 0, "max_s": 0, "typing": false, "first_contacts_per_day": null,
+        "quiet_hours": {"from": "9", "until": "07:00"}});
+    let pacing = Ask::new("PATCH", &device, json!({"pacing": pacing}));
+    for (ask, field, expected) in [
+        (Ask::post("/v1/messages", message), "priority", "must be -100 to 100"),
+        (Ask::post("/v1/messages", place), "location.latitude", "must be a number"),
+        (pacing, "pacing.quiet_hours.from", "must be a time such as 21:00"),
+    ] {
+        let refused = answer_to(&app, ask, &app.shop.key).await.expect(422).json();
+        assert_eq!(refused["errors"], json!([{"field": field, "message": expected}]));
+    }
+}
+
+#[tokio::test]
 async fn the_quota_ends() {
     let app = App::on_plan("free").await;
     let key = &app.shop.key;

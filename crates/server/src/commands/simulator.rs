@@ -15,7 +15,7 @@ pub struct Args {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
     listen: SocketAddr,
-    /// The directory for phones, devices and mail
+    /// The directory for phones, devices and waiting messages
     #[arg(long, value_name = "DIR", default_value = "gerbang-simulator")]
     data_dir: PathBuf,
     /// A name under which it may be reached, besides addresses and localhost; may be given again

@@ -88,9 +88,9 @@ pub(super) struct SentBody {
 #[derive(Serialize, ToSchema)]
 #[schema(as = MpwaSentMessage)]
 pub(super) struct SentData {
-    /// What it is known by.
+    /// The message's id.
     pub key: SentKey,
-    /// What it carries, in the words of WhatsApp's protocol.
+    /// What it carries, as in WhatsApp's protocol.
     #[schema(value_type = Object)]
     pub message: serde_json::Value,
     /// When it was sent, in seconds since 1970.
@@ -98,7 +98,7 @@ pub(super) struct SentData {
     pub timestamp: String,
 }
 
-/// What a message is known by.
+/// A message's id.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MpwaMessageKey)]
 pub(super) struct SentKey {

@@ -42,7 +42,7 @@ pub(super) struct MediaFields {
     #[schema(required, value_type = String)]
     #[serde(default, deserialize_with = "optional")]
     pub media_url: Option<String>,
-    /// `image`, `video`, `audio` or `document`; found out when left out.
+    /// `image`, `video`, `audio` or `document`; detected when left out.
     #[serde(default, deserialize_with = "optional")]
     pub media_type: Option<String>,
     /// The text that goes with the file.
@@ -103,7 +103,7 @@ pub(super) struct SentData {
 pub(super) struct DeviceBody {
     /// True.
     pub success: bool,
-    /// What there is to say.
+    /// The device.
     pub data: DeviceData,
 }
 
@@ -129,7 +129,7 @@ pub(super) struct DeviceInfo {
     pub id: i64,
     /// What its owner calls it.
     pub name: String,
-    /// The number it is, or last was, linked to.
+    /// The number it is, or last was, paired with.
     #[schema(required)]
     pub phone_number: Option<String>,
     /// `connected`, `disconnected`, `connecting`, `pairing`, `unpaired` or `logged_out`.
@@ -175,11 +175,11 @@ pub(super) struct Subscription {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WagateStatistics)]
 pub(super) struct Statistics {
-    /// That WhatsApp has.
+    /// Messages that WhatsApp has.
     pub total_sent: i64,
-    /// That failed, expired or were cancelled.
+    /// Messages that failed, expired or were cancelled.
     pub total_failed: i64,
-    /// That WhatsApp has, of the account's present day.
+    /// Messages that WhatsApp has, in the account's current day.
     pub today_sent: i64,
 }
 
@@ -215,7 +215,7 @@ pub(super) struct MessageRow {
     pub sent_at: Option<String>,
 }
 
-/// Where in a list one is.
+/// The position in a list.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WagatePagination)]
 pub(super) struct Pagination {

@@ -78,7 +78,7 @@ fn send_route(path: &'static str) -> Route {
         .error(402, "`Quota exhausted`, or what the plan does not include")
         .error(409, "The first request with this idempotency key is still being handled")
         .error(429, "`Too many messages are waiting`")
-        .error(503, "`Device not connected`: never linked, or logged out")
+        .error(503, "`Device not connected`: never paired, or unpaired")
 }
 
 fn status_route(path: &'static str) -> Route {
@@ -118,14 +118,14 @@ fn messages_route(path: &'static str) -> Route {
 
 fn qr_json_route(path: &'static str) -> Route {
     linking(Route::get(path, Access::Device, show_qr_json))
-        .summary("A QR that links the device, as a data URL")
+        .summary("A QR that pairs the device, as a data URL")
         .answers_in::<Done<QrData>, QrData>(200)
         .error(409, "WhatsApp asks for a passkey")
 }
 
 fn qr_route(path: &'static str) -> Route {
     linking(Route::get(path, Access::Device, show_qr))
-        .summary("A QR that links the device, as a picture")
+        .summary("A QR that pairs the device, as a picture")
         .answers_type(200, "image/png")
         .error(409, "`ALREADY_LOGGED_IN`, or WhatsApp asks for a passkey")
 }

@@ -21,7 +21,7 @@ pub(super) struct SendBody {
     /// Public URL of a file; it is downloaded when the message is delivered.
     #[serde(default, deserialize_with = "optional")]
     pub media_url: Option<String>,
-    /// `image`, `video`, `audio` or `document`; found out when left out. Needs `media_url`.
+    /// `image`, `video`, `audio` or `document`; detected when left out. Needs `media_url`.
     #[serde(default, deserialize_with = "optional")]
     pub media_type: Option<String>,
     /// Seconds between attempts, at least 1.
@@ -50,7 +50,7 @@ pub(super) struct Found<T> {
 pub(super) struct Done<T> {
     /// `success`.
     pub status: &'static str,
-    /// What came of it.
+    /// The result.
     pub data: T,
     /// In words.
     pub message: &'static str,
@@ -77,7 +77,7 @@ pub(super) struct SentData {
 pub(super) struct StatusData<'a> {
     /// Its id.
     pub device_id: Uuid,
-    /// Whether it is linked to a number.
+    /// Whether it is paired with a number.
     pub paired: bool,
     /// Whether it takes messages; the same here.
     pub active: bool,
@@ -85,7 +85,7 @@ pub(super) struct StatusData<'a> {
     pub connected: bool,
     /// Whether WhatsApp knows it; the same as `paired` here.
     pub logged_in: bool,
-    /// Its number; null before it was first linked.
+    /// Its number; null before it was first paired.
     pub user: Option<&'a str>,
     /// Whose it is.
     pub owner: OwnerData<'a>,
@@ -168,7 +168,7 @@ pub(super) struct RedeemedData {
 #[derive(Serialize, ToSchema)]
 #[schema(as = WagyQr)]
 pub(super) struct QrData {
-    /// A `data:` URL of a PNG; null when the device is linked already.
+    /// A `data:` URL of a PNG; null when the device is paired already.
     pub qr_code: Option<String>,
 }
 

@@ -6,7 +6,7 @@ use domain::message::ContentKind;
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// As what something is sent; in any letter case.
+/// What something is sent as; in any letter case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum MessageType {
     Text,

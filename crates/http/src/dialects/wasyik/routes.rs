@@ -57,9 +57,9 @@ pub(super) fn routes() -> Vec<Route> {
 fn devices() -> Vec<Route> {
     let scan = paths!("/accounts/scan-qrcode").map(|path| {
         taking::<AccountBody>(Route::post(path, Access::Device, scan))
-            .summary("A QR that links a device")
+            .summary("A QR that pairs a device")
             .answers::<Enveloped<QrData>>(200)
-            .error(409, "`10`: `Device is already connected`, or it is being linked otherwise")
+            .error(409, "`10`: `Device is already connected`, or it is being paired in another way")
             .error(502, "`99`: WhatsApp makes no offer")
     });
     let list = paths!("/accounts").map(|path| {
@@ -74,9 +74,9 @@ fn devices() -> Vec<Route> {
     });
     let disconnect = paths!("/accounts/disconnect").map(|path| {
         taking::<AccountBody>(Route::post(path, Access::Device, disconnect))
-            .summary("Log a device out")
+            .summary("Unpair a device")
             .answers::<Enveloped<Words>>(200)
-            .error(409, "`05`: it is not linked")
+            .error(409, "`05`: it is not paired")
             .error(502, "`99`: WhatsApp did not answer")
     });
     let groups = paths!("/accounts/groups").map(|path| {
@@ -143,7 +143,7 @@ fn later() -> Vec<Route> {
         [plain.answers::<Enveloped<ScheduledList>>(200), doubled.answers::<PendingList>(200)];
     let cancel = paths!("/schedule/{id}").map(|path| {
         answering(Route::new(Method::DELETE, path, Access::Device, cancel))
-            .summary("Take a scheduled message back (plan feature `schedule`)")
+            .summary("Cancel a scheduled message (plan feature `schedule`)")
             .answers::<Enveloped<Words>>(200)
             .error(403, "`03`: the plan")
             .error(404, "`04`: there is no such scheduled message")

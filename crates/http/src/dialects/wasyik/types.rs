@@ -70,7 +70,7 @@ pub(super) struct MessageBody {
     /// The name the recipient sees.
     #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
-    /// The file's MIME type; found out when not given.
+    /// The file's MIME type; detected when not given.
     #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
@@ -99,7 +99,7 @@ pub(super) struct BroadcastBody {
     /// The name the recipients see.
     #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
-    /// The file's MIME type; found out when not given.
+    /// The file's MIME type; detected when not given.
     #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
@@ -153,7 +153,7 @@ pub(super) struct DocumentBody {
     /// The name the recipient sees.
     #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
-    /// Its MIME type; found out when not given.
+    /// Its MIME type; detected when not given.
     #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The text under it.
@@ -194,7 +194,7 @@ pub(super) struct GroupMediaBody {
     /// The name the recipients see.
     #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
-    /// The file's MIME type; found out when not given.
+    /// The file's MIME type; detected when not given.
     #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
@@ -230,7 +230,7 @@ pub(super) struct ScheduleBody {
     /// The name the recipient sees.
     #[serde(default, deserialize_with = "optional")]
     pub file_name: Option<String>,
-    /// The file's MIME type; found out when not given.
+    /// The file's MIME type; detected when not given.
     #[serde(default, deserialize_with = "optional")]
     pub mimetype: Option<String>,
     /// The caption.
@@ -288,7 +288,7 @@ impl<T: ToSchema> PartialSchema for Enveloped<T> {
     }
 }
 
-/// Words, and nothing else.
+/// A text.
 #[derive(Serialize, ToSchema)]
 #[schema(as = WasyikWords)]
 pub(super) struct Words {
@@ -340,7 +340,7 @@ pub(super) struct AccountRow {
     /// What its owner calls it.
     #[serde(rename = "accountName")]
     pub account_name: String,
-    /// The number it is linked to.
+    /// The number it is paired with.
     pub whatsapp_number: Option<String>,
     /// `active`.
     pub status: &'static str,
