@@ -543,7 +543,7 @@ async fn errors_say_what_a_value_must_be() {
     let place = json!({"device": app.front.id(), "to": "628999111222", "location": place});
     let pacing = json!({"min_s": 0, "max_s": 0, "typing": false, "first_contacts_per_day": null,
         "quiet_hours": {"from": "9", "until": "07:00"}});
-    let pacing = Ask::new("PATCH", &device, json!({"pacing": pacing}));
+    let pacing = Ask::new("PATCH".parse().unwrap(), &device).json(json!({"pacing": pacing}));
     for (ask, field, expected) in [
         (Ask::post("/v1/messages", message), "priority", "must be -100 to 100"),
         (Ask::post("/v1/messages", place), "location.latitude", "must be a number"),
