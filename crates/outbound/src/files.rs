@@ -68,6 +68,11 @@ impl From<FetchError> for FileError {
     }
 }
 
+/// Logs why a file was not fetched; customers see [`FetchError`], which reveals less.
+fn not_fetched(why: &str) {
+    tracing::info!(why, "a file could not be fetched");
+}
+
 impl HttpOutbound {
     pub(crate) async fn save_bytes(&self, bytes: Vec<u8>) -> Result<TempMedia, FetchError> {
         let mut saving = Saving::start(self, Label::File)?;
@@ -94,7 +99,10 @@ impl HttpOutbound {
         for _ in 0..=REDIRECTS_MAX {
             let request = self.client_for(&url).get(url.clone());
             let request = request.header(ACCEPT_ENCODING, "identity");
-            let answer = request.send().await.map_err(|_| FetchError::Failed)?;
+            let answer = request.send().await.map_err(|error| {
+                not_fetched(&crate::webhooks::reason(&error));
+                FetchError::Failed
+            })?;
             match answer.status() {
                 // The second is what proxies that change something answer.
                 StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
@@ -105,7 +113,10 @@ impl HttpOutbound {
                     url = url.join(&target_of(target)).map_err(|_| FetchError::Failed)?;
                     self.guard.check_parsed(&url).map_err(|_| FetchError::Failed)?;
                 }
-                _ => break,
+                status => {
+                    not_fetched(&format!("the server answered {}", status.as_u16()));
+                    break;
+                }
             }
         }
         Err(FetchError::Failed)

@@ -1,6 +1,6 @@
 //! Posts webhooks, and verifies that a receiver repeats a challenge.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::time::Duration;
 
 use domain::ports::{UrlRefusal, WebhookAnswer, WebhookRequest};
@@ -101,16 +101,26 @@ async fn send(
 }
 
 fn has_bad_certificate(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
-    while let Some(error) = next {
-        if matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
+    let is_bad = |error: &(dyn Error + 'static)| {
+        matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
+    };
+    sources(error).any(is_bad)
+}
+
+fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&error| {
         // `source()` of an I/O error skips the error that it wraps, so that one is taken first.
         let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        next = wrapped.map(|wrapped| wrapped as &dyn std::error::Error).or_else(|| error.source());
+        wrapped.map(|wrapped| wrapped as &(dyn Error + 'static)).or_else(|| error.source())
+    })
+}
+
+/// Why an exchange failed, for the log: never with the URL, of which certificates name the host.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    if has_bad_certificate(error) {
+        return "the certificate is not valid".to_owned();
     }
-    false
+    sources(error).last().map_or_else(|| "the exchange failed".to_owned(), ToString::to_string)
 }
 
 /// The beginning of an answer's body: up to one byte more than [`ANSWER_BYTES_MAX`].

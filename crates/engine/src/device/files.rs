@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::future::abortable;
+use tracing::Instrument as _;
 
 use domain::content::{Content, File};
 use domain::error::StoreError;
@@ -184,7 +185,9 @@ async fn prepare(context: &EngineContext, message: Message) -> Result<ReadyFile,
     let (file, permit) = if let Some(url) = &media.url {
         let _download = limits.downloads.acquire(account).await;
         let permit = limits.files.acquire(account).await;
-        let fetched = in_time(FETCH_WAIT, context.outbound().fetch(url)).await?;
+        // Names the message on the lines that say why its file could not be fetched.
+        let span = tracing::error_span!("file", message_id = %message.id);
+        let fetched = in_time(FETCH_WAIT, context.outbound().fetch(url)).instrument(span).await?;
         wish.content_type = fetched.content_type;
         wish.source_name = fetched.filename;
         wish.url_names = fetched.url_names;
