@@ -5,7 +5,7 @@ use domain::webhook::{Event, EventKind, FormatName, SigningSecrets};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
-/// Knows the format `gerbang` only, and signs with the secret itself.
+/// Knows the format `gerbang`, signed with the secret itself, and `shapeless`, which has no event.
 #[derive(Default)]
 pub struct PlainFormat(Mutex<Vec<Event>>);
 
@@ -29,13 +29,14 @@ impl PlainFormat {
 
 impl EventFormats for PlainFormat {
     fn all(&self) -> Vec<FormatRules> {
-        vec![FormatRules {
+        let gerbang = FormatRules {
             name: "gerbang",
             events: &EventKind::ALL,
             needs_challenge: false,
             shares_secret: false,
             secret_prefix: "whsec_",
-        }]
+        };
+        vec![gerbang, FormatRules { name: "shapeless", events: &[], ..gerbang }]
     }
 
     fn encode(

@@ -1,5 +1,6 @@
 //! Webhooks: in which order events are posted, and what becomes of faulty receivers.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -13,12 +14,13 @@ use domain::ports::{
 };
 use domain::service::{NewWebhookRequest, WebhookChange};
 use domain::webhook::{
-    Delivery, DeliveryState, EventKind, FormatName, NewWebhook, SealedSecret, Subject,
+    CreatedWebhook, Delivery, DeliveryState, EventKind, FormatName, NewWebhook, SealNewSecret,
+    SecretRow, Subject,
 };
 use engine::webhooks::lanes::{Lanes, POSTS_MAX, Step};
 use futures_util::StreamExt;
 use jiff::{SignedDuration, Timestamp};
-use testkit::fake_outbound::answer;
+use testkit::fake_outbound::{ReversingCipher, answer};
 use testkit::flaky_store::Outage;
 
 use crate::outside::in_short;
@@ -31,6 +33,26 @@ const URL: &str = "https://hooks.example.com/one";
 async fn webhook(gateway: &TestGateway, url: &str) -> WebhookId {
     let request = NewWebhookRequest { url: url.into(), ..Default::default() };
     gateway.core.create_webhook(&gateway.principal, request).await.unwrap().0.id
+}
+
+/// A webhook in a format that the core would refuse, or that is not `gerbang`.
+async fn of_format(gateway: &TestGateway, url: &str, format: &str) -> WebhookId {
+    let new = NewWebhook {
+        account_id: gateway.account,
+        device_id: None,
+        url: url.into(),
+        format: FormatName(format.into()),
+        events: vec![EventKind::MessageSent, EventKind::MessageReceived],
+    };
+    let account = gateway.account;
+    let seal: SealNewSecret = Arc::new(move |webhook, others| {
+        assert!(others.is_empty());
+        let row = SecretRow { account, webhook };
+        Some(ReversingCipher.seal(row, "secret"))
+    });
+    let made = gateway.store.create_webhook(new, seal, gateway.clock.now()).await.unwrap();
+    let CreatedWebhook::Created(made) = made else { panic!("{made:?}") };
+    made.id
 }
 
 async fn deliveries(gateway: &TestGateway, id: WebhookId, state: DeliveryState) -> Vec<Delivery> {
@@ -66,17 +88,8 @@ fn no_answer() -> WebhookAnswer {
 #[tokio::test(start_paused = true)]
 async fn events_wait_while_the_format_of_their_webhook_is_unknown() {
     let (gateway, device) = TestGateway::with_device().await;
-    let of_later_release = NewWebhook {
-        account_id: gateway.account,
-        device_id: None,
-        url: "https://hooks.example.com/later".into(),
-        format: FormatName("telex".into()),
-        events: EventKind::ALL.to_vec(),
-        secret: SealedSecret(Vec::new()),
-        shares_secret: false,
-    };
-    let now = gateway.clock.now();
-    let unknown = gateway.store.create_webhook(of_later_release, now).await.unwrap().unwrap().id;
+    let unknown = of_format(&gateway, "https://hooks.example.com/later", "telex").await;
+    gateway.engine.webhooks_changed(gateway.account);
     let known = webhook(&gateway, URL).await;
     let message = gateway.send(device, TO, "hello").await;
     gateway.until_state(message.id, MessageState::Sent).await;
@@ -311,22 +324,7 @@ async fn outcomes_wait_for_the_store_and_events_repeat_rather_than_get_lost() {
 #[tokio::test(start_paused = true)]
 async fn an_event_without_a_shape_ends_without_a_post() {
     let (gateway, device) = TestGateway::with_device().await;
-    // A format that is not known any more has no shape for anything.
-    let new = domain::webhook::NewWebhook {
-        account_id: gateway.account,
-        device_id: None,
-        url: URL.into(),
-        format: domain::webhook::FormatName("bygone".into()),
-        events: vec![EventKind::MessageReceived],
-    };
-    let seal: domain::webhook::SealNewSecret = std::sync::Arc::new(|webhook, others| {
-        assert!(others.is_empty());
-        let row = domain::webhook::SecretRow { account: domain::ids::AccountId(1), webhook };
-        Some(testkit::fake_outbound::ReversingCipher.seal(row, "secret"))
-    });
-    let made = gateway.store.create_webhook(new, seal, gateway.clock.now()).await.unwrap();
-    let domain::webhook::CreatedWebhook::Created(made) = made else { panic!("{made:?}") };
-    let id = made.id;
+    let id = of_format(&gateway, URL, "shapeless").await;
     gateway.engine.webhooks_changed(gateway.account);
     gateway.engine.received(device, vec![incoming(&gateway, TO, "hi")]).await.unwrap();
     until_none_waits(&gateway, id).await;
