@@ -14,7 +14,11 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+
+/// Most connections that the system keeps until they are accepted: a client beyond them tries again only
+/// after a second.
+const BACKLOG: u32 = 4_096;
 
 /// Runs a command to its end on a runtime of its own.
 pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
@@ -49,8 +53,14 @@ pub fn print(text: &str) -> Result<()> {
 /// # Errors
 /// The port is in use, or needs more privileges.
 pub async fn listen(address: SocketAddr) -> Result<TcpListener> {
-    let listener = TcpListener::bind(address).await;
-    listener.with_context(|| format!("cannot listen on {address}; --listen takes another address"))
+    let bind = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        // A restart must not wait for connections of the process before.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bind().with_context(|| format!("cannot listen on {address}; --listen takes another address"))
 }
 
 /// Warns of a simulator that other machines can reach.
