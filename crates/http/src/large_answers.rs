@@ -12,6 +12,7 @@ use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::AccountId;
 use tokio::time::timeout;
 
+use crate::api_error::ApiError;
 use crate::request_context;
 
 /// Most of them, of all accounts.
@@ -46,6 +47,16 @@ impl LargeAnswers {
         request_context::keep(permit.map_err(|_| Error::TooManyRequests)?);
         Ok(())
     }
+}
+
+/// Renders an answer that may be large beside the runtime, which it would hold up.
+///
+/// # Errors
+/// [`ApiError::Crashed`].
+pub async fn render(
+    render: impl FnOnce() -> Response<Body> + Send + 'static,
+) -> Result<Response<Body>, ApiError> {
+    tokio::task::spawn_blocking(render).await.map_err(|_| ApiError::Crashed)
 }
 
 struct Held {

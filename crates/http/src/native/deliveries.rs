@@ -14,6 +14,7 @@ use super::event_view::EventBody;
 use super::page::{List, page_request};
 use super::webhooks::webhook_id;
 use crate::api_error::{ApiError, ApiResult};
+use crate::large_answers::render;
 use crate::optional::optional;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -101,7 +102,10 @@ async fn list(
     let wanted = params.state.as_deref().map(delivery_state).transpose()?;
     state.large_answers().enter().await?;
     let page = state.core().deliveries(&principal, webhook_id(&id)?, wanted, page).await?;
-    Ok(json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from)))
+    let list = move || {
+        json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from))
+    };
+    Ok(render(list).await?)
 }
 
 fn delivery_state(name: &str) -> Result<DeliveryState, ApiError> {

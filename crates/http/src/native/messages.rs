@@ -23,6 +23,7 @@ use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object, PhoneField, TimeField};
 use crate::idempotency::idempotency_key;
+use crate::large_answers::render;
 use crate::optional::{ListField, optional};
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -289,7 +290,9 @@ async fn list(
     };
     state.large_answers().enter().await?;
     let page = state.core().messages(&principal, filter, page).await?;
-    Ok(json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief)))
+    let list =
+        move || json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief));
+    Ok(render(list).await?)
 }
 
 fn direction(text: &str) -> Result<Direction, ApiError> {

@@ -22,6 +22,7 @@ use crate::api_error::{ApiError, ApiResult, ErrorShape as _};
 use crate::body::{query_fields, read_fields};
 use crate::fields::DeviceField;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::large_answers::render;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -186,5 +187,6 @@ async fn list_messages(
     let filter = MessageFilter { device: Some(device.id), ..filter };
     state.large_answers().enter().await?;
     let found = state.core().counted_messages(&principal, filter, page, limit).await?;
-    Ok(json(StatusCode::OK, &translate::messages(&found, page, limit)))
+    let list = move || json(StatusCode::OK, &translate::messages(&found, page, limit));
+    Ok(render(list).await?)
 }

@@ -22,6 +22,7 @@ use super::types::{
 use crate::api_error::{ApiError, ApiResult};
 use crate::body::read_json;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::large_answers::render;
 use crate::qr::{qr_data_url, qr_png};
 use crate::reply::{bytes_reply, json};
 use crate::routes::{Access, Route};
@@ -228,12 +229,12 @@ async fn list(
     let (filter, page, limit) = filter(device.id, principal.account()?, &query)?;
     state.large_answers().enter().await?;
     let messages = state.core().counted_messages(&principal, filter, page, limit).await?;
-    let body = MessagesBody {
-        status: "success",
-        data: messages.items.iter().map(row).collect(),
-        pagination: Pagination { page, limit, total: messages.total },
+    let list = move || {
+        let data = messages.items.iter().map(row).collect();
+        let pagination = Pagination { page, limit, total: messages.total };
+        json(StatusCode::OK, &MessagesBody { status: "success", data, pagination })
     };
-    Ok(json(StatusCode::OK, &body))
+    Ok(render(list).await?)
 }
 
 /// The text of a QR that links the device; `None` when it is linked.

@@ -30,6 +30,7 @@ use crate::api_error::{ApiError, ApiResult, ErrorShape as _};
 use crate::body::{query_fields, read_fields};
 use crate::fields::path_id;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::large_answers::render;
 use crate::qr::qr_data_url;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -381,16 +382,19 @@ async fn scheduled(
     state.large_answers().enter().await?;
     let mut messages = state.core().messages(&principal, filter, page).await?.items;
     messages.sort_by_key(|message| (translate::scheduled_at(message), message.id));
-    let rows = messages.iter();
-    Ok(match style {
+    let list = move || match style {
         Style::Plain => success(ScheduledList {
-            scheduled_messages: rows.map(|m| translate::scheduled_row(m, style)).collect(),
+            scheduled_messages: messages
+                .iter()
+                .map(|m| translate::scheduled_row(m, style))
+                .collect(),
         }),
         Style::Doubled => {
-            let data = rows.map(|m| translate::pending_row(m, style)).collect();
+            let data = messages.iter().map(|m| translate::pending_row(m, style)).collect();
             json(StatusCode::OK, &PendingList { data })
         }
-    })
+    };
+    Ok(render(list).await?)
 }
 
 async fn cancel(
