@@ -130,17 +130,6 @@ impl Core {
         requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
-        let idempotency = idempotency.map(|key| key.of(principal));
-        self.accept(principal, requests, idempotency).await
-    }
-
-    /// Accepts messages under an idempotency key that is the caller's own.
-    pub(super) async fn accept(
-        &self,
-        principal: &Principal,
-        requests: Vec<SendRequest>,
-        idempotency: Option<IdempotencyKey>,
-    ) -> Result<AcceptedMessages, SendRefusal> {
         if requests.is_empty() || requests.len() > BATCH_MESSAGES_MAX {
             let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
             return Err(Error::invalid("messages", message).into());
@@ -152,6 +141,9 @@ impl Core {
         let (account, plan) = (principal.account()?, principal.plan()?);
         let messages = match self.new_messages(principal, requests, now).await {
             Ok(messages) => messages,
+            // Who may use the device is settled before the key is looked up: a token learns nothing
+            // of the requests of its account's other devices.
+            Err(refusal) if is_of_another_device(principal, &refusal.error) => return Err(refusal),
             // What was accepted once may be out of date by now; the first answer still holds.
             Err(refusal) => {
                 let Some(key) = &idempotency else { return Err(refusal) };
@@ -324,9 +316,15 @@ fn check_expiry(request: &SendRequest, due_at: Timestamp, now: Timestamp) -> Res
     Ok(expires_at.min(after(EXPIRY_MAX)))
 }
 
+/// Whether a token was refused because it named a device that is not its own.
+fn is_of_another_device(principal: &Principal, error: &Error) -> bool {
+    principal.caller.bound_device().is_some()
+        && matches!(error, Error::NotFound(_) | Error::Forbidden)
+}
+
 impl IdempotencyKey {
-    /// The key among those of the caller: a device token has keys of its own, so that it can neither
-    /// use nor probe those of its account's other devices.
+    /// The key among those of requests that wait: a token's are its own, so that it learns nothing of
+    /// what its account's other devices wait for.
     pub(super) fn of(self, principal: &Principal) -> Self {
         match principal.caller.bound_device() {
             Some(device) => Self { route: format!("{} of {device}", self.route), ..self },

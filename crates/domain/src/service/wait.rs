@@ -50,14 +50,14 @@ impl Core {
         mut requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
-        let idempotency = idempotency.map(|key| key.of(principal));
-        let _permit = self.waits.enter(principal.account_id()?, idempotency.as_ref())?;
+        let waiting = idempotency.clone().map(|key| key.of(principal));
+        let _permit = self.waits.enter(principal.account_id()?, waiting.as_ref())?;
         let has_media = requests.iter().any(|request| request.content.is_file());
         let patience = if has_media { self.sync_wait.media } else { self.sync_wait.text };
         for request in &mut requests {
             request.priority = request.priority.or(Some(WAITING_PRIORITY));
         }
-        let sent = self.accept(principal, requests, idempotency).await?;
+        let sent = self.send_batch(principal, requests, idempotency).await?;
         let waits = sent.messages.into_iter().map(|message| self.wait_for(message, patience));
         let messages = join_all(waits).await.into_iter().collect::<Result<_>>()?;
         Ok(AcceptedMessages { messages, ..sent })
