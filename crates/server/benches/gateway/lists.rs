@@ -11,6 +11,7 @@ use domain::content::Content;
 use domain::ids::{AccountId, MessageId, WhatsappId};
 use domain::message::{MessageEvent, NewMessage};
 use domain::plan::Plan;
+use domain::policy::queue::QueueLimits;
 use domain::policy::quota::Period;
 use domain::ports::{Acceptance, Accepted, MessageStore as _, Progress};
 use jiff::{SignedDuration, Timestamp};
@@ -139,7 +140,9 @@ async fn accept(
 ) -> Vec<MessageId> {
     let plan = Plan::built_in().into_iter().find(|plan| plan.name == "unlimited").unwrap();
     let period = Period { day: 20_260_101, month: 202_601 };
-    let acceptance = Acceptance { account_id, plan, period, messages, idempotency: None, now };
+    let limits = QueueLimits::default();
+    let acceptance =
+        Acceptance { account_id, plan, period, limits, messages, idempotency: None, now };
     match store.accept(acceptance).await.unwrap() {
         Accepted::New(messages) => messages.into_iter().map(|message| message.id).collect(),
         other => panic!("{other:?}"),
@@ -150,7 +153,7 @@ fn message(device: &str, n: u32, now: Timestamp) -> NewMessage {
     NewMessage {
         device_id: device.parse().unwrap(),
         chat: ChatId::from(format!("62813{:08}@s.whatsapp.net", n % 1_000)),
-        content: Content::Text(format!("number {n}")),
+        content: Content::Text(format!("number {n}").into()),
         inline_file: None,
         whatsapp_id: WhatsappId::from_random(u64::from(n).to_be_bytes()),
         typing: false,
