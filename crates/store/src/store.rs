@@ -16,7 +16,7 @@ use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, IdempotencyKey,
     KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey,
-    OutboxEntry, Page, PageRequest, Progress, ProtocolStore, ProtocolWrite, Recorded, Store,
+    OutboxEntry, Page, PageRequest, Progress, Recorded, Store,
     StoreResult, UpdatedAccount,
 };
 use futures_util::future::BoxFuture;
@@ -31,7 +31,7 @@ use crate::messages::{accept, clean, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
-use crate::{OpenError, accounts, devices, keys, protocol};
+use crate::{OpenError, accounts, devices, keys};
 
 /// Most batches of one clean-up; the rest is left to the next one.
 const CLEAN_UP_BATCHES_MAX: usize = 100;
@@ -124,6 +124,7 @@ macro_rules! run {
     };
 }
 
+mod protocol;
 mod webhooks;
 
 #[async_trait]
@@ -441,51 +442,6 @@ impl MessageStore for SqlStore {
             }
         }
         Ok(rows)
-    }
-}
-
-#[async_trait]
-impl ProtocolStore for SqlStore {
-    async fn protocol_get(
-        &self,
-        device: DeviceId,
-        space: &'static str,
-        key: &str,
-    ) -> StoreResult<Option<Vec<u8>>> {
-        let key = key.to_owned();
-        run!(self.read, protocol::get, device, space, key)
-    }
-
-    async fn protocol_get_many(
-        &self,
-        device: DeviceId,
-        space: &'static str,
-        keys: &[String],
-    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
-        let keys = keys.to_vec();
-        run!(self.read, protocol::get_many, device, space, keys)
-    }
-
-    async fn protocol_scan(
-        &self,
-        device: DeviceId,
-        space: &'static str,
-        prefix: &str,
-    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
-        let prefix = prefix.to_owned();
-        run!(self.read, protocol::scan, device, space, prefix)
-    }
-
-    async fn protocol_write(
-        &self,
-        device: DeviceId,
-        writes: Vec<ProtocolWrite>,
-    ) -> StoreResult<()> {
-        run!(self.write, protocol::write, device, writes)
-    }
-
-    async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
-        run!(self.write, protocol::clear, device)
     }
 }
 

@@ -1,0 +1,53 @@
+//! The port of the driver's protocol state.
+
+use async_trait::async_trait;
+use domain::ids::DeviceId;
+use domain::ports::{ProtocolStore, ProtocolWrite, StoreResult};
+
+use super::SqlStore;
+use crate::protocol;
+
+#[async_trait]
+impl ProtocolStore for SqlStore {
+    async fn protocol_get(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        key: &str,
+    ) -> StoreResult<Option<Vec<u8>>> {
+        let key = key.to_owned();
+        run!(self.read, protocol::get, device, space, key)
+    }
+
+    async fn protocol_get_many(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        keys: &[String],
+    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        let keys = keys.to_vec();
+        run!(self.read, protocol::get_many, device, space, keys)
+    }
+
+    async fn protocol_scan(
+        &self,
+        device: DeviceId,
+        space: &'static str,
+        prefix: &str,
+    ) -> StoreResult<Vec<(String, Vec<u8>)>> {
+        let prefix = prefix.to_owned();
+        run!(self.read, protocol::scan, device, space, prefix)
+    }
+
+    async fn protocol_write(
+        &self,
+        device: DeviceId,
+        writes: Vec<ProtocolWrite>,
+    ) -> StoreResult<()> {
+        run!(self.write, protocol::write, device, writes)
+    }
+
+    async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
+        run!(self.write, protocol::clear, device)
+    }
+}
