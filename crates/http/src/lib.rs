@@ -55,7 +55,7 @@ mod write_timeout;
 mod tests;
 
 pub use openapi::{at as openapi_at, openapi, openapi_dialect};
-pub use request_span::of_request as span_of_request;
+pub use request_span::InRequest;
 pub use router::router;
 pub use server::{Limits, serve};
 pub use state::{AppState, HttpConfig, Shutdown, ShutdownTrigger, shutdown};

@@ -1,16 +1,20 @@
 //! The span of a request: what is known of it, on every line that is logged meanwhile.
 //!
 //! Most requests log nothing, so the fields are only kept at hand; the span is opened around each line
-//! when it is written ([`of_request`]).
+//! when it is written ([`InRequest`]).
 
 use std::cell::Cell;
+use std::fmt;
 
 use axum::extract::MatchedPath;
 use axum::http::HeaderValue;
 use domain::ids::{AccountId, DeviceId};
 use domain::service::Principal;
 use tokio::task::futures::TaskLocalFuture;
-use tracing::{Span, error_span};
+use tracing::{Event, Span, Subscriber, error_span};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::metrics::NO_ROUTE;
 
@@ -54,10 +58,26 @@ pub fn with_fields<F: Future>(
     REQUEST.scope(fields, request)
 }
 
-/// The span of the request that runs now; none outside of one.
-#[must_use]
-pub fn of_request() -> Span {
-    REQUEST.try_with(RequestFields::span).unwrap_or_else(|_| Span::none())
+/// Formats a line in the span of the request that runs, which is open only meanwhile. For the one
+/// subscriber of a process: under another that is set for a thread, no span can be opened here.
+pub struct InRequest<F>(pub F);
+
+impl<S, N, F> FormatEvent<S, N> for InRequest<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let span = REQUEST.try_with(RequestFields::span).unwrap_or_else(|_| Span::none());
+        let _open = span.entered();
+        self.0.format_event(context, writer, event)
+    }
 }
 
 /// Names the account of the key, and its device when it is a token.

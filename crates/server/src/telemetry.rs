@@ -1,18 +1,15 @@
 //! Logging to standard error, one line per event, never content or secrets. `docs/logging.md` lists
 //! the levels and fields.
 
-use std::fmt;
 use std::io::IsTerminal as _;
 use std::str::FromStr;
 
 use anyhow::Result;
+use http_api::InRequest;
 use serde::Deserialize;
-use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, format as line_format};
+use tracing_subscriber::fmt::format as line_format;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The level without `RUST_LOG`.
@@ -40,26 +37,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line, for log collectors.
     Json,
-}
-
-/// Formats a line in the span of the request that runs, which is open only meanwhile.
-struct InRequest<F>(F);
-
-impl<S, N, F> FormatEvent<S, N> for InRequest<F>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-    F: FormatEvent<S, N>,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let _open = http_api::span_of_request().entered();
-        self.0.format_event(context, writer, event)
-    }
 }
 
 impl FromStr for LogFormat {

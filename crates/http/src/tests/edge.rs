@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 
 use super::app::{App, OPERATOR};
 use super::exchange::{Ask, TestResponse, Transcript};
+use crate::request_span::InRequest;
 use crate::state::HttpConfig;
 
 #[tokio::test]
@@ -198,13 +199,15 @@ impl std::io::Write for Log {
 }
 
 impl Log {
-    fn start(&self) -> tracing::subscriber::DefaultGuard {
+    /// For the whole process: each test runs in one of its own.
+    fn start(&self) {
         let log = self.clone();
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::DEBUG)
             .with_ansi(false)
+            .event_format(InRequest(tracing_subscriber::fmt::format()))
             .with_writer(move || log.clone());
-        tracing::subscriber::set_default(subscriber.finish())
+        tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
     }
 
     fn take(&self) -> String {
@@ -216,7 +219,7 @@ impl Log {
 async fn a_requests_line_names_its_api_account_and_device_but_no_path_or_key() {
     let app = App::new().await;
     let log = Log::default();
-    let _logging = log.start();
+    log.start();
     let (shop, front) = (app.shop.id.to_string(), app.front.id().to_string());
     let body = json!({"device": &front, "to": "628999111222", "text": "hello"});
     let sends = [
