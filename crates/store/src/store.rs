@@ -16,8 +16,7 @@ use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, IdempotencyKey,
     KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey,
-    OutboxEntry, Page, PageRequest, Progress, Recorded, Store,
-    StoreResult, UpdatedAccount,
+    OutboxEntry, Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
 };
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;

@@ -207,9 +207,11 @@ impl Core {
         if principal.caller.bound_device().is_some() {
             self.webhook(principal, id).await?;
         }
-        let deleted = self.store.delete_webhook(account, id).await?;
+        if !self.store.delete_webhook(account, id).await? {
+            return Err(Error::NotFound("webhook"));
+        }
         self.dispatcher.webhooks_changed(account);
-        deleted.then_some(()).ok_or(Error::NotFound("webhook"))
+        Ok(())
     }
 
     /// Posts a sample event to a webhook, once, when the account may post: what it answered.

@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
-use axum::response::Redirect;
-use axum::routing::get;
 use domain::account::NewAccount;
 use domain::device::{Device, NewDevice, PairOffer};
 use domain::error::Error;
@@ -62,11 +60,8 @@ pub async fn run(args: Args) -> Result<()> {
     };
     let simulator = Simulator::open(config).await.context("cannot open the simulator's data")?;
     super::warn_unless_loopback(address, "the demo's simulator");
-    let routes = axum::Router::new()
-        .nest("/simulator", simulator.router())
-        // Where a phone's page leads back to.
-        .route("/simulator/", get(async || Redirect::permanent("/simulator")))
-        .merge(simulator.media_router());
+    let routes =
+        axum::Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
     let gateway = Gateway::open(&settings, false).await?;
     let core = gateway.shared_core();
     let store = gateway.shared_store();

@@ -251,9 +251,18 @@ fn read_file(named: Option<&Path>) -> Result<File> {
         .with_context(|| format!("cannot read the settings file {}", path.display()))?;
     toml::from_str(&text).map_err(|error| {
         let (line, column) = position(&text, error.span().map_or(0, |span| span.start));
-        let path = path.display();
-        anyhow::anyhow!("in {path}, line {line}, column {column}: {}", without_values(&error))
+        let setting = setting_of(&text, line).map(|name| format!("{name}: ")).unwrap_or_default();
+        let (path, why) = (path.display(), without_values(&error));
+        anyhow::anyhow!("in {path}, line {line}, column {column}: {setting}{why}")
     })
+}
+
+/// The name of the setting in a line.
+fn setting_of(text: &str, line: usize) -> Option<&str> {
+    let (name, _) = text.lines().nth(line - 1)?.split_once('=')?;
+    let name = name.trim();
+    let is_name = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    is_name.then_some(name).filter(|name| !name.is_empty())
 }
 
 /// The line and the column of a byte, counted from 1.

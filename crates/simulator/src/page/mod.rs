@@ -30,13 +30,10 @@ pub(crate) fn router() -> Router {
 
 /// The list of phones. Nested, its address may lack the final slash that relative links need.
 async fn index(OriginalUri(uri): OriginalUri) -> Response {
-    let last = uri.path().rsplit('/').next().unwrap_or_default();
-    let plain = last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    let base = match last {
-        "" => "./".to_owned(),
-        last if plain => format!("{last}/"),
-        _ => "./".to_owned(),
-    };
+    let path = uri.path().trim_end_matches('/');
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_".contains(&b);
+    // Not relative: a server may answer with or without a slash at the end.
+    let base = if path.bytes().all(is_plain) { format!("{path}/") } else { "./".to_owned() };
     served("text/html; charset=utf-8", INDEX.replace("{{base}}", &base))
 }
 
