@@ -338,7 +338,6 @@ pub type SealNewSecret = Arc<dyn Fn(WebhookId, &[Webhook]) -> Option<SealedSecre
 
 /// What became of a webhook that was to be made.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "made once, and matched at once")]
 pub enum CreatedWebhook {
     /// The webhook.
     Created(Webhook),

@@ -1,7 +1,7 @@
 //! Serving connections, with limits on all of them.
 //!
 //! axum's own `serve` sets no timer on headers and no bound on connections, so hyper is driven
-//! here; [`crate::connections`] decides which are kept. HTTP/1.1 only: clients of these APIs speak it,
+//! here; `connections` decides which are kept. HTTP/1.1 only: clients of these APIs speak it,
 //! and a proxy in front speaks the rest.
 
 use std::convert::Infallible;

@@ -104,7 +104,10 @@ fn text(text: Option<&String>) -> Content {
 }
 
 fn unsupported(kind: ContentKind, text: Option<&String>) -> Content {
-    Content::Unsupported(Unsupported { kind, text: text.map(short).unwrap_or_default() })
+    Content::Unsupported(Unsupported {
+        kind,
+        text: text.map(|text| short(text)).unwrap_or_default(),
+    })
 }
 
 /// What a user wrote; `None` for everything else.
@@ -203,7 +206,7 @@ fn file_content(message: &wa::Message) -> Option<File> {
     let (caption, mimetype) = (m.caption.as_ref(), m.mimetype.as_ref());
     let mut document = file(ContentKind::Document, caption, mimetype, m.file_length);
     let name = m.file_name.as_ref().or(m.title.as_ref()).filter(|name| !name.is_empty());
-    document.media.filename = name.map(short);
+    document.media.filename = name.map(|text| short(text));
     Some(document)
 }
 
@@ -229,7 +232,8 @@ fn location(
     name: Option<&String>,
     address: Option<&String>,
 ) -> Content {
-    let given = |text: Option<&String>| text.filter(|text| !text.is_empty()).map(short);
+    let given =
+        |text: Option<&String>| text.filter(|text| !text.is_empty()).map(|text| short(text));
     let place = degrees.map(|(latitude, longitude)| Location {
         latitude,
         longitude,
@@ -243,7 +247,7 @@ fn location(
 }
 
 /// A name as far as it is kept: its writer decides how long it is.
-fn short(name: &String) -> String {
+fn short(name: &str) -> String {
     name.chars().take(FILENAME_CHARS_MAX).collect()
 }
 

@@ -105,9 +105,8 @@ impl Frames {
                 self.skip(size)?;
                 continue;
             }
-            let header = Header::of(seen).filter(|header| {
-                is_synced || seen.get(header.length..).is_none_or(|next| starts_well(next))
-            });
+            let header = Header::of(seen)
+                .filter(|header| is_synced || seen.get(header.length..).is_none_or(starts_well));
             let Some(header) = header else {
                 self.is_synced = false;
                 self.skip_garbage();

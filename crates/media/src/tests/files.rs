@@ -198,7 +198,8 @@ fn fragmented(handler: &str, movie: u32, all: Option<u32>, samples: &[&[u32]]) -
 #[tokio::test]
 async fn fragments_have_their_real_length_or_none() {
     let rig = Rig::new();
-    let cases: [(u32, Option<u32>, &[&[u32]], Option<u32>); 7] = [
+    type Case<'a> = (u32, Option<u32>, &'a [&'a [u32]], Option<u32>);
+    let cases: [Case<'_>; 7] = [
         (0, None, &[&[1_000, 2_000], &[4_000]], Some(7)),
         (0, None, &[&[40; 100], &[40; 50]], Some(6)),
         (u32::MAX, None, &[&[9_000]], Some(9)),

@@ -315,7 +315,6 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// The command without the variables that are set but empty, as Compose passes those that are unset:
 /// they count as unset.
-#[expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
 pub fn without_empty_variables(command: clap::Command) -> clap::Command {
     let is_empty = |arg: &clap::Arg| {
         let value = arg.get_env().and_then(std::env::var_os);
