@@ -33,7 +33,8 @@ async fn index(OriginalUri(uri): OriginalUri) -> Response {
     let path = uri.path().trim_end_matches('/');
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/-_".contains(&b);
     // Not relative: a server may answer with or without a slash at the end.
-    let base = if path.bytes().all(is_plain) { format!("{path}/") } else { "./".to_owned() };
+    let is_known = !path.is_empty() && path.bytes().all(is_plain);
+    let base = if is_known { format!("{path}/") } else { "./".to_owned() };
     served("text/html; charset=utf-8", INDEX.replace("{{base}}", &base))
 }
 

@@ -80,7 +80,7 @@ async fn pages_work_at_the_root_and_nested() {
         Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
     for (router, index, base, phone) in [
         (simulator.router(), "/", "./", "/phone/628111"),
-        (nested, "/simulator", "simulator/", "/simulator/phone/628111"),
+        (nested, "/simulator", "/simulator/", "/simulator/phone/628111"),
     ] {
         let address = serve(router).await;
         let (status, head, body) = call(&address, "GET", index, "").await;

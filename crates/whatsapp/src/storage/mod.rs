@@ -8,6 +8,8 @@
 //!   or not at all, and durable when the call returns;
 //! - when decrypted messages cannot be stored, the state *breaks*: it accepts no further write, so that
 //!   what is stored stays as it was before them and can decrypt them when they come again;
+//! - what decrypted a message is never durable before the message: the library writes both at the same
+//!   time, and a database with several commits under way keeps no order between them;
 //! - what must be read, changed and written is done under `rmw`, since several of the library's
 //!   tasks work on one device at once.
 
@@ -26,7 +28,7 @@ use domain::ids::DeviceId;
 use domain::ports::{ProtocolStore, ProtocolWrite};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, RwLock, watch};
 use wacore::store::error::{Result, StoreError};
 
 use crate::outage::Outage;
@@ -40,6 +42,9 @@ pub(crate) struct DeviceState {
     device: DeviceId,
     /// Held from reading an entry until its changed form is written.
     rmw: Mutex<()>,
+    /// Held together while decrypted messages are stored, alone for every other write: that one may hold
+    /// what decrypted them, so it waits until they are stored, and for their failure.
+    order: RwLock<()>,
     broken: watch::Sender<bool>,
     outage: Outage,
 }
@@ -48,7 +53,7 @@ impl DeviceState {
     /// The state of `device` in `sessions`.
     pub(crate) fn new(sessions: Arc<dyn ProtocolStore>, device: DeviceId, outage: Outage) -> Self {
         let broken = watch::Sender::new(false);
-        Self { sessions, device, rmw: Mutex::new(()), broken, outage }
+        Self { sessions, device, rmw: Mutex::new(()), order: RwLock::new(()), broken, outage }
     }
 
     /// Becomes true when the state has broken: its client must be replaced by a new one, which starts
@@ -105,6 +110,11 @@ impl DeviceState {
     }
 
     async fn write(&self, writes: Vec<ProtocolWrite>) -> Result<()> {
+        let _alone = self.order.write().await;
+        self.commit(writes).await
+    }
+
+    async fn commit(&self, writes: Vec<ProtocolWrite>) -> Result<()> {
         if writes.is_empty() {
             return Ok(());
         }

@@ -313,7 +313,8 @@ impl ProtocolStore for DeviceState {
         let write = |row: &PendingInboundRow<'_>| {
             put(PENDING, join(&[row.chat, row.sender, row.id]), stamped(now_s, row.message))
         };
-        let stored = self.write(rows.iter().map(write).collect()).await;
+        let _together = self.order.read().await;
+        let stored = self.commit(rows.iter().map(write).collect()).await;
         if stored.is_err() {
             self.seal();
         }
@@ -334,13 +335,13 @@ impl ProtocolStore for DeviceState {
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
-        self.remove(PENDING, &join(&[chat, sender, id])).await
+        self.commit(vec![remove(PENDING, join(&[chat, sender, id]))]).await
     }
 
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
         let write =
             |key: &PendingInboundKey<'_>| remove(PENDING, join(&[key.chat, key.sender, key.id]));
-        self.write(keys.iter().map(write).collect()).await
+        self.commit(keys.iter().map(write).collect()).await
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
