@@ -11,19 +11,23 @@ use tokio::time::{Instant, timeout};
 use whatsapp_rust::Client;
 
 use crate::limits::CLOSE_MAX;
+use crate::presence::Presence;
 use crate::receipts::Reports;
 
 /// The client of a device, while it is ready to send.
 #[derive(Default)]
-pub(crate) struct Online(Mutex<Option<Arc<Client>>>);
+pub(crate) struct Online {
+    client: Mutex<Option<Arc<Client>>>,
+    pub(crate) presence: Arc<Presence>,
+}
 
 impl Online {
     pub(crate) fn set(&self, client: Option<Arc<Client>>) {
-        *self.0.lock() = client;
+        *self.client.lock() = client;
     }
 
     pub(crate) fn get(&self) -> Option<Arc<Client>> {
-        self.0.lock().clone()
+        self.client.lock().clone()
     }
 }
 
@@ -88,14 +92,5 @@ pub(crate) fn end_connection(device: DeviceId, client: Arc<Client>) {
         if timeout(CLOSE_MAX, client.reconnect_immediately()).await.is_err() {
             tracing::warn!(%device, "a connection took long to end");
         }
-    });
-}
-
-/// Withdraws the library's announcement of being online: as long as it stands, the owner's phone
-/// shows no notifications.
-pub(crate) fn show_unavailable(client: Arc<Client>) {
-    tokio::spawn(async move {
-        // Without a name yet there was no announcement; a lost connection emits its own event.
-        let _ = client.presence().set_unavailable().await;
     });
 }

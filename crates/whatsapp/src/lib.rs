@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! messenger   one slot per device; send, typing, look-ups
+//!   presence     when a device is online for others
 //!   pairing      one task per device: connects, reconnects, reports in order
 //!     connection  the state of its one connection
 //!     receipts    stored before they are acknowledged
@@ -30,6 +31,7 @@ mod messenger;
 mod outage;
 mod outgoing;
 mod pairing;
+mod presence;
 mod receipts;
 mod registrations;
 mod storage;

@@ -60,8 +60,14 @@ pub(crate) const UPLOAD_PIECE_BYTES: usize = 64 * 1024;
 pub(crate) const UPLOAD_PIECES_MAX: usize = 4;
 /// Longest wait for the answer whether a number is registered.
 pub(crate) const LOOK_UP_MAX: Duration = Duration::from_secs(20);
-/// Longest wait for "typing…" to be written.
-pub(crate) const TYPING_MAX: Duration = Duration::from_secs(5);
+/// Longest wait for "typing…" or a presence to be written.
+pub(crate) const TYPING_MAX: Duration = Duration::from_secs(3);
+/// Longest time that a device is online for others after it began to type: the longest typing of the
+/// pacing, and a little more for the message to be written.
+pub(crate) const AVAILABLE_MAX: Duration = Duration::from_secs(11);
+/// When a device is shown as offline again after the library has learnt its owner's name.
+pub(crate) const ANNOUNCEMENT_PAUSES: [Duration; 3] =
+    [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
 
 /// How long a sent message is kept for recipients that could not decrypt it: a phone may have been
 /// off for days before it asks for the message again.

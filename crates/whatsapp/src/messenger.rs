@@ -150,6 +150,50 @@ impl WhatsappMessenger {
             }
         }
     }
+
+    /// Writes a message to the connection.
+    async fn write(
+        &self,
+        device: DeviceId,
+        message: OutgoingMessage,
+    ) -> std::result::Result<(), SendError> {
+        let client = self.client(device)?;
+        let to = self.recipient(&client, &message.chat).await?;
+        let id = message.whatsapp_id;
+        let uploaded = match &message.content {
+            Content::File(file) => {
+                Some(upload(device, &client, &self.shared.uploads, &file.media).await?)
+            }
+            _ => None,
+        };
+        let parts = outgoing::messages(&id, message.content, uploaded);
+        let parts = parts.ok_or_else(errors::unsupported_content)?;
+        let is_group = message.chat.is_group();
+        if let ChatId::Group(group) = &message.chat {
+            for (id, _) in &parts {
+                forget_key_holders(device, &client, group, id).await;
+            }
+        }
+        // In a task of its own: cut off half-way, a send would leave the session's keys used up.
+        let sending = tokio::spawn(async move {
+            for (id, part) in parts {
+                let options = SendOptions::default().with_message_id(id.as_str());
+                client.send_message_with_options(to.clone(), part, options).await?;
+            }
+            Ok::<_, whatsapp_rust::SendError>(())
+        });
+        match timeout(SEND_MAX, sending).await {
+            Ok(Ok(Ok(()))) => Ok(()),
+            Ok(Ok(Err(error))) => {
+                // The library's own text may name people.
+                let error = errors::send_error(&error, is_group);
+                tracing::debug!(%device, whatsapp_id = %id, %error, "a message could not be written");
+                Err(error)
+            }
+            Ok(Err(_)) => Err(SendError::Temporary("the protocol library failed".to_owned())),
+            Err(_) => Err(SendError::Temporary("WhatsApp did not take it in time".to_owned())),
+        }
+    }
 }
 
 /// Makes the library send its group key again: a message that goes out once more was lost on its
@@ -213,42 +257,10 @@ impl Messenger for WhatsappMessenger {
         device: DeviceId,
         message: OutgoingMessage,
     ) -> std::result::Result<(), SendError> {
-        let client = self.client(device)?;
-        let to = self.recipient(&client, &message.chat).await?;
-        let id = message.whatsapp_id;
-        let uploaded = match &message.content {
-            Content::File(file) => {
-                Some(upload(device, &client, &self.shared.uploads, &file.media).await?)
-            }
-            _ => None,
-        };
-        let parts = outgoing::messages(&id, message.content, uploaded);
-        let parts = parts.ok_or_else(errors::unsupported_content)?;
-        let is_group = message.chat.is_group();
-        if let ChatId::Group(group) = &message.chat {
-            for (id, _) in &parts {
-                forget_key_holders(device, &client, group, id).await;
-            }
-        }
-        // In a task of its own: cut off half-way, a send would leave the session's keys used up.
-        let sending = tokio::spawn(async move {
-            for (id, part) in parts {
-                let options = SendOptions::default().with_message_id(id.as_str());
-                client.send_message_with_options(to.clone(), part, options).await?;
-            }
-            Ok::<_, whatsapp_rust::SendError>(())
-        });
-        match timeout(SEND_MAX, sending).await {
-            Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => {
-                // The library's own text may name people.
-                let error = errors::send_error(&error, is_group);
-                tracing::debug!(%device, whatsapp_id = %id, %error, "a message could not be written");
-                Err(error)
-            }
-            Ok(Err(_)) => Err(SendError::Temporary("the protocol library failed".to_owned())),
-            Err(_) => Err(SendError::Temporary("WhatsApp did not take it in time".to_owned())),
-        }
+        let (slot, chat) = (self.slot(device), message.chat.clone());
+        let written = self.write(device, message).await;
+        slot.online.presence.end_typing(slot.online.get().as_deref(), &chat).await;
+        written
     }
 
     async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool) {
@@ -258,21 +270,17 @@ impl Messenger for WhatsappMessenger {
         };
         let to =
             known.map_or_else(|| chat.to_string().parse(), |known| Ok(Jid::pn(known.as_str())));
-        let (Ok(client), Ok(to)) = (self.client(device), to) else {
-            return;
-        };
-        let show = async {
-            // WhatsApp shows the typing of available numbers only.
-            if is_typing {
-                let _ = client.presence().set_available().await;
-                let _ = client.chatstate().send_composing(&to).await;
-            } else {
-                let _ = client.chatstate().send_paused(&to).await;
-                let _ = client.presence().set_unavailable().await;
+        let (slot, client) = (self.slot(device), self.client(device));
+        let presence = &slot.online.presence;
+        match (client, to) {
+            (Ok(client), Ok(to)) if is_typing => {
+                presence.begin_typing(device, client, chat, &to).await;
             }
-        };
-        if timeout(TYPING_MAX, show).await.is_err() {
-            tracing::debug!(%device, "typing could not be shown in time");
+            (Ok(client), Ok(to)) => {
+                let _ = timeout(TYPING_MAX, client.chatstate().send_paused(&to)).await;
+                presence.end_typing(Some(&client), chat).await;
+            }
+            _ => presence.end_typing(None, chat).await,
         }
     }
 

@@ -24,9 +24,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::client::{ClientContext, Session};
-use crate::connection::{
-    Connection, Deadline, DeadlineAction, Online, end_connection, show_unavailable,
-};
+use crate::connection::{Connection, Deadline, DeadlineAction, Online, end_connection};
 use crate::disconnect::Ending;
 use crate::events::Signal;
 use crate::limits::{
@@ -426,7 +424,9 @@ impl Supervisor {
                 self.emit(MessengerEvent::Paired(linked)).await;
             }
             Signal::Connected => self.become_ready(session, watch).await,
-            Signal::Announced => show_unavailable(session.client.clone()),
+            Signal::Announced => {
+                self.online.presence.withdraw_announcement(session.client.clone());
+            }
             Signal::CodeSpent => watch.replace_code_request(self.request_code(session)),
             Signal::Ending(ending) => {
                 self.online.set(None);
@@ -446,7 +446,7 @@ impl Supervisor {
         watch.ready_at = Some(Instant::now());
         self.reported_loss = None;
         self.online.set(Some(session.client.clone()));
-        show_unavailable(session.client.clone());
+        self.online.presence.begin_connection(session.client.clone());
         self.emit(MessengerEvent::Connected).await;
     }
 

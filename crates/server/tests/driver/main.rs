@@ -12,6 +12,7 @@ mod linking;
 mod logs;
 mod media;
 mod messages;
+mod presence;
 mod receipts;
 mod retries;
 mod world;

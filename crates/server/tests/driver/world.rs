@@ -86,6 +86,27 @@ impl Sim {
         self.call("PUT", &format!("/phones/{number}"), patch).await;
     }
 
+    pub async fn phone(&self, number: &str) -> Value {
+        self.call("GET", &format!("/phones/{number}"), json!({})).await
+    }
+
+    /// Waits until a phone is as wanted.
+    pub async fn until_phone(
+        &self,
+        number: &str,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let phone = self.phone(number).await;
+            if is_so(&phone) {
+                return phone;
+            }
+            assert!(Instant::now() < deadline, "not so that it {what}: {phone}");
+        }
+    }
+
     pub async fn scan(&self, number: &str, qr: &str) -> Value {
         self.call("POST", &format!("/phones/{number}/scan"), json!({ "qr": qr })).await
     }

@@ -35,11 +35,14 @@ impl Switchboard {
                 "connected": self.by_device.contains_key(&addr),
             }));
         }
+        let online_since = self.online_since(number);
         Ok(json!({
             "number": number.to_string(),
             "lid": number.lid_jid().to_string(),
             "registered": phone.registered,
             "online": phone.online,
+            "notifies": online_since.is_none(),
+            "online_since": online_since.map(clock::rfc3339),
             "auto_receipts": phone.auto_receipts,
             "passkey": phone.passkey,
             "by_lid": phone.by_lid,

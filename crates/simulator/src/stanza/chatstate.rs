@@ -83,6 +83,10 @@ impl Switchboard {
         let Some(state) = children(node).first() else {
             return Ok(());
         };
+        // The service shows the typing of available devices only.
+        if !self.is_available(conn) {
+            return Ok(());
+        }
         let group = (to.server == Server::Group).then(|| to.clone());
         let Some(viewers) = self.typing_viewers(from.number, &to)? else {
             return Ok(());

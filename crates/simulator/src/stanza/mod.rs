@@ -15,6 +15,7 @@ mod message;
 mod origin;
 mod pairing;
 pub(crate) mod passkey;
+mod presence;
 mod receipt;
 mod usync;
 
@@ -168,15 +169,6 @@ impl Switchboard {
             return Ok(());
         };
         self.mail_taken(device, class, &attr(node, "id"), &attr(node, "type"))
-    }
-
-    /// Stores the push name of a client.
-    fn on_presence(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
-        let name = attr(node, "name");
-        match self.device_of(conn) {
-            Some(device) if !name.is_empty() => self.set_push_name(device, &name),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Conn {
     pub(crate) mail_seq: i64,
     /// Rows of waiting mail sent since this login.
     pub(crate) mail_count: u32,
+    /// Since when others see it online, in milliseconds; a login alone does not show it.
+    pub(crate) available_ms: Option<i64>,
 }
 
 impl Switchboard {
@@ -72,6 +74,7 @@ impl Switchboard {
             mail_asked: false,
             mail_seq: 0,
             mail_count: 0,
+            available_ms: None,
         };
         self.conns.insert(id, conn);
         match login {

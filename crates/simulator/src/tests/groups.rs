@@ -142,8 +142,20 @@ async fn members_see_who_types_in_a_group() {
     client.take_mail().await;
     sister.take_mail().await;
     let composing = NodeBuilder::new("composing").build();
-    let typing = NodeBuilder::new("chatstate").attr("to", &*id).children([composing]);
-    client.send(typing.build()).await;
+    let typing = NodeBuilder::new("chatstate").attr("to", &*id).children([composing]).build();
+    // Nobody sees the typing of one that is not online.
+    client.send(typing.clone()).await;
+    let presence = |kind: &'static str| NodeBuilder::new("presence").attr("type", kind).build();
+    client.send(presence("available")).await;
+    let online = simulator.switchboard().run(move |sb| sb.view_phone(members[0])).await.unwrap();
+    assert_eq!(online["notifies"], false, "{online}");
+    client.send(typing).await;
+    client.send(presence("unavailable")).await;
+    let offline = simulator.switchboard().run(move |sb| sb.view_phone(members[0])).await.unwrap();
+    assert_eq!(
+        (&offline["notifies"], &offline["online_since"]),
+        (&true.into(), &serde_json::Value::Null)
+    );
     client.write_to_group(&id, &members, "ID1", &text("halo")).await;
     client.expect("ack").await;
     let seen = sister.expect("chatstate").await;
