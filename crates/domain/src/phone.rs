@@ -35,7 +35,7 @@ impl PhoneNumber {
     /// # Errors
     /// [`InvalidPhone`] for anything else, or when 8 to 15 digits do not remain.
     pub fn parse(text: &str, country: &str) -> Result<Self, InvalidPhone> {
-        let (number, server) = split_jid(text);
+        let (number, server) = split_jid(within_bounds(text)?);
         let is_jid = server.is_some();
         let is_person = |server: &str| {
             ["s.whatsapp.net", "c.us"].iter().any(|known| server.eq_ignore_ascii_case(known))
@@ -84,6 +84,14 @@ impl fmt::Display for PhoneNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Longest text that is read as an address, in bytes: with many separators and invisible characters.
+const ADDRESS_BYTES_MAX: usize = 1_024;
+
+fn within_bounds(text: &str) -> Result<&str, InvalidPhone> {
+    let text = text.trim();
+    (text.len() <= ADDRESS_BYTES_MAX).then_some(text).ok_or(InvalidPhone)
 }
 
 /// What stands before and after the `@` of a WhatsApp address.
@@ -241,7 +249,7 @@ impl Recipient {
     /// # Errors
     /// [`InvalidPhone`] when it is neither.
     pub fn parse(text: &str, country: &str) -> Result<Self, InvalidPhone> {
-        match split_jid(text) {
+        match split_jid(within_bounds(text)?) {
             (id, Some(server)) if server.eq_ignore_ascii_case("g.us") => {
                 Self::group(&id.chars().filter(|c| !is_invisible(*c)).collect::<String>())
             }
@@ -389,6 +397,10 @@ mod tests {
         assert_eq!(ChatId::from(copied).to_string(), "120363041234567890@g.us");
         for wrong in ["@g.us", "-@g.us", "1-2-3@g.us", "abc@g.us"] {
             assert_eq!(Recipient::parse(wrong, "62"), Err(InvalidPhone), "{wrong}");
+        }
+        let long = ["1-".repeat(600) + "@g.us", "\u{200b}".repeat(600) + "628123456789"];
+        for long in &long {
+            assert_eq!(Recipient::parse(long, "62"), Err(InvalidPhone));
         }
     }
 }

@@ -33,7 +33,8 @@ pub fn idempotency_key(
     let canonical = serde_json::to_vec(request)
         .map_err(|error| ApiError::Malformed(format!("the body cannot be read: {error}")))?;
     let hash = Sha256::new().chain_update(route).chain_update([0]).chain_update(canonical);
-    Ok(Some(IdempotencyKey { route: route.to_owned(), key, request_hash: hash.finalize().into() }))
+    let request_hash = hash.finalize().into();
+    Ok(Some(IdempotencyKey { route: route.to_owned(), key, request_hash, token_of: None }))
 }
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ macro_rules! store_conformance {
                 a_request_from_before_midnight_counts_in_the_new_day, one_refusal_affects_no_other_request,
                 the_queue_has_a_limit, waiting_bytes_have_limits, a_repeat_reads_few_bytes, a_missing_device_refuses_the_request,
                 a_repeated_request_gives_the_same_messages, another_request_is_a_mismatch,
-                a_key_belongs_to_its_account_and_route, an_idempotency_key_expires_after_a_day,
+                a_key_belongs_to_its_account_and_route, a_token_does_not_meet_the_keys_of_other_devices,
+                an_idempotency_key_expires_after_a_day,
                 a_refusal_is_not_remembered, a_file_waits_with_its_message;
             record: an_acknowledged_message_moves_to_the_history,
                 a_failed_attempt_waits_for_the_next, a_scheduled_message_becomes_due_first,
@@ -289,7 +290,7 @@ pub fn progress(id: MessageId, steps: &[MessageEvent]) -> Progress {
 /// An idempotency key for a request that hashes to `request`.
 pub fn idempotency(key: &str, request: u8) -> IdempotencyKey {
     let route = "POST /v1/messages".into();
-    IdempotencyKey { route, key: key.into(), request_hash: [request; 32] }
+    IdempotencyKey { route, key: key.into(), request_hash: [request; 32], token_of: None }
 }
 
 /// The messages alone.

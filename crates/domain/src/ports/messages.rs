@@ -24,6 +24,9 @@ pub struct IdempotencyKey {
     pub key: String,
     /// SHA-256 of what was asked for.
     pub request_hash: [u8; 32],
+    /// The device whose token asks. Requests of other devices with the same key are none of its
+    /// business: neither repeated by it, nor in its way.
+    pub token_of: Option<DeviceId>,
 }
 
 /// Messages to be accepted together: all or none.

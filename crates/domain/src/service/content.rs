@@ -50,11 +50,11 @@ impl Core {
     }
 
     fn check_media_url(&self, url: String) -> Result<String> {
-        let url = cleaned_url(url);
-        if url.len() > URL_BYTES_MAX {
-            let message = format!("must have at most {URL_BYTES_MAX} bytes");
-            return Err(Error::invalid("media.url", message));
-        }
+        let too_long =
+            || Error::invalid("media.url", format!("must have at most {URL_BYTES_MAX} bytes"));
+        // Before it is cleaned: a request may hold megabytes.
+        let url = cleaned_url(within_bytes(url, URL_BYTES_MAX).ok_or_else(too_long)?);
+        let url = within_bytes(url, URL_BYTES_MAX).ok_or_else(too_long)?;
         match self.outbound.check_url(&url) {
             Ok(()) => Ok(url),
             Err(refusal @ (UrlRefusal::Malformed | UrlRefusal::Credentials)) => {
@@ -63,6 +63,11 @@ impl Core {
             Err(UrlRefusal::Forbidden) => Err(Error::Media(DOWNLOAD_FAILED.to_owned())),
         }
     }
+}
+
+/// The text, if it has at most so many bytes without the white space around it.
+fn within_bytes(text: String, bytes_max: usize) -> Option<String> {
+    (text.trim().len() <= bytes_max).then_some(text)
 }
 
 /// What is said of every download that fails for reasons of the network: no word about why, for that

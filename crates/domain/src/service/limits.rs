@@ -144,7 +144,7 @@ impl Streams {
         key: KeyHash,
         stream: BoxStream<'static, T>,
     ) -> Result<BoxStream<'static, T>> {
-        let permit = self.permits.try_acquire(account).ok_or(Error::TooManyStreams)?;
+        let permit = self.permits.try_acquire_share(account).ok_or(Error::TooManyStreams)?;
         let (stream, handle) = stream::abortable(stream);
         let id = {
             let mut open = self.open.lock();
@@ -183,13 +183,17 @@ impl Streams {
 pub(super) struct Waits {
     permits: Arc<FairSemaphore>,
     /// The idempotency keys of requests that wait.
-    in_flight: Mutex<HashSet<(AccountId, String, String)>>,
+    in_flight: Mutex<HashSet<InFlight>>,
 }
+
+/// An idempotency key, and whose it is: a token's are its own, so that it learns nothing of what its
+/// account's other devices wait for.
+type InFlight = (AccountId, Option<DeviceId>, String, String);
 
 /// The right of a request to wait; free again when dropped.
 pub(super) struct WaitPermit<'a> {
     waits: &'a Waits,
-    key: Option<(AccountId, String, String)>,
+    key: Option<InFlight>,
     _permit: Permit,
 }
 
@@ -207,7 +211,7 @@ impl Waits {
         account: AccountId,
         key: Option<&IdempotencyKey>,
     ) -> Result<WaitPermit<'_>> {
-        let key = key.map(|key| (account, key.route.clone(), key.key.clone()));
+        let key = key.map(|key| (account, key.token_of, key.route.clone(), key.key.clone()));
         let mut in_flight = self.in_flight.lock();
         if key.as_ref().is_some_and(|key| in_flight.contains(key)) {
             return Err(Error::IdempotencyInFlight);
@@ -231,7 +235,12 @@ mod tests {
     use super::*;
 
     fn key(text: &str) -> IdempotencyKey {
-        IdempotencyKey { route: "POST /x".into(), key: text.into(), request_hash: [0; 32] }
+        IdempotencyKey {
+            route: "POST /x".into(),
+            key: text.into(),
+            request_hash: [0; 32],
+            token_of: None,
+        }
     }
 
     #[test]

@@ -134,6 +134,7 @@ impl Core {
             let message = format!("must hold 1 to {BATCH_MESSAGES_MAX} messages");
             return Err(Error::invalid("messages", message).into());
         }
+        let idempotency = idempotency.map(|key| key_of(principal, key));
         if let Some(key) = &idempotency {
             check_idempotency_key(&key.key)?;
         }
@@ -322,15 +323,9 @@ fn is_of_another_device(principal: &Principal, error: &Error) -> bool {
         && matches!(error, Error::NotFound(_) | Error::Forbidden)
 }
 
-impl IdempotencyKey {
-    /// The key among those of requests that wait: a token's are its own, so that it learns nothing of
-    /// what its account's other devices wait for.
-    pub(super) fn of(self, principal: &Principal) -> Self {
-        match principal.caller.bound_device() {
-            Some(device) => Self { route: format!("{} of {device}", self.route), ..self },
-            None => self,
-        }
-    }
+/// The key as this caller may know it.
+pub(super) fn key_of(principal: &Principal, key: IdempotencyKey) -> IdempotencyKey {
+    IdempotencyKey { token_of: principal.caller.bound_device(), ..key }
 }
 
 fn check_idempotency_key(key: &str) -> Result<()> {

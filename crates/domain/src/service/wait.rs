@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::send::key_of;
 use super::{AcceptedMessages, Core, Principal, SendRefusal, SendRequest};
 use crate::error::{Error, Result};
 use crate::message::{Failure, Message, MessageState};
@@ -50,7 +51,7 @@ impl Core {
         mut requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
-        let waiting = idempotency.clone().map(|key| key.of(principal));
+        let waiting = idempotency.clone().map(|key| key_of(principal, key));
         let _permit = self.waits.enter(principal.account_id()?, waiting.as_ref())?;
         let has_media = requests.iter().any(|request| request.content.is_file());
         let patience = if has_media { self.sync_wait.media } else { self.sync_wait.text };

@@ -16,6 +16,7 @@ use domain::ports::{Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey};
 use jiff::{SignedDuration, Timestamp};
 
 use super::counts::CountChanges;
+use super::key_names::{RememberedKeys, earlier, load_devices_of, names};
 use super::{Charged, ids_json, insert_waiting, list};
 use crate::accounts::usage_from;
 use crate::sql::{
@@ -45,9 +46,11 @@ pub(super) type AccountStates = BTreeMap<AccountId, AccountState>;
 
 /// An earlier request, as its idempotency key remembers it.
 #[derive(Debug, Clone)]
-struct Remembered {
+pub(super) struct Remembered {
     request_hash: [u8; 32],
     accepted: Before,
+    /// The device of its first message, where a token asks.
+    pub(super) device: Option<DeviceId>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,9 +63,19 @@ enum Before {
     Unreadable,
 }
 
+impl Remembered {
+    /// Its first message, when it was accepted in an earlier transaction.
+    pub(super) fn first_message(&self) -> Option<MessageId> {
+        match &self.accepted {
+            Before::Stored(ids) => ids.first().copied(),
+            Before::InGroup(_) | Before::Unreadable => None,
+        }
+    }
+}
+
 enum Decision {
-    /// Charged in this period.
-    New(Period, Vec<Charge>),
+    /// Charged in this period; remembered under this name.
+    New(Period, Vec<Charge>, Option<String>),
     Repeat(Before),
     Refused(Accepted),
     /// What it depends on cannot be read.
@@ -75,6 +88,7 @@ struct AcceptedRequest<'a> {
     now: Timestamp,
     messages: Vec<Message>,
     charged: Vec<Charged>,
+    key_name: Option<String>,
 }
 
 /// The accounts, devices and earlier requests that a group depends on.
@@ -83,7 +97,7 @@ struct GroupCommit {
     /// Whether an account is missing there because it cannot be read.
     has_unreadable: bool,
     devices: HashMap<DeviceId, AccountId>,
-    remembered: HashMap<(AccountId, String), Remembered>,
+    remembered: RememberedKeys,
 }
 
 /// Accepts or refuses each request; the answers in the order of the requests.
@@ -135,9 +149,10 @@ async fn write(
     let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
     let mut made = Vec::new();
     for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
-        let Decision::New(period, charges) = decision else { continue };
-        let charges = std::mem::take(charges);
-        made.push((index, AcceptedRequest::of(request, *period, charges, &mut ids)));
+        let Decision::New(period, charges, key_name) = decision else { continue };
+        let (charges, key_name) = (std::mem::take(charges), key_name.take());
+        let accepted = AcceptedRequest::of(request, *period, charges, &mut ids);
+        made.push((index, AcceptedRequest { key_name, ..accepted }));
     }
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
@@ -200,7 +215,7 @@ impl<'a> AcceptedRequest<'a> {
             messages.push(new.accepted(id, request.account_id, charge.receipt, now));
             charged.push(Charged { period, grant: charge.grant });
         }
-        Self { request, now, messages, charged }
+        Self { request, now, messages, charged, key_name: None }
     }
 
     /// The files that came with it.
@@ -242,9 +257,9 @@ impl GroupCommit {
 
     fn decide(&mut self, index: usize, request: &Acceptance) -> Decision {
         let account = request.account_id;
-        if let Some(key) = &request.idempotency
-            && let Some(before) = self.remembered.get(&(account, name(key)))
-        {
+        let key = request.idempotency.as_ref();
+        let (key_name, before) = key.map(|key| earlier(&self.remembered, account, key)).unzip();
+        if let (Some(key), Some(before)) = (key, before.flatten()) {
             let is_same = before.request_hash == key.request_hash;
             let is_unreadable = matches!(before.accepted, Before::Unreadable);
             return if is_same || is_unreadable {
@@ -270,12 +285,13 @@ impl GroupCommit {
             Err(remaining) => return Decision::Refused(Accepted::QuotaExhausted { remaining }),
         };
         state.queue = queue;
-        if let Some(key) = &request.idempotency {
+        if let (Some(key), Some(key_name)) = (key, key_name.clone()) {
+            let device = request.messages.first().map(|new| new.device_id);
             let accepted = Before::InGroup(index);
-            let remembered = Remembered { request_hash: key.request_hash, accepted };
-            self.remembered.insert((account, name(key)), remembered);
+            let remembered = Remembered { request_hash: key.request_hash, accepted, device };
+            self.remembered.insert(key_name, remembered);
         }
-        Decision::New(period, charges)
+        Decision::New(period, charges, key_name.map(|(_, name)| name))
     }
 }
 
@@ -383,11 +399,6 @@ async fn load_devices(
     Ok(tx.readable("devices", rows, device).into_iter().collect())
 }
 
-/// How a key is stored: no route holds a line feed.
-fn name(key: &IdempotencyKey) -> String {
-    format!("{}\n{}", key.route, key.key)
-}
-
 /// The result of an earlier request with this key, if there was one.
 pub(crate) async fn repeated(
     tx: &mut Tx,
@@ -395,11 +406,11 @@ pub(crate) async fn repeated(
     key: IdempotencyKey,
     now: Timestamp,
 ) -> SqlResult<Option<Accepted>> {
-    let mut remembered = load_remembered(tx, &[(account, &key)], now).await?;
-    let Some(before) = remembered.remove(&(account, name(&key))) else { return Ok(None) };
-    Ok(Some(match before.accepted {
+    let remembered = load_remembered(tx, &[(account, &key)], now).await?;
+    let Some(before) = earlier(&remembered, account, &key).1 else { return Ok(None) };
+    Ok(Some(match &before.accepted {
         Before::Stored(ids) if before.request_hash == key.request_hash => {
-            Accepted::Repeated(list::repeated(tx, &ids).await?.ok_or_else(unreadable)?)
+            Accepted::Repeated(list::repeated(tx, ids).await?.ok_or_else(unreadable)?)
         }
         Before::Unreadable => return Err(unreadable()),
         Before::Stored(_) | Before::InGroup(_) => Accepted::Mismatch,
@@ -410,7 +421,7 @@ async fn load_remembered(
     tx: &mut Tx,
     keys: &[(AccountId, &IdempotencyKey)],
     now: Timestamp,
-) -> SqlResult<HashMap<(AccountId, String), Remembered>> {
+) -> SqlResult<RememberedKeys> {
     // Each key is looked up by itself: an account's id in 20 digits, then the name.
     const SELECT: &str = "SELECT account_id, name, request_hash, message_ids
         FROM json_rows($1) AS wanted JOIN idempotency
@@ -419,10 +430,17 @@ async fn load_remembered(
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let wanted = keys.iter().map(|(account, key)| format!("{:020}{}", account.0, name(key)));
+    let wanted = keys
+        .iter()
+        .flat_map(|(account, key)| names(key).map(|name| format!("{:020}{name}", account.0)));
     let wanted = to_json(&wanted.collect::<BTreeSet<_>>())?;
     let rows = tx.query(SELECT, params![&wanted, forgotten_before(now)]).await?;
-    Ok(tx.readable_owned("idempotency", rows, remembered_from).into_iter().collect())
+    let mut remembered: RememberedKeys =
+        tx.readable_owned("idempotency", rows, remembered_from).into_iter().collect();
+    if keys.iter().any(|(_, key)| key.token_of.is_some()) {
+        load_devices_of(tx, &mut remembered).await?;
+    }
+    Ok(remembered)
 }
 
 /// A key of which no more can be read is remembered, so that nothing is sent twice.
@@ -430,7 +448,7 @@ fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Remembered)
     let key = (AccountId(row.int()?), row.text()?);
     let remembered = request_from(row).unwrap_or_else(|_| {
         row.note("what an idempotency key stands for cannot be read");
-        Remembered { request_hash: [0; 32], accepted: Before::Unreadable }
+        Remembered { request_hash: [0; 32], accepted: Before::Unreadable, device: None }
     });
     Ok((key, remembered))
 }
@@ -441,7 +459,7 @@ fn request_from(row: &mut Row) -> SqlResult<Remembered> {
         *to = from;
     }
     let accepted = Before::Stored(row.json(stored::ids::read)?);
-    Ok(Remembered { request_hash, accepted })
+    Ok(Remembered { request_hash, accepted, device: None })
 }
 
 /// Keys as old as this count as absent.
@@ -466,15 +484,15 @@ async fn remember(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResu
     };
     let mut keyed = Vec::new();
     for (_, made) in made {
-        let Some(key) = &made.request.idempotency else { continue };
+        let (Some(key), Some(name)) = (&made.request.idempotency, &made.key_name) else { continue };
         let ids = stored::ids::write(made.messages.iter().map(|message| message.id))?;
-        keyed.push((made, name(key), key.request_hash.as_slice(), ids));
+        keyed.push((made, name, key.request_hash.as_slice(), ids));
     }
     let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(keyed.len());
     for (made, name, hash, ids) in &keyed {
         rows.push(vec![
             made.request.account_id.0.into(),
-            name.into(),
+            (*name).into(),
             (*hash).into(),
             ids.into(),
             made.now.into(),

@@ -199,8 +199,12 @@ fn forgotten_before(now: Timestamp) -> Timestamp {
     stored(now.checked_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).expect("in range"))
 }
 
-fn key_of(account: AccountId, key: &IdempotencyKey) -> (AccountId, String, String) {
-    (account, key.route.clone(), key.key.clone())
+type KeyName = (AccountId, String, String);
+
+/// The name of a key for everybody in its account, or for one device's token alone.
+fn key_of(account: AccountId, key: &IdempotencyKey, token_of: Option<DeviceId>) -> KeyName {
+    let of = token_of.map_or_else(String::new, |device| format!(" of {device}"));
+    (account, format!("{}{of}", key.route), key.key.clone())
 }
 
 impl State {
@@ -287,9 +291,32 @@ impl State {
         if let Some(key) = &request.idempotency {
             let ids = made.iter().map(|message| message.id).collect();
             let remembered = Remembered { request_hash: key.request_hash, ids, at: now };
-            self.idempotency.insert(key_of(account, key), remembered);
+            let (name, _) = self.earlier(account, key, now);
+            self.idempotency.insert(name, remembered);
         }
         Accepted::New(made)
+    }
+
+    /// The name of a key for this caller, and the earlier request under it.
+    fn earlier(
+        &self,
+        account: AccountId,
+        key: &IdempotencyKey,
+        now: Timestamp,
+    ) -> (KeyName, Option<&Remembered>) {
+        let known = |name: &KeyName| {
+            self.idempotency.get(name).filter(|before| before.at > forgotten_before(now))
+        };
+        let device_of = |before: &Remembered| Some(self.by_id(*before.ids.first()?)?.device_id);
+        let shared = key_of(account, key, None);
+        let of_account = known(&shared);
+        let Some(device) = key.token_of else { return (shared, of_account) };
+        let own = key_of(account, key, Some(device));
+        match (of_account, known(&own)) {
+            (Some(before), _) if device_of(before) == Some(device) => (shared, Some(before)),
+            (None, None) => (shared, None),
+            (_, of_device) => (own, of_device),
+        }
     }
 
     fn repeated(
@@ -298,10 +325,7 @@ impl State {
         key: &IdempotencyKey,
         now: Timestamp,
     ) -> Option<Accepted> {
-        let remembered = self.idempotency.get(&key_of(account, key))?;
-        if remembered.at <= forgotten_before(now) {
-            return None;
-        }
+        let remembered = self.earlier(account, key, now).1?;
         if remembered.request_hash != key.request_hash {
             return Some(Accepted::Mismatch);
         }

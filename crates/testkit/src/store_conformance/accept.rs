@@ -293,6 +293,49 @@ pub async fn a_key_belongs_to_its_account_and_route(store: Arc<dyn Store>) {
     new_messages(store.accept(keyed(&one, 7, idempotency("K", 1))).await.unwrap());
 }
 
+pub async fn a_token_does_not_meet_the_keys_of_other_devices(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let other = new_device(&store, &world.account, 12).await.id;
+    let send = async |device: DeviceId, is_token: bool, request: u8, seconds: i64| {
+        let key = idempotency("k", request);
+        let key = IdempotencyKey { token_of: is_token.then_some(device), ..key };
+        let message = NewMessage { device_id: device, ..world.text(1) };
+        let sent = Acceptance {
+            idempotency: Some(key.clone()),
+            now: later(seconds),
+            ..world.request(vec![message])
+        };
+        let looked_up = store.repeated(world.account.id, &key, later(seconds)).await.unwrap();
+        let accepted = store.accept(sent).await.unwrap();
+        match &accepted {
+            Accepted::Repeated(_) | Accepted::Mismatch => {
+                let looked_up = looked_up.map(|earlier| std::mem::discriminant(&earlier));
+                assert_eq!(looked_up, Some(std::mem::discriminant(&accepted)));
+            }
+            _ => assert!(looked_up.is_none()),
+        }
+        accepted
+    };
+    let (front, back) = (world.device.id, other);
+    let first = new_messages(send(front, true, 1, 0).await);
+    // Another token's request with the same key is one of its own, and is remembered.
+    let second = new_messages(send(back, true, 2, 3_600).await);
+    let is_repeat_of = |accepted: Accepted, messages: &[Message]| {
+        let Accepted::Repeated(repeated) = accepted else { panic!("{accepted:?}") };
+        assert_eq!(repeated[0].id, messages[0].id);
+    };
+    is_repeat_of(send(front, true, 1, 7_200).await, &first);
+    is_repeat_of(send(back, true, 2, 7_200).await, &second);
+    assert!(matches!(send(back, true, 3, 7_200).await, Accepted::Mismatch));
+    // The account sees what the key was used for first.
+    is_repeat_of(send(front, false, 1, 7_200).await, &first);
+    assert!(matches!(send(back, false, 2, 7_200).await, Accepted::Mismatch));
+    // It holds for a day after its own request.
+    is_repeat_of(send(back, true, 2, 87_000).await, &second);
+    new_messages(send(front, true, 4, 87_000).await);
+    assert!(matches!(send(front, true, 1, 87_000).await, Accepted::Mismatch));
+}
+
 pub async fn an_idempotency_key_expires_after_a_day(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let at = |seconds, request| Acceptance {
