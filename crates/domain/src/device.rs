@@ -1,5 +1,7 @@
 //! Devices: linked numbers, their state and their settings.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::chat::{GroupId, Lid};
@@ -230,12 +232,16 @@ pub enum DisconnectReason {
     Replaced,
     /// 429: too many connections.
     RateLimited,
-    /// 402: banned for a while.
-    TemporarilyBanned,
+    /// 402: banned, for so many seconds where WhatsApp says so.
+    TemporarilyBanned(Option<u32>),
     /// 403: the account is locked.
     AccountLocked,
     /// 405: this protocol version is no longer accepted.
     ClientOutdated,
+    /// 409 at a login: WhatsApp does not take this kind of client.
+    ClientRefused,
+    /// 400, 413 to 418 at a login: WhatsApp refuses it for a reason of its own.
+    LoginRefused(u16),
     /// 500, 501, 503: WhatsApp has a fault.
     ServerFault(u16),
     /// Any other code.
@@ -249,15 +255,28 @@ pub enum Reconnect {
     Soon,
     /// Again, after a long pause.
     Later,
+    /// Again, once an hour.
+    Hourly,
+    /// Again, when this time is over and not before.
+    After(Duration),
     /// Not by itself: somebody has to look.
     Never,
 }
 
 impl DisconnectReason {
-    /// What the numbers on the wire mean (see `docs/operations.md`).
+    /// What the numbers on the wire mean that refuse a login (see `docs/operations.md`).
+    pub fn from_login_code(code: u16) -> Self {
+        match code {
+            409 => Self::ClientRefused,
+            400 | 413..=418 => Self::LoginRefused(code),
+            code => Self::from_code(code),
+        }
+    }
+
+    /// What the numbers on the wire mean that end a connection (see `docs/operations.md`).
     pub fn from_code(code: u16) -> Self {
         match code {
-            402 => Self::TemporarilyBanned,
+            402 => Self::TemporarilyBanned(None),
             403 => Self::AccountLocked,
             405 => Self::ClientOutdated,
             409 => Self::Replaced,
@@ -276,10 +295,11 @@ impl DisconnectReason {
             Self::RestartRequired => 515,
             Self::Replaced => 440,
             Self::RateLimited => 429,
-            Self::TemporarilyBanned => 402,
+            Self::TemporarilyBanned(_) => 402,
+            Self::ClientRefused => 409,
             Self::AccountLocked => 403,
             Self::ClientOutdated => 405,
-            Self::ServerFault(code) | Self::Other(code) => code,
+            Self::ServerFault(code) | Self::LoginRefused(code) | Self::Other(code) => code,
         }
     }
 
@@ -292,8 +312,23 @@ impl DisconnectReason {
             | Self::RestartRequired
             | Self::ServerFault(_)
             | Self::Other(_) => Reconnect::Soon,
-            Self::RateLimited | Self::TemporarilyBanned => Reconnect::Later,
-            Self::Replaced | Self::AccountLocked | Self::ClientOutdated => Reconnect::Never,
+            Self::TemporarilyBanned(Some(seconds)) => {
+                Reconnect::After(Duration::from_secs(u64::from(seconds)))
+            }
+            Self::RateLimited | Self::TemporarilyBanned(None) => Reconnect::Later,
+            Self::ClientOutdated | Self::ClientRefused | Self::LoginRefused(_) => Reconnect::Hourly,
+            Self::Replaced | Self::AccountLocked => Reconnect::Never,
+        }
+    }
+
+    /// The reason in words for people, with its end where that is known.
+    pub fn describe_at(self, now: Timestamp) -> String {
+        match self.reconnect() {
+            Reconnect::After(pause) => match now.checked_add(pause) {
+                Ok(end) => format!("{}, until {end:.0}", self.describe()),
+                Err(_) => self.describe(),
+            },
+            _ => self.describe(),
         }
     }
 
@@ -311,13 +346,41 @@ impl DisconnectReason {
                     .into()
             }
             Self::RateLimited => "WhatsApp limits connections (429)".into(),
-            Self::TemporarilyBanned => "WhatsApp has banned this number for a while (402)".into(),
+            Self::TemporarilyBanned(_) => {
+                "WhatsApp has banned this number for a while (402)".into()
+            }
             Self::AccountLocked => "WhatsApp has locked this account (403)".into(),
             Self::ClientOutdated => {
-                "WhatsApp no longer accepts this version (405); update the gateway".into()
+                "WhatsApp no longer accepts this version (405); a newer one is looked for".into()
             }
+            Self::ClientRefused => "WhatsApp does not take this kind of client (409)".into(),
+            Self::LoginRefused(code) => format!("WhatsApp refuses the login ({code})"),
             Self::ServerFault(code) => format!("WhatsApp has a fault ({code})"),
             Self::Other(code) => format!("WhatsApp closed the connection ({code})"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_ban_is_named() {
+        let now = Timestamp::from_second(1_763_694_000).unwrap();
+        let words = DisconnectReason::TemporarilyBanned(Some(90)).describe_at(now);
+        assert!(words.ends_with("(402), until 2025-11-21T03:01:30Z"), "{words}");
+        let reason = DisconnectReason::TemporarilyBanned(None);
+        assert_eq!(reason.describe_at(now), reason.describe());
+    }
+
+    #[test]
+    fn a_409_at_a_login_is_no_conflict() {
+        use DisconnectReason as R;
+        assert_eq!((R::from_code(409), R::from_login_code(409)), (R::Replaced, R::ClientRefused));
+        assert_eq!((R::Replaced.code(), R::ClientRefused.code()), (440, 409));
+        assert_eq!(R::from_login_code(415), R::LoginRefused(415));
+        assert_eq!(R::from_code(415), R::Other(415));
+        assert_eq!(R::from_login_code(503), R::ServerFault(503));
     }
 }

@@ -332,6 +332,9 @@ pub trait Dispatcher: Send + Sync {
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer>;
     /// Unlinks a device; waiting messages stay until they expire.
     async fn logout(&self, device: DeviceId) -> Result<()>;
+    /// Connects a linked device now that has stopped or waits to try again; one that is connected
+    /// stays so.
+    async fn connect(&self, device: DeviceId) -> Result<()>;
     /// Stops a device of an account, unlinking it when it is linked, and erases it; what waits is
     /// cancelled.
     async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()>;
@@ -408,7 +411,8 @@ pub enum MessengerEvent {
 /// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
 #[async_trait]
 pub trait Messenger: Send + Sync {
-    /// Connects a linked device and keeps it connected. Returns at once; events report the rest.
+    /// Connects a linked device and keeps it connected. Returns at once; events report the rest. One
+    /// that waits to try again does so now, unless WhatsApp has banned it until then.
     async fn connect(&self, device: DeviceId) -> Result<()>;
     /// Begins to link a device; offers come as events until it is linked or it fails.
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()>;

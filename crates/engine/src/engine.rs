@@ -253,6 +253,10 @@ impl Dispatcher for Engine {
         self.ask(device, true, Input::Logout).await?.ok_or(Error::NotFound("device"))
     }
 
+    async fn connect(&self, device: DeviceId) -> Result<()> {
+        self.ask(device, true, Input::Connect).await?.ok_or(Error::NotFound("device"))
+    }
+
     async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()> {
         let erased = self.ask(device, true, |reply| Input::Remove(account, reply)).await?;
         erased.ok_or(Error::NotFound("device"))

@@ -47,8 +47,11 @@ impl Gateway {
             store::open(&settings.database_url).await.context("cannot open the database")?;
         let (operator, new_operator_key) =
             operator_key(settings, store.as_ref(), entropy.as_ref()).await?;
-        let whatsapp =
-            whatsapp::Config { url: settings.whatsapp_url.clone(), ..Default::default() };
+        let whatsapp = whatsapp::Config {
+            url: settings.whatsapp_url.clone(),
+            version: settings.whatsapp_version,
+            ..Default::default()
+        };
         let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
         let downloads = settings.data_dir.join("downloads");
         let outbound = Arc::new(HttpOutbound::new(outbound::Config {

@@ -10,6 +10,8 @@ use wacore_binary::{Jid, Server};
 /// LIDs are this plus fifteen digits, so that none begins with a zero.
 const LID_BASE: u64 = 1_000_000_000_000_000;
 const LID_MODULUS: u128 = 1_000_000_000_000_000;
+/// Above every telephone number.
+const COMPANION_STEP: u64 = 1_000_000_000_000_000;
 /// Coprime to the modulus, so multiplication can be undone.
 const LID_FACTOR: u128 = 618_033_988_749_893;
 const LID_SHIFT: u128 = 271_828_182_845_904;
@@ -48,6 +50,22 @@ impl Number {
         let shifted = (hidden + LID_MODULUS - LID_SHIFT % LID_MODULUS) % LID_MODULUS;
         let number = shifted * inverse(LID_FACTOR, LID_MODULUS) % LID_MODULUS;
         Number::parse(&number.to_string())
+    }
+
+    /// The number under which the state of a simulated companion is kept, as if it were a phone.
+    pub(crate) fn of_companion(device: DeviceAddr) -> Self {
+        Number(device.number.0 + u64::from(device.device) * COMPANION_STEP)
+    }
+
+    /// The device whose state is kept under this number: a phone, or a simulated companion.
+    pub(crate) fn device(self) -> DeviceAddr {
+        let device = u16::try_from(self.0 / COMPANION_STEP).unwrap_or(u16::MAX);
+        DeviceAddr { number: Number(self.0 % COMPANION_STEP), device }
+    }
+
+    /// Whose device that is.
+    pub(crate) fn owner(self) -> Self {
+        self.device().number
     }
 
     /// The user part of this number's LID.
@@ -144,6 +162,16 @@ mod tests {
             assert_eq!(number.lid().len(), 16);
             assert_eq!(Number::from_lid(&number.lid()), Some(number), "{text}");
         }
+    }
+
+    #[test]
+    fn a_companions_state_has_a_number_of_its_own() {
+        let phone = Number::parse("999999999999999").unwrap();
+        assert_eq!(phone.device(), DeviceAddr::phone(phone));
+        let companion = DeviceAddr { number: phone, device: 250 };
+        let state = Number::of_companion(companion);
+        assert_eq!((state.device(), state.owner()), (companion, phone));
+        assert_eq!(Number::from_sql(state.sql()), state);
     }
 
     #[test]

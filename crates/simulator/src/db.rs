@@ -23,9 +23,10 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     db.execute_batch(SCHEMA)?;
-    for (table, column) in [("phones", "by_lid"), ("groups", "by_lid"), ("phones", "answers_as")] {
-        add_column(&db, table, column)?;
+    for column in ["by_lid", "answers_as", "generation", "bundle"] {
+        add_column(&db, "phones", column)?;
     }
+    add_column(&db, "groups", "by_lid")?;
     Ok(db)
 }
 

@@ -44,8 +44,12 @@ impl Seed {
         Ok(KeyPair::try_from(private)?)
     }
 
-    /// The keys of `number`'s phone.
-    pub(crate) fn phone(&self, number: Number) -> Result<PhoneKeys> {
+    /// The keys of `number`'s phone, after it was reinstalled `generation` times.
+    pub(crate) fn phone(&self, number: Number, generation: u32) -> Result<PhoneKeys> {
+        let number = match generation {
+            0 => number.to_string(),
+            _ => format!("{number} {generation}"),
+        };
         let identity = self.key_pair(&format!("identity {number}"))?;
         Ok(PhoneKeys {
             identity: IdentityKeyPair::new(

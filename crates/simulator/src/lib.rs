@@ -108,7 +108,12 @@ impl Simulator {
             read_delay: config.read_delay,
             changed: changed.clone(),
         })?;
-        switchboard.run(|sb| sb.resume_receipts()).await?;
+        switchboard
+            .run(|sb| {
+                sb.load_companions()?;
+                sb.resume_receipts()
+            })
+            .await?;
         Ok(Simulator {
             inner: Arc::new(Inner {
                 switchboard,

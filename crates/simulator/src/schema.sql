@@ -15,11 +15,14 @@ CREATE TABLE IF NOT EXISTS phones (
     passkey       INTEGER NOT NULL DEFAULT 0,
     by_lid        INTEGER NOT NULL DEFAULT 0,  -- others see its LID first
     answers_as    INTEGER NOT NULL DEFAULT 0,  -- another spelling of the account, or 0
+    generation    INTEGER NOT NULL DEFAULT 0,  -- how often it was reinstalled
+    bundle        INTEGER NOT NULL DEFAULT 0,  -- 0 normal, 1 no one-time key, 2 none, 3 refused
     next_device   INTEGER NOT NULL DEFAULT 1,
     seen_ms       INTEGER NOT NULL DEFAULT 0
 );
 
--- Linked devices. `identity_proof` is the device's ADVSignedDeviceIdentity.
+-- Linked devices. `identity_proof` is the device's ADVSignedDeviceIdentity; `noise_key` is empty for
+-- simulated companions, whose state is kept as a phone's under a number of their own.
 CREATE TABLE IF NOT EXISTS devices (
     number         INTEGER NOT NULL,
     device         INTEGER NOT NULL,

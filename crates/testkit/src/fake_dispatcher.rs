@@ -28,6 +28,8 @@ pub enum DispatcherCall {
     Pair(DeviceId, PairMethod),
     /// `logout`.
     Logout(DeviceId),
+    /// `connect`.
+    Connect(DeviceId),
     /// `remove`.
     Remove(DeviceId),
     /// `reload`.
@@ -192,6 +194,11 @@ impl Dispatcher for FakeDispatcher {
         };
         let device = self.store.set_device_status(device, &change).await?;
         device.map(drop).ok_or(Error::NotFound("device"))
+    }
+
+    async fn connect(&self, device: DeviceId) -> Result<()> {
+        self.note(DispatcherCall::Connect(device));
+        Ok(())
     }
 
     async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()> {

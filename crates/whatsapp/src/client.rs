@@ -22,7 +22,7 @@ use whatsapp_rust::{
     TokioRuntime,
 };
 
-use crate::config::{Config, ConfigError, Endpoint};
+use crate::config::{Config, ConfigError, Endpoint, Version};
 use crate::disconnect::Ending;
 use crate::events::{self, Me, Signal};
 use crate::http_client::GuardedHttpClient;
@@ -33,8 +33,9 @@ use crate::limits::{
 use crate::outage::Outage;
 use crate::receipts::SendBarrier;
 use crate::registrations::Registrations;
+use crate::stanzas::SentStanzas;
 use crate::storage::DeviceState;
-use crate::version::{Version, Versions};
+use crate::version::Versions;
 use crate::wire::{Attempt, WatchedFactory};
 
 /// How often a changed device record is written when nothing asks for it sooner.
@@ -64,13 +65,14 @@ impl ClientContext {
         let sockets = TokioWebSocketTransportFactory::new()
             .with_url(endpoint.url.as_str())
             .with_connector(default_tls_connector());
+        let versions = Versions::new(config.version, http.clone(), endpoint.versions);
         Ok(Self {
             config,
             sessions,
             events: OnceLock::new(),
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
-            versions: Versions::new(endpoint.is_default.then(|| http.clone())),
+            versions,
             registrations: Registrations::default(),
             http: Arc::new(http),
             sockets: Arc::new(sockets),
@@ -100,14 +102,16 @@ impl Session {
         device: DeviceId,
         shows_qr: bool,
         outage: Outage,
+        stanzas: Arc<SentStanzas>,
     ) -> anyhow::Result<Self> {
-        let state = DeviceState::new(shared.sessions.clone(), device, outage.clone());
+        let sessions = shared.sessions.clone();
+        let state = DeviceState::new(sessions, device, outage.clone(), stanzas.clone());
         let state = Arc::new(state);
         let broken = state.broken();
         let version = shared.versions.current().await;
         let attempt = Arc::new(Attempt::default());
         let barrier = Arc::new(SendBarrier::new());
-        let (sink, signals) = Sink::new(device, shows_qr, barrier.clone());
+        let (sink, signals) = Sink::new(device, shows_qr, barrier.clone(), stanzas);
         let hook = Hook { shared: shared.clone(), device, sink: sink.clone(), outage };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let props = DevicePropsOverride::new()
@@ -123,7 +127,7 @@ impl Session {
             .with_persistence_manager(record)
             .with_transport_factory(sockets)
             .with_http_client_arc(shared.http.clone())
-            .with_version_override(version)
+            .with_version_override((version.0, version.1, version.2))
             .with_cache_config(small_caches())
             .with_skip_history_sync(true)
             .with_background_saver_interval(SAVE_EVERY)
@@ -197,6 +201,7 @@ pub(crate) struct Sink {
     me: Mutex<Me>,
     ending: Mutex<Option<Ending>>,
     barrier: Arc<SendBarrier>,
+    stanzas: Arc<SentStanzas>,
     signals: mpsc::Sender<Signal>,
 }
 
@@ -205,10 +210,11 @@ impl Sink {
         device: DeviceId,
         shows_qr: bool,
         barrier: Arc<SendBarrier>,
+        stanzas: Arc<SentStanzas>,
     ) -> (Arc<Self>, mpsc::Receiver<Signal>) {
         let (signals, receiver) = mpsc::channel(EVENTS_MAX);
         let (me, ending) = (Mutex::default(), Mutex::default());
-        let sink = Self { device, shows_qr, me, ending, barrier, signals };
+        let sink = Self { device, shows_qr, me, ending, barrier, stanzas, signals };
         (Arc::new(sink), receiver)
     }
 
@@ -257,6 +263,12 @@ impl EventHandler for Sink {
         if let Event::UndecryptableMessage(message) = &*event {
             let whatsapp_id = &message.info.id;
             tracing::warn!(device = %self.device, whatsapp_id, "a message could not be decrypted");
+            return;
+        }
+        if let Event::ServerAck(ack) = &*event
+            && ack.class.as_deref() == Some("message")
+            && !self.stanzas.acknowledged(&ack.id)
+        {
             return;
         }
         let Some(signal) = events::translate(&event, &self.me(), self.shows_qr) else { return };
@@ -361,7 +373,8 @@ mod tests {
     #[test]
     fn nothing_is_sent_between_a_receipt_and_its_storage() {
         let barrier = Arc::new(SendBarrier::new());
-        let (sink, mut signals) = Sink::new(DeviceId(Uuid::nil()), true, barrier.clone());
+        let (sink, mut signals) =
+            Sink::new(DeviceId(Uuid::nil()), true, barrier.clone(), Arc::default());
         let sending = || barrier.pass().now_or_never().map(|sent| sent.is_ok());
         sink.send(Signal::Connected);
         assert_eq!(sending(), Some(true), "other events delay nothing");
@@ -377,7 +390,8 @@ mod tests {
     fn a_dropped_event_fails_the_connection() {
         for dropped in [receipt(), Signal::Connected] {
             let barrier = Arc::new(SendBarrier::new());
-            let (sink, _signals) = Sink::new(DeviceId(Uuid::nil()), true, barrier.clone());
+            let (sink, _signals) =
+                Sink::new(DeviceId(Uuid::nil()), true, barrier.clone(), Arc::default());
             for _ in 0..EVENTS_MAX {
                 sink.send(Signal::Announced);
             }
@@ -394,7 +408,8 @@ mod tests {
         let shared =
             Arc::new(ClientContext::new(config, Arc::new(MemoryStore::for_protocol())).unwrap());
         let device = DeviceId(Uuid::from_u128(1));
-        let session = Session::open(&shared, device, true, Outage::default()).await.unwrap();
+        let session =
+            Session::open(&shared, device, true, Outage::default(), Arc::default()).await.unwrap();
         assert!(!session.is_linked());
         let client = Arc::downgrade(&session.client);
         session.close().await;

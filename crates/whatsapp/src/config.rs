@@ -12,6 +12,9 @@ use reqwest::Url;
 /// WhatsApp's own web-socket address.
 pub const WHATSAPP_URL: &str = wacore::net::WHATSAPP_WEB_WS_URL;
 
+/// Where WhatsApp publishes the newest version of its web client.
+const VERSIONS_URL: &str = "https://web.whatsapp.com/sw.js";
+
 /// The domains of WhatsApp: its socket and its media hosts.
 const WHATSAPP_DOMAINS: [&str; 2] = ["whatsapp.com", "whatsapp.net"];
 
@@ -22,13 +25,31 @@ pub struct Config {
     pub url: Option<String>,
     /// The name under which a phone lists our devices.
     pub device_name: String,
+    /// The protocol version to announce; `None` asks WhatsApp for the newest.
+    pub version: Option<Version>,
     /// One-time keys made when a number is linked; `None` leaves it to the protocol library.
     pub prekey_count: Option<usize>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { url: None, device_name: "Gerbang".to_owned(), prekey_count: None }
+        Self { url: None, device_name: "Gerbang".to_owned(), version: None, prekey_count: None }
+    }
+}
+
+/// A version of WhatsApp's protocol, such as 2.3000.1023223821.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version(pub u32, pub u32, pub u32);
+
+impl std::str::FromStr for Version {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Result<Vec<u32>, _> = text.trim().split('.').map(str::parse).collect();
+        match parts.as_deref() {
+            Ok([primary, secondary, tertiary]) => Ok(Self(*primary, *secondary, *tertiary)),
+            _ => Err("must be three numbers, such as 2.3000.1023223821"),
+        }
     }
 }
 
@@ -71,8 +92,8 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     /// The simulator's host and port, when this build talks to one.
     pub(crate) simulator: Option<String>,
-    /// Whether it is the real service, at its own address.
-    pub(crate) is_default: bool,
+    /// Where the newest version of the protocol is published.
+    pub(crate) versions: String,
 }
 
 impl Endpoint {
@@ -89,7 +110,7 @@ impl Endpoint {
     /// An address whose certificate chain will be checked.
     fn checked(url: &str) -> Result<Self, ConfigError> {
         parse(url)?;
-        Ok(Self { url: url.to_owned(), simulator: None, is_default: url == WHATSAPP_URL })
+        Ok(Self { url: url.to_owned(), simulator: None, versions: VERSIONS_URL.to_owned() })
     }
 
     /// A simulator's address, which is trusted without a certificate; any other is refused.
@@ -109,7 +130,11 @@ impl Endpoint {
         // The name is not resolved again: it might resolve to another address by then.
         let checked = addresses.first().ok_or_else(|| refuse("its host is unknown"))?;
         parsed.set_ip_host(checked.ip()).map_err(|()| refuse("its host is unknown"))?;
-        Ok(Self { simulator: Some(authority(&parsed)), url: parsed.into(), is_default: false })
+        let (simulator, path) = (authority(&parsed), parsed.path());
+        // The HTTP client rewrites the scheme, as for media.
+        let base = path.strip_suffix("/ws/chat").unwrap_or_default();
+        let versions = format!("https://{simulator}{base}/sw.js");
+        Ok(Self { simulator: Some(simulator), versions, url: parsed.into() })
     }
 }
 
@@ -161,6 +186,24 @@ mod tests {
     }
 
     #[test]
+    fn a_simulator_publishes_versions_beside_its_socket() {
+        for (url, versions) in [
+            ("ws://127.0.0.1:9000/ws/chat", "https://127.0.0.1:9000/sw.js"),
+            ("ws://127.0.0.1:9000/simulator/ws/chat", "https://127.0.0.1:9000/simulator/sw.js"),
+        ] {
+            assert_eq!(Endpoint::simulator(url).unwrap().versions, versions);
+        }
+    }
+
+    #[test]
+    fn a_version_is_three_numbers() {
+        assert_eq!("2.3000.1023223821".parse(), Ok(Version(2, 3_000, 1_023_223_821)));
+        for wrong in ["", "2.3000", "2.3000.1.2", "2.3000.x", "v2.3000.1"] {
+            assert!(wrong.parse::<Version>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn what_is_no_simulator() {
         let refused = |url: &str| match Endpoint::simulator(url) {
             Err(ConfigError::NotASimulator { why, .. }) => why,
@@ -196,7 +239,8 @@ mod tests {
     #[test]
     fn the_real_service_is_the_default() {
         let endpoint = Endpoint::from_config(&Config::default()).unwrap();
-        let expected = Endpoint { url: WHATSAPP_URL.to_owned(), simulator: None, is_default: true };
+        let (url, versions) = (WHATSAPP_URL.to_owned(), VERSIONS_URL.to_owned());
+        let expected = Endpoint { url, simulator: None, versions };
         assert_eq!(endpoint, expected);
     }
 

@@ -13,12 +13,14 @@ use whatsapp_rust::Client;
 use crate::limits::CLOSE_MAX;
 use crate::presence::Presence;
 use crate::receipts::Reports;
+use crate::stanzas::SentStanzas;
 
 /// The client of a device, while it is ready to send.
 #[derive(Default)]
 pub(crate) struct Online {
     client: Mutex<Option<Arc<Client>>>,
     pub(crate) presence: Arc<Presence>,
+    pub(crate) stanzas: Arc<SentStanzas>,
 }
 
 impl Online {

@@ -7,8 +7,8 @@ use domain::ids::DeviceId;
 use wacore::types::events::ConnectFailureReason;
 
 use crate::limits::{
-    OUTAGE_PAUSE_MAX, OUTAGES_SHORT, RECONNECT_FIRST, RECONNECT_JITTER_PERCENT, RECONNECT_LATER,
-    RECONNECT_MAX, STABLE,
+    BAN_MARGIN, OUTAGE_PAUSE_MAX, OUTAGES_SHORT, RECONNECT_FIRST, RECONNECT_HOURLY,
+    RECONNECT_JITTER_PERCENT, RECONNECT_LATER, RECONNECT_MAX, STABLE,
 };
 use crate::wire::Progress;
 
@@ -34,7 +34,7 @@ impl Ending {
             ConnectFailureReason::LoggedOut | ConnectFailureReason::UnknownLogout => {
                 Self::LoggedOut(format!("WhatsApp has unlinked this device ({})", code(reason)))
             }
-            other => Self::Lost(DisconnectReason::from_code(code(other))),
+            other => Self::Lost(DisconnectReason::from_login_code(code(other))),
         }
     }
 
@@ -86,6 +86,8 @@ pub(crate) fn pause(reason: DisconnectReason, failures: u32, device: DeviceId) -
     let pause = match reason.reconnect() {
         Reconnect::Never => return None,
         Reconnect::Later => RECONNECT_LATER,
+        Reconnect::Hourly => RECONNECT_HOURLY,
+        Reconnect::After(rest) => return Some(rest + spread(BAN_MARGIN, failures, device)),
         // The first time WhatsApp asks for it, there is nothing to wait for.
         Reconnect::Soon if reason == DisconnectReason::RestartRequired && failures <= 1 => {
             return Some(Duration::ZERO);
@@ -144,9 +146,11 @@ mod tests {
         assert!(unlinked(Some(Ending::from_failure(&ConnectFailureReason::LoggedOut))));
         assert!(unlinked(Some(Ending::from_failure(&ConnectFailureReason::UnknownLogout))));
         for (reason, expected) in [
-            (ConnectFailureReason::TempBanned, R::TemporarilyBanned),
+            (ConnectFailureReason::TempBanned, R::TemporarilyBanned(None)),
             (ConnectFailureReason::AccountLocked, R::AccountLocked),
             (ConnectFailureReason::ClientOutdated, R::ClientOutdated),
+            (ConnectFailureReason::BadUserAgent, R::ClientRefused),
+            (ConnectFailureReason::CatExpired, R::LoginRefused(413)),
             (ConnectFailureReason::ServiceUnavailable, R::ServerFault(503)),
             (ConnectFailureReason::Unknown(429), R::RateLimited),
             (ConnectFailureReason::Unknown(-1), R::Other(0)),
@@ -200,10 +204,15 @@ mod tests {
         let device = DeviceId(Uuid::from_u128(7));
         assert_eq!(pause(R::RestartRequired, 1, device), Some(Duration::ZERO));
         assert!(pause(R::RestartRequired, 2, device).unwrap() >= Duration::from_secs(1));
-        for reason in [R::RateLimited, R::TemporarilyBanned] {
+        for reason in [R::RateLimited, R::TemporarilyBanned(None)] {
             assert!(pause(reason, 1, device).unwrap() >= RECONNECT_LATER, "{reason:?}");
         }
-        for reason in [R::Replaced, R::AccountLocked, R::ClientOutdated] {
+        for reason in [R::ClientOutdated, R::ClientRefused, R::LoginRefused(400)] {
+            assert!(pause(reason, 1, device).unwrap() >= RECONNECT_HOURLY, "{reason:?}");
+        }
+        let after_ban = pause(R::TemporarilyBanned(Some(90)), 3, device).unwrap().as_secs();
+        assert!((90..=96).contains(&after_ban), "{after_ban}");
+        for reason in [R::Replaced, R::AccountLocked] {
             assert_eq!(pause(reason, 1, device), None, "{reason:?}");
         }
     }

@@ -54,6 +54,12 @@ pub(crate) fn upload_error(error: &(dyn std::error::Error + 'static)) -> SendErr
     }
 }
 
+/// The library could encrypt for none of the recipient's devices.
+pub(crate) fn not_openable() -> SendError {
+    let text = "no device of the recipient could open the message: WhatsApp gave no keys for them";
+    SendError::Temporary(text.to_owned())
+}
+
 /// The number has no WhatsApp.
 pub(crate) fn not_on_whatsapp() -> SendError {
     permanent("not_on_whatsapp", "the number is not on WhatsApp")

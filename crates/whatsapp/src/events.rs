@@ -1,7 +1,7 @@
 //! The client's events, translated; pure.
 
 use domain::chat::Lid;
-use domain::device::{LinkedNumber, PairOffer};
+use domain::device::{DisconnectReason, LinkedNumber, PairOffer};
 use domain::ids::WhatsappId;
 use domain::message::Receipt;
 use domain::phone::PhoneNumber;
@@ -95,15 +95,20 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         }
         Event::LoggedOut(_) => Signal::Ending(Ending::LoggedOut(UNLINKED.to_owned())),
         Event::StreamReplaced(_) => Signal::Ending(Ending::Lost(from_code(409))),
-        Event::TemporaryBan(_) => Signal::Ending(Ending::Lost(from_code(402))),
+        Event::TemporaryBan(ban) => Signal::Ending(Ending::Lost(banned(ban))),
         Event::ClientOutdated(_) => Signal::Ending(Ending::Lost(from_code(405))),
         Event::ConnectFailure(failure) => Signal::Ending(Ending::from_failure(&failure.reason)),
         other => return translate_pairing(other, shows_qr),
     })
 }
 
-fn from_code(code: u16) -> domain::device::DisconnectReason {
-    domain::device::DisconnectReason::from_code(code)
+fn banned(ban: &events::TemporaryBan) -> DisconnectReason {
+    let seconds = u32::try_from(ban.expire.num_seconds().max(0)).unwrap_or(u32::MAX);
+    DisconnectReason::TemporarilyBanned(Some(seconds))
+}
+
+fn from_code(code: u16) -> DisconnectReason {
+    DisconnectReason::from_code(code)
 }
 
 fn translate_pairing(event: &Event, shows_qr: bool) -> Option<Signal> {

@@ -231,7 +231,7 @@ mod tests {
         let simulator = listener.local_addr().unwrap().to_string();
         let url = format!("https://{simulator}/mms/image/t");
         let endpoint =
-            Endpoint { url: String::new(), simulator: Some(simulator), is_default: false };
+            Endpoint { url: String::new(), simulator: Some(simulator), versions: String::new() };
         let client = GuardedHttpClient::new(&endpoint).unwrap();
         let length = 3 * UPLOAD_PIECE_BYTES + 1;
         let sent = tokio::task::spawn_blocking(move || {
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn it_can_be_made_without_anything_of_the_machine() {
-        let endpoint = Endpoint { url: String::new(), simulator: None, is_default: true };
+        let endpoint = Endpoint { url: String::new(), simulator: None, versions: String::new() };
         assert!(GuardedHttpClient::new(&endpoint).is_ok());
     }
 }

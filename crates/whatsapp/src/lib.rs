@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! messenger   one slot per device; send, typing, look-ups
+//!   writing, stanzas  what is written for a message, and whether the recipient can open it
 //!   presence     when a device is online for others
 //!   pairing      one task per device: connects, reconnects, reports in order
 //!     connection  the state of its one connection
@@ -34,10 +35,12 @@ mod pairing;
 mod presence;
 mod receipts;
 mod registrations;
+mod stanzas;
 mod storage;
 mod upload;
 mod version;
 mod wire;
+mod writing;
 
 /// What a log filter must contain for the protocol library, in `tracing-subscriber`'s spelling.
 ///
@@ -49,5 +52,5 @@ pub const LOG_FILTER: &str = "whatsapp_rust=error,whatsapp_rust_tokio_transport=
     UnifiedSession=error,Chatstate=error,TcToken=error,PresenceHandler=error,\
     MessageQueue=error,Mex=error";
 
-pub use config::{Config, ConfigError, WHATSAPP_URL};
+pub use config::{Config, ConfigError, Version, WHATSAPP_URL};
 pub use messenger::WhatsappMessenger;

@@ -9,8 +9,12 @@ pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
 pub(crate) const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest ordinary pause, so that a server that comes back is noticed within a minute.
 pub(crate) const RECONNECT_MAX: Duration = Duration::from_secs(60);
-/// Pause after WhatsApp limited or banned the number for a while.
+/// Pause after WhatsApp limited the number, or banned it without saying for how long.
 pub(crate) const RECONNECT_LATER: Duration = Duration::from_secs(15 * 60);
+/// Pause after WhatsApp refused the version, the client or the login.
+pub(crate) const RECONNECT_HOURLY: Duration = Duration::from_secs(60 * 60);
+/// How long after its end a ban is taken to be over.
+pub(crate) const BAN_MARGIN: Duration = Duration::from_secs(2);
 /// Pauses are lengthened by up to this many percent, by device, so that not all come at once.
 pub(crate) const RECONNECT_JITTER_PERCENT: u64 = 25;
 /// A connection that lasted this long resets the pauses.
@@ -69,6 +73,11 @@ pub(crate) const AVAILABLE_MAX: Duration = Duration::from_secs(11);
 pub(crate) const ANNOUNCEMENT_PAUSES: [Duration; 3] =
     [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
 
+/// Longest wait for WhatsApp's acknowledgement of a message, which may report missing devices.
+pub(crate) const ACK_MAX: Duration = Duration::from_secs(60);
+/// Messages of one device that are remembered as such that no recipient can open.
+pub(crate) const HOLLOW_MAX: usize = 4_096;
+
 /// How long a sent message is kept for recipients that could not decrypt it: a phone may have been
 /// off for days before it asks for the message again.
 pub(crate) const SENT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -98,6 +107,8 @@ pub(crate) const UNREGISTERED_FOR: Duration = Duration::from_secs(60);
 
 /// How long the protocol version of the real service is used before it is fetched again.
 pub(crate) const VERSION_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often it is fetched at most when WhatsApp refuses the present one.
+pub(crate) const VERSION_REFUSED_RETRY: Duration = Duration::from_secs(60);
 /// How soon it is fetched again after a failure.
 pub(crate) const VERSION_RETRY: Duration = Duration::from_secs(10 * 60);
 /// Longest wait for the protocol version.

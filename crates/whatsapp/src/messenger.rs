@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 use wacore_binary::Jid;
-use whatsapp_rust::{Client, SendOptions};
+use whatsapp_rust::Client;
 
 use crate::client::ClientContext;
 use crate::config::{Config, ConfigError};
@@ -26,6 +26,7 @@ use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
 use crate::outgoing;
 use crate::pairing::{Pairing, Purpose};
 use crate::upload::upload;
+use crate::writing::{NotWritten, Writer};
 
 /// WhatsApp, through the protocol library.
 ///
@@ -174,19 +175,23 @@ impl WhatsappMessenger {
                 forget_key_holders(device, &client, group, id).await;
             }
         }
+        let stanzas = self.slot(device).online.stanzas.clone();
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
         let sending = tokio::spawn(async move {
+            let writer = Writer { device, client, stanzas, to };
             for (id, part) in parts {
-                let options = SendOptions::default().with_message_id(id.as_str());
-                client.send_message_with_options(to.clone(), part, options).await?;
+                writer.write(id.as_str(), &part).await?;
             }
-            Ok::<_, whatsapp_rust::SendError>(())
+            Ok::<_, NotWritten>(())
         });
         match timeout(SEND_MAX, sending).await {
             Ok(Ok(Ok(()))) => Ok(()),
-            Ok(Ok(Err(error))) => {
+            Ok(Ok(Err(why))) => {
                 // The library's own text may name people.
-                let error = errors::send_error(&error, is_group);
+                let error = match why {
+                    NotWritten::Failed(error) => errors::send_error(&error, is_group),
+                    NotWritten::Hollow => errors::not_openable(),
+                };
                 tracing::debug!(%device, whatsapp_id = %id, %error, "a message could not be written");
                 Err(error)
             }
@@ -214,7 +219,9 @@ impl Messenger for WhatsappMessenger {
     async fn connect(&self, device: DeviceId) -> Result<()> {
         let slot = self.slot(device);
         let mut pairing = slot.pairing.lock().await;
-        if pairing.as_ref().is_none_or(Pairing::has_ended) {
+        if let Some(running) = pairing.as_ref().filter(|pairing| !pairing.has_ended()) {
+            running.hurry();
+        } else {
             slot.end(&mut pairing).await;
             *pairing = Some(self.start(&slot, device, Purpose::Connect)?);
         }

@@ -18,14 +18,14 @@ use domain::error::StoreError;
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvent, StoreResult};
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::client::{ClientContext, Session};
 use crate::connection::{Connection, Deadline, DeadlineAction, Online, end_connection};
-use crate::disconnect::Ending;
+use crate::disconnect::{self, Ending};
 use crate::events::Signal;
 use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
@@ -49,6 +49,7 @@ pub(crate) struct Pairing {
     stop: watch::Sender<bool>,
     is_silent: Arc<AtomicBool>,
     is_unpairing: Arc<AtomicBool>,
+    hurry: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
@@ -63,6 +64,7 @@ impl Pairing {
         let (stop, stopped) = watch::channel(false);
         let is_silent = Arc::new(AtomicBool::new(false));
         let is_unpairing = Arc::new(AtomicBool::new(false));
+        let hurry = Arc::new(Notify::new());
         let supervisor = Supervisor {
             shared,
             device,
@@ -71,13 +73,14 @@ impl Pairing {
             stopped,
             is_silent: is_silent.clone(),
             is_unpairing: is_unpairing.clone(),
+            hurry: hurry.clone(),
             failures: 0,
             redeliveries: 0,
             outage: Outage::default(),
             outages: 0,
             reported_loss: None,
         };
-        Self { stop, is_silent, is_unpairing, task: tokio::spawn(supervisor.run()) }
+        Self { stop, is_silent, is_unpairing, hurry, task: tokio::spawn(supervisor.run()) }
     }
 
     /// Stops its events; it is about to be ended.
@@ -90,6 +93,11 @@ impl Pairing {
     pub(crate) fn begin_unpairing(&self) {
         self.is_unpairing.store(true, Ordering::SeqCst);
         self.silence();
+    }
+
+    /// Ends its pause before the next connection, if there is one that may be cut short.
+    pub(crate) fn hurry(&self) {
+        self.hurry.notify_waiters();
     }
 
     /// Whether it has ended by itself.
@@ -126,6 +134,8 @@ struct Supervisor {
     stopped: watch::Receiver<bool>,
     is_silent: Arc<AtomicBool>,
     is_unpairing: Arc<AtomicBool>,
+    /// Cuts pauses short.
+    hurry: Arc<Notify>,
     /// Attempts since a connection last was stable.
     failures: u32,
     /// Times in a row that messages had to be requested again.
@@ -143,8 +153,8 @@ impl Supervisor {
         loop {
             let shows_qr = !matches!(self.purpose, Purpose::Pair(PairMethod::Code(_)));
             self.outage.begin();
-            let outage = self.outage.clone();
-            let opened = Session::open(&self.shared, self.device, shows_qr, outage).await;
+            let (outage, stanzas) = (self.outage.clone(), self.online.stanzas.clone());
+            let opened = Session::open(&self.shared, self.device, shows_qr, outage, stanzas).await;
             let stays = match opened {
                 Ok(session) => self.run_session(session).await,
                 Err(error) => {
@@ -223,6 +233,13 @@ impl Supervisor {
                 self.fail_pairing(text).await;
                 false
             }
+            Ending::Lost(DisconnectReason::ClientOutdated)
+                if self.shared.versions.has_other_than(session.version).await =>
+            {
+                tracing::info!(device = %self.device, "WhatsApp wants a newer version; using it");
+                self.failures = disconnect::failures_after(self.failures, held);
+                true
+            }
             Ending::Lost(reason) if matches!(self.purpose, Purpose::Pair(_)) => {
                 session.close().await;
                 self.fail_pairing(reason.describe()).await;
@@ -288,6 +305,7 @@ impl Supervisor {
         let Some(login_permit) = self.login_permit().await else { return ConnectionEnd::Stopped };
         let (client, barrier) = (session.client.clone(), session.barrier.clone());
         barrier.begin();
+        self.online.stanzas.begin_connection();
         self.outage.begin();
         let mut running = tokio::spawn(async move { client.run().await });
         let mut is_dropped = false;

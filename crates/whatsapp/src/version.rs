@@ -1,69 +1,128 @@
 //! The protocol version that devices announce to WhatsApp.
 //!
-//! One answer serves all devices. The real service is asked at most once in [`VERSION_FOR`]; when
-//! it does not answer, the last known version stays in use, so that devices can always connect.
+//! One answer serves all devices. The service is asked at most once in [`VERSION_FOR`], and sooner
+//! when it refuses the version in use; when it does not answer, the last known version stays in use,
+//! so that devices can always connect. A version that is set is used as it is.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
-use wacore::net::HttpClient;
+use wacore::net::{HttpClient, HttpRequest};
 use wacore::store::Device;
+use wacore::version::parse_sw_js;
 
+use crate::config::Version;
 use crate::http_client::GuardedHttpClient;
-use crate::limits::{VERSION_FOR, VERSION_MAX, VERSION_RETRY};
+use crate::limits::{VERSION_FOR, VERSION_MAX, VERSION_REFUSED_RETRY, VERSION_RETRY};
 
-/// A protocol version.
-pub(crate) type Version = (u32, u32, u32);
+/// What WhatsApp answers browsers only.
+const BROWSER: [(&str, &str); 2] = [
+    ("sec-fetch-site", "none"),
+    (
+        "user-agent",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/131.0.0.0 Safari/537.36",
+    ),
+];
 
 /// Knows the version to use.
 pub(crate) struct Versions {
-    /// Asks the real service; `None` with a simulator, which takes any version.
-    client: Option<Arc<dyn HttpClient>>,
+    /// Who publishes versions, and where; `None` when the version is set.
+    source: Option<Source>,
     known: Mutex<Known>,
+}
+
+struct Source {
+    client: Arc<dyn HttpClient>,
+    url: String,
 }
 
 struct Known {
     version: Version,
+    asked_at: Option<Instant>,
     ask_again_at: Option<Instant>,
 }
 
 impl Versions {
-    /// Starts from the version that this build's protocol library was made for; `client` is asked
-    /// for newer ones.
-    pub(crate) fn new(client: Option<GuardedHttpClient>) -> Self {
+    /// Starts from the version that is set, or from the one that this build's protocol library was
+    /// made for; then `client` asks at `url` for newer ones.
+    pub(crate) fn new(set: Option<Version>, client: GuardedHttpClient, url: String) -> Self {
         let device = Device::new();
-        let version =
-            (device.app_version_primary, device.app_version_secondary, device.app_version_tertiary);
-        let client = client.map(|client| Arc::new(client) as Arc<dyn HttpClient>);
-        Self { client, known: Mutex::new(Known { version, ask_again_at: None }) }
+        let built_for = Version(
+            device.app_version_primary,
+            device.app_version_secondary,
+            device.app_version_tertiary,
+        );
+        let source = Source { client: Arc::new(client), url };
+        let version = set.unwrap_or(built_for);
+        let known = Known { version, asked_at: None, ask_again_at: None };
+        Self { source: set.is_none().then_some(source), known: Mutex::new(known) }
     }
 
     /// The version to connect with now.
     pub(crate) async fn current(&self) -> Version {
-        let Some(client) = &self.client else { return self.known.lock().await.version };
         let mut known = self.known.lock().await;
-        if known.ask_again_at.is_none_or(|at| at <= Instant::now()) {
-            let (newest, again_in) = ask(client).await;
-            known.version = newest.unwrap_or(known.version);
-            known.ask_again_at = Some(Instant::now() + again_in);
+        if let Some(source) = &self.source
+            && known.ask_again_at.is_none_or(|at| at <= Instant::now())
+        {
+            known.ask(source).await;
         }
         known.version
     }
+
+    /// WhatsApp has refused a version: whether there is another one by now.
+    pub(crate) async fn has_other_than(&self, refused: Version) -> bool {
+        let mut known = self.known.lock().await;
+        let may_ask =
+            |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= VERSION_REFUSED_RETRY);
+        if let Some(source) = &self.source
+            && known.version == refused
+            && may_ask(known.asked_at)
+        {
+            known.ask(source).await;
+        }
+        known.version != refused
+    }
 }
 
-async fn ask(client: &Arc<dyn HttpClient>) -> (Option<Version>, Duration) {
-    let fetched = timeout(VERSION_MAX, whatsapp_rust::version::fetch_latest_app_version(client));
-    match fetched.await {
-        Ok(Ok(version)) => (Some(version), VERSION_FOR),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "WhatsApp's version is not known; using the last known one");
-            (None, VERSION_RETRY)
+impl Known {
+    async fn ask(&mut self, source: &Source) {
+        let (newest, again_in) = source.ask().await;
+        self.version = newest.unwrap_or(self.version);
+        self.asked_at = Some(Instant::now());
+        self.ask_again_at = Some(Instant::now() + again_in);
+    }
+}
+
+impl Source {
+    async fn ask(&self) -> (Option<Version>, Duration) {
+        match timeout(VERSION_MAX, self.fetch()).await {
+            Ok(Ok(version)) => (Some(version), VERSION_FOR),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "WhatsApp's version is not known; using the last known one");
+                (None, VERSION_RETRY)
+            }
+            Err(_) => {
+                tracing::warn!(
+                    "WhatsApp's version did not arrive in time; using the last known one"
+                );
+                (None, VERSION_RETRY)
+            }
         }
-        Err(_) => {
-            tracing::warn!("WhatsApp's version did not arrive in time; using the last known one");
-            (None, VERSION_RETRY)
-        }
+    }
+
+    async fn fetch(&self) -> anyhow::Result<Version> {
+        let request =
+            BROWSER.into_iter().fold(HttpRequest::get(&self.url), |request, (name, value)| {
+                request.with_header(name, value)
+            });
+        let answer = self.client.execute(request).await?;
+        anyhow::ensure!(answer.status_code == 200, "it was answered with {}", answer.status_code);
+        let text = String::from_utf8_lossy(&answer.body);
+        let (primary, secondary, tertiary) =
+            parse_sw_js(&text).ok_or_else(|| anyhow::anyhow!("the answer names no version"))?;
+        Ok(Version(primary, secondary, tertiary))
     }
 }

@@ -285,6 +285,19 @@ impl Core {
         self.device(principal, id).await
     }
 
+    /// Connects a paired device again that has stopped, or waits to try again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Conflict`] when it is not linked.
+    pub async fn connect(&self, principal: &Principal, id: DeviceId) -> Result<Arc<Device>> {
+        let device = self.device(principal, id).await?;
+        if !device.status.is_paired() {
+            return Err(Error::Conflict("the device is not paired"));
+        }
+        self.dispatcher.connect(id).await?;
+        self.device(principal, id).await
+    }
+
     /// What happens to a device, live.
     ///
     /// # Errors

@@ -236,7 +236,7 @@ impl DeviceTask {
             _ => DeviceStatus::Disconnected,
         };
         let change = StatusChange {
-            reason: Some(reason.describe()),
+            reason: Some(reason.describe_at(now)),
             code: Some(reason.code()),
             should_reconnect: reason.reconnect() != Reconnect::Never,
             ..StatusChange::new(status, now)
@@ -255,6 +255,17 @@ impl DeviceTask {
         if self.connection.is_paired() {
             self.change(DeviceStatus::LoggedOut, Some(reason), None);
         }
+    }
+
+    /// Connects the device again, on request.
+    pub(super) fn reconnect(&mut self, reply: Reply<()>) {
+        if self.connection.status() == Some(DeviceStatus::Disconnected) {
+            self.change(DeviceStatus::Connecting, Some("connecting by request".into()), None);
+        }
+        if self.connection.status() == Some(DeviceStatus::Connecting) {
+            self.ask_to_connect(Duration::ZERO);
+        }
+        self.records.push(Write::Barrier(reply));
     }
 
     /// Unpairs the device.

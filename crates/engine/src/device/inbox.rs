@@ -35,6 +35,8 @@ pub(crate) enum Input {
     Wait(MessageId, Timestamp, Reply<Waited>),
     /// The device is to be paired.
     Pair(PairMethod, Reply<PairOffer>),
+    /// The device is to be connected again.
+    Connect(Reply<()>),
     /// The device is to be unpaired.
     Logout(Reply<()>),
     /// The device of this account is to be stopped and erased.

@@ -109,6 +109,7 @@ impl DeviceTask {
             Input::Cancel(id, reply) => self.cancel(id, reply),
             Input::Wait(id, until, reply) => self.waits.add(id, until, reply),
             Input::Pair(method, reply) => self.pair(method, reply),
+            Input::Connect(reply) => self.reconnect(reply),
             Input::Logout(reply) => self.logout(reply),
             Input::Remove(account, reply) => self.remove(account, reply),
             Input::Reload(reply) => self.configure(false, vec![reply]),

@@ -14,7 +14,7 @@ use domain::service::NewWebhookRequest;
 use domain::webhook::{EventKind, Subject};
 use futures_util::StreamExt;
 use testkit::flaky_store::Outage;
-use testkit::scripted_messenger::{Answer, Call};
+use testkit::scripted_messenger::{Answer, Call, ScriptedMessenger};
 
 use crate::test_gateway::{TestGateway, linked};
 
@@ -352,6 +352,30 @@ async fn a_device_that_somebody_else_took_over_does_not_come_back() {
         panic!("it is of the device")
     };
     assert_eq!((status.code, status.should_reconnect), (Some(401), false));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_has_stopped_connects_on_request() {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.engine.connect(device).await.unwrap();
+    gateway.messenger.go_offline(device, DisconnectReason::Replaced);
+    gateway.until_status(device, DeviceStatus::Disconnected).await;
+    let connects = |messenger: &ScriptedMessenger| {
+        messenger.calls().into_iter().filter(|call| *call == Call::Connect(device)).count()
+    };
+    let before = connects(&gateway.messenger);
+    gateway.engine.connect(device).await.unwrap();
+    gateway.until_status(device, DeviceStatus::Connected).await;
+    assert_eq!(connects(&gateway.messenger), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ban_says_until_when() {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.go_offline(device, DisconnectReason::TemporarilyBanned(Some(90)));
+    let shown = gateway.until_status(device, DeviceStatus::Disconnected).await;
+    let reason = shown.reason.unwrap();
+    assert!(reason.contains("(402), until "), "{reason}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! `/v1/devices/{id}/pair`, `/logout` and `/token`: linking a device and unlinking it.
+//! `/v1/devices/{id}/pair`, `/connect`, `/logout` and `/token`: linking a device and unlinking it.
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -30,6 +30,15 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<PairBody>(200)
             .error(409, "`conflict`: the device is paired already")
             .error(502, "`whatsapp`: WhatsApp makes no offer"),
+        Route::post("/v1/devices/{id}/connect", Access::Device, connect)
+            .summary("Connect a device again that has stopped, or waits to try again")
+            .description(
+                "For a device whose session another process took over, whose account was locked, or \
+                 that waits after a refusal. A ban is waited for all the same. The answer shows the \
+                 device as it is then; whether it connects is seen by its `status`.",
+            )
+            .answers::<DeviceBody>(200)
+            .error(409, "`conflict`: the device is not paired"),
         Route::post("/v1/devices/{id}/logout", Access::Device, logout)
             .summary("Unpair a device; it can be paired again")
             .answers::<DeviceBody>(200)
@@ -127,6 +136,16 @@ async fn pair(
     let phone = phone.as_ref().map(|phone| phone.0.as_str());
     let offer = state.core().pair(&principal, id, phone).await?;
     Ok(json(StatusCode::OK, &PairBody::try_from(offer)?))
+}
+
+async fn connect(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let id = device_id(&state, &principal, &id).await?;
+    let device = state.core().connect(&principal, id).await?;
+    Ok(json(StatusCode::OK, &DeviceBody::from(&*device)))
 }
 
 async fn logout(

@@ -52,7 +52,10 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
         ("PATCH", "/v1/devices/{id}") => Some(json!({"name": "renamed"})),
         (
             "POST",
-            "/v1/devices/{id}/pair" | "/v1/devices/{id}/logout" | "/v1/devices/{id}/token",
+            "/v1/devices/{id}/pair"
+            | "/v1/devices/{id}/connect"
+            | "/v1/devices/{id}/logout"
+            | "/v1/devices/{id}/token",
         ) => None,
         ("POST", "/v1/accounts/{id}/grants" | "/v1/vouchers") => Some(json!({"messages": 10})),
         ("POST", "/v1/devices/{id}/redeem") => Some(json!({"code": VOUCHER})),

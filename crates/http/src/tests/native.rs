@@ -3,7 +3,7 @@
 use domain::chat::Lid;
 use domain::content::Content;
 use domain::device::{DeviceNotice, PairOffer};
-use domain::ids::{MessageId, WhatsappId};
+use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::message::{
     Address, BATCH_MESSAGES_MAX, Failure, IncomingMessage, MessageEvent, ReceivedOrigin,
     TEXT_CHARS_MAX,
@@ -14,6 +14,7 @@ use domain::service::STREAMS_PER_ACCOUNT_MAX;
 use futures_util::StreamExt;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use testkit::fake_dispatcher::DispatcherCall;
 
 use super::app::{App, OPERATOR};
 use super::exchange::{Ask, TestResponse, Transcript};
@@ -174,6 +175,19 @@ async fn pairing() {
     transcript.add("logout", &answer_to(&app, logout(), key).await);
     transcript.add("logout again", &answer_to(&app, logout(), key).await);
     insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn a_paired_device_is_connected_on_request() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let connect =
+        |id: DeviceId| Ask::new("POST".parse().unwrap(), format!("/v1/devices/{}/connect", id.0));
+    let shown = answer_to(&app, connect(app.front.id()), key).await.expect(200).json();
+    assert_eq!(shown["id"], app.front.id().to_string());
+    assert!(app.dispatcher.take_calls().contains(&DispatcherCall::Connect(app.front.id())));
+    let refused = answer_to(&app, connect(app.unlinked.id()), key).await.expect(409).json();
+    assert_eq!(refused["code"], "conflict");
 }
 
 #[tokio::test]

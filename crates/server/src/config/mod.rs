@@ -50,6 +50,9 @@ pub struct Flags {
     /// WhatsApp's web socket [default: the real service; the demo always uses its own]
     #[arg(long, env = "GERBANG_WHATSAPP_URL", value_name = "URL")]
     pub whatsapp_url: Option<String>,
+    /// WhatsApp's protocol version, such as 2.3000.1023223821 [default: the newest that WhatsApp publishes]
+    #[arg(long, env = "GERBANG_WHATSAPP_VERSION", value_name = "VERSION")]
+    pub whatsapp_version: Option<String>,
     /// Networks whose X-Forwarded-* headers are trusted
     #[arg(long, env = "GERBANG_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<String>>,
@@ -80,6 +83,7 @@ struct File {
     admin_key: Option<String>,
     public_url: Option<String>,
     whatsapp_url: Option<String>,
+    whatsapp_version: Option<String>,
     trusted_proxies: Option<Vec<String>>,
     allowed_private_nets: Option<Vec<String>>,
     dialects: Option<Vec<String>>,
@@ -133,6 +137,8 @@ pub struct Settings {
     pub public_url: Option<String>,
     /// WhatsApp's web socket, when it is set.
     pub whatsapp_url: Option<String>,
+    /// WhatsApp's protocol version, when it is set.
+    pub whatsapp_version: Option<whatsapp::Version>,
     /// Networks whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Which private networks media and webhook URLs may reach.
@@ -174,6 +180,11 @@ impl Settings {
             admin_key,
             public_url: flags.public_url.or(file.public_url).map(trim_url).transpose()?,
             whatsapp_url: flags.whatsapp_url.or(file.whatsapp_url),
+            whatsapp_version: flags
+                .whatsapp_version
+                .or(file.whatsapp_version)
+                .map(|text| text.parse().map_err(|why| anyhow::anyhow!("whatsapp_version {why}")))
+                .transpose()?,
             trusted_proxies: networks(
                 "trusted_proxies",
                 flags.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),

@@ -1,10 +1,10 @@
 //! Losing connections and getting them back.
 
-use domain::device::DisconnectReason;
+use domain::device::{DisconnectReason, PairMethod};
 use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::json;
 
-use crate::world::{OURS, THEIRS, World, chat, new_id};
+use crate::world::{OURS, THEIRS, World, chat, new_device, new_id};
 
 fn lost(reason: DisconnectReason) -> MessengerEvent {
     MessengerEvent::Disconnected(reason)
@@ -113,4 +113,120 @@ async fn without_a_connection_nothing_is_sent() {
     assert!(world.has_session(device).await);
     world.messenger.connect(device).await.unwrap();
     world.connected(device).await;
+}
+
+async fn logins(world: &World) -> u64 {
+    let stats = world.sim.call("GET", "/stats", json!({})).await;
+    stats["counters"]["logins"].as_u64().unwrap()
+}
+
+/// Ends the connection and lets a rule refuse the next login once.
+async fn refuse_login(world: &World, number: &str, code: u16, expire_s: Option<u32>) {
+    let rule = json!({
+        "on": "login", "number": number, "times": 1, "do": "failure", "code": code,
+        "expire_s": expire_s,
+    });
+    let ended = json!({ "number": number, "code": 515 });
+    world.sim.faults(json!({ "rules": [rule], "disconnect": ended })).await;
+}
+
+#[tokio::test]
+async fn a_ban_is_waited_for_and_followed_by_one_login() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let before = logins(&world).await;
+    refuse_login(&world, OURS, 402, Some(3)).await;
+    world.heard(device, lost(DisconnectReason::TemporarilyBanned(Some(3)))).await;
+    // A ban is not cut short.
+    world.messenger.connect(device).await.unwrap();
+    world.connected(device).await;
+    assert_eq!(logins(&world).await - before, 2, "the refused one, and one after the ban");
+}
+
+#[tokio::test]
+async fn a_refused_login_is_tried_again_on_request() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    for (code, reason) in [
+        (400, DisconnectReason::LoginRefused(400)),
+        (409, DisconnectReason::ClientRefused),
+        (413, DisconnectReason::LoginRefused(413)),
+        (414, DisconnectReason::LoginRefused(414)),
+        (415, DisconnectReason::LoginRefused(415)),
+        (418, DisconnectReason::LoginRefused(418)),
+        (429, DisconnectReason::RateLimited),
+    ] {
+        refuse_login(&world, OURS, code, None).await;
+        world.heard(device, lost(reason)).await;
+        assert!(world.has_session(device).await, "{code}: the link may still hold");
+        // The pause begins when the loss is reported.
+        loop {
+            world.messenger.connect(device).await.unwrap();
+            if world.recorder.heard(device).contains(&MessengerEvent::Connected) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        world.connected(device).await;
+    }
+}
+
+#[tokio::test]
+async fn faults_at_a_login_are_got_over() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    for code in [500, 501, 503] {
+        refuse_login(&world, OURS, code, None).await;
+        world.heard(device, lost(DisconnectReason::ServerFault(code))).await;
+        world.connected(device).await;
+    }
+}
+
+#[tokio::test]
+async fn a_login_refused_for_good_ends_the_link() {
+    let world = World::new().await;
+    for (n, code) in [(1, 401), (2, 406)] {
+        let number = format!("62811000200{n}");
+        let device = world.link(&number).await;
+        refuse_login(&world, &number, code, None).await;
+        let read =
+            |event: &MessengerEvent| matches!(event, MessengerEvent::LoggedOut(_)).then_some(());
+        world.recorder.event(device, "LoggedOut", read).await;
+        assert!(!world.has_session(device).await, "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_version_is_used_at_once() {
+    let world = World::new().await;
+    let mut devices = Vec::new();
+    for n in 0..4 {
+        devices.push(world.link(&format!("62811000300{n}")).await);
+    }
+    let oldest = json!({ "min_version": "2.3000.1036000001" });
+    let ended = world.sim.call("PUT", "/server", oldest).await;
+    assert_eq!(ended["disconnected"], 4);
+    for device in devices {
+        world.connected(device).await;
+        let id = world.send(device, &chat(THEIRS), "masih di sini").await;
+        world.heard(device, MessengerEvent::Acknowledged(id)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_is_set_is_used_as_it_is() {
+    let mut world = World::new().await;
+    let oldest = json!({ "min_version": "2.3000.1036000001" });
+    world.sim.call("PUT", "/server", oldest).await;
+    world.set_version("2.3000.1036000000".parse().unwrap()).await;
+    let device = new_device();
+    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
+    let failed = |event: &MessengerEvent| match event {
+        MessengerEvent::PairingFailed(why) => Some(why.clone()),
+        _ => None,
+    };
+    let why = world.recorder.event(device, "failure", failed).await;
+    assert!(why.contains("(405)"), "{why}");
+    world.set_version("2.3000.1036000002".parse().unwrap()).await;
+    world.link(OURS).await;
 }

@@ -12,6 +12,7 @@ mod linking;
 mod logs;
 mod media;
 mod messages;
+mod openable;
 mod presence;
 mod receipts;
 mod retries;

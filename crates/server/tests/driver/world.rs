@@ -27,7 +27,7 @@ use tokio::sync::{Notify, RwLock, RwLockWriteGuard};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
-use whatsapp::{Config, WhatsappMessenger};
+use whatsapp::{Config, Version, WhatsappMessenger};
 
 /// Longest wait for anything; generous, since the machine may be busy.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
@@ -365,14 +365,20 @@ impl World {
     pub async fn over(sessions: Arc<dyn ProtocolStore>) -> Self {
         let sim = Sim::start().await;
         let recorder = Arc::new(Recorder::default());
-        let messenger = messenger(&sim, &sessions, &recorder);
+        let messenger = messenger(&sim, &sessions, &recorder, None);
         Self { sim, sessions, recorder, messenger }
     }
 
     /// Puts a new driver over the same sessions in the place of the old one, as after a restart.
     pub async fn restart(&mut self) {
         self.messenger.shutdown().await;
-        self.messenger = messenger(&self.sim, &self.sessions, &self.recorder);
+        self.messenger = messenger(&self.sim, &self.sessions, &self.recorder, None);
+    }
+
+    /// Puts a new driver in the place of the old one that announces this version.
+    pub async fn set_version(&mut self, version: Version) {
+        self.messenger.shutdown().await;
+        self.messenger = messenger(&self.sim, &self.sessions, &self.recorder, Some(version));
     }
 
     /// Links a number by QR and waits until it is ready to send.
@@ -471,8 +477,10 @@ fn messenger(
     sim: &Sim,
     sessions: &Arc<dyn ProtocolStore>,
     recorder: &Arc<Recorder>,
+    version: Option<Version>,
 ) -> WhatsappMessenger {
-    let config = Config { url: Some(sim.url()), prekey_count: Some(20), ..Config::default() };
+    let url = Some(sim.url());
+    let config = Config { url, version, prekey_count: Some(20), ..Config::default() };
     let messenger = WhatsappMessenger::new(config, sessions.clone()).unwrap();
     messenger.set_events(recorder.clone());
     messenger

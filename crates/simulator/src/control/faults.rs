@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
 use crate::address::Number;
+use crate::clock;
 use crate::error::{Result, bad_request};
 use crate::switchboard::Switchboard;
 
@@ -25,10 +26,74 @@ pub(crate) struct FaultCode {
     code: u16,
 }
 
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FaultOn {
+    /// The login of a linked device.
+    Login,
+    /// A message that a linked device sends.
+    Message,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FaultDo {
+    /// Refuses the login.
+    Failure,
+    /// Ends the connection; a message is lost.
+    Disconnect,
+    /// Refuses the message.
+    Nack,
+    /// Relays the message without an acknowledgement.
+    DropAck,
+}
+
+/// A fault that strikes by its own count.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FaultRule {
+    on: FaultOn,
+    /// Whose login; a message's sender or recipient. Left out: anybody's.
+    number: Option<String>,
+    /// So many pass first.
+    #[serde(default)]
+    after: u32,
+    /// It strikes so often; left out: always.
+    times: Option<u32>,
+    /// How likely it strikes.
+    probability: Option<f64>,
+    #[serde(rename = "do")]
+    action: FaultDo,
+    code: Option<u16>,
+    /// How long a ban lasts.
+    expire_s: Option<u32>,
+}
+
+/// A rule in force, and what it has seen.
+#[derive(Clone, Debug)]
+struct ActiveRule {
+    rule: FaultRule,
+    number: Option<Number>,
+    passed: u32,
+    struck: u32,
+}
+
+/// A fault that strikes now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Strike {
+    pub(crate) action: FaultDo,
+    pub(crate) code: u16,
+    pub(crate) expire_s: Option<u32>,
+}
+
 /// The body of `PUT /faults`; it replaces all faults.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct FaultsBody {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules: Vec<FaultRule>,
     disconnect: Option<FaultCode>,
     drop_acks: bool,
     drop_messages: bool,
@@ -46,7 +111,46 @@ pub(crate) struct Faults {
     delay: Duration,
     disconnect: Option<(Number, u16)>,
     reject: Option<(Number, u16)>,
+    rules: Vec<ActiveRule>,
     body: FaultsBody,
+}
+
+impl ActiveRule {
+    fn read(rule: &FaultRule) -> Result<Self> {
+        let fits = match rule.action {
+            FaultDo::Failure => rule.on == FaultOn::Login,
+            FaultDo::Nack | FaultDo::DropAck => rule.on == FaultOn::Message,
+            FaultDo::Disconnect => true,
+        };
+        if !fits {
+            return Err(bad_request("rules.do: that cannot happen to what rules.on says"));
+        }
+        if rule.code.is_some_and(|code| !(100..=999).contains(&code)) {
+            return Err(bad_request("rules.code is a number from 100 to 999"));
+        }
+        if rule.probability.is_some_and(|likely| !(0.0..=1.0).contains(&likely)) {
+            return Err(bad_request("rules.probability is a number from 0 to 1"));
+        }
+        let number = rule.number.as_deref().map(parse_number).transpose()?;
+        Ok(Self { rule: rule.clone(), number, passed: 0, struck: 0 })
+    }
+
+    fn strikes(&mut self, on: FaultOn, of: &[Number]) -> bool {
+        if self.rule.on != on || self.number.is_some_and(|number| !of.contains(&number)) {
+            return false;
+        }
+        if self.rule.times.is_some_and(|times| self.struck >= times) {
+            return false;
+        }
+        if self.passed < self.rule.after {
+            self.passed += 1;
+            return false;
+        }
+        let permille = self.rule.probability.map_or(1_000, |likely| (likely * 1_000.0) as u64);
+        let strikes = clock::random_below(1_000) < permille;
+        self.struck += u32::from(strikes);
+        strikes
+    }
 }
 
 impl Faults {
@@ -67,6 +171,7 @@ impl Faults {
             delay: Duration::from_millis(body.delay_ms),
             disconnect: target(&body.disconnect)?,
             reject: target(&body.reject)?,
+            rules: body.rules.iter().map(ActiveRule::read).collect::<Result<_>>()?,
             body,
         })
     }
@@ -80,6 +185,16 @@ impl Faults {
     pub(crate) fn rejects(&self, from: Number, to: Option<Number>) -> Option<u16> {
         let (number, code) = self.reject?;
         (number == from || Some(number) == to).then_some(code)
+    }
+
+    /// The fault that strikes what happens now, if one does.
+    pub(crate) fn strike(&mut self, on: FaultOn, of: &[Number]) -> Option<Strike> {
+        let rule = self.rules.iter_mut().find_map(|rule| {
+            let strikes = rule.strikes(on, of);
+            strikes.then_some(&rule.rule)
+        })?;
+        let code = rule.code.unwrap_or(503);
+        Some(Strike { action: rule.action, code, expire_s: rule.expire_s })
     }
 
     /// The code with which a login is refused.
@@ -150,10 +265,29 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_counts() {
+        let (one, two) = (Number::parse("628111").unwrap(), Number::parse("628222").unwrap());
+        let mut some = faults(
+            r#"{"rules":[{"on":"message","number":"628111","after":2,"times":1,"do":"nack","code":463}]}"#,
+        )
+        .unwrap();
+        let mut strike = |of: &[Number]| some.strike(FaultOn::Message, of).map(|s| s.code);
+        assert_eq!([strike(&[two]), strike(&[one]), strike(&[two, one])], [None; 3]);
+        assert_eq!([strike(&[one, two]), strike(&[one])], [Some(463), None]);
+        assert_eq!(some.strike(FaultOn::Login, &[one]), None);
+        let mut never =
+            faults(r#"{"rules":[{"on":"login","probability":0,"do":"failure"}]}"#).unwrap();
+        assert_eq!(never.strike(FaultOn::Login, &[one]), None);
+    }
+
+    #[test]
     fn impossible_faults_are_refused() {
         for (json, reason) in [
             (r#"{"delay_ms":99999999}"#, "delay_ms is at most 600000"),
             (r#"{"reject":{"number":"x","code":400}}"#, "\"x\" is not a telephone number"),
+            (r#"{"rules":[{"on":"login","do":"nack"}]}"#, "rules.do: that cannot happen"),
+            (r#"{"rules":[{"on":"login","do":"failure","code":7}]}"#, "rules.code is a number"),
+            (r#"{"rules":[{"on":"login","do":"failure","probability":2}]}"#, "rules.probability"),
             (r#"{"reject":{"number":"628111","code":7}}"#, "code is a number from 100 to 999"),
         ] {
             let error = faults(json).err().map(|error| error.to_string());

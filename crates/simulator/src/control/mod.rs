@@ -7,9 +7,11 @@ pub(crate) mod faults;
 mod groups;
 mod mms;
 pub(crate) mod origin;
+mod others;
 mod pairing;
 mod phones;
 mod send;
+pub(crate) mod server;
 mod stats;
 
 use axum::Router;
@@ -134,9 +136,15 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/phones/{number}/events", get(phones::events))
         .route("/phones/{number}/send", post(send::send))
         .route("/phones/{number}/read", post(phones::read))
+        .route("/phones/{number}/companions", put(others::companions))
+        .route("/phones/{number}/companions/{index}/inbox", get(others::companion_inbox))
+        .route("/phones/{number}/reinstall", post(others::reinstall))
+        .route("/phones/{number}/bundle", put(others::bundle))
         .route("/groups", post(groups::create).get(groups::list))
         .route("/groups/{id}/members/{number}", put(groups::add).delete(groups::remove))
         .route("/faults", put(faults::put).get(faults::get))
+        .route("/server", put(server::put))
+        .route("/sw.js", get(server::published))
         .route("/stats", get(stats::stats))
         .route("/root-key", get(stats::root_key))
         .route("/ws/chat", get(socket::upgrade))

@@ -4,6 +4,8 @@
 //! changed that. A phone holds Signal sessions with linked devices; messages between phones are
 //! not encrypted, because both ends are in this process.
 
+mod companions;
+pub(crate) use companions::BundleKind;
 pub(crate) mod content;
 pub(crate) mod pairing;
 mod receipts;
@@ -82,6 +84,9 @@ fn parse_number(text: &str) -> Result<Number> {
 impl Switchboard {
     /// The settings of `number`'s phone.
     pub(crate) fn phone(&self, number: Number) -> Result<Phone> {
+        if !number.device().is_phone() {
+            return Ok(self.companion_phone(number));
+        }
         let found = self
             .db
             .prepare_cached(

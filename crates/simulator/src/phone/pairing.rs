@@ -235,6 +235,29 @@ pub(crate) fn certify(
     Ok(DeviceCertificate { details, container: container.encode_to_vec() })
 }
 
+/// The proof that a phone has linked a companion, signed by both.
+pub(crate) fn companion_proof(
+    phone: &PhoneKeys,
+    companion: &PhoneKeys,
+    key_index: u32,
+) -> Result<Vec<u8>> {
+    let identity = companion.identity.public_key().public_key_bytes();
+    let certificate = certify(phone, identity, key_index, &[0; 32])?;
+    let account = phone.identity.public_key().public_key_bytes();
+    let device = [&DEVICE_SIGNATURE_PREFIX[..], &certificate.details, identity, account].concat();
+    let signed = [&ACCOUNT_SIGNATURE_PREFIX[..], &certificate.details, identity].concat();
+    let sign = |keys: &PhoneKeys, message: &[u8]| {
+        keys.identity.private_key().calculate_signature(message, &mut clock::rng())
+    };
+    let proof = ADVSignedDeviceIdentity {
+        account_signature: Some(sign(phone, &signed)?.to_vec()),
+        device_signature: Some(sign(companion, &device)?.to_vec()),
+        details: Some(certificate.details),
+        account_signature_key: None,
+    };
+    Ok(proof.encode_to_vec())
+}
+
 /// Checks the client's own signature under the phone's certificate.
 pub(crate) fn check_signature(
     keys: &PhoneKeys,
@@ -270,7 +293,7 @@ mod tests {
     use crate::keys::Seed;
 
     fn phone() -> PhoneKeys {
-        Seed::new([3; 32]).phone(Number::parse("628111").unwrap()).unwrap()
+        Seed::new([3; 32]).phone(Number::parse("628111").unwrap(), 0).unwrap()
     }
 
     fn public(pair: &KeyPair) -> [u8; 32] {

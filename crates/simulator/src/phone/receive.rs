@@ -28,6 +28,8 @@ pub(crate) struct Incoming {
     pub(crate) group: Option<Jid>,
     /// How often its sender has been asked for it.
     retries: u32,
+    /// Whether it proves which phone has linked its sender.
+    has_proof: bool,
     encs: Vec<(EncType, Vec<u8>, u8)>,
     plain: Option<Vec<u8>>,
 }
@@ -49,9 +51,15 @@ impl Incoming {
             id: node.attrs.get("id")?.to_string(),
             from: DeviceAddr::from_jid(&author)?,
             group,
+            has_proof: node.get_optional_child("device-identity").is_some(),
             encs,
             plain: node.get_optional_child(PLAIN).map(content_bytes),
         })
+    }
+
+    /// Phones do not begin a session with a linked device of which they do not know whose it is.
+    fn lacks_proof(&self, number: Number) -> bool {
+        !self.has_proof && !self.from.is_phone() && self.from.number != number.owner()
     }
 
     /// The chat, as the inbox names it.
@@ -142,6 +150,9 @@ impl Switchboard {
             (EncType::SenderKey, None) => {
                 return Err(SimulatorError::Protocol("a sender key outside a group"));
             }
+            (EncType::PreKey, _) if incoming.lacks_proof(number) => {
+                return Err(SimulatorError::Protocol("a first message without device-identity"));
+            }
             _ => self.phone_decrypt(number, incoming.from, kind, sealed)?,
         };
         let plain = MessageUtils::unpad_message_ref(&padded, version)
@@ -165,7 +176,7 @@ impl Switchboard {
         }
         if let Some(protocol) = message.protocol_message.as_option()
             && protocol.app_state_sync_key_request.is_set()
-            && incoming.from.number == number
+            && incoming.from.number == number.owner()
         {
             return self.send_app_state_key(incoming.from);
         }
@@ -173,11 +184,11 @@ impl Switchboard {
             return Ok(());
         };
         match message.device_sent_message.as_option() {
-            Some(sent) if incoming.from.number == number => {
+            Some(sent) if incoming.from.number == number.owner() => {
                 let chat = sent.destination_jid.clone().unwrap_or_default();
                 self.keep_sent_elsewhere(number, incoming, &chat, &content)
             }
-            _ if incoming.from.number == number => {
+            _ if incoming.from.number == number.owner() => {
                 let chat = incoming.group.as_ref().map(Jid::to_string).unwrap_or_default();
                 self.keep_sent_elsewhere(number, incoming, &chat, &content)
             }
@@ -300,7 +311,7 @@ impl Switchboard {
         if count > RETRIES_MAX {
             return Ok(());
         }
-        let phone = DeviceAddr::phone(number);
+        let phone = number.device();
         let keys = self.keys_of(number)?;
         let retry = NodeBuilder::new("retry")
             .attr("v", "1")

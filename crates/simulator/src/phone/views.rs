@@ -174,7 +174,7 @@ pub(crate) fn phones(db: &Connection) -> Result<Value> {
                  SELECT number, MAX(at_ms) AS seen, COUNT(*) AS inbox, 0 AS linked FROM inbox GROUP BY number \
                  UNION ALL SELECT number, seen_ms, 0, 0 FROM phones WHERE seen_ms > 0 \
                  UNION ALL SELECT number, MAX(seen_ms), 0, COUNT(*) FROM devices GROUP BY number \
-               ) GROUP BY number ORDER BY 2 DESC LIMIT ?1";
+               ) WHERE number < 1000000000000000 GROUP BY number ORDER BY 2 DESC LIMIT ?1";
     let mut query = db.prepare_cached(sql)?;
     let mut rows = query.query([PHONES_SHOWN])?;
     let mut phones = Vec::new();

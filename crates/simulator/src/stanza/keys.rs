@@ -13,6 +13,7 @@ use crate::address::DeviceAddr;
 use crate::error::{Result, SimulatorError};
 use crate::keys::{PhoneKeys, SIGNED_PREKEY_ID};
 use crate::limits::{PREKEYS_MAX, QUERY_USERS_MAX};
+use crate::phone::BundleKind;
 use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 /// The type byte of Curve25519 keys.
@@ -146,9 +147,20 @@ impl Switchboard {
             let Some(jid) = jid_attr(user, "jid") else {
                 continue;
             };
-            let bundle = match DeviceAddr::from_jid(&jid) {
-                Some(device) => self.bundle(device)?,
-                None => None,
+            let Some(device) = DeviceAddr::from_jid(&jid) else {
+                users.push(bundle_node(jid, None));
+                continue;
+            };
+            let kind = self.bundle_kind(device.number)?;
+            let bundle = match kind {
+                BundleKind::None => continue,
+                BundleKind::Refused => None,
+                BundleKind::Normal | BundleKind::NoOneTime => self.bundle(device)?,
+            };
+            let without_one_time = |bundle: Bundle| Bundle { one_time: None, ..bundle };
+            let bundle = match kind {
+                BundleKind::NoOneTime => bundle.map(without_one_time),
+                _ => bundle,
             };
             users.push(bundle_node(jid, bundle));
         }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, params};
-use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Node, NodeRef};
 
 use super::{jid_attr, result};
 use crate::address::DeviceAddr;
 use crate::clock;
+use crate::control::faults::{FaultDo, FaultOn};
 use crate::error::Result;
 use crate::switchboard::{ConnId, StanzaClass, Switchboard, disconnect_stanza, failure};
 
@@ -26,9 +27,10 @@ impl Switchboard {
         let proved = self.conns.get(&id).map(|conn| conn.client_static);
         let refusal = match (known, proved) {
             (Some(key), Some(proved)) if key == proved => {
-                self.faults.refuses_login(device.number).map(disconnect_stanza)
+                self.counters.logins += 1;
+                self.login_refusal(id, device)
             }
-            _ => Some(failure(401)),
+            _ => Some(failure(401, None)),
         };
         if let Some(refusal) = refusal {
             self.send(id, refusal);
@@ -51,6 +53,21 @@ impl Switchboard {
         self.send(id, success);
         self.phone_changed(device.number);
         Ok(())
+    }
+
+    /// How a login is refused that proves itself, if it is.
+    fn login_refusal(&mut self, id: ConnId, device: DeviceAddr) -> Option<Node> {
+        if self.conns.get(&id).is_some_and(|conn| self.is_outdated(conn.version)) {
+            return Some(failure(405, None));
+        }
+        if let Some(code) = self.faults.refuses_login(device.number) {
+            return Some(failure(code, None));
+        }
+        let strike = self.faults.strike(FaultOn::Login, &[device.number])?;
+        Some(match strike.action {
+            FaultDo::Disconnect => disconnect_stanza(strike.code),
+            _ => failure(strike.code, strike.expire_s),
+        })
     }
 
     /// The client is ready: send its waiting mail.

@@ -5,18 +5,17 @@
 
 use std::collections::HashSet;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use sha2::{Digest as _, Sha256};
+use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef, Server};
 
 use super::{attr, children, jid_attr};
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
+use crate::control::faults::{FaultDo, FaultOn};
 use crate::error::Result;
 use crate::limits::TARGETS_MAX;
-use crate::switchboard::{ConnId, StanzaClass, Switchboard};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard, disconnect_stanza};
 
 /// Attributes of a message that its addressees see unchanged.
 const RELAYED_ATTRS: [&str; 4] = ["type", "edit", "category", "verified_name"];
@@ -53,6 +52,21 @@ impl Switchboard {
             self.send(conn, nack(node, code));
             return Ok(());
         }
+        let numbers: Vec<Number> = [Some(from.number), peer].into_iter().flatten().collect();
+        let strike = self.faults.strike(FaultOn::Message, &numbers);
+        match strike.map(|strike| (strike.action, strike.code)) {
+            Some((FaultDo::Nack, code)) => {
+                self.send(conn, nack(node, code));
+                return Ok(());
+            }
+            Some((FaultDo::Disconnect, code)) => {
+                self.send(conn, disconnect_stanza(code));
+                self.close(conn);
+                return Ok(());
+            }
+            _ => {}
+        }
+        let drops_ack = self.faults.drop_acks || strike.is_some();
         let mark = self.effect_mark();
         let outcome = match (to.server, peer) {
             (Server::Group, _) => self.group_message(from, &to, node)?,
@@ -62,7 +76,8 @@ impl Switchboard {
         };
         match outcome {
             Ok(phash) => {
-                if self.acknowledge(conn, node, &to, phash) {
+                if !drops_ack {
+                    self.acknowledge(conn, node, &to, phash);
                     // The acknowledgement is sent before the receipts.
                     self.last_effect_first(mark);
                 }
@@ -72,16 +87,7 @@ impl Switchboard {
         Ok(())
     }
 
-    fn acknowledge(
-        &mut self,
-        conn: ConnId,
-        node: &NodeRef<'_>,
-        to: &Jid,
-        phash: Option<String>,
-    ) -> bool {
-        if self.faults.drop_acks {
-            return false;
-        }
+    fn acknowledge(&mut self, conn: ConnId, node: &NodeRef<'_>, to: &Jid, phash: Option<String>) {
         self.counters.messages_acked += 1;
         let mut ack = NodeBuilder::new("ack")
             .attr("class", "message")
@@ -92,7 +98,6 @@ impl Switchboard {
             ack = ack.attr("phash", phash);
         }
         self.send(conn, ack.build());
-        true
     }
 
     /// A message to one person: the outer error is ours, the inner one a nack's code, and
@@ -124,7 +129,7 @@ impl Switchboard {
             self.deliver(device, relay.children(content).build())?;
         }
         match whole_chat {
-            true => Ok(Ok(self.missed(from, &[peer, from.number], &addressed)?)),
+            true => Ok(Ok(self.missed(from, to, &[peer, from.number], &addressed)?)),
             false => Ok(Ok(None)),
         }
     }
@@ -151,6 +156,9 @@ impl Switchboard {
             Some(device) => vec![device],
             None => self.devices_of(&members)?,
         };
+        let known = attr(node, "phash");
+        let by_lid = self.group_is_by_lid(&to.user)?;
+        let right = one.is_none().then(|| phash(&everyone, by_lid));
         for device in everyone {
             if device == from || !members.contains(&device.number) {
                 continue;
@@ -161,7 +169,7 @@ impl Switchboard {
             let relay = self.with_origin(self.relay(from, node)?, from, Some(to))?;
             self.deliver(device, relay.children(content).build())?;
         }
-        Ok(Ok(None))
+        Ok(Ok(right.filter(|right| !known.is_empty() && known != *right)))
     }
 
     /// The stanza that every addressee gets, without sender and content.
@@ -199,18 +207,18 @@ impl Switchboard {
         Ok(devices)
     }
 
-    /// The hash of all devices, when the sender has not addressed every linked one.
+    /// The hash of all devices, when the sender has not addressed every one.
     fn missed(
         &self,
         from: DeviceAddr,
+        to: &Jid,
         numbers: &[Number],
         addressed: &HashSet<DeviceAddr>,
     ) -> Result<Option<String>> {
-        let devices = self.devices_of(numbers)?;
-        let missed = |device: &&DeviceAddr| {
-            !device.is_phone() && **device != from && !addressed.contains(device)
-        };
-        Ok(devices.iter().any(|d| missed(&d)).then(|| phash(&devices)))
+        let mut devices = self.devices_of(numbers)?;
+        devices.retain(|device| *device != from);
+        let is_missed = devices.iter().any(|device| !addressed.contains(device));
+        Ok(is_missed.then(|| phash(&devices, to.is_lid())))
     }
 
     fn is_linked(&self, device: DeviceAddr) -> Result<bool> {
@@ -256,11 +264,8 @@ fn targets(node: &NodeRef<'_>, to: Option<DeviceAddr>) -> Vec<Target> {
         .collect()
 }
 
-/// WhatsApp's hash of a set of devices.
-fn phash(devices: &[DeviceAddr]) -> String {
-    let mut names: Vec<String> =
-        devices.iter().map(|d| format!("{}.0:{}@s.whatsapp.net", d.number, d.device)).collect();
-    names.sort_unstable();
-    let digest = Sha256::digest(names.concat());
-    format!("2:{}", BASE64_STANDARD.encode(&digest[..6]))
+/// WhatsApp's hash of a set of devices, named by number or by LID.
+fn phash(devices: &[DeviceAddr], by_lid: bool) -> String {
+    let named = devices.iter().map(|device| if by_lid { device.lid_jid() } else { device.jid() });
+    MessageUtils::participant_list_hash(&named.collect::<Vec<_>>()).unwrap_or_default()
 }

@@ -139,7 +139,7 @@ impl Switchboard {
     }
 
     /// Device numbers are one byte: the next one never used, else the lowest free one.
-    fn next_device_number(&mut self, number: Number) -> Result<u16> {
+    pub(crate) fn next_device_number(&mut self, number: Number) -> Result<u16> {
         let next: u16 = self
             .db
             .prepare_cached(

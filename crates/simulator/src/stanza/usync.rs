@@ -195,7 +195,7 @@ impl Switchboard {
     }
 
     /// The linked devices of everyone who has a chat with `number`, and its own.
-    fn correspondents(&self, number: Number) -> Result<Vec<DeviceAddr>> {
+    pub(crate) fn correspondents(&self, number: Number) -> Result<Vec<DeviceAddr>> {
         let sql = "SELECT d.number, d.device FROM devices d WHERE d.number = ?1 \
                    OR d.number IN (SELECT DISTINCT sender FROM inbox WHERE number = ?1 LIMIT 1000)";
         let mut query = self.db.prepare_cached(sql)?;

@@ -10,9 +10,13 @@ use waproto::whatsapp::client_payload::DevicePairingRegistrationData;
 
 use super::Switchboard;
 use crate::address::{DeviceAddr, Number};
+use crate::control::server::Version;
 use crate::error::{Result, SimulatorError, conflict};
 use crate::limits::CONNECTIONS_MAX;
 use crate::wire::socket::SocketCommand;
+
+/// How long a ban lasts unless the fault says so.
+const BAN_S: u32 = 3_600;
 
 /// One connection, for as long as the process runs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -41,6 +45,8 @@ pub(crate) struct Conn {
     pub(crate) mail_seq: i64,
     /// Rows of waiting mail sent since this login.
     pub(crate) mail_count: u32,
+    /// The version of the protocol that the client announced.
+    pub(crate) version: Version,
     /// Since when others see it online, in milliseconds; a login alone does not show it.
     pub(crate) available_ms: Option<i64>,
 }
@@ -57,7 +63,7 @@ impl Switchboard {
         if self.conns.len() >= CONNECTIONS_MAX {
             return Err(conflict("too many connections"));
         }
-        let login = login_device(&payload);
+        let (login, version) = (login_device(&payload), Version::of(&payload));
         let peer = match (login, payload.device_pairing_data.into_option()) {
             (Some(device), _) => Peer::Device(device),
             (None, Some(data)) => Peer::Unpaired(Box::new(data)),
@@ -75,10 +81,15 @@ impl Switchboard {
             mail_seq: 0,
             mail_count: 0,
             available_ms: None,
+            version,
         };
         self.conns.insert(id, conn);
         match login {
             Some(device) => self.log_in(id, device)?,
+            None if self.is_outdated(version) => {
+                self.send(id, failure(405, None));
+                self.close(id);
+            }
             None => self.offer_pairing(id)?,
         }
         Ok(id)
@@ -165,6 +176,22 @@ impl Switchboard {
         self.close(id);
     }
 
+    /// Whether a version is older than those that are taken.
+    pub(crate) fn is_outdated(&self, version: Version) -> bool {
+        self.min_version.is_some_and(|oldest| version < oldest)
+    }
+
+    /// Ends the connections of clients that are too old from now on.
+    pub(crate) fn set_min_version(&mut self, oldest: Option<Version>) -> usize {
+        self.min_version = oldest;
+        let outdated = self.conns.iter().filter(|(_, conn)| self.is_outdated(conn.version));
+        let outdated: Vec<ConnId> = outdated.map(|(id, _)| *id).collect();
+        for id in &outdated {
+            self.close(*id);
+        }
+        outdated.len()
+    }
+
     /// Removes a connection; dropping its queue ends both halves of the socket.
     fn drop_conn(&mut self, id: ConnId) {
         self.disconnected(id);
@@ -188,17 +215,18 @@ pub(crate) fn disconnect_stanza(code: u16) -> Node {
             let replaced = NodeBuilder::new("conflict").attr("type", "replaced");
             NodeBuilder::new("stream:error").children([replaced.build()]).build()
         }
-        402 | 403 | 405 | 406 | 413..=418 => failure(code),
+        402 | 403 | 405 | 406 | 413..=418 => failure(code, None),
         _ => NodeBuilder::new("stream:error").attr("code", code.to_string()).build(),
     }
 }
 
-/// `<failure reason=…>`, which answers a login.
-pub(crate) fn failure(code: u16) -> Node {
+/// `<failure reason=…>`, which answers a login; a ban ends after so many seconds.
+pub(crate) fn failure(code: u16, expire_s: Option<u32>) -> Node {
     let mut node =
         NodeBuilder::new("failure").attr("reason", code.to_string()).attr("location", "sim");
     if code == 402 {
-        node = node.attr("code", "101").attr("expire", "3600");
+        let expire_s = expire_s.unwrap_or(BAN_S);
+        node = node.attr("code", "101").attr("expire", expire_s.to_string());
     }
     node.build()
 }

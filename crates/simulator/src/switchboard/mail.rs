@@ -9,7 +9,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef, marshal};
 
 use super::{ConnId, Switchboard};
-use crate::address::DeviceAddr;
+use crate::address::{DeviceAddr, Number};
 use crate::error::Result;
 use crate::limits::MAIL_PAGE_ROWS;
 use crate::wire::socket::SocketCommand;
@@ -41,6 +41,12 @@ impl StanzaClass {
 impl Switchboard {
     /// Stores `node` for `to` and sends it.
     pub(crate) fn mail(&mut self, to: DeviceAddr, class: StanzaClass, node: Node) -> Result<()> {
+        if self.companions.contains(&to) {
+            return match class {
+                StanzaClass::Message => self.phone_takes(Number::of_companion(to), node),
+                StanzaClass::Receipt | StanzaClass::Notification => Ok(()),
+            };
+        }
         let text =
             |key: &str| node.attrs.get(key).map(|v| v.as_str().into_owned()).unwrap_or_default();
         let stanza = marshal::marshal(&node)?;

@@ -28,6 +28,7 @@ pub(crate) use mail::StanzaClass;
 
 use crate::address::{DeviceAddr, Number};
 use crate::control::faults::Faults;
+use crate::control::server::Version;
 use crate::error::{Result, SimulatorError};
 use crate::keys::{PhoneKeys, Seed};
 use crate::limits::{CACHE_ENTRIES_MAX, JOBS_MAX, JOBS_PER_COMMIT_MAX};
@@ -44,6 +45,8 @@ pub(crate) struct PhoneChanged(pub(crate) Number);
 /// Counters since the start.
 #[derive(Default, Clone, Copy, serde::Serialize)]
 pub(crate) struct Counters {
+    /// Logins of linked devices, the refused ones too.
+    pub(crate) logins: u64,
     pub(crate) messages_in: u64,
     pub(crate) messages_acked: u64,
     pub(crate) receipts_in: u64,
@@ -66,10 +69,14 @@ pub(crate) struct Switchboard {
     pub(crate) codes: PendingCodes,
     pub(crate) pairings: HashMap<ConnId, PairingState>,
     pub(crate) faults: Faults,
+    /// The oldest version of the protocol that is taken.
+    pub(crate) min_version: Option<Version>,
     pub(crate) typing: Typing,
     /// Phones with a wake-up for reading under way.
     pub(crate) reading: HashSet<Number>,
     pub(crate) counters: Counters,
+    /// Linked devices that are simulated here.
+    pub(crate) companions: HashSet<DeviceAddr>,
     pub(crate) phone_keys: HashMap<Number, Arc<PhoneKeys>>,
     pub(crate) sessions: HashMap<(Number, DeviceAddr), SessionRecord>,
     pub(crate) sender_keys: HashMap<(Number, String, DeviceAddr), SenderKeyRecord>,
@@ -156,9 +163,11 @@ impl Switchboard {
             codes: PendingCodes::default(),
             pairings: HashMap::new(),
             faults: Faults::default(),
+            min_version: None,
             typing: Typing::default(),
             reading: HashSet::new(),
             counters: Counters::default(),
+            companions: HashSet::new(),
             phone_keys: HashMap::new(),
             sessions: HashMap::new(),
             sender_keys: HashMap::new(),
@@ -278,7 +287,7 @@ impl Switchboard {
         if let Some(keys) = self.phone_keys.get(&number) {
             return Ok(keys.clone());
         }
-        let keys = Arc::new(self.seed.phone(number)?);
+        let keys = Arc::new(self.seed.phone(number, self.generation(number)?)?);
         self.phone_keys.insert(number, keys.clone());
         Ok(keys)
     }

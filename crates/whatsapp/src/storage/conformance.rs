@@ -94,7 +94,12 @@ impl ports::ProtocolStore for FakeSessions {
 
 fn fresh() -> (Arc<FakeSessions>, DeviceState) {
     let sessions = Arc::new(FakeSessions::default());
-    let state = DeviceState::new(sessions.clone(), DeviceId(Uuid::from_u128(1)), Outage::default());
+    let state = DeviceState::new(
+        sessions.clone(),
+        DeviceId(Uuid::from_u128(1)),
+        Outage::default(),
+        Arc::default(),
+    );
     (sessions, state)
 }
 
@@ -394,7 +399,12 @@ async fn the_device_record_survives() {
     state.create().await.unwrap();
     let loaded = state.load().await.unwrap().unwrap();
     assert_eq!(to_json(&loaded).unwrap(), to_json(&device).unwrap());
-    let other = DeviceState::new(sessions.clone(), DeviceId(Uuid::from_u128(2)), Outage::default());
+    let other = DeviceState::new(
+        sessions.clone(),
+        DeviceId(Uuid::from_u128(2)),
+        Outage::default(),
+        Arc::default(),
+    );
     assert!(!other.exists().await.unwrap());
 }
 

@@ -32,6 +32,7 @@ use tokio::sync::{Mutex, RwLock, watch};
 use wacore::store::error::{Result, StoreError};
 
 use crate::outage::Outage;
+use crate::stanzas::SentStanzas;
 
 /// Between the parts of a key; in no JID and no message id.
 const SEPARATOR: char = '|';
@@ -47,13 +48,20 @@ pub(crate) struct DeviceState {
     order: RwLock<()>,
     broken: watch::Sender<bool>,
     outage: Outage,
+    stanzas: Arc<SentStanzas>,
 }
 
 impl DeviceState {
     /// The state of `device` in `sessions`.
-    pub(crate) fn new(sessions: Arc<dyn ProtocolStore>, device: DeviceId, outage: Outage) -> Self {
+    pub(crate) fn new(
+        sessions: Arc<dyn ProtocolStore>,
+        device: DeviceId,
+        outage: Outage,
+        stanzas: Arc<SentStanzas>,
+    ) -> Self {
         let broken = watch::Sender::new(false);
-        Self { sessions, device, rmw: Mutex::new(()), order: RwLock::new(()), broken, outage }
+        let (rmw, order) = (Mutex::new(()), RwLock::new(()));
+        Self { sessions, device, rmw, order, broken, outage, stanzas }
     }
 
     /// Becomes true when the state has broken: its client must be replaced by a new one, which starts

@@ -98,7 +98,10 @@ impl ProtocolStore for DeviceState {
         Ok(rows.into_iter().filter_map(status).collect())
     }
 
+    /// The library takes every device that it meant to send a group's key for a holder, also those
+    /// that it could not encrypt for.
     async fn set_sender_key_status(&self, group_jid: &str, entries: &[(&str, bool)]) -> Result<()> {
+        let entries = self.stanzas.really_keyed(group_jid, entries);
         let write = |(device, has_key): &(&str, bool)| {
             put(SENDER_KEY_DEVICE, join(&[group_jid, device]), vec![u8::from(*has_key)])
         };

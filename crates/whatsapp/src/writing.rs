@@ -1,0 +1,177 @@
+//! Writes a message so that a device of its recipient can open it, and resends it to devices that
+//! turn out to be missing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use domain::ids::DeviceId;
+use tokio::time::timeout;
+use wacore::iq::usync::DeviceListSpec;
+use wacore_binary::{Jid, JidExt as _, OwnedNodeRef};
+use waproto::whatsapp as wa;
+use whatsapp_rust::futures::channel::oneshot;
+use whatsapp_rust::{
+    Client, Freshness, MessageRetransmission, NodeFilter, SendError as ClientSendError, SendOptions,
+};
+
+use crate::events::Me;
+use crate::limits::{ACK_MAX, LOOK_UP_MAX, RESENDS_MAX};
+use crate::stanzas::{SentStanza, SentStanzas};
+
+/// Why a message was not written.
+pub(crate) enum NotWritten {
+    /// The library failed.
+    Failed(ClientSendError),
+    /// No device of the recipient can open what the library wrote.
+    Hollow,
+}
+
+/// One message on its way to one chat.
+pub(crate) struct Writer {
+    pub(crate) device: DeviceId,
+    pub(crate) client: Arc<Client>,
+    pub(crate) stanzas: Arc<SentStanzas>,
+    pub(crate) to: Jid,
+}
+
+impl Writer {
+    /// Writes a message; when no device of the recipient could be written to, once more with a fresh
+    /// list of devices.
+    pub(crate) async fn write(&self, id: &str, message: &wa::Message) -> Result<(), NotWritten> {
+        let me = Me { pn: self.client.pn(), lid: self.client.lid() };
+        let mut failure = NotWritten::Hollow;
+        for freshness in [Freshness::CachePreferred, Freshness::Refresh] {
+            let ack = self.ack_of(id);
+            let stanza = self.stanzas.expect(&self.client, id, &self.to, me.clone());
+            let options =
+                SendOptions::default().with_message_id(id).with_device_freshness(freshness);
+            let sent =
+                self.client.send_message_with_options(self.to.clone(), message.clone(), options);
+            let sent = sent.await;
+            let is_openable = self.stanzas.conclude(id, &self.to, &stanza);
+            match sent {
+                Ok(_) if is_openable => {
+                    self.follow(id, message, stanza, ack, me);
+                    return Ok(());
+                }
+                Ok(_) => failure = NotWritten::Hollow,
+                // The crypto and the look-ups; anything else fails again in the same way.
+                Err(error @ ClientSendError::Internal(_)) => failure = NotWritten::Failed(error),
+                Err(error) => return Err(NotWritten::Failed(error)),
+            }
+            let device = self.device;
+            tracing::debug!(%device, whatsapp_id = id, ?freshness, "no recipient was written to");
+        }
+        Err(failure)
+    }
+
+    fn ack_of(&self, id: &str) -> oneshot::Receiver<Arc<OwnedNodeRef>> {
+        let ack = NodeFilter::tag("ack").attr("class", "message").attr("id", id);
+        self.client.wait_for_node(ack)
+    }
+
+    /// Waits for the acknowledgement: it says when devices are missing.
+    fn follow(
+        &self,
+        id: &str,
+        message: &wa::Message,
+        stanza: Arc<SentStanza>,
+        ack: oneshot::Receiver<Arc<OwnedNodeRef>>,
+        me: Me,
+    ) {
+        let (device, client) = (self.device, Arc::downgrade(&self.client));
+        let (id, message) = (id.to_owned(), message.clone());
+        tokio::spawn(async move {
+            let Ok(Ok(ack)) = timeout(ACK_MAX, ack).await else { return };
+            let phash = ack.get().attrs().optional_string("phash").map(|hash| hash.into_owned());
+            let (Some(phash), Some(written)) = (phash, stanza.written()) else { return };
+            let Some(client) = client.upgrade() else { return };
+            if written.phash.as_ref() == Some(&phash) {
+                return;
+            }
+            let resend = Resend { client: &client, written, me: &me, id: &id, message: &message };
+            match resend.run().await {
+                Ok(0) => {}
+                Ok(resent) => {
+                    tracing::debug!(%device, whatsapp_id = id, resent, "sent to missing devices");
+                }
+                Err(_) => tracing::warn!(
+                    %device, whatsapp_id = id, "devices of the recipient may miss a message",
+                ),
+            }
+        });
+    }
+}
+
+/// A message that some devices of its chat have not been sent.
+struct Resend<'a> {
+    client: &'a Client,
+    written: &'a crate::stanzas::Written,
+    me: &'a Me,
+    id: &'a str,
+    message: &'a wa::Message,
+}
+
+impl Resend<'_> {
+    /// Sends it to them; how many they are.
+    async fn run(&self) -> anyhow::Result<usize> {
+        let missing = timeout(LOOK_UP_MAX, self.missing()).await??;
+        for device in &missing {
+            self.resend(device).await?;
+        }
+        Ok(missing.len())
+    }
+
+    async fn missing(&self) -> anyhow::Result<Vec<Jid>> {
+        let (to, me) = (&self.written.to, self.me);
+        let users = match to.is_group() {
+            true => self.members().await?,
+            false => [Some(to), self.own()].into_iter().flatten().map(Jid::to_non_ad).collect(),
+        };
+        let sid = self.client.generate_message_id();
+        let lists = self.client.execute(DeviceListSpec::new(users, sid)).await?.device_lists;
+        let mut known: HashSet<String> = self.written.devices.iter().map(Jid::to_string).collect();
+        if to.is_group() {
+            let store = self.client.persistence_manager().backend();
+            let holders = store.get_sender_key_devices(&to.to_string()).await?;
+            known.extend(holders.into_iter().filter(|(_, has_key)| *has_key).map(|(jid, _)| jid));
+        }
+        let sender = [&me.pn, &me.lid].map(|jid| jid.as_ref().map(Jid::to_string));
+        let devices = lists.into_iter().flat_map(|list| {
+            let user = list.user;
+            list.devices.into_iter().filter(|device| !device.is_hosted).map(move |device| {
+                let mut jid = user.clone();
+                jid.device = device.device;
+                jid
+            })
+        });
+        let is_missing = |jid: &Jid| {
+            let name = jid.to_string();
+            !known.contains(&name) && !sender.contains(&Some(name))
+        };
+        Ok(devices.filter(is_missing).take(RESENDS_MAX as usize).collect())
+    }
+
+    /// Our own number, in the addressing of the stanza.
+    fn own(&self) -> Option<&Jid> {
+        if self.written.to.is_lid() { self.me.lid.as_ref() } else { self.me.pn.as_ref() }
+    }
+
+    /// The other members of the group.
+    async fn members(&self) -> anyhow::Result<Vec<Jid>> {
+        let groups = self.client.groups();
+        let group = groups.query_info_with_freshness(&self.written.to, Freshness::Refresh).await?;
+        let members = group.participants.iter().filter(|member| !self.me.is(member));
+        Ok(members.map(Jid::to_non_ad).collect())
+    }
+
+    async fn resend(&self, device: &Jid) -> anyhow::Result<()> {
+        let (chat, id) = (self.written.to.clone(), self.id.to_owned());
+        let mut request =
+            MessageRetransmission::new(chat.clone(), device.clone(), self.message.clone(), id, 1);
+        if !chat.is_group() && self.me.is(device) {
+            request = request.with_recipient(chat);
+        }
+        Ok(self.client.retransmit_message(request).await?)
+    }
+}
