@@ -23,10 +23,12 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     db.execute_batch(SCHEMA)?;
-    for column in ["by_lid", "answers_as", "generation", "bundle"] {
+    for column in ["by_lid", "answers_as", "generation", "bundle", "ephemeral_s"] {
         add_column(&db, "phones", column)?;
     }
-    add_column(&db, "groups", "by_lid")?;
+    for column in ["by_lid", "ephemeral_s"] {
+        add_column(&db, "groups", column)?;
+    }
     Ok(db)
 }
 

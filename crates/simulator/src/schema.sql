@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS phones (
     by_lid        INTEGER NOT NULL DEFAULT 0,  -- others see its LID first
     answers_as    INTEGER NOT NULL DEFAULT 0,  -- another spelling of the account, or 0
     generation    INTEGER NOT NULL DEFAULT 0,  -- how often it was reinstalled
+    ephemeral_s   INTEGER NOT NULL DEFAULT 0,  -- the timer of chats without one of their own
     bundle        INTEGER NOT NULL DEFAULT 0,  -- 0 normal, 1 no one-time key, 2 none, 3 refused
     next_device   INTEGER NOT NULL DEFAULT 1,
     seen_ms       INTEGER NOT NULL DEFAULT 0
@@ -117,7 +118,8 @@ CREATE TABLE IF NOT EXISTS groups (
     subject    TEXT NOT NULL,
     creator    INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
-    by_lid     INTEGER NOT NULL DEFAULT 0  -- members are known by their LIDs
+    by_lid     INTEGER NOT NULL DEFAULT 0, -- members are known by their LIDs
+    ephemeral_s INTEGER NOT NULL DEFAULT 0 -- the timer of its messages
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS group_members (
@@ -127,3 +129,11 @@ CREATE TABLE IF NOT EXISTS group_members (
     PRIMARY KEY (group_id, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS groups_by_member ON group_members (number);
+
+-- The timers of chats between two numbers, as each of them knows it.
+CREATE TABLE IF NOT EXISTS chat_timers (
+    number      INTEGER NOT NULL,
+    peer        INTEGER NOT NULL,
+    ephemeral_s INTEGER NOT NULL,
+    PRIMARY KEY (number, peer)
+) WITHOUT ROWID;

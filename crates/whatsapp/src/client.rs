@@ -4,7 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::chat::ChatId;
 use domain::ids::DeviceId;
+use domain::message::IncomingMessage;
 use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
@@ -23,6 +25,7 @@ use whatsapp_rust::{
 };
 
 use crate::config::{Config, ConfigError, Endpoint, Version};
+use crate::connection::Online;
 use crate::disconnect::Ending;
 use crate::events::{self, Me, Signal};
 use crate::http_client::GuardedHttpClient;
@@ -35,6 +38,7 @@ use crate::receipts::SendBarrier;
 use crate::registrations::Registrations;
 use crate::stanzas::SentStanzas;
 use crate::storage::DeviceState;
+use crate::timers::{self, Timer, TimerStore, Timers};
 use crate::version::Versions;
 use crate::wire::{Attempt, WatchedFactory};
 
@@ -102,9 +106,11 @@ impl Session {
         device: DeviceId,
         shows_qr: bool,
         outage: Outage,
-        stanzas: Arc<SentStanzas>,
+        online: &Online,
     ) -> anyhow::Result<Self> {
         let sessions = shared.sessions.clone();
+        let (stanzas, timers) = (online.stanzas.clone(), online.timers.clone());
+        timers.load(&TimerStore { store: &sessions, device }).await?;
         let state = DeviceState::new(sessions, device, outage.clone(), stanzas.clone());
         let state = Arc::new(state);
         let broken = state.broken();
@@ -112,7 +118,7 @@ impl Session {
         let attempt = Arc::new(Attempt::default());
         let barrier = Arc::new(SendBarrier::new());
         let (sink, signals) = Sink::new(device, shows_qr, barrier.clone(), stanzas);
-        let hook = Hook { shared: shared.clone(), device, sink: sink.clone(), outage };
+        let hook = Hook { shared: shared.clone(), device, sink: sink.clone(), outage, timers };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let props = DevicePropsOverride::new()
             .with_os(shared.config.device_name.as_str())
@@ -291,6 +297,27 @@ struct Hook {
     device: DeviceId,
     sink: Arc<Sink>,
     outage: Outage,
+    timers: Arc<Timers>,
+}
+
+impl Hook {
+    /// Stores what the messages of a batch say of their chats, and then the messages.
+    async fn store(
+        &self,
+        learnt: Vec<(ChatId, Timer)>,
+        messages: Vec<IncomingMessage>,
+    ) -> anyhow::Result<()> {
+        let stored = TimerStore { store: &self.shared.sessions, device: self.device };
+        self.timers.learn(&stored, learnt).await?;
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let events = self.shared.events.get();
+        let events =
+            events.ok_or_else(|| anyhow::anyhow!("no receiver for messages is set yet"))?;
+        let stored = events.received(self.device, messages).await;
+        Ok(stored.inspect_err(|error| self.outage.note(error))?)
+    }
 }
 
 #[async_trait]
@@ -307,21 +334,15 @@ impl InboundDurabilityHook for Hook {
             async move {
                 let source = &info.source;
                 let names = KnownNames::of(&client, [&source.chat, &source.sender]).await;
-                incoming::translate(&message, &info, &me, &names)
+                let timer = timers::carried(&message, info.timestamp.timestamp());
+                let timer = timer.map(|timer| (incoming::chat_of(&info, &names), timer));
+                (timer, incoming::translate(&message, &info, &me, &names))
             }
         };
-        let messages: Vec<_> =
-            join_all(batch.iter().map(translate)).await.into_iter().flatten().collect();
-        if messages.is_empty() {
-            return Ok(());
-        }
-        let stored = match self.shared.events.get() {
-            Some(events) => {
-                let stored = events.received(self.device, messages).await;
-                stored.inspect_err(|error| self.outage.note(error)).map_err(Into::into)
-            }
-            None => Err(anyhow::anyhow!("no receiver for messages is set yet")),
-        };
+        let (learnt, messages): (Vec<_>, Vec<_>) =
+            join_all(batch.iter().map(translate)).await.into_iter().unzip();
+        let learnt = learnt.into_iter().flatten().collect();
+        let stored = self.store(learnt, messages.into_iter().flatten().collect()).await;
         if stored.is_err() {
             // WhatsApp sends unacknowledged messages again over the next connection only.
             self.sink.send(Signal::Redeliver);
@@ -408,8 +429,9 @@ mod tests {
         let shared =
             Arc::new(ClientContext::new(config, Arc::new(MemoryStore::for_protocol())).unwrap());
         let device = DeviceId(Uuid::from_u128(1));
-        let session =
-            Session::open(&shared, device, true, Outage::default(), Arc::default()).await.unwrap();
+        let session = Session::open(&shared, device, true, Outage::default(), &Online::default())
+            .await
+            .unwrap();
         assert!(!session.is_linked());
         let client = Arc::downgrade(&session.client);
         session.close().await;

@@ -14,6 +14,7 @@ use crate::limits::CLOSE_MAX;
 use crate::presence::Presence;
 use crate::receipts::Reports;
 use crate::stanzas::SentStanzas;
+use crate::timers::Timers;
 
 /// The client of a device, while it is ready to send.
 #[derive(Default)]
@@ -21,6 +22,7 @@ pub(crate) struct Online {
     client: Mutex<Option<Arc<Client>>>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) stanzas: Arc<SentStanzas>,
+    pub(crate) timers: Arc<Timers>,
 }
 
 impl Online {

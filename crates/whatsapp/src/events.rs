@@ -1,6 +1,6 @@
 //! The client's events, translated; pure.
 
-use domain::chat::Lid;
+use domain::chat::{ChatId, Lid};
 use domain::device::{DisconnectReason, LinkedNumber, PairOffer};
 use domain::ids::WhatsappId;
 use domain::message::Receipt;
@@ -8,12 +8,14 @@ use domain::phone::PhoneNumber;
 use domain::ports::MessengerEvent;
 use jiff::Timestamp;
 use wacore::pair_code::PairCodeRejection;
+use wacore::stanza::groups::GroupNotificationAction;
 use wacore::types::events::{self, Event, EventInterest, EventKind};
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
 use crate::disconnect::{Ending, UNLINKED};
 use crate::outgoing;
+use crate::timers::Timer;
 
 /// What an event of the client means for its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(crate) enum Signal {
     Connected,
     /// The library has learnt the owner's name and announced the device as present.
     Announced,
+    /// A group's timer of disappearing messages was set.
+    GroupTimer(ChatId, Timer),
     /// The pairing code is no longer accepted; another must be requested.
     CodeSpent,
     /// The connection is about to end, and how.
@@ -75,6 +79,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::SelfPushNameUpdated,
         EventKind::ServerAck,
         EventKind::Receipt,
+        EventKind::GroupUpdate,
         EventKind::UndecryptableMessage,
     ])
 }
@@ -89,6 +94,7 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         Event::SelfPushNameUpdated(_) => Signal::Announced,
         Event::ServerAck(ack) => Signal::Event(acknowledgement(ack)?),
         Event::Receipt(receipt) => Signal::Event(translate_receipt(receipt, me)?),
+        Event::GroupUpdate(update) => group_timer(update)?,
         Event::PairSuccess(success) => Signal::Paired(linked_number(success)),
         Event::LoggedOut(logged_out) if logged_out.on_connect => {
             Signal::Ending(Ending::from_failure(&logged_out.reason))
@@ -100,6 +106,12 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         Event::ConnectFailure(failure) => Signal::Ending(Ending::from_failure(&failure.reason)),
         other => return translate_pairing(other, shows_qr),
     })
+}
+
+fn group_timer(update: &events::GroupUpdate) -> Option<Signal> {
+    let GroupNotificationAction::Ephemeral { expiration, .. } = update.action else { return None };
+    let timer = Timer { seconds: expiration, set_at_s: update.timestamp.timestamp() };
+    Some(Signal::GroupTimer(update.group_jid.to_non_ad_string().into(), timer))
 }
 
 fn banned(ban: &events::TemporaryBan) -> DisconnectReason {

@@ -54,6 +54,12 @@ pub(crate) fn translate(
     })
 }
 
+/// The chat of a message, whatever it carries.
+pub(crate) fn chat_of(info: &MessageInfo, names: &impl Names) -> ChatId {
+    let sender = address(Some(&info.source.sender), info.source.sender_alt.as_ref(), names);
+    chat(info, &sender, names)
+}
+
 /// The chat: a person's by number where that is known.
 fn chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> ChatId {
     let source = &info.source;
@@ -125,7 +131,7 @@ fn content(message: &wa::Message) -> Option<Content> {
 
 /// Looks into envelopes: copies from one's own devices, disappearing and view-once messages,
 /// documents with captions, parts of albums and the like.
-fn unwrap(message: &wa::Message) -> &wa::Message {
+pub(crate) fn unwrap(message: &wa::Message) -> &wa::Message {
     let mut current = message;
     for _ in 0..WRAPPERS_MAX {
         let own_copy = current.device_sent_message.as_option().and_then(|m| m.message.as_option());

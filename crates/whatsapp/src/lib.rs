@@ -4,6 +4,7 @@
 //! ```text
 //! messenger   one slot per device; send, typing, look-ups
 //!   writing, stanzas  what is written for a message, and whether the recipient can open it
+//!   timers       disappearing chats
 //!   presence     when a device is online for others
 //!   pairing      one task per device: connects, reconnects, reports in order
 //!     connection  the state of its one connection
@@ -37,6 +38,7 @@ mod receipts;
 mod registrations;
 mod stanzas;
 mod storage;
+mod timers;
 mod upload;
 mod version;
 mod wire;

@@ -25,6 +25,7 @@ use crate::errors;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
 use crate::outgoing;
 use crate::pairing::{Pairing, Purpose};
+use crate::timers::{self, TimerStore};
 use crate::upload::upload;
 use crate::writing::{NotWritten, Writer};
 
@@ -170,6 +171,9 @@ impl WhatsappMessenger {
         let parts = outgoing::messages(&id, message.content, uploaded);
         let parts = parts.ok_or_else(errors::unsupported_content)?;
         let is_group = message.chat.is_group();
+        let stored = TimerStore { store: &self.shared.sessions, device };
+        let timers = self.slot(device).online.timers.clone();
+        let timer = timers.of(&stored, &client, &message.chat, &to).await;
         if let ChatId::Group(group) = &message.chat {
             for (id, _) in &parts {
                 forget_key_holders(device, &client, group, id).await;
@@ -179,7 +183,8 @@ impl WhatsappMessenger {
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
         let sending = tokio::spawn(async move {
             let writer = Writer { device, client, stanzas, to };
-            for (id, part) in parts {
+            for (id, mut part) in parts {
+                timers::put_on(&mut part, timer);
                 writer.write(id.as_str(), &part).await?;
             }
             Ok::<_, NotWritten>(())

@@ -33,6 +33,7 @@ use crate::limits::{
 };
 use crate::outage::Outage;
 use crate::receipts::Reports;
+use crate::timers::TimerStore;
 
 /// What a pairing is started for.
 #[derive(Debug, Clone)]
@@ -153,8 +154,9 @@ impl Supervisor {
         loop {
             let shows_qr = !matches!(self.purpose, Purpose::Pair(PairMethod::Code(_)));
             self.outage.begin();
-            let (outage, stanzas) = (self.outage.clone(), self.online.stanzas.clone());
-            let opened = Session::open(&self.shared, self.device, shows_qr, outage, stanzas).await;
+            let outage = self.outage.clone();
+            let opened =
+                Session::open(&self.shared, self.device, shows_qr, outage, &self.online).await;
             let stays = match opened {
                 Ok(session) => self.run_session(session).await,
                 Err(error) => {
@@ -444,6 +446,12 @@ impl Supervisor {
             Signal::Connected => self.become_ready(session, watch).await,
             Signal::Announced => {
                 self.online.presence.withdraw_announcement(session.client.clone());
+            }
+            Signal::GroupTimer(group, timer) => {
+                let stored = TimerStore { store: &self.shared.sessions, device: self.device };
+                if let Err(error) = self.online.timers.learn(&stored, vec![(group, timer)]).await {
+                    tracing::debug!(device = %self.device, %error, "a timer is not stored");
+                }
             }
             Signal::CodeSpent => watch.replace_code_request(self.request_code(session)),
             Signal::Ending(ending) => {

@@ -41,7 +41,8 @@ struct Source {
 
 struct Known {
     version: Version,
-    asked_at: Option<Instant>,
+    /// When a refusal was last a reason to ask.
+    refused_at: Option<Instant>,
     ask_again_at: Option<Instant>,
 }
 
@@ -57,7 +58,7 @@ impl Versions {
         );
         let source = Source { client: Arc::new(client), url };
         let version = set.unwrap_or(built_for);
-        let known = Known { version, asked_at: None, ask_again_at: None };
+        let known = Known { version, refused_at: None, ask_again_at: None };
         Self { source: set.is_none().then_some(source), known: Mutex::new(known) }
     }
 
@@ -79,8 +80,9 @@ impl Versions {
             |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= VERSION_REFUSED_RETRY);
         if let Some(source) = &self.source
             && known.version == refused
-            && may_ask(known.asked_at)
+            && may_ask(known.refused_at)
         {
+            known.refused_at = Some(Instant::now());
             known.ask(source).await;
         }
         known.version != refused
@@ -91,7 +93,6 @@ impl Known {
     async fn ask(&mut self, source: &Source) {
         let (newest, again_in) = source.ask().await;
         self.version = newest.unwrap_or(self.version);
-        self.asked_at = Some(Instant::now());
         self.ask_again_at = Some(Instant::now() + again_in);
     }
 }

@@ -146,7 +146,6 @@ async fn a_ban_is_waited_for_and_followed_by_one_login() {
 #[tokio::test]
 async fn a_refused_login_is_tried_again_on_request() {
     let world = World::new().await;
-    let device = world.link(OURS).await;
     for (code, reason) in [
         (400, DisconnectReason::LoginRefused(400)),
         (409, DisconnectReason::ClientRefused),
@@ -156,7 +155,9 @@ async fn a_refused_login_is_tried_again_on_request() {
         (418, DisconnectReason::LoginRefused(418)),
         (429, DisconnectReason::RateLimited),
     ] {
-        refuse_login(&world, OURS, code, None).await;
+        let number = format!("628110004{code}");
+        let device = world.link(&number).await;
+        refuse_login(&world, &number, code, None).await;
         world.heard(device, lost(reason)).await;
         assert!(world.has_session(device).await, "{code}: the link may still hold");
         // The pause begins when the loss is reported.
@@ -174,9 +175,10 @@ async fn a_refused_login_is_tried_again_on_request() {
 #[tokio::test]
 async fn faults_at_a_login_are_got_over() {
     let world = World::new().await;
-    let device = world.link(OURS).await;
     for code in [500, 501, 503] {
-        refuse_login(&world, OURS, code, None).await;
+        let number = format!("628110005{code}");
+        let device = world.link(&number).await;
+        refuse_login(&world, &number, code, None).await;
         world.heard(device, lost(DisconnectReason::ServerFault(code))).await;
         world.connected(device).await;
     }

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod connections;
+mod disappearing;
 mod groups;
 mod lids;
 mod linking;

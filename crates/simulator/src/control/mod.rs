@@ -139,6 +139,7 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/phones/{number}/companions", put(others::companions))
         .route("/phones/{number}/companions/{index}/inbox", get(others::companion_inbox))
         .route("/phones/{number}/reinstall", post(others::reinstall))
+        .route("/phones/{number}/chats/{chat}", put(others::chat))
         .route("/phones/{number}/bundle", put(others::bundle))
         .route("/groups", post(groups::create).get(groups::list))
         .route("/groups/{id}/members/{number}", put(groups::add).delete(groups::remove))

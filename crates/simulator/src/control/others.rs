@@ -61,6 +61,28 @@ pub(super) async fn reinstall(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ChatPatch {
+    ephemeral_s: u32,
+}
+
+/// `PUT /phones/{number}/chats/{jid}`
+pub(super) async fn chat(
+    State(simulator): State<Simulator>,
+    Path((number, chat)): Path<(String, String)>,
+    Body(body): Body<ChatPatch>,
+) -> HandlerResult<Json<Value>> {
+    let number = parse_number(&number)?;
+    let chat = super::send::addressee(&chat)?;
+    let shown = json!({ "chat": chat.to_string(), "ephemeral_s": body.ephemeral_s });
+    let set = move |sb: &mut crate::switchboard::Switchboard| {
+        sb.set_chat_timer(number, &chat, body.ephemeral_s)
+    };
+    simulator.switchboard().run(set).await?;
+    Ok(Json(shown))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Bundle {
     kind: BundleKind,
 }

@@ -77,7 +77,7 @@ pub(super) async fn send(
 }
 
 /// A number, a user's JID or a group's.
-fn addressee(text: &str) -> Result<Jid> {
+pub(super) fn addressee(text: &str) -> Result<Jid> {
     let Some((user, server)) = text.split_once('@') else {
         return Ok(parse_number(text)?.jid());
     };

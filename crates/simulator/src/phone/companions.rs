@@ -59,6 +59,7 @@ impl Switchboard {
             passkey: false,
             by_lid: false,
             answers_as: None,
+            ephemeral_s: 0,
         }
     }
 

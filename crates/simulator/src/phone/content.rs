@@ -24,6 +24,9 @@ pub(crate) struct Content {
     pub(crate) seconds: Option<u32>,
     pub(crate) waveform: Option<Vec<u8>>,
     pub(crate) media: Option<MediaRef>,
+    /// The timer of a disappearing message, in seconds.
+    #[serde(default)]
+    pub(crate) expiration: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<Place>,
 }
@@ -101,14 +104,13 @@ impl Content {
     /// The content of a message; `None` when it has none to show (a key, a receipt of sorts).
     pub(crate) fn of(message: &wa::Message) -> Option<Self> {
         let base = message.get_base_message();
-        if let Some(text) = message.text_content() {
-            return Some(Content {
-                kind: "text".into(),
-                text: Some(text.to_owned()),
-                ..Default::default()
-            });
-        }
-        media(base).or_else(|| other(base))
+        let text = message.text_content().map(|text| Content {
+            kind: "text".into(),
+            text: Some(text.to_owned()),
+            ..Default::default()
+        });
+        let content = text.or_else(|| media(base)).or_else(|| other(base))?;
+        Some(Content { expiration: base.get_ephemeral_expiration(), ..content })
     }
 
     fn media(kind: &str, file: &FileFields<'_>) -> Self {

@@ -12,6 +12,7 @@ mod receipts;
 mod receive;
 mod send;
 pub(crate) mod signal;
+mod timers;
 pub(crate) mod views;
 
 use rusqlite::{OptionalExtension as _, params};
@@ -62,6 +63,8 @@ pub(crate) struct Phone {
     /// The number under which the account is known, when this is a second spelling of it: a check of
     /// this number answers that one.
     pub(crate) answers_as: Option<Number>,
+    /// The timer of its chats that have none of their own, in seconds; 0 for none.
+    pub(crate) ephemeral_s: u32,
 }
 
 /// The fields that the control API may change.
@@ -75,6 +78,7 @@ pub(crate) struct PhonePatch {
     by_lid: Option<bool>,
     /// Empty when it is no second spelling any more.
     answers_as: Option<String>,
+    ephemeral_s: Option<u32>,
 }
 
 fn parse_number(text: &str) -> Result<Number> {
@@ -90,8 +94,8 @@ impl Switchboard {
         let found = self
             .db
             .prepare_cached(
-                "SELECT registered, online, auto_receipts, passkey, by_lid, answers_as FROM phones \
-                 WHERE number = ?1",
+                "SELECT registered, online, auto_receipts, passkey, by_lid, answers_as, ephemeral_s \
+                 FROM phones WHERE number = ?1",
             )?
             .query_row([number.sql()], |row| {
                 Ok(Phone {
@@ -101,6 +105,7 @@ impl Switchboard {
                     passkey: row.get(3)?,
                     by_lid: row.get(4)?,
                     answers_as: Some(row.get(5)?).filter(|of| *of != 0).map(Number::from_sql),
+                    ephemeral_s: row.get(6)?,
                 })
             })
             .optional()?;
@@ -111,6 +116,7 @@ impl Switchboard {
             passkey: false,
             by_lid: false,
             answers_as: None,
+            ephemeral_s: 0,
         }))
     }
 
@@ -137,14 +143,15 @@ impl Switchboard {
                 Some("") => None,
                 Some(text) => Some(parse_number(text)?).filter(|other| *other != number),
             },
+            ephemeral_s: patch.ephemeral_s.unwrap_or(old.ephemeral_s),
         };
         self.db
             .prepare_cached(
                 "INSERT INTO phones \
-                 (number, registered, online, auto_receipts, passkey, by_lid, answers_as, seen_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (number) DO UPDATE SET \
+                 (number, registered, online, auto_receipts, passkey, by_lid, answers_as, seen_ms, \
+                 ephemeral_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (number) DO UPDATE SET \
                  registered = ?2, online = ?3, auto_receipts = ?4, passkey = ?5, by_lid = ?6, \
-                 answers_as = ?7, seen_ms = ?8",
+                 answers_as = ?7, seen_ms = ?8, ephemeral_s = ?9",
             )?
             .execute(params![
                 number.sql(),
@@ -154,7 +161,8 @@ impl Switchboard {
                 new.passkey,
                 new.by_lid,
                 new.answers_as.map_or(0, Number::sql),
-                clock::unix_ms()
+                clock::unix_ms(),
+                new.ephemeral_s
             ])?;
         if new.online {
             self.take_waiting_mail(number)?;

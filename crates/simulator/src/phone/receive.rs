@@ -180,6 +180,9 @@ impl Switchboard {
         {
             return self.send_app_state_key(incoming.from);
         }
+        if incoming.group.is_none() && incoming.from.number != number.owner() {
+            self.take_timer(number, incoming.from.number, message)?;
+        }
         let Some(content) = Content::of(message) else {
             return Ok(());
         };

@@ -24,13 +24,13 @@ pub(crate) struct PhoneMessage {
 }
 
 /// A message as it goes to several devices.
-struct Parcel<'a> {
-    number: Number,
-    id: &'a str,
-    to: &'a Jid,
-    content: &'a Content,
+pub(super) struct Parcel<'a> {
+    pub(super) number: Number,
+    pub(super) id: &'a str,
+    pub(super) to: &'a Jid,
+    pub(super) content: &'a Content,
     /// The encoded message.
-    plain: Vec<u8>,
+    pub(super) plain: Vec<u8>,
 }
 
 impl Switchboard {
@@ -41,15 +41,17 @@ impl Switchboard {
         outgoing: &PhoneMessage,
     ) -> Result<String> {
         self.in_use(number)?;
-        let content = Content::of(&outgoing.message)
-            .ok_or_else(|| bad_request("there is nothing to send"))?;
+        let mut message = outgoing.message.clone();
+        self.put_timer(number, &outgoing.to, &mut message)?;
+        let content =
+            Content::of(&message).ok_or_else(|| bad_request("there is nothing to send"))?;
         let id = clock::message_id();
         let parcel = Parcel {
             number,
             id: &id,
             to: &outgoing.to,
             content: &content,
-            plain: waproto::codec::message_to_vec(&outgoing.message),
+            plain: waproto::codec::message_to_vec(&message),
         };
         self.keep_sent(&parcel)?;
         match outgoing.to.server {
@@ -78,7 +80,7 @@ impl Switchboard {
         Ok(())
     }
 
-    fn send_to_person(&mut self, parcel: &Parcel<'_>) -> Result<()> {
+    pub(super) fn send_to_person(&mut self, parcel: &Parcel<'_>) -> Result<()> {
         let peer = DeviceAddr::from_jid(parcel.to)
             .ok_or_else(|| bad_request("that is neither a number nor a group"))?
             .number;

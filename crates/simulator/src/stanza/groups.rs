@@ -88,6 +88,9 @@ impl Switchboard {
         let created = (created_ms / 1_000).to_string();
         let members = self.group_members(id)?;
         let size = members.len().to_string();
+        let timer = self.group_timer(id)?;
+        let timer = (timer > 0)
+            .then(|| NodeBuilder::new("ephemeral").attr("expiration", timer.to_string()).build());
         let participants = members.into_iter().map(|member| {
             let node = participant(member, by_lid);
             match member == creator {
@@ -101,7 +104,7 @@ impl Switchboard {
             .attr("s_t", created.clone())
             .attr("creation", created)
             .attr("size", size)
-            .children(participants);
+            .children(participants.chain(timer));
         let group = match by_lid {
             true => group
                 .attr("addressing_mode", "lid")
@@ -193,6 +196,13 @@ impl Switchboard {
         let create = NodeBuilder::new("create").attr("type", "new").children([group.clone()]);
         let members = self.group_members(id)?;
         self.notify_members(&group, id, members, &create.build())
+    }
+
+    /// Notifies the members' linked devices of a change of their group.
+    pub(crate) fn notify_group(&mut self, id: &str, news: &Node) -> Result<()> {
+        let Some(group) = self.group_node(id)? else { return Ok(()) };
+        let members = self.group_members(id)?;
+        self.notify_members(&group, id, members, news)
     }
 
     fn notify_members(

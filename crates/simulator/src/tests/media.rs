@@ -133,6 +133,7 @@ async fn inbox_rows_have_these_fields_and_no_others() {
         "waveform",
         "at",
         "typing_ms",
+        "expiration",
         "copies",
     ];
     expected.sort_unstable();

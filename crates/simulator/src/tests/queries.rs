@@ -129,7 +129,7 @@ async fn faults_begin_and_end() {
     let disconnect = r#"{"disconnect":{"number":"628111","code":503}}"#;
     assert_eq!(call(&address, "PUT", "/faults", disconnect).await.0, 200);
     assert_eq!(attr(&client.expect("stream:error").await, "code"), "503");
-    assert_eq!(client.reconnect().await.tag, "stream:error");
+    assert_eq!(client.reconnect().await.tag, "failure");
     assert_eq!(call(&address, "PUT", "/faults", "{}").await.0, 200);
     assert_eq!(client.reconnect().await.tag, "success");
 }
