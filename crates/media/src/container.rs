@@ -23,32 +23,31 @@ pub(crate) fn look_inside(format: Format, path: &Path) -> Format {
         Format::Ole => ole(path),
         _ => return format,
     };
-    inside.ok().flatten().map_or(format, Format::Exactly)
+    inside.ok().flatten().unwrap_or(format)
 }
 
 /// The type of an archive, by its first entry or the names in its directory.
-fn zip(path: &Path) -> io::Result<Option<&'static str>> {
+fn zip(path: &Path) -> io::Result<Option<Format>> {
     let mut file = File::open(path)?;
     if let Some(named) = mimetype_entry(&mut file)? {
-        return Ok(Some(named));
+        return Ok(Some(Format::Exactly(named)));
     }
     let names = zip_names(&mut file)?;
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     let has_folder = |wanted: &str| names.iter().any(|name| name.starts_with(wanted));
-    let office = |macros: &str, plain, with_macros| if has(macros) { with_macros } else { plain };
+    let is_office = |folder: &str| has("[Content_Types].xml") && has_folder(folder);
+    let office = |macros: &str, plain, with_macros| match has(macros) {
+        true => Format::Exactly(with_macros),
+        false => Format::Office(plain),
+    };
     Ok(match () {
-        () if has("[Content_Types].xml") && has_folder("word/") => {
-            Some(office("word/vbaProject.bin", types::DOCX, types::DOCM))
-        }
-        () if has("[Content_Types].xml") && has_folder("xl/") => {
-            Some(office("xl/vbaProject.bin", types::XLSX, types::XLSM))
-        }
-        () if has("[Content_Types].xml") && has_folder("ppt/") => {
-            Some(office("ppt/vbaProject.bin", types::PPTX, types::PPTM))
-        }
-        () if has("AndroidManifest.xml") => Some(types::APK),
-        () if has("META-INF/MANIFEST.MF") => Some(types::JAR),
-        () if has("doc.kml") => Some(types::KMZ),
+        () if is_office("word/") => Some(office("word/vbaProject.bin", types::DOCX, types::DOCM)),
+        () if has("xl/workbook.bin") => Some(Format::Exactly(types::XLSB)),
+        () if is_office("xl/") => Some(office("xl/vbaProject.bin", types::XLSX, types::XLSM)),
+        () if is_office("ppt/") => Some(office("ppt/vbaProject.bin", types::PPTX, types::PPTM)),
+        () if has("AndroidManifest.xml") => Some(Format::Exactly(types::APK)),
+        () if has("META-INF/MANIFEST.MF") => Some(Format::Exactly(types::JAR)),
+        () if has("doc.kml") => Some(Format::Exactly(types::KMZ)),
         () => None,
     })
 }
@@ -90,7 +89,7 @@ fn zip_names(file: &mut File) -> io::Result<Vec<String>> {
 }
 
 /// The type of a compound file, by the streams in its directory.
-fn ole(path: &Path) -> io::Result<Option<&'static str>> {
+fn ole(path: &Path) -> io::Result<Option<Format>> {
     let mut file = File::open(path)?;
     let header = read_at(&mut file, 0, 512)?;
     let (Some(shift @ 7..=16), Some(sector)) = (le16(&header, 30), le32(&header, 48)) else {
@@ -101,13 +100,13 @@ fn ole(path: &Path) -> io::Result<Option<&'static str>> {
     Ok(directory.chunks_exact(128).find_map(|entry| {
         let wide = entry[..64].chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
         let name: Vec<u16> = wide.take_while(|unit| *unit != 0).collect();
-        match String::from_utf16_lossy(&name).as_str() {
-            "WordDocument" => Some(types::DOC),
-            "Workbook" | "Book" => Some(types::XLS),
-            "PowerPoint Document" => Some(types::PPT),
-            "__properties_version1.0" => Some(types::MSG),
-            _ => None,
-        }
+        Some(Format::Exactly(match String::from_utf16_lossy(&name).as_str() {
+            "WordDocument" => types::DOC,
+            "Workbook" | "Book" => types::XLS,
+            "PowerPoint Document" => types::PPT,
+            "__properties_version1.0" => types::MSG,
+            _ => return None,
+        }))
     }))
 }
 

@@ -37,6 +37,8 @@ pub(crate) enum Format {
     Zip,
     /// A compound file, as office programs wrote until 2007.
     Ole,
+    /// What an office program packs: the usual one of its types, which its name may say better.
+    Office(&'static str),
     /// A type that the bytes leave no doubt of.
     Exactly(&'static str),
     /// Anything else, if it can be read as text; and what it is when nothing else is said.
@@ -69,10 +71,14 @@ impl Format {
                 Self::Pdf
             }
             _ if is_text(head) => of_text(head),
-            _ => infer::get(head)
+            _ => match infer::get(head)
                 .and_then(|found| types::by_mimetype(&types::canonical(found.mime_type())))
                 .filter(|found| !JUDGED_HERE.contains(&found.mimetype))
-                .map_or(Self::Unknown, |found| Self::Exactly(found.mimetype)),
+            {
+                Some(found) => Self::Exactly(found.mimetype),
+                None if mp3::is_within(head) => Self::Mp3,
+                None => Self::Unknown,
+            },
         }
     }
 
@@ -94,6 +100,7 @@ impl Format {
             Self::Pdf
             | Self::Zip
             | Self::Ole
+            | Self::Office(_)
             | Self::Exactly(_)
             | Self::Text(_)
             | Self::Unknown => &[],
@@ -124,7 +131,7 @@ impl Format {
             Self::Aac => "audio/aac",
             Self::Pdf => "application/pdf",
             Self::Exactly(mimetype) => mimetype,
-            Self::Zip | Self::Ole | Self::Text(_) | Self::Unknown => return None,
+            Self::Zip | Self::Ole | Self::Office(_) | Self::Text(_) | Self::Unknown => return None,
         };
         Some(mimetype)
     }
@@ -231,7 +238,8 @@ mod tests {
         let mp3: Vec<u8> = [&[0xff, 0xfb, 0x90, 0][..], &[0; 413], &[0xff, 0xfb, 0x90, 0]].concat();
         let adts: Vec<u8> = [&[0xff, 0xf1, 0x50, 0x80, 1, 0x7f, 0xfc][..], &[0; 6]].concat();
         let ogg = |packet: &[u8]| [&b"OggS"[..], &[0; 22], &[1, 19], packet].concat();
-        let cases: [(&[u8], Format); 44] = [
+        let frames = mp3[..417].repeat(3);
+        let cases: [(&[u8], Format); 47] = [
             (b"\xff\xd8\xff\xe0", Format::Jpeg),
             (b"\x89PNG\r\n\x1a\n", Format::Png),
             (b"GIF89a", Format::Gif),
@@ -258,6 +266,9 @@ mod tests {
             (&mp3, Format::Mp3),
             (&mp3[..100], Format::Mp3),
             (&[&mp3[..417], &b"\0\0\0"[..]].concat(), Format::Unknown),
+            (&[&[0; 700], &frames[..]].concat(), Format::Mp3),
+            (&[&mp3[300..417], &frames[..]].concat(), Format::Mp3),
+            (&[&[0; 700], &frames[..600]].concat(), Format::Unknown),
             (&adts, Format::Unknown),
             (&adts[..10], Format::Aac),
             (b"%PDF-1.7", Format::Pdf),

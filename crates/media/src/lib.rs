@@ -8,6 +8,7 @@
 //! container  what is inside archives and office files
 //! types      MIME types and the endings of names (pure)
 //! picture    width and height of images (pure)
+//! section    a part of a file, read as if it were the whole
 //! length/    the duration of a file
 //! voice/     decodes, resamples, encodes to OGG/Opus, draws the waveform
 //! ```
@@ -22,6 +23,7 @@ mod kind;
 mod length;
 mod naming;
 mod picture;
+mod section;
 mod types;
 mod voice;
 

@@ -70,9 +70,10 @@ fn mimetype_of(format: Format, wish: &MediaWish) -> String {
         let is_coarse = |claim: &&&FileType| [types::ZIP, types::PLAIN].contains(&claim.mimetype);
         claims.iter().filter(|claim| !is_coarse(claim)).find(|claim| fits(format, claim))
     };
-    match fitting(may_be).or_else(|| fitting(may_pass_for)) {
-        Some(claim) => claim.mimetype.to_owned(),
-        None => server
+    match (fitting(may_be).or_else(|| fitting(may_pass_for)), format) {
+        (Some(claim), _) => claim.mimetype.to_owned(),
+        (None, Format::Office(usual)) => usual.to_owned(),
+        (None, _) => server
             .filter(|word| types::by_mimetype(word).is_none())
             .unwrap_or_else(|| coarse(format).to_owned()),
     }
@@ -83,6 +84,7 @@ fn may_be(format: Format, claim: &FileType) -> bool {
     match format {
         Format::Zip => claim.within == Within::Zip,
         Format::Ole => claim.within == Within::Ole,
+        Format::Office(usual) => types::are_of_one_program(usual, claim.mimetype),
         Format::Text(_) => claim.within == Within::Text,
         Format::Unknown => true,
         _ => format.mimetype(ContentKind::Document) == Some(claim.mimetype),
@@ -161,7 +163,8 @@ impl Naming {
 
     /// Whether the bytes are those of one type only.
     fn is_exact(&self) -> bool {
-        self.format.mimetype(ContentKind::Document).is_some()
+        matches!(self.format, Format::Office(_))
+            || self.format.mimetype(ContentKind::Document).is_some()
     }
 }
 
@@ -199,7 +202,7 @@ mod tests {
     #[test]
     fn downloads() {
         use Format::{Jpeg, Ole, Pdf, Unknown, Zip};
-        let docx = Format::Exactly(types::DOCX);
+        let (docx, xlsx) = (Format::Office(types::DOCX), Format::Office(types::XLSX));
         let cases = [
             (Pdf, "", "", "", types::PDF, "file.pdf"),
             (Pdf, "", "", "download", types::PDF, "download.pdf"),
@@ -219,6 +222,12 @@ mod tests {
             (Jpeg, "", "photo.jpeg", "", "image/jpeg", "photo.jpeg"),
             (docx, "application/octet-stream", "", "get", types::DOCX, "get.docx"),
             (docx, "application/zip", "r.zip", "", types::DOCX, "r.docx"),
+            (docx, "application/zip", "r.docm", "", types::DOCM, "r.docm"),
+            (docx, types::DOC, "r.doc", "", types::DOCX, "r.docx"),
+            (docx, "application/x-own", "r.xlsx", "", types::DOCX, "r.docx"),
+            (docx, "", "plan.sketch", "", types::DOCX, "plan.sketch.docx"),
+            (xlsx, "", "", "r.xlsm", types::XLSM, "r.xlsm"),
+            (xlsx, types::XLS, "", "get.php", types::XLSX, "get.xlsx"),
             (Zip, "application/zip", "r.xlsx", "", types::XLSX, "r.xlsx"),
             (Zip, types::XLSX, "", "get", types::XLSX, "get.xlsx"),
             (Zip, types::XLSX, "r.zip", "", types::XLSX, "r.xlsx"),

@@ -39,6 +39,12 @@ pub(crate) const PPTX: &str =
 pub(crate) const DOCM: &str = "application/vnd.ms-word.document.macroenabled.12";
 pub(crate) const XLSM: &str = "application/vnd.ms-excel.sheet.macroenabled.12";
 pub(crate) const PPTM: &str = "application/vnd.ms-powerpoint.presentation.macroenabled.12";
+pub(crate) const XLSB: &str = "application/vnd.ms-excel.sheet.binary.macroenabled.12";
+const DOTX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.template";
+const XLTX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.template";
+const POTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.template";
+/// What one office program writes: the same files but for an entry inside.
+const PROGRAMS: [&[&str]; 3] = [&[DOCX, DOCM, DOTX], &[XLSX, XLSM, XLTX], &[PPTX, PPTM, POTX]];
 pub(crate) const APK: &str = "application/vnd.android.package-archive";
 pub(crate) const JAR: &str = "application/java-archive";
 pub(crate) const KMZ: &str = "application/vnd.google-earth.kmz";
@@ -64,9 +70,10 @@ const TYPES: &[FileType] = &[
     of(DOCM, Zip, &["docm", "dotm"]),
     of(XLSM, Zip, &["xlsm", "xltm"]),
     of(PPTM, Zip, &["pptm", "ppsm"]),
-    of("application/vnd.openxmlformats-officedocument.wordprocessingml.template", Zip, &["dotx"]),
-    of("application/vnd.openxmlformats-officedocument.spreadsheetml.template", Zip, &["xltx"]),
-    of("application/vnd.ms-excel.sheet.binary.macroenabled.12", Zip, &["xlsb"]),
+    of(DOTX, Zip, &["dotx"]),
+    of(XLTX, Zip, &["xltx"]),
+    of(POTX, Zip, &["potx"]),
+    of(XLSB, Zip, &["xlsb"]),
     of("application/vnd.oasis.opendocument.text", Zip, &["odt"]),
     of("application/vnd.oasis.opendocument.spreadsheet", Zip, &["ods"]),
     of("application/vnd.oasis.opendocument.presentation", Zip, &["odp"]),
@@ -115,9 +122,10 @@ const TYPES: &[FileType] = &[
     of("video/quicktime", Own, &["mov", "qt"]),
     of("video/3gpp", Own, &["3gp", "3gpp", "3g2"]),
     of("video/webm", Own, &["webm"]),
-    of("video/x-matroska", Own, &["mkv"]),
+    of("video/x-matroska", Own, &["mkv", "mka"]),
     of("video/x-msvideo", Own, &["avi"]),
     of("video/x-ms-wmv", Own, &["wmv", "wma", "asf"]),
+    of("video/mpeg", Own, &["mpg", "mpeg"]),
     of("video/x-flv", Own, &["flv"]),
     of("audio/mpeg", Own, &["mp3"]),
     of("audio/mp4", Own, &["m4a", "m4b", "mp4"]),
@@ -130,6 +138,8 @@ const TYPES: &[FileType] = &[
     of("audio/3gpp", Own, &["3gp", "3gpp"]),
     of("audio/midi", Own, &["mid", "midi"]),
     of("audio/aiff", Own, &["aiff", "aif"]),
+    of("audio/ac3", Own, &["ac3"]),
+    of("audio/x-caf", Own, &["caf"]),
 ];
 
 /// Other words for these types.
@@ -202,6 +212,11 @@ pub(crate) fn canonical(mimetype: &str) -> String {
 /// The type of that name, in its canonical form.
 pub(crate) fn by_mimetype(mimetype: &str) -> Option<&'static FileType> {
     TYPES.iter().find(|kind| kind.mimetype == mimetype)
+}
+
+/// Whether one office program writes both types.
+pub(crate) fn are_of_one_program(one: &str, other: &str) -> bool {
+    PROGRAMS.iter().any(|types| types.contains(&one) && types.contains(&other))
 }
 
 /// The type of names with this ending.

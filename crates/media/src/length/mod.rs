@@ -4,10 +4,14 @@ pub(crate) mod mp3;
 pub(crate) mod mpeg4;
 pub(crate) mod ogg;
 pub(crate) mod wav;
+mod webm;
 
+use std::io;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::format::Format;
+use crate::section::ranges;
 use crate::voice;
 
 /// Seconds, rounded; `None` where they are not known.
@@ -23,4 +27,16 @@ pub(crate) fn seconds(format: Format, path: &Path) -> Option<u32> {
         _ => return None,
     };
     voice::whole_seconds(seconds)
+}
+
+/// The files that were joined end to end and are to be read one by one: what one of them begins with
+/// does not hold for the next.
+pub(crate) fn parts(format: Format, path: &Path) -> io::Result<Vec<Range<u64>>> {
+    match format {
+        Format::Wav => wav::parts(path),
+        Format::Mp3 => mp3::parts(path),
+        Format::Webm | Format::WebmAudio => webm::parts(path),
+        Format::Mp4 | Format::ThreeGp | Format::ThreeGpAudio | Format::M4a => mpeg4::parts(path),
+        _ => Ok(ranges(&[0], u64::MAX)),
+    }
 }

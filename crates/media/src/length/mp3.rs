@@ -1,12 +1,18 @@
 //! The frames of an MP3 file, one after the other: what tags say of the whole holds for the first part
 //! only when files were joined end to end.
 
-use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
+
+use crate::section::{Section, ranges};
 
 /// How much is read at a time.
 const READ_BYTES: u64 = 64 * 1024;
+/// Most parts that are looked at.
+const PARTS_MAX: usize = 100;
+/// Frames in a row that leave no doubt.
+const FRAMES_SURE: usize = 3;
 /// More than the largest frame and the header of the next one.
 const PEEK_BYTES: usize = 4096;
 const KBITS_V1: [usize; 14] = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
@@ -19,6 +25,7 @@ struct Header {
     length: usize,
     samples: u32,
     rate: u32,
+    is_mono: bool,
     /// Where a tag about the whole file stands in its first frame.
     tag_at: usize,
 }
@@ -44,7 +51,7 @@ impl Header {
             (false, true) => 9,
         };
         let samples = if is_v1 { 1_152 } else { 576 };
-        Some(Self { length, samples, rate, tag_at: 4 + side })
+        Some(Self { length, samples, rate, is_mono, tag_at: 4 + side })
     }
 }
 
@@ -56,9 +63,44 @@ pub(crate) fn begins(head: &[u8]) -> bool {
     })
 }
 
+/// Whether several frames in a row stand somewhere in it: a recording of a stream begins in the middle
+/// of one, and some writers put zeros first.
+pub(crate) fn is_within(head: &[u8]) -> bool {
+    (0..head.len()).any(|start| {
+        let mut at = start;
+        (0..FRAMES_SURE).all(|_| {
+            let header = head.get(at..).and_then(Header::of);
+            at += header.map_or(0, |header| header.length);
+            header.is_some()
+        })
+    })
+}
+
+/// Where each part begins and ends: the sound of one part has one rate and one number of channels.
+pub(crate) fn parts(path: &Path) -> io::Result<Vec<Range<u64>>> {
+    let mut frames = Frames::open(Section::whole(path)?);
+    let (mut starts, mut current, mut changed) = (vec![0], None, None);
+    while let Some(header) = frames.next_frame()? {
+        let sound = (header.rate, header.is_mono);
+        if *current.get_or_insert(sound) == sound {
+            changed = None;
+            continue;
+        }
+        // One frame alone is damage.
+        match changed.take().filter(|(next, _)| *next == sound) {
+            Some((_, at)) if starts.len() < PARTS_MAX => {
+                starts.push(at);
+                current = Some(sound);
+            }
+            _ => changed = Some((sound, frames.frame_at())),
+        }
+    }
+    Ok(ranges(&starts, frames.file.len()))
+}
+
 /// How long all frames play.
 pub(crate) fn seconds(path: &Path) -> io::Result<f64> {
-    let mut frames = Frames::open(path)?;
+    let mut frames = Frames::open(Section::whole(path)?);
     let mut seconds = 0.0;
     while let Some(header) = frames.next_frame()? {
         seconds += f64::from(header.samples) / f64::from(header.rate);
@@ -68,10 +110,12 @@ pub(crate) fn seconds(path: &Path) -> io::Result<f64> {
 
 /// Reads the frames of sound, without tags and whatever else is between them.
 pub(crate) struct Frames {
-    file: File,
+    file: Section,
     /// What was read of the file, and how much of it is done with.
     seen: Vec<u8>,
     used: usize,
+    /// Where the file is read next.
+    seen_to: u64,
     /// The bytes of the last frame, and how many of them were read.
     frame: Vec<u8>,
     at: usize,
@@ -82,16 +126,22 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: File::open(path)?,
+    pub(crate) fn open(file: Section) -> Self {
+        Self {
+            file,
             seen: Vec::new(),
+            seen_to: 0,
             used: 0,
             frame: Vec::new(),
             at: 0,
             is_synced: false,
             silence_s: 0.0,
-        })
+        }
+    }
+
+    /// Where the last frame begins.
+    fn frame_at(&self) -> u64 {
+        self.seen_to - (self.seen.len() - self.used + self.frame.len()) as u64
     }
 
     fn next_frame(&mut self) -> io::Result<Option<Header>> {
@@ -132,6 +182,7 @@ impl Frames {
             self.used = 0;
             let before = self.seen.len();
             self.file.by_ref().take(READ_BYTES).read_to_end(&mut self.seen)?;
+            self.seen_to += (self.seen.len() - before) as u64;
             if self.seen.len() == before {
                 break;
             }
@@ -146,9 +197,8 @@ impl Frames {
             _ => {
                 self.used = self.seen.len();
                 let beyond = size - u64::try_from(here).unwrap_or(size);
-                let end = self.file.metadata()?.len();
-                let at = self.file.stream_position()?.saturating_add(beyond).min(end);
-                self.file.seek(SeekFrom::Start(at))?;
+                let at = self.seen_to.saturating_add(beyond).min(self.file.len());
+                self.seen_to = self.file.seek(SeekFrom::Start(at))?;
             }
         }
         Ok(())

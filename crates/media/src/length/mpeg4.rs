@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
+
+use crate::section::ranges;
 
 /// Most boxes that are looked at.
 const BOXES_MAX: usize = 20_000;
@@ -10,6 +13,8 @@ const BOXES_MAX: usize = 20_000;
 const BOX_BYTES_MAX: u64 = 1024 * 1024;
 /// Most tracks that are looked at.
 const TRACKS_MAX: usize = 32;
+/// Most joined files that are looked at.
+const PARTS_MAX: usize = 100;
 
 /// What a file is, by its movie box.
 #[derive(Debug, Default)]
@@ -34,10 +39,11 @@ struct Track {
     ticks: u64,
 }
 
-/// A box: its name and where its content begins and ends.
+/// A box: its name, where it begins, and where its content begins and ends.
 #[derive(Clone, Copy)]
 struct Box {
     name: [u8; 4],
+    at: u64,
     start: u64,
     end: u64,
 }
@@ -47,7 +53,7 @@ pub(crate) fn movie(path: &Path) -> io::Result<Option<Movie>> {
     let mut file = File::open(path)?;
     let end = file.metadata()?.len();
     let mut boxes = Boxes { file: &mut file, left: BOXES_MAX };
-    let whole = Box { name: *b"file", start: 0, end };
+    let whole = Box { name: *b"file", at: 0, start: 0, end };
     let top = boxes.children(whole)?;
     let Some(movie_box) = top.iter().find(|found| &found.name == b"moov") else {
         return Ok(None);
@@ -77,6 +83,25 @@ pub(crate) fn movie(path: &Path) -> io::Result<Option<Movie>> {
         });
     }
     Ok(Some(movie))
+}
+
+/// Where each of the files that were joined begins and ends: with its type, and with a movie box.
+pub(crate) fn parts(path: &Path) -> io::Result<Vec<Range<u64>>> {
+    let mut file = File::open(path)?;
+    let end = file.metadata()?.len();
+    let mut boxes = Boxes { file: &mut file, left: BOXES_MAX };
+    let (mut starts, mut has_movie) = (vec![0], false);
+    for found in boxes.children(Box { name: *b"file", at: 0, start: 0, end })? {
+        if &found.name == b"ftyp" && has_movie && starts.len() < PARTS_MAX {
+            starts.push(found.at);
+            has_movie = false;
+        }
+        has_movie |= &found.name == b"moov";
+    }
+    if !has_movie && starts.len() > 1 {
+        starts.pop();
+    }
+    Ok(ranges(&starts, end))
 }
 
 /// Seconds; `None` for what stands for an unknown length.
@@ -114,7 +139,7 @@ impl Boxes<'_> {
                 break;
             }
             let name = [header[4], header[5], header[6], header[7]];
-            found.push(Box { name, start: at + content, end: next });
+            found.push(Box { name, at, start: at + content, end: next });
             at = next;
         }
         Ok(found)

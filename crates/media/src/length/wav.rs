@@ -11,6 +11,11 @@ const PARTS_MAX: usize = 100;
 /// Most chunks of a part that are looked at.
 const CHUNKS_MAX: usize = 1_000;
 
+/// Formats whose samples all have the same size.
+const PCM: u16 = 1;
+const FLOAT: u16 = 3;
+const EXTENSIBLE: u16 = 0xfffe;
+
 /// Where each part begins and ends.
 pub(crate) fn parts(path: &Path) -> io::Result<Vec<Range<u64>>> {
     let mut file = File::open(path)?;
@@ -46,7 +51,7 @@ pub(super) fn seconds(path: &Path) -> io::Result<Option<f64>> {
 }
 
 fn part_seconds(file: &mut File, part: Range<u64>) -> io::Result<Option<f64>> {
-    let (mut at, mut bytes_per_s) = (part.start + 12, None);
+    let (mut at, mut bytes_per_s, mut by_samples) = (part.start + 12, None, None);
     for _ in 0..CHUNKS_MAX {
         if at + 8 > part.end {
             break;
@@ -57,6 +62,18 @@ fn part_seconds(file: &mut File, part: Range<u64>) -> io::Result<Option<f64>> {
             b"fmt " => {
                 let format = read_at::<16>(file, at + 8)?;
                 bytes_per_s = Some(le32(&format, 8)).filter(|rate| *rate > 0);
+                // What stands for a compressed sound's bytes is a guess; its samples are counted.
+                let rate = Some(le32(&format, 4)).filter(|rate| *rate > 0);
+                let is_plain =
+                    matches!(u16::from_le_bytes([format[0], format[1]]), PCM | FLOAT | EXTENSIBLE);
+                by_samples = rate.filter(|_| !is_plain);
+            }
+            b"fact" if size >= 4 => {
+                let samples = le32(&read_at::<4>(file, at + 8)?, 0);
+                let seconds = by_samples.map(|rate| f64::from(samples) / f64::from(rate));
+                if let Some(seconds) = seconds.filter(|seconds| *seconds > 0.0) {
+                    return Ok(Some(seconds));
+                }
             }
             b"data" => {
                 let there = size.min(part.end - at - 8);

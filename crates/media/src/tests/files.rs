@@ -102,6 +102,8 @@ async fn archives_and_office_files_are_known_by_what_is_inside() {
     let cases = [
         (office("word/document.xml"), "get.docx"),
         (office("xl/workbook.xml"), "get.xlsx"),
+        (office("xl/workbook.bin"), "get.xlsb"),
+        (zip(&[("[Content_Types].xml", b""), ("word/vbaProject.bin", b"")]), "get.docm"),
         (office("ppt/presentation.xml"), "get.pptx"),
         (book, "get.epub"),
         (text, "get.odt"),
@@ -235,6 +237,22 @@ async fn files_joined_end_to_end_are_as_long_as_all_their_parts() {
     let tag = [&b"ID3\x04\0\0\0\0\x07\x60"[..], &b"\xff\xfb\x90\x64".repeat(248)].concat();
     let tagged = [fixture("tone.mp3"), tag, fixture("tone.mp3")].concat();
     assert_eq!(rig.prepare(&tagged, None).await.unwrap().seconds, Some(5), "a tag between them");
+}
+
+#[tokio::test]
+async fn a_compressed_sound_is_as_long_as_its_samples() {
+    let rig = Rig::new();
+    let wav = |format: u8, samples: u32| {
+        let header =
+            [&b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0"[..], &[format, 0], b"\x01\0\x40\x1f\0\0"];
+        let rest = b"\x80\x3e\0\0\0\x04\x04\0fact\x04\0\0\0";
+        let data = b"data\x80\x3e\0\0";
+        [&header.concat(), &rest[..], &samples.to_le_bytes(), data, &[0; 16_000]].concat()
+    };
+    for (format, samples, seconds) in [(0x11, 24_000, 3), (0x11, 0, 1), (1, 24_000, 1)] {
+        let ready = rig.prepare(&wav(format, samples), None).await.unwrap();
+        assert_eq!(ready.seconds, Some(seconds), "{format} {samples}");
+    }
 }
 
 #[tokio::test]

@@ -161,27 +161,33 @@ fn quiet_then_loud(rate: u32) -> Vec<u8> {
     wav(rate, 1, &parts.concat())
 }
 
-/// The Opus fixture is stereo, and as loud as a tone that was spread over two channels.
-const OPUS_LOUDNESS: f64 = 0.72;
+/// The Opus fixture, and the MP3 with two channels, are as loud as a tone that was spread over two channels.
+const STEREO_LOUDNESS: f64 = 0.72;
 
 #[tokio::test]
 async fn all_of_what_was_joined_end_to_end_is_in_the_note() {
     let rig = Rig::new();
     let tag = [&b"ID3\x04\0\0\0\0\x07\x60"[..], &b"\xff\xfb\x90\x64".repeat(248)].concat();
-    let (mp3, vorbis) = (fixture("tone.mp3"), fixture("tone-vorbis.ogg"));
+    let (mp3, stereo) = (fixture("tone.mp3"), fixture("tone-stereo.mp3"));
+    let vorbis = fixture("tone-vorbis.ogg");
     let opus = fixture("tone-opus.ogg");
     let cases = [
         ("MP3", [mp3.clone(), mp3.clone()].concat(), [1.0, 1.0]),
-        ("MP3 with a tag between", [mp3.clone(), tag, mp3].concat(), [1.0, 1.0]),
+        ("MP3 with a tag between", [mp3.clone(), tag, mp3.clone()].concat(), [1.0, 1.0]),
         ("WAV", quiet_then_loud(48_000).repeat(2), [1.0, 1.0]),
         (
             "WAV of two rates",
             [quiet_then_loud(48_000), quiet_then_loud(16_000)].concat(),
             [1.0, 1.0],
         ),
+        ("MP3 of one channel and of two", [mp3, stereo].concat(), [1.0, STEREO_LOUDNESS]),
         ("Vorbis", vorbis.repeat(2), [1.0, 1.0]),
-        ("Opus", opus.repeat(2), [OPUS_LOUDNESS, OPUS_LOUDNESS]),
-        ("Vorbis and Opus", [vorbis, opus].concat(), [1.0, OPUS_LOUDNESS]),
+        ("MPEG-4", fixture("tone.m4a").repeat(2), [1.0, 1.0]),
+        ("MPEG-4 with pictures", fixture("clip.mp4").repeat(2), [1.0, 1.0]),
+        ("WebM", webm(&opus).repeat(2), [STEREO_LOUDNESS, STEREO_LOUDNESS]),
+        ("recorded WebM", recorded(&webm(&opus)).repeat(2), [STEREO_LOUDNESS, STEREO_LOUDNESS]),
+        ("Opus", opus.repeat(2), [STEREO_LOUDNESS, STEREO_LOUDNESS]),
+        ("Vorbis and Opus", [vorbis, opus.clone()].concat(), [1.0, STEREO_LOUDNESS]),
     ];
     for (name, bytes, loudness) in cases {
         let ready = rig.voice(&bytes).await.unwrap();
@@ -237,6 +243,28 @@ fn webm(opus: &[u8]) -> Vec<u8> {
     [ebml, segment].concat()
 }
 
+/// As browsers write it while they record: without the sizes of what is not finished.
+fn recorded(webm: &[u8]) -> Vec<u8> {
+    let mut bytes = webm.to_vec();
+    for id in [[0x18, 0x53, 0x80, 0x67], [0x1f, 0x43, 0xb6, 0x75]] {
+        let at = bytes.windows(4).position(|window| window == id).unwrap();
+        bytes[at + 4..at + 8].copy_from_slice(&[0x1f, 0xff, 0xff, 0xff]);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn opus_in_mpeg_4_loses_nothing() {
+    let rig = Rig::new();
+    let note = rig.voice(&fixture("tone-opus.mp4")).await.unwrap();
+    assert_eq!(note.seconds, Some(3));
+    let heard = Heard::of(&std::fs::read(&note.file.path).unwrap());
+    let length = heard.played().len() as f64 / 48_000.0;
+    assert!((2.49..2.53).contains(&length), "{length}");
+    assert_near(heard.rms(0.2, 0.8), STEREO_LOUDNESS * 0.1 / 2f64.sqrt(), "quiet");
+    assert_near(heard.rms(1.2, 1.8), STEREO_LOUDNESS * 0.6 / 2f64.sqrt(), "loud");
+}
+
 #[tokio::test]
 async fn what_a_browser_records_is_audio_and_may_be_a_note() {
     let rig = Rig::new();
@@ -247,7 +275,7 @@ async fn what_a_browser_records_is_audio_and_may_be_a_note() {
     let note = rig.voice(&bytes).await.unwrap();
     assert_eq!((note.seconds, note.mimetype.as_str()), (Some(3), "audio/ogg; codecs=opus"));
     let heard = Heard::of(&std::fs::read(&note.file.path).unwrap());
-    assert_near(heard.rms(1.2, 1.8), OPUS_LOUDNESS * 0.6 / 2f64.sqrt(), "loud");
+    assert_near(heard.rms(1.2, 1.8), STEREO_LOUDNESS * 0.6 / 2f64.sqrt(), "loud");
     assert_shape(&note.waveform.unwrap(), "webm");
 }
 

@@ -1,7 +1,5 @@
 //! Decodes audio files to one channel of samples between -1 and 1, block by block.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 use ropus::{Channels, DecodeMode};
@@ -17,38 +15,30 @@ use symphonia::core::packet::Packet;
 use super::measure::{self, PACKET_SAMPLES_MAX};
 use super::{RATE, SECONDS_MAX, VoiceError};
 use crate::format::Format;
-use crate::length::{mp3, wav};
+use crate::length::{self, mp3};
+use crate::section::Section;
 
 /// The sample rates that are accepted, in Hz.
 const RATES: std::ops::RangeInclusive<u32> = 4_000..=384_000;
 /// Most damaged packets that are skipped.
 const DAMAGED_MAX: usize = 100;
 
-/// Decodes a file's first audio track, and that of each stream that follows, and passes their blocks
-/// to `take`, with their sample rate.
+/// Decodes a file's first audio track, and that of each file that was joined to it, and passes their
+/// blocks to `take`, with their sample rate.
 pub(super) fn decode(
     path: &Path,
     format: Format,
     mut take: impl FnMut(&[f32], u32) -> Result<(), VoiceError>,
 ) -> Result<(), VoiceError> {
-    let parts = match format {
-        Format::Wav => wav::parts(path)?,
-        _ => Vec::new(),
-    };
-    if parts.len() > 1 {
-        for part in parts {
-            let mut file = File::open(path)?;
-            file.seek(SeekFrom::Start(part.start))?;
-            let part = ReadOnlySource::new(file.take(part.end - part.start));
-            decode_all(probe(Box::new(part))?, &mut take)?;
-        }
-        return Ok(());
+    for part in length::parts(format, path)? {
+        let part = Section::open(path, part)?;
+        let reader = match format {
+            Format::Mp3 => probe(Box::new(ReadOnlySource::new(mp3::Frames::open(part))))?,
+            _ => probe(Box::new(part))?,
+        };
+        decode_all(reader, &mut take)?;
     }
-    let reader = match format {
-        Format::Mp3 => probe(Box::new(ReadOnlySource::new(mp3::Frames::open(path)?)))?,
-        _ => open(path)?,
-    };
-    decode_all(reader, &mut take)
+    Ok(())
 }
 
 /// Decodes what a reader brings.
@@ -162,7 +152,7 @@ impl TrackDecoder {
 
 /// The length that a file's headers announce, in seconds.
 pub(crate) fn announced_seconds(path: &Path) -> Option<f64> {
-    length_of(&*open(path).ok()?)
+    length_of(&*probe(Box::new(Section::whole(path).ok()?)).ok()?)
 }
 
 fn length_of(reader: &dyn FormatReader) -> Option<f64> {
@@ -171,10 +161,6 @@ fn length_of(reader: &dyn FormatReader) -> Option<f64> {
     let media = reader.media_info();
     let (base, duration) = of_track.or(media.time_base.zip(media.duration))?;
     Some(base.calc_duration(duration)?.as_secs_f64())
-}
-
-fn open(path: &Path) -> Result<Box<dyn FormatReader>, VoiceError> {
-    probe(Box::new(File::open(path)?))
 }
 
 fn probe(source: Box<dyn MediaSource>) -> Result<Box<dyn FormatReader>, VoiceError> {

@@ -118,7 +118,9 @@ pub(super) fn pre_skip(head: &[u8]) -> Option<usize> {
         return None;
     };
     let is_plain = version < 16 && matches!(channels, 1 | 2) && family == 0;
-    is_plain.then(|| usize::from(u16::from_le_bytes([low, high])))
+    // MPEG-4 has a version of its own, whose numbers begin with their highest byte.
+    let read = if version == 0 { u16::from_be_bytes } else { u16::from_le_bytes };
+    is_plain.then(|| usize::from(read([low, high])))
 }
 
 #[cfg(test)]
@@ -143,6 +145,15 @@ mod tests {
         assert_eq!(of(&[]).waveform(), [0; 64]);
         let half = [vec![0.8; 48_000], vec![0.0; 48_000]].concat();
         assert_eq!(of(&half).waveform(), [[100u8; 32], [0; 32]].concat());
+    }
+
+    #[test]
+    fn what_is_left_out_at_the_beginning() {
+        let head = |rest: &[u8]| pre_skip(&[b"OpusHead", rest, &[0; 7]].concat());
+        assert_eq!(head(b"\x01\x01\x38\x01"), Some(312));
+        assert_eq!(head(b"\x00\x01\x01\x38"), Some(312), "in MPEG-4");
+        assert_eq!(head(b"\x01\x03\x38\x01"), None);
+        assert_eq!(head(b""), None);
     }
 
     #[test]
