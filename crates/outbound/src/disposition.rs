@@ -27,15 +27,25 @@ impl Disposition {
         };
         let dispositions = read(&CONTENT_DISPOSITION);
         let filename = dispositions.iter().find_map(|header| name_in(header, "filename"));
-        let is_attachment = filename.is_some()
-            || dispositions.iter().any(|header| {
-                let kind = header.split(';').next().unwrap_or_default().trim();
-                !kind.is_empty() && !kind.eq_ignore_ascii_case("inline") && !kind.contains('=')
-            });
+        let kinds = dispositions.iter().map(|header| header.split(';').next().unwrap_or_default());
+        let kind = kinds.map(str::trim).find(|kind| !kind.is_empty() && !kind.contains('='));
+        let is_attachment = match (kind, &filename) {
+            // What is to be shown is a page, unless its name is one that programs open.
+            (Some(kind), name) if kind.eq_ignore_ascii_case("inline") => {
+                name.as_deref().is_some_and(is_opened_by_programs)
+            }
+            (kind, name) => kind.is_some() || name.is_some(),
+        };
         // Mailers and old servers put the name beside the type.
         let in_type = || read(&CONTENT_TYPE).iter().find_map(|header| name_in(header, "name"));
         Self { is_attachment, filename: filename.or_else(in_type) }
     }
+}
+
+/// Whether the ending is one that scripts give to tables and letters that they write as pages.
+fn is_opened_by_programs(name: &str) -> bool {
+    let ending = name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+    matches!(ending.as_deref(), Some("xls" | "doc" | "htm" | "html" | "mht"))
 }
 
 /// The name in a header: the extended parameter (RFC 6266, 5987) before the plain one.
@@ -57,7 +67,8 @@ fn name_in(header: &str, wanted: &str) -> Option<String> {
         .and_then(extended)
         .or_else(|| value(wanted).and_then(plain))
         .or_else(in_parts)
-        .or_else(|| starred.and_then(plain))
+        // Against the standard, but better than nothing.
+        .or_else(|| plain(starred?.rsplit('\'').next()?))
 }
 
 /// The last part of a URL's path, when it looks like a name.
@@ -79,7 +90,7 @@ fn parameters(header: &str) -> Vec<(&str, String)> {
             Some(quoted) => unquoted(quoted),
             None => {
                 let (value, end) = after.split_at(after.find(';').unwrap_or(after.len()));
-                (value.trim().to_owned(), end)
+                (value.trim().trim_end_matches('"').to_owned(), end)
             }
         };
         parameters.push((name, value));
@@ -110,7 +121,9 @@ fn unquoted(text: &str) -> (String, &str) {
 fn extended(value: &str) -> Option<String> {
     let (charset, rest) = value.split_once('\'')?;
     let (_language, encoded) = rest.split_once('\'')?;
-    clean(&text_in(charset, &percent_decode_str(encoded).collect::<Vec<u8>>())?)
+    let text = text_in(charset, &percent_decode_str(encoded).collect::<Vec<u8>>())?;
+    // Bytes that are no text in that charset: the plain name says it better.
+    clean(&text).filter(|_| !text.contains(char::REPLACEMENT_CHARACTER))
 }
 
 fn extended_or_plain(value: &str) -> Option<String> {
@@ -136,7 +149,7 @@ mod tests {
 
     #[test]
     fn names_in_headers() {
-        let cases: [(&[u8], Option<&str>); 38] = [
+        let cases: [(&[u8], Option<&str>); 41] = [
             (b"attachment; filename=\"a b.pdf\"", Some("a b.pdf")),
             (b"attachment; filename=a.pdf", Some("a.pdf")),
             (b"attachment; filename=a b.pdf", Some("a b.pdf")),
@@ -159,6 +172,9 @@ mod tests {
             (b"attachment; filename*=windows-1251''%CF%F0.pdf", Some("\u{41f}\u{440}.pdf")),
             (b"attachment; filename*=klingon''x.pdf; filename=y.pdf", Some("y.pdf")),
             (b"attachment; filename*=a%20b.pdf", Some("a b.pdf")),
+            (b"attachment; filename*=UTF-8''%ff%fe.pdf; filename=y.pdf", Some("y.pdf")),
+            (b"attachment; filename*=UTF-8''caf%E9.pdf", Some("caf\u{e9}.pdf")),
+            (b"attachment; filename=a.pdf\"", Some("a.pdf")),
             (b"attachment; filename*0=\"long na\"; filename*1=\"me.pdf\"", Some("long name.pdf")),
             (
                 b"attachment; filename*0*=UTF-8''na%C3; filename*1*=%AFve.pdf",
@@ -194,11 +210,11 @@ mod tests {
     #[test]
     fn what_a_browser_saves() {
         for header in
-            ["attachment", "ATTACHMENT;", "form-data; x=y", "filename=a", "inline; filename=a"]
+            ["attachment", "ATTACHMENT;", "form-data; x=y", "filename=a", "inline; filename=a.XLS"]
         {
             assert!(of(header.as_bytes()).is_attachment, "{header}");
         }
-        for header in ["", "inline", " Inline ; size=3"] {
+        for header in ["", "inline", " Inline ; size=3", "inline; filename=a.pdf"] {
             assert!(!of(header.as_bytes()).is_attachment, "{header}");
         }
         assert_eq!(Disposition::of(&HeaderMap::new()), Disposition::default());

@@ -1,128 +1,195 @@
 //! Opens what a server compressed for the way, although it was asked not to.
+//!
+//! The codings of an answer are opened when it has come, in a thread that may block: every decoder pulls
+//! a buffer at a time, so that few bytes never become many in memory.
 
-use std::borrow::Cow;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use brotli_decompressor::Decompressor;
+use flate2::bufread::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use reqwest::header::{CONTENT_ENCODING, HeaderMap};
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use tokio::sync::mpsc::Sender;
 
 use crate::files::FetchError;
 
-/// Most compressed bytes that are opened at a time; they become a thousand times as many at most.
-const PIECE_BYTES: usize = 1024;
+/// Most codings that are opened, one inside the other.
+const CODINGS_MAX: usize = 3;
+/// How much is read and opened at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+/// The largest window of zstd, which is held in memory; browsers take no larger one either.
+const WINDOW_BYTES_MAX: u64 = 8 * 1024 * 1024;
+const GZIP_MARK: &[u8] = b"\x1f\x8b";
+const ZSTD_MARK: &[u8] = b"\x28\xb5\x2f\xfd";
 
 /// The codings that are opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Coding {
     Gzip,
     Deflate,
+    Brotli,
+    Zstd,
 }
 
-/// What opens the bytes of an answer.
-pub(crate) enum Opener {
-    /// As they came.
-    Plain,
-    /// Not decided yet: some servers name a coding and do not compress.
-    Named(Coding),
-    /// Compressed.
-    Compressed(Box<dyn Decoder>),
+/// The codings that an answer names, in the order in which they were put on. Words that are no coding
+/// are ignored, as browsers do.
+///
+/// # Errors
+/// [`FetchError::Failed`] for more of them than [`CODINGS_MAX`].
+pub(crate) fn codings(headers: &HeaderMap) -> Result<Vec<Coding>, FetchError> {
+    let mut named = Vec::new();
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let words = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
+        named.extend(words.split(',').filter_map(|word| match word.trim() {
+            "gzip" | "x-gzip" => Some(Coding::Gzip),
+            "deflate" => Some(Coding::Deflate),
+            "br" => Some(Coding::Brotli),
+            "zstd" => Some(Coding::Zstd),
+            _ => None,
+        }));
+    }
+    if named.len() > CODINGS_MAX { Err(FetchError::Failed) } else { Ok(named) }
 }
 
-/// One of the decoders, which all write what they open into memory.
-pub(crate) trait Decoder: Write + Send {
-    /// Takes what was opened so far.
-    fn opened(&mut self) -> Vec<u8>;
-    /// Opens the rest.
-    fn end(&mut self) -> io::Result<()>;
+/// Why bytes could not be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotOpened {
+    /// They are not compressed: some servers name a coding and do nothing.
+    NotCompressed,
+    /// They end too early or are damaged, or the receiver is gone.
+    Damaged,
 }
 
-macro_rules! decoder {
-    ($($name:ident),*) => {$(
-        impl Decoder for $name<Vec<u8>> {
-            fn opened(&mut self) -> Vec<u8> {
-                std::mem::take(self.get_mut())
-            }
-
-            fn end(&mut self) -> io::Result<()> {
-                self.try_finish()
-            }
+/// Opens the bytes of `source` and passes them on, until the receiver is gone. It blocks.
+pub(crate) fn open(
+    source: impl Read + 'static,
+    codings: &[Coding],
+    pieces: &Sender<Vec<u8>>,
+) -> Result<(), NotOpened> {
+    // The others are known by their first bytes.
+    let is_sure = !codings.iter().any(|c| matches!(c, Coding::Brotli | Coding::Deflate));
+    let judge = |error: io::Error, has_begun: bool| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => NotOpened::Damaged,
+        _ if is_sure || has_begun => NotOpened::Damaged,
+        _ => NotOpened::NotCompressed,
+    };
+    let mut opened: Box<dyn Read> = Box::new(Wanted { source, pieces: pieces.clone() });
+    for coding in codings.iter().rev() {
+        opened = decoder(*coding, opened).map_err(|error| judge(error, false))?;
+    }
+    let mut has_begun = false;
+    loop {
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        let read = opened.by_ref().take(PIECE_BYTES as u64).read_to_end(&mut piece);
+        has_begun |= !piece.is_empty();
+        read.map_err(|error| judge(error, has_begun))?;
+        if piece.is_empty() {
+            return Ok(());
         }
-    )*};
+        pieces.blocking_send(piece).map_err(|_| NotOpened::Damaged)?;
+    }
 }
 
-decoder!(MultiGzDecoder, ZlibDecoder, DeflateDecoder);
+/// Opens one coding, as far as the first bytes are those of it.
+fn decoder(coding: Coding, source: Box<dyn Read>) -> io::Result<Box<dyn Read>> {
+    let mut source = BufReader::with_capacity(PIECE_BYTES, source);
+    let start = source.fill_buf()?;
+    Ok(match coding {
+        Coding::Gzip if begins_with(start, GZIP_MARK) => Box::new(Parts::<Gzip>::of(source)?),
+        Coding::Zstd if begins_with(start, ZSTD_MARK) => Box::new(Parts::<Zstd>::of(source)?),
+        Coding::Gzip | Coding::Zstd => Box::new(source),
+        Coding::Brotli if start.is_empty() => Box::new(source),
+        Coding::Brotli => Box::new(Decompressor::new(source, PIECE_BYTES)),
+        // With the header of zlib, as the standard has it, or without, as some servers do.
+        Coding::Deflate if begins_as_zlib(start) => Box::new(ZlibDecoder::new(source)),
+        Coding::Deflate => Box::new(DeflateDecoder::new(source)),
+    })
+}
 
-impl Opener {
-    /// For an answer with these headers. Words that are no coding are ignored, as browsers do.
-    ///
-    /// # Errors
-    /// [`FetchError::Failed`] for codings that are not opened here.
-    pub(crate) fn of(headers: &HeaderMap) -> Result<Self, FetchError> {
-        let mut named = None;
-        for value in headers.get_all(CONTENT_ENCODING) {
-            let words = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
-            for word in words.split(',').map(str::trim) {
-                let coding = match word {
-                    "gzip" | "x-gzip" => Coding::Gzip,
-                    "deflate" => Coding::Deflate,
-                    "br" | "zstd" | "compress" | "x-compress" => return Err(FetchError::Failed),
-                    _ => continue,
-                };
-                if named.replace(coding).is_some() {
-                    return Err(FetchError::Failed);
-                }
-            }
+/// Whether bytes begin with this mark, or with as much of it as is there.
+fn begins_with(start: &[u8], mark: &[u8]) -> bool {
+    !start.is_empty() && (start.starts_with(mark) || mark.starts_with(start))
+}
+
+fn begins_as_zlib(start: &[u8]) -> bool {
+    matches!(start, [first, second, ..]
+        if first & 15 == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0)
+}
+
+/// Bytes that are read only as long as there is a receiver for what becomes of them.
+struct Wanted<R> {
+    source: R,
+    pieces: Sender<Vec<u8>>,
+}
+
+impl<R: Read> Read for Wanted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.pieces.is_closed() {
+            return Err(io::ErrorKind::BrokenPipe.into());
         }
-        Ok(named.map_or(Self::Plain, Self::Named))
+        self.source.read(buffer)
+    }
+}
+
+/// What all parts of a compressed file are read from.
+type Source = BufReader<Box<dyn Read>>;
+
+/// A coding whose files are parts, one after the other.
+trait Part: Read + Sized {
+    const MARK: &'static [u8];
+    fn start(source: Source) -> io::Result<Self>;
+    fn into_rest(self) -> Source;
+}
+
+type Gzip = GzDecoder<Source>;
+
+impl Part for Gzip {
+    const MARK: &'static [u8] = GZIP_MARK;
+
+    fn start(source: Source) -> io::Result<Self> {
+        Ok(Self::new(source))
     }
 
-    /// Decides by the first bytes.
-    fn of_coding(coding: Coding, start: &[u8]) -> Self {
-        match (coding, start) {
-            (Coding::Gzip, [0x1f, 0x8b, ..] | [0x1f]) => {
-                Self::Compressed(Box::new(MultiGzDecoder::new(Vec::new())))
-            }
-            (Coding::Gzip, _) => Self::Plain,
-            // With the header of zlib, as the standard has it, or without, as some servers do.
-            (Coding::Deflate, [first, second, ..])
-                if first & 15 == 8 && u16::from_be_bytes([*first, *second]) % 31 == 0 =>
-            {
-                Self::Compressed(Box::new(ZlibDecoder::new(Vec::new())))
-            }
-            (Coding::Deflate, _) => Self::Compressed(Box::new(DeflateDecoder::new(Vec::new()))),
-        }
+    fn into_rest(self) -> Source {
+        self.into_inner()
+    }
+}
+
+type Zstd = StreamingDecoder<Source, FrameDecoder>;
+
+impl Part for Zstd {
+    const MARK: &'static [u8] = ZSTD_MARK;
+
+    fn start(source: Source) -> io::Result<Self> {
+        Self::new_with_max_window_size(source, WINDOW_BYTES_MAX).map_err(io::Error::other)
     }
 
-    /// Opens bytes, one small piece after the other, so that few never become many in memory.
-    pub(crate) fn open<'a>(
-        &'a mut self,
-        bytes: &'a [u8],
-    ) -> impl Iterator<Item = Result<Cow<'a, [u8]>, FetchError>> {
-        if let (Self::Named(coding), false) = (&*self, bytes.is_empty()) {
-            *self = Self::of_coding(*coding, bytes);
-        }
-        let is_plain = !matches!(self, Self::Compressed(_));
-        let piece_bytes = if is_plain { bytes.len().max(1) } else { PIECE_BYTES };
-        bytes.chunks(piece_bytes).map(move |piece| match self {
-            Self::Compressed(decoder) => match decoder.write_all(piece) {
-                Ok(()) => Ok(Cow::Owned(decoder.opened())),
-                // What follows the end is ignored.
-                Err(error) if error.kind() == io::ErrorKind::WriteZero => {
-                    Ok(Cow::Owned(decoder.opened()))
-                }
-                Err(_) => Err(FetchError::Failed),
-            },
-            Self::Plain | Self::Named(_) => Ok(Cow::Borrowed(piece)),
-        })
+    fn into_rest(self) -> Source {
+        self.into_inner()
     }
+}
 
-    /// The rest.
-    ///
-    /// # Errors
-    /// [`FetchError::Failed`] when the answer ended in the middle of what was compressed.
-    pub(crate) fn finish(self) -> Result<Vec<u8>, FetchError> {
-        let Self::Compressed(mut decoder) = self else { return Ok(Vec::new()) };
-        decoder.end().map_err(|_| FetchError::Failed)?;
-        Ok(decoder.opened())
+/// All parts; what follows the last one is ignored.
+struct Parts<P>(Option<P>);
+
+impl<P: Part> Parts<P> {
+    fn of(source: Source) -> io::Result<Self> {
+        P::start(source).map(|part| Self(Some(part)))
+    }
+}
+
+impl<P: Part> Read for Parts<P> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(part) = &mut self.0 {
+            let count = part.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            let Some(mut rest) = self.0.take().map(P::into_rest) else { break };
+            if begins_with(rest.fill_buf()?, P::MARK) {
+                self.0 = Some(P::start(rest)?);
+            }
+        }
+        Ok(0)
     }
 }

@@ -15,10 +15,12 @@ use reqwest::{Response, StatusCode, Url};
 use tempfile::{NamedTempFile, TempPath};
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt as _, BufWriter};
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
 
 use crate::client::{HttpOutbound, Limits};
 use crate::disposition::{Disposition, last_segment};
-use crate::encoding::Opener;
+use crate::encoding::{self, Coding, NotOpened};
 use crate::page::{Label, PAGE_BYTES};
 use crate::temp;
 
@@ -28,6 +30,8 @@ const REDIRECTS_MAX: usize = 3;
 const WRITE_BYTES: usize = 256 * 1024;
 /// How often, in bytes, the free space is looked at.
 const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
+/// Opened pieces that wait to be written.
+const PIECES_MAX: usize = 4;
 /// Every byte beyond ASCII is in the set anyway.
 const NON_ASCII: &AsciiSet = CONTROLS;
 
@@ -73,6 +77,11 @@ fn not_fetched(why: &str) {
     tracing::info!(why, "a file could not be fetched");
 }
 
+fn lost(error: &reqwest::Error) -> FetchError {
+    not_fetched(&crate::webhooks::reason(error));
+    FetchError::Failed
+}
+
 impl HttpOutbound {
     pub(crate) async fn save_bytes(&self, bytes: Vec<u8>) -> Result<TempMedia, FetchError> {
         let mut saving = Saving::start(self, Label::File)?;
@@ -99,15 +108,13 @@ impl HttpOutbound {
         for _ in 0..=REDIRECTS_MAX {
             let request = self.client_for(&url).get(url.clone());
             let request = request.header(ACCEPT_ENCODING, "identity");
-            let answer = request.send().await.map_err(|error| {
-                not_fetched(&crate::webhooks::reason(&error));
-                FetchError::Failed
-            })?;
+            let answer = request.send().await.map_err(|error| lost(&error))?;
             match answer.status() {
-                // The second is what proxies that change something answer.
-                StatusCode::OK | StatusCode::NON_AUTHORITATIVE_INFORMATION => {
-                    return Ok((answer, url));
-                }
+                // These three have no file, or a part of it.
+                StatusCode::NO_CONTENT
+                | StatusCode::RESET_CONTENT
+                | StatusCode::PARTIAL_CONTENT => break,
+                status if status.is_success() => return Ok((answer, url)),
                 status if status.is_redirection() => {
                     let target = answer.headers().get(LOCATION).ok_or(FetchError::Failed)?;
                     url = url.join(&target_of(target)).map_err(|_| FetchError::Failed)?;
@@ -136,23 +143,56 @@ impl HttpOutbound {
         // Servers call archives compressed for the way that are to be saved as they are.
         let is_archive = content_type.as_deref().is_some_and(|essence| essence.contains("gzip"))
             || filename.iter().chain(&url_names).any(|name| has_gzip_ending(name));
-        let mut opener = if is_archive { Opener::Plain } else { Opener::of(headers)? };
+        let codings = if is_archive { Vec::new() } else { encoding::codings(headers)? };
         let label = Label::of(is_attachment, content_type.as_deref().unwrap_or_default());
-        let mut saving = Saving::start(self, label)?;
-        let mut received = 0;
-        while let Some(chunk) = answer.chunk().await.map_err(|_| FetchError::Failed)? {
-            received += chunk.len() as u64;
-            // Empty blocks could go on for ever without a byte to save.
-            if received > self.limits.file_bytes_max {
-                return Err(FetchError::TooLarge);
+        let is_plain = codings.is_empty();
+        let mut saving = Saving::start(self, if is_plain { label } else { Label::File })?;
+        while let Some(chunk) = answer.chunk().await.map_err(|error| lost(&error))? {
+            saving.add(&chunk).await?;
+        }
+        let saved = saving.finish().await?;
+        let file = if is_plain { saved } else { self.opened(saved, codings, label).await? };
+        Ok(FetchedFile { file, content_type, filename, url_names })
+    }
+
+    /// A file without what it was compressed with for the way; as it came, when it was not.
+    async fn opened(
+        &self,
+        compressed: TempMedia,
+        codings: Vec<Coding>,
+        label: Label,
+    ) -> Result<TempMedia, FetchError> {
+        match self.open(&compressed, codings, label).await? {
+            Ok(file) => Ok(file),
+            Err(NotOpened::NotCompressed) => {
+                let copied = self.open(&compressed, Vec::new(), label).await?;
+                copied.map_err(|_| FetchError::NotStored)
             }
-            for piece in opener.open(&chunk) {
-                saving.add(&piece?).await?;
+            Err(NotOpened::Damaged) => {
+                not_fetched("the file is not compressed as its server says");
+                Err(FetchError::Failed)
             }
         }
-        saving.add(&opener.finish()?).await?;
-        let file = saving.finish().await?;
-        Ok(FetchedFile { file, content_type, filename, url_names })
+    }
+
+    async fn open(
+        &self,
+        compressed: &TempMedia,
+        codings: Vec<Coding>,
+        label: Label,
+    ) -> Result<Result<TempMedia, NotOpened>, FetchError> {
+        let source = File::open(&compressed.path).await.map_err(cannot_save)?.into_std().await;
+        let mut saving = Saving::start(self, label)?;
+        // Dropping the receiver ends the task.
+        let (pieces, mut opened) = mpsc::channel(PIECES_MAX);
+        let opening = spawn_blocking(move || encoding::open(source, &codings, &pieces));
+        while let Some(piece) = opened.recv().await {
+            saving.add(&piece).await?;
+        }
+        match opening.await.unwrap_or(Err(NotOpened::Damaged)) {
+            Ok(()) => saving.finish().await.map(Ok),
+            Err(error) => Ok(Err(error)),
+        }
     }
 }
 

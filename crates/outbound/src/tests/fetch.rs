@@ -22,6 +22,7 @@ async fn a_file_with_its_type_and_name() {
         "/2" => redirect("/a%20b.jpg?x"),
         "/4" => redirect("/moved"),
         "/empty" => ok(b""),
+        "/created" => answer("201 Created", "", b"bytes"),
         _ => ok(b"bytes"),
     })
     .await;
@@ -40,6 +41,8 @@ async fn a_file_with_its_type_and_name() {
     drop(clone);
     assert_eq!(rig.files(), 0);
 
+    let created = rig.client.download(&server.url("/created")).await.unwrap();
+    assert_eq!(created.file.size, 5);
     let moved = rig.client.download(&server.url("/moved")).await.unwrap();
     assert_eq!((moved.filename, moved.url_names), (None, vec!["a b.jpg".into(), "moved".into()]));
     let empty = rig.client.download(&server.url("/empty")).await.unwrap();
@@ -89,6 +92,9 @@ async fn a_web_page_is_no_file() {
             "/inline" => ("content-type: text/html\r\ncontent-disposition: inline\r\n", b"<html>"),
             "/photo.jpg" => ("content-type: image/jpeg\r\n", b"<!DOCTYPE HTML><p>"),
             "/bare" => ("", b"\xef\xbb\xbf\r\n <!-- a --> <!-- b -->\n<HTML lang=id>"),
+            "/shown.pdf" => {
+                ("content-disposition: inline; filename=shown.pdf\r\n", b"<!doctype html>")
+            }
             "/named" => ("content-disposition: attachment; filename=r.xls\r\n", b"<html>"),
             "/attached" => {
                 ("content-type: text/html\r\ncontent-disposition: attachment\r\n", b"<html>")
@@ -104,7 +110,7 @@ async fn a_web_page_is_no_file() {
     })
     .await;
     let rig = Rig::local();
-    for path in ["/typed", "/page.html", "/inline", "/photo.jpg", "/bare"] {
+    for path in ["/typed", "/page.html", "/inline", "/photo.jpg", "/bare", "/shown.pdf"] {
         let error = rig.client.download(&server.url(path)).await.err();
         assert_eq!(error, Some(FetchError::WebPage), "{path}");
     }
@@ -114,6 +120,14 @@ async fn a_web_page_is_no_file() {
     }
     assert_eq!(rig.files(), 0);
 }
+
+/// 12,000 bytes, as `brotli` and `zstd` compress them.
+const OPENED: usize = 12_000;
+const BROTLI: &[u8] = b"\x1f\xdf\x2e\xf0\x9d\x07\x76\xc3\xc7\x99\x3f\x62\x73\x27\xac\x33\xea\x92\
+    \x9b\xb7\x39\x1d\x43\x04\x65\xa6\x41\x5c\xca\xda\x56\x8b\x51\x31\xf4\x58\x9d\x50\x62\x32\
+    \x52\xbb\xcf\x82\x26\x00\x00";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd\x04\x68\x05\x01\x00\xc0%PDF-1.7 of some length \
+    \x01\x00\x14\xbb\xe5\xe7\x18\xc6\xc5\x83\xc3";
 
 #[tokio::test]
 async fn what_was_compressed_for_the_way_is_opened() {
@@ -130,8 +144,19 @@ async fn what_was_compressed_for_the_way_is_opened() {
         ("deflate", zlib, Ok(body.len())),
         ("deflate", raw, Ok(body.len())),
         ("gzip", gzip[..gzip.len() / 2].to_vec(), Err(FetchError::Failed)),
-        ("gzip, gzip", gzip.clone(), Err(FetchError::Failed)),
-        ("br", plain.clone(), Err(FetchError::Failed)),
+        ("gzip", [&gzip[..], &[0; 512]].concat(), Ok(body.len())),
+        ("gzip, x-gzip", self::gzip(&gzip), Ok(body.len())),
+        ("gzip, gzip, gzip, gzip", gzip.clone(), Err(FetchError::Failed)),
+        ("br", BROTLI.to_vec(), Ok(OPENED)),
+        ("br, gzip", self::gzip(BROTLI), Ok(OPENED)),
+        ("br", BROTLI[..BROTLI.len() - 1].to_vec(), Err(FetchError::Failed)),
+        ("br", plain.clone(), Ok(body.len())),
+        ("zstd", ZSTD.to_vec(), Ok(OPENED)),
+        ("zstd", ZSTD.repeat(2), Ok(2 * OPENED)),
+        ("zstd", ZSTD[..ZSTD.len() / 2].to_vec(), Err(FetchError::Failed)),
+        ("zstd", plain.clone(), Ok(body.len())),
+        ("deflate", plain.clone(), Ok(body.len())),
+        ("compress", plain.clone(), Ok(body.len())),
         ("utf-8", plain.clone(), Ok(body.len())),
         ("none", plain.clone(), Ok(body.len())),
         ("base64", plain.clone(), Ok(body.len())),
