@@ -28,7 +28,7 @@ impl PhoneNumber {
     /// Reads a number as people and spreadsheets write it.
     ///
     /// Spaces, dots, dashes, brackets, a leading `+` and characters that cannot be seen are dropped;
-    /// `08…` gets `country` in place of its zero, and the zero of `+62 (0)812…` goes;
+    /// `08…` gets `country` in place of its zero, `00` is a `+`, and the zero of `+62 (0)812…` goes;
     /// `628…@s.whatsapp.net` and `628…@c.us` are accepted. A spreadsheet's `628….0` loses its
     /// decimals; where a dot may be a decimal point otherwise, the number is refused.
     ///
@@ -113,6 +113,10 @@ fn normalised(
     is_international: bool,
 ) -> Result<String, InvalidPhone> {
     let digits = match digits.strip_prefix('0') {
+        // What is dialled before a country code, in place of the plus.
+        Some(rest) if !is_international && is_after_zero(rest) => {
+            without_trunk_zero(rest[1..].to_owned(), country)
+        }
         Some(national) if !is_international && !national.starts_with('0') => {
             format!("{country}{national}")
         }
@@ -121,6 +125,11 @@ fn normalised(
     };
     let fits = (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits.len());
     fits.then_some(digits).ok_or(InvalidPhone)
+}
+
+/// Whether this is another zero with a country code behind it.
+fn is_after_zero(rest: &str) -> bool {
+    rest.strip_prefix('0').is_some_and(|code| !code.starts_with('0'))
 }
 
 /// `62 0812…` is `62 812…`: the zero stands for the country code that is there already.
@@ -316,6 +325,9 @@ mod tests {
             "+62 [0] 812 3456 789",
             "+62 0812-3456-789",
             "6208123456789",
+            "00628123456789",
+            "0062 812-3456-789",
+            "00 62 (0)812 3456 789",
             "(0)812-3456-789",
         ];
         for text in same {
@@ -348,6 +360,9 @@ mod tests {
             "62812 3456789@c.us",
             "628123456789@evil",
             "0000000000",
+            "000628123456789",
+            "+00628123456789",
+            "00628123456789@c.us",
             // A decimal point, or a group of digits?
             "628123456789.5",
             "628123456789.000",
