@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,7 +23,7 @@ use crate::api_error::ApiError;
 use crate::compressed::NotCompressed;
 use crate::fields::Object;
 use crate::forms;
-use crate::request_context;
+use crate::{request_context, surrogates};
 
 /// Largest JSON body, in bytes.
 pub const JSON_BYTES_MAX: usize = 256 * 1024;
@@ -170,10 +171,17 @@ async fn read_form(
     }
     let content_type = headers.get(CONTENT_TYPE).ok_or(ApiError::WrongContentType)?;
     match essence(headers).to_ascii_lowercase().as_str() {
+        // PHP and curl call a body so when their users name no type.
+        "application/x-www-form-urlencoded" if looks_like_json(bytes) => Ok(None),
         "application/x-www-form-urlencoded" => forms::urlencoded(bytes).map(Some),
         "multipart/form-data" => forms::multipart(content_type, bytes.clone()).await.map(Some),
         _ => Err(ApiError::WrongContentType),
     }
+}
+
+fn looks_like_json(bytes: &[u8]) -> bool {
+    let text = without_bom(bytes).trim_ascii();
+    text.starts_with(b"{") && text.ends_with(b"}")
 }
 
 /// Reads the fields of a query string.
@@ -201,7 +209,10 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let bytes = without_bom(bytes);
     match serde_json::from_slice::<Object<T>>(bytes) {
         Ok(Object(value)) => Ok(value),
-        Err(error) => Err(explain::<T>(bytes, &error)),
+        Err(error) => match surrogates::replaced(bytes) {
+            Some(mended) => parse_json(&mended),
+            None => Err(explain::<T>(bytes, &error)),
+        },
     }
 }
 
@@ -314,9 +325,17 @@ fn lost(error: &axum::Error) -> ApiError {
         if error.is::<NotCompressed>() {
             return ApiError::Malformed(error.to_string());
         }
+        // The sizes of its chunks are none, or too long.
+        if error.downcast_ref().is_some_and(is_malformed) {
+            return ApiError::Malformed("the chunks of the body cannot be read".to_owned());
+        }
         cause = error.source();
     }
     ApiError::BodyLost
+}
+
+fn is_malformed(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 fn bytes(count: usize) -> u64 {

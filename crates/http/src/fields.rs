@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use jiff::civil::date;
 use jiff::fmt::temporal::Pieces;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -36,7 +36,7 @@ impl<'de> Deserialize<'de> for DeviceField {
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<DeviceField, E> {
-                DeviceName::parse(text)
+                DeviceName::parse(text.trim())
                     .map(DeviceField)
                     .ok_or_else(|| E::custom("must be a device's id (UUID) or number_id (integer)"))
             }
@@ -94,10 +94,23 @@ impl<'de> Deserialize<'de> for PhoneField {
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<PhoneField, E> {
                 Ok(PhoneField(number.to_string()))
             }
+
+            // A table's column of numbers, which some languages write with a decimal point.
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<PhoneField, E> {
+                whole_digits(number)
+                    .map(PhoneField)
+                    .ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))
+            }
         }
 
         deserializer.deserialize_any(Reader)
     }
+}
+
+/// The digits of a number without a fraction, as far as none of them can be lost.
+fn whole_digits(number: f64) -> Option<String> {
+    let is_whole = number.fract() == 0.0 && (0.0..1e15).contains(&number);
+    is_whole.then(|| format!("{number:.0}"))
 }
 
 impl Serialize for PhoneField {
@@ -129,6 +142,13 @@ impl<'de> Deserialize<'de> for IntegerField {
 
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<IntegerField, E> {
                 Ok(IntegerField(number))
+            }
+
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<IntegerField, E> {
+                let whole = whole_digits(number).and_then(|digits| digits.parse().ok());
+                whole
+                    .map(IntegerField)
+                    .ok_or_else(|| E::invalid_type(Unexpected::Float(number), &self))
             }
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<IntegerField, E> {

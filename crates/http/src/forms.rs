@@ -284,6 +284,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn half_a_character_is_read_as_one_that_is_missing() {
+        let sample = read("application/json", r#"{"text":"a\ud83d","limit":1}"#).await.unwrap();
+        assert_eq!((sample.text.as_str(), sample.limit), ("a\u{fffd}", Some(IntegerField(1))));
+        let wrong = read("application/json", r#"{"text":"a\ud83d","limit":"x"}"#).await;
+        assert!(matches!(wrong, Err(ApiError::Field { field, .. }) if field == "limit"));
+    }
+
+    #[tokio::test]
     async fn query_and_body_are_one_source_and_the_body_wins() {
         let cases = [
             (Some("text=a&limit=1"), "", "", "a", Some(1)),
@@ -291,6 +299,8 @@ mod tests {
             (Some("text=a"), "application/json", r#"{"text":"","limit":2}"#, "a", Some(2)),
             (Some("text=a"), "application/json", r#"{"text":null}"#, "a", None),
             (Some("text=a&limit=1"), FORM, "text=b", "b", Some(1)),
+            (Some("text=a&limit=1"), FORM, "\u{feff} {\"text\":\"b\"}\n", "b", Some(1)),
+            (None, FORM, r#"{"text":"b=c&limit=2"}"#, "b=c&limit=2", None),
             (Some("text=a&limit=1"), FORM, "text=&limit=2", "a", Some(2)),
             (Some(""), FORM, "text=b", "b", None),
             (None, "application/json", r#"{"text":"b"}"#, "b", None),

@@ -49,6 +49,7 @@ mod request_context;
 mod request_line;
 mod request_span;
 mod send_headers;
+mod surrogates;
 mod write_timeout;
 
 #[cfg(test)]

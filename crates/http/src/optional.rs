@@ -24,7 +24,34 @@ where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    deserializer.deserialize_any(Reader(PhantomData))
+    Ok(match deserializer.deserialize_any(Reader(PhantomData))? {
+        Given::Value(value) => Some(value),
+        Given::Empty | Given::Null => None,
+    })
+}
+
+/// As [`optional`], where null says something: `Some(None)`.
+///
+/// # Errors
+/// Those of the field's type.
+pub fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(match deserializer.deserialize_any(Reader(PhantomData))? {
+        Given::Value(value) => Some(Some(value)),
+        Given::Null => Some(None),
+        Given::Empty => None,
+    })
+}
+
+/// What is in a field.
+enum Given<T> {
+    /// A blank text.
+    Empty,
+    Null,
+    Value(T),
 }
 
 struct Reader<T>(PhantomData<T>);
@@ -32,48 +59,48 @@ struct Reader<T>(PhantomData<T>);
 /// Has a value read as the type `T`.
 macro_rules! read_as {
     ($($visit:ident($value:ty) $with:ident;)*) => {
-        $(fn $visit<E: de::Error>(self, value: $value) -> Result<Option<T>, E> {
+        $(fn $visit<E: de::Error>(self, value: $value) -> Result<Given<T>, E> {
             let reader: $with<E> = value.into_deserializer();
-            T::deserialize(reader).map(Some)
+            T::deserialize(reader).map(Given::Value)
         })*
     };
 }
 
 impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
-    type Value = Option<T>;
+    type Value = Given<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value or null")
     }
 
-    fn visit_unit<E>(self) -> Result<Option<T>, E> {
-        Ok(None)
+    fn visit_unit<E>(self) -> Result<Given<T>, E> {
+        Ok(Given::Null)
     }
 
-    fn visit_none<E>(self) -> Result<Option<T>, E> {
-        Ok(None)
+    fn visit_none<E>(self) -> Result<Given<T>, E> {
+        Ok(Given::Null)
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Option<T>, D::Error> {
-        optional(value)
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Given<T>, D::Error> {
+        value.deserialize_any(self)
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Option<T>, E> {
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Given<T>, E> {
         let reader: StrDeserializer<'_, E> = text.into_deserializer();
-        (!text.trim().is_empty()).then(|| T::deserialize(reader)).transpose()
+        if is_blank(text) { Ok(Given::Empty) } else { T::deserialize(reader).map(Given::Value) }
     }
 
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Option<T>, E> {
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Given<T>, E> {
         let reader = BorrowedStrDeserializer::<E>::new(text);
-        (!text.trim().is_empty()).then(|| T::deserialize(reader)).transpose()
+        if is_blank(text) { Ok(Given::Empty) } else { T::deserialize(reader).map(Given::Value) }
     }
 
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Option<T>, E> {
-        if text.trim().is_empty() {
-            return Ok(None);
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Given<T>, E> {
+        if is_blank(&text) {
+            return Ok(Given::Empty);
         }
         let reader: StringDeserializer<E> = text.into_deserializer();
-        T::deserialize(reader).map(Some)
+        T::deserialize(reader).map(Given::Value)
     }
 
     read_as! {
@@ -83,13 +110,17 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Reader<T> {
         visit_f64(f64) F64Deserializer;
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Option<T>, A::Error> {
-        T::deserialize(SeqAccessDeserializer::new(items)).map(Some)
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Given<T>, A::Error> {
+        T::deserialize(SeqAccessDeserializer::new(items)).map(Given::Value)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Option<T>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(fields)).map(Some)
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Given<T>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields)).map(Given::Value)
     }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// Most items of a list; further ones are not read. The longest that any call takes is a batch, in which
@@ -241,6 +272,21 @@ mod tests {
     }
 
     #[test]
+    fn null_says_something_where_it_may() {
+        #[derive(Deserialize)]
+        struct Changes {
+            #[serde(default, deserialize_with = "nullable")]
+            number: Option<Option<u32>>,
+        }
+        let read = |body: &str| parse_json::<Changes>(body.as_bytes()).map(|read| read.number);
+        assert_eq!(read("{}").unwrap(), None);
+        assert_eq!(read(r#"{"number":" "}"#).unwrap(), None);
+        assert_eq!(read(r#"{"number":null}"#).unwrap(), Some(None));
+        assert_eq!(read(r#"{"number":7}"#).unwrap(), Some(Some(7)));
+        assert!(read(r#"{"number":"x"}"#).is_err());
+    }
+
+    #[test]
     fn everything_else_is_read_as_without() {
         assert_eq!(read("text", json!(" a\n ")).unwrap().text.unwrap(), " a\n ");
         assert_eq!(read("number", json!(7)).unwrap().number, Some(7));
@@ -250,7 +296,10 @@ mod tests {
         assert_eq!(read("flag", json!(false)).unwrap().flag, Some(false));
         assert!(matches!(read("choice", json!("one")).unwrap().choice, Some(Choice::One)));
         assert_eq!(read("phone", json!(628_111)).unwrap().phone.unwrap().0, "628111");
+        assert_eq!(read("phone", json!(628_111.0)).unwrap().phone.unwrap().0, "628111");
+        assert!(read("device", json!(" 7\n")).unwrap().device.is_some());
         assert_eq!(read("integer", json!("5")).unwrap().integer, Some(IntegerField(5)));
+        assert_eq!(read("integer", json!(5.0)).unwrap().integer, Some(IntegerField(5)));
         assert!(read("time", json!("2026-11-21T08:00:00Z")).unwrap().time.is_some());
         let object = read("object", json!({"text": "a"})).unwrap().object.unwrap();
         assert_eq!(object.0.text.as_deref(), Some("a"));
@@ -261,6 +310,9 @@ mod tests {
             ("flag", json!("x"), "flag: must be true or false"),
             ("choice", json!("two"), "choice: must be one of one"),
             ("phone", json!(62.8), "phone: must be a phone number as string or integer"),
+            ("integer", json!(1.5), "integer: must be an integer"),
+            ("phone", json!(1e30), "phone: must be a phone number as string or integer"),
+            ("phone", json!(-628.0), "phone: must be a phone number as string or integer"),
             ("time", json!("x"), "time: must be a time such as 2026-11-21T08:00:00Z"),
             ("list", json!("x"), "list: must be an array"),
             ("object", json!({"text": 1}), "object.text: must be a string"),

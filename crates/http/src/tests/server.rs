@@ -126,6 +126,17 @@ async fn what_cannot_be_read_is_refused_in_the_shape_of_its_api() {
 }
 
 #[tokio::test]
+async fn chunks_that_cannot_be_read_are_no_timeout() {
+    let app = App::new().await;
+    let (address, _server) = start(&app, Limits::default()).await;
+    let head = "POST /send-message HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let request = format!("{head}transfer-encoding: chunked\r\n\r\nzz\r\n");
+    let answer = rest(connect(address, &request).await).await;
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(answer.contains("the chunks of the body cannot be read"), "{answer}");
+}
+
+#[tokio::test]
 async fn what_a_url_must_not_hold_arrives_all_the_same() {
     let app = App::new().await;
     let (address, _server) = start(&app, Limits::default()).await;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::types::Fault;
 use crate::body::without_bom;
 use crate::fields::{BooleanField, IntegerField};
+use crate::surrogates;
 
 /// The fields of a body and the faults found so far.
 pub(super) struct Fields {
@@ -29,7 +30,9 @@ impl Fields {
         if bytes.is_empty() {
             return Err(vec![fault("", "field required", "value_error.missing")]);
         }
-        match serde_json::from_slice(without_bom(bytes)) {
+        let bytes = without_bom(bytes);
+        let mended = surrogates::replaced(bytes);
+        match serde_json::from_slice(mended.as_deref().unwrap_or(bytes)) {
             Ok(Value::Object(fields)) => Ok(Self { fields, faults: Vec::new() }),
             Ok(_) => Err(vec![fault("", "value is not a valid dict", "type_error.dict")]),
             Err(error) => {
@@ -54,7 +57,9 @@ impl Fields {
         match self.fields.remove(field)? {
             Value::Null => None,
             Value::String(text) => Some(text),
-            Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+            Value::Number(number) if number.as_f64().is_some_and(|n| n.fract() == 0.0) => {
+                Some(number.to_string())
+            }
             _ => {
                 self.add(fault(field, "str type expected", "type_error.str"));
                 None
