@@ -8,7 +8,7 @@ use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::service::{DeviceName, Principal, SendingDevice};
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ use super::pacing::{PacingBody, PacingJson};
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
-use crate::optional::optional;
+use crate::optional::{nullable, optional};
 use crate::reply::{created, json, no_content};
 use crate::request_span::record_device;
 use crate::routes::{Access, Route};
@@ -73,14 +73,9 @@ struct DeviceChange {
     #[serde(default, deserialize_with = "optional")]
     name: Option<String>,
     /// How it paces itself; null follows the gateway's setting.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<PacingBody>)]
     pacing: Option<Option<Object<PacingJson>>>,
-}
-
-/// Keeps "null" apart from "left out".
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(reader: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(reader).map(Some)
 }
 
 /// A device.

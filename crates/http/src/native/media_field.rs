@@ -51,6 +51,16 @@ enum Kind {
 }
 
 impl MediaField {
+    /// Whether nothing is said in it.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { url, base64, kind, filename, mimetype, caption, voice } = self;
+        url.is_none()
+            && base64.as_ref().is_none_or(|file| file.bytes.is_empty() && file.mimetype.is_none())
+            && kind.is_none()
+            && [filename, mimetype, caption].iter().all(|text| text.is_none())
+            && voice.is_none()
+    }
+
     /// In the core's words.
     ///
     /// # Errors

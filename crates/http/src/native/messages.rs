@@ -260,6 +260,9 @@ fn content(
     media: Option<Object<MediaField>>,
     location: Option<Object<LocationField>>,
 ) -> Result<ContentRequest, ApiError> {
+    // A template whose fields were left empty is no file beside the rest.
+    let has_rest = location.is_some() || text.as_ref().is_some_and(|text| !text.trim().is_empty());
+    let media = media.filter(|Object(media)| !(has_rest && media.is_empty()));
     let is_alone = media.is_none() && location.is_none();
     let text = text.filter(|text| is_alone || !text.trim().is_empty());
     match (text, media, location) {

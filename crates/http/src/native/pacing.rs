@@ -8,6 +8,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
+use crate::optional::optional;
+
 /// What is read and shown. What is stored is a type of the store's: this one may change with the
 /// API.
 #[derive(Serialize, Deserialize)]
@@ -16,7 +18,9 @@ pub(super) struct PacingJson {
     min_s: u32,
     max_s: u32,
     typing: bool,
+    #[serde(default, deserialize_with = "optional")]
     first_contacts_per_day: Option<u32>,
+    #[serde(default, deserialize_with = "optional")]
     quiet_hours: Option<QuietHoursJson>,
 }
 

@@ -47,9 +47,9 @@ struct PlanRequest {
     requests_per_minute: Option<i64>,
     /// `groups`, `broadcast`, `schedule`, `send_image`, `send_document`, `send_group_media`,
     /// `incoming_webhook`, `advance_webhook`, `downtime_notification`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional")]
     #[schema(value_type = Vec<String>)]
-    features: ListField<Feature>,
+    features: Option<ListField<Feature>>,
 }
 
 /// A plan; null means no limit.
@@ -100,7 +100,7 @@ async fn put(
         messages_per_day: body.messages_per_day,
         messages_per_month: body.messages_per_month,
         requests_per_minute: body.requests_per_minute,
-        features: body.features.0,
+        features: body.features.unwrap_or_default().0,
     };
     let plan = state.core().put_plan(&principal, plan).await?;
     Ok(json(StatusCode::OK, &PlanBody::from(&plan)))

@@ -101,6 +101,7 @@ struct WebhookRequest {
 #[serde(deny_unknown_fields)]
 struct SecretRequest {
     /// 8 to 256 bytes; generated unless given.
+    #[serde(default, deserialize_with = "optional")]
     secret: Option<String>,
 }
 

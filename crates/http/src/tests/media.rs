@@ -135,7 +135,8 @@ async fn a_batch_may_hold_files_and_a_repeat_is_known_by_them() {
     let again = ask(b"one").of(&app.router).await.expect(202);
     assert_eq!(again.header("idempotency-replayed"), "true");
     ask(b"two").of(&app.router).await.expect(422);
-    let broken = json!({"messages": [{"to": "628123456789", "text": "x", "media": {}}]});
+    let broken =
+        json!({"messages": [{"to": "628123456789", "text": "x", "media": {"filename": "a"}}]});
     let refused = Ask::post("/v1/messages/batch", broken).key(&app.front.token);
     let refused = refused.of(&app.router).await.expect(422).json();
     assert_eq!(refused["errors"][0]["field"], "messages[0].text");

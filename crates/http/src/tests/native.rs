@@ -569,6 +569,38 @@ async fn errors_say_what_a_value_must_be() {
 }
 
 #[tokio::test]
+async fn templates_whose_fields_were_left_empty() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let device = format!("/v1/devices/{}", app.front.id());
+    let patch = |body: Value| Ask::new("PATCH".parse().unwrap(), &device).json(body);
+    let pacing = json!({"min_s": 1, "max_s": 2, "typing": true, "first_contacts_per_day": "",
+        "quiet_hours": " "});
+    let changed = answer_to(&app, patch(json!({"pacing": pacing})), key).await.expect(200).json();
+    assert_eq!(changed["pacing"]["first_contacts_per_day"], Value::Null);
+    assert_eq!(changed["pacing"]["quiet_hours"], Value::Null);
+    let same = answer_to(&app, patch(json!({"pacing": ""})), key).await.expect(200).json();
+    assert_eq!(same["pacing"]["max_s"], 2, "left out, not reset");
+    let put = Ask::new("PUT".parse().unwrap(), "/v1/plans/gold").json(json!({"features": ""}));
+    let plan = answer_to(&app, put, OPERATOR).await.expect(200).json();
+    assert_eq!(plan["features"], json!([]));
+    for media in [json!({}), json!({"url": "", "base64": "", "caption": " ", "kind": null})] {
+        let mut body = message(&app, "x");
+        body["media"] = media.clone();
+        let sent = answer_to(&app, Ask::post("/v1/messages", body.clone()), key).await;
+        assert_eq!(sent.expect(202).json()["kind"], "text");
+        body["text"] = json!("");
+        let refused = answer_to(&app, Ask::post("/v1/messages", body), key).await.expect(422);
+        let field = refused.json()["errors"][0]["field"].clone();
+        assert!(field.as_str().unwrap().starts_with("media"), "{field}");
+    }
+    let mut body = message(&app, "x");
+    body["media"] = json!({"caption": "y"});
+    let refused = answer_to(&app, Ask::post("/v1/messages", body), key).await.expect(422);
+    assert_eq!(refused.json()["errors"][0]["field"], "text", "nothing is lost");
+}
+
+#[tokio::test]
 async fn the_quota_ends() {
     let app = App::on_plan("free").await;
     let key = &app.shop.key;
@@ -586,7 +618,8 @@ async fn receivers_and_devices_in_every_spelling() {
     let number = app.front.device.number_id.0;
     let devices = [json!(app.front.id()), json!(number), json!(number.to_string())];
     for device in devices {
-        for to in [json!("+62 812 3456 789"), json!(628_123_456_789_u64)] {
+        for to in [json!("+62 812 3456 789"), json!(628_123_456_789_u64), json!(628_123_456_789.0)]
+        {
             let body = json!({"device": device, "to": to, "text": "x"});
             let sent = answer_to(&app, Ask::post("/v1/messages", body), &app.shop.key).await;
             let sent = sent.expect(202).json();
