@@ -23,6 +23,8 @@ use crate::api_error::ApiError;
 
 /// Messages of a page, unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 50;
+/// The longest pause between two attempts.
+const A_DAY_S: i64 = 86_400;
 /// Most messages of a page.
 const LIMIT_MAX: u32 = 100;
 
@@ -43,8 +45,10 @@ pub(super) fn command(device: SendingDevice, body: SendBody) -> Result<SendReque
         expires_at: body.expires_at.map(|time| time.0),
         // The core checks it only when there is no `expires_at`; what is ignored is not refused.
         expires_in_s: body.expires_in,
-        // The core knows the bounds; what is beyond them stays so.
-        retry_interval_s: body.retry_interval.map(|s| u32::try_from(s.max(0)).unwrap_or(u32::MAX)),
+        // This API has no longest interval, and the core knows the shortest.
+        retry_interval_s: body
+            .retry_interval
+            .map(|s| u32::try_from(s.clamp(0, A_DAY_S)).unwrap_or_default()),
         ..SendRequest::default()
     })
 }

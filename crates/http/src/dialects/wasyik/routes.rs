@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use super::auth::{authorize, device};
 use super::errors::Wasyik;
 use super::times::Style;
-use super::translate::{self, MESSAGE_NAMES, PENDING_STATES, SHOWN_STATES, Single};
+use super::translate::{self, PENDING_STATES, SHOWN_STATES, Single};
 use super::types::{
     AccountBody, AccountsData, BroadcastBody, DocumentBody, Enveloped, GroupBody, GroupMediaBody,
     GroupsData, ImageBody, MessageBody, NamesDevice, PendingList, QrData, ScheduleBody,
@@ -313,9 +313,10 @@ async fn send<B: Single>(
     let opened = DialectRequest::<B>::open(&state, request, B::FEATURE).await?;
     let idempotency = opened.idempotency(B::NAME)?;
     let DialectRequest { principal, body, device, .. } = opened;
+    let names = body.names();
     let command = body.command(device.into())?;
     let sent = state.core().send_and_wait(&principal, vec![command], idempotency).await;
-    let sent = sent.map_err(|error| B::NAMES.refusal(error))?;
+    let sent = sent.map_err(|error| names.refusal(error))?;
     let message = first(&sent)?;
     let mut response = match translate::sent::<B>(message) {
         Ok(data) => success(data),
@@ -331,9 +332,10 @@ async fn broadcast(State(state): State<AppState>, request: Request<Body>) -> Api
     let idempotency = opened.idempotency("broadcast")?;
     let DialectRequest { principal, body, device, .. } = opened;
     let country = &principal.account()?.default_country;
+    let names = body.names();
     let commands = translate::broadcast(body, device.into(), country)?;
     let sent = state.core().send_batch(&principal, commands, idempotency).await;
-    let sent = sent.map_err(|error| MESSAGE_NAMES.refusal(error))?;
+    let sent = sent.map_err(|error| names.refusal(error))?;
     let count = sent.messages.len();
     let mut response = words(format!("Broadcast queued for {count} recipients"));
     add_send_headers(&mut response, first(&sent)?, sent.is_repeat);
@@ -349,9 +351,10 @@ async fn schedule(
         DialectRequest::<ScheduleBody>::open(&state, request, Some(Feature::Schedule)).await?;
     let idempotency = opened.idempotency("schedule")?;
     let DialectRequest { principal, body, device, .. } = opened;
+    let names = body.names();
     let command = translate::schedule(body, device.into())?;
     let sent = state.core().send_batch(&principal, vec![command], idempotency).await;
-    let sent = sent.map_err(|error| MESSAGE_NAMES.refusal(error))?;
+    let sent = sent.map_err(|error| names.refusal(error))?;
     let message = first(&sent)?;
     let mut response = success(ScheduledData {
         message: "Message scheduled successfully",

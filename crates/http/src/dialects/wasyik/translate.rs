@@ -31,10 +31,22 @@ pub(super) struct Names {
     pub to: &'static str,
     /// The text's.
     pub text: &'static str,
+    /// The caption's.
+    pub caption: &'static str,
+    /// The file's.
+    pub url: &'static str,
 }
 
 impl Names {
-    const MESSAGE: Self = Self { to: "to", text: "content" };
+    const MESSAGE: Self = Self { to: "to", text: "content", caption: "content", url: "url" };
+    const GROUP: Self = Self { to: "groupId", text: "text", ..Self::MESSAGE };
+    /// Of a call for files alone.
+    const FILE: Self = Self { caption: "caption", ..Self::MESSAGE };
+
+    /// Where a caption may be in two fields, the name of the one that counts.
+    fn captioned(self, caption: Option<&String>) -> Self {
+        if caption.is_some() { Self { caption: "caption", ..self } } else { self }
+    }
 
     /// A refusal of the core, in this API's field names.
     pub(super) fn refusal(self, SendRefusal { index, error }: SendRefusal) -> ApiError {
@@ -47,8 +59,9 @@ impl Names {
     fn name(self, core: &'static str) -> &'static str {
         match core {
             "to" => self.to,
-            "text" | "media.caption" => self.text,
-            "media.url" => "url",
+            "text" => self.text,
+            "media.caption" => self.caption,
+            "media.url" => self.url,
             "media.filename" => "fileName",
             "media.mimetype" => "mimetype",
             "schedule_at" => "scheduled_at",
@@ -63,10 +76,11 @@ pub(super) trait Single: NamesDevice {
     const NAME: &'static str;
     /// What the plan must include.
     const FEATURE: Option<Feature> = None;
-    /// What its fields are called.
-    const NAMES: Names;
     /// Whether the answer says `success` too.
     const SAYS_SUCCESS: bool = false;
+
+    /// What its fields are called.
+    fn names(&self) -> Names;
 
     /// What the core is asked to do.
     ///
@@ -77,11 +91,15 @@ pub(super) trait Single: NamesDevice {
 
 impl Single for MessageBody {
     const NAME: &'static str = "message";
-    const NAMES: Names = Names::MESSAGE;
     const SAYS_SUCCESS: bool = true;
+
+    fn names(&self) -> Names {
+        Names::MESSAGE.captioned(self.caption.as_ref())
+    }
 
     fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         let content = GivenContent {
+            names: self.names(),
             message_type: self.message_type,
             content: self.content,
             url: self.url,
@@ -95,7 +113,10 @@ impl Single for MessageBody {
 
 impl Single for TextBody {
     const NAME: &'static str = "send-text";
-    const NAMES: Names = Names { to: "to", text: "text" };
+
+    fn names(&self) -> Names {
+        Names { text: "text", ..Names::MESSAGE }
+    }
 
     fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         Ok(text_command(device, person(self.to)?, self.text))
@@ -105,7 +126,10 @@ impl Single for TextBody {
 impl Single for ImageBody {
     const NAME: &'static str = "send-image";
     const FEATURE: Option<Feature> = Some(Feature::SendImage);
-    const NAMES: Names = Names { to: "to", text: "caption" };
+
+    fn names(&self) -> Names {
+        Names::FILE
+    }
 
     fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         let content = GivenContent {
@@ -120,7 +144,10 @@ impl Single for ImageBody {
 impl Single for DocumentBody {
     const NAME: &'static str = "send-document";
     const FEATURE: Option<Feature> = Some(Feature::SendDocument);
-    const NAMES: Names = Names { to: "to", text: "caption" };
+
+    fn names(&self) -> Names {
+        Names::FILE
+    }
 
     fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         let content = GivenContent {
@@ -137,7 +164,10 @@ impl Single for DocumentBody {
 impl Single for GroupBody {
     const NAME: &'static str = "send-group";
     const FEATURE: Option<Feature> = Some(Feature::Groups);
-    const NAMES: Names = Names { to: "groupId", text: "text" };
+
+    fn names(&self) -> Names {
+        Names::GROUP
+    }
 
     fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         Ok(text_command(device, group(self.group_id)?, self.text))
@@ -147,14 +177,18 @@ impl Single for GroupBody {
 impl Single for GroupMediaBody {
     const NAME: &'static str = "send-group-media";
     const FEATURE: Option<Feature> = Some(Feature::SendGroupMedia);
-    const NAMES: Names = Names { to: "groupId", text: "caption" };
     const SAYS_SUCCESS: bool = true;
+
+    fn names(&self) -> Names {
+        Names::GROUP.captioned(self.caption.as_ref())
+    }
 
     fn command(self, device: SendingDevice) -> Result<SendRequest, ApiError> {
         if matches!(self.message_type, MessageType::Text | MessageType::Audio) {
             return Err(ApiError::field("messageType", "must be IMAGE, VIDEO or DOCUMENT"));
         }
         let content = GivenContent {
+            names: self.names(),
             message_type: self.message_type,
             content: self.content,
             url: Some(self.url),
@@ -179,6 +213,7 @@ pub(super) fn schedule(body: ScheduleBody, device: SendingDevice) -> Result<Send
         ApiError::field("scheduled_at", message)
     })?;
     let content = GivenContent {
+        names: body.names(),
         message_type: body.message_type,
         content: body.content,
         url: body.url.or(body.url_file),
@@ -190,8 +225,21 @@ pub(super) fn schedule(body: ScheduleBody, device: SendingDevice) -> Result<Send
     Ok(SendRequest { schedule_at: Some(schedule_at), ..command })
 }
 
-/// The names of the fields of a scheduled message and of a broadcast.
-pub(super) const MESSAGE_NAMES: Names = Names::MESSAGE;
+impl ScheduleBody {
+    /// What its fields are called.
+    pub(super) fn names(&self) -> Names {
+        let is_other = self.url.is_none() && self.url_file.is_some();
+        let url = if is_other { "url_file" } else { "url" };
+        Names { url, ..Names::MESSAGE.captioned(self.caption.as_ref()) }
+    }
+}
+
+impl BroadcastBody {
+    /// What its fields are called.
+    pub(super) fn names(&self) -> Names {
+        Names::MESSAGE.captioned(self.caption.as_ref())
+    }
+}
 
 /// What the core is asked to do for a broadcast: one message for each number, and one only.
 ///
@@ -214,6 +262,7 @@ pub(super) fn broadcast(
         return Err(ApiError::field("to", message));
     }
     let content = GivenContent {
+        names: body.names(),
         message_type: body.message_type,
         content: body.content,
         url: body.url,
@@ -228,6 +277,7 @@ pub(super) fn broadcast(
 
 /// What is to be sent, wherever it came from.
 struct GivenContent {
+    names: Names,
     message_type: MessageType,
     content: Option<String>,
     url: Option<String>,
@@ -239,6 +289,7 @@ struct GivenContent {
 impl GivenContent {
     fn of(message_type: MessageType) -> Self {
         Self {
+            names: Names::FILE,
             message_type,
             content: None,
             url: None,
@@ -251,7 +302,7 @@ impl GivenContent {
     fn command(self, device: SendingDevice, to: String) -> Result<SendRequest, ApiError> {
         if self.message_type == MessageType::Text {
             // Neither would reach the phone.
-            for (field, value) in [("url", &self.url), ("caption", &self.caption)] {
+            for (field, value) in [(self.names.url, &self.url), ("caption", &self.caption)] {
                 if value.is_some() {
                     let message = "goes with a file; messageType is text";
                     return Err(ApiError::field(field, message));
