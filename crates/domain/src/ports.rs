@@ -292,6 +292,8 @@ pub trait Store:
     async fn reusable_bytes(&self) -> StoreResult<u64> {
         Ok(0)
     }
+    /// Before something is deleted: on a full disk it uses the space that was kept for that.
+    async fn make_room(&self) {}
     /// Replaces such a value.
     async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()>;
     /// A value that must be the same at every start, such as the operator key's hash; `make` is

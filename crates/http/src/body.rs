@@ -12,7 +12,7 @@ use axum::body::{Body, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use bytes::{Bytes, BytesMut};
-use domain::fair_semaphore::FairSemaphore;
+use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::AccountId;
 use domain::media::INLINE_MEDIA_BYTES_MAX;
 use serde::de::DeserializeOwned;
@@ -70,6 +70,9 @@ pub async fn read_media_json<T: DeserializeOwned + Send + 'static>(
     large.read(body, |bytes| parse_json(bytes)).await
 }
 
+/// The right to hold a large body.
+pub type BodyPermit = Permit<Option<AccountId>>;
+
 /// The bodies above [`JSON_BYTES_MAX`] that are held, shared by the accounts of their callers.
 #[derive(Debug)]
 pub struct LargeBodies(Arc<FairSemaphore<Option<AccountId>>>);
@@ -109,6 +112,9 @@ impl LargeBodies {
             return Err(ApiError::TooLarge(MEDIA_JSON_BYTES_MAX).into());
         }
         let whole = reading.finish();
+        // What was read is in memory until the request is answered, and while it is parsed.
+        let permit = Arc::new(permit);
+        request_context::keep_body(permit.clone());
         let parsed = tokio::task::spawn_blocking(move || {
             let _held = permit;
             parse(&whole)

@@ -1,8 +1,9 @@
 //! Which connections are kept: at most so many in all and of each address.
 //!
 //! When there is no room, the oldest connection goes that has not sent a whole request: first those
-//! that never sent one, then idle ones. A client that sends its request at once is never cut off, and
-//! one that opens many connections and leaves them half-open takes its own places only.
+//! that did not send one in a second, then idle ones, then new ones. A client that sends its
+//! request at once is not cut off, and one that opens many connections and leaves them half-open or
+//! idle takes its own places only.
 //!
 //! A trusted proxy, and this machine itself, hold the connections of many clients: each of theirs
 //! counts as an address of its own.
@@ -20,9 +21,10 @@ use hyper::body::{Body, Frame, SizeHint};
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::net::{is_in, share_of};
+use crate::server::Limits;
 
 /// Most accepted connections that wait for a place; further ones are closed.
 const WAITING_MAX: usize = 256;
@@ -39,13 +41,15 @@ type Place = (IpAddr, u64);
 /// All connections.
 pub(crate) struct Connections {
     per_address_max: usize,
+    half_open_after: Duration,
     proxies: Vec<IpNet>,
     places: Arc<FairSemaphore<Place>>,
     waiting: Arc<FairSemaphore<IpAddr>>,
     probes: Arc<FairSemaphore<()>>,
     open: Mutex<BTreeMap<u64, Arc<Progress>>>,
-    /// Numbers connections, and orders what happens to them.
+    /// Numbers connections.
     turns: AtomicU64,
+    started: Instant,
 }
 
 /// What becomes of a new connection.
@@ -79,6 +83,7 @@ pub(crate) struct Progress {
     number: u64,
     address: IpAddr,
     step: AtomicU8,
+    /// When the step began, in microseconds since the start.
     since: AtomicU64,
     must_end: Notify,
 }
@@ -93,15 +98,18 @@ const IDLE: u8 = 2;
 const WHOLE: u8 = 3;
 
 impl Connections {
-    pub(crate) fn new(max: usize, per_address_max: usize, proxies: Vec<IpNet>) -> Arc<Self> {
+    pub(crate) fn new(limits: &Limits, proxies: Vec<IpNet>) -> Arc<Self> {
+        let per_address_max = limits.connections_per_address_max;
         Arc::new(Self {
             per_address_max,
+            half_open_after: limits.half_open_after,
             proxies,
-            places: FairSemaphore::new(max, per_address_max),
+            places: FairSemaphore::new(limits.connections_max, per_address_max),
             waiting: FairSemaphore::new(WAITING_MAX, WAITING_PER_ADDRESS_MAX),
             probes: FairSemaphore::new(PROBES_MAX, PROBES_MAX),
             open: Mutex::default(),
             turns: AtomicU64::new(0),
+            started: Instant::now(),
         })
     }
 
@@ -131,13 +139,11 @@ impl Connections {
 
     /// Ends the oldest connection without a whole request, of one address or of all.
     pub(crate) fn end_oldest(&self, of: Option<IpAddr>) -> bool {
+        let old = self.now().saturating_sub(micros(self.half_open_after));
         let open = self.open.lock();
         let candidates =
             open.values().filter(|one| of.is_none_or(|address| address == one.address));
-        let candidates = candidates.filter_map(|one| {
-            let step = one.step.load(Ordering::Relaxed);
-            (step != WHOLE).then(|| ((step == IDLE, one.since.load(Ordering::Relaxed)), one))
-        });
+        let candidates = candidates.filter_map(|one| Some((one.rank(old)?, one)));
         let Some((_, oldest)) = candidates.min_by_key(|(rank, _)| *rank) else { return false };
         // It counts as one with a request from here on, so that the next call finds another.
         oldest.step.store(WHOLE, Ordering::Relaxed);
@@ -155,18 +161,41 @@ impl Connections {
         self.turns.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    fn now(&self) -> u64 {
+        micros(self.started.elapsed())
+    }
+
     fn open(self: &Arc<Self>, place: Place, permit: Permit<Place>) -> OpenConnection {
         let number = self.next_turn();
         let progress = Arc::new(Progress {
             number,
             address: place.0,
             step: AtomicU8::new(FRESH),
-            since: AtomicU64::new(number),
+            since: AtomicU64::new(self.now()),
             must_end: Notify::new(),
         });
         self.open.lock().insert(number, progress.clone());
         OpenConnection { connections: self.clone(), progress, _permit: permit }
     }
+}
+
+impl Progress {
+    /// The lowest goes first; `None` is never cut off. `old` is when a new connection began at the
+    /// latest to count as half-open by now.
+    fn rank(&self, old: u64) -> Option<(u8, u64, u64)> {
+        let since = self.since.load(Ordering::Relaxed);
+        let class = match self.step.load(Ordering::Relaxed) {
+            WHOLE => return None,
+            IDLE => 1,
+            _ if since <= old => 0,
+            _ => 2,
+        };
+        Some((class, since, self.number))
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The address from which a proxy on the same machine connects. The others of 127.0.0.0/8 are clients
@@ -194,7 +223,7 @@ impl OpenConnection {
     pub(crate) fn request<B: Body>(&self, body: B) -> (RequestBody<B>, Answering) {
         let step = if body.is_end_stream() { WHOLE } else { RECEIVING };
         self.progress.step.store(step, Ordering::Relaxed);
-        self.progress.since.store(self.connections.next_turn(), Ordering::Relaxed);
+        self.progress.since.store(self.connections.now(), Ordering::Relaxed);
         let progress = self.progress.clone();
         let connections = self.connections.clone();
         (RequestBody { body, progress: progress.clone() }, Answering { connections, progress })
@@ -255,7 +284,7 @@ impl Answering {
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.progress.since.store(self.connections.next_turn(), Ordering::Relaxed);
+        self.progress.since.store(self.connections.now(), Ordering::Relaxed);
         self.progress.step.store(IDLE, Ordering::Relaxed);
     }
 }

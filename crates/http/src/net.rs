@@ -36,11 +36,13 @@ fn hops(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// Whether the client is on this machine. A request that came through a proxy is not, unless the proxy
-/// is trusted, is on this machine too, and says so of the client.
+/// is trusted, is on this machine too, and says so of the client; nor is one that asks for another
+/// host: a proxy passed it on, or a web page made a browser ask.
 pub fn is_local(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> bool {
     let Some(ConnectInfo(peer)) = extensions.get::<ConnectInfo<SocketAddr>>() else { return false };
     let peer = peer.ip().to_canonical();
-    let is_direct = !headers.keys().any(|name| is_forwarding(name.as_str()));
+    let is_direct =
+        is_asked_as_local(headers) && !headers.keys().any(|name| is_forwarding(name.as_str()));
     // 127.0.0.1 is this machine only as long as all proxies on the way are on it.
     let is_on_it = |hop: &str| hop.trim().parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
     let vouched =
@@ -48,26 +50,41 @@ pub fn is_local(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet])
     peer.is_loopback() && (is_direct || vouched())
 }
 
+/// Whether the server is asked by an address or name of this machine alone, or by none.
+fn is_asked_as_local(headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or("?"));
+    hosts.all(|host| {
+        let is_port = |port: &str| port.bytes().all(|b| b.is_ascii_digit());
+        let name = host.rsplit_once(':').filter(|(_, port)| is_port(port));
+        let name = name.map_or(host, |(name, _)| name);
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
 /// Whether a header is one that proxies add.
 fn is_forwarding(name: &str) -> bool {
-    name.starts_with("x-forwarded") || name.starts_with("cf-") || FORWARDING_HEADERS.contains(&name)
+    const BEGINNINGS: [&str; 4] = ["x-forwarded", "cf-", "x-amzn-", "tailscale-"];
+    const ENDINGS: [&str; 3] = ["client-ip", "clientip", "user-ip"];
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
+        || ENDINGS.iter().any(|ending| name.ends_with(ending))
+        || FORWARDING_HEADERS.contains(&name)
 }
 
 /// Further headers that proxies add.
-const FORWARDING_HEADERS: [&str; 14] = [
+const FORWARDING_HEADERS: [&str; 13] = [
     "forwarded",
     "forwarded-for",
     "via",
     "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
+    "x-remote-addr",
     "x-original-forwarded-for",
     "x-original-host",
+    "x-original-url",
+    "x-scheme",
     "x-envoy-external-address",
-    "x-appengine-user-ip",
-    "x-azure-clientip",
-    "true-client-ip",
-    "fastly-client-ip",
+    "x-cloud-trace-context",
+    "front-end-https",
     "cdn-loop",
 ];
 
@@ -129,7 +146,14 @@ mod tests {
             is_local(&extensions, &HeaderMap::from_iter(pairs), &trusted)
         };
         let (far, near) = ("8.8.8.8", "127.0.0.1");
-        assert!(is_local(near, &[], &[]) && is_local("::1", &[("host", "x")], &[]));
+        assert!(is_local(near, &[], &[]));
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:8080", "[::1]:8080", "[::1]"] {
+            assert!(is_local("::1", &[("host", host)], &[]), "{host}");
+        }
+        for host in ["gateway.example", "localhost.evil.example:80", "10.0.0.1", "127.0.0.1@x", ""]
+        {
+            assert!(!is_local(near, &[("host", host)], &[]), "{host}");
+        }
         assert!(is_local("::ffff:127.0.0.1", &[], &[]));
         assert!(!is_local("10.0.0.9", &[], &[]) && !is_local("10.0.0.9", &[], &["10.0.0.0/8"]));
         for name in [
@@ -142,6 +166,12 @@ mod tests {
             "x-client-ip",
             "cf-connecting-ip",
             "true-client-ip",
+            "fly-client-ip",
+            "wl-proxy-client-ip",
+            "x-azure-clientip",
+            "x-appengine-user-ip",
+            "x-amzn-trace-id",
+            "tailscale-user-login",
         ] {
             for value in [far, near, "", "for=127.0.0.1"] {
                 assert!(!is_local(near, &[(name, value)], &[]), "{name}: {value}");

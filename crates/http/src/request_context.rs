@@ -4,11 +4,13 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use domain::error::{Error, Result};
 use domain::ids::AccountId;
 use domain::service::Principal;
 
+use crate::body::BodyPermit;
 use crate::large_answers::AnswerPermit;
 use crate::rate::RateNote;
 
@@ -17,6 +19,7 @@ struct Context {
     account: Cell<Option<AccountId>>,
     rate: Cell<Option<RateNote>>,
     answer: Cell<Option<AnswerPermit>>,
+    body: Cell<Option<Arc<BodyPermit>>>,
 }
 
 /// What was noted while a request was handled.
@@ -37,8 +40,8 @@ pub async fn with_client<T>(
     client: Option<IpAddr>,
     request: impl Future<Output = T>,
 ) -> (T, Noted) {
-    let (account, rate, answer) = Default::default();
-    let context = Context { client, account, rate, answer };
+    let (account, rate, answer, body) = Default::default();
+    let context = Context { client, account, rate, answer, body };
     let noted =
         |context: &Context| Some(Noted { rate: context.rate.get(), answer: context.answer.take() });
     CONTEXT.scope(context, async { (request.await, read(noted).unwrap_or_default()) }).await
@@ -48,6 +51,14 @@ pub async fn with_client<T>(
 pub fn keep(permit: AnswerPermit) {
     read(|context| {
         context.answer.set(Some(permit));
+        None::<()>
+    });
+}
+
+/// Keeps a permit until the request is answered.
+pub fn keep_body(permit: Arc<BodyPermit>) {
+    read(|context| {
+        context.body.set(Some(permit));
         None::<()>
     });
 }

@@ -42,6 +42,8 @@ pub struct Limits {
     pub header_bytes_max: usize,
     /// Longest time until a request's headers are there; also how long an idle connection is kept.
     pub header_time_max: Duration,
+    /// How long a request may take to come before its connection counts as half-open.
+    pub half_open_after: Duration,
     /// Longest time in which a client takes nothing of what is written to it.
     pub write_stall_max: Duration,
     /// How long running requests may take after the shutdown began.
@@ -55,6 +57,7 @@ impl Default for Limits {
             connections_per_address_max: 128,
             header_bytes_max: 16 * 1024,
             header_time_max: Duration::from_secs(10),
+            half_open_after: Duration::from_secs(1),
             write_stall_max: Duration::from_secs(60),
             grace: Duration::from_secs(10),
         }
@@ -79,8 +82,7 @@ pub async fn serve(
     proxies: Vec<IpNet>,
     shutdown: Shutdown,
 ) {
-    let (max, per_address_max) = (limits.connections_max, limits.connections_per_address_max);
-    let connections = Connections::new(max, per_address_max, proxies);
+    let connections = Connections::new(&limits, proxies);
     let (running, mut all_ended) = mpsc::channel::<Infallible>(1);
     let server = Server { router, limits, shutdown: shutdown.clone(), running };
     let mut stop = std::pin::pin!(shutdown.wait());

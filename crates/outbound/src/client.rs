@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
 use domain::ports::{FileError, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
 use ipnet::IpNet;
+use parking_lot::Mutex;
 use reqwest::Url;
+use tokio::time::Instant;
 
 use crate::guard::{Guard, GuardedDns, Lookup, SystemLookup};
 use crate::{temp, tls};
@@ -17,6 +19,9 @@ use crate::{temp, tls};
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 const USER_AGENT: &str = concat!("Gerbang/", env!("CARGO_PKG_VERSION"));
+
+/// How often it is logged that the disk is full.
+const REPORT_FULL_EVERY: Duration = Duration::from_secs(60);
 
 /// The settings of [`HttpOutbound`].
 #[derive(Debug, Clone)]
@@ -78,6 +83,8 @@ pub struct HttpOutbound {
     web: reqwest::Client,
     /// For other ports, at the operator's addresses only.
     other: reqwest::Client,
+    /// When it was last logged that the disk is full.
+    reported_full: Mutex<Option<Instant>>,
 }
 
 impl HttpOutbound {
@@ -96,7 +103,8 @@ impl HttpOutbound {
     ) -> Result<Self, SetupError> {
         temp::prepare(&temp_dir)?;
         let dns = |is_web_port| GuardedDns::new(guard.clone(), is_web_port, lookup.clone());
-        Ok(Self { limits, temp_dir, web: client(dns(true))?, other: client(dns(false))?, guard })
+        let (web, other) = (client(dns(true))?, client(dns(false))?);
+        Ok(Self { limits, temp_dir, web, other, guard, reported_full: Mutex::default() })
     }
 
     /// The client whose resolver judges by the rules for this URL's port.
@@ -141,6 +149,18 @@ impl Outbound for HttpOutbound {
                 tracing::error!(%error, "the free space cannot be read");
                 true
             }
+        }
+    }
+
+    fn report_full(&self) {
+        let mut reported = self.reported_full.lock();
+        if reported.is_none_or(|at| at.elapsed() >= REPORT_FULL_EVERY) {
+            *reported = Some(Instant::now());
+            let least = self.limits.min_free_bytes;
+            tracing::warn!(
+                least,
+                "requests to send are refused: the disk has too little free space"
+            );
         }
     }
 

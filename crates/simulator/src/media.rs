@@ -5,6 +5,7 @@
 //! as base64 is ever held in memory.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -54,6 +55,8 @@ impl MediaStore {
     /// Opens or creates `dir`, and removes uploads that an earlier process left unfinished.
     pub(crate) fn open(dir: PathBuf) -> Result<Self> {
         std::fs::create_dir_all(&dir)?;
+        // One of an earlier release is open to all.
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700))?;
         for entry in std::fs::read_dir(&dir)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {

@@ -440,6 +440,9 @@ impl MessageStore for SqlStore {
                 break;
             }
         }
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.keep_reserve();
+        }
         Ok(rows)
     }
 }
@@ -455,6 +458,12 @@ impl Store for SqlStore {
         match &self.engine {
             Engine::Sqlite(_) => run!(self.read, accounts::reusable_bytes),
             Engine::Postgres(_) => Ok(0),
+        }
+    }
+
+    async fn make_room(&self) {
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.make_room();
         }
     }
 

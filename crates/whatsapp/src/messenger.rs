@@ -12,6 +12,7 @@ use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, ProtocolStore, SendError};
+use domain::text::storable;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -319,7 +320,7 @@ impl Messenger for WhatsappMessenger {
             .into_values()
             .map(|group| Group {
                 id: GroupId::from_jid(group.id.to_non_ad_string()),
-                name: group.subject,
+                name: storable(&group.subject).into_owned(),
             })
             .collect();
         groups.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));

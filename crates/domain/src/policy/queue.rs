@@ -75,6 +75,8 @@ impl QueueLimits {
         let (max, total) = (self.0, waiting.plus(more));
         if more.messages > 0 && total.messages > max.messages {
             Err(QueueFull::Messages(max.messages))
+        } else if more.text_bytes > max.text_bytes {
+            Err(QueueFull::OneRequest(max.text_bytes))
         } else if more.text_bytes > 0 && total.text_bytes > max.text_bytes {
             Err(QueueFull::TextBytes(max.text_bytes))
         } else if more.file_bytes > 0 && total.file_bytes > max.file_bytes {
@@ -94,6 +96,12 @@ pub enum QueueFull {
     /// Of the bytes of their texts.
     #[error("the texts of waiting messages have too many bytes together (limit {0})")]
     TextBytes(i64),
+    /// Of the bytes of their texts, by one request alone.
+    #[error(
+        "the text is too long for so many receivers: the texts of waiting messages have at most {0} \
+         bytes together, counted once for each receiver"
+    )]
+    OneRequest(i64),
     /// Of the bytes of the files that came with them.
     #[error("the files of waiting messages have too many bytes together (limit {0})")]
     FileBytes(i64),
@@ -105,6 +113,7 @@ impl QueueFull {
         match self {
             Self::Messages(_) => "Too many messages are waiting",
             Self::TextBytes(_) => "The texts of waiting messages are too long together",
+            Self::OneRequest(_) => "The text is too long for so many receivers",
             Self::FileBytes(_) => "The files of waiting messages are too large together",
         }
     }
@@ -127,7 +136,7 @@ mod tests {
             (size(3, 0, 0), Err(QueueFull::Messages(3))),
             (size(1, 41, 0), Err(QueueFull::TextBytes(100))),
             (size(1, 0, 401), Err(QueueFull::FileBytes(1_000))),
-            (size(1, i64::MAX, 0), Err(QueueFull::TextBytes(100))),
+            (size(1, i64::MAX, 0), Err(QueueFull::OneRequest(100))),
         ] {
             assert_eq!(limits.admit(waiting, more), expected, "{more:?}");
         }

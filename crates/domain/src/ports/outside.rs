@@ -96,6 +96,8 @@ pub trait Outbound: Send + Sync {
     fn has_room(&self, _reusable_bytes: u64) -> bool {
         true
     }
+    /// Notes that nothing is accepted because the disk has too little free space.
+    fn report_full(&self) {}
     /// Posts to a webhook, once.
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer;
     /// Asks a webhook's URL with `challenge` in its query, and wants exactly that as the answer.

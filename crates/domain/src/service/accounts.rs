@@ -111,6 +111,7 @@ impl Core {
     /// [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn delete_account(&self, principal: &Principal, id: AccountId) -> Result<()> {
         principal.require_operator()?;
+        self.store.make_room().await;
         let mut page = PageRequest { before: None, limit: ACCOUNTS_PAGE_MAX };
         loop {
             let devices = self.store.devices(id, page).await?;
@@ -195,6 +196,7 @@ impl Core {
     /// [`Error::Forbidden`] for device tokens, [`Error::NotFound`].
     pub async fn delete_key(&self, principal: &Principal, id: KeyId) -> Result<()> {
         let account = principal.require_account_key()?;
+        self.store.make_room().await;
         let deleted = self.store.delete_key(account, id).await?;
         self.end_revoked_streams(account).await;
         deleted.then_some(()).ok_or(Error::NotFound("key"))

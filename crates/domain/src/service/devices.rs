@@ -232,6 +232,7 @@ impl Core {
             Ok(_) | Err(Error::Store(StoreError::Fault(_))) => {}
             Err(error) => return Err(error),
         }
+        self.store.make_room().await;
         self.dispatcher.remove(account, id).await?;
         self.end_revoked_streams(account).await;
         Ok(())

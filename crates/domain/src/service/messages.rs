@@ -107,6 +107,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotWaiting`] when it has left or ended.
     pub async fn cancel_message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
+        self.store.make_room().await;
         let message = match self.message(principal, id).await {
             Err(Error::Store(StoreError::Fault(why))) => {
                 return self.cancel_unreadable(principal, id, StoreError::Fault(why)).await;

@@ -170,6 +170,9 @@ impl Core {
     async fn require_room(&self) -> Result<()> {
         let has_room = self.outbound.has_room(0)
             || self.outbound.has_room(self.store.reusable_bytes().await.unwrap_or(0));
+        if !has_room {
+            self.outbound.report_full();
+        }
         has_room.then_some(()).ok_or(Error::DiskFull)
     }
 

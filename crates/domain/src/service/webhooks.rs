@@ -207,6 +207,7 @@ impl Core {
         if principal.caller.bound_device().is_some() {
             self.webhook(principal, id).await?;
         }
+        self.store.make_room().await;
         if !self.store.delete_webhook(account, id).await? {
             return Err(Error::NotFound("webhook"));
         }

@@ -57,7 +57,7 @@ async fn rest(mut stream: TcpStream) -> String {
 async fn it_answers_and_knows_its_peer() {
     let app = App::new().await;
     let (address, _server) = start(&app, Limits::default()).await;
-    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let request = "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
     let answer = rest(connect(address, request).await).await;
     assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
 }
@@ -186,8 +186,9 @@ async fn more_than_100_headers_are_refused() {
     let (address, _server) = start(&app, Limits::default()).await;
     for (count, status) in [(100, "200"), (101, "431")] {
         let filler = "filler: x\r\n".repeat(count - 2);
-        let request =
-            format!("GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{filler}\r\n");
+        let request = format!(
+            "GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{filler}\r\n"
+        );
         let answer = rest(connect(address, &request).await).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{count}: {answer}");
     }
@@ -259,7 +260,8 @@ const HALF: &str = "GET /healthz HTTP/1.1\r\nhost: x\r\n";
 #[tokio::test]
 async fn an_idle_connection_makes_room_after_half_open_ones() {
     let app = App::new().await;
-    let limits = Limits { connections_max: 2, ..Limits::default() };
+    let half_open_after = Duration::ZERO;
+    let limits = Limits { connections_max: 2, half_open_after, ..Limits::default() };
     let (address, _server) = start(&app, limits).await;
     let mut idle = connect(address, HEALTH).await;
     assert_eq!(status_of(&mut idle).await, "200");
@@ -270,6 +272,22 @@ async fn an_idle_connection_makes_room_after_half_open_ones() {
     let mut fourth = connect(address, HEALTH).await;
     assert_eq!(status_of(&mut fourth).await, "200");
     assert!(rest(idle).await.ends_with("{\"status\":\"ok\"}"));
+}
+
+#[tokio::test]
+async fn an_idle_connection_makes_room_before_new_ones() {
+    let app = App::new().await;
+    let half_open_after = Duration::from_secs(3_600);
+    let limits = Limits { connections_max: 2, half_open_after, ..Limits::default() };
+    let (address, _server) = start(&app, limits).await;
+    let mut idle = connect(address, HEALTH).await;
+    assert_eq!(status_of(&mut idle).await, "200");
+    let mut new = connect(address, HALF).await;
+    let mut third = connect(address, HEALTH).await;
+    assert_eq!(status_of(&mut third).await, "200");
+    rest(idle).await;
+    new.write_all(b"\r\n").await.unwrap();
+    assert_eq!(status_of(&mut new).await, "200");
 }
 
 #[tokio::test]
@@ -459,6 +477,26 @@ async fn large_bodies_are_shared_by_account_and_waiting_counts_as_reading() {
     assert!(theirs.iter().all(|read| matches!(read, Err(ApiError::BodyLost))));
     // The last one had to wait for the first four to be abandoned.
     assert_eq!(started.elapsed(), BODY_IDLE_MAX / 3 * 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_large_body_is_held_until_its_request_is_answered() {
+    let large = LargeBodies::default();
+    let body = || Body::from(format!("{}{{}}", " ".repeat(JSON_BYTES_MAX)));
+    let unanswered = || async {
+        large.read(body(), parse_json::<Value>).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let mut theirs: Vec<_> =
+        (0..LARGE_BODIES_PER_ACCOUNT_MAX).map(|_| Box::pin(of_account(1, unanswered()))).collect();
+    let mut next = Box::pin(of_account(1, large.read(body(), parse_json::<Value>)));
+    let mut all = futures_util::future::join_all(theirs.iter_mut());
+    let by = Duration::from_millis(200);
+    assert!(tokio::time::timeout(by, &mut all).await.is_err(), "nothing is answered");
+    assert!(tokio::time::timeout(by, &mut next).await.is_err(), "there is no place");
+    drop(all);
+    theirs.pop();
+    next.await.unwrap();
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod link;
 mod readers;
+mod reserve;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -26,6 +27,7 @@ use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 pub(crate) use link::SqliteLink;
 use readers::Readers;
+use reserve::Reserve;
 use writer::{Writer, WriterItem};
 
 /// Oldest SQLite: earlier ones may corrupt a WAL database that is checkpointed and written at once.
@@ -47,6 +49,7 @@ pub(crate) struct Sqlite {
     readers: Readers,
     pub(crate) cache: Arc<Cache>,
     pub(crate) unreadable: Arc<UnreadableRows>,
+    reserve: Reserve,
     /// Released by [`Sqlite::close`], or with the last handle.
     lock: Mutex<Option<File>>,
 }
@@ -59,6 +62,9 @@ impl Sqlite {
         }
         let lock = take_lock(path)?;
         create_private(path)?;
+        let reserve = Reserve::of(path);
+        // It takes space to open the database, too.
+        reserve.release_if_full();
         let unreadable = Arc::new(UnreadableRows::default());
         let tx_over = |link| Tx::new(ConnectionRole::Sqlite(link), Arc::clone(&unreadable));
         let mut tx = tx_over(connect(path, true)?);
@@ -72,6 +78,7 @@ impl Sqlite {
             readers: Readers::start(readers)?,
             cache,
             unreadable,
+            reserve,
             lock: Mutex::new(Some(lock)),
         })
     }
@@ -101,6 +108,16 @@ impl Sqlite {
         let (job, receiver) = ClosureJob::boxed(work);
         self.readers.send(job).await?;
         answer(receiver).await
+    }
+
+    /// Keeps space for deletions on a full disk.
+    pub(crate) fn keep_reserve(&self) {
+        self.reserve.hold();
+    }
+
+    /// Lets a deletion have that space where there is no other.
+    pub(crate) fn make_room(&self) {
+        self.reserve.release_if_full();
     }
 
     /// Finishes what is queued and closes every connection.

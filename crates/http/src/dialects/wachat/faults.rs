@@ -1,12 +1,18 @@
 //! Reading the fields of a body one by one, and collecting what is wrong with all of them: this API
 //! names every fault in one answer.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+
+use serde::de::{
+    self, DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::types::Fault;
 use crate::body::without_bom;
 use crate::fields::{BooleanField, IntegerField};
+use crate::forms::FORM_FIELDS_MAX;
 use crate::surrogates;
 
 /// The fields of a body and the faults found so far.
@@ -32,9 +38,17 @@ impl Fields {
         }
         let bytes = without_bom(bytes);
         let mended = surrogates::replaced(bytes);
-        match serde_json::from_slice(mended.as_deref().unwrap_or(bytes)) {
-            Ok(Value::Object(fields)) => Ok(Self { fields, faults: Vec::new() }),
-            Ok(_) => Err(vec![fault("", "value is not a valid dict", "type_error.dict")]),
+        let bytes = mended.as_deref().unwrap_or(bytes);
+        let read = serde_json::from_slice(bytes).or_else(|error: serde_json::Error| {
+            // A wrong type before a syntax error must not hide the latter.
+            let syntax = serde_json::from_slice::<IgnoredAny>(bytes);
+            Err(syntax.err().unwrap_or(error))
+        });
+        match read {
+            Ok(Flat(fields)) => Ok(Self { fields, faults: Vec::new() }),
+            Err(error) if error.is_data() => {
+                Err(vec![fault("", "value is not a valid dict", "type_error.dict")])
+            }
             Err(error) => {
                 let kind = "value_error.jsondecode";
                 Err(vec![fault("", format!("the body is not JSON: {error}"), kind)])
@@ -118,5 +132,120 @@ impl Fields {
     /// All that were found.
     pub(super) fn check(self) -> Result<(), Vec<Fault>> {
         if self.faults.is_empty() { Ok(()) } else { Err(self.faults) }
+    }
+}
+
+/// The fields of an object. No field of this API holds a list or an object: of one that does, no more
+/// is kept than that.
+struct Flat(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Flat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Flat;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "an object with at most {FORM_FIELDS_MAX} fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut given: A) -> Result<Flat, A::Error> {
+                let mut fields = Map::new();
+                while let Some(name) = given.next_key::<String>()? {
+                    if fields.len() >= FORM_FIELDS_MAX {
+                        return Err(de::Error::invalid_length(FORM_FIELDS_MAX + 1, &self));
+                    }
+                    fields.insert(name, given.next_value_seed(Shallow)?);
+                }
+                Ok(Flat(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+/// Reads a value; a list or an object is an empty one.
+struct Shallow;
+
+impl<'de> DeserializeSeed<'de> for Shallow {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Shallow {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
+        Ok(flag.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Value::Array(Vec::new()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Value, A::Error> {
+        while fields.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Value::Object(Map::new()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn lists_and_objects_are_not_kept() {
+        let body = json!({"a": [1, {"b": 2}], "c": {"d": [3]}, "e": "f", "g": 1.5, "h": null});
+        let read = Fields::of(body.to_string().as_bytes()).ok().unwrap();
+        let kept = json!({"a": [], "c": {}, "e": "f", "g": 1.5, "h": null});
+        assert_eq!(Value::Object(read.fields), kept);
+    }
+
+    #[test]
+    fn an_object_with_too_many_fields_is_none() {
+        let object = |count: usize| {
+            let fields = (0..count).map(|n| (n.to_string(), Value::Null));
+            Value::Object(fields.collect()).to_string()
+        };
+        assert!(Fields::of(object(FORM_FIELDS_MAX).as_bytes()).is_ok());
+        for (body, kind) in [
+            (object(FORM_FIELDS_MAX + 1).as_str(), "type_error.dict"),
+            ("[1]", "type_error.dict"),
+            ("[1", "value_error.jsondecode"),
+        ] {
+            assert_eq!(Fields::of(body.as_bytes()).err().unwrap()[0].kind, kind);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The crowd: strangers with half-open connections, and one customer who does everything at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use crate::support::api::Api;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
-use crate::support::wait::moment;
+use crate::support::wait::{moment, until};
 
 const HALF_OPEN: usize = 1_400;
 const READERS: usize = 200;
@@ -24,6 +24,15 @@ const BROADCASTS: usize = 16;
 const PHONE: &str = "628110000800";
 /// As long as a text may be, in characters of three bytes.
 const LONGEST_TEXT: usize = 65_000;
+/// Receivers of the largest broadcasts, which are more than may wait.
+const RECEIVERS: usize = 1_000;
+/// Receivers of those that are accepted as long as they fit, and the bytes of their text.
+const FEWER_RECEIVERS: usize = 100;
+const SHORTER_TEXT: usize = 20_000;
+/// Messages of broadcasts that are accepted at least.
+const ACCEPTED_MIN: usize = 1_000;
+/// How long they may take to arrive when they need not wait any more.
+const ARRIVE_S_MAX: u64 = 600;
 /// Texts in the lists that are read slowly.
 const LONG_TEXTS: usize = 49;
 /// What an upload says that it will send.
@@ -37,6 +46,7 @@ const DRIP: Duration = Duration::from_millis(200);
 pub struct Greedy {
     base: String,
     account: Api,
+    control: Api,
     device: String,
     /// What it has used before the crowd came.
     used: i64,
@@ -47,16 +57,15 @@ impl Greedy {
     pub async fn start(gateway: &Gateway, simulator: &Simulator) -> Self {
         let account = gateway.operator().make_account("greedy", "unlimited").await;
         let device = account.make_linked_device(simulator, PHONE).await;
-        let path = format!("/v1/devices/{device}");
-        let pacing = json!({ "min_s": 600, "max_s": 600, "typing": false,
-            "first_contacts_per_day": null, "quiet_hours": null });
-        account.call("PATCH", &path, Some(json!({ "pacing": pacing }))).await.ok();
+        pause_between(&account, &device, 600).await;
         for n in 0..LONG_TEXTS {
             let body = json!({ "device": device, "to": person(n), "text": long_text() });
             account.post("/v1/messages", body).await;
         }
         let used = used(&account).await;
-        Self { base: format!("http://{}", gateway.address()), account, device, used }
+        let base = format!("http://{}", gateway.address());
+        let control = simulator.control().clone();
+        Self { base, account, control, device, used }
     }
 
     /// One of its longest lists.
@@ -72,9 +81,41 @@ impl Greedy {
 
     /// What was accepted of it is kept, and nothing else.
     pub async fn assert_all_kept(&self, tally: &Tally) {
-        let accepted = i64::try_from(tally.accepted).unwrap();
-        assert_eq!(used(&self.account).await - self.used, accepted);
+        let accepted = tally.accepted.len() * FEWER_RECEIVERS;
+        assert!(accepted >= ACCEPTED_MIN, "only {accepted} messages were accepted");
+        assert_eq!(used(&self.account).await - self.used, i64::try_from(accepted).unwrap());
     }
+
+    /// What was accepted of it arrives, once, and nothing else.
+    pub async fn assert_all_arrive(&self, tally: &Tally) {
+        pause_between(&self.account, &self.device, 0).await;
+        until("nothing waits any more", ARRIVE_S_MAX, async || {
+            let path = "/v1/messages?status=scheduled,queued,sending&limit=1";
+            let waiting = self.account.get(path).await;
+            waiting["data"].as_array().unwrap().is_empty().then_some(())
+        })
+        .await;
+        for n in 0..BROADCASTS {
+            let of_one = tally.accepted.iter().filter(|(one, _)| *one == n);
+            let expected: BTreeSet<String> = of_one.map(|(n, turn)| text_of(*n, *turn)).collect();
+            for person in receivers(n) {
+                let inbox = self.control.get(&format!("/phones/{person}/inbox")).await;
+                let texts = inbox.as_array().unwrap().iter().map(|row| &row["text"]);
+                let texts: Vec<&str> = texts.map(|text| text.as_str().unwrap()).collect();
+                let texts: Vec<&str> =
+                    texts.into_iter().filter(|text| text.starts_with("broadcast")).collect();
+                assert_eq!(texts.len(), expected.len(), "{person}");
+                assert!(texts.iter().all(|text| expected.contains(*text)), "{person}");
+            }
+        }
+    }
+}
+
+async fn pause_between(account: &Api, device: &str, seconds: u32) {
+    let pacing = json!({ "min_s": seconds, "max_s": seconds, "typing": false,
+        "first_contacts_per_day": null, "quiet_hours": null });
+    let path = format!("/v1/devices/{device}");
+    account.call("PATCH", &path, Some(json!({ "pacing": pacing }))).await.ok();
 }
 
 /// Every message is counted as one that was used.
@@ -84,6 +125,18 @@ async fn used(account: &Api) -> i64 {
 
 fn person(n: usize) -> String {
     format!("62813{n:08}")
+}
+
+/// To whom the broadcasts of one go that may be accepted.
+fn receivers(n: usize) -> impl Iterator<Item = String> {
+    (0..FEWER_RECEIVERS).map(move |to| person(n * RECEIVERS + to))
+}
+
+/// The text of one's broadcast in its turn.
+fn text_of(n: usize, turn: usize) -> String {
+    let text = format!("broadcast {n} {turn} ");
+    let filler = ".".repeat(SHORTER_TEXT - text.len());
+    text + &filler
 }
 
 fn long_text() -> String {
@@ -97,15 +150,17 @@ pub struct Tally {
     opened: BTreeMap<&'static str, usize>,
     /// Answers, by kind and status.
     statuses: BTreeMap<(&'static str, u16), usize>,
-    /// Messages that were accepted.
-    pub accepted: usize,
+    /// Broadcasts that were accepted: whose, and in which turn.
+    pub accepted: Vec<(usize, usize)>,
     /// Answers that should not have come.
     pub unexpected: Vec<String>,
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "opened {:?}, answered {:?}", self.opened, self.statuses)
+        let accepted = self.accepted.len() * FEWER_RECEIVERS;
+        let Self { opened, statuses, .. } = self;
+        write!(f, "opened {opened:?}, answered {statuses:?}, {accepted} messages accepted")
     }
 }
 
@@ -270,19 +325,30 @@ impl Visitor {
         }
     }
 
-    /// Sends as much to as many as one request can.
+    /// Sends as much to as many as one request can, and by turns what fits until no more may wait.
     async fn broadcasts(self, api: Api, device: String, n: usize, is_over: Arc<AtomicBool>) {
-        let to: Vec<String> = (0..1_000).map(|to| person(n * 1_000 + to)).collect();
-        let body = json!({ "accountId": device, "to": to, "messageType": "text",
-            "content": long_text() });
-        while !is_over.load(Ordering::Relaxed) {
+        let body = |to: Vec<String>, text: String| json!({ "accountId": device, "to": to, "messageType": "text", "content": text });
+        let everybody = (0..RECEIVERS).map(|to| person(n * RECEIVERS + to)).collect();
+        let largest = body(everybody, long_text());
+        for turn in 0.. {
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
             *self.tally.lock().unwrap().opened.entry(self.kind).or_default() += 1;
+            let is_largest = turn % 2 == 0;
+            let body = match is_largest {
+                true => largest.clone(),
+                false => body(receivers(n).collect(), text_of(n, turn)),
+            };
             let path = "/api/v2/messaging/whatsapp/broadcast";
-            let reply = api.call("POST", path, Some(body.clone())).await;
+            let reply = api.call("POST", path, Some(body)).await;
             {
                 let mut tally = self.tally.lock().unwrap();
                 tally.answer(self.kind, reply.status);
-                tally.accepted += if reply.status == 200 { to.len() } else { 0 };
+                if reply.status == 200 {
+                    assert!(!is_largest, "more than may wait was accepted");
+                    tally.accepted.push((n, turn));
+                }
             }
             moment(if reply.status == 200 { DRIP } else { PAUSE }).await;
         }

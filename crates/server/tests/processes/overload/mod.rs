@@ -53,6 +53,7 @@ async fn a_bystander_is_served_in_a_crowd() {
 
     bystander.assert_all_arrived().await;
     greedy.assert_all_kept(&tally).await;
+    greedy.assert_all_arrive(&tally).await;
     assert!(tally.unexpected.is_empty(), "{:?}", tally.unexpected);
     assert!(tally.is_complete(), "the crowd was not all there: {tally:?}");
     assert!(during.health_max <= HEALTH_MAX, "/healthz took {:?}", during.health_max);
