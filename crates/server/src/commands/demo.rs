@@ -150,13 +150,17 @@ async fn demo_device(
     keys: &DemoKeys,
 ) -> Result<Device> {
     let page = PageRequest { before: None, limit: 1 };
-    if let Some(device) = core.devices(principal, page).await?.items.pop() {
-        return Ok(device);
-    }
-    match core.authenticate(keys.device.reveal()).await {
-        Err(Error::Unauthorized) => {}
-        Ok(_) => bail!("the demo device cannot be read; the log says why"),
+    // Its token finds it among others; without it, any device will do.
+    let owner = match core.authenticate(keys.device.reveal()).await {
+        Ok(owner) => Some(owner),
+        Err(Error::Unauthorized) => None,
         Err(error) => return Err(error).context("the demo device's token cannot be used"),
+    };
+    let found = core.devices(owner.as_ref().unwrap_or(principal), page).await?.items.pop();
+    match found {
+        Some(device) => return Ok(device),
+        None if owner.is_some() => bail!("the demo device cannot be read; the log says why"),
+        None => {}
     }
     let mut id = [0; 16];
     core.fill_random(&mut id);

@@ -95,6 +95,7 @@ async fn the_printed_lines_work_and_everything_is_there_after_a_restart() {
     an_answer_comes_in(&demo).await;
 
     let paired_at = the_device(&demo).await["paired_at"].clone();
+    demo.account().post("/v1/devices", json!({ "name": "Another" })).await;
     assert!(demo.process.stop().await.success());
     let mut again = Demo::start(data.path()).await;
     assert_eq!(again.keys, demo.keys, "the keys have changed");
@@ -139,5 +140,7 @@ async fn an_answer_comes_in(demo: &Demo) {
 }
 
 pub async fn the_device(demo: &Demo) -> Value {
-    demo.account().get("/v1/devices").await["data"][0].clone()
+    let list = demo.account().get("/v1/devices").await;
+    let mut rows = list["data"].as_array().unwrap().iter();
+    rows.find(|row| row["name"] == "Demo shop").expect("the demo's device").clone()
 }
