@@ -101,6 +101,7 @@ fn ole(path: &Path) -> io::Result<Option<Format>> {
         let wide = entry[..64].chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
         let name: Vec<u16> = wide.take_while(|unit| *unit != 0).collect();
         Some(Format::Exactly(match String::from_utf16_lossy(&name).as_str() {
+            "EncryptedPackage" => return Some(Format::Protected),
             "WordDocument" => types::DOC,
             "Workbook" | "Book" => types::XLS,
             "PowerPoint Document" => types::PPT,

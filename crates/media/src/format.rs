@@ -39,6 +39,8 @@ pub(crate) enum Format {
     Ole,
     /// What an office program packs: the usual one of its types, which its name may say better.
     Office(&'static str),
+    /// What an office program packed and then encrypted with a password: its name says what it is.
+    Protected,
     /// A type that the bytes leave no doubt of.
     Exactly(&'static str),
     /// Anything else, if it can be read as text; and what it is when nothing else is said.
@@ -101,6 +103,7 @@ impl Format {
             | Self::Zip
             | Self::Ole
             | Self::Office(_)
+            | Self::Protected
             | Self::Exactly(_)
             | Self::Text(_)
             | Self::Unknown => &[],
@@ -131,7 +134,12 @@ impl Format {
             Self::Aac => "audio/aac",
             Self::Pdf => "application/pdf",
             Self::Exactly(mimetype) => mimetype,
-            Self::Zip | Self::Ole | Self::Office(_) | Self::Text(_) | Self::Unknown => return None,
+            Self::Zip
+            | Self::Ole
+            | Self::Office(_)
+            | Self::Protected
+            | Self::Text(_)
+            | Self::Unknown => return None,
         };
         Some(mimetype)
     }

@@ -85,6 +85,7 @@ fn may_be(format: Format, claim: &FileType) -> bool {
         Format::Zip => claim.within == Within::Zip,
         Format::Ole => claim.within == Within::Ole,
         Format::Office(usual) => types::are_of_one_program(usual, claim.mimetype),
+        Format::Protected => types::is_of_office(claim.mimetype),
         Format::Text(_) => claim.within == Within::Text,
         Format::Unknown => true,
         _ => format.mimetype(ContentKind::Document) == Some(claim.mimetype),
@@ -100,7 +101,7 @@ fn may_pass_for(format: Format, claim: &FileType) -> bool {
 fn coarse(format: Format) -> &'static str {
     match format {
         Format::Zip => types::ZIP,
-        Format::Ole => "application/x-ole-storage",
+        Format::Ole | Format::Protected => "application/x-ole-storage",
         Format::Text(usual) => usual,
         _ => ANY,
     }
@@ -237,6 +238,10 @@ mod tests {
             (Zip, types::PDF, "", "x.pdf", types::ZIP, "x.zip"),
             (Ole, "application/octet-stream", "r.xls", "", types::XLS, "r.xls"),
             (Ole, types::DOC, "", "get", types::DOC, "get.doc"),
+            (Format::Protected, "", "", "slip.xlsx", types::XLSX, "slip.xlsx"),
+            (Format::Protected, types::DOCX, "", "get", types::DOCX, "get.docx"),
+            (Format::Protected, types::XLS, "slip.xlsx", "", types::XLSX, "slip.xlsx"),
+            (Format::Protected, "", "", "get", "application/x-ole-storage", "get"),
             (TEXT, "text/plain", "a.csv", "", "text/csv", "a.csv"),
             (TEXT, types::XLS, "a.csv", "", "text/csv", "a.csv"),
             (TEXT, "text/csv; charset=utf-8", "", "export.php", "text/csv", "export.csv"),

@@ -219,6 +219,11 @@ pub(crate) fn are_of_one_program(one: &str, other: &str) -> bool {
     PROGRAMS.iter().any(|types| types.contains(&one) && types.contains(&other))
 }
 
+/// Whether an office program packs it.
+pub(crate) fn is_of_office(mimetype: &str) -> bool {
+    mimetype == XLSB || PROGRAMS.iter().any(|types| types.contains(&mimetype))
+}
+
 /// The type of names with this ending.
 pub(crate) fn by_ending(ending: &str) -> Option<&'static FileType> {
     TYPES.iter().find(|kind| kind.has_ending(ending))

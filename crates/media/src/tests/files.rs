@@ -115,6 +115,7 @@ async fn archives_and_office_files_are_known_by_what_is_inside() {
         (ole("WordDocument"), "get.doc"),
         (ole("Workbook"), "get.xls"),
         (ole("PowerPoint Document"), "get.ppt"),
+        (ole("EncryptedPackage"), "get"),
     ];
     for (bytes, name) in cases {
         let wish = MediaWish {

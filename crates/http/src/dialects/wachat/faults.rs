@@ -27,6 +27,14 @@ pub(super) fn fault(field: &str, msg: impl Into<String>, kind: &str) -> Fault {
     Fault { loc: loc.map(str::to_owned).collect(), msg: msg.into(), kind: kind.to_owned() }
 }
 
+fn parsed(bytes: &[u8]) -> Result<Flat, serde_json::Error> {
+    serde_json::from_slice(bytes).or_else(|error| match surrogates::replaced(bytes) {
+        Some(mended) => parsed(&mended),
+        // A wrong type before a syntax error must not hide the latter.
+        None => Err(serde_json::from_slice::<IgnoredAny>(bytes).err().unwrap_or(error)),
+    })
+}
+
 impl Fields {
     /// Reads a body.
     ///
@@ -37,14 +45,7 @@ impl Fields {
             return Err(vec![fault("", "field required", "value_error.missing")]);
         }
         let bytes = without_bom(bytes);
-        let mended = surrogates::replaced(bytes);
-        let bytes = mended.as_deref().unwrap_or(bytes);
-        let read = serde_json::from_slice(bytes).or_else(|error: serde_json::Error| {
-            // A wrong type before a syntax error must not hide the latter.
-            let syntax = serde_json::from_slice::<IgnoredAny>(bytes);
-            Err(syntax.err().unwrap_or(error))
-        });
-        match read {
+        match parsed(bytes) {
             Ok(Flat(fields)) => Ok(Self { fields, faults: Vec::new() }),
             Err(error) if error.is_data() => {
                 Err(vec![fault("", "value is not a valid dict", "type_error.dict")])
