@@ -21,6 +21,7 @@ use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, Response};
 use bytes::Bytes;
+use domain::error::Error;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
@@ -31,6 +32,7 @@ use crate::html::{self, HTML};
 use crate::native::V1;
 use crate::net::server_address;
 use crate::openapi;
+use crate::optional::optional;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -67,6 +69,7 @@ pub fn routes() -> Vec<Route> {
 
 #[derive(Deserialize)]
 struct DocumentParams {
+    #[serde(default, deserialize_with = "optional")]
     dialect: Option<String>,
 }
 
@@ -77,7 +80,7 @@ async fn openapi_document(State(state): State<AppState>, request: Request) -> Ap
         None => state.documents().first(),
         Some(name) => state.documents().of(&name),
     };
-    Ok(respond(&state, &request, &documents.ok_or(ApiError::UnknownPath)?.openapi))
+    Ok(respond(&state, &request, &documents.ok_or(Error::NotFound("dialect"))?.openapi))
 }
 
 async fn first_page(State(state): State<AppState>, request: Request) -> ApiResult<V1> {

@@ -13,6 +13,7 @@ use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
 use super::page::{List, page_request};
 use crate::api_error::ApiResult;
+use crate::optional::optional;
 use crate::reply::{json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -86,7 +87,9 @@ struct NewKeyBody<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListParams {
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
 }
 

@@ -584,6 +584,11 @@ async fn templates_whose_fields_were_left_empty() {
     let put = Ask::new("PUT".parse().unwrap(), "/v1/plans/gold").json(json!({"features": ""}));
     let plan = answer_to(&app, put, OPERATOR).await.expect(200).json();
     assert_eq!(plan["features"], json!([]));
+    for list in ["accounts", "keys", "devices", "messages", "webhooks"] {
+        let key = if list == "accounts" { OPERATOR } else { key };
+        let path = format!("/v1/{list}?limit=&cursor=");
+        answer_to(&app, Ask::get(path), key).await.expect(200);
+    }
     for media in [json!({}), json!({"url": "", "base64": "", "caption": " ", "kind": null})] {
         let mut body = message(&app, "x");
         body["media"] = media.clone();
