@@ -15,11 +15,18 @@ pub(crate) const VOICE_MIMETYPE: &str = "audio/ogg; codecs=opus";
 pub(crate) fn kind_of(format: Format, wish: &MediaWish) -> Result<ContentKind, Failure> {
     use ContentKind::{Audio, Document, Image, Video, Voice};
     let is_a = |kind| format.kinds().contains(&kind);
-    let refuse = |what: &str| Err(failure(format!("the file is not {what}")));
+    let refuse = |major: &str, what: &str| {
+        Err(failure(match format {
+            Format::Exactly(mimetype) if mimetype.starts_with(major) => {
+                format!("{mimetype} cannot be sent as {what}; send it as a document")
+            }
+            _ => format!("the file is not {what}"),
+        }))
+    };
     match wish.kind {
-        Some(Image) if !is_a(Image) => refuse("an image"),
-        Some(Video) if !is_a(Video) => refuse("a video"),
-        Some(Audio | Voice) if !is_a(Audio) => refuse("an audio file"),
+        Some(Image) if !is_a(Image) => refuse("image/", "an image"),
+        Some(Video) if !is_a(Video) => refuse("video/", "a video"),
+        Some(Audio | Voice) if !is_a(Audio) => refuse("audio/", "an audio file"),
         Some(kind @ (Image | Video | Audio | Voice | Document)) => Ok(kind),
         Some(kind) => Err(failure(format!("a file cannot be sent as {}", kind.as_str()))),
         None => Ok(claimed_kinds(wish)
@@ -129,6 +136,12 @@ mod tests {
         }
         for (format, kind, message) in [
             (Format::Pdf, Image, "the file is not an image"),
+            (
+                Format::Exactly("image/heic"),
+                Image,
+                "image/heic cannot be sent as an image; send it as a document",
+            ),
+            (Format::Exactly("image/heic"), Video, "the file is not a video"),
             (Format::Mp4, Image, "the file is not an image"),
             (Format::Jpeg, Video, "the file is not a video"),
             (Format::Mp3, Video, "the file is not a video"),
