@@ -101,6 +101,17 @@ pub(crate) fn clean(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| cut(name))
 }
 
+/// A name in a header: the last part of a path, and otherwise all of it, as in `INV/2024/7.pdf`.
+pub(crate) fn clean_given(name: &str) -> Option<String> {
+    let is_path = name.trim_start().starts_with(['/', '\\', '.', '~']) || has_drive(name);
+    let in_one = || name.trim_end_matches(['/', '\\', ' ']).replace(['/', '\\'], "_");
+    if is_path { clean(name) } else { clean(&in_one()) }
+}
+
+fn has_drive(name: &str) -> bool {
+    matches!(name.trim_start().as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic())
+}
+
 /// Shortens a name before its ending.
 fn cut(name: &str) -> String {
     let surplus = name.chars().count().saturating_sub(NAME_CHARS_MAX);
@@ -178,6 +189,24 @@ mod tests {
         ];
         for (name, expected) in cases {
             assert_eq!(clean(name).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn slashes_in_given_names() {
+        let cases = [
+            ("INV/2024/001.pdf", Some("INV_2024_001.pdf")),
+            ("a/b:c?.pdf", Some("a_b_c_.pdf")),
+            ("report.pdf/", Some("report.pdf")),
+            ("C:\\Temp\\z.pdf", Some("z.pdf")),
+            ("c:/temp/z.pdf", Some("z.pdf")),
+            ("/tmp/z.pdf", Some("z.pdf")),
+            ("../../etc/passwd", Some("passwd")),
+            ("\\\\server\\z.pdf", Some("z.pdf")),
+            ("..", None),
+        ];
+        for (name, expected) in cases {
+            assert_eq!(clean_given(name).as_deref(), expected, "{name}");
         }
     }
 
