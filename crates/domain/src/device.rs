@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::chat::{GroupId, Lid};
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
@@ -144,6 +144,34 @@ impl StatusChange {
     /// A change of state without a word about why.
     pub fn new(status: DeviceStatus, at: Timestamp) -> Self {
         Self { status, reason: None, code: None, should_reconnect: false, linked: None, at }
+    }
+}
+
+/// How long heartbeats are kept.
+pub const HEARTBEATS_KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+/// In which minutes of an hour a device was alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heartbeats {
+    /// When the hour began.
+    pub hour: Timestamp,
+    /// Bit n: in minute n.
+    pub minutes: u64,
+}
+
+impl Heartbeats {
+    /// The heartbeat of one moment.
+    pub fn at(now: Timestamp) -> Self {
+        let seconds = now.as_second();
+        let hour = seconds.div_euclid(3_600) * 3_600;
+        let minute = seconds.rem_euclid(3_600) / 60;
+        let hour = Timestamp::from_second(hour).unwrap_or(Timestamp::MIN);
+        Self { hour, minutes: 1 << minute }
+    }
+
+    /// The minutes, 0 to 59.
+    pub fn list(self) -> Vec<u8> {
+        (0..60).filter(|minute| self.minutes >> minute & 1 == 1).collect()
     }
 }
 
@@ -364,6 +392,16 @@ impl DisconnectReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_heartbeat_is_a_minute_of_an_hour() {
+        let now: Timestamp = "2026-11-28T21:59:59.9Z".parse().unwrap();
+        let beat = Heartbeats::at(now);
+        assert_eq!(beat.hour.to_string(), "2026-11-28T21:00:00Z");
+        assert_eq!(beat.list(), [59]);
+        let both = Heartbeats { minutes: beat.minutes | 1, ..beat };
+        assert_eq!(both.list(), [0, 59]);
+    }
 
     #[test]
     fn the_end_of_a_ban_is_named() {

@@ -15,8 +15,8 @@ use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
 use crate::chat::ChatId;
 use crate::content::OutgoingContent;
 use crate::device::{
-    Device, DeviceFilter, DeviceNotice, DevicePatch, DisconnectReason, Group, LinkedNumber,
-    NewDevice, PairMethod, PairOffer, StatusChange,
+    Device, DeviceFilter, DeviceNotice, DevicePatch, DisconnectReason, Group, Heartbeats,
+    LinkedNumber, NewDevice, PairMethod, PairOffer, StatusChange,
 };
 use crate::error::{Result, StoreError};
 use crate::fair_semaphore::Permit;
@@ -226,6 +226,15 @@ pub trait DeviceStore: Send + Sync {
         id: DeviceId,
         change: &StatusChange,
     ) -> StoreResult<Option<MovedDevice>>;
+    /// Notes that these devices were alive in this minute.
+    async fn beat(&self, devices: &[DeviceId], at: Timestamp) -> StoreResult<()>;
+    /// In which minutes a device of an account was alive, by hour, from the hour of `since` on.
+    async fn heartbeats(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        since: Timestamp,
+    ) -> StoreResult<Vec<Heartbeats>>;
     /// Erases a device, its token, its session and contacts; its waiting messages end as
     /// cancelled and are refunded: those are the answer. Its history stays. `None` when the account
     /// has none such.
@@ -342,6 +351,8 @@ pub trait Dispatcher: Send + Sync {
     async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()>;
     /// The device's settings have changed.
     async fn reload(&self, device: DeviceId);
+    /// As [`Messenger::alive_at`].
+    fn alive_at(&self, device: DeviceId) -> Option<Timestamp>;
     /// As [`Messenger::find_number`], through a connected device.
     async fn find_number(
         &self,
@@ -438,6 +449,10 @@ pub trait Messenger: Send + Sync {
         device: DeviceId,
         phone: &PhoneNumber,
     ) -> std::result::Result<Option<PhoneNumber>, SendError>;
+    /// The devices that are connected, and when something last came in over their connections.
+    fn alive(&self) -> Vec<(DeviceId, Timestamp)>;
+    /// The same of one device.
+    fn alive_at(&self, device: DeviceId) -> Option<Timestamp>;
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
 }

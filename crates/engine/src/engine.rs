@@ -29,6 +29,7 @@ use crate::cleanup::clean_up;
 use crate::context::EngineContext;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
+use crate::heartbeats;
 use crate::logs::{log_accepted, log_received, log_recorded};
 use crate::registry::Registry;
 use crate::reply::Reply;
@@ -96,6 +97,7 @@ impl Engine {
         let outbox = self.context.store().outbox().await?;
         self.registry.start(devices, outbox)?;
         tokio::spawn(clean_up(self.context.clone()));
+        tokio::spawn(heartbeats::beat(self.context.clone()));
         let webhooks = tokio::spawn(webhooks::manager::manage(self.context.clone()));
         *self.webhooks.lock() = Some(webhooks);
         Ok(())
@@ -266,6 +268,10 @@ impl Dispatcher for Engine {
         if let Err(error) = self.ask(device, false, Input::Reload).await {
             tracing::warn!(%device, %error, "changed settings have not been taken up yet");
         }
+    }
+
+    fn alive_at(&self, device: DeviceId) -> Option<Timestamp> {
+        self.context.messenger().alive_at(device)
     }
 
     async fn find_number(

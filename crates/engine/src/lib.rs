@@ -19,6 +19,7 @@ mod cleanup;
 mod context;
 mod device;
 mod engine;
+mod heartbeats;
 mod logs;
 pub mod queue;
 mod registry;

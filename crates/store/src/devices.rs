@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::chat::Lid;
 use domain::device::{
-    Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
+    Device, DeviceFilter, DevicePatch, DeviceStatus, HEARTBEATS_KEPT, Heartbeats, LinkedNumber,
+    NewDevice, StatusChange,
 };
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::message::MessageEvent;
@@ -239,18 +240,55 @@ fn apply_status(device: &mut Device, change: &StatusChange) {
     device.reason.clone_from(&change.reason);
 }
 
+pub(crate) async fn beat(tx: &mut Tx, devices: Vec<DeviceId>, at: Timestamp) -> SqlResult<()> {
+    const BEAT: &str = "INSERT INTO heartbeats (device_id, hour, minutes)
+        SELECT id, CAST($2 AS BIGINT), CAST($3 AS BIGINT) FROM devices WHERE id = $1
+        ON CONFLICT (device_id, hour) DO UPDATE SET minutes = heartbeats.minutes | excluded.minutes";
+    const OLD: &str = "DELETE FROM heartbeats WHERE device_id = $1 AND hour < $2";
+    let beat = Heartbeats::at(at);
+    let minutes = i64::try_from(beat.minutes).unwrap_or_default();
+    let oldest = Heartbeats::at(at.saturating_sub(HEARTBEATS_KEPT).unwrap_or(Timestamp::MIN)).hour;
+    let is_new_hour = beat.list() == [0];
+    for id in devices {
+        let id = id.to_string();
+        tx.execute(BEAT, params![&id, beat.hour, minutes]).await?;
+        if is_new_hour {
+            tx.execute(OLD, params![&id, oldest]).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) async fn heartbeats(
+    tx: &mut Tx,
+    account: AccountId,
+    id: DeviceId,
+    since: Timestamp,
+) -> SqlResult<Vec<Heartbeats>> {
+    const SELECT: &str = "SELECT hour, minutes FROM heartbeats WHERE device_id = $1 AND hour >= $3
+        AND EXISTS (SELECT 1 FROM devices WHERE id = $1 AND account_id = $2) ORDER BY hour";
+    let since = Heartbeats::at(since).hour;
+    let mut rows = tx.query(SELECT, params![&id.to_string(), account.0, since]).await?;
+    let read = |row: &mut Row| {
+        let (hour, minutes) = (row.time()?, row.int()?);
+        Ok(Heartbeats { hour, minutes: u64::try_from(minutes).unwrap_or_default() })
+    };
+    rows.iter_mut().map(read).collect()
+}
+
 pub(crate) async fn delete_device(
     tx: &mut Tx,
     account: AccountId,
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 5] = [
+    const PARTS: [&str; 6] = [
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",
         "DELETE FROM session WHERE device_id = $1",
         "DELETE FROM contacts WHERE device_id = $1",
+        "DELETE FROM heartbeats WHERE device_id = $1",
     ];
     const LOCK: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2 FOR UPDATE";
     lock_account(tx, account).await?;

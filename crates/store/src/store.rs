@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
 use domain::chat::ChatId;
-use domain::device::{Device, DeviceFilter, DevicePatch, NewDevice, StatusChange};
+use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use domain::key::KeyHash;
 use domain::message::{IncomingMessage, Message, Receipt};
@@ -283,6 +283,20 @@ impl DeviceStore for SqlStore {
     ) -> StoreResult<Option<MovedDevice>> {
         let change = change.clone();
         run!(self.write, devices::set_device_status, id, change)
+    }
+
+    async fn beat(&self, devices: &[DeviceId], at: Timestamp) -> StoreResult<()> {
+        let devices = devices.to_vec();
+        run!(self.write, devices::beat, devices, at)
+    }
+
+    async fn heartbeats(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        since: Timestamp,
+    ) -> StoreResult<Vec<Heartbeats>> {
+        run!(self.read, devices::heartbeats, account, id, since)
     }
 
     async fn delete_device(

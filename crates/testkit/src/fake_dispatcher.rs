@@ -14,6 +14,7 @@ use domain::phone::PhoneNumber;
 use domain::ports::{Cancellation, Clock, Dispatcher, OutboxEntry, Progress, Store};
 use domain::webhook::Event;
 use futures_util::stream::{self, BoxStream, StreamExt};
+use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::broadcast;
 
@@ -62,6 +63,7 @@ struct State {
     offer: Option<PairOffer>,
     groups: Vec<Group>,
     ending: Ending,
+    alive_at: Option<Timestamp>,
 }
 
 /// The outcome of a wait for a message.
@@ -120,6 +122,11 @@ impl FakeDispatcher {
     /// The groups every device is in from now on.
     pub fn set_groups(&self, groups: Vec<Group>) {
         self.state().groups = groups;
+    }
+
+    /// When every connected device was last alive.
+    pub fn set_alive_at(&self, at: Timestamp) {
+        self.state().alive_at = Some(at);
     }
 
     /// The outcome of waits from now on.
@@ -194,6 +201,10 @@ impl Dispatcher for FakeDispatcher {
         };
         let device = self.store.set_device_status(device, &change).await?;
         device.map(drop).ok_or(Error::NotFound("device"))
+    }
+
+    fn alive_at(&self, _device: DeviceId) -> Option<Timestamp> {
+        self.state().alive_at
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {

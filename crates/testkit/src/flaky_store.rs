@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
 use domain::chat::ChatId;
-use domain::device::{Device, DeviceFilter, DevicePatch, NewDevice, StatusChange};
+use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use domain::ids::{AccountId, DeliveryId, DeviceId, KeyId, MessageId, WebhookId, WhatsappId};
@@ -163,6 +163,8 @@ delegate!(DeviceStore {
     read device_by_id(id: DeviceId) -> Option<Arc<Device>>;
     read all_devices() -> Vec<Device>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
+    write beat(devices: &[DeviceId], at: Timestamp) -> ();
+    read heartbeats(account: AccountId, id: DeviceId, since: Timestamp) -> Vec<Heartbeats>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
     read find_devices(account: AccountId, filter: &DeviceFilter, limit: u32) -> Vec<Device>;
     write delete_device(

@@ -49,6 +49,7 @@ struct State {
     idempotency: HashMap<(AccountId, String, String), Remembered>,
     contacts: BTreeMap<(DeviceId, ChatId), Timestamp>,
     session: BTreeMap<(DeviceId, &'static str, String), Vec<u8>>,
+    heartbeats: BTreeMap<(DeviceId, Timestamp), u64>,
     keeps_any_session: bool,
     settings: BTreeMap<String, Vec<u8>>,
     known: BTreeSet<(DeviceId, String, String)>,

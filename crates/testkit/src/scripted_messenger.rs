@@ -66,6 +66,7 @@ struct State {
     groups: Vec<Group>,
     sent: Vec<(DeviceId, OutgoingMessage)>,
     calls: Vec<Call>,
+    alive_at: Option<Timestamp>,
 }
 
 /// The messenger.
@@ -91,6 +92,7 @@ impl ScriptedMessenger {
             groups: Vec::new(),
             sent: Vec::new(),
             calls: Vec::new(),
+            alive_at: None,
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -129,6 +131,11 @@ impl ScriptedMessenger {
     /// Whether `connect` succeeds at once (the default) or never finishes.
     pub fn connects(&self, connects: bool) {
         self.state().connects = connects;
+    }
+
+    /// When something last came in over every connection.
+    pub fn set_alive_at(&self, at: Timestamp) {
+        self.state().alive_at = Some(at);
     }
 
     /// The groups every number is in.
@@ -254,6 +261,16 @@ impl ScriptedMessenger {
 
 #[async_trait]
 impl Messenger for ScriptedMessenger {
+    fn alive(&self) -> Vec<(DeviceId, Timestamp)> {
+        let state = self.state();
+        let alive_at = |id: &DeviceId| Some((*id, state.alive_at?));
+        state.connected.iter().filter_map(alive_at).collect()
+    }
+
+    fn alive_at(&self, device: DeviceId) -> Option<Timestamp> {
+        self.alive().into_iter().find(|(id, _)| *id == device).map(|(_, at)| at)
+    }
+
     async fn connect(&self, device: DeviceId) -> Result<()> {
         self.called(Call::Connect(device));
         if self.state().connects {

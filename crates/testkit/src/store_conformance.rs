@@ -54,6 +54,7 @@ macro_rules! store_conformance {
             devices: a_device_is_found_as_created, the_device_limit_holds,
                 devices_are_listed_newest_first, settings_of_a_device_change,
                 a_device_goes_through_its_states, a_device_token_is_replaced,
+                heartbeats_are_kept_for_a_day,
                 a_deleted_device_refunds_waiting_messages, devices_are_tenant_separate,
                 devices_are_found_by_phone_and_state;
             accept: an_accepted_message_is_read_unchanged, ids_grow, a_batch_is_all_or_nothing,

@@ -7,7 +7,7 @@ use domain::ids::DeviceId;
 use parking_lot::Mutex;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Interval, timeout};
 use whatsapp_rust::Client;
 
 use crate::limits::CLOSE_MAX;
@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     pub(crate) deadline: Deadline,
     /// Receipts that the engine has not answered yet.
     pub(crate) reports: Reports,
+    /// When to look whether it is alive.
+    pub(crate) looks: Interval,
     /// Asks WhatsApp for a pairing code.
     pub(crate) code_request: Option<JoinHandle<()>>,
 }

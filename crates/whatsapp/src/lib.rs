@@ -7,7 +7,7 @@
 //!   timers       disappearing chats
 //!   presence     when a device is online for others
 //!   pairing      one task per device: connects, reconnects, reports in order
-//!     connection  the state of its one connection
+//!     connection, liveness  the state of its one connection
 //!     receipts    stored before they are acknowledged
 //!     disconnect  why a connection ended and how long to wait (pure)
 //!     client  builds a client over stored state; listens to it
@@ -29,6 +29,7 @@ mod events;
 mod http_client;
 mod incoming;
 mod limits;
+mod liveness;
 mod messenger;
 mod outage;
 mod outgoing;

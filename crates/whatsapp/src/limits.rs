@@ -20,6 +20,15 @@ pub(crate) const RECONNECT_JITTER_PERCENT: u64 = 25;
 /// A connection that lasted this long resets the pauses.
 pub(crate) const STABLE: Duration = Duration::from_secs(30);
 
+/// Between two looks whether a connection is alive.
+pub(crate) const LIVENESS_EVERY: Duration = Duration::from_secs(5);
+/// A connection that was silent for this long is asked for an answer.
+pub(crate) const PING_AFTER: Duration = Duration::from_secs(20);
+/// A connection that was silent for this long is dead: at least one question was not answered.
+pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(40);
+/// Longest wait for the answer.
+pub(crate) const PONG_MAX: Duration = Duration::from_secs(15);
+
 /// Between two looks whether our own store answers again.
 pub(crate) const STORE_PROBE_PAUSE: Duration = Duration::from_millis(500);
 /// Longest pause after the store was away, for the first [`OUTAGES_SHORT`] times.

@@ -14,6 +14,7 @@ use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, ProtocolStore, SendError};
 use domain::text::storable;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::timeout;
 use wacore_binary::Jid;
@@ -24,6 +25,7 @@ use crate::config::{Config, ConfigError};
 use crate::connection::Online;
 use crate::errors;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
+use crate::liveness;
 use crate::outgoing;
 use crate::pairing::{Pairing, Purpose};
 use crate::timers::{self, TimerStore};
@@ -307,6 +309,16 @@ impl Messenger for WhatsappMessenger {
         }
         let client = self.client(device)?;
         self.look_up(&client, phone).await
+    }
+
+    fn alive(&self) -> Vec<(DeviceId, Timestamp)> {
+        let slots = self.lock_slots();
+        let online = slots.iter().filter_map(|(id, slot)| Some((*id, slot.online.get()?)));
+        online.filter_map(|(id, client)| Some((id, liveness::alive_at(&client)?))).collect()
+    }
+
+    fn alive_at(&self, device: DeviceId) -> Option<Timestamp> {
+        liveness::alive_at(&*self.client(device).ok()?)
     }
 
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError> {

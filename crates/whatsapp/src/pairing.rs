@@ -31,6 +31,7 @@ use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
     PAIRING_SOCKET_MAX, STABLE,
 };
+use crate::liveness::{self, Liveness};
 use crate::outage::Outage;
 use crate::receipts::Reports;
 use crate::timers::TimerStore;
@@ -302,6 +303,18 @@ impl Supervisor {
         end_connection(self.device, session.client.clone());
     }
 
+    /// Ends the connection when it is dead; whether it was.
+    fn drop_dead(&self, session: &Session) -> bool {
+        let is_dead = liveness::look(&session.client) == Liveness::Dead;
+        if is_dead {
+            tracing::info!(device = %self.device, "nothing comes in any more; connecting again");
+            session.sink.note(Ending::Lost(DisconnectReason::ConnectionLost));
+            self.online.set(None);
+            end_connection(self.device, session.client.clone());
+        }
+        is_dead
+    }
+
     /// One connection, from the first attempt to its end.
     async fn connect_once(&mut self, session: &mut Session) -> ConnectionEnd {
         let Some(login_permit) = self.login_permit().await else { return ConnectionEnd::Stopped };
@@ -316,6 +329,7 @@ impl Supervisor {
             ready_at: None,
             deadline: self.deadline(),
             reports: Reports::default(),
+            looks: liveness::looks(),
             code_request: self.request_code(session),
         };
         let ended = loop {
@@ -335,6 +349,9 @@ impl Supervisor {
                 _ = &mut running => break None,
                 () = raised(&mut self.stopped) => break Some(ConnectionEnd::Stopped),
                 () = raised(&mut session.broken) => break Some(ConnectionEnd::Broken),
+                _ = watch.looks.tick(), if watch.ready_at.is_some() && !is_dropped => {
+                    is_dropped = self.drop_dead(session);
+                }
                 () = sleep_until(watch.deadline.at) => self.on_deadline(session, &mut watch).await,
             }
         };

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
+use jiff::Timestamp;
 
 use super::{Core, Principal, check_name};
 use crate::device::{
-    Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, NewDevice, PairMethod,
-    PairOffer,
+    Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, HEARTBEATS_KEPT,
+    Heartbeats, NewDevice, PairMethod, PairOffer,
 };
 use crate::error::{Error, Result, StoreError};
 use crate::ids::{DeviceId, DeviceNumber};
@@ -297,6 +298,24 @@ impl Core {
         }
         self.dispatcher.connect(id).await?;
         self.device(principal, id).await
+    }
+
+    /// When a device last proved that its connection is alive; `None` when it never did.
+    pub fn alive_at(&self, device: &Device) -> Option<Timestamp> {
+        match device.status {
+            DeviceStatus::Connected => self.dispatcher.alive_at(device.id).or(device.connected_at),
+            _ => device.last_seen_at,
+        }
+    }
+
+    /// In which minutes of the last day a device was alive, by hour.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn heartbeats(&self, principal: &Principal, id: DeviceId) -> Result<Vec<Heartbeats>> {
+        let account = principal.require_device(id)?;
+        let since = self.clock.now().saturating_sub(HEARTBEATS_KEPT).unwrap_or(Timestamp::MIN);
+        Ok(self.store.heartbeats(account, id, since).await?)
     }
 
     /// What happens to a device, live.

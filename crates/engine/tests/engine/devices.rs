@@ -370,6 +370,21 @@ async fn a_device_that_has_stopped_connects_on_request() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn heartbeats_are_noted_while_something_comes_in() {
+    let (gateway, device) = TestGateway::with_device().await;
+    let now = gateway.clock.now();
+    gateway.messenger.set_alive_at(now);
+    assert_eq!(gateway.engine.alive_at(device), Some(now));
+    let beats = gateway
+        .until(async || {
+            let beats = gateway.store.heartbeats(gateway.account, device, now).await.unwrap();
+            (!beats.is_empty()).then_some(beats)
+        })
+        .await;
+    assert_eq!(beats.iter().map(|hour| hour.minutes.count_ones()).sum::<u32>(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ban_says_until_when() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.go_offline(device, DisconnectReason::TemporarilyBanned(Some(90)));

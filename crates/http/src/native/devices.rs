@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use domain::chat::Lid;
-use domain::device::{Device, DevicePatch};
+use domain::device::{Device, DevicePatch, Heartbeats};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::service::{DeviceName, Principal, SendingDevice};
@@ -45,6 +45,9 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("One device")
             .description("`id` is the device's id or its `number_id`, here and below.")
             .answers::<DeviceBody>(200),
+        Route::get("/v1/devices/{id}/heartbeats", Access::Device, heartbeats)
+            .summary("In which minutes of the last day a device's connection was alive")
+            .answers_list::<HeartbeatsBody>(200),
         Route::new(Method::PATCH, ONE, Access::Device, update)
             .summary("Change a device's name or pacing")
             .description("Fields left out stay; `pacing: null` follows the gateway's again.")
@@ -108,13 +111,28 @@ pub(super) struct DeviceBody<'a> {
     /// When it was last known to be connected.
     #[schema(value_type = Option<String>, format = DateTime)]
     last_seen_at: Option<Timestamp>,
+    /// When its connection last proved to be alive: at most a minute ago while it is connected.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    alive_at: Option<Timestamp>,
     /// When it was made.
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
 
-impl<'a> From<&'a Device> for DeviceBody<'a> {
-    fn from(device: &'a Device) -> Self {
+/// The minutes of an hour in which a device was alive.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Heartbeats)]
+struct HeartbeatsBody {
+    /// When the hour began.
+    #[schema(value_type = String, format = DateTime)]
+    hour: Timestamp,
+    /// The minutes, 0 to 59.
+    minutes: Vec<u8>,
+}
+
+impl<'a> DeviceBody<'a> {
+    /// A device as it is now.
+    pub(super) fn new(state: &AppState, device: &'a Device) -> Self {
         Self {
             id: device.id.0,
             number_id: device.number_id.0,
@@ -127,6 +145,7 @@ impl<'a> From<&'a Device> for DeviceBody<'a> {
             paired_at: device.paired_at,
             connected_at: device.connected_at,
             last_seen_at: device.last_seen_at,
+            alive_at: state.core().alive_at(device),
             created_at: device.created_at,
         }
     }
@@ -202,7 +221,7 @@ async fn create(
     Json(body): Json<DeviceRequest>,
 ) -> ApiResult<V1> {
     let (device, token) = state.core().create_device(&principal, &body.name).await?;
-    let body = NewDeviceBody { device: DeviceBody::from(&device), token: token.reveal() };
+    let body = NewDeviceBody { device: DeviceBody::new(&state, &device), token: token.reveal() };
     Ok(created(&format!("/v1/devices/{}", device.id), &body))
 }
 
@@ -213,7 +232,8 @@ async fn list(
 ) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let page = state.core().devices(&principal, page).await?;
-    Ok(json(StatusCode::OK, &List::of(&page, |device| device.number_id.0, DeviceBody::from)))
+    let row = |device| DeviceBody::new(&state, device);
+    Ok(json(StatusCode::OK, &List::of(&page, |device| device.number_id.0, row)))
 }
 
 async fn show(
@@ -223,7 +243,18 @@ async fn show(
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().device(&principal, id).await?;
-    Ok(json(StatusCode::OK, &DeviceBody::from(&*device)))
+    Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
+}
+
+async fn heartbeats(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let id = device_id(&state, &principal, &id).await?;
+    let hours = state.core().heartbeats(&principal, id).await?;
+    let body = |beats: Heartbeats| HeartbeatsBody { hour: beats.hour, minutes: beats.list() };
+    Ok(json(StatusCode::OK, &List::whole(hours.into_iter().map(body).collect())))
 }
 
 async fn update(
@@ -238,7 +269,7 @@ async fn update(
         pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing.into())),
     };
     let device = state.core().update_device(&principal, id, patch).await?;
-    Ok(json(StatusCode::OK, &DeviceBody::from(&device)))
+    Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
 }
 
 async fn delete(

@@ -80,7 +80,7 @@ async fn watch(
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let (device, notices) = state.core().watch_device(&principal, id).await?;
-    let first = event("device", &DeviceBody::from(&*device));
+    let first = event("device", &DeviceBody::new(&state, &device));
     let later = notices.filter_map(|notice| future::ready(notice_event(notice)));
     Ok(live(&state, stream::iter(first).chain(later)))
 }

@@ -145,7 +145,7 @@ async fn connect(
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().connect(&principal, id).await?;
-    Ok(json(StatusCode::OK, &DeviceBody::from(&*device)))
+    Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
 }
 
 async fn logout(
@@ -155,7 +155,7 @@ async fn logout(
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().logout(&principal, id).await?;
-    Ok(json(StatusCode::OK, &DeviceBody::from(&*device)))
+    Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
 }
 
 async fn new_token(

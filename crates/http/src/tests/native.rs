@@ -178,6 +178,23 @@ async fn pairing() {
 }
 
 #[tokio::test]
+async fn a_connected_device_shows_when_it_was_alive() {
+    let app = App::new().await;
+    let key = &app.shop.key;
+    let path = format!("/v1/devices/{}", app.front.id());
+    let at = app.clock.hands.now();
+    app.dispatcher.set_alive_at(at);
+    let shown = answer_to(&app, Ask::get(&path), key).await.expect(200).json();
+    assert_eq!(shown["alive_at"], at.to_string());
+    app.store.beat(&[app.front.id()], at).await.unwrap();
+    let beats = answer_to(&app, Ask::get(format!("{path}/heartbeats")), key).await.expect(200);
+    let hour = &beats.json()["data"][0];
+    assert_eq!(hour["minutes"].as_array().map(Vec::len), Some(1), "{hour}");
+    let foreign = answer_to(&app, Ask::get(format!("{path}/heartbeats")), &app.rival.key).await;
+    foreign.expect(404);
+}
+
+#[tokio::test]
 async fn a_paired_device_is_connected_on_request() {
     let app = App::new().await;
     let key = &app.shop.key;

@@ -10,6 +10,7 @@ mod disappearing;
 mod groups;
 mod lids;
 mod linking;
+mod liveness;
 mod logs;
 mod media;
 mod messages;

@@ -375,6 +375,18 @@ impl World {
         self.messenger = messenger(&self.sim, &self.sessions, &self.recorder, None);
     }
 
+    /// Puts a new driver in the place of the old one that connects through another address.
+    pub async fn go_through(&mut self, address: SocketAddr) {
+        self.messenger.shutdown().await;
+        let url = format!("ws://{address}/ws/chat");
+        self.messenger = messenger_at(url, &self.sessions, &self.recorder, None);
+    }
+
+    /// The simulator's address.
+    pub fn address(&self) -> SocketAddr {
+        self.sim.address
+    }
+
     /// Puts a new driver in the place of the old one that announces this version.
     pub async fn set_version(&mut self, version: Version) {
         self.messenger.shutdown().await;
@@ -479,7 +491,16 @@ fn messenger(
     recorder: &Arc<Recorder>,
     version: Option<Version>,
 ) -> WhatsappMessenger {
-    let url = Some(sim.url());
+    messenger_at(sim.url(), sessions, recorder, version)
+}
+
+fn messenger_at(
+    url: String,
+    sessions: &Arc<dyn ProtocolStore>,
+    recorder: &Arc<Recorder>,
+    version: Option<Version>,
+) -> WhatsappMessenger {
+    let url = Some(url);
     let config = Config { url, version, prekey_count: Some(20), ..Config::default() };
     let messenger = WhatsappMessenger::new(config, sessions.clone()).unwrap();
     messenger.set_events(recorder.clone());

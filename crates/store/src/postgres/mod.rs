@@ -34,6 +34,7 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
+    include_str!("../../migrations/postgres/0003_heartbeats.sql"),
 ];
 
 #[derive(Clone)]

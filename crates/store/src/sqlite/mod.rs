@@ -41,6 +41,7 @@ const READER_CACHE_KIB: u32 = 4_096;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../migrations/sqlite/0002_bounds.sql"),
+    include_str!("../../migrations/sqlite/0003_heartbeats.sql"),
 ];
 
 /// The database, open.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::device::{Device, DeviceFilter, DevicePatch, DeviceStatus, NewDevice, StatusChange};
+use domain::device::{
+    Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
+};
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::message::MessageEvent;
 use domain::ports::{
@@ -134,6 +136,35 @@ impl DeviceStore for MemoryStore {
         Ok(Some(MovedDevice { device, events }))
     }
 
+    async fn beat(&self, devices: &[DeviceId], at: Timestamp) -> StoreResult<()> {
+        let mut state = self.state();
+        let beat = Heartbeats::at(at);
+        for id in devices {
+            if state.devices.iter().any(|device| device.id == *id) {
+                *state.heartbeats.entry((*id, beat.hour)).or_default() |= beat.minutes;
+            }
+        }
+        Ok(())
+    }
+
+    async fn heartbeats(
+        &self,
+        account: AccountId,
+        id: DeviceId,
+        since: Timestamp,
+    ) -> StoreResult<Vec<Heartbeats>> {
+        let mut state = self.state();
+        if state.owned(account, id).is_none() {
+            return Ok(Vec::new());
+        }
+        let since = Heartbeats::at(since).hour;
+        let of_device = state.heartbeats.range((id, since)..);
+        let of_device = of_device.take_while(|((device, _), _)| *device == id);
+        Ok(of_device
+            .map(|((_, hour), minutes)| Heartbeats { hour: *hour, minutes: *minutes })
+            .collect())
+    }
+
     async fn delete_device(
         &self,
         account: AccountId,
@@ -161,6 +192,7 @@ impl DeviceStore for MemoryStore {
         state.keys.retain(|(_, key)| key.device_id != Some(id));
         state.contacts.retain(|(device, _), _| *device != id);
         state.session.retain(|(device, ..), _| *device != id);
+        state.heartbeats.retain(|(device, _), _| *device != id);
         Ok(Some(cancelled))
     }
 }

@@ -18,6 +18,7 @@ use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::ports::{CreatedDevice, PageRequest, ProtocolWrite, Recorded, Store};
 use domain::webhook::EventKind;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{ALL, NOW, World, hash, key, later, new_device, stored};
@@ -143,6 +144,34 @@ pub async fn a_deleted_device_refunds_waiting_messages(store: Arc<dyn Store>) {
     assert!(store.key_holder(&hash(11)).await.unwrap().is_none());
     assert!(store.protocol_get(device, "s", "k").await.unwrap().is_none());
     assert!(store.contacts(device, NOW).await.unwrap().0.is_empty());
+}
+
+pub async fn heartbeats_are_kept_for_a_day(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let old = at("2026-11-21T03:10:00Z");
+    let devices = [device.id, stranger.device.id, DeviceId(Uuid::nil())];
+    store.beat(&devices, old).await.unwrap();
+    for text in ["2026-11-21T03:59:30Z", "2026-11-21T04:00:10Z", "2026-11-21T04:00:59Z"] {
+        store.beat(&[device.id], at(text)).await.unwrap();
+    }
+    let found = async |account, id, since| {
+        let found = store.heartbeats(account, id, since).await.unwrap();
+        found.into_iter().map(|beats| (beats.hour.to_string(), beats.list())).collect::<Vec<_>>()
+    };
+    let (three, four) = ("2026-11-21T03:00:00Z".to_owned(), "2026-11-21T04:00:00Z".to_owned());
+    let both = vec![(three.clone(), vec![10, 59]), (four.clone(), vec![0])];
+    assert_eq!(found(account.id, device.id, old).await, both);
+    assert_eq!(found(account.id, device.id, at(&four)).await, [(four, vec![0])]);
+    assert_eq!(found(stranger.account.id, stranger.device.id, old).await, [(three, vec![10])]);
+    assert_eq!(found(stranger.account.id, device.id, old).await, []);
+    // A day later the first minute of an hour clears up.
+    store.beat(&[device.id], at("2026-11-22T05:00:00Z")).await.unwrap();
+    let left = found(account.id, device.id, at("2026-11-22T04:30:00Z")).await;
+    assert_eq!(left, [("2026-11-22T05:00:00Z".to_owned(), vec![0])]);
+    store.delete_device(account.id, device.id, NOW).await.unwrap();
+    assert_eq!(found(account.id, device.id, old).await, []);
 }
 
 pub async fn devices_are_tenant_separate(store: Arc<dyn Store>) {
