@@ -313,7 +313,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn heartbeats(&self, principal: &Principal, id: DeviceId) -> Result<Vec<Heartbeats>> {
-        let account = principal.require_device(id)?;
+        let account = self.device(principal, id).await?.account_id;
         let since = self.clock.now().saturating_sub(HEARTBEATS_KEPT).unwrap_or(Timestamp::MIN);
         Ok(self.store.heartbeats(account, id, since).await?)
     }

@@ -1,0 +1,76 @@
+//! What follows when a connection, or the link, has ended.
+
+use std::time::Duration;
+
+use domain::device::DisconnectReason;
+use domain::ports::MessengerEvent;
+
+use super::{Purpose, Supervisor};
+use crate::client::Session;
+use crate::disconnect::{self, Ending};
+
+impl Supervisor {
+    /// Reports that the stored session cannot be read; whether to try again.
+    pub(super) async fn without_session(&mut self) -> bool {
+        if matches!(self.purpose, Purpose::Pair(_)) {
+            self.fail_pairing("the gateway's database cannot be reached".to_owned()).await;
+            return false;
+        }
+        self.handle_loss(DisconnectReason::ConnectionLost, None).await
+    }
+
+    /// Acts on an ending; whether to connect again.
+    pub(super) async fn handle_ending(
+        &mut self,
+        session: &Session,
+        ending: Ending,
+        held: Option<Duration>,
+    ) -> bool {
+        match ending {
+            Ending::Wanted => true,
+            Ending::Paired => {
+                self.failures = 0;
+                true
+            }
+            Ending::LoggedOut(text) => {
+                session.close().await;
+                self.forget(&text).await;
+                false
+            }
+            Ending::PairingFailed(text) => {
+                session.close().await;
+                self.fail_pairing(text).await;
+                false
+            }
+            Ending::Lost(DisconnectReason::ClientOutdated)
+                if self.shared.versions.has_other_than(session.version).await =>
+            {
+                tracing::info!(device = %self.device, "WhatsApp wants a newer version; using it");
+                self.failures = disconnect::failures_after(self.failures, held);
+                true
+            }
+            Ending::Lost(reason) if matches!(self.purpose, Purpose::Pair(_)) => {
+                session.close().await;
+                self.fail_pairing(reason.describe()).await;
+                false
+            }
+            Ending::Lost(reason) => self.handle_loss(reason, held).await,
+        }
+    }
+
+    pub(super) async fn forget(&self, text: &str) {
+        self.erase().await;
+        self.emit(MessengerEvent::LoggedOut(text.to_owned())).await;
+    }
+
+    pub(super) async fn fail_pairing(&self, text: String) {
+        self.erase().await;
+        self.emit(MessengerEvent::PairingFailed(text)).await;
+    }
+
+    async fn erase(&self) {
+        if let Err(error) = self.shared.sessions.protocol_clear(self.device).await {
+            tracing::error!(device = %self.device, %error, "the session could not be erased");
+        }
+    }
+}
