@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::chat::{ChatId, GroupId};
+use crate::chat::{ChatId, GroupId, Lid};
 
 /// Fewest digits of a number with its country code.
 pub const PHONE_DIGITS_MIN: usize = 8;
@@ -243,17 +243,22 @@ pub(crate) fn is_invisible(c: char) -> bool {
         | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
+/// Digits of a hidden id, at most.
+const LID_DIGITS_MAX: usize = 20;
+
 /// Where a message goes, as people write it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Recipient {
     /// One person, by phone number.
     Person(PhoneNumber),
+    /// One person, by hidden id.
+    Lid(Lid),
     /// A group.
     Group(GroupId),
 }
 
 impl Recipient {
-    /// Reads `…@g.us` as a group and anything else as a phone number.
+    /// Reads `…@g.us` as a group, `…@lid` as a person's hidden id, and anything else as a phone number.
     ///
     /// # Errors
     /// [`InvalidPhone`] when it is neither.
@@ -262,8 +267,17 @@ impl Recipient {
             (id, Some(server)) if server.eq_ignore_ascii_case("g.us") => {
                 Self::group(&id.chars().filter(|c| !is_invisible(*c)).collect::<String>())
             }
+            (id, Some(server)) if server.eq_ignore_ascii_case("lid") => {
+                Self::lid(&id.chars().filter(|c| !is_invisible(*c)).collect::<String>())
+            }
             _ => PhoneNumber::parse(text, country).map(Self::Person),
         }
+    }
+
+    fn lid(id: &str) -> Result<Self, InvalidPhone> {
+        let fits =
+            (1..=LID_DIGITS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit());
+        fits.then(|| Self::Lid(Lid::from_user(id))).ok_or(InvalidPhone)
     }
 
     fn group(id: &str) -> Result<Self, InvalidPhone> {
@@ -278,6 +292,7 @@ impl From<Recipient> for ChatId {
     fn from(recipient: Recipient) -> Self {
         match recipient {
             Recipient::Person(phone) => Self::Person(phone),
+            Recipient::Lid(lid) => Self::Lid(lid),
             Recipient::Group(group) => Self::Group(group),
         }
     }

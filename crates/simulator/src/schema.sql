@@ -16,6 +16,8 @@ CREATE TABLE IF NOT EXISTS phones (
     by_lid        INTEGER NOT NULL DEFAULT 0,  -- others see its LID first
     answers_as    INTEGER NOT NULL DEFAULT 0,  -- another spelling of the account, or 0
     generation    INTEGER NOT NULL DEFAULT 0,  -- how often it was reinstalled
+    migrated      INTEGER NOT NULL DEFAULT 0,  -- the account addresses people by LID
+    hidden        INTEGER NOT NULL DEFAULT 0,  -- others do not see its number
     ephemeral_s   INTEGER NOT NULL DEFAULT 0,  -- the timer of chats without one of their own
     bundle        INTEGER NOT NULL DEFAULT 0,  -- 0 normal, 1 no one-time key, 2 none, 3 refused
     next_device   INTEGER NOT NULL DEFAULT 1,

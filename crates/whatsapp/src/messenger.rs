@@ -209,6 +209,17 @@ impl WhatsappMessenger {
     }
 }
 
+/// A person, as the device's account addresses people; the library does this for messages itself.
+async fn as_addressed(client: &Client, to: Jid) -> Jid {
+    if !to.is_pn() || !client.is_lid_migrated().await {
+        return to;
+    }
+    match client.get_lid_pn_entry(&to).await {
+        Ok(Some(entry)) => Jid::lid(&*entry.lid),
+        _ => to,
+    }
+}
+
 /// Makes the library send its group key again: a message that goes out once more was lost on its
 /// way, and with it the key it carried, which the library takes for delivered.
 async fn forget_key_holders(device: DeviceId, client: &Client, group: &GroupId, id: &WhatsappId) {
@@ -286,6 +297,10 @@ impl Messenger for WhatsappMessenger {
         let to =
             known.map_or_else(|| chat.to_string().parse(), |known| Ok(Jid::pn(known.as_str())));
         let (slot, client) = (self.slot(device), self.client(device));
+        let to = match (&client, to) {
+            (Ok(client), Ok(to)) => Ok(as_addressed(client, to).await),
+            (_, to) => to,
+        };
         let presence = &slot.online.presence;
         match (client, to) {
             (Ok(client), Ok(to)) if is_typing => {

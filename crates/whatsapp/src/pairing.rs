@@ -26,7 +26,7 @@ use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::client::{ClientContext, Session};
 use crate::connection::{Connection, Deadline, DeadlineAction, Online, end_connection};
-use crate::disconnect::{self, Ending};
+use crate::disconnect::Ending;
 use crate::events::Signal;
 use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,

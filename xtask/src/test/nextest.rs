@@ -30,12 +30,28 @@ pub fn run(context: &mut Context<'_>) -> Result<()> {
     nextest.env("PATH", shell::path_with(&packages::node_dir(context.root))?);
     let (is_ok, closing_lines) = run_and_keep_summary(nextest)?;
     context.closing_lines = closing_lines;
+    let is_ok = run_migrated(context)? && is_ok;
     if !context.root.join(PUBLISHED_TEXTS).is_dir() {
         let skipped = "\nskipped: the samples of the five services, whose texts are not here";
         context.closing_lines.push_str(skipped);
     }
     ensure!(is_ok, "tests failed");
     Ok(())
+}
+
+/// Runs the driver's tests once more, with accounts that address people by LID, as most real ones do.
+fn run_migrated(context: &mut Context<'_>) -> Result<bool> {
+    if !context.nextest_args.is_empty() {
+        return Ok(true);
+    }
+    let mut nextest = tools::command(context.root, "cargo-nextest")?;
+    nextest.args(["nextest", "run", "--workspace"]).args(ALL_FEATURES);
+    nextest.args(["-E", "binary(driver)"]);
+    nextest.env("GERBANG_TEST_MIGRATED", "1");
+    let (is_ok, closing_lines) = run_and_keep_summary(nextest)?;
+    context.closing_lines.push_str("\nwith migrated accounts:\n");
+    context.closing_lines.push_str(&closing_lines);
+    Ok(is_ok)
 }
 
 /// Runs the examples in the documentation.

@@ -1,7 +1,8 @@
 //! People whom WhatsApp names by LID: one person, one chat, both names.
 
+use domain::chat::ChatId;
 use domain::message::Receipt;
-use domain::ports::MessengerEvent;
+use domain::ports::{Messenger, MessengerEvent};
 use serde_json::json;
 
 use crate::world::{OURS, THEIRS, World, chat};
@@ -26,10 +27,58 @@ async fn who_writes_by_lid_is_known_by_number() {
 #[tokio::test]
 async fn a_chat_by_lid_can_be_written_to() {
     let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
     let device = world.link(OURS).await;
     let lid = world.sim.lid(THEIRS).await;
     let id = world.send(device, &lid, "Halo").await;
     world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
     world.recorder.receipt(device, &id, Receipt::Read).await;
     assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo");
+}
+
+#[tokio::test]
+async fn a_person_without_a_number_can_be_talked_to() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    world.sim.put_phone(THEIRS, json!({ "hidden": true })).await;
+    let device = world.link(OURS).await;
+    let lid = world.sim.lid(THEIRS).await;
+    let id = world.sim.write(THEIRS, OURS, "Halo").await;
+    let message = world.recorder.message(&id).await;
+    assert_eq!(message.chat, ChatId::Lid(lid.clone()));
+    assert_eq!((message.sender.phone, message.sender.lid), (None, Some(lid)));
+    world.messenger.typing(device, &message.chat, true).await;
+    let answer = world.send(device, &message.chat, "Halo juga").await;
+    world.heard(device, MessengerEvent::Acknowledged(answer.clone())).await;
+    world.recorder.receipt(device, &answer, Receipt::Read).await;
+    let mail = world.sim.mail(THEIRS, &answer).await;
+    assert_eq!(mail["text"], "Halo juga");
+    assert!(mail["typing_ms"].as_u64() > Some(0), "{mail}");
+    let group = world.sim.group("Tim", &[OURS, THEIRS], true).await;
+    let id = world.sim.write(THEIRS, &group, "Halo semua").await;
+    assert_eq!(world.recorder.message(&id).await.sender.phone, None);
+    let answer = world.send(device, &group, "Halo juga").await;
+    assert_eq!(world.sim.arrived(THEIRS, &answer).await["text"], "Halo juga");
+}
+
+#[tokio::test]
+async fn an_account_learns_later_that_it_addresses_people_by_lid() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    world.sim.faults(json!({ "disconnect": { "number": OURS, "code": 515 } })).await;
+    world.connected(device).await;
+    // The account's properties arrive some time after the connection is ready.
+    loop {
+        let id = world.send(device, &chat(THEIRS), "Halo").await;
+        let read = |event: &MessengerEvent| match event {
+            MessengerEvent::Acknowledged(acknowledged) if *acknowledged == id => Some(true),
+            MessengerEvent::Refused(refused, 400) if *refused == id => Some(false),
+            _ => None,
+        };
+        if world.recorder.event(device, "answer", read).await {
+            assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo");
+            return;
+        }
+    }
 }

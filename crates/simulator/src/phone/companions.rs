@@ -58,6 +58,8 @@ impl Switchboard {
             auto_receipts: AutoReceipts::None,
             passkey: false,
             by_lid: false,
+            migrated: false,
+            hidden: false,
             answers_as: None,
             ephemeral_s: 0,
         }

@@ -60,6 +60,10 @@ pub(crate) struct Phone {
     pub(crate) passkey: bool,
     /// Whether others see its LID first, and its number only beside it.
     pub(crate) by_lid: bool,
+    /// Whether its account addresses people by LID, and only so.
+    pub(crate) migrated: bool,
+    /// Whether others see its LID only.
+    pub(crate) hidden: bool,
     /// The number under which the account is known, when this is a second spelling of it: a check of
     /// this number answers that one.
     pub(crate) answers_as: Option<Number>,
@@ -76,6 +80,8 @@ pub(crate) struct PhonePatch {
     auto_receipts: Option<AutoReceipts>,
     passkey: Option<bool>,
     by_lid: Option<bool>,
+    migrated: Option<bool>,
+    hidden: Option<bool>,
     /// Empty when it is no second spelling any more.
     answers_as: Option<String>,
     ephemeral_s: Option<u32>,
@@ -94,8 +100,8 @@ impl Switchboard {
         let found = self
             .db
             .prepare_cached(
-                "SELECT registered, online, auto_receipts, passkey, by_lid, answers_as, ephemeral_s \
-                 FROM phones WHERE number = ?1",
+                "SELECT registered, online, auto_receipts, passkey, by_lid, answers_as, ephemeral_s, \
+                 migrated, hidden FROM phones WHERE number = ?1",
             )?
             .query_row([number.sql()], |row| {
                 Ok(Phone {
@@ -106,6 +112,8 @@ impl Switchboard {
                     by_lid: row.get(4)?,
                     answers_as: Some(row.get(5)?).filter(|of| *of != 0).map(Number::from_sql),
                     ephemeral_s: row.get(6)?,
+                    migrated: row.get(7)?,
+                    hidden: row.get(8)?,
                 })
             })
             .optional()?;
@@ -117,6 +125,8 @@ impl Switchboard {
             by_lid: false,
             answers_as: None,
             ephemeral_s: 0,
+            migrated: false,
+            hidden: false,
         }))
     }
 
@@ -143,15 +153,18 @@ impl Switchboard {
                 Some("") => None,
                 Some(text) => Some(parse_number(text)?).filter(|other| *other != number),
             },
+            migrated: patch.migrated.unwrap_or(old.migrated),
+            hidden: patch.hidden.unwrap_or(old.hidden),
             ephemeral_s: patch.ephemeral_s.unwrap_or(old.ephemeral_s),
         };
         self.db
             .prepare_cached(
                 "INSERT INTO phones \
                  (number, registered, online, auto_receipts, passkey, by_lid, answers_as, seen_ms, \
-                 ephemeral_s) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (number) DO UPDATE SET \
+                 ephemeral_s, migrated, hidden) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (number) DO UPDATE SET \
                  registered = ?2, online = ?3, auto_receipts = ?4, passkey = ?5, by_lid = ?6, \
-                 answers_as = ?7, seen_ms = ?8, ephemeral_s = ?9",
+                 answers_as = ?7, seen_ms = ?8, ephemeral_s = ?9, migrated = ?10, hidden = ?11",
             )?
             .execute(params![
                 number.sql(),
@@ -162,7 +175,9 @@ impl Switchboard {
                 new.by_lid,
                 new.answers_as.map_or(0, Number::sql),
                 clock::unix_ms(),
-                new.ephemeral_s
+                new.ephemeral_s,
+                new.migrated,
+                new.hidden
             ])?;
         if new.online {
             self.take_waiting_mail(number)?;

@@ -329,7 +329,8 @@ impl Switchboard {
             .attr("id", &incoming.id)
             .attr("type", "retry")
             .attr("t", clock::unix_s().to_string());
-        receipt = self.with_origin(receipt, phone, incoming.group.as_ref())?;
+        receipt =
+            self.with_origin(receipt, phone, incoming.group.as_ref(), incoming.from.number)?;
         let mut content = vec![retry, registration];
         // A second request means that the session is broken: offer a new one.
         if count > 1 {

@@ -90,7 +90,7 @@ impl Switchboard {
         self.touch_phone(peer)?;
         if peer != parcel.number {
             let plain = NodeBuilder::new(PLAIN).bytes(parcel.plain.clone()).build();
-            let node = self.parcel_stanza(parcel, None)?;
+            let node = self.parcel_stanza(parcel, None, peer)?;
             self.phone_takes(peer, node.children([plain]).build())?;
             let padded = MessageUtils::pad_message_v2(parcel.plain.clone());
             for device in self.linked_devices(peer)? {
@@ -98,14 +98,20 @@ impl Switchboard {
             }
         }
         let copy = own_copy(parcel)?;
+        let chat = self.chat_jid(parcel.number, peer)?;
         for device in self.linked_devices(parcel.number)? {
-            self.mail_sealed(parcel, device, &copy, Some(&peer.jid()))?;
+            self.mail_sealed(parcel, device, &copy, Some(&chat))?;
         }
         Ok(())
     }
 
-    fn parcel_stanza(&self, parcel: &Parcel<'_>, group: Option<&Jid>) -> Result<NodeBuilder> {
-        self.with_origin(stanza(parcel), DeviceAddr::phone(parcel.number), group)
+    fn parcel_stanza(
+        &self,
+        parcel: &Parcel<'_>,
+        group: Option<&Jid>,
+        reader: Number,
+    ) -> Result<NodeBuilder> {
+        self.with_origin(stanza(parcel), DeviceAddr::phone(parcel.number), group, reader)
     }
 
     fn mail_sealed(
@@ -116,7 +122,7 @@ impl Switchboard {
         recipient: Option<&Jid>,
     ) -> Result<()> {
         let (kind, sealed) = self.phone_encrypt(parcel.number, to, padded)?;
-        let mut node = self.parcel_stanza(parcel, None)?;
+        let mut node = self.parcel_stanza(parcel, None, to.number)?;
         if let Some(recipient) = recipient {
             node = node.attr("recipient", recipient);
         }
@@ -143,7 +149,7 @@ impl Switchboard {
         };
         let key = MessageUtils::pad_message_v2(waproto::codec::message_to_vec(&key));
         for device in self.devices_of(&members)? {
-            let node = self.parcel_stanza(parcel, Some(parcel.to))?;
+            let node = self.parcel_stanza(parcel, Some(parcel.to), device.number)?;
             if device.is_phone() {
                 if device.number != parcel.number {
                     let plain = NodeBuilder::new(PLAIN).bytes(parcel.plain.clone()).build();
@@ -200,7 +206,7 @@ impl Switchboard {
         };
         let (kind, sealed) = self.phone_encrypt(parcel.number, to, &padded)?;
         let group = (parcel.to.server == Server::Group).then_some(parcel.to);
-        let node = self.parcel_stanza(parcel, group)?;
+        let node = self.parcel_stanza(parcel, group, to.number)?;
         let node = match own && parcel.to.server != Server::Group {
             true => node.attr("recipient", parcel.to),
             false => node,

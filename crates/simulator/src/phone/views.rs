@@ -46,6 +46,8 @@ impl Switchboard {
             "auto_receipts": phone.auto_receipts,
             "passkey": phone.passkey,
             "by_lid": phone.by_lid,
+            "migrated": phone.migrated,
+            "hidden": phone.hidden,
             "ephemeral_s": phone.ephemeral_s,
             "answers_as": phone.answers_as.map(|other| other.to_string()),
             "code_expected": self.codes.waits(number),

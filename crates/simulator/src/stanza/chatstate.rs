@@ -88,13 +88,17 @@ impl Switchboard {
             return Ok(());
         }
         let group = (to.server == Server::Group).then(|| to.clone());
+        if group.is_none() && to.is_lid() != self.is_migrated(from.number)? {
+            return Ok(());
+        }
         let Some(viewers) = self.typing_viewers(from.number, &to)? else {
             return Ok(());
         };
         let person = DeviceAddr::phone(from.number);
-        let relayed = self.with_origin(NodeBuilder::new("chatstate"), person, group.as_ref())?;
-        let relayed = relayed.children([state.to_owned()]).build();
         for by in viewers {
+            let relayed = NodeBuilder::new("chatstate");
+            let relayed = self.with_origin(relayed, person, group.as_ref(), by)?;
+            let relayed = relayed.children([state.to_owned()]).build();
             let seen = TypingSeen { from: from.number, by, group: group.clone() };
             self.phone_sees_typing(seen, state)?;
             for device in self.linked_devices(by)? {

@@ -1,5 +1,7 @@
 //! Groups: created through the control API; clients list and leave them.
 
+use std::collections::HashSet;
+
 use rusqlite::{OptionalExtension as _, params};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef, Server};
@@ -91,8 +93,14 @@ impl Switchboard {
         let timer = self.group_timer(id)?;
         let timer = (timer > 0)
             .then(|| NodeBuilder::new("ephemeral").attr("expiration", timer.to_string()).build());
+        let mut hidden = HashSet::new();
+        for member in &members {
+            if self.phone(*member)?.hidden {
+                hidden.insert(*member);
+            }
+        }
         let participants = members.into_iter().map(|member| {
-            let node = participant(member, by_lid);
+            let node = participant(member, by_lid, hidden.contains(&member));
             match member == creator {
                 true => node.attr("type", "superadmin").build(),
                 false => node.build(),
@@ -182,7 +190,10 @@ impl Switchboard {
         }
         self.db.prepare_cached(change)?.execute(params![id, number.sql()])?;
         let tag = if joins { "add" } else { "remove" };
-        let news = NodeBuilder::new(tag).children([participant(number, by_lid).build()]).build();
+        let is_hidden = self.phone(number)?.hidden;
+        let news = NodeBuilder::new(tag)
+            .children([participant(number, by_lid, is_hidden).build()])
+            .build();
         let mut hear = before;
         hear.extend(joins.then_some(number));
         self.notify_members(&group, id, hear, &news)
@@ -232,10 +243,11 @@ impl Switchboard {
 }
 
 /// How a group names a member.
-fn participant(member: Number, by_lid: bool) -> NodeBuilder {
+fn participant(member: Number, by_lid: bool, is_hidden: bool) -> NodeBuilder {
     let node = NodeBuilder::new("participant");
-    match by_lid {
-        true => node.attr("jid", member.lid_jid()).attr("phone_number", member.jid()),
-        false => node.attr("jid", member.jid()).attr("lid", member.lid_jid()),
+    match (by_lid, is_hidden) {
+        (true, true) => node.attr("jid", member.lid_jid()),
+        (true, false) => node.attr("jid", member.lid_jid()).attr("phone_number", member.jid()),
+        (false, _) => node.attr("jid", member.jid()).attr("lid", member.lid_jid()),
     }
 }

@@ -112,6 +112,9 @@ impl Switchboard {
         if !self.phone(peer)?.registered {
             return Ok(Err(404));
         }
+        if !self.is_well_addressed(from.number, to, node)? {
+            return Ok(Err(400));
+        }
         let whole_chat = node.get_optional_child("participants").is_some();
         let targets = targets(node, DeviceAddr::from_jid(to));
         if targets.is_empty() {
@@ -122,9 +125,9 @@ impl Switchboard {
             if device.number != peer && device.number != from.number {
                 continue;
             }
-            let mut relay = self.with_origin(self.relay(from, node)?, from, None)?;
+            let mut relay = self.with_origin(self.relay(from, node)?, from, None, device.number)?;
             if device.number == from.number && attr(node, "category") != "peer" {
-                relay = relay.attr("recipient", peer.jid());
+                relay = relay.attr("recipient", self.chat_jid(from.number, peer)?);
             }
             self.deliver(device, relay.children(content).build())?;
         }
@@ -166,7 +169,7 @@ impl Switchboard {
             let own = keyed.iter().find(|(addr, _)| *addr == device);
             let mut content = own.map(|(_, content)| content.clone()).unwrap_or_default();
             content.extend(shared.iter().cloned());
-            let relay = self.with_origin(self.relay(from, node)?, from, Some(to))?;
+            let relay = self.with_origin(self.relay(from, node)?, from, Some(to), device.number)?;
             self.deliver(device, relay.children(content).build())?;
         }
         Ok(Ok(right.filter(|right| !known.is_empty() && known != *right)))

@@ -22,8 +22,12 @@ mod usync;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContentRef, NodeRef};
 
+use crate::address::Number;
 use crate::error::Result;
 use crate::switchboard::{ConnId, StanzaClass, Switchboard};
+
+/// The switch of an account that addresses people by LID.
+const LID_MIGRATION_PROP: &str = "9435";
 
 /// An attribute's text; empty when missing.
 pub(crate) fn attr(node: &NodeRef<'_>, key: &str) -> String {
@@ -149,11 +153,26 @@ impl Switchboard {
             ("w:g2", _) => self.on_groups(conn, device, node),
             ("w:m", _) => self.on_media_conn(conn, node),
             ("md", Some("remove-companion-device")) => self.on_remove_device(conn, device, node),
+            ("abt" | "w", Some("props")) => {
+                let props = self.props(device.number)?;
+                self.answer(conn, result(node, vec![props]))
+            }
             _ => {
                 let answer = settings(node, &space, first.as_deref());
                 self.answer(conn, answer)
             }
         }
+    }
+
+    /// The switches of an account.
+    fn props(&self, number: Number) -> Result<Node> {
+        let migrated = self.is_migrated(number)?.then(|| {
+            NodeBuilder::new("prop")
+                .attr("config_code", LID_MIGRATION_PROP)
+                .attr("config_value", "1")
+                .build()
+        });
+        Ok(NodeBuilder::new("props").attr("protocol", "1").children(migrated).build())
     }
 
     /// Sends an answer after the commit.
@@ -175,9 +194,6 @@ impl Switchboard {
 /// Answers of a server that keeps no settings: empty, but of the right shape.
 fn settings(node: &NodeRef<'_>, space: &str, first: Option<&str>) -> Node {
     let content = match (space, first) {
-        ("abt" | "w", Some("props")) => {
-            vec![NodeBuilder::new("props").attr("protocol", "1").build()]
-        }
         ("blocklist", _) => vec![NodeBuilder::new("list").build()],
         ("privacy", Some("privacy")) if attr(node, "type") == "get" => {
             vec![NodeBuilder::new("privacy").build()]

@@ -8,6 +8,8 @@ use tokio::sync::oneshot;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 use wacore_libsignal::protocol::KeyPair;
+use waproto::buffa::Message as _;
+use waproto::whatsapp as wa;
 
 use super::keys::be_u32;
 use super::{attr, child_bytes, error, jid_attr, result, server};
@@ -116,14 +118,20 @@ impl Switchboard {
         let key_index = u32::from(device);
         let certificate = pairing::certify(&keys, &identity, key_index, adv_secret)?;
         let leaf = |tag: &'static str| NodeBuilder::new(tag);
-        let success = leaf("pair-success")
-            .children([
-                leaf("device-identity").bytes(certificate.container).build(),
-                leaf("biz").attr("name", format!("Phone {number}")).build(),
-                leaf("platform").attr("name", "android").build(),
-                leaf("device").attr("jid", addr.jid()).attr("lid", addr.lid_jid()).build(),
-            ])
-            .build();
+        let mut content = vec![
+            leaf("device-identity").bytes(certificate.container).build(),
+            leaf("biz").attr("name", format!("Phone {number}")).build(),
+            leaf("platform").attr("name", "android").build(),
+            leaf("device").attr("jid", addr.jid()).attr("lid", addr.lid_jid()).build(),
+        ];
+        if self.is_migrated(number)? {
+            let props = wa::ClientPairingProps {
+                is_chat_db_lid_migrated: Some(true),
+                ..Default::default()
+            };
+            content.push(leaf("client-props").bytes(props.encode_to_vec()).build());
+        }
+        let success = leaf("pair-success").children(content).build();
         let iq = iq_set(success, "md");
         let iq_id = iq.attrs.get("id").map(ToString::to_string).unwrap_or_default();
         self.send(conn, iq);

@@ -86,7 +86,7 @@ impl Switchboard {
             let mut receipt = NodeBuilder::new("receipt")
                 .attr("id", first)
                 .attr("t", clock::unix_s().to_string());
-            receipt = self.with_origin(receipt, by, group)?;
+            receipt = self.with_origin(receipt, by, group, author)?;
             if !kind.is_empty() {
                 receipt = receipt.attr("type", kind);
             }
@@ -116,7 +116,7 @@ impl Switchboard {
             .attr("type", "retry")
             .attr("t", clock::unix_s().to_string());
         let group = (to.server == Server::Group).then_some(to);
-        receipt = self.with_origin(receipt, by, group)?;
+        receipt = self.with_origin(receipt, by, group, author.number)?;
         if let Some(recipient) = jid_attr(node, "recipient") {
             receipt = receipt.attr("recipient", recipient);
         }

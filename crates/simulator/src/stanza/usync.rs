@@ -93,7 +93,9 @@ impl Switchboard {
         let shown = jid.map(Jid::into_non_ad).or(number.map(Number::jid));
         let mut out = NodeBuilder::new("user");
         if let Some(shown) = shown {
-            if let (true, Some(number)) = (shown.is_lid(), number) {
+            if let (true, Some(number)) = (shown.is_lid(), number)
+                && !self.phone(number)?.hidden
+            {
                 out = out.attr("pn_jid", number.jid());
             }
             out = out.attr("jid", shown);

@@ -117,7 +117,9 @@ fn addressed(fields: &mut Fields, country: &str) -> Addressed {
     let destination = fields.required("destination");
     let msg = match (Recipient::parse(&destination, country), is_group) {
         _ if destination.is_empty() || fields.is_faulty("is_group") => None,
-        (Ok(Recipient::Person(_)), false) | (Ok(Recipient::Group(_)), true) => None,
+        (Ok(Recipient::Person(_) | Recipient::Lid(_)), false) | (Ok(Recipient::Group(_)), true) => {
+            None
+        }
         (Ok(Recipient::Group(_)), false) => {
             Some("is a group's id; is_group must be true".to_owned())
         }
