@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
@@ -18,6 +18,8 @@ use crate::{temp, tls};
 
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long enough free space is taken to last: every message that is accepted asks.
+const ROOM_LASTS: Duration = Duration::from_millis(100);
 const USER_AGENT: &str = concat!("Gerbang/", env!("CARGO_PKG_VERSION"));
 
 /// How often it is logged that the disk is full.
@@ -85,6 +87,8 @@ pub struct HttpOutbound {
     other: reqwest::Client,
     /// When it was last logged that the disk is full.
     reported_full: Mutex<Option<Instant>>,
+    /// When there was enough free space; the system is asked again after [`ROOM_LASTS`].
+    had_room_at: Mutex<Option<Instant>>,
 }
 
 impl HttpOutbound {
@@ -104,7 +108,8 @@ impl HttpOutbound {
         temp::prepare(&temp_dir)?;
         let dns = |is_web_port| GuardedDns::new(guard.clone(), is_web_port, lookup.clone());
         let (web, other) = (client(dns(true))?, client(dns(false))?);
-        Ok(Self { limits, temp_dir, web, other, guard, reported_full: Mutex::default() })
+        let (had_room_at, reported_full) = Default::default();
+        Ok(Self { guard, limits, temp_dir, web, other, had_room_at, reported_full })
     }
 
     /// The client whose resolver judges by the rules for this URL's port.
@@ -143,13 +148,19 @@ impl Outbound for HttpOutbound {
     }
 
     fn has_room(&self, reusable_bytes: u64) -> bool {
-        match temp::free_bytes(&self.temp_dir) {
+        let mut had_room_at = self.had_room_at.lock();
+        if had_room_at.is_some_and(|at| at.elapsed() < ROOM_LASTS) {
+            return true;
+        }
+        let has_room = match temp::free_bytes(&self.temp_dir) {
             Ok(free) => free.saturating_add(reusable_bytes) >= self.limits.min_free_bytes,
             Err(error) => {
                 tracing::error!(%error, "the free space cannot be read");
                 true
             }
-        }
+        };
+        *had_room_at = has_room.then(Instant::now);
+        has_room
     }
 
     fn report_full(&self) {
