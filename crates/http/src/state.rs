@@ -96,11 +96,6 @@ impl AppState {
         })))
     }
 
-    /// Builds all pages and documents now; otherwise each is built by the first request for it.
-    pub fn build_documents(&self) {
-        self.0.documents.build();
-    }
-
     /// The use cases.
     pub fn core(&self) -> &Arc<Core> {
         &self.0.core

@@ -122,8 +122,6 @@ impl Gateway {
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
         registry.register(Box::new(StoreMetrics::new(self.store.clone())?))?;
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
-        let documented = state.clone();
-        tokio::task::spawn_blocking(move || documented.build_documents());
         let proxies = state.config().trusted_proxies.clone();
         let router = http_api::router(state).merge(extra);
         self.engine.prepare().await.context("cannot write the states of the devices")?;

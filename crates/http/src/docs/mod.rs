@@ -168,13 +168,6 @@ impl Documents {
         }
     }
 
-    /// Builds what is not built yet.
-    pub(crate) fn build(&self) {
-        (0..self.built.len()).for_each(|index| {
-            self.at(index);
-        });
-    }
-
     /// Those that are shown where no API is named.
     fn first(&self) -> Option<&ApiDocuments> {
         self.at(0)
