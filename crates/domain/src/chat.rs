@@ -1,5 +1,6 @@
 //! The chats of WhatsApp: with one person, known by number or by LID, or a group.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
@@ -79,6 +80,14 @@ pub enum ChatId {
 }
 
 impl ChatId {
+    /// The JID: what is stored and what every API prints.
+    pub fn jid(&self) -> Cow<'_, str> {
+        match self {
+            Self::Person(phone) => [phone.as_str(), "@", PERSON_SERVER].concat().into(),
+            Self::Lid(_) | Self::Group(_) | Self::Other(_) => self.short().into(),
+        }
+    }
+
     /// Whether it is a group.
     pub fn is_group(&self) -> bool {
         matches!(self, Self::Group(_))
@@ -106,7 +115,7 @@ impl ChatId {
 
     /// The chat in a form that a database can store and index.
     pub(crate) fn cleaned(self) -> Self {
-        match cleaned_address(&self.to_string()) {
+        match cleaned_address(&self.jid()) {
             Some(jid) => jid.into(),
             None => self,
         }
@@ -127,14 +136,7 @@ fn user_of(jid: &str) -> &str {
 
 impl fmt::Display for ChatId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Person(phone) => {
-                f.write_str(phone.as_str())?;
-                f.write_str("@")?;
-                f.write_str(PERSON_SERVER)
-            }
-            Self::Lid(_) | Self::Group(_) | Self::Other(_) => f.write_str(self.short()),
-        }
+        f.write_str(&self.jid())
     }
 }
 
@@ -167,7 +169,7 @@ impl From<&str> for ChatId {
 
 impl Serialize for ChatId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(&self.jid())
     }
 }
 

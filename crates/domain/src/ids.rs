@@ -56,16 +56,12 @@ integer_id!(
     DeliveryId
 );
 
-/// Fills a `ref` up to ten digits.
-const ZEROS: &str = "0000000000";
-
 impl MessageId {
     /// The message's `ref`: the id in a form that cannot be mistaken for a number.
     ///
     /// It is derived, not stored, so that accepting a message needs no second index.
     pub fn to_ref(self) -> String {
-        let digits = self.0.to_string();
-        ["GB", ZEROS.get(digits.len()..).unwrap_or_default(), &digits].concat()
+        format!("GB{:010}", self.0)
     }
 
     /// Reads back what [`MessageId::to_ref`] wrote.
@@ -79,6 +75,13 @@ impl MessageId {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct DeviceId(pub Uuid);
+
+impl DeviceId {
+    /// The id as text, as it is stored and shown.
+    pub fn to_text(self) -> String {
+        self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()).to_owned()
+    }
+}
 
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

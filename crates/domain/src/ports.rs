@@ -83,7 +83,7 @@ pub struct KeyHolder {
     /// The account.
     pub account: Account,
     /// Its plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
 }
 
 /// Accounts and plans.

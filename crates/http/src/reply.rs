@@ -9,6 +9,9 @@ use serde::Serialize;
 /// The content type of our answers.
 pub const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// What most answers fit into.
+const SMALL_ANSWER_BYTES: usize = 1_024;
+
 /// An answer in JSON that no cache keeps.
 pub fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     typed_json(status, JSON, body)
@@ -20,7 +23,7 @@ pub fn typed_json(
     content_type: HeaderValue,
     body: &impl Serialize,
 ) -> Response<Body> {
-    let mut bytes = Vec::with_capacity(512);
+    let mut bytes = Vec::with_capacity(SMALL_ANSWER_BYTES);
     if let Err(error) = serde_json::to_writer(&mut bytes, body) {
         // Only a map with keys that are no strings gets here, and there is none.
         tracing::error!(%error, "an answer cannot be written as JSON");

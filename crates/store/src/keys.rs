@@ -34,7 +34,7 @@ pub(crate) async fn key_holder(tx: &mut Tx, hash: KeyHash) -> SqlResult<Option<K
             Some(device) => Caller::Device(account.id, device, key),
             None => Caller::Account(account.id, key),
         };
-        KeyHolder { caller, account, plan }
+        KeyHolder { caller, account, plan: plan.into() }
     }))
 }
 

@@ -198,7 +198,7 @@ impl World {
     pub fn request(&self, messages: Vec<NewMessage>) -> Acceptance {
         Acceptance {
             account_id: self.account.id,
-            plan: plan(None, None),
+            plan: plan(None, None).into(),
             period: TODAY,
             limits: QueueLimits::default(),
             messages,

@@ -1,5 +1,7 @@
 //! Where messages are kept: the outbox of those that wait, and the history of all others.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 
@@ -35,7 +37,7 @@ pub struct Acceptance {
     /// Whose.
     pub account_id: AccountId,
     /// The plan that pays.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// The account's day and month at `now`.
     pub period: Period,
     /// How much of the account may wait.

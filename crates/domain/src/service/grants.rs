@@ -10,6 +10,7 @@ use crate::grant::{
 };
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, Secret};
+use crate::plan::Plan;
 
 /// What a voucher's code is made of: digits and letters that cannot be mistaken for one another.
 const CODE_ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -31,7 +32,7 @@ impl Core {
         let usage = self.store.usage(account.id).await?.at(self.period(account));
         let mut grants = self.store.grants(account.id).await?;
         grants.retain(|grant| grant.holds(now) && device.is_none_or(|device| grant.is_for(device)));
-        Ok(Quota { plan: principal.plan()?.clone(), usage, grants })
+        Ok(Quota { plan: Plan::clone(principal.plan()?), usage, grants })
     }
 
     /// Grants messages to an account or one of its devices, for the operator.

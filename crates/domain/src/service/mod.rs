@@ -111,7 +111,7 @@ impl Principal {
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator, who has none.
-    pub fn plan(&self) -> Result<&Plan> {
+    pub fn plan(&self) -> Result<&Arc<Plan>> {
         self.holder.as_deref().map(|holder| &holder.plan).ok_or(Error::Forbidden)
     }
 

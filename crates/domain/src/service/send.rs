@@ -155,7 +155,7 @@ impl Core {
         };
         let acceptance = Acceptance {
             account_id: account.id,
-            plan: plan.clone(),
+            plan: Arc::clone(plan),
             period: self.period(account),
             limits: QueueLimits::default(),
             messages,

@@ -158,7 +158,8 @@ impl World {
             expires_at: due_at + SignedDuration::from_secs(lives_s),
             retry_interval_s: self.chance(50).then_some(5),
         };
-        let plan = Plan::built_in().into_iter().find(|plan| plan.name == "unlimited").unwrap();
+        let plan =
+            Plan::built_in().into_iter().find(|plan| plan.name == "unlimited").unwrap().into();
         let acceptance = Acceptance {
             account_id: self.account,
             plan,

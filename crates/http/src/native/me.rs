@@ -57,7 +57,7 @@ async fn show(State(state): State<AppState>, Caller(principal): Caller) -> ApiRe
     };
     let body = MeBody {
         account: AccountBody::from(account),
-        plan: PlanBody::from(plan),
+        plan: PlanBody::from(plan.as_ref()),
         usage: UsageBody::new(&quota),
         key: KeyInfo { id: key, device: principal.caller.bound_device().map(|device| device.0) },
     };

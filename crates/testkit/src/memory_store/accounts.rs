@@ -149,7 +149,7 @@ impl KeyStore for MemoryStore {
             None => Caller::Account(key.account_id, key.id),
         };
         let account = state.accounts[&key.account_id].clone();
-        let plan = state.plans[&account.plan].clone();
+        let plan = state.plans[&account.plan].clone().into();
         Ok(Some(Arc::new(KeyHolder { caller, account, plan })))
     }
 

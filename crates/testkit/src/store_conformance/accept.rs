@@ -81,7 +81,7 @@ pub async fn ids_grow(store: Arc<dyn Store>) {
 pub async fn a_batch_is_all_or_nothing(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let batch = || Acceptance {
-        plan: plan(Some(5), None),
+        plan: plan(Some(5), None).into(),
         ..world.request((0..3).map(|n| world.text(n)).collect())
     };
     let made = new_messages(store.accept(batch()).await.unwrap());
@@ -95,7 +95,7 @@ pub async fn a_batch_is_all_or_nothing(store: Arc<dyn Store>) {
 pub async fn quota_is_spent_and_starts_again_each_day(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let send = |period: Period| {
-        let plan = plan(Some(2), Some(3));
+        let plan = plan(Some(2), Some(3)).into();
         store.accept(Acceptance { plan, period, ..world.request(vec![world.text(1)]) })
     };
     let tomorrow = Period { day: TODAY.day + 1, ..TODAY };
@@ -116,7 +116,7 @@ pub async fn quota_is_spent_and_starts_again_each_day(store: Arc<dyn Store>) {
 pub async fn a_request_from_before_midnight_counts_in_the_new_day(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let send = |period: Period| {
-        let plan = plan(Some(2), None);
+        let plan = plan(Some(2), None).into();
         store.accept(Acceptance { plan, period, ..world.request(vec![world.text(1)]) })
     };
     let tomorrow = Period { day: TODAY.day + 1, ..TODAY };
@@ -137,7 +137,8 @@ pub async fn one_refusal_affects_no_other_request(store: Arc<dyn Store>) {
     for n in 0..20 {
         let world = if n % 2 == 0 { &one } else { &two };
         let day = if n % 2 == 0 { None } else { Some(3) };
-        let request = Acceptance { plan: plan(day, None), ..world.request(vec![world.text(n)]) };
+        let request =
+            Acceptance { plan: plan(day, None).into(), ..world.request(vec![world.text(n)]) };
         let store = Arc::clone(&store);
         requests.push(async move { store.accept(request).await.unwrap() });
     }
@@ -356,7 +357,7 @@ pub async fn an_idempotency_key_expires_after_a_day(store: Arc<dyn Store>) {
 pub async fn a_refusal_is_not_remembered(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let request = keyed(&world, 1, idempotency("k", 1));
-    let poor = Acceptance { plan: plan(Some(1), None), ..request.clone() };
+    let poor = Acceptance { plan: plan(Some(1), None).into(), ..request.clone() };
     assert!(matches!(store.accept(poor).await.unwrap(), Accepted::QuotaExhausted { .. }));
     new_messages(store.accept(request).await.unwrap());
 }
@@ -381,7 +382,7 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
     };
     let url = Media { url: Some("https://example.com/a.jpg".into()), ..Media::default() };
     let linked = NewMessage { content: document(url.clone()), ..world.text(4) };
-    let refused = Acceptance { plan: plan(Some(0), None), ..world.request(vec![inline(9)]) };
+    let refused = Acceptance { plan: plan(Some(0), None).into(), ..world.request(vec![inline(9)]) };
     assert!(matches!(store.accept(refused).await.unwrap(), Accepted::QuotaExhausted { .. }));
     let request = world.request(vec![inline(1), inline(2), inline(3), linked]);
     let made = new_messages(store.accept(request).await.unwrap());

@@ -36,7 +36,7 @@ async fn used(world: &World) -> Vec<i64> {
 
 /// A request on a plan with a daily limit, some seconds after [`NOW`].
 fn on_plan(world: &World, day: i64, seconds: i64, messages: Vec<NewMessage>) -> Acceptance {
-    let (plan, now) = (plan(Some(day), None), later(seconds));
+    let (plan, now) = (plan(Some(day), None).into(), later(seconds));
     Acceptance { plan, now, ..world.request(messages) }
 }
 

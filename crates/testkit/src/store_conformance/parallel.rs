@@ -37,8 +37,10 @@ pub async fn the_last_message_of_a_quota_is_used_once(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     for round in 1..=ROUNDS {
         let limit = i64::try_from(round).unwrap();
-        let limited =
-            |n| Acceptance { plan: plan(Some(limit), None), ..world.request(vec![world.text(n)]) };
+        let limited = |n| Acceptance {
+            plan: plan(Some(limit), None).into(),
+            ..world.request(vec![world.text(n)])
+        };
         let answers = in_parallel(&store, (0..200).map(limited).collect()).await;
         let new = answers.iter().filter(|answer| matches!(answer, Accepted::New(_))).count();
         let is_refused =
