@@ -8,6 +8,7 @@
 //!
 //! What SQLite spells differently is translated in one place (`sqlite::link`).
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use domain::error::StoreError;
@@ -301,6 +302,18 @@ pub(crate) struct InsertRows {
     pub(crate) then: &'static str,
 }
 
+/// A look-up of rows by many keys at once: a loop over one prepared statement on SQLite, where a list of
+/// keys would be a table that is made and dropped; one statement over arrays on PostgreSQL.
+#[derive(Debug)]
+pub(crate) struct FindRows {
+    /// `SELECT … FROM …`, without a condition.
+    pub(crate) select: &'static str,
+    /// The columns a key is compared with.
+    pub(crate) key: &'static [(&'static str, Type)],
+    /// What follows on PostgreSQL: order and locks.
+    pub(crate) then: &'static str,
+}
+
 /// What a transaction changed that the cache may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invalidation {
@@ -400,6 +413,22 @@ impl Tx {
         }
     }
 
+    /// Finds the rows with these keys, each of which is there once.
+    pub(crate) async fn find(
+        &mut self,
+        find: &FindRows,
+        keys: &[Vec<Param<'_>>],
+    ) -> SqlResult<Vec<Row>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        keys.iter().flatten().try_for_each(|param| param.check())?;
+        match &mut self.link {
+            ConnectionRole::Sqlite(link) => link.find(find, keys),
+            ConnectionRole::Postgres(link) => link.find(find, keys).await,
+        }
+    }
+
     /// Runs several statements that take no parameters.
     pub(crate) async fn script(&mut self, sql: &'static str) -> SqlResult<()> {
         match &mut self.link {
@@ -409,10 +438,10 @@ impl Tx {
     }
 
     /// Draws `count` message ids, increasing and never drawn before.
-    pub(crate) async fn next_message_ids(&mut self, count: usize) -> SqlResult<Vec<i64>> {
+    pub(crate) async fn next_message_ids(&mut self, count: usize) -> SqlResult<Range<i64>> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         match &mut self.link {
-            _ if count == 0 => Ok(Vec::new()),
+            _ if count == 0 => Ok(0..0),
             ConnectionRole::Sqlite(link) => link.next_message_ids(count),
             ConnectionRole::Postgres(link) => link.next_message_ids(count).await,
         }

@@ -445,12 +445,18 @@ impl MessageStore for SqlStore {
 
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
         let mut rows = self.write(move |tx| Box::pin(record::expire_unreadable(tx, now))).await?;
+        let mut cursor = Some(clean::KeyCursor::default());
+        while let Some(after) = cursor.take() {
+            let clean = self.write(move |tx| Box::pin(clean::idempotency_keys(tx, now, after)));
+            let (deleted, next) = clean.await?;
+            rows += deleted;
+            cursor = next;
+        }
         for _ in 0..CLEAN_UP_BATCHES_MAX {
-            let keys = self.write(move |tx| Box::pin(clean::idempotency_keys(tx, now))).await?;
             let messages =
                 self.write(move |tx| Box::pin(clean::messages(tx, keep_messages_since))).await?;
-            rows += keys.rows + messages.rows;
-            if !keys.has_more && !messages.has_more {
+            rows += messages.rows;
+            if !messages.has_more {
                 break;
             }
         }

@@ -17,10 +17,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::counts::CountChanges;
 use super::key_names::{RememberedKeys, earlier, load_devices_of, names};
-use super::{Charged, ids_json, insert_waiting, list};
+use super::{Charged, insert_waiting, list};
 use crate::accounts::usage_from;
 use crate::sql::{
-    InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, to_json, whole_millis,
+    FindRows, InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, to_json, whole_millis,
 };
 use crate::{grants, stored};
 
@@ -146,7 +146,7 @@ async fn write(
     account_states: &AccountStates,
 ) -> SqlResult<Vec<Vec<Message>>> {
     let count = count_new(group, decisions);
-    let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
+    let mut ids = tx.next_message_ids(count).await?.map(MessageId);
     let mut made = Vec::new();
     for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
         let Decision::New(period, charges, key_name) = decision else { continue };
@@ -239,14 +239,13 @@ async fn insert_files(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> Sql
 
 impl GroupCommit {
     async fn load<'a>(tx: &mut Tx, group: &'a [Acceptance]) -> SqlResult<Self> {
-        let accounts: BTreeSet<i64> = group.iter().map(|request| request.account_id.0).collect();
+        let accounts: BTreeSet<_> = group.iter().map(|request| request.account_id).collect();
         let key = |request: &'a Acceptance| {
             request.idempotency.as_ref().map(|key| (request.account_id, key))
         };
         let keys: Vec<_> = group.iter().filter_map(key).collect();
         let now = group.iter().map(|request| request.now).min().unwrap_or_default();
-        let (account_states, has_unreadable) =
-            lock_account_states(tx, &ids_json(accounts.into_iter())?).await?;
+        let (account_states, has_unreadable) = lock_account_states(tx, &accounts).await?;
         Ok(Self {
             account_states,
             has_unreadable,
@@ -313,15 +312,17 @@ fn charge(allowance: &mut Allowance, request: &Acceptance) -> Result<(Period, Ve
 }
 
 /// Locks accounts, in order, and reads their states; also returns whether any cannot be read.
-/// `accounts` is a JSON array of ids.
-async fn lock_account_states(tx: &mut Tx, accounts: &str) -> SqlResult<(AccountStates, bool)> {
-    const SELECT: &str = concat!(
-        "SELECT ",
-        usage_columns!(),
-        " FROM usage WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
-          ORDER BY account_id FOR UPDATE"
-    );
-    let rows = tx.query(SELECT, params![accounts]).await?;
+async fn lock_account_states(
+    tx: &mut Tx,
+    accounts: &BTreeSet<AccountId>,
+) -> SqlResult<(AccountStates, bool)> {
+    const FIND: FindRows = FindRows {
+        select: concat!("SELECT ", usage_columns!(), " FROM usage"),
+        key: &[("account_id", Type::Int)],
+        then: "ORDER BY account_id FOR UPDATE",
+    };
+    let keys: Vec<_> = accounts.iter().map(|account| vec![Param::from(account.0)]).collect();
+    let rows = tx.find(&FIND, &keys).await?;
     let found = rows.len();
     let mut account_states = account_states_from(tx, rows);
     let has_unreadable = account_states.len() < found;
@@ -390,12 +391,17 @@ async fn load_devices(
     tx: &mut Tx,
     group: &[Acceptance],
 ) -> SqlResult<HashMap<DeviceId, AccountId>> {
-    const SELECT: &str =
-        "SELECT id, account_id FROM devices WHERE id IN (SELECT value FROM json_rows($1))";
-    let wanted: BTreeSet<_> =
-        group.iter().flat_map(|request| &request.messages).map(|new| new.device_id.0).collect();
+    const FIND: FindRows = FindRows {
+        select: "SELECT id, account_id FROM devices",
+        key: &[("id", Type::Text)],
+        then: "",
+    };
+    let devices: BTreeSet<DeviceId> =
+        group.iter().flat_map(|request| &request.messages).map(|new| new.device_id).collect();
+    let devices: Vec<String> = devices.into_iter().map(DeviceId::to_text).collect();
+    let keys: Vec<_> = devices.iter().map(|device| vec![Param::from(device)]).collect();
     let device = |row: &mut Row| Ok((row.parsed(|id| id.parse().ok())?, AccountId(row.int()?)));
-    let rows = tx.query(SELECT, params![&to_json(&wanted)?]).await?;
+    let rows = tx.find(&FIND, &keys).await?;
     Ok(tx.readable("devices", rows, device).into_iter().collect())
 }
 
@@ -422,21 +428,21 @@ async fn load_remembered(
     keys: &[(AccountId, &IdempotencyKey)],
     now: Timestamp,
 ) -> SqlResult<RememberedKeys> {
-    // Each key is looked up by itself: an account's id in 20 digits, then the name.
-    const SELECT: &str = "SELECT account_id, name, request_hash, message_ids
-        FROM json_rows($1) AS wanted JOIN idempotency
-        ON account_id = CAST(substr(wanted.value, 1, 20) AS BIGINT)
-        AND name = substr(wanted.value, 21) WHERE created_at > $2";
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let wanted = keys
-        .iter()
-        .flat_map(|(account, key)| names(key).map(|name| format!("{:020}{name}", account.0)));
-    let wanted = to_json(&wanted.collect::<BTreeSet<_>>())?;
-    let rows = tx.query(SELECT, params![&wanted, forgotten_before(now)]).await?;
+    const FIND: FindRows = FindRows {
+        select: "SELECT account_id, name, created_at, request_hash, message_ids FROM idempotency",
+        key: &[("account_id", Type::Int), ("name", Type::Text)],
+        then: "",
+    };
+    let wanted: BTreeSet<_> =
+        keys.iter().flat_map(|(account, key)| names(key).map(|name| (account.0, name))).collect();
+    let wanted: Vec<Vec<Param<'_>>> =
+        wanted.iter().map(|(account, name)| vec![(*account).into(), name.into()]).collect();
+    let rows = tx.find(&FIND, &wanted).await?;
+    let found = tx.readable_owned("idempotency", rows, remembered_from).into_iter();
+    let forgotten = forgotten_before(now);
+    let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
     let mut remembered: RememberedKeys =
-        tx.readable_owned("idempotency", rows, remembered_from).into_iter().collect();
+        found.map(|(key, _, remembered)| (key, remembered)).collect();
     if keys.iter().any(|(_, key)| key.token_of.is_some()) {
         load_devices_of(tx, &mut remembered).await?;
     }
@@ -444,13 +450,14 @@ async fn load_remembered(
 }
 
 /// A key of which no more can be read is remembered, so that nothing is sent twice.
-fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Remembered)> {
+fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Timestamp, Remembered)> {
     let key = (AccountId(row.int()?), row.text()?);
+    let created_at = row.time()?;
     let remembered = request_from(row).unwrap_or_else(|_| {
         row.note("what an idempotency key stands for cannot be read");
         Remembered { request_hash: [0; 32], accepted: Before::Unreadable, device: None }
     });
-    Ok((key, remembered))
+    Ok((key, created_at, remembered))
 }
 
 fn request_from(row: &mut Row) -> SqlResult<Remembered> {

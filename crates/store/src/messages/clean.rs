@@ -9,6 +9,8 @@ use crate::sql::{SqlResult, Tx, params, whole_millis};
 
 /// Rows deleted in one transaction.
 pub(crate) const BATCH_ROWS_MAX: i64 = 1_000;
+/// Idempotency keys looked at in one transaction.
+const KEYS_LOOKED_AT: i64 = 2_000;
 
 /// The result of one batch.
 pub(crate) struct CleanupBatch {
@@ -23,12 +25,31 @@ impl CleanupBatch {
     }
 }
 
-pub(crate) async fn idempotency_keys(tx: &mut Tx, now: Timestamp) -> SqlResult<CleanupBatch> {
-    const DELETE: &str = "DELETE FROM idempotency WHERE (account_id, name) IN
-        (SELECT account_id, name FROM idempotency WHERE created_at <= $1
-         ORDER BY created_at LIMIT $2)";
+/// Where a walk through the idempotency keys has come to: account and name.
+pub(crate) type KeyCursor = (i64, String);
+
+/// Deletes the old ones among the next [`KEYS_LOOKED_AT`] idempotency keys; also returns where the
+/// walk goes on. An index by age would be written with every key that is accepted.
+pub(crate) async fn idempotency_keys(
+    tx: &mut Tx,
+    now: Timestamp,
+    after: KeyCursor,
+) -> SqlResult<(u64, Option<KeyCursor>)> {
+    const END: &str = "SELECT account_id, name FROM idempotency
+        WHERE (account_id, name) > ($1, $2) ORDER BY account_id, name LIMIT 1 OFFSET $3";
+    const DELETE: &str = "DELETE FROM idempotency WHERE created_at <= $1
+        AND (account_id, name) > ($2, $3) AND (account_id, name) <= ($4, $5)";
+    const DELETE_REST: &str =
+        "DELETE FROM idempotency WHERE created_at <= $1 AND (account_id, name) > ($2, $3)";
     let before = forgotten_before(now);
-    Ok(CleanupBatch::of(tx.execute(DELETE, params![before, BATCH_ROWS_MAX]).await?))
+    let (account, name) = (after.0, after.1.as_str());
+    let end = tx.query_one(END, params![account, name, KEYS_LOOKED_AT - 1]).await?;
+    let Some(mut end) = end else {
+        return Ok((tx.execute(DELETE_REST, params![before, account, name]).await?, None));
+    };
+    let end = (end.int()?, end.text()?);
+    let deleted = tx.execute(DELETE, params![before, account, name, end.0, end.1.as_str()]).await?;
+    Ok((deleted, Some(end)))
 }
 
 /// Ids grow with time, so the oldest messages are the first ones; no index on the time is needed.

@@ -19,7 +19,7 @@ pub(super) type RememberedKeys = HashMap<(AccountId, String), Remembered>;
 /// All names of a key. No route holds a line feed.
 pub(super) fn names(key: &IdempotencyKey) -> impl Iterator<Item = String> {
     let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
-    std::iter::once(format!("{}\n{}", key.route, key.key)).chain(own)
+    std::iter::once([&key.route, "\n", &key.key].concat()).chain(own)
 }
 
 /// The name that holds for this caller, and the earlier request under it.

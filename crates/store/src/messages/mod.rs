@@ -12,6 +12,8 @@ pub(crate) mod list;
 pub(crate) mod receive;
 pub(crate) mod record;
 
+use std::borrow::Cow;
+
 use domain::chat::Lid;
 use domain::content::Content;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
@@ -30,7 +32,7 @@ macro_rules! common_columns {
             ("id", Int, $($message.id.0)?),
             ("account_id", Int, $($message.account_id.0)?),
             ("device_id", Text, $(&$encoded.device)?),
-            ("chat", Text, $(&$encoded.chat)?),
+            ("chat", Text, $($encoded.chat.as_ref())?),
             ("kind", Text, $($message.kind().as_str())?),
             ("text", Text, $($message.text())?),
             ("media", Text, $(&$encoded.content)?),
@@ -204,20 +206,20 @@ const HISTORY: InsertRows = InsertRows {
 };
 
 /// What a message's parameters borrow from besides itself.
-struct Encoded {
+struct Encoded<'a> {
     device: String,
-    chat: String,
+    chat: Cow<'a, str>,
     content: Option<String>,
     failure: Option<String>,
     history: String,
     sender: Option<String>,
 }
 
-impl Encoded {
-    fn of(message: &Message) -> SqlResult<Self> {
+impl<'m> Encoded<'m> {
+    fn of(message: &'m Message) -> SqlResult<Self> {
         Ok(Self {
-            device: message.device_id.to_string(),
-            chat: message.chat.to_string(),
+            device: message.device_id.to_text(),
+            chat: message.chat.jid(),
             content: stored::content::write(&message.content)?,
             failure: message.failure.as_ref().map(stored::failure::write).transpose()?,
             history: stored::history::write(&message.history)?,
@@ -235,7 +237,7 @@ impl Encoded {
 
 /// Puts messages into the outbox, each with what it was charged to.
 async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Charged)]) -> SqlResult<()> {
-    let encoded: Vec<Encoded> =
+    let encoded: Vec<Encoded<'_>> =
         messages.iter().map(|(message, _)| Encoded::of(message)).collect::<SqlResult<_>>()?;
     let mut rows = Vec::with_capacity(messages.len());
     for ((message, Charged { period, grant }), encoded) in messages.iter().zip(&encoded) {
@@ -252,7 +254,7 @@ async fn insert_waiting(tx: &mut Tx, messages: &[(&Message, Charged)]) -> SqlRes
 
 /// Puts messages into the history; the ids of those that were not known yet.
 async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<MessageId>> {
-    let encoded: Vec<Encoded> =
+    let encoded: Vec<Encoded<'_>> =
         messages.iter().map(|message| Encoded::of(message)).collect::<SqlResult<_>>()?;
     let mut rows = Vec::with_capacity(messages.len());
     for (message, encoded) in messages.iter().zip(&encoded) {

@@ -33,7 +33,7 @@ pub(crate) async fn receive_group(
     let unreadable = devices::existing(tx, &unread).await?;
     let mut faults = Vec::with_capacity(group.len());
     let count = group.iter().map(|arrival| arrival.messages.len()).sum();
-    let mut ids = tx.next_message_ids(count).await?.into_iter().map(MessageId);
+    let mut ids = tx.next_message_ids(count).await?.map(MessageId);
     let mut arrived: Vec<Vec<Message>> = Vec::with_capacity(group.len());
     for Arrival { device, messages, now } in group {
         let fault = || SqlError::Unreadable("the device cannot be read".into());

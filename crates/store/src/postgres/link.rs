@@ -10,7 +10,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
 use tokio::sync::Mutex;
 
-use crate::sql::{Cell, Gathered, InsertRows, Param, Row, SqlError, SqlResult, Type};
+use crate::sql::{Cell, FindRows, Gathered, InsertRows, Param, Row, SqlError, SqlResult, Type};
 
 /// How many message ids are drawn from the database at a time; what is left at the end of the process
 /// is not used.
@@ -58,8 +58,26 @@ impl PostgresLink {
         into: &InsertRows,
         rows: &[Vec<Param<'_>>],
     ) -> SqlResult<Vec<Row>> {
-        let mut query = sqlx::query(AssertSqlSafe(insert_text(into)));
-        for (index, (_, kind)) in into.columns.iter().enumerate() {
+        self.over_arrays(insert_text(into), into.columns, rows).await
+    }
+
+    pub(crate) async fn find(
+        &mut self,
+        find: &FindRows,
+        keys: &[Vec<Param<'_>>],
+    ) -> SqlResult<Vec<Row>> {
+        self.over_arrays(find_text(find), find.key, keys).await
+    }
+
+    /// Runs a statement that takes each column of `rows` as an array.
+    async fn over_arrays(
+        &mut self,
+        sql: String,
+        columns: &[(&'static str, Type)],
+        rows: &[Vec<Param<'_>>],
+    ) -> SqlResult<Vec<Row>> {
+        let mut query = sqlx::query(AssertSqlSafe(sql));
+        for (index, (_, kind)) in columns.iter().enumerate() {
             query = bind_column(query, *kind, rows.iter().map(|row| row.get(index)));
         }
         let rows = query.fetch_all(&mut *self.connection).await.map_err(from_sqlx)?;
@@ -70,7 +88,7 @@ impl PostgresLink {
         sqlx::raw_sql(sql).execute(&mut *self.connection).await.map(drop).map_err(from_sqlx)
     }
 
-    pub(crate) async fn next_message_ids(&mut self, count: i64) -> SqlResult<Vec<i64>> {
+    pub(crate) async fn next_message_ids(&mut self, count: i64) -> SqlResult<Range<i64>> {
         const DRAW: &str = "SELECT setval('message_ids', nextval('message_ids') + $1 - 1)";
         let ids = Arc::clone(&self.ids);
         let mut left = ids.0.lock().await;
@@ -83,7 +101,7 @@ impl PostgresLink {
         }
         let first = left.start;
         left.start += count;
-        Ok((first..left.start).collect())
+        Ok(first..left.start)
     }
 }
 
@@ -130,7 +148,22 @@ where
 
 /// Built from literals only.
 fn insert_text(into: &InsertRows) -> String {
-    let names: Vec<&str> = into.columns.iter().map(|(name, _)| *name).collect();
+    let (table, then) = (into.table, into.then);
+    let (names, arrays) = (names(into.columns), arrays(into.columns));
+    format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {then}")
+}
+
+fn find_text(find: &FindRows) -> String {
+    let FindRows { select, key, then } = find;
+    let (names, arrays) = (names(key), arrays(key));
+    format!("{select} WHERE ({names}) IN (SELECT * FROM unnest({arrays})) {then}")
+}
+
+fn names(columns: &[(&'static str, Type)]) -> String {
+    columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",")
+}
+
+fn arrays(columns: &[(&'static str, Type)]) -> String {
     let array = |(index, (_, kind)): (usize, &(&str, Type))| {
         let kind = match kind {
             Type::Int => "BIGINT",
@@ -139,9 +172,7 @@ fn insert_text(into: &InsertRows) -> String {
         };
         format!("${}::{kind}[]", index + 1)
     };
-    let arrays: Vec<String> = into.columns.iter().enumerate().map(array).collect();
-    let (table, names, arrays, then) = (into.table, names.join(","), arrays.join(","), into.then);
-    format!("INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {then}")
+    columns.iter().enumerate().map(array).collect::<Vec<_>>().join(",")
 }
 
 fn row_from(row: &PgRow) -> SqlResult<Row> {

@@ -35,6 +35,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
     include_str!("../../migrations/postgres/0003_heartbeats.sql"),
+    include_str!("../../migrations/postgres/0004_keys_without_age.sql"),
 ];
 
 #[derive(Clone)]

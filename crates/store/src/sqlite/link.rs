@@ -1,14 +1,18 @@
 //! A connection to SQLite, and the translation of the common SQL text.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 use rusqlite::{Connection, ErrorCode, Statement, ToSql};
 
-use crate::sql::{Cell, Gathered, InsertRows, Param, Row, SqlError, SqlResult};
+use crate::sql::{Cell, FindRows, Gathered, InsertRows, Param, Row, SqlError, SqlResult, Type};
 
 /// Statements each connection keeps prepared.
 const STATEMENTS_KEPT_MAX: usize = 128;
+
+/// How many message ids are drawn at a time; what is left at the end of the process is not used.
+const ID_BLOCK: i64 = 4_096;
 
 /// A connection with the texts it has translated.
 pub(crate) struct SqliteLink {
@@ -17,12 +21,22 @@ pub(crate) struct SqliteLink {
     texts: HashMap<(usize, usize), Box<str>>,
     /// By table, columns (their address) and what follows the rows.
     inserts: HashMap<(&'static str, usize, &'static str), Box<str>>,
+    /// By what they select and the columns of the key (their addresses).
+    finds: HashMap<(usize, usize), Box<str>>,
+    /// Message ids that are drawn and not used yet.
+    ids: Range<i64>,
 }
 
 impl SqliteLink {
     pub(super) fn new(connection: Connection) -> Self {
         connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT_MAX);
-        Self { connection, texts: HashMap::new(), inserts: HashMap::new() }
+        Self {
+            connection,
+            texts: HashMap::new(),
+            inserts: HashMap::new(),
+            finds: HashMap::new(),
+            ids: 0..0,
+        }
     }
 
     /// Whether a transaction is open.
@@ -69,18 +83,43 @@ impl SqliteLink {
         Ok(returned)
     }
 
+    pub(crate) fn find(&mut self, find: &FindRows, keys: &[Vec<Param<'_>>]) -> SqlResult<Vec<Row>> {
+        let key = (find.select.as_ptr() as usize, find.key.as_ptr() as usize);
+        let text = self.finds.entry(key).or_insert_with(|| find_text(find));
+        let mut statement = self.connection.prepare_cached(text).map_err(from_sqlite)?;
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            bind(&mut statement, key)?;
+            found.append(&mut collect(&mut statement, usize::MAX)?.rows);
+        }
+        Ok(found)
+    }
+
     pub(crate) fn script(&mut self, sql: &str) -> SqlResult<()> {
         self.connection.execute_batch(sql).map_err(from_sqlite)
     }
 
     /// This process is the only writer, so a counter row is exact.
-    pub(crate) fn next_message_ids(&mut self, count: i64) -> SqlResult<Vec<i64>> {
+    pub(crate) fn next_message_ids(&mut self, count: i64) -> SqlResult<Range<i64>> {
         const DRAW: &str =
             "UPDATE counters SET value = value + $1 WHERE name = 'message_id' RETURNING value";
-        let mut rows = self.query(DRAW, &[Param::Int(Some(count))], usize::MAX)?.rows;
-        let row = rows.first_mut();
-        let last = row.ok_or_else(|| SqlError::Fault("the counter is missing".into()))?.int()?;
-        Ok((last - count + 1..=last).collect())
+        if self.ids.end - self.ids.start < count {
+            let drawn = count.max(ID_BLOCK);
+            let mut rows = self.query(DRAW, &[Param::Int(Some(drawn))], usize::MAX)?.rows;
+            let row = rows.first_mut();
+            let last =
+                row.ok_or_else(|| SqlError::Fault("the counter is missing".into()))?.int()?;
+            self.ids = last - drawn + 1..last + 1;
+        }
+        let first = self.ids.start;
+        self.ids.start += count;
+        Ok(first..self.ids.start)
+    }
+
+    /// What was drawn since is drawn again: to be called when a transaction is rolled back, and the
+    /// counter with it.
+    pub(super) fn forget_message_ids(&mut self) {
+        self.ids = 0..0;
     }
 }
 
@@ -99,6 +138,12 @@ fn translate(sql: &str) -> Box<str> {
     let locks = [" FOR UPDATE", " FOR KEY SHARE"];
     let text = locks.iter().fold(sql.to_owned(), |text, lock| text.replace(lock, ""));
     text.replace('$', "?").replace("json_rows(", "json_each(").into()
+}
+
+fn find_text(find: &FindRows) -> Box<str> {
+    let equal = |(index, (name, _)): (usize, &(&str, Type))| format!("{name} = ?{}", index + 1);
+    let condition: Vec<String> = find.key.iter().enumerate().map(equal).collect();
+    format!("{} WHERE {}", find.select, condition.join(" AND ")).into()
 }
 
 fn insert_text(into: &InsertRows) -> Box<str> {

@@ -42,6 +42,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../migrations/sqlite/0002_bounds.sql"),
     include_str!("../../migrations/sqlite/0003_heartbeats.sql"),
+    include_str!("../../migrations/sqlite/0004_keys_without_age.sql"),
 ];
 
 /// The database, open.

@@ -181,7 +181,10 @@ fn isolated(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> SqlResult<()>) -> SqlResu
         Err(error @ SqlError::Unavailable(_)) => return Err(error.clone()),
         // After some errors SQLite itself has rolled back the whole transaction.
         Err(error) if !is_in_transaction(tx) => return Err(error.clone()),
-        Err(_) => control(tx, "ROLLBACK TO part")?,
+        Err(_) => {
+            forget_message_ids(tx);
+            control(tx, "ROLLBACK TO part")?;
+        }
         Ok(()) => {}
     }
     control(tx, "RELEASE part")?;
@@ -189,7 +192,14 @@ fn isolated(tx: &mut Tx, work: impl FnOnce(&mut Tx) -> SqlResult<()>) -> SqlResu
 }
 
 fn roll_back(tx: &mut Tx) -> SqlResult<()> {
+    forget_message_ids(tx);
     if is_in_transaction(tx) { control(tx, "ROLLBACK") } else { Ok(()) }
+}
+
+fn forget_message_ids(tx: &mut Tx) {
+    if let ConnectionRole::Sqlite(link) = &mut tx.link {
+        link.forget_message_ids();
+    }
 }
 
 fn is_in_transaction(tx: &Tx) -> bool {
