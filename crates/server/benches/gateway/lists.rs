@@ -141,8 +141,15 @@ async fn accept(
     let plan = Plan::built_in().into_iter().find(|plan| plan.name == "unlimited").unwrap();
     let period = Period { day: 20_260_101, month: 202_601 };
     let limits = QueueLimits::default();
-    let acceptance =
-        Acceptance { account_id, plan, period, limits, messages, idempotency: None, now };
+    let acceptance = Acceptance {
+        account_id,
+        plan: plan.into(),
+        period,
+        limits,
+        messages,
+        idempotency: None,
+        now,
+    };
     match store.accept(acceptance).await.unwrap() {
         Accepted::New(messages) => messages.into_iter().map(|message| message.id).collect(),
         other => panic!("{other:?}"),
