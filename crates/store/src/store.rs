@@ -26,7 +26,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{accept, clean, list, record};
+use crate::messages::{clean, idempotency, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -343,7 +343,7 @@ impl MessageStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<Option<Accepted>> {
         let key = key.clone();
-        run!(self.read, accept::repeated, account, key, now)
+        run!(self.read, idempotency::repeated, account, key, now)
     }
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {

@@ -135,6 +135,7 @@ async fn fill(world: &World) {
     new_messages(store.accept(request).await.unwrap());
     let write = ProtocolWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
     store.protocol_write(world.device.id, vec![write]).await.unwrap();
+    store.beat(&[world.device.id], NOW).await.unwrap();
 }
 
 async fn two_accounts(database: &Database) -> (World, World) {

@@ -12,17 +12,18 @@ use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::message::{Message, NewMessage};
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::Period;
-use domain::ports::{Acceptance, Accepted, IDEMPOTENCY_HOURS, IdempotencyKey};
-use jiff::{SignedDuration, Timestamp};
+use domain::ports::{Acceptance, Accepted};
+use jiff::Timestamp;
 
 use super::counts::CountChanges;
-use super::key_names::{RememberedKeys, earlier, load_devices_of, names};
+use super::idempotency::{
+    Before, KeyedRequest, Remembered, RememberedKeys, earlier, load_remembered, remember,
+    unreadable,
+};
 use super::{Charged, insert_waiting, list};
 use crate::accounts::usage_from;
-use crate::sql::{
-    FindRows, InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, to_json, whole_millis,
-};
-use crate::{grants, stored};
+use crate::grants;
+use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, to_json, whole_millis};
 
 /// What an account may still send, and how many of its messages wait.
 #[derive(Debug, Clone)]
@@ -43,35 +44,6 @@ pub(super) use usage_columns;
 
 /// The accounts of a transaction, under lock.
 pub(super) type AccountStates = BTreeMap<AccountId, AccountState>;
-
-/// An earlier request, as its idempotency key remembers it.
-#[derive(Debug, Clone)]
-pub(super) struct Remembered {
-    request_hash: [u8; 32],
-    accepted: Before,
-    /// The device of its first message, where a token asks.
-    pub(super) device: Option<DeviceId>,
-}
-
-#[derive(Debug, Clone)]
-enum Before {
-    /// In an earlier transaction.
-    Stored(Vec<MessageId>),
-    /// By an earlier request of this group, by its index.
-    InGroup(usize),
-    /// In an earlier transaction, but what is stored of it cannot be read.
-    Unreadable,
-}
-
-impl Remembered {
-    /// Its first message, when it was accepted in an earlier transaction.
-    pub(super) fn first_message(&self) -> Option<MessageId> {
-        match &self.accepted {
-            Before::Stored(ids) => ids.first().copied(),
-            Before::InGroup(_) | Before::Unreadable => None,
-        }
-    }
-}
 
 enum Decision {
     /// Charged in this period; remembered under this name.
@@ -134,10 +106,6 @@ pub(crate) async fn accept_group(
     Ok(answers)
 }
 
-fn unreadable() -> SqlError {
-    SqlError::Unreadable("the account or an earlier request of it cannot be read".into())
-}
-
 /// Writes what was accepted; the messages of each request, none for one that was not.
 async fn write(
     tx: &mut Tx,
@@ -156,7 +124,8 @@ async fn write(
     }
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
-    remember(tx, &made).await?;
+    let keyed = made.iter().filter_map(|(_, made)| made.keyed());
+    remember(tx, &keyed.collect::<Vec<_>>()).await?;
     count_messages(tx, &made).await?;
     let changed = made.iter().map(|(_, made)| made.request.account_id).collect();
     put_account_states(tx, account_states, &changed).await?;
@@ -216,6 +185,13 @@ impl<'a> AcceptedRequest<'a> {
             charged.push(Charged { period, grant: charge.grant });
         }
         Self { request, now, messages, charged, key_name: None }
+    }
+
+    /// What its idempotency key stands for from now on.
+    fn keyed(&self) -> Option<KeyedRequest<'_>> {
+        let (key, name) = self.request.idempotency.as_ref().zip(self.key_name.as_deref())?;
+        let (account, now) = (self.request.account_id, self.now);
+        Some(KeyedRequest { account, name, key, messages: &self.messages, now })
     }
 
     /// The files that came with it.
@@ -403,107 +379,4 @@ async fn load_devices(
     let device = |row: &mut Row| Ok((row.parsed(|id| id.parse().ok())?, AccountId(row.int()?)));
     let rows = tx.find(&FIND, &keys).await?;
     Ok(tx.readable("devices", rows, device).into_iter().collect())
-}
-
-/// The result of an earlier request with this key, if there was one.
-pub(crate) async fn repeated(
-    tx: &mut Tx,
-    account: AccountId,
-    key: IdempotencyKey,
-    now: Timestamp,
-) -> SqlResult<Option<Accepted>> {
-    let remembered = load_remembered(tx, &[(account, &key)], now).await?;
-    let Some(before) = earlier(&remembered, account, &key).1 else { return Ok(None) };
-    Ok(Some(match &before.accepted {
-        Before::Stored(ids) if before.request_hash == key.request_hash => {
-            Accepted::Repeated(list::repeated(tx, ids).await?.ok_or_else(unreadable)?)
-        }
-        Before::Unreadable => return Err(unreadable()),
-        Before::Stored(_) | Before::InGroup(_) => Accepted::Mismatch,
-    }))
-}
-
-async fn load_remembered(
-    tx: &mut Tx,
-    keys: &[(AccountId, &IdempotencyKey)],
-    now: Timestamp,
-) -> SqlResult<RememberedKeys> {
-    const FIND: FindRows = FindRows {
-        select: "SELECT account_id, name, created_at, request_hash, message_ids FROM idempotency",
-        key: &[("account_id", Type::Int), ("name", Type::Text)],
-        then: "",
-    };
-    let wanted: BTreeSet<_> =
-        keys.iter().flat_map(|(account, key)| names(key).map(|name| (account.0, name))).collect();
-    let wanted: Vec<Vec<Param<'_>>> =
-        wanted.iter().map(|(account, name)| vec![(*account).into(), name.into()]).collect();
-    let rows = tx.find(&FIND, &wanted).await?;
-    let found = tx.readable_owned("idempotency", rows, remembered_from).into_iter();
-    let forgotten = forgotten_before(now);
-    let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
-    let mut remembered: RememberedKeys =
-        found.map(|(key, _, remembered)| (key, remembered)).collect();
-    if keys.iter().any(|(_, key)| key.token_of.is_some()) {
-        load_devices_of(tx, &mut remembered).await?;
-    }
-    Ok(remembered)
-}
-
-/// A key of which no more can be read is remembered, so that nothing is sent twice.
-fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Timestamp, Remembered)> {
-    let key = (AccountId(row.int()?), row.text()?);
-    let created_at = row.time()?;
-    let remembered = request_from(row).unwrap_or_else(|_| {
-        row.note("what an idempotency key stands for cannot be read");
-        Remembered { request_hash: [0; 32], accepted: Before::Unreadable, device: None }
-    });
-    Ok((key, created_at, remembered))
-}
-
-fn request_from(row: &mut Row) -> SqlResult<Remembered> {
-    let mut request_hash = [0; 32];
-    for (to, from) in request_hash.iter_mut().zip(row.blob()?) {
-        *to = from;
-    }
-    let accepted = Before::Stored(row.json(stored::ids::read)?);
-    Ok(Remembered { request_hash, accepted, device: None })
-}
-
-/// Keys as old as this count as absent.
-pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {
-    now.saturating_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).unwrap_or(Timestamp::MIN)
-}
-
-/// A key that is too old but not cleaned up yet is replaced.
-async fn remember(tx: &mut Tx, made: &[(usize, AcceptedRequest<'_>)]) -> SqlResult<()> {
-    const PUT: InsertRows = InsertRows {
-        table: "idempotency",
-        columns: &[
-            ("account_id", Type::Int),
-            ("name", Type::Text),
-            ("request_hash", Type::Blob),
-            ("message_ids", Type::Text),
-            ("created_at", Type::Int),
-        ],
-        then: "ON CONFLICT (account_id, name) DO UPDATE SET
-            request_hash = excluded.request_hash, message_ids = excluded.message_ids,
-            created_at = excluded.created_at",
-    };
-    let mut keyed = Vec::new();
-    for (_, made) in made {
-        let (Some(key), Some(name)) = (&made.request.idempotency, &made.key_name) else { continue };
-        let ids = stored::ids::write(made.messages.iter().map(|message| message.id))?;
-        keyed.push((made, name, key.request_hash.as_slice(), ids));
-    }
-    let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(keyed.len());
-    for (made, name, hash, ids) in &keyed {
-        rows.push(vec![
-            made.request.account_id.0.into(),
-            (*name).into(),
-            (*hash).into(),
-            ids.into(),
-            made.now.into(),
-        ]);
-    }
-    tx.insert(&PUT, &rows).await.map(drop)
 }

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::accept::forgotten_before;
 use super::counts::CountChanges;
+use super::idempotency::forgotten_before;
 use super::ids_json;
 use crate::sql::{SqlResult, Tx, params, whole_millis};
 

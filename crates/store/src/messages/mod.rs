@@ -7,7 +7,7 @@
 pub(crate) mod accept;
 pub(crate) mod clean;
 pub(crate) mod counts;
-mod key_names;
+pub(crate) mod idempotency;
 pub(crate) mod list;
 pub(crate) mod receive;
 pub(crate) mod record;

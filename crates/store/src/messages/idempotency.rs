@@ -1,0 +1,210 @@
+//! Idempotency keys: what they stand for, and the names under which they are stored.
+//!
+//! A key belongs to its account, whose keys see it with whichever device it was used. A device's token
+//! sees its own device only: where the key stands for a request of another device, the token's
+//! has a second name, so that it neither fails nor learns of the other request.
+
+use std::collections::{BTreeSet, HashMap};
+
+use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::message::Message;
+use domain::ports::{Accepted, IDEMPOTENCY_HOURS, IdempotencyKey};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{ids_json, list};
+use crate::sql::{FindRows, InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params};
+use crate::stored;
+
+/// An earlier request, as its idempotency key remembers it.
+#[derive(Debug, Clone)]
+pub(super) struct Remembered {
+    pub(super) request_hash: [u8; 32],
+    pub(super) accepted: Before,
+    /// The device of its first message, where a token asks.
+    pub(super) device: Option<DeviceId>,
+}
+
+/// What it led to.
+#[derive(Debug, Clone)]
+pub(super) enum Before {
+    /// In an earlier transaction.
+    Stored(Vec<MessageId>),
+    /// By an earlier request of this group, by its index.
+    InGroup(usize),
+    /// In an earlier transaction, but what is stored of it cannot be read.
+    Unreadable,
+}
+
+impl Remembered {
+    /// Its first message, when it was accepted in an earlier transaction.
+    pub(super) fn first_message(&self) -> Option<MessageId> {
+        match &self.accepted {
+            Before::Stored(ids) => ids.first().copied(),
+            Before::InGroup(_) | Before::Unreadable => None,
+        }
+    }
+}
+
+/// A request that was accepted with a key.
+pub(super) struct KeyedRequest<'a> {
+    pub(super) account: AccountId,
+    /// The name its key is stored under.
+    pub(super) name: &'a str,
+    pub(super) key: &'a IdempotencyKey,
+    pub(super) messages: &'a [Message],
+    pub(super) now: Timestamp,
+}
+
+/// Earlier requests, by the names of their keys.
+pub(super) type RememberedKeys = HashMap<(AccountId, String), Remembered>;
+
+/// All names of a key. No route holds a line feed.
+fn names(key: &IdempotencyKey) -> impl Iterator<Item = String> {
+    let own = key.token_of.map(|device| format!("{} of {device}\n{}", key.route, key.key));
+    std::iter::once([&key.route, "\n", &key.key].concat()).chain(own)
+}
+
+/// The name that holds for this caller, and the earlier request under it.
+pub(super) fn earlier<'a>(
+    remembered: &'a RememberedKeys,
+    account: AccountId,
+    key: &IdempotencyKey,
+) -> ((AccountId, String), Option<&'a Remembered>) {
+    let mut names = names(key).map(|name| (account, name));
+    let shared = names.next().unwrap_or_else(|| (account, String::new()));
+    let of_account = remembered.get(&shared);
+    let Some(own) = names.next() else { return (shared, of_account) };
+    match (of_account, remembered.get(&own)) {
+        (Some(before), _) if !is_of_another(before, key.token_of) => (shared, Some(before)),
+        (None, None) => (shared, None),
+        (_, of_device) => (own, of_device),
+    }
+}
+
+/// Whether it is known to be a request of another device.
+fn is_of_another(before: &Remembered, device: Option<DeviceId>) -> bool {
+    before.device.is_some() && before.device != device
+}
+
+/// Finds out whose requests they were.
+async fn load_devices_of(tx: &mut Tx, remembered: &mut RememberedKeys) -> SqlResult<()> {
+    const SELECT: &str = "SELECT id, device_id FROM outbox
+        WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+        UNION ALL SELECT id, device_id FROM messages
+        WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let ids: BTreeSet<i64> =
+        remembered.values().filter_map(Remembered::first_message).map(|id| id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let device = |row: &mut Row| Ok((MessageId(row.int()?), row.parsed(|id| id.parse().ok())?));
+    let rows = tx.query(SELECT, params![&ids_json(ids.into_iter())?]).await?;
+    let devices: HashMap<MessageId, DeviceId> =
+        tx.readable("messages", rows, device).into_iter().collect();
+    for before in remembered.values_mut() {
+        before.device = before.first_message().and_then(|id| devices.get(&id).copied());
+    }
+    Ok(())
+}
+
+/// The result of an earlier request with this key, if there was one.
+pub(crate) async fn repeated(
+    tx: &mut Tx,
+    account: AccountId,
+    key: IdempotencyKey,
+    now: Timestamp,
+) -> SqlResult<Option<Accepted>> {
+    let remembered = load_remembered(tx, &[(account, &key)], now).await?;
+    let Some(before) = earlier(&remembered, account, &key).1 else { return Ok(None) };
+    Ok(Some(match &before.accepted {
+        Before::Stored(ids) if before.request_hash == key.request_hash => {
+            Accepted::Repeated(list::repeated(tx, ids).await?.ok_or_else(unreadable)?)
+        }
+        Before::Unreadable => return Err(unreadable()),
+        Before::Stored(_) | Before::InGroup(_) => Accepted::Mismatch,
+    }))
+}
+
+/// The earlier requests of these keys.
+pub(super) async fn load_remembered(
+    tx: &mut Tx,
+    keys: &[(AccountId, &IdempotencyKey)],
+    now: Timestamp,
+) -> SqlResult<RememberedKeys> {
+    const FIND: FindRows = FindRows {
+        select: "SELECT account_id, name, created_at, request_hash, message_ids FROM idempotency",
+        key: &[("account_id", Type::Int), ("name", Type::Text)],
+        then: "",
+    };
+    let wanted: BTreeSet<_> =
+        keys.iter().flat_map(|(account, key)| names(key).map(|name| (account.0, name))).collect();
+    let wanted: Vec<Vec<Param<'_>>> =
+        wanted.iter().map(|(account, name)| vec![(*account).into(), name.into()]).collect();
+    let rows = tx.find(&FIND, &wanted).await?;
+    let found = tx.readable_owned("idempotency", rows, remembered_from).into_iter();
+    let forgotten = forgotten_before(now);
+    let found = found.filter(|(_, created_at, _)| *created_at > forgotten);
+    let mut remembered: RememberedKeys =
+        found.map(|(key, _, remembered)| (key, remembered)).collect();
+    if keys.iter().any(|(_, key)| key.token_of.is_some()) {
+        load_devices_of(tx, &mut remembered).await?;
+    }
+    Ok(remembered)
+}
+
+/// A key of which no more can be read is remembered, so that nothing is sent twice.
+fn remembered_from(row: &mut Row) -> SqlResult<((AccountId, String), Timestamp, Remembered)> {
+    let key = (AccountId(row.int()?), row.text()?);
+    let created_at = row.time()?;
+    let remembered = request_from(row).unwrap_or_else(|_| {
+        row.note("what an idempotency key stands for cannot be read");
+        Remembered { request_hash: [0; 32], accepted: Before::Unreadable, device: None }
+    });
+    Ok((key, created_at, remembered))
+}
+
+fn request_from(row: &mut Row) -> SqlResult<Remembered> {
+    let mut request_hash = [0; 32];
+    for (to, from) in request_hash.iter_mut().zip(row.blob()?) {
+        *to = from;
+    }
+    let accepted = Before::Stored(row.json(stored::ids::read)?);
+    Ok(Remembered { request_hash, accepted, device: None })
+}
+
+/// Keys as old as this count as absent.
+pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {
+    now.saturating_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).unwrap_or(Timestamp::MIN)
+}
+
+/// A key that is too old but not cleaned up yet is replaced.
+pub(super) async fn remember(tx: &mut Tx, requests: &[KeyedRequest<'_>]) -> SqlResult<()> {
+    const PUT: InsertRows = InsertRows {
+        table: "idempotency",
+        columns: &[
+            ("account_id", Type::Int),
+            ("name", Type::Text),
+            ("request_hash", Type::Blob),
+            ("message_ids", Type::Text),
+            ("created_at", Type::Int),
+        ],
+        then: "ON CONFLICT (account_id, name) DO UPDATE SET
+            request_hash = excluded.request_hash, message_ids = excluded.message_ids,
+            created_at = excluded.created_at",
+    };
+    let ids = |request: &KeyedRequest<'_>| {
+        stored::ids::write(request.messages.iter().map(|message| message.id))
+    };
+    let ids = requests.iter().map(ids).collect::<SqlResult<Vec<String>>>()?;
+    let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(requests.len());
+    for (KeyedRequest { account, name, key, now, .. }, ids) in requests.iter().zip(&ids) {
+        let hash = key.request_hash.as_slice();
+        rows.push(vec![account.0.into(), (*name).into(), hash.into(), ids.into(), (*now).into()]);
+    }
+    tx.insert(&PUT, &rows).await.map(drop)
+}
+
+/// What answers a request that depends on them.
+pub(super) fn unreadable() -> SqlError {
+    SqlError::Unreadable("the account or an earlier request of it cannot be read".into())
+}
