@@ -158,7 +158,6 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM contacts WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM heartbeats WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM session WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
-        "DELETE FROM heartbeats WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM outbox WHERE account_id = $1",
         "DELETE FROM messages WHERE account_id = $1",
         "DELETE FROM idempotency WHERE account_id = $1",
