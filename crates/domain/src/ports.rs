@@ -301,8 +301,16 @@ pub trait Store:
     async fn reusable_bytes(&self) -> StoreResult<u64> {
         Ok(0)
     }
-    /// Before something is deleted: on a full disk it uses the space that was kept for that.
-    async fn make_room(&self) {}
+    /// Before something is deleted: on a full disk it uses the space that was kept for that. Whether
+    /// the disk is full.
+    async fn make_room(&self) -> bool {
+        false
+    }
+    /// Erases what waits for a device of an account that is being deleted, where it cannot first be
+    /// moved into the history.
+    async fn discard_waiting(&self, _account: AccountId, _device: DeviceId) -> StoreResult<()> {
+        Ok(())
+    }
     /// Replaces such a value.
     async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()>;
     /// A value that must be the same at every start, such as the operator key's hash; `make` is

@@ -17,6 +17,7 @@ use domain::ids::AccountId;
 use domain::media::INLINE_MEDIA_BYTES_MAX;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::api_error::ApiError;
@@ -33,6 +34,8 @@ pub const MEDIA_JSON_BYTES_MAX: usize = JSON_BYTES_MAX + INLINE_MEDIA_BYTES_MAX.
 pub const LARGE_BODIES_MAX: usize = 16;
 /// The same of one account.
 pub const LARGE_BODIES_PER_ACCOUNT_MAX: usize = 4;
+/// Most of them that are parsed at once: while one is, it is in memory twice.
+const LARGE_BODIES_PARSED_MAX: usize = 2;
 /// How fast a body above [`JSON_BYTES_MAX`] has to come, after its first seconds.
 pub const BODY_BYTES_PER_S_MIN: u32 = 16 * 1024;
 /// Longest pause between two pieces of a body.
@@ -75,11 +78,15 @@ pub type BodyPermit = Permit<Option<AccountId>>;
 
 /// The bodies above [`JSON_BYTES_MAX`] that are held, shared by the accounts of their callers.
 #[derive(Debug)]
-pub struct LargeBodies(Arc<FairSemaphore<Option<AccountId>>>);
+pub struct LargeBodies {
+    held: Arc<FairSemaphore<Option<AccountId>>>,
+    parsed: Arc<Semaphore>,
+}
 
 impl Default for LargeBodies {
     fn default() -> Self {
-        Self(FairSemaphore::new(LARGE_BODIES_MAX, LARGE_BODIES_PER_ACCOUNT_MAX))
+        let held = FairSemaphore::new(LARGE_BODIES_MAX, LARGE_BODIES_PER_ACCOUNT_MAX);
+        Self { held, parsed: Arc::new(Semaphore::new(LARGE_BODIES_PARSED_MAX)) }
     }
 }
 
@@ -105,7 +112,7 @@ impl LargeBodies {
         }
         // Waiting for a permit counts as reading.
         let by = *reading.deadline.get_or_insert(Instant::now() + BODY_TIME_MAX);
-        let permit = timeout_at(by, self.0.acquire(request_context::account())).await;
+        let permit = timeout_at(by, self.held.acquire(request_context::account())).await;
         let permit = permit.map_err(|_| ApiError::BodyLost)?;
         reading.expect_speed();
         if !reading.read_until_above(MEDIA_JSON_BYTES_MAX).await? {
@@ -115,8 +122,9 @@ impl LargeBodies {
         // What was read is in memory until the request is answered, and while it is parsed.
         let permit = Arc::new(permit);
         request_context::keep_body(permit.clone());
+        let turn = self.parsed.clone().acquire_owned().await;
         let parsed = tokio::task::spawn_blocking(move || {
-            let _held = permit;
+            let _held = (permit, turn);
             parse(&whole)
         });
         parsed.await.unwrap_or_else(|_| Err(ApiError::Crashed.into()))

@@ -276,6 +276,15 @@ pub(crate) async fn heartbeats(
     rows.iter_mut().map(read).collect()
 }
 
+pub(crate) async fn discard_waiting(
+    tx: &mut Tx,
+    account: AccountId,
+    id: DeviceId,
+) -> SqlResult<()> {
+    lock_account(tx, account).await?;
+    record::erase_unreadable(tx, account, id).await
+}
+
 pub(crate) async fn delete_device(
     tx: &mut Tx,
     account: AccountId,

@@ -481,10 +481,15 @@ impl Store for SqlStore {
         }
     }
 
-    async fn make_room(&self) {
-        if let Engine::Sqlite(sqlite) = &self.engine {
-            sqlite.make_room();
+    async fn make_room(&self) -> bool {
+        match &self.engine {
+            Engine::Sqlite(sqlite) => sqlite.make_room(),
+            Engine::Postgres(_) => false,
         }
+    }
+
+    async fn discard_waiting(&self, account: AccountId, device: DeviceId) -> StoreResult<()> {
+        run!(self.write, devices::discard_waiting, account, device)
     }
 
     async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>> {

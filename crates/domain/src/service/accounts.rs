@@ -111,11 +111,14 @@ impl Core {
     /// [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn delete_account(&self, principal: &Principal, id: AccountId) -> Result<()> {
         principal.require_operator()?;
-        self.store.make_room().await;
+        let is_full = self.store.make_room().await;
         let mut page = PageRequest { before: None, limit: ACCOUNTS_PAGE_MAX };
         loop {
             let devices = self.store.devices(id, page).await?;
             for device in &devices.items {
+                if is_full {
+                    self.store.discard_waiting(id, device.id).await?;
+                }
                 match self.dispatcher.remove(id, device.id).await {
                     // Erased by somebody else meanwhile.
                     Ok(()) | Err(Error::NotFound(_)) => {}

@@ -117,9 +117,9 @@ impl Sqlite {
         self.reserve.hold();
     }
 
-    /// Lets a deletion have that space where there is no other.
-    pub(crate) fn make_room(&self) {
-        self.reserve.release_if_full();
+    /// Lets a deletion have that space where there is no other; whether there is none.
+    pub(crate) fn make_room(&self) -> bool {
+        self.reserve.release_if_full()
     }
 
     /// Finishes what is queued and closes every connection.

@@ -1,15 +1,18 @@
 //! Space on the disk that is kept for the day when there is none: a deletion writes, too.
 //!
-//! The file holds nothing. A deletion on a full disk removes it and has its bytes, so that what waits in
-//! the log can be moved into the database, and what is deleted leaves room there.
+//! The file holds nothing. A deletion on a full disk removes it and has its bytes: what a device leaves
+//! waiting is moved into the history, in the log and then in the database, before it leaves room there.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use domain::policy::queue::WAITING_TEXT_BYTES_MAX;
+
 use super::{CHECKPOINT_PAGES, open_private};
 
-/// Twice what the log holds before it is moved into the database.
-const RESERVE_BYTES: u64 = 2 * 4_096 * CHECKPOINT_PAGES as u64;
+/// Twice what may wait, and what the log holds before it is moved into the database.
+const RESERVE_BYTES: u64 =
+    2 * (WAITING_TEXT_BYTES_MAX.unsigned_abs() + 4_096 * CHECKPOINT_PAGES as u64);
 /// The part of a small disk's free space that is kept: one in this many.
 const SHARE_OF_FREE: u64 = 4;
 /// A reserve of less is none.
@@ -44,12 +47,14 @@ impl Reserve {
         }
     }
 
-    /// Gives the space to a deletion that would find none.
-    pub(super) fn release_if_full(&self) {
-        if self.free_bytes().is_ok_and(|free| free < RESERVE_BYTES / 2) && self.path.exists() {
-            tracing::warn!("the disk is full: the space that was reserved for deletions is used");
+    /// Gives the space to a deletion that could find too little; whether it could.
+    pub(super) fn release_if_full(&self) -> bool {
+        let is_full = self.free_bytes().is_ok_and(|free| free < RESERVE_BYTES);
+        if is_full && self.path.exists() {
+            tracing::warn!("the disk is nearly full: the space reserved for deletions is used");
             self.remove();
         }
+        is_full
     }
 
     fn remove(&self) {
@@ -92,8 +97,7 @@ mod tests {
         let size = std::fs::metadata(&reserve.path).unwrap().len();
         assert!((RESERVE_BYTES_MIN..=RESERVE_BYTES).contains(&size), "{size}");
         if reserve.free_bytes().unwrap() > RESERVE_BYTES {
-            reserve.release_if_full();
-            assert!(reserve.path.exists());
+            assert!(!reserve.release_if_full() && reserve.path.exists());
         }
         reserve.remove();
         reserve.remove();

@@ -27,12 +27,12 @@ const LONGEST_TEXT: usize = 65_000;
 /// Receivers of the largest broadcasts, which are more than may wait.
 const RECEIVERS: usize = 1_000;
 /// Receivers of those that are accepted as long as they fit, and the bytes of their text.
-const FEWER_RECEIVERS: usize = 100;
-const SHORTER_TEXT: usize = 20_000;
+const FEWER_RECEIVERS: usize = 20;
+const SHORTER_TEXT: usize = 100_000;
 /// Messages of broadcasts that are accepted at least.
-const ACCEPTED_MIN: usize = 1_000;
+const ACCEPTED_MIN: usize = 200;
 /// How long they may take to arrive when they need not wait any more.
-const ARRIVE_S_MAX: u64 = 600;
+const ARRIVE_S_MAX: u64 = 240;
 /// Texts in the lists that are read slowly.
 const LONG_TEXTS: usize = 49;
 /// What an upload says that it will send.
