@@ -192,6 +192,14 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    async fn discard_waiting(&self, account: AccountId, device: DeviceId) -> StoreResult<()> {
+        let mut state = self.state();
+        let of_device =
+            |message: &Message| (message.account_id, message.device_id) == (account, device);
+        state.waiting.retain(|_, waiting| !of_device(&waiting.message));
+        Ok(())
+    }
+
     async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()> {
         self.state().settings.insert(name.to_owned(), value);
         Ok(())

@@ -53,7 +53,7 @@ macro_rules! store_conformance {
                 a_store_answers_a_ping, a_deleted_account_leaves_nothing;
             devices: a_device_is_found_as_created, the_device_limit_holds,
                 devices_are_listed_newest_first, settings_of_a_device_change,
-                a_device_goes_through_its_states, a_device_token_is_replaced,
+                a_device_goes_through_its_states, what_waits_for_a_device_is_discarded, a_device_token_is_replaced,
                 heartbeats_are_kept_for_a_day,
                 a_deleted_device_refunds_waiting_messages, devices_are_tenant_separate,
                 devices_are_found_by_phone_and_state;

@@ -233,8 +233,15 @@ impl Core {
             Ok(_) | Err(Error::Store(StoreError::Fault(_))) => {}
             Err(error) => return Err(error),
         }
-        self.store.make_room().await;
-        self.dispatcher.remove(account, id).await?;
+        let is_full = self.store.make_room().await;
+        match self.dispatcher.remove(account, id).await {
+            // There is no room to keep what waits, as cancelled.
+            Err(Error::Store(StoreError::Unavailable(_))) if is_full => {
+                self.store.discard_waiting(account, id).await?;
+                self.dispatcher.remove(account, id).await?;
+            }
+            removed => removed?,
+        }
         self.end_revoked_streams(account).await;
         Ok(())
     }

@@ -108,6 +108,20 @@ pub async fn a_device_goes_through_its_states(store: Arc<dyn Store>) {
     assert!(store.set_device_status(unknown, &again).await.unwrap().is_none());
 }
 
+pub async fn what_waits_for_a_device_is_discarded(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let other = World::with(Arc::clone(&store), 20).await;
+    let (_, _, kept) = (world.send(1).await, world.send(2).await, other.send(3).await);
+    store.discard_waiting(other.account.id, device).await.unwrap();
+    assert_eq!(store.outbox().await.unwrap().len(), 3, "of another account");
+    store.discard_waiting(account, device).await.unwrap();
+    let waiting = store.outbox().await.unwrap();
+    assert_eq!(waiting.iter().map(|entry| entry.id).collect::<Vec<_>>(), [kept.id]);
+    let erased = store.delete_device(account, device, later(5)).await.unwrap().unwrap();
+    assert!(erased.is_empty());
+}
+
 pub async fn a_device_token_is_replaced(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
     assert!(store.key_holder(&hash(11)).await.unwrap().is_some());

@@ -26,9 +26,9 @@ const PHONE: &str = "628110000800";
 const LONGEST_TEXT: usize = 65_000;
 /// Receivers of the largest broadcasts, which are more than may wait.
 const RECEIVERS: usize = 1_000;
-/// Receivers of those that are accepted as long as they fit, and the bytes of their text.
+/// Receivers of those that are accepted as long as they fit, and the characters of their text.
 const FEWER_RECEIVERS: usize = 20;
-const SHORTER_TEXT: usize = 100_000;
+const SHORTER_TEXT: usize = 33_000;
 /// Messages of broadcasts that are accepted at least.
 const ACCEPTED_MIN: usize = 200;
 /// How long they may take to arrive when they need not wait any more.
@@ -135,7 +135,7 @@ fn receivers(n: usize) -> impl Iterator<Item = String> {
 /// The text of one's broadcast in its turn.
 fn text_of(n: usize, turn: usize) -> String {
     let text = format!("broadcast {n} {turn} ");
-    let filler = ".".repeat(SHORTER_TEXT - text.len());
+    let filler = "€".repeat(SHORTER_TEXT - text.len());
     text + &filler
 }
 
