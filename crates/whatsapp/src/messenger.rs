@@ -156,6 +156,26 @@ impl WhatsappMessenger {
         }
     }
 
+    /// Where typing is shown: a person as the device's account addresses people, which the library
+    /// sees to for messages only.
+    async fn typing_address(&self, client: &Client, chat: &ChatId) -> Option<Jid> {
+        // What is learnt of a number here, its message need not ask again.
+        let to = self.recipient(client, chat).await.ok()?;
+        if !to.is_pn() || !client.is_lid_migrated().await {
+            return Some(to);
+        }
+        let lid = async || {
+            let known = client.get_lid_pn_entry(&to).await.ok().flatten();
+            known.map(|entry| Jid::lid(&*entry.lid))
+        };
+        if let Some(lid) = lid().await {
+            return Some(lid);
+        }
+        // Another device has asked for the number: this one learns its LID from an answer of its own.
+        self.look_up(client, &PhoneNumber::from_digits(&*to.user)).await.ok()?;
+        Some(lid().await.unwrap_or_else(|| to.clone()))
+    }
+
     /// Writes a message to the connection.
     async fn write(
         &self,
@@ -206,17 +226,6 @@ impl WhatsappMessenger {
             Ok(Err(_)) => Err(SendError::Temporary("the protocol library failed".to_owned())),
             Err(_) => Err(SendError::Temporary("WhatsApp did not take it in time".to_owned())),
         }
-    }
-}
-
-/// A person, as the device's account addresses people; the library does this for messages itself.
-async fn as_addressed(client: &Client, to: Jid) -> Jid {
-    if !to.is_pn() || !client.is_lid_migrated().await {
-        return to;
-    }
-    match client.get_lid_pn_entry(&to).await {
-        Ok(Some(entry)) => Jid::lid(&*entry.lid),
-        _ => to,
     }
 }
 
@@ -290,27 +299,24 @@ impl Messenger for WhatsappMessenger {
     }
 
     async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool) {
-        let known = match chat {
-            ChatId::Person(phone) => self.shared.registrations.get(phone).flatten(),
-            _ => None,
-        };
-        let to =
-            known.map_or_else(|| chat.to_string().parse(), |known| Ok(Jid::pn(known.as_str())));
         let (slot, client) = (self.slot(device), self.client(device));
-        let to = match (&client, to) {
-            (Ok(client), Ok(to)) => Ok(as_addressed(client, to).await),
-            (_, to) => to,
+        let to = match &client {
+            Ok(client) => {
+                timeout(TYPING_MAX, self.typing_address(client, chat)).await.ok().flatten()
+            }
+            Err(_) => None,
         };
         let presence = &slot.online.presence;
         match (client, to) {
-            (Ok(client), Ok(to)) if is_typing => {
+            (Ok(client), Some(to)) if is_typing => {
                 presence.begin_typing(device, client, chat, &to).await;
             }
-            (Ok(client), Ok(to)) => {
+            (Ok(client), Some(to)) => {
                 let _ = timeout(TYPING_MAX, client.chatstate().send_paused(&to)).await;
                 presence.end_typing(Some(&client), chat).await;
             }
-            _ => presence.end_typing(None, chat).await,
+            (client, None) => presence.end_typing(client.ok().as_deref(), chat).await,
+            (Err(_), Some(_)) => {}
         }
     }
 

@@ -31,7 +31,9 @@ async fn the_phone_notifies_before_and_after_a_message() {
 async fn it_notifies_after_a_failure_a_withdrawal_and_nothing_at_all() {
     let world = World::new().await;
     let device = world.link(OURS).await;
-    world.sim.put_phone(THEIRS, json!({ "registered": false })).await;
+    // No message to them can be written.
+    let path = format!("/phones/{THEIRS}/bundle");
+    world.sim.call("PUT", &path, json!({ "kind": "none" })).await;
     types(&world, device).await;
     world.try_send(device, &chat(THEIRS), &new_id(), "x").await.unwrap_err();
     is_quiet_again(&world).await;

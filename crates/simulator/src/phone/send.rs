@@ -98,9 +98,8 @@ impl Switchboard {
             }
         }
         let copy = own_copy(parcel)?;
-        let chat = self.chat_jid(parcel.number, peer)?;
         for device in self.linked_devices(parcel.number)? {
-            self.mail_sealed(parcel, device, &copy, Some(&chat))?;
+            self.mail_sealed(parcel, device, &copy, Some(peer))?;
         }
         Ok(())
     }
@@ -119,12 +118,12 @@ impl Switchboard {
         parcel: &Parcel<'_>,
         to: DeviceAddr,
         padded: &[u8],
-        recipient: Option<&Jid>,
+        recipient: Option<Number>,
     ) -> Result<()> {
         let (kind, sealed) = self.phone_encrypt(parcel.number, to, padded)?;
         let mut node = self.parcel_stanza(parcel, None, to.number)?;
         if let Some(recipient) = recipient {
-            node = node.attr("recipient", recipient);
+            node = self.with_chat(node, parcel.number, recipient)?;
         }
         let node = node.children([enc(kind, sealed, parcel.content, 0)]).build();
         self.mail(to, StanzaClass::Message, node)
@@ -207,9 +206,10 @@ impl Switchboard {
         let (kind, sealed) = self.phone_encrypt(parcel.number, to, &padded)?;
         let group = (parcel.to.server == Server::Group).then_some(parcel.to);
         let node = self.parcel_stanza(parcel, group, to.number)?;
-        let node = match own && parcel.to.server != Server::Group {
-            true => node.attr("recipient", parcel.to),
-            false => node,
+        let peer = DeviceAddr::from_jid(parcel.to).filter(|_| own);
+        let node = match peer {
+            Some(peer) => self.with_chat(node, parcel.number, peer.number)?,
+            None => node,
         };
         let node = node.children([enc(kind, sealed, parcel.content, 1)]).build();
         self.mail(to, StanzaClass::Message, node)

@@ -127,7 +127,7 @@ impl Switchboard {
             }
             let mut relay = self.with_origin(self.relay(from, node)?, from, None, device.number)?;
             if device.number == from.number && attr(node, "category") != "peer" {
-                relay = relay.attr("recipient", self.chat_jid(from.number, peer)?);
+                relay = self.with_chat(relay, from.number, peer)?;
             }
             self.deliver(device, relay.children(content).build())?;
         }

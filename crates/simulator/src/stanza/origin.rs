@@ -50,10 +50,21 @@ impl Switchboard {
         Ok(self.phone(number.owner())?.migrated)
     }
 
-    /// How the devices of `owner` name the other end of a chat.
-    pub(crate) fn chat_jid(&self, owner: Number, peer: Number) -> Result<Jid> {
-        let by_lid = self.is_migrated(owner)? || self.phone(peer)?.hidden;
-        Ok(if by_lid { peer.lid_jid() } else { peer.jid() })
+    /// The chat of a message that another device of `owner` has sent.
+    pub(crate) fn with_chat(
+        &self,
+        node: NodeBuilder,
+        owner: Number,
+        peer: Number,
+    ) -> Result<NodeBuilder> {
+        let is_hidden = self.phone(peer)?.hidden;
+        Ok(match (self.is_migrated(owner)? || is_hidden, is_hidden) {
+            (true, true) => node.attr("recipient", peer.lid_jid()),
+            (true, false) => {
+                node.attr("recipient", peer.lid_jid()).attr("peer_recipient_pn", peer.jid())
+            }
+            (false, _) => node.attr("recipient", peer.jid()),
+        })
     }
 
     /// Whether a direct message of `from` is addressed as its account addresses people.
