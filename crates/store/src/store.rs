@@ -5,18 +5,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::account::{Account, AccountPatch, Key, NewAccount};
+use domain::account::{Account, AccountPatch, NewAccount};
 use domain::chat::ChatId;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
-use domain::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
-use domain::key::KeyHash;
+use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, Receipt};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, IdempotencyKey,
-    KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey,
-    OutboxEntry, Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
+    MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OutboxEntry, Page,
+    PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
 };
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
@@ -30,7 +29,7 @@ use crate::messages::{clean, idempotency, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
-use crate::{OpenError, accounts, devices, keys};
+use crate::{OpenError, accounts, devices};
 
 /// Most batches of one clean-up; the rest is left to the next one.
 const CLEAN_UP_BATCHES_MAX: usize = 100;
@@ -123,6 +122,7 @@ macro_rules! run {
     };
 }
 
+mod keys;
 mod protocol;
 mod webhooks;
 
@@ -172,50 +172,6 @@ impl AccountStore for SqlStore {
 
     async fn usage(&self, id: AccountId) -> StoreResult<Usage> {
         run!(self.read, accounts::usage, id)
-    }
-}
-
-#[async_trait]
-impl KeyStore for SqlStore {
-    async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<Arc<KeyHolder>>> {
-        let hash = *hash;
-        let holders = &self.cache().holders;
-        let generation = match holders.get(&hash) {
-            Ok(holder) => return Ok(Some(holder)),
-            Err(generation) => generation,
-        };
-        let holder = self.read(move |tx| Box::pin(keys::key_holder(tx, hash))).await?.map(Arc::new);
-        if let Some(holder) = &holder {
-            holders.fill(generation, hash, holder.clone());
-        }
-        Ok(holder)
-    }
-
-    async fn create_key(
-        &self,
-        account: AccountId,
-        key: NewKey,
-        now: Timestamp,
-    ) -> StoreResult<Option<Key>> {
-        run!(self.write, keys::create_key, account, key, now)
-    }
-
-    async fn keys(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Key>> {
-        run!(self.read, keys::keys, account, page)
-    }
-
-    async fn delete_key(&self, account: AccountId, id: KeyId) -> StoreResult<bool> {
-        run!(self.write, keys::delete_key, account, id)
-    }
-
-    async fn replace_device_token(
-        &self,
-        account: AccountId,
-        device: DeviceId,
-        token: NewKey,
-        now: Timestamp,
-    ) -> StoreResult<bool> {
-        run!(self.write, keys::replace_device_token, account, device, token, now)
     }
 }
 
