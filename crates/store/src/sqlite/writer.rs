@@ -22,7 +22,7 @@ use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Job, Parts, RunGroup};
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 /// Most requests that wait for the writer; further ones wait to be queued.
-const QUEUED_REQUESTS_MAX: usize = 4_096;
+const QUEUED_REQUESTS_MAX: usize = 1_024;
 /// Most requests in one transaction.
 const BATCH_REQUESTS_MAX: usize = 512;
 
