@@ -83,10 +83,6 @@ where
 pub(crate) const GROUP_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Requests that are served in groups, with few statements.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large one is the common one: no allocation each"
-)]
 pub(crate) enum GroupItem {
     Accept(Acceptance, Reply<Accepted>),
     Record(Vec<Progress>, Reply<Vec<Recorded>>),

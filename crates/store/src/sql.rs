@@ -329,7 +329,7 @@ pub(crate) enum Invalidation {
 
 /// The database behind a [`Tx`].
 pub(crate) enum ConnectionRole {
-    Sqlite(SqliteLink),
+    Sqlite(Box<SqliteLink>),
     Postgres(PostgresLink),
 }
 

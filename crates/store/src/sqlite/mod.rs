@@ -68,7 +68,8 @@ impl Sqlite {
         // It takes space to open the database, too.
         reserve.release_if_full();
         let unreadable = Arc::new(UnreadableRows::default());
-        let tx_over = |link| Tx::new(ConnectionRole::Sqlite(link), Arc::clone(&unreadable));
+        let tx_over =
+            |link| Tx::new(ConnectionRole::Sqlite(Box::new(link)), Arc::clone(&unreadable));
         let mut tx = tx_over(connect(path, true)?);
         block_on(migrate(&mut tx, MIGRATIONS))?;
         let cache = Arc::new(Cache::default());

@@ -30,7 +30,6 @@ const BATCH_REQUESTS_MAX: usize = 512;
 const GATHER_WAIT: Duration = Duration::from_micros(200);
 
 /// Work for the writer.
-#[expect(clippy::large_enum_variant, reason = "nearly every item is the large one")]
 pub(super) enum WriterItem {
     Group(GroupItem),
     Other(Box<dyn Job>),
