@@ -424,7 +424,7 @@ mod tests {
         assert_eq!(printed.pacing, default.pacing);
         assert_eq!(printed.log, default.log);
         assert_eq!(printed.min_free_space, default.min_free_space);
-        assert_eq!(uncommented.lines().count(), 11);
+        assert_eq!(uncommented.lines().count(), 12);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! How a stanza names people: by number with the LID beside it, or the other way round. WhatsApp does
 //! either, for the same person; clients must know both. Of hidden people only the LID is named.
 //!
-//! An account that was migrated addresses people by LID, and is addressed so; any other by number. A
-//! direct message in the wrong addressing, or in both, is refused.
+//! An account that was migrated addresses people by LID; any other by number, but for those that it
+//! knows by LID. A direct message in the wrong addressing, or in both, is refused.
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, NodeRef};
@@ -67,7 +67,7 @@ impl Switchboard {
         })
     }
 
-    /// Whether a direct message of `from` is addressed as its account addresses people.
+    /// Whether a direct message of `from` is addressed as its account addresses this person.
     pub(super) fn is_well_addressed(
         &self,
         from: Number,
@@ -78,10 +78,16 @@ impl Switchboard {
         if attr(node, "category") == "peer" {
             return Ok(true);
         }
-        let by_lid = self.is_migrated(from)?;
+        let is_migrated = self.is_migrated(from)?;
+        let peer = DeviceAddr::from_jid(to).map(|peer| self.phone(peer.number)).transpose()?;
+        let is_allowed = match (to.is_lid(), peer) {
+            (true, Some(peer)) => is_migrated || peer.by_lid || peer.hidden,
+            (true, None) => is_migrated,
+            (false, peer) => !is_migrated && !peer.is_some_and(|peer| peer.hidden),
+        };
         let participants = node.get_optional_child("participants").map(children);
         let mut named =
             participants.unwrap_or_default().iter().filter_map(|to| jid_attr(to, "jid"));
-        Ok(to.is_lid() == by_lid && named.all(|jid| jid.is_lid() == by_lid))
+        Ok(is_allowed && named.all(|jid| jid.is_lid() == to.is_lid()))
     }
 }
