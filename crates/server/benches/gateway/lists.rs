@@ -18,6 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::SqlStore;
 
 use crate::Options;
+use crate::accept::sender;
 use crate::load::{self, Kind, Plan as LoadPlan, Sender};
 use crate::numbers::{median, ms};
 use crate::report::Table;
@@ -30,11 +31,14 @@ const FEW: u32 = 10_000;
 const BATCH: u32 = 1_000;
 const PAGE_CONNECTIONS: usize = 4;
 const ACCEPT_CONNECTIONS: usize = 64;
+/// Accounts that share the load of accepting: of one account at most 100,000 messages may wait.
+const SENDERS: u32 = 32;
 
 /// A gateway over a database with messages of one account.
 struct Filled {
     gateway: Gateway,
-    sender: Sender,
+    owner: Sender,
+    senders: Vec<Sender>,
     count: u32,
 }
 
@@ -89,7 +93,10 @@ async fn alternate(
                 address: filled.gateway.address().to_owned(),
                 process: filled.gateway.process.id(),
                 connections,
-                senders: vec![filled.sender.clone()],
+                senders: match kind {
+                    Kind::Send => filled.senders.clone(),
+                    _ => vec![filled.owner.clone()],
+                },
                 run: format!("{round}"),
                 kind: kind.clone(),
             };
@@ -110,11 +117,15 @@ async fn fill(simulator: &Simulator, count: u32) -> Filled {
     let key = account["key"].as_str().expect("a key").to_owned();
     let api = gateway.operator().with_key(&key);
     let device = api.make_linked_device(simulator, &format!("6281{count:09}")).await;
+    let mut senders = Vec::new();
+    for n in 0..SENDERS {
+        senders.push(sender(&gateway.operator(), simulator, count + n).await);
+    }
     gateway.process.stop().await;
     let database = gateway.data_dir().join("data/gerbang.sqlite");
     write_messages(&database, id, &device, count).await;
     gateway.restart().await;
-    Filled { gateway, sender: Sender { key, device }, count }
+    Filled { gateway, owner: Sender { key, device }, senders, count }
 }
 
 /// Accepts and sends messages as the engine does, through the store itself.
