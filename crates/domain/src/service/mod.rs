@@ -39,7 +39,7 @@ pub use limits::{
     STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,
 };
 pub use messages::COUNTED_MESSAGES_MAX;
-pub use send::{AcceptedMessages, SendRefusal, SendRequest, SendingDevice};
+pub use send::{AcceptedMessages, RETRY_INTERVAL_S_MAX, SendRefusal, SendRequest, SendingDevice};
 pub use wait::{SendOutcome, SyncWait};
 pub use webhooks::{NewWebhookRequest, OWN_FORMAT, WebhookChange};
 

@@ -21,7 +21,7 @@ use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry};
 /// Longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// Longest `retry_interval_s`: a day.
-const RETRY_INTERVAL_S_MAX: u32 = 86_400;
+pub const RETRY_INTERVAL_S_MAX: u32 = 86_400;
 const PRIORITY_MAX: i16 = 100;
 
 /// The device of a request to send.

@@ -119,8 +119,7 @@ async fn write(
     for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
         let Decision::New(period, charges, key_name) = decision else { continue };
         let (charges, key_name) = (std::mem::take(charges), key_name.take());
-        let accepted = AcceptedRequest::of(request, *period, charges, &mut ids);
-        made.push((index, AcceptedRequest { key_name, ..accepted }));
+        made.push((index, AcceptedRequest::of(request, *period, charges, key_name, &mut ids)));
     }
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
@@ -175,6 +174,7 @@ impl<'a> AcceptedRequest<'a> {
         request: &'a Acceptance,
         period: Period,
         charges: Vec<Charge>,
+        key_name: Option<String>,
         ids: &mut impl Iterator<Item = MessageId>,
     ) -> Self {
         let now = whole_millis(request.now);
@@ -184,7 +184,7 @@ impl<'a> AcceptedRequest<'a> {
             messages.push(new.accepted(id, request.account_id, charge.receipt, now));
             charged.push(Charged { period, grant: charge.grant });
         }
-        Self { request, now, messages, charged, key_name: None }
+        Self { request, now, messages, charged, key_name }
     }
 
     /// What its idempotency key stands for from now on.

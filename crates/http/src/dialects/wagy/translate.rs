@@ -11,7 +11,7 @@ use domain::message::{Direction, Message, MessageState};
 use domain::phone::Recipient;
 use domain::policy::quota::{NO_LIMIT, QuotaKind};
 use domain::ports::MessageFilter;
-use domain::service::{SendRequest, SendingDevice};
+use domain::service::{RETRY_INTERVAL_S_MAX, SendRequest, SendingDevice};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
@@ -23,8 +23,6 @@ use crate::api_error::ApiError;
 
 /// Messages of a page, unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 50;
-/// The longest pause between two attempts.
-const A_DAY_S: i64 = 86_400;
 /// Most messages of a page.
 const LIMIT_MAX: u32 = 100;
 
@@ -46,9 +44,9 @@ pub(super) fn command(device: SendingDevice, body: SendBody) -> Result<SendReque
         // The core checks it only when there is no `expires_at`; what is ignored is not refused.
         expires_in_s: body.expires_in,
         // This API has no longest interval, and the core knows the shortest.
-        retry_interval_s: body
-            .retry_interval
-            .map(|s| u32::try_from(s.clamp(0, A_DAY_S)).unwrap_or_default()),
+        retry_interval_s: body.retry_interval.map(|s| {
+            u32::try_from(s.clamp(0, i64::from(RETRY_INTERVAL_S_MAX))).unwrap_or_default()
+        }),
         ..SendRequest::default()
     })
 }

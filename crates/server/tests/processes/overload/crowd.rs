@@ -26,7 +26,7 @@ const PHONE: &str = "628110000800";
 const LONGEST_TEXT: usize = 65_000;
 /// Receivers of the largest broadcasts, which are more than may wait.
 const RECEIVERS: usize = 1_000;
-/// Receivers of those that are accepted as long as they fit, and the characters of their text.
+/// Receivers of the broadcasts that are accepted while they fit, and the characters of their text.
 const FEWER_RECEIVERS: usize = 20;
 const SHORTER_TEXT: usize = 33_000;
 /// Messages of broadcasts that are accepted at least.
