@@ -14,6 +14,8 @@ COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certifica
 COPY --from=build /src/target/release/gerbang /usr/local/bin/gerbang
 COPY --from=build --chown=10001:10001 --chmod=0700 /data /data
 ENV GERBANG_LISTEN=0.0.0.0:8080 GERBANG_DATA_DIR=/data
+# Large buffers go back to the system when they are freed.
+ENV GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1048576
 VOLUME /data
 WORKDIR /data
 EXPOSE 8080
