@@ -21,6 +21,7 @@ pub enum ContentKind {
     Sticker,
     Location,
     Contact,
+    Poll,
     Reaction,
     /// Anything we have no name for.
     Other,
@@ -39,6 +40,7 @@ impl ContentKind {
             Self::Sticker => "sticker",
             Self::Location => "location",
             Self::Contact => "contact",
+            Self::Poll => "poll",
             Self::Reaction => "reaction",
             Self::Other => "other",
         }
@@ -47,9 +49,10 @@ impl ContentKind {
     /// Reads a name back; an unknown one is [`ContentKind::Other`].
     pub fn from_name(name: &str) -> Self {
         use ContentKind::{
-            Audio, Contact, Document, Image, Location, Other, Reaction, Sticker, Text, Video, Voice,
+            Audio, Contact, Document, Image, Location, Other, Poll, Reaction, Sticker, Text, Video,
+            Voice,
         };
-        [Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Reaction]
+        [Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Poll, Reaction]
             .into_iter()
             .find(|kind| kind.as_str() == name)
             .unwrap_or(Other)
@@ -64,7 +67,12 @@ impl ContentKind {
             | Self::Voice
             | Self::Document
             | Self::Sticker => true,
-            Self::Text | Self::Location | Self::Contact | Self::Reaction | Self::Other => false,
+            Self::Text
+            | Self::Location
+            | Self::Contact
+            | Self::Poll
+            | Self::Reaction
+            | Self::Other => false,
         }
     }
 }
@@ -80,7 +88,14 @@ pub enum Content<F = File> {
     File(F),
     /// A place.
     Location(Location),
-    /// Something of which we know the kind and a few words, such as a reaction's emoji.
+    /// People's names and numbers.
+    Contacts(Vec<Contact>),
+    /// A question with answers to choose from.
+    Poll(Poll),
+    /// An emoji on the message that [`Context::reply_to`](crate::context::Context::reply_to) names;
+    /// empty when it is removed.
+    Reaction(String),
+    /// Something of which we know the kind and a few words.
     Unsupported(Unsupported),
 }
 
@@ -126,6 +141,43 @@ pub struct Location {
     pub address: Option<String>,
 }
 
+/// Somebody's name and number, as an address book has them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contact {
+    /// The name.
+    pub name: String,
+    /// The number as it was written; `None` where a received one has none.
+    pub phone: Option<String>,
+    /// Where they work.
+    pub organization: Option<String>,
+}
+
+/// A question with answers to choose from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Poll {
+    /// The question.
+    pub question: String,
+    /// The answers.
+    pub options: Vec<String>,
+    /// How many of them one may choose; 0 for all.
+    pub selectable: u32,
+}
+
+/// Most contacts in a message that is sent.
+pub const CONTACTS_MAX: usize = 10;
+/// Longest name and organization of a contact, in characters.
+pub const CONTACT_CHARS_MAX: usize = 100;
+/// Longest question of a poll, in characters.
+pub const QUESTION_CHARS_MAX: usize = 255;
+/// Longest answer of a poll, in characters.
+pub const OPTION_CHARS_MAX: usize = 100;
+/// Fewest answers of a poll.
+pub const OPTIONS_MIN: usize = 2;
+/// Most answers of a poll.
+pub const OPTIONS_MAX: usize = 12;
+/// Longest emoji, in bytes: one of a family is long.
+pub const EMOJI_BYTES_MAX: usize = 64;
+
 /// Longest name of a place, in characters.
 pub const LOCATION_NAME_CHARS_MAX: usize = 200;
 /// Longest address of a place, in characters.
@@ -165,6 +217,9 @@ impl<F> Content<F> {
             Self::Text(text) => Content::Text(text),
             Self::File(file) => Content::File(change(file)?),
             Self::Location(location) => Content::Location(location),
+            Self::Contacts(contacts) => Content::Contacts(contacts),
+            Self::Poll(poll) => Content::Poll(poll),
+            Self::Reaction(emoji) => Content::Reaction(emoji),
             Self::Unsupported(unsupported) => Content::Unsupported(unsupported),
         })
     }
@@ -182,16 +237,23 @@ impl Content {
             Self::Text(_) => ContentKind::Text,
             Self::File(file) => file.kind,
             Self::Location(_) => ContentKind::Location,
+            Self::Contacts(_) => ContentKind::Contact,
+            Self::Poll(_) => ContentKind::Poll,
+            Self::Reaction(_) => ContentKind::Reaction,
             Self::Unsupported(unsupported) => unsupported.kind,
         }
     }
 
-    /// The text, the caption, a place's name, or the words that stand for it; empty when there are none.
+    /// The text, the caption, a place's or the first contact's name, a poll's question, a reaction's
+    /// emoji, or the words that stand for it; empty when there are none.
     pub fn text(&self) -> &str {
         match self {
             Self::Text(text) => text,
             Self::File(file) => &file.caption,
             Self::Location(location) => location.name.as_deref().unwrap_or_default(),
+            Self::Contacts(contacts) => contacts.first().map_or("", |first| &first.name),
+            Self::Poll(poll) => &poll.question,
+            Self::Reaction(emoji) => emoji,
             Self::Unsupported(unsupported) => &unsupported.text,
         }
     }
@@ -211,6 +273,21 @@ impl Content {
         if let Self::Location(location) = self { Some(location) } else { None }
     }
 
+    /// The contacts it is.
+    pub fn contacts(&self) -> Option<&[Contact]> {
+        if let Self::Contacts(contacts) = self { Some(contacts) } else { None }
+    }
+
+    /// The poll it is.
+    pub fn poll(&self) -> Option<&Poll> {
+        if let Self::Poll(poll) = self { Some(poll) } else { None }
+    }
+
+    /// The emoji of the reaction it is.
+    pub fn reaction(&self) -> Option<&str> {
+        if let Self::Reaction(emoji) = self { Some(emoji) } else { None }
+    }
+
     /// Removes what a database does not store from all texts that somebody else wrote.
     pub fn clean(&mut self) {
         match self {
@@ -223,6 +300,17 @@ impl Content {
             Self::Location(Location { name, address, .. }) => {
                 [name, address].into_iter().flatten().for_each(clean);
             }
+            Self::Contacts(contacts) => {
+                for Contact { name, phone, organization } in contacts {
+                    clean(name);
+                    [phone, organization].into_iter().flatten().for_each(clean);
+                }
+            }
+            Self::Poll(Poll { question, options, .. }) => {
+                clean(question);
+                options.iter_mut().for_each(clean);
+            }
+            Self::Reaction(emoji) => clean(emoji),
             Self::Unsupported(unsupported) => clean(&mut unsupported.text),
         }
     }
@@ -252,12 +340,18 @@ mod tests {
             name: Some("Monas".into()),
             address: None,
         };
-        let reaction = Unsupported { kind: ContentKind::Reaction, text: "👍".into() };
+        let budi = Contact { name: "Budi".into(), ..Contact::default() };
+        let poll = Poll { question: "Which?".into(), ..Poll::default() };
+        let unknown = Unsupported { kind: ContentKind::Other, text: String::new() };
         let cases = [
             (Content::Text("hi".into()), ContentKind::Text, "hi", None),
             (Content::File(file), ContentKind::Image, "look", Some(3)),
             (Content::Location(place), ContentKind::Location, "Monas", None),
-            (Content::Unsupported(reaction), ContentKind::Reaction, "👍", None),
+            (Content::Contacts(vec![budi]), ContentKind::Contact, "Budi", None),
+            (Content::Contacts(Vec::new()), ContentKind::Contact, "", None),
+            (Content::Poll(poll), ContentKind::Poll, "Which?", None),
+            (Content::Reaction("👍".into()), ContentKind::Reaction, "👍", None),
+            (Content::Unsupported(unknown), ContentKind::Other, "", None),
         ];
         for (mut content, kind, text, size) in cases {
             assert_eq!((content.kind(), content.text()), (kind, text));

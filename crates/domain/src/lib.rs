@@ -7,6 +7,7 @@
 pub mod account;
 pub mod chat;
 pub mod content;
+pub mod context;
 pub mod device;
 pub mod error;
 pub mod fair_semaphore;

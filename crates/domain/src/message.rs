@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::chat::{ChatId, Lid};
 use crate::content::Content;
 pub use crate::content::ContentKind;
+use crate::context::Context;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::media::Media;
 use crate::phone::PhoneNumber;
@@ -206,6 +207,8 @@ pub struct Message {
     pub sender: Option<Address>,
     /// What it carries.
     pub content: Content,
+    /// What it refers to.
+    pub context: Context,
     /// Its id on WhatsApp.
     pub whatsapp_id: WhatsappId,
     /// Where it is in its life.
@@ -327,6 +330,7 @@ pub struct NewMessage {
     pub device_id: DeviceId,
     pub chat: ChatId,
     pub content: Content,
+    pub context: Context,
     /// The file itself, when it came with the request: kept beside the message until it has left.
     pub inline_file: Option<Vec<u8>>,
     pub whatsapp_id: WhatsappId,
@@ -357,6 +361,7 @@ impl NewMessage {
             chat: self.chat.clone(),
             sender: None,
             content: self.content.clone(),
+            context: self.context.clone(),
             whatsapp_id: self.whatsapp_id.clone(),
             state,
             failure: None,
@@ -385,6 +390,8 @@ pub struct IncomingMessage {
     pub origin: ReceivedOrigin,
     /// What it carries.
     pub content: Content,
+    /// What it refers to.
+    pub context: Context,
     /// When WhatsApp says it was sent.
     pub at: Timestamp,
 }
@@ -400,6 +407,7 @@ impl IncomingMessage {
         now: Timestamp,
     ) -> Message {
         self.content.clean();
+        self.context.clean();
         let at = whole_millis(self.at);
         let state = match self.origin {
             ReceivedOrigin::Phone => MessageState::Sent,
@@ -413,6 +421,7 @@ impl IncomingMessage {
             chat: self.chat.cleaned(),
             sender: Some(self.sender.cleaned()),
             content: self.content,
+            context: self.context,
             whatsapp_id: self.whatsapp_id,
             state,
             failure: None,

@@ -14,6 +14,7 @@ mod webhooks;
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
 use crate::chat::ChatId;
 use crate::content::OutgoingContent;
+use crate::context::Context;
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, DisconnectReason, Group, Heartbeats,
     LinkedNumber, NewDevice, PairMethod, PairOffer, StatusChange,
@@ -389,6 +390,8 @@ pub struct OutgoingMessage {
     pub whatsapp_id: WhatsappId,
     /// What it carries.
     pub content: OutgoingContent,
+    /// What it refers to.
+    pub context: Context,
 }
 
 /// Why a message could not be submitted.

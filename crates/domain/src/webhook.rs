@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::chat::{ChatId, Lid};
 use crate::content::Content;
+use crate::context::Context;
 use crate::device::{Device, DeviceStatus, StatusChange};
 use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
 use crate::message::{Address, Direction, Failure, Message, MessageState, Origin};
@@ -182,6 +183,7 @@ pub struct EventMessage {
     pub chat: ChatId,
     pub sender: Option<Address>,
     pub content: Content,
+    pub context: Context,
     pub state: MessageState,
     pub failure: Option<Failure>,
     pub created_at: Timestamp,
@@ -228,6 +230,7 @@ impl Event {
                     chat: message.chat.clone(),
                     sender: message.sender.clone(),
                     content: message.content.clone(),
+                    context: message.context.clone(),
                     state: step.state,
                     failure: message.failure.clone(),
                     created_at: message.created_at,

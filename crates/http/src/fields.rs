@@ -119,6 +119,27 @@ impl Serialize for PhoneField {
     }
 }
 
+/// A message's id: text, or an integer.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct MessageIdField(pub String);
+
+impl<'de> Deserialize<'de> for MessageIdField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a message's id as string or integer")]
+        enum Given {
+            Text(String),
+            Number(i64),
+        }
+
+        Ok(Self(match Given::deserialize(deserializer)? {
+            Given::Text(text) => text,
+            Given::Number(number) => number.to_string(),
+        }))
+    }
+}
+
 /// An integer, or its digits as text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(transparent)]

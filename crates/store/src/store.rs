@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, NewAccount};
 use domain::chat::ChatId;
+use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, Receipt};
@@ -359,6 +360,16 @@ impl MessageStore for SqlStore {
 
     async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>> {
         run!(self.read, list::message, account, id)
+    }
+
+    async fn message_named(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        name: &MessageName,
+    ) -> StoreResult<Option<Message>> {
+        let name = name.clone();
+        run!(self.read, list::message_named, account, device, name)
     }
 
     async fn messages(

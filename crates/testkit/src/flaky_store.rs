@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
 use domain::chat::ChatId;
+use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
@@ -191,6 +192,9 @@ delegate!(MessageStore {
         device: DeviceId, messages: Vec<IncomingMessage>, now: Timestamp
     ) -> Vec<Recorded>;
     read message(account: AccountId, id: MessageId) -> Option<Message>;
+    read message_named(
+        account: AccountId, device: DeviceId, name: &MessageName
+    ) -> Option<Message>;
     read messages(
         account: AccountId, filter: &MessageFilter, page: PageRequest
     ) -> Page<Message>;

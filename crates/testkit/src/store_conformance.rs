@@ -21,6 +21,7 @@ use std::sync::Arc;
 use domain::account::{Account, NewAccount};
 use domain::chat::ChatId;
 use domain::content::Content;
+use domain::context::Context;
 use domain::device::{Device, NewDevice};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::key::KeyHash;
@@ -72,7 +73,7 @@ macro_rules! store_conformance {
                 unknown_messages_are_skipped, several_messages_are_recorded_together,
                 receipts_only_move_forward, receipts_leave_incoming_messages_alone,
                 contacts_are_those_written_to, a_guessed_kind_is_corrected;
-            lists: both_directions_are_listed_newest_first, a_list_has_pages,
+            lists: both_directions_are_listed_newest_first, a_message_is_found_by_either_id, a_list_has_pages,
                 a_list_can_be_filtered, chats_times_and_schedules_are_filters,
                 a_counted_list_has_a_total, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
@@ -182,6 +183,7 @@ impl World {
         NewMessage {
             device_id: self.device.id,
             chat: ChatId::from(format!("62812{n:07}@s.whatsapp.net")),
+            context: Context::default(),
             content: Content::Text(format!("message {n} 👋🏽 'quoted' \\ \"too\"\n").into()),
             inline_file: None,
             whatsapp_id: WhatsappId::from_random(n.to_be_bytes()),

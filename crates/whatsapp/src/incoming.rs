@@ -5,7 +5,8 @@
 //! translates to nothing.
 
 use domain::chat::{ChatId, Lid};
-use domain::content::{Content, ContentKind, File, Location, Unsupported};
+use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
+use domain::context::{Context, MENTIONS_MAX, Mentions, Quote, beginning};
 use domain::ids::WhatsappId;
 use domain::media::{FILENAME_CHARS_MAX, Media};
 use domain::message::{Address, IncomingMessage, ReceivedOrigin};
@@ -14,7 +15,9 @@ use jiff::Timestamp;
 use wacore::types::message::MessageInfo;
 use wacore_binary::{Jid, JidExt, Server};
 use waproto::whatsapp as wa;
+use waproto::whatsapp::__buffa::oneof::message::buttons_response_message;
 
+use crate::contacts;
 use crate::events::Me;
 use crate::limits::WRAPPERS_MAX;
 
@@ -38,6 +41,7 @@ pub(crate) fn translate(
         return None;
     }
     let content = content(message)?;
+    let context = context(unwrap(message), me, names);
     let (origin, sender) = if source.is_from_me {
         (ReceivedOrigin::Phone, address(me.pn.as_ref(), me.lid.as_ref(), names))
     } else {
@@ -50,6 +54,7 @@ pub(crate) fn translate(
         sender,
         origin,
         content,
+        context,
         at: Timestamp::from_second(info.timestamp.timestamp()).ok()?,
     })
 }
@@ -125,9 +130,15 @@ fn content(message: &wa::Message) -> Option<Content> {
     text_content(message)
         .or_else(|| file_content(message).map(Content::File))
         .or_else(|| place_or_contact(message))
+        .or_else(|| poll(message))
         .or_else(|| answer_content(message))
         .or_else(|| (!is_empty(message)).then(|| unsupported(ContentKind::Other, None)))
 }
+
+/// Most contacts of a received message that are kept.
+const CONTACTS_MAX: usize = 100;
+/// Most answers of a received poll that are kept.
+const OPTIONS_MAX: usize = 100;
 
 /// Looks into envelopes: copies from one's own devices, disappearing and view-once messages,
 /// documents with captions, parts of albums and the like.
@@ -225,11 +236,110 @@ fn place_or_contact(message: &wa::Message) -> Option<Content> {
         let degrees = place.degrees_latitude.zip(place.degrees_longitude);
         return Some(location(degrees, place.caption.as_ref(), None));
     }
-    if let Some(contact) = message.contact_message.as_option() {
-        return Some(unsupported(ContentKind::Contact, contact.display_name.as_ref()));
+    if let Some(one) = message.contact_message.as_option() {
+        return Some(Content::Contacts(vec![contact(one)]));
     }
-    let contacts = message.contacts_array_message.as_option()?;
-    Some(unsupported(ContentKind::Contact, contacts.display_name.as_ref()))
+    let array = message.contacts_array_message.as_option()?;
+    let people = array.contacts.iter().take(CONTACTS_MAX).map(contact).collect();
+    Some(Content::Contacts(people))
+}
+
+fn contact(contact: &wa::message::ContactMessage) -> Contact {
+    contacts::contact(contact.display_name.as_deref(), contact.vcard.as_deref())
+}
+
+/// A poll, in the field of whatever age its writer's app is.
+fn poll(message: &wa::Message) -> Option<Content> {
+    let fields = [
+        &message.poll_creation_message,
+        &message.poll_creation_message_v2,
+        &message.poll_creation_message_v3,
+    ];
+    let poll = fields.into_iter().find_map(|field| field.as_option())?;
+    let options = poll.options.iter().take(OPTIONS_MAX);
+    Some(Content::Poll(Poll {
+        question: poll.name.as_ref().map(|name| short(name)).unwrap_or_default(),
+        options: options
+            .map(|option| option.option_name.as_ref().map(|name| short(name)).unwrap_or_default())
+            .collect(),
+        selectable: poll.selectable_options_count.unwrap_or_default(),
+    }))
+}
+
+/// What a message refers to. A reaction's target is in the reaction itself.
+fn context(message: &wa::Message, me: &Me, names: &impl Names) -> Context {
+    if let Some(reaction) = message.reaction_message.as_option() {
+        let reply_to = reaction.key.as_option().and_then(|key| target(key, me, names));
+        return Context { reply_to, ..Context::default() };
+    }
+    let Some(info) = context_info(message) else { return Context::default() };
+    let person = |jid: &String| {
+        let jid: Jid = jid.parse().ok()?;
+        let Address { phone, lid } = address(Some(&jid), None, names);
+        phone.map(|phone| phone.as_str().to_owned()).or(lid.map(|lid| lid.as_str().to_owned()))
+    };
+    Context {
+        reply_to: quote(info, me, names),
+        mentions: Mentions {
+            people: info.mentioned_jid.iter().take(MENTIONS_MAX).filter_map(person).collect(),
+            all: info.non_jid_mentions.unwrap_or_default() > 0,
+        },
+        is_forwarded: info.is_forwarded == Some(true),
+    }
+}
+
+/// The message that is answered.
+fn quote(info: &wa::ContextInfo, me: &Me, names: &impl Names) -> Option<Quote> {
+    let id = info.stanza_id.as_ref().filter(|id| !id.is_empty())?;
+    let writer: Option<Jid> = info.participant.as_ref().and_then(|jid| jid.parse().ok());
+    let quoted = info.quoted_message.as_option().and_then(content);
+    Some(Quote {
+        whatsapp_id: WhatsappId::from_outside(id),
+        is_ours: writer.as_ref().map(|jid| me.is(jid)),
+        sender: writer.filter(|jid| !me.is(jid)).map(|jid| address(Some(&jid), None, names)),
+        kind: quoted.as_ref().map_or(ContentKind::Other, Content::kind),
+        text: quoted.as_ref().map(|content| beginning(content.text())).unwrap_or_default(),
+    })
+}
+
+/// The message that a reaction is on. Whose it is is said from the writer's side.
+fn target(key: &wa::MessageKey, me: &Me, names: &impl Names) -> Option<Quote> {
+    let id = key.id.as_ref().filter(|id| !id.is_empty())?;
+    let writer: Option<Jid> = key.participant.as_ref().and_then(|jid| jid.parse().ok());
+    Some(Quote {
+        whatsapp_id: WhatsappId::from_outside(id),
+        is_ours: writer.as_ref().map(|jid| me.is(jid)),
+        sender: writer.filter(|jid| !me.is(jid)).map(|jid| address(Some(&jid), None, names)),
+        kind: ContentKind::Other,
+        text: String::new(),
+    })
+}
+
+fn context_info(message: &wa::Message) -> Option<&wa::ContextInfo> {
+    macro_rules! first {
+        ($($field:ident),+ $(,)?) => {
+            None$(.or_else(|| message.$field.as_option().and_then(|m| m.context_info.as_option())))+
+        };
+    }
+    first!(
+        extended_text_message,
+        image_message,
+        video_message,
+        ptv_message,
+        audio_message,
+        document_message,
+        sticker_message,
+        location_message,
+        live_location_message,
+        contact_message,
+        contacts_array_message,
+        poll_creation_message,
+        poll_creation_message_v2,
+        poll_creation_message_v3,
+        template_button_reply_message,
+        buttons_response_message,
+        list_response_message,
+    )
 }
 
 /// A place; one that is nowhere on the map is shown by its name alone.
@@ -252,6 +362,12 @@ fn location(
     }
 }
 
+/// The button that was chosen.
+fn selected(response: &buttons_response_message::Response) -> Option<&String> {
+    let buttons_response_message::Response::SelectedDisplayText(text) = response;
+    Some(text)
+}
+
 /// A name as far as it is kept: its writer decides how long it is.
 fn short(name: &str) -> String {
     name.chars().take(FILENAME_CHARS_MAX).collect()
@@ -260,13 +376,17 @@ fn short(name: &str) -> String {
 /// Reactions, and answers to what other services' buttons and lists offered.
 fn answer_content(message: &wa::Message) -> Option<Content> {
     if let Some(reaction) = message.reaction_message.as_option() {
-        return Some(unsupported(ContentKind::Reaction, reaction.text.as_ref()));
+        let emoji = reaction.text.as_ref().map(|emoji| short(emoji));
+        return Some(Content::Reaction(emoji.unwrap_or_default()));
     }
     if message.enc_reaction_message.is_set() {
         return Some(unsupported(ContentKind::Reaction, None));
     }
     if let Some(answer) = message.template_button_reply_message.as_option() {
         return Some(text(answer.selected_display_text.as_ref()));
+    }
+    if let Some(answer) = message.buttons_response_message.as_option() {
+        return Some(text(answer.response.as_ref().and_then(selected)));
     }
     let answer = message.list_response_message.as_option()?;
     Some(text(answer.title.as_ref()))

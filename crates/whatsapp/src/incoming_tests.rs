@@ -164,7 +164,7 @@ fn kinds_and_texts() {
         ),
         (message!(reaction_message: ReactionMessage { text: some("👍") }), K::Reaction, "👍"),
         (message!(reaction_message: ReactionMessage { text: some("") }), K::Reaction, ""),
-        (message!(poll_creation_message: PollCreationMessage { name: some("?") }), K::Other, ""),
+        (message!(poll_creation_message: PollCreationMessage { name: some("?") }), K::Poll, "?"),
     ];
     for (message, kind, text) in cases {
         assert_eq!(read(&message), Some((kind, text.to_owned())), "{kind:?}");
@@ -297,4 +297,76 @@ fn a_place_is_on_the_map_or_has_a_name_alone() {
         let named = Unsupported { kind: ContentKind::Location, text: "Monas".to_owned() };
         assert_eq!(content(&at(latitude, longitude)), Some(Content::Unsupported(named)));
     }
+}
+
+#[test]
+fn what_a_message_refers_to_is_kept() {
+    let info_of = |participant: &str| wa::ContextInfo {
+        stanza_id: some("3EB0FF"),
+        participant: some(participant),
+        quoted_message: MessageField::some(text(&"long ".repeat(100))),
+        mentioned_jid: vec!["628333@s.whatsapp.net".into(), "77@lid".into(), "@@".into()],
+        is_forwarded: Some(true),
+        ..Default::default()
+    };
+    let source = || info(from_to("628222@s.whatsapp.net", "628222@s.whatsapp.net"));
+    for (participant, is_ours) in [("628111@s.whatsapp.net", true), ("628222@s.whatsapp.net", false)]
+    {
+        let answer = m::ExtendedTextMessage {
+            text: some("x"),
+            context_info: MessageField::some(info_of(participant)),
+            ..Default::default()
+        };
+        let answer =
+            wa::Message { extended_text_message: MessageField::some(answer), ..Default::default() };
+        let context = translate(&answer, &source(), &me(), &Book(&[("77", "628777")])).unwrap().context;
+        let quote = context.reply_to.unwrap();
+        assert_eq!((quote.whatsapp_id.as_str(), quote.is_ours), ("3EB0FF", Some(is_ours)));
+        assert_eq!(quote.sender.is_none(), is_ours);
+        assert_eq!((quote.kind, quote.text.len()), (ContentKind::Text, 200));
+        assert_eq!(context.mentions.people, ["628333", "628777"]);
+        assert!(context.is_forwarded && !context.mentions.all);
+    }
+}
+
+#[test]
+fn a_reaction_names_its_message() {
+    let key = wa::MessageKey { id: some("3EB0FF"), from_me: Some(false), ..Default::default() };
+    let reaction = message!(reaction_message: ReactionMessage {
+        text: some("👍"), key: MessageField::some(key)
+    });
+    let source = info(from_to("628222@s.whatsapp.net", "628222@s.whatsapp.net"));
+    let read = translate(&reaction, &source, &me(), &NOBODY).unwrap();
+    assert_eq!(read.content, Content::Reaction("👍".into()));
+    assert_eq!(read.context.reply_to.unwrap().whatsapp_id.as_str(), "3EB0FF");
+}
+
+#[test]
+fn the_answers_to_buttons_are_texts() {
+    use buttons_response_message::Response;
+    let chosen = Response::SelectedDisplayText("Ya".into());
+    let answer = message!(buttons_response_message: ButtonsResponseMessage {
+        response: Some(chosen)
+    });
+    assert_eq!(read(&answer), Some((ContentKind::Text, "Ya".into())));
+}
+
+#[test]
+fn a_strangers_lists_are_cut() {
+    let option = |n: usize| m::poll_creation_message::Option {
+        option_name: Some(format!("{n}").repeat(10_000)),
+        ..Default::default()
+    };
+    let poll = message!(poll_creation_message: PollCreationMessage {
+        name: some("?"), options: (0..10_000).map(option).collect()
+    });
+    let Some(Content::Poll(read)) = content(&poll) else { panic!("no poll") };
+    assert_eq!(read.options.len(), OPTIONS_MAX);
+    assert!(read.options.iter().all(|option| option.chars().count() <= FILENAME_CHARS_MAX));
+    let card = m::ContactMessage { display_name: some("Ani"), ..Default::default() };
+    let many = message!(contacts_array_message: ContactsArrayMessage {
+        contacts: vec![card; 10_000]
+    });
+    let Some(Content::Contacts(read)) = content(&many) else { panic!("no contacts") };
+    assert_eq!(read.len(), CONTACTS_MAX);
 }

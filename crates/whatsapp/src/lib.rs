@@ -12,6 +12,7 @@
 //!     disconnect  why a connection ended and how long to wait (pure)
 //!     client  builds a client over stored state; listens to it
 //!       events, incoming, outgoing, errors   translation (pure)
+//!         contacts, polls          what both need of vCards and votes
 //!       upload                     files, encrypted and uploaded piece by piece
 //!       storage                    the library's state, in our protocol store
 //!       wire, http_client          the network: watched sockets, guarded HTTP
@@ -23,6 +24,7 @@
 mod client;
 mod config;
 mod connection;
+mod contacts;
 mod disconnect;
 mod errors;
 mod events;
@@ -34,6 +36,7 @@ mod messenger;
 mod outage;
 mod outgoing;
 mod pairing;
+mod polls;
 mod presence;
 mod receipts;
 mod registrations;

@@ -26,8 +26,9 @@ use crate::connection::Online;
 use crate::errors;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
 use crate::liveness;
-use crate::outgoing;
+use crate::outgoing::{self, Surroundings};
 use crate::pairing::{Pairing, Purpose};
+use crate::polls::poll_secret;
 use crate::timers::{self, TimerStore};
 use crate::upload::upload;
 use crate::writing::{NotWritten, Writer};
@@ -191,7 +192,15 @@ impl WhatsappMessenger {
             }
             _ => None,
         };
-        let parts = outgoing::messages(&id, message.content, uploaded);
+        let own = client.pn().map(|jid| jid.to_non_ad());
+        let around = Surroundings {
+            to: &to,
+            own,
+            context: message.context,
+            poll_secret: poll_secret(&client, &id),
+            now_ms: wacore::time::now_millis(),
+        };
+        let parts = outgoing::messages(&id, message.content, uploaded, &around);
         let parts = parts.ok_or_else(errors::unsupported_content)?;
         let is_group = message.chat.is_group();
         let stored = TimerStore { store: &self.shared.sessions, device };

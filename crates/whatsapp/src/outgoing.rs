@@ -1,17 +1,39 @@
 //! Messages on their way out, in WhatsApp's form; pure.
 
-use domain::content::{Content, ContentKind, Location, OutgoingContent, OutgoingFile};
+use domain::chat::ChatId;
+use domain::content::{
+    Contact, Content, ContentKind, Location, OutgoingContent, OutgoingFile, Poll,
+};
+use domain::context::{Context, Quote};
 use domain::ids::WhatsappId;
 use domain::media::ReadyMedia;
+use wacore::proto_helpers::MessageExt as _;
+use wacore_binary::{Jid, JidExt as _};
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as m;
 use whatsapp_rust::upload::UploadResponse;
 
+use crate::contacts::vcard;
+
 /// What the ids that the gateway chooses begin with.
 const OWN_PREFIX: &str = "3EB0";
 /// What the id of a caption begins with that goes out as a message of its own.
 const CAPTION_PREFIX: &str = "3EBC";
+
+/// What is around the content of a message that goes out.
+pub(crate) struct Surroundings<'a> {
+    /// The chat it goes to, as the device's account addresses it.
+    pub(crate) to: &'a Jid,
+    /// The device's own address.
+    pub(crate) own: Option<Jid>,
+    /// What it refers to.
+    pub(crate) context: Context,
+    /// With which those who vote in a poll hide their votes from WhatsApp.
+    pub(crate) poll_secret: [u8; 32],
+    /// Now, in milliseconds.
+    pub(crate) now_ms: i64,
+}
 
 /// What is written to WhatsApp for a message, in this order, each under its id; `None` for what cannot
 /// be sent.
@@ -22,6 +44,7 @@ pub(crate) fn messages(
     id: &WhatsappId,
     content: OutgoingContent,
     uploaded: Option<UploadResponse>,
+    around: &Surroundings<'_>,
 ) -> Option<Vec<(WhatsappId, wa::Message)>> {
     let caption = match &content {
         Content::File(OutgoingFile { media, caption }) if !caption.trim().is_empty() => {
@@ -30,8 +53,8 @@ pub(crate) fn messages(
         }
         _ => None,
     };
-    let caption = caption.and_then(|text| Some((caption_id(id), message(text, None)?)));
-    let own = (id.clone(), message(content, uploaded)?);
+    let caption = caption.and_then(|text| Some((caption_id(id), message(text, None, around)?)));
+    let own = (id.clone(), message(content, uploaded, around)?);
     Some(caption.into_iter().chain([own]).collect())
 }
 
@@ -47,15 +70,161 @@ pub(crate) fn captioned(id: &str) -> Option<WhatsappId> {
 }
 
 /// A message, with its file uploaded where it is one; `None` for what cannot be sent.
-fn message(content: OutgoingContent, uploaded: Option<UploadResponse>) -> Option<wa::Message> {
-    match content {
+fn message(
+    content: OutgoingContent,
+    uploaded: Option<UploadResponse>,
+    around: &Surroundings<'_>,
+) -> Option<wa::Message> {
+    let mut message = match content {
         Content::Text(text) => {
-            Some(wa::Message { conversation: Some(text.to_string()), ..Default::default() })
+            wa::Message { conversation: Some(text.to_string()), ..Default::default() }
         }
-        Content::File(OutgoingFile { media, caption }) => Some(file(media, caption, uploaded?)),
-        Content::Location(place) => Some(location(place)),
-        Content::Unsupported(_) => None,
+        Content::File(OutgoingFile { media, caption }) => file(media, caption, uploaded?),
+        Content::Location(place) => location(place),
+        Content::Contacts(people) => contacts(&people),
+        Content::Poll(question) => poll(question, around),
+        Content::Reaction(emoji) => return reaction(emoji, around),
+        Content::Unsupported(_) => return None,
+    };
+    if !around.context.is_empty() {
+        let context = context_info(around);
+        let envelope = message.document_with_caption_message.as_option_mut();
+        match envelope.and_then(|envelope| envelope.message.as_option_mut()) {
+            Some(inner) => inner.set_context_info(context),
+            None => message.set_context_info(context),
+        };
     }
+    Some(message)
+}
+
+/// What a message refers to, as phones read it.
+fn context_info(around: &Surroundings<'_>) -> wa::ContextInfo {
+    let Context { reply_to, mentions, .. } = &around.context;
+    let mut info = wa::ContextInfo {
+        mentioned_jid: mentions
+            .people
+            .iter()
+            .map(|person| person_jid(person).to_string())
+            .collect(),
+        non_jid_mentions: mentions.all.then_some(1),
+        ..Default::default()
+    };
+    if let Some(quote) = reply_to {
+        info.stanza_id = Some(quote.whatsapp_id.as_str().to_owned());
+        info.participant = writer(quote, around).map(|jid| jid.to_string());
+        info.quoted_message = MessageField::some(quoted(quote));
+    }
+    info
+}
+
+fn person_jid(person: &str) -> Jid {
+    match ChatId::from(person.to_owned()) {
+        ChatId::Lid(lid) => Jid::lid(lid.user()),
+        chat => Jid::pn(chat.user()),
+    }
+}
+
+/// Who wrote the message that is referred to.
+fn writer(quote: &Quote, around: &Surroundings<'_>) -> Option<Jid> {
+    if quote.is_ours == Some(true) {
+        return around.own.clone();
+    }
+    let sender = quote.sender.as_ref()?;
+    let by_lid = || sender.lid.as_ref().map(|lid| Jid::lid(lid.user()));
+    let by_number = || sender.phone.as_ref().map(|phone| Jid::pn(phone.as_str()));
+    if around.to.is_lid() { by_lid().or_else(by_number) } else { by_number().or_else(by_lid) }
+}
+
+/// As much of the message that is answered as phones show above the answer, where they do not have it.
+fn quoted(quote: &Quote) -> wa::Message {
+    let text = (!quote.text.is_empty()).then(|| quote.text.clone());
+    let mut message = wa::Message::default();
+    match quote.kind {
+        ContentKind::Image => {
+            let image = m::ImageMessage { caption: text, ..Default::default() };
+            message.image_message = MessageField::some(image);
+        }
+        ContentKind::Video => {
+            let video = m::VideoMessage { caption: text, ..Default::default() };
+            message.video_message = MessageField::some(video);
+        }
+        ContentKind::Audio | ContentKind::Voice => {
+            let ptt = Some(quote.kind == ContentKind::Voice);
+            let audio = m::AudioMessage { ptt, ..Default::default() };
+            message.audio_message = MessageField::some(audio);
+        }
+        ContentKind::Sticker => message.sticker_message = MessageField::some(Default::default()),
+        ContentKind::Document => {
+            let document = m::DocumentMessage { caption: text, ..Default::default() };
+            message.document_message = MessageField::some(document);
+        }
+        _ => message.conversation = Some(quote.text.clone()),
+    }
+    message
+}
+
+fn contacts(people: &[Contact]) -> wa::Message {
+    let card = |contact: &Contact| m::ContactMessage {
+        display_name: Some(contact.name.clone()),
+        vcard: Some(vcard(contact)),
+        ..Default::default()
+    };
+    if let [contact] = people {
+        let contact = MessageField::some(card(contact));
+        return wa::Message { contact_message: contact, ..Default::default() };
+    }
+    let array = m::ContactsArrayMessage {
+        display_name: Some(format!("{} contacts", people.len())),
+        contacts: people.iter().map(card).collect(),
+        ..Default::default()
+    };
+    wa::Message { contacts_array_message: MessageField::some(array), ..Default::default() }
+}
+
+fn poll(poll: Poll, around: &Surroundings<'_>) -> wa::Message {
+    let option = |name: String| m::poll_creation_message::Option {
+        option_name: Some(name),
+        ..Default::default()
+    };
+    let is_single = poll.selectable == 1;
+    let creation = m::PollCreationMessage {
+        name: Some(poll.question),
+        options: poll.options.into_iter().map(option).collect(),
+        selectable_options_count: Some(poll.selectable),
+        ..Default::default()
+    };
+    let info = wa::MessageContextInfo {
+        message_secret: Some(around.poll_secret.to_vec()),
+        ..Default::default()
+    };
+    let mut message =
+        wa::Message { message_context_info: MessageField::some(info), ..Default::default() };
+    // Phones take a poll with one answer in another field.
+    if is_single {
+        message.poll_creation_message_v3 = MessageField::some(creation);
+    } else {
+        message.poll_creation_message = MessageField::some(creation);
+    }
+    message
+}
+
+fn reaction(emoji: String, around: &Surroundings<'_>) -> Option<wa::Message> {
+    let quote = around.context.reply_to.as_ref()?;
+    let is_ours = quote.is_ours == Some(true);
+    let participant = || writer(quote, around).map(|jid| jid.to_string());
+    let key = wa::MessageKey {
+        remote_jid: Some(around.to.to_string()),
+        from_me: Some(is_ours),
+        id: Some(quote.whatsapp_id.as_str().to_owned()),
+        participant: around.to.is_group().then(participant).flatten(),
+    };
+    let reaction = m::ReactionMessage {
+        key: MessageField::some(key),
+        text: Some(emoji),
+        sender_timestamp_ms: Some(around.now_ms),
+        ..Default::default()
+    };
+    Some(wa::Message { reaction_message: MessageField::some(reaction), ..Default::default() })
 }
 
 fn location(place: Location) -> wa::Message {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Page, PageRequest, StoreResult};
 use crate::chat::ChatId;
+use crate::context::MessageName;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::message::{
     ContentKind, Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState,
@@ -270,6 +271,14 @@ pub trait MessageStore: Send + Sync {
     }
     /// One message of an account.
     async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>>;
+    /// One message of a device, by either of its ids; waiting ones by ours only. Where several have
+    /// WhatsApp's id, the newest.
+    async fn message_named(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        name: &MessageName,
+    ) -> StoreResult<Option<Message>>;
     /// The messages of an account, newest first; `before` is a message id. Complete at once:
     /// waiting ones included.
     async fn messages(

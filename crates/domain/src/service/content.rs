@@ -1,12 +1,14 @@
 //! The rules for what is asked to be sent. Errors name the field as a path in the content, such as
 //! `media.caption`; an API that calls it otherwise has one table of names.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Core;
 use crate::content::{
-    Content, ContentKind, ContentRequest, File, LOCATION_ADDRESS_CHARS_MAX,
-    LOCATION_NAME_CHARS_MAX, Location,
+    CONTACT_CHARS_MAX, CONTACTS_MAX, Contact, Content, ContentKind, ContentRequest,
+    EMOJI_BYTES_MAX, File, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX, Location,
+    OPTION_CHARS_MAX, OPTIONS_MAX, OPTIONS_MIN, Poll, QUESTION_CHARS_MAX,
 };
 use crate::error::{Error, Result};
 use crate::media::{
@@ -29,6 +31,9 @@ impl Core {
             Content::Text(text) => Ok((Content::Text(check_text(text)?), None)),
             Content::File(file) => self.check_file(file),
             Content::Location(location) => Ok((Content::Location(check_location(location)?), None)),
+            Content::Contacts(contacts) => Ok((Content::Contacts(check_contacts(contacts)?), None)),
+            Content::Poll(poll) => Ok((Content::Poll(check_poll(poll)?), None)),
+            Content::Reaction(emoji) => Ok((Content::Reaction(check_emoji(emoji)?), None)),
             Content::Unsupported(_) => Err(Error::invalid("text", "is required")),
         }
     }
@@ -101,6 +106,65 @@ fn check_location(location: Location) -> Result<Location> {
         }
     }
     Ok(location)
+}
+
+fn check_contacts(contacts: Vec<Contact>) -> Result<Vec<Contact>> {
+    if contacts.is_empty() || contacts.len() > CONTACTS_MAX {
+        return Err(Error::invalid("contacts", format!("must hold 1 to {CONTACTS_MAX} contacts")));
+    }
+    for contact in &contacts {
+        let phone = contact.phone.as_deref().unwrap_or_default();
+        check_line("contacts.name", &contact.name, 1, CONTACT_CHARS_MAX)?;
+        check_line("contacts.phone", phone, 1, CONTACT_CHARS_MAX)?;
+        let organization = contact.organization.as_deref().unwrap_or_default();
+        check_line("contacts.organization", organization, 0, CONTACT_CHARS_MAX)?;
+        if !phone.chars().any(|c| c.is_ascii_digit()) {
+            return Err(Error::invalid("contacts.phone", "must be a phone number"));
+        }
+    }
+    Ok(contacts)
+}
+
+fn check_poll(poll: Poll) -> Result<Poll> {
+    check_line("poll.question", &poll.question, 1, QUESTION_CHARS_MAX)?;
+    let count = poll.options.len();
+    if !(OPTIONS_MIN..=OPTIONS_MAX).contains(&count) {
+        let message = format!("must hold {OPTIONS_MIN} to {OPTIONS_MAX} answers");
+        return Err(Error::invalid("poll.options", message));
+    }
+    for option in &poll.options {
+        check_line("poll.options", option, 1, OPTION_CHARS_MAX)?;
+    }
+    let different: BTreeSet<&str> = poll.options.iter().map(|option| option.trim()).collect();
+    if different.len() < count {
+        return Err(Error::invalid("poll.options", "must be different from each other"));
+    }
+    if usize::try_from(poll.selectable).is_ok_and(|selectable| selectable > count) {
+        let message = "must be at most the number of options; 0 means all of them";
+        return Err(Error::invalid("poll.selectable", message));
+    }
+    Ok(poll)
+}
+
+/// Whether it is one that WhatsApp knows is WhatsApp's to say.
+fn check_emoji(emoji: String) -> Result<String> {
+    let emoji = emoji.trim();
+    let is_word = |c: char| c.is_ascii() && !matches!(c, '0'..='9' | '#' | '*');
+    if emoji.len() > EMOJI_BYTES_MAX || emoji.chars().any(is_word) {
+        let message = "must be one emoji, or empty to remove the reaction";
+        return Err(Error::invalid("reaction.emoji", message));
+    }
+    Ok(emoji.to_owned())
+}
+
+/// A text of one line without control characters; white space around it does not count.
+fn check_line(field: &'static str, text: &str, chars_min: usize, chars_max: usize) -> Result<()> {
+    let length = text.trim().chars().count();
+    if !(chars_min..=chars_max).contains(&length) || text.chars().any(char::is_control) {
+        let message = format!("must have {chars_min} to {chars_max} characters, none of control");
+        return Err(Error::invalid(field, message));
+    }
+    Ok(())
 }
 
 fn check_characters(field: &'static str, text: Arc<str>) -> Result<Arc<str>> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod content;
+mod context;
 mod devices;
 mod grants;
 mod limits;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::context::Reference;
 use super::{Core, Principal};
 use crate::account::Account;
 use crate::content::ContentRequest;
@@ -64,6 +65,10 @@ pub struct SendRequest {
     pub to: String,
     /// What it carries.
     pub content: ContentRequest,
+    /// The message that it answers, or that a reaction is on: our id, or WhatsApp's.
+    pub reply_to: Option<String>,
+    /// Whom it mentions: numbers, LIDs, or `all` in a group.
+    pub mentions: Vec<String>,
     /// Not before this.
     pub schedule_at: Option<Timestamp>,
     /// Not after this; wins over `expires_in_s`.
@@ -187,7 +192,10 @@ impl Core {
         let mut read = BTreeMap::new();
         for (index, mut request) in requests.into_iter().enumerate() {
             let device = self.sending_device(principal, request.device.take(), &mut read).await;
-            let message = device.and_then(|device| self.new_message(device, account, request, now));
+            let message = match device {
+                Ok(device) => self.new_message(device, account, request, now).await,
+                Err(error) => Err(error),
+            };
             let message = message.and_then(|message| check_features(message, plan));
             messages.push(message.map_err(|error| SendRefusal { index: Some(index), error })?);
         }
@@ -213,7 +221,7 @@ impl Core {
         }
     }
 
-    fn new_message(
+    async fn new_message(
         &self,
         device_id: DeviceId,
         account: &Account,
@@ -223,6 +231,12 @@ impl Core {
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
         let (content, inline_file) = self.check_content(std::mem::take(&mut request.content))?;
+        let refers = Reference {
+            to: recipient.clone().into(),
+            reply_to: request.reply_to.take(),
+            mentions: std::mem::take(&mut request.mentions),
+        };
+        let context = self.check_context(account, device_id, refers, &content).await?;
         let due_at = check_schedule(request.schedule_at, now)?;
         let expires_at = check_expiry(&request, due_at, now)?;
         if request.retry_interval_s.is_some_and(|s| !(1..=RETRY_INTERVAL_S_MAX).contains(&s)) {
@@ -237,6 +251,7 @@ impl Core {
             device_id,
             chat: recipient.into(),
             content,
+            context,
             inline_file,
             whatsapp_id: WhatsappId::from_random(self.random()),
             typing: request.typing.unwrap_or(true),

@@ -7,6 +7,7 @@ use futures_util::stream::BoxStream;
 use super::{Core, Principal};
 use crate::chat::ChatId;
 use crate::content::Content;
+use crate::context::Context;
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
@@ -365,6 +366,7 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
         direction: if is_incoming { Direction::In } else { Direction::Out },
         chat: ChatId::Person(phone.clone()),
         sender: is_incoming.then_some(Address { phone: Some(phone), lid: None }),
+        context: Context::default(),
         content: Content::Text("This is a test of your webhook.".into()),
         state: states.find(emits_kind).unwrap_or(MessageState::Delivered),
         failure: (kind == EventKind::MessageFailed).then(|| Failure::new("test", "a test")),

@@ -86,10 +86,10 @@ impl DeviceTask {
             self.begin(async move { Done::Sent(id, Err(error)) });
             return;
         };
-        let (chat, whatsapp_id) = (message.chat, message.whatsapp_id);
+        let (chat, whatsapp_id, context) = (message.chat, message.whatsapp_id, message.context);
         let attempt = message.attempts.saturating_add(1);
         tracing::debug!(message_id = %id, %whatsapp_id, attempt, "sending");
-        let message = OutgoingMessage { chat, whatsapp_id, content };
+        let message = OutgoingMessage { chat, whatsapp_id, content, context };
         let (context, device) = (self.context.clone(), self.id);
         self.begin(async move {
             let upload = match &permit {

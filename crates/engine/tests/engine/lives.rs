@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::content::Content;
+use domain::context::Context;
 use domain::device::{DeviceStatus, DisconnectReason};
 use domain::ids::{DeliveryId, DeviceId, WebhookId, WhatsappId};
 use domain::media::{FileRequest, MediaSource};
@@ -112,6 +113,7 @@ impl World {
             chat: format!("{from}@s.whatsapp.net").into(),
             sender: Address { phone: Some(PhoneNumber::from_digits(&*from)), lid: None },
             origin: ReceivedOrigin::Incoming,
+            context: Context::default(),
             content: Content::Text("hi".into()),
             at: self.gateway.clock.now(),
         };

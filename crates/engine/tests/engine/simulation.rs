@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use domain::account::NewAccount;
 use domain::chat::ChatId;
 use domain::content::Content;
+use domain::context::Context;
 use domain::device::NewDevice;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::key::{KeyKind, Secret};
@@ -149,6 +150,7 @@ impl World {
             device_id: self.device,
             chat: ChatId::from(format!("62812{}@s.whatsapp.net", self.rng.random_range(0..CHATS))),
             content: Content::Text("hello".into()),
+            context: Context::default(),
             inline_file: None,
             whatsapp_id: wa(1_000 + self.known.len() as i64),
             typing: true,

@@ -199,6 +199,9 @@ impl TestGateway {
                 Content::Text(text) => text.to_string(),
                 Content::File(file) => file.caption,
                 Content::Location(place) => place.name.unwrap_or_default(),
+                Content::Poll(poll) => poll.question,
+                Content::Reaction(emoji) => emoji,
+                Content::Contacts(_) => String::new(),
                 Content::Unsupported(unsupported) => unsupported.text,
             })
             .collect()

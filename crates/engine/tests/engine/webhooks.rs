@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use domain::content::Content;
+use domain::context::Context;
 use domain::device::DisconnectReason;
 use domain::ids::{DeliveryId, WebhookId};
 use domain::message::{Address, IncomingMessage, MessageState, Receipt, ReceivedOrigin};
@@ -74,6 +75,7 @@ fn incoming(gateway: &TestGateway, from: &str, text: &str) -> IncomingMessage {
         chat: format!("{from}@s.whatsapp.net").into(),
         sender: Address { phone: Some(PhoneNumber::from_digits(from)), lid: None },
         origin: ReceivedOrigin::Incoming,
+        context: Context::default(),
         content: Content::Text(text.into()),
         at: gateway.clock.now(),
     }

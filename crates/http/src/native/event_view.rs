@@ -9,7 +9,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::message_view::{ErrorBody, LocationBody, MediaBody, Parties};
+use super::message_view::{
+    ContactBody, ErrorBody, LocationBody, MediaBody, Parties, PollBody, ReactionBody, mentions,
+    reply_to,
+};
 
 /// Something that happened.
 #[derive(Serialize, ToSchema)]
@@ -74,6 +77,24 @@ struct EventMessageBody<'a> {
     /// The place, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<LocationBody<'a>>,
+    /// The contacts, where it is some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contacts: Option<Vec<ContactBody<'a>>>,
+    /// The poll, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll: Option<PollBody<'a>>,
+    /// The reaction, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reaction: Option<ReactionBody<'a>>,
+    /// The WhatsApp id of the message it answers, where it answers one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<&'a str>,
+    /// Whom it mentions: numbers, LIDs, `all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mentions: Option<Vec<&'a str>>,
+    /// `true` where its writer passed it on from another chat.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    forwarded: bool,
     /// The state it came into.
     status: &'static str,
     /// Why it failed.
@@ -146,6 +167,12 @@ fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> Event
         text: message.content.text(),
         media: message.content.media().map(MediaBody::from),
         location: message.content.location().map(LocationBody::from),
+        contacts: message.content.contacts().map(ContactBody::list),
+        poll: message.content.poll().map(PollBody::from),
+        reaction: ReactionBody::of(&message.content, &message.context),
+        reply_to: reply_to(&message.content, &message.context),
+        mentions: mentions(&message.context),
+        forwarded: message.context.is_forwarded,
         status: message.state.as_str(),
         error: message.failure.as_ref().map(ErrorBody::from),
         created_at: message.created_at,

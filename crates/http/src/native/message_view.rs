@@ -1,7 +1,8 @@
 //! How a message is shown.
 
 use domain::chat::{ChatId, Lid};
-use domain::content::Location;
+use domain::content::{Contact, Content, Location, Poll};
+use domain::context::Context;
 use domain::media::Media;
 use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange};
 use domain::phone::PhoneNumber;
@@ -45,6 +46,24 @@ pub(super) struct MessageBody<'a> {
     /// The place, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<LocationBody<'a>>,
+    /// The contacts, where it is some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contacts: Option<Vec<ContactBody<'a>>>,
+    /// The poll, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll: Option<PollBody<'a>>,
+    /// The reaction, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reaction: Option<ReactionBody<'a>>,
+    /// The WhatsApp id of the message it answers, where it answers one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_to: Option<&'a str>,
+    /// Whom it mentions: numbers, LIDs, `all`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mentions: Option<Vec<&'a str>>,
+    /// `true` where its writer passed it on from another chat.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    forwarded: bool,
     /// `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `played`, `failed`,
     /// `expired` or `cancelled`.
     status: &'static str,
@@ -132,6 +151,87 @@ impl<'a> From<&'a Location> for LocationBody<'a> {
     }
 }
 
+/// A contact of a message.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Contact)]
+pub(super) struct ContactBody<'a> {
+    /// The name.
+    name: &'a str,
+    /// The number; null where a received contact has none.
+    phone: Option<&'a str>,
+    /// Where they work.
+    organization: Option<&'a str>,
+}
+
+impl<'a> ContactBody<'a> {
+    pub(super) fn list(contacts: &'a [Contact]) -> Vec<Self> {
+        let body = |contact: &'a Contact| Self {
+            name: &contact.name,
+            phone: contact.phone.as_deref(),
+            organization: contact.organization.as_deref(),
+        };
+        contacts.iter().map(body).collect()
+    }
+}
+
+/// A message's poll.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Poll)]
+pub(super) struct PollBody<'a> {
+    /// The question.
+    question: &'a str,
+    /// The answers.
+    options: Vec<PollOptionBody<'a>>,
+    /// How many of them one may choose; 0 for all.
+    selectable: u32,
+}
+
+/// An answer of a poll.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PollOption)]
+struct PollOptionBody<'a> {
+    /// The answer.
+    text: &'a str,
+}
+
+impl<'a> From<&'a Poll> for PollBody<'a> {
+    fn from(poll: &'a Poll) -> Self {
+        let options = poll.options.iter().map(|text| PollOptionBody { text }).collect();
+        Self { question: &poll.question, options, selectable: poll.selectable }
+    }
+}
+
+/// A message's reaction.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reaction)]
+pub(super) struct ReactionBody<'a> {
+    /// The WhatsApp id of the message it is on; null where it is not known.
+    message: Option<&'a str>,
+    /// The emoji; empty when the reaction was removed.
+    emoji: &'a str,
+}
+
+impl<'a> ReactionBody<'a> {
+    pub(super) fn of(content: &'a Content, context: &'a Context) -> Option<Self> {
+        let emoji = content.reaction()?;
+        let message = context.reply_to.as_ref().map(|quote| quote.whatsapp_id.as_str());
+        Some(Self { message, emoji })
+    }
+}
+
+/// The message that is answered; a reaction names its own.
+pub(super) fn reply_to<'a>(content: &Content, context: &'a Context) -> Option<&'a str> {
+    let quote = context.reply_to.as_ref().filter(|_| content.reaction().is_none());
+    quote.map(|quote| quote.whatsapp_id.as_str())
+}
+
+/// Whom a message mentions; `None` for no one.
+pub(super) fn mentions(context: &Context) -> Option<Vec<&str>> {
+    let all = context.mentions.all.then_some("all");
+    let people: Vec<&str> = context.mentions.people.iter().map(String::as_str).chain(all).collect();
+    (!people.is_empty()).then_some(people)
+}
+
 /// Why a message failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageError)]
@@ -175,6 +275,12 @@ impl<'a> MessageBody<'a> {
             text: message.text(),
             media: message.media().map(MediaBody::from),
             location: message.content.location().map(LocationBody::from),
+            contacts: message.content.contacts().map(ContactBody::list),
+            poll: message.content.poll().map(PollBody::from),
+            reaction: ReactionBody::of(&message.content, &message.context),
+            reply_to: reply_to(&message.content, &message.context),
+            mentions: mentions(&message.context),
+            forwarded: message.context.is_forwarded,
             status: message.state.as_str(),
             error: message.failure.as_ref().map(ErrorBody::from),
             attempts: message.attempts,

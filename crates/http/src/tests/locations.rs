@@ -1,6 +1,7 @@
 //! `/v1/messages` with places.
 
 use domain::content::{Content, Location};
+use domain::context::Context;
 use domain::ids::WhatsappId;
 use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use domain::phone::PhoneNumber;
@@ -36,6 +37,7 @@ async fn places_are_sent_and_shown() {
         chat: "628999111222@s.whatsapp.net".into(),
         sender: Address { phone: Some(PhoneNumber::from_digits("628999111222")), lid: None },
         origin: ReceivedOrigin::Incoming,
+        context: Context::default(),
         content: Content::Location(Location {
             latitude: 1.5,
             longitude: 2.25,

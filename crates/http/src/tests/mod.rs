@@ -9,6 +9,7 @@ mod documents;
 mod edge;
 mod effort;
 mod grants;
+mod kinds;
 mod locations;
 mod media;
 mod native;

@@ -2,6 +2,7 @@
 
 use domain::chat::Lid;
 use domain::content::Content;
+use domain::context::Context;
 use domain::device::{DeviceNotice, PairOffer};
 use domain::ids::{DeviceId, MessageId, WhatsappId};
 use domain::message::{
@@ -408,6 +409,7 @@ async fn lists_of_messages() {
             lid: Some(Lid::from_user("777")),
         },
         origin: ReceivedOrigin::Incoming,
+        context: Context::default(),
         content: Content::Text("an answer".into()),
         at: app.clock.hands.now(),
     };

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::chat::Lid;
 use domain::content::{Content, ContentKind, File, Location};
+use domain::context::Context;
 use domain::device::{DeviceStatus, StatusChange};
 use domain::ids::{DeviceNumber, MessageId, WebhookId, WhatsappId};
 use domain::media::Media;
@@ -46,6 +47,7 @@ async fn receive(app: &App, id: &str) {
             lid: Some(Lid::from_user("999")),
         },
         origin: ReceivedOrigin::Incoming,
+        context: Context::default(),
         content: Content::Text("halo \u{1f44b} \u{0645}\u{0631}\u{062d}\u{0628}\u{0627}".into()),
         at: app.clock.now(),
     };
@@ -286,6 +288,7 @@ fn incoming() -> EventMessage {
             phone: Some(PhoneNumber::from_digits("628555")),
             lid: Some(Lid::from_user("999")),
         }),
+        context: Context::default(),
         content: Content::File(File {
             kind: ContentKind::Document,
             caption: "halo \u{1f44b}".into(),

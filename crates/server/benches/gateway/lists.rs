@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::chat::ChatId;
 use domain::content::Content;
+use domain::context::Context;
 use domain::ids::{AccountId, MessageId, WhatsappId};
 use domain::message::{MessageEvent, NewMessage};
 use domain::plan::Plan;
@@ -171,6 +172,7 @@ fn message(device: &str, n: u32, now: Timestamp) -> NewMessage {
     NewMessage {
         device_id: device.parse().unwrap(),
         chat: ChatId::from(format!("62813{:08}@s.whatsapp.net", n % 1_000)),
+        context: Context::default(),
         content: Content::Text(format!("number {n}").into()),
         inline_file: None,
         whatsapp_id: WhatsappId::from_random(u64::from(n).to_be_bytes()),

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::content::{Content, ContentKind, Location, OutgoingContent, Unsupported};
+use domain::content::{
+    Contact, Content, ContentKind, Location, OutgoingContent, Poll, Unsupported,
+};
+use domain::context::{Context, Quote};
 use domain::device::DisconnectReason;
-use domain::message::{Receipt, ReceivedOrigin};
+use domain::ids::WhatsappId;
+use domain::message::{Address, Receipt, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent, SendError, Store};
 use serde_json::{Value, json};
@@ -182,6 +186,102 @@ async fn a_place_goes_out_and_comes_in() {
         let message = world.recorder.message(&id).await;
         assert_eq!(message.content, Content::Location(monas.clone()));
     }
+}
+
+fn quote(id: &WhatsappId, is_ours: bool) -> Option<Quote> {
+    let theirs = Address { phone: Some(PhoneNumber::from_digits(THEIRS)), lid: None };
+    Some(Quote {
+        whatsapp_id: id.clone(),
+        is_ours: Some(is_ours),
+        sender: (!is_ours).then_some(theirs),
+        kind: ContentKind::Text,
+        text: "pesan lama".into(),
+    })
+}
+
+#[tokio::test]
+async fn contacts_polls_and_reactions_go_out() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let ani = Contact { name: "Ani, S.".into(), phone: Some("62811".into()), organization: None };
+    let poll = Poll {
+        question: "Makan?".into(),
+        options: vec!["Nasi".into(), "Soto".into()],
+        selectable: 1,
+    };
+    let theirs = world.sim.write(THEIRS, OURS, "pesan lama").await;
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    for to in [chat(THEIRS).to_string(), group] {
+        let text = Content::Text("Halo @62811".into());
+        let contents = [
+            (text, Context { reply_to: quote(&theirs, false), ..Context::default() }),
+            (Content::Contacts(vec![ani.clone()]), Context::default()),
+            (Content::Contacts(vec![ani.clone(), ani.clone()]), Context::default()),
+            (Content::Poll(poll.clone()), Context::default()),
+            (
+                Content::Reaction("👍".into()),
+                Context { reply_to: quote(&theirs, false), ..Context::default() },
+            ),
+        ];
+        let mut mails = Vec::new();
+        for (content, context) in contents {
+            let id = new_id();
+            world.try_send_message(device, &to, &id, content, context).await.unwrap();
+            world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+            mails.push(world.sim.mail(THEIRS, &id).await);
+        }
+        let kinds: Vec<&str> = mails.iter().map(|mail| mail["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, ["text", "contact", "contact", "poll", "reaction"]);
+        assert_eq!(mails[0]["reply_to"], json!(theirs.as_str()));
+        assert_eq!(mails[1]["contacts"][0]["name"], "Ani, S.");
+        assert_eq!(mails[2]["contacts"].as_array().unwrap().len(), 2);
+        let shown = json!({"question": "Makan?", "options": ["Nasi", "Soto"], "selectable": 1});
+        assert_eq!(mails[3]["poll"], shown);
+        let on = json!({"message": theirs.as_str(), "emoji": "👍"});
+        assert_eq!(mails[4]["reaction"], on);
+    }
+}
+
+#[tokio::test]
+async fn contacts_polls_answers_and_reactions_come_in() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let ours = new_id();
+    world
+        .try_send_content(device, &chat(THEIRS), &ours, Content::Text("Halo".into()))
+        .await
+        .unwrap();
+    world.heard(device, MessengerEvent::Acknowledged(ours.clone())).await;
+    world.sim.mail(THEIRS, &ours).await;
+    let card = json!([{"name": "Ani", "phone": "62811", "organization": "Toko"}]);
+    let poll = json!({"question": "Makan?", "options": ["Nasi", "Soto"]});
+    let reaction = json!({"message": ours.as_str(), "emoji": "❤️"});
+    let write = async |field: &str, content: &Value| {
+        let id = world.sim.write_content(THEIRS, OURS, field, content.clone()).await;
+        world.recorder.message(&id).await
+    };
+    let ani = Contact {
+        name: "Ani".into(),
+        phone: Some("62811".into()),
+        organization: Some("Toko".into()),
+    };
+    assert_eq!(write("contacts", &card).await.content, Content::Contacts(vec![ani]));
+    let read = write("poll", &poll).await.content;
+    let options = vec!["Nasi".into(), "Soto".into()];
+    assert_eq!(read, Content::Poll(Poll { question: "Makan?".into(), options, selectable: 1 }));
+    let read = write("reaction", &reaction).await;
+    assert_eq!(read.content, Content::Reaction("❤️".into()));
+    assert_eq!(read.context.reply_to.unwrap().whatsapp_id, ours);
+    let answer = json!({
+        "to": OURS, "text": "Halo juga @628111", "reply_to": ours.as_str(), "mentions": [OURS],
+    });
+    let sent = world.sim.call("POST", &format!("/phones/{THEIRS}/send"), answer).await;
+    let id = WhatsappId(sent["id"].as_str().unwrap().to_owned());
+    let read = world.recorder.message(&id).await;
+    let quote = read.context.reply_to.unwrap();
+    assert_eq!((quote.whatsapp_id, quote.is_ours), (ours, Some(true)));
+    assert_eq!((quote.text.as_str(), read.content.text()), ("Halo", "Halo juga @628111"));
+    assert_eq!(read.context.mentions.people, [OURS]);
 }
 
 #[tokio::test]

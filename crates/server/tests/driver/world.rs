@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::chat::{ChatId, Lid};
 use domain::content::{OutgoingContent, OutgoingFile};
+use domain::context::Context;
 use domain::device::{LinkedNumber, PairMethod, PairOffer};
 use domain::error::StoreError;
 use domain::ids::{DeviceId, WhatsappId};
@@ -477,8 +478,19 @@ impl World {
         id: &WhatsappId,
         content: OutgoingContent,
     ) -> Result<(), SendError> {
+        self.try_send_message(device, chat, id, content, Context::default()).await
+    }
+
+    pub async fn try_send_message(
+        &self,
+        device: DeviceId,
+        chat: &(impl ToString + ?Sized),
+        id: &WhatsappId,
+        content: OutgoingContent,
+        context: Context,
+    ) -> Result<(), SendError> {
         let chat = chat.to_string().into();
-        let message = OutgoingMessage { chat, whatsapp_id: id.clone(), content };
+        let message = OutgoingMessage { chat, whatsapp_id: id.clone(), content, context };
         self.messenger.send(device, message).await
     }
 

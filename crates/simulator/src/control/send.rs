@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wacore::download::MediaType;
+use wacore::proto_helpers::MessageExt as _;
 use wacore_binary::{Jid, Server};
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
@@ -29,6 +30,42 @@ pub(super) struct SendRequest {
     text: Option<String>,
     media: Option<SendMedia>,
     location: Option<SendLocation>,
+    contacts: Option<Vec<SendContact>>,
+    poll: Option<SendPoll>,
+    reaction: Option<SendReaction>,
+    /// The id of a message that the phone has sent or received in that chat.
+    reply_to: Option<String>,
+    /// Numbers.
+    #[serde(default)]
+    mentions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendContact {
+    name: String,
+    phone: String,
+    organization: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendPoll {
+    question: String,
+    options: Vec<String>,
+    #[serde(default = "one")]
+    selectable: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendReaction {
+    message: String,
+    emoji: String,
 }
 
 #[derive(Deserialize)]
@@ -62,18 +99,81 @@ pub(super) async fn send(
 ) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let to = addressee(&body.to)?;
-    let message = match (body.text, body.media, body.location) {
-        (Some(text), None, None) => text_message(text)?,
-        (None, None, Some(place)) => location_message(place),
-        (None, Some(media), None) => {
-            let host = simulator.base_host().await?.unwrap_or_else(|| host_of(&headers));
-            media_message(&simulator, media, &host).await?
-        }
-        _ => return Err(bad_request("send needs one of text, media and location").into()),
-    };
-    let outgoing = PhoneMessage { to, message };
+    let (reply_to, mentions) = (body.reply_to.clone(), body.mentions.clone());
+    let reacted_to = body.reaction.as_ref().map(|reaction| reaction.message.clone());
+    let mut message = content(&simulator, body, &headers).await?;
+    if !mentions.is_empty() {
+        let jid = |number: &String| parse_number(number).map(|number| number.jid().to_string());
+        let mentioned_jid = mentions.iter().map(jid).collect::<Result<_>>()?;
+        message.set_context_info(wa::ContextInfo { mentioned_jid, ..Default::default() });
+    }
+    let outgoing = PhoneMessage { to, message, refers_to: reacted_to.or(reply_to) };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(number, &outgoing));
     Ok(Json(json!({ "id": sent.await? })))
+}
+
+async fn content(
+    simulator: &Simulator,
+    body: SendRequest,
+    headers: &HeaderMap,
+) -> Result<wa::Message> {
+    let mut messages = Vec::new();
+    messages.extend(body.text.map(text_message).transpose()?);
+    if let Some(media) = body.media {
+        let host = simulator.base_host().await?.unwrap_or_else(|| host_of(headers));
+        messages.push(media_message(simulator, media, &host).await?);
+    }
+    messages.extend(body.location.map(location_message));
+    messages.extend(body.contacts.map(contacts_message));
+    messages.extend(body.poll.map(poll_message));
+    messages.extend(body.reaction.map(reaction_message));
+    let [message] = <[wa::Message; 1]>::try_from(messages).map_err(|_| {
+        bad_request("send needs one of text, media, location, contacts, poll and reaction")
+    })?;
+    Ok(message)
+}
+
+fn contacts_message(contacts: Vec<SendContact>) -> wa::Message {
+    let card = |contact: SendContact| {
+        let SendContact { name, phone, organization } = contact;
+        let organization = organization.map(|text| format!("ORG:{text};\n")).unwrap_or_default();
+        let vcard = format!(
+            "BEGIN:VCARD\nVERSION:3.0\nN:;{name};;;\nFN:{name}\n{organization}\
+             TEL;type=CELL;waid={phone}:+{phone}\nEND:VCARD"
+        );
+        wam::ContactMessage { display_name: Some(name), vcard: Some(vcard), ..Default::default() }
+    };
+    let mut cards: Vec<_> = contacts.into_iter().map(card).collect();
+    if cards.len() == 1 {
+        let contact = MessageField::some(cards.remove(0));
+        return wa::Message { contact_message: contact, ..Default::default() };
+    }
+    let array = wam::ContactsArrayMessage { contacts: cards, ..Default::default() };
+    wa::Message { contacts_array_message: MessageField::some(array), ..Default::default() }
+}
+
+fn poll_message(poll: SendPoll) -> wa::Message {
+    let option = |name: String| wam::poll_creation_message::Option {
+        option_name: Some(name),
+        ..Default::default()
+    };
+    let creation = wam::PollCreationMessage {
+        name: Some(poll.question),
+        options: poll.options.into_iter().map(option).collect(),
+        selectable_options_count: Some(poll.selectable),
+        ..Default::default()
+    };
+    wa::Message { poll_creation_message_v3: MessageField::some(creation), ..Default::default() }
+}
+
+/// The message that it is on is filled in by the phone, which has it.
+fn reaction_message(reaction: SendReaction) -> wa::Message {
+    let reaction = wam::ReactionMessage {
+        text: Some(reaction.emoji),
+        sender_timestamp_ms: Some(crate::clock::unix_ms()),
+        ..Default::default()
+    };
+    wa::Message { reaction_message: MessageField::some(reaction), ..Default::default() }
 }
 
 /// A number, a user's JID or a group's.

@@ -29,6 +29,41 @@ pub(crate) struct Content {
     pub(crate) expiration: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) location: Option<Place>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) contacts: Option<Vec<Card>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) poll: Option<Poll>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reaction: Option<Reaction>,
+    /// The id of the message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) reply_to: Option<String>,
+    /// Whom it mentions, as JIDs, and `all`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mentions: Vec<String>,
+}
+
+/// A contact as it came.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub(crate) struct Card {
+    pub(crate) name: Option<String>,
+    pub(crate) vcard: Option<String>,
+}
+
+/// A poll.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub(crate) struct Poll {
+    pub(crate) question: String,
+    pub(crate) options: Vec<String>,
+    pub(crate) selectable: u32,
+}
+
+/// A reaction.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub(crate) struct Reaction {
+    /// The id of the message it is on.
+    pub(crate) message: Option<String>,
+    pub(crate) emoji: String,
 }
 
 /// A place on the map.
@@ -110,7 +145,16 @@ impl Content {
             ..Default::default()
         });
         let content = text.or_else(|| media(base)).or_else(|| other(base))?;
-        Some(Content { expiration: base.get_ephemeral_expiration(), ..content })
+        let context = context_info(base);
+        let all = context.is_some_and(|info| info.non_jid_mentions.unwrap_or_default() > 0);
+        let mut mentions = mentioned(base);
+        mentions.extend(all.then(|| "all".to_owned()));
+        Some(Content {
+            expiration: base.get_ephemeral_expiration(),
+            reply_to: context.and_then(|info| info.stanza_id.clone()),
+            mentions,
+            ..content
+        })
     }
 
     fn media(kind: &str, file: &FileFields<'_>) -> Self {
@@ -200,20 +244,78 @@ fn other(message: &wa::Message) -> Option<Content> {
         let location = Some(place);
         return Some(Content { kind: "location".into(), text, location, ..Default::default() });
     }
-    let (kind, text) = if let Some(contact) = message.contact_message.as_option() {
-        ("contact", contact.display_name.clone())
-    } else if let Some(reaction) = message.reaction_message.as_option() {
-        ("reaction", reaction.text.clone())
-    } else if let Some(poll) =
-        message.poll_creation_message.as_option().or(message.poll_creation_message_v3.as_option())
-    {
-        ("poll", poll.name.clone())
-    } else if silent(message) {
-        return None;
-    } else {
-        ("other", None)
+    let typed = contacts(message).or_else(|| poll(message)).or_else(|| reaction(message));
+    typed.or_else(|| {
+        let other = || Content { kind: "other".into(), ..Default::default() };
+        (!silent(message)).then(other)
+    })
+}
+
+fn contacts(message: &wa::Message) -> Option<Content> {
+    let one = message.contact_message.as_option().map(std::slice::from_ref);
+    let cards = one.or_else(|| {
+        message.contacts_array_message.as_option().map(|array| array.contacts.as_slice())
+    })?;
+    let card = |card: &wa::message::ContactMessage| Card {
+        name: card.display_name.clone(),
+        vcard: card.vcard.clone(),
     };
-    Some(Content { kind: kind.into(), text, ..Default::default() })
+    let contacts: Vec<Card> = cards.iter().map(card).collect();
+    let text = contacts.first().and_then(|card| card.name.clone());
+    Some(Content { kind: "contact".into(), text, contacts: Some(contacts), ..Default::default() })
+}
+
+fn poll(message: &wa::Message) -> Option<Content> {
+    let creation = message.poll_creation_message.as_option();
+    let creation = creation.or(message.poll_creation_message_v3.as_option())?;
+    let name = |option: &wa::message::poll_creation_message::Option| {
+        option.option_name.clone().unwrap_or_default()
+    };
+    let poll = Poll {
+        question: creation.name.clone().unwrap_or_default(),
+        options: creation.options.iter().map(name).collect(),
+        selectable: creation.selectable_options_count.unwrap_or_default(),
+    };
+    let text = creation.name.clone();
+    Some(Content { kind: "poll".into(), text, poll: Some(poll), ..Default::default() })
+}
+
+fn reaction(message: &wa::Message) -> Option<Content> {
+    let reaction = message.reaction_message.as_option()?;
+    let text = reaction.text.clone();
+    let reaction = Reaction {
+        message: reaction.key.as_option().and_then(|key| key.id.clone()),
+        emoji: text.clone().unwrap_or_default(),
+    };
+    let reaction = Some(reaction);
+    Some(Content { kind: "reaction".into(), text, reaction, ..Default::default() })
+}
+
+/// Whom a message mentions, as JIDs.
+pub(super) fn mentioned(message: &wa::Message) -> Vec<String> {
+    context_info(message).map(|info| info.mentioned_jid.clone()).unwrap_or_default()
+}
+
+fn context_info(message: &wa::Message) -> Option<&wa::ContextInfo> {
+    macro_rules! first {
+        ($($field:ident),+ $(,)?) => {
+            None$(.or_else(|| message.$field.as_option().and_then(|m| m.context_info.as_option())))+
+        };
+    }
+    first!(
+        extended_text_message,
+        image_message,
+        video_message,
+        ptv_message,
+        audio_message,
+        document_message,
+        sticker_message,
+        location_message,
+        contact_message,
+        contacts_array_message,
+        poll_creation_message,
+        poll_creation_message_v3,
+    )
 }
 
 /// Messages between devices that no user sees.

@@ -8,6 +8,7 @@ mod companions;
 pub(crate) use companions::BundleKind;
 pub(crate) mod content;
 pub(crate) mod pairing;
+mod quotes;
 mod receipts;
 mod receive;
 mod send;

@@ -21,6 +21,8 @@ use crate::switchboard::{StanzaClass, Switchboard};
 pub(crate) struct PhoneMessage {
     pub(crate) to: Jid,
     pub(crate) message: wa::Message,
+    /// The id of the message that it answers or reacts to.
+    pub(crate) refers_to: Option<String>,
 }
 
 /// A message as it goes to several devices.
@@ -42,6 +44,9 @@ impl Switchboard {
     ) -> Result<String> {
         self.in_use(number)?;
         let mut message = outgoing.message.clone();
+        if let Some(id) = &outgoing.refers_to {
+            self.refer(number, &outgoing.to, id, &mut message)?;
+        }
         self.put_timer(number, &outgoing.to, &mut message)?;
         let content =
             Content::of(&message).ok_or_else(|| bad_request("there is nothing to send"))?;

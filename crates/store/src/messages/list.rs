@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::chat::ChatId;
+use domain::context::MessageName;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, Message, MessageState};
 use domain::ports::{
@@ -87,6 +88,32 @@ pub(crate) async fn message(
     let found = rows_by_ids(tx, WHOLE, &[id], usize::MAX).await?.0.pop().filter(is_owned);
     let found = found.map(|(table, row)| tx.single(table, Some(row), message_from)).transpose()?;
     Ok(found.flatten())
+}
+
+/// One message of a device, by either of its ids; by WhatsApp's only once it has left the outbox.
+pub(crate) async fn message_named(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+    name: MessageName,
+) -> SqlResult<Option<Message>> {
+    const SELECT: &str = concat!(
+        "SELECT ",
+        history_columns!(),
+        " FROM messages WHERE +account_id = $1 AND device_id = $2 AND whatsapp_id = $3
+          ORDER BY id DESC LIMIT 1"
+    );
+    match name {
+        MessageName::Id(id) => {
+            let found = message(tx, account, id).await?;
+            Ok(found.filter(|message| message.device_id == device))
+        }
+        MessageName::Whatsapp(id) => {
+            let device = device.to_text();
+            let row = tx.query_one(SELECT, params![account.0, &device, id.as_str()]).await?;
+            Ok(tx.single("messages", row, message_from)?)
+        }
+    }
 }
 
 /// Selects rows of a table by their ids, the newest first.

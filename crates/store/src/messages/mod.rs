@@ -16,6 +16,7 @@ use std::borrow::Cow;
 
 use domain::chat::Lid;
 use domain::content::Content;
+use domain::context::Context;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
 use domain::message::{Direction, Message, MessageState, Origin};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
@@ -125,13 +126,18 @@ pub(crate) struct Waiting {
 }
 
 pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
+    let (id, account_id) = (MessageId(row.int()?), AccountId(row.int()?));
+    let device_id = row.parsed(|text| text.parse::<DeviceId>().ok())?;
+    let chat = row.text()?.into();
+    let (content, context) = content_from(row)?;
     let mut message = Message {
-        id: MessageId(row.int()?),
-        account_id: AccountId(row.int()?),
-        device_id: row.parsed(|text| text.parse::<DeviceId>().ok())?,
-        chat: row.text()?.into(),
+        id,
+        account_id,
+        device_id,
+        chat,
         sender: None,
-        content: content_from(row)?,
+        content,
+        context,
         whatsapp_id: WhatsappId(row.text()?),
         state: row.parsed(MessageState::from_name)?,
         failure: row.opt_json(stored::failure::read)?,
@@ -154,11 +160,11 @@ pub(crate) fn message_from(row: &mut Row) -> SqlResult<Message> {
 }
 
 /// A content that cannot be read, such as a later release's, must not hide its message.
-fn content_from(row: &mut Row) -> SqlResult<Content> {
+fn content_from(row: &mut Row) -> SqlResult<(Content, Context)> {
     let (kind, text, media) = (row.text()?, row.text()?, row.opt_text()?);
     Ok(stored::content::read(&kind, text, media.as_deref()).unwrap_or_else(|unsupported| {
         row.note("the content of a message cannot be read: it is shown without");
-        Content::Unsupported(unsupported)
+        (Content::Unsupported(unsupported), Context::default())
     }))
 }
 
@@ -220,7 +226,7 @@ impl<'m> Encoded<'m> {
         Ok(Self {
             device: message.device_id.to_text(),
             chat: message.chat.jid(),
-            content: stored::content::write(&message.content)?,
+            content: stored::content::write(&message.content, &message.context)?,
             failure: message.failure.as_ref().map(stored::failure::write).transpose()?,
             history: stored::history::write(&message.history)?,
             sender: message.sender.as_ref().map(stored::address::write).transpose()?,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use domain::content::Content;
+use domain::context::Context;
 use domain::device::Device;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
 use domain::message::{Message, MessageEvent, MessageState, Origin, Receipt};
@@ -227,7 +228,11 @@ async fn load_unreadable(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<HashMap<Me
     Ok(tx.readable("outbox", rows, waiting).into_iter().collect())
 }
 
-fn message_of_entry(entry: OutboxEntry, charged: Charged, content: Content) -> Message {
+fn message_of_entry(
+    entry: OutboxEntry,
+    charged: Charged,
+    (content, context): (Content, Context),
+) -> Message {
     let kind = charged.grant.map_or(QuotaKind::Plan, |_| QuotaKind::Grant);
     Message {
         id: entry.id,
@@ -237,6 +242,7 @@ fn message_of_entry(entry: OutboxEntry, charged: Charged, content: Content) -> M
         chat: entry.chat,
         sender: None,
         content,
+        context,
         whatsapp_id: entry.whatsapp_id,
         state: MessageState::Queued,
         failure: None,

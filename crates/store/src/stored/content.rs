@@ -1,4 +1,4 @@
-//! What a message carries: the columns `kind`, `text` and `media` of both tables of messages, and
+//! What a message carries and refers to: the columns `kind`, `text` and `media` of both tables of messages, and
 //! the same fields in queued events.
 //!
 //! Kind and text stand in columns of their own, because lists show and filter by them; everything
@@ -6,10 +6,13 @@
 
 use std::borrow::Cow;
 
-use domain::content::{Content, ContentKind, File, Location, Unsupported};
+use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
+use domain::context::{Context, Mentions, Quote};
+use domain::ids::WhatsappId;
 use domain::media::Media;
 use serde::{Deserialize, Serialize};
 
+use super::address::StoredAddress;
 use super::to_text;
 use crate::sql::SqlResult;
 
@@ -34,6 +37,121 @@ pub(super) struct StoredContent<'a> {
     size: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     location: Option<StoredLocation<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contacts: Option<Vec<StoredContact<'a>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    poll: Option<StoredPoll<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<StoredContext<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredContact<'a> {
+    name: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    phone: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    organization: Option<Cow<'a, str>>,
+}
+
+/// The question is the text.
+#[derive(Serialize, Deserialize)]
+struct StoredPoll<'a> {
+    options: Cow<'a, [String]>,
+    selectable: u32,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct StoredContext<'a> {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reply_to: Option<StoredQuote<'a>>,
+    #[serde(default, skip_serializing_if = "<[String]>::is_empty")]
+    mentions: Cow<'a, [String]>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    mentions_all: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_forwarded: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredQuote<'a> {
+    whatsapp_id: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    is_ours: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sender: Option<StoredAddress<'a>>,
+    kind: Cow<'a, str>,
+    text: Cow<'a, str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl<'a> From<&'a Contact> for StoredContact<'a> {
+    fn from(contact: &'a Contact) -> Self {
+        Self {
+            name: contact.name.as_str().into(),
+            phone: contact.phone.as_deref().map(Cow::Borrowed),
+            organization: contact.organization.as_deref().map(Cow::Borrowed),
+        }
+    }
+}
+
+impl From<StoredContact<'_>> for Contact {
+    fn from(stored: StoredContact<'_>) -> Self {
+        Self {
+            name: stored.name.into_owned(),
+            phone: stored.phone.map(Cow::into_owned),
+            organization: stored.organization.map(Cow::into_owned),
+        }
+    }
+}
+
+impl<'a> From<&'a Context> for StoredContext<'a> {
+    fn from(context: &'a Context) -> Self {
+        Self {
+            reply_to: context.reply_to.as_ref().map(StoredQuote::from),
+            mentions: Cow::Borrowed(&context.mentions.people),
+            mentions_all: context.mentions.all,
+            is_forwarded: context.is_forwarded,
+        }
+    }
+}
+
+impl From<StoredContext<'_>> for Context {
+    fn from(stored: StoredContext<'_>) -> Self {
+        Self {
+            reply_to: stored.reply_to.map(Quote::from),
+            mentions: Mentions { people: stored.mentions.into_owned(), all: stored.mentions_all },
+            is_forwarded: stored.is_forwarded,
+        }
+    }
+}
+
+impl<'a> From<&'a Quote> for StoredQuote<'a> {
+    fn from(quote: &'a Quote) -> Self {
+        Self {
+            whatsapp_id: quote.whatsapp_id.as_str().into(),
+            is_ours: quote.is_ours,
+            sender: quote.sender.as_ref().map(StoredAddress::from),
+            kind: quote.kind.as_str().into(),
+            text: quote.text.as_str().into(),
+        }
+    }
+}
+
+impl From<StoredQuote<'_>> for Quote {
+    fn from(stored: StoredQuote<'_>) -> Self {
+        Self {
+            whatsapp_id: WhatsappId(stored.whatsapp_id.into_owned()),
+            is_ours: stored.is_ours,
+            sender: stored.sender.map(Into::into),
+            kind: ContentKind::from_name(&stored.kind),
+            text: stored.text.into_owned(),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,9 +192,26 @@ fn first_version() -> u32 {
 
 impl<'a> StoredContent<'a> {
     /// What is stored beside kind and text; `None` where they say it all.
-    pub(super) fn of(content: &'a Content) -> Option<Self> {
+    pub(super) fn of(content: &'a Content, context: &'a Context) -> Option<Self> {
+        let stored = Self::of_content(content);
+        if context.is_empty() {
+            return stored;
+        }
+        let stored = stored.unwrap_or(Self { v: VERSION, ..Self::default() });
+        Some(Self { context: Some(context.into()), ..stored })
+    }
+
+    fn of_content(content: &'a Content) -> Option<Self> {
         match content {
-            Content::Text(_) | Content::Unsupported(_) => None,
+            Content::Text(_) | Content::Reaction(_) | Content::Unsupported(_) => None,
+            Content::Contacts(contacts) => {
+                let contacts = Some(contacts.iter().map(StoredContact::from).collect());
+                Some(Self { v: VERSION, contacts, ..Self::default() })
+            }
+            Content::Poll(Poll { options, selectable, .. }) => {
+                let poll = StoredPoll { options: Cow::Borrowed(options), selectable: *selectable };
+                Some(Self { v: VERSION, poll: Some(poll), ..Self::default() })
+            }
             Content::File(file) => Some(Self::of_file(&file.media)),
             Content::Location(location) => {
                 Some(Self { v: VERSION, location: Some(location.into()), ..Self::default() })
@@ -92,7 +227,7 @@ impl<'a> StoredContent<'a> {
             filename: media.filename.as_deref().map(Cow::Borrowed),
             mimetype: media.mimetype.as_deref().map(Cow::Borrowed),
             size: media.size,
-            location: None,
+            ..Self::default()
         }
     }
 
@@ -107,12 +242,13 @@ impl<'a> StoredContent<'a> {
     }
 }
 
-/// The content of a kind. One that only a later release knows is an error that holds kind and text.
+/// The content of a kind, and what it refers to. One that only a later release knows is an error that
+/// holds kind and text.
 pub(super) fn content(
     kind: ContentKind,
     text: String,
     stored: Option<StoredContent<'_>>,
-) -> Result<Content, Unsupported> {
+) -> Result<(Content, Context), Unsupported> {
     let mut stored = stored.unwrap_or_default();
     if stored.v > VERSION {
         return Err(Unsupported { kind, text });
@@ -121,23 +257,40 @@ pub(super) fn content(
     if location.as_ref().is_some_and(|at| !at.has_latitude() || !at.has_longitude()) {
         return Err(Unsupported { kind, text });
     }
+    let context = stored.context.take().map(Context::from).unwrap_or_default();
+    let contacts = stored.contacts.take();
+    let poll = stored.poll.take();
     let media = stored.into_media();
-    Ok(match (kind, location) {
+    let content = match (kind, location) {
         (ContentKind::Text, _) => Content::Text(text.into()),
+        (ContentKind::Reaction, _) => Content::Reaction(text),
         (ContentKind::Location, Some(location)) => Content::Location(location),
+        (ContentKind::Contact, _) if contacts.is_some() => {
+            Content::Contacts(contacts.into_iter().flatten().map(Contact::from).collect())
+        }
+        (ContentKind::Poll, _) if poll.is_some() => {
+            let (options, selectable) =
+                poll.map(|poll| (poll.options.into_owned(), poll.selectable)).unwrap_or_default();
+            Content::Poll(Poll { question: text, options, selectable })
+        }
         (kind, _) if kind.is_file() => Content::File(File { kind, caption: text.into(), media }),
-        // The first release kept no more of a received place than its name.
+        // The first release kept no more of a received place or contact than its name.
         (kind, _) => Content::Unsupported(Unsupported { kind, text }),
-    })
+    };
+    Ok((content, context))
 }
 
 /// What goes into the column `media`.
-pub(crate) fn write(content: &Content) -> SqlResult<Option<String>> {
-    StoredContent::of(content).map(|stored| to_text(&stored)).transpose()
+pub(crate) fn write(content: &Content, context: &Context) -> SqlResult<Option<String>> {
+    StoredContent::of(content, context).map(|stored| to_text(&stored)).transpose()
 }
 
 /// Reads the three columns. What cannot be read of them is an error that holds what can.
-pub(crate) fn read(kind: &str, text: String, media: Option<&str>) -> Result<Content, Unsupported> {
+pub(crate) fn read(
+    kind: &str,
+    text: String,
+    media: Option<&str>,
+) -> Result<(Content, Context), Unsupported> {
     let kind = ContentKind::from_name(kind);
     match media.map(serde_json::from_str).transpose() {
         Ok(stored) => content(kind, text, stored),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use domain::chat::Lid;
 use domain::content::{Content, ContentKind};
+use domain::context::Context;
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::message::{Address, Direction, Failure, MessageState};
@@ -147,7 +148,7 @@ impl<'a> From<&'a EventMessage> for StoredMessage<'a> {
             sender: message.sender.as_ref().map(StoredAddress::from),
             kind: message.content.kind().as_str().into(),
             text: message.content.text().into(),
-            media: StoredContent::of(&message.content),
+            media: StoredContent::of(&message.content, &message.context),
             state: message.state.as_str().into(),
             failure: message.failure.as_ref().map(StoredFailure::from),
             created_at: message.created_at,
@@ -157,14 +158,16 @@ impl<'a> From<&'a EventMessage> for StoredMessage<'a> {
 
 fn message_from(stored: StoredMessage<'_>) -> Option<EventMessage> {
     let kind = ContentKind::from_name(&stored.kind);
+    let (content, context) = content::content(kind, stored.text.into_owned(), stored.media)
+        .unwrap_or_else(|unsupported| (Content::Unsupported(unsupported), Context::default()));
     Some(EventMessage {
         id: MessageId(stored.id),
         whatsapp_id: WhatsappId(stored.whatsapp_id.into_owned()),
         direction: Direction::from_name(&stored.direction)?,
         chat: stored.chat.into_owned().into(),
         sender: stored.sender.map(Address::from),
-        content: content::content(kind, stored.text.into_owned(), stored.media)
-            .unwrap_or_else(Content::Unsupported),
+        content,
+        context,
         state: MessageState::from_name(&stored.state)?,
         failure: stored.failure.map(Failure::from),
         created_at: stored.created_at,

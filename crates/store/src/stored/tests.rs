@@ -1,7 +1,8 @@
 //! A row of every shape as it is in the databases of today, and what a later release may add.
 
 use domain::chat::Lid;
-use domain::content::{Content, ContentKind, File, Location, Unsupported};
+use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
+use domain::context::{Context, Mentions, Quote};
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::media::Media;
@@ -81,9 +82,49 @@ fn a_sender() {
 
 /// The columns kind, text and media are read as the content, and it is written as them.
 fn golden_content(kind: &str, text: &str, media: Option<&str>, content: &Content) {
-    assert_eq!(content::read(kind, text.into(), media).as_ref(), Ok(content));
+    golden_message(kind, text, media, content, Context::default());
+}
+
+fn golden_message(
+    kind: &str,
+    text: &str,
+    media: Option<&str>,
+    content: &Content,
+    context: Context,
+) {
     assert_eq!((content.kind().as_str(), content.text()), (kind, text));
-    assert_eq!(content::write(content).unwrap().as_deref(), media);
+    assert_eq!(content::write(content, &context).unwrap().as_deref(), media);
+    assert_eq!(content::read(kind, text.into(), media), Ok((content.clone(), context)));
+}
+
+#[test]
+fn contacts_polls_and_reactions() {
+    let ani = Contact { name: "Ani".into(), phone: Some("62811".into()), organization: None };
+    let text = r#"{"v":1,"contacts":[{"name":"Ani","phone":"62811"}]}"#;
+    golden_content("contact", "Ani", Some(text), &Content::Contacts(vec![ani]));
+    let options = vec!["Nasi".into(), "Soto".into()];
+    let poll = Poll { question: "Makan?".into(), options, selectable: 1 };
+    let text = r#"{"v":1,"poll":{"options":["Nasi","Soto"],"selectable":1}}"#;
+    golden_content("poll", "Makan?", Some(text), &Content::Poll(poll));
+    golden_content("reaction", "👍", None, &Content::Reaction("👍".into()));
+}
+
+#[test]
+fn what_a_message_refers_to() {
+    let quote = Quote {
+        whatsapp_id: WhatsappId("3EB0FF".into()),
+        is_ours: Some(false),
+        sender: Some(Address { phone: Some(PhoneNumber::from_digits("62811")), lid: None }),
+        kind: ContentKind::Image,
+        text: "look".into(),
+    };
+    let mentions = Mentions { people: vec!["62811".into(), "9@lid".into()], all: true };
+    let context = Context { reply_to: Some(quote), mentions, is_forwarded: true };
+    let text = r#"{"v":1,"context":{"reply_to":{"whatsapp_id":"3EB0FF","is_ours":false,"sender":{"phone":"62811","lid":null},"kind":"image","text":"look"},"mentions":["62811","9@lid"],"mentions_all":true,"is_forwarded":true}}"#;
+    golden_message("text", "x", Some(text), &Content::Text("x".into()), context);
+    let forwarded = Context { is_forwarded: true, ..Context::default() };
+    let text = r#"{"v":1,"context":{"is_forwarded":true}}"#;
+    golden_message("text", "x", Some(text), &Content::Text("x".into()), forwarded);
 }
 
 fn file(kind: ContentKind, caption: &str, media: Media) -> Content {
@@ -93,7 +134,7 @@ fn file(kind: ContentKind, caption: &str, media: Media) -> Content {
 #[test]
 fn contents() {
     golden_content("text", "line\none", None, &Content::Text("line\none".into()));
-    for kind in [ContentKind::Location, ContentKind::Contact, ContentKind::Reaction] {
+    for kind in [ContentKind::Location, ContentKind::Contact, ContentKind::Poll] {
         let unsupported = Unsupported { kind, text: "x".into() };
         golden_content(kind.as_str(), "x", None, &Content::Unsupported(unsupported));
     }
@@ -133,7 +174,8 @@ fn places() {
     let kept = Unsupported { kind: ContentKind::Location, text: "Monas".into() };
     assert_eq!(content::read("location", "Monas".into(), Some(nowhere)), Err(kept));
     let exact = r#"{"v":1,"location":{"latitude":26.815419564646362,"longitude":0.0}}"#;
-    let Ok(Content::Location(read)) = content::read("location", String::new(), Some(exact)) else {
+    let Ok((Content::Location(read), _)) = content::read("location", String::new(), Some(exact))
+    else {
         panic!("not a location")
     };
     assert_eq!(read.latitude.to_string(), "26.815419564646362");
@@ -143,9 +185,9 @@ fn places() {
 fn files_of_the_first_release_have_no_version() {
     let sized = file(ContentKind::Image, "look", Media { size: Some(9), ..Media::default() });
     let first = r#"{"is_kind_given":false,"size":9}"#;
-    assert_eq!(content::read("image", "look".into(), Some(first)), Ok(sized));
+    assert_eq!(content::read("image", "look".into(), Some(first)), Ok((sized, Context::default())));
     let bare = file(ContentKind::Sticker, "", Media::default());
-    assert_eq!(content::read("sticker", String::new(), None), Ok(bare));
+    assert_eq!(content::read("sticker", String::new(), None), Ok((bare, Context::default())));
 }
 
 #[test]
@@ -155,7 +197,8 @@ fn what_a_later_release_knows_is_shown_by_kind_and_text() {
         assert_eq!(content::read("image", "look".into(), Some(media)), Err(kept.clone()));
     }
     let unnamed = Unsupported { kind: ContentKind::Other, text: "x".into() };
-    assert_eq!(content::read("hologram", "x".into(), None), Ok(Content::Unsupported(unnamed)));
+    let unnamed = (Content::Unsupported(unnamed), Context::default());
+    assert_eq!(content::read("hologram", "x".into(), None), Ok(unnamed));
 }
 
 #[test]
@@ -218,6 +261,7 @@ fn a_queued_event_of_a_message() {
         direction: Direction::In,
         chat: "120363000000000000@g.us".into(),
         sender: Some(Address { phone: None, lid: Some(Lid::from_user("9")) }),
+        context: Context::default(),
         content: file(ContentKind::Image, "line\none", Media { size: Some(9), ..Media::default() }),
         state: MessageState::Delivered,
         failure: Some(Failure::new("media", "no")),

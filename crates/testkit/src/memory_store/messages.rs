@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::chat::ChatId;
 use domain::content::Content;
+use domain::context::MessageName;
 use domain::grant::Allowance;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt};
@@ -103,6 +104,26 @@ impl MessageStore for MemoryStore {
 
     async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>> {
         Ok(self.state().by_id(id).filter(|message| message.account_id == account))
+    }
+
+    async fn message_named(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        name: &MessageName,
+    ) -> StoreResult<Option<Message>> {
+        let state = self.state();
+        let found = match name {
+            MessageName::Id(id) => state.by_id(*id),
+            MessageName::Whatsapp(id) => {
+                let named = state.history.values().rev();
+                named
+                    .filter(|message| message.device_id == device)
+                    .find(|message| message.whatsapp_id == *id)
+                    .cloned()
+            }
+        };
+        Ok(found.filter(|one| (one.account_id, one.device_id) == (account, device)))
     }
 
     async fn messages(

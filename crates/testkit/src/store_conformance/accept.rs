@@ -7,10 +7,14 @@
 
 use std::sync::Arc;
 
-use domain::content::{Content, ContentKind, File, Location};
-use domain::ids::DeviceId;
+use domain::content::{Contact, Content, ContentKind, File, Location, Poll};
+use domain::context::{Context, Mentions, Quote};
+use domain::ids::{DeviceId, WhatsappId};
 use domain::media::Media;
-use domain::message::{Direction, Message, MessageEvent, MessageState, NewMessage, Origin};
+use domain::message::{
+    Address, Direction, Message, MessageEvent, MessageState, NewMessage, Origin,
+};
+use domain::phone::PhoneNumber;
 use domain::policy::queue::{QueueFull, QueueLimits, QueueSize, WAITING_MESSAGES_MAX};
 use domain::policy::quota::{NO_LIMIT, Period, QuotaKind, QuotaReceipt};
 use domain::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry, REPEATED_BYTES_MAX, Store};
@@ -39,10 +43,19 @@ pub async fn an_accepted_message_is_read_unchanged(store: Arc<dyn Store>) {
     };
     let place = Content::Location(place);
     let located = NewMessage { content: place.clone(), ..world.text(3) };
-    let request = world.request(vec![scheduled.clone(), world.text(2), located]);
+    let others: Vec<NewMessage> = [poll(), contacts(), Content::Reaction("👍".into())]
+        .into_iter()
+        .zip(4..)
+        .map(|(content, n)| NewMessage { content, context: answer(), ..world.text(n) })
+        .collect();
+    let messages = [vec![scheduled.clone(), world.text(2), located], others.clone()].concat();
+    let request = world.request(messages);
     let made = new_messages(store.accept(request).await.unwrap());
     let first = &made[0];
     assert_eq!((&made[2].content, made[2].text()), (&place, "Monas 🗼"));
+    for (made, asked) in made[3..].iter().zip(&others) {
+        assert_eq!((&made.content, &made.context), (&asked.content, &asked.context));
+    }
     assert_eq!((first.account_id, first.device_id), (world.account.id, world.device.id));
     assert_eq!((first.direction(), first.sender.as_ref()), (Direction::Out, None));
     assert_eq!((&first.chat, &first.content), (&scheduled.chat, &scheduled.content));
@@ -405,4 +418,27 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
     assert_eq!(store.inline_media(made[1].id).await.unwrap(), None);
     store.delete_account(world.account.id).await.unwrap();
     assert_eq!(store.inline_media(made[2].id).await.unwrap(), None);
+}
+
+fn poll() -> Content {
+    let options = vec!["Nasi \"goreng\"".into(), "Soto".into()];
+    Content::Poll(Poll { question: "Makan apa?".into(), options, selectable: 0 })
+}
+
+fn contacts() -> Content {
+    let budi = Contact { name: "Budi".into(), phone: Some("62811".into()), organization: None };
+    let named = Contact { name: "Ani".into(), phone: None, organization: Some("Toko".into()) };
+    Content::Contacts(vec![budi, named])
+}
+
+fn answer() -> Context {
+    let quote = Quote {
+        whatsapp_id: WhatsappId("3EB0FF".into()),
+        is_ours: Some(false),
+        sender: Some(Address { phone: Some(PhoneNumber::from_digits("62811")), lid: None }),
+        kind: ContentKind::Image,
+        text: "look".into(),
+    };
+    let mentions = Mentions { people: vec!["62811".into(), "9@lid".into()], all: true };
+    Context { reply_to: Some(quote), mentions, is_forwarded: true }
 }

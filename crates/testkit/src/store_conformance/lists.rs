@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use domain::chat::{ChatId, Lid};
-use domain::content::{Content, ContentKind, File, Location, Unsupported};
-use domain::ids::{DeviceId, MessageId, WhatsappId};
+use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
+use domain::context::{Context, MessageName};
+use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{
     Address, Direction, IncomingMessage, Message, MessageEvent, MessageState, NewMessage, Origin,
@@ -33,6 +34,7 @@ pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
             lid: Some(Lid::from_user("9")),
         },
         origin: ReceivedOrigin::Incoming,
+        context: Context::default(),
         content: photo(),
         at: later(-100),
     }
@@ -335,12 +337,17 @@ pub async fn what_others_write_can_be_stored(store: Arc<dyn Store>) {
         ..incoming("X1", "6281")
     };
     let with = |id, content| IncomingMessage { content, ..incoming(id, "6281") };
-    let reaction = Unsupported { kind: ContentKind::Reaction, text: "\0".into() };
+    let unknown = Unsupported { kind: ContentKind::Other, text: "\0".into() };
+    let card = Contact { name: "\0".into(), phone: Some("\0".into()), organization: None };
+    let poll = Poll { question: "\0".into(), options: vec!["a\0".into()], selectable: 1 };
     let all = vec![
         odd.clone(),
         with("X2", Content::File(file)),
         with("X3", Content::Location(place)),
-        with("X4", Content::Unsupported(reaction)),
+        with("X4", Content::Unsupported(unknown)),
+        with("X5", Content::Contacts(vec![card])),
+        with("X6", Content::Poll(poll)),
+        with("X7", Content::Reaction("\0".into())),
     ];
     let stored_now = messages_of(store.receive(world.device.id, all, NOW).await.unwrap());
     for message in &stored_now {
@@ -438,4 +445,31 @@ pub async fn old_rows_are_cleaned_up(store: Arc<dyn Store>) {
     assert!(matches!(again, Accepted::Repeated(_)));
     let waiting = store.outbox().await.unwrap();
     assert_eq!(waiting.len(), 4, "what waits is never cleaned up");
+}
+
+/// By our id and by WhatsApp's; of its own device and account only.
+pub async fn a_message_is_found_by_either_id(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let (store, account) = (&store, world.account.id);
+    let named = |device, name: MessageName| async move {
+        let found = store.message_named(account, device, &name).await.unwrap();
+        found.map(|message| message.id)
+    };
+    let received = receive(&world, "IN1").await;
+    let (waiting, sent) = (world.accept(world.text(1)).await, world.sent(2).await);
+    let device = world.device.id;
+    for message in [&received, &sent] {
+        let by_whatsapp = MessageName::Whatsapp(message.whatsapp_id.clone());
+        assert_eq!(named(device, by_whatsapp).await, Some(message.id));
+        assert_eq!(named(device, MessageName::Id(message.id)).await, Some(message.id));
+    }
+    let other = DeviceId(Uuid::from_u128(77));
+    let of_received = MessageName::Whatsapp(received.whatsapp_id.clone());
+    assert_eq!(named(device, MessageName::Id(waiting.id)).await, Some(waiting.id));
+    assert_eq!(named(other, MessageName::Id(sent.id)).await, None);
+    assert_eq!(named(other, of_received.clone()).await, None);
+    assert_eq!(named(device, MessageName::Whatsapp(WhatsappId("NONE".into()))).await, None);
+    let stranger = AccountId(world.account.id.0 + 1);
+    let foreign = store.message_named(stranger, device, &of_received).await.unwrap();
+    assert!(foreign.is_none(), "another account's");
 }

@@ -3,6 +3,7 @@
 use axum::http::Method;
 use domain::chat::Lid;
 use domain::content::Content;
+use domain::context::Context;
 use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
 use domain::ids::{DeviceNumber, MessageId, WhatsappId};
@@ -107,6 +108,7 @@ fn event(kind: EventKind) -> Event {
         chat: "628555@s.whatsapp.net".into(),
         sender: is_incoming
             .then(|| Address { phone: Some(phone()), lid: Some(Lid::from_user("999")) }),
+        context: Context::default(),
         content: Content::Text("halo \u{1f44b}".into()),
         state: MessageState::Delivered,
         failure: None,

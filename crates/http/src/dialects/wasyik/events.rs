@@ -170,6 +170,7 @@ fn message_type(kind: ContentKind) -> &'static str {
         ContentKind::Sticker => "stickerMessage",
         ContentKind::Location => "locationMessage",
         ContentKind::Contact => "contactMessage",
+        ContentKind::Poll => "pollCreationMessage",
         ContentKind::Reaction => "reactionMessage",
         ContentKind::Other => "unknown",
     }

@@ -2,6 +2,7 @@
 
 use domain::chat::{ChatId, Lid};
 use domain::content::{Content, ContentKind, File};
+use domain::context::Context;
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::media::Media;
@@ -56,6 +57,7 @@ fn message(text: &str) -> EventMessage {
         direction: Direction::In,
         chat: ChatId::Person(phone.clone()),
         sender: Some(Address { phone: Some(phone), lid: None }),
+        context: Context::default(),
         content: Content::Text(text.into()),
         state: MessageState::Delivered,
         failure: None,

@@ -1,0 +1,157 @@
+//! `/v1/messages` with contacts, polls, reactions, answers and mentions.
+
+use domain::content::{Contact, Content, ContentKind, Poll};
+use domain::context::{Context, Mentions, Quote};
+use domain::ids::WhatsappId;
+use domain::message::{Address, IncomingMessage, ReceivedOrigin};
+use domain::phone::PhoneNumber;
+use domain::ports::Clock;
+use serde_json::{Value, json};
+
+use super::app::App;
+use super::exchange::{Ask, TestResponse, Transcript};
+
+const THEIRS: &str = "628999111222";
+
+fn message(app: &App, fields: &Value) -> Value {
+    let mut body = json!({"device": app.front.id(), "to": THEIRS});
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    body
+}
+
+async fn send(app: &App, fields: Value) -> TestResponse {
+    Ask::post("/v1/messages", message(app, &fields)).key(&app.shop.key).of(&app.router).await
+}
+
+/// What somebody has written; its id.
+async fn receive(app: &App, whatsapp_id: &str, content: Content, context: Context) -> i64 {
+    let incoming = IncomingMessage {
+        whatsapp_id: WhatsappId(whatsapp_id.to_owned()),
+        chat: format!("{THEIRS}@s.whatsapp.net").into(),
+        sender: Address { phone: Some(PhoneNumber::from_digits(THEIRS)), lid: None },
+        origin: ReceivedOrigin::Incoming,
+        content,
+        context,
+        at: app.clock.hands.now(),
+    };
+    let now = app.clock.hands.now();
+    let stored = app.store.receive(app.front.id(), vec![incoming], now).await.unwrap();
+    stored[0].message.id.0
+}
+
+fn contact() -> Value {
+    json!({"name": "Ani", "phone": 62_811_222_333_i64, "organization": "Toko"})
+}
+
+fn poll() -> Value {
+    json!({"question": "Makan apa?", "options": ["Nasi", "Soto"]})
+}
+
+#[tokio::test]
+async fn every_kind_is_sent_and_shown() {
+    let app = App::new().await;
+    let id =
+        receive(&app, "3EB0CAFE", Content::Text("apa kabar?".into()), Context::default()).await;
+    let mut transcript = Transcript::default();
+    for (name, fields) in [
+        ("contacts", json!({"contacts": [contact(), {"name": "Budi", "phone": "+62 811"}]})),
+        ("poll", json!({"poll": poll()})),
+        ("reaction by our id", json!({"reaction": {"message": id, "emoji": "👍"}})),
+        ("reaction removed", json!({"reaction": {"message": "3EB0CAFE", "emoji": ""}})),
+        (
+            "answer",
+            json!({"text": "baik @62811222333", "reply_to": "3EB0CAFE",
+                          "mentions": ["+62 811-222-333", "77@lid"]}),
+        ),
+    ] {
+        transcript.add(name, &send(&app, fields).await.expect(202));
+    }
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn every_kind_that_came_in_is_shown() {
+    let app = App::new().await;
+    let ani = Contact { name: "Ani".into(), phone: None, organization: None };
+    let options = vec!["Nasi".into(), "Soto".into()];
+    let quote = Quote {
+        whatsapp_id: WhatsappId("3EB0CAFE".into()),
+        is_ours: Some(true),
+        sender: None,
+        kind: ContentKind::Text,
+        text: "Halo".into(),
+    };
+    let on = Context { reply_to: Some(quote), ..Context::default() };
+    let mentions = Mentions { people: vec!["62811".into()], all: true };
+    let answer = Context { mentions, is_forwarded: true, ..on.clone() };
+    receive(&app, "A1", Content::Contacts(vec![ani]), Context::default()).await;
+    let poll = Poll { question: "Makan?".into(), options, selectable: 0 };
+    receive(&app, "A2", Content::Poll(poll), Context::default()).await;
+    receive(&app, "A3", Content::Reaction("❤️".into()), on).await;
+    receive(&app, "A4", Content::Text("ya".into()), answer).await;
+    let listed = Ask::get("/v1/messages?direction=in").key(&app.shop.key).of(&app.router).await;
+    let mut transcript = Transcript::default();
+    transcript.add("received", &listed);
+    insta::assert_snapshot!(transcript.text());
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    let app = App::new().await;
+    receive(&app, "3EB0CAFE", Content::Text("x".into()), Context::default()).await;
+    let waiting = send(&app, json!({"text": "not sent yet"})).await.expect(202).json();
+    let contact_with = |field: &str, value: Value| {
+        let mut contact = contact();
+        contact[field] = value;
+        json!({"contacts": [contact]})
+    };
+    let poll_with = |field: &str, value: Value| {
+        let mut poll = poll();
+        poll[field] = value;
+        json!({"poll": poll})
+    };
+    let thirteen: Vec<String> = (0..13).map(|n| n.to_string()).collect();
+    let reaction =
+        |message: Value, emoji: &str| json!({"reaction": {"message": message, "emoji": emoji}});
+    let cases = [
+        (json!({"contacts": []}), "contacts"),
+        (json!({"contacts": vec![contact(); 11]}), "contacts"),
+        (json!({"contacts": [{"name": "Ani"}]}), "contacts[0].phone"),
+        (contact_with("name", json!("")), "contacts.name"),
+        (contact_with("phone", json!("no number")), "contacts.phone"),
+        (contact_with("organization", json!("x".repeat(101))), "contacts.organization"),
+        (poll_with("question", json!(" ")), "poll.question"),
+        (poll_with("options", json!(["one"])), "poll.options"),
+        (poll_with("options", json!(thirteen)), "poll.options"),
+        (poll_with("options", json!(["same", " same "])), "poll.options"),
+        (poll_with("options", json!(["x".repeat(101), "y"])), "poll.options"),
+        (poll_with("selectable", json!(3)), "poll.selectable"),
+        (reaction(json!("3EB0CAFE"), "nice"), "reaction.emoji"),
+        (reaction(json!("NONE"), "👍"), "reaction.message"),
+        (reaction(json!(waiting["id"]), "👍"), "reaction.message"),
+        (reaction(json!(true), "👍"), "reaction.message"),
+        (json!({"text": "x", "reply_to": "a b"}), "reply_to"),
+        (json!({"text": "x", "reply_to": "3EB0CAFE", "to": "628111222333"}), "reply_to"),
+        (json!({"reaction": {"message": "3EB0CAFE", "emoji": "👍"}, "reply_to": "A"}), "reply_to"),
+        (json!({"text": "x", "mentions": ["all"]}), "mentions"),
+        (json!({"text": "x", "mentions": ["nobody"]}), "mentions"),
+        (json!({"poll": poll(), "mentions": ["62811222333"]}), "mentions"),
+        (json!({"poll": poll(), "text": "x"}), "poll"),
+        (json!({"poll": poll(), "contacts": [contact()]}), "poll"),
+        (json!({"contacts": [contact()], "media": {"url": "https://example.com/a"}}), "contacts"),
+    ];
+    for (fields, field) in cases {
+        let refused = send(&app, fields.clone()).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], field, "{fields}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_of_another_device_is_not_answered() {
+    let app = App::new().await;
+    receive(&app, "3EB0CAFE", Content::Text("x".into()), Context::default()).await;
+    let mut body = message(&app, &json!({"text": "x", "reply_to": "3EB0CAFE"}));
+    body["device"] = json!(app.back.id());
+    let refused = Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await;
+    assert_eq!(refused.expect(422).json()["errors"][0]["field"], "reply_to");
+}
