@@ -26,7 +26,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{clean, idempotency, list, record};
+use crate::messages::{clean, find, idempotency, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -359,7 +359,7 @@ impl MessageStore for SqlStore {
     }
 
     async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>> {
-        run!(self.read, list::message, account, id)
+        run!(self.read, find::message, account, id)
     }
 
     async fn message_named(
@@ -369,7 +369,7 @@ impl MessageStore for SqlStore {
         name: &MessageName,
     ) -> StoreResult<Option<Message>> {
         let name = name.clone();
-        run!(self.read, list::message_named, account, device, name)
+        run!(self.read, find::message_named, account, device, name)
     }
 
     async fn messages(

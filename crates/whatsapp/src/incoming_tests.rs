@@ -310,7 +310,8 @@ fn what_a_message_refers_to_is_kept() {
         ..Default::default()
     };
     let source = || info(from_to("628222@s.whatsapp.net", "628222@s.whatsapp.net"));
-    for (participant, is_ours) in [("628111@s.whatsapp.net", true), ("628222@s.whatsapp.net", false)]
+    for (participant, is_ours) in
+        [("628111@s.whatsapp.net", true), ("628222@s.whatsapp.net", false)]
     {
         let answer = m::ExtendedTextMessage {
             text: some("x"),
@@ -319,7 +320,8 @@ fn what_a_message_refers_to_is_kept() {
         };
         let answer =
             wa::Message { extended_text_message: MessageField::some(answer), ..Default::default() };
-        let context = translate(&answer, &source(), &me(), &Book(&[("77", "628777")])).unwrap().context;
+        let context =
+            translate(&answer, &source(), &me(), &Book(&[("77", "628777")])).unwrap().context;
         let quote = context.reply_to.unwrap();
         assert_eq!((quote.whatsapp_id.as_str(), quote.is_ours), ("3EB0FF", Some(is_ours)));
         assert_eq!(quote.sender.is_none(), is_ours);

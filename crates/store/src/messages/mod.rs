@@ -7,6 +7,7 @@
 pub(crate) mod accept;
 pub(crate) mod clean;
 pub(crate) mod counts;
+pub(crate) mod find;
 pub(crate) mod idempotency;
 pub(crate) mod list;
 pub(crate) mod receive;

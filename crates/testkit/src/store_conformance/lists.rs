@@ -355,7 +355,7 @@ pub async fn what_others_write_can_be_stored(store: Arc<dyn Store>) {
         assert_eq!(kept.as_ref(), Some(message));
     }
     let texts: Vec<&str> = stored_now.iter().map(Message::text).collect();
-    assert_eq!(texts, ["ab", "see", "Monas", ""]);
+    assert_eq!(texts, ["ab", "see", "Monas", "", "", "", ""]);
     let media = stored_now[1].media().unwrap();
     assert_eq!(media.filename.as_deref(), Some("a.pdf"));
     assert_eq!(media.mimetype.as_deref(), Some("text/x"));
