@@ -14,7 +14,7 @@ use crate::native::problem::kind;
 use crate::state::AppState;
 
 /// First segments that are ours: no device, and so no dialect, is there.
-pub const RESERVED_SEGMENTS: [&str; 15] = [
+pub const RESERVED_SEGMENTS: [&str; 17] = [
     "app",
     "assets",
     "docs",
@@ -29,6 +29,8 @@ pub const RESERVED_SEGMENTS: [&str; 15] = [
     "readyz",
     "metrics",
     "openapi.json",
+    "openapi-3.0.json",
+    "llms.txt",
     "",
 ];
 

@@ -24,6 +24,7 @@ pub mod metrics;
 pub mod native;
 pub mod net;
 pub mod openapi;
+mod openapi_flat;
 pub mod router;
 pub mod routes;
 pub mod server;

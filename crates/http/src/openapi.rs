@@ -197,7 +197,9 @@ fn tag(path: &str) -> String {
     let mut segments = path.split('/').filter(|segment| !segment.is_empty());
     match segments.next() {
         Some("v1") => segments.next().unwrap_or("v1").to_owned(),
-        Some("healthz" | "readyz" | "metrics" | "openapi.json") => "process".to_owned(),
+        Some(
+            "healthz" | "readyz" | "metrics" | "openapi.json" | "openapi-3.0.json" | "llms.txt",
+        ) => "process".to_owned(),
         Some("docs" | "assets" | "favicon.ico") | None => "pages".to_owned(),
         Some(_) => path.rsplit('/').next().unwrap_or_default().to_owned(),
     }

@@ -6,13 +6,16 @@
 use axum::body::Body;
 use axum::http::header::RETRY_AFTER as RETRY_AFTER_HEADER;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode};
-use domain::policy::rate::RateState;
+use domain::policy::rate::{RateState, WINDOW};
 
 use crate::api_error::RETRY_AFTER;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
+/// The two fields that the current draft of the IETF has in place of those three.
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Where a key stands, and whether its request was one too many.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +44,14 @@ pub fn add_headers(response: &mut Response<Body>, note: Option<RateNote>) {
         headers.insert(LIMIT, HeaderValue::from(state.limit));
         headers.insert(REMAINING, HeaderValue::from(state.remaining));
         headers.insert(RESET, HeaderValue::from(state.reset_s));
+        let RateState { limit, remaining, reset_s } = state;
+        let policy = format!("\"requests\";q={limit};w={}", WINDOW.as_secs());
+        let standing = format!("\"requests\";r={remaining};t={reset_s}");
+        for (name, value) in [(POLICY, policy), (STANDING, standing)] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(name, value);
+            }
+        }
     }
     if is_refused {
         let over = note.filter(|note| note.is_over);

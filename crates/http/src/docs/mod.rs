@@ -8,6 +8,7 @@
 mod built;
 mod guide;
 mod gzip;
+mod llms;
 mod page;
 mod reference;
 mod samples;
@@ -32,6 +33,7 @@ use crate::html::{self, HTML};
 use crate::native::V1;
 use crate::net::server_address;
 use crate::openapi;
+use crate::openapi_flat::flat;
 use crate::optional::optional;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -47,6 +49,15 @@ pub fn routes() -> Vec<Route> {
             .query("dialect", "The name of a dialect, for its document")
             .answers_type(200, "application/json")
             .error(404, "There is no such dialect"),
+        Route::get("/openapi-3.0.json", Access::Public, flat_document)
+            .summary("This document as OpenAPI 3.0, without references")
+            .description("For generators that read 3.0 only, or the first level of fields.")
+            .query("dialect", "The name of a dialect, for its document")
+            .answers_type(200, "application/json")
+            .error(404, "There is no such dialect"),
+        Route::get("/llms.txt", Access::Public, llms)
+            .summary("What there is to read, for programs that read for people")
+            .answers_type(200, "text/plain"),
         Route::get("/docs", Access::Public, first_page)
             .summary("The documentation of this API, to read")
             .answers_type(200, "text/html"),
@@ -74,13 +85,26 @@ struct DocumentParams {
 }
 
 async fn openapi_document(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
+    Ok(respond(&state, &request, &asked(&state, &request)?.openapi))
+}
+
+async fn flat_document(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
+    Ok(respond(&state, &request, &asked(&state, &request)?.flat))
+}
+
+/// The documents of the API that a request names.
+fn asked<'a>(state: &'a AppState, request: &Request) -> Result<&'a ApiDocuments, ApiError> {
     let params = Query::<DocumentParams>::try_from_uri(request.uri());
     let Query(params) = params.map_err(|_| ApiError::UnknownPath)?;
     let documents = match params.dialect {
         None => state.documents().first(),
         Some(name) => state.documents().of(&name),
     };
-    Ok(respond(&state, &request, &documents.ok_or(Error::NotFound("dialect"))?.openapi))
+    documents.ok_or_else(|| Error::NotFound("dialect").into())
+}
+
+async fn llms(State(state): State<AppState>, request: Request) -> Response<Body> {
+    respond(&state, &request, state.documents().llms())
 }
 
 async fn first_page(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
@@ -148,12 +172,14 @@ pub(crate) struct Documents {
     public_url: Option<String>,
     /// One per API.
     built: Vec<OnceLock<ApiDocuments>>,
+    llms: OnceLock<Built>,
     /// The files of this program that were asked for, by where it has them.
     assets: Mutex<HashMap<usize, Arc<Built>>>,
 }
 
 struct ApiDocuments {
     openapi: Built,
+    flat: Built,
     page: Built,
 }
 
@@ -164,8 +190,15 @@ impl Documents {
             apis: apis.to_vec(),
             public_url: public_url.map(str::to_owned),
             built: apis.iter().map(|_| OnceLock::new()).collect(),
+            llms: OnceLock::new(),
             assets: Mutex::default(),
         }
+    }
+
+    fn llms(&self) -> &Built {
+        let address = self.public_url.as_deref().unwrap_or(ADDRESS);
+        let text = || llms::page(&self.apis, address).into();
+        self.llms.get_or_init(|| Built::new("text/plain; charset=utf-8", REVALIDATED, text()))
     }
 
     /// Those that are shown where no API is named.
@@ -193,6 +226,7 @@ fn build(apis: &[&Api], api: &Api, address: &str) -> ApiDocuments {
     let page = page::page(apis, api, &document, address).into_string();
     ApiDocuments {
         openapi: Built::new("application/json", REVALIDATED, document.to_string().into()),
+        flat: Built::new("application/json", REVALIDATED, flat(&document).to_string().into()),
         page: Built::new(HTML, REVALIDATED, page.into()),
     }
 }

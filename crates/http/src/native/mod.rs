@@ -41,8 +41,8 @@ pub static API: Api = Api {
             RFC 9457 problem documents with a stable `code`. Times are RFC 3339 UTC. Every answer \
             carries `X-Request-Id`; yours is echoed when it has at most 64 letters, digits, dots, \
             dashes and underscores. Where the plan limits requests, answers carry \
-            `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`; a 429 says \
-            `Retry-After`.",
+            `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`, and the same as \
+            `RateLimit-Policy` and `RateLimit`; a 429 says `Retry-After`.",
     keys: &[KeyPlace::Bearer],
     owns: |path| path.get(0) == "v1",
     renderer: |_| V1::render,

@@ -90,6 +90,39 @@ async fn documents_are_served() {
 }
 
 #[tokio::test]
+async fn flat_documents_have_no_references() {
+    let app = App::new().await;
+    for (path, call, field) in [
+        ("/openapi-3.0.json", "/paths/~1v1~1messages/post", "to"),
+        ("/openapi-3.0.json?dialect=wagy", "/paths/~1{device_id}~1send/post", "phone"),
+    ] {
+        let document = Ask::get(path).of(&app.router).await.expect(200).json();
+        assert_eq!(document["openapi"], "3.0.3");
+        let text = document.to_string();
+        for of_31 in ["\"$ref\"", "\"null\"", "\"const\":", "\"examples\":"] {
+            assert!(!text.contains(of_31), "{path}: {of_31}");
+        }
+        let body = format!("{call}/requestBody/content/application~1json/schema/properties");
+        assert!(document.pointer(&body).unwrap()[field].is_object(), "{path}: {field}");
+    }
+    Ask::get("/openapi-3.0.json?dialect=none").of(&app.router).await.expect(404);
+}
+
+#[tokio::test]
+async fn what_there_is_to_read() {
+    let app = App::new().await;
+    let response = Ask::get("/llms.txt").of(&app.router).await.expect(200);
+    let text = response.text();
+    assert!(text.starts_with("# Gerbang\n\n> "));
+    let links = text.split("](http://gerbang.test").skip(1);
+    let paths: Vec<&str> = links.map(|rest| rest.split(')').next().unwrap()).collect();
+    assert!(paths.len() > 3 * dialects::ALL.len());
+    for path in paths {
+        Ask::get(path).of(&app.router).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn every_problem_is_described_where_its_type_points() {
     let app = App::new().await;
     let problem = Ask::get("/v1/me").of(&app.router).await.expect(401).json();

@@ -148,6 +148,8 @@ async fn a_new_token_or_device_starts_no_new_window() {
     }
     let spent = answer_to(&app, Ask::get(&path), &token).await;
     assert_eq!(spent.header("ratelimit-remaining"), "0");
+    assert!(spent.header("ratelimit").starts_with("\"requests\";r=0;t="));
+    assert!(spent.header("ratelimit-policy").ends_with(";w=60"));
     spent.expect(429);
     let replace = Ask::new("POST".parse().unwrap(), format!("{path}/token"));
     let replaced = answer_to(&app, replace, &app.shop.key).await.expect(200).json();
