@@ -23,6 +23,8 @@ pub enum ContentKind {
     Contact,
     Poll,
     Reaction,
+    /// Something that came in and could not be decrypted; it may turn into the message later.
+    Unreadable,
     /// Anything we have no name for.
     Other,
 }
@@ -42,6 +44,7 @@ impl ContentKind {
             Self::Contact => "contact",
             Self::Poll => "poll",
             Self::Reaction => "reaction",
+            Self::Unreadable => "unreadable",
             Self::Other => "other",
         }
     }
@@ -49,13 +52,14 @@ impl ContentKind {
     /// Reads a name back; an unknown one is [`ContentKind::Other`].
     pub fn from_name(name: &str) -> Self {
         use ContentKind::{
-            Audio, Contact, Document, Image, Location, Other, Poll, Reaction, Sticker, Text, Video,
-            Voice,
+            Audio, Contact, Document, Image, Location, Other, Poll, Reaction, Sticker, Text,
+            Unreadable, Video, Voice,
         };
-        [Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Poll, Reaction]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
-            .unwrap_or(Other)
+        let named = [
+            Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Poll, Reaction,
+            Unreadable,
+        ];
+        named.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Other)
     }
 
     /// Whether it is a file.
@@ -72,6 +76,7 @@ impl ContentKind {
             | Self::Contact
             | Self::Poll
             | Self::Reaction
+            | Self::Unreadable
             | Self::Other => false,
         }
     }
@@ -231,6 +236,11 @@ impl<F> Content<F> {
 }
 
 impl Content {
+    /// What stands for a message that could not be decrypted.
+    pub fn unreadable() -> Self {
+        Self::Unsupported(Unsupported { kind: ContentKind::Unreadable, text: String::new() })
+    }
+
     /// What kind of thing it is.
     pub fn kind(&self) -> ContentKind {
         match self {

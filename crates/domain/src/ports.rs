@@ -430,6 +430,10 @@ pub enum MessengerEvent {
     Refused(WhatsappId, u16),
     /// A recipient's phone reported messages.
     Receipt(Vec<WhatsappId>, Receipt, Timestamp),
+    /// A message came in that could not be decrypted; it is asked for again. Counted only.
+    Undecryptable,
+    /// Such messages have come after all, as many as this. Counted only.
+    Recovered(u64),
 }
 
 /// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
@@ -475,6 +479,7 @@ pub trait MessengerEvents: Send + Sync {
     ///
     /// A receipt is durable when this returns `Ok`: only then may it be acknowledged to WhatsApp.
     async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()>;
-    /// Messages came in. They are acknowledged to WhatsApp only when this returns `Ok`.
+    /// Messages came in. They are acknowledged to WhatsApp only when this returns `Ok`. One that is known
+    /// as unreadable and can be read now takes the place of its earlier form.
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()>;
 }

@@ -342,6 +342,9 @@ impl MessengerEvents for Engine {
         if let MessengerEvent::Receipt(ids, receipt, at) = event {
             return self.receipt(device, ids, receipt, at).await;
         }
+        if self.context.stats().reception_event(&event) {
+            return Ok(());
+        }
         // A device that is paired or being paired has a task; other events are from before.
         if let Some(mailbox) = self.registry.mailbox(device)
             && mailbox.send(Input::Event(event)).await.is_err()
@@ -356,6 +359,7 @@ impl MessengerEvents for Engine {
         let new = self.context.store().receive(device, messages, now).await?;
         let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
         self.context.stats().received.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
+        self.context.stats().add_unreadable(&new);
         log_received(device, &new);
         self.context.emit_recorded(&new);
         Ok(())

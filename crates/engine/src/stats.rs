@@ -2,8 +2,10 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use domain::content::ContentKind;
 use domain::device::DeviceStatus;
 use domain::message::MessageEvent;
+use domain::ports::{MessengerEvent, Recorded};
 
 /// What the engine counts since it started. Reading is cheap and never exact to the instant.
 #[derive(Debug, Default)]
@@ -36,6 +38,12 @@ pub struct EngineStats {
     pub webhooks_waiting: AtomicI64,
     /// Counter: incoming messages made durable.
     pub received: AtomicU64,
+    /// Counter: incoming messages that could not be decrypted when they came.
+    pub undecryptable: AtomicU64,
+    /// Counter: of those, the ones that came after all.
+    pub recovered: AtomicU64,
+    /// Counter: of those, the ones stored as unreadable.
+    pub unreadable: AtomicU64,
     /// Counter: calls of the store that failed and were, or will be, repeated.
     pub store_errors: AtomicU64,
     devices: [AtomicI64; STATUSES.len()],
@@ -69,6 +77,23 @@ impl EngineStats {
         if let Some(to) = to {
             self.gauge(to).fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Counts an event that is there to be counted; whether it was one.
+    pub(crate) fn reception_event(&self, event: &MessengerEvent) -> bool {
+        match event {
+            MessengerEvent::Undecryptable => self.undecryptable.fetch_add(1, Ordering::Relaxed),
+            MessengerEvent::Recovered(count) => self.recovered.fetch_add(*count, Ordering::Relaxed),
+            _ => return false,
+        };
+        true
+    }
+
+    /// Counts what was stored as unreadable.
+    pub(crate) fn add_unreadable(&self, stored: &[Recorded]) {
+        let is_so = |of: &&Recorded| of.message.kind() == ContentKind::Unreadable;
+        let count = stored.iter().filter(is_so).count();
+        self.unreadable.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     pub(crate) fn message_event(&self, event: MessageEvent) {

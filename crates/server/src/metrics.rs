@@ -35,7 +35,7 @@ const GAUGES: [Figure<i64>; 3] = [
     }),
 ];
 
-const COUNTERS: [Figure<u64>; 12] = [
+const COUNTERS: [Figure<u64>; 15] = [
     ("gerbang_messages_sent_total", "Messages that WhatsApp acknowledged.", |stats| {
         stats.sent.load(Ordering::Relaxed)
     }),
@@ -54,6 +54,21 @@ const COUNTERS: [Figure<u64>; 12] = [
     ("gerbang_messages_received_total", "Incoming messages stored.", |stats| {
         stats.received.load(Ordering::Relaxed)
     }),
+    (
+        "gerbang_messages_undecryptable_total",
+        "Incoming messages that could not be decrypted when they came.",
+        |stats| stats.undecryptable.load(Ordering::Relaxed),
+    ),
+    (
+        "gerbang_messages_recovered_total",
+        "Of those, messages that came after all, from their senders or from the phone.",
+        |stats| stats.recovered.load(Ordering::Relaxed),
+    ),
+    (
+        "gerbang_messages_unreadable_total",
+        "Of those, messages stored as unreadable; some are recovered later.",
+        |stats| stats.unreadable.load(Ordering::Relaxed),
+    ),
     ("gerbang_media_prepared_total", "Files prepared for sending.", |stats| {
         stats.media_prepared.load(Ordering::Relaxed)
     }),

@@ -77,7 +77,7 @@ macro_rules! store_conformance {
                 a_list_can_be_filtered, chats_times_and_schedules_are_filters,
                 a_counted_list_has_a_total, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
-                senders_may_share_an_id, what_others_write_can_be_stored, an_own_message_from_elsewhere_counts_as_sent,
+                senders_may_share_an_id, an_unreadable_message_is_recovered_once, what_others_write_can_be_stored, an_own_message_from_elsewhere_counts_as_sent,
                 the_outbox_is_loaded_whole, the_outbox_of_a_device_is_loaded_alone, old_rows_are_cleaned_up;
             pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,

@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use domain::chat::ChatId;
 use domain::ids::DeviceId;
 use domain::message::IncomingMessage;
-use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore};
+use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore, StoreResult};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
 use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
-use wacore_binary::{Jid, OwnedNodeRef};
+use wacore::types::message::MessageInfo;
+use wacore_binary::OwnedNodeRef;
+use waproto::whatsapp as wa;
 use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
@@ -24,6 +26,7 @@ use whatsapp_rust::{
     TokioRuntime,
 };
 
+use crate::awaited::{Awaited, AwaitedStore, Envelope};
 use crate::config::{Config, ConfigError, Endpoint, Version};
 use crate::connection::Online;
 use crate::disconnect::Ending;
@@ -35,6 +38,7 @@ use crate::limits::{
 };
 use crate::outage::Outage;
 use crate::receipts::SendBarrier;
+use crate::recovery;
 use crate::registrations::Registrations;
 use crate::stanzas::SentStanzas;
 use crate::storage::DeviceState;
@@ -84,6 +88,18 @@ impl ClientContext {
     }
 }
 
+impl ClientContext {
+    /// Erases a device's session; what was waited for will not come any more.
+    pub(crate) async fn erase(&self, device: DeviceId, awaited: &Awaited) -> StoreResult<()> {
+        let store = AwaitedStore { store: &self.sessions, device };
+        awaited.load(&store).await?;
+        if let Some(events) = self.events.get() {
+            awaited.report(&store, &**events, true).await?;
+        }
+        self.sessions.protocol_clear(device).await
+    }
+}
+
 /// A client that is built but not yet connected, and the receivers of its events.
 pub(crate) struct Session {
     pub(crate) client: Arc<Client>,
@@ -118,7 +134,10 @@ impl Session {
         let attempt = Arc::new(Attempt::default());
         let barrier = Arc::new(SendBarrier::new());
         let (sink, signals) = Sink::new(device, shows_qr, barrier.clone(), stanzas);
-        let hook = Hook { shared: shared.clone(), device, sink: sink.clone(), outage, timers };
+        let awaited = online.awaited.clone();
+        awaited.load(&AwaitedStore { store: &shared.sessions, device }).await?;
+        let hook =
+            Hook { shared: shared.clone(), device, sink: sink.clone(), outage, timers, awaited };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let props = DevicePropsOverride::new()
             .with_os(shared.config.device_name.as_str())
@@ -249,14 +268,14 @@ impl Sink {
     }
 
     fn send(&self, signal: Signal) {
-        let is_receipt = matches!(&signal, Signal::Event(MessengerEvent::Receipt(..)));
-        if is_receipt {
+        let is_stored_first = signal.is_stored_first();
+        if is_stored_first {
             self.barrier.receive();
         }
         if self.signals.try_send(signal).is_err() {
             tracing::error!(device = %self.device, "an event was dropped: {EVENTS_MAX} wait");
             // It comes again over the next connection.
-            match is_receipt {
+            match is_stored_first {
                 true => self.barrier.answer(false),
                 false => self.barrier.fail(),
             }
@@ -269,7 +288,6 @@ impl EventHandler for Sink {
         if let Event::UndecryptableMessage(message) = &*event {
             let whatsapp_id = &message.info.id;
             tracing::warn!(device = %self.device, whatsapp_id, "a message could not be decrypted");
-            return;
         }
         if let Event::ServerAck(ack) = &*event
             && ack.class.as_deref() == Some("message")
@@ -298,6 +316,7 @@ struct Hook {
     sink: Arc<Sink>,
     outage: Outage,
     timers: Arc<Timers>,
+    awaited: Arc<Awaited>,
 }
 
 impl Hook {
@@ -315,9 +334,45 @@ impl Hook {
         let events = self.shared.events.get();
         let events =
             events.ok_or_else(|| anyhow::anyhow!("no receiver for messages is set yet"))?;
+        let envelopes: Vec<Envelope> = messages.iter().map(Envelope::of).collect();
         let stored = events.received(self.device, messages).await;
-        Ok(stored.inspect_err(|error| self.outage.note(error))?)
+        stored.inspect_err(|error| self.outage.note(error))?;
+        let store = AwaitedStore { store: &self.shared.sessions, device: self.device };
+        let recovered = self.awaited.came(&store, &envelopes).await?;
+        if recovered > 0 {
+            events.event(self.device, MessengerEvent::Recovered(recovered)).await?;
+        }
+        Ok(())
     }
+
+    /// What a message says of its chat, and the message itself; or those that it resends.
+    async fn read(
+        &self,
+        client: &Client,
+        inbound: &InboundMessage,
+        me: &Me,
+    ) -> (Vec<(ChatId, Timer)>, Vec<IncomingMessage>) {
+        let resent = recovery::resent(&inbound.message, &inbound.info, me);
+        let (mut learnt, mut messages) = (Vec::new(), Vec::new());
+        for resent in &resent {
+            let names = KnownNames::of_message(client, &resent.info).await;
+            learnt.extend(timer(&resent.message, &resent.info, &names));
+            messages.extend(resent.translate(&self.awaited, me, &names));
+        }
+        if resent.is_empty() {
+            let (message, info) = (&inbound.message, &inbound.info);
+            let names = KnownNames::of_message(client, info).await;
+            learnt.extend(timer(message, info, &names));
+            messages.extend(incoming::translate(message, info, me, &names));
+        }
+        (learnt, messages)
+    }
+}
+
+/// The timer that a message carries for its chat.
+fn timer(message: &wa::Message, info: &MessageInfo, names: &KnownNames) -> Option<(ChatId, Timer)> {
+    let timer = timers::carried(message, info.timestamp.timestamp())?;
+    Some((incoming::chat_of(info, names), timer))
 }
 
 #[async_trait]
@@ -328,19 +383,8 @@ impl InboundDurabilityHook for Hook {
         batch: &[InboundMessage],
     ) -> anyhow::Result<()> {
         let me = self.sink.me();
-        let translate = |inbound: &InboundMessage| {
-            let (message, info, me, client) =
-                (inbound.message.clone(), inbound.info.clone(), me.clone(), client.clone());
-            async move {
-                let source = &info.source;
-                let names = KnownNames::of(&client, [&source.chat, &source.sender]).await;
-                let timer = timers::carried(&message, info.timestamp.timestamp());
-                let timer = timer.map(|timer| (incoming::chat_of(&info, &names), timer));
-                (timer, incoming::translate(&message, &info, &me, &names))
-            }
-        };
-        let (learnt, messages): (Vec<_>, Vec<_>) =
-            join_all(batch.iter().map(translate)).await.into_iter().unzip();
+        let read = batch.iter().map(|inbound| self.read(&client, inbound, &me));
+        let (learnt, messages): (Vec<_>, Vec<_>) = join_all(read).await.into_iter().unzip();
         let learnt = learnt.into_iter().flatten().collect();
         let stored = self.store(learnt, messages.into_iter().flatten().collect()).await;
         if stored.is_err() {
@@ -352,12 +396,12 @@ impl InboundDurabilityHook for Hook {
 }
 
 /// The names of the people in one message, looked up beforehand.
-struct KnownNames(Vec<(String, String)>);
+pub(crate) struct KnownNames(Vec<(String, String)>);
 
 impl KnownNames {
-    async fn of(client: &Client, jids: [&Jid; 2]) -> Self {
+    pub(crate) async fn of_message(client: &Client, info: &MessageInfo) -> Self {
         let mut pairs = Vec::new();
-        for jid in jids {
+        for jid in [&info.source.chat, &info.source.sender] {
             if let Ok(Some(entry)) = client.get_lid_pn_entry(jid).await {
                 pairs.push((entry.lid.to_string(), entry.phone_number.to_string()));
             }

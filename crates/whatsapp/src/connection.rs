@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, timeout};
 use whatsapp_rust::Client;
 
+use crate::awaited::Awaited;
 use crate::limits::CLOSE_MAX;
 use crate::presence::Presence;
 use crate::receipts::Reports;
@@ -23,6 +24,7 @@ pub(crate) struct Online {
     pub(crate) presence: Arc<Presence>,
     pub(crate) stanzas: Arc<SentStanzas>,
     pub(crate) timers: Arc<Timers>,
+    pub(crate) awaited: Arc<Awaited>,
 }
 
 impl Online {

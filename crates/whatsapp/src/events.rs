@@ -1,5 +1,7 @@
 //! The client's events, translated; pure.
 
+use std::sync::Arc;
+
 use domain::chat::{ChatId, Lid};
 use domain::device::{DisconnectReason, LinkedNumber, PairOffer};
 use domain::ids::WhatsappId;
@@ -10,6 +12,7 @@ use jiff::Timestamp;
 use wacore::pair_code::PairCodeRejection;
 use wacore::stanza::groups::GroupNotificationAction;
 use wacore::types::events::{self, Event, EventInterest, EventKind};
+use wacore::types::message::MessageInfo;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
@@ -30,6 +33,8 @@ pub(crate) enum Signal {
     Announced,
     /// A group's timer of disappearing messages was set.
     GroupTimer(ChatId, Timer),
+    /// A message could not be decrypted.
+    Undecryptable(Undecryptable),
     /// The pairing code is no longer accepted; another must be requested.
     CodeSpent,
     /// The connection is about to end, and how.
@@ -37,6 +42,31 @@ pub(crate) enum Signal {
     /// Messages could not be stored; WhatsApp must send them again.
     Redeliver,
 }
+
+impl Signal {
+    /// Whether it must be stored before anything leaves the connection.
+    pub(crate) fn is_stored_first(&self) -> bool {
+        matches!(self, Self::Event(MessengerEvent::Receipt(..)) | Self::Undecryptable(_))
+    }
+}
+
+/// A message that could not be decrypted.
+#[derive(Debug, Clone)]
+pub(crate) struct Undecryptable {
+    /// What its stanza says of it.
+    pub(crate) info: Arc<MessageInfo>,
+    /// Whether neither its sender nor the phone will resend it.
+    pub(crate) is_lost: bool,
+}
+
+impl PartialEq for Undecryptable {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |of: &Self| (of.info.id.clone(), of.info.source.sender.clone(), of.is_lost);
+        key(self) == key(other)
+    }
+}
+
+impl Eq for Undecryptable {}
 
 /// The addresses of the device's own number.
 #[derive(Debug, Clone, Default)]
@@ -95,6 +125,7 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         Event::ServerAck(ack) => Signal::Event(acknowledgement(ack)?),
         Event::Receipt(receipt) => Signal::Event(translate_receipt(receipt, me)?),
         Event::GroupUpdate(update) => group_timer(update)?,
+        Event::UndecryptableMessage(message) => Signal::Undecryptable(undecryptable(message)?),
         Event::PairSuccess(success) => Signal::Paired(linked_number(success)),
         Event::LoggedOut(logged_out) if logged_out.on_connect => {
             Signal::Ending(Ending::from_failure(&logged_out.reason))
@@ -106,6 +137,13 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         Event::ConnectFailure(failure) => Signal::Ending(Ending::from_failure(&failure.reason)),
         other => return translate_pairing(other, shows_qr),
     })
+}
+
+/// Senders mark what is not to be shown when it cannot be read, such as edits and votes.
+fn undecryptable(message: &events::UndecryptableMessage) -> Option<Undecryptable> {
+    let is_shown = message.decrypt_fail_mode == events::DecryptFailMode::Show;
+    let is_lost = message.is_unavailable && message.unavailable_type.is_unrecoverable_fanout();
+    is_shown.then(|| Undecryptable { info: message.info.clone(), is_lost })
 }
 
 fn group_timer(update: &events::GroupUpdate) -> Option<Signal> {

@@ -12,7 +12,7 @@ use domain::media::{FILENAME_CHARS_MAX, Media};
 use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use jiff::Timestamp;
-use wacore::types::message::MessageInfo;
+use wacore::types::message::{MessageCategory, MessageInfo};
 use wacore_binary::{Jid, JidExt, Server};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::__buffa::oneof::message::buttons_response_message;
@@ -36,12 +36,37 @@ pub(crate) fn translate(
     me: &Me,
     names: &impl Names,
 ) -> Option<IncomingMessage> {
-    let source = &info.source;
-    if source.chat.is_status_broadcast() || source.chat.server == Server::Newsletter {
+    if !is_chat(&info.source.chat) {
         return None;
     }
-    let content = content(message)?;
     let context = context(unwrap(message), me, names);
+    with_content(content(message)?, context, info, me, names)
+}
+
+/// The message of which nothing but its envelope can be read; `None` where no user writes.
+pub(crate) fn unreadable(
+    info: &MessageInfo,
+    me: &Me,
+    names: &impl Names,
+) -> Option<IncomingMessage> {
+    let is_users = is_chat(&info.source.chat) && info.category != MessageCategory::Peer;
+    let content = is_users.then(Content::unreadable)?;
+    with_content(content, Context::default(), info, me, names)
+}
+
+/// Whether users write messages there: stories and channels are none.
+fn is_chat(chat: &Jid) -> bool {
+    !chat.is_status_broadcast() && chat.server != Server::Newsletter
+}
+
+fn with_content(
+    content: Content,
+    context: Context,
+    info: &MessageInfo,
+    me: &Me,
+    names: &impl Names,
+) -> Option<IncomingMessage> {
+    let source = &info.source;
     let (origin, sender) = if source.is_from_me {
         (ReceivedOrigin::Phone, address(me.pn.as_ref(), me.lid.as_ref(), names))
     } else {

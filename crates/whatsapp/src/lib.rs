@@ -9,6 +9,7 @@
 //!   pairing      one task per device: connects, reconnects, reports in order
 //!     connection, liveness  the state of its one connection
 //!     receipts    stored before they are acknowledged
+//!     awaited, recovery  messages that could not be decrypted, and what the phone resends of them
 //!     disconnect  why a connection ended and how long to wait (pure)
 //!     client  builds a client over stored state; listens to it
 //!       events, incoming, outgoing, errors   translation (pure)
@@ -21,6 +22,7 @@
 //!
 //! Nothing here logs a QR, a code, a key, a text or a phone number.
 
+mod awaited;
 mod client;
 mod config;
 mod connection;
@@ -39,6 +41,7 @@ mod pairing;
 mod polls;
 mod presence;
 mod receipts;
+mod recovery;
 mod registrations;
 mod stanzas;
 mod storage;

@@ -101,6 +101,12 @@ pub(crate) const RESENDS_PER_MINUTE: u32 = 60;
 /// Events of one device that wait for the engine.
 pub(crate) const EVENTS_MAX: usize = 4_096;
 
+/// How long a message that could not be decrypted is waited for before it is reported as unreadable: its
+/// sender and the phone are asked for it. What comes later turns it into the message.
+pub(crate) const AWAITED_FOR: Duration = Duration::from_secs(10);
+/// Messages of one device that are waited for; beyond it they are reported at once.
+pub(crate) const AWAITED_MAX: usize = 4_096;
+
 /// Receipts of one device that the engine stores at the same time.
 pub(crate) const RECEIPTS_MAX: usize = 256;
 

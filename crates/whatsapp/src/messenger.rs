@@ -270,7 +270,7 @@ impl Messenger for WhatsappMessenger {
         let mut pairing = slot.pairing.lock().await;
         slot.end(&mut pairing).await;
         // What an earlier number has left must not be mixed with the new one's.
-        self.shared.sessions.protocol_clear(device).await?;
+        self.shared.erase(device, &slot.online.awaited).await?;
         *pairing = Some(self.start(&slot, device, Purpose::Pair(method))?);
         Ok(())
     }
@@ -286,7 +286,7 @@ impl Messenger for WhatsappMessenger {
             }
         }
         slot.end(&mut pairing).await;
-        self.shared.sessions.protocol_clear(device).await?;
+        self.shared.erase(device, &slot.online.awaited).await?;
         Ok(())
     }
 

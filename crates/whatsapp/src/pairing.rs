@@ -9,6 +9,7 @@
 
 mod endings;
 mod pauses;
+mod unreadable;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -287,6 +288,7 @@ impl Supervisor {
                 () = raised(&mut self.stopped) => break Some(ConnectionEnd::Stopped),
                 () = raised(&mut session.broken) => break Some(ConnectionEnd::Broken),
                 _ = watch.looks.tick(), if watch.ready_at.is_some() && !is_dropped => {
+                    self.report_unreadable();
                     is_dropped = self.drop_dead(session);
                 }
                 () = sleep_until(watch.deadline.at) => self.on_deadline(session, &mut watch).await,
@@ -380,6 +382,9 @@ impl Supervisor {
         match signal {
             Signal::Event(event @ MessengerEvent::Receipt(..)) => {
                 watch.reports.begin(self.try_emit(event));
+            }
+            Signal::Undecryptable(message) => {
+                watch.reports.begin(self.await_message(session, message));
             }
             Signal::Event(event) => {
                 if let MessengerEvent::Offer(PairOffer::Code { expires_in_s, .. }) = &event {

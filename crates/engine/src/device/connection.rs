@@ -150,7 +150,9 @@ impl DeviceTask {
             MessengerEvent::Acknowledged(id) => self.acknowledged(&id),
             MessengerEvent::Refused(id, code) => self.refused(&id, code),
             // It comes as an input of its own.
-            MessengerEvent::Receipt(..) => {}
+            MessengerEvent::Receipt(..)
+            | MessengerEvent::Undecryptable
+            | MessengerEvent::Recovered(_) => {}
         }
     }
 

@@ -1,7 +1,8 @@
 //! Storing messages that come in.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use domain::content::ContentKind;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{IncomingMessage, Message};
 use domain::ports::Recorded;
@@ -11,7 +12,8 @@ use super::counts::CountChanges;
 use super::insert_history;
 use super::record::{enqueue_events, recorded_since};
 use crate::devices;
-use crate::sql::{SqlError, SqlResult, Tx};
+use crate::sql::{SqlError, SqlResult, Tx, params};
+use crate::stored;
 
 /// Messages that have come in to a device.
 pub(crate) struct Arrival {
@@ -50,12 +52,50 @@ pub(crate) async fn receive_group(
     let mut counts = CountChanges::default();
     rows.iter().filter(|row| new.contains(&row.id)).for_each(|row| counts.add(row, 1));
     counts.write(tx).await?;
-    let recorded = |message| recorded_since(message, &devices, 0);
-    let answer = |messages: Vec<Message>| {
-        messages.into_iter().filter(|message| new.contains(&message.id)).map(recorded).collect()
+    let known: Vec<&Message> = rows.iter().filter(|row| !new.contains(&row.id)).copied().collect();
+    let mut recovered = recover(tx, &known).await?;
+    let mut stored = |message: Message| match new.contains(&message.id) {
+        true => Some(message),
+        false => recovered.remove(&message.id),
     };
-    let answers: Vec<Vec<Recorded>> = arrived.into_iter().map(answer).collect();
+    let mut answer = |messages: Vec<Message>| {
+        let stored = messages.into_iter().filter_map(&mut stored);
+        stored.map(|message| recorded_since(message, &devices, 0)).collect()
+    };
+    let answers: Vec<Vec<Recorded>> = arrived.into_iter().map(&mut answer).collect();
     enqueue_events(tx, &answers).await?;
     let outcomes = answers.into_iter().zip(faults);
     Ok(outcomes.map(|(answer, fault)| fault.map_or(Ok(answer), Err)).collect())
+}
+
+/// Turns rows of messages that could not be read into what has come of them after all: the messages
+/// that are known already, by the ids that they would have had.
+async fn recover(tx: &mut Tx, known: &[&Message]) -> SqlResult<HashMap<MessageId, Message>> {
+    const UPDATE: &str = concat!(
+        "UPDATE messages SET kind = $4, text = $5, media = $6
+        WHERE device_id = $1 AND whatsapp_id = $2 AND sender_key = $3
+            AND account_id = $7 AND kind = 'unreadable'
+        RETURNING ",
+        super::history_columns!()
+    );
+    let mut recovered = HashMap::new();
+    for message in known.iter().filter(|message| message.kind() != ContentKind::Unreadable) {
+        let (device, content) = (
+            message.device_id.to_text(),
+            stored::content::write(&message.content, &message.context)?,
+        );
+        let values = params![
+            &device,
+            message.whatsapp_id.as_str(),
+            super::sender_key(message),
+            message.kind().as_str(),
+            message.text(),
+            &content,
+            message.account_id.0
+        ];
+        for mut row in tx.query(UPDATE, values).await? {
+            recovered.insert(message.id, super::message_from(&mut row)?);
+        }
+    }
+    Ok(recovered)
 }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
-use domain::content::Content;
+use domain::content::{Content, ContentKind};
 use domain::context::MessageName;
 use domain::grant::Allowance;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
@@ -402,10 +402,29 @@ impl State {
         let sender_key =
             phone.or_else(|| sender.lid.as_ref().map(ToString::to_string)).unwrap_or_default();
         if !self.known.insert((device_id, new.whatsapp_id.0.clone(), sender_key)) {
-            return None;
+            return self.recover(device_id, new);
         }
         let message = new.received(self.next_message_id(), account_id, device_id, now);
         self.history.insert(message.id, message.clone());
         Some(self.recorded(message, 0))
+    }
+
+    /// A message that could not be read has come after all.
+    fn recover(&mut self, device: DeviceId, mut new: IncomingMessage) -> Option<Recorded> {
+        new.content.clean();
+        let is_it = |known: &&mut Message| {
+            known.device_id == device
+                && known.whatsapp_id == new.whatsapp_id
+                && known.sender.as_ref() == Some(&new.sender)
+                && known.kind() == ContentKind::Unreadable
+        };
+        let known = self.history.values_mut().find(is_it)?;
+        if new.content.kind() == ContentKind::Unreadable {
+            return None;
+        }
+        known.content = new.content;
+        known.context = new.context;
+        let known = known.clone();
+        Some(self.recorded(known, 0))
     }
 }

@@ -69,7 +69,7 @@ impl Supervisor {
     }
 
     async fn erase(&self) {
-        if let Err(error) = self.shared.sessions.protocol_clear(self.device).await {
+        if let Err(error) = self.shared.erase(self.device, &self.online.awaited).await {
             tracing::error!(device = %self.device, %error, "the session could not be erased");
         }
     }

@@ -172,6 +172,6 @@ fn message_type(kind: ContentKind) -> &'static str {
         ContentKind::Contact => "contactMessage",
         ContentKind::Poll => "pollCreationMessage",
         ContentKind::Reaction => "reactionMessage",
-        ContentKind::Other => "unknown",
+        ContentKind::Unreadable | ContentKind::Other => "unknown",
     }
 }

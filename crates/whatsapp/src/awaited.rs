@@ -1,0 +1,285 @@
+//! Messages that came in and could not be decrypted. The library asks their senders and the phone for
+//! them; what has not come after a while is reported as unreadable, and turns into the message when it
+//! comes later.
+//!
+//! Invariant: such a message is stored before anything is answered for it, so that no crash loses it.
+
+use std::sync::Arc;
+
+use domain::chat::{ChatId, Lid};
+use domain::content::Content;
+use domain::context::Context;
+use domain::ids::{DeviceId, WhatsappId};
+use domain::message::{Address, IncomingMessage, ReceivedOrigin};
+use domain::phone::PhoneNumber;
+use domain::ports::{MessengerEvents, ProtocolStore, ProtocolWrite, StoreResult};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::limits::{AWAITED_FOR, AWAITED_MAX};
+
+/// Awaited messages, by chat, sender and id.
+const SPACE: &str = "awaited";
+
+/// The messages that one device waits for.
+#[derive(Default)]
+pub(crate) struct Awaited(Mutex<Vec<Awaiting>>);
+
+/// Where a device's awaited messages are stored.
+pub(crate) struct AwaitedStore<'a> {
+    pub(crate) store: &'a Arc<dyn ProtocolStore>,
+    pub(crate) device: DeviceId,
+}
+
+/// A message without its content, and until when it is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Awaiting {
+    message: IncomingMessage,
+    until_s: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    id: String,
+    chat: String,
+    phone: Option<String>,
+    lid: Option<String>,
+    from_phone: bool,
+    at_s: i64,
+    until_s: i64,
+}
+
+impl Awaited {
+    /// Reads what is stored.
+    pub(crate) async fn load(&self, stored: &AwaitedStore<'_>) -> StoreResult<()> {
+        let rows = stored.store.protocol_scan(stored.device, SPACE, "").await?;
+        let read = rows.iter().filter_map(|(_, bytes)| Awaiting::read(bytes));
+        *self.0.lock() = read.collect();
+        Ok(())
+    }
+
+    /// Keeps a message that cannot be decrypted; one that no device has any more is not waited for.
+    pub(crate) async fn add(
+        &self,
+        stored: &AwaitedStore<'_>,
+        message: IncomingMessage,
+        is_lost: bool,
+    ) -> StoreResult<()> {
+        if self.find(&message.whatsapp_id, message.origin).is_some() {
+            return Ok(());
+        }
+        let is_full = self.0.lock().len() >= AWAITED_MAX;
+        let wait_s = if is_lost || is_full { 0 } else { AWAITED_FOR.as_secs() };
+        let until_s = wacore::time::now_secs().saturating_add_unsigned(wait_s);
+        let awaiting = Awaiting { message, until_s };
+        let write = ProtocolWrite {
+            space: SPACE,
+            key: awaiting.key(),
+            value: serde_json::to_vec(&awaiting.stored()).ok(),
+        };
+        stored.store.protocol_write(stored.device, vec![write]).await?;
+        self.0.lock().push(awaiting);
+        Ok(())
+    }
+
+    /// What is known of an awaited message.
+    pub(crate) fn find(&self, id: &WhatsappId, origin: ReceivedOrigin) -> Option<IncomingMessage> {
+        let awaited = self.0.lock();
+        let is_it =
+            |other: &&Awaiting| other.message.whatsapp_id == *id && other.message.origin == origin;
+        awaited.iter().find(is_it).map(|found| found.message.clone())
+    }
+
+    /// These messages are stored: they are not waited for any more. How many of them were.
+    pub(crate) async fn came(
+        &self,
+        store: &AwaitedStore<'_>,
+        messages: &[Envelope],
+    ) -> StoreResult<u64> {
+        let has_come = |awaiting: &Awaiting| {
+            let awaited = Envelope::of(&awaiting.message);
+            messages.iter().any(|message| message.is_of_the_same(&awaited))
+        };
+        let keys: Vec<String> = {
+            let awaited = self.0.lock();
+            awaited.iter().filter(|awaiting| has_come(awaiting)).map(Awaiting::key).collect()
+        };
+        if keys.is_empty() {
+            return Ok(0);
+        }
+        let count = u64::try_from(keys.len()).unwrap_or(u64::MAX);
+        let removed = |key| ProtocolWrite { space: SPACE, key, value: None };
+        store.store.protocol_write(store.device, keys.into_iter().map(removed).collect()).await?;
+        self.0.lock().retain(|awaiting| !has_come(awaiting));
+        Ok(count)
+    }
+
+    /// Reports what has been waited for long enough, or everything when there is nothing to come.
+    pub(crate) async fn report(
+        &self,
+        store: &AwaitedStore<'_>,
+        events: &dyn MessengerEvents,
+        is_all: bool,
+    ) -> StoreResult<()> {
+        let now_s = wacore::time::now_secs();
+        let due: Vec<IncomingMessage> = {
+            let awaited = self.0.lock();
+            let is_due = |awaiting: &&Awaiting| is_all || awaiting.until_s <= now_s;
+            awaited.iter().filter(is_due).map(|awaiting| awaiting.message.clone()).collect()
+        };
+        if due.is_empty() {
+            return Ok(());
+        }
+        let envelopes: Vec<_> = due.iter().map(Envelope::of).collect();
+        events.received(store.device, due).await?;
+        self.came(store, &envelopes).await.map(drop)
+    }
+
+    /// Whether something has been waited for long enough.
+    pub(crate) fn is_due(&self) -> bool {
+        let awaited = self.0.lock();
+        !awaited.is_empty() && {
+            let now_s = wacore::time::now_secs();
+            awaited.iter().any(|awaiting| awaiting.until_s <= now_s)
+        }
+    }
+}
+
+/// What is known of a message without its content.
+pub(crate) struct Envelope {
+    id: WhatsappId,
+    origin: ReceivedOrigin,
+    sender: Address,
+}
+
+impl Envelope {
+    pub(crate) fn of(message: &IncomingMessage) -> Self {
+        let (id, sender) = (message.whatsapp_id.clone(), message.sender.clone());
+        Self { id, origin: message.origin, sender }
+    }
+
+    /// The same message; either may know more of its sender.
+    fn is_of_the_same(&self, other: &Self) -> bool {
+        let (one, two) = (&self.sender, &other.sender);
+        let is_same_person = (one.phone.is_some() && one.phone == two.phone)
+            || (one.lid.is_some() && one.lid == two.lid);
+        self.id == other.id && self.origin == other.origin && is_same_person
+    }
+}
+
+impl Awaiting {
+    fn key(&self) -> String {
+        let Address { phone, lid } = &self.message.sender;
+        let sender = phone.as_ref().map(PhoneNumber::as_str);
+        let sender = sender.or(lid.as_ref().map(Lid::as_str)).unwrap_or_default();
+        [&self.message.chat.to_string(), sender, self.message.whatsapp_id.as_str()].join("|")
+    }
+
+    fn stored(&self) -> Stored {
+        let Self { message, until_s } = self;
+        Stored {
+            id: message.whatsapp_id.to_string(),
+            chat: message.chat.to_string(),
+            phone: message.sender.phone.as_ref().map(|phone| phone.as_str().to_owned()),
+            lid: message.sender.lid.as_ref().map(|lid| lid.user().to_owned()),
+            from_phone: message.origin == ReceivedOrigin::Phone,
+            at_s: message.at.as_second(),
+            until_s: *until_s,
+        }
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let stored: Stored = serde_json::from_slice(bytes).ok()?;
+        let sender = Address {
+            phone: stored.phone.map(PhoneNumber::from_digits),
+            lid: stored.lid.as_deref().map(Lid::from_user),
+        };
+        let origin = match stored.from_phone {
+            true => ReceivedOrigin::Phone,
+            false => ReceivedOrigin::Incoming,
+        };
+        let message = IncomingMessage {
+            whatsapp_id: WhatsappId::from_outside(&stored.id),
+            chat: ChatId::from(stored.chat),
+            sender,
+            origin,
+            content: Content::unreadable(),
+            context: Context::default(),
+            at: Timestamp::from_second(stored.at_s).ok()?,
+        };
+        Some(Self { message, until_s: stored.until_s })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::error::StoreError;
+    use domain::ports::MessengerEvent;
+    use testkit::memory_store::MemoryStore;
+    use uuid::Uuid;
+
+    #[derive(Default)]
+    struct Reported(Mutex<Vec<IncomingMessage>>);
+
+    #[async_trait::async_trait]
+    impl MessengerEvents for Reported {
+        async fn event(&self, _: DeviceId, _: MessengerEvent) -> StoreResult<()> {
+            Err(StoreError::Unavailable("no event is expected".into()))
+        }
+
+        async fn received(&self, _: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
+            self.0.lock().extend(messages);
+            Ok(())
+        }
+    }
+
+    fn message(id: &str, lid: Option<&str>) -> IncomingMessage {
+        IncomingMessage {
+            whatsapp_id: WhatsappId::from_outside(id),
+            chat: ChatId::from("120363@g.us".to_owned()),
+            sender: Address {
+                phone: lid.is_none().then(|| PhoneNumber::from_digits("628222")),
+                lid: lid.map(Lid::from_user),
+            },
+            origin: ReceivedOrigin::Incoming,
+            content: Content::unreadable(),
+            context: Context::default(),
+            at: Timestamp::from_second(1_700_000_000).unwrap(),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_does_not_come_is_reported_once_and_a_restart_forgets_nothing() {
+        let sessions: Arc<dyn ProtocolStore> = Arc::new(MemoryStore::for_protocol());
+        let store = AwaitedStore { store: &sessions, device: DeviceId(Uuid::from_u128(1)) };
+        let (awaited, reported) = (Awaited::default(), Reported::default());
+        awaited.add(&store, message("M1", None), false).await.unwrap();
+        awaited.add(&store, message("M1", None), false).await.unwrap();
+        awaited.add(&store, message("M2", Some("77")), false).await.unwrap();
+        assert!(!awaited.is_due());
+        awaited.report(&store, &reported, false).await.unwrap();
+        awaited.add(&store, message("M3", None), true).await.unwrap();
+        assert!(awaited.is_due(), "no device has it any more");
+        let again = Awaited::default();
+        again.load(&store).await.unwrap();
+        assert_eq!(again.0.lock().len(), 3);
+        let incoming = ReceivedOrigin::Incoming;
+        let other =
+            IncomingMessage { sender: message("", Some("78")).sender, ..message("M1", None) };
+        assert_eq!(again.came(&store, &[Envelope::of(&other)]).await.unwrap(), 0);
+        let came = [Envelope::of(&message("M1", None))];
+        assert_eq!(again.came(&store, &came).await.unwrap(), 1);
+        assert_eq!(again.came(&store, &came).await.unwrap(), 0);
+        let found = again.find(&WhatsappId::from_outside("M2"), incoming);
+        assert_eq!(found, Some(message("M2", Some("77"))));
+        for is_all in [false, true, true] {
+            again.report(&store, &reported, is_all).await.unwrap();
+        }
+        let expected = [message("M3", None), message("M2", Some("77"))];
+        assert_eq!(*reported.0.lock(), expected);
+        awaited.load(&store).await.unwrap();
+        assert!(awaited.0.lock().is_empty());
+    }
+}

@@ -1,0 +1,57 @@
+//! Messages that could not be decrypted: kept until they come, reported when they do not.
+
+use std::sync::atomic::Ordering;
+
+use domain::error::StoreError;
+use domain::ports::{MessengerEvent, StoreResult};
+use futures_util::future::{BoxFuture, FutureExt as _, ready};
+
+use super::Supervisor;
+use crate::awaited::AwaitedStore;
+use crate::client::{KnownNames, Session};
+use crate::events::Undecryptable;
+use crate::incoming;
+
+impl Supervisor {
+    /// Keeps a message that could not be decrypted; nothing leaves the connection until that is stored.
+    pub(super) fn await_message(
+        &self,
+        session: &Session,
+        message: Undecryptable,
+    ) -> BoxFuture<'static, StoreResult<()>> {
+        if self.is_silent.load(Ordering::SeqCst) {
+            return ready(Err(StoreError::Unavailable("the pairing is ending".into()))).boxed();
+        }
+        let (client, me) = (session.client.clone(), session.sink.me());
+        let (shared, awaited) = (self.shared.clone(), self.online.awaited.clone());
+        let device = self.device;
+        async move {
+            let Undecryptable { info, is_lost } = message;
+            let names = KnownNames::of_message(&client, &info).await;
+            let Some(unreadable) = incoming::unreadable(&info, &me, &names) else { return Ok(()) };
+            let store = AwaitedStore { store: &shared.sessions, device };
+            awaited.add(&store, unreadable, is_lost).await?;
+            match shared.events.get() {
+                Some(events) => events.event(device, MessengerEvent::Undecryptable).await,
+                None => Ok(()),
+            }
+        }
+        .boxed()
+    }
+
+    /// Reports what has been waited for long enough.
+    pub(super) fn report_unreadable(&self) {
+        let awaited = self.online.awaited.clone();
+        if !awaited.is_due() {
+            return;
+        }
+        let (shared, device) = (self.shared.clone(), self.device);
+        tokio::spawn(async move {
+            let Some(events) = shared.events.get() else { return };
+            let store = AwaitedStore { store: &shared.sessions, device };
+            if let Err(error) = awaited.report(&store, &**events, false).await {
+                tracing::debug!(%device, %error, "unreadable messages are reported later");
+            }
+        });
+    }
+}
