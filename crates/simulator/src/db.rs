@@ -28,9 +28,12 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     {
         add_column(&db, "phones", column)?;
     }
-    for column in ["by_lid", "ephemeral_s"] {
+    for column in ["by_lid", "ephemeral_s", "announcement", "community"] {
         add_column(&db, "groups", column)?;
     }
+    add_column_of(&db, "groups", "parent", "TEXT")?;
+    add_column(&db, "devices", "dirty")?;
+    add_column_of(&db, "inbox", "message", "BLOB")?;
     Ok(db)
 }
 
@@ -47,9 +50,14 @@ fn create_private(path: &Path) -> Result<()> {
 
 /// Adds a number that files from before it do not have.
 fn add_column(db: &Connection, table: &str, column: &str) -> Result<()> {
+    add_column_of(db, table, column, "INTEGER NOT NULL DEFAULT 0")
+}
+
+/// Adds a column of some type.
+fn add_column_of(db: &Connection, table: &str, column: &str, of: &str) -> Result<()> {
     let known = "SELECT 1 FROM pragma_table_info(?1) WHERE name = ?2";
     if !db.prepare(known)?.exists([table, column])? {
-        let add = format!("ALTER TABLE {table} ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0");
+        let add = format!("ALTER TABLE {table} ADD COLUMN {column} {of}");
         db.execute_batch(&add)?;
     }
     Ok(())

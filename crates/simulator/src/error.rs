@@ -36,6 +36,12 @@ pub enum SimulatorError {
     /// The other side did not answer in time.
     #[error("{0}")]
     Timeout(String),
+    /// The caller has not proved that it may.
+    #[error("{0}")]
+    Unauthorized(&'static str),
+    /// A scripted fault wants this HTTP status.
+    #[error("a scripted fault: {0}")]
+    Scripted(u16),
     /// The simulator has been shut down.
     #[error("the simulator has been shut down")]
     Closed,

@@ -105,6 +105,7 @@ impl Simulator {
         let (switchboard, ended) = SwitchboardHandle::start(SwitchboardStart {
             db,
             seed: Seed::new(seed),
+            media: media.clone(),
             read_delay: config.read_delay,
             changed: changed.clone(),
         })?;

@@ -10,6 +10,10 @@ pub(crate) const ROUTING_BYTES_MAX: usize = 4 * 1024;
 pub(crate) const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(20);
 /// A connection that says nothing for this long is closed (clients ping every half minute).
 pub(crate) const SILENCE_TIME_MAX: Duration = Duration::from_secs(240);
+/// How often the server pings a client; one that has not answered by the next is closed.
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(90);
+/// How long a client that is asked to start again has for ending its connection.
+pub(crate) const RESTART_TIME_MAX: Duration = Duration::from_secs(10);
 /// One write to a socket; a client that does not read for this long is closed.
 pub(crate) const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 /// From our end of a connection to the client's.
@@ -61,3 +65,5 @@ pub(crate) const PAGE_EVENTS_MAX: usize = 256;
 pub(crate) const RETRIES_MAX: u32 = 4;
 /// Messages in one read receipt.
 pub(crate) const RECEIPT_IDS_MAX: usize = 256;
+/// Patches of one collection in one answer.
+pub(crate) const APP_STATE_PATCHES_MAX: usize = 100;

@@ -173,6 +173,15 @@ impl MediaStore {
         })
     }
 
+    /// Stores a small file of the simulator's own; its address.
+    pub(crate) fn keep(&self, kind: MediaType, token: &str, sealed: &[u8]) -> Result<String> {
+        let direct_path = self.direct_path(kind.mms_type(), token);
+        let temporary = self.temporary();
+        std::fs::write(&temporary, sealed)?;
+        std::fs::rename(&temporary, self.path(&direct_path))?;
+        Ok(direct_path)
+    }
+
     /// Opens the file of a message as a phone does: all its hashes must hold.
     pub(crate) async fn check(&self, content: &Content) -> Result<PlainFile> {
         self.open_into(content, std::io::sink()).await

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS devices (
     platform       TEXT NOT NULL,
     push_name      TEXT NOT NULL DEFAULT '',
     keys_shared    INTEGER NOT NULL DEFAULT 0,
+    dirty          INTEGER NOT NULL DEFAULT 0,  -- what it should ask for again: stanza::pings
     linked_ms      INTEGER NOT NULL,
     seen_ms        INTEGER NOT NULL,
     PRIMARY KEY (number, device)
@@ -97,6 +98,7 @@ CREATE TABLE IF NOT EXISTS inbox (
     typing_ms     INTEGER NOT NULL,
     copies        INTEGER NOT NULL,
     state         INTEGER NOT NULL,    -- 1 arrived, 2 delivered (receipt sent), 3 read, 4 played
+    message       BLOB,                -- encoded wa.Message, for linked devices that ask for it
     UNIQUE (number, id)
 );
 CREATE INDEX IF NOT EXISTS inbox_unread ON inbox (number, seq) WHERE state < 3;
@@ -121,7 +123,10 @@ CREATE TABLE IF NOT EXISTS groups (
     creator    INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
     by_lid     INTEGER NOT NULL DEFAULT 0, -- members are known by their LIDs
-    ephemeral_s INTEGER NOT NULL DEFAULT 0 -- the timer of its messages
+    ephemeral_s INTEGER NOT NULL DEFAULT 0, -- the timer of its messages
+    announcement INTEGER NOT NULL DEFAULT 0, -- only admins write
+    community  INTEGER NOT NULL DEFAULT 0, -- it holds other groups, and no messages
+    parent     TEXT                    -- the community that it is a group of
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS group_members (
@@ -138,4 +143,27 @@ CREATE TABLE IF NOT EXISTS chat_timers (
     peer        INTEGER NOT NULL,
     ephemeral_s INTEGER NOT NULL,
     PRIMARY KEY (number, peer)
+) WITHOUT ROWID;
+
+-- App state: the collections of an account, their patches and their records.
+CREATE TABLE IF NOT EXISTS app_state (
+    number  INTEGER NOT NULL,
+    name    TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    hash    BLOB NOT NULL,
+    PRIMARY KEY (number, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS app_state_patches (
+    number  INTEGER NOT NULL,
+    name    TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    patch   BLOB NOT NULL,
+    PRIMARY KEY (number, name, version)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS app_state_records (
+    number    INTEGER NOT NULL,
+    name      TEXT NOT NULL,
+    index_mac BLOB NOT NULL,
+    record    BLOB NOT NULL,
+    PRIMARY KEY (number, name, index_mac)
 ) WITHOUT ROWID;

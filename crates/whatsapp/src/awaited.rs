@@ -16,8 +16,10 @@ use domain::ports::{MessengerEvents, ProtocolStore, ProtocolWrite, StoreResult};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use wacore::types::message::MessageInfo;
 
 use crate::limits::{AWAITED_FOR, AWAITED_MAX};
+use crate::recovery;
 
 /// Awaited messages, by chat, sender and id.
 const SPACE: &str = "awaited";
@@ -37,6 +39,8 @@ pub(crate) struct AwaitedStore<'a> {
 struct Awaiting {
     message: IncomingMessage,
     until_s: i64,
+    /// Whether the phone was asked for it from here; the library does so in most cases.
+    is_requested: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -72,7 +76,7 @@ impl Awaited {
         let is_full = self.0.lock().len() >= AWAITED_MAX;
         let wait_s = if is_lost || is_full { 0 } else { AWAITED_FOR.as_secs() };
         let until_s = wacore::time::now_secs().saturating_add_unsigned(wait_s);
-        let awaiting = Awaiting { message, until_s };
+        let awaiting = Awaiting { message, until_s, is_requested: is_lost };
         let write = ProtocolWrite {
             space: SPACE,
             key: awaiting.key(),
@@ -136,6 +140,18 @@ impl Awaited {
         self.came(store, &envelopes).await.map(drop)
     }
 
+    /// What the phone may still have to be asked for: the library does not after every failure, and what
+    /// an earlier process began to wait for is not known to it.
+    pub(crate) fn take_requests(&self) -> Vec<MessageInfo> {
+        let mut awaited = self.0.lock();
+        let open = awaited.iter_mut().filter(|awaiting| !awaiting.is_requested);
+        let requests = open.filter_map(|awaiting| {
+            awaiting.is_requested = true;
+            recovery::info_of(&awaiting.message)
+        });
+        requests.collect()
+    }
+
     /// Whether something has been waited for long enough.
     pub(crate) fn is_due(&self) -> bool {
         let awaited = self.0.lock();
@@ -177,7 +193,7 @@ impl Awaiting {
     }
 
     fn stored(&self) -> Stored {
-        let Self { message, until_s } = self;
+        let Self { message, until_s, .. } = self;
         Stored {
             id: message.whatsapp_id.to_string(),
             chat: message.chat.to_string(),
@@ -208,7 +224,7 @@ impl Awaiting {
             context: Context::default(),
             at: Timestamp::from_second(stored.at_s).ok()?,
         };
-        Some(Self { message, until_s: stored.until_s })
+        Some(Self { message, until_s: stored.until_s, is_requested: false })
     }
 }
 
@@ -261,6 +277,9 @@ mod tests {
         assert!(!awaited.is_due());
         awaited.report(&store, &reported, false).await.unwrap();
         awaited.add(&store, message("M3", None), true).await.unwrap();
+        let requested: Vec<_> = awaited.take_requests().into_iter().map(|info| info.id).collect();
+        assert_eq!(requested, ["M1", "M2"], "no device has M3");
+        assert!(awaited.take_requests().is_empty());
         assert!(awaited.is_due(), "no device has it any more");
         let again = Awaited::default();
         again.load(&store).await.unwrap();

@@ -154,6 +154,13 @@ pub(crate) fn authority(url: &Url) -> String {
     format!("{}:{}", host(url), url.port_or_known_default().unwrap_or_default())
 }
 
+/// Whether an address is one of this machine or its network, by its name alone.
+pub(crate) fn is_local_host(url: &Url) -> bool {
+    let host = host(url);
+    let literal: Option<std::net::IpAddr> = host.trim_matches(['[', ']']).parse().ok();
+    host == "localhost" || literal.is_some_and(is_local)
+}
+
 /// Whether a host belongs to WhatsApp.
 pub(crate) fn is_whatsapp_host(host: &str) -> bool {
     WHATSAPP_DOMAINS.into_iter().any(|domain| {

@@ -2,7 +2,7 @@
 //!
 //! Invariants: no redirect is followed; every exchange has a deadline and a largest size; against
 //! the real service only https on port 443 at WhatsApp's own hosts is asked, and only when all
-//! their addresses are public; against a simulator only that simulator's host and port.
+//! their addresses are public; against a simulator only hosts of this machine or its network.
 
 use std::io::{self, Read};
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse, UploadBody};
 
-use crate::config::{ConfigError, Endpoint, authority, is_whatsapp_host};
+use crate::config::{ConfigError, Endpoint, authority, is_local_host, is_whatsapp_host};
 use crate::limits::{UPLOAD_MAX, UPLOAD_PIECE_BYTES, UPLOAD_PIECES_MAX};
 
 /// Longest wait for a connection.
@@ -153,8 +153,10 @@ fn permitted(url: &str, simulator: Option<&str>) -> anyhow::Result<Url> {
     let mut url = Url::parse(url)?;
     let Some(host) = url.host_str() else { bail!("the address has no host") };
     if let Some(simulator) = simulator {
-        // The library writes https for every media host; a simulator speaks plain http.
-        if url.scheme() != "https" || authority(&url) != simulator {
+        // The library writes https for every media host; a simulator speaks plain http, on any of the
+        // addresses of this machine or network.
+        let is_simulators = authority(&url) == simulator || is_local_host(&url);
+        if url.scheme() != "https" || !is_simulators {
             bail!("a driver for a simulator connects to nothing else");
         }
         if url.set_scheme("http").is_err() {
@@ -204,8 +206,9 @@ mod tests {
         let simulator = Some("127.0.0.1:9000");
         let asked = permitted("https://127.0.0.1:9000/mms/image/t?auth=a", simulator).unwrap();
         assert_eq!(asked.as_str(), "http://127.0.0.1:9000/mms/image/t?auth=a");
-        for url in
-            ["https://127.0.0.1:9001/", "https://mmg.whatsapp.net/", "http://127.0.0.1:9000/"]
+        let second = permitted("https://localhost:9001/mms/image/t", simulator).unwrap();
+        assert_eq!(second.as_str(), "http://localhost:9001/mms/image/t");
+        for url in ["https://1.1.1.1:9000/", "https://mmg.whatsapp.net/", "http://127.0.0.1:9000/"]
         {
             let refused = permitted(url, simulator).unwrap_err().to_string();
             assert_eq!(refused, "a driver for a simulator connects to nothing else", "{url}");

@@ -288,7 +288,7 @@ impl Supervisor {
                 () = raised(&mut self.stopped) => break Some(ConnectionEnd::Stopped),
                 () = raised(&mut session.broken) => break Some(ConnectionEnd::Broken),
                 _ = watch.looks.tick(), if watch.ready_at.is_some() && !is_dropped => {
-                    self.report_unreadable();
+                    self.look_after_awaited(session);
                     is_dropped = self.drop_dead(session);
                 }
                 () = sleep_until(watch.deadline.at) => self.on_deadline(session, &mut watch).await,

@@ -3,7 +3,7 @@
 //! The library emits them as an event only, which nothing waits for. But they come in a message from the
 //! phone, which passes the durability hook as every other: there they are taken.
 
-use domain::message::IncomingMessage;
+use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use wacore::types::message::{MessageInfo, MessageSource};
 use wacore_binary::{Jid, JidExt as _};
 use waproto::whatsapp as wa;
@@ -16,6 +16,27 @@ use crate::incoming::{self, Names};
 pub(crate) struct Resent {
     pub(crate) message: wa::Message,
     pub(crate) info: MessageInfo,
+}
+
+/// What the phone must know of a message to find it.
+pub(crate) fn info_of(message: &IncomingMessage) -> Option<MessageInfo> {
+    let Address { phone, lid } = &message.sender;
+    let by_lid = || lid.as_ref().map(|lid| Jid::lid(lid.user()));
+    let sender = phone.as_ref().map(|phone| Jid::pn(phone.as_str())).or_else(by_lid)?;
+    let chat: Jid = message.chat.jid().parse().ok()?;
+    let is_from_me = message.origin == ReceivedOrigin::Phone;
+    Some(MessageInfo {
+        id: message.whatsapp_id.to_string(),
+        source: MessageSource {
+            is_group: chat.is_group(),
+            chat,
+            sender,
+            is_from_me,
+            ..Default::default()
+        },
+        timestamp: wacore::time::from_secs(message.at.as_second())?,
+        ..Default::default()
+    })
 }
 
 /// The messages in an answer of the phone; none in any other message.

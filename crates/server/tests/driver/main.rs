@@ -18,4 +18,5 @@ mod openable;
 mod presence;
 mod receipts;
 mod retries;
+mod unreadable;
 mod world;

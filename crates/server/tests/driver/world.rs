@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::{ChatId, Lid};
-use domain::content::{OutgoingContent, OutgoingFile};
+use domain::content::{ContentKind, OutgoingContent, OutgoingFile};
 use domain::context::Context;
 use domain::device::{LinkedNumber, PairMethod, PairOffer};
 use domain::error::StoreError;
@@ -302,6 +302,26 @@ impl Recorder {
             received.iter().find(|message| message.whatsapp_id == *id).cloned()
         };
         self.until("message", find).await
+    }
+
+    /// Waits until a message has come in as wanted.
+    pub async fn message_that(
+        &self,
+        id: &WhatsappId,
+        is_it: impl Fn(&IncomingMessage) -> bool,
+    ) -> IncomingMessage {
+        let find = |recorder: &Self| {
+            let received = recorder.received.lock().unwrap();
+            received.iter().find(|message| message.whatsapp_id == *id && is_it(message)).cloned()
+        };
+        self.until("message as wanted", find).await
+    }
+
+    /// As what a message was stored, in order.
+    pub fn kinds_received(&self, id: &WhatsappId) -> Vec<ContentKind> {
+        let received = self.received.lock().unwrap();
+        let of_it = received.iter().filter(|message| message.whatsapp_id == *id);
+        of_it.map(|message| message.content.kind()).collect()
     }
 
     /// How often a message was stored.

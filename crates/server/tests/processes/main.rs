@@ -6,6 +6,7 @@
 
 mod baileys;
 mod browser;
+mod copied;
 mod crash;
 mod demo;
 mod logs;

@@ -6,14 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
+use super::rules::{self, ActiveRule, FaultRule, Happening, Struck};
 use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
 use crate::address::Number;
-use crate::clock;
 use crate::error::{Result, bad_request};
 use crate::switchboard::Switchboard;
 
-const DELAY_MS_MAX: u64 = 10 * 60 * 1_000;
+/// The longest delay.
+pub(super) const DELAY_MS_MAX: u64 = 10 * 60 * 1_000;
 /// PendingCodes with which logins are refused as long as the fault stays; the others end the
 /// connection once and let the client come back.
 const LASTING_CODES: [u16; 9] = [402, 403, 405, 406, 429, 500, 501, 502, 503];
@@ -24,68 +25,6 @@ const LASTING_CODES: [u16; 9] = [402, 403, 405, 406, 429, 500, 501, 502, 503];
 pub(crate) struct FaultCode {
     number: String,
     code: u16,
-}
-
-/// What a rule looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FaultOn {
-    /// The login of a linked device.
-    Login,
-    /// A message that a linked device sends.
-    Message,
-}
-
-/// What a rule does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FaultDo {
-    /// Refuses the login.
-    Failure,
-    /// Ends the connection; a message is lost.
-    Disconnect,
-    /// Refuses the message.
-    Nack,
-    /// Relays the message without an acknowledgement.
-    DropAck,
-}
-
-/// A fault that strikes by its own count.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FaultRule {
-    on: FaultOn,
-    /// Whose login; a message's sender or recipient. Left out: anybody's.
-    number: Option<String>,
-    /// So many pass first.
-    #[serde(default)]
-    after: u32,
-    /// It strikes so often; left out: always.
-    times: Option<u32>,
-    /// How likely it strikes.
-    probability: Option<f64>,
-    #[serde(rename = "do")]
-    action: FaultDo,
-    code: Option<u16>,
-    /// How long a ban lasts.
-    expire_s: Option<u32>,
-}
-
-/// A rule in force, and what it has seen.
-#[derive(Clone, Debug)]
-struct ActiveRule {
-    rule: FaultRule,
-    number: Option<Number>,
-    passed: u32,
-    struck: u32,
-}
-
-/// A fault that strikes now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Strike {
-    pub(crate) action: FaultDo,
-    pub(crate) code: u16,
-    pub(crate) expire_s: Option<u32>,
 }
 
 /// The body of `PUT /faults`; it replaces all faults.
@@ -113,44 +52,6 @@ pub(crate) struct Faults {
     reject: Option<(Number, u16)>,
     rules: Vec<ActiveRule>,
     body: FaultsBody,
-}
-
-impl ActiveRule {
-    fn read(rule: &FaultRule) -> Result<Self> {
-        let fits = match rule.action {
-            FaultDo::Failure => rule.on == FaultOn::Login,
-            FaultDo::Nack | FaultDo::DropAck => rule.on == FaultOn::Message,
-            FaultDo::Disconnect => true,
-        };
-        if !fits {
-            return Err(bad_request("rules.do: that cannot happen to what rules.on says"));
-        }
-        if rule.code.is_some_and(|code| !(100..=999).contains(&code)) {
-            return Err(bad_request("rules.code is a number from 100 to 999"));
-        }
-        if rule.probability.is_some_and(|likely| !(0.0..=1.0).contains(&likely)) {
-            return Err(bad_request("rules.probability is a number from 0 to 1"));
-        }
-        let number = rule.number.as_deref().map(parse_number).transpose()?;
-        Ok(Self { rule: rule.clone(), number, passed: 0, struck: 0 })
-    }
-
-    fn strikes(&mut self, on: FaultOn, of: &[Number]) -> bool {
-        if self.rule.on != on || self.number.is_some_and(|number| !of.contains(&number)) {
-            return false;
-        }
-        if self.rule.times.is_some_and(|times| self.struck >= times) {
-            return false;
-        }
-        if self.passed < self.rule.after {
-            self.passed += 1;
-            return false;
-        }
-        let permille = self.rule.probability.map_or(1_000, |likely| (likely * 1_000.0) as u64);
-        let strikes = clock::random_below(1_000) < permille;
-        self.struck += u32::from(strikes);
-        strikes
-    }
 }
 
 impl Faults {
@@ -187,14 +88,9 @@ impl Faults {
         (number == from || Some(number) == to).then_some(code)
     }
 
-    /// The fault that strikes what happens now, if one does.
-    pub(crate) fn strike(&mut self, on: FaultOn, of: &[Number]) -> Option<Strike> {
-        let rule = self.rules.iter_mut().find_map(|rule| {
-            let strikes = rule.strikes(on, of);
-            strikes.then_some(&rule.rule)
-        })?;
-        let code = rule.code.unwrap_or(503);
-        Some(Strike { action: rule.action, code, expire_s: rule.expire_s })
+    /// What strikes of the rules.
+    fn strike(&mut self, happening: Happening<'_>) -> (Struck, u64) {
+        rules::strike(&mut self.rules, happening)
     }
 
     /// The code with which a login is refused.
@@ -205,6 +101,13 @@ impl Faults {
 }
 
 impl Switchboard {
+    /// What the scripted rules do to what happens now.
+    pub(crate) fn strike(&mut self, happening: Happening<'_>) -> Struck {
+        let (struck, count) = self.faults.strike(happening);
+        self.counters.faults_struck += count;
+        struck
+    }
+
     fn set_faults(&mut self, faults: Faults) -> usize {
         let disconnect = faults.disconnect;
         self.faults = faults;
@@ -265,29 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_counts() {
-        let (one, two) = (Number::parse("628111").unwrap(), Number::parse("628222").unwrap());
-        let mut some = faults(
-            r#"{"rules":[{"on":"message","number":"628111","after":2,"times":1,"do":"nack","code":463}]}"#,
-        )
-        .unwrap();
-        let mut strike = |of: &[Number]| some.strike(FaultOn::Message, of).map(|s| s.code);
-        assert_eq!([strike(&[two]), strike(&[one]), strike(&[two, one])], [None; 3]);
-        assert_eq!([strike(&[one, two]), strike(&[one])], [Some(463), None]);
-        assert_eq!(some.strike(FaultOn::Login, &[one]), None);
-        let mut never =
-            faults(r#"{"rules":[{"on":"login","probability":0,"do":"failure"}]}"#).unwrap();
-        assert_eq!(never.strike(FaultOn::Login, &[one]), None);
-    }
-
-    #[test]
     fn impossible_faults_are_refused() {
         for (json, reason) in [
             (r#"{"delay_ms":99999999}"#, "delay_ms is at most 600000"),
             (r#"{"reject":{"number":"x","code":400}}"#, "\"x\" is not a telephone number"),
             (r#"{"rules":[{"on":"login","do":"nack"}]}"#, "rules.do: that cannot happen"),
-            (r#"{"rules":[{"on":"login","do":"failure","code":7}]}"#, "rules.code is a number"),
-            (r#"{"rules":[{"on":"login","do":"failure","probability":2}]}"#, "rules.probability"),
             (r#"{"reject":{"number":"628111","code":7}}"#, "code is a number from 100 to 999"),
         ] {
             let error = faults(json).err().map(|error| error.to_string());

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::rules::{FaultOn, Happening};
 use super::{HandlerResult, parse_number};
 use crate::Simulator;
 use crate::address::Number;
@@ -14,6 +15,31 @@ use crate::error::{Result, SimulatorError, bad_request, not_found};
 use crate::media::file_stream;
 use crate::phone::views;
 use crate::socket::host_of;
+
+/// Who uploads or fetches is faulted by the scripted rules; who uploads must prove that it may.
+async fn enter(
+    simulator: &Simulator,
+    headers: &HeaderMap,
+    query: &str,
+    is_upload: bool,
+) -> Result<()> {
+    let auth = asked(query, "auth").unwrap_or_default().to_owned();
+    let host = host_of(headers);
+    let entered = simulator.switchboard().run(move |sb| {
+        let owner = match (is_upload, auth.is_empty()) {
+            (false, true) => None,
+            _ => Some(sb.media_owner(&auth)?),
+        };
+        let of: Vec<Number> = owner.into_iter().collect();
+        let happening = Happening { host: &host, ..Happening::new(FaultOn::Media, &of) };
+        Ok(sb.strike(happening))
+    });
+    let struck = entered.await?;
+    if let Some(delay) = struck.delay {
+        tokio::time::sleep(delay).await;
+    }
+    struck.status.map_or(Ok(()), |status| Err(SimulatorError::Scripted(status)))
+}
 
 /// `POST /mms/{kind}/{token}`; with `resume=1` it only asks for the stored size, with
 /// `file_offset=N` it resumes there.
@@ -27,6 +53,7 @@ pub(super) async fn upload(
     let direct_path = simulator.media().direct_path(&kind, &token);
     let url = format!("https://{}{direct_path}", host_of(&headers));
     let query = query.unwrap_or_default();
+    enter(&simulator, &headers, &query, true).await?;
     if asked(&query, "resume") == Some("1") {
         return Ok(Json(match simulator.media().exists(&direct_path).await {
             true => json!({"resume": "complete", "url": url, "direct_path": direct_path}),
@@ -51,7 +78,10 @@ fn asked<'q>(query: &'q str, key: &str) -> Option<&'q str> {
 pub(super) async fn download(
     State(simulator): State<Simulator>,
     Path((kind, token)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> HandlerResult<Response> {
+    enter(&simulator, &headers, &query.unwrap_or_default(), false).await?;
     let direct_path = simulator.media().direct_path(&kind, &token);
     let (file, size) = simulator.media().open_file(&direct_path).await?;
     let headers = [

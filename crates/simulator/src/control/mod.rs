@@ -10,6 +10,7 @@ pub(crate) mod origin;
 mod others;
 mod pairing;
 mod phones;
+pub(crate) mod rules;
 mod send;
 pub(crate) mod server;
 mod stats;
@@ -50,10 +51,14 @@ impl IntoResponse for ControlError {
             SimulatorError::Conflict(_) => StatusCode::CONFLICT,
             SimulatorError::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
             SimulatorError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+            SimulatorError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            SimulatorError::Scripted(status) => {
+                StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let message = match status {
-            StatusCode::INTERNAL_SERVER_ERROR => {
+            StatusCode::INTERNAL_SERVER_ERROR if !matches!(self.0, SimulatorError::Scripted(_)) => {
                 tracing::error!(error = %self.0, "the control API failed");
                 "the simulator failed; its log says why".to_owned()
             }
@@ -142,6 +147,7 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/phones/{number}/chats/{chat}", put(others::chat))
         .route("/phones/{number}/bundle", put(others::bundle))
         .route("/groups", post(groups::create).get(groups::list))
+        .route("/groups/{id}", put(groups::change))
         .route("/groups/{id}/members/{number}", put(groups::add).delete(groups::remove))
         .route("/faults", put(faults::put).get(faults::get))
         .route("/server", put(server::put))

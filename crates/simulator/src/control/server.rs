@@ -13,6 +13,7 @@ use waproto::whatsapp::ClientPayload;
 use super::{Body, HandlerResult};
 use crate::Simulator;
 use crate::error::{Result, bad_request};
+use crate::switchboard::Switchboard;
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,11 +49,59 @@ impl fmt::Display for Version {
     }
 }
 
+/// Media hosts there may be.
+const MEDIA_HOSTS_MAX: usize = 8;
+
+/// The body of `PUT /server`; what is left out stays.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerPatch {
     /// Empty for any version.
-    min_version: String,
+    min_version: Option<String>,
+    /// Empty for the one that a client connected to.
+    media_hosts: Option<Vec<String>>,
+    /// How long the right to upload lasts.
+    media_auth_s: Option<u32>,
+}
+
+impl ServerPatch {
+    /// The oldest version that is taken, if that changes.
+    fn oldest(&self) -> Result<Option<Option<Version>>> {
+        Ok(match self.min_version.as_deref() {
+            None => None,
+            Some("") => Some(None),
+            Some(text) => Some(Some(Version::parse(text)?)),
+        })
+    }
+
+    fn check_hosts(&self) -> Result<()> {
+        let is_host = |host: &String| {
+            let port = host.rsplit_once(':').map(|(name, port)| (name, port.parse::<u16>()));
+            port.is_some_and(|(name, port)| {
+                !name.is_empty() && port.is_ok() && !name.contains(['/', '@', ' '])
+            })
+        };
+        let hosts = self.media_hosts.as_deref().unwrap_or_default();
+        match hosts.len() <= MEDIA_HOSTS_MAX && hosts.iter().all(is_host) {
+            true => Ok(()),
+            false => Err(bad_request(format!(
+                "media_hosts are at most {MEDIA_HOSTS_MAX} texts such as 127.0.0.1:4000"
+            ))),
+        }
+    }
+}
+
+impl Switchboard {
+    /// Changes what is given; how many connections that has ended.
+    fn change_server(&mut self, oldest: Option<Option<Version>>, patch: ServerPatch) -> usize {
+        if let Some(hosts) = patch.media_hosts {
+            self.media_hosts.hosts = hosts;
+        }
+        if let Some(auth_s) = patch.media_auth_s {
+            self.media_hosts.auth_s = auth_s;
+        }
+        oldest.map_or(0, |oldest| self.set_min_version(oldest))
+    }
 }
 
 /// `PUT /server`
@@ -60,12 +109,18 @@ pub(super) async fn put(
     State(simulator): State<Simulator>,
     Body(patch): Body<ServerPatch>,
 ) -> HandlerResult<Json<Value>> {
-    let oldest = match &*patch.min_version {
-        "" => None,
-        text => Some(Version::parse(text)?),
-    };
-    let set = simulator.switchboard().run(move |sb| Ok(sb.set_min_version(oldest)));
-    Ok(Json(json!({ "min_version": patch.min_version, "disconnected": set.await? })))
+    let oldest = patch.oldest()?;
+    patch.check_hosts()?;
+    let set = simulator.switchboard().run(move |sb| {
+        let disconnected = sb.change_server(oldest, patch);
+        Ok(json!({
+            "min_version": sb.min_version.map(|version| version.to_string()).unwrap_or_default(),
+            "media_hosts": sb.media_hosts.hosts,
+            "media_auth_s": sb.media_hosts.auth_s,
+            "disconnected": disconnected,
+        }))
+    });
+    Ok(Json(set.await?))
 }
 
 /// `GET /sw.js`: as far as clients read it.

@@ -50,19 +50,20 @@ impl Switchboard {
         Ok(())
     }
 
-    /// The settings of a companion: on, and silent.
-    pub(super) fn companion_phone(&self, number: Number) -> Phone {
-        Phone {
+    /// The settings of a companion: it is on, and says what arrives when its phone does.
+    pub(super) fn companion_phone(&self, number: Number) -> Result<Phone> {
+        let auto_receipts = self.phone(number.owner())?.auto_receipts.min(AutoReceipts::Delivered);
+        Ok(Phone {
             registered: self.companions.contains(&number.device()),
             online: true,
-            auto_receipts: AutoReceipts::None,
+            auto_receipts,
             passkey: false,
             by_lid: false,
             migrated: false,
             hidden: false,
             answers_as: None,
             ephemeral_s: 0,
-        }
+        })
     }
 
     /// The companions of a number, in the order in which they were added.
@@ -164,6 +165,7 @@ impl Switchboard {
             }
         }
         self.forget_sessions(number)?;
+        self.forget_app_state(number)?;
         self.db
             .prepare_cached("UPDATE phones SET generation = generation + 1 WHERE number = ?1")?
             .execute([number.sql()])?;

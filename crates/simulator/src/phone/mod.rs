@@ -4,6 +4,7 @@
 //! changed that. A phone holds Signal sessions with linked devices; messages between phones are
 //! not encrypted, because both ends are in this process.
 
+mod app_state;
 mod companions;
 pub(crate) use companions::BundleKind;
 pub(crate) mod content;
@@ -11,6 +12,7 @@ pub(crate) mod pairing;
 mod quotes;
 mod receipts;
 mod receive;
+mod resend;
 mod send;
 pub(crate) mod signal;
 mod timers;
@@ -86,6 +88,8 @@ pub(crate) struct PhonePatch {
     /// Empty when it is no second spelling any more.
     answers_as: Option<String>,
     ephemeral_s: Option<u32>,
+    /// The owner's name, as the devices learn it from the app state.
+    push_name: Option<String>,
 }
 
 fn parse_number(text: &str) -> Result<Number> {
@@ -96,7 +100,7 @@ impl Switchboard {
     /// The settings of `number`'s phone.
     pub(crate) fn phone(&self, number: Number) -> Result<Phone> {
         if !number.device().is_phone() {
-            return Ok(self.companion_phone(number));
+            return self.companion_phone(number);
         }
         let found = self
             .db
@@ -180,6 +184,9 @@ impl Switchboard {
                 new.migrated,
                 new.hidden
             ])?;
+        if let Some(name) = patch.push_name.as_deref().filter(|name| !name.is_empty()) {
+            self.set_owner_name(number, name)?;
+        }
         if new.online {
             self.take_waiting_mail(number)?;
             self.send_due_receipts(number, new)?;

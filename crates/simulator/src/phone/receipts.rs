@@ -11,7 +11,7 @@ use wacore_binary::{Jid, Server};
 
 use super::content::Content;
 use super::{AutoReceipts, Incoming, Phone};
-use crate::address::{DeviceAddr, Number};
+use crate::address::Number;
 use crate::clock;
 use crate::error::{Result, bad_request, not_found};
 use crate::limits::RECEIPT_IDS_MAX;
@@ -226,7 +226,7 @@ impl Switchboard {
         kind: &str,
         ids: &[String],
     ) -> Result<()> {
-        self.give_receipt(DeviceAddr::phone(number), author, group, kind, ids)
+        self.give_receipt(number.device(), author, group, kind, ids)
     }
 
     fn set_inbox_state(&mut self, number: Number, ids: &[String], state: i64) -> Result<()> {

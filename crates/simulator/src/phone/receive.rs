@@ -180,6 +180,12 @@ impl Switchboard {
         {
             return self.send_app_state_key(incoming.from);
         }
+        if let Some(protocol) = message.protocol_message.as_option()
+            && let Some(request) = protocol.peer_data_operation_request_message.as_option()
+            && incoming.from.number == number.owner()
+        {
+            return self.resend_to_device(number, incoming.from, &incoming.id, request);
+        }
         if incoming.group.is_none() && incoming.from.number != number.owner() {
             self.take_timer(number, incoming.from.number, message)?;
         }
@@ -189,13 +195,14 @@ impl Switchboard {
         match message.device_sent_message.as_option() {
             Some(sent) if incoming.from.number == number.owner() => {
                 let chat = sent.destination_jid.clone().unwrap_or_default();
-                self.keep_sent_elsewhere(number, incoming, &chat, &content)
+                let inner = sent.message.as_option();
+                self.keep_sent_elsewhere(number, incoming, &chat, &content, inner)
             }
             _ if incoming.from.number == number.owner() => {
                 let chat = incoming.group.as_ref().map(Jid::to_string).unwrap_or_default();
-                self.keep_sent_elsewhere(number, incoming, &chat, &content)
+                self.keep_sent_elsewhere(number, incoming, &chat, &content, Some(message))
             }
-            _ => self.keep_in_inbox(number, incoming, &content),
+            _ => self.keep_in_inbox(number, incoming, &content, Some(message)),
         }
     }
 
@@ -204,6 +211,7 @@ impl Switchboard {
         number: Number,
         incoming: &Incoming,
         content: &Content,
+        message: Option<&wa::Message>,
     ) -> Result<()> {
         let seen =
             TypingSeen { from: incoming.from.number, by: number, group: incoming.group.clone() };
@@ -212,7 +220,8 @@ impl Switchboard {
             .db
             .prepare_cached(
                 "INSERT INTO inbox (number, id, sender, sender_device, chat, content, at_ms, \
-                 typing_ms, copies, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 1) \
+                 typing_ms, copies, state, message) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, 1, ?9) \
                  ON CONFLICT (number, id) DO UPDATE SET copies = copies + 1 RETURNING copies",
             )?
             .query_row(
@@ -224,7 +233,8 @@ impl Switchboard {
                     incoming.chat(),
                     json(content)?,
                     clock::unix_ms(),
-                    typing_ms
+                    typing_ms,
+                    message.map(waproto::codec::message_to_vec)
                 ],
                 |row| row.get(0),
             )?;
@@ -258,14 +268,15 @@ impl Switchboard {
         incoming: &Incoming,
         chat: &str,
         content: &Content,
+        message: Option<&wa::Message>,
     ) -> Result<()> {
         let chat: Option<Jid> = chat.parse().ok();
         let peer = chat.as_ref().and_then(DeviceAddr::from_jid).map(|peer| peer.number);
         let chat = peer.map(|peer| peer.jid()).or(chat);
         self.db
             .prepare_cached(
-                "INSERT OR IGNORE INTO sent (number, id, device, chat, content, at_ms, state) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1)",
+                "INSERT OR IGNORE INTO sent (number, id, device, chat, content, at_ms, state, message) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7)",
             )?
             .execute(params![
                 number.sql(),
@@ -273,11 +284,12 @@ impl Switchboard {
                 incoming.from.device,
                 chat.map(|chat| chat.to_string()).unwrap_or_default(),
                 json(content)?,
-                clock::unix_ms()
+                clock::unix_ms(),
+                message.map(waproto::codec::message_to_vec)
             ])?;
         self.phone_changed(number);
         match peer == Some(number) {
-            true => self.keep_in_inbox(number, incoming, content),
+            true => self.keep_in_inbox(number, incoming, content, message),
             false => Ok(()),
         }
     }

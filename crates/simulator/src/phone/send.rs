@@ -139,6 +139,9 @@ impl Switchboard {
         if !members.contains(&parcel.number) {
             return Err(conflict(format!("{} is not in that group", parcel.number)));
         }
+        if !self.may_write(&parcel.to.user, parcel.number)? {
+            return Err(conflict(format!("{} may not write into that group", parcel.number)));
+        }
         let chat = parcel.to.to_string();
         let padded = MessageUtils::pad_message_v2(parcel.plain.clone());
         let (distribution, sealed) = self.phone_group_encrypt(parcel.number, &chat, &padded)?;
@@ -261,17 +264,7 @@ impl Switchboard {
             }),
             ..Default::default()
         };
-        let padded = MessageUtils::pad_message_v2(waproto::codec::message_to_vec(&share));
-        let (kind, sealed) = self.phone_encrypt(number, device, &padded)?;
-        let node = NodeBuilder::new("message")
-            .attr("from", number.jid())
-            .attr("id", clock::message_id())
-            .attr("t", clock::unix_s().to_string())
-            .attr("type", "text")
-            .attr("category", "peer")
-            .children([enc(kind, sealed, &Content::default(), 0)])
-            .build();
-        self.mail(device, StanzaClass::Message, node)
+        self.send_to_own_device(device, &share)
     }
 }
 
@@ -285,7 +278,7 @@ fn stanza(parcel: &Parcel<'_>) -> NodeBuilder {
         .attr("notify", format!("Phone {}", parcel.number))
 }
 
-fn enc(kind: EncType, sealed: Vec<u8>, content: &Content, retries: u8) -> Node {
+pub(super) fn enc(kind: EncType, sealed: Vec<u8>, content: &Content, retries: u8) -> Node {
     let mut enc = NodeBuilder::new("enc").attr("v", "2").attr("type", kind.name());
     if content.media.is_some() {
         let media = match (&*content.kind, content.voice) {

@@ -17,6 +17,44 @@ const GROUP_ID_PREFIX: &str = "120363";
 const GROUP_ID_DIGITS: u64 = 1_000_000_000_000;
 const SUBJECT_CHARS_MAX: usize = 100;
 
+/// What kind of group it is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GroupKind {
+    /// Only its admins write.
+    pub(crate) announcement: bool,
+    /// It holds other groups, and no messages.
+    pub(crate) community: bool,
+    /// The community that it is a group of.
+    pub(crate) parent: Option<String>,
+}
+
+struct Group {
+    subject: String,
+    creator: Number,
+    created_ms: i64,
+    by_lid: bool,
+    kind: GroupKind,
+}
+
+impl Group {
+    fn kind_nodes(&self) -> Vec<Node> {
+        let parent = self.kind.parent.as_ref().map(|parent| {
+            NodeBuilder::new("linked_parent").attr("jid", Jid::group(parent)).build()
+        });
+        let announcement = || NodeBuilder::new("announcement").build();
+        let community = || {
+            let mode = ("default_membership_approval_mode", "request_required");
+            NodeBuilder::new("parent").attr(mode.0, mode.1).build()
+        };
+        let kinds = [
+            self.kind.announcement.then(announcement),
+            self.kind.community.then(community),
+            parent,
+        ];
+        kinds.into_iter().flatten().collect()
+    }
+}
+
 impl Switchboard {
     pub(super) fn on_groups(
         &mut self,
@@ -76,44 +114,37 @@ impl Switchboard {
     }
 
     fn group_node(&self, id: &str) -> Result<Option<Node>> {
-        let found: Option<(String, i64, i64, bool)> = self
-            .db
-            .prepare_cached(
-                "SELECT subject, creator, created_ms, by_lid FROM groups WHERE id = ?1",
-            )?
-            .query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
-            .optional()?;
-        let Some((subject, creator, created_ms, by_lid)) = found else {
-            return Ok(None);
-        };
-        let creator = Number::from_sql(creator);
-        let created = (created_ms / 1_000).to_string();
+        let Some(found) = self.group(id)? else { return Ok(None) };
+        let created = (found.created_ms / 1_000).to_string();
         let members = self.group_members(id)?;
         let size = members.len().to_string();
-        let timer = self.group_timer(id)?;
-        let timer = (timer > 0)
-            .then(|| NodeBuilder::new("ephemeral").attr("expiration", timer.to_string()).build());
-        let mut hidden = HashSet::new();
-        for member in &members {
-            if self.phone(*member)?.hidden {
-                hidden.insert(*member);
-            }
+        let admins = self.admins(id)?;
+        let mut content = Vec::with_capacity(members.len() + 3);
+        for member in members {
+            let is_hidden = self.phone(member)?.hidden;
+            let node = participant(member, found.by_lid, is_hidden);
+            content.push(match (member == found.creator, admins.contains(&member)) {
+                (true, _) => node.attr("type", "superadmin").build(),
+                (false, true) => node.attr("type", "admin").build(),
+                (false, false) => node.build(),
+            });
         }
-        let participants = members.into_iter().map(|member| {
-            let node = participant(member, by_lid, hidden.contains(&member));
-            match member == creator {
-                true => node.attr("type", "superadmin").build(),
-                false => node.build(),
-            }
-        });
+        let timer = self.group_timer(id)?;
+        content.extend(
+            (timer > 0).then(|| {
+                NodeBuilder::new("ephemeral").attr("expiration", timer.to_string()).build()
+            }),
+        );
+        content.extend(found.kind_nodes());
         let group = NodeBuilder::new("group")
             .attr("id", id)
-            .attr("subject", subject)
+            .attr("subject", found.subject)
             .attr("s_t", created.clone())
             .attr("creation", created)
             .attr("size", size)
-            .children(participants.chain(timer));
-        let group = match by_lid {
+            .children(content);
+        let creator = found.creator;
+        let group = match found.by_lid {
             true => group
                 .attr("addressing_mode", "lid")
                 .attr("s_o", creator.lid_jid())
@@ -126,6 +157,40 @@ impl Switchboard {
                 .attr("creator", creator.jid()),
         };
         Ok(Some(group.build()))
+    }
+
+    fn group(&self, id: &str) -> Result<Option<Group>> {
+        let sql = "SELECT subject, creator, created_ms, by_lid, announcement, community, parent \
+                   FROM groups WHERE id = ?1";
+        let mut query = self.db.prepare_cached(sql)?;
+        let found = query.query_row([id], |row| {
+            Ok(Group {
+                subject: row.get(0)?,
+                creator: Number::from_sql(row.get(1)?),
+                created_ms: row.get(2)?,
+                by_lid: row.get(3)?,
+                kind: GroupKind {
+                    announcement: row.get(4)?,
+                    community: row.get(5)?,
+                    parent: row.get(6)?,
+                },
+            })
+        });
+        Ok(found.optional()?)
+    }
+
+    /// Whether a member may write into a group: of announcements only its admins, into a community
+    /// no member.
+    pub(crate) fn may_write(&self, id: &str, member: Number) -> Result<bool> {
+        let Some(Group { kind, .. }) = self.group(id)? else { return Ok(false) };
+        Ok(!kind.community && (!kind.announcement || self.admins(id)?.contains(&member)))
+    }
+
+    fn admins(&self, id: &str) -> Result<HashSet<Number>> {
+        let sql = "SELECT number FROM group_members WHERE group_id = ?1 AND admin = 1";
+        let mut query = self.db.prepare_cached(sql)?;
+        let rows = query.query_map([id], |row| Ok(Number::from_sql(row.get(0)?)))?;
+        Ok(rows.collect::<Result<_, _>>()?)
     }
 
     /// The members of a group; none when there is no such group.
@@ -149,6 +214,7 @@ impl Switchboard {
         subject: &str,
         members: &[Number],
         by_lid: bool,
+        kind: &GroupKind,
     ) -> Result<String> {
         if subject.trim().is_empty() || subject.chars().count() > SUBJECT_CHARS_MAX {
             return Err(bad_request("a group's subject has 1 to 100 characters"));
@@ -156,13 +222,28 @@ impl Switchboard {
         if members.is_empty() || members.len() > GROUP_MEMBERS_MAX {
             return Err(bad_request(format!("a group has 1 to {GROUP_MEMBERS_MAX} participants")));
         }
+        let parent = kind.parent.as_deref().map(|parent| parent.trim_end_matches("@g.us"));
+        if let Some(parent) = parent
+            && !self.group(parent)?.is_some_and(|group| group.kind.community)
+        {
+            return Err(bad_request("parent is a community"));
+        }
         let id = format!("{GROUP_ID_PREFIX}{:012}", clock::random_below(GROUP_ID_DIGITS));
         self.db
             .prepare_cached(
-                "INSERT INTO groups (id, subject, creator, created_ms, by_lid) \
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO groups (id, subject, creator, created_ms, by_lid, announcement, \
+                 community, parent) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             )?
-            .execute(params![id, subject, members[0].sql(), clock::unix_ms(), by_lid])?;
+            .execute(params![
+                id,
+                subject,
+                members[0].sql(),
+                clock::unix_ms(),
+                by_lid,
+                kind.announcement,
+                kind.community,
+                parent
+            ])?;
         for (index, member) in members.iter().enumerate() {
             self.db
                 .prepare_cached("INSERT OR IGNORE INTO group_members (group_id, number, admin) VALUES (?1, ?2, ?3)")?
@@ -170,6 +251,28 @@ impl Switchboard {
         }
         self.announce_group(&id)?;
         Ok(Jid::group(id).to_string())
+    }
+
+    /// Only admins may write from now on, or everybody again.
+    pub(crate) fn set_announcement(&mut self, id: &str, is_so: bool) -> Result<()> {
+        let sql = "UPDATE groups SET announcement = ?2 WHERE id = ?1";
+        if self.db.prepare_cached(sql)?.execute(params![id, is_so])? == 0 {
+            return Err(not_found(format!("there is no group {id:?}")));
+        }
+        let news = if is_so { "announcement" } else { "not_announcement" };
+        self.notify_group(id, &NodeBuilder::new(news).build())
+    }
+
+    /// A member becomes an admin, or ceases to be one.
+    pub(crate) fn set_admin(&mut self, id: &str, member: Number, is_so: bool) -> Result<()> {
+        let sql = "UPDATE group_members SET admin = ?3 WHERE group_id = ?1 AND number = ?2";
+        if self.db.prepare_cached(sql)?.execute(params![id, member.sql(), is_so])? == 0 {
+            return Err(not_found(format!("{member} is not in the group {id:?}")));
+        }
+        let (by_lid, is_hidden) = (self.group_is_by_lid(id)?, self.phone(member)?.hidden);
+        let news = NodeBuilder::new(if is_so { "promote" } else { "demote" })
+            .children([participant(member, by_lid, is_hidden).build()]);
+        self.notify_group(id, &news.build())
     }
 
     /// A member joins a group, or leaves it.

@@ -7,6 +7,7 @@ use rusqlite::{OptionalExtension as _, params};
 use wacore::prekeys::compute_key_bundle_digest;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef};
+use wacore_libsignal::protocol::PublicKey;
 
 use super::{attr, bytes_of, child_bytes, children, error, jid_attr, result};
 use crate::address::DeviceAddr;
@@ -128,9 +129,8 @@ impl Switchboard {
         let Some(skey) = skey else { return Ok(()) };
         let id = be_u32(&child_bytes(skey, "id"));
         let (value, signature) = (child_bytes(skey, "value"), child_bytes(skey, "signature"));
-        if value.len() != 32 || signature.len() != 64 {
-            return Err(SimulatorError::Protocol("a signed prekey of the wrong size"));
-        }
+        let identity = self.stored_bundle(device)?.map(|bundle| bundle.identity);
+        check_signed_prekey(&identity.unwrap_or_default(), &value, &signature)?;
         self.db
             .prepare_cached(
                 "UPDATE devices SET skey_id = ?3, skey = ?4, skey_signature = ?5 \
@@ -247,6 +247,19 @@ impl Switchboard {
             .children([count.build()])
             .build();
         self.mail(device, StanzaClass::Notification, notification)
+    }
+}
+
+/// Whether a device's identity has signed its prekey.
+pub(super) fn check_signed_prekey(identity: &[u8], key: &[u8], signature: &[u8]) -> Result<()> {
+    if key.len() != 32 || signature.len() != 64 {
+        return Err(SimulatorError::Protocol("a signed prekey of the wrong size"));
+    }
+    let identity = PublicKey::from_djb_public_key_bytes(identity)?;
+    let key = PublicKey::from_djb_public_key_bytes(key)?;
+    match identity.verify_signature(&key.serialize(), signature) {
+        true => Ok(()),
+        false => Err(SimulatorError::Protocol("a signed prekey that its identity has not signed")),
     }
 }
 

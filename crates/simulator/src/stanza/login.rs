@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension as _, params};
+use wacore_binary::NodeRef;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Node, NodeRef};
 
 use super::{jid_attr, result};
 use crate::address::DeviceAddr;
 use crate::clock;
-use crate::control::faults::{FaultDo, FaultOn};
+use crate::control::rules::{FaultOn, Happening, Struck};
 use crate::error::Result;
-use crate::switchboard::{ConnId, StanzaClass, Switchboard, disconnect_stanza, failure};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard, failure};
 
 /// A client that logs out gets the answer to that before its connection ends.
 const LOGOUT_GRACE: Duration = Duration::from_millis(150);
@@ -25,16 +25,33 @@ impl Switchboard {
             .query_row(params![device.number.sql(), device.device], |row| row.get(0))
             .optional()?;
         let proved = self.conns.get(&id).map(|conn| conn.client_static);
-        let refusal = match (known, proved) {
-            (Some(key), Some(proved)) if key == proved => {
-                self.counters.logins += 1;
-                self.login_refusal(id, device)
-            }
-            _ => Some(failure(401, None)),
-        };
-        if let Some(refusal) = refusal {
-            self.send(id, refusal);
+        if known.is_none() || known != proved.map(Vec::from) {
+            self.send(id, failure(401, None));
             self.close(id);
+            return Ok(());
+        }
+        self.counters.logins += 1;
+        let struck = self.strike(Happening::new(FaultOn::Login, &[device.number]));
+        let Some(delay) = struck.delay else { return self.finish_login(id, device, struck) };
+        self.later(delay, move |sb| sb.finish_login(id, device, struck.after_delay()));
+        Ok(())
+    }
+
+    /// Answers a login that has proved itself.
+    fn finish_login(&mut self, id: ConnId, device: DeviceAddr, struck: Struck) -> Result<()> {
+        let Some(conn) = self.conns.get(&id) else { return Ok(()) };
+        let (version, is_passive) = (conn.version, conn.is_passive);
+        let refusal = match self.is_outdated(version) {
+            true => Some((405, None)),
+            false => self.faults.refuses_login(device.number).map(|code| (code, None)),
+        };
+        if let Some((code, expire_s)) = refusal.or(struck.failure) {
+            self.send(id, failure(code, expire_s));
+            self.close(id);
+            return Ok(());
+        }
+        if let Some(code) = struck.disconnect {
+            self.cut_off(id, code);
             return Ok(());
         }
         if let Some(older) = self.by_device.insert(device, id) {
@@ -51,31 +68,36 @@ impl Switchboard {
             .attr("lid", device.lid_jid())
             .build();
         self.send(id, success);
+        self.welcome(id, device)?;
         self.phone_changed(device.number);
-        Ok(())
+        match is_passive {
+            true => Ok(()),
+            false => self.begin_mail(id, device),
+        }
     }
 
-    /// How a login is refused that proves itself, if it is.
-    fn login_refusal(&mut self, id: ConnId, device: DeviceAddr) -> Option<Node> {
-        if self.conns.get(&id).is_some_and(|conn| self.is_outdated(conn.version)) {
-            return Some(failure(405, None));
-        }
-        if let Some(code) = self.faults.refuses_login(device.number) {
-            return Some(failure(code, None));
-        }
-        let strike = self.faults.strike(FaultOn::Login, &[device.number])?;
-        Some(match strike.action {
-            FaultDo::Disconnect => disconnect_stanza(strike.code),
-            _ => failure(strike.code, strike.expire_s),
-        })
-    }
-
-    /// The client is ready: send its waiting mail.
-    pub(super) fn on_active(&mut self, id: ConnId, node: &NodeRef<'_>) -> Result<()> {
+    /// The client wants its mail now, or no more of it.
+    pub(super) fn on_passive(
+        &mut self,
+        id: ConnId,
+        is_passive: bool,
+        node: &NodeRef<'_>,
+    ) -> Result<()> {
         self.send(id, result(node, vec![]));
         let Some(device) = self.device_of(id) else {
             return Ok(());
         };
+        if is_passive {
+            if let Some(conn) = self.conns.get_mut(&id) {
+                (conn.live, conn.mail_asked) = (false, false);
+            }
+            return Ok(());
+        }
+        self.begin_mail(id, device)
+    }
+
+    /// Sends a client its waiting mail, unless that has begun.
+    fn begin_mail(&mut self, id: ConnId, device: DeviceAddr) -> Result<()> {
         match self.conns.get_mut(&id) {
             Some(conn) if !conn.mail_asked => conn.mail_asked = true,
             _ => return Ok(()),

@@ -8,17 +8,22 @@ use std::collections::HashSet;
 use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef, Server};
+use waproto::buffa::Message as _;
+use waproto::whatsapp::ADVSignedDeviceIdentity;
 
 use super::{attr, children, jid_attr};
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
-use crate::control::faults::{FaultDo, FaultOn};
+use crate::control::rules::Struck;
 use crate::error::Result;
 use crate::limits::TARGETS_MAX;
-use crate::switchboard::{ConnId, StanzaClass, Switchboard, disconnect_stanza};
+use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 /// Attributes of a message that its addressees see unchanged.
 const RELAYED_ATTRS: [&str; 4] = ["type", "edit", "category", "verified_name"];
+
+/// The code of a stanza that lacks something.
+const INVALID: u16 = 479;
 
 /// The content for one device.
 type Target = (DeviceAddr, Vec<Node>);
@@ -34,7 +39,12 @@ pub(super) fn nack(node: &NodeRef<'_>, code: u16) -> Node {
 }
 
 impl Switchboard {
-    pub(super) fn on_message(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+    pub(super) fn on_message(
+        &mut self,
+        conn: ConnId,
+        node: &NodeRef<'_>,
+        struck: Struck,
+    ) -> Result<()> {
         let (Some(from), Some(to)) = (self.device_of(conn), jid_attr(node, "to")) else {
             self.send(conn, nack(node, 400));
             return Ok(());
@@ -48,27 +58,14 @@ impl Switchboard {
             return Ok(());
         }
         let peer = DeviceAddr::from_jid(&to).map(|device| device.number);
-        if let Some(code) = self.faults.rejects(from.number, peer) {
+        if let Some(code) = self.faults.rejects(from.number, peer).or(struck.nack) {
             self.send(conn, nack(node, code));
             return Ok(());
         }
-        let numbers: Vec<Number> = [Some(from.number), peer].into_iter().flatten().collect();
-        let strike = self.faults.strike(FaultOn::Message, &numbers);
-        match strike.map(|strike| (strike.action, strike.code)) {
-            Some((FaultDo::Nack, code)) => {
-                self.send(conn, nack(node, code));
-                return Ok(());
-            }
-            Some((FaultDo::Disconnect, code)) => {
-                self.send(conn, disconnect_stanza(code));
-                self.close(conn);
-                return Ok(());
-            }
-            _ => {}
-        }
-        let drops_ack = self.faults.drop_acks || strike.is_some();
+        let drops_ack = self.faults.drop_acks || struck.drops_ack;
         let mark = self.effect_mark();
         let outcome = match (to.server, peer) {
+            _ if lacks_proof(node) => Err(INVALID),
             (Server::Group, _) => self.group_message(from, &to, node)?,
             (_, Some(peer)) => self.direct_message(from, peer, &to, node)?,
             // Status, channels and broadcast lists have no recipients here.
@@ -144,7 +141,7 @@ impl Switchboard {
         node: &NodeRef<'_>,
     ) -> Result<Result<Option<String>, u16>> {
         let members = self.group_members(&to.user)?;
-        if !members.contains(&from.number) {
+        if !members.contains(&from.number) || !self.may_write(&to.user, from.number)? {
             return Ok(Err(403));
         }
         let one = jid_attr(node, "participant").and_then(|jid| DeviceAddr::from_jid(&jid));
@@ -238,6 +235,25 @@ impl Switchboard {
             self.db.prepare_cached(sql)?.query_row(key, |row| row.get(0)).optional()?;
         Ok(name.unwrap_or_default())
     }
+}
+
+/// Whether a first message of a session comes without the proof of who has linked its sender.
+fn lacks_proof(node: &NodeRef<'_>) -> bool {
+    let proof = node.get_optional_child("device-identity").map(super::bytes_of);
+    let readable = |proof: &Vec<u8>| {
+        let proof = ADVSignedDeviceIdentity::decode_from_slice(proof);
+        proof.is_ok_and(|proof| proof.details.is_some())
+    };
+    begins_session(node) && !proof.as_ref().is_some_and(readable)
+}
+
+/// Whether it begins a session with a device of somebody else.
+fn begins_session(node: &NodeRef<'_>) -> bool {
+    let is_first = |enc: &NodeRef<'_>| &*enc.tag == "enc" && attr(enc, "type") == "pkmsg";
+    let named = node.get_optional_child("participants").map(children).unwrap_or_default();
+    attr(node, "category") != "peer"
+        && (children(node).iter().any(is_first)
+            || named.iter().any(|to| children(to).iter().any(is_first)))
 }
 
 /// The devices a message addresses: its participants, or `to` itself when the content is

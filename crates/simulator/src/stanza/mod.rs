@@ -5,16 +5,20 @@
 
 mod app_state;
 mod chatstate;
+mod settings;
+mod struck;
 pub(crate) use chatstate::{Typing, TypingSeen};
 pub(crate) mod groups;
 mod keys;
 pub(crate) use keys::{Bundle, bundle_in_retry, retry_keys};
 mod login;
 mod media;
+pub(crate) use media::MediaHosts;
 mod message;
 mod origin;
 mod pairing;
 pub(crate) mod passkey;
+mod pings;
 mod presence;
 mod receipt;
 mod usync;
@@ -22,12 +26,9 @@ mod usync;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContentRef, NodeRef};
 
-use crate::address::Number;
+use crate::control::rules::Struck;
 use crate::error::Result;
 use crate::switchboard::{ConnId, StanzaClass, Switchboard};
-
-/// The switch of an account that addresses people by LID.
-const LID_MIGRATION_PROP: &str = "9435";
 
 /// An attribute's text; empty when missing.
 pub(crate) fn attr(node: &NodeRef<'_>, key: &str) -> String {
@@ -88,15 +89,17 @@ pub(crate) fn server() -> Jid {
 }
 
 impl Switchboard {
-    /// One stanza of a client.
-    pub(crate) fn on_stanza(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
-        if !self.conns.contains_key(&conn) {
-            return Ok(());
-        }
+    /// One stanza of a client, as its faults leave it.
+    pub(super) fn handle_stanza(
+        &mut self,
+        conn: ConnId,
+        node: &NodeRef<'_>,
+        struck: Struck,
+    ) -> Result<()> {
         let outcome = match &*node.tag {
             "iq" => self.on_iq(conn, node),
-            "message" => self.on_message(conn, node),
-            "receipt" => self.on_receipt(conn, node),
+            "message" => self.on_message(conn, node, struck),
+            "receipt" => self.on_receipt(conn, node, struck),
             "chatstate" => self.on_chatstate(conn, node),
             "ack" => self.on_ack(conn, node),
             "presence" => self.on_presence(conn, node),
@@ -148,31 +151,22 @@ impl Switchboard {
         match (&*space, first.as_deref()) {
             ("encrypt", _) => self.on_keys(conn, device, node),
             ("usync", _) => self.on_usync(conn, device, node),
-            ("passive", Some("active")) => self.on_active(conn, node),
-            ("w:sync:app:state", _) => self.on_app_state(conn, node),
+            ("passive", Some(mode @ ("active" | "passive"))) => {
+                self.on_passive(conn, mode == "passive", node)
+            }
+            ("w:sync:app:state", _) => self.on_app_state(conn, device, node),
             ("w:g2", _) => self.on_groups(conn, device, node),
-            ("w:m", _) => self.on_media_conn(conn, node),
+            ("w:m", _) => self.on_media_conn(conn, device, node),
             ("md", Some("remove-companion-device")) => self.on_remove_device(conn, device, node),
-            ("abt" | "w", Some("props")) => {
-                let props = self.props(device.number)?;
-                self.answer(conn, result(node, vec![props]))
+            ("urn:xmpp:whatsapp:dirty", Some("clean")) => {
+                self.on_clean(device, node)?;
+                self.answer(conn, result(node, vec![]))
             }
             _ => {
-                let answer = settings(node, &space, first.as_deref());
+                let answer = self.setting(device, node, &space, first.as_deref())?;
                 self.answer(conn, answer)
             }
         }
-    }
-
-    /// The switches of an account.
-    fn props(&self, number: Number) -> Result<Node> {
-        let migrated = self.is_migrated(number)?.then(|| {
-            NodeBuilder::new("prop")
-                .attr("config_code", LID_MIGRATION_PROP)
-                .attr("config_value", "1")
-                .build()
-        });
-        Ok(NodeBuilder::new("props").attr("protocol", "1").children(migrated).build())
     }
 
     /// Sends an answer after the commit.
@@ -189,18 +183,4 @@ impl Switchboard {
         };
         self.mail_taken(device, class, &attr(node, "id"), &attr(node, "type"))
     }
-}
-
-/// Answers of a server that keeps no settings: empty, but of the right shape.
-fn settings(node: &NodeRef<'_>, space: &str, first: Option<&str>) -> Node {
-    let content = match (space, first) {
-        ("blocklist", _) => vec![NodeBuilder::new("list").build()],
-        ("privacy", Some("privacy")) if attr(node, "type") == "get" => {
-            vec![NodeBuilder::new("privacy").build()]
-        }
-        ("w:profile:picture", _) => return error(node, 404, "item-not-found"),
-        ("w:mex", _) => return error(node, 501, "feature-not-implemented"),
-        _ => vec![],
-    };
-    result(node, content)
 }

@@ -165,8 +165,9 @@ impl Switchboard {
             .ok_or_else(|| conflict("no device number is free"))
     }
 
-    /// A client's answer to a query of the server; only pairing sends any.
+    /// A client's answer to a query of the server: a ping, or what pairing asks.
     pub(super) fn on_iq_answer(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+        self.on_pong(conn, &attr(node, "id"));
         let signed = match self.pairings.get(&conn) {
             Some(PairingState::AwaitSignature { iq_id, .. }) => *iq_id == attr(node, "id"),
             _ => false,
@@ -215,13 +216,16 @@ impl Switchboard {
         let keys = self.keys_of(addr.number)?;
         let identity = data.e_ident.unwrap_or_default();
         pairing::check_signature(&keys, details, &identity, proof)?;
+        let of_data = |bytes: &Option<Vec<u8>>| bytes.clone().unwrap_or_default();
+        let (key, signature) = (of_data(&data.e_skey_val), of_data(&data.e_skey_sig));
+        super::keys::check_signed_prekey(&identity, &key, &signature)?;
         let now = clock::unix_ms();
         self.db
             .prepare_cached(
                 "INSERT OR REPLACE INTO devices (number, device, noise_key, identity_key, \
                  registration, skey_id, skey, skey_signature, identity_proof, key_index, platform, \
-                 push_name, linked_ms, seen_ms) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13)",
+                 push_name, linked_ms, seen_ms, dirty) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14)",
             )?
             .execute(params![
                 addr.number.sql(),
@@ -236,12 +240,11 @@ impl Switchboard {
                 key_index,
                 pairing::platform(data.device_props.as_deref()),
                 format!("Phone {}", addr.number),
-                now
+                now,
+                super::pings::DIRTY_AT_FIRST
             ])?;
         self.notify_device_list_changed(addr, "add")?;
-        let restart = NodeBuilder::new("stream:error").attr("code", "515").build();
-        self.send(conn, restart);
-        self.close(conn);
+        self.end_with(conn, 515);
         self.phone_changed(addr.number);
         Ok(())
     }

@@ -6,12 +6,18 @@ use wacore_binary::{Jid, Node, NodeRef, Server};
 use super::{attr, children, jid_attr};
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
+use crate::control::rules::Struck;
 use crate::error::Result;
 use crate::limits::RECEIPT_IDS_MAX;
 use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 impl Switchboard {
-    pub(super) fn on_receipt(&mut self, conn: ConnId, node: &NodeRef<'_>) -> Result<()> {
+    pub(super) fn on_receipt(
+        &mut self,
+        conn: ConnId,
+        node: &NodeRef<'_>,
+        struck: Struck,
+    ) -> Result<()> {
         let (Some(by), Some(to)) = (self.device_of(conn), jid_attr(node, "to")) else {
             return Ok(());
         };
@@ -35,7 +41,9 @@ impl Switchboard {
             }
             _ => {}
         }
-        self.acknowledge_receipt(conn, node, &to, &kind);
+        if !struck.drops_ack {
+            self.acknowledge_receipt(conn, node, &to, &kind);
+        }
         Ok(())
     }
 

@@ -90,7 +90,9 @@ impl Switchboard {
             };
             content.extend(answer);
         }
-        let shown = jid.map(Jid::into_non_ad).or(number.map(Number::jid));
+        // A number that cannot be one is named as it was asked for.
+        let impossible = || text.as_deref().and_then(digits).map(Jid::pn);
+        let shown = jid.map(Jid::into_non_ad).or(number.map(Number::jid)).or_else(impossible);
         let mut out = NodeBuilder::new("user");
         if let Some(shown) = shown {
             if let (true, Some(number)) = (shown.is_lid(), number)
@@ -212,7 +214,7 @@ fn contact(registered: bool, text: Option<String>) -> Node {
     let kind = if registered { "in" } else { "out" };
     let node = NodeBuilder::new("contact").attr("type", kind);
     match text {
-        Some(text) => node.string_content(text).build(),
+        Some(text) => node.bytes(text.into_bytes()).build(),
         None => node.build(),
     }
 }

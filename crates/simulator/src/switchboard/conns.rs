@@ -12,9 +12,11 @@ use super::Switchboard;
 use crate::address::{DeviceAddr, Number};
 use crate::control::server::Version;
 use crate::error::{Result, SimulatorError, conflict};
-use crate::limits::CONNECTIONS_MAX;
+use crate::limits::{CONNECTIONS_MAX, RESTART_TIME_MAX};
 use crate::wire::socket::SocketCommand;
 
+/// The client must start again.
+const RESTART: u16 = 515;
 /// How long a ban lasts unless the fault says so.
 const BAN_S: u32 = 3_600;
 
@@ -37,6 +39,10 @@ pub(crate) struct Conn {
     /// The host the client called, for media addresses.
     pub(crate) host: String,
     pub(crate) out: mpsc::Sender<SocketCommand>,
+    /// Whether it logged in without asking for its mail.
+    pub(crate) is_passive: bool,
+    /// The server's ping that it has not answered yet.
+    pub(crate) ping: Option<String>,
     /// Whether new mail is sent at once: set after the waiting mail has been sent.
     pub(crate) live: bool,
     /// Whether the client has asked for its mail.
@@ -64,6 +70,7 @@ impl Switchboard {
             return Err(conflict("too many connections"));
         }
         let (login, version) = (login_device(&payload), Version::of(&payload));
+        let is_passive = payload.passive.unwrap_or(false);
         let peer = match (login, payload.device_pairing_data.into_option()) {
             (Some(device), _) => Peer::Device(device),
             (None, Some(data)) => Peer::Unpaired(Box::new(data)),
@@ -76,6 +83,8 @@ impl Switchboard {
             client_static,
             host,
             out,
+            is_passive,
+            ping: None,
             live: false,
             mail_asked: false,
             mail_seq: 0,
@@ -138,14 +147,40 @@ impl Switchboard {
         }
     }
 
-    /// Ends a connection after the stanzas sent before.
+    /// Ends a connection after the stanzas sent before, with the stream's end.
     pub(crate) fn close(&mut self, id: ConnId) {
+        self.send(id, NodeBuilder::new("xmlstreamend").build());
         self.after_commit(move |sb| {
             if let Some(conn) = sb.conns.get(&id)
                 && conn.out.try_send(SocketCommand::Close).is_err()
             {
                 sb.drop_conn(id);
             }
+        });
+    }
+
+    /// Ends a connection without a word, as when the network breaks.
+    pub(crate) fn cut(&mut self, id: ConnId) {
+        self.after_commit(move |sb| sb.drop_conn(id));
+    }
+
+    /// Ends a connection with a code. A client that is asked to start again ends it itself; only one
+    /// that does not is closed.
+    pub(crate) fn end_with(&mut self, id: ConnId, code: u16) {
+        self.send(id, disconnect_stanza(code));
+        if code != RESTART {
+            self.close(id);
+            return;
+        }
+        // Its next login replaces nothing.
+        if let Some(device) = self.device_of(id)
+            && self.by_device.get(&device) == Some(&id)
+        {
+            self.by_device.remove(&device);
+        }
+        self.later(RESTART_TIME_MAX, move |sb| {
+            sb.close(id);
+            Ok(())
         });
     }
 
@@ -159,8 +194,7 @@ impl Switchboard {
             .map(|(_, id)| *id)
             .collect();
         for id in &found {
-            self.send(*id, disconnect_stanza(code));
-            self.close(*id);
+            self.end_with(*id, code);
         }
         found.len()
     }

@@ -6,10 +6,11 @@
 
 use rusqlite::params;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Node, NodeRef, marshal};
+use wacore_binary::{Node, NodeContent, NodeRef, marshal};
 
 use super::{ConnId, Switchboard};
 use crate::address::{DeviceAddr, Number};
+use crate::control::rules::{FaultOn, Happening};
 use crate::error::Result;
 use crate::limits::MAIL_PAGE_ROWS;
 use crate::wire::socket::SocketCommand;
@@ -47,6 +48,10 @@ impl Switchboard {
                 StanzaClass::Receipt | StanzaClass::Notification => Ok(()),
             };
         }
+        let node = match class {
+            StanzaClass::Message => self.damaged(to, node),
+            StanzaClass::Receipt | StanzaClass::Notification => node,
+        };
         let text =
             |key: &str| node.attrs.get(key).map(|v| v.as_str().into_owned()).unwrap_or_default();
         let stanza = marshal::marshal(&node)?;
@@ -78,6 +83,25 @@ impl Switchboard {
             }
         });
         Ok(())
+    }
+
+    /// A message as scripted faults leave it. What a phone and its devices exchange by themselves is
+    /// never damaged.
+    fn damaged(&mut self, to: DeviceAddr, mut node: Node) -> Node {
+        let is_peer = node.attrs.get("category").is_some_and(|category| *category == "peer");
+        if is_peer || to.is_phone() {
+            return node;
+        }
+        let of = [to.number];
+        let delivery = Happening { is_delivery: true, ..Happening::new(FaultOn::Message, &of) };
+        let struck = self.strike(delivery);
+        if struck.is_unavailable {
+            let unavailable = NodeBuilder::new("unavailable").build();
+            node.content = Some(NodeContent::Nodes(vec![unavailable]));
+        } else if struck.corrupts {
+            corrupt(&mut node);
+        }
+        node
     }
 
     /// A device acknowledges a stanza. `kind` distinguishes the receipts of one message.
@@ -149,6 +173,17 @@ impl Switchboard {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Damages what is encrypted for one device, or else for the group.
+fn corrupt(node: &mut Node) {
+    let Some(NodeContent::Nodes(children)) = &mut node.content else { return };
+    let first = children.iter_mut().find(|child| child.tag == "enc");
+    if let Some(Node { content: Some(NodeContent::Bytes(sealed)), .. }) = first
+        && let Some(last) = sealed.last_mut()
+    {
+        *last ^= 0xFF;
     }
 }
 

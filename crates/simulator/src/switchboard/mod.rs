@@ -23,7 +23,7 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use wacore_libsignal::protocol::{SenderKeyRecord, SessionRecord};
 
-pub(crate) use conns::{Conn, ConnId, Peer, disconnect_stanza, failure};
+pub(crate) use conns::{Conn, ConnId, Peer, failure};
 pub(crate) use mail::StanzaClass;
 
 use crate::address::{DeviceAddr, Number};
@@ -32,8 +32,9 @@ use crate::control::server::Version;
 use crate::error::{Result, SimulatorError};
 use crate::keys::{PhoneKeys, Seed};
 use crate::limits::{CACHE_ENTRIES_MAX, JOBS_MAX, JOBS_PER_COMMIT_MAX};
+use crate::media::MediaStore;
 use crate::phone::pairing::{PairingState, PendingCodes};
-use crate::stanza::Typing;
+use crate::stanza::{MediaHosts, Typing};
 
 type Job = Box<dyn FnOnce(&mut Switchboard) + Send>;
 type Effect = Box<dyn FnOnce(&mut Switchboard) + Send>;
@@ -52,6 +53,8 @@ pub(crate) struct Counters {
     pub(crate) receipts_in: u64,
     pub(crate) mail_out: u64,
     pub(crate) decrypt_failures: u64,
+    /// Scripted faults, as often as each struck.
+    pub(crate) faults_struck: u64,
     pub(crate) commits: u64,
     pub(crate) jobs: u64,
 }
@@ -60,6 +63,7 @@ pub(crate) struct Counters {
 pub(crate) struct Switchboard {
     pub(crate) db: Connection,
     pub(crate) seed: Seed,
+    pub(crate) media: MediaStore,
     pub(crate) read_delay: Duration,
     pub(crate) base_host: Option<String>,
     pub(crate) conns: HashMap<ConnId, Conn>,
@@ -71,6 +75,7 @@ pub(crate) struct Switchboard {
     pub(crate) faults: Faults,
     /// The oldest version of the protocol that is taken.
     pub(crate) min_version: Option<Version>,
+    pub(crate) media_hosts: MediaHosts,
     pub(crate) typing: Typing,
     /// Phones with a wake-up for reading under way.
     pub(crate) reading: HashSet<Number>,
@@ -91,6 +96,7 @@ pub(crate) struct Switchboard {
 pub(crate) struct SwitchboardStart {
     pub(crate) db: Connection,
     pub(crate) seed: Seed,
+    pub(crate) media: MediaStore,
     pub(crate) read_delay: Duration,
     pub(crate) changed: broadcast::Sender<PhoneChanged>,
 }
@@ -154,6 +160,7 @@ impl Switchboard {
         Switchboard {
             db: start.db,
             seed: start.seed,
+            media: start.media,
             read_delay: start.read_delay,
             base_host: None,
             conns: HashMap::new(),
@@ -164,6 +171,7 @@ impl Switchboard {
             pairings: HashMap::new(),
             faults: Faults::default(),
             min_version: None,
+            media_hosts: MediaHosts::default(),
             typing: Typing::default(),
             reading: HashSet::new(),
             counters: Counters::default(),

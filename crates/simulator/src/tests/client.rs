@@ -93,7 +93,7 @@ impl Client {
         key.try_into().unwrap()
     }
 
-    async fn scan_and_sign(&mut self, qr: &str) {
+    pub(super) async fn scan_and_sign(&mut self, qr: &str) {
         let number = self.addr.number;
         let qr = QrCode::parse(qr).unwrap();
         let scanned = self.simulator.switchboard().run(move |sb| sb.scan(number, &qr));
@@ -135,9 +135,15 @@ impl Client {
 
     /// A new connection with the linked device's keys; gives the server's first stanza.
     pub(crate) async fn reconnect(&mut self) -> Node {
+        self.reconnect_as(true).await
+    }
+
+    /// The same; one that is not passive is sent its mail without asking for it.
+    pub(crate) async fn reconnect_as(&mut self, is_passive: bool) -> Node {
         let payload = wa::ClientPayload {
             username: self.addr.number.to_string().parse().ok(),
             device: Some(u32::from(self.addr.device)),
+            passive: Some(is_passive),
             ..Default::default()
         };
         (self.conn, self.out) = connect(&self.simulator, payload, self.noise).await;
@@ -262,6 +268,7 @@ impl Client {
         loop {
             let next = tokio::time::timeout(PATIENCE, self.out.recv());
             match next.await.expect("the server said nothing") {
+                Some(SocketCommand::Stanza { node, .. }) if node.tag == "xmlstreamend" => {}
                 Some(SocketCommand::Stanza { node, .. }) => return Some(*node),
                 Some(SocketCommand::MailPageWritten) => {
                     let conn = self.conn;

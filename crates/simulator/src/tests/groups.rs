@@ -19,7 +19,9 @@ async fn group(simulator: &Simulator, members: &[Number]) -> String {
 
 async fn make_group(simulator: &Simulator, members: &[Number], by_lid: bool) -> String {
     let members = members.to_vec();
-    let made = simulator.switchboard().run(move |sb| sb.create_group("Keluarga", &members, by_lid));
+    let made = simulator
+        .switchboard()
+        .run(move |sb| sb.create_group("Keluarga", &members, by_lid, &Default::default()));
     made.await.unwrap()
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::simulator;
+use super::{media_auth, simulator};
 
 pub(super) async fn serve(router: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,7 +63,8 @@ async fn what_callers_do_wrong_is_4xx_and_says_so() {
         ("POST", "/groups", r#"{"subject":"x","participants":[]}"#, 400),
         ("PUT", "/faults", r#"{"reject":{"number":"628111"}}"#, 400),
         ("GET", "/mms/image/none", "", 404),
-        ("POST", "/mms/image/none", "", 400),
+        ("POST", "/mms/image/none", "", 401),
+        ("POST", "/mms/image/none?auth=x", "", 401),
     ] {
         let (status, _, answer) = call(&address, method, path, body).await;
         assert_eq!(status, expected, "{method} {path} {body}: {answer}");
@@ -155,7 +156,9 @@ async fn media_come_back_as_they_were_sent() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let address = serve(simulator.router()).await;
-    let (status, _, answer) = call(&address, "POST", "/mms/image/a%2Bb?auth=x", "sealed").await;
+    let auth = media_auth(&simulator).await;
+    let upload = format!("/mms/image/a%2Bb?auth={auth}");
+    let (status, _, answer) = call(&address, "POST", &upload, "sealed").await;
     assert_eq!(status, 200);
     let answer: Value = serde_json::from_str(&answer).unwrap();
     let path = answer["direct_path"].as_str().unwrap();
@@ -166,7 +169,8 @@ async fn media_come_back_as_they_were_sent() {
     }
     // Messages from before there was a query.
     assert_eq!(call(&address, "GET", "/mms/image/a-b&hash=x", "").await.2, "sealed");
-    let (_, _, known) = call(&address, "POST", "/mms/image/a-b?auth=x&resume=1", "").await;
+    let resume = format!("/mms/image/a-b?auth={auth}&resume=1");
+    let (_, _, known) = call(&address, "POST", &resume, "").await;
     assert!(known.contains("complete"));
 
     let body =

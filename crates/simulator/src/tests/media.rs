@@ -7,7 +7,7 @@ use waproto::whatsapp::message as wam;
 
 use super::client::attr;
 use super::http::{call, serve};
-use super::{Client, number, simulator};
+use super::{Client, media_auth, number, simulator};
 use crate::Simulator;
 
 /// What the control API says a phone has received.
@@ -223,12 +223,14 @@ async fn an_upload_goes_on_where_it_broke_off() {
     ]);
     store.store(&path, 0, broken).await.unwrap_err();
     assert_eq!(call(&address, "GET", &path, "").await.0, 404);
-    let (_, _, here) = call(&address, "POST", "/mms/image/token?auth=x&resume=1", "").await;
+    let auth = media_auth(&simulator).await;
+    let resume = format!("/mms/image/token?auth={auth}&resume=1");
+    let (_, _, here) = call(&address, "POST", &resume, "").await;
     assert_eq!(here, r#"{"resume":"7"}"#);
-    let resume = "/mms/image/token?auth=x&file_offset=7";
-    assert_eq!(call(&address, "POST", resume, "file").await.0, 200);
+    let resume = format!("/mms/image/token?auth={auth}&file_offset=7");
+    assert_eq!(call(&address, "POST", &resume, "file").await.0, 200);
     assert_eq!(call(&address, "GET", &path, "").await.2, "sealed file");
-    assert_eq!(call(&address, "POST", resume, "again").await.0, 400);
+    assert_eq!(call(&address, "POST", &resume, "again").await.0, 400);
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ async fn phones_write_to_each_other_and_to_groups() {
     let (one, two) = (number("628111"), number("628222"));
     let group = simulator
         .switchboard()
-        .run(move |sb| sb.create_group("Keluarga", &[one, two], false))
+        .run(move |sb| sb.create_group("Keluarga", &[one, two], false, &Default::default()))
         .await
         .unwrap();
     for to in [two.jid(), group.parse().unwrap()] {

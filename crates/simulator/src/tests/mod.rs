@@ -1,5 +1,6 @@
 //! The simulator as clients see it, without sockets: stanzas in, stanzas out.
 
+mod app_state;
 mod client;
 mod groups;
 mod hostile;
@@ -11,13 +12,14 @@ mod pairing;
 mod passkey;
 mod queries;
 mod socket;
+mod strict;
 mod writing;
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::address::Number;
+use crate::address::{DeviceAddr, Number};
 use crate::phone::views;
 use crate::{Simulator, SimulatorConfig};
 
@@ -38,6 +40,12 @@ pub(crate) fn number(text: &str) -> Number {
 pub(crate) async fn inbox(simulator: &Simulator, of: Number) -> Vec<Value> {
     let inbox = simulator.read(move |db| views::inbox(db, of)).await.unwrap();
     inbox.as_array().unwrap().clone()
+}
+
+/// What an upload of a number's device must prove.
+pub(crate) async fn media_auth(simulator: &Simulator) -> String {
+    let device = DeviceAddr { number: number("628111"), device: 1 };
+    simulator.switchboard().run(move |sb| sb.media_auth(device)).await.unwrap()
 }
 
 /// The number of waiting stanzas.

@@ -5,7 +5,7 @@ use wacore::messages::MessageUtils;
 use wacore::upload::encrypt_media;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
-use waproto::buffa::MessageField;
+use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as wam;
 
@@ -28,6 +28,17 @@ impl Client {
         let node = message_to(phone, id, sealed);
         self.send(node.clone()).await;
         node
+    }
+
+    /// Sends a message to one device, and to no other of its owner.
+    pub(crate) async fn message_to_device(
+        &mut self,
+        to: DeviceAddr,
+        id: &str,
+        message: &wa::Message,
+    ) {
+        let sealed = self.seal(to, message).await;
+        self.send(message_to(to, id, sealed)).await;
     }
 
     /// Sends a message to the phones of a group's members, its own too, with a sender key.
@@ -149,7 +160,8 @@ pub(crate) fn message_again(
 
 /// Clients prove whose device they are with the first message of a session.
 fn proof() -> Node {
-    NodeBuilder::new("device-identity").bytes(vec![1]).build()
+    let proof = wa::ADVSignedDeviceIdentity { details: Some(vec![1]), ..Default::default() };
+    NodeBuilder::new("device-identity").bytes(proof.encode_to_vec()).build()
 }
 
 /// A message stanza for one device.

@@ -412,6 +412,7 @@ impl State {
     /// A message that could not be read has come after all.
     fn recover(&mut self, device: DeviceId, mut new: IncomingMessage) -> Option<Recorded> {
         new.content.clean();
+        new.context.clean();
         let is_it = |known: &&mut Message| {
             known.device_id == device
                 && known.whatsapp_id == new.whatsapp_id

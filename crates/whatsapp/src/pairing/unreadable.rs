@@ -1,5 +1,6 @@
 //! Messages that could not be decrypted: kept until they come, reported when they do not.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use domain::error::StoreError;
@@ -39,13 +40,25 @@ impl Supervisor {
         .boxed()
     }
 
-    /// Reports what has been waited for long enough.
-    pub(super) fn report_unreadable(&self) {
+    /// Asks the phone for what it was not asked for yet, and reports what has been waited for long enough.
+    pub(super) fn look_after_awaited(&self, session: &Session) {
         let awaited = self.online.awaited.clone();
+        let (client, device) = (session.client.clone(), self.device);
+        let requests = awaited.take_requests();
+        if !requests.is_empty() {
+            tokio::spawn(async move {
+                for info in requests {
+                    // Nothing is asked for twice: the library remembers what it has asked for.
+                    if client.send_pdo_placeholder_resend_request(&Arc::new(info)).await.is_err() {
+                        tracing::debug!(%device, "the phone could not be asked for a message");
+                    }
+                }
+            });
+        }
         if !awaited.is_due() {
             return;
         }
-        let (shared, device) = (self.shared.clone(), self.device);
+        let shared = self.shared.clone();
         tokio::spawn(async move {
             let Some(events) = shared.events.get() else { return };
             let store = AwaitedStore { store: &shared.sessions, device };

@@ -5,8 +5,10 @@
 //! database), some while a new device is being linked, some with the simulator killed as well.
 //! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared.
 
+mod incoming;
 mod ledger;
 mod load;
+mod scripted;
 
 use std::time::{Duration, Instant};
 

@@ -99,6 +99,15 @@ impl Api {
         self.call("GET", path, None).await.ok()
     }
 
+    /// The text of a successful GET.
+    pub async fn text(&self, path: &str) -> String {
+        let mut request = self.client.get(format!("{}{path}", self.base));
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key);
+        }
+        request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+    }
+
     /// The body of a successful POST.
     pub async fn post(&self, path: &str, body: Value) -> Value {
         self.call("POST", path, Some(body)).await.ok()

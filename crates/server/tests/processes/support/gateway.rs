@@ -54,11 +54,34 @@ impl Gateway {
         self.data.path()
     }
 
+    /// Starts a second one on a copy of its data; it must not be running.
+    pub async fn start_copy(&self) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        copy(&self.data_dir().join("data"), &data.path().join("data"));
+        let (process, listen) =
+            launch(&self.binary, data.path(), &self.settings, "127.0.0.1:0").await;
+        let (binary, settings) = (self.binary.clone(), self.settings.clone());
+        Self { binary, data, settings, listen, process }
+    }
+
     /// Starts it again on the same data and the same port.
     pub async fn restart(&mut self) {
         let (process, _) =
             launch(&self.binary, self.data.path(), &self.settings, &self.listen).await;
         self.process = process;
+    }
+}
+
+/// Copies a directory with what is in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(std::fs::copy(entry.path(), target).unwrap()),
+        }
     }
 }
 

@@ -1,0 +1,86 @@
+//! Messages that cannot be decrypted when they come: from their senders or the phone they come all the
+//! same, or they are reported as unreadable.
+
+use domain::content::ContentKind;
+use domain::ids::WhatsappId;
+use domain::message::IncomingMessage;
+use domain::ports::MessengerEvent;
+use serde_json::{Value, json};
+
+use crate::world::{OURS, THEIRS, World};
+
+fn rule(action: &str, times: u32) -> Value {
+    json!({ "rules": [
+        { "on": "message", "number": OURS, "times": times, "do": action },
+    ] })
+}
+
+async fn group(world: &World) -> String {
+    world.sim.group("Tim", &[OURS, THEIRS, "628330000003"], false).await
+}
+
+/// What a message has come to in the end, waiting for it.
+async fn read(world: &World, id: &WhatsappId) -> IncomingMessage {
+    world
+        .recorder
+        .message_that(id, |message| message.content.kind() != ContentKind::Unreadable)
+        .await
+}
+
+#[tokio::test]
+async fn a_damaged_message_comes_all_the_same() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let group = group(&world).await;
+    for to in [OURS, &group] {
+        // One that begins the session, and one in its midst.
+        for text in ["pertama", "kedua"] {
+            for action in ["corrupt", "unavailable"] {
+                world.sim.faults(rule(action, 1)).await;
+                let id = world.sim.write(THEIRS, to, text).await;
+                let message = read(&world, &id).await;
+                assert_eq!(message.content.text(), text, "{action} {to}");
+                assert_eq!(
+                    world.recorder.kinds_received(&id),
+                    [ContentKind::Text],
+                    "{action} {to}"
+                );
+                world.heard(device, MessengerEvent::Undecryptable).await;
+            }
+        }
+    }
+    world.sim.all_acknowledged().await;
+}
+
+#[tokio::test]
+async fn what_no_device_can_resend_is_reported_and_comes_later() {
+    let mut world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.faults(rule("unavailable", 1)).await;
+    // The phone has not seen it either, as long as it is off.
+    world.sim.put_phone(OURS, json!({ "online": false })).await;
+    let id = world.sim.write(THEIRS, OURS, "nanti").await;
+    world.heard(device, MessengerEvent::Undecryptable).await;
+    world.restart().await;
+    domain::ports::Messenger::connect(&world.messenger, device).await.unwrap();
+    let unreadable = world.recorder.message(&id).await;
+    assert_eq!(unreadable.content.kind(), ContentKind::Unreadable);
+    world.sim.put_phone(OURS, json!({ "online": true })).await;
+    let message = read(&world, &id).await;
+    assert_eq!(message.content.text(), "nanti");
+    assert_eq!((message.chat, message.sender), (unreadable.chat, unreadable.sender));
+    let kinds = world.recorder.kinds_received(&id);
+    assert_eq!(kinds, [ContentKind::Unreadable, ContentKind::Text]);
+}
+
+#[tokio::test]
+async fn what_is_waited_for_is_reported_when_the_device_is_unlinked() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.faults(rule("unavailable", 1)).await;
+    world.sim.put_phone(OURS, json!({ "online": false })).await;
+    let id = world.sim.write(THEIRS, OURS, "hilang").await;
+    world.heard(device, MessengerEvent::Undecryptable).await;
+    domain::ports::Messenger::logout(&world.messenger, device).await.unwrap();
+    assert_eq!(world.recorder.kinds_received(&id), [ContentKind::Unreadable]);
+}

@@ -1,0 +1,149 @@
+//! Every disconnect, failure and refusal there is, before, during and after a send: nothing is lost, and
+//! nothing arrives twice.
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
+use serde_json::{Value, json};
+
+use super::ledger::Ledger;
+use super::load::{Acknowledged, Sends};
+use crate::support::api::Api;
+use crate::support::env;
+use crate::support::gateway::Gateway;
+use crate::support::simulator::Simulator;
+use crate::support::wait::until;
+
+const OURS: &str = "628119000002";
+/// Written to in every case; the other recipient of a case is new.
+const KNOWN: &str = "628139000000";
+/// Seeds at the same time.
+const TOGETHER: u64 = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripted_faults_lose_and_double_nothing() {
+    let first = env::seed();
+    let seeds: Vec<u64> =
+        (0..if env::is_long() { 50 } else { 3 }).map(|n| first.wrapping_add(n)).collect();
+    for seeds in seeds.chunks(TOGETHER as usize) {
+        let runs: Vec<_> = seeds.iter().map(|seed| tokio::spawn(one_seed(*seed))).collect();
+        for run in runs {
+            run.await.unwrap();
+        }
+    }
+}
+
+async fn one_seed(seed: u64) {
+    let mut cases = cases();
+    cases.shuffle(&mut StdRng::seed_from_u64(seed));
+    let mut script = Script::start().await;
+    for (n, rules) in cases.into_iter().enumerate() {
+        println!("seed {seed}, case {n}: {rules}");
+        script.case(n, rules).await;
+    }
+    script.finish(seed).await;
+}
+
+/// The rules of every case.
+fn cases() -> Vec<Value> {
+    let rule = |on: &str, action: &str, code: Option<u16>| json!({ "on": on, "number": OURS, "times": 1, "do": action, "code": code });
+    let ends = [None, Some(409), Some(500), Some(503), Some(515)];
+    let before = ends.map(|code| json!([rule("message", "disconnect", code)]));
+    let refused = [429, 463, 500, 503].map(|code| json!([rule("message", "nack", Some(code))]));
+    let during = [
+        json!([rule("iq", "disconnect", None)]),
+        json!([rule("iq", "disconnect", Some(503))]),
+        json!([rule("iq", "nack", Some(500))]),
+    ];
+    let after = ends.map(|code| {
+        json!([rule("message", "drop_ack", None), rule("message", "disconnect", code)])
+    });
+    let login = [400, 402, 403, 405, 406, 415, 429, 500, 503].map(|code| {
+        let mut refusal = rule("login", "failure", Some(code));
+        refusal["expire_s"] = json!(1);
+        json!([rule("message", "disconnect", Some(503)), refusal])
+    });
+    before.into_iter().chain(refused).chain(during).chain(after).chain(login).collect()
+}
+
+struct Script {
+    simulator: Simulator,
+    gateway: Gateway,
+    account: Api,
+    device: String,
+    sends: Sends,
+    recipients: Vec<String>,
+}
+
+impl Script {
+    async fn start() -> Self {
+        let simulator = Simulator::start().await;
+        let gateway = Gateway::start(&simulator, &[]).await;
+        let account = gateway.operator().make_account("script", "unlimited").await;
+        let device = account.make_linked_device(&simulator, OURS).await;
+        let (sends, recipients) = (Sends::default(), vec![KNOWN.to_owned()]);
+        Self { simulator, gateway, account, device, sends, recipients }
+    }
+
+    async fn case(&mut self, n: usize, rules: Value) {
+        let struck = self.struck().await;
+        let wanted = struck + rules.as_array().map_or(0, |rules| rules.len() as u64);
+        self.simulator.set_faults(json!({ "rules": rules })).await;
+        let new = format!("62813{:08}", n + 1);
+        let ids = [self.send(n, &new).await, self.send(n, KNOWN).await];
+        self.recipients.push(new);
+        until(format!("every fault of case {n} strikes"), 60, async || {
+            self.hurry().await;
+            (self.struck().await >= wanted).then_some(())
+        })
+        .await;
+        for id in ids {
+            until(format!("a message of case {n} is read"), 60, async || {
+                self.hurry().await;
+                let message = self.account.get(&format!("/v1/messages/{id}")).await;
+                (message["status"] == "read").then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// What had stopped, or waits for long, connects again at once.
+    async fn hurry(&self) {
+        if self.account.status(&self.device).await != "connected" {
+            let path = format!("/v1/devices/{}/connect", self.device);
+            let _ = self.account.call("POST", &path, Some(json!({}))).await;
+        }
+    }
+
+    async fn struck(&self) -> u64 {
+        let stats = self.simulator.control().get("/stats").await;
+        stats["counters"]["faults_struck"].as_u64().unwrap()
+    }
+
+    async fn send(&mut self, n: usize, to: &str) -> i64 {
+        let text = format!("case {n} to {to}");
+        let body = json!({
+            "device": self.device, "to": to, "text": text, "retry_interval_s": 1,
+        });
+        let message = self.account.post("/v1/messages", body).await;
+        let id = message["id"].as_i64().unwrap();
+        let whatsapp_id = message["whatsapp_id"].as_str().map(str::to_owned);
+        self.sends.acknowledged.push(Acknowledged { id, whatsapp_id, text, to: to.to_owned() });
+        id
+    }
+
+    async fn finish(mut self, seed: u64) {
+        let mut ledger = Ledger::default();
+        ledger.add(self.sends);
+        let sent = self.account.all("/v1/messages?direction=out").await;
+        let received = self.account.all("/v1/messages?direction=in").await;
+        let mut inboxes = Vec::new();
+        for recipient in &self.recipients {
+            inboxes.extend(self.simulator.inbox(recipient).await);
+        }
+        let usage = self.account.get("/v1/usage").await;
+        let findings = ledger.compare(&sent, &received, &inboxes, &usage);
+        assert!(findings.is_empty(), "seed {seed}: {}", findings.join("\n"));
+        assert!(self.gateway.process.stop().await.success());
+    }
+}
