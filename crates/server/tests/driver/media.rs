@@ -239,3 +239,35 @@ async fn files_come_in_with_what_is_known_of_them() {
 fn outgoing(media: ReadyMedia, caption: &str) -> OutgoingContent {
     OutgoingContent::File(OutgoingFile { media, caption: caption.to_owned() })
 }
+
+/// Two names of the simulator's address, as media hosts.
+async fn two_hosts(world: &World) -> [String; 2] {
+    let port = world.address().port();
+    let hosts = [format!("127.0.0.1:{port}"), format!("localhost:{port}")];
+    world.sim.call("PUT", "/server", json!({ "media_hosts": hosts })).await;
+    hosts
+}
+
+#[tokio::test]
+async fn a_second_media_host_takes_what_the_first_does_not() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let hosts = two_hosts(&world).await;
+    let broken = json!({ "on": "media", "host": hosts[0], "do": "http_status", "status": 500 });
+    world.sim.faults(json!({ "rules": [broken] })).await;
+    let (media, sha256) = ready(ContentKind::Image, "image/jpeg", 30_000);
+    let id = world.send_file(device, &chat(THEIRS), media, "Halo").await;
+    let mail = world.sim.arrived(THEIRS, &id).await;
+    assert_eq!((&mail["sha256"], &mail["copies"]), (&json!(sha256), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_right_to_upload_that_is_over_is_asked_for_anew() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let over = json!({ "on": "media", "times": 1, "do": "http_status", "status": 401 });
+    world.sim.faults(json!({ "rules": [over] })).await;
+    let (media, sha256) = ready(ContentKind::Document, "application/pdf", 5_000);
+    let id = world.send_file(device, &chat(THEIRS), media, "").await;
+    assert_eq!(world.sim.arrived(THEIRS, &id).await["sha256"], sha256);
+}

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use wacore_binary::Jid;
 
 use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
@@ -97,6 +98,16 @@ pub(super) async fn remove(
     let (number, user) = (parse_number(&number)?, user_of(&id));
     simulator.switchboard().run(move |sb| sb.change_member(&user, number, false)).await?;
     Ok(Json(json!({ "id": id })))
+}
+
+/// `POST /groups/{id}/read`
+pub(super) async fn read(
+    State(simulator): State<Simulator>,
+    Path(id): Path<String>,
+) -> HandlerResult<Json<Value>> {
+    let group = Jid::group(user_of(&id));
+    let read = simulator.switchboard().run(move |sb| sb.group_reads(&group));
+    Ok(Json(json!({ "read": read.await? })))
 }
 
 fn user_of(id: &str) -> String {

@@ -148,6 +148,7 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/phones/{number}/bundle", put(others::bundle))
         .route("/groups", post(groups::create).get(groups::list))
         .route("/groups/{id}", put(groups::change))
+        .route("/groups/{id}/read", post(groups::read))
         .route("/groups/{id}/members/{number}", put(groups::add).delete(groups::remove))
         .route("/faults", put(faults::put).get(faults::get))
         .route("/server", put(server::put))

@@ -114,6 +114,30 @@ impl Switchboard {
         Ok(played)
     }
 
+    /// Every member of a group reads everything in it now: for each message, its author gets one
+    /// receipt of all of them. How many messages were read.
+    pub(crate) fn group_reads(&mut self, group: &Jid) -> Result<usize> {
+        let mut read: BTreeMap<(i64, String), Vec<Number>> = BTreeMap::new();
+        {
+            let sql = "SELECT number, sender, id FROM inbox WHERE chat = ?1 AND state < 3";
+            let mut query = self.db.prepare_cached(sql)?;
+            let mut rows = query.query([group.to_string()])?;
+            while let Some(row) = rows.next()? {
+                let reader = Number::from_sql(row.get(0)?);
+                if reader.device().is_phone() {
+                    read.entry((row.get(1)?, row.get(2)?)).or_default().push(reader);
+                }
+            }
+        }
+        for ((author, id), readers) in &read {
+            for reader in readers {
+                self.set_inbox_state(*reader, std::slice::from_ref(id), READ)?;
+            }
+            self.give_group_receipt(Number::from_sql(*author), group, id, readers)?;
+        }
+        Ok(read.len())
+    }
+
     fn inbox_row(&self, number: Number, id: &str) -> Result<(Content, InboxRow)> {
         let sql = "SELECT content, sender, chat, state FROM inbox WHERE number = ?1 AND id = ?2";
         let mut query = self.db.prepare_cached(sql)?;

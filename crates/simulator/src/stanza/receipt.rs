@@ -107,6 +107,35 @@ impl Switchboard {
         Ok(())
     }
 
+    /// Sends every device of `author` one receipt of several members of a group, who have read a
+    /// message.
+    pub(crate) fn give_group_receipt(
+        &mut self,
+        author: Number,
+        group: &Jid,
+        id: &str,
+        readers: &[Number],
+    ) -> Result<()> {
+        self.sent_state(author, &[id.to_owned()], "read")?;
+        let (by_lid, now) = (self.group_is_by_lid(&group.user)?, clock::unix_s().to_string());
+        let users = readers.iter().map(|reader| {
+            let jid = if by_lid { reader.lid_jid() } else { reader.jid() };
+            NodeBuilder::new("user").attr("jid", jid).attr("t", now.clone()).build()
+        });
+        let users = NodeBuilder::new("participants").attr("key", id).children(users).build();
+        for device in self.linked_devices(author)? {
+            let receipt = NodeBuilder::new("receipt")
+                .attr("id", clock::message_id())
+                .attr("from", group)
+                .attr("type", "read")
+                .attr("t", now.clone())
+                .children([users.clone()])
+                .build();
+            self.mail(device, StanzaClass::Receipt, receipt)?;
+        }
+        Ok(())
+    }
+
     /// A device could not decrypt a message: its author is asked to resend it.
     fn on_retry(
         &mut self,

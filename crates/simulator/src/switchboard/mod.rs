@@ -57,6 +57,8 @@ pub(crate) struct Counters {
     pub(crate) faults_struck: u64,
     pub(crate) commits: u64,
     pub(crate) jobs: u64,
+    /// Jobs that panicked: none should.
+    pub(crate) panics: u64,
 }
 
 /// All state. Lives on one thread.
@@ -236,6 +238,7 @@ impl Switchboard {
         self.db.prepare_cached("SAVEPOINT job")?.execute([])?;
         let outcome = catch_unwind(AssertUnwindSafe(|| job(self))).unwrap_or_else(|_| {
             tracing::error!("a job of the simulator panicked");
+            self.counters.panics += 1;
             Err(SimulatorError::Internal("a job panicked".into()))
         });
         if outcome.is_err() {

@@ -122,3 +122,143 @@ async fn mutated_stanzas_do_no_harm() {
     }
     still_works(&simulator, &mut client).await;
 }
+
+const TAGS: [&str; 26] = [
+    "iq",
+    "message",
+    "receipt",
+    "ack",
+    "presence",
+    "chatstate",
+    "ib",
+    "call",
+    "notification",
+    "enc",
+    "participants",
+    "to",
+    "usync",
+    "query",
+    "list",
+    "user",
+    "contact",
+    "key",
+    "skey",
+    "sync",
+    "collection",
+    "patch",
+    "props",
+    "clean",
+    "retry",
+    "device-identity",
+];
+const ATTRS: [&str; 18] = [
+    "id",
+    "to",
+    "from",
+    "type",
+    "xmlns",
+    "jid",
+    "participant",
+    "recipient",
+    "category",
+    "name",
+    "version",
+    "class",
+    "count",
+    "return_snapshot",
+    "phash",
+    "edit",
+    "v",
+    "t",
+];
+const VALUES: [&str; 30] = [
+    "",
+    "1",
+    "get",
+    "set",
+    "result",
+    "error",
+    "628222@s.whatsapp.net",
+    "628111:1@s.whatsapp.net",
+    "1@lid",
+    "99999999999999999999@lid",
+    "1@g.us",
+    "status@broadcast",
+    "s.whatsapp.net",
+    "g.us",
+    "encrypt",
+    "usync",
+    "w:g2",
+    "w:m",
+    "md",
+    "w:sync:app:state",
+    "passive",
+    "urn:xmpp:ping",
+    "pkmsg",
+    "msg",
+    "skmsg",
+    "retry",
+    "read",
+    "peer",
+    "critical_block",
+    "-1",
+];
+
+/// Any stanza that can be written with the words of the protocol.
+fn any_stanza(rng: &mut rand::rngs::StdRng, depth: u32) -> Node {
+    let pick =
+        |rng: &mut rand::rngs::StdRng, from: &[&'static str]| from[rng.random_range(0..from.len())];
+    let mut node = NodeBuilder::new(pick(rng, &TAGS));
+    for _ in 0..rng.random_range(0..5) {
+        node = node.attr(pick(rng, &ATTRS), pick(rng, &VALUES));
+    }
+    match rng.random_range(0..4) {
+        0 if depth > 0 => {
+            let count = rng.random_range(1..4);
+            let children: Vec<Node> = (0..count).map(|_| any_stanza(rng, depth - 1)).collect();
+            node.children(children).build()
+        }
+        1 => {
+            let bytes = (0..rng.random_range(0..80)).map(|_| rng.random()).collect::<Vec<u8>>();
+            node.bytes(bytes).build()
+        }
+        2 => node.string_content(pick(rng, &VALUES)).build(),
+        _ => node.build(),
+    }
+}
+
+#[tokio::test]
+async fn random_stanzas_do_no_harm() {
+    let mut rng = rand::rngs::StdRng::seed_from_u64(0xA11);
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
+    for _ in 0..5_000 {
+        client.send(any_stanza(&mut rng, 3)).await;
+    }
+    still_works(&simulator, &mut client).await;
+    let panics = simulator.switchboard().run(|sb| Ok(sb.counters.panics)).await.unwrap();
+    assert_eq!(panics, 0);
+}
+
+#[test]
+fn random_bytes_end_a_connection_and_nothing_else() {
+    let mut rng = rand::rngs::StdRng::seed_from_u64(0xB17);
+    let seed = crate::keys::Seed::new([7; 32]);
+    let server = crate::wire::certificates::ServerIdentity::new(&seed).unwrap();
+    for _ in 0..2_000 {
+        let mut bytes: Vec<u8> = (0..rng.random_range(0..300)).map(|_| rng.random()).collect();
+        if rng.random() {
+            bytes.splice(0..0, *b"WA\x06\x03");
+        }
+        let mut frames = crate::wire::frames::FrameReader::default();
+        let _ = frames.feed(&bytes);
+        if let Ok(Some(header)) = frames.header()
+            && let Ok(Some(hello)) = frames.frame()
+        {
+            let _ = crate::wire::noise::answer_hello(&server, &header, &hello);
+        }
+        let _ = crate::wire::noise::answer_hello(&server, b"WA\x06\x03", &bytes);
+        let _ = wacore_binary::util::unpack(&bytes);
+    }
+}

@@ -295,3 +295,34 @@ async fn scripted_faults_strike_queries_receipts_and_connections() {
     assert_eq!(attr(&client.reconnect().await, "expire"), "9");
     assert_eq!(client.reconnect().await.tag, "success");
 }
+
+#[tokio::test]
+async fn members_that_read_together_give_one_receipt() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let address = serve(simulator.router()).await;
+    let members = [number("628111"), number("628222"), number("628333")];
+    for member in &members[1..] {
+        let path = format!("/phones/{member}");
+        assert_eq!(call(&address, "PUT", &path, r#"{"auto_receipts":"none"}"#).await.0, 200);
+    }
+    let group = r#"{"subject":"Tim","participants":["628111","628222","628333"]}"#;
+    let (_, _, group) = call(&address, "POST", "/groups", group).await;
+    let group: serde_json::Value = serde_json::from_str(&group).unwrap();
+    let group = group["id"].as_str().unwrap();
+    let mut client = Client::paired(&simulator, members[0], 1).await;
+    client.take_mail().await;
+    let text =
+        waproto::whatsapp::Message { conversation: Some("halo".into()), ..Default::default() };
+    client.write_to_group(group, &members, "ID1", &text).await;
+    client.expect("ack").await;
+    let (status, _, read) = call(&address, "POST", &format!("/groups/{group}/read"), "").await;
+    assert_eq!((status, read.as_str()), (200, r#"{"read":1}"#));
+    let receipt = client.expect("receipt").await;
+    assert_eq!((attr(&receipt, "type"), attr(&receipt, "from")), ("read".into(), group.into()));
+    let participants = receipt.get_optional_child("participants").unwrap();
+    let users = participants.get_children_by_tag("user").map(|user| attr(user, "jid"));
+    let expected = members[1..].iter().map(|member| member.jid().to_string());
+    assert_eq!(attr(participants, "key"), "ID1");
+    assert!(users.eq(expected));
+}
