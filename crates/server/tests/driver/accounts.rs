@@ -92,3 +92,16 @@ async fn a_device_without_a_session_says_so() {
     world.messenger.connect(device).await.unwrap();
     logged_out(&world, device).await;
 }
+
+#[tokio::test]
+async fn the_owners_name_comes_from_the_app_state() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "push_name": "Toko" })).await;
+    world.link(OURS).await;
+    for name in ["Toko", "Toko Baru"] {
+        world.sim.put_phone(OURS, json!({ "push_name": name })).await;
+        let is_named = |phone: &Value| phone["devices"][0]["push_name"] == name;
+        world.sim.until_phone(OURS, "has its name", is_named).await;
+        world.sim.until_phone(OURS, "notifies", |phone| phone["notifies"] == true).await;
+    }
+}

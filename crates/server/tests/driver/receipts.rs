@@ -105,3 +105,20 @@ async fn more_receipts_than_can_wait_come_once() {
     // The first one was taken out above; none came twice, as those of a lost connection do.
     assert_eq!(heard, ids.len() * members.len() - 1);
 }
+
+#[tokio::test]
+async fn members_that_read_together_are_heard() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let members = [OURS, THEIRS, "628330000003"];
+    for member in &members[1..] {
+        world.sim.put_phone(member, json!({ "auto_receipts": "none" })).await;
+    }
+    let group = world.sim.group("Tim", &members, false).await;
+    let id = world.send(device, &group, "rapat").await;
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    world.sim.call("POST", &format!("/groups/{group}/read"), json!({})).await;
+    for _ in &members[1..] {
+        world.recorder.receipt(device, &id, Receipt::Read).await;
+    }
+}

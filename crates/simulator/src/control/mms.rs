@@ -32,11 +32,13 @@ async fn enter(
         };
         let of: Vec<Number> = owner.into_iter().collect();
         let happening = Happening { host: &host, ..Happening::new(FaultOn::Media, &of) };
-        Ok(sb.strike(happening))
+        let struck = sb.strike(happening);
+        let delayed = struck.delay.map(|delay| sb.over_after(delay));
+        Ok((struck, delayed))
     });
-    let struck = entered.await?;
-    if let Some(delay) = struck.delay {
-        tokio::time::sleep(delay).await;
+    let (struck, delayed) = entered.await?;
+    if let Some(delayed) = delayed {
+        let _ = delayed.await;
     }
     struck.status.map_or(Ok(()), |status| Err(SimulatorError::Scripted(status)))
 }

@@ -7,6 +7,7 @@
 use rusqlite::params;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeContent, NodeRef, marshal};
+use wacore_libsignal::protocol::PreKeySignalMessage;
 
 use super::{ConnId, Switchboard};
 use crate::address::{DeviceAddr, Number};
@@ -176,13 +177,19 @@ impl Switchboard {
     }
 }
 
-/// Damages what is encrypted for one device, or else for the group.
+/// Damages what is encrypted for one device, or else for the group: its MAC or signature is wrong.
 fn corrupt(node: &mut Node) {
     let Some(NodeContent::Nodes(children)) = &mut node.content else { return };
     let first = children.iter_mut().find(|child| child.tag == "enc");
-    if let Some(Node { content: Some(NodeContent::Bytes(sealed)), .. }) = first
-        && let Some(last) = sealed.last_mut()
-    {
+    let Some(Node { content: Some(NodeContent::Bytes(sealed)), .. }) = first else { return };
+    let inner = PreKeySignalMessage::try_from(&sealed[..]).ok();
+    let inner = inner.map(|message| message.message().serialized().to_vec());
+    let at = inner.and_then(|inner| {
+        let start = sealed.windows(inner.len().max(1)).position(|part| part == inner)?;
+        Some(start + inner.len())
+    });
+    let end = at.unwrap_or(sealed.len());
+    if let Some(last) = end.checked_sub(1).and_then(|last| sealed.get_mut(last)) {
         *last ^= 0xFF;
     }
 }

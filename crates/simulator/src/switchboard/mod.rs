@@ -284,6 +284,16 @@ impl Switchboard {
         });
     }
 
+    /// Fires after `delay`.
+    pub(crate) fn over_after(&self, delay: Duration) -> oneshot::Receiver<()> {
+        let (over, delayed) = oneshot::channel();
+        self.later(delay, move |_| {
+            let _ = over.send(());
+            Ok(())
+        });
+        delayed
+    }
+
     /// Notifies the pages of `number` to reload, after the commit.
     pub(crate) fn phone_changed(&mut self, number: Number) {
         if self.changed.receiver_count() > 0 {
