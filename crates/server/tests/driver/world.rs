@@ -317,11 +317,13 @@ impl Recorder {
         self.until("message as wanted", find).await
     }
 
-    /// As what a message was stored, in order.
+    /// As what a message came, in order; what comes as the same again is skipped by the store.
     pub fn kinds_received(&self, id: &WhatsappId) -> Vec<ContentKind> {
         let received = self.received.lock().unwrap();
         let of_it = received.iter().filter(|message| message.whatsapp_id == *id);
-        of_it.map(|message| message.content.kind()).collect()
+        let mut kinds: Vec<_> = of_it.map(|message| message.content.kind()).collect();
+        kinds.dedup();
+        kinds
     }
 
     /// How often a message was stored.
