@@ -67,9 +67,9 @@ const STEPS: &[Step] = &[
         run: |context| tools::bring(context.root),
     },
     Step {
-        name: "schemathesis",
-        about: "schemathesis as pinned, into target/tools (Python)",
-        run: |context| packages::bring_schemathesis(context.root),
+        name: "python",
+        about: "schemathesis and neonize as pinned, into target/tools (Python)",
+        run: |context| packages::bring_python_tools(context.root),
     },
     Step {
         name: "fmt",
@@ -99,7 +99,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "npm",
-        about: "npm ci for Baileys, axios and axe-core (Node, npm)",
+        about: "npm ci for Baileys, zapo, axios and axe-core (Node, npm)",
         run: |context| packages::npm_ci(context.root),
     },
     Step {
@@ -109,7 +109,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "nextest",
-        about: "every other test, against a throw-away PostgreSQL (all of `packages`, the steps `schemathesis`, `binaries` and `npm`)",
+        about: "every other test, against a throw-away PostgreSQL (all of `packages`, the steps `python`, `binaries` and `npm`)",
         run: nextest::run,
     },
 ];

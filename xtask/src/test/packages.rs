@@ -11,13 +11,21 @@ use crate::shell;
 /// The oldest Node that Baileys runs on.
 const NODE_MAJOR_MIN: u32 = 20;
 /// Where tests with npm packages and their lock files are.
-const NPM_DIRS: [&str; 3] = [
+const NPM_DIRS: [&str; 4] = [
     "crates/simulator/tests/baileys",
+    "crates/simulator/tests/zapo",
     "crates/server/tests/clients/npm",
     "crates/server/tests/processes/browser/npm",
 ];
-/// Where schemathesis and everything it needs are pinned.
-const PYTHON_LOCK: &str = "crates/server/tests/clients/schemathesis/requirements.txt";
+/// What the tests need of Python.
+const PYTHON_TOOLS: [PythonTool; 2] = [SCHEMATHESIS, NEONIZE];
+const SCHEMATHESIS: PythonTool = PythonTool {
+    name: "schemathesis",
+    lock: "crates/server/tests/clients/schemathesis/requirements.txt",
+};
+/// whatsmeow, as a library for Python.
+const NEONIZE: PythonTool =
+    PythonTool { name: "neonize", lock: "crates/simulator/tests/whatsmeow/requirements.txt" };
 const CHROMIUM_NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 struct Need {
@@ -111,26 +119,52 @@ pub fn npm_ci(root: &Path) -> Result<()> {
 
 /// Where schemathesis is once it is installed.
 pub fn schemathesis(root: &Path) -> PathBuf {
-    root.join("target/tools/schemathesis/bin/schemathesis")
+    SCHEMATHESIS.dir(root).join("bin/schemathesis")
 }
 
-/// Installs schemathesis exactly as pinned, in a virtual environment of its own; once.
-pub fn bring_schemathesis(root: &Path) -> Result<()> {
-    let lock = std::fs::read_to_string(root.join(PYTHON_LOCK)).context(PYTHON_LOCK)?;
-    let dir = root.join("target/tools/schemathesis");
-    let installed = dir.join("installed.txt");
-    if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == lock) {
-        println!("schemathesis: {}", schemathesis(root).display());
-        return Ok(());
+/// The Python that has neonize once it is installed.
+pub fn neonize(root: &Path) -> PathBuf {
+    NEONIZE.dir(root).join("bin/python")
+}
+
+/// Installs the Python packages of the tests exactly as pinned.
+pub fn bring_python_tools(root: &Path) -> Result<()> {
+    PYTHON_TOOLS.iter().try_for_each(|tool| tool.bring(root))
+}
+
+/// Packages in a virtual environment of their own.
+struct PythonTool {
+    name: &'static str,
+    /// Where it and everything it needs are pinned.
+    lock: &'static str,
+}
+
+impl PythonTool {
+    fn dir(&self, root: &Path) -> PathBuf {
+        root.join("target/tools").join(self.name)
     }
-    let python =
-        python().context("no Python with requests and venv: run `cargo xtask test packages`")?;
-    shell::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&dir))?;
-    let mut pip = Command::new(dir.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--requirement"]);
-    shell::run(pip.arg(root.join(PYTHON_LOCK)))?;
-    std::fs::write(installed, lock)?;
-    Ok(())
+
+    /// Installs it; once.
+    fn bring(&self, root: &Path) -> Result<()> {
+        let lock = std::fs::read_to_string(root.join(self.lock)).context(self.lock)?;
+        let dir = self.dir(root);
+        let installed = dir.join("installed.txt");
+        if std::fs::read_to_string(&installed).is_ok_and(|installed| installed == lock) {
+            println!("{}: {}", self.name, dir.display());
+            return Ok(());
+        }
+        let python =
+            python().context("no Python with requests and venv: run `cargo xtask test packages`")?;
+        shell::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&dir))?;
+        let mut pip = Command::new(dir.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        if lock.contains("--hash=") {
+            pip.arg("--require-hashes");
+        }
+        shell::run(pip.arg("--requirement").arg(root.join(self.lock)))?;
+        std::fs::write(installed, lock)?;
+        Ok(())
+    }
 }
 
 /// The folder of our own Node; only there when the system's was too old.

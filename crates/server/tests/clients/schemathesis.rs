@@ -69,7 +69,7 @@ async fn try_api(world: &World, dialect: Option<&str>, filter: &[&str]) {
         schemathesis.env(name, "127.0.0.1");
     }
     let output = schemathesis.current_dir(folder.path()).kill_on_drop(true).output().await;
-    let output = output.expect("no schemathesis: run `cargo xtask test schemathesis`");
+    let output = output.expect("no schemathesis: run `cargo xtask test python`");
     let report = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{}: {report}", dialect.unwrap_or("/v1"));
     assert!(report.contains(" generated"), "it has tried nothing: {report}");

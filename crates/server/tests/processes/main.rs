@@ -4,7 +4,6 @@
 //! Node, and the production binary. What is missing is a failure, never a skipped test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod baileys;
 mod browser;
 mod copied;
 mod crash;
@@ -12,6 +11,7 @@ mod demo;
 mod logs;
 mod outage;
 mod overload;
+mod peers;
 mod production;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;

@@ -4,13 +4,10 @@
 //
 //   node baileys.mjs ws://127.0.0.1:4000/ws/chat [http://127.0.0.1:4000]
 //
-// (or SIMULATOR_WS and SIMULATOR_CONTROL). Exit code 0 when everything held.
-// Run by crates/server/tests/processes/baileys.rs.
+// (or SIMULATOR_WS and SIMULATOR_CONTROL). Files go over HTTPS to the same host. Exit code 0 when
+// everything held. Run by crates/server/tests/processes/peers/baileys.rs.
 
 import { createHash, randomInt } from 'node:crypto'
-import http from 'node:http'
-import https from 'node:https'
-import { syncBuiltinESMExports } from 'node:module'
 import makeWASocket, {
   Browsers,
   DisconnectReason,
@@ -57,12 +54,6 @@ function step(what) {
 
 // The Signal library writes sessions to the console.
 for (const level of ['info', 'warn', 'debug']) console[level] = () => {}
-
-// Clients insist on https for media; the simulator speaks plain http on loopback.
-const plainFetch = globalThis.fetch
-globalThis.fetch = (url, options) => plainFetch(String(url).replace(/^https:/, 'http:'), options)
-https.request = (options, done) => http.request({ ...options, agent: undefined }, done)
-syncBuiltinESMExports()
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 const number = () => `6281${randomInt(1e8, 1e9)}`
