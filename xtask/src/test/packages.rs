@@ -153,8 +153,8 @@ impl PythonTool {
             println!("{}: {}", self.name, dir.display());
             return Ok(());
         }
-        let python =
-            python().context("no Python with requests and venv: run `cargo xtask test packages`")?;
+        let python = python()
+            .context("no Python with requests and venv: run `cargo xtask test packages`")?;
         shell::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&dir))?;
         let mut pip = Command::new(dir.join("bin/pip"));
         pip.args(["install", "--quiet", "--disable-pip-version-check", "--no-deps"]);

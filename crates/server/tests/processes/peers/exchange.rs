@@ -44,7 +44,7 @@ pub(super) async fn exchange(implementation: &Implementation, addressing: Addres
     let mut world = World::start(implementation, addressing).await;
     let our_jid = world.our_jid.clone();
     world.texts(THEIR_PHONE, &our_jid).await;
-    world.reply().await;
+    world.replies().await;
     world.files(THEIR_PHONE, &our_jid).await;
     world.retries(THEIR_PHONE, &our_jid).await;
     let by_lid = addressing == Addressing::ByLid;
@@ -99,13 +99,18 @@ impl World {
         }
     }
 
-    async fn reply(&mut self) {
-        let (sent, _) = self.send(THEIR_PHONE, json!({ "text": "a question" })).await;
+    async fn replies(&mut self) {
+        let (question, _) = self.send(THEIR_PHONE, json!({ "text": "a question" })).await;
         let quoted =
-            json!({ "id": sent["whatsapp_id"], "from": self.our_jid, "text": "a question" });
-        let reply = json!({ "text": "an answer", "reply_to": quoted });
-        let row = self.receive(&self.our_jid.clone(), reply).await;
-        assert_eq!((&row["kind"], &row["text"]), (&json!("text"), &json!("an answer")));
+            json!({ "id": question["whatsapp_id"], "from": self.our_jid, "text": "a question" });
+        let answer = json!({ "text": "an answer", "reply_to": quoted });
+        let answer = self.receive(&self.our_jid.clone(), answer).await;
+        assert_eq!(answer["text"], "an answer");
+        assert_eq!(answer["reply_to"], question["whatsapp_id"]);
+        let thanks = json!({ "text": "thanks", "reply_to": answer["whatsapp_id"] });
+        let (_, thanks) = self.send(THEIR_PHONE, thanks).await;
+        assert_eq!(thanks["text"], "thanks");
+        assert_eq!(thanks["reply_to"], answer["whatsapp_id"]);
     }
 
     async fn files(&mut self, to_them: &str, to_us: &str) {

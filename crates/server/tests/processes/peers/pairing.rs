@@ -28,7 +28,8 @@ pub(super) async fn pair_many(implementation: &Implementation) {
         });
     }
     // Each call ends when its device is paired.
-    join_all(requests.iter().map(|(path, body)| simulator.control().post(path, body.clone()))).await;
+    join_all(requests.iter().map(|(path, body)| simulator.control().post(path, body.clone())))
+        .await;
     for device in 0..PAIRINGS {
         peers.event(device, "open").await;
     }

@@ -4,11 +4,8 @@ use super::exchange::{Addressing, exchange};
 use super::pairing::pair_many;
 use super::{Implementation, node};
 
-const ZAPO: Implementation = Implementation {
-    name: "zapo",
-    script: || node("zapo", "peer.mjs"),
-    is_always_by_lid: false,
-};
+const ZAPO: Implementation =
+    Implementation { name: "zapo", script: || node("zapo", "peer.mjs"), is_always_by_lid: false };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn zapo_pairs_twenty_times() {
