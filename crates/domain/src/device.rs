@@ -5,9 +5,13 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::chat::{GroupId, Lid};
+use crate::client::ShownAs;
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
+use crate::passkey::PasskeyStep;
 use crate::phone::PhoneNumber;
 use crate::policy::pacing::Pacing;
+use crate::proxy::ProxyFault;
+use crate::webhook::{SealedSecret, SecretRow};
 
 /// A linked WhatsApp number, or one to be linked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,10 @@ pub struct Device {
     pub lid: Option<Lid>,
     /// Its own pacing; `None` follows the gateway's.
     pub pacing: Option<Pacing>,
+    /// How the phone lists it.
+    pub shown_as: ShownAs,
+    /// The proxy through which it reaches WhatsApp, encrypted.
+    pub proxy: Option<SealedSecret>,
     /// When it was last linked to a number.
     pub paired_at: Option<Timestamp>,
     /// When it last connected.
@@ -38,6 +46,13 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Device {
+    /// The row that its proxy is sealed for.
+    pub fn proxy_row(&self) -> SecretRow {
+        SecretRow::Proxy { account: self.account_id, device: self.id }
+    }
 }
 
 /// The states of a device.
@@ -104,6 +119,10 @@ pub struct DevicePatch {
     pub name: Option<String>,
     /// New pacing; `Some(None)` follows the gateway's again.
     pub pacing: Option<Option<Pacing>>,
+    /// How the phone lists it from the next link on.
+    pub shown_as: Option<ShownAs>,
+    /// Another proxy; `Some(None)` for none.
+    pub proxy: Option<Option<SealedSecret>>,
 }
 
 /// A change of a device's state.
@@ -219,10 +238,14 @@ pub enum PairOffer {
         /// Seconds until it expires.
         expires_in_s: u64,
     },
-    /// WhatsApp wants a passkey: the request to hand to the owner's browser or phone (JSON).
+    /// WhatsApp wants a passkey.
     Passkey {
-        /// The request, as WhatsApp sent it.
+        /// The challenge, as WhatsApp sent it: WebAuthn's request options (JSON).
         request: String,
+        /// How far it is.
+        step: PasskeyStep,
+        /// Seconds until it is too late.
+        expires_in_s: u64,
     },
 }
 
@@ -254,6 +277,8 @@ pub enum DisconnectReason {
     Unreachable,
     /// What answered could not prove to be WhatsApp.
     Untrusted,
+    /// The device cannot go through its proxy.
+    Proxy(ProxyFault),
     /// 515: WhatsApp asks for a new connection; normal after pairing.
     RestartRequired,
     /// 409 or a stream replaced: another process uses this session.
@@ -318,7 +343,7 @@ impl DisconnectReason {
     /// The reason as a number, in the numbering of the field's libraries.
     pub fn code(self) -> u16 {
         match self {
-            Self::ConnectionLost | Self::Unreachable => 408,
+            Self::ConnectionLost | Self::Unreachable | Self::Proxy(_) => 408,
             Self::Untrusted => 495,
             Self::RestartRequired => 515,
             Self::Replaced => 440,
@@ -337,6 +362,7 @@ impl DisconnectReason {
             Self::ConnectionLost
             | Self::Unreachable
             | Self::Untrusted
+            | Self::Proxy(_)
             | Self::RestartRequired
             | Self::ServerFault(_)
             | Self::Other(_) => Reconnect::Soon,
@@ -368,6 +394,7 @@ impl DisconnectReason {
             Self::Untrusted => {
                 "the server's certificate chain is not WhatsApp's; is the address right?".into()
             }
+            Self::Proxy(fault) => fault.to_string(),
             Self::RestartRequired => "WhatsApp asked for a new connection (515)".into(),
             Self::Replaced => {
                 "another process took over this session (409); pair or reconnect it in one place only"

@@ -2,6 +2,7 @@
 
 use crate::ids::MessageId;
 use crate::message::Failure;
+use crate::passkey::PasskeyRefusal;
 use crate::plan::Feature;
 use crate::policy::queue::QueueFull;
 use crate::policy::rate::RateState;
@@ -87,6 +88,9 @@ pub enum Error {
     /// It is no longer possible.
     #[error("{0}")]
     Conflict(&'static str),
+    /// Linking with a passkey is not so far, or is over.
+    #[error("{0}")]
+    Passkey(PasskeyRefusal),
     /// The message has left, or ended: it cannot be cancelled.
     #[error("message {0} no longer waits")]
     NotWaiting(MessageId),

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod chat;
+pub mod client;
 pub mod content;
 pub mod context;
 pub mod device;
@@ -16,10 +17,12 @@ pub mod ids;
 pub mod key;
 pub mod media;
 pub mod message;
+pub mod passkey;
 pub mod phone;
 pub mod plan;
 pub mod policy;
 pub mod ports;
+pub mod proxy;
 pub mod service;
 pub mod text;
 pub mod webhook;

@@ -13,6 +13,7 @@ mod webhooks;
 
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
 use crate::chat::ChatId;
+use crate::client::ClientSettings;
 use crate::content::OutgoingContent;
 use crate::context::Context;
 use crate::device::{
@@ -24,6 +25,7 @@ use crate::fair_semaphore::Permit;
 use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use crate::key::KeyHash;
 use crate::message::{Failure, IncomingMessage, Message, Receipt};
+use crate::passkey::Assertion;
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::policy::quota::Usage;
@@ -350,6 +352,12 @@ pub trait Dispatcher: Send + Sync {
     fn is_sending(&self, device: DeviceId, id: MessageId) -> bool;
     /// Begins to link a device, or shows the running attempt's offer.
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer>;
+    /// What is on offer while a device is being linked; `None` when it is not.
+    async fn pairing(&self, device: DeviceId) -> Result<Option<PairOffer>>;
+    /// Answers WhatsApp's challenge, and waits a little for the code that the phone shows, too.
+    async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<PairOffer>;
+    /// Confirms that the phone shows the same code, and waits a little for the link.
+    async fn confirm_passkey(&self, device: DeviceId) -> Result<()>;
     /// Unlinks a device; waiting messages stay until they expire.
     async fn logout(&self, device: DeviceId) -> Result<()>;
     /// Connects a linked device now that has stopped or waits to try again; one that is connected
@@ -439,11 +447,17 @@ pub enum MessengerEvent {
 /// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
 #[async_trait]
 pub trait Messenger: Send + Sync {
+    /// How a device connects, to be set before it does; a device that is connected stays as it is.
+    fn configure(&self, device: DeviceId, settings: ClientSettings);
     /// Connects a linked device and keeps it connected. Returns at once; events report the rest. One
     /// that waits to try again does so now, unless WhatsApp has banned it until then.
     async fn connect(&self, device: DeviceId) -> Result<()>;
     /// Begins to link a device; offers come as events until it is linked or it fails.
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()>;
+    /// Answers the challenge of a device that is being linked; the code to compare comes as an offer.
+    async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<()>;
+    /// The code to compare is the same on the phone: finishes the link.
+    async fn confirm_passkey(&self, device: DeviceId) -> Result<()>;
     /// Unlinks a device on WhatsApp (as far as it can be reached), stops it and erases its session.
     async fn logout(&self, device: DeviceId) -> Result<()>;
     /// Closes the connection and forgets the device; its session stays.

@@ -311,7 +311,7 @@ pub struct Webhook {
 impl Webhook {
     /// What its secret is sealed for.
     pub fn secret_row(&self) -> SecretRow {
-        SecretRow { account: self.account_id, webhook: self.id }
+        SecretRow::Webhook { account: self.account_id, webhook: self.id }
     }
 
     /// Whether it gets an event of `device` under `plan`.

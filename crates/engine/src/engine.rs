@@ -16,6 +16,7 @@ use domain::error::{Error, Result, StoreError};
 use domain::fair_semaphore::Permit;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, Receipt};
+use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
     Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, Messenger, MessengerEvent,
@@ -27,6 +28,7 @@ use domain::webhook::Event;
 use crate::EngineConfig;
 use crate::cleanup::clean_up;
 use crate::context::EngineContext;
+use crate::device::CLOSED_HERE_CODE;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
 use crate::heartbeats;
@@ -39,15 +41,16 @@ use crate::webhooks;
 
 /// How long WhatsApp may take to answer a question.
 const LOOKUP_WAIT: Duration = Duration::from_secs(15);
-/// The code of a connection that was closed from this side, in the numbering of the field's
-/// libraries.
-const RESTARTED_CODE: u16 = 428;
 /// Most states of devices that are written at the same time at a start.
 const WRITES_AT_ONCE_MAX: usize = 64;
 /// How long, after its end, a wait lasts until the outcome is durable.
 const OUTCOME_WAIT: Duration = Duration::from_secs(10);
 /// How long WhatsApp waits for a receipt to be durable; then it reports it again.
 const RECEIPT_WAIT: Duration = Duration::from_secs(20);
+/// How long the answer to a passkey waits for the code that the phone shows, too.
+const CODE_WAIT: Duration = Duration::from_secs(10);
+/// How long a confirmation waits for the link.
+const LINK_WAIT: Duration = Duration::from_secs(15);
 /// How long a device's task may take to answer; more than any single wait inside it.
 const ANSWER_WAIT: Duration = Duration::from_secs(45);
 
@@ -116,7 +119,7 @@ impl Engine {
         let writes = futures_util::stream::iter(stale).map(|id| async move {
             let change = StatusChange {
                 reason: Some("the gateway was restarted".into()),
-                code: Some(RESTARTED_CODE),
+                code: Some(CLOSED_HERE_CODE),
                 should_reconnect: true,
                 ..StatusChange::new(DeviceStatus::Connecting, self.context.now())
             };
@@ -251,6 +254,31 @@ impl Dispatcher for Engine {
         offer.ok_or(Error::NotFound("device"))
     }
 
+    async fn pairing(&self, device: DeviceId) -> Result<Option<PairOffer>> {
+        Ok(self.ask(device, false, Input::Offer).await?.flatten())
+    }
+
+    async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<PairOffer> {
+        let notices = self.watch(device);
+        let given = self.ask(device, false, |reply| Input::Passkey(assertion.clone(), reply));
+        let offer = given.await?.ok_or(Error::Passkey(PasskeyRefusal::NotRequested))?;
+        if !matches!(&offer, PairOffer::Passkey { step: PasskeyStep::Accepted, .. }) {
+            return Ok(offer);
+        }
+        match within(CODE_WAIT, next_step(notices)).await {
+            Some(Some(next)) => next,
+            // The phone takes its time: its owner may have to unlock it first.
+            Some(None) | None => Ok(offer),
+        }
+    }
+
+    async fn confirm_passkey(&self, device: DeviceId) -> Result<()> {
+        let notices = self.watch(device);
+        let confirmed = self.ask(device, false, Input::ConfirmPasskey).await?;
+        confirmed.ok_or(Error::Passkey(PasskeyRefusal::NotRequested))?;
+        within(LINK_WAIT, linked(notices)).await.unwrap_or(Ok(()))
+    }
+
     async fn logout(&self, device: DeviceId) -> Result<()> {
         self.ask(device, true, Input::Logout).await?.ok_or(Error::NotFound("device"))
     }
@@ -324,6 +352,39 @@ impl Dispatcher for Engine {
         }
         self.context.account_watchers().watch(account)
     }
+}
+
+/// The next step after WhatsApp has taken a passkey; `None` when nothing comes any more.
+async fn next_step(mut notices: BoxStream<'static, DeviceNotice>) -> Option<Result<PairOffer>> {
+    loop {
+        match notices.next().await? {
+            DeviceNotice::Offer(PairOffer::Passkey { step: PasskeyStep::Accepted, .. }) => {}
+            DeviceNotice::Offer(offer) => return Some(Ok(offer)),
+            DeviceNotice::Status(change) if change.status != DeviceStatus::Pairing => {
+                return Some(Err(ended(change)));
+            }
+            DeviceNotice::Status(_) => {}
+        }
+    }
+}
+
+/// Waits until the device is linked, or is not being linked any more.
+async fn linked(mut notices: BoxStream<'static, DeviceNotice>) -> Result<()> {
+    while let Some(notice) = notices.next().await {
+        match notice {
+            DeviceNotice::Status(change) if change.status.is_paired() => return Ok(()),
+            DeviceNotice::Status(change) if change.status != DeviceStatus::Pairing => {
+                return Err(ended(change));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Why pairing has ended.
+fn ended(change: StatusChange) -> Error {
+    Error::Whatsapp(change.reason.unwrap_or_else(|| "pairing has ended".to_owned()))
 }
 
 /// What WhatsApp answers, if it does in time.

@@ -14,7 +14,7 @@ use crate::native::problem::kind;
 use crate::state::AppState;
 
 /// First segments that are ours: no device, and so no dialect, is there.
-pub const RESERVED_SEGMENTS: [&str; 17] = [
+pub const RESERVED_SEGMENTS: [&str; 18] = [
     "app",
     "assets",
     "docs",
@@ -24,6 +24,7 @@ pub const RESERVED_SEGMENTS: [&str; 17] = [
     "simulator",
     "login",
     "setup",
+    "portal",
     "media",
     "healthz",
     "readyz",

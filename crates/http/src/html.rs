@@ -19,6 +19,12 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
      form-action 'none'; frame-ancestors 'none'",
 );
 
+/// The policy of pages with a form: it leads to this server.
+const FORM_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'",
+);
+
 /// A whole page with this title.
 pub fn page(title: &str, body: &Markup) -> Markup {
     html! {
@@ -40,6 +46,13 @@ pub fn page(title: &str, body: &Markup) -> Markup {
 pub fn respond(status: StatusCode, page: Markup) -> Response<Body> {
     let mut response = bytes_reply(status, HeaderValue::from_static(HTML), page.into_string());
     add_policy(&mut response);
+    response
+}
+
+/// As [`respond`], for a page with a form.
+pub fn respond_with_form(status: StatusCode, page: Markup) -> Response<Body> {
+    let mut response = respond(status, page);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, FORM_POLICY);
     response
 }
 

@@ -25,12 +25,14 @@ pub mod native;
 pub mod net;
 pub mod openapi;
 mod openapi_flat;
+pub mod portal;
 pub mod router;
 pub mod routes;
 pub mod server;
 pub mod state;
 pub mod system;
 
+mod assertion;
 mod auth;
 mod body;
 mod client_stream;

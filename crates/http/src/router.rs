@@ -6,7 +6,7 @@ use crate::edge::EdgeLayer;
 use crate::fallback;
 use crate::routes::Route;
 use crate::state::AppState;
-use crate::{docs, native, system};
+use crate::{docs, native, portal, system};
 
 /// Everything the server answers.
 pub fn router(state: AppState) -> Router {
@@ -28,6 +28,6 @@ pub fn all_routes(state: &AppState) -> Vec<Route> {
 
 /// The routes that belong to no dialect. All of them answer errors as problems.
 pub fn own_routes() -> Vec<Route> {
-    let routes = [native::routes(), system::routes(), docs::routes()].into_iter().flatten();
-    routes.map(Route::errors_as_problems).collect()
+    let routes = [native::routes(), portal::routes(), system::routes(), docs::routes()];
+    routes.into_iter().flatten().map(Route::errors_as_problems).collect()
 }

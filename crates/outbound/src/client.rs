@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
 use domain::ports::{FileError, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::proxy::Proxy;
 use ipnet::IpNet;
 use parking_lot::Mutex;
 use reqwest::Url;
@@ -135,6 +136,10 @@ fn client(dns: GuardedDns) -> Result<reqwest::Client, SetupError> {
 
 #[async_trait]
 impl Outbound for HttpOutbound {
+    fn permits_proxy(&self, proxy: &Proxy) -> bool {
+        self.guard.permits_host(&proxy.host, true)
+    }
+
     fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
         self.guard.check(url).map(|_| ())
     }

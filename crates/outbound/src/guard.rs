@@ -66,15 +66,19 @@ impl Guard {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlRefusal::Credentials);
         }
-        let is_web_port = self.is_web_port(url);
-        let is_permitted = match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        let is_permitted = self.permits_host(host, self.is_web_port(url));
+        if is_permitted { Ok(()) } else { Err(UrlRefusal::Forbidden) }
+    }
+
+    /// Judges a host by its form, or by the address that it is.
+    pub(crate) fn permits_host(&self, host: &str, is_web_port: bool) -> bool {
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(ip) => self.permits(ip, is_web_port),
             Err(_) if is_this_machine(host) => LOOPBACK.iter().any(|ip| self.permits(*ip, false)),
             // The operator's networks may have names of their own; their addresses decide later.
             Err(_) if !self.private_nets.is_empty() => true,
             Err(_) => is_web_port && is_public_name(host),
-        };
-        if is_permitted { Ok(()) } else { Err(UrlRefusal::Forbidden) }
+        }
     }
 
     /// Whether a URL asks for a port that the web is served at.
@@ -93,7 +97,7 @@ impl Guard {
     ///
     /// A host of loopback addresses only is this machine: its permitted addresses are used,
     /// because `localhost` is usually both `127.0.0.1` and `::1`.
-    fn judge(&self, mut found: Vec<IpAddr>, is_web_port: bool) -> Vec<IpAddr> {
+    pub(crate) fn judge(&self, mut found: Vec<IpAddr>, is_web_port: bool) -> Vec<IpAddr> {
         let is_this_machine = found.iter().all(IpAddr::is_loopback);
         let is_permitted = |ip: &IpAddr| self.permits(*ip, is_web_port);
         if is_this_machine || found.iter().all(is_permitted) {

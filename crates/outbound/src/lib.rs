@@ -9,6 +9,7 @@
 //! webhooks     posts a webhook, asks a receiver for a challenge
 //! guard        which URLs and addresses may be reached at all
 //!   address      what kind of address an address is
+//! proxy        connections through a customer's proxy
 //! tls          certificates are checked against roots that are compiled in
 //! ```
 //!
@@ -24,6 +25,7 @@ mod filename;
 mod files;
 mod guard;
 mod page;
+pub mod proxy;
 mod temp;
 pub mod tls;
 mod webhooks;
@@ -33,3 +35,4 @@ mod tests;
 
 pub use client::{Config, HttpOutbound, SetupError};
 pub use guard::GuardedDns;
+pub use proxy::ProxyConnector;

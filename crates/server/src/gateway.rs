@@ -50,6 +50,10 @@ impl Gateway {
         let whatsapp = whatsapp::Config {
             url: settings.whatsapp_url.clone(),
             version: settings.whatsapp_version,
+            device_name: settings.device_name.clone(),
+            platform: settings.device_platform,
+            language: settings.device_language.clone(),
+            allowed_private_nets: settings.allowed_private_nets.clone(),
             ..Default::default()
         };
         let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);

@@ -1,4 +1,4 @@
-//! Encrypts webhook secrets in the database: ChaCha20-Poly1305 under a key that is
+//! Encrypts the secrets of webhooks and the proxies of devices in the database: ChaCha20-Poly1305 under a key that is
 //! derived from the gateway's secret key.
 
 use std::sync::Arc;
@@ -31,12 +31,16 @@ impl ChaChaCipher {
 /// which was bound to nothing.
 const BOUND: &[u8] = b"gbs1";
 
-/// The row as the cipher sees it: account and webhook, in bytes of one length.
-fn bound_to(row: SecretRow) -> [u8; 16] {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&row.account.0.to_be_bytes());
-    bytes[8..].copy_from_slice(&row.webhook.0.to_be_bytes());
-    bytes
+/// The row as the cipher sees it: account and webhook, or account and device; the lengths differ.
+fn bound_to(row: SecretRow) -> Vec<u8> {
+    match row {
+        SecretRow::Webhook { account, webhook } => {
+            [account.0.to_be_bytes(), webhook.0.to_be_bytes()].concat()
+        }
+        SecretRow::Proxy { account, device } => {
+            [&account.0.to_be_bytes()[..], device.0.as_bytes()].concat()
+        }
+    }
 }
 
 impl ChaChaCipher {
@@ -85,7 +89,7 @@ mod tests {
     }
 
     fn row(account: i64, webhook: i64) -> SecretRow {
-        SecretRow { account: AccountId(account), webhook: WebhookId(webhook) }
+        SecretRow::Webhook { account: AccountId(account), webhook: WebhookId(webhook) }
     }
 
     #[test]

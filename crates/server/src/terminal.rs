@@ -62,8 +62,12 @@ fn describe(device: DeviceId, offer: &PairOffer) -> String {
             "Type {code} into WhatsApp > Linked devices > Link with phone number \
              (device {device}, {expires_in_s} s)."
         ),
-        PairOffer::Passkey { .. } => {
-            format!("WhatsApp asks for a passkey to pair device {device}; take it from /v1.")
+        PairOffer::Passkey { request, step, .. } => {
+            let page = http_api::portal::page_path(device, request);
+            format!(
+                "{} (device {device}); this gateway's page {page} leads through it.",
+                step.describe()
+            )
         }
     }
 }

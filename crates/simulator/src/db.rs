@@ -28,6 +28,10 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     {
         add_column(&db, "phones", column)?;
     }
+    add_column_of(&db, "phones", "passkey_key", TEXT)?;
+    for column in ["client", "language"] {
+        add_column_of(&db, "devices", column, TEXT)?;
+    }
     for column in ["by_lid", "ephemeral_s", "announcement", "community"] {
         add_column(&db, "groups", column)?;
     }
@@ -47,6 +51,8 @@ fn create_private(path: &Path) -> Result<()> {
     file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     Ok(())
 }
+
+const TEXT: &str = "TEXT NOT NULL DEFAULT ''";
 
 /// Adds a number that files from before it do not have.
 fn add_column(db: &Connection, table: &str, column: &str) -> Result<()> {

@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS phones (
     online        INTEGER NOT NULL DEFAULT 1,
     auto_receipts INTEGER NOT NULL DEFAULT 2,  -- 0 none, 1 delivered, 2 read
     passkey       INTEGER NOT NULL DEFAULT 0,
+    passkey_key   TEXT NOT NULL DEFAULT '',    -- the account's passkey (JSON); empty when any counts
     by_lid        INTEGER NOT NULL DEFAULT 0,  -- others see its LID first
     answers_as    INTEGER NOT NULL DEFAULT 0,  -- another spelling of the account, or 0
     generation    INTEGER NOT NULL DEFAULT 0,  -- how often it was reinstalled
@@ -37,7 +38,9 @@ CREATE TABLE IF NOT EXISTS devices (
     skey_signature BLOB NOT NULL,
     identity_proof BLOB NOT NULL,
     key_index      INTEGER NOT NULL,
-    platform       TEXT NOT NULL,
+    platform       TEXT NOT NULL,              -- the name that it gave itself
+    client         TEXT NOT NULL DEFAULT '',   -- what kind of client it is, such as chrome
+    language       TEXT NOT NULL DEFAULT '',   -- such as en-US
     push_name      TEXT NOT NULL DEFAULT '',
     keys_shared    INTEGER NOT NULL DEFAULT 0,
     dirty          INTEGER NOT NULL DEFAULT 0,  -- what it should ask for again: stanza::pings

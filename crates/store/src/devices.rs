@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use domain::chat::Lid;
+use domain::client::ShownAs;
 use domain::device::{
     Device, DeviceFilter, DevicePatch, DeviceStatus, HEARTBEATS_KEPT, Heartbeats, LinkedNumber,
     NewDevice, StatusChange,
@@ -12,7 +13,7 @@ use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::ports::{CreatedDevice, MovedDevice, NewKey, Page, PageRequest, Recorded};
-use domain::webhook::Event;
+use domain::webhook::{Event, SealedSecret};
 use jiff::Timestamp;
 
 use crate::accounts::{lock_account, page_of};
@@ -25,7 +26,7 @@ macro_rules! select_devices {
     ($rest:literal) => {
         concat!(
             "SELECT number_id, id, account_id, name, status, reason, phone, lid, pacing, \
-             paired_at, connected_at, last_seen_at, created_at FROM devices ",
+             shown_as, proxy, paired_at, connected_at, last_seen_at, created_at FROM devices ",
             $rest
         )
     };
@@ -42,6 +43,18 @@ fn pacing_from(row: &mut Row) -> SqlResult<Option<Pacing>> {
     }))
 }
 
+/// As [`pacing_from`].
+fn shown_as_from(row: &mut Row) -> SqlResult<ShownAs> {
+    let text = row.opt_text()?;
+    let shown_as = text.as_deref().map(stored::shown_as::read).transpose();
+    Ok(shown_as
+        .unwrap_or_else(|_| {
+            row.note("how it is shown cannot be read: the gateway's default applies");
+            None
+        })
+        .unwrap_or_default())
+}
+
 fn device_from(row: &mut Row) -> SqlResult<Device> {
     let number_id = DeviceNumber(row.int()?);
     Ok(Device {
@@ -54,6 +67,8 @@ fn device_from(row: &mut Row) -> SqlResult<Device> {
         phone: row.opt_text()?.map(PhoneNumber::from_digits),
         lid: row.opt_text()?.map(Lid::from_jid),
         pacing: pacing_from(row)?,
+        shown_as: shown_as_from(row)?,
+        proxy: row.opt_blob()?.map(SealedSecret),
         paired_at: row.opt_time()?,
         connected_at: row.opt_time()?,
         last_seen_at: row.opt_time()?,
@@ -187,18 +202,29 @@ pub(crate) async fn update_device(
     id: DeviceId,
     patch: DevicePatch,
 ) -> SqlResult<Option<Device>> {
-    // A pacing that is not changed stays as it is, also where it cannot be read.
+    // What is not changed stays as it is, also where it cannot be read.
     const UPDATE: &str = "UPDATE devices
-        SET name = $2, pacing = CASE WHEN $3 = 1 THEN $4 ELSE pacing END WHERE id = $1";
+        SET name = $2, pacing = CASE WHEN $3 = 1 THEN $4 ELSE pacing END,
+            shown_as = CASE WHEN $5 = 1 THEN $6 ELSE shown_as END,
+            proxy = CASE WHEN $7 = 1 THEN $8 ELSE proxy END
+        WHERE id = $1";
     let device = locked_device(tx, id).await?.filter(|device| device.account_id == account);
     let Some(device) = device else { return Ok(None) };
     let name = patch.name.unwrap_or(device.name);
     let is_new_pacing = patch.pacing.is_some();
     let pacing = patch.pacing.unwrap_or(device.pacing);
     let pacing_json = pacing.as_ref().map(stored::pacing::write).transpose()?;
-    tx.execute(UPDATE, params![&id.to_string(), &name, is_new_pacing, &pacing_json]).await?;
+    let (is_newly_shown, is_new_proxy) = (patch.shown_as.is_some(), patch.proxy.is_some());
+    let shown_as = patch.shown_as.unwrap_or(device.shown_as);
+    let shown_json = stored::shown_as::write(&shown_as)?;
+    let proxy = patch.proxy.unwrap_or(device.proxy);
+    let proxy_bytes = proxy.as_ref().map(|sealed| sealed.0.as_slice());
+    let (id_text, new) = (id.to_string(), (is_new_pacing, is_newly_shown, is_new_proxy));
+    let values =
+        params![&id_text, &name, new.0, &pacing_json, new.1, &shown_json, new.2, proxy_bytes];
+    tx.execute(UPDATE, values).await?;
     tx.touch(Invalidation::Device(id));
-    Ok(Some(Device { name, pacing, ..device }))
+    Ok(Some(Device { name, pacing, shown_as, proxy, ..device }))
 }
 
 pub(crate) async fn set_device_status(

@@ -77,6 +77,7 @@ param_from! {
     Option<&'a str>, value => Self::Text(value);
     &'a Option<String>, value => Self::Text(value.as_deref());
     &'a [u8], value => Self::Blob(Some(value));
+    Option<&'a [u8]>, value => Self::Blob(value);
     &'a Vec<u8>, value => Self::Blob(Some(value));
     Timestamp, value => Self::Int(Some(value.as_millisecond()));
     Option<Timestamp>, value => Self::Int(value.map(Timestamp::as_millisecond));
@@ -178,6 +179,14 @@ impl Row {
             Some(Cell::Text(value)) => Ok(Some(value)),
             Some(Cell::Null) => Ok(None),
             other => Err(unexpected("a text", other.as_ref())),
+        }
+    }
+
+    pub(crate) fn opt_blob(&mut self) -> SqlResult<Option<Vec<u8>>> {
+        match self.cells.next() {
+            Some(Cell::Blob(value)) => Ok(Some(value)),
+            Some(Cell::Null) => Ok(None),
+            other => Err(unexpected("bytes", other.as_ref())),
         }
     }
 

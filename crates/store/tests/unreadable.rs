@@ -209,7 +209,7 @@ async fn devices(database: &Database) {
     let (store, world) = begin(database).await;
     let lost = new_device(&world.store, &world.account, 20).await;
     let kept = new_device(&world.store, &world.account, 21).await;
-    let pacing = DevicePatch { pacing: Some(Some(Pacing::off())), name: None };
+    let pacing = DevicePatch { pacing: Some(Some(Pacing::off())), ..DevicePatch::default() };
     store.update_device(world.account.id, kept.id, pacing).await.unwrap().unwrap();
     let damaged = [
         format!("UPDATE devices SET status = 'boiled' WHERE id = '{}'", lost.id),
@@ -236,12 +236,12 @@ async fn devices(database: &Database) {
     let other = World::with(world.store.clone(), 30).await;
     assert!(store.device(other.account.id, lost.id).await.unwrap().is_none(), "it is another's");
 
-    let rename = DevicePatch { name: Some("new".into()), pacing: None };
+    let rename = DevicePatch { name: Some("new".into()), ..DevicePatch::default() };
     assert!(is_fault(store.update_device(account, lost.id, rename.clone()).await));
     store.update_device(account, kept.id, rename).await.unwrap().unwrap();
     let text = format!("SELECT pacing FROM devices WHERE id = '{}'", kept.id);
     assert_eq!(database.texts(&text).await, ["{"], "kept for the release that can read it");
-    let pacing = DevicePatch { pacing: Some(Some(Pacing::off())), name: None };
+    let pacing = DevicePatch { pacing: Some(Some(Pacing::off())), ..DevicePatch::default() };
     store.update_device(account, kept.id, pacing).await.unwrap().unwrap();
     let kept = store.device(account, kept.id).await.unwrap().unwrap();
     assert_eq!(kept.pacing, Some(Pacing::off()));

@@ -10,6 +10,7 @@ use domain::error::{Error, Result};
 use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{Failure, Message, MessageEvent};
+use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{Cancellation, Clock, Dispatcher, OutboxEntry, Progress, Store};
 use domain::webhook::Event;
@@ -27,6 +28,10 @@ pub enum DispatcherCall {
     Cancel(DeviceId, MessageId),
     /// `pair`.
     Pair(DeviceId, PairMethod),
+    /// `give_passkey`.
+    Passkey(DeviceId, Assertion),
+    /// `confirm_passkey`.
+    ConfirmPasskey(DeviceId),
     /// `logout`.
     Logout(DeviceId),
     /// `connect`.
@@ -80,6 +85,8 @@ pub enum Ending {
     Unconnected,
 }
 
+/// The code that phone and gateway show once a passkey was given.
+pub const PASSKEY_CODE: &str = "ABCD-1234";
 /// Posts to webhooks at a time.
 pub const WEBHOOK_POSTS_MAX: usize = 4;
 /// Notices kept for a slow watcher.
@@ -114,7 +121,7 @@ impl FakeDispatcher {
         self.state().off_whatsapp.insert(phone);
     }
 
-    /// What the next calls of `pair` answer, in place of a QR or a code.
+    /// What the next calls of `pair` answer, in place of a QR or a code; it is on offer.
     pub fn set_offer(&self, offer: PairOffer) {
         self.state().offer = Some(offer);
     }
@@ -190,6 +197,36 @@ impl Dispatcher for FakeDispatcher {
             PairMethod::Qr => PairOffer::Qr { code: "2@qr-of-a-test".into(), expires_in_s: 60 },
             PairMethod::Code(_) => PairOffer::Code { code: "ABCD1234".into(), expires_in_s: 180 },
         })
+    }
+
+    async fn pairing(&self, _: DeviceId) -> Result<Option<PairOffer>> {
+        Ok(self.state().offer.clone())
+    }
+
+    async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<PairOffer> {
+        self.note(DispatcherCall::Passkey(device, assertion));
+        let mut state = self.state();
+        let Some(PairOffer::Passkey { step, .. }) = &mut state.offer else {
+            return Err(Error::Passkey(PasskeyRefusal::NotRequested));
+        };
+        if *step != PasskeyStep::Requested {
+            return Err(Error::Passkey(PasskeyRefusal::AlreadyGiven));
+        }
+        *step = PasskeyStep::Confirm(PASSKEY_CODE.to_owned());
+        Ok(state.offer.clone().expect("it was just changed"))
+    }
+
+    async fn confirm_passkey(&self, device: DeviceId) -> Result<()> {
+        self.note(DispatcherCall::ConfirmPasskey(device));
+        match self.state().offer.clone() {
+            Some(PairOffer::Passkey { step: PasskeyStep::Confirm(_), .. }) => {}
+            Some(PairOffer::Passkey { .. }) => return Err(Error::Passkey(PasskeyRefusal::NoCode)),
+            _ => return Err(Error::Passkey(PasskeyRefusal::NotRequested)),
+        }
+        self.state().offer = None;
+        let change = StatusChange::new(DeviceStatus::Connecting, self.clock.now());
+        let device = self.store.set_device_status(device, &change).await?;
+        device.map(drop).ok_or(Error::NotFound("device"))
     }
 
     async fn logout(&self, device: DeviceId) -> Result<()> {

@@ -11,6 +11,7 @@ use domain::message::{ContentKind, Failure};
 use domain::ports::{
     FileError, MediaCodec, Outbound, SecretCipher, UrlRefusal, WebhookAnswer, WebhookRequest,
 };
+use domain::proxy::Proxy;
 use domain::service::DOWNLOAD_FAILED;
 use domain::webhook::{SealedSecret, SecretRow};
 use parking_lot::{Mutex, MutexGuard};
@@ -81,6 +82,10 @@ impl FakeOutbound {
 
 #[async_trait]
 impl Outbound for FakeOutbound {
+    fn permits_proxy(&self, proxy: &Proxy) -> bool {
+        !proxy.host.starts_with("10.")
+    }
+
     fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
         let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
         let host = rest.and_then(|rest| rest.split(['/', ':', '?']).next()).unwrap_or_default();
@@ -165,15 +170,22 @@ impl MediaCodec for FakeCodec {
 /// a wrong row are noticed.
 pub struct ReversingCipher;
 
+fn name_of(row: SecretRow) -> String {
+    match row {
+        SecretRow::Webhook { account, webhook } => format!("{account}/{webhook}"),
+        SecretRow::Proxy { account, device } => format!("{account}/{device}"),
+    }
+}
+
 impl SecretCipher for ReversingCipher {
     fn seal(&self, row: SecretRow, secret: &str) -> SealedSecret {
         let reversed: String = secret.chars().rev().collect();
-        SealedSecret(format!("{}/{}:{reversed}", row.account, row.webhook).into_bytes())
+        SealedSecret(format!("{}:{reversed}", name_of(row)).into_bytes())
     }
 
     fn open(&self, row: SecretRow, sealed: &SealedSecret) -> Option<String> {
         let text = std::str::from_utf8(&sealed.0).ok()?;
-        let reversed = text.strip_prefix(&format!("{}/{}:", row.account, row.webhook))?;
+        let reversed = text.strip_prefix(&format!("{}:", name_of(row)))?;
         Some(reversed.chars().rev().collect())
     }
 

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
+use domain::client::ClientSettings;
 use domain::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
 use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::message::Receipt;
+use domain::passkey::{Assertion, PasskeyRefusal};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError};
 use jiff::Timestamp;
@@ -45,6 +47,10 @@ pub enum Call {
     Connect(DeviceId),
     /// `pair`.
     Pair(DeviceId, PairMethod),
+    /// `give_passkey`.
+    Passkey(DeviceId),
+    /// `confirm_passkey`.
+    ConfirmPasskey(DeviceId),
     /// `logout`.
     Logout(DeviceId),
     /// `disconnect`.
@@ -61,6 +67,8 @@ struct State {
     answer: Answer,
     connects: bool,
     offer: Option<PairOffer>,
+    rejects_passkeys: bool,
+    settings: HashMap<DeviceId, ClientSettings>,
     logout_takes: Duration,
     on_whatsapp: HashMap<PhoneNumber, bool>,
     groups: Vec<Group>,
@@ -87,6 +95,8 @@ impl ScriptedMessenger {
             answer: Answer::Acknowledge,
             connects: true,
             offer: None,
+            rejects_passkeys: false,
+            settings: HashMap::new(),
             logout_takes: Duration::ZERO,
             on_whatsapp: HashMap::new(),
             groups: Vec::new(),
@@ -146,6 +156,16 @@ impl ScriptedMessenger {
     /// What `pair` offers in place of a QR or a code.
     pub fn offers(&self, offer: PairOffer) {
         self.state().offer = Some(offer);
+    }
+
+    /// Whether WhatsApp accepts no passkey.
+    pub fn rejects_passkeys(&self, rejects: bool) {
+        self.state().rejects_passkeys = rejects;
+    }
+
+    /// The settings with which a device was configured last.
+    pub fn settings(&self, device: DeviceId) -> Option<ClientSettings> {
+        self.state().settings.get(&device).cloned()
     }
 
     /// How long unlinking takes.
@@ -271,6 +291,10 @@ impl Messenger for ScriptedMessenger {
         self.alive().into_iter().find(|(id, _)| *id == device).map(|(_, at)| at)
     }
 
+    fn configure(&self, device: DeviceId, settings: ClientSettings) {
+        self.state().settings.insert(device, settings);
+    }
+
     async fn connect(&self, device: DeviceId) -> Result<()> {
         self.called(Call::Connect(device));
         if self.state().connects {
@@ -286,6 +310,19 @@ impl Messenger for ScriptedMessenger {
             PairMethod::Code(_) => PairOffer::Code { code: "ABCD1234".into(), expires_in_s: 160 },
         });
         self.emit(device, MessengerEvent::Offer(offer));
+        Ok(())
+    }
+
+    async fn give_passkey(&self, device: DeviceId, _: Assertion) -> Result<()> {
+        self.called(Call::Passkey(device));
+        match self.state().rejects_passkeys {
+            true => Err(Error::Passkey(PasskeyRefusal::Rejected)),
+            false => Ok(()),
+        }
+    }
+
+    async fn confirm_passkey(&self, device: DeviceId) -> Result<()> {
+        self.called(Call::ConfirmPasskey(device));
         Ok(())
     }
 

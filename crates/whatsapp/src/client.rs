@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
+use domain::client::{ClientSettings, Platform, Route, ShownAs};
 use domain::ids::DeviceId;
 use domain::message::IncomingMessage;
 use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore, StoreResult};
+use domain::proxy::ProxyFault;
 use futures_util::future::join_all;
+use outbound::ProxyConnector;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
+use wacore::client_profile::ClientProfile;
+use wacore::net::TransportFactory;
+use wacore::runtime::Runtime;
 use wacore::store::{DeviceCommand, DevicePropsOverride};
 use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
 use wacore::types::message::MessageInfo;
@@ -37,9 +43,11 @@ use crate::limits::{
     CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR, UPLOADS_MAX,
 };
 use crate::outage::Outage;
+use crate::proxied::ProxiedSockets;
 use crate::receipts::SendBarrier;
 use crate::recovery;
 use crate::registrations::Registrations;
+use crate::rotation::{Rotation, StoppableRuntime};
 use crate::stanzas::SentStanzas;
 use crate::storage::DeviceState;
 use crate::timers::{self, Timer, TimerStore, Timers};
@@ -58,8 +66,16 @@ pub(crate) struct ClientContext {
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) versions: Versions,
     pub(crate) registrations: Registrations,
+    endpoint: Endpoint,
+    proxies: ProxyConnector,
+    direct: Network,
+}
+
+/// How a client reaches WhatsApp.
+#[derive(Clone)]
+struct Network {
     http: Arc<GuardedHttpClient>,
-    sockets: Arc<TokioWebSocketTransportFactory>,
+    sockets: Arc<dyn TransportFactory>,
 }
 
 impl ClientContext {
@@ -69,12 +85,15 @@ impl ClientContext {
         sessions: Arc<dyn ProtocolStore>,
     ) -> Result<Self, ConfigError> {
         let endpoint = Endpoint::from_config(&config)?;
-        let http = GuardedHttpClient::new(&endpoint)?;
+        let http = Arc::new(GuardedHttpClient::new(&endpoint)?);
         let sockets = TokioWebSocketTransportFactory::new()
             .with_url(endpoint.url.as_str())
             .with_connector(default_tls_connector());
-        let versions = Versions::new(config.version, http.clone(), endpoint.versions);
+        let versions = Versions::new(config.version, http.clone(), endpoint.versions.clone());
         Ok(Self {
+            proxies: ProxyConnector::new(config.allowed_private_nets.clone()),
+            direct: Network { http, sockets: Arc::new(sockets) },
+            endpoint,
             config,
             sessions,
             events: OnceLock::new(),
@@ -82,9 +101,47 @@ impl ClientContext {
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             versions,
             registrations: Registrations::default(),
-            http: Arc::new(http),
-            sockets: Arc::new(sockets),
         })
+    }
+
+    /// How a device reaches WhatsApp: through its proxy, if it has one.
+    fn network(&self, route: &Route) -> anyhow::Result<Network> {
+        let proxy = match route {
+            Route::Direct => return Ok(self.direct.clone()),
+            Route::Proxy(proxy) => proxy,
+            Route::Unreadable => return Err(ProxyFault::Unreadable.into()),
+        };
+        let http = GuardedHttpClient::through(&self.endpoint, &self.proxies, proxy)?;
+        let (url, proxies) = (self.endpoint.url.as_str(), self.proxies.clone());
+        let sockets = Arc::new(ProxiedSockets::new(url, proxies, proxy.clone()));
+        Ok(Network { http: Arc::new(http), sockets })
+    }
+
+    /// How a device appears: as itself, or as the gateway's settings say.
+    fn appearance(&self, shown_as: &ShownAs) -> (DevicePropsOverride, ClientProfile) {
+        let name = shown_as.name.as_deref().unwrap_or(&self.config.device_name);
+        let platform = shown_as.platform.unwrap_or(self.config.platform);
+        let props =
+            DevicePropsOverride::new().with_os(name).with_platform_type(platform_type(platform));
+        let language = shown_as.language.as_ref().unwrap_or(&self.config.language);
+        let (locale_language, locale_country) = language.parts();
+        let profile = ClientProfile {
+            locale_language: locale_language.to_owned(),
+            locale_country: locale_country.to_owned(),
+            ..ClientProfile::web()
+        };
+        (props, profile)
+    }
+}
+
+fn platform_type(platform: Platform) -> PlatformType {
+    match platform {
+        Platform::Chrome => PlatformType::CHROME,
+        Platform::Edge => PlatformType::EDGE,
+        Platform::Firefox => PlatformType::FIREFOX,
+        Platform::Opera => PlatformType::OPERA,
+        Platform::Safari => PlatformType::SAFARI,
+        Platform::Desktop => PlatformType::DESKTOP,
     }
 }
 
@@ -109,6 +166,7 @@ pub(crate) struct Session {
     pub(crate) barrier: Arc<SendBarrier>,
     pub(crate) version: Version,
     pub(crate) broken: watch::Receiver<bool>,
+    pub(crate) unsettled: watch::Receiver<bool>,
     device: DeviceId,
     state: Arc<DeviceState>,
     /// Resolves with the next `stream:error`: the library emits no event for some of them.
@@ -120,16 +178,18 @@ impl Session {
     pub(crate) async fn open(
         shared: &Arc<ClientContext>,
         device: DeviceId,
+        settings: &ClientSettings,
         shows_qr: bool,
         outage: Outage,
         online: &Online,
     ) -> anyhow::Result<Self> {
+        let network = shared.network(&settings.route)?;
         let sessions = shared.sessions.clone();
         let (stanzas, timers) = (online.stanzas.clone(), online.timers.clone());
         timers.load(&TimerStore { store: &sessions, device }).await?;
         let state = DeviceState::new(sessions, device, outage.clone(), stanzas.clone());
         let state = Arc::new(state);
-        let broken = state.broken();
+        let (broken, unsettled) = (state.broken(), state.unsettled());
         let version = shared.versions.current().await;
         let attempt = Arc::new(Attempt::default());
         let barrier = Arc::new(SendBarrier::new());
@@ -139,19 +199,21 @@ impl Session {
         let hook =
             Hook { shared: shared.clone(), device, sink: sink.clone(), outage, timers, awaited };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
-        let props = DevicePropsOverride::new()
-            .with_os(shared.config.device_name.as_str())
-            .with_platform_type(PlatformType::CHROME);
+        let (props, profile) = shared.appearance(&settings.shown_as);
         record.process_command(DeviceCommand::SetDeviceProps(props)).await;
+        record.process_command(DeviceCommand::SetClientProfile(profile)).await;
 
-        let sockets = shared.sockets.clone();
+        let sockets = network.sockets;
         let sockets = WatchedFactory::new(sockets, attempt.clone(), barrier.clone());
 
+        let is_linked = record.get_device_snapshot().pn.is_some();
+        let runtime: Arc<dyn Runtime> =
+            if is_linked { Arc::new(TokioRuntime) } else { Arc::new(StoppableRuntime) };
         let mut builder = Client::builder()
-            .with_runtime(TokioRuntime)
+            .with_runtime_arc(runtime)
             .with_persistence_manager(record)
             .with_transport_factory(sockets)
-            .with_http_client_arc(shared.http.clone())
+            .with_http_client_arc(network.http)
             .with_version_override((version.0, version.1, version.2))
             .with_cache_config(small_caches())
             .with_skip_history_sync(true)
@@ -178,6 +240,7 @@ impl Session {
             barrier,
             version,
             broken,
+            unsettled,
             device,
             state,
             stream_error,
@@ -187,6 +250,16 @@ impl Session {
     /// Whether the stored state is that of a linked number.
     pub(crate) fn is_linked(&self) -> bool {
         self.client.pn().is_some()
+    }
+
+    /// Gives the number a name, if it has none: without one the library waits for the app state, which
+    /// has it, before it is ready.
+    pub(crate) async fn ensure_name(&self) {
+        let record = self.client.persistence_manager();
+        let known = record.get_device_snapshot();
+        if let (true, Some(pn)) = (known.push_name.is_empty(), &known.pn) {
+            record.process_command(DeviceCommand::SetPushName(pn.user.to_string())).await;
+        }
     }
 
     /// Closes it for good after its last writes; it writes nothing after this returns.
@@ -228,6 +301,7 @@ pub(crate) struct Sink {
     barrier: Arc<SendBarrier>,
     stanzas: Arc<SentStanzas>,
     signals: mpsc::Sender<Signal>,
+    rotation: Rotation,
 }
 
 impl Sink {
@@ -239,7 +313,8 @@ impl Sink {
     ) -> (Arc<Self>, mpsc::Receiver<Signal>) {
         let (signals, receiver) = mpsc::channel(EVENTS_MAX);
         let (me, ending) = (Mutex::default(), Mutex::default());
-        let sink = Self { device, shows_qr, me, ending, barrier, stanzas, signals };
+        let rotation = Rotation::default();
+        let sink = Self { device, shows_qr, me, ending, barrier, stanzas, signals, rotation };
         (Arc::new(sink), receiver)
     }
 
@@ -267,6 +342,13 @@ impl Sink {
         self.ending.lock().take()
     }
 
+    /// Ends an attempt to link, with the reason in words for people.
+    pub(crate) fn fail_pairing(&self, text: &str) {
+        let ending = Ending::PairingFailed(text.to_owned());
+        self.note(ending.clone());
+        self.send(Signal::Ending(ending));
+    }
+
     fn send(&self, signal: Signal) {
         let is_stored_first = signal.is_stored_first();
         if is_stored_first {
@@ -288,6 +370,12 @@ impl EventHandler for Sink {
         if let Event::UndecryptableMessage(message) = &*event {
             let whatsapp_id = &message.info.id;
             tracing::warn!(device = %self.device, whatsapp_id, "a message could not be decrypted");
+        }
+        match &*event {
+            Event::PairingQrCode(_) => self.rotation.note(),
+            // From here on the phone scans no QR any more.
+            Event::PairPasskeyRequest(_) => self.rotation.stop(),
+            _ => {}
         }
         if let Event::ServerAck(ack) = &*event
             && ack.class.as_deref() == Some("message")
@@ -473,9 +561,10 @@ mod tests {
         let shared =
             Arc::new(ClientContext::new(config, Arc::new(MemoryStore::for_protocol())).unwrap());
         let device = DeviceId(Uuid::from_u128(1));
-        let session = Session::open(&shared, device, true, Outage::default(), &Online::default())
-            .await
-            .unwrap();
+        let (settings, online) = (ClientSettings::default(), Online::default());
+        let session =
+            Session::open(&shared, device, &settings, true, Outage::default(), &online).await;
+        let session = session.unwrap();
         assert!(!session.is_linked());
         let client = Arc::downgrade(&session.client);
         session.close().await;

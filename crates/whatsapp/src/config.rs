@@ -6,6 +6,8 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
+use domain::client::{Language, Platform};
+use ipnet::IpNet;
 use outbound::address::is_local;
 use reqwest::Url;
 
@@ -23,8 +25,14 @@ const WHATSAPP_DOMAINS: [&str; 2] = ["whatsapp.com", "whatsapp.net"];
 pub struct Config {
     /// The web-socket address; `None` is [`WHATSAPP_URL`].
     pub url: Option<String>,
-    /// The name under which a phone lists our devices.
+    /// The name under which a phone lists devices that have none of their own.
     pub device_name: String,
+    /// What kind of client it lists them as.
+    pub platform: Platform,
+    /// Their language.
+    pub language: Language,
+    /// The private networks in which a device's proxy may be.
+    pub allowed_private_nets: Vec<IpNet>,
     /// The protocol version to announce; `None` asks WhatsApp for the newest.
     pub version: Option<Version>,
     /// One-time keys made when a number is linked; `None` leaves it to the protocol library.
@@ -33,7 +41,15 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { url: None, device_name: "Gerbang".to_owned(), version: None, prekey_count: None }
+        Self {
+            url: None,
+            device_name: "Gerbang".to_owned(),
+            platform: Platform::default(),
+            language: Language::default(),
+            allowed_private_nets: Vec::new(),
+            version: None,
+            prekey_count: None,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use whatsapp_rust::Client;
 
 use crate::awaited::Awaited;
 use crate::limits::CLOSE_MAX;
+use crate::passkey::Challenge;
 use crate::presence::Presence;
 use crate::receipts::Reports;
 use crate::stanzas::SentStanzas;
@@ -25,9 +26,19 @@ pub(crate) struct Online {
     pub(crate) stanzas: Arc<SentStanzas>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) awaited: Arc<Awaited>,
+    /// The challenge of a passkey, while the device is being linked with one.
+    challenge: Mutex<Option<Challenge>>,
 }
 
 impl Online {
+    pub(crate) fn set_challenge(&self, challenge: Option<Challenge>) {
+        *self.challenge.lock() = challenge;
+    }
+
+    pub(crate) fn challenge(&self) -> Option<Challenge> {
+        self.challenge.lock().clone()
+    }
+
     pub(crate) fn set(&self, client: Option<Arc<Client>>) {
         *self.client.lock() = client;
     }
@@ -81,6 +92,7 @@ pub(crate) enum DeadlineAction {
     Nothing,
     ReleaseLogin,
     FailPairing,
+    FailPasskey,
     Reconnect,
 }
 

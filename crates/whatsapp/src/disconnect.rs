@@ -25,6 +25,8 @@ pub(crate) enum Ending {
     Paired,
     /// The driver ended it, to connect again at once.
     Wanted,
+    /// A new client must take its place at once: all its QRs were shown, or its app state does not settle.
+    NewClient,
 }
 
 impl Ending {
@@ -52,6 +54,7 @@ impl Ending {
         Self::Lost(match progress {
             _ if was_logged_in => DisconnectReason::ConnectionLost,
             Progress::Unreachable => DisconnectReason::Unreachable,
+            Progress::Proxy(fault) => DisconnectReason::Proxy(fault),
             Progress::Open => DisconnectReason::ConnectionLost,
             Progress::Distrusted => DisconnectReason::Untrusted,
         })
@@ -68,7 +71,7 @@ impl Ending {
             Self::LoggedOut(_) => 3,
             Self::Paired | Self::PairingFailed(_) => 2,
             Self::Lost(_) => 1,
-            Self::Wanted => 0,
+            Self::Wanted | Self::NewClient => 0,
         }
     }
 }

@@ -35,6 +35,10 @@ pub(crate) enum Signal {
     GroupTimer(ChatId, Timer),
     /// A message could not be decrypted.
     Undecryptable(Undecryptable),
+    /// WhatsApp asks for a passkey: the request, as it sent it.
+    PasskeyAsked(String),
+    /// Phone and library have agreed on this code.
+    PasskeyCode(String),
     /// The pairing code is no longer accepted; another must be requested.
     CodeSpent,
     /// The connection is about to end, and how.
@@ -100,6 +104,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::PairingCodeError,
         EventKind::QrScannedWithoutMultidevice,
         EventKind::PairPasskeyRequest,
+        EventKind::PairPasskeyConfirmation,
         EventKind::PairPasskeyError,
         EventKind::LoggedOut,
         EventKind::StreamReplaced,
@@ -171,7 +176,7 @@ fn translate_pairing(event: &Event, shows_qr: bool) -> Option<Signal> {
                 expires_in_s,
             }))
         }
-        Event::PairingQrCodesExhausted(_) if shows_qr => failed("the QR was not scanned in time"),
+        Event::PairingQrCodesExhausted(_) if shows_qr => Signal::Ending(Ending::NewClient),
         Event::PairingCode(code) if !shows_qr => {
             let expires_in_s = code.timeout.as_secs();
             let code = code.code.clone();
@@ -184,9 +189,9 @@ fn translate_pairing(event: &Event, shows_qr: bool) -> Option<Signal> {
         }
         Event::PairError(_) => failed("the phone's answer could not be verified"),
         Event::PairPasskeyRequest(asked) => {
-            let request = asked.request_options_json.clone();
-            Signal::Event(MessengerEvent::Offer(PairOffer::Passkey { request }))
+            Signal::PasskeyAsked(asked.request_options_json.clone())
         }
+        Event::PairPasskeyConfirmation(confirm) => Signal::PasskeyCode(confirm.code.clone()),
         Event::PairPasskeyError(_) => failed("the passkey was not accepted"),
         _ => return None,
     })

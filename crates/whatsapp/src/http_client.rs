@@ -12,10 +12,11 @@ use std::time::Duration;
 use anyhow::bail;
 use async_trait::async_trait;
 use bytes::Bytes;
+use domain::proxy::Proxy;
 use futures_util::StreamExt as _;
 use futures_util::stream::{BoxStream, unfold};
 use outbound::address::is_public;
-use outbound::{GuardedDns, tls};
+use outbound::{GuardedDns, ProxyConnector, tls};
 use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Body, Method, Url};
 use tokio::runtime::Handle;
@@ -44,19 +45,27 @@ pub(crate) struct GuardedHttpClient {
 impl GuardedHttpClient {
     /// Makes the client for an endpoint.
     pub(crate) fn new(endpoint: &Endpoint) -> Result<Self, ConfigError> {
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::client_config()?)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_MAX)
-            .timeout(EXCHANGE_MAX)
-            .pool_max_idle_per_host(IDLE_PER_HOST_MAX);
+        let builder = builder()?;
         let builder = match endpoint.simulator {
             Some(_) => builder,
             None => builder.dns_resolver(Arc::new(GuardedDns::public_only())),
         };
-        let simulator = endpoint.simulator.as_deref().map(Arc::from);
-        Ok(Self { client: builder.build()?, simulator })
+        Ok(Self::of(endpoint, builder.build()?))
+    }
+
+    /// As [`GuardedHttpClient::new`], through a proxy and never without it.
+    pub(crate) fn through(
+        endpoint: &Endpoint,
+        proxies: &ProxyConnector,
+        proxy: &Proxy,
+    ) -> anyhow::Result<Self> {
+        let (proxy, dns) = proxies.http(proxy)?;
+        let client = builder()?.proxy(proxy).dns_resolver(Arc::new(dns)).build()?;
+        Ok(Self::of(endpoint, client))
+    }
+
+    fn of(endpoint: &Endpoint, client: reqwest::Client) -> Self {
+        Self { client, simulator: endpoint.simulator.as_deref().map(Arc::from) }
     }
 
     async fn exchange(
@@ -91,6 +100,17 @@ impl GuardedHttpClient {
         }
         Ok(HttpResponse { status_code: answer.status().as_u16(), body })
     }
+}
+
+/// Without a proxy of the machine's settings.
+fn builder() -> Result<reqwest::ClientBuilder, ConfigError> {
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls::client_config()?)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(CONNECT_MAX)
+        .timeout(EXCHANGE_MAX)
+        .pool_max_idle_per_host(IDLE_PER_HOST_MAX))
 }
 
 #[async_trait]

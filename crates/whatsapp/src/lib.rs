@@ -8,6 +8,7 @@
 //!   presence     when a device is online for others
 //!   pairing      one task per device: connects, reconnects, reports in order
 //!     connection, liveness  the state of its one connection
+//!     passkey, rotation  the challenge of a passkey, and the QRs that end with it
 //!     receipts    stored before they are acknowledged
 //!     awaited, recovery  messages that could not be decrypted, and what the phone resends of them
 //!     disconnect  why a connection ended and how long to wait (pure)
@@ -16,7 +17,7 @@
 //!         contacts, polls          what both need of vCards and votes
 //!       upload                     files, encrypted and uploaded piece by piece
 //!       storage                    the library's state, in our protocol store
-//!       wire, http_client          the network: watched sockets, guarded HTTP
+//!       wire, proxied, http_client the network: watched sockets, also through a proxy; guarded HTTP
 //!         config                   where it may connect to
 //! ```
 //!
@@ -38,11 +39,14 @@ mod messenger;
 mod outage;
 mod outgoing;
 mod pairing;
+mod passkey;
 mod polls;
 mod presence;
+mod proxied;
 mod receipts;
 mod recovery;
 mod registrations;
+mod rotation;
 mod stanzas;
 mod storage;
 mod timers;

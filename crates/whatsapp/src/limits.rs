@@ -41,8 +41,10 @@ pub(crate) const OUTAGES_SHORT: u32 = 20;
 /// [`RECONNECT_MAX`].
 pub(crate) const REDELIVERY_FIRST: Duration = Duration::from_secs(2);
 
-/// Longest time a QR session or a code is shown before linking counts as failed.
-pub(crate) const PAIRING_MAX: Duration = Duration::from_secs(5 * 60);
+/// How long QRs are shown, one after the other, before linking counts as failed.
+pub(crate) const PAIRING_MAX: Duration = Duration::from_secs(10 * 60);
+/// Longest wait for WhatsApp to take a step of a passkey.
+pub(crate) const PASSKEY_ANSWER_MAX: Duration = Duration::from_secs(20);
 /// Longest wait of a request for a pairing code for the connection it is asked over.
 pub(crate) const PAIRING_SOCKET_MAX: Duration = Duration::from_secs(30);
 /// How long an attempt to link outlives its code, for a phone that is just entering it.
@@ -97,6 +99,12 @@ pub(crate) const SENT_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(crate) const RESENDS_MAX: u32 = 256;
 /// How many more each minute allows.
 pub(crate) const RESENDS_PER_MINUTE: u32 = 60;
+
+/// Rounds of the synchronisation of one collection of app state in [`APP_STATE_WINDOW`]; a fresh link needs
+/// a few. The library makes 500 at a time, and begins again, while WhatsApp says that there is more.
+pub(crate) const APP_STATE_ROUNDS_MAX: u32 = 60;
+/// When the rounds are counted anew.
+pub(crate) const APP_STATE_WINDOW: Duration = Duration::from_secs(60 * 60);
 
 /// Events of one device that wait for the engine.
 pub(crate) const EVENTS_MAX: usize = 4_096;

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use domain::chat::{ChatId, GroupId};
+use domain::client::ClientSettings;
 use domain::content::Content;
 use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
 use domain::ids::{DeviceId, WhatsappId};
+use domain::passkey::{Assertion, PasskeyRefusal};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, ProtocolStore, SendError};
 use domain::text::storable;
@@ -28,6 +30,7 @@ use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
 use crate::liveness;
 use crate::outgoing::{self, Surroundings};
 use crate::pairing::{Pairing, Purpose};
+use crate::passkey::Challenge;
 use crate::polls::poll_secret;
 use crate::timers::{self, TimerStore};
 use crate::upload::upload;
@@ -49,6 +52,7 @@ struct Slot {
     /// Locked while a pairing is started or ended, so that there is never a second one.
     pairing: tokio::sync::Mutex<Option<Pairing>>,
     online: Arc<Online>,
+    settings: Mutex<ClientSettings>,
 }
 
 impl Slot {
@@ -106,11 +110,19 @@ impl WhatsappMessenger {
         slot.and_then(|slot| slot.online.get()).ok_or(SendError::NotConnected)
     }
 
+    fn challenge(&self, device: DeviceId) -> Result<Challenge> {
+        let slot = self.lock_slots().get(&device).cloned();
+        let challenge = slot.and_then(|slot| slot.online.challenge());
+        challenge.ok_or(Error::Passkey(PasskeyRefusal::NotRequested))
+    }
+
     fn start(&self, slot: &Slot, device: DeviceId, purpose: Purpose) -> Result<Pairing> {
         if self.is_closed.load(Ordering::SeqCst) {
             return Err(Error::Whatsapp("the gateway is shutting down".to_owned()));
         }
-        Ok(Pairing::start(self.shared.clone(), device, purpose, slot.online.clone()))
+        let (shared, online) = (self.shared.clone(), slot.online.clone());
+        let settings = slot.settings.lock().clone();
+        Ok(Pairing::start(shared, device, purpose, settings, online))
     }
 
     /// Asks for the number of an account; `None` when there is no account.
@@ -253,6 +265,10 @@ async fn forget_key_holders(device: DeviceId, client: &Client, group: &GroupId, 
 
 #[async_trait]
 impl Messenger for WhatsappMessenger {
+    fn configure(&self, device: DeviceId, settings: ClientSettings) {
+        *self.slot(device).settings.lock() = settings;
+    }
+
     async fn connect(&self, device: DeviceId) -> Result<()> {
         let slot = self.slot(device);
         let mut pairing = slot.pairing.lock().await;
@@ -273,6 +289,14 @@ impl Messenger for WhatsappMessenger {
         self.shared.erase(device, &slot.online.awaited).await?;
         *pairing = Some(self.start(&slot, device, Purpose::Pair(method))?);
         Ok(())
+    }
+
+    async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<()> {
+        self.challenge(device)?.answer(device, &assertion).await
+    }
+
+    async fn confirm_passkey(&self, device: DeviceId) -> Result<()> {
+        self.challenge(device)?.confirm(device).await
     }
 
     async fn logout(&self, device: DeviceId) -> Result<()> {

@@ -7,6 +7,7 @@
 //! - when the number is no longer linked (logout, failed pairing), the stored session is erased
 //!   before that is reported.
 
+mod challenge;
 mod endings;
 mod pauses;
 mod unreadable;
@@ -15,10 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::client::ClientSettings;
 use domain::device::{DisconnectReason, PairMethod, PairOffer};
 use domain::error::StoreError;
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvent, StoreResult};
+use domain::proxy::ProxyFault;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
 use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
@@ -63,6 +66,7 @@ impl Pairing {
         shared: Arc<ClientContext>,
         device: DeviceId,
         purpose: Purpose,
+        settings: ClientSettings,
         online: Arc<Online>,
     ) -> Self {
         let (stop, stopped) = watch::channel(false);
@@ -73,6 +77,7 @@ impl Pairing {
             shared,
             device,
             purpose,
+            settings,
             online,
             stopped,
             is_silent: is_silent.clone(),
@@ -83,6 +88,7 @@ impl Pairing {
             outage: Outage::default(),
             outages: 0,
             reported_loss: None,
+            link_by: Instant::now() + PAIRING_MAX,
         };
         Self { stop, is_silent, is_unpairing, hurry, task: tokio::spawn(supervisor.run()) }
     }
@@ -134,6 +140,7 @@ struct Supervisor {
     shared: Arc<ClientContext>,
     device: DeviceId,
     purpose: Purpose,
+    settings: ClientSettings,
     online: Arc<Online>,
     stopped: watch::Receiver<bool>,
     is_silent: Arc<AtomicBool>,
@@ -150,6 +157,8 @@ struct Supervisor {
     outages: u32,
     /// The loss that was reported, while it lasts.
     reported_loss: Option<DisconnectReason>,
+    /// When linking counts as failed.
+    link_by: Instant,
 }
 
 impl Supervisor {
@@ -158,10 +167,15 @@ impl Supervisor {
             let shows_qr = !matches!(self.purpose, Purpose::Pair(PairMethod::Code(_)));
             self.outage.begin();
             let outage = self.outage.clone();
+            let (device, settings, online) = (self.device, &self.settings, &self.online);
             let opened =
-                Session::open(&self.shared, self.device, shows_qr, outage, &self.online).await;
+                Session::open(&self.shared, device, settings, shows_qr, outage, online).await;
             let stays = match opened {
                 Ok(session) => self.run_session(session).await,
+                Err(error) if error.is::<ProxyFault>() => {
+                    let fault = error.downcast().unwrap_or(ProxyFault::Unreadable);
+                    self.without_proxy(fault).await
+                }
                 Err(error) => {
                     tracing::error!(device = %self.device, %error, "the session cannot be opened");
                     self.without_session().await
@@ -192,6 +206,7 @@ impl Supervisor {
                     let pause = self.redelivery_pause();
                     break self.wait_and_retry(pause).await;
                 }
+                ConnectionEnd::By(Ending::NewClient, _) => break true,
                 ConnectionEnd::By(ending, held) => self.handle_ending(&session, ending, held).await,
             };
             if !goes_on {
@@ -287,6 +302,13 @@ impl Supervisor {
                 _ = &mut running => break None,
                 () = raised(&mut self.stopped) => break Some(ConnectionEnd::Stopped),
                 () = raised(&mut session.broken) => break Some(ConnectionEnd::Broken),
+                // The library is not ready before its app state is; a new client does not insist.
+                () = raised(&mut session.unsettled), if watch.ready_at.is_none() && !is_dropped => {
+                    is_dropped = true;
+                    session.ensure_name().await;
+                    session.sink.note(Ending::NewClient);
+                    end_connection(self.device, session.client.clone());
+                }
                 _ = watch.looks.tick(), if watch.ready_at.is_some() && !is_dropped => {
                     self.look_after_awaited(session);
                     is_dropped = self.drop_dead(session);
@@ -295,6 +317,7 @@ impl Supervisor {
             }
         };
         watch.stop_code_request();
+        self.online.set_challenge(None);
         if watch.ready_for().is_some_and(|held| held >= STABLE) {
             self.redeliveries = 0;
             self.outages = 0;
@@ -361,7 +384,7 @@ impl Supervisor {
     fn deadline(&self) -> Deadline {
         match self.purpose {
             Purpose::Connect => Deadline::new(LOGIN_TURN_MAX, DeadlineAction::ReleaseLogin),
-            Purpose::Pair(_) => Deadline::new(PAIRING_MAX, DeadlineAction::FailPairing),
+            Purpose::Pair(_) => Deadline { at: self.link_by, action: DeadlineAction::FailPairing },
         }
     }
 
@@ -393,7 +416,10 @@ impl Supervisor {
                 }
                 self.emit(event).await;
             }
+            Signal::PasskeyAsked(request) => self.passkey_asked(session, watch, request).await,
+            Signal::PasskeyCode(code) => self.passkey_code(watch.deadline.at, code).await,
             Signal::Paired(linked) => {
+                self.online.set_challenge(None);
                 // Reported only once the link would survive a crash.
                 if let Err(error) = session.client.persistence_manager().flush().await {
                     tracing::error!(device = %self.device, %error, "the new link is not stored yet");
@@ -412,6 +438,8 @@ impl Supervisor {
                     tracing::debug!(device = %self.device, %error, "a timer is not stored");
                 }
             }
+            // The phone has taken the code already when it wants a passkey.
+            Signal::CodeSpent if self.online.challenge().is_some() => {}
             Signal::CodeSpent => watch.replace_code_request(self.request_code(session)),
             Signal::Ending(ending) => {
                 self.online.set(None);
@@ -458,9 +486,10 @@ impl Supervisor {
             DeadlineAction::Nothing => {}
             DeadlineAction::ReleaseLogin => watch.login_permit = None,
             DeadlineAction::FailPairing => {
-                let text = "the device was not paired in time".to_owned();
-                session.sink.note(Ending::PairingFailed(text));
-                end_connection(self.device, session.client.clone());
+                session.sink.fail_pairing("the device was not paired in time");
+            }
+            DeadlineAction::FailPasskey => {
+                session.sink.fail_pairing("the passkey was not given and confirmed in 10 minutes");
             }
             DeadlineAction::Reconnect => {
                 session.sink.note(Ending::Wanted);

@@ -49,14 +49,14 @@ struct Known {
 impl Versions {
     /// Starts from the version that is set, or from the one that this build's protocol library was
     /// made for; then `client` asks at `url` for newer ones.
-    pub(crate) fn new(set: Option<Version>, client: GuardedHttpClient, url: String) -> Self {
+    pub(crate) fn new(set: Option<Version>, client: Arc<GuardedHttpClient>, url: String) -> Self {
         let device = Device::new();
         let built_for = Version(
             device.app_version_primary,
             device.app_version_secondary,
             device.app_version_tertiary,
         );
-        let source = Source { client: Arc::new(client), url };
+        let source = Source { client, url };
         let version = set.unwrap_or(built_for);
         let known = Known { version, refused_at: None, ask_again_at: None };
         Self { source: set.is_none().then_some(source), known: Mutex::new(known) }

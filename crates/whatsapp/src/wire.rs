@@ -5,11 +5,13 @@
 //! closed it after the server's first answer, which it does when the certificate is not valid.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_channel::{Receiver, WeakReceiver};
 use async_trait::async_trait;
 use bytes::Bytes;
+use domain::proxy::ProxyFault;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use wacore::net::{Transport, TransportEvent, TransportFactory};
 
@@ -17,33 +19,31 @@ use crate::limits::HANDSHAKE_MAX;
 use crate::receipts::SendBarrier;
 
 /// How far an attempt got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Progress {
     /// The socket did not open.
-    Unreachable = 0,
+    #[default]
+    Unreachable,
+    /// The device's proxy did not let it through.
+    Proxy(ProxyFault),
     /// The socket opened.
-    Open = 1,
+    Open,
     /// The client closed it after the server's answer to its first message.
-    Distrusted = 2,
+    Distrusted,
 }
 
 /// The progress of a device's newest attempt.
 #[derive(Debug, Default)]
-pub(crate) struct Attempt(AtomicU8);
+pub(crate) struct Attempt(Mutex<Progress>);
 
 impl Attempt {
     /// How far it got.
     pub(crate) fn progress(&self) -> Progress {
-        match self.0.load(Ordering::Acquire) {
-            0 => Progress::Unreachable,
-            1 => Progress::Open,
-            _ => Progress::Distrusted,
-        }
+        *self.0.lock()
     }
 
     fn set(&self, progress: Progress) {
-        self.0.store(progress as u8, Ordering::Release);
+        *self.0.lock() = progress;
     }
 }
 
@@ -72,7 +72,12 @@ impl TransportFactory for WatchedFactory {
         &self,
     ) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
         self.attempt.set(Progress::Unreachable);
-        let (socket, events) = self.sockets.create_transport().await?;
+        let opened = self.sockets.create_transport().await;
+        let (socket, events) = opened.inspect_err(|error| {
+            if let Some(fault) = error.downcast_ref::<ProxyFault>() {
+                self.attempt.set(Progress::Proxy(*fault));
+            }
+        })?;
         self.attempt.set(Progress::Open);
         let watched = Watched {
             socket,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use crate::message::Failure;
+use crate::proxy::Proxy;
 use crate::webhook::{
     Event, EventKind, FormatName, SealedSecret, SecretRow, SigningSecrets, Webhook, WebhookSecrets,
 };
@@ -80,6 +81,8 @@ pub trait Outbound: Send + Sync {
     /// # Errors
     /// [`UrlRefusal`].
     fn check_url(&self, url: &str) -> Result<(), UrlRefusal>;
+    /// Whether a proxy may be connected to, by the form of its address; nothing is resolved.
+    fn permits_proxy(&self, proxy: &Proxy) -> bool;
     /// Downloads a file to the disk, bounded in size and time. How many at a time is the caller's to
     /// bound.
     ///

@@ -6,17 +6,20 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::{Core, Principal, check_name};
+use crate::client::ShownAs;
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, HEARTBEATS_KEPT,
     Heartbeats, NewDevice, PairMethod, PairOffer,
 };
 use crate::error::{Error, Result, StoreError};
-use crate::ids::{DeviceId, DeviceNumber};
+use crate::ids::{AccountId, DeviceId, DeviceNumber};
 use crate::key::{KeyKind, Secret};
 use crate::phone::PhoneNumber;
 use crate::plan::Feature;
-use crate::policy::pacing::GAP_S_MAX;
+use crate::policy::pacing::{GAP_S_MAX, Pacing};
 use crate::ports::{CreatedDevice, Page, PageRequest};
+use crate::proxy::Proxy;
+use crate::webhook::{SealedSecret, SecretRow};
 
 /// Most devices looked at to find one by its number.
 const DEVICES_FOUND_MAX: u32 = 100;
@@ -40,6 +43,19 @@ impl DeviceName {
         let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         is_number.then(|| text.parse().ok().map(|n| Self::Number(DeviceNumber(n)))).flatten()
     }
+}
+
+/// What is to change about a device; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct DeviceChange {
+    /// A new name.
+    pub name: Option<String>,
+    /// New pacing; `Some(None)` follows the gateway's again.
+    pub pacing: Option<Option<Pacing>>,
+    /// How the phone lists it from the next link on.
+    pub shown_as: Option<ShownAs>,
+    /// The URL of another proxy; `Some(None)` for none.
+    pub proxy: Option<Option<String>>,
 }
 
 /// What a caller may do with a device it named, for the APIs that distinguish "not yours" from "unknown".
@@ -207,19 +223,43 @@ impl Core {
         &self,
         principal: &Principal,
         id: DeviceId,
-        patch: DevicePatch,
+        change: DeviceChange,
     ) -> Result<Device> {
         let account = principal.require_device(id)?;
-        if let Some(Some(pacing)) = &patch.pacing {
+        if let Some(Some(pacing)) = &change.pacing {
             let message = format!("min_s must not be above max_s, and max_s not above {GAP_S_MAX}");
             pacing.check().map_err(|_| Error::invalid("pacing", message))?;
         }
-        let name = patch.name.map(|name| check_name("name", &name)).transpose()?;
-        let patch = DevicePatch { name, ..patch };
+        let name = change.name.map(|name| check_name("name", &name)).transpose()?;
+        let proxy = match change.proxy {
+            None => None,
+            Some(None) => Some(None),
+            Some(Some(text)) => Some(Some(self.seal_proxy(account, id, &text)?)),
+        };
+        let DeviceChange { pacing, shown_as, .. } = change;
+        let patch = DevicePatch { name, pacing, shown_as, proxy };
         let device = self.store.update_device(account, id, patch).await?;
         let device = device.ok_or(Error::NotFound("device"))?;
         self.dispatcher.reload(id).await;
         Ok(device)
+    }
+
+    /// Takes a proxy and encrypts it.
+    fn seal_proxy(&self, account: AccountId, id: DeviceId, text: &str) -> Result<SealedSecret> {
+        let proxy = Proxy::parse(text).map_err(|why| Error::invalid("proxy", why))?;
+        if !self.outbound.permits_proxy(&proxy) {
+            return Err(Error::invalid("proxy", "must be at a public address"));
+        }
+        let row = SecretRow::Proxy { account, device: id };
+        Ok(self.sealer.seal(row, &proxy.to_text()))
+    }
+
+    /// The proxy of a device as it may be shown; `None` when it has none.
+    pub fn shown_proxy(&self, device: &Device) -> Option<String> {
+        let sealed = device.proxy.as_ref()?;
+        let text = self.sealer.open(device.proxy_row(), sealed);
+        let proxy = text.and_then(|text| Proxy::parse(&text).ok());
+        Some(proxy.map_or_else(|| "unreadable".to_owned(), |proxy| proxy.shown()))
     }
 
     /// Unlinks a device and erases it; what waits is cancelled and refunded.

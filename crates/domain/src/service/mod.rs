@@ -7,6 +7,7 @@ mod devices;
 mod grants;
 mod limits;
 mod messages;
+mod pairing;
 mod send;
 mod wait;
 mod webhooks;
@@ -34,7 +35,7 @@ use crate::ports::{
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use content::DOWNLOAD_FAILED;
-pub use devices::{DeviceAccess, DeviceName};
+pub use devices::{DeviceAccess, DeviceChange, DeviceName};
 pub use grants::days_later;
 pub use limits::{
     STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,

@@ -96,7 +96,7 @@ impl Core {
     fn seal_new(&self, account: AccountId, secrets: WebhookSecrets, shares: bool) -> SealNewSecret {
         let sealer = self.sealer.clone();
         Arc::new(move |webhook, others| {
-            let row = SecretRow { account, webhook };
+            let row = SecretRow::Webhook { account, webhook };
             let shared = others.iter().filter(|_| shares).map(|other| sealer.secrets(other));
             // One that cannot be read may be the shared one.
             let shared = shared.filter(|found| found.as_ref().is_none_or(|found| !found.is_own));

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ids::{AccountId, WebhookId};
+use crate::ids::{AccountId, DeviceId, WebhookId};
 
 /// How long messages are signed with the old secret too, once there is a new one.
 const BOTH_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -23,11 +23,12 @@ impl std::fmt::Debug for SealedSecret {
 
 /// The row that a sealed secret belongs to: in another one it cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SecretRow {
-    /// Whose.
-    pub account: AccountId,
-    /// Which webhook's.
-    pub webhook: WebhookId,
+#[expect(missing_docs, reason = "the fields say whose it is")]
+pub enum SecretRow {
+    /// What the messages of a webhook are signed with.
+    Webhook { account: AccountId, webhook: WebhookId },
+    /// The proxy of a device.
+    Proxy { account: AccountId, device: DeviceId },
 }
 
 /// The secrets of a webhook.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use domain::client::{ClientSettings, Route};
 use domain::device::{
     Device, DeviceNotice, DeviceStatus, DisconnectReason, LinkedNumber, Reconnect, StatusChange,
 };
@@ -19,6 +20,7 @@ use domain::error::{Error, Result};
 use domain::ids::AccountId;
 use domain::phone::PhoneNumber;
 use domain::ports::{MessengerEvent, MovedDevice};
+use domain::proxy::Proxy;
 
 use super::jobs::Done;
 use super::journal::Write;
@@ -35,6 +37,9 @@ const CONNECT_TURN: Duration = Duration::from_secs(15);
 const CONNECT_PAUSE: Duration = Duration::from_secs(60);
 /// The code of a logout, in the numbering of the field's libraries.
 const LOGGED_OUT_CODE: u16 = 401;
+
+/// The code of a connection that was closed from this side, in the same numbering.
+pub(crate) const CLOSED_HERE_CODE: u16 = 428;
 
 /// What is known of the device and its connection.
 pub(super) struct Connection {
@@ -69,6 +74,27 @@ impl Connection {
 
     pub(super) fn is_connected(&self) -> bool {
         self.status == Some(DeviceStatus::Connected)
+    }
+
+    /// How the messenger connects it.
+    pub(super) fn client_settings(&self) -> ClientSettings {
+        let Some(device) = &self.device else { return ClientSettings::default() };
+        let route = match &device.proxy {
+            None => Route::Direct,
+            Some(sealed) => {
+                let text = self.context.cipher().open(device.proxy_row(), sealed);
+                let proxy = text.and_then(|text| Proxy::parse(&text).ok());
+                proxy.map_or(Route::Unreadable, Route::Proxy)
+            }
+        };
+        ClientSettings { shown_as: device.shown_as.clone(), route }
+    }
+
+    /// Whether it has to connect anew, to be as in `device`.
+    pub(super) fn is_changed_by(&self, device: &Device) -> bool {
+        self.device.as_ref().is_some_and(|known| {
+            known.proxy != device.proxy || known.shown_as.language != device.shown_as.language
+        })
     }
 
     /// The number it is paired with, or was.
@@ -190,6 +216,7 @@ impl DeviceTask {
             return;
         }
         let (messenger, device) = (self.context.messenger().clone(), self.id);
+        messenger.configure(device, self.connection.client_settings());
         self.begin(async move { Done::ConnectAsked(messenger.connect(device).await) });
         self.connection.turn = Some((turn, Instant::now() + CONNECT_TURN));
     }
@@ -268,6 +295,26 @@ impl DeviceTask {
             self.ask_to_connect(Duration::ZERO);
         }
         self.records.push(Write::Barrier(reply));
+    }
+
+    /// Connects the device again, because other settings hold for its connection.
+    pub(super) fn connect_anew(&mut self) {
+        if !self.connection.is_paired() || self.ending.is_some() {
+            return;
+        }
+        self.stop_sending();
+        self.record_change(StatusChange {
+            reason: Some("connecting with changed settings".into()),
+            code: Some(CLOSED_HERE_CODE),
+            should_reconnect: true,
+            ..StatusChange::new(DeviceStatus::Connecting, self.now())
+        });
+        let (messenger, device) = (self.context.messenger().clone(), self.id);
+        let turns = self.context.connect_turns().clone();
+        self.begin(async move {
+            messenger.disconnect(device).await;
+            turns.acquire_owned().await.map_or(Done::Nothing, Done::ConnectTurn)
+        });
     }
 
     /// Unpairs the device.

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use domain::device::{PairMethod, PairOffer};
 use domain::ids::{AccountId, MessageId, WhatsappId};
 use domain::message::Receipt;
+use domain::passkey::Assertion;
 use domain::ports::{Cancellation, MessengerEvent, OutboxEntry, StoreResult};
 
 use super::waits::Waited;
@@ -35,6 +36,12 @@ pub(crate) enum Input {
     Wait(MessageId, Timestamp, Reply<Waited>),
     /// The device is to be paired.
     Pair(PairMethod, Reply<PairOffer>),
+    /// What is on offer, while the device is being paired.
+    Offer(Reply<Option<PairOffer>>),
+    /// WhatsApp's challenge is answered.
+    Passkey(Assertion, Reply<PairOffer>),
+    /// The phone shows the same code.
+    ConfirmPasskey(Reply<()>),
     /// The device is to be connected again.
     Connect(Reply<()>),
     /// The device is to be unpaired.

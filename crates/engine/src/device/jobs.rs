@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::OwnedSemaphorePermit;
 
+use domain::device::PairOffer;
 use domain::error::Result;
 use domain::ids::{AccountId, MessageId};
 use domain::message::Message;
@@ -33,6 +34,10 @@ pub(super) enum Done {
     ConnectAsked(Result<()>),
     /// The messenger was asked to pair the device, for the n-th time.
     PairAsked(u64, Result<()>),
+    /// WhatsApp took the answer to its challenge, or did not.
+    PasskeyGiven(Result<()>, Reply<PairOffer>),
+    /// The code of a passkey was confirmed, or was not.
+    PasskeyConfirmed(Result<()>, Reply<()>),
     /// The device was unpaired, or was not.
     Unpaired(Result<()>, Reply<()>),
     /// The device of this account was stopped for good.

@@ -5,7 +5,7 @@
 //!
 //! - `inbox`: what comes from outside; `jobs`: what was begun and has not ended.
 //! - `outbox`: the queue and the messages in flight (`sending`, `files`, `receipts`).
-//! - `connection` and `pairing`: the device itself; `deletion`: its end.
+//! - `connection` and `pairing` (with `passkey`): the device itself; `deletion`: its end.
 //! - `records`: what is still to be written down; `waits`: requests that wait for a message.
 //! - `task_loop` runs it all. The registry above starts tasks; a task knows nothing of it.
 
@@ -19,6 +19,7 @@ mod jobs;
 mod journal;
 mod outbox;
 mod pairing;
+mod passkey;
 mod receipts;
 mod records;
 mod sending;
@@ -41,6 +42,7 @@ use pairing::Pairing;
 use records::Records;
 use waits::Waits;
 
+pub(crate) use connection::CLOSED_HERE_CODE;
 pub(crate) use task_loop::CLOSE_WAIT;
 
 /// Why [`DeviceTask::run`] returned.

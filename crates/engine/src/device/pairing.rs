@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use domain::device::{DeviceNotice, DeviceStatus, LinkedNumber, PairMethod, PairOffer};
 use domain::error::{Error, Result, StoreError};
+use domain::passkey::{PasskeyRefusal, PasskeyStep};
 
 use super::DeviceTask;
 use super::jobs::Done;
@@ -20,6 +21,8 @@ pub(super) struct Pairing {
     attempt: Option<Attempt>,
     /// How often the messenger was asked to pair.
     asked: u64,
+    /// Whether the last attempt ended without a link after WhatsApp had asked for a passkey.
+    has_missed_passkey: bool,
 }
 
 struct Attempt {
@@ -45,8 +48,10 @@ impl Pairing {
 
     /// Ends the attempt that runs with this answer; whether one did.
     pub(super) fn end(&mut self, reply: impl Fn() -> Result<PairOffer>) -> bool {
-        let ended = self.attempt.take();
-        ended.map(|mut attempt| attempt.answer(reply)).is_some()
+        let Some(mut attempt) = self.attempt.take() else { return false };
+        self.has_missed_passkey = attempt.passkey().is_some();
+        attempt.answer(reply);
+        true
     }
 
     /// Waits for the offer of the attempt that runs, or gets it at once. The reply comes back when
@@ -76,6 +81,7 @@ impl Pairing {
         let is_restarting =
             self.end(|| Err(Error::Conflict("another way of linking was asked for")));
         let (waiters, offer_by) = (vec![reply], offer_by(now));
+        self.has_missed_passkey = false;
         self.attempt = Some(Attempt { method, is_restarting, offer: None, waiters, offer_by });
         is_restarting
     }
@@ -100,6 +106,35 @@ impl Pairing {
         self.attempt.as_ref().is_some_and(|attempt| !attempt.is_restarting)
     }
 
+    /// What is on offer at `now`.
+    pub(super) fn current(&self, now: Timestamp) -> Option<PairOffer> {
+        self.attempt.as_ref()?.current(now)
+    }
+
+    /// How far the attempt is with its passkey at `now`.
+    pub(super) fn passkey(&self, now: Timestamp) -> Result<PasskeyStep, PasskeyRefusal> {
+        let Some(attempt) = &self.attempt else {
+            let has_missed = self.has_missed_passkey;
+            return Err(if has_missed {
+                PasskeyRefusal::Expired
+            } else {
+                PasskeyRefusal::NotRequested
+            });
+        };
+        let step = attempt.passkey().ok_or(PasskeyRefusal::NotRequested)?.clone();
+        attempt.current(now).map(|_| step).ok_or(PasskeyRefusal::Expired)
+    }
+
+    /// WhatsApp has taken the passkey; the offer that shows it, unless the next step came already.
+    pub(super) fn passkey_accepted(&mut self) -> Option<PairOffer> {
+        let (offer, _) = self.attempt.as_mut()?.offer.as_mut()?;
+        let PairOffer::Passkey { step: step @ PasskeyStep::Requested, .. } = offer else {
+            return None;
+        };
+        *step = PasskeyStep::Accepted;
+        Some(offer.clone())
+    }
+
     /// Shows an offer to those who wait; false when it is none of this attempt.
     fn offered(&mut self, offer: &PairOffer, now: Timestamp) -> bool {
         let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.fits(offer)) else {
@@ -117,18 +152,27 @@ impl Attempt {
         let (offer, since) = self.offer.as_ref()?;
         let age_s = u64::try_from(now.duration_since(*since).as_secs()).unwrap_or(0);
         let left = |s: u64| s.checked_sub(age_s).filter(|left| *left > 0);
-        match offer {
-            PairOffer::Qr { code, expires_in_s } => left(*expires_in_s)
-                .map(|expires_in_s| PairOffer::Qr { code: code.clone(), expires_in_s }),
-            PairOffer::Code { code, expires_in_s } => left(*expires_in_s)
-                .map(|expires_in_s| PairOffer::Code { code: code.clone(), expires_in_s }),
-            PairOffer::Passkey { .. } => Some(offer.clone()),
+        let mut offer = offer.clone();
+        let (PairOffer::Qr { expires_in_s, .. }
+        | PairOffer::Code { expires_in_s, .. }
+        | PairOffer::Passkey { expires_in_s, .. }) = &mut offer;
+        *expires_in_s = left(*expires_in_s)?;
+        Some(offer)
+    }
+
+    /// How far it is with its passkey; `None` while WhatsApp has not asked for one.
+    fn passkey(&self) -> Option<&PasskeyStep> {
+        match &self.offer {
+            Some((PairOffer::Passkey { step, .. }, _)) => Some(step),
+            _ => None,
         }
     }
 
     /// Whether an offer is one of this attempt; one of the method before may still come.
     fn fits(&self, offer: &PairOffer) -> bool {
         match offer {
+            // Once WhatsApp has asked for a passkey, the phone takes no other.
+            PairOffer::Qr { .. } | PairOffer::Code { .. } if self.passkey().is_some() => false,
             PairOffer::Qr { .. } => self.method == PairMethod::Qr,
             PairOffer::Code { .. } => matches!(self.method, PairMethod::Code(_)),
             PairOffer::Passkey { .. } => true,
@@ -170,6 +214,7 @@ impl DeviceTask {
     pub(super) fn start_pairing(&mut self, is_restart: bool) {
         let Some((n, method)) = self.pairing.ask() else { return };
         let (messenger, device) = (self.context.messenger().clone(), self.id);
+        messenger.configure(device, self.connection.client_settings());
         self.begin(async move {
             if is_restart {
                 messenger.disconnect(device).await;
@@ -188,8 +233,16 @@ impl DeviceTask {
     pub(super) fn offered(&mut self, offer: PairOffer) {
         let now = self.now();
         if self.pairing.offered(&offer, now) {
-            self.context.device_watchers().notify(self.id, DeviceNotice::Offer(offer));
+            self.show_offer(offer);
         }
+    }
+
+    /// Shows a new offer; what a passkey wants is seen by the device's state, too.
+    pub(super) fn show_offer(&mut self, offer: PairOffer) {
+        if let PairOffer::Passkey { step, .. } = &offer {
+            self.change(DeviceStatus::Pairing, Some(step.describe().to_owned()), None);
+        }
+        self.context.device_watchers().notify(self.id, DeviceNotice::Offer(offer));
     }
 
     /// The messenger reports that pairing has failed.

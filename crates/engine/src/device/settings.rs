@@ -53,7 +53,11 @@ impl DeviceTask {
         let now = self.now();
         self.outbox.configure(settings, &contacts, first_contacts_today, now);
         if self.connection.status().is_some() {
+            let is_changed = self.connection.is_changed_by(&device);
             self.connection.set_device(device);
+            if is_changed {
+                self.connect_anew();
+            }
             return;
         }
         let (status, reason) = (device.status, device.reason.clone());

@@ -109,6 +109,9 @@ impl DeviceTask {
             Input::Cancel(id, reply) => self.cancel(id, reply),
             Input::Wait(id, until, reply) => self.waits.add(id, until, reply),
             Input::Pair(method, reply) => self.pair(method, reply),
+            Input::Offer(reply) => self.current_offer(reply),
+            Input::Passkey(assertion, reply) => self.give_passkey(assertion, reply),
+            Input::ConfirmPasskey(reply) => self.confirm_passkey(reply),
             Input::Connect(reply) => self.reconnect(reply),
             Input::Logout(reply) => self.logout(reply),
             Input::Remove(account, reply) => self.remove(account, reply),
@@ -129,6 +132,8 @@ impl DeviceTask {
             Done::ConnectTurn(turn) => self.connect(turn),
             Done::ConnectAsked(result) => self.connect_asked(result),
             Done::PairAsked(n, result) => self.pair_asked(n, result),
+            Done::PasskeyGiven(result, reply) => self.passkey_given(result, reply),
+            Done::PasskeyConfirmed(result, reply) => answer(reply, result),
             Done::Unpaired(result, reply) => self.unpaired(result, reply),
             Done::Stopped(account, reply) => self.stopped(account, reply),
             Done::Nothing => {}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::chat::GroupId;
+use domain::client::{ClientSettings, Route};
 use domain::device::{
     DeviceNotice, DeviceStatus, DisconnectReason, Group, PairMethod, PairOffer, StatusChange,
 };
@@ -10,7 +11,8 @@ use domain::error::Error;
 use domain::message::MessageState;
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, DeviceStore, Dispatcher, MessengerEvent};
-use domain::service::NewWebhookRequest;
+use domain::proxy::Proxy;
+use domain::service::{DeviceChange, NewWebhookRequest};
 use domain::webhook::{EventKind, Subject};
 use futures_util::StreamExt;
 use testkit::flaky_store::Outage;
@@ -29,7 +31,7 @@ fn offer_text(offer: &PairOffer) -> (&str, u64) {
         PairOffer::Qr { code, expires_in_s } | PairOffer::Code { code, expires_in_s } => {
             (code, *expires_in_s)
         }
-        PairOffer::Passkey { request } => (request, 0),
+        PairOffer::Passkey { request, expires_in_s, .. } => (request, *expires_in_s),
     }
 }
 
@@ -307,8 +309,8 @@ async fn pairing_that_a_crash_cut_short_has_failed() {
 async fn changed_pacing_counts_at_once() {
     let (gateway, device) = TestGateway::with_device().await;
     let slow = domain::policy::pacing::Pacing::between(60, 60).unwrap();
-    let patch = domain::device::DevicePatch { pacing: Some(Some(slow)), ..Default::default() };
-    gateway.core.update_device(&gateway.principal, device, patch).await.unwrap();
+    let change = DeviceChange { pacing: Some(Some(slow)), ..DeviceChange::default() };
+    gateway.core.update_device(&gateway.principal, device, change).await.unwrap();
     gateway.send(device, TO, "first").await;
     let second = gateway.send(device, TO, "second").await;
     let before = gateway.clock.now();
@@ -403,4 +405,35 @@ async fn groups_are_listed_by_name_while_the_device_is_connected() {
     gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
     let answer = gateway.engine.groups(device).await;
     assert!(matches!(answer, Err(Error::DeviceNotConnected(_))), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_proxy_connects_anew() {
+    let (gateway, device) = TestGateway::with_device().await;
+    assert_eq!(gateway.messenger.settings(device), Some(ClientSettings::default()));
+    let calls = gateway.messenger.calls().len();
+    let set = async |proxy: Option<&str>| {
+        let proxy = Some(proxy.map(str::to_owned));
+        let change = DeviceChange { proxy, ..DeviceChange::default() };
+        gateway.core.update_device(&gateway.principal, device, change).await
+    };
+    set(Some("socks5://u:secret@proxy.example:1080")).await.unwrap();
+    let connected = [Call::Disconnect(device), Call::Connect(device)];
+    gateway.messenger.until(|m| m.calls().get(calls..) == Some(&connected[..])).await;
+    gateway.until_status(device, DeviceStatus::Connected).await;
+    let proxy = Proxy::parse("socks5://u:secret@proxy.example:1080").unwrap();
+    let route = gateway.messenger.settings(device).map(|settings| settings.route);
+    assert_eq!(route, Some(Route::Proxy(proxy)));
+    let stored = gateway.stored_device(device).await;
+    assert!(!format!("{stored:?}").contains("secret"));
+    let shown = gateway.core.shown_proxy(&stored);
+    assert_eq!(shown.as_deref(), Some("socks5://***@proxy.example:1080"));
+
+    let message = gateway.send(device, TO, "through it").await;
+    gateway.until_state(message.id, MessageState::Sent).await;
+    let refused = set(Some("http://10.0.0.1:3128")).await;
+    assert!(matches!(refused, Err(Error::Invalid { field: "proxy", .. })), "{refused:?}");
+    set(None).await.unwrap();
+    gateway.messenger.until(|m| m.calls().len() >= calls + 4).await;
+    assert_eq!(gateway.messenger.settings(device), Some(ClientSettings::default()));
 }

@@ -8,6 +8,7 @@ mod lives;
 mod logs;
 mod media;
 mod outside;
+mod passkeys;
 mod queue;
 mod rig;
 mod sending;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use domain::ports::{FileError, MediaCodec, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::proxy::Proxy;
 use domain::webhook::Event;
 use testkit::fake_outbound::{FakeCodec, FakeOutbound, answer};
 use testkit::plain_format::PlainFormat;
@@ -154,6 +155,10 @@ pub fn in_short(event: &Event) -> String {
 impl Outbound for Outside {
     fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
         self.fake.check_url(url)
+    }
+
+    fn permits_proxy(&self, proxy: &Proxy) -> bool {
+        self.fake.permits_proxy(proxy)
     }
 
     async fn fetch(&self, url: &str) -> Result<FetchedFile, FileError> {

@@ -48,7 +48,7 @@ async fn of_format(gateway: &TestGateway, url: &str, format: &str) -> WebhookId 
     let account = gateway.account;
     let seal: SealNewSecret = Arc::new(move |webhook, others| {
         assert!(others.is_empty());
-        let row = SecretRow { account, webhook };
+        let row = SecretRow::Webhook { account, webhook };
         Some(ReversingCipher.seal(row, "secret"))
     });
     let made = gateway.store.create_webhook(new, seal, gateway.clock.now()).await.unwrap();

@@ -9,6 +9,7 @@ use domain::device::{DeviceStatus, Group, PairOffer, StatusChange};
 use domain::grant::{NewGrant, NewVoucher};
 use domain::key::Secret;
 use domain::message::Failure;
+use domain::passkey::PasskeyStep;
 use domain::phone::PhoneNumber;
 use domain::plan::Feature;
 use domain::ports::Clock;
@@ -241,7 +242,8 @@ async fn set_up(dialect: &Api, setup: &Fixture) -> App {
         WaitEnding::Failed(code, words) => Ending::Failed(Failure::new(code, words)),
     });
     if let Some(request) = setup.passkey.clone() {
-        app.dispatcher.set_offer(PairOffer::Passkey { request });
+        let step = PasskeyStep::Requested;
+        app.dispatcher.set_offer(PairOffer::Passkey { request, step, expires_in_s: 600 });
     }
     if setup.refuses_challenges {
         app.outbound.refuse_challenges();

@@ -151,7 +151,7 @@ fn asset(
 }
 
 fn respond(state: &AppState, request: &Request, built: &Built) -> Response<Body> {
-    built.respond(&server_address(state.config(), request), request.headers())
+    built.respond(&server_address(state.config(), request.headers()), request.headers())
 }
 
 /// A segment of the path, counted from one.

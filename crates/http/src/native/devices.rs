@@ -3,10 +3,11 @@
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use domain::chat::Lid;
-use domain::device::{Device, DevicePatch, Heartbeats};
+use domain::client::ShownAs;
+use domain::device::{Device, Heartbeats};
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::service::{DeviceName, Principal, SendingDevice};
+use domain::service::{DeviceChange, DeviceName, Principal, SendingDevice};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,6 +17,7 @@ use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
 use super::pacing::{PacingBody, PacingJson};
 use super::page::{List, page_request};
+use super::shown_as::{ShownAsBody, ShownAsJson};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
 use crate::optional::{nullable, optional};
@@ -49,9 +51,13 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("In which minutes of the last day a device's connection was alive")
             .answers_list::<HeartbeatsBody>(200),
         Route::new(Method::PATCH, ONE, Access::Device, update)
-            .summary("Change a device's name or pacing")
-            .description("Fields left out stay; `pacing: null` follows the gateway's again.")
-            .body::<DeviceChange>()
+            .summary("Change a device's name, pacing, proxy, or how phones list it")
+            .description(
+                "Fields left out stay; null follows the gateway's setting again, or ends the proxy. A \
+                 device with another proxy or language connects anew; name and platform in `shown_as` \
+                 count when it is paired.",
+            )
+        .body::<DeviceChangeRequest>()
             .answers::<DeviceBody>(200),
         Route::new(Method::DELETE, ONE, Access::Account, delete)
             .summary("Unpair a device and delete it")
@@ -71,7 +77,7 @@ struct DeviceRequest {
 /// Changes to a device.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct DeviceChange {
+struct DeviceChangeRequest {
     /// What you call it.
     #[serde(default, deserialize_with = "optional")]
     name: Option<String>,
@@ -79,6 +85,16 @@ struct DeviceChange {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<PacingBody>)]
     pacing: Option<Option<Object<PacingJson>>>,
+    /// How phones list it under linked devices; null follows the gateway's settings.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<ShownAsBody>)]
+    shown_as: Option<Option<Object<ShownAsJson>>>,
+    /// The proxy through which it reaches WhatsApp, files included: `socks5://HOST:PORT` or
+    /// `http://HOST:PORT`, with `USER:PASSWORD@` before the host where the proxy wants it. It is kept
+    /// encrypted, and never left out. Null ends it.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    proxy: Option<Option<String>>,
 }
 
 /// A device.
@@ -102,6 +118,11 @@ pub(super) struct DeviceBody<'a> {
     /// Its own pacing; null follows the gateway's.
     #[schema(value_type = Option<PacingBody>)]
     pacing: Option<PacingJson>,
+    /// How phones list it; null follows the gateway's settings.
+    #[schema(value_type = Option<ShownAsBody>)]
+    shown_as: Option<ShownAsJson>,
+    /// Its proxy, without user name and password.
+    proxy: Option<String>,
     /// When it was last paired.
     #[schema(value_type = Option<String>, format = DateTime)]
     paired_at: Option<Timestamp>,
@@ -142,6 +163,8 @@ impl<'a> DeviceBody<'a> {
             phone: device.phone.as_ref().map(|phone| phone.as_str()),
             lid: device.lid.as_ref().map(Lid::as_str),
             pacing: device.pacing.as_ref().map(PacingJson::from),
+            shown_as: ShownAsJson::of(&device.shown_as),
+            proxy: state.core().shown_proxy(device),
             paired_at: device.paired_at,
             connected_at: device.connected_at,
             last_seen_at: device.last_seen_at,
@@ -261,14 +284,20 @@ async fn update(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
-    Json(body): Json<DeviceChange>,
+    Json(body): Json<DeviceChangeRequest>,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let patch = DevicePatch {
+    let shown_as = body.shown_as.map(|shown_as| match shown_as {
+        Some(Object(shown_as)) => shown_as.read(),
+        None => Ok(ShownAs::default()),
+    });
+    let change = DeviceChange {
         name: body.name,
         pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing.into())),
+        shown_as: shown_as.transpose()?,
+        proxy: body.proxy,
     };
-    let device = state.core().update_device(&principal, id, patch).await?;
+    let device = state.core().update_device(&principal, id, change).await?;
     Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
 }
 

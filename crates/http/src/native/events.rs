@@ -11,11 +11,12 @@ use std::convert::Infallible;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
-use axum::http::{HeaderName, HeaderValue, Response};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use domain::chat::Lid;
 use domain::device::{DeviceNotice, StatusChange};
+use domain::ids::DeviceId;
 use futures_util::{Stream, StreamExt, future, stream};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,8 +25,9 @@ use super::V1;
 use super::caller::{Caller, Segment};
 use super::devices::{DeviceBody, device_id};
 use super::event_view::EventBody;
-use super::pairing::PairBody;
+use super::offer::PairBody;
 use crate::api_error::ApiResult;
+use crate::net::server_address;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -77,11 +79,13 @@ async fn watch(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    headers: HeaderMap,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
+    let address = server_address(state.config(), &headers);
     let (device, notices) = state.core().watch_device(&principal, id).await?;
     let first = event("device", &DeviceBody::new(&state, &device));
-    let later = notices.filter_map(|notice| future::ready(notice_event(notice)));
+    let later = notices.filter_map(move |notice| future::ready(notice_event(id, notice, &address)));
     Ok(live(&state, stream::iter(first).chain(later)))
 }
 
@@ -106,11 +110,11 @@ fn live(state: &AppState, events: impl Stream<Item = Event> + Send + 'static) ->
     response
 }
 
-fn notice_event(notice: DeviceNotice) -> Option<Event> {
+fn notice_event(device: DeviceId, notice: DeviceNotice, address: &str) -> Option<Event> {
     match notice {
         DeviceNotice::Status(change) => event("status", &StatusBody::from(&change)),
         DeviceNotice::Offer(offer) => {
-            let body = PairBody::try_from(offer).ok()?;
+            let body = PairBody::new(device, offer, address).ok()?;
             event(body.event_name(), &body)
         }
     }

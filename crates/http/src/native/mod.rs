@@ -18,10 +18,12 @@ mod media_field;
 mod message_view;
 mod messages;
 mod numbers;
+mod offer;
 mod pacing;
 pub(crate) mod page;
 mod pairing;
 mod plans;
+mod shown_as;
 mod usage;
 mod webhooks;
 

@@ -1,19 +1,20 @@
-//! `/v1/devices/{id}/pair`, `/connect`, `/logout` and `/token`: linking a device and unlinking it.
+//! `/v1/devices/{id}/pair` and below, `/connect`, `/logout` and `/token`: linking a device and unlinking
+//! it.
 
 use axum::extract::State;
-use axum::http::StatusCode;
-use domain::device::PairOffer;
-use domain::error::Error;
+use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, OptionalJson, Segment};
+use super::caller::{Caller, Json, OptionalJson, Segment};
 use super::devices::{DeviceBody, device_id};
+use super::offer::PairBody;
 use crate::api_error::ApiResult;
+use crate::assertion::read_assertion;
 use crate::fields::PhoneField;
+use crate::net::server_address;
 use crate::optional::optional;
-use crate::qr::qr_data_url;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -24,12 +25,41 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("Begin to pair a device, or show the current offer")
             .description(
                 "Without a phone number the answer holds a QR to scan; with one, a code to type \
-                 into that phone. WhatsApp may ask for a passkey instead.",
+                 into that phone. QRs follow one another for ten minutes. Once the phone has scanned \
+                 or typed, WhatsApp may ask for a passkey: see `passkey`.",
             )
             .optional_body::<PairRequest>()
             .answers::<PairBody>(200)
             .error(409, "`conflict`: the device is paired already")
             .error(502, "`whatsapp`: WhatsApp makes no offer"),
+        Route::get("/v1/devices/{id}/pair", Access::Device, show_offer)
+            .summary("The current offer of a device that is being paired")
+            .answers::<PairBody>(200)
+            .error(409, "`conflict`: the device is not being paired, or has no offer yet"),
+        Route::post("/v1/devices/{id}/pair/passkey", Access::Device, give_passkey)
+            .summary("Answer WhatsApp's challenge with a passkey")
+            .description(
+                "WhatsApp asks some accounts for a passkey, and waits ten minutes. A passkey answers \
+                 for WhatsApp's own site (`rpId` of the challenge) only: a browser there, or an app \
+                 that may use it. The offer's `page` leads a person through it. The answer shows the \
+                 next step; the code comes later when the phone takes its time.",
+            )
+            .body::<PasskeyRequest>()
+            .answers::<PairBody>(200)
+            .error(
+                409,
+                "`passkey_not_requested`: WhatsApp has not asked; `passkey_already_given`; \
+                 `passkey_expired`: pair the device again",
+            )
+            .error(422, "`passkey_rejected`: WhatsApp did not accept it; another may be tried"),
+        Route::post("/v1/devices/{id}/pair/confirm", Access::Device, confirm_passkey)
+            .summary("Confirm that the phone shows the same code, which links the device")
+            .answers::<DeviceBody>(200)
+            .error(
+                409,
+                "`passkey_no_code`: there is none yet; `passkey_not_requested`; `passkey_expired`",
+            )
+            .error(502, "`whatsapp`: WhatsApp did not accept the confirmation"),
         Route::post("/v1/devices/{id}/connect", Access::Device, connect)
             .summary("Connect a device again that has stopped, or waits to try again")
             .description(
@@ -59,62 +89,38 @@ struct PairRequest {
     phone: Option<PhoneField>,
 }
 
-/// What the phone's owner needs: a QR, a code, or a passkey request.
-#[derive(Serialize, ToSchema)]
-#[schema(as = PairOffer)]
-#[serde(untagged)]
-pub(super) enum PairBody {
-    /// A QR to scan.
-    Qr {
-        /// The QR's text.
-        qr: String,
-        /// The QR as a picture: a `data:` URL of a PNG.
-        qr_png: String,
-        /// Seconds until another one takes its place.
-        expires_in_s: u64,
-    },
-    /// A code to type.
-    Code {
-        /// Eight characters.
-        pair_code: String,
-        /// Seconds until it expires.
-        expires_in_s: u64,
-    },
-    /// A passkey that WhatsApp wants.
-    Passkey {
-        /// The request to hand to the owner's browser or phone.
-        passkey: serde_json::Value,
-    },
+/// A passkey's answer.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PasskeyRequest {
+    /// What `navigator.credentials.get` gave, as `PublicKeyCredential.toJSON()` or its text.
+    #[schema(value_type = AssertionBody)]
+    assertion: serde_json::Value,
 }
 
-impl PairBody {
-    /// The kind's name, for live events.
-    pub(super) fn event_name(&self) -> &'static str {
-        match self {
-            Self::Qr { .. } => "qr",
-            Self::Code { .. } => "pair_code",
-            Self::Passkey { .. } => "passkey",
-        }
-    }
+/// A passkey's answer, as WebAuthn has it; bytes in base64url.
+#[derive(ToSchema)]
+#[schema(as = Assertion)]
+#[expect(dead_code, reason = "described, and read with errors of its own")]
+struct AssertionBody {
+    /// Which passkey; `id` says the same.
+    #[schema(rename = "rawId")]
+    raw_id: String,
+    /// What it signed.
+    response: AssertionResponse,
 }
 
-impl TryFrom<PairOffer> for PairBody {
-    type Error = Error;
-
-    fn try_from(offer: PairOffer) -> Result<Self, Error> {
-        Ok(match offer {
-            PairOffer::Qr { code, expires_in_s } => {
-                let qr_png = qr_data_url(&code)
-                    .ok_or_else(|| Error::Whatsapp("the QR is too long to be drawn".to_owned()))?;
-                Self::Qr { qr: code, qr_png, expires_in_s }
-            }
-            PairOffer::Code { code, expires_in_s } => Self::Code { pair_code: code, expires_in_s },
-            PairOffer::Passkey { request } => Self::Passkey {
-                passkey: serde_json::from_str(&request)
-                    .unwrap_or(serde_json::Value::String(request)),
-            },
-        })
-    }
+/// What a passkey signed.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, and read with errors of its own")]
+struct AssertionResponse {
+    #[schema(rename = "clientDataJSON")]
+    client_data_json: String,
+    #[schema(rename = "authenticatorData")]
+    authenticator_data: String,
+    signature: String,
+    #[schema(rename = "userHandle")]
+    user_handle: Option<String>,
 }
 
 /// A device's new token.
@@ -129,13 +135,51 @@ async fn pair(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    headers: HeaderMap,
     OptionalJson(body): OptionalJson<PairRequest>,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let phone = body.unwrap_or_default().phone;
     let phone = phone.as_ref().map(|phone| phone.0.as_str());
     let offer = state.core().pair(&principal, id, phone).await?;
-    Ok(json(StatusCode::OK, &PairBody::try_from(offer)?))
+    let address = server_address(state.config(), &headers);
+    Ok(json(StatusCode::OK, &PairBody::new(id, offer, &address)?))
+}
+
+async fn show_offer(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    headers: HeaderMap,
+) -> ApiResult<V1> {
+    let id = device_id(&state, &principal, &id).await?;
+    let offer = state.core().pairing(&principal, id).await?;
+    let address = server_address(state.config(), &headers);
+    Ok(json(StatusCode::OK, &PairBody::new(id, offer, &address)?))
+}
+
+async fn give_passkey(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    headers: HeaderMap,
+    Json(body): Json<PasskeyRequest>,
+) -> ApiResult<V1> {
+    let id = device_id(&state, &principal, &id).await?;
+    let assertion = read_assertion(&body.assertion)?;
+    let offer = state.core().give_passkey(&principal, id, assertion).await?;
+    let address = server_address(state.config(), &headers);
+    Ok(json(StatusCode::OK, &PairBody::new(id, offer, &address)?))
+}
+
+async fn confirm_passkey(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let id = device_id(&state, &principal, &id).await?;
+    let device = state.core().confirm_passkey(&principal, id).await?;
+    Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
 }
 
 async fn connect(

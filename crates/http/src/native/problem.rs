@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::{HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
+use domain::passkey::PasskeyRefusal;
 use domain::plan::Feature;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -60,6 +61,10 @@ kinds! {
     CONFLICT = 409 "conflict" "That is not possible now";
     DEVICE_NOT_CONNECTED = 409 "device_not_connected" "The device is not connected to WhatsApp";
     IDEMPOTENCY_IN_FLIGHT = 409 "idempotency_in_flight" "The first request with this idempotency key is still being handled";
+    PASSKEY_NOT_REQUESTED = 409 "passkey_not_requested" "WhatsApp has not asked for a passkey";
+    PASSKEY_ALREADY_GIVEN = 409 "passkey_already_given" "The passkey was given already";
+    PASSKEY_NO_CODE = 409 "passkey_no_code" "There is no code to confirm yet";
+    PASSKEY_EXPIRED = 409 "passkey_expired" "The time for the passkey is over";
     NOT_WAITING = 409 "not_waiting" "The message no longer waits";
     TOO_LARGE = 413 "too_large" "The body is too large";
     URL_TOO_LONG = 414 "url_too_long" "The URL is too long";
@@ -70,6 +75,7 @@ kinds! {
     CHALLENGE_FAILED = 422 "challenge_failed" "The webhook's receiver did not answer its challenge";
     MEDIA = 422 "media" "The file could not be fetched, or cannot be sent";
     NOT_ON_WHATSAPP = 422 "not_on_whatsapp" "The number is not on WhatsApp";
+    PASSKEY_REJECTED = 422 "passkey_rejected" "WhatsApp did not accept the passkey";
     VOUCHER_INVALID = 422 "voucher_invalid" "The voucher is unknown or was redeemed already";
     RATE_LIMITED = 429 "rate_limited" "Too many requests in 60 seconds";
     TOO_MANY_REQUESTS = 429 "too_many_requests" "Too many requests of the address or account are being answered";
@@ -128,6 +134,11 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::IdempotencyMismatch => &IDEMPOTENCY_MISMATCH,
         Error::IdempotencyInFlight => &IDEMPOTENCY_IN_FLIGHT,
         Error::Conflict(_) => &CONFLICT,
+        Error::Passkey(PasskeyRefusal::NotRequested) => &PASSKEY_NOT_REQUESTED,
+        Error::Passkey(PasskeyRefusal::AlreadyGiven) => &PASSKEY_ALREADY_GIVEN,
+        Error::Passkey(PasskeyRefusal::NoCode) => &PASSKEY_NO_CODE,
+        Error::Passkey(PasskeyRefusal::Expired) => &PASSKEY_EXPIRED,
+        Error::Passkey(PasskeyRefusal::Rejected) => &PASSKEY_REJECTED,
         Error::NotWaiting(_) => &NOT_WAITING,
         Error::Whatsapp(_) => &WHATSAPP,
         Error::Store(StoreError::Unavailable(_)) => &UNAVAILABLE,
@@ -185,7 +196,8 @@ fn render(error: &ApiError) -> Response<Body> {
     response
 }
 
-fn detail(error: &ApiError) -> String {
+/// What an error is this time, for people.
+pub fn detail(error: &ApiError) -> String {
     match error {
         ApiError::UnknownPath => "no route has this path".to_owned(),
         ApiError::WrongMethod => "the header Allow names the methods of this path".to_owned(),

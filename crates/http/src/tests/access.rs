@@ -1,10 +1,11 @@
 //! Every route against every wrong key. A route without a sample here fails.
 
 use axum::http::Method;
-use domain::device::{DeviceStatus, StatusChange};
+use domain::device::{DeviceStatus, PairOffer, StatusChange};
 use domain::grant::NewVoucher;
 use domain::ids::{DeliveryId, MessageId, WebhookId};
 use domain::key::Secret;
+use domain::passkey::{PasskeyStep, page_token};
 use domain::ports::{Clock, PageRequest};
 use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState};
 use serde_json::{Value, json};
@@ -32,6 +33,9 @@ pub(crate) async fn furnished() -> App {
 /// A request that would succeed with the right key, naming what belongs to the shop.
 pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
     let path = path(app, route.path).await;
+    if route.path.contains("/pair") {
+        app.dispatcher.set_offer(passkey_offer(route.path.ends_with("/confirm")));
+    }
     let ask = Ask::new(route.method.clone(), path);
     if let Some(dialect) = dialect_of(route.path) {
         let given = || (dialect.contract().body)(app, route.path);
@@ -53,10 +57,16 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
         (
             "POST",
             "/v1/devices/{id}/pair"
+            | "/v1/devices/{id}/pair/confirm"
             | "/v1/devices/{id}/connect"
             | "/v1/devices/{id}/logout"
             | "/v1/devices/{id}/token",
         ) => None,
+        ("POST", "/v1/devices/{id}/pair/passkey") => Some(assertion()),
+        ("POST", "/portal/pair/{device}/{token}") => {
+            Some(json!({"assertion": assertion()["assertion"].to_string()}))
+        }
+        ("POST", "/portal/pair/{device}/{token}/confirm") => None,
         ("POST", "/v1/accounts/{id}/grants" | "/v1/vouchers") => Some(json!({"messages": 10})),
         ("POST", "/v1/devices/{id}/redeem") => Some(json!({"code": VOUCHER})),
         ("POST", "/v1/webhooks") => {
@@ -74,6 +84,22 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
         (method, path) => panic!("no sample for {method} {path}"),
     };
     body.map_or(ask.clone(), |body| ask.json(body))
+}
+
+/// WhatsApp has asked for a passkey, or shows its code.
+fn passkey_offer(is_given: bool) -> PairOffer {
+    let step = match is_given {
+        true => PasskeyStep::Confirm("ABCD-1234".to_owned()),
+        false => PasskeyStep::Requested,
+    };
+    PairOffer::Passkey { request: "{}".to_owned(), step, expires_in_s: 600 }
+}
+
+/// An answer that a passkey could give.
+pub(crate) fn assertion() -> Value {
+    json!({"assertion": {"rawId": "AQID", "response": {
+        "clientDataJSON": "e30", "authenticatorData": "AQ", "signature": "AQ",
+    }}})
 }
 
 /// The fields as a query string.
@@ -109,6 +135,7 @@ async fn path(app: &App, template: &str) -> String {
         false => String::new(),
     };
     let path = path.replace("{delivery}", &delivery);
+    let path = path.replace("{device}", &front).replace("{token}", &page_token("{}"));
     let path = path.replace("{phone}", "628999111222").replace("{name}", "hobby");
     let path = path.replace("{sender}", "628111111111");
     let path = path.replace("{api}", "v1").replace("{file}", "client.py");
@@ -273,10 +300,7 @@ async fn the_right_key_passes_every_route() {
         let app = furnished().await;
         let Some(route) = all_routes(&app.state).into_iter().nth(index) else { break };
         let mut ask = sample(&app, &route).await;
-        if let Some(at) = route.path.find("/pair") {
-            ask.path = format!("{}/{}/pair", &route.path[..at - 5], app.unlinked.id());
-        }
-        if route.path.contains("/auth/qr") {
+        if route.path.contains("/auth/qr") || route.path.contains("/pair") {
             ask.path =
                 ask.path.replace(&app.front.id().to_string(), &app.unlinked.id().to_string());
         }

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod app;
 pub(crate) mod exchange;
 
+mod client_settings;
 mod docs;
 mod documents;
 mod edge;
@@ -13,6 +14,7 @@ mod kinds;
 mod locations;
 mod media;
 mod native;
+mod passkey;
 mod server;
 mod siblings;
 mod webhooks;

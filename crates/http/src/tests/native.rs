@@ -9,6 +9,7 @@ use domain::message::{
     Address, BATCH_MESSAGES_MAX, Failure, IncomingMessage, MessageEvent, ReceivedOrigin,
     TEXT_CHARS_MAX,
 };
+use domain::passkey::PasskeyStep;
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Progress};
 use domain::service::STREAMS_PER_ACCOUNT_MAX;
@@ -165,7 +166,8 @@ async fn pairing() {
     assert!(qr["qr_png"].as_str().unwrap().starts_with("data:image/png;base64,iVBOR"));
     let code = Ask::post(&path, json!({"phone": "0812-3456-789"}));
     transcript.add("by code", &answer_to(&app, code, key).await);
-    app.dispatcher.set_offer(PairOffer::Passkey { request: "{\"challenge\":\"x\"}".to_owned() });
+    let (request, step) = ("{\"challenge\":\"x\"}".to_owned(), PasskeyStep::Requested);
+    app.dispatcher.set_offer(PairOffer::Passkey { request, step, expires_in_s: 600 });
     transcript.add("passkey", &answer_to(&app, Ask::post(&path, json!({})), key).await);
     transcript
         .add("bad number", &answer_to(&app, Ask::post(&path, json!({"phone": "1"})), key).await);

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use clap::builder::Resettable;
+use domain::client::{Language, Platform, shown_name};
 use domain::policy::pacing::Pacing;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -53,10 +54,19 @@ pub struct Flags {
     /// WhatsApp's protocol version, such as 2.3000.1023223821 [default: the newest that WhatsApp publishes]
     #[arg(long, env = "GERBANG_WHATSAPP_VERSION", value_name = "VERSION")]
     pub whatsapp_version: Option<String>,
+    /// The name under which phones list devices [default: Gerbang]
+    #[arg(long, env = "GERBANG_DEVICE_NAME", value_name = "NAME")]
+    pub device_name: Option<String>,
+    /// What phones list devices as: chrome, edge, firefox, opera, safari or desktop [default: chrome]
+    #[arg(long, env = "GERBANG_DEVICE_PLATFORM", value_name = "PLATFORM")]
+    pub device_platform: Option<String>,
+    /// The language of devices [default: en-US]
+    #[arg(long, env = "GERBANG_DEVICE_LANGUAGE", value_name = "LANGUAGE")]
+    pub device_language: Option<String>,
     /// Networks whose X-Forwarded-* headers are trusted
     #[arg(long, env = "GERBANG_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',')]
     pub trusted_proxies: Option<Vec<String>>,
-    /// Private networks that media and webhook URLs may reach, on any port
+    /// Private networks that media and webhook URLs and proxies of devices may reach, on any port
     #[arg(long, env = "GERBANG_ALLOWED_PRIVATE_NETS", value_name = "CIDR", value_delimiter = ',')]
     pub allowed_private_nets: Option<Vec<String>>,
     /// Which of the other gateways' APIs are served [default: all]
@@ -84,6 +94,9 @@ struct File {
     public_url: Option<String>,
     whatsapp_url: Option<String>,
     whatsapp_version: Option<String>,
+    device_name: Option<String>,
+    device_platform: Option<String>,
+    device_language: Option<String>,
     trusted_proxies: Option<Vec<String>>,
     allowed_private_nets: Option<Vec<String>>,
     dialects: Option<Vec<String>>,
@@ -139,6 +152,12 @@ pub struct Settings {
     pub whatsapp_url: Option<String>,
     /// WhatsApp's protocol version, when it is set.
     pub whatsapp_version: Option<whatsapp::Version>,
+    /// The name under which phones list devices.
+    pub device_name: String,
+    /// What phones list devices as.
+    pub device_platform: Platform,
+    /// The language of devices.
+    pub device_language: Language,
     /// Networks whose `X-Forwarded-*` headers are trusted.
     pub trusted_proxies: Vec<IpNet>,
     /// Which private networks media and webhook URLs may reach.
@@ -185,6 +204,24 @@ impl Settings {
                 .or(file.whatsapp_version)
                 .map(|text| text.parse().map_err(|why| anyhow::anyhow!("whatsapp_version {why}")))
                 .transpose()?,
+            device_name: setting(
+                "device_name",
+                flags.device_name.or(file.device_name),
+                shown_name,
+                || "Gerbang".to_owned(),
+            )?,
+            device_platform: setting(
+                "device_platform",
+                flags.device_platform.or(file.device_platform),
+                Platform::parse,
+                Platform::default,
+            )?,
+            device_language: setting(
+                "device_language",
+                flags.device_language.or(file.device_language),
+                Language::parse,
+                Language::default,
+            )?,
             trusted_proxies: networks(
                 "trusted_proxies",
                 flags.trusted_proxies.or(file.trusted_proxies).unwrap_or_default(),
@@ -293,6 +330,17 @@ fn without_values(error: &toml::de::Error) -> String {
         }
         _ => message.to_owned(),
     }
+}
+
+/// A setting that is read from text, or its default.
+fn setting<T>(
+    name: &str,
+    text: Option<String>,
+    read: fn(&str) -> Result<T, &'static str>,
+    default: fn() -> T,
+) -> Result<T> {
+    let read = |text: String| read(&text).map_err(|why| anyhow::anyhow!("{name} {why}"));
+    text.map_or_else(|| Ok(default()), read)
 }
 
 fn networks(setting: &str, texts: Vec<String>) -> Result<Vec<IpNet>> {
@@ -424,7 +472,10 @@ mod tests {
         assert_eq!(printed.pacing, default.pacing);
         assert_eq!(printed.log, default.log);
         assert_eq!(printed.min_free_space, default.min_free_space);
-        assert_eq!(uncommented.lines().count(), 12);
+        assert_eq!(printed.device_name, default.device_name);
+        assert_eq!(printed.device_platform, default.device_platform);
+        assert_eq!(printed.device_language, default.device_language);
+        assert_eq!(uncommented.lines().count(), 15);
     }
 
     #[test]

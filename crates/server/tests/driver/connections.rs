@@ -152,6 +152,8 @@ async fn a_refused_login_is_tried_again_on_request() {
         (413, DisconnectReason::LoginRefused(413)),
         (414, DisconnectReason::LoginRefused(414)),
         (415, DisconnectReason::LoginRefused(415)),
+        (416, DisconnectReason::LoginRefused(416)),
+        (417, DisconnectReason::LoginRefused(417)),
         (418, DisconnectReason::LoginRefused(418)),
         (429, DisconnectReason::RateLimited),
     ] {
@@ -231,4 +233,18 @@ async fn a_version_that_is_set_is_used_as_it_is() {
     assert!(why.contains("(405)"), "{why}");
     world.set_version("2.3000.1036000002".parse().unwrap()).await;
     world.link(OURS).await;
+}
+
+/// The library would ask up to 500 times, and begin again.
+#[tokio::test]
+async fn app_state_that_never_settles_costs_a_bounded_number_of_questions() {
+    let world = World::new().await;
+    world.sim.faults(json!({ "endless_app_state": true })).await;
+    let device = world.link(OURS).await;
+    let id = world.send(device, &chat(THEIRS), "tetap jalan").await;
+    world.heard(device, MessengerEvent::Acknowledged(id)).await;
+    let stats = world.sim.call("GET", "/stats", json!({})).await;
+    let asked = stats["counters"]["app_state_queries"].as_u64().unwrap();
+    // Five collections, alone or together.
+    assert!((2..=5 * 61).contains(&asked), "{asked}");
 }

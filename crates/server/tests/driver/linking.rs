@@ -57,22 +57,6 @@ async fn a_number_is_linked_by_code() {
 }
 
 #[tokio::test]
-async fn a_passkey_that_the_phone_demands_is_handed_on() {
-    let world = World::new().await;
-    world.sim.put_phone(OURS, json!({ "passkey": true })).await;
-    let device = new_device();
-    world.messenger.pair(device, PairMethod::Qr).await.unwrap();
-    let qr = world.qr(device).await;
-    assert_eq!(world.sim.scan(OURS, &qr).await, json!({ "passkey": "demanded" }));
-    let read = |event: &MessengerEvent| match event {
-        MessengerEvent::Offer(PairOffer::Passkey { request }) => Some(request.clone()),
-        _ => None,
-    };
-    let request = world.recorder.event(device, "passkey", read).await;
-    assert!(serde_json::from_str::<serde_json::Value>(&request).unwrap().is_object());
-}
-
-#[tokio::test]
 async fn without_a_server_linking_fails_in_words() {
     let mut world = World::new().await;
     world.sim.close().await;

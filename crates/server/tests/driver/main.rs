@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may")]
 
 mod accounts;
+mod authenticator;
 mod connections;
 mod disappearing;
 mod groups;
@@ -15,8 +16,11 @@ mod logs;
 mod media;
 mod messages;
 mod openable;
+mod passkeys;
 mod presence;
+mod proxies;
 mod receipts;
 mod retries;
+mod test_proxy;
 mod unreadable;
 mod world;

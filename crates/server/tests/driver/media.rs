@@ -45,6 +45,10 @@ fn ready(kind: ContentKind, mimetype: &str, size: usize) -> (ReadyMedia, String)
     (media, hex::encode(digest.finalize()))
 }
 
+pub fn a_document() -> ReadyMedia {
+    ready(ContentKind::Document, "application/pdf", 10_000).0
+}
+
 /// Every kind of file, its caption, and what the phone is to see of it.
 fn every_kind() -> Vec<(ReadyMedia, String, &'static str, Value)> {
     use ContentKind::{Audio, Document, Image, Video, Voice};

@@ -538,7 +538,13 @@ fn messenger_at(
     version: Option<Version>,
 ) -> WhatsappMessenger {
     let url = Some(url);
-    let config = Config { url, version, prekey_count: Some(20), ..Config::default() };
+    let config = Config {
+        url,
+        version,
+        prekey_count: Some(20),
+        allowed_private_nets: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Config::default()
+    };
     let messenger = WhatsappMessenger::new(config, sessions.clone()).unwrap();
     messenger.set_events(recorder.clone());
     messenger

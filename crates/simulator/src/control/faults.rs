@@ -36,6 +36,7 @@ pub(crate) struct FaultsBody {
     disconnect: Option<FaultCode>,
     drop_acks: bool,
     drop_messages: bool,
+    endless_app_state: bool,
     delay_ms: u64,
     reject: Option<FaultCode>,
 }
@@ -47,6 +48,8 @@ pub(crate) struct Faults {
     pub(crate) drop_acks: bool,
     /// Messages are dropped, as when a connection breaks unnoticed.
     pub(crate) drop_messages: bool,
+    /// Every answer about app state says that there is more.
+    pub(crate) endless_app_state: bool,
     delay: Duration,
     disconnect: Option<(Number, u16)>,
     reject: Option<(Number, u16)>,
@@ -69,6 +72,7 @@ impl Faults {
         Ok(Faults {
             drop_acks: body.drop_acks,
             drop_messages: body.drop_messages,
+            endless_app_state: body.endless_app_state,
             delay: Duration::from_millis(body.delay_ms),
             disconnect: target(&body.disconnect)?,
             reject: target(&body.reject)?,

@@ -166,8 +166,9 @@ function deviceItem(device) {
   const entry = make('li', 'device');
   const text = make('span', 'grow');
   text.append(
-    make('strong', '', device.platform),
-    make('small', '', `device ${device.device} · ${device.connected ? 'connected' : 'away'}`),
+    make('strong', '', device.name),
+    make('small', '', [`device ${device.device}`, device.platform, device.language,
+      device.connected ? 'connected' : 'away'].filter(Boolean).join(' · ')),
   );
   const dot = make('span', device.connected ? 'dot on' : 'dot');
   dot.setAttribute('aria-hidden', 'true');

@@ -9,6 +9,7 @@ mod companions;
 pub(crate) use companions::BundleKind;
 pub(crate) mod content;
 pub(crate) mod pairing;
+pub(crate) mod passkey;
 mod quotes;
 mod receipts;
 mod receive;
@@ -26,6 +27,7 @@ use crate::clock;
 use crate::error::{Result, bad_request, conflict};
 use crate::switchboard::Switchboard;
 
+use passkey::PasskeyPatch;
 pub(crate) use receive::Incoming;
 pub(crate) use send::PhoneMessage;
 
@@ -81,7 +83,7 @@ pub(crate) struct PhonePatch {
     registered: Option<bool>,
     online: Option<bool>,
     auto_receipts: Option<AutoReceipts>,
-    passkey: Option<bool>,
+    passkey: Option<PasskeyPatch>,
     by_lid: Option<bool>,
     migrated: Option<bool>,
     hidden: Option<bool>,
@@ -147,11 +149,18 @@ impl Switchboard {
     /// Changes a phone's settings; one that comes online receives its mail.
     pub(crate) fn change_phone(&mut self, number: Number, patch: PhonePatch) -> Result<Phone> {
         let old = self.phone(number)?;
+        if let Some(PasskeyPatch::Known(passkey)) = &patch.passkey {
+            passkey.check()?;
+        }
         let new = Phone {
             registered: patch.registered.unwrap_or(old.registered),
             online: patch.online.unwrap_or(old.online),
             auto_receipts: patch.auto_receipts.unwrap_or(old.auto_receipts),
-            passkey: patch.passkey.unwrap_or(old.passkey),
+            passkey: match patch.passkey {
+                None => old.passkey,
+                Some(PasskeyPatch::Demanded(is_demanded)) => is_demanded,
+                Some(PasskeyPatch::Known(_)) => true,
+            },
             by_lid: patch.by_lid.unwrap_or(old.by_lid),
             answers_as: match patch.answers_as.as_deref() {
                 None => old.answers_as,
@@ -186,6 +195,11 @@ impl Switchboard {
             ])?;
         if let Some(name) = patch.push_name.as_deref().filter(|name| !name.is_empty()) {
             self.set_owner_name(number, name)?;
+        }
+        match &patch.passkey {
+            Some(PasskeyPatch::Known(passkey)) => self.set_passkey(number, Some(passkey))?,
+            Some(PasskeyPatch::Demanded(_)) => self.set_passkey(number, None)?,
+            None => {}
         }
         if new.online {
             self.take_waiting_mail(number)?;

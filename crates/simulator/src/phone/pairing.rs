@@ -279,12 +279,24 @@ pub(crate) fn check_signature(
     }
 }
 
-/// The operating system's name that a client reports.
-pub(crate) fn platform(props: Option<&[u8]>) -> String {
+/// How a phone lists a linked device.
+pub(crate) struct ShownAs {
+    /// The name that it gave itself.
+    pub(crate) name: String,
+    /// What kind of client it is, such as chrome.
+    pub(crate) client: String,
+}
+
+/// Reads what a client reports of itself.
+pub(crate) fn shown_as(props: Option<&[u8]>) -> ShownAs {
     let props = props.and_then(|bytes| DeviceProps::decode_from_slice(bytes).ok());
-    let name = props.and_then(|props| props.os).unwrap_or_default();
-    let name: String = name.chars().take(60).collect();
-    if name.is_empty() { "unknown".into() } else { name }
+    let props = props.unwrap_or_default();
+    let name: String = props.os.unwrap_or_default().chars().take(60).collect();
+    let client = props.platform_type.map(|kind| format!("{kind:?}").to_lowercase());
+    ShownAs {
+        name: if name.is_empty() { "unknown".into() } else { name },
+        client: client.unwrap_or_default(),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ impl Switchboard {
     pub(crate) fn view_phone(&mut self, number: Number) -> Result<Value> {
         let phone = self.phone(number)?;
         let mut devices = Vec::new();
-        let sql = "SELECT device, platform, push_name, linked_ms, seen_ms FROM devices \
+        let sql = "SELECT device, platform, push_name, linked_ms, seen_ms, client, language FROM devices \
                    WHERE number = ?1 ORDER BY device";
         let mut query = self.db.prepare_cached(sql)?;
         let mut rows = query.query([number.sql()])?;
@@ -28,7 +28,9 @@ impl Switchboard {
             devices.push(json!({
                 "device": device,
                 "jid": addr.jid().to_string(),
-                "platform": row.get::<_, String>(1)?,
+                "name": row.get::<_, String>(1)?,
+                "platform": row.get::<_, String>(5)?,
+                "language": row.get::<_, String>(6)?,
                 "push_name": row.get::<_, String>(2)?,
                 "linked_at": clock::rfc3339(row.get(3)?),
                 "seen_at": clock::rfc3339(row.get(4)?),
@@ -51,6 +53,7 @@ impl Switchboard {
             "ephemeral_s": phone.ephemeral_s,
             "answers_as": phone.answers_as.map(|other| other.to_string()),
             "code_expected": self.codes.waits(number),
+            "passkey_verified": self.passkey_of(number)?.is_some(),
             "passkey_code": self.passkey_code(number),
             "devices": devices,
         }))

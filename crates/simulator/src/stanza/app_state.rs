@@ -47,6 +47,7 @@ impl Switchboard {
         node: &NodeRef<'_>,
     ) -> Result<()> {
         let asked = node.get_optional_child("sync").map(super::children).unwrap_or_default();
+        self.counters.app_state_queries += 1;
         let mut answers = Vec::new();
         for collection in asked.iter().take(COLLECTIONS_MAX) {
             answers.push(match Asked::read(collection) {
@@ -76,6 +77,10 @@ impl Switchboard {
             });
         }
         let collection = versioned(name, state.version);
+        let collection = match self.faults.endless_app_state {
+            true => collection.attr("has_more_patches", "true"),
+            false => collection,
+        };
         if asked.wants_snapshot && state.version > 0 {
             let snapshot = self.snapshot(number, name, &state)?;
             let snapshot = NodeBuilder::new("snapshot").bytes(snapshot).build();

@@ -40,7 +40,8 @@ impl Switchboard {
     /// Answers a login that has proved itself.
     fn finish_login(&mut self, id: ConnId, device: DeviceAddr, struck: Struck) -> Result<()> {
         let Some(conn) = self.conns.get(&id) else { return Ok(()) };
-        let (version, is_passive) = (conn.version, conn.is_passive);
+        let (version, is_passive, language) =
+            (conn.version, conn.is_passive, conn.language.clone());
         let refusal = match self.is_outdated(version) {
             true => Some((405, None)),
             false => self.faults.refuses_login(device.number).map(|code| (code, None)),
@@ -58,8 +59,10 @@ impl Switchboard {
             self.close_with_conflict(older, "replaced");
         }
         self.db
-            .prepare_cached("UPDATE devices SET seen_ms = ?3 WHERE number = ?1 AND device = ?2")?
-            .execute(params![device.number.sql(), device.device, clock::unix_ms()])?;
+            .prepare_cached(
+                "UPDATE devices SET seen_ms = ?3, language = ?4 WHERE number = ?1 AND device = ?2",
+            )?
+            .execute(params![device.number.sql(), device.device, clock::unix_ms(), language])?;
         let success = NodeBuilder::new("success")
             .attr("t", clock::unix_s().to_string())
             .attr("props", "1")

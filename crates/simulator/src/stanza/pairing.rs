@@ -206,9 +206,9 @@ impl Switchboard {
         details: &[u8],
         proof: &[u8],
     ) -> Result<()> {
-        let (noise, data) = match self.conns.get(&conn) {
+        let (noise, language, data) = match self.conns.get(&conn) {
             Some(found) => match &found.peer {
-                Peer::Unpaired(data) => (found.client_static, data.clone()),
+                Peer::Unpaired(data) => (found.client_static, found.language.clone(), data.clone()),
                 Peer::Device(_) => return Err(SimulatorError::Protocol("linked already")),
             },
             None => return Err(SimulatorError::Closed),
@@ -220,12 +220,13 @@ impl Switchboard {
         let (key, signature) = (of_data(&data.e_skey_val), of_data(&data.e_skey_sig));
         super::keys::check_signed_prekey(&identity, &key, &signature)?;
         let now = clock::unix_ms();
+        let shown = pairing::shown_as(data.device_props.as_deref());
         self.db
             .prepare_cached(
                 "INSERT OR REPLACE INTO devices (number, device, noise_key, identity_key, \
                  registration, skey_id, skey, skey_signature, identity_proof, key_index, platform, \
-                 push_name, linked_ms, seen_ms, dirty) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14)",
+                 push_name, linked_ms, seen_ms, dirty, client, language) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?13, ?14, ?15, ?16)",
             )?
             .execute(params![
                 addr.number.sql(),
@@ -238,10 +239,12 @@ impl Switchboard {
                 data.e_skey_sig.unwrap_or_default(),
                 proof,
                 key_index,
-                pairing::platform(data.device_props.as_deref()),
+                shown.name,
                 format!("Phone {}", addr.number),
                 now,
-                super::pings::DIRTY_AT_FIRST
+                super::pings::DIRTY_AT_FIRST,
+                shown.client,
+                language
             ])?;
         self.notify_device_list_changed(addr, "add")?;
         self.end_with(conn, 515);

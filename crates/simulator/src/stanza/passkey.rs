@@ -2,8 +2,10 @@
 //!
 //! After the scan the server asks the client for a WebAuthn assertion; then client and phone
 //! agree on a key, both show the same verification code, and the client sends its keys and a
-//! new secret for the certificate under that key. The assertion itself is not verified: the
-//! simulated account has no passkey of its own, so any well-formed one counts.
+//! new secret for the certificate under that key. The assertion is verified when the account has a
+//! passkey; else any well-formed one counts.
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -21,14 +23,20 @@ use crate::address::Number;
 use crate::clock;
 use crate::error::{Result, SimulatorError};
 use crate::phone::pairing::PairingState;
+use crate::phone::passkey::PASSKEY_SITE;
 use crate::switchboard::{ConnId, Peer, Switchboard};
 
-const OPTIONS_TIMEOUT_MS: u32 = 60_000;
+/// How long the challenge is valid.
+const CHALLENGE_MS: i64 = 600_000;
+
+/// How long the phone takes to react to an assertion.
+const PHONE_REACTION: Duration = Duration::from_millis(200);
 
 /// The next step of a pairing with a passkey.
 pub(crate) struct Passkey {
     number: Number,
     challenge: [u8; 32],
+    asked_ms: i64,
     reference: String,
     step: PasskeyStep,
 }
@@ -60,14 +68,20 @@ impl Passkey {
         }
     }
 
+    /// Whether another assertion may be tried.
+    fn is_open(&self) -> bool {
+        let is_valid = clock::unix_ms() - self.asked_ms < CHALLENGE_MS;
+        is_valid && matches!(self.step, PasskeyStep::Prologue)
+    }
+
     fn options(&self) -> Vec<u8> {
         let encode = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         json!({
             "challenge": encode(&self.challenge),
-            "rpId": "web.whatsapp.com",
-            "allowCredentials": [{"type": "public-key", "id": encode(self.number.to_string().as_bytes())}],
+            "rpId": PASSKEY_SITE,
+            "allowCredentials": [],
             "userVerification": "required",
-            "timeout": OPTIONS_TIMEOUT_MS,
+            "timeout": CHALLENGE_MS,
         })
         .to_string()
         .into_bytes()
@@ -80,6 +94,7 @@ impl Switchboard {
         let passkey = Passkey {
             number,
             challenge: clock::random_bytes(),
+            asked_ms: clock::unix_ms(),
             reference: hex::encode(clock::random_bytes::<16>()),
             step: PasskeyStep::Prologue,
         };
@@ -91,7 +106,10 @@ impl Switchboard {
     /// The code a phone shows while a client pairs with a passkey.
     pub(crate) fn passkey_code(&self, number: Number) -> Option<String> {
         self.pairings.values().find_map(|link| match link {
-            PairingState::Passkey(passkey) => passkey.code(number).map(ToOwned::to_owned),
+            PairingState::Passkey(passkey) => {
+                let (first, second) = passkey.code(number)?.split_at_checked(4)?;
+                Some(format!("{first}-{second}"))
+            }
             _ => None,
         })
     }
@@ -135,6 +153,9 @@ impl Switchboard {
             Err(refused) => {
                 tracing::debug!(%refused, "a pairing with a passkey was refused");
                 self.send(conn, error(node, 403, "forbidden"));
+                if passkey.is_open() {
+                    self.pairings.insert(conn, PairingState::Passkey(passkey));
+                }
                 Ok(())
             }
         }
@@ -147,11 +168,17 @@ impl Switchboard {
         node: &NodeRef<'_>,
     ) -> Result<Option<[u8; 32]>> {
         let refused = |what| SimulatorError::Protocol(what);
+        if !passkey.is_open() {
+            return Err(refused("an assertion out of turn, or too late"));
+        }
         let prologue = node.get_optional_child("passkey_prologue").ok_or(refused("no prologue"))?;
         let assertion: Value = serde_json::from_slice(&child_bytes(prologue, "webauthn_assertion"))
             .map_err(|_| refused("the assertion is not JSON"))?;
         if assertion.get("id").is_none() || child_bytes(prologue, "credential_id").is_empty() {
             return Err(refused("the assertion names no credential"));
+        }
+        if let Some(known) = self.passkey_of(passkey.number)? {
+            known.verify(&passkey.challenge, &assertion)?;
         }
         let payload =
             wa::ProloguePayload::decode_from_slice(&child_bytes(prologue, "prologue_payload"))
@@ -178,7 +205,12 @@ impl Switchboard {
         passkey.step = PasskeyStep::Nonce(Box::new(agreement));
         self.send(conn, result(node, vec![]));
         let leaf = NodeBuilder::new("primary_ephemeral_identity").bytes(primary.encode_to_vec());
-        self.send(conn, notification("crsc_continuation", leaf.build()));
+        // A phone takes a moment, and clients take the answer first.
+        let next = notification("crsc_continuation", leaf.build());
+        self.later(PHONE_REACTION, move |sb| {
+            sb.send(conn, next);
+            Ok(())
+        });
         Ok(None)
     }
 

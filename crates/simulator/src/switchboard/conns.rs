@@ -53,6 +53,8 @@ pub(crate) struct Conn {
     pub(crate) mail_count: u32,
     /// The version of the protocol that the client announced.
     pub(crate) version: Version,
+    /// The language that the client announced, such as en-US.
+    pub(crate) language: String,
     /// Since when others see it online, in milliseconds; a login alone does not show it.
     pub(crate) available_ms: Option<i64>,
 }
@@ -71,6 +73,7 @@ impl Switchboard {
         }
         let (login, version) = (login_device(&payload), Version::of(&payload));
         let is_passive = payload.passive.unwrap_or(false);
+        let language = language_of(&payload);
         let peer = match (login, payload.device_pairing_data.into_option()) {
             (Some(device), _) => Peer::Device(device),
             (None, Some(data)) => Peer::Unpaired(Box::new(data)),
@@ -91,6 +94,7 @@ impl Switchboard {
             mail_count: 0,
             available_ms: None,
             version,
+            language,
         };
         self.conns.insert(id, conn);
         match login {
@@ -263,6 +267,14 @@ pub(crate) fn failure(code: u16, expire_s: Option<u32>) -> Node {
         node = node.attr("code", "101").attr("expire", expire_s.to_string());
     }
     node.build()
+}
+
+/// The language that a client announces, such as en-US.
+fn language_of(payload: &ClientPayload) -> String {
+    let Some(agent) = payload.user_agent.as_option() else { return String::new() };
+    let parts = [&agent.locale_language_iso6391, &agent.locale_country_iso31661_alpha2];
+    let parts: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    parts.join("-").chars().take(20).collect()
 }
 
 fn login_device(payload: &ClientPayload) -> Option<DeviceAddr> {

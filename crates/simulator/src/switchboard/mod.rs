@@ -48,6 +48,7 @@ pub(crate) struct PhoneChanged(pub(crate) Number);
 pub(crate) struct Counters {
     /// Logins of linked devices, the refused ones too.
     pub(crate) logins: u64,
+    pub(crate) app_state_queries: u64,
     pub(crate) messages_in: u64,
     pub(crate) messages_acked: u64,
     pub(crate) receipts_in: u64,

@@ -36,6 +36,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0002_bounds.sql"),
     include_str!("../../migrations/postgres/0003_heartbeats.sql"),
     include_str!("../../migrations/postgres/0004_keys_without_age.sql"),
+    include_str!("../../migrations/postgres/0005_device_client.sql"),
 ];
 
 #[derive(Clone)]

@@ -43,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0002_bounds.sql"),
     include_str!("../../migrations/sqlite/0003_heartbeats.sql"),
     include_str!("../../migrations/sqlite/0004_keys_without_age.sql"),
+    include_str!("../../migrations/sqlite/0005_device_client.sql"),
 ];
 
 /// The database, open.

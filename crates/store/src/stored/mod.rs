@@ -13,6 +13,7 @@ pub(crate) mod history;
 pub(crate) mod ids;
 pub(crate) mod names;
 pub(crate) mod pacing;
+pub(crate) mod shown_as;
 
 #[cfg(test)]
 mod tests;

@@ -146,7 +146,7 @@ async fn use_everything(world: &World) {
     let quiet_hours =
         QuietHours { from: Time::constant(22, 0, 0, 0), until: Time::constant(6, 0, 0, 0) };
     let pacing = Pacing { quiet_hours: Some(quiet_hours), ..Pacing::between(1, 2).unwrap() };
-    let patch = DevicePatch { name: None, pacing: Some(Some(pacing)) };
+    let patch = DevicePatch { pacing: Some(Some(pacing)), ..DevicePatch::default() };
     store.update_device(account, device, patch).await.unwrap().unwrap();
     for status in [DeviceStatus::Disconnected, DeviceStatus::LoggedOut, DeviceStatus::Connected] {
         let linked = LinkedNumber { phone: PhoneNumber::from_digits("628111"), lid: None };

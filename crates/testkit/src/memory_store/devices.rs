@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::client::ShownAs;
 use domain::device::{
     Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
 };
@@ -43,6 +44,8 @@ impl DeviceStore for MemoryStore {
             phone: None,
             lid: None,
             pacing: None,
+            shown_as: ShownAs::default(),
+            proxy: None,
             paired_at: None,
             connected_at: None,
             last_seen_at: None,
@@ -102,6 +105,12 @@ impl DeviceStore for MemoryStore {
         }
         if let Some(pacing) = patch.pacing {
             device.pacing = pacing;
+        }
+        if let Some(shown_as) = patch.shown_as {
+            device.shown_as = shown_as;
+        }
+        if let Some(proxy) = patch.proxy {
+            device.proxy = proxy;
         }
         Ok(Some(device.clone()))
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use domain::account::Caller;
 use domain::chat::Lid;
+use domain::client::{Language, Platform, ShownAs};
 use domain::device::{
     Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
 };
@@ -17,7 +18,7 @@ use domain::message::MessageState;
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
 use domain::ports::{CreatedDevice, PageRequest, ProtocolWrite, Recorded, Store};
-use domain::webhook::EventKind;
+use domain::webhook::{EventKind, SealedSecret};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -72,16 +73,38 @@ pub async fn devices_are_listed_newest_first(store: Arc<dyn Store>) {
 pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
     let pacing = Pacing::between(1, 2).unwrap();
-    let patch = DevicePatch { name: Some("Kasir".into()), pacing: Some(Some(pacing.clone())) };
+    let (shown_as, proxy) = (shown_as(), Some(SealedSecret(vec![0, 255, 7])));
+    let patch = DevicePatch {
+        name: Some("Kasir".into()),
+        pacing: Some(Some(pacing.clone())),
+        shown_as: Some(shown_as.clone()),
+        proxy: Some(proxy.clone()),
+    };
     let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
-    assert_eq!(updated, Device { name: "Kasir".into(), pacing: Some(pacing), ..device.clone() });
+    let (name, pacing) = ("Kasir".into(), Some(pacing));
+    assert_eq!(updated, Device { name, pacing, shown_as, proxy, ..device.clone() });
     assert_eq!(store.device(account.id, device.id).await.unwrap().as_deref(), Some(&updated));
     let nothing = DevicePatch::default();
     let same = store.update_device(account.id, device.id, nothing).await.unwrap();
     assert_eq!(same, Some(updated));
-    let patch = DevicePatch { name: None, pacing: Some(None) };
+    let patch = DevicePatch {
+        pacing: Some(None),
+        shown_as: Some(ShownAs::default()),
+        proxy: Some(None),
+        ..DevicePatch::default()
+    };
     let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
-    assert_eq!((updated.name.as_str(), updated.pacing), ("Kasir", None));
+    assert_eq!(updated, Device { name: "Kasir".into(), ..device });
+    let now = store.device(account.id, updated.id).await.unwrap();
+    assert_eq!(now.as_deref(), Some(&updated));
+}
+
+fn shown_as() -> ShownAs {
+    ShownAs {
+        name: Some("Toko Ibu".into()),
+        platform: Some(Platform::Safari),
+        language: Some(Language::parse("id-ID").unwrap()),
+    }
 }
 
 pub async fn a_device_goes_through_its_states(store: Arc<dyn Store>) {
@@ -191,7 +214,7 @@ pub async fn heartbeats_are_kept_for_a_day(store: Arc<dyn Store>) {
 pub async fn devices_are_tenant_separate(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
     let stranger = World::with(Arc::clone(&store), 20).await.account.id;
-    let patch = DevicePatch { name: Some("mine".into()), pacing: None };
+    let patch = DevicePatch { name: Some("mine".into()), ..DevicePatch::default() };
     assert!(store.device(stranger, device.id).await.unwrap().is_none());
     assert!(store.update_device(stranger, device.id, patch).await.unwrap().is_none());
     assert!(!store.replace_device_token(stranger, device.id, key(60), NOW).await.unwrap());

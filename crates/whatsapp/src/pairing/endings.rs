@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::device::DisconnectReason;
 use domain::ports::MessengerEvent;
+use domain::proxy::ProxyFault;
 
 use super::{Purpose, Supervisor};
 use crate::client::Session;
@@ -19,6 +20,16 @@ impl Supervisor {
         self.handle_loss(DisconnectReason::ConnectionLost, None).await
     }
 
+    /// Reports that the device's proxy must not be used, or cannot; whether to try again.
+    pub(super) async fn without_proxy(&mut self, fault: ProxyFault) -> bool {
+        let reason = DisconnectReason::Proxy(fault);
+        if matches!(self.purpose, Purpose::Pair(_)) {
+            self.fail_pairing(reason.describe()).await;
+            return false;
+        }
+        self.handle_loss(reason, None).await
+    }
+
     /// Acts on an ending; whether to connect again.
     pub(super) async fn handle_ending(
         &mut self,
@@ -27,7 +38,7 @@ impl Supervisor {
         held: Option<Duration>,
     ) -> bool {
         match ending {
-            Ending::Wanted => true,
+            Ending::Wanted | Ending::NewClient => true,
             Ending::Paired => {
                 self.failures = 0;
                 true

@@ -31,6 +31,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Mutex, RwLock, watch};
 use wacore::store::error::{Result, StoreError};
 
+use self::app_sync::SyncRounds;
 use crate::outage::Outage;
 use crate::stanzas::SentStanzas;
 
@@ -49,6 +50,7 @@ pub(crate) struct DeviceState {
     broken: watch::Sender<bool>,
     outage: Outage,
     stanzas: Arc<SentStanzas>,
+    rounds: SyncRounds,
 }
 
 impl DeviceState {
@@ -61,13 +63,19 @@ impl DeviceState {
     ) -> Self {
         let broken = watch::Sender::new(false);
         let (rmw, order) = (Mutex::new(()), RwLock::new(()));
-        Self { sessions, device, rmw, order, broken, outage, stanzas }
+        let rounds = SyncRounds::default();
+        Self { sessions, device, rmw, order, broken, outage, stanzas, rounds }
     }
 
     /// Becomes true when the state has broken: its client must be replaced by a new one, which starts
     /// from what is stored.
     pub(crate) fn broken(&self) -> watch::Receiver<bool> {
         self.broken.subscribe()
+    }
+
+    /// Becomes true when a synchronisation of app state that did not settle was ended.
+    pub(crate) fn unsettled(&self) -> watch::Receiver<bool> {
+        self.rounds.has_ended()
     }
 
     /// Refuses every later write.

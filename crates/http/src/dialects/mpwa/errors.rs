@@ -125,6 +125,7 @@ fn core_reply(error: &Error) -> ErrorReply {
             bad("A request with this Idempotency-Key is still being handled")
         }
         Error::Conflict(message) => bad(*message),
+        Error::Passkey(why) => bad(why.to_string()),
         Error::NotWaiting(_) => bad("The message no longer waits"),
         Error::VoucherInvalid => bad("Invalid voucher or already redeemed"),
         Error::ChallengeFailed(reason) => bad(reason.clone()),

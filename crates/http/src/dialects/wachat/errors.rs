@@ -122,6 +122,7 @@ fn core_reply(error: &Error) -> (StatusCode, AnyError) {
             "A request with this Idempotency-Key is still being handled",
         ),
         Error::Conflict(message) => reply(StatusCode::CONFLICT, *message),
+        Error::Passkey(why) => reply(StatusCode::CONFLICT, why.to_string()),
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::Media(reason) => reply(StatusCode::BAD_REQUEST, format!("Media: {reason}")),
         Error::NotOnWhatsapp(number) => {

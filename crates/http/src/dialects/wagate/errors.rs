@@ -132,6 +132,7 @@ fn core_reply(error: &Error) -> ErrorReply {
             "A request with this Idempotency-Key is still being handled",
         ),
         Error::Conflict(message) => reply(StatusCode::CONFLICT, *message),
+        Error::Passkey(why) => reply(StatusCode::CONFLICT, why.to_string()),
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::QueueFull(full) => too_many(full.summary()),
         Error::RateLimited(_) => too_many("Too many requests"),
