@@ -29,7 +29,7 @@ use crate::switchboard::{ConnId, Peer, Switchboard};
 /// How long the challenge is valid.
 const CHALLENGE_MS: i64 = 600_000;
 
-/// How long the phone takes to react to an assertion.
+/// How long the phone takes to react to what the client sends.
 const PHONE_REACTION: Duration = Duration::from_millis(200);
 
 /// The next step of a pairing with a passkey.
@@ -142,8 +142,10 @@ impl Switchboard {
         };
         match outcome {
             Ok(Some(secret)) => {
-                let (reply, _) = tokio::sync::oneshot::channel();
-                self.pair_success(conn, passkey.number, &secret, reply)
+                let (number, (reply, _)) = (passkey.number, tokio::sync::oneshot::channel());
+                // The client keeps its new secret once its keys are taken.
+                self.later(PHONE_REACTION, move |sb| sb.pair_success(conn, number, &secret, reply));
+                Ok(())
             }
             Ok(None) => {
                 self.phone_changed(passkey.number);
