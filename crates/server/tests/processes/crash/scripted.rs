@@ -17,6 +17,9 @@ use crate::support::wait::until;
 const OURS: &str = "628119000002";
 /// Written to in every case; the other recipient of a case is new.
 const KNOWN: &str = "628139000000";
+/// Longest wait for a message, in seconds: a send whose query was cut off may wait for its answer for a
+/// minute before it is tried again.
+const ARRIVAL_S_MAX: u64 = 150;
 /// Runs at the same time.
 const TOGETHER: usize = 3;
 
@@ -98,13 +101,13 @@ impl Script {
         let new = format!("62813{:08}", n + 1);
         let ids = [self.send(n, &new).await, self.send(n, KNOWN).await];
         self.recipients.push(new);
-        until(format!("every fault of case {n} strikes"), 60, async || {
+        until(format!("every fault of case {n} strikes"), ARRIVAL_S_MAX, async || {
             self.hurry().await;
             (self.struck().await >= wanted).then_some(())
         })
         .await;
         for id in ids {
-            until(format!("a message of case {n} is read"), 60, async || {
+            until(format!("a message of case {n} is read"), ARRIVAL_S_MAX, async || {
                 self.hurry().await;
                 let message = self.account.get(&format!("/v1/messages/{id}")).await;
                 (message["status"] == "read").then_some(())
