@@ -5,25 +5,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
-use domain::client::{ClientSettings, Platform, Route, ShownAs};
+use domain::client::ClientSettings;
 use domain::ids::DeviceId;
 use domain::message::IncomingMessage;
 use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore, StoreResult};
-use domain::proxy::ProxyFault;
 use futures_util::future::join_all;
 use outbound::ProxyConnector;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
-use wacore::client_profile::ClientProfile;
-use wacore::net::TransportFactory;
 use wacore::runtime::Runtime;
-use wacore::store::{DeviceCommand, DevicePropsOverride};
+use wacore::store::DeviceCommand;
 use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
 use wacore::types::message::MessageInfo;
 use wacore_binary::OwnedNodeRef;
 use waproto::whatsapp as wa;
-use waproto::whatsapp::device_props::PlatformType;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 use whatsapp_rust::transport::{TokioWebSocketTransportFactory, default_tls_connector};
@@ -42,8 +38,8 @@ use crate::incoming::{self, Names};
 use crate::limits::{
     CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR, UPLOADS_MAX,
 };
+use crate::network::Network;
 use crate::outage::Outage;
-use crate::proxied::ProxiedSockets;
 use crate::receipts::SendBarrier;
 use crate::recovery;
 use crate::registrations::Registrations;
@@ -66,16 +62,9 @@ pub(crate) struct ClientContext {
     pub(crate) uploads: Arc<Semaphore>,
     pub(crate) versions: Versions,
     pub(crate) registrations: Registrations,
-    endpoint: Endpoint,
-    proxies: ProxyConnector,
-    direct: Network,
-}
-
-/// How a client reaches WhatsApp.
-#[derive(Clone)]
-struct Network {
-    http: Arc<GuardedHttpClient>,
-    sockets: Arc<dyn TransportFactory>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) proxies: ProxyConnector,
+    pub(crate) direct: Network,
 }
 
 impl ClientContext {
@@ -104,48 +93,6 @@ impl ClientContext {
         })
     }
 
-    /// How a device reaches WhatsApp: through its proxy, if it has one.
-    fn network(&self, route: &Route) -> anyhow::Result<Network> {
-        let proxy = match route {
-            Route::Direct => return Ok(self.direct.clone()),
-            Route::Proxy(proxy) => proxy,
-            Route::Unreadable => return Err(ProxyFault::Unreadable.into()),
-        };
-        let http = GuardedHttpClient::through(&self.endpoint, &self.proxies, proxy)?;
-        let (url, proxies) = (self.endpoint.url.as_str(), self.proxies.clone());
-        let sockets = Arc::new(ProxiedSockets::new(url, proxies, proxy.clone()));
-        Ok(Network { http: Arc::new(http), sockets })
-    }
-
-    /// How a device appears: as itself, or as the gateway's settings say.
-    fn appearance(&self, shown_as: &ShownAs) -> (DevicePropsOverride, ClientProfile) {
-        let name = shown_as.name.as_deref().unwrap_or(&self.config.device_name);
-        let platform = shown_as.platform.unwrap_or(self.config.platform);
-        let props =
-            DevicePropsOverride::new().with_os(name).with_platform_type(platform_type(platform));
-        let language = shown_as.language.as_ref().unwrap_or(&self.config.language);
-        let (locale_language, locale_country) = language.parts();
-        let profile = ClientProfile {
-            locale_language: locale_language.to_owned(),
-            locale_country: locale_country.to_owned(),
-            ..ClientProfile::web()
-        };
-        (props, profile)
-    }
-}
-
-fn platform_type(platform: Platform) -> PlatformType {
-    match platform {
-        Platform::Chrome => PlatformType::CHROME,
-        Platform::Edge => PlatformType::EDGE,
-        Platform::Firefox => PlatformType::FIREFOX,
-        Platform::Opera => PlatformType::OPERA,
-        Platform::Safari => PlatformType::SAFARI,
-        Platform::Desktop => PlatformType::DESKTOP,
-    }
-}
-
-impl ClientContext {
     /// Erases a device's session; what was waited for will not come any more.
     pub(crate) async fn erase(&self, device: DeviceId, awaited: &Awaited) -> StoreResult<()> {
         let store = AwaitedStore { store: &self.sessions, device };

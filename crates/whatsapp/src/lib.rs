@@ -17,7 +17,7 @@
 //!         contacts, polls          what both need of vCards and votes
 //!       upload                     files, encrypted and uploaded piece by piece
 //!       storage                    the library's state, in our protocol store
-//!       wire, proxied, http_client the network: watched sockets, also through a proxy; guarded HTTP
+//!       network, wire, proxied, http_client: watched sockets, also through a proxy; guarded HTTP
 //!         config                   where it may connect to
 //! ```
 //!
@@ -36,6 +36,7 @@ mod incoming;
 mod limits;
 mod liveness;
 mod messenger;
+mod network;
 mod outage;
 mod outgoing;
 mod pairing;

@@ -479,25 +479,6 @@ impl Supervisor {
             watch.deadline = Deadline::new(Duration::from_secs(1), DeadlineAction::Reconnect);
         }
     }
-
-    async fn on_deadline(&mut self, session: &Session, watch: &mut Connection) {
-        let action = std::mem::replace(&mut watch.deadline, Deadline::none()).action;
-        match action {
-            DeadlineAction::Nothing => {}
-            DeadlineAction::ReleaseLogin => watch.login_permit = None,
-            DeadlineAction::FailPairing => {
-                session.sink.fail_pairing("the device was not paired in time");
-            }
-            DeadlineAction::FailPasskey => {
-                session.sink.fail_pairing("the passkey was not given and confirmed in 10 minutes");
-            }
-            DeadlineAction::Reconnect => {
-                session.sink.note(Ending::Wanted);
-                self.online.set(None);
-                end_connection(self.device, session.client.clone());
-            }
-        }
-    }
 }
 
 /// Waits until a flag is up, or its sender is dropped.

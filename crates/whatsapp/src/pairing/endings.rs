@@ -8,6 +8,7 @@ use domain::proxy::ProxyFault;
 
 use super::{Purpose, Supervisor};
 use crate::client::Session;
+use crate::connection::{Connection, Deadline, DeadlineAction, end_connection};
 use crate::disconnect::{self, Ending};
 
 impl Supervisor {
@@ -66,6 +67,25 @@ impl Supervisor {
                 false
             }
             Ending::Lost(reason) => self.handle_loss(reason, held).await,
+        }
+    }
+
+    pub(super) async fn on_deadline(&mut self, session: &Session, watch: &mut Connection) {
+        let action = std::mem::replace(&mut watch.deadline, Deadline::none()).action;
+        match action {
+            DeadlineAction::Nothing => {}
+            DeadlineAction::ReleaseLogin => watch.login_permit = None,
+            DeadlineAction::FailPairing => {
+                session.sink.fail_pairing("the device was not paired in time");
+            }
+            DeadlineAction::FailPasskey => {
+                session.sink.fail_pairing("the passkey was not given and confirmed in 10 minutes");
+            }
+            DeadlineAction::Reconnect => {
+                session.sink.note(Ending::Wanted);
+                self.online.set(None);
+                end_connection(self.device, session.client.clone());
+            }
         }
     }
 
