@@ -61,5 +61,3 @@ fn platform_type(platform: Platform) -> PlatformType {
         Platform::Desktop => PlatformType::DESKTOP,
     }
 }
-
-impl ClientContext {}
