@@ -38,6 +38,8 @@ pub struct Device {
     pub shown_as: ShownAs,
     /// The proxy through which it reaches WhatsApp, encrypted.
     pub proxy: Option<SealedSecret>,
+    /// Until when WhatsApp lets its number write to no strangers.
+    pub restricted_until: Option<Timestamp>,
     /// When it was last linked to a number.
     pub paired_at: Option<Timestamp>,
     /// When it last connected.
@@ -48,10 +50,18 @@ pub struct Device {
     pub created_at: Timestamp,
 }
 
+/// Why a number is restricted, in words for people.
+pub const RESTRICTED: &str = "WhatsApp lets this number write to no new contacts until then";
+
 impl Device {
     /// The row that its proxy is sealed for.
     pub fn proxy_row(&self) -> SecretRow {
         SecretRow::Proxy { account: self.account_id, device: self.id }
+    }
+
+    /// Until when WhatsApp lets its number write to no strangers, while that lasts.
+    pub fn restricted_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.restricted_until.filter(|until| *until > now)
     }
 }
 

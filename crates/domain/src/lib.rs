@@ -7,6 +7,7 @@
 pub mod account;
 pub mod chat;
 pub mod client;
+pub mod contact;
 pub mod content;
 pub mod context;
 pub mod device;

@@ -13,8 +13,10 @@ use crate::policy::quota::QuotaReceipt;
 use crate::text::cleaned_address;
 
 mod origin;
+mod waiting;
 
 pub use origin::{Direction, Origin, ReceivedOrigin};
+pub use waiting::{Waiting, WaitingReason};
 
 /// Longest text of a message, in Unicode code points.
 pub const TEXT_CHARS_MAX: usize = 65_536;

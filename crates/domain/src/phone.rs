@@ -428,6 +428,17 @@ mod tests {
         for wrong in ["@g.us", "-@g.us", "1-2-3@g.us", "abc@g.us"] {
             assert_eq!(Recipient::parse(wrong, "62"), Err(InvalidPhone), "{wrong}");
         }
+        for (text, lid) in [
+            ("100000000000001@lid", "100000000000001@lid"),
+            ("\u{202a}100000000000001@Lid\u{202c}\n", "100000000000001@lid"),
+            ("@lid", ""),
+            ("12a@lid", ""),
+            ("100000000000001:2@lid", ""),
+            ("123456789012345678901@lid", ""),
+        ] {
+            let parsed = Recipient::parse(text, "62").map(|found| ChatId::from(found).to_string());
+            assert_eq!(parsed.unwrap_or_default(), lid, "{text:?}");
+        }
         let long = ["1-".repeat(600) + "@g.us", "\u{200b}".repeat(600) + "628123456789"];
         for long in &long {
             assert_eq!(Recipient::parse(long, "62"), Err(InvalidPhone));

@@ -14,6 +14,7 @@ mod webhooks;
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
 use crate::chat::ChatId;
 use crate::client::ClientSettings;
+use crate::contact::Identity;
 use crate::content::OutgoingContent;
 use crate::context::Context;
 use crate::device::{
@@ -24,7 +25,7 @@ use crate::error::{Result, StoreError};
 use crate::fair_semaphore::Permit;
 use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
 use crate::key::KeyHash;
-use crate::message::{Failure, IncomingMessage, Message, Receipt};
+use crate::message::{Failure, IncomingMessage, Message, Receipt, Waiting};
 use crate::passkey::Assertion;
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
@@ -229,6 +230,14 @@ pub trait DeviceStore: Send + Sync {
         id: DeviceId,
         change: &StatusChange,
     ) -> StoreResult<Option<MovedDevice>>;
+    /// Records until when WhatsApp lets a device's number write to no strangers; `None` when it may.
+    /// A new end is an event ([`Event::of_restriction`]). `None` when there is no such device any more.
+    async fn restrict_device(
+        &self,
+        id: DeviceId,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> StoreResult<Option<MovedDevice>>;
     /// Notes that these devices were alive in this minute.
     async fn beat(&self, devices: &[DeviceId], at: Timestamp) -> StoreResult<()>;
     /// In which minutes a device of an account was alive, by hour, from the hour of `since` on.
@@ -348,6 +357,8 @@ pub trait Dispatcher: Send + Sync {
         id: MessageId,
         patience: Duration,
     ) -> Result<Option<Message>>;
+    /// Why messages of a device wait, and until when; only those of which that is known.
+    async fn waiting(&self, device: DeviceId, ids: Vec<MessageId>) -> Vec<(MessageId, Waiting)>;
     /// Whether the message is with WhatsApp at this moment, unacknowledged.
     fn is_sending(&self, device: DeviceId, id: MessageId) -> bool;
     /// Begins to link a device, or shows the running attempt's offer.
@@ -442,6 +453,9 @@ pub enum MessengerEvent {
     Undecryptable,
     /// Such messages have come after all, as many as this. Counted only.
     Recovered(u64),
+    /// Until when WhatsApp lets the number write to no strangers; `None` when it may. Reported when a
+    /// message to a stranger was refused, before that.
+    Restricted(Option<Timestamp>),
 }
 
 /// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
@@ -496,4 +510,8 @@ pub trait MessengerEvents: Send + Sync {
     /// Messages came in. They are acknowledged to WhatsApp only when this returns `Ok`. One that is known
     /// as unreadable and can be read now takes the place of its earlier form.
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()>;
+    /// Numbers and LIDs are known to be one person's each. Reported before the messages that say so.
+    async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()>;
+    /// The number has these chats from before it was linked: the people in them are no strangers.
+    async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()>;
 }

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::chat::{ChatId, Lid};
+use crate::contact::Identity;
 use crate::content::Content;
 use crate::context::Context;
-use crate::device::{Device, DeviceStatus, StatusChange};
+use crate::device::{Device, DeviceStatus, RESTRICTED, StatusChange};
 use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
 use crate::message::{Address, Direction, Failure, Message, MessageState, Origin};
 use crate::phone::PhoneNumber;
@@ -53,11 +54,15 @@ pub enum EventKind {
     DeviceLoggedOut,
     #[serde(rename = "device.paired")]
     DevicePaired,
+    #[serde(rename = "device.restricted")]
+    DeviceRestricted,
+    #[serde(rename = "contact.identified")]
+    ContactIdentified,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::MessageReceived,
         Self::MessageSent,
         Self::MessageDelivered,
@@ -70,6 +75,8 @@ impl EventKind {
         Self::DeviceDisconnected,
         Self::DeviceLoggedOut,
         Self::DevicePaired,
+        Self::DeviceRestricted,
+        Self::ContactIdentified,
     ];
 
     /// Its name in every API and in the database.
@@ -87,6 +94,8 @@ impl EventKind {
             Self::DeviceDisconnected => "device.disconnected",
             Self::DeviceLoggedOut => "device.logged_out",
             Self::DevicePaired => "device.paired",
+            Self::DeviceRestricted => "device.restricted",
+            Self::ContactIdentified => "contact.identified",
         }
     }
 
@@ -103,7 +112,7 @@ impl EventKind {
     /// What a plan must include for it to be delivered to webhooks.
     pub fn feature(self) -> Feature {
         match self {
-            Self::MessageReceived => Feature::IncomingWebhook,
+            Self::MessageReceived | Self::ContactIdentified => Feature::IncomingWebhook,
             kind if kind.is_of_device() => Feature::DowntimeNotification,
             _ => Feature::AdvanceWebhook,
         }
@@ -137,7 +146,7 @@ pub struct Event {
     pub account_id: AccountId,
     /// To which device.
     pub device: EventDevice,
-    /// The message or the device's new state.
+    /// The message, the device's new state, or the person.
     pub subject: Subject,
 }
 
@@ -171,6 +180,8 @@ pub enum Subject {
     Message(Box<EventMessage>),
     /// The device itself.
     Device(EventStatus),
+    /// A person of whom both names are known now.
+    Contact(Identity),
 }
 
 /// The message of an event, as it was then.
@@ -201,6 +212,8 @@ pub struct EventStatus {
     pub code: Option<u16>,
     /// Whether it comes back by itself.
     pub should_reconnect: bool,
+    /// Until when WhatsApp lets the number write to no strangers.
+    pub restricted_until: Option<Timestamp>,
 }
 
 impl Event {
@@ -267,9 +280,42 @@ impl Event {
                 reason: change.reason.clone(),
                 code: change.code,
                 should_reconnect: change.should_reconnect,
+                restricted_until: after.restricted_at(change.at),
             }),
         };
         paired.into_iter().chain(moved).map(event).collect()
+    }
+
+    /// WhatsApp lets a device's number write to no strangers until then.
+    pub fn of_restriction(device: &Device, until: Timestamp, at: Timestamp) -> Self {
+        let name = EventKind::DeviceRestricted.as_str().replace('.', "_");
+        Self {
+            id: format!("evt_d{}_{name}_{}", device.number_id, at.as_millisecond()),
+            kind: EventKind::DeviceRestricted,
+            at,
+            account_id: device.account_id,
+            device: device.into(),
+            subject: Subject::Device(EventStatus {
+                status: device.status,
+                reason: Some(RESTRICTED.to_owned()),
+                code: None,
+                should_reconnect: false,
+                restricted_until: Some(until),
+            }),
+        }
+    }
+
+    /// A person is known to a device by both names now.
+    pub fn of_contact(identity: Identity, device: &Device, at: Timestamp) -> Self {
+        let (number, lid) = (device.number_id, identity.lid.user());
+        Self {
+            id: format!("evt_d{number}_contact_{lid}_{}", at.as_millisecond()),
+            kind: EventKind::ContactIdentified,
+            at,
+            account_id: device.account_id,
+            device: device.into(),
+            subject: Subject::Contact(identity),
+        }
     }
 
     /// Within what its order counts: a chat of a device, or the device itself.
@@ -277,6 +323,7 @@ impl Event {
         match &self.subject {
             Subject::Message(message) => format!("{}/{}", self.device.id, message.chat),
             Subject::Device(_) => self.device.id.to_string(),
+            Subject::Contact(identity) => format!("{}/{}", self.device.id, identity.chat()),
         }
     }
 }

@@ -11,11 +11,13 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use domain::chat::ChatId;
+use domain::contact::Identity;
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result, StoreError};
 use domain::fair_semaphore::Permit;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{IncomingMessage, Message, Receipt};
+use domain::message::{IncomingMessage, Message, Receipt, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
@@ -45,6 +47,8 @@ const LOOKUP_WAIT: Duration = Duration::from_secs(15);
 const WRITES_AT_ONCE_MAX: usize = 64;
 /// How long, after its end, a wait lasts until the outcome is durable.
 const OUTCOME_WAIT: Duration = Duration::from_secs(10);
+/// How long a list waits for a device to say what its messages wait for.
+const EXPLAIN_WAIT: Duration = Duration::from_secs(1);
 /// How long WhatsApp waits for a receipt to be durable; then it reports it again.
 const RECEIPT_WAIT: Duration = Duration::from_secs(20);
 /// How long the answer to a passkey waits for the code that the phone shows, too.
@@ -181,6 +185,16 @@ impl Engine {
         within(ANSWER_WAIT, ask).await.unwrap_or_else(late)
     }
 
+    /// Reports something to the task of a device.
+    async fn inform(&self, device: DeviceId, input: Input) {
+        // A device that is paired or being paired has a task; what comes else is from before.
+        if let Some(mailbox) = self.registry.mailbox(device)
+            && mailbox.send(input).await.is_err()
+        {
+            tracing::debug!(%device, "an event came for a device that is stopped");
+        }
+    }
+
     async fn wait_in_queue(
         &self,
         device: DeviceId,
@@ -243,6 +257,14 @@ impl Dispatcher for Engine {
     async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation> {
         let answer = self.ask(device, false, |reply| Input::Cancel(id, reply)).await?;
         Ok(answer.unwrap_or(Cancellation::TooLate))
+    }
+
+    async fn waiting(&self, device: DeviceId, ids: Vec<MessageId>) -> Vec<(MessageId, Waiting)> {
+        let asked = self.ask(device, false, |reply| Input::Waiting(ids.clone(), reply));
+        match within(EXPLAIN_WAIT, asked).await {
+            Some(Ok(Some(waiting))) => waiting,
+            _ => Vec::new(),
+        }
     }
 
     fn is_sending(&self, _device: DeviceId, id: MessageId) -> bool {
@@ -406,12 +428,7 @@ impl MessengerEvents for Engine {
         if self.context.stats().reception_event(&event) {
             return Ok(());
         }
-        // A device that is paired or being paired has a task; other events are from before.
-        if let Some(mailbox) = self.registry.mailbox(device)
-            && mailbox.send(Input::Event(event)).await.is_err()
-        {
-            tracing::debug!(%device, "an event came for a device that is stopped");
-        }
+        self.inform(device, Input::Event(event)).await;
         Ok(())
     }
 
@@ -423,6 +440,20 @@ impl MessengerEvents for Engine {
         self.context.stats().add_unreadable(&new);
         log_received(device, &new);
         self.context.emit_recorded(&new);
+        Ok(())
+    }
+
+    async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()> {
+        let now = self.context.now();
+        let events = self.context.store().identify(device, identities.clone(), now).await?;
+        self.context.emit(&events);
+        self.inform(device, Input::Identified(identities)).await;
+        Ok(())
+    }
+
+    async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
+        self.context.store().add_contacts(device, chats.clone()).await?;
+        self.inform(device, Input::ChatsKnown(chats)).await;
         Ok(())
     }
 }

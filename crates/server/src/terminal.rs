@@ -4,6 +4,8 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::chat::ChatId;
+use domain::contact::Identity;
 use domain::device::PairOffer;
 use domain::ids::DeviceId;
 use domain::message::IncomingMessage;
@@ -43,6 +45,14 @@ impl MessengerEvents for TerminalOffers {
 
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
         self.inner.received(device, messages).await
+    }
+
+    async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()> {
+        self.inner.identified(device, identities).await
+    }
+
+    async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
+        self.inner.chats_known(device, chats).await
     }
 }
 

@@ -1,15 +1,18 @@
 //! Numbers, their LIDs, and the devices behind them.
 //!
-//! Invariant: a LID is a bijection of the number, so either names the same person and
-//! neither ever needs a table. Everything inside the simulator goes by [`Number`].
+//! Invariant: a LID is a bijection of a number and which of its owners is meant, so that neither ever
+//! needs a table. Everything inside the simulator goes by [`Number`], which means its present owner.
 
 use std::fmt;
 
 use wacore_binary::{Jid, Server};
 
-/// LIDs are this plus fifteen digits, so that none begins with a zero.
+/// LIDs are a multiple of this, one for each owner, plus fifteen digits, so that none begins with a
+/// zero.
 const LID_BASE: u64 = 1_000_000_000_000_000;
 const LID_MODULUS: u128 = 1_000_000_000_000_000;
+/// Owners that a number has had before its present one, at most.
+pub(crate) const OWNERS_BEFORE_MAX: u8 = 8;
 /// Above every telephone number.
 const COMPANION_STEP: u64 = 1_000_000_000_000_000;
 /// Coprime to the modulus, so multiplication can be undone.
@@ -40,16 +43,22 @@ impl Number {
         Number(value.unsigned_abs())
     }
 
-    /// The number a LID belongs to.
+    /// The number a LID belongs to, or once did.
     pub(crate) fn from_lid(user: &str) -> Option<Self> {
+        Self::owner_of_lid(user).map(|(number, _)| number)
+    }
+
+    /// The same, and how many owners the number had before.
+    pub(crate) fn owner_of_lid(user: &str) -> Option<(Self, u8)> {
         let lid: u64 = user.parse().ok()?;
-        let hidden = u128::from(lid.checked_sub(LID_BASE)?);
-        if hidden >= LID_MODULUS {
+        let before = u8::try_from((lid / LID_BASE).checked_sub(1)?).ok()?;
+        if before > OWNERS_BEFORE_MAX {
             return None;
         }
+        let hidden = u128::from(lid % LID_BASE);
         let shifted = (hidden + LID_MODULUS - LID_SHIFT % LID_MODULUS) % LID_MODULUS;
         let number = shifted * inverse(LID_FACTOR, LID_MODULUS) % LID_MODULUS;
-        Number::parse(&number.to_string())
+        Some((Number::parse(&number.to_string())?, before))
     }
 
     /// The number under which the state of a simulated companion is kept, as if it were a phone.
@@ -68,20 +77,15 @@ impl Number {
         self.device().number
     }
 
-    /// The user part of this number's LID.
-    pub(crate) fn lid(self) -> String {
+    /// The user part of the LID of the number's owner after so many others.
+    pub(crate) fn lid_after(self, owners_before: u8) -> String {
         let hidden = (u128::from(self.0) * LID_FACTOR + LID_SHIFT) % LID_MODULUS;
-        (u128::from(LID_BASE) + hidden).to_string()
+        (u128::from(LID_BASE) * (1 + u128::from(owners_before)) + hidden).to_string()
     }
 
     /// `NUMBER@s.whatsapp.net`
     pub(crate) fn jid(self) -> Jid {
         Jid::pn(self.to_string())
-    }
-
-    /// `LID@lid`
-    pub(crate) fn lid_jid(self) -> Jid {
-        Jid::lid(self.lid())
     }
 }
 
@@ -138,11 +142,6 @@ impl DeviceAddr {
     pub(crate) fn jid(self) -> Jid {
         Jid::pn_device(self.number.to_string(), self.device)
     }
-
-    /// `LID:DEVICE@lid`
-    pub(crate) fn lid_jid(self) -> Jid {
-        Jid::lid_device(self.number.lid(), self.device)
-    }
 }
 
 impl fmt::Display for DeviceAddr {
@@ -159,8 +158,11 @@ mod tests {
     fn a_lid_leads_back_to_its_number() {
         for text in ["62811", "6281234567890", "999999999999999", "15551234567"] {
             let number = Number::parse(text).unwrap();
-            assert_eq!(number.lid().len(), 16);
-            assert_eq!(Number::from_lid(&number.lid()), Some(number), "{text}");
+            for before in 0..=OWNERS_BEFORE_MAX {
+                let lid = number.lid_after(before);
+                assert_eq!(lid.len(), 16);
+                assert_eq!(Number::owner_of_lid(&lid), Some((number, before)), "{text}");
+            }
         }
     }
 
@@ -179,7 +181,7 @@ mod tests {
         for text in ["", "0811", "08123456", "62-811", "1234", "1234567890123456", "six"] {
             assert_eq!(Number::parse(text), None, "{text}");
         }
-        for lid in ["", "12", "99999999999999999999999", "abc", "2000000000000000"] {
+        for lid in ["", "12", "99999999999999999999999", "abc", "999999999999999"] {
             assert_eq!(Number::from_lid(lid), None, "{lid}");
         }
     }
@@ -188,7 +190,8 @@ mod tests {
     fn jids_of_either_kind_name_the_same_device() {
         let device = DeviceAddr { number: Number::parse("628123456789").unwrap(), device: 7 };
         assert_eq!(DeviceAddr::from_jid(&device.jid()), Some(device));
-        assert_eq!(DeviceAddr::from_jid(&device.lid_jid()), Some(device));
+        let lid = Jid::lid_device(device.number.lid_after(0), device.device);
+        assert_eq!(DeviceAddr::from_jid(&lid), Some(device));
         assert_eq!(DeviceAddr::from_jid(&Jid::group("123")), None);
     }
 }

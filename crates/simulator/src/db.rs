@@ -23,9 +23,16 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     db.busy_timeout(std::time::Duration::from_secs(10))?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_CACHED);
     db.execute_batch(SCHEMA)?;
-    for column in
-        ["by_lid", "answers_as", "generation", "bundle", "ephemeral_s", "migrated", "hidden"]
-    {
+    for column in [
+        "by_lid",
+        "answers_as",
+        "generation",
+        "bundle",
+        "ephemeral_s",
+        "migrated",
+        "hidden",
+        "recycled",
+    ] {
         add_column(&db, "phones", column)?;
     }
     add_column_of(&db, "phones", "passkey_key", TEXT)?;

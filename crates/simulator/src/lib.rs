@@ -112,6 +112,7 @@ impl Simulator {
         switchboard
             .run(|sb| {
                 sb.load_companions()?;
+                sb.load_recycled()?;
                 sb.resume_receipts()
             })
             .await?;

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS phones (
     by_lid        INTEGER NOT NULL DEFAULT 0,  -- others see its LID first
     answers_as    INTEGER NOT NULL DEFAULT 0,  -- another spelling of the account, or 0
     generation    INTEGER NOT NULL DEFAULT 0,  -- how often it was reinstalled
+    recycled      INTEGER NOT NULL DEFAULT 0,  -- how many owners the number had before
     migrated      INTEGER NOT NULL DEFAULT 0,  -- the account addresses people by LID
     hidden        INTEGER NOT NULL DEFAULT 0,  -- others do not see its number
     ephemeral_s   INTEGER NOT NULL DEFAULT 0,  -- the timer of chats without one of their own
@@ -139,6 +140,20 @@ CREATE TABLE IF NOT EXISTS group_members (
     PRIMARY KEY (group_id, number)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS groups_by_member ON group_members (number);
+
+-- Who has given whom a token: the receiver may write to the giver also while strangers may not.
+CREATE TABLE IF NOT EXISTS tokens (
+    giver    INTEGER NOT NULL,
+    receiver INTEGER NOT NULL,
+    given_s  INTEGER NOT NULL,
+    PRIMARY KEY (giver, receiver)
+) WITHOUT ROWID;
+
+-- The history that the next linked device of a phone gets: an encoded notification.
+CREATE TABLE IF NOT EXISTS histories (
+    number       INTEGER PRIMARY KEY,
+    notification BLOB NOT NULL
+);
 
 -- The timers of chats between two numbers, as each of them knows it.
 CREATE TABLE IF NOT EXISTS chat_timers (

@@ -26,7 +26,8 @@ macro_rules! select_devices {
     ($rest:literal) => {
         concat!(
             "SELECT number_id, id, account_id, name, status, reason, phone, lid, pacing, \
-             shown_as, proxy, paired_at, connected_at, last_seen_at, created_at FROM devices ",
+             shown_as, proxy, paired_at, connected_at, last_seen_at, created_at, restricted_until
+             FROM devices ",
             $rest
         )
     };
@@ -57,7 +58,7 @@ fn shown_as_from(row: &mut Row) -> SqlResult<ShownAs> {
 
 fn device_from(row: &mut Row) -> SqlResult<Device> {
     let number_id = DeviceNumber(row.int()?);
-    Ok(Device {
+    let mut device = Device {
         id: row.parsed(|text| text.parse().ok())?,
         number_id,
         account_id: AccountId(row.int()?),
@@ -73,7 +74,10 @@ fn device_from(row: &mut Row) -> SqlResult<Device> {
         connected_at: row.opt_time()?,
         last_seen_at: row.opt_time()?,
         created_at: row.time()?,
-    })
+        restricted_until: None,
+    };
+    device.restricted_until = row.opt_time()?;
+    Ok(device)
 }
 
 pub(crate) async fn create_device(
@@ -147,7 +151,14 @@ fn texts_json(ids: &BTreeSet<DeviceId>) -> SqlResult<String> {
     to_json(&ids.iter().map(DeviceId::to_string).collect::<Vec<_>>())
 }
 
-async fn locked_device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
+/// Locks some devices, in order.
+pub(crate) async fn lock_all(tx: &mut Tx, ids: &BTreeSet<DeviceId>) -> SqlResult<()> {
+    const LOCK: &str = "SELECT id FROM devices WHERE id IN (SELECT value FROM json_rows($1))
+        ORDER BY id FOR UPDATE";
+    tx.query(LOCK, params![&texts_json(ids)?]).await.map(drop)
+}
+
+pub(crate) async fn locked_device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
     const SELECT: &str = select_devices!("WHERE id = $1 FOR UPDATE");
     let row = tx.query_one(SELECT, params![&id.to_string()]).await?;
     tx.single("devices", row, device_from)
@@ -233,7 +244,7 @@ pub(crate) async fn set_device_status(
     change: StatusChange,
 ) -> SqlResult<Option<MovedDevice>> {
     const UPDATE: &str = "UPDATE devices SET status = $2, reason = $3, phone = $4, lid = $5,
-        paired_at = $6, connected_at = $7, last_seen_at = $8 WHERE id = $1";
+        paired_at = $6, connected_at = $7, last_seen_at = $8, restricted_until = $9 WHERE id = $1";
     let Some(mut device) = locked_device(tx, id).await? else { return Ok(None) };
     let before = device.status;
     apply_status(&mut device, &change);
@@ -241,10 +252,31 @@ pub(crate) async fn set_device_status(
     let times = (device.paired_at, device.connected_at, device.last_seen_at);
     let (id_text, status) = (id.to_string(), device.status.as_str());
     let (reason, lid) = (&device.reason, device.lid.as_ref().map(Lid::as_str));
-    let values = params![&id_text, status, reason, phone, lid, times.0, times.1, times.2];
+    let until = device.restricted_until;
+    let values = params![&id_text, status, reason, phone, lid, times.0, times.1, times.2, until];
     tx.execute(UPDATE, values).await?;
     tx.touch(Invalidation::Device(id));
     let events = Event::of_device(before, &device, &change);
+    deliveries::enqueue(tx, &events.iter().collect::<Vec<_>>()).await?;
+    Ok(Some(MovedDevice { device, events }))
+}
+
+pub(crate) async fn restrict_device(
+    tx: &mut Tx,
+    id: DeviceId,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> SqlResult<Option<MovedDevice>> {
+    const UPDATE: &str = "UPDATE devices SET restricted_until = $2 WHERE id = $1";
+    let Some(mut device) = locked_device(tx, id).await? else { return Ok(None) };
+    let until = until.map(whole_millis);
+    let is_news = until != device.restricted_until;
+    device.restricted_until = until;
+    tx.execute(UPDATE, params![&id.to_string(), until]).await?;
+    tx.touch(Invalidation::Device(id));
+    let news = until.filter(|until| is_news && *until > now);
+    let event = |until| Event::of_restriction(&device, until, whole_millis(now));
+    let events: Vec<Event> = news.map(event).into_iter().collect();
     deliveries::enqueue(tx, &events.iter().collect::<Vec<_>>()).await?;
     Ok(Some(MovedDevice { device, events }))
 }
@@ -258,6 +290,8 @@ fn apply_status(device: &mut Device, change: &StatusChange) {
         device.connected_at = at;
     }
     if let Some(LinkedNumber { phone, lid }) = &change.linked {
+        // The restriction was the other number's.
+        device.restricted_until.take_if(|_| device.phone.as_ref() != Some(phone));
         device.phone = Some(phone.clone());
         device.lid.clone_from(lid);
         device.paired_at = at;
@@ -317,13 +351,14 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 6] = [
+    const PARTS: [&str; 7] = [
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",
         "DELETE FROM session WHERE device_id = $1",
         "DELETE FROM contacts WHERE device_id = $1",
         "DELETE FROM heartbeats WHERE device_id = $1",
+        "DELETE FROM identities WHERE device_id = $1",
     ];
     const LOCK: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2 FOR UPDATE";
     lock_account(tx, account).await?;

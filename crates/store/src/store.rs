@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, NewAccount};
 use domain::chat::ChatId;
+use domain::contact::Identity;
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
@@ -18,6 +19,7 @@ use domain::ports::{
     MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OutboxEntry, Page,
     PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
 };
+use domain::webhook::Event;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -26,7 +28,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{clean, find, idempotency, list, record};
+use crate::messages::{clean, find, idempotency, identities, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -242,6 +244,15 @@ impl DeviceStore for SqlStore {
         run!(self.write, devices::set_device_status, id, change)
     }
 
+    async fn restrict_device(
+        &self,
+        id: DeviceId,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> StoreResult<Option<MovedDevice>> {
+        run!(self.write, devices::restrict_device, id, until, now)
+    }
+
     async fn beat(&self, devices: &[DeviceId], at: Timestamp) -> StoreResult<()> {
         let devices = devices.to_vec();
         run!(self.write, devices::beat, devices, at)
@@ -323,6 +334,19 @@ impl MessageStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<Option<Recorded>> {
         run!(self.write, record::cancel_unreadable, account, device, id, now)
+    }
+
+    async fn identify(
+        &self,
+        device: DeviceId,
+        identities: Vec<Identity>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Event>> {
+        run!(self.write, identities::identify, device, identities, now)
+    }
+
+    async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
+        run!(self.write, identities::add_known_chats, device, chats)
     }
 
     async fn waiting_message(&self, id: MessageId) -> StoreResult<Option<Message>> {

@@ -6,10 +6,13 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use domain::chat::Lid;
+use domain::contact::Identity;
 use domain::content::{Content, ContentKind, File};
 use domain::grant::NewGrant;
 use domain::media::Media;
 use domain::message::NewMessage;
+use domain::phone::PhoneNumber;
 use domain::ports::ProtocolWrite;
 use domain::webhook::EventKind;
 use support::Database;
@@ -136,6 +139,8 @@ async fn fill(world: &World) {
     let write = ProtocolWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
     store.protocol_write(world.device.id, vec![write]).await.unwrap();
     store.beat(&[world.device.id], NOW).await.unwrap();
+    let person = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
+    store.identify(world.device.id, vec![person], NOW).await.unwrap();
 }
 
 async fn two_accounts(database: &Database) -> (World, World) {

@@ -9,7 +9,7 @@ use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, S
 use domain::error::{Error, Result};
 use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::message::{Failure, Message, MessageEvent};
+use domain::message::{Failure, Message, MessageEvent, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{Cancellation, Clock, Dispatcher, OutboxEntry, Progress, Store};
@@ -69,6 +69,7 @@ struct State {
     groups: Vec<Group>,
     ending: Ending,
     alive_at: Option<Timestamp>,
+    waiting: Option<Waiting>,
 }
 
 /// The outcome of a wait for a message.
@@ -136,6 +137,11 @@ impl FakeDispatcher {
         self.state().alive_at = Some(at);
     }
 
+    /// What every message that waits waits for.
+    pub fn set_waiting(&self, waiting: Waiting) {
+        self.state().waiting = Some(waiting);
+    }
+
     /// The outcome of waits from now on.
     pub fn set_ending(&self, ending: Ending) {
         self.state().ending = ending;
@@ -182,6 +188,11 @@ impl Dispatcher for FakeDispatcher {
         let progress = Progress { id, steps, failure: None, next_attempt_at: None, kind: None };
         let message = self.store.record(vec![progress]).await?.pop();
         Ok(message.map_or(Cancellation::TooLate, |m| Cancellation::Cancelled(Box::new(m.message))))
+    }
+
+    async fn waiting(&self, _: DeviceId, ids: Vec<MessageId>) -> Vec<(MessageId, Waiting)> {
+        let waiting = self.state().waiting;
+        ids.into_iter().filter_map(|id| Some((id, waiting?))).collect()
     }
 
     fn is_sending(&self, _: DeviceId, id: MessageId) -> bool {

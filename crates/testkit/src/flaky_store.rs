@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, NewAccount};
 use domain::chat::ChatId;
+use domain::contact::Identity;
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::error::StoreError;
@@ -23,8 +24,8 @@ use domain::ports::{
     Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, SealNewSecret, Webhook,
-    WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, SealNewSecret,
+    Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -164,6 +165,9 @@ delegate!(DeviceStore {
     read device_by_id(id: DeviceId) -> Option<Arc<Device>>;
     read all_devices() -> Vec<Device>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
+    write restrict_device(
+        id: DeviceId, until: Option<Timestamp>, now: Timestamp
+    ) -> Option<MovedDevice>;
     write beat(devices: &[DeviceId], at: Timestamp) -> ();
     read heartbeats(account: AccountId, id: DeviceId, since: Timestamp) -> Vec<Heartbeats>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
@@ -191,6 +195,10 @@ delegate!(MessageStore {
     write receive(
         device: DeviceId, messages: Vec<IncomingMessage>, now: Timestamp
     ) -> Vec<Recorded>;
+    write identify(
+        device: DeviceId, identities: Vec<Identity>, now: Timestamp
+    ) -> Vec<Event>;
+    write add_contacts(device: DeviceId, chats: Vec<ChatId>) -> ();
     read message(account: AccountId, id: MessageId) -> Option<Message>;
     read message_named(
         account: AccountId, device: DeviceId, name: &MessageName

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod devices;
+mod identities;
 mod messages;
 mod webhooks;
 
@@ -12,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use domain::account::{Account, Key};
-use domain::chat::ChatId;
+use domain::chat::{ChatId, Lid};
 use domain::device::Device;
 use domain::grant::{Grant, NewVoucher};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::key::KeyHash;
 use domain::message::{Message, whole_millis as stored};
+use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, Store, StoreResult};
@@ -48,6 +50,7 @@ struct State {
     history: BTreeMap<MessageId, Message>,
     idempotency: HashMap<(AccountId, String, String), Remembered>,
     contacts: BTreeMap<(DeviceId, ChatId), Timestamp>,
+    identities: BTreeMap<(DeviceId, Lid), PhoneNumber>,
     session: BTreeMap<(DeviceId, &'static str, String), Vec<u8>>,
     heartbeats: BTreeMap<(DeviceId, Timestamp), u64>,
     keeps_any_session: bool,

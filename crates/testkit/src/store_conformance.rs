@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod deliveries;
 pub mod devices;
 pub mod grants;
+pub mod identities;
 pub mod lists;
 pub mod pages;
 pub mod parallel;
@@ -79,6 +80,11 @@ macro_rules! store_conformance {
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
                 senders_may_share_an_id, an_unreadable_message_is_recovered_once, what_others_write_can_be_stored, an_own_message_from_elsewhere_counts_as_sent,
                 the_outbox_is_loaded_whole, the_outbox_of_a_device_is_loaded_alone, old_rows_are_cleaned_up;
+            identities: a_person_has_one_chat_once_both_names_are_known,
+                a_message_that_came_under_both_names_is_stored_once,
+                a_recycled_number_leaves_its_messages_with_its_former_owner,
+                a_person_with_a_new_number_keeps_the_chat, who_is_who_is_each_devices_own_knowledge,
+                known_chats_are_contacts_but_no_first_ones, a_restriction_is_kept_and_emitted_once;
             pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,

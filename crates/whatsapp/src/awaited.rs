@@ -231,6 +231,7 @@ impl Awaiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::contact::Identity;
     use domain::error::StoreError;
     use domain::ports::MessengerEvent;
     use testkit::memory_store::MemoryStore;
@@ -248,6 +249,14 @@ mod tests {
         async fn received(&self, _: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
             self.0.lock().extend(messages);
             Ok(())
+        }
+
+        async fn identified(&self, _: DeviceId, _: Vec<Identity>) -> StoreResult<()> {
+            Err(StoreError::Unavailable("nobody is expected to be identified".into()))
+        }
+
+        async fn chats_known(&self, _: DeviceId, _: Vec<ChatId>) -> StoreResult<()> {
+            Err(StoreError::Unavailable("no chat is expected to be known".into()))
         }
     }
 

@@ -1,14 +1,15 @@
 //! One client of the protocol library, built over one device's stored state.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
 use domain::client::ClientSettings;
+use domain::contact::Identity;
 use domain::ids::DeviceId;
 use domain::message::IncomingMessage;
-use domain::ports::{MessengerEvent, MessengerEvents, ProtocolStore, StoreResult};
+use domain::ports::{MessengerEvent, ProtocolStore, StoreResult};
 use futures_util::future::join_all;
 use outbound::ProxyConnector;
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use wacore::runtime::Runtime;
 use wacore::store::DeviceCommand;
 use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
 use wacore::types::message::MessageInfo;
-use wacore_binary::OwnedNodeRef;
+use wacore_binary::{Jid, OwnedNodeRef};
 use waproto::whatsapp as wa;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
@@ -33,10 +34,13 @@ use crate::config::{Config, ConfigError, Endpoint, Version};
 use crate::connection::Online;
 use crate::disconnect::Ending;
 use crate::events::{self, Me, Signal};
+use crate::history::{History, TurnedHttpClient};
 use crate::http_client::GuardedHttpClient;
+use crate::identities::{Events, IdentityReporter};
 use crate::incoming::{self, Names};
 use crate::limits::{
-    CLOSE_MAX, EVENTS_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR, UPLOADS_MAX,
+    CLOSE_MAX, EVENTS_MAX, HISTORIES_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR,
+    UPLOADS_MAX,
 };
 use crate::network::Network;
 use crate::outage::Outage;
@@ -57,9 +61,10 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 pub(crate) struct ClientContext {
     pub(crate) config: Config,
     pub(crate) sessions: Arc<dyn ProtocolStore>,
-    pub(crate) events: OnceLock<Arc<dyn MessengerEvents>>,
+    pub(crate) events: Events,
     pub(crate) logins: Arc<Semaphore>,
     pub(crate) uploads: Arc<Semaphore>,
+    histories: Arc<Semaphore>,
     pub(crate) versions: Versions,
     pub(crate) registrations: Registrations,
     pub(crate) endpoint: Endpoint,
@@ -85,9 +90,10 @@ impl ClientContext {
             endpoint,
             config,
             sessions,
-            events: OnceLock::new(),
+            events: Events::default(),
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
+            histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
             versions,
             registrations: Registrations::default(),
         })
@@ -134,7 +140,13 @@ impl Session {
         let sessions = shared.sessions.clone();
         let (stanzas, timers) = (online.stanzas.clone(), online.timers.clone());
         timers.load(&TimerStore { store: &sessions, device }).await?;
-        let state = DeviceState::new(sessions, device, outage.clone(), stanzas.clone());
+        let reporter = IdentityReporter {
+            events: shared.events.clone(),
+            device,
+            identities: online.identities.clone(),
+        };
+        let (stanzas_sent, known) = (stanzas.clone(), reporter.clone());
+        let state = DeviceState::new(sessions, device, outage.clone(), stanzas_sent, known);
         let state = Arc::new(state);
         let (broken, unsettled) = (state.broken(), state.unsettled());
         let version = shared.versions.current().await;
@@ -143,8 +155,20 @@ impl Session {
         let (sink, signals) = Sink::new(device, shows_qr, barrier.clone(), stanzas);
         let awaited = online.awaited.clone();
         awaited.load(&AwaitedStore { store: &shared.sessions, device }).await?;
-        let hook =
-            Hook { shared: shared.clone(), device, sink: sink.clone(), outage, timers, awaited };
+        let hook = Hook {
+            shared: shared.clone(),
+            device,
+            sink: sink.clone(),
+            outage,
+            timers,
+            awaited,
+            reporter,
+        };
+        let http = TurnedHttpClient {
+            http: network.http,
+            turns: shared.histories.clone(),
+            turn: online.history_turn.clone(),
+        };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let (props, profile) = shared.appearance(&settings.shown_as);
         record.process_command(DeviceCommand::SetDeviceProps(props)).await;
@@ -160,10 +184,9 @@ impl Session {
             .with_runtime_arc(runtime)
             .with_persistence_manager(record)
             .with_transport_factory(sockets)
-            .with_http_client_arc(network.http)
+            .with_http_client(http)
             .with_version_override((version.0, version.1, version.2))
             .with_cache_config(small_caches())
-            .with_skip_history_sync(true)
             .with_background_saver_interval(SAVE_EVERY)
             .with_resend_rate_limit(RESENDS_MAX, RESENDS_PER_MINUTE)
             .with_inbound_durability_hook(hook);
@@ -296,7 +319,8 @@ impl Sink {
         self.send(Signal::Ending(ending));
     }
 
-    fn send(&self, signal: Signal) {
+    /// Sends a signal to the pairing's task.
+    pub(crate) fn send(&self, signal: Signal) {
         let is_stored_first = signal.is_stored_first();
         if is_stored_first {
             self.barrier.receive();
@@ -323,6 +347,12 @@ impl EventHandler for Sink {
             // From here on the phone scans no QR any more.
             Event::PairPasskeyRequest(_) => self.rotation.stop(),
             _ => {}
+        }
+        if let Event::HistorySync(history) = &*event {
+            let (compressed, size) =
+                (history.compressed_bytes().clone(), history.decompressed_size());
+            self.send(Signal::History(History { compressed, size }));
+            return;
         }
         if let Event::ServerAck(ack) = &*event
             && ack.class.as_deref() == Some("message")
@@ -352,17 +382,22 @@ struct Hook {
     outage: Outage,
     timers: Arc<Timers>,
     awaited: Arc<Awaited>,
+    reporter: IdentityReporter,
 }
 
 impl Hook {
-    /// Stores what the messages of a batch say of their chats, and then the messages.
-    async fn store(
-        &self,
-        learnt: Vec<(ChatId, Timer)>,
-        messages: Vec<IncomingMessage>,
-    ) -> anyhow::Result<()> {
+    /// Stores what the messages of a batch say of their chats and people, and then the messages.
+    async fn store(&self, inbound: Vec<Inbound>) -> anyhow::Result<()> {
+        let (mut learnt, mut people, mut messages) = (Vec::new(), Vec::new(), Vec::new());
+        for one in inbound {
+            learnt.extend(one.timers);
+            people.extend(one.people);
+            messages.extend(one.messages);
+        }
         let stored = TimerStore { store: &self.shared.sessions, device: self.device };
         self.timers.learn(&stored, learnt).await?;
+        let reported = self.reporter.report(people).await;
+        reported.inspect_err(|error| self.outage.note(error))?;
         if messages.is_empty() {
             return Ok(());
         }
@@ -380,27 +415,23 @@ impl Hook {
         Ok(())
     }
 
-    /// What a message says of its chat, and the message itself; or those that it resends.
-    async fn read(
-        &self,
-        client: &Client,
-        inbound: &InboundMessage,
-        me: &Me,
-    ) -> (Vec<(ChatId, Timer)>, Vec<IncomingMessage>) {
+    async fn read(&self, client: &Client, inbound: &InboundMessage, me: &Me) -> Inbound {
         let resent = recovery::resent(&inbound.message, &inbound.info, me);
-        let (mut learnt, mut messages) = (Vec::new(), Vec::new());
+        let mut read = Inbound::default();
         for resent in &resent {
             let names = KnownNames::of_message(client, &resent.info).await;
-            learnt.extend(timer(&resent.message, &resent.info, &names));
-            messages.extend(resent.translate(&self.awaited, me, &names));
+            read.timers.extend(timer(&resent.message, &resent.info, &names));
+            read.people.extend(incoming::people(&resent.info, &names));
+            read.messages.extend(resent.translate(&self.awaited, me, &names));
         }
         if resent.is_empty() {
             let (message, info) = (&inbound.message, &inbound.info);
             let names = KnownNames::of_message(client, info).await;
-            learnt.extend(timer(message, info, &names));
-            messages.extend(incoming::translate(message, info, me, &names));
+            read.timers.extend(timer(message, info, &names));
+            read.people.extend(incoming::people(info, &names));
+            read.messages.extend(incoming::translate(message, info, me, &names));
         }
-        (learnt, messages)
+        read
     }
 }
 
@@ -419,15 +450,21 @@ impl InboundDurabilityHook for Hook {
     ) -> anyhow::Result<()> {
         let me = self.sink.me();
         let read = batch.iter().map(|inbound| self.read(&client, inbound, &me));
-        let (learnt, messages): (Vec<_>, Vec<_>) = join_all(read).await.into_iter().unzip();
-        let learnt = learnt.into_iter().flatten().collect();
-        let stored = self.store(learnt, messages.into_iter().flatten().collect()).await;
+        let stored = self.store(join_all(read).await).await;
         if stored.is_err() {
             // WhatsApp sends unacknowledged messages again over the next connection only.
             self.sink.send(Signal::Redeliver);
         }
         stored
     }
+}
+
+/// What one message says of its chat and people, and the message itself; or those that it resends.
+#[derive(Default)]
+struct Inbound {
+    timers: Vec<(ChatId, Timer)>,
+    people: Vec<Identity>,
+    messages: Vec<IncomingMessage>,
 }
 
 /// The names of the people in one message, looked up beforehand.
@@ -437,7 +474,11 @@ impl KnownNames {
     pub(crate) async fn of_message(client: &Client, info: &MessageInfo) -> Self {
         let mut pairs = Vec::new();
         for jid in [&info.source.chat, &info.source.sender] {
-            if let Ok(Some(entry)) = client.get_lid_pn_entry(jid).await {
+            let Ok(Some(entry)) = client.get_lid_pn_entry(jid).await else { continue };
+            // A number that has another owner by now is still the former one's in the library.
+            let number = Jid::pn(&*entry.phone_number);
+            let Ok(Some(owner)) = client.get_lid_pn_entry(&number).await else { continue };
+            if owner.lid == entry.lid {
                 pairs.push((entry.lid.to_string(), entry.phone_number.to_string()));
             }
         }

@@ -11,10 +11,14 @@ use tokio::time::{Instant, Interval, timeout};
 use whatsapp_rust::Client;
 
 use crate::awaited::Awaited;
+use crate::client::Sink;
+use crate::history::HistoryTurn;
+use crate::identities::Identities;
 use crate::limits::CLOSE_MAX;
 use crate::passkey::Challenge;
 use crate::presence::Presence;
 use crate::receipts::Reports;
+use crate::restrictions::Restrictions;
 use crate::stanzas::SentStanzas;
 use crate::timers::Timers;
 
@@ -22,12 +26,17 @@ use crate::timers::Timers;
 #[derive(Default)]
 pub(crate) struct Online {
     client: Mutex<Option<Arc<Client>>>,
+    /// What listens to the client.
+    sink: Mutex<Option<Arc<Sink>>>,
     pub(crate) presence: Arc<Presence>,
     pub(crate) stanzas: Arc<SentStanzas>,
     pub(crate) timers: Arc<Timers>,
     pub(crate) awaited: Arc<Awaited>,
     /// The challenge of a passkey, while the device is being linked with one.
     challenge: Mutex<Option<Challenge>>,
+    pub(crate) identities: Arc<Identities>,
+    pub(crate) restrictions: Arc<Restrictions>,
+    pub(crate) history_turn: Arc<HistoryTurn>,
 }
 
 impl Online {
@@ -45,6 +54,14 @@ impl Online {
 
     pub(crate) fn get(&self) -> Option<Arc<Client>> {
         self.client.lock().clone()
+    }
+
+    pub(crate) fn set_sink(&self, sink: Arc<Sink>) {
+        *self.sink.lock() = Some(sink);
+    }
+
+    pub(crate) fn sink(&self) -> Option<Arc<Sink>> {
+        self.sink.lock().clone()
     }
 }
 

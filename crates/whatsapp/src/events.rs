@@ -17,6 +17,7 @@ use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
 use crate::disconnect::{Ending, UNLINKED};
+use crate::history::History;
 use crate::outgoing;
 use crate::timers::Timer;
 
@@ -43,6 +44,8 @@ pub(crate) enum Signal {
     CodeSpent,
     /// The connection is about to end, and how.
     Ending(Ending),
+    /// The phone has given the history of the number.
+    History(History),
     /// Messages could not be stored; WhatsApp must send them again.
     Redeliver,
 }
@@ -116,6 +119,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::Receipt,
         EventKind::GroupUpdate,
         EventKind::UndecryptableMessage,
+        EventKind::HistorySync,
     ])
 }
 
@@ -219,13 +223,18 @@ fn acknowledgement(ack: &events::ServerAck) -> Option<MessengerEvent> {
     if captioned.is_some() && ack.error.is_none() {
         return None;
     }
-    // Without its caption a message is not whole.
-    let id = captioned.unwrap_or_else(|| WhatsappId::from_outside(&ack.id));
     Some(match &ack.error {
-        None => MessengerEvent::Acknowledged(id),
+        None => MessengerEvent::Acknowledged(WhatsappId::from_outside(&ack.id)),
         // A refusal is a refusal also when its code is no number.
-        Some(code) => MessengerEvent::Refused(id, code.parse().unwrap_or_default()),
+        Some(code) => refused(&ack.id, code.parse().unwrap_or_default()),
     })
+}
+
+/// WhatsApp has refused the stanza with this id.
+pub(crate) fn refused(id: &str, code: u16) -> MessengerEvent {
+    // Without its caption a message is not whole.
+    let id = outgoing::captioned(id).unwrap_or_else(|| WhatsappId::from_outside(id));
+    MessengerEvent::Refused(id, code)
 }
 
 fn translate_receipt(receipt: &events::Receipt, me: &Me) -> Option<MessengerEvent> {

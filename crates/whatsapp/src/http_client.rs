@@ -21,14 +21,16 @@ use reqwest::header::CONTENT_LENGTH;
 use reqwest::{Body, Method, Url};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use wacore::net::{HttpClient, HttpRequest, HttpResponse, UploadBody};
+use wacore::net::{HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, UploadBody};
 
 use crate::config::{ConfigError, Endpoint, authority, is_local_host, is_whatsapp_host};
 use crate::limits::{UPLOAD_MAX, UPLOAD_PIECE_BYTES, UPLOAD_PIECES_MAX};
 
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
-/// Longest exchange, but for uploads ([`UPLOAD_MAX`]); body included.
+/// Longest download that is read while it comes.
+const DOWNLOAD_MAX: Duration = Duration::from_secs(10 * 60);
+/// Longest exchange, but for those and uploads ([`UPLOAD_MAX`]); body included.
 const EXCHANGE_MAX: Duration = Duration::from_secs(120);
 /// Largest body of an answer: the largest media WhatsApp takes, and its padding.
 const ANSWER_BYTES_MAX: usize = 101 * 1024 * 1024;
@@ -66,6 +68,25 @@ impl GuardedHttpClient {
 
     fn of(endpoint: &Endpoint, client: reqwest::Client) -> Self {
         Self { client, simulator: endpoint.simulator.as_deref().map(Arc::from) }
+    }
+
+    /// Begins an exchange whose answer is read while it comes; also its length, where that is known.
+    /// Called on a thread that may block.
+    pub(crate) fn stream(
+        &self,
+        request: HttpRequest,
+    ) -> anyhow::Result<(StreamingHttpResponse, Option<u64>)> {
+        let runtime = Handle::try_current()?;
+        let url = permitted(&request.url, self.simulator.as_deref())?;
+        let mut outgoing = self.client.request(Method::from_bytes(request.method.as_bytes())?, url);
+        for (name, value) in request.headers {
+            outgoing = outgoing.header(name, value);
+        }
+        let sent = runtime.block_on(outgoing.timeout(DOWNLOAD_MAX).send());
+        let answer = sent.map_err(reqwest::Error::without_url)?;
+        let (status_code, length) = (answer.status().as_u16(), answer.content_length());
+        let body = StreamedAnswer { runtime, answer, piece: Bytes::new(), left: ANSWER_BYTES_MAX };
+        Ok((StreamingHttpResponse { status_code, body: Box::new(body) }, length))
     }
 
     async fn exchange(
@@ -149,6 +170,32 @@ impl HttpClient for GuardedHttpClient {
         }
         drop(sender);
         runtime.block_on(exchange)?
+    }
+}
+
+/// An answer that is read while it comes.
+struct StreamedAnswer {
+    runtime: Handle,
+    answer: reqwest::Response,
+    piece: Bytes,
+    /// How many bytes may still come.
+    left: usize,
+}
+
+impl Read for StreamedAnswer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let next = self.runtime.block_on(self.answer.chunk());
+            let next = next.map_err(|error| io::Error::other(error.without_url()))?;
+            let Some(next) = next else { return Ok(0) };
+            self.left = self.left.checked_sub(next.len()).ok_or_else(|| {
+                io::Error::other(format!("the answer is larger than {ANSWER_BYTES_MAX} bytes"))
+            })?;
+            self.piece = next;
+        }
+        let count = buffer.len().min(self.piece.len());
+        buffer[..count].copy_from_slice(&self.piece.split_to(count));
+        Ok(count)
     }
 }
 

@@ -5,6 +5,7 @@
 //! translates to nothing.
 
 use domain::chat::{ChatId, Lid};
+use domain::contact::Identity;
 use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
 use domain::context::{Context, MENTIONS_MAX, Mentions, Quote, beginning};
 use domain::ids::WhatsappId;
@@ -90,10 +91,32 @@ pub(crate) fn chat_of(info: &MessageInfo, names: &impl Names) -> ChatId {
     chat(info, &sender, names)
 }
 
+/// The people in a message of whom both names are known.
+pub(crate) fn people(info: &MessageInfo, names: &impl Names) -> Vec<Identity> {
+    let source = &info.source;
+    let sender = address(Some(&source.sender), source.sender_alt.as_ref(), names);
+    let chat = person_of_chat(info, &sender, names);
+    let both = |person: Address| Some(Identity { phone: person.phone?, lid: person.lid? });
+    let mut people: Vec<Identity> =
+        [Some(sender), chat].into_iter().flatten().filter_map(both).collect();
+    people.dedup();
+    people
+}
+
 /// The chat: a person's by number where that is known.
 fn chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> ChatId {
+    let person = person_of_chat(info, sender, names).unwrap_or_default();
+    match (person.phone, person.lid) {
+        (Some(phone), _) => ChatId::Person(phone),
+        (None, Some(lid)) => ChatId::Lid(lid),
+        (None, None) => info.source.chat.to_non_ad_string().into(),
+    }
+}
+
+/// The person whose chat it is; `None` for a group and the like.
+fn person_of_chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> Option<Address> {
     let source = &info.source;
-    let person = match source.chat.server {
+    Some(match source.chat.server {
         Server::Pn | Server::Lid | Server::Hosted | Server::HostedLid => {
             let alt = if source.is_from_me {
                 source.recipient_alt.as_ref().or(info.peer_recipient_pn.as_ref())
@@ -104,13 +127,8 @@ fn chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> ChatId {
         }
         // A message to a list of contacts arrives in the chat with its writer.
         Server::Broadcast if !source.is_from_me => sender.clone(),
-        _ => return source.chat.to_non_ad_string().into(),
-    };
-    match (person.phone, person.lid) {
-        (Some(phone), _) => ChatId::Person(phone),
-        (None, Some(lid)) => ChatId::Lid(lid),
-        (None, None) => source.chat.to_non_ad_string().into(),
-    }
+        _ => return None,
+    })
 }
 
 /// Both names of a person, from what the message says and what the session knows.

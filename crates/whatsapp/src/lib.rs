@@ -5,6 +5,8 @@
 //! messenger   one slot per device; send, typing, look-ups
 //!   writing, stanzas  what is written for a message, and whether the recipient can open it
 //!   timers       disappearing chats
+//!   identities   who is who, as the session learns it
+//!   restrictions until when a number may write to no strangers
 //!   presence     when a device is online for others
 //!   pairing      one task per device: connects, reconnects, reports in order
 //!     connection, liveness  the state of its one connection
@@ -12,6 +14,7 @@
 //!     receipts    stored before they are acknowledged
 //!     awaited, recovery  messages that could not be decrypted, and what the phone resends of them
 //!     disconnect  why a connection ended and how long to wait (pure)
+//!     history     the chats of a number that was just linked
 //!     client  builds a client over stored state; listens to it
 //!       events, incoming, outgoing, errors   translation (pure)
 //!         contacts, polls          what both need of vCards and votes
@@ -31,7 +34,9 @@ mod contacts;
 mod disconnect;
 mod errors;
 mod events;
+mod history;
 mod http_client;
+mod identities;
 mod incoming;
 mod limits;
 mod liveness;
@@ -47,6 +52,7 @@ mod proxied;
 mod receipts;
 mod recovery;
 mod registrations;
+mod restrictions;
 mod rotation;
 mod stanzas;
 mod storage;

@@ -105,6 +105,24 @@ pub(crate) const RESENDS_PER_MINUTE: u32 = 60;
 pub(crate) const APP_STATE_ROUNDS_MAX: u32 = 60;
 /// When the rounds are counted anew.
 pub(crate) const APP_STATE_WINDOW: Duration = Duration::from_secs(60 * 60);
+/// Devices of which a history is held in memory, all together.
+pub(crate) const HISTORIES_MAX: usize = 2;
+/// Longest time that a device's turn to hold a history lasts.
+pub(crate) const HISTORY_TURN_MAX: Duration = Duration::from_secs(60);
+/// A download up to this size needs no turn, in bytes.
+pub(crate) const SMALL_DOWNLOAD_BYTES: u64 = 1024 * 1024;
+/// Chats of a history that are reported together.
+pub(crate) const HISTORY_CHATS_PER_REPORT_MAX: usize = 500;
+
+/// People who are reported together as known by both names.
+pub(crate) const IDENTITIES_PER_REPORT_MAX: usize = 200;
+/// People of one device who are remembered as reported.
+pub(crate) const IDENTITIES_REPORTED_MAX: usize = 20_000;
+
+/// How long WhatsApp's answer is used until when a number may write to no strangers.
+pub(crate) const RESTRICTION_KEPT: Duration = Duration::from_secs(5);
+/// How long such a restriction is taken to last when WhatsApp does not say.
+pub(crate) const RESTRICTION_UNKNOWN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Events of one device that wait for the engine.
 pub(crate) const EVENTS_MAX: usize = 4_096;

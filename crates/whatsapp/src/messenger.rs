@@ -223,10 +223,10 @@ impl WhatsappMessenger {
                 forget_key_holders(device, &client, group, id).await;
             }
         }
-        let stanzas = self.slot(device).online.stanzas.clone();
+        let online = self.slot(device).online.clone();
         // In a task of its own: cut off half-way, a send would leave the session's keys used up.
         let sending = tokio::spawn(async move {
-            let writer = Writer { device, client, stanzas, to };
+            let writer = Writer { device, client, online, to, is_repeat: false };
             for (id, mut part) in parts {
                 timers::put_on(&mut part, timer);
                 writer.write(id.as_str(), &part).await?;

@@ -32,6 +32,7 @@ use crate::client::{ClientContext, Session};
 use crate::connection::{Connection, Deadline, DeadlineAction, Online, end_connection};
 use crate::disconnect::Ending;
 use crate::events::Signal;
+use crate::history::{self, History};
 use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
     PAIRING_SOCKET_MAX, STABLE,
@@ -441,6 +442,7 @@ impl Supervisor {
             // The phone has taken the code already when it wants a passkey.
             Signal::CodeSpent if self.online.challenge().is_some() => {}
             Signal::CodeSpent => watch.replace_code_request(self.request_code(session)),
+            Signal::History(history) => self.take_history(session, history),
             Signal::Ending(ending) => {
                 self.online.set(None);
                 if matches!(ending, Ending::PairingFailed(_)) {
@@ -453,11 +455,22 @@ impl Supervisor {
         }
     }
 
+    /// Reports the chats of a history; then another device may hold one.
+    fn take_history(&self, session: &Session, history: History) {
+        let (events, client) = (self.shared.events.clone(), session.client.clone());
+        let (device, turn) = (self.device, self.online.history_turn.clone());
+        tokio::spawn(async move {
+            history::report_chats(events, device, client, history).await;
+            turn.end();
+        });
+    }
+
     async fn become_ready(&mut self, session: &Session, watch: &mut Connection) {
         session.sink.learn_names(&session.client);
         watch.login_permit = None;
         watch.ready_at = Some(Instant::now());
         self.reported_loss = None;
+        self.online.set_sink(session.sink.clone());
         self.online.set(Some(session.client.clone()));
         self.online.presence.begin_connection(session.client.clone());
         self.emit(MessengerEvent::Connected).await;

@@ -2,14 +2,14 @@
 //! recipient can open, and the library writes one when it could encrypt for our own devices only.
 //!
 //! Invariants: the acknowledgement of such a stanza is not reported, whether it comes before or after
-//! the stanza was looked at; what a group's members were not sent is not remembered as sent.
+//! the stanza was looked at, nor one that [`Verdict`] leaves to who wrote the stanza; what a group's members were not sent is not remembered as sent.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use wacore::messages::MessageUtils;
-use wacore_binary::{Jid, JidExt as _, Node};
+use wacore_binary::{Jid, JidExt as _, Node, OwnedNodeRef};
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::{Client, NodeFilter};
 
@@ -36,6 +36,33 @@ pub(crate) struct SentStanza {
     me: Me,
     node: Mutex<oneshot::Receiver<Arc<Node>>>,
     written: OnceLock<Written>,
+    ack: Mutex<oneshot::Receiver<Arc<OwnedNodeRef>>>,
+}
+
+/// What WhatsApp answers to a stanza, beyond having it or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The recipient's LID is outdated: the message went nowhere.
+    StaleLid,
+    /// The recipient is a stranger whom the number may not write to.
+    Stranger,
+}
+
+impl Verdict {
+    /// The code of an acknowledgement that refuses a message to a stranger.
+    pub(crate) const STRANGER_CODE: u16 = 463;
+
+    /// What an acknowledgement says; `None` when it says nothing of that.
+    pub(crate) fn read(ack: &OwnedNodeRef) -> Option<Self> {
+        let ack = ack.get();
+        let says = |key: &str, value: &str| {
+            ack.attrs().optional_string(key).is_some_and(|said| said == value)
+        };
+        if says("refresh_lid", "true") {
+            return Some(Self::StaleLid);
+        }
+        says("error", "463").then_some(Self::Stranger)
+    }
 }
 
 /// A stanza as it was written.
@@ -47,6 +74,8 @@ pub(crate) struct Written {
     pub(crate) devices: Vec<Jid>,
     /// The hash of all the devices it was meant for.
     pub(crate) phash: Option<String>,
+    /// Whether it proves that the recipient has let the number write.
+    pub(crate) has_token: bool,
     is_openable: bool,
 }
 
@@ -54,8 +83,8 @@ impl SentStanzas {
     /// Looks at the next stanza of a message, which is about to be written.
     pub(crate) fn expect(&self, client: &Client, id: &str, to: &Jid, me: Me) -> Arc<SentStanza> {
         let node = client.wait_for_sent_node(NodeFilter::tag("message").attr("id", id));
-        let stanza = SentStanza { me, node: Mutex::new(node), written: OnceLock::new() };
-        let stanza = Arc::new(stanza);
+        let ack = client.wait_for_node(ack_of(id));
+        let stanza = Arc::new(SentStanza::new(me, node, ack));
         let mut state = self.0.lock();
         if to.is_group() {
             state.by_group.insert(to.to_string(), stanza.clone());
@@ -81,7 +110,7 @@ impl SentStanzas {
         written.is_some_and(|written| written.is_openable)
     }
 
-    /// WhatsApp has acknowledged a stanza of a message: whether that means anything.
+    /// WhatsApp has acknowledged a stanza of a message, or refused it: whether that is the outcome.
     pub(crate) fn acknowledged(&self, id: &str) -> bool {
         let mut state = self.0.lock();
         let Some(stanzas) = state.unacknowledged.get_mut(id) else {
@@ -91,7 +120,10 @@ impl SentStanzas {
         if stanzas.is_empty() {
             state.unacknowledged.remove(id);
         }
-        stanza.is_none_or(|stanza| stanza.written().is_none_or(|written| written.is_openable))
+        stanza.is_none_or(|stanza| {
+            let is_openable = stanza.written().is_none_or(|written| written.is_openable);
+            is_openable && stanza.verdict().is_none()
+        })
     }
 
     /// A new connection begins: nothing that was written before is acknowledged over it.
@@ -135,7 +167,27 @@ impl State {
     }
 }
 
+/// The acknowledgement of a message's stanza.
+pub(crate) fn ack_of(id: &str) -> NodeFilter {
+    NodeFilter::tag("ack").attr("class", "message").attr("id", id)
+}
+
 impl SentStanza {
+    fn new(
+        me: Me,
+        node: oneshot::Receiver<Arc<Node>>,
+        ack: oneshot::Receiver<Arc<OwnedNodeRef>>,
+    ) -> Self {
+        let (node, ack) = (Mutex::new(node), Mutex::new(ack));
+        Self { me, node, written: OnceLock::new(), ack }
+    }
+
+    /// What its acknowledgement says beside; the library resolves waiters before it reports one.
+    fn verdict(&self) -> Option<Verdict> {
+        let ack = self.ack.lock().try_recv().ok().flatten()?;
+        Verdict::read(&ack)
+    }
+
     /// The stanza; `None` when none was written yet.
     pub(crate) fn written(&self) -> Option<&Written> {
         let mut node = self.node.lock();
@@ -167,7 +219,10 @@ impl Written {
         // Members of a group that miss its key ask for the message.
         let is_openable = to.is_group() || addressed.iter().any(can_open);
         let devices = addressed.into_iter().map(|(jid, _)| jid).collect();
-        Some(Self { to, devices, phash, is_openable })
+        let has_token = ["tctoken", "cstoken"]
+            .into_iter()
+            .any(|token| node.get_optional_child(token).is_some());
+        Some(Self { to, devices, phash, has_token, is_openable })
     }
 }
 
@@ -222,8 +277,8 @@ mod tests {
     /// A stanza that a test writes.
     fn expect(stanzas: &SentStanzas, id: &str) -> (Arc<SentStanza>, oneshot::Sender<Arc<Node>>) {
         let (sender, node) = oneshot::channel();
-        let stanza = SentStanza { me: me(), node: Mutex::new(node), written: OnceLock::new() };
-        let stanza = Arc::new(stanza);
+        let (_, ack) = oneshot::channel();
+        let stanza = Arc::new(SentStanza::new(me(), node, ack));
         let mut state = stanzas.0.lock();
         state.unacknowledged.entry(id.to_owned()).or_default().push_back(stanza.clone());
         (stanza, sender)

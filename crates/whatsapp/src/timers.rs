@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::chat::ChatId;
+use domain::chat::{ChatId, Lid};
 use domain::ids::DeviceId;
 use domain::ports::{ProtocolStore, ProtocolWrite, StoreResult};
 use parking_lot::Mutex;
@@ -98,7 +98,7 @@ impl Timers {
             return timer.seconds;
         }
         if !chat.is_group() {
-            return 0;
+            return self.by_lid(client, to).await;
         }
         let Ok(Ok(GroupInfoOutcome::Full(group))) =
             timeout(LOOK_UP_MAX, client.execute(GroupQueryIq::new(to))).await
@@ -111,6 +111,15 @@ impl Timers {
             tracing::debug!(device = %stored.device, %error, "a group's timer is not stored");
         }
         seconds
+    }
+}
+
+impl Timers {
+    /// The timer that was learnt while a person was known by LID only.
+    async fn by_lid(&self, client: &Client, to: &Jid) -> u32 {
+        let Ok(Some(entry)) = client.get_lid_pn_entry(to).await else { return 0 };
+        let chat = ChatId::Lid(Lid::from_user(&entry.lid));
+        self.get(&chat).map_or(0, |timer| timer.seconds)
     }
 }
 

@@ -1,22 +1,28 @@
-//! Writes a message so that a device of its recipient can open it, and resends it to devices that
-//! turn out to be missing.
+//! Writes a message so that a device of its recipient can open it, resends it to devices that turn out
+//! to be missing, and once more when its recipient was misnamed or its token was missing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use domain::ids::DeviceId;
+use domain::ports::MessengerEvent;
+use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 use wacore::iq::usync::DeviceListSpec;
 use wacore_binary::{Jid, JidExt as _, OwnedNodeRef};
 use waproto::whatsapp as wa;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::{
-    Client, Freshness, MessageRetransmission, NodeFilter, SendError as ClientSendError, SendOptions,
+    Client, Freshness, MessageRetransmission, SendError as ClientSendError, SendOptions,
 };
 
-use crate::events::Me;
+use crate::connection::Online;
+use crate::events::{self, Me, Signal};
 use crate::limits::{ACK_MAX, LOOK_UP_MAX, RESENDS_MAX};
-use crate::stanzas::{SentStanza, SentStanzas};
+use crate::stanzas::{SentStanza, Verdict, ack_of};
+
+/// The code of a message whose recipient does not exist any more.
+const GONE_CODE: u16 = 404;
 
 /// Why a message was not written.
 pub(crate) enum NotWritten {
@@ -27,11 +33,14 @@ pub(crate) enum NotWritten {
 }
 
 /// One message on its way to one chat.
+#[derive(Clone)]
 pub(crate) struct Writer {
     pub(crate) device: DeviceId,
     pub(crate) client: Arc<Client>,
-    pub(crate) stanzas: Arc<SentStanzas>,
+    pub(crate) online: Arc<Online>,
     pub(crate) to: Jid,
+    /// Whether WhatsApp has answered that it must be written once more.
+    pub(crate) is_repeat: bool,
 }
 
 impl Writer {
@@ -39,22 +48,26 @@ impl Writer {
     /// list of devices.
     pub(crate) async fn write(&self, id: &str, message: &wa::Message) -> Result<(), NotWritten> {
         let me = Me { pn: self.client.pn(), lid: self.client.lid() };
+        let stanzas = &self.online.stanzas;
         let mut failure = NotWritten::Hollow;
         for freshness in [Freshness::CachePreferred, Freshness::Refresh] {
-            let ack = self.ack_of(id);
-            let stanza = self.stanzas.expect(&self.client, id, &self.to, me.clone());
+            let ack = self.client.wait_for_node(ack_of(id));
+            let stanza = stanzas.expect(&self.client, id, &self.to, me.clone());
             let options =
                 SendOptions::default().with_message_id(id).with_device_freshness(freshness);
             let sent =
                 self.client.send_message_with_options(self.to.clone(), message.clone(), options);
             let sent = sent.await;
-            let is_openable = self.stanzas.conclude(id, &self.to, &stanza);
+            let is_openable = stanzas.conclude(id, &self.to, &stanza);
             match sent {
                 Ok(_) if is_openable => {
                     self.follow(id, message, stanza, ack, me);
                     return Ok(());
                 }
-                Ok(_) => failure = NotWritten::Hollow,
+                Ok(_) => {
+                    failure = NotWritten::Hollow;
+                    self.look_up_anew().await;
+                }
                 // The crypto and the look-ups; anything else fails again in the same way.
                 Err(error @ ClientSendError::Internal(_)) => failure = NotWritten::Failed(error),
                 Err(error) => return Err(NotWritten::Failed(error)),
@@ -65,12 +78,7 @@ impl Writer {
         Err(failure)
     }
 
-    fn ack_of(&self, id: &str) -> oneshot::Receiver<Arc<OwnedNodeRef>> {
-        let ack = NodeFilter::tag("ack").attr("class", "message").attr("id", id);
-        self.client.wait_for_node(ack)
-    }
-
-    /// Waits for the acknowledgement: it says when devices are missing.
+    /// Waits for the acknowledgement: it says when devices are missing, and what else must follow.
     fn follow(
         &self,
         id: &str,
@@ -80,9 +88,16 @@ impl Writer {
         me: Me,
     ) {
         let (device, client) = (self.device, Arc::downgrade(&self.client));
+        let (online, to, is_repeat) = (self.online.clone(), self.to.clone(), self.is_repeat);
         let (id, message) = (id.to_owned(), message.clone());
         tokio::spawn(async move {
             let Ok(Ok(ack)) = timeout(ACK_MAX, ack).await else { return };
+            if let Some(verdict) = Verdict::read(&ack) {
+                let Some(client) = client.upgrade() else { return };
+                let writer = Self { device, client, online, to, is_repeat };
+                let has_token = stanza.written().is_some_and(|written| written.has_token);
+                return writer.answer(verdict, has_token, &id, &message).await;
+            }
             let phash = ack.get().attrs().optional_string("phash").map(|hash| hash.into_owned());
             let (Some(phash), Some(written)) = (phash, stanza.written()) else { return };
             let Some(client) = client.upgrade() else { return };
@@ -100,6 +115,70 @@ impl Writer {
                 ),
             }
         });
+    }
+}
+
+impl Writer {
+    /// Acts on what WhatsApp has answered.
+    async fn answer(self, verdict: Verdict, has_token: bool, id: &str, message: &wa::Message) {
+        match verdict {
+            // A LID that is gone has no number any more that is the same person's.
+            Verdict::StaleLid if self.is_repeat || !self.to.is_pn() => {
+                self.report(events::refused(id, GONE_CODE));
+            }
+            Verdict::StaleLid => {
+                self.look_up_anew().await;
+                self.write_again(id, message).await;
+            }
+            Verdict::Stranger if !self.is_repeat && !has_token && self.has_token().await => {
+                // The library attaches a token once it knows the account's properties.
+                let _ = timeout(LOOK_UP_MAX, self.client.fetch_props()).await;
+                self.write_again(id, message).await;
+            }
+            Verdict::Stranger => {
+                if let Some(until) = self.online.restrictions.ask(&self.client).await {
+                    self.report(MessengerEvent::Restricted(until));
+                }
+                self.report(events::refused(id, Verdict::STRANGER_CODE));
+            }
+        }
+    }
+
+    /// Learns the LID that a number has now.
+    async fn look_up_anew(&self) {
+        if self.to.is_pn() {
+            let (asked, contacts) = ([self.to.clone()], self.client.contacts());
+            let _ = timeout(LOOK_UP_MAX, contacts.is_on_whatsapp(&asked)).await;
+        }
+    }
+
+    async fn write_again(mut self, id: &str, message: &wa::Message) {
+        self.is_repeat = true;
+        let device = self.device;
+        tracing::debug!(%device, whatsapp_id = id, "written once more");
+        // Boxed, because writing leads back here. Unwritten, it is not acknowledged, and the engine
+        // tries again.
+        let again: BoxFuture<'_, Result<(), NotWritten>> = Box::pin(self.write(id, message));
+        if again.await.is_err() {
+            tracing::debug!(%device, whatsapp_id = id, "it could not be written once more");
+        }
+    }
+
+    /// Whether the recipient has let the number write.
+    async fn has_token(&self) -> bool {
+        let store = self.client.persistence_manager().backend();
+        let lid = match self.client.get_lid_pn_entry(&self.to).await {
+            Ok(Some(entry)) => entry.lid.to_string(),
+            _ => self.to.user.to_string(),
+        };
+        let token = store.get_tc_token(&lid).await.ok().flatten();
+        token.is_some_and(|entry| !entry.token.is_empty())
+    }
+
+    fn report(&self, event: MessengerEvent) {
+        if let Some(sink) = self.online.sink() {
+            sink.send(Signal::Event(event));
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 pub const GAP_S_MAX: u32 = 3_600;
 /// New numbers a device writes to in a day, unless its pacing says otherwise.
 pub const FIRST_CONTACTS_PER_DAY: u32 = 50;
+/// How much of its limit of new numbers a device may use on its first days, in percent; all of it
+/// from then on.
+pub const WARM_UP_PERCENT: [u32; 7] = [20, 25, 30, 40, 50, 65, 80];
 const TYPING_MS_PER_CHAR: u64 = 40;
 const TYPING_MS_MIN: u64 = 500;
 const TYPING_MS_MAX: u64 = 8_000;
@@ -23,6 +26,8 @@ pub struct Pacing {
     pub typing: bool,
     /// Most new numbers in a day of the account; `None` for no limit.
     pub first_contacts_per_day: Option<u32>,
+    /// Whether that limit grows over the first days after the number was linked.
+    pub warm_up: bool,
     /// Hours in which nothing is sent, in the account's time zone.
     pub quiet_hours: Option<QuietHours>,
 }
@@ -44,7 +49,14 @@ pub struct InvalidPacing;
 impl Pacing {
     /// No pacing at all: no pause, no typing time, no budget, no quiet hours.
     pub fn off() -> Self {
-        Self { min_s: 0, max_s: 0, typing: false, first_contacts_per_day: None, quiet_hours: None }
+        Self {
+            min_s: 0,
+            max_s: 0,
+            typing: false,
+            first_contacts_per_day: None,
+            warm_up: false,
+            quiet_hours: None,
+        }
     }
 
     /// A pause between `min_s` and `max_s` seconds, and the other defaults.
@@ -57,6 +69,7 @@ impl Pacing {
             max_s,
             typing: true,
             first_contacts_per_day: Some(FIRST_CONTACTS_PER_DAY),
+            warm_up: true,
             quiet_hours: None,
         };
         pacing.check().map(|()| pacing)
@@ -91,6 +104,22 @@ impl Pacing {
         SignedDuration::from_millis(i64::try_from(gap_ms).unwrap_or(i64::MAX))
     }
 
+    /// Most new numbers on the day of `now`, of a device that was linked at `linked_at`; `None` for no
+    /// limit.
+    pub fn first_contacts_on(
+        &self,
+        now: Timestamp,
+        linked_at: Option<Timestamp>,
+        zone: &TimeZone,
+    ) -> Option<u32> {
+        let limit = self.first_contacts_per_day?;
+        let Some(linked_at) = linked_at.filter(|_| self.warm_up) else { return Some(limit) };
+        let date = |at: Timestamp| at.to_zoned(zone.clone()).date();
+        let days = date(now).since(date(linked_at)).map_or(0, |age| age.get_days());
+        let day = usize::try_from(days).unwrap_or_default();
+        Some(WARM_UP_PERCENT.get(day).map_or(limit, |percent| warmed_up(limit, *percent)))
+    }
+
     /// How long somebody would type `text`.
     pub fn typing_time(&self, text: &str) -> SignedDuration {
         if !self.typing {
@@ -119,6 +148,12 @@ impl Pacing {
         let end = if time < quiet.until { today } else { today.tomorrow().ok()? };
         end.to_datetime(quiet.until).to_zoned(zone.clone()).ok().map(|end| end.timestamp())
     }
+}
+
+fn warmed_up(limit: u32, percent: u32) -> u32 {
+    let share = u64::from(limit) * u64::from(percent) / 100;
+    // A limit is not turned into a ban.
+    u32::try_from(share).unwrap_or(limit).max(limit.min(1))
 }
 
 /// When the next day begins in `zone`, which is when the first-contact budget is new.
@@ -179,6 +214,30 @@ mod tests {
         for (now, until) in cases {
             assert_eq!(pacing.quiet_until(at(now), &zone), until.map(at), "{now}");
         }
+    }
+
+    #[test]
+    fn a_new_device_warms_up() {
+        let zone = TimeZone::get("Asia/Jakarta").unwrap();
+        let linked_at = Some(at("2026-11-21T16:00:00Z"));
+        let pacing = Pacing::between(3, 8).unwrap();
+        for (now, limit) in [
+            ("2026-11-21T16:30:00Z", 10),
+            // Midnight in Jakarta.
+            ("2026-11-21T17:00:00Z", 12),
+            ("2026-11-24T16:00:00Z", 20),
+            ("2026-11-28T16:59:00Z", 50),
+            ("2030-01-01T00:00:00Z", 50),
+        ] {
+            assert_eq!(pacing.first_contacts_on(at(now), linked_at, &zone), Some(limit), "{now}");
+        }
+        let now = at("2026-11-21T16:30:00Z");
+        let of_one = Pacing { first_contacts_per_day: Some(1), ..pacing.clone() };
+        assert_eq!(of_one.first_contacts_on(now, linked_at, &zone), Some(1));
+        let without = Pacing { warm_up: false, ..pacing.clone() };
+        assert_eq!(without.first_contacts_on(now, linked_at, &zone), Some(50));
+        assert_eq!(pacing.first_contacts_on(now, None, &zone), Some(50), "its age is not known");
+        assert_eq!(Pacing::off().first_contacts_on(now, linked_at, &zone), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{Page, PageRequest, StoreResult};
 use crate::chat::ChatId;
+use crate::contact::Identity;
 use crate::context::MessageName;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::message::{
@@ -256,6 +257,18 @@ pub trait MessageStore: Send + Sync {
         messages: Vec<IncomingMessage>,
         now: Timestamp,
     ) -> StoreResult<Vec<Recorded>>;
+    /// Takes note of who is who, and gives a person's stored messages one chat and one sender: those
+    /// that were known by LID go by number. Who has lost a number to another person keeps what was
+    /// exchanged over it, by LID. The events of persons whose messages have changed
+    /// ([`Event::of_contact`]).
+    async fn identify(
+        &self,
+        device: DeviceId,
+        identities: Vec<Identity>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Event>>;
+    /// Takes chats for known that a device has not written to itself.
+    async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()>;
     /// Cancels a waiting message that [`MessageStore::message`] cannot read, of an account and, where
     /// one is given, of a device; `None` when it does not wait.
     async fn cancel_unreadable(

@@ -92,6 +92,11 @@ impl Core {
         }
     }
 
+    /// Until when WhatsApp lets a device's number write to no strangers, while that lasts.
+    pub fn restricted_until(&self, device: &Device) -> Option<Timestamp> {
+        device.restricted_at(self.clock.now())
+    }
+
     /// What the caller may do with the device it names.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! Looking at messages, and taking them back.
 
+use std::collections::{BTreeMap, HashMap};
+
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -7,7 +10,7 @@ use super::{Core, Principal};
 use crate::error::{Error, Result, StoreError};
 use crate::ids::DeviceId;
 use crate::ids::{AccountId, MessageId};
-use crate::message::{Direction, Message, MessageState};
+use crate::message::{Direction, Message, MessageState, Waiting};
 use crate::ports::{Cancellation, CountedPage, MessageCounts, MessageFilter, Page, PageRequest};
 
 /// Most messages a numbered list reaches: number of the page times its length. Beyond that there are
@@ -46,6 +49,22 @@ impl Core {
         let page = self.store.messages(account, &filter, page).await?;
         let items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
         Ok(Page { items, has_more: page.has_more })
+    }
+
+    /// What those of some messages wait for that wait, as far as that is known.
+    pub async fn waiting<'a>(
+        &self,
+        messages: impl IntoIterator<Item = &'a Message>,
+    ) -> HashMap<MessageId, Waiting> {
+        let mut by_device: BTreeMap<DeviceId, Vec<MessageId>> = BTreeMap::new();
+        let waiting = messages.into_iter().filter(|message| {
+            matches!(message.state, MessageState::Scheduled | MessageState::Queued)
+        });
+        for message in waiting {
+            by_device.entry(message.device_id).or_default().push(message.id);
+        }
+        let asked = by_device.into_iter().map(|(id, ids)| self.dispatcher.waiting(id, ids));
+        join_all(asked).await.into_iter().flatten().collect()
     }
 
     /// A numbered page of the messages the caller may see, newest first; pages count from 1.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures_util::stream::BoxStream;
 
 use super::{Core, Principal};
-use crate::chat::ChatId;
+use crate::chat::{ChatId, Lid};
+use crate::contact::Identity;
 use crate::content::Content;
 use crate::context::Context;
 use crate::device::DeviceStatus;
@@ -330,9 +331,10 @@ impl Core {
             phone: Some(PhoneNumber::from_digits("628000000000")),
             lid: None,
         });
-        let subject = match kind.is_of_device() {
-            true => Subject::Device(sample_status(kind)),
-            false => Subject::Message(Box::new(sample_message(kind, now))),
+        let subject = match kind {
+            EventKind::ContactIdentified => Subject::Contact(sample_contact()),
+            kind if kind.is_of_device() => Subject::Device(sample_status(kind, now)),
+            kind => Subject::Message(Box::new(sample_message(kind, now))),
         };
         let id = format!("evt_test_{}", hex::encode(self.random::<8>()));
         Event { id, kind, at: now, account_id: webhook.account_id, device, subject }
@@ -344,14 +346,24 @@ const SECRET_UNREADABLE: &str = "the webhook's secret cannot be read; create the
 const SHARED_SECRET_UNREADABLE: &str = "the secret that the webhooks of this format share cannot be read; erase them, or choose another";
 const _: () = assert!(WEBHOOKS_MAX == 100, "the text above says so");
 
-fn sample_status(kind: EventKind) -> EventStatus {
+fn sample_contact() -> Identity {
+    let phone = PhoneNumber::from_digits("628000000001");
+    Identity { phone, lid: Lid::from_user("100000000000001") }
+}
+
+fn sample_status(kind: EventKind, now: jiff::Timestamp) -> EventStatus {
     let (status, code, should_reconnect) = match kind {
         EventKind::DevicePaired => (DeviceStatus::Connecting, None, false),
-        EventKind::DeviceConnected => (DeviceStatus::Connected, None, false),
+        EventKind::DeviceConnected | EventKind::DeviceRestricted => {
+            (DeviceStatus::Connected, None, false)
+        }
         EventKind::DeviceLoggedOut => (DeviceStatus::LoggedOut, Some(401), false),
         _ => (DeviceStatus::Disconnected, Some(408), true),
     };
-    EventStatus { status, reason: code.map(|_| "a test".to_owned()), code, should_reconnect }
+    let restricted_until = (kind == EventKind::DeviceRestricted).then_some(now);
+    let has_reason = code.is_some() || restricted_until.is_some();
+    let reason = has_reason.then(|| "a test".to_owned());
+    EventStatus { status, reason, code, should_reconnect, restricted_until }
 }
 
 fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
@@ -479,13 +491,17 @@ mod tests {
             (EventKind::DeviceLoggedOut, LoggedOut, Some(401), false),
         ];
         for (kind, status, code, should_reconnect) in devices {
-            let sample = sample_status(kind);
+            let sample = sample_status(kind, jiff::Timestamp::UNIX_EPOCH);
             assert_eq!(
                 (sample.status, sample.code, sample.should_reconnect),
                 (status, code, should_reconnect)
             );
         }
-        for kind in EventKind::ALL.into_iter().filter(|kind| !kind.is_of_device()) {
+        let restricted = sample_status(EventKind::DeviceRestricted, jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(restricted.restricted_until, Some(jiff::Timestamp::UNIX_EPOCH));
+        let is_of_message =
+            |kind: &EventKind| !kind.is_of_device() && *kind != EventKind::ContactIdentified;
+        for kind in EventKind::ALL.into_iter().filter(is_of_message) {
             let sample = sample_message(kind, jiff::Timestamp::UNIX_EPOCH);
             let emitted = match sample.direction {
                 Direction::In => EventKind::MessageReceived,

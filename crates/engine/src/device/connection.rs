@@ -9,10 +9,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use domain::chat::ChatId;
 use domain::client::{ClientSettings, Route};
+use domain::contact::Identity;
 use domain::device::{
     Device, DeviceNotice, DeviceStatus, DisconnectReason, LinkedNumber, Reconnect, StatusChange,
 };
@@ -102,6 +105,11 @@ impl Connection {
         self.device.as_ref()?.phone.as_ref()
     }
 
+    /// Until when it may write to no strangers, as last written.
+    fn restricted_until(&self) -> Option<Timestamp> {
+        self.device.as_ref()?.restricted_until
+    }
+
     /// The state of a device that is not paired: never, or not any more.
     pub(super) fn unpaired_status(&self) -> DeviceStatus {
         match self.device.as_ref().and_then(|device| device.paired_at) {
@@ -175,10 +183,30 @@ impl DeviceTask {
             MessengerEvent::LoggedOut(reason) => self.logged_out(reason),
             MessengerEvent::Acknowledged(id) => self.acknowledged(&id),
             MessengerEvent::Refused(id, code) => self.refused(&id, code),
+            MessengerEvent::Restricted(until) => self.restricted(until),
             // It comes as an input of its own.
             MessengerEvent::Receipt(..)
             | MessengerEvent::Undecryptable
             | MessengerEvent::Recovered(_) => {}
+        }
+    }
+
+    /// WhatsApp takes first contacts of the number, or does not until then.
+    fn restricted(&mut self, until: Option<Timestamp>) {
+        let now = self.now();
+        self.outbox.queue_mut().restrict(until, now);
+        if self.connection.restricted_until() != until {
+            tracing::info!(until = ?until.map(|at| at.to_string()), "the number is restricted");
+            self.records.push(Write::Restriction(until, now));
+        }
+    }
+
+    /// Numbers and LIDs are one person's each.
+    pub(super) fn identified(&mut self, identities: &[Identity]) {
+        let now = self.now();
+        for identity in identities {
+            let by_lid = ChatId::Lid(identity.lid.clone());
+            self.outbox.queue_mut().identify(&by_lid, &identity.chat(), now);
         }
     }
 
@@ -368,6 +396,16 @@ impl DeviceTask {
         if is_pairing {
             self.start_pairing(false);
         }
+    }
+
+    /// A restriction is durable, or its end.
+    pub(super) fn restriction_written(&mut self, moved: Option<&MovedDevice>) {
+        let Some(MovedDevice { device, events }) = moved else {
+            self.gone();
+            return;
+        };
+        self.context.emit(events);
+        self.connection.set_device(device.clone());
     }
 
     /// The device changes its state; written down, then shown.

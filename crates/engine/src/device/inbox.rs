@@ -8,9 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use domain::chat::ChatId;
+use domain::contact::Identity;
 use domain::device::{PairMethod, PairOffer};
 use domain::ids::{AccountId, MessageId, WhatsappId};
-use domain::message::Receipt;
+use domain::message::{Receipt, Waiting};
 use domain::passkey::Assertion;
 use domain::ports::{Cancellation, MessengerEvent, OutboxEntry, StoreResult};
 
@@ -50,6 +52,12 @@ pub(crate) enum Input {
     Remove(AccountId, Reply<()>),
     /// The device's settings have changed.
     Reload(Reply<()>),
+    /// What messages wait for is asked.
+    Waiting(Vec<MessageId>, Reply<Vec<(MessageId, Waiting)>>),
+    /// Numbers and LIDs are one person's each; the store knows it.
+    Identified(Vec<Identity>),
+    /// The number has these chats from before it was linked; the store knows them.
+    ChatsKnown(Vec<ChatId>),
 }
 
 /// Messages on their way into a device's queue. Bounded by what the store accepts.

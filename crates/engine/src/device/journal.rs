@@ -38,6 +38,8 @@ pub(super) enum Write {
     Receipt(WhatsappId, Receipt, Timestamp),
     /// The device's state has changed.
     Status(StatusChange),
+    /// Until when WhatsApp takes no first contacts, as known at that time.
+    Restriction(Option<Timestamp>, Timestamp),
     /// The device's state has become `pairing`; pairing begins when that is durable.
     StartPairing(StatusChange),
     /// The device of this account is to be erased, at that time; a caller waits for it.
@@ -56,6 +58,7 @@ impl Write {
             Self::Status(_) | Self::StartPairing(_) => 2,
             Self::Reported(_) | Self::Barrier(_) => 3,
             Self::Erase(..) => 4,
+            Self::Restriction(..) => 5,
         }
     }
 }
@@ -69,6 +72,8 @@ pub(super) enum Batch {
     Receipts(Vec<(Vec<WhatsappId>, Receipt, Timestamp)>),
     /// One call of `set_device_status`.
     Status(StatusChange),
+    /// One call of `restrict_device`.
+    Restriction(Option<Timestamp>, Timestamp),
     /// One call of `delete_device`.
     Erase(AccountId, Timestamp),
 }
@@ -118,6 +123,10 @@ impl Journal {
                 self.taken = 1;
                 return Some(Batch::Status(change.clone()));
             }
+            Write::Restriction(until, at) => {
+                self.taken = 1;
+                return Some(Batch::Restriction(*until, *at));
+            }
             Write::Erase(account, at, _) => {
                 self.taken = 1;
                 return Some(Batch::Erase(*account, *at));
@@ -132,7 +141,7 @@ impl Journal {
         self.taken = match &batch {
             Batch::Progress(progress) => progress.len(),
             Batch::Receipts(groups) => groups.iter().map(|(ids, ..)| ids.len()).sum(),
-            Batch::Status(_) | Batch::Erase(..) => 1,
+            Batch::Status(_) | Batch::Restriction(..) | Batch::Erase(..) => 1,
         };
         Some(batch)
     }
@@ -230,6 +239,7 @@ fn progress_of(write: &Write) -> Option<Progress> {
         Write::Receipt(..)
         | Write::Status(_)
         | Write::StartPairing(_)
+        | Write::Restriction(..)
         | Write::Erase(..)
         | Write::Reported(_)
         | Write::Barrier(_) => None,

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use domain::chat::ChatId;
 use domain::ids::MessageId;
-use domain::message::{ContentKind, Message};
+use domain::message::{ContentKind, Message, Waiting};
 use domain::ports::SendError;
 
 use super::files::ReadyFile;
@@ -29,7 +29,8 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new(context: Arc<EngineContext>) -> Self {
-        let settings = Settings { pacing: context.default_pacing().clone(), zone: TimeZone::UTC };
+        let pacing = context.default_pacing().clone();
+        let settings = Settings { pacing, zone: TimeZone::UTC, linked_at: None };
         Self {
             queue: DeviceQueue::new(settings, context.now()),
             is_configured: false,
@@ -63,6 +64,12 @@ impl Outbox {
         self.queue.configure(settings, now);
         self.queue.learn_contacts(contacts, first_contacts_today, now);
         self.is_configured = true;
+    }
+
+    /// What messages wait for, as far as that is known.
+    pub(super) fn waiting(&self, ids: Vec<MessageId>, now: Timestamp) -> Vec<(MessageId, Waiting)> {
+        let waiting = |id| Some((id, self.queue.waiting_for(id, now)?));
+        ids.into_iter().filter_map(waiting).collect()
     }
 
     /// What the queue wants done now; `is_held` while nothing new may be sent.

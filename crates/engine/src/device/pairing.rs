@@ -288,6 +288,8 @@ impl DeviceTask {
             self.take_arrivals();
             let now = self.now();
             self.outbox.queue_mut().withdraw_all(now);
+            // The restriction was the other number's.
+            self.outbox.queue_mut().restrict(None, now);
         }
         self.change(DeviceStatus::Connecting, None, Some(linked));
     }

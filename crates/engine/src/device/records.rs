@@ -159,6 +159,7 @@ impl DeviceTask {
             }
             Write::Status(change) => self.status_written(change, moved, false),
             Write::StartPairing(change) => self.status_written(change, moved, true),
+            Write::Restriction(..) => self.restriction_written(moved),
             Write::Erase(account, _, reply) => {
                 let cancelled = written.recorded().len() as u64;
                 self.context.stats().cancelled.fetch_add(cancelled, Relaxed);
@@ -195,6 +196,9 @@ impl DeviceTask {
                 tracing::error!(message_id = %progress.id, %error, "an outcome could not be written");
                 self.outbox.hide_sending(progress.id);
             }
+            Write::Restriction(..) => {
+                tracing::error!(%error, "a restriction could not be written");
+            }
             Write::Receipt(whatsapp_id, ..) => {
                 tracing::error!(%whatsapp_id, %error, "a receipt could not be written");
             }
@@ -219,6 +223,10 @@ async fn write_batch(store: &dyn Store, device: DeviceId, batch: Batch) -> Store
         Batch::Progress(progress) => store.record(progress).await.map(Written::Messages),
         Batch::Status(change) => {
             let moved = store.set_device_status(device, &change).await?;
+            Ok(Written::Device(moved.map(Box::new)))
+        }
+        Batch::Restriction(until, at) => {
+            let moved = store.restrict_device(device, until, at).await?;
             Ok(Written::Device(moved.map(Box::new)))
         }
         Batch::Erase(account, at) => {

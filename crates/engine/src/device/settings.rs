@@ -25,7 +25,7 @@ pub(super) struct LoadedSettings {
 }
 
 impl DeviceTask {
-    /// Reads the device's row, its settings and, where there is a budget, its contacts. Without its
+    /// Reads the device's row, its settings and, where first contacts are limited, its contacts. Without its
     /// account the device is not looked for.
     pub(super) fn configure(&self, with_contacts: bool, replies: Vec<Reply<()>>) {
         let Some(account) = self.connection.account() else { return };
@@ -60,6 +60,8 @@ impl DeviceTask {
             }
             return;
         }
+        // Later ones come as events, and may not be written yet.
+        self.outbox.queue_mut().restrict(device.restricted_at(now), now);
         let (status, reason) = (device.status, device.reason.clone());
         self.connection.set_device(device);
         self.connection.set_status(status, reason);
@@ -78,9 +80,10 @@ async fn load_settings(
     let Some(account) = store.account(account).await? else { return Ok(None) };
     let zone = account.timezone.zone().clone();
     let pacing = device.pacing.clone().unwrap_or_else(|| context.default_pacing().clone());
-    let settings = Settings { pacing, zone };
+    let settings = Settings { pacing, zone, linked_at: device.paired_at };
     let device = Arc::unwrap_or_clone(device);
-    if !with_contacts && settings.pacing.first_contacts_per_day.is_none() {
+    let has_limit = settings.pacing.first_contacts_per_day.is_some();
+    if !with_contacts && !has_limit && device.restricted_at(context.now()).is_none() {
         let contacts = Vec::new();
         return Ok(Some(LoadedSettings { device, settings, contacts, first_contacts_today: 0 }));
     }

@@ -116,6 +116,14 @@ impl DeviceTask {
             Input::Logout(reply) => self.logout(reply),
             Input::Remove(account, reply) => self.remove(account, reply),
             Input::Reload(reply) => self.configure(false, vec![reply]),
+            Input::Waiting(ids, reply) => {
+                answer(reply, Ok(self.outbox.waiting(ids, self.now())));
+            }
+            Input::Identified(identities) => self.identified(&identities),
+            Input::ChatsKnown(chats) => {
+                let now = self.now();
+                self.outbox.queue_mut().know(&chats, now);
+            }
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) priority: i16,
     /// How often WhatsApp refused it since the gateway started.
     pub(super) refusals: u8,
+    /// Whether WhatsApp took its chat for a stranger's, whatever is known of it.
+    pub(super) is_stranger: bool,
     /// Whether it is known to carry a file, which takes one of few slots.
     pub(super) has_file: bool,
 }
@@ -270,7 +272,32 @@ impl Backlog {
 
     /// Whether writing this message is a first contact.
     pub(super) fn is_first_contact(&self, id: MessageId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| self.contacts.is_stranger(&entry.chat))
+        self.entries.get(&id).is_some_and(|entry| self.is_to_stranger(entry))
+    }
+
+    fn is_to_stranger(&self, entry: &Entry) -> bool {
+        entry.is_stranger || self.contacts.is_stranger(&entry.chat)
+    }
+
+    /// The message that goes first in the chat of a waiting one.
+    pub(super) fn first_of_chat(&self, id: MessageId) -> Option<MessageId> {
+        self.chats.get(&self.entries.get(&id)?.chat)?.first()
+    }
+
+    /// WhatsApp takes the chat of a message for a stranger's.
+    pub(super) fn call_stranger(&mut self, id: MessageId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.is_stranger = true;
+        }
+    }
+
+    /// These two names are one person's.
+    pub(super) fn identify(&mut self, one: &ChatId, other: &ChatId, now: Timestamp) {
+        self.contacts.identify(one, other);
+        if let Some((name, _)) = self.chats.get_key_value(other) {
+            let name = name.clone();
+            self.refresh(&name, now);
+        }
     }
 
     /// The chat was not written to after all.
@@ -284,7 +311,7 @@ impl Backlog {
     pub(super) fn take(&mut self, id: MessageId, now: Timestamp) -> bool {
         let Some(entry) = self.entries.get(&id) else { return false };
         let chat = entry.chat.clone();
-        let is_first_contact = self.contacts.is_stranger(&chat);
+        let is_first_contact = self.is_to_stranger(entry);
         if let Some(state) = self.chats.get_mut(&chat) {
             state.leave_line(id);
             state.current = Some(id);
@@ -328,6 +355,10 @@ impl Backlog {
     pub(super) fn add_contacts(&mut self, chats: &[ChatId], now: Timestamp) {
         for chat in chats {
             self.contacts.add(chat);
+            let first = self.chats.get(chat).and_then(Chat::first);
+            if let Some(entry) = first.and_then(|id| self.entries.get_mut(&id)) {
+                entry.is_stranger = false;
+            }
         }
         let names: Vec<_> = self.chats.keys().cloned().collect();
         for name in names {
@@ -357,8 +388,8 @@ impl Backlog {
         }
         let position = Position { priority: Reverse(chat.priority()), due_at: entry.due_at, id };
         chat.position = Some(position);
-        let resources =
-            Resources { first_contact: self.contacts.is_stranger(name), file: entry.has_file };
+        let first_contact = entry.is_stranger || self.contacts.is_stranger(name);
+        let resources = Resources { first_contact, file: entry.has_file };
         self.ready[resources.index()].insert(position);
     }
 }

@@ -4,10 +4,12 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use domain::chat::ChatId;
+use domain::message::WaitingReason;
 use domain::policy::pacing;
+
+use super::Settings;
 
 /// The chats a device has written to, as hashes: a device may have many thousands, and a collision
 /// only lets one stranger pass as known.
@@ -21,6 +23,13 @@ impl Contacts {
 
     pub(super) fn forget(&mut self, chat: &ChatId) {
         self.0.remove(&hash(chat));
+    }
+
+    /// These two names are one person's.
+    pub(super) fn identify(&mut self, one: &ChatId, other: &ChatId) {
+        if self.0.contains(&hash(one)) {
+            self.add(other);
+        }
     }
 
     /// Whether writing to this chat is a first contact. Groups are none: one joins them first.
@@ -41,18 +50,23 @@ pub(super) struct Budget {
     limit: Option<u32>,
     spent: u32,
     is_closed: bool,
+    /// Until when WhatsApp takes none.
+    locked_until: Option<Timestamp>,
     ends_at: Timestamp,
 }
 
 impl Budget {
-    pub(super) fn new(limit: Option<u32>, spent: u32, now: Timestamp, zone: &TimeZone) -> Self {
-        Self { limit, spent, is_closed: false, ends_at: pacing::next_day(now, zone) }
+    pub(super) fn new(now: Timestamp, settings: &Settings) -> Self {
+        let limit = settings.first_contacts_on(now);
+        let ends_at = pacing::next_day(now, &settings.zone);
+        Self { limit, spent: 0, is_closed: false, locked_until: None, ends_at }
     }
 
-    /// Begins a new day when the old one is over.
-    pub(super) fn roll(&mut self, now: Timestamp, zone: &TimeZone) {
+    /// Begins a new day when the old one is over, and ends a lock that is.
+    pub(super) fn roll(&mut self, now: Timestamp, settings: &Settings) {
+        self.locked_until.take_if(|until| *until <= now);
         if now >= self.ends_at {
-            *self = Self::new(self.limit, 0, now, zone);
+            *self = Self { locked_until: self.locked_until, ..Self::new(now, settings) };
         }
     }
 
@@ -62,8 +76,31 @@ impl Budget {
         self.spent = self.spent.max(spent);
     }
 
+    /// No first contacts until then, or again when there is no such time; whether that is new.
+    pub(super) fn lock(&mut self, until: Option<Timestamp>) -> bool {
+        std::mem::replace(&mut self.locked_until, until) != until
+    }
+
+    pub(super) fn is_locked(&self) -> bool {
+        self.locked_until.is_some()
+    }
+
     pub(super) fn allows(&self) -> bool {
-        !self.is_closed && self.limit.is_none_or(|limit| self.spent < limit)
+        !self.is_locked() && !self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.is_closed || self.limit.is_some_and(|limit| self.spent >= limit)
+    }
+
+    /// Why it allows none.
+    pub(super) fn reason(&self) -> WaitingReason {
+        match self.locked_until {
+            Some(until) if !self.is_spent() || until >= self.ends_at => {
+                WaitingReason::ReachoutTimelock
+            }
+            _ => WaitingReason::FirstContacts,
+        }
     }
 
     pub(super) fn spend(&mut self) {
@@ -79,7 +116,9 @@ impl Budget {
         !std::mem::replace(&mut self.is_closed, true)
     }
 
-    pub(super) fn ends_at(&self) -> Timestamp {
-        self.ends_at
+    /// When it allows some again, at the earliest; in the past when it does.
+    pub(super) fn opens_at(&self) -> Timestamp {
+        let day = if self.is_spent() { self.ends_at } else { Timestamp::MIN };
+        self.locked_until.map_or(day, |until| until.max(day))
     }
 }

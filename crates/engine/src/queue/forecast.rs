@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use domain::ids::MessageId;
+use domain::message::{Waiting, WaitingReason};
 
 use super::DeviceQueue;
 use super::flight::Stage;
@@ -42,8 +43,50 @@ impl DeviceQueue {
         let turn = turn.saturating_add(self.turns_before(id)).unwrap_or(Timestamp::MAX);
         let at = turn.max(entry.due_at).max(chat_due_at);
         let is_over_budget = self.backlog.is_first_contact(id) && !self.budget.allows();
-        let at = if is_over_budget { at.max(self.budget.ends_at()) } else { at };
+        let at = if is_over_budget { at.max(self.budget.opens_at()) } else { at };
         Some(self.after_quiet_hours(at))
+    }
+
+    /// What a message waits for; `None` when it does not wait any more.
+    pub fn waiting_for(&self, id: MessageId, now: Timestamp) -> Option<Waiting> {
+        let entry = self.backlog.get(id)?;
+        let earliest = self.earliest(id, now).filter(|at| *at > now);
+        let waiting = |reason, until| Some(Waiting { reason, until });
+        if let Some(flight) = self.flights.get(id) {
+            return match flight.stage {
+                Stage::Fetching => waiting(WaitingReason::File, None),
+                Stage::Ready { .. } => self.waiting_for_turn(earliest, now),
+                Stage::Typing { until } => waiting(WaitingReason::Pacing, Some(until)),
+                Stage::CutOff if !self.is_connected => waiting(WaitingReason::NotConnected, None),
+                _ => None,
+            };
+        }
+        if entry.due_at > now {
+            let is_new = entry.attempts == 0;
+            let reason = if is_new { WaitingReason::Scheduled } else { WaitingReason::Retry };
+            return waiting(reason, Some(entry.due_at));
+        }
+        if self.backlog.is_first_contact(id) && !self.budget.allows() {
+            return waiting(self.budget.reason(), Some(self.budget.opens_at()));
+        }
+        if self.backlog.first_of_chat(id).is_some_and(|first| first != id) {
+            return waiting(WaitingReason::ChatOrder, earliest);
+        }
+        if entry.has_file && !self.has_file_slot() {
+            return waiting(WaitingReason::File, None);
+        }
+        self.waiting_for_turn(earliest, now)
+    }
+
+    /// What holds back every message of the device.
+    fn waiting_for_turn(&self, earliest: Option<Timestamp>, now: Timestamp) -> Option<Waiting> {
+        let (reason, until) = match self.quiet_until(now) {
+            _ if !self.is_connected => (WaitingReason::NotConnected, None),
+            Some(until) => (WaitingReason::QuietHours, Some(until)),
+            None if self.pause_until > now => (WaitingReason::NotConnected, Some(self.pause_until)),
+            None => (WaitingReason::Pacing, earliest),
+        };
+        Some(Waiting { reason, until })
     }
 
     fn after_quiet_hours(&self, at: Timestamp) -> Timestamp {

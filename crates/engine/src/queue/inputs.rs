@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use domain::chat::ChatId;
 use domain::ids::{MessageId, WhatsappId};
-use domain::message::{MessageEvent, Receipt};
+use domain::message::{Failure, MessageEvent, Receipt};
 use domain::ports::{OutboxEntry, Progress, SendError};
 
 use super::backlog::WhatsappKey;
@@ -26,7 +26,7 @@ impl DeviceQueue {
 
     /// The settings have changed. A pause that was drawn from other pacing is over.
     pub fn configure(&mut self, settings: Settings, now: Timestamp) {
-        self.budget.adjust(settings.pacing.first_contacts_per_day, 0);
+        self.budget.adjust(settings.first_contacts_on(now), 0);
         if settings.pacing != self.settings.pacing {
             self.rest_until = now;
         }
@@ -35,8 +35,27 @@ impl DeviceQueue {
 
     /// Which chats the device has written to, and how many of them first today.
     pub fn learn_contacts(&mut self, chats: &[ChatId], first_today: u32, now: Timestamp) {
-        self.budget.adjust(self.settings.pacing.first_contacts_per_day, first_today);
+        self.budget.adjust(self.settings.first_contacts_on(now), first_today);
         self.backlog.add_contacts(chats, now);
+    }
+
+    /// Until when WhatsApp takes no first contacts; `None` when it does. Those that wait are held.
+    pub fn restrict(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        let until = until.filter(|until| *until > now);
+        if self.budget.lock(until) && until.is_some() {
+            // Where there is no limit, it was not known who is none.
+            self.actions.push(Action::LoadContacts);
+        }
+    }
+
+    /// The number has these chats from before it was linked.
+    pub fn know(&mut self, chats: &[ChatId], now: Timestamp) {
+        self.backlog.add_contacts(chats, now);
+    }
+
+    /// These two names are one person's.
+    pub fn identify(&mut self, one: &ChatId, other: &ChatId, now: Timestamp) {
+        self.backlog.identify(one, other, now);
     }
 
     /// Holds back, or no longer holds back, everything that is not submitted yet.
@@ -236,8 +255,14 @@ impl DeviceQueue {
         let id = self.find(whatsapp_id)?;
         let entry = self.backlog.get_mut(id)?;
         entry.refusals = entry.refusals.saturating_add(1);
-        let verdict = verdict::judge(code, entry.refusals);
+        let verdict = match verdict::judge(code, entry.refusals) {
+            Verdict::NoStrangers if self.budget.is_locked() => Verdict::Hold,
+            // Whom the device knows is written to once more: a token may have come meanwhile.
+            Verdict::Later if self.is_lock(code) && self.was_first_contact(id) => Verdict::Hold,
+            verdict => verdict,
+        };
         match verdict {
+            Verdict::Hold => self.hold_stranger(id, verdict::refusal(code), now),
             Verdict::Later => {
                 // A refusal that comes after its attempt has failed adds nothing.
                 if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
@@ -252,6 +277,27 @@ impl DeviceQueue {
             }
         }
         Some(id)
+    }
+
+    fn is_lock(&self, code: u16) -> bool {
+        code == verdict::STRANGER_CODE && self.budget.is_locked()
+    }
+
+    fn was_first_contact(&self, id: MessageId) -> bool {
+        self.flights.get(id).is_some_and(|flight| flight.is_first_contact)
+    }
+
+    /// Holds a message back until WhatsApp takes first contacts again.
+    fn hold_stranger(&mut self, id: MessageId, failure: Failure, now: Timestamp) {
+        if self.flights.get(id).is_none_or(|flight| !flight.may_have_arrived()) {
+            return;
+        }
+        if self.was_first_contact(id) {
+            self.budget.give_back();
+        }
+        self.backlog.forget_contact(id);
+        self.backlog.call_stranger(id);
+        self.repeat_at(now, id, failure, now);
     }
 
     /// A recipient's phone reported the message: as good as an acknowledgement while it waits.

@@ -57,6 +57,15 @@ pub struct Settings {
     pub pacing: Pacing,
     /// The time zone of its account: of quiet hours and of the day of the budget.
     pub zone: TimeZone,
+    /// When the device was linked, where its limit of first contacts grows with its age.
+    pub linked_at: Option<Timestamp>,
+}
+
+impl Settings {
+    /// Most first contacts on the day of `now`.
+    fn first_contacts_on(&self, now: Timestamp) -> Option<u32> {
+        self.pacing.first_contacts_on(now, self.linked_at, &self.zone)
+    }
 }
 
 /// What is to be done.
@@ -117,8 +126,7 @@ pub struct DeviceQueue {
 impl DeviceQueue {
     /// An empty queue; it sends nothing before [`DeviceQueue::connected`].
     pub fn new(settings: Settings, now: Timestamp) -> Self {
-        let limit = settings.pacing.first_contacts_per_day;
-        let budget = Budget::new(limit, 0, now, &settings.zone);
+        let budget = Budget::new(now, &settings);
         Self {
             settings,
             is_connected: false,
@@ -158,7 +166,7 @@ impl DeviceQueue {
     /// Does everything that is due, and says what the caller has to do. `random` is asked where
     /// chance decides.
     pub fn step(&mut self, now: Timestamp, mut random: impl FnMut() -> u64) -> Step {
-        self.budget.roll(now, &self.settings.zone);
+        self.budget.roll(now, &self.settings);
         self.backlog.wake(now);
         self.expire(now);
         self.time_out(now);
@@ -302,7 +310,7 @@ impl DeviceQueue {
         }
         let is_spent = self.flights.first_ready().is_none()
             && self.backlog.next(self.available_now()).is_none();
-        let budget = is_spent.then(|| self.budget.ends_at());
+        let budget = is_spent.then(|| self.budget.opens_at());
         let rest = Some(self.rest_until.max(self.pause_until)).filter(|until| *until > now);
         [budget, rest, self.quiet_until(now)].into_iter().flatten().max()
     }
@@ -358,11 +366,17 @@ impl DeviceQueue {
 
     /// An attempt failed but may be repeated.
     fn attempt_failed(&mut self, id: MessageId, failure: Failure, now: Timestamp) {
+        let Some(entry) = self.backlog.get(id) else { return };
+        let attempts = entry.attempts + 1;
+        let next = domain::policy::retry::next_attempt_at(now, attempts, entry.retry_interval_s);
+        self.repeat_at(next, id, failure, now);
+    }
+
+    /// The attempt is over; the next one is due then.
+    fn repeat_at(&mut self, next: Timestamp, id: MessageId, failure: Failure, now: Timestamp) {
         let began_at = self.land(id, now).and_then(|flight| flight.submitted_at).unwrap_or(now);
         let Some(entry) = self.backlog.get_mut(id) else { return };
         entry.attempts += 1;
-        let next =
-            domain::policy::retry::next_attempt_at(now, entry.attempts, entry.retry_interval_s);
         self.expiries.insert((entry.expires_at, id));
         self.backlog.postpone(id, next, now);
         self.actions.push(Action::Record(Progress {
@@ -384,6 +398,7 @@ impl DeviceQueue {
             retry_interval_s: message.retry_interval_s,
             priority: message.priority,
             refusals: 0,
+            is_stranger: false,
             has_file: false,
         };
         (message.id, entry)

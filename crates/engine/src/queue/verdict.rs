@@ -16,7 +16,12 @@ pub(super) enum Verdict {
     Never,
     /// It never will, and neither will any other first contact today.
     NoStrangers,
+    /// It waits until first contacts are taken again.
+    Hold,
 }
+
+/// The code for a message to a stranger whom the number may not write to.
+pub(super) const STRANGER_CODE: u16 = 463;
 
 /// Judges the `refusals`-th refusal of one message (source: the codes in WhatsApp's own
 /// acknowledgements, as observed).
@@ -24,8 +29,8 @@ pub(super) fn judge(code: u16, refusals: u8) -> Verdict {
     match code {
         400 | 404 | 479 => Verdict::Never,
         429 | 503 => Verdict::Later,
-        463 if refusals >= STRANGER_REFUSALS_MAX => Verdict::NoStrangers,
-        463 => Verdict::Later,
+        STRANGER_CODE if refusals >= STRANGER_REFUSALS_MAX => Verdict::NoStrangers,
+        STRANGER_CODE => Verdict::Later,
         _ if refusals >= UNEXPLAINED_REFUSALS_MAX => Verdict::Never,
         _ => Verdict::Later,
     }

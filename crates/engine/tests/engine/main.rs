@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests, and what they share")]
 
 mod devices;
+mod first_contacts;
 mod lives;
 mod logs;
 mod media;

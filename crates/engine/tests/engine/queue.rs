@@ -198,7 +198,7 @@ fn changed_settings_count_at_once() {
     rig.accept([entry(1, "a"), entry(2, "b")]);
     assert_eq!(rig.advance_s(10), ["send 1"]);
     let zone = jiff::tz::TimeZone::UTC;
-    let settings = engine::queue::Settings { pacing: Pacing::off(), zone };
+    let settings = engine::queue::Settings { pacing: Pacing::off(), zone, linked_at: None };
     rig.queue.configure(settings, rig.now);
     assert_eq!(rig.settle(), ["send 2"]);
 }

@@ -60,7 +60,7 @@ impl Rig {
     /// A connected device in Jakarta with this pacing.
     pub fn new(pacing: Pacing) -> Self {
         let zone = TimeZone::get("Asia/Jakarta").unwrap();
-        let mut queue = DeviceQueue::new(Settings { pacing, zone }, START);
+        let mut queue = DeviceQueue::new(Settings { pacing, zone, linked_at: None }, START);
         queue.connected(START);
         Self {
             queue,

@@ -458,7 +458,7 @@ fn settings(rng: &mut StdRng) -> Settings {
         0 => Pacing { first_contacts_per_day: None, ..Pacing::between(1, 3).unwrap() },
         _ => Pacing::off(),
     };
-    Settings { pacing, zone: TimeZone::UTC }
+    Settings { pacing, zone: TimeZone::UTC, linked_at: None }
 }
 
 fn run(seed: u64) {

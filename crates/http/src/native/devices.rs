@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use domain::chat::Lid;
 use domain::client::ShownAs;
-use domain::device::{Device, Heartbeats};
+use domain::device::{Device, Heartbeats, RESTRICTED};
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::service::{DeviceChange, DeviceName, Principal, SendingDevice};
@@ -123,6 +123,11 @@ pub(super) struct DeviceBody<'a> {
     shown_as: Option<ShownAsJson>,
     /// Its proxy, without user name and password.
     proxy: Option<String>,
+    /// Until when WhatsApp lets its number write to no new contacts; messages to them wait.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    restricted_until: Option<Timestamp>,
+    /// Why it is restricted.
+    restriction: Option<&'a str>,
     /// When it was last paired.
     #[schema(value_type = Option<String>, format = DateTime)]
     paired_at: Option<Timestamp>,
@@ -154,6 +159,7 @@ struct HeartbeatsBody {
 impl<'a> DeviceBody<'a> {
     /// A device as it is now.
     pub(super) fn new(state: &AppState, device: &'a Device) -> Self {
+        let restricted_until = state.core().restricted_until(device);
         Self {
             id: device.id.0,
             number_id: device.number_id.0,
@@ -165,6 +171,8 @@ impl<'a> DeviceBody<'a> {
             pacing: device.pacing.as_ref().map(PacingJson::from),
             shown_as: ShownAsJson::of(&device.shown_as),
             proxy: state.core().shown_proxy(device),
+            restricted_until,
+            restriction: restricted_until.map(|_| RESTRICTED),
             paired_at: device.paired_at,
             connected_at: device.connected_at,
             last_seen_at: device.last_seen_at,

@@ -1,6 +1,7 @@
 //! The JSON of an event: in webhooks of our own format, in the live stream, and in the delivery log.
 
 use domain::chat::{ChatId, Lid};
+use domain::contact::Identity;
 use domain::ids::DeviceNumber;
 use domain::message::Direction;
 use domain::webhook::{Event, EventDevice, EventKind, EventMessage, EventStatus, Subject};
@@ -25,7 +26,7 @@ pub struct EventBody<'a> {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     timestamp: Timestamp,
-    /// The message, or the device's new state.
+    /// The message, the device's new state, or the person.
     data: DataBody<'a>,
 }
 
@@ -38,6 +39,8 @@ enum DataBody<'a> {
     Message(Box<EventMessageBody<'a>>),
     /// A device, for `device.*`.
     Device(EventStatusBody<'a>),
+    /// A person, for `contact.identified`.
+    Contact(EventContactBody<'a>),
 }
 
 /// A message, as it was then.
@@ -118,6 +121,26 @@ struct EventStatusBody<'a> {
     code: Option<u16>,
     /// Whether it comes back by itself.
     should_reconnect: bool,
+    /// Until when WhatsApp lets its number write to no new contacts.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    restricted_until: Option<Timestamp>,
+}
+
+/// A person who was known by LID and is known by number, too, or by another number. The messages of the
+/// person are in one chat now, and show the number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventContact)]
+struct EventContactBody<'a> {
+    /// The device that knows the person.
+    device: EventDeviceBody<'a>,
+    /// The person's number.
+    phone: &'a str,
+    /// The person's LID.
+    lid: &'a str,
+    /// The chat with the person, from now on.
+    #[schema(value_type = String)]
+    chat: ChatId,
 }
 
 /// The device of an event.
@@ -144,6 +167,7 @@ impl<'a> From<&'a Event> for EventBody<'a> {
                 DataBody::Message(Box::new(message_body(message, &event.device)))
             }
             Subject::Device(status) => DataBody::Device(status_body(status, &event.device)),
+            Subject::Contact(identity) => DataBody::Contact(contact_body(identity, &event.device)),
         };
         Self { kind: event.kind, timestamp: event.at, data }
     }
@@ -186,6 +210,16 @@ fn status_body<'a>(status: &'a EventStatus, device: &'a EventDevice) -> EventSta
         reason: status.reason.as_deref(),
         code: status.code,
         should_reconnect: status.should_reconnect,
+        restricted_until: status.restricted_until,
+    }
+}
+
+fn contact_body<'a>(identity: &'a Identity, device: &'a EventDevice) -> EventContactBody<'a> {
+    EventContactBody {
+        device: device.into(),
+        phone: identity.phone.as_str(),
+        lid: identity.lid.as_str(),
+        chat: identity.chat(),
     }
 }
 

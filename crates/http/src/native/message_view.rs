@@ -4,7 +4,7 @@ use domain::chat::{ChatId, Lid};
 use domain::content::{Contact, Content, Location, Poll};
 use domain::context::Context;
 use domain::media::Media;
-use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange};
+use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange, Waiting};
 use domain::phone::PhoneNumber;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -69,6 +69,9 @@ pub(super) struct MessageBody<'a> {
     status: &'static str,
     /// Why it failed, or why its last attempt did.
     error: Option<ErrorBody<'a>>,
+    /// What it waits for, while it waits; not in the answer to a send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting: Option<WaitingBody>,
     /// Attempts so far.
     attempts: u32,
     /// Higher goes first, between chats.
@@ -242,6 +245,25 @@ pub(super) struct ErrorBody<'a> {
     message: &'a str,
 }
 
+/// What a message waits for.
+#[derive(Serialize, ToSchema)]
+#[schema(as = MessageWaiting)]
+pub(super) struct WaitingBody {
+    /// `scheduled`, `pacing`, `quiet_hours`, `first_contacts` (the day's limit of new numbers),
+    /// `reachout_timelock` (WhatsApp lets the number write to no new contacts), `not_connected`,
+    /// `chat_order` (an earlier message of its chat), `retry` or `file`.
+    reason: &'static str,
+    /// Not before this, where that is known.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    until: Option<Timestamp>,
+}
+
+impl From<&Waiting> for WaitingBody {
+    fn from(waiting: &Waiting) -> Self {
+        Self { reason: waiting.reason.as_str(), until: waiting.until }
+    }
+}
+
 /// A step in a message's life.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageStep)]
@@ -283,6 +305,7 @@ impl<'a> MessageBody<'a> {
             forwarded: message.context.is_forwarded,
             status: message.state.as_str(),
             error: message.failure.as_ref().map(ErrorBody::from),
+            waiting: None,
             attempts: message.attempts,
             priority: message.priority,
             schedule_at: schedule(message),
@@ -295,6 +318,11 @@ impl<'a> MessageBody<'a> {
             played_at: message.reached(MessageState::Played),
             history: None,
         }
+    }
+
+    /// The same with what it waits for.
+    pub(super) fn waiting(self, waiting: Option<&Waiting>) -> Self {
+        Self { waiting: waiting.map(WaitingBody::from), ..self }
     }
 
     /// A message with its history.

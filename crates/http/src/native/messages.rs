@@ -94,7 +94,7 @@ struct MessageRequest {
     #[schema(value_type = Option<String>)]
     #[serde(default, deserialize_with = "optional")]
     device: Option<DeviceField>,
-    /// A phone number, as text or integer, or a group's id `…@g.us`.
+    /// A phone number, as text or integer, a group's id `…@g.us`, or a person's LID `…@lid`.
     #[schema(value_type = String)]
     to: PhoneField,
     /// The text, at most 65,536 characters. A message carries exactly one of `text`, `media`, `location`,
@@ -405,8 +405,11 @@ async fn list(
     };
     state.large_answers().enter().await?;
     let page = state.core().messages(&principal, filter, page).await?;
-    let list =
-        move || json(StatusCode::OK, &List::of(&page, |message| message.id.0, MessageBody::brief));
+    let waiting = state.core().waiting(&page.items).await;
+    let list = move || {
+        let row = |message| MessageBody::brief(message).waiting(waiting.get(&message.id));
+        json(StatusCode::OK, &List::of(&page, |message| message.id.0, row))
+    };
     Ok(render(list).await?)
 }
 
@@ -434,7 +437,9 @@ async fn show(
     id: Segment,
 ) -> ApiResult<V1> {
     let message = state.core().message(&principal, MessageId(id.id("message")?)).await?;
-    Ok(json(StatusCode::OK, &MessageBody::full(&message)))
+    let waiting = state.core().waiting([&message]).await;
+    let body = MessageBody::full(&message).waiting(waiting.get(&message.id));
+    Ok(json(StatusCode::OK, &body))
 }
 
 async fn cancel(

@@ -20,6 +20,8 @@ pub(super) struct PacingJson {
     typing: bool,
     #[serde(default, deserialize_with = "optional")]
     first_contacts_per_day: Option<u32>,
+    #[serde(default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    warm_up: Option<bool>,
     #[serde(default, deserialize_with = "optional")]
     quiet_hours: Option<QuietHoursJson>,
 }
@@ -46,6 +48,7 @@ impl From<&Pacing> for PacingJson {
             max_s: pacing.max_s,
             typing: pacing.typing,
             first_contacts_per_day: pacing.first_contacts_per_day,
+            warm_up: pacing.warm_up.then_some(true),
             quiet_hours: quiet.map(|QuietHours { from, until }| QuietHoursJson { from, until }),
         }
     }
@@ -59,6 +62,7 @@ impl From<PacingJson> for Pacing {
             max_s: json.max_s,
             typing: json.typing,
             first_contacts_per_day: json.first_contacts_per_day,
+            warm_up: json.warm_up.unwrap_or(false),
             quiet_hours: quiet.map(|QuietHoursJson { from, until }| QuietHours { from, until }),
         }
     }
@@ -77,6 +81,9 @@ pub(super) struct PacingBody {
     typing: bool,
     /// Most new numbers in a day of the account; null for no limit.
     first_contacts_per_day: Option<u32>,
+    /// Whether that limit begins low and grows over the week after the device was paired; false
+    /// unless given.
+    warm_up: Option<bool>,
     /// Hours in which nothing is sent, in the account's time zone.
     quiet_hours: Option<QuietHoursBody>,
 }

@@ -11,6 +11,7 @@ mod edge;
 mod effort;
 mod grants;
 mod kinds;
+mod lids;
 mod locations;
 mod media;
 mod native;

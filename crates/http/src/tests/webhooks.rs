@@ -120,7 +120,7 @@ async fn the_plan_says_which_events_are_posted() {
         assert_eq!(refused["detail"], format!("the plan does not include {event}"));
     }
     let all = make(&app, json!({"url": HOOK})).await.expect(201).json();
-    assert_eq!(all["events"], json!(["message.received"]));
+    assert_eq!(all["events"], json!(["message.received", "contact.identified"]));
 
     let app = App::on_plan("free").await;
     let refused = make(&app, json!({"url": HOOK})).await.expect(403).json();
@@ -321,6 +321,7 @@ fn our_own_shape_of_events() {
         reason: Some("connection lost".to_owned()),
         code: Some(408),
         should_reconnect: true,
+        restricted_until: None,
     };
     let place = EventMessage {
         content: Content::Location(Location {

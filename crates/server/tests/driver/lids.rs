@@ -82,3 +82,55 @@ async fn an_account_learns_later_that_it_addresses_people_by_lid() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_number_that_is_learnt_later_is_reported_before_its_message() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    world.sim.put_phone(THEIRS, json!({ "hidden": true })).await;
+    let _device = world.link(OURS).await;
+    let lid = world.sim.lid(THEIRS).await;
+    let id = world.sim.write(THEIRS, OURS, "Halo").await;
+    assert_eq!(world.recorder.message(&id).await.chat, ChatId::Lid(lid.clone()));
+    world.sim.put_phone(THEIRS, json!({ "hidden": false })).await;
+    let id = world.sim.write(THEIRS, OURS, "Ini saya").await;
+    assert_eq!(world.recorder.message(&id).await.chat, chat(THEIRS));
+    world.recorder.identity(THEIRS, &lid).await;
+}
+
+#[tokio::test]
+async fn who_is_written_to_is_known_by_both_names() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    let device = world.link(OURS).await;
+    let lid = world.sim.lid(THEIRS).await;
+    let id = world.send(device, &chat(THEIRS), "Halo").await;
+    world.heard(device, MessengerEvent::Acknowledged(id)).await;
+    world.recorder.identity(THEIRS, &lid).await;
+}
+
+#[tokio::test]
+async fn a_lid_that_is_gone_is_looked_up_anew_and_the_message_arrives_once() {
+    let world = World::new().await;
+    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+    let device = world.link(OURS).await;
+    let first = world.send(device, &chat(THEIRS), "Halo").await;
+    world.heard(device, MessengerEvent::Acknowledged(first)).await;
+    let former = world.sim.lid(THEIRS).await;
+    world.sim.call("POST", &format!("/phones/{THEIRS}/recycle"), json!({})).await;
+    let present = world.sim.lid(THEIRS).await;
+    assert_ne!(former, present);
+    // By number it reaches who has the number now.
+    let id = world.send(device, &chat(THEIRS), "Masih di sini?").await;
+    world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+    assert_eq!(world.sim.mail(THEIRS, &id).await["copies"], 1);
+    world.recorder.receipt(device, &id, Receipt::Read).await;
+    world.recorder.identity(THEIRS, &present).await;
+    // By LID it is meant for who is gone.
+    let lost = world.send(device, &former, "Halo").await;
+    world.heard(device, MessengerEvent::Refused(lost, 404)).await;
+    // Who has the number now is another person than before, also when it writes.
+    let answer = world.sim.write(THEIRS, OURS, "Siapa ini?").await;
+    let message = world.recorder.message(&answer).await;
+    assert_eq!((message.chat, message.sender.lid), (chat(THEIRS), Some(present)));
+}

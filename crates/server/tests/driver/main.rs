@@ -8,6 +8,7 @@ mod accounts;
 mod authenticator;
 mod connections;
 mod disappearing;
+mod first_contacts;
 mod groups;
 mod lids;
 mod linking;

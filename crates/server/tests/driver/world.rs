@@ -1,5 +1,6 @@
 //! A simulated WhatsApp, a driver, and a recorder in the engine's place.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::{ChatId, Lid};
+use domain::contact::Identity;
 use domain::content::{ContentKind, OutgoingContent, OutgoingFile};
 use domain::context::Context;
 use domain::device::{LinkedNumber, PairMethod, PairOffer};
@@ -215,6 +217,8 @@ async fn serve(data: &TempDir, listener: TcpListener) -> (Simulator, JoinHandle<
 pub struct Recorder {
     heard: Mutex<Vec<(DeviceId, MessengerEvent)>>,
     received: Mutex<Vec<IncomingMessage>>,
+    identified: Mutex<Vec<Identity>>,
+    known: Mutex<HashSet<ChatId>>,
     refusals_left: AtomicU32,
     refused: AtomicU32,
     receipt_refusals_left: AtomicU32,
@@ -251,6 +255,18 @@ impl MessengerEvents for Recorder {
             return Err(StoreError::Unavailable("scripted".to_owned()));
         }
         self.received.lock().unwrap().extend(messages);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn identified(&self, _: DeviceId, identities: Vec<Identity>) -> StoreResult<()> {
+        self.identified.lock().unwrap().extend(identities);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn chats_known(&self, _: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
+        self.known.lock().unwrap().extend(chats);
         self.changed.notify_waiters();
         Ok(())
     }
@@ -324,6 +340,23 @@ impl Recorder {
         let mut kinds: Vec<_> = of_it.map(|message| message.content.kind()).collect();
         kinds.dedup();
         kinds
+    }
+
+    /// Waits until a number and a LID are known to be one person's.
+    pub async fn identity(&self, phone: &str, lid: &Lid) {
+        let wanted = Identity { phone: PhoneNumber::from_digits(phone), lid: lid.clone() };
+        let find =
+            |recorder: &Self| recorder.identified.lock().unwrap().contains(&wanted).then_some(());
+        self.until("identity", find).await;
+    }
+
+    /// Waits until these chats are known from before.
+    pub async fn known(&self, chats: &[ChatId]) {
+        let find = |recorder: &Self| {
+            let known = recorder.known.lock().unwrap();
+            chats.iter().all(|chat| known.contains(chat)).then_some(())
+        };
+        self.until("known chats", find).await;
     }
 
     /// How often a message was stored.

@@ -5,6 +5,7 @@
 
 pub(crate) mod faults;
 mod groups;
+mod history;
 mod mms;
 pub(crate) mod origin;
 mod others;
@@ -144,6 +145,8 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/phones/{number}/companions", put(others::companions))
         .route("/phones/{number}/companions/{index}/inbox", get(others::companion_inbox))
         .route("/phones/{number}/reinstall", post(others::reinstall))
+        .route("/phones/{number}/recycle", post(others::recycle))
+        .route("/phones/{number}/history", post(history::put))
         .route("/phones/{number}/chats/{chat}", put(others::chat))
         .route("/phones/{number}/bundle", put(others::bundle))
         .route("/groups", post(groups::create).get(groups::list))

@@ -59,6 +59,19 @@ pub(super) async fn reinstall(
     Ok(Json(json!({ "reinstalled": number.to_string() })))
 }
 
+/// `POST /phones/{number}/recycle`
+pub(super) async fn recycle(
+    State(simulator): State<Simulator>,
+    Path(number): Path<String>,
+) -> HandlerResult<Json<Value>> {
+    let number = parse_number(&number)?;
+    let lid = simulator.switchboard().run(move |sb| {
+        sb.recycle(number)?;
+        Ok(sb.lid_jid(number).to_string())
+    });
+    Ok(Json(json!({ "recycled": number.to_string(), "lid": lid.await? })))
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChatPatch {

@@ -12,6 +12,7 @@ use waproto::whatsapp::ClientPayload;
 
 use super::{Body, HandlerResult};
 use crate::Simulator;
+use crate::clock;
 use crate::error::{Result, bad_request};
 use crate::switchboard::Switchboard;
 
@@ -62,6 +63,8 @@ pub(super) struct ServerPatch {
     media_hosts: Option<Vec<String>>,
     /// How long the right to upload lasts.
     media_auth_s: Option<u32>,
+    /// Until when no number may write to strangers; empty ends it.
+    timelock_until: Option<String>,
 }
 
 impl ServerPatch {
@@ -111,16 +114,28 @@ pub(super) async fn put(
 ) -> HandlerResult<Json<Value>> {
     let oldest = patch.oldest()?;
     patch.check_hosts()?;
+    let timelock = patch.timelock_until.as_deref().map(timelock).transpose()?;
     let set = simulator.switchboard().run(move |sb| {
+        if let Some(until) = timelock {
+            sb.timelock_until = until;
+        }
         let disconnected = sb.change_server(oldest, patch);
         Ok(json!({
             "min_version": sb.min_version.map(|version| version.to_string()).unwrap_or_default(),
             "media_hosts": sb.media_hosts.hosts,
             "media_auth_s": sb.media_hosts.auth_s,
+            "timelock_until": sb.timelock_until.map(clock::rfc3339),
             "disconnected": disconnected,
         }))
     });
     Ok(Json(set.await?))
+}
+
+/// A time in milliseconds.
+fn timelock(text: &str) -> Result<Option<i64>> {
+    let parse = || text.parse::<jiff::Timestamp>().map(jiff::Timestamp::as_millisecond);
+    let wrong = |_| bad_request("timelock_until is a time such as 2026-11-29T12:00:00Z, or empty");
+    (!text.is_empty()).then(parse).transpose().map_err(wrong)
 }
 
 /// `GET /sw.js`: as far as clients read it.

@@ -10,7 +10,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use super::pairing;
 use super::{AutoReceipts, Phone};
-use crate::address::{DeviceAddr, Number};
+use crate::address::{DeviceAddr, Number, OWNERS_BEFORE_MAX};
 use crate::clock;
 use crate::error::{Result, bad_request, not_found};
 use crate::keys::SIGNED_PREKEY_ID;
@@ -157,6 +157,45 @@ impl Switchboard {
     /// The phone is installed anew: other keys, no sessions, no linked devices. Its correspondents are
     /// notified.
     pub(crate) fn reinstall(&mut self, number: Number) -> Result<()> {
+        self.install_anew(number)?;
+        for device in self.correspondents(number)? {
+            self.notify_identity_change(number, device)?;
+        }
+        self.phone_changed(number);
+        Ok(())
+    }
+
+    /// Another person has the number now: another LID, other keys, nothing received, no trust. Only who
+    /// goes by the number is notified: the former owner's LID has no number any more.
+    pub(crate) fn recycle(&mut self, number: Number) -> Result<()> {
+        let before = self.owners_before(number);
+        if before >= OWNERS_BEFORE_MAX {
+            return Err(bad_request(format!("a number has {OWNERS_BEFORE_MAX} owners before one")));
+        }
+        let correspondents = self.correspondents(number)?;
+        self.install_anew(number)?;
+        self.recycled.insert(number, before + 1);
+        let sql = "UPDATE phones SET recycled = ?2 WHERE number = ?1";
+        self.db.prepare_cached(sql)?.execute(params![number.sql(), before + 1])?;
+        for sql in [
+            "DELETE FROM inbox WHERE number = ?1",
+            "DELETE FROM sent WHERE number = ?1",
+            "DELETE FROM tokens WHERE giver = ?1 OR receiver = ?1",
+            "DELETE FROM chat_timers WHERE number = ?1 OR peer = ?1",
+            "DELETE FROM group_members WHERE number = ?1",
+        ] {
+            self.db.prepare_cached(sql)?.execute([number.sql()])?;
+        }
+        for device in correspondents {
+            if device.number != number && !self.is_migrated(device.number)? {
+                self.notify_identity_change(number, device)?;
+            }
+        }
+        self.phone_changed(number);
+        Ok(())
+    }
+
+    fn install_anew(&mut self, number: Number) -> Result<()> {
         self.touch_phone(number)?;
         for device in self.linked_devices(number)? {
             match self.companions.contains(&device) {
@@ -170,18 +209,18 @@ impl Switchboard {
             .prepare_cached("UPDATE phones SET generation = generation + 1 WHERE number = ?1")?
             .execute([number.sql()])?;
         self.phone_keys.remove(&number);
-        for device in self.correspondents(number)? {
-            let notification = NodeBuilder::new("notification")
-                .attr("from", number.jid())
-                .attr("type", "encrypt")
-                .attr("id", clock::message_id())
-                .attr("t", clock::unix_s().to_string())
-                .children([NodeBuilder::new("identity").build()])
-                .build();
-            self.mail(device, StanzaClass::Notification, notification)?;
-        }
-        self.phone_changed(number);
         Ok(())
+    }
+
+    fn notify_identity_change(&mut self, number: Number, device: DeviceAddr) -> Result<()> {
+        let notification = NodeBuilder::new("notification")
+            .attr("from", number.jid())
+            .attr("type", "encrypt")
+            .attr("id", clock::message_id())
+            .attr("t", clock::unix_s().to_string())
+            .children([NodeBuilder::new("identity").build()])
+            .build();
+        self.mail(device, StanzaClass::Notification, notification)
     }
 
     /// What a query for the keys of a number's devices is answered with.

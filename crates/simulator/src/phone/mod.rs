@@ -8,6 +8,7 @@ mod app_state;
 mod companions;
 pub(crate) use companions::BundleKind;
 pub(crate) mod content;
+mod history;
 pub(crate) mod pairing;
 pub(crate) mod passkey;
 mod quotes;

@@ -135,7 +135,7 @@ impl Switchboard {
     /// How a phone names somebody: by number, where that is visible.
     fn name_of(&self, person: Number) -> Result<Jid> {
         Ok(match self.phone(person)?.hidden {
-            true => person.lid_jid(),
+            true => self.lid_jid(person),
             false => person.jid(),
         })
     }

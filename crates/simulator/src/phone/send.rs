@@ -102,6 +102,7 @@ impl Switchboard {
                 self.mail_sealed(parcel, device, &padded, None)?;
             }
         }
+        self.phone_trusts(parcel.number, peer)?;
         let copy = own_copy(parcel)?;
         for device in self.linked_devices(parcel.number)? {
             self.mail_sealed(parcel, device, &copy, Some(peer))?;
@@ -234,7 +235,10 @@ impl Switchboard {
             .execute(params![device.number.sql(), device.device])?;
         match first {
             0 => Ok(()),
-            _ => self.send_app_state_key(device),
+            _ => {
+                self.send_app_state_key(device)?;
+                self.send_history(device)
+            }
         }
     }
 

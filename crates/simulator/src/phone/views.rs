@@ -40,7 +40,8 @@ impl Switchboard {
         let online_since = self.online_since(number);
         Ok(json!({
             "number": number.to_string(),
-            "lid": number.lid_jid().to_string(),
+            "lid": self.lid_jid(number).to_string(),
+            "tokens_given": self.tokens_given(number)?.iter().map(Number::to_string).collect::<Vec<_>>(),
             "registered": phone.registered,
             "online": phone.online,
             "notifies": online_since.is_none(),

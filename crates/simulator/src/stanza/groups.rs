@@ -122,7 +122,7 @@ impl Switchboard {
         let mut content = Vec::with_capacity(members.len() + 3);
         for member in members {
             let is_hidden = self.phone(member)?.hidden;
-            let node = participant(member, found.by_lid, is_hidden);
+            let node = self.participant(member, found.by_lid, is_hidden);
             content.push(match (member == found.creator, admins.contains(&member)) {
                 (true, _) => node.attr("type", "superadmin").build(),
                 (false, true) => node.attr("type", "admin").build(),
@@ -147,9 +147,9 @@ impl Switchboard {
         let group = match found.by_lid {
             true => group
                 .attr("addressing_mode", "lid")
-                .attr("s_o", creator.lid_jid())
+                .attr("s_o", self.lid_jid(creator))
                 .attr("s_o_pn", creator.jid())
-                .attr("creator", creator.lid_jid())
+                .attr("creator", self.lid_jid(creator))
                 .attr("creator_pn", creator.jid()),
             false => group
                 .attr("addressing_mode", "pn")
@@ -271,7 +271,7 @@ impl Switchboard {
         }
         let (by_lid, is_hidden) = (self.group_is_by_lid(id)?, self.phone(member)?.hidden);
         let news = NodeBuilder::new(if is_so { "promote" } else { "demote" })
-            .children([participant(member, by_lid, is_hidden).build()]);
+            .children([self.participant(member, by_lid, is_hidden).build()]);
         self.notify_group(id, &news.build())
     }
 
@@ -295,7 +295,7 @@ impl Switchboard {
         let tag = if joins { "add" } else { "remove" };
         let is_hidden = self.phone(number)?.hidden;
         let news = NodeBuilder::new(tag)
-            .children([participant(number, by_lid, is_hidden).build()])
+            .children([self.participant(number, by_lid, is_hidden).build()])
             .build();
         let mut hear = before;
         hear.extend(joins.then_some(number));
@@ -343,14 +343,14 @@ impl Switchboard {
         }
         Ok(())
     }
-}
 
-/// How a group names a member.
-fn participant(member: Number, by_lid: bool, is_hidden: bool) -> NodeBuilder {
-    let node = NodeBuilder::new("participant");
-    match (by_lid, is_hidden) {
-        (true, true) => node.attr("jid", member.lid_jid()),
-        (true, false) => node.attr("jid", member.lid_jid()).attr("phone_number", member.jid()),
-        (false, _) => node.attr("jid", member.jid()).attr("lid", member.lid_jid()),
+    /// How a group names a member.
+    fn participant(&self, member: Number, by_lid: bool, is_hidden: bool) -> NodeBuilder {
+        let (node, lid) = (NodeBuilder::new("participant"), self.lid_jid(member));
+        match (by_lid, is_hidden) {
+            (true, true) => node.attr("jid", lid),
+            (true, false) => node.attr("jid", lid).attr("phone_number", member.jid()),
+            (false, _) => node.attr("jid", member.jid()).attr("lid", lid),
+        }
     }
 }

@@ -68,7 +68,7 @@ impl Switchboard {
             .attr("props", "1")
             .attr("location", "sim")
             .attr("creation", clock::unix_s().to_string())
-            .attr("lid", device.lid_jid())
+            .attr("lid", self.device_lid_jid(device))
             .build();
         self.send(id, success);
         self.welcome(id, device)?;

@@ -17,6 +17,7 @@ use crate::clock;
 use crate::control::rules::Struck;
 use crate::error::Result;
 use crate::limits::TARGETS_MAX;
+use crate::stanza::tokens::STRANGER_CODE;
 use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 /// Attributes of a message that its addressees see unchanged.
@@ -35,6 +36,17 @@ pub(super) fn nack(node: &NodeRef<'_>, code: u16) -> Node {
         .attr("id", attr(node, "id"))
         .attr("from", jid_attr(node, "to").unwrap_or_else(super::server))
         .attr("error", code.to_string())
+        .build()
+}
+
+/// The answer to a message to a LID whose number is another's by now: the sender is to look it up anew.
+fn stale_lid(node: &NodeRef<'_>) -> Node {
+    NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("id", attr(node, "id"))
+        .attr("from", jid_attr(node, "to").unwrap_or_else(super::server))
+        .attr("t", clock::unix_s().to_string())
+        .attr("refresh_lid", "true")
         .build()
 }
 
@@ -63,6 +75,10 @@ impl Switchboard {
             return Ok(());
         }
         let drops_ack = self.faults.drop_acks || struck.drops_ack;
+        if self.is_of_former_owner(&to) {
+            self.send(conn, stale_lid(node));
+            return Ok(());
+        }
         let mark = self.effect_mark();
         let outcome = match (to.server, peer) {
             _ if lacks_proof(node) => Err(INVALID),
@@ -112,6 +128,9 @@ impl Switchboard {
         if !self.is_well_addressed(from.number, to, node)? {
             return Ok(Err(400));
         }
+        if self.is_refused_as_stranger(from.number, peer, node)? {
+            return Ok(Err(STRANGER_CODE));
+        }
         let whole_chat = node.get_optional_child("participants").is_some();
         let targets = targets(node, DeviceAddr::from_jid(to));
         if targets.is_empty() {
@@ -157,8 +176,11 @@ impl Switchboard {
             None => self.devices_of(&members)?,
         };
         let known = attr(node, "phash");
+        if !self.is_group_well_addressed(to, node)? {
+            return Ok(Err(400));
+        }
         let by_lid = self.group_is_by_lid(&to.user)?;
-        let right = one.is_none().then(|| phash(&everyone, by_lid));
+        let right = one.is_none().then(|| self.phash(&everyone, by_lid));
         for device in everyone {
             if device == from || !members.contains(&device.number) {
                 continue;
@@ -218,7 +240,17 @@ impl Switchboard {
         let mut devices = self.devices_of(numbers)?;
         devices.retain(|device| *device != from);
         let is_missed = devices.iter().any(|device| !addressed.contains(device));
-        Ok(is_missed.then(|| phash(&devices, to.is_lid())))
+        Ok(is_missed.then(|| self.phash(&devices, to.is_lid())))
+    }
+
+    /// WhatsApp's hash of a set of devices, named by number or by LID.
+    fn phash(&self, devices: &[DeviceAddr], by_lid: bool) -> String {
+        let name = |device: &DeviceAddr| match by_lid {
+            true => self.device_lid_jid(*device),
+            false => device.jid(),
+        };
+        let named: Vec<Jid> = devices.iter().map(name).collect();
+        MessageUtils::participant_list_hash(&named).unwrap_or_default()
     }
 
     fn is_linked(&self, device: DeviceAddr) -> Result<bool> {
@@ -281,10 +313,4 @@ fn targets(node: &NodeRef<'_>, to: Option<DeviceAddr>) -> Vec<Target> {
             Some((device, with_identity(children(to))))
         })
         .collect()
-}
-
-/// WhatsApp's hash of a set of devices, named by number or by LID.
-fn phash(devices: &[DeviceAddr], by_lid: bool) -> String {
-    let named = devices.iter().map(|device| if by_lid { device.lid_jid() } else { device.jid() });
-    MessageUtils::participant_list_hash(&named.collect::<Vec<_>>()).unwrap_or_default()
 }

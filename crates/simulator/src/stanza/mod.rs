@@ -21,6 +21,7 @@ pub(crate) mod passkey;
 mod pings;
 mod presence;
 mod receipt;
+pub(crate) mod tokens;
 mod usync;
 
 use wacore_binary::builder::NodeBuilder;
@@ -157,6 +158,8 @@ impl Switchboard {
             ("w:sync:app:state", _) => self.on_app_state(conn, device, node),
             ("w:g2", _) => self.on_groups(conn, device, node),
             ("w:m", _) => self.on_media_conn(conn, device, node),
+            ("privacy", Some("tokens")) => self.on_tokens(conn, device, node),
+            ("w:mex", _) => self.on_mex(conn, node),
             ("md", Some("remove-companion-device")) => self.on_remove_device(conn, device, node),
             ("urn:xmpp:whatsapp:dirty", Some("clean")) => {
                 self.on_clean(device, node)?;

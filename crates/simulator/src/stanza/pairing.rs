@@ -122,7 +122,7 @@ impl Switchboard {
             leaf("device-identity").bytes(certificate.container).build(),
             leaf("biz").attr("name", format!("Phone {number}")).build(),
             leaf("platform").attr("name", "android").build(),
-            leaf("device").attr("jid", addr.jid()).attr("lid", addr.lid_jid()).build(),
+            leaf("device").attr("jid", addr.jid()).attr("lid", self.device_lid_jid(addr)).build(),
         ];
         if self.is_migrated(number)? {
             let props = wa::ClientPairingProps {

@@ -31,6 +31,12 @@ impl Switchboard {
             Server::Group => jid_attr(node, "participant"),
             _ => Some(to.clone()),
         };
+        if !self.is_receipt_well_addressed(by.number, &to, author.as_ref())? {
+            // It is acknowledged, but no author gets it.
+            self.counters.receipts_misaddressed += 1;
+            self.acknowledge_receipt(conn, node, &to, &kind);
+            return Ok(());
+        }
         let author = author.and_then(|jid| DeviceAddr::from_jid(&jid));
         match (&*kind, author) {
             ("retry", Some(author)) => self.on_retry(by, author, &to, node)?,
@@ -119,7 +125,7 @@ impl Switchboard {
         self.sent_state(author, &[id.to_owned()], "read")?;
         let (by_lid, now) = (self.group_is_by_lid(&group.user)?, clock::unix_s().to_string());
         let users = readers.iter().map(|reader| {
-            let jid = if by_lid { reader.lid_jid() } else { reader.jid() };
+            let jid = if by_lid { self.lid_jid(*reader) } else { reader.jid() };
             NodeBuilder::new("user").attr("jid", jid).attr("t", now.clone()).build()
         });
         let users = NodeBuilder::new("participants").attr("key", id).children(users).build();

@@ -4,6 +4,7 @@
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Node, NodeRef};
 
+use super::tokens::TOKENS_PROP;
 use super::{attr, error, result};
 use crate::address::{DeviceAddr, Number};
 use crate::error::Result;
@@ -12,7 +13,8 @@ use crate::switchboard::Switchboard;
 /// The switch of an account that addresses people by LID.
 const LID_MIGRATION_PROP: &str = "9435";
 /// Switches that every account has: tokens go with messages to strangers, for four weeks.
-const PROPS: [(&str, &str); 4] = [("865", "604800"), ("909", "4"), ("996", "604800"), ("997", "4")];
+const PROPS: [(&str, &str); 5] =
+    [("865", "604800"), ("909", "4"), ("996", "604800"), ("997", "4"), (TOKENS_PROP, "1")];
 /// How soon a client asks for its switches again, in seconds.
 const PROPS_REFRESH_S: &str = "86400";
 

@@ -73,8 +73,9 @@ impl Switchboard {
             number => number,
         };
         let jid = jid.filter(|_| asked_contact.is_none());
+        let is_gone = jid.as_ref().is_some_and(|jid| self.is_of_former_owner(jid));
         let registered = match number {
-            Some(number) => self.phone(number)?.registered,
+            Some(number) => self.phone(number)?.registered && !is_gone,
             None => false,
         };
         let mut content = Vec::new();
@@ -83,7 +84,7 @@ impl Switchboard {
                 ("contact", _) => Some(contact(registered, text.clone())),
                 ("devices", Some(number)) if registered => Some(self.device_list(number)?),
                 ("lid", Some(number)) if registered => {
-                    Some(NodeBuilder::new("lid").attr("val", number.lid_jid()).build())
+                    Some(NodeBuilder::new("lid").attr("val", self.lid_jid(number)).build())
                 }
                 ("status", _) if registered => Some(NodeBuilder::new("status").build()),
                 _ => None,
@@ -190,7 +191,7 @@ impl Switchboard {
                 .attr("type", "devices")
                 .attr("id", clock::message_id())
                 .attr("t", clock::unix_s().to_string())
-                .attr("lid", device.number.lid_jid())
+                .attr("lid", self.lid_jid(device.number))
                 .children([change.clone()])
                 .build();
             self.mail(peer, StanzaClass::Notification, notification)?;

@@ -52,6 +52,8 @@ pub(crate) struct Counters {
     pub(crate) messages_in: u64,
     pub(crate) messages_acked: u64,
     pub(crate) receipts_in: u64,
+    /// Receipts that named their chat, or the author, in another way than their account does.
+    pub(crate) receipts_misaddressed: u64,
     pub(crate) mail_out: u64,
     pub(crate) decrypt_failures: u64,
     /// Scripted faults, as often as each struck.
@@ -83,6 +85,10 @@ pub(crate) struct Switchboard {
     /// Phones with a wake-up for reading under way.
     pub(crate) reading: HashSet<Number>,
     pub(crate) counters: Counters,
+    /// How many owners numbers had before their present ones, where there were any.
+    pub(crate) recycled: HashMap<Number, u8>,
+    /// Until when no number may write to strangers, in milliseconds.
+    pub(crate) timelock_until: Option<i64>,
     /// Linked devices that are simulated here.
     pub(crate) companions: HashSet<DeviceAddr>,
     pub(crate) phone_keys: HashMap<Number, Arc<PhoneKeys>>,
@@ -178,6 +184,8 @@ impl Switchboard {
             typing: Typing::default(),
             reading: HashSet::new(),
             counters: Counters::default(),
+            recycled: HashMap::new(),
+            timelock_until: None,
             companions: HashSet::new(),
             phone_keys: HashMap::new(),
             sessions: HashMap::new(),

@@ -4,7 +4,7 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
 use super::client::attr;
-use super::{Client, inbox, number, simulator};
+use super::{Client, inbox, lid_jid, number, simulator};
 use crate::Simulator;
 use crate::address::Number;
 use crate::phone::PhoneMessage;
@@ -176,7 +176,7 @@ async fn a_group_may_know_its_members_by_lid() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;
     let members = [number("628111"), number("628222")];
-    let lid = |number: Number| number.lid_jid().to_string();
+    let lid = |number: Number| lid_jid(number).to_string();
     let id = make_group(&simulator, &members, true).await;
     let mut client = Client::paired(&simulator, members[0], 1).await;
     client.take_mail().await;
@@ -214,13 +214,13 @@ async fn a_person_may_be_known_by_lid() {
     client.take_mail().await;
     client.text(friend, "ID1", "halo").await;
     client.expect("ack").await;
-    assert_eq!(attr(&client.expect("receipt").await, "from"), friend.lid_jid().to_string());
+    assert_eq!(attr(&client.expect("receipt").await, "from"), lid_jid(friend).to_string());
     let outgoing =
         PhoneMessage { to: number("628111").jid(), message: text("halo juga"), refers_to: None };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(friend, &outgoing));
     sent.await.unwrap();
     let message = client.expect("message").await;
-    assert_eq!(attr(&message, "from"), friend.lid_jid().to_string());
+    assert_eq!(attr(&message, "from"), lid_jid(friend).to_string());
     assert_eq!(attr(&message, "sender_pn"), "628222@s.whatsapp.net");
     assert_eq!(client.open(&message).conversation.as_deref(), Some("halo juga"));
 }

@@ -13,11 +13,13 @@ mod passkey;
 mod queries;
 mod socket;
 mod strict;
+mod tokens;
 mod writing;
 
 use std::time::Duration;
 
 use serde_json::Value;
+use wacore_binary::Jid;
 
 use crate::address::{DeviceAddr, Number};
 use crate::phone::views;
@@ -30,6 +32,11 @@ pub(crate) async fn simulator(dir: &tempfile::TempDir) -> Simulator {
     let mut config = SimulatorConfig::new(dir.path());
     config.read_delay = Duration::from_millis(5);
     Simulator::open(config).await.unwrap()
+}
+
+/// The LID of a number's first owner.
+pub(crate) fn lid_jid(number: Number) -> Jid {
+    Jid::lid(number.lid_after(0))
 }
 
 pub(crate) fn number(text: &str) -> Number {

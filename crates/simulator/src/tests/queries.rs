@@ -5,7 +5,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use super::client::attr;
 use super::http::{call, serve};
-use super::{Client, inbox, number, simulator};
+use super::{Client, inbox, lid_jid, number, simulator};
 
 fn leaf(tag: &'static str) -> Node {
     NodeBuilder::new(tag).build()
@@ -52,7 +52,7 @@ async fn numbers_are_on_whatsapp_or_not() {
         .collect();
     assert_eq!(said, ["in", "out", "out"]);
     assert_eq!(attr(&users[0], "jid"), "628222@s.whatsapp.net");
-    let lid = number("628222").lid_jid().to_string();
+    let lid = lid_jid(number("628222")).to_string();
     assert_eq!(attr(users[0].get_optional_child("lid").unwrap(), "val"), lid);
     assert!(users[1].get_optional_child("lid").is_none());
 }
@@ -71,7 +71,7 @@ async fn a_second_spelling_answers_as_the_account_is_known() {
     let users = usync(&mut client, &["contact", "lid"], asked()).await;
     assert_eq!(attr(&users[0], "jid"), "551187654321@s.whatsapp.net");
     assert_eq!(attr(users[0].get_optional_child("contact").unwrap(), "type"), "in");
-    let lid = number("551187654321").lid_jid().to_string();
+    let lid = lid_jid(number("551187654321")).to_string();
     assert_eq!(attr(users[0].get_optional_child("lid").unwrap(), "val"), lid);
     assert_eq!(put(r#"{"answers_as":""}"#).await.0, 200);
     let users = usync(&mut client, &["contact"], asked()).await;
@@ -85,7 +85,7 @@ async fn a_number_and_its_lid_have_the_same_devices() {
     let friend = number("628222");
     let mut client = Client::paired(&simulator, number("628111"), 1).await;
     let _linked = Client::paired(&simulator, friend, 2).await;
-    for jid in [friend.jid(), friend.lid_jid()] {
+    for jid in [friend.jid(), lid_jid(friend)] {
         let asked = vec![by_jid(&jid.to_string())];
         let users = usync(&mut client, &["devices"], asked).await;
         assert_eq!(attr(&users[0], "jid"), jid.to_string());

@@ -3,14 +3,14 @@
 use wacore::download::MediaType;
 use wacore::messages::MessageUtils;
 use wacore::upload::encrypt_media;
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node};
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as wam;
 
-use super::Client;
 use super::client::{attr, bytes};
+use super::{Client, lid_jid};
 use crate::address::{DeviceAddr, Number};
 use crate::phone::signal::EncType;
 
@@ -41,7 +41,8 @@ impl Client {
         self.send(message_to(to, id, sealed)).await;
     }
 
-    /// Sends a message to the phones of a group's members, its own too, with a sender key.
+    /// Sends a message to the phones of a group's members, its own too, with a sender key, and
+    /// names them as the group does.
     pub(crate) async fn write_to_group(
         &mut self,
         group: &str,
@@ -59,10 +60,17 @@ impl Client {
             ),
             ..Default::default()
         };
+        let known = group.parse::<Jid>().unwrap().user.to_string();
+        let sql = "SELECT by_lid FROM groups WHERE id = ?1";
+        let by_lid = self
+            .simulator
+            .read(move |db| Ok(db.query_row(sql, [known], |row| row.get::<_, bool>(0))?));
+        let by_lid = by_lid.await.unwrap();
         let mut participants = Vec::new();
         for member in members {
-            let phone = DeviceAddr::phone(*member);
-            participants.push(to_node(phone, self.seal(phone, &key).await));
+            let name = if by_lid { lid_jid(*member) } else { member.jid() };
+            let sealed = self.seal(DeviceAddr::phone(*member), &key).await;
+            participants.push(to_node(&name, sealed));
         }
         let content = [
             NodeBuilder::new("participants").children(participants).build(),
@@ -137,8 +145,8 @@ fn enc(kind: EncType, sealed: Vec<u8>) -> Node {
     NodeBuilder::new("enc").attr("v", "2").attr("type", kind.name()).bytes(sealed).build()
 }
 
-fn to_node(to: DeviceAddr, (kind, sealed): (EncType, Vec<u8>)) -> Node {
-    NodeBuilder::new("to").attr("jid", to.jid()).children([enc(kind, sealed)]).build()
+fn to_node(to: &Jid, (kind, sealed): (EncType, Vec<u8>)) -> Node {
+    NodeBuilder::new("to").attr("jid", to).children([enc(kind, sealed)]).build()
 }
 
 /// A message stanza for one device that has been asked for `again` times.
@@ -166,7 +174,7 @@ fn proof() -> Node {
 
 /// A message stanza for one device.
 pub(crate) fn message_to(to: DeviceAddr, id: &str, sealed: (EncType, Vec<u8>)) -> Node {
-    let participants = NodeBuilder::new("participants").children([to_node(to, sealed)]);
+    let participants = NodeBuilder::new("participants").children([to_node(&to.jid(), sealed)]);
     NodeBuilder::new("message")
         .attr("to", to.number.jid())
         .attr("id", id)

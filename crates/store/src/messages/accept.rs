@@ -20,6 +20,7 @@ use super::idempotency::{
     Before, KeyedRequest, Remembered, RememberedKeys, earlier, load_remembered, remember,
     unreadable,
 };
+use super::identities::name_by_number;
 use super::{Charged, insert_waiting, list};
 use crate::accounts::usage_from;
 use crate::grants;
@@ -121,6 +122,7 @@ async fn write(
         let (charges, key_name) = (std::mem::take(charges), key_name.take());
         made.push((index, AcceptedRequest::of(request, *period, charges, key_name, &mut ids)));
     }
+    name_by_number(tx, made.iter_mut().flat_map(|(_, made)| &mut made.messages)).await?;
     insert_waiting(tx, &rows_of(&made)).await?;
     insert_files(tx, &made).await?;
     let keyed = made.iter().filter_map(|(_, made)| made.keyed());

@@ -9,6 +9,7 @@ pub(crate) mod clean;
 pub(crate) mod counts;
 pub(crate) mod find;
 pub(crate) mod idempotency;
+pub(crate) mod identities;
 pub(crate) mod list;
 pub(crate) mod receive;
 pub(crate) mod record;

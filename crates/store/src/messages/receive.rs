@@ -9,6 +9,7 @@ use domain::ports::Recorded;
 use jiff::Timestamp;
 
 use super::counts::CountChanges;
+use super::identities::name_by_number;
 use super::insert_history;
 use super::record::{enqueue_events, recorded_since};
 use crate::devices;
@@ -47,6 +48,7 @@ pub(crate) async fn receive_group(
         });
         arrived.push(received.collect());
     }
+    name_by_number(tx, arrived.iter_mut().flatten()).await?;
     let rows: Vec<&Message> = arrived.iter().flatten().collect();
     let new: HashSet<MessageId> = insert_history(tx, &rows).await?.into_iter().collect();
     let mut counts = CountChanges::default();

@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::accept::{AccountStates, account_states_from, put_account_states, usage_columns};
 use super::counts::CountChanges;
+use super::identities::name_by_number;
 use super::list::entry_from;
 use super::{
     Charged, Waiting, content_from, history_columns, ids_json, insert_history, insert_waiting,
@@ -40,6 +41,7 @@ pub(crate) async fn record_group(
     if !unread.is_empty() {
         waiting.extend(load_unreadable(tx, &unread).await?);
     }
+    name_by_number(tx, waiting.values_mut().map(|row| &mut row.message)).await?;
     let devices = waiting.values().map(|row| row.message.device_id).collect();
     let devices = devices::by_ids(tx, &devices).await?;
     let mut answers = Vec::with_capacity(group.len());

@@ -37,6 +37,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_heartbeats.sql"),
     include_str!("../../migrations/postgres/0004_keys_without_age.sql"),
     include_str!("../../migrations/postgres/0005_device_client.sql"),
+    include_str!("../../migrations/postgres/0006_identities.sql"),
 ];
 
 #[derive(Clone)]

@@ -44,6 +44,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_heartbeats.sql"),
     include_str!("../../migrations/sqlite/0004_keys_without_age.sql"),
     include_str!("../../migrations/sqlite/0005_device_client.sql"),
+    include_str!("../../migrations/sqlite/0006_identities.sql"),
 ];
 
 /// The database, open.

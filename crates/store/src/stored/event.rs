@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use domain::chat::Lid;
+use domain::contact::Identity;
 use domain::content::{Content, ContentKind};
 use domain::context::Context;
 use domain::device::DeviceStatus;
@@ -49,6 +50,8 @@ enum StoredSubject<'a> {
     Message(Box<StoredMessage<'a>>),
     #[serde(rename = "device", borrow)]
     Device(StoredStatus<'a>),
+    #[serde(rename = "contact", borrow)]
+    Contact(StoredIdentity<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +79,16 @@ struct StoredStatus<'a> {
     reason: Option<Cow<'a, str>>,
     code: Option<u16>,
     should_reconnect: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restricted_until: Option<Timestamp>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredIdentity<'a> {
+    #[serde(borrow)]
+    phone: Cow<'a, str>,
+    #[serde(borrow)]
+    lid: Cow<'a, str>,
 }
 
 pub(crate) fn write(event: &Event) -> SqlResult<String> {
@@ -90,6 +103,10 @@ pub(crate) fn write(event: &Event) -> SqlResult<String> {
                 StoredSubject::Message(Box::new(StoredMessage::from(&**message)))
             }
             Subject::Device(status) => StoredSubject::Device(StoredStatus::from(status)),
+            Subject::Contact(Identity { phone, lid }) => StoredSubject::Contact(StoredIdentity {
+                phone: phone.as_str().into(),
+                lid: lid.as_str().into(),
+            }),
         },
     })
 }
@@ -109,6 +126,10 @@ fn event_from(stored: StoredEvent<'_>) -> Option<Event> {
         subject: match stored.subject {
             StoredSubject::Message(message) => Subject::Message(Box::new(message_from(*message)?)),
             StoredSubject::Device(status) => Subject::Device(status_from(status)?),
+            StoredSubject::Contact(StoredIdentity { phone, lid }) => Subject::Contact(Identity {
+                phone: PhoneNumber::from_digits(phone.into_owned()),
+                lid: Lid::from_jid(lid.into_owned()),
+            }),
         },
     })
 }
@@ -181,6 +202,7 @@ impl<'a> From<&'a EventStatus> for StoredStatus<'a> {
             reason: status.reason.as_deref().map(Cow::Borrowed),
             code: status.code,
             should_reconnect: status.should_reconnect,
+            restricted_until: status.restricted_until,
         }
     }
 }
@@ -191,5 +213,6 @@ fn status_from(stored: StoredStatus<'_>) -> Option<EventStatus> {
         reason: stored.reason.map(Cow::into_owned),
         code: stored.code,
         should_reconnect: stored.should_reconnect,
+        restricted_until: stored.restricted_until,
     })
 }

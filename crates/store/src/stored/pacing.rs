@@ -18,6 +18,8 @@ struct StoredPacing {
     max_s: u32,
     typing: bool,
     first_contacts_per_day: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    warm_up: bool,
     quiet_hours: Option<StoredQuietHours>,
 }
 
@@ -34,6 +36,7 @@ pub(crate) fn write(pacing: &Pacing) -> SqlResult<String> {
         max_s: pacing.max_s,
         typing: pacing.typing,
         first_contacts_per_day: pacing.first_contacts_per_day,
+        warm_up: pacing.warm_up,
         quiet_hours: quiet.map(|QuietHours { from, until }| StoredQuietHours { from, until }),
     })
 }
@@ -46,6 +49,7 @@ pub(crate) fn read(text: &str) -> SqlResult<Pacing> {
         max_s: stored.max_s,
         typing: stored.typing,
         first_contacts_per_day: stored.first_contacts_per_day,
+        warm_up: stored.warm_up,
         quiet_hours: quiet.map(|StoredQuietHours { from, until }| QuietHours { from, until }),
     };
     pacing.check().map(|()| pacing).map_err(|_| unreadable(WHAT))

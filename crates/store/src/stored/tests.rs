@@ -1,6 +1,7 @@
 //! A row of every shape as it is in the databases of today, and what a later release may add.
 
 use domain::chat::Lid;
+use domain::contact::Identity;
 use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
 use domain::context::{Context, Mentions, Quote};
 use domain::device::DeviceStatus;
@@ -213,7 +214,12 @@ fn a_pacing() {
     golden!(
         pacing,
         r#"{"min_s":3,"max_s":8,"typing":true,"first_contacts_per_day":50,"quiet_hours":{"from":"21:00:00","until":"07:30:00"}}"#,
-        Pacing { quiet_hours: Some(quiet_hours), ..Pacing::between(3, 8).unwrap() }
+        Pacing { quiet_hours: Some(quiet_hours), warm_up: false, ..Pacing::between(3, 8).unwrap() }
+    );
+    golden!(
+        pacing,
+        r#"{"min_s":3,"max_s":8,"typing":true,"first_contacts_per_day":50,"warm_up":true,"quiet_hours":null}"#,
+        Pacing::between(3, 8).unwrap()
     );
 }
 
@@ -229,7 +235,7 @@ fn the_features_of_plans() {
 
 #[test]
 fn the_events_of_webhooks() {
-    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired"]"#;
+    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired","device.restricted","contact.identified"]"#;
     assert_eq!(names::write(&EventKind::ALL, EventKind::as_str).unwrap(), all);
     let known = names::read(all, EventKind::from_name).unwrap();
     assert_eq!(known.items, EventKind::ALL);
@@ -289,6 +295,7 @@ fn a_queued_event_of_a_device() {
         reason: Some("unlinked".into()),
         code: Some(401),
         should_reconnect: false,
+        restricted_until: None,
     };
     let event = Event {
         id: "evt_d3_device_logged_out_1763694000500".into(),
@@ -302,6 +309,42 @@ fn a_queued_event_of_a_device() {
         event,
         r#"{"id":"evt_d3_device_logged_out_1763694000500","kind":"device.logged_out","at":"2026-11-21T03:00:00.5Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"Shop \"1\"","phone":"628123456789","lid":null},"subject":{"device":{"status":"logged_out","reason":"unlinked","code":401,"should_reconnect":false}}}"#,
         event
+    );
+}
+
+#[test]
+fn queued_events_of_a_restriction_and_of_a_person() {
+    let status = EventStatus {
+        status: DeviceStatus::Connected,
+        reason: Some("no new contacts".into()),
+        code: None,
+        should_reconnect: false,
+        restricted_until: Some(at("2026-11-22T03:00:00Z")),
+    };
+    let restricted = Event {
+        id: "evt_d3_device_restricted_1763694000500".into(),
+        kind: EventKind::DeviceRestricted,
+        at: at("2026-11-21T03:00:00.5Z"),
+        account_id: AccountId(2),
+        device: device(),
+        subject: Subject::Device(status),
+    };
+    golden!(
+        event,
+        r#"{"id":"evt_d3_device_restricted_1763694000500","kind":"device.restricted","at":"2026-11-21T03:00:00.5Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"Shop \"1\"","phone":"628123456789","lid":null},"subject":{"device":{"status":"connected","reason":"no new contacts","code":null,"should_reconnect":false,"restricted_until":"2026-11-22T03:00:00Z"}}}"#,
+        restricted.clone()
+    );
+    let identity = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
+    let identified = Event {
+        id: "evt_d3_contact_9_1763694000500".into(),
+        kind: EventKind::ContactIdentified,
+        subject: Subject::Contact(identity),
+        ..restricted
+    };
+    golden!(
+        event,
+        r#"{"id":"evt_d3_contact_9_1763694000500","kind":"contact.identified","at":"2026-11-21T03:00:00.5Z","account_id":2,"device":{"id":"00000000-0000-0000-0000-000000005150","number_id":3,"name":"Shop \"1\"","phone":"628123456789","lid":null},"subject":{"contact":{"phone":"628222","lid":"9@lid"}}}"#,
+        identified
     );
 }
 

@@ -46,6 +46,7 @@ impl DeviceStore for MemoryStore {
             pacing: None,
             shown_as: ShownAs::default(),
             proxy: None,
+            restricted_until: None,
             paired_at: None,
             connected_at: None,
             last_seen_at: None,
@@ -133,6 +134,9 @@ impl DeviceStore for MemoryStore {
             device.last_seen_at = at;
         }
         if let Some(linked) = &change.linked {
+            if device.phone.as_ref() != Some(&linked.phone) {
+                device.restricted_until = None;
+            }
             device.phone = Some(linked.phone.clone());
             device.lid.clone_from(&linked.lid);
             device.paired_at = at;
@@ -141,6 +145,27 @@ impl DeviceStore for MemoryStore {
         device.reason.clone_from(&change.reason);
         let device = device.clone();
         let events = Event::of_device(before, &device, change);
+        state.emit(&events);
+        Ok(Some(MovedDevice { device, events }))
+    }
+
+    async fn restrict_device(
+        &self,
+        id: DeviceId,
+        until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> StoreResult<Option<MovedDevice>> {
+        let mut state = self.state();
+        let Some(device) = state.devices.iter_mut().find(|device| device.id == id) else {
+            return Ok(None);
+        };
+        let until = until.map(stored);
+        let is_news = until != device.restricted_until;
+        device.restricted_until = until;
+        let device = device.clone();
+        let news = until.filter(|until| is_news && *until > now);
+        let event = |until| Event::of_restriction(&device, until, stored(now));
+        let events: Vec<Event> = news.map(event).into_iter().collect();
         state.emit(&events);
         Ok(Some(MovedDevice { device, events }))
     }
@@ -200,6 +225,7 @@ impl DeviceStore for MemoryStore {
         state.deliveries.retain(|delivery| !gone.contains(&delivery.webhook_id));
         state.keys.retain(|(_, key)| key.device_id != Some(id));
         state.contacts.retain(|(device, _), _| *device != id);
+        state.identities.retain(|(device, _), _| *device != id);
         state.session.retain(|(device, ..), _| *device != id);
         state.heartbeats.retain(|(device, _), _| *device != id);
         Ok(Some(cancelled))

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
+use domain::contact::Identity;
 use domain::content::{Content, ContentKind};
 use domain::context::MessageName;
 use domain::grant::Allowance;
@@ -17,6 +18,7 @@ use domain::ports::{
 use domain::webhook::{Event, EventDevice};
 use jiff::{SignedDuration, Timestamp};
 
+use super::identities::sender_key;
 use super::{MemoryStore, Remembered, State, Waiting, page_within, stored};
 
 #[async_trait]
@@ -100,6 +102,25 @@ impl MessageStore for MemoryStore {
         let Some(account) = owner.map(|device| device.account_id) else { return Ok(Vec::new()) };
         let new = messages.into_iter().filter_map(|new| state.receive(account, device, new, now));
         Ok(new.collect())
+    }
+
+    async fn identify(
+        &self,
+        device: DeviceId,
+        identities: Vec<Identity>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Event>> {
+        Ok(self.state().identify(device, identities, now))
+    }
+
+    async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
+        let mut state = self.state();
+        if state.devices.iter().any(|other| other.id == device) {
+            for chat in chats {
+                state.contacts.entry((device, chat)).or_insert(Timestamp::UNIX_EPOCH);
+            }
+        }
+        Ok(())
     }
 
     async fn message(&self, account: AccountId, id: MessageId) -> StoreResult<Option<Message>> {
@@ -305,6 +326,7 @@ impl State {
                 self.inline.insert(id, bytes);
             }
             let message = new.accepted(id, account, charge.receipt, now);
+            let message = self.named_by_number(message);
             let waiting = Waiting { message: message.clone(), period, grant: charge.grant };
             self.waiting.insert(id, waiting);
             made.push(message);
@@ -363,6 +385,7 @@ impl State {
 
     pub(super) fn record_one(&mut self, progress: &Progress) -> Option<Recorded> {
         let Waiting { mut message, period, grant } = self.waiting.remove(&progress.id)?;
+        message = self.named_by_number(message);
         let since = message.history.len();
         progress.apply_to(&mut message);
         if message.state.is_waiting() {
@@ -397,26 +420,31 @@ impl State {
         new: IncomingMessage,
         now: Timestamp,
     ) -> Option<Recorded> {
-        let sender = &new.sender;
-        let phone = sender.phone.as_ref().map(|phone| phone.as_str().to_owned());
-        let sender_key =
-            phone.or_else(|| sender.lid.as_ref().map(ToString::to_string)).unwrap_or_default();
-        if !self.known.insert((device_id, new.whatsapp_id.0.clone(), sender_key)) {
-            return self.recover(device_id, new);
+        let message = new.clone().received(self.next_message_id(), account_id, device_id, now);
+        let message = self.named_by_number(message);
+        let sender_key = sender_key(message.sender.as_ref());
+        let is_new =
+            self.known.insert((device_id, message.whatsapp_id.0.clone(), sender_key.clone()));
+        if !is_new {
+            return self.recover(device_id, new, &sender_key);
         }
-        let message = new.received(self.next_message_id(), account_id, device_id, now);
         self.history.insert(message.id, message.clone());
         Some(self.recorded(message, 0))
     }
 
     /// A message that could not be read has come after all.
-    fn recover(&mut self, device: DeviceId, mut new: IncomingMessage) -> Option<Recorded> {
+    fn recover(
+        &mut self,
+        device: DeviceId,
+        mut new: IncomingMessage,
+        sender: &str,
+    ) -> Option<Recorded> {
         new.content.clean();
         new.context.clean();
         let is_it = |known: &&mut Message| {
             known.device_id == device
                 && known.whatsapp_id == new.whatsapp_id
-                && known.sender.as_ref() == Some(&new.sender)
+                && sender_key(known.sender.as_ref()) == sender
                 && known.kind() == ContentKind::Unreadable
         };
         let known = self.history.values_mut().find(is_it)?;

@@ -17,6 +17,7 @@ use wacore::store::error::StoreError as LibraryError;
 use wacore::store::traits::*;
 
 use super::{DeviceState, to_json};
+use crate::identities::{Events, IdentityReporter};
 use crate::limits::SENT_FOR;
 use crate::outage::Outage;
 
@@ -92,6 +93,11 @@ impl ports::ProtocolStore for FakeSessions {
     }
 }
 
+/// One without a receiver.
+fn reporter(device: DeviceId) -> IdentityReporter {
+    IdentityReporter { events: Events::default(), device, identities: Arc::default() }
+}
+
 fn fresh() -> (Arc<FakeSessions>, DeviceState) {
     let sessions = Arc::new(FakeSessions::default());
     let state = DeviceState::new(
@@ -99,6 +105,7 @@ fn fresh() -> (Arc<FakeSessions>, DeviceState) {
         DeviceId(Uuid::from_u128(1)),
         Outage::default(),
         Arc::default(),
+        reporter(DeviceId(Uuid::from_u128(1))),
     );
     (sessions, state)
 }
@@ -404,6 +411,7 @@ async fn the_device_record_survives() {
         DeviceId(Uuid::from_u128(2)),
         Outage::default(),
         Arc::default(),
+        reporter(DeviceId(Uuid::from_u128(2))),
     );
     assert!(!other.exists().await.unwrap());
 }

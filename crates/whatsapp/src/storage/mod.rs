@@ -32,6 +32,7 @@ use tokio::sync::{Mutex, RwLock, watch};
 use wacore::store::error::{Result, StoreError};
 
 use self::app_sync::SyncRounds;
+use crate::identities::IdentityReporter;
 use crate::outage::Outage;
 use crate::stanzas::SentStanzas;
 
@@ -51,6 +52,7 @@ pub(crate) struct DeviceState {
     outage: Outage,
     stanzas: Arc<SentStanzas>,
     rounds: SyncRounds,
+    reporter: IdentityReporter,
 }
 
 impl DeviceState {
@@ -60,11 +62,12 @@ impl DeviceState {
         device: DeviceId,
         outage: Outage,
         stanzas: Arc<SentStanzas>,
+        reporter: IdentityReporter,
     ) -> Self {
         let broken = watch::Sender::new(false);
         let (rmw, order) = (Mutex::new(()), RwLock::new(()));
         let rounds = SyncRounds::default();
-        Self { sessions, device, rmw, order, broken, outage, stanzas, rounds }
+        Self { sessions, device, rmw, order, broken, outage, stanzas, rounds, reporter }
     }
 
     /// Becomes true when the state has broken: its client must be replaced by a new one, which starts

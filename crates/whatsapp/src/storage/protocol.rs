@@ -4,6 +4,9 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use domain::chat::{ChatId, Lid};
+use domain::contact::Identity;
+use domain::phone::PhoneNumber;
 use domain::ports::ProtocolWrite;
 use wacore::store::error::Result;
 use wacore::store::traits::{
@@ -62,24 +65,54 @@ impl DeviceState {
         self.put(SENT, &join(&[&sent_hour(now_s), chat, id]), stamped(now_s, payload)).await
     }
 
-    /// The writes that store mappings, including the removal of numbers a LID no longer has.
+    /// Who has given a token is no stranger. The library names givers by LID, and by number where that
+    /// is not known, without saying which.
+    async fn report_giver(&self, user: &str) -> Result<()> {
+        let chats = match self.get_lid_mapping(user).await? {
+            Some(entry) => vec![ChatId::Person(PhoneNumber::from_digits(entry.phone_number))],
+            None => vec![
+                ChatId::Lid(Lid::from_user(user)),
+                ChatId::Person(PhoneNumber::from_digits(user)),
+            ],
+        };
+        let reported = self.reporter.report_chats(chats).await;
+        reported.map_err(|error| self.failed(error))
+    }
+
+    /// The writes that store mappings, including the removal of numbers a LID no longer has, unless
+    /// they are another's by now.
     async fn mapping_writes(&self, entries: &[LidPnMappingEntry]) -> Result<Vec<ProtocolWrite>> {
         let lids: Vec<String> = entries.iter().map(|entry| entry.lid.clone()).collect();
         let mut phone_of: HashMap<String, String> = HashMap::new();
         for (lid, bytes) in self.get_many(LID, &lids).await? {
             phone_of.insert(lid, super::from_json::<LidPnMappingEntry>(&bytes)?.phone_number);
         }
+        let mut lid_of: HashMap<String, Vec<u8>> = HashMap::new();
+        let phones: Vec<String> = phone_of.values().cloned().collect();
+        lid_of.extend(self.get_many(LID_OF_PHONE, &phones).await?);
         let mut writes = Vec::with_capacity(2 * entries.len());
         for entry in entries {
             let before = phone_of.insert(entry.lid.clone(), entry.phone_number.clone());
-            if let Some(phone) = before.filter(|phone| *phone != entry.phone_number) {
+            let is_own =
+                |phone: &String| lid_of.get(phone).is_none_or(|lid| *lid == entry.lid.as_bytes());
+            let lost = before.filter(|phone| *phone != entry.phone_number).filter(is_own);
+            if let Some(phone) = lost {
                 writes.push(remove(LID_OF_PHONE, phone));
             }
+            lid_of.insert(entry.phone_number.clone(), entry.lid.clone().into_bytes());
             writes.push(put(LID_OF_PHONE, &*entry.phone_number, entry.lid.clone().into_bytes()));
             writes.push(put(LID, &*entry.lid, to_json(entry)?));
         }
         Ok(writes)
     }
+}
+
+/// Who is who by a mapping; `None` for one that was outdated when it came.
+fn identity(entry: &LidPnMappingEntry) -> Option<Identity> {
+    (entry.created_at > 0).then(|| Identity {
+        phone: PhoneNumber::from_digits(&*entry.phone_number),
+        lid: Lid::from_user(&entry.lid),
+    })
 }
 
 /// The first part of the key of what is sent at a time.
@@ -144,6 +177,8 @@ impl ProtocolStore for DeviceState {
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
         let _guard = self.rmw.lock().await;
+        let known = entries.iter().filter_map(identity);
+        self.reporter.report(known.collect()).await.map_err(|error| self.failed(error))?;
         let writes = self.mapping_writes(entries).await?;
         self.write(writes).await
     }
@@ -201,8 +236,22 @@ impl ProtocolStore for DeviceState {
         self.remove(GROUP, group_jid).await
     }
 
+    /// Tokens of a history are stored by number when its LIDs are learnt after them, and looked for by
+    /// LID.
     async fn get_tc_token(&self, jid: &str) -> Result<Option<TcTokenEntry>> {
-        self.get_json(TC_TOKEN, jid).await
+        let known: Option<TcTokenEntry> = self.get_json(TC_TOKEN, jid).await?;
+        if known.as_ref().is_some_and(|entry| !entry.token.is_empty()) {
+            return Ok(known);
+        }
+        let Some(mapping) = self.get_lid_mapping(jid).await? else { return Ok(known) };
+        let by_number: Option<TcTokenEntry> =
+            self.get_json(TC_TOKEN, &mapping.phone_number).await?;
+        let sender_timestamp = known.as_ref().and_then(|entry| entry.sender_timestamp);
+        let newer = |entry: TcTokenEntry| TcTokenEntry {
+            sender_timestamp: sender_timestamp.max(entry.sender_timestamp),
+            ..entry
+        };
+        Ok(by_number.map(newer).or(known))
     }
 
     async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
@@ -262,12 +311,14 @@ impl ProtocolStore for DeviceState {
         if before.as_ref().is_some_and(is_stale) {
             return Ok(());
         }
+        let is_first = before.as_ref().is_none_or(|entry| entry.token.is_empty());
         let entry = TcTokenEntry {
             token: token.to_vec(),
             token_timestamp,
             sender_timestamp: before.and_then(|entry| entry.sender_timestamp),
         };
-        self.put(TC_TOKEN, jid, to_json(&entry)?).await
+        self.put(TC_TOKEN, jid, to_json(&entry)?).await?;
+        if is_first { self.report_giver(jid).await } else { Ok(()) }
     }
 
     async fn store_sent_message(

@@ -79,11 +79,11 @@ struct DeviceContent<'a> {
 fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
     let event = outgoing.event;
     let name = match event.kind {
+        kind if !FORMAT.rules.events.contains(&kind) => return None,
         kind if kind.is_of_device() => "device.status_update",
-        kind if FORMAT.rules.events.contains(&kind) => kind.as_str(),
-        _ => return None,
+        kind => kind.as_str(),
     };
-    let body = Body { event: name, source: "whatsapp", data: data(event) };
+    let body = Body { event: name, source: "whatsapp", data: data(event)? };
     let body = serde_json::to_vec(&body).ok()?;
     Some(WebhookRequest {
         url: outgoing.url.to_owned(),
@@ -93,7 +93,7 @@ fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
     })
 }
 
-fn data(event: &Event) -> Data<'_> {
+fn data(event: &Event) -> Option<Data<'_>> {
     let device = &event.device;
     let owner_jid = device.phone.clone().map(ChatId::Person);
     let (id, content, created_at) = match &event.subject {
@@ -103,8 +103,9 @@ fn data(event: &Event) -> Data<'_> {
         Subject::Device(status) => {
             (device.number_id.0, Content::Device(device_content(status, event)), event.at)
         }
+        Subject::Contact(_) => return None,
     };
-    Data { id, device_id: device.id.0, owner_jid, content, created_at }
+    Some(Data { id, device_id: device.id.0, owner_jid, content, created_at })
 }
 
 fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageContent<'a> {

@@ -119,6 +119,7 @@ fn event(kind: EventKind) -> Event {
         reason: Some("connection lost".to_owned()),
         code: Some(408),
         should_reconnect: true,
+        restricted_until: None,
     };
     let is_of_device = kind.is_of_device();
     Event {

@@ -100,6 +100,7 @@ fn data(event: &Event) -> Option<Data<'_>> {
         }
         Subject::Message(message) => update(event, message),
         Subject::Device(status) => disconnected(event, status),
+        Subject::Contact(_) => None,
     }
 }
 

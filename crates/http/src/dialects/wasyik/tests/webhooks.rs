@@ -140,7 +140,8 @@ fn a_lost_device_to_the_byte() {
         (EventKind::DeviceLoggedOut, DeviceStatus::LoggedOut, None, false, 401),
     ];
     for (kind, status, code, should_reconnect, reason) in cases {
-        let status = EventStatus { status, reason: None, code, should_reconnect };
+        let status =
+            EventStatus { status, reason: None, code, should_reconnect, restricted_until: None };
         let request = encoded(&event(kind, Subject::Device(status)), SECRET).unwrap();
         let expected = [
             r#"{"data":{"event":"device.disconnected","#,
@@ -158,7 +159,13 @@ fn what_has_no_shape_is_not_encoded() {
     for kind in EventKind::ALL {
         let subject = if kind.is_of_device() {
             let (status, reason, code) = (DeviceStatus::Connected, None, None);
-            Subject::Device(EventStatus { status, reason, code, should_reconnect: false })
+            Subject::Device(EventStatus {
+                status,
+                reason,
+                code,
+                should_reconnect: false,
+                restricted_until: None,
+            })
         } else {
             Subject::Message(Box::new(message("x")))
         };

@@ -1,0 +1,196 @@
+//! First contacts while WhatsApp restricts a number: held, shown, and sent when it is over.
+
+use domain::chat::{ChatId, Lid};
+use domain::contact::Identity;
+use domain::message::{MessageState, Waiting, WaitingReason};
+use domain::phone::PhoneNumber;
+use domain::policy::pacing::{Pacing, QuietHours};
+use domain::ports::{
+    Clock as _, DeviceStore as _, Dispatcher as _, MessengerEvent, MessengerEvents as _,
+    OutboxEntry,
+};
+use domain::webhook::EventKind;
+use engine::queue::{DeviceQueue, Settings};
+use futures_util::StreamExt as _;
+use jiff::Timestamp;
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use testkit::scripted_messenger::Answer;
+
+use crate::rig::{Rig, START, at_s, entry};
+use crate::test_gateway::TestGateway;
+
+const FRIEND: &str = "friend@s.whatsapp.net";
+
+fn unpaced() -> Rig {
+    let mut rig = Rig::new(Pacing::off());
+    rig.queue.learn_contacts(&[FRIEND.into()], 0, START);
+    rig
+}
+
+fn waiting(rig: &Rig, id: i64) -> Option<(WaitingReason, Option<i64>)> {
+    let Waiting { reason, until } = rig.queue.waiting_for(domain::ids::MessageId(id), rig.now)?;
+    Some((reason, until.map(|until| until.duration_since(START).as_secs())))
+}
+
+#[test]
+fn strangers_are_held_until_the_restriction_ends() {
+    let mut rig = unpaced();
+    rig.accept([entry(1, "s1"), entry(2, "s2")]);
+    assert_eq!(rig.settle(), ["send 1", "send 2"]);
+    rig.queue.restrict(Some(at_s(3_600)), rig.now);
+    for id in [1, 2] {
+        rig.refuse(id, 463);
+    }
+    rig.accept([entry(3, "friend"), entry(4, "s3"), entry(5, "s1")]);
+    let expected = ["load contacts", "again 1 refused_463", "again 2 refused_463", "send 3"];
+    assert_eq!(rig.settle(), expected, "nothing fails, and friends are written to");
+    for id in [1, 2, 4, 5] {
+        let lock = Some((WaitingReason::ReachoutTimelock, Some(3_600)));
+        assert_eq!(waiting(&rig, id), lock, "{id}");
+    }
+    rig.ack(3);
+    let expected = ["0: sent 3", "3600: send 1", "3600: send 2", "3600: send 4"];
+    assert_eq!(rig.timeline_s(3_600), expected);
+}
+
+#[test]
+fn a_restriction_that_is_lifted_or_prolonged_counts_at_once() {
+    let mut rig = unpaced();
+    rig.queue.restrict(Some(at_s(100)), rig.now);
+    rig.accept([entry(1, "s1")]);
+    assert_eq!(rig.settle(), ["load contacts"]);
+    rig.queue.restrict(Some(at_s(500)), rig.now);
+    assert_eq!(rig.timeline_s(200), ["0: load contacts"]);
+    rig.queue.restrict(None, rig.now);
+    assert_eq!(rig.settle(), ["send 1"]);
+    // A time that has passed is none.
+    rig.queue.restrict(Some(at_s(10)), rig.now);
+    rig.accept([entry(2, "s2")]);
+    assert_eq!(rig.settle(), ["send 2"]);
+}
+
+#[test]
+fn a_friend_who_is_taken_for_a_stranger_is_tried_again_and_then_held() {
+    let mut rig = unpaced();
+    rig.queue.restrict(Some(at_s(3_600)), rig.now);
+    rig.accept([entry(1, "friend")]);
+    assert_eq!(rig.settle(), ["load contacts", "send 1"]);
+    rig.refuse(1, 463);
+    assert_eq!(rig.timeline_s(30), ["0: again 1 refused_463", "30: send 1"]);
+    rig.refuse(1, 463);
+    assert_eq!(rig.settle(), ["again 1 refused_463"]);
+    assert_eq!(waiting(&rig, 1), Some((WaitingReason::ReachoutTimelock, Some(3_600))));
+    // A token has come.
+    rig.queue.know(&[FRIEND.into()], rig.now);
+    assert_eq!(rig.settle(), ["send 1"]);
+}
+
+#[test]
+fn a_person_who_was_written_to_by_lid_is_no_stranger_by_number() {
+    let mut rig = unpaced();
+    let lid = ChatId::Lid(Lid::from_user("9"));
+    let identity = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
+    rig.queue.learn_contacts(std::slice::from_ref(&lid), 0, rig.now);
+    rig.queue.restrict(Some(at_s(3_600)), rig.now);
+    rig.accept([entry(1, "628222")]);
+    assert_eq!(rig.settle(), ["load contacts"]);
+    rig.queue.identify(&lid, &identity.chat(), rig.now);
+    assert_eq!(rig.settle(), ["send 1"]);
+}
+
+#[test]
+fn the_limit_of_a_new_device_grows_with_its_age() {
+    let pacing = Pacing { min_s: 0, max_s: 0, typing: false, ..Pacing::between(0, 0).unwrap() };
+    let zone = TimeZone::get("Asia/Jakarta").unwrap();
+    let settings = Settings { pacing, zone, linked_at: Some(START) };
+    let mut queue = DeviceQueue::new(settings, START);
+    queue.connected(START);
+    for id in 1..=100 {
+        let far = Some(at_s(30 * 86_400));
+        let entry = OutboxEntry { expires_at: far, ..entry(id, &format!("s{id}")) };
+        queue.accepted(entry, START);
+    }
+    let mut picked = Vec::new();
+    for day in 0..3 {
+        let actions = (0..20).flat_map(|_| {
+            let now = at_s(day * 86_400);
+            let actions = queue.step(now, || 0).actions;
+            for action in &actions {
+                if let engine::queue::Action::Load(id) = action {
+                    queue.vanished(*id, now);
+                }
+            }
+            actions
+        });
+        picked.push(actions.count());
+    }
+    assert_eq!(picked, [10, 12, 15]);
+}
+
+#[test]
+fn what_messages_wait_for() {
+    let quiet =
+        QuietHours { from: Time::constant(16, 0, 0, 0), until: Time::constant(17, 0, 0, 0) };
+    let pacing = Pacing {
+        min_s: 10,
+        max_s: 10,
+        first_contacts_per_day: Some(2),
+        quiet_hours: Some(quiet),
+        ..Pacing::off()
+    };
+    let mut rig = Rig::new(pacing);
+    rig.queue.learn_contacts(&["b", "c"].map(|b| format!("{b}@s.whatsapp.net").into()), 0, START);
+    let later = OutboxEntry { due_at: at_s(50), ..entry(5, "b") };
+    rig.accept([entry(1, "s1"), entry(2, "b"), entry(3, "b"), entry(4, "s2"), later]);
+    rig.queue.disconnected(rig.now);
+    rig.settle();
+    assert_eq!(waiting(&rig, 2), Some((WaitingReason::NotConnected, None)));
+    assert_eq!(waiting(&rig, 5), Some((WaitingReason::Scheduled, Some(50))));
+    rig.queue.connected(rig.now);
+    assert_eq!(rig.settle(), ["send 1"]);
+    assert_eq!(waiting(&rig, 1), None, "it is on its way");
+    assert_eq!(waiting(&rig, 2), Some((WaitingReason::Pacing, Some(10))));
+    assert!(matches!(waiting(&rig, 3), Some((WaitingReason::ChatOrder, Some(10..)))));
+    rig.refuse(1, 429);
+    rig.settle();
+    assert_eq!(waiting(&rig, 1), Some((WaitingReason::Retry, Some(30))));
+    rig.accept([entry(6, "s3")]);
+    rig.advance_s(60);
+    assert_eq!(waiting(&rig, 6), Some((WaitingReason::FirstContacts, Some(9 * 3_600))));
+    rig.now = at_s(3_700);
+    rig.accept([entry(7, "c")]);
+    rig.settle();
+    assert_eq!(waiting(&rig, 7), Some((WaitingReason::QuietHours, Some(7_200))));
+    assert_eq!(waiting(&rig, 99), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restriction_is_shown_emitted_and_outlives_a_restart() {
+    let (mut gateway, device) = TestGateway::with_device().await;
+    let mut live = gateway.engine.watch_account(gateway.account);
+    gateway.messenger.answer_all(Answer::LoseAck);
+    let message = gateway.send(device, "628222000001", "Halo").await;
+    gateway.messenger.until(|messenger| !messenger.sent().is_empty()).await;
+    let until = Timestamp::from_second(gateway.clock.now().as_second() + 6 * 3_600).unwrap();
+    gateway.messenger.emit(device, MessengerEvent::Restricted(Some(until)));
+    gateway.messenger.emit(device, MessengerEvent::Refused(message.whatsapp_id.clone(), 463));
+    let held = gateway.until_attempts(message.id, 1).await;
+    assert_eq!(held.state, MessageState::Queued);
+    assert_eq!(live.next().await.unwrap().kind, EventKind::DeviceRestricted);
+    let waits = gateway.engine.waiting(device, vec![message.id]).await;
+    let expected = Waiting { reason: WaitingReason::ReachoutTimelock, until: Some(until) };
+    assert_eq!(waits, [(message.id, expected)]);
+    assert_eq!(gateway.stored_device(device).await.restricted_until, Some(until));
+    gateway.engine.chats_known(device, vec!["628333000001@s.whatsapp.net".into()]).await.unwrap();
+
+    gateway.restart().await;
+    gateway.start().await;
+    gateway.until_status(device, domain::device::DeviceStatus::Connected).await;
+    let friend = gateway.send(device, "628333000001", "Halo lagi").await;
+    gateway.until_state(friend.id, MessageState::Sent).await;
+    assert_eq!(gateway.texts(), ["Halo lagi"], "the stranger waits");
+    let sent = gateway.until_state(message.id, MessageState::Sent).await;
+    assert!(sent.reached(MessageState::Sent).unwrap() >= until);
+    gateway.store.restrict_device(device, None, until).await.unwrap();
+}
