@@ -8,24 +8,20 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 mod messages;
+mod messenger;
 mod outside;
 mod webhooks;
 
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
-use crate::chat::ChatId;
-use crate::client::ClientSettings;
-use crate::contact::Identity;
-use crate::content::OutgoingContent;
-use crate::context::Context;
 use crate::device::{
-    Device, DeviceFilter, DeviceNotice, DevicePatch, DisconnectReason, Group, Heartbeats,
-    LinkedNumber, NewDevice, PairMethod, PairOffer, StatusChange,
+    Device, DeviceFilter, DeviceNotice, DevicePatch, Group, Heartbeats, NewDevice, PairMethod,
+    PairOffer, StatusChange,
 };
 use crate::error::{Result, StoreError};
 use crate::fair_semaphore::Permit;
-use crate::ids::{AccountId, DeviceId, KeyId, MessageId, WhatsappId};
+use crate::ids::{AccountId, DeviceId, KeyId, MessageId};
 use crate::key::KeyHash;
-use crate::message::{Failure, IncomingMessage, Message, Receipt, Waiting};
+use crate::message::{Message, Waiting};
 use crate::passkey::Assertion;
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
@@ -36,6 +32,7 @@ pub use messages::{
     Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
     MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX, Recorded,
 };
+pub use messenger::{Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError};
 pub use outside::{
     EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
     WebhookAnswer, WebhookRequest,
@@ -398,120 +395,4 @@ pub trait Dispatcher: Send + Sync {
     async fn webhook_permit(&self, account: AccountId) -> Permit;
     /// A webhook was made, changed or erased, or a delivery of it is to be tried again.
     fn webhooks_changed(&self, account: AccountId);
-}
-
-/// A message on its way to WhatsApp.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutgoingMessage {
-    /// The chat it goes to.
-    pub chat: ChatId,
-    /// Its id, the same on every attempt.
-    pub whatsapp_id: WhatsappId,
-    /// What it carries.
-    pub content: OutgoingContent,
-    /// What it refers to.
-    pub context: Context,
-}
-
-/// Why a message could not be submitted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The device has no connection: the attempt does not count.
-    #[error("not connected")]
-    NotConnected,
-    /// It may work later.
-    #[error("{0}")]
-    Temporary(String),
-    /// It never will.
-    #[error("{}", .0.message)]
-    Permanent(Failure),
-}
-
-/// What the messenger reports about a device, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MessengerEvent {
-    /// There is something new to show to the owner of the phone.
-    Offer(PairOffer),
-    /// Linking ended without success; in words for people.
-    PairingFailed(String),
-    /// The phone has linked the device.
-    Paired(LinkedNumber),
-    /// Ready to send.
-    Connected,
-    /// The connection is gone. The messenger reconnects by itself unless
-    /// [`DisconnectReason::reconnect`] says never.
-    Disconnected(DisconnectReason),
-    /// The link is gone; in words for people.
-    LoggedOut(String),
-    /// WhatsApp has the message.
-    Acknowledged(WhatsappId),
-    /// WhatsApp refused the message, with its code.
-    Refused(WhatsappId, u16),
-    /// A recipient's phone reported messages.
-    Receipt(Vec<WhatsappId>, Receipt, Timestamp),
-    /// A message came in that could not be decrypted; it is asked for again. Counted only.
-    Undecryptable,
-    /// Such messages have come after all, as many as this. Counted only.
-    Recovered(u64),
-    /// Until when WhatsApp lets the number write to no strangers; `None` when it may. Reported when a
-    /// message to a stranger was refused, before that.
-    Restricted(Option<Timestamp>),
-}
-
-/// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
-#[async_trait]
-pub trait Messenger: Send + Sync {
-    /// How a device connects, to be set before it does; a device that is connected stays as it is.
-    fn configure(&self, device: DeviceId, settings: ClientSettings);
-    /// Connects a linked device and keeps it connected. Returns at once; events report the rest. One
-    /// that waits to try again does so now, unless WhatsApp has banned it until then.
-    async fn connect(&self, device: DeviceId) -> Result<()>;
-    /// Begins to link a device; offers come as events until it is linked or it fails.
-    async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()>;
-    /// Answers the challenge of a device that is being linked; the code to compare comes as an offer.
-    async fn give_passkey(&self, device: DeviceId, assertion: Assertion) -> Result<()>;
-    /// The code to compare is the same on the phone: finishes the link.
-    async fn confirm_passkey(&self, device: DeviceId) -> Result<()>;
-    /// Unlinks a device on WhatsApp (as far as it can be reached), stops it and erases its session.
-    async fn logout(&self, device: DeviceId) -> Result<()>;
-    /// Closes the connection and forgets the device; its session stays.
-    async fn disconnect(&self, device: DeviceId);
-    /// Writes a message to the connection. Success is not delivery: only
-    /// [`MessengerEvent::Acknowledged`] is.
-    async fn send(
-        &self,
-        device: DeviceId,
-        message: OutgoingMessage,
-    ) -> std::result::Result<(), SendError>;
-    /// Shows or hides "typing…"; best effort.
-    async fn typing(&self, device: DeviceId, chat: &ChatId, is_typing: bool);
-    /// The number of the account that this number reaches, `None` when it is not on WhatsApp. It is
-    /// another one where a country's numbers have two spellings.
-    async fn find_number(
-        &self,
-        device: DeviceId,
-        phone: &PhoneNumber,
-    ) -> std::result::Result<Option<PhoneNumber>, SendError>;
-    /// The devices that are connected, and when something last came in over their connections.
-    fn alive(&self) -> Vec<(DeviceId, Timestamp)>;
-    /// The same of one device.
-    fn alive_at(&self, device: DeviceId) -> Option<Timestamp>;
-    /// The groups the number is in.
-    async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
-}
-
-/// Where the messenger delivers to; implemented by the engine.
-#[async_trait]
-pub trait MessengerEvents: Send + Sync {
-    /// Something happened. Called in order for each device; must not wait for the messenger.
-    ///
-    /// A receipt is durable when this returns `Ok`: only then may it be acknowledged to WhatsApp.
-    async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()>;
-    /// Messages came in. They are acknowledged to WhatsApp only when this returns `Ok`. One that is known
-    /// as unreadable and can be read now takes the place of its earlier form.
-    async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()>;
-    /// Numbers and LIDs are known to be one person's each. Reported before the messages that say so.
-    async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()>;
-    /// The number has these chats from before it was linked: the people in them are no strangers.
-    async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()>;
 }

@@ -33,16 +33,19 @@ pub fn routes() -> Vec<Route> {
         Route::get(PAGE, Access::Public, show)
             .summary("The page that leads through a passkey; its address is the `page` of an offer")
             .answers_type(200, "text/html")
+            .errors_as_pages()
             .error(404, "There is no such challenge, or it is over"),
         Route::post(PAGE, Access::Public, give)
             .summary("Takes the answer of a passkey from its page")
             .answers_type(303, "")
+            .errors_as_pages()
             .error(404, "There is no such challenge, or it is over")
             .error(409, "The answer was given already")
             .error(422, "It is no answer to this challenge"),
         Route::post("/portal/pair/{device}/{token}/confirm", Access::Public, confirm)
             .summary("Takes the confirmation of the code from the page of a passkey")
             .answers_type(200, "text/html")
+            .errors_as_pages()
             .error(404, "There is no such challenge, or it is over")
             .error(409, "There is no code yet"),
     ]

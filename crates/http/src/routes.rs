@@ -246,11 +246,18 @@ impl Route {
         self
     }
 
-    /// Says that errors are RFC 9457 problems.
+    /// Says that errors are pages.
+    #[must_use]
+    pub(crate) fn errors_as_pages(mut self) -> Self {
+        self.docs.error_body = Some((NamedSchema::of::<String>(), "text/html"));
+        self
+    }
+
+    /// Says that errors are RFC 9457 problems, unless it was said what they are.
     #[must_use]
     pub(crate) fn errors_as_problems(mut self) -> Self {
-        let schema = NamedSchema::of::<ProblemBody<'static>>();
-        self.docs.error_body = Some((schema, "application/problem+json"));
+        let body = || (NamedSchema::of::<ProblemBody<'static>>(), "application/problem+json");
+        self.docs.error_body.get_or_insert_with(body);
         self
     }
 }
