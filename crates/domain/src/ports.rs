@@ -346,7 +346,7 @@ pub trait Dispatcher: Send + Sync {
     /// Waits until an accepted message has left the queue, at most `patience`: the message as it is
     /// then. `None` when it still waits, behind pacing or unacknowledged; at once when pacing has
     /// put it beyond `patience` already. A message whose device does not connect in that time is
-    /// withdrawn, with [`Failure::NOT_CONNECTED`]. Dropping the future changes nothing.
+    /// withdrawn, with [`NOT_CONNECTED`](crate::message::Failure::NOT_CONNECTED). Dropping the future changes nothing.
     async fn wait(
         &self,
         account: AccountId,
