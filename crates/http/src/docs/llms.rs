@@ -1,4 +1,4 @@
-//! `/llms.txt`: what there is to read, for programs that read for people.
+//! `/llms.txt`: the pages and documents, listed for programs.
 
 use crate::api::Api;
 

@@ -56,7 +56,7 @@ pub fn routes() -> Vec<Route> {
             .answers_type(200, "application/json")
             .error(404, "There is no such dialect"),
         Route::get("/llms.txt", Access::Public, llms)
-            .summary("What there is to read, for programs that read for people")
+            .summary("The pages and documents, listed for programs")
             .answers_type(200, "text/plain"),
         Route::get("/docs", Access::Public, first_page)
             .summary("The documentation of this API, to read")

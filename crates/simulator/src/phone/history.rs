@@ -2,19 +2,15 @@
 //! people in them and both names of each.
 
 use rusqlite::{OptionalExtension as _, params};
-use wacore::messages::MessageUtils;
-use wacore_binary::builder::NodeBuilder;
 use waproto::buffa::{Message as _, MessageField};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as wam;
 
-use super::content::Content;
-use super::send::enc;
 use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::Result;
 use crate::media::StoredMedia;
-use crate::switchboard::{StanzaClass, Switchboard};
+use crate::switchboard::Switchboard;
 
 /// Bytes of text in one message that fills a history.
 const FILLER_BYTES: usize = 48 * 1024;
@@ -110,17 +106,7 @@ impl Switchboard {
             }),
             ..Default::default()
         };
-        let padded = MessageUtils::pad_message_v2(waproto::codec::message_to_vec(&message));
-        let (kind, sealed) = self.phone_encrypt(device.number, device, &padded)?;
-        let node = NodeBuilder::new("message")
-            .attr("from", device.number.jid())
-            .attr("id", clock::message_id())
-            .attr("t", clock::unix_s().to_string())
-            .attr("type", "text")
-            .attr("category", "peer")
-            .children([enc(kind, sealed, &Content::default(), 0)])
-            .build();
-        self.mail(device, StanzaClass::Message, node)
+        self.send_to_own_device(device, &message)
     }
 }
 
