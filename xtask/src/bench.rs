@@ -29,8 +29,7 @@ pub struct Options {
     /// Runs of each kind; medians are shown
     #[arg(long)]
     rounds: Option<u32>,
-    /// Only these parts, and nothing is written: accept, postgres, idle, latency, pages, slow,
-    /// delivery, lists, devices
+    /// Only these parts, and nothing is written: accept, postgres, idle, pages, slow, lists, sessions
     only: Vec<String>,
 }
 

@@ -23,7 +23,6 @@ use wacore_binary::{Jid, OwnedNodeRef};
 use waproto::whatsapp as wa;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
-use whatsapp_rust::transport::{TokioWebSocketTransportFactory, default_tls_connector};
 use whatsapp_rust::{
     CacheConfig, CacheEntryConfig, Client, InboundDurabilityHook, MsgSecretPolicy, NodeFilter,
     TokioRuntime,
@@ -48,6 +47,7 @@ use crate::receipts::SendBarrier;
 use crate::recovery;
 use crate::registrations::Registrations;
 use crate::rotation::{Rotation, StoppableRuntime};
+use crate::sockets::Sockets;
 use crate::stanzas::SentStanzas;
 use crate::storage::DeviceState;
 use crate::timers::{self, Timer, TimerStore, Timers};
@@ -80,13 +80,11 @@ impl ClientContext {
     ) -> Result<Self, ConfigError> {
         let endpoint = Endpoint::from_config(&config)?;
         let http = Arc::new(GuardedHttpClient::new(&endpoint)?);
-        let sockets = TokioWebSocketTransportFactory::new()
-            .with_url(endpoint.url.as_str())
-            .with_connector(default_tls_connector());
+        let sockets = Sockets::new(endpoint.url.as_str());
         let versions = Versions::new(config.version, http.clone(), endpoint.versions.clone());
         Ok(Self {
             proxies: ProxyConnector::new(config.allowed_private_nets.clone()),
-            direct: Network { http, sockets: Arc::new(sockets) },
+            direct: Network { http, sockets },
             endpoint,
             config,
             sessions,
@@ -174,7 +172,7 @@ impl Session {
         record.process_command(DeviceCommand::SetDeviceProps(props)).await;
         record.process_command(DeviceCommand::SetClientProfile(profile)).await;
 
-        let sockets = network.sockets;
+        let sockets = Arc::new(network.sockets);
         let sockets = WatchedFactory::new(sockets, attempt.clone(), barrier.clone());
 
         let is_linked = record.get_device_snapshot().pn.is_some();

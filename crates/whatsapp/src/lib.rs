@@ -20,7 +20,7 @@
 //!         contacts, polls          what both need of vCards and votes
 //!       upload                     files, encrypted and uploaded piece by piece
 //!       storage                    the library's state, in our protocol store
-//!       network, wire, proxied, http_client: watched sockets, also through a proxy; guarded HTTP
+//!       network, wire, sockets, http_client: watched sockets, also through a proxy; guarded HTTP
 //!         config                   where it may connect to
 //! ```
 //!
@@ -48,12 +48,12 @@ mod pairing;
 mod passkey;
 mod polls;
 mod presence;
-mod proxied;
 mod receipts;
 mod recovery;
 mod registrations;
 mod restrictions;
 mod rotation;
+mod sockets;
 mod stanzas;
 mod storage;
 mod timers;

@@ -5,19 +5,18 @@ use std::sync::Arc;
 use domain::client::{Platform, Route, ShownAs};
 use domain::proxy::ProxyFault;
 use wacore::client_profile::ClientProfile;
-use wacore::net::TransportFactory;
 use wacore::store::DevicePropsOverride;
 use waproto::whatsapp::device_props::PlatformType;
 
 use crate::client::ClientContext;
 use crate::http_client::GuardedHttpClient;
-use crate::proxied::ProxiedSockets;
+use crate::sockets::Sockets;
 
 /// How a client reaches WhatsApp.
 #[derive(Clone)]
 pub(crate) struct Network {
     pub(crate) http: Arc<GuardedHttpClient>,
-    pub(crate) sockets: Arc<dyn TransportFactory>,
+    pub(crate) sockets: Sockets,
 }
 
 impl ClientContext {
@@ -29,8 +28,7 @@ impl ClientContext {
             Route::Unreadable => return Err(ProxyFault::Unreadable.into()),
         };
         let http = GuardedHttpClient::through(&self.endpoint, &self.proxies, proxy)?;
-        let (url, proxies) = (self.endpoint.url.as_str(), self.proxies.clone());
-        let sockets = Arc::new(ProxiedSockets::new(url, proxies, proxy.clone()));
+        let sockets = self.direct.sockets.through(self.proxies.clone(), proxy.clone());
         Ok(Network { http: Arc::new(http), sockets })
     }
 

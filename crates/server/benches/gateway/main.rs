@@ -9,6 +9,7 @@ mod delivery;
 mod devices;
 mod disk;
 mod hello;
+mod history;
 mod host;
 mod latency;
 mod lists;
@@ -34,19 +35,26 @@ use report::{Outcome, Table};
 const PART_MAX: Duration = Duration::from_secs(900);
 
 /// What there is to measure.
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 7] = [
     ("accept", |options| Box::pin(accept::measure(options))),
     ("postgres", |options| Box::pin(accept::measure_on_postgresql(options))),
     ("idle", |options| Box::pin(devices::measure_idle(options))),
-    ("latency", |options| Box::pin(latency::measure(options))),
     ("pages", |options| Box::pin(pages::measure(options))),
     ("slow", |options| Box::pin(slow::measure(options))),
-    ("delivery", |options| Box::pin(delivery::measure(options))),
     ("lists", |options| Box::pin(lists::measure(options))),
-    ("devices", |options| Box::pin(devices::measure(options))),
+    ("sessions", |options| Box::pin(sessions(options))),
 ];
 
 type Part = fn(Options) -> LocalBoxFuture<'static, Vec<Table>>;
+
+/// What linked devices cost and do.
+async fn sessions(options: Options) -> Vec<Table> {
+    let mut tables = latency::measure().await;
+    tables.extend(delivery::measure().await);
+    tables.extend(history::measure().await);
+    tables.extend(devices::measure(options).await);
+    tables
+}
 
 #[derive(Parser, Clone)]
 struct Options {

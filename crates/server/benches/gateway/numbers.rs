@@ -27,8 +27,24 @@ pub fn us(time: Duration) -> String {
 
 /// Resident memory of a process, in MiB.
 pub fn resident_mib(process: u32) -> f64 {
+    status_mib(process, "VmRSS:")
+}
+
+/// The highest resident memory of a process since [`reset_peak`], in MiB.
+pub fn peak_mib(process: u32) -> f64 {
+    status_mib(process, "VmHWM:")
+}
+
+/// Forgets the highest resident memory of a process.
+pub fn reset_peak(process: u32) {
+    /// What the kernel's `clear_refs` takes for it.
+    const PEAK: &str = "5";
+    std::fs::write(format!("/proc/{process}/clear_refs"), PEAK).unwrap();
+}
+
+fn status_mib(process: u32, field: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     let kib: f64 = line.split_whitespace().next().unwrap().parse().unwrap();
     kib / 1024.0
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
+use axum::serve::ListenerExt as _;
 use simulator::{Simulator, SimulatorConfig};
 
 use crate::config;
@@ -45,6 +46,8 @@ pub async fn run(args: Args) -> Result<()> {
     super::warn_unless_loopback(address, "the simulator");
     println!("ws://{address}/ws/chat");
     println!("Phones and control API: http://{address}/");
+    // Else a stanza waits until the client has confirmed the one before.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     axum::serve(listener, simulator.router())
         .with_graceful_shutdown(super::stop_signal())
         .await

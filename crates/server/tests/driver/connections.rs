@@ -201,15 +201,28 @@ async fn a_login_refused_for_good_ends_the_link() {
 }
 
 #[tokio::test]
+async fn a_locked_account_keeps_its_link_and_waits_for_a_request() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let before = logins(&world).await;
+    refuse_login(&world, OURS, 403, None).await;
+    world.heard(device, lost(DisconnectReason::AccountLocked)).await;
+    assert!(world.has_session(device).await);
+    assert_eq!(logins(&world).await - before, 1, "none after the refused one");
+    world.messenger.connect(device).await.unwrap();
+    world.connected(device).await;
+}
+
+#[tokio::test]
 async fn a_newer_version_is_used_at_once() {
     let world = World::new().await;
     let mut devices = Vec::new();
-    for n in 0..4 {
-        devices.push(world.link(&format!("62811000300{n}")).await);
+    for n in 0..20 {
+        devices.push(world.link(&format!("6281100030{n:02}")).await);
     }
     let oldest = json!({ "min_version": "2.3000.1036000001" });
     let ended = world.sim.call("PUT", "/server", oldest).await;
-    assert_eq!(ended["disconnected"], 4);
+    assert_eq!(ended["disconnected"], 20);
     for device in devices {
         world.connected(device).await;
         let id = world.send(device, &chat(THEIRS), "masih di sini").await;
