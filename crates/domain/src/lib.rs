@@ -14,6 +14,7 @@ pub mod device;
 pub mod error;
 pub mod fair_semaphore;
 pub mod grant;
+pub mod group;
 pub mod ids;
 pub mod key;
 pub mod media;

@@ -185,6 +185,10 @@ impl Failure {
     pub const MEDIA: &str = "media";
     /// The device did not connect while somebody waited for the message to be sent.
     pub const NOT_CONNECTED: &str = "not_connected";
+    /// There is no such group, or the number is not in it.
+    pub const GROUP_NOT_AVAILABLE: &str = "group_not_available";
+    /// The number is no admin of the group, or may not do that for another reason.
+    pub const GROUP_FORBIDDEN: &str = "group_forbidden";
 
     /// Names a failure.
     pub fn new(code: &str, message: impl Into<String>) -> Self {

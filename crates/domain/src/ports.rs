@@ -19,6 +19,7 @@ use crate::device::{
 };
 use crate::error::{Result, StoreError};
 use crate::fair_semaphore::Permit;
+use crate::group::{GroupAnswer, GroupRequest};
 use crate::ids::{AccountId, DeviceId, KeyId, MessageId};
 use crate::key::KeyHash;
 use crate::message::{Message, Waiting};
@@ -386,6 +387,8 @@ pub trait Dispatcher: Send + Sync {
     ) -> Result<Option<PhoneNumber>>;
     /// The groups the number of a connected device is in, by name.
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>>;
+    /// As [`Messenger::group`], through a connected device.
+    async fn group(&self, device: DeviceId, request: GroupRequest) -> Result<GroupAnswer>;
     /// What happens to a device from now on. A slow reader misses notices rather than delay anyone.
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice>;
     /// What happens in an account from now on; a slow reader misses events rather than delay anyone.

@@ -16,8 +16,9 @@ use domain::contact::Identity;
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result, StoreError};
 use domain::fair_semaphore::Permit;
+use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{IncomingMessage, Message, Receipt, Waiting};
+use domain::message::{Failure, IncomingMessage, Message, Receipt, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
@@ -338,6 +339,16 @@ impl Dispatcher for Engine {
         Ok(groups)
     }
 
+    async fn group(&self, device: DeviceId, request: GroupRequest) -> Result<GroupAnswer> {
+        let asked = async {
+            match self.context.messenger().group(device, request).await {
+                Err(SendError::Permanent(failure)) => Ok(Err(refusal(failure))),
+                answer => answer.map(Ok),
+            }
+        };
+        answer_of(asked).await?
+    }
+
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
         if self.registry.is_stopped() {
             return futures_util::stream::empty().boxed();
@@ -410,6 +421,15 @@ fn ended(change: StatusChange) -> Error {
 }
 
 /// What WhatsApp answers, if it does in time.
+/// Why WhatsApp refused a question about a group for good.
+fn refusal(failure: Failure) -> Error {
+    match failure.code.as_str() {
+        Failure::GROUP_NOT_AVAILABLE => Error::NotFound("group"),
+        Failure::GROUP_FORBIDDEN => Error::Conflict("this number may not do that in the group"),
+        _ => Error::Whatsapp(failure.message),
+    }
+}
+
 async fn answer_of<T>(asked: impl Future<Output = Result<T, SendError>>) -> Result<T> {
     match within(LOOKUP_WAIT, asked).await {
         Some(Ok(answer)) => Ok(answer),

@@ -39,10 +39,13 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     for column in ["client", "language"] {
         add_column_of(&db, "devices", column, TEXT)?;
     }
-    for column in ["by_lid", "ephemeral_s", "announcement", "community"] {
+    for column in ["by_lid", "ephemeral_s", "announcement", "community", "locked"] {
         add_column(&db, "groups", column)?;
     }
     add_column_of(&db, "groups", "parent", "TEXT")?;
+    for column in ["description", "description_id", "invite"] {
+        add_column_of(&db, "groups", column, TEXT)?;
+    }
     add_column(&db, "devices", "dirty")?;
     add_column_of(&db, "inbox", "message", "BLOB")?;
     Ok(db)

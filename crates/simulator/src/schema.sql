@@ -130,7 +130,11 @@ CREATE TABLE IF NOT EXISTS groups (
     ephemeral_s INTEGER NOT NULL DEFAULT 0, -- the timer of its messages
     announcement INTEGER NOT NULL DEFAULT 0, -- only admins write
     community  INTEGER NOT NULL DEFAULT 0, -- it holds other groups, and no messages
-    parent     TEXT                    -- the community that it is a group of
+    parent     TEXT,                   -- the community that it is a group of
+    locked     INTEGER NOT NULL DEFAULT 0, -- only admins change its name and description
+    description TEXT NOT NULL DEFAULT '',
+    description_id TEXT NOT NULL DEFAULT '', -- a change names the one it replaces
+    invite     TEXT NOT NULL DEFAULT '' -- the code of its link; none until somebody asks
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS group_members (

@@ -1,13 +1,15 @@
 //! A dispatcher that sends nothing: it records its calls, and answers as the test set.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::chat::GroupId;
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result};
 use domain::fair_semaphore::{FairSemaphore, Permit};
+use domain::group::{GroupAnswer, GroupDetails, GroupRequest, MemberOutcome};
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{Failure, Message, MessageEvent, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
@@ -38,6 +40,8 @@ pub enum DispatcherCall {
     Connect(DeviceId),
     /// `remove`.
     Remove(DeviceId),
+    /// `group`.
+    Group(DeviceId, GroupRequest),
     /// `reload`.
     Reload(DeviceId),
     /// A lookup of a number.
@@ -67,6 +71,7 @@ struct State {
     spellings: HashMap<PhoneNumber, PhoneNumber>,
     offer: Option<PairOffer>,
     groups: Vec<Group>,
+    group_answers: VecDeque<GroupAnswer>,
     ending: Ending,
     alive_at: Option<Timestamp>,
     waiting: Option<Waiting>,
@@ -130,6 +135,11 @@ impl FakeDispatcher {
     /// The groups every device is in from now on.
     pub fn set_groups(&self, groups: Vec<Group>) {
         self.state().groups = groups;
+    }
+
+    /// What the next question about a group is answered; after the last, everything succeeds.
+    pub fn answer_about_group(&self, answer: GroupAnswer) {
+        self.state().group_answers.push_back(answer);
     }
 
     /// When every connected device was last alive.
@@ -310,6 +320,12 @@ impl Dispatcher for FakeDispatcher {
         Ok(self.state().groups.clone())
     }
 
+    async fn group(&self, device: DeviceId, request: GroupRequest) -> Result<GroupAnswer> {
+        let usual = usual_answer(&request);
+        self.note(DispatcherCall::Group(device, request));
+        Ok(self.state().group_answers.pop_front().unwrap_or(usual))
+    }
+
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
         self.state().watched.push(device);
         let own = stream_of(self.notices.subscribe())
@@ -344,4 +360,31 @@ fn stream_of<T: Clone + Send + 'static>(
             }
         }
     })
+}
+
+/// Everything that is asked of a group succeeds.
+fn usual_answer(request: &GroupRequest) -> GroupAnswer {
+    let details = |id: GroupId, name: &str| GroupDetails {
+        group: Group { id, name: name.to_owned() },
+        description: None,
+        creator: None,
+        created_at: None,
+        is_announcement: false,
+        is_locked: false,
+        is_community: false,
+        community: None,
+        ephemeral_s: 0,
+        participants: Vec::new(),
+    };
+    match request {
+        GroupRequest::Show(id) => GroupAnswer::Details(Box::new(details(id.clone(), "Team"))),
+        GroupRequest::Create(name, _) => {
+            GroupAnswer::Details(Box::new(details(GroupId::from_user("120363041234567890"), name)))
+        }
+        GroupRequest::Change(_, _, people) => GroupAnswer::Members(
+            people.iter().map(|who| MemberOutcome { who: who.clone(), refused: None }).collect(),
+        ),
+        GroupRequest::Invite(..) => GroupAnswer::Link("https://chat.whatsapp.com/AbCdEf".into()),
+        GroupRequest::Set(..) | GroupRequest::Leave(_) => GroupAnswer::Done,
+    }
 }

@@ -12,6 +12,7 @@ use domain::chat::ChatId;
 use domain::client::ClientSettings;
 use domain::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
 use domain::error::{Error, Result};
+use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::message::Receipt;
 use domain::passkey::{Assertion, PasskeyRefusal};
@@ -72,6 +73,7 @@ struct State {
     logout_takes: Duration,
     on_whatsapp: HashMap<PhoneNumber, bool>,
     groups: Vec<Group>,
+    group_answer: Result<GroupAnswer, SendError>,
     sent: Vec<(DeviceId, OutgoingMessage)>,
     calls: Vec<Call>,
     alive_at: Option<Timestamp>,
@@ -100,6 +102,7 @@ impl ScriptedMessenger {
             logout_takes: Duration::ZERO,
             on_whatsapp: HashMap::new(),
             groups: Vec::new(),
+            group_answer: Ok(GroupAnswer::Done),
             sent: Vec::new(),
             calls: Vec::new(),
             alive_at: None,
@@ -151,6 +154,11 @@ impl ScriptedMessenger {
     /// The groups every number is in.
     pub fn set_groups(&self, groups: Vec<Group>) {
         self.state().groups = groups;
+    }
+
+    /// What it answers to every question about a group.
+    pub fn set_group_answer(&self, answer: Result<GroupAnswer, SendError>) {
+        self.state().group_answer = answer;
     }
 
     /// What `pair` offers in place of a QR or a code.
@@ -403,5 +411,13 @@ impl Messenger for ScriptedMessenger {
             return Err(SendError::NotConnected);
         }
         Ok(state.groups.clone())
+    }
+
+    async fn group(&self, device: DeviceId, _: GroupRequest) -> Result<GroupAnswer, SendError> {
+        let state = self.state();
+        if !state.connected.contains(&device) {
+            return Err(SendError::NotConnected);
+        }
+        state.group_answer.clone()
     }
 }

@@ -32,9 +32,15 @@ pub(crate) fn contact_error(error: &ContactError) -> SendError {
 }
 
 /// Why the groups of a number could not be listed.
-pub(crate) fn group_error(error: &GroupError) -> SendError {
+pub(crate) fn group_error(error: &GroupError, is_change: bool) -> SendError {
     match error {
-        GroupError::Iq(error) => iq_error(error, false),
+        GroupError::Iq(IqError::ServerError { code: 401 | 403, .. }) if is_change => {
+            permanent(Failure::GROUP_FORBIDDEN, "this number may not do that in the group")
+        }
+        GroupError::Iq(error) => iq_error(error, true),
+        GroupError::DescriptionConflict => {
+            SendError::Temporary("somebody else has just changed the description".to_owned())
+        }
         _ => SendError::Temporary("WhatsApp's answer made no sense".to_owned()),
     }
 }
@@ -92,7 +98,7 @@ fn client_error(error: &ClientError, is_group: bool) -> SendError {
 fn iq_error(error: &IqError, is_group: bool) -> SendError {
     match error {
         IqError::ServerError { code: 403 | 404 | 401, .. } if is_group => permanent(
-            "group_not_available",
+            Failure::GROUP_NOT_AVAILABLE,
             "the group does not exist, or this number is not in it",
         ),
         IqError::ServerError { code, .. } => {

@@ -34,6 +34,7 @@ mod contacts;
 mod disconnect;
 mod errors;
 mod events;
+mod groups;
 mod history;
 mod http_client;
 mod identities;

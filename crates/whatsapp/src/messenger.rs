@@ -10,11 +10,11 @@ use domain::client::ClientSettings;
 use domain::content::Content;
 use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
+use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::passkey::{Assertion, PasskeyRefusal};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, ProtocolStore, SendError};
-use domain::text::storable;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -26,6 +26,7 @@ use crate::client::ClientContext;
 use crate::config::{Config, ConfigError};
 use crate::connection::Online;
 use crate::errors;
+use crate::groups;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
 use crate::liveness;
 use crate::outgoing::{self, Surroundings};
@@ -377,19 +378,22 @@ impl Messenger for WhatsappMessenger {
 
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError> {
         let client = self.client(device)?;
-        let found = match timeout(LOOK_UP_MAX, client.groups().get_participating()).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => return Err(errors::group_error(&error)),
-            Err(_) => return Err(SendError::Temporary("WhatsApp did not answer in time".into())),
-        };
-        let mut groups: Vec<Group> = found
-            .into_values()
-            .map(|group| Group {
-                id: GroupId::from_jid(group.id.to_non_ad_string()),
-                name: storable(&group.subject).into_owned(),
-            })
-            .collect();
-        groups.sort_unstable_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
-        Ok(groups)
+        in_time(groups::list(&client)).await
     }
+
+    async fn group(
+        &self,
+        device: DeviceId,
+        request: GroupRequest,
+    ) -> std::result::Result<GroupAnswer, SendError> {
+        let client = self.client(device)?;
+        in_time(groups::answer(&client, request)).await
+    }
+}
+
+async fn in_time<T>(
+    asked: impl Future<Output = std::result::Result<T, SendError>>,
+) -> std::result::Result<T, SendError> {
+    let answer = timeout(LOOK_UP_MAX, asked).await;
+    answer.unwrap_or_else(|_| Err(SendError::Temporary("WhatsApp did not answer in time".into())))
 }

@@ -10,6 +10,7 @@ use crate::content::OutgoingContent;
 use crate::context::Context;
 use crate::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
 use crate::error::Result;
+use crate::group::{GroupAnswer, GroupRequest};
 use crate::ids::{DeviceId, WhatsappId};
 use crate::message::{Failure, IncomingMessage, Receipt};
 use crate::passkey::Assertion;
@@ -114,6 +115,13 @@ pub trait Messenger: Send + Sync {
     fn alive_at(&self, device: DeviceId) -> Option<Timestamp>;
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
+    /// Shows or changes a group. Fails for good with [`Failure::GROUP_NOT_AVAILABLE`] when there is none
+    /// or the number is not in it, and with [`Failure::GROUP_FORBIDDEN`] when it may not do that.
+    async fn group(
+        &self,
+        device: DeviceId,
+        request: GroupRequest,
+    ) -> std::result::Result<GroupAnswer, SendError>;
 }
 
 /// Where the messenger delivers to; implemented by the engine.

@@ -8,14 +8,13 @@ use jiff::Timestamp;
 use super::{Core, Principal, check_name};
 use crate::client::ShownAs;
 use crate::device::{
-    Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, HEARTBEATS_KEPT,
-    Heartbeats, NewDevice, PairMethod, PairOffer,
+    Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, HEARTBEATS_KEPT, Heartbeats,
+    NewDevice, PairMethod, PairOffer,
 };
 use crate::error::{Error, Result, StoreError};
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
 use crate::key::{KeyKind, Secret};
 use crate::phone::PhoneNumber;
-use crate::plan::Feature;
 use crate::policy::pacing::{GAP_S_MAX, Pacing};
 use crate::ports::{CreatedDevice, Page, PageRequest};
 use crate::proxy::Proxy;
@@ -384,20 +383,6 @@ impl Core {
         let notices = self.as_live(principal, self.dispatcher.watch(id)).await?;
         // As it is now: from here on, changes are noticed.
         Ok((self.device(principal, id).await?, notices))
-    }
-
-    /// The groups the number of a connected device is in.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::FeatureMissing`], [`Error::DeviceNotConnected`],
-    /// [`Error::Whatsapp`].
-    pub async fn groups(&self, principal: &Principal, id: DeviceId) -> Result<Vec<Group>> {
-        let device = self.device(principal, id).await?;
-        principal.require_feature(Feature::Groups)?;
-        if device.status != DeviceStatus::Connected {
-            return Err(Error::DeviceNotConnected(device.status.as_str()));
-        }
-        self.dispatcher.groups(id).await
     }
 
     /// A number, and that of the account it reaches when it is on WhatsApp, asked through a

@@ -5,6 +5,7 @@ mod content;
 mod context;
 mod devices;
 mod grants;
+mod groups;
 mod limits;
 mod messages;
 mod pairing;

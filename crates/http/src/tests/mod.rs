@@ -10,6 +10,7 @@ mod documents;
 mod edge;
 mod effort;
 mod grants;
+mod groups;
 mod kinds;
 mod lids;
 mod locations;

@@ -1,12 +1,16 @@
 //! Groups: their list, and messages out and in.
 
-use domain::chat::GroupId;
+use domain::chat::{ChatId, GroupId};
 use domain::device::Group;
-use domain::message::Receipt;
+use domain::group::{
+    GroupAnswer, GroupDetails, GroupRequest, GroupRole, GroupSetting, MemberChange, MemberOutcome,
+};
+use domain::ids::DeviceId;
+use domain::message::{Failure, Receipt};
 use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::json;
 
-use crate::world::{OURS, THEIRS, World, new_id};
+use crate::world::{OURS, THEIRS, World, chat, new_id};
 
 const OTHERS: &str = "628330000003";
 
@@ -64,4 +68,170 @@ async fn a_group_without_us_is_refused_for_good() {
         let SendError::Permanent(failure) = refused else { panic!("{refused:?}") };
         assert_eq!(failure.code, "group_not_available");
     }
+}
+
+async fn ask(world: &World, device: DeviceId, request: GroupRequest) -> GroupAnswer {
+    world.messenger.group(device, request).await.unwrap()
+}
+
+async fn show(world: &World, device: DeviceId, group: &GroupId) -> GroupDetails {
+    match ask(world, device, GroupRequest::Show(group.clone())).await {
+        GroupAnswer::Details(details) => *details,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The numbers of a group's participants and what they may do.
+fn roles(group: &GroupDetails) -> Vec<(&str, GroupRole)> {
+    let number = |participant: &'_ domain::group::Participant| participant.who.phone.is_some();
+    assert!(group.participants.iter().all(number), "{group:?}");
+    let roles = group
+        .participants
+        .iter()
+        .map(|participant| (participant.who.phone.as_ref().unwrap().as_str(), participant.role));
+    let mut roles: Vec<_> = roles.collect();
+    roles.sort_unstable();
+    roles
+}
+
+/// Who was changed, and the code of what spoke against it.
+fn outcomes(answer: GroupAnswer) -> Vec<(String, Option<String>)> {
+    let GroupAnswer::Members(outcomes) = answer else { panic!("{answer:?}") };
+    let plain = |MemberOutcome { who, refused }| (user(&who), refused.map(|refused| refused.code));
+    outcomes.into_iter().map(plain).collect()
+}
+
+fn user(who: &ChatId) -> String {
+    who.user().to_owned()
+}
+
+#[tokio::test]
+async fn a_group_is_created_described_and_left() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let create = GroupRequest::Create("Panitia".into(), vec![chat(THEIRS), chat(OTHERS)]);
+    let GroupAnswer::Details(made) = ask(&world, device, create).await else { panic!() };
+    let id = made.group.id.clone();
+    assert_eq!(made.group.name, "Panitia");
+    let owner = (OURS, GroupRole::Owner);
+    let members = [(THEIRS, GroupRole::Member), (OTHERS, GroupRole::Member)];
+    assert_eq!(roles(&made), sorted([owner, members[0], members[1]]));
+    let text = world.send(device, id.as_str(), "Selamat datang").await;
+    world.heard(device, MessengerEvent::Acknowledged(text)).await;
+    for setting in [
+        GroupSetting::Name("Panitia 2027".into()),
+        GroupSetting::Description(Some("Rapat hari Senin".into())),
+        // The second one names the first as the one it replaces.
+        GroupSetting::Description(Some("Rapat hari Selasa".into())),
+        GroupSetting::Announcement(true),
+        GroupSetting::Locked(true),
+    ] {
+        assert_eq!(
+            ask(&world, device, GroupRequest::Set(id.clone(), setting)).await,
+            GroupAnswer::Done
+        );
+    }
+    let shown = show(&world, device, &id).await;
+    assert_eq!(shown.group.name, "Panitia 2027");
+    assert_eq!(shown.description.as_deref(), Some("Rapat hari Selasa"));
+    assert!(shown.is_announcement && shown.is_locked);
+    for setting in [
+        GroupSetting::Description(None),
+        GroupSetting::Announcement(false),
+        GroupSetting::Locked(false),
+    ] {
+        ask(&world, device, GroupRequest::Set(id.clone(), setting)).await;
+    }
+    let shown = show(&world, device, &id).await;
+    assert_eq!(shown.description, None);
+    assert!(!shown.is_announcement && !shown.is_locked);
+    assert_eq!(ask(&world, device, GroupRequest::Leave(id.clone())).await, GroupAnswer::Done);
+    for request in [GroupRequest::Show(id.clone()), GroupRequest::Leave(id)] {
+        let refused = world.messenger.group(device, request).await;
+        assert_eq!(code(refused), Failure::GROUP_NOT_AVAILABLE);
+    }
+}
+
+fn sorted<const N: usize>(mut roles: [(&str, GroupRole); N]) -> [(&str, GroupRole); N] {
+    roles.sort_unstable();
+    roles
+}
+
+fn code(refused: Result<GroupAnswer, SendError>) -> String {
+    match refused {
+        Err(SendError::Permanent(failure)) => failure.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn members_come_and_go_and_become_admins() {
+    const NEW: &str = "628330000004";
+    const NOWHERE: &str = "628330000005";
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.put_phone(NOWHERE, json!({ "registered": false })).await;
+    for by_lid in [false, true] {
+        let id = GroupId::from_jid(world.sim.group("Tim", &[OURS, THEIRS, OTHERS], by_lid).await);
+        let change = |change, people: &[&str]| {
+            let people = people.iter().map(|who| chat(who)).collect();
+            ask(&world, device, GroupRequest::Change(id.clone(), change, people))
+        };
+        let done = |who: &str| (who.to_owned(), None);
+        let refused = |who: &str, code: &str| (who.to_owned(), Some(code.to_owned()));
+        let added = outcomes(change(MemberChange::Add, &[NEW, THEIRS, NOWHERE]).await);
+        let expected =
+            [done(NEW), refused(THEIRS, "already_a_member"), refused(NOWHERE, "not_on_whatsapp")];
+        assert_eq!(added, expected, "by LID: {by_lid}");
+        let promoted = outcomes(change(MemberChange::Promote, &[NEW, NOWHERE]).await);
+        assert_eq!(promoted, [done(NEW), refused(NOWHERE, "not_a_member")]);
+        let removed = outcomes(change(MemberChange::Remove, &[OTHERS]).await);
+        assert_eq!(removed, [done(OTHERS)]);
+        let roles_now =
+            |new| sorted([(OURS, GroupRole::Owner), (THEIRS, GroupRole::Member), (NEW, new)]);
+        assert_eq!(roles(&show(&world, device, &id).await), roles_now(GroupRole::Admin));
+        assert_eq!(outcomes(change(MemberChange::Demote, &[NEW]).await), [done(NEW)]);
+        assert_eq!(roles(&show(&world, device, &id).await), roles_now(GroupRole::Member));
+        // Who has joined can open what is written from then on, and who was removed gets no more.
+        let text = world.send(device, id.as_str(), "Halo semua").await;
+        world.heard(device, MessengerEvent::Acknowledged(text.clone())).await;
+        for member in [THEIRS, NEW] {
+            assert_eq!(world.sim.mail(member, &text).await["text"], "Halo semua");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_admins_administer_a_group() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let id = GroupId::from_jid(world.sim.group("Tim", &[THEIRS, OURS], false).await);
+    let add = GroupRequest::Change(id.clone(), MemberChange::Add, vec![chat(OTHERS)]);
+    let announce = GroupRequest::Set(id.clone(), GroupSetting::Announcement(true));
+    for request in [add, announce, GroupRequest::Invite(id.clone(), false)] {
+        let refused = world.messenger.group(device, request).await;
+        assert_eq!(code(refused), Failure::GROUP_FORBIDDEN);
+    }
+    // Everybody may rename a group that is not locked.
+    let rename = GroupRequest::Set(id.clone(), GroupSetting::Name("Tim B".into()));
+    assert_eq!(ask(&world, device, rename).await, GroupAnswer::Done);
+    assert_eq!(show(&world, device, &id).await.group.name, "Tim B");
+}
+
+#[tokio::test]
+async fn a_link_invites_until_it_is_renewed() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let id = GroupId::from_jid(world.sim.group("Tim", &[OURS, THEIRS], false).await);
+    let link =
+        async |is_new| match ask(&world, device, GroupRequest::Invite(id.clone(), is_new)).await {
+            GroupAnswer::Link(link) => link,
+            other => panic!("{other:?}"),
+        };
+    let first = link(false).await;
+    assert!(first.starts_with("https://chat.whatsapp.com/"), "{first}");
+    assert_eq!(link(false).await, first);
+    let second = link(true).await;
+    assert_ne!(second, first);
+    assert_eq!(link(false).await, second);
 }

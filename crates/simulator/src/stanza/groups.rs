@@ -69,7 +69,9 @@ impl Switchboard {
             None if has("participating") => self.participating(device.number, node)?,
             Some(group) if has("query") => self.group_query(device.number, &group, node)?,
             None if has("leave") => self.leave(device.number, node)?,
-            _ => error(node, 501, "feature-not-implemented"),
+            None if has("create") => self.created_group(device.number, node)?,
+            Some(group) => self.administer(device.number, &group.user, node)?,
+            None => error(node, 501, "feature-not-implemented"),
         };
         self.send(conn, answer);
         Ok(())
@@ -105,15 +107,15 @@ impl Switchboard {
         for group in asked.iter().take(GROUP_MEMBERS_MAX) {
             let id = attr(group, "id");
             let user = id.split('@').next().unwrap_or_default();
-            self.db
-                .prepare_cached("DELETE FROM group_members WHERE group_id = ?1 AND number = ?2")?
-                .execute(params![user, number.sql()])?;
+            if self.group_members(user)?.contains(&number) {
+                self.change_member(user, number, false)?;
+            }
             left.push(NodeBuilder::new("group").attr("id", id).build());
         }
         Ok(result(node, vec![NodeBuilder::new("leave").children(left).build()]))
     }
 
-    fn group_node(&self, id: &str) -> Result<Option<Node>> {
+    pub(super) fn group_node(&self, id: &str) -> Result<Option<Node>> {
         let Some(found) = self.group(id)? else { return Ok(None) };
         let created = (found.created_ms / 1_000).to_string();
         let members = self.group_members(id)?;
@@ -136,6 +138,7 @@ impl Switchboard {
             }),
         );
         content.extend(found.kind_nodes());
+        content.extend(self.about_nodes(id)?);
         let group = NodeBuilder::new("group")
             .attr("id", id)
             .attr("subject", found.subject)
@@ -186,7 +189,7 @@ impl Switchboard {
         Ok(!kind.community && (!kind.announcement || self.admins(id)?.contains(&member)))
     }
 
-    fn admins(&self, id: &str) -> Result<HashSet<Number>> {
+    pub(super) fn admins(&self, id: &str) -> Result<HashSet<Number>> {
         let sql = "SELECT number FROM group_members WHERE group_id = ?1 AND admin = 1";
         let mut query = self.db.prepare_cached(sql)?;
         let rows = query.query_map([id], |row| Ok(Number::from_sql(row.get(0)?)))?;
@@ -345,7 +348,7 @@ impl Switchboard {
     }
 
     /// How a group names a member.
-    fn participant(&self, member: Number, by_lid: bool, is_hidden: bool) -> NodeBuilder {
+    pub(super) fn participant(&self, member: Number, by_lid: bool, is_hidden: bool) -> NodeBuilder {
         let (node, lid) = (NodeBuilder::new("participant"), self.lid_jid(member));
         match (by_lid, is_hidden) {
             (true, true) => node.attr("jid", lid),

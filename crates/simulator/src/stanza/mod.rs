@@ -8,6 +8,7 @@ mod chatstate;
 mod settings;
 mod struck;
 pub(crate) use chatstate::{Typing, TypingSeen};
+mod group_admin;
 pub(crate) mod groups;
 mod keys;
 pub(crate) use keys::{Bundle, bundle_in_retry, retry_keys};

@@ -1,0 +1,210 @@
+//! Groups of a device's number, asked and changed through the device.
+
+use crate::chat::{ChatId, GroupId};
+use crate::device::{DeviceStatus, Group};
+use crate::error::{Error, Result};
+use crate::group::{
+    GROUP_DESCRIPTION_MAX, GROUP_NAME_MAX, GroupAnswer, GroupDetails, GroupRequest, GroupSetting,
+    MemberChange, MemberOutcome, PARTICIPANTS_MAX,
+};
+use crate::ids::DeviceId;
+use crate::phone::PhoneNumber;
+use crate::plan::Feature;
+use crate::service::{Core, Principal};
+
+impl Core {
+    /// The groups the number of a connected device is in.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::FeatureMissing`], [`Error::DeviceNotConnected`],
+    /// [`Error::Whatsapp`].
+    pub async fn groups(&self, principal: &Principal, id: DeviceId) -> Result<Vec<Group>> {
+        self.require_groups(principal, id).await?;
+        self.dispatcher.groups(id).await
+    }
+
+    /// What is known of a group.
+    ///
+    /// # Errors
+    /// As [`Core::groups`]; [`Error::NotFound`] also when the number is not in it.
+    pub async fn group(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        group: &str,
+    ) -> Result<GroupDetails> {
+        let group = group_id(group)?;
+        self.require_groups(principal, id).await?;
+        details(self.dispatcher.group(id, GroupRequest::Show(group)).await?)
+    }
+
+    /// Creates a group. Who cannot be added, such as for privacy settings, is not among its members.
+    ///
+    /// # Errors
+    /// As [`Core::groups`]; [`Error::Invalid`].
+    pub async fn create_group(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        name: &str,
+        participants: &[String],
+    ) -> Result<GroupDetails> {
+        let name = group_name(name)?;
+        let people = people(principal, "participants", participants)?;
+        self.require_groups(principal, id).await?;
+        details(self.dispatcher.group(id, GroupRequest::Create(name, people)).await?)
+    }
+
+    /// Changes a group's settings, one after the other; the group as it is then.
+    ///
+    /// # Errors
+    /// As [`Core::group`]; [`Error::Invalid`]; [`Error::Conflict`] when the number is no admin.
+    pub async fn change_group(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        group: &str,
+        settings: Vec<GroupSetting>,
+    ) -> Result<GroupDetails> {
+        let group = group_id(group)?;
+        let settings = settings.into_iter().map(checked).collect::<Result<Vec<_>>>()?;
+        self.require_groups(principal, id).await?;
+        for setting in settings {
+            self.dispatcher.group(id, GroupRequest::Set(group.clone(), setting)).await?;
+        }
+        details(self.dispatcher.group(id, GroupRequest::Show(group)).await?)
+    }
+
+    /// Changes a group's members: one outcome for each, in order.
+    ///
+    /// # Errors
+    /// As [`Core::change_group`].
+    pub async fn change_members(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        group: &str,
+        change: MemberChange,
+        (field, participants): (&'static str, &[String]),
+    ) -> Result<Vec<MemberOutcome>> {
+        let group = group_id(group)?;
+        let people = people(principal, field, participants)?;
+        self.require_groups(principal, id).await?;
+        let request = GroupRequest::Change(group, change, people);
+        match self.dispatcher.group(id, request).await? {
+            GroupAnswer::Members(outcomes) => Ok(outcomes),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The number leaves a group.
+    ///
+    /// # Errors
+    /// As [`Core::group`].
+    pub async fn leave_group(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        group: &str,
+    ) -> Result<()> {
+        let group = group_id(group)?;
+        self.require_groups(principal, id).await?;
+        self.dispatcher.group(id, GroupRequest::Leave(group)).await.map(drop)
+    }
+
+    /// A group's invite link; a new one, after which the earlier one is void, when `is_new`.
+    ///
+    /// # Errors
+    /// As [`Core::change_group`].
+    pub async fn group_invite(
+        &self,
+        principal: &Principal,
+        id: DeviceId,
+        group: &str,
+        is_new: bool,
+    ) -> Result<String> {
+        let group = group_id(group)?;
+        self.require_groups(principal, id).await?;
+        match self.dispatcher.group(id, GroupRequest::Invite(group, is_new)).await? {
+            GroupAnswer::Link(link) => Ok(link),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn require_groups(&self, principal: &Principal, id: DeviceId) -> Result<()> {
+        let device = self.device(principal, id).await?;
+        principal.require_feature(Feature::Groups)?;
+        if device.status != DeviceStatus::Connected {
+            return Err(Error::DeviceNotConnected(device.status.as_str()));
+        }
+        Ok(())
+    }
+}
+
+fn details(answer: GroupAnswer) -> Result<GroupDetails> {
+    match answer {
+        GroupAnswer::Details(details) => Ok(*details),
+        _ => Err(unexpected()),
+    }
+}
+
+fn unexpected() -> Error {
+    Error::Whatsapp("the answer made no sense".into())
+}
+
+/// A group's id, with or without its server. One of another form is none of the number's groups.
+fn group_id(text: &str) -> Result<GroupId> {
+    let user = text.strip_suffix("@g.us").unwrap_or(text);
+    let is_id = !user.is_empty() && user.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    is_id.then(|| GroupId::from_user(user)).ok_or(Error::NotFound("group"))
+}
+
+fn group_name(name: &str) -> Result<String> {
+    let name = name.trim();
+    match name.chars().count() {
+        1..=GROUP_NAME_MAX => Ok(name.to_owned()),
+        _ => Err(Error::invalid("subject", format!("must have 1 to {GROUP_NAME_MAX} characters"))),
+    }
+}
+
+fn checked(setting: GroupSetting) -> Result<GroupSetting> {
+    match setting {
+        GroupSetting::Name(name) => group_name(&name).map(GroupSetting::Name),
+        GroupSetting::Description(Some(text)) => match text.trim() {
+            "" => Ok(GroupSetting::Description(None)),
+            text if text.chars().count() <= GROUP_DESCRIPTION_MAX => {
+                Ok(GroupSetting::Description(Some(text.to_owned())))
+            }
+            _ => Err(Error::invalid(
+                "description",
+                format!("must have at most {GROUP_DESCRIPTION_MAX} characters"),
+            )),
+        },
+        other => Ok(other),
+    }
+}
+
+/// People by number or LID, each once.
+fn people(principal: &Principal, field: &'static str, texts: &[String]) -> Result<Vec<ChatId>> {
+    if texts.is_empty() || texts.len() > PARTICIPANTS_MAX {
+        let expected = format!("must name 1 to {PARTICIPANTS_MAX} people");
+        return Err(Error::invalid(field, expected));
+    }
+    let country = &principal.account()?.default_country;
+    let mut known = std::collections::HashSet::new();
+    let mut people = Vec::with_capacity(texts.len());
+    for text in texts {
+        let person = match ChatId::from(text.as_str()) {
+            person @ (ChatId::Person(_) | ChatId::Lid(_)) => person,
+            ChatId::Group(_) => return Err(Error::invalid(field, "a group cannot join a group")),
+            ChatId::Other(_) => {
+                let phone = PhoneNumber::parse(text, country);
+                ChatId::Person(phone.map_err(|error| Error::invalid(field, error.to_string()))?)
+            }
+        };
+        if known.insert(person.clone()) {
+            people.push(person);
+        }
+    }
+    Ok(people)
+}
