@@ -21,6 +21,12 @@ use crate::sql::SqlResult;
 /// Between two checks of the connection, and between two tries to lock again.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How long the start waits for the lock: the server takes a moment to notice that a killed gateway's
+/// connection is gone.
+const TAKE_MAX: Duration = Duration::from_secs(5);
+/// Between two tries during that wait.
+const TAKE_PAUSE: Duration = Duration::from_millis(100);
+
 /// The lock, while it is held.
 pub(super) struct Guard(Mutex<Option<Holder>>);
 
@@ -30,7 +36,7 @@ struct Holder {
 }
 
 impl Guard {
-    /// Takes the lock.
+    /// Takes the lock, waiting up to [`TAKE_MAX`] for it.
     ///
     /// # Errors
     /// [`OpenError::InUse`] when another process has it.
@@ -38,8 +44,8 @@ impl Guard {
         options: PgConnectOptions,
         cache: Arc<Cache>,
     ) -> Result<Self, OpenError> {
-        let connection = lock(&options).await?;
-        let connection = connection.ok_or_else(|| OpenError::InUse("this PostgreSQL".into()))?;
+        let connection = tokio::time::timeout(TAKE_MAX, wait_for_lock(&options)).await;
+        let connection = connection.map_err(|_| OpenError::InUse("this PostgreSQL".into()))??;
         let (release, released) = oneshot::channel();
         let task = tokio::spawn(hold(options, connection, cache, released));
         Ok(Self(Mutex::new(Some(Holder { release, task }))))
@@ -52,6 +58,15 @@ impl Guard {
             let _ = release.send(());
             let _ = task.await;
         }
+    }
+}
+
+async fn wait_for_lock(options: &PgConnectOptions) -> SqlResult<PgConnection> {
+    loop {
+        if let Some(connection) = lock(options).await? {
+            return Ok(connection);
+        }
+        tokio::time::sleep(TAKE_PAUSE).await;
     }
 }
 
