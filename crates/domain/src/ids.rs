@@ -55,6 +55,10 @@ integer_id!(
     /// One event on its way to one webhook.
     DeliveryId
 );
+integer_id!(
+    /// A person who signs in to the dashboard.
+    UserId
+);
 
 impl MessageId {
     /// The message's `ref`: the id in a form that cannot be mistaken for a number.

@@ -13,6 +13,10 @@ pub enum KeyKind {
     Account,
     /// Acts for one device.
     Device,
+    /// The cookie of a session of the dashboard.
+    Session,
+    /// A one-time link to the dashboard.
+    Link,
 }
 
 impl KeyKind {
@@ -21,6 +25,8 @@ impl KeyKind {
             Self::Operator => "gbo_",
             Self::Account => "gba_",
             Self::Device => "gbd_",
+            Self::Session => "gbs_",
+            Self::Link => "gbl_",
         }
     }
 }

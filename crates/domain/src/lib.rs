@@ -20,6 +20,7 @@ pub mod key;
 pub mod media;
 pub mod message;
 pub mod passkey;
+pub mod person;
 pub mod phone;
 pub mod plan;
 pub mod policy;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 mod messages;
 mod messenger;
 mod outside;
+mod people;
 mod webhooks;
 
 use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
@@ -38,6 +39,7 @@ pub use outside::{
     EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
     WebhookAnswer, WebhookRequest,
 };
+pub use people::{CreatedUser, NewLink, NewSession, NewUser, PeopleStore};
 pub use webhooks::{GrantStore, WebhookStore};
 
 /// What a store call returns.
@@ -302,7 +304,14 @@ pub trait ProtocolStore: Send + Sync {
 /// The whole store.
 #[async_trait]
 pub trait Store:
-    AccountStore + KeyStore + DeviceStore + MessageStore + WebhookStore + GrantStore + ProtocolStore
+    AccountStore
+    + KeyStore
+    + DeviceStore
+    + MessageStore
+    + WebhookStore
+    + GrantStore
+    + ProtocolStore
+    + PeopleStore
 {
     /// Whether it can be read and written now.
     async fn ping(&self) -> StoreResult<()>;

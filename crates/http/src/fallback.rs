@@ -14,7 +14,7 @@ use crate::native::problem::kind;
 use crate::state::AppState;
 
 /// First segments that are ours: no device, and so no dialect, is there.
-pub const RESERVED_SEGMENTS: [&str; 18] = [
+pub const RESERVED_SEGMENTS: [&str; 19] = [
     "app",
     "assets",
     "docs",
@@ -23,6 +23,7 @@ pub const RESERVED_SEGMENTS: [&str; 18] = [
     "wachat_api",
     "simulator",
     "login",
+    "logout",
     "setup",
     "portal",
     "media",

@@ -14,6 +14,7 @@
 
 pub mod api;
 pub mod api_error;
+pub mod dashboard;
 pub mod dialects;
 pub mod docs;
 pub mod edge;

@@ -6,7 +6,7 @@ use crate::edge::EdgeLayer;
 use crate::fallback;
 use crate::routes::Route;
 use crate::state::AppState;
-use crate::{docs, native, portal, system};
+use crate::{dashboard, docs, native, portal, system};
 
 /// Everything the server answers.
 pub fn router(state: AppState) -> Router {
@@ -15,6 +15,7 @@ pub fn router(state: AppState) -> Router {
         router = router.route(route.path, route.handler);
     }
     router
+        .merge(dashboard::router())
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(EdgeLayer::new(state.clone()))

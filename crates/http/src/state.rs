@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::api::{self, Api};
 use crate::body::LargeBodies;
+use crate::dashboard::passwords::Passwords;
 use crate::dialects;
 use crate::docs::Documents;
 use crate::large_answers::LargeAnswers;
@@ -31,6 +32,10 @@ pub struct HttpConfig {
     pub dialects: Vec<String>,
     /// The proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Whether sessions of the dashboard may go over plain http from other machines.
+    pub insecure_cookies: bool,
+    /// The path of a simulated phone's page, for the dashboard of a demo.
+    pub demo_phone: Option<String>,
 }
 
 impl HttpConfig {
@@ -40,6 +45,8 @@ impl HttpConfig {
             public_url: public_url.map(str::to_owned),
             dialects: dialects::names().map(str::to_owned).collect(),
             trusted_proxies: Vec::new(),
+            insecure_cookies: false,
+            demo_phone: None,
         }
     }
 }
@@ -58,6 +65,7 @@ struct Inner {
     documents: Documents,
     large_bodies: LargeBodies,
     large_answers: LargeAnswers,
+    passwords: Passwords,
     proxied: Arc<FairSemaphore<IpAddr>>,
 }
 
@@ -92,6 +100,7 @@ impl AppState {
             documents,
             large_bodies: LargeBodies::default(),
             large_answers: LargeAnswers::default(),
+            passwords: Passwords::default(),
             proxied: FairSemaphore::new(PROXIED_REQUESTS_MAX, PROXIED_PER_ADDRESS_MAX),
         })))
     }
@@ -134,6 +143,11 @@ impl AppState {
     /// The large answers that are held.
     pub(crate) fn large_answers(&self) -> &LargeAnswers {
         &self.0.large_answers
+    }
+
+    /// Hashes the passwords of people.
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
     }
 
     /// Permits for requests that come through trusted proxies, by the client's address.

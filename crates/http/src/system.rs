@@ -23,7 +23,7 @@ pub const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 pub fn routes() -> Vec<Route> {
     vec![
         Route::get("/", Access::Public, home)
-            .summary("Leads to the documentation")
+            .summary("Leads to the dashboard")
             .answers_type(303, ""),
         Route::get("/healthz", Access::Public, healthz)
             .summary("Whether the process lives")
@@ -43,7 +43,7 @@ pub fn routes() -> Vec<Route> {
 async fn home() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SEE_OTHER;
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/docs"));
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static("/app"));
     response
 }
 

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use domain::key::{KeyHash, KeyKind, Secret};
-use domain::ports::{Clock, Dispatcher, Entropy, EventFormats, SecretCipher, Store};
+use domain::person::{Link, Place, SETUP_LINK_MAX};
+use domain::ports::{
+    Clock, Dispatcher, Entropy, EventFormats, NewLink, PeopleStore, SecretCipher, Store,
+};
 use domain::service::{Core, CoreParts, SyncWait};
 use engine::{Engine, EngineConfig};
 use http_api::formats::Formats;
@@ -99,6 +102,20 @@ impl Gateway {
         Ok(Self { core, store, engine, messenger, http, new_operator_key })
     }
 
+    /// A link that makes the first operator, while there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn first_setup_link(&self) -> Result<Option<Secret>> {
+        self.core.first_setup_link().await.context("cannot make the setup link")
+    }
+
+    /// Shows a simulated phone in the dashboard.
+    #[cfg(feature = "simulator")]
+    pub fn show_phone(&mut self, path: String) {
+        self.http.demo_phone = Some(path);
+    }
+
     /// The use cases.
     #[cfg(feature = "simulator")]
     pub fn shared_core(&self) -> Arc<Core> {
@@ -169,6 +186,7 @@ fn http_config(settings: &Settings) -> HttpConfig {
         http.dialects.clone_from(dialects);
     }
     http.trusted_proxies.clone_from(&settings.trusted_proxies);
+    http.insecure_cookies = settings.insecure_cookies;
     http
 }
 
@@ -193,6 +211,23 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
     store.close().await;
     replaced.context("cannot store the new key")?;
     Ok(fresh)
+}
+
+/// Makes a link that makes an operator, on an installation that does not run.
+///
+/// # Errors
+/// The installation runs, or its database cannot be opened.
+pub async fn make_setup_link(settings: &Settings) -> Result<Secret> {
+    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
+    let mut bytes = [0; 32];
+    SystemEntropy.fill(&mut bytes);
+    let (secret, now) = (Secret::from_random(KeyKind::Link, bytes), SystemClock.now());
+    let expires_at = now.saturating_add(SETUP_LINK_MAX)?;
+    let link = NewLink { hash: secret.hash(), link: Link::Join(Place::Operator), expires_at };
+    let made = store.create_link(link, now).await;
+    store.close().await;
+    made.context("cannot store the link")?;
+    Ok(secret)
 }
 
 /// The operator key's hash: of the configured key, else of one that is created at the first start.

@@ -152,7 +152,7 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 11] = [
+    const PARTS: [&str; 14] = [
         "DELETE FROM inline_media
          WHERE message_id IN (SELECT id FROM outbox WHERE account_id = $1)",
         "DELETE FROM contacts WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
@@ -165,6 +165,10 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM keys WHERE account_id = $1",
         "DELETE FROM grants WHERE account_id = $1",
         "DELETE FROM devices WHERE account_id = $1",
+        "DELETE FROM logins WHERE user_id IN (SELECT id FROM users WHERE account_id = $1)",
+        "DELETE FROM links WHERE account_id = $1
+         OR user_id IN (SELECT id FROM users WHERE account_id = $1)",
+        "DELETE FROM users WHERE account_id = $1",
     ];
     const LAST: [&str; 2] =
         ["DELETE FROM usage WHERE account_id = $1", "DELETE FROM accounts WHERE id = $1"];

@@ -18,6 +18,7 @@ mod job;
 mod keys;
 mod messages;
 mod migrate;
+mod people;
 mod postgres;
 mod protocol;
 mod rows;

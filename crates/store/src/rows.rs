@@ -18,7 +18,7 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 const REFILL_ROWS: i64 = 500;
 
 /// The tables whose rows can be reported.
-pub const REPORTED_TABLES: [&str; 12] = [
+pub const REPORTED_TABLES: [&str; 13] = [
     "accounts",
     "contacts",
     "deliveries",
@@ -30,6 +30,7 @@ pub const REPORTED_TABLES: [&str; 12] = [
     "outbox",
     "plans",
     "usage",
+    "users",
     "webhooks",
 ];
 

@@ -126,6 +126,7 @@ macro_rules! run {
 }
 
 mod keys;
+mod people;
 mod protocol;
 mod webhooks;
 

@@ -10,13 +10,15 @@ use domain::chat::Lid;
 use domain::contact::Identity;
 use domain::content::{Content, ContentKind, File};
 use domain::grant::NewGrant;
+use domain::key::Secret;
 use domain::media::Media;
 use domain::message::NewMessage;
+use domain::person::{Link, Place, Role};
 use domain::phone::PhoneNumber;
-use domain::ports::ProtocolWrite;
+use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, ProtocolWrite};
 use domain::webhook::EventKind;
 use support::Database;
-use testkit::store_conformance::{NOW, World, idempotency, new_device, new_messages};
+use testkit::store_conformance::{NOW, World, idempotency, later, new_device, new_messages};
 
 on_both_databases!(a_deleted_account_leaves_nothing, a_deleted_device_leaves_its_history);
 
@@ -54,6 +56,7 @@ struct Owned {
     devices: Vec<String>,
     messages: Vec<String>,
     webhooks: Vec<String>,
+    users: Vec<String>,
 }
 
 impl Owned {
@@ -69,6 +72,7 @@ impl Owned {
             devices: database.texts(&ids("devices")).await,
             messages,
             webhooks: database.texts(&ids("webhooks")).await,
+            users: database.texts(&ids("users")).await,
         }
     }
 
@@ -82,6 +86,7 @@ impl Owned {
             messages: database.texts(&ids("outbox")).await,
             webhooks: database.texts(&ids("webhooks")).await,
             devices: vec![device],
+            users: Vec::new(),
         }
     }
 
@@ -92,6 +97,7 @@ impl Owned {
             ("devices", "id") | (_, "device_id") => Some(&self.devices),
             ("outbox", "id") | (_, "message_id") => Some(&self.messages),
             ("webhooks", "id") | (_, "webhook_id") => Some(&self.webhooks),
+            ("users", "id") | (_, "user_id") => Some(&self.users),
             _ => None,
         };
         let is = |column: &String| {
@@ -141,6 +147,14 @@ async fn fill(world: &World) {
     store.beat(&[world.device.id], NOW).await.unwrap();
     let person = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
     store.identify(world.device.id, vec![person], NOW).await.unwrap();
+    let place = Place::Account(account_id, Role::Owner);
+    let email = format!("{}@example.com", world.device.id);
+    let user = NewUser { email, password: String::new(), place };
+    let CreatedUser::Created(user) = store.create_user(user, NOW).await.unwrap() else { panic!() };
+    let hash = Secret::new(world.device.id.to_string()).hash();
+    store.create_session(NewSession { hash, user: user.id, entered: None }, NOW).await.unwrap();
+    let link = NewLink { hash, link: Link::Join(place), expires_at: later(60) };
+    store.create_link(link, NOW).await.unwrap();
 }
 
 async fn two_accounts(database: &Database) -> (World, World) {

@@ -12,16 +12,20 @@ use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
-use domain::ids::{AccountId, DeliveryId, DeviceId, KeyId, MessageId, WebhookId, WhatsappId};
+use domain::ids::{
+    AccountId, DeliveryId, DeviceId, KeyId, MessageId, UserId, WebhookId, WhatsappId,
+};
 use domain::key::KeyHash;
 use domain::message::{IncomingMessage, Message, Receipt};
+use domain::person::{Link, Session, User};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, GrantStore,
-    IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice,
-    NewKey, OutboxEntry, Page, PageRequest, Progress, ProtocolStore, ProtocolWrite, Recorded,
-    Store, StoreResult, UpdatedAccount, WebhookStore,
+    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedUser, DeviceStore,
+    GrantStore, IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore,
+    MovedDevice, NewKey, NewLink, NewSession, NewUser, OutboxEntry, Page, PageRequest, PeopleStore,
+    Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult, UpdatedAccount,
+    WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, SealNewSecret,
@@ -243,6 +247,21 @@ delegate!(GrantStore {
     write redeem_voucher(
         account: AccountId, device: DeviceId, code: &KeyHash, now: Timestamp
     ) -> Redeemed;
+});
+
+delegate!(PeopleStore {
+    write create_user(user: NewUser, now: Timestamp) -> CreatedUser;
+    read user_by_email(email: &str) -> Option<(User, String)>;
+    read users(account: Option<AccountId>) -> Vec<User>;
+    write delete_user(account: Option<AccountId>, id: UserId) -> bool;
+    write create_link(link: NewLink, now: Timestamp) -> ();
+    read link(hash: KeyHash, now: Timestamp) -> Option<Link>;
+    write take_link(hash: KeyHash, now: Timestamp) -> Option<Link>;
+    write create_session(session: NewSession, now: Timestamp) -> ();
+    read session(hash: KeyHash) -> Option<Session>;
+    write touch_session(hash: KeyHash, now: Timestamp) -> ();
+    write enter_account(hash: KeyHash, account: Option<AccountId>) -> ();
+    write delete_session(hash: KeyHash) -> ();
 });
 
 delegate!(ProtocolStore {

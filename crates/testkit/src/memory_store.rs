@@ -7,6 +7,7 @@ mod accounts;
 mod devices;
 mod identities;
 mod messages;
+mod people;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,6 +20,7 @@ use domain::grant::{Grant, NewVoucher};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::key::KeyHash;
 use domain::message::{Message, whole_millis as stored};
+use domain::person::{Link, Session, User};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
@@ -47,6 +49,10 @@ struct State {
     vouchers: Vec<NewVoucher>,
     webhooks: Vec<Webhook>,
     deliveries: Vec<Delivery>,
+    users: Vec<(User, String)>,
+    /// Whose user is gone may be among them.
+    sessions: Vec<Session>,
+    links: Vec<(KeyHash, Link, Timestamp)>,
     history: BTreeMap<MessageId, Message>,
     idempotency: HashMap<(AccountId, String, String), Remembered>,
     contacts: BTreeMap<(DeviceId, ChatId), Timestamp>,

@@ -13,6 +13,7 @@ pub mod identities;
 pub mod lists;
 pub mod pages;
 pub mod parallel;
+pub mod people;
 pub mod record;
 pub mod sessions;
 pub mod webhooks;
@@ -104,6 +105,9 @@ macro_rules! store_conformance {
                 a_delivery_ends_and_is_replayed, deliveries_have_pages,
                 a_page_of_deliveries_ends_at_its_bytes, an_event_outlives_all_but_its_last_delivery,
                 old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
+            people: a_person_is_found_as_made, people_are_tenant_separate, an_account_has_a_limit_of_people,
+                a_link_is_used_once_and_expires, a_session_is_begun_used_and_ended,
+                people_are_deleted_with_their_account;
             parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
                 the_device_limit_holds_in_parallel, parallel_outcomes_keep_counts_exact;

@@ -219,7 +219,7 @@ const TOO_MANY_KEYS: &str = "the account has 100 keys already; revoke one that i
 const _: () = assert!(KEYS_MAX == 100, "the text above says so");
 const EMAIL_TAKEN: &str = "another account has this email address";
 
-fn check_email(email: &str) -> Result<String> {
+pub(super) fn check_email(email: &str) -> Result<String> {
     let email = email.trim().to_lowercase();
     let fits = email.len() <= 254
         && !email.chars().any(|c| c.is_whitespace() || c.is_control())

@@ -9,6 +9,7 @@ mod groups;
 mod limits;
 mod messages;
 mod pairing;
+mod people;
 mod send;
 mod wait;
 mod webhooks;
@@ -42,6 +43,7 @@ pub use limits::{
     STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,
 };
 pub use messages::COUNTED_MESSAGES_MAX;
+pub use people::{LOGIN_TRIES_MAX, Visitor};
 pub use send::{AcceptedMessages, RETRY_INTERVAL_S_MAX, SendRefusal, SendRequest, SendingDevice};
 pub use wait::{SendOutcome, SyncWait};
 pub use webhooks::{NewWebhookRequest, OWN_FORMAT, WebhookChange};
@@ -86,9 +88,11 @@ pub struct Core {
     waits: limits::Waits,
     streams: limits::Streams,
     wrong_keys: limits::WrongKeys,
+    login_tries: people::LoginTries,
 }
 
-/// Who is calling, with what is known of the account. Made by [`Core::authenticate`] only.
+/// Who is calling, with what is known of the account. Made by [`Core::authenticate`] and
+/// [`Core::visitor`] only.
 #[derive(Debug, Clone)]
 pub struct Principal {
     /// Who.
@@ -194,6 +198,7 @@ impl Core {
             waits: limits::Waits::default(),
             streams: limits::Streams::default(),
             wrong_keys: limits::WrongKeys::default(),
+            login_tries: people::LoginTries::default(),
         }
     }
 

@@ -84,7 +84,7 @@ async fn documents_are_served() {
     Ask::get("/openapi.json?dialect=none").of(&app.router).await.expect(404);
 
     let response = Ask::get("/").of(&app.router).await.expect(303);
-    assert_eq!(response.header("location"), "/docs");
+    assert_eq!(response.header("location"), "/app");
     let response = Ask::get("/assets/docs.css").of(&app.router).await.expect(200);
     assert_eq!(response.header("content-type"), "text/css; charset=utf-8");
 }

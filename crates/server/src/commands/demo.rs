@@ -29,6 +29,8 @@ use crate::telemetry;
 const SHOP_PHONE: &str = "628111000111";
 /// The simulated phone the printed commands write to.
 const CUSTOMER_PHONE: &str = "628123456789";
+/// The operator whom the demo's link to the dashboard signs in.
+const DEMO_EMAIL: &str = "operator@demo.example";
 /// How long the demo waits for its device to be paired and connected.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
@@ -62,7 +64,8 @@ pub async fn run(args: Args) -> Result<()> {
     super::warn_unless_loopback(address, "the demo's simulator");
     let routes =
         axum::Router::new().nest("/simulator", simulator.router()).merge(simulator.media_router());
-    let gateway = Gateway::open(&settings, false).await?;
+    let mut gateway = Gateway::open(&settings, false).await?;
+    gateway.show_phone(format!("/simulator/phone/{CUSTOMER_PHONE}"));
     let core = gateway.shared_core();
     let store = gateway.shared_store();
     let running = gateway.start(listener, routes).await?;
@@ -71,7 +74,8 @@ pub async fn run(args: Args) -> Result<()> {
         () = super::stop_signal() => Ok(None),
     };
     if let Ok(Some(device)) = &prepared {
-        announce(local, &keys, device);
+        let link = core.demo_link(DEMO_EMAIL).await.context("cannot make the dashboard's link")?;
+        announce(local, &keys, device, &http_api::dashboard::sign_in_path(&link));
         super::stop_signal().await;
     }
     drop((core, store));
@@ -229,13 +233,14 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn announce(address: SocketAddr, keys: &DemoKeys, device: &Device) {
+fn announce(address: SocketAddr, keys: &DemoKeys, device: &Device, link: &str) {
     let base = format!("http://{address}");
     let (account, token) = (keys.account.reveal(), keys.device.reveal());
     println!(
         "
 Gerbang is running, with a simulated WhatsApp. Ctrl-C stops it; its data stays.
 
+  Dashboard           {base}{link}
   API documentation   {base}/docs
   Simulated phone     {base}/simulator/phone/{CUSTOMER_PHONE}
   Operator key        {operator}

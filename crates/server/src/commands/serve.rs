@@ -36,8 +36,14 @@ pub async fn run(args: Args) -> Result<()> {
     if let Some(key) = gateway.new_operator_key() {
         show_operator_key(&settings, key)?;
     }
+    let setup = gateway.first_setup_link().await?;
     let running = gateway.start(listener, axum::Router::new()).await?;
     println!("Gerbang listens on http://{address}");
+    if let Some(link) = setup {
+        let base = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        println!("The dashboard has no operator yet. Create the operator, within 24 hours, at");
+        println!("{base}{}", http_api::dashboard::setup_path(&link));
+    }
     super::stop_signal().await;
     running.stop().await
 }

@@ -69,6 +69,9 @@ pub struct Flags {
     /// Private networks that media and webhook URLs and proxies of devices may reach, on any port
     #[arg(long, env = "GERBANG_ALLOWED_PRIVATE_NETS", value_name = "CIDR", value_delimiter = ',')]
     pub allowed_private_nets: Option<Vec<String>>,
+    /// Let people sign in to the dashboard over plain HTTP from other machines [default: false]
+    #[arg(long, env = "GERBANG_INSECURE_COOKIES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    pub insecure_cookies: Option<bool>,
     /// Which of the other gateways' APIs are served [default: all]
     #[arg(long, env = "GERBANG_DIALECTS", value_name = "NAME", value_delimiter = ',')]
     pub dialects: Option<Vec<String>>,
@@ -99,6 +102,7 @@ struct File {
     device_language: Option<String>,
     trusted_proxies: Option<Vec<String>>,
     allowed_private_nets: Option<Vec<String>>,
+    insecure_cookies: Option<bool>,
     dialects: Option<Vec<String>>,
     pacing: Option<String>,
     min_free_space: Option<ByteSize>,
@@ -162,6 +166,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Which private networks media and webhook URLs may reach.
     pub allowed_private_nets: Vec<IpNet>,
+    /// Whether people may sign in over plain HTTP from other machines.
+    pub insecure_cookies: bool,
     /// Which dialects; `None` for all.
     pub dialects: Option<Vec<String>>,
     /// The gateway's pacing.
@@ -233,6 +239,7 @@ impl Settings {
                     .or(file.allowed_private_nets)
                     .unwrap_or_else(|| defaults.private_nets.iter().map(|&n| n.into()).collect()),
             )?,
+            insecure_cookies: flags.insecure_cookies.or(file.insecure_cookies).unwrap_or_default(),
             dialects: flags.dialects.or(file.dialects),
             pacing,
             min_free_space: flags
@@ -475,7 +482,7 @@ mod tests {
         assert_eq!(printed.device_name, default.device_name);
         assert_eq!(printed.device_platform, default.device_platform);
         assert_eq!(printed.device_language, default.device_language);
-        assert_eq!(uncommented.lines().count(), 15);
+        assert_eq!(uncommented.lines().count(), 16);
     }
 
     #[test]

@@ -13,7 +13,7 @@ const PHONE_JS: &str = include_str!("phone.js");
 const STYLE: &str = include_str!("style.css");
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       media-src 'self'; connect-src 'self'; base-uri 'self'; form-action 'self'; \
-                      frame-ancestors 'none'";
+                      frame-ancestors 'self'";
 
 /// The pages and their files.
 pub(crate) fn router() -> Router {

@@ -38,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0004_keys_without_age.sql"),
     include_str!("../../migrations/postgres/0005_device_client.sql"),
     include_str!("../../migrations/postgres/0006_identities.sql"),
+    include_str!("../../migrations/postgres/0007_people.sql"),
 ];
 
 #[derive(Clone)]

@@ -45,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_keys_without_age.sql"),
     include_str!("../../migrations/sqlite/0005_device_client.sql"),
     include_str!("../../migrations/sqlite/0006_identities.sql"),
+    include_str!("../../migrations/sqlite/0007_people.sql"),
 ];
 
 /// The database, open.

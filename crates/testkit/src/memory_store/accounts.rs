@@ -100,6 +100,7 @@ impl AccountStore for MemoryStore {
         state.idempotency.retain(|(account, ..), _| *account != id);
         state.contacts.retain(|(device, _), _| !devices.contains(device));
         state.session.retain(|(device, ..), _| !devices.contains(device));
+        state.retain_people(|user| user.place.account() != Some(id));
         Ok(existed)
     }
 

@@ -1,0 +1,148 @@
+//! The people who use the dashboard: what they may do, their sessions, and the links that let them in.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ids::{AccountId, UserId};
+use crate::key::KeyHash;
+
+/// How long a session lives without a request.
+pub const SESSION_IDLE_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// How long a session lives at most.
+pub const SESSION_MAX: SignedDuration = SignedDuration::from_hours(12);
+/// How long a link that makes the first operator is valid.
+pub const SETUP_LINK_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// How long an invitation is valid.
+pub const INVITE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Fewest characters of a password.
+pub const PASSWORD_CHARS_MIN: usize = 10;
+/// Most bytes of a password.
+pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Most people of an account, and most operators.
+pub const USERS_MAX: i64 = 100;
+
+/// What somebody may do in an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Looks and sends.
+    Member,
+    /// Does everything: devices, webhooks, keys, people.
+    Owner,
+}
+
+impl Role {
+    /// Every role, the strongest first.
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Member, Self::Viewer];
+
+    /// Its name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == name)
+    }
+}
+
+/// Where somebody belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Runs the gateway.
+    Operator,
+    /// Belongs to an account.
+    Account(AccountId, Role),
+}
+
+impl Place {
+    /// The account somebody belongs to; an operator belongs to none.
+    pub fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Operator => None,
+            Self::Account(account, _) => Some(account),
+        }
+    }
+}
+
+/// A person who signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Its id.
+    pub id: UserId,
+    /// The address it signs in with; one person per address.
+    pub email: String,
+    /// Where it belongs.
+    pub place: Place,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A session: somebody who has signed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// Who.
+    pub user: User,
+    /// The account an operator has entered.
+    pub entered: Option<AccountId>,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub seen_at: Timestamp,
+}
+
+impl Session {
+    /// Whether it is still valid.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        now.duration_since(self.created_at) < SESSION_MAX
+            && now.duration_since(self.seen_at) < SESSION_IDLE_MAX
+    }
+}
+
+/// What a one-time link does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// Makes a person, who chooses email and password.
+    Join(Place),
+    /// Signs somebody in.
+    SignIn(UserId),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_when_unused_and_after_half_a_day() {
+        let at = |minutes: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
+        let session = |seen: i64| Session {
+            hash: KeyHash([0; 32]),
+            user: User {
+                id: UserId(1),
+                email: "a@b".into(),
+                place: Place::Operator,
+                created_at: at(0),
+            },
+            entered: None,
+            created_at: at(0),
+            seen_at: at(seen),
+        };
+        for (seen, now, holds) in
+            [(0, 59, true), (0, 60, false), (700, 719, true), (700, 720, false)]
+        {
+            assert_eq!(session(seen).holds(at(now)), holds, "{seen} {now}");
+        }
+    }
+
+    #[test]
+    fn roles_have_an_order() {
+        assert!(Role::Owner > Role::Member && Role::Member > Role::Viewer);
+        assert!(Role::ALL.iter().all(|role| Role::from_name(role.as_str()) == Some(*role)));
+    }
+}

@@ -1,0 +1,82 @@
+//! The people of the dashboard, their sessions and links.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::StoreResult;
+use crate::ids::{AccountId, UserId};
+use crate::key::KeyHash;
+use crate::person::{Link, Place, Session, User};
+
+/// A person to be made.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// The address, in lower case.
+    pub email: String,
+    /// The password as it is stored: a hash with its parameters; an empty one fits no password.
+    pub password: String,
+    /// Where the person belongs.
+    pub place: Place,
+}
+
+/// What became of a person to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CreatedUser {
+    /// The person.
+    Created(User),
+    /// Somebody has that address.
+    EmailTaken,
+    /// The account is gone, or has too many people.
+    LimitReached,
+}
+
+/// A link to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLink {
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// What it does.
+    pub link: Link,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// A session to be begun.
+#[derive(Debug, Clone, Copy)]
+pub struct NewSession {
+    /// The hash of its secret.
+    pub hash: KeyHash,
+    /// Whose.
+    pub user: UserId,
+    /// The account an operator enters at once.
+    pub entered: Option<AccountId>,
+}
+
+/// People, sessions and links. Nothing here is on the path of a request of an API.
+#[async_trait]
+pub trait PeopleStore: Send + Sync {
+    /// Makes a person.
+    async fn create_user(&self, user: NewUser, now: Timestamp) -> StoreResult<CreatedUser>;
+    /// The person with this address, and the stored password.
+    async fn user_by_email(&self, email: &str) -> StoreResult<Option<(User, String)>>;
+    /// The people of an account, or the operators, by id.
+    async fn users(&self, account: Option<AccountId>) -> StoreResult<Vec<User>>;
+    /// Erases a person with all sessions; false when there is none in that account.
+    async fn delete_user(&self, account: Option<AccountId>, id: UserId) -> StoreResult<bool>;
+    /// Keeps a link; those that have expired are erased.
+    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<()>;
+    /// What a valid link does.
+    async fn link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>>;
+    /// The same, and the link is used up: of two concurrent calls one gets it.
+    async fn take_link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>>;
+    /// Begins a session; those that have ended are erased.
+    async fn create_session(&self, session: NewSession, now: Timestamp) -> StoreResult<()>;
+    /// A session that was begun and not ended; whether it still holds is the caller's question.
+    async fn session(&self, hash: KeyHash) -> StoreResult<Option<Session>>;
+    /// Notes that a session is used.
+    async fn touch_session(&self, hash: KeyHash, now: Timestamp) -> StoreResult<()>;
+    /// Notes which account an operator has entered.
+    async fn enter_account(&self, hash: KeyHash, account: Option<AccountId>) -> StoreResult<()>;
+    /// Ends a session.
+    async fn delete_session(&self, hash: KeyHash) -> StoreResult<()>;
+}

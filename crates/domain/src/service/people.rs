@@ -1,0 +1,373 @@
+//! The people of the dashboard: links that let them in, sessions, and what they may do.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+
+use super::accounts::check_email;
+use super::{Core, Principal};
+use crate::account::{Account, Caller};
+use crate::error::{Error, Result, StoreError};
+use crate::ids::{AccountId, KeyId, UserId};
+use crate::key::{KeyKind, Secret};
+use crate::person::{INVITE_MAX, Link, Place, Role, SETUP_LINK_MAX, Session, User};
+use crate::ports::{CreatedUser, KeyHolder, NewLink, NewSession, NewUser};
+
+/// Most wrong passwords of an address of e-mail, and of a client, in [`LOGIN_TRIES_WINDOW`].
+pub const LOGIN_TRIES_MAX: u32 = 10;
+const LOGIN_TRIES_WINDOW: SignedDuration = SignedDuration::from_mins(15);
+/// Most of either that are remembered.
+const LOGIN_TRIES_KEPT: usize = 20_000;
+/// Sessions are written at most so often.
+const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);
+
+/// Somebody with a session, as the use cases see them.
+#[derive(Debug, Clone)]
+pub struct Visitor {
+    /// The session.
+    pub session: Session,
+    /// Whom it stands for: the account that is looked at, else the operator.
+    pub principal: Principal,
+}
+
+impl Visitor {
+    /// The account that is looked at.
+    pub fn account(&self) -> Option<&Account> {
+        self.principal.holder.as_deref().map(|holder| &holder.account)
+    }
+
+    /// Whether it is an operator.
+    pub fn is_operator(&self) -> bool {
+        self.session.user.place == Place::Operator
+    }
+
+    /// What the person may do in the account that is looked at.
+    pub fn role(&self) -> Role {
+        match self.session.user.place {
+            Place::Operator => Role::Owner,
+            Place::Account(_, role) => role,
+        }
+    }
+
+    /// Lets people pass who have at least this role.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn require(&self, role: Role) -> Result<()> {
+        (self.role() >= role).then_some(()).ok_or(Error::Forbidden)
+    }
+
+    /// Lets operators pass.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn require_operator(&self) -> Result<()> {
+        self.is_operator().then_some(()).ok_or(Error::Forbidden)
+    }
+}
+
+impl Core {
+    /// A link that makes the first operator; `None` when there is one. For the one who starts the
+    /// gateway.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn first_setup_link(&self) -> Result<Option<Secret>> {
+        match self.store.users(None).await?.is_empty() {
+            true => self.new_link(Link::Join(Place::Operator), SETUP_LINK_MAX).await.map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// A link that makes a person of the account that is looked at, or an operator.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody but owners and operators.
+    pub async fn invite(&self, visitor: &Visitor, role: Role) -> Result<Secret> {
+        visitor.require(Role::Owner)?;
+        let place = match visitor.account() {
+            Some(account) => Place::Account(account.id, role),
+            None => Place::Operator,
+        };
+        self.new_link(Link::Join(place), INVITE_MAX).await
+    }
+
+    /// A link that signs in as the operator with this address, who is made when missing and has no
+    /// password. For the demo.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn demo_link(&self, email: &str) -> Result<Secret> {
+        let known = self.store.user_by_email(email).await?;
+        let user = match known {
+            Some((user, _)) => user,
+            None => self.make_user(email.to_owned(), String::new(), Place::Operator).await?,
+        };
+        self.new_link(Link::SignIn(user.id), SETUP_LINK_MAX).await
+    }
+
+    async fn new_link(&self, link: Link, lasts: SignedDuration) -> Result<Secret> {
+        let secret = Secret::from_random(KeyKind::Link, self.random());
+        let now = self.clock.now();
+        let expires_at = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        self.store.create_link(NewLink { hash: secret.hash(), link, expires_at }, now).await?;
+        Ok(secret)
+    }
+
+    /// What a link does.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is used up, too old or none of ours.
+    pub async fn link(&self, link: &Secret) -> Result<Link> {
+        let found = self.store.link(link.hash(), self.clock.now()).await?;
+        found.ok_or(Error::NotFound("link"))
+    }
+
+    /// Makes the person that a link stands for and signs it in. `password` is its hash.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for the link, [`Error::Invalid`], [`Error::Conflict`].
+    pub async fn join(&self, link: &Secret, email: &str, password: String) -> Result<Secret> {
+        let email = check_email(email)?;
+        // Before the link is used up.
+        if self.store.user_by_email(&email).await?.is_some() {
+            return Err(Error::Conflict(EMAIL_TAKEN));
+        }
+        let Link::Join(_) = self.link(link).await? else { return Err(Error::NotFound("link")) };
+        match self.store.take_link(link.hash(), self.clock.now()).await? {
+            Some(Link::Join(place)) => {
+                let user = self.make_user(email, password, place).await?;
+                self.open_session(&user, None).await
+            }
+            _ => Err(Error::NotFound("link")),
+        }
+    }
+
+    async fn make_user(&self, email: String, password: String, place: Place) -> Result<User> {
+        let new = NewUser { email, password, place };
+        match self.store.create_user(new, self.clock.now()).await? {
+            CreatedUser::Created(user) => Ok(user),
+            CreatedUser::EmailTaken => Err(Error::Conflict(EMAIL_TAKEN)),
+            CreatedUser::LimitReached => Err(Error::Conflict(TOO_MANY_PEOPLE)),
+        }
+    }
+
+    /// Signs in by a link; the operator of the demo looks at the newest account at once.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn sign_in_by_link(&self, link: &Secret) -> Result<Secret> {
+        let Link::SignIn(_) = self.link(link).await? else { return Err(Error::NotFound("link")) };
+        let Some(Link::SignIn(id)) = self.store.take_link(link.hash(), self.clock.now()).await?
+        else {
+            return Err(Error::NotFound("link"));
+        };
+        let users = self.store.users(None).await?;
+        let user = users.into_iter().find(|user| user.id == id).ok_or(Error::NotFound("link"))?;
+        let page = crate::ports::PageRequest { before: None, limit: 1 };
+        let newest = self.store.accounts(page).await?.items.pop();
+        self.open_session(&user, newest.map(|account| account.id)).await
+    }
+
+    /// Counts a try to sign in, until [`Core::forget_tries`]: one that is cut off counts, too.
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`].
+    pub fn count_try(&self, email: &str, client: Option<IpAddr>) -> Result<()> {
+        self.login_tries.count(email, client, self.clock.now())
+    }
+
+    /// Forgets the tries of somebody who knew the password.
+    pub fn forget_tries(&self, email: &str, client: Option<IpAddr>) {
+        self.login_tries.forget(email, client);
+    }
+
+    /// The person with this address, and the stored password.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn user_by_email(&self, email: &str) -> Result<Option<(User, String)>> {
+        match check_email(email) {
+            Ok(email) => Ok(self.store.user_by_email(&email).await?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Begins a session; its secret is for the cookie.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open_session(&self, user: &User, entered: Option<AccountId>) -> Result<Secret> {
+        let secret = Secret::from_random(KeyKind::Session, self.random());
+        let new = NewSession { hash: secret.hash(), user: user.id, entered };
+        self.store.create_session(new, self.clock.now()).await?;
+        Ok(secret)
+    }
+
+    /// Who holds this session.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] when there is none, or it has ended.
+    pub async fn visitor(&self, cookie: &Secret) -> Result<Visitor> {
+        let now = self.clock.now();
+        let session = self.store.session(cookie.hash()).await?.ok_or(Error::Unauthorized)?;
+        if !session.holds(now) {
+            self.store.delete_session(session.hash).await?;
+            return Err(Error::Unauthorized);
+        }
+        if now.duration_since(session.seen_at) >= TOUCH_EVERY {
+            match self.store.touch_session(session.hash, now).await {
+                // A full disk must not lock people out.
+                Ok(()) | Err(StoreError::Unavailable(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let account = session.user.place.account().or(session.entered);
+        let holder = match account {
+            Some(account) => self.holder_of(account).await?,
+            None => None,
+        };
+        let caller = match &holder {
+            Some(holder) => holder.caller,
+            None if session.user.place == Place::Operator => Caller::Operator,
+            None => return Err(Error::Unauthorized),
+        };
+        let principal = Principal { caller, holder, key: session.hash, rate: None };
+        Ok(Visitor { session, principal })
+    }
+
+    /// What is known of an account; `None` when it is gone.
+    async fn holder_of(&self, id: AccountId) -> Result<Option<Arc<KeyHolder>>> {
+        let Some(account) = self.store.account(id).await? else { return Ok(None) };
+        let plans = self.store.plans().await?;
+        let plan = plans.into_iter().find(|plan| plan.name == account.plan);
+        // A session is no key, and ids of keys begin with 1.
+        let caller = Caller::Account(id, KeyId(0));
+        Ok(plan.map(|plan| Arc::new(KeyHolder { caller, account, plan: plan.into() })))
+    }
+
+    /// Lets an operator look at an account, or at none.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn enter(&self, visitor: &Visitor, account: Option<AccountId>) -> Result<()> {
+        visitor.require_operator()?;
+        if let Some(id) = account {
+            self.store.account(id).await?.ok_or(Error::NotFound("account"))?;
+        }
+        Ok(self.store.enter_account(visitor.session.hash, account).await?)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sign_out(&self, visitor: &Visitor) -> Result<()> {
+        Ok(self.store.delete_session(visitor.session.hash).await?)
+    }
+
+    /// The people of the account that is looked at, or the operators.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody but owners and operators.
+    pub async fn people(&self, visitor: &Visitor) -> Result<Vec<User>> {
+        visitor.require(Role::Owner)?;
+        Ok(self.store.users(visitor.account().map(|account| account.id)).await?)
+    }
+
+    /// Erases one of them, but not oneself, so that an owner and an operator stay.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Conflict`].
+    pub async fn remove_person(&self, visitor: &Visitor, id: UserId) -> Result<()> {
+        visitor.require(Role::Owner)?;
+        if visitor.session.user.id == id {
+            return Err(Error::Conflict(NOT_ONESELF));
+        }
+        let account = visitor.account().map(|account| account.id);
+        let deleted = self.store.delete_user(account, id).await?;
+        deleted.then_some(()).ok_or(Error::NotFound("user"))
+    }
+}
+
+const EMAIL_TAKEN: &str = "somebody else signs in with this email address";
+const TOO_MANY_PEOPLE: &str = "there are as many people as there may be";
+const NOT_ONESELF: &str = "you cannot remove yourself";
+
+/// Whose tries are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Trier {
+    Email(String),
+    Client(IpAddr),
+}
+
+/// Wrong passwords, counted by address of e-mail and by client.
+#[derive(Default)]
+pub(super) struct LoginTries(Mutex<HashMap<Trier, (Timestamp, u32)>>);
+
+impl LoginTries {
+    fn triers(email: &str, client: Option<IpAddr>) -> impl Iterator<Item = Trier> {
+        let email: String = email.trim().to_lowercase().chars().take(254).collect();
+        std::iter::once(Trier::Email(email)).chain(client.map(Trier::Client))
+    }
+
+    fn count(&self, email: &str, client: Option<IpAddr>, now: Timestamp) -> Result<()> {
+        let mut tries = self.0.lock();
+        let is_over = |began: Timestamp| now.duration_since(began) >= LOGIN_TRIES_WINDOW;
+        if tries.len() >= LOGIN_TRIES_KEPT {
+            tries.retain(|_, (began, _)| !is_over(*began));
+            if tries.len() >= LOGIN_TRIES_KEPT {
+                return Err(Error::TooManyRequests);
+            }
+        }
+        let mut is_allowed = true;
+        for trier in Self::triers(email, client) {
+            let (began, count) = tries.entry(trier).or_insert((now, 0));
+            if is_over(*began) {
+                (*began, *count) = (now, 0);
+            }
+            is_allowed &= *count < LOGIN_TRIES_MAX;
+            *count = count.saturating_add(1);
+        }
+        is_allowed.then_some(()).ok_or(Error::TooManyRequests)
+    }
+
+    fn forget(&self, email: &str, client: Option<IpAddr>) {
+        let mut tries = self.0.lock();
+        for trier in Self::triers(email, client) {
+            tries.remove(&trier);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_wrong_tries_block_an_address_and_a_client_for_a_while() {
+        let tries = LoginTries::default();
+        let now = Timestamp::UNIX_EPOCH;
+        let client = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
+        for n in 0..10 {
+            tries.count("A@b.example", client(n), now).unwrap();
+        }
+        let blocked = |email, n, at| tries.count(email, client(n), at).is_err();
+        assert!(blocked("a@b.example ", 99, now), "any spelling, any client");
+        assert!(!blocked("c@b.example", 98, now), "others are not concerned");
+        for n in 0..10 {
+            tries.count(&format!("{n}@b.example"), client(50), now).unwrap();
+        }
+        assert!(blocked("x@b.example", 50, now), "one client, many addresses");
+        let later = now + LOGIN_TRIES_WINDOW;
+        assert!(!blocked("a@b.example", 99, later));
+        tries.forget("a@b.example", client(99));
+        for _ in 0..10 {
+            tries.count("a@b.example", None, later).unwrap();
+        }
+        assert!(tries.count("a@b.example", None, later).is_err());
+    }
+}

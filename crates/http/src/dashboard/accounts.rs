@@ -1,0 +1,181 @@
+//! `/app/accounts`: the operator's customers, and entering one.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use domain::error::Error;
+use domain::ids::AccountId;
+use domain::ports::PageRequest;
+use domain::service::{ACCOUNTS_PAGE_MAX, NewAccountRequest, Principal};
+use maud::html;
+use serde::Deserialize;
+
+use super::caller::{Asked, Person, Posted, id};
+use super::failure::{Failure, PageResult, redirect};
+use super::layout::{self, Head, Place};
+use super::show::{self, Fault};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/app/accounts", get(list).post(add))
+        .route("/app/accounts/{id}/enter", post(enter))
+        .route("/app/leave", post(leave))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ListQuery {
+    before: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct AddForm {
+    name: String,
+    email: String,
+    plan: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Nothing {}
+
+/// The operator, whatever account is looked at.
+fn operator(person: &Person) -> Result<Principal, Error> {
+    person.visitor.require_operator()?;
+    let key = person.visitor.session.hash;
+    Ok(Principal { caller: domain::account::Caller::Operator, holder: None, key, rate: None })
+}
+
+async fn list(
+    State(state): State<AppState>,
+    person: Person,
+    Asked(query): Asked<ListQuery>,
+) -> PageResult {
+    page(&state, &person, query.before, &AddForm::default(), None).await
+}
+
+async fn page(
+    state: &AppState,
+    person: &Person,
+    before: Option<i64>,
+    form: &AddForm,
+    fault: Option<&Fault>,
+) -> Result<Response, Failure> {
+    let (words, operator) = (person.words(), operator(person)?);
+    let page = PageRequest { before, limit: ACCOUNTS_PAGE_MAX };
+    let accounts = state.core().accounts(&operator, page).await?;
+    let plans = state.core().plans(&operator).await?;
+    let last = accounts.items.last().filter(|_| accounts.has_more);
+    let body = html! {
+        h1 { (words.accounts) }
+        @if accounts.items.is_empty() && before.is_none() { p.empty { (words.no_accounts) } }
+        @else {
+            div.wide role="group" aria-label=(words.accounts) tabindex="0" {
+                table {
+                    thead { tr {
+                        th { (words.name) } th { (words.email) } th { (words.plan) } th { "ID" }
+                        th { span.hidden { (words.enter) } }
+                    } }
+                    tbody {
+                        @for account in &accounts.items {
+                            tr {
+                                td { (account.name) }
+                                td { (account.email) }
+                                td { (account.plan) }
+                                td.number { (account.id) }
+                                td {
+                                    form method="post" action={ "/app/accounts/" (account.id) "/enter" } {
+                                        (person.csrf())
+                                        button.plain aria-label={ (words.enter) " " (account.name) } {
+                                            (words.enter)
+                                        }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        @if let Some(last) = last {
+            p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
+        }
+        section.card {
+            h2 { (words.add_account) }
+            (Fault::above(fault, &[]))
+            form.stack method="post" action="/app/accounts" {
+                (person.csrf())
+                label for="name" { (words.name) }
+                input #name name="name" required maxlength="200" value=(form.name);
+                label for="email" { (words.email) }
+                input #email name="email" type="email" required value=(form.email);
+                label for="plan" { (words.plan) }
+                select #plan name="plan" {
+                    @for plan in &plans {
+                        option value=(plan.name) selected[plan.name == form.plan] { (plan.name) }
+                    }
+                }
+                button { (words.add) }
+            }
+        }
+    };
+    let status = match fault {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    let head = Head::default();
+    Ok(layout::page_with(status, person, Place::Accounts, words.accounts, &head, &body))
+}
+
+async fn add(
+    State(state): State<AppState>,
+    Posted { person, form }: Posted<AddForm>,
+) -> PageResult {
+    let (words, operator) = (person.words(), operator(&person)?);
+    let request = NewAccountRequest {
+        name: form.name.clone(),
+        email: form.email.clone(),
+        plan: Some(form.plan.clone()).filter(|plan| !plan.is_empty()),
+        ..NewAccountRequest::default()
+    };
+    let (account, key) = match state.core().create_account(&operator, request).await {
+        Ok(made) => made,
+        Err(Error::Invalid { .. } | Error::Conflict(_)) => {
+            let fault = Fault::of("account", words.account_wrong.to_owned());
+            return page(&state, &person, None, &form, Some(&fault)).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let body = html! {
+        h1 { (account.name) }
+        (show::secret(words, words.first_key, key.reveal()))
+        form.row method="post" action={ "/app/accounts/" (account.id) "/enter" } {
+            (person.csrf())
+            button { (words.enter) }
+        }
+    };
+    Ok(layout::page(&person, Place::Accounts, &account.name, &body))
+}
+
+async fn enter(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let account = AccountId(id(&text, "account")?);
+    state.core().enter(&person.visitor, Some(account)).await?;
+    tracing::info!(user = %person.visitor.session.user.id, %account, "an operator entered an account");
+    Ok(redirect("/app"))
+}
+
+async fn leave(
+    State(state): State<AppState>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    state.core().enter(&person.visitor, None).await?;
+    Ok(redirect("/app/accounts"))
+}

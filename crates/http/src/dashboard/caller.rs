@@ -1,0 +1,161 @@
+//! Who looks at a page, and the forms they send.
+
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use domain::error::Error;
+use domain::service::{Principal, Visitor};
+use maud::{Markup, html};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::failure::Failure;
+use super::origin::{CookieMode, csrf_token, is_same_origin};
+use super::words::{Lang, Words};
+use crate::api_error::ApiError;
+use crate::body::{JSON_BYTES_MAX, read_bytes};
+use crate::forms;
+use crate::state::AppState;
+
+/// The field that proves that a form is of this session.
+pub(super) const CSRF_FIELD: &str = "csrf";
+
+/// Somebody who has signed in.
+pub(super) struct Person {
+    /// Who.
+    pub(super) visitor: Visitor,
+    /// The language they read.
+    pub(super) lang: Lang,
+    /// What their forms carry.
+    pub(super) csrf: String,
+}
+
+impl Person {
+    async fn of(state: &AppState, parts: &Parts) -> Result<Self, Failure> {
+        let mode = CookieMode::of(state, &parts.headers, &parts.extensions);
+        if mode == CookieMode::Refused {
+            return Err(Failure::NeedsHttps);
+        }
+        let cookie = mode.read(&parts.headers).ok_or(Failure::SignIn)?;
+        let visitor = state.core().visitor(&cookie).await?;
+        let lang = Lang::of(&parts.headers);
+        Ok(Self { visitor, lang, csrf: csrf_token(&cookie) })
+    }
+
+    /// The words of their language.
+    pub(super) fn words(&self) -> &'static Words {
+        self.lang.words()
+    }
+
+    /// The account that is looked at.
+    pub(super) fn principal(&self) -> &Principal {
+        &self.visitor.principal
+    }
+
+    /// The hidden field of every form.
+    pub(super) fn csrf(&self) -> Markup {
+        html! { input type="hidden" name=(CSRF_FIELD) value=(self.csrf); }
+    }
+
+    /// Checks the field that their form carried.
+    pub(super) fn check_csrf(&self, given: Option<&str>) -> Result<(), Failure> {
+        (given == Some(self.csrf.as_str())).then_some(()).ok_or(Failure::Form)
+    }
+}
+
+impl FromRequestParts<AppState> for Person {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        Self::of(state, parts).await
+    }
+}
+
+/// Somebody who looks at an account.
+pub(super) struct InAccount(pub(super) Person);
+
+impl FromRequestParts<AppState> for InAccount {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let person = Person::of(state, parts).await?;
+        match person.visitor.account() {
+            Some(_) => Ok(Self(person)),
+            None => Err(Failure::NoAccount),
+        }
+    }
+}
+
+/// A form of somebody who has signed in.
+pub(super) struct Posted<T> {
+    /// Who.
+    pub(super) person: Person,
+    /// What they filled in.
+    pub(super) form: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Posted<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        if !is_same_origin(state, &parts.headers) {
+            return Err(Failure::Form);
+        }
+        let person = Person::of(state, &parts).await?;
+        let fields = read_form(body).await?;
+        person.check_csrf(fields.get(CSRF_FIELD).and_then(Value::as_str))?;
+        Ok(Self { person, form: typed(fields)? })
+    }
+}
+
+/// Reads the fields of a form without a file.
+pub(super) async fn read_form(body: axum::body::Body) -> Result<Map<String, Value>, ApiError> {
+    forms::urlencoded(&read_bytes(body, JSON_BYTES_MAX).await?)
+}
+
+/// Reads the fields into a type whose fields all have defaults.
+pub(super) fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T, Failure> {
+    let typed = serde_json::from_value(Value::Object(fields));
+    typed.map_err(|error| ApiError::Malformed(error.to_string()).into())
+}
+
+/// The query of a page; what it does not know is left out.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequestParts<AppState> for Asked<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Failure> {
+        let query = Query::<T>::try_from_uri(&parts.uri);
+        Ok(Self(query.map(|Query(query)| query).unwrap_or_default()))
+    }
+}
+
+/// A segment of the path as the id it must be.
+pub(super) fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::NotFound(what))
+}
+
+/// What a request without a session says of its sender.
+pub(super) struct Stranger {
+    /// How a cookie would be kept.
+    pub(super) mode: CookieMode,
+    /// The language they read.
+    pub(super) lang: Lang,
+    /// Their headers.
+    pub(super) headers: HeaderMap,
+}
+
+impl FromRequestParts<AppState> for Stranger {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let mode = CookieMode::of(state, &parts.headers, &parts.extensions);
+        let (lang, headers) = (Lang::of(&parts.headers), parts.headers.clone());
+        Ok(Self { mode, lang, headers })
+    }
+}

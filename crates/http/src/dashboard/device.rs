@@ -1,0 +1,509 @@
+//! `/app/devices/{id}`: one device: its state and settings, linking it, unlinking it, deleting it.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use domain::device::{Device, DeviceStatus, PairOffer};
+use domain::error::Error;
+use domain::person::Role;
+use domain::policy::pacing::{GAP_S_MAX, Pacing, QuietHours};
+use domain::service::DeviceChange;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::caller::{InAccount, Person, Posted, id};
+use super::devices::{figures, restricted};
+use super::failure::{Failure, PageResult, describe, redirect};
+use super::layout::{self, Head, Place};
+use super::show::{self, Confirm, Fault, with};
+use super::start::waiting;
+use crate::portal::page_path;
+use crate::qr::qr_data_url;
+use crate::state::AppState;
+
+/// Seconds after which a page without JavaScript looks for the next QR.
+const RELOAD_S: u32 = 5;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/app/devices/{id}", get(show).post(change))
+        .route("/app/devices/{id}/pair", get(show_pairing).post(pair))
+        .route("/app/devices/{id}/connect", post(connect))
+        .route("/app/devices/{id}/token", get(ask_token).post(token))
+        .route("/app/devices/{id}/logout", get(ask_logout).post(logout))
+        .route("/app/devices/{id}/delete", get(ask_delete).post(delete))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Nothing {}
+
+#[derive(Deserialize, Default, Clone)]
+#[serde(default)]
+struct SettingsForm {
+    name: String,
+    own_pacing: String,
+    min_s: String,
+    max_s: String,
+    typing: String,
+    first_contacts: String,
+    warm_up: String,
+    quiet_from: String,
+    quiet_until: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PairForm {
+    phone: String,
+    by: String,
+}
+
+async fn device(
+    state: &AppState,
+    person: &Person,
+    text: &str,
+) -> Result<std::sync::Arc<Device>, Error> {
+    state.core().device(person.principal(), id(text, "device")?).await
+}
+
+/// The device, for somebody who may change it.
+async fn own_device(
+    state: &AppState,
+    person: &Person,
+    text: &str,
+) -> Result<std::sync::Arc<Device>, Error> {
+    let device = device(state, person, text).await?;
+    person.visitor.require(Role::Owner)?;
+    Ok(device)
+}
+
+async fn show(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path(text): Path<String>,
+) -> PageResult {
+    let device = device(&state, &person, &text).await?;
+    page(&state, &person, &device, &SettingsForm::of(&device), None).await
+}
+
+async fn page(
+    state: &AppState,
+    person: &Person,
+    device: &Device,
+    form: &SettingsForm,
+    fault: Option<&Fault>,
+) -> Result<Response, Failure> {
+    let words = person.words();
+    let path = format!("/app/devices/{}", device.id);
+    let is_owner = person.visitor.role() == Role::Owner;
+    let body = html! {
+        p.crumbs { a href="/app/devices" { (words.devices) } }
+        h1 { (device.name) }
+        div #state data-live="5" {
+            p {
+                (show::device_status(words, device.status)) " "
+                @if let Some(phone) = &device.phone { "+" (phone) }
+                @if let Some(reason) = &device.reason { " " span.quiet { (reason) } }
+            }
+            (restricted(state, person, device))
+            (figures(state, person, device).await?)
+        }
+        @if is_owner { (acts(person, device, &path)) }
+        dl.facts {
+            dt { (words.device_id) } dd { code { (device.id) } }
+            dt { "number_id" } dd { code { (device.number_id) } }
+            @if let (Some(at), Some(account)) = (device.paired_at, person.visitor.account()) {
+                dt { (words.linked_at) } dd { (show::time(account, at)) }
+            }
+        }
+        @if is_owner { (settings(person, &path, form, fault)) }
+    };
+    let status = match fault {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    let head = Head::default();
+    Ok(layout::page_with(status, person, Place::Devices, &device.name, &head, &body))
+}
+
+fn acts(person: &Person, device: &Device, path: &str) -> Markup {
+    let words = person.words();
+    let is_paired = device.status.is_paired();
+    html! {
+        div.row {
+            @if is_paired {
+                @if device.status != DeviceStatus::Connected {
+                    form method="post" action={ (path) "/connect" } {
+                        (person.csrf())
+                        button { (words.connect_now) }
+                    }
+                }
+                a.button.plain href={ (path) "/logout" } { (words.log_out_device) }
+            } @else {
+                a.button href={ (path) "/pair" } { (words.link) }
+            }
+            a.button.plain href={ (path) "/token" } { (words.new_token) }
+            a.button.plain.danger-text href={ (path) "/delete" } { (words.delete) }
+        }
+    }
+}
+
+fn settings(person: &Person, path: &str, form: &SettingsForm, fault: Option<&Fault>) -> Markup {
+    let words = person.words();
+    let field = |name: &'static str, label: &str, value: &str, kind: &str| {
+        html! {
+            div.field {
+                label for=(name) { (label) }
+                input id=(name) name=(name) type=(kind) value=(value)
+                    min=[(kind == "number").then_some("0")] aria-describedby={ (name) "-fault" };
+                (Fault::beside(fault, name))
+            }
+        }
+    };
+    let is_on = |value: &str| !value.is_empty();
+    html! {
+        section.card {
+            h2 { (words.settings) }
+            form.stack method="post" action=(path) {
+                (person.csrf())
+                (field("name", words.name, &form.name, "text"))
+                fieldset {
+                    legend { (words.pacing) }
+                    label.check {
+                        input type="radio" name="own_pacing" value="" checked[!is_on(&form.own_pacing)];
+                        (words.pacing_default)
+                    }
+                    label.check {
+                        input type="radio" name="own_pacing" value="1" checked[is_on(&form.own_pacing)];
+                        (words.pacing_own)
+                    }
+                    div.grid {
+                        (field("min_s", words.pause_min, &form.min_s, "number"))
+                        (field("max_s", words.pause_max, &form.max_s, "number"))
+                        (field("first_contacts", words.first_contacts, &form.first_contacts, "number"))
+                        (field("quiet_from", words.quiet_from, &form.quiet_from, "time"))
+                        (field("quiet_until", words.quiet_until, &form.quiet_until, "time"))
+                    }
+                    label.check {
+                        input type="checkbox" name="typing" value="1" checked[is_on(&form.typing)];
+                        (words.show_typing)
+                    }
+                    label.check {
+                        input type="checkbox" name="warm_up" value="1" checked[is_on(&form.warm_up)];
+                        (words.warm_up)
+                    }
+                }
+                button { (words.save) }
+            }
+        }
+    }
+}
+
+impl SettingsForm {
+    fn of(device: &Device) -> Self {
+        let flag = |is_on: bool| if is_on { "1".to_owned() } else { String::new() };
+        let pacing = device.pacing.clone();
+        let shown = pacing.clone().or_else(|| Pacing::between(3, 8).ok());
+        let shown = shown.unwrap_or_else(Pacing::off);
+        let hour = |time: jiff::civil::Time| time.strftime("%H:%M").to_string();
+        let quiet = shown.quiet_hours.map(|q| (hour(q.from), hour(q.until))).unwrap_or_default();
+        Self {
+            name: device.name.clone(),
+            own_pacing: flag(pacing.is_some()),
+            min_s: shown.min_s.to_string(),
+            max_s: shown.max_s.to_string(),
+            typing: flag(shown.typing),
+            first_contacts: shown.first_contacts_per_day.map_or(String::new(), |n| n.to_string()),
+            warm_up: flag(shown.warm_up),
+            quiet_from: quiet.0,
+            quiet_until: quiet.1,
+        }
+    }
+
+    /// What is asked for.
+    fn change(&self, person: &Person) -> Result<DeviceChange, Fault> {
+        let words = person.words();
+        let pacing = match self.own_pacing.is_empty() {
+            true => None,
+            false => Some(self.pacing(person)?),
+        };
+        if self.name.trim().is_empty() || self.name.chars().count() > 200 {
+            return Err(Fault::of("name", words.name_wrong.to_owned()));
+        }
+        Ok(DeviceChange {
+            name: Some(self.name.clone()),
+            pacing: Some(pacing),
+            ..DeviceChange::default()
+        })
+    }
+
+    fn pacing(&self, person: &Person) -> Result<Pacing, Fault> {
+        let words = person.words();
+        let number = |field, text: &str, max: u32| {
+            let number = text.trim().parse().ok().filter(|number| *number <= max);
+            number.ok_or_else(|| Fault::of(field, with(words.number_wrong, max)))
+        };
+        let time = |field, text: &str| {
+            text.parse().map_err(|_| Fault::of(field, words.time_wrong.to_owned()))
+        };
+        let quiet_hours = match (self.quiet_from.is_empty(), self.quiet_until.is_empty()) {
+            (true, true) => None,
+            _ => Some(QuietHours {
+                from: time("quiet_from", &self.quiet_from)?,
+                until: time("quiet_until", &self.quiet_until)?,
+            }),
+        };
+        let pacing = Pacing {
+            min_s: number("min_s", &self.min_s, GAP_S_MAX)?,
+            max_s: number("max_s", &self.max_s, GAP_S_MAX)?,
+            typing: !self.typing.is_empty(),
+            first_contacts_per_day: match self.first_contacts.trim() {
+                "" => None,
+                text => Some(number("first_contacts", text, u32::MAX)?),
+            },
+            warm_up: !self.warm_up.is_empty(),
+            quiet_hours,
+        };
+        pacing.check().map_err(|_| Fault::of("max_s", words.pause_wrong.to_owned()))?;
+        Ok(pacing)
+    }
+}
+
+async fn change(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form }: Posted<SettingsForm>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    let change = match form.change(&person) {
+        Ok(change) => change,
+        Err(fault) => return page(&state, &person, &device, &form, Some(&fault)).await,
+    };
+    state.core().update_device(person.principal(), device.id, change).await?;
+    Ok(redirect(&format!("/app/devices/{}", device.id)))
+}
+
+async fn show_pairing(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path(text): Path<String>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    pairing_page(&state, &person, &device, None).await
+}
+
+async fn pair(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form }: Posted<PairForm>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    let phone = (form.by == "code").then_some(form.phone.as_str());
+    match state.core().pair(person.principal(), device.id, phone).await {
+        Ok(_) | Err(Error::Conflict(_)) => {}
+        Err(error) => {
+            let message = match &error {
+                Error::Invalid { .. } => person.words().phone_wrong.to_owned(),
+                _ => describe(&error.into(), person.words()),
+            };
+            let fault = Fault::of("phone", message);
+            return pairing_page(&state, &person, &device, Some(&fault)).await;
+        }
+    }
+    Ok(redirect(&format!("/app/devices/{}/pair", device.id)))
+}
+
+async fn pairing_page(
+    state: &AppState,
+    person: &Person,
+    device: &Device,
+    fault: Option<&Fault>,
+) -> Result<Response, Failure> {
+    let words = person.words();
+    let offer = match device.status.is_paired() {
+        true => None,
+        false => state.core().pairing(person.principal(), device.id).await.ok(),
+    };
+    let is_running = offer.is_some() || device.status == DeviceStatus::Pairing;
+    let path = format!("/app/devices/{}", device.id);
+    let body = html! {
+        p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(path) { (device.name) } }
+        h1 { (words.link_title) }
+        div #pairing data-live=[is_running.then_some("2")] {
+            @if device.status.is_paired() {
+                p.success role="status" { (words.linked) }
+                p.row {
+                    a.button href={ "/app/send?device=" (device.id) } { (words.send_first) }
+                    a.button.plain href=(path) { (device.name) }
+                }
+            } @else {
+                @match &offer {
+                    Some(offer) => (show_offer(person, device, offer)),
+                    None => @if is_running { p { (words.wait_for_qr) } },
+                }
+            }
+        }
+        @if !is_running && !device.status.is_paired() { (choices(person, &path, fault)) }
+    };
+    let head = Head { reload_s: is_running.then_some(RELOAD_S) };
+    let status = match fault {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    Ok(layout::page_with(status, person, Place::Devices, words.link_title, &head, &body))
+}
+
+fn choices(person: &Person, path: &str, fault: Option<&Fault>) -> Markup {
+    let words = person.words();
+    html! {
+        div.cards {
+            section.card {
+                h2 { (words.by_qr) }
+                p.quiet { (words.by_qr_help) }
+                form method="post" action={ (path) "/pair" } {
+                    (person.csrf())
+                    button { (words.show_qr) }
+                }
+            }
+            section.card {
+                h2 { (words.by_code) }
+                p.quiet { (words.by_code_help) }
+                form.stack method="post" action={ (path) "/pair" } {
+                    (person.csrf())
+                    input type="hidden" name="by" value="code";
+                    label for="phone" { (words.phone) }
+                    input #phone name="phone" type="tel" required placeholder="0812…"
+                        autocomplete="tel" aria-describedby="phone-fault";
+                    (Fault::beside(fault, "phone"))
+                    button.plain { (words.show_code) }
+                }
+            }
+        }
+    }
+}
+
+fn show_offer(person: &Person, device: &Device, offer: &PairOffer) -> Markup {
+    let words = person.words();
+    match offer {
+        PairOffer::Qr { code, .. } => html! {
+            p { (words.scan_help) }
+            @if let Some(picture) = qr_data_url(code) {
+                img.qr src=(picture) alt=(words.qr_alt) width="264" height="264";
+            }
+            p.quiet { (words.qr_refreshes) }
+        },
+        PairOffer::Code { code, .. } => html! {
+            p { (words.type_code) }
+            p.code-to-type { (code) }
+        },
+        PairOffer::Passkey { request, .. } => html! {
+            p { (words.passkey_help) }
+            p { a.button href=(page_path(device.id, request)) { (words.passkey_go) } }
+        },
+    }
+}
+
+async fn connect(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    state.core().connect(person.principal(), device.id).await?;
+    Ok(redirect(&format!("/app/devices/{}", device.id)))
+}
+
+fn question(person: &Person, device: &Device, confirm: &Confirm<'_>) -> Response {
+    let words = person.words();
+    let path = format!("/app/devices/{}", device.id);
+    let body = html! {
+        p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(path) { (device.name) } }
+        (confirm.render(person))
+    };
+    layout::page(person, Place::Devices, confirm.title, &body)
+}
+
+async fn ask_token(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (words, device) = (person.words(), own_device(&state, &person, &text).await?);
+    let (back, action) =
+        (format!("/app/devices/{}", device.id), format!("/app/devices/{}/token", device.id));
+    let what = html! { p { (words.token_warning) } };
+    let (title, button) = (words.new_token, words.new_token);
+    let confirm = Confirm { title, what, action: &action, button, back: &back };
+    Ok(question(&person, &device, &confirm))
+}
+
+async fn token(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    let secret = state.core().new_device_token(person.principal(), device.id).await?;
+    let words = person.words();
+    let body = html! {
+        p.crumbs { a href="/app/devices" { (words.devices) } }
+        h1 { (device.name) }
+        (show::secret(words, words.new_token, secret.reveal()))
+        p { a.button href={ "/app/devices/" (device.id) } { (words.i_have_it) } }
+    };
+    Ok(layout::page(&person, Place::Devices, words.new_token, &body))
+}
+
+async fn ask_logout(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (words, device) = (person.words(), own_device(&state, &person, &text).await?);
+    let waiting = waiting(&state, &person, Some(device.id)).await?;
+    let (back, action) =
+        (format!("/app/devices/{}", device.id), format!("/app/devices/{}/logout", device.id));
+    let what = html! { p { (with(words.logout_warning, waiting)) } };
+    let (title, button) = (words.log_out_device, words.log_out_device);
+    let confirm = Confirm { title, what, action: &action, button, back: &back };
+    Ok(question(&person, &device, &confirm))
+}
+
+async fn logout(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    state.core().logout(person.principal(), device.id).await?;
+    Ok(redirect(&format!("/app/devices/{}", device.id)))
+}
+
+async fn ask_delete(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (words, device) = (person.words(), own_device(&state, &person, &text).await?);
+    let waiting = waiting(&state, &person, Some(device.id)).await?;
+    let (back, action) =
+        (format!("/app/devices/{}", device.id), format!("/app/devices/{}/delete", device.id));
+    let title = with(words.delete_device_title, &device.name);
+    let what = html! { p { (with(words.delete_device_warning, waiting)) } };
+    let button = words.delete;
+    let confirm = Confirm { title: &title, what, action: &action, button, back: &back };
+    Ok(question(&person, &device, &confirm))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    state.core().delete_device(person.principal(), device.id).await?;
+    Ok(redirect("/app/devices"))
+}

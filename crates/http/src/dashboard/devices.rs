@@ -1,0 +1,179 @@
+//! `/app/devices`: the devices as cards, and a form for another one.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use domain::device::Device;
+use domain::error::Error;
+use domain::person::Role;
+use domain::ports::PageRequest;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::caller::{Asked, InAccount, Person, Posted};
+use super::failure::{PageResult, describe, redirect};
+use super::layout::{self, Head, Place};
+use super::show::{self, Fault};
+use super::start::waiting;
+use crate::state::AppState;
+
+/// Devices of a page.
+const DEVICES_SHOWN: u32 = 24;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new().route("/app/devices", get(list).post(add))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ListQuery {
+    before: Option<i64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct AddForm {
+    name: String,
+}
+
+async fn list(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Asked(query): Asked<ListQuery>,
+) -> PageResult {
+    page(&state, &person, query.before, &AddForm::default(), None).await
+}
+
+async fn add(
+    State(state): State<AppState>,
+    Posted { person, form }: Posted<AddForm>,
+) -> PageResult {
+    person.visitor.require(Role::Owner)?;
+    let (device, _token) = match state.core().create_device(person.principal(), &form.name).await {
+        Ok(made) => made,
+        Err(error @ (Error::Invalid { .. } | Error::DeviceLimit(_))) => {
+            let message = match &error {
+                Error::Invalid { .. } => person.words().name_wrong.to_owned(),
+                _ => describe(&error.into(), person.words()),
+            };
+            let fault = Fault::of("name", message);
+            return page(&state, &person, None, &form, Some(&fault)).await;
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(redirect(&format!("/app/devices/{}/pair", device.id)))
+}
+
+async fn page(
+    state: &AppState,
+    person: &Person,
+    before: Option<i64>,
+    form: &AddForm,
+    fault: Option<&Fault>,
+) -> Result<Response, super::failure::Failure> {
+    let words = person.words();
+    let page = PageRequest { before, limit: DEVICES_SHOWN };
+    let devices = state.core().devices(person.principal(), page).await?;
+    let mut cards = Vec::new();
+    for device in &devices.items {
+        cards.push(card(state, person, device).await?);
+    }
+    let last = devices.items.last().filter(|_| devices.has_more);
+    let body = html! {
+        h1 { (words.devices) }
+        @if cards.is_empty() && before.is_none() {
+            p.empty { (words.no_devices) }
+        }
+        div.cards #cards data-live="5" { @for card in &cards { (card) } }
+        @if let Some(last) = last {
+            p { a.button.plain href={ "?before=" (last.number_id) } { (words.older) } }
+        }
+        @if person.visitor.role() == Role::Owner { (add_form(person, form, fault)) }
+    };
+    let status = match fault {
+        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
+    let head = Head::default();
+    Ok(layout::page_with(status, person, Place::Devices, words.devices, &head, &body))
+}
+
+fn add_form(person: &Person, form: &AddForm, fault: Option<&Fault>) -> Markup {
+    let words = person.words();
+    html! {
+        section.card {
+            h2 { (words.add_device) }
+            form.row method="post" action="/app/devices" {
+                (person.csrf())
+                div.field {
+                    label for="name" { (words.name) }
+                    input #name name="name" required maxlength="200" value=(form.name)
+                        placeholder=(words.device_example) aria-describedby="name-fault";
+                    (Fault::beside(fault, "name"))
+                }
+                button { (words.add_and_link) }
+            }
+        }
+    }
+}
+
+async fn card(state: &AppState, person: &Person, device: &Device) -> Result<Markup, Error> {
+    let words = person.words();
+    let path = format!("/app/devices/{}", device.id);
+    let is_owner = person.visitor.role() == Role::Owner;
+    Ok(html! {
+        article.card.device {
+            div.head {
+                h2 { a href=(path) { (device.name) } }
+                (show::device_status(words, device.status))
+            }
+            p.number {
+                @match &device.phone {
+                    Some(phone) => { "+" (phone) }
+                    None => { span.quiet { (words.no_number) } }
+                }
+            }
+            @if let Some(reason) = &device.reason { p.quiet { (reason) } }
+            (restricted(state, person, device))
+            (figures(state, person, device).await?)
+            @if is_owner && !device.status.is_paired() {
+                p { a.button href={ (path) "/pair" } { (words.link) } }
+            }
+        }
+    })
+}
+
+/// Until when WhatsApp lets the number write to no strangers.
+pub(super) fn restricted(state: &AppState, person: &Person, device: &Device) -> Markup {
+    let until = state.core().restricted_until(device).zip(person.visitor.account());
+    html! {
+        @if let Some((until, account)) = until {
+            p.warning { (person.words().restricted_until) " " (show::time(account, until)) }
+        }
+    }
+}
+
+/// What a device has done today, and what waits for it.
+pub(super) async fn figures(
+    state: &AppState,
+    person: &Person,
+    device: &Device,
+) -> Result<Markup, Error> {
+    let words = person.words();
+    let counts = state.core().message_counts(person.principal(), device.id).await?;
+    let waiting = waiting(state, person, Some(device.id)).await?;
+    Ok(html! {
+        dl.figures.small {
+            div { dt { (words.sent_today) } dd { (counts.sent_since) } }
+            div { dt { (words.waiting) } dd {
+                @if waiting > 0 {
+                    a href={ "/app/messages?device=" (device.id) "&status=queued" } { (waiting) }
+                } @else { "0" }
+            } }
+            div { dt { (words.sent_all) } dd { (counts.sent) } }
+            div { dt { (words.failed_all) } dd { (counts.failed) } }
+        }
+    })
+}

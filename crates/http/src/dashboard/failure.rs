@@ -1,0 +1,170 @@
+//! What goes wrong, as a page in the reader's language; and the headers of every page.
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::middleware::Next;
+use axum::response::IntoResponse;
+use domain::error::Error;
+use maud::html;
+
+use super::layout;
+use super::words::{Lang, Words};
+use crate::api_error::{ApiError, log_fault};
+use crate::native::problem;
+
+/// The policy of every page: our own style, module, pictures and forms, and the simulated phone.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; \
+     frame-ancestors 'none'",
+);
+
+/// Why there is no page.
+#[derive(Debug, Clone)]
+pub(super) enum Failure {
+    /// There is no session.
+    SignIn,
+    /// The form comes from elsewhere, or its session is another one by now.
+    Form,
+    /// The server is reached over plain http from another machine.
+    NeedsHttps,
+    /// The operator looks at no account.
+    NoAccount,
+    /// What a use case or the request's reader says.
+    Other(std::sync::Arc<ApiError>),
+}
+
+/// What a handler returns.
+pub(super) type PageResult = Result<Response<Body>, Failure>;
+
+impl<E: Into<ApiError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        match error.into() {
+            ApiError::Core { error: Error::Unauthorized, .. } => Self::SignIn,
+            error => Self::Other(std::sync::Arc::new(error)),
+        }
+    }
+}
+
+impl Failure {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::SignIn => StatusCode::UNAUTHORIZED,
+            Self::Form | Self::NeedsHttps => StatusCode::FORBIDDEN,
+            Self::NoAccount => StatusCode::SEE_OTHER,
+            Self::Other(error) => StatusCode::from_u16(problem::kind(error).status)
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// What it is, in words.
+    pub(super) fn describe(&self, words: &Words) -> String {
+        match self {
+            Self::SignIn | Self::NoAccount => words.sign_in_first.to_owned(),
+            Self::Form => words.form_refused.to_owned(),
+            Self::NeedsHttps => words.needs_https.to_owned(),
+            Self::Other(error) => describe(error, words),
+        }
+    }
+}
+
+/// An error in words. Those of fields come from the use cases and are English.
+pub(super) fn describe(error: &ApiError, words: &Words) -> String {
+    let ApiError::Core { error: core, .. } = error else {
+        return match error {
+            ApiError::UnknownPath => words.not_found.to_owned(),
+            ApiError::TooLarge(_) => words.too_large.to_owned(),
+            _ => problem::detail(error),
+        };
+    };
+    let known = match core {
+        Error::NotFound(_) => words.not_found,
+        Error::Forbidden => words.forbidden,
+        Error::FeatureMissing(_) => words.feature_missing,
+        Error::DeviceNotConnected(_) => words.device_not_linked,
+        Error::QuotaExhausted { .. } => words.quota_exhausted,
+        Error::DeviceLimit(_) => words.device_limit,
+        Error::QueueFull(_) => words.queue_full,
+        Error::DiskFull => words.disk_full,
+        Error::TooManyRequests => words.too_many_tries,
+        Error::NotWaiting(_) => words.not_waiting,
+        Error::Whatsapp(_) => words.whatsapp_refused,
+        Error::Store(_) => words.internal,
+        _ => return problem::detail(error),
+    };
+    known.to_owned()
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Around every page: makes pages of failures and sets the headers.
+pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
+    let lang = Lang::of(request.headers());
+    let path = request.uri().path_and_query().map_or("/app".to_owned(), ToString::to_string);
+    let is_get = request.method() == Method::GET;
+    let mut response = next.run(request).await;
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        if let Failure::Other(error) = &failure
+            && let ApiError::Core { error, .. } = &**error
+        {
+            log_fault(error);
+        }
+        response = match (&failure, is_get) {
+            (Failure::SignIn, true) => redirect(&login_path(&path)),
+            (Failure::SignIn, false) => redirect("/login"),
+            (Failure::NoAccount, _) => redirect("/app/accounts"),
+            _ => error_page(&failure, lang),
+        };
+    }
+    add_headers(&mut response);
+    response
+}
+
+fn login_path(next: &str) -> String {
+    if next == "/app" || !next.starts_with("/app") {
+        return "/login".to_owned();
+    }
+    let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
+    format!("/login?next={next}")
+}
+
+fn error_page(failure: &Failure, lang: Lang) -> Response<Body> {
+    let words = lang.words();
+    let body = html! {
+        h1 { (words.went_wrong) }
+        p.fault role="alert" { (failure.describe(words)) }
+        p { a.button href="/app" { (words.to_start) } }
+    };
+    layout::bare(failure.status(), lang, words.went_wrong, &body)
+}
+
+/// Leads the browser to another page.
+pub(super) fn redirect(path: &str) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::SEE_OTHER;
+    if let Ok(path) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(LOCATION, path);
+    }
+    response
+}
+
+fn add_headers(response: &mut Response<Body>) {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // Not `no-referrer`: browsers would hide the origin of our own forms.
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(VARY, HeaderValue::from_static("Cookie, Accept-Language"));
+}

@@ -1,0 +1,176 @@
+//! The one-time links: `/setup/…` makes an operator, `/app/join/…` a person of an account, and
+//! `/app/enter/…` signs in at once.
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{Response, StatusCode};
+use axum::routing::get;
+use domain::error::Error;
+use domain::key::Secret;
+use domain::person::{Link, PASSWORD_CHARS_MIN, Place};
+use maud::html;
+use serde::Deserialize;
+
+use super::caller::{Stranger, read_form, typed};
+use super::failure::{Failure, PageResult, redirect};
+use super::layout;
+use super::origin::{CookieMode, is_same_origin};
+use super::passwords::is_acceptable;
+use super::show::{Fault, with};
+use super::words::Lang;
+use crate::state::AppState;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/setup/{link}", get(show).post(join))
+        .route("/app/join/{link}", get(show).post(join))
+        .route("/app/enter/{link}", get(enter))
+}
+
+/// The path of a link that makes an operator.
+pub fn setup_path(link: &Secret) -> String {
+    format!("/setup/{}", link.reveal())
+}
+
+/// The path of a link that makes a person of an account.
+pub(super) fn join_path(link: &Secret) -> String {
+    format!("/app/join/{}", link.reveal())
+}
+
+/// The path of a link that signs in.
+pub fn sign_in_path(link: &Secret) -> String {
+    format!("/app/enter/{}", link.reveal())
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct JoinForm {
+    email: String,
+    password: String,
+}
+
+async fn show(
+    State(state): State<AppState>,
+    Path(link): Path<String>,
+    stranger: Stranger,
+) -> PageResult {
+    if stranger.mode == CookieMode::Refused {
+        return Err(Failure::NeedsHttps);
+    }
+    let link = Secret::new(link);
+    let Ok(Link::Join(place)) = state.core().link(&link).await else {
+        return Ok(used_up(stranger.lang));
+    };
+    Ok(page(StatusCode::OK, stranger.lang, place, &JoinForm::default(), None))
+}
+
+async fn join(
+    State(state): State<AppState>,
+    Path(link): Path<String>,
+    stranger: Stranger,
+    request: Request,
+) -> PageResult {
+    let Stranger { mode, lang, headers } = stranger;
+    if mode == CookieMode::Refused {
+        return Err(Failure::NeedsHttps);
+    }
+    if !is_same_origin(&state, &headers) {
+        return Err(Failure::Form);
+    }
+    let (link, words) = (Secret::new(link), lang.words());
+    let form: JoinForm = typed(read_form(request.into_body()).await?)?;
+    let core = state.core();
+    let Ok(Link::Join(place)) = core.link(&link).await else { return Ok(used_up(lang)) };
+    let refused = |field, message: &str| {
+        let fault = Fault::of(field, message.to_owned());
+        Ok(page(StatusCode::UNPROCESSABLE_ENTITY, lang, place, &form, Some(&fault)))
+    };
+    if !is_acceptable(&form.password) {
+        return refused("password", &with(words.password_rule, PASSWORD_CHARS_MIN));
+    }
+    let password = state.passwords().hash(core, form.password.clone()).await?;
+    match core.join(&link, &form.email, password).await {
+        Ok(session) => {
+            tracing::info!(account = ?place.account(), "somebody joined by a link");
+            let mut response = redirect("/app");
+            mode.set(response.headers_mut(), &session);
+            Ok(response)
+        }
+        Err(Error::Invalid { .. }) => refused("email", words.email_wrong),
+        Err(Error::Conflict(_)) => refused("email", words.email_taken),
+        Err(Error::NotFound(_)) => Ok(used_up(lang)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Signs in. The answer is a page and no redirection, so that the browser's next request comes from us
+/// and has the cookie, whatever led here.
+async fn enter(
+    State(state): State<AppState>,
+    Path(link): Path<String>,
+    stranger: Stranger,
+) -> PageResult {
+    let Stranger { mode, lang, headers } = stranger;
+    let words = lang.words();
+    if let Some(cookie) = mode.read(&headers)
+        && state.core().visitor(&cookie).await.is_ok()
+    {
+        return Ok(redirect("/app"));
+    }
+    if mode == CookieMode::Refused {
+        return Err(Failure::NeedsHttps);
+    }
+    let Ok(session) = state.core().sign_in_by_link(&Secret::new(link)).await else {
+        return Ok(used_up(lang));
+    };
+    let body = html! {
+        meta http-equiv="refresh" content="0;url=/app";
+        h1 { (words.welcome) }
+        p { a.button href="/app" { (words.go_on) } }
+    };
+    let mut response = layout::bare(StatusCode::OK, lang, words.welcome, &body);
+    mode.set(response.headers_mut(), &session);
+    Ok(response)
+}
+
+fn page(
+    status: StatusCode,
+    lang: Lang,
+    place: Place,
+    form: &JoinForm,
+    fault: Option<&Fault>,
+) -> Response<Body> {
+    let words = lang.words();
+    let (title, lead) = match place {
+        Place::Operator => (words.setup_title, words.setup_lead),
+        Place::Account(..) => (words.join_title, words.join_lead),
+    };
+    let body = html! {
+        h1 { (title) }
+        p.quiet { (lead) }
+        form.stack method="post" {
+            label for="email" { (words.email) }
+            input #email name="email" type="email" required autocomplete="username"
+                value=(form.email) aria-describedby="email-fault";
+            (Fault::beside(fault, "email"))
+            label for="password" { (words.password) }
+            input #password name="password" type="password" required minlength=(PASSWORD_CHARS_MIN)
+                autocomplete="new-password" aria-describedby="password-help password-fault";
+            span.help #password-help { (with(words.password_rule, PASSWORD_CHARS_MIN)) }
+            (Fault::beside(fault, "password"))
+            button { (words.begin) }
+        }
+    };
+    layout::bare(status, lang, title, &body)
+}
+
+fn used_up(lang: Lang) -> Response<Body> {
+    let words = lang.words();
+    let body = html! {
+        h1 { (words.link_over) }
+        p { (words.link_over_help) }
+        p { a.button href="/login" { (words.sign_in) } }
+    };
+    layout::bare(StatusCode::NOT_FOUND, lang, words.link_over, &body)
+}

@@ -1,0 +1,181 @@
+//! `/login` and `/logout`.
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{HOST, REFERER, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::routing::{get, post};
+use domain::person::User;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::caller::{Asked, Posted, Stranger, read_form, typed};
+use super::failure::{Failure, PageResult, redirect};
+use super::layout;
+use super::origin::{CookieMode, is_same_origin};
+use super::words::Lang;
+use crate::net::share_of;
+use crate::request_context;
+use crate::state::AppState;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/login", get(show).post(sign_in))
+        .route("/logout", post(sign_out))
+        .route("/app/language/{lang}", get(switch))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct LoginQuery {
+    next: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct LoginForm {
+    email: String,
+    password: String,
+    next: String,
+}
+
+async fn show(stranger: Stranger, Asked(query): Asked<LoginQuery>) -> PageResult {
+    if stranger.mode == CookieMode::Refused {
+        return Err(Failure::NeedsHttps);
+    }
+    let form = LoginForm { next: query.next, ..LoginForm::default() };
+    Ok(page(StatusCode::OK, stranger.lang, &form, None))
+}
+
+async fn sign_in(
+    State(state): State<AppState>,
+    stranger: Stranger,
+    request: Request,
+) -> PageResult {
+    let Stranger { mode, lang, headers } = stranger;
+    if mode == CookieMode::Refused {
+        return Err(Failure::NeedsHttps);
+    }
+    if !is_same_origin(&state, &headers) {
+        return Err(Failure::Form);
+    }
+    let form: LoginForm = typed(read_form(request.into_body()).await?)?;
+    match known(&state, &form).await {
+        Ok(Some(user)) => {
+            let secret = state.core().open_session(&user, None).await?;
+            tracing::info!(user = %user.id, account = ?user.place.account(), "somebody signed in");
+            let mut response = redirect(next(&form.next));
+            mode.set(response.headers_mut(), &secret);
+            Ok(response)
+        }
+        Ok(None) => {
+            let wrong = lang.words().login_wrong;
+            Ok(page(StatusCode::UNAUTHORIZED, lang, &form, Some(wrong)))
+        }
+        Err(domain::error::Error::TooManyRequests) => {
+            let blocked = lang.words().too_many_tries;
+            Ok(page(StatusCode::TOO_MANY_REQUESTS, lang, &form, Some(blocked)))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The person of an address and a password.
+async fn known(state: &AppState, form: &LoginForm) -> Result<Option<User>, domain::error::Error> {
+    let (core, client) = (state.core(), request_context::client().map(share_of));
+    core.count_try(&form.email, client)?;
+    let found = core.user_by_email(&form.email).await?;
+    let stored = found.as_ref().map(|(_, stored)| stored.as_str());
+    let is_right = state.passwords().verify(form.password.clone(), stored).await?;
+    if !is_right {
+        return Ok(None);
+    }
+    core.forget_tries(&form.email, client);
+    Ok(found.map(|(user, _)| user))
+}
+
+/// Where somebody wanted to go: a page of ours, never another site.
+fn next(path: &str) -> &str {
+    let is_ours = path.starts_with("/app") && !path.contains(['\\', '\r', '\n']);
+    if is_ours { path } else { "/app" }
+}
+
+fn page(
+    status: StatusCode,
+    lang: Lang,
+    form: &LoginForm,
+    fault: Option<&str>,
+) -> axum::response::Response {
+    let words = lang.words();
+    let body: Markup = html! {
+        h1 { (words.sign_in) }
+        @if let Some(fault) = fault { p.fault #fault role="alert" { (fault) } }
+        form.stack method="post" action="/login" {
+            input type="hidden" name="next" value=(form.next);
+            label for="email" { (words.email) }
+            input #email name="email" type="email" required autocomplete="username"
+                value=(form.email) aria-describedby=[fault.map(|_| "fault")];
+            label for="password" { (words.password) }
+            input #password name="password" type="password" required
+                autocomplete="current-password" aria-describedby=[fault.map(|_| "fault")];
+            button { (words.sign_in) }
+        }
+        p.quiet { (words.login_help) }
+    };
+    layout::bare(status, lang, words.sign_in, &body)
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Nothing {}
+
+async fn sign_out(
+    State(state): State<AppState>,
+    stranger: Stranger,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    state.core().sign_out(&person.visitor).await?;
+    let mut response = redirect("/login");
+    stranger.mode.remove(response.headers_mut());
+    Ok(response)
+}
+
+/// Remembers the language, and goes back to where the reader was.
+async fn switch(Path(code): Path<String>, headers: HeaderMap) -> PageResult {
+    let mut response = redirect(&back(&headers));
+    if let Some(lang) = Lang::from_code(&code) {
+        let text = format!("gerbang_lang={}; Path=/; Max-Age=31536000; SameSite=Lax", lang.code());
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            response.headers_mut().append(SET_COOKIE, value);
+        }
+    }
+    Ok(response)
+}
+
+/// The path of the page the reader comes from, when it is ours.
+fn back(headers: &HeaderMap) -> String {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let from = text(REFERER).and_then(|from| from.split_once("://")).map(|(_, rest)| rest);
+    let path = from.zip(text(HOST)).and_then(|(from, host)| from.strip_prefix(host));
+    let is_page = |path: &&str| path.starts_with("/app") || path.starts_with("/login");
+    path.filter(is_page).unwrap_or("/app").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_goes_on_to_our_own_pages_only() {
+        for (path, goes) in [
+            ("/app/messages?status=read", "/app/messages?status=read"),
+            ("https://evil.example/app", "/app"),
+            ("//evil.example", "/app"),
+            ("/\\evil.example", "/app"),
+            ("/app\\@evil.example", "/app"),
+            ("", "/app"),
+        ] {
+            assert_eq!(next(path), goes, "{path}");
+        }
+    }
+}

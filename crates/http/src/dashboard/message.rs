@@ -1,0 +1,145 @@
+//! `/app/messages/{id}`: one message: what became of it, why it waits, and cancelling it.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use domain::ids::MessageId;
+use domain::message::{Direction, Message, Waiting, WaitingReason};
+use domain::person::Role;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::caller::{InAccount, Person, Posted, id};
+use super::failure::{PageResult, redirect};
+use super::layout::{self, Place};
+use super::show;
+use super::words::Words;
+use crate::state::AppState;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/app/messages/{id}", get(show_message))
+        .route("/app/messages/{id}/cancel", post(cancel))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Nothing {}
+
+async fn show_message(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (words, id) = (person.words(), MessageId(id(&text, "message")?));
+    let message = state.core().message(person.principal(), id).await?;
+    let waiting = state.core().waiting([&message]).await.remove(&id);
+    let title = format!("{} {}", words.message, message.id);
+    let body = html! {
+        p.crumbs { a href="/app/messages" { (words.messages) } }
+        h1 { (title) }
+        div #message data-live="2" {
+            p {
+                (show::state(words, message.state)) " "
+                @if let Some(waiting) = waiting { (why(&person, waiting)) }
+            }
+            @if let Some(failure) = &message.failure { p.fault { (failure.message) } }
+            (facts(&person, &message))
+            (content(words, &message))
+            h2 { (words.timeline) }
+            (timeline(&person, &message))
+            @if may_cancel(&person, &message) {
+                form method="post" action={ "/app/messages/" (message.id) "/cancel" } {
+                    (person.csrf())
+                    button.danger { (words.cancel) }
+                }
+            }
+        }
+    };
+    Ok(layout::page(&person, Place::Messages, &title, &body))
+}
+
+fn may_cancel(person: &Person, message: &Message) -> bool {
+    person.visitor.role() >= Role::Member
+        && message.direction() == Direction::Out
+        && message.state.is_waiting()
+}
+
+fn why(person: &Person, waiting: Waiting) -> Markup {
+    let words = person.words();
+    html! {
+        span.quiet {
+            (words.why_waits) " " (reason(words, waiting.reason))
+            @if let Some(until) = waiting.until {
+                ", " (words.not_before) " " (show::time_for(person, until))
+            }
+        }
+    }
+}
+
+fn reason(words: &Words, reason: WaitingReason) -> &'static str {
+    match reason {
+        WaitingReason::Scheduled => words.waits_scheduled,
+        WaitingReason::Pacing => words.waits_pacing,
+        WaitingReason::QuietHours => words.waits_quiet,
+        WaitingReason::FirstContacts => words.waits_first,
+        WaitingReason::ReachoutTimelock => words.waits_lock,
+        WaitingReason::NotConnected => words.waits_connection,
+        WaitingReason::ChatOrder => words.waits_order,
+        WaitingReason::Retry => words.waits_retry,
+        WaitingReason::File => words.waits_file,
+    }
+}
+
+fn facts(person: &Person, message: &Message) -> Markup {
+    let words = person.words();
+    html! {
+        dl.facts {
+            dt { (words.direction) }
+            dd { @if message.direction() == Direction::In { (words.incoming) } @else { (words.outgoing) } }
+            dt { (words.number_or_group) } dd { (show::chat(&message.chat)) }
+            dt { (words.device) }
+            dd { a href={ "/app/devices/" (message.device_id) } { (message.device_id) } }
+            @if message.attempts > 0 { dt { (words.attempts) } dd { (message.attempts) } }
+            @if let (Some(at), true) = (message.expires_at, message.state.is_waiting()) {
+                dt { (words.expires) } dd { (show::time_for(person, at)) }
+            }
+        }
+    }
+}
+
+fn content(words: &Words, message: &Message) -> Markup {
+    html! {
+        p { span.kind { (show::kind_word(words, message.kind())) } }
+        @if let Some(name) = message.media().and_then(|media| media.filename.as_ref()) { p { (name) } }
+        @if let Some(place) = message.content.location() {
+            p { (place.latitude) ", " (place.longitude) }
+        }
+        @if !message.text().is_empty() { p.text { (message.text()) } }
+    }
+}
+
+fn timeline(person: &Person, message: &Message) -> Markup {
+    html! {
+        ol.timeline {
+            @for change in &message.history {
+                li {
+                    (show::state(person.words(), change.state)) " "
+                    (show::time_for(person, change.at))
+                    @if let Some(reason) = &change.reason { " " span.quiet { (reason) } }
+                }
+            }
+        }
+    }
+}
+
+async fn cancel(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    person.visitor.require(Role::Member)?;
+    let id = MessageId(id(&text, "message")?);
+    state.core().cancel_message(person.principal(), id).await?;
+    Ok(redirect(&format!("/app/messages/{id}")))
+}

@@ -1,0 +1,54 @@
+//! The dashboard: pages for people, under `/app`.
+//!
+//! Rendered on the server and usable without JavaScript; `dashboard.js` only keeps what is on the screen
+//! up to date. A page is one file: its routes, what it shows, its template. It calls the same
+//! [`domain::service::Core`] as every API. Who a session stands for is found by [`caller::Person`], an
+//! extractor of these routes alone: requests of an API do none of this.
+
+mod accounts;
+mod assets;
+mod caller;
+mod copy_as;
+mod device;
+mod devices;
+mod failure;
+mod join;
+mod layout;
+mod login;
+mod message;
+mod messages;
+mod origin;
+pub(crate) mod passwords;
+mod people;
+mod recipients;
+mod send;
+mod show;
+mod start;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::middleware::from_fn;
+
+use crate::state::AppState;
+
+pub use join::{setup_path, sign_in_path};
+
+/// The pages, with the frame that makes pages of their errors and sets their headers.
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .merge(login::routes())
+        .merge(join::routes())
+        .merge(start::routes())
+        .merge(devices::routes())
+        .merge(device::routes())
+        .merge(send::routes())
+        .merge(messages::routes())
+        .merge(message::routes())
+        .merge(accounts::routes())
+        .merge(people::routes())
+        .route_layer(from_fn(failure::frame))
+        .merge(assets::routes())
+}

@@ -1,0 +1,149 @@
+//! `/app/people`: who signs in to the account that is looked at, or the operators; invitations.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::routing::{get, post};
+use domain::error::Error;
+use domain::ids::UserId;
+use domain::person::{Place as Belongs, Role, User};
+use maud::html;
+use serde::Deserialize;
+
+use super::caller::{Person, Posted, id};
+use super::failure::{PageResult, redirect};
+use super::join::{join_path, setup_path};
+use super::layout::{self, Place};
+use super::show::{self, Confirm, with};
+use super::words::Words;
+use crate::net::server_address;
+use crate::state::AppState;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/app/people", get(list))
+        .route("/app/people/invite", post(invite))
+        .route("/app/people/{id}/remove", get(ask_remove).post(remove))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct InviteForm {
+    role: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Nothing {}
+
+fn role_word(words: &Words, role: Role) -> &'static str {
+    match role {
+        Role::Owner => words.role_owner,
+        Role::Member => words.role_member,
+        Role::Viewer => words.role_viewer,
+    }
+}
+
+async fn list(State(state): State<AppState>, person: Person) -> PageResult {
+    let (words, people) = (person.words(), state.core().people(&person.visitor).await?);
+    let own = person.visitor.session.user.id;
+    let is_in_account = person.visitor.account().is_some();
+    let body = html! {
+        h1 { (words.people) }
+        @if people.is_empty() { p.empty { (words.no_people) } }
+        @else {
+            div.wide role="group" aria-label=(words.people) tabindex="0" {
+                table {
+                    thead { tr {
+                        th { (words.email) } th { (words.role) } th { span.hidden { (words.remove) } }
+                    } }
+                    tbody { @for user in &people { tr {
+                        td { (user.email) @if user.id == own { " " span.quiet { "(" (words.you) ")" } } }
+                        td {
+                            @match user.place {
+                                Belongs::Operator => (words.operator),
+                                Belongs::Account(_, role) => (role_word(words, role)),
+                            }
+                        }
+                        td { @if user.id != own {
+                            a.button.plain href={ "/app/people/" (user.id) "/remove" }
+                                aria-label={ (words.remove) " " (user.email) } { (words.remove) }
+                        } }
+                    } } }
+                }
+            }
+        }
+        section.card {
+            h2 { (words.invite) }
+            p.quiet { (words.invite_help) }
+            form.row method="post" action="/app/people/invite" {
+                (person.csrf())
+                @if is_in_account {
+                    div.field {
+                        label for="role" { (words.role) }
+                        select #role name="role" {
+                            @for role in Role::ALL {
+                                option value=(role.as_str()) { (role_word(words, role)) }
+                            }
+                        }
+                    }
+                }
+                button { (words.invite) }
+            }
+        }
+    };
+    Ok(layout::page(&person, Place::People, words.people, &body))
+}
+
+async fn invite(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    Posted { person, form }: Posted<InviteForm>,
+) -> PageResult {
+    let words = person.words();
+    let role = Role::from_name(&form.role).unwrap_or(Role::Viewer);
+    let link = state.core().invite(&person.visitor, role).await?;
+    let path = match person.visitor.account() {
+        Some(_) => join_path(&link),
+        None => setup_path(&link),
+    };
+    let address = server_address(state.config(), &headers);
+    let body = html! {
+        h1 { (words.people) }
+        (show::secret(words, words.invite_link, &format!("{address}{path}")))
+        p { a.button href="/app/people" { (words.i_have_it) } }
+    };
+    Ok(layout::page(&person, Place::People, words.people, &body))
+}
+
+async fn named(state: &AppState, person: &Person, text: &str) -> Result<User, Error> {
+    let wanted = UserId(id(text, "user")?);
+    let people = state.core().people(&person.visitor).await?;
+    people.into_iter().find(|user| user.id == wanted).ok_or(Error::NotFound("user"))
+}
+
+async fn ask_remove(
+    State(state): State<AppState>,
+    person: Person,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (words, user) = (person.words(), named(&state, &person, &text).await?);
+    let confirm = Confirm {
+        title: words.remove,
+        what: html! { p { (with(words.remove_warning, &user.email)) } },
+        action: &format!("/app/people/{}/remove", user.id),
+        button: words.remove,
+        back: "/app/people",
+    };
+    let body = confirm.render(&person);
+    Ok(layout::page(&person, Place::People, words.remove, &body))
+}
+
+async fn remove(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    state.core().remove_person(&person.visitor, UserId(id(&text, "user")?)).await?;
+    Ok(redirect("/app/people"))
+}

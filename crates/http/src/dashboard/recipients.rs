@@ -1,0 +1,254 @@
+//! Receivers as people paste them: numbers one a line, or a list from a spreadsheet whose first line
+//! names its columns. Nothing is sent while one line is at fault.
+
+use domain::message::BATCH_MESSAGES_MAX;
+use domain::phone::Recipient;
+
+/// One receiver with the values of a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Receiver {
+    /// The line it stands in, counted from 1.
+    pub(super) line: usize,
+    /// As it was written.
+    pub(super) to: String,
+    /// The columns' names and this line's values.
+    pub(super) values: Vec<(String, String)>,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum LineFault {
+    /// A spreadsheet has shortened the number, as in `6.28E+12`.
+    Shortened,
+    /// It is no number and no group.
+    NoNumber,
+    /// It has no number at all.
+    Empty,
+    /// There are more lines than may be.
+    TooMany,
+}
+
+/// What was pasted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct List {
+    /// The receivers, in order.
+    pub(super) receivers: Vec<Receiver>,
+    /// The names of the columns, where the first line has them.
+    pub(super) columns: Vec<String>,
+    /// The lines at fault, with what stands there.
+    pub(super) faults: Vec<(usize, String, LineFault)>,
+}
+
+impl List {
+    /// Reads what was pasted. `country` replaces a leading zero.
+    pub(super) fn read(text: &str, country: &str) -> Self {
+        let text = text.trim_start_matches('\u{feff}');
+        let separator = separator(text);
+        let mut rows = rows(text, separator);
+        rows.retain(|(_, cells)| cells.iter().any(|cell| !cell.trim().is_empty()));
+        let columns = header(&rows);
+        if !columns.is_empty() {
+            rows.remove(0);
+        }
+        let number = columns.iter().position(|name| is_number_column(name)).unwrap_or(0);
+        let mut list = Self { columns, ..Self::default() };
+        for (line, cells) in rows {
+            list.add(line, number, &cells, country);
+        }
+        list
+    }
+
+    fn add(&mut self, line: usize, number: usize, cells: &[String], country: &str) {
+        let to = cells.get(number).map(|cell| cell.trim()).unwrap_or_default().to_owned();
+        let fault = if self.receivers.len() >= BATCH_MESSAGES_MAX {
+            Some(LineFault::TooMany)
+        } else if to.is_empty() {
+            Some(LineFault::Empty)
+        } else if is_shortened(&to) {
+            Some(LineFault::Shortened)
+        } else {
+            Recipient::parse(&to, country).is_err().then_some(LineFault::NoNumber)
+        };
+        if let Some(fault) = fault {
+            self.faults.push((line, to, fault));
+            return;
+        }
+        let values = self.columns.iter().enumerate().map(|(n, name)| {
+            (name.clone(), cells.get(n).map(|cell| cell.trim().to_owned()).unwrap_or_default())
+        });
+        self.receivers.push(Receiver { line, to, values: values.collect() });
+    }
+
+    /// The variables of a text that no column has.
+    pub(super) fn unknown_variables(&self, text: &str) -> Vec<String> {
+        let known = |name: &String| {
+            self.columns.iter().any(|column| column.eq_ignore_ascii_case(name.trim()))
+        };
+        variables(text).into_iter().filter(|name| !known(name)).collect()
+    }
+}
+
+impl Receiver {
+    /// The text with this line's values in place of `{column}`.
+    pub(super) fn filled(&self, text: &str) -> String {
+        let mut rest = text;
+        let mut filled = String::with_capacity(text.len());
+        while let Some((before, after)) = rest.split_once('{') {
+            filled.push_str(before);
+            let value = after.split_once('}').and_then(|(name, behind)| {
+                let is_it =
+                    |(column, _): &&(String, String)| column.eq_ignore_ascii_case(name.trim());
+                self.values.iter().find(is_it).map(|(_, value)| (value, behind))
+            });
+            match value {
+                Some((value, behind)) => {
+                    filled.push_str(value);
+                    rest = behind;
+                }
+                None => {
+                    filled.push('{');
+                    rest = after;
+                }
+            }
+        }
+        filled + rest
+    }
+}
+
+/// The names in braces of a text.
+fn variables(text: &str) -> Vec<String> {
+    let opened = text.split('{').skip(1);
+    let names = opened.filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+    let is_name = |name: &&str| {
+        !name.is_empty()
+            && name.len() <= 40
+            && name.chars().all(|c| c.is_alphanumeric() || "_- ".contains(c))
+    };
+    names.filter(is_name).map(str::to_owned).collect()
+}
+
+/// What stands between the cells: the mark that the first line has most of.
+fn separator(text: &str) -> char {
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let count = |mark: char| first.matches(mark).count();
+    let best = ['\t', ';', ','].into_iter().max_by_key(|mark| count(*mark));
+    best.filter(|mark| count(*mark) > 0).unwrap_or(',')
+}
+
+/// The rows with the numbers of their lines. Quoted cells may hold separators, line ends and doubled
+/// quotes.
+fn rows(text: &str, separator: char) -> Vec<(usize, Vec<String>)> {
+    let mut rows = Vec::new();
+    let (mut row, mut cell) = (Vec::new(), String::new());
+    let (mut is_quoted, mut line, mut began) = (false, 1, 1);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if is_quoted && chars.peek() == Some(&'"') => {
+                chars.next();
+                cell.push('"');
+            }
+            '"' if is_quoted || cell.trim().is_empty() => {
+                is_quoted = !is_quoted;
+                cell.truncate(if is_quoted { 0 } else { cell.len() });
+            }
+            c if c == separator && !is_quoted => row.push(std::mem::take(&mut cell)),
+            '\r' => {}
+            '\n' => {
+                line += 1;
+                if is_quoted {
+                    cell.push('\n');
+                    continue;
+                }
+                row.push(std::mem::take(&mut cell));
+                rows.push((began, std::mem::take(&mut row)));
+                began = line;
+            }
+            c => cell.push(c),
+        }
+    }
+    row.push(cell);
+    rows.push((began, row));
+    rows
+}
+
+/// The names of the columns: the first line, when none of its cells is a number and one names it.
+fn header(rows: &[(usize, Vec<String>)]) -> Vec<String> {
+    let Some((_, cells)) = rows.first() else { return Vec::new() };
+    let is_header = cells.iter().any(|cell| is_number_column(cell))
+        && !cells.iter().any(|cell| cell.chars().filter(char::is_ascii_digit).count() >= 5);
+    let names = cells.iter().map(|cell| cell.trim().to_owned());
+    if is_header { names.collect() } else { Vec::new() }
+}
+
+fn is_number_column(name: &str) -> bool {
+    const NAMES: [&str; 16] = [
+        "number", "phone", "to", "mobile", "whatsapp", "wa", "nomor", "nomer", "no", "no hp",
+        "no. hp", "hp", "telepon", "telp", "tujuan", "penerima",
+    ];
+    let name = name.trim().to_lowercase().replace('_', " ");
+    NAMES.contains(&name.as_str()) || name.starts_with("phone") || name.starts_with("nomor")
+}
+
+/// Whether a spreadsheet wrote the number as a power of ten.
+fn is_shortened(text: &str) -> bool {
+    let Some((front, power)) = text.split_once(['e', 'E']) else { return false };
+    let is_front =
+        !front.is_empty() && front.chars().all(|c| c.is_ascii_digit() || ".,".contains(c));
+    let power = power.strip_prefix('+').unwrap_or(power);
+    is_front && !power.is_empty() && power.bytes().all(|b| b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tos(list: &List) -> Vec<&str> {
+        list.receivers.iter().map(|receiver| receiver.to.as_str()).collect()
+    }
+
+    #[test]
+    fn numbers_and_groups_stand_one_a_line() {
+        let list = List::read("0812-3456-7890\r\n\n+62 813 1111 2222\n120363@g.us\n", "62");
+        assert_eq!(tos(&list), ["0812-3456-7890", "+62 813 1111 2222", "120363@g.us"]);
+        assert_eq!(list.receivers[1].line, 3);
+        assert!(list.columns.is_empty() && list.faults.is_empty(), "{list:?}");
+        assert_eq!(tos(&List::read("628123456789", "62")), ["628123456789"]);
+    }
+
+    #[test]
+    fn a_spreadsheets_list_has_columns() {
+        for text in [
+            "\u{feff}Nama;Nomor;Tagihan\nSri;08123456789;\"Rp 1.000;00\"\n\"Budi \"\"B\"\"\";62813000111;5",
+            "Nama,Nomor,Tagihan\nSri,08123456789,Rp 1.000;00\n\"Budi \"\"B\"\"\",62813000111,5",
+            "Nama\tNomor\tTagihan\nSri\t08123456789\tRp 1.000;00\nBudi \"B\"\t62813000111\t5",
+        ] {
+            let list = List::read(text, "62");
+            assert!(list.faults.is_empty(), "{text}: {list:?}");
+            assert_eq!(tos(&list), ["08123456789", "62813000111"], "{text}");
+            let filled = |n: usize| list.receivers[n].filled("{nama}, {Tagihan} {x} {");
+            assert_eq!(filled(0), "Sri, Rp 1.000;00 {x} {");
+            assert_eq!(filled(1), "Budi \"B\", 5 {x} {");
+            assert_eq!(list.unknown_variables("{nama} {x} {}"), ["x"]);
+        }
+    }
+
+    #[test]
+    fn faults_name_their_lines() {
+        let list = List::read("phone,name\n6.28E+12,a\n,b\nhello,c\n08123456789,d\n", "62");
+        let faults: Vec<_> = list.faults.iter().map(|(line, _, fault)| (*line, fault)).collect();
+        let expected =
+            [(2, &LineFault::Shortened), (3, &LineFault::Empty), (4, &LineFault::NoNumber)];
+        assert_eq!(faults, expected);
+        assert_eq!(tos(&list), ["08123456789"]);
+        let long = "08123456789\n".repeat(BATCH_MESSAGES_MAX + 1);
+        let list = List::read(&long, "62");
+        assert_eq!(list.faults[0].2, LineFault::TooMany);
+    }
+
+    #[test]
+    fn values_are_never_read_as_variables() {
+        let list = List::read("nomor,nama\n08123456789,{nomor}\n", "62");
+        assert_eq!(list.receivers[0].filled("Hi {nama}"), "Hi {nomor}");
+    }
+}

@@ -1,0 +1,186 @@
+//! Small parts that pages share.
+
+use domain::account::Account;
+use domain::chat::ChatId;
+use domain::device::{Device, DeviceStatus};
+use domain::message::{Message, MessageState};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use super::caller::Person;
+use super::words::Words;
+
+/// A fault beside a field.
+pub(super) struct Fault {
+    field: &'static str,
+    message: String,
+}
+
+impl Fault {
+    /// What is wrong with a field.
+    pub(super) fn of(field: &'static str, message: String) -> Self {
+        Self { field, message }
+    }
+
+    /// The fault of this field, where it is at fault; `aria-describedby` names it.
+    pub(super) fn beside(fault: Option<&Self>, field: &str) -> Markup {
+        let here = fault.filter(|fault| fault.field == field);
+        html! {
+            @if let Some(fault) = here {
+                span.fault id={ (field) "-fault" } role="alert" { (fault.message) }
+            }
+        }
+    }
+
+    /// The fault above a form whose fields do not show it.
+    pub(super) fn above(fault: Option<&Self>, fields: &[&str]) -> Markup {
+        let elsewhere = fault.filter(|fault| !fields.contains(&fault.field));
+        html! { @if let Some(fault) = elsewhere { p.fault role="alert" { (fault.message) } } }
+    }
+}
+
+/// Puts a value into the place `{}` of a text.
+pub(super) fn with(text: &str, value: impl std::fmt::Display) -> String {
+    text.replacen("{}", &value.to_string(), 1)
+}
+
+/// A moment in the account's time zone.
+pub(super) fn time(account: &Account, at: Timestamp) -> Markup {
+    let there = at.to_zoned(account.timezone.zone().clone());
+    let text = there.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    html! { time datetime=(format!("{at:.0}")) { (text) } }
+}
+
+/// A moment, where there is an account.
+pub(super) fn time_for(person: &Person, at: Timestamp) -> Markup {
+    match person.visitor.account() {
+        Some(account) => time(account, at),
+        None => html! { time datetime=(format!("{at:.0}")) { (format!("{at:.0}")) } },
+    }
+}
+
+/// A device's status as a coloured word.
+pub(super) fn device_status(words: &Words, status: DeviceStatus) -> Markup {
+    let (word, tone) = match status {
+        DeviceStatus::Unpaired => (words.status_unpaired, "idle"),
+        DeviceStatus::Pairing => (words.status_pairing, "wait"),
+        DeviceStatus::Connecting => (words.status_connecting, "wait"),
+        DeviceStatus::Connected => (words.status_connected, "good"),
+        DeviceStatus::Disconnected => (words.status_disconnected, "bad"),
+        DeviceStatus::LoggedOut => (words.status_logged_out, "bad"),
+    };
+    html! { span.badge data-tone=(tone) { (word) } }
+}
+
+/// The word for a message's state.
+pub(super) fn state_word(words: &Words, state: MessageState) -> &'static str {
+    match state {
+        MessageState::Scheduled => words.state_scheduled,
+        MessageState::Queued => words.state_queued,
+        MessageState::Sending => words.state_sending,
+        MessageState::Sent => words.state_sent,
+        MessageState::Delivered => words.state_delivered,
+        MessageState::Read => words.state_read,
+        MessageState::Played => words.state_played,
+        MessageState::Failed => words.state_failed,
+        MessageState::Expired => words.state_expired,
+        MessageState::Cancelled => words.state_cancelled,
+    }
+}
+
+/// A message's state as a coloured word.
+pub(super) fn state(words: &Words, state: MessageState) -> Markup {
+    use MessageState::{
+        Cancelled, Delivered, Expired, Failed, Played, Queued, Read, Scheduled, Sending, Sent,
+    };
+    let tone = match state {
+        Read | Played | Delivered => "good",
+        Sent => "idle",
+        Scheduled | Queued | Sending => "wait",
+        Failed | Expired => "bad",
+        Cancelled => "idle",
+    };
+    html! { span.badge data-tone=(tone) { (state_word(words, state)) } }
+}
+
+/// A chat as people know it.
+pub(super) fn chat(chat: &ChatId) -> String {
+    match chat {
+        ChatId::Person(phone) => format!("+{phone}"),
+        other => other.jid().into_owned(),
+    }
+}
+
+/// A device as people know it.
+pub(super) fn device_name(device: &Device) -> String {
+    match &device.phone {
+        Some(phone) => format!("{} (+{phone})", device.name),
+        None => device.name.clone(),
+    }
+}
+
+/// What a message carries, in a line.
+pub(super) fn summary(words: &Words, message: &Message) -> Markup {
+    use domain::message::ContentKind;
+    let text: String = message.text().chars().take(140).collect();
+    let kind = message.kind();
+    html! {
+        @if kind != ContentKind::Text { span.kind { (kind_word(words, kind)) } " " }
+        (text)
+    }
+}
+
+/// The word for a kind of content.
+pub(super) fn kind_word(words: &Words, kind: domain::message::ContentKind) -> &'static str {
+    use domain::message::ContentKind as K;
+    match kind {
+        K::Text => words.kind_text,
+        K::Image => words.kind_image,
+        K::Video => words.kind_video,
+        K::Audio => words.kind_audio,
+        K::Voice => words.kind_voice,
+        K::Document => words.kind_document,
+        K::Sticker => words.kind_sticker,
+        K::Location => words.kind_location,
+        K::Contact => words.kind_contact,
+        K::Poll => words.kind_poll,
+        K::Reaction => words.kind_reaction,
+        K::Unreadable => words.kind_unreadable,
+        K::Other => words.kind_other,
+    }
+}
+
+/// A secret that is shown once.
+pub(super) fn secret(words: &Words, label: &str, text: &str) -> Markup {
+    html! {
+        section.secret role="status" {
+            h2 { (label) }
+            p { (words.shown_once) }
+            pre tabindex="0" { code { (text) } }
+        }
+    }
+}
+
+/// A question before something that cannot be undone.
+pub(super) struct Confirm<'a> {
+    pub(super) title: &'a str,
+    pub(super) what: Markup,
+    pub(super) action: &'a str,
+    pub(super) button: &'a str,
+    pub(super) back: &'a str,
+}
+
+impl Confirm<'_> {
+    /// The question with its form.
+    pub(super) fn render(&self, person: &Person) -> Markup {
+        html! {
+            h1 { (self.title) }
+            (self.what)
+            form.row method="post" action=(self.action) {
+                (person.csrf())
+                button.danger { (self.button) }
+                a.button.plain href=(self.back) { (person.words().keep) }
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The port of people, sessions and links.
+
+use async_trait::async_trait;
+use domain::ids::{AccountId, UserId};
+use domain::key::KeyHash;
+use domain::person::{Link, Session, User};
+use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, PeopleStore, StoreResult};
+use jiff::Timestamp;
+
+use super::SqlStore;
+use crate::people;
+
+#[async_trait]
+impl PeopleStore for SqlStore {
+    async fn create_user(&self, user: NewUser, now: Timestamp) -> StoreResult<CreatedUser> {
+        run!(self.write, people::create_user, user, now)
+    }
+
+    async fn user_by_email(&self, email: &str) -> StoreResult<Option<(User, String)>> {
+        let email = email.to_owned();
+        run!(self.read, people::user_by_email, email)
+    }
+
+    async fn users(&self, account: Option<AccountId>) -> StoreResult<Vec<User>> {
+        run!(self.read, people::users, account)
+    }
+
+    async fn delete_user(&self, account: Option<AccountId>, id: UserId) -> StoreResult<bool> {
+        run!(self.write, people::delete_user, account, id)
+    }
+
+    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<()> {
+        run!(self.write, people::create_link, link, now)
+    }
+
+    async fn link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>> {
+        run!(self.read, people::link, hash, now)
+    }
+
+    async fn take_link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>> {
+        run!(self.write, people::take_link, hash, now)
+    }
+
+    async fn create_session(&self, session: NewSession, now: Timestamp) -> StoreResult<()> {
+        run!(self.write, people::create_session, session, now)
+    }
+
+    async fn session(&self, hash: KeyHash) -> StoreResult<Option<Session>> {
+        run!(self.read, people::session, hash)
+    }
+
+    async fn touch_session(&self, hash: KeyHash, now: Timestamp) -> StoreResult<()> {
+        run!(self.write, people::touch_session, hash, now)
+    }
+
+    async fn enter_account(&self, hash: KeyHash, account: Option<AccountId>) -> StoreResult<()> {
+        run!(self.write, people::enter_account, hash, account)
+    }
+
+    async fn delete_session(&self, hash: KeyHash) -> StoreResult<()> {
+        run!(self.write, people::delete_session, hash)
+    }
+}

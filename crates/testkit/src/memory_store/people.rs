@@ -1,0 +1,117 @@
+//! People, sessions and links.
+
+use async_trait::async_trait;
+use domain::ids::{AccountId, UserId};
+use domain::key::KeyHash;
+use domain::person::{Link, SESSION_MAX, Session, USERS_MAX, User};
+use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, PeopleStore, StoreResult};
+use jiff::Timestamp;
+
+use super::{MemoryStore, State, stored};
+
+#[async_trait]
+impl PeopleStore for MemoryStore {
+    async fn create_user(&self, user: NewUser, now: Timestamp) -> StoreResult<CreatedUser> {
+        let mut state = self.state();
+        let NewUser { email, password, place } = user;
+        let account = place.account();
+        let count = state.users.iter().filter(|(user, _)| user.place.account() == account).count();
+        let is_gone = account.is_some_and(|id| !state.accounts.contains_key(&id));
+        if is_gone || count >= usize::try_from(USERS_MAX).expect("a small limit") {
+            return Ok(CreatedUser::LimitReached);
+        }
+        if state.users.iter().any(|(user, _)| user.email == email) {
+            return Ok(CreatedUser::EmailTaken);
+        }
+        let user = User { id: UserId(state.next_id()), email, place, created_at: stored(now) };
+        state.users.push((user.clone(), password));
+        Ok(CreatedUser::Created(user))
+    }
+
+    async fn user_by_email(&self, email: &str) -> StoreResult<Option<(User, String)>> {
+        Ok(self.state().users.iter().find(|(user, _)| user.email == email).cloned())
+    }
+
+    async fn users(&self, account: Option<AccountId>) -> StoreResult<Vec<User>> {
+        let state = self.state();
+        let of_account = state.users.iter().filter(|(user, _)| user.place.account() == account);
+        Ok(of_account.map(|(user, _)| user.clone()).collect())
+    }
+
+    async fn delete_user(&self, account: Option<AccountId>, id: UserId) -> StoreResult<bool> {
+        let mut state = self.state();
+        let before = state.users.len();
+        state.retain_people(|user| user.id != id || user.place.account() != account);
+        Ok(state.users.len() < before)
+    }
+
+    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<()> {
+        let mut state = self.state();
+        state.links.retain(|(_, _, expires_at)| *expires_at > now);
+        state.links.push((link.hash, link.link, link.expires_at));
+        Ok(())
+    }
+
+    async fn link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>> {
+        let state = self.state();
+        let mut valid = state.links.iter().filter(|(_, _, expires_at)| *expires_at > now);
+        Ok(valid.find(|(known, ..)| *known == hash).map(|(_, link, _)| *link))
+    }
+
+    async fn take_link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>> {
+        let found = self.link(hash, now).await?;
+        self.state().links.retain(|(known, ..)| found.is_none() || *known != hash);
+        Ok(found)
+    }
+
+    async fn create_session(&self, session: NewSession, now: Timestamp) -> StoreResult<()> {
+        let mut state = self.state();
+        state.sessions.retain(|session| now.duration_since(session.created_at) < SESSION_MAX);
+        let user = state.users.iter().find(|(user, _)| user.id == session.user).cloned();
+        if let Some((user, _)) = user {
+            let (NewSession { hash, entered, .. }, at) = (session, stored(now));
+            state.sessions.push(Session { hash, user, entered, created_at: at, seen_at: at });
+        }
+        Ok(())
+    }
+
+    async fn session(&self, hash: KeyHash) -> StoreResult<Option<Session>> {
+        Ok(self.state().sessions.iter().find(|session| session.hash == hash).cloned())
+    }
+
+    async fn touch_session(&self, hash: KeyHash, now: Timestamp) -> StoreResult<()> {
+        self.state().change_session(hash, |session| session.seen_at = stored(now));
+        Ok(())
+    }
+
+    async fn enter_account(&self, hash: KeyHash, account: Option<AccountId>) -> StoreResult<()> {
+        self.state().change_session(hash, |session| session.entered = account);
+        Ok(())
+    }
+
+    async fn delete_session(&self, hash: KeyHash) -> StoreResult<()> {
+        self.state().sessions.retain(|session| session.hash != hash);
+        Ok(())
+    }
+}
+
+impl State {
+    /// Erases people, with their sessions and links.
+    pub(super) fn retain_people(&mut self, keep: impl Fn(&User) -> bool) {
+        self.users.retain(|(user, _)| keep(user));
+        let users = &self.users;
+        let is_known = |id: UserId| users.iter().any(|(user, _)| user.id == id);
+        self.sessions.retain(|session| is_known(session.user.id));
+        let accounts = &self.accounts;
+        self.links.retain(|(_, link, _)| match link {
+            Link::SignIn(user) => is_known(*user),
+            Link::Join(place) => place.account().is_none_or(|id| accounts.contains_key(&id)),
+        });
+    }
+
+    fn change_session(&mut self, hash: KeyHash, change: impl FnOnce(&mut Session)) {
+        if let Some(session) = self.sessions.iter_mut().find(|session| session.hash == hash) {
+            change(session);
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! People of the dashboard, their sessions and links.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::ids::{AccountId, UserId};
+use domain::person::{Link, Place, Role, USERS_MAX, User};
+use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, Store};
+
+use super::{NOW, World, hash, later, stored};
+
+async fn made(store: &Arc<dyn Store>, email: &str, place: Place) -> User {
+    let user = NewUser { email: email.into(), password: format!("hash of {email}"), place };
+    match store.create_user(user, NOW).await.unwrap() {
+        CreatedUser::Created(user) => user,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn owner(account: AccountId) -> Place {
+    Place::Account(account, Role::Owner)
+}
+
+pub async fn a_person_is_found_as_made(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let operator = made(&store, "op@example.com", Place::Operator).await;
+    assert_eq!((operator.place, operator.created_at), (Place::Operator, stored(NOW)));
+    for role in Role::ALL {
+        let email = format!("{}@example.com", role.as_str());
+        let user = made(&store, &email, Place::Account(world.account.id, role)).await;
+        let found = store.user_by_email(&email).await.unwrap().unwrap();
+        assert_eq!(found, (user, format!("hash of {email}")));
+    }
+    assert_eq!(store.user_by_email("none@example.com").await.unwrap(), None);
+    let again =
+        NewUser { email: operator.email, password: String::new(), place: owner(world.account.id) };
+    let again = store.create_user(again, NOW).await.unwrap();
+    assert_eq!(again, CreatedUser::EmailTaken);
+}
+
+pub async fn people_are_tenant_separate(store: Arc<dyn Store>) {
+    let world = World::with(Arc::clone(&store), 10).await;
+    let other = World::with(Arc::clone(&store), 20).await;
+    let (ours, theirs) = (Some(world.account.id), Some(other.account.id));
+    let operator = made(&store, "op@example.com", Place::Operator).await;
+    let a = made(&store, "a@example.com", owner(world.account.id)).await;
+    let b = made(&store, "b@example.com", owner(world.account.id)).await;
+    let c = made(&store, "c@example.com", owner(other.account.id)).await;
+    assert_eq!(store.users(ours).await.unwrap(), [a.clone(), b.clone()]);
+    assert_eq!(store.users(None).await.unwrap(), [operator.clone()]);
+    for (account, id) in [(theirs, a.id), (None, a.id), (ours, operator.id), (ours, c.id)] {
+        assert!(!store.delete_user(account, id).await.unwrap());
+    }
+    assert!(store.delete_user(ours, a.id).await.unwrap());
+    assert!(store.delete_user(None, operator.id).await.unwrap());
+    assert_eq!(store.users(ours).await.unwrap(), [b]);
+    assert_eq!(store.users(theirs).await.unwrap(), [c]);
+}
+
+pub async fn an_account_has_a_limit_of_people(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let new = |n: i64, place| NewUser {
+        email: format!("{n}@example.com"),
+        password: String::new(),
+        place,
+    };
+    for n in 0..USERS_MAX {
+        made(&store, &format!("{n}@example.com"), owner(world.account.id)).await;
+    }
+    let beyond = store.create_user(new(USERS_MAX, owner(world.account.id)), NOW).await.unwrap();
+    assert_eq!(beyond, CreatedUser::LimitReached);
+    let nowhere = owner(AccountId(world.account.id.0 + 1_000));
+    let nowhere = store.create_user(new(USERS_MAX, nowhere), NOW).await.unwrap();
+    assert_eq!(nowhere, CreatedUser::LimitReached);
+    made(&store, "op@example.com", Place::Operator).await;
+}
+
+pub async fn a_link_is_used_once_and_expires(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let user = made(&store, "a@example.com", owner(world.account.id)).await;
+    let member = Place::Account(world.account.id, Role::Member);
+    let links = [Link::Join(Place::Operator), Link::Join(member), Link::SignIn(user.id)];
+    for (n, link) in (1..).zip(links) {
+        let new = NewLink { hash: hash(n), link, expires_at: later(60) };
+        store.create_link(new, NOW).await.unwrap();
+        assert_eq!(store.link(hash(n), later(59)).await.unwrap(), Some(link));
+        assert_eq!(store.link(hash(n), later(60)).await.unwrap(), None);
+        assert_eq!(store.take_link(hash(n), later(60)).await.unwrap(), None);
+    }
+    for (n, link) in (1..).zip(links) {
+        assert_eq!(store.take_link(hash(n), later(59)).await.unwrap(), Some(link));
+        assert_eq!(store.take_link(hash(n), later(59)).await.unwrap(), None);
+        assert_eq!(store.link(hash(n), later(59)).await.unwrap(), None);
+    }
+}
+
+pub async fn a_session_is_begun_used_and_ended(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let user = made(&store, "op@example.com", Place::Operator).await;
+    let new = |n: u64, user: UserId| NewSession { hash: hash(n), user, entered: None };
+    store.create_session(new(1, user.id), NOW).await.unwrap();
+    store.create_session(new(2, UserId(user.id.0 + 9)), NOW).await.unwrap();
+    assert_eq!(store.session(hash(2)).await.unwrap(), None);
+    let session = store.session(hash(1)).await.unwrap().unwrap();
+    assert_eq!((session.entered, session.created_at), (None, stored(NOW)));
+    assert_eq!((session.user, session.seen_at), (user.clone(), stored(NOW)));
+    store.touch_session(hash(1), later(60)).await.unwrap();
+    store.enter_account(hash(1), Some(world.account.id)).await.unwrap();
+    let session = store.session(hash(1)).await.unwrap().unwrap();
+    assert_eq!(session.seen_at, stored(later(60)));
+    assert_eq!((session.entered, session.created_at), (Some(world.account.id), stored(NOW)));
+    store.delete_session(hash(1)).await.unwrap();
+    assert_eq!(store.session(hash(1)).await.unwrap(), None);
+    store.create_session(new(3, user.id), NOW).await.unwrap();
+    store.delete_user(None, user.id).await.unwrap();
+    assert_eq!(store.session(hash(3)).await.unwrap(), None);
+}
+
+pub async fn people_are_deleted_with_their_account(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let user = made(&store, "a@example.com", owner(world.account.id)).await;
+    let session = NewSession { hash: hash(1), user: user.id, entered: None };
+    store.create_session(session, NOW).await.unwrap();
+    for (n, link) in [(1, Link::SignIn(user.id)), (2, Link::Join(user.place))] {
+        let new = NewLink { hash: hash(n), link, expires_at: later(60) };
+        store.create_link(new, NOW).await.unwrap();
+    }
+    assert!(store.delete_account(world.account.id).await.unwrap());
+    assert_eq!(store.user_by_email("a@example.com").await.unwrap(), None);
+    assert_eq!(store.session(hash(1)).await.unwrap(), None);
+    assert_eq!(store.link(hash(1), NOW).await.unwrap(), None);
+    assert_eq!(store.link(hash(2), NOW).await.unwrap(), None);
+}
