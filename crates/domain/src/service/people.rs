@@ -311,7 +311,7 @@ pub(super) struct LoginTries(Mutex<HashMap<Trier, (Timestamp, u32)>>);
 impl LoginTries {
     fn triers(email: &str, client: Option<IpAddr>) -> impl Iterator<Item = Trier> {
         let email: String = email.trim().to_lowercase().chars().take(254).collect();
-        std::iter::once(Trier::Email(email)).chain(client.map(Trier::Client))
+        client.map(Trier::Client).into_iter().chain([Trier::Email(email)])
     }
 
     fn count(&self, email: &str, client: Option<IpAddr>, now: Timestamp) -> Result<()> {
@@ -323,22 +323,28 @@ impl LoginTries {
                 return Err(Error::TooManyRequests);
             }
         }
-        let mut is_allowed = true;
         for trier in Self::triers(email, client) {
             let (began, count) = tries.entry(trier).or_insert((now, 0));
             if is_over(*began) {
                 (*began, *count) = (now, 0);
             }
-            is_allowed &= *count < LOGIN_TRIES_MAX;
-            *count = count.saturating_add(1);
+            // A client that is blocked makes no entries for the addresses it goes on to try.
+            if *count >= LOGIN_TRIES_MAX {
+                return Err(Error::TooManyRequests);
+            }
+            *count += 1;
         }
-        is_allowed.then_some(()).ok_or(Error::TooManyRequests)
+        Ok(())
     }
 
     fn forget(&self, email: &str, client: Option<IpAddr>) {
         let mut tries = self.0.lock();
         for trier in Self::triers(email, client) {
-            tries.remove(&trier);
+            match (&trier, tries.get_mut(&trier)) {
+                // Whoever knows one password has not guessed the others that were tried.
+                (Trier::Client(_), Some((_, count))) => *count = count.saturating_sub(1),
+                _ => drop(tries.remove(&trier)),
+            }
         }
     }
 }
@@ -362,6 +368,16 @@ mod tests {
             tries.count(&format!("{n}@b.example"), client(50), now).unwrap();
         }
         assert!(blocked("x@b.example", 50, now), "one client, many addresses");
+        let kept = tries.0.lock().len();
+        assert!(blocked("y@b.example", 50, now));
+        assert_eq!(tries.0.lock().len(), kept, "nothing is kept of what a blocked client tries");
+        for _ in 0..9 {
+            tries.count("d@b.example", client(51), now).unwrap();
+        }
+        tries.count("mine@b.example", client(51), now).unwrap();
+        tries.forget("mine@b.example", client(51));
+        tries.count("e@b.example", client(51), now).unwrap();
+        assert!(blocked("f@b.example", 51, now), "one's own password clears no other tries");
         let later = now + LOGIN_TRIES_WINDOW;
         assert!(!blocked("a@b.example", 99, later));
         tries.forget("a@b.example", client(99));

@@ -1,5 +1,7 @@
 //! Passwords: hashed with argon2id, at most two at a time.
 
+use std::sync::Arc;
+
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -17,11 +19,11 @@ const SALT_BYTES: usize = 16;
 const HASH_BYTES: usize = 32;
 
 /// Hashes passwords.
-pub(crate) struct Passwords(Semaphore);
+pub(crate) struct Passwords(Arc<Semaphore>);
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self(Semaphore::new(HASHED_MAX))
+        Self(Arc::new(Semaphore::new(HASHED_MAX)))
     }
 }
 
@@ -46,8 +48,11 @@ impl Passwords {
 
     async fn derive(&self, password: String, salt: Vec<u8>) -> Result<[u8; HASH_BYTES]> {
         let fault = |what: &str| Error::Store(domain::error::StoreError::Fault(what.to_owned()));
-        let _permit = self.0.acquire().await.map_err(|_| fault("no password can be hashed"))?;
+        let permit = self.0.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| fault("no password can be hashed"))?;
         let derive = move || {
+            // Until the work has ended, also for a client that has hung up.
+            let _permit = permit;
             let params = Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_BYTES)).ok()?;
             let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let mut hash = [0; HASH_BYTES];

@@ -53,7 +53,14 @@ impl List {
         let number = columns.iter().position(|name| is_number_column(name)).unwrap_or(0);
         let mut list = Self { columns, ..Self::default() };
         for (line, cells) in rows {
-            list.add(line, number, &cells, country);
+            if !list.columns.is_empty() {
+                list.add(line, number, &cells, country);
+                continue;
+            }
+            // Without names of columns each cell is a receiver: none may vanish.
+            for cell in cells.iter().filter(|cell| !cell.trim().is_empty()) {
+                list.add(line, 0, std::slice::from_ref(cell), country);
+            }
         }
         list
     }
@@ -214,6 +221,13 @@ mod tests {
         assert_eq!(list.receivers[1].line, 3);
         assert!(list.columns.is_empty() && list.faults.is_empty(), "{list:?}");
         assert_eq!(tos(&List::read("628123456789", "62")), ["628123456789"]);
+        let one_line = List::read("08123456789, 08133456789;08143456789", "62");
+        assert_eq!(one_line.receivers.len() + one_line.faults.len(), 2, "{one_line:?}");
+        assert_eq!(
+            tos(&List::read("08123456789,08133456789", "62")),
+            ["08123456789", "08133456789"]
+        );
+        assert_eq!(List::read("Sri,08123456789", "62").faults.len(), 1);
     }
 
     #[test]
