@@ -50,7 +50,7 @@ pub struct Participant {
 /// What a member of a group may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupRole {
-    /// An admin who cannot be demoted: whoever created the group.
+    /// An admin who cannot be demoted: the one who created the group.
     Owner,
     /// Changes the group and its members.
     Admin,

@@ -10,6 +10,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/engine/src/timing.rs", "how the engine waits"),
     ("crates/engine/tests/engine/lives.rs", "lives on a paused clock, made by hand"),
     ("crates/engine/tests/engine/outside.rs", "servers that take their time, for paused clocks"),
+    ("crates/store/src/postgres/guard.rs", "the lock of a gateway that was killed just before"),
     ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),
     ("crates/http/src/client_stream.rs", "the deadline of an answer to a refused request"),
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),

@@ -341,7 +341,7 @@ impl LoginTries {
         let mut tries = self.0.lock();
         for trier in Self::triers(email, client) {
             match (&trier, tries.get_mut(&trier)) {
-                // Whoever knows one password has not guessed the others that were tried.
+                // One right password excuses no wrong ones for other people.
                 (Trier::Client(_), Some((_, count))) => *count = count.saturating_sub(1),
                 _ => drop(tries.remove(&trier)),
             }

@@ -10,6 +10,7 @@ mod assets;
 mod caller;
 mod copy_as;
 mod device;
+mod device_acts;
 mod devices;
 mod failure;
 mod join;
@@ -44,6 +45,7 @@ pub fn router() -> Router<AppState> {
         .merge(start::routes())
         .merge(devices::routes())
         .merge(device::routes())
+        .merge(device_acts::routes())
         .merge(send::routes())
         .merge(messages::routes())
         .merge(message::routes())

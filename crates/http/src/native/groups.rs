@@ -308,7 +308,7 @@ impl<'a> From<&'a MemberOutcome> for OutcomeBody<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = GroupInvite)]
 struct InviteBody {
-    /// Whoever opens it can join.
+    /// Everybody who opens it can join.
     link: String,
 }
 
