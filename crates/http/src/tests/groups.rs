@@ -146,7 +146,7 @@ async fn what_cannot_be_asked_is_refused_by_name() {
         (Ask::post(&participants, json!({})), "add"),
         (
             Ask::post(&participants, json!({"add": ["628111000111"], "remove": ["628111000111"]})),
-            "add",
+            "remove",
         ),
         (Ask::post(&participants, json!({"demote": [ID]})), "demote"),
     ];

@@ -84,7 +84,9 @@ async fn send(gateway: &Gateway, key: &str, device: &str) -> i64 {
 /// The lines of the log; every line on standard error is one JSON object.
 fn lines(gateway: &Gateway) -> Vec<Value> {
     let output = gateway.process.output();
-    let is_log = |line: &&str| !line.starts_with("Gerbang listens on ");
+    // What is for the person at the terminal: the address, and the link of the first operator.
+    let shown = ["Gerbang listens on ", "The dashboard has no operator yet", "http://"];
+    let is_log = |line: &&str| !shown.iter().any(|start| line.starts_with(start));
     let parse =
         |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     output.lines().filter(is_log).map(parse).collect()
