@@ -2,17 +2,16 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use domain::error::Error;
 use domain::ids::AccountId;
 use domain::ports::PageRequest;
-use domain::service::{ACCOUNTS_PAGE_MAX, NewAccountRequest, Principal};
+use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX, NewAccountRequest, Principal};
 use maud::html;
 use serde::Deserialize;
 
-use super::caller::{Asked, Person, Posted, id};
+use super::caller::{Asked, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
@@ -38,10 +37,6 @@ struct AddForm {
     email: String,
     plan: String,
 }
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Nothing {}
 
 /// The operator, whatever account is looked at.
 fn operator(person: &Person) -> Result<Principal, Error> {
@@ -110,7 +105,7 @@ async fn page(
             form.stack method="post" action="/app/accounts" {
                 (person.csrf())
                 label for="name" { (words.name) }
-                input #name name="name" required maxlength="200" value=(form.name);
+                input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name);
                 label for="email" { (words.email) }
                 input #email name="email" type="email" required value=(form.email);
                 label for="plan" { (words.plan) }
@@ -123,12 +118,15 @@ async fn page(
             }
         }
     };
-    let status = match fault {
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        None => StatusCode::OK,
-    };
     let head = Head::default();
-    Ok(layout::page_with(status, person, Place::Accounts, words.accounts, &head, &body))
+    Ok(layout::page_with(
+        Fault::status(fault),
+        person,
+        Place::Accounts,
+        words.accounts,
+        &head,
+        &body,
+    ))
 }
 
 async fn add(

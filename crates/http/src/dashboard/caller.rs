@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use domain::error::Error;
 use domain::service::{Principal, Visitor};
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -137,6 +138,11 @@ pub(super) fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result
     text.parse().map_err(|_| Error::NotFound(what))
 }
 
+/// A form with nothing in it but its proof.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct Nothing {}
+
 /// What a request without a session says of its sender.
 pub(super) struct Stranger {
     /// How a cookie would be kept.
@@ -145,6 +151,19 @@ pub(super) struct Stranger {
     pub(super) lang: Lang,
     /// Their headers.
     pub(super) headers: HeaderMap,
+}
+
+impl Stranger {
+    /// Whether they may get a cookie.
+    pub(super) fn check_mode(&self) -> Result<(), Failure> {
+        if self.mode == CookieMode::Refused { Err(Failure::NeedsHttps) } else { Ok(()) }
+    }
+
+    /// Whether they may get a cookie for a form that they send.
+    pub(super) fn check_form(&self, state: &AppState) -> Result<(), Failure> {
+        self.check_mode()?;
+        is_same_origin(state, &self.headers).then_some(()).ok_or(Failure::Form)
+    }
 }
 
 impl FromRequestParts<AppState> for Stranger {

@@ -2,22 +2,21 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use domain::device::{Device, DeviceStatus, PairOffer};
 use domain::error::Error;
 use domain::person::Role;
 use domain::policy::pacing::{GAP_S_MAX, Pacing, QuietHours};
-use domain::service::DeviceChange;
+use domain::service::{DeviceChange, NAME_CHARS_MAX};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::caller::{InAccount, Person, Posted, id};
+use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::devices::{figures, restricted};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::show::{self, Fault, with};
+use super::show::{self, Fault, device_path, with};
 use crate::portal::page_path;
 use crate::qr::qr_data_url;
 use crate::state::AppState;
@@ -31,10 +30,6 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/app/devices/{id}/pair", get(show_pairing).post(pair))
         .route("/app/devices/{id}/connect", post(connect))
 }
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct Nothing {}
 
 #[derive(Deserialize, Default, Clone)]
 #[serde(default)]
@@ -93,7 +88,7 @@ async fn page(
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let words = person.words();
-    let path = format!("/app/devices/{}", device.id);
+    let path = device_path(device);
     let is_owner = person.visitor.role() == Role::Owner;
     let body = html! {
         p.crumbs { a href="/app/devices" { (words.devices) } }
@@ -117,12 +112,8 @@ async fn page(
         }
         @if is_owner { (settings(person, &path, form, fault)) }
     };
-    let status = match fault {
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        None => StatusCode::OK,
-    };
     let head = Head::default();
-    Ok(layout::page_with(status, person, Place::Devices, &device.name, &head, &body))
+    Ok(layout::page_with(Fault::status(fault), person, Place::Devices, &device.name, &head, &body))
 }
 
 fn acts(person: &Person, device: &Device, path: &str) -> Markup {
@@ -226,7 +217,7 @@ impl SettingsForm {
             true => None,
             false => Some(self.pacing(person)?),
         };
-        if self.name.trim().is_empty() || self.name.chars().count() > 200 {
+        if self.name.trim().is_empty() || self.name.chars().count() > NAME_CHARS_MAX {
             return Err(Fault::of("name", words.name_wrong.to_owned()));
         }
         Ok(DeviceChange {
@@ -279,7 +270,7 @@ async fn change(
         Err(fault) => return page(&state, &person, &device, &form, Some(&fault)).await,
     };
     state.core().update_device(person.principal(), device.id, change).await?;
-    Ok(redirect(&format!("/app/devices/{}", device.id)))
+    Ok(redirect(&device_path(&device)))
 }
 
 async fn show_pairing(
@@ -309,7 +300,7 @@ async fn pair(
             return pairing_page(&state, &person, &device, Some(&fault)).await;
         }
     }
-    Ok(redirect(&format!("/app/devices/{}/pair", device.id)))
+    Ok(redirect(&(device_path(&device) + "/pair")))
 }
 
 async fn pairing_page(
@@ -324,7 +315,7 @@ async fn pairing_page(
         false => state.core().pairing(person.principal(), device.id).await.ok(),
     };
     let is_running = offer.is_some() || device.status == DeviceStatus::Pairing;
-    let path = format!("/app/devices/{}", device.id);
+    let path = device_path(device);
     let body = html! {
         p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(path) { (device.name) } }
         h1 { (words.link_title) }
@@ -345,11 +336,14 @@ async fn pairing_page(
         @if !is_running && !device.status.is_paired() { (choices(person, &path, fault)) }
     };
     let head = Head { reload_s: is_running.then_some(RELOAD_S) };
-    let status = match fault {
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        None => StatusCode::OK,
-    };
-    Ok(layout::page_with(status, person, Place::Devices, words.link_title, &head, &body))
+    Ok(layout::page_with(
+        Fault::status(fault),
+        person,
+        Place::Devices,
+        words.link_title,
+        &head,
+        &body,
+    ))
 }
 
 fn choices(person: &Person, path: &str, fault: Option<&Fault>) -> Markup {
@@ -409,5 +403,5 @@ async fn connect(
 ) -> PageResult {
     let device = own_device(&state, &person, &text).await?;
     state.core().connect(person.principal(), device.id).await?;
-    Ok(redirect(&format!("/app/devices/{}", device.id)))
+    Ok(redirect(&device_path(&device)))
 }

@@ -7,11 +7,11 @@ use axum::routing::get;
 use domain::device::Device;
 use maud::html;
 
-use super::caller::{InAccount, Person, Posted};
-use super::device::{Nothing, own_device};
+use super::caller::{InAccount, Nothing, Person, Posted};
+use super::device::own_device;
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
-use super::show::{self, Confirm, with};
+use super::show::{self, Confirm, device_path, with};
 use super::start::waiting;
 use crate::state::AppState;
 
@@ -22,14 +22,23 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/app/devices/{id}/delete", get(ask_delete).post(delete))
 }
 
-fn question(person: &Person, device: &Device, confirm: &Confirm<'_>) -> Response {
-    let words = person.words();
-    let path = format!("/app/devices/{}", device.id);
+/// The page that asks before an act of a device: `act` is the end of its path.
+fn question(
+    person: &Person,
+    device: &Device,
+    act: &str,
+    (title, button): (&str, &str),
+    warning: &str,
+) -> Response {
+    let (words, back) = (person.words(), device_path(device));
+    let action = format!("{back}/{act}");
+    let what = html! { p { (warning) } };
+    let confirm = Confirm { title, what, action: &action, button, back: &back };
     let body = html! {
-        p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(path) { (device.name) } }
+        p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(back) { (device.name) } }
         (confirm.render(person))
     };
-    layout::page(person, Place::Devices, confirm.title, &body)
+    layout::page(person, Place::Devices, title, &body)
 }
 
 async fn ask_token(
@@ -38,12 +47,8 @@ async fn ask_token(
     Path(text): Path<String>,
 ) -> PageResult {
     let (words, device) = (person.words(), own_device(&state, &person, &text).await?);
-    let (back, action) =
-        (format!("/app/devices/{}", device.id), format!("/app/devices/{}/token", device.id));
-    let what = html! { p { (words.token_warning) } };
-    let (title, button) = (words.new_token, words.new_token);
-    let confirm = Confirm { title, what, action: &action, button, back: &back };
-    Ok(question(&person, &device, &confirm))
+    let names = (words.new_token, words.new_token);
+    Ok(question(&person, &device, "token", names, words.token_warning))
 }
 
 async fn token(
@@ -58,7 +63,7 @@ async fn token(
         p.crumbs { a href="/app/devices" { (words.devices) } }
         h1 { (device.name) }
         (show::secret(words, words.new_token, secret.reveal()))
-        p { a.button href={ "/app/devices/" (device.id) } { (words.i_have_it) } }
+        p { a.button href=(device_path(&device)) { (words.i_have_it) } }
     };
     Ok(layout::page(&person, Place::Devices, words.new_token, &body))
 }
@@ -70,12 +75,9 @@ async fn ask_logout(
 ) -> PageResult {
     let (words, device) = (person.words(), own_device(&state, &person, &text).await?);
     let waiting = waiting(&state, &person, Some(device.id)).await?;
-    let (back, action) =
-        (format!("/app/devices/{}", device.id), format!("/app/devices/{}/logout", device.id));
-    let what = html! { p { (with(words.logout_warning, waiting)) } };
-    let (title, button) = (words.log_out_device, words.log_out_device);
-    let confirm = Confirm { title, what, action: &action, button, back: &back };
-    Ok(question(&person, &device, &confirm))
+    let names = (words.log_out_device, words.log_out_device);
+    let warning = with(words.logout_warning, waiting);
+    Ok(question(&person, &device, "logout", names, &warning))
 }
 
 async fn logout(
@@ -85,7 +87,7 @@ async fn logout(
 ) -> PageResult {
     let device = own_device(&state, &person, &text).await?;
     state.core().logout(person.principal(), device.id).await?;
-    Ok(redirect(&format!("/app/devices/{}", device.id)))
+    Ok(redirect(&device_path(&device)))
 }
 
 async fn ask_delete(
@@ -95,13 +97,9 @@ async fn ask_delete(
 ) -> PageResult {
     let (words, device) = (person.words(), own_device(&state, &person, &text).await?);
     let waiting = waiting(&state, &person, Some(device.id)).await?;
-    let (back, action) =
-        (format!("/app/devices/{}", device.id), format!("/app/devices/{}/delete", device.id));
     let title = with(words.delete_device_title, &device.name);
-    let what = html! { p { (with(words.delete_device_warning, waiting)) } };
-    let button = words.delete;
-    let confirm = Confirm { title: &title, what, action: &action, button, back: &back };
-    Ok(question(&person, &device, &confirm))
+    let warning = with(words.delete_device_warning, waiting);
+    Ok(question(&person, &device, "delete", (&title, words.delete), &warning))
 }
 
 async fn delete(

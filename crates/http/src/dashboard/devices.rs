@@ -2,20 +2,20 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use domain::device::Device;
 use domain::error::Error;
 use domain::person::Role;
 use domain::ports::PageRequest;
+use domain::service::NAME_CHARS_MAX;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, Posted};
 use super::failure::{PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::show::{self, Fault};
+use super::show::{self, Fault, device_path};
 use super::start::waiting;
 use crate::state::AppState;
 
@@ -63,7 +63,7 @@ async fn add(
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(redirect(&format!("/app/devices/{}/pair", device.id)))
+    Ok(redirect(&(device_path(&device) + "/pair")))
 }
 
 async fn page(
@@ -92,12 +92,8 @@ async fn page(
         }
         @if person.visitor.role() == Role::Owner { (add_form(person, form, fault)) }
     };
-    let status = match fault {
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        None => StatusCode::OK,
-    };
     let head = Head::default();
-    Ok(layout::page_with(status, person, Place::Devices, words.devices, &head, &body))
+    Ok(layout::page_with(Fault::status(fault), person, Place::Devices, words.devices, &head, &body))
 }
 
 fn add_form(person: &Person, form: &AddForm, fault: Option<&Fault>) -> Markup {
@@ -109,7 +105,7 @@ fn add_form(person: &Person, form: &AddForm, fault: Option<&Fault>) -> Markup {
                 (person.csrf())
                 div.field {
                     label for="name" { (words.name) }
-                    input #name name="name" required maxlength="200" value=(form.name)
+                    input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name)
                         placeholder=(words.device_example) aria-describedby="name-fault";
                     (Fault::beside(fault, "name"))
                 }
@@ -121,7 +117,7 @@ fn add_form(person: &Person, form: &AddForm, fault: Option<&Fault>) -> Markup {
 
 async fn card(state: &AppState, person: &Person, device: &Device) -> Result<Markup, Error> {
     let words = person.words();
-    let path = format!("/app/devices/{}", device.id);
+    let path = device_path(device);
     let is_owner = person.visitor.role() == Role::Owner;
     Ok(html! {
         article.card.device {

@@ -13,9 +13,8 @@ use maud::html;
 use serde::Deserialize;
 
 use super::caller::{Stranger, read_form, typed};
-use super::failure::{Failure, PageResult, redirect};
+use super::failure::{PageResult, redirect};
 use super::layout;
-use super::origin::{CookieMode, is_same_origin};
 use super::passwords::is_acceptable;
 use super::show::{Fault, with};
 use super::words::Lang;
@@ -55,9 +54,7 @@ async fn show(
     Path(link): Path<String>,
     stranger: Stranger,
 ) -> PageResult {
-    if stranger.mode == CookieMode::Refused {
-        return Err(Failure::NeedsHttps);
-    }
+    stranger.check_mode()?;
     let link = Secret::new(link);
     let Ok(Link::Join(place)) = state.core().link(&link).await else {
         return Ok(used_up(stranger.lang));
@@ -71,13 +68,8 @@ async fn join(
     stranger: Stranger,
     request: Request,
 ) -> PageResult {
-    let Stranger { mode, lang, headers } = stranger;
-    if mode == CookieMode::Refused {
-        return Err(Failure::NeedsHttps);
-    }
-    if !is_same_origin(&state, &headers) {
-        return Err(Failure::Form);
-    }
+    stranger.check_form(&state)?;
+    let Stranger { mode, lang, .. } = stranger;
     let (link, words) = (Secret::new(link), lang.words());
     let form: JoinForm = typed(read_form(request.into_body()).await?)?;
     let core = state.core();
@@ -111,16 +103,14 @@ async fn enter(
     Path(link): Path<String>,
     stranger: Stranger,
 ) -> PageResult {
-    let Stranger { mode, lang, headers } = stranger;
+    let (mode, lang) = (stranger.mode, stranger.lang);
     let words = lang.words();
-    if let Some(cookie) = mode.read(&headers)
+    if let Some(cookie) = mode.read(&stranger.headers)
         && state.core().visitor(&cookie).await.is_ok()
     {
         return Ok(redirect("/app"));
     }
-    if mode == CookieMode::Refused {
-        return Err(Failure::NeedsHttps);
-    }
+    stranger.check_mode()?;
     let Ok(session) = state.core().sign_in_by_link(&Secret::new(link)).await else {
         return Ok(used_up(lang));
     };

@@ -9,10 +9,9 @@ use domain::person::User;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::caller::{Asked, Posted, Stranger, read_form, typed};
-use super::failure::{Failure, PageResult, redirect};
+use super::caller::{Asked, Nothing, Posted, Stranger, read_form, typed};
+use super::failure::{PageResult, redirect};
 use super::layout;
-use super::origin::{CookieMode, is_same_origin};
 use super::words::Lang;
 use crate::net::share_of;
 use crate::request_context;
@@ -40,9 +39,7 @@ struct LoginForm {
 }
 
 async fn show(stranger: Stranger, Asked(query): Asked<LoginQuery>) -> PageResult {
-    if stranger.mode == CookieMode::Refused {
-        return Err(Failure::NeedsHttps);
-    }
+    stranger.check_mode()?;
     let form = LoginForm { next: query.next, ..LoginForm::default() };
     Ok(page(StatusCode::OK, stranger.lang, &form, None))
 }
@@ -52,13 +49,8 @@ async fn sign_in(
     stranger: Stranger,
     request: Request,
 ) -> PageResult {
-    let Stranger { mode, lang, headers } = stranger;
-    if mode == CookieMode::Refused {
-        return Err(Failure::NeedsHttps);
-    }
-    if !is_same_origin(&state, &headers) {
-        return Err(Failure::Form);
-    }
+    stranger.check_form(&state)?;
+    let Stranger { mode, lang, .. } = stranger;
     let form: LoginForm = typed(read_form(request.into_body()).await?)?;
     match known(&state, &form).await {
         Ok(Some(user)) => {
@@ -124,10 +116,6 @@ fn page(
     };
     layout::bare(status, lang, words.sign_in, &body)
 }
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Nothing {}
 
 async fn sign_out(
     State(state): State<AppState>,

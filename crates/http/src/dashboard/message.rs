@@ -7,9 +7,8 @@ use domain::ids::MessageId;
 use domain::message::{Direction, Message, Waiting, WaitingReason};
 use domain::person::Role;
 use maud::{Markup, html};
-use serde::Deserialize;
 
-use super::caller::{InAccount, Person, Posted, id};
+use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::show;
@@ -21,10 +20,6 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/app/messages/{id}", get(show_message))
         .route("/app/messages/{id}/cancel", post(cancel))
 }
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Nothing {}
 
 async fn show_message(
     State(state): State<AppState>,

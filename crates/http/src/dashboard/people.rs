@@ -10,7 +10,7 @@ use domain::person::{Place as Belongs, Role, User};
 use maud::html;
 use serde::Deserialize;
 
-use super::caller::{Person, Posted, id};
+use super::caller::{Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::join::{join_path, setup_path};
 use super::layout::{self, Place};
@@ -31,10 +31,6 @@ pub(super) fn routes() -> Router<AppState> {
 struct InviteForm {
     role: String,
 }
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Nothing {}
 
 fn role_word(words: &Words, role: Role) -> &'static str {
     match role {

@@ -1,5 +1,6 @@
 //! Small parts that pages share.
 
+use axum::http::StatusCode;
 use domain::account::Account;
 use domain::chat::ChatId;
 use domain::device::{Device, DeviceStatus};
@@ -20,6 +21,11 @@ impl Fault {
     /// What is wrong with a field.
     pub(super) fn of(field: &'static str, message: String) -> Self {
         Self { field, message }
+    }
+
+    /// The status of a page with a form, which may be at fault.
+    pub(super) fn status(fault: Option<&Self>) -> StatusCode {
+        if fault.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }
     }
 
     /// The fault of this field, where it is at fault; `aria-describedby` names it.
@@ -109,6 +115,11 @@ pub(super) fn chat(chat: &ChatId) -> String {
         ChatId::Person(phone) => format!("+{phone}"),
         other => other.jid().into_owned(),
     }
+}
+
+/// The page of a device.
+pub(super) fn device_path(device: &Device) -> String {
+    format!("/app/devices/{}", device.id)
 }
 
 /// A device as people know it.

@@ -114,7 +114,7 @@ async fn glance(state: &AppState, person: &Person, devices: &[Device]) -> Result
                 ul.plain-list {
                     @for device in need_attention {
                         li {
-                            a href={ "/app/devices/" (device.id) } { (device_name(device)) } " "
+                            a href=(show::device_path(device)) { (device_name(device)) } " "
                             (show::device_status(words, device.status))
                             @if let Some(reason) = &device.reason { " " span.quiet { (reason) } }
                         }
