@@ -21,6 +21,7 @@ use whatsapp_rust::features::{
 };
 
 use crate::errors;
+use crate::outgoing::person_jid;
 
 type Answer<T> = Result<T, SendError>;
 
@@ -45,7 +46,7 @@ pub(crate) async fn answer(client: &Arc<Client>, request: GroupRequest) -> Answe
             GroupAnswer::Details(Box::new(details(found)))
         }
         GroupRequest::Create(name, people) => {
-            let people = people.iter().map(|who| GroupParticipantOptions::new(person(who)));
+            let people = people.iter().map(|who| GroupParticipantOptions::new(person_jid(who)));
             let options = GroupCreateOptions {
                 participants: people.collect(),
                 ..GroupCreateOptions::new(name)
@@ -107,7 +108,7 @@ async fn change_members(
         }
     };
     let named = |who: &ChatId| match change {
-        MemberChange::Add => Some(person(who)),
+        MemberChange::Add => Some(person_jid(who)),
         _ => known.iter().find(|member| is_called(member, who)).map(|member| member.jid.clone()),
     };
     let asked: Vec<(ChatId, Option<Jid>)> =
@@ -208,11 +209,4 @@ fn named(id: &Jid, subject: &str) -> Group {
 
 fn jid_of(group: &GroupId) -> Jid {
     Jid::group(group.user())
-}
-
-fn person(who: &ChatId) -> Jid {
-    match who {
-        ChatId::Lid(lid) => Jid::lid(lid.user()),
-        who => Jid::pn(who.user()),
-    }
 }

@@ -104,7 +104,7 @@ fn context_info(around: &Surroundings<'_>) -> wa::ContextInfo {
         mentioned_jid: mentions
             .people
             .iter()
-            .map(|person| person_jid(person).to_string())
+            .map(|person| person_jid(&ChatId::from(person.as_str())).to_string())
             .collect(),
         non_jid_mentions: mentions.all.then_some(1),
         ..Default::default()
@@ -117,10 +117,11 @@ fn context_info(around: &Surroundings<'_>) -> wa::ContextInfo {
     info
 }
 
-fn person_jid(person: &str) -> Jid {
-    match ChatId::from(person.to_owned()) {
+/// How WhatsApp names a person.
+pub(crate) fn person_jid(person: &ChatId) -> Jid {
+    match person {
         ChatId::Lid(lid) => Jid::lid(lid.user()),
-        chat => Jid::pn(chat.user()),
+        person => Jid::pn(person.user()),
     }
 }
 

@@ -2,17 +2,16 @@
 
 use rusqlite::{OptionalExtension as _, params};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeRef, Server};
+use wacore_binary::{Jid, Node, NodeRef};
 
-use super::groups::GroupKind;
+use super::groups::{GroupKind, SUBJECT_CHARS_MAX};
 use super::{attr, bytes_of, children, error, jid_attr, result};
-use crate::address::Number;
+use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::Result;
 use crate::limits::GROUP_MEMBERS_MAX;
 use crate::switchboard::Switchboard;
 
-const SUBJECT_CHARS_MAX: usize = 100;
 const DESCRIPTION_CHARS_MAX: usize = 2_048;
 
 /// What a group says about itself beside its name.
@@ -33,8 +32,8 @@ impl Switchboard {
         let subject = attr(create, "subject");
         let mut members = vec![creator];
         for asked in children(create).iter().filter(|child| child.tag == "participant") {
-            let who = jid_attr(asked, "jid").map(|jid| self.number_of(&jid)).transpose()?;
-            members.extend(who.flatten().filter(|who| *who != creator));
+            let who = jid_attr(asked, "jid").and_then(|jid| number_of(&jid));
+            members.extend(who.filter(|who| *who != creator));
         }
         let is_named = (1..=SUBJECT_CHARS_MAX).contains(&subject.chars().count());
         if !is_named || members.len() > GROUP_MEMBERS_MAX {
@@ -147,7 +146,7 @@ impl Switchboard {
         let mut answers = Vec::new();
         for person in children(asked).iter().filter(|child| child.tag == "participant") {
             let Some(jid) = jid_attr(person, "jid") else { continue };
-            let number = self.number_of(&jid)?;
+            let number = number_of(&jid);
             let refused = match number {
                 None => Some(404),
                 Some(number) => self.member_changed(id, &asked.tag, number)?,
@@ -180,15 +179,6 @@ impl Switchboard {
             (change, true) => self.set_admin(id, number, change == "promote")?,
         }
         Ok(None)
-    }
-
-    /// Who is meant by an address of either kind.
-    fn number_of(&self, jid: &Jid) -> Result<Option<Number>> {
-        match jid.server {
-            Server::Pn => Ok(Number::parse(&jid.user)),
-            Server::Lid => Ok(Number::from_lid(&jid.user)),
-            _ => Ok(None),
-        }
     }
 
     /// Description and lock, as a group's node shows them.
@@ -227,4 +217,9 @@ impl Switchboard {
         self.db.prepare_cached(sql)?.execute(values)?;
         Ok(())
     }
+}
+
+/// Who is meant by an address of either kind.
+fn number_of(jid: &Jid) -> Option<Number> {
+    DeviceAddr::from_jid(jid).map(|device| device.number)
 }

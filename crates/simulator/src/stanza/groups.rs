@@ -15,7 +15,7 @@ use crate::switchboard::{ConnId, StanzaClass, Switchboard};
 
 const GROUP_ID_PREFIX: &str = "120363";
 const GROUP_ID_DIGITS: u64 = 1_000_000_000_000;
-const SUBJECT_CHARS_MAX: usize = 100;
+pub(super) const SUBJECT_CHARS_MAX: usize = 100;
 
 /// What kind of group it is.
 #[derive(Clone, Debug, Default)]
