@@ -16,7 +16,7 @@ use crate::key::{KeyKind, Secret};
 use crate::person::{INVITE_MAX, Link, Place, Role, SETUP_LINK_MAX, Session, User};
 use crate::ports::{CreatedUser, KeyHolder, NewLink, NewSession, NewUser};
 
-/// Most wrong passwords of an address of e-mail, and of a client, in [`LOGIN_TRIES_WINDOW`].
+/// Most wrong passwords of an address of e-mail, and of a client, within 15 minutes.
 pub const LOGIN_TRIES_MAX: u32 = 10;
 const LOGIN_TRIES_WINDOW: SignedDuration = SignedDuration::from_mins(15);
 /// Most of either that are remembered.

@@ -2,7 +2,7 @@
 //!
 //! Rendered on the server and usable without JavaScript; `dashboard.js` only keeps what is on the screen
 //! up to date. A page is one file: its routes, what it shows, its template. It calls the same
-//! [`domain::service::Core`] as every API. Who a session stands for is found by [`caller::Person`], an
+//! [`domain::service::Core`] as every API. Who a session stands for is found by `caller::Person`, an
 //! extractor of these routes alone: requests of an API do none of this.
 
 mod accounts;
