@@ -23,6 +23,10 @@ pub enum ContentKind {
     Contact,
     Poll,
     Reaction,
+    /// Another text for a message that was sent before.
+    Edit,
+    /// Deletes a message that was sent before, for everyone.
+    Revoke,
     /// Something that came in and could not be decrypted; it may turn into the message later.
     Unreadable,
     /// Anything we have no name for.
@@ -44,6 +48,8 @@ impl ContentKind {
             Self::Contact => "contact",
             Self::Poll => "poll",
             Self::Reaction => "reaction",
+            Self::Edit => "edit",
+            Self::Revoke => "revoke",
             Self::Unreadable => "unreadable",
             Self::Other => "other",
         }
@@ -52,12 +58,12 @@ impl ContentKind {
     /// Reads a name back; an unknown one is [`ContentKind::Other`].
     pub fn from_name(name: &str) -> Self {
         use ContentKind::{
-            Audio, Contact, Document, Image, Location, Other, Poll, Reaction, Sticker, Text,
-            Unreadable, Video, Voice,
+            Audio, Contact, Document, Edit, Image, Location, Other, Poll, Reaction, Revoke,
+            Sticker, Text, Unreadable, Video, Voice,
         };
         let named = [
             Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Poll, Reaction,
-            Unreadable,
+            Edit, Revoke, Unreadable,
         ];
         named.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Other)
     }
@@ -76,6 +82,8 @@ impl ContentKind {
             | Self::Contact
             | Self::Poll
             | Self::Reaction
+            | Self::Edit
+            | Self::Revoke
             | Self::Unreadable
             | Self::Other => false,
         }
@@ -100,6 +108,10 @@ pub enum Content<F = File> {
     /// An emoji on the message that [`Context::reply_to`](crate::context::Context::reply_to) names;
     /// empty when it is removed.
     Reaction(String),
+    /// Another text for the message that [`Context::reply_to`](crate::context::Context::reply_to) names.
+    Edit(Arc<str>),
+    /// That message is deleted for everyone.
+    Revoke,
     /// Something of which we know the kind and a few words.
     Unsupported(Unsupported),
 }
@@ -225,6 +237,8 @@ impl<F> Content<F> {
             Self::Contacts(contacts) => Content::Contacts(contacts),
             Self::Poll(poll) => Content::Poll(poll),
             Self::Reaction(emoji) => Content::Reaction(emoji),
+            Self::Edit(text) => Content::Edit(text),
+            Self::Revoke => Content::Revoke,
             Self::Unsupported(unsupported) => Content::Unsupported(unsupported),
         })
     }
@@ -250,6 +264,8 @@ impl Content {
             Self::Contacts(_) => ContentKind::Contact,
             Self::Poll(_) => ContentKind::Poll,
             Self::Reaction(_) => ContentKind::Reaction,
+            Self::Edit(_) => ContentKind::Edit,
+            Self::Revoke => ContentKind::Revoke,
             Self::Unsupported(unsupported) => unsupported.kind,
         }
     }
@@ -258,12 +274,13 @@ impl Content {
     /// emoji, or the words that stand for it; empty when there are none.
     pub fn text(&self) -> &str {
         match self {
-            Self::Text(text) => text,
+            Self::Text(text) | Self::Edit(text) => text,
             Self::File(file) => &file.caption,
             Self::Location(location) => location.name.as_deref().unwrap_or_default(),
             Self::Contacts(contacts) => contacts.first().map_or("", |first| &first.name),
             Self::Poll(poll) => &poll.question,
             Self::Reaction(emoji) => emoji,
+            Self::Revoke => "",
             Self::Unsupported(unsupported) => &unsupported.text,
         }
     }
@@ -301,7 +318,8 @@ impl Content {
     /// Removes what a database does not store from all texts that somebody else wrote.
     pub fn clean(&mut self) {
         match self {
-            Self::Text(text) => clean_shared(text),
+            Self::Text(text) | Self::Edit(text) => clean_shared(text),
+            Self::Revoke => {}
             Self::File(File { caption, media, .. }) => {
                 clean_shared(caption);
                 let named = [&mut media.url, &mut media.filename, &mut media.mimetype];
@@ -322,6 +340,32 @@ impl Content {
             }
             Self::Reaction(emoji) => clean(emoji),
             Self::Unsupported(unsupported) => clean(&mut unsupported.text),
+        }
+    }
+
+    /// Whether it changes another message and is none of its own.
+    pub fn is_change(&self) -> bool {
+        matches!(self, Self::Edit(_) | Self::Revoke)
+    }
+
+    /// The text that people may edit: a text, or a caption that phones show.
+    pub fn editable_text(&self) -> Option<&Arc<str>> {
+        use ContentKind::{Document, Image, Video};
+        match self {
+            Self::Text(text) => Some(text),
+            Self::File(File { kind: Image | Video | Document, caption, .. }) => Some(caption),
+            _ => None,
+        }
+    }
+
+    /// Puts another text in place of an editable one; the earlier one.
+    pub fn edit(&mut self, text: Arc<str>) -> Option<Arc<str>> {
+        self.editable_text()?;
+        match self {
+            Self::Text(current) | Self::File(File { caption: current, .. }) => {
+                Some(std::mem::replace(current, text))
+            }
+            _ => None,
         }
     }
 

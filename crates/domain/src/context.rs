@@ -1,4 +1,9 @@
-//! What a message refers to: another message, people, and where it comes from.
+//! What surrounds a message's content: another message, people, where it comes from, and how it has
+//! changed since.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
 
 use crate::content::ContentKind;
 use crate::ids::{MessageId, WhatsappId};
@@ -21,7 +26,32 @@ pub struct Context {
     pub mentions: Mentions,
     /// Whether its writer passed it on from another chat.
     pub is_forwarded: bool,
+    /// How its writer has changed it since.
+    pub changes: Changes,
 }
+
+/// How a message was changed after it was sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// When its present text was written, where that is not the first.
+    pub edited_at: Option<Timestamp>,
+    /// When it was deleted for everyone.
+    pub revoked_at: Option<Timestamp>,
+    /// Its earlier texts, oldest first; at most [`EARLIER_TEXTS_MAX`], the newest of them.
+    pub earlier: Vec<EarlierText>,
+}
+
+/// A text that a message had before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierText {
+    /// The text.
+    pub text: Arc<str>,
+    /// Until when it had it.
+    pub until: Timestamp,
+}
+
+/// Most earlier texts that are kept of a message.
+pub const EARLIER_TEXTS_MAX: usize = 20;
 
 /// Whom a message mentions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

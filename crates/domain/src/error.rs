@@ -94,6 +94,12 @@ pub enum Error {
     /// The message has left, or ended: it cannot be cancelled.
     #[error("message {0} no longer waits")]
     NotWaiting(MessageId),
+    /// The message cannot be edited; why, for people.
+    #[error("this message cannot be edited: {0}")]
+    NotEditable(&'static str),
+    /// The message cannot be deleted for everyone; why, for people.
+    #[error("this message cannot be deleted for everyone: {0}")]
+    NotRevocable(&'static str),
     /// WhatsApp refused, or did not answer.
     #[error("WhatsApp: {0}")]
     Whatsapp(String),

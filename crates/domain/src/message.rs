@@ -12,9 +12,11 @@ use crate::phone::PhoneNumber;
 use crate::policy::quota::QuotaReceipt;
 use crate::text::cleaned_address;
 
+mod amend;
 mod origin;
 mod waiting;
 
+pub use amend::{AMEND_MAX, Amendment, Change, REVOKE_MAX};
 pub use origin::{Direction, Origin, ReceivedOrigin};
 pub use waiting::{Waiting, WaitingReason};
 

@@ -13,7 +13,9 @@ use crate::content::Content;
 use crate::context::Context;
 use crate::device::{Device, DeviceStatus, RESTRICTED, StatusChange};
 use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
-use crate::message::{Address, Direction, Failure, Message, MessageState, Origin};
+use crate::message::{
+    Address, Amendment, Change, Direction, Failure, Message, MessageState, Origin,
+};
 use crate::phone::PhoneNumber;
 use crate::plan::{Feature, Plan};
 
@@ -46,6 +48,10 @@ pub enum EventKind {
     MessageExpired,
     #[serde(rename = "message.cancelled")]
     MessageCancelled,
+    #[serde(rename = "message.edited")]
+    MessageEdited,
+    #[serde(rename = "message.revoked")]
+    MessageRevoked,
     #[serde(rename = "device.connected")]
     DeviceConnected,
     #[serde(rename = "device.disconnected")]
@@ -62,7 +68,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::MessageReceived,
         Self::MessageSent,
         Self::MessageDelivered,
@@ -77,6 +83,8 @@ impl EventKind {
         Self::DevicePaired,
         Self::DeviceRestricted,
         Self::ContactIdentified,
+        Self::MessageEdited,
+        Self::MessageRevoked,
     ];
 
     /// Its name in every API and in the database.
@@ -90,6 +98,8 @@ impl EventKind {
             Self::MessageFailed => "message.failed",
             Self::MessageExpired => "message.expired",
             Self::MessageCancelled => "message.cancelled",
+            Self::MessageEdited => "message.edited",
+            Self::MessageRevoked => "message.revoked",
             Self::DeviceConnected => "device.connected",
             Self::DeviceDisconnected => "device.disconnected",
             Self::DeviceLoggedOut => "device.logged_out",
@@ -112,7 +122,10 @@ impl EventKind {
     /// What a plan must include for it to be delivered to webhooks.
     pub fn feature(self) -> Feature {
         match self {
-            Self::MessageReceived | Self::ContactIdentified => Feature::IncomingWebhook,
+            Self::MessageReceived
+            | Self::MessageEdited
+            | Self::MessageRevoked
+            | Self::ContactIdentified => Feature::IncomingWebhook,
             kind if kind.is_of_device() => Feature::DowntimeNotification,
             _ => Feature::AdvanceWebhook,
         }
@@ -200,6 +213,23 @@ pub struct EventMessage {
     pub created_at: Timestamp,
 }
 
+impl EventMessage {
+    fn of(message: &Message, state: MessageState) -> Self {
+        Self {
+            id: message.id,
+            whatsapp_id: message.whatsapp_id.clone(),
+            direction: message.direction(),
+            chat: message.chat.clone(),
+            sender: message.sender.clone(),
+            content: message.content.clone(),
+            context: message.context.clone(),
+            state,
+            failure: message.failure.clone(),
+            created_at: message.created_at,
+        }
+    }
+}
+
 /// The state of a device, as it was then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventStatus {
@@ -236,20 +266,26 @@ impl Event {
                 at: step.at,
                 account_id: message.account_id,
                 device: device.clone(),
-                subject: Subject::Message(Box::new(EventMessage {
-                    id: message.id,
-                    whatsapp_id: message.whatsapp_id.clone(),
-                    direction: message.direction(),
-                    chat: message.chat.clone(),
-                    sender: message.sender.clone(),
-                    content: message.content.clone(),
-                    context: message.context.clone(),
-                    state: step.state,
-                    failure: message.failure.clone(),
-                    created_at: message.created_at,
-                })),
+                subject: Subject::Message(Box::new(EventMessage::of(message, step.state))),
             })
             .collect()
+    }
+
+    /// The event of a message that was edited or deleted for everyone.
+    pub fn of_change(message: &Message, device: &EventDevice, amendment: &Amendment) -> Self {
+        let kind = match amendment.change {
+            Change::Edited(_) => EventKind::MessageEdited,
+            Change::Revoked => EventKind::MessageRevoked,
+        };
+        let (name, at) = (kind.as_str().replace('.', "_"), amendment.at);
+        Self {
+            id: format!("evt_{}_{name}_{}", message.id, at.as_millisecond()),
+            kind,
+            at,
+            account_id: message.account_id,
+            device: device.clone(),
+            subject: Subject::Message(Box::new(EventMessage::of(message, message.state))),
+        }
     }
 
     /// The events of a device that has changed its state.

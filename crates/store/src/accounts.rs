@@ -152,11 +152,12 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 14] = [
+    const PARTS: [&str; 15] = [
         "DELETE FROM inline_media
          WHERE message_id IN (SELECT id FROM outbox WHERE account_id = $1)",
         "DELETE FROM contacts WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM heartbeats WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
+        "DELETE FROM amendments WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM identities WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM session WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM outbox WHERE account_id = $1",

@@ -28,7 +28,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{clean, find, idempotency, identities, list, record};
+use crate::messages::{amend, clean, find, idempotency, identities, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -444,6 +444,9 @@ impl MessageStore for SqlStore {
             rows += deleted;
             cursor = next;
         }
+        let early =
+            self.write(move |tx| Box::pin(amend::clean_up(tx, keep_messages_since))).await?;
+        rows += early.rows;
         for _ in 0..CLEAN_UP_BATCHES_MAX {
             let messages =
                 self.write(move |tx| Box::pin(clean::messages(tx, keep_messages_since))).await?;

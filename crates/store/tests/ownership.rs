@@ -9,15 +9,18 @@ use std::collections::BTreeMap;
 use domain::chat::Lid;
 use domain::contact::Identity;
 use domain::content::{Content, ContentKind, File};
+use domain::context::{Context, Quote};
 use domain::grant::NewGrant;
+use domain::ids::WhatsappId;
 use domain::key::Secret;
 use domain::media::Media;
-use domain::message::NewMessage;
+use domain::message::{IncomingMessage, NewMessage};
 use domain::person::{Link, Place, Role};
 use domain::phone::PhoneNumber;
 use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, ProtocolWrite};
 use domain::webhook::EventKind;
 use support::Database;
+use testkit::store_conformance::lists::incoming;
 use testkit::store_conformance::{NOW, World, idempotency, later, new_device, new_messages};
 
 on_both_databases!(a_deleted_account_leaves_nothing, a_deleted_device_leaves_its_history);
@@ -145,6 +148,19 @@ async fn fill(world: &World) {
     let write = ProtocolWrite { space: "s", key: "k".into(), value: Some(vec![1]) };
     store.protocol_write(world.device.id, vec![write]).await.unwrap();
     store.beat(&[world.device.id], NOW).await.unwrap();
+    let quote = Quote {
+        whatsapp_id: WhatsappId("unknown".into()),
+        is_ours: Some(false),
+        sender: None,
+        kind: ContentKind::Other,
+        text: String::new(),
+    };
+    let early = IncomingMessage {
+        content: Content::Edit("x".into()),
+        context: Context { reply_to: Some(quote), ..Context::default() },
+        ..incoming("early", "628222")
+    };
+    store.receive(world.device.id, vec![early], NOW).await.unwrap();
     let person = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
     store.identify(world.device.id, vec![person], NOW).await.unwrap();
     let place = Place::Account(account_id, Role::Owner);

@@ -19,7 +19,7 @@ use domain::device::Device;
 use domain::grant::{Grant, NewVoucher};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
 use domain::key::KeyHash;
-use domain::message::{Message, whole_millis as stored};
+use domain::message::{Amendment, Message, whole_millis as stored};
 use domain::person::{Link, Session, User};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
@@ -62,6 +62,8 @@ struct State {
     keeps_any_session: bool,
     settings: BTreeMap<String, Vec<u8>>,
     known: BTreeSet<(DeviceId, String, String)>,
+    /// Changes whose messages have not come yet.
+    early: Vec<(DeviceId, Amendment)>,
 }
 
 /// A message that waits, and how it was paid for.

@@ -6,6 +6,7 @@
 
 pub mod accept;
 pub mod accounts;
+pub mod amend;
 pub mod deliveries;
 pub mod devices;
 pub mod grants;
@@ -86,6 +87,9 @@ macro_rules! store_conformance {
                 a_recycled_number_leaves_its_messages_with_its_former_owner,
                 a_person_with_a_new_number_keeps_the_chat, who_is_who_is_each_devices_own_knowledge,
                 known_chats_are_contacts_but_no_first_ones, a_restriction_is_kept_and_emitted_once;
+            amend: an_edit_that_came_in_changes_its_message_once, a_change_by_another_person_is_ignored,
+                a_change_that_comes_before_its_message_waits_for_it, an_admin_deletes_in_the_own_group_only,
+                an_edit_of_ours_counts_once_whatsapp_has_it;
             pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,

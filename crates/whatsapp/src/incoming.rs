@@ -12,12 +12,13 @@ use domain::ids::WhatsappId;
 use domain::media::{FILENAME_CHARS_MAX, Media};
 use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use domain::phone::PhoneNumber;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use wacore::types::message::{MessageCategory, MessageInfo};
 use wacore_binary::{Jid, JidExt, Server};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::__buffa::oneof::message::buttons_response_message;
 
+use crate::changes;
 use crate::contacts;
 use crate::events::Me;
 use crate::limits::WRAPPERS_MAX;
@@ -39,6 +40,13 @@ pub(crate) fn translate(
 ) -> Option<IncomingMessage> {
     if !is_chat(&info.source.chat) {
         return None;
+    }
+    if let Some(change) = changes::read(unwrap(message), info, me, names) {
+        let changed = with_content(change.content, change.context, info, me, names)?;
+        // The writer's clock orders changes within a second; it is not believed beyond that.
+        let second = changed.at.saturating_add(SignedDuration::from_millis(999)).ok()?;
+        let at = change.at.map_or(changed.at, |at| at.clamp(changed.at, second));
+        return Some(IncomingMessage { at, ..changed });
     }
     let context = context(unwrap(message), me, names);
     with_content(content(message)?, context, info, me, names)
@@ -132,7 +140,7 @@ fn person_of_chat(info: &MessageInfo, sender: &Address, names: &impl Names) -> O
 }
 
 /// Both names of a person, from what the message says and what the session knows.
-fn address(jid: Option<&Jid>, alt: Option<&Jid>, names: &impl Names) -> Address {
+pub(crate) fn address(jid: Option<&Jid>, alt: Option<&Jid>, names: &impl Names) -> Address {
     let both = || jid.into_iter().chain(alt);
     let user = |jid: &Jid| jid.user.to_string();
     let phone = both().find(|jid| jid.server.is_pn_family()).map(user);
@@ -165,7 +173,7 @@ fn unsupported(kind: ContentKind, text: Option<&String>) -> Content {
 }
 
 /// What a user wrote; `None` for everything else.
-fn content(message: &wa::Message) -> Option<Content> {
+pub(crate) fn content(message: &wa::Message) -> Option<Content> {
     let message = unwrap(message);
     if is_housekeeping(message) {
         return None;
@@ -328,6 +336,7 @@ fn context(message: &wa::Message, me: &Me, names: &impl Names) -> Context {
             all: info.non_jid_mentions.unwrap_or_default() > 0,
         },
         is_forwarded: info.is_forwarded == Some(true),
+        ..Context::default()
     }
 }
 

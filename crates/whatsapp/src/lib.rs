@@ -27,6 +27,7 @@
 //! Nothing here logs a QR, a code, a key, a text or a phone number.
 
 mod awaited;
+mod changes;
 mod client;
 mod config;
 mod connection;

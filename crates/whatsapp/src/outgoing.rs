@@ -12,6 +12,7 @@ use wacore_binary::{Jid, JidExt as _};
 use waproto::buffa::MessageField;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message as m;
+use waproto::whatsapp::message::protocol_message::Type;
 use whatsapp_rust::upload::UploadResponse;
 
 use crate::contacts::vcard;
@@ -84,6 +85,8 @@ fn message(
         Content::Contacts(people) => contacts(&people),
         Content::Poll(question) => poll(question, around),
         Content::Reaction(emoji) => return reaction(emoji, around),
+        Content::Edit(text) => return edit(&text, around),
+        Content::Revoke => return protocol(Type::REVOKE, None, around),
         Content::Unsupported(_) => return None,
     };
     if !around.context.is_empty() {
@@ -226,6 +229,53 @@ fn reaction(emoji: String, around: &Surroundings<'_>) -> Option<wa::Message> {
         ..Default::default()
     };
     Some(wa::Message { reaction_message: MessageField::some(reaction), ..Default::default() })
+}
+
+/// Another text for a message. Phones want the text in the field in which its message had it.
+fn edit(text: &str, around: &Surroundings<'_>) -> Option<wa::Message> {
+    let kind = around.context.reply_to.as_ref()?.kind;
+    let caption = || Some(text.to_owned());
+    let mut edited = wa::Message::default();
+    match kind {
+        ContentKind::Image => {
+            let image = m::ImageMessage { caption: caption(), ..Default::default() };
+            edited.image_message = MessageField::some(image);
+        }
+        ContentKind::Video => {
+            let video = m::VideoMessage { caption: caption(), ..Default::default() };
+            edited.video_message = MessageField::some(video);
+        }
+        ContentKind::Document => {
+            let document = m::DocumentMessage { caption: caption(), ..Default::default() };
+            edited.document_message = MessageField::some(document);
+            edited = in_caption_envelope(edited);
+        }
+        _ => edited.conversation = Some(text.to_owned()),
+    }
+    protocol(Type::MESSAGE_EDIT, Some(edited), around)
+}
+
+/// A change of a message that the device's own number has sent.
+fn protocol(
+    kind: Type,
+    edited: Option<wa::Message>,
+    around: &Surroundings<'_>,
+) -> Option<wa::Message> {
+    let quote = around.context.reply_to.as_ref()?;
+    let key = wa::MessageKey {
+        remote_jid: Some(around.to.to_string()),
+        from_me: Some(true),
+        id: Some(quote.whatsapp_id.as_str().to_owned()),
+        participant: None,
+    };
+    let protocol = m::ProtocolMessage {
+        key: MessageField::some(key),
+        r#type: Some(kind),
+        timestamp_ms: edited.is_some().then_some(around.now_ms),
+        edited_message: edited.map(MessageField::some).unwrap_or_default(),
+        ..Default::default()
+    };
+    Some(wa::Message { protocol_message: MessageField::some(protocol), ..Default::default() })
 }
 
 fn location(place: Location) -> wa::Message {

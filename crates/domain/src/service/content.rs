@@ -34,7 +34,9 @@ impl Core {
             Content::Contacts(contacts) => Ok((Content::Contacts(check_contacts(contacts)?), None)),
             Content::Poll(poll) => Ok((Content::Poll(check_poll(poll)?), None)),
             Content::Reaction(emoji) => Ok((Content::Reaction(check_emoji(emoji)?), None)),
-            Content::Unsupported(_) => Err(Error::invalid("text", "is required")),
+            Content::Edit(_) | Content::Revoke | Content::Unsupported(_) => {
+                Err(Error::invalid("text", "is required"))
+            }
         }
     }
 
@@ -79,7 +81,7 @@ fn within_bytes(text: String, bytes_max: usize) -> Option<String> {
 /// would reveal what is inside it.
 pub const DOWNLOAD_FAILED: &str = "the file could not be downloaded";
 
-fn check_text(text: Arc<str>) -> Result<Arc<str>> {
+pub(super) fn check_text(text: Arc<str>) -> Result<Arc<str>> {
     if text.trim().is_empty() {
         return Err(Error::invalid("text", "is required and must not be blank"));
     }

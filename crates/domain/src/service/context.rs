@@ -45,7 +45,7 @@ impl Core {
             None if is_reaction => return Err(Error::invalid(field, "is required")),
             None => None,
         };
-        Ok(Context { reply_to, mentions, is_forwarded: false })
+        Ok(Context { reply_to, mentions, ..Context::default() })
     }
 
     async fn target(

@@ -1,6 +1,7 @@
 //! The use cases. Every API translates into these calls and decides nothing itself.
 
 mod accounts;
+mod amend;
 mod content;
 mod context;
 mod devices;
@@ -36,6 +37,7 @@ use crate::ports::{
 };
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
+pub use amend::Revocation;
 pub use content::DOWNLOAD_FAILED;
 pub use devices::{DeviceAccess, DeviceChange, DeviceName};
 pub use grants::days_later;

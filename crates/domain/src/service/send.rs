@@ -144,7 +144,7 @@ impl Core {
             check_idempotency_key(&key.key)?;
         }
         let now = self.clock.now();
-        let (account, plan) = (principal.account()?, principal.plan()?);
+        let account = principal.account()?;
         let messages = match self.new_messages(principal, requests, now).await {
             Ok(messages) => messages,
             // Who may use the device is settled before the key is looked up: a token learns nothing
@@ -158,6 +158,18 @@ impl Core {
                 return Ok(self.announce(earlier)?);
             }
         };
+        Ok(self.accept(principal, messages, idempotency, now).await?)
+    }
+
+    /// Makes checked messages durable and gives them to their queues.
+    pub(super) async fn accept(
+        &self,
+        principal: &Principal,
+        messages: Vec<NewMessage>,
+        idempotency: Option<IdempotencyKey>,
+        now: Timestamp,
+    ) -> Result<AcceptedMessages> {
+        let (account, plan) = (principal.account()?, principal.plan()?);
         let acceptance = Acceptance {
             account_id: account.id,
             plan: Arc::clone(plan),
@@ -167,12 +179,12 @@ impl Core {
             idempotency,
             now,
         };
-        Ok(self.announce(self.store.accept(acceptance).await.map_err(Error::from)?)?)
+        self.announce(self.store.accept(acceptance).await?)
     }
 
     /// Refuses when the disk has too little free space. What was deleted makes room inside the
     /// database, whose file stays as large.
-    async fn require_room(&self) -> Result<()> {
+    pub(super) async fn require_room(&self) -> Result<()> {
         let has_room = self.outbound.has_room(0)
             || self.outbound.has_room(self.store.reusable_bytes().await.unwrap_or(0));
         if !has_room {
@@ -207,7 +219,7 @@ impl Core {
         Ok(messages)
     }
 
-    fn announce(&self, accepted: Accepted) -> Result<AcceptedMessages> {
+    pub(super) fn announce(&self, accepted: Accepted) -> Result<AcceptedMessages> {
         match accepted {
             Accepted::New(messages) => {
                 self.dispatcher.accepted(messages.iter().map(OutboxEntry::from).collect());
@@ -346,7 +358,7 @@ pub(super) fn key_of(principal: &Principal, key: IdempotencyKey) -> IdempotencyK
     IdempotencyKey { token_of: principal.caller.bound_device(), ..key }
 }
 
-fn check_idempotency_key(key: &str) -> Result<()> {
+pub(super) fn check_idempotency_key(key: &str) -> Result<()> {
     let length = key.chars().count();
     if length == 0 || length > IDEMPOTENCY_KEY_CHARS_MAX || key.contains('\0') {
         let message = format!("must have 1 to {IDEMPOTENCY_KEY_CHARS_MAX} characters");

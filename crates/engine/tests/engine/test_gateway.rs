@@ -196,7 +196,8 @@ impl TestGateway {
             .sent()
             .into_iter()
             .map(|(_, message)| match message.content {
-                Content::Text(text) => text.to_string(),
+                Content::Text(text) | Content::Edit(text) => text.to_string(),
+                Content::Revoke => String::new(),
                 Content::File(file) => file.caption,
                 Content::Location(place) => place.name.unwrap_or_default(),
                 Content::Poll(poll) => poll.question,

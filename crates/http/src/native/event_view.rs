@@ -11,8 +11,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::message_view::{
-    ContactBody, ErrorBody, LocationBody, MediaBody, Parties, PollBody, ReactionBody, mentions,
-    reply_to,
+    ContactBody, EarlierBody, ErrorBody, LocationBody, MediaBody, Parties, PollBody, ReactionBody,
+    mentions, reply_to,
 };
 
 /// Something that happened.
@@ -89,7 +89,7 @@ struct EventMessageBody<'a> {
     /// The reaction, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     reaction: Option<ReactionBody<'a>>,
-    /// The WhatsApp id of the message it answers, where it answers one.
+    /// The WhatsApp id of the message it answers, edits or deletes, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
     /// Whom it mentions: numbers, LIDs, `all`.
@@ -98,6 +98,17 @@ struct EventMessageBody<'a> {
     /// `true` where its writer passed it on from another chat.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     forwarded: bool,
+    /// When its present text was written, where it was edited.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<Timestamp>,
+    /// Its earlier texts, oldest first, where it was edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edits: Option<Vec<EarlierBody<'a>>>,
+    /// When it was deleted for everyone; what it carried stays here.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
     /// The state it came into.
     status: &'static str,
     /// Why it failed.
@@ -197,6 +208,9 @@ fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> Event
         reply_to: reply_to(&message.content, &message.context),
         mentions: mentions(&message.context),
         forwarded: message.context.is_forwarded,
+        edited_at: message.context.changes.edited_at,
+        edits: EarlierBody::list(&message.context),
+        revoked_at: message.context.changes.revoked_at,
         status: message.state.as_str(),
         error: message.failure.as_ref().map(ErrorBody::from),
         created_at: message.created_at,

@@ -2,7 +2,7 @@
 
 use domain::chat::{ChatId, Lid};
 use domain::content::{Contact, Content, Location, Poll};
-use domain::context::Context;
+use domain::context::{Context, EarlierText};
 use domain::media::Media;
 use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange, Waiting};
 use domain::phone::PhoneNumber;
@@ -55,7 +55,7 @@ pub(super) struct MessageBody<'a> {
     /// The reaction, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     reaction: Option<ReactionBody<'a>>,
-    /// The WhatsApp id of the message it answers, where it answers one.
+    /// The WhatsApp id of the message it answers, edits or deletes, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
     /// Whom it mentions: numbers, LIDs, `all`.
@@ -64,6 +64,17 @@ pub(super) struct MessageBody<'a> {
     /// `true` where its writer passed it on from another chat.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     forwarded: bool,
+    /// When its present text was written, where it was edited.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edited_at: Option<Timestamp>,
+    /// Its earlier texts, oldest first, where it was edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    edits: Option<Vec<EarlierBody<'a>>>,
+    /// When it was deleted for everyone; what it carried stays here.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
     /// `scheduled`, `queued`, `sending`, `sent`, `delivered`, `read`, `played`, `failed`,
     /// `expired` or `cancelled`.
     status: &'static str,
@@ -235,6 +246,26 @@ pub(super) fn mentions(context: &Context) -> Option<Vec<&str>> {
     (!people.is_empty()).then_some(people)
 }
 
+/// A text that a message had before it was edited.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EarlierText)]
+pub(super) struct EarlierBody<'a> {
+    /// The text.
+    text: &'a str,
+    /// Until when it had it.
+    #[schema(value_type = String, format = DateTime)]
+    until: Timestamp,
+}
+
+impl<'a> EarlierBody<'a> {
+    /// The earlier texts; `None` for none.
+    pub(super) fn list(context: &'a Context) -> Option<Vec<Self>> {
+        let earlier = &context.changes.earlier;
+        let body = |text: &'a EarlierText| Self { text: &text.text, until: text.until };
+        (!earlier.is_empty()).then(|| earlier.iter().map(body).collect())
+    }
+}
+
 /// Why a message failed.
 #[derive(Serialize, ToSchema)]
 #[schema(as = MessageError)]
@@ -303,6 +334,9 @@ impl<'a> MessageBody<'a> {
             reply_to: reply_to(&message.content, &message.context),
             mentions: mentions(&message.context),
             forwarded: message.context.is_forwarded,
+            edited_at: message.context.changes.edited_at,
+            edits: EarlierBody::list(&message.context),
+            revoked_at: message.context.changes.revoked_at,
             status: message.state.as_str(),
             error: message.failure.as_ref().map(ErrorBody::from),
             waiting: None,

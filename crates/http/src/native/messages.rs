@@ -10,12 +10,12 @@ use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
 use domain::ports::MessageFilter;
-use domain::service::{SendRequest, SendingDevice};
+use domain::service::{AcceptedMessages, Revocation, SendRequest, SendingDevice};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, IdempotencyHeader, MediaJson, Params, Segment};
+use super::caller::{Caller, IdempotencyHeader, Json, MediaJson, Params, Segment};
 use super::devices::{named_device, queried_device};
 use super::media_field::MediaField;
 use super::message_view::MessageBody;
@@ -33,6 +33,7 @@ use crate::state::AppState;
 const SEND: &str = "/v1/messages";
 const BATCH: &str = "/v1/messages/batch";
 const ONE: &str = "/v1/messages/{id}";
+const REVOKE: &str = "/v1/messages/{id}/revoke";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -67,6 +68,30 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(ONE, Access::Device, show)
             .summary("One message with its history of states")
             .answers::<MessageBody>(200),
+        sending(Route::new(Method::PATCH, ONE, Access::Device, edit))
+            .summary("Edit a message that was sent")
+            .description(
+                "Puts another text, or another caption, in place of the present one, up to 15 minutes after \
+                 the message was sent. The answer is the edit: a message of its own, of kind `edit`, which is \
+                 durable, charged and sent in the order of its chat. When WhatsApp has it, the edited message \
+                 shows the text, with `edited_at`, and `message.edited` is emitted.",
+            )
+            .body::<EditRequest>()
+            .answers::<MessageBody>(202)
+            .with_header("Location", "Where the edit is: /v1/messages/{id}")
+            .error(409, "`not_editable`: not sent yet, sent too long ago, not ours, or no text"),
+        sending(Route::post(REVOKE, Access::Device, revoke))
+            .summary("Delete a message for everyone")
+            .description(
+                "Up to 60 hours after the message was sent. The answer (202) is the deletion: a message of its \
+                 own, of kind `revoke`. When WhatsApp has it, the deleted message shows `revoked_at`, and \
+                 `message.revoked` is emitted. A message that still waits is cancelled instead, and is the \
+                 answer (200).",
+            )
+            .answers::<MessageBody>(202)
+            .answers::<MessageBody>(200)
+            .with_header("Location", "Where the deletion is: /v1/messages/{id}")
+            .error(409, "`not_revocable`: being sent, sent too long ago, not ours, or deleted before"),
         Route::new(Method::DELETE, ONE, Access::Device, cancel)
             .summary("Cancel a waiting message")
             .answers::<MessageBody>(200)
@@ -239,6 +264,14 @@ impl From<LocationField> for Location {
     }
 }
 
+/// Another text for a message.
+#[derive(Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EditRequest {
+    /// The text, or the caption, at most 65,536 characters.
+    text: String,
+}
+
 /// Messages to send together.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -277,10 +310,7 @@ async fn send(
     )?;
     let requests = vec![command(device, body)?];
     let sent = state.core().send(&principal, requests, idempotency).await?;
-    let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
-    let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
-    add_send_headers(&mut response, first, sent.is_repeat);
-    Ok(response)
+    accepted(&sent)
 }
 
 async fn send_batch(
@@ -449,4 +479,40 @@ async fn cancel(
 ) -> ApiResult<V1> {
     let message = state.core().cancel_message(&principal, MessageId(id.id("message")?)).await?;
     Ok(json(StatusCode::OK, &MessageBody::full(&message)))
+}
+
+async fn edit(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    IdempotencyHeader(header): IdempotencyHeader,
+    Json(body): Json<EditRequest>,
+) -> ApiResult<V1> {
+    let id = MessageId(id.id("message")?);
+    let idempotency = idempotency_key(header.as_ref(), "PATCH /v1/messages/{id}", &(id.0, &body))?;
+    let edit = state.core().edit_message(&principal, id, body.text.into(), idempotency).await?;
+    accepted(&edit)
+}
+
+async fn revoke(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    IdempotencyHeader(header): IdempotencyHeader,
+) -> ApiResult<V1> {
+    let id = MessageId(id.id("message")?);
+    let route = "POST /v1/messages/{id}/revoke";
+    let idempotency = idempotency_key(header.as_ref(), route, &id.0)?;
+    match state.core().revoke_message(&principal, id, idempotency).await? {
+        Revocation::Cancelled(message) => Ok(json(StatusCode::OK, &MessageBody::full(&message))),
+        Revocation::Accepted(revocation) => accepted(&revocation),
+    }
+}
+
+/// The first of the messages that were accepted.
+fn accepted(accepted: &AcceptedMessages) -> ApiResult<V1> {
+    let first = accepted.messages.first().ok_or(Error::NotFound("message"))?;
+    let mut response = json(StatusCode::ACCEPTED, &MessageBody::brief(first));
+    add_send_headers(&mut response, first, accepted.is_repeat);
+    Ok(response)
 }

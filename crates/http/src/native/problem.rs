@@ -65,6 +65,8 @@ kinds! {
     PASSKEY_ALREADY_GIVEN = 409 "passkey_already_given" "The passkey was given already";
     PASSKEY_NO_CODE = 409 "passkey_no_code" "There is no code to confirm yet";
     PASSKEY_EXPIRED = 409 "passkey_expired" "The time for the passkey is over";
+    NOT_EDITABLE = 409 "not_editable" "The message cannot be edited";
+    NOT_REVOCABLE = 409 "not_revocable" "The message cannot be deleted for everyone";
     NOT_WAITING = 409 "not_waiting" "The message no longer waits";
     TOO_LARGE = 413 "too_large" "The body is too large";
     URL_TOO_LONG = 414 "url_too_long" "The URL is too long";
@@ -139,6 +141,8 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::Passkey(PasskeyRefusal::NoCode) => &PASSKEY_NO_CODE,
         Error::Passkey(PasskeyRefusal::Expired) => &PASSKEY_EXPIRED,
         Error::Passkey(PasskeyRefusal::Rejected) => &PASSKEY_REJECTED,
+        Error::NotEditable(_) => &NOT_EDITABLE,
+        Error::NotRevocable(_) => &NOT_REVOCABLE,
         Error::NotWaiting(_) => &NOT_WAITING,
         Error::Whatsapp(_) => &WHATSAPP,
         Error::Store(StoreError::Unavailable(_)) => &UNAVAILABLE,

@@ -5,6 +5,7 @@ use domain::device::{DeviceStatus, PairOffer, StatusChange};
 use domain::grant::NewVoucher;
 use domain::ids::{DeliveryId, MessageId, WebhookId};
 use domain::key::Secret;
+use domain::message::MessageEvent;
 use domain::passkey::{PasskeyStep, page_token};
 use domain::ports::{Clock, PageRequest};
 use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState};
@@ -35,6 +36,9 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
     let path = path(app, route.path).await;
     if route.path.contains("/pair") {
         app.dispatcher.set_offer(passkey_offer(route.path.ends_with("/confirm")));
+    }
+    if (route.method.as_str(), route.path) == ("PATCH", "/v1/messages/{id}") {
+        app.follow(MessageId(message_id(app).await), MessageEvent::Acknowledged).await;
     }
     let ask = Ask::new(route.method.clone(), path);
     if let Some(dialect) = dialect_of(route.path) {
@@ -88,6 +92,8 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
             | "/v1/webhooks/{id}/deliveries/{delivery}/replay",
         ) => None,
         ("POST", "/v1/messages") => Some(to),
+        ("PATCH", "/v1/messages/{id}") => Some(json!({"text": "x"})),
+        ("POST", "/v1/messages/{id}/revoke") => None,
         ("POST", "/v1/messages/batch") => Some(json!({"messages": [to]})),
         (method, path) => panic!("no sample for {method} {path}"),
     };

@@ -1,6 +1,7 @@
 //! Tests of the whole router, over the memory store and a dispatcher that sends nothing.
 
 pub(crate) mod access;
+mod amend;
 pub(crate) mod app;
 pub(crate) mod exchange;
 

@@ -120,7 +120,8 @@ async fn the_plan_says_which_events_are_posted() {
         assert_eq!(refused["detail"], format!("the plan does not include {event}"));
     }
     let all = make(&app, json!({"url": HOOK})).await.expect(201).json();
-    assert_eq!(all["events"], json!(["message.received", "contact.identified"]));
+    let received = ["message.received", "contact.identified", "message.edited", "message.revoked"];
+    assert_eq!(all["events"], json!(received));
 
     let app = App::on_plan("free").await;
     let refused = make(&app, json!({"url": HOOK})).await.expect(403).json();

@@ -285,6 +285,65 @@ async fn contacts_polls_answers_and_reactions_come_in() {
 }
 
 #[tokio::test]
+async fn edits_and_deletions_go_out() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    for to in [chat(THEIRS).to_string(), group] {
+        let first = new_id();
+        world
+            .try_send_message(device, &to, &first, Content::Text("Halo".into()), Context::default())
+            .await
+            .unwrap();
+        world.heard(device, MessengerEvent::Acknowledged(first.clone())).await;
+        for (content, kind, text) in [
+            (Content::Edit("Hai".into()), "edit", json!("Hai")),
+            (Content::Revoke, "revoke", Value::Null),
+        ] {
+            let (id, reply_to) = (new_id(), quote(&first, true));
+            let context = Context { reply_to, ..Context::default() };
+            world.try_send_message(device, &to, &id, content, context).await.unwrap();
+            world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+            let mail = world.sim.mail(THEIRS, &id).await;
+            assert_eq!((&mail["kind"], &mail["text"]), (&json!(kind), &text));
+            assert_eq!(mail["changes"], json!(first.as_str()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn edits_and_deletions_come_in() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let first = world.sim.write(THEIRS, OURS, "Halo").await;
+    for (field, content) in [
+        ("edit", json!({"message": first.as_str(), "text": "Hai"})),
+        ("revoke", json!({"message": first.as_str()})),
+    ] {
+        let id = world.sim.write_content(THEIRS, OURS, field, content).await;
+        let change = world.recorder.message(&id).await;
+        let target = change.context.reply_to.unwrap();
+        assert_eq!(
+            (target.whatsapp_id, target.is_ours, target.sender),
+            (first.clone(), Some(false), None)
+        );
+        let text = if field == "edit" { "Hai" } else { "" };
+        assert_eq!((change.content.kind().as_str(), change.content.text()), (field, text));
+    }
+    // An admin deletes what others wrote.
+    let ours = new_id();
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    let text = Content::Text("Halo".into());
+    world.try_send_message(device, &group, &ours, text, Context::default()).await.unwrap();
+    world.heard(device, MessengerEvent::Acknowledged(ours.clone())).await;
+    world.sim.mail(THEIRS, &ours).await;
+    let id =
+        world.sim.write_content(THEIRS, &group, "revoke", json!({"message": ours.as_str()})).await;
+    let target = world.recorder.message(&id).await.context.reply_to.unwrap();
+    assert_eq!((target.whatsapp_id, target.is_ours), (ours, Some(true)));
+}
+
+#[tokio::test]
 async fn what_cannot_be_sent_is_refused_for_good() {
     let world = World::new().await;
     let device = world.link(OURS).await;

@@ -33,6 +33,8 @@ pub(super) struct SendRequest {
     contacts: Option<Vec<SendContact>>,
     poll: Option<SendPoll>,
     reaction: Option<SendReaction>,
+    edit: Option<SendEdit>,
+    revoke: Option<SendRevoke>,
     /// The id of a message that the phone has sent or received in that chat.
     reply_to: Option<String>,
     /// Numbers.
@@ -70,6 +72,19 @@ struct SendReaction {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct SendEdit {
+    message: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendRevoke {
+    message: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct SendLocation {
     latitude: f64,
     longitude: f64,
@@ -101,13 +116,15 @@ pub(super) async fn send(
     let to = addressee(&body.to)?;
     let (reply_to, mentions) = (body.reply_to.clone(), body.mentions.clone());
     let reacted_to = body.reaction.as_ref().map(|reaction| reaction.message.clone());
+    let edited = body.edit.as_ref().map(|edit| edit.message.clone());
+    let changed = edited.or(body.revoke.as_ref().map(|revoke| revoke.message.clone()));
     let mut message = content(&simulator, body, &headers).await?;
     if !mentions.is_empty() {
         let jid = |number: &String| parse_number(number).map(|number| number.jid().to_string());
         let mentioned_jid = mentions.iter().map(jid).collect::<Result<_>>()?;
         message.set_context_info(wa::ContextInfo { mentioned_jid, ..Default::default() });
     }
-    let outgoing = PhoneMessage { to, message, refers_to: reacted_to.or(reply_to) };
+    let outgoing = PhoneMessage { to, message, refers_to: reacted_to.or(changed).or(reply_to) };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(number, &outgoing));
     Ok(Json(json!({ "id": sent.await? })))
 }
@@ -127,8 +144,12 @@ async fn content(
     messages.extend(body.contacts.map(contacts_message));
     messages.extend(body.poll.map(poll_message));
     messages.extend(body.reaction.map(reaction_message));
+    messages.extend(body.edit.map(|edit| change_message(Some(edit.text))));
+    messages.extend(body.revoke.map(|_| change_message(None)));
     let [message] = <[wa::Message; 1]>::try_from(messages).map_err(|_| {
-        bad_request("send needs one of text, media, location, contacts, poll and reaction")
+        bad_request(
+            "send needs one of text, media, location, contacts, poll, reaction, edit and revoke",
+        )
     })?;
     Ok(message)
 }
@@ -174,6 +195,20 @@ fn reaction_message(reaction: SendReaction) -> wa::Message {
         ..Default::default()
     };
     wa::Message { reaction_message: MessageField::some(reaction), ..Default::default() }
+}
+
+/// An edit to this text, or a deletion; its message is filled in by the phone.
+fn change_message(text: Option<String>) -> wa::Message {
+    use wam::protocol_message::Type;
+    let kind = if text.is_some() { Type::MESSAGE_EDIT } else { Type::REVOKE };
+    let edited = text.map(|text| wa::Message { conversation: Some(text), ..Default::default() });
+    let protocol = wam::ProtocolMessage {
+        r#type: Some(kind),
+        edited_message: edited.map(MessageField::some).unwrap_or_default(),
+        timestamp_ms: Some(crate::clock::unix_ms()),
+        ..Default::default()
+    };
+    wa::Message { protocol_message: MessageField::some(protocol), ..Default::default() }
 }
 
 /// A number, a user's JID or a group's.

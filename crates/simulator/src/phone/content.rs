@@ -10,7 +10,7 @@ use waproto::whatsapp as wa;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub(crate) struct Content {
     /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`,
-    /// `reaction`, `poll`, `other`, or `failed`: a file that the phone could not open.
+    /// `reaction`, `poll`, `edit`, `revoke`, `other`, or `failed`: a file that the phone could not open.
     pub(crate) kind: String,
     pub(crate) text: Option<String>,
     pub(crate) caption: Option<String>,
@@ -35,6 +35,9 @@ pub(crate) struct Content {
     pub(crate) poll: Option<Poll>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reaction: Option<Reaction>,
+    /// The message that it edits or deletes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) changes: Option<String>,
     /// The id of the message that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reply_to: Option<String>,
@@ -139,6 +142,9 @@ impl Content {
     /// The content of a message; `None` when it has none to show (a key, a receipt of sorts).
     pub(crate) fn of(message: &wa::Message) -> Option<Self> {
         let base = message.get_base_message();
+        if let Some(change) = change(base) {
+            return Some(change);
+        }
         let text = message.text_content().map(|text| Content {
             kind: "text".into(),
             text: Some(text.to_owned()),
@@ -289,6 +295,23 @@ fn reaction(message: &wa::Message) -> Option<Content> {
     };
     let reaction = Some(reaction);
     Some(Content { kind: "reaction".into(), text, reaction, ..Default::default() })
+}
+
+/// An edit of another message, or its deletion.
+fn change(message: &wa::Message) -> Option<Content> {
+    use wa::message::protocol_message::Type;
+    let protocol = message.protocol_message.as_option()?;
+    let changes = protocol.key.as_option()?.id.clone();
+    let kind = match protocol.r#type? {
+        Type::MESSAGE_EDIT => "edit",
+        Type::REVOKE => "revoke",
+        _ => return None,
+    };
+    let edited = protocol.edited_message.as_option();
+    let text = edited.and_then(|edited| {
+        edited.text_content().or_else(|| edited.get_caption()).map(str::to_owned)
+    });
+    Some(Content { kind: kind.into(), text, changes, ..Default::default() })
 }
 
 /// Whom a message mentions, as JIDs.

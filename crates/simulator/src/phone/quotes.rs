@@ -41,6 +41,16 @@ impl Switchboard {
             });
             return Ok(());
         }
+        if let Some(protocol) = message.protocol_message.as_option_mut() {
+            // An admin deletes what others wrote.
+            protocol.key = MessageField::some(wa::MessageKey {
+                remote_jid: Some(chat.to_string()),
+                from_me: Some(is_own),
+                id: Some(id.to_owned()),
+                participant: (!is_own).then_some(participant),
+            });
+            return Ok(());
+        }
         let content: Content = serde_json::from_str(&content).unwrap_or_default();
         let quoted =
             wa::Message { conversation: content.text.or(content.caption), ..Default::default() };

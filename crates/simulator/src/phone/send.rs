@@ -2,6 +2,7 @@
 
 use rusqlite::{OptionalExtension as _, params};
 use wacore::messages::MessageUtils;
+use wacore::types::message::EditAttribute;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeRef, Server};
 use waproto::buffa::MessageField;
@@ -274,12 +275,25 @@ impl Switchboard {
 
 /// The stanza of a phone's message, without `from` and content.
 fn stanza(parcel: &Parcel<'_>) -> NodeBuilder {
-    let kind = if parcel.content.kind == "text" { "text" } else { "media" };
-    NodeBuilder::new("message")
+    let kind =
+        if matches!(&*parcel.content.kind, "text" | "edit" | "revoke") { "text" } else { "media" };
+    let stanza = NodeBuilder::new("message")
         .attr("id", parcel.id)
         .attr("t", clock::unix_s().to_string())
         .attr("type", kind)
-        .attr("notify", format!("Phone {}", parcel.number))
+        .attr("notify", format!("Phone {}", parcel.number));
+    match edit(parcel) {
+        Some(edit) => stanza.attr("edit", edit),
+        None => stanza,
+    }
+}
+
+/// How a stanza says that its message changes another one.
+fn edit(parcel: &Parcel<'_>) -> Option<String> {
+    parcel.content.changes.as_ref()?;
+    let message = waproto::codec::message_decode(&parcel.plain).ok()?;
+    let edit = EditAttribute::infer_from_message(&message)?;
+    Some(edit.as_str().to_owned())
 }
 
 pub(super) fn enc(kind: EncType, sealed: Vec<u8>, content: &Content, retries: u8) -> Node {

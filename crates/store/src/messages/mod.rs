@@ -5,6 +5,7 @@
 //! rows in the outbox and their files; `message_counts` equals the rows of both. Rows of the outbox change only under the lock on their account's `usage` row.
 
 pub(crate) mod accept;
+pub(crate) mod amend;
 pub(crate) mod clean;
 pub(crate) mod counts;
 pub(crate) mod find;
@@ -20,7 +21,7 @@ use domain::chat::Lid;
 use domain::content::Content;
 use domain::context::Context;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
-use domain::message::{Direction, Message, MessageState, Origin};
+use domain::message::{Address, Direction, Message, MessageState, Origin};
 use domain::policy::quota::{Period, QuotaKind, QuotaReceipt};
 
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, to_json};
@@ -280,7 +281,10 @@ async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<Mes
 
 /// The sender in the unique index: two senders may use the same WhatsApp id.
 fn sender_key(message: &Message) -> &str {
-    let Some(sender) = &message.sender else { return "" };
+    message.sender.as_ref().map_or("", address_key)
+}
+
+fn address_key(sender: &Address) -> &str {
     let phone = sender.phone.as_ref().map(domain::phone::PhoneNumber::as_str);
     phone.or(sender.lid.as_ref().map(Lid::as_str)).unwrap_or("?")
 }

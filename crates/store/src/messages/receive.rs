@@ -8,6 +8,7 @@ use domain::message::{IncomingMessage, Message};
 use domain::ports::Recorded;
 use jiff::Timestamp;
 
+use super::amend;
 use super::counts::CountChanges;
 use super::identities::name_by_number;
 use super::insert_history;
@@ -49,6 +50,7 @@ pub(crate) async fn receive_group(
         arrived.push(received.collect());
     }
     name_by_number(tx, arrived.iter_mut().flatten()).await?;
+    let changes = amend::taken_from(&mut arrived);
     let rows: Vec<&Message> = arrived.iter().flatten().collect();
     let new: HashSet<MessageId> = insert_history(tx, &rows).await?.into_iter().collect();
     let mut counts = CountChanges::default();
@@ -64,7 +66,16 @@ pub(crate) async fn receive_group(
         let stored = messages.into_iter().filter_map(&mut stored);
         stored.map(|message| recorded_since(message, &devices, 0)).collect()
     };
-    let answers: Vec<Vec<Recorded>> = arrived.into_iter().map(&mut answer).collect();
+    let came: Vec<&Message> = rows.iter().filter(|row| new.contains(&row.id)).copied().collect();
+    let mut early = amend::take_early(tx, &came).await?;
+    let mut answers: Vec<Vec<Recorded>> = arrived.into_iter().map(&mut answer).collect();
+    for (index, mut changes) in changes.into_iter().enumerate() {
+        let device = group[index].device;
+        let (now_due, later) = early.into_iter().partition(|(of, _)| *of == device);
+        early = later;
+        changes.splice(0..0, now_due);
+        answers[index].extend(amend::apply(tx, &changes, &devices).await?);
+    }
     enqueue_events(tx, &answers).await?;
     let outcomes = answers.into_iter().zip(faults);
     Ok(outcomes.map(|(answer, fault)| fault.map_or(Ok(answer), Err)).collect())

@@ -14,6 +14,7 @@ use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
 use super::accept::{AccountStates, account_states_from, put_account_states, usage_columns};
+use super::amend;
 use super::counts::CountChanges;
 use super::identities::name_by_number;
 use super::list::entry_from;
@@ -60,6 +61,11 @@ pub(crate) async fn record_group(
         answers.push(recorded);
     }
     settle(tx, waiting.into_values().collect(), &mut account_states).await?;
+    for recorded in &mut answers {
+        let sent = recorded.iter().filter_map(amend::sent);
+        let changes: Vec<_> = sent.collect();
+        recorded.extend(amend::apply(tx, &changes, &devices).await?);
+    }
     if account_states.values().any(|state| state.has_webhooks) {
         enqueue_events(tx, &answers).await?;
     }

@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0005_device_client.sql"),
     include_str!("../../migrations/postgres/0006_identities.sql"),
     include_str!("../../migrations/postgres/0007_people.sql"),
+    include_str!("../../migrations/postgres/0008_amendments.sql"),
 ];
 
 #[derive(Clone)]

@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0005_device_client.sql"),
     include_str!("../../migrations/sqlite/0006_identities.sql"),
     include_str!("../../migrations/sqlite/0007_people.sql"),
+    include_str!("../../migrations/sqlite/0008_amendments.sql"),
 ];
 
 /// The database, open.

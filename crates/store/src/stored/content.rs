@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 
 use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
-use domain::context::{Context, Mentions, Quote};
+use domain::context::{Changes, Context, EarlierText, Mentions, Quote};
 use domain::ids::WhatsappId;
 use domain::media::Media;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::address::StoredAddress;
@@ -71,6 +72,19 @@ struct StoredContext<'a> {
     mentions_all: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     is_forwarded: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edited_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoked_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<StoredText<'a>>,
+}
+
+/// A text that a message had, until then.
+#[derive(Serialize, Deserialize)]
+struct StoredText<'a> {
+    text: Cow<'a, str>,
+    until: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,7 +125,15 @@ impl From<StoredContact<'_>> for Contact {
 
 impl<'a> From<&'a Context> for StoredContext<'a> {
     fn from(context: &'a Context) -> Self {
+        let Changes { edited_at, revoked_at, earlier } = &context.changes;
+        let text = |EarlierText { text, until }: &'a EarlierText| StoredText {
+            text: Cow::Borrowed(text),
+            until: *until,
+        };
         Self {
+            edited_at: *edited_at,
+            revoked_at: *revoked_at,
+            earlier: earlier.iter().map(text).collect(),
             reply_to: context.reply_to.as_ref().map(StoredQuote::from),
             mentions: Cow::Borrowed(&context.mentions.people),
             mentions_all: context.mentions.all,
@@ -122,7 +144,16 @@ impl<'a> From<&'a Context> for StoredContext<'a> {
 
 impl From<StoredContext<'_>> for Context {
     fn from(stored: StoredContext<'_>) -> Self {
+        let text = |StoredText { text, until }: StoredText<'_>| EarlierText {
+            text: text.into_owned().into(),
+            until,
+        };
         Self {
+            changes: Changes {
+                edited_at: stored.edited_at,
+                revoked_at: stored.revoked_at,
+                earlier: stored.earlier.into_iter().map(text).collect(),
+            },
             reply_to: stored.reply_to.map(Quote::from),
             mentions: Mentions { people: stored.mentions.into_owned(), all: stored.mentions_all },
             is_forwarded: stored.is_forwarded,
@@ -203,7 +234,11 @@ impl<'a> StoredContent<'a> {
 
     fn of_content(content: &'a Content) -> Option<Self> {
         match content {
-            Content::Text(_) | Content::Reaction(_) | Content::Unsupported(_) => None,
+            Content::Text(_)
+            | Content::Reaction(_)
+            | Content::Edit(_)
+            | Content::Revoke
+            | Content::Unsupported(_) => None,
             Content::Contacts(contacts) => {
                 let contacts = Some(contacts.iter().map(StoredContact::from).collect());
                 Some(Self { v: VERSION, contacts, ..Self::default() })
@@ -264,6 +299,8 @@ pub(super) fn content(
     let content = match (kind, location) {
         (ContentKind::Text, _) => Content::Text(text.into()),
         (ContentKind::Reaction, _) => Content::Reaction(text),
+        (ContentKind::Edit, _) => Content::Edit(text.into()),
+        (ContentKind::Revoke, _) => Content::Revoke,
         (ContentKind::Location, Some(location)) => Content::Location(location),
         (ContentKind::Contact, _) if contacts.is_some() => {
             Content::Contacts(contacts.into_iter().flatten().map(Contact::from).collect())

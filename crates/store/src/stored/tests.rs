@@ -3,7 +3,7 @@
 use domain::chat::Lid;
 use domain::contact::Identity;
 use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
-use domain::context::{Context, Mentions, Quote};
+use domain::context::{Changes, Context, EarlierText, Mentions, Quote};
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
 use domain::media::Media;
@@ -120,12 +120,26 @@ fn what_a_message_refers_to() {
         text: "look".into(),
     };
     let mentions = Mentions { people: vec!["62811".into(), "9@lid".into()], all: true };
-    let context = Context { reply_to: Some(quote), mentions, is_forwarded: true };
+    let context =
+        Context { reply_to: Some(quote), mentions, is_forwarded: true, ..Context::default() };
     let text = r#"{"v":1,"context":{"reply_to":{"whatsapp_id":"3EB0FF","is_ours":false,"sender":{"phone":"62811","lid":null},"kind":"image","text":"look"},"mentions":["62811","9@lid"],"mentions_all":true,"is_forwarded":true}}"#;
     golden_message("text", "x", Some(text), &Content::Text("x".into()), context);
     let forwarded = Context { is_forwarded: true, ..Context::default() };
     let text = r#"{"v":1,"context":{"is_forwarded":true}}"#;
     golden_message("text", "x", Some(text), &Content::Text("x".into()), forwarded);
+}
+
+#[test]
+fn how_a_message_was_changed() {
+    let [edited, revoked] = ["2026-11-21T03:00:00.5Z", "2026-11-21T04:00:00Z"]
+        .map(|at| at.parse::<jiff::Timestamp>().unwrap());
+    let earlier = vec![EarlierText { text: "hallo".into(), until: edited }];
+    let changes = Changes { edited_at: Some(edited), revoked_at: Some(revoked), earlier };
+    let context = Context { changes, ..Context::default() };
+    let text = r#"{"v":1,"context":{"edited_at":"2026-11-21T03:00:00.5Z","revoked_at":"2026-11-21T04:00:00Z","earlier":[{"text":"hallo","until":"2026-11-21T03:00:00.5Z"}]}}"#;
+    golden_message("text", "x", Some(text), &Content::Text("x".into()), context);
+    golden_content("edit", "halo", None, &Content::Edit("halo".into()));
+    golden_content("revoke", "", None, &Content::Revoke);
 }
 
 fn file(kind: ContentKind, caption: &str, media: Media) -> Content {
@@ -235,7 +249,7 @@ fn the_features_of_plans() {
 
 #[test]
 fn the_events_of_webhooks() {
-    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired","device.restricted","contact.identified"]"#;
+    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired","device.restricted","contact.identified","message.edited","message.revoked"]"#;
     assert_eq!(names::write(&EventKind::ALL, EventKind::as_str).unwrap(), all);
     let known = names::read(all, EventKind::from_name).unwrap();
     assert_eq!(known.items, EventKind::ALL);

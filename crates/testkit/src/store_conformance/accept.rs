@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use domain::content::{Contact, Content, ContentKind, File, Location, Poll};
-use domain::context::{Context, Mentions, Quote};
+use domain::context::{Changes, Context, EarlierText, Mentions, Quote};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::media::Media;
 use domain::message::{
@@ -440,5 +440,8 @@ fn answer() -> Context {
         text: "look".into(),
     };
     let mentions = Mentions { people: vec!["62811".into(), "9@lid".into()], all: true };
-    Context { reply_to: Some(quote), mentions, is_forwarded: true }
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let earlier = vec![EarlierText { text: "hallo".into(), until: at }];
+    let changes = Changes { edited_at: Some(at), revoked_at: Some(at), earlier };
+    Context { reply_to: Some(quote), mentions, is_forwarded: true, changes }
 }

@@ -126,6 +126,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         }
         Error::Conflict(message) => bad(*message),
         Error::Passkey(why) => bad(why.to_string()),
+        Error::NotEditable(why) | Error::NotRevocable(why) => bad(*why),
         Error::NotWaiting(_) => bad("The message no longer waits"),
         Error::VoucherInvalid => bad("Invalid voucher or already redeemed"),
         Error::ChallengeFailed(reason) => bad(reason.clone()),

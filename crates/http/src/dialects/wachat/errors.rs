@@ -123,6 +123,7 @@ fn core_reply(error: &Error) -> (StatusCode, AnyError) {
         ),
         Error::Conflict(message) => reply(StatusCode::CONFLICT, *message),
         Error::Passkey(why) => reply(StatusCode::CONFLICT, why.to_string()),
+        Error::NotEditable(why) | Error::NotRevocable(why) => reply(StatusCode::CONFLICT, *why),
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::Media(reason) => reply(StatusCode::BAD_REQUEST, format!("Media: {reason}")),
         Error::NotOnWhatsapp(number) => {

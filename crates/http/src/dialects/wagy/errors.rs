@@ -142,6 +142,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         ),
         Error::Conflict(message) => reply(StatusCode::CONFLICT, *message),
         Error::Passkey(why) => reply(StatusCode::CONFLICT, why.to_string()),
+        Error::NotEditable(why) | Error::NotRevocable(why) => reply(StatusCode::CONFLICT, *why),
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::Whatsapp(_) => reply(StatusCode::BAD_GATEWAY, "WhatsApp did not answer"),
         Error::DiskFull => reply(

@@ -120,6 +120,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         }
         Error::Conflict(message) => reply(409, "10", *message),
         Error::Passkey(why) => reply(409, "10", why.to_string()),
+        Error::NotEditable(why) | Error::NotRevocable(why) => reply(409, "10", *why),
         Error::NotWaiting(_) => reply(409, "10", "The message is not pending any more"),
         Error::NotSent(failure) => reply(502, "99", failure.message.clone()),
         Error::Whatsapp(_) => reply(502, "99", "WhatsApp did not answer"),

@@ -173,6 +173,7 @@ fn message_type(kind: ContentKind) -> &'static str {
         ContentKind::Contact => "contactMessage",
         ContentKind::Poll => "pollCreationMessage",
         ContentKind::Reaction => "reactionMessage",
+        ContentKind::Edit | ContentKind::Revoke => "protocolMessage",
         ContentKind::Unreadable | ContentKind::Other => "unknown",
     }
 }

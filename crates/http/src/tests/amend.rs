@@ -1,0 +1,111 @@
+//! Editing messages and deleting them for everyone.
+
+use axum::http::Method;
+use domain::ids::MessageId;
+use domain::message::MessageEvent;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+use super::app::App;
+use super::exchange::{Ask, TestResponse};
+
+async fn ask(app: &App, ask: Ask) -> TestResponse {
+    ask.key(&app.shop.key).of(&app.router).await
+}
+
+async fn send(app: &App, content: Value) -> MessageId {
+    let mut body = json!({"device": app.front.id(), "to": "628999111222"});
+    body.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
+    let sent = ask(app, Ask::post("/v1/messages", body)).await.expect(202).json();
+    MessageId(sent["id"].as_i64().unwrap())
+}
+
+async fn sent(app: &App, content: Value) -> MessageId {
+    let id = send(app, content).await;
+    app.follow(id, MessageEvent::Submitted).await;
+    app.follow(id, MessageEvent::Acknowledged).await;
+    id
+}
+
+fn edit(id: MessageId, text: &str) -> Ask {
+    Ask::new(Method::PATCH, &format!("/v1/messages/{id}")).json(json!({"text": text}))
+}
+
+fn revoke(id: MessageId) -> Ask {
+    Ask::new(Method::POST, &format!("/v1/messages/{id}/revoke"))
+}
+
+async fn show(app: &App, id: MessageId) -> Value {
+    ask(app, Ask::get(&format!("/v1/messages/{id}"))).await.expect(200).json()
+}
+
+#[tokio::test]
+async fn an_edit_is_a_message_of_its_own() {
+    let app = App::new().await;
+    let id = sent(&app, json!({"text": "halo"})).await;
+    let keyed = || edit(id, "halo!").header("Idempotency-Key", "K1");
+    let answer = ask(&app, keyed()).await.expect(202);
+    let accepted = answer.json();
+    assert_eq!((&accepted["kind"], &accepted["text"]), (&json!("edit"), &json!("halo!")));
+    let message = show(&app, id).await;
+    assert_eq!(accepted["reply_to"], message["whatsapp_id"]);
+    assert_eq!((&message["text"], &message["edited_at"]), (&json!("halo"), &Value::Null));
+    let edit_id = MessageId(accepted["id"].as_i64().unwrap());
+    assert_eq!(answer.header("location"), format!("/v1/messages/{edit_id}"));
+    let again = ask(&app, keyed()).await.expect(202);
+    assert_eq!(
+        (again.json()["id"].as_i64(), again.header("idempotency-replayed")),
+        (Some(edit_id.0), "true")
+    );
+    app.follow(edit_id, MessageEvent::Acknowledged).await;
+    let message = show(&app, id).await;
+    assert_eq!((&message["text"], &message["edits"][0]["text"]), (&json!("halo!"), &json!("halo")));
+    assert!(message["edited_at"].is_string(), "{message}");
+}
+
+#[tokio::test]
+async fn a_message_is_deleted_for_everyone_or_cancelled() {
+    let app = App::new().await;
+    let waiting = send(&app, json!({"text": "x"})).await;
+    let cancelled = ask(&app, revoke(waiting)).await.expect(200).json();
+    assert_eq!(
+        (&cancelled["status"], &cancelled["revoked_at"]),
+        (&json!("cancelled"), &Value::Null)
+    );
+    let id = sent(&app, json!({"location": {"latitude": 1, "longitude": 2}})).await;
+    let accepted = ask(&app, revoke(id)).await.expect(202).json();
+    assert_eq!(accepted["kind"], "revoke");
+    app.follow(MessageId(accepted["id"].as_i64().unwrap()), MessageEvent::Acknowledged).await;
+    assert!(show(&app, id).await["revoked_at"].is_string());
+    let refused = ask(&app, revoke(id)).await.expect(409).json();
+    assert_eq!(refused["code"], "not_revocable");
+}
+
+#[tokio::test]
+async fn what_cannot_be_changed_says_why() {
+    let app = App::new().await;
+    let waiting = send(&app, json!({"text": "x"})).await;
+    let place = sent(&app, json!({"location": {"latitude": 1, "longitude": 2}})).await;
+    let old = sent(&app, json!({"text": "x"})).await;
+    for (ask_for, status, code, why) in [
+        (edit(waiting, "y"), 409, "not_editable", "has not been sent"),
+        (edit(place, "y"), 409, "not_editable", "no text"),
+        (edit(old, " "), 422, "invalid", "text"),
+        (edit(MessageId(999), "y"), 404, "not_found", "message"),
+        (revoke(MessageId(999)), 404, "not_found", "message"),
+    ] {
+        let refused = ask(&app, ask_for).await.expect(status).json();
+        assert_eq!(refused["code"], code);
+        assert!(refused.to_string().contains(why), "{refused}");
+    }
+    app.clock.hands.advance(SignedDuration::from_mins(15));
+    let refused = ask(&app, edit(old, "y")).await.expect(409).json();
+    assert_eq!(
+        refused["detail"],
+        "this message cannot be edited: it was sent more than 15 minutes ago"
+    );
+    app.clock.hands.advance(SignedDuration::from_hours(60));
+    assert_eq!(ask(&app, revoke(old)).await.expect(409).json()["code"], "not_revocable");
+    let rival = edit(old, "y").key(&app.rival.key).of(&app.router).await;
+    rival.expect(404);
+}

@@ -1,0 +1,184 @@
+//! Edits of messages, and deletions for everyone, applied to the messages they are about.
+//!
+//! One that comes before its message waits in `amendments`, until the message comes.
+
+use std::collections::HashMap;
+
+use domain::device::Device;
+use domain::ids::{DeviceId, WhatsappId};
+use domain::message::{Address, Amendment, Change, Message};
+use domain::ports::Recorded;
+use domain::webhook::{Event, EventDevice};
+use jiff::Timestamp;
+
+use super::clean::{BATCH_ROWS_MAX, CleanupBatch};
+use super::{history_columns, message_from};
+use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
+use crate::stored;
+
+/// A change, as it concerns a device.
+pub(super) type Concerning = (DeviceId, Amendment);
+
+/// Takes what changes other messages out of those that have come in.
+pub(super) fn taken_from(arrived: &mut [Vec<Message>]) -> Vec<Vec<Concerning>> {
+    let taken = arrived.iter_mut().map(|messages| {
+        let is_change = |message: &mut Message| message.content.is_change();
+        let changes: Vec<Message> = messages.extract_if(.., is_change).collect();
+        changes
+            .iter()
+            .filter_map(|message| Some((message.device_id, Amendment::of(message)?)))
+            .collect()
+    });
+    taken.collect()
+}
+
+/// What a message that WhatsApp has now changes about another.
+pub(super) fn sent(recorded: &Recorded) -> Option<Concerning> {
+    Some((recorded.message.device_id, Amendment::of(&recorded.message)?))
+}
+
+/// Applies changes, in order; the messages that they have changed. One whose message is not known yet is
+/// kept for it.
+pub(super) async fn apply(
+    tx: &mut Tx,
+    changes: &[Concerning],
+    devices: &HashMap<DeviceId, Device>,
+) -> SqlResult<Vec<Recorded>> {
+    let mut recorded = Vec::new();
+    for (device, amendment) in changes {
+        match find(tx, *device, amendment).await? {
+            Found::Message(message) => {
+                recorded.extend(amended(tx, *message, amendment, devices).await?);
+            }
+            Found::Nothing => keep(tx, *device, amendment).await?,
+            Found::AnotherAuthors => {
+                tracing::debug!(%device, "a change of another person's message is ignored");
+            }
+        }
+    }
+    Ok(recorded)
+}
+
+/// What there is under the id of a message that is to be changed.
+enum Found {
+    Message(Box<Message>),
+    AnotherAuthors,
+    Nothing,
+}
+
+async fn find(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult<Found> {
+    const SELECT: &str = concat!(
+        "SELECT ",
+        history_columns!(),
+        " FROM messages WHERE device_id = $1 AND whatsapp_id = $2 ORDER BY id FOR UPDATE"
+    );
+    let device = device.to_string();
+    let rows = tx.query(SELECT, params![&device, amendment.whatsapp_id.as_str()]).await?;
+    let is_known = !rows.is_empty();
+    let mut known = tx.readable("messages", rows, message_from).into_iter();
+    Ok(match known.find(|message| amendment.is_of(message)) {
+        Some(message) => Found::Message(Box::new(message)),
+        None if is_known => Found::AnotherAuthors,
+        None => Found::Nothing,
+    })
+}
+
+async fn amended(
+    tx: &mut Tx,
+    mut message: Message,
+    amendment: &Amendment,
+    devices: &HashMap<DeviceId, Device>,
+) -> SqlResult<Option<Recorded>> {
+    const UPDATE: &str = "UPDATE messages SET text = $2, media = $3 WHERE id = $1";
+    if !message.amend(amendment) {
+        return Ok(None);
+    }
+    let content = stored::content::write(&message.content, &message.context)?;
+    tx.execute(UPDATE, params![message.id.0, message.text(), &content]).await?;
+    let device = devices.get(&message.device_id).map(EventDevice::from);
+    let event = device.map(|device| Event::of_change(&message, &device, amendment));
+    Ok(Some(Recorded { message, events: event.into_iter().collect() }))
+}
+
+/// The names of changes in the table.
+const EDIT: &str = "edit";
+const REVOKE: &str = "revoke";
+
+async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult<()> {
+    const INSERT: InsertRows = InsertRows {
+        table: "amendments",
+        columns: &[
+            ("device_id", Type::Text),
+            ("whatsapp_id", Type::Text),
+            ("author_key", Type::Text),
+            ("change", Type::Text),
+            ("chat", Type::Text),
+            ("author", Type::Text),
+            ("text", Type::Text),
+            ("at", Type::Int),
+        ],
+        then: "ON CONFLICT (device_id, whatsapp_id, author_key, change) DO UPDATE
+            SET text = excluded.text, at = excluded.at WHERE excluded.at >= amendments.at",
+    };
+    let author = amendment.author.as_ref();
+    let stored = author.map(stored::address::write).transpose()?;
+    let (change, text) = match &amendment.change {
+        Change::Edited(text) => (EDIT, Some(&**text)),
+        Change::Revoked => (REVOKE, None),
+    };
+    let (device, chat) = (device.to_string(), amendment.chat.to_string());
+    let row: Vec<Param<'_>> = vec![
+        (&device).into(),
+        amendment.whatsapp_id.as_str().into(),
+        author.map_or("", super::address_key).into(),
+        change.into(),
+        (&chat).into(),
+        (&stored).into(),
+        text.into(),
+        amendment.at.into(),
+    ];
+    tx.insert(&INSERT, &[row]).await.map(drop)
+}
+
+/// Takes the changes of messages that have just come, in the order of their times.
+pub(super) async fn take_early(tx: &mut Tx, new: &[&Message]) -> SqlResult<Vec<Concerning>> {
+    const FIND: FindRows = FindRows {
+        select: "SELECT device_id, whatsapp_id, change, chat, author, text, at FROM amendments",
+        key: &[("device_id", Type::Text), ("whatsapp_id", Type::Text)],
+        then: "ORDER BY at",
+    };
+    const DELETE: &str = "DELETE FROM amendments WHERE device_id = $1 AND whatsapp_id = $2";
+    let devices: Vec<String> = new.iter().map(|message| message.device_id.to_string()).collect();
+    let keys: Vec<Vec<Param<'_>>> = new
+        .iter()
+        .zip(&devices)
+        .map(|(message, device)| vec![device.into(), message.whatsapp_id.as_str().into()])
+        .collect();
+    let mut early = Vec::new();
+    for mut row in tx.find(&FIND, &keys).await? {
+        early.push(early_from(&mut row)?);
+    }
+    for (device, amendment) in &early {
+        let (device, id) = (device.to_string(), amendment.whatsapp_id.as_str());
+        tx.execute(DELETE, params![&device, id]).await?;
+    }
+    Ok(early)
+}
+
+fn early_from(row: &mut Row) -> SqlResult<Concerning> {
+    let device = row.parsed(|text| text.parse::<DeviceId>().ok())?;
+    let (whatsapp_id, change) = (WhatsappId(row.text()?), row.text()?);
+    let (chat, author): (_, Option<Address>) =
+        (row.text()?.into(), row.opt_json(stored::address::read)?);
+    let (text, at) = (row.opt_text()?.unwrap_or_default(), row.time()?);
+    let change = if change == EDIT { Change::Edited(text.into()) } else { Change::Revoked };
+    Ok((device, Amendment { chat, whatsapp_id, author, change, at }))
+}
+
+/// Deletes changes whose messages have not come for long.
+pub(crate) async fn clean_up(tx: &mut Tx, before: Timestamp) -> SqlResult<CleanupBatch> {
+    const OLD: &str = "DELETE FROM amendments WHERE (device_id, whatsapp_id) IN
+        (SELECT device_id, whatsapp_id FROM amendments WHERE at < $1 LIMIT $2)";
+    let rows = tx.execute(OLD, params![whole_millis(before), BATCH_ROWS_MAX]).await?;
+    Ok(CleanupBatch::of(rows))
+}

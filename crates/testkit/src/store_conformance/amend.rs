@@ -1,0 +1,163 @@
+//! Edits, and deletions for everyone.
+#![expect(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a case is a test, and its name says of what"
+)]
+
+use std::sync::Arc;
+
+use domain::chat::ChatId;
+use domain::content::{Content, ContentKind};
+use domain::context::{Context, EarlierText, Quote};
+use domain::ids::WhatsappId;
+use domain::message::{
+    Address, IncomingMessage, Message, MessageEvent, NewMessage, ReceivedOrigin,
+};
+use domain::phone::PhoneNumber;
+use domain::ports::{Recorded, Store};
+use domain::webhook::EventKind;
+
+use super::lists::incoming;
+use super::{NOW, World, later, stored as stored_time};
+
+const BUDI: &str = "628111";
+const ANI: &str = "628222";
+
+fn person(phone: &str) -> Address {
+    Address { phone: Some(PhoneNumber::from_digits(phone)), lid: None }
+}
+
+/// A change that `phone` makes to the message `target`, whose writer is `author` unless the same.
+fn change(content: Content, target: &str, phone: &str, author: Option<&str>) -> IncomingMessage {
+    let quote = Quote {
+        whatsapp_id: WhatsappId(target.into()),
+        is_ours: Some(false),
+        sender: author.map(person),
+        kind: ContentKind::Other,
+        text: String::new(),
+    };
+    IncomingMessage {
+        whatsapp_id: WhatsappId(format!("change of {target}")),
+        content,
+        context: Context { reply_to: Some(quote), ..Context::default() },
+        sender: person(phone),
+        at: later(-50),
+        ..incoming("", phone)
+    }
+}
+
+fn edit(text: &str, phone: &str) -> IncomingMessage {
+    change(Content::Edit(text.into()), "X1", phone, None)
+}
+
+async fn receive(world: &World, message: IncomingMessage) -> Vec<Recorded> {
+    world.store.receive(world.device.id, vec![message], NOW).await.unwrap()
+}
+
+fn kinds(recorded: &[Recorded]) -> Vec<EventKind> {
+    recorded.iter().flat_map(|one| &one.events).map(|event| event.kind).collect()
+}
+
+async fn stored(world: &World, like: &Message) -> Message {
+    world.store.message(world.account.id, like.id).await.unwrap().unwrap()
+}
+
+pub async fn an_edit_that_came_in_changes_its_message_once(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let hook = world.webhook(None, &[EventKind::MessageEdited, EventKind::MessageRevoked]).await;
+    let first = receive(&world, incoming("X1", BUDI)).await.remove(0).message;
+    let edited = receive(&world, edit("baru", BUDI)).await;
+    assert_eq!(kinds(&edited), [EventKind::MessageEdited]);
+    let found = stored(&world, &first).await;
+    assert_eq!(found, edited[0].message);
+    assert_eq!((found.text(), found.kind()), ("baru", ContentKind::Image));
+    let changes = &found.context.changes;
+    assert_eq!((changes.edited_at, changes.revoked_at), (Some(stored_time(later(-50))), None));
+    let earlier = EarlierText { text: "foto 📷".into(), until: stored_time(later(-50)) };
+    assert_eq!(changes.earlier, [earlier]);
+    let older = IncomingMessage { at: later(-60), ..edit("older", BUDI) };
+    for again in [edit("baru", BUDI), older] {
+        assert_eq!(kinds(&receive(&world, again).await), []);
+    }
+    let revoke = || change(Content::Revoke, "X1", BUDI, None);
+    assert_eq!(kinds(&receive(&world, revoke()).await), [EventKind::MessageRevoked]);
+    assert_eq!(kinds(&receive(&world, revoke()).await), []);
+    assert_eq!(kinds(&receive(&world, edit("late", BUDI)).await), []);
+    let found = stored(&world, &first).await;
+    assert_eq!(
+        (found.text(), found.context.changes.revoked_at),
+        ("baru", Some(stored_time(later(-50))))
+    );
+    let posted: Vec<_> = world.pending(&hook).await.into_iter().map(|d| d.event).collect();
+    let texts: Vec<_> = posted.iter().map(|event| event.kind).collect();
+    assert_eq!(texts, [EventKind::MessageEdited, EventKind::MessageRevoked]);
+}
+
+pub async fn a_change_by_another_person_is_ignored(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let first = receive(&world, incoming("X1", BUDI)).await.remove(0).message;
+    let ours = IncomingMessage { origin: ReceivedOrigin::Phone, ..incoming("X2", BUDI) };
+    let ours = receive(&world, ours).await.remove(0).message;
+    for content in [Content::Edit("fake".into()), Content::Revoke] {
+        for target in ["X1", "X2"] {
+            let change = change(content.clone(), target, ANI, None);
+            assert_eq!(kinds(&receive(&world, change).await), []);
+        }
+    }
+    assert_eq!(stored(&world, &first).await, first);
+    assert_eq!(stored(&world, &ours).await, ours);
+}
+
+pub async fn a_change_that_comes_before_its_message_waits_for_it(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    for early in [edit("fake", ANI), edit("one", BUDI), edit("baru", BUDI), edit("baru", BUDI)] {
+        assert_eq!(receive(&world, early).await.len(), 0);
+    }
+    let came = receive(&world, incoming("X1", BUDI)).await;
+    assert_eq!(kinds(&came), [EventKind::MessageReceived, EventKind::MessageEdited]);
+    assert_eq!(stored(&world, &came[0].message).await.text(), "baru");
+    assert_eq!(kinds(&receive(&world, incoming("X1", BUDI)).await), []);
+    // Together with its message, in whatever order.
+    let both = vec![change(Content::Revoke, "X3", BUDI, None), incoming("X3", BUDI)];
+    let came = world.store.receive(world.device.id, both, NOW).await.unwrap();
+    assert_eq!(kinds(&came), [EventKind::MessageReceived, EventKind::MessageRevoked]);
+}
+
+pub async fn an_admin_deletes_in_the_own_group_only(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let [group, other]: [ChatId; 2] =
+        ["120363@g.us".to_owned().into(), "99@g.us".to_owned().into()];
+    let first = IncomingMessage { chat: group.clone(), ..incoming("X1", BUDI) };
+    receive(&world, first).await;
+    let revoke = |chat: &ChatId| IncomingMessage {
+        chat: chat.clone(),
+        ..change(Content::Revoke, "X1", ANI, Some(BUDI))
+    };
+    assert_eq!(kinds(&receive(&world, revoke(&other)).await), []);
+    assert_eq!(kinds(&receive(&world, revoke(&group)).await), [EventKind::MessageRevoked]);
+}
+
+pub async fn an_edit_of_ours_counts_once_whatsapp_has_it(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let first = world.sent(1).await;
+    let quote = Some(Quote::of(&first));
+    let edit = NewMessage {
+        content: Content::Edit("baru".into()),
+        context: Context { reply_to: quote, ..Context::default() },
+        ..world.text(2)
+    };
+    let edit = world.accept(edit).await;
+    assert_eq!(edit.kind(), ContentKind::Edit);
+    assert_eq!(stored(&world, &first).await, first, "it waits");
+    let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged];
+    let messages = world.record(edit.id, &steps).await;
+    let changed: Vec<_> = messages.iter().map(|message| message.id).collect();
+    assert_eq!(changed, [edit.id, first.id]);
+    let found = stored(&world, &first).await;
+    assert_eq!(found, messages[1]);
+    assert_eq!(
+        (found.text(), found.context.changes.edited_at),
+        ("baru", Some(stored_time(later(10))))
+    );
+}
