@@ -156,6 +156,8 @@ pub(super) fn kind_word(words: &Words, kind: domain::message::ContentKind) -> &'
         K::Contact => words.kind_contact,
         K::Poll => words.kind_poll,
         K::Reaction => words.kind_reaction,
+        K::Edit => words.kind_edit,
+        K::Revoke => words.kind_revoke,
         K::Unreadable => words.kind_unreadable,
         K::Other => words.kind_other,
     }

@@ -282,6 +282,8 @@ words! {
     kind_contact: "contact", "kontak";
     kind_poll: "poll", "polling";
     kind_reaction: "reaction", "reaksi";
+    kind_edit: "edit", "suntingan";
+    kind_revoke: "deletion", "penghapusan";
     kind_unreadable: "unreadable", "tidak terbaca";
     kind_other: "other", "lainnya";
 }
