@@ -8,7 +8,7 @@ use super::{Core, Principal};
 use crate::chat::{ChatId, Lid};
 use crate::contact::Identity;
 use crate::content::Content;
-use crate::context::Context;
+use crate::context::{Changes, Context, EarlierText};
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{AccountId, DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
@@ -378,12 +378,24 @@ fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
         direction: if is_incoming { Direction::In } else { Direction::Out },
         chat: ChatId::Person(phone.clone()),
         sender: is_incoming.then_some(Address { phone: Some(phone), lid: None }),
-        context: Context::default(),
+        context: sample_context(kind, now),
         content: Content::Text("This is a test of your webhook.".into()),
         state: states.find(emits_kind).unwrap_or(MessageState::Delivered),
         failure: (kind == EventKind::MessageFailed).then(|| Failure::new("test", "a test")),
         created_at: now,
     }
+}
+
+fn sample_context(kind: EventKind, now: jiff::Timestamp) -> Context {
+    let earlier = EarlierText { text: "This was a test.".into(), until: now };
+    let changes = match kind {
+        EventKind::MessageEdited => {
+            Changes { edited_at: Some(now), earlier: vec![earlier], ..Changes::default() }
+        }
+        EventKind::MessageRevoked => Changes { revoked_at: Some(now), ..Changes::default() },
+        _ => Changes::default(),
+    };
+    Context { changes, ..Context::default() }
 }
 
 /// The events a webhook gets: those asked for, all of which plan and format must allow; else
@@ -503,7 +515,10 @@ mod tests {
             |kind: &EventKind| !kind.is_of_device() && *kind != EventKind::ContactIdentified;
         for kind in EventKind::ALL.into_iter().filter(is_of_message) {
             let sample = sample_message(kind, jiff::Timestamp::UNIX_EPOCH);
+            let changes = &sample.context.changes;
             let emitted = match sample.direction {
+                _ if changes.edited_at.is_some() => EventKind::MessageEdited,
+                _ if changes.revoked_at.is_some() => EventKind::MessageRevoked,
                 Direction::In => EventKind::MessageReceived,
                 Direction::Out => EventKind::of_state(sample.state).unwrap(),
             };
