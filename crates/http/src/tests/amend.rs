@@ -28,15 +28,15 @@ async fn sent(app: &App, content: Value) -> MessageId {
 }
 
 fn edit(id: MessageId, text: &str) -> Ask {
-    Ask::new(Method::PATCH, &format!("/v1/messages/{id}")).json(json!({"text": text}))
+    Ask::new(Method::PATCH, format!("/v1/messages/{id}")).json(json!({"text": text}))
 }
 
 fn revoke(id: MessageId) -> Ask {
-    Ask::new(Method::POST, &format!("/v1/messages/{id}/revoke"))
+    Ask::new(Method::POST, format!("/v1/messages/{id}/revoke"))
 }
 
 async fn show(app: &App, id: MessageId) -> Value {
-    ask(app, Ask::get(&format!("/v1/messages/{id}"))).await.expect(200).json()
+    ask(app, Ask::get(format!("/v1/messages/{id}"))).await.expect(200).json()
 }
 
 #[tokio::test]
