@@ -16,6 +16,7 @@ pub mod fair_semaphore;
 pub mod grant;
 pub mod group;
 pub mod ids;
+pub mod incoming_file;
 pub mod key;
 pub mod media;
 pub mod message;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::content::ContentKind;
+use crate::incoming_file::{FileReference, FileState};
 use crate::phone::is_invisible;
 
 /// Largest file, in bytes: 100 MB.
@@ -80,6 +81,18 @@ pub struct Media {
     pub mimetype: Option<String>,
     /// Its size in bytes, when known.
     pub size: Option<u64>,
+    /// The SHA-256 of one that came in, in hexadecimal digits.
+    pub sha256: Option<String>,
+    /// How long one that came in plays.
+    pub seconds: Option<u32>,
+    /// Width and height of one that came in, in pixels.
+    pub dimensions: Option<(u32, u32)>,
+    /// Where one that came in is; `None` where it cannot be fetched.
+    pub state: Option<FileState>,
+    /// Why it failed or is gone.
+    pub reason: Option<String>,
+    /// What it is fetched by, until it is stored.
+    pub reference: Option<FileReference>,
 }
 
 /// A file on this machine's disk; gone when the last copy of this value is dropped.

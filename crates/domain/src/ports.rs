@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
+mod files;
 mod messages;
 mod messenger;
 mod outside;
@@ -30,11 +31,14 @@ use crate::plan::Plan;
 use crate::policy::quota::Usage;
 use crate::webhook::Event;
 
+pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
 pub use messages::{
     Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
     MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX, Recorded,
 };
-pub use messenger::{Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError};
+pub use messenger::{
+    FetchError, Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError,
+};
 pub use outside::{
     EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
     WebhookAnswer, WebhookRequest,
@@ -308,6 +312,7 @@ pub trait Store:
     + KeyStore
     + DeviceStore
     + MessageStore
+    + FileStore
     + WebhookStore
     + GrantStore
     + ProtocolStore
@@ -405,6 +410,16 @@ pub trait Dispatcher: Send + Sync {
     /// Waits for a permit to post to a webhook of an account: deliveries, tests and challenges share
     /// them.
     async fn webhook_permit(&self, account: AccountId) -> Permit;
+    /// Fetches a file that came in and is not here yet, and waits until it is stored or has failed, at
+    /// most `patience`.
+    async fn fetch_file(
+        &self,
+        _account: AccountId,
+        _message: MessageId,
+        _patience: Duration,
+    ) -> Result<()> {
+        Ok(())
+    }
     /// A webhook was made, changed or erased, or a delivery of it is to be tried again.
     fn webhooks_changed(&self, account: AccountId);
 }

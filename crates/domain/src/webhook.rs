@@ -13,11 +13,13 @@ use crate::content::Content;
 use crate::context::Context;
 use crate::device::{Device, DeviceStatus, RESTRICTED, StatusChange};
 use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
+use crate::incoming_file;
 use crate::message::{
     Address, Amendment, Change, Direction, Failure, Message, MessageState, Origin,
 };
 use crate::phone::PhoneNumber;
 use crate::plan::{Feature, Plan};
+use crate::ports::MediaLinks;
 
 pub use secrets::{SealedSecret, SecretRow, SigningSecrets, WebhookSecrets};
 
@@ -247,6 +249,14 @@ pub struct EventStatus {
 }
 
 impl Event {
+    /// Puts the address of its file into the event of a message that came in.
+    pub fn link_file(&mut self, links: &dyn MediaLinks) {
+        if let Subject::Message(message) = &mut self.subject {
+            let (account, id, created_at) = (self.account_id, message.id, message.created_at);
+            incoming_file::link(&mut message.content, links, account, id, created_at);
+        }
+    }
+
     /// The events of the steps of a message's history from `since` on.
     pub fn of_message(message: &Message, device: &EventDevice, since: usize) -> Vec<Self> {
         let kind_of = |state| match message.origin {

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use domain::ports::StoreResult;
 
 use crate::context::EngineContext;
+use crate::incoming_files;
 use crate::timing::pause;
 
 /// How often old rows are deleted.
@@ -29,7 +30,8 @@ pub(crate) async fn clean_up(context: Arc<EngineContext>) {
             let messages = context.store().clean_up(now, since).await?;
             let delivered = now.saturating_sub(DELIVERIES_KEPT).unwrap_or(Timestamp::MIN);
             let dead = now.saturating_sub(DEAD_LETTERS_KEPT).unwrap_or(Timestamp::MIN);
-            Ok(messages + context.store().clean_up_deliveries(delivered, dead).await?)
+            let files = incoming_files::clean_up(&context).await?;
+            Ok(files + messages + context.store().clean_up_deliveries(delivered, dead).await?)
         };
         let deleted: StoreResult<u64> = deleted.await;
         match deleted {

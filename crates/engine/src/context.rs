@@ -8,16 +8,19 @@ use tokio::sync::{Semaphore, watch};
 use domain::device::DeviceNotice;
 use domain::ids::{AccountId, DeviceId};
 use domain::policy::pacing::Pacing;
-use domain::ports::{EventFormats, MediaCodec, Messenger, Outbound, Recorded, SecretCipher, Store};
+use domain::ports::{
+    BlobStore, EventFormats, MediaCodec, Messenger, Outbound, Recorded, SecretCipher, Store,
+};
 use domain::webhook::Event;
 
-use crate::EngineConfig;
 use crate::device::files::FileLimits;
 use crate::engine::EngineParts;
+use crate::incoming_files::IncomingFiles;
 use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
 use crate::watchers::Watchers;
 use crate::webhooks::Webhooks;
+use crate::{EngineConfig, IncomingFileLimits};
 
 /// Most devices that are on their way to WhatsApp at the same time after a start.
 const CONNECTS_MAX: usize = 48;
@@ -33,6 +36,7 @@ pub(crate) struct EngineContext {
     webhooks: Webhooks,
     connect_turns: Arc<Semaphore>,
     files: FileLimits,
+    incoming_files: IncomingFiles,
     stop: watch::Sender<bool>,
 }
 
@@ -48,6 +52,7 @@ impl EngineContext {
             webhooks: Webhooks::default(),
             connect_turns: Arc::new(Semaphore::new(CONNECTS_MAX)),
             files: FileLimits::default(),
+            incoming_files: IncomingFiles::default(),
             stop: watch::Sender::new(false),
         })
     }
@@ -66,6 +71,19 @@ impl EngineContext {
 
     pub(crate) fn codec(&self) -> &dyn MediaCodec {
         self.ports.codec.as_ref()
+    }
+
+    pub(crate) fn blobs(&self) -> &dyn BlobStore {
+        self.ports.blobs.as_ref()
+    }
+
+    pub(crate) fn incoming_files(&self) -> &IncomingFiles {
+        &self.incoming_files
+    }
+
+    /// How long, and how many bytes of an account, files that came in are kept.
+    pub(crate) fn file_limits(&self) -> &IncomingFileLimits {
+        &self.config.incoming_files
     }
 
     pub(crate) fn cipher(&self) -> &dyn SecretCipher {

@@ -22,9 +22,9 @@ use domain::message::{Failure, IncomingMessage, Message, Receipt, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
-    Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, Messenger, MessengerEvent,
-    MessengerEvents, MovedDevice, Outbound, OutboxEntry, SecretCipher, SendError, Store,
-    StoreResult,
+    BlobStore, Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, Messenger,
+    MessengerEvent, MessengerEvents, MovedDevice, Outbound, OutboxEntry, SecretCipher, SendError,
+    Store, StoreResult,
 };
 use domain::webhook::Event;
 
@@ -35,6 +35,7 @@ use crate::device::CLOSED_HERE_CODE;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
 use crate::heartbeats;
+use crate::incoming_files;
 use crate::logs::{log_accepted, log_received, log_recorded};
 use crate::registry::Registry;
 use crate::reply::Reply;
@@ -69,6 +70,8 @@ pub struct EngineParts {
     pub outbound: Arc<dyn Outbound>,
     /// What prepares files to be sent.
     pub codec: Arc<dyn MediaCodec>,
+    /// Where files that come in are kept.
+    pub blobs: Arc<dyn BlobStore>,
     /// What keeps the secrets of webhooks unreadable.
     pub sealer: Arc<dyn SecretCipher>,
     /// The shapes of webhook events.
@@ -106,6 +109,7 @@ impl Engine {
         self.registry.start(devices, outbox)?;
         tokio::spawn(clean_up(self.context.clone()));
         tokio::spawn(heartbeats::beat(self.context.clone()));
+        tokio::spawn(incoming_files::fetch_all(self.context.clone()));
         let webhooks = tokio::spawn(webhooks::manager::manage(self.context.clone()));
         *self.webhooks.lock() = Some(webhooks);
         Ok(())
@@ -312,7 +316,9 @@ impl Dispatcher for Engine {
 
     async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()> {
         let erased = self.ask(device, true, |reply| Input::Remove(account, reply)).await?;
-        erased.ok_or(Error::NotFound("device"))
+        erased.ok_or(Error::NotFound("device"))?;
+        incoming_files::erase_device(&self.context, account, device).await;
+        Ok(())
     }
 
     async fn reload(&self, device: DeviceId) {
@@ -373,6 +379,15 @@ impl Dispatcher for Engine {
 
     async fn webhook_permit(&self, account: AccountId) -> Permit {
         self.context.webhooks().post(account).await
+    }
+
+    async fn fetch_file(
+        &self,
+        account: AccountId,
+        message: MessageId,
+        patience: Duration,
+    ) -> Result<()> {
+        incoming_files::fetch_now(&self.context, account, message, patience).await
     }
 
     fn webhooks_changed(&self, account: AccountId) {
@@ -452,14 +467,20 @@ impl MessengerEvents for Engine {
         Ok(())
     }
 
-    async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()> {
+    async fn received(
+        &self,
+        device: DeviceId,
+        mut messages: Vec<IncomingMessage>,
+    ) -> StoreResult<()> {
         let now = self.context.now();
+        incoming_files::seal(&self.context, device, &mut messages);
         let new = self.context.store().receive(device, messages, now).await?;
         let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
         self.context.stats().received.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
         self.context.stats().add_unreadable(&new);
         log_received(device, &new);
         self.context.emit_recorded(&new);
+        self.context.incoming_files().nudge(&new);
         Ok(())
     }
 

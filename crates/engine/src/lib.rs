@@ -6,6 +6,7 @@
 //! - `registry` starts, finds, retires and stops these tasks; `supervisor` runs one of them. A task
 //!   knows neither.
 //! - [`webhooks`] posts to customers what has happened.
+//! - `incoming_files` fetches what devices receive.
 //! - `context` is what all tasks use.
 //!
 //! Invariants:
@@ -20,6 +21,7 @@ mod context;
 mod device;
 mod engine;
 mod heartbeats;
+mod incoming_files;
 mod logs;
 pub mod queue;
 mod registry;
@@ -32,6 +34,7 @@ mod watchers;
 pub mod webhooks;
 
 use domain::policy::pacing::Pacing;
+use jiff::SignedDuration;
 
 pub use engine::{Engine, EngineParts};
 pub use stats::EngineStats;
@@ -41,11 +44,32 @@ pub use stats::EngineStats;
 pub struct EngineConfig {
     /// The pacing of every device that has none of its own.
     pub default_pacing: Pacing,
+    /// How long files that came in are kept.
+    pub incoming_files: IncomingFileLimits,
+}
+
+/// How long, and how many bytes of an account, files that came in are kept.
+#[derive(Debug, Clone)]
+pub struct IncomingFileLimits {
+    /// From when they came in.
+    pub kept: SignedDuration,
+    /// The oldest beyond these go first.
+    pub account_bytes_max: u64,
+}
+
+impl Default for IncomingFileLimits {
+    /// A week, and 5 GiB.
+    fn default() -> Self {
+        Self { kept: SignedDuration::from_hours(24 * 7), account_bytes_max: 5 << 30 }
+    }
 }
 
 impl Default for EngineConfig {
     /// Pauses of 3 to 8 seconds, typing time, and a budget of first contacts.
     fn default() -> Self {
-        Self { default_pacing: Pacing::between(3, 8).unwrap_or_else(|_| Pacing::off()) }
+        Self {
+            default_pacing: Pacing::between(3, 8).unwrap_or_else(|_| Pacing::off()),
+            incoming_files: IncomingFileLimits::default(),
+        }
     }
 }

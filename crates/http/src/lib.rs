@@ -21,6 +21,8 @@ pub mod edge;
 pub mod fallback;
 pub mod formats;
 pub mod html;
+pub mod media;
+pub mod media_links;
 pub mod metrics;
 pub mod native;
 pub mod net;

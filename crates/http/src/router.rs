@@ -6,7 +6,7 @@ use crate::edge::EdgeLayer;
 use crate::fallback;
 use crate::routes::Route;
 use crate::state::AppState;
-use crate::{dashboard, docs, native, portal, system};
+use crate::{dashboard, docs, media, native, portal, system};
 
 /// Everything the server answers.
 pub fn router(state: AppState) -> Router {
@@ -29,6 +29,7 @@ pub fn all_routes(state: &AppState) -> Vec<Route> {
 
 /// The routes that belong to no dialect. All of them answer errors as problems.
 pub fn own_routes() -> Vec<Route> {
-    let routes = [native::routes(), portal::routes(), system::routes(), docs::routes()];
+    let routes =
+        [native::routes(), media::routes(), portal::routes(), system::routes(), docs::routes()];
     routes.into_iter().flatten().map(Route::errors_as_problems).collect()
 }

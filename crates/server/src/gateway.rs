@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
+use blobs::LocalBlobs;
 use domain::key::{KeyHash, KeyKind, Secret};
 use domain::person::{Link, Place, SETUP_LINK_MAX};
 use domain::ports::{
-    Clock, Dispatcher, Entropy, EventFormats, NewLink, PeopleStore, SecretCipher, Store,
+    BlobStore, Clock, Dispatcher, Entropy, EventFormats, MediaLinks, NewLink, PeopleStore,
+    SecretCipher, Store,
 };
 use domain::service::{Core, CoreParts, SyncWait};
-use engine::{Engine, EngineConfig};
-use http_api::formats::Formats;
+use engine::{Engine, EngineConfig, IncomingFileLimits};
+use http_api::media_links::{LinkedFormats, SignedLinks};
 use http_api::{AppState, HttpConfig, Limits, ShutdownTrigger};
+use jiff::SignedDuration;
 use media::Codec;
 use outbound::HttpOutbound;
 use store::SqlStore;
@@ -68,10 +71,22 @@ impl Gateway {
         })?);
         let mut fresh = [0; 32];
         entropy.fill(&mut fresh);
+        let secret_key = settings.secret_key(fresh)?;
         let sealer: Arc<dyn SecretCipher> =
-            Arc::new(ChaChaCipher::new(&settings.secret_key(fresh)?, entropy.clone()));
-        let formats: Arc<dyn EventFormats> = Arc::new(Formats);
-        let config = EngineConfig { default_pacing: settings.pacing.clone() };
+            Arc::new(ChaChaCipher::new(&secret_key, entropy.clone()));
+        let blobs: Arc<dyn BlobStore> =
+            Arc::new(LocalBlobs::open(&settings.media_store).context("cannot use media_store")?);
+        let kept = SignedDuration::from_hours(24 * i64::from(settings.media_days));
+        let links: Arc<dyn MediaLinks> =
+            Arc::new(SignedLinks::new(&secret_key, settings.own_url(), kept));
+        let formats: Arc<dyn EventFormats> = Arc::new(LinkedFormats(links.clone()));
+        let config = EngineConfig {
+            default_pacing: settings.pacing.clone(),
+            incoming_files: IncomingFileLimits {
+                kept,
+                account_bytes_max: settings.media_per_account.0,
+            },
+        };
         let engine = Engine::new(
             config,
             engine::EngineParts {
@@ -79,6 +94,7 @@ impl Gateway {
                 messenger: messenger.clone(),
                 outbound: outbound.clone(),
                 codec: Arc::new(Codec::new(downloads)?),
+                blobs: blobs.clone(),
                 sealer: sealer.clone(),
                 formats: formats.clone(),
                 clock: clock.clone(),
@@ -93,6 +109,8 @@ impl Gateway {
             outbound,
             formats,
             sealer,
+            blobs,
+            links,
             clock,
             entropy,
             operator,

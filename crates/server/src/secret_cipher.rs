@@ -40,6 +40,7 @@ fn bound_to(row: SecretRow) -> Vec<u8> {
         SecretRow::Proxy { account, device } => {
             [&account.0.to_be_bytes()[..], device.0.as_bytes()].concat()
         }
+        SecretRow::File { device } => [&b"file"[..], device.0.as_bytes()].concat(),
     }
 }
 

@@ -152,7 +152,7 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 15] = [
+    const PARTS: [&str; 16] = [
         "DELETE FROM inline_media
          WHERE message_id IN (SELECT id FROM outbox WHERE account_id = $1)",
         "DELETE FROM contacts WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
@@ -162,6 +162,7 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM session WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM outbox WHERE account_id = $1",
         "DELETE FROM messages WHERE account_id = $1",
+        "DELETE FROM incoming_files WHERE account_id = $1",
         "DELETE FROM idempotency WHERE account_id = $1",
         "DELETE FROM keys WHERE account_id = $1",
         "DELETE FROM grants WHERE account_id = $1",

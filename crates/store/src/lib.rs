@@ -13,6 +13,7 @@ mod accounts;
 mod cache;
 mod deliveries;
 mod devices;
+mod files;
 mod grants;
 mod job;
 mod keys;

@@ -18,13 +18,14 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 const REFILL_ROWS: i64 = 500;
 
 /// The tables whose rows can be reported.
-pub const REPORTED_TABLES: [&str; 13] = [
+pub const REPORTED_TABLES: [&str; 14] = [
     "accounts",
     "contacts",
     "deliveries",
     "devices",
     "grants",
     "idempotency",
+    "incoming_files",
     "keys",
     "messages",
     "outbox",

@@ -125,6 +125,7 @@ macro_rules! run {
     };
 }
 
+mod files;
 mod keys;
 mod people;
 mod protocol;

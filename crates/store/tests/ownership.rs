@@ -6,15 +6,16 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use domain::chat::Lid;
+use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::content::{Content, ContentKind, File};
 use domain::context::{Context, Quote};
 use domain::grant::NewGrant;
 use domain::ids::WhatsappId;
+use domain::incoming_file::{FileReference, FileState};
 use domain::key::Secret;
 use domain::media::Media;
-use domain::message::{IncomingMessage, NewMessage};
+use domain::message::{Address, IncomingMessage, NewMessage, ReceivedOrigin};
 use domain::person::{Link, Place, Role};
 use domain::phone::PhoneNumber;
 use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, ProtocolWrite};
@@ -161,6 +162,7 @@ async fn fill(world: &World) {
         ..incoming("early", "628222")
     };
     store.receive(world.device.id, vec![early], NOW).await.unwrap();
+    receive_file(world).await;
     let person = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
     store.identify(world.device.id, vec![person], NOW).await.unwrap();
     let place = Place::Account(account_id, Role::Owner);
@@ -171,6 +173,26 @@ async fn fill(world: &World) {
     store.create_session(NewSession { hash, user: user.id, entered: None }, NOW).await.unwrap();
     let link = NewLink { hash, link: Link::Join(place), expires_at: later(60) };
     store.create_link(link, NOW).await.unwrap();
+}
+
+/// A photo that came in and waits to be fetched.
+async fn receive_file(world: &World) {
+    let media = Media {
+        state: Some(FileState::Pending),
+        reference: Some(FileReference([1, 2, 3].as_slice().into())),
+        ..Media::default()
+    };
+    let person = PhoneNumber::from_digits("628223");
+    let message = IncomingMessage {
+        whatsapp_id: WhatsappId("PHOTO".into()),
+        chat: ChatId::Person(person.clone()),
+        sender: Address { phone: Some(person), lid: None },
+        origin: ReceivedOrigin::Incoming,
+        content: Content::File(File { kind: ContentKind::Image, caption: "".into(), media }),
+        context: Context::default(),
+        at: NOW,
+    };
+    world.store.receive(world.device.id, vec![message], NOW).await.unwrap();
 }
 
 async fn two_accounts(database: &Database) -> (World, World) {

@@ -174,6 +174,7 @@ fn name_of(row: SecretRow) -> String {
     match row {
         SecretRow::Webhook { account, webhook } => format!("{account}/{webhook}"),
         SecretRow::Proxy { account, device } => format!("{account}/{device}"),
+        SecretRow::File { device } => format!("file/{device}"),
     }
 }
 

@@ -22,10 +22,10 @@ use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedUser, DeviceStore,
-    GrantStore, IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore,
-    MovedDevice, NewKey, NewLink, NewSession, NewUser, OutboxEntry, Page, PageRequest, PeopleStore,
-    Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult, UpdatedAccount,
-    WebhookStore,
+    FileStore, GrantStore, IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter,
+    MessageStore, MovedDevice, NewKey, NewLink, NewSession, NewUser, OutboxEntry, Page,
+    PageRequest, PeopleStore, Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult,
+    UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, SealNewSecret,
@@ -213,6 +213,9 @@ delegate!(MessageStore {
     read contacts(device: DeviceId, since: Timestamp) -> (Vec<ChatId>, u32);
     write clean_up(now: Timestamp, keep_messages_since: Timestamp) -> u64;
 });
+
+#[async_trait]
+impl FileStore for FlakyStore {}
 
 delegate!(WebhookStore {
     write create_webhook(

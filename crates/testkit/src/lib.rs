@@ -8,6 +8,7 @@ pub mod fake_dispatcher;
 pub mod fake_outbound;
 pub mod flaky_store;
 pub mod memory_store;
+pub mod no_files;
 pub mod plain_format;
 pub mod scripted_messenger;
 pub mod store_conformance;

@@ -198,6 +198,9 @@ impl ProtocolStore for MemoryStore {
 }
 
 #[async_trait]
+impl domain::ports::FileStore for MemoryStore {}
+
+#[async_trait]
 impl Store for MemoryStore {
     async fn ping(&self) -> StoreResult<()> {
         Ok(())

@@ -32,6 +32,7 @@ use crate::awaited::{Awaited, AwaitedStore, Envelope};
 use crate::config::{Config, ConfigError, Endpoint, Version};
 use crate::connection::Online;
 use crate::disconnect::Ending;
+use crate::download::FilesOnTheirWay;
 use crate::events::{self, Me, Signal};
 use crate::history::{History, TurnedHttpClient};
 use crate::http_client::GuardedHttpClient;
@@ -65,6 +66,7 @@ pub(crate) struct ClientContext {
     pub(crate) logins: Arc<Semaphore>,
     pub(crate) uploads: Arc<Semaphore>,
     histories: Arc<Semaphore>,
+    pub(crate) files: Arc<FilesOnTheirWay>,
     pub(crate) versions: Versions,
     pub(crate) registrations: Registrations,
     pub(crate) endpoint: Endpoint,
@@ -92,6 +94,7 @@ impl ClientContext {
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
             uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
             histories: Arc::new(Semaphore::new(HISTORIES_MAX)),
+            files: Arc::default(),
             versions,
             registrations: Registrations::default(),
         })
@@ -166,6 +169,7 @@ impl Session {
             http: network.http,
             turns: shared.histories.clone(),
             turn: online.history_turn.clone(),
+            files: shared.files.clone(),
         };
         let record = Arc::new(PersistenceManager::new(state.clone()).await?);
         let (props, profile) = shared.appearance(&settings.shown_as);

@@ -20,6 +20,7 @@ use wacore::net::{HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, 
 use wacore_binary::{Jid, Server};
 use whatsapp_rust::Client;
 
+use crate::download::FilesOnTheirWay;
 use crate::http_client::GuardedHttpClient;
 use crate::identities::Events;
 use crate::limits::{HISTORY_CHATS_PER_REPORT_MAX, HISTORY_TURN_MAX, SMALL_DOWNLOAD_BYTES};
@@ -48,11 +49,13 @@ impl HistoryTurn {
     }
 }
 
-/// The HTTP client of one device: large downloads, which only a history is, wait for their turn.
+/// The HTTP client of one device: large downloads of histories wait for their turn.
 pub(crate) struct TurnedHttpClient {
     pub(crate) http: Arc<GuardedHttpClient>,
     pub(crate) turns: Arc<Semaphore>,
     pub(crate) turn: Arc<HistoryTurn>,
+    /// The downloads that are no histories.
+    pub(crate) files: Arc<FilesOnTheirWay>,
 }
 
 #[async_trait]
@@ -66,8 +69,9 @@ impl HttpClient for TurnedHttpClient {
     }
 
     fn execute_streaming(&self, request: HttpRequest) -> anyhow::Result<StreamingHttpResponse> {
+        let is_history = !self.files.has(&request.url);
         let (response, length) = self.http.stream(request)?;
-        if length.is_none_or(|length| length > SMALL_DOWNLOAD_BYTES) {
+        if is_history && length.is_none_or(|length| length > SMALL_DOWNLOAD_BYTES) {
             let runtime = Handle::try_current()?;
             let permit = runtime.block_on(self.turns.clone().acquire_owned())?;
             let (turn, number) = (self.turn.clone(), self.turn.begin(permit));

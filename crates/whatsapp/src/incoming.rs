@@ -20,6 +20,7 @@ use waproto::whatsapp::__buffa::oneof::message::buttons_response_message;
 
 use crate::changes;
 use crate::contacts;
+use crate::download;
 use crate::events::Me;
 use crate::limits::WRAPPERS_MAX;
 
@@ -49,7 +50,9 @@ pub(crate) fn translate(
         return Some(IncomingMessage { at, ..changed });
     }
     let context = context(unwrap(message), me, names);
-    with_content(content(message)?, context, info, me, names)
+    let mut content = content(message)?;
+    download::describe(&mut content, unwrap(message));
+    with_content(content, context, info, me, names)
 }
 
 /// The message of which nothing but its envelope can be read; `None` where no user writes.

@@ -19,6 +19,7 @@
 //!       events, incoming, outgoing, errors   translation (pure)
 //!         contacts, polls          what both need of vCards and votes
 //!       upload                     files, encrypted and uploaded piece by piece
+//!       download                   files that came in, fetched and compared with their hash
 //!       storage                    the library's state, in our protocol store
 //!       network, wire, sockets, http_client: watched sockets, also through a proxy; guarded HTTP
 //!         config                   where it may connect to
@@ -33,6 +34,7 @@ mod config;
 mod connection;
 mod contacts;
 mod disconnect;
+mod download;
 mod errors;
 mod events;
 mod groups;

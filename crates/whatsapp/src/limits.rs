@@ -5,6 +5,9 @@ use std::time::Duration;
 /// Longest wait for the server's half of the Noise handshake (the library's own).
 pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(20);
 
+/// Longest fetching of a file that came in, with every host that is asked.
+pub(crate) const FETCH_MAX: Duration = Duration::from_secs(15 * 60);
+
 /// First pause before a connection is tried again; it doubles from there.
 pub(crate) const RECONNECT_FIRST: Duration = Duration::from_secs(1);
 /// Longest ordinary pause, so that a server that comes back is noticed within a minute.

@@ -12,9 +12,13 @@ use domain::device::{Group, PairMethod};
 use domain::error::{Error, Result};
 use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{DeviceId, WhatsappId};
+use domain::incoming_file::FileReference;
+use domain::media::TempMedia;
 use domain::passkey::{Assertion, PasskeyRefusal};
 use domain::phone::PhoneNumber;
-use domain::ports::{Messenger, MessengerEvents, OutgoingMessage, ProtocolStore, SendError};
+use domain::ports::{
+    FetchError, Messenger, MessengerEvents, OutgoingMessage, ProtocolStore, SendError,
+};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -25,6 +29,7 @@ use whatsapp_rust::Client;
 use crate::client::ClientContext;
 use crate::config::{Config, ConfigError};
 use crate::connection::Online;
+use crate::download;
 use crate::errors;
 use crate::groups;
 use crate::limits::{LOGOUT_MAX, LOOK_UP_MAX, SEND_MAX, TYPING_MAX};
@@ -268,6 +273,16 @@ async fn forget_key_holders(device: DeviceId, client: &Client, group: &GroupId, 
 impl Messenger for WhatsappMessenger {
     fn configure(&self, device: DeviceId, settings: ClientSettings) {
         *self.slot(device).settings.lock() = settings;
+    }
+
+    async fn fetch_file(
+        &self,
+        device: DeviceId,
+        reference: &FileReference,
+        draft: &TempMedia,
+    ) -> std::result::Result<u64, FetchError> {
+        let client = self.client(device).map_err(|_| FetchError::NotConnected)?;
+        download::fetch(&client, &self.shared.files, reference, draft).await
     }
 
     async fn connect(&self, device: DeviceId) -> Result<()> {

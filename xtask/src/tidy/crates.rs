@@ -12,11 +12,22 @@ use crate::shell;
 /// Every member, and the members it depends on. The server joins; the others never see each other,
 /// but for the address guard of `outbound`, which there must be one of.
 const MEMBERS: &[(&str, &[&str])] = &[
+    ("blobs", &["domain"]),
     ("domain", &[]),
     ("engine", &["domain"]),
     (
         "gerbang",
-        &["domain", "engine", "http-api", "media", "outbound", "simulator", "store", "whatsapp"],
+        &[
+            "blobs",
+            "domain",
+            "engine",
+            "http-api",
+            "media",
+            "outbound",
+            "simulator",
+            "store",
+            "whatsapp",
+        ],
     ),
     ("http-api", &["domain"]),
     ("media", &["domain"]),
@@ -37,6 +48,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     (
         "tokio",
         &[
+            "blobs",
             "engine",
             "gerbang",
             "http-api",

@@ -169,8 +169,18 @@ fn is_item(word: &str) -> bool {
 }
 
 /// The crates whose items a text may name by path.
-const CRATES: [&str; 9] =
-    ["domain", "engine", "http", "media", "outbound", "server", "simulator", "store", "whatsapp"];
+const CRATES: [&str; 10] = [
+    "blobs",
+    "domain",
+    "engine",
+    "http",
+    "media",
+    "outbound",
+    "server",
+    "simulator",
+    "store",
+    "whatsapp",
+];
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,8 @@ use crate::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer
 use crate::error::Result;
 use crate::group::{GroupAnswer, GroupRequest};
 use crate::ids::{DeviceId, WhatsappId};
+use crate::incoming_file::FileReference;
+use crate::media::TempMedia;
 use crate::message::{Failure, IncomingMessage, Receipt};
 use crate::passkey::Assertion;
 use crate::phone::PhoneNumber;
@@ -42,6 +44,23 @@ pub enum SendError {
     /// It never will.
     #[error("{}", .0.message)]
     Permanent(Failure),
+}
+
+/// Why a file that came in could not be fetched; with words that are safe to show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The device has no connection: the attempt does not count.
+    #[error("not connected")]
+    NotConnected,
+    /// It may work later.
+    #[error("{0}")]
+    Temporary(String),
+    /// WhatsApp has it no longer.
+    #[error("WhatsApp has the file no longer")]
+    Gone,
+    /// It never will.
+    #[error("{0}")]
+    Permanent(String),
 }
 
 /// What the messenger reports about a device, in order.
@@ -113,6 +132,16 @@ pub trait Messenger: Send + Sync {
     fn alive(&self) -> Vec<(DeviceId, Timestamp)>;
     /// The same of one device.
     fn alive_at(&self, device: DeviceId) -> Option<Timestamp>;
+    /// Fetches a file that came in into `draft`, an empty file: complete, decrypted and compared with its
+    /// hash when this returns its size.
+    async fn fetch_file(
+        &self,
+        _device: DeviceId,
+        _reference: &FileReference,
+        _draft: &TempMedia,
+    ) -> std::result::Result<u64, FetchError> {
+        Err(FetchError::NotConnected)
+    }
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
     /// Shows or changes a group. Fails for good with [`Failure::GROUP_NOT_AVAILABLE`] when there is none

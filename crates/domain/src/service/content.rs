@@ -51,7 +51,7 @@ impl Core {
         };
         let size = bytes.as_ref().and_then(|bytes| u64::try_from(bytes.len()).ok());
         let is_kind_given = kind.is_some();
-        let media = Media { url, is_kind_given, filename, mimetype, size };
+        let media = Media { url, is_kind_given, filename, mimetype, size, ..Media::default() };
         let kind = kind.unwrap_or(ContentKind::Document);
         Ok((Content::File(File { kind, caption, media }), bytes))
     }

@@ -10,6 +10,7 @@ use super::{Core, Principal};
 use crate::error::{Error, Result, StoreError};
 use crate::ids::DeviceId;
 use crate::ids::{AccountId, MessageId};
+use crate::incoming_file;
 use crate::message::{Direction, Message, MessageState, Waiting};
 use crate::ports::{Cancellation, CountedPage, MessageCounts, MessageFilter, Page, PageRequest};
 
@@ -155,8 +156,11 @@ impl Core {
         cancelled.map(|cancelled| cancelled.message).ok_or(Error::Store(error))
     }
 
-    /// Adds what only memory and the clock know: that a message is being sent, or is due by now.
+    /// Adds what only memory, the clock and the settings know: that a message is being sent, or is due by
+    /// now; the address of its file.
     pub(super) fn as_seen(&self, mut message: Message) -> Message {
+        let (account, id, created_at) = (message.account_id, message.id, message.created_at);
+        incoming_file::link(&mut message.content, &*self.links, account, id, created_at);
         if message.state.is_waiting() {
             if self.dispatcher.is_sending(message.device_id, message.id) {
                 message.state = MessageState::Sending;

@@ -5,6 +5,7 @@ mod amend;
 mod content;
 mod context;
 mod devices;
+mod files;
 mod grants;
 mod groups;
 mod limits;
@@ -32,14 +33,15 @@ use crate::plan::{Feature, Plan};
 use crate::policy::quota::Period;
 use crate::policy::rate::RateState;
 use crate::ports::{
-    Clock, Dispatcher, Entropy, EventFormats, KeyHolder, NewKey, Outbound, SecretCipher, Store,
-    UrlRefusal,
+    BlobStore, Clock, Dispatcher, Entropy, EventFormats, KeyHolder, MediaLinks, NewKey, Outbound,
+    SecretCipher, Store, UrlRefusal,
 };
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use amend::Revocation;
 pub use content::DOWNLOAD_FAILED;
 pub use devices::{DeviceAccess, DeviceChange, DeviceName};
+pub use files::{FileFound, OpenFile};
 pub use grants::days_later;
 pub use limits::{
     STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,
@@ -65,6 +67,10 @@ pub struct CoreParts {
     pub formats: Arc<dyn EventFormats>,
     /// What keeps secrets unreadable.
     pub sealer: Arc<dyn SecretCipher>,
+    /// Where files that came in are kept.
+    pub blobs: Arc<dyn BlobStore>,
+    /// The addresses of those files.
+    pub links: Arc<dyn MediaLinks>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -82,6 +88,8 @@ pub struct Core {
     outbound: Arc<dyn Outbound>,
     formats: Arc<dyn EventFormats>,
     sealer: Arc<dyn SecretCipher>,
+    blobs: Arc<dyn BlobStore>,
+    links: Arc<dyn MediaLinks>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     operator: KeyHash,
@@ -181,6 +189,8 @@ impl Core {
             outbound,
             formats,
             sealer,
+            blobs,
+            links,
             clock,
             entropy,
             operator,
@@ -192,6 +202,8 @@ impl Core {
             outbound,
             formats,
             sealer,
+            blobs,
+            links,
             clock,
             entropy,
             operator,

@@ -255,7 +255,9 @@ impl Core {
         page: PageRequest,
     ) -> Result<Page<Delivery>> {
         let webhook = self.webhook(principal, id).await?;
-        Ok(self.store.deliveries(webhook.account_id, id, state, page).await?)
+        let mut page = self.store.deliveries(webhook.account_id, id, state, page).await?;
+        page.items.iter_mut().for_each(|delivery| delivery.event.link_file(&*self.links));
+        Ok(page)
     }
 
     /// Delivers again what was delivered or is a dead letter.
@@ -285,7 +287,13 @@ impl Core {
         let account = principal.account_id()?;
         let events = self.as_live(principal, self.dispatcher.watch_account(account)).await?;
         let is_theirs = move |event: &Event| bound.is_none_or(|device| event.device.id == device);
-        Ok(events.filter(move |event| futures_util::future::ready(is_theirs(event))).boxed())
+        let theirs = events.filter(move |event| futures_util::future::ready(is_theirs(event)));
+        let links = self.links.clone();
+        let linked = theirs.map(move |mut event| {
+            event.link_file(&*links);
+            event
+        });
+        Ok(linked.boxed())
     }
 
     fn format_rules(&self, format: &FormatName) -> Result<FormatRules> {

@@ -29,6 +29,8 @@ pub enum SecretRow {
     Webhook { account: AccountId, webhook: WebhookId },
     /// The proxy of a device.
     Proxy { account: AccountId, device: DeviceId },
+    /// What a file that a device received is fetched by.
+    File { device: DeviceId },
 }
 
 /// The secrets of a webhook.

@@ -19,6 +19,7 @@ use testkit::entropy::SeededEntropy;
 use testkit::fake_outbound::ReversingCipher;
 use testkit::flaky_store::FlakyStore;
 use testkit::memory_store::MemoryStore;
+use testkit::no_files::NoFiles;
 use testkit::scripted_messenger::ScriptedMessenger;
 
 use crate::outside::Outside;
@@ -232,12 +233,13 @@ fn build(
 ) -> (Arc<Engine>, Arc<Core>) {
     let entropy = Arc::new(SeededEntropy::new(clock.now().as_microsecond() as u64));
     let store: Arc<dyn Store> = store.clone();
-    let config = EngineConfig { default_pacing: pacing.clone() };
+    let config = EngineConfig { default_pacing: pacing.clone(), ..EngineConfig::default() };
     let parts = engine::EngineParts {
         store: store.clone(),
         messenger: messenger.clone(),
         outbound: outside.clone(),
         codec: outside.clone(),
+        blobs: Arc::new(NoFiles),
         sealer: Arc::new(ReversingCipher),
         formats: outside.formats.clone(),
         clock: clock.clone(),
@@ -250,6 +252,8 @@ fn build(
         outbound: outside.clone(),
         formats: outside.formats.clone(),
         sealer: Arc::new(ReversingCipher),
+        blobs: Arc::new(NoFiles),
+        links: Arc::new(NoFiles),
         clock: clock.clone(),
         entropy,
         operator: Secret::new(OPERATOR_KEY).hash(),

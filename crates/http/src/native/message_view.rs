@@ -3,6 +3,7 @@
 use domain::chat::{ChatId, Lid};
 use domain::content::{Contact, Content, Location, Poll};
 use domain::context::{Context, EarlierText};
+use domain::incoming_file::FileState;
 use domain::media::Media;
 use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange, Waiting};
 use domain::phone::PhoneNumber;
@@ -119,7 +120,8 @@ pub(super) struct MessageBody<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Media)]
 pub(super) struct MediaBody<'a> {
-    /// Where it is downloaded from; null when it came with the request or from WhatsApp.
+    /// Where it is downloaded from: of one that came in, an address of this server that needs no key and
+    /// is valid while files are kept. Null when it came with the request, or is not kept any more.
     url: Option<&'a str>,
     /// The name the recipient sees.
     filename: Option<&'a str>,
@@ -127,6 +129,25 @@ pub(super) struct MediaBody<'a> {
     mimetype: Option<&'a str>,
     /// Its size in bytes, where known.
     size: Option<u64>,
+    /// The SHA-256 of one that came in, in hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
+    /// How long one that came in plays, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<u32>,
+    /// The width of one that came in, in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    /// Its height.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    /// Where one that came in is: `pending`, `stored`, `gone` or `failed`; all but the last two can
+    /// be fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    /// Why it failed or is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 impl<'a> From<&'a Media> for MediaBody<'a> {
@@ -136,6 +157,12 @@ impl<'a> From<&'a Media> for MediaBody<'a> {
             filename: media.filename.as_deref(),
             mimetype: media.mimetype.as_deref(),
             size: media.size,
+            sha256: media.sha256.as_deref(),
+            seconds: media.seconds,
+            width: media.dimensions.map(|(width, _)| width),
+            height: media.dimensions.map(|(_, height)| height),
+            state: media.state.map(FileState::as_str),
+            reason: media.reason.as_deref(),
         }
     }
 }

@@ -5,7 +5,7 @@ pub mod problem;
 pub mod webhook_format;
 
 mod accounts;
-mod caller;
+pub(crate) mod caller;
 mod deliveries;
 mod devices;
 mod event_view;
@@ -29,6 +29,7 @@ mod webhooks;
 
 use crate::api::{Api, KeyPlace};
 use crate::api_error::ErrorShape as _;
+use crate::media;
 use crate::router::own_routes;
 use crate::routes::Route;
 
@@ -59,6 +60,7 @@ pub static API: Api = Api {
 pub fn routes() -> Vec<Route> {
     [
         messages::routes(),
+        media::native_routes(),
         devices::routes(),
         pairing::routes(),
         numbers::routes(),

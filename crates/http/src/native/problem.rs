@@ -42,7 +42,8 @@ pub struct Kind {
 
 macro_rules! kinds {
     ($($name:ident = $status:literal $code:literal $title:literal;)*) => {
-        $(static $name: Kind = Kind { code: $code, status: $status, title: $title };)*
+        $(#[doc = $title]
+        pub static $name: Kind = Kind { code: $code, status: $status, title: $title };)*
         /// Every kind there is.
         pub static KINDS: [&Kind; [$($code),*].len()] = [$(&$name),*];
     };
@@ -68,6 +69,7 @@ kinds! {
     NOT_EDITABLE = 409 "not_editable" "The message cannot be edited";
     NOT_REVOCABLE = 409 "not_revocable" "The message cannot be deleted for everyone";
     NOT_WAITING = 409 "not_waiting" "The message no longer waits";
+    FILE_GONE = 410 "file_gone" "The file is not kept any more";
     TOO_LARGE = 413 "too_large" "The body is too large";
     URL_TOO_LONG = 414 "url_too_long" "The URL is too long";
     WRONG_TYPE = 415 "unsupported_media_type" "The body must be JSON";
@@ -87,7 +89,9 @@ kinds! {
     HEADERS_TOO_LARGE = 431 "headers_too_large" "The headers are too many or too long";
     INTERNAL = 500 "internal" "Something went wrong here";
     NOT_SENT = 502 "not_sent" "The message was not sent";
+    FILE_FAILED = 502 "file_failed" "The file could not be fetched from WhatsApp";
     WHATSAPP = 502 "whatsapp" "WhatsApp refused or did not answer";
+    FILE_PENDING = 503 "file_pending" "The file has not come yet";
     UNAVAILABLE = 503 "unavailable" "The gateway cannot take requests now";
     DISK_FULL = 507 "disk_full" "The disk of the gateway is nearly full";
 }
@@ -179,19 +183,28 @@ struct FieldError {
     message: String,
 }
 
-fn render(error: &ApiError) -> Response<Body> {
-    let kind = kind(error);
+/// A problem of a kind that no use case answers with.
+pub fn problem(kind: &'static Kind, detail: String) -> Response<Body> {
+    rendered(kind, detail, None)
+}
+
+fn rendered(kind: &'static Kind, detail: String, field: Option<FieldError>) -> Response<Body> {
     let body = ProblemBody {
         kind: format!("/docs#{}", kind.code),
         title: kind.title,
         status: kind.status,
-        detail: detail(error),
+        detail,
         code: kind.code,
-        errors: field_error(error).into_iter().collect(),
+        errors: field.into_iter().collect(),
     };
     let status = StatusCode::from_u16(kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let content_type = HeaderValue::from_static("application/problem+json");
-    let mut response = typed_json(status, content_type, &body);
+    typed_json(status, content_type, &body)
+}
+
+fn render(error: &ApiError) -> Response<Body> {
+    let kind = kind(error);
+    let mut response = rendered(kind, detail(error), field_error(error));
     let headers = response.headers_mut();
     if kind.status == 401 {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gerbang\""));

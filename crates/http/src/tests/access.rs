@@ -325,7 +325,10 @@ async fn the_right_key_passes_every_route() {
         };
         let label = format!("{} {}", ask.method, ask.path);
         let response = keyed(&route, &ask, key).open(&app.router).await;
-        assert!(response.status().as_u16() < 400, "{label}: {}", response.status());
+        // The store of these tests keeps no files; those of the processes do.
+        let is_file = ["/media/{token}", "/v1/messages/{id}/media"].contains(&route.path);
+        let is_passed = response.status().as_u16() < 400 || (is_file && response.status() == 404);
+        assert!(is_passed, "{label}: {}", response.status());
     }
 }
 

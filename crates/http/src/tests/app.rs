@@ -22,6 +22,7 @@ use testkit::fake_dispatcher::FakeDispatcher;
 use testkit::fake_outbound::{FakeOutbound, ReversingCipher};
 use testkit::flaky_store::FlakyStore;
 use testkit::memory_store::MemoryStore;
+use testkit::no_files::NoFiles;
 
 use crate::formats::Formats;
 use crate::router::router;
@@ -105,6 +106,8 @@ impl App {
             outbound: outbound.clone(),
             formats: Arc::new(Formats),
             sealer: Arc::new(ReversingCipher),
+            blobs: Arc::new(NoFiles),
+            links: Arc::new(NoFiles),
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
             operator: Secret::new(OPERATOR).hash(),

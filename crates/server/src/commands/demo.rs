@@ -53,6 +53,7 @@ pub async fn run(args: Args) -> Result<()> {
     settings.admin_key.get_or_insert_with(|| keys.operator.reveal().to_owned());
     let listener = super::listen(settings.listen).await?;
     let address = listener.local_addr().context("cannot read the port")?;
+    settings.listen = address;
     let local = reachable(address);
     settings.whatsapp_url = Some(format!("ws://{local}/simulator/ws/chat"));
 

@@ -27,11 +27,12 @@ pub struct Args {
 /// # Errors
 /// Invalid settings, a port in use, a store that cannot be opened.
 pub async fn run(args: Args) -> Result<()> {
-    let settings = Settings::load(args.flags, Defaults::SERVE)?;
+    let mut settings = Settings::load(args.flags, Defaults::SERVE)?;
     telemetry::start(settings.log, settings.log_level.as_deref())?;
     settings.create_data_dir()?;
     let listener = super::listen(settings.listen).await?;
     let address = listener.local_addr().context("cannot read the port")?;
+    settings.listen = address;
     let gateway = Gateway::open(&settings, args.show_qr).await?;
     if let Some(key) = gateway.new_operator_key() {
         show_operator_key(&settings, key)?;

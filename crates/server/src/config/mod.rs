@@ -20,6 +20,10 @@ use serde::Deserialize;
 pub use self::byte_size::ByteSize;
 use crate::telemetry::LogFormat;
 
+/// How many days files that came in are kept, unless it is set.
+const MEDIA_DAYS: u16 = 7;
+/// How many bytes of them are kept for an account, unless it is set.
+const MEDIA_PER_ACCOUNT: ByteSize = ByteSize(5 << 30);
 /// The commented defaults.
 pub const DEFAULT_TOML: &str = include_str!("default.toml");
 /// The file that is read when none is named and it exists.
@@ -81,6 +85,15 @@ pub struct Flags {
     /// Free disk space below which files and messages are refused, 0 for no limit [default: 1GiB; for the demo 100MiB]
     #[arg(long, env = "GERBANG_MIN_FREE_SPACE", value_name = "SIZE")]
     pub min_free_space: Option<ByteSize>,
+    /// The directory for files that come in [default: media in the data directory]
+    #[arg(long, env = "GERBANG_MEDIA_STORE", value_name = "DIR")]
+    pub media_store: Option<PathBuf>,
+    /// How many days files that come in are kept [default: 7]
+    #[arg(long, env = "GERBANG_MEDIA_DAYS", value_name = "DAYS")]
+    pub media_days: Option<u16>,
+    /// How many bytes of files that came in are kept for an account; the oldest go first [default: 5GiB]
+    #[arg(long, env = "GERBANG_MEDIA_PER_ACCOUNT", value_name = "SIZE")]
+    pub media_per_account: Option<ByteSize>,
     /// How log lines are written; RUST_LOG sets the level [default: text]
     #[arg(long, env = "GERBANG_LOG", value_name = "text|json")]
     pub log: Option<LogFormat>,
@@ -106,6 +119,9 @@ struct File {
     dialects: Option<Vec<String>>,
     pacing: Option<String>,
     min_free_space: Option<ByteSize>,
+    media_store: Option<PathBuf>,
+    media_days: Option<u16>,
+    media_per_account: Option<ByteSize>,
     log: Option<LogFormat>,
 }
 
@@ -174,6 +190,12 @@ pub struct Settings {
     pub pacing: Pacing,
     /// Free disk space below which files and messages are refused.
     pub min_free_space: ByteSize,
+    /// The directory for files that come in.
+    pub media_store: PathBuf,
+    /// How many days they are kept.
+    pub media_days: u16,
+    /// How many bytes of them are kept for an account.
+    pub media_per_account: ByteSize,
     /// How log lines are written.
     pub log: LogFormat,
     /// `RUST_LOG`: what is logged.
@@ -196,6 +218,8 @@ impl Settings {
         if let Some(key) = &admin_key {
             check_admin_key(key)?;
         }
+        let media_days = flags.media_days.or(file.media_days).unwrap_or(MEDIA_DAYS);
+        ensure!(media_days > 0, "media_days must be at least 1");
         Ok(Self {
             listen: flags
                 .listen
@@ -246,10 +270,24 @@ impl Settings {
                 .min_free_space
                 .or(file.min_free_space)
                 .unwrap_or(defaults.min_free_space),
+            media_store: flags
+                .media_store
+                .or(file.media_store)
+                .unwrap_or_else(|| data_dir.join("media")),
+            media_days,
+            media_per_account: flags
+                .media_per_account
+                .or(file.media_per_account)
+                .unwrap_or(MEDIA_PER_ACCOUNT),
             log: flags.log.or(file.log).unwrap_or_default(),
             log_level: environment("RUST_LOG"),
             data_dir,
         })
+    }
+
+    /// Where this server is reached, without a trailing slash: its public address, else where it listens.
+    pub fn own_url(&self) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
     }
 
     /// Creates the data directory, readable for its owner only.

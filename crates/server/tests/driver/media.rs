@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::content::{OutgoingContent, OutgoingFile};
 use domain::ids::{DeviceId, WhatsappId};
+use domain::incoming_file::{FileReference, FileState};
 use domain::media::{MEDIA_BYTES_MAX, Media, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Receipt};
-use domain::ports::{Messenger, MessengerEvent, SendError};
+use domain::ports::{FetchError, Messenger, MessengerEvent, SendError};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -206,7 +207,7 @@ async fn a_missing_file_is_a_temporary_error() {
 #[tokio::test]
 async fn files_come_in_with_what_is_known_of_them() {
     let world = World::new().await;
-    world.link(OURS).await;
+    let device = world.link(OURS).await;
     let bytes = bytes(1_234);
     let base64 = BASE64_STANDARD.encode(&bytes);
     let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
@@ -229,15 +230,63 @@ async fn files_come_in_with_what_is_known_of_them() {
             let id = world.sim.write_file(THEIRS, to, media.clone()).await;
             let message = world.recorder.message(&id).await;
             assert_eq!((message.content.kind(), message.content.text()), (kind, text), "{fields}");
+            let media = message.content.media().unwrap();
             let known = Media {
                 mimetype: fields["mimetype"].as_str().map(str::to_owned),
                 filename: fields["filename"].as_str().map(str::to_owned),
                 size: Some(1_234),
-                ..Media::default()
+                sha256: Some(hex::encode(Sha256::digest(&bytes))),
+                state: Some(FileState::Pending),
+                ..media.clone()
             };
-            assert_eq!(message.content.media(), Some(&known), "{fields}");
+            assert_eq!(media, &known, "{fields}");
+            assert!(fetch(&world, device, media).await.unwrap() == bytes, "{fields}");
         }
     }
+}
+
+/// The bytes of a file that came in, as the driver fetches them.
+async fn fetch(world: &World, device: DeviceId, media: &Media) -> Result<Vec<u8>, FetchError> {
+    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let draft = TempMedia { path: path.to_path_buf(), size: 0, guard: Arc::new(()) };
+    let reference = media.reference.as_ref().unwrap();
+    let size = world.messenger.fetch_file(device, reference, &draft).await?;
+    let bytes = std::fs::read(&path).unwrap();
+    assert_eq!(size, bytes.len() as u64);
+    Ok(bytes)
+}
+
+#[tokio::test]
+async fn a_file_is_fetched_whole_and_unchanged_or_not_at_all() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let hosts = two_hosts(&world).await;
+    let bytes = bytes(300_000);
+    let fields = json!({ "kind": "image", "mimetype": "image/png", "base64": BASE64_STANDARD.encode(&bytes) });
+    let id = world.sim.write_file(THEIRS, OURS, fields).await;
+    let message = world.recorder.message(&id).await;
+    let media = message.content.media().unwrap();
+    // The second host has what the first does not give.
+    let status = |host: Option<&String>, status| json!({ "rules": [{ "on": "media", "host": host, "do": "http_status", "status": status }] });
+    world.sim.faults(status(Some(&hosts[0]), 500)).await;
+    assert!(fetch(&world, device, media).await.unwrap() == bytes);
+    world.sim.faults(status(None, 500)).await;
+    let failed = fetch(&world, device, media).await;
+    assert!(matches!(failed, Err(FetchError::Temporary(_))), "{failed:?}");
+    world.sim.faults(status(None, 404)).await;
+    assert_eq!(fetch(&world, device, media).await, Err(FetchError::Gone));
+    world.sim.faults(json!({ "rules": [] })).await;
+    assert!(fetch(&world, device, media).await.unwrap() == bytes);
+    // One whose hash is another's.
+    let text = std::str::from_utf8(&media.reference.as_ref().unwrap().0).unwrap();
+    let mut other: serde_json::Value = serde_json::from_str(text).unwrap();
+    other["sha256"][0] = json!(other["sha256"][0].as_u64().unwrap() ^ 1);
+    let reference = FileReference(other.to_string().into_bytes().into());
+    let wrong = Media { reference: Some(reference), ..media.clone() };
+    let failed = fetch(&world, device, &wrong).await;
+    assert!(matches!(failed, Err(FetchError::Permanent(_))), "{failed:?}");
+    world.messenger.disconnect(device).await;
+    assert_eq!(fetch(&world, device, media).await, Err(FetchError::NotConnected));
 }
 
 fn outgoing(media: ReadyMedia, caption: &str) -> OutgoingContent {

@@ -8,6 +8,7 @@ mod browser;
 mod copied;
 mod crash;
 mod demo;
+mod files;
 mod logs;
 mod outage;
 mod overload;

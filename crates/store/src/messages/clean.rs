@@ -58,6 +58,8 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     const DELETE: &str =
         "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
          RETURNING account_id, device_id, direction, state";
+    const DELETE_FILES: &str = "DELETE FROM incoming_files
+        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
     let rows = tx.query(OLDEST, params![BATCH_ROWS_MAX]).await?;
     let rows = tx.readable("messages", rows, |row| Ok((row.int()?, row.time()?)));
     let is_old = |(_, created_at): &(i64, Timestamp)| *created_at < whole_millis(before);
@@ -65,7 +67,9 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     if old.is_empty() {
         return Ok(CleanupBatch::of(0));
     }
-    let erased = tx.query(DELETE, params![&ids_json(old.into_iter())?]).await?;
+    let old = ids_json(old.into_iter())?;
+    tx.execute(DELETE_FILES, params![&old]).await?;
+    let erased = tx.query(DELETE, params![&old]).await?;
     let rows = u64::try_from(erased.len()).unwrap_or(u64::MAX);
     let mut counts = CountChanges::default();
     tx.readable("messages", erased, |row| counts.erased(row));

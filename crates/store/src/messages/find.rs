@@ -5,6 +5,7 @@ use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::Message;
 
 use super::{history_columns, ids_json, message_from, waiting_columns};
+use crate::files;
 use crate::rows::RowId;
 use crate::sql::{Gathered, Row, SqlResult, Tx, params};
 
@@ -17,7 +18,7 @@ pub(crate) async fn message(
     let is_owned = |(_, row): &(_, Row)| row.id_in(1) == RowId::Int(account.0);
     let found = rows_by_ids(tx, WHOLE, &[id], usize::MAX).await?.0.pop().filter(is_owned);
     let found = found.map(|(table, row)| tx.single(table, Some(row), message_from)).transpose()?;
-    Ok(found.flatten())
+    with_file(tx, found.flatten()).await
 }
 
 /// One message of a device, by either of its ids; by WhatsApp's only once it has left the outbox.
@@ -41,9 +42,15 @@ pub(crate) async fn message_named(
         MessageName::Whatsapp(id) => {
             let device = device.to_text();
             let row = tx.query_one(SELECT, params![account.0, &device, id.as_str()]).await?;
-            Ok(tx.single("messages", row, message_from)?)
+            let found = tx.single("messages", row, message_from)?;
+            with_file(tx, found).await
         }
     }
+}
+
+async fn with_file(tx: &mut Tx, mut found: Option<Message>) -> SqlResult<Option<Message>> {
+    files::overlay(tx, found.as_mut_slice()).await?;
+    Ok(found)
 }
 
 /// Selects rows of a table by their ids, the newest first.

@@ -18,6 +18,7 @@ use super::counts::Counts;
 use super::find::{WHOLE, WITHOUT_TEXT, rows_by_ids};
 use super::{history_columns, message_from, waiting_columns};
 use crate::accounts::page_of;
+use crate::files;
 use crate::rows::{Filled, RowId, bounds};
 use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
@@ -278,7 +279,9 @@ pub(crate) async fn messages(
         let values = |before, limit| filter.params_and(params![before, limit]);
         found.add(tx.fill("messages", sql, bounds(page), values, message_from).await?);
     }
-    Ok(page_of(found.newest_first(), page.limit))
+    let mut found = found.newest_first();
+    files::overlay(tx, &mut found.items).await?;
+    Ok(page_of(found, page.limit))
 }
 
 /// SQLite reads the outbox from its newest end. Knowing how many rows the account has there ends
@@ -330,7 +333,9 @@ pub(crate) async fn counted_messages(
     let (rows, lowest) = rows_by_ids(tx, WHOLE, &page, PAGE_BYTES_MAX).await?;
     let mut found = Merged { lowest, ..Merged::default() };
     found.add_rows(tx, rows);
-    Ok(CountedPage { items: found.newest_first().items, total })
+    let mut items = found.newest_first().items;
+    files::overlay(tx, &mut items).await?;
+    Ok(CountedPage { items, total })
 }
 
 /// Of which messages a filter wants all that are in some states, so that their number is known.

@@ -14,6 +14,7 @@ use super::identities::name_by_number;
 use super::insert_history;
 use super::record::{enqueue_events, recorded_since};
 use crate::devices;
+use crate::files::{self, NewFile};
 use crate::sql::{SqlError, SqlResult, Tx, params};
 use crate::stored;
 
@@ -51,6 +52,10 @@ pub(crate) async fn receive_group(
     }
     name_by_number(tx, arrived.iter_mut().flatten()).await?;
     let changes = amend::taken_from(&mut arrived);
+    let mut files: HashMap<MessageId, NewFile> = HashMap::new();
+    for message in arrived.iter_mut().flatten() {
+        files.extend(NewFile::take(&mut message.content).map(|file| (message.id, file)));
+    }
     let rows: Vec<&Message> = arrived.iter().flatten().collect();
     let new: HashSet<MessageId> = insert_history(tx, &rows).await?.into_iter().collect();
     let mut counts = CountChanges::default();
@@ -58,6 +63,11 @@ pub(crate) async fn receive_group(
     counts.write(tx).await?;
     let known: Vec<&Message> = rows.iter().filter(|row| !new.contains(&row.id)).copied().collect();
     let mut recovered = recover(tx, &known).await?;
+    let fresh = rows.iter().filter(|row| new.contains(&row.id)).map(|row| (row.id, *row));
+    let fresh = fresh.chain(recovered.iter().map(|(id, message)| (*id, message)));
+    let carriers: Vec<_> =
+        fresh.filter_map(|(id, message)| Some((message, files.get(&id)?))).collect();
+    files::insert(tx, &carriers).await?;
     let mut stored = |message: Message| match new.contains(&message.id) {
         true => Some(message),
         false => recovered.remove(&message.id),

@@ -40,6 +40,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0006_identities.sql"),
     include_str!("../../migrations/postgres/0007_people.sql"),
     include_str!("../../migrations/postgres/0008_amendments.sql"),
+    include_str!("../../migrations/postgres/0009_incoming_files.sql"),
 ];
 
 #[derive(Clone)]

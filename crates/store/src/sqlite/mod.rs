@@ -47,6 +47,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0006_identities.sql"),
     include_str!("../../migrations/sqlite/0007_people.sql"),
     include_str!("../../migrations/sqlite/0008_amendments.sql"),
+    include_str!("../../migrations/sqlite/0009_incoming_files.sql"),
 ];
 
 /// The database, open.

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
 use domain::context::{Changes, Context, EarlierText, Mentions, Quote};
 use domain::ids::WhatsappId;
+use domain::incoming_file::FileState;
 use domain::media::Media;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,15 @@ pub(super) struct StoredContent<'a> {
     mimetype: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sha256: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dimensions: Option<(u32, u32)>,
+    /// Where a file that came in was at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_state: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     location: Option<StoredLocation<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,6 +272,10 @@ impl<'a> StoredContent<'a> {
             filename: media.filename.as_deref().map(Cow::Borrowed),
             mimetype: media.mimetype.as_deref().map(Cow::Borrowed),
             size: media.size,
+            sha256: media.sha256.as_deref().map(Cow::Borrowed),
+            seconds: media.seconds,
+            dimensions: media.dimensions,
+            file_state: media.state.map(|state| state.as_str().into()),
             ..Self::default()
         }
     }
@@ -273,6 +287,12 @@ impl<'a> StoredContent<'a> {
             filename: self.filename.map(Cow::into_owned),
             mimetype: self.mimetype.map(Cow::into_owned),
             size: self.size,
+            sha256: self.sha256.map(Cow::into_owned),
+            seconds: self.seconds,
+            dimensions: self.dimensions,
+            state: self.file_state.as_deref().and_then(FileState::from_name),
+            reason: None,
+            reference: None,
         }
     }
 }

@@ -161,6 +161,7 @@ fn contents() {
         filename: Some("a.png".into()),
         mimetype: Some("image/png".into()),
         size: Some(123),
+        ..Media::default()
     };
     golden_content(
         "image",

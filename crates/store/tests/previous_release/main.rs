@@ -138,6 +138,7 @@ async fn use_everything(world: &World) {
         filename: Some("a.png".into()),
         mimetype: Some("image/png".into()),
         size: Some(1),
+        ..Media::default()
     };
     let content = Content::File(File { kind: ContentKind::Image, caption: "look".into(), media });
     world.accept(NewMessage { content, ..world.text(4) }).await;

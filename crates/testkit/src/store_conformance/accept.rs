@@ -387,6 +387,7 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
         filename: Some("nota 👋.pdf".into()),
         mimetype: Some("application/pdf".into()),
         size: Some(4),
+        ..Media::default()
     };
     let inline = |n: u64| NewMessage {
         content: document(media.clone()),

@@ -1,0 +1,191 @@
+//! The media store: the bytes of files that came in, through `object_store`.
+//!
+//! Invariants: a file that [`BlobStore::put`] has taken is on the disk with its name, whatever happens then;
+//! a name is seen with all of its bytes or not at all. The library's own local store does not wait for the
+//! disk, so drafts are written beside the files, synced and renamed here.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::media::TempMedia;
+use domain::ports::{Blob, BlobError, BlobStore, FilePart};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use object_store::local::LocalFileSystem;
+use object_store::{Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _};
+
+/// The folder of drafts inside the media store, with a name that no file has.
+const DRAFTS: &str = ".drafts";
+
+/// Files in a directory of this machine.
+pub struct LocalBlobs {
+    dir: PathBuf,
+    files: Arc<LocalFileSystem>,
+}
+
+impl LocalBlobs {
+    /// Makes the directory, readable for us alone, and removes the drafts of an earlier process.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn open(dir: &Path) -> Result<Self, BlobError> {
+        let prepare = || -> io::Result<PathBuf> {
+            let drafts = dir.join(DRAFTS);
+            if drafts.exists() {
+                fs::remove_dir_all(&drafts)?;
+            }
+            make_dir(&drafts)?;
+            dir.canonicalize()
+        };
+        let dir = prepare().map_err(fault)?;
+        let files = LocalFileSystem::new_with_prefix(&dir).map_err(fault)?;
+        Ok(Self { dir, files: Arc::new(files) })
+    }
+}
+
+fn fault(error: impl std::fmt::Display) -> BlobError {
+    BlobError(error.to_string())
+}
+
+fn make_dir(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, BlobError> {
+    tokio::task::spawn_blocking(work).await.map_err(fault)?.map_err(fault)
+}
+
+/// Gives a draft its name: its bytes reach the disk first, then the name and those of new folders.
+fn keep(dir: &Path, key: &str, draft: &Path) -> io::Result<()> {
+    File::open(draft)?.sync_all()?;
+    let path = dir.join(key);
+    let parent = path.parent().unwrap_or(dir);
+    make_dir(parent)?;
+    fs::rename(draft, &path)?;
+    let inside = parent.ancestors().take_while(|folder| folder.starts_with(dir));
+    inside.into_iter().try_for_each(|folder| File::open(folder)?.sync_all())
+}
+
+#[async_trait]
+impl BlobStore for LocalBlobs {
+    async fn draft(&self) -> Result<TempMedia, BlobError> {
+        let drafts = self.dir.join(DRAFTS);
+        let file = blocking(move || tempfile::NamedTempFile::new_in(drafts)).await?;
+        let path = file.into_temp_path();
+        Ok(TempMedia { path: path.to_path_buf(), size: 0, guard: Arc::new(path) })
+    }
+
+    async fn put(&self, key: &str, draft: TempMedia) -> Result<(), BlobError> {
+        let (dir, key) = (self.dir.clone(), key.to_owned());
+        blocking(move || keep(&dir, &key, &draft.path)).await
+    }
+
+    async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError> {
+        let key = key.into();
+        let size = match self.files.head(&key).await {
+            Ok(meta) => meta.size,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(fault(error)),
+        };
+        let range = part.map_or(0..size, |part| part.of(size));
+        if range.is_empty() {
+            return Ok(Some(Blob { size, range, bytes: stream::empty().boxed() }));
+        }
+        let wanted = Some(GetRange::Bounded(range.clone()));
+        let options = GetOptions { range: wanted, ..GetOptions::default() };
+        match self.files.get_opts(&key, options).await {
+            Ok(found) => {
+                let bytes = found.into_stream().map_err(io::Error::other).boxed();
+                Ok(Some(Blob { size, range, bytes }))
+            }
+            Err(Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), BlobError> {
+        match self.files.delete(&key.into()).await {
+            Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(fault(error)),
+        }
+    }
+
+    async fn delete_all(&self, prefix: &str) -> Result<(), BlobError> {
+        let dir = self.dir.join(prefix.trim_end_matches('/'));
+        blocking(move || match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    fn older_than(&self, at: Timestamp) -> BoxStream<'static, Result<String, BlobError>> {
+        let is_older = move |time: i64| time < at.as_millisecond();
+        let listed = self.files.list(None).map_err(fault);
+        let names = listed.try_filter_map(move |meta| async move {
+            let name = meta.location.to_string();
+            let is_file = !name.starts_with(DRAFTS);
+            Ok((is_file && is_older(meta.last_modified.timestamp_millis())).then_some(name))
+        });
+        names.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn whole(blobs: &LocalBlobs, key: &str, part: Option<FilePart>) -> Option<Vec<u8>> {
+        let blob = blobs.open(key, part).await.unwrap()?;
+        let pieces: Vec<_> = blob.bytes.try_collect().await.unwrap();
+        Some(pieces.concat())
+    }
+
+    #[tokio::test]
+    async fn what_is_put_is_there_until_it_is_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = LocalBlobs::open(&dir.path().join("media")).unwrap();
+        for key in ["1/a/7", "1/a/8", "1/b/9", "2/c/10"] {
+            let draft = blobs.draft().await.unwrap();
+            fs::write(&draft.path, format!("the bytes of {key}")).unwrap();
+            blobs.put(key, draft).await.unwrap();
+        }
+        assert_eq!(whole(&blobs, "1/a/7", None).await.unwrap(), b"the bytes of 1/a/7");
+        assert_eq!(whole(&blobs, "1/a/7", Some(FilePart::Bytes(4..9))).await.unwrap(), b"bytes");
+        assert_eq!(whole(&blobs, "1/a/7", Some(FilePart::From(13))).await.unwrap(), b"1/a/7");
+        let later = Timestamp::from_second(32_503_680_000).unwrap();
+        let mut names: Vec<String> = blobs.older_than(later).try_collect().await.unwrap();
+        names.sort();
+        assert_eq!(names, ["1/a/7", "1/a/8", "1/b/9", "2/c/10"]);
+        let long_ago: Vec<String> =
+            blobs.older_than(Timestamp::UNIX_EPOCH).try_collect().await.unwrap();
+        assert!(long_ago.is_empty());
+        blobs.delete("1/a/7").await.unwrap();
+        blobs.delete("1/a/7").await.unwrap();
+        assert!(whole(&blobs, "1/a/7", None).await.is_none());
+        blobs.delete_all("1/").await.unwrap();
+        let left: Vec<String> = blobs.older_than(later).try_collect().await.unwrap();
+        assert_eq!(left, ["2/c/10"]);
+    }
+
+    #[tokio::test]
+    async fn a_draft_that_is_not_kept_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = LocalBlobs::open(dir.path()).unwrap();
+        let draft = blobs.draft().await.unwrap();
+        let path = draft.path.clone();
+        assert!(path.exists());
+        drop(draft);
+        assert!(!path.exists());
+        fs::write(&path, "of a process that was killed").unwrap();
+        LocalBlobs::open(dir.path()).unwrap();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,156 @@
+//! Files that come in: where each is, and what is needed to fetch it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::content::Content;
+use crate::ids::{AccountId, DeviceId, MessageId};
+use crate::ports::MediaLinks;
+
+/// Pauses before a file is fetched again that could not be fetched.
+const PAUSES_S: [u64; 6] = [5, 30, 2 * 60, 10 * 60, 60 * 60, 6 * 60 * 60];
+/// Pause before a file is fetched again whose device was not connected.
+pub const OFFLINE_PAUSE: Duration = Duration::from_secs(30);
+
+/// Where a file is that came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FileState {
+    /// It is being fetched, or will be.
+    Pending,
+    /// It is in the media store.
+    Stored,
+    /// It is fetched when it is asked for.
+    OnDemand,
+    /// It was here, or could have been, and is not any more.
+    Gone,
+    /// It could not be fetched.
+    Failed,
+}
+
+impl FileState {
+    /// Every state.
+    pub const ALL: [Self; 5] =
+        [Self::Pending, Self::Stored, Self::OnDemand, Self::Gone, Self::Failed];
+
+    /// Its name in the API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Stored => "stored",
+            Self::OnDemand => "on_demand",
+            Self::Gone => "gone",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// What the messenger needs to fetch a file, which only it can read: in clear text on its way from and to
+/// the messenger, sealed wherever it is stored.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FileReference(pub Arc<[u8]>);
+
+impl fmt::Debug for FileReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FileReference(…)")
+    }
+}
+
+/// A file that came in, as it is stored beside its message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IncomingFile {
+    /// The message that carries it.
+    pub message: MessageId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// The device that received it.
+    pub device: DeviceId,
+    /// Where it is.
+    pub state: FileState,
+    /// Why it failed or is gone; safe to show.
+    pub reason: Option<String>,
+    /// What it is fetched by, sealed; `None` once it is not needed any more.
+    pub reference: Option<FileReference>,
+    /// How often it could not be fetched.
+    pub attempts: u32,
+}
+
+impl IncomingFile {
+    /// Its name in the media store: the files of an account and of a device have one beginning.
+    pub fn blob_key(&self) -> String {
+        let Self { account, device, message, .. } = self;
+        format!("{}{}", device_blobs(*account, *device), message.0)
+    }
+}
+
+/// What the names of all files of an account begin with.
+pub fn account_blobs(account: AccountId) -> String {
+    format!("{}/", account.0)
+}
+
+/// What the names of all files of a device begin with.
+pub fn device_blobs(account: AccountId, device: DeviceId) -> String {
+    format!("{}{}/", account_blobs(account), device)
+}
+
+/// What became of an attempt to fetch a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileOutcome {
+    /// It is in the media store, with this many bytes.
+    Stored(u64),
+    /// It is to be fetched again then; the attempt counts or not.
+    Again {
+        /// When.
+        at: Timestamp,
+        /// Whether it was an attempt.
+        counts: bool,
+    },
+    /// It ends in this state, for this reason.
+    Ended(FileState, String),
+}
+
+/// How long to wait after this many failed attempts; `None` when there is no further one.
+pub fn pause_after(attempts: u32) -> Option<Duration> {
+    let index = usize::try_from(attempts.saturating_sub(1)).ok()?;
+    PAUSES_S.get(index).copied().map(Duration::from_secs)
+}
+
+/// Puts the address of its file into the content of a message that came in.
+pub fn link(
+    content: &mut Content,
+    links: &dyn MediaLinks,
+    account: AccountId,
+    message: MessageId,
+    created_at: Timestamp,
+) {
+    let Content::File(file) = content else { return };
+    if file.media.state.is_some_and(|state| state != FileState::Gone) {
+        file.media.url = Some(links.url(account, message, created_at));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back() {
+        for state in FileState::ALL {
+            assert_eq!(FileState::from_name(state.as_str()), Some(state));
+        }
+    }
+
+    #[test]
+    fn attempts_end() {
+        assert_eq!(pause_after(1), Some(Duration::from_secs(5)));
+        assert_eq!(pause_after(6), Some(Duration::from_secs(6 * 60 * 60)));
+        assert_eq!(pause_after(7), None);
+    }
+}

@@ -1,0 +1,137 @@
+//! Ports for files that come in: their rows, their bytes, and their addresses.
+
+use std::io;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+
+use super::StoreResult;
+use crate::ids::{AccountId, MessageId};
+use crate::incoming_file::{FileOutcome, IncomingFile};
+use crate::media::TempMedia;
+
+/// Why the media store cannot do something now; for logs.
+#[derive(Debug, thiserror::Error)]
+#[error("media store: {0}")]
+pub struct BlobError(pub String);
+
+/// Which part of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FilePart {
+    /// These bytes, as far as there are any.
+    Bytes(Range<u64>),
+    /// From here to the end.
+    From(u64),
+    /// As many as this at the end.
+    Last(u64),
+}
+
+impl FilePart {
+    /// The bytes of a file of this size.
+    pub fn of(&self, size: u64) -> Range<u64> {
+        let range = match self {
+            Self::Bytes(range) => range.start..range.end.min(size),
+            Self::From(start) => *start..size,
+            Self::Last(count) => size.saturating_sub(*count)..size,
+        };
+        if range.start < range.end { range } else { size..size }
+    }
+}
+
+/// A file of the media store, opened.
+pub struct Blob {
+    /// The size of the whole file.
+    pub size: u64,
+    /// Which of it these bytes are; empty where the part begins beyond its end.
+    pub range: Range<u64>,
+    /// The bytes that were asked for.
+    pub bytes: BoxStream<'static, io::Result<Bytes>>,
+}
+
+/// Where the bytes of files are kept.
+#[async_trait]
+pub trait BlobStore: Send + Sync {
+    /// An empty file to be written and then given to [`BlobStore::put`].
+    async fn draft(&self) -> Result<TempMedia, BlobError>;
+    /// Keeps a draft under a name, in place of what has it; durable when this returns.
+    async fn put(&self, key: &str, draft: TempMedia) -> Result<(), BlobError>;
+    /// Opens a file, or a part of it; `None` when there is none.
+    async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError>;
+    /// Removes a file, if it is there.
+    async fn delete(&self, key: &str) -> Result<(), BlobError>;
+    /// Removes every file whose name begins so; it ends at a `/`.
+    async fn delete_all(&self, prefix: &str) -> Result<(), BlobError>;
+    /// The names of files that were last written before then.
+    fn older_than(&self, at: Timestamp) -> BoxStream<'static, Result<String, BlobError>>;
+}
+
+/// Rows of files that came in. They are made with their messages by
+/// [`MessageStore::receive`](super::MessageStore::receive). The defaults are those of a store that keeps
+/// no files.
+#[async_trait]
+pub trait FileStore: Send + Sync {
+    /// One file of an account.
+    async fn file(
+        &self,
+        _account: AccountId,
+        _message: MessageId,
+    ) -> StoreResult<Option<IncomingFile>> {
+        Ok(None)
+    }
+    /// Pending files that are due, at most `per_account` of each account, without `except`.
+    async fn due_files(
+        &self,
+        _now: Timestamp,
+        _per_account: u32,
+        _except: &[MessageId],
+    ) -> StoreResult<Vec<IncomingFile>> {
+        Ok(Vec::new())
+    }
+    /// When the next pending file after `now` is due.
+    async fn next_file_due(&self, _now: Timestamp) -> StoreResult<Option<Timestamp>> {
+        Ok(None)
+    }
+    /// Makes a file that is not here due now: one that is fetched on demand, and one that waits.
+    async fn request_file(
+        &self,
+        _account: AccountId,
+        _message: MessageId,
+        _now: Timestamp,
+    ) -> StoreResult<()> {
+        Ok(())
+    }
+    /// Records what became of an attempt; false when there is no such file any more.
+    async fn record_file(
+        &self,
+        _message: MessageId,
+        _outcome: FileOutcome,
+        _now: Timestamp,
+    ) -> StoreResult<bool> {
+        Ok(false)
+    }
+    /// Which of these files are stored.
+    async fn stored_files(&self, _messages: &[MessageId]) -> StoreResult<Vec<MessageId>> {
+        Ok(Vec::new())
+    }
+    /// Ends files that came in before `before`, and the oldest of accounts with more than `account_max`
+    /// bytes, as gone: a bounded number of those, whose bytes may be removed now.
+    async fn expire_files(
+        &self,
+        _before: Timestamp,
+        _account_max: u64,
+        _reason: &str,
+    ) -> StoreResult<Vec<IncomingFile>> {
+        Ok(Vec::new())
+    }
+}
+
+/// Addresses under which files that came in are fetched without a key.
+pub trait MediaLinks: Send + Sync {
+    /// The address of the file of a message that was received then.
+    fn url(&self, account: AccountId, message: MessageId, created_at: Timestamp) -> String;
+    /// Whose file a token of such an address names; `None` when it was not made here, or is over.
+    fn read(&self, token: &str, now: Timestamp) -> Option<(AccountId, MessageId)>;
+}

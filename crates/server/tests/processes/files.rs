@@ -1,0 +1,206 @@
+//! Files that come in: fetched, served at their addresses, and none lost when the gateway is killed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_TYPE, RANGE};
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::support::api::Api;
+use crate::support::database::Database;
+use crate::support::gateway::Gateway;
+use crate::support::receiver::Receiver;
+use crate::support::simulator::Simulator;
+use crate::support::wait::until;
+
+const OURS: &str = "628119000002";
+const BUDI: &str = "6281290000001";
+const LOOPBACK: (&str, &str) = ("GERBANG_ALLOWED_PRIVATE_NETS", "127.0.0.0/8");
+/// Files that come in while the gateway is killed.
+const FILES: usize = 50;
+/// After which of them.
+const KILLS: [usize; 3] = [10, 25, 49];
+
+fn bytes(seed: usize, size: usize) -> Vec<u8> {
+    (0..size).map(|n| ((n * 31 + seed * 7) % 251) as u8).collect()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+/// A phone sends a file.
+async fn send_file(simulator: &Simulator, bytes: &[u8], mut media: Value) {
+    media["base64"] = json!(STANDARD.encode(bytes));
+    let body = json!({ "to": OURS, "media": media });
+    simulator.control().post(&format!("/phones/{BUDI}/send"), body).await;
+}
+
+/// The only message that came in with this caption, in this state.
+async fn received(account: &Api, caption: &str, state: &str) -> Value {
+    until(format!("{caption} is {state}"), 60, async || {
+        let rows = account.all("/v1/messages?direction=in").await;
+        let row = rows.into_iter().find(|row| row["text"] == caption)?;
+        (row["media"]["state"] == state).then_some(row)
+    })
+    .await
+}
+
+async fn get(url: &str, range: Option<&str>) -> Response {
+    let mut request = Client::builder().no_proxy().build().unwrap().get(url);
+    if let Some(range) = range {
+        request = request.header(RANGE, range);
+    }
+    request.send().await.unwrap()
+}
+
+fn header(response: &Response, name: reqwest::header::HeaderName) -> &str {
+    response.headers().get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_comes_in_is_served_at_its_address() {
+    let simulator = Simulator::start().await;
+    let gateway = Gateway::start(&simulator, &[LOOPBACK]).await;
+    let operator = gateway.operator();
+    let account = operator.make_account("files", "unlimited").await;
+    let rival = operator.make_account("rival", "unlimited").await;
+    account.make_linked_device(&simulator, OURS).await;
+    let photo = bytes(1, 200_000);
+    let fields = json!({ "kind": "image", "mimetype": "image/jpeg", "caption": "foto" });
+    send_file(&simulator, &photo, fields).await;
+    let row = received(&account, "foto", "stored").await;
+    assert_eq!(row["media"]["sha256"], sha256(&photo));
+    assert_eq!(row["media"]["size"], 200_000);
+    let url = row["media"]["url"].as_str().unwrap();
+
+    let whole = get(url, None).await;
+    assert_eq!(whole.status(), StatusCode::OK);
+    assert_eq!(header(&whole, CONTENT_TYPE), "image/jpeg");
+    assert_eq!(header(&whole, CONTENT_DISPOSITION), "inline");
+    assert_eq!(header(&whole, ACCEPT_RANGES), "bytes");
+    assert!(whole.bytes().await.unwrap() == photo);
+    let part = get(url, Some("bytes=100-199")).await;
+    assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+    assert!(part.bytes().await.unwrap() == photo[100..200]);
+    let last = get(url, Some("bytes=-5")).await;
+    assert!(last.bytes().await.unwrap() == photo[199_995..]);
+    assert_eq!(get(url, Some("bytes=200000-")).await.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+
+    // Neither another's key nor another token leads to it.
+    let path = format!("/v1/messages/{}/media", row["id"]);
+    assert_eq!(rival.call("GET", &path, None).await.status, 404);
+    let (start, token) = url.rsplit_once('/').unwrap();
+    let swapped: String = token.chars().rev().collect();
+    for wrong in [&swapped, &token[1..], "x"] {
+        let answer = get(&format!("{start}/{wrong}"), None).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{wrong}");
+    }
+
+    // What a browser would run is never shown.
+    for (caption, mimetype) in [("page", "text/html"), ("drawing", "image/svg+xml")] {
+        let fields = json!({ "kind": "document", "mimetype": mimetype, "filename": "a b.html",
+            "caption": caption });
+        send_file(&simulator, b"<script>alert(1)</script>", fields).await;
+        let row = received(&account, caption, "stored").await;
+        let answer = get(row["media"]["url"].as_str().unwrap(), None).await;
+        assert_eq!(header(&answer, CONTENT_TYPE), "application/octet-stream");
+        let disposition = header(&answer, CONTENT_DISPOSITION);
+        assert_eq!(disposition, "attachment; filename*=UTF-8''a%20b%2Ehtml");
+        assert_eq!(answer.headers()["x-content-type-options"], "nosniff");
+        assert!(answer.headers()["content-security-policy"].to_str().unwrap().contains("sandbox"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_in_the_first_webhook_leads_to_the_file() {
+    let simulator = Simulator::start().await;
+    let gateway = Gateway::start(&simulator, &[LOOPBACK]).await;
+    let account = gateway.operator().make_account("files", "unlimited").await;
+    account.make_linked_device(&simulator, OURS).await;
+    let receiver = Receiver::start(0).await;
+    account.post("/v1/webhooks", json!({ "url": receiver.url("/gerbang") })).await;
+    // The first host fails, so that the file is certainly not here when its event is.
+    let broken = json!({ "on": "media", "times": 1, "do": "delay_ms", "ms": 1_500 });
+    simulator.set_faults(json!({ "rules": [broken] })).await;
+    let photo = bytes(2, 50_000);
+    let fields = json!({ "kind": "image", "mimetype": "image/png", "caption": "foto" });
+    send_file(&simulator, &photo, fields).await;
+    let event = until("the event has arrived", 60, async || {
+        let hooks = receiver.taken();
+        let body = |hook: &crate::support::receiver::Hook| {
+            serde_json::from_slice::<Value>(&hook.body).ok()
+        };
+        hooks.iter().filter_map(body).find(|body| body["type"] == "message.received")
+    })
+    .await;
+    let url = event["data"]["media"]["url"].as_str().unwrap();
+    let answer = get(url, None).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(answer.bytes().await.unwrap() == photo);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_is_lost_by_a_gateway_that_is_killed_on_sqlite() {
+    no_file_is_lost(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_is_lost_by_a_gateway_that_is_killed_on_postgresql() {
+    let database = Database::create().await;
+    no_file_is_lost(&[("GERBANG_DATABASE_URL", &database.url())]).await;
+    database.drop().await;
+}
+
+async fn no_file_is_lost(settings: &[(&str, &str)]) {
+    let simulator = Simulator::start().await;
+    let mut gateway = Gateway::start(&simulator, settings).await;
+    let operator = gateway.operator();
+    let account = operator.make_account("files", "unlimited").await;
+    let device = account.make_linked_device(&simulator, OURS).await;
+    for n in 0..FILES {
+        let fields = json!({ "kind": "image", "mimetype": "image/jpeg", "caption": n.to_string() });
+        send_file(&simulator, &bytes(n, 20_000 + n), fields).await;
+        if KILLS.contains(&n) {
+            gateway.process.kill().await;
+            gateway.restart().await;
+        }
+    }
+    account.wait_for_status(&device, "connected").await;
+    let rows = until("every file is stored", 120, async || {
+        let rows = account.all("/v1/messages?direction=in").await;
+        let is_stored = |row: &Value| row["media"]["state"] == "stored";
+        (rows.len() >= FILES && rows.iter().all(is_stored)).then_some(rows)
+    })
+    .await;
+    let found: BTreeMap<String, String> = rows
+        .iter()
+        .map(|row| [&row["text"], &row["media"]["sha256"]].map(|v| v.as_str().unwrap().to_owned()))
+        .map(|[text, hash]| (text, hash))
+        .collect();
+    let expected: BTreeMap<String, String> =
+        (0..FILES).map(|n| (n.to_string(), sha256(&bytes(n, 20_000 + n)))).collect();
+    assert_eq!((rows.len(), found), (FILES, expected));
+    for row in &rows {
+        let n: usize = row["text"].as_str().unwrap().parse().unwrap();
+        let answer = get(row["media"]["url"].as_str().unwrap(), None).await;
+        assert!(answer.bytes().await.unwrap() == bytes(n, 20_000 + n), "{n}");
+    }
+    assert_eq!(blobs(&gateway.data_dir().join("data/media")), FILES, "one file each, and no other");
+    let id = account.get("/v1/me").await["account"]["id"].clone();
+    operator.call("DELETE", &format!("/v1/accounts/{id}"), None).await.ok();
+    assert_eq!(blobs(&gateway.data_dir().join("data/media")), 0, "erased with their account");
+}
+
+/// The files below a directory.
+fn blobs(dir: &Path) -> usize {
+    let entries = std::fs::read_dir(dir).unwrap();
+    entries
+        .map(|entry| entry.unwrap().path())
+        .map(|path| if path.is_dir() { blobs(&path) } else { 1 })
+        .sum()
+}

@@ -1,0 +1,228 @@
+//! Files that came in. A row is made with its message, and goes with it.
+
+use std::collections::HashMap;
+
+use domain::content::Content;
+use domain::ids::{AccountId, MessageId};
+use domain::incoming_file::{FileOutcome, FileReference, FileState, IncomingFile};
+use domain::message::Message;
+use jiff::Timestamp;
+
+use crate::messages::ids_json;
+use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params};
+
+/// Files ended in one transaction.
+const EXPIRED_ROWS_MAX: i64 = 500;
+
+macro_rules! select_files {
+    ($rest:literal) => {
+        concat!(
+            "SELECT message_id, account_id, device_id, state, reason, reference, attempts ",
+            $rest
+        )
+    };
+}
+
+fn file_from(row: &mut Row) -> SqlResult<IncomingFile> {
+    Ok(IncomingFile {
+        message: MessageId(row.int()?),
+        account: AccountId(row.int()?),
+        device: row.parsed(|text| text.parse().ok())?,
+        state: row.parsed(FileState::from_name)?,
+        reason: row.opt_text()?,
+        reference: row.opt_blob()?.map(|bytes| FileReference(bytes.into())),
+        attempts: row.small()?,
+    })
+}
+
+/// The file of a message that is about to be stored: what fetches it is not kept with the message.
+pub(crate) struct NewFile {
+    reference: FileReference,
+    state: FileState,
+}
+
+impl NewFile {
+    /// Takes it out of a message's content.
+    pub(crate) fn take(content: &mut Content) -> Option<Self> {
+        let Content::File(file) = content else { return None };
+        let reference = file.media.reference.take()?;
+        Some(Self { reference, state: file.media.state? })
+    }
+}
+
+const FILES: InsertRows = InsertRows {
+    table: "incoming_files",
+    columns: &[
+        ("message_id", Type::Int),
+        ("account_id", Type::Int),
+        ("device_id", Type::Text),
+        ("state", Type::Text),
+        ("reference", Type::Blob),
+        ("due_at", Type::Int),
+        ("created_at", Type::Int),
+    ],
+    then: "ON CONFLICT DO NOTHING",
+};
+
+/// Stores the files of new messages.
+pub(crate) async fn insert(tx: &mut Tx, files: &[(&Message, &NewFile)]) -> SqlResult<()> {
+    let devices: Vec<String> =
+        files.iter().map(|(message, _)| message.device_id.to_text()).collect();
+    let mut rows = Vec::with_capacity(files.len());
+    for ((message, file), device) in files.iter().zip(&devices) {
+        rows.push(vec![
+            Param::from(message.id.0),
+            Param::from(message.account_id.0),
+            Param::from(device),
+            Param::from(file.state.as_str()),
+            Param::from(&*file.reference.0),
+            Param::from(message.created_at),
+            Param::from(message.created_at),
+        ]);
+    }
+    tx.insert(&FILES, &rows).await.map(drop)
+}
+
+/// Puts what has become of their files into messages.
+pub(crate) async fn overlay(tx: &mut Tx, messages: &mut [Message]) -> SqlResult<()> {
+    const SELECT: &str = "SELECT message_id, state, reason, size FROM incoming_files
+        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let state = |message: &Message| message.media().and_then(|media| media.state);
+    let ids: Vec<i64> =
+        messages.iter().filter(|message| state(message).is_some()).map(|m| m.id.0).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let rows = tx.query(SELECT, params![&ids_json(ids.into_iter())?]).await?;
+    let found = tx.readable("incoming_files", rows, |row| {
+        let id = MessageId(row.int()?);
+        let state = row.parsed(FileState::from_name)?;
+        Ok((id, (state, row.opt_text()?, row.opt_int()?)))
+    });
+    let mut found: HashMap<_, _> = found.into_iter().collect();
+    for message in messages {
+        let Content::File(file) = &mut message.content else { continue };
+        if file.media.state.is_none() {
+            continue;
+        }
+        let (state, reason, size) =
+            found.remove(&message.id).unwrap_or((FileState::Gone, None, None));
+        file.media.state = Some(state);
+        file.media.reason = reason;
+        file.media.size = size.and_then(|size| u64::try_from(size).ok()).or(file.media.size);
+    }
+    Ok(())
+}
+
+pub(crate) async fn file(
+    tx: &mut Tx,
+    account: AccountId,
+    message: MessageId,
+) -> SqlResult<Option<IncomingFile>> {
+    const SELECT: &str =
+        select_files!("FROM incoming_files WHERE message_id = $1 AND account_id = $2");
+    let row = tx.query_one(SELECT, params![message.0, account.0]).await?;
+    tx.single("incoming_files", row, file_from)
+}
+
+pub(crate) async fn due(
+    tx: &mut Tx,
+    now: Timestamp,
+    per_account: u32,
+    except: Vec<MessageId>,
+) -> SqlResult<Vec<IncomingFile>> {
+    const SELECT: &str = select_files!(
+        "FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY due_at, message_id)
+             AS place FROM incoming_files WHERE state = 'pending' AND due_at <= $1
+             AND message_id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2))) AS waiting
+         WHERE place <= $3 ORDER BY due_at, message_id"
+    );
+    let except = ids_json(except.iter().map(|id| id.0))?;
+    let rows = tx.query(SELECT, params![now, &except, i64::from(per_account)]).await?;
+    Ok(tx.readable("incoming_files", rows, file_from))
+}
+
+pub(crate) async fn next_due(tx: &mut Tx, now: Timestamp) -> SqlResult<Option<Timestamp>> {
+    const SELECT: &str =
+        "SELECT min(due_at) FROM incoming_files WHERE state = 'pending' AND due_at > $1";
+    let row = tx.query_one(SELECT, params![now]).await?;
+    row.map_or(Ok(None), |mut row| row.opt_time())
+}
+
+pub(crate) async fn request(
+    tx: &mut Tx,
+    account: AccountId,
+    message: MessageId,
+    now: Timestamp,
+) -> SqlResult<()> {
+    const UPDATE: &str = "UPDATE incoming_files SET state = 'pending', due_at = $3
+        WHERE message_id = $1 AND account_id = $2 AND state IN ('pending', 'on_demand')
+        AND reference IS NOT NULL";
+    tx.execute(UPDATE, params![message.0, account.0, now]).await.map(drop)
+}
+
+pub(crate) async fn record(
+    tx: &mut Tx,
+    message: MessageId,
+    outcome: FileOutcome,
+    now: Timestamp,
+) -> SqlResult<bool> {
+    // What a file is fetched by is of no use once it is here, and none once it cannot be fetched.
+    const STORED: &str = "UPDATE incoming_files SET state = 'stored', reason = NULL,
+        reference = NULL, size = $2, due_at = $3 WHERE message_id = $1 AND state = 'pending'";
+    const AGAIN: &str = "UPDATE incoming_files SET due_at = $2, attempts = attempts + $3
+        WHERE message_id = $1 AND state = 'pending'";
+    const ENDED: &str = "UPDATE incoming_files SET state = $2, reason = $3, reference = NULL
+        WHERE message_id = $1 AND state = 'pending'";
+    let id = message.0;
+    let rows = match outcome {
+        FileOutcome::Stored(size) => {
+            let size = i64::try_from(size).unwrap_or(i64::MAX);
+            tx.execute(STORED, params![id, size, now]).await?
+        }
+        FileOutcome::Again { at, counts } => {
+            tx.execute(AGAIN, params![id, at, i64::from(counts)]).await?
+        }
+        FileOutcome::Ended(state, reason) => {
+            tx.execute(ENDED, params![id, state.as_str(), &reason]).await?
+        }
+    };
+    Ok(rows > 0)
+}
+
+pub(crate) async fn stored(tx: &mut Tx, messages: Vec<MessageId>) -> SqlResult<Vec<MessageId>> {
+    const SELECT: &str = "SELECT message_id FROM incoming_files WHERE state = 'stored'
+        AND message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let ids = ids_json(messages.iter().map(|id| id.0))?;
+    let rows = tx.query(SELECT, params![&ids]).await?;
+    rows.into_iter().map(|mut row| row.int().map(MessageId)).collect()
+}
+
+/// Ends old files, and the oldest of accounts that have more bytes than they may.
+pub(crate) async fn expire(
+    tx: &mut Tx,
+    before: Timestamp,
+    account_max: u64,
+    reason: String,
+) -> SqlResult<Vec<IncomingFile>> {
+    const OLD: &str = select_files!(
+        "FROM incoming_files WHERE state IN ('pending', 'stored', 'on_demand')
+         AND created_at < $1 ORDER BY created_at LIMIT $2"
+    );
+    const BEYOND: &str = select_files!(
+        "FROM (SELECT *, CAST(SUM(size) OVER (PARTITION BY account_id ORDER BY message_id DESC)
+             AS BIGINT) AS newer FROM incoming_files WHERE state = 'stored') AS kept
+         WHERE newer > $1 ORDER BY message_id LIMIT $2"
+    );
+    const END: &str = "UPDATE incoming_files SET state = 'gone', reason = $2, reference = NULL
+        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let mut rows = tx.query(OLD, params![before, EXPIRED_ROWS_MAX]).await?;
+    if rows.is_empty() {
+        let account_max = i64::try_from(account_max).unwrap_or(i64::MAX);
+        rows = tx.query(BEYOND, params![account_max, EXPIRED_ROWS_MAX]).await?;
+    }
+    let expired = tx.readable("incoming_files", rows, file_from);
+    let ids = ids_json(expired.iter().map(|file| file.message.0))?;
+    tx.execute(END, params![&ids, &reason]).await?;
+    Ok(expired)
+}

@@ -1,0 +1,68 @@
+//! The port of files that come in.
+
+use async_trait::async_trait;
+use domain::ids::{AccountId, MessageId};
+use domain::incoming_file::{FileOutcome, IncomingFile};
+use domain::ports::{FileStore, StoreResult};
+use jiff::Timestamp;
+
+use super::SqlStore;
+use crate::files;
+
+#[async_trait]
+impl FileStore for SqlStore {
+    async fn file(
+        &self,
+        account: AccountId,
+        message: MessageId,
+    ) -> StoreResult<Option<IncomingFile>> {
+        run!(self.read, files::file, account, message)
+    }
+
+    async fn due_files(
+        &self,
+        now: Timestamp,
+        per_account: u32,
+        except: &[MessageId],
+    ) -> StoreResult<Vec<IncomingFile>> {
+        let except = except.to_vec();
+        run!(self.read, files::due, now, per_account, except)
+    }
+
+    async fn next_file_due(&self, now: Timestamp) -> StoreResult<Option<Timestamp>> {
+        run!(self.read, files::next_due, now)
+    }
+
+    async fn request_file(
+        &self,
+        account: AccountId,
+        message: MessageId,
+        now: Timestamp,
+    ) -> StoreResult<()> {
+        run!(self.write, files::request, account, message, now)
+    }
+
+    async fn record_file(
+        &self,
+        message: MessageId,
+        outcome: FileOutcome,
+        now: Timestamp,
+    ) -> StoreResult<bool> {
+        run!(self.write, files::record, message, outcome, now)
+    }
+
+    async fn stored_files(&self, messages: &[MessageId]) -> StoreResult<Vec<MessageId>> {
+        let messages = messages.to_vec();
+        run!(self.read, files::stored, messages)
+    }
+
+    async fn expire_files(
+        &self,
+        before: Timestamp,
+        account_max: u64,
+        reason: &str,
+    ) -> StoreResult<Vec<IncomingFile>> {
+        let reason = reason.to_owned();
+        run!(self.write, files::expire, before, account_max, reason)
+    }
+}

@@ -1,0 +1,187 @@
+//! Files that come in: what is needed to fetch each, and the fetching.
+//!
+//! A message's own address of its file is never asked: the library asks the hosts that WhatsApp names for
+//! the session, one after the other, through the device's proxy.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use domain::content::Content;
+use domain::incoming_file::{FileReference, FileState};
+use domain::media::{MEDIA_BYTES_MAX, Media, TempMedia};
+use domain::ports::FetchError;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::time::timeout;
+use waproto::whatsapp as wa;
+use whatsapp_rust::download::{DownloadParams, Downloadable, MediaType};
+use whatsapp_rust::{Client, ErrorChainExt as _};
+
+use crate::limits::FETCH_MAX;
+
+/// What fetches a file, as it is kept.
+#[derive(Serialize, Deserialize)]
+struct Reference {
+    kind: String,
+    path: String,
+    key: Vec<u8>,
+    sha256: Vec<u8>,
+    encrypted_sha256: Vec<u8>,
+    length: u64,
+}
+
+/// Adds to the file of a message what the message says of it, and what fetches it.
+pub(crate) fn describe(content: &mut Content, message: &wa::Message) {
+    let Content::File(file) = content else { return };
+    let media = &mut file.media;
+    if let Some(m) = message.image_message.as_option() {
+        media.dimensions = m.width.zip(m.height);
+        refer(media, m);
+    } else if let Some(m) = message.video_message.as_option().or(message.ptv_message.as_option()) {
+        media.dimensions = m.width.zip(m.height);
+        media.seconds = m.seconds;
+        refer(media, m);
+    } else if let Some(m) = message.audio_message.as_option() {
+        media.seconds = m.seconds;
+        refer(media, m);
+    } else if let Some(m) = message.sticker_message.as_option() {
+        media.dimensions = m.width.zip(m.height);
+        refer(media, m);
+    } else if let Some(m) = message.document_message.as_option() {
+        refer(media, m);
+    }
+}
+
+fn refer(media: &mut Media, message: &impl Downloadable) {
+    media.sha256 = message.file_sha256().filter(|hash| hash.len() == 32).map(hex::encode);
+    media.reference = reference(message);
+    media.state = media.reference.is_some().then_some(FileState::Pending);
+}
+
+/// What fetches the file; `None` where the message lacks some of it.
+fn reference(message: &impl Downloadable) -> Option<FileReference> {
+    let path = message.direct_path().filter(|path| path.starts_with('/'))?;
+    let reference = Reference {
+        kind: message.app_info().mms_type().to_owned(),
+        path: path.to_owned(),
+        key: message.media_key()?.to_vec(),
+        sha256: message.file_sha256().filter(|hash| hash.len() == 32)?.to_vec(),
+        encrypted_sha256: message.file_enc_sha256()?.to_vec(),
+        length: message.file_length()?,
+    };
+    let bytes = serde_json::to_vec(&reference).ok()?;
+    Some(FileReference(bytes.into()))
+}
+
+fn media_type(name: &str) -> Option<MediaType> {
+    let known = [
+        MediaType::Image,
+        MediaType::Video,
+        MediaType::Audio,
+        MediaType::Document,
+        MediaType::Sticker,
+    ];
+    known.into_iter().find(|kind| kind.mms_type() == name)
+}
+
+/// The paths of files that are being fetched: by them a file is distinguished from a history.
+#[derive(Default)]
+pub(crate) struct FilesOnTheirWay(Mutex<Vec<String>>);
+
+impl FilesOnTheirWay {
+    fn begin(self: &Arc<Self>, path: &str) -> OnItsWay {
+        self.0.lock().push(path.to_owned());
+        OnItsWay { all: self.clone(), path: path.to_owned() }
+    }
+
+    /// Whether the address is of one of them.
+    pub(crate) fn has(&self, url: &str) -> bool {
+        self.0.lock().iter().any(|path| url.contains(path))
+    }
+}
+
+struct OnItsWay {
+    all: Arc<FilesOnTheirWay>,
+    path: String,
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        let mut paths = self.all.0.lock();
+        if let Some(index) = paths.iter().position(|path| *path == self.path) {
+            paths.swap_remove(index);
+        }
+    }
+}
+
+/// Fetches a file into a draft; its size.
+pub(crate) async fn fetch(
+    client: &Arc<Client>,
+    files: &Arc<FilesOnTheirWay>,
+    reference: &FileReference,
+    draft: &TempMedia,
+) -> Result<u64, FetchError> {
+    let unreadable = || FetchError::Permanent("what fetches the file cannot be read".to_owned());
+    let reference: Reference = serde_json::from_slice(&reference.0).map_err(|_| unreadable())?;
+    let kind = media_type(&reference.kind).ok_or_else(unreadable)?;
+    if reference.length > MEDIA_BYTES_MAX {
+        return Err(FetchError::Permanent("the file is larger than 100 MB".to_owned()));
+    }
+    let Reference { path, key, sha256, encrypted_sha256, length, .. } = reference;
+    let _on_its_way = files.begin(&path);
+    let wanted = DownloadParams::encrypted(path, &key, &sha256, &encrypted_sha256, length, kind);
+    let disk = |_| FetchError::Temporary("the file could not be written".to_owned());
+    let file = File::options().read(true).write(true).open(&draft.path).map_err(disk)?;
+    let work = async {
+        let written = client.download_from_params_to_writer(&wanted, file).await;
+        let file = written.map_err(|error| fault(&error))?;
+        let draft = draft.clone();
+        let hashed = tokio::task::spawn_blocking(move || hash(file, &draft)).await;
+        let (size, hash) = hashed
+            .map_err(|_| FetchError::Temporary("the file could not be read".to_owned()))?
+            .map_err(disk)?;
+        if hash != sha256 {
+            let text = "the file is not the one that was sent: its hash differs";
+            return Err(FetchError::Permanent(text.to_owned()));
+        }
+        Ok(size)
+    };
+    let late = || FetchError::Temporary("WhatsApp's file server took too long".to_owned());
+    timeout(FETCH_MAX, work).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The size and the hash of what was written. The draft is held, so that it is not removed meanwhile.
+fn hash(file: File, draft: &TempMedia) -> io::Result<(u64, Vec<u8>)> {
+    drop(file);
+    let mut hasher = Sha256::new();
+    let size = io::copy(&mut File::open(&draft.path)?, &mut HashWriter(&mut hasher))?;
+    Ok((size, hasher.finalize().to_vec()))
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why a file could not be fetched. The library's own text may name hosts and paths with tokens.
+fn fault(error: &anyhow::Error) -> FetchError {
+    let error: &(dyn std::error::Error + 'static) = error.as_ref();
+    if error.is_transport_unavailable() {
+        return FetchError::NotConnected;
+    }
+    match error.http_status() {
+        Some(404 | 410) => FetchError::Gone,
+        Some(status) => FetchError::Temporary(format!("WhatsApp's file server failed ({status})")),
+        None => FetchError::Temporary("the file could not be fetched whole".to_owned()),
+    }
+}
