@@ -1,5 +1,6 @@
 //! Events, the webhooks that get them, and the deliveries in between.
 
+mod deliveries;
 mod secrets;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::contact::Identity;
 use crate::content::Content;
 use crate::context::Context;
 use crate::device::{Device, DeviceStatus, RESTRICTED, StatusChange};
-use crate::ids::{AccountId, DeliveryId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
+use crate::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
 use crate::incoming_file;
 use crate::message::{
     Address, Amendment, Change, Direction, Failure, Message, MessageState, Origin,
@@ -21,6 +22,7 @@ use crate::phone::PhoneNumber;
 use crate::plan::{Feature, Plan};
 use crate::ports::MediaLinks;
 
+pub use deliveries::{Delivery, DeliveryOutcome, DeliveryState};
 pub use secrets::{SealedSecret, SecretRow, SigningSecrets, WebhookSecrets};
 
 /// Most webhooks of an account.
@@ -454,69 +456,4 @@ pub struct WebhookPatch {
     pub disabled: Option<Option<String>>,
     /// Another secret, or the same one sealed anew.
     pub secret: Option<SealedSecret>,
-}
-
-/// Where a delivery is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DeliveryState {
-    /// It waits for its first or next try.
-    Pending,
-    /// The receiver took it.
-    Delivered,
-    /// A dead letter; it can be replayed.
-    Dead,
-}
-
-impl DeliveryState {
-    /// Its name in every API and in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Delivered => "delivered",
-            Self::Dead => "dead",
-        }
-    }
-
-    /// Reads a name back.
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Pending, Self::Delivered, Self::Dead].into_iter().find(|s| s.as_str() == name)
-    }
-}
-
-/// One event on its way to one webhook.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
-    /// Its id; of one chat, in the order of events.
-    pub id: DeliveryId,
-    /// To which webhook.
-    pub webhook_id: WebhookId,
-    /// What is posted.
-    pub event: Event,
-    /// Where it is in its life.
-    pub state: DeliveryState,
-    /// Tries so far.
-    pub attempts: u32,
-    /// Not to be tried before this.
-    pub due_at: Timestamp,
-    /// The receiver's last status.
-    pub last_status: Option<u16>,
-    /// Why the last try failed, in words for people.
-    pub last_error: Option<String>,
-    /// When the event came about.
-    pub created_at: Timestamp,
-    /// When it was delivered or became a dead letter.
-    pub ended_at: Option<Timestamp>,
-}
-
-/// What became of one try.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields are those of `Delivery`")]
-pub struct DeliveryOutcome {
-    pub id: DeliveryId,
-    pub state: DeliveryState,
-    pub attempts: u32,
-    pub due_at: Timestamp,
-    pub last_status: Option<u16>,
-    pub last_error: Option<String>,
-    pub ended_at: Option<Timestamp>,
 }

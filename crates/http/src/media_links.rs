@@ -1,4 +1,4 @@
-//! The addresses of files that came in: `/media/TOKEN`, which whoever has it may fetch until it is over.
+//! The addresses of files that came in: `/media/TOKEN`, which anyone who has it may fetch until it ends.
 //!
 //! A token names account, message and end, and is signed; nothing is stored for it.
 

@@ -8,6 +8,7 @@ mod devices;
 mod identities;
 mod messages;
 mod people;
+mod received;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -15,6 +15,7 @@ mod groups;
 mod keys;
 mod me;
 mod media_field;
+mod message_request;
 mod message_view;
 mod messages;
 mod numbers;

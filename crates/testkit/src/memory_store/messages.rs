@@ -1,17 +1,13 @@
 //! Messages of both directions.
 
-use std::mem::discriminant;
-
 use async_trait::async_trait;
 use domain::chat::ChatId;
 use domain::contact::Identity;
-use domain::content::{Content, ContentKind};
+use domain::content::Content;
 use domain::context::MessageName;
 use domain::grant::Allowance;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{
-    Amendment, Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt,
-};
+use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt};
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::QuotaKind;
 use domain::ports::{
@@ -22,7 +18,6 @@ use domain::ports::{
 use domain::webhook::{Event, EventDevice};
 use jiff::{SignedDuration, Timestamp};
 
-use super::identities::sender_key;
 use super::{MemoryStore, Remembered, State, Waiting, page_within, stored};
 
 #[async_trait]
@@ -276,7 +271,7 @@ impl State {
     }
 
     /// Emits the events of a message since its log had `since` entries.
-    fn recorded(&mut self, message: Message, since: usize) -> Recorded {
+    pub(super) fn recorded(&mut self, message: Message, since: usize) -> Recorded {
         let device = self.devices.iter().find(|device| device.id == message.device_id);
         let events = device.map_or_else(Vec::new, |device| {
             Event::of_message(&message, &EventDevice::from(device), since)
@@ -420,94 +415,5 @@ impl State {
         }
         self.history.insert(message.id, message.clone());
         Some(self.recorded(message, since))
-    }
-
-    /// What a message that has been sent changes about another.
-    pub(super) fn record_change(&mut self, recorded: &Recorded) -> Option<Recorded> {
-        let message = &recorded.message;
-        self.amend(message.device_id, &Amendment::of(message)?)
-    }
-
-    fn receive(
-        &mut self,
-        account_id: AccountId,
-        device_id: DeviceId,
-        new: IncomingMessage,
-        now: Timestamp,
-    ) -> Vec<Recorded> {
-        let message = new.clone().received(self.next_message_id(), account_id, device_id, now);
-        let message = self.named_by_number(message);
-        if let Some(amendment) = Amendment::of(&message) {
-            return self.amend(device_id, &amendment).into_iter().collect();
-        }
-        let sender_key = sender_key(message.sender.as_ref());
-        let is_new =
-            self.known.insert((device_id, message.whatsapp_id.0.clone(), sender_key.clone()));
-        if !is_new {
-            return self.recover(device_id, new, &sender_key).into_iter().collect();
-        }
-        self.history.insert(message.id, message.clone());
-        let mut recorded = vec![self.recorded(message.clone(), 0)];
-        let is_its = |(device, amendment): &mut (DeviceId, Amendment)| {
-            *device == device_id && amendment.whatsapp_id == message.whatsapp_id
-        };
-        let mut early: Vec<_> = self.early.extract_if(.., is_its).collect();
-        early.sort_by_key(|(_, amendment)| amendment.at);
-        recorded.extend(early.iter().filter_map(|(device, early)| self.amend(*device, early)));
-        recorded
-    }
-
-    /// Applies a change to its message, where that is known.
-    fn amend(&mut self, device_id: DeviceId, amendment: &Amendment) -> Option<Recorded> {
-        let is_it =
-            |message: &&mut Message| message.device_id == device_id && amendment.is_of(message);
-        let is_known = |message: &Message| {
-            message.device_id == device_id && message.whatsapp_id == amendment.whatsapp_id
-        };
-        if !self.history.values().any(is_known) {
-            let is_same = |(device, early): &(DeviceId, Amendment)| {
-                *device == device_id
-                    && (&early.whatsapp_id, &early.author)
-                        == (&amendment.whatsapp_id, &amendment.author)
-                    && discriminant(&early.change) == discriminant(&amendment.change)
-            };
-            self.early.retain(|early| !is_same(early));
-            self.early.push((device_id, amendment.clone()));
-            return None;
-        }
-        let message = self.history.values_mut().find(is_it)?;
-        if !message.amend(amendment) {
-            return None;
-        }
-        let message = message.clone();
-        let device = self.devices.iter().find(|device| device.id == device_id)?;
-        let events = vec![Event::of_change(&message, &EventDevice::from(device), amendment)];
-        self.emit(&events);
-        Some(Recorded { message, events })
-    }
-
-    /// A message that could not be read has come after all.
-    fn recover(
-        &mut self,
-        device: DeviceId,
-        mut new: IncomingMessage,
-        sender: &str,
-    ) -> Option<Recorded> {
-        new.content.clean();
-        new.context.clean();
-        let is_it = |known: &&mut Message| {
-            known.device_id == device
-                && known.whatsapp_id == new.whatsapp_id
-                && sender_key(known.sender.as_ref()) == sender
-                && known.kind() == ContentKind::Unreadable
-        };
-        let known = self.history.values_mut().find(is_it)?;
-        if new.content.kind() == ContentKind::Unreadable {
-            return None;
-        }
-        known.content = new.content;
-        known.context = new.context;
-        let known = known.clone();
-        Some(self.recorded(known, 0))
     }
 }

@@ -1,0 +1,71 @@
+//! Deliveries: events on their way to webhooks.
+
+use jiff::Timestamp;
+
+use super::Event;
+use crate::ids::{DeliveryId, WebhookId};
+
+/// Where a delivery is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DeliveryState {
+    /// It waits for its first or next try.
+    Pending,
+    /// The receiver took it.
+    Delivered,
+    /// A dead letter; it can be replayed.
+    Dead,
+}
+
+impl DeliveryState {
+    /// Its name in every API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Delivered, Self::Dead].into_iter().find(|s| s.as_str() == name)
+    }
+}
+
+/// One event on its way to one webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its id; of one chat, in the order of events.
+    pub id: DeliveryId,
+    /// To which webhook.
+    pub webhook_id: WebhookId,
+    /// What is posted.
+    pub event: Event,
+    /// Where it is in its life.
+    pub state: DeliveryState,
+    /// Tries so far.
+    pub attempts: u32,
+    /// Not to be tried before this.
+    pub due_at: Timestamp,
+    /// The receiver's last status.
+    pub last_status: Option<u16>,
+    /// Why the last try failed, in words for people.
+    pub last_error: Option<String>,
+    /// When the event came about.
+    pub created_at: Timestamp,
+    /// When it was delivered or became a dead letter.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What became of one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of `Delivery`")]
+pub struct DeliveryOutcome {
+    pub id: DeliveryId,
+    pub state: DeliveryState,
+    pub attempts: u32,
+    pub due_at: Timestamp,
+    pub last_status: Option<u16>,
+    pub last_error: Option<String>,
+    pub ended_at: Option<Timestamp>,
+}
