@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Multipart};
+use axum::extract::{DefaultBodyLimit, FromRequest, Multipart};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Request};
 use bytes::Bytes;
@@ -53,27 +53,54 @@ pub async fn multipart(
     content_type: &HeaderValue,
     body: Bytes,
 ) -> Result<Map<String, Value>, ApiError> {
+    multipart_with_file(content_type, body, None).await.map(|(fields, _)| fields)
+}
+
+/// A file of a form.
+pub struct FormFile {
+    /// What its sender calls it.
+    pub name: String,
+    /// Itself.
+    pub bytes: Bytes,
+}
+
+/// As [`multipart`]; the part of this name may be a file.
+///
+/// # Errors
+/// As [`multipart`].
+pub async fn multipart_with_file(
+    content_type: &HeaderValue,
+    body: Bytes,
+    taken: Option<&str>,
+) -> Result<(Map<String, Value>, Option<FormFile>), ApiError> {
     let request = Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body));
-    let request = request.map_err(|_| broken("its content type cannot be read"))?;
+    let mut request = request.map_err(|_| broken("its content type cannot be read"))?;
+    // The body was limited when it was read.
+    DefaultBodyLimit::disable().apply(&mut request);
     let parts = Multipart::from_request(request, &()).await;
     let mut parts = parts.map_err(|_| broken("its content type names no boundary"))?;
     let mut fields = Fields::default();
+    let mut file = None;
     while let Some(part) = parts.next_field().await.map_err(|_| broken("a part is cut off"))? {
         let name = part.name().unwrap_or_default().to_owned();
-        let is_file = part.file_name().is_some();
+        let file_name = part.file_name().map(str::to_owned);
         let value = part.bytes().await.map_err(|_| broken("a part is cut off"))?;
-        match is_file {
+        match file_name {
             // A browser sends a file input that was left empty, too.
-            true if value.is_empty() => continue,
-            true => {
+            Some(_) if value.is_empty() => continue,
+            Some(own) if taken == Some(name.as_str()) => {
+                file = Some(FormFile { name: own, bytes: value });
+                continue;
+            }
+            Some(_) => {
                 return Err(ApiError::field(name, "must be text; files are given as a URL"));
             }
-            false => {}
+            None => {}
         }
         let value = String::from_utf8(value.into()).map_err(|_| not_utf8())?;
         fields.add(&name, value)?;
     }
-    Ok(fields.object)
+    Ok((fields.object, file))
 }
 
 fn broken(why: &str) -> ApiError {

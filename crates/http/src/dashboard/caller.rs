@@ -16,6 +16,7 @@ use super::words::{Lang, Words};
 use crate::api_error::ApiError;
 use crate::body::{JSON_BYTES_MAX, read_bytes};
 use crate::forms;
+use crate::request_context;
 use crate::state::AppState;
 
 /// The field that proves that a form is of this session.
@@ -32,13 +33,14 @@ pub(super) struct Person {
 }
 
 impl Person {
-    async fn of(state: &AppState, parts: &Parts) -> Result<Self, Failure> {
+    pub(super) async fn of(state: &AppState, parts: &Parts) -> Result<Self, Failure> {
         let mode = CookieMode::of(state, &parts.headers, &parts.extensions);
         if mode == CookieMode::Refused {
             return Err(Failure::NeedsHttps);
         }
         let cookie = mode.read(&parts.headers).ok_or(Failure::SignIn)?;
         let visitor = state.core().visitor(&cookie).await?;
+        request_context::note(&Ok(visitor.principal.clone()));
         let lang = Lang::of(&parts.headers);
         Ok(Self { visitor, lang, csrf: csrf_token(&cookie) })
     }

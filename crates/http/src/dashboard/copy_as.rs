@@ -1,105 +1,243 @@
-//! A request to send as code: for our own API and each of the other gateways' formats.
+//! The request of a form as calls of our own API and of the other gateways' formats, where they have one.
 
 use domain::device::Device;
+use jiff::Timestamp;
 use maud::{Markup, html};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+
+use super::contents::{Carries, SendForm, contact_of, point, poll_of};
+use super::samples::{Call, Language};
 
 const ACCOUNT_KEY: &str = "YOUR_ACCOUNT_KEY";
 const DEVICE_TOKEN: &str = "YOUR_DEVICE_TOKEN";
+/// Stands for a file that was not given by its address.
+const EXAMPLE_FILE: &str = "https://example.com/photo.jpg";
 
-/// A request in one of the formats.
-struct Call {
-    api: &'static str,
-    path: String,
-    /// The header that holds the key; none where the body does.
-    key: Option<String>,
-    body: Value,
-}
-
-/// The request in every format.
-pub(super) fn blocks(address: &str, device: &Device, to: &str, text: &str) -> Markup {
-    let to = match to.lines().next().map(str::trim) {
-        Some(first) if !first.is_empty() && to.trim().lines().count() == 1 => first,
-        _ => "6281234567890",
-    };
-    let text = if text.is_empty() { "Hello" } else { text };
+/// The request in every format, in the language of the form.
+pub(super) fn blocks(calls: &[Call], language: Language, copy: &str) -> Markup {
     html! {
-        @for (n, call) in calls(device, to, text).iter().enumerate() {
+        @for (n, call) in calls.iter().enumerate() {
             details open[n == 0] {
                 summary { (call.api) }
-                pre tabindex="0" { code { (call.curl(address)) } }
+                pre tabindex="0" data-copy=(copy) { code { (call.sample(language)) } }
             }
         }
     }
 }
 
-fn calls(device: &Device, to: &str, text: &str) -> Vec<Call> {
-    let id = device.id.to_string();
-    let phone = device.phone.as_ref().map_or("", |phone| phone.as_str());
-    let bearer = |key: &str| Some(format!("Authorization: Bearer {key}"));
-    let call = |api, path: &str, key, body| Call { api, path: path.to_owned(), key, body };
-    vec![
-        call(
-            "Gerbang /v1",
-            "/v1/messages",
-            bearer(ACCOUNT_KEY),
-            json!({ "device": id, "to": to, "text": text }),
-        ),
-        call(
-            "wagy",
-            &format!("/{id}/send"),
-            bearer(DEVICE_TOKEN),
-            json!({ "phone": to, "message": text }),
-        ),
-        call(
-            "WAChat",
-            "/wachat_api/1.0/message",
-            Some(format!("APIKey: {ACCOUNT_KEY}")),
-            json!({ "queue": id, "destination": to, "message": text }),
-        ),
-        call(
-            "WAGate",
-            "/api/v1/send-message",
-            bearer(DEVICE_TOKEN),
-            json!({ "recipient": to, "message": text }),
-        ),
-        call(
-            "WAsyik",
-            "/api/v2/messaging/whatsapp/send-text",
-            bearer(ACCOUNT_KEY),
-            json!({ "accountId": id, "to": to, "text": text }),
-        ),
-        call(
-            "MPWA",
-            "/send-message",
-            None,
-            json!({ "api_key": ACCOUNT_KEY, "sender": phone, "number": to, "message": text }),
-        ),
-    ]
+/// What a call needs of the form.
+struct Asked<'a> {
+    address: &'a str,
+    device: String,
+    phone: &'a str,
+    to: &'a str,
+    text: &'a str,
+    file: Option<&'a str>,
+    /// When it is to be sent.
+    at: Option<Timestamp>,
 }
 
-impl Call {
-    fn curl(&self, address: &str) -> String {
-        let key = self.key.as_ref().map(|key| format!(" \\\n  -H '{key}'")).unwrap_or_default();
-        // A quote cannot stand inside quotes of a shell.
-        let body = self.body.to_string().replace('\'', "'\\''");
-        format!(
-            "curl {address}{}{key} \\\n  -H 'Content-Type: application/json' \\\n  -d '{body}'",
-            self.path
-        )
+/// The calls that send what a form holds; `at` is the time of its schedule.
+pub(super) fn calls(
+    address: &str,
+    device: &Device,
+    form: &SendForm,
+    at: Option<Timestamp>,
+) -> Vec<Call> {
+    let to = match form.to.lines().next().map(str::trim) {
+        Some(first) if !first.is_empty() && form.to.trim().lines().count() == 1 => first,
+        _ => "6281234567890",
+    };
+    let text = match (form.kind, form.text.as_str()) {
+        (Carries::Text, "") => "Hello",
+        (_, text) => text,
+    };
+    let url = Some(form.url.trim()).filter(|url| !url.is_empty()).unwrap_or(EXAMPLE_FILE);
+    let asked = Asked {
+        address,
+        device: device.id.to_string(),
+        phone: device.phone.as_ref().map_or("", |phone| phone.as_str()),
+        to,
+        text,
+        file: (form.kind == Carries::File).then_some(url),
+        at,
+    };
+    let own = asked.own(form);
+    let others = match form.kind {
+        Carries::Text | Carries::File if at.is_some() => vec![asked.wasyik_schedule(form)],
+        Carries::Text | Carries::File => asked.others(form),
+        Carries::Location | Carries::Contact | Carries::Poll => Vec::new(),
+    };
+    [own].into_iter().chain(others).collect()
+}
+
+impl Asked<'_> {
+    fn call(
+        &self,
+        api: &'static str,
+        path: &str,
+        key: Option<(&'static str, String)>,
+        body: Value,
+    ) -> Call {
+        Call { api, url: format!("{}{path}", self.address), key, body: without_blanks(body) }
+    }
+
+    fn is_group(&self) -> bool {
+        self.to.ends_with("@g.us")
+    }
+
+    fn own(&self, form: &SendForm) -> Call {
+        let mut body = json!({ "device": self.device, "to": self.to });
+        let (field, content) = own_content(form, self.text, self.file);
+        body[field] = content;
+        if let Some(at) = self.at {
+            body["schedule_at"] = json!(format!("{at:.0}"));
+        }
+        self.call("Gerbang /v1", "/v1/messages", bearer(ACCOUNT_KEY), body)
+    }
+
+    fn others(&self, form: &SendForm) -> Vec<Call> {
+        vec![self.wagy(form), self.wachat(), self.wagate(form), self.wasyik(form), self.mpwa(form)]
+    }
+
+    fn wagy(&self, form: &SendForm) -> Call {
+        let mut body = json!({ "phone": self.to, "message": self.text });
+        if let Some(url) = self.file {
+            body["media_url"] = json!(url);
+            body["media_type"] = json!(plain_kind(&form.file_kind));
+            // The format wants one, also below a file.
+            body["message"] = json!(if self.text.trim().is_empty() { "Hello" } else { self.text });
+        }
+        self.call("wagy", &format!("/{}/send", self.device), bearer(DEVICE_TOKEN), body)
+    }
+
+    fn wachat(&self) -> Call {
+        let key = Some(("APIKey", ACCOUNT_KEY.to_owned()));
+        let mut body = json!({ "queue": self.device, "destination": self.to });
+        if self.is_group() {
+            body["is_group"] = json!(true);
+        }
+        match self.file {
+            None => {
+                body["message"] = json!(self.text);
+                self.call("WAChat", "/wachat_api/1.0/message", key, body)
+            }
+            Some(url) => {
+                body["media_url"] = json!(url);
+                body["caption"] = json!(self.text);
+                self.call("WAChat", "/wachat_api/1.0/media", key, body)
+            }
+        }
+    }
+
+    fn wagate(&self, form: &SendForm) -> Call {
+        let key = bearer(DEVICE_TOKEN);
+        let Some(url) = self.file else {
+            let body = json!({ "recipient": self.to, "message": self.text });
+            return self.call("WAGate", "/api/v1/send-message", key, body);
+        };
+        let kind = plain_kind(&form.file_kind);
+        let body = json!({
+            "recipient": self.to, "media_url": url, "media_type": kind, "caption": self.text
+        });
+        self.call("WAGate", "/api/v1/send-media", key, body)
+    }
+
+    fn wasyik(&self, form: &SendForm) -> Call {
+        let path = |call: &str| format!("/api/v2/messaging/whatsapp{call}");
+        let (key, kind) = (bearer(ACCOUNT_KEY), wasyik_kind(form));
+        let mut body = json!({ "accountId": self.device });
+        body[if self.is_group() { "groupId" } else { "to" }] = json!(self.to);
+        let Some(url) = self.file else {
+            body["text"] = json!(self.text);
+            let call = if self.is_group() { "/send-group" } else { "/send-text" };
+            return self.call("WAsyik", &path(call), key, body);
+        };
+        body["messageType"] = json!(kind);
+        body["url"] = json!(url);
+        body["caption"] = json!(self.text);
+        let call = if self.is_group() { "/send-group-media" } else { "/message" };
+        self.call("WAsyik", &path(call), key, body)
+    }
+
+    fn wasyik_schedule(&self, form: &SendForm) -> Call {
+        let at = self.at.map(|at| format!("{at:.0}")).unwrap_or_default();
+        let body = json!({
+            "accountId": self.device, "to": self.to, "messageType": wasyik_kind(form),
+            "content": self.text, "url": self.file.unwrap_or_default(), "scheduled_at": at
+        });
+        let path = "/api/v2/messaging/whatsapp/schedule";
+        self.call("WAsyik", path, bearer(ACCOUNT_KEY), body)
+    }
+
+    fn mpwa(&self, form: &SendForm) -> Call {
+        let mut body = json!({ "api_key": ACCOUNT_KEY, "sender": self.phone, "number": self.to });
+        let Some(url) = self.file else {
+            body["message"] = json!(self.text);
+            return self.call("MPWA", "/send-message", None, body);
+        };
+        body["url"] = json!(url);
+        let kind = Some(plain_kind(&form.file_kind)).filter(|kind| !kind.is_empty());
+        body["media_type"] = json!(kind.unwrap_or("document"));
+        body["caption"] = json!(self.text);
+        self.call("MPWA", "/send-media", None, body)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn bearer(key: &str) -> Option<(&'static str, String)> {
+    Some(("Authorization", format!("Bearer {key}")))
+}
 
-    #[test]
-    fn a_text_with_quotes_stays_one_argument() {
-        let body = json!({ "text": "it's \"so\" $(id) `x`\n" });
-        let call = Call { api: "x", path: "/p".into(), key: Some("K: v".into()), body };
-        let expected = "curl http://h/p \\\n  -H 'K: v' \\\n  -H 'Content-Type: application/json' \\\n  \
-             -d '{\"text\":\"it'\\''s \\\"so\\\" $(id) `x`\\n\"}'";
-        assert_eq!(call.curl("http://h"), expected);
+/// The content of a form in our own API: its field and what stands there.
+fn own_content(form: &SendForm, text: &str, file: Option<&str>) -> (&'static str, Value) {
+    match form.kind {
+        Carries::Text => ("text", json!(text)),
+        Carries::File => {
+            let media = json!({ "url": file, "kind": form.file_kind, "caption": text });
+            ("media", without_blanks(media))
+        }
+        Carries::Location => {
+            let (latitude, longitude) = point(&form.point).unwrap_or((-6.175_4, 106.827_2));
+            let location = json!({
+                "latitude": latitude, "longitude": longitude, "name": form.place,
+                "address": form.address
+            });
+            ("location", without_blanks(location))
+        }
+        Carries::Contact => {
+            let contact = contact_of(form);
+            let contact = json!({
+                "name": contact.name, "phone": contact.phone,
+                "organization": contact.organization
+            });
+            ("contacts", json!([without_blanks(contact)]))
+        }
+        Carries::Poll => {
+            let poll = poll_of(form);
+            let poll = json!({
+                "question": poll.question, "options": poll.options, "selectable": poll.selectable
+            });
+            ("poll", poll)
+        }
     }
+}
+
+/// A kind of file as the other formats name it: they have no voice notes.
+fn plain_kind(kind: &str) -> &str {
+    if kind == "voice" { "audio" } else { kind }
+}
+
+fn wasyik_kind(form: &SendForm) -> &str {
+    match form.kind {
+        Carries::Text => "text",
+        _ if form.file_kind.is_empty() => "document",
+        _ => plain_kind(&form.file_kind),
+    }
+}
+
+/// Leaves out what was not filled in.
+fn without_blanks(body: Value) -> Value {
+    let Value::Object(fields) = body else { return body };
+    let is_given = |value: &Value| !value.is_null() && value.as_str() != Some("");
+    Value::Object(fields.into_iter().filter(|(_, value)| is_given(value)).collect::<Map<_, _>>())
 }

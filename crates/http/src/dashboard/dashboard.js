@@ -21,3 +21,21 @@ const wait = () => {
   setTimeout(() => refresh().catch(() => {}).finally(wait), seconds * 1000);
 };
 wait();
+// A file that is too large is refused before it is sent.
+document.addEventListener("change", ({ target }) => {
+  const { bytesMax, tooLarge } = target.dataset ?? {};
+  if (bytesMax === undefined) return;
+  const isTooLarge = [...target.files].some((file) => file.size > Number(bytesMax));
+  target.setCustomValidity(isTooLarge ? tooLarge : "");
+  target.reportValidity();
+});
+// Code gets a button that copies it.
+for (const block of document.querySelectorAll("pre[data-copy]")) {
+  const button = document.createElement("button");
+  const text = block.textContent;
+  button.type = "button";
+  button.className = "plain";
+  button.textContent = block.dataset.copy;
+  button.addEventListener("click", () => navigator.clipboard.writeText(text));
+  block.append(button);
+}

@@ -14,6 +14,7 @@ use maud::html;
 use super::layout;
 use super::words::{Lang, Words};
 use crate::api_error::{ApiError, log_fault};
+use crate::body::JSON_BYTES_MAX;
 use crate::native::problem;
 
 /// The policy of every page: our own style, module, pictures and forms, and the simulated phone.
@@ -77,6 +78,7 @@ pub(super) fn describe(error: &ApiError, words: &Words) -> String {
     let ApiError::Core { error: core, .. } = error else {
         return match error {
             ApiError::UnknownPath => words.not_found.to_owned(),
+            ApiError::TooLarge(max) if *max > JSON_BYTES_MAX => words.upload_too_large.to_owned(),
             ApiError::TooLarge(_) => words.too_large.to_owned(),
             _ => problem::detail(error),
         };

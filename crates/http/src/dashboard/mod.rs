@@ -8,6 +8,8 @@
 mod accounts;
 mod assets;
 mod caller;
+mod compose;
+mod contents;
 mod copy_as;
 mod device;
 mod device_acts;
@@ -22,9 +24,11 @@ mod origin;
 pub(crate) mod passwords;
 mod people;
 mod recipients;
+mod samples;
 mod send;
 mod show;
 mod start;
+mod upload;
 mod words;
 
 #[cfg(test)]

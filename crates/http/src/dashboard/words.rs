@@ -51,23 +51,35 @@ impl Lang {
 
     /// Its words.
     pub(super) fn words(self) -> &'static Words {
-        match self {
-            Self::En => &EN,
-            Self::Id => &ID,
-        }
+        Words::of(self)
     }
 }
 
+/// Makes a table of texts in both languages. A page has one of its own where others do not share its words.
 macro_rules! words {
-    ($($name:ident: $en:literal, $id:literal;)*) => {
-        /// Every text of the pages; `{}` is the place of a value.
-        pub(super) struct Words { $(pub(super) $name: &'static str,)* }
-        const EN: Words = Words { $($name: $en,)* };
-        const ID: Words = Words { $($name: $id,)* };
+    ($(#[$doc:meta])* $table:ident $($name:ident: $en:literal, $id:literal;)*) => {
+        $(#[$doc])*
+        pub(super) struct $table { $(pub(super) $name: &'static str,)* }
+
+        impl $table {
+            const EN: Self = Self { $($name: $en,)* };
+            const ID: Self = Self { $($name: $id,)* };
+
+            /// The texts of a language.
+            pub(super) fn of(lang: $crate::dashboard::words::Lang) -> &'static Self {
+                match lang {
+                    $crate::dashboard::words::Lang::En => &Self::EN,
+                    $crate::dashboard::words::Lang::Id => &Self::ID,
+                }
+            }
+        }
     };
 }
+pub(super) use words;
 
 words! {
+    /// The texts that pages share; `{}` is the place of a value.
+    Words
     skip: "Skip to the content", "Langsung ke isi";
     pages: "Pages", "Halaman";
     start: "Start", "Beranda";
@@ -103,6 +115,7 @@ words! {
     whatsapp_refused: "WhatsApp refused or did not answer. Try again.", "WhatsApp menolak atau tidak menjawab. Coba lagi.";
     internal: "Something went wrong here; the log says more.", "Terjadi kesalahan di sini; log menjelaskan lebih lanjut.";
     too_large: "That is too large.", "Terlalu besar.";
+    upload_too_large: "That is too large: at most 16 MB can be uploaded. Larger files, up to 100 MB, go by their address (URL).", "Terlalu besar: yang diunggah paling besar 16 MB. Berkas yang lebih besar, sampai 100 MB, dikirim lewat alamatnya (URL).";
     setup_title: "Create the operator", "Buat operator";
     setup_lead: "The operator runs this gateway and sees every account. Choose how you will sign in.", "Operator menjalankan gateway ini dan melihat semua akun. Tentukan cara Anda masuk.";
     join_title: "You are invited", "Anda diundang";
@@ -249,12 +262,11 @@ words! {
     no_linked_device: "No device is linked yet. Link one, then send from it.", "Belum ada perangkat yang tertaut. Tautkan satu, lalu kirim darinya.";
     to: "To", "Kepada";
     to_help: "Numbers or group ids, one a line; or a pasted list (CSV) whose first line names its columns.", "Nomor atau ID grup, satu per baris; atau daftar (CSV) yang baris pertamanya berisi nama kolom.";
-    text: "Text", "Teks";
     text_help: "With a list, {name} stands for the column “name”.", "Dengan daftar, {nama} diganti isi kolom “nama”.";
     schedule_at: "Not before (optional)", "Tidak sebelum (opsional)";
     schedule_wrong: "Choose a time in the next 366 days.", "Pilih waktu dalam 366 hari ke depan.";
     as_code: "Copy as…", "Salin sebagai…";
-    as_code_help: "The same request with curl, for our own API and each of the other gateways' formats. Put your key in its place.", "Permintaan yang sama dengan curl, untuk API kami dan tiap format gateway lain. Ganti dengan kunci Anda.";
+    as_code_help: "The same request for our own API and for each of the other gateways' formats that has it. Choose the language above; put your key in its place.", "Permintaan yang sama untuk API kami dan tiap format gateway lain yang memilikinya. Pilih bahasanya di atas; ganti dengan kunci Anda.";
     show_as_code: "Show as code", "Tampilkan kode";
     text_missing: "Write a text.", "Isi teks.";
     to_missing: "Write to whom it goes.", "Isi penerimanya.";

@@ -1,0 +1,251 @@
+//! The form of the page Send.
+
+use domain::content::{
+    CONTACT_CHARS_MAX, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX, QUESTION_CHARS_MAX,
+};
+use domain::device::Device;
+use domain::media::{INLINE_MEDIA_BYTES_MAX, URL_BYTES_MAX};
+use domain::message::TEXT_CHARS_MAX;
+use maud::{Markup, html};
+
+use super::caller::Person;
+use super::contents::{Carries, Refusal, SendForm};
+use super::recipients::{LineFault, List};
+use super::samples::Language;
+use super::show::{self, Fault};
+use super::upload::FILE_FIELD;
+use super::words::{Words, words};
+
+/// Most lines at fault that are shown.
+const FAULTS_SHOWN: usize = 20;
+
+words! {
+    /// The texts of the page Send.
+    SendWords
+    what: "What", "Apa";
+    a_text: "Text", "Teks";
+    a_file: "File", "Berkas";
+    a_location: "Location", "Lokasi";
+    a_contact: "Contact", "Kontak";
+    a_poll: "Poll", "Polling";
+    file: "File from this computer", "Berkas dari komputer ini";
+    file_help: "Choose it or drop it here; at most 16 MB.", "Pilih atau jatuhkan di sini; paling besar 16 MB.";
+    url: "or its address (URL), at most 100 MB", "atau alamatnya (URL), paling besar 100 MB";
+    file_kind: "Sent as", "Dikirim sebagai";
+    detected: "what it is", "sesuai isinya";
+    file_missing: "Choose a file, or give its address.", "Pilih berkas, atau isi alamatnya.";
+    file_twice: "Choose a file or give an address, not both.", "Pilih berkas atau isi alamat, jangan keduanya.";
+    file_too_large: "The file is too large: at most 16 MB can be uploaded. Larger ones, up to 100 MB, go by their address (URL).", "Berkas terlalu besar: yang diunggah paling besar 16 MB. Yang lebih besar, sampai 100 MB, dikirim lewat alamatnya (URL).";
+    file_for_one: "A file from this computer goes to one receiver. For several, give its address (URL).", "Berkas dari komputer ini untuk satu penerima. Untuk beberapa penerima, isi alamatnya (URL).";
+    file_again: "If you chose a file, choose it again: browsers do not keep it.", "Bila tadi memilih berkas, pilih lagi: peramban tidak menyimpannya.";
+    text_or_caption: "Text; below a file, its caption", "Teks; di bawah berkas, keterangannya";
+    point: "Latitude, longitude", "Lintang, bujur";
+    point_wrong: "Write latitude and longitude, such as -6.175392, 106.827153", "Isi lintang dan bujur, seperti -6.175392, 106.827153";
+    place: "Name of the place (optional)", "Nama tempat (opsional)";
+    address: "Address (optional)", "Alamat (opsional)";
+    contact: "Name of the contact", "Nama kontak";
+    contact_missing: "Write the contact's name.", "Isi nama kontak.";
+    contact_phone: "Number of the contact", "Nomor kontak";
+    organization: "Organization (optional)", "Organisasi (opsional)";
+    question: "Question", "Pertanyaan";
+    question_missing: "Write the question.", "Isi pertanyaannya.";
+    options: "Answers, one a line, 2 to 12", "Jawaban, satu per baris, 2 sampai 12";
+    options_missing: "Write at least two answers.", "Isi sedikitnya dua jawaban.";
+    several: "Several answers may be chosen", "Boleh memilih beberapa jawaban";
+    language: "Language of the code", "Bahasa kode";
+    copy: "Copy", "Salin";
+}
+
+impl SendWords {
+    /// The word for what is sent.
+    pub(super) fn carried(&self, kind: Carries) -> &'static str {
+        match kind {
+            Carries::Text => self.a_text,
+            Carries::File => self.a_file,
+            Carries::Location => self.a_location,
+            Carries::Contact => self.a_contact,
+            Carries::Poll => self.a_poll,
+        }
+    }
+}
+
+/// The form as it was filled in, with what is wrong.
+pub(super) fn compose(
+    person: &Person,
+    devices: &[Device],
+    form: &SendForm,
+    refusal: Option<&Refusal>,
+) -> Markup {
+    let (words, own) = (person.words(), SendWords::of(person.lang));
+    let fault = match refusal {
+        Some(Refusal::Field(fault)) => Some(fault),
+        _ => None,
+    };
+    html! {
+        @if let Some(Refusal::Lines(list)) = refusal { (lines(words, list)) }
+        form.stack.compose method="post" action="/app/send" enctype="multipart/form-data" {
+            (person.csrf())
+            input type="hidden" name="key" value=(form.key);
+            label for="device" { (words.device) }
+            select #device name="device" aria-describedby="device-fault" {
+                @for device in devices {
+                    option value=(device.id) selected[device.id.to_string() == form.device] {
+                        (show::device_name(device))
+                    }
+                }
+            }
+            (Fault::beside(fault, "device"))
+            label for="to" { (words.to) }
+            textarea #to name="to" rows="2" required aria-describedby="to-help to-fault" { (form.to) }
+            span.help #to-help { (words.to_help) }
+            (Fault::beside(fault, "to"))
+            (choice(own, form))
+            (file(own, form, fault, refusal.is_some()))
+            (location(own, form, fault))
+            (contact(own, form, fault))
+            (poll(own, form, fault))
+            (text(words, own, form, fault))
+            label for="schedule_at" { (words.schedule_at) }
+            input #schedule_at name="schedule_at" type="datetime-local" value=(form.schedule_at)
+                aria-describedby="schedule_at-fault";
+            (Fault::beside(fault, "schedule_at"))
+            div.row { button { (words.send) } (language(words, own, form)) }
+        }
+    }
+}
+
+fn choice(own: &SendWords, form: &SendForm) -> Markup {
+    html! {
+        fieldset.choice {
+            legend { (own.what) }
+            @for kind in Carries::ALL {
+                label.check {
+                    input id={ "kind-" (kind.as_str()) } type="radio" name="kind" value=(kind.as_str())
+                        checked[kind == form.kind];
+                    (own.carried(kind))
+                }
+            }
+        }
+    }
+}
+
+/// A field of one line with its label and what is wrong with it.
+fn line(
+    fault: Option<&Fault>,
+    (name, label): (&'static str, &str),
+    value: &str,
+    chars_max: usize,
+) -> Markup {
+    html! {
+        label for=(name) { (label) }
+        input id=(name) name=(name) value=(value) maxlength=(chars_max)
+            aria-describedby={ (name) "-fault" };
+        (Fault::beside(fault, name))
+    }
+}
+
+fn file(own: &SendWords, form: &SendForm, fault: Option<&Fault>, is_again: bool) -> Markup {
+    const KINDS: [&str; 5] = ["image", "video", "audio", "voice", "document"];
+    html! {
+        div.part.for-file {
+            label for="file" { (own.file) }
+            input.drop #file name=(FILE_FIELD) type="file" data-bytes-max=(INLINE_MEDIA_BYTES_MAX)
+                data-too-large=(own.file_too_large) aria-describedby="file-help file-fault";
+            span.help #file-help { (own.file_help) @if is_again { " " (own.file_again) } }
+            (Fault::beside(fault, "file"))
+            (line(fault, ("url", own.url), &form.url, URL_BYTES_MAX))
+            label for="file_kind" { (own.file_kind) }
+            select #file_kind name="file_kind" {
+                option value="" { (own.detected) }
+                @for kind in KINDS {
+                    option value=(kind) selected[kind == form.file_kind] { (kind) }
+                }
+            }
+        }
+    }
+}
+
+fn location(own: &SendWords, form: &SendForm, fault: Option<&Fault>) -> Markup {
+    html! {
+        div.part.for-location {
+            (line(fault, ("point", own.point), &form.point, 100))
+            (line(fault, ("place", own.place), &form.place, LOCATION_NAME_CHARS_MAX))
+            (line(fault, ("address", own.address), &form.address, LOCATION_ADDRESS_CHARS_MAX))
+        }
+    }
+}
+
+fn contact(own: &SendWords, form: &SendForm, fault: Option<&Fault>) -> Markup {
+    let max = CONTACT_CHARS_MAX;
+    html! {
+        div.part.for-contact {
+            (line(fault, ("contact", own.contact), &form.contact, max))
+            (line(fault, ("phone", own.contact_phone), &form.phone, max))
+            (line(fault, ("organization", own.organization), &form.organization, max))
+        }
+    }
+}
+
+fn poll(own: &SendWords, form: &SendForm, fault: Option<&Fault>) -> Markup {
+    html! {
+        div.part.for-poll {
+            (line(fault, ("question", own.question), &form.question, QUESTION_CHARS_MAX))
+            label for="options" { (own.options) }
+            textarea #options name="options" rows="4" aria-describedby="options-fault" { (form.options) }
+            (Fault::beside(fault, "options"))
+            label.check {
+                input type="checkbox" name="several" value="1" checked[!form.several.is_empty()];
+                (own.several)
+            }
+        }
+    }
+}
+
+fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) -> Markup {
+    html! {
+        div.part.for-text {
+            label for="text" { (own.text_or_caption) }
+            textarea #text name="text" rows="5" maxlength=(TEXT_CHARS_MAX)
+                aria-describedby="text-help" { (form.text) }
+            span.help #text-help { (words.text_help) }
+        }
+        // Outside the part: what has no field of its own, such as a quota, is said here.
+        (Fault::beside(fault, "text"))
+    }
+}
+
+fn language(words: &Words, own: &SendWords, form: &SendForm) -> Markup {
+    let chosen = Language::named(&form.sample);
+    html! {
+        select name="sample" aria-label=(own.language) {
+            @for language in Language::ALL {
+                option value=(language.as_str()) selected[language == chosen] { (language.title()) }
+            }
+        }
+        button.plain name="act" value="code" formnovalidate { (words.show_as_code) }
+    }
+}
+
+fn lines(words: &Words, list: &List) -> Markup {
+    html! {
+        div.warning role="alert" {
+            p { (words.nothing_sent) }
+            ul {
+                @for (line, text, fault) in list.faults.iter().take(FAULTS_SHOWN) {
+                    li { (words.line) " " (line) ": " @if !text.is_empty() { "“" (text) "” " }
+                        (line_fault(words, fault)) }
+                }
+                @if list.faults.len() > FAULTS_SHOWN { li { "…" } }
+            }
+        }
+    }
+}
+
+fn line_fault(words: &Words, fault: &LineFault) -> &'static str {
+    match fault {
+        LineFault::Shortened => words.line_shortened,
+        LineFault::NoNumber => words.line_no_number,
+        LineFault::Empty => words.line_empty,
+        LineFault::TooMany => words.line_too_many,
+    }
+}

@@ -1,0 +1,311 @@
+//! What the form of the page Send holds, as requests to send.
+
+use std::sync::Arc;
+
+use domain::account::Account;
+use domain::content::{Contact, Content, ContentKind, ContentRequest, Location, Poll};
+use domain::error::Error;
+use domain::ids::DeviceId;
+use domain::media::{FileRequest, INLINE_MEDIA_BYTES_MAX, MediaSource};
+use domain::service::SendRequest;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use serde::{Deserialize, Serialize};
+
+use super::caller::{Person, id};
+use super::compose::SendWords;
+use super::failure::describe;
+use super::recipients::{List, Receiver};
+use super::show::{Fault, with};
+use crate::forms::FormFile;
+
+/// What is to be sent.
+#[derive(Deserialize, Serialize, Default, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Carries {
+    /// A text.
+    #[default]
+    Text,
+    /// A file, from the browser or from its address.
+    File,
+    /// A location.
+    Location,
+    /// A contact.
+    Contact,
+    /// A poll.
+    Poll,
+}
+
+impl Carries {
+    /// All of them, as the form offers them.
+    pub(super) const ALL: [Self; 5] =
+        [Self::Text, Self::File, Self::Location, Self::Contact, Self::Poll];
+
+    /// Its name in the form.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::File => "file",
+            Self::Location => "location",
+            Self::Contact => "contact",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// The fields of the form.
+#[derive(Deserialize, Serialize, Default, Clone)]
+#[serde(default)]
+pub(super) struct SendForm {
+    pub(super) device: String,
+    pub(super) to: String,
+    pub(super) kind: Carries,
+    /// The text, or the caption of a file.
+    pub(super) text: String,
+    /// The address of a file.
+    pub(super) url: String,
+    pub(super) file_kind: String,
+    /// A latitude and a longitude, as maps show them.
+    pub(super) point: String,
+    pub(super) place: String,
+    pub(super) address: String,
+    pub(super) contact: String,
+    pub(super) phone: String,
+    pub(super) organization: String,
+    pub(super) question: String,
+    /// The answers, one a line.
+    pub(super) options: String,
+    /// Whether several answers may be chosen.
+    pub(super) several: String,
+    pub(super) schedule_at: String,
+    /// What makes a repeated form recognisable.
+    #[serde(skip_serializing)]
+    pub(super) key: String,
+    /// What is to be done: send, show as code, or go on after a look at the list.
+    #[serde(skip_serializing)]
+    pub(super) act: String,
+    /// The language of the code.
+    #[serde(skip_serializing)]
+    pub(super) sample: String,
+}
+
+/// Why nothing is sent.
+pub(super) enum Refusal {
+    Field(Fault),
+    Lines(List),
+}
+
+impl Refusal {
+    fn of(field: &'static str, message: &str) -> Self {
+        Self::Field(Fault::of(field, message.to_owned()))
+    }
+
+    /// What a use case says, beside the field that it means.
+    pub(super) fn by(error: Error, person: &Person) -> Self {
+        let field = match &error {
+            Error::Invalid { field, .. } => field_of(field),
+            Error::DeviceNotConnected(_) => "device",
+            Error::Media(_) => "url",
+            _ => "text",
+        };
+        Self::Field(Fault::of(field, describe(&error.into(), person.words())))
+    }
+}
+
+/// The field of the form that a path in the content means.
+fn field_of(path: &str) -> &'static str {
+    const FIELDS: [(&str, &str); 10] = [
+        ("to", "to"),
+        ("schedule_at", "schedule_at"),
+        ("media.url", "url"),
+        ("media.base64", "file"),
+        ("media.filename", "file"),
+        ("location.name", "place"),
+        ("location.address", "address"),
+        ("contacts.name", "contact"),
+        ("contacts.phone", "phone"),
+        ("contacts.organization", "organization"),
+    ];
+    match path {
+        "poll.question" => "question",
+        "poll.options" => "options",
+        "location.latitude" | "location.longitude" => "point",
+        path => FIELDS.iter().find(|(known, _)| *known == path).map_or("text", |(_, field)| field),
+    }
+}
+
+/// The requests of a form, one for each receiver.
+pub(super) fn requests(
+    person: &Person,
+    account: &Account,
+    form: &SendForm,
+    file: Option<FormFile>,
+    now: Timestamp,
+) -> Result<Vec<SendRequest>, Refusal> {
+    let (words, own) = (person.words(), SendWords::of(person.lang));
+    let device: DeviceId = id(&form.device, "device")
+        .map_err(|_| Refusal::of("device", words.no_linked_device))?;
+    let list = List::read(&form.to, &account.default_country);
+    if !list.faults.is_empty() {
+        return Err(Refusal::Lines(list));
+    }
+    if list.receivers.is_empty() {
+        return Err(Refusal::of("to", words.to_missing));
+    }
+    if file.is_some() && list.receivers.len() > 1 {
+        return Err(Refusal::of("file", own.file_for_one));
+    }
+    let unknown = list.unknown_variables(&form.text);
+    if let (Some(name), false) = (unknown.first(), list.columns.is_empty()) {
+        return Err(Refusal::of("text", &with(words.unknown_variable, name)));
+    }
+    let content = content(person, form, file)?;
+    let schedule_at = match form.schedule_at.as_str() {
+        "" => None,
+        text => Some(
+            moment(text, account, now)
+                .ok_or_else(|| Refusal::of("schedule_at", words.schedule_wrong))?,
+        ),
+    };
+    let requests = list.receivers.iter().map(|receiver| SendRequest {
+        device: Some(device.into()),
+        to: receiver.to.clone(),
+        content: filled(&content, receiver),
+        schedule_at,
+        ..SendRequest::default()
+    });
+    Ok(requests.collect())
+}
+
+/// The content, with the values of a receiver's line.
+fn filled(content: &ContentRequest, receiver: &Receiver) -> ContentRequest {
+    match content {
+        Content::Text(text) => Content::Text(receiver.filled(text).into()),
+        Content::File(file) => {
+            let caption: Arc<str> = receiver.filled(&file.caption).into();
+            Content::File(FileRequest { caption, ..file.clone() })
+        }
+        other => other.clone(),
+    }
+}
+
+fn content(
+    person: &Person,
+    form: &SendForm,
+    file: Option<FormFile>,
+) -> Result<ContentRequest, Refusal> {
+    let (words, own) = (person.words(), SendWords::of(person.lang));
+    let required = |field, text: &str, message| {
+        (!text.trim().is_empty()).then_some(()).ok_or_else(|| Refusal::of(field, message))
+    };
+    Ok(match form.kind {
+        Carries::Text => {
+            required("text", &form.text, words.text_missing)?;
+            Content::Text(form.text.as_str().into())
+        }
+        Carries::File => Content::File(file_of(form, file, own)?),
+        Carries::Location => {
+            let (latitude, longitude) =
+                point(&form.point).ok_or_else(|| Refusal::of("point", own.point_wrong))?;
+            let (name, address) = (given(&form.place), given(&form.address));
+            Content::Location(Location { latitude, longitude, name, address })
+        }
+        Carries::Contact => {
+            required("contact", &form.contact, own.contact_missing)?;
+            required("phone", &form.phone, words.phone_wrong)?;
+            Content::Contacts(vec![contact_of(form)])
+        }
+        Carries::Poll => {
+            required("question", &form.question, own.question_missing)?;
+            let poll = poll_of(form);
+            if poll.options.len() < 2 {
+                return Err(Refusal::of("options", own.options_missing));
+            }
+            Content::Poll(poll)
+        }
+    })
+}
+
+fn file_of(
+    form: &SendForm,
+    file: Option<FormFile>,
+    own: &SendWords,
+) -> Result<FileRequest, Refusal> {
+    let kind = given(&form.file_kind).map(|kind| ContentKind::from_name(&kind));
+    let (source, filename) = match (file, given(&form.url)) {
+        (Some(file), None) if file.bytes.len() > INLINE_MEDIA_BYTES_MAX => {
+            return Err(Refusal::of("file", own.file_too_large));
+        }
+        (Some(file), None) => (MediaSource::Inline(file.bytes.into()), Some(file.name)),
+        (None, Some(url)) => (MediaSource::Url(url), None),
+        (None, None) => return Err(Refusal::of("file", own.file_missing)),
+        (Some(_), Some(_)) => return Err(Refusal::of("url", own.file_twice)),
+    };
+    let caption = form.text.trim().into();
+    Ok(FileRequest { kind, filename, caption, ..FileRequest::new(source) })
+}
+
+/// The contact of a form.
+pub(super) fn contact_of(form: &SendForm) -> Contact {
+    Contact {
+        name: form.contact.trim().to_owned(),
+        phone: given(&form.phone),
+        organization: given(&form.organization),
+    }
+}
+
+/// The poll of a form.
+pub(super) fn poll_of(form: &SendForm) -> Poll {
+    let options = form.options.lines().map(str::trim).filter(|option| !option.is_empty());
+    Poll {
+        question: form.question.trim().to_owned(),
+        options: options.map(str::to_owned).collect(),
+        selectable: if form.several.is_empty() { 1 } else { 0 },
+    }
+}
+
+/// A latitude and a longitude, with a comma, a semicolon or white space between.
+pub(super) fn point(text: &str) -> Option<(f64, f64)> {
+    let is_between = |c: char| c.is_whitespace() || c == ',' || c == ';';
+    let mut numbers = text.split(is_between).filter(|part| !part.is_empty());
+    let mut next = |limit: f64| {
+        let number: f64 = numbers.next()?.parse().ok()?;
+        (-limit..=limit).contains(&number).then_some(number)
+    };
+    let point = (next(90.0)?, next(180.0)?);
+    numbers.next().is_none().then_some(point)
+}
+
+fn given(text: &str) -> Option<String> {
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A time of the account's time zone that is to come.
+pub(super) fn moment(text: &str, account: &Account, now: Timestamp) -> Option<Timestamp> {
+    let there: DateTime = text.parse().ok()?;
+    let at = there.to_zoned(account.timezone.zone().clone()).ok()?.timestamp();
+    (at > now).then_some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_as_maps_show_them() {
+        for (text, expected) in [
+            ("-6.175392, 106.827153", Some((-6.175_392, 106.827_153))),
+            (" -6.175392;106.827153\n", Some((-6.175_392, 106.827_153))),
+            ("0 0", Some((0.0, 0.0))),
+            ("-6.175392", None),
+            ("1, 2, 3", None),
+            ("-91, 0", None),
+            ("0, 181", None),
+            ("NaN, 0", None),
+            ("Monas", None),
+            ("", None),
+        ] {
+            assert_eq!(point(text), expected, "{text}");
+        }
+    }
+}

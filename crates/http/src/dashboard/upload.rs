@@ -1,0 +1,115 @@
+//! Forms that may carry a file.
+
+use axum::body::{Body, HttpBody as _};
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use bytes::Bytes;
+use domain::media::FILENAME_CHARS_MAX;
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use tokio::time::timeout;
+
+use super::caller::{CSRF_FIELD, Person, read_form, typed};
+use super::failure::Failure;
+use super::origin::is_same_origin;
+use crate::api_error::ApiError;
+use crate::body::{BODY_TIME_MAX, MEDIA_JSON_BYTES_MAX};
+use crate::forms::{FormFile, multipart_with_file};
+use crate::state::AppState;
+
+/// The field of a file.
+pub(super) const FILE_FIELD: &str = "file";
+/// Most bytes of a form with too large a file that are read before it is answered: a browser shows the
+/// answer only once it has sent everything.
+const DISCARDED_BYTES_MAX: usize = 256 * 1024 * 1024;
+
+/// A form of somebody who has signed in, with or without a file.
+pub(super) struct Uploaded<T> {
+    /// Who.
+    pub(super) person: Person,
+    /// What they filled in.
+    pub(super) form: T,
+    /// Their file.
+    pub(super) file: Option<FormFile>,
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for Uploaded<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        if !is_same_origin(state, &parts.headers) {
+            return Err(Failure::Form);
+        }
+        let person = Person::of(state, &parts).await?;
+        let (fields, file) = read(state, &parts.headers, body).await?;
+        person.check_csrf(fields.get(CSRF_FIELD).and_then(Value::as_str))?;
+        let file = file.map(|file| FormFile { name: cleaned(&file.name), ..file });
+        Ok(Self { person, form: typed(fields)?, file })
+    }
+}
+
+/// The fields and the file of a form.
+pub(super) async fn read(
+    state: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Map<String, Value>, Option<FormFile>), ApiError> {
+    let content_type = headers.get(CONTENT_TYPE).cloned();
+    let is_multipart = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"multipart/");
+    let Some(content_type) = content_type.filter(|value| is_multipart(value.as_bytes())) else {
+        return Ok((read_form(body).await?, None));
+    };
+    if body.size_hint().lower() > u64::try_from(MEDIA_JSON_BYTES_MAX).unwrap_or(u64::MAX) {
+        discard(body).await;
+        return Err(ApiError::TooLarge(MEDIA_JSON_BYTES_MAX));
+    }
+    let parse = move |bytes: &[u8]| {
+        // What is read from memory never waits.
+        let form = multipart_with_file(&content_type, Bytes::copy_from_slice(bytes), Some(FILE_FIELD));
+        form.now_or_never().unwrap_or(Err(ApiError::BodyLost))
+    };
+    state.large_bodies().read(body, parse).await
+}
+
+async fn discard(body: Body) {
+    let mut pieces = body.into_data_stream();
+    let to_the_end = async {
+        let mut count = 0;
+        while let Some(Ok(piece)) = pieces.next().await {
+            count += piece.len();
+            if count > DISCARDED_BYTES_MAX {
+                return;
+            }
+        }
+    };
+    // Too slow a client loses the answer with its connection.
+    let _ = timeout(BODY_TIME_MAX, to_the_end).await;
+}
+
+/// A file's name without its folders and what no name may hold.
+fn cleaned(name: &str) -> String {
+    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name: String = name.chars().filter(|c| !c.is_control()).take(FILENAME_CHARS_MAX).collect();
+    if name.trim().is_empty() { "file".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lose_their_folders() {
+        for (given, name) in [
+            ("foto.jpg", "foto.jpg"),
+            ("C:\\Temp\\z.pdf", "z.pdf"),
+            ("../../etc/passwd", "passwd"),
+            ("a\r\nb.txt", "ab.txt"),
+            ("/", "file"),
+        ] {
+            assert_eq!(cleaned(given), name, "{given}");
+        }
+    }
+}
