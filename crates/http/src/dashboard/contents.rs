@@ -143,8 +143,8 @@ pub(super) fn requests(
     now: Timestamp,
 ) -> Result<Vec<SendRequest>, Refusal> {
     let (words, own) = (person.words(), SendWords::of(person.lang));
-    let device: DeviceId = id(&form.device, "device")
-        .map_err(|_| Refusal::of("device", words.no_linked_device))?;
+    let device: DeviceId =
+        id(&form.device, "device").map_err(|_| Refusal::of("device", words.no_linked_device))?;
     let list = List::read(&form.to, &account.default_country);
     if !list.faults.is_empty() {
         return Err(Refusal::Lines(list));

@@ -181,20 +181,11 @@ const PHP: Syntax = Syntax {
     indent: "    ",
     text: php_text,
 };
-const PYTHON: Syntax = Syntax {
-    object: ("{", "}"),
-    arrow: ": ",
-    booleans: ["False", "True"],
-    text: json_text,
-    ..PHP
-};
+const PYTHON: Syntax =
+    Syntax { object: ("{", "}"), arrow: ": ", booleans: ["False", "True"], text: json_text, ..PHP };
 const NODE: Syntax = Syntax { booleans: ["false", "true"], indent: "  ", ..PYTHON };
-const GO: Syntax = Syntax {
-    object: ("map[string]any{", "}"),
-    list: ("[]any{", "}"),
-    indent: "\t",
-    ..NODE
-};
+const GO: Syntax =
+    Syntax { object: ("map[string]any{", "}"), list: ("[]any{", "}"), indent: "\t", ..NODE };
 const RUBY: Syntax = Syntax { arrow: " => ", text: ruby_text, ..NODE };
 
 impl Syntax {
@@ -229,9 +220,9 @@ impl Syntax {
 /// inside a source of Go, and the two line ends by older engines of JavaScript.
 fn json_text(text: &str) -> String {
     let quoted = Value::String(text.to_owned()).to_string();
-    ['\u{feff}', '\u{2028}', '\u{2029}'].iter().fold(quoted, |quoted, odd| {
-        quoted.replace(*odd, &format!("\\u{:04x}", u32::from(*odd)))
-    })
+    ['\u{feff}', '\u{2028}', '\u{2029}']
+        .iter()
+        .fold(quoted, |quoted, odd| quoted.replace(*odd, &format!("\\u{:04x}", u32::from(*odd))))
 }
 
 fn ruby_text(text: &str) -> String {
@@ -316,7 +307,8 @@ mod tests {
         is_same(run("node", &["-"], &node));
         let ruby = format!("require 'json'\nputs({}.to_json)", RUBY.literal(&call.body, 0));
         is_same(run("ruby", &[], &ruby));
-        let (before, body) = call.curl().split_once(" -d ").map(|(a, b)| (a.len(), b.to_owned())).unwrap();
+        let (before, body) =
+            call.curl().split_once(" -d ").map(|(a, b)| (a.len(), b.to_owned())).unwrap();
         assert!(before > 0);
         is_same(run("bash", &[], &format!("printf %s {body}")));
     }

@@ -208,10 +208,17 @@ fn what(request: &SendRequest) -> String {
         Content::Text(text) => text.to_string(),
         Content::File(file) => match &file.source {
             MediaSource::Url(url) => format!("{url} {}", file.caption),
-            MediaSource::Inline(_) => format!("{} {}", file.filename.as_deref().unwrap_or_default(), file.caption),
+            MediaSource::Inline(_) => {
+                format!("{} {}", file.filename.as_deref().unwrap_or_default(), file.caption)
+            }
         },
         Content::Location(place) => {
-            format!("{}, {} {}", place.latitude, place.longitude, place.name.as_deref().unwrap_or_default())
+            format!(
+                "{}, {} {}",
+                place.latitude,
+                place.longitude,
+                place.name.as_deref().unwrap_or_default()
+            )
         }
         Content::Contacts(contacts) => {
             contacts.iter().map(|contact| contact.name.as_str()).collect::<Vec<_>>().join(", ")

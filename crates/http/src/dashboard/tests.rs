@@ -10,6 +10,8 @@ use crate::state::HttpConfig;
 use crate::tests::app::App;
 use crate::tests::exchange::{Ask, TestResponse};
 
+mod send;
+
 async fn app() -> App {
     let config = HttpConfig { insecure_cookies: true, ..HttpConfig::new(None) };
     App::with(config, "unlimited").await

@@ -68,7 +68,8 @@ pub(super) async fn read(
     }
     let parse = move |bytes: &[u8]| {
         // What is read from memory never waits.
-        let form = multipart_with_file(&content_type, Bytes::copy_from_slice(bytes), Some(FILE_FIELD));
+        let form =
+            multipart_with_file(&content_type, Bytes::copy_from_slice(bytes), Some(FILE_FIELD));
         form.now_or_never().unwrap_or(Err(ApiError::BodyLost))
     };
     state.large_bodies().read(body, parse).await

@@ -1,0 +1,240 @@
+//! The page Send: what it carries, and the same as code.
+
+use domain::content::Content;
+use domain::media::INLINE_MEDIA_BYTES_MAX;
+use domain::message::{ContentKind, Message};
+use domain::ports::{MessageFilter, PageRequest};
+use serde_json::Value;
+
+use super::super::contents::{Carries, SendForm};
+use super::super::copy_as;
+use super::super::samples::Call;
+use super::*;
+
+impl Browser<'_> {
+    /// Sends a form with parts, and a file where one is given.
+    async fn upload(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        file: Option<(&str, &[u8])>,
+    ) -> TestResponse {
+        let mut body = Vec::new();
+        for (name, value) in [fields, &[("csrf", &self.csrf)]].concat() {
+            let part = format!("Content-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}");
+            body.extend_from_slice(format!("--x\r\n{part}\r\n").as_bytes());
+        }
+        let (name, bytes) = file.unwrap_or_default();
+        let part = format!("Content-Disposition: form-data; name=\"file\"; filename=\"{name}\"");
+        body.extend_from_slice(format!("--x\r\n{part}\r\n\r\n").as_bytes());
+        body.extend_from_slice(bytes);
+        body.extend_from_slice(b"\r\n--x--\r\n");
+        let ask = Ask::new(axum::http::Method::POST, path).raw(body);
+        let ask = ask.header("content-type", "multipart/form-data; boundary=x");
+        ask.header("cookie", &self.cookie).of(&self.app.router).await
+    }
+}
+
+async fn newest(app: &App) -> Message {
+    let page = PageRequest { before: None, limit: 1 };
+    let filter = MessageFilter::default();
+    app.store.messages(app.shop.id, &filter, page).await.unwrap().items.remove(0)
+}
+
+#[tokio::test]
+async fn every_content_goes() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let send = async |fields: &[(&'static str, &'static str)], file| {
+        let mut all = vec![("device", device.as_str()), ("to", "0812345678"), ("key", "k")];
+        all.extend_from_slice(fields);
+        owner.upload("/app/send", &all, file).await.expect(303);
+        newest(&app).await
+    };
+    let png: &[u8] = b"\x89PNG\r\n\x1a\n--x";
+    let fields = [("kind", "file"), ("text", "Hi")];
+    let message = send(&fields, Some(("C:\\tmp\\<b>.png", png))).await;
+    assert_eq!((message.kind(), message.text()), (ContentKind::Document, "Hi"));
+    assert_eq!(message.media().unwrap().filename.as_deref(), Some("<b>.png"));
+    assert_eq!(message.media().unwrap().size, Some(u64::try_from(png.len()).unwrap()));
+    let count = app.message_count().await;
+    assert_eq!(send(&fields, Some(("<b>.png", png))).await.id, message.id, "sent twice");
+    assert_eq!(app.message_count().await, count);
+    assert_ne!(send(&fields, Some(("<b>.png", b"other"))).await.id, message.id);
+    let page = owner.get(&format!("/app/messages/{}", message.id)).await.expect(200).text();
+    assert!(page.contains("&lt;b&gt;.png") && !page.contains("<b>.png"));
+
+    let url = [("kind", "file"), ("url", "https://example.com/a.mp3"), ("file_kind", "voice")];
+    assert_eq!(send(&url, None).await.kind(), ContentKind::Voice);
+    let place = [("kind", "location"), ("point", "-6.2, 106.8"), ("place", "Monas")];
+    let message = send(&place, None).await;
+    let location = message.content.location().unwrap();
+    assert_eq!((location.latitude, location.longitude), (-6.2, 106.8));
+    assert_eq!(location.name.as_deref(), Some("Monas"));
+    let contact = [("kind", "contact"), ("contact", "Sri"), ("phone", "+62 812")];
+    let message = send(&contact, None).await;
+    let Content::Contacts(contacts) = &message.content else { panic!("{message:?}") };
+    assert_eq!((contacts[0].name.as_str(), contacts[0].phone.as_deref()), ("Sri", Some("+62 812")));
+    let poll =
+        [("kind", "poll"), ("question", "When?"), ("options", "Mon\r\n\r\nTue"), ("several", "1")];
+    let message = send(&poll, None).await;
+    let Content::Poll(poll) = &message.content else { panic!("{message:?}") };
+    assert_eq!((poll.options.as_slice(), poll.selectable), (&["Mon".into(), "Tue".into()][..], 0));
+}
+
+#[tokio::test]
+async fn what_is_missing_is_said_beside_its_field() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    for (fields, field, words) in [
+        (&[("kind", "text")][..], "text", "Write a text."),
+        (&[("kind", "file")], "file", "Choose a file"),
+        (&[("kind", "file"), ("url", "ftp://x")], "url", "http"),
+        (&[("kind", "location"), ("point", "Monas")], "point", "latitude"),
+        (&[("kind", "contact"), ("phone", "1")], "contact", "name"),
+        (&[("kind", "contact"), ("contact", "a")], "phone", "phone number"),
+        (&[("kind", "poll"), ("options", "a\nb")], "question", "question"),
+        (&[("kind", "poll"), ("question", "a"), ("options", "b")], "options", "two answers"),
+        (&[("kind", "poll"), ("question", "a"), ("options", "b\nb")], "options", "different"),
+        (
+            &[("kind", "text"), ("text", "a"), ("schedule_at", "1999-01-01T10:00")],
+            "schedule_at",
+            "366",
+        ),
+    ] {
+        let mut all = vec![("device", device.as_str()), ("to", "0812345678"), ("key", "k")];
+        all.extend_from_slice(fields);
+        let page = owner.upload("/app/send", &all, None).await.expect(422).text();
+        let (_, said) = page.split_once(&format!("id=\"{field}-fault\"")).expect(field);
+        assert!(said.split("</span>").next().unwrap().contains(words), "{field}: {said}");
+    }
+    assert_eq!(app.message_count().await, 0);
+}
+
+#[tokio::test]
+async fn an_upload_that_is_too_large_is_refused_in_words() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let fields =
+        [("device", device.as_str()), ("to", "0812345678"), ("key", "k"), ("kind", "file")];
+    let file = vec![0; INLINE_MEDIA_BYTES_MAX + 1];
+    let page = owner.upload("/app/send", &fields, Some(("a", &file))).await.expect(422).text();
+    assert!(page.contains("at most 16 MB can be uploaded. Larger ones, up to 100 MB"), "{page}");
+    assert!(page.contains("0812345678"), "what was filled in stays");
+    let file = vec![0; 101 * 1024 * 1024];
+    let page = owner.upload("/app/send", &fields, Some(("a", &file))).await.expect(413).text();
+    assert!(page.contains("at most 16 MB can be uploaded"), "{page}");
+    let list = ("to", "0812345678\n0812345679");
+    let fields = [("device", device.as_str()), list, ("key", "k"), ("kind", "file")];
+    let page = owner.upload("/app/send", &fields, Some(("a", b"x"))).await.expect(422).text();
+    assert!(page.contains("goes to one receiver"), "{page}");
+    let long = "08123456789\n".repeat(100_000);
+    let fields = [("device", device.as_str()), ("to", &long), ("key", "k"), ("text", "x")];
+    let page = owner.upload("/app/send", &fields, None).await.expect(422).text();
+    assert!(page.contains("Line 1001: “08123456789” is beyond the 1,000"), "{}", page.len());
+    assert_eq!(app.message_count().await, 0);
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    viewer.upload("/app/send", &fields, None).await.expect(403);
+    let stolen = Browser { csrf: "0".repeat(32), ..viewer };
+    stolen.upload("/app/send", &fields, None).await.expect(403);
+}
+
+/// Makes a call with the real keys.
+async fn make(app: &App, call: &Call) -> TestResponse {
+    let real = |text: &str| {
+        let text = text.replace("YOUR_ACCOUNT_KEY", &app.shop.key);
+        text.replace("YOUR_DEVICE_TOKEN", &app.front.token)
+    };
+    let body: Value = serde_json::from_str(&real(&call.body.to_string())).unwrap();
+    let mut ask = Ask::post(call.url.strip_prefix("http://h").unwrap(), body);
+    if let Some((name, value)) = &call.key {
+        ask = ask.header(&name.to_lowercase(), &real(value));
+    }
+    ask.of(&app.router).await
+}
+
+#[tokio::test]
+async fn every_api_takes_the_request_that_is_shown_for_it() {
+    let app = app().await;
+    let at = app.core.now() + jiff::SignedDuration::from_hours(2);
+    let text = |text: &str| text.to_owned();
+    for (kind, to, url, at, apis) in [
+        (Carries::Text, "0812345678", "", None, 6),
+        (Carries::Text, "120363041234567890@g.us", "", None, 6),
+        (Carries::Text, "0812345678", "", Some(at), 2),
+        (Carries::File, "0812345678", "https://example.com/a.jpg", None, 6),
+        (Carries::File, "120363041234567890@g.us", "https://example.com/a.jpg", None, 6),
+        (Carries::File, "0812345678", "", Some(at), 2),
+        (Carries::Location, "0812345678", "", None, 1),
+        (Carries::Contact, "0812345678", "", None, 1),
+        (Carries::Poll, "0812345678", "", None, 1),
+    ] {
+        let (name, texts) = (kind.as_str(), if kind == Carries::Text { "Hi" } else { "" });
+        let form = SendForm {
+            kind,
+            to: text(to),
+            url: text(url),
+            text: text(texts),
+            file_kind: text("image"),
+            point: text("-6.2, 106.8"),
+            contact: text("Sri"),
+            phone: text("628123"),
+            question: text("When?"),
+            options: text("Mon\nTue"),
+            ..SendForm::default()
+        };
+        let calls = copy_as::calls("http://h", &app.front.device, &form, at);
+        assert_eq!(calls.len(), apis, "{name}");
+        for call in calls {
+            let before = app.message_count().await;
+            let answer = make(&app, &call).await;
+            let (status, text) = (answer.status, answer.text());
+            assert!(status.is_success(), "{name} to {to}, {}: {status} {text}", call.api);
+            assert_eq!(app.message_count().await, before + 1, "{name}, {}: {text}", call.api);
+            let expected = match kind {
+                Carries::Text => ContentKind::Text,
+                Carries::File if call.api == "WAChat" => ContentKind::Document,
+                Carries::File => ContentKind::Image,
+                Carries::Location => ContentKind::Location,
+                Carries::Contact => ContentKind::Contact,
+                Carries::Poll => ContentKind::Poll,
+            };
+            assert_eq!(newest(&app).await.kind(), expected, "{name}, {}", call.api);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_code_is_of_the_chosen_language_and_of_the_form() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let show = async |sample| {
+        let fields = [
+            ("device", device.as_str()),
+            ("to", "0812345678"),
+            ("kind", "text"),
+            ("text", "<Hi>"),
+            ("act", "code"),
+            ("sample", sample),
+        ];
+        owner.upload("/app/send", &fields, None).await.expect(200).text()
+    };
+    for (sample, line) in [
+        ("php", "curl_init("),
+        ("python", "urllib.request.Request("),
+        ("node", "await fetch("),
+        ("go", "http.NewRequest("),
+        ("ruby", "Net::HTTP.post("),
+        ("curl", "curl http://localhost/v1/messages"),
+    ] {
+        let page = show(sample).await;
+        assert!(page.contains(line), "{sample}: {page}");
+        assert!(page.contains(&device) && page.contains("628111111111"), "{sample}");
+        assert!(page.contains("&lt;Hi&gt;") && !page.contains("<Hi>"), "{sample}");
+    }
+    assert_eq!(app.message_count().await, 0);
+}
