@@ -20,6 +20,8 @@ pub struct Demo {
     /// The address of its page.
     pub phone_page: String,
     pub account_key: String,
+    /// The one-time link to the dashboard.
+    pub dashboard: String,
     /// Everything that must be the same at the next start.
     pub keys: Vec<String>,
     pub curls: Vec<String>,
@@ -38,6 +40,7 @@ impl Demo {
         let after = |label: &'static str| {
             move |line: &str| Some(line.trim().strip_prefix(label)?.trim().to_owned())
         };
+        let dashboard = process.line("the dashboard's link", after("Dashboard")).await;
         let phone_page = process.line("the phone's page", after("Simulated phone")).await;
         let operator = process.line("the operator key", after("Operator key")).await;
         let account_key = process.line("the account key", after("Account key")).await;
@@ -56,6 +59,7 @@ impl Demo {
             keys: vec![operator, account_key.clone(), device, token],
             phone_page,
             account_key,
+            dashboard,
             curls,
             process,
         }

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use super::chromium::Chromium;
 use crate::demo::{APIS, Demo, the_device};
 
-const SCHEMES: [&str; 2] = ["light", "dark"];
+pub const SCHEMES: [&str; 2] = ["light", "dark"];
 /// Of a desk and of a phone, in pixels.
-const WIDTHS: [u32; 2] = [1440, 390];
+pub const WIDTHS: [u32; 2] = [1440, 390];
 /// Violations with the elements they are about, and whether the page is wider than the screen.
-const JUDGE: &str = "axe.run().then(({ violations }) => ({
+pub const JUDGE: &str = "axe.run().then(({ violations }) => ({
     violations: violations.map(({ id, help, nodes }) =>
         [id, help, ...nodes.map(node => `${node.target}: ${node.failureSummary}`)].join('\\n')),
     is_too_wide: document.documentElement.scrollWidth > window.innerWidth,
@@ -33,7 +33,6 @@ async fn every_page_passes_axe_in_both_schemes_and_widths() {
         for (scheme, width) in SCHEMES.iter().flat_map(|s| WIDTHS.map(|width| (s, width))) {
             browser.show_as(scheme, width).await;
             browser.open(page).await;
-            browser.wait_for("document.readyState === 'complete'").await;
             if *page == demo.phone_page {
                 browser.wait_for("document.querySelector('#chats button')").await;
                 browser.evaluate("document.querySelector('#chats button').click()").await;
@@ -52,7 +51,6 @@ async fn every_page_passes_axe_in_both_schemes_and_widths() {
 /// The addresses of all pages: the documentation's as it links them, and the simulator's.
 async fn pages(browser: &mut Chromium, demo: &Demo) -> Vec<String> {
     browser.open(&format!("{}/docs", demo.base)).await;
-    browser.wait_for("document.readyState === 'complete'").await;
     let links = "[...document.querySelectorAll('header nav a')].map(link => link.href)";
     let Value::Array(links) = browser.evaluate(links).await else { panic!("no links at /docs") };
     let mut pages: Vec<_> = links.iter().map(|link| link.as_str().unwrap().to_owned()).collect();
@@ -63,7 +61,7 @@ async fn pages(browser: &mut Chromium, demo: &Demo) -> Vec<String> {
 }
 
 /// axe-core's source, to be run in a page.
-fn axe() -> String {
+pub fn axe() -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/processes/browser/npm");
     let file = folder.join("node_modules/axe-core/axe.min.js");
     let source = std::fs::read_to_string(file);

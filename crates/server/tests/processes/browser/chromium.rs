@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,12 +17,19 @@ use crate::support::process::Process;
 
 /// Judging a long page takes a while on a busy machine.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+/// The event of a page that has been loaded.
+const LOADED: &str = "Page.loadEventFired";
+/// Errors of a question whose page gave way to another.
+const PAGE_GONE: [&str; 3] =
+    ["navigated or closed", "context was destroyed", "Cannot find default execution context"];
 
 /// A browser with one page.
 pub struct Chromium {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last_id: u64,
     complaints: Vec<String>,
+    /// How many pages have been loaded.
+    loads: u64,
     _process: Process,
     _profile: TempDir,
 }
@@ -46,9 +55,14 @@ impl Chromium {
         let address = page["webSocketDebuggerUrl"].as_str().unwrap();
         let client = ClientBuilder::new().limits(Limits::unlimited()).uri(address).unwrap();
         let (socket, _) = client.connect().await.unwrap();
-        let (last_id, complaints) = (0, Vec::new());
-        let mut browser =
-            Self { socket, last_id, complaints, _process: process, _profile: profile };
+        let mut browser = Self {
+            socket,
+            last_id: 0,
+            complaints: Vec::new(),
+            loads: 0,
+            _process: process,
+            _profile: profile,
+        };
         for domain in ["Page", "Runtime", "Log"] {
             browser.call(&format!("{domain}.enable"), json!({})).await;
         }
@@ -65,21 +79,30 @@ impl Chromium {
         self.call("Emulation.setDeviceMetricsOverride", screen).await;
     }
 
-    /// Goes to an address.
+    /// Goes to an address, and waits until its page has been loaded.
     pub async fn open(&mut self, url: &str) {
+        let before = self.loads;
         let answer = self.call("Page.navigate", json!({ "url": url })).await;
         assert!(answer["errorText"].is_null(), "{url}: {answer}");
+        if self.loads == before {
+            self.hear(url, |message| message["method"] == LOADED).await;
+        }
     }
 
     /// The value of an expression in the page.
     pub async fn evaluate(&mut self, script: &str) -> Value {
-        let params = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
-        let answer = self.call("Runtime.evaluate", params).await;
-        assert!(answer["exceptionDetails"].is_null(), "{script}: {answer}");
-        answer["result"]["value"].clone()
+        self.try_evaluate(script).await.unwrap_or_else(|gone| panic!("{script}: {gone}"))
     }
 
-    /// Waits, inside the page, until an expression is true.
+    /// The value of an expression, unless the page goes while it is worked out.
+    async fn try_evaluate(&mut self, script: &str) -> Result<Value, String> {
+        let params = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
+        let answer = self.try_call("Runtime.evaluate", params).await?;
+        assert!(answer["exceptionDetails"].is_null(), "{script}: {answer}");
+        Ok(answer["result"]["value"].clone())
+    }
+
+    /// Waits, inside the page or the one that takes its place, until an expression is true.
     pub async fn wait_for(&mut self, expression: &str) {
         let script = format!(
             "new Promise(done => {{
@@ -88,10 +111,39 @@ impl Chromium {
                 setTimeout(() => done(false), 20000);
             }})"
         );
-        if self.evaluate(&script).await != true {
-            let text = self.evaluate("document.body.innerText").await;
+        let seen = loop {
+            match self.try_evaluate(&script).await {
+                Ok(seen) => break seen,
+                Err(gone) if PAGE_GONE.iter().any(|words| gone.contains(words)) => {}
+                Err(fault) => panic!("{expression}: {fault}"),
+            }
+        };
+        if seen != true {
+            let text = self.evaluate("location.href + '\\n' + document.body.innerText").await;
             panic!("never true: {expression}\nthe page says: {text}");
         }
+    }
+
+    /// Runs what makes the browser load another page, and waits until it is there; pages need no scripts.
+    pub async fn go_by(&mut self, script: &str) {
+        let before = self.loads;
+        self.evaluate(script).await;
+        if self.loads == before {
+            self.hear(script, |message| message["method"] == LOADED).await;
+        }
+    }
+
+    /// A picture of the whole page, as PNG.
+    pub async fn picture(&mut self) -> Vec<u8> {
+        let params = json!({ "format": "png", "captureBeyondViewport": true });
+        let answer = self.call("Page.captureScreenshot", params).await;
+        STANDARD.decode(answer["data"].as_str().unwrap()).unwrap()
+    }
+
+    /// Sets whether pages may run scripts; [`Chromium::evaluate`] works all the same.
+    pub async fn allow_scripts(&mut self, is_allowed: bool) {
+        let params = json!({ "value": !is_allowed });
+        self.call("Emulation.setScriptExecutionDisabled", params).await;
     }
 
     /// Errors the page has logged, blocked scripts and styles among them.
@@ -102,26 +154,37 @@ impl Chromium {
     }
 
     async fn call(&mut self, method: &str, params: Value) -> Value {
+        self.try_call(method, params).await.unwrap_or_else(|fault| panic!("{method}: {fault}"))
+    }
+
+    async fn try_call(&mut self, method: &str, params: Value) -> Result<Value, String> {
         self.last_id += 1;
         let id = self.last_id;
         let message = json!({ "id": id, "method": method, "params": params });
         self.socket.send(Message::text(message.to_string())).await.unwrap();
-        let answer = async {
+        let mut answer = self.hear(method, |message| message["id"] == id).await;
+        match answer["error"]["message"].as_str() {
+            Some(fault) => Err(fault.to_owned()),
+            None => Ok(answer["result"].take()),
+        }
+    }
+
+    /// Reads until the message that is waited for, and keeps what the others say.
+    async fn hear(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let heard = async {
             loop {
                 let message = self.socket.next().await.expect("Chromium is gone").unwrap();
                 let Some(text) = message.as_text() else { continue };
                 let Ok(message) = serde_json::from_str::<Value>(text) else { continue };
-                if message["id"] == id {
+                self.loads += u64::from(message["method"] == LOADED);
+                if is_it(&message) {
                     return message;
                 }
                 self.complaints.extend(complaint(&message));
             }
         };
-        let Ok(mut answer) = tokio::time::timeout(ANSWER_TIMEOUT, answer).await else {
-            panic!("Chromium did not answer {method}");
-        };
-        assert!(answer["error"].is_null(), "{method}: {answer}");
-        answer["result"].take()
+        let heard = tokio::time::timeout(ANSWER_TIMEOUT, heard).await;
+        heard.unwrap_or_else(|_| panic!("Chromium did not answer {what}"))
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod accessibility;
 mod chromium;
+mod dashboard;
 
 use crate::demo::Demo;
 use crate::support::wait::until;
@@ -14,7 +15,6 @@ async fn a_message_appears_live_and_the_reply_box_answers_it() {
     let demo = Demo::start(data.path()).await;
     let mut browser = Chromium::start().await;
     browser.open(&demo.phone_page).await;
-    browser.wait_for("document.readyState === 'complete'").await;
     browser.evaluate("window.notReloaded = true").await;
 
     demo.paste(&demo.curls[0]).await;
