@@ -17,8 +17,6 @@ use crate::support::process::Process;
 
 /// Judging a long page takes a while on a busy machine.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
-/// The event of a page that has been loaded.
-const LOADED: &str = "Page.loadEventFired";
 /// Errors of a question whose page gave way to another.
 const PAGE_GONE: [&str; 3] =
     ["navigated or closed", "context was destroyed", "Cannot find default execution context"];
@@ -28,8 +26,8 @@ pub struct Chromium {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     last_id: u64,
     complaints: Vec<String>,
-    /// How many pages have been loaded.
-    loads: u64,
+    /// The loader of the page that was loaded last.
+    loaded: Value,
     _process: Process,
     _profile: TempDir,
 }
@@ -59,13 +57,14 @@ impl Chromium {
             socket,
             last_id: 0,
             complaints: Vec::new(),
-            loads: 0,
+            loaded: Value::Null,
             _process: process,
             _profile: profile,
         };
         for domain in ["Page", "Runtime", "Log"] {
             browser.call(&format!("{domain}.enable"), json!({})).await;
         }
+        browser.call("Page.setLifecycleEventsEnabled", json!({ "enabled": true })).await;
         browser
     }
 
@@ -81,11 +80,10 @@ impl Chromium {
 
     /// Goes to an address, and waits until its page has been loaded.
     pub async fn open(&mut self, url: &str) {
-        let before = self.loads;
         let answer = self.call("Page.navigate", json!({ "url": url })).await;
         assert!(answer["errorText"].is_null(), "{url}: {answer}");
-        if self.loads == before {
-            self.hear(url, |message| message["method"] == LOADED).await;
+        while self.loaded != answer["loaderId"] {
+            self.hear(url, is_load).await;
         }
     }
 
@@ -126,10 +124,10 @@ impl Chromium {
 
     /// Runs what makes the browser load another page, and waits until it is there; pages need no scripts.
     pub async fn go_by(&mut self, script: &str) {
-        let before = self.loads;
+        let before = self.loaded.clone();
         self.evaluate(script).await;
-        if self.loads == before {
-            self.hear(script, |message| message["method"] == LOADED).await;
+        while self.loaded == before {
+            self.hear(script, is_load).await;
         }
     }
 
@@ -176,7 +174,9 @@ impl Chromium {
                 let message = self.socket.next().await.expect("Chromium is gone").unwrap();
                 let Some(text) = message.as_text() else { continue };
                 let Ok(message) = serde_json::from_str::<Value>(text) else { continue };
-                self.loads += u64::from(message["method"] == LOADED);
+                if is_load(&message) {
+                    self.loaded = message["params"]["loaderId"].clone();
+                }
                 if is_it(&message) {
                     return message;
                 }
@@ -186,6 +186,11 @@ impl Chromium {
         let heard = tokio::time::timeout(ANSWER_TIMEOUT, heard).await;
         heard.unwrap_or_else(|_| panic!("Chromium did not answer {what}"))
     }
+}
+
+/// Whether it is the event of a page that has been loaded.
+fn is_load(event: &Value) -> bool {
+    event["method"] == "Page.lifecycleEvent" && event["params"]["name"] == "load"
 }
 
 fn complaint(event: &Value) -> Option<String> {

@@ -17,7 +17,7 @@ const HOSTILE: &str = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1<
 async fn signed_in(demo: &Demo) -> Chromium {
     let mut browser = Chromium::start().await;
     browser.open(&demo.dashboard).await;
-    assert_eq!(path(&mut browser).await, "/app");
+    browser.wait_for("location.pathname === '/app'").await;
     browser
 }
 
