@@ -2,11 +2,12 @@
 //!
 //! `test` installs what the tests need and runs all of them; `tidy` checks what no compiler checks;
 //! `bench` measures what `docs/` promises; `torture` tests for long; `dist` makes packages;
-//! `new-dialect` starts one. One file or folder per command.
+//! `pictures` takes those of the dashboard; `new-dialect` starts one. One file or folder per command.
 
 mod bench;
 mod dist;
 mod new_dialect;
+mod pictures;
 mod shell;
 mod test;
 mod tidy;
@@ -30,6 +31,8 @@ enum Command {
     Torture(torture::Options),
     /// Make a tarball and a Debian package of the production binary
     Dist(dist::Options),
+    /// Take a picture of every page of the dashboard, the README's among them
+    Pictures,
     /// Start a dialect: a copy of the smallest one under a new name
     NewDialect {
         /// Lower-case letters and digits
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&root, &options),
         Command::Torture(options) => torture::run(&root, &options),
         Command::Dist(options) => dist::run(&root, &options),
+        Command::Pictures => pictures::run(&root),
         Command::NewDialect { name } => new_dialect::run(&root, &name),
     };
     match outcome {

@@ -139,6 +139,13 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     summarise(&times, chosen.len(), &context.closing_lines)
 }
 
+/// Runs some steps, the tests with these arguments of nextest's.
+pub fn run_only(root: &Path, steps: &[&str], nextest_args: &[&str]) -> Result<()> {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let (steps, nextest_args) = (owned(steps), owned(nextest_args));
+    run(root, &Options { steps, list: false, keep_going: false, nextest_args })
+}
+
 fn choose(names: &[String]) -> Result<Vec<&'static Step>> {
     if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
         bail!("there is no step `{unknown}`; see `cargo xtask test --list`");

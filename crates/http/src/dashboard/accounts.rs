@@ -70,7 +70,7 @@ async fn page(
         @if accounts.items.is_empty() && before.is_none() { p.empty { (words.no_accounts) } }
         @else {
             div.wide role="group" aria-label=(words.accounts) tabindex="0" {
-                table {
+                table.rows {
                     thead { tr {
                         th { (words.name) } th { (words.email) } th { (words.plan) } th { "ID" }
                         th { span.hidden { (words.enter) } }

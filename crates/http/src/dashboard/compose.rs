@@ -69,6 +69,9 @@ impl SendWords {
     }
 }
 
+/// The form's id.
+const FORM: &str = "compose";
+
 /// The form as it was filled in, with what is wrong.
 pub(super) fn compose(
     person: &Person,
@@ -83,7 +86,7 @@ pub(super) fn compose(
     };
     html! {
         @if let Some(Refusal::Lines(list)) = refusal { (lines(words, list)) }
-        form.stack.compose method="post" action="/app/send" enctype="multipart/form-data" {
+        form.stack.compose id=(FORM) method="post" action="/app/send" enctype="multipart/form-data" {
             (person.csrf())
             input type="hidden" name="key" value=(form.key);
             label for="device" { (words.device) }
@@ -109,7 +112,7 @@ pub(super) fn compose(
             input #schedule_at name="schedule_at" type="datetime-local" value=(form.schedule_at)
                 aria-describedby="schedule_at-fault";
             (Fault::beside(fault, "schedule_at"))
-            div.row { button { (words.send) } (language(words, own, form)) }
+            button { (words.send) }
         }
     }
 }
@@ -214,15 +217,22 @@ fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) 
     }
 }
 
-fn language(words: &Words, own: &SendWords, form: &SendForm) -> Markup {
+/// Chooses the language of the code; it stands beside the code, outside the form it belongs to.
+pub(super) fn language(person: &Person, form: &SendForm) -> Markup {
     let chosen = Language::named(&form.sample);
     html! {
-        select name="sample" aria-label=(own.language) {
-            @for language in Language::ALL {
-                option value=(language.as_str()) selected[language == chosen] { (language.title()) }
+        div.row {
+            div.field {
+                select name="sample" form=(FORM) aria-label=(SendWords::of(person.lang).language) {
+                    @for language in Language::ALL {
+                        option value=(language.as_str()) selected[language == chosen] { (language.title()) }
+                    }
+                }
+            }
+            button.plain name="act" value="code" form=(FORM) formnovalidate formaction="/app/send#code" {
+                (person.words().show_as_code)
             }
         }
-        button.plain name="act" value="code" formnovalidate { (words.show_as_code) }
     }
 }
 

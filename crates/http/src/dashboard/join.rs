@@ -105,19 +105,21 @@ async fn enter(
 ) -> PageResult {
     let (mode, lang) = (stranger.mode, stranger.lang);
     let words = lang.words();
+    // A demo begins beside its phone.
+    let first = if state.config().demo_phone.is_some() { "/app/send" } else { "/app" };
     if let Some(cookie) = mode.read(&stranger.headers)
         && state.core().visitor(&cookie).await.is_ok()
     {
-        return Ok(redirect("/app"));
+        return Ok(redirect(first));
     }
     stranger.check_mode()?;
     let Ok(session) = state.core().sign_in_by_link(&Secret::new(link)).await else {
         return Ok(used_up(lang));
     };
     let body = html! {
-        meta http-equiv="refresh" content="0;url=/app";
+        meta http-equiv="refresh" content={ "0;url=" (first) };
         h1 { (words.welcome) }
-        p { a.button href="/app" { (words.go_on) } }
+        p { a.button href=(first) { (words.go_on) } }
     };
     let mut response = layout::bare(StatusCode::OK, lang, words.welcome, &body);
     mode.set(response.headers_mut(), &session);

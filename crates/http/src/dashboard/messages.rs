@@ -104,7 +104,7 @@ fn table(person: &Person, messages: &[Message]) -> Markup {
     let words = person.words();
     html! {
         div.wide role="group" aria-label=(words.messages) tabindex="0" {
-            table {
+            table.rows {
                 thead { tr {
                     th { (words.time) } th { (words.direction) } th { (words.number_or_group) }
                     th { (words.what) } th { (words.status) }

@@ -49,7 +49,7 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
         @if people.is_empty() { p.empty { (words.no_people) } }
         @else {
             div.wide role="group" aria-label=(words.people) tabindex="0" {
-                table {
+                table.rows {
                     thead { tr {
                         th { (words.email) } th { (words.role) } th { span.hidden { (words.remove) } }
                     } }

@@ -18,7 +18,7 @@ use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
 use super::caller::{Asked, InAccount, Person};
-use super::compose::{SendWords, compose};
+use super::compose::{SendWords, compose, language};
 use super::contents::{Refusal, SendForm, moment, requests};
 use super::copy_as;
 use super::failure::{Failure, PageResult, redirect};
@@ -47,7 +47,15 @@ async fn show_form(
 ) -> PageResult {
     person.visitor.require(Role::Member)?;
     form.key = new_key(&state);
+    if form.to.is_empty() {
+        form.to = shown_number(&state).unwrap_or_default().to_owned();
+    }
     page(&state, &headers, &person, &form, None).await
+}
+
+/// The number of the simulated phone beside the composer of a demo.
+fn shown_number(state: &AppState) -> Option<&str> {
+    Some(state.config().demo_phone.as_deref()?.rsplit_once('/')?.1)
 }
 
 /// What makes a form recognisable when it is sent twice.
@@ -138,6 +146,7 @@ async fn page(
                         section #code {
                             h2 { (words.as_code) }
                             p.quiet { (words.as_code_help) }
+                            (language(person, form))
                             (copy_as::blocks(
                                 &copy_as::calls(&address, device, form, at),
                                 Language::named(&form.sample),

@@ -266,7 +266,7 @@ words! {
     schedule_at: "Not before (optional)", "Tidak sebelum (opsional)";
     schedule_wrong: "Choose a time in the next 366 days.", "Pilih waktu dalam 366 hari ke depan.";
     as_code: "Copy as…", "Salin sebagai…";
-    as_code_help: "The same request for our own API and for each of the other gateways' formats that has it. Choose the language above; put your key in its place.", "Permintaan yang sama untuk API kami dan tiap format gateway lain yang memilikinya. Pilih bahasanya di atas; ganti dengan kunci Anda.";
+    as_code_help: "The same request for our own API and for each of the other gateways' formats that has it. Put your key in its place.", "Permintaan yang sama untuk API kami dan tiap format gateway lain yang memilikinya. Masukkan kunci Anda.";
     show_as_code: "Show as code", "Tampilkan kode";
     text_missing: "Write a text.", "Isi teks.";
     to_missing: "Write to whom it goes.", "Isi penerimanya.";

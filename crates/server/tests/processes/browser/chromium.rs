@@ -64,6 +64,7 @@ impl Chromium {
         for domain in ["Page", "Runtime", "Log"] {
             browser.call(&format!("{domain}.enable"), json!({})).await;
         }
+        browser.call("Emulation.setScrollbarsHidden", json!({ "hidden": true })).await;
         browser.call("Page.setLifecycleEventsEnabled", json!({ "enabled": true })).await;
         browser
     }

@@ -17,7 +17,7 @@ const HOSTILE: &str = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1<
 async fn signed_in(demo: &Demo) -> Chromium {
     let mut browser = Chromium::start().await;
     browser.open(&demo.dashboard).await;
-    browser.wait_for("location.pathname === '/app'").await;
+    browser.wait_for("location.pathname === '/app/send'").await;
     browser
 }
 
@@ -98,6 +98,14 @@ async fn without_scripts_everything_works_and_what_strangers_send_never_runs() {
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
+/// Opens the chat on the simulated phone beside the composer.
+async fn show_the_chat(browser: &mut Chromium) {
+    const PHONE: &str = "document.querySelector('iframe').contentDocument";
+    browser.wait_for(&format!("{PHONE}.querySelector('#chats button')")).await;
+    browser.evaluate(&format!("{PHONE}.querySelector('#chats button').click(); 0")).await;
+    browser.wait_for(&format!("{PHONE}.querySelector('#messages li')")).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_the_dashboard_passes_axe() {
     let data = tempfile::tempdir().unwrap();
@@ -130,6 +138,9 @@ async fn every_page_of_the_dashboard_passes_axe() {
                 browser.show_as(scheme, width).await;
                 open(&mut browser, &demo, path).await;
                 assert_eq!(browser.evaluate("document.documentElement.lang").await, lang);
+                if *name == "send" {
+                    show_the_chat(&mut browser).await;
+                }
                 let picture = browser.picture().await;
                 let file = format!("{name}-{lang}-{scheme}-{width}.png");
                 std::fs::write(pictures.join(file), picture).unwrap();
