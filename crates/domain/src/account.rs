@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::ids::{AccountId, DeviceId, KeyId};
+use crate::scope::Scopes;
 
 /// A customer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,14 @@ impl Caller {
         }
     }
 
+    /// The id of the caller's key; the operator's has none.
+    pub fn key(self) -> Option<KeyId> {
+        match self {
+            Self::Operator => None,
+            Self::Account(_, key) | Self::Device(_, _, key) => Some(key),
+        }
+    }
+
     /// The only device the caller may use, if it is bound to one.
     pub fn bound_device(self) -> Option<DeviceId> {
         match self {
@@ -122,8 +131,32 @@ pub struct Key {
     pub name: String,
     /// Its last four characters.
     pub last_four: String,
+    /// Whether it is the device's token, which was made with it.
+    pub is_token: bool,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Until when it is valid; `None` for ever.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, as far as that is stored: at most some minutes ago.
+    pub last_used_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRights {
+    /// In which ways.
+    pub scopes: Scopes,
+    /// The only device it is for; `None` for all of the account's.
+    pub device: Option<DeviceId>,
+    /// Until when; `None` for ever.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl KeyRights {
+    /// Everything, for ever.
+    pub const ALL: Self = Self { scopes: Scopes::ALL, device: None, expires_at: None };
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use crate::passkey::PasskeyRefusal;
 use crate::plan::Feature;
 use crate::policy::queue::QueueFull;
 use crate::policy::rate::RateState;
+use crate::scope::Scope;
 use crate::webhook::EventKind;
 
 /// What a use case may answer instead of success.
@@ -25,6 +26,9 @@ pub enum Error {
     /// A key that may not do this.
     #[error("this key may not do that")]
     Forbidden,
+    /// A key, or a person, without the scope that this takes.
+    #[error("this key may not do that: it lacks the scope {}", .0.as_str())]
+    ScopeMissing(Scope),
     /// The plan lacks a feature.
     #[error("the plan does not include {0:?}")]
     FeatureMissing(Feature),

@@ -27,6 +27,7 @@ pub mod plan;
 pub mod policy;
 pub mod ports;
 pub mod proxy;
+pub mod scope;
 pub mod service;
 pub mod text;
 pub mod webhook;

@@ -60,6 +60,14 @@ pub enum Place {
 }
 
 impl Place {
+    /// What somebody may do in the account that is looked at.
+    pub fn role(self) -> Role {
+        match self {
+            Self::Operator => Role::Owner,
+            Self::Account(_, role) => role,
+        }
+    }
+
     /// The account somebody belongs to; an operator belongs to none.
     pub fn account(self) -> Option<AccountId> {
         match self {

@@ -14,7 +14,7 @@ mod outside;
 mod people;
 mod webhooks;
 
-use crate::account::{Account, AccountPatch, Caller, Key, NewAccount};
+use crate::account::{Account, AccountPatch, Caller, Key, KeyRights, NewAccount};
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, Group, Heartbeats, NewDevice, PairMethod,
     PairOffer, StatusChange,
@@ -29,6 +29,7 @@ use crate::passkey::Assertion;
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::policy::quota::Usage;
+use crate::scope::Scopes;
 use crate::webhook::Event;
 
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
@@ -92,6 +93,17 @@ pub struct KeyHolder {
     pub account: Account,
     /// Its plan.
     pub plan: Arc<Plan>,
+    /// What the key may do.
+    pub scopes: Scopes,
+    /// Until when the key is valid; `None` for ever.
+    pub expires_at: Option<Timestamp>,
+}
+
+impl KeyHolder {
+    /// Whether the key is valid at `now`.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|at| now < at)
+    }
 }
 
 /// Accounts and plans.
@@ -144,19 +156,33 @@ pub struct NewKey {
     pub last_four: String,
 }
 
+/// What became of a key that was to be made.
+#[derive(Debug, Clone)]
+pub enum CreatedKey {
+    /// The key.
+    Created(Key),
+    /// The account has [`crate::account::KEYS_MAX`] already.
+    LimitReached,
+    /// The device that it is for is gone.
+    DeviceGone,
+}
+
 /// Account keys and device tokens. A device has at most one token.
 #[async_trait]
 pub trait KeyStore: Send + Sync {
     /// Who holds the key with this hash. On the path of every request: answers from memory where
     /// it can, and never from before a revocation.
     async fn key_holder(&self, hash: &KeyHash) -> StoreResult<Option<Arc<KeyHolder>>>;
-    /// Adds an account key; `None` when the account has [`crate::account::KEYS_MAX`] already.
+    /// Adds a key of an account.
     async fn create_key(
         &self,
         account: AccountId,
         key: NewKey,
+        rights: KeyRights,
         now: Timestamp,
-    ) -> StoreResult<Option<Key>>;
+    ) -> StoreResult<CreatedKey>;
+    /// Notes when keys were last used; unknown ones are skipped.
+    async fn note_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> StoreResult<()>;
     /// The keys of an account, device tokens included, newest first.
     async fn keys(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Key>>;
     /// Revokes a key; false when the account has no such key.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::api::{self, Api};
 use crate::body::LargeBodies;
+use crate::dashboard::once::AnsweredForms;
 use crate::dashboard::passwords::Passwords;
 use crate::dialects;
 use crate::docs::Documents;
@@ -66,6 +67,7 @@ struct Inner {
     large_bodies: LargeBodies,
     large_answers: LargeAnswers,
     passwords: Passwords,
+    answered_forms: AnsweredForms,
     proxied: Arc<FairSemaphore<IpAddr>>,
 }
 
@@ -101,6 +103,7 @@ impl AppState {
             large_bodies: LargeBodies::default(),
             large_answers: LargeAnswers::default(),
             passwords: Passwords::default(),
+            answered_forms: AnsweredForms::default(),
             proxied: FairSemaphore::new(PROXIED_REQUESTS_MAX, PROXIED_PER_ADDRESS_MAX),
         })))
     }
@@ -148,6 +151,11 @@ impl AppState {
     /// Hashes the passwords of people.
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    /// The answers of the dashboard's forms.
+    pub(crate) fn answered_forms(&self) -> &AnsweredForms {
+        &self.0.answered_forms
     }
 
     /// Permits for requests that come through trusted proxies, by the client's address.

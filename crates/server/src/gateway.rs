@@ -1,6 +1,7 @@
 //! Joins store, driver, engine and HTTP to a gateway, and stops them in order.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use blobs::LocalBlobs;
@@ -13,7 +14,7 @@ use domain::ports::{
 use domain::service::{Core, CoreParts, SyncWait};
 use engine::{Engine, EngineConfig, IncomingFileLimits};
 use http_api::media_links::{LinkedFormats, SignedLinks};
-use http_api::{AppState, HttpConfig, Limits, ShutdownTrigger};
+use http_api::{AppState, HttpConfig, Limits, Shutdown, ShutdownTrigger};
 use jiff::SignedDuration;
 use media::Codec;
 use outbound::HttpOutbound;
@@ -160,6 +161,7 @@ impl Gateway {
         let registry = prometheus::Registry::new();
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
         registry.register(Box::new(StoreMetrics::new(self.store.clone())?))?;
+        let keys = tokio::spawn(tend_keys(self.core.clone(), http_stopped.clone()));
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
         let proxies = state.config().trusted_proxies.clone();
         let router = http_api::router(state).merge(extra);
@@ -169,7 +171,7 @@ impl Gateway {
         let server = tokio::spawn(server);
         self.engine.start().await.context("cannot resume the queues")?;
         let Self { store, engine, messenger, .. } = self;
-        Ok(Running { store, engine, messenger, stop_http, server })
+        Ok(Running { store, engine, messenger, stop_http, server, keys })
     }
 }
 
@@ -180,6 +182,7 @@ pub struct Running {
     messenger: Arc<WhatsappMessenger>,
     stop_http: ShutdownTrigger,
     server: JoinHandle<()>,
+    keys: JoinHandle<()>,
 }
 
 impl Running {
@@ -191,10 +194,30 @@ impl Running {
         tracing::info!("stopping");
         self.stop_http.fire();
         let served = self.server.await;
+        let _ = self.keys.await;
         self.engine.shutdown().await;
         self.messenger.shutdown().await;
         self.store.close().await;
         served.context("the HTTP server has crashed")
+    }
+}
+
+/// How often it is stored when keys were last used.
+const TEND_KEYS_EVERY: Duration = Duration::from_secs(60);
+
+/// Tends the keys until the gateway stops, and once more then.
+async fn tend_keys(core: Arc<Core>, stopped: Shutdown) {
+    let mut is_stopping = false;
+    let stopped = stopped.wait();
+    tokio::pin!(stopped);
+    while !is_stopping {
+        tokio::select! {
+            () = tokio::time::sleep(TEND_KEYS_EVERY) => {}
+            () = &mut stopped => is_stopping = true,
+        }
+        if let Err(error) = core.tend_keys().await {
+            tracing::debug!(%error, "the last uses of keys are not stored yet");
+        }
     }
 }
 

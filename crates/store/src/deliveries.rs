@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::ids::{AccountId, DeliveryId, WebhookId};
 use domain::plan::Plan;
 use domain::ports::{Page, PageRequest};
-use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event};
+use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event, ReplayRange};
 use jiff::Timestamp;
 
 use crate::accounts::{page_of, plan_columns, plan_from};
@@ -244,6 +244,56 @@ pub(crate) async fn replay_delivery(
     tx.execute(UPDATE, params![delivery.0, now]).await?;
     let (state, attempts, ended_at) = (DeliveryState::Pending, 0, None);
     Ok(Some(Delivery { state, attempts, due_at: whole_millis(now), ended_at, ..found }))
+}
+
+macro_rules! replayable {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM deliveries WHERE webhook_id = $1 AND created_at >= $2 \
+             AND (state = 'dead' OR ($3 = 1 AND state = 'delivered')) ",
+            $rest
+        )
+    };
+}
+
+pub(crate) async fn count_replayable(
+    tx: &mut Tx,
+    account: AccountId,
+    webhook: WebhookId,
+    range: ReplayRange,
+    limit: u32,
+) -> SqlResult<u32> {
+    const COUNT: &str =
+        concat!("SELECT count(*) FROM (", replayable!("id", "LIMIT $4"), ") AS found");
+    if webhooks::webhook(tx, account, webhook).await?.is_none() {
+        return Ok(0);
+    }
+    let values = params![webhook.0, range.since, range.includes_delivered, i64::from(limit)];
+    let row = tx.query_one(COUNT, values).await?;
+    Ok(row.map(|mut row| row.small()).transpose()?.unwrap_or(0))
+}
+
+pub(crate) async fn replay_since(
+    tx: &mut Tx,
+    account: AccountId,
+    webhook: WebhookId,
+    range: ReplayRange,
+    limit: u32,
+    now: Timestamp,
+) -> SqlResult<u32> {
+    const UPDATE: &str = concat!(
+        "UPDATE deliveries SET state = 'pending', attempts = 0, due_at = $5, ended_at = NULL
+         WHERE id IN (",
+        replayable!("id", "ORDER BY id LIMIT $4"),
+        ")"
+    );
+    if webhooks::webhook(tx, account, webhook).await?.is_none() {
+        return Ok(0);
+    }
+    let values = params![webhook.0, range.since, range.includes_delivered, i64::from(limit), now];
+    Ok(u32::try_from(tx.execute(UPDATE, values).await?).unwrap_or(u32::MAX))
 }
 
 /// Deletes deliveries that ended in `state` before `since`.

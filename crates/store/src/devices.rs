@@ -355,6 +355,7 @@ pub(crate) async fn delete_device(
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",
+        "DELETE FROM keys WHERE bound_to = $1",
         "DELETE FROM session WHERE device_id = $1",
         "DELETE FROM contacts WHERE device_id = $1",
         "DELETE FROM heartbeats WHERE device_id = $1",

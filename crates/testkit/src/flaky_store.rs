@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::account::{Account, AccountPatch, Key, NewAccount};
+use domain::account::{Account, AccountPatch, Key, KeyRights, NewAccount};
 use domain::chat::ChatId;
 use domain::contact::Identity;
 use domain::context::MessageName;
@@ -21,15 +21,15 @@ use domain::person::{Link, Session, User};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedUser, DeviceStore,
+    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedKey, CreatedUser, DeviceStore,
     FileStore, GrantStore, IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter,
     MessageStore, MovedDevice, NewKey, NewLink, NewSession, NewUser, OutboxEntry, Page,
     PageRequest, PeopleStore, Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult,
     UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, SealNewSecret,
-    Webhook, WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, ReplayRange,
+    SealNewSecret, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -151,7 +151,10 @@ delegate!(AccountStore {
 
 delegate!(KeyStore {
     read key_holder(hash: &KeyHash) -> Option<Arc<KeyHolder>>;
-    write create_key(account: AccountId, key: NewKey, now: Timestamp) -> Option<Key>;
+    write create_key(
+        account: AccountId, key: NewKey, rights: KeyRights, now: Timestamp
+    ) -> CreatedKey;
+    write note_key_uses(uses: &[(KeyId, Timestamp)]) -> ();
     read keys(account: AccountId, page: PageRequest) -> Page<Key>;
     write delete_key(account: AccountId, id: KeyId) -> bool;
     write replace_device_token(
@@ -240,6 +243,12 @@ delegate!(WebhookStore {
     write replay_delivery(
         account: AccountId, webhook: WebhookId, delivery: DeliveryId, now: Timestamp
     ) -> Option<Delivery>;
+    read count_replayable(
+        account: AccountId, webhook: WebhookId, range: ReplayRange, limit: u32
+    ) -> u32;
+    write replay_since(
+        account: AccountId, webhook: WebhookId, range: ReplayRange, limit: u32, now: Timestamp
+    ) -> u32;
     write clean_up_deliveries(delivered_since: Timestamp, dead_since: Timestamp) -> u64;
 });
 

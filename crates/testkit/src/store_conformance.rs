@@ -52,7 +52,7 @@ macro_rules! store_conformance {
             accounts: an_account_is_found_as_created, an_email_address_is_unique,
                 accounts_are_listed_newest_first, a_patch_changes_only_what_it_names,
                 another_accounts_email_is_refused, plans_exist_and_can_be_replaced,
-                a_key_finds_its_holder_until_deleted, a_new_plan_shows_at_once,
+                a_key_finds_its_holder_until_deleted, a_key_has_its_rights, a_new_plan_shows_at_once,
                 keys_are_listed_without_their_secrets, an_account_has_a_limit_of_keys, a_setting_is_created_once,
                 a_store_answers_a_ping, a_deleted_account_leaves_nothing;
             devices: a_device_is_found_as_created, the_device_limit_holds,
@@ -106,7 +106,8 @@ macro_rules! store_conformance {
             deliveries: an_event_goes_to_webhooks_that_want_it, only_events_of_the_plan_are_delivered,
                 device_changes_emit_events, deliveries_follow_the_order_of_events,
                 deleting_a_device_emits_events, own_messages_emit_no_events,
-                a_delivery_ends_and_is_replayed, deliveries_have_pages,
+                a_delivery_ends_and_is_replayed, deliveries_since_a_time_are_replayed,
+                deliveries_have_pages,
                 a_page_of_deliveries_ends_at_its_bytes, an_event_outlives_all_but_its_last_delivery,
                 old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
             people: a_person_is_found_as_made, people_are_tenant_separate, an_account_has_a_limit_of_people,

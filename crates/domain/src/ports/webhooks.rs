@@ -8,8 +8,8 @@ use crate::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use crate::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use crate::key::KeyHash;
 use crate::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, SealNewSecret, Webhook,
-    WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, ReplayRange,
+    SealNewSecret, Webhook, WebhookPatch,
 };
 
 /// Webhooks and their outbox. The rows of the outbox are written by the calls that change messages
@@ -72,6 +72,24 @@ pub trait WebhookStore: Send + Sync {
         delivery: DeliveryId,
         now: Timestamp,
     ) -> StoreResult<Option<Delivery>>;
+    /// How many deliveries of a webhook [`WebhookStore::replay_since`] would replay, at most `limit`.
+    async fn count_replayable(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        range: ReplayRange,
+        limit: u32,
+    ) -> StoreResult<u32>;
+    /// Makes the deliveries of a range pending again, the oldest `limit` of them, as
+    /// [`WebhookStore::replay_delivery`] does: how many there were.
+    async fn replay_since(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        range: ReplayRange,
+        limit: u32,
+        now: Timestamp,
+    ) -> StoreResult<u32>;
     /// Forgets deliveries that ended as delivered before `delivered_since` or as dead before
     /// `dead_since`, in bounded bites; how many rows went.
     async fn clean_up_deliveries(

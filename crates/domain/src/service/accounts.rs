@@ -1,11 +1,11 @@
-//! Accounts, plans and keys.
+//! Accounts and plans.
 
 use jiff::tz::TimeZone;
 
 use super::{Core, Principal, check_name};
-use crate::account::{Account, AccountPatch, KEYS_MAX, Key, NewAccount};
+use crate::account::{Account, AccountPatch, NewAccount};
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, KeyId};
+use crate::ids::AccountId;
 use crate::key::{KeyKind, Secret};
 use crate::plan::{DEFAULT_PLAN, Plan};
 use crate::ports::{Page, PageRequest, UpdatedAccount};
@@ -173,38 +173,6 @@ impl Core {
         Ok(plan)
     }
 
-    /// Makes another account key; it is shown only now.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for device tokens, [`Error::Invalid`] for a faulty name,
-    /// [`Error::Conflict`] at the limit.
-    pub async fn create_key(&self, principal: &Principal, name: &str) -> Result<(Key, Secret)> {
-        let account = principal.require_account_key()?;
-        let (secret, key) = self.new_secret(KeyKind::Account, &check_name("name", name)?);
-        let key = self.store.create_key(account, key, self.clock.now()).await?;
-        Ok((key.ok_or(Error::Conflict(TOO_MANY_KEYS))?, secret))
-    }
-
-    /// The keys of the caller's account, without their secrets.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for device tokens.
-    pub async fn keys(&self, principal: &Principal, page: PageRequest) -> Result<Page<Key>> {
-        Ok(self.store.keys(principal.require_account_key()?, page).await?)
-    }
-
-    /// Revokes a key, at once.
-    ///
-    /// # Errors
-    /// [`Error::Forbidden`] for device tokens, [`Error::NotFound`].
-    pub async fn delete_key(&self, principal: &Principal, id: KeyId) -> Result<()> {
-        let account = principal.require_account_key()?;
-        self.store.make_room().await;
-        let deleted = self.store.delete_key(account, id).await?;
-        self.end_revoked_streams(account).await;
-        deleted.then_some(()).ok_or(Error::NotFound("key"))
-    }
-
     async fn check_plan(&self, name: &str) -> Result<String> {
         let plans = self.store.plans().await?;
         if plans.iter().any(|plan| plan.name == name) {
@@ -215,8 +183,6 @@ impl Core {
     }
 }
 
-const TOO_MANY_KEYS: &str = "the account has 100 keys already; revoke one that is not used";
-const _: () = assert!(KEYS_MAX == 100, "the text above says so");
 const EMAIL_TAKEN: &str = "another account has this email address";
 
 pub(super) fn check_email(email: &str) -> Result<String> {

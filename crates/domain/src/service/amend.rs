@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::ids::{MessageId, WhatsappId};
 use crate::message::{AMEND_MAX, Direction, Message, MessageState, NewMessage, REVOKE_MAX};
 use crate::ports::{Cancellation, IdempotencyKey};
+use crate::scope::Scope;
 
 /// What became of a message that was to be deleted for everyone.
 #[derive(Debug, Clone)]
@@ -48,7 +49,8 @@ impl Core {
         text: Arc<str>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages> {
-        let target = self.message(principal, id).await?;
+        principal.require(Scope::Send)?;
+        let target = self.own_message(principal, id).await?;
         let text = check_text(text)?;
         let now = self.clock.now();
         let amending = Amending { target, content: Content::Edit(text), until: AMEND_MAX };
@@ -65,7 +67,8 @@ impl Core {
         id: MessageId,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Revocation> {
-        let target = self.message(principal, id).await?;
+        principal.require(Scope::Send)?;
+        let target = self.own_message(principal, id).await?;
         if target.direction() == Direction::Out && target.state.is_waiting() {
             return match self.dispatcher.cancel(target.device_id, id).await? {
                 Cancellation::Cancelled(message) => Ok(Revocation::Cancelled(message)),

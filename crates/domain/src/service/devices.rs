@@ -18,6 +18,7 @@ use crate::phone::PhoneNumber;
 use crate::policy::pacing::{GAP_S_MAX, Pacing};
 use crate::ports::{CreatedDevice, Page, PageRequest};
 use crate::proxy::Proxy;
+use crate::scope::Scope;
 use crate::webhook::{SealedSecret, SecretRow};
 
 /// Most devices looked at to find one by its number.
@@ -193,6 +194,7 @@ impl Core {
         principal: &Principal,
         name: &str,
     ) -> Result<(Device, Secret)> {
+        principal.require_all_scopes()?;
         let account_id = principal.require_account_key()?;
         let limit = principal.plan()?.device_limit;
         let id = DeviceId(uuid::Builder::from_random_bytes(self.random()).into_uuid());
@@ -209,6 +211,7 @@ impl Core {
     /// # Errors
     /// [`Error::Forbidden`] for the operator.
     pub async fn devices(&self, principal: &Principal, page: PageRequest) -> Result<Page<Device>> {
+        principal.require(Scope::Read)?;
         let account = principal.account_id()?;
         if let Some(bound) = principal.caller.bound_device() {
             let items =
@@ -229,6 +232,7 @@ impl Core {
         id: DeviceId,
         change: DeviceChange,
     ) -> Result<Device> {
+        principal.require(Scope::Manage)?;
         let account = principal.require_device(id)?;
         if let Some(Some(pacing)) = &change.pacing {
             let message = format!("min_s must not be above max_s, and max_s not above {GAP_S_MAX}");
@@ -271,6 +275,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Forbidden`] for device tokens.
     pub async fn delete_device(&self, principal: &Principal, id: DeviceId) -> Result<()> {
+        principal.require(Scope::Manage)?;
         let account = principal.require_account_key()?;
         match self.device(principal, id).await {
             // It is the account's, but cannot be read: it is deleted by its id alone.
@@ -295,6 +300,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn new_device_token(&self, principal: &Principal, id: DeviceId) -> Result<Secret> {
+        principal.require_all_scopes()?;
         let account = principal.require_device(id)?;
         let (secret, token) = self.new_secret(KeyKind::Device, "device token");
         let now = self.clock.now();
@@ -314,6 +320,7 @@ impl Core {
         id: DeviceId,
         phone: Option<&str>,
     ) -> Result<PairOffer> {
+        principal.require(Scope::Manage)?;
         let device = self.device(principal, id).await?;
         if device.status.is_paired() {
             return Err(Error::Conflict("the device is already paired; unpair it first"));
@@ -330,6 +337,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`] when it is not linked.
     pub async fn logout(&self, principal: &Principal, id: DeviceId) -> Result<Arc<Device>> {
+        principal.require(Scope::Manage)?;
         let device = self.device(principal, id).await?;
         if matches!(device.status, DeviceStatus::Unpaired | DeviceStatus::LoggedOut) {
             return Err(Error::Conflict("the device is not paired"));
@@ -343,6 +351,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`] when it is not linked.
     pub async fn connect(&self, principal: &Principal, id: DeviceId) -> Result<Arc<Device>> {
+        principal.require(Scope::Manage)?;
         let device = self.device(principal, id).await?;
         if !device.status.is_paired() {
             return Err(Error::Conflict("the device is not paired"));
@@ -364,6 +373,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn heartbeats(&self, principal: &Principal, id: DeviceId) -> Result<Vec<Heartbeats>> {
+        principal.require(Scope::Read)?;
         let account = self.device(principal, id).await?.account_id;
         let since = self.clock.now().saturating_sub(HEARTBEATS_KEPT).unwrap_or(Timestamp::MIN);
         Ok(self.store.heartbeats(account, id, since).await?)
@@ -378,6 +388,7 @@ impl Core {
         principal: &Principal,
         id: DeviceId,
     ) -> Result<(Arc<Device>, BoxStream<'static, DeviceNotice>)> {
+        principal.require(Scope::Read)?;
         // Nothing is kept for watchers of what does not exist.
         self.device(principal, id).await?;
         let notices = self.as_live(principal, self.dispatcher.watch(id)).await?;
@@ -397,6 +408,7 @@ impl Core {
         id: DeviceId,
         phone: &str,
     ) -> Result<(PhoneNumber, Option<PhoneNumber>)> {
+        principal.require(Scope::Send)?;
         let device = self.device(principal, id).await?;
         let phone = parse_phone(principal, "phone", phone)?;
         if device.status != DeviceStatus::Connected {

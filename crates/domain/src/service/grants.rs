@@ -11,6 +11,7 @@ use crate::grant::{
 use crate::ids::{AccountId, DeviceId};
 use crate::key::{KeyHash, Secret};
 use crate::plan::Plan;
+use crate::scope::Scope;
 
 /// What a voucher's code is made of: digits and letters that cannot be mistaken for one another.
 const CODE_ALPHABET: &[u8; 32] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
@@ -92,6 +93,7 @@ impl Core {
     /// # Errors
     /// [`Error::VoucherInvalid`], [`Error::NotFound`] for the device.
     pub async fn redeem(&self, principal: &Principal, device: DeviceId, code: &str) -> Result<i64> {
+        principal.require(Scope::Manage)?;
         let account = principal.require_device(device)?;
         self.device(principal, device).await?;
         match self.store.redeem_voucher(account, device, &code_hash(code), self.clock.now()).await?

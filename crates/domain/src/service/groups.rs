@@ -10,6 +10,7 @@ use crate::group::{
 use crate::ids::DeviceId;
 use crate::phone::PhoneNumber;
 use crate::plan::Feature;
+use crate::scope::Scope;
 use crate::service::{Core, Principal};
 
 impl Core {
@@ -19,6 +20,7 @@ impl Core {
     /// [`Error::NotFound`], [`Error::FeatureMissing`], [`Error::DeviceNotConnected`],
     /// [`Error::Whatsapp`].
     pub async fn groups(&self, principal: &Principal, id: DeviceId) -> Result<Vec<Group>> {
+        principal.require(Scope::Read)?;
         self.require_groups(principal, id).await?;
         self.dispatcher.groups(id).await
     }
@@ -33,6 +35,7 @@ impl Core {
         id: DeviceId,
         group: &str,
     ) -> Result<GroupDetails> {
+        principal.require(Scope::Read)?;
         let group = group_id(group)?;
         self.require_groups(principal, id).await?;
         details(self.dispatcher.group(id, GroupRequest::Show(group)).await?)
@@ -49,6 +52,7 @@ impl Core {
         name: &str,
         participants: &[String],
     ) -> Result<GroupDetails> {
+        principal.require(Scope::Send)?;
         let name = group_name(name)?;
         let people = people(principal, "participants", participants)?;
         self.require_groups(principal, id).await?;
@@ -66,6 +70,7 @@ impl Core {
         group: &str,
         settings: Vec<GroupSetting>,
     ) -> Result<GroupDetails> {
+        principal.require(Scope::Send)?;
         let group = group_id(group)?;
         let settings = settings.into_iter().map(checked).collect::<Result<Vec<_>>>()?;
         self.require_groups(principal, id).await?;
@@ -87,6 +92,7 @@ impl Core {
         change: MemberChange,
         (field, participants): (&'static str, &[String]),
     ) -> Result<Vec<MemberOutcome>> {
+        principal.require(Scope::Send)?;
         let group = group_id(group)?;
         let people = people(principal, field, participants)?;
         self.require_groups(principal, id).await?;
@@ -107,6 +113,7 @@ impl Core {
         id: DeviceId,
         group: &str,
     ) -> Result<()> {
+        principal.require(Scope::Send)?;
         let group = group_id(group)?;
         self.require_groups(principal, id).await?;
         self.dispatcher.group(id, GroupRequest::Leave(group)).await.map(drop)
@@ -123,6 +130,7 @@ impl Core {
         group: &str,
         is_new: bool,
     ) -> Result<String> {
+        principal.require(Scope::Send)?;
         let group = group_id(group)?;
         self.require_groups(principal, id).await?;
         match self.dispatcher.group(id, GroupRequest::Invite(group, is_new)).await? {

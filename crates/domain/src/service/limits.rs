@@ -1,7 +1,7 @@
 //! What is counted in memory: requests of keys, devices and accounts, requests that wait for their
 //! message, live streams, and wrong keys.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -159,6 +159,11 @@ impl Streams {
             item
         });
         Ok(stream.boxed())
+    }
+
+    /// The accounts that have open streams.
+    pub(super) fn accounts(&self) -> BTreeSet<AccountId> {
+        self.open.lock().streams.keys().map(|(account, _)| *account).collect()
     }
 
     /// The keys that have opened streams of an account.

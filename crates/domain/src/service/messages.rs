@@ -13,6 +13,7 @@ use crate::ids::{AccountId, MessageId};
 use crate::incoming_file;
 use crate::message::{Direction, Message, MessageState, Waiting};
 use crate::ports::{Cancellation, CountedPage, MessageCounts, MessageFilter, Page, PageRequest};
+use crate::scope::Scope;
 
 /// Most messages a numbered list reaches: number of the page times its length. Beyond that there are
 /// the pages of `/v1`, which cost the same wherever they are.
@@ -29,6 +30,16 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
+        principal.require(Scope::Read)?;
+        self.own_message(principal, id).await
+    }
+
+    /// One message of the caller's, for what is done to it.
+    pub(super) async fn own_message(
+        &self,
+        principal: &Principal,
+        id: MessageId,
+    ) -> Result<Message> {
         let message = self.store.message(principal.account_id()?, id).await?;
         message
             .filter(|message| principal.require_device(message.device_id).is_ok())
@@ -46,6 +57,7 @@ impl Core {
         mut filter: MessageFilter,
         page: PageRequest,
     ) -> Result<Page<Message>> {
+        principal.require(Scope::Read)?;
         let account = self.check_filter(principal, &mut filter).await?;
         let page = self.store.messages(account, &filter, page).await?;
         let items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
@@ -79,6 +91,7 @@ impl Core {
         page: u32,
         limit: u32,
     ) -> Result<CountedPage<Message>> {
+        principal.require(Scope::Read)?;
         if page == 0 {
             return Err(Error::invalid("page", "must be at least 1"));
         }
@@ -102,6 +115,7 @@ impl Core {
         principal: &Principal,
         id: DeviceId,
     ) -> Result<MessageCounts> {
+        principal.require(Scope::Read)?;
         let account = principal.account()?;
         self.device(principal, id).await?;
         let today = start_of_day(self.clock.now(), account.timezone.zone());
@@ -127,8 +141,9 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotWaiting`] when it has left or ended.
     pub async fn cancel_message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
+        principal.require(Scope::Send)?;
         self.store.make_room().await;
-        let message = match self.message(principal, id).await {
+        let message = match self.own_message(principal, id).await {
             Err(Error::Store(StoreError::Fault(why))) => {
                 return self.cancel_unreadable(principal, id, StoreError::Fault(why)).await;
             }

@@ -4,10 +4,12 @@ mod accounts;
 mod amend;
 mod content;
 mod context;
+mod deliveries;
 mod devices;
 mod files;
 mod grants;
 mod groups;
+mod keys;
 mod limits;
 mod messages;
 mod pairing;
@@ -36,6 +38,7 @@ use crate::ports::{
     BlobStore, Clock, Dispatcher, Entropy, EventFormats, KeyHolder, MediaLinks, NewKey, Outbound,
     SecretCipher, Store, UrlRefusal,
 };
+use crate::scope::{Scope, Scopes};
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use amend::Revocation;
@@ -43,6 +46,7 @@ pub use content::DOWNLOAD_FAILED;
 pub use devices::{DeviceAccess, DeviceChange, DeviceName};
 pub use files::{FileFound, OpenFile};
 pub use grants::days_later;
+pub use keys::NewKeyRequest;
 pub use limits::{
     STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,
 };
@@ -99,6 +103,7 @@ pub struct Core {
     streams: limits::Streams,
     wrong_keys: limits::WrongKeys,
     login_tries: people::LoginTries,
+    key_uses: keys::KeyUses,
 }
 
 /// Who is calling, with what is known of the account. Made by [`Core::authenticate`] and
@@ -146,6 +151,28 @@ impl Principal {
     /// [`Error::FeatureMissing`], [`Error::Forbidden`] for the operator.
     pub fn require_feature(&self, feature: Feature) -> Result<()> {
         self.plan()?.has(feature).then_some(()).ok_or(Error::FeatureMissing(feature))
+    }
+
+    /// What the caller may do in its account; the operator, who has none, may do nothing there.
+    pub fn scopes(&self) -> Scopes {
+        self.holder.as_deref().map_or_else(|| [].into_iter().collect(), |holder| holder.scopes)
+    }
+
+    /// Lets callers pass who have a scope.
+    ///
+    /// # Errors
+    /// [`Error::ScopeMissing`]; [`Error::Forbidden`] for the operator, who has no account.
+    pub fn require(&self, scope: Scope) -> Result<()> {
+        let holder = self.holder.as_deref().ok_or(Error::Forbidden)?;
+        holder.scopes.has(scope).then_some(()).ok_or(Error::ScopeMissing(scope))
+    }
+
+    /// Lets callers pass who may do everything: what they make may do that, too.
+    ///
+    /// # Errors
+    /// As [`Principal::require`].
+    pub fn require_all_scopes(&self) -> Result<()> {
+        Scope::ALL.into_iter().try_for_each(|scope| self.require(scope))
     }
 
     /// Lets the operator pass.
@@ -213,6 +240,7 @@ impl Core {
             streams: limits::Streams::default(),
             wrong_keys: limits::WrongKeys::default(),
             login_tries: people::LoginTries::default(),
+            key_uses: keys::KeyUses::default(),
         }
     }
 
@@ -251,9 +279,13 @@ impl Core {
         if hash == self.operator {
             return Ok(Principal { caller: Caller::Operator, holder: None, key: hash, rate: None });
         }
-        let holder = self.store.key_holder(&hash).await?.ok_or(Error::Unauthorized)?;
+        let (now, holder) = (self.clock.now(), self.store.key_holder(&hash).await?);
+        let holder = holder.filter(|holder| holder.holds(now)).ok_or(Error::Unauthorized)?;
+        if let Some(key) = holder.caller.key() {
+            self.key_uses.note(key, now);
+        }
         let rate = match holder.plan.requests_per_minute {
-            Some(limit) => Some(self.rates.count(holder.caller, limit, self.clock.now())?),
+            Some(limit) => Some(self.rates.count(holder.caller, limit, now)?),
             None => None,
         };
         Ok(Principal { caller: holder.caller, holder: Some(holder), key: hash, rate })
@@ -268,7 +300,8 @@ impl Core {
     /// Whether somebody still holds this key: an answer without an end may outlive it. Not counted
     /// as a request.
     pub async fn is_valid(&self, key: KeyHash) -> bool {
-        key == self.operator || matches!(self.store.key_holder(&key).await, Ok(Some(_)))
+        key == self.operator
+            || matches!(self.store.key_holder(&key).await, Ok(Some(holder)) if holder.holds(self.clock.now()))
     }
 
     /// A device the caller may use.
@@ -291,11 +324,12 @@ impl Core {
         self.is_valid(principal.key).await.then_some(stream).ok_or(Error::Unauthorized)
     }
 
-    /// Ends the live streams of an account whose key is gone.
+    /// Ends the live streams of an account whose key is gone or has expired.
     async fn end_revoked_streams(&self, account: AccountId) {
-        let mut gone = HashSet::new();
+        let (mut gone, now) = (HashSet::new(), self.clock.now());
         for key in self.streams.keys(account) {
-            if matches!(self.store.key_holder(&key).await, Ok(None)) {
+            let holder = self.store.key_holder(&key).await;
+            if holder.is_ok_and(|holder| holder.is_none_or(|holder| !holder.holds(now))) {
                 gone.insert(key);
             }
         }

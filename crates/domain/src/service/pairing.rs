@@ -7,6 +7,7 @@ use crate::device::{Device, PairOffer};
 use crate::error::{Error, Result};
 use crate::ids::DeviceId;
 use crate::passkey::{Assertion, page_token};
+use crate::scope::Scope;
 
 impl Core {
     /// What is on offer while a device is being linked.
@@ -14,6 +15,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Conflict`] when it is not being linked.
     pub async fn pairing(&self, principal: &Principal, id: DeviceId) -> Result<PairOffer> {
+        principal.require(Scope::Manage)?;
         self.device(principal, id).await?;
         let offer = self.dispatcher.pairing(id).await?;
         offer.ok_or(Error::Conflict("the device is not being paired"))
@@ -29,6 +31,7 @@ impl Core {
         id: DeviceId,
         assertion: Assertion,
     ) -> Result<PairOffer> {
+        principal.require(Scope::Manage)?;
         self.device(principal, id).await?;
         self.dispatcher.give_passkey(id, assertion).await
     }
@@ -42,6 +45,7 @@ impl Core {
         principal: &Principal,
         id: DeviceId,
     ) -> Result<Arc<Device>> {
+        principal.require(Scope::Manage)?;
         self.device(principal, id).await?;
         self.dispatcher.confirm_passkey(id).await?;
         self.device(principal, id).await

@@ -14,7 +14,9 @@ use crate::error::{Error, Result, StoreError};
 use crate::ids::{AccountId, KeyId, UserId};
 use crate::key::{KeyKind, Secret};
 use crate::person::{INVITE_MAX, Link, Place, Role, SETUP_LINK_MAX, Session, User};
+use crate::plan::Plan;
 use crate::ports::{CreatedUser, KeyHolder, NewLink, NewSession, NewUser};
+use crate::scope::Scopes;
 
 /// Most wrong passwords of an address of e-mail, and of a client, within 15 minutes.
 pub const LOGIN_TRIES_MAX: u32 = 10;
@@ -46,10 +48,7 @@ impl Visitor {
 
     /// What the person may do in the account that is looked at.
     pub fn role(&self) -> Role {
-        match self.session.user.place {
-            Place::Operator => Role::Owner,
-            Place::Account(_, role) => role,
-        }
+        self.session.user.place.role()
     }
 
     /// Lets people pass who have at least this role.
@@ -227,7 +226,7 @@ impl Core {
         }
         let account = session.user.place.account().or(session.entered);
         let holder = match account {
-            Some(account) => self.holder_of(account).await?,
+            Some(account) => self.holder_of(account, session.user.place).await?,
             None => None,
         };
         let caller = match &holder {
@@ -240,13 +239,16 @@ impl Core {
     }
 
     /// What is known of an account; `None` when it is gone.
-    async fn holder_of(&self, id: AccountId) -> Result<Option<Arc<KeyHolder>>> {
+    async fn holder_of(&self, id: AccountId, place: Place) -> Result<Option<Arc<KeyHolder>>> {
         let Some(account) = self.store.account(id).await? else { return Ok(None) };
         let plans = self.store.plans().await?;
         let plan = plans.into_iter().find(|plan| plan.name == account.plan);
         // A session is no key, and ids of keys begin with 1.
         let caller = Caller::Account(id, KeyId(0));
-        Ok(plan.map(|plan| Arc::new(KeyHolder { caller, account, plan: plan.into() })))
+        let scopes = Scopes::of_role(place.role());
+        let holder =
+            |plan: Plan| KeyHolder { caller, account, plan: plan.into(), scopes, expires_at: None };
+        Ok(plan.map(|plan| Arc::new(holder(plan))))
     }
 
     /// Lets an operator look at an account, or at none.

@@ -18,6 +18,7 @@ use crate::plan::{Feature, Plan};
 use crate::policy::queue::QueueLimits;
 use crate::policy::retry::{EXPIRY_DEFAULT, EXPIRY_MAX};
 use crate::ports::{Acceptance, Accepted, IdempotencyKey, OutboxEntry};
+use crate::scope::Scope;
 
 /// Longest idempotency key, in characters.
 pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
@@ -143,6 +144,7 @@ impl Core {
         if let Some(key) = &idempotency {
             check_idempotency_key(&key.key)?;
         }
+        principal.require(Scope::Send)?;
         let now = self.clock.now();
         let account = principal.account()?;
         let messages = match self.new_messages(principal, requests, now).await {

@@ -11,16 +11,17 @@ use crate::content::Content;
 use crate::context::{Changes, Context, EarlierText};
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
-use crate::ids::{AccountId, DeliveryId, DeviceId, MessageId, WebhookId, WhatsappId};
+use crate::ids::{AccountId, DeviceId, MessageId, WebhookId, WhatsappId};
 use crate::media::{URL_BYTES_MAX, cleaned_url};
 use crate::message::{Address, Direction, Failure, MessageState};
 use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::ports::{FormatRules, Page, PageRequest, WebhookAnswer};
+use crate::scope::Scope;
 use crate::webhook::{
-    CreatedWebhook, Delivery, DeliveryState, Event, EventDevice, EventKind, EventMessage,
-    EventStatus, FormatName, NewWebhook, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SealNewSecret,
-    SealedSecret, SecretRow, Subject, WEBHOOKS_MAX, Webhook, WebhookPatch, WebhookSecrets,
+    CreatedWebhook, Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName,
+    NewWebhook, SECRET_BYTES_MAX, SECRET_BYTES_MIN, SealNewSecret, SealedSecret, SecretRow,
+    Subject, WEBHOOKS_MAX, Webhook, WebhookPatch, WebhookSecrets,
 };
 
 /// The format of our own API.
@@ -60,6 +61,7 @@ impl Core {
         principal: &Principal,
         request: NewWebhookRequest,
     ) -> Result<(Webhook, String)> {
+        principal.require(Scope::Manage)?;
         let account = principal.account_id()?;
         let device_id = request.device.or(principal.caller.bound_device());
         if let Some(device) = device_id {
@@ -121,6 +123,7 @@ impl Core {
         id: WebhookId,
         chosen: Option<String>,
     ) -> Result<(Webhook, String)> {
+        principal.require(Scope::Manage)?;
         let webhook = self.webhook(principal, id).await?;
         let rules = self.format_rules(&webhook.format)?;
         let chosen = chosen.map(check_secret).transpose()?;
@@ -149,6 +152,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn webhook(&self, principal: &Principal, id: WebhookId) -> Result<Webhook> {
+        principal.require(Scope::Manage)?;
         let webhook = self.store.webhook(principal.account_id()?, id).await?;
         let bound = principal.caller.bound_device();
         webhook
@@ -165,6 +169,7 @@ impl Core {
         principal: &Principal,
         page: PageRequest,
     ) -> Result<Page<Webhook>> {
+        principal.require(Scope::Manage)?;
         let bound = principal.caller.bound_device();
         Ok(self.store.webhooks(principal.account_id()?, bound, page).await?)
     }
@@ -179,6 +184,7 @@ impl Core {
         id: WebhookId,
         change: WebhookChange,
     ) -> Result<Webhook> {
+        principal.require(Scope::Manage)?;
         let webhook = self.webhook(principal, id).await?;
         let rules = self.format_rules(&webhook.format)?;
         let url = change.url.map(|url| self.check_webhook_url(url)).transpose()?;
@@ -204,6 +210,7 @@ impl Core {
     /// # Errors
     /// [`Error::NotFound`].
     pub async fn delete_webhook(&self, principal: &Principal, id: WebhookId) -> Result<()> {
+        principal.require(Scope::Manage)?;
         let account = principal.account_id()?;
         // An account deletes also what cannot be read.
         if principal.caller.bound_device().is_some() {
@@ -226,6 +233,7 @@ impl Core {
         principal: &Principal,
         id: WebhookId,
     ) -> Result<WebhookAnswer> {
+        principal.require(Scope::Manage)?;
         let webhook = self.webhook(principal, id).await?;
         let secrets = self.sealer.secrets(&webhook).ok_or(Error::Conflict(SECRET_UNREADABLE))?;
         let device = match webhook.device_id {
@@ -243,45 +251,12 @@ impl Core {
         Ok(self.outbound.post(request).await)
     }
 
-    /// What was, is and could not be delivered to a webhook, newest first.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    pub async fn deliveries(
-        &self,
-        principal: &Principal,
-        id: WebhookId,
-        state: Option<DeliveryState>,
-        page: PageRequest,
-    ) -> Result<Page<Delivery>> {
-        let webhook = self.webhook(principal, id).await?;
-        let mut page = self.store.deliveries(webhook.account_id, id, state, page).await?;
-        page.items.iter_mut().for_each(|delivery| delivery.event.link_file(&*self.links));
-        Ok(page)
-    }
-
-    /// Delivers again what was delivered or is a dead letter.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] also for a delivery that waits.
-    pub async fn replay_delivery(
-        &self,
-        principal: &Principal,
-        id: WebhookId,
-        delivery: DeliveryId,
-    ) -> Result<Delivery> {
-        let account = self.webhook(principal, id).await?.account_id;
-        let replayed = self.store.replay_delivery(account, id, delivery, self.clock.now()).await?;
-        let replayed = replayed.ok_or(Error::NotFound("delivery that has ended"))?;
-        self.dispatcher.webhooks_changed(account);
-        Ok(replayed)
-    }
-
     /// What happens in the caller's account, live; a device token hears of its device only.
     ///
     /// # Errors
     /// [`Error::Forbidden`] for the operator, [`Error::TooManyStreams`], [`Error::Unauthorized`].
     pub async fn watch_account(&self, principal: &Principal) -> Result<BoxStream<'static, Event>> {
+        principal.require(Scope::Read)?;
         use futures_util::StreamExt;
         let bound = principal.caller.bound_device();
         let account = principal.account_id()?;
@@ -294,6 +269,11 @@ impl Core {
             event
         });
         Ok(linked.boxed())
+    }
+
+    /// The formats that a webhook may have.
+    pub fn webhook_formats(&self) -> Vec<FormatRules> {
+        self.formats.all()
     }
 
     fn format_rules(&self, format: &FormatName) -> Result<FormatRules> {

@@ -32,6 +32,30 @@ impl DeliveryState {
     }
 }
 
+/// Most deliveries that are replayed by one request.
+pub const REPLAYED_MAX: u32 = 10_000;
+
+/// Which deliveries are replayed together: those that have ended, of events since a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplayRange {
+    /// When their events came about, at the earliest.
+    pub since: Timestamp,
+    /// Whether those that were delivered go again, too, and not only dead letters.
+    pub includes_delivered: bool,
+}
+
+impl ReplayRange {
+    /// Whether a delivery is one of them.
+    pub fn includes(&self, delivery: &Delivery) -> bool {
+        let is_wanted = match delivery.state {
+            DeliveryState::Pending => false,
+            DeliveryState::Delivered => self.includes_delivered,
+            DeliveryState::Dead => true,
+        };
+        is_wanted && delivery.created_at >= self.since
+    }
+}
+
 /// One event on its way to one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {

@@ -23,6 +23,7 @@ use crate::state::AppState;
 pub(super) const CSRF_FIELD: &str = "csrf";
 
 /// Somebody who has signed in.
+#[derive(Clone)]
 pub(super) struct Person {
     /// Who.
     pub(super) visitor: Visitor,

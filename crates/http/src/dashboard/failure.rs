@@ -85,7 +85,7 @@ pub(super) fn describe(error: &ApiError, words: &Words) -> String {
     };
     let known = match core {
         Error::NotFound(_) => words.not_found,
-        Error::Forbidden => words.forbidden,
+        Error::Forbidden | Error::ScopeMissing(_) => words.forbidden,
         Error::FeatureMissing(_) => words.feature_missing,
         Error::DeviceNotConnected(_) => words.device_not_linked,
         Error::QuotaExhausted { .. } => words.quota_exhausted,

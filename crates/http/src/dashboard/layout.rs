@@ -18,6 +18,8 @@ pub(super) enum Place {
     Devices,
     Send,
     Messages,
+    Webhooks,
+    Keys,
     People,
     Accounts,
 }
@@ -29,6 +31,8 @@ impl Place {
             Self::Devices => "/app/devices",
             Self::Send => "/app/send",
             Self::Messages => "/app/messages",
+            Self::Webhooks => "/app/webhooks",
+            Self::Keys => "/app/keys",
             Self::People => "/app/people",
             Self::Accounts => "/app/accounts",
         }
@@ -40,6 +44,8 @@ impl Place {
             Self::Devices => words.devices,
             Self::Send => words.send,
             Self::Messages => words.messages,
+            Self::Webhooks => words.webhooks,
+            Self::Keys => words.keys,
             Self::People => words.people,
             Self::Accounts => words.accounts,
         }
@@ -54,6 +60,9 @@ impl Place {
                 places.push(Self::Send);
             }
             places.push(Self::Messages);
+            if person.visitor.role() == Role::Owner {
+                places.extend([Self::Webhooks, Self::Keys]);
+            }
         }
         if person.visitor.role() == Role::Owner {
             places.push(Self::People);

@@ -11,15 +11,18 @@ mod caller;
 mod compose;
 mod contents;
 mod copy_as;
+mod deliveries;
 mod device;
 mod device_acts;
 mod devices;
 mod failure;
 mod join;
+mod keys;
 mod layout;
 mod login;
 mod message;
 mod messages;
+pub(crate) mod once;
 mod origin;
 pub(crate) mod passwords;
 mod people;
@@ -29,6 +32,8 @@ mod send;
 mod show;
 mod start;
 mod upload;
+mod webhook;
+mod webhooks;
 mod words;
 
 #[cfg(test)]
@@ -53,6 +58,10 @@ pub fn router() -> Router<AppState> {
         .merge(send::routes())
         .merge(messages::routes())
         .merge(message::routes())
+        .merge(keys::routes())
+        .merge(webhooks::routes())
+        .merge(webhook::routes())
+        .merge(deliveries::routes())
         .merge(accounts::routes())
         .merge(people::routes())
         .route_layer(from_fn(failure::frame))

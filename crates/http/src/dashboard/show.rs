@@ -65,6 +65,13 @@ pub(super) fn time_for(person: &Person, at: Timestamp) -> Markup {
     }
 }
 
+/// A moment that was written in the account's time zone, as a field for a date and a time has it.
+pub(super) fn moment(person: &Person, text: &str) -> Option<Timestamp> {
+    let there: jiff::civil::DateTime = text.trim().parse().ok()?;
+    let zone = person.visitor.account()?.timezone.zone().clone();
+    Some(there.to_zoned(zone).ok()?.timestamp())
+}
+
 /// A device's status as a coloured word.
 pub(super) fn device_status(words: &Words, status: DeviceStatus) -> Markup {
     let (word, tone) = match status {

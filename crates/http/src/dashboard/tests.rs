@@ -1,5 +1,8 @@
 //! The pages over a gateway in memory: who may see and do what.
 
+mod keys;
+mod webhooks;
+
 use axum::http::header::SET_COOKIE;
 use domain::ids::AccountId;
 use domain::person::{Place, Role};

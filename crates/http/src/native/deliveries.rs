@@ -3,17 +3,18 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::ids::DeliveryId;
-use domain::webhook::{Delivery, DeliveryState};
+use domain::webhook::{Delivery, DeliveryState, REPLAYED_MAX, ReplayRange};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, Params, Segment, Segments};
+use super::caller::{Caller, Json, Params, Segment, Segments};
 use super::event_view::EventBody;
 use super::page::{List, page_request};
 use super::webhooks::webhook_id;
 use crate::api_error::{ApiError, ApiResult};
+use crate::fields::TimeField;
 use crate::large_answers::render;
 use crate::optional::optional;
 use crate::reply::json;
@@ -32,7 +33,38 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/v1/webhooks/{id}/deliveries/{delivery}/replay", Access::Device, replay)
             .summary("Deliver an ended delivery again")
             .answers::<DeliveryBody>(200),
+        Route::post("/v1/webhooks/{id}/replay", Access::Device, replay_since)
+            .summary("Deliver again what has ended since a time")
+            .description(
+                "Dead letters, and with `delivered` those that were delivered, too: the oldest 10,000 \
+                 of them. Each keeps its event's id.",
+            )
+            .body::<ReplayRequest>()
+            .answers::<ReplayBody>(200),
     ]
+}
+
+/// Which deliveries go again.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Replay)]
+#[serde(deny_unknown_fields)]
+struct ReplayRequest {
+    /// Of events since then.
+    #[schema(value_type = String, format = DateTime)]
+    since: TimeField,
+    /// Whether those that were delivered go again, too; false unless given.
+    #[serde(default, deserialize_with = "optional")]
+    delivered: Option<bool>,
+}
+
+/// How many deliveries go again.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Replayed)]
+struct ReplayBody {
+    /// How many.
+    replayed: u32,
+    /// Whether there may be more: repeat the request once these have ended.
+    has_more: bool,
 }
 
 /// An event on its way to a webhook.
@@ -106,6 +138,19 @@ async fn list(
         json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from))
     };
     Ok(render(list).await?)
+}
+
+async fn replay_since(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    Json(body): Json<ReplayRequest>,
+) -> ApiResult<V1> {
+    let includes_delivered = body.delivered.unwrap_or(false);
+    let range = ReplayRange { since: body.since.0, includes_delivered };
+    let replayed = state.core().replay_since(&principal, webhook_id(&id)?, range).await?;
+    let body = ReplayBody { replayed, has_more: replayed >= REPLAYED_MAX };
+    Ok(json(StatusCode::OK, &body))
 }
 
 fn delivery_state(name: &str) -> Result<DeliveryState, ApiError> {

@@ -7,6 +7,7 @@ use domain::client::ShownAs;
 use domain::device::{Device, Heartbeats, RESTRICTED};
 use domain::error::Error;
 use domain::ids::DeviceId;
+use domain::scope::Scope;
 use domain::service::{DeviceChange, DeviceName, Principal, SendingDevice};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -272,6 +273,7 @@ async fn show(
     Caller(principal): Caller,
     id: Segment,
 ) -> ApiResult<V1> {
+    principal.require(Scope::Read)?;
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().device(&principal, id).await?;
     Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))

@@ -4,6 +4,8 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use domain::account::Key;
 use domain::ids::KeyId;
+use domain::scope::{Scope, Scopes};
+use domain::service::NewKeyRequest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,9 +13,11 @@ use uuid::Uuid;
 
 use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
+use super::devices::named_device;
 use super::page::{List, page_request};
-use crate::api_error::ApiResult;
-use crate::optional::optional;
+use crate::api_error::{ApiError, ApiResult};
+use crate::fields::{DeviceField, TimeField};
+use crate::optional::{ListField, optional};
 use crate::reply::{json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
@@ -26,10 +30,17 @@ pub(super) fn routes() -> Vec<Route> {
             .query("cursor", "The next_cursor of the page before")
             .answers_list::<KeyBody>(200),
         Route::post("/v1/keys", Access::Account, create)
-            .summary("Create another account key")
-            .description("The key itself is shown only in this answer.")
+            .summary("Create another key")
+            .description(
+                "The key itself is shown only in this answer. `read` reads messages, devices, groups and \
+                 events; `send` sends, edits, cancels and deletes messages, changes groups and checks \
+                 numbers; `manage` makes and changes devices, webhooks and keys. What the key may not do \
+                 is answered with `scope_missing`, in every API. It may do no more than the key that makes \
+                 it, and ends with it; a new device, whose token may do everything, takes all three.",
+            )
             .body::<KeyRequest>()
             .answers::<NewKeyBody>(201)
+            .error(404, "`not_found`: no such device")
             .error(409, "`conflict`: the account has 100 keys already; device tokens do not count"),
         Route::new(Method::DELETE, "/v1/keys/{id}", Access::Account, delete)
             .summary("Revoke a key or token, at once")
@@ -43,6 +54,18 @@ pub(super) fn routes() -> Vec<Route> {
 struct KeyRequest {
     /// What you call it.
     name: String,
+    /// What it may do: some of `read`, `send` and `manage`; all that your key may unless given.
+    #[serde(default, deserialize_with = "optional")]
+    #[schema(value_type = Option<Vec<String>>)]
+    scopes: Option<ListField<String>>,
+    /// Only for this device: its id or number_id; left out for all of the account's.
+    #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "optional")]
+    device: Option<DeviceField>,
+    /// Not valid from then on; for ever unless given.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    #[serde(default, deserialize_with = "optional")]
+    expires_at: Option<TimeField>,
 }
 
 /// A key, without its secret.
@@ -55,6 +78,16 @@ struct KeyBody<'a> {
     name: &'a str,
     /// The device it is bound to; null for an account key.
     device: Option<Uuid>,
+    /// Whether it is the device's token, which was made with it.
+    token: bool,
+    /// What it may do: some of `read`, `send` and `manage`.
+    scopes: Vec<&'static str>,
+    /// When it ceases to be valid; null for never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// When it was last used; null for never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    last_used_at: Option<Timestamp>,
     /// Its last four characters.
     last_four: &'a str,
     /// When it was made.
@@ -68,6 +101,10 @@ impl<'a> From<&'a Key> for KeyBody<'a> {
             id: key.id.0,
             name: &key.name,
             device: key.device_id.map(|device| device.0),
+            token: key.is_token,
+            scopes: scope_names(key.scopes),
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
             last_four: &key.last_four,
             created_at: key.created_at,
         }
@@ -108,9 +145,25 @@ async fn create(
     Caller(principal): Caller,
     Json(body): Json<KeyRequest>,
 ) -> ApiResult<V1> {
-    let (key, secret) = state.core().create_key(&principal, &body.name).await?;
+    let request = NewKeyRequest {
+        scopes: body.scopes.as_ref().map(scopes).transpose()?,
+        device: named_device(&state, &principal, body.device).await?.map(|device| device.id()),
+        expires_at: body.expires_at.map(|time| time.0),
+        name: body.name,
+    };
+    let (key, secret) = state.core().create_key(&principal, request).await?;
     let body = NewKeyBody { about: KeyBody::from(&key), key: secret.reveal() };
     Ok(json(StatusCode::CREATED, &body))
+}
+
+/// The names of scopes.
+pub(super) fn scope_names(scopes: Scopes) -> Vec<&'static str> {
+    scopes.iter().map(Scope::as_str).collect()
+}
+
+fn scopes(ListField(names): &ListField<String>) -> Result<Scopes, ApiError> {
+    let scopes: Option<Scopes> = names.iter().map(|name| Scope::from_name(name)).collect();
+    scopes.ok_or_else(|| ApiError::field("scopes", "must be some of read, send, manage"))
 }
 
 async fn delete(

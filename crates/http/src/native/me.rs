@@ -2,7 +2,8 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::account;
+use domain::error::Error;
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use super::V1;
 use super::accounts::AccountBody;
 use super::caller::Caller;
+use super::keys::scope_names;
 use super::plans::PlanBody;
 use super::usage::UsageBody;
 use crate::api_error::ApiResult;
@@ -46,20 +48,27 @@ struct KeyInfo {
     id: i64,
     /// The device it is bound to; null for an account key.
     device: Option<Uuid>,
+    /// What it may do: some of `read`, `send` and `manage`.
+    scopes: Vec<&'static str>,
+    /// When it ceases to be valid; null for never.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
 }
 
 async fn show(State(state): State<AppState>, Caller(principal): Caller) -> ApiResult<V1> {
     let quota = state.core().quota(&principal, None).await?;
     let (account, plan) = (principal.account()?, principal.plan()?);
-    let key = match principal.caller {
-        account::Caller::Account(_, key) | account::Caller::Device(_, _, key) => key.0,
-        account::Caller::Operator => return Err(domain::error::Error::Forbidden.into()),
+    let key = KeyInfo {
+        id: principal.caller.key().ok_or(Error::Forbidden)?.0,
+        device: principal.caller.bound_device().map(|device| device.0),
+        scopes: scope_names(principal.scopes()),
+        expires_at: principal.holder.as_ref().and_then(|holder| holder.expires_at),
     };
     let body = MeBody {
         account: AccountBody::from(account),
         plan: PlanBody::from(plan.as_ref()),
         usage: UsageBody::new(&quota),
-        key: KeyInfo { id: key, device: principal.caller.bound_device().map(|device| device.0) },
+        key,
     };
     Ok(json(StatusCode::OK, &body))
 }

@@ -32,7 +32,7 @@ use crate::api::{Api, KeyPlace};
 use crate::api_error::ErrorShape as _;
 use crate::media;
 use crate::router::own_routes;
-use crate::routes::Route;
+use crate::routes::{Access, Route};
 
 pub use problem::V1;
 
@@ -88,9 +88,11 @@ fn with_common_errors(route: Route) -> Route {
     let has_body = docs.body.is_some();
     let has_input = has_body || !docs.query.is_empty();
     let is_idempotent = docs.headers.iter().any(|(name, _)| *name == "Idempotency-Key");
-    let errors: [(bool, u16, &'static str); 14] = [
+    let has_scope = matches!(route.access, Access::Account | Access::Device);
+    let errors: [(bool, u16, &'static str); 15] = [
         (true, 401, "`unauthorized`"),
         (true, 403, "`forbidden`: a key of another kind"),
+        (has_scope, 403, "`scope_missing`"),
         (true, 405, "`wrong_method`"),
         (true, 429, "`rate_limited`"),
         (route.path.contains('{'), 404, "`not_found`"),

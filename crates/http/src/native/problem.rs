@@ -54,6 +54,7 @@ kinds! {
     UNAUTHORIZED = 401 "unauthorized" "The key is missing, unknown or revoked";
     QUOTA_EXHAUSTED = 402 "quota_exhausted" "The message quota is used up";
     FORBIDDEN = 403 "forbidden" "This key may not do that";
+    SCOPE_MISSING = 403 "scope_missing" "This key lacks the scope for that";
     FEATURE_MISSING = 403 "feature_missing" "The plan does not include this";
     DEVICE_LIMIT = 403 "device_limit" "The plan allows no more devices";
     NOT_FOUND = 404 "not_found" "There is no such thing";
@@ -120,6 +121,7 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::Invalid { .. } => &INVALID,
         Error::Unauthorized => &UNAUTHORIZED,
         Error::Forbidden => &FORBIDDEN,
+        Error::ScopeMissing(_) => &SCOPE_MISSING,
         Error::FeatureMissing(_) => &FEATURE_MISSING,
         Error::NotFound(_) => &NOT_FOUND,
         Error::DeviceNotConnected(_) => &DEVICE_NOT_CONNECTED,

@@ -91,6 +91,7 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
             | "/v1/webhooks/{id}/secret"
             | "/v1/webhooks/{id}/deliveries/{delivery}/replay",
         ) => None,
+        ("POST", "/v1/webhooks/{id}/replay") => Some(json!({"since": "2020-01-01T00:00:00Z"})),
         ("POST", "/v1/messages") => Some(to),
         ("PATCH", "/v1/messages/{id}") => Some(json!({"text": "x"})),
         ("POST", "/v1/messages/{id}/revoke") => None,
@@ -125,7 +126,7 @@ fn with_query(ask: Ask, fields: &Value) -> Ask {
 }
 
 /// The request with a key where the route's API has it.
-fn keyed(route: &Route, ask: &Ask, key: &str) -> Ask {
+pub(crate) fn keyed(route: &Route, ask: &Ask, key: &str) -> Ask {
     let with_key = dialect_of(route.path).map(|dialect| dialect.contract().with_key);
     with_key.unwrap_or(Ask::key)(ask.clone(), key)
 }

@@ -13,7 +13,7 @@ use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::ports::{Clock, Dispatcher, MessageFilter, PageRequest, Progress, Store};
-use domain::service::{Core, CoreParts, NewAccountRequest, Principal, SyncWait};
+use domain::service::{Core, CoreParts, NewAccountRequest, NewKeyRequest, Principal, SyncWait};
 use jiff::Timestamp;
 use prometheus::Registry;
 use testkit::clock::ManualClock;
@@ -29,7 +29,7 @@ use crate::router::router;
 use crate::state::{AppState, HttpConfig, ShutdownTrigger, shutdown};
 
 pub(crate) const OPERATOR: &str = "gbo_the-operator-key-of-the-tests";
-const ALL: PageRequest = PageRequest { before: None, limit: 100 };
+pub(crate) const ALL: PageRequest = PageRequest { before: None, limit: 100 };
 
 /// A clock that can be made to panic, to see what becomes of a handler that does.
 pub(crate) struct FragileClock {
@@ -123,7 +123,7 @@ impl App {
         let back = linked(&core, &*store, &shop, "back", "628222222222").await;
         let unlinked = device(&core, &*store, &shop, "unlinked").await;
         let principal = principal(&*store, &shop.key).await;
-        let (key, revoked) = core.create_key(&principal, "old").await.unwrap();
+        let (key, revoked) = core.create_key(&principal, named("old")).await.unwrap();
         core.delete_key(&principal, key.id).await.unwrap();
         let rival = customer(&core, "Rival", "unlimited").await;
         let theirs = linked(&core, &*store, &rival, "theirs", "628333333333").await;
@@ -194,6 +194,10 @@ impl App {
         }
         count
     }
+}
+
+fn named(name: &str) -> NewKeyRequest {
+    NewKeyRequest { name: name.to_owned(), ..NewKeyRequest::default() }
 }
 
 fn named_plan(name: &str) -> Plan {

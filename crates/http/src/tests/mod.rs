@@ -18,6 +18,7 @@ mod locations;
 mod media;
 mod native;
 mod passkey;
+mod scopes;
 mod server;
 mod siblings;
 mod webhooks;

@@ -378,3 +378,43 @@ fn signatures_agree_with_an_independent_computation() {
 
 const VECTOR_PREFIXED: &str = "v1,MJ5mubXP9i6NIfDA9u4LWzhxI72TrGRw5kJ6CHoldIg=";
 const VECTOR_OWN: &str = "v1,LR8AVn8mqzxo/6evCjstCEAn8tDaMuueQ1iWMu6+RRc=";
+
+#[tokio::test]
+async fn what_has_ended_since_a_time_goes_again() {
+    let app = App::new().await;
+    let (key, path) = (&app.shop.key, make(&app, json!({"url": HOOK})).await);
+    let path = path.header("location").to_owned();
+    let id = WebhookId(path.rsplit('/').next().unwrap().parse().unwrap());
+    let page = PageRequest { before: None, limit: 10 };
+    for name in ["A", "B"] {
+        receive(&app, name).await;
+    }
+    let log = app.store.deliveries(app.shop.id, id, None, page).await.unwrap().items;
+    let end = |n: usize, state| DeliveryOutcome {
+        id: log[n].id,
+        state,
+        attempts: 3,
+        due_at: app.clock.now(),
+        last_status: None,
+        last_error: None,
+        ended_at: Some(app.clock.now()),
+    };
+    let outcomes = vec![end(0, DeliveryState::Dead), end(1, DeliveryState::Delivered)];
+    app.store.record_deliveries(outcomes).await.unwrap();
+    let replay = async |body, key: &str| {
+        answer_to(&app, Ask::post(format!("{path}/replay"), body), key).await
+    };
+    for wrong in [json!({}), json!({"since": "yesterday"}), json!({"since": 1, "x": 1})] {
+        assert!(matches!(replay(wrong, key).await.status.as_u16(), 400 | 422));
+    }
+    replay(json!({"since": "2020-01-01T00:00:00Z"}), &app.rival.key).await.expect(404);
+    let late = replay(json!({"since": "2999-01-01T00:00:00Z", "delivered": true}), key).await;
+    assert_eq!(late.expect(200).json(), json!({"replayed": 0, "has_more": false}));
+    let body = json!({"since": "1970-01-01T00:00:00Z"});
+    let dead = replay(body, key).await.expect(200).json();
+    assert_eq!(dead, json!({"replayed": 1, "has_more": false}));
+    let body = json!({"since": "1970-01-01T00:00:00Z", "delivered": true});
+    assert_eq!(replay(body, key).await.expect(200).json()["replayed"], 1);
+    let log = app.store.deliveries(app.shop.id, id, None, page).await.unwrap().items;
+    assert!(log.iter().all(|delivery| delivery.state == DeliveryState::Pending));
+}

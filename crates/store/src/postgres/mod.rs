@@ -41,6 +41,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0007_people.sql"),
     include_str!("../../migrations/postgres/0008_amendments.sql"),
     include_str!("../../migrations/postgres/0009_incoming_files.sql"),
+    include_str!("../../migrations/postgres/0010_key_rights.sql"),
 ];
 
 #[derive(Clone)]

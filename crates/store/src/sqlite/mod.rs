@@ -48,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0007_people.sql"),
     include_str!("../../migrations/sqlite/0008_amendments.sql"),
     include_str!("../../migrations/sqlite/0009_incoming_files.sql"),
+    include_str!("../../migrations/sqlite/0010_key_rights.sql"),
 ];
 
 /// The database, open.

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::account::Key;
+use domain::account::{Key, KeyRights};
 use domain::ids::{AccountId, DeviceId, KeyId};
 use domain::key::KeyHash;
-use domain::ports::{KeyHolder, KeyStore, NewKey, Page, PageRequest, StoreResult};
+use domain::ports::{CreatedKey, KeyHolder, KeyStore, NewKey, Page, PageRequest, StoreResult};
 use jiff::Timestamp;
 
 use super::SqlStore;
@@ -32,9 +32,15 @@ impl KeyStore for SqlStore {
         &self,
         account: AccountId,
         key: NewKey,
+        rights: KeyRights,
         now: Timestamp,
-    ) -> StoreResult<Option<Key>> {
-        run!(self.write, keys::create_key, account, key, now)
+    ) -> StoreResult<CreatedKey> {
+        run!(self.write, keys::create_key, account, key, rights, now)
+    }
+
+    async fn note_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> StoreResult<()> {
+        let uses = uses.to_vec();
+        run!(self.write, keys::note_uses, uses)
     }
 
     async fn keys(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Key>> {

@@ -6,8 +6,8 @@ use domain::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, SealNewSecret, Webhook,
-    WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, ReplayRange,
+    SealNewSecret, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 
@@ -87,6 +87,27 @@ impl WebhookStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<Option<Delivery>> {
         run!(self.write, deliveries::replay_delivery, account, webhook, delivery, now)
+    }
+
+    async fn count_replayable(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        range: ReplayRange,
+        limit: u32,
+    ) -> StoreResult<u32> {
+        run!(self.read, deliveries::count_replayable, account, webhook, range, limit)
+    }
+
+    async fn replay_since(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        range: ReplayRange,
+        limit: u32,
+        now: Timestamp,
+    ) -> StoreResult<u32> {
+        run!(self.write, deliveries::replay_since, account, webhook, range, limit, now)
     }
 
     async fn clean_up_deliveries(

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::account::{Account, AccountPatch, Caller, KEYS_MAX, Key, NewAccount};
+use domain::account::{Account, AccountPatch, Caller, KEYS_MAX, Key, KeyRights, NewAccount};
 use domain::ids::{AccountId, DeviceId, KeyId};
 use domain::key::KeyHash;
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::ports::{
-    AccountStore, KeyHolder, KeyStore, NewKey, Page, PageRequest, StoreResult, UpdatedAccount,
+    AccountStore, CreatedKey, KeyHolder, KeyStore, NewKey, Page, PageRequest, StoreResult,
+    UpdatedAccount,
 };
 use jiff::Timestamp;
 
@@ -37,7 +38,7 @@ impl AccountStore for MemoryStore {
         let account = Account { id, name, email, plan, default_country, timezone, created_at };
         state.accounts.insert(id, account.clone());
         state.usage.insert(id, NOTHING_USED);
-        state.add_key(id, None, key, now);
+        state.add_key(id, KeyRights::ALL, key, now);
         Ok(Some(account))
     }
 
@@ -126,15 +127,39 @@ impl State {
     pub(super) fn add_key(
         &mut self,
         account_id: AccountId,
-        device_id: Option<DeviceId>,
+        rights: KeyRights,
         key: NewKey,
         now: Timestamp,
     ) -> Key {
         let NewKey { name, hash, last_four } = key;
-        let id = KeyId(self.next_id());
-        let key = Key { id, account_id, device_id, name, last_four, created_at: stored(now) };
+        let key = Key {
+            id: KeyId(self.next_id()),
+            account_id,
+            device_id: rights.device,
+            name,
+            last_four,
+            is_token: false,
+            scopes: rights.scopes,
+            expires_at: rights.expires_at.map(stored),
+            last_used_at: None,
+            created_at: stored(now),
+        };
         self.keys.push((hash, key.clone()));
         key
+    }
+
+    pub(super) fn add_token(
+        &mut self,
+        account: AccountId,
+        device: DeviceId,
+        token: NewKey,
+        now: Timestamp,
+    ) {
+        let rights = KeyRights { device: Some(device), ..KeyRights::ALL };
+        self.add_key(account, rights, token, now);
+        if let Some((_, key)) = self.keys.last_mut() {
+            key.is_token = true;
+        }
     }
 }
 
@@ -151,20 +176,38 @@ impl KeyStore for MemoryStore {
         };
         let account = state.accounts[&key.account_id].clone();
         let plan = state.plans[&account.plan].clone().into();
-        Ok(Some(Arc::new(KeyHolder { caller, account, plan })))
+        let (scopes, expires_at) = (key.scopes, key.expires_at);
+        Ok(Some(Arc::new(KeyHolder { caller, account, plan, scopes, expires_at })))
     }
 
     async fn create_key(
         &self,
         account: AccountId,
         key: NewKey,
+        rights: KeyRights,
         now: Timestamp,
-    ) -> StoreResult<Option<Key>> {
+    ) -> StoreResult<CreatedKey> {
         let mut state = self.state();
-        let of_account = |key: &Key| key.account_id == account && key.device_id.is_none();
+        let of_account = |key: &Key| key.account_id == account && !key.is_token;
         let count = state.keys.iter().filter(|(_, key)| of_account(key)).count();
-        let has_room = i64::try_from(count).is_ok_and(|count| count < KEYS_MAX);
-        Ok(has_room.then(|| state.add_key(account, None, key, now)))
+        if !i64::try_from(count).is_ok_and(|count| count < KEYS_MAX) {
+            return Ok(CreatedKey::LimitReached);
+        }
+        if rights.device.is_some_and(|device| state.owned(account, device).is_none()) {
+            return Ok(CreatedKey::DeviceGone);
+        }
+        Ok(CreatedKey::Created(state.add_key(account, rights, key, now)))
+    }
+
+    async fn note_key_uses(&self, uses: &[(KeyId, Timestamp)]) -> StoreResult<()> {
+        let mut state = self.state();
+        for (id, at) in uses {
+            let found = state.keys.iter_mut().find(|(_, key)| key.id == *id);
+            if let Some((_, key)) = found {
+                key.last_used_at = Some(stored(*at));
+            }
+        }
+        Ok(())
     }
 
     async fn keys(&self, account: AccountId, page: PageRequest) -> StoreResult<Page<Key>> {
@@ -193,8 +236,8 @@ impl KeyStore for MemoryStore {
         let is_owned =
             state.devices.iter().any(|other| other.id == device && other.account_id == account);
         if is_owned {
-            state.keys.retain(|(_, key)| key.device_id != Some(device));
-            state.add_key(account, Some(device), token, now);
+            state.keys.retain(|(_, key)| !key.is_token || key.device_id != Some(device));
+            state.add_token(account, device, token, now);
         }
         Ok(is_owned)
     }

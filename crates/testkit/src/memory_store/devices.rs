@@ -53,7 +53,7 @@ impl DeviceStore for MemoryStore {
             created_at: stored(now),
         };
         state.devices.push(device.clone());
-        state.add_key(account_id, Some(id), token, now);
+        state.add_token(account_id, id, token, now);
         Ok(CreatedDevice::Created(device))
     }
 

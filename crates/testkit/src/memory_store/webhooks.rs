@@ -7,8 +7,8 @@ use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::service::days_later;
 use domain::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, SealNewSecret,
-    Subject, WEBHOOKS_MAX, Webhook, WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, ReplayRange,
+    SealNewSecret, Subject, WEBHOOKS_MAX, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 
@@ -169,11 +169,33 @@ impl WebhookStore for MemoryStore {
                 && other.state != DeliveryState::Pending
         });
         let Some(found) = found else { return Ok(None) };
-        found.state = DeliveryState::Pending;
-        found.attempts = 0;
-        found.due_at = stored(now);
-        found.ended_at = None;
+        make_pending(found, now);
         Ok(Some(found.clone()))
+    }
+
+    async fn count_replayable(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        range: ReplayRange,
+        limit: u32,
+    ) -> StoreResult<u32> {
+        let mut state = self.state();
+        Ok(u32::try_from(state.replayable(account, webhook, range, limit).len()).expect("few"))
+    }
+
+    async fn replay_since(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        range: ReplayRange,
+        limit: u32,
+        now: Timestamp,
+    ) -> StoreResult<u32> {
+        let mut state = self.state();
+        let mut found = state.replayable(account, webhook, range, limit);
+        found.iter_mut().for_each(|delivery| make_pending(delivery, now));
+        Ok(u32::try_from(found.len()).expect("few"))
     }
 
     async fn clean_up_deliveries(
@@ -239,7 +261,30 @@ fn event_bytes(delivery: &Delivery) -> usize {
     }
 }
 
+fn make_pending(delivery: &mut Delivery, now: Timestamp) {
+    delivery.state = DeliveryState::Pending;
+    delivery.attempts = 0;
+    delivery.due_at = stored(now);
+    delivery.ended_at = None;
+}
+
 impl State {
+    fn replayable(
+        &mut self,
+        account: AccountId,
+        webhook: WebhookId,
+        range: ReplayRange,
+        limit: u32,
+    ) -> Vec<&mut Delivery> {
+        let range = ReplayRange { since: stored(range.since), ..range };
+        if self.owned_webhook(account, webhook).is_none() {
+            return Vec::new();
+        }
+        let is_wanted = |d: &&mut Delivery| d.webhook_id == webhook && range.includes(d);
+        let limit = usize::try_from(limit).expect("few");
+        self.deliveries.iter_mut().filter(is_wanted).take(limit).collect()
+    }
+
     fn owned_webhook(&mut self, account: AccountId, id: WebhookId) -> Option<&mut Webhook> {
         self.webhooks.iter_mut().find(|webhook| webhook.id == id && webhook.account_id == account)
     }

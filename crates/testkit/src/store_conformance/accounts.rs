@@ -7,10 +7,15 @@
 
 use std::sync::Arc;
 
-use domain::account::{AccountPatch, Caller, KEYS_MAX};
+use domain::account::{AccountPatch, Caller, KEYS_MAX, Key, KeyRights};
+use domain::ids::{AccountId, KeyId};
 use domain::message::MessageEvent;
 use domain::plan::{Feature, Plan};
-use domain::ports::{MessageFilter, PageRequest, ProtocolWrite, Store, UpdatedAccount};
+use domain::ports::{
+    CreatedKey, MessageFilter, NewKey, PageRequest, ProtocolWrite, Store, UpdatedAccount,
+};
+use domain::scope::{Scope, Scopes};
+use jiff::Timestamp;
 
 use super::{
     ALL, NOW, World, hash, idempotency, key, later, new_account, new_messages, plan, stored,
@@ -104,9 +109,58 @@ pub async fn plans_exist_and_can_be_replaced(store: Arc<dyn Store>) {
     assert!(plans.contains(&free) && plans[0] == own, "{plans:?}");
 }
 
+async fn created(
+    store: &Arc<dyn Store>,
+    account: AccountId,
+    key: NewKey,
+    rights: KeyRights,
+    now: Timestamp,
+) -> Option<Key> {
+    match store.create_key(account, key, rights, now).await.unwrap() {
+        CreatedKey::Created(key) => Some(key),
+        CreatedKey::LimitReached | CreatedKey::DeviceGone => None,
+    }
+}
+
+pub async fn a_key_has_its_rights(store: Arc<dyn Store>) {
+    let World { account, device, .. } = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let holder = async |n| store.key_holder(&hash(n)).await.unwrap();
+    for n in [10, 11] {
+        let holder = holder(n).await.unwrap();
+        assert_eq!((holder.scopes, holder.expires_at), (Scopes::ALL, None), "first key and token");
+    }
+    let scopes = [Scope::Read, Scope::Send].into_iter().collect();
+    let expires_at = Some(later(60));
+    let rights = KeyRights { scopes, device: Some(device.id), expires_at };
+    let made = created(&store, account.id, key(40), rights, NOW).await.unwrap();
+    let expires_at = expires_at.map(stored);
+    let shown = (made.device_id, made.is_token, made.scopes, made.expires_at, made.last_used_at);
+    assert_eq!(shown, (Some(device.id), false, scopes, expires_at, None));
+    let found = holder(40).await.unwrap();
+    assert!(matches!(found.caller, Caller::Device(a, d, k)
+        if a == account.id && d == device.id && k == made.id));
+    assert_eq!((found.scopes, found.expires_at), (scopes, expires_at));
+    let other = KeyRights { device: Some(stranger.device.id), ..KeyRights::ALL };
+    let refused = store.create_key(account.id, key(41), other, NOW).await.unwrap();
+    assert!(matches!(refused, CreatedKey::DeviceGone), "{refused:?}");
+
+    let uses = [(made.id, later(5)), (KeyId(987_654), later(5))];
+    store.note_key_uses(&uses).await.unwrap();
+    let listed = async || store.keys(account.id, ALL).await.unwrap().items;
+    let used = Key { last_used_at: Some(stored(later(5))), ..made };
+    assert_eq!(listed().await[0], used);
+    assert!(listed().await[1].is_token && !listed().await[2].is_token);
+    // Another token voids the old token, not this key; the end of the device ends both.
+    assert!(store.replace_device_token(account.id, device.id, key(42), NOW).await.unwrap());
+    assert!(holder(11).await.is_none() && holder(40).await.is_some());
+    store.delete_device(account.id, device.id, NOW).await.unwrap().unwrap();
+    assert!(holder(40).await.is_none() && holder(42).await.is_none());
+}
+
 pub async fn a_key_finds_its_holder_until_deleted(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
-    let made = store.create_key(account.id, key(99), NOW).await.unwrap().unwrap();
+    let made = created(&store, account.id, key(99), KeyRights::ALL, NOW).await.unwrap();
     assert_eq!((made.name.as_str(), made.last_four.as_str()), ("key 99", "0099"));
     for _ in 0..2 {
         let holder = store.key_holder(&hash(99)).await.unwrap().unwrap();
@@ -138,7 +192,7 @@ pub async fn a_new_plan_shows_at_once(store: Arc<dyn Store>) {
 pub async fn keys_are_listed_without_their_secrets(store: Arc<dyn Store>) {
     let World { account, device, .. } = World::new(Arc::clone(&store)).await;
     World::with(Arc::clone(&store), 20).await;
-    let made = store.create_key(account.id, key(30), later(1)).await.unwrap().unwrap();
+    let made = created(&store, account.id, key(30), KeyRights::ALL, later(1)).await.unwrap();
     let keys = store.keys(account.id, ALL).await.unwrap().items;
     assert_eq!(keys.len(), 3);
     assert_eq!(keys[0], made);
@@ -155,7 +209,7 @@ pub async fn keys_are_listed_without_their_secrets(store: Arc<dyn Store>) {
 pub async fn an_account_has_a_limit_of_keys(store: Arc<dyn Store>) {
     let World { account, .. } = World::new(Arc::clone(&store)).await;
     let other = World::with(Arc::clone(&store), 20).await.account;
-    let make = async |id, n| store.create_key(id, key(n), NOW).await.unwrap();
+    let make = async |id, n| created(&store, id, key(n), KeyRights::ALL, NOW).await;
     let mut last = None;
     // The account's first key counts, the token of its device does not.
     for n in 1..u64::try_from(KEYS_MAX).unwrap() {

@@ -15,7 +15,8 @@ use domain::message::{IncomingMessage, MessageEvent, NewMessage, Receipt, Receiv
 use domain::phone::PhoneNumber;
 use domain::ports::{PAGE_BYTES_MAX, PageRequest, Store};
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, Event, EventKind, Subject, Webhook, WebhookPatch,
+    Delivery, DeliveryOutcome, DeliveryState, Event, EventKind, ReplayRange, Subject, Webhook,
+    WebhookPatch,
 };
 use uuid::Uuid;
 
@@ -258,6 +259,49 @@ pub async fn a_delivery_ends_and_is_replayed(store: Arc<dyn Store>) {
     assert_eq!(rest.iter().map(|d| d.id).collect::<Vec<_>>(), [two.id]);
     let first = store.pending_deliveries(webhook.id, &[], 1).await.unwrap().items;
     assert_eq!(first, [again]);
+}
+
+pub async fn deliveries_since_a_time_are_replayed(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    let account = world.account.id;
+    for n in 0..5 {
+        world.sent(n).await;
+    }
+    use DeliveryState::{Dead, Delivered};
+    let all = world.pending(&webhook).await;
+    let states = [Dead, Delivered, Dead, Delivered];
+    let outcomes = all.iter().zip(states).map(|(d, state)| outcome(d.id, state, 60)).collect();
+    store.record_deliveries(outcomes).await.unwrap();
+    let range = |since, includes_delivered| ReplayRange { since, includes_delivered };
+    let count = async |account, range, limit| {
+        store.count_replayable(account, webhook.id, range, limit).await.unwrap()
+    };
+    let (old, at) = (later(-99), all[0].created_at);
+    for (range, limit, expected) in [
+        (range(old, false), 9, 2),
+        (range(old, true), 9, 4),
+        (range(old, true), 3, 3),
+        (range(at, false), 9, 2),
+        (range(later(9_999), true), 9, 0),
+    ] {
+        assert_eq!(count(account, range, limit).await, expected, "{range:?} {limit}");
+    }
+    let stranger = World::with(Arc::clone(&store), 20).await.account.id;
+    let replay = async |account, range, limit| {
+        store.replay_since(account, webhook.id, range, limit, later(99)).await.unwrap()
+    };
+    assert_eq!(count(stranger, range(old, true), 9).await, 0);
+    assert_eq!(replay(stranger, range(old, true), 9).await, 0);
+    assert_eq!(replay(account, range(old, false), 1).await, 1);
+    let pending =
+        async || -> Vec<_> { world.pending(&webhook).await.iter().map(|d| d.id).collect() };
+    assert_eq!(pending().await, [all[0].id, all[4].id], "the oldest first");
+    assert_eq!(replay(account, range(old, true), 9).await, 3);
+    assert_eq!(pending().await.len(), 5);
+    let again = world.pending(&webhook).await.remove(0);
+    let due_at = stored(later(99));
+    assert_eq!((again.attempts, again.due_at, again.ended_at), (0, due_at, None));
 }
 
 pub async fn deliveries_have_pages(store: Arc<dyn Store>) {

@@ -109,6 +109,9 @@ fn core_reply(error: &Error) -> ErrorReply {
             bad("Invalid api_key or sender,please check again")
         }
         Error::NotFound(_) => reply(StatusCode::NOT_FOUND, "Not found"),
+        Error::ScopeMissing(scope) => {
+            bad(format!("This api_key lacks the scope {}", scope.as_str()))
+        }
         Error::FeatureMissing(feature) => {
             bad(format!("Your plan does not include {}", feature_name(*feature)))
         }

@@ -99,6 +99,9 @@ fn core_reply(error: &Error) -> (StatusCode, AnyError) {
         }
         Error::Unauthorized => reply(StatusCode::UNAUTHORIZED, "Unauthorized"),
         Error::Forbidden => reply(StatusCode::FORBIDDEN, "This key may not use that sender"),
+        Error::ScopeMissing(scope) => {
+            reply(StatusCode::FORBIDDEN, format!("This key lacks the scope {}", scope.as_str()))
+        }
         Error::FeatureMissing(feature) => reply(
             StatusCode::FORBIDDEN,
             format!("Your plan does not include {}", feature_name(*feature)),

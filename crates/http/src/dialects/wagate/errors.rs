@@ -118,6 +118,9 @@ fn core_reply(error: &Error) -> ErrorReply {
             ErrorReply { remaining_quota: Some(*remaining), ..forbidden(NO_QUOTA) }
         }
         Error::Forbidden => forbidden("This token may not do that"),
+        Error::ScopeMissing(scope) => {
+            forbidden(format!("This token lacks the scope {}", scope.as_str()))
+        }
         Error::FeatureMissing(feature) => {
             forbidden(format!("Your plan does not include {}", feature_name(*feature)))
         }

@@ -102,6 +102,10 @@ fn core_reply(error: &Error) -> ErrorReply {
         }
         // The operator's key belongs to no device.
         Error::Unauthorized | Error::Forbidden => reply(StatusCode::UNAUTHORIZED, "Unauthorized"),
+        Error::ScopeMissing(scope) => reply(
+            StatusCode::UNAUTHORIZED,
+            format!("Unauthorized: this key lacks the scope {}", scope.as_str()),
+        ),
         Error::FeatureMissing(feature) => reply(
             StatusCode::PAYMENT_REQUIRED,
             format!("Your plan does not include {}", feature_name(*feature)),

@@ -88,6 +88,9 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::Invalid { field, message } => invalid(field, message),
         Error::Unauthorized => reply(401, "02", "The API key is missing or invalid"),
         Error::Forbidden => reply(403, "03", "This key belongs to another device"),
+        Error::ScopeMissing(scope) => {
+            reply(403, "03", format!("This key lacks the scope {}", scope.as_str()))
+        }
         Error::FeatureMissing(feature) => {
             let feature = feature_name(*feature);
             reply(403, "03", format!("Your plan does not include {feature}"))

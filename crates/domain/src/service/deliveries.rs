@@ -1,0 +1,99 @@
+//! The delivery log of a webhook, and delivering again what has ended.
+
+use super::{Core, Principal};
+use crate::error::{Error, Result};
+use crate::ids::{DeliveryId, WebhookId};
+use crate::ports::{Page, PageRequest, WebhookRequest};
+use crate::webhook::{Delivery, DeliveryState, REPLAYED_MAX, ReplayRange};
+
+impl Core {
+    /// What was, is and could not be delivered to a webhook, newest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn deliveries(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        state: Option<DeliveryState>,
+        page: PageRequest,
+    ) -> Result<Page<Delivery>> {
+        let webhook = self.webhook(principal, id).await?;
+        let mut page = self.store.deliveries(webhook.account_id, id, state, page).await?;
+        page.items.iter_mut().for_each(|delivery| delivery.event.link_file(&*self.links));
+        Ok(page)
+    }
+
+    /// Delivers again what was delivered or is a dead letter.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] also for a delivery that waits.
+    pub async fn replay_delivery(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        delivery: DeliveryId,
+    ) -> Result<Delivery> {
+        let account = self.webhook(principal, id).await?.account_id;
+        let replayed = self.store.replay_delivery(account, id, delivery, self.clock.now()).await?;
+        let replayed = replayed.ok_or(Error::NotFound("delivery that has ended"))?;
+        self.dispatcher.webhooks_changed(account);
+        Ok(replayed)
+    }
+
+    /// One delivery, and what is posted with it now: `None` where the webhook's format has no shape for
+    /// the event, or its secret cannot be read.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delivery(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        delivery: DeliveryId,
+    ) -> Result<(Delivery, Option<WebhookRequest>)> {
+        let page = PageRequest { before: delivery.0.checked_add(1), limit: 1 };
+        let found = self.deliveries(principal, id, None, page).await?.items.pop();
+        let found =
+            found.filter(|found| found.id == delivery).ok_or(Error::NotFound("delivery"))?;
+        let webhook = self.webhook(principal, id).await?;
+        let now = self.clock.now();
+        let request = self.sealer.secrets(&webhook).and_then(|secrets| {
+            let (format, url, secrets) = (&webhook.format, &webhook.url, secrets.at(now));
+            self.formats.encode(format, url, &found.event, secrets, now)
+        });
+        Ok((found, request))
+    }
+
+    /// How many deliveries [`Core::replay_since`] would deliver again, at most [`REPLAYED_MAX`].
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn count_replayable(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        range: ReplayRange,
+    ) -> Result<u32> {
+        let account = self.webhook(principal, id).await?.account_id;
+        Ok(self.store.count_replayable(account, id, range, REPLAYED_MAX).await?)
+    }
+
+    /// Delivers again what has ended of the events since a time, the oldest [`REPLAYED_MAX`] of them:
+    /// how many there were.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn replay_since(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        range: ReplayRange,
+    ) -> Result<u32> {
+        let account = self.webhook(principal, id).await?.account_id;
+        let now = self.clock.now();
+        let replayed = self.store.replay_since(account, id, range, REPLAYED_MAX, now).await?;
+        self.dispatcher.webhooks_changed(account);
+        Ok(replayed)
+    }
+}
