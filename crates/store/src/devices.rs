@@ -351,7 +351,7 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 9] = [
+    const PARTS: [&str; 10] = [
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",

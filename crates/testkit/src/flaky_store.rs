@@ -21,11 +21,11 @@ use domain::person::{Link, Session, User};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedKey, CreatedUser, DeviceStore,
-    FileStore, GrantStore, IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter,
-    MessageStore, MovedDevice, NewKey, NewLink, NewSession, NewUser, OutboxEntry, Page,
-    PageRequest, PeopleStore, Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult,
-    UpdatedAccount, WebhookStore,
+    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedKey, CreatedUser,
+    DeviceStore, FileStore, GrantStore, IdempotencyKey, KeyHolder, KeyStore, MessageCounts,
+    MessageFilter, MessageStore, MovedDevice, NewKey, NewLink, NewSession, NewUser, OutboxEntry,
+    Page, PageRequest, PeopleStore, Progress, ProtocolStore, ProtocolWrite, Recorded, Store,
+    StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, ReplayRange,
