@@ -34,7 +34,7 @@ use crate::webhook::Event;
 
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
 pub use messages::{
-    Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
+    Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
     MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX, Recorded,
 };
 pub use messenger::{

@@ -18,7 +18,7 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 const REFILL_ROWS: i64 = 500;
 
 /// The tables whose rows can be reported.
-pub const REPORTED_TABLES: [&str; 14] = [
+pub const REPORTED_TABLES: [&str; 15] = [
     "accounts",
     "contacts",
     "deliveries",
@@ -27,6 +27,7 @@ pub const REPORTED_TABLES: [&str; 14] = [
     "idempotency",
     "incoming_files",
     "keys",
+    "message_hours",
     "messages",
     "outbox",
     "plans",

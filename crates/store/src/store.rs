@@ -15,9 +15,9 @@ use domain::message::{IncomingMessage, Message, Receipt};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, IdempotencyKey,
-    MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OutboxEntry, Page,
-    PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
+    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, HourUsage,
+    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OutboxEntry,
+    Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
 };
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
@@ -28,7 +28,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{amend, clean, find, idempotency, identities, list, record};
+use crate::messages::{amend, clean, counts, find, idempotency, identities, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -436,6 +436,16 @@ impl MessageStore for SqlStore {
         run!(self.read, list::contacts, device, since)
     }
 
+    async fn usage_by_hour(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        since: Timestamp,
+    ) -> StoreResult<Vec<HourUsage>> {
+        let device = device.map(|device| device.to_string()).unwrap_or_default();
+        run!(self.read, counts::usage_by_hour, account, device, since)
+    }
+
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
         let mut rows = self.write(move |tx| Box::pin(record::expire_unreadable(tx, now))).await?;
         let mut cursor = Some(clean::KeyCursor::default());
@@ -456,6 +466,8 @@ impl MessageStore for SqlStore {
                 break;
             }
         }
+        rows +=
+            self.write(move |tx| Box::pin(counts::clean_up_hours(tx, keep_messages_since))).await?;
         if let Engine::Sqlite(sqlite) = &self.engine {
             sqlite.keep_reserve();
         }

@@ -29,7 +29,7 @@ on_both_databases!(a_deleted_account_leaves_nothing, a_deleted_device_leaves_its
 /// Tables whose rows belong to no account.
 const WITHOUT_OWNER: [&str; 5] = ["counters", "plans", "schema_version", "settings", "vouchers"];
 /// Tables in which rows of a deleted device stay.
-const OF_DEVICES_KEPT: [&str; 2] = ["messages", "message_counts"];
+const OF_DEVICES_KEPT: [&str; 3] = ["messages", "message_counts", "message_hours"];
 
 /// The tables and their columns.
 async fn schema(database: &Database) -> BTreeMap<String, Vec<String>> {

@@ -22,10 +22,10 @@ use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedKey, CreatedUser,
-    DeviceStore, FileStore, GrantStore, IdempotencyKey, KeyHolder, KeyStore, MessageCounts,
-    MessageFilter, MessageStore, MovedDevice, NewKey, NewLink, NewSession, NewUser, OutboxEntry,
-    Page, PageRequest, PeopleStore, Progress, ProtocolStore, ProtocolWrite, Recorded, Store,
-    StoreResult, UpdatedAccount, WebhookStore,
+    DeviceStore, FileStore, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore,
+    MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink, NewSession, NewUser,
+    OutboxEntry, Page, PageRequest, PeopleStore, Progress, ProtocolStore, ProtocolWrite, Recorded,
+    Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, ReplayRange,
@@ -213,6 +213,9 @@ delegate!(MessageStore {
     read messages(
         account: AccountId, filter: &MessageFilter, page: PageRequest
     ) -> Page<Message>;
+    read usage_by_hour(
+        account: AccountId, device: Option<DeviceId>, since: Timestamp
+    ) -> Vec<HourUsage>;
     read contacts(device: DeviceId, since: Timestamp) -> (Vec<ChatId>, u32);
     write clean_up(now: Timestamp, keep_messages_since: Timestamp) -> u64;
 });

@@ -79,6 +79,7 @@ macro_rules! store_conformance {
             lists: both_directions_are_listed_newest_first, a_message_is_found_by_either_id, a_list_has_pages,
                 a_list_can_be_filtered, chats_times_and_schedules_are_filters,
                 a_counted_list_has_a_total, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
+                messages_are_counted_by_hour,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
                 senders_may_share_an_id, an_unreadable_message_is_recovered_once, what_others_write_can_be_stored, an_own_message_from_elsewhere_counts_as_sent,
                 the_outbox_is_loaded_whole, the_outbox_of_a_device_is_loaded_alone, old_rows_are_cleaned_up;

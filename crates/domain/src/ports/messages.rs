@@ -208,6 +208,21 @@ pub struct MessageCounts {
     pub sent_since: i64,
 }
 
+/// How many messages of an hour are in a state; those that wait are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HourUsage {
+    /// When the hour began in which they were accepted or came in.
+    pub hour: Timestamp,
+    /// Whose they are; the device may have been deleted.
+    pub device_id: DeviceId,
+    /// Which way they went.
+    pub direction: Direction,
+    /// What has become of them.
+    pub state: MessageState,
+    /// How many.
+    pub count: i64,
+}
+
 /// Messages of both directions.
 ///
 /// The calls that change messages write the outbox of webhooks in the same transaction
@@ -316,6 +331,14 @@ pub trait MessageStore: Send + Sync {
         device: DeviceId,
         since: Timestamp,
     ) -> StoreResult<MessageCounts>;
+    /// How many messages of an account, or of one of its devices, were accepted or came in, by hour, from
+    /// the hour of `since` on.
+    async fn usage_by_hour(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        since: Timestamp,
+    ) -> StoreResult<Vec<HourUsage>>;
     /// The chats a device has written to (as sent), and how many of them first since `since`.
     async fn contacts(&self, device: DeviceId, since: Timestamp)
     -> StoreResult<(Vec<ChatId>, u32)>;

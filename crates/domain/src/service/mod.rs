@@ -14,7 +14,9 @@ mod limits;
 mod messages;
 mod pairing;
 mod people;
+mod resend;
 mod send;
+mod usage;
 mod wait;
 mod webhooks;
 
@@ -52,7 +54,9 @@ pub use limits::{
 };
 pub use messages::COUNTED_MESSAGES_MAX;
 pub use people::{LOGIN_TRIES_MAX, Visitor};
+pub use resend::{BatchOutcome, CANCELLABLE, CANCELLED_MAX, RESENDABLE, not_resendable};
 pub use send::{AcceptedMessages, RETRY_INTERVAL_S_MAX, SendRefusal, SendRequest, SendingDevice};
+pub use usage::{DayUsage, USAGE_DAYS_MAX, UsageFigures, UsageReport};
 pub use wait::{SendOutcome, SyncWait};
 pub use webhooks::{NewWebhookRequest, OWN_FORMAT, WebhookChange};
 

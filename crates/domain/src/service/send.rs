@@ -305,7 +305,7 @@ impl Core {
     }
 }
 
-fn check_features(message: NewMessage, plan: &Plan) -> Result<NewMessage> {
+pub(super) fn check_features(message: NewMessage, plan: &Plan) -> Result<NewMessage> {
     let is_group = message.chat.is_group();
     let needs = [
         (is_group, Feature::Groups),

@@ -18,6 +18,8 @@ pub(super) enum Place {
     Devices,
     Send,
     Messages,
+    Scheduled,
+    Usage,
     Webhooks,
     Keys,
     People,
@@ -31,6 +33,8 @@ impl Place {
             Self::Devices => "/app/devices",
             Self::Send => "/app/send",
             Self::Messages => "/app/messages",
+            Self::Scheduled => "/app/scheduled",
+            Self::Usage => "/app/usage",
             Self::Webhooks => "/app/webhooks",
             Self::Keys => "/app/keys",
             Self::People => "/app/people",
@@ -44,6 +48,8 @@ impl Place {
             Self::Devices => words.devices,
             Self::Send => words.send,
             Self::Messages => words.messages,
+            Self::Scheduled => words.scheduled,
+            Self::Usage => words.usage,
             Self::Webhooks => words.webhooks,
             Self::Keys => words.keys,
             Self::People => words.people,
@@ -59,7 +65,7 @@ impl Place {
             if person.visitor.role() >= Role::Member {
                 places.push(Self::Send);
             }
-            places.push(Self::Messages);
+            places.extend([Self::Messages, Self::Scheduled, Self::Usage]);
             if person.visitor.role() == Role::Owner {
                 places.extend([Self::Webhooks, Self::Keys]);
             }

@@ -6,13 +6,14 @@ use axum::routing::{get, post};
 use domain::ids::MessageId;
 use domain::message::{Direction, Message, Waiting, WaitingReason};
 use domain::person::Role;
+use domain::service::not_resendable;
 use maud::{Markup, html};
 
 use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
-use super::show;
 use super::words::Words;
+use super::{once, show};
 use crate::state::AppState;
 
 pub(super) fn routes() -> Router<AppState> {
@@ -43,6 +44,13 @@ async fn show_message(
             (content(words, &message))
             h2 { (words.timeline) }
             (timeline(&person, &message))
+            @if may_resend(&person, &message) {
+                form method="post" action={ "/app/messages/" (message.id) "/resend" } {
+                    (person.csrf())
+                    (once::field(&state))
+                    button { (words.resend) }
+                }
+            }
             @if may_cancel(&person, &message) {
                 form method="post" action={ "/app/messages/" (message.id) "/cancel" } {
                     (person.csrf())
@@ -52,6 +60,10 @@ async fn show_message(
         }
     };
     Ok(layout::page(&person, Place::Messages, &title, &body))
+}
+
+fn may_resend(person: &Person, message: &Message) -> bool {
+    person.visitor.role() >= Role::Member && not_resendable(message).is_none()
 }
 
 fn may_cancel(person: &Person, message: &Message) -> bool {

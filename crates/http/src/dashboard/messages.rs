@@ -3,16 +3,20 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use domain::error::Error;
 use domain::message::{Direction, Message, MessageState};
+use domain::person::Role;
 use domain::phone::Recipient;
 use domain::ports::{MessageFilter, PageRequest};
+use domain::service::{BatchOutcome, CANCELLABLE, RESENDABLE};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
-use super::failure::PageResult;
+use super::failure::{Failure, PageResult};
 use super::layout::{self, Place};
 use super::show;
+use super::words::Words;
 use crate::state::AppState;
 
 /// Messages of a page.
@@ -26,18 +30,35 @@ pub(super) fn routes() -> Router<AppState> {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct ListQuery {
+pub(super) struct ListQuery {
     device: String,
     direction: String,
     status: String,
     chat: String,
     before: Option<i64>,
     sent: Option<u32>,
+    done: Option<usize>,
+    skipped: Option<usize>,
+    more: String,
 }
 
 impl ListQuery {
-    fn filter(&self, person: &Person) -> Result<MessageFilter, super::failure::Failure> {
+    /// What is asked for. A part that cannot be understood is refused: an act without it would be on
+    /// more messages.
+    pub(super) fn filter(&self, person: &Person) -> Result<MessageFilter, Failure> {
         let country = person.visitor.account().map_or("", |account| &account.default_country);
+        let chat = match self.chat.trim() {
+            "" => None,
+            text => {
+                let recipient = Recipient::parse(text, country);
+                let wrong = |_| Error::invalid("chat", person.words().phone_wrong);
+                Some(recipient.map_err(wrong)?.into())
+            }
+        };
+        let states = match self.status.as_str() {
+            "" => Vec::new(),
+            name => vec![MessageState::from_name(name).ok_or(Error::NotFound("state"))?],
+        };
         let device = match self.device.as_str() {
             "" => None,
             text => Some(id(text, "device")?),
@@ -46,17 +67,18 @@ impl ListQuery {
             direction: match self.direction.as_str() {
                 "in" => Some(Direction::In),
                 "out" => Some(Direction::Out),
-                _ => None,
+                "" => None,
+                _ => return Err(Error::NotFound("direction").into()),
             },
             device,
-            states: MessageState::from_name(&self.status).into_iter().collect(),
-            chat: Recipient::parse(&self.chat, country).ok().map(Into::into),
+            states,
+            chat,
             ..MessageFilter::default()
         })
     }
 
-    /// The address of the page after this one.
-    fn older(&self, last: &Message) -> String {
+    /// A page with the same filter, and with what became of an act on what matches.
+    pub(super) fn path(&self, page: &str, outcome: Option<BatchOutcome>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let fields = [
             ("device", &self.device),
@@ -67,8 +89,22 @@ impl ListQuery {
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(name, value);
         }
-        query.append_pair("before", &last.id.to_string());
-        format!("/app/messages?{}", query.finish())
+        if let Some(BatchOutcome { done, skipped, has_more }) = outcome {
+            query.append_pair("done", &done.to_string());
+            query.append_pair("skipped", &skipped.to_string());
+            query.append_pair("more", if has_more { "1" } else { "" });
+        }
+        match query.finish() {
+            query if query.is_empty() => page.to_owned(),
+            query => format!("{page}?{query}"),
+        }
+    }
+
+    /// The address of the page after this one.
+    fn older(&self, last: &Message) -> String {
+        let path = self.path("/app/messages", None);
+        let mark = if path.contains('?') { '&' } else { '?' };
+        format!("{path}{mark}before={}", last.id)
     }
 }
 
@@ -88,7 +124,11 @@ async fn list(
         @if let Some(count) = query.sent {
             p.success role="status" { (show::with(words.sent_list, count)) }
         }
+        (outcome(words, &query))
         (filters)
+        @if person.visitor.role() >= Role::Member && !messages.items.is_empty() {
+            (acts(words, &query))
+        }
         div #messages data-live=[query.before.is_none().then_some("3")] {
             @if messages.items.is_empty() { p.empty { (words.no_messages) } }
             @else { (table(&person, &messages.items)) }
@@ -98,6 +138,37 @@ async fn list(
         }
     };
     Ok(layout::page(&person, Place::Messages, words.messages, &body))
+}
+
+/// What became of an act on all that match.
+fn outcome(words: &Words, query: &ListQuery) -> Markup {
+    html! {
+        @if let Some(done) = query.done {
+            p.success role="status" {
+                (show::with(words.batch_done, done))
+                @if let Some(skipped @ 1..) = query.skipped { " " (show::with(words.batch_skipped, skipped)) }
+                @if !query.more.is_empty() { " " (words.batch_more) }
+            }
+        }
+    }
+}
+
+/// What can be done to all that match.
+fn acts(words: &Words, query: &ListQuery) -> Markup {
+    let state = MessageState::from_name(&query.status);
+    let may_be = |states: &[MessageState]| {
+        query.direction != "in" && state.is_none_or(|state| states.contains(&state))
+    };
+    html! {
+        p.row {
+            @if may_be(&CANCELLABLE) {
+                a.button.plain.danger-text href=(query.path("/app/messages/cancel", None)) { (words.cancel_all) }
+            }
+            @if may_be(&RESENDABLE) {
+                a.button.plain href=(query.path("/app/messages/resend", None)) { (words.resend_all) }
+            }
+        }
+    }
 }
 
 fn table(person: &Person, messages: &[Message]) -> Markup {
@@ -123,11 +194,7 @@ fn table(person: &Person, messages: &[Message]) -> Markup {
     }
 }
 
-async fn filters(
-    state: &AppState,
-    person: &Person,
-    query: &ListQuery,
-) -> Result<Markup, domain::error::Error> {
+async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result<Markup, Error> {
     let words = person.words();
     let page = PageRequest { before: None, limit: DEVICES_SHOWN };
     let devices = state.core().devices(person.principal(), page).await?.items;

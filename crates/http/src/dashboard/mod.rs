@@ -21,6 +21,7 @@ mod keys;
 mod layout;
 mod login;
 mod message;
+mod message_acts;
 mod messages;
 pub(crate) mod once;
 mod origin;
@@ -28,10 +29,12 @@ pub(crate) mod passwords;
 mod people;
 mod recipients;
 mod samples;
+mod scheduled;
 mod send;
 mod show;
 mod start;
 mod upload;
+mod usage;
 mod webhook;
 mod webhooks;
 mod words;
@@ -58,6 +61,9 @@ pub fn router() -> Router<AppState> {
         .merge(send::routes())
         .merge(messages::routes())
         .merge(message::routes())
+        .merge(message_acts::routes())
+        .merge(scheduled::routes())
+        .merge(usage::routes())
         .merge(keys::routes())
         .merge(webhooks::routes())
         .merge(webhook::routes())

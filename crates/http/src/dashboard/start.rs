@@ -6,6 +6,7 @@ use axum::routing::get;
 use domain::device::{Device, DeviceStatus};
 use domain::error::Error;
 use domain::message::{Direction, MessageState};
+use domain::person::Role;
 use domain::ports::{MessageFilter, PageRequest};
 use maud::{Markup, html};
 
@@ -28,6 +29,8 @@ struct Steps {
     is_linked: bool,
     has_sent: bool,
     is_read: bool,
+    /// Whether a program has used a key, and whether there is a webhook; `None` for those who may not know.
+    programs: Option<(bool, bool)>,
 }
 
 async fn show_start(State(state): State<AppState>, InAccount(person): InAccount) -> PageResult {
@@ -39,6 +42,7 @@ async fn show_start(State(state): State<AppState>, InAccount(person): InAccount)
         is_linked: devices.iter().any(|device| device.paired_at.is_some()),
         has_sent: has_any(&state, &person, Vec::new()).await?,
         is_read: has_any(&state, &person, vec![MessageState::Read, MessageState::Played]).await?,
+        programs: programs(&state, &person).await?,
     };
     let words = person.words();
     let glance = glance(&state, &person, &devices).await?;
@@ -48,6 +52,17 @@ async fn show_start(State(state): State<AppState>, InAccount(person): InAccount)
         div data-live="5" id="glance" { (glance) }
     };
     Ok(layout::page(&person, Place::Start, words.start, &body))
+}
+
+async fn programs(state: &AppState, person: &Person) -> Result<Option<(bool, bool)>, Error> {
+    if person.visitor.role() != Role::Owner {
+        return Ok(None);
+    }
+    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
+    let keys = state.core().keys(person.principal(), page).await?.items;
+    let one = PageRequest { before: None, limit: 1 };
+    let webhooks = state.core().webhooks(person.principal(), one).await?.items;
+    Ok(Some((keys.iter().any(|key| key.last_used_at.is_some()), !webhooks.is_empty())))
 }
 
 async fn has_any(
@@ -63,12 +78,16 @@ async fn has_any(
 
 fn checklist(person: &Person, steps: &Steps) -> Markup {
     let words = person.words();
-    let rows = [
+    let mut rows = vec![
         (steps.has_device, words.step_device, "/app/devices"),
         (steps.is_linked, words.step_link, "/app/devices"),
         (steps.has_sent, words.step_send, "/app/send"),
         (steps.is_read, words.step_read, "/app/messages"),
     ];
+    if let Some((has_used_key, has_webhook)) = steps.programs {
+        rows.push((has_used_key, words.step_key, "/app/keys"));
+        rows.push((has_webhook, words.step_webhook, "/app/webhooks"));
+    }
     let next = rows.iter().position(|(is_done, ..)| !is_done);
     html! {
         section.card {

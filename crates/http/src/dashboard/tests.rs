@@ -1,5 +1,6 @@
 //! The pages over a gateway in memory: who may see and do what.
 
+mod acts;
 mod keys;
 mod webhooks;
 

@@ -33,6 +33,7 @@ const SEND: &str = "/v1/messages";
 const BATCH: &str = "/v1/messages/batch";
 const ONE: &str = "/v1/messages/{id}";
 const REVOKE: &str = "/v1/messages/{id}/revoke";
+const RESEND: &str = "/v1/messages/{id}/resend";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -79,6 +80,14 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<MessageBody>(202)
             .with_header("Location", "Where the edit is: /v1/messages/{id}")
             .error(409, "`not_editable`: not sent yet, sent too long ago, not ours, or no text"),
+        sending(Route::post(RESEND, Access::Device, resend))
+            .summary("Send a message again that failed, expired or was cancelled")
+            .description(
+                "It is accepted as a message of its own, without a schedule. A file goes again when it was \
+                 given as a URL.",
+            )
+            .answers::<MessageBody>(202)
+            .error(409, "`conflict`: it was sent or still waits, or its file is kept no longer"),
         sending(Route::post(REVOKE, Access::Device, revoke))
             .summary("Delete a message for everyone")
             .description(
@@ -284,6 +293,18 @@ async fn revoke(
         Revocation::Cancelled(message) => Ok(json(StatusCode::OK, &MessageBody::full(&message))),
         Revocation::Accepted(revocation) => accepted(&revocation),
     }
+}
+
+async fn resend(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    IdempotencyHeader(header): IdempotencyHeader,
+) -> ApiResult<V1> {
+    let id = MessageId(id.id("message")?);
+    let route = "POST /v1/messages/{id}/resend";
+    let idempotency = idempotency_key(header.as_ref(), route, &id.0)?;
+    accepted(&state.core().resend_message(&principal, id, idempotency).await?)
 }
 
 /// The first of the messages that were accepted.

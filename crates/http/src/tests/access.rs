@@ -40,6 +40,9 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
     if (route.method.as_str(), route.path) == ("PATCH", "/v1/messages/{id}") {
         app.follow(MessageId(message_id(app).await), MessageEvent::Acknowledged).await;
     }
+    if route.path == "/v1/messages/{id}/resend" {
+        app.follow(MessageId(message_id(app).await), MessageEvent::Withdrawn).await;
+    }
     let ask = Ask::new(route.method.clone(), path);
     if let Some(dialect) = dialect_of(route.path) {
         let given = || (dialect.contract().body)(app, route.path);
@@ -94,7 +97,7 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
         ("POST", "/v1/webhooks/{id}/replay") => Some(json!({"since": "2020-01-01T00:00:00Z"})),
         ("POST", "/v1/messages") => Some(to),
         ("PATCH", "/v1/messages/{id}") => Some(json!({"text": "x"})),
-        ("POST", "/v1/messages/{id}/revoke") => None,
+        ("POST", "/v1/messages/{id}/revoke" | "/v1/messages/{id}/resend") => None,
         ("POST", "/v1/messages/batch") => Some(json!({"messages": [to]})),
         (method, path) => panic!("no sample for {method} {path}"),
     };

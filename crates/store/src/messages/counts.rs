@@ -6,41 +6,55 @@ use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, DeviceId};
 use domain::message::{Direction, Message, MessageState};
+use domain::ports::HourUsage;
+use jiff::Timestamp;
 
-use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params};
+use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params};
 
 /// The state under which all rows of the outbox are counted: which of them are due changes by itself.
 const WAITING: &str = "waiting";
+const HOUR_S: i64 = 3_600;
 
 type Key = (AccountId, DeviceId, Cow<'static, str>, Cow<'static, str>);
+
+/// The same of an hour, which counts from 1970.
+type HourKey = (AccountId, i64, DeviceId, &'static str, &'static str);
 
 /// What a transaction changes of the counts. Written once, in order, so that no two transactions
 /// wait for each other.
 #[derive(Default)]
-pub(crate) struct CountChanges(BTreeMap<Key, i64>);
+pub(crate) struct CountChanges {
+    all: BTreeMap<Key, i64>,
+    hours: BTreeMap<HourKey, i64>,
+}
 
 impl CountChanges {
     /// A message comes (1), or goes as what it is now (-1).
     pub(crate) fn add(&mut self, message: &Message, change: i64) {
-        let state = message.state;
-        let state = if state.is_waiting() { WAITING } else { state.as_str() };
+        let Message { account_id, device_id, state, .. } = *message;
         let direction = message.direction().as_str();
-        let key = (message.account_id, message.device_id, direction.into(), state.into());
-        *self.0.entry(key).or_default() += change;
+        let name = if state.is_waiting() { WAITING } else { state.as_str() };
+        let key = (account_id, device_id, direction.into(), name.into());
+        *self.all.entry(key).or_default() += change;
+        if !state.is_waiting() {
+            let key = (account_id, hour_of(message.created_at), device_id, direction, name);
+            *self.hours.entry(key).or_default() += change;
+        }
     }
 
     /// Waiting messages of a device come or go.
     pub(crate) fn add_waiting(&mut self, account: AccountId, device: DeviceId, change: i64) {
         let key = (account, device, Direction::Out.as_str().into(), WAITING.into());
-        *self.0.entry(key).or_default() += change;
+        *self.all.entry(key).or_default() += change;
     }
 
-    /// A row of the history has been erased: `account_id, device_id, direction, state`.
+    /// A row of the history has been erased: `account_id, device_id, direction, state`. Its hour keeps its
+    /// count.
     pub(crate) fn erased(&mut self, row: &mut Row) -> SqlResult<()> {
         let account = AccountId(row.int()?);
         let device = row.parsed(|text| text.parse::<DeviceId>().ok())?;
         let key = (account, device, row.text()?.into(), row.text()?.into());
-        *self.0.entry(key).or_default() -= 1;
+        *self.all.entry(key).or_default() -= 1;
         Ok(())
     }
 
@@ -58,7 +72,8 @@ impl CountChanges {
             then: "ON CONFLICT (account_id, device_id, direction, state)
                 DO UPDATE SET count = message_counts.count + excluded.count",
         };
-        let changes = self.0.into_iter().filter(|(_, change)| *change != 0);
+        write_hours(tx, self.hours).await?;
+        let changes = self.all.into_iter().filter(|(_, change)| *change != 0);
         let changes: Vec<(String, Key, i64)> =
             changes.map(|(key, change)| (key.1.to_string(), key, change)).collect();
         let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(changes.len());
@@ -68,6 +83,66 @@ impl CountChanges {
         }
         tx.insert(&PUT, &rows).await.map(drop)
     }
+}
+
+/// The hour of a time, counted from 1970.
+fn hour_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(HOUR_S)
+}
+
+async fn write_hours(tx: &mut Tx, changes: BTreeMap<HourKey, i64>) -> SqlResult<()> {
+    const PUT: InsertRows = InsertRows {
+        table: "message_hours",
+        columns: &[
+            ("account_id", Type::Int),
+            ("hour", Type::Int),
+            ("device_id", Type::Text),
+            ("direction", Type::Text),
+            ("state", Type::Text),
+            ("count", Type::Int),
+        ],
+        then: "ON CONFLICT (account_id, hour, device_id, direction, state)
+            DO UPDATE SET count = message_hours.count + excluded.count",
+    };
+    let changes = changes.into_iter().filter(|(_, change)| *change != 0);
+    let changes: Vec<(String, HourKey, i64)> =
+        changes.map(|(key, change)| (key.2.to_string(), key, change)).collect();
+    let mut rows: Vec<Vec<Param<'_>>> = Vec::with_capacity(changes.len());
+    for (device, (account, hour, _, direction, state), change) in &changes {
+        let (direction, state) = ((*direction).into(), (*state).into());
+        let (hour, change) = ((*hour).into(), (*change).into());
+        rows.push(vec![account.0.into(), hour, device.into(), direction, state, change]);
+    }
+    tx.insert(&PUT, &rows).await.map(drop)
+}
+
+/// The counts of hours; an empty `device` stands for all.
+pub(crate) async fn usage_by_hour(
+    tx: &mut Tx,
+    account: AccountId,
+    device: String,
+    since: Timestamp,
+) -> SqlResult<Vec<HourUsage>> {
+    const SELECT: &str = "SELECT hour, device_id, direction, state, count FROM message_hours
+        WHERE account_id = $1 AND hour >= $2 AND ($3 = '' OR device_id = $3) AND count <> 0
+        ORDER BY hour, device_id, direction, state";
+    let rows = tx.query(SELECT, params![account.0, hour_of(since), &device]).await?;
+    Ok(tx.readable("message_hours", rows, |row| {
+        let hour = Timestamp::from_second(row.int()?.saturating_mul(HOUR_S));
+        Ok(HourUsage {
+            hour: hour.map_err(|_| SqlError::Fault("an hour is out of range".into()))?,
+            device_id: row.parsed(|text| text.parse().ok())?,
+            direction: row.parsed(Direction::from_name)?,
+            state: row.parsed(MessageState::from_name)?,
+            count: row.int()?,
+        })
+    }))
+}
+
+/// Deletes the counts of hours before that of `before`.
+pub(crate) async fn clean_up_hours(tx: &mut Tx, before: Timestamp) -> SqlResult<u64> {
+    const DELETE: &str = "DELETE FROM message_hours WHERE hour < $1";
+    tx.execute(DELETE, params![hour_of(before)]).await
 }
 
 /// The counts of an account, or of one of its devices.
@@ -114,6 +189,12 @@ impl Counts {
 
 /// Erases the counts of an account.
 pub(crate) async fn erase(tx: &mut Tx, account: AccountId) -> SqlResult<()> {
-    const DELETE: &str = "DELETE FROM message_counts WHERE account_id = $1";
-    tx.execute(DELETE, params![account.0]).await.map(drop)
+    const DELETE: [&str; 2] = [
+        "DELETE FROM message_counts WHERE account_id = $1",
+        "DELETE FROM message_hours WHERE account_id = $1",
+    ];
+    for part in DELETE {
+        tx.execute(part, params![account.0]).await?;
+    }
+    Ok(())
 }

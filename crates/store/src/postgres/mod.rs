@@ -42,6 +42,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0008_amendments.sql"),
     include_str!("../../migrations/postgres/0009_incoming_files.sql"),
     include_str!("../../migrations/postgres/0010_key_rights.sql"),
+    include_str!("../../migrations/postgres/0011_message_hours.sql"),
 ];
 
 #[derive(Clone)]

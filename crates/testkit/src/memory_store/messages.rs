@@ -1,5 +1,7 @@
 //! Messages of both directions.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use domain::chat::ChatId;
 use domain::contact::Identity;
@@ -11,7 +13,7 @@ use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMess
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::QuotaKind;
 use domain::ports::{
-    Acceptance, Accepted, CountedPage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
+    Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
     MessageFilter, MessageStore, OutboxEntry, Page, PageRequest, Progress, REPEATED_BYTES_MAX,
     Recorded, StoreResult,
 };
@@ -202,6 +204,37 @@ impl MessageStore for MemoryStore {
             }
         }
         Ok(counts)
+    }
+
+    async fn usage_by_hour(
+        &self,
+        account: AccountId,
+        device: Option<DeviceId>,
+        since: Timestamp,
+    ) -> StoreResult<Vec<HourUsage>> {
+        const HOUR_S: i64 = 3_600;
+        let hour_of = |at: Timestamp| at.as_second().div_euclid(HOUR_S);
+        let state = self.state();
+        let is_wanted = |message: &&Message| {
+            message.account_id == account
+                && device.is_none_or(|device| message.device_id == device)
+                && hour_of(message.created_at) >= hour_of(since)
+        };
+        let mut counts = BTreeMap::new();
+        for message in state.history.values().filter(is_wanted) {
+            let (direction, status) = (message.direction().as_str(), message.state.as_str());
+            let hour = hour_of(message.created_at);
+            let key = (hour, message.device_id.to_string(), direction, status);
+            let new = HourUsage {
+                hour: Timestamp::from_second(hour * HOUR_S).expect("an hour of a message"),
+                device_id: message.device_id,
+                direction: message.direction(),
+                state: message.state,
+                count: 0,
+            };
+            counts.entry(key).or_insert(new).count += 1;
+        }
+        Ok(counts.into_values().collect())
     }
 
     async fn contacts(
