@@ -28,7 +28,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{amend, clean, counts, find, idempotency, identities, list, record};
+use crate::messages::{counts, find, idempotency, identities, list, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -125,6 +125,7 @@ macro_rules! run {
     };
 }
 
+mod clean_up;
 mod files;
 mod keys;
 mod people;
@@ -447,31 +448,7 @@ impl MessageStore for SqlStore {
     }
 
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
-        let mut rows = self.write(move |tx| Box::pin(record::expire_unreadable(tx, now))).await?;
-        let mut cursor = Some(clean::KeyCursor::default());
-        while let Some(after) = cursor.take() {
-            let clean = self.write(move |tx| Box::pin(clean::idempotency_keys(tx, now, after)));
-            let (deleted, next) = clean.await?;
-            rows += deleted;
-            cursor = next;
-        }
-        let early =
-            self.write(move |tx| Box::pin(amend::clean_up(tx, keep_messages_since))).await?;
-        rows += early.rows;
-        for _ in 0..CLEAN_UP_BATCHES_MAX {
-            let messages =
-                self.write(move |tx| Box::pin(clean::messages(tx, keep_messages_since))).await?;
-            rows += messages.rows;
-            if !messages.has_more {
-                break;
-            }
-        }
-        rows +=
-            self.write(move |tx| Box::pin(counts::clean_up_hours(tx, keep_messages_since))).await?;
-        if let Engine::Sqlite(sqlite) = &self.engine {
-            sqlite.keep_reserve();
-        }
-        Ok(rows)
+        self.clean_up_messages(now, keep_messages_since).await
     }
 }
 

@@ -1,0 +1,42 @@
+//! Deleting old messages, idempotency keys and counts, batch by batch.
+
+use domain::ports::StoreResult;
+use jiff::Timestamp;
+
+use super::{CLEAN_UP_BATCHES_MAX, Engine, SqlStore};
+use crate::messages::{amend, clean, counts, record};
+
+impl SqlStore {
+    /// As [`domain::ports::MessageStore::clean_up`].
+    pub(super) async fn clean_up_messages(
+        &self,
+        now: Timestamp,
+        keep_messages_since: Timestamp,
+    ) -> StoreResult<u64> {
+        let mut rows = self.write(move |tx| Box::pin(record::expire_unreadable(tx, now))).await?;
+        let mut cursor = Some(clean::KeyCursor::default());
+        while let Some(after) = cursor.take() {
+            let clean = self.write(move |tx| Box::pin(clean::idempotency_keys(tx, now, after)));
+            let (deleted, next) = clean.await?;
+            rows += deleted;
+            cursor = next;
+        }
+        let early =
+            self.write(move |tx| Box::pin(amend::clean_up(tx, keep_messages_since))).await?;
+        rows += early.rows;
+        for _ in 0..CLEAN_UP_BATCHES_MAX {
+            let messages =
+                self.write(move |tx| Box::pin(clean::messages(tx, keep_messages_since))).await?;
+            rows += messages.rows;
+            if !messages.has_more {
+                break;
+            }
+        }
+        rows +=
+            self.write(move |tx| Box::pin(counts::clean_up_hours(tx, keep_messages_since))).await?;
+        if let Engine::Sqlite(sqlite) = &self.engine {
+            sqlite.keep_reserve();
+        }
+        Ok(rows)
+    }
+}
