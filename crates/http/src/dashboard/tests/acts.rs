@@ -83,6 +83,7 @@ async fn all_that_match_are_cancelled_after_a_counted_question() {
     for to in ["628999111221", "628999111222", "628999111223"] {
         send(&app, to, json!({"schedule_at": tomorrow})).await;
     }
+    app.clock.hands.advance(jiff::SignedDuration::from_secs(5));
     let page = member.get("/app/scheduled").await.expect(200).text();
     assert_eq!(page.matches("/cancel\"").count(), 3, "{page}");
     assert!(page.contains("&lt;b&gt;halo") && !page.contains("<b>halo"));
@@ -143,13 +144,14 @@ async fn only_members_act_on_messages() {
     let app = app().await;
     failed(&app, "628999111222").await;
     let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    let rival = Browser::of(&app, app.rival.id, Role::Member).await;
+    app.clock.hands.advance(jiff::SignedDuration::from_secs(5));
     let before = app.everything().await;
     for act in ["cancel", "resend"] {
         let path = format!("/app/messages/{act}");
         viewer.get(&path).await.expect(403);
         viewer.post(&path, &[("key", "x"), ("until", "99999999999")]).await.expect(403);
-        let member = Browser::of(&app, app.rival.id, Role::Member).await;
-        let asked = member.get(&path).await.expect(200).text();
+        let asked = rival.get(&path).await.expect(200).text();
         assert!(asked.contains("<p>0 "), "{asked}");
     }
     let page = viewer.get("/app/messages").await.expect(200).text();
