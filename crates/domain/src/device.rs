@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::chat::{GroupId, Lid};
 use crate::client::ShownAs;
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
+use crate::incoming_file::MediaDownload;
 use crate::passkey::PasskeyStep;
 use crate::phone::PhoneNumber;
 use crate::policy::pacing::Pacing;
@@ -38,6 +39,8 @@ pub struct Device {
     pub shown_as: ShownAs,
     /// The proxy through which it reaches WhatsApp, encrypted.
     pub proxy: Option<SealedSecret>,
+    /// Which files it fetches of the messages that come in.
+    pub media_download: MediaDownload,
     /// Until when WhatsApp lets its number write to no strangers.
     pub restricted_until: Option<Timestamp>,
     /// When it was last linked to a number.
@@ -133,6 +136,8 @@ pub struct DevicePatch {
     pub shown_as: Option<ShownAs>,
     /// Another proxy; `Some(None)` for none.
     pub proxy: Option<Option<SealedSecret>>,
+    /// Which files it fetches from now on.
+    pub media_download: Option<MediaDownload>,
 }
 
 /// A change of a device's state.

@@ -52,6 +52,46 @@ impl FileState {
     }
 }
 
+/// Which files a device fetches of the messages that come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum MediaDownload {
+    /// Each, at once.
+    #[default]
+    Auto,
+    /// Those that are asked for.
+    OnDemand,
+    /// None.
+    Off,
+}
+
+impl MediaDownload {
+    /// Every setting.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::OnDemand, Self::Off];
+
+    /// Its name in the API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::OnDemand => "on_demand",
+            Self::Off => "off",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|setting| setting.as_str() == name)
+    }
+
+    /// Where the file of a message is that has just come in, and why it will never be here.
+    pub fn first_state(self) -> (FileState, Option<&'static str>) {
+        match self {
+            Self::Auto => (FileState::Pending, None),
+            Self::OnDemand => (FileState::OnDemand, None),
+            Self::Off => (FileState::Gone, Some("the device fetches no files (media_download)")),
+        }
+    }
+}
+
 /// What the messenger needs to fetch a file, which only it can read: in clear text on its way from and to
 /// the messenger, sealed wherever it is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -144,6 +184,9 @@ mod tests {
     fn names_lead_back() {
         for state in FileState::ALL {
             assert_eq!(FileState::from_name(state.as_str()), Some(state));
+        }
+        for setting in MediaDownload::ALL {
+            assert_eq!(MediaDownload::from_name(setting.as_str()), Some(setting));
         }
     }
 

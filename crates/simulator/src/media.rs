@@ -134,6 +134,27 @@ impl MediaStore {
         outcome
     }
 
+    fn kept(&self, direct_path: &str) -> PathBuf {
+        self.path(direct_path).with_extension("kept")
+    }
+
+    /// The hosts have a file no longer; the phone keeps it, unless it has deleted it as well.
+    pub(crate) fn forget(&self, direct_path: &str, is_kept_by_phone: bool) -> Result<()> {
+        let path = self.path(direct_path);
+        let outcome = match is_kept_by_phone {
+            true => std::fs::rename(&path, self.kept(direct_path)),
+            false => std::fs::remove_file(path),
+        };
+        outcome.map_err(|_| not_found("there is no such file"))
+    }
+
+    /// A phone uploads a file of one of its messages once more; the new address, if it has the file.
+    pub(crate) fn upload_again(&self, direct_path: &str, kind: &str) -> Option<String> {
+        let new = self.direct_path(media_type(kind).mms_type(), &clock::message_id());
+        let files = [self.kept(direct_path), self.path(direct_path)];
+        files.iter().any(|file| std::fs::hard_link(file, self.path(&new)).is_ok()).then_some(new)
+    }
+
     /// Opens a file; returns it and its size in bytes.
     pub(crate) async fn open_file(&self, direct_path: &str) -> Result<(File, u64)> {
         let file = match File::open(self.path(direct_path)).await {
@@ -207,7 +228,10 @@ impl MediaStore {
         target: impl io::Write + Send + 'static,
     ) -> Result<PlainFile> {
         let media = content.media.as_ref().ok_or_else(|| not_found("that message has no media"))?;
-        let (file, _) = self.open_file(&media.direct_path).await?;
+        let file = match self.open_file(&media.direct_path).await {
+            Ok((file, _)) => file,
+            Err(error) => File::open(self.kept(&media.direct_path)).await.map_err(|_| error)?,
+        };
         let file = file.into_std().await;
         let key = BASE64_STANDARD.decode(&media.media_key).unwrap_or_default();
         let (kind, enc_sha256) = (media_type(&content.kind), media.enc_sha256.clone());

@@ -9,6 +9,7 @@ use domain::device::{
     NewDevice, StatusChange,
 };
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
+use domain::incoming_file::MediaDownload;
 use domain::message::MessageEvent;
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
@@ -26,8 +27,8 @@ macro_rules! select_devices {
     ($rest:literal) => {
         concat!(
             "SELECT number_id, id, account_id, name, status, reason, phone, lid, pacing, \
-             shown_as, proxy, paired_at, connected_at, last_seen_at, created_at, restricted_until
-             FROM devices ",
+             shown_as, proxy, paired_at, connected_at, last_seen_at, created_at, restricted_until,
+             media_download FROM devices ",
             $rest
         )
     };
@@ -75,8 +76,12 @@ fn device_from(row: &mut Row) -> SqlResult<Device> {
         last_seen_at: row.opt_time()?,
         created_at: row.time()?,
         restricted_until: None,
+        media_download: MediaDownload::default(),
     };
     device.restricted_until = row.opt_time()?;
+    let setting = row.opt_text()?;
+    device.media_download =
+        setting.and_then(|name| MediaDownload::from_name(&name)).unwrap_or_default();
     Ok(device)
 }
 
@@ -217,7 +222,7 @@ pub(crate) async fn update_device(
     const UPDATE: &str = "UPDATE devices
         SET name = $2, pacing = CASE WHEN $3 = 1 THEN $4 ELSE pacing END,
             shown_as = CASE WHEN $5 = 1 THEN $6 ELSE shown_as END,
-            proxy = CASE WHEN $7 = 1 THEN $8 ELSE proxy END
+            proxy = CASE WHEN $7 = 1 THEN $8 ELSE proxy END, media_download = $9
         WHERE id = $1";
     let device = locked_device(tx, id).await?.filter(|device| device.account_id == account);
     let Some(device) = device else { return Ok(None) };
@@ -230,12 +235,22 @@ pub(crate) async fn update_device(
     let shown_json = stored::shown_as::write(&shown_as)?;
     let proxy = patch.proxy.unwrap_or(device.proxy);
     let proxy_bytes = proxy.as_ref().map(|sealed| sealed.0.as_slice());
+    let media_download = patch.media_download.unwrap_or(device.media_download);
     let (id_text, new) = (id.to_string(), (is_new_pacing, is_newly_shown, is_new_proxy));
-    let values =
-        params![&id_text, &name, new.0, &pacing_json, new.1, &shown_json, new.2, proxy_bytes];
+    let values = params![
+        &id_text,
+        &name,
+        new.0,
+        &pacing_json,
+        new.1,
+        &shown_json,
+        new.2,
+        proxy_bytes,
+        media_download.as_str()
+    ];
     tx.execute(UPDATE, values).await?;
     tx.touch(Invalidation::Device(id));
-    Ok(Some(Device { name, pacing, shown_as, proxy, ..device }))
+    Ok(Some(Device { name, pacing, shown_as, proxy, media_download, ..device }))
 }
 
 pub(crate) async fn set_device_status(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use domain::content::Content;
 use domain::ids::{AccountId, MessageId};
-use domain::incoming_file::{FileOutcome, FileReference, FileState, IncomingFile};
+use domain::incoming_file::{FileOutcome, FileReference, FileState, IncomingFile, MediaDownload};
 use domain::message::Message;
 use jiff::Timestamp;
 
@@ -37,16 +37,21 @@ fn file_from(row: &mut Row) -> SqlResult<IncomingFile> {
 
 /// The file of a message that is about to be stored: what fetches it is not kept with the message.
 pub(crate) struct NewFile {
-    reference: FileReference,
+    reference: Option<FileReference>,
     state: FileState,
+    reason: Option<&'static str>,
 }
 
 impl NewFile {
-    /// Takes it out of a message's content.
-    pub(crate) fn take(content: &mut Content) -> Option<Self> {
+    /// Takes it out of a message's content; its device decides whether it is fetched.
+    pub(crate) fn take(content: &mut Content, setting: MediaDownload) -> Option<Self> {
         let Content::File(file) = content else { return None };
         let reference = file.media.reference.take()?;
-        Some(Self { reference, state: file.media.state? })
+        let (state, reason) = setting.first_state();
+        file.media.state = Some(state);
+        file.media.reason = reason.map(str::to_owned);
+        let is_wanted = state != FileState::Gone;
+        Some(Self { reference: is_wanted.then_some(reference), state, reason })
     }
 }
 
@@ -57,6 +62,7 @@ const FILES: InsertRows = InsertRows {
         ("account_id", Type::Int),
         ("device_id", Type::Text),
         ("state", Type::Text),
+        ("reason", Type::Text),
         ("reference", Type::Blob),
         ("due_at", Type::Int),
         ("created_at", Type::Int),
@@ -75,7 +81,8 @@ pub(crate) async fn insert(tx: &mut Tx, files: &[(&Message, &NewFile)]) -> SqlRe
             Param::from(message.account_id.0),
             Param::from(device),
             Param::from(file.state.as_str()),
-            Param::from(&*file.reference.0),
+            Param::from(file.reason),
+            Param::from(file.reference.as_ref().map(|reference| &*reference.0)),
             Param::from(message.created_at),
             Param::from(message.created_at),
         ]);

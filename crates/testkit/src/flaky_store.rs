@@ -15,6 +15,7 @@ use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use domain::ids::{
     AccountId, DeliveryId, DeviceId, KeyId, MessageId, UserId, WebhookId, WhatsappId,
 };
+use domain::incoming_file::{FileOutcome, IncomingFile};
 use domain::key::KeyHash;
 use domain::message::{IncomingMessage, Message, Receipt};
 use domain::person::{Link, Session, User};
@@ -220,8 +221,19 @@ delegate!(MessageStore {
     write clean_up(now: Timestamp, keep_messages_since: Timestamp) -> u64;
 });
 
-#[async_trait]
-impl FileStore for FlakyStore {}
+delegate!(FileStore {
+    read file(account: AccountId, message: MessageId) -> Option<IncomingFile>;
+    read due_files(
+        now: Timestamp, per_account: u32, except: &[MessageId]
+    ) -> Vec<IncomingFile>;
+    read next_file_due(now: Timestamp) -> Option<Timestamp>;
+    write request_file(account: AccountId, message: MessageId, now: Timestamp) -> ();
+    write record_file(message: MessageId, outcome: FileOutcome, now: Timestamp) -> bool;
+    read stored_files(messages: &[MessageId]) -> Vec<MessageId>;
+    write expire_files(
+        before: Timestamp, account_max: u64, reason: &str
+    ) -> Vec<IncomingFile>;
+});
 
 delegate!(WebhookStore {
     write create_webhook(

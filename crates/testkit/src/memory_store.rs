@@ -5,6 +5,7 @@
 
 mod accounts;
 mod devices;
+mod files;
 mod identities;
 mod messages;
 mod people;
@@ -55,6 +56,7 @@ struct State {
     sessions: Vec<Session>,
     links: Vec<(KeyHash, Link, Timestamp)>,
     history: BTreeMap<MessageId, Message>,
+    files: BTreeMap<MessageId, files::KeptFile>,
     idempotency: HashMap<(AccountId, String, String), Remembered>,
     contacts: BTreeMap<(DeviceId, ChatId), Timestamp>,
     identities: BTreeMap<(DeviceId, Lid), PhoneNumber>,
@@ -197,9 +199,6 @@ impl ProtocolStore for MemoryStore {
         Ok(())
     }
 }
-
-#[async_trait]
-impl domain::ports::FileStore for MemoryStore {}
 
 #[async_trait]
 impl Store for MemoryStore {

@@ -9,6 +9,7 @@ pub mod accounts;
 pub mod amend;
 pub mod deliveries;
 pub mod devices;
+pub mod files;
 pub mod grants;
 pub mod identities;
 pub mod lists;
@@ -91,6 +92,10 @@ macro_rules! store_conformance {
             amend: an_edit_that_came_in_changes_its_message_once, a_change_by_another_person_is_ignored,
                 a_change_that_comes_before_its_message_waits_for_it, an_admin_deletes_in_the_own_group_only,
                 an_edit_of_ours_counts_once_whatsapp_has_it;
+            files: a_file_is_pending_from_the_commit_of_its_message, a_stored_file_is_due_no_more,
+                a_file_that_failed_is_due_later, due_files_are_shared_among_accounts,
+                the_setting_of_a_device_decides_what_is_fetched,
+                old_files_and_those_beyond_the_limit_end, files_go_with_their_devices_and_accounts;
             pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,

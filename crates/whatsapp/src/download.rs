@@ -1,7 +1,8 @@
 //! Files that come in: what is needed to fetch each, and the fetching.
 //!
 //! A message's own address of its file is never asked: the library asks the hosts that WhatsApp names for
-//! the session, one after the other, through the device's proxy.
+//! the session, one after the other, through the device's proxy. What they have no longer is asked of the
+//! owner's phone, which uploads it once more.
 
 use std::fs::File;
 use std::io;
@@ -15,8 +16,11 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
+use wacore::types::message::MessageInfo;
+use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 use whatsapp_rust::download::{DownloadParams, Downloadable, MediaType};
+use whatsapp_rust::features::{MediaRetryResult, MediaReuploadError, MediaReuploadRequest};
 use whatsapp_rust::{Client, ErrorChainExt as _};
 
 use crate::limits::FETCH_MAX;
@@ -30,12 +34,39 @@ struct Reference {
     sha256: Vec<u8>,
     encrypted_sha256: Vec<u8>,
     length: u64,
+    /// Which message the phone is asked about; unknown to earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    message: Option<Carrier>,
+}
+
+/// The message that carries a file, as WhatsApp names it.
+#[derive(Serialize, Deserialize)]
+struct Carrier {
+    id: String,
+    chat: String,
+    is_from_me: bool,
+    /// Who wrote it into a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    participant: Option<String>,
+}
+
+impl Carrier {
+    fn of(info: &MessageInfo) -> Self {
+        let source = &info.source;
+        Self {
+            id: info.id.clone(),
+            chat: source.chat.to_string(),
+            is_from_me: source.is_from_me,
+            participant: source.is_group.then(|| source.sender.to_non_ad().to_string()),
+        }
+    }
 }
 
 /// Adds to the file of a message what the message says of it, and what fetches it.
-pub(crate) fn describe(content: &mut Content, message: &wa::Message) {
+pub(crate) fn describe(content: &mut Content, message: &wa::Message, info: &MessageInfo) {
     let Content::File(file) = content else { return };
     let media = &mut file.media;
+    let refer = |media: &mut Media, message: &dyn Downloadable| refer(media, message, info);
     if let Some(m) = message.image_message.as_option() {
         media.dimensions = m.width.zip(m.height);
         refer(media, m);
@@ -54,14 +85,14 @@ pub(crate) fn describe(content: &mut Content, message: &wa::Message) {
     }
 }
 
-fn refer(media: &mut Media, message: &impl Downloadable) {
+fn refer(media: &mut Media, message: &dyn Downloadable, info: &MessageInfo) {
     media.sha256 = message.file_sha256().filter(|hash| hash.len() == 32).map(hex::encode);
-    media.reference = reference(message);
+    media.reference = reference(message, info);
     media.state = media.reference.is_some().then_some(FileState::Pending);
 }
 
 /// What fetches the file; `None` where the message lacks some of it.
-fn reference(message: &impl Downloadable) -> Option<FileReference> {
+fn reference(message: &dyn Downloadable, info: &MessageInfo) -> Option<FileReference> {
     let path = message.direct_path().filter(|path| path.starts_with('/'))?;
     let reference = Reference {
         kind: message.app_info().mms_type().to_owned(),
@@ -70,6 +101,7 @@ fn reference(message: &impl Downloadable) -> Option<FileReference> {
         sha256: message.file_sha256().filter(|hash| hash.len() == 32)?.to_vec(),
         encrypted_sha256: message.file_enc_sha256()?.to_vec(),
         length: message.file_length()?,
+        message: Some(Carrier::of(info)),
     };
     let bytes = serde_json::to_vec(&reference).ok()?;
     Some(FileReference(bytes.into()))
@@ -129,11 +161,58 @@ pub(crate) async fn fetch(
     if reference.length > MEDIA_BYTES_MAX {
         return Err(FetchError::Permanent("the file is larger than 100 MB".to_owned()));
     }
-    let Reference { path, key, sha256, encrypted_sha256, length, .. } = reference;
-    let _on_its_way = files.begin(&path);
-    let wanted = DownloadParams::encrypted(path, &key, &sha256, &encrypted_sha256, length, kind);
+    match fetch_from(client, files, &reference.path, &reference, kind, draft).await {
+        Err(FetchError::Gone) => {
+            let path = upload_again(client, &reference).await?;
+            fetch_from(client, files, &path, &reference, kind, draft).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Asks the owner's phone to upload a file once more; its new path.
+async fn upload_again(client: &Arc<Client>, reference: &Reference) -> Result<String, FetchError> {
+    let Some(carrier) = &reference.message else { return Err(FetchError::Gone) };
+    let jid = |text: &str| text.parse::<Jid>().map_err(|_| FetchError::Gone);
+    let participant = carrier.participant.as_deref().map(jid).transpose()?;
+    let request = MediaReuploadRequest {
+        msg_id: &carrier.id,
+        chat_jid: &jid(&carrier.chat)?,
+        media_key: &reference.key,
+        is_from_me: carrier.is_from_me,
+        participant: participant.as_ref(),
+    };
+    let cannot = || FetchError::Temporary("the phone could not upload the file again".to_owned());
+    match client.media_reupload().request(&request).await {
+        Ok(MediaRetryResult::Success { direct_path }) if direct_path.starts_with('/') => {
+            Ok(direct_path)
+        }
+        Ok(MediaRetryResult::NotFound) => Err(FetchError::Gone),
+        Err(MediaReuploadError::Timeout) => Err(FetchError::Temporary(
+            "WhatsApp has the file no longer, and the phone does not answer".to_owned(),
+        )),
+        Err(MediaReuploadError::NotLoggedIn | MediaReuploadError::Client(_)) => {
+            Err(FetchError::NotConnected)
+        }
+        _ => Err(cannot()),
+    }
+}
+
+/// Fetches from this path into a draft; the size.
+async fn fetch_from(
+    client: &Arc<Client>,
+    files: &Arc<FilesOnTheirWay>,
+    path: &str,
+    reference: &Reference,
+    kind: MediaType,
+    draft: &TempMedia,
+) -> Result<u64, FetchError> {
+    let Reference { key, sha256, encrypted_sha256, length, .. } = reference;
+    let _on_its_way = files.begin(path);
+    let wanted = DownloadParams::encrypted(path, key, sha256, encrypted_sha256, *length, kind);
     let disk = |_| FetchError::Temporary("the file could not be written".to_owned());
-    let file = File::options().read(true).write(true).open(&draft.path).map_err(disk)?;
+    let options = File::options().read(true).write(true).truncate(true).to_owned();
+    let file = options.open(&draft.path).map_err(disk)?;
     let work = async {
         let written = client.download_from_params_to_writer(&wanted, file).await;
         let file = written.map_err(|error| fault(&error))?;
@@ -142,7 +221,7 @@ pub(crate) async fn fetch(
         let (size, hash) = hashed
             .map_err(|_| FetchError::Temporary("the file could not be read".to_owned()))?
             .map_err(disk)?;
-        if hash != sha256 {
+        if hash != *sha256 {
             let text = "the file is not the one that was sent: its hash differs";
             return Err(FetchError::Permanent(text.to_owned()));
         }

@@ -51,7 +51,7 @@ pub(crate) fn translate(
     }
     let context = context(unwrap(message), me, names);
     let mut content = content(message)?;
-    download::describe(&mut content, unwrap(message));
+    download::describe(&mut content, unwrap(message), info);
     with_content(content, context, info, me, names)
 }
 

@@ -69,63 +69,48 @@ pub trait BlobStore: Send + Sync {
 }
 
 /// Rows of files that came in. They are made with their messages by
-/// [`MessageStore::receive`](super::MessageStore::receive). The defaults are those of a store that keeps
-/// no files.
+/// [`MessageStore::receive`](super::MessageStore::receive).
 #[async_trait]
 pub trait FileStore: Send + Sync {
     /// One file of an account.
     async fn file(
         &self,
-        _account: AccountId,
-        _message: MessageId,
-    ) -> StoreResult<Option<IncomingFile>> {
-        Ok(None)
-    }
+        account: AccountId,
+        message: MessageId,
+    ) -> StoreResult<Option<IncomingFile>>;
     /// Pending files that are due, at most `per_account` of each account, without `except`.
     async fn due_files(
         &self,
-        _now: Timestamp,
-        _per_account: u32,
-        _except: &[MessageId],
-    ) -> StoreResult<Vec<IncomingFile>> {
-        Ok(Vec::new())
-    }
+        now: Timestamp,
+        per_account: u32,
+        except: &[MessageId],
+    ) -> StoreResult<Vec<IncomingFile>>;
     /// When the next pending file after `now` is due.
-    async fn next_file_due(&self, _now: Timestamp) -> StoreResult<Option<Timestamp>> {
-        Ok(None)
-    }
+    async fn next_file_due(&self, now: Timestamp) -> StoreResult<Option<Timestamp>>;
     /// Makes a file that is not here due now: one that is fetched on demand, and one that waits.
     async fn request_file(
         &self,
-        _account: AccountId,
-        _message: MessageId,
-        _now: Timestamp,
-    ) -> StoreResult<()> {
-        Ok(())
-    }
+        account: AccountId,
+        message: MessageId,
+        now: Timestamp,
+    ) -> StoreResult<()>;
     /// Records what became of an attempt; false when there is no such file any more.
     async fn record_file(
         &self,
-        _message: MessageId,
-        _outcome: FileOutcome,
-        _now: Timestamp,
-    ) -> StoreResult<bool> {
-        Ok(false)
-    }
+        message: MessageId,
+        outcome: FileOutcome,
+        now: Timestamp,
+    ) -> StoreResult<bool>;
     /// Which of these files are stored.
-    async fn stored_files(&self, _messages: &[MessageId]) -> StoreResult<Vec<MessageId>> {
-        Ok(Vec::new())
-    }
+    async fn stored_files(&self, messages: &[MessageId]) -> StoreResult<Vec<MessageId>>;
     /// Ends files that came in before `before`, and the oldest of accounts with more than `account_max`
     /// bytes, as gone: a bounded number of those, whose bytes may be removed now.
     async fn expire_files(
         &self,
-        _before: Timestamp,
-        _account_max: u64,
-        _reason: &str,
-    ) -> StoreResult<Vec<IncomingFile>> {
-        Ok(Vec::new())
-    }
+        before: Timestamp,
+        account_max: u64,
+        reason: &str,
+    ) -> StoreResult<Vec<IncomingFile>>;
 }
 
 /// Addresses under which files that came in are fetched without a key.

@@ -55,8 +55,8 @@ pub enum FetchError {
     /// It may work later.
     #[error("{0}")]
     Temporary(String),
-    /// WhatsApp has it no longer.
-    #[error("WhatsApp has the file no longer")]
+    /// Neither WhatsApp nor the phone has it any more.
+    #[error("neither WhatsApp nor the phone has the file any more")]
     Gone,
     /// It never will.
     #[error("{0}")]

@@ -13,6 +13,7 @@ use crate::device::{
 };
 use crate::error::{Error, Result, StoreError};
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
+use crate::incoming_file::MediaDownload;
 use crate::key::{KeyKind, Secret};
 use crate::phone::PhoneNumber;
 use crate::policy::pacing::{GAP_S_MAX, Pacing};
@@ -56,6 +57,8 @@ pub struct DeviceChange {
     pub shown_as: Option<ShownAs>,
     /// The URL of another proxy; `Some(None)` for none.
     pub proxy: Option<Option<String>>,
+    /// Which files it fetches from now on.
+    pub media_download: Option<MediaDownload>,
 }
 
 /// What a caller may do with a device it named, for the APIs that distinguish "not yours" from "unknown".
@@ -244,8 +247,8 @@ impl Core {
             Some(None) => Some(None),
             Some(Some(text)) => Some(Some(self.seal_proxy(account, id, &text)?)),
         };
-        let DeviceChange { pacing, shown_as, .. } = change;
-        let patch = DevicePatch { name, pacing, shown_as, proxy };
+        let DeviceChange { pacing, shown_as, media_download, .. } = change;
+        let patch = DevicePatch { name, pacing, shown_as, proxy, media_download };
         let device = self.store.update_device(account, id, patch).await?;
         let device = device.ok_or(Error::NotFound("device"))?;
         self.dispatcher.reload(id).await;

@@ -7,6 +7,7 @@ use domain::client::ShownAs;
 use domain::device::{Device, Heartbeats, RESTRICTED};
 use domain::error::Error;
 use domain::ids::DeviceId;
+use domain::incoming_file::MediaDownload;
 use domain::scope::Scope;
 use domain::service::{DeviceChange, DeviceName, Principal, SendingDevice};
 use jiff::Timestamp;
@@ -52,7 +53,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("In which minutes of the last day a device's connection was alive")
             .answers_list::<HeartbeatsBody>(200),
         Route::new(Method::PATCH, ONE, Access::Device, update)
-            .summary("Change a device's name, pacing, proxy, or how phones list it")
+            .summary("Change a device's name, pacing, proxy, which files it fetches, or how phones list it")
             .description(
                 "Fields left out stay; null follows the gateway's setting again, or ends the proxy. A \
                  device with another proxy or language connects anew; name and platform in `shown_as` \
@@ -96,6 +97,11 @@ struct DeviceChangeRequest {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     proxy: Option<Option<String>>,
+    /// Which files of incoming messages it fetches: `auto` (each, at once), `on_demand` (when `media.url` is
+    /// asked for) or `off` (none). Null is `auto`.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    media_download: Option<Option<String>>,
 }
 
 /// A device.
@@ -124,6 +130,8 @@ pub(super) struct DeviceBody<'a> {
     shown_as: Option<ShownAsJson>,
     /// Its proxy, without user name and password.
     proxy: Option<String>,
+    /// Which files of incoming messages it fetches: `auto`, `on_demand` or `off`.
+    media_download: &'a str,
     /// Until when WhatsApp lets its number write to no new contacts; messages to them wait.
     #[schema(value_type = Option<String>, format = DateTime)]
     restricted_until: Option<Timestamp>,
@@ -172,6 +180,7 @@ impl<'a> DeviceBody<'a> {
             pacing: device.pacing.as_ref().map(PacingJson::from),
             shown_as: ShownAsJson::of(&device.shown_as),
             proxy: state.core().shown_proxy(device),
+            media_download: device.media_download.as_str(),
             restricted_until,
             restriction: restricted_until.map(|_| RESTRICTED),
             paired_at: device.paired_at,
@@ -306,9 +315,16 @@ async fn update(
         pacing: body.pacing.map(|pacing| pacing.map(|Object(pacing)| pacing.into())),
         shown_as: shown_as.transpose()?,
         proxy: body.proxy,
+        media_download: body.media_download.map(media_download).transpose()?,
     };
     let device = state.core().update_device(&principal, id, change).await?;
     Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
+}
+
+fn media_download(name: Option<String>) -> Result<MediaDownload, ApiError> {
+    let Some(name) = name else { return Ok(MediaDownload::default()) };
+    MediaDownload::from_name(&name)
+        .ok_or_else(|| ApiError::field("media_download", "must be auto, on_demand or off"))
 }
 
 async fn delete(

@@ -34,6 +34,20 @@ async fn a_proxy_is_set_shown_without_its_secrets_and_ended() {
 }
 
 #[tokio::test]
+async fn a_device_fetches_the_files_that_it_is_to() {
+    let app = App::new().await;
+    assert_eq!(patch(&app, json!({})).await["media_download"], "auto");
+    for setting in ["on_demand", "off", "auto", "on_demand"] {
+        let shown = patch(&app, json!({ "media_download": setting })).await;
+        assert_eq!(shown["media_download"], setting);
+    }
+    assert_eq!(patch(&app, json!({"name": "x"})).await["media_download"], "on_demand");
+    assert_eq!(patch(&app, json!({"media_download": null})).await["media_download"], "auto");
+    let refused = patch(&app, json!({"media_download": "sometimes"})).await;
+    assert_eq!(refused["errors"][0]["field"], "media_download", "{refused}");
+}
+
+#[tokio::test]
 async fn a_device_is_shown_as_it_is_set() {
     let app = App::new().await;
     let set = json!({"name": "Kasir", "platform": "Safari", "language": "id_id"});

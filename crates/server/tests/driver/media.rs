@@ -289,6 +289,38 @@ async fn a_file_is_fetched_whole_and_unchanged_or_not_at_all() {
     assert_eq!(fetch(&world, device, media).await, Err(FetchError::NotConnected));
 }
 
+#[tokio::test]
+async fn a_file_that_whatsapp_has_no_longer_comes_from_the_phone() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let bytes = bytes(70_000);
+    let base64 = BASE64_STANDARD.encode(&bytes);
+    let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
+    for to in [OURS, &group] {
+        let fields = json!({ "kind": "image", "mimetype": "image/png", "base64": base64 });
+        let id = world.sim.write_file(THEIRS, to, fields).await;
+        let message = world.recorder.message(&id).await;
+        let media = message.content.media().unwrap();
+        let path = format!("/phones/{OURS}/inbox/{id}/media");
+        world.sim.call("DELETE", &path, Value::Null).await;
+        assert!(fetch(&world, device, media).await.unwrap() == bytes, "{to}");
+        // One of a release that did not know what to ask the phone for.
+        let text = std::str::from_utf8(&media.reference.as_ref().unwrap().0).unwrap();
+        let mut older: Value = serde_json::from_str(text).unwrap();
+        older.as_object_mut().unwrap().remove("message").unwrap();
+        let reference = FileReference(older.to_string().into_bytes().into());
+        let older = Media { reference: Some(reference), ..media.clone() };
+        assert_eq!(fetch(&world, device, &older).await, Err(FetchError::Gone));
+    }
+    let fields = json!({ "kind": "document", "mimetype": "text/csv", "base64": base64 });
+    let id = world.sim.write_file(THEIRS, OURS, fields).await;
+    let message = world.recorder.message(&id).await;
+    let path = format!("/phones/{OURS}/inbox/{id}/media?phone=also");
+    world.sim.call("DELETE", &path, Value::Null).await;
+    let media = message.content.media().unwrap();
+    assert_eq!(fetch(&world, device, media).await, Err(FetchError::Gone));
+}
+
 fn outgoing(media: ReadyMedia, caption: &str) -> OutgoingContent {
     OutgoingContent::File(OutgoingFile { media, caption: caption.to_owned() })
 }

@@ -145,6 +145,33 @@ async fn the_address_in_the_first_webhook_leads_to_the_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_device_fetches_files_when_they_are_asked_for_or_never() {
+    let simulator = Simulator::start().await;
+    let gateway = Gateway::start(&simulator, &[LOOPBACK]).await;
+    let account = gateway.operator().make_account("files", "unlimited").await;
+    let device = account.make_linked_device(&simulator, OURS).await;
+    let path = format!("/v1/devices/{device}");
+    let photo = bytes(3, 60_000);
+    account.call("PATCH", &path, Some(json!({ "media_download": "on_demand" }))).await.ok();
+    let fields = json!({ "kind": "image", "mimetype": "image/jpeg", "caption": "asked" });
+    send_file(&simulator, &photo, fields).await;
+    let row = received(&account, "asked", "on_demand").await;
+    let whatsapp_id = row["whatsapp_id"].as_str().unwrap();
+    let media = format!("/phones/{OURS}/inbox/{whatsapp_id}/media");
+    simulator.control().call("DELETE", &media, None).await.ok();
+    let answer = get(row["media"]["url"].as_str().unwrap(), None).await;
+    assert!(answer.bytes().await.unwrap() == photo, "fetched from the phone");
+    received(&account, "asked", "stored").await;
+    account.call("PATCH", &path, Some(json!({ "media_download": "off" }))).await.ok();
+    let fields = json!({ "kind": "image", "mimetype": "image/jpeg", "caption": "never" });
+    send_file(&simulator, &photo, fields).await;
+    let row = received(&account, "never", "gone").await;
+    assert_eq!(row["media"]["url"], Value::Null);
+    let answer = account.call("GET", &format!("/v1/messages/{}/media", row["id"]), None).await;
+    assert_eq!(answer.status, 410);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_file_is_lost_by_a_gateway_that_is_killed_on_sqlite() {
     no_file_is_lost(&[]).await;
 }

@@ -121,6 +121,22 @@ pub(super) async fn inbox_media(
     Ok(response)
 }
 
+/// `DELETE /phones/{number}/inbox/{id}/media`: the media hosts have the file no longer; with `phone=also`
+/// neither has the phone.
+pub(super) async fn forget_media(
+    State(simulator): State<Simulator>,
+    Path((number, id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+) -> HandlerResult<StatusCode> {
+    let number = parse_number(&number)?;
+    let content = simulator.read(move |db| views::content(db, number, &id)).await?;
+    let media = content.and_then(|content| content.media);
+    let media = media.ok_or_else(|| not_found("there is no such file"))?;
+    let query = query.unwrap_or_default();
+    simulator.media().forget(&media.direct_path, asked(&query, "phone") != Some("also"))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// The media types that a page may show; the sender chose the text, so it must also be a header.
 fn shown_inline(mimetype: &str) -> Option<HeaderValue> {
     let shown = ["image/jpeg", "image/png", "image/webp", "image/gif", "audio/", "video/"];

@@ -137,7 +137,7 @@ pub(crate) fn router(simulator: Simulator) -> Router {
         .route("/phones/{number}/devices/{device}", delete(pairing::unpair))
         .route("/phones/{number}/sessions", delete(phones::forget_sessions))
         .route("/phones/{number}/inbox", get(phones::inbox))
-        .route("/phones/{number}/inbox/{id}/media", get(mms::inbox_media))
+        .route("/phones/{number}/inbox/{id}/media", get(mms::inbox_media).delete(mms::forget_media))
         .route("/phones/{number}/timeline", get(phones::timeline))
         .route("/phones/{number}/events", get(phones::events))
         .route("/phones/{number}/send", post(send::send))

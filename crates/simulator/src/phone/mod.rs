@@ -15,6 +15,7 @@ mod quotes;
 mod receipts;
 mod receive;
 mod resend;
+mod reupload;
 mod send;
 pub(crate) mod signal;
 mod timers;

@@ -41,7 +41,8 @@ impl Switchboard {
         match (&*kind, author) {
             ("retry", Some(author)) => self.on_retry(by, author, &to, node)?,
             // Between devices of one phone, or for the server only.
-            ("sender" | "peer_msg" | "hist_sync" | "server-error" | "enc_rekey_retry", _) => {}
+            ("server-error", _) => self.on_media_retry(conn, by, node)?,
+            ("sender" | "peer_msg" | "hist_sync" | "enc_rekey_retry", _) => {}
             (_, Some(author)) if author.number != by.number => {
                 self.pass_on_receipt(by, author.number, &to, &kind, &ids)?;
             }

@@ -54,7 +54,9 @@ pub(crate) async fn receive_group(
     let changes = amend::taken_from(&mut arrived);
     let mut files: HashMap<MessageId, NewFile> = HashMap::new();
     for message in arrived.iter_mut().flatten() {
-        files.extend(NewFile::take(&mut message.content).map(|file| (message.id, file)));
+        let setting = devices.get(&message.device_id).map(|device| device.media_download);
+        let file = NewFile::take(&mut message.content, setting.unwrap_or_default());
+        files.extend(file.map(|file| (message.id, file)));
     }
     let rows: Vec<&Message> = arrived.iter().flatten().collect();
     let new: HashSet<MessageId> = insert_history(tx, &rows).await?.into_iter().collect();

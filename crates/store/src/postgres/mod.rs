@@ -43,6 +43,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0009_incoming_files.sql"),
     include_str!("../../migrations/postgres/0010_key_rights.sql"),
     include_str!("../../migrations/postgres/0011_message_hours.sql"),
+    include_str!("../../migrations/postgres/0012_media_download.sql"),
 ];
 
 #[derive(Clone)]

@@ -50,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0009_incoming_files.sql"),
     include_str!("../../migrations/sqlite/0010_key_rights.sql"),
     include_str!("../../migrations/sqlite/0011_message_hours.sql"),
+    include_str!("../../migrations/sqlite/0012_media_download.sql"),
 ];
 
 /// The database, open.

@@ -98,6 +98,7 @@ impl AccountStore for MemoryStore {
         let State { inline, waiting, .. } = &mut *state;
         inline.retain(|message, _| waiting.contains_key(message));
         state.history.retain(|_, message| message.account_id != id);
+        state.forget_files();
         state.idempotency.retain(|(account, ..), _| *account != id);
         state.contacts.retain(|(device, _), _| !devices.contains(device));
         state.session.retain(|(device, ..), _| !devices.contains(device));

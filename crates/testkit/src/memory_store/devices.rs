@@ -8,6 +8,7 @@ use domain::device::{
     Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
 };
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
+use domain::incoming_file::MediaDownload;
 use domain::message::MessageEvent;
 use domain::ports::{
     CreatedDevice, DeviceStore, MovedDevice, NewKey, Page, PageRequest, Progress, Recorded,
@@ -46,6 +47,7 @@ impl DeviceStore for MemoryStore {
             pacing: None,
             shown_as: ShownAs::default(),
             proxy: None,
+            media_download: MediaDownload::default(),
             restricted_until: None,
             paired_at: None,
             connected_at: None,
@@ -112,6 +114,9 @@ impl DeviceStore for MemoryStore {
         }
         if let Some(proxy) = patch.proxy {
             device.proxy = proxy;
+        }
+        if let Some(media_download) = patch.media_download {
+            device.media_download = media_download;
         }
         Ok(Some(device.clone()))
     }
@@ -228,6 +233,7 @@ impl DeviceStore for MemoryStore {
         state.identities.retain(|(device, _), _| *device != id);
         state.session.retain(|(device, ..), _| *device != id);
         state.heartbeats.retain(|(device, _), _| *device != id);
+        state.forget_files();
         Ok(Some(cancelled))
     }
 }

@@ -253,6 +253,7 @@ impl MessageStore for MemoryStore {
         let mut state = self.state();
         let before = state.history.len() + state.idempotency.len();
         state.history.retain(|_, message| message.created_at >= stored(keep_messages_since));
+        state.forget_files();
         state.idempotency.retain(|_, remembered| remembered.at > forgotten_before(now));
         let after = state.history.len() + state.idempotency.len();
         Ok(u64::try_from(before - after).expect("a small number"))

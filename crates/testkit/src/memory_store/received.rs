@@ -27,7 +27,7 @@ impl State {
         now: Timestamp,
     ) -> Vec<Recorded> {
         let message = new.clone().received(self.next_message_id(), account_id, device_id, now);
-        let message = self.named_by_number(message);
+        let mut message = self.named_by_number(message);
         if let Some(amendment) = Amendment::of(&message) {
             return self.amend(device_id, &amendment).into_iter().collect();
         }
@@ -37,6 +37,7 @@ impl State {
         if !is_new {
             return self.recover(device_id, new, &sender_key).into_iter().collect();
         }
+        self.keep_file(&mut message);
         self.history.insert(message.id, message.clone());
         let mut recorded = vec![self.recorded(message.clone(), 0)];
         let is_its = |(device, amendment): &mut (DeviceId, Amendment)| {
@@ -98,7 +99,9 @@ impl State {
         }
         known.content = new.content;
         known.context = new.context;
-        let known = known.clone();
+        let mut known = known.clone();
+        self.keep_file(&mut known);
+        self.history.insert(known.id, known.clone());
         Some(self.recorded(known, 0))
     }
 }

@@ -14,6 +14,7 @@ use domain::device::{
     Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
 };
 use domain::ids::DeviceId;
+use domain::incoming_file::MediaDownload;
 use domain::message::MessageState;
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
@@ -79,10 +80,12 @@ pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
         pacing: Some(Some(pacing.clone())),
         shown_as: Some(shown_as.clone()),
         proxy: Some(proxy.clone()),
+        media_download: Some(MediaDownload::OnDemand),
     };
     let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
-    let (name, pacing) = ("Kasir".into(), Some(pacing));
-    assert_eq!(updated, Device { name, pacing, shown_as, proxy, ..device.clone() });
+    let (name, pacing, media_download) = ("Kasir".into(), Some(pacing), MediaDownload::OnDemand);
+    let expected = Device { name, pacing, shown_as, proxy, media_download, ..device.clone() };
+    assert_eq!(updated, expected);
     assert_eq!(store.device(account.id, device.id).await.unwrap().as_deref(), Some(&updated));
     let nothing = DevicePatch::default();
     let same = store.update_device(account.id, device.id, nothing).await.unwrap();
@@ -91,6 +94,7 @@ pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
         pacing: Some(None),
         shown_as: Some(ShownAs::default()),
         proxy: Some(None),
+        media_download: Some(MediaDownload::Auto),
         ..DevicePatch::default()
     };
     let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
