@@ -23,13 +23,16 @@ pub struct Options {
     /// Messages of the large database
     #[arg(long)]
     messages: Option<u32>,
+    /// Photos that come in
+    #[arg(long)]
+    photos: Option<u32>,
     /// Seconds of each run of the load generator
     #[arg(long)]
     seconds: Option<u32>,
     /// Runs of each kind; medians are shown
     #[arg(long)]
     rounds: Option<u32>,
-    /// Only these parts, and nothing is written: accept, postgres, idle, pages, slow, lists, sessions
+    /// Only these parts, and nothing is written: accept, postgres, idle, pages, slow, lists, media, sessions
     only: Vec<String>,
 }
 
@@ -49,6 +52,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     for (name, value) in [
         ("--devices", options.devices),
         ("--messages", options.messages),
+        ("--photos", options.photos),
         ("--seconds", options.seconds),
         ("--rounds", options.rounds),
     ] {

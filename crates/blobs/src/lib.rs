@@ -1,8 +1,12 @@
 //! The media store: the bytes of files that came in, through `object_store`.
 //!
-//! Invariants: a file that [`BlobStore::put`] has taken is on the disk with its name, whatever happens then;
-//! a name is seen with all of its bytes or not at all. The library's own local store does not wait for the
-//! disk, so drafts are written beside the files, synced and renamed here.
+//! Invariants: a file that [`BlobStore::put`] has taken is on the disk, or in the bucket, with its name,
+//! whatever happens then; a name is seen with all of its bytes or not at all. The library's own local store
+//! does not wait for the disk, so drafts are written beside the files, synced and renamed here.
+
+mod bucket;
+
+pub use bucket::BucketBlobs;
 
 use std::fs::{self, File};
 use std::io;
@@ -34,15 +38,8 @@ impl LocalBlobs {
     /// # Errors
     /// The directory cannot be used.
     pub fn open(dir: &Path) -> Result<Self, BlobError> {
-        let prepare = || -> io::Result<PathBuf> {
-            let drafts = dir.join(DRAFTS);
-            if drafts.exists() {
-                fs::remove_dir_all(&drafts)?;
-            }
-            make_dir(&drafts)?;
-            dir.canonicalize()
-        };
-        let dir = prepare().map_err(fault)?;
+        empty_drafts(&dir.join(DRAFTS)).map_err(fault)?;
+        let dir = dir.canonicalize().map_err(fault)?;
         let files = LocalFileSystem::new_with_prefix(&dir).map_err(fault)?;
         Ok(Self { dir, files: Arc::new(files) })
     }
@@ -50,6 +47,61 @@ impl LocalBlobs {
 
 fn fault(error: impl std::fmt::Display) -> BlobError {
     BlobError(error.to_string())
+}
+
+/// Makes the directory of drafts, without those of an earlier process.
+fn empty_drafts(drafts: &Path) -> io::Result<()> {
+    if drafts.exists() {
+        fs::remove_dir_all(drafts)?;
+    }
+    make_dir(drafts)
+}
+
+async fn new_draft(drafts: PathBuf) -> Result<TempMedia, BlobError> {
+    let file = blocking(move || tempfile::NamedTempFile::new_in(drafts)).await?;
+    let path = file.into_temp_path();
+    Ok(TempMedia { path: path.to_path_buf(), size: 0, guard: Arc::new(path) })
+}
+
+async fn open(
+    files: &dyn ObjectStore,
+    key: &str,
+    part: Option<FilePart>,
+) -> Result<Option<Blob>, BlobError> {
+    let key = key.into();
+    let size = match files.head(&key).await {
+        Ok(meta) => meta.size,
+        Err(Error::NotFound { .. }) => return Ok(None),
+        Err(error) => return Err(fault(error)),
+    };
+    let range = part.map_or(0..size, |part| part.of(size));
+    if range.is_empty() {
+        return Ok(Some(Blob { size, range, bytes: stream::empty().boxed() }));
+    }
+    let wanted = Some(GetRange::Bounded(range.clone()));
+    let options = GetOptions { range: wanted, ..GetOptions::default() };
+    match files.get_opts(&key, options).await {
+        Ok(found) => {
+            let bytes = found.into_stream().map_err(io::Error::other).boxed();
+            Ok(Some(Blob { size, range, bytes }))
+        }
+        Err(Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(fault(error)),
+    }
+}
+
+fn names_older_than(
+    files: &dyn ObjectStore,
+    at: Timestamp,
+) -> BoxStream<'static, Result<String, BlobError>> {
+    let is_older = move |time: i64| time < at.as_millisecond();
+    let listed = files.list(None).map_err(fault);
+    let names = listed.try_filter_map(move |meta| async move {
+        let name = meta.location.to_string();
+        let is_file = !name.starts_with(DRAFTS);
+        Ok((is_file && is_older(meta.last_modified.timestamp_millis())).then_some(name))
+    });
+    names.boxed()
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {
@@ -76,10 +128,7 @@ fn keep(dir: &Path, key: &str, draft: &Path) -> io::Result<()> {
 #[async_trait]
 impl BlobStore for LocalBlobs {
     async fn draft(&self) -> Result<TempMedia, BlobError> {
-        let drafts = self.dir.join(DRAFTS);
-        let file = blocking(move || tempfile::NamedTempFile::new_in(drafts)).await?;
-        let path = file.into_temp_path();
-        Ok(TempMedia { path: path.to_path_buf(), size: 0, guard: Arc::new(path) })
+        new_draft(self.dir.join(DRAFTS)).await
     }
 
     async fn put(&self, key: &str, draft: TempMedia) -> Result<(), BlobError> {
@@ -88,26 +137,7 @@ impl BlobStore for LocalBlobs {
     }
 
     async fn open(&self, key: &str, part: Option<FilePart>) -> Result<Option<Blob>, BlobError> {
-        let key = key.into();
-        let size = match self.files.head(&key).await {
-            Ok(meta) => meta.size,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(fault(error)),
-        };
-        let range = part.map_or(0..size, |part| part.of(size));
-        if range.is_empty() {
-            return Ok(Some(Blob { size, range, bytes: stream::empty().boxed() }));
-        }
-        let wanted = Some(GetRange::Bounded(range.clone()));
-        let options = GetOptions { range: wanted, ..GetOptions::default() };
-        match self.files.get_opts(&key, options).await {
-            Ok(found) => {
-                let bytes = found.into_stream().map_err(io::Error::other).boxed();
-                Ok(Some(Blob { size, range, bytes }))
-            }
-            Err(Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(fault(error)),
-        }
+        open(&*self.files, key, part).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), BlobError> {
@@ -127,14 +157,7 @@ impl BlobStore for LocalBlobs {
     }
 
     fn older_than(&self, at: Timestamp) -> BoxStream<'static, Result<String, BlobError>> {
-        let is_older = move |time: i64| time < at.as_millisecond();
-        let listed = self.files.list(None).map_err(fault);
-        let names = listed.try_filter_map(move |meta| async move {
-            let name = meta.location.to_string();
-            let is_file = !name.starts_with(DRAFTS);
-            Ok((is_file && is_older(meta.last_modified.timestamp_millis())).then_some(name))
-        });
-        names.boxed()
+        names_older_than(&*self.files, at)
     }
 }
 

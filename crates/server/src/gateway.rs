@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use blobs::LocalBlobs;
+use blobs::{BucketBlobs, LocalBlobs};
 use domain::key::{KeyHash, KeyKind, Secret};
 use domain::person::{Link, Place, SETUP_LINK_MAX};
 use domain::ports::{
@@ -23,7 +23,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use whatsapp::WhatsappMessenger;
 
-use crate::config::Settings;
+use crate::config::{MediaStore, Settings, s3_variables};
 use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
 use crate::system::{SystemClock, SystemEntropy};
@@ -75,8 +75,7 @@ impl Gateway {
         let secret_key = settings.secret_key(fresh)?;
         let sealer: Arc<dyn SecretCipher> =
             Arc::new(ChaChaCipher::new(&secret_key, entropy.clone()));
-        let blobs: Arc<dyn BlobStore> =
-            Arc::new(LocalBlobs::open(&settings.media_store).context("cannot use media_store")?);
+        let blobs = media_store(settings).context("cannot use media_store")?;
         let kept = SignedDuration::from_hours(24 * i64::from(settings.media_days));
         let links: Arc<dyn MediaLinks> =
             Arc::new(SignedLinks::new(&secret_key, settings.own_url(), kept));
@@ -219,6 +218,16 @@ async fn tend_keys(core: Arc<Core>, stopped: Shutdown) {
             tracing::debug!(%error, "the last uses of keys are not stored yet");
         }
     }
+}
+
+fn media_store(settings: &Settings) -> Result<Arc<dyn BlobStore>> {
+    Ok(match &settings.media_store {
+        MediaStore::Directory(dir) => Arc::new(LocalBlobs::open(dir)?),
+        MediaStore::S3(url) => {
+            let drafts = settings.data_dir.join("drafts");
+            Arc::new(BucketBlobs::open(url, s3_variables(), &drafts)?)
+        }
+    })
 }
 
 fn http_config(settings: &Settings) -> HttpConfig {

@@ -18,7 +18,7 @@ const NPM_DIRS: [&str; 4] = [
     "crates/server/tests/processes/browser/npm",
 ];
 /// What the tests need of Python.
-const PYTHON_TOOLS: [PythonTool; 2] = [SCHEMATHESIS, NEONIZE];
+const PYTHON_TOOLS: [PythonTool; 3] = [SCHEMATHESIS, NEONIZE, MOTO];
 const SCHEMATHESIS: PythonTool = PythonTool {
     name: "schemathesis",
     lock: "crates/server/tests/clients/schemathesis/requirements.txt",
@@ -26,6 +26,9 @@ const SCHEMATHESIS: PythonTool = PythonTool {
 /// whatsmeow, as a library for Python.
 const NEONIZE: PythonTool =
     PythonTool { name: "neonize", lock: "crates/simulator/tests/whatsmeow/requirements.txt" };
+/// A server that speaks as S3 does.
+const MOTO: PythonTool =
+    PythonTool { name: "moto", lock: "crates/server/tests/processes/moto/requirements.txt" };
 const CHROMIUM_NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 struct Need {
@@ -125,6 +128,11 @@ pub fn schemathesis(root: &Path) -> PathBuf {
 /// The Python that has neonize once it is installed.
 pub fn neonize(root: &Path) -> PathBuf {
     NEONIZE.dir(root).join("bin/python")
+}
+
+/// The server that speaks as S3 does, once it is installed.
+pub fn moto(root: &Path) -> PathBuf {
+    MOTO.dir(root).join("bin/moto_server")
 }
 
 /// Installs the Python packages of the tests exactly as pinned.

@@ -355,6 +355,34 @@ fn our_own_shape_of_events() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&bodies).unwrap());
 }
 
+#[test]
+fn every_format_has_the_address_of_a_file_that_came_in() {
+    let url = "https://wa.example/media/TOKEN";
+    let mut with_file = incoming();
+    let Content::File(file) = &mut with_file.content else { panic!("a file") };
+    file.media.url = Some(url.to_owned());
+    file.media.mimetype = Some("application/pdf".to_owned());
+    let event = event(EventKind::MessageReceived, Subject::Message(Box::new(with_file)));
+    let at = "2026-11-21T08:00:05Z".parse().unwrap();
+    let body = |format: &str| {
+        let format = FormatName(format.to_owned());
+        Formats.encode(&format, HOOK, &event, "a secret of the test".into(), at).unwrap().body
+    };
+    let json =
+        |format: &str| serde_json::from_slice::<Value>(&body(format)).unwrap()["data"].clone();
+    assert_eq!(json("gerbang")["media"]["url"], url);
+    let content = &json("wagy")["content"];
+    assert_eq!((&content["media_url"], &content["media_type"]), (&json!(url), &json!("document")));
+    let data = json("wasyik");
+    assert_eq!((&data["messageType"], &data["url"]), (&json!("documentMessage"), &json!(url)));
+    assert_eq!(
+        (&data["fileName"], &data["mimetype"]),
+        (&json!("a.pdf"), &json!("application/pdf"))
+    );
+    let pairs: Vec<_> = form_urlencoded::parse(&body("wachat")).into_owned().collect();
+    assert_eq!(pairs.last(), Some(&("media_url".to_owned(), url.to_owned())));
+}
+
 /// The vectors were computed with Python's `hmac` and `base64`, as the standard's page says:
 /// `v1,` + base64(HMAC-SHA256(key, id + "." + timestamp + "." + body)).
 #[test]

@@ -14,6 +14,7 @@ mod host;
 mod latency;
 mod lists;
 mod load;
+mod media;
 mod naive;
 mod numbers;
 mod pages;
@@ -35,13 +36,14 @@ use report::{Outcome, Table};
 const PART_MAX: Duration = Duration::from_secs(900);
 
 /// What there is to measure.
-const PARTS: [(&str, Part); 7] = [
+const PARTS: [(&str, Part); 8] = [
     ("accept", |options| Box::pin(accept::measure(options))),
     ("postgres", |options| Box::pin(accept::measure_on_postgresql(options))),
     ("idle", |options| Box::pin(devices::measure_idle(options))),
     ("pages", |options| Box::pin(pages::measure(options))),
     ("slow", |options| Box::pin(slow::measure(options))),
     ("lists", |options| Box::pin(lists::measure(options))),
+    ("media", |options| Box::pin(media::measure(options))),
     ("sessions", |options| Box::pin(sessions(options))),
 ];
 
@@ -79,6 +81,9 @@ struct Options {
     /// Messages of the large database
     #[arg(long)]
     messages: Option<u32>,
+    /// Photos that come in
+    #[arg(long, default_value_t = 1_000)]
+    photos: u32,
     /// Seconds of each run of the load generator
     #[arg(long, default_value_t = 4)]
     seconds: u64,

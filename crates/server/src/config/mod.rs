@@ -4,6 +4,7 @@
 //! are never flags: a command line can be read by every user of the machine.
 
 mod byte_size;
+mod media_store;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use self::byte_size::ByteSize;
+pub use self::media_store::{MediaStore, s3_variables};
 use crate::telemetry::LogFormat;
 
 /// How many days files that came in are kept, unless it is set.
@@ -85,9 +87,10 @@ pub struct Flags {
     /// Free disk space below which files and messages are refused, 0 for no limit [default: 1GiB; for the demo 100MiB]
     #[arg(long, env = "GERBANG_MIN_FREE_SPACE", value_name = "SIZE")]
     pub min_free_space: Option<ByteSize>,
-    /// The directory for files that come in [default: media in the data directory]
-    #[arg(long, env = "GERBANG_MEDIA_STORE", value_name = "DIR")]
-    pub media_store: Option<PathBuf>,
+    /// Where files that come in are kept: a directory, or `s3://BUCKET/PREFIX` [default: media in the data
+    /// directory]
+    #[arg(long, env = "GERBANG_MEDIA_STORE", value_name = "DIR|URL")]
+    pub media_store: Option<String>,
     /// How many days files that come in are kept [default: 7]
     #[arg(long, env = "GERBANG_MEDIA_DAYS", value_name = "DAYS")]
     pub media_days: Option<u16>,
@@ -119,7 +122,7 @@ struct File {
     dialects: Option<Vec<String>>,
     pacing: Option<String>,
     min_free_space: Option<ByteSize>,
-    media_store: Option<PathBuf>,
+    media_store: Option<String>,
     media_days: Option<u16>,
     media_per_account: Option<ByteSize>,
     log: Option<LogFormat>,
@@ -191,7 +194,7 @@ pub struct Settings {
     /// Free disk space below which files and messages are refused.
     pub min_free_space: ByteSize,
     /// The directory for files that come in.
-    pub media_store: PathBuf,
+    pub media_store: MediaStore,
     /// How many days they are kept.
     pub media_days: u16,
     /// How many bytes of them are kept for an account.
@@ -273,7 +276,9 @@ impl Settings {
             media_store: flags
                 .media_store
                 .or(file.media_store)
-                .unwrap_or_else(|| data_dir.join("media")),
+                .map(MediaStore::parse)
+                .transpose()?
+                .unwrap_or_else(|| MediaStore::Directory(data_dir.join("media"))),
             media_days,
             media_per_account: flags
                 .media_per_account

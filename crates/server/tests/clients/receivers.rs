@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -43,9 +45,33 @@ async fn wachats_push_in_php() {
     try_receiver("wachat", "wachat.php", SECRET).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_photo_is_received_and_answered_in_node() {
+    let world = World::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (gateway, path) = (world.url(), folder.path().to_str().unwrap());
+    let settings =
+        [("GERBANG_URL", gateway.as_str()), ("GERBANG_KEY", world.key()), ("FOLDER", path)];
+    let secret = format!("whsec_{SECRET}");
+    let (mut receiver, url) = start("photo.mjs", &secret, &settings).await;
+    let webhook = json!({ "url": url, "secret": secret, "events": ["message.received"] });
+    world.account.post("/v1/webhooks", webhook).await;
+
+    let photo = vec![7; 54_321];
+    let media =
+        json!({ "kind": "image", "mimetype": "image/jpeg", "base64": STANDARD.encode(&photo) });
+    let body = json!({ "to": crate::world::OURS, "media": media });
+    world.simulator.control().post(&format!("/phones/{THEIRS}/send"), body).await;
+    let saved = |line: &str| line.strip_prefix("saved ").map(str::to_owned);
+    let name = receiver.line("the name of the photo", saved).await;
+    assert!(std::fs::read(folder.path().join(name)).unwrap() == photo);
+    let answer = world.mail(THEIRS, "Thank you for the photo of 54321 bytes").await;
+    assert!(answer["reply_to"].is_string(), "{answer}");
+}
+
 async fn try_receiver(format: &str, file: &str, secret: &str) {
     let world = World::start().await;
-    let (mut receiver, url) = start(file, secret).await;
+    let (mut receiver, url) = start(file, secret, &[]).await;
     let webhook = json!({
         "url": url, "format": format, "secret": secret, "events": ["message.received"],
     });
@@ -67,7 +93,7 @@ async fn try_receiver(format: &str, file: &str, secret: &str) {
 }
 
 /// Starts a receiver on a free port; returns it and its URL.
-async fn start(file: &str, secret: &str) -> (Process, String) {
+async fn start(file: &str, secret: &str, settings: &[(&str, &str)]) -> (Process, String) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/clients/webhooks");
     let port = free_port().await;
     let mut command = if file.ends_with(".php") {
@@ -78,6 +104,7 @@ async fn start(file: &str, secret: &str) -> (Process, String) {
         languages::command(Path::new(file))
     };
     command.current_dir(folder).env("PORT", port.to_string()).env("GERBANG_WEBHOOK_SECRET", secret);
+    command.envs(settings.iter().copied());
     let receiver = Process::start("a webhook receiver", command);
     let url = format!("http://127.0.0.1:{port}");
     let client = Api::new(&url);

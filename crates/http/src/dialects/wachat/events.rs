@@ -29,13 +29,16 @@ fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
         .map(|phone| phone.to_string())
         .or_else(|| sender.lid.map(|lid| lid.to_string()));
     let gateway = outgoing.event.device.phone.as_ref();
-    let body = Serializer::new(String::new())
-        .append_pair("id", &message.id.to_string())
+    let mut form = Serializer::new(String::new());
+    form.append_pair("id", &message.id.to_string())
         .append_pair("gateway_number", gateway.map_or("", |phone| phone.as_str()))
         .append_pair("originator", &originator.unwrap_or_default())
         .append_pair("receive_date", &outgoing.event.at.strftime("%Y-%m-%d %H:%M:%S").to_string())
-        .append_pair("msg", message.content.text())
-        .finish();
+        .append_pair("msg", message.content.text());
+    if let Some(url) = message.content.media().and_then(|media| media.url.as_deref()) {
+        form.append_pair("media_url", url);
+    }
+    let body = form.finish();
     Some(WebhookRequest {
         url: outgoing.url.to_owned(),
         content_type: "application/x-www-form-urlencoded",

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::translate::media_type;
 use crate::formats::{Format, OutgoingEvent, body_signatures};
 
 /// The header that holds the signature, and the one for the old secret's while it is being replaced.
@@ -64,6 +65,11 @@ struct MessageContent<'a> {
     /// WhatsApp's other name for that number.
     lid_jid: Option<&'a Lid>,
     content: &'a str,
+    /// Where the file that came in is fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    media_type: Option<&'static str>,
     message_id: &'a str,
     timestamp: Timestamp,
     is_edit: bool,
@@ -112,6 +118,8 @@ fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageConte
     let sender = message.sender.as_ref();
     let phone = sender.and_then(|sender| sender.phone.as_ref());
     let is_incoming = event.kind == EventKind::MessageReceived;
+    let media = message.content.media().filter(|_| is_incoming);
+    let media_url = media.and_then(|media| media.url.as_deref());
     MessageContent {
         pn_jid: match is_incoming {
             true => phone.cloned().map(ChatId::Person),
@@ -119,6 +127,8 @@ fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageConte
         },
         lid_jid: sender.and_then(|sender| sender.lid.as_ref()),
         content: message.content.text(),
+        media_url,
+        media_type: media_url.map(|_| media_type(message.content.kind())),
         message_id: message.whatsapp_id.as_str(),
         timestamp: event.at,
         // Edits are not taken in, so that nothing that is shown is one.

@@ -209,6 +209,16 @@ fn state_name(state: MessageState) -> &'static str {
     }
 }
 
+/// The name of a kind of file.
+pub(super) fn media_type(kind: ContentKind) -> &'static str {
+    match kind {
+        ContentKind::Image => "image",
+        ContentKind::Video => "video",
+        ContentKind::Audio | ContentKind::Voice => "audio",
+        _ => "document",
+    }
+}
+
 /// A message of the list.
 pub(super) fn row(message: &Message) -> MessageRow<'_> {
     let failure = message.failure.as_ref();
@@ -217,12 +227,7 @@ pub(super) fn row(message: &Message) -> MessageRow<'_> {
         recipient: message.chat.short(),
         message: message.text(),
         media_url: message.media().and_then(|media| media.url.as_deref()),
-        media_type: message.media().map(|_| match message.kind() {
-            ContentKind::Image => "image",
-            ContentKind::Video => "video",
-            ContentKind::Audio | ContentKind::Voice => "audio",
-            _ => "document",
-        }),
+        media_type: message.media().map(|_| media_type(message.kind())),
         status: state_name(message.state),
         error: failure.map(|failure| failure.message.as_str()),
         created_at: message.created_at,

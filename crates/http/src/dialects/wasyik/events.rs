@@ -67,6 +67,8 @@ enum Data<'a> {
         group_id: Option<&'a ChatId>,
         message_type: &'static str,
         text: Text<'a>,
+        #[serde(flatten)]
+        file: Option<FileFields<'a>>,
         timestamp: String,
     },
     #[serde(rename = "messaging.whatsapp.message.update")]
@@ -93,6 +95,26 @@ struct Text<'a> {
     body: &'a str,
 }
 
+/// A file that came in, by the names of the fields with which one is sent.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileFields<'a> {
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mimetype: Option<&'a str>,
+}
+
+impl<'a> FileFields<'a> {
+    fn of(message: &'a EventMessage) -> Option<Self> {
+        let media = message.content.media()?;
+        let url = media.url.as_deref()?;
+        let (file_name, mimetype) = (media.filename.as_deref(), media.mimetype.as_deref());
+        Some(Self { url, file_name, mimetype })
+    }
+}
+
 fn data(event: &Event) -> Option<Data<'_>> {
     match &event.subject {
         Subject::Message(message) if event.kind == EventKind::MessageReceived => {
@@ -112,6 +134,7 @@ fn incoming<'a>(event: &'a Event, message: &'a EventMessage) -> Data<'a> {
         group_id: message.chat.is_group().then_some(&message.chat),
         message_type: message_type(message.content.kind()),
         text: Text { body: message.content.text() },
+        file: FileFields::of(message),
         timestamp: laravel_time(event.at),
     }
 }
