@@ -143,6 +143,10 @@ pub struct OutgoingFile {
     pub media: ReadyMedia,
     /// The text below it; WhatsApp has none for audio, where it goes as a message of its own.
     pub caption: String,
+    /// Whether it can be looked at once only.
+    pub is_view_once: bool,
+    /// Whether it is a video that is played as an animation.
+    pub is_gif: bool,
 }
 
 /// A place on the map.

@@ -26,6 +26,8 @@ pub struct Context {
     pub mentions: Mentions,
     /// Whether its writer passed it on from another chat.
     pub is_forwarded: bool,
+    /// Whether nothing is to be shown of where a link in it leads.
+    pub is_without_preview: bool,
     /// How its writer has changed it since.
     pub changes: Changes,
 }

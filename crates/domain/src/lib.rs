@@ -18,6 +18,7 @@ pub mod group;
 pub mod ids;
 pub mod incoming_file;
 pub mod key;
+pub mod link;
 pub mod media;
 pub mod message;
 pub mod passkey;

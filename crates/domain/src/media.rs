@@ -51,7 +51,7 @@ impl std::fmt::Debug for MediaSource {
 pub struct FileRequest {
     /// Where it is.
     pub source: MediaSource,
-    /// As what it is sent: image, video, audio, voice or document; found out when not given.
+    /// As what it is sent: image, video, audio, voice, document or sticker; found out when not given.
     pub kind: Option<ContentKind>,
     /// The name the recipient sees; documents only.
     pub filename: Option<String>,
@@ -59,12 +59,24 @@ pub struct FileRequest {
     pub mimetype: Option<String>,
     /// The text below it.
     pub caption: Arc<str>,
+    /// Whether it can be looked at once only: images, videos and voice notes.
+    pub is_view_once: bool,
+    /// Whether it is a video that is played as an animation: without end and without sound.
+    pub is_gif: bool,
 }
 
 impl FileRequest {
     /// A file of which nothing else is said.
     pub fn new(source: MediaSource) -> Self {
-        Self { source, kind: None, filename: None, mimetype: None, caption: Arc::default() }
+        Self {
+            source,
+            kind: None,
+            filename: None,
+            mimetype: None,
+            caption: Arc::default(),
+            is_view_once: false,
+            is_gif: false,
+        }
     }
 }
 
@@ -93,6 +105,10 @@ pub struct Media {
     pub reason: Option<String>,
     /// What it is fetched by, until it is stored.
     pub reference: Option<FileReference>,
+    /// Whether it is shown once.
+    pub is_view_once: bool,
+    /// Whether it is a video that is played as an animation: without end and without sound.
+    pub is_gif: bool,
 }
 
 /// A file on this machine's disk; gone when the last copy of this value is dropped.
@@ -155,7 +171,7 @@ pub struct MediaWish {
 pub struct ReadyMedia {
     /// The file; not the original where it had to be converted.
     pub file: TempMedia,
-    /// Image, video, audio, voice or document.
+    /// Image, video, audio, voice, document or sticker.
     pub kind: ContentKind,
     /// Its MIME type.
     pub mimetype: String,
@@ -165,8 +181,21 @@ pub struct ReadyMedia {
     pub seconds: Option<u32>,
     /// The shape of a voice note: 64 loudness values from 0 to 100.
     pub waveform: Option<Vec<u8>>,
-    /// Width and height of an image, in pixels.
+    /// Width and height of an image, a video or a sticker, in pixels.
     pub dimensions: Option<(u32, u32)>,
+    /// What phones show of it before they fetch it.
+    pub preview: Preview,
+}
+
+/// What phones show of a file before they fetch it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// A small picture of an image, as JPEG.
+    pub thumbnail: Option<Arc<[u8]>>,
+    /// How many pages a PDF has.
+    pub pages: Option<u32>,
+    /// Whether a sticker moves.
+    pub is_animated: bool,
 }
 
 #[cfg(test)]

@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::media::{MediaWish, ReadyMedia, TempMedia};
+use domain::media::{MediaWish, Preview, ReadyMedia, TempMedia};
 use domain::message::ContentKind;
 use domain::ports::{FileError, MediaCodec};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinError, spawn_blocking};
 
 use crate::format::Format;
 use crate::kind::{described, failure, kind_of};
 use crate::length::{self, mpeg4};
 use crate::voice::{self, Stop};
-use crate::{container, picture};
+use crate::{container, pages, picture, thumbnail};
 
 /// The error for files that cannot be read.
 const UNREADABLE: &str = "the file cannot be read";
@@ -29,6 +30,8 @@ pub struct SetupError(#[from] io::Error);
 /// Decides what files are, and converts voice notes.
 pub struct Codec {
     temp_dir: PathBuf,
+    /// A picture is decoded in memory, so that one is at a time.
+    pictures: Semaphore,
 }
 
 impl Codec {
@@ -37,7 +40,7 @@ impl Codec {
     pub fn new(temp_dir: PathBuf) -> Result<Self, SetupError> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&temp_dir)?;
         voice::remove_leftovers(&temp_dir)?;
-        Ok(Self { temp_dir })
+        Ok(Self { temp_dir, pictures: Semaphore::new(1) })
     }
 
     /// Replaces a file by the voice note made from it.
@@ -55,6 +58,38 @@ impl Codec {
             ..ready
         })
     }
+
+    /// With a small picture of it.
+    async fn with_thumbnail(
+        &self,
+        mut ready: ReadyMedia,
+        format: Format,
+    ) -> Result<ReadyMedia, FileError> {
+        let _turn = self.pictures.acquire().await;
+        let file = ready.file.clone();
+        let made = spawn_blocking(move || thumbnail::of_image(format, &file.path)).await;
+        // Without one the image is shown grey until it has been fetched.
+        ready.preview.thumbnail = made.ok().flatten().map(Into::into);
+        Ok(ready)
+    }
+
+    /// Replaces an image by the sticker made from it.
+    async fn as_sticker(&self, ready: ReadyMedia, format: Format) -> Result<ReadyMedia, FileError> {
+        let _turn = self.pictures.acquire().await;
+        let (temp_dir, source) = (self.temp_dir.clone(), ready.file.clone());
+        let make = move || {
+            let disk = |_| FileError::Temporary("the sticker could not be written".to_owned());
+            let target = voice::new_file(&temp_dir).map_err(disk)?;
+            let words = "the image cannot be decoded, or has too many pixels";
+            thumbnail::make_sticker(format, &source.path, target.as_file())
+                .ok_or_else(|| FileError::Permanent(failure(words)))?;
+            temp_media(target.into_temp_path()).map_err(disk)
+        };
+        let made = spawn_blocking(make).await;
+        let file = made.map_err(|error| broke_down(&error, UNREADABLE))??;
+        let dimensions = Some((thumbnail::STICKER_SIDE, thumbnail::STICKER_SIDE));
+        Ok(ReadyMedia { file, dimensions, ..ready })
+    }
 }
 
 #[async_trait]
@@ -64,6 +99,8 @@ impl MediaCodec for Codec {
         let (ready, format) = looked.map_err(|error| broke_down(&error, UNREADABLE))??;
         match ready.kind {
             ContentKind::Voice => self.as_voice(ready, format).await,
+            ContentKind::Image => self.with_thumbnail(ready, format).await,
+            ContentKind::Sticker if format != Format::Webp => self.as_sticker(ready, format).await,
             _ => Ok(ready),
         }
     }
@@ -94,9 +131,22 @@ fn look(file: TempMedia, wish: &MediaWish) -> Result<(ReadyMedia, Format), FileE
     let (mimetype, filename) = described(format, kind, wish);
     let plays = matches!(kind, ContentKind::Audio | ContentKind::Video);
     let seconds = plays.then(|| length::seconds(format, &file.path)).flatten();
-    let is_image = kind == ContentKind::Image;
-    let dimensions = is_image.then(|| picture::dimensions(format, &head)).flatten();
-    let ready = ReadyMedia { file, kind, mimetype, filename, seconds, waveform: None, dimensions };
+    let dimensions = match kind {
+        ContentKind::Image | ContentKind::Sticker => picture::dimensions(format, &head),
+        ContentKind::Video => {
+            mpeg4::movie(&file.path).ok().flatten().and_then(|movie| movie.dimensions)
+        }
+        _ => None,
+    };
+    let is_pdf = kind == ContentKind::Document && format == Format::Pdf;
+    let preview = Preview {
+        pages: is_pdf.then(|| pages::count(&file.path)).flatten(),
+        is_animated: kind == ContentKind::Sticker && picture::is_animated(format, &head),
+        ..Preview::default()
+    };
+    let waveform = None;
+    let ready =
+        ReadyMedia { file, kind, mimetype, filename, seconds, waveform, dimensions, preview };
     Ok((ready, format))
 }
 

@@ -7,13 +7,16 @@ use domain::media::MediaWish;
 use domain::message::{ContentKind, Failure};
 
 use crate::format::Format;
-use crate::naming;
+use crate::{naming, thumbnail};
 
 /// The MIME type of voice notes.
 pub(crate) const VOICE_MIMETYPE: &str = "audio/ogg; codecs=opus";
+/// The MIME type of stickers.
+const STICKER_MIMETYPE: &str = "image/webp";
+
 /// What a file is sent as.
 pub(crate) fn kind_of(format: Format, wish: &MediaWish) -> Result<ContentKind, Failure> {
-    use ContentKind::{Audio, Document, Image, Video, Voice};
+    use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
     let is_a = |kind| format.kinds().contains(&kind);
     let refuse = |major: &str, what: &str| {
         Err(failure(match format {
@@ -27,7 +30,10 @@ pub(crate) fn kind_of(format: Format, wish: &MediaWish) -> Result<ContentKind, F
         Some(Image) if !is_a(Image) => refuse("image/", "an image"),
         Some(Video) if !is_a(Video) => refuse("video/", "a video"),
         Some(Audio | Voice) if !is_a(Audio) => refuse("audio/", "an audio file"),
-        Some(kind @ (Image | Video | Audio | Voice | Document)) => Ok(kind),
+        Some(Sticker) if !thumbnail::is_sticker_source(format) => {
+            refuse("image/", "a sticker: it must be WebP, PNG or JPEG")
+        }
+        Some(kind @ (Sticker | Image | Video | Audio | Voice | Document)) => Ok(kind),
         Some(kind) => Err(failure(format!("a file cannot be sent as {}", kind.as_str()))),
         None => Ok(claimed_kinds(wish)
             .find(|kind| is_a(*kind))
@@ -62,6 +68,7 @@ pub(crate) fn described(
             let (mimetype, name) = naming::document(format, wish);
             (mimetype, Some(name))
         }
+        ContentKind::Sticker => (STICKER_MIMETYPE.to_owned(), None),
         ContentKind::Voice => (VOICE_MIMETYPE.to_owned(), wish.filename.clone()),
         _ => {
             let mimetype = format.mimetype(kind).unwrap_or_default();

@@ -17,6 +17,12 @@ pub(crate) fn dimensions(format: Format, head: &[u8]) -> Option<(u32, u32)> {
     (width > 0 && height > 0).then_some((width, height))
 }
 
+/// Whether a WebP moves.
+pub(crate) fn is_animated(format: Format, head: &[u8]) -> bool {
+    let is_extended = format == Format::Webp && head.get(12..16) == Some(b"VP8X");
+    is_extended && head.get(20).is_some_and(|flags| flags & 0b10 != 0)
+}
+
 /// Walks over the segments to the one that begins the picture.
 fn jpeg(head: &[u8]) -> Option<(u32, u32)> {
     let mut at = 2;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::link::LinkPreview;
 use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
 use domain::ports::{FileError, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
 use domain::proxy::Proxy;
@@ -15,6 +16,7 @@ use reqwest::Url;
 use tokio::time::Instant;
 
 use crate::guard::{Guard, GuardedDns, Lookup, SystemLookup};
+use crate::preview::Remembered;
 use crate::{temp, tls};
 
 /// Longest wait for a connection.
@@ -90,6 +92,7 @@ pub struct HttpOutbound {
     reported_full: Mutex<Option<Instant>>,
     /// When there was enough free space; the system is asked again after [`ROOM_LASTS`].
     had_room_at: Mutex<Option<Instant>>,
+    pub(crate) pages: Remembered,
 }
 
 impl HttpOutbound {
@@ -110,7 +113,8 @@ impl HttpOutbound {
         let dns = |is_web_port| GuardedDns::new(guard.clone(), is_web_port, lookup.clone());
         let (web, other) = (client(dns(true))?, client(dns(false))?);
         let (had_room_at, reported_full) = Default::default();
-        Ok(Self { guard, limits, temp_dir, web, other, had_room_at, reported_full })
+        let pages = Remembered::default();
+        Ok(Self { guard, limits, temp_dir, web, other, had_room_at, reported_full, pages })
     }
 
     /// The client whose resolver judges by the rules for this URL's port.
@@ -142,6 +146,10 @@ impl Outbound for HttpOutbound {
 
     fn check_url(&self, url: &str) -> Result<(), UrlRefusal> {
         self.guard.check(url).map(|_| ())
+    }
+
+    async fn look_at(&self, link: &str) -> Option<LinkPreview> {
+        HttpOutbound::look_at(self, link).await
     }
 
     async fn fetch(&self, url: &str) -> Result<FetchedFile, FileError> {

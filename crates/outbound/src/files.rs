@@ -104,7 +104,7 @@ impl HttpOutbound {
     }
 
     /// Asks for a file, through redirects. Returns the answer and the URL it came from.
-    async fn follow(&self, mut url: Url) -> Result<(Response, Url), FetchError> {
+    pub(crate) async fn follow(&self, mut url: Url) -> Result<(Response, Url), FetchError> {
         for _ in 0..=REDIRECTS_MAX {
             let request = self.client_for(&url).get(url.clone());
             let request = request.header(ACCEPT_ENCODING, "identity");

@@ -25,6 +25,7 @@ mod filename;
 mod files;
 mod guard;
 mod page;
+mod preview;
 pub mod proxy;
 mod temp;
 pub mod tls;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
+use domain::media::{FetchedFile, MediaWish, Preview, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Failure};
 use domain::ports::{
     FileError, MediaCodec, Outbound, SecretCipher, UrlRefusal, WebhookAnswer, WebhookRequest,
@@ -162,6 +162,7 @@ impl MediaCodec for FakeCodec {
             seconds: None,
             waveform: None,
             dimensions: None,
+            preview: Preview::default(),
         })
     }
 }

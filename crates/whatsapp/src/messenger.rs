@@ -215,6 +215,7 @@ impl WhatsappMessenger {
             to: &to,
             own,
             context: message.context,
+            preview: message.preview,
             poll_secret: poll_secret(&client, &id),
             now_ms: wacore::time::now_millis(),
         };

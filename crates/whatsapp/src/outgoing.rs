@@ -4,9 +4,9 @@ use domain::chat::ChatId;
 use domain::content::{
     Contact, Content, ContentKind, Location, OutgoingContent, OutgoingFile, Poll,
 };
-use domain::context::{Context, Quote};
+use domain::context::{Context, Mentions, Quote};
 use domain::ids::WhatsappId;
-use domain::media::ReadyMedia;
+use domain::link::LinkPreview;
 use wacore::proto_helpers::MessageExt as _;
 use wacore_binary::{Jid, JidExt as _};
 use waproto::buffa::MessageField;
@@ -30,6 +30,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) own: Option<Jid>,
     /// What it refers to.
     pub(crate) context: Context,
+    /// What is shown of a link in its text.
+    pub(crate) preview: Option<LinkPreview>,
     /// With which those who vote in a poll hide their votes from WhatsApp.
     pub(crate) poll_secret: [u8; 32],
     /// Now, in milliseconds.
@@ -48,7 +50,7 @@ pub(crate) fn messages(
     around: &Surroundings<'_>,
 ) -> Option<Vec<(WhatsappId, wa::Message)>> {
     let caption = match &content {
-        Content::File(OutgoingFile { media, caption }) if !caption.trim().is_empty() => {
+        Content::File(OutgoingFile { media, caption, .. }) if !caption.trim().is_empty() => {
             let is_audio = matches!(media.kind, ContentKind::Audio | ContentKind::Voice);
             is_audio.then(|| Content::Text(caption.as_str().into()))
         }
@@ -77,10 +79,8 @@ fn message(
     around: &Surroundings<'_>,
 ) -> Option<wa::Message> {
     let mut message = match content {
-        Content::Text(text) => {
-            wa::Message { conversation: Some(text.to_string()), ..Default::default() }
-        }
-        Content::File(OutgoingFile { media, caption }) => file(media, caption, uploaded?),
+        Content::Text(text) => text_message(text.to_string(), around.preview.as_ref()),
+        Content::File(sent) => file(sent, uploaded?),
         Content::Location(place) => location(place),
         Content::Contacts(people) => contacts(&people),
         Content::Poll(question) => poll(question, around),
@@ -89,15 +89,36 @@ fn message(
         Content::Revoke => return protocol(Type::REVOKE, None, around),
         Content::Unsupported(_) => return None,
     };
-    if !around.context.is_empty() {
+    let Context { reply_to, mentions, .. } = &around.context;
+    if reply_to.is_some() || *mentions != Mentions::default() {
         let context = context_info(around);
-        let envelope = message.document_with_caption_message.as_option_mut();
+        let envelopes = [
+            &mut message.document_with_caption_message,
+            &mut message.view_once_message_v2,
+            &mut message.view_once_message_v2_extension,
+        ];
+        let envelope = envelopes.into_iter().find_map(|envelope| envelope.as_option_mut());
         match envelope.and_then(|envelope| envelope.message.as_option_mut()) {
             Some(inner) => inner.set_context_info(context),
             None => message.set_context_info(context),
         };
     }
     Some(message)
+}
+
+/// A text, with what is shown of a link in it.
+fn text_message(text: String, preview: Option<&LinkPreview>) -> wa::Message {
+    let Some(preview) = preview else {
+        return wa::Message { conversation: Some(text), ..Default::default() };
+    };
+    let extended = m::ExtendedTextMessage {
+        text: Some(text),
+        matched_text: Some(preview.link.clone()),
+        title: Some(preview.title.clone()),
+        description: preview.description.clone(),
+        ..Default::default()
+    };
+    wa::Message { extended_text_message: MessageField::some(extended), ..Default::default() }
 }
 
 /// What a message refers to, as phones read it.
@@ -308,18 +329,31 @@ macro_rules! file {
 }
 
 /// A message with a file that has been uploaded. Audio goes without its caption.
-fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Message {
+fn file(sent: OutgoingFile, uploaded: UploadResponse) -> wa::Message {
+    let OutgoingFile { media, caption, is_view_once, is_gif } = sent;
     let caption = (!caption.is_empty()).then_some(caption);
+    let (width, height) = media.dimensions.unzip();
+    let thumbnail = media.preview.thumbnail.as_deref().map(<[u8]>::to_vec);
+    let once = is_view_once.then_some(true);
     let mut message = wa::Message::default();
     match media.kind {
         ContentKind::Image => {
-            let (width, height) = media.dimensions.unzip();
-            message.image_message = file!(ImageMessage, media, uploaded, { caption: caption, width: width, height: height });
+            message.image_message = file!(ImageMessage, media, uploaded, {
+                caption: caption,
+                width: width,
+                height: height,
+                jpeg_thumbnail: thumbnail,
+                view_once: once,
+            });
         }
         ContentKind::Video => {
             message.video_message = file!(VideoMessage, media, uploaded, {
                 caption: caption,
                 seconds: media.seconds,
+                width: width,
+                height: height,
+                view_once: once,
+                gif_playback: is_gif.then_some(true),
                 streaming_sidecar: uploaded.streaming_sidecar,
             });
         }
@@ -328,7 +362,15 @@ fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Mes
                 ptt: Some(media.kind == ContentKind::Voice),
                 seconds: media.seconds,
                 waveform: media.waveform,
+                view_once: once,
                 streaming_sidecar: uploaded.streaming_sidecar,
+            });
+        }
+        ContentKind::Sticker => {
+            message.sticker_message = file!(StickerMessage, media, uploaded, {
+                width: width,
+                height: height,
+                is_animated: Some(media.preview.is_animated),
             });
         }
         _ => {
@@ -336,6 +378,7 @@ fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Mes
             message.document_message = file!(DocumentMessage, media, uploaded, {
                 caption: caption,
                 title: media.filename.clone(),
+                page_count: media.preview.pages,
                 file_name: media.filename,
             });
             if has_caption {
@@ -343,7 +386,18 @@ fn file(media: ReadyMedia, caption: String, uploaded: UploadResponse) -> wa::Mes
             }
         }
     }
-    message
+    if is_view_once { in_view_once_envelope(message) } else { message }
+}
+
+/// Phones show a file once that comes in this envelope; sound has one of its own.
+fn in_view_once_envelope(message: wa::Message) -> wa::Message {
+    let is_audio = message.audio_message.is_set();
+    let envelope =
+        MessageField::some(m::FutureProofMessage { message: MessageField::some(message) });
+    match is_audio {
+        true => wa::Message { view_once_message_v2_extension: envelope, ..Default::default() },
+        false => wa::Message { view_once_message_v2: envelope, ..Default::default() },
+    }
 }
 
 /// Phones show the caption of a document only when it comes in this envelope.

@@ -51,6 +51,7 @@ fn media_type(kind: ContentKind) -> MediaType {
         ContentKind::Image => MediaType::Image,
         ContentKind::Video => MediaType::Video,
         ContentKind::Audio | ContentKind::Voice => MediaType::Audio,
+        ContentKind::Sticker => MediaType::Sticker,
         _ => MediaType::Document,
     }
 }

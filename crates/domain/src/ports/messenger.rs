@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::group::{GroupAnswer, GroupRequest};
 use crate::ids::{DeviceId, WhatsappId};
 use crate::incoming_file::FileReference;
+use crate::link::LinkPreview;
 use crate::media::TempMedia;
 use crate::message::{Failure, IncomingMessage, Receipt};
 use crate::passkey::Assertion;
@@ -30,6 +31,8 @@ pub struct OutgoingMessage {
     pub content: OutgoingContent,
     /// What it refers to.
     pub context: Context,
+    /// What is shown of a link in its text.
+    pub preview: Option<LinkPreview>,
 }
 
 /// Why a message could not be submitted.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::link::LinkPreview;
 use crate::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use crate::message::Failure;
 use crate::proxy::Proxy;
@@ -101,6 +102,11 @@ pub trait Outbound: Send + Sync {
     }
     /// Notes that nothing is accepted because the disk has too little free space.
     fn report_full(&self) {}
+    /// What is shown of where a link leads; bounded in size and time, and `None` where there is nothing. How
+    /// many at a time is the caller's to bound.
+    async fn look_at(&self, _link: &str) -> Option<LinkPreview> {
+        None
+    }
     /// Posts to a webhook, once.
     async fn post(&self, request: WebhookRequest) -> WebhookAnswer;
     /// Asks a webhook's URL with `challenge` in its query, and wants exactly that as the answer.

@@ -41,6 +41,7 @@ impl Core {
     }
 
     fn check_file(&self, file: FileRequest) -> Result<Checked> {
+        check_marks(&file)?;
         let caption = check_characters("media.caption", file.caption)?;
         let kind = file.kind.map(check_kind).transpose()?;
         let filename = file.filename.map(check_filename).transpose()?;
@@ -51,7 +52,16 @@ impl Core {
         };
         let size = bytes.as_ref().and_then(|bytes| u64::try_from(bytes.len()).ok());
         let is_kind_given = kind.is_some();
-        let media = Media { url, is_kind_given, filename, mimetype, size, ..Media::default() };
+        let media = Media {
+            url,
+            is_kind_given,
+            filename,
+            mimetype,
+            size,
+            is_view_once: file.is_view_once,
+            is_gif: file.is_gif,
+            ..Media::default()
+        };
         let kind = kind.unwrap_or(ContentKind::Document);
         Ok((Content::File(File { kind, caption, media }), bytes))
     }
@@ -183,10 +193,26 @@ fn check_characters(field: &'static str, text: Arc<str>) -> Result<Arc<str>> {
     Ok(text)
 }
 
+/// Whether what is asked of a file is possible with its kind, which must be said for it.
+fn check_marks(file: &FileRequest) -> Result<()> {
+    use ContentKind::{Image, Sticker, Video, Voice};
+    if file.is_view_once && !matches!(file.kind, Some(Image | Video | Voice)) {
+        let message = "needs the kind image, video or voice";
+        return Err(Error::invalid("media.view_once", message));
+    }
+    if file.is_gif && file.kind != Some(Video) {
+        return Err(Error::invalid("media.gif", "needs the kind video, and a video"));
+    }
+    if file.kind == Some(Sticker) && !file.caption.trim().is_empty() {
+        return Err(Error::invalid("media.caption", "stickers have none"));
+    }
+    Ok(())
+}
+
 fn check_kind(kind: ContentKind) -> Result<ContentKind> {
-    use ContentKind::{Audio, Document, Image, Video, Voice};
-    let is_file = matches!(kind, Image | Video | Audio | Voice | Document);
-    let message = "must be image, video, audio, voice or document";
+    use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
+    let is_file = matches!(kind, Image | Video | Audio | Voice | Document | Sticker);
+    let message = "must be image, video, audio, voice, document or sticker";
     is_file.then_some(kind).ok_or_else(|| Error::invalid("media.kind", message))
 }
 

@@ -70,6 +70,8 @@ pub struct SendRequest {
     pub reply_to: Option<String>,
     /// Whom it mentions: numbers, LIDs, or `all` in a group.
     pub mentions: Vec<String>,
+    /// Whether something is shown of where a link in its text leads; unless given it is.
+    pub link_preview: Option<bool>,
     /// Not before this.
     pub schedule_at: Option<Timestamp>,
     /// Not after this; wins over `expires_in_s`.
@@ -250,7 +252,8 @@ impl Core {
             reply_to: request.reply_to.take(),
             mentions: std::mem::take(&mut request.mentions),
         };
-        let context = self.check_context(account, device_id, refers, &content).await?;
+        let mut context = self.check_context(account, device_id, refers, &content).await?;
+        context.is_without_preview = request.link_preview == Some(false);
         let due_at = check_schedule(request.schedule_at, now)?;
         let expires_at = check_expiry(&request, due_at, now)?;
         if request.retry_interval_s.is_some_and(|s| !(1..=RETRY_INTERVAL_S_MAX).contains(&s)) {

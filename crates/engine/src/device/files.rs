@@ -71,6 +71,11 @@ impl Default for FileLimits {
 }
 
 impl FileLimits {
+    /// Waits for a permit to look at a page; pages share them with downloads.
+    pub(super) async fn look(&self, account: AccountId) -> Permit {
+        self.downloads.acquire(account).await
+    }
+
     /// Waits for a permit to upload.
     pub(super) async fn upload(&self, account: AccountId) -> Permit {
         self.uploads.acquire(account).await
@@ -201,7 +206,9 @@ async fn prepare(context: &EngineContext, message: Message) -> Result<ReadyFile,
         (in_time(FETCH_WAIT, context.outbound().keep(bytes)).await?, permit)
     };
     let _conversion = match wish.kind {
-        Some(ContentKind::Voice) => Some(limits.conversions.acquire(account).await),
+        Some(ContentKind::Voice | ContentKind::Sticker) => {
+            Some(limits.conversions.acquire(account).await)
+        }
         _ => None,
     };
     let media = in_time(PREPARE_WAIT, context.codec().prepare(file, wish)).await?;

@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use domain::content::OutgoingFile;
+use domain::content::{Content, OutgoingContent, OutgoingFile};
+use domain::context::Context;
 use domain::error::StoreError;
-use domain::ids::MessageId;
+use domain::ids::{AccountId, MessageId};
+use domain::link::{LinkPreview, first_link};
 use domain::message::Message;
 use domain::ports::{Cancellation, OutgoingMessage, Progress, SendError, StoreResult};
 
 use super::DeviceTask;
 use super::jobs::Done;
 use super::journal::Write;
+use crate::context::EngineContext;
 use crate::queue::Action;
 use crate::reply::{Reply, answer};
 use crate::timing::{STORE_PAUSE, within};
@@ -20,6 +23,8 @@ use crate::timing::{STORE_PAUSE, within};
 /// How long the messenger may take to write one message to its connection. Then the message counts
 /// as submitted, for it may have been.
 const SEND_WAIT: Duration = Duration::from_secs(60);
+/// How long a text may be delayed by looking at where a link in it leads.
+const PREVIEW_WAIT: Duration = Duration::from_secs(5);
 /// The same for a message with a file, which is uploaded first; longer than the messenger's own
 /// limit of an upload.
 const SEND_FILE_WAIT: Duration = Duration::from_secs(15 * 60);
@@ -79,7 +84,12 @@ impl DeviceTask {
         let limit = if file.is_some() { SEND_FILE_WAIT } else { SEND_WAIT };
         let (media, permit) = file.map(|file| file.into_parts()).unzip();
         let content = message.content.with_file(|file| {
-            Some(OutgoingFile { media: media?, caption: file.caption.to_string() })
+            Some(OutgoingFile {
+                media: media?,
+                caption: file.caption.to_string(),
+                is_view_once: file.media.is_view_once,
+                is_gif: file.media.is_gif,
+            })
         });
         let Some(content) = content else {
             let error = SendError::Temporary("its file is not ready".to_owned());
@@ -89,9 +99,12 @@ impl DeviceTask {
         let (chat, whatsapp_id, context) = (message.chat, message.whatsapp_id, message.context);
         let attempt = message.attempts.saturating_add(1);
         tracing::debug!(message_id = %id, %whatsapp_id, attempt, "sending");
-        let message = OutgoingMessage { chat, whatsapp_id, content, context };
+        let (surroundings, account) = (context, message.account_id);
         let (context, device) = (self.context.clone(), self.id);
         self.begin(async move {
+            let preview = look_at_link(&context, account, &content, &surroundings).await;
+            let message =
+                OutgoingMessage { chat, whatsapp_id, content, context: surroundings, preview };
             let upload = match &permit {
                 Some(permit) => Some(context.files().upload(permit.holder()).await),
                 None => None,
@@ -165,6 +178,22 @@ impl DeviceTask {
             None => answer(reply, Ok(Cancellation::TooLate)),
         }
     }
+}
+
+/// What is shown of the first link in a text. It delays the text no longer than [`PREVIEW_WAIT`].
+async fn look_at_link(
+    context: &EngineContext,
+    account: AccountId,
+    content: &OutgoingContent,
+    surroundings: &Context,
+) -> Option<LinkPreview> {
+    let Content::Text(text) = content else { return None };
+    let link = first_link(text).filter(|_| !surroundings.is_without_preview)?;
+    let look = async {
+        let _permit = context.files().look(account).await;
+        context.outbound().look_at(link).await
+    };
+    within(PREVIEW_WAIT, look).await.flatten()
 }
 
 fn code_of(error: &SendError) -> &str {

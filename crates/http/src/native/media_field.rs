@@ -36,6 +36,12 @@ pub(super) struct MediaField {
     /// Whether audio is sent as a voice note; the same as the kind `voice`.
     #[serde(default, deserialize_with = "optional")]
     voice: Option<bool>,
+    /// Whether it can be looked at once only: for the kinds `image`, `video` and `voice`.
+    #[serde(default, deserialize_with = "optional")]
+    view_once: Option<bool>,
+    /// Whether a video is played as an animation: without end and without sound.
+    #[serde(default, deserialize_with = "optional")]
+    gif: Option<bool>,
 }
 
 /// What a file is sent as.
@@ -48,17 +54,19 @@ enum Kind {
     Audio,
     Voice,
     Document,
+    /// WebP as it is; PNG and JPEG become a square WebP.
+    Sticker,
 }
 
 impl MediaField {
     /// Whether nothing is said in it.
     pub(super) fn is_empty(&self) -> bool {
-        let Self { url, base64, kind, filename, mimetype, caption, voice } = self;
+        let Self { url, base64, kind, filename, mimetype, caption, voice, view_once, gif } = self;
         url.is_none()
             && base64.as_ref().is_none_or(|file| file.bytes.is_empty() && file.mimetype.is_none())
             && kind.is_none()
             && [filename, mimetype, caption].iter().all(|text| text.is_none())
-            && voice.is_none()
+            && [voice, view_once, gif].iter().all(|flag| flag.is_none())
     }
 
     /// In the core's words.
@@ -81,10 +89,12 @@ impl MediaField {
             }
         };
         let is_voice = self.voice == Some(true);
+        let is_gif = self.gif == Some(true);
         let kind = match self.kind {
+            None if is_gif && !is_voice => Some(ContentKind::Video),
             None | Some(Kind::Audio) if is_voice => Some(ContentKind::Voice),
             Some(Kind::Voice) if self.voice == Some(false) => Some(ContentKind::Audio),
-            Some(Kind::Image | Kind::Video | Kind::Document) if is_voice => {
+            Some(Kind::Image | Kind::Video | Kind::Document | Kind::Sticker) if is_voice => {
                 return Err(ApiError::field("media.voice", "only audio can be a voice note"));
             }
             kind => kind.map(ContentKind::from),
@@ -95,6 +105,8 @@ impl MediaField {
             filename: self.filename,
             mimetype,
             caption: self.caption.unwrap_or_default().into(),
+            is_view_once: self.view_once == Some(true),
+            is_gif,
         })
     }
 }
@@ -107,6 +119,7 @@ impl From<Kind> for ContentKind {
             Kind::Audio => Self::Audio,
             Kind::Voice => Self::Voice,
             Kind::Document => Self::Document,
+            Kind::Sticker => Self::Sticker,
         }
     }
 }

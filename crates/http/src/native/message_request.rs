@@ -60,6 +60,10 @@ pub(super) struct MessageRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(default, deserialize_with = "optional")]
     mentions: Option<ListField<PhoneField>>,
+    /// Whether title and description are shown of the page that the first link in the text leads to; true unless
+    /// given. The page is asked for when the message is sent, for at most 5 seconds.
+    #[serde(default, deserialize_with = "optional")]
+    link_preview: Option<bool>,
     /// Not before this (plan feature `schedule`).
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(default, deserialize_with = "optional")]
@@ -179,6 +183,7 @@ pub(super) fn command(
         to: body.to.0,
         reply_to: reacted_to.or(body.reply_to.map(|id| id.0)),
         mentions: mentions.into_iter().map(|one| one.0).collect(),
+        link_preview: body.link_preview,
         schedule_at: body.schedule_at.map(|time| time.0),
         expires_at: body.expires_at.map(|time| time.0),
         expires_in_s: body.expires_in_s,

@@ -148,6 +148,12 @@ pub(super) struct MediaBody<'a> {
     /// Why it failed or is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// `true` where it is shown once.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    view_once: bool,
+    /// `true` where it is a video that is played as an animation.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    gif: bool,
 }
 
 impl<'a> From<&'a Media> for MediaBody<'a> {
@@ -163,6 +169,8 @@ impl<'a> From<&'a Media> for MediaBody<'a> {
             height: media.dimensions.map(|(_, height)| height),
             state: media.state.map(FileState::as_str),
             reason: media.reason.as_deref(),
+            view_once: media.is_view_once,
+            gif: media.is_gif,
         }
     }
 }

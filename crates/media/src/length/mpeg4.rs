@@ -25,6 +25,8 @@ pub(crate) struct Movie {
     pub(crate) has_sound: bool,
     /// How long it plays, where that is known.
     pub(crate) seconds: Option<f64>,
+    /// Width and height as they are shown, in pixels.
+    pub(crate) dimensions: Option<(u32, u32)>,
 }
 
 /// A track, as far as it matters for the length.
@@ -37,6 +39,7 @@ struct Track {
     usual_ticks: u32,
     /// Ticks of all samples in fragments.
     ticks: u64,
+    dimensions: Option<(u32, u32)>,
 }
 
 /// A box: its name, where it begins, and where its content begins and ends.
@@ -62,7 +65,10 @@ pub(crate) fn movie(path: &Path) -> io::Result<Option<Movie>> {
     let (mut movie, mut tracks) = (Movie::default(), Vec::new());
     for track in inside.iter().filter(|found| &found.name == b"trak").take(TRACKS_MAX) {
         let (track, handler) = boxes.track(*track)?;
-        movie.has_pictures |= &handler == b"vide";
+        if &handler == b"vide" {
+            movie.has_pictures = true;
+            movie.dimensions = movie.dimensions.or(track.dimensions);
+        }
         movie.has_sound |= &handler == b"soun";
         tracks.push(track);
     }
@@ -102,6 +108,16 @@ pub(crate) fn parts(path: &Path) -> io::Result<Vec<Range<u64>>> {
         starts.pop();
     }
     Ok(ranges(&starts, end))
+}
+
+/// Width and height in a track's header, turned as the matrix before them turns the pictures.
+fn shown_size(header: &[u8]) -> Option<(u32, u32)> {
+    let matrix = if header.first() == Some(&1) { 52 } else { 40 };
+    let whole = |at| be32(header, matrix + at).map(|fixed| fixed >> 16);
+    let (width, height) = (whole(36)?, whole(40)?);
+    let is_turned = be32(header, matrix) == Some(0) && be32(header, matrix + 4) != Some(0);
+    let size = if is_turned { (height, width) } else { (width, height) };
+    (width > 0 && height > 0).then_some(size)
 }
 
 /// Seconds; `None` for what stands for an unknown length.
@@ -172,13 +188,14 @@ impl Boxes<'_> {
         let inside = self.children(track)?;
         let header = self.read_named(&inside, b"tkhd")?.unwrap_or_default();
         let id = be32(&header, if header.first() == Some(&1) { 20 } else { 12 }).unwrap_or(0);
+        let dimensions = shown_size(&header);
         let media = inside.iter().find(|found| &found.name == b"mdia");
         let media = media.map_or(Ok(Vec::new()), |media| self.children(*media))?;
         let header = self.read_named(&media, b"mdhd")?.unwrap_or_default();
         let scale = be32(&header, if header.first() == Some(&1) { 20 } else { 12 }).unwrap_or(0);
         let handler = self.read_named(&media, b"hdlr")?.unwrap_or_default();
         let handler = handler.get(8..12).and_then(|name| name.try_into().ok()).unwrap_or_default();
-        Ok((Track { id, scale, ..Track::default() }, handler))
+        Ok((Track { id, scale, dimensions, ..Track::default() }, handler))
     }
 
     /// The length of all fragments, which some writers know.

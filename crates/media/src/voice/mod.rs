@@ -152,13 +152,18 @@ fn pass_on(source: &TempMedia, stopped: &Stopped) -> Result<Note, VoiceError> {
     Ok(Note { file: source.clone(), seconds: measured.seconds()?, waveform: measured.waveform() })
 }
 
+/// An empty file for what is converted.
+pub(crate) fn new_file(temp_dir: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(PREFIX).tempfile_in(temp_dir)
+}
+
 fn convert(
     source: &Path,
     format: Format,
     temp_dir: &Path,
     stopped: &Stopped,
 ) -> Result<Note, VoiceError> {
-    let (out, path) = tempfile::Builder::new().prefix(PREFIX).tempfile_in(temp_dir)?.into_parts();
+    let (out, path) = new_file(temp_dir)?.into_parts();
     let mut writer = NoteWriter::new(io::BufWriter::new(out))?;
     let mut resampler: Option<Resampler> = None;
     decode::decode(source, format, |samples, rate| {

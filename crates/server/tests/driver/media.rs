@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use domain::content::{OutgoingContent, OutgoingFile};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::incoming_file::{FileReference, FileState};
-use domain::media::{MEDIA_BYTES_MAX, Media, ReadyMedia, TempMedia};
+use domain::media::{MEDIA_BYTES_MAX, Media, Preview, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Receipt};
 use domain::ports::{FetchError, Messenger, MessengerEvent, SendError};
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ fn ready(kind: ContentKind, mimetype: &str, size: usize) -> (ReadyMedia, String)
         seconds: None,
         waveform: None,
         dimensions: None,
+        preview: Preview::default(),
     };
     (media, hex::encode(digest.finalize()))
 }
@@ -52,22 +53,33 @@ pub fn a_document() -> ReadyMedia {
 
 /// Every kind of file, its caption, and what the phone is to see of it.
 fn every_kind() -> Vec<(ReadyMedia, String, &'static str, Value)> {
-    use ContentKind::{Audio, Document, Image, Video, Voice};
+    use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
     let wave: Vec<u8> = (0..64).collect();
     let with = |kind, mimetype, size, change: &dyn Fn(ReadyMedia) -> ReadyMedia| {
         let (media, sha256) = ready(kind, mimetype, size);
         (change(media), sha256)
     };
-    let picture = |media| ReadyMedia { dimensions: Some((640, 480)), ..media };
+    let picture = |media| {
+        let preview = Preview { thumbnail: Some([7; 700].into()), ..Preview::default() };
+        ReadyMedia { dimensions: Some((640, 480)), preview, ..media }
+    };
+    let sticker = |media| {
+        let preview = Preview { is_animated: true, ..Preview::default() };
+        ReadyMedia { dimensions: Some((512, 512)), preview, ..media }
+    };
     let film = |media| ReadyMedia { seconds: Some(12), ..media };
     let note = |media| ReadyMedia { seconds: Some(3), waveform: Some(wave.clone()), ..media };
-    let report = |media| ReadyMedia { filename: Some("laporan mei.pdf".to_owned()), ..media };
+    let report = |media| {
+        let preview = Preview { pages: Some(12), ..Preview::default() };
+        ReadyMedia { filename: Some("laporan mei.pdf".to_owned()), preview, ..media }
+    };
     let opus = "audio/ogg; codecs=opus";
     let cases = [
         (
             with(Image, "image/jpeg", 30_001, &picture),
             "Halo",
-            json!({ "kind": "image", "caption": "Halo" }),
+            json!({ "kind": "image", "caption": "Halo", "width": 640, "height": 480,
+                "thumbnail_bytes": 700 }),
         ),
         (with(Image, "image/png", 16, &|media| media), "", json!({ "kind": "image" })),
         (
@@ -84,12 +96,17 @@ fn every_kind() -> Vec<(ReadyMedia, String, &'static str, Value)> {
         (
             with(Document, "application/pdf", 50_000, &report),
             "Baca",
-            json!({ "kind": "document", "caption": "Baca", "filename": "laporan mei.pdf" }),
+            json!({ "kind": "document", "caption": "Baca", "filename": "laporan mei.pdf", "pages": 12 }),
         ),
         (
             with(Document, "application/pdf", 1, &report),
             "",
-            json!({ "kind": "document", "filename": "laporan mei.pdf" }),
+            json!({ "kind": "document", "filename": "laporan mei.pdf", "pages": 12 }),
+        ),
+        (
+            with(Sticker, "image/webp", 4_000, &sticker),
+            "",
+            json!({ "kind": "sticker", "width": 512, "height": 512, "animated": true }),
         ),
     ];
     cases.map(|((media, sha256), caption, seen)| (media, sha256, caption, seen)).into()
@@ -121,9 +138,39 @@ async fn every_kind_arrives_bit_for_bit() {
                 ("filename", &seen["filename"]),
                 ("seconds", &seen["seconds"]),
                 ("waveform", &seen["waveform"]),
+                ("width", &seen["width"]),
+                ("height", &seen["height"]),
+                ("pages", &seen["pages"]),
+                ("thumbnail_bytes", &seen["thumbnail_bytes"]),
+                ("animated", &seen["animated"]),
             ] {
                 assert_eq!(&mail[field], expected, "{field} of {mail}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn files_are_shown_once_or_without_end() {
+    use ContentKind::{Image, Video, Voice};
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let group = world.sim.group("Tim", &[OURS, THEIRS], false).await;
+    for to in [chat(THEIRS), group.into()] {
+        for (kind, mimetype, is_view_once, is_gif) in [
+            (Image, "image/jpeg", true, false),
+            (Video, "video/mp4", true, false),
+            (Video, "video/mp4", false, true),
+            (Voice, "audio/ogg; codecs=opus", true, false),
+        ] {
+            let (media, sha256) = ready(kind, mimetype, 3_000);
+            let file = OutgoingFile { media, caption: String::new(), is_view_once, is_gif };
+            let id = new_id();
+            world.try_send_content(device, &to, &id, OutgoingContent::File(file)).await.unwrap();
+            let mail = arrived(&world, device, &id).await;
+            assert_eq!(mail["sha256"], sha256, "{mail}");
+            let flag = |name: &str| mail[name].as_bool().unwrap_or_default();
+            assert_eq!((flag("view_once"), flag("gif")), (is_view_once, is_gif), "{mail}");
         }
     }
 }
@@ -322,7 +369,8 @@ async fn a_file_that_whatsapp_has_no_longer_comes_from_the_phone() {
 }
 
 fn outgoing(media: ReadyMedia, caption: &str) -> OutgoingContent {
-    OutgoingContent::File(OutgoingFile { media, caption: caption.to_owned() })
+    let caption = caption.to_owned();
+    OutgoingContent::File(OutgoingFile { media, caption, is_view_once: false, is_gif: false })
 }
 
 /// Two names of the simulator's address, as media hosts.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::chat::ChatId;
 use domain::ids::{DeviceId, WhatsappId};
-use domain::media::{ReadyMedia, TempMedia};
+use domain::media::{Preview, ReadyMedia, TempMedia};
 use domain::message::{ContentKind, Receipt, ReceivedOrigin};
 use domain::ports::{Messenger, MessengerEvent};
 use futures_util::future::join_all;
@@ -51,6 +51,7 @@ fn picture() -> ReadyMedia {
         seconds: None,
         waveform: None,
         dimensions: None,
+        preview: Preview::default(),
     }
 }
 

@@ -520,8 +520,12 @@ impl World {
         caption: &str,
     ) -> WhatsappId {
         let id = new_id();
-        let content =
-            OutgoingContent::File(OutgoingFile { media: file, caption: caption.to_owned() });
+        let content = OutgoingContent::File(OutgoingFile {
+            media: file,
+            caption: caption.to_owned(),
+            is_view_once: false,
+            is_gif: false,
+        });
         self.try_send_content(device, chat, &id, content).await.unwrap();
         id
     }
@@ -545,7 +549,8 @@ impl World {
         context: Context,
     ) -> Result<(), SendError> {
         let chat = chat.to_string().into();
-        let message = OutgoingMessage { chat, whatsapp_id: id.clone(), content, context };
+        let (whatsapp_id, preview) = (id.clone(), None);
+        let message = OutgoingMessage { chat, whatsapp_id, content, context, preview };
         self.messenger.send(device, message).await
     }
 

@@ -171,6 +171,83 @@ async fn a_device_fetches_files_when_they_are_asked_for_or_never() {
     assert_eq!(answer.status, 410);
 }
 
+/// The smallest PNG there is.
+const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+/// What a phone has of a message that was sent.
+async fn sent(simulator: &Simulator, account: &Api, body: Value) -> Value {
+    let message = account.post("/v1/messages", body).await;
+    let id = message["whatsapp_id"].clone();
+    until(format!("{id} has arrived"), 60, async || {
+        simulator.inbox(BUDI).await.into_iter().find(|mail| mail["id"] == id)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_sent_as_phones_show_them() {
+    let simulator = Simulator::start().await;
+    let gateway = Gateway::start(&simulator, &[LOOPBACK]).await;
+    let account = gateway.operator().make_account("files", "unlimited").await;
+    let device = account.make_linked_device(&simulator, OURS).await;
+    let sent = async |media: Value| {
+        let body = json!({ "device": device, "to": BUDI, "media": media });
+        sent(&simulator, &account, body).await
+    };
+    let sticker = sent(json!({ "base64": PICTURE, "kind": "sticker" })).await;
+    assert_eq!((&sticker["kind"], &sticker["mimetype"]), (&json!("sticker"), &json!("image/webp")));
+    assert_eq!((&sticker["width"], &sticker["height"]), (&json!(512), &json!(512)));
+    let once = sent(json!({ "base64": PICTURE, "kind": "image", "view_once": true })).await;
+    assert_eq!((&once["kind"], &once["view_once"]), (&json!("image"), &json!(true)));
+    assert!(once["thumbnail_bytes"].as_u64().is_some_and(|size| size > 0), "{once}");
+    let pdf = STANDARD.encode("%PDF-1.4\n1 0 obj <</Type /Pages /Kids [] /Count 3>> endobj\n%%EOF");
+    let document = sent(json!({ "base64": pdf, "filename": "a.pdf" })).await;
+    assert_eq!((&document["kind"], &document["pages"]), (&json!("document"), &json!(3)));
+    for (media, field) in [
+        (json!({ "base64": PICTURE, "view_once": true }), "media.view_once"),
+        (json!({ "base64": PICTURE, "kind": "document", "view_once": true }), "media.view_once"),
+        (json!({ "base64": PICTURE, "kind": "image", "gif": true }), "media.gif"),
+        (json!({ "base64": PICTURE, "kind": "sticker", "caption": "x" }), "media.caption"),
+        (json!({ "base64": PICTURE, "kind": "sticker", "voice": true }), "media.voice"),
+    ] {
+        let body = json!({ "device": device, "to": BUDI, "media": media });
+        let refused = account.call("POST", "/v1/messages", Some(body)).await;
+        assert_eq!(refused.status, 422, "{refused:?}");
+        assert_eq!(refused.body["errors"][0]["field"], field, "{refused:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_shows_where_its_link_leads() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let page = "<html><head><title>Toko &amp; Co</title><meta name=description content='Kopi'>";
+    let router = axum::Router::new()
+        .route("/toko", axum::routing::get(async move || axum::response::Html(page)))
+        .route("/never", axum::routing::get(std::future::pending::<()>));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let simulator = Simulator::start().await;
+    let gateway = Gateway::start(&simulator, &[LOOPBACK]).await;
+    let account = gateway.operator().make_account("links", "unlimited").await;
+    let device = account.make_linked_device(&simulator, OURS).await;
+    let (shop, never) = (format!("http://{address}/toko"), format!("http://{address}/never"));
+    let card = json!({ "url": shop, "title": "Toko & Co", "description": "Kopi" });
+    for (link, wish, expected) in [
+        (&shop, None, card),
+        (&shop, Some(false), Value::Null),
+        (&never, None, Value::Null),
+        (&"http://10.0.0.1/private".to_owned(), Some(true), Value::Null),
+    ] {
+        let text = format!("Lihat {link}!");
+        let mut body = json!({ "device": device, "to": BUDI, "text": text });
+        if let Some(wish) = wish {
+            body["link_preview"] = json!(wish);
+        }
+        let mail = sent(&simulator, &account, body).await;
+        assert_eq!((&mail["text"], &mail["link"]), (&json!(text), &expected), "{mail}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_file_is_lost_by_a_gateway_that_is_killed_on_sqlite() {
     no_file_is_lost(&[]).await;

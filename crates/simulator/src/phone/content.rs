@@ -41,9 +41,35 @@ pub(crate) struct Content {
     /// The id of the message that it answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reply_to: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) view_once: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) gif: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) animated: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) width: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) height: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pages: Option<u32>,
+    /// The size of the small picture that came with it, in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) thumbnail_bytes: Option<usize>,
+    /// What came with a link in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) link: Option<LinkCard>,
     /// Whom it mentions, as JIDs, and `all`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) mentions: Vec<String>,
+}
+
+/// What is shown of where a link leads.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub(crate) struct LinkCard {
+    pub(crate) url: String,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
 }
 
 /// A contact as it came.
@@ -148,6 +174,7 @@ impl Content {
         let text = message.text_content().map(|text| Content {
             kind: "text".into(),
             text: Some(text.to_owned()),
+            link: link(base),
             ..Default::default()
         });
         let content = text.or_else(|| media(base)).or_else(|| other(base))?;
@@ -205,10 +232,20 @@ impl Content {
     }
 }
 
+fn link(message: &wa::Message) -> Option<LinkCard> {
+    let text = message.extended_text_message.as_option()?;
+    let (title, description) = (text.title.clone(), text.description.clone());
+    Some(LinkCard { url: text.matched_text.clone()?, title, description })
+}
+
 fn media(message: &wa::Message) -> Option<Content> {
     if let Some(image) = message.image_message.as_option() {
         return Some(Content {
             caption: image.caption.clone(),
+            width: image.width,
+            height: image.height,
+            thumbnail_bytes: image.jpeg_thumbnail.as_ref().map(|jpeg| jpeg.len()),
+            view_once: image.view_once == Some(true),
             ..Content::media("image", &file!(image))
         });
     }
@@ -216,6 +253,10 @@ fn media(message: &wa::Message) -> Option<Content> {
         return Some(Content {
             caption: video.caption.clone(),
             seconds: video.seconds,
+            width: video.width,
+            height: video.height,
+            view_once: video.view_once == Some(true),
+            gif: video.gif_playback == Some(true),
             ..Content::media("video", &file!(video))
         });
     }
@@ -224,6 +265,7 @@ fn media(message: &wa::Message) -> Option<Content> {
             voice: audio.ptt.unwrap_or(false),
             seconds: audio.seconds,
             waveform: audio.waveform.as_ref().map(|wave| wave.to_vec()),
+            view_once: audio.view_once == Some(true),
             ..Content::media("audio", &file!(audio))
         });
     }
@@ -231,11 +273,17 @@ fn media(message: &wa::Message) -> Option<Content> {
         return Some(Content {
             caption: document.caption.clone(),
             filename: document.file_name.clone(),
+            pages: document.page_count,
             ..Content::media("document", &file!(document))
         });
     }
     let sticker = message.sticker_message.as_option()?;
-    Some(Content::media("sticker", &file!(sticker)))
+    Some(Content {
+        animated: sticker.is_animated == Some(true),
+        width: sticker.width,
+        height: sticker.height,
+        ..Content::media("sticker", &file!(sticker))
+    })
 }
 
 fn other(message: &wa::Message) -> Option<Content> {

@@ -37,6 +37,10 @@ pub(super) struct StoredContent<'a> {
     mimetype: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     size: Option<u64>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    view_once: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    gif: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sha256: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,6 +86,8 @@ struct StoredContext<'a> {
     mentions_all: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     is_forwarded: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    is_without_preview: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     edited_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,6 +154,7 @@ impl<'a> From<&'a Context> for StoredContext<'a> {
             mentions: Cow::Borrowed(&context.mentions.people),
             mentions_all: context.mentions.all,
             is_forwarded: context.is_forwarded,
+            is_without_preview: context.is_without_preview,
         }
     }
 }
@@ -167,6 +174,7 @@ impl From<StoredContext<'_>> for Context {
             reply_to: stored.reply_to.map(Quote::from),
             mentions: Mentions { people: stored.mentions.into_owned(), all: stored.mentions_all },
             is_forwarded: stored.is_forwarded,
+            is_without_preview: stored.is_without_preview,
         }
     }
 }
@@ -276,6 +284,8 @@ impl<'a> StoredContent<'a> {
             seconds: media.seconds,
             dimensions: media.dimensions,
             file_state: media.state.map(|state| state.as_str().into()),
+            view_once: media.is_view_once,
+            gif: media.is_gif,
             ..Self::default()
         }
     }
@@ -293,6 +303,8 @@ impl<'a> StoredContent<'a> {
             state: self.file_state.as_deref().and_then(FileState::from_name),
             reason: None,
             reference: None,
+            is_view_once: self.view_once,
+            is_gif: self.gif,
         }
     }
 }

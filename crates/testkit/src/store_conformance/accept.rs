@@ -444,5 +444,6 @@ fn answer() -> Context {
     let at = jiff::Timestamp::UNIX_EPOCH;
     let earlier = vec![EarlierText { text: "hallo".into(), until: at }];
     let changes = Changes { edited_at: Some(at), revoked_at: Some(at), earlier };
-    Context { reply_to: Some(quote), mentions, is_forwarded: true, changes }
+    let (is_forwarded, is_without_preview) = (true, true);
+    Context { reply_to: Some(quote), mentions, is_forwarded, is_without_preview, changes }
 }

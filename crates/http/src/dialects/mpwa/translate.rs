@@ -54,11 +54,10 @@ pub(super) fn media(
     let is_voice = ppt.is_some_and(|ppt| ppt.0) && kind == ContentKind::Audio;
     let has_caption = matches!(kind, ContentKind::Image | ContentKind::Video);
     Ok(Content::File(FileRequest {
-        source: MediaSource::Url(url.trim().to_owned()),
         kind: Some(if is_voice { ContentKind::Voice } else { kind }),
-        filename: None,
         mimetype: mimetype.map(str::to_owned),
         caption: caption.filter(|_| has_caption).unwrap_or_default().into(),
+        ..FileRequest::new(MediaSource::Url(url.trim().to_owned()))
     }))
 }
 

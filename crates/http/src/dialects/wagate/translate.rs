@@ -62,11 +62,9 @@ pub(super) fn media(fields: &MediaFields) -> ApiResult<Wagate, SendRequest> {
         return Err(Missing("session_id, recipient, and media_url are required").into());
     };
     let file = FileRequest {
-        source: MediaSource::Url(url.trim().to_owned()),
         kind: kind(fields.media_type.as_deref())?,
-        filename: None,
-        mimetype: None,
         caption: fields.caption.as_deref().unwrap_or_default().into(),
+        ..FileRequest::new(MediaSource::Url(url.trim().to_owned()))
     };
     Ok(SendRequest { to: to.to_owned(), content: Content::File(file), ..SendRequest::default() })
 }

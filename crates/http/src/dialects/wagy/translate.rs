@@ -71,11 +71,9 @@ fn content(
         (None, None) => Ok(Content::Text(text.into())),
         (None, Some(_)) => Err(ApiError::field("media_type", "needs media_url")),
         (Some(url), kind) => Ok(Content::File(FileRequest {
-            source: MediaSource::Url(url),
             kind,
-            filename: None,
-            mimetype: None,
             caption: text.into(),
+            ..FileRequest::new(MediaSource::Url(url))
         })),
     }
 }

@@ -315,11 +315,11 @@ impl GivenContent {
         let url = self.url.filter(|url| !url.trim().is_empty());
         let url = url.ok_or_else(|| ApiError::field("url", "is required"))?;
         let file = FileRequest {
-            source: MediaSource::Url(url),
             kind: Some(self.message_type.kind()),
             filename: self.file_name,
             mimetype: self.mimetype,
             caption: self.caption.or(self.content).unwrap_or_default().into(),
+            ..FileRequest::new(MediaSource::Url(url))
         };
         Ok(command(device, to, Content::File(file)))
     }
