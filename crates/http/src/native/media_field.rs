@@ -37,9 +37,11 @@ pub(super) struct MediaField {
     #[serde(default, deserialize_with = "optional")]
     voice: Option<bool>,
     /// Whether it can be looked at once only: for the kinds `image`, `video` and `voice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(default, deserialize_with = "optional")]
     view_once: Option<bool>,
     /// Whether a video is played as an animation: without end and without sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(default, deserialize_with = "optional")]
     gif: Option<bool>,
 }

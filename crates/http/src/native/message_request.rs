@@ -62,6 +62,7 @@ pub(super) struct MessageRequest {
     mentions: Option<ListField<PhoneField>>,
     /// Whether title and description are shown of the page that the first link in the text leads to; true unless
     /// given. The page is asked for when the message is sent, for at most 5 seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(default, deserialize_with = "optional")]
     link_preview: Option<bool>,
     /// Not before this (plan feature `schedule`).

@@ -79,7 +79,7 @@ async fn refused_files() {
         json!({"url": "ftp://example.com/x"}),
         json!({"url": "http://127.0.0.1/x"}),
         json!({"url": format!("{url}{}", "x".repeat(2_048))}),
-        json!({"url": url, "kind": "sticker"}),
+        json!({"url": url, "kind": "album"}),
         json!({"url": url, "kind": "image", "voice": true}),
         json!({"url": url, "filename": "../../etc/passwd"}),
         json!({"url": url, "mimetype": "pdf"}),
