@@ -15,7 +15,7 @@ async fn files_are_known_by_their_bytes() {
         ("dot.gif", Image, "image/gif", None, Some((30, 16))),
         ("dot.webp", Image, "image/webp", None, Some((30, 16))),
         ("lossless.webp", Image, "image/webp", None, Some((30, 16))),
-        ("clip.mp4", Video, "video/mp4", Some(3), None),
+        ("clip.mp4", Video, "video/mp4", Some(3), Some((48, 36))),
         ("clip.webm", Video, "video/webm", Some(1), None),
         ("tone.mp3", Audio, "audio/mpeg", Some(3), None),
         ("tone.m4a", Audio, "audio/mp4", Some(3), None),
