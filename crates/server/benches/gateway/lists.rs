@@ -10,16 +10,22 @@ use domain::chat::ChatId;
 use domain::content::Content;
 use domain::context::Context;
 use domain::ids::{AccountId, MessageId, WhatsappId};
+use domain::key::{KeyKind, Secret};
 use domain::message::{MessageEvent, NewMessage};
+use domain::person::{Place, Role};
 use domain::plan::Plan;
 use domain::policy::queue::QueueLimits;
 use domain::policy::quota::Period;
-use domain::ports::{Acceptance, Accepted, MessageStore as _, Progress};
+use domain::ports::{
+    Acceptance, Accepted, CreatedUser, MessageStore as _, NewSession, NewUser, PeopleStore as _,
+    Progress,
+};
 use jiff::{SignedDuration, Timestamp};
 use store::SqlStore;
 
 use crate::Options;
 use crate::accept::sender;
+use crate::dashboard;
 use crate::load::{self, Kind, Plan as LoadPlan, Sender};
 use crate::numbers::{median, ms};
 use crate::report::Table;
@@ -36,10 +42,12 @@ const ACCEPT_CONNECTIONS: usize = 64;
 const SENDERS: u32 = 32;
 
 /// A gateway over a database with messages of one account.
-struct Filled {
-    gateway: Gateway,
+pub struct Filled {
+    pub gateway: Gateway,
     owner: Sender,
     senders: Vec<Sender>,
+    /// The owner's, of the dashboard.
+    pub session: String,
     count: u32,
 }
 
@@ -63,6 +71,7 @@ pub async fn measure(options: Options) -> Vec<Table> {
         let ratio = format!("{:.2}", many.0 / few.0);
         table.row([name.into(), time(few.0), time(many.0), ratio, "at most 2".into()]);
     }
+    let pages = dashboard::measure(&few, &many).await;
     let rounds = options.rounds();
     let (kind, seconds) = (Kind::Send, options.seconds);
     let [few, many] = alternate(&few, &many, &kind, ACCEPT_CONNECTIONS, rounds, seconds).await;
@@ -70,7 +79,7 @@ pub async fn measure(options: Options) -> Vec<Table> {
     let ratio = format!("{:.2}", many.1 / few.1);
     table.row(["accepting".into(), rate(few.1), rate(many.1), ratio, "at least 0.8".into()]);
     table.note("Pages: the time of one answer, four clients at a time.");
-    vec![table]
+    vec![table, pages]
 }
 
 /// The opaque cursor of `/v1` behind a message.
@@ -79,7 +88,7 @@ fn cursor(id: u32) -> String {
 }
 
 /// For both: the median time of an answer in seconds, and answers per second.
-async fn alternate(
+pub async fn alternate(
     few: &Filled,
     many: &Filled,
     kind: &Kind,
@@ -96,6 +105,9 @@ async fn alternate(
                 connections,
                 senders: match kind {
                     Kind::Send => filled.senders.clone(),
+                    Kind::Dashboard(_) => {
+                        vec![Sender { key: filled.session.clone(), device: String::new() }]
+                    }
                     _ => vec![filled.owner.clone()],
                 },
                 run: format!("{round}"),
@@ -124,13 +136,14 @@ async fn fill(simulator: &Simulator, count: u32) -> Filled {
     }
     gateway.process.stop().await;
     let database = gateway.data_dir().join("data/gerbang.sqlite");
-    write_messages(&database, id, &device, count).await;
+    let session = write(&database, id, &device, count).await;
     gateway.restart().await;
-    Filled { gateway, owner: Sender { key, device }, senders, count }
+    Filled { gateway, owner: Sender { key, device }, senders, session, count }
 }
 
-/// Accepts and sends messages as the engine does, through the store itself.
-async fn write_messages(database: &Path, account: AccountId, device: &str, count: u32) {
+/// Accepts and sends messages as the engine does, through the store itself, and begins a session of the
+/// account's owner.
+async fn write(database: &Path, account: AccountId, device: &str, count: u32) -> String {
     let store = store::open(&format!("sqlite:{}", database.display())).await.unwrap();
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     for first in (0..count).step_by(BATCH as usize) {
@@ -141,7 +154,23 @@ async fn write_messages(database: &Path, account: AccountId, device: &str, count
         let progress = ids.into_iter().map(|id| sent(id, now)).collect();
         store.record(progress).await.unwrap();
     }
+    let session = begin_session(&store, account).await;
     store.close().await;
+    session
+}
+
+#[expect(clippy::disallowed_methods, reason = "the session must not have ended when it is used")]
+async fn begin_session(store: &SqlStore, account: AccountId) -> String {
+    let (email, password) = ("b@example.com".to_owned(), String::new());
+    let owner = NewUser { email, password, place: Place::Account(account, Role::Owner) };
+    let now = Timestamp::now();
+    let CreatedUser::Created(owner) = store.create_user(owner, now).await.unwrap() else {
+        panic!("the owner is there already")
+    };
+    let secret = Secret::from_random(KeyKind::Session, [7; 32]);
+    let session = NewSession { hash: secret.hash(), user: owner.id, entered: None };
+    store.create_session(session, now).await.unwrap();
+    secret.reveal().to_owned()
 }
 
 async fn accept(

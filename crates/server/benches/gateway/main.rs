@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends its part")]
 
 mod accept;
+mod dashboard;
 mod delivery;
 mod devices;
 mod disk;
