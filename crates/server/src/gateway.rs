@@ -210,10 +210,7 @@ async fn tend_keys(core: Arc<Core>, stopped: Shutdown) {
     let stopped = stopped.wait();
     tokio::pin!(stopped);
     while !is_stopping {
-        tokio::select! {
-            () = tokio::time::sleep(TEND_KEYS_EVERY) => {}
-            () = &mut stopped => is_stopping = true,
-        }
+        is_stopping = tokio::time::timeout(TEND_KEYS_EVERY, &mut stopped).await.is_ok();
         if let Err(error) = core.tend_keys().await {
             tracing::debug!(%error, "the last uses of keys are not stored yet");
         }

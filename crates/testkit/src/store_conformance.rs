@@ -18,6 +18,7 @@ pub mod parallel;
 pub mod people;
 pub mod record;
 pub mod sessions;
+pub mod usage;
 pub mod webhooks;
 
 use std::sync::Arc;
@@ -80,7 +81,6 @@ macro_rules! store_conformance {
             lists: both_directions_are_listed_newest_first, a_message_is_found_by_either_id, a_list_has_pages,
                 a_list_can_be_filtered, chats_times_and_schedules_are_filters,
                 a_counted_list_has_a_total, sent_and_failed_are_counted, a_due_message_is_listed_as_queued,
-                messages_are_counted_by_hour,
                 lists_are_tenant_separate, incoming_messages_are_stored_once,
                 senders_may_share_an_id, an_unreadable_message_is_recovered_once, what_others_write_can_be_stored, an_own_message_from_elsewhere_counts_as_sent,
                 the_outbox_is_loaded_whole, the_outbox_of_a_device_is_loaded_alone, old_rows_are_cleaned_up;
@@ -96,6 +96,7 @@ macro_rules! store_conformance {
                 a_file_that_failed_is_due_later, due_files_are_shared_among_accounts,
                 the_setting_of_a_device_decides_what_is_fetched,
                 old_files_and_those_beyond_the_limit_end, files_go_with_their_devices_and_accounts;
+            usage: messages_are_counted_by_hour;
             pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,

@@ -121,7 +121,7 @@ async fn roles_hold_in_the_use_cases_too() {
         let request = domain::service::SendRequest {
             device: Some(app.front.id().into()),
             to: "628999111222".into(),
-            content: domain::content::Content::Text("x".into()).into(),
+            content: domain::content::Content::Text("x".into()),
             ..domain::service::SendRequest::default()
         };
         let sent = app.core.send(principal, vec![request], None).await;
