@@ -59,6 +59,14 @@ integer_id!(
     /// A person who signs in to the dashboard.
     UserId
 );
+integer_id!(
+    /// A link to the page of one device.
+    PortalLinkId
+);
+integer_id!(
+    /// An entry of the audit log; increasing.
+    AuditId
+);
 
 impl MessageId {
     /// The message's `ref`: the id in a form that cannot be mistaken for a number.

@@ -17,6 +17,10 @@ pub enum KeyKind {
     Session,
     /// A one-time link to the dashboard.
     Link,
+    /// A link to the page of one device.
+    Portal,
+    /// What `gerbang admin` shows to the gateway that runs on its machine.
+    Console,
 }
 
 impl KeyKind {
@@ -27,6 +31,8 @@ impl KeyKind {
             Self::Device => "gbd_",
             Self::Session => "gbs_",
             Self::Link => "gbl_",
+            Self::Portal => "gbp_",
+            Self::Console => "gbc_",
         }
     }
 }

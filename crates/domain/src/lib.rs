@@ -5,6 +5,7 @@
 //! them and nothing else.
 
 pub mod account;
+pub mod audit;
 pub mod chat;
 pub mod client;
 pub mod contact;
@@ -26,6 +27,7 @@ pub mod person;
 pub mod phone;
 pub mod plan;
 pub mod policy;
+pub mod portal;
 pub mod ports;
 pub mod proxy;
 pub mod scope;

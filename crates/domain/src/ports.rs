@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
+mod access;
 mod files;
 mod messages;
 mod messenger;
@@ -32,6 +33,7 @@ use crate::policy::quota::Usage;
 use crate::scope::Scopes;
 use crate::webhook::Event;
 
+pub use access::{AuditStore, NewPortalLink, PortalStore};
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
 pub use messages::{
     Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
@@ -343,6 +345,8 @@ pub trait Store:
     + GrantStore
     + ProtocolStore
     + PeopleStore
+    + PortalStore
+    + AuditStore
 {
     /// Whether it can be read and written now.
     async fn ping(&self) -> StoreResult<()>;

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use whatsapp::WhatsappMessenger;
 
 use crate::config::{MediaStore, Settings, s3_variables};
+use crate::console::Console;
 use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
 use crate::system::{SystemClock, SystemEntropy};
@@ -40,6 +41,7 @@ pub struct Gateway {
     messenger: Arc<WhatsappMessenger>,
     http: HttpConfig,
     new_operator_key: Option<Secret>,
+    console: Console,
 }
 
 impl Gateway {
@@ -103,6 +105,7 @@ impl Gateway {
         );
         messenger.set_events(TerminalOffers::around(engine.clone(), show_qr));
         let dispatcher: Arc<dyn Dispatcher> = engine.clone();
+        let console = Console::new(&settings.data_dir, &SystemEntropy);
         let core = Arc::new(Core::new(CoreParts {
             store: store.clone(),
             dispatcher,
@@ -114,10 +117,11 @@ impl Gateway {
             clock,
             entropy,
             operator,
+            console: Some(console.hash()),
             sync_wait: SyncWait::default(),
         }));
         let http = http_config(settings);
-        Ok(Self { core, store, engine, messenger, http, new_operator_key })
+        Ok(Self { core, store, engine, messenger, http, new_operator_key, console })
     }
 
     /// A link that makes the first operator, while there is none.
@@ -156,6 +160,7 @@ impl Gateway {
     /// # Errors
     /// The settings contradict each other, or the queues cannot be read.
     pub async fn start(self, listener: TcpListener, extra: axum::Router) -> Result<Running> {
+        self.console.open(listener.local_addr().context("cannot read the port")?)?;
         let (stop_http, http_stopped) = http_api::shutdown();
         let registry = prometheus::Registry::new();
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
@@ -169,8 +174,8 @@ impl Gateway {
         let server = http_api::serve(listener, router, Limits::default(), proxies, http_stopped);
         let server = tokio::spawn(server);
         self.engine.start().await.context("cannot resume the queues")?;
-        let Self { store, engine, messenger, .. } = self;
-        Ok(Running { store, engine, messenger, stop_http, server, keys })
+        let Self { store, engine, messenger, console, .. } = self;
+        Ok(Running { store, engine, messenger, stop_http, server, keys, _console: console })
     }
 }
 
@@ -182,6 +187,8 @@ pub struct Running {
     stop_http: ShutdownTrigger,
     server: JoinHandle<()>,
     keys: JoinHandle<()>,
+    /// Gone when the process has stopped.
+    _console: Console,
 }
 
 impl Running {

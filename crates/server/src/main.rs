@@ -2,6 +2,7 @@
 
 mod commands;
 mod config;
+mod console;
 mod gateway;
 mod metrics;
 mod secret_cipher;

@@ -152,7 +152,7 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 16] = [
+    const PARTS: [&str; 18] = [
         "DELETE FROM inline_media
          WHERE message_id IN (SELECT id FROM outbox WHERE account_id = $1)",
         "DELETE FROM contacts WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
@@ -166,6 +166,8 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM idempotency WHERE account_id = $1",
         "DELETE FROM keys WHERE account_id = $1",
         "DELETE FROM grants WHERE account_id = $1",
+        "DELETE FROM portal_links WHERE account_id = $1",
+        "DELETE FROM audit WHERE account_id = $1",
         "DELETE FROM devices WHERE account_id = $1",
         "DELETE FROM logins WHERE user_id IN (SELECT id FROM users WHERE account_id = $1)",
         "DELETE FROM links WHERE account_id = $1

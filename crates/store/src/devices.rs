@@ -366,7 +366,7 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 10] = [
+    const PARTS: [&str; 11] = [
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",
@@ -377,6 +377,7 @@ pub(crate) async fn delete_device(
         "DELETE FROM identities WHERE device_id = $1",
         "DELETE FROM amendments WHERE device_id = $1",
         "DELETE FROM incoming_files WHERE device_id = $1",
+        "DELETE FROM portal_links WHERE device_id = $1",
     ];
     const LOCK: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2 FOR UPDATE";
     lock_account(tx, account).await?;

@@ -9,6 +9,7 @@
 //! only one process uses a database at a time; secrets are stored as hashes, and no error or log
 //! line shows what customers wrote.
 
+mod access;
 mod accounts;
 mod cache;
 mod deliveries;

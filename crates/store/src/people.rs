@@ -109,6 +109,28 @@ pub(crate) async fn take_link(
     row.map(link_from).transpose()
 }
 
+pub(crate) async fn join(
+    tx: &mut Tx,
+    hash: KeyHash,
+    (email, password): (String, String),
+    now: Timestamp,
+) -> SqlResult<Option<CreatedUser>> {
+    const LOCK: &str = "SELECT hash FROM links WHERE hash = $1 FOR UPDATE";
+    let Some(Link::Join(place)) = link(tx, hash, now).await? else { return Ok(None) };
+    // The account before its link, as when an account is deleted.
+    if let Some(account) = place.account() {
+        lock_account(tx, account).await?;
+    }
+    if tx.query_one(LOCK, params![hash.0.as_slice()]).await?.is_none() {
+        return Ok(None);
+    }
+    let created = create_user(tx, NewUser { email, password, place }, now).await?;
+    if let CreatedUser::Created(_) = created {
+        take_link(tx, hash, now).await?;
+    }
+    Ok(Some(created))
+}
+
 pub(crate) async fn create_session(tx: &mut Tx, new: NewSession, now: Timestamp) -> SqlResult<()> {
     const CLEAN: &str = "DELETE FROM logins WHERE created_at <= $1";
     const INSERT: &str = "INSERT INTO logins (hash, user_id, entered, created_at, seen_at)

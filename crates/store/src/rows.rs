@@ -18,8 +18,9 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 const REFILL_ROWS: i64 = 500;
 
 /// The tables whose rows can be reported.
-pub const REPORTED_TABLES: [&str; 15] = [
+pub const REPORTED_TABLES: [&str; 17] = [
     "accounts",
+    "audit",
     "contacts",
     "deliveries",
     "devices",
@@ -31,6 +32,7 @@ pub const REPORTED_TABLES: [&str; 15] = [
     "messages",
     "outbox",
     "plans",
+    "portal_links",
     "usage",
     "users",
     "webhooks",

@@ -125,6 +125,7 @@ macro_rules! run {
     };
 }
 
+mod access;
 mod clean_up;
 mod files;
 mod keys;

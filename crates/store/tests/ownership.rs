@@ -6,6 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
+use domain::audit::{Action, NewAuditEntry};
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::content::{Content, ContentKind, File};
@@ -18,7 +19,8 @@ use domain::media::Media;
 use domain::message::{Address, IncomingMessage, NewMessage, ReceivedOrigin};
 use domain::person::{Link, Place, Role};
 use domain::phone::PhoneNumber;
-use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, ProtocolWrite};
+use domain::portal::Permission;
+use domain::ports::{CreatedUser, NewLink, NewPortalLink, NewSession, NewUser, ProtocolWrite};
 use domain::webhook::EventKind;
 use support::Database;
 use testkit::store_conformance::lists::incoming;
@@ -173,6 +175,21 @@ async fn fill(world: &World) {
     store.create_session(NewSession { hash, user: user.id, entered: None }, NOW).await.unwrap();
     let link = NewLink { hash, link: Link::Join(place), expires_at: later(60) };
     store.create_link(link, NOW).await.unwrap();
+    let portal = NewPortalLink {
+        hash,
+        account_id,
+        device_id: world.device.id,
+        may: vec![Permission::Read],
+        expires_at: later(60),
+    };
+    store.create_portal_link(portal, NOW).await.unwrap().unwrap();
+    let entry = NewAuditEntry {
+        account_id: Some(account_id),
+        by: "a@example.com".into(),
+        action: Action::DeviceCreated,
+        subject: String::new(),
+    };
+    store.write_audit(entry, NOW).await.unwrap();
 }
 
 /// A photo that came in and waits to be fetched.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, KeyRights, NewAccount};
+use domain::audit::{AuditEntry, NewAuditEntry};
 use domain::chat::ChatId;
 use domain::contact::Identity;
 use domain::context::MessageName;
@@ -13,7 +14,7 @@ use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, S
 use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use domain::ids::{
-    AccountId, DeliveryId, DeviceId, KeyId, MessageId, UserId, WebhookId, WhatsappId,
+    AccountId, DeliveryId, DeviceId, KeyId, MessageId, PortalLinkId, UserId, WebhookId, WhatsappId,
 };
 use domain::incoming_file::{FileOutcome, IncomingFile};
 use domain::key::KeyHash;
@@ -21,12 +22,14 @@ use domain::message::{IncomingMessage, Message, Receipt};
 use domain::person::{Link, Session, User};
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
+use domain::portal::PortalLink;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, CreatedKey, CreatedUser,
-    DeviceStore, FileStore, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore,
-    MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink, NewSession, NewUser,
-    OutboxEntry, Page, PageRequest, PeopleStore, Progress, ProtocolStore, ProtocolWrite, Recorded,
-    Store, StoreResult, UpdatedAccount, WebhookStore,
+    Acceptance, Accepted, AccountStore, AuditStore, CountedPage, CreatedDevice, CreatedKey,
+    CreatedUser, DeviceStore, FileStore, GrantStore, HourUsage, IdempotencyKey, KeyHolder,
+    KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink,
+    NewPortalLink, NewSession, NewUser, OutboxEntry, Page, PageRequest, PeopleStore, PortalStore,
+    Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult, UpdatedAccount,
+    WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, ReplayRange,
@@ -284,11 +287,26 @@ delegate!(PeopleStore {
     write create_link(link: NewLink, now: Timestamp) -> ();
     read link(hash: KeyHash, now: Timestamp) -> Option<Link>;
     write take_link(hash: KeyHash, now: Timestamp) -> Option<Link>;
+    write join(hash: KeyHash, email: &str, password: &str, now: Timestamp) -> Option<CreatedUser>;
     write create_session(session: NewSession, now: Timestamp) -> ();
     read session(hash: KeyHash) -> Option<Session>;
     write touch_session(hash: KeyHash, now: Timestamp) -> ();
     write enter_account(hash: KeyHash, account: Option<AccountId>) -> ();
     write delete_session(hash: KeyHash) -> ();
+});
+
+delegate!(PortalStore {
+    write create_portal_link(link: NewPortalLink, now: Timestamp) -> Option<PortalLink>;
+    read portal_links(
+        account: AccountId, device: DeviceId, now: Timestamp
+    ) -> Vec<PortalLink>;
+    read portal_link(hash: KeyHash, now: Timestamp) -> Option<PortalLink>;
+    write delete_portal_link(account: AccountId, device: DeviceId, id: PortalLinkId) -> bool;
+});
+
+delegate!(AuditStore {
+    write write_audit(entry: NewAuditEntry, now: Timestamp) -> ();
+    read audit(account: Option<AccountId>, page: PageRequest) -> Page<AuditEntry>;
 });
 
 delegate!(ProtocolStore {

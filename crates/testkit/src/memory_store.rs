@@ -3,6 +3,7 @@
 //! It is plain on purpose: one lock around vectors and maps, and every rule spelt out in the most
 //! direct way. It passes the same suite as the databases (`crate::store_conformance`).
 
+mod access;
 mod accounts;
 mod devices;
 mod files;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use async_trait::async_trait;
 use domain::account::{Account, Key};
+use domain::audit::AuditEntry;
 use domain::chat::{ChatId, Lid};
 use domain::device::Device;
 use domain::grant::{Grant, NewVoucher};
@@ -26,6 +28,7 @@ use domain::person::{Link, Session, User};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
+use domain::portal::PortalLink;
 use domain::ports::{PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, Store, StoreResult};
 use domain::webhook::{Delivery, Webhook};
 use jiff::Timestamp;
@@ -55,6 +58,9 @@ struct State {
     /// Whose user is gone may be among them.
     sessions: Vec<Session>,
     links: Vec<(KeyHash, Link, Timestamp)>,
+    portal_links: Vec<(KeyHash, PortalLink)>,
+    audit: Vec<AuditEntry>,
+    last_audit_id: i64,
     history: BTreeMap<MessageId, Message>,
     files: BTreeMap<MessageId, files::KeptFile>,
     idempotency: HashMap<(AccountId, String, String), Remembered>,

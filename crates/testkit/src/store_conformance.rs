@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "it is a test")]
 
 pub mod accept;
+pub mod access;
 pub mod accounts;
 pub mod amend;
 pub mod deliveries;
@@ -119,7 +120,9 @@ macro_rules! store_conformance {
                 old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
             people: a_person_is_found_as_made, people_are_tenant_separate, an_account_has_a_limit_of_people,
                 a_link_is_used_once_and_expires, a_session_is_begun_used_and_ended,
-                people_are_deleted_with_their_account;
+                a_link_stays_valid_while_nobody_has_joined, people_are_deleted_with_their_account;
+            access: a_portal_link_is_found_until_it_ends, a_device_has_a_limit_of_portal_links,
+                an_audit_log_is_read_by_account_and_as_a_whole, an_audit_log_is_bounded;
             parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
                 the_device_limit_holds_in_parallel, parallel_outcomes_keep_counts_exact;

@@ -69,6 +69,15 @@ pub trait PeopleStore: Send + Sync {
     async fn link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>>;
     /// The same, and the link is used up: of two concurrent calls one gets it.
     async fn take_link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>>;
+    /// Makes the person that a link stands for, and the link is used up. It stays valid when none is made;
+    /// `None` when there is no such link. `password` is as in [`NewUser`].
+    async fn join(
+        &self,
+        hash: KeyHash,
+        email: &str,
+        password: &str,
+        now: Timestamp,
+    ) -> StoreResult<Option<CreatedUser>>;
     /// Begins a session; those that have ended are erased.
     async fn create_session(&self, session: NewSession, now: Timestamp) -> StoreResult<()>;
     /// A session that was begun and not ended; whether it still holds is the caller's question.

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 
 use super::{Core, Principal, check_name};
 use crate::account::{Account, AccountPatch, NewAccount};
+use crate::audit::Action;
 use crate::error::{Error, Result};
 use crate::ids::AccountId;
 use crate::key::{KeyKind, Secret};
@@ -51,7 +52,9 @@ impl Core {
         };
         let (secret, key) = self.new_secret(KeyKind::Account, "first key");
         let created = self.store.create_account(account, key, self.clock.now()).await?;
-        created.map(|account| (account, secret)).ok_or(Error::Conflict(EMAIL_TAKEN))
+        let account = created.ok_or(Error::Conflict(EMAIL_TAKEN))?;
+        self.note_in(principal, Some(account.id), Action::AccountCreated, account.id).await;
+        Ok((account, secret))
     }
 
     /// One account, for the operator.
@@ -99,7 +102,10 @@ impl Core {
             timezone: patch.timezone.map(|zone| check_timezone(&zone)).transpose()?,
         };
         match self.store.update_account(id, patch).await? {
-            Some(UpdatedAccount::Updated(account)) => Ok(account),
+            Some(UpdatedAccount::Updated(account)) => {
+                self.note_in(principal, Some(id), Action::AccountChanged, id).await;
+                Ok(account)
+            }
             Some(UpdatedAccount::EmailTaken) => Err(Error::Conflict(EMAIL_TAKEN)),
             None => Err(Error::NotFound("account")),
         }
@@ -133,7 +139,9 @@ impl Core {
         let deleted = self.store.delete_account(id).await?;
         self.dispatcher.webhooks_changed(id);
         self.end_revoked_streams(id).await;
-        deleted.then_some(()).ok_or(Error::NotFound("account"))
+        deleted.then_some(()).ok_or(Error::NotFound("account"))?;
+        self.note_in(principal, None, Action::AccountDeleted, id).await;
+        Ok(())
     }
 
     /// All plans.
@@ -170,6 +178,7 @@ impl Core {
         plan.features.sort_unstable();
         plan.features.dedup();
         self.store.put_plan(plan.clone()).await?;
+        self.note(principal, Action::PlanSaved, &plan.name).await;
         Ok(plan)
     }
 

@@ -6,6 +6,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::{Core, Principal, check_name};
+use crate::audit::Action;
 use crate::client::ShownAs;
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, HEARTBEATS_KEPT, Heartbeats,
@@ -204,7 +205,10 @@ impl Core {
         let device = NewDevice { id, account_id, name: check_name("name", name)? };
         let (secret, token) = self.new_secret(KeyKind::Device, "device token");
         match self.store.create_device(device, token, limit, self.clock.now()).await? {
-            CreatedDevice::Created(device) => Ok((device, secret)),
+            CreatedDevice::Created(device) => {
+                self.note(principal, Action::DeviceCreated, device.id).await;
+                Ok((device, secret))
+            }
             CreatedDevice::LimitReached => Err(Error::DeviceLimit(limit.unwrap_or_default())),
         }
     }
@@ -252,6 +256,7 @@ impl Core {
         let device = self.store.update_device(account, id, patch).await?;
         let device = device.ok_or(Error::NotFound("device"))?;
         self.dispatcher.reload(id).await;
+        self.note(principal, Action::DeviceChanged, id).await;
         Ok(device)
     }
 
@@ -295,6 +300,7 @@ impl Core {
             removed => removed?,
         }
         self.end_revoked_streams(account).await;
+        self.note(principal, Action::DeviceDeleted, id).await;
         Ok(())
     }
 
@@ -309,7 +315,9 @@ impl Core {
         let now = self.clock.now();
         let replaced = self.store.replace_device_token(account, id, token, now).await?;
         self.end_revoked_streams(account).await;
-        replaced.then_some(secret).ok_or(Error::NotFound("device"))
+        replaced.then_some(()).ok_or(Error::NotFound("device"))?;
+        self.note(principal, Action::DeviceTokenReplaced, id).await;
+        Ok(secret)
     }
 
     /// Begins to link a device to a number, or shows the offer that runs.
@@ -332,7 +340,12 @@ impl Core {
             Some(text) => PairMethod::Code(parse_phone(principal, "phone", text)?),
             None => PairMethod::Qr,
         };
-        self.dispatcher.pair(id, method).await
+        let offer = self.dispatcher.pair(id, method).await?;
+        // Some clients ask for the running offer with this call, again and again.
+        if device.status != DeviceStatus::Pairing {
+            self.note(principal, Action::DevicePairing, id).await;
+        }
+        Ok(offer)
     }
 
     /// Unlinks a device; it can be linked again.
@@ -346,6 +359,7 @@ impl Core {
             return Err(Error::Conflict("the device is not paired"));
         }
         self.dispatcher.logout(id).await?;
+        self.note(principal, Action::DeviceUnlinked, id).await;
         self.device(principal, id).await
     }
 

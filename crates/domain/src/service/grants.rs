@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Core, Principal};
+use crate::audit::Action;
 use crate::error::{Error, Result};
 use crate::grant::{
     GRANT_MESSAGES_MAX, Grant, NewGrant, NewVoucher, Quota, Redeemed, VOUCHER_DAYS_MAX,
@@ -50,7 +51,10 @@ impl Core {
         if self.store.account(grant.account_id).await?.is_none() {
             return Err(Error::NotFound("account"));
         }
-        self.store.add_grant(grant, now).await?.ok_or(Error::NotFound("device"))
+        let (account, messages) = (Some(grant.account_id), grant.messages);
+        let granted = self.store.add_grant(grant, now).await?.ok_or(Error::NotFound("device"))?;
+        self.note_in(principal, account, Action::GrantAdded, messages).await;
+        Ok(granted)
     }
 
     /// The grants of an account, those that have expired included, for the operator.
@@ -85,6 +89,7 @@ impl Core {
         let codes: Vec<Secret> = (0..count).map(|_| code(self.random())).collect();
         let voucher = |code: &Secret| NewVoucher { code: code.hash(), messages, valid_days };
         self.store.create_vouchers(codes.iter().map(voucher).collect(), self.clock.now()).await?;
+        self.note(principal, Action::VouchersCreated, format!("{count} x {messages}")).await;
         Ok(codes)
     }
 
@@ -98,7 +103,10 @@ impl Core {
         self.device(principal, device).await?;
         match self.store.redeem_voucher(account, device, &code_hash(code), self.clock.now()).await?
         {
-            Redeemed::Granted { messages, .. } => Ok(messages),
+            Redeemed::Granted { messages, .. } => {
+                self.note(principal, Action::VoucherRedeemed, messages).await;
+                Ok(messages)
+            }
             Redeemed::Invalid => Err(Error::VoucherInvalid),
         }
     }

@@ -1,5 +1,6 @@
 //! Groups of a device's number, asked and changed through the device.
 
+use crate::audit::Action;
 use crate::chat::{ChatId, GroupId};
 use crate::device::{DeviceStatus, Group};
 use crate::error::{Error, Result};
@@ -56,7 +57,9 @@ impl Core {
         let name = group_name(name)?;
         let people = people(principal, "participants", participants)?;
         self.require_groups(principal, id).await?;
-        details(self.dispatcher.group(id, GroupRequest::Create(name, people)).await?)
+        let made = details(self.dispatcher.group(id, GroupRequest::Create(name, people)).await?)?;
+        self.note(principal, Action::GroupCreated, made.group.id.as_str()).await;
+        Ok(made)
     }
 
     /// Changes a group's settings, one after the other; the group as it is then.
@@ -76,6 +79,7 @@ impl Core {
         self.require_groups(principal, id).await?;
         for setting in settings {
             self.dispatcher.group(id, GroupRequest::Set(group.clone(), setting)).await?;
+            self.note(principal, Action::GroupChanged, group.as_str()).await;
         }
         details(self.dispatcher.group(id, GroupRequest::Show(group)).await?)
     }
@@ -96,9 +100,12 @@ impl Core {
         let group = group_id(group)?;
         let people = people(principal, field, participants)?;
         self.require_groups(principal, id).await?;
-        let request = GroupRequest::Change(group, change, people);
+        let request = GroupRequest::Change(group.clone(), change, people);
         match self.dispatcher.group(id, request).await? {
-            GroupAnswer::Members(outcomes) => Ok(outcomes),
+            GroupAnswer::Members(outcomes) => {
+                self.note(principal, Action::GroupMembersChanged, group.as_str()).await;
+                Ok(outcomes)
+            }
             _ => Err(unexpected()),
         }
     }
@@ -116,7 +123,9 @@ impl Core {
         principal.require(Scope::Send)?;
         let group = group_id(group)?;
         self.require_groups(principal, id).await?;
-        self.dispatcher.group(id, GroupRequest::Leave(group)).await.map(drop)
+        self.dispatcher.group(id, GroupRequest::Leave(group.clone())).await?;
+        self.note(principal, Action::GroupLeft, group.as_str()).await;
+        Ok(())
     }
 
     /// A group's invite link; a new one, after which the earlier one is void, when `is_new`.
@@ -133,8 +142,13 @@ impl Core {
         principal.require(Scope::Send)?;
         let group = group_id(group)?;
         self.require_groups(principal, id).await?;
-        match self.dispatcher.group(id, GroupRequest::Invite(group, is_new)).await? {
-            GroupAnswer::Link(link) => Ok(link),
+        match self.dispatcher.group(id, GroupRequest::Invite(group.clone(), is_new)).await? {
+            GroupAnswer::Link(link) => {
+                if is_new {
+                    self.note(principal, Action::GroupInviteRenewed, group.as_str()).await;
+                }
+                Ok(link)
+            }
             _ => Err(unexpected()),
         }
     }

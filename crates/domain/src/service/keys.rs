@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 
 use super::{Core, Principal, check_name};
 use crate::account::{KEYS_MAX, Key, KeyRights};
+use crate::audit::Action;
 use crate::error::{Error, Result};
 use crate::ids::{DeviceId, KeyId};
 use crate::key::{KeyKind, Secret};
@@ -85,7 +86,10 @@ impl Core {
         let kind = rights.device.map_or(KeyKind::Account, |_| KeyKind::Device);
         let (secret, key) = self.new_secret(kind, &name);
         match self.store.create_key(account, key, rights, self.clock.now()).await? {
-            CreatedKey::Created(key) => Ok((key, secret)),
+            CreatedKey::Created(key) => {
+                self.note(principal, Action::KeyCreated, key.id).await;
+                Ok((key, secret))
+            }
             CreatedKey::LimitReached => Err(Error::Conflict(TOO_MANY_KEYS)),
             CreatedKey::DeviceGone => Err(Error::NotFound("device")),
         }
@@ -136,7 +140,9 @@ impl Core {
         self.store.make_room().await;
         let deleted = self.store.delete_key(account, id).await?;
         self.end_revoked_streams(account).await;
-        deleted.then_some(()).ok_or(Error::NotFound("key"))
+        deleted.then_some(()).ok_or(Error::NotFound("key"))?;
+        self.note(principal, Action::KeyRevoked, id).await;
+        Ok(())
     }
 
     /// Stores when keys were last used, and ends the live streams of those that have expired. For a

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod amend;
+mod audit;
 mod content;
 mod context;
 mod deliveries;
@@ -14,6 +15,7 @@ mod limits;
 mod messages;
 mod pairing;
 mod people;
+mod portal;
 mod resend;
 mod send;
 mod usage;
@@ -44,6 +46,7 @@ use crate::scope::{Scope, Scopes};
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use amend::Revocation;
+pub use audit::AUDIT_PAGE_MAX;
 pub use content::DOWNLOAD_FAILED;
 pub use devices::{DeviceAccess, DeviceChange, DeviceName};
 pub use files::{FileFound, OpenFile};
@@ -54,6 +57,7 @@ pub use limits::{
 };
 pub use messages::COUNTED_MESSAGES_MAX;
 pub use people::{LOGIN_TRIES_MAX, Visitor};
+pub use portal::PortalVisitor;
 pub use resend::{BatchOutcome, CANCELLABLE, CANCELLED_MAX, RESENDABLE, not_resendable};
 pub use send::{AcceptedMessages, RETRY_INTERVAL_S_MAX, SendRefusal, SendRequest, SendingDevice};
 pub use usage::{DayUsage, USAGE_DAYS_MAX, UsageFigures, UsageReport};
@@ -85,6 +89,8 @@ pub struct CoreParts {
     pub entropy: Arc<dyn Entropy>,
     /// The operator key's hash.
     pub operator: KeyHash,
+    /// The hash of the key of this process alone, for commands on its machine.
+    pub console: Option<KeyHash>,
     /// How long a request waits for its message to be sent.
     pub sync_wait: SyncWait,
 }
@@ -101,6 +107,7 @@ pub struct Core {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     operator: KeyHash,
+    console: Option<KeyHash>,
     sync_wait: SyncWait,
     rates: limits::RateLimiter,
     waits: limits::Waits,
@@ -122,6 +129,8 @@ pub struct Principal {
     pub key: KeyHash,
     /// Where its key stands; `None` when there is no limit.
     pub rate: Option<RateState>,
+    /// Who it is, where it is no key: the address of a person, or what names a link.
+    pub person: Option<Arc<str>>,
 }
 
 impl Principal {
@@ -225,6 +234,7 @@ impl Core {
             clock,
             entropy,
             operator,
+            console,
             sync_wait,
         } = parts;
         Self {
@@ -238,6 +248,7 @@ impl Core {
             clock,
             entropy,
             operator,
+            console,
             sync_wait,
             rates: limits::RateLimiter::default(),
             waits: limits::Waits::default(),
@@ -280,8 +291,11 @@ impl Core {
     /// [`Error::Unauthorized`] when there is no such key, [`Error::RateLimited`].
     pub async fn authenticate(&self, key: &str) -> Result<Principal> {
         let hash = Secret::new(key).hash();
-        if hash == self.operator {
-            return Ok(Principal { caller: Caller::Operator, holder: None, key: hash, rate: None });
+        let is_console = self.console == Some(hash);
+        if hash == self.operator || is_console {
+            let person = is_console.then(|| "gerbang admin".into());
+            let caller = Caller::Operator;
+            return Ok(Principal { caller, holder: None, key: hash, rate: None, person });
         }
         let (now, holder) = (self.clock.now(), self.store.key_holder(&hash).await?);
         let holder = holder.filter(|holder| holder.holds(now)).ok_or(Error::Unauthorized)?;
@@ -292,7 +306,8 @@ impl Core {
             Some(limit) => Some(self.rates.count(holder.caller, limit, now)?),
             None => None,
         };
-        Ok(Principal { caller: holder.caller, holder: Some(holder), key: hash, rate })
+        let caller = holder.caller;
+        Ok(Principal { caller, holder: Some(holder), key: hash, rate, person: None })
     }
 
     /// The error of a wrong key from this address, which is slowed when it has tried many. A right key

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use super::accounts::check_email;
 use super::{Core, Principal};
 use crate::account::{Account, Caller};
+use crate::audit::Action;
 use crate::error::{Error, Result, StoreError};
 use crate::ids::{AccountId, KeyId, UserId};
 use crate::key::{KeyKind, Secret};
@@ -91,7 +92,22 @@ impl Core {
             Some(account) => Place::Account(account.id, role),
             None => Place::Operator,
         };
-        self.new_link(Link::Join(place), INVITE_MAX).await
+        let link = self.new_link(Link::Join(place), INVITE_MAX).await?;
+        let role = place.account().map_or("operator", |_| role.as_str());
+        self.note(&visitor.principal, Action::PersonInvited, role).await;
+        Ok(link)
+    }
+
+    /// A link that makes an operator, for the operator key and for commands on this machine.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody else.
+    pub async fn setup_link(&self, principal: &Principal) -> Result<(Secret, Timestamp)> {
+        principal.require_operator()?;
+        let expires_at = self.clock.now().saturating_add(SETUP_LINK_MAX).unwrap_or(Timestamp::MAX);
+        let link = self.new_link(Link::Join(Place::Operator), SETUP_LINK_MAX).await?;
+        self.note(principal, Action::SetupLinkCreated, "").await;
+        Ok((link, expires_at))
     }
 
     /// A link that signs in as the operator with this address, who is made when missing and has no
@@ -131,27 +147,16 @@ impl Core {
     /// [`Error::NotFound`] for the link, [`Error::Invalid`], [`Error::Conflict`].
     pub async fn join(&self, link: &Secret, email: &str, password: String) -> Result<Secret> {
         let email = check_email(email)?;
-        // Before the link is used up.
-        if self.store.user_by_email(&email).await?.is_some() {
-            return Err(Error::Conflict(EMAIL_TAKEN));
-        }
-        let Link::Join(_) = self.link(link).await? else { return Err(Error::NotFound("link")) };
-        match self.store.take_link(link.hash(), self.clock.now()).await? {
-            Some(Link::Join(place)) => {
-                let user = self.make_user(email, password, place).await?;
-                self.open_session(&user, None).await
-            }
-            _ => Err(Error::NotFound("link")),
-        }
+        let joined = self.store.join(link.hash(), &email, &password, self.clock.now()).await?;
+        let user = made(joined.ok_or(Error::NotFound("link"))?)?;
+        let account = user.place.account();
+        self.write_note(account, user.email.clone(), Action::PersonJoined, &user.email).await;
+        self.open_session(&user, None).await
     }
 
     async fn make_user(&self, email: String, password: String, place: Place) -> Result<User> {
         let new = NewUser { email, password, place };
-        match self.store.create_user(new, self.clock.now()).await? {
-            CreatedUser::Created(user) => Ok(user),
-            CreatedUser::EmailTaken => Err(Error::Conflict(EMAIL_TAKEN)),
-            CreatedUser::LimitReached => Err(Error::Conflict(TOO_MANY_PEOPLE)),
-        }
+        made(self.store.create_user(new, self.clock.now()).await?)
     }
 
     /// Signs in by a link; the operator of the demo looks at the newest account at once.
@@ -226,7 +231,9 @@ impl Core {
         }
         let account = session.user.place.account().or(session.entered);
         let holder = match account {
-            Some(account) => self.holder_of(account, session.user.place).await?,
+            Some(account) => {
+                self.holder_of(account, Scopes::of_role(session.user.place.role())).await?
+            }
             None => None,
         };
         let caller = match &holder {
@@ -234,18 +241,22 @@ impl Core {
             None if session.user.place == Place::Operator => Caller::Operator,
             None => return Err(Error::Unauthorized),
         };
-        let principal = Principal { caller, holder, key: session.hash, rate: None };
+        let person = Some(session.user.email.as_str().into());
+        let principal = Principal { caller, holder, key: session.hash, rate: None, person };
         Ok(Visitor { session, principal })
     }
 
     /// What is known of an account; `None` when it is gone.
-    async fn holder_of(&self, id: AccountId, place: Place) -> Result<Option<Arc<KeyHolder>>> {
+    pub(super) async fn holder_of(
+        &self,
+        id: AccountId,
+        scopes: Scopes,
+    ) -> Result<Option<Arc<KeyHolder>>> {
         let Some(account) = self.store.account(id).await? else { return Ok(None) };
         let plans = self.store.plans().await?;
         let plan = plans.into_iter().find(|plan| plan.name == account.plan);
         // A session is no key, and ids of keys begin with 1.
         let caller = Caller::Account(id, KeyId(0));
-        let scopes = Scopes::of_role(place.role());
         let holder =
             |plan: Plan| KeyHolder { caller, account, plan: plan.into(), scopes, expires_at: None };
         Ok(plan.map(|plan| Arc::new(holder(plan))))
@@ -260,7 +271,16 @@ impl Core {
         if let Some(id) = account {
             self.store.account(id).await?.ok_or(Error::NotFound("account"))?;
         }
-        Ok(self.store.enter_account(visitor.session.hash, account).await?)
+        self.store.enter_account(visitor.session.hash, account).await?;
+        let left = visitor.account().map(|account| account.id);
+        let (concerned, action) = match account {
+            Some(_) => (account, Action::AccountEntered),
+            None => (left, Action::AccountLeft),
+        };
+        if let Some(id) = concerned {
+            self.note_in(&visitor.principal, Some(id), action, id).await;
+        }
+        Ok(())
     }
 
     /// Ends a session.
@@ -291,7 +311,28 @@ impl Core {
         }
         let account = visitor.account().map(|account| account.id);
         let deleted = self.store.delete_user(account, id).await?;
-        deleted.then_some(()).ok_or(Error::NotFound("user"))
+        deleted.then_some(()).ok_or(Error::NotFound("user"))?;
+        self.note(&visitor.principal, Action::PersonRemoved, id).await;
+        Ok(())
+    }
+
+    /// Begins the session of somebody who knew the password.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn sign_in(&self, user: &User) -> Result<Secret> {
+        let session = self.open_session(user, None).await?;
+        let (account, email) = (user.place.account(), &user.email);
+        self.write_note(account, email.clone(), Action::PersonSignedIn, email).await;
+        Ok(session)
+    }
+}
+
+fn made(created: CreatedUser) -> Result<User> {
+    match created {
+        CreatedUser::Created(user) => Ok(user),
+        CreatedUser::EmailTaken => Err(Error::Conflict(EMAIL_TAKEN)),
+        CreatedUser::LimitReached => Err(Error::Conflict(TOO_MANY_PEOPLE)),
     }
 }
 

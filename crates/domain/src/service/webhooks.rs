@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::stream::BoxStream;
 
 use super::{Core, Principal};
+use crate::audit::Action;
 use crate::chat::{ChatId, Lid};
 use crate::contact::Identity;
 use crate::content::Content;
@@ -91,6 +92,7 @@ impl Core {
         };
         let secrets = self.sealer.secrets(&made).ok_or(Error::Conflict(SECRET_UNREADABLE))?;
         self.dispatcher.webhooks_changed(account);
+        self.note(principal, Action::WebhookCreated, made.id).await;
         Ok((made, secrets.current))
     }
 
@@ -135,6 +137,7 @@ impl Core {
         let webhook = self.store.update_webhook(webhook.account_id, id, patch).await?;
         let webhook = webhook.ok_or(Error::NotFound("webhook"))?;
         self.dispatcher.webhooks_changed(webhook.account_id);
+        self.note(principal, Action::WebhookSecretReplaced, id).await;
         Ok((webhook, secret))
     }
 
@@ -202,6 +205,7 @@ impl Core {
         let webhook = self.store.update_webhook(webhook.account_id, id, patch).await?;
         let webhook = webhook.ok_or(Error::NotFound("webhook"))?;
         self.dispatcher.webhooks_changed(webhook.account_id);
+        self.note(principal, Action::WebhookChanged, id).await;
         Ok(webhook)
     }
 
@@ -221,6 +225,7 @@ impl Core {
             return Err(Error::NotFound("webhook"));
         }
         self.dispatcher.webhooks_changed(account);
+        self.note(principal, Action::WebhookDeleted, id).await;
         Ok(())
     }
 

@@ -257,6 +257,7 @@ fn build(
         clock: clock.clone(),
         entropy,
         operator: Secret::new(OPERATOR_KEY).hash(),
+        console: None,
         sync_wait: SyncWait::default(),
     });
     (engine, Arc::new(core))

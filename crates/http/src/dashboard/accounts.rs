@@ -39,10 +39,10 @@ struct AddForm {
 }
 
 /// The operator, whatever account is looked at.
-fn operator(person: &Person) -> Result<Principal, Error> {
+pub(super) fn operator(person: &Person) -> Result<Principal, Error> {
     person.visitor.require_operator()?;
-    let key = person.visitor.session.hash;
-    Ok(Principal { caller: domain::account::Caller::Operator, holder: None, key, rate: None })
+    let caller = domain::account::Caller::Operator;
+    Ok(Principal { caller, holder: None, ..person.principal().clone() })
 }
 
 async fn list(
@@ -78,7 +78,7 @@ async fn page(
                     tbody {
                         @for account in &accounts.items {
                             tr {
-                                td { (account.name) }
+                                td { a href={ "/app/accounts/" (account.id) } { (account.name) } }
                                 td { (account.email) }
                                 td { (account.plan) }
                                 td.number { (account.id) }

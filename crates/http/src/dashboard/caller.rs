@@ -58,7 +58,7 @@ impl Person {
 
     /// The hidden field of every form.
     pub(super) fn csrf(&self) -> Markup {
-        html! { input type="hidden" name=(CSRF_FIELD) value=(self.csrf); }
+        csrf_field(&self.csrf)
     }
 
     /// Checks the field that their form carried.
@@ -139,6 +139,11 @@ impl<T: DeserializeOwned + Default> FromRequestParts<AppState> for Asked<T> {
 /// A segment of the path as the id it must be.
 pub(super) fn id<T: std::str::FromStr>(text: &str, what: &'static str) -> Result<T, Error> {
     text.parse().map_err(|_| Error::NotFound(what))
+}
+
+/// The hidden field that proves whose form it is.
+pub(super) fn csrf_field(csrf: &str) -> Markup {
+    html! { input type="hidden" name=(CSRF_FIELD) value=(csrf); }
 }
 
 /// A form with nothing in it but its proof.

@@ -8,10 +8,11 @@ use domain::media::{INLINE_MEDIA_BYTES_MAX, URL_BYTES_MAX};
 use domain::message::TEXT_CHARS_MAX;
 use maud::{Markup, html};
 
-use super::caller::Person;
+use super::caller::{Person, csrf_field};
 use super::contents::{Carries, Refusal, SendForm};
 use super::recipients::{LineFault, List};
 use super::samples::Language;
+use super::send::Sender;
 use super::show::{self, Fault};
 use super::upload::FILE_FIELD;
 use super::words::{Words, words};
@@ -74,20 +75,20 @@ const FORM: &str = "compose";
 
 /// The form as it was filled in, with what is wrong.
 pub(super) fn compose(
-    person: &Person,
+    sender: &Sender<'_>,
     devices: &[Device],
     form: &SendForm,
     refusal: Option<&Refusal>,
 ) -> Markup {
-    let (words, own) = (person.words(), SendWords::of(person.lang));
+    let (words, own) = (sender.lang.words(), SendWords::of(sender.lang));
     let fault = match refusal {
         Some(Refusal::Field(fault)) => Some(fault),
         _ => None,
     };
     html! {
         @if let Some(Refusal::Lines(list)) = refusal { (lines(words, list)) }
-        form.stack.compose id=(FORM) method="post" action="/app/send" enctype="multipart/form-data" {
-            (person.csrf())
+        form.stack.compose id=(FORM) method="post" action=(sender.action) enctype="multipart/form-data" {
+            (csrf_field(sender.csrf))
             input type="hidden" name="key" value=(form.key);
             label for="device" { (words.device) }
             select #device name="device" aria-describedby="device-fault" {

@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
-use super::caller::{Person, id};
+use super::caller::id;
 use super::compose::SendWords;
 use super::failure::describe;
 use super::recipients::{List, Receiver};
 use super::show::{Fault, with};
+use super::words::Lang;
 use crate::forms::FormFile;
 
 /// What is to be sent.
@@ -101,14 +102,14 @@ impl Refusal {
     }
 
     /// What a use case says, beside the field that it means.
-    pub(super) fn by(error: Error, person: &Person) -> Self {
+    pub(super) fn by(error: Error, lang: Lang) -> Self {
         let field = match &error {
             Error::Invalid { field, .. } => field_of(field),
             Error::DeviceNotConnected(_) => "device",
             Error::Media(_) => "url",
             _ => "text",
         };
-        Self::Field(Fault::of(field, describe(&error.into(), person.words())))
+        Self::Field(Fault::of(field, describe(&error.into(), lang.words())))
     }
 }
 
@@ -136,13 +137,13 @@ fn field_of(path: &str) -> &'static str {
 
 /// The requests of a form, one for each receiver.
 pub(super) fn requests(
-    person: &Person,
+    lang: Lang,
     account: &Account,
     form: &SendForm,
     file: Option<FormFile>,
     now: Timestamp,
 ) -> Result<Vec<SendRequest>, Refusal> {
-    let (words, own) = (person.words(), SendWords::of(person.lang));
+    let (words, own) = (lang.words(), SendWords::of(lang));
     let device: DeviceId =
         id(&form.device, "device").map_err(|_| Refusal::of("device", words.no_linked_device))?;
     let list = List::read(&form.to, &account.default_country);
@@ -159,7 +160,7 @@ pub(super) fn requests(
     if let (Some(name), false) = (unknown.first(), list.columns.is_empty()) {
         return Err(Refusal::of("text", &with(words.unknown_variable, name)));
     }
-    let content = content(person, form, file)?;
+    let content = content(lang, form, file)?;
     let schedule_at = match form.schedule_at.as_str() {
         "" => None,
         text => Some(
@@ -189,12 +190,8 @@ fn filled(content: &ContentRequest, receiver: &Receiver) -> ContentRequest {
     }
 }
 
-fn content(
-    person: &Person,
-    form: &SendForm,
-    file: Option<FormFile>,
-) -> Result<ContentRequest, Refusal> {
-    let (words, own) = (person.words(), SendWords::of(person.lang));
+fn content(lang: Lang, form: &SendForm, file: Option<FormFile>) -> Result<ContentRequest, Refusal> {
+    let (words, own) = (lang.words(), SendWords::of(lang));
     let required = |field, text: &str, message| {
         (!text.trim().is_empty()).then_some(()).ok_or_else(|| Refusal::of(field, message))
     };

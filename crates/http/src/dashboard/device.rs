@@ -8,21 +8,23 @@ use domain::device::{Device, DeviceStatus, PairOffer};
 use domain::error::Error;
 use domain::person::Role;
 use domain::policy::pacing::{GAP_S_MAX, Pacing, QuietHours};
-use domain::service::{DeviceChange, NAME_CHARS_MAX};
+use domain::service::{DeviceChange, NAME_CHARS_MAX, Principal};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::caller::{InAccount, Nothing, Person, Posted, id};
+use super::caller::{InAccount, Nothing, Person, Posted, csrf_field, id};
 use super::devices::{figures, restricted};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
+use super::portal_links;
 use super::show::{self, Fault, device_path, with};
+use super::words::Words;
 use crate::portal::page_path;
 use crate::qr::qr_data_url;
 use crate::state::AppState;
 
 /// Seconds after which a page without JavaScript looks for the next QR.
-const RELOAD_S: u32 = 5;
+pub(super) const RELOAD_S: u32 = 5;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -47,9 +49,28 @@ struct SettingsForm {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct PairForm {
+pub(super) struct PairForm {
     phone: String,
     by: String,
+}
+
+impl PairForm {
+    /// Begins to link a device; what is wrong with the form.
+    pub(super) async fn begin(
+        &self,
+        state: &AppState,
+        principal: &Principal,
+        device: &Device,
+        words: &Words,
+    ) -> Option<Fault> {
+        let phone = (self.by == "code").then_some(self.phone.as_str());
+        let message = match state.core().pair(principal, device.id, phone).await {
+            Ok(_) | Err(Error::Conflict(_)) => return None,
+            Err(Error::Invalid { .. }) => words.phone_wrong.to_owned(),
+            Err(error) => describe(&error.into(), words),
+        };
+        Some(Fault::of("phone", message))
+    }
 }
 
 async fn device(
@@ -110,7 +131,10 @@ async fn page(
                 dt { (words.linked_at) } dd { (show::time(account, at)) }
             }
         }
-        @if is_owner { (settings(person, &path, form, fault)) }
+        @if is_owner {
+            (settings(person, &path, form, fault))
+            (portal_links::section(state, person, device).await?)
+        }
     };
     let head = Head::default();
     Ok(layout::page_with(Fault::status(fault), person, Place::Devices, &device.name, &head, &body))
@@ -288,17 +312,9 @@ async fn pair(
     Posted { person, form }: Posted<PairForm>,
 ) -> PageResult {
     let device = own_device(&state, &person, &text).await?;
-    let phone = (form.by == "code").then_some(form.phone.as_str());
-    match state.core().pair(person.principal(), device.id, phone).await {
-        Ok(_) | Err(Error::Conflict(_)) => {}
-        Err(error) => {
-            let message = match &error {
-                Error::Invalid { .. } => person.words().phone_wrong.to_owned(),
-                _ => describe(&error.into(), person.words()),
-            };
-            let fault = Fault::of("phone", message);
-            return pairing_page(&state, &person, &device, Some(&fault)).await;
-        }
+    let fault = form.begin(&state, person.principal(), &device, person.words()).await;
+    if fault.is_some() {
+        return pairing_page(&state, &person, &device, fault.as_ref()).await;
     }
     Ok(redirect(&(device_path(&device) + "/pair")))
 }
@@ -328,12 +344,12 @@ async fn pairing_page(
                 }
             } @else {
                 @match &offer {
-                    Some(offer) => (show_offer(person, device, offer)),
+                    Some(offer) => (show_offer(words, device, offer)),
                     None => @if is_running { p { (words.wait_for_qr) } },
                 }
             }
         }
-        @if !is_running && !device.status.is_paired() { (choices(person, &path, fault)) }
+        @if !is_running && !device.status.is_paired() { (choices(words, &person.csrf, &path, fault)) }
     };
     let head = Head { reload_s: is_running.then_some(RELOAD_S) };
     Ok(layout::page_with(
@@ -346,15 +362,15 @@ async fn pairing_page(
     ))
 }
 
-fn choices(person: &Person, path: &str, fault: Option<&Fault>) -> Markup {
-    let words = person.words();
+/// The ways to link a device.
+pub(super) fn choices(words: &Words, csrf: &str, path: &str, fault: Option<&Fault>) -> Markup {
     html! {
         div.cards {
             section.card {
                 h2 { (words.by_qr) }
                 p.quiet { (words.by_qr_help) }
                 form method="post" action={ (path) "/pair" } {
-                    (person.csrf())
+                    (csrf_field(csrf))
                     button { (words.show_qr) }
                 }
             }
@@ -362,7 +378,7 @@ fn choices(person: &Person, path: &str, fault: Option<&Fault>) -> Markup {
                 h2 { (words.by_code) }
                 p.quiet { (words.by_code_help) }
                 form.stack method="post" action={ (path) "/pair" } {
-                    (person.csrf())
+                    (csrf_field(csrf))
                     input type="hidden" name="by" value="code";
                     label for="phone" { (words.phone) }
                     input #phone name="phone" type="tel" required placeholder="0812…"
@@ -375,8 +391,8 @@ fn choices(person: &Person, path: &str, fault: Option<&Fault>) -> Markup {
     }
 }
 
-fn show_offer(person: &Person, device: &Device, offer: &PairOffer) -> Markup {
-    let words = person.words();
+/// What is on offer while a device is being linked.
+pub(super) fn show_offer(words: &Words, device: &Device, offer: &PairOffer) -> Markup {
     match offer {
         PairOffer::Qr { code, .. } => html! {
             p { (words.scan_help) }

@@ -35,6 +35,8 @@ pub(super) enum Failure {
     NeedsHttps,
     /// The operator looks at no account.
     NoAccount,
+    /// A link has ended, was revoked, or is none of ours.
+    LinkOver,
     /// What a use case or the request's reader says.
     Other(std::sync::Arc<ApiError>),
 }
@@ -57,6 +59,7 @@ impl Failure {
             Self::SignIn => StatusCode::UNAUTHORIZED,
             Self::Form | Self::NeedsHttps => StatusCode::FORBIDDEN,
             Self::NoAccount => StatusCode::SEE_OTHER,
+            Self::LinkOver => StatusCode::NOT_FOUND,
             Self::Other(error) => StatusCode::from_u16(problem::kind(error).status)
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -68,6 +71,7 @@ impl Failure {
             Self::SignIn | Self::NoAccount => words.sign_in_first.to_owned(),
             Self::Form => words.form_refused.to_owned(),
             Self::NeedsHttps => words.needs_https.to_owned(),
+            Self::LinkOver => words.link_over_help.to_owned(),
             Self::Other(error) => describe(error, words),
         }
     }
@@ -143,6 +147,10 @@ fn login_path(next: &str) -> String {
 
 fn error_page(failure: &Failure, lang: Lang) -> Response<Body> {
     let words = lang.words();
+    if let Failure::LinkOver = failure {
+        let body = html! { h1 { (words.link_over) } p { (words.link_over_help) } };
+        return layout::bare(failure.status(), lang, words.link_over, &body);
+    }
     let body = html! {
         h1 { (words.went_wrong) }
         p.fault role="alert" { (failure.describe(words)) }

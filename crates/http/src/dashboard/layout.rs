@@ -24,6 +24,10 @@ pub(super) enum Place {
     Keys,
     People,
     Accounts,
+    Groups,
+    Plans,
+    Vouchers,
+    Audit,
 }
 
 impl Place {
@@ -39,6 +43,10 @@ impl Place {
             Self::Keys => "/app/keys",
             Self::People => "/app/people",
             Self::Accounts => "/app/accounts",
+            Self::Groups => "/app/groups",
+            Self::Plans => "/app/plans",
+            Self::Vouchers => "/app/vouchers",
+            Self::Audit => "/app/audit",
         }
     }
 
@@ -54,6 +62,10 @@ impl Place {
             Self::Keys => words.keys,
             Self::People => words.people,
             Self::Accounts => words.accounts,
+            Self::Groups => words.groups,
+            Self::Plans => words.plans,
+            Self::Vouchers => words.vouchers,
+            Self::Audit => words.audit,
         }
     }
 
@@ -65,16 +77,16 @@ impl Place {
             if person.visitor.role() >= Role::Member {
                 places.push(Self::Send);
             }
-            places.extend([Self::Messages, Self::Scheduled, Self::Usage]);
+            places.extend([Self::Messages, Self::Groups, Self::Scheduled, Self::Usage]);
             if person.visitor.role() == Role::Owner {
                 places.extend([Self::Webhooks, Self::Keys]);
             }
         }
         if person.visitor.role() == Role::Owner {
-            places.push(Self::People);
+            places.extend([Self::People, Self::Audit]);
         }
         if person.visitor.is_operator() {
-            places.push(Self::Accounts);
+            places.extend([Self::Accounts, Self::Plans, Self::Vouchers]);
         }
         places
     }
@@ -176,6 +188,25 @@ pub(super) fn bare(status: StatusCode, lang: Lang, title: &str, body: &Markup) -
         main.alone #main { (body) }
     };
     respond(status, lang, title, &Head::default(), &inner)
+}
+
+/// A page for somebody with a link, who has no account.
+pub(super) fn visiting(
+    status: StatusCode,
+    lang: Lang,
+    title: &str,
+    head: &Head,
+    body: &Markup,
+) -> Response<Body> {
+    let inner = html! {
+        header.top {
+            span.brand { "Gerbang" }
+            span.entered {}
+            (language_switch(lang))
+        }
+        main.visiting #main { (body) }
+    };
+    respond(status, lang, title, head, &inner)
 }
 
 fn respond(

@@ -54,7 +54,7 @@ async fn sign_in(
     let form: LoginForm = typed(read_form(request.into_body()).await?)?;
     match known(&state, &form).await {
         Ok(Some(user)) => {
-            let secret = state.core().open_session(&user, None).await?;
+            let secret = state.core().sign_in(&user).await?;
             tracing::info!(user = %user.id, account = ?user.place.account(), "somebody signed in");
             let mut response = redirect(next(&form.next));
             mode.set(response.headers_mut(), &secret);
@@ -145,7 +145,8 @@ fn back(headers: &HeaderMap) -> String {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let from = text(REFERER).and_then(|from| from.split_once("://")).map(|(_, rest)| rest);
     let path = from.zip(text(HOST)).and_then(|(from, host)| from.strip_prefix(host));
-    let is_page = |path: &&str| path.starts_with("/app") || path.starts_with("/login");
+    let is_page =
+        |path: &&str| ["/app", "/login", "/portal/"].iter().any(|own| path.starts_with(own));
     path.filter(is_page).unwrap_or("/app").to_owned()
 }
 

@@ -7,15 +7,19 @@
 
 mod accounts;
 mod assets;
+mod audit;
 mod caller;
 mod compose;
 mod contents;
 mod copy_as;
+mod credits;
 mod deliveries;
 mod device;
 mod device_acts;
 mod devices;
 mod failure;
+mod group;
+mod groups;
 mod join;
 mod keys;
 mod layout;
@@ -27,6 +31,9 @@ pub(crate) mod once;
 mod origin;
 pub(crate) mod passwords;
 mod people;
+mod plans;
+mod portal_links;
+mod portal_page;
 mod recipients;
 mod samples;
 mod scheduled;
@@ -48,6 +55,7 @@ use axum::middleware::from_fn;
 use crate::state::AppState;
 
 pub use join::{setup_path, sign_in_path};
+pub use portal_page::portal_path;
 
 /// The pages, with the frame that makes pages of their errors and sets their headers.
 pub fn router() -> Router<AppState> {
@@ -58,6 +66,8 @@ pub fn router() -> Router<AppState> {
         .merge(devices::routes())
         .merge(device::routes())
         .merge(device_acts::routes())
+        .merge(portal_links::routes())
+        .merge(portal_page::routes())
         .merge(send::routes())
         .merge(messages::routes())
         .merge(message::routes())
@@ -69,6 +79,11 @@ pub fn router() -> Router<AppState> {
         .merge(webhook::routes())
         .merge(deliveries::routes())
         .merge(accounts::routes())
+        .merge(credits::routes())
+        .merge(plans::routes())
+        .merge(audit::routes())
+        .merge(groups::routes())
+        .merge(group::routes())
         .merge(people::routes())
         .route_layer(from_fn(failure::frame))
         .merge(assets::routes())

@@ -10,14 +10,15 @@ use axum::response::Response;
 use axum::routing::get;
 use domain::content::Content;
 use domain::error::Error;
+use domain::ids::MessageId;
 use domain::media::MediaSource;
 use domain::person::Role;
 use domain::ports::{IdempotencyKey, PageRequest};
-use domain::service::SendRequest;
+use domain::service::{Principal, SendRequest};
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
-use super::caller::{Asked, InAccount, Person};
+use super::caller::{Asked, InAccount, Person, csrf_field};
 use super::compose::{SendWords, compose, language};
 use super::contents::{Refusal, SendForm, moment, requests};
 use super::copy_as;
@@ -26,6 +27,7 @@ use super::layout::{self, Head, Place};
 use super::samples::Language;
 use super::show::with;
 use super::upload::Uploaded;
+use super::words::Lang;
 use crate::forms::FormFile;
 use crate::net::server_address;
 use crate::state::AppState;
@@ -65,35 +67,83 @@ pub(super) fn new_key(state: &AppState) -> String {
     hex::encode(random)
 }
 
+/// Whose form it is, and where it goes.
+pub(super) struct Sender<'a> {
+    pub(super) lang: Lang,
+    pub(super) csrf: &'a str,
+    pub(super) action: &'a str,
+    pub(super) principal: &'a Principal,
+}
+
+/// What follows from a form.
+pub(super) enum Step {
+    /// It is shown again, with what is wrong.
+    Form(Option<Refusal>),
+    /// What would be sent is looked at first.
+    Preview(Vec<SendRequest>),
+    /// So many messages are on their way; the first of them.
+    Sent(usize, Option<MessageId>),
+}
+
+impl<'a> Sender<'a> {
+    fn of(person: &'a Person) -> Self {
+        Self {
+            lang: person.lang,
+            csrf: &person.csrf,
+            action: "/app/send",
+            principal: person.principal(),
+        }
+    }
+
+    /// Does what a form asks for.
+    pub(super) async fn act(
+        &self,
+        state: &AppState,
+        form: &SendForm,
+        file: Option<FormFile>,
+    ) -> Result<Step, Failure> {
+        if form.act == "code" {
+            return Ok(Step::Form(None));
+        }
+        let idempotency = idempotency(form, file.as_ref());
+        let (core, account) = (state.core(), self.principal.account()?);
+        let requests = match requests(self.lang, account, form, file, core.now()) {
+            Ok(requests) => requests,
+            Err(refusal) => return Ok(Step::Form(Some(refusal))),
+        };
+        if requests.len() > 1 && form.act != "all" {
+            return Ok(Step::Preview(requests));
+        }
+        let count = requests.len();
+        match core.send(self.principal, requests, Some(idempotency)).await {
+            Ok(accepted) => {
+                Ok(Step::Sent(count, accepted.messages.first().map(|message| message.id)))
+            }
+            Err(Error::NotFound(what)) => Err(Error::NotFound(what).into()),
+            Err(error) => Ok(Step::Form(Some(Refusal::by(error, self.lang)))),
+        }
+    }
+}
+
 async fn submit(
     State(state): State<AppState>,
     headers: HeaderMap,
     Uploaded { person, form, file }: Uploaded<SendForm>,
 ) -> PageResult {
     person.visitor.require(Role::Member)?;
-    let Some(account) = person.visitor.account() else { return Err(Failure::NoAccount) };
-    if form.act == "code" {
-        return page(&state, &headers, &person, &form, None).await;
+    if person.visitor.account().is_none() {
+        return Err(Failure::NoAccount);
     }
-    let idempotency = idempotency(&form, file.as_ref());
-    let requests = match requests(&person, account, &form, file, state.core().now()) {
-        Ok(requests) => requests,
-        Err(refusal) => return page(&state, &headers, &person, &form, Some(&refusal)).await,
-    };
-    if requests.len() > 1 && form.act != "all" {
-        return Ok(preview(&person, &form, &requests));
-    }
-    let count = requests.len();
-    match state.core().send(person.principal(), requests, Some(idempotency)).await {
-        Ok(accepted) => Ok(match accepted.messages.first() {
-            Some(message) if count == 1 => redirect(&format!("/app/messages/{}", message.id)),
-            _ => redirect(&format!("/app/messages?direction=out&sent={count}")),
-        }),
-        Err(Error::NotFound(what)) => Err(Error::NotFound(what).into()),
-        Err(error) => {
-            let refusal = Refusal::by(error, &person);
-            page(&state, &headers, &person, &form, Some(&refusal)).await
+    let sender = Sender::of(&person);
+    match sender.act(&state, &form, file).await? {
+        Step::Form(refusal) => page(&state, &headers, &person, &form, refusal.as_ref()).await,
+        Step::Preview(requests) => {
+            let title = with(person.words().preview_title, requests.len());
+            let body = preview(&sender, &title, &form, &requests);
+            Ok(layout::page(&person, Place::Send, &title, &body))
         }
+        Step::Sent(1, Some(message)) => Ok(redirect(&format!("/app/messages/{message}"))),
+        Step::Sent(count, _) => Ok(redirect(&format!("/app/messages?direction=out&sent={count}"))),
     }
 }
 
@@ -142,7 +192,7 @@ async fn page(
             Some(device) => {
                 div.beside[state.config().demo_phone.is_some()] {
                     div {
-                        (compose(person, &devices, form, refusal))
+                        (compose(&Sender::of(person), &devices, form, refusal))
                         section #code {
                             h2 { (words.as_code) }
                             p.quiet { (words.as_code_help) }
@@ -172,10 +222,15 @@ async fn page(
     Ok(layout::page_with(status, person, Place::Send, words.send, &head, &body))
 }
 
-fn preview(person: &Person, form: &SendForm, requests: &[SendRequest]) -> Response {
-    let words = person.words();
-    let title = with(words.preview_title, requests.len());
-    let body = html! {
+/// What would be sent, and the form once more.
+pub(super) fn preview(
+    sender: &Sender<'_>,
+    title: &str,
+    form: &SendForm,
+    requests: &[SendRequest],
+) -> Markup {
+    let words = sender.lang.words();
+    html! {
         h1 { (title) }
         div.wide role="group" aria-label=(words.preview) tabindex="0" {
             table {
@@ -188,15 +243,14 @@ fn preview(person: &Person, form: &SendForm, requests: &[SendRequest]) -> Respon
                 }
             }
         }
-        form.row method="post" action="/app/send" enctype="multipart/form-data" {
-            (person.csrf())
+        form.row method="post" action=(sender.action) enctype="multipart/form-data" {
+            (csrf_field(sender.csrf))
             input type="hidden" name="key" value=(form.key);
             (hidden(form))
             button name="act" value="all" { (words.send_all) }
             button.plain name="act" value="code" { (words.change) }
         }
-    };
-    layout::page(person, Place::Send, &title, &body)
+    }
 }
 
 /// The form once more, unseen.

@@ -14,6 +14,9 @@ use crate::state::HttpConfig;
 use crate::tests::app::App;
 use crate::tests::exchange::{Ask, TestResponse};
 
+mod groups;
+mod operator;
+mod portal;
 mod send;
 
 async fn app() -> App {

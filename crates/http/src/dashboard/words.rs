@@ -88,6 +88,10 @@ words! {
     messages: "Messages", "Pesan";
     people: "People", "Pengguna";
     accounts: "Accounts", "Akun";
+    groups: "Groups", "Grup";
+    plans: "Plans", "Paket";
+    vouchers: "Vouchers", "Voucher";
+    audit: "Audit log", "Log audit";
     operator: "Operator", "Operator";
     operator_in: "As operator in", "Sebagai operator di";
     leave: "Leave", "Keluar dari akun";
@@ -125,7 +129,7 @@ words! {
     email_wrong: "This is not an email address.", "Ini bukan alamat email.";
     email_taken: "Somebody already signs in with this address.", "Alamat ini sudah dipakai untuk masuk.";
     link_over: "This link is over", "Tautan ini tidak berlaku lagi";
-    link_over_help: "It was used, or is too old. Ask for a new one.", "Sudah dipakai atau terlalu lama. Minta yang baru.";
+    link_over_help: "It was used, was revoked, or is too old. Ask for a new one.", "Sudah dipakai, dicabut, atau terlalu lama. Minta yang baru.";
     welcome: "Welcome", "Selamat datang";
     go_on: "Open the dashboard", "Buka dasbor";
     keep: "Keep it as it is", "Biarkan saja";

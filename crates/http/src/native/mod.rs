@@ -24,6 +24,8 @@ mod pacing;
 pub(crate) mod page;
 mod pairing;
 mod plans;
+mod portal_links;
+mod setup_links;
 mod shown_as;
 mod usage;
 mod webhooks;
@@ -66,6 +68,7 @@ pub fn routes() -> Vec<Route> {
         pairing::routes(),
         numbers::routes(),
         groups::routes(),
+        portal_links::routes(),
         webhooks::routes(),
         deliveries::routes(),
         events::routes(),
@@ -75,6 +78,7 @@ pub fn routes() -> Vec<Route> {
         accounts::routes(),
         grants::routes(),
         plans::routes(),
+        setup_links::routes(),
     ]
     .into_iter()
     .flatten()

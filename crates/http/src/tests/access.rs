@@ -61,6 +61,8 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
         ("PUT", "/v1/plans/{name}") => Some(json!({"device_limit": 1})),
         ("POST", "/v1/keys" | "/v1/devices") => Some(json!({"name": "another"})),
         ("PATCH", "/v1/devices/{id}") => Some(json!({"name": "renamed"})),
+        ("POST", "/v1/devices/{id}/portal-links") => Some(json!({"may": ["pair"]})),
+        ("POST", "/v1/setup-links") => None,
         ("POST", "/v1/devices/{id}/groups") => {
             Some(json!({"subject": "Team", "participants": ["628999111222"]}))
         }
@@ -158,10 +160,21 @@ async fn path(app: &App, template: &str) -> String {
     let path = path.replace("{group}", "120363041234567890@g.us");
     let path = path.replace("{sender}", "628111111111");
     let path = path.replace("{api}", "v1").replace("{file}", "client.py");
+    let path = match path.contains("{link}") {
+        true => path.replace("{link}", &portal_link_id(app).await),
+        false => path,
+    };
     let reference = MessageId(message_id(app).await).to_ref();
     let path = path.replace("{message_ref_no}", &reference);
     assert!(!path.contains('{'), "no value for a parameter of {template}");
     path
+}
+
+/// A portal link of the shop's front device.
+async fn portal_link_id(app: &App) -> String {
+    let path = format!("/v1/devices/{}/portal-links", app.front.id());
+    let made = Ask::post(path, json!({"may": ["send"]})).key(&app.shop.key).of(&app.router).await;
+    made.expect(201).json()["id"].to_string()
 }
 
 /// A message that waits for tomorrow; of the shop's front device.

@@ -111,6 +111,7 @@ impl App {
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
             operator: Secret::new(OPERATOR).hash(),
+            console: None,
             sync_wait: SyncWait::default(),
         }));
         for built_in in Plan::built_in() {
@@ -210,6 +211,7 @@ async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
         holder: None,
         key: Secret::new(OPERATOR).hash(),
         rate: None,
+        person: None,
     };
     let request = NewAccountRequest {
         name: name.to_owned(),
@@ -225,7 +227,7 @@ async fn customer(core: &Core, name: &str, plan: &str) -> Customer {
 async fn principal(store: &dyn Store, key: &str) -> Principal {
     let key = Secret::new(key).hash();
     let holder = store.key_holder(&key).await.unwrap().unwrap();
-    Principal { caller: holder.caller, holder: Some(holder), key, rate: None }
+    Principal { caller: holder.caller, holder: Some(holder), key, rate: None, person: None }
 }
 
 async fn device(core: &Core, store: &dyn Store, owner: &Customer, name: &str) -> Linked {

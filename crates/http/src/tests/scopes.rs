@@ -38,6 +38,7 @@ fn takes(route: &Route) -> Takes {
         "/v1/devices/{id}/groups/{group}/invite" => Scope::Send,
         "/v1/devices/{id}" | "/v1/devices/{id}/redeem" if !is_get => Scope::Manage,
         _ if path.contains("/numbers") => Scope::Send,
+        _ if path.contains("/portal-links") => Scope::Manage,
         _ if path.starts_with("/v1/webhooks") || path.starts_with("/v1/keys") => Scope::Manage,
         _ if path.contains("/pair") || path.ends_with("/logout") || path.ends_with("/connect") => {
             Scope::Manage

@@ -441,7 +441,7 @@ async fn a_large_body_that_drips_is_abandoned_sooner() {
 async fn of_account<T>(account: i64, request: impl Future<Output = T>) -> T {
     let caller = Caller::Account(AccountId(account), KeyId(account));
     let key = Secret::new("key").hash();
-    let principal = Principal { caller, holder: None, key, rate: None };
+    let principal = Principal { caller, holder: None, key, rate: None, person: None };
     let request = async {
         request_context::note(&Ok(principal));
         request.await

@@ -1,9 +1,10 @@
-//! `gerbang admin`: what an operator does to an installation that does not run.
+//! `gerbang admin`: what an operator does to an installation on this machine.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Subcommand;
 
 use crate::config::{Defaults, Flags, Settings};
+use crate::console;
 use crate::gateway::{make_setup_link, reset_operator_key};
 use crate::telemetry;
 
@@ -12,7 +13,7 @@ use crate::telemetry;
 pub enum Action {
     /// Make a new operator key and print it, once; the old one is void. The gateway must be stopped
     ResetOperatorKey(Flags),
-    /// Print a link that makes an operator of the dashboard, once, within 24 hours. The gateway must be stopped
+    /// Print a link that makes an operator of the dashboard, once, within 24 hours
     SetupLink(Flags),
 }
 
@@ -28,6 +29,10 @@ pub async fn run(action: Action) -> Result<()> {
         }
         Action::SetupLink(flags) => {
             let settings = load(flags)?;
+            if let Some(answer) = console::post(&settings.data_dir, "/v1/setup-links").await? {
+                let url = answer["url"].as_str().context("the gateway answers without a link")?;
+                return super::print(&format!("Open {url}\n"));
+            }
             let link = make_setup_link(&settings).await?;
             let base = settings.public_url.unwrap_or_else(|| format!("http://{}", settings.listen));
             let path = http_api::dashboard::setup_path(&link);

@@ -4,6 +4,7 @@
 //! Node, and the production binary. What is missing is a failure, never a skipped test.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod admin;
 mod browser;
 mod buckets;
 mod copied;

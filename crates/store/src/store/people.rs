@@ -41,6 +41,17 @@ impl PeopleStore for SqlStore {
         run!(self.write, people::take_link, hash, now)
     }
 
+    async fn join(
+        &self,
+        hash: KeyHash,
+        email: &str,
+        password: &str,
+        now: Timestamp,
+    ) -> StoreResult<Option<CreatedUser>> {
+        let names = (email.to_owned(), password.to_owned());
+        run!(self.write, people::join, hash, names, now)
+    }
+
     async fn create_session(&self, session: NewSession, now: Timestamp) -> StoreResult<()> {
         run!(self.write, people::create_session, session, now)
     }

@@ -102,6 +102,8 @@ impl AccountStore for MemoryStore {
         state.idempotency.retain(|(account, ..), _| *account != id);
         state.contacts.retain(|(device, _), _| !devices.contains(device));
         state.session.retain(|(device, ..), _| !devices.contains(device));
+        state.portal_links.retain(|(_, link)| link.account_id != id);
+        state.audit.retain(|entry| entry.account_id != Some(id));
         state.retain_people(|user| user.place.account() != Some(id));
         Ok(existed)
     }

@@ -234,6 +234,7 @@ impl DeviceStore for MemoryStore {
         state.session.retain(|(device, ..), _| *device != id);
         state.heartbeats.retain(|(device, _), _| *device != id);
         state.forget_files();
+        state.portal_links.retain(|(_, link)| link.device_id != id);
         Ok(Some(cancelled))
     }
 }

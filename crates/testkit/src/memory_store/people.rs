@@ -64,6 +64,22 @@ impl PeopleStore for MemoryStore {
         Ok(found)
     }
 
+    async fn join(
+        &self,
+        hash: KeyHash,
+        email: &str,
+        password: &str,
+        now: Timestamp,
+    ) -> StoreResult<Option<CreatedUser>> {
+        let Some(Link::Join(place)) = self.link(hash, now).await? else { return Ok(None) };
+        let (email, password) = (email.to_owned(), password.to_owned());
+        let created = self.create_user(NewUser { email, password, place }, now).await?;
+        if let CreatedUser::Created(_) = created {
+            self.state().links.retain(|(known, ..)| *known != hash);
+        }
+        Ok(Some(created))
+    }
+
     async fn create_session(&self, session: NewSession, now: Timestamp) -> StoreResult<()> {
         let mut state = self.state();
         state.sessions.retain(|session| now.duration_since(session.created_at) < SESSION_MAX);

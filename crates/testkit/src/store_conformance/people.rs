@@ -98,6 +98,24 @@ pub async fn a_link_is_used_once_and_expires(store: Arc<dyn Store>) {
     }
 }
 
+pub async fn a_link_stays_valid_while_nobody_has_joined(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let user = made(&store, "a@example.com", owner(world.account.id)).await;
+    let member = Place::Account(world.account.id, Role::Member);
+    for (n, link) in [(1, Link::Join(member)), (2, Link::SignIn(user.id))] {
+        let new = NewLink { hash: hash(n), link, expires_at: later(60) };
+        store.create_link(new, NOW).await.unwrap();
+    }
+    let join = async |n, email: &str, at| store.join(hash(n), email, "x", at).await.unwrap();
+    assert_eq!(join(1, "a@example.com", NOW).await, Some(CreatedUser::EmailTaken));
+    assert_eq!(join(1, "b@example.com", later(60)).await, None);
+    assert_eq!(join(2, "b@example.com", NOW).await, None);
+    let Some(CreatedUser::Created(made)) = join(1, "b@example.com", NOW).await else { panic!() };
+    assert_eq!((made.email.as_str(), made.place), ("b@example.com", member));
+    assert_eq!(store.user_by_email("b@example.com").await.unwrap(), Some((made, "x".into())));
+    assert_eq!(join(1, "c@example.com", NOW).await, None);
+}
+
 pub async fn a_session_is_begun_used_and_ended(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let user = made(&store, "op@example.com", Place::Operator).await;

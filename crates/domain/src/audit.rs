@@ -1,0 +1,120 @@
+//! The audit log: what people and keys have changed.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::ids::{AccountId, AuditId};
+
+/// How long an entry is kept.
+pub const AUDIT_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
+/// Most entries that are kept of an account, and of what belongs to none.
+pub const AUDIT_ENTRIES_MAX: i64 = 5_000;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum Action {
+    AccountCreated,
+    AccountChanged,
+    AccountDeleted,
+    AccountEntered,
+    AccountLeft,
+    PlanSaved,
+    GrantAdded,
+    VouchersCreated,
+    VoucherRedeemed,
+    KeyCreated,
+    KeyRevoked,
+    DeviceCreated,
+    DeviceChanged,
+    DevicePairing,
+    DeviceUnlinked,
+    DeviceDeleted,
+    DeviceTokenReplaced,
+    PortalLinkCreated,
+    PortalLinkRevoked,
+    WebhookCreated,
+    WebhookChanged,
+    WebhookSecretReplaced,
+    WebhookDeleted,
+    GroupCreated,
+    GroupChanged,
+    GroupMembersChanged,
+    GroupLeft,
+    GroupInviteRenewed,
+    SetupLinkCreated,
+    PersonInvited,
+    PersonJoined,
+    PersonRemoved,
+    PersonSignedIn,
+}
+
+impl Action {
+    /// Its name in the database and for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccountCreated => "account.created",
+            Self::AccountChanged => "account.changed",
+            Self::AccountDeleted => "account.deleted",
+            Self::AccountEntered => "account.entered",
+            Self::AccountLeft => "account.left",
+            Self::PlanSaved => "plan.saved",
+            Self::GrantAdded => "grant.added",
+            Self::VouchersCreated => "vouchers.created",
+            Self::VoucherRedeemed => "voucher.redeemed",
+            Self::KeyCreated => "key.created",
+            Self::KeyRevoked => "key.revoked",
+            Self::DeviceCreated => "device.created",
+            Self::DeviceChanged => "device.changed",
+            Self::DevicePairing => "device.pairing",
+            Self::DeviceUnlinked => "device.unlinked",
+            Self::DeviceDeleted => "device.deleted",
+            Self::DeviceTokenReplaced => "device.token_replaced",
+            Self::PortalLinkCreated => "portal_link.created",
+            Self::PortalLinkRevoked => "portal_link.revoked",
+            Self::WebhookCreated => "webhook.created",
+            Self::WebhookChanged => "webhook.changed",
+            Self::WebhookSecretReplaced => "webhook.secret_replaced",
+            Self::WebhookDeleted => "webhook.deleted",
+            Self::GroupCreated => "group.created",
+            Self::GroupChanged => "group.changed",
+            Self::GroupMembersChanged => "group.members_changed",
+            Self::GroupLeft => "group.left",
+            Self::GroupInviteRenewed => "group.invite_renewed",
+            Self::SetupLinkCreated => "setup_link.created",
+            Self::PersonInvited => "person.invited",
+            Self::PersonJoined => "person.joined",
+            Self::PersonRemoved => "person.removed",
+            Self::PersonSignedIn => "person.signed_in",
+        }
+    }
+}
+
+/// An entry of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Its id; increasing.
+    pub id: AuditId,
+    /// The account it belongs to; `None` for what concerns the gateway.
+    pub account_id: Option<AccountId>,
+    /// Who did it: the address of a person, or what names a key.
+    pub by: String,
+    /// What was done; the name of an [`Action`], perhaps of a later release.
+    pub action: String,
+    /// To what: an id or a name.
+    pub subject: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An entry to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAuditEntry {
+    /// The account it belongs to.
+    pub account_id: Option<AccountId>,
+    /// Who did it.
+    pub by: String,
+    /// What was done.
+    pub action: Action,
+    /// To what.
+    pub subject: String,
+}

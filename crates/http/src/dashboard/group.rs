@@ -1,0 +1,364 @@
+//! `/app/groups/{device}/{group}`: one group: its members, its settings, its invite link, leaving it.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use domain::error::Error;
+use domain::group::{
+    GROUP_DESCRIPTION_MAX, GROUP_NAME_MAX, GroupDetails, GroupRole, GroupSetting, MemberChange,
+    MemberOutcome, Participant,
+};
+use domain::ids::DeviceId;
+use domain::message::Address;
+use domain::person::Role;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::caller::{InAccount, Nothing, Person, Posted, id};
+use super::failure::{Failure, PageResult, redirect};
+use super::groups::{GroupWords, described, group_path, people};
+use super::layout::{self, Head, Place};
+use super::show::{self, Confirm, Fault, with};
+use crate::state::AppState;
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/app/groups/{device}/{group}", get(show_group).post(change))
+        .route("/app/groups/{device}/{group}/members", post(change_members))
+        .route("/app/groups/{device}/{group}/invite", post(invite))
+        .route("/app/groups/{device}/{group}/leave", get(ask_leave).post(leave))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ChangeForm {
+    name: String,
+    description: String,
+    announce: String,
+    locked: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct MembersForm {
+    people: String,
+    act: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct InviteForm {
+    renew: String,
+}
+
+/// What the page of a group shows beside the group.
+#[derive(Default)]
+struct Shown {
+    fault: Option<Fault>,
+    outcomes: Vec<MemberOutcome>,
+    link: Option<String>,
+}
+
+impl Shown {
+    fn fault(person: &Person, error: Error) -> Self {
+        Self { fault: Some(Fault::of("group", described(person, error))), ..Self::default() }
+    }
+}
+
+async fn show_group(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path((device, group)): Path<(String, String)>,
+) -> PageResult {
+    group_page(&state, &person, (&device, &group), &Shown::default()).await
+}
+
+async fn group_page(
+    state: &AppState,
+    person: &Person,
+    (device, group): (&str, &str),
+    shown: &Shown,
+) -> Result<Response, Failure> {
+    let own = GroupWords::of(person.lang);
+    let device: DeviceId = id(device, "device")?;
+    let details = match state.core().group(person.principal(), device, group).await {
+        Ok(details) => details,
+        Err(error @ (Error::NotFound(_) | Error::Forbidden)) => return Err(error.into()),
+        Err(error) => {
+            let body = html! {
+                p.crumbs { a href="/app/groups" { (own.title) } }
+                p.fault role="alert" { (described(person, error)) }
+            };
+            return Ok(layout::page(person, Place::Groups, own.title, &body));
+        }
+    };
+    let may_change = person.visitor.role() >= Role::Member;
+    let path = group_path(device, &details.group);
+    let body = html! {
+        p.crumbs { a href={ "/app/groups?device=" (device) } { (own.title) } }
+        h1 { (details.group.name) }
+        (Fault::above(shown.fault.as_ref(), &[]))
+        @if !shown.outcomes.is_empty() { (outcomes(own, &shown.outcomes)) }
+        @if let Some(link) = &shown.link { h2 { (own.invite) } pre tabindex="0" { code { (link) } } }
+        p { code { (details.group.id.as_str()) } }
+        @if let Some(text) = &details.description { p.text { (text) } }
+        div.row {
+            @if may_change {
+                a.button href={ "/app/send?device=" (device) "&to=" (details.group.id.as_str()) } {
+                    (own.to_group)
+                }
+            }
+            @if may_change { (acts(person, &path)) }
+        }
+        h2 { (with(own.members, details.participants.len())) }
+        (members(own, &details.participants))
+        @if may_change { (members_form(person, &path)) (settings(person, &path, &details)) }
+    };
+    let (status, head) = (Fault::status(shown.fault.as_ref()), Head::default());
+    Ok(layout::page_with(status, person, Place::Groups, &details.group.name, &head, &body))
+}
+
+fn acts(person: &Person, path: &str) -> Markup {
+    let own = GroupWords::of(person.lang);
+    html! {
+        form method="post" action={ (path) "/invite" } {
+            (person.csrf())
+            button.plain { (own.show_invite) }
+            " "
+            button.plain name="renew" value="1" title=(own.new_invite_help) { (own.new_invite) }
+        }
+        a.button.plain.danger-text href={ (path) "/leave" } { (own.leave) }
+    }
+}
+
+fn outcomes(own: &GroupWords, outcomes: &[MemberOutcome]) -> Markup {
+    html! {
+        section.card role="status" {
+            h2 { (own.outcome) }
+            ul.plain-list {
+                @for outcome in outcomes {
+                    li {
+                        (show::chat(&outcome.who)) ": "
+                        @match &outcome.refused {
+                            Some(failure) => (failure.message),
+                            None => (own.done),
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn who(address: &Address) -> String {
+    match (&address.phone, &address.lid) {
+        (Some(phone), _) => format!("+{phone}"),
+        (None, Some(lid)) => lid.as_str().to_owned(),
+        (None, None) => "?".to_owned(),
+    }
+}
+
+fn members(own: &GroupWords, participants: &[Participant]) -> Markup {
+    html! {
+        div.wide role="group" aria-label=(own.member) tabindex="0" {
+            table {
+                thead { tr { th { (own.member) } th { span.hidden { (own.role_admin) } } } }
+                tbody { @for participant in participants { tr {
+                    td { (who(&participant.who)) }
+                    td { (match participant.role {
+                        GroupRole::Owner => own.role_owner,
+                        GroupRole::Admin => own.role_admin,
+                        GroupRole::Member => own.role_member,
+                    }) }
+                } } }
+            }
+        }
+    }
+}
+
+fn members_form(person: &Person, path: &str) -> Markup {
+    let own = GroupWords::of(person.lang);
+    let acts = [
+        ("add", own.add, "plain"),
+        ("remove", own.remove, "danger"),
+        ("promote", own.promote, "plain"),
+        ("demote", own.demote, "plain"),
+    ];
+    html! {
+        section.card {
+            h2 { (own.change_members) }
+            form.stack method="post" action={ (path) "/members" } {
+                (person.csrf())
+                label for="people" { (own.people) }
+                textarea #people name="people" rows="3" required {}
+                div.row {
+                    @for (act, word, class) in acts {
+                        button class=(class) name="act" value=(act) { (word) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn settings(person: &Person, path: &str, details: &GroupDetails) -> Markup {
+    let (words, own) = (person.words(), GroupWords::of(person.lang));
+    html! {
+        section.card {
+            h2 { (words.settings) }
+            form.stack method="post" action=(path) {
+                (person.csrf())
+                label for="name" { (own.name) }
+                input #name name="name" required maxlength=(GROUP_NAME_MAX) value=(details.group.name);
+                label for="description" { (own.description) }
+                textarea #description name="description" rows="3" maxlength=(GROUP_DESCRIPTION_MAX) {
+                    (details.description.as_deref().unwrap_or_default())
+                }
+                label.check {
+                    input type="checkbox" name="announce" value="1" checked[details.is_announcement];
+                    (own.announce)
+                }
+                label.check {
+                    input type="checkbox" name="locked" value="1" checked[details.is_locked];
+                    (own.locked)
+                }
+                button { (words.save) }
+            }
+        }
+    }
+}
+
+/// The device of a path, for somebody who may change its groups.
+async fn changed_device(
+    state: &AppState,
+    person: &Person,
+    device: &str,
+) -> Result<DeviceId, Error> {
+    let device = id(device, "device")?;
+    state.core().device(person.principal(), device).await?;
+    person.visitor.require(Role::Member)?;
+    Ok(device)
+}
+
+/// What a form changes of a group.
+fn changes(form: &ChangeForm, details: &GroupDetails) -> Vec<GroupSetting> {
+    let (announce, locked) = (!form.announce.is_empty(), !form.locked.is_empty());
+    // Browsers send the line ends of a text as CRLF.
+    let description = form.description.replace("\r\n", "\n").trim().to_owned();
+    let mut changes = Vec::new();
+    if form.name.trim() != details.group.name {
+        changes.push(GroupSetting::Name(form.name.clone()));
+    }
+    if description != details.description.as_deref().unwrap_or_default().trim() {
+        let description = Some(description).filter(|text| !text.is_empty());
+        changes.push(GroupSetting::Description(description));
+    }
+    if announce != details.is_announcement {
+        changes.push(GroupSetting::Announcement(announce));
+    }
+    if locked != details.is_locked {
+        changes.push(GroupSetting::Locked(locked));
+    }
+    changes
+}
+
+async fn change(
+    State(state): State<AppState>,
+    Path((device, group)): Path<(String, String)>,
+    Posted { person, form }: Posted<ChangeForm>,
+) -> PageResult {
+    let (core, own) = (state.core(), changed_device(&state, &person, &device).await?);
+    let changed = async {
+        let details = core.group(person.principal(), own, &group).await?;
+        let changes = changes(&form, &details);
+        core.change_group(person.principal(), own, &group, changes).await
+    };
+    match changed.await {
+        Ok(details) => Ok(redirect(&group_path(own, &details.group))),
+        Err(error @ Error::NotFound(_)) => Err(error.into()),
+        Err(error) => {
+            let shown = Shown::fault(&person, error);
+            group_page(&state, &person, (&device, &group), &shown).await
+        }
+    }
+}
+
+async fn change_members(
+    State(state): State<AppState>,
+    Path((device, group)): Path<(String, String)>,
+    Posted { person, form }: Posted<MembersForm>,
+) -> PageResult {
+    let own = changed_device(&state, &person, &device).await?;
+    let change = match form.act.as_str() {
+        "remove" => MemberChange::Remove,
+        "promote" => MemberChange::Promote,
+        "demote" => MemberChange::Demote,
+        _ => MemberChange::Add,
+    };
+    let people = people(&form.people);
+    let named = ("participants", people.as_slice());
+    let changed = state.core().change_members(person.principal(), own, &group, change, named).await;
+    let shown = match changed {
+        Ok(outcomes) => Shown { outcomes, ..Shown::default() },
+        Err(error @ Error::NotFound(_)) => return Err(error.into()),
+        Err(Error::Invalid { .. }) => {
+            let message = GroupWords::of(person.lang).people_wrong.to_owned();
+            Shown { fault: Some(Fault::of("group", message)), ..Shown::default() }
+        }
+        Err(error) => Shown::fault(&person, error),
+    };
+    group_page(&state, &person, (&device, &group), &shown).await
+}
+
+async fn invite(
+    State(state): State<AppState>,
+    Path((device, group)): Path<(String, String)>,
+    Posted { person, form }: Posted<InviteForm>,
+) -> PageResult {
+    let own = changed_device(&state, &person, &device).await?;
+    let is_new = !form.renew.is_empty();
+    let shown = match state.core().group_invite(person.principal(), own, &group, is_new).await {
+        Ok(link) => Shown { link: Some(link), ..Shown::default() },
+        Err(error @ Error::NotFound(_)) => return Err(error.into()),
+        Err(error) => Shown::fault(&person, error),
+    };
+    group_page(&state, &person, (&device, &group), &shown).await
+}
+
+async fn ask_leave(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path((device, group)): Path<(String, String)>,
+) -> PageResult {
+    let own = GroupWords::of(person.lang);
+    let device = changed_device(&state, &person, &device).await?;
+    let details = state.core().group(person.principal(), device, &group).await?;
+    let back = group_path(device, &details.group);
+    let title = with(own.leave_title, &details.group.name);
+    let warning = with(own.leave_warning, details.participants.len());
+    let confirm = Confirm {
+        title: &title,
+        what: html! { p { (warning) } },
+        action: &format!("{back}/leave"),
+        button: own.leave,
+        back: &back,
+    };
+    Ok(layout::page(&person, Place::Groups, &title, &confirm.render(&person)))
+}
+
+async fn leave(
+    State(state): State<AppState>,
+    Path((device, group)): Path<(String, String)>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let own = changed_device(&state, &person, &device).await?;
+    match state.core().leave_group(person.principal(), own, &group).await {
+        Ok(()) => Ok(redirect(&format!("/app/groups?device={own}"))),
+        Err(error @ Error::NotFound(_)) => Err(error.into()),
+        Err(error) => {
+            let shown = Shown::fault(&person, error);
+            group_page(&state, &person, (&device, &group), &shown).await
+        }
+    }
+}

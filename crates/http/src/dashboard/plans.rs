@@ -1,0 +1,236 @@
+//! `/app/plans`: what accounts may do. For the operator.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::Response;
+use axum::routing::get;
+use domain::error::Error;
+use domain::plan::{Feature, Plan};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::accounts::operator;
+use super::caller::{Asked, Person, Posted};
+use super::failure::{Failure, PageResult, describe, redirect};
+use super::layout::{self, Head, Place};
+use super::show::Fault;
+use super::words::words;
+use crate::state::AppState;
+
+words! {
+    /// The texts of plans.
+    PlanWords
+    title: "Plans", "Paket";
+    help: "What accounts of a plan may do. An empty limit is none.", "Yang boleh dilakukan akun dengan paket ini. Batas kosong berarti tanpa batas.";
+    devices: "Devices", "Perangkat";
+    per_day: "Messages a day", "Pesan per hari";
+    per_month: "Messages a month", "Pesan per bulan";
+    per_minute: "Requests a minute", "Permintaan per menit";
+    features: "Features", "Fitur";
+    change: "Change", "Ubah";
+    edit: "Add or change a plan", "Tambah atau ubah paket";
+    edit_help: "A plan of the same name is replaced, for all its accounts, at once.", "Paket dengan nama sama diganti, langsung untuk semua akunnya.";
+    number_wrong: "Limits are whole numbers, or empty.", "Batas berupa bilangan bulat, atau kosong.";
+}
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new().route("/app/plans", get(list).post(put))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PlansQuery {
+    edit: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PlanForm {
+    name: String,
+    device_limit: String,
+    messages_per_day: String,
+    messages_per_month: String,
+    requests_per_minute: String,
+    groups: String,
+    broadcast: String,
+    schedule: String,
+    send_image: String,
+    send_document: String,
+    send_group_media: String,
+    incoming_webhook: String,
+    advance_webhook: String,
+    downtime_notification: String,
+}
+
+impl PlanForm {
+    fn of(plan: &Plan) -> Self {
+        let number = |limit: Option<i64>| limit.map_or(String::new(), |limit| limit.to_string());
+        let mut form = Self {
+            name: plan.name.clone(),
+            device_limit: number(plan.device_limit),
+            messages_per_day: number(plan.messages_per_day),
+            messages_per_month: number(plan.messages_per_month),
+            requests_per_minute: number(plan.requests_per_minute),
+            ..Self::default()
+        };
+        for feature in &plan.features {
+            form.flag_mut(*feature).push('1');
+        }
+        form
+    }
+
+    fn flag_mut(&mut self, feature: Feature) -> &mut String {
+        match feature {
+            Feature::Groups => &mut self.groups,
+            Feature::Broadcast => &mut self.broadcast,
+            Feature::Schedule => &mut self.schedule,
+            Feature::SendImage => &mut self.send_image,
+            Feature::SendDocument => &mut self.send_document,
+            Feature::SendGroupMedia => &mut self.send_group_media,
+            Feature::IncomingWebhook => &mut self.incoming_webhook,
+            Feature::AdvanceWebhook => &mut self.advance_webhook,
+            Feature::DowntimeNotification => &mut self.downtime_notification,
+        }
+    }
+
+    /// The plan, and which of its features are chosen.
+    fn plan(&mut self) -> Option<Plan> {
+        let limit = |text: &str| match text.trim() {
+            "" => Some(None),
+            text => text.parse().ok().map(Some),
+        };
+        let features =
+            Feature::ALL.into_iter().filter(|feature| !self.flag_mut(*feature).is_empty());
+        let features = features.collect();
+        Some(Plan {
+            name: self.name.trim().to_owned(),
+            device_limit: limit(&self.device_limit)?,
+            messages_per_day: limit(&self.messages_per_day)?,
+            messages_per_month: limit(&self.messages_per_month)?,
+            requests_per_minute: limit(&self.requests_per_minute)?,
+            features,
+        })
+    }
+}
+
+async fn list(
+    State(state): State<AppState>,
+    person: Person,
+    Asked(query): Asked<PlansQuery>,
+) -> PageResult {
+    let plans = state.core().plans(&operator(&person)?).await?;
+    let edited = plans.iter().find(|plan| plan.name == query.edit);
+    let mut form = edited.map(PlanForm::of).unwrap_or_default();
+    page(&state, &person, &mut form, None).await
+}
+
+async fn page(
+    state: &AppState,
+    person: &Person,
+    form: &mut PlanForm,
+    fault: Option<&Fault>,
+) -> Result<Response, Failure> {
+    let own = PlanWords::of(person.lang);
+    let plans = state.core().plans(&operator(person)?).await?;
+    let body = html! {
+        h1 { (own.title) }
+        p.quiet { (own.help) }
+        (table(person, own, &plans))
+        (edit_form(person, own, form, fault))
+    };
+    let (status, head) = (Fault::status(fault), Head::default());
+    Ok(layout::page_with(status, person, Place::Plans, own.title, &head, &body))
+}
+
+fn table(person: &Person, own: &PlanWords, plans: &[Plan]) -> Markup {
+    let words = person.words();
+    let limit = |limit: Option<i64>| html! { @match limit { Some(n) => (n), None => "–" } };
+    html! {
+        div.wide role="group" aria-label=(own.title) tabindex="0" {
+            table {
+                thead { tr {
+                    th { (words.name) } th { (own.devices) } th { (own.per_day) } th { (own.per_month) }
+                    th { (own.per_minute) } th { (own.features) } th { span.hidden { (own.change) } }
+                } }
+                tbody { @for plan in plans { tr {
+                    td { (plan.name) }
+                    td { (limit(plan.device_limit)) }
+                    td { (limit(plan.messages_per_day)) }
+                    td { (limit(plan.messages_per_month)) }
+                    td { (limit(plan.requests_per_minute)) }
+                    td.what { @for (n, feature) in plan.features.iter().enumerate() {
+                        @if n > 0 { ", " } (feature.as_str())
+                    } }
+                    td {
+                        a.button.plain href={ "?edit=" (plan.name) "#edit" }
+                            aria-label={ (own.change) " " (plan.name) } { (own.change) }
+                    }
+                } } }
+            }
+        }
+    }
+}
+
+fn edit_form(
+    person: &Person,
+    own: &PlanWords,
+    form: &mut PlanForm,
+    fault: Option<&Fault>,
+) -> Markup {
+    let words = person.words();
+    let flags = Feature::ALL.map(|feature| (feature, !form.flag_mut(feature).is_empty()));
+    let limits = [
+        ("device_limit", own.devices, &form.device_limit),
+        ("messages_per_day", own.per_day, &form.messages_per_day),
+        ("messages_per_month", own.per_month, &form.messages_per_month),
+        ("requests_per_minute", own.per_minute, &form.requests_per_minute),
+    ];
+    html! {
+        section.card #edit {
+            h2 { (own.edit) }
+            p.quiet { (own.edit_help) }
+            (Fault::above(fault, &[]))
+            form.stack method="post" action="/app/plans" {
+                (person.csrf())
+                label for="name" { (words.name) }
+                input #name name="name" required maxlength="40" pattern="[a-z0-9_\\-]+" value=(form.name);
+                div.grid { @for (name, label, value) in limits {
+                    div.field {
+                        label for=(name) { (label) }
+                        input id=(name) name=(name) type="number" min="0" value=(value);
+                    }
+                } }
+                fieldset {
+                    legend { (own.features) }
+                    @for (feature, is_chosen) in flags {
+                        label.check {
+                            input type="checkbox" name=(feature.as_str()) value="1" checked[is_chosen];
+                            (feature.as_str())
+                        }
+                    }
+                }
+                button { (words.save) }
+            }
+        }
+    }
+}
+
+async fn put(
+    State(state): State<AppState>,
+    Posted { person, mut form }: Posted<PlanForm>,
+) -> PageResult {
+    let own = PlanWords::of(person.lang);
+    let operator = operator(&person)?;
+    let Some(plan) = form.plan() else {
+        let fault = Fault::of("plan", own.number_wrong.to_owned());
+        return page(&state, &person, &mut form, Some(&fault)).await;
+    };
+    match state.core().put_plan(&operator, plan).await {
+        Ok(_) => Ok(redirect("/app/plans")),
+        Err(error @ Error::Invalid { .. }) => {
+            let fault = Fault::of("plan", describe(&error.into(), person.words()));
+            page(&state, &person, &mut form, Some(&fault)).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,317 @@
+//! `/portal/device/{link}`: one device, for somebody who has a link to it and no account.
+//!
+//! The link is all that is needed. What it allows is asked at every request; one that has ended, was
+//! revoked, or never existed shows the same page.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::{get, post};
+use domain::device::{Device, DeviceStatus};
+use domain::error::Error;
+use domain::key::Secret;
+use domain::message::{Direction, Message};
+use domain::portal::Permission;
+use domain::ports::{MessageFilter, PageRequest};
+use domain::service::PortalVisitor;
+use maud::{Markup, html};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::caller::{Asked, CSRF_FIELD, Nothing, csrf_field, typed};
+use super::compose::compose;
+use super::contents::{Refusal, SendForm};
+use super::device::{PairForm, RELOAD_S, choices, show_offer};
+use super::failure::{Failure, PageResult, describe, redirect};
+use super::layout::{self, Head};
+use super::origin::{csrf_token, is_same_origin};
+use super::send::{Sender, Step, new_key, preview};
+use super::show::{self, Fault, with};
+use super::upload::read;
+use super::words::{Lang, words};
+use crate::forms::FormFile;
+use crate::request_context;
+use crate::state::AppState;
+
+/// Messages of a page.
+const MESSAGES_SHOWN: u32 = 50;
+
+words! {
+    /// The texts of the page of a portal link.
+    PortalWords
+    ends: "This link ends", "Tautan ini berakhir";
+    reconnect: "Connect now", "Hubungkan sekarang";
+    ask_to_link: "The device is not linked. Ask the one who gave you this link.", "Perangkat belum tertaut. Hubungi pemberi tautan ini.";
+    one_sent: "The message is on its way.", "Pesan sedang dikirim.";
+}
+
+/// The path of a portal link.
+pub fn portal_path(secret: &Secret) -> String {
+    format!("/portal/device/{}", secret.reveal())
+}
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/portal/device/{link}", get(show_device))
+        .route("/portal/device/{link}/pair", post(pair))
+        .route("/portal/device/{link}/connect", post(connect))
+        .route("/portal/device/{link}/send", post(send))
+}
+
+/// Somebody with a valid link.
+struct Holder {
+    visitor: PortalVisitor,
+    device: Arc<Device>,
+    lang: Lang,
+    csrf: String,
+    path: String,
+}
+
+impl FromRequestParts<AppState> for Holder {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Failure> {
+        let over = |error| match error {
+            Error::NotFound(_) => Failure::LinkOver,
+            error => error.into(),
+        };
+        let Ok(Path(link)) = Path::<String>::from_request_parts(parts, state).await else {
+            return Err(Failure::LinkOver);
+        };
+        let secret = Secret::new(link);
+        let visitor = state.core().portal_visitor(&secret).await.map_err(over)?;
+        request_context::note(&Ok(visitor.principal.clone()));
+        let device = state.core().device(&visitor.principal, visitor.link.device_id).await;
+        Ok(Self {
+            device: device.map_err(over)?,
+            visitor,
+            lang: Lang::of(&parts.headers),
+            csrf: csrf_token(&secret),
+            path: portal_path(&secret),
+        })
+    }
+}
+
+impl Holder {
+    fn may(&self, permission: Permission) -> bool {
+        self.visitor.may(permission)
+    }
+
+    /// A form of this page, with its file.
+    async fn posted<T: DeserializeOwned>(
+        &self,
+        state: &AppState,
+        request: Request,
+    ) -> Result<(T, Option<FormFile>), Failure> {
+        let (parts, body) = request.into_parts();
+        if !is_same_origin(state, &parts.headers) {
+            return Err(Failure::Form);
+        }
+        let (fields, file) = read(state, &parts.headers, body).await?;
+        if fields.get(CSRF_FIELD).and_then(Value::as_str) != Some(&self.csrf) {
+            return Err(Failure::Form);
+        }
+        Ok((typed(fields)?, file))
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PageQuery {
+    before: Option<i64>,
+    sent: Option<usize>,
+}
+
+/// What the page shows beside the device.
+#[derive(Default)]
+struct Shown<'a> {
+    query: PageQuery,
+    form: SendForm,
+    refusal: Option<Refusal>,
+    fault: Option<&'a Fault>,
+}
+
+async fn show_device(
+    State(state): State<AppState>,
+    holder: Holder,
+    Asked(query): Asked<PageQuery>,
+) -> PageResult {
+    page(&state, &holder, Shown { query, ..Shown::default() }).await
+}
+
+async fn page(state: &AppState, holder: &Holder, shown: Shown<'_>) -> Result<Response, Failure> {
+    let (words, own) = (holder.lang.words(), PortalWords::of(holder.lang));
+    let (device, account) = (&holder.device, holder.visitor.principal.account()?);
+    let is_faulty = shown.fault.is_some() || shown.refusal.is_some();
+    let (linking, reload_s) = linking(state, holder, shown.fault).await;
+    let body = html! {
+        h1 { (device.name) }
+        div #state data-live="5" {
+            p {
+                (show::device_status(words, device.status)) " "
+                @if let Some(phone) = &device.phone { "+" (phone) }
+            }
+        }
+        @if let Some(count) = shown.query.sent {
+            p.success role="status" {
+                @if count == 1 { (own.one_sent) } @else { (with(words.sent_list, count)) }
+            }
+        }
+        (linking)
+        @if holder.may(Permission::Send) && device.status.is_paired() {
+            (composer(state, holder, &shown))
+        }
+        @if holder.may(Permission::Read) { (messages(state, holder, shown.query.before).await?) }
+        p.quiet { (own.ends) ": " (show::time(account, holder.visitor.link.expires_at)) }
+    };
+    let status = if is_faulty { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(layout::visiting(status, holder.lang, &device.name, &Head { reload_s }, &body))
+}
+
+/// What can be done about the device's connection; and after how many seconds to look again.
+async fn linking(
+    state: &AppState,
+    holder: &Holder,
+    fault: Option<&Fault>,
+) -> (Markup, Option<u32>) {
+    let (words, own) = (holder.lang.words(), PortalWords::of(holder.lang));
+    let device = &holder.device;
+    let is_paired = device.status.is_paired();
+    if !holder.may(Permission::Pair) {
+        return (html! { @if !is_paired { p.empty { (own.ask_to_link) } } }, None);
+    }
+    if is_paired {
+        let reconnect = html! {
+            @if device.status != DeviceStatus::Connected {
+                form.row method="post" action={ (holder.path) "/connect" } {
+                    (csrf_field(&holder.csrf))
+                    button { (own.reconnect) }
+                }
+            }
+        };
+        return (reconnect, None);
+    }
+    let offer = state.core().pairing(&holder.visitor.principal, device.id).await.ok();
+    let is_running = offer.is_some() || device.status == DeviceStatus::Pairing;
+    let markup = html! {
+        h2 { (words.link_title) }
+        div #pairing data-live=[is_running.then_some("2")] {
+            @match &offer {
+                Some(offer) => (show_offer(words, device, offer)),
+                None => @if is_running { p { (words.wait_for_qr) } },
+            }
+        }
+        @if !is_running { (choices(words, &holder.csrf, &holder.path, fault)) }
+    };
+    (markup, is_running.then_some(RELOAD_S))
+}
+
+fn sender<'a>(holder: &'a Holder, action: &'a str) -> Sender<'a> {
+    let (lang, csrf) = (holder.lang, holder.csrf.as_str());
+    Sender { lang, csrf, action, principal: &holder.visitor.principal }
+}
+
+fn composer(state: &AppState, holder: &Holder, shown: &Shown<'_>) -> Markup {
+    let mut form = shown.form.clone();
+    if form.key.is_empty() {
+        form.key = new_key(state);
+    }
+    let action = format!("{}/send", holder.path);
+    let devices = std::slice::from_ref(&*holder.device);
+    html! {
+        section.card {
+            h2 { (holder.lang.words().send) }
+            (compose(&sender(holder, &action), devices, &form, shown.refusal.as_ref()))
+        }
+    }
+}
+
+async fn messages(
+    state: &AppState,
+    holder: &Holder,
+    before: Option<i64>,
+) -> Result<Markup, Failure> {
+    let (words, principal) = (holder.lang.words(), &holder.visitor.principal);
+    let filter = MessageFilter { device: Some(holder.device.id), ..MessageFilter::default() };
+    let page = PageRequest { before, limit: MESSAGES_SHOWN };
+    let messages = state.core().messages(principal, filter, page).await?;
+    let last = messages.items.last().filter(|_| messages.has_more);
+    Ok(html! {
+        h2 { (words.messages) }
+        div #messages data-live=[before.is_none().then_some("3")] {
+            @if messages.items.is_empty() { p.empty { (words.no_messages) } }
+            @else { (table(holder, &messages.items)?) }
+        }
+        @if let Some(last) = last {
+            p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
+        }
+    })
+}
+
+fn table(holder: &Holder, messages: &[Message]) -> Result<Markup, Failure> {
+    let words = holder.lang.words();
+    let account = holder.visitor.principal.account()?;
+    Ok(html! {
+        div.wide role="group" aria-label=(words.messages) tabindex="0" {
+            table {
+                thead { tr {
+                    th { (words.time) } th { (words.direction) } th { (words.number_or_group) }
+                    th { (words.what) } th { (words.status) }
+                } }
+                tbody { @for message in messages { tr {
+                    td { (show::time(account, message.created_at)) }
+                    td { @if message.direction() == Direction::In { (words.incoming) } @else { (words.outgoing) } }
+                    td { (show::chat(&message.chat)) }
+                    td.what { (show::summary(words, message)) }
+                    td { (show::state(words, message.state)) }
+                } } }
+            }
+        }
+    })
+}
+
+async fn pair(State(state): State<AppState>, holder: Holder, request: Request) -> PageResult {
+    let (form, _) = holder.posted::<PairForm>(&state, request).await?;
+    holder.visitor.require(Permission::Pair)?;
+    let (words, principal) = (holder.lang.words(), &holder.visitor.principal);
+    let fault = form.begin(&state, principal, &holder.device, words).await;
+    match fault {
+        Some(_) => page(&state, &holder, Shown { fault: fault.as_ref(), ..Shown::default() }).await,
+        None => Ok(redirect(&holder.path)),
+    }
+}
+
+async fn connect(State(state): State<AppState>, holder: Holder, request: Request) -> PageResult {
+    let (Nothing {}, _) = holder.posted(&state, request).await?;
+    holder.visitor.require(Permission::Pair)?;
+    match state.core().connect(&holder.visitor.principal, holder.device.id).await {
+        Ok(_) | Err(Error::Conflict(_)) => Ok(redirect(&holder.path)),
+        Err(error) => {
+            let fault = Fault::of("phone", describe(&error.into(), holder.lang.words()));
+            page(&state, &holder, Shown { fault: Some(&fault), ..Shown::default() }).await
+        }
+    }
+}
+
+async fn send(State(state): State<AppState>, holder: Holder, request: Request) -> PageResult {
+    let (form, file) = holder.posted::<SendForm>(&state, request).await?;
+    holder.visitor.require(Permission::Send)?;
+    let action = format!("{}/send", holder.path);
+    let sender = sender(&holder, &action);
+    match sender.act(&state, &form, file).await? {
+        Step::Form(refusal) => {
+            page(&state, &holder, Shown { form, refusal, ..Shown::default() }).await
+        }
+        Step::Preview(requests) => {
+            let title = with(holder.lang.words().preview_title, requests.len());
+            let body = preview(&sender, &title, &form, &requests);
+            Ok(layout::visiting(StatusCode::OK, holder.lang, &title, &Head::default(), &body))
+        }
+        Step::Sent(count, _) => Ok(redirect(&format!("{}?sent={count}", holder.path))),
+    }
+}

@@ -1,0 +1,154 @@
+//! The operator's pages: plans, grants, vouchers; and the audit log.
+
+use super::*;
+
+impl<'a> Browser<'a> {
+    async fn operator(app: &'a App) -> Browser<'a> {
+        let (email, password) = ("op@example.com".to_owned(), String::new());
+        let user = NewUser { email, password, place: Place::Operator };
+        let now = app.core.now();
+        let CreatedUser::Created(user) = app.store.create_user(user, now).await.unwrap() else {
+            panic!("no operator")
+        };
+        let secret = app.core.open_session(&user, None).await.unwrap();
+        let csrf = super::super::origin::csrf_token(&secret);
+        Self { app, cookie: format!("gerbang={}", secret.reveal()), csrf }
+    }
+}
+
+#[tokio::test]
+async fn plans_are_shown_and_replaced() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let page = operator.get("/app/plans?edit=hobby").await.expect(200).text();
+    assert!(page.contains("value=\"hobby\"") && page.contains("business"), "{page}");
+    let wrong = [("name", "Big Plan"), ("device_limit", "3")];
+    operator.post("/app/plans", &wrong).await.expect(422);
+    operator.post("/app/plans", &[("name", "big"), ("device_limit", "x")]).await.expect(422);
+    let fields = [("name", "big"), ("device_limit", "3"), ("groups", "1"), ("schedule", "1")];
+    operator.post("/app/plans", &fields).await.expect(303);
+    let plans = app.store.plans().await.unwrap();
+    let plan = plans.iter().find(|plan| plan.name == "big").unwrap();
+    assert_eq!((plan.device_limit, plan.messages_per_day), (Some(3), None));
+    use domain::plan::Feature;
+    assert_eq!(plan.features, [Feature::Groups, Feature::Schedule]);
+}
+
+#[tokio::test]
+async fn messages_are_granted_and_vouchers_made_once() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let path = format!("/app/accounts/{}", app.shop.id);
+    assert!(operator.get(&path).await.expect(200).text().contains("shop@example.com"));
+    for fields in [
+        [("messages", "0"), ("until", ""), ("key", "a")],
+        [("messages", "x"), ("until", ""), ("key", "a")],
+        [("messages", "5"), ("until", "1999-01-01"), ("key", "b")],
+        [("messages", "5"), ("until", "soon"), ("key", "c")],
+    ] {
+        operator.post(&path, &fields).await.expect(422);
+    }
+    assert_eq!(app.store.grants(app.shop.id).await.unwrap(), []);
+    for _ in 0..2 {
+        let fields = [("messages", "50"), ("until", "2100-01-31"), ("key", "d")];
+        operator.post(&path, &fields).await.expect(303);
+    }
+    let grants = app.store.grants(app.shop.id).await.unwrap();
+    assert_eq!((grants.len(), grants[0].total), (1, 50));
+    let account = app.store.account(app.shop.id).await.unwrap().unwrap();
+    let end = grants[0].expires_at.unwrap().to_zoned(account.timezone.zone().clone());
+    assert_eq!(end.strftime("%Y-%m-%d %H:%M").to_string(), "2100-02-01 00:00");
+
+    operator
+        .post("/app/vouchers", &[("messages", "5"), ("count", "0"), ("key", "e")])
+        .await
+        .expect(422);
+    let fields = [("messages", "5"), ("count", "2"), ("days", ""), ("key", "f")];
+    let page = operator.post("/app/vouchers", &fields).await.expect(200).text();
+    let codes = page.split_once("<code>").unwrap().1.split('<').next().unwrap();
+    assert_eq!(codes.lines().count(), 2, "{page}");
+    let redeem = format!("/v1/devices/{}/redeem", app.front.id());
+    let body = serde_json::json!({"code": codes.lines().next().unwrap()});
+    Ask::post(redeem, body).key(&app.shop.key).of(&app.router).await.expect(200);
+    assert_eq!(operator.post("/app/vouchers", &fields).await.expect(200).text(), page);
+}
+
+#[tokio::test]
+async fn an_accounts_people_see_none_of_the_operators_pages() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let account = format!("/app/accounts/{}", app.shop.id);
+    let before = app.everything().await;
+    for path in ["/app/plans", "/app/vouchers", &account] {
+        owner.get(path).await.expect(403);
+        let fields = [("name", "free"), ("messages", "5"), ("count", "1"), ("key", "k")];
+        owner.post(path, &fields).await.expect(403);
+    }
+    assert_eq!(app.everything().await, before);
+}
+
+#[tokio::test]
+async fn the_audit_log_names_who_changed_what() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let enter = format!("/app/accounts/{}/enter", app.shop.id);
+    operator.post(&enter, &[]).await.expect(303);
+    operator.post("/app/devices", &[("name", "<b>x</b>")]).await.expect(303);
+    operator.post("/app/leave", &[]).await.expect(303);
+    operator.post("/app/plans", &[("name", "big")]).await.expect(303);
+    let body = serde_json::json!({"name": "another"});
+    let made = Ask::post("/v1/keys", body).key(&app.shop.key).of(&app.router).await.expect(201);
+    let path = format!("/v1/devices/{}/token", app.front.id());
+    let token = Ask::new(axum::http::Method::POST, path).key(&app.front.token);
+    token.of(&app.router).await.expect(200);
+    let rivals = Ask::post("/v1/keys", serde_json::json!({"name": "theirs"}));
+    let rivals = rivals.key(&app.rival.key).of(&app.router).await.expect(201).json();
+
+    let page = owner.get("/app/audit").await.expect(200).text();
+    for text in
+        ["account.entered", "account.left", "device.created", "op@example.com", "key.created"]
+    {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(page.contains(&format!("token of device {}", app.front.id())));
+    assert!(page.contains(&format!("<td class=\"what\">{}</td>", made.json()["id"])));
+    assert!(!page.contains("plan.saved"));
+    assert!(!page.contains(&format!("<td class=\"what\">{}</td>", rivals["id"])));
+    let all = operator.get("/app/audit").await.expect(200).text();
+    assert!(all.contains("plan.saved") && all.contains(&format!("/app/accounts/{}", app.rival.id)));
+    let member = Browser::of(&app, app.shop.id, Role::Member).await;
+    member.get("/app/audit").await.expect(403);
+    Ask::get("/app/audit").of(&app.router).await.expect(303);
+}
+
+#[tokio::test]
+async fn a_link_is_not_used_up_by_an_address_that_is_taken() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let page = owner.post("/app/people/invite", &[("role", "viewer")]).await.expect(200).text();
+    let (_, rest) = page.split_once("/app/join/").unwrap();
+    let path = format!("/app/join/{}", rest.split('<').next().unwrap());
+    let taken = format!("owner@{}.example", app.shop.id);
+    let fields = [("email", taken.as_str()), ("password", "kata sandi panjang")];
+    let refused = post(&path, &fields).of(&app.router).await.expect(422);
+    assert!(refused.text().contains("Somebody already signs in with this address"));
+    let fields = [("email", "new@example.com"), ("password", "kata sandi panjang")];
+    post(&path, &fields).of(&app.router).await.expect(303);
+    post(&path, &fields).of(&app.router).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_setup_link_is_the_operators_to_make() {
+    let app = app().await;
+    let ask =
+        |key: &str| Ask::new(axum::http::Method::POST, "/v1/setup-links").key(key).of(&app.router);
+    ask(&app.shop.key).await.expect(403);
+    ask(&app.front.token).await.expect(403);
+    let made = ask(crate::tests::app::OPERATOR).await.expect(201).json();
+    let path = made["url"].as_str().unwrap().strip_prefix("http://localhost").unwrap().to_owned();
+    let right = [("email", "op@example.com"), ("password", "a long password")];
+    let joined = post(&path, &right).of(&app.router).await.expect(303);
+    let cookie = cookie_of(&joined);
+    Ask::get("/app/accounts").header("cookie", &cookie).of(&app.router).await.expect(200);
+}
