@@ -149,6 +149,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bucket_that_cannot_be_reached_is_an_error_and_no_end() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let endpoint = format!("http://{closed}");

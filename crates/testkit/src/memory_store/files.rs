@@ -191,7 +191,7 @@ impl FileStore for MemoryStore {
         let mut state = self.state();
         let is_old = |kept: &&KeptFile| {
             let is_kept = !matches!(kept.file.state, FileState::Gone | FileState::Failed);
-            is_kept && kept.created_at < before
+            is_kept && kept.created_at < stored(before)
         };
         let old = state.files.values().filter(is_old).map(|kept| kept.file.message);
         let mut ids: Vec<MessageId> = old.collect();
