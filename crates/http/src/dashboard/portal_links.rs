@@ -32,7 +32,7 @@ words! {
     /// The texts of portal links.
     LinkWords
     title: "Portal links", "Tautan portal";
-    help: "A link opens this one device to somebody without an account: its status, and what you allow here. Whoever has the link can use it until it ends or you revoke it.", "Tautan membuka satu perangkat ini untuk orang tanpa akun: statusnya, dan yang Anda izinkan di sini. Siapa pun yang memegang tautan dapat memakainya sampai berakhir atau Anda cabut.";
+    help: "A link opens this one device to somebody without an account: its status, and what you allow here. Anyone who has the link can use it until it ends or you revoke it.", "Tautan membuka satu perangkat ini untuk orang tanpa akun: statusnya, dan yang Anda izinkan di sini. Siapa pun yang memegang tautan dapat memakainya sampai berakhir atau Anda cabut.";
     may: "Allow", "Izinkan";
     pair: "link the number (QR or code)", "menautkan nomor (QR atau kode)";
     read: "read its messages", "membaca pesannya";
@@ -45,7 +45,7 @@ words! {
     ends: "Ends", "Berakhir";
     revoke: "Revoke", "Cabut";
     revoke_title: "Revoke this link?", "Cabut tautan ini?";
-    revoke_warning: "Whoever has the link can no longer use it, at once. The device and its messages stay as they are.", "Pemegang tautan langsung tidak dapat memakainya lagi. Perangkat dan pesannya tetap seperti semula.";
+    revoke_warning: "The link can no longer be used, at once. The device and its messages stay as they are.", "Pemegang tautan langsung tidak dapat memakainya lagi. Perangkat dan pesannya tetap seperti semula.";
 }
 
 impl LinkWords {

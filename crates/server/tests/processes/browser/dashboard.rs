@@ -115,8 +115,29 @@ async fn every_page_of_the_dashboard_passes_axe() {
     let message = path(&mut browser).await;
     let device = the_device(&demo).await["id"].as_str().unwrap().to_owned();
     let unlinked = demo.account().post("/v1/devices", json!({ "name": "Gudang" })).await;
+    let account = demo.account();
+    let webhook = json!({ "url": "https://example.com/hook", "events": ["message.received"] });
+    let webhook = account.post("/v1/webhooks", webhook).await["id"].clone();
+    let group = json!({ "name": "Panitia", "participants": [demo.phone] });
+    let group = account.post(&format!("/v1/devices/{device}/groups"), group).await;
+    let group = group["id"].as_str().unwrap().to_owned();
+    let link = json!({ "expires_in_s": 3600, "may": ["pair", "read", "send"] });
+    let link = account.post(&format!("/v1/devices/{device}/portal-links"), link).await;
+    let portal = link["url"].as_str().unwrap().split_once("/portal/").unwrap().1.to_owned();
     let pages = [
         ("start", "/app".to_owned()),
+        ("webhooks", "/app/webhooks".to_owned()),
+        ("webhook", format!("/app/webhooks/{webhook}")),
+        ("keys", "/app/keys".to_owned()),
+        ("usage", "/app/usage".to_owned()),
+        ("scheduled", "/app/scheduled".to_owned()),
+        ("groups", "/app/groups".to_owned()),
+        ("group", format!("/app/groups/{device}/{group}")),
+        ("plans", "/app/plans".to_owned()),
+        ("vouchers", "/app/vouchers".to_owned()),
+        ("audit", "/app/audit".to_owned()),
+        ("account", format!("/app/accounts/{}", account.get("/v1/me").await["account"]["id"])),
+        ("portal", format!("/portal/{portal}")),
         ("devices", "/app/devices".to_owned()),
         ("device", format!("/app/devices/{device}")),
         ("pair", format!("/app/devices/{}/pair", unlinked["id"].as_str().unwrap())),
