@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
+use crate::ids::{AccountId, DeviceId, MessageId};
+use crate::message::Message;
 use crate::phone::PhoneNumber;
 use crate::text::cleaned_address;
 
@@ -128,6 +130,25 @@ impl ChatId {
             Self::Lid(_) | Self::Group(_) | Self::Other(_) => None,
         }
     }
+}
+
+/// A chat of a device, as lists show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chat {
+    /// Whose.
+    pub account_id: AccountId,
+    /// Which device's.
+    pub device_id: DeviceId,
+    /// The chat.
+    pub chat: ChatId,
+    /// What the person calls themselves, where that is known.
+    pub name: Option<String>,
+    /// How many messages have come in that were not read here.
+    pub unread: i64,
+    /// Its newest message.
+    pub last_message_id: MessageId,
+    /// That message, while it is kept.
+    pub last: Option<Message>,
 }
 
 fn user_of(jid: &str) -> &str {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::media::{FileRequest, Media, ReadyMedia};
+use crate::structured::{LiveLocation, Structured, Vote};
 use crate::text::{clean, clean_shared};
 
 /// What kind of thing a message carries.
@@ -23,6 +24,12 @@ pub enum ContentKind {
     Contact,
     Poll,
     Reaction,
+    PollVote,
+    Answer,
+    Order,
+    GroupInvite,
+    Event,
+    Album,
     /// Another text for a message that was sent before.
     Edit,
     /// Deletes a message that was sent before, for everyone.
@@ -48,22 +55,47 @@ impl ContentKind {
             Self::Contact => "contact",
             Self::Poll => "poll",
             Self::Reaction => "reaction",
+            Self::PollVote => "poll_vote",
+            Self::Answer => "answer",
+            Self::Order => "order",
+            Self::GroupInvite => "group_invite",
+            Self::Event => "event",
+            Self::Album => "album",
             Self::Edit => "edit",
             Self::Revoke => "revoke",
             Self::Unreadable => "unreadable",
-            Self::Other => "other",
+            Self::Other => "unsupported",
         }
     }
 
     /// Reads a name back; an unknown one is [`ContentKind::Other`].
     pub fn from_name(name: &str) -> Self {
         use ContentKind::{
-            Audio, Contact, Document, Edit, Image, Location, Other, Poll, Reaction, Revoke,
-            Sticker, Text, Unreadable, Video, Voice,
+            Album, Answer, Audio, Contact, Document, Edit, Event, GroupInvite, Image, Location,
+            Order, Other, Poll, PollVote, Reaction, Revoke, Sticker, Text, Unreadable, Video,
+            Voice,
         };
         let named = [
-            Text, Image, Video, Audio, Voice, Document, Sticker, Location, Contact, Poll, Reaction,
-            Edit, Revoke, Unreadable,
+            Text,
+            Image,
+            Video,
+            Audio,
+            Voice,
+            Document,
+            Sticker,
+            Location,
+            Contact,
+            Poll,
+            Reaction,
+            PollVote,
+            Answer,
+            Order,
+            GroupInvite,
+            Event,
+            Album,
+            Edit,
+            Revoke,
+            Unreadable,
         ];
         named.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Other)
     }
@@ -82,6 +114,12 @@ impl ContentKind {
             | Self::Contact
             | Self::Poll
             | Self::Reaction
+            | Self::PollVote
+            | Self::Answer
+            | Self::Order
+            | Self::GroupInvite
+            | Self::Event
+            | Self::Album
             | Self::Edit
             | Self::Revoke
             | Self::Unreadable
@@ -112,6 +150,8 @@ pub enum Content<F = File> {
     Edit(Arc<str>),
     /// That message is deleted for everyone.
     Revoke,
+    /// Something with fields of its own that only comes in.
+    Structured(Box<Structured>),
     /// Something of which we know the kind and a few words.
     Unsupported(Unsupported),
 }
@@ -182,6 +222,8 @@ pub struct Poll {
     pub options: Vec<String>,
     /// How many of them one may choose; 0 for all.
     pub selectable: u32,
+    /// What people chose, the last vote of each.
+    pub votes: Vec<Vote>,
 }
 
 /// Most contacts in a message that is sent.
@@ -243,6 +285,7 @@ impl<F> Content<F> {
             Self::Reaction(emoji) => Content::Reaction(emoji),
             Self::Edit(text) => Content::Edit(text),
             Self::Revoke => Content::Revoke,
+            Self::Structured(structured) => Content::Structured(structured),
             Self::Unsupported(unsupported) => Content::Unsupported(unsupported),
         })
     }
@@ -270,6 +313,7 @@ impl Content {
             Self::Reaction(_) => ContentKind::Reaction,
             Self::Edit(_) => ContentKind::Edit,
             Self::Revoke => ContentKind::Revoke,
+            Self::Structured(structured) => structured.kind(),
             Self::Unsupported(unsupported) => unsupported.kind,
         }
     }
@@ -285,6 +329,7 @@ impl Content {
             Self::Poll(poll) => &poll.question,
             Self::Reaction(emoji) => emoji,
             Self::Revoke => "",
+            Self::Structured(structured) => structured.text(),
             Self::Unsupported(unsupported) => &unsupported.text,
         }
     }
@@ -301,7 +346,10 @@ impl Content {
 
     /// The place it is.
     pub fn location(&self) -> Option<&Location> {
-        if let Self::Location(location) = self { Some(location) } else { None }
+        match self {
+            Self::Location(location) => Some(location),
+            _ => self.structured()?.live_location().map(|live| &live.place),
+        }
     }
 
     /// The contacts it is.
@@ -317,6 +365,11 @@ impl Content {
     /// The emoji of the reaction it is.
     pub fn reaction(&self) -> Option<&str> {
         if let Self::Reaction(emoji) = self { Some(emoji) } else { None }
+    }
+
+    /// What it is, where it has fields of its own and only comes in.
+    pub fn structured(&self) -> Option<&Structured> {
+        if let Self::Structured(structured) = self { Some(structured) } else { None }
     }
 
     /// Removes what a database does not store from all texts that somebody else wrote.
@@ -343,6 +396,7 @@ impl Content {
                 options.iter_mut().for_each(clean);
             }
             Self::Reaction(emoji) => clean(emoji),
+            Self::Structured(structured) => structured.clean(),
             Self::Unsupported(unsupported) => clean(&mut unsupported.text),
         }
     }
@@ -370,6 +424,26 @@ impl Content {
                 Some(std::mem::replace(current, text))
             }
             _ => None,
+        }
+    }
+
+    /// Names the answers that a vote chooses.
+    pub fn name_choices(&mut self, options: Vec<String>) {
+        let Self::Structured(structured) = self else { return };
+        if let Structured::PollVote(vote) = &mut **structured {
+            vote.options = options;
+        }
+    }
+
+    /// A place that moves is here now; says whether that is news.
+    pub fn move_to(&mut self, to: &LiveLocation) -> bool {
+        let Self::Structured(structured) = self else { return false };
+        match &mut **structured {
+            Structured::LiveLocation(live) if live.sequence < to.sequence => {
+                *live = to.clone();
+                true
+            }
+            _ => false,
         }
     }
 

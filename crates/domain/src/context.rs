@@ -30,6 +30,8 @@ pub struct Context {
     pub is_without_preview: bool,
     /// How its writer has changed it since.
     pub changes: Changes,
+    /// What its writer calls themselves, where it came in.
+    pub sender_name: Option<String>,
 }
 
 /// How a message was changed after it was sent.
@@ -87,9 +89,8 @@ impl Context {
 
     /// Removes what a database does not store from what somebody else wrote.
     pub fn clean(&mut self) {
-        if let Some(quote) = &mut self.reply_to {
-            clean(&mut quote.text);
-        }
+        let quoted = self.reply_to.as_mut().map(|quote| &mut quote.text);
+        quoted.into_iter().chain(&mut self.sender_name).for_each(clean);
         self.mentions.people.truncate(MENTIONS_MAX);
         for person in &mut self.mentions.people {
             if let Some(cleaned) = cleaned_address(person) {

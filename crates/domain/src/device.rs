@@ -41,6 +41,8 @@ pub struct Device {
     pub proxy: Option<SealedSecret>,
     /// Which files it fetches of the messages that come in.
     pub media_download: MediaDownload,
+    /// What it does with what comes in.
+    pub incoming: IncomingSettings,
     /// Until when WhatsApp lets its number write to no strangers.
     pub restricted_until: Option<Timestamp>,
     /// When it was last linked to a number.
@@ -66,6 +68,15 @@ impl Device {
     pub fn restricted_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.restricted_until.filter(|until| *until > now)
     }
+}
+
+/// What a device does with what comes in, unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IncomingSettings {
+    /// Whether it rejects calls.
+    pub rejects_calls: bool,
+    /// Whether it marks messages as read as soon as they are stored.
+    pub reads_at_once: bool,
 }
 
 /// The states of a device.
@@ -138,6 +149,20 @@ pub struct DevicePatch {
     pub proxy: Option<Option<SealedSecret>>,
     /// Which files it fetches from now on.
     pub media_download: Option<MediaDownload>,
+    /// Whether it rejects calls.
+    pub rejects_calls: Option<bool>,
+    /// Whether it marks messages as read as soon as they are stored.
+    pub reads_at_once: Option<bool>,
+}
+
+impl DevicePatch {
+    /// What a device does with what comes in, after this change.
+    pub fn incoming(&self, before: IncomingSettings) -> IncomingSettings {
+        IncomingSettings {
+            rejects_calls: self.rejects_calls.unwrap_or(before.rejects_calls),
+            reads_at_once: self.reads_at_once.unwrap_or(before.reads_at_once),
+        }
+    }
 }
 
 /// A change of a device's state.

@@ -6,6 +6,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod call;
 pub mod chat;
 pub mod client;
 pub mod contact;
@@ -32,5 +33,6 @@ pub mod ports;
 pub mod proxy;
 pub mod scope;
 pub mod service;
+pub mod structured;
 pub mod text;
 pub mod webhook;

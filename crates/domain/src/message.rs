@@ -321,6 +321,12 @@ pub struct Address {
 }
 
 impl Address {
+    /// What tells the person from others: the number, else the LID.
+    pub fn key(&self) -> &str {
+        let phone = self.phone.as_ref().map(PhoneNumber::as_str);
+        phone.or(self.lid.as_ref().map(Lid::as_str)).unwrap_or("?")
+    }
+
     /// The address in a form that a database can store and index.
     fn cleaned(self) -> Self {
         let phone = |phone: PhoneNumber| {

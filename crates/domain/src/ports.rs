@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 mod access;
+mod chats;
 mod files;
 mod messages;
 mod messenger;
@@ -34,6 +35,7 @@ use crate::scope::Scopes;
 use crate::webhook::Event;
 
 pub use access::{AuditStore, NewPortalLink, PortalStore};
+pub use chats::ChatStore;
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
 pub use messages::{
     Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
@@ -340,6 +342,7 @@ pub trait Store:
     + KeyStore
     + DeviceStore
     + MessageStore
+    + ChatStore
     + FileStore
     + WebhookStore
     + GrantStore
@@ -433,6 +436,8 @@ pub trait Dispatcher: Send + Sync {
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>>;
     /// As [`Messenger::group`], through a connected device.
     async fn group(&self, device: DeviceId, request: GroupRequest) -> Result<GroupAnswer>;
+    /// Marks messages of one chat that came in to a connected device as read.
+    async fn mark_read(&self, device: DeviceId, messages: &[Message]) -> Result<()>;
     /// What happens to a device from now on. A slow reader misses notices rather than delay anyone.
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice>;
     /// What happens in an account from now on; a slow reader misses events rather than delay anyone.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::call::CallReport;
 use crate::chat::{ChatId, Lid};
 use crate::contact::Identity;
 use crate::content::Content;
@@ -68,11 +69,13 @@ pub enum EventKind {
     DeviceRestricted,
     #[serde(rename = "contact.identified")]
     ContactIdentified,
+    #[serde(rename = "call.received")]
+    CallReceived,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::MessageReceived,
         Self::MessageSent,
         Self::MessageDelivered,
@@ -89,6 +92,7 @@ impl EventKind {
         Self::ContactIdentified,
         Self::MessageEdited,
         Self::MessageRevoked,
+        Self::CallReceived,
     ];
 
     /// Its name in every API and in the database.
@@ -110,6 +114,7 @@ impl EventKind {
             Self::DevicePaired => "device.paired",
             Self::DeviceRestricted => "device.restricted",
             Self::ContactIdentified => "contact.identified",
+            Self::CallReceived => "call.received",
         }
     }
 
@@ -129,7 +134,8 @@ impl EventKind {
             Self::MessageReceived
             | Self::MessageEdited
             | Self::MessageRevoked
-            | Self::ContactIdentified => Feature::IncomingWebhook,
+            | Self::ContactIdentified
+            | Self::CallReceived => Feature::IncomingWebhook,
             kind if kind.is_of_device() => Feature::DowntimeNotification,
             _ => Feature::AdvanceWebhook,
         }
@@ -199,6 +205,8 @@ pub enum Subject {
     Device(EventStatus),
     /// A person of whom both names are known now.
     Contact(Identity),
+    /// A call that came in.
+    Call(CallReport),
 }
 
 /// The message of an event, as it was then.
@@ -283,21 +291,27 @@ impl Event {
             .collect()
     }
 
-    /// The event of a message that was edited or deleted for everyone.
-    pub fn of_change(message: &Message, device: &EventDevice, amendment: &Amendment) -> Self {
+    /// The event of a message that was edited, moved or deleted for everyone. A vote has none: it is itself
+    /// a message.
+    pub fn of_change(
+        message: &Message,
+        device: &EventDevice,
+        amendment: &Amendment,
+    ) -> Option<Self> {
         let kind = match amendment.change {
-            Change::Edited(_) => EventKind::MessageEdited,
+            Change::Edited(_) | Change::Moved(_) => EventKind::MessageEdited,
             Change::Revoked => EventKind::MessageRevoked,
+            Change::Voted(_) => return None,
         };
         let (name, at) = (kind.as_str().replace('.', "_"), amendment.at);
-        Self {
+        Some(Self {
             id: format!("evt_{}_{name}_{}", message.id, at.as_millisecond()),
             kind,
             at,
             account_id: message.account_id,
             device: device.clone(),
             subject: Subject::Message(Box::new(EventMessage::of(message, message.state))),
-        }
+        })
     }
 
     /// The events of a device that has changed its state.
@@ -366,12 +380,25 @@ impl Event {
         }
     }
 
+    /// A call came in to a device.
+    pub fn of_call(call: CallReport, device: &Device) -> Self {
+        Self {
+            id: format!("evt_d{}_call_{}", device.number_id, call.id),
+            kind: EventKind::CallReceived,
+            at: call.at,
+            account_id: device.account_id,
+            device: device.into(),
+            subject: Subject::Call(call),
+        }
+    }
+
     /// Within what its order counts: a chat of a device, or the device itself.
     pub fn lane(&self) -> String {
         match &self.subject {
             Subject::Message(message) => format!("{}/{}", self.device.id, message.chat),
             Subject::Device(_) => self.device.id.to_string(),
             Subject::Contact(identity) => format!("{}/{}", self.device.id, identity.chat()),
+            Subject::Call(call) => format!("{}/call {}", self.device.id, call.from.key()),
         }
     }
 }

@@ -18,7 +18,7 @@ use domain::error::{Error, Result, StoreError};
 use domain::fair_semaphore::Permit;
 use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{Failure, IncomingMessage, Message, Receipt, Waiting};
+use domain::message::{IncomingMessage, Message, Receipt, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
@@ -37,14 +37,13 @@ use crate::device::waits::Waited;
 use crate::heartbeats;
 use crate::incoming_files;
 use crate::logs::{log_accepted, log_received, log_recorded};
+use crate::reading;
 use crate::registry::Registry;
-use crate::reply::Reply;
+use crate::reply::{Reply, answer_of, refusal};
 use crate::stats::EngineStats;
 use crate::timing::within;
 use crate::webhooks;
 
-/// How long WhatsApp may take to answer a question.
-const LOOKUP_WAIT: Duration = Duration::from_secs(15);
 /// Most states of devices that are written at the same time at a start.
 const WRITES_AT_ONCE_MAX: usize = 64;
 /// How long, after its end, a wait lasts until the outcome is durable.
@@ -339,6 +338,10 @@ impl Dispatcher for Engine {
         answer_of(self.context.messenger().find_number(device, phone)).await
     }
 
+    async fn mark_read(&self, device: DeviceId, messages: &[Message]) -> Result<()> {
+        answer_of(self.context.messenger().mark_read(device, messages)).await
+    }
+
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>> {
         let mut groups = answer_of(self.context.messenger().groups(device)).await?;
         groups.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
@@ -435,25 +438,6 @@ fn ended(change: StatusChange) -> Error {
     Error::Whatsapp(change.reason.unwrap_or_else(|| "pairing has ended".to_owned()))
 }
 
-/// What WhatsApp answers, if it does in time.
-/// Why WhatsApp refused a question about a group for good.
-fn refusal(failure: Failure) -> Error {
-    match failure.code.as_str() {
-        Failure::GROUP_NOT_AVAILABLE => Error::NotFound("group"),
-        Failure::GROUP_FORBIDDEN => Error::Conflict("this number may not do that in the group"),
-        _ => Error::Whatsapp(failure.message),
-    }
-}
-
-async fn answer_of<T>(asked: impl Future<Output = Result<T, SendError>>) -> Result<T> {
-    match within(LOOKUP_WAIT, asked).await {
-        Some(Ok(answer)) => Ok(answer),
-        Some(Err(SendError::NotConnected)) => Err(Error::DeviceNotConnected("disconnected")),
-        Some(Err(error)) => Err(Error::Whatsapp(error.to_string())),
-        None => Err(Error::Whatsapp("no answer in time".into())),
-    }
-}
-
 #[async_trait]
 impl MessengerEvents for Engine {
     async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()> {
@@ -481,6 +465,7 @@ impl MessengerEvents for Engine {
         log_received(device, &new);
         self.context.emit_recorded(&new);
         self.context.incoming_files().nudge(&new);
+        reading::read_at_once(&self.context, device, &new).await;
         Ok(())
     }
 

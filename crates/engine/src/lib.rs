@@ -24,6 +24,7 @@ mod heartbeats;
 mod incoming_files;
 mod logs;
 pub mod queue;
+mod reading;
 mod registry;
 mod reply;
 mod sending_set;

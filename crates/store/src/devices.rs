@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use domain::chat::Lid;
 use domain::client::ShownAs;
 use domain::device::{
-    Device, DeviceFilter, DevicePatch, DeviceStatus, HEARTBEATS_KEPT, Heartbeats, LinkedNumber,
-    NewDevice, StatusChange,
+    Device, DeviceFilter, DevicePatch, DeviceStatus, HEARTBEATS_KEPT, Heartbeats, IncomingSettings,
+    LinkedNumber, NewDevice, StatusChange,
 };
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::incoming_file::MediaDownload;
@@ -28,7 +28,7 @@ macro_rules! select_devices {
         concat!(
             "SELECT number_id, id, account_id, name, status, reason, phone, lid, pacing, \
              shown_as, proxy, paired_at, connected_at, last_seen_at, created_at, restricted_until,
-             media_download FROM devices ",
+             media_download, incoming FROM devices ",
             $rest
         )
     };
@@ -57,6 +57,18 @@ fn shown_as_from(row: &mut Row) -> SqlResult<ShownAs> {
         .unwrap_or_default())
 }
 
+/// As [`pacing_from`].
+fn incoming_from(row: &mut Row) -> SqlResult<IncomingSettings> {
+    let text = row.opt_text()?;
+    let incoming = text.as_deref().map(stored::incoming::read).transpose();
+    Ok(incoming
+        .unwrap_or_else(|_| {
+            row.note("its settings for what comes in cannot be read: they are off");
+            None
+        })
+        .unwrap_or_default())
+}
+
 fn device_from(row: &mut Row) -> SqlResult<Device> {
     let number_id = DeviceNumber(row.int()?);
     let mut device = Device {
@@ -77,11 +89,13 @@ fn device_from(row: &mut Row) -> SqlResult<Device> {
         created_at: row.time()?,
         restricted_until: None,
         media_download: MediaDownload::default(),
+        incoming: IncomingSettings::default(),
     };
     device.restricted_until = row.opt_time()?;
     let setting = row.opt_text()?;
     device.media_download =
         setting.and_then(|name| MediaDownload::from_name(&name)).unwrap_or_default();
+    device.incoming = incoming_from(row)?;
     Ok(device)
 }
 
@@ -222,10 +236,14 @@ pub(crate) async fn update_device(
     const UPDATE: &str = "UPDATE devices
         SET name = $2, pacing = CASE WHEN $3 = 1 THEN $4 ELSE pacing END,
             shown_as = CASE WHEN $5 = 1 THEN $6 ELSE shown_as END,
-            proxy = CASE WHEN $7 = 1 THEN $8 ELSE proxy END, media_download = $9
+            proxy = CASE WHEN $7 = 1 THEN $8 ELSE proxy END, media_download = $9,
+            incoming = CASE WHEN $10 = 1 THEN $11 ELSE incoming END
         WHERE id = $1";
     let device = locked_device(tx, id).await?.filter(|device| device.account_id == account);
     let Some(device) = device else { return Ok(None) };
+    let incoming = patch.incoming(device.incoming);
+    let incoming_json = stored::incoming::write(incoming)?;
+    let is_new_incoming = incoming != device.incoming;
     let name = patch.name.unwrap_or(device.name);
     let is_new_pacing = patch.pacing.is_some();
     let pacing = patch.pacing.unwrap_or(device.pacing);
@@ -246,11 +264,13 @@ pub(crate) async fn update_device(
         &shown_json,
         new.2,
         proxy_bytes,
-        media_download.as_str()
+        media_download.as_str(),
+        is_new_incoming,
+        &incoming_json
     ];
     tx.execute(UPDATE, values).await?;
     tx.touch(Invalidation::Device(id));
-    Ok(Some(Device { name, pacing, shown_as, proxy, media_download, ..device }))
+    Ok(Some(Device { name, pacing, shown_as, proxy, media_download, incoming, ..device }))
 }
 
 pub(crate) async fn set_device_status(
@@ -366,8 +386,9 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 11] = [
+    const PARTS: [&str; 12] = [
         "DELETE FROM devices WHERE id = $1",
+        "DELETE FROM chats WHERE device_id = $1",
         "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",
         "DELETE FROM keys WHERE bound_to = $1",

@@ -18,9 +18,10 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 const REFILL_ROWS: i64 = 500;
 
 /// The tables whose rows can be reported.
-pub const REPORTED_TABLES: [&str; 17] = [
+pub const REPORTED_TABLES: [&str; 18] = [
     "accounts",
     "audit",
+    "chats",
     "contacts",
     "deliveries",
     "devices",

@@ -126,6 +126,7 @@ macro_rules! run {
 }
 
 mod access;
+mod chats;
 mod clean_up;
 mod files;
 mod keys;

@@ -42,6 +42,8 @@ pub enum DispatcherCall {
     Remove(DeviceId),
     /// `group`.
     Group(DeviceId, GroupRequest),
+    /// `mark_read`, with the messages' ids.
+    MarkRead(DeviceId, Vec<MessageId>),
     /// `reload`.
     Reload(DeviceId),
     /// A lookup of a number.
@@ -314,6 +316,12 @@ impl Dispatcher for FakeDispatcher {
         let steps = vec![(step, self.clock.now())];
         let progress = Progress { id, steps, failure, next_attempt_at: None, kind: None };
         Ok(self.store.record(vec![progress]).await?.pop().map(|recorded| recorded.message))
+    }
+
+    async fn mark_read(&self, device: DeviceId, messages: &[Message]) -> Result<()> {
+        let ids = messages.iter().map(|message| message.id).collect();
+        self.note(DispatcherCall::MarkRead(device, ids));
+        Ok(())
     }
 
     async fn groups(&self, _: DeviceId) -> Result<Vec<Group>> {

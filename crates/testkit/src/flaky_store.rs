@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, KeyRights, NewAccount};
 use domain::audit::{AuditEntry, NewAuditEntry};
-use domain::chat::ChatId;
+use domain::call::CallReport;
+use domain::chat::{Chat, ChatId};
 use domain::contact::Identity;
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
@@ -24,9 +25,9 @@ use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::portal::PortalLink;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, AuditStore, CountedPage, CreatedDevice, CreatedKey,
-    CreatedUser, DeviceStore, FileStore, GrantStore, HourUsage, IdempotencyKey, KeyHolder,
-    KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink,
+    Acceptance, Accepted, AccountStore, AuditStore, ChatStore, CountedPage, CreatedDevice,
+    CreatedKey, CreatedUser, DeviceStore, FileStore, GrantStore, HourUsage, IdempotencyKey,
+    KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink,
     NewPortalLink, NewSession, NewUser, OutboxEntry, Page, PageRequest, PeopleStore, PortalStore,
     Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult, UpdatedAccount,
     WebhookStore,
@@ -186,6 +187,12 @@ delegate!(DeviceStore {
     write delete_device(
         account: AccountId, id: DeviceId, now: Timestamp
     ) -> Option<Vec<Recorded>>;
+});
+
+delegate!(ChatStore {
+    read chats(account: AccountId, device: Option<DeviceId>, page: PageRequest) -> Page<Chat>;
+    write mark_read(account: AccountId, ids: &[MessageId], at: Timestamp) -> Vec<Message>;
+    write report_call(device: DeviceId, call: &CallReport) -> Vec<Event>;
 });
 
 delegate!(MessageStore {

@@ -5,6 +5,7 @@
 
 mod access;
 mod accounts;
+mod chats;
 mod devices;
 mod files;
 mod identities;

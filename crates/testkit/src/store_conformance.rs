@@ -8,6 +8,7 @@ pub mod accept;
 pub mod access;
 pub mod accounts;
 pub mod amend;
+pub mod chats;
 pub mod deliveries;
 pub mod devices;
 pub mod files;
@@ -90,7 +91,11 @@ macro_rules! store_conformance {
                 a_recycled_number_leaves_its_messages_with_its_former_owner,
                 a_person_with_a_new_number_keeps_the_chat, who_is_who_is_each_devices_own_knowledge,
                 known_chats_are_contacts_but_no_first_ones, a_restriction_is_kept_and_emitted_once;
-            amend: an_edit_that_came_in_changes_its_message_once, a_change_by_another_person_is_ignored,
+            chats: chats_are_listed_by_their_newest_message, a_persons_chat_keeps_its_unread_messages,
+                a_call_is_an_event;
+            amend: votes_are_counted_with_their_poll, a_vote_that_comes_before_its_poll_waits_for_it,
+                a_place_that_moves_changes_its_row,
+                an_edit_that_came_in_changes_its_message_once, a_change_by_another_person_is_ignored,
                 a_change_that_comes_before_its_message_waits_for_it, an_admin_deletes_in_the_own_group_only,
                 an_edit_of_ours_counts_once_whatsapp_has_it;
             files: a_file_is_pending_from_the_commit_of_its_message, a_stored_file_is_due_no_more,

@@ -44,6 +44,7 @@ use crate::limits::{
 };
 use crate::network::Network;
 use crate::outage::Outage;
+use crate::polls::PollStore;
 use crate::receipts::SendBarrier;
 use crate::recovery;
 use crate::registrations::Registrations;
@@ -431,7 +432,9 @@ impl Hook {
             let names = KnownNames::of_message(client, info).await;
             read.timers.extend(timer(message, info, &names));
             read.people.extend(incoming::people(info, &names));
-            read.messages.extend(incoming::translate(message, info, me, &names));
+            let polls = PollStore { store: &self.shared.sessions, device: self.device };
+            let vote = polls.vote(client, message, info, me, &names).await;
+            read.messages.extend(vote.or_else(|| incoming::translate(message, info, me, &names)));
         }
         read
     }
@@ -451,6 +454,12 @@ impl InboundDurabilityHook for Hook {
         batch: &[InboundMessage],
     ) -> anyhow::Result<()> {
         let me = self.sink.me();
+        let polls = PollStore { store: &self.shared.sessions, device: self.device };
+        if let Err(error) = polls.keep(batch, &me).await {
+            self.outage.note(&error);
+            self.sink.send(Signal::Redeliver);
+            return Err(error.into());
+        }
         let read = batch.iter().map(|inbound| self.read(&client, inbound, &me));
         let stored = self.store(join_all(read).await).await;
         if stored.is_err() {

@@ -16,6 +16,7 @@ use wacore::types::message::MessageInfo;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
+use crate::calls;
 use crate::disconnect::{Ending, UNLINKED};
 use crate::history::History;
 use crate::outgoing;
@@ -120,6 +121,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::GroupUpdate,
         EventKind::UndecryptableMessage,
         EventKind::HistorySync,
+        EventKind::IncomingCall,
     ])
 }
 
@@ -134,6 +136,7 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         Event::ServerAck(ack) => Signal::Event(acknowledgement(ack)?),
         Event::Receipt(receipt) => Signal::Event(translate_receipt(receipt, me)?),
         Event::GroupUpdate(update) => group_timer(update)?,
+        Event::IncomingCall(call) => Signal::Event(MessengerEvent::Call(calls::read(call)?)),
         Event::UndecryptableMessage(message) => Signal::Undecryptable(undecryptable(message)?),
         Event::PairSuccess(success) => Signal::Paired(linked_number(success)),
         Event::LoggedOut(logged_out) if logged_out.on_connect => {

@@ -13,6 +13,7 @@ use domain::phone::PhoneNumber;
 use domain::ports::SendError;
 use domain::text::storable;
 use jiff::Timestamp;
+use wacore::types::message::AddressingMode;
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
 use whatsapp_rust::features::{
@@ -209,4 +210,9 @@ fn named(id: &Jid, subject: &str) -> Group {
 
 fn jid_of(group: &GroupId) -> Jid {
     Jid::group(group.user())
+}
+/// Whether a group names its members by LID.
+pub(crate) async fn is_by_lid(client: &Client, group: &Jid) -> bool {
+    let known = client.groups().query_info(group).await;
+    known.is_ok_and(|known| known.addressing_mode == AddressingMode::Lid)
 }

@@ -16,13 +16,13 @@ use jiff::{SignedDuration, Timestamp};
 use wacore::types::message::{MessageCategory, MessageInfo};
 use wacore_binary::{Jid, JidExt, Server};
 use waproto::whatsapp as wa;
-use waproto::whatsapp::__buffa::oneof::message::buttons_response_message;
 
 use crate::changes;
 use crate::contacts;
 use crate::download;
 use crate::events::Me;
 use crate::limits::WRAPPERS_MAX;
+use crate::structured;
 
 /// Numbers by LID and LIDs by number, as far as the session knows them.
 pub(crate) trait Names {
@@ -44,15 +44,22 @@ pub(crate) fn translate(
     }
     if let Some(change) = changes::read(unwrap(message), info, me, names) {
         let changed = with_content(change.content, change.context, info, me, names)?;
-        // The writer's clock orders changes within a second; it is not believed beyond that.
-        let second = changed.at.saturating_add(SignedDuration::from_millis(999)).ok()?;
-        let at = change.at.map_or(changed.at, |at| at.clamp(changed.at, second));
-        return Some(IncomingMessage { at, ..changed });
+        return within_its_second(changed, change.at);
     }
     let context = context(unwrap(message), me, names);
     let mut content = content(message)?;
     download::describe(&mut content, unwrap(message), info);
     with_content(content, context, info, me, names)
+}
+
+/// The writer's clock orders what is written within a second; it is not believed beyond that.
+pub(crate) fn within_its_second(
+    message: IncomingMessage,
+    at: Option<Timestamp>,
+) -> Option<IncomingMessage> {
+    let second = message.at.saturating_add(SignedDuration::from_millis(999)).ok()?;
+    let at = at.map_or(message.at, |at| at.clamp(message.at, second));
+    Some(IncomingMessage { at, ..message })
 }
 
 /// The message of which nothing but its envelope can be read; `None` where no user writes.
@@ -71,7 +78,7 @@ fn is_chat(chat: &Jid) -> bool {
     !chat.is_status_broadcast() && chat.server != Server::Newsletter
 }
 
-fn with_content(
+pub(crate) fn with_content(
     content: Content,
     context: Context,
     info: &MessageInfo,
@@ -79,6 +86,8 @@ fn with_content(
     names: &impl Names,
 ) -> Option<IncomingMessage> {
     let source = &info.source;
+    let sender_name = Some(&info.push_name).filter(|name| !name.is_empty() && !source.is_from_me);
+    let context = Context { sender_name: sender_name.map(|name| short(name)), ..context };
     let (origin, sender) = if source.is_from_me {
         (ReceivedOrigin::Phone, address(me.pn.as_ref(), me.lid.as_ref(), names))
     } else {
@@ -177,16 +186,20 @@ fn unsupported(kind: ContentKind, text: Option<&String>) -> Content {
 
 /// What a user wrote; `None` for everything else.
 pub(crate) fn content(message: &wa::Message) -> Option<Content> {
+    let is_view_once = is_view_once(message);
     let message = unwrap(message);
     if is_housekeeping(message) {
         return None;
     }
     text_content(message)
-        .or_else(|| file_content(message).map(Content::File))
+        .or_else(|| {
+            file_content(message).map(|file| Content::File(marked(file, message, is_view_once)))
+        })
         .or_else(|| place_or_contact(message))
         .or_else(|| poll(message))
-        .or_else(|| answer_content(message))
-        .or_else(|| (!is_empty(message)).then(|| unsupported(ContentKind::Other, None)))
+        .or_else(|| reaction(message))
+        .or_else(|| structured::read(message))
+        .or_else(|| (!is_empty(message)).then(|| structured::unnamed(message)))
 }
 
 /// Most contacts of a received message that are kept.
@@ -213,6 +226,9 @@ pub(crate) fn unwrap(message: &wa::Message) -> &wa::Message {
             &current.associated_child_message,
             &current.spoiler_message,
             &current.question_message,
+            &current.question_reply_message,
+            &current.poll_creation_message_v4,
+            &current.bot_forwarded_message,
         ];
         let enveloped = || {
             envelopes
@@ -225,6 +241,28 @@ pub(crate) fn unwrap(message: &wa::Message) -> &wa::Message {
         }
     }
     current
+}
+
+/// Whether a message comes in an envelope for what is shown once.
+fn is_view_once(message: &wa::Message) -> bool {
+    let own_copy = message.device_sent_message.as_option().and_then(|m| m.message.as_option());
+    let message = own_copy.unwrap_or(message);
+    let ephemeral = message.ephemeral_message.as_option().and_then(|m| m.message.as_option());
+    let message = ephemeral.unwrap_or(message);
+    message.view_once_message.is_set()
+        || message.view_once_message_v2.is_set()
+        || message.view_once_message_v2_extension.is_set()
+}
+
+/// A file with what its message says of how it is shown.
+fn marked(mut file: File, message: &wa::Message, is_in_envelope: bool) -> File {
+    let image = message.image_message.as_option().and_then(|m| m.view_once);
+    let video = message.video_message.as_option();
+    let audio = message.audio_message.as_option().and_then(|m| m.view_once);
+    let once = image.or(video.and_then(|m| m.view_once)).or(audio);
+    file.media.is_view_once = is_in_envelope || once == Some(true);
+    file.media.is_gif = video.is_some_and(|m| m.gif_playback == Some(true));
+    file
 }
 
 /// What apps exchange about chats: keys, pins and the like, no messages in them.
@@ -286,10 +324,6 @@ fn place_or_contact(message: &wa::Message) -> Option<Content> {
         let degrees = place.degrees_latitude.zip(place.degrees_longitude);
         return Some(location(degrees, place.name.as_ref(), place.address.as_ref()));
     }
-    if let Some(place) = message.live_location_message.as_option() {
-        let degrees = place.degrees_latitude.zip(place.degrees_longitude);
-        return Some(location(degrees, place.caption.as_ref(), None));
-    }
     if let Some(one) = message.contact_message.as_option() {
         return Some(Content::Contacts(vec![contact(one)]));
     }
@@ -303,11 +337,13 @@ fn contact(contact: &wa::message::ContactMessage) -> Contact {
 }
 
 /// A poll, in the field of whatever age its writer's app is.
-fn poll(message: &wa::Message) -> Option<Content> {
+pub(crate) fn poll(message: &wa::Message) -> Option<Content> {
     let fields = [
         &message.poll_creation_message,
         &message.poll_creation_message_v2,
         &message.poll_creation_message_v3,
+        &message.poll_creation_message_v5,
+        &message.poll_creation_message_v6,
     ];
     let poll = fields.into_iter().find_map(|field| field.as_option())?;
     let options = poll.options.iter().take(OPTIONS_MAX);
@@ -317,6 +353,7 @@ fn poll(message: &wa::Message) -> Option<Content> {
             .map(|option| option.option_name.as_ref().map(|name| short(name)).unwrap_or_default())
             .collect(),
         selectable: poll.selectable_options_count.unwrap_or_default(),
+        votes: Vec::new(),
     }))
 }
 
@@ -391,9 +428,16 @@ fn context_info(message: &wa::Message) -> Option<&wa::ContextInfo> {
         poll_creation_message,
         poll_creation_message_v2,
         poll_creation_message_v3,
+        poll_creation_message_v5,
+        poll_creation_message_v6,
         template_button_reply_message,
         buttons_response_message,
         list_response_message,
+        interactive_response_message,
+        order_message,
+        group_invite_message,
+        event_message,
+        album_message,
     )
 }
 
@@ -417,34 +461,19 @@ fn location(
     }
 }
 
-/// The button that was chosen.
-fn selected(response: &buttons_response_message::Response) -> Option<&String> {
-    let buttons_response_message::Response::SelectedDisplayText(text) = response;
-    Some(text)
-}
-
 /// A name as far as it is kept: its writer decides how long it is.
-fn short(name: &str) -> String {
+pub(crate) fn short(name: &str) -> String {
     name.chars().take(FILENAME_CHARS_MAX).collect()
 }
 
-/// Reactions, and answers to what other services' buttons and lists offered.
-fn answer_content(message: &wa::Message) -> Option<Content> {
-    if let Some(reaction) = message.reaction_message.as_option() {
-        let emoji = reaction.text.as_ref().map(|emoji| short(emoji));
-        return Some(Content::Reaction(emoji.unwrap_or_default()));
-    }
+/// A reaction; in announcements it is hidden from WhatsApp.
+fn reaction(message: &wa::Message) -> Option<Content> {
     if message.enc_reaction_message.is_set() {
         return Some(unsupported(ContentKind::Reaction, None));
     }
-    if let Some(answer) = message.template_button_reply_message.as_option() {
-        return Some(text(answer.selected_display_text.as_ref()));
-    }
-    if let Some(answer) = message.buttons_response_message.as_option() {
-        return Some(text(answer.response.as_ref().and_then(selected)));
-    }
-    let answer = message.list_response_message.as_option()?;
-    Some(text(answer.title.as_ref()))
+    let reaction = message.reaction_message.as_option()?;
+    let emoji = reaction.text.as_ref().map(|emoji| short(emoji));
+    Some(Content::Reaction(emoji.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use super::*;
+use domain::structured::Structured;
 use wacore::types::message::MessageSource;
 use waproto::buffa::MessageField;
 use waproto::whatsapp::message as m;
@@ -165,6 +166,30 @@ fn kinds_and_texts() {
         (message!(reaction_message: ReactionMessage { text: some("👍") }), K::Reaction, "👍"),
         (message!(reaction_message: ReactionMessage { text: some("") }), K::Reaction, ""),
         (message!(poll_creation_message: PollCreationMessage { name: some("?") }), K::Poll, "?"),
+        (
+            message!(template_button_reply_message: TemplateButtonReplyMessage {
+                selected_display_text: some("Ya")
+            }),
+            K::Answer,
+            "Ya",
+        ),
+        (
+            message!(list_response_message: ListResponseMessage { title: some("Soto") }),
+            K::Answer,
+            "Soto",
+        ),
+        (message!(order_message: OrderMessage { message: some("dua") }), K::Order, "dua"),
+        (message!(order_message: OrderMessage { order_title: some("Toko") }), K::Order, "Toko"),
+        (
+            message!(group_invite_message: GroupInviteMessage { group_name: some("Tim") }),
+            K::GroupInvite,
+            "Tim",
+        ),
+        (message!(event_message: EventMessage { name: some("Rapat") }), K::Event, "Rapat"),
+        (message!(album_message: AlbumMessage { expected_image_count: Some(2) }), K::Album, ""),
+        (message!(product_message: ProductMessage {}), K::Other, "productMessage"),
+        (message!(poll_update_message: PollUpdateMessage {}), K::Other, "pollUpdateMessage"),
+        (message!(list_message: ListMessage { description: some("Pilih") }), K::Other, "Pilih"),
     ];
     for (message, kind, text) in cases {
         assert_eq!(read(&message), Some((kind, text.to_owned())), "{kind:?}");
@@ -203,7 +228,9 @@ fn a_files_details_are_kept_but_not_its_address() {
         let enveloped =
             wa::Message { view_once_message: wrapped(message.clone()), ..Default::default() };
         for message in [message, enveloped] {
-            assert_eq!(content(&message).unwrap().media(), Some(&known(filename)));
+            let is_view_once = message.view_once_message.is_set();
+            let known = Media { is_view_once, ..known(filename) };
+            assert_eq!(content(&message).unwrap().media(), Some(&known));
         }
     }
     assert_eq!(content(&text("a")).unwrap().media(), None);
@@ -236,7 +263,7 @@ fn endless_envelopes_are_left_closed() {
         ephemeral_message: wrapped(inner),
         ..Default::default()
     });
-    assert_eq!(read(&deep), Some((ContentKind::Other, String::new())));
+    assert_eq!(read(&deep), Some((ContentKind::Other, "ephemeralMessage".to_owned())));
 }
 
 #[test]
@@ -280,8 +307,10 @@ fn a_place_is_on_the_map_or_has_a_name_alone() {
         degrees_latitude: Some(-6.1754),
         degrees_longitude: Some(106.8272)
     });
-    let nameless = Content::Location(Location { name: None, ..monas });
-    assert_eq!(content(&live), Some(nameless));
+    let nameless = Location { name: None, ..monas };
+    let shared = content(&live).unwrap();
+    assert_eq!(shared.location(), Some(&nameless));
+    assert!(shared.structured().and_then(Structured::live_location).is_some());
     let long = message!(location_message: LocationMessage {
         degrees_latitude: Some(1.0),
         degrees_longitude: Some(1.0),
@@ -344,13 +373,13 @@ fn a_reaction_names_its_message() {
 }
 
 #[test]
-fn the_answers_to_buttons_are_texts() {
-    use buttons_response_message::Response;
+fn the_answers_to_buttons_have_their_texts() {
+    use waproto::whatsapp::__buffa::oneof::message::buttons_response_message::Response;
     let chosen = Response::SelectedDisplayText("Ya".into());
     let answer = message!(buttons_response_message: ButtonsResponseMessage {
         response: Some(chosen)
     });
-    assert_eq!(read(&answer), Some((ContentKind::Text, "Ya".into())));
+    assert_eq!(read(&answer), Some((ContentKind::Answer, "Ya".into())));
 }
 
 #[test]

@@ -28,6 +28,7 @@
 //! Nothing here logs a QR, a code, a key, a text or a phone number.
 
 mod awaited;
+mod calls;
 mod changes;
 mod client;
 mod config;
@@ -60,6 +61,7 @@ mod rotation;
 mod sockets;
 mod stanzas;
 mod storage;
+mod structured;
 mod timers;
 mod upload;
 mod version;

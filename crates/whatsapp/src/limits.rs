@@ -160,3 +160,6 @@ pub(crate) const VERSION_MAX: Duration = Duration::from_secs(10);
 
 /// Nested wrappers around a message that are opened.
 pub(crate) const WRAPPERS_MAX: usize = 8;
+
+/// How long votes in a poll can be read: as long as messages are kept.
+pub(crate) const POLL_SECRET_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);

@@ -1,10 +1,11 @@
 //! The messenger: finds the device's pairing and calls its client.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use domain::call::Call;
 use domain::chat::{ChatId, GroupId};
 use domain::client::ClientSettings;
 use domain::content::Content;
@@ -14,6 +15,7 @@ use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{DeviceId, WhatsappId};
 use domain::incoming_file::FileReference;
 use domain::media::TempMedia;
+use domain::message::{Address, Message};
 use domain::passkey::{Assertion, PasskeyRefusal};
 use domain::phone::PhoneNumber;
 use domain::ports::{
@@ -23,9 +25,10 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::timeout;
-use wacore_binary::Jid;
+use wacore_binary::{Jid, JidExt as _};
 use whatsapp_rust::Client;
 
+use crate::calls;
 use crate::client::ClientContext;
 use crate::config::{Config, ConfigError};
 use crate::connection::Online;
@@ -397,6 +400,43 @@ impl Messenger for WhatsappMessenger {
         in_time(groups::list(&client)).await
     }
 
+    async fn mark_read(
+        &self,
+        device: DeviceId,
+        messages: &[Message],
+    ) -> std::result::Result<(), SendError> {
+        let client = self.client(device)?;
+        let Some(first) = messages.first() else { return Ok(()) };
+        let to = match &first.chat {
+            ChatId::Other(_) => return Err(errors::invalid_recipient()),
+            chat => {
+                self.typing_address(&client, chat).await.ok_or_else(errors::invalid_recipient)?
+            }
+        };
+        let by_lid = to.is_group() && groups::is_by_lid(&client, &to).await;
+        let mut by_writer: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
+        for message in messages {
+            let writer = message.sender.as_ref().filter(|_| to.is_group());
+            let writer = writer.and_then(|writer| participant(writer, by_lid));
+            let ids = by_writer.entry(writer.map(|jid| jid.to_string())).or_default();
+            ids.push(message.whatsapp_id.as_str());
+        }
+        for (writer, ids) in by_writer {
+            let writer: Option<Jid> = writer.and_then(|jid| jid.parse().ok());
+            let marked = client.mark_as_read(&to, writer.as_ref(), &ids).await;
+            marked.map_err(|_| SendError::NotConnected)?;
+        }
+        Ok(())
+    }
+
+    async fn reject_call(
+        &self,
+        device: DeviceId,
+        call: &Call,
+    ) -> std::result::Result<(), SendError> {
+        calls::reject(&*self.client(device)?, call).await
+    }
+
     async fn group(
         &self,
         device: DeviceId,
@@ -405,6 +445,13 @@ impl Messenger for WhatsappMessenger {
         let client = self.client(device)?;
         in_time(groups::answer(&client, request)).await
     }
+}
+
+/// How a group names one of its members.
+fn participant(person: &Address, by_lid: bool) -> Option<Jid> {
+    let lid = person.lid.as_ref().map(|lid| Jid::lid(lid.user()));
+    let number = person.phone.as_ref().map(|phone| Jid::pn(phone.as_str()));
+    if by_lid { lid.or(number) } else { number.or(lid) }
 }
 
 async fn in_time<T>(

@@ -87,7 +87,7 @@ fn message(
         Content::Reaction(emoji) => return reaction(emoji, around),
         Content::Edit(text) => return edit(&text, around),
         Content::Revoke => return protocol(Type::REVOKE, None, around),
-        Content::Unsupported(_) => return None,
+        Content::Structured(_) | Content::Unsupported(_) => return None,
     };
     let Context { reply_to, mentions, .. } = &around.context;
     if reply_to.is_some() || *mentions != Mentions::default() {

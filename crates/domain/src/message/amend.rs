@@ -1,4 +1,5 @@
-//! Changes of a message after it was sent: an edit, or its deletion for everyone.
+//! Changes of a message after it was sent: an edit, its deletion for everyone, a vote in a poll, a place that
+//! moves.
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::chat::ChatId;
 use crate::content::Content;
 use crate::context::{Changes, EARLIER_TEXTS_MAX, EarlierText};
 use crate::ids::WhatsappId;
+use crate::structured::{LiveLocation, Structured, Vote};
 
 /// How long after it was sent a message may be edited; phones ignore what comes later.
 pub const AMEND_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -22,6 +24,10 @@ pub enum Change {
     Edited(Arc<str>),
     /// It is deleted for everyone.
     Revoked,
+    /// Somebody has voted in this poll.
+    Voted(Vote),
+    /// This place has moved.
+    Moved(Box<LiveLocation>),
 }
 
 /// A change of a message that was sent or received before, by its writer or by an admin of its group.
@@ -47,6 +53,7 @@ impl Amendment {
         let change = match &message.content {
             Content::Edit(text) => Change::Edited(text.clone()),
             Content::Revoke => Change::Revoked,
+            Content::Structured(structured) => return Self::of_structured(message, structured),
             _ => return None,
         };
         let has_left = matches!(message.state, Sent | Delivered | Read | Played);
@@ -60,6 +67,27 @@ impl Amendment {
             change,
             at: whole_millis(at),
         })
+    }
+
+    /// A vote is about the poll that it names, a place that moves about its own earlier form.
+    fn of_structured(message: &Message, structured: &Structured) -> Option<Self> {
+        let (at, chat) = (whole_millis(message.due_at), message.chat.clone());
+        let is_own = message.direction() == Direction::Out;
+        let (whatsapp_id, author, change) = match structured {
+            Structured::LiveLocation(live) => {
+                let author = message.sender.clone().filter(|_| !is_own);
+                (message.whatsapp_id.clone(), author, Change::Moved(Box::new(live.clone())))
+            }
+            Structured::PollVote(vote) => {
+                let poll = message.context.reply_to.as_ref()?;
+                let voter = message.sender.as_ref().filter(|_| !is_own).map(Address::key);
+                let (voter, digests) = (voter.unwrap_or_default().to_owned(), vote.digests.clone());
+                let author = poll.sender.clone().filter(|_| poll.is_ours != Some(true));
+                (poll.whatsapp_id.clone(), author, Change::Voted(Vote { voter, digests, at }))
+            }
+            _ => return None,
+        };
+        Some(Self { chat, whatsapp_id, author, change, at })
     }
 
     /// Whether it is about this message: no person changes what another one wrote, and in a group
@@ -94,6 +122,14 @@ impl Message {
                 *revoked_at = Some(amendment.at);
                 return true;
             }
+            Change::Voted(vote) => {
+                return if let Content::Poll(poll) = &mut self.content {
+                    poll.vote(vote)
+                } else {
+                    false
+                };
+            }
+            Change::Moved(to) => return self.content.move_to(to),
             Change::Edited(text) => text,
         };
         let is_late = edited_at.is_some_and(|edited| edited > amendment.at);

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::call::Call;
 use crate::chat::ChatId;
 use crate::client::ClientSettings;
 use crate::contact::Identity;
@@ -15,7 +16,7 @@ use crate::ids::{DeviceId, WhatsappId};
 use crate::incoming_file::FileReference;
 use crate::link::LinkPreview;
 use crate::media::TempMedia;
-use crate::message::{Failure, IncomingMessage, Receipt};
+use crate::message::{Failure, IncomingMessage, Message, Receipt};
 use crate::passkey::Assertion;
 use crate::phone::PhoneNumber;
 use crate::ports::StoreResult;
@@ -95,6 +96,8 @@ pub enum MessengerEvent {
     /// Until when WhatsApp lets the number write to no strangers; `None` when it may. Reported when a
     /// message to a stranger was refused, before that.
     Restricted(Option<Timestamp>),
+    /// Somebody calls.
+    Call(Call),
 }
 
 /// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
@@ -144,6 +147,22 @@ pub trait Messenger: Send + Sync {
         _draft: &TempMedia,
     ) -> std::result::Result<u64, FetchError> {
         Err(FetchError::NotConnected)
+    }
+    /// Marks messages of one chat that came in as read.
+    async fn mark_read(
+        &self,
+        _device: DeviceId,
+        _messages: &[Message],
+    ) -> std::result::Result<(), SendError> {
+        Err(SendError::NotConnected)
+    }
+    /// Rejects a call.
+    async fn reject_call(
+        &self,
+        _device: DeviceId,
+        _call: &Call,
+    ) -> std::result::Result<(), SendError> {
+        Err(SendError::NotConnected)
     }
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;

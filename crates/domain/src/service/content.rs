@@ -34,9 +34,10 @@ impl Core {
             Content::Contacts(contacts) => Ok((Content::Contacts(check_contacts(contacts)?), None)),
             Content::Poll(poll) => Ok((Content::Poll(check_poll(poll)?), None)),
             Content::Reaction(emoji) => Ok((Content::Reaction(check_emoji(emoji)?), None)),
-            Content::Edit(_) | Content::Revoke | Content::Unsupported(_) => {
-                Err(Error::invalid("text", "is required"))
-            }
+            Content::Edit(_)
+            | Content::Revoke
+            | Content::Structured(_)
+            | Content::Unsupported(_) => Err(Error::invalid("text", "is required")),
         }
     }
 

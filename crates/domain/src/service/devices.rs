@@ -60,6 +60,10 @@ pub struct DeviceChange {
     pub proxy: Option<Option<String>>,
     /// Which files it fetches from now on.
     pub media_download: Option<MediaDownload>,
+    /// Whether it rejects calls.
+    pub rejects_calls: Option<bool>,
+    /// Whether it marks messages as read as soon as they are stored.
+    pub reads_at_once: Option<bool>,
 }
 
 /// What a caller may do with a device it named, for the APIs that distinguish "not yours" from "unknown".
@@ -251,8 +255,17 @@ impl Core {
             Some(None) => Some(None),
             Some(Some(text)) => Some(Some(self.seal_proxy(account, id, &text)?)),
         };
-        let DeviceChange { pacing, shown_as, media_download, .. } = change;
-        let patch = DevicePatch { name, pacing, shown_as, proxy, media_download };
+        let DeviceChange { pacing, shown_as, media_download, rejects_calls, reads_at_once, .. } =
+            change;
+        let patch = DevicePatch {
+            name,
+            pacing,
+            shown_as,
+            proxy,
+            media_download,
+            rejects_calls,
+            reads_at_once,
+        };
         let device = self.store.update_device(account, id, patch).await?;
         let device = device.ok_or(Error::NotFound("device"))?;
         self.dispatcher.reload(id).await;

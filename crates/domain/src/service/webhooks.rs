@@ -6,6 +6,7 @@ use futures_util::stream::BoxStream;
 
 use super::{Core, Principal};
 use crate::audit::Action;
+use crate::call::CallReport;
 use crate::chat::{ChatId, Lid};
 use crate::contact::Identity;
 use crate::content::Content;
@@ -326,6 +327,7 @@ impl Core {
         });
         let subject = match kind {
             EventKind::ContactIdentified => Subject::Contact(sample_contact()),
+            EventKind::CallReceived => Subject::Call(sample_call(now)),
             kind if kind.is_of_device() => Subject::Device(sample_status(kind, now)),
             kind => Subject::Message(Box::new(sample_message(kind, now))),
         };
@@ -338,6 +340,18 @@ const TOO_MANY_WEBHOOKS: &str = "the account has 100 webhooks already";
 const SECRET_UNREADABLE: &str = "the webhook's secret cannot be read; create the webhook again";
 const SHARED_SECRET_UNREADABLE: &str = "the secret that the webhooks of this format share cannot be read; erase them, or choose another";
 const _: () = assert!(WEBHOOKS_MAX == 100, "the text above says so");
+
+fn sample_call(now: jiff::Timestamp) -> CallReport {
+    let Identity { phone, lid } = sample_contact();
+    CallReport {
+        id: "TEST".to_owned(),
+        from: Address { phone: Some(phone), lid: Some(lid) },
+        is_video: false,
+        is_group: false,
+        is_rejected: false,
+        at: now,
+    }
+}
 
 fn sample_contact() -> Identity {
     let phone = PhoneNumber::from_digits("628000000001");
@@ -504,8 +518,10 @@ mod tests {
         }
         let restricted = sample_status(EventKind::DeviceRestricted, jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(restricted.restricted_until, Some(jiff::Timestamp::UNIX_EPOCH));
-        let is_of_message =
-            |kind: &EventKind| !kind.is_of_device() && *kind != EventKind::ContactIdentified;
+        let is_of_message = |kind: &EventKind| {
+            !kind.is_of_device()
+                && !matches!(kind, EventKind::ContactIdentified | EventKind::CallReceived)
+        };
         for kind in EventKind::ALL.into_iter().filter(is_of_message) {
             let sample = sample_message(kind, jiff::Timestamp::UNIX_EPOCH);
             let changes = &sample.context.changes;

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use domain::call::{Call, CallReport};
 use domain::chat::ChatId;
 use domain::client::{ClientSettings, Route};
 use domain::contact::Identity;
@@ -34,6 +35,8 @@ use crate::timing::{pause, within};
 
 /// How long unpairing may take.
 pub(super) const UNPAIR_WAIT: Duration = Duration::from_secs(15);
+/// How long rejecting a call may take.
+const REJECT_WAIT: Duration = Duration::from_secs(10);
 /// How long a device may take to connect before the next one's turn comes.
 const CONNECT_TURN: Duration = Duration::from_secs(15);
 /// The pause after the messenger would not even begin to connect.
@@ -103,6 +106,11 @@ impl Connection {
     /// The number it is paired with, or was.
     pub(super) fn phone(&self) -> Option<&PhoneNumber> {
         self.device.as_ref()?.phone.as_ref()
+    }
+
+    /// Whether it rejects calls.
+    fn rejects_calls(&self) -> bool {
+        self.device.as_ref().is_some_and(|device| device.incoming.rejects_calls)
     }
 
     /// Until when it may write to no strangers, as last written.
@@ -184,11 +192,31 @@ impl DeviceTask {
             MessengerEvent::Acknowledged(id) => self.acknowledged(&id),
             MessengerEvent::Refused(id, code) => self.refused(&id, code),
             MessengerEvent::Restricted(until) => self.restricted(until),
+            MessengerEvent::Call(call) => self.called(call),
             // It comes as an input of its own.
             MessengerEvent::Receipt(..)
             | MessengerEvent::Undecryptable
             | MessengerEvent::Recovered(_) => {}
         }
+    }
+
+    /// Somebody calls.
+    fn called(&self, call: Call) {
+        let rejects = self.connection.rejects_calls();
+        let (context, id) = (self.context.clone(), self.id);
+        self.begin(async move {
+            let rejected = async {
+                let rejected = context.messenger().reject_call(id, &call);
+                within(REJECT_WAIT, rejected).await.is_some_and(|rejected| rejected.is_ok())
+            };
+            let is_rejected = rejects && rejected.await;
+            let report = CallReport::of(&call, is_rejected);
+            match context.store().report_call(id, &report).await {
+                Ok(events) => context.emit(&events),
+                Err(error) => tracing::warn!(%error, "a call could not be reported"),
+            }
+            Done::Nothing
+        });
     }
 
     /// WhatsApp takes first contacts of the number, or does not until then.

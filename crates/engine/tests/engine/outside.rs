@@ -147,9 +147,9 @@ pub fn in_short(event: &Event) -> String {
         domain::webhook::Subject::Message(message) => {
             format!("{} {}", event.kind.as_str(), message.content.text())
         }
-        domain::webhook::Subject::Device(_) | domain::webhook::Subject::Contact(_) => {
-            event.kind.as_str().to_owned()
-        }
+        domain::webhook::Subject::Device(_)
+        | domain::webhook::Subject::Contact(_)
+        | domain::webhook::Subject::Call(_) => event.kind.as_str().to_owned(),
     }
 }
 

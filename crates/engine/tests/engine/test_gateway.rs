@@ -204,6 +204,7 @@ impl TestGateway {
                 Content::Poll(poll) => poll.question,
                 Content::Reaction(emoji) => emoji,
                 Content::Contacts(_) => String::new(),
+                Content::Structured(structured) => structured.text().to_owned(),
                 Content::Unsupported(unsupported) => unsupported.text,
             })
             .collect()

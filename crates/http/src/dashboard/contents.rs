@@ -258,6 +258,7 @@ pub(super) fn poll_of(form: &SendForm) -> Poll {
         question: form.question.trim().to_owned(),
         options: options.map(str::to_owned).collect(),
         selectable: if form.several.is_empty() { 1 } else { 0 },
+        ..Poll::default()
     }
 }
 

@@ -140,6 +140,7 @@ fn about(delivery: &Delivery) -> String {
         Subject::Message(message) => show::chat(&message.chat),
         Subject::Device(_) => delivery.event.device.name.clone(),
         Subject::Contact(identity) => format!("+{}", identity.phone),
+        Subject::Call(call) => call.from.key().to_owned(),
     }
 }
 

@@ -392,6 +392,12 @@ words! {
     kind_contact: "contact", "kontak";
     kind_poll: "poll", "polling";
     kind_reaction: "reaction", "reaksi";
+    kind_vote: "vote", "suara";
+    kind_answer: "choice", "pilihan";
+    kind_order: "order", "pesanan";
+    kind_invite: "invitation", "undangan";
+    kind_event: "event", "acara";
+    kind_album: "album", "album";
     kind_edit: "edit", "suntingan";
     kind_revoke: "deletion", "penghapusan";
     kind_unreadable: "unreadable", "tidak terbaca";

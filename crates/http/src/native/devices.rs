@@ -102,6 +102,13 @@ struct DeviceChangeRequest {
     #[serde(default, deserialize_with = "nullable")]
     #[schema(value_type = Option<String>)]
     media_download: Option<Option<String>>,
+    /// Whether it rejects calls; they are reported as `call.received` all the same.
+    #[serde(default, deserialize_with = "optional")]
+    reject_calls: Option<bool>,
+    /// `manual`: messages are marked as read by `POST /v1/chats/{chat}/read` and
+    /// `POST /v1/messages/{id}/read`. `auto`: as soon as they are stored.
+    #[serde(default, deserialize_with = "optional")]
+    read_receipts: Option<String>,
 }
 
 /// A device.
@@ -132,6 +139,10 @@ pub(super) struct DeviceBody<'a> {
     proxy: Option<String>,
     /// Which files of incoming messages it fetches: `auto`, `on_demand` or `off`.
     media_download: &'a str,
+    /// Whether it rejects calls.
+    reject_calls: bool,
+    /// `manual` or `auto`.
+    read_receipts: &'static str,
     /// Until when WhatsApp lets its number write to no new contacts; messages to them wait.
     #[schema(value_type = Option<String>, format = DateTime)]
     restricted_until: Option<Timestamp>,
@@ -181,6 +192,8 @@ impl<'a> DeviceBody<'a> {
             shown_as: ShownAsJson::of(&device.shown_as),
             proxy: state.core().shown_proxy(device),
             media_download: device.media_download.as_str(),
+            reject_calls: device.incoming.rejects_calls,
+            read_receipts: if device.incoming.reads_at_once { "auto" } else { "manual" },
             restricted_until,
             restriction: restricted_until.map(|_| RESTRICTED),
             paired_at: device.paired_at,
@@ -316,6 +329,8 @@ async fn update(
         shown_as: shown_as.transpose()?,
         proxy: body.proxy,
         media_download: body.media_download.map(media_download).transpose()?,
+        rejects_calls: body.reject_calls,
+        reads_at_once: body.read_receipts.as_deref().map(reads_at_once).transpose()?,
     };
     let device = state.core().update_device(&principal, id, change).await?;
     Ok(json(StatusCode::OK, &DeviceBody::new(&state, &device)))
@@ -325,6 +340,15 @@ fn media_download(name: Option<String>) -> Result<MediaDownload, ApiError> {
     let Some(name) = name else { return Ok(MediaDownload::default()) };
     MediaDownload::from_name(&name)
         .ok_or_else(|| ApiError::field("media_download", "must be auto, on_demand or off"))
+}
+
+/// Whether a device is to mark messages as read by itself.
+fn reads_at_once(text: &str) -> Result<bool, ApiError> {
+    match text {
+        "manual" => Ok(false),
+        "auto" => Ok(true),
+        _ => Err(ApiError::field("read_receipts", "must be manual or auto")),
+    }
 }
 
 async fn delete(

@@ -1,5 +1,6 @@
 //! The JSON of an event: in webhooks of our own format, in the live stream, and in the delivery log.
 
+use domain::call::CallReport;
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::ids::DeviceNumber;
@@ -13,6 +14,10 @@ use uuid::Uuid;
 use super::message_view::{
     ContactBody, EarlierBody, ErrorBody, LocationBody, MediaBody, Parties, PollBody, ReactionBody,
     mentions, reply_to,
+};
+use super::structured_view::{
+    AlbumBody, AnswerBody, CalendarEventBody, GroupInviteBody, OrderBody, PollVoteBody,
+    StructuredFields,
 };
 
 /// Something that happened.
@@ -41,6 +46,8 @@ enum DataBody<'a> {
     Device(EventStatusBody<'a>),
     /// A person, for `contact.identified`.
     Contact(EventContactBody<'a>),
+    /// A call, for `call.received`.
+    Call(EventCallBody<'a>),
 }
 
 /// A message, as it was then.
@@ -71,6 +78,9 @@ struct EventMessageBody<'a> {
     phone: Option<&'a str>,
     /// The other side's LID, where known.
     lid: Option<&'a str>,
+    /// What its writer calls themselves, where they say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     /// What it carries, such as `text`.
     kind: &'static str,
     /// The text or the caption.
@@ -89,6 +99,27 @@ struct EventMessageBody<'a> {
     /// The reaction, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     reaction: Option<ReactionBody<'a>>,
+    /// The vote in a poll, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll_vote: Option<PollVoteBody<'a>>,
+    /// The choice among buttons or a list, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<AnswerBody<'a>>,
+    /// The order, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<OrderBody<'a>>,
+    /// The invitation into a group, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_invite: Option<GroupInviteBody<'a>>,
+    /// What takes place, where it is that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<CalendarEventBody<'a>>,
+    /// The head of an album, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    album: Option<AlbumBody>,
+    /// The protocol's name of a kind that has none here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsupported: Option<&'a str>,
     /// The WhatsApp id of the message it answers, edits or deletes, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
@@ -154,6 +185,28 @@ struct EventContactBody<'a> {
     chat: ChatId,
 }
 
+/// A call that came in.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EventCall)]
+struct EventCallBody<'a> {
+    /// The device that was called.
+    device: EventDeviceBody<'a>,
+    /// The call's id on WhatsApp.
+    id: &'a str,
+    /// Who called: a number, else a LID.
+    from: &'a str,
+    /// The caller's number, where known.
+    phone: Option<&'a str>,
+    /// The caller's LID, where known.
+    lid: Option<&'a str>,
+    /// Whether it was a video call.
+    video: bool,
+    /// Whether a group was called.
+    is_group: bool,
+    /// Whether the device has rejected it, as its setting `reject_calls` says.
+    rejected: bool,
+}
+
 /// The device of an event.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventDevice)]
@@ -179,6 +232,7 @@ impl<'a> From<&'a Event> for EventBody<'a> {
             }
             Subject::Device(status) => DataBody::Device(status_body(status, &event.device)),
             Subject::Contact(identity) => DataBody::Contact(contact_body(identity, &event.device)),
+            Subject::Call(call) => DataBody::Call(call_body(call, &event.device)),
         };
         Self { kind: event.kind, timestamp: event.at, data }
     }
@@ -186,6 +240,7 @@ impl<'a> From<&'a Event> for EventBody<'a> {
 
 fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> EventMessageBody<'a> {
     let parties = Parties::of(message.direction, &message.chat, message.sender.as_ref());
+    let structured = StructuredFields::of(&message.content, &message.context);
     EventMessageBody {
         id: message.id.0,
         reference: message.id.to_ref(),
@@ -198,13 +253,21 @@ fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> Event
         from: parties.from,
         phone: parties.phone,
         lid: parties.lid,
+        name: message.context.sender_name.as_deref(),
         kind: message.content.kind().as_str(),
         text: message.content.text(),
         media: message.content.media().map(MediaBody::from),
-        location: message.content.location().map(LocationBody::from),
+        location: LocationBody::of(&message.content),
         contacts: message.content.contacts().map(ContactBody::list),
         poll: message.content.poll().map(PollBody::from),
         reaction: ReactionBody::of(&message.content, &message.context),
+        poll_vote: structured.poll_vote,
+        answer: structured.answer,
+        order: structured.order,
+        group_invite: structured.group_invite,
+        event: structured.event,
+        album: structured.album,
+        unsupported: structured.unsupported,
         reply_to: reply_to(&message.content, &message.context),
         mentions: mentions(&message.context),
         forwarded: message.context.is_forwarded,
@@ -225,6 +288,19 @@ fn status_body<'a>(status: &'a EventStatus, device: &'a EventDevice) -> EventSta
         code: status.code,
         should_reconnect: status.should_reconnect,
         restricted_until: status.restricted_until,
+    }
+}
+
+fn call_body<'a>(call: &'a CallReport, device: &'a EventDevice) -> EventCallBody<'a> {
+    EventCallBody {
+        device: device.into(),
+        id: &call.id,
+        from: call.from.key(),
+        phone: call.from.phone.as_ref().map(|phone| phone.as_str()),
+        lid: call.from.lid.as_ref().map(Lid::as_str),
+        video: call.is_video,
+        is_group: call.is_group,
+        rejected: call.is_rejected,
     }
 }
 

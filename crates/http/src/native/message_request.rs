@@ -39,7 +39,7 @@ pub(super) struct MessageRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(default, deserialize_with = "optional")]
     contacts: Option<ListField<Object<ContactField>>>,
-    /// A poll. Its votes do not come back yet.
+    /// A poll. Its votes come in as messages, and are counted with it.
     #[schema(value_type = Option<PollField>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     #[serde(default, deserialize_with = "optional")]
@@ -157,7 +157,7 @@ impl From<ContactField> for Contact {
 impl From<PollField> for Poll {
     fn from(field: PollField) -> Self {
         let PollField { question, options: ListField(options), selectable } = field;
-        Self { question, options, selectable: selectable.unwrap_or(1) }
+        Self { question, options, selectable: selectable.unwrap_or(1), ..Self::default() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a message is shown.
 
 use domain::chat::{ChatId, Lid};
-use domain::content::{Contact, Content, Location, Poll};
+use domain::content::{Contact, Content, ContentKind, Poll};
 use domain::context::{Context, EarlierText};
 use domain::incoming_file::FileState;
 use domain::media::Media;
@@ -11,6 +11,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use super::structured_view::{
+    AlbumBody, AnswerBody, CalendarEventBody, GroupInviteBody, LiveBody, OrderBody, PollVoteBody,
+    StructuredFields,
+};
 
 /// A message.
 #[derive(Serialize, ToSchema)]
@@ -38,6 +43,9 @@ pub(super) struct MessageBody<'a> {
     phone: Option<&'a str>,
     /// The other side's LID, where known.
     lid: Option<&'a str>,
+    /// What its writer calls themselves, where they say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
     /// What it carries, such as `text`.
     kind: &'static str,
     /// The text or the caption.
@@ -56,6 +64,27 @@ pub(super) struct MessageBody<'a> {
     /// The reaction, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     reaction: Option<ReactionBody<'a>>,
+    /// The vote in a poll, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    poll_vote: Option<PollVoteBody<'a>>,
+    /// The choice among buttons or a list, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answer: Option<AnswerBody<'a>>,
+    /// The order, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<OrderBody<'a>>,
+    /// The invitation into a group, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_invite: Option<GroupInviteBody<'a>>,
+    /// What takes place, where it is that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<CalendarEventBody<'a>>,
+    /// The head of an album, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    album: Option<AlbumBody>,
+    /// The protocol's name of a kind that has none here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsupported: Option<&'a str>,
     /// The WhatsApp id of the message it answers, edits or deletes, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
@@ -187,16 +216,21 @@ pub(super) struct LocationBody<'a> {
     name: Option<&'a str>,
     /// Where that is, in words.
     address: Option<&'a str>,
+    /// Further fields of a place that moves with the phone that shares it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    live: Option<LiveBody>,
 }
 
-impl<'a> From<&'a Location> for LocationBody<'a> {
-    fn from(location: &'a Location) -> Self {
-        Self {
+impl<'a> LocationBody<'a> {
+    pub(super) fn of(content: &'a Content) -> Option<Self> {
+        let location = content.location()?;
+        Some(Self {
             latitude: location.latitude,
             longitude: location.longitude,
             name: location.name.as_deref(),
             address: location.address.as_deref(),
-        }
+            live: LiveBody::of(content),
+        })
     }
 }
 
@@ -241,11 +275,14 @@ pub(super) struct PollBody<'a> {
 struct PollOptionBody<'a> {
     /// The answer.
     text: &'a str,
+    /// How many people chose it.
+    votes: usize,
 }
 
 impl<'a> From<&'a Poll> for PollBody<'a> {
     fn from(poll: &'a Poll) -> Self {
-        let options = poll.options.iter().map(|text| PollOptionBody { text }).collect();
+        let counted = poll.options.iter().zip(poll.tally());
+        let options = counted.map(|(text, votes)| PollOptionBody { text, votes }).collect();
         Self { question: &poll.question, options, selectable: poll.selectable }
     }
 }
@@ -268,9 +305,10 @@ impl<'a> ReactionBody<'a> {
     }
 }
 
-/// The message that is answered; a reaction names its own.
+/// The message that is answered; reactions and votes name theirs.
 pub(super) fn reply_to<'a>(content: &Content, context: &'a Context) -> Option<&'a str> {
-    let quote = context.reply_to.as_ref().filter(|_| content.reaction().is_none());
+    let is_named = content.reaction().is_some() || content.kind() == ContentKind::PollVote;
+    let quote = context.reply_to.as_ref().filter(|_| !is_named);
     quote.map(|quote| quote.whatsapp_id.as_str())
 }
 
@@ -348,6 +386,7 @@ impl<'a> MessageBody<'a> {
     pub(super) fn brief(message: &'a Message) -> Self {
         let is_out = message.direction() == Direction::Out;
         let parties = Parties::of(message.direction(), &message.chat, message.sender.as_ref());
+        let structured = StructuredFields::of(&message.content, &message.context);
         Self {
             id: message.id.0,
             reference: message.id.to_ref(),
@@ -359,13 +398,21 @@ impl<'a> MessageBody<'a> {
             from: parties.from,
             phone: parties.phone,
             lid: parties.lid,
+            name: message.context.sender_name.as_deref(),
             kind: message.kind().as_str(),
             text: message.text(),
             media: message.media().map(MediaBody::from),
-            location: message.content.location().map(LocationBody::from),
+            location: LocationBody::of(&message.content),
             contacts: message.content.contacts().map(ContactBody::list),
             poll: message.content.poll().map(PollBody::from),
             reaction: ReactionBody::of(&message.content, &message.context),
+            poll_vote: structured.poll_vote,
+            answer: structured.answer,
+            order: structured.order,
+            group_invite: structured.group_invite,
+            event: structured.event,
+            album: structured.album,
+            unsupported: structured.unsupported,
             reply_to: reply_to(&message.content, &message.context),
             mentions: mentions(&message.context),
             forwarded: message.context.is_forwarded,

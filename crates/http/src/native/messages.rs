@@ -34,6 +34,7 @@ const BATCH: &str = "/v1/messages/batch";
 const ONE: &str = "/v1/messages/{id}";
 const REVOKE: &str = "/v1/messages/{id}/revoke";
 const RESEND: &str = "/v1/messages/{id}/resend";
+const READ: &str = "/v1/messages/{id}/read";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -60,6 +61,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("Messages of both directions, newest first")
             .query("direction", "`in` or `out`")
             .query("device", "A device's id or number_id")
+            .query("chat", "Only this chat: a phone number, a LID `…@lid` or a group's id")
             .query("status", "A state, or several with commas between")
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
@@ -100,6 +102,15 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<MessageBody>(200)
             .with_header("Location", "Where the deletion is: /v1/messages/{id}")
             .error(409, "`not_revocable`: being sent, sent too long ago, not ours, or deleted before"),
+        Route::post(READ, Access::Device, read)
+            .summary("Mark a received message as read")
+            .description(
+                "Its writer sees that it was read. Asked through the device, which must be connected.",
+            )
+            .answers::<MessageBody>(200)
+            .error(404, "`not_found`: no such message, or one that was sent")
+            .error(409, "`device_not_connected`")
+            .error(502, "`whatsapp`: WhatsApp refused, or did not answer"),
         Route::new(Method::DELETE, ONE, Access::Device, cancel)
             .summary("Cancel a waiting message")
             .answers::<MessageBody>(200)
@@ -143,6 +154,8 @@ struct ListParams {
     direction: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     device: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    chat: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     status: Option<String>,
     #[serde(default, deserialize_with = "optional")]
@@ -213,7 +226,9 @@ async fn list(
     Params(params): Params<ListParams>,
 ) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let chat = params.chat.as_deref().map(|chat| state.core().chat_named(&principal, chat));
     let filter = MessageFilter {
+        chat: chat.transpose()?,
         direction: params.direction.as_deref().map(direction).transpose()?,
         device: queried_device(&state, &principal, params.device.as_deref()).await?,
         states: params.status.as_deref().map(states).transpose()?.unwrap_or_default(),
@@ -264,6 +279,15 @@ async fn cancel(
     id: Segment,
 ) -> ApiResult<V1> {
     let message = state.core().cancel_message(&principal, MessageId(id.id("message")?)).await?;
+    Ok(json(StatusCode::OK, &MessageBody::full(&message)))
+}
+
+async fn read(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    let message = state.core().read_message(&principal, MessageId(id.id("message")?)).await?;
     Ok(json(StatusCode::OK, &MessageBody::full(&message)))
 }
 

@@ -6,6 +6,7 @@ pub mod webhook_format;
 
 mod accounts;
 pub(crate) mod caller;
+mod chats;
 mod deliveries;
 mod devices;
 mod event_view;
@@ -27,6 +28,7 @@ mod plans;
 mod portal_links;
 mod setup_links;
 mod shown_as;
+mod structured_view;
 mod usage;
 mod webhooks;
 
@@ -63,6 +65,7 @@ pub static API: Api = Api {
 pub fn routes() -> Vec<Route> {
     [
         messages::routes(),
+        chats::routes(),
         media::native_routes(),
         devices::routes(),
         pairing::routes(),

@@ -1,11 +1,14 @@
 //! `/v1/messages` with contacts, polls, reactions, answers and mentions.
 
-use domain::content::{Contact, Content, ContentKind, Poll};
+use domain::content::{Contact, Content, ContentKind, Location, Poll};
 use domain::context::{Context, Mentions, Quote};
 use domain::ids::WhatsappId;
 use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::Clock;
+use domain::structured::{
+    Album, Answer, AnswerKind, CalendarEvent, GroupInvite, LiveLocation, Order, Structured, Unnamed,
+};
 use serde_json::{Value, json};
 
 use super::app::App;
@@ -69,6 +72,39 @@ async fn every_kind_is_sent_and_shown() {
     insta::assert_snapshot!(transcript.text());
 }
 
+/// Contents with fields of their own.
+fn structured() -> [(&'static str, Structured); 7] {
+    let place = Location { latitude: -6.5, longitude: 106.5, name: None, address: None };
+    let live = LiveLocation {
+        place,
+        accuracy_m: Some(7),
+        heading: Some(90),
+        speed: Some(1.5),
+        sequence: 3,
+    };
+    let answer =
+        Answer { kind: AnswerKind::Button, id: Some("b1".into()), text: "Ya".into(), params: None };
+    let order = Order {
+        id: "7".into(),
+        items: Some(2),
+        total_1000: Some(1_500),
+        currency: Some("IDR".into()),
+        ..Order::default()
+    };
+    let invite = GroupInvite { group: "1@g.us".into(), ..GroupInvite::default() };
+    let event = CalendarEvent { name: "Rapat".into(), ..CalendarEvent::default() };
+    let unnamed = Unnamed { name: "productMessage".into(), text: String::new() };
+    [
+        ("B1", Structured::LiveLocation(live)),
+        ("B2", Structured::Answer(answer)),
+        ("B3", Structured::Order(order)),
+        ("B4", Structured::GroupInvite(invite)),
+        ("B5", Structured::Event(event)),
+        ("B6", Structured::Album(Album { images: 2, videos: 1 })),
+        ("B7", Structured::Unnamed(unnamed)),
+    ]
+}
+
 #[tokio::test]
 async fn every_kind_that_came_in_is_shown() {
     let app = App::new().await;
@@ -85,10 +121,14 @@ async fn every_kind_that_came_in_is_shown() {
     let mentions = Mentions { people: vec!["62811".into()], all: true };
     let answer = Context { mentions, is_forwarded: true, ..on.clone() };
     receive(&app, "A1", Content::Contacts(vec![ani]), Context::default()).await;
-    let poll = Poll { question: "Makan?".into(), options, selectable: 0 };
+    let poll = Poll { question: "Makan?".into(), options, ..Poll::default() };
     receive(&app, "A2", Content::Poll(poll), Context::default()).await;
     receive(&app, "A3", Content::Reaction("❤️".into()), on).await;
     receive(&app, "A4", Content::Text("ya".into()), answer).await;
+    for (id, structured) in structured() {
+        let content = Content::Structured(Box::new(structured));
+        receive(&app, id, content, Context::default()).await;
+    }
     let listed = Ask::get("/v1/messages?direction=in").key(&app.shop.key).of(&app.router).await;
     let mut transcript = Transcript::default();
     transcript.add("received", &listed);

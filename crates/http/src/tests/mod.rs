@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod amend;
 pub(crate) mod app;
+mod chats;
 pub(crate) mod exchange;
 
 mod client_settings;

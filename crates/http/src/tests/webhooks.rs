@@ -120,7 +120,13 @@ async fn the_plan_says_which_events_are_posted() {
         assert_eq!(refused["detail"], format!("the plan does not include {event}"));
     }
     let all = make(&app, json!({"url": HOOK})).await.expect(201).json();
-    let received = ["message.received", "contact.identified", "message.edited", "message.revoked"];
+    let received = [
+        "message.received",
+        "contact.identified",
+        "message.edited",
+        "message.revoked",
+        "call.received",
+    ];
     assert_eq!(all["events"], json!(received));
 
     let app = App::on_plan("free").await;

@@ -208,6 +208,7 @@ async fn contacts_polls_and_reactions_go_out() {
         question: "Makan?".into(),
         options: vec!["Nasi".into(), "Soto".into()],
         selectable: 1,
+        ..Poll::default()
     };
     let theirs = world.sim.write(THEIRS, OURS, "pesan lama").await;
     let group = world.sim.group("Tim", &[THEIRS, OURS], false).await;
@@ -268,7 +269,8 @@ async fn contacts_polls_answers_and_reactions_come_in() {
     assert_eq!(write("contacts", &card).await.content, Content::Contacts(vec![ani]));
     let read = write("poll", &poll).await.content;
     let options = vec!["Nasi".into(), "Soto".into()];
-    assert_eq!(read, Content::Poll(Poll { question: "Makan?".into(), options, selectable: 1 }));
+    let poll = Poll { question: "Makan?".into(), options, selectable: 1, ..Poll::default() };
+    assert_eq!(read, Content::Poll(poll));
     let read = write("reaction", &reaction).await;
     assert_eq!(read.content, Content::Reaction("❤️".into()));
     assert_eq!(read.context.reply_to.unwrap().whatsapp_id, ours);

@@ -110,6 +110,20 @@ impl Sim {
         }
     }
 
+    /// Waits until a message that a phone has sent is in this state.
+    pub async fn until_sent(&self, number: &str, id: &WhatsappId, state: &str) {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            let path = format!("/phones/{number}/timeline");
+            let timeline = self.call("GET", &path, json!({})).await;
+            let mut messages = timeline.as_array().unwrap().iter();
+            if messages.any(|one| one["id"] == id.as_str() && one["state"] == state) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{id} is not {state}: {timeline}");
+        }
+    }
+
     pub async fn scan(&self, number: &str, qr: &str) -> Value {
         self.call("POST", &format!("/phones/{number}/scan"), json!({ "qr": qr })).await
     }

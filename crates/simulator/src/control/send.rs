@@ -16,6 +16,7 @@ use waproto::whatsapp::message as wam;
 
 use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
+use crate::address::DeviceAddr;
 use crate::error::{Result, bad_request};
 use crate::media::{Sealed, StoredMedia};
 use crate::phone::PhoneMessage;
@@ -33,6 +34,13 @@ pub(super) struct SendRequest {
     contacts: Option<Vec<SendContact>>,
     poll: Option<SendPoll>,
     reaction: Option<SendReaction>,
+    vote: Option<SendVote>,
+    live_location: Option<SendLiveLocation>,
+    call: Option<SendCall>,
+    /// A message of the protocol, in base64.
+    raw: Option<String>,
+    /// The id of the message, in place of a new one.
+    id: Option<String>,
     edit: Option<SendEdit>,
     revoke: Option<SendRevoke>,
     /// The id of a message that the phone has sent or received in that chat.
@@ -70,6 +78,32 @@ struct SendReaction {
     emoji: String,
 }
 
+/// All that the phone chooses; nothing withdraws its vote.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendVote {
+    message: String,
+    options: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendCall {
+    #[serde(default)]
+    video: bool,
+}
+
+/// With the `id` of an earlier one and a later `sequence`, that one moves.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SendLiveLocation {
+    latitude: f64,
+    longitude: f64,
+    accuracy_m: Option<u32>,
+    #[serde(default)]
+    sequence: i64,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SendEdit {
@@ -103,6 +137,10 @@ struct SendMedia {
     #[serde(default)]
     voice: bool,
     seconds: Option<u32>,
+    #[serde(default)]
+    view_once: bool,
+    #[serde(default)]
+    gif: bool,
 }
 
 /// `POST /phones/{number}/send`
@@ -114,18 +152,31 @@ pub(super) async fn send(
 ) -> HandlerResult<Json<Value>> {
     let number = parse_number(&number)?;
     let to = addressee(&body.to)?;
+    if let Some(SendCall { video }) = body.call {
+        let to = DeviceAddr::from_jid(&to).ok_or_else(|| bad_request("that is no number"))?.number;
+        let called = simulator.switchboard().run(move |sb| sb.call(number, to, video));
+        return Ok(Json(json!({ "id": called.await? })));
+    }
     let (reply_to, mentions) = (body.reply_to.clone(), body.mentions.clone());
     let reacted_to = body.reaction.as_ref().map(|reaction| reaction.message.clone());
     let edited = body.edit.as_ref().map(|edit| edit.message.clone());
     let changed = edited.or(body.revoke.as_ref().map(|revoke| revoke.message.clone()));
+    let id = body.id.clone();
+    let vote = body.vote.as_ref().map(|vote| (vote.message.clone(), vote.options.clone()));
     let mut message = content(&simulator, body, &headers).await?;
     if !mentions.is_empty() {
         let jid = |number: &String| parse_number(number).map(|number| number.jid().to_string());
         let mentioned_jid = mentions.iter().map(jid).collect::<Result<_>>()?;
         message.set_context_info(wa::ContextInfo { mentioned_jid, ..Default::default() });
     }
-    let outgoing = PhoneMessage { to, message, refers_to: reacted_to.or(changed).or(reply_to) };
-    let sent = simulator.switchboard().run(move |sb| sb.phone_sends(number, &outgoing));
+    let refers_to = reacted_to.or(changed).or(reply_to);
+    let mut outgoing = PhoneMessage { to, message, refers_to, id };
+    let sent = simulator.switchboard().run(move |sb| {
+        if let Some((poll, options)) = vote {
+            outgoing.message = sb.vote(number, &outgoing.to, &poll, &options)?;
+        }
+        sb.phone_sends(number, &outgoing)
+    });
     Ok(Json(json!({ "id": sent.await? })))
 }
 
@@ -144,11 +195,15 @@ async fn content(
     messages.extend(body.contacts.map(contacts_message));
     messages.extend(body.poll.map(poll_message));
     messages.extend(body.reaction.map(reaction_message));
+    messages.extend(body.vote.map(|_| wa::Message::default()));
+    messages.extend(body.live_location.map(live_location_message));
+    messages.extend(body.raw.map(|raw| raw_message(&raw)).transpose()?);
     messages.extend(body.edit.map(|edit| change_message(Some(edit.text))));
     messages.extend(body.revoke.map(|_| change_message(None)));
     let [message] = <[wa::Message; 1]>::try_from(messages).map_err(|_| {
         bad_request(
-            "send needs one of text, media, location, contacts, poll, reaction, edit and revoke",
+            "send needs one of text, media, location, live_location, contacts, poll, vote, reaction, \
+             edit, revoke and raw",
         )
     })?;
     Ok(message)
@@ -184,7 +239,30 @@ fn poll_message(poll: SendPoll) -> wa::Message {
         selectable_options_count: Some(poll.selectable),
         ..Default::default()
     };
-    wa::Message { poll_creation_message_v3: MessageField::some(creation), ..Default::default() }
+    let secret: [u8; 32] = crate::clock::random_bytes();
+    let info =
+        wa::MessageContextInfo { message_secret: Some(secret.to_vec()), ..Default::default() };
+    wa::Message {
+        poll_creation_message_v3: MessageField::some(creation),
+        message_context_info: MessageField::some(info),
+        ..Default::default()
+    }
+}
+
+fn live_location_message(place: SendLiveLocation) -> wa::Message {
+    let place = wam::LiveLocationMessage {
+        degrees_latitude: Some(place.latitude),
+        degrees_longitude: Some(place.longitude),
+        accuracy_in_meters: place.accuracy_m,
+        sequence_number: Some(place.sequence),
+        ..Default::default()
+    };
+    wa::Message { live_location_message: MessageField::some(place), ..Default::default() }
+}
+
+fn raw_message(raw: &str) -> Result<wa::Message> {
+    let bytes = BASE64_STANDARD.decode(raw).map_err(|_| bad_request("raw is not base64"))?;
+    waproto::codec::message_decode(&bytes).map_err(|_| bad_request("raw is no message"))
 }
 
 /// The message that it is on is filled in by the phone, which has it.
@@ -325,21 +403,27 @@ macro_rules! with_file {
 impl MediaDescription {
     fn message(self, kind: MediaType) -> wa::Message {
         let caption = self.media.caption.clone();
+        let is_view_once = self.media.view_once;
+        let once = is_view_once.then_some(true);
         let mut message = wa::Message::default();
         match kind {
             MediaType::Image => {
-                message.image_message = with_file!(ImageMessage, self, { caption: caption });
+                message.image_message =
+                    with_file!(ImageMessage, self, { caption: caption, view_once: once });
             }
             MediaType::Video => {
                 message.video_message = with_file!(VideoMessage, self, {
                     caption: caption,
                     seconds: self.media.seconds,
+                    view_once: once,
+                    gif_playback: self.media.gif.then_some(true),
                 });
             }
             MediaType::Audio => {
                 message.audio_message = with_file!(AudioMessage, self, {
                     ptt: Some(self.voice),
                     seconds: self.media.seconds,
+                    view_once: once,
                 });
             }
             MediaType::Sticker => {
@@ -353,6 +437,10 @@ impl MediaDescription {
                 });
             }
         }
-        message
+        if !is_view_once {
+            return message;
+        }
+        let envelope = wam::FutureProofMessage { message: MessageField::some(message) };
+        wa::Message { view_once_message_v2: MessageField::some(envelope), ..Default::default() }
     }
 }

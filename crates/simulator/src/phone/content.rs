@@ -10,7 +10,7 @@ use waproto::whatsapp as wa;
 #[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
 pub(crate) struct Content {
     /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`,
-    /// `reaction`, `poll`, `edit`, `revoke`, `other`, or `failed`: a file that the phone could not open.
+    /// `reaction`, `poll`, `vote`, `edit`, `revoke`, `other`, or `failed`: a file that the phone could not open.
     pub(crate) kind: String,
     pub(crate) text: Option<String>,
     pub(crate) caption: Option<String>,
@@ -297,6 +297,19 @@ fn other(message: &wa::Message) -> Option<Content> {
         let text = Some(place.text());
         let location = Some(place);
         return Some(Content { kind: "location".into(), text, location, ..Default::default() });
+    }
+    if let Some(live) = message.live_location_message.as_option() {
+        let place = Place {
+            latitude: live.degrees_latitude.unwrap_or(0.0),
+            longitude: live.degrees_longitude.unwrap_or(0.0),
+            ..Default::default()
+        };
+        let text = Some(place.text());
+        let location = Some(place);
+        return Some(Content { kind: "location".into(), text, location, ..Default::default() });
+    }
+    if message.poll_update_message.is_set() {
+        return Some(Content { kind: "vote".into(), ..Default::default() });
     }
     let typed = contacts(message).or_else(|| poll(message)).or_else(|| reaction(message));
     typed.or_else(|| {

@@ -20,6 +20,7 @@ mod send;
 pub(crate) mod signal;
 mod timers;
 pub(crate) mod views;
+mod votes;
 
 use rusqlite::{OptionalExtension as _, params};
 use serde::{Deserialize, Serialize};

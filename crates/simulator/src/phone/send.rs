@@ -24,6 +24,8 @@ pub(crate) struct PhoneMessage {
     pub(crate) message: wa::Message,
     /// The id of the message that it answers or reacts to.
     pub(crate) refers_to: Option<String>,
+    /// Its id; `None` for a new one.
+    pub(crate) id: Option<String>,
 }
 
 /// A message as it goes to several devices.
@@ -51,7 +53,7 @@ impl Switchboard {
         self.put_timer(number, &outgoing.to, &mut message)?;
         let content =
             Content::of(&message).ok_or_else(|| bad_request("there is nothing to send"))?;
-        let id = clock::message_id();
+        let id = outgoing.id.clone().unwrap_or_else(clock::message_id);
         let parcel = Parcel {
             number,
             id: &id,
@@ -72,7 +74,7 @@ impl Switchboard {
     fn keep_sent(&mut self, parcel: &Parcel<'_>) -> Result<()> {
         self.db
             .prepare_cached(
-                "INSERT INTO sent (number, id, device, chat, content, message, at_ms, state) \
+                "INSERT OR REPLACE INTO sent (number, id, device, chat, content, message, at_ms, state) \
                  VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, 1)",
             )?
             .execute(params![

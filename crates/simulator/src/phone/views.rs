@@ -53,6 +53,7 @@ impl Switchboard {
             "hidden": phone.hidden,
             "ephemeral_s": phone.ephemeral_s,
             "answers_as": phone.answers_as.map(|other| other.to_string()),
+            "rejected_calls": &self.rejected_calls,
             "code_expected": self.codes.waits(number),
             "passkey_verified": self.passkey_of(number)?.is_some(),
             "passkey_code": self.passkey_code(number),

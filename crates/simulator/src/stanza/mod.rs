@@ -4,6 +4,7 @@
 //! none ends the process.
 
 mod app_state;
+mod call;
 mod chatstate;
 mod settings;
 mod struck;
@@ -105,7 +106,8 @@ impl Switchboard {
             "chatstate" => self.on_chatstate(conn, node),
             "ack" => self.on_ack(conn, node),
             "presence" => self.on_presence(conn, node),
-            // `ib` (unified session), `call`, `stream:…`: nothing here depends on them.
+            "call" => self.on_call(conn, node),
+            // `ib` (unified session), `stream:…`: nothing here depends on them.
             _ => Ok(()),
         };
         if let Err(error) = &outcome {

@@ -91,6 +91,8 @@ pub(crate) struct Switchboard {
     pub(crate) timelock_until: Option<i64>,
     /// Linked devices that are simulated here.
     pub(crate) companions: HashSet<DeviceAddr>,
+    /// The ids of calls that linked devices have rejected.
+    pub(crate) rejected_calls: Vec<String>,
     pub(crate) phone_keys: HashMap<Number, Arc<PhoneKeys>>,
     pub(crate) sessions: HashMap<(Number, DeviceAddr), SessionRecord>,
     pub(crate) sender_keys: HashMap<(Number, String, DeviceAddr), SenderKeyRecord>,
@@ -187,6 +189,7 @@ impl Switchboard {
             recycled: HashMap::new(),
             timelock_until: None,
             companions: HashSet::new(),
+            rejected_calls: Vec::new(),
             phone_keys: HashMap::new(),
             sessions: HashMap::new(),
             sender_keys: HashMap::new(),

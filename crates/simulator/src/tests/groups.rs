@@ -89,8 +89,12 @@ async fn a_phone_writes_into_a_group() {
     let mut client = Client::paired(&simulator, members[0], 1).await;
     client.take_mail().await;
     for words in ["halo grup", "lagi"] {
-        let outgoing =
-            PhoneMessage { to: id.parse().unwrap(), message: text(words), refers_to: None };
+        let outgoing = PhoneMessage {
+            to: id.parse().unwrap(),
+            message: text(words),
+            refers_to: None,
+            id: None,
+        };
         let sent = simulator.switchboard().run(move |sb| sb.phone_sends(members[1], &outgoing));
         sent.await.unwrap();
         let message = client.expect("message").await;
@@ -193,8 +197,12 @@ async fn a_group_may_know_its_members_by_lid() {
     assert_eq!(inbox(&simulator, members[1]).await[0]["from"], "628111");
     let receipt = client.expect("receipt").await;
     assert_eq!(attr(&receipt, "participant"), lid(members[1]));
-    let outgoing =
-        PhoneMessage { to: id.parse().unwrap(), message: text("halo juga"), refers_to: None };
+    let outgoing = PhoneMessage {
+        to: id.parse().unwrap(),
+        message: text("halo juga"),
+        refers_to: None,
+        id: None,
+    };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(members[1], &outgoing));
     sent.await.unwrap();
     let message = client.expect("message").await;
@@ -215,8 +223,12 @@ async fn a_person_may_be_known_by_lid() {
     client.text(friend, "ID1", "halo").await;
     client.expect("ack").await;
     assert_eq!(attr(&client.expect("receipt").await, "from"), lid_jid(friend).to_string());
-    let outgoing =
-        PhoneMessage { to: number("628111").jid(), message: text("halo juga"), refers_to: None };
+    let outgoing = PhoneMessage {
+        to: number("628111").jid(),
+        message: text("halo juga"),
+        refers_to: None,
+        id: None,
+    };
     let sent = simulator.switchboard().run(move |sb| sb.phone_sends(friend, &outgoing));
     sent.await.unwrap();
     let message = client.expect("message").await;

@@ -148,7 +148,7 @@ async fn phones_write_to_each_other_and_to_groups() {
     for to in [two.jid(), group.parse().unwrap()] {
         let message =
             waproto::whatsapp::Message { conversation: Some("halo".into()), ..Default::default() };
-        let outgoing = PhoneMessage { to, message, refers_to: None };
+        let outgoing = PhoneMessage { to, message, refers_to: None, id: None };
         let sent = simulator.switchboard().run(move |sb| sb.phone_sends(one, &outgoing));
         sent.await.unwrap();
     }

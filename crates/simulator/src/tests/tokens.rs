@@ -12,7 +12,7 @@ use crate::phone::{PhoneMessage, PhonePatch};
 fn text(to: wacore_binary::Jid) -> PhoneMessage {
     let message =
         waproto::whatsapp::Message { conversation: Some("halo".to_owned()), ..Default::default() };
-    PhoneMessage { to, message, refers_to: None }
+    PhoneMessage { to, message, refers_to: None, id: None }
 }
 
 fn with_token(mut node: Node, token: Vec<u8>) -> Node {

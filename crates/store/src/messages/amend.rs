@@ -1,13 +1,15 @@
-//! Edits of messages, and deletions for everyone, applied to the messages they are about.
+//! Edits of messages, deletions for everyone and votes, applied to the messages they are about.
 //!
 //! One that comes before its message waits in `amendments`, until the message comes.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use domain::device::Device;
 use domain::ids::{DeviceId, WhatsappId};
 use domain::message::{Address, Amendment, Change, Message};
 use domain::ports::Recorded;
+use domain::structured::Vote;
 use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
 
@@ -19,17 +21,28 @@ use crate::stored;
 /// A change, as it concerns a device.
 pub(super) type Concerning = (DeviceId, Amendment);
 
-/// Takes what changes other messages out of those that have come in.
+/// What those that have come in change about other messages; what is nothing else is taken out of them.
 pub(super) fn taken_from(arrived: &mut [Vec<Message>]) -> Vec<Vec<Concerning>> {
     let taken = arrived.iter_mut().map(|messages| {
-        let is_change = |message: &mut Message| message.content.is_change();
-        let changes: Vec<Message> = messages.extract_if(.., is_change).collect();
+        let of = |message: &Message| Some((message.device_id, Amendment::of(message)?));
+        let changes = messages.iter().filter_map(of).collect();
+        messages.retain(|message| !message.content.is_change());
         changes
-            .iter()
-            .filter_map(|message| Some((message.device_id, Amendment::of(message)?)))
-            .collect()
     });
     taken.collect()
+}
+
+/// Names the answers that votes choose, where their polls are known.
+pub(super) async fn name_choices(tx: &mut Tx, arrived: &mut [Vec<Message>]) -> SqlResult<()> {
+    for message in arrived.iter_mut().flatten() {
+        let Some(amendment) = Amendment::of(message) else { continue };
+        let Change::Voted(vote) = &amendment.change else { continue };
+        let Found::Message(poll) = find(tx, message.device_id, &amendment).await? else { continue };
+        if let Some(poll) = poll.content.poll() {
+            message.content.name_choices(poll.chosen(&vote.digests));
+        }
+    }
+    Ok(())
 }
 
 /// What a message that WhatsApp has now changes about another.
@@ -96,13 +109,15 @@ async fn amended(
     let content = stored::content::write(&message.content, &message.context)?;
     tx.execute(UPDATE, params![message.id.0, message.text(), &content]).await?;
     let device = devices.get(&message.device_id).map(EventDevice::from);
-    let event = device.map(|device| Event::of_change(&message, &device, amendment));
+    let event = device.and_then(|device| Event::of_change(&message, &device, amendment));
     Ok(Some(Recorded { message, events: event.into_iter().collect() }))
 }
 
 /// The names of changes in the table.
 const EDIT: &str = "edit";
 const REVOKE: &str = "revoke";
+/// Begins the names of votes, of which each person has one in a poll.
+const VOTE: &str = "vote ";
 
 async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult<()> {
     const INSERT: InsertRows = InsertRows {
@@ -123,18 +138,23 @@ async fn keep(tx: &mut Tx, device: DeviceId, amendment: &Amendment) -> SqlResult
     let author = amendment.author.as_ref();
     let stored = author.map(stored::address::write).transpose()?;
     let (change, text) = match &amendment.change {
-        Change::Edited(text) => (EDIT, Some(&**text)),
-        Change::Revoked => (REVOKE, None),
+        Change::Edited(text) => (EDIT.into(), Some(Cow::Borrowed(&**text))),
+        Change::Revoked => (REVOKE.into(), None),
+        Change::Voted(vote) => {
+            (format!("{VOTE}{}", vote.voter), Some(Cow::Owned(vote.digests.join(" "))))
+        }
+        // It is about its own message, which is known.
+        Change::Moved(_) => return Ok(()),
     };
     let (device, chat) = (device.to_string(), amendment.chat.to_string());
     let row: Vec<Param<'_>> = vec![
         (&device).into(),
         amendment.whatsapp_id.as_str().into(),
-        author.map_or("", super::address_key).into(),
-        change.into(),
+        author.map_or("", Address::key).into(),
+        (&change).into(),
         (&chat).into(),
         (&stored).into(),
-        text.into(),
+        text.as_deref().into(),
         amendment.at.into(),
     ];
     tx.insert(&INSERT, &[row]).await.map(drop)
@@ -171,7 +191,14 @@ fn early_from(row: &mut Row) -> SqlResult<Concerning> {
     let (chat, author): (_, Option<Address>) =
         (row.text()?.into(), row.opt_json(stored::address::read)?);
     let (text, at) = (row.opt_text()?.unwrap_or_default(), row.time()?);
-    let change = if change == EDIT { Change::Edited(text.into()) } else { Change::Revoked };
+    let change = match change.strip_prefix(VOTE) {
+        Some(voter) => {
+            let digests = text.split_whitespace().map(str::to_owned).collect();
+            Change::Voted(Vote { voter: voter.to_owned(), digests, at })
+        }
+        None if change == EDIT => Change::Edited(text.into()),
+        None => Change::Revoked,
+    };
     Ok((device, Amendment { chat, whatsapp_id, author, change, at }))
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::chats;
 use super::counts::CountChanges;
 use super::idempotency::forgotten_before;
 use super::ids_json;
@@ -70,6 +71,7 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     let old = ids_json(old.into_iter())?;
     tx.execute(DELETE_FILES, params![&old]).await?;
     let erased = tx.query(DELETE, params![&old]).await?;
+    chats::forget(tx, &old).await?;
     let rows = u64::try_from(erased.len()).unwrap_or(u64::MAX);
     let mut counts = CountChanges::default();
     tx.readable("messages", erased, |row| counts.erased(row));

@@ -15,6 +15,7 @@ use domain::phone::PhoneNumber;
 use domain::webhook::Event;
 use jiff::Timestamp;
 
+use super::chats;
 use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
 use crate::{deliveries, devices, stored};
 
@@ -146,7 +147,8 @@ async fn rename_contact(tx: &mut Tx, device: &str, from: &Name, to: &Name) -> Sq
         ON CONFLICT DO NOTHING";
     const DELETE: &str = "DELETE FROM contacts WHERE device_id = $1 AND chat = $2";
     tx.execute(COPY, params![device, &from.chat, &to.chat]).await?;
-    tx.execute(DELETE, params![device, &from.chat]).await.map(drop)
+    tx.execute(DELETE, params![device, &from.chat]).await?;
+    chats::rename(tx, device, &from.chat, &to.chat).await
 }
 
 /// Puts messages of people who are known by LID under their numbers, where those are known.

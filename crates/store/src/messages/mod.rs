@@ -6,6 +6,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod amend;
+pub(crate) mod chats;
 pub(crate) mod clean;
 pub(crate) mod counts;
 pub(crate) mod find;
@@ -17,7 +18,6 @@ pub(crate) mod record;
 
 use std::borrow::Cow;
 
-use domain::chat::Lid;
 use domain::content::Content;
 use domain::context::Context;
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId, WhatsappId};
@@ -276,15 +276,13 @@ async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<Mes
         rows.push(params);
     }
     let inserted = tx.insert(&HISTORY, &rows).await?;
-    inserted.into_iter().map(|mut row| row.int().map(MessageId)).collect()
+    let new = inserted.into_iter().map(|mut row| row.int().map(MessageId));
+    let new = new.collect::<SqlResult<Vec<_>>>()?;
+    chats::touch(tx, messages, &new).await?;
+    Ok(new)
 }
 
 /// The sender in the unique index: two senders may use the same WhatsApp id.
 fn sender_key(message: &Message) -> &str {
-    message.sender.as_ref().map_or("", address_key)
-}
-
-fn address_key(sender: &Address) -> &str {
-    let phone = sender.phone.as_ref().map(domain::phone::PhoneNumber::as_str);
-    phone.or(sender.lid.as_ref().map(Lid::as_str)).unwrap_or("?")
+    message.sender.as_ref().map_or("", Address::key)
 }

@@ -51,6 +51,7 @@ pub(crate) async fn receive_group(
         arrived.push(received.collect());
     }
     name_by_number(tx, arrived.iter_mut().flatten()).await?;
+    amend::name_choices(tx, &mut arrived).await?;
     let changes = amend::taken_from(&mut arrived);
     let mut files: HashMap<MessageId, NewFile> = HashMap::new();
     for message in arrived.iter_mut().flatten() {

@@ -62,8 +62,12 @@ pub(crate) async fn record_group(
     }
     settle(tx, waiting.into_values().collect(), &mut account_states).await?;
     for recorded in &mut answers {
-        let sent = recorded.iter().filter_map(amend::sent);
-        let changes: Vec<_> = sent.collect();
+        let mut changes: Vec<_> = recorded.iter().filter_map(amend::sent).collect();
+        // Votes may come before it is recorded that their poll was sent.
+        let is_poll = |message: &&Message| message.content.poll().is_some();
+        let sent = recorded.iter().map(|one| &one.message).filter(is_poll);
+        let polls: Vec<&Message> = sent.filter(|poll| !poll.state.is_waiting()).collect();
+        changes.extend(amend::take_early(tx, &polls).await?);
         recorded.extend(amend::apply(tx, &changes, &devices).await?);
     }
     if account_states.values().any(|state| state.has_webhooks) {

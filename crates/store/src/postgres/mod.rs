@@ -45,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0011_message_hours.sql"),
     include_str!("../../migrations/postgres/0012_media_download.sql"),
     include_str!("../../migrations/postgres/0013_portal_links_and_audit.sql"),
+    include_str!("../../migrations/postgres/0014_chats.sql"),
 ];
 
 #[derive(Clone)]

@@ -52,6 +52,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0011_message_hours.sql"),
     include_str!("../../migrations/sqlite/0012_media_download.sql"),
     include_str!("../../migrations/sqlite/0013_portal_links_and_audit.sql"),
+    include_str!("../../migrations/sqlite/0014_chats.sql"),
 ];
 
 /// The database, open.

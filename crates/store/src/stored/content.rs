@@ -11,10 +11,12 @@ use domain::context::{Changes, Context, EarlierText, Mentions, Quote};
 use domain::ids::WhatsappId;
 use domain::incoming_file::FileState;
 use domain::media::Media;
+use domain::structured::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::address::StoredAddress;
+use super::structured::{StoredStructured, StoredVote};
 use super::to_text;
 use crate::sql::SqlResult;
 
@@ -57,6 +59,8 @@ pub(super) struct StoredContent<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     poll: Option<StoredPoll<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    structured: Option<StoredStructured>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     context: Option<StoredContext<'a>>,
 }
 
@@ -74,6 +78,8 @@ struct StoredContact<'a> {
 struct StoredPoll<'a> {
     options: Cow<'a, [String]>,
     selectable: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    votes: Vec<StoredVote>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -94,6 +100,8 @@ struct StoredContext<'a> {
     revoked_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<StoredText<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sender_name: Option<Cow<'a, str>>,
 }
 
 /// A text that a message had, until then.
@@ -155,6 +163,7 @@ impl<'a> From<&'a Context> for StoredContext<'a> {
             mentions_all: context.mentions.all,
             is_forwarded: context.is_forwarded,
             is_without_preview: context.is_without_preview,
+            sender_name: context.sender_name.as_deref().map(Cow::Borrowed),
         }
     }
 }
@@ -175,6 +184,7 @@ impl From<StoredContext<'_>> for Context {
             mentions: Mentions { people: stored.mentions.into_owned(), all: stored.mentions_all },
             is_forwarded: stored.is_forwarded,
             is_without_preview: stored.is_without_preview,
+            sender_name: stored.sender_name.map(Cow::into_owned),
         }
     }
 }
@@ -261,8 +271,14 @@ impl<'a> StoredContent<'a> {
                 let contacts = Some(contacts.iter().map(StoredContact::from).collect());
                 Some(Self { v: VERSION, contacts, ..Self::default() })
             }
-            Content::Poll(Poll { options, selectable, .. }) => {
-                let poll = StoredPoll { options: Cow::Borrowed(options), selectable: *selectable };
+            Content::Structured(structured) => {
+                let structured = Some(StoredStructured::from(&**structured));
+                Some(Self { v: VERSION, structured, ..Self::default() })
+            }
+            Content::Poll(Poll { options, selectable, votes, .. }) => {
+                let votes = votes.iter().map(StoredVote::from).collect();
+                let (options, selectable) = (Cow::Borrowed(options.as_slice()), *selectable);
+                let poll = StoredPoll { options, selectable, votes };
                 Some(Self { v: VERSION, poll: Some(poll), ..Self::default() })
             }
             Content::File(file) => Some(Self::of_file(&file.media)),
@@ -327,6 +343,10 @@ pub(super) fn content(
     let context = stored.context.take().map(Context::from).unwrap_or_default();
     let contacts = stored.contacts.take();
     let poll = stored.poll.take();
+    let structured = stored.structured.take().and_then(StoredStructured::read);
+    if let Some(structured) = structured.filter(|structured| structured.kind() == kind) {
+        return Ok((Content::Structured(Box::new(structured)), context));
+    }
     let media = stored.into_media();
     let content = match (kind, location) {
         (ContentKind::Text, _) => Content::Text(text.into()),
@@ -338,9 +358,11 @@ pub(super) fn content(
             Content::Contacts(contacts.into_iter().flatten().map(Contact::from).collect())
         }
         (ContentKind::Poll, _) if poll.is_some() => {
-            let (options, selectable) =
-                poll.map(|poll| (poll.options.into_owned(), poll.selectable)).unwrap_or_default();
-            Content::Poll(Poll { question: text, options, selectable })
+            let (options, selectable, votes) = poll
+                .map(|poll| (poll.options.into_owned(), poll.selectable, poll.votes))
+                .unwrap_or_default();
+            let votes = votes.into_iter().map(Vote::from).collect();
+            Content::Poll(Poll { question: text, options, selectable, votes })
         }
         (kind, _) if kind.is_file() => Content::File(File { kind, caption: text.into(), media }),
         // The first release kept no more of a received place or contact than its name.

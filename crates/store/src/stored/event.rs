@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use domain::call::CallReport;
 use domain::chat::Lid;
 use domain::contact::Identity;
 use domain::content::{Content, ContentKind};
@@ -52,6 +53,8 @@ enum StoredSubject<'a> {
     Device(StoredStatus<'a>),
     #[serde(rename = "contact", borrow)]
     Contact(StoredIdentity<'a>),
+    #[serde(rename = "call", borrow)]
+    Call(StoredCall<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -91,6 +94,39 @@ struct StoredIdentity<'a> {
     lid: Cow<'a, str>,
 }
 
+#[derive(Serialize, Deserialize)]
+struct StoredCall<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    from: StoredAddress<'a>,
+    video: bool,
+    group: bool,
+    rejected: bool,
+}
+
+impl<'a> From<&'a CallReport> for StoredCall<'a> {
+    fn from(call: &'a CallReport) -> Self {
+        Self {
+            id: (&call.id).into(),
+            from: (&call.from).into(),
+            video: call.is_video,
+            group: call.is_group,
+            rejected: call.is_rejected,
+        }
+    }
+}
+
+fn call_from(stored: StoredCall<'_>, at: Timestamp) -> CallReport {
+    CallReport {
+        id: stored.id.into_owned(),
+        from: stored.from.into(),
+        is_video: stored.video,
+        is_group: stored.group,
+        is_rejected: stored.rejected,
+        at,
+    }
+}
+
 pub(crate) fn write(event: &Event) -> SqlResult<String> {
     to_text(&StoredEvent {
         id: (&event.id).into(),
@@ -107,6 +143,7 @@ pub(crate) fn write(event: &Event) -> SqlResult<String> {
                 phone: phone.as_str().into(),
                 lid: lid.as_str().into(),
             }),
+            Subject::Call(call) => StoredSubject::Call(call.into()),
         },
     })
 }
@@ -130,6 +167,7 @@ fn event_from(stored: StoredEvent<'_>) -> Option<Event> {
                 phone: PhoneNumber::from_digits(phone.into_owned()),
                 lid: Lid::from_jid(lid.into_owned()),
             }),
+            StoredSubject::Call(call) => Subject::Call(call_from(call, stored.at)),
         },
     })
 }

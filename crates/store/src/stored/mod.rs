@@ -11,9 +11,11 @@ pub(crate) mod event;
 pub(crate) mod failure;
 pub(crate) mod history;
 pub(crate) mod ids;
+pub(crate) mod incoming;
 pub(crate) mod names;
 pub(crate) mod pacing;
 pub(crate) mod shown_as;
+mod structured;
 
 #[cfg(test)]
 mod tests;

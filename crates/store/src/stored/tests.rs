@@ -11,6 +11,10 @@ use domain::message::{Address, Direction, Failure, MessageState, StateChange};
 use domain::phone::PhoneNumber;
 use domain::plan::{Feature, Plan};
 use domain::policy::pacing::{Pacing, QuietHours};
+use domain::structured::{
+    Album, Answer, AnswerKind, CalendarEvent, GroupInvite, LiveLocation, Order, PollVote,
+    Structured, Unnamed, Vote,
+};
 use domain::webhook::{Event, EventDevice, EventKind, EventMessage, EventStatus, Subject};
 use jiff::Timestamp;
 use jiff::civil::Time;
@@ -104,10 +108,92 @@ fn contacts_polls_and_reactions() {
     let text = r#"{"v":1,"contacts":[{"name":"Ani","phone":"62811"}]}"#;
     golden_content("contact", "Ani", Some(text), &Content::Contacts(vec![ani]));
     let options = vec!["Nasi".into(), "Soto".into()];
-    let poll = Poll { question: "Makan?".into(), options, selectable: 1 };
+    let poll = Poll { question: "Makan?".into(), options, selectable: 1, ..Poll::default() };
     let text = r#"{"v":1,"poll":{"options":["Nasi","Soto"],"selectable":1}}"#;
     golden_content("poll", "Makan?", Some(text), &Content::Poll(poll));
     golden_content("reaction", "👍", None, &Content::Reaction("👍".into()));
+}
+
+fn golden_structured(kind: &str, text: &str, fields: &str, structured: Structured) {
+    let media = format!(r#"{{"v":1,"structured":{fields}}}"#);
+    golden_content(kind, text, Some(&media), &Content::Structured(Box::new(structured)));
+}
+
+#[test]
+fn what_only_comes_in() {
+    let at: jiff::Timestamp = "2026-11-21T03:00:00Z".parse().unwrap();
+    let place =
+        Location { latitude: -6.5, longitude: 106.5, name: Some("Budi".into()), address: None };
+    let live = LiveLocation {
+        place,
+        accuracy_m: Some(7),
+        heading: Some(90),
+        speed: Some(1.5),
+        sequence: 3,
+    };
+    let fields = r#"{"live_location":{"latitude":-6.5,"longitude":106.5,"name":"Budi","accuracy_m":7,"heading":90,"speed":1.5,"sequence":3}}"#;
+    golden_structured("location", "Budi", fields, Structured::LiveLocation(live));
+    let vote = PollVote { digests: vec!["aa".into()], options: vec!["Soto".into()] };
+    let fields = r#"{"poll_vote":{"digests":["aa"],"options":["Soto"]}}"#;
+    golden_structured("poll_vote", "Soto", fields, Structured::PollVote(vote));
+    let answer = Answer {
+        kind: AnswerKind::List,
+        id: Some("row-1".into()),
+        text: "Soto".into(),
+        params: Some("{}".into()),
+    };
+    let fields = r#"{"answer":{"kind":"list","id":"row-1","text":"Soto","params":"{}"}}"#;
+    golden_structured("answer", "Soto", fields, Structured::Answer(answer));
+    let order = Order {
+        id: "7".into(),
+        title: Some("Toko".into()),
+        text: "tolong".into(),
+        items: Some(2),
+        total_1000: Some(1_500),
+        currency: Some("IDR".into()),
+    };
+    let fields = r#"{"order":{"id":"7","title":"Toko","text":"tolong","items":2,"total_1000":1500,"currency":"IDR"}}"#;
+    golden_structured("order", "tolong", fields, Structured::Order(order));
+    let invite = GroupInvite {
+        group: "1@g.us".into(),
+        name: Some("Tim".into()),
+        code: Some("abc".into()),
+        expires_at: Some(at),
+        text: String::new(),
+    };
+    let fields = r#"{"group_invite":{"group":"1@g.us","name":"Tim","code":"abc","expires_at":"2026-11-21T03:00:00Z","text":""}}"#;
+    golden_structured("group_invite", "Tim", fields, Structured::GroupInvite(invite));
+    let event = CalendarEvent {
+        name: "Rapat".into(),
+        description: Some("bulanan".into()),
+        starts_at: Some(at),
+        ends_at: Some(at),
+        place: Some("Kantor".into()),
+        link: Some("https://example.com".into()),
+        is_cancelled: true,
+    };
+    let fields = r#"{"event":{"name":"Rapat","description":"bulanan","starts_at":"2026-11-21T03:00:00Z","ends_at":"2026-11-21T03:00:00Z","place":"Kantor","link":"https://example.com","is_cancelled":true}}"#;
+    golden_structured("event", "Rapat", fields, Structured::Event(event));
+    let album = Album { images: 2, videos: 1 };
+    golden_structured(
+        "album",
+        "",
+        r#"{"album":{"images":2,"videos":1}}"#,
+        Structured::Album(album),
+    );
+    let unnamed = Unnamed { name: "productMessage".into(), text: String::new() };
+    let fields = r#"{"unnamed":{"name":"productMessage","text":""}}"#;
+    golden_structured("unsupported", "productMessage", fields, Structured::Unnamed(unnamed));
+    let votes = vec![Vote { voter: "628".into(), digests: vec!["aa".into()], at }];
+    let options = vec!["Nasi".into(), "Soto".into()];
+    let poll = Poll { question: "Makan?".into(), options, selectable: 1, votes };
+    let text = r#"{"v":1,"poll":{"options":["Nasi","Soto"],"selectable":1,"votes":[{"voter":"628","digests":["aa"],"at":"2026-11-21T03:00:00Z"}]}}"#;
+    golden_content("poll", "Makan?", Some(text), &Content::Poll(poll));
+    // What a later release adds is shown by its kind and text.
+    let later = r#"{"v":1,"structured":{"hologram":{}}}"#;
+    let unnamed = Unsupported { kind: ContentKind::Other, text: "x".into() };
+    let unnamed = (Content::Unsupported(unnamed), Context::default());
+    assert_eq!(content::read("hologram", "x".into(), Some(later)), Ok(unnamed));
 }
 
 #[test]
@@ -127,6 +213,9 @@ fn what_a_message_refers_to() {
     let forwarded = Context { is_forwarded: true, ..Context::default() };
     let text = r#"{"v":1,"context":{"is_forwarded":true}}"#;
     golden_message("text", "x", Some(text), &Content::Text("x".into()), forwarded);
+    let named = Context { sender_name: Some("Budi".into()), ..Context::default() };
+    let text = r#"{"v":1,"context":{"sender_name":"Budi"}}"#;
+    golden_message("text", "x", Some(text), &Content::Text("x".into()), named);
 }
 
 #[test]
@@ -161,13 +250,15 @@ fn contents() {
         filename: Some("a.png".into()),
         mimetype: Some("image/png".into()),
         size: Some(123),
+        is_view_once: true,
+        is_gif: true,
         ..Media::default()
     };
     golden_content(
         "image",
         "look",
         Some(
-            r#"{"v":1,"url":"https://files.example/a.png","is_kind_given":true,"filename":"a.png","mimetype":"image/png","size":123}"#,
+            r#"{"v":1,"url":"https://files.example/a.png","is_kind_given":true,"filename":"a.png","mimetype":"image/png","size":123,"view_once":true,"gif":true}"#,
         ),
         &file(ContentKind::Image, "look", known),
     );
@@ -250,7 +341,7 @@ fn the_features_of_plans() {
 
 #[test]
 fn the_events_of_webhooks() {
-    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired","device.restricted","contact.identified","message.edited","message.revoked"]"#;
+    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired","device.restricted","contact.identified","message.edited","message.revoked","call.received"]"#;
     assert_eq!(names::write(&EventKind::ALL, EventKind::as_str).unwrap(), all);
     let known = names::read(all, EventKind::from_name).unwrap();
     assert_eq!(known.items, EventKind::ALL);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::client::ShownAs;
 use domain::device::{
-    Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
+    Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, IncomingSettings, NewDevice,
+    StatusChange,
 };
 use domain::ids::{AccountId, DeviceId, DeviceNumber};
 use domain::incoming_file::MediaDownload;
@@ -48,6 +49,7 @@ impl DeviceStore for MemoryStore {
             shown_as: ShownAs::default(),
             proxy: None,
             media_download: MediaDownload::default(),
+            incoming: IncomingSettings::default(),
             restricted_until: None,
             paired_at: None,
             connected_at: None,
@@ -103,6 +105,7 @@ impl DeviceStore for MemoryStore {
     ) -> StoreResult<Option<Device>> {
         let mut state = self.state();
         let Some(device) = state.owned(account, id) else { return Ok(None) };
+        device.incoming = patch.incoming(device.incoming);
         if let Some(name) = patch.name {
             device.name = name;
         }

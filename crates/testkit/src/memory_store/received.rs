@@ -4,7 +4,7 @@ use std::mem::discriminant;
 
 use domain::content::ContentKind;
 use domain::ids::{AccountId, DeviceId};
-use domain::message::{Amendment, IncomingMessage, Message};
+use domain::message::{Amendment, Change, IncomingMessage, Message};
 use domain::ports::Recorded;
 use domain::webhook::{Event, EventDevice};
 use jiff::Timestamp;
@@ -28,14 +28,20 @@ impl State {
     ) -> Vec<Recorded> {
         let message = new.clone().received(self.next_message_id(), account_id, device_id, now);
         let mut message = self.named_by_number(message);
-        if let Some(amendment) = Amendment::of(&message) {
-            return self.amend(device_id, &amendment).into_iter().collect();
+        let amendment = Amendment::of(&message);
+        if let Some(amendment) = amendment.as_ref().filter(|_| message.content.is_change()) {
+            return self.amend(device_id, amendment).into_iter().collect();
+        }
+        if let Some(amendment) = &amendment {
+            self.name_choices(&mut message, amendment);
         }
         let sender_key = sender_key(message.sender.as_ref());
         let is_new =
             self.known.insert((device_id, message.whatsapp_id.0.clone(), sender_key.clone()));
+        let changed = |state: &mut Self| state.amend(device_id, amendment.as_ref()?);
         if !is_new {
-            return self.recover(device_id, new, &sender_key).into_iter().collect();
+            let recovered = self.recover(device_id, new, &sender_key);
+            return recovered.into_iter().chain(changed(self)).collect();
         }
         self.keep_file(&mut message);
         self.history.insert(message.id, message.clone());
@@ -46,7 +52,17 @@ impl State {
         let mut early: Vec<_> = self.early.extract_if(.., is_its).collect();
         early.sort_by_key(|(_, amendment)| amendment.at);
         recorded.extend(early.iter().filter_map(|(device, early)| self.amend(*device, early)));
+        recorded.extend(changed(self));
         recorded
+    }
+
+    fn name_choices(&self, message: &mut Message, amendment: &Amendment) {
+        let Change::Voted(vote) = &amendment.change else { return };
+        let is_it = |poll: &&Message| poll.device_id == message.device_id && amendment.is_of(poll);
+        let poll = self.history.values().find(is_it).and_then(|poll| poll.content.poll());
+        if let Some(options) = poll.map(|poll| poll.chosen(&vote.digests)) {
+            message.content.name_choices(options);
+        }
     }
 
     /// Applies a change to its message, where that is known.
@@ -61,7 +77,10 @@ impl State {
                 *device == device_id
                     && (&early.whatsapp_id, &early.author)
                         == (&amendment.whatsapp_id, &amendment.author)
-                    && discriminant(&early.change) == discriminant(&amendment.change)
+                    && match (&early.change, &amendment.change) {
+                        (Change::Voted(early), Change::Voted(vote)) => early.voter == vote.voter,
+                        (early, change) => discriminant(early) == discriminant(change),
+                    }
             };
             self.early.retain(|early| !is_same(early));
             self.early.push((device_id, amendment.clone()));
@@ -73,7 +92,8 @@ impl State {
         }
         let message = message.clone();
         let device = self.devices.iter().find(|device| device.id == device_id)?;
-        let events = vec![Event::of_change(&message, &EventDevice::from(device), amendment)];
+        let event = Event::of_change(&message, &EventDevice::from(device), amendment);
+        let events: Vec<Event> = event.into_iter().collect();
         self.emit(&events);
         Some(Recorded { message, events })
     }

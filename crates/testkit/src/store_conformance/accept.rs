@@ -387,6 +387,8 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
         filename: Some("nota 👋.pdf".into()),
         mimetype: Some("application/pdf".into()),
         size: Some(4),
+        is_view_once: true,
+        is_gif: true,
         ..Media::default()
     };
     let inline = |n: u64| NewMessage {
@@ -423,7 +425,7 @@ pub async fn a_file_waits_with_its_message(store: Arc<dyn Store>) {
 
 fn poll() -> Content {
     let options = vec!["Nasi \"goreng\"".into(), "Soto".into()];
-    Content::Poll(Poll { question: "Makan apa?".into(), options, selectable: 0 })
+    Content::Poll(Poll { question: "Makan apa?".into(), options, ..Poll::default() })
 }
 
 fn contacts() -> Content {
@@ -445,5 +447,7 @@ fn answer() -> Context {
     let earlier = vec![EarlierText { text: "hallo".into(), until: at }];
     let changes = Changes { edited_at: Some(at), revoked_at: Some(at), earlier };
     let (is_forwarded, is_without_preview) = (true, true);
-    Context { reply_to: Some(quote), mentions, is_forwarded, is_without_preview, changes }
+    let sender_name = Some("Budi".into());
+    let reply_to = Some(quote);
+    Context { reply_to, mentions, is_forwarded, is_without_preview, changes, sender_name }
 }

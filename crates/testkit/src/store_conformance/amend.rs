@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use domain::chat::ChatId;
-use domain::content::{Content, ContentKind};
+use domain::content::{Content, ContentKind, Location, Poll};
 use domain::context::{Context, EarlierText, Quote};
 use domain::ids::WhatsappId;
 use domain::message::{
@@ -16,6 +16,7 @@ use domain::message::{
 };
 use domain::phone::PhoneNumber;
 use domain::ports::{Recorded, Store};
+use domain::structured::{LiveLocation, PollVote, Structured};
 use domain::webhook::EventKind;
 
 use super::lists::incoming;
@@ -160,4 +161,84 @@ pub async fn an_edit_of_ours_counts_once_whatsapp_has_it(store: Arc<dyn Store>) 
         (found.text(), found.context.changes.edited_at),
         ("baru", Some(stored_time(later(10))))
     );
+}
+
+fn poll() -> Content {
+    let options = vec!["Nasi".into(), "Soto".into()];
+    Content::Poll(Poll { question: "Makan?".into(), options, ..Poll::default() })
+}
+
+/// `phone` chooses the first or second answer of the poll `X1` that `BUDI` made.
+fn vote(id: &str, phone: &str, choices: &[usize]) -> IncomingMessage {
+    let names = ["Nasi", "Soto"];
+    let digests = choices.iter().map(|choice| Poll::digest(names[*choice])).collect();
+    let vote = PollVote { digests, options: Vec::new() };
+    let content = Content::Structured(Box::new(Structured::PollVote(vote)));
+    IncomingMessage {
+        whatsapp_id: WhatsappId(id.into()),
+        chat: "120363@g.us".to_owned().into(),
+        ..change(content, "X1", phone, Some(BUDI))
+    }
+}
+
+fn poll_of_budi() -> IncomingMessage {
+    let chat = "120363@g.us".to_owned().into();
+    IncomingMessage { chat, content: poll(), ..incoming("X1", BUDI) }
+}
+
+fn tally(message: &Message) -> Vec<usize> {
+    message.content.poll().unwrap().tally()
+}
+
+fn options(recorded: &[Recorded]) -> Vec<String> {
+    let vote = recorded[0].message.content.structured().and_then(Structured::vote);
+    vote.unwrap().options.clone()
+}
+
+pub async fn votes_are_counted_with_their_poll(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let poll = receive(&world, poll_of_budi()).await.remove(0).message;
+    let first = receive(&world, vote("V1", ANI, &[0])).await;
+    assert_eq!(
+        (kinds(&first), options(&first)),
+        (vec![EventKind::MessageReceived], vec!["Nasi".into()])
+    );
+    assert_eq!(stored(&world, &first[0].message).await, first[0].message);
+    assert_eq!(tally(&stored(&world, &poll).await), [1, 0]);
+    receive(&world, vote("V2", "628333", &[0, 1])).await;
+    let again = receive(&world, vote("V1", ANI, &[0])).await;
+    assert_eq!(kinds(&again), [], "it is known");
+    assert_eq!(tally(&stored(&world, &poll).await), [2, 1]);
+    let later_vote = IncomingMessage { at: later(-40), ..vote("V3", ANI, &[1]) };
+    receive(&world, later_vote).await;
+    assert_eq!(tally(&stored(&world, &poll).await), [1, 2]);
+    let withdrawn = IncomingMessage { at: later(-30), ..vote("V4", ANI, &[]) };
+    assert_eq!(options(&receive(&world, withdrawn).await), Vec::<String>::new());
+    assert_eq!(tally(&stored(&world, &poll).await), [1, 1]);
+}
+
+pub async fn a_vote_that_comes_before_its_poll_waits_for_it(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    for early in [vote("V1", ANI, &[0]), vote("V2", "628333", &[1]), vote("V3", ANI, &[1])] {
+        assert_eq!(kinds(&receive(&world, early).await), [EventKind::MessageReceived]);
+    }
+    let poll = receive(&world, poll_of_budi()).await.remove(0).message;
+    assert_eq!(tally(&stored(&world, &poll).await), [0, 2]);
+}
+
+pub async fn a_place_that_moves_changes_its_row(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let at = |latitude, sequence| {
+        let place = Location { latitude, longitude: 106.5, name: None, address: None };
+        let live = LiveLocation { place, accuracy_m: None, heading: None, speed: None, sequence };
+        let content = Content::Structured(Box::new(Structured::LiveLocation(live)));
+        IncomingMessage { content, ..incoming("X1", BUDI) }
+    };
+    let first = receive(&world, at(-6.0, 1)).await;
+    assert_eq!(kinds(&first), [EventKind::MessageReceived]);
+    let moved = receive(&world, at(-7.0, 3)).await;
+    assert_eq!(kinds(&moved), [EventKind::MessageEdited]);
+    assert_eq!(kinds(&receive(&world, at(-6.5, 2)).await), [], "it is late");
+    let found = stored(&world, &first[0].message).await;
+    assert_eq!(found.content.location().map(|place| place.latitude), Some(-7.0));
 }

@@ -11,7 +11,8 @@ use domain::account::Caller;
 use domain::chat::Lid;
 use domain::client::{Language, Platform, ShownAs};
 use domain::device::{
-    Device, DeviceFilter, DevicePatch, DeviceStatus, LinkedNumber, NewDevice, StatusChange,
+    Device, DeviceFilter, DevicePatch, DeviceStatus, IncomingSettings, LinkedNumber, NewDevice,
+    StatusChange,
 };
 use domain::ids::DeviceId;
 use domain::incoming_file::MediaDownload;
@@ -81,10 +82,14 @@ pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
         shown_as: Some(shown_as.clone()),
         proxy: Some(proxy.clone()),
         media_download: Some(MediaDownload::OnDemand),
+        rejects_calls: Some(true),
+        reads_at_once: Some(true),
     };
     let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
     let (name, pacing, media_download) = ("Kasir".into(), Some(pacing), MediaDownload::OnDemand);
-    let expected = Device { name, pacing, shown_as, proxy, media_download, ..device.clone() };
+    let incoming = IncomingSettings { rejects_calls: true, reads_at_once: true };
+    let expected =
+        Device { name, pacing, shown_as, proxy, media_download, incoming, ..device.clone() };
     assert_eq!(updated, expected);
     assert_eq!(store.device(account.id, device.id).await.unwrap().as_deref(), Some(&updated));
     let nothing = DevicePatch::default();
@@ -98,7 +103,7 @@ pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
         ..DevicePatch::default()
     };
     let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
-    assert_eq!(updated, Device { name: "Kasir".into(), ..device });
+    assert_eq!(updated, Device { name: "Kasir".into(), incoming, ..device });
     let now = store.device(account.id, updated.id).await.unwrap();
     assert_eq!(now.as_deref(), Some(&updated));
 }

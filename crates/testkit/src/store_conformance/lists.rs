@@ -360,7 +360,7 @@ pub async fn what_others_write_can_be_stored(store: Arc<dyn Store>) {
     let with = |id, content| IncomingMessage { content, ..incoming(id, "6281") };
     let unknown = Unsupported { kind: ContentKind::Other, text: "\0".into() };
     let card = Contact { name: "\0".into(), phone: Some("\0".into()), organization: None };
-    let poll = Poll { question: "\0".into(), options: vec!["a\0".into()], selectable: 1 };
+    let poll = Poll { question: "\0".into(), options: vec!["a\0".into()], ..Poll::default() };
     let all = vec![
         odd.clone(),
         with("X2", Content::File(file)),

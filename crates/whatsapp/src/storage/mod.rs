@@ -16,7 +16,7 @@
 mod app_sync;
 mod device;
 mod protocol;
-mod secrets;
+pub(crate) mod secrets;
 mod signal;
 
 #[cfg(test)]

@@ -11,6 +11,23 @@ use wacore::store::traits::{
 use super::{DeviceState, damaged, join, put, remove};
 
 const MESSAGE_SECRET: &str = "message_secret";
+/// Where secrets are stored; the library removes those whose time is over.
+pub(crate) const SPACE: &str = MESSAGE_SECRET;
+
+/// Under what the secret of a poll is stored.
+pub(crate) fn poll_key(creator: &str, id: &str) -> String {
+    join(&["poll", creator, id])
+}
+
+/// A secret as it is stored.
+pub(crate) fn encoded(secret: [u8; 32], expires_at_s: i64, message_at_s: i64) -> Vec<u8> {
+    Secret { secret, expires_at_s, message_at_s }.encode()
+}
+
+/// A stored secret.
+pub(crate) fn secret(bytes: &[u8]) -> Option<[u8; 32]> {
+    Secret::decode(bytes).ok().map(|stored| stored.secret)
+}
 
 /// A stored secret: 32 bytes, its deadline and its message's time, both big-endian Unix seconds.
 struct Secret {

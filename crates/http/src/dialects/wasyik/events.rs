@@ -122,7 +122,7 @@ fn data(event: &Event) -> Option<Data<'_>> {
         }
         Subject::Message(message) => update(event, message),
         Subject::Device(status) => disconnected(event, status),
-        Subject::Contact(_) => None,
+        Subject::Contact(_) | Subject::Call(_) => None,
     }
 }
 
@@ -196,6 +196,12 @@ fn message_type(kind: ContentKind) -> &'static str {
         ContentKind::Contact => "contactMessage",
         ContentKind::Poll => "pollCreationMessage",
         ContentKind::Reaction => "reactionMessage",
+        ContentKind::PollVote => "pollUpdateMessage",
+        ContentKind::Answer => "interactiveResponseMessage",
+        ContentKind::Order => "orderMessage",
+        ContentKind::GroupInvite => "groupInviteMessage",
+        ContentKind::Event => "eventMessage",
+        ContentKind::Album => "albumMessage",
         ContentKind::Edit | ContentKind::Revoke => "protocolMessage",
         ContentKind::Unreadable | ContentKind::Other => "unknown",
     }

@@ -1,0 +1,324 @@
+//! Contents with fields of their own that only come in.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::content::{ContentKind, Location, Poll};
+use crate::text::clean;
+
+/// Most people whose votes in a poll are kept: more than a group has members.
+pub const VOTERS_MAX: usize = 2_048;
+/// Most answers of a vote that are kept.
+pub const CHOICES_MAX: usize = 100;
+
+/// Something that came in and has fields of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Structured {
+    /// A place that moves with the phone that shares it.
+    LiveLocation(LiveLocation),
+    /// A vote in a poll.
+    PollVote(PollVote),
+    /// A choice among what another service offered.
+    Answer(Answer),
+    /// An order from a catalogue.
+    Order(Order),
+    /// An invitation into a group.
+    GroupInvite(GroupInvite),
+    /// Something that takes place at a time.
+    Event(CalendarEvent),
+    /// The head of an album; its pictures and videos are messages of their own.
+    Album(Album),
+    /// A kind that we have no name for.
+    Unnamed(Unnamed),
+}
+
+/// Floats in it are finite, so that each equals itself.
+impl Eq for LiveLocation {}
+
+/// A place that moves.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveLocation {
+    /// Where it is now.
+    pub place: Location,
+    /// How exact that is, in metres.
+    pub accuracy_m: Option<u32>,
+    /// Degrees clockwise from north.
+    pub heading: Option<u32>,
+    /// Metres per second.
+    pub speed: Option<f32>,
+    /// Counts its updates.
+    pub sequence: i64,
+}
+
+/// A vote in the poll that [`Context::reply_to`](crate::context::Context::reply_to) names. It holds all that
+/// its writer chooses; none when the vote is withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PollVote {
+    /// The SHA-256 of each chosen answer, in hexadecimal digits: a vote does not name them.
+    pub digests: Vec<String>,
+    /// The chosen answers, where the poll is known.
+    pub options: Vec<String>,
+}
+
+/// One person's vote, as it is kept with its poll.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vote {
+    /// Who voted: a number, else a LID; empty for the device's own number.
+    pub voter: String,
+    /// The SHA-256 of each chosen answer.
+    pub digests: Vec<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// With what an answer was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the documentation")]
+pub enum AnswerKind {
+    Button,
+    List,
+    Template,
+    Interactive,
+}
+
+/// A choice among what another service offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// With what it was chosen.
+    pub kind: AnswerKind,
+    /// What the service calls the choice.
+    pub id: Option<String>,
+    /// What the person saw.
+    pub text: String,
+    /// Further fields, as JSON that the service defines.
+    pub params: Option<String>,
+}
+
+/// An order from a catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Order {
+    /// Its id on WhatsApp.
+    pub id: String,
+    /// What it is called.
+    pub title: Option<String>,
+    /// What its writer adds.
+    pub text: String,
+    /// How many things were ordered.
+    pub items: Option<u32>,
+    /// What they cost together, in thousandths of the currency's unit.
+    pub total_1000: Option<i64>,
+    /// The currency, such as `IDR`.
+    pub currency: Option<String>,
+}
+
+/// An invitation into a group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GroupInvite {
+    /// The group's address.
+    pub group: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// The code with which one joins.
+    pub code: Option<String>,
+    /// Until when it holds.
+    pub expires_at: Option<Timestamp>,
+    /// What its writer adds.
+    pub text: String,
+}
+
+/// Something that takes place at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CalendarEvent {
+    /// What it is called.
+    pub name: String,
+    /// More about it.
+    pub description: Option<String>,
+    /// When it begins.
+    pub starts_at: Option<Timestamp>,
+    /// When it ends.
+    pub ends_at: Option<Timestamp>,
+    /// Where it is, in words.
+    pub place: Option<String>,
+    /// Where one joins.
+    pub link: Option<String>,
+    /// Whether it was cancelled.
+    pub is_cancelled: bool,
+}
+
+/// The head of an album.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Album {
+    /// How many pictures follow.
+    pub images: u32,
+    /// How many videos follow.
+    pub videos: u32,
+}
+
+/// A kind that we have no name for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Unnamed {
+    /// The protocol's name for it.
+    pub name: String,
+    /// What of it is text.
+    pub text: String,
+}
+
+impl Structured {
+    /// What kind of thing it is.
+    pub fn kind(&self) -> ContentKind {
+        match self {
+            Self::LiveLocation(_) => ContentKind::Location,
+            Self::PollVote(_) => ContentKind::PollVote,
+            Self::Answer(_) => ContentKind::Answer,
+            Self::Order(_) => ContentKind::Order,
+            Self::GroupInvite(_) => ContentKind::GroupInvite,
+            Self::Event(_) => ContentKind::Event,
+            Self::Album(_) => ContentKind::Album,
+            Self::Unnamed(_) => ContentKind::Other,
+        }
+    }
+
+    /// The words that stand for it; empty where it has none.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::LiveLocation(live) => live.place.name.as_deref().unwrap_or_default(),
+            Self::PollVote(vote) => vote.options.first().map_or("", String::as_str),
+            Self::Answer(answer) => &answer.text,
+            Self::Order(order) if order.text.is_empty() => {
+                order.title.as_deref().unwrap_or_default()
+            }
+            Self::Order(order) => &order.text,
+            Self::GroupInvite(invite) if invite.text.is_empty() => {
+                invite.name.as_deref().unwrap_or_default()
+            }
+            Self::GroupInvite(invite) => &invite.text,
+            Self::Event(event) => &event.name,
+            Self::Album(_) => "",
+            Self::Unnamed(unnamed) if unnamed.text.is_empty() => &unnamed.name,
+            Self::Unnamed(unnamed) => &unnamed.text,
+        }
+    }
+
+    /// Removes what a database does not store.
+    pub fn clean(&mut self) {
+        let texts: Vec<&mut String> = match self {
+            Self::LiveLocation(LiveLocation { place, .. }) => {
+                [&mut place.name, &mut place.address].into_iter().flatten().collect()
+            }
+            Self::PollVote(PollVote { digests, options }) => {
+                digests.iter_mut().chain(options).collect()
+            }
+            Self::Answer(Answer { id, text, params, .. }) => {
+                [id, params].into_iter().flatten().chain([text]).collect()
+            }
+            Self::Order(Order { id, title, text, currency, .. }) => {
+                [title, currency].into_iter().flatten().chain([id, text]).collect()
+            }
+            Self::GroupInvite(GroupInvite { group, name, code, text, .. }) => {
+                [name, code].into_iter().flatten().chain([group, text]).collect()
+            }
+            Self::Event(CalendarEvent { name, description, place, link, .. }) => {
+                [description, place, link].into_iter().flatten().chain([name]).collect()
+            }
+            Self::Album(_) => Vec::new(),
+            Self::Unnamed(Unnamed { name, text }) => vec![name, text],
+        };
+        texts.into_iter().for_each(clean);
+    }
+
+    /// The vote it is.
+    pub fn vote(&self) -> Option<&PollVote> {
+        if let Self::PollVote(vote) = self { Some(vote) } else { None }
+    }
+
+    /// The moving place it is.
+    pub fn live_location(&self) -> Option<&LiveLocation> {
+        if let Self::LiveLocation(live) = self { Some(live) } else { None }
+    }
+}
+
+impl Poll {
+    /// The answers with these SHA-256s, in the poll's order.
+    pub fn chosen(&self, digests: &[String]) -> Vec<String> {
+        let is_chosen = |option: &&String| digests.contains(&Self::digest(option));
+        self.options.iter().filter(is_chosen).cloned().collect()
+    }
+
+    /// How votes name an answer.
+    pub fn digest(option: &str) -> String {
+        hex::encode(Sha256::digest(option.as_bytes()))
+    }
+
+    /// How many chose each answer.
+    pub fn tally(&self) -> Vec<usize> {
+        let count = |option: &String| {
+            let digest = Self::digest(option);
+            self.votes.iter().filter(|vote| vote.digests.contains(&digest)).count()
+        };
+        self.options.iter().map(count).collect()
+    }
+
+    /// Takes a vote in place of the person's earlier one; says whether anything changed.
+    pub fn vote(&mut self, vote: &Vote) -> bool {
+        let is_full = self.votes.len() >= VOTERS_MAX;
+        let earlier = self.votes.iter_mut().find(|earlier| earlier.voter == vote.voter);
+        match earlier {
+            Some(earlier) if earlier.at > vote.at || earlier.digests == vote.digests => false,
+            Some(earlier) => {
+                *earlier = vote.clone();
+                true
+            }
+            None if is_full => false,
+            None => {
+                self.votes.push(vote.clone());
+                true
+            }
+        }
+    }
+}
+
+impl AnswerKind {
+    /// Its name in the API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Button => "button",
+            Self::List => "list",
+            Self::Template => "template",
+            Self::Interactive => "interactive",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Button, Self::List, Self::Template, Self::Interactive];
+        all.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vote(voter: &str, options: &[&str], at_s: i64) -> Vote {
+        let digests = options.iter().map(|option| Poll::digest(option)).collect();
+        Vote { voter: voter.into(), digests, at: Timestamp::from_second(at_s).unwrap() }
+    }
+
+    #[test]
+    fn the_last_vote_of_a_person_counts() {
+        let options = vec!["Nasi".to_owned(), "Soto".to_owned()];
+        let mut poll = Poll { options, ..Poll::default() };
+        let cases = [
+            (vote("1", &["Nasi"], 10), true, [1, 0]),
+            (vote("2", &["Nasi", "Soto", "Bakso"], 10), true, [2, 1]),
+            (vote("1", &["Soto"], 12), true, [1, 2]),
+            (vote("1", &["Nasi"], 11), false, [1, 2]),
+            (vote("1", &["Soto"], 13), false, [1, 2]),
+            (vote("2", &[], 14), true, [0, 1]),
+        ];
+        for (vote, has_changed, tally) in cases {
+            assert_eq!((poll.vote(&vote), poll.tally()), (has_changed, tally.to_vec()), "{vote:?}");
+        }
+        assert_eq!(poll.chosen(&vote("3", &["Soto", "Nasi"], 0).digests), ["Nasi", "Soto"]);
+    }
+}
