@@ -321,7 +321,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// What tells the person from others: the number, else the LID.
+    /// What distinguishes the person from others: the number, else the LID.
     pub fn key(&self) -> &str {
         let phone = self.phone.as_ref().map(PhoneNumber::as_str);
         phone.or(self.lid.as_ref().map(Lid::as_str)).unwrap_or("?")

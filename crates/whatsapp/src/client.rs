@@ -37,7 +37,8 @@ use crate::events::{self, Me, Signal};
 use crate::history::{History, TurnedHttpClient};
 use crate::http_client::GuardedHttpClient;
 use crate::identities::{Events, IdentityReporter};
-use crate::incoming::{self, Names};
+use crate::incoming;
+use crate::known_names::KnownNames;
 use crate::limits::{
     CLOSE_MAX, EVENTS_MAX, HISTORIES_MAX, LOGINS_MAX, RESENDS_MAX, RESENDS_PER_MINUTE, SENT_FOR,
     UPLOADS_MAX,
@@ -476,35 +477,6 @@ struct Inbound {
     timers: Vec<(ChatId, Timer)>,
     people: Vec<Identity>,
     messages: Vec<IncomingMessage>,
-}
-
-/// The names of the people in one message, looked up beforehand.
-pub(crate) struct KnownNames(Vec<(String, String)>);
-
-impl KnownNames {
-    pub(crate) async fn of_message(client: &Client, info: &MessageInfo) -> Self {
-        let mut pairs = Vec::new();
-        for jid in [&info.source.chat, &info.source.sender] {
-            let Ok(Some(entry)) = client.get_lid_pn_entry(jid).await else { continue };
-            // A number that has another owner by now is still the former one's in the library.
-            let number = Jid::pn(&*entry.phone_number);
-            let Ok(Some(owner)) = client.get_lid_pn_entry(&number).await else { continue };
-            if owner.lid == entry.lid {
-                pairs.push((entry.lid.to_string(), entry.phone_number.to_string()));
-            }
-        }
-        Self(pairs)
-    }
-}
-
-impl Names for KnownNames {
-    fn phone(&self, lid: &str) -> Option<String> {
-        self.0.iter().find(|(known, _)| known == lid).map(|(_, phone)| phone.clone())
-    }
-
-    fn lid(&self, phone: &str) -> Option<String> {
-        self.0.iter().find(|(_, known)| known == phone).map(|(lid, _)| lid.clone())
-    }
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ mod history;
 mod http_client;
 mod identities;
 mod incoming;
+mod known_names;
 mod limits;
 mod liveness;
 mod messenger;

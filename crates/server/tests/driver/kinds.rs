@@ -158,7 +158,7 @@ fn assert_chose(vote: &IncomingMessage, of: &WhatsappId, is_ours: bool, options:
 }
 
 #[tokio::test]
-async fn votes_come_in_whoever_made_the_poll() {
+async fn votes_come_in_for_polls_of_both_sides() {
     let world = World::new().await;
     let device = world.link(OURS).await;
     let group = world.sim.group("Tim", &[THEIRS, OURS, ANI], false).await;

@@ -9,9 +9,10 @@ use futures_util::future::{BoxFuture, FutureExt as _, ready};
 
 use super::Supervisor;
 use crate::awaited::AwaitedStore;
-use crate::client::{KnownNames, Session};
+use crate::client::Session;
 use crate::events::Undecryptable;
 use crate::incoming;
+use crate::known_names::KnownNames;
 
 impl Supervisor {
     /// Keeps a message that could not be decrypted; nothing leaves the connection until that is stored.
