@@ -75,16 +75,13 @@ impl BucketBlobs {
         let mut file = File::open(&draft.path).await.map_err(fault)?;
         let mut upload = BufWriter::with_capacity(self.bucket.clone(), key.into(), PART_BYTES)
             .with_max_concurrency(1);
-        let copied = match tokio::io::copy(&mut file, &mut upload).await {
-            Ok(_) => upload.shutdown().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = copied {
+        if let Err(error) = tokio::io::copy(&mut file, &mut upload).await {
             // Else its parts stay in the bucket, and are paid for.
             drop(upload.abort().await);
             return Err(fault(error));
         }
-        Ok(())
+        // Removes the parts itself when it fails.
+        upload.shutdown().await.map_err(fault)
     }
 }
 
