@@ -118,7 +118,7 @@ async fn every_page_of_the_dashboard_passes_axe() {
     let account = demo.account();
     let webhook = json!({ "url": "https://example.com/hook", "events": ["message.received"] });
     let webhook = account.post("/v1/webhooks", webhook).await["id"].clone();
-    let group = json!({ "name": "Panitia", "participants": [demo.phone] });
+    let group = json!({ "subject": "Panitia", "participants": [demo.phone] });
     let group = account.post(&format!("/v1/devices/{device}/groups"), group).await;
     let group = group["id"].as_str().unwrap().to_owned();
     let link = json!({ "expires_in_s": 3600, "may": ["pair", "read", "send"] });
