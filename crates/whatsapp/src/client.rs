@@ -19,7 +19,7 @@ use wacore::runtime::Runtime;
 use wacore::store::DeviceCommand;
 use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
 use wacore::types::message::MessageInfo;
-use wacore_binary::{Jid, OwnedNodeRef};
+use wacore_binary::OwnedNodeRef;
 use waproto::whatsapp as wa;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;

@@ -187,8 +187,16 @@ fn kinds_and_texts() {
         ),
         (message!(event_message: EventMessage { name: some("Rapat") }), K::Event, "Rapat"),
         (message!(album_message: AlbumMessage { expected_image_count: Some(2) }), K::Album, ""),
-        (message!(product_message: ProductMessage {}), K::Other, "productMessage"),
-        (message!(poll_update_message: PollUpdateMessage {}), K::Other, "pollUpdateMessage"),
+        (
+            message!(product_message: ProductMessage { body: some("Soto") }),
+            K::Other,
+            "productMessage",
+        ),
+        (
+            message!(poll_update_message: PollUpdateMessage { sender_timestamp_ms: Some(1) }),
+            K::Other,
+            "pollUpdateMessage",
+        ),
         (message!(list_message: ListMessage { description: some("Pilih") }), K::Other, "Pilih"),
     ];
     for (message, kind, text) in cases {

@@ -87,7 +87,7 @@ impl Core {
     /// [`Error::NotFound`], also for one that was sent; else as [`Core::read_chat`].
     pub async fn read_message(&self, principal: &Principal, id: MessageId) -> Result<Message> {
         principal.require(Scope::Send)?;
-        let message = self.message(principal, id).await?;
+        let message = self.own_message(principal, id).await?;
         if message.direction() == Direction::Out {
             return Err(Error::NotFound("received message"));
         }

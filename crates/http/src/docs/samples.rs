@@ -54,13 +54,13 @@ fn settings(files: &[&File], address: &str) -> Markup {
 /// The programs. `group` is the name of this switch on its page.
 fn tabs(group: &str, files: &[&File], folder: &str) -> Markup {
     let mut files = files.to_vec();
-    files.sort_by_key(|file| file.language().0.to_ascii_lowercase());
+    files.sort_by_key(|file| file.title().to_ascii_lowercase());
     let id = |file: &File| format!("{group}-{}", file.name);
     html! {
         div.tabs role="group" aria-label={ "The " (group) " in several languages" } {
             @for (index, file) in files.iter().enumerate() {
                 input type="radio" name=(group) id=(id(file)) checked[index == 0];
-                label for=(id(file)) { (file.language().0) }
+                label for=(id(file)) { (file.title()) }
             }
             @for file in &files { (figure(file, folder)) }
         }

@@ -37,7 +37,7 @@ impl File {
 
     /// The language it is written in, and the command that runs it.
     pub(super) fn language(&self) -> (&'static str, &'static str) {
-        match self.parts().1 {
+        match self.parts().1.rsplit('.').next().unwrap_or_default() {
             "sh" => ("curl", "sh"),
             "go" => ("Go", "go run"),
             "mjs" => ("Node", "node"),
@@ -45,6 +45,15 @@ impl File {
             "py" => ("Python", "python3"),
             "rb" => ("Ruby", "ruby"),
             ending => (ending, "cat"),
+        }
+    }
+
+    /// What it is called among its like: its language, and what it does where its name says more.
+    pub(super) fn title(&self) -> String {
+        let language = self.language().0;
+        match self.parts().1.split_once('.') {
+            Some((purpose, _)) => format!("{language}: {purpose}"),
+            None => language.to_owned(),
         }
     }
 }

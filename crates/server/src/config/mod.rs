@@ -525,7 +525,10 @@ mod tests {
         assert_eq!(printed.device_name, default.device_name);
         assert_eq!(printed.device_platform, default.device_platform);
         assert_eq!(printed.device_language, default.device_language);
-        assert_eq!(uncommented.lines().count(), 16);
+        assert_eq!(printed.media_store, default.media_store);
+        assert_eq!(printed.media_days, default.media_days);
+        assert_eq!(printed.media_per_account, default.media_per_account);
+        assert_eq!(uncommented.lines().count(), 19);
     }
 
     #[test]

@@ -53,7 +53,7 @@ async fn a_photo_is_received_and_answered_in_node() {
     let settings =
         [("GERBANG_URL", gateway.as_str()), ("GERBANG_KEY", world.key()), ("FOLDER", path)];
     let secret = format!("whsec_{SECRET}");
-    let (mut receiver, url) = start("photo.mjs", &secret, &settings).await;
+    let (mut receiver, url) = start("gerbang.photo.mjs", &secret, &settings).await;
     let webhook = json!({ "url": url, "secret": secret, "events": ["message.received"] });
     world.account.post("/v1/webhooks", webhook).await;
 
