@@ -63,7 +63,7 @@ fn table(person: &Person, own: &AuditWords, entries: &[AuditEntry]) -> Markup {
     let is_of_all = person.visitor.account().is_none();
     html! {
         div.wide role="group" aria-label=(own.title) tabindex="0" {
-            table {
+            table.rows {
                 thead { tr {
                     th { (person.words().time) } th { (own.by) } th { (own.action) } th { (own.subject) }
                     @if is_of_all { th { (own.account) } }
