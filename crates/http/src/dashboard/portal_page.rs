@@ -258,7 +258,7 @@ fn table(holder: &Holder, messages: &[Message]) -> Result<Markup, Failure> {
     let account = holder.visitor.principal.account()?;
     Ok(html! {
         div.wide role="group" aria-label=(words.messages) tabindex="0" {
-            table {
+            table.rows {
                 thead { tr {
                     th { (words.time) } th { (words.direction) } th { (words.number_or_group) }
                     th { (words.what) } th { (words.status) }
