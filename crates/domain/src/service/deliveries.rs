@@ -53,10 +53,11 @@ impl Core {
         delivery: DeliveryId,
     ) -> Result<(Delivery, Option<WebhookRequest>)> {
         let page = PageRequest { before: delivery.0.checked_add(1), limit: 1 };
-        let found = self.deliveries(principal, id, None, page).await?.items.pop();
-        let found =
-            found.filter(|found| found.id == delivery).ok_or(Error::NotFound("delivery"))?;
         let webhook = self.webhook(principal, id).await?;
+        let found = self.store.deliveries(webhook.account_id, id, None, page).await?.items.pop();
+        let mut found =
+            found.filter(|found| found.id == delivery).ok_or(Error::NotFound("delivery"))?;
+        found.event.link_file(&*self.links);
         let now = self.clock.now();
         let request = self.sealer.secrets(&webhook).and_then(|secrets| {
             let (format, url, secrets) = (&webhook.format, &webhook.url, secrets.at(now));
