@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use super::origin::{CookieMode, csrf_token, is_same_origin};
+use super::origin::{CookieMode, check_origin, csrf_token};
 use super::words::{Lang, Words};
 use crate::api_error::ApiError;
 use crate::body::{JSON_BYTES_MAX, read_bytes};
@@ -20,7 +20,7 @@ use crate::request_context;
 use crate::state::AppState;
 
 /// The field that proves that a form is of this session.
-pub(super) const CSRF_FIELD: &str = "csrf";
+const CSRF_FIELD: &str = "csrf";
 
 /// Somebody who has signed in.
 #[derive(Clone)]
@@ -61,9 +61,9 @@ impl Person {
         csrf_field(&self.csrf)
     }
 
-    /// Checks the field that their form carried.
-    pub(super) fn check_csrf(&self, given: Option<&str>) -> Result<(), Failure> {
-        (given == Some(self.csrf.as_str())).then_some(()).ok_or(Failure::Form)
+    /// Checks the proof that their form carried.
+    pub(super) fn check_csrf(&self, fields: &Map<String, Value>) -> Result<(), Failure> {
+        check_csrf(fields, &self.csrf)
     }
 }
 
@@ -103,12 +103,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Posted<T> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        if !is_same_origin(state, &parts.headers) {
-            return Err(Failure::Form);
-        }
+        check_origin(state, &parts.headers)?;
         let person = Person::of(state, &parts).await?;
         let fields = read_form(body).await?;
-        person.check_csrf(fields.get(CSRF_FIELD).and_then(Value::as_str))?;
+        person.check_csrf(&fields)?;
         Ok(Self { person, form: typed(fields)? })
     }
 }
@@ -146,6 +144,12 @@ pub(super) fn csrf_field(csrf: &str) -> Markup {
     html! { input type="hidden" name=(CSRF_FIELD) value=(csrf); }
 }
 
+/// Refuses a form without its proof.
+pub(super) fn check_csrf(fields: &Map<String, Value>, csrf: &str) -> Result<(), Failure> {
+    let given = fields.get(CSRF_FIELD).and_then(Value::as_str);
+    (given == Some(csrf)).then_some(()).ok_or(Failure::Form)
+}
+
 /// A form with nothing in it but its proof.
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -170,7 +174,7 @@ impl Stranger {
     /// Whether they may get a cookie for a form that they send.
     pub(super) fn check_form(&self, state: &AppState) -> Result<(), Failure> {
         self.check_mode()?;
-        is_same_origin(state, &self.headers).then_some(()).ok_or(Failure::Form)
+        check_origin(state, &self.headers)
     }
 }
 

@@ -5,6 +5,7 @@ use axum::http::{Extensions, HeaderMap, HeaderValue};
 use domain::key::Secret;
 use sha2::{Digest, Sha256};
 
+use super::failure::Failure;
 use crate::net::{is_in, is_local};
 use crate::state::AppState;
 
@@ -85,8 +86,13 @@ pub(super) fn csrf_token(session: &Secret) -> String {
     hex::encode(&digest.finalize()[..16])
 }
 
+/// Refuses what another site's page has sent.
+pub(super) fn check_origin(state: &AppState, headers: &HeaderMap) -> Result<(), Failure> {
+    is_same_origin(state, headers).then_some(()).ok_or(Failure::Form)
+}
+
 /// Whether a form was sent by a page of ours, as far as the browser says.
-pub(super) fn is_same_origin(state: &AppState, headers: &HeaderMap) -> bool {
+fn is_same_origin(state: &AppState, headers: &HeaderMap) -> bool {
     if let Some(site) = headers.get("sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }

@@ -21,15 +21,14 @@ use domain::service::PortalVisitor;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
-use super::caller::{Asked, CSRF_FIELD, Nothing, csrf_field, typed};
+use super::caller::{Asked, Nothing, check_csrf, csrf_field, typed};
 use super::compose::compose;
 use super::contents::{Refusal, SendForm};
 use super::device::{PairForm, RELOAD_S, choices, show_offer};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head};
-use super::origin::{csrf_token, is_same_origin};
+use super::origin::{check_origin, csrf_token};
 use super::send::{Sender, Step, new_key, preview};
 use super::show::{self, Fault, with};
 use super::upload::read;
@@ -109,13 +108,9 @@ impl Holder {
         request: Request,
     ) -> Result<(T, Option<FormFile>), Failure> {
         let (parts, body) = request.into_parts();
-        if !is_same_origin(state, &parts.headers) {
-            return Err(Failure::Form);
-        }
+        check_origin(state, &parts.headers)?;
         let (fields, file) = read(state, &parts.headers, body).await?;
-        if fields.get(CSRF_FIELD).and_then(Value::as_str) != Some(&self.csrf) {
-            return Err(Failure::Form);
-        }
+        check_csrf(&fields, &self.csrf)?;
         Ok((typed(fields)?, file))
     }
 }

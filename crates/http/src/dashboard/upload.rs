@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
-use super::caller::{CSRF_FIELD, Person, read_form, typed};
+use super::caller::{Person, read_form, typed};
 use super::failure::Failure;
-use super::origin::is_same_origin;
+use super::origin::check_origin;
 use crate::api_error::ApiError;
 use crate::body::{BODY_TIME_MAX, MEDIA_JSON_BYTES_MAX};
 use crate::forms::{FormFile, multipart_with_file};
@@ -40,12 +40,10 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Uploaded<T> {
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        if !is_same_origin(state, &parts.headers) {
-            return Err(Failure::Form);
-        }
+        check_origin(state, &parts.headers)?;
         let person = Person::of(state, &parts).await?;
         let (fields, file) = read(state, &parts.headers, body).await?;
-        person.check_csrf(fields.get(CSRF_FIELD).and_then(Value::as_str))?;
+        person.check_csrf(&fields)?;
         let file = file.map(|file| FormFile { name: cleaned(&file.name), ..file });
         Ok(Self { person, form: typed(fields)?, file })
     }
