@@ -72,7 +72,7 @@ pub(super) async fn apply(
     Ok(recorded)
 }
 
-/// What there is under the id of a message that is to be changed.
+/// What the id of a message that is to be changed stands for.
 enum Found {
     Message(Box<Message>),
     AnotherAuthors,
