@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 mod access;
+mod backups;
 mod chats;
 mod files;
 mod messages;
@@ -35,6 +36,7 @@ use crate::scope::Scopes;
 use crate::webhook::Event;
 
 pub use access::{AuditStore, NewPortalLink, PortalStore};
+pub use backups::{Backup, BackupError, Backups};
 pub use chats::ChatStore;
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
 pub use messages::{

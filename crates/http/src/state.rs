@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use domain::fair_semaphore::FairSemaphore;
+use domain::ports::Backups;
 use domain::service::Core;
 use ipnet::IpNet;
 use prometheus::Registry;
@@ -37,6 +38,8 @@ pub struct HttpConfig {
     pub insecure_cookies: bool,
     /// The path of a simulated phone's page, for the dashboard of a demo.
     pub demo_phone: Option<String>,
+    /// What makes backups.
+    pub backups: Option<Arc<dyn Backups>>,
 }
 
 impl HttpConfig {
@@ -48,6 +51,7 @@ impl HttpConfig {
             trusted_proxies: Vec::new(),
             insecure_cookies: false,
             demo_phone: None,
+            backups: None,
         }
     }
 }

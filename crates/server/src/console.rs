@@ -17,8 +17,8 @@ use tokio::time::timeout;
 use crate::config::write_private;
 
 const FILE: &str = "admin.key";
-/// Most bytes of an answer.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// Most bytes of an answer: a page of a list, and its head.
+const ANSWER_BYTES_MAX: u64 = 2 * 1024 * 1024;
 /// Longest time for an answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -68,11 +68,29 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// Posts to the gateway that runs with this data directory; `None` when none does.
+/// A request to the gateway.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The path.
+    pub path: &'a str,
+    /// The body, if it has one.
+    pub body: Option<&'a Value>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request without a body.
+    pub fn new(method: &'a str, path: &'a str) -> Self {
+        Self { method, path, body: None }
+    }
+}
+
+/// Asks the gateway that runs with this data directory; `None` when none does. An empty answer is null.
 ///
 /// # Errors
 /// It runs and does not do it.
-pub async fn post(data_dir: &Path, path: &str) -> Result<Option<Value>> {
+pub async fn ask(data_dir: &Path, ask: Ask<'_>) -> Result<Option<Value>> {
     let file = match std::fs::read_to_string(data_dir.join(FILE)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file.context("cannot read the file of the running gateway")?,
@@ -81,27 +99,37 @@ pub async fn post(data_dir: &Path, path: &str) -> Result<Option<Value>> {
     let address: SocketAddr = address.parse().context("the file admin.key is damaged")?;
     // A gateway that was killed has left its file.
     let Ok(stream) = TcpStream::connect(address).await else { return Ok(None) };
-    let answer = timeout(ANSWER_TIME_MAX, exchange(stream, address, key, path)).await;
+    let answer = timeout(ANSWER_TIME_MAX, exchange(stream, address, key, ask)).await;
     let answer = answer.context("the running gateway does not answer")??;
     let (status, body) = parts(&answer).context("the answer of the gateway cannot be read")?;
     match status {
         // Another process has the port by now.
         401 => Ok(None),
+        200..=299 if body.is_empty() => Ok(Some(Value::Null)),
         200..=299 => Ok(Some(serde_json::from_str(body).context("the answer is not JSON")?)),
-        status => bail!("the running gateway answers {status}: {body}"),
+        status => bail!("the running gateway answers {status}: {}", detail(body)),
     }
+}
+
+/// What a problem says; another body as it is.
+fn detail(body: &str) -> String {
+    let problem: Option<Value> = serde_json::from_str(body).ok();
+    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
+    detail.unwrap_or(body).to_owned()
 }
 
 async fn exchange(
     mut stream: TcpStream,
     address: SocketAddr,
     key: &str,
-    path: &str,
+    Ask { method, path, body }: Ask<'_>,
 ) -> Result<String> {
+    let body = body.map(Value::to_string).unwrap_or_default();
     // HTTP/1.0: the answer ends with the connection, and is not in chunks.
     let request = format!(
-        "POST {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
-         Content-Length: 0\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();

@@ -23,10 +23,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use whatsapp::WhatsappMessenger;
 
+use crate::backup::ServedBackups;
 use crate::config::{MediaStore, Settings, s3_variables};
 use crate::console::Console;
 use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
+use crate::secret_key;
 use crate::system::{SystemClock, SystemEntropy};
 use crate::terminal::TerminalOffers;
 
@@ -54,6 +56,7 @@ impl Gateway {
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let store =
             store::open(&settings.database_url).await.context("cannot open the database")?;
+        let secret_key = secret_key::checked(settings, &store, random(entropy.as_ref())).await?;
         let (operator, new_operator_key) =
             operator_key(settings, store.as_ref(), entropy.as_ref()).await?;
         let whatsapp = whatsapp::Config {
@@ -72,9 +75,6 @@ impl Gateway {
             temp_dir: downloads.clone(),
             min_free_bytes: settings.min_free_space.0,
         })?);
-        let mut fresh = [0; 32];
-        entropy.fill(&mut fresh);
-        let secret_key = settings.secret_key(fresh)?;
         let sealer: Arc<dyn SecretCipher> =
             Arc::new(ChaChaCipher::new(&secret_key, entropy.clone()));
         let blobs = media_store(settings).context("cannot use media_store")?;
@@ -241,13 +241,19 @@ fn http_config(settings: &Settings) -> HttpConfig {
     }
     http.trusted_proxies.clone_from(&settings.trusted_proxies);
     http.insecure_cookies = settings.insecure_cookies;
+    http.backups = Some(Arc::new(ServedBackups::new(Arc::new(settings.clone()))));
     http
 }
 
-fn fresh_operator_key(entropy: &dyn Entropy) -> Secret {
+/// 32 random bytes.
+pub fn random(entropy: &dyn Entropy) -> [u8; 32] {
     let mut bytes = [0; 32];
     entropy.fill(&mut bytes);
-    Secret::from_random(KeyKind::Operator, bytes)
+    bytes
+}
+
+fn fresh_operator_key(entropy: &dyn Entropy) -> Secret {
+    Secret::from_random(KeyKind::Operator, random(entropy))
 }
 
 /// Puts a new operator key in place of the old one, on an installation that does not run.
@@ -267,15 +273,26 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
     Ok(fresh)
 }
 
+/// Takes the secret key of the settings for the database's, on an installation that does not run.
+/// Returns its fingerprint.
+///
+/// # Errors
+/// The installation runs, its database cannot be opened, or the key cannot be read or kept.
+pub async fn accept_secret_key(settings: &Settings) -> Result<String> {
+    let store = store::open(&settings.database_url).await.context("cannot open the database")?;
+    let accepted = secret_key::accept(settings, &store, random(&SystemEntropy)).await;
+    store.close().await;
+    accepted
+}
+
 /// Makes a link that makes an operator, on an installation that does not run.
 ///
 /// # Errors
 /// The installation runs, or its database cannot be opened.
 pub async fn make_setup_link(settings: &Settings) -> Result<Secret> {
     let store = store::open(&settings.database_url).await.context("cannot open the database")?;
-    let mut bytes = [0; 32];
-    SystemEntropy.fill(&mut bytes);
-    let (secret, now) = (Secret::from_random(KeyKind::Link, bytes), SystemClock.now());
+    let secret = Secret::from_random(KeyKind::Link, random(&SystemEntropy));
+    let now = SystemClock.now();
     let expires_at = now.saturating_add(SETUP_LINK_MAX)?;
     let link = NewLink { hash: secret.hash(), link: Link::Join(Place::Operator), expires_at };
     let made = store.create_link(link, now).await;

@@ -1,11 +1,14 @@
 //! The `gerbang` command: settings, start-up and shutdown. The only place that joins the crates.
 
+mod backup;
 mod commands;
 mod config;
 mod console;
+mod exit;
 mod gateway;
 mod metrics;
 mod secret_cipher;
+mod secret_key;
 mod system;
 mod telemetry;
 mod terminal;
@@ -32,7 +35,13 @@ enum Command {
     /// Run the simulated WhatsApp as a server of its own
     #[cfg(feature = "simulator")]
     Simulator(commands::simulator::Args),
-    /// Look after an installation that does not run
+    /// Write a backup, beside the gateway that runs or without it
+    Backup(commands::backup::BackupArgs),
+    /// Restore a backup into an empty data directory
+    Restore(commands::backup::RestoreArgs),
+    /// Move a stopped installation from SQLite to PostgreSQL
+    Migrate(commands::migrate::Args),
+    /// Look after an installation, on its own machine
     #[command(subcommand)]
     Admin(commands::admin::Action),
     /// Print the OpenAPI document of our own API or of a dialect
@@ -52,6 +61,9 @@ fn main() -> ExitCode {
         Command::Demo(args) => commands::run(commands::demo::run(args)),
         #[cfg(feature = "simulator")]
         Command::Simulator(args) => commands::run(commands::simulator::run(args)),
+        Command::Backup(args) => commands::run(commands::backup::make(args)),
+        Command::Restore(args) => commands::run(commands::backup::restore(args)),
+        Command::Migrate(args) => commands::run(commands::migrate::run(args)),
         Command::Admin(action) => commands::run(commands::admin::run(action)),
         Command::Openapi(args) => commands::openapi::run(&args),
         Command::Config => commands::print(config::DEFAULT_TOML),
@@ -60,7 +72,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gerbang: {error:#}");
-            ExitCode::FAILURE
+            exit::code(&error)
         }
     }
 }

@@ -239,6 +239,12 @@ pub(crate) async fn setting(tx: &mut Tx, name: String, make: Vec<u8>) -> SqlResu
     row.ok_or_else(|| SqlError::Fault("the setting is missing".into()))?.blob()
 }
 
+/// A setting, when it is there.
+pub(crate) async fn stored_setting(tx: &mut Tx, name: String) -> SqlResult<Option<Vec<u8>>> {
+    const SELECT: &str = "SELECT value FROM settings WHERE name = $1";
+    tx.query_one(SELECT, params![&name]).await?.map(|mut row| row.blob()).transpose()
+}
+
 /// The free pages of a SQLite file.
 pub(crate) async fn reusable_bytes(tx: &mut Tx) -> SqlResult<u64> {
     const SELECT: &str =

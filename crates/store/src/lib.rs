@@ -23,18 +23,24 @@ mod migrate;
 mod people;
 mod postgres;
 mod protocol;
+mod restored;
 mod rows;
 mod sql;
 mod sqlite;
 mod store;
 mod stored;
+mod transfer;
 mod webhooks;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use postgres::{address, facts};
+pub use restored::Restored;
 pub use rows::REPORTED_TABLES;
+pub use sqlite::copy;
 pub use store::SqlStore;
+pub use transfer::{CopiedTable, TransferError, Transferred, transfer};
 
 use crate::sql::SqlError;
 
@@ -61,9 +67,52 @@ pub enum OpenError {
         /// The newest schema this version knows.
         known: usize,
     },
+    /// A migration that it has run is not the one that this version knows under its number.
+    #[error(
+        "migration {version} of this version is not the one that the database was migrated with \
+         (their checksums differ): use the version that migrated it, or restore a backup"
+    )]
+    Changed {
+        /// The first that differs.
+        version: i64,
+    },
+    /// It was moved to PostgreSQL, and its devices with it.
+    #[error(
+        "this database was moved to {to}: set GERBANG_DATABASE_URL to that one. Two gateways with \
+         the same devices would break their sessions"
+    )]
+    Moved {
+        /// Where to, without a password.
+        to: String,
+    },
+    /// A move to PostgreSQL has not ended.
+    #[error("moving this database to {to} was interrupted: run the same `gerbang migrate` again")]
+    Moving {
+        /// Where to, without a password.
+        to: String,
+    },
+    /// PostgreSQL does not answer.
+    #[error("cannot reach PostgreSQL at {server}: {why}")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// What happened.
+        why: String,
+    },
+    /// PostgreSQL answers, and does not let us in.
+    #[error("PostgreSQL at {server} refuses the connection: {why}")]
+    Refused {
+        /// Host and port.
+        server: String,
+        /// What it says.
+        why: String,
+    },
     /// The SQLite library is too old to be trusted with a log.
     #[error("SQLite {0} is too old: 3.51.3 or newer is needed")]
     SqliteTooOld(&'static str),
+    /// It cannot be read or written now.
+    #[error("the database cannot be used now: {0}")]
+    Unavailable(String),
     /// Anything else.
     #[error("the database cannot be opened: {0}")]
     Database(String),
@@ -71,8 +120,31 @@ pub enum OpenError {
 
 impl From<SqlError> for OpenError {
     fn from(error: SqlError) -> Self {
-        Self::Database(error.to_string())
+        match error {
+            SqlError::Unavailable(text) => Self::Unavailable(text),
+            other => Self::Database(other.to_string()),
+        }
     }
+}
+
+/// What can be known of a database without using it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseFacts {
+    /// Its schema; 0 for an empty database.
+    pub schema: i64,
+    /// What is kept under the setting that was asked for.
+    pub setting: Option<Vec<u8>>,
+}
+
+/// The newest schema that this version knows.
+pub fn newest_schema() -> usize {
+    sqlite::MIGRATIONS.len()
+}
+
+/// The file of a database URL; `None` for a PostgreSQL database.
+pub fn sqlite_path(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite:")?;
+    Some(Path::new(path.strip_prefix("//").unwrap_or(path)))
 }
 
 /// Opens the database at `url`: `sqlite:PATH` (created when missing) or `postgres://…` (which must
@@ -81,12 +153,11 @@ impl From<SqlError> for OpenError {
 /// # Errors
 /// [`OpenError`]; its text is for the operator and never shows a password.
 pub async fn open(url: &str) -> Result<Arc<SqlStore>, OpenError> {
-    if let Some(path) = url.strip_prefix("sqlite:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        if path.is_empty() {
+    if let Some(path) = sqlite_path(url) {
+        if path.as_os_str().is_empty() {
             return Err(OpenError::Url);
         }
-        return SqlStore::open_sqlite(Path::new(path).to_owned()).await.map(Arc::new);
+        return SqlStore::open_sqlite(path.to_owned()).await.map(Arc::new);
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return SqlStore::open_postgres(url).await.map(Arc::new);

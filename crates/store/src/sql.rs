@@ -112,6 +112,17 @@ pub(crate) enum Cell {
     Other,
 }
 
+impl Cell {
+    /// How many bytes a text or a blob has.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Blob(bytes) => bytes.len(),
+            Self::Null | Self::Int(_) | Self::Other => 0,
+        }
+    }
+}
+
 /// One row, read from left to right.
 #[derive(Debug)]
 pub(crate) struct Row {
@@ -122,6 +133,11 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn new(cells: Vec<Cell>) -> Self {
         Self { cells: cells.into_iter(), notes: Vec::new() }
+    }
+
+    /// Its values that were not read yet.
+    pub(crate) fn into_cells(self) -> Vec<Cell> {
+        self.cells.collect()
     }
 
     /// Its first column, which identifies it in a report, before anything is read.
@@ -140,12 +156,7 @@ impl Row {
 
     /// How many bytes its texts and blobs have.
     pub(crate) fn bytes(&self) -> usize {
-        let bytes = |cell: &Cell| match cell {
-            Cell::Text(text) => text.len(),
-            Cell::Blob(bytes) => bytes.len(),
-            Cell::Null | Cell::Int(_) | Cell::Other => 0,
-        };
-        self.cells.as_slice().iter().map(bytes).sum()
+        self.cells.as_slice().iter().map(Cell::bytes).sum()
     }
 
     /// Takes what follows its first `at` columns off as a row of its own.

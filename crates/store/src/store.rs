@@ -132,6 +132,7 @@ mod files;
 mod keys;
 mod people;
 mod protocol;
+mod upkeep;
 mod webhooks;
 
 #[async_trait]

@@ -28,7 +28,34 @@ use testkit::store_conformance::{
     ALL, NOW, World, hash, idempotency, later, new_messages, progress,
 };
 
-on_both_databases!(a_write_that_is_refused_fails_alone);
+on_both_databases!(
+    a_write_that_is_refused_fails_alone,
+    a_migration_that_was_changed_is_refused,
+    a_database_without_checksums_gets_them,
+);
+
+const CHECKSUMS: &str =
+    "SELECT CAST(version AS TEXT) || ' ' || checksum FROM schema_migrations ORDER BY version";
+
+async fn a_migration_that_was_changed_is_refused(database: &Database) {
+    database.open().await.close().await;
+    let checksums = database.texts(CHECKSUMS).await;
+    assert_eq!(checksums.len(), store::newest_schema());
+    let changed = "UPDATE schema_migrations SET checksum = 'another' WHERE version = 3";
+    database.execute(changed).await;
+    let error = store::open(&database.url()).await.err().unwrap();
+    assert!(matches!(error, OpenError::Changed { version: 3 }), "{error}");
+    let now = database.texts(CHECKSUMS).await;
+    assert_eq!(now.iter().filter(|row| !checksums.contains(row)).count(), 1, "left as it is");
+}
+
+async fn a_database_without_checksums_gets_them(database: &Database) {
+    database.open().await.close().await;
+    let checksums = database.texts(CHECKSUMS).await;
+    database.execute("DROP TABLE schema_migrations").await;
+    database.open().await.close().await;
+    assert_eq!(database.texts(CHECKSUMS).await, checksums);
+}
 
 /// Many writes share a commit: one that the database refuses takes none of the others with it.
 async fn a_write_that_is_refused_fails_alone(database: &Database) {

@@ -1,14 +1,17 @@
-//! A media store that keeps nothing, and addresses that lead nowhere.
+//! A media store that keeps nothing, addresses that lead nowhere, and backups of nothing.
 
 use async_trait::async_trait;
 use domain::ids::{AccountId, MessageId};
 use domain::media::TempMedia;
-use domain::ports::{Blob, BlobError, BlobStore, FilePart, MediaLinks};
+use domain::ports::{
+    Backup, BackupError, Backups, Blob, BlobError, BlobStore, FilePart, MediaLinks,
+};
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use jiff::Timestamp;
 
-/// Neither files nor addresses of them.
+/// Neither files nor addresses of them; its backups hold nothing.
+#[derive(Debug)]
 pub struct NoFiles;
 
 #[async_trait]
@@ -35,6 +38,14 @@ impl BlobStore for NoFiles {
 
     fn older_than(&self, _: Timestamp) -> BoxStream<'static, Result<String, BlobError>> {
         stream::empty().boxed()
+    }
+}
+
+#[async_trait]
+impl Backups for NoFiles {
+    async fn make(&self, _: bool, _: Timestamp) -> Result<Backup, BackupError> {
+        let bytes = stream::iter([Ok("nothing".into())]).boxed();
+        Ok(Backup { name: "nothing.tar.gz".to_owned(), size: 7, bytes })
     }
 }
 

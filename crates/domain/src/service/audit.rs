@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use jiff::Timestamp;
+
 use super::{Core, Principal, Visitor};
 use crate::account::Caller;
 use crate::audit::{Action, AuditEntry, NewAuditEntry};
@@ -44,6 +46,16 @@ impl Core {
         let entry = NewAuditEntry { account_id, by, action, subject };
         // The change is made by now, and no answer may deny it. What the store cannot write it reports.
         let _ = self.store.write_audit(entry, self.clock.now()).await;
+    }
+
+    /// Notes that somebody makes a backup, which holds everything; returns the time.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Forbidden`] for anybody but the operator.
+    pub async fn note_backup(&self, principal: &Principal) -> Result<Timestamp> {
+        principal.require_operator()?;
+        self.note(principal, Action::BackupMade, "").await;
+        Ok(self.clock.now())
     }
 
     /// The log of the account that is looked at, or of all for an operator.

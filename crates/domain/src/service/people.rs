@@ -246,6 +246,18 @@ impl Core {
         Ok(Visitor { session, principal })
     }
 
+    /// The operator in the place of an account's owner.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody else, [`Error::NotFound`].
+    pub async fn in_account(&self, operator: &Principal, id: AccountId) -> Result<Principal> {
+        operator.require_operator()?;
+        let holder = self.holder_of(id, Scopes::ALL).await?.ok_or(Error::NotFound("account"))?;
+        let person = operator.person.clone().or_else(|| Some("operator".into()));
+        let (caller, key) = (holder.caller, operator.key);
+        Ok(Principal { caller, holder: Some(holder), key, rate: None, person })
+    }
+
     /// What is known of an account; `None` when it is gone.
     pub(super) async fn holder_of(
         &self,

@@ -3,16 +3,16 @@
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use domain::account::Key;
-use domain::ids::KeyId;
+use domain::ids::{AccountId, KeyId};
 use domain::scope::{Scope, Scopes};
-use domain::service::NewKeyRequest;
+use domain::service::{NewKeyRequest, Principal};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::V1;
-use super::caller::{Caller, Json, Params, Segment};
+use super::caller::{Caller, Json, Params, Segment, Segments};
 use super::devices::named_device;
 use super::page::{List, page_request};
 use crate::api_error::{ApiError, ApiResult};
@@ -45,8 +45,25 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(Method::DELETE, "/v1/keys/{id}", Access::Account, delete)
             .summary("Revoke a key or token, at once")
             .answers_nothing(),
+        Route::get(OF_ACCOUNT, Access::Operator, list_of)
+            .summary("The keys and device tokens of an account, newest first, without their secrets")
+            .query("limit", "Rows of a page, 1 to 100; 50 unless given")
+            .query("cursor", "The next_cursor of the page before")
+            .answers_list::<KeyBody>(200),
+        Route::post(OF_ACCOUNT, Access::Operator, create_in)
+            .summary("Create a key of an account")
+            .description("The key itself is shown only in this answer; see `POST /v1/keys`.")
+            .body::<KeyRequest>()
+            .answers::<NewKeyBody>(201)
+            .error(409, "`conflict`: the account has 100 keys already; device tokens do not count"),
+        Route::new(Method::DELETE, ONE_OF_ACCOUNT, Access::Operator, delete_in)
+            .summary("Revoke a key or token of an account, at once")
+            .answers_nothing(),
     ]
 }
+
+const OF_ACCOUNT: &str = "/v1/accounts/{id}/keys";
+const ONE_OF_ACCOUNT: &str = "/v1/accounts/{id}/keys/{key}";
 
 /// A key to create.
 #[derive(Deserialize, ToSchema)]
@@ -135,8 +152,27 @@ async fn list(
     Caller(principal): Caller,
     Params(params): Params<ListParams>,
 ) -> ApiResult<V1> {
+    keys_page(&state, &principal, &params).await
+}
+
+async fn list_of(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    Params(params): Params<ListParams>,
+) -> ApiResult<V1> {
+    let owner = owner(&state, &principal, id.id("account")?).await?;
+    keys_page(&state, &owner, &params).await
+}
+
+/// The operator in the place of the owner of an account.
+async fn owner(state: &AppState, operator: &Principal, id: i64) -> Result<Principal, ApiError> {
+    Ok(state.core().in_account(operator, AccountId(id)).await?)
+}
+
+async fn keys_page(state: &AppState, principal: &Principal, params: &ListParams) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let page = state.core().keys(&principal, page).await?;
+    let page = state.core().keys(principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |key| key.id.0, KeyBody::from)))
 }
 
@@ -145,13 +181,27 @@ async fn create(
     Caller(principal): Caller,
     Json(body): Json<KeyRequest>,
 ) -> ApiResult<V1> {
+    create_key(&state, &principal, body).await
+}
+
+async fn create_in(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+    Json(body): Json<KeyRequest>,
+) -> ApiResult<V1> {
+    let owner = owner(&state, &principal, id.id("account")?).await?;
+    create_key(&state, &owner, body).await
+}
+
+async fn create_key(state: &AppState, principal: &Principal, body: KeyRequest) -> ApiResult<V1> {
     let request = NewKeyRequest {
         scopes: body.scopes.as_ref().map(scopes).transpose()?,
-        device: named_device(&state, &principal, body.device).await?.map(|device| device.id()),
+        device: named_device(state, principal, body.device).await?.map(|device| device.id()),
         expires_at: body.expires_at.map(|time| time.0),
         name: body.name,
     };
-    let (key, secret) = state.core().create_key(&principal, request).await?;
+    let (key, secret) = state.core().create_key(principal, request).await?;
     let body = NewKeyBody { about: KeyBody::from(&key), key: secret.reveal() };
     Ok(json(StatusCode::CREATED, &body))
 }
@@ -173,5 +223,15 @@ async fn delete(
 ) -> ApiResult<V1> {
     principal.require_account_key()?;
     state.core().delete_key(&principal, KeyId(id.id("key")?)).await?;
+    Ok(no_content())
+}
+
+async fn delete_in(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    Segments(id, key): Segments,
+) -> ApiResult<V1> {
+    let owner = owner(&state, &principal, id.id("account")?).await?;
+    state.core().delete_key(&owner, KeyId(key.id("key")?)).await?;
     Ok(no_content())
 }

@@ -5,6 +5,7 @@ pub mod problem;
 pub mod webhook_format;
 
 mod accounts;
+mod backups;
 pub(crate) mod caller;
 mod chats;
 mod deliveries;
@@ -82,6 +83,7 @@ pub fn routes() -> Vec<Route> {
         grants::routes(),
         plans::routes(),
         setup_links::routes(),
+        backups::routes(),
     ]
     .into_iter()
     .flatten()

@@ -59,10 +59,12 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
         ("POST", "/v1/accounts") => Some(json!({"name": "New", "email": "new@example.com"})),
         ("PATCH", "/v1/accounts/{id}") => Some(json!({"name": "Other"})),
         ("PUT", "/v1/plans/{name}") => Some(json!({"device_limit": 1})),
-        ("POST", "/v1/keys" | "/v1/devices") => Some(json!({"name": "another"})),
+        ("POST", "/v1/keys" | "/v1/devices" | "/v1/accounts/{id}/keys") => {
+            Some(json!({"name": "another"}))
+        }
         ("PATCH", "/v1/devices/{id}") => Some(json!({"name": "renamed"})),
         ("POST", "/v1/devices/{id}/portal-links") => Some(json!({"may": ["pair"]})),
-        ("POST", "/v1/setup-links") => None,
+        ("POST", "/v1/setup-links" | "/v1/backups") => None,
         ("POST", "/v1/devices/{id}/groups") => {
             Some(json!({"subject": "Team", "participants": ["628999111222"]}))
         }
@@ -150,7 +152,7 @@ async fn path(app: &App, template: &str) -> String {
     let id = match template.split('/').nth(2) {
         _ if template.ends_with("/schedule/{id}") => scheduled_id(app).await.to_string(),
         Some("accounts") => app.shop.id.to_string(),
-        Some("keys") => key,
+        Some("keys") => key.clone(),
         Some("messages") => message_id(app).await.to_string(),
         Some("webhooks") => webhook_and_delivery(app).await.0.to_string(),
         _ => front.clone(),
@@ -160,7 +162,7 @@ async fn path(app: &App, template: &str) -> String {
         true => webhook_and_delivery(app).await.1.to_string(),
         false => String::new(),
     };
-    let path = path.replace("{delivery}", &delivery);
+    let path = path.replace("{delivery}", &delivery).replace("{key}", &key);
     let path = path.replace("{device}", &front).replace("{token}", &page_token("{}"));
     let path = path.replace("{phone}", "628999111222").replace("{name}", "hobby");
     let path = path.replace("{chat}/read", &format!("628999111222/read?device={front}"));

@@ -94,6 +94,7 @@ impl App {
     }
 
     pub(crate) async fn with(config: HttpConfig, plan: &str) -> Self {
+        let config = HttpConfig { backups: Some(Arc::new(NoFiles)), ..config };
         let hands = ManualClock::default();
         let clock = Arc::new(FragileClock { hands, is_broken: AtomicBool::new(false) });
         let counting = Arc::new(FlakyStore::before(Arc::new(MemoryStore::new())));

@@ -96,7 +96,10 @@ impl DemoKeys {
     fn derive(settings: &Settings) -> Result<Self> {
         let mut fresh = [0; 32];
         domain::ports::Entropy::fill(&SystemEntropy, &mut fresh);
-        let secret = settings.secret_key(fresh)?;
+        let secret = match settings.stored_secret_key()? {
+            Some(secret) => secret,
+            None => settings.make_secret_key(fresh)?,
+        };
         let derive = |kind, purpose: &str| {
             let mut mac = Hmac::<Sha256>::new_from_slice(&secret).context("no HMAC key")?;
             mac.update(purpose.as_bytes());

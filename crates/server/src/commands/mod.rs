@@ -1,8 +1,10 @@
 //! One file per command.
 
 pub mod admin;
+pub mod backup;
 #[cfg(feature = "simulator")]
 pub mod demo;
+pub mod migrate;
 pub mod openapi;
 pub mod serve;
 #[cfg(feature = "simulator")]
@@ -12,7 +14,7 @@ use std::future::Future;
 use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
 
@@ -23,11 +25,25 @@ const BACKLOG: u32 = 4_096;
 /// Runs a command to its end on a runtime of its own.
 pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
     raise_file_limit();
-    tokio::runtime::Builder::new_multi_thread()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("cannot start the runtime")?
-        .block_on(command)
+        .context("cannot start the runtime")?;
+    let done = runtime.block_on(command);
+    // What a command was stopped in the middle of may be reading a large file.
+    runtime.shutdown_background();
+    done
+}
+
+/// Runs work that SIGINT and SIGTERM stop; it removes what it has not finished when it is dropped.
+///
+/// # Errors
+/// The work's, or that it was stopped.
+pub async fn until_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = stop_signal() => bail!("stopped; nothing has changed"),
+    }
 }
 
 /// Every connection is an open file, and shells allow 1,024 of them unless they are asked for more.

@@ -20,8 +20,11 @@ use serde::Deserialize;
 
 pub use self::byte_size::ByteSize;
 pub use self::media_store::{MediaStore, s3_variables};
+use crate::exit::Failure;
 use crate::telemetry::LogFormat;
 
+/// The variable of the secret key.
+const SECRET_KEY: &str = "GERBANG_SECRET_KEY";
 /// How many days files that came in are kept, unless it is set.
 const MEDIA_DAYS: u16 = 7;
 /// How many bytes of them are kept for an account, unless it is set.
@@ -160,6 +163,7 @@ impl Defaults {
 }
 
 /// The settings in force. Its keys do not appear in `Debug`.
+#[derive(Clone)]
 pub struct Settings {
     /// Where to listen.
     pub listen: SocketAddr,
@@ -211,6 +215,10 @@ impl Settings {
     /// # Errors
     /// A file that cannot be read, an unknown setting, an invalid value.
     pub fn load(flags: Flags, defaults: Defaults) -> Result<Self> {
+        Self::read(flags, defaults).context(Failure::SETTINGS)
+    }
+
+    fn read(flags: Flags, defaults: Defaults) -> Result<Self> {
         let file = read_file(flags.config.as_deref())?;
         let data_dir = flags.data_dir.or(file.data_dir).unwrap_or_else(|| defaults.data_dir.into());
         let sqlite = || format!("sqlite:{}", data_dir.join("gerbang.sqlite").display());
@@ -303,23 +311,45 @@ impl Settings {
         create_private_dir(&self.data_dir)
     }
 
+    /// Where the secret key is kept when it is not set.
+    pub fn secret_key_path(&self) -> PathBuf {
+        self.data_dir.join("secret.key")
+    }
+
+    /// Where the secret key comes from, for people.
+    pub fn secret_key_origin(&self) -> String {
+        match environment(SECRET_KEY) {
+            Some(_) => SECRET_KEY.to_owned(),
+            None => self.secret_key_path().display().to_string(),
+        }
+    }
+
     /// The 32 bytes from which secrets are derived: `GERBANG_SECRET_KEY` (64 hex digits), else the
-    /// file `secret.key` in the data directory, created at the first start.
+    /// file `secret.key` in the data directory; `None` when there is neither.
     ///
     /// # Errors
-    /// A key that is no 64 hex digits, or a file that cannot be read or created.
-    pub fn secret_key(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
-        let path = self.data_dir.join("secret.key");
-        let (text, origin) = match environment("GERBANG_SECRET_KEY") {
-            Some(text) => (text, "GERBANG_SECRET_KEY".to_owned()),
-            None => {
-                (read_or_write_private(&path, &hex::encode(fresh))?, path.display().to_string())
-            }
+    /// A key that is no 64 hex digits, or a file that cannot be read.
+    pub fn stored_secret_key(&self) -> Result<Option<[u8; 32]>> {
+        let text = match environment(SECRET_KEY) {
+            Some(text) => Some(text),
+            None => read_private(&self.secret_key_path())?,
         };
+        let Some(text) = text else { return Ok(None) };
         let mut key = [0; 32];
-        hex::decode_to_slice(text.trim(), &mut key)
-            .with_context(|| format!("{origin} must hold 64 hexadecimal digits"))?;
-        Ok(key)
+        let origin = || format!("{} must hold 64 hexadecimal digits", self.secret_key_origin());
+        hex::decode_to_slice(text.trim(), &mut key).with_context(origin)?;
+        Ok(Some(key))
+    }
+
+    /// Keeps a new secret key in its file.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn make_secret_key(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
+        let path = self.secret_key_path();
+        let cannot = || format!("cannot write the secret key file {}", path.display());
+        write_private(&path, &hex::encode(fresh)).with_context(cannot)?;
+        Ok(fresh)
     }
 }
 
@@ -476,18 +506,16 @@ fn warn_if_open(path: &Path) {
     }
 }
 
-fn read_or_write_private(path: &Path, fresh: &str) -> Result<String> {
-    let cannot = || format!("cannot use the secret key file {}", path.display());
+/// The text of the secret key file, when there is one.
+fn read_private(path: &Path) -> Result<Option<String>> {
     match std::fs::read_to_string(path) {
         Ok(text) => {
             warn_if_open(path);
-            return Ok(text);
+            Ok(Some(text))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error).with_context(cannot),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).context("cannot read the secret key file"),
     }
-    write_private(path, fresh).with_context(cannot)?;
-    Ok(fresh.to_owned())
 }
 
 #[cfg(test)]

@@ -44,3 +44,33 @@ async fn a_setup_link_is_made_through_the_running_gateway_and_without_it() {
         assert_eq!(open(&gateway, link).await, 200, "{link}");
     }
 }
+
+#[tokio::test]
+async fn accounts_and_keys_are_looked_after_through_the_running_gateway() {
+    let mut gateway = Gateway::start_with(&env::gerbang(), &[NOWHERE]).await;
+    let admin = async |args: &[&str]| gateway.command(&[&["admin"], args].concat()).await;
+    let made = admin(&["accounts", "create", "shop@example.com", "--plan", "unlimited"]).await.ok();
+    let key = |text: &str| text.trim().rsplit(' ').next().unwrap().to_owned();
+    let account = gateway.operator().with_key(key(&made));
+    let id = account.get("/v1/me").await["account"]["id"].to_string();
+    let listed = admin(&["accounts"]).await.ok();
+    assert!(listed.lines().any(|line| line.contains("shop@example.com  unlimited")), "{listed}");
+    let made = admin(&["keys", &id, "create", "reader", "--scopes", "read"]).await.ok();
+    let reader = gateway.operator().with_key(key(&made));
+    assert_eq!(reader.call("GET", "/v1/devices", None).await.status, 200);
+    assert_eq!(reader.call("GET", "/v1/keys", None).await.status, 403);
+    let listed = admin(&["keys", &id]).await.ok();
+    let line = listed.lines().find(|line| line.contains("reader")).expect(&listed);
+    let number = line.split_whitespace().next().unwrap();
+    admin(&["keys", &id, "revoke", number]).await.ok();
+    assert_eq!(reader.call("GET", "/v1/devices", None).await.status, 401);
+    admin(&["accounts", "set-plan", &id, "none-such"])
+        .await
+        .refused(1, &["plan", "must be one of"]);
+    admin(&["accounts", "set-plan", &id, "free"]).await.ok();
+    admin(&["accounts", "delete", &id]).await.ok();
+    assert_eq!(account.call("GET", "/v1/me", None).await.status, 401);
+    gateway.process.kill().await;
+    let ended = gateway.command(&["admin", "accounts"]).await;
+    ended.refused(1, &["no gateway runs", "start it first"]);
+}

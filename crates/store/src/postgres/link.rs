@@ -159,23 +159,26 @@ fn find_text(find: &FindRows) -> String {
     format!("{select} WHERE ({names}) IN (SELECT * FROM unnest({arrays})) {then}")
 }
 
+pub(super) fn sql_name(kind: Type) -> &'static str {
+    match kind {
+        Type::Int => "BIGINT",
+        Type::Text => "TEXT",
+        Type::Blob => "BYTEA",
+    }
+}
+
 fn names(columns: &[(&'static str, Type)]) -> String {
     columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(",")
 }
 
 fn arrays(columns: &[(&'static str, Type)]) -> String {
     let array = |(index, (_, kind)): (usize, &(&str, Type))| {
-        let kind = match kind {
-            Type::Int => "BIGINT",
-            Type::Text => "TEXT",
-            Type::Blob => "BYTEA",
-        };
-        format!("${}::{kind}[]", index + 1)
+        format!("${}::{}[]", index + 1, sql_name(*kind))
     };
     columns.iter().enumerate().map(array).collect::<Vec<_>>().join(",")
 }
 
-fn row_from(row: &PgRow) -> SqlResult<Row> {
+pub(super) fn row_from(row: &PgRow) -> SqlResult<Row> {
     let mut cells = Vec::with_capacity(row.len());
     for (index, column) in row.columns().iter().enumerate() {
         let raw = row.try_get_raw(index).map_err(from_sqlx)?;

@@ -3,9 +3,12 @@
 //! Every operation runs in a task of its own, so that a dropped caller leaves no transaction
 //! open. A write returns after the commit.
 
+mod facts;
 mod groups;
 mod guard;
 mod link;
+mod reach;
+mod target;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -22,16 +25,18 @@ use crate::migrate::migrate;
 use crate::rows::UnreadableRows;
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
+pub use facts::{address, facts};
 use groups::Worker;
 use guard::Guard;
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
+pub(crate) use target::Target;
 
 /// Most connections, without the guard's.
 const CONNECTIONS_MAX: u32 = 12;
 /// How long an operation waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
     include_str!("../../migrations/postgres/0003_heartbeats.sql"),
@@ -82,6 +87,7 @@ impl PostgreSql {
     pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
         let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
         let options = options.application_name("gerbang");
+        reach::reach(&options).await?;
         let cache = Arc::new(Cache::default());
         let guard = Guard::take(options.clone(), cache.clone()).await?;
         let connections = PgPoolOptions::new()

@@ -180,21 +180,27 @@ fn collect(statement: &mut Statement<'_>, bytes_max: usize) -> SqlResult<Gathere
     while let Some(row) = rows.next().map_err(from_sqlite)? {
         let mut cells = Vec::with_capacity(width);
         for index in 0..width {
-            cells.push(match row.get_ref(index).map_err(from_sqlite)? {
-                ValueRef::Null => Cell::Null,
-                ValueRef::Integer(value) => Cell::Int(value),
-                ValueRef::Text(bytes) => {
-                    std::str::from_utf8(bytes).map_or(Cell::Other, |text| Cell::Text(text.into()))
-                }
-                ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
-                ValueRef::Real(_) => Cell::Other,
-            });
+            cells.push(row.get_ref(index).map_err(from_sqlite)?.into());
         }
         if !found.take(Row::new(cells)) {
             break;
         }
     }
     Ok(found)
+}
+
+impl From<ValueRef<'_>> for Cell {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(value) => Self::Int(value),
+            ValueRef::Text(bytes) => {
+                std::str::from_utf8(bytes).map_or(Self::Other, |text| Self::Text(text.into()))
+            }
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_vec()),
+            ValueRef::Real(_) => Self::Other,
+        }
+    }
 }
 
 pub(super) fn from_sqlite(error: rusqlite::Error) -> SqlError {

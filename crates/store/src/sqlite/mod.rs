@@ -3,9 +3,11 @@
 //! Invariants: an answer to a write leaves after the commit, and a commit is a completed `fsync`
 //! (`synchronous=FULL`); a second process is refused by a lock file beside the database.
 
+mod copy;
 mod link;
 mod readers;
 mod reserve;
+mod source;
 mod writer;
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -24,10 +26,13 @@ use crate::job::{ClosureJob, GroupItem, Reply, answer};
 use crate::migrate::migrate;
 use crate::rows::UnreadableRows;
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
+use crate::transfer::marker;
 
+pub use copy::copy;
 pub(crate) use link::SqliteLink;
 use readers::Readers;
 use reserve::Reserve;
+pub(crate) use source::Source;
 use writer::{Writer, WriterItem};
 
 /// Oldest SQLite: earlier ones may corrupt a WAL database that is checkpointed and written at once.
@@ -38,7 +43,7 @@ const BUSY_TIMEOUT_MS: u64 = 5_000;
 const CHECKPOINT_PAGES: u32 = 4_096;
 const WRITER_CACHE_KIB: u32 = 16_384;
 const READER_CACHE_KIB: u32 = 4_096;
-const MIGRATIONS: &[&str] = &[
+pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../migrations/sqlite/0002_bounds.sql"),
     include_str!("../../migrations/sqlite/0003_heartbeats.sql"),
@@ -69,6 +74,10 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     /// Opens or creates the database at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        Self::open_file(path).map_err(|error| reason_of_disk(path, error))
+    }
+
+    fn open_file(path: &Path) -> Result<Self, OpenError> {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
             return Err(OpenError::SqliteTooOld(rusqlite::version()));
         }
@@ -82,6 +91,9 @@ impl Sqlite {
             |link| Tx::new(ConnectionRole::Sqlite(Box::new(link)), Arc::clone(&unreadable));
         let mut tx = tx_over(connect(path, true)?);
         block_on(migrate(&mut tx, MIGRATIONS))?;
+        if let Some(marker) = block_on(marker::read(&mut tx))? {
+            return Err(marker.refusal());
+        }
         let cache = Arc::new(Cache::default());
         let readers = (0..readers::READERS)
             .map(|_| connect(path, false).map(tx_over))
@@ -139,6 +151,14 @@ impl Sqlite {
         self.writer.close().await;
         drop(self.lock.lock().take());
     }
+}
+
+/// Says of a file that cannot be used what is wrong with its disk, where that is it.
+fn reason_of_disk(path: &Path, error: OpenError) -> OpenError {
+    let OpenError::Unavailable(text) = error else { return error };
+    let text =
+        if reserve::is_out_of_space(path) { "no space is left on its disk".into() } else { text };
+    OpenError::Path(path.to_owned(), text)
 }
 
 /// Runs a future that never waits, as all futures over SQLite are.

@@ -66,9 +66,7 @@ impl Reserve {
     }
 
     fn free_bytes(&self) -> io::Result<u64> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let disk = rustix::fs::statvfs(folder.unwrap_or(Path::new(".")))?;
-        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        free_bytes(&self.path)
     }
 
     #[cfg(target_os = "linux")]
@@ -82,6 +80,18 @@ impl Reserve {
     fn take(&self, _bytes: u64) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// The free bytes of the disk that a file is on.
+fn free_bytes(path: &Path) -> io::Result<u64> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let disk = rustix::fs::statvfs(folder.unwrap_or(Path::new(".")))?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Whether the disk that a file is on has no space that SQLite could open a database with.
+pub(super) fn is_out_of_space(path: &Path) -> bool {
+    free_bytes(path).is_ok_and(|free| free < RESERVE_BYTES_MIN)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "these are tests")]
 
 mod frozen;
+mod moving;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -67,6 +67,11 @@ impl Api {
         Self { key: Some(key.into()), ..self.clone() }
     }
 
+    /// The same with another server, at `HOST:PORT`.
+    pub fn at(&self, address: &str) -> Self {
+        Self { base: format!("http://{address}"), ..self.clone() }
+    }
+
     /// A request; an error when no answer came.
     pub async fn try_call(
         &self,

@@ -1,6 +1,7 @@
 //! `gerbang serve` as a process of its own, which can be killed and started again.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -12,6 +13,9 @@ use super::simulator::Simulator;
 
 /// The operator's key of every gateway of the tests.
 pub const OPERATOR_KEY: &str = "gbo_for-the-tests-of-processes-only";
+
+/// Longest time of a command.
+const COMMAND_MAX: Duration = Duration::from_secs(60);
 
 /// A gateway, and how to start it again.
 pub struct Gateway {
@@ -54,6 +58,22 @@ impl Gateway {
         self.data.path()
     }
 
+    /// Starts one on a directory that has data already.
+    pub async fn start_on(data: TempDir, settings: &[(&str, &str)]) -> Self {
+        let settings: Vec<_> =
+            settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let binary = env::gerbang();
+        let (process, listen) = launch(&binary, data.path(), &settings, "127.0.0.1:0").await;
+        Self { binary, data, settings, listen, process }
+    }
+
+    /// Runs a command on its data, whether it runs or not.
+    pub async fn command(&self, args: &[&str]) -> Ended {
+        let settings: Vec<_> =
+            self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        run_on(self.data.path(), args, &settings).await
+    }
+
     /// Starts a second one on a copy of its data; it must not be running.
     pub async fn start_copy(&self) -> Self {
         let data = tempfile::tempdir().unwrap();
@@ -64,12 +84,72 @@ impl Gateway {
         Self { binary, data, settings, listen, process }
     }
 
+    /// The same with further settings.
+    pub async fn restart_with(&mut self, settings: &[(&str, &str)]) {
+        let settings = settings.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        self.settings.extend(settings);
+        self.restart().await;
+    }
+
     /// Starts it again on the same data and the same port.
     pub async fn restart(&mut self) {
         let (process, _) =
             launch(&self.binary, self.data.path(), &self.settings, &self.listen).await;
         self.process = process;
     }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub out: String,
+    /// What it complained of.
+    pub error: String,
+}
+
+impl Ended {
+    /// Reads it from what a process has left.
+    pub fn of(output: std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            error: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// What it printed, when it went well.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out
+    }
+
+    /// Checks that it failed with this code and one line that says all of `parts`.
+    ///
+    /// # Panics
+    /// When it did not.
+    pub fn refused(&self, code: i32, parts: &[&str]) {
+        assert_eq!(self.code, code, "{self:?}");
+        let lines: Vec<_> = self.error.lines().collect();
+        assert!(lines.len() == 1 && lines[0].starts_with("gerbang: "), "{self:?}");
+        assert!(parts.iter().all(|part| lines[0].contains(part)), "{parts:?}: {self:?}");
+    }
+}
+
+/// Runs `gerbang` with the data of a directory to its end.
+pub async fn run_on(data: &Path, args: &[&str], settings: &[(&str, &str)]) -> Ended {
+    let mut command = Command::new(env::gerbang());
+    command.args(args).current_dir(data).kill_on_drop(true);
+    command.env("GERBANG_LISTEN", "127.0.0.1:0").env("GERBANG_DATA_DIR", data.join("data"));
+    command.env("GERBANG_ADMIN_KEY", OPERATOR_KEY).env("RUST_LOG", "warn");
+    command.envs(settings.iter().copied());
+    let output = tokio::time::timeout(COMMAND_MAX, command.output()).await;
+    Ended::of(output.unwrap_or_else(|_| panic!("{args:?} did not end")).unwrap())
 }
 
 /// Copies a directory with what is in it.

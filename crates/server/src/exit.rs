@@ -1,0 +1,129 @@
+//! The exit codes of a command that fails, from `sysexits.h`, so that service managers have names for them.
+//! `docs/operations.md` lists them.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::process::ExitCode;
+
+use store::{OpenError, TransferError};
+
+/// What kind of failure an error is, as a context of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failure {
+    code: u8,
+    text: &'static str,
+}
+
+/// Anything else.
+const OTHER: u8 = 1;
+/// The data is not for this program (`EX_DATAERR`).
+const DATA: u8 = 65;
+/// A server does not answer (`EX_UNAVAILABLE`).
+const UNAVAILABLE: u8 = 69;
+/// A file or a disk cannot be read or written (`EX_IOERR`).
+const DISK: u8 = 74;
+/// Another process is in the way (`EX_TEMPFAIL`).
+const IN_USE: u8 = 75;
+/// The settings are wrong (`EX_CONFIG`).
+const SETTINGS: u8 = 78;
+
+impl Failure {
+    /// The settings contradict each other, or cannot be read.
+    pub const SETTINGS: Self = Self { code: SETTINGS, text: "invalid settings" };
+    /// The secret key is not the database's.
+    pub const SECRET_KEY: Self = Self { code: SETTINGS, text: "cannot use the secret key" };
+    /// A backup cannot be used.
+    pub const BACKUP: Self = Self { code: DATA, text: "cannot use the backup" };
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text)
+    }
+}
+
+/// The exit code of an error.
+pub fn code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(number(error))
+}
+
+/// Whether an error has a code of its own.
+pub fn is_known(error: &anyhow::Error) -> bool {
+    number(error) != OTHER
+}
+
+fn number(error: &anyhow::Error) -> u8 {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return failure.code;
+    }
+    error.chain().find_map(of_cause).unwrap_or(OTHER)
+}
+
+fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(error) = cause.downcast_ref::<OpenError>() {
+        return Some(of_open(error));
+    }
+    if let Some(error) = cause.downcast_ref::<TransferError>() {
+        return Some(of_transfer(error));
+    }
+    let kind = cause.downcast_ref::<std::io::Error>()?.kind();
+    let is_disk = matches!(
+        kind,
+        ErrorKind::StorageFull
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::PermissionDenied
+            | ErrorKind::NotFound
+            | ErrorKind::QuotaExceeded
+    );
+    is_disk.then_some(DISK)
+}
+
+fn of_open(error: &OpenError) -> u8 {
+    match error {
+        OpenError::Url | OpenError::Refused { .. } => SETTINGS,
+        OpenError::Path(..) => DISK,
+        OpenError::InUse(_) => IN_USE,
+        OpenError::Unreachable { .. } | OpenError::Unavailable(_) => UNAVAILABLE,
+        OpenError::Newer { .. }
+        | OpenError::Changed { .. }
+        | OpenError::Moved { .. }
+        | OpenError::Moving { .. }
+        | OpenError::SqliteTooOld(_)
+        | OpenError::Database(_) => DATA,
+    }
+}
+
+fn of_transfer(error: &TransferError) -> u8 {
+    match error {
+        TransferError::Open(error) => of_open(error),
+        TransferError::Commit(_) => UNAVAILABLE,
+        TransferError::NotEmpty { .. }
+        | TransferError::Schema { .. }
+        | TransferError::Row { .. }
+        | TransferError::Differs { .. } => DATA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn an_error_has_its_code_below_every_context() {
+        let io = |kind| anyhow::Error::from(std::io::Error::from(kind));
+        let open = |error: OpenError| Err::<(), _>(error).context("cannot open the database");
+        for (error, code) in [
+            (anyhow::anyhow!("something"), 1),
+            (anyhow::anyhow!("pacing is wrong").context(Failure::SETTINGS), 78),
+            (anyhow::anyhow!("x").context(Failure::SECRET_KEY).context("y"), 78),
+            (io(ErrorKind::StorageFull).context("cannot write"), 74),
+            (io(ErrorKind::AddrInUse), 1),
+            (open(OpenError::InUse("a".into())).unwrap_err(), 75),
+            (open(OpenError::Newer { found: 2, known: 1 }).unwrap_err(), 65),
+        ] {
+            assert_eq!(number(&error), code, "{error:#}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What is wrong at a start is said in one line, with an exit code, and nothing is damaged.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::support::gateway::{Ended, Gateway, run_on};
+use crate::support::{database::Database, env};
+
+/// No device is linked, so that it is never asked.
+const NOWHERE: (&str, &str) = ("GERBANG_WHATSAPP_URL", "ws://127.0.0.1:9/ws/chat");
+const FULL: &str = "no space is left";
+
+/// An installation with an account that has been stopped.
+async fn stopped(settings: &[(&str, &str)]) -> Gateway {
+    let mut gateway = Gateway::start_with(&env::gerbang(), &[&[NOWHERE], settings].concat()).await;
+    gateway.operator().make_account("shop", "free").await;
+    assert!(gateway.process.stop().await.success());
+    gateway
+}
+
+async fn still_there(gateway: &mut Gateway) {
+    gateway.restart().await;
+    let accounts = gateway.operator().get("/v1/accounts").await;
+    assert_eq!(accounts["data"][0]["name"], "shop");
+    assert!(gateway.process.stop().await.success());
+}
+
+/// Writes a key that others cannot read: nothing is to be warned of.
+fn write_key(path: &Path, key: &str) {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::File::options();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+    file.unwrap().write_all(key.as_bytes()).unwrap();
+}
+
+fn execute(gateway: &Gateway, sql: &str) {
+    let path = gateway.data_dir().join("data/gerbang.sqlite");
+    rusqlite::Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_left_alone() {
+    let mut gateway = stopped(&[]).await;
+    execute(&gateway, "UPDATE schema_version SET version = version + 1000");
+    let refused = gateway.command(&["serve"]).await;
+    refused.refused(65, &["newer version", "restore a backup"]);
+    execute(&gateway, "UPDATE schema_version SET version = version - 1000");
+    still_there(&mut gateway).await;
+}
+
+#[tokio::test]
+async fn a_second_process_on_the_same_file_is_refused() {
+    let mut gateway = Gateway::start_with(&env::gerbang(), &[NOWHERE]).await;
+    gateway.operator().make_account("shop", "free").await;
+    let refused = gateway.command(&["serve"]).await;
+    refused.refused(75, &["gerbang.sqlite", "in use by another gateway"]);
+    assert!(gateway.process.stop().await.success());
+    still_there(&mut gateway).await;
+}
+
+#[tokio::test]
+async fn another_secret_key_or_none_is_refused_and_a_lost_one_is_replaced_on_demand() {
+    let mut gateway = stopped(&[]).await;
+    let path = gateway.data_dir().join("data/secret.key");
+    let key = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, "ab".repeat(32)).unwrap();
+    let refused = gateway.command(&["serve"]).await;
+    refused.refused(78, &["secret.key", "fingerprint", "accept-secret-key"]);
+    std::fs::write(&path, "too short").unwrap();
+    gateway.command(&["serve"]).await.refused(78, &["64 hexadecimal digits"]);
+    std::fs::remove_file(&path).unwrap();
+    let refused = gateway.command(&["serve"]).await;
+    refused.refused(78, &["there is none", "GERBANG_SECRET_KEY"]);
+    assert!(!path.exists(), "no other key takes its place");
+    write_key(&path, &key);
+    still_there(&mut gateway).await;
+    std::fs::remove_file(&path).unwrap();
+    let accepted = gateway.command(&["admin", "accept-secret-key"]).await.ok();
+    assert!(accepted.contains("fingerprint"), "{accepted}");
+    still_there(&mut gateway).await;
+    assert_ne!(std::fs::read_to_string(&path).unwrap(), key);
+}
+
+#[tokio::test]
+async fn a_data_directory_of_an_earlier_release_without_its_key_is_refused() {
+    let mut gateway = stopped(&[]).await;
+    let path = gateway.data_dir().join("data/secret.key");
+    let key = std::fs::read_to_string(&path).unwrap();
+    execute(&gateway, "DELETE FROM settings WHERE name = 'secret_key_fingerprint'");
+    std::fs::remove_file(&path).unwrap();
+    gateway.command(&["serve"]).await.refused(78, &["there is none"]);
+    write_key(&path, &key);
+    still_there(&mut gateway).await;
+    write_key(&path, &"ab".repeat(32));
+    gateway.command(&["serve"]).await.refused(78, &["fingerprint"]);
+}
+
+#[tokio::test]
+async fn a_postgresql_that_cannot_be_reached_or_refuses_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let serve = async |url: &str| {
+        let settings = [NOWHERE, ("GERBANG_DATABASE_URL", url)];
+        run_on(data.path(), &["serve"], &settings).await
+    };
+    let refused = serve("postgres://user:GEHEIM@127.0.0.1:9/gerbang").await;
+    refused.refused(69, &["cannot reach PostgreSQL at 127.0.0.1:9"]);
+    assert!(!refused.error.contains("GEHEIM"), "{refused:?}");
+    let database = Database::create().await;
+    let url = database.url().replace("gerbang_processes_", "no_such_database_");
+    serve(&url).await.refused(78, &["no_such_database_"]);
+    serve("mysql://127.0.0.1/gerbang").await.refused(78, &["postgres://"]);
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn wrong_settings_are_named() {
+    let data = tempfile::tempdir().unwrap();
+    let refused = run_on(data.path(), &["serve"], &[("GERBANG_PACING", "fast")]).await;
+    refused.refused(78, &["invalid settings", "pacing"]);
+    assert!(!data.path().join("data").exists());
+}
+
+/// Runs `gerbang serve` on a copy of the data on a disk of its own: `mount` prepares it.
+async fn on_disk(data: &Path, size: &str, prepare: &str) -> Ended {
+    let script = format!(
+        "mount -t tmpfs -o size={size} tmpfs disk && cp -r data/. disk/ && {prepare} && exec \"$GERBANG\" serve"
+    );
+    let mut command = tokio::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).current_dir(data);
+    command.env("GERBANG", env::gerbang()).env("GERBANG_DATA_DIR", data.join("disk"));
+    command.env("GERBANG_LISTEN", "127.0.0.1:0").env(NOWHERE.0, NOWHERE.1);
+    command.env("RUST_LOG", "error").env("GERBANG_MIN_FREE_SPACE", "0");
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), command.output()).await;
+    Ended::of(output.expect("it starts on a disk that it cannot use").unwrap())
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_or_read_only_is_named() {
+    let mut gateway = stopped(&[]).await;
+    let data: &Path = gateway.data_dir();
+    // The space that is kept for deletions is not copied: a disk that is full to the last byte.
+    let _ = std::fs::remove_file(data.join("data/gerbang.sqlite.reserve"));
+    std::fs::create_dir(data.join("disk")).unwrap();
+    let fill = "dd if=/dev/zero of=disk/filler bs=4k status=none 2>/dev/null; true";
+    on_disk(data, "8m", fill).await.refused(74, &[FULL]);
+    on_disk(data, "8m", "mount -o remount,ro disk").await.refused(74, &["Read-only file system"]);
+    still_there(&mut gateway).await;
+    let nothing = TempDir::new().unwrap();
+    std::fs::create_dir(nothing.path().join("disk")).unwrap();
+    std::fs::create_dir(nothing.path().join("data")).unwrap();
+    on_disk(nothing.path(), "8m", "mount -o remount,ro disk").await.refused(74, &["Read-only"]);
+    on_disk(nothing.path(), "8m", fill).await.refused(74, &[]);
+}

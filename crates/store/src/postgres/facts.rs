@@ -1,0 +1,60 @@
+//! What can be known of a database without using it.
+
+use std::str::FromStr;
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{Connection as _, Row as _};
+
+use super::link::from_sqlx;
+use super::reach::{reach, server};
+use crate::{DatabaseFacts, OpenError};
+
+/// The URL of a database without a password.
+///
+/// # Errors
+/// It is no URL.
+pub fn address(url: &str) -> Result<String, OpenError> {
+    Ok(address_of(&options(url)?))
+}
+
+/// Reads the schema and a setting of the database at `url`, beside the gateways that use it.
+///
+/// # Errors
+/// It cannot be reached or read.
+pub async fn facts(url: &str, setting: &str) -> Result<DatabaseFacts, OpenError> {
+    const TABLES: &str =
+        "SELECT count(*) FROM pg_class WHERE relname IN ('schema_version', 'settings')
+        AND relnamespace = current_schema()::regnamespace";
+    const SCHEMA: &str = "SELECT coalesce(max(version), 0) FROM schema_version";
+    const SETTING: &str = "SELECT value FROM settings WHERE name = $1";
+    let options = options(url)?;
+    reach(&options).await?;
+    let mut connection = PgConnection::connect_with(&options).await.map_err(from_sqlx)?;
+    let row = sqlx::query(TABLES).fetch_one(&mut connection).await.map_err(from_sqlx)?;
+    if row.try_get::<i64, _>(0).map_err(from_sqlx)? < 2 {
+        return Ok(DatabaseFacts { schema: 0, setting: None });
+    }
+    let row = sqlx::query(SCHEMA).fetch_one(&mut connection).await.map_err(from_sqlx)?;
+    let schema = row.try_get(0).map_err(from_sqlx)?;
+    let query = sqlx::query(SETTING).bind(setting);
+    let row = query.fetch_optional(&mut connection).await.map_err(from_sqlx)?;
+    let setting = row.map(|row| row.try_get(0)).transpose().map_err(from_sqlx)?;
+    let _ = connection.close().await;
+    Ok(DatabaseFacts { schema, setting })
+}
+
+/// The options of a URL of PostgreSQL's.
+pub(super) fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
+    if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+        return Err(OpenError::Url);
+    }
+    let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
+    Ok(options.application_name("gerbang"))
+}
+
+/// The address of a database without a password.
+pub(super) fn address_of(options: &PgConnectOptions) -> String {
+    let user = options.get_username();
+    let database = options.get_database().unwrap_or(user);
+    format!("postgres://{user}@{}/{database}", server(options))
+}
