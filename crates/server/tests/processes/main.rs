@@ -11,6 +11,7 @@ mod copied;
 mod crash;
 mod demo;
 mod faults;
+mod disk;
 mod files;
 mod keeping;
 mod logs;

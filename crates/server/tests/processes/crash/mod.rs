@@ -2,7 +2,8 @@
 //!
 //! Rounds of load end with a kill at a random moment: plain ones, some while WhatsApp's
 //! acknowledgements are lost or late (so that a message is on its way but not yet `sent` in our
-//! database), some while a new device is being linked, some with the simulator killed as well.
+//! database), some while a new device is being linked, some with the simulator killed as well. In one test
+//! the power fails as well: what was not synced is gone.
 //! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared.
 
 mod incoming;
@@ -17,6 +18,7 @@ use rand::seq::IndexedRandom as _;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
+use crate::disk::Disk;
 use crate::support::api::Api;
 use crate::support::database::Database;
 use crate::support::env;
@@ -76,6 +78,15 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_postgresql() {
     database.drop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_acknowledged_is_lost_or_doubled_when_the_power_fails() {
+    let mut test = Crash::start_on(Some(Disk::new()), &[]).await;
+    test.rounds(if env::is_long() { 100 } else { 10 }).await;
+    println!("{} writes were lost", test.writes_lost);
+    assert!(test.writes_lost > 0, "no power failure came between a write and its sync");
+    test.finish().await;
+}
+
 struct Crash {
     random: StdRng,
     simulator: Simulator,
@@ -84,6 +95,9 @@ struct Crash {
     devices: Vec<Device>,
     ledger: Ledger,
     round: usize,
+    /// Under the gateway, when the power fails with each kill.
+    disk: Option<Disk>,
+    writes_lost: usize,
 }
 
 #[derive(Clone)]
@@ -94,9 +108,14 @@ struct Device {
 
 impl Crash {
     async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_on(None, settings).await
+    }
+
+    async fn start_on(disk: Option<Disk>, settings: &[(&str, &str)]) -> Self {
         let random = StdRng::seed_from_u64(env::seed());
         let simulator = Simulator::start().await;
-        let gateway = Gateway::start(&simulator, settings).await;
+        let below = disk.as_ref().map(Disk::settings).unwrap_or_default();
+        let gateway = Gateway::start(&simulator, &[settings, &below].concat()).await;
         let account = gateway.operator().make_account("crash", "unlimited").await;
         let mut devices = Vec::new();
         for n in 0..DEVICES {
@@ -105,7 +124,8 @@ impl Crash {
             devices.push(Device { id, phone });
         }
         let ledger = Ledger::default();
-        Self { random, simulator, gateway, account, devices, ledger, round: 0 }
+        let (round, writes_lost) = (0, 0);
+        Self { random, simulator, gateway, account, devices, ledger, round, disk, writes_lost }
     }
 
     async fn rounds(&mut self, count: usize) {
@@ -151,6 +171,10 @@ impl Crash {
         }
         self.gateway.process.kill().await;
         self.ledger.add(load.end().await);
+        if let Some(disk) = &mut self.disk {
+            let data = self.gateway.data_dir().join("data");
+            self.writes_lost += disk.lose_power(&data, &mut self.random);
+        }
         match kind {
             Round::SimulatorKilled => self.simulator.restart().await,
             _ => self.simulator.set_faults(json!({})).await,
