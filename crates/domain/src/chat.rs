@@ -115,8 +115,8 @@ impl ChatId {
         }
     }
 
-    /// The chat in a form that a database can store and index.
-    pub(crate) fn cleaned(self) -> Self {
+    /// The chat in a form that a database stores and indexes.
+    pub fn cleaned(self) -> Self {
         match cleaned_address(&self.jid()) {
             Some(jid) => jid.into(),
             None => self,
@@ -141,14 +141,36 @@ pub struct Chat {
     pub device_id: DeviceId,
     /// The chat.
     pub chat: ChatId,
-    /// What the person calls themselves, where that is known.
+    /// What the person calls themselves, or the group is called, where that is known.
     pub name: Option<String>,
     /// How many messages have come in that were not read here.
     pub unread: i64,
+    /// After how many seconds its messages disappear; 0 when they stay, or nothing is known of it.
+    pub ephemeral_s: u32,
+    /// Whether the device's number may write there, where that is known of a group.
+    pub can_send: Option<bool>,
     /// Its newest message.
     pub last_message_id: MessageId,
     /// That message, while it is kept.
     pub last: Option<Message>,
+}
+
+impl Chat {
+    /// Whether a message to it would go out, as far as is known.
+    pub fn can_send(&self) -> bool {
+        !matches!(self.chat, ChatId::Other(_)) && self.can_send.unwrap_or(true)
+    }
+}
+
+/// What is known of a chat beside its messages; `None` leaves what is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ChatFacts {
+    /// What a group is called.
+    pub name: Option<String>,
+    /// After how many seconds its messages disappear.
+    pub ephemeral_s: Option<u32>,
+    /// Whether the device's number may write there.
+    pub can_send: Option<bool>,
 }
 
 fn user_of(jid: &str) -> &str {

@@ -1,6 +1,8 @@
 //! Who is who: a person has a number and a LID, and often one is known long before the other.
 
 use crate::chat::{ChatId, Lid};
+use crate::ids::DeviceId;
+use crate::message::Address;
 use crate::phone::PhoneNumber;
 
 /// A number and a LID that belong to one person now.
@@ -16,5 +18,26 @@ impl Identity {
     /// The one chat with the person.
     pub fn chat(&self) -> ChatId {
         ChatId::Person(self.phone.clone())
+    }
+}
+
+/// A person that a device has exchanged messages with, or has met in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownPerson {
+    /// Grows with the time at which they became known.
+    pub id: i64,
+    /// The device that knows the person.
+    pub device: DeviceId,
+    /// The person's names on WhatsApp.
+    pub who: Address,
+    /// What the person calls themselves, where they have said so.
+    pub name: Option<String>,
+}
+
+impl KnownPerson {
+    /// The chat with the person.
+    pub fn chat(&self) -> Option<ChatId> {
+        let by_lid = || self.who.lid.clone().map(ChatId::Lid);
+        self.who.phone.clone().map(ChatId::Person).or_else(by_lid)
     }
 }

@@ -8,6 +8,7 @@ use crate::chat::{GroupId, Lid};
 use crate::client::ShownAs;
 use crate::ids::{AccountId, DeviceId, DeviceNumber};
 use crate::incoming_file::MediaDownload;
+use crate::message::Address;
 use crate::passkey::PasskeyStep;
 use crate::phone::PhoneNumber;
 use crate::policy::pacing::Pacing;
@@ -64,6 +65,11 @@ impl Device {
         SecretRow::Proxy { account: self.account_id, device: self.id }
     }
 
+    /// The names of its number on WhatsApp.
+    pub fn address(&self) -> Address {
+        Address { phone: self.phone.clone(), lid: self.lid.clone() }
+    }
+
     /// Until when WhatsApp lets its number write to no strangers, while that lasts.
     pub fn restricted_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.restricted_until.filter(|until| *until > now)
@@ -71,10 +77,12 @@ impl Device {
 }
 
 /// What a device does with what comes in, unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IncomingSettings {
     /// Whether it rejects calls.
     pub rejects_calls: bool,
+    /// What callers are sent whose calls it has rejected.
+    pub reject_text: Option<String>,
     /// Whether it marks messages as read as soon as they are stored.
     pub reads_at_once: bool,
 }
@@ -151,6 +159,8 @@ pub struct DevicePatch {
     pub media_download: Option<MediaDownload>,
     /// Whether it rejects calls.
     pub rejects_calls: Option<bool>,
+    /// What callers are sent whose calls it has rejected; `Some(None)` for nothing.
+    pub reject_text: Option<Option<String>>,
     /// Whether it marks messages as read as soon as they are stored.
     pub reads_at_once: Option<bool>,
 }
@@ -160,6 +170,7 @@ impl DevicePatch {
     pub fn incoming(&self, before: IncomingSettings) -> IncomingSettings {
         IncomingSettings {
             rejects_calls: self.rejects_calls.unwrap_or(before.rejects_calls),
+            reject_text: self.reject_text.clone().unwrap_or(before.reject_text),
             reads_at_once: self.reads_at_once.unwrap_or(before.reads_at_once),
         }
     }

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::chat::{ChatId, GroupId};
+use crate::chat::{ChatFacts, ChatId, GroupId};
 use crate::device::Group;
+use crate::media::MediaSource;
 use crate::message::{Address, Failure};
+use crate::text::clean;
 
 /// Longest name of a group, in characters; WhatsApp takes no longer one.
 pub const GROUP_NAME_MAX: usize = 100;
@@ -80,6 +82,135 @@ pub enum GroupSetting {
     Announcement(bool),
     /// Only admins change name and description from now on, or everybody again.
     Locked(bool),
+    /// Another picture, or none.
+    Picture(Option<GroupPicture>),
+}
+
+/// The picture that a group is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupPicture {
+    /// As it was asked for.
+    Asked(MediaSource),
+    /// As WhatsApp takes it: a square JPEG.
+    Jpeg(Vec<u8>),
+}
+
+/// A change of a group, as WhatsApp reports it to its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupReport {
+    /// Distinguishes it from other reports to the device.
+    pub id: String,
+    /// The group.
+    pub group: GroupId,
+    /// Who made the change, where that is said.
+    pub by: Option<Address>,
+    /// What has changed.
+    pub change: GroupChange,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What has changed about a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupChange {
+    /// It has this name.
+    Name(String),
+    /// It has this description, or none any more.
+    Description(Option<String>),
+    /// Whether it has a picture; where it does, another one than before.
+    Picture(bool),
+    /// Whether only admins write.
+    Announcement(bool),
+    /// Whether only admins change its name and description.
+    Locked(bool),
+    /// After how many seconds its messages disappear; 0 when they stay.
+    Ephemeral(u32),
+    /// These people have come, gone, or may do other things.
+    Participants(ParticipantAction, Vec<Address>),
+}
+
+/// What became of participants of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParticipantAction {
+    /// They were added, or have joined.
+    Add,
+    /// They were removed.
+    Remove,
+    /// They have left.
+    Leave,
+    /// They are admins now.
+    Promote,
+    /// They are admins no longer.
+    Demote,
+}
+
+impl ParticipantAction {
+    /// Every action.
+    pub const ALL: [Self; 5] = [Self::Add, Self::Remove, Self::Leave, Self::Promote, Self::Demote];
+
+    /// Its name in the API and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Leave => "leave",
+            Self::Promote => "promote",
+            Self::Demote => "demote",
+        }
+    }
+
+    /// Reads a name back.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == name)
+    }
+}
+
+impl GroupReport {
+    /// Removes what a database does not store.
+    pub fn clean(&mut self) {
+        match &mut self.change {
+            GroupChange::Name(text) | GroupChange::Description(Some(text)) => clean(text),
+            _ => {}
+        }
+    }
+
+    /// What of it belongs to the group's chat; `own` is the device's number.
+    pub fn facts(&self, own: &Address) -> ChatFacts {
+        use ParticipantAction::{Leave, Remove};
+        let none = ChatFacts::default();
+        match &self.change {
+            GroupChange::Name(name) => ChatFacts { name: Some(name.clone()), ..none },
+            GroupChange::Ephemeral(seconds) => ChatFacts { ephemeral_s: Some(*seconds), ..none },
+            GroupChange::Participants(Remove | Leave, _) if self.concerns(own) => {
+                ChatFacts { can_send: Some(false), ..none }
+            }
+            _ => none,
+        }
+    }
+
+    /// Whether it may change what the device's number may do in the group.
+    pub fn concerns(&self, own: &Address) -> bool {
+        match &self.change {
+            GroupChange::Announcement(_) => true,
+            GroupChange::Participants(_, people) => people.iter().any(|who| who.is_same(own)),
+            _ => false,
+        }
+    }
+}
+
+impl GroupDetails {
+    /// What of it belongs to its chat; `own` is the device's number.
+    pub fn facts(&self, own: &Address) -> ChatFacts {
+        let member = self.participants.iter().find(|participant| participant.who.is_same(own));
+        let is_admin = member.is_some_and(|member| member.role != GroupRole::Member);
+        let can_send =
+            !self.is_community && member.is_some() && (!self.is_announcement || is_admin);
+        ChatFacts {
+            name: Some(self.group.name.clone()),
+            ephemeral_s: Some(self.ephemeral_s),
+            can_send: Some(can_send),
+        }
+    }
 }
 
 /// A change of members.

@@ -14,6 +14,8 @@ pub struct LinkPreview {
     pub title: String,
     /// What it says of itself.
     pub description: Option<String>,
+    /// A small picture, as JPEG.
+    pub picture: Option<Vec<u8>>,
 }
 
 /// The first web address in a text.

@@ -327,8 +327,14 @@ impl Address {
         phone.or(self.lid.as_ref().map(Lid::as_str)).unwrap_or("?")
     }
 
+    /// Whether both are one person's, by a name that both have.
+    pub fn is_same(&self, other: &Self) -> bool {
+        (self.phone.is_some() && self.phone == other.phone)
+            || (self.lid.is_some() && self.lid == other.lid)
+    }
+
     /// The address in a form that a database can store and index.
-    fn cleaned(self) -> Self {
+    pub(crate) fn cleaned(self) -> Self {
         let phone = |phone: PhoneNumber| {
             cleaned_address(phone.as_str()).map_or(phone, PhoneNumber::from_digits)
         };

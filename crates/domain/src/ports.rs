@@ -18,6 +18,7 @@ mod people;
 mod webhooks;
 
 use crate::account::{Account, AccountPatch, Caller, Key, KeyRights, NewAccount};
+use crate::call::Call;
 use crate::device::{
     Device, DeviceFilter, DeviceNotice, DevicePatch, Group, Heartbeats, NewDevice, PairMethod,
     PairOffer, StatusChange,
@@ -27,6 +28,7 @@ use crate::fair_semaphore::Permit;
 use crate::group::{GroupAnswer, GroupRequest};
 use crate::ids::{AccountId, DeviceId, KeyId, MessageId};
 use crate::key::KeyHash;
+use crate::media::MediaSource;
 use crate::message::{Message, Waiting};
 use crate::passkey::Assertion;
 use crate::phone::PhoneNumber;
@@ -440,6 +442,15 @@ pub trait Dispatcher: Send + Sync {
     async fn group(&self, device: DeviceId, request: GroupRequest) -> Result<GroupAnswer>;
     /// Marks messages of one chat that came in to a connected device as read.
     async fn mark_read(&self, device: DeviceId, messages: &[Message]) -> Result<()>;
+    /// As [`Messenger::ask_history`], through a connected device.
+    async fn ask_history(
+        &self,
+        device: DeviceId,
+        before: &Message,
+        count: u32,
+    ) -> Result<Option<u64>>;
+    /// Makes the picture of a group of what was asked for.
+    async fn make_picture(&self, account: AccountId, source: &MediaSource) -> Result<Vec<u8>>;
     /// What happens to a device from now on. A slow reader misses notices rather than delay anyone.
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice>;
     /// What happens in an account from now on; a slow reader misses events rather than delay anyone.
@@ -459,4 +470,17 @@ pub trait Dispatcher: Send + Sync {
     }
     /// A webhook was made, changed or erased, or a delivery of it is to be tried again.
     fn webhooks_changed(&self, account: AccountId);
+}
+
+/// The use cases, as the engine sees them.
+#[async_trait]
+pub trait CallReplies: Send + Sync {
+    /// Accepts the text that a device answers a rejected call with; one for each call.
+    async fn reply_to_call(
+        &self,
+        account: AccountId,
+        device: DeviceId,
+        call: &Call,
+        text: &str,
+    ) -> Result<()>;
 }

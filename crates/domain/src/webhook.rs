@@ -14,6 +14,7 @@ use crate::contact::Identity;
 use crate::content::Content;
 use crate::context::Context;
 use crate::device::{Device, DeviceStatus, RESTRICTED, StatusChange};
+use crate::group::{GroupChange, GroupReport};
 use crate::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
 use crate::incoming_file;
 use crate::message::{
@@ -71,11 +72,15 @@ pub enum EventKind {
     ContactIdentified,
     #[serde(rename = "call.received")]
     CallReceived,
+    #[serde(rename = "group.updated")]
+    GroupUpdated,
+    #[serde(rename = "group.participants")]
+    GroupParticipants,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::MessageReceived,
         Self::MessageSent,
         Self::MessageDelivered,
@@ -93,6 +98,8 @@ impl EventKind {
         Self::MessageEdited,
         Self::MessageRevoked,
         Self::CallReceived,
+        Self::GroupUpdated,
+        Self::GroupParticipants,
     ];
 
     /// Its name in every API and in the database.
@@ -115,6 +122,8 @@ impl EventKind {
             Self::DeviceRestricted => "device.restricted",
             Self::ContactIdentified => "contact.identified",
             Self::CallReceived => "call.received",
+            Self::GroupUpdated => "group.updated",
+            Self::GroupParticipants => "group.participants",
         }
     }
 
@@ -135,7 +144,9 @@ impl EventKind {
             | Self::MessageEdited
             | Self::MessageRevoked
             | Self::ContactIdentified
-            | Self::CallReceived => Feature::IncomingWebhook,
+            | Self::CallReceived
+            | Self::GroupUpdated
+            | Self::GroupParticipants => Feature::IncomingWebhook,
             kind if kind.is_of_device() => Feature::DowntimeNotification,
             _ => Feature::AdvanceWebhook,
         }
@@ -207,6 +218,8 @@ pub enum Subject {
     Contact(Identity),
     /// A call that came in.
     Call(CallReport),
+    /// What has changed about a group.
+    Group(GroupReport),
 }
 
 /// The message of an event, as it was then.
@@ -392,6 +405,22 @@ impl Event {
         }
     }
 
+    /// A group that the number of a device is in has changed.
+    pub fn of_group(report: GroupReport, device: &Device) -> Self {
+        let kind = match report.change {
+            GroupChange::Participants(..) => EventKind::GroupParticipants,
+            _ => EventKind::GroupUpdated,
+        };
+        Self {
+            id: format!("evt_d{}_group_{}", device.number_id, report.id),
+            kind,
+            at: report.at,
+            account_id: device.account_id,
+            device: device.into(),
+            subject: Subject::Group(report),
+        }
+    }
+
     /// Within what its order counts: a chat of a device, or the device itself.
     pub fn lane(&self) -> String {
         match &self.subject {
@@ -399,6 +428,7 @@ impl Event {
             Subject::Device(_) => self.device.id.to_string(),
             Subject::Contact(identity) => format!("{}/{}", self.device.id, identity.chat()),
             Subject::Call(call) => format!("{}/call {}", self.device.id, call.from.key()),
+            Subject::Group(report) => format!("{}/{}", self.device.id, report.group),
         }
     }
 }

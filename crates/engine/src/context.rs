@@ -1,6 +1,6 @@
 //! What every task of the engine uses: the ports, what all devices share, and who watches.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
@@ -9,12 +9,14 @@ use domain::device::DeviceNotice;
 use domain::ids::{AccountId, DeviceId};
 use domain::policy::pacing::Pacing;
 use domain::ports::{
-    BlobStore, EventFormats, MediaCodec, Messenger, Outbound, Recorded, SecretCipher, Store,
+    BlobStore, CallReplies, EventFormats, MediaCodec, Messenger, Outbound, Recorded, SecretCipher,
+    Store,
 };
 use domain::webhook::Event;
 
 use crate::device::files::FileLimits;
 use crate::engine::EngineParts;
+use crate::group_facts::GroupFacts;
 use crate::incoming_files::IncomingFiles;
 use crate::sending_set::SendingSet;
 use crate::stats::EngineStats;
@@ -37,6 +39,8 @@ pub(crate) struct EngineContext {
     connect_turns: Arc<Semaphore>,
     files: FileLimits,
     incoming_files: IncomingFiles,
+    group_facts: GroupFacts,
+    call_replies: OnceLock<Weak<dyn CallReplies>>,
     stop: watch::Sender<bool>,
 }
 
@@ -53,6 +57,8 @@ impl EngineContext {
             connect_turns: Arc::new(Semaphore::new(CONNECTS_MAX)),
             files: FileLimits::default(),
             incoming_files: IncomingFiles::default(),
+            group_facts: GroupFacts::default(),
+            call_replies: OnceLock::new(),
             stop: watch::Sender::new(false),
         })
     }
@@ -79,6 +85,22 @@ impl EngineContext {
 
     pub(crate) fn incoming_files(&self) -> &IncomingFiles {
         &self.incoming_files
+    }
+
+    /// What is asked of groups for their chats.
+    pub(crate) fn group_facts(&self) -> &GroupFacts {
+        &self.group_facts
+    }
+
+    /// What accepts the answers to rejected calls, once that is set.
+    pub(crate) fn call_replies(&self) -> Option<Arc<dyn CallReplies>> {
+        self.call_replies.get().and_then(Weak::upgrade)
+    }
+
+    pub(crate) fn set_call_replies(&self, replies: Weak<dyn CallReplies>) {
+        if self.call_replies.set(replies).is_err() {
+            tracing::error!("what answers calls is set already");
+        }
     }
 
     /// How long, and how many bytes of an account, files that came in are kept.

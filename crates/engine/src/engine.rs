@@ -1,6 +1,6 @@
 //! The engine as others see it: what the use cases ask of it, and where the messenger delivers to.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,20 +11,18 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use domain::chat::ChatId;
-use domain::contact::Identity;
 use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
 use domain::error::{Error, Result, StoreError};
 use domain::fair_semaphore::Permit;
 use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{IncomingMessage, Message, Receipt, Waiting};
+use domain::media::MediaSource;
+use domain::message::{Message, Receipt, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
-    BlobStore, Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, Messenger,
-    MessengerEvent, MessengerEvents, MovedDevice, Outbound, OutboxEntry, SecretCipher, SendError,
-    Store, StoreResult,
+    BlobStore, CallReplies, Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec,
+    Messenger, MovedDevice, Outbound, OutboxEntry, SecretCipher, SendError, Store, StoreResult,
 };
 use domain::webhook::Event;
 
@@ -34,15 +32,18 @@ use crate::context::EngineContext;
 use crate::device::CLOSED_HERE_CODE;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
+use crate::group_facts;
+use crate::group_picture;
 use crate::heartbeats;
 use crate::incoming_files;
-use crate::logs::{log_accepted, log_received, log_recorded};
-use crate::reading;
+use crate::logs::{log_accepted, log_recorded};
 use crate::registry::Registry;
 use crate::reply::{Reply, answer_of, refusal};
 use crate::stats::EngineStats;
 use crate::timing::within;
 use crate::webhooks;
+
+mod reception;
 
 /// Most states of devices that are written at the same time at a start.
 const WRITES_AT_ONCE_MAX: usize = 64;
@@ -152,6 +153,11 @@ impl Engine {
         }
         self.context.device_watchers().close_all();
         self.context.account_watchers().close_all();
+    }
+
+    /// Sets what accepts the answers to rejected calls. Only the first call counts.
+    pub fn set_call_replies(&self, replies: Weak<dyn CallReplies>) {
+        self.context.set_call_replies(replies);
     }
 
     /// Figures for `/metrics`.
@@ -352,10 +358,27 @@ impl Dispatcher for Engine {
         let asked = async {
             match self.context.messenger().group(device, request).await {
                 Err(SendError::Permanent(failure)) => Ok(Err(refusal(failure))),
-                answer => answer.map(Ok),
+                Ok(answer) => {
+                    group_facts::described(&self.context, device, &answer).await;
+                    Ok(Ok(answer))
+                }
+                Err(error) => Err(error),
             }
         };
         answer_of(asked).await?
+    }
+
+    async fn ask_history(
+        &self,
+        device: DeviceId,
+        before: &Message,
+        count: u32,
+    ) -> Result<Option<u64>> {
+        answer_of(self.context.messenger().ask_history(device, before, count)).await
+    }
+
+    async fn make_picture(&self, account: AccountId, source: &MediaSource) -> Result<Vec<u8>> {
+        group_picture::make(&self.context, account, source).await
     }
 
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {
@@ -436,50 +459,4 @@ async fn linked(mut notices: BoxStream<'static, DeviceNotice>) -> Result<()> {
 /// Why pairing has ended.
 fn ended(change: StatusChange) -> Error {
     Error::Whatsapp(change.reason.unwrap_or_else(|| "pairing has ended".to_owned()))
-}
-
-#[async_trait]
-impl MessengerEvents for Engine {
-    async fn event(&self, device: DeviceId, event: MessengerEvent) -> StoreResult<()> {
-        if let MessengerEvent::Receipt(ids, receipt, at) = event {
-            return self.receipt(device, ids, receipt, at).await;
-        }
-        if self.context.stats().reception_event(&event) {
-            return Ok(());
-        }
-        self.inform(device, Input::Event(event)).await;
-        Ok(())
-    }
-
-    async fn received(
-        &self,
-        device: DeviceId,
-        mut messages: Vec<IncomingMessage>,
-    ) -> StoreResult<()> {
-        let now = self.context.now();
-        incoming_files::seal(&self.context, device, &mut messages);
-        let new = self.context.store().receive(device, messages, now).await?;
-        let count = u64::try_from(new.len()).unwrap_or(u64::MAX);
-        self.context.stats().received.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
-        self.context.stats().add_unreadable(&new);
-        log_received(device, &new);
-        self.context.emit_recorded(&new);
-        self.context.incoming_files().nudge(&new);
-        reading::read_at_once(&self.context, device, &new).await;
-        Ok(())
-    }
-
-    async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()> {
-        let now = self.context.now();
-        let events = self.context.store().identify(device, identities.clone(), now).await?;
-        self.context.emit(&events);
-        self.inform(device, Input::Identified(identities)).await;
-        Ok(())
-    }
-
-    async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
-        self.context.store().add_contacts(device, chats.clone()).await?;
-        self.inform(device, Input::ChatsKnown(chats)).await;
-        Ok(())
-    }
 }

@@ -251,6 +251,15 @@ fn again(context: &EngineContext, file: &IncomingFile, why: &str) -> FileOutcome
     FileOutcome::Again { at, counts: true }
 }
 
+/// Makes the files due now that wait for a device.
+pub(crate) async fn hasten(context: &EngineContext, device: DeviceId) {
+    match context.store().hasten_files(device, context.now()).await {
+        Ok(true) => context.incoming_files().due.notify_one(),
+        Ok(false) => {}
+        Err(error) => tracing::debug!(%device, %error, "files of a device wait for their time"),
+    }
+}
+
 /// Fetches a file now, and waits until it is stored or has failed.
 pub(crate) async fn fetch_now(
     context: &EngineContext,

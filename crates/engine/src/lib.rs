@@ -20,6 +20,8 @@ mod cleanup;
 mod context;
 mod device;
 mod engine;
+mod group_facts;
+mod group_picture;
 mod heartbeats;
 mod incoming_files;
 mod logs;

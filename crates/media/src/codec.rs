@@ -21,6 +21,8 @@ use crate::{container, pages, picture, thumbnail};
 
 /// The error for files that cannot be read.
 const UNREADABLE: &str = "the file cannot be read";
+/// The error for what no picture is made of.
+const NO_PICTURE: &str = "it is no JPEG, PNG or WebP that can be decoded, or has too many pixels";
 
 /// Why the codec cannot be created.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +105,25 @@ impl MediaCodec for Codec {
             ContentKind::Sticker if format != Format::Webp => self.as_sticker(ready, format).await,
             _ => Ok(ready),
         }
+    }
+
+    async fn make_small(&self, image: Vec<u8>) -> Option<Vec<u8>> {
+        let _turn = self.pictures.acquire().await;
+        let make = move || {
+            let format = Format::of(&image);
+            thumbnail::of_bytes(format, &image)
+        };
+        spawn_blocking(make).await.ok().flatten()
+    }
+
+    async fn make_picture(&self, file: TempMedia) -> Result<Vec<u8>, FileError> {
+        let _turn = self.pictures.acquire().await;
+        let make = move || {
+            let head = head(&file.path).ok()?;
+            thumbnail::make_square(Format::of(&head), &file.path)
+        };
+        let made = spawn_blocking(make).await.map_err(|error| broke_down(&error, NO_PICTURE))?;
+        made.ok_or_else(|| FileError::Permanent(failure(NO_PICTURE)))
     }
 }
 

@@ -4,7 +4,7 @@
 //! lets one at a time be worked on.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::{BufRead, BufReader, BufWriter, Cursor, Seek, Write as _};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
@@ -27,12 +27,24 @@ const SIDE: u32 = 96;
 const THUMBNAIL_BYTES_MAX: usize = 20 * 1024;
 /// How well a small picture shows what it shows, of 100.
 const QUALITY: u8 = 60;
+/// Both sides of a group's picture, in pixels, of images that have as many.
+const SQUARE_SIDE: u32 = 640;
+/// How well it shows what it shows, of 100.
+const SQUARE_QUALITY: u8 = 80;
 /// Both sides of a sticker, in pixels.
 pub(crate) const STICKER_SIDE: u32 = 512;
 
 /// A small picture of an image, as JPEG; `None` when it cannot be decoded or has too many pixels.
 pub(crate) fn of_image(format: Format, path: &Path) -> Option<Vec<u8>> {
-    let picture = decode(format, path)?;
+    small(&decode(format, path)?)
+}
+
+/// The same of an image in memory.
+pub(crate) fn of_bytes(format: Format, bytes: &[u8]) -> Option<Vec<u8>> {
+    small(&decode_from(format, Cursor::new(bytes))?)
+}
+
+fn small(picture: &DynamicImage) -> Option<Vec<u8>> {
     let side = SIDE.min(picture.width().max(picture.height()));
     let picture = picture.thumbnail(side, side).into_rgb8();
     let mut jpeg = Vec::new();
@@ -40,6 +52,18 @@ pub(crate) fn of_image(format: Format, path: &Path) -> Option<Vec<u8>> {
     let (width, height) = picture.dimensions();
     encoder.write_image(&picture, width, height, ExtendedColorType::Rgb8).ok()?;
     (jpeg.len() <= THUMBNAIL_BYTES_MAX).then_some(jpeg)
+}
+
+/// Makes the picture of a group of an image: its middle, as a square JPEG; `None` when it cannot be decoded or
+/// has too many pixels.
+pub(crate) fn make_square(format: Format, path: &Path) -> Option<Vec<u8>> {
+    let picture = decode(format, path)?;
+    let side = SQUARE_SIDE.min(picture.width().min(picture.height())).max(1);
+    let picture = picture.resize_to_fill(side, side, FilterType::Triangle).into_rgb8();
+    let mut jpeg = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut jpeg, SQUARE_QUALITY);
+    encoder.write_image(&picture, side, side, ExtendedColorType::Rgb8).ok()?;
+    Some(jpeg)
 }
 
 /// Whether an image can be made a sticker.
@@ -62,13 +86,17 @@ pub(crate) fn make_sticker(format: Format, source: &Path, target: &File) -> Opti
 }
 
 fn decode(format: Format, path: &Path) -> Option<DynamicImage> {
+    decode_from(format, BufReader::new(File::open(path).ok()?))
+}
+
+fn decode_from(format: Format, source: impl BufRead + Seek) -> Option<DynamicImage> {
     let format = match format {
         Format::Jpeg => ImageFormat::Jpeg,
         Format::Png => ImageFormat::Png,
         Format::Webp => ImageFormat::WebP,
         _ => return None,
     };
-    let mut reader = ImageReader::with_format(BufReader::new(File::open(path).ok()?), format);
+    let mut reader = ImageReader::with_format(source, format);
     let mut limits = Limits::default();
     limits.max_alloc = Some(BYTES_MAX);
     reader.limits(limits);

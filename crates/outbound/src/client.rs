@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::link::LinkPreview;
 use domain::media::{FetchedFile, MEDIA_BYTES_MAX, TempMedia};
-use domain::ports::{FileError, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
+use domain::ports::{FileError, MediaCodec, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
 use domain::proxy::Proxy;
 use ipnet::IpNet;
 use parking_lot::Mutex;
@@ -93,9 +93,17 @@ pub struct HttpOutbound {
     /// When there was enough free space; the system is asked again after [`ROOM_LASTS`].
     had_room_at: Mutex<Option<Instant>>,
     pub(crate) pages: Remembered,
+    /// What makes small pictures of those that pages name.
+    pub(crate) codec: Option<Arc<dyn MediaCodec>>,
 }
 
 impl HttpOutbound {
+    /// Shows pages with the pictures that they name, made small by this codec.
+    #[must_use]
+    pub fn with_pictures(self, codec: Arc<dyn MediaCodec>) -> Self {
+        Self { codec: Some(codec), ..self }
+    }
+
     /// Creates the client and its folder.
     pub fn new(config: Config) -> Result<Self, SetupError> {
         let guard = Guard::new(config.allowed_private_nets);
@@ -114,7 +122,8 @@ impl HttpOutbound {
         let (web, other) = (client(dns(true))?, client(dns(false))?);
         let (had_room_at, reported_full) = Default::default();
         let pages = Remembered::default();
-        Ok(Self { guard, limits, temp_dir, web, other, had_room_at, reported_full, pages })
+        let codec = None;
+        Ok(Self { guard, limits, temp_dir, web, other, had_room_at, reported_full, pages, codec })
     }
 
     /// The client whose resolver judges by the rules for this URL's port.

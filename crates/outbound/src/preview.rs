@@ -6,6 +6,7 @@ use std::time::Duration;
 use domain::link::{DESCRIPTION_CHARS_MAX, LinkPreview, TITLE_CHARS_MAX};
 use encoding_rs::{Encoding, UTF_8};
 use parking_lot::Mutex;
+use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::Instant;
 
@@ -15,6 +16,10 @@ use crate::client::HttpOutbound;
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Longest time for it.
 const PAGE_MAX: Duration = Duration::from_secs(5);
+/// Most bytes of the picture that a page names; larger ones are left out.
+const PICTURE_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time for page and picture together; the page is shown without one that takes longer.
+const PICTURE_MAX: Duration = Duration::from_secs(4);
 /// Most pages that are remembered: one link goes to many people.
 const REMEMBERED_MAX: usize = 128;
 /// How long one is remembered, also one that does not answer.
@@ -46,16 +51,48 @@ impl HttpOutbound {
         if let Some(known) = self.pages.get(link) {
             return known;
         }
+        let picture_by = Instant::now() + PICTURE_MAX;
         let page = tokio::time::timeout(PAGE_MAX, self.page(link)).await.ok().flatten();
-        let preview = page.and_then(|page| preview(link, &page));
+        let preview = match page {
+            Some((page, url)) => {
+                let preview = preview(link, &page);
+                let picture = tokio::time::timeout_at(picture_by, self.picture(&page, &url));
+                match preview {
+                    Some(preview) => {
+                        let picture = picture.await.ok().flatten();
+                        Some(LinkPreview { picture, ..preview })
+                    }
+                    None => None,
+                }
+            }
+            None => None,
+        };
         self.pages.put(link, preview.clone());
         preview
     }
 
-    /// The beginning of a page.
-    async fn page(&self, link: &str) -> Option<String> {
-        let url = self.guard.check(link).ok()?;
+    /// The picture that a page names, small; guarded as every other download.
+    async fn picture(&self, page: &str, of: &Url) -> Option<Vec<u8>> {
+        let codec = self.codec.as_ref()?;
+        let named = ["og:image", "og:image:url", "twitter:image"];
+        let named = named.iter().find_map(|name| meta(page, name))?;
+        let url = of.join(decoded(&named).trim()).ok()?;
+        let url = self.guard.check(url.as_str()).ok()?;
         let (mut answer, _) = self.follow(url).await.ok()?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.chunk().await.ok()? {
+            if bytes.len() + chunk.len() > PICTURE_BYTES_MAX {
+                return None;
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        codec.make_small(bytes).await
+    }
+
+    /// The beginning of a page, and where it is.
+    async fn page(&self, link: &str) -> Option<(String, Url)> {
+        let url = self.guard.check(link).ok()?;
+        let (mut answer, url) = self.follow(url).await.ok()?;
         let content_type = answer.headers().get(CONTENT_TYPE)?.to_str().ok()?.to_ascii_lowercase();
         if !content_type.starts_with("text/html") && !content_type.contains("xhtml") {
             return None;
@@ -67,7 +104,7 @@ impl HttpOutbound {
         }
         let charset = content_type.split_once("charset=").map(|(_, name)| name.trim_matches('"'));
         let encoding = charset.and_then(|name| Encoding::for_label(name.as_bytes()));
-        Some(encoding.unwrap_or(UTF_8).decode(&bytes).0.into_owned())
+        Some((encoding.unwrap_or(UTF_8).decode(&bytes).0.into_owned(), url))
     }
 }
 
@@ -79,6 +116,7 @@ fn preview(link: &str, page: &str) -> Option<LinkPreview> {
         link: link.to_owned(),
         title: short(&title, TITLE_CHARS_MAX)?,
         description: description.and_then(|text| short(&text, DESCRIPTION_CHARS_MAX)),
+        picture: None,
     })
 }
 

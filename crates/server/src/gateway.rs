@@ -1,6 +1,6 @@
 //! Joins store, driver, engine and HTTP to a gateway, and stops them in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -8,8 +8,8 @@ use blobs::{BucketBlobs, LocalBlobs};
 use domain::key::{KeyHash, KeyKind, Secret};
 use domain::person::{Link, Place, SETUP_LINK_MAX};
 use domain::ports::{
-    BlobStore, Clock, Dispatcher, Entropy, EventFormats, MediaLinks, NewLink, PeopleStore,
-    SecretCipher, Store,
+    BlobStore, CallReplies, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, MediaLinks,
+    NewLink, PeopleStore, SecretCipher, Store,
 };
 use domain::service::{Core, CoreParts, SyncWait};
 use engine::{Engine, EngineConfig, IncomingFileLimits};
@@ -70,11 +70,13 @@ impl Gateway {
         };
         let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
         let downloads = settings.data_dir.join("downloads");
-        let outbound = Arc::new(HttpOutbound::new(outbound::Config {
+        let outbound = HttpOutbound::new(outbound::Config {
             allowed_private_nets: settings.allowed_private_nets.clone(),
             temp_dir: downloads.clone(),
             min_free_bytes: settings.min_free_space.0,
-        })?);
+        })?;
+        let codec: Arc<dyn MediaCodec> = Arc::new(Codec::new(downloads)?);
+        let outbound = Arc::new(outbound.with_pictures(codec.clone()));
         let sealer: Arc<dyn SecretCipher> =
             Arc::new(ChaChaCipher::new(&secret_key, entropy.clone()));
         let blobs = media_store(settings).context("cannot use media_store")?;
@@ -95,7 +97,7 @@ impl Gateway {
                 store: store.clone(),
                 messenger: messenger.clone(),
                 outbound: outbound.clone(),
-                codec: Arc::new(Codec::new(downloads)?),
+                codec,
                 blobs: blobs.clone(),
                 sealer: sealer.clone(),
                 formats: formats.clone(),
@@ -120,6 +122,9 @@ impl Gateway {
             console: Some(console.hash()),
             sync_wait: SyncWait::default(),
         }));
+        let replies: Weak<dyn CallReplies> =
+            Arc::downgrade(&(core.clone() as Arc<dyn CallReplies>));
+        engine.set_call_replies(replies);
         let http = http_config(settings);
         Ok(Self { core, store, engine, messenger, http, new_operator_key, console })
     }

@@ -54,6 +54,14 @@ impl MessengerEvents for TerminalOffers {
     async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
         self.inner.chats_known(device, chats).await
     }
+
+    async fn history(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<u64> {
+        self.inner.history(device, messages).await
+    }
+
+    async fn chat_timer(&self, device: DeviceId, chat: &ChatId, seconds: u32) -> StoreResult<bool> {
+        self.inner.chat_timer(device, chat, seconds).await
+    }
 }
 
 fn describe(device: DeviceId, offer: &PairOffer) -> String {

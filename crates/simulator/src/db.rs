@@ -46,6 +46,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection> {
     for column in ["description", "description_id", "invite"] {
         add_column_of(&db, "groups", column, TEXT)?;
     }
+    add_column_of(&db, "groups", "picture", "BLOB")?;
     add_column(&db, "devices", "dirty")?;
     add_column_of(&db, "inbox", "message", "BLOB")?;
     Ok(db)

@@ -37,6 +37,8 @@ pub(crate) const MAIL_PAGE_ROWS: usize = 500;
 /// PairingOutcome devices of one phone (a device number is one byte on the wire).
 pub(crate) const LINKED_DEVICES_MAX: usize = 200;
 /// Chats of one history, and its messages' bytes: clients take no more in one.
+/// Most older messages that a phone gives at a time.
+pub(crate) const OLDER_MESSAGES_MAX: i32 = 500;
 pub(crate) const HISTORY_CHATS_MAX: usize = 5_000;
 pub(crate) const HISTORY_BYTES_MAX: usize = 60 * 1024 * 1024;
 /// One-time prekeys kept for one device.

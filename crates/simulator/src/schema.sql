@@ -134,7 +134,8 @@ CREATE TABLE IF NOT EXISTS groups (
     locked     INTEGER NOT NULL DEFAULT 0, -- only admins change its name and description
     description TEXT NOT NULL DEFAULT '',
     description_id TEXT NOT NULL DEFAULT '', -- a change names the one it replaces
-    invite     TEXT NOT NULL DEFAULT '' -- the code of its link; none until somebody asks
+    invite     TEXT NOT NULL DEFAULT '', -- the code of its link; none until somebody asks
+    picture    BLOB                    -- its picture; none when it is empty
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS group_members (

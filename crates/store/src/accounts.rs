@@ -152,7 +152,8 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 19] = [
+    const PARTS: [&str; 20] = [
+        "DELETE FROM people_known WHERE account_id = $1",
         "DELETE FROM chats WHERE account_id = $1",
         "DELETE FROM inline_media
          WHERE message_id IN (SELECT id FROM outbox WHERE account_id = $1)",

@@ -241,8 +241,8 @@ pub(crate) async fn update_device(
         WHERE id = $1";
     let device = locked_device(tx, id).await?.filter(|device| device.account_id == account);
     let Some(device) = device else { return Ok(None) };
-    let incoming = patch.incoming(device.incoming);
-    let incoming_json = stored::incoming::write(incoming)?;
+    let incoming = patch.incoming(device.incoming.clone());
+    let incoming_json = stored::incoming::write(incoming.clone())?;
     let is_new_incoming = incoming != device.incoming;
     let name = patch.name.unwrap_or(device.name);
     let is_new_pacing = patch.pacing.is_some();
@@ -386,8 +386,9 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 12] = [
+    const PARTS: [&str; 13] = [
         "DELETE FROM devices WHERE id = $1",
+        "DELETE FROM people_known WHERE device_id = $1",
         "DELETE FROM chats WHERE device_id = $1",
         "DELETE FROM grants WHERE device_id = $1",
         "DELETE FROM keys WHERE device_id = $1",

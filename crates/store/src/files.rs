@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::content::Content;
-use domain::ids::{AccountId, MessageId};
+use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::incoming_file::{FileOutcome, FileReference, FileState, IncomingFile, MediaDownload};
 use domain::message::Message;
 use jiff::Timestamp;
@@ -166,6 +166,13 @@ pub(crate) async fn request(
         WHERE message_id = $1 AND account_id = $2 AND state IN ('pending', 'on_demand')
         AND reference IS NOT NULL";
     tx.execute(UPDATE, params![message.0, account.0, now]).await.map(drop)
+}
+
+pub(crate) async fn hasten(tx: &mut Tx, device: DeviceId, now: Timestamp) -> SqlResult<bool> {
+    const UPDATE: &str = "UPDATE incoming_files SET due_at = $2
+        WHERE device_id = $1 AND state = 'pending' AND due_at > $2";
+    let device = device.to_text();
+    Ok(tx.execute(UPDATE, params![&device, now]).await? > 0)
 }
 
 pub(crate) async fn record(

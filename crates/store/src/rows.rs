@@ -18,7 +18,7 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 const REFILL_ROWS: i64 = 500;
 
 /// The tables whose rows can be reported.
-pub const REPORTED_TABLES: [&str; 18] = [
+pub const REPORTED_TABLES: [&str; 19] = [
     "accounts",
     "audit",
     "chats",
@@ -32,6 +32,7 @@ pub const REPORTED_TABLES: [&str; 18] = [
     "message_hours",
     "messages",
     "outbox",
+    "people_known",
     "plans",
     "portal_links",
     "usage",

@@ -10,7 +10,8 @@ use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, S
 use domain::error::{Error, Result};
 use domain::fair_semaphore::{FairSemaphore, Permit};
 use domain::group::{GroupAnswer, GroupDetails, GroupRequest, MemberOutcome};
-use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
+use domain::media::MediaSource;
 use domain::message::{Failure, Message, MessageEvent, Waiting};
 use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
@@ -44,6 +45,8 @@ pub enum DispatcherCall {
     Group(DeviceId, GroupRequest),
     /// `mark_read`, with the messages' ids.
     MarkRead(DeviceId, Vec<MessageId>),
+    /// `ask_history`: before which message, and how many.
+    History(DeviceId, WhatsappId, u32),
     /// `reload`.
     Reload(DeviceId),
     /// A lookup of a number.
@@ -77,6 +80,7 @@ struct State {
     ending: Ending,
     alive_at: Option<Timestamp>,
     waiting: Option<Waiting>,
+    history: Option<u64>,
 }
 
 /// The outcome of a wait for a message.
@@ -152,6 +156,11 @@ impl FakeDispatcher {
     /// What every message that waits waits for.
     pub fn set_waiting(&self, waiting: Waiting) {
         self.state().waiting = Some(waiting);
+    }
+
+    /// How many messages a phone gives that is asked for older ones; `None` when it does not answer.
+    pub fn set_history(&self, count: Option<u64>) {
+        self.state().history = count;
     }
 
     /// The outcome of waits from now on.
@@ -332,6 +341,20 @@ impl Dispatcher for FakeDispatcher {
         let usual = usual_answer(&request);
         self.note(DispatcherCall::Group(device, request));
         Ok(self.state().group_answers.pop_front().unwrap_or(usual))
+    }
+
+    async fn ask_history(
+        &self,
+        device: DeviceId,
+        before: &Message,
+        count: u32,
+    ) -> Result<Option<u64>> {
+        self.note(DispatcherCall::History(device, before.whatsapp_id.clone(), count));
+        Ok(self.state().history)
+    }
+
+    async fn make_picture(&self, _: AccountId, _: &MediaSource) -> Result<Vec<u8>> {
+        Ok(b"a picture".to_vec())
     }
 
     fn watch(&self, device: DeviceId) -> BoxStream<'static, DeviceNotice> {

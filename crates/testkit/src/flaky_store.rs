@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, KeyRights, NewAccount};
 use domain::audit::{AuditEntry, NewAuditEntry};
 use domain::call::CallReport;
-use domain::chat::{Chat, ChatId};
-use domain::contact::Identity;
+use domain::chat::{Chat, ChatFacts, ChatId};
+use domain::contact::{Identity, KnownPerson};
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
+use domain::group::GroupReport;
 use domain::ids::{
     AccountId, DeliveryId, DeviceId, KeyId, MessageId, PortalLinkId, UserId, WebhookId, WhatsappId,
 };
@@ -193,6 +194,16 @@ delegate!(ChatStore {
     read chats(account: AccountId, device: Option<DeviceId>, page: PageRequest) -> Page<Chat>;
     write mark_read(account: AccountId, ids: &[MessageId], at: Timestamp) -> Vec<Message>;
     write report_call(device: DeviceId, call: &CallReport) -> Vec<Event>;
+    write report_group(device: DeviceId, report: &GroupReport) -> Vec<Event>;
+    write describe_chat(device: DeviceId, chat: &ChatId, facts: &ChatFacts) -> bool;
+    read is_described(device: DeviceId, chat: &ChatId) -> Option<bool>;
+    read people_known(
+        account: AccountId, device: Option<DeviceId>, page: PageRequest
+    ) -> Page<KnownPerson>;
+    read oldest_message(account: AccountId, device: DeviceId, chat: &ChatId) -> Option<Message>;
+    write receive_history(
+        device: DeviceId, messages: Vec<IncomingMessage>, now: Timestamp
+    ) -> u64;
 });
 
 delegate!(MessageStore {
@@ -238,6 +249,7 @@ delegate!(FileStore {
     ) -> Vec<IncomingFile>;
     read next_file_due(now: Timestamp) -> Option<Timestamp>;
     write request_file(account: AccountId, message: MessageId, now: Timestamp) -> ();
+    write hasten_files(device: DeviceId, now: Timestamp) -> bool;
     write record_file(message: MessageId, outcome: FileOutcome, now: Timestamp) -> bool;
     read stored_files(messages: &[MessageId]) -> Vec<MessageId>;
     write expire_files(

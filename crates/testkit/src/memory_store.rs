@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use async_trait::async_trait;
 use domain::account::{Account, Key};
 use domain::audit::AuditEntry;
-use domain::chat::{ChatId, Lid};
+use domain::chat::{ChatFacts, ChatId, Lid};
 use domain::device::Device;
 use domain::grant::{Grant, NewVoucher};
 use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
@@ -67,6 +67,7 @@ struct State {
     idempotency: HashMap<(AccountId, String, String), Remembered>,
     contacts: BTreeMap<(DeviceId, ChatId), Timestamp>,
     identities: BTreeMap<(DeviceId, Lid), PhoneNumber>,
+    chat_facts: BTreeMap<(DeviceId, ChatId), ChatFacts>,
     session: BTreeMap<(DeviceId, &'static str, String), Vec<u8>>,
     heartbeats: BTreeMap<(DeviceId, Timestamp), u64>,
     keeps_any_session: bool,

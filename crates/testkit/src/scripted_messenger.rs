@@ -14,7 +14,7 @@ use domain::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffe
 use domain::error::{Error, Result};
 use domain::group::{GroupAnswer, GroupRequest};
 use domain::ids::{DeviceId, WhatsappId};
-use domain::message::Receipt;
+use domain::message::{Message, Receipt};
 use domain::passkey::{Assertion, PasskeyRefusal};
 use domain::phone::PhoneNumber;
 use domain::ports::{Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError};
@@ -60,6 +60,12 @@ pub enum Call {
     Typing(DeviceId, ChatId, bool),
     /// To look a number up.
     Lookup(DeviceId, PhoneNumber),
+    /// `mark_read`, with the messages' WhatsApp ids.
+    MarkRead(DeviceId, Vec<WhatsappId>),
+    /// `reject_call`, with the call's id.
+    RejectCall(DeviceId, String),
+    /// What a group is asked.
+    Group(DeviceId, GroupRequest),
 }
 
 struct State {
@@ -413,7 +419,29 @@ impl Messenger for ScriptedMessenger {
         Ok(state.groups.clone())
     }
 
-    async fn group(&self, device: DeviceId, _: GroupRequest) -> Result<GroupAnswer, SendError> {
+    async fn mark_read(&self, device: DeviceId, messages: &[Message]) -> Result<(), SendError> {
+        let ids = messages.iter().map(|message| message.whatsapp_id.clone());
+        self.called(Call::MarkRead(device, ids.collect()));
+        let is_connected = self.state().connected.contains(&device);
+        is_connected.then_some(()).ok_or(SendError::NotConnected)
+    }
+
+    async fn reject_call(
+        &self,
+        device: DeviceId,
+        call: &domain::call::Call,
+    ) -> Result<(), SendError> {
+        self.called(Call::RejectCall(device, call.id.clone()));
+        let is_connected = self.state().connected.contains(&device);
+        is_connected.then_some(()).ok_or(SendError::NotConnected)
+    }
+
+    async fn group(
+        &self,
+        device: DeviceId,
+        request: GroupRequest,
+    ) -> Result<GroupAnswer, SendError> {
+        self.called(Call::Group(device, request));
         let state = self.state();
         if !state.connected.contains(&device) {
             return Err(SendError::NotConnected);

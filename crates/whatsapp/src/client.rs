@@ -21,6 +21,7 @@ use wacore::types::events::{Event, EventHandler, EventInterest, InboundMessage};
 use wacore::types::message::MessageInfo;
 use wacore_binary::OwnedNodeRef;
 use waproto::whatsapp as wa;
+use waproto::whatsapp::history_sync::HistorySyncType;
 use whatsapp_rust::futures::channel::oneshot;
 use whatsapp_rust::store::persistence_manager::PersistenceManager;
 use whatsapp_rust::{
@@ -355,7 +356,10 @@ impl EventHandler for Sink {
         if let Event::HistorySync(history) = &*event {
             let (compressed, size) =
                 (history.compressed_bytes().clone(), history.decompressed_size());
-            self.send(Signal::History(History { compressed, size }));
+            let is_asked = history.sync_type() == HistorySyncType::ON_DEMAND as i32;
+            let request = history.peer_data_request_session_id().unwrap_or_default();
+            let asked = is_asked.then(|| request.to_owned());
+            self.send(Signal::History(History { compressed, size, asked }));
             return;
         }
         if let Event::ServerAck(ack) = &*event
@@ -399,18 +403,24 @@ impl Hook {
             messages.extend(one.messages);
         }
         let stored = TimerStore { store: &self.shared.sessions, device: self.device };
-        self.timers.learn(&stored, learnt).await?;
+        let mut chats: Vec<ChatId> = messages.iter().map(|one| one.chat.clone()).collect();
+        chats.extend(learnt.iter().map(|(chat, _)| chat.clone()));
+        chats.sort_unstable();
+        chats.dedup();
+        let news = self.timers.learn(&stored, learnt).await?;
         let reported = self.reporter.report(people).await;
         reported.inspect_err(|error| self.outage.note(error))?;
-        if messages.is_empty() {
+        let events = self.shared.events.get();
+        if let Some(events) = events.filter(|_| messages.is_empty()) {
+            self.timers.report(&**events, self.device, &news, chats).await;
             return Ok(());
         }
-        let events = self.shared.events.get();
         let events =
             events.ok_or_else(|| anyhow::anyhow!("no receiver for messages is set yet"))?;
         let envelopes: Vec<Envelope> = messages.iter().map(Envelope::of).collect();
         let stored = events.received(self.device, messages).await;
         stored.inspect_err(|error| self.outage.note(error))?;
+        self.timers.report(&**events, self.device, &news, chats).await;
         let store = AwaitedStore { store: &self.shared.sessions, device: self.device };
         let recovered = self.awaited.came(&store, &envelopes).await?;
         if recovered > 0 {

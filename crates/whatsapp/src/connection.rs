@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, timeout};
 use whatsapp_rust::Client;
 
+use crate::asked::Asked;
 use crate::awaited::Awaited;
 use crate::client::Sink;
 use crate::history::HistoryTurn;
@@ -37,6 +38,8 @@ pub(crate) struct Online {
     pub(crate) identities: Arc<Identities>,
     pub(crate) restrictions: Arc<Restrictions>,
     pub(crate) history_turn: Arc<HistoryTurn>,
+    /// The requests for older messages that the phone has not answered.
+    pub(crate) asked: Arc<Asked>,
 }
 
 impl Online {

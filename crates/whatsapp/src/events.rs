@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::chat::{ChatId, Lid};
+use domain::chat::Lid;
 use domain::device::{DisconnectReason, LinkedNumber, PairOffer};
+use domain::group::GroupReport;
 use domain::ids::WhatsappId;
 use domain::message::Receipt;
 use domain::phone::PhoneNumber;
 use domain::ports::MessengerEvent;
 use jiff::Timestamp;
 use wacore::pair_code::PairCodeRejection;
-use wacore::stanza::groups::GroupNotificationAction;
 use wacore::types::events::{self, Event, EventInterest, EventKind};
 use wacore::types::message::MessageInfo;
 use wacore::types::presence::ReceiptType;
@@ -18,9 +18,9 @@ use wacore_binary::Jid;
 
 use crate::calls;
 use crate::disconnect::{Ending, UNLINKED};
+use crate::group_reports;
 use crate::history::History;
 use crate::outgoing;
-use crate::timers::Timer;
 
 /// What an event of the client means for its device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,6 @@ pub(crate) enum Signal {
     Connected,
     /// The library has learnt the owner's name and announced the device as present.
     Announced,
-    /// A group's timer of disappearing messages was set.
-    GroupTimer(ChatId, Timer),
     /// A message could not be decrypted.
     Undecryptable(Undecryptable),
     /// WhatsApp asks for a passkey: the request, as it sent it.
@@ -119,6 +117,7 @@ pub(crate) fn interest() -> EventInterest {
         EventKind::ServerAck,
         EventKind::Receipt,
         EventKind::GroupUpdate,
+        EventKind::PictureUpdate,
         EventKind::UndecryptableMessage,
         EventKind::HistorySync,
         EventKind::IncomingCall,
@@ -135,7 +134,8 @@ pub(crate) fn translate(event: &Event, me: &Me, shows_qr: bool) -> Option<Signal
         Event::SelfPushNameUpdated(_) => Signal::Announced,
         Event::ServerAck(ack) => Signal::Event(acknowledgement(ack)?),
         Event::Receipt(receipt) => Signal::Event(translate_receipt(receipt, me)?),
-        Event::GroupUpdate(update) => group_timer(update)?,
+        Event::GroupUpdate(update) => group_changed(group_reports::read(update, me)?),
+        Event::PictureUpdate(update) => group_changed(group_reports::picture(update)?),
         Event::IncomingCall(call) => Signal::Event(MessengerEvent::Call(calls::read(call)?)),
         Event::UndecryptableMessage(message) => Signal::Undecryptable(undecryptable(message)?),
         Event::PairSuccess(success) => Signal::Paired(linked_number(success)),
@@ -158,10 +158,8 @@ fn undecryptable(message: &events::UndecryptableMessage) -> Option<Undecryptable
     is_shown.then(|| Undecryptable { info: message.info.clone(), is_lost })
 }
 
-fn group_timer(update: &events::GroupUpdate) -> Option<Signal> {
-    let GroupNotificationAction::Ephemeral { expiration, .. } = update.action else { return None };
-    let timer = Timer { seconds: expiration, set_at_s: update.timestamp.timestamp() };
-    Some(Signal::GroupTimer(update.group_jid.to_non_ad_string().into(), timer))
+fn group_changed(report: GroupReport) -> Signal {
+    Signal::Event(MessengerEvent::GroupChanged(report))
 }
 
 fn banned(ban: &events::TemporaryBan) -> DisconnectReason {

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use domain::chat::{ChatId, GroupId, Lid};
+use domain::chat::{ChatId, GroupId};
 use domain::device::Group;
 use domain::group::{
-    GroupAnswer, GroupDetails, GroupRequest, GroupRole, GroupSetting, MemberChange, MemberOutcome,
-    Participant,
+    GroupAnswer, GroupDetails, GroupPicture, GroupRequest, GroupRole, GroupSetting, MemberChange,
+    MemberOutcome, Participant,
 };
 use domain::message::{Address, Failure};
-use domain::phone::PhoneNumber;
 use domain::ports::SendError;
 use domain::text::storable;
 use jiff::Timestamp;
@@ -22,6 +21,7 @@ use whatsapp_rust::features::{
 };
 
 use crate::errors;
+use crate::group_reports;
 use crate::outgoing::person_jid;
 
 type Answer<T> = Result<T, SendError>;
@@ -89,6 +89,13 @@ async fn set(client: &Client, group: &Jid, setting: GroupSetting) -> Answer<()> 
         }
         GroupSetting::Announcement(is_so) => groups.set_announce(group, is_so).await,
         GroupSetting::Locked(is_so) => groups.set_locked(group, is_so).await,
+        GroupSetting::Picture(Some(GroupPicture::Jpeg(picture))) => {
+            groups.set_profile_picture(group, picture).await.map(drop)
+        }
+        GroupSetting::Picture(None) => groups.remove_profile_picture(group).await.map(drop),
+        GroupSetting::Picture(Some(GroupPicture::Asked(_))) => {
+            return Err(SendError::Temporary("the picture is not made yet".into()));
+        }
     };
     set.map_err(|error| errors::group_error(&error, true))
 }
@@ -196,12 +203,7 @@ fn participant(member: &GroupParticipant) -> Participant {
 }
 
 fn address(jid: &Jid, phone: Option<&Jid>, lid: Option<&Jid>) -> Address {
-    let all = [Some(jid), phone, lid];
-    let of = |is_it: fn(&Jid) -> bool| all.into_iter().flatten().find(|jid| is_it(jid));
-    Address {
-        phone: of(Jid::is_pn).map(|jid| PhoneNumber::from_digits(&*jid.user)),
-        lid: of(Jid::is_lid).map(|jid| Lid::from_user(&jid.user)),
-    }
+    group_reports::address([Some(jid), phone, lid])
 }
 
 fn named(id: &Jid, subject: &str) -> Group {

@@ -104,6 +104,8 @@ pub(crate) struct History {
     pub(crate) compressed: Bytes,
     /// Its size when it is not compressed, in bytes.
     pub(crate) size: usize,
+    /// The request that it answers, as the phone names it, where it was asked for.
+    pub(crate) asked: Option<String>,
 }
 
 /// Reports the chats of a history.

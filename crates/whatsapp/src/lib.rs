@@ -27,6 +27,7 @@
 //!
 //! Nothing here logs a QR, a code, a key, a text or a phone number.
 
+mod asked;
 mod awaited;
 mod calls;
 mod changes;
@@ -38,6 +39,7 @@ mod disconnect;
 mod download;
 mod errors;
 mod events;
+mod group_reports;
 mod groups;
 mod history;
 mod http_client;

@@ -116,6 +116,12 @@ pub(crate) const HISTORY_TURN_MAX: Duration = Duration::from_secs(60);
 pub(crate) const SMALL_DOWNLOAD_BYTES: u64 = 1024 * 1024;
 /// Chats of a history that are reported together.
 pub(crate) const HISTORY_CHATS_PER_REPORT_MAX: usize = 500;
+/// How long a request for older messages waits for the phone's answer; what comes later is stored, too.
+pub(crate) const HISTORY_ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Most messages that are taken of one answer.
+pub(crate) const ASKED_MESSAGES_MAX: usize = 1_000;
+/// Most of them in one report to the engine.
+pub(crate) const HISTORY_MESSAGES_PER_REPORT_MAX: usize = 100;
 
 /// People who are reported together as known by both names.
 pub(crate) const IDENTITIES_PER_REPORT_MAX: usize = 200;

@@ -28,6 +28,7 @@ use tokio::time::timeout;
 use wacore_binary::{Jid, JidExt as _};
 use whatsapp_rust::Client;
 
+use crate::asked;
 use crate::calls;
 use crate::client::ClientContext;
 use crate::config::{Config, ConfigError};
@@ -427,6 +428,18 @@ impl Messenger for WhatsappMessenger {
             marked.map_err(|_| SendError::NotConnected)?;
         }
         Ok(())
+    }
+
+    async fn ask_history(
+        &self,
+        device: DeviceId,
+        before: &Message,
+        count: u32,
+    ) -> std::result::Result<Option<u64>, SendError> {
+        let (slot, client) = (self.slot(device), self.client(device)?);
+        let chat = self.typing_address(&client, &before.chat).await;
+        let chat = chat.ok_or_else(errors::invalid_recipient)?;
+        asked::ask(&client, &slot.online.asked, &chat, before, count).await
     }
 
     async fn reject_call(

@@ -116,6 +116,7 @@ fn text_message(text: String, preview: Option<&LinkPreview>) -> wa::Message {
         matched_text: Some(preview.link.clone()),
         title: Some(preview.title.clone()),
         description: preview.description.clone(),
+        jpeg_thumbnail: preview.picture.clone().map(Into::into),
         ..Default::default()
     };
     wa::Message { extended_text_message: MessageField::some(extended), ..Default::default() }

@@ -9,6 +9,7 @@
 
 mod challenge;
 mod endings;
+mod histories;
 mod pauses;
 mod unreadable;
 
@@ -32,7 +33,6 @@ use crate::client::{ClientContext, Session};
 use crate::connection::{Connection, Deadline, DeadlineAction, Online, end_connection};
 use crate::disconnect::Ending;
 use crate::events::Signal;
-use crate::history::{self, History};
 use crate::limits::{
     CLOSE_MAX, LINK_AFTER_RESTART_MAX, LOGIN_TURN_MAX, PAIRING_CODE_GRACE, PAIRING_MAX,
     PAIRING_SOCKET_MAX, STABLE,
@@ -40,7 +40,6 @@ use crate::limits::{
 use crate::liveness::{self, Liveness};
 use crate::outage::Outage;
 use crate::receipts::Reports;
-use crate::timers::TimerStore;
 
 /// What a pairing is started for.
 #[derive(Debug, Clone)]
@@ -415,6 +414,9 @@ impl Supervisor {
                     let longest = Duration::from_secs(*expires_in_s) + PAIRING_CODE_GRACE;
                     watch.deadline = Deadline::new(longest, DeadlineAction::FailPairing);
                 }
+                if let MessengerEvent::GroupChanged(report) = &event {
+                    self.learn_timer(report).await;
+                }
                 self.emit(event).await;
             }
             Signal::PasskeyAsked(request) => self.passkey_asked(session, watch, request).await,
@@ -433,12 +435,6 @@ impl Supervisor {
             Signal::Announced => {
                 self.online.presence.withdraw_announcement(session.client.clone());
             }
-            Signal::GroupTimer(group, timer) => {
-                let stored = TimerStore { store: &self.shared.sessions, device: self.device };
-                if let Err(error) = self.online.timers.learn(&stored, vec![(group, timer)]).await {
-                    tracing::debug!(device = %self.device, %error, "a timer is not stored");
-                }
-            }
             // The phone has taken the code already when it wants a passkey.
             Signal::CodeSpent if self.online.challenge().is_some() => {}
             Signal::CodeSpent => watch.replace_code_request(self.request_code(session)),
@@ -453,16 +449,6 @@ impl Supervisor {
                 watch.deadline = Deadline::new(self.redelivery_pause(), DeadlineAction::Reconnect);
             }
         }
-    }
-
-    /// Reports the chats of a history; then another device may hold one.
-    fn take_history(&self, session: &Session, history: History) {
-        let (events, client) = (self.shared.events.clone(), session.client.clone());
-        let (device, turn) = (self.device, self.online.history_turn.clone());
-        tokio::spawn(async move {
-            history::report_chats(events, device, client, history).await;
-            turn.end();
-        });
     }
 
     async fn become_ready(&mut self, session: &Session, watch: &mut Connection) {

@@ -55,7 +55,11 @@ pub(crate) fn resent(message: &wa::Message, info: &MessageInfo, me: &Me) -> Vec<
 }
 
 fn read(bytes: &[u8], me: &Me) -> Option<Resent> {
-    let mut found = waproto::codec::web_message_info_decode(bytes).ok()?;
+    resent_of(waproto::codec::web_message_info_decode(bytes).ok()?, me)
+}
+
+/// A message as the phone keeps it.
+pub(crate) fn resent_of(mut found: wa::WebMessageInfo, me: &Me) -> Option<Resent> {
     // Empty when the phone could not read it either.
     let message = found.message.take()?;
     let key = found.key.as_option()?;
@@ -78,6 +82,7 @@ fn read(bytes: &[u8], me: &Me) -> Option<Resent> {
             ..Default::default()
         },
         timestamp: wacore::time::from_secs(at_s.unwrap_or_else(wacore::time::now_secs))?,
+        push_name: found.push_name.take().unwrap_or_default(),
         ..Default::default()
     };
     Some(Resent { message, info })

@@ -4,12 +4,12 @@
 //! also from the group itself. Invariant: what was learnt from a message is stored before the message
 //! is acknowledged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use domain::chat::{ChatId, Lid};
 use domain::ids::DeviceId;
-use domain::ports::{ProtocolStore, ProtocolWrite, StoreResult};
+use domain::ports::{MessengerEvents, ProtocolStore, ProtocolWrite, StoreResult};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
@@ -37,7 +37,11 @@ pub(crate) struct Timer {
 
 /// The timers of one device's chats.
 #[derive(Default)]
-pub(crate) struct Timers(Mutex<HashMap<ChatId, Timer>>);
+pub(crate) struct Timers {
+    known: Mutex<HashMap<ChatId, Timer>>,
+    /// The chats whose lists show them.
+    reported: Mutex<HashSet<ChatId>>,
+}
 
 /// Where a device's timers are stored.
 pub(crate) struct TimerStore<'a> {
@@ -52,13 +56,13 @@ impl Timers {
         let read = rows.into_iter().filter_map(|(chat, bytes)| {
             Some((ChatId::from(chat), serde_json::from_slice(&bytes).ok()?))
         });
-        *self.0.lock() = read.collect();
+        *self.known.lock() = read.collect();
         Ok(())
     }
 
     /// A chat's timer; `None` when nothing is known of it.
     fn get(&self, chat: &ChatId) -> Option<Timer> {
-        self.0.lock().get(chat).copied()
+        self.known.lock().get(chat).copied()
     }
 
     /// Takes and stores what was learnt of chats, unless something newer is known.
@@ -66,7 +70,7 @@ impl Timers {
         &self,
         stored: &TimerStore<'_>,
         learnt: Vec<(ChatId, Timer)>,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<Vec<ChatId>> {
         let is_news = |(chat, timer): &(ChatId, Timer)| {
             self.get(chat).is_none_or(|known| {
                 timer.set_at_s >= known.set_at_s && timer.seconds != known.seconds
@@ -74,15 +78,39 @@ impl Timers {
         };
         let news: Vec<_> = learnt.into_iter().filter(is_news).collect();
         if news.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let write = |(chat, timer): &(ChatId, Timer)| {
             let value = serde_json::to_vec(timer).ok();
             ProtocolWrite { space: SPACE, key: chat.to_string(), value }
         };
         stored.store.protocol_write(stored.device, news.iter().map(write).collect()).await?;
-        self.0.lock().extend(news);
-        Ok(())
+        let chats = news.iter().map(|(chat, _)| chat.clone()).collect();
+        self.known.lock().extend(news);
+        Ok(chats)
+    }
+
+    /// Reports the timers of chats for their lists: new ones, and those that have not been reported since the
+    /// start. A chat without a timer needs no report.
+    pub(crate) async fn report(
+        &self,
+        events: &dyn MessengerEvents,
+        device: DeviceId,
+        news: &[ChatId],
+        of: Vec<ChatId>,
+    ) {
+        for chat in of {
+            let seconds = self.get(&chat).map_or(0, |timer| timer.seconds);
+            let is_reported = self.reported.lock().contains(&chat);
+            if !news.contains(&chat) && (seconds == 0 || is_reported) {
+                continue;
+            }
+            match events.chat_timer(device, &chat, seconds).await {
+                Ok(true) => drop(self.reported.lock().insert(chat)),
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%device, %error, "a chat's timer is not stored"),
+            }
+        }
     }
 
     /// The timer that a message to a chat carries, in seconds; 0 for none. A group that is not known is

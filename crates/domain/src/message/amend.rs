@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Address, Direction, Message, whole_millis};
 use crate::chat::ChatId;
-use crate::content::Content;
+use crate::content::{Content, Poll};
 use crate::context::{Changes, EARLIER_TEXTS_MAX, EarlierText};
 use crate::ids::WhatsappId;
 use crate::structured::{LiveLocation, Structured, Vote};
@@ -110,6 +110,21 @@ impl Amendment {
 }
 
 impl Message {
+    /// Names what it chooses, where it is a vote in this poll whose answers were not known; says whether
+    /// anything changed.
+    pub fn name_choices_of(&mut self, poll_id: &str, poll: &Poll) -> bool {
+        let target = self.context.reply_to.as_ref();
+        let vote = self.content.structured().and_then(Structured::vote);
+        let is_its = target.is_some_and(|target| target.whatsapp_id.as_str() == poll_id);
+        let Some(vote) = vote.filter(|vote| is_its && vote.options.is_empty()) else {
+            return false;
+        };
+        let options = poll.chosen(&vote.digests);
+        let is_named = !options.is_empty();
+        self.content.name_choices(options);
+        is_named
+    }
+
     /// Applies a change to the message that it is about; says whether anything changed. What comes
     /// again, or late, changes nothing.
     pub fn amend(&mut self, amendment: &Amendment) -> bool {

@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use super::StoreResult;
-use crate::ids::{AccountId, MessageId};
+use crate::ids::{AccountId, DeviceId, MessageId};
 use crate::incoming_file::{FileOutcome, IncomingFile};
 use crate::media::TempMedia;
 
@@ -94,6 +94,8 @@ pub trait FileStore: Send + Sync {
         message: MessageId,
         now: Timestamp,
     ) -> StoreResult<()>;
+    /// Makes the pending files of a device due now; whether there are any.
+    async fn hasten_files(&self, device: DeviceId, now: Timestamp) -> StoreResult<bool>;
     /// Records what became of an attempt; false when there is no such file any more.
     async fn record_file(
         &self,

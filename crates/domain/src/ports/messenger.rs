@@ -11,7 +11,7 @@ use crate::content::OutgoingContent;
 use crate::context::Context;
 use crate::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
 use crate::error::Result;
-use crate::group::{GroupAnswer, GroupRequest};
+use crate::group::{GroupAnswer, GroupReport, GroupRequest};
 use crate::ids::{DeviceId, WhatsappId};
 use crate::incoming_file::FileReference;
 use crate::link::LinkPreview;
@@ -98,6 +98,8 @@ pub enum MessengerEvent {
     Restricted(Option<Timestamp>),
     /// Somebody calls.
     Call(Call),
+    /// A group that the number is in has changed.
+    GroupChanged(GroupReport),
 }
 
 /// WhatsApp, as the engine sees it. Implemented by the `whatsapp` crate, and by `testkit`.
@@ -164,6 +166,16 @@ pub trait Messenger: Send + Sync {
     ) -> std::result::Result<(), SendError> {
         Err(SendError::NotConnected)
     }
+    /// Asks the phone for messages of a chat from before this one, and waits a while for them: how many
+    /// of them were stored ([`MessengerEvents::history`]); `None` when the phone has not answered yet.
+    async fn ask_history(
+        &self,
+        _device: DeviceId,
+        _before: &Message,
+        _count: u32,
+    ) -> std::result::Result<Option<u64>, SendError> {
+        Err(SendError::NotConnected)
+    }
     /// The groups the number is in.
     async fn groups(&self, device: DeviceId) -> std::result::Result<Vec<Group>, SendError>;
     /// Shows or changes a group. Fails for good with [`Failure::GROUP_NOT_AVAILABLE`] when there is none
@@ -189,4 +201,23 @@ pub trait MessengerEvents: Send + Sync {
     async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()>;
     /// The number has these chats from before it was linked: the people in them are no strangers.
     async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()>;
+    /// The phone has given messages from before all others of their chats, newest first; how many of
+    /// them were not known.
+    async fn history(
+        &self,
+        _device: DeviceId,
+        _messages: Vec<IncomingMessage>,
+    ) -> StoreResult<u64> {
+        Ok(0)
+    }
+    /// The messages of a chat disappear after so many seconds; 0 when they stay. False when the chat is
+    /// not known.
+    async fn chat_timer(
+        &self,
+        _device: DeviceId,
+        _chat: &ChatId,
+        _seconds: u32,
+    ) -> StoreResult<bool> {
+        Ok(true)
+    }
 }

@@ -125,6 +125,17 @@ pub trait MediaCodec: Send + Sync {
     /// # Errors
     /// [`FileError`]; with words that are safe to show.
     async fn prepare(&self, file: TempMedia, wish: MediaWish) -> Result<ReadyMedia, FileError>;
+    /// Makes a small picture of an image, as JPEG; `None` where that is not possible.
+    async fn make_small(&self, _image: Vec<u8>) -> Option<Vec<u8>> {
+        None
+    }
+    /// Makes the picture of a group of an image: a square JPEG.
+    ///
+    /// # Errors
+    /// [`FileError`]; with words that are safe to show.
+    async fn make_picture(&self, _file: TempMedia) -> Result<Vec<u8>, FileError> {
+        Err(FileError::Temporary("pictures are not made here".to_owned()))
+    }
 }
 
 /// What keeps secrets unreadable in the database.

@@ -2,6 +2,8 @@
 
 use super::{Core, Principal};
 use crate::chat::{Chat, ChatId};
+use crate::contact::KnownPerson;
+use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{DeviceId, MessageId};
 use crate::message::{Direction, Message, MessageState};
@@ -13,6 +15,9 @@ use crate::scope::Scope;
 const READ_MAX: usize = 1_000;
 /// Messages that are marked as read at a time.
 const READ_PAGE: u32 = 100;
+/// Most messages that the phone is asked for at a time; it gives no more.
+const HISTORY_MAX: u32 = 500;
+const NO_MESSAGE: &str = "no message of this chat is known: the phone gives what came before one";
 
 impl Core {
     /// The chats of the devices a caller may see, those with the newest message first.
@@ -46,6 +51,54 @@ impl Core {
         let country = &principal.account()?.default_country;
         let chat = Recipient::parse(name, country);
         chat.map(ChatId::from).map_err(|error| Error::invalid("chat", error.to_string()))
+    }
+
+    /// The people that the devices know that a caller may see, those who became known last first.
+    ///
+    /// # Errors
+    /// As [`Core::chats`].
+    pub async fn people_known(
+        &self,
+        principal: &Principal,
+        device: Option<DeviceId>,
+        page: PageRequest,
+    ) -> Result<Page<KnownPerson>> {
+        principal.require(Scope::Read)?;
+        let account = principal.account_id()?;
+        if let Some(device) = device {
+            principal.require_device(device)?;
+        }
+        let device = device.or(principal.caller.bound_device());
+        Ok(self.store.people_known(account, device, page).await?)
+    }
+
+    /// Asks the phone for messages of a chat from before the oldest one that is known, and waits a while
+    /// for them: how many were stored; `None` when the phone has not answered yet.
+    ///
+    /// # Errors
+    /// [`Error::ScopeMissing`], [`Error::NotFound`], [`Error::Invalid`], [`Error::Conflict`] when no message
+    /// of the chat is known, [`Error::DeviceNotConnected`], [`Error::Whatsapp`], [`Error::TooManyWaits`].
+    pub async fn ask_history(
+        &self,
+        principal: &Principal,
+        device: DeviceId,
+        chat: ChatId,
+        count: u32,
+    ) -> Result<Option<u64>> {
+        principal.require(Scope::Send)?;
+        if !(1..=HISTORY_MAX).contains(&count) {
+            return Err(Error::invalid("count", format!("must be 1 to {HISTORY_MAX}")));
+        }
+        let account = principal.require_device(device)?;
+        let status = self.device(principal, device).await?.status;
+        if status != DeviceStatus::Connected {
+            return Err(Error::DeviceNotConnected(status.as_str()));
+        }
+        self.require_room().await?;
+        let oldest = self.store.oldest_message(account, device, &chat).await?;
+        let oldest = oldest.ok_or(Error::Conflict(NO_MESSAGE))?;
+        let _wait = self.waits.enter(account, None)?;
+        self.dispatcher.ask_history(device, &oldest, count).await
     }
 
     /// Marks what has come in a chat as read: its writers see it, and so does the phone. How many

@@ -67,7 +67,7 @@ impl Core {
         Ok((Content::File(File { kind, caption, media }), bytes))
     }
 
-    fn check_media_url(&self, url: String) -> Result<String> {
+    pub(super) fn check_media_url(&self, url: String) -> Result<String> {
         let too_long =
             || Error::invalid("media.url", format!("must have at most {URL_BYTES_MAX} bytes"));
         // Before it is cleaned: a request may hold megabytes.
@@ -242,7 +242,7 @@ fn check_mimetype(mimetype: String) -> Result<String> {
     fits.then_some(mimetype).ok_or_else(|| Error::invalid("media.mimetype", message))
 }
 
-fn check_bytes(bytes: Vec<u8>) -> Result<Vec<u8>> {
+pub(super) fn check_bytes(bytes: Vec<u8>) -> Result<Vec<u8>> {
     if bytes.is_empty() {
         return Err(Error::invalid("media.base64", "must not be empty"));
     }

@@ -25,6 +25,8 @@ use crate::webhook::{SealedSecret, SecretRow};
 
 /// Most devices looked at to find one by its number.
 const DEVICES_FOUND_MAX: u32 = 100;
+/// Longest text for callers, in characters.
+const REJECT_TEXT_CHARS_MAX: usize = 1_000;
 
 /// A device as callers name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,6 +64,8 @@ pub struct DeviceChange {
     pub media_download: Option<MediaDownload>,
     /// Whether it rejects calls.
     pub rejects_calls: Option<bool>,
+    /// What callers are sent whose calls it has rejected; `Some(None)` for nothing.
+    pub reject_text: Option<Option<String>>,
     /// Whether it marks messages as read as soon as they are stored.
     pub reads_at_once: Option<bool>,
 }
@@ -255,6 +259,7 @@ impl Core {
             Some(None) => Some(None),
             Some(Some(text)) => Some(Some(self.seal_proxy(account, id, &text)?)),
         };
+        let reject_text = change.reject_text.map(checked_reject_text).transpose()?;
         let DeviceChange { pacing, shown_as, media_download, rejects_calls, reads_at_once, .. } =
             change;
         let patch = DevicePatch {
@@ -264,6 +269,7 @@ impl Core {
             proxy,
             media_download,
             rejects_calls,
+            reject_text,
             reads_at_once,
         };
         let device = self.store.update_device(account, id, patch).await?;
@@ -452,4 +458,14 @@ impl Core {
 fn parse_phone(principal: &Principal, field: &'static str, text: &str) -> Result<PhoneNumber> {
     let country = &principal.account()?.default_country;
     PhoneNumber::parse(text, country).map_err(|error| Error::invalid(field, error.to_string()))
+}
+
+/// The text for callers; an empty one is none.
+fn checked_reject_text(text: Option<String>) -> Result<Option<String>> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+    if text.chars().count() > REJECT_TEXT_CHARS_MAX || text.contains('\0') {
+        let message = format!("must have at most {REJECT_TEXT_CHARS_MAX} characters");
+        return Err(Error::invalid("reject_text", message));
+    }
+    Ok(Some(text))
 }

@@ -5,13 +5,15 @@ use crate::chat::{ChatId, GroupId};
 use crate::device::{DeviceStatus, Group};
 use crate::error::{Error, Result};
 use crate::group::{
-    GROUP_DESCRIPTION_MAX, GROUP_NAME_MAX, GroupAnswer, GroupDetails, GroupRequest, GroupSetting,
-    MemberChange, MemberOutcome, PARTICIPANTS_MAX,
+    GROUP_DESCRIPTION_MAX, GROUP_NAME_MAX, GroupAnswer, GroupDetails, GroupPicture, GroupRequest,
+    GroupSetting, MemberChange, MemberOutcome, PARTICIPANTS_MAX,
 };
-use crate::ids::DeviceId;
+use crate::ids::{AccountId, DeviceId};
+use crate::media::MediaSource;
 use crate::phone::PhoneNumber;
 use crate::plan::Feature;
 use crate::scope::Scope;
+use crate::service::content::check_bytes;
 use crate::service::{Core, Principal};
 
 impl Core {
@@ -76,8 +78,12 @@ impl Core {
         principal.require(Scope::Send)?;
         let group = group_id(group)?;
         let settings = settings.into_iter().map(checked).collect::<Result<Vec<_>>>()?;
+        let settings = settings.into_iter().map(|setting| self.check_picture(setting));
+        let settings = settings.collect::<Result<Vec<_>>>()?;
         self.require_groups(principal, id).await?;
+        let account = principal.account_id()?;
         for setting in settings {
+            let setting = self.with_picture(account, setting).await?;
             self.dispatcher.group(id, GroupRequest::Set(group.clone(), setting)).await?;
             self.note(principal, Action::GroupChanged, group.as_str()).await;
         }
@@ -151,6 +157,34 @@ impl Core {
             }
             _ => Err(unexpected()),
         }
+    }
+
+    fn check_picture(&self, setting: GroupSetting) -> Result<GroupSetting> {
+        let GroupSetting::Picture(Some(GroupPicture::Asked(source))) = setting else {
+            return Ok(setting);
+        };
+        let field = |error| match error {
+            Error::Invalid { message, .. } => Error::invalid("picture", message),
+            other => other,
+        };
+        let source = match source {
+            MediaSource::Url(url) => MediaSource::Url(self.check_media_url(url).map_err(field)?),
+            MediaSource::Inline(bytes) => MediaSource::Inline(check_bytes(bytes).map_err(field)?),
+        };
+        Ok(GroupSetting::Picture(Some(GroupPicture::Asked(source))))
+    }
+
+    /// Makes the picture that is asked for, where it is one.
+    async fn with_picture(
+        &self,
+        account: AccountId,
+        setting: GroupSetting,
+    ) -> Result<GroupSetting> {
+        let GroupSetting::Picture(Some(GroupPicture::Asked(source))) = setting else {
+            return Ok(setting);
+        };
+        let made = self.dispatcher.make_picture(account, &source).await?;
+        Ok(GroupSetting::Picture(Some(GroupPicture::Jpeg(made))))
     }
 
     async fn require_groups(&self, principal: &Principal, id: DeviceId) -> Result<()> {

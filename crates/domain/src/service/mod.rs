@@ -3,6 +3,7 @@
 mod accounts;
 mod amend;
 mod audit;
+mod calls;
 mod chats;
 mod content;
 mod context;

@@ -7,12 +7,13 @@ use futures_util::stream::BoxStream;
 use super::{Core, Principal};
 use crate::audit::Action;
 use crate::call::CallReport;
-use crate::chat::{ChatId, Lid};
+use crate::chat::{ChatId, GroupId, Lid};
 use crate::contact::Identity;
 use crate::content::Content;
 use crate::context::{Changes, Context, EarlierText};
 use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
+use crate::group::{GroupChange, GroupReport, ParticipantAction};
 use crate::ids::{AccountId, DeviceId, MessageId, WebhookId, WhatsappId};
 use crate::media::{URL_BYTES_MAX, cleaned_url};
 use crate::message::{Address, Direction, Failure, MessageState};
@@ -328,6 +329,13 @@ impl Core {
         let subject = match kind {
             EventKind::ContactIdentified => Subject::Contact(sample_contact()),
             EventKind::CallReceived => Subject::Call(sample_call(now)),
+            EventKind::GroupUpdated => {
+                Subject::Group(sample_group(GroupChange::Name("A test".to_owned()), now))
+            }
+            EventKind::GroupParticipants => Subject::Group(sample_group(
+                GroupChange::Participants(ParticipantAction::Add, vec![sample_person()]),
+                now,
+            )),
             kind if kind.is_of_device() => Subject::Device(sample_status(kind, now)),
             kind => Subject::Message(Box::new(sample_message(kind, now))),
         };
@@ -341,11 +349,20 @@ const SECRET_UNREADABLE: &str = "the webhook's secret cannot be read; create the
 const SHARED_SECRET_UNREADABLE: &str = "the secret that the webhooks of this format share cannot be read; erase them, or choose another";
 const _: () = assert!(WEBHOOKS_MAX == 100, "the text above says so");
 
-fn sample_call(now: jiff::Timestamp) -> CallReport {
+fn sample_person() -> Address {
     let Identity { phone, lid } = sample_contact();
+    Address { phone: Some(phone), lid: Some(lid) }
+}
+
+fn sample_group(change: GroupChange, now: jiff::Timestamp) -> GroupReport {
+    let group = GroupId::from_user("120363000000000001");
+    GroupReport { id: "TEST".to_owned(), group, by: Some(sample_person()), change, at: now }
+}
+
+fn sample_call(now: jiff::Timestamp) -> CallReport {
     CallReport {
         id: "TEST".to_owned(),
-        from: Address { phone: Some(phone), lid: Some(lid) },
+        from: sample_person(),
         is_video: false,
         is_group: false,
         is_rejected: false,
@@ -518,10 +535,7 @@ mod tests {
         }
         let restricted = sample_status(EventKind::DeviceRestricted, jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(restricted.restricted_until, Some(jiff::Timestamp::UNIX_EPOCH));
-        let is_of_message = |kind: &EventKind| {
-            !kind.is_of_device()
-                && !matches!(kind, EventKind::ContactIdentified | EventKind::CallReceived)
-        };
+        let is_of_message = |kind: &EventKind| kind.as_str().starts_with("message.");
         for kind in EventKind::ALL.into_iter().filter(is_of_message) {
             let sample = sample_message(kind, jiff::Timestamp::UNIX_EPOCH);
             let changes = &sample.context.changes;

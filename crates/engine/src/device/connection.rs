@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use domain::call::{Call, CallReport};
 use domain::chat::ChatId;
 use domain::client::{ClientSettings, Route};
 use domain::contact::Identity;
@@ -22,6 +21,7 @@ use domain::device::{
 };
 use domain::error::{Error, Result};
 use domain::ids::AccountId;
+use domain::message::Address;
 use domain::phone::PhoneNumber;
 use domain::ports::{MessengerEvent, MovedDevice};
 use domain::proxy::Proxy;
@@ -35,8 +35,6 @@ use crate::timing::{pause, within};
 
 /// How long unpairing may take.
 pub(super) const UNPAIR_WAIT: Duration = Duration::from_secs(15);
-/// How long rejecting a call may take.
-const REJECT_WAIT: Duration = Duration::from_secs(10);
 /// How long a device may take to connect before the next one's turn comes.
 const CONNECT_TURN: Duration = Duration::from_secs(15);
 /// The pause after the messenger would not even begin to connect.
@@ -109,8 +107,19 @@ impl Connection {
     }
 
     /// Whether it rejects calls.
-    fn rejects_calls(&self) -> bool {
+    pub(super) fn rejects_calls(&self) -> bool {
         self.device.as_ref().is_some_and(|device| device.incoming.rejects_calls)
+    }
+
+    /// What callers are sent whose calls are rejected, and whose device it is.
+    pub(super) fn call_reply(&self) -> Option<(AccountId, String)> {
+        let device = self.device.as_ref()?;
+        Some((device.account_id, device.incoming.reject_text.clone()?))
+    }
+
+    /// The names of its number.
+    pub(super) fn own_address(&self) -> Option<Address> {
+        self.device.as_ref().map(|device| device.address())
     }
 
     /// Until when it may write to no strangers, as last written.
@@ -193,30 +202,12 @@ impl DeviceTask {
             MessengerEvent::Refused(id, code) => self.refused(&id, code),
             MessengerEvent::Restricted(until) => self.restricted(until),
             MessengerEvent::Call(call) => self.called(call),
+            MessengerEvent::GroupChanged(report) => self.group_changed(report),
             // It comes as an input of its own.
             MessengerEvent::Receipt(..)
             | MessengerEvent::Undecryptable
             | MessengerEvent::Recovered(_) => {}
         }
-    }
-
-    /// Somebody calls.
-    fn called(&self, call: Call) {
-        let rejects = self.connection.rejects_calls();
-        let (context, id) = (self.context.clone(), self.id);
-        self.begin(async move {
-            let rejected = async {
-                let rejected = context.messenger().reject_call(id, &call);
-                within(REJECT_WAIT, rejected).await.is_some_and(|rejected| rejected.is_ok())
-            };
-            let is_rejected = rejects && rejected.await;
-            let report = CallReport::of(&call, is_rejected);
-            match context.store().report_call(id, &report).await {
-                Ok(events) => context.emit(&events),
-                Err(error) => tracing::warn!(%error, "a call could not be reported"),
-            }
-            Done::Nothing
-        });
     }
 
     /// WhatsApp takes first contacts of the number, or does not until then.
@@ -300,6 +291,7 @@ impl DeviceTask {
         if !self.outbox.is_configured() {
             self.configure(false, Vec::new());
         }
+        self.hasten_files();
     }
 
     /// Nothing can be sent; what was submitted and not acknowledged goes first when it can again.

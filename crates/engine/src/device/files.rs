@@ -72,8 +72,13 @@ impl Default for FileLimits {
 
 impl FileLimits {
     /// Waits for a permit to look at a page; pages share them with downloads.
-    pub(super) async fn look(&self, account: AccountId) -> Permit {
+    pub(crate) async fn look(&self, account: AccountId) -> Permit {
         self.downloads.acquire(account).await
+    }
+
+    /// Waits for a permit to convert a file.
+    pub(crate) async fn convert(&self, account: AccountId) -> Permit {
+        self.conversions.acquire(account).await
     }
 
     /// Waits for a permit to upload.

@@ -22,6 +22,7 @@ mod pairing;
 mod passkey;
 mod receipts;
 mod records;
+mod reports;
 mod sending;
 mod settings;
 mod task_loop;

@@ -5,6 +5,7 @@
 
 mod devices;
 mod first_contacts;
+mod incoming;
 mod lives;
 mod logs;
 mod media;

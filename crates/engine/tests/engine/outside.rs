@@ -149,7 +149,8 @@ pub fn in_short(event: &Event) -> String {
         }
         domain::webhook::Subject::Device(_)
         | domain::webhook::Subject::Contact(_)
-        | domain::webhook::Subject::Call(_) => event.kind.as_str().to_owned(),
+        | domain::webhook::Subject::Call(_)
+        | domain::webhook::Subject::Group(_) => event.kind.as_str().to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A whole engine in a test: the store in memory, the scripted messenger, and time that a paused
 //! runtime moves.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use domain::content::Content;
@@ -11,7 +11,7 @@ use domain::key::Secret;
 use domain::message::{Message, MessageState};
 use domain::phone::PhoneNumber;
 use domain::policy::pacing::Pacing;
-use domain::ports::{Clock, DeviceStore, Dispatcher, MessageStore, Store};
+use domain::ports::{CallReplies, Clock, DeviceStore, Dispatcher, MessageStore, Store};
 use domain::service::{Core, CoreParts, NewAccountRequest, Principal, SendRequest, SyncWait};
 use engine::{Engine, EngineConfig};
 use testkit::clock::TokioClock;
@@ -261,5 +261,8 @@ fn build(
         console: None,
         sync_wait: SyncWait::default(),
     });
-    (engine, Arc::new(core))
+    let core = Arc::new(core);
+    let replies: Weak<dyn CallReplies> = Arc::downgrade(&(core.clone() as Arc<dyn CallReplies>));
+    engine.set_call_replies(replies);
+    (engine, core)
 }

@@ -141,6 +141,7 @@ fn about(delivery: &Delivery) -> String {
         Subject::Device(_) => delivery.event.device.name.clone(),
         Subject::Contact(identity) => format!("+{}", identity.phone),
         Subject::Call(call) => call.from.key().to_owned(),
+        Subject::Group(report) => report.group.to_string(),
     }
 }
 

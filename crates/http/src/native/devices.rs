@@ -105,6 +105,11 @@ struct DeviceChangeRequest {
     /// Whether it rejects calls; they are reported as `call.received` all the same.
     #[serde(default, deserialize_with = "optional")]
     reject_calls: Option<bool>,
+    /// What callers are sent whose calls were rejected, at most 1,000 characters; null for nothing. It is a
+    /// message like any other, and counts in the quota.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<String>)]
+    reject_text: Option<Option<String>>,
     /// `manual`: messages are marked as read by `POST /v1/chats/{chat}/read` and
     /// `POST /v1/messages/{id}/read`. `auto`: as soon as they are stored.
     #[serde(default, deserialize_with = "optional")]
@@ -141,6 +146,8 @@ pub(super) struct DeviceBody<'a> {
     media_download: &'a str,
     /// Whether it rejects calls.
     reject_calls: bool,
+    /// What callers are sent whose calls were rejected.
+    reject_text: Option<&'a str>,
     /// `manual` or `auto`.
     read_receipts: &'static str,
     /// Until when WhatsApp lets its number write to no new contacts; messages to them wait.
@@ -193,6 +200,7 @@ impl<'a> DeviceBody<'a> {
             proxy: state.core().shown_proxy(device),
             media_download: device.media_download.as_str(),
             reject_calls: device.incoming.rejects_calls,
+            reject_text: device.incoming.reject_text.as_deref(),
             read_receipts: if device.incoming.reads_at_once { "auto" } else { "manual" },
             restricted_until,
             restriction: restricted_until.map(|_| RESTRICTED),
@@ -330,6 +338,7 @@ async fn update(
         proxy: body.proxy,
         media_download: body.media_download.map(media_download).transpose()?,
         rejects_calls: body.reject_calls,
+        reject_text: body.reject_text,
         reads_at_once: body.read_receipts.as_deref().map(reads_at_once).transpose()?,
     };
     let device = state.core().update_device(&principal, id, change).await?;

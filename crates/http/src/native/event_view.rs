@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::group_event::{EventGroupBody, group_body};
 use super::message_view::{
     ContactBody, EarlierBody, ErrorBody, LocationBody, MediaBody, Parties, PollBody, ReactionBody,
     mentions, reply_to,
@@ -48,6 +49,8 @@ enum DataBody<'a> {
     Contact(EventContactBody<'a>),
     /// A call, for `call.received`.
     Call(EventCallBody<'a>),
+    /// A group, for `group.updated` and `group.participants`.
+    Group(EventGroupBody<'a>),
 }
 
 /// A message, as it was then.
@@ -210,7 +213,7 @@ struct EventCallBody<'a> {
 /// The device of an event.
 #[derive(Serialize, ToSchema)]
 #[schema(as = EventDevice)]
-struct EventDeviceBody<'a> {
+pub(super) struct EventDeviceBody<'a> {
     /// Its id.
     id: Uuid,
     /// Its id as a small integer.
@@ -233,6 +236,7 @@ impl<'a> From<&'a Event> for EventBody<'a> {
             Subject::Device(status) => DataBody::Device(status_body(status, &event.device)),
             Subject::Contact(identity) => DataBody::Contact(contact_body(identity, &event.device)),
             Subject::Call(call) => DataBody::Call(call_body(call, &event.device)),
+            Subject::Group(report) => DataBody::Group(group_body(report, &event.device)),
         };
         Self { kind: event.kind, timestamp: event.at, data }
     }

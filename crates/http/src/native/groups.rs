@@ -4,18 +4,21 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use domain::device::Group;
 use domain::error::Error;
-use domain::group::{GroupDetails, GroupSetting, MemberChange, MemberOutcome, Participant};
+use domain::group::{
+    GroupDetails, GroupPicture, GroupSetting, MemberChange, MemberOutcome, Participant,
+};
+use domain::media::MediaSource;
 use domain::message::{Address, Failure};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, Json, Segment, Segments};
+use super::caller::{Caller, Json, MediaJson, Segment, Segments};
 use super::devices::device_id;
 use super::page::List;
 use crate::api_error::ApiResult;
-use crate::fields::PhoneField;
+use crate::fields::{Base64Field, Object, PhoneField};
 use crate::optional::{ListField, nullable, optional};
 use crate::reply::{json, no_content};
 use crate::routes::{Access, Route};
@@ -41,7 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
             .summary("A group with its participants")
             .answers::<GroupDetailsBody>(200),
         change(Route::new(Method::PATCH, ONE, Access::Device, update))
-            .summary("Change a group's name, description or who may write")
+            .summary("Change a group's name, description, picture or who may write")
             .description("The fields given are changed one after the other, in the order shown.")
             .body::<GroupChangeRequest>()
             .answers::<GroupDetailsBody>(200),
@@ -143,7 +146,7 @@ impl<'a> From<&'a GroupDetails> for GroupDetailsBody<'a> {
 /// A person by number and LID, as far as they are known.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Person)]
-struct PersonBody<'a> {
+pub(super) struct PersonBody<'a> {
     /// The phone number; null for a person who shows none.
     phone: Option<&'a str>,
     /// WhatsApp's other name for the person.
@@ -203,17 +206,51 @@ struct GroupChangeRequest {
     /// Whether only admins change its name and description.
     #[serde(default, deserialize_with = "optional")]
     locked: Option<bool>,
+    /// Another picture, which is cut to a square; null removes it.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<PictureField>)]
+    picture: Option<Option<Object<PictureField>>>,
+}
+
+/// A picture: from a URL or in the request.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PictureRequest)]
+#[serde(deny_unknown_fields)]
+struct PictureField {
+    /// The URL of a JPEG, PNG or WebP.
+    #[serde(default, deserialize_with = "optional")]
+    url: Option<String>,
+    /// The file itself as base64, or as a `data:` URL.
+    #[schema(value_type = Option<String>)]
+    base64: Option<Base64Field>,
+}
+
+impl PictureField {
+    fn source(self) -> Result<MediaSource, Error> {
+        match (self.url, self.base64.filter(|file| !file.bytes.is_empty())) {
+            (Some(url), None) => Ok(MediaSource::Url(url)),
+            (None, Some(file)) => Ok(MediaSource::Inline(file.bytes)),
+            (None, None) => Err(Error::invalid("picture", "needs url or base64")),
+            (Some(_), Some(_)) => Err(Error::invalid("picture", "takes url or base64, not both")),
+        }
+    }
 }
 
 impl GroupChangeRequest {
-    fn settings(self) -> Vec<GroupSetting> {
+    fn settings(self) -> Result<Vec<GroupSetting>, Error> {
+        let picture = match self.picture {
+            Some(Some(Object(picture))) => Some(Some(GroupPicture::Asked(picture.source()?))),
+            Some(None) => Some(None),
+            None => None,
+        };
         let settings = [
             self.subject.map(GroupSetting::Name),
             self.description.map(GroupSetting::Description),
             self.announce.map(GroupSetting::Announcement),
             self.locked.map(GroupSetting::Locked),
+            picture.map(GroupSetting::Picture),
         ];
-        settings.into_iter().flatten().collect()
+        Ok(settings.into_iter().flatten().collect())
     }
 }
 
@@ -348,10 +385,10 @@ async fn update(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Segments(id, group): Segments,
-    Json(body): Json<GroupChangeRequest>,
+    MediaJson(body): MediaJson<GroupChangeRequest>,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
-    let changed = state.core().change_group(&principal, id, &group.0, body.settings()).await?;
+    let changed = state.core().change_group(&principal, id, &group.0, body.settings()?).await?;
     Ok(json(StatusCode::OK, &GroupDetailsBody::from(&changed)))
 }
 

@@ -8,11 +8,13 @@ mod accounts;
 mod backups;
 pub(crate) mod caller;
 mod chats;
+mod contacts;
 mod deliveries;
 mod devices;
 mod event_view;
 mod events;
 mod grants;
+mod group_event;
 mod groups;
 mod keys;
 mod me;
@@ -67,6 +69,7 @@ pub fn routes() -> Vec<Route> {
     [
         messages::routes(),
         chats::routes(),
+        contacts::routes(),
         media::native_routes(),
         devices::routes(),
         pairing::routes(),

@@ -65,7 +65,7 @@ fn encode_cursor(id: i64) -> String {
 fn decode_cursor(text: &str) -> Option<i64> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let id = i64::from_be_bytes(bytes.try_into().ok()?);
-    (id > 0).then_some(id)
+    (id != 0).then_some(id)
 }
 
 #[cfg(test)]

@@ -87,9 +87,12 @@ async fn what_cannot_be_changed_says_why() {
     let waiting = send(&app, json!({"text": "x"})).await;
     let place = sent(&app, json!({"location": {"latitude": 1, "longitude": 2}})).await;
     let old = sent(&app, json!({"text": "x"})).await;
+    let theirs = super::chats::receive(&app, "B1", "628999111222", "Budi").await;
     for (ask_for, status, code, why) in [
         (edit(waiting, "y"), 409, "not_editable", "has not been sent"),
         (edit(place, "y"), 409, "not_editable", "no text"),
+        (edit(theirs, "y"), 409, "not_editable", "another person sent it"),
+        (revoke(theirs), 409, "not_revocable", "another person sent it"),
         (edit(old, " "), 422, "invalid", "text"),
         (edit(MessageId(999), "y"), 404, "not_found", "message"),
         (revoke(MessageId(999)), 404, "not_found", "message"),

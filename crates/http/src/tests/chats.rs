@@ -19,7 +19,7 @@ async fn ask(app: &App, ask: Ask) -> TestResponse {
     ask.key(&app.shop.key).of(&app.router).await
 }
 
-async fn receive(app: &App, id: &str, phone: &str, name: &str) -> MessageId {
+pub(super) async fn receive(app: &App, id: &str, phone: &str, name: &str) -> MessageId {
     let phone = PhoneNumber::from_digits(phone);
     let message = IncomingMessage {
         whatsapp_id: WhatsappId(id.into()),
@@ -45,6 +45,8 @@ async fn chats_are_listed_and_read() {
     let chat = &page["data"][0];
     assert_eq!((&chat["phone"], &chat["name"]), (&json!(BUDI), &json!("Budi")));
     assert_eq!((&chat["unread"], &chat["kind"]), (&json!(2), &json!("person")));
+    let timer = (&chat["ephemeral_s"], &chat["can_send"]);
+    assert_eq!(timer, (&json!(0), &json!(true)));
     assert_eq!(chat["last_message"]["text"], "from Budi");
     assert_eq!(chat["last_message"]["name"], "Budi");
     let next = format!("/v1/chats?cursor={}", page["next_cursor"].as_str().unwrap());
@@ -89,4 +91,53 @@ async fn a_device_rejects_calls_and_reads_at_once_when_set() {
     let renamed = ask(&app, patch(json!({"name": "x"}))).await.expect(200).json();
     assert_eq!(settings(&renamed), (json!(true), json!("auto")));
     ask(&app, patch(json!({"read_receipts": "never"}))).await.expect(422);
+}
+
+#[tokio::test]
+async fn older_messages_are_asked_of_the_phone() {
+    let app = App::new().await;
+    let device = app.front.id();
+    let path = |rest: &str| format!("/v1/chats/{BUDI}/history?device={device}{rest}");
+    let ask_phone = async |rest: &str| ask(&app, Ask::new(Method::POST, path(rest))).await;
+    let refused = ask_phone("").await.expect(409).json();
+    assert_eq!(refused["code"], "conflict", "no message is known: {refused}");
+    receive(&app, "B1", BUDI, "Budi").await;
+    app.dispatcher.take_calls();
+    assert_eq!(ask_phone("").await.expect(202).json(), json!({"stored": null}));
+    app.dispatcher.set_history(Some(7));
+    assert_eq!(ask_phone("&count=20").await.expect(200).json(), json!({"stored": 7}));
+    let asked = |count| DispatcherCall::History(device, WhatsappId("B1".into()), count);
+    assert_eq!(app.dispatcher.take_calls(), [asked(50), asked(20)]);
+    for (rest, field) in [("&count=0", "count"), ("&count=501", "count"), ("&count=x", "count")] {
+        let refused = ask_phone(rest).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+    }
+    let odd = format!("/v1/chats/x/history?device={device}");
+    let refused = ask(&app, Ask::new(Method::POST, odd)).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["field"], "chat");
+    let unlinked = format!("/v1/chats/{BUDI}/history?device={}", app.unlinked.id());
+    let refused = ask(&app, Ask::new(Method::POST, unlinked)).await.expect(409).json();
+    assert_eq!(refused["code"], "device_not_connected");
+    let nowhere = format!("/v1/chats/{BUDI}/history");
+    let refused = ask(&app, Ask::new(Method::POST, nowhere)).await.expect(422).json();
+    assert_eq!(refused["errors"][0]["field"], "device");
+}
+
+#[tokio::test]
+async fn people_are_listed() {
+    let app = App::new().await;
+    receive(&app, "A1", "628555", "Ani").await;
+    receive(&app, "B1", BUDI, "Budi").await;
+    let page = ask(&app, Ask::get("/v1/contacts?limit=1")).await.expect(200).json();
+    let budi = json!({
+        "chat": format!("{BUDI}@s.whatsapp.net"), "device": app.front.id(), "name": "Budi",
+        "phone": BUDI, "lid": null,
+    });
+    assert_eq!(page["data"], json!([budi]));
+    let next = format!("/v1/contacts?cursor={}", page["next_cursor"].as_str().unwrap());
+    let rest = ask(&app, Ask::get(next)).await.expect(200).json();
+    assert_eq!((&rest["data"][0]["name"], &rest["next_cursor"]), (&json!("Ani"), &Value::Null));
+    let of_other = format!("/v1/contacts?device={}", app.unlinked.id());
+    let none = ask(&app, Ask::get(of_other)).await.expect(200).json();
+    assert_eq!(none["data"], json!([]));
 }

@@ -4,8 +4,8 @@ use axum::http::Method;
 use domain::chat::{ChatId, GroupId, Lid};
 use domain::device::Group;
 use domain::group::{
-    GroupAnswer, GroupDetails, GroupRequest, GroupRole, GroupSetting, MemberChange, MemberOutcome,
-    Participant,
+    GroupAnswer, GroupDetails, GroupPicture, GroupRequest, GroupRole, GroupSetting, MemberChange,
+    MemberOutcome, Participant,
 };
 use domain::message::{Address, Failure};
 use domain::phone::PhoneNumber;
@@ -20,6 +20,7 @@ async fn answer_to(app: &App, ask: Ask, key: &str) -> TestResponse {
 }
 
 const ID: &str = "120363041234567890@g.us";
+const H: &str = "https://files.example/a.jpg";
 
 fn details() -> GroupAnswer {
     let owner = Address { phone: Some(PhoneNumber::from_digits("6281")), lid: None };
@@ -143,6 +144,11 @@ async fn what_cannot_be_asked_is_refused_by_name() {
         ),
         (patch(&one, json!({"subject": "x".repeat(101)})), "subject"),
         (patch(&one, json!({"description": "x".repeat(2_049)})), "description"),
+        (patch(&one, json!({"picture": {}})), "picture"),
+        (patch(&one, json!({"picture": {"url": H, "base64": "AAAA"}})), "picture"),
+        (patch(&one, json!({"picture": {"url": "ftp://a.example/x"}})), "picture"),
+        (patch(&one, json!({"picture": {"base64": "!"}})), "picture.base64"),
+        (patch(&one, json!({"picture": {"url": H, "kind": "image"}})), "picture.kind"),
         (Ask::post(&participants, json!({})), "add"),
         (
             Ask::post(&participants, json!({"add": ["628111000111"], "remove": ["628111000111"]})),
@@ -179,4 +185,24 @@ async fn a_link_is_shown_and_renewed_and_a_group_left() {
     let leave = Ask::post(path(&app, &format!("/{ID}/leave")), json!({}));
     answer_to(&app, leave, &app.shop.key).await.expect(204);
     assert_eq!(asked(&app).pop(), Some(GroupRequest::Leave(GroupId::from_jid(ID))));
+}
+
+#[tokio::test]
+async fn a_group_has_a_picture_and_loses_it() {
+    let app = App::new().await;
+    let one = path(&app, &format!("/{ID}"));
+    let made = GroupPicture::Jpeg(b"a picture".to_vec());
+    for (picture, expected) in [
+        (json!({"url": H}), Some(made.clone())),
+        (json!({"base64": "AAAA"}), Some(made)),
+        (Value::Null, None),
+    ] {
+        app.dispatcher.answer_about_group(GroupAnswer::Done);
+        app.dispatcher.answer_about_group(details());
+        let changed = answer_to(&app, patch(&one, json!({"picture": picture})), &app.shop.key);
+        assert_eq!(changed.await.expect(200).json(), shown());
+        let group = || GroupId::from_jid(ID);
+        let set = GroupRequest::Set(group(), GroupSetting::Picture(expected));
+        assert_eq!(asked(&app), [set, GroupRequest::Show(group())]);
+    }
 }

@@ -126,6 +126,8 @@ async fn the_plan_says_which_events_are_posted() {
         "message.edited",
         "message.revoked",
         "call.received",
+        "group.updated",
+        "group.participants",
     ];
     assert_eq!(all["events"], json!(received));
 

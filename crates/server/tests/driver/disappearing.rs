@@ -79,6 +79,7 @@ async fn a_message_that_carries_a_timer_is_answered_with_it() {
     world.sim.put_phone(THEIRS, json!({ "ephemeral_s": 7 * DAY_S })).await;
     all_heard(&world).await;
     assert_eq!(arrives_with(&world, device, &chat(THEIRS), THEIRS).await, [7 * DAY_S; 3]);
+    world.recorder.chat_timer_of(&chat(THEIRS), 7 * DAY_S).await;
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use domain::chat::{ChatId, GroupId};
 use domain::device::Group;
 use domain::group::{
-    GroupAnswer, GroupDetails, GroupRequest, GroupRole, GroupSetting, MemberChange, MemberOutcome,
+    GroupAnswer, GroupChange, GroupDetails, GroupPicture, GroupRequest, GroupRole, GroupSetting,
+    MemberChange, MemberOutcome, ParticipantAction,
 };
 use domain::ids::DeviceId;
-use domain::message::{Failure, Receipt};
+use domain::message::{Address, Failure, Receipt};
 use domain::ports::{Messenger, MessengerEvent, SendError};
 use serde_json::json;
 
@@ -234,4 +235,107 @@ async fn a_link_invites_until_it_is_renewed() {
     let second = link(true).await;
     assert_ne!(second, first);
     assert_eq!(link(false).await, second);
+}
+
+/// The next changes of a group: by whom, and what.
+async fn changes(world: &World, device: DeviceId, group: &GroupId, count: usize) -> Vec<Reported> {
+    let read = |event: &MessengerEvent| match event {
+        MessengerEvent::GroupChanged(report) if report.group == *group => {
+            let by = report.by.as_ref().map(|by| by.key().to_owned());
+            Some((by, report.change.clone()))
+        }
+        _ => None,
+    };
+    let mut changes = Vec::new();
+    while changes.len() < count {
+        changes.push(world.recorder.event(device, "change of the group", read).await);
+    }
+    changes
+}
+
+type Reported = (Option<String>, GroupChange);
+
+#[tokio::test]
+async fn what_others_change_about_a_group_is_reported() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    for by_lid in [false, true] {
+        let group = world.sim.group("Tim", &[THEIRS, OURS], by_lid).await;
+        let path = format!("/groups/{group}");
+        let by = json!(THEIRS);
+        for change in [
+            json!({"subject": "Regu"}),
+            json!({"description": "Rapat Senin"}),
+            json!({"description": ""}),
+            json!({"announcement": true}),
+            json!({"locked": true}),
+            json!({"picture": "/9j/"}),
+            json!({"picture": ""}),
+        ] {
+            let mut change = change;
+            change["by"] = by.clone();
+            world.sim.call("PUT", &path, change).await;
+        }
+        let member = |number: &str| format!("{path}/members/{number}");
+        world.sim.call("PUT", &member(OTHERS), json!({"by": by})).await;
+        world.sim.call("PUT", &member(OTHERS), json!({"admin": true, "by": by})).await;
+        world.sim.call("PUT", &member(OTHERS), json!({"admin": false, "by": by})).await;
+        world.sim.call("DELETE", &member(OTHERS), json!({"by": by})).await;
+        world.sim.call("PUT", &member(OTHERS), json!({"by": by})).await;
+        world.sim.call("DELETE", &member(OTHERS), json!({"by": OTHERS})).await;
+        let group = GroupId::from_jid(group);
+        let found = changes(&world, device, &group, 14).await;
+        let shown: Vec<GroupChange> = found
+            .iter()
+            .map(|(_, change)| match change {
+                GroupChange::Participants(action, people) => {
+                    let phones =
+                        people.iter().map(|who| Address { phone: who.phone.clone(), lid: None });
+                    GroupChange::Participants(*action, phones.collect())
+                }
+                change => change.clone(),
+            })
+            .collect();
+        let person = |number: &str| Address {
+            phone: Some(domain::phone::PhoneNumber::from_digits(number)),
+            lid: None,
+        };
+        let of = |action, number: &str| GroupChange::Participants(action, vec![person(number)]);
+        use ParticipantAction::{Add, Demote, Leave, Promote, Remove};
+        let expected = [
+            of(Add, OURS),
+            GroupChange::Name("Regu".into()),
+            GroupChange::Description(Some("Rapat Senin".into())),
+            GroupChange::Description(None),
+            GroupChange::Announcement(true),
+            GroupChange::Locked(true),
+            GroupChange::Picture(true),
+            GroupChange::Picture(false),
+            of(Add, OTHERS),
+            of(Promote, OTHERS),
+            of(Demote, OTHERS),
+            of(Remove, OTHERS),
+            of(Add, OTHERS),
+            of(Leave, OTHERS),
+        ];
+        assert_eq!(shown, expected, "by LID: {by_lid}");
+        let authors: Vec<_> = found[1..13].iter().map(|(by, _)| by.clone().unwrap()).collect();
+        assert!(authors.iter().all(|by| by == THEIRS), "{authors:?}");
+        assert_eq!(found[13].0.as_deref(), Some(OTHERS));
+    }
+}
+
+#[tokio::test]
+async fn a_picture_is_set_and_removed() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let group = world.sim.group("Tim", &[OURS, THEIRS], false).await;
+    let id = GroupId::from_jid(group.clone());
+    for (picture, bytes) in [(Some(vec![0xff; 2_000]), 2_000), (None, 0)] {
+        let setting = GroupSetting::Picture(picture.map(GroupPicture::Jpeg));
+        ask(&world, device, GroupRequest::Set(id.clone(), setting)).await;
+        let groups = world.sim.call("GET", "/groups", json!({})).await;
+        let shown = groups.as_array().unwrap().iter().find(|one| one["id"] == json!(group));
+        assert_eq!(shown.unwrap()["picture_bytes"], bytes);
+    }
 }

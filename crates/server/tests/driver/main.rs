@@ -10,6 +10,7 @@ mod connections;
 mod disappearing;
 mod first_contacts;
 mod groups;
+mod history;
 mod kinds;
 mod lids;
 mod linking;

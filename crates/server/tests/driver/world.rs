@@ -231,6 +231,9 @@ async fn serve(data: &TempDir, listener: TcpListener) -> (Simulator, JoinHandle<
 pub struct Recorder {
     heard: Mutex<Vec<(DeviceId, MessengerEvent)>>,
     received: Mutex<Vec<IncomingMessage>>,
+    /// What the phone has given of old, and how often.
+    old: Mutex<Vec<IncomingMessage>>,
+    chat_timers: Mutex<Vec<(ChatId, u32)>>,
     identified: Mutex<Vec<Identity>>,
     known: Mutex<HashSet<ChatId>>,
     refusals_left: AtomicU32,
@@ -279,6 +282,19 @@ impl MessengerEvents for Recorder {
         Ok(())
     }
 
+    async fn history(&self, _: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<u64> {
+        let count = u64::try_from(messages.len()).unwrap();
+        self.old.lock().unwrap().extend(messages);
+        self.changed.notify_waiters();
+        Ok(count)
+    }
+
+    async fn chat_timer(&self, _: DeviceId, chat: &ChatId, seconds: u32) -> StoreResult<bool> {
+        self.chat_timers.lock().unwrap().push((chat.clone(), seconds));
+        self.changed.notify_waiters();
+        Ok(true)
+    }
+
     async fn chats_known(&self, _: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
         self.known.lock().unwrap().extend(chats);
         self.changed.notify_waiters();
@@ -323,6 +339,25 @@ impl Recorder {
             Some(found)
         };
         self.until(what, find).await
+    }
+
+    /// What the phone has given of old.
+    pub fn old(&self) -> Vec<IncomingMessage> {
+        self.old.lock().unwrap().clone()
+    }
+
+    /// Waits until so many messages of old have come.
+    pub async fn until_old(&self, count: usize) -> Vec<IncomingMessage> {
+        let find = |recorder: &Self| Some(recorder.old()).filter(|old| old.len() >= count);
+        self.until("older messages", find).await
+    }
+
+    /// Waits until a chat's timer is reported.
+    pub async fn chat_timer_of(&self, chat: &ChatId, seconds: u32) {
+        let timer = (chat.clone(), seconds);
+        let find =
+            |recorder: &Self| recorder.chat_timers.lock().unwrap().contains(&timer).then_some(());
+        self.until("timer of the chat", find).await;
     }
 
     /// Waits until a message has come in.

@@ -222,8 +222,19 @@ async fn a_text_shows_where_its_link_leads() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let page = "<html><head><title>Toko &amp; Co</title><meta name=description content='Kopi'>";
+    let with_picture = |path: &str| format!("{page}<meta property=og:image content='{path}'>");
+    let pages = ["/foto.png", "/never", "http://10.0.0.1/x.png", "/huge"].map(with_picture);
+    let html = |page: String| axum::routing::get(async move || axum::response::Html(page));
+    let [shown, never, private, huge] = pages;
+    let picture = STANDARD.decode(PICTURE).unwrap();
     let router = axum::Router::new()
         .route("/toko", axum::routing::get(async move || axum::response::Html(page)))
+        .route("/foto", html(shown))
+        .route("/foto-never", html(never))
+        .route("/foto-private", html(private))
+        .route("/foto-huge", html(huge))
+        .route("/foto.png", axum::routing::get(async move || picture))
+        .route("/huge", axum::routing::get(async || vec![0; 2 * 1024 * 1024]))
         .route("/never", axum::routing::get(std::future::pending::<()>));
     tokio::spawn(async move { axum::serve(listener, router).await });
     let simulator = Simulator::start().await;
@@ -245,6 +256,15 @@ async fn a_text_shows_where_its_link_leads() {
         }
         let mail = sent(&simulator, &account, body).await;
         assert_eq!((&mail["text"], &mail["link"]), (&json!(text), &expected), "{mail}");
+    }
+    for (path, has_picture) in
+        [("foto", true), ("foto-never", false), ("foto-private", false), ("foto-huge", false)]
+    {
+        let text = format!("Lihat http://{address}/{path}");
+        let body = json!({ "device": device, "to": BUDI, "text": text });
+        let mail = sent(&simulator, &account, body).await;
+        assert_eq!(mail["link"]["title"], "Toko & Co", "{mail}");
+        assert_eq!(mail["link"]["picture_bytes"].is_u64(), has_picture, "{mail}");
     }
 }
 

@@ -2,13 +2,17 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wacore_binary::Jid;
 
 use super::{Body, HandlerResult, parse_number};
 use crate::Simulator;
-use crate::error::Result;
+use crate::address::Number;
+use crate::clock;
+use crate::error::{Result, bad_request, not_found};
 use crate::phone::views;
 use crate::stanza::groups::GroupKind;
 
@@ -33,13 +37,34 @@ pub(super) struct NewGroup {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GroupPatch {
-    announcement: bool,
+    /// Who makes the changes; its creator unless given.
+    by: Option<String>,
+    subject: Option<String>,
+    /// Empty for none.
+    description: Option<String>,
+    announcement: Option<bool>,
+    locked: Option<bool>,
+    /// A JPEG in base64; empty for none.
+    picture: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct MemberPatch {
     admin: Option<bool>,
+    /// Who makes the change; the group's creator unless given.
+    by: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Removal {
+    /// Who removes the member: who it is for one who leaves, the group's creator unless given.
+    by: Option<String>,
+}
+
+fn author(by: Option<&String>) -> Result<Option<Number>> {
+    by.map(|by| parse_number(by)).transpose()
 }
 
 /// `POST /groups`
@@ -67,10 +92,32 @@ pub(super) async fn change(
     Body(body): Body<GroupPatch>,
 ) -> HandlerResult<Json<Value>> {
     let user = user_of(&id);
-    let changed =
-        simulator.switchboard().run(move |sb| sb.set_announcement(&user, body.announcement));
+    let by = author(body.by.as_ref())?;
+    let picture = body.picture.map(|picture| BASE64_STANDARD.decode(picture)).transpose();
+    let picture = picture.map_err(|_| bad_request("picture is no base64"))?;
+    let changed = simulator.switchboard().run(move |sb| {
+        if sb.group_members(&user)?.is_empty() {
+            return Err(not_found(format!("there is no group {user:?}")));
+        }
+        if let Some(subject) = &body.subject {
+            sb.set_subject(&user, subject, by)?;
+        }
+        if let Some(text) = &body.description {
+            sb.set_description(&user, text, clock::message_id(), by)?;
+        }
+        if let Some(is_so) = body.announcement {
+            sb.set_announcement(&user, is_so, by)?;
+        }
+        if let Some(is_so) = body.locked {
+            sb.set_locked(&user, is_so, by)?;
+        }
+        if let Some(picture) = &picture {
+            sb.set_picture(&user, picture, by)?;
+        }
+        Ok(())
+    });
     changed.await?;
-    Ok(Json(json!({ "id": id, "announcement": body.announcement })))
+    Ok(Json(json!({ "id": id })))
 }
 
 /// `PUT /groups/{id}/members/{number}`
@@ -80,11 +127,12 @@ pub(super) async fn add(
     Body(body): Body<MemberPatch>,
 ) -> HandlerResult<Json<Value>> {
     let (number, user) = (parse_number(&number)?, user_of(&id));
+    let by = author(body.by.as_ref())?;
     let added = simulator.switchboard().run(move |sb| {
         if !sb.group_members(&user)?.contains(&number) {
-            sb.change_member(&user, number, true)?;
+            sb.change_member(&user, number, true, by)?;
         }
-        body.admin.map_or(Ok(()), |is_admin| sb.set_admin(&user, number, is_admin))
+        body.admin.map_or(Ok(()), |is_admin| sb.set_admin(&user, number, is_admin, by))
     });
     added.await?;
     Ok(Json(json!({ "id": id })))
@@ -94,9 +142,11 @@ pub(super) async fn add(
 pub(super) async fn remove(
     State(simulator): State<Simulator>,
     Path((id, number)): Path<(String, String)>,
+    Body(body): Body<Removal>,
 ) -> HandlerResult<Json<Value>> {
     let (number, user) = (parse_number(&number)?, user_of(&id));
-    simulator.switchboard().run(move |sb| sb.change_member(&user, number, false)).await?;
+    let by = author(body.by.as_ref())?;
+    simulator.switchboard().run(move |sb| sb.change_member(&user, number, false, by)).await?;
     Ok(Json(json!({ "id": id })))
 }
 

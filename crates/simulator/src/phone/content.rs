@@ -70,6 +70,9 @@ pub(crate) struct LinkCard {
     pub(crate) url: String,
     pub(crate) title: Option<String>,
     pub(crate) description: Option<String>,
+    /// The size of its small picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) picture_bytes: Option<usize>,
 }
 
 /// A contact as it came.
@@ -235,7 +238,8 @@ impl Content {
 fn link(message: &wa::Message) -> Option<LinkCard> {
     let text = message.extended_text_message.as_option()?;
     let (title, description) = (text.title.clone(), text.description.clone());
-    Some(LinkCard { url: text.matched_text.clone()?, title, description })
+    let picture_bytes = text.jpeg_thumbnail.as_ref().map(|jpeg| jpeg.len());
+    Some(LinkCard { url: text.matched_text.clone()?, title, description, picture_bytes })
 }
 
 fn media(message: &wa::Message) -> Option<Content> {

@@ -9,6 +9,7 @@ mod companions;
 pub(crate) use companions::BundleKind;
 pub(crate) mod content;
 mod history;
+mod older;
 pub(crate) mod pairing;
 pub(crate) mod passkey;
 mod quotes;

@@ -37,6 +37,9 @@ impl Switchboard {
         id: &str,
         request: &wam::PeerDataOperationRequestMessage,
     ) -> Result<()> {
+        if let Some(older) = request.history_sync_on_demand_request.as_option() {
+            return self.give_older(number, to, id, older);
+        }
         let asked = request.placeholder_message_resend_request.iter().take(RECEIPT_IDS_MAX);
         let mut results = Vec::new();
         for key in asked.filter_map(|Requested { message_key }| message_key.as_option()) {
@@ -82,7 +85,11 @@ impl Switchboard {
     }
 
     /// A message as the phone has it; without content when it has none.
-    fn web_message(&self, number: Number, key: &wa::MessageKey) -> Result<wa::WebMessageInfo> {
+    pub(super) fn web_message(
+        &self,
+        number: Number,
+        key: &wa::MessageKey,
+    ) -> Result<wa::WebMessageInfo> {
         let id = key.id.clone().unwrap_or_default();
         let Some(found) = self.found_message(number, &id)? else {
             return Ok(wa::WebMessageInfo {

@@ -108,6 +108,6 @@ impl Switchboard {
             0 => NodeBuilder::new("not_ephemeral").build(),
             _ => NodeBuilder::new("ephemeral").attr("expiration", seconds.to_string()).build(),
         };
-        self.notify_group(id, &news)
+        self.notify_group(id, None, &news)
     }
 }

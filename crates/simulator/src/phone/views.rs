@@ -199,7 +199,8 @@ pub(crate) fn phones(db: &Connection) -> Result<Value> {
 
 /// The groups and their members.
 pub(crate) fn groups(db: &Connection) -> Result<Value> {
-    let sql = "SELECT g.id, g.subject, group_concat(m.number) FROM groups g \
+    let sql = "SELECT g.id, g.subject, group_concat(m.number), g.description, g.announcement, g.locked, \
+               COALESCE(length(g.picture), 0) FROM groups g \
                JOIN group_members m ON m.group_id = g.id GROUP BY g.id ORDER BY g.created_ms DESC LIMIT 200";
     let mut query = db.prepare_cached(sql)?;
     let mut rows = query.query([])?;
@@ -210,6 +211,10 @@ pub(crate) fn groups(db: &Connection) -> Result<Value> {
             "id": format!("{}@g.us", row.get::<_, String>(0)?),
             "subject": row.get::<_, String>(1)?,
             "participants": members.split(',').collect::<Vec<_>>(),
+            "description": row.get::<_, String>(3)?,
+            "announcement": row.get::<_, bool>(4)?,
+            "locked": row.get::<_, bool>(5)?,
+            "picture_bytes": row.get::<_, i64>(6)?,
         }));
     }
     Ok(Value::Array(groups))

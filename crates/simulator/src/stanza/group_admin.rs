@@ -10,9 +10,11 @@ use crate::address::{DeviceAddr, Number};
 use crate::clock;
 use crate::error::Result;
 use crate::limits::GROUP_MEMBERS_MAX;
-use crate::switchboard::Switchboard;
+use crate::switchboard::{StanzaClass, Switchboard};
 
 const DESCRIPTION_CHARS_MAX: usize = 2_048;
+/// Largest picture of a group, in bytes.
+pub(crate) const PICTURE_BYTES_MAX: usize = 512 * 1024;
 
 /// What a group says about itself beside its name.
 #[derive(Default)]
@@ -68,40 +70,66 @@ impl Switchboard {
             "subject" | "description" if about.locked && !is_admin => {
                 Ok(error(node, 403, "forbidden"))
             }
-            "subject" => self.rename(id, asked, node),
-            "description" => self.describe(id, &about, asked, node),
+            "subject" => self.renamed(number, id, asked, node),
+            "description" => self.described(number, id, &about, asked, node),
             _ if !is_admin => Ok(error(node, 403, "forbidden")),
             "announcement" | "not_announcement" => {
-                self.set_announcement(id, &*asked.tag == "announcement")?;
+                self.set_announcement(id, &*asked.tag == "announcement", Some(number))?;
                 Ok(result(node, vec![]))
             }
             "locked" | "unlocked" => {
-                self.set_about(id, &About { locked: &*asked.tag == "locked", ..about })?;
-                self.notify_group(id, &NodeBuilder::new_dynamic(asked.tag.to_string()).build())?;
+                self.set_locked(id, &*asked.tag == "locked", Some(number))?;
                 Ok(result(node, vec![]))
             }
             "invite" => self.invited(id, about, node),
-            "add" | "remove" | "promote" | "demote" => self.members_changed(id, asked, node),
+            "add" | "remove" | "promote" | "demote" => {
+                self.members_changed(number, id, asked, node)
+            }
             _ => Ok(error(node, 501, "feature-not-implemented")),
         }
     }
 
-    fn rename(&mut self, id: &str, asked: &NodeRef<'_>, node: &NodeRef<'_>) -> Result<Node> {
+    fn renamed(
+        &mut self,
+        by: Number,
+        id: &str,
+        asked: &NodeRef<'_>,
+        node: &NodeRef<'_>,
+    ) -> Result<Node> {
         let subject = String::from_utf8_lossy(&bytes_of(asked)).into_owned();
         if !(1..=SUBJECT_CHARS_MAX).contains(&subject.chars().count()) {
             return Ok(error(node, 406, "not-acceptable"));
         }
+        self.set_subject(id, &subject, Some(by))?;
+        Ok(result(node, vec![]))
+    }
+
+    /// A group is called so from now on.
+    pub(crate) fn set_subject(
+        &mut self,
+        id: &str,
+        subject: &str,
+        by: Option<Number>,
+    ) -> Result<()> {
         let sql = "UPDATE groups SET subject = ?2 WHERE id = ?1";
         self.db.prepare_cached(sql)?.execute(params![id, subject])?;
         let now = clock::unix_s().to_string();
         let news = NodeBuilder::new("subject").attr("subject", subject).attr("s_t", now);
-        self.notify_group(id, &news.build())?;
-        Ok(result(node, vec![]))
+        self.notify_group(id, by, &news.build())
+    }
+
+    /// Only admins change its name and description from now on, or everybody again.
+    pub(crate) fn set_locked(&mut self, id: &str, is_so: bool, by: Option<Number>) -> Result<()> {
+        let about = self.about(id)?;
+        self.set_about(id, &About { locked: is_so, ..about })?;
+        let news = NodeBuilder::new(if is_so { "locked" } else { "unlocked" }).build();
+        self.notify_group(id, by, &news)
     }
 
     /// The change names the description that it replaces, as the service wants it.
-    fn describe(
+    fn described(
         &mut self,
+        by: Number,
         id: &str,
         about: &About,
         asked: &NodeRef<'_>,
@@ -115,16 +143,84 @@ impl Switchboard {
         if description.chars().count() > DESCRIPTION_CHARS_MAX {
             return Ok(error(node, 406, "not-acceptable"));
         }
-        let description_id = match description.is_empty() {
-            true => String::new(),
-            false => attr(asked, "id"),
-        };
-        let (locked, invite) = (about.locked, about.invite.clone());
+        self.set_description(id, &description, attr(asked, "id"), Some(by))?;
+        Ok(result(node, vec![]))
+    }
+
+    /// A group has this description from now on; none when it is empty.
+    pub(crate) fn set_description(
+        &mut self,
+        id: &str,
+        text: &str,
+        description_id: String,
+        by: Option<Number>,
+    ) -> Result<()> {
+        let About { locked, invite, .. } = self.about(id)?;
+        let description_id = if text.is_empty() { String::new() } else { description_id };
+        let description = text.to_owned();
         self.set_about(id, &About { description, description_id, locked, invite })?;
         let about = self.about_nodes(id)?.into_iter().find(|node| node.tag == "description");
-        let gone = || NodeBuilder::new("description").attr("delete", "true").build();
-        self.notify_group(id, &about.unwrap_or_else(gone))?;
-        Ok(result(node, vec![]))
+        let gone = || {
+            let gone = [NodeBuilder::new("delete").build()];
+            NodeBuilder::new("description").attr("id", clock::message_id()).children(gone).build()
+        };
+        self.notify_group(id, by, &about.unwrap_or_else(gone))
+    }
+
+    /// `w:profile:picture`: the picture of a group, or that it has none any more.
+    pub(super) fn on_group_picture(
+        &mut self,
+        number: Number,
+        group: &Jid,
+        node: &NodeRef<'_>,
+    ) -> Result<Node> {
+        let id = group.user.to_string();
+        if !self.group_members(&id)?.contains(&number) {
+            return Ok(error(node, 403, "forbidden"));
+        }
+        if self.about(&id)?.locked && !self.admins(&id)?.contains(&number) {
+            return Ok(error(node, 403, "forbidden"));
+        }
+        let picture = node.get_optional_child("picture").map(bytes_of).unwrap_or_default();
+        if picture.len() > PICTURE_BYTES_MAX {
+            return Ok(error(node, 406, "not-acceptable"));
+        }
+        let picture_id = self.set_picture(&id, &picture, Some(number))?;
+        Ok(result(node, vec![NodeBuilder::new("picture").attr("id", picture_id).build()]))
+    }
+
+    /// A group has this picture from now on; none when it is empty. The picture's id.
+    pub(crate) fn set_picture(
+        &mut self,
+        id: &str,
+        picture: &[u8],
+        by: Option<Number>,
+    ) -> Result<String> {
+        let sql = "UPDATE groups SET picture = ?2 WHERE id = ?1";
+        self.db.prepare_cached(sql)?.execute(params![id, picture])?;
+        let picture_id = clock::random_below(1_000_000_000).to_string();
+        let news = match picture.is_empty() {
+            true => NodeBuilder::new("delete"),
+            false => NodeBuilder::new("set").attr("id", picture_id.as_str()),
+        };
+        let mut news = news.attr("jid", Jid::group(id));
+        if let Some(by) = by {
+            news = news.attr("author", by.jid());
+        }
+        let news = news.build();
+        for member in self.group_members(id)? {
+            for device in self.linked_devices(member)? {
+                let notification = NodeBuilder::new("notification")
+                    .attr("from", Jid::group(id))
+                    .attr("type", "picture")
+                    .attr("id", clock::message_id())
+                    .attr("t", clock::unix_s().to_string())
+                    .children([news.clone()])
+                    .build();
+                self.mail(device, StanzaClass::Notification, notification)?;
+            }
+        }
+        Ok(picture_id)
     }
 
     fn invited(&mut self, id: &str, about: About, node: &NodeRef<'_>) -> Result<Node> {
@@ -139,6 +235,7 @@ impl Switchboard {
 
     fn members_changed(
         &mut self,
+        by: Number,
         id: &str,
         asked: &NodeRef<'_>,
         node: &NodeRef<'_>,
@@ -149,7 +246,7 @@ impl Switchboard {
             let number = number_of(&jid);
             let refused = match number {
                 None => Some(404),
-                Some(number) => self.member_changed(id, &asked.tag, number)?,
+                Some(number) => self.member_changed(by, id, &asked.tag, number)?,
             };
             let answer = match number {
                 Some(number) if refused.is_none() => {
@@ -168,15 +265,22 @@ impl Switchboard {
     }
 
     /// One person's change; the code of what speaks against it.
-    fn member_changed(&mut self, id: &str, change: &str, number: Number) -> Result<Option<u16>> {
+    fn member_changed(
+        &mut self,
+        by: Number,
+        id: &str,
+        change: &str,
+        number: Number,
+    ) -> Result<Option<u16>> {
+        let by = Some(by);
         let is_member = self.group_members(id)?.contains(&number);
         match (change, is_member) {
             ("add", true) => return Ok(Some(409)),
             ("add", false) if !self.phone(number)?.registered => return Ok(Some(404)),
-            ("add", false) => self.change_member(id, number, true)?,
+            ("add", false) => self.change_member(id, number, true, by)?,
             (_, false) => return Ok(Some(404)),
-            ("remove", true) => self.change_member(id, number, false)?,
-            (change, true) => self.set_admin(id, number, change == "promote")?,
+            ("remove", true) => self.change_member(id, number, false, by)?,
+            (change, true) => self.set_admin(id, number, change == "promote", by)?,
         }
         Ok(None)
     }

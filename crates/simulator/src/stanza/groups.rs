@@ -108,7 +108,7 @@ impl Switchboard {
             let id = attr(group, "id");
             let user = id.split('@').next().unwrap_or_default();
             if self.group_members(user)?.contains(&number) {
-                self.change_member(user, number, false)?;
+                self.change_member(user, number, false, Some(number))?;
             }
             left.push(NodeBuilder::new("group").attr("id", id).build());
         }
@@ -257,17 +257,28 @@ impl Switchboard {
     }
 
     /// Only admins may write from now on, or everybody again.
-    pub(crate) fn set_announcement(&mut self, id: &str, is_so: bool) -> Result<()> {
+    pub(crate) fn set_announcement(
+        &mut self,
+        id: &str,
+        is_so: bool,
+        by: Option<Number>,
+    ) -> Result<()> {
         let sql = "UPDATE groups SET announcement = ?2 WHERE id = ?1";
         if self.db.prepare_cached(sql)?.execute(params![id, is_so])? == 0 {
             return Err(not_found(format!("there is no group {id:?}")));
         }
         let news = if is_so { "announcement" } else { "not_announcement" };
-        self.notify_group(id, &NodeBuilder::new(news).build())
+        self.notify_group(id, by, &NodeBuilder::new(news).build())
     }
 
     /// A member becomes an admin, or ceases to be one.
-    pub(crate) fn set_admin(&mut self, id: &str, member: Number, is_so: bool) -> Result<()> {
+    pub(crate) fn set_admin(
+        &mut self,
+        id: &str,
+        member: Number,
+        is_so: bool,
+        by: Option<Number>,
+    ) -> Result<()> {
         let sql = "UPDATE group_members SET admin = ?3 WHERE group_id = ?1 AND number = ?2";
         if self.db.prepare_cached(sql)?.execute(params![id, member.sql(), is_so])? == 0 {
             return Err(not_found(format!("{member} is not in the group {id:?}")));
@@ -275,11 +286,17 @@ impl Switchboard {
         let (by_lid, is_hidden) = (self.group_is_by_lid(id)?, self.phone(member)?.hidden);
         let news = NodeBuilder::new(if is_so { "promote" } else { "demote" })
             .children([self.participant(member, by_lid, is_hidden).build()]);
-        self.notify_group(id, &news.build())
+        self.notify_group(id, by, &news.build())
     }
 
     /// A member joins a group, or leaves it.
-    pub(crate) fn change_member(&mut self, id: &str, number: Number, joins: bool) -> Result<()> {
+    pub(crate) fn change_member(
+        &mut self,
+        id: &str,
+        number: Number,
+        joins: bool,
+        by: Option<Number>,
+    ) -> Result<()> {
         let Some(group) = self.group_node(id)? else {
             return Err(not_found(format!("there is no group {id:?}")));
         };
@@ -302,7 +319,7 @@ impl Switchboard {
             .build();
         let mut hear = before;
         hear.extend(joins.then_some(number));
-        self.notify_members(&group, id, hear, &news)
+        self.notify_members(&group, id, hear, by, &news)
     }
 
     /// Notifies the members' linked devices of their new group.
@@ -312,14 +329,15 @@ impl Switchboard {
         };
         let create = NodeBuilder::new("create").attr("type", "new").children([group.clone()]);
         let members = self.group_members(id)?;
-        self.notify_members(&group, id, members, &create.build())
+        self.notify_members(&group, id, members, None, &create.build())
     }
 
-    /// Notifies the members' linked devices of a change of their group.
-    pub(crate) fn notify_group(&mut self, id: &str, news: &Node) -> Result<()> {
+    /// Notifies the members' linked devices of a change of their group; its creator has made it unless
+    /// another one is named.
+    pub(crate) fn notify_group(&mut self, id: &str, by: Option<Number>, news: &Node) -> Result<()> {
         let Some(group) = self.group_node(id)? else { return Ok(()) };
         let members = self.group_members(id)?;
-        self.notify_members(&group, id, members, news)
+        self.notify_members(&group, id, members, by, news)
     }
 
     fn notify_members(
@@ -327,15 +345,28 @@ impl Switchboard {
         group: &Node,
         id: &str,
         members: Vec<Number>,
+        by: Option<Number>,
         news: &Node,
     ) -> Result<()> {
         let creator = group.attrs.get("creator").and_then(wacore_binary::NodeValue::to_jid);
-        let creator = creator.unwrap_or_else(super::server);
+        let by_lid = self.group_is_by_lid(id)?;
+        let (author, number) = match by {
+            Some(by) if by_lid => {
+                let is_hidden = self.phone(by)?.hidden;
+                (self.lid_jid(by), (!is_hidden).then(|| by.jid()))
+            }
+            Some(by) => (by.jid(), None),
+            None => (creator.unwrap_or_else(super::server), None),
+        };
         for member in members {
             for device in self.linked_devices(member)? {
-                let notification = NodeBuilder::new("notification")
+                let mut notification = NodeBuilder::new("notification")
                     .attr("from", Jid::group(id))
-                    .attr("participant", creator.clone())
+                    .attr("participant", author.clone());
+                if let Some(number) = &number {
+                    notification = notification.attr("participant_pn", number.clone());
+                }
+                let notification = notification
                     .attr("type", "w:gp2")
                     .attr("id", clock::message_id())
                     .attr("t", clock::unix_s().to_string())

@@ -27,7 +27,7 @@ pub(crate) mod tokens;
 mod usync;
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node, NodeContentRef, NodeRef};
+use wacore_binary::{Jid, Node, NodeContentRef, NodeRef, Server};
 
 use crate::control::rules::Struck;
 use crate::error::Result;
@@ -84,6 +84,11 @@ pub(crate) fn error(request: &NodeRef<'_>, code: u16, text: &'static str) -> Nod
         .attr("from", jid_attr(request, "to").unwrap_or_else(server))
         .children([error])
         .build()
+}
+
+/// The group that a query about pictures is about.
+fn group_of(node: &NodeRef<'_>) -> Option<Jid> {
+    jid_attr(node, "target").filter(|jid| jid.server == Server::Group)
 }
 
 /// `s.whatsapp.net`
@@ -160,6 +165,11 @@ impl Switchboard {
             }
             ("w:sync:app:state", _) => self.on_app_state(conn, device, node),
             ("w:g2", _) => self.on_groups(conn, device, node),
+            ("w:profile:picture", _) if kind == "set" && group_of(node).is_some() => {
+                let group = group_of(node).unwrap_or_else(server);
+                let answer = self.on_group_picture(device.number, &group, node)?;
+                self.answer(conn, answer)
+            }
             ("w:m", _) => self.on_media_conn(conn, device, node),
             ("privacy", Some("tokens")) => self.on_tokens(conn, device, node),
             ("w:mex", _) => self.on_mex(conn, node),

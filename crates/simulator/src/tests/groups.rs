@@ -249,7 +249,7 @@ async fn members_are_notified_of_joins_and_leaves() {
     for (joins, tag) in [(true, "add"), (false, "remove")] {
         let user = user.clone();
         let change = move |sb: &mut crate::switchboard::Switchboard| {
-            sb.change_member(&user, number("628333"), joins)?;
+            sb.change_member(&user, number("628333"), joins, None)?;
             Ok(sb.group_members(&user)?.contains(&number("628333")))
         };
         assert_eq!(simulator.switchboard().run(change).await.unwrap(), joins);
@@ -259,7 +259,7 @@ async fn members_are_notified_of_joins_and_leaves() {
         assert_eq!(attr(member.unwrap(), "jid"), "628333@s.whatsapp.net");
     }
     let nowhere = |sb: &mut crate::switchboard::Switchboard| {
-        sb.change_member("120363000000000000", number("628333"), true)
+        sb.change_member("120363000000000000", number("628333"), true, None)
     };
     let error = simulator.switchboard().run(nowhere).await.unwrap_err().to_string();
     assert_eq!(error, "there is no group \"120363000000000000\"");

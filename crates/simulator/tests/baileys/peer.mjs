@@ -85,21 +85,34 @@ class Device {
 
   async described(received) {
     const { key, message } = received
-    const text = message?.conversation ?? message?.extendedTextMessage?.text
-    const file = message && fileOf(message)
-    if (key.fromMe || (!text && !file)) return
-    const replyTo = message.extendedTextMessage?.contextInfo?.stanzaId
+    if (key.fromMe || !message) return
+    const inner = inside(message)
+    const text = inner.conversation ?? inner.extendedTextMessage?.text
+    const file = fileOf(inner)
+    const other = otherContent(inner)
+    if (!text && !file && !other) return
+    const context = Object.values(inner).find((part) => part?.contextInfo)?.contextInfo
+    const replyTo = context?.stanzaId
+    const mentions = context?.mentionedJid ?? []
     return {
       id: key.id,
       chat: key.remoteJid,
       from: key.participant || key.remoteJid,
       ...(text && { text }),
       ...(replyTo && { reply_to: replyTo }),
+      ...(mentions.length && { mentions }),
+      ...(other ?? {}),
+      ...(message !== inner && isViewOnce(message) && { view_once: true }),
       ...(file && { media: { ...file, sha256: sha256(await downloadMediaMessage(received, 'buffer', {})) } }),
     }
   }
 
-  async obey({ pair_by_code, to, reply_to, ...order }) {
+  async obey({ pair_by_code, to, reply_to, content: whole, ...order }) {
+    if (whole) {
+      const { key, message } = await this.sock.sendMessage(to, revived(whole, to))
+      this.sent.set(key.id, message)
+      return this.report('sent', { id: key.id })
+    }
     if (pair_by_code) return this.report('code', { code: await this.sock.requestPairingCode(pair_by_code) })
     const quoted = reply_to && {
       key: { remoteJid: reply_to.from, id: reply_to.id, fromMe: false },
@@ -113,12 +126,75 @@ class Device {
 
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 
+const envelopes = [
+  'ephemeralMessage',
+  'viewOnceMessage',
+  'viewOnceMessageV2',
+  'viewOnceMessageV2Extension',
+  'documentWithCaptionMessage',
+  'editedMessage',
+]
+
+/// The message in its envelopes.
+function inside(message) {
+  const envelope = envelopes.map((name) => message[name]?.message).find(Boolean)
+  return envelope ? inside(envelope) : message
+}
+
+const isViewOnce = (message) => envelopes.some((name) => name.startsWith('viewOnce') && message[name])
+
 function fileOf(message) {
-  const inner = message.documentWithCaptionMessage?.message ?? message
   for (const kind of ['image', 'video', 'audio', 'document', 'sticker']) {
-    const file = inner[`${kind}Message`]
-    if (file) return { kind, caption: file.caption, mimetype: file.mimetype, filename: file.fileName }
+    const file = message[`${kind}Message`]
+    if (!file) continue
+    const { caption, mimetype, ptt, gifPlayback } = file
+    return { kind, caption, mimetype, filename: file.fileName, ...(ptt && { ptt }), ...(gifPlayback && { gif: true }) }
   }
+}
+
+/// What is neither text nor file.
+function otherContent(message) {
+  const { locationMessage: place, reactionMessage: reaction, protocolMessage: protocol } = message
+  if (place)
+    return {
+      location: {
+        latitude: place.degreesLatitude,
+        longitude: place.degreesLongitude,
+        name: place.name,
+        address: place.address,
+      },
+    }
+  const cards = message.contactsArrayMessage?.contacts ?? (message.contactMessage && [message.contactMessage])
+  if (cards) return { contacts: cards.map(({ displayName, vcard }) => ({ name: displayName, vcard })) }
+  const poll = message.pollCreationMessage ?? message.pollCreationMessageV2 ?? message.pollCreationMessageV3
+  if (poll)
+    return {
+      poll: {
+        question: poll.name,
+        options: poll.options.map(({ optionName }) => optionName),
+        selectable: poll.selectableOptionsCount,
+      },
+    }
+  if (reaction) return { reaction: { emoji: reaction.text, message: reaction.key.id } }
+  if (!protocol?.key) return
+  if (protocol.editedMessage) return { edit: { text: protocol.editedMessage.conversation, message: protocol.key.id } }
+  return { revoke: { message: protocol.key.id } }
+}
+
+/// Content for Baileys, with files in base64 and keys of messages by their ids, `mine` where this device has sent it.
+function revived(content, to) {
+  const key = ({ id, mine }) => ({ remoteJid: to, id, fromMe: mine === true })
+  const revive = (name, value) => {
+    if (value?.base64) return Buffer.from(value.base64, 'base64')
+    return name === 'key' || name === 'edit' || name === 'delete' ? key(value) : value
+  }
+  const pairs = (value) => Object.entries(value).map(([name, part]) => [name, walked(name, part)])
+  const walked = (name, value) => {
+    const revivedValue = revive(name, value)
+    const isPlain = revivedValue === value && value && typeof value === 'object' && !Array.isArray(value)
+    return isPlain ? Object.fromEntries(pairs(value)) : revivedValue
+  }
+  return Object.fromEntries(pairs(content))
 }
 
 function content({ text, media }) {

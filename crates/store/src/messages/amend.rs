@@ -3,7 +3,7 @@
 //! One that comes before its message waits in `amendments`, until the message comes.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::device::Device;
 use domain::ids::{DeviceId, WhatsappId};
@@ -17,6 +17,9 @@ use super::clean::{BATCH_ROWS_MAX, CleanupBatch};
 use super::{history_columns, message_from};
 use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
 use crate::stored;
+
+/// How many of a device's newest messages are looked at for votes that came before their poll.
+const RECENT_ROWS: i64 = 1_000;
 
 /// A change, as it concerns a device.
 pub(super) type Concerning = (DeviceId, Amendment);
@@ -40,6 +43,33 @@ pub(super) async fn name_choices(tx: &mut Tx, arrived: &mut [Vec<Message>]) -> S
         let Found::Message(poll) = find(tx, message.device_id, &amendment).await? else { continue };
         if let Some(poll) = poll.content.poll() {
             message.content.name_choices(poll.chosen(&vote.digests));
+        }
+    }
+    Ok(())
+}
+
+/// Names the answers of votes that came before their polls, among the newest messages of their devices.
+pub(super) async fn name_early_choices(tx: &mut Tx, early: &[Concerning]) -> SqlResult<()> {
+    const RECENT: &str = concat!(
+        "SELECT ",
+        history_columns!(),
+        " FROM messages WHERE device_id = $1 AND kind = 'poll_vote' AND id IN
+            (SELECT id FROM messages WHERE device_id = $1 ORDER BY id DESC LIMIT $2)"
+    );
+    let is_vote = |(_, early): &&Concerning| matches!(early.change, Change::Voted(_));
+    let polls: BTreeMap<(String, &str), &Concerning> = early
+        .iter()
+        .filter(is_vote)
+        .map(|vote| ((vote.0.to_string(), vote.1.whatsapp_id.as_str()), vote))
+        .collect();
+    for ((device, id), (of, vote)) in polls {
+        let Found::Message(poll) = find(tx, *of, vote).await? else { continue };
+        let Some(poll) = poll.content.poll() else { continue };
+        let rows = tx.query(RECENT, params![&device, RECENT_ROWS]).await?;
+        for mut vote in tx.readable("messages", rows, message_from) {
+            if vote.name_choices_of(id, poll) {
+                put_content(tx, &vote).await?;
+            }
         }
     }
     Ok(())
@@ -102,15 +132,19 @@ async fn amended(
     amendment: &Amendment,
     devices: &HashMap<DeviceId, Device>,
 ) -> SqlResult<Option<Recorded>> {
-    const UPDATE: &str = "UPDATE messages SET text = $2, media = $3 WHERE id = $1";
     if !message.amend(amendment) {
         return Ok(None);
     }
-    let content = stored::content::write(&message.content, &message.context)?;
-    tx.execute(UPDATE, params![message.id.0, message.text(), &content]).await?;
+    put_content(tx, &message).await?;
     let device = devices.get(&message.device_id).map(EventDevice::from);
     let event = device.and_then(|device| Event::of_change(&message, &device, amendment));
     Ok(Some(Recorded { message, events: event.into_iter().collect() }))
+}
+
+async fn put_content(tx: &mut Tx, message: &Message) -> SqlResult<()> {
+    const UPDATE: &str = "UPDATE messages SET text = $2, media = $3 WHERE id = $1";
+    let content = stored::content::write(&message.content, &message.context)?;
+    tx.execute(UPDATE, params![message.id.0, message.text(), &content]).await.map(drop)
 }
 
 /// The names of changes in the table.

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 
 use domain::call::CallReport;
-use domain::chat::{Chat, ChatId};
+use domain::chat::{Chat, ChatFacts, ChatId};
+use domain::group::GroupReport;
 use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::message::{Direction, Message, MessageEvent, whole_millis};
+use domain::message::{Direction, Message, MessageEvent, MessageState, whole_millis};
 use domain::ports::{Page, PageRequest};
 use domain::webhook::Event;
 use jiff::Timestamp;
@@ -49,12 +50,13 @@ pub(super) async fn touch(tx: &mut Tx, messages: &[&Message], new: &[MessageId])
     let mut touched: BTreeMap<(String, String), Touched> = BTreeMap::new();
     for message in messages.iter().filter(is_shown) {
         let is_in = message.direction() == Direction::In;
-        let name = message.context.sender_name.clone();
+        // Names of old are no news.
+        let name = message.context.sender_name.clone().filter(|_| message.id.0 > 0);
         let key = (message.device_id.to_string(), message.chat.to_string());
         let (account, last) = (message.account_id, message.id);
         let chat = touched.entry(key).or_insert(Touched { account, last, unread: 0, name: None });
         chat.last = chat.last.max(last);
-        chat.unread += i64::from(is_in);
+        chat.unread += i64::from(is_in && message.state == MessageState::Delivered);
         chat.name = name.filter(|_| is_in && !message.chat.is_group()).or(chat.name.take());
     }
     let rows: Vec<Vec<Param<'_>>> = touched
@@ -80,7 +82,7 @@ pub(crate) async fn chats(
     page: PageRequest,
 ) -> SqlResult<Page<Chat>> {
     const SELECT: &str =
-        "SELECT last_message_id, account_id, device_id, chat, name, unread FROM chats
+        "SELECT last_message_id, account_id, device_id, chat, name, unread, ephemeral_s, can_send FROM chats
         WHERE account_id = $1 AND ($2 = '' OR device_id = $2) AND last_message_id < $3
         ORDER BY last_message_id DESC LIMIT $4";
     let device = device.map(|id| id.to_string()).unwrap_or_default();
@@ -108,6 +110,8 @@ fn chat_from(row: &mut Row) -> SqlResult<Chat> {
         chat: ChatId::from(row.text()?),
         name: row.opt_text()?,
         unread: row.int()?,
+        ephemeral_s: row.opt_int()?.and_then(|s| u32::try_from(s).ok()).unwrap_or_default(),
+        can_send: row.opt_int()?.map(|can| can != 0),
         last: None,
     })
 }
@@ -156,11 +160,12 @@ pub(crate) async fn mark_read(
 /// A person's chat goes by another name.
 pub(super) async fn rename(tx: &mut Tx, device: &str, from: &str, to: &str) -> SqlResult<()> {
     const COPY: &str = "INSERT INTO chats
-            (device_id, chat, account_id, name, last_message_id, unread)
-        SELECT device_id, CAST($3 AS TEXT), account_id, name, last_message_id, unread FROM chats
-        WHERE device_id = $1 AND chat = $2
+            (device_id, chat, account_id, name, last_message_id, unread, ephemeral_s)
+        SELECT device_id, CAST($3 AS TEXT), account_id, name, last_message_id, unread, ephemeral_s
+        FROM chats WHERE device_id = $1 AND chat = $2
         ON CONFLICT (device_id, chat) DO UPDATE
         SET name = COALESCE(chats.name, excluded.name), unread = chats.unread + excluded.unread,
+            ephemeral_s = COALESCE(chats.ephemeral_s, excluded.ephemeral_s),
             last_message_id = CASE WHEN excluded.last_message_id > chats.last_message_id
                 THEN excluded.last_message_id ELSE chats.last_message_id END";
     const DELETE: &str = "DELETE FROM chats WHERE device_id = $1 AND chat = $2";
@@ -184,6 +189,51 @@ pub(crate) async fn report_call(
     let devices = devices::by_ids(tx, &[device].into()).await?;
     let events: Vec<Event> =
         devices.get(&device).map(|device| Event::of_call(call, device)).into_iter().collect();
+    deliveries::enqueue(tx, &events.iter().collect::<Vec<_>>()).await?;
+    Ok(events)
+}
+
+/// Keeps what is known of a chat; false when there is no such chat.
+pub(crate) async fn describe(
+    tx: &mut Tx,
+    device: DeviceId,
+    chat: ChatId,
+    facts: ChatFacts,
+) -> SqlResult<bool> {
+    const UPDATE: &str = "UPDATE chats SET name = COALESCE($3, name),
+            ephemeral_s = COALESCE($4, ephemeral_s), can_send = COALESCE($5, can_send)
+        WHERE device_id = $1 AND chat = $2";
+    let (device, chat) = (device.to_string(), chat.cleaned().to_string());
+    let (seconds, can_send) = (facts.ephemeral_s.map(i64::from), facts.can_send.map(i64::from));
+    let values = params![&device, &chat, &facts.name, seconds, can_send];
+    Ok(tx.execute(UPDATE, values).await? > 0)
+}
+
+pub(crate) async fn is_described(
+    tx: &mut Tx,
+    device: DeviceId,
+    chat: ChatId,
+) -> SqlResult<Option<bool>> {
+    const SELECT: &str = "SELECT can_send FROM chats WHERE device_id = $1 AND chat = $2";
+    let (device, chat) = (device.to_string(), chat.to_string());
+    let row = tx.query_one(SELECT, params![&device, &chat]).await?;
+    row.map(|mut row| Ok(row.opt_int()?.is_some())).transpose()
+}
+
+/// Emits that a group has changed, and keeps what of it belongs to its chat.
+pub(crate) async fn report_group(
+    tx: &mut Tx,
+    device: DeviceId,
+    mut report: GroupReport,
+) -> SqlResult<Vec<Event>> {
+    report.clean();
+    let devices = devices::by_ids(tx, &[device].into()).await?;
+    let Some(owner) = devices.get(&device) else { return Ok(Vec::new()) };
+    let facts = report.facts(&owner.address());
+    if facts != ChatFacts::default() {
+        describe(tx, device, ChatId::Group(report.group.clone()), facts).await?;
+    }
+    let events = vec![Event::of_group(report, owner)];
     deliveries::enqueue(tx, &events.iter().collect::<Vec<_>>()).await?;
     Ok(events)
 }

@@ -53,15 +53,22 @@ pub(crate) async fn idempotency_keys(
     Ok((deleted, Some(end)))
 }
 
-/// Ids grow with time, so the oldest messages are the first ones; no index on the time is needed.
+/// Ids grow with time, so the oldest messages are the first ones; no index on the time is needed. Those of
+/// messages that the phone has given from before fall.
 pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<CleanupBatch> {
-    const OLDEST: &str = "SELECT id, created_at FROM messages ORDER BY id LIMIT $1";
+    const OLDEST: [&str; 2] = [
+        "SELECT id, created_at FROM messages WHERE id > 0 ORDER BY id LIMIT $1",
+        "SELECT id, created_at FROM messages WHERE id < 0 ORDER BY id DESC LIMIT $1",
+    ];
     const DELETE: &str =
         "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
          RETURNING account_id, device_id, direction, state";
     const DELETE_FILES: &str = "DELETE FROM incoming_files
         WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
-    let rows = tx.query(OLDEST, params![BATCH_ROWS_MAX]).await?;
+    let mut rows = Vec::new();
+    for oldest in OLDEST {
+        rows.extend(tx.query(oldest, params![BATCH_ROWS_MAX]).await?);
+    }
     let rows = tx.readable("messages", rows, |row| Ok((row.int()?, row.time()?)));
     let is_old = |(_, created_at): &(i64, Timestamp)| *created_at < whole_millis(before);
     let old: Vec<i64> = rows.into_iter().filter(is_old).map(|(id, _)| id).collect();

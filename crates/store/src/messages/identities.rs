@@ -15,7 +15,7 @@ use domain::phone::PhoneNumber;
 use domain::webhook::Event;
 use jiff::Timestamp;
 
-use super::chats;
+use super::{chats, people_known};
 use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
 use crate::{deliveries, devices, stored};
 
@@ -148,6 +148,7 @@ async fn rename_contact(tx: &mut Tx, device: &str, from: &Name, to: &Name) -> Sq
     const DELETE: &str = "DELETE FROM contacts WHERE device_id = $1 AND chat = $2";
     tx.execute(COPY, params![device, &from.chat, &to.chat]).await?;
     tx.execute(DELETE, params![device, &from.chat]).await?;
+    people_known::rename(tx, device, &from.chat, &to.chat).await?;
     chats::rename(tx, device, &from.chat, &to.chat).await
 }
 

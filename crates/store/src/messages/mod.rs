@@ -10,9 +10,11 @@ pub(crate) mod chats;
 pub(crate) mod clean;
 pub(crate) mod counts;
 pub(crate) mod find;
+pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub(crate) mod list;
+pub(crate) mod people_known;
 pub(crate) mod receive;
 pub(crate) mod record;
 
@@ -279,6 +281,7 @@ async fn insert_history(tx: &mut Tx, messages: &[&Message]) -> SqlResult<Vec<Mes
     let new = inserted.into_iter().map(|mut row| row.int().map(MessageId));
     let new = new.collect::<SqlResult<Vec<_>>>()?;
     chats::touch(tx, messages, &new).await?;
+    people_known::note(tx, messages, &new).await?;
     Ok(new)
 }
 

@@ -81,6 +81,7 @@ pub(crate) async fn receive_group(
     };
     let came: Vec<&Message> = rows.iter().filter(|row| new.contains(&row.id)).copied().collect();
     let mut early = amend::take_early(tx, &came).await?;
+    amend::name_early_choices(tx, &early).await?;
     let mut answers: Vec<Vec<Recorded>> = arrived.into_iter().map(&mut answer).collect();
     for (index, mut changes) in changes.into_iter().enumerate() {
         let device = group[index].device;

@@ -51,6 +51,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0012_media_download.sql"),
     include_str!("../../migrations/postgres/0013_portal_links_and_audit.sql"),
     include_str!("../../migrations/postgres/0014_chats.sql"),
+    include_str!("../../migrations/postgres/0020_chat_facts.sql"),
 ];
 
 #[derive(Clone)]

@@ -58,6 +58,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0012_media_download.sql"),
     include_str!("../../migrations/sqlite/0013_portal_links_and_audit.sql"),
     include_str!("../../migrations/sqlite/0014_chats.sql"),
+    include_str!("../../migrations/sqlite/0020_chat_facts.sql"),
 ];
 
 /// The database, open.

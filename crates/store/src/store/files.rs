@@ -1,7 +1,7 @@
 //! The port of files that come in.
 
 use async_trait::async_trait;
-use domain::ids::{AccountId, MessageId};
+use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::incoming_file::{FileOutcome, IncomingFile};
 use domain::ports::{FileStore, StoreResult};
 use jiff::Timestamp;
@@ -40,6 +40,10 @@ impl FileStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<()> {
         run!(self.write, files::request, account, message, now)
+    }
+
+    async fn hasten_files(&self, device: DeviceId, now: Timestamp) -> StoreResult<bool> {
+        run!(self.write, files::hasten, device, now)
     }
 
     async fn record_file(

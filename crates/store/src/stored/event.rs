@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::address::StoredAddress;
 use super::content::{self, StoredContent};
 use super::failure::StoredFailure;
+use super::group::StoredGroup;
 use super::{from_text, to_text, unreadable};
 use crate::sql::SqlResult;
 
@@ -55,6 +56,8 @@ enum StoredSubject<'a> {
     Contact(StoredIdentity<'a>),
     #[serde(rename = "call", borrow)]
     Call(StoredCall<'a>),
+    #[serde(rename = "group", borrow)]
+    Group(StoredGroup<'a>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -144,6 +147,7 @@ pub(crate) fn write(event: &Event) -> SqlResult<String> {
                 lid: lid.as_str().into(),
             }),
             Subject::Call(call) => StoredSubject::Call(call.into()),
+            Subject::Group(report) => StoredSubject::Group(report.into()),
         },
     })
 }
@@ -168,6 +172,7 @@ fn event_from(stored: StoredEvent<'_>) -> Option<Event> {
                 lid: Lid::from_jid(lid.into_owned()),
             }),
             StoredSubject::Call(call) => Subject::Call(call_from(call, stored.at)),
+            StoredSubject::Group(group) => Subject::Group(group.read(stored.at)?),
         },
     })
 }

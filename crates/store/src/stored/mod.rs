@@ -9,6 +9,7 @@ pub(crate) mod address;
 pub(crate) mod content;
 pub(crate) mod event;
 pub(crate) mod failure;
+mod group;
 pub(crate) mod history;
 pub(crate) mod ids;
 pub(crate) mod incoming;

@@ -341,7 +341,7 @@ fn the_features_of_plans() {
 
 #[test]
 fn the_events_of_webhooks() {
-    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired","device.restricted","contact.identified","message.edited","message.revoked","call.received"]"#;
+    let all = r#"["message.received","message.sent","message.delivered","message.read","message.played","message.failed","message.expired","message.cancelled","device.connected","device.disconnected","device.logged_out","device.paired","device.restricted","contact.identified","message.edited","message.revoked","call.received","group.updated","group.participants"]"#;
     assert_eq!(names::write(&EventKind::ALL, EventKind::as_str).unwrap(), all);
     let known = names::read(all, EventKind::from_name).unwrap();
     assert_eq!(known.items, EventKind::ALL);

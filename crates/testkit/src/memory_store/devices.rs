@@ -105,7 +105,7 @@ impl DeviceStore for MemoryStore {
     ) -> StoreResult<Option<Device>> {
         let mut state = self.state();
         let Some(device) = state.owned(account, id) else { return Ok(None) };
-        device.incoming = patch.incoming(device.incoming);
+        device.incoming = patch.incoming(device.incoming.clone());
         if let Some(name) = patch.name {
             device.name = name;
         }

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::content::Content;
-use domain::ids::{AccountId, MessageId};
+use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::incoming_file::{FileOutcome, FileState, IncomingFile};
 use domain::message::Message;
 use domain::ports::{FileStore, StoreResult};
@@ -47,6 +47,15 @@ impl State {
         };
         let (due_at, created_at) = (message.created_at, message.created_at);
         self.files.insert(message.id, KeptFile { file, size: 0, due_at, created_at });
+    }
+
+    /// A file is fetched when it is asked for, and not at once.
+    pub(super) fn put_on_demand(&mut self, id: MessageId) {
+        let kept = self.files.get_mut(&id);
+        if let Some(kept) = kept.filter(|kept| kept.file.state == FileState::Pending) {
+            kept.file.state = FileState::OnDemand;
+            self.show_file(id);
+        }
     }
 
     /// Forgets files whose messages, devices or accounts are gone.
@@ -145,6 +154,21 @@ impl FileStore for MemoryStore {
             state.show_file(message);
         }
         Ok(())
+    }
+
+    async fn hasten_files(&self, device: DeviceId, now: Timestamp) -> StoreResult<bool> {
+        let mut state = self.state();
+        let is_its = |kept: &&mut KeptFile| {
+            kept.file.device == device
+                && kept.file.state == FileState::Pending
+                && kept.due_at > stored(now)
+        };
+        let mut has_any = false;
+        for kept in state.files.values_mut().filter(is_its) {
+            kept.due_at = stored(now);
+            has_any = true;
+        }
+        Ok(has_any)
     }
 
     async fn record_file(

@@ -51,9 +51,19 @@ impl State {
         };
         let mut early: Vec<_> = self.early.extract_if(.., is_its).collect();
         early.sort_by_key(|(_, amendment)| amendment.at);
+        self.name_early_choices(&message);
         recorded.extend(early.iter().filter_map(|(device, early)| self.amend(*device, early)));
         recorded.extend(changed(self));
         recorded
+    }
+
+    /// Names the answers of votes that came before their poll.
+    fn name_early_choices(&mut self, poll: &Message) {
+        let Some(content) = poll.content.poll() else { return };
+        let votes = self.history.values_mut().filter(|vote| vote.device_id == poll.device_id);
+        for vote in votes {
+            vote.name_choices_of(poll.whatsapp_id.as_str(), content);
+        }
     }
 
     fn name_choices(&self, message: &mut Message, amendment: &Amendment) {

@@ -257,7 +257,7 @@ impl GrantStore for MemoryStore {
 fn event_bytes(delivery: &Delivery) -> usize {
     match &delivery.event.subject {
         Subject::Message(message) => message.content.text().len(),
-        Subject::Device(_) | Subject::Contact(_) | Subject::Call(_) => 0,
+        Subject::Device(_) | Subject::Contact(_) | Subject::Call(_) | Subject::Group(_) => 0,
     }
 }
 

@@ -219,11 +219,22 @@ pub async fn votes_are_counted_with_their_poll(store: Arc<dyn Store>) {
 
 pub async fn a_vote_that_comes_before_its_poll_waits_for_it(store: Arc<dyn Store>) {
     let world = World::new(store).await;
+    let mut votes = Vec::new();
     for early in [vote("V1", ANI, &[0]), vote("V2", "628333", &[1]), vote("V3", ANI, &[1])] {
-        assert_eq!(kinds(&receive(&world, early).await), [EventKind::MessageReceived]);
+        let came = receive(&world, early).await;
+        assert_eq!(kinds(&came), [EventKind::MessageReceived]);
+        votes.extend(came.into_iter().map(|recorded| recorded.message));
     }
     let poll = receive(&world, poll_of_budi()).await.remove(0).message;
-    assert_eq!(tally(&stored(&world, &poll).await), [0, 2]);
+    let poll = stored(&world, &poll).await;
+    assert_eq!(tally(&poll), [0, 2]);
+    let options = &poll.content.poll().unwrap().options;
+    for (vote, option) in votes.iter().zip([0, 1, 1]) {
+        let vote = stored(&world, vote).await;
+        let cast = vote.content.structured().and_then(Structured::vote).unwrap();
+        assert_eq!(cast.options, [options[option].clone()], "named once the poll is known");
+        assert_eq!(vote.text(), options[option]);
+    }
 }
 
 pub async fn a_place_that_moves_changes_its_row(store: Arc<dyn Store>) {

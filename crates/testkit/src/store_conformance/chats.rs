@@ -8,12 +8,13 @@
 use std::sync::Arc;
 
 use domain::call::CallReport;
-use domain::chat::{Chat, ChatId, Lid};
-use domain::contact::Identity;
+use domain::chat::{Chat, ChatFacts, ChatId, GroupId, Lid};
+use domain::contact::{Identity, KnownPerson};
 use domain::context::Context;
+use domain::group::{GroupChange, GroupReport, ParticipantAction};
 use domain::message::{Address, IncomingMessage, Message, MessageState};
 use domain::phone::PhoneNumber;
-use domain::ports::{PageRequest, Store};
+use domain::ports::{MessageFilter, PageRequest, Store};
 use domain::webhook::EventKind;
 
 use super::lists::incoming;
@@ -112,4 +113,148 @@ pub async fn a_call_is_an_event(store: Arc<dyn Store>) {
     let posted: Vec<_> = world.pending(&hook).await.into_iter().map(|d| d.event).collect();
     assert_eq!(posted, events);
     assert_eq!(posted[0].kind, EventKind::CallReceived);
+}
+
+fn group() -> GroupId {
+    GroupId::from_user("120363")
+}
+
+fn report(id: &str, change: GroupChange) -> GroupReport {
+    let by = Address { phone: Some(PhoneNumber::from_digits(ANI)), lid: None };
+    GroupReport { id: id.into(), group: group(), by: Some(by), change, at: stored(NOW) }
+}
+
+pub async fn a_change_of_a_group_is_an_event_and_shows_in_its_chat(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let kinds = [EventKind::GroupUpdated, EventKind::GroupParticipants];
+    let hook = world.webhook(None, &kinds).await;
+    let (device, chat) = (world.device.id, ChatId::Group(group()));
+    let budi = Address { phone: Some(PhoneNumber::from_digits(BUDI)), lid: None };
+    let facts = ChatFacts { can_send: Some(true), ..ChatFacts::default() };
+    assert!(!world.store.describe_chat(device, &chat, &facts).await.unwrap(), "no such chat");
+    assert_eq!(world.store.is_described(device, &chat).await.unwrap(), None);
+    let in_group = IncomingMessage { chat: chat.clone(), ..named("X1", ANI, "Ani") };
+    receive(&world, vec![in_group]).await;
+    assert_eq!(world.store.is_described(device, &chat).await.unwrap(), Some(false));
+    let changes = [
+        GroupChange::Name("Tim\0".into()),
+        GroupChange::Description(None),
+        GroupChange::Picture(true),
+        GroupChange::Announcement(true),
+        GroupChange::Locked(false),
+        GroupChange::Ephemeral(86_400),
+        GroupChange::Participants(ParticipantAction::Promote, vec![budi]),
+    ];
+    let mut events = Vec::new();
+    for (index, change) in changes.into_iter().enumerate() {
+        let report = report(&index.to_string(), change);
+        events.extend(world.store.report_group(device, &report).await.unwrap());
+    }
+    let posted: Vec<_> = world.pending(&hook).await.into_iter().map(|d| d.event).collect();
+    assert_eq!(posted, events);
+    let kinds: Vec<_> = events.iter().map(|event| event.kind).collect();
+    let mut expected = vec![EventKind::GroupUpdated; 6];
+    expected.push(EventKind::GroupParticipants);
+    assert_eq!(kinds, expected);
+    let shown = async || {
+        let chat = chats(&world, 9, None).await.0.remove(0);
+        (chat.name.clone(), chat.ephemeral_s, chat.can_send())
+    };
+    assert_eq!(shown().await, (Some("Tim".into()), 86_400, true));
+    let facts =
+        ChatFacts { name: Some("Regu".into()), ephemeral_s: Some(0), can_send: Some(false) };
+    assert!(world.store.describe_chat(device, &chat, &facts).await.unwrap());
+    assert_eq!(shown().await, (Some("Regu".into()), 0, false));
+    assert_eq!(world.store.is_described(device, &chat).await.unwrap(), Some(true));
+    assert!(world.store.describe_chat(device, &chat, &ChatFacts::default()).await.unwrap());
+    assert_eq!(shown().await, (Some("Regu".into()), 0, false), "what is not said stays");
+}
+
+async fn known(world: &World, limit: u32, before: Option<i64>) -> (Vec<KnownPerson>, bool) {
+    let page = PageRequest { before, limit };
+    let (account, device) = (world.account.id, Some(world.device.id));
+    let of_device = world.store.people_known(account, device, page).await.unwrap();
+    let of_account = world.store.people_known(account, None, page).await.unwrap();
+    assert_eq!(of_device.items, of_account.items);
+    (of_device.items, of_device.has_more)
+}
+
+pub async fn people_are_known_by_both_names(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    assert_eq!(known(&world, 9, None).await.0, []);
+    let lid = Lid::from_user("77");
+    let hidden = Address { phone: None, lid: Some(lid.clone()) };
+    let in_group = IncomingMessage {
+        chat: ChatId::Group(group()),
+        sender: hidden,
+        ..named("X1", BUDI, "Budi")
+    };
+    receive(&world, vec![in_group]).await;
+    receive(&world, vec![named("X2", ANI, "Ani")]).await;
+    let sent = world.sent(1).await;
+    let shown = |people: &[KnownPerson]| -> Vec<(String, Option<String>)> {
+        people.iter().map(|one| (one.who.key().to_owned(), one.name.clone())).collect()
+    };
+    let all = known(&world, 9, None).await.0;
+    let name = |name: &str| Some(name.to_owned());
+    let person = |key: &str, called: Option<String>| (key.to_owned(), called);
+    let theirs = person(sent.chat.short(), None);
+    let expected = [theirs.clone(), person(ANI, name("Ani")), person(lid.as_str(), name("Budi"))];
+    assert_eq!(shown(&all), expected);
+    let (first, has_more) = known(&world, 1, None).await;
+    assert_eq!((shown(&first), has_more), (vec![theirs], true));
+    let (rest, _) = known(&world, 9, Some(all[0].id)).await;
+    assert_eq!(rest, all[1..]);
+
+    receive(&world, vec![named("X3", ANI, "Ani S."), named("X4", ANI, "Ani S.")]).await;
+    let identity = Identity { phone: PhoneNumber::from_digits(BUDI), lid: lid.clone() };
+    world.store.identify(world.device.id, vec![identity], NOW).await.unwrap();
+    let all = known(&world, 9, None).await.0;
+    assert_eq!(shown(&all)[1..], [person(ANI, name("Ani S.")), person(BUDI, name("Budi"))]);
+    assert_eq!(all[2].who.lid, Some(lid));
+    world.store.delete_account(world.account.id).await.unwrap();
+    assert_eq!(known(&world, 9, None).await.0, []);
+}
+
+pub async fn older_messages_stand_behind_all_others(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let hook = world.webhook(None, &[EventKind::MessageReceived]).await;
+    let chat = ChatId::Person(PhoneNumber::from_digits(BUDI));
+    let oldest = async || world.store.oldest_message(account, device, &chat).await.unwrap();
+    assert_eq!(oldest().await, None);
+    let first = receive(&world, vec![named("X1", BUDI, "Budi"), named("X2", BUDI, "Budi")]).await;
+    assert_eq!(oldest().await.as_ref(), Some(&first[0]));
+    let pending = world.pending(&hook).await.len();
+    let give = async |ids: &[&str]| {
+        let messages = ids.iter().map(|id| named(id, BUDI, "Budi yang dulu")).collect();
+        world.store.receive_history(device, messages, later(5)).await.unwrap()
+    };
+    assert_eq!(give(&["H2", "H1", "X1"]).await, 2, "one is known");
+    assert_eq!(oldest().await.unwrap().whatsapp_id.as_str(), "H1");
+    assert_eq!(give(&["G1", "H1"]).await, 1);
+    let filter = MessageFilter { chat: Some(chat.clone()), ..MessageFilter::default() };
+    let page = |limit, before| PageRequest { before, limit };
+    let listed = async |limit, before| {
+        let page = world.store.messages(account, &filter, page(limit, before)).await.unwrap();
+        (page.items, page.has_more)
+    };
+    let ids = |of: &[Message]| -> Vec<String> {
+        of.iter().map(|message| message.whatsapp_id.as_str().to_owned()).collect()
+    };
+    let (all, _) = listed(9, None).await;
+    assert_eq!(ids(&all), ["X2", "X1", "H2", "H1", "G1"]);
+    assert!(all[2..].iter().all(|old| old.id.0 < 0 && old.state == MessageState::Read));
+    let (rest, has_more) = listed(2, Some(all[2].id.0)).await;
+    assert_eq!((ids(&rest), has_more), (vec!["H1".to_owned(), "G1".to_owned()], false));
+    assert_eq!(world.pending(&hook).await.len(), pending, "no events");
+    let (chats, _) = chats(&world, 9, None).await;
+    let [shown] = chats.as_slice() else { panic!("{chats:?}") };
+    assert_eq!((shown.unread, shown.name.as_deref()), (2, Some("Budi")));
+    assert_eq!(shown.last_message_id, first[1].id);
+    // What is old by when it was stored goes, from either end.
+    world.store.clean_up(later(100), later(2)).await.unwrap();
+    assert_eq!(ids(&listed(9, None).await.0), ["H2", "H1", "G1"]);
+    world.store.clean_up(later(100), later(6)).await.unwrap();
+    assert_eq!(listed(9, None).await.0, []);
 }

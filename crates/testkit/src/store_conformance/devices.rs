@@ -83,13 +83,25 @@ pub async fn settings_of_a_device_change(store: Arc<dyn Store>) {
         proxy: Some(proxy.clone()),
         media_download: Some(MediaDownload::OnDemand),
         rejects_calls: Some(true),
+        reject_text: Some(Some("Tulis saja".into())),
         reads_at_once: Some(true),
     };
     let updated = store.update_device(account.id, device.id, patch).await.unwrap().unwrap();
     let (name, pacing, media_download) = ("Kasir".into(), Some(pacing), MediaDownload::OnDemand);
-    let incoming = IncomingSettings { rejects_calls: true, reads_at_once: true };
-    let expected =
-        Device { name, pacing, shown_as, proxy, media_download, incoming, ..device.clone() };
+    let incoming = IncomingSettings {
+        rejects_calls: true,
+        reject_text: Some("Tulis saja".into()),
+        reads_at_once: true,
+    };
+    let expected = Device {
+        name,
+        pacing,
+        shown_as,
+        proxy,
+        media_download,
+        incoming: incoming.clone(),
+        ..device.clone()
+    };
     assert_eq!(updated, expected);
     assert_eq!(store.device(account.id, device.id).await.unwrap().as_deref(), Some(&updated));
     let nothing = DevicePatch::default();

@@ -109,7 +109,7 @@ fn data(event: &Event) -> Option<Data<'_>> {
         Subject::Device(status) => {
             (device.number_id.0, Content::Device(device_content(status, event)), event.at)
         }
-        Subject::Contact(_) | Subject::Call(_) => return None,
+        Subject::Contact(_) | Subject::Call(_) | Subject::Group(_) => return None,
     };
     Some(Data { id, device_id: device.id.0, owner_jid, content, created_at })
 }

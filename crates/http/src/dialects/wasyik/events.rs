@@ -122,7 +122,7 @@ fn data(event: &Event) -> Option<Data<'_>> {
         }
         Subject::Message(message) => update(event, message),
         Subject::Device(status) => disconnected(event, status),
-        Subject::Contact(_) | Subject::Call(_) => None,
+        Subject::Contact(_) | Subject::Call(_) | Subject::Group(_) => None,
     }
 }
 

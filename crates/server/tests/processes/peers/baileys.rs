@@ -4,6 +4,7 @@ use tokio::process::Command;
 
 use super::exchange::{Addressing, exchange};
 use super::front::Front;
+use super::kinds::every_kind;
 use super::pairing::pair_many;
 use super::{Implementation, node, trust_front};
 use crate::support::process::Process;
@@ -28,6 +29,16 @@ async fn baileys_exchanges_messages_with_our_device_by_number() {
 #[tokio::test(flavor = "multi_thread")]
 async fn baileys_exchanges_messages_with_our_device_by_lid() {
     exchange(&BAILEYS, Addressing::ByLid).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baileys_opens_and_sends_every_kind_by_number() {
+    every_kind(&BAILEYS, Addressing::ByNumber).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn baileys_opens_and_sends_every_kind_by_lid() {
+    every_kind(&BAILEYS, Addressing::ByLid).await;
 }
 
 /// Pairing by QR and by code, text, groups, media, receipts, typing, mail that waits, refusals,

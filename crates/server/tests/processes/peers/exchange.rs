@@ -13,12 +13,12 @@ use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
 
-const OUR_PHONE: &str = "628111000001";
-const THEIR_PHONE: &str = "628222000002";
+pub(super) const OUR_PHONE: &str = "628111000001";
+pub(super) const THEIR_PHONE: &str = "628222000002";
 /// A picture of one pixel.
-const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+pub(super) const PICTURE: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const REPORT: &[u8] = b"%PDF-1.4\n% laporan yang sangat pendek\n";
-const WAIT_SECONDS_MAX: u64 = 30;
+pub(super) const WAIT_SECONDS_MAX: u64 = 30;
 
 /// How accounts address people.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,15 +28,15 @@ pub(super) enum Addressing {
 }
 
 /// One device of ours and one of theirs.
-struct World {
-    simulator: Simulator,
+pub(super) struct World {
+    pub(super) simulator: Simulator,
     _front: Front,
     _gateway: Gateway,
-    account: Api,
+    pub(super) account: Api,
     device: String,
-    peers: Peers,
+    pub(super) peers: Peers,
     /// How they address us.
-    our_jid: String,
+    pub(super) our_jid: String,
 }
 
 /// Text, replies, files, groups, and what could not be decrypted and is asked for again.
@@ -58,7 +58,7 @@ pub(super) async fn exchange(implementation: &Implementation, addressing: Addres
 }
 
 impl World {
-    async fn start(implementation: &Implementation, addressing: Addressing) -> Self {
+    pub(super) async fn start(implementation: &Implementation, addressing: Addressing) -> Self {
         let simulator = Simulator::start().await;
         let front = Front::start(&simulator).await;
         let by_lid = addressing == Addressing::ByLid;
@@ -159,7 +159,7 @@ impl World {
     }
 
     /// Our device sends: what the API answered, and what they received.
-    async fn send(&mut self, to: &str, mut message: Value) -> (Value, Value) {
+    pub(super) async fn send(&mut self, to: &str, mut message: Value) -> (Value, Value) {
         message["device"] = json!(self.device);
         message["to"] = json!(to);
         let sent = self.account.post("/v1/messages", message).await;

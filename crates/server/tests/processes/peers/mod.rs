@@ -8,14 +8,16 @@
 //! - `{"device":0,"event":"qr","qr":"…"}`, `code` (with `code`), `open`, `sent` (with `id`), `closed`,
 //!   `failed` (with `error`), and `message` with `id`, `chat`, `from`, and what it has of `text`,
 //!   `reply_to` (an id), and `media` (`kind`, `caption`, `mimetype`, `filename`, and the `sha256` of the
-//!   decrypted file);
+//!   decrypted file, `ptt`, `gif`), `mentions`, `view_once`, `location`, `contacts`, `poll`, `reaction`, `edit` or
+//!   `revoke`;
 //! - `{"device":0,"pair_by_code":"628…"}`, and `{"device":0,"to":"…@s.whatsapp.net"}` with `text`, which
 //!   may have a `reply_to` (`id`, `from`, `text`), or with `media` (`kind`, `mimetype`, `caption`,
-//!   `filename`, `base64`).
+//!   `filename`, `base64`); where an implementation has it, with `content` in its own words.
 
 mod baileys;
 mod exchange;
 mod front;
+mod kinds;
 mod pairing;
 mod whatsmeow;
 mod zapo;

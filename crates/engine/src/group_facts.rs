@@ -1,0 +1,115 @@
+//! What chats show of groups: their names, and whether the device's number may write there.
+//!
+//! A group is asked when a message comes in of which that is not known yet, and when what the number may do
+//! has changed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use domain::chat::{ChatFacts, ChatId, GroupId};
+use domain::group::{GroupAnswer, GroupRequest};
+use domain::ids::DeviceId;
+use domain::message::Failure;
+use domain::ports::{Recorded, SendError, StoreResult};
+use parking_lot::Mutex;
+use tokio::sync::Semaphore;
+
+use crate::context::EngineContext;
+
+/// Most groups that are asked at a time.
+const ASKS_MAX: usize = 8;
+/// Most groups that are remembered as asked; then all are forgotten.
+const ASKED_MAX: usize = 50_000;
+
+/// The groups that were asked since the start.
+pub(crate) struct GroupFacts {
+    asked: Mutex<HashSet<(DeviceId, GroupId)>>,
+    permits: Semaphore,
+}
+
+impl Default for GroupFacts {
+    fn default() -> Self {
+        Self { asked: Mutex::default(), permits: Semaphore::new(ASKS_MAX) }
+    }
+}
+
+impl GroupFacts {
+    /// Whether it was not asked yet.
+    fn is_first(&self, device: DeviceId, group: &GroupId) -> bool {
+        let mut asked = self.asked.lock();
+        if asked.len() >= ASKED_MAX {
+            asked.clear();
+        }
+        asked.insert((device, group.clone()))
+    }
+
+    fn forget(&self, device: DeviceId, group: &GroupId) {
+        self.asked.lock().remove(&(device, group.clone()));
+    }
+}
+
+/// Asks the groups of messages that have come in, where nothing is known of them. It is not waited for.
+pub(crate) fn learn(context: &Arc<EngineContext>, device: DeviceId, new: &[Recorded]) {
+    for recorded in new {
+        let ChatId::Group(group) = &recorded.message.chat else { continue };
+        if !context.group_facts().is_first(device, group) {
+            continue;
+        }
+        let (context, group) = (context.clone(), group.clone());
+        tokio::spawn(async move {
+            let chat = ChatId::Group(group.clone());
+            match context.store().is_described(device, &chat).await {
+                Ok(Some(false)) => ask(&context, device, group).await,
+                Ok(Some(true)) => {}
+                Ok(None) | Err(_) => context.group_facts().forget(device, &group),
+            }
+        });
+    }
+}
+
+/// Asks a group again: what the number may do there has changed. It is not waited for.
+pub(crate) fn learn_again(context: &Arc<EngineContext>, device: DeviceId, group: GroupId) {
+    let context = context.clone();
+    tokio::spawn(async move { ask(&context, device, group).await });
+}
+
+async fn ask(context: &EngineContext, device: DeviceId, group: GroupId) {
+    let Ok(_permit) = context.group_facts().permits.acquire().await else { return };
+    let facts = match context.messenger().group(device, GroupRequest::Show(group.clone())).await {
+        Ok(answer) => return described(context, device, &answer).await,
+        Err(SendError::Permanent(failure)) if failure.code == Failure::GROUP_NOT_AVAILABLE => {
+            ChatFacts { can_send: Some(false), ..ChatFacts::default() }
+        }
+        Err(error) => {
+            tracing::debug!(%device, %error, "a group does not say what it is called");
+            context.group_facts().forget(device, &group);
+            return;
+        }
+    };
+    keep(context, device, group, facts).await;
+}
+
+/// Keeps what a group has said of itself for its chat.
+pub(crate) async fn described(context: &EngineContext, device: DeviceId, answer: &GroupAnswer) {
+    let GroupAnswer::Details(details) = answer else { return };
+    let own = match own_address(context, device).await {
+        Ok(Some(own)) => own,
+        Ok(None) | Err(_) => return,
+    };
+    keep(context, device, details.group.id.clone(), details.facts(&own)).await;
+}
+
+async fn own_address(
+    context: &EngineContext,
+    device: DeviceId,
+) -> StoreResult<Option<domain::message::Address>> {
+    let device = context.store().device_by_id(device).await?;
+    Ok(device.map(|device| device.address()))
+}
+
+async fn keep(context: &EngineContext, device: DeviceId, group: GroupId, facts: ChatFacts) {
+    let kept = context.store().describe_chat(device, &ChatId::Group(group), &facts).await;
+    if let Err(error) = kept {
+        tracing::debug!(%device, %error, "what is known of a group is not stored");
+    }
+}
