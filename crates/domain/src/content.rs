@@ -68,36 +68,39 @@ impl ContentKind {
         }
     }
 
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::Text,
+        Self::Image,
+        Self::Video,
+        Self::Audio,
+        Self::Voice,
+        Self::Document,
+        Self::Sticker,
+        Self::Location,
+        Self::Contact,
+        Self::Poll,
+        Self::Reaction,
+        Self::PollVote,
+        Self::Answer,
+        Self::Order,
+        Self::GroupInvite,
+        Self::Event,
+        Self::Album,
+        Self::Edit,
+        Self::Revoke,
+        Self::Unreadable,
+        Self::Other,
+    ];
+
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
     /// Reads a name back; an unknown one is [`ContentKind::Other`].
     pub fn from_name(name: &str) -> Self {
-        use ContentKind::{
-            Album, Answer, Audio, Contact, Document, Edit, Event, GroupInvite, Image, Location,
-            Order, Other, Poll, PollVote, Reaction, Revoke, Sticker, Text, Unreadable, Video,
-            Voice,
-        };
-        let named = [
-            Text,
-            Image,
-            Video,
-            Audio,
-            Voice,
-            Document,
-            Sticker,
-            Location,
-            Contact,
-            Poll,
-            Reaction,
-            PollVote,
-            Answer,
-            Order,
-            GroupInvite,
-            Event,
-            Album,
-            Edit,
-            Revoke,
-            Unreadable,
-        ];
-        named.into_iter().find(|kind| kind.as_str() == name).unwrap_or(Other)
+        Self::named(name).unwrap_or(Self::Other)
     }
 
     /// Whether it is a file.

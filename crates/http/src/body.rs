@@ -252,6 +252,13 @@ fn explain<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> ApiE
     name_field(&path, message)
 }
 
+/// Fields with which other gateways send buttons and lists.
+const INTERACTIVE: [&str; 7] =
+    ["buttons", "list", "sections", "template", "templateButtons", "interactive", "footer"];
+/// Why there are none of them.
+const NOT_INTERACTIVE: &str = "is refused: WhatsApp shows buttons and lists of linked devices to no recipient; \
+                               send a text, or a poll where an answer is to be chosen";
+
 /// Turns serde's words into ours. What was sent in place of the right thing is never repeated: it
 /// could be a message's text in the wrong field.
 fn name_field(path: &str, message: &str) -> ApiError {
@@ -266,6 +273,9 @@ fn name_field(path: &str, message: &str) -> ApiError {
         return ApiError::field(child(path, quoted), "is given more than once");
     }
     if message.starts_with("unknown field") {
+        if INTERACTIVE.contains(&quoted) {
+            return ApiError::field(child(path, quoted), NOT_INTERACTIVE);
+        }
         let known = choices(expected);
         let message = format!("is not a field of this request; known: {known}");
         return ApiError::field(child(path, quoted), message);

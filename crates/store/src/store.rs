@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, NewAccount};
-use domain::chat::ChatId;
+use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, Receipt};
+use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
@@ -349,6 +350,15 @@ impl MessageStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<Vec<Event>> {
         run!(self.write, identities::identify, device, identities, now)
+    }
+
+    async fn phone_of_lid(
+        &self,
+        account: AccountId,
+        lid: &Lid,
+    ) -> StoreResult<Option<PhoneNumber>> {
+        let lid = lid.clone();
+        run!(self.read, identities::phone_of_lid, account, lid)
     }
 
     async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {

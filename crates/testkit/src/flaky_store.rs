@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, KeyRights, NewAccount};
 use domain::audit::{AuditEntry, NewAuditEntry};
 use domain::call::CallReport;
-use domain::chat::{Chat, ChatFacts, ChatId};
+use domain::chat::{Chat, ChatFacts, ChatId, Lid};
 use domain::contact::{Identity, KnownPerson};
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
@@ -22,6 +22,7 @@ use domain::incoming_file::{FileOutcome, IncomingFile};
 use domain::key::KeyHash;
 use domain::message::{IncomingMessage, Message, Receipt};
 use domain::person::{Link, Session, User};
+use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::portal::PortalLink;
@@ -227,6 +228,7 @@ delegate!(MessageStore {
     write identify(
         device: DeviceId, identities: Vec<Identity>, now: Timestamp
     ) -> Vec<Event>;
+    read phone_of_lid(account: AccountId, lid: &Lid) -> Option<PhoneNumber>;
     write add_contacts(device: DeviceId, chats: Vec<ChatId>) -> ();
     read message(account: AccountId, id: MessageId) -> Option<Message>;
     read message_named(

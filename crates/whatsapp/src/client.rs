@@ -13,6 +13,7 @@ use domain::ports::{MessengerEvent, ProtocolStore, StoreResult};
 use futures_util::future::join_all;
 use outbound::ProxyConnector;
 use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 use wacore::runtime::Runtime;
@@ -330,8 +331,11 @@ impl Sink {
         if is_stored_first {
             self.barrier.receive();
         }
-        if self.signals.try_send(signal).is_err() {
-            tracing::error!(device = %self.device, "an event was dropped: {EVENTS_MAX} wait");
+        if let Err(error) = self.signals.try_send(signal) {
+            // Closed: nobody waits for events of this client any more, as after a logout.
+            if matches!(error, TrySendError::Full(_)) {
+                tracing::error!(device = %self.device, "an event was dropped: {EVENTS_MAX} wait");
+            }
             // It comes again over the next connection.
             match is_stored_first {
                 true => self.barrier.answer(false),

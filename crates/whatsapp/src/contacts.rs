@@ -10,7 +10,6 @@ const VALUE_CHARS_MAX: usize = 200;
 /// Writes a contact so that phones offer to call and to write to it.
 pub(crate) fn vcard(contact: &Contact) -> String {
     let phone = contact.phone.as_deref().unwrap_or_default();
-    let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
     let mut card = format!(
         "BEGIN:VCARD\nVERSION:3.0\nN:;{name};;;\nFN:{name}\n",
         name = escaped(&contact.name)
@@ -18,7 +17,13 @@ pub(crate) fn vcard(contact: &Contact) -> String {
     if let Some(organization) = contact.organization.as_deref().filter(|text| !text.is_empty()) {
         card.push_str(&format!("ORG:{};\n", escaped(organization)));
     }
-    card.push_str(&format!("TEL;type=CELL;type=VOICE;waid={digits}:+{digits}\nEND:VCARD"));
+    // Only a whole number can be an account's; what is written otherwise can be called all the same.
+    let is_whole = !phone.is_empty() && phone.bytes().all(|byte| byte.is_ascii_digit());
+    let telephone = match is_whole {
+        true => format!(";waid={phone}:+{phone}"),
+        false => format!(":{}", escaped(phone)),
+    };
+    card.push_str(&format!("TEL;type=CELL;type=VOICE{telephone}\nEND:VCARD"));
     card
 }
 
@@ -97,12 +102,21 @@ mod tests {
         {
             let written = Contact {
                 name: name.into(),
-                phone: Some("+62 812-3456".into()),
+                phone: Some("628123456".into()),
                 organization: organization.map(Into::into),
             };
             let read = contact(None, Some(&vcard(&written)));
-            assert_eq!(read, Contact { phone: Some("628123456".into()), ..written });
+            assert_eq!(read, written);
         }
+    }
+
+    #[test]
+    fn what_is_no_whole_number_can_be_called_only() {
+        let short =
+            Contact { name: "Taxi".into(), phone: Some("021 555".into()), organization: None };
+        let card = vcard(&short);
+        assert!(card.contains("\nTEL;type=CELL;type=VOICE:021 555\n"), "{card}");
+        assert_eq!(contact(None, Some(&card)), short);
     }
 
     #[test]

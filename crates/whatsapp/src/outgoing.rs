@@ -23,6 +23,7 @@ const OWN_PREFIX: &str = "3EB0";
 const CAPTION_PREFIX: &str = "3EBC";
 
 /// What is around the content of a message that goes out.
+#[derive(Clone)]
 pub(crate) struct Surroundings<'a> {
     /// The chat it goes to, as the device's account addresses it.
     pub(crate) to: &'a Jid,
@@ -49,6 +50,11 @@ pub(crate) fn messages(
     uploaded: Option<UploadResponse>,
     around: &Surroundings<'_>,
 ) -> Option<Vec<(WhatsappId, wa::Message)>> {
+    if let Some(of_caption) = revoked_caption(&content, around) {
+        let parts = [(caption_id(id), &of_caption), (id.clone(), around)];
+        let revoke = |(id, around)| Some((id, protocol(Type::REVOKE, None, around)?));
+        return parts.into_iter().map(revoke).collect();
+    }
     let caption = match &content {
         Content::File(OutgoingFile { media, caption, .. }) if !caption.trim().is_empty() => {
             let is_audio = matches!(media.kind, ContentKind::Audio | ContentKind::Voice);
@@ -59,6 +65,21 @@ pub(crate) fn messages(
     let caption = caption.and_then(|text| Some((caption_id(id), message(text, None, around)?)));
     let own = (id.clone(), message(content, uploaded, around)?);
     Some(caption.into_iter().chain([own]).collect())
+}
+
+/// With an audio its caption is deleted, which is a message of its own: what that refers to.
+fn revoked_caption<'a>(
+    content: &OutgoingContent,
+    around: &Surroundings<'a>,
+) -> Option<Surroundings<'a>> {
+    let quote = around.context.reply_to.as_ref().filter(|_| matches!(content, Content::Revoke))?;
+    let is_audio = matches!(quote.kind, ContentKind::Audio | ContentKind::Voice);
+    if !is_audio || quote.text.trim().is_empty() {
+        return None;
+    }
+    let reply_to = Quote { whatsapp_id: caption_id(&quote.whatsapp_id), ..quote.clone() };
+    let context = Context { reply_to: Some(reply_to), ..around.context.clone() };
+    Some(Surroundings { context, ..around.clone() })
 }
 
 /// The id of a message's caption: always the same, so that the phone recognises a repeat.
@@ -413,6 +434,36 @@ fn in_caption_envelope(message: wa::Message) -> wa::Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn with_an_audio_its_caption_is_deleted() {
+        let target = WhatsappId::from_random([7; 8]);
+        let to: Jid = "628111@s.whatsapp.net".parse().unwrap();
+        let deleted = |kind, text: &str| {
+            let (whatsapp_id, is_ours, text) = (target.clone(), Some(true), text.to_owned());
+            let quote = Quote { whatsapp_id, is_ours, sender: None, kind, text };
+            let context = Context { reply_to: Some(quote), ..Context::default() };
+            let (own, preview, poll_secret, now_ms) = (None, None, [0; 32], 0);
+            let around = Surroundings { to: &to, own, context, preview, poll_secret, now_ms };
+            let id = WhatsappId::from_random([9; 8]);
+            let parts = messages(&id, Content::Revoke, None, &around).unwrap();
+            let key = |part: wa::Message| {
+                part.protocol_message
+                    .as_option()
+                    .unwrap()
+                    .key
+                    .as_option()
+                    .unwrap()
+                    .id
+                    .clone()
+                    .unwrap()
+            };
+            parts.into_iter().map(|(_, part)| WhatsappId(key(part))).collect::<Vec<_>>()
+        };
+        assert_eq!(deleted(ContentKind::Voice, "hi"), [caption_id(&target), target.clone()]);
+        assert_eq!(deleted(ContentKind::Voice, ""), [target.clone()]);
+        assert_eq!(deleted(ContentKind::Image, "hi"), [target.clone()]);
+    }
 
     #[test]
     fn a_captions_id_leads_back_to_its_message() {

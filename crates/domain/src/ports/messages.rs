@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{Page, PageRequest, StoreResult};
-use crate::chat::ChatId;
+use crate::chat::{ChatId, Lid};
 use crate::contact::Identity;
 use crate::context::MessageName;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
@@ -14,6 +14,7 @@ use crate::message::{
     ContentKind, Direction, Failure, IncomingMessage, Message, MessageEvent, MessageState,
     NewMessage, Receipt, whole_millis,
 };
+use crate::phone::PhoneNumber;
 use crate::plan::Plan;
 use crate::policy::queue::{QueueFull, QueueLimits};
 use crate::policy::quota::Period;
@@ -169,6 +170,10 @@ pub struct MessageFilter {
     pub states: Vec<MessageState>,
     /// Only those in this chat.
     pub chat: Option<ChatId>,
+    /// Only those of these kinds; empty for all.
+    pub kinds: Vec<ContentKind>,
+    /// Only those whose text or caption contains this; small and capital letters A to Z are the same.
+    pub text: Option<String>,
     /// Only those made at or after this.
     pub since: Option<Timestamp>,
     /// Only those made before this.
@@ -282,6 +287,9 @@ pub trait MessageStore: Send + Sync {
         identities: Vec<Identity>,
         now: Timestamp,
     ) -> StoreResult<Vec<Event>>;
+    /// The number of a LID, as far as a device of the account knows it.
+    async fn phone_of_lid(&self, account: AccountId, lid: &Lid)
+    -> StoreResult<Option<PhoneNumber>>;
     /// Takes chats for known that a device has not written to itself.
     async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()>;
     /// Cancels a waiting message that [`MessageStore::message`] cannot read, of an account and, where

@@ -43,14 +43,22 @@ impl Core {
         Ok(page)
     }
 
-    /// The chat that a caller names: by number, by LID or by a group's id.
+    /// The chat that a caller names: by number, by LID or by a group's id. A person whose number is known
+    /// has one chat, by number, whichever name is given.
     ///
     /// # Errors
     /// [`Error::Invalid`].
-    pub fn chat_named(&self, principal: &Principal, name: &str) -> Result<ChatId> {
-        let country = &principal.account()?.default_country;
-        let chat = Recipient::parse(name, country);
-        chat.map(ChatId::from).map_err(|error| Error::invalid("chat", error.to_string()))
+    pub async fn chat_named(&self, principal: &Principal, name: &str) -> Result<ChatId> {
+        let account = principal.account()?;
+        let chat = Recipient::parse(name, &account.default_country);
+        let chat = chat.map(ChatId::from);
+        match chat.map_err(|error| Error::invalid("chat", error.to_string()))? {
+            ChatId::Lid(lid) => {
+                let phone = self.store.phone_of_lid(account.id, &lid).await?;
+                Ok(phone.map_or(ChatId::Lid(lid), ChatId::Person))
+            }
+            chat => Ok(chat),
+        }
     }
 
     /// The people that the devices know that a caller may see, those who became known last first.

@@ -16,6 +16,7 @@ use crate::media::{
     cleaned_url,
 };
 use crate::message::TEXT_CHARS_MAX;
+use crate::phone::PhoneNumber;
 use crate::ports::UrlRefusal;
 
 /// Longest MIME type, in characters.
@@ -26,12 +27,14 @@ type Checked = (Content, Option<Vec<u8>>);
 
 impl Core {
     /// Checks what can be checked without asking anybody.
-    pub(super) fn check_content(&self, content: ContentRequest) -> Result<Checked> {
+    pub(super) fn check_content(&self, content: ContentRequest, country: &str) -> Result<Checked> {
         match content {
             Content::Text(text) => Ok((Content::Text(check_text(text)?), None)),
             Content::File(file) => self.check_file(file),
             Content::Location(location) => Ok((Content::Location(check_location(location)?), None)),
-            Content::Contacts(contacts) => Ok((Content::Contacts(check_contacts(contacts)?), None)),
+            Content::Contacts(contacts) => {
+                Ok((Content::Contacts(check_contacts(contacts, country)?), None))
+            }
             Content::Poll(poll) => Ok((Content::Poll(check_poll(poll)?), None)),
             Content::Reaction(emoji) => Ok((Content::Reaction(check_emoji(emoji)?), None)),
             Content::Edit(_)
@@ -121,11 +124,12 @@ fn check_location(location: Location) -> Result<Location> {
     Ok(location)
 }
 
-fn check_contacts(contacts: Vec<Contact>) -> Result<Vec<Contact>> {
+/// Their numbers are understood as a recipient's is; one that is none, such as a short one, stays as it is.
+fn check_contacts(mut contacts: Vec<Contact>, country: &str) -> Result<Vec<Contact>> {
     if contacts.is_empty() || contacts.len() > CONTACTS_MAX {
         return Err(Error::invalid("contacts", format!("must hold 1 to {CONTACTS_MAX} contacts")));
     }
-    for contact in &contacts {
+    for contact in &mut contacts {
         let phone = contact.phone.as_deref().unwrap_or_default();
         check_line("contacts.name", &contact.name, 1, CONTACT_CHARS_MAX)?;
         check_line("contacts.phone", phone, 1, CONTACT_CHARS_MAX)?;
@@ -133,6 +137,9 @@ fn check_contacts(contacts: Vec<Contact>) -> Result<Vec<Contact>> {
         check_line("contacts.organization", organization, 0, CONTACT_CHARS_MAX)?;
         if !phone.chars().any(|c| c.is_ascii_digit()) {
             return Err(Error::invalid("contacts.phone", "must be a phone number"));
+        }
+        if let Ok(number) = PhoneNumber::parse(phone, country) {
+            contact.phone = Some(number.as_str().to_owned());
         }
     }
     Ok(contacts)

@@ -24,6 +24,9 @@ fn start_of_day(now: Timestamp, zone: &TimeZone) -> Timestamp {
     now.to_zoned(zone.clone()).start_of_day().map_or(now, |start| start.timestamp())
 }
 
+/// The longest text that messages are searched for, in characters.
+const SOUGHT_CHARS_MAX: usize = 200;
+
 impl Core {
     /// One message the caller may see.
     ///
@@ -131,6 +134,11 @@ impl Core {
         match filter.device {
             Some(device) => drop(self.device(principal, device).await?),
             None => filter.device = principal.caller.bound_device(),
+        }
+        let is_long = |text: &String| !(1..=SOUGHT_CHARS_MAX).contains(&text.chars().count());
+        if filter.text.as_ref().is_some_and(is_long) {
+            let message = format!("must have 1 to {SOUGHT_CHARS_MAX} characters");
+            return Err(Error::invalid("q", message));
         }
         filter.now = Some(self.clock.now());
         Ok(account)

@@ -246,7 +246,9 @@ impl Core {
     ) -> Result<NewMessage> {
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
-        let (content, inline_file) = self.check_content(std::mem::take(&mut request.content))?;
+        let country = &account.default_country;
+        let (content, inline_file) =
+            self.check_content(std::mem::take(&mut request.content), country)?;
         let refers = Reference {
             to: recipient.clone().into(),
             reply_to: request.reply_to.take(),

@@ -56,11 +56,21 @@ pub(super) struct Connection {
     reason: Option<String>,
     /// The turn to connect, and when it ends at the latest.
     turn: Option<(OwnedSemaphorePermit, Instant)>,
+    /// The number is banned for a while: the messenger connects it when that is over.
+    is_banned: bool,
 }
 
 impl Connection {
     pub(super) fn new(context: Arc<EngineContext>, account: Option<AccountId>) -> Self {
-        Self { context, account, device: None, status: None, reason: None, turn: None }
+        Self {
+            context,
+            account,
+            device: None,
+            status: None,
+            reason: None,
+            turn: None,
+            is_banned: false,
+        }
     }
 
     pub(super) fn account(&self) -> Option<AccountId> {
@@ -283,6 +293,7 @@ impl DeviceTask {
             return;
         }
         self.connection.end_turn();
+        self.connection.is_banned = false;
         let now = self.now();
         self.outbox.queue_mut().connected(now);
         if !self.connection.is_connected() {
@@ -318,6 +329,7 @@ impl DeviceTask {
             should_reconnect: reason.reconnect() != Reconnect::Never,
             ..StatusChange::new(status, now)
         };
+        self.connection.is_banned = matches!(reason, DisconnectReason::TemporarilyBanned(_));
         if !self.connection.says(&change) {
             self.record_change(change);
         }
@@ -334,8 +346,12 @@ impl DeviceTask {
         }
     }
 
-    /// Connects the device again, on request.
+    /// Connects the device again, on request; not while it is banned, which more logins would prolong.
     pub(super) fn reconnect(&mut self, reply: Reply<()>) {
+        if self.connection.is_banned {
+            let error = Error::Conflict("the number is banned; `reason` says until when");
+            return answer(reply, Err(error));
+        }
         if self.connection.status() == Some(DeviceStatus::Disconnected) {
             self.change(DeviceStatus::Connecting, Some("connecting by request".into()), None);
         }

@@ -70,9 +70,10 @@ impl Budget {
         }
     }
 
-    /// Follows changed settings within the same day.
-    pub(super) fn adjust(&mut self, limit: Option<u32>, spent: u32) {
-        self.limit = limit;
+    /// Follows changed settings; the day ends where they say.
+    pub(super) fn adjust(&mut self, now: Timestamp, settings: &Settings, spent: u32) {
+        self.limit = settings.first_contacts_on(now);
+        self.ends_at = pacing::next_day(now, &settings.zone);
         self.spent = self.spent.max(spent);
     }
 

@@ -26,7 +26,8 @@ impl DeviceQueue {
 
     /// The settings have changed. A pause that was drawn from other pacing is over.
     pub fn configure(&mut self, settings: Settings, now: Timestamp) {
-        self.budget.adjust(settings.first_contacts_on(now), 0);
+        self.budget.roll(now, &self.settings);
+        self.budget.adjust(now, &settings, 0);
         if settings.pacing != self.settings.pacing {
             self.rest_until = now;
         }
@@ -35,7 +36,7 @@ impl DeviceQueue {
 
     /// Which chats the device has written to, and how many of them first today.
     pub fn learn_contacts(&mut self, chats: &[ChatId], first_today: u32, now: Timestamp) {
-        self.budget.adjust(self.settings.first_contacts_on(now), first_today);
+        self.budget.adjust(now, &self.settings, first_today);
         self.backlog.add_contacts(chats, now);
     }
 

@@ -393,6 +393,9 @@ async fn a_ban_says_until_when() {
     let shown = gateway.until_status(device, DeviceStatus::Disconnected).await;
     let reason = shown.reason.unwrap();
     assert!(reason.contains("(402), until "), "{reason}");
+    let answer = gateway.engine.connect(device).await;
+    assert!(matches!(answer, Err(Error::Conflict(_))), "{answer:?}");
+    assert_eq!(gateway.stored_device(device).await.reason, Some(reason), "the ban is still shown");
 }
 
 #[tokio::test(start_paused = true)]

@@ -183,6 +183,22 @@ fn the_budget_holds_back_strangers_only() {
 }
 
 #[test]
+fn the_day_of_first_contacts_is_the_accounts() {
+    // As after a start: the zone is learnt with the device.
+    let mut rig = Rig::new(Pacing::off());
+    let pacing = Pacing { first_contacts_per_day: Some(1), ..Pacing::off() };
+    for (zone, midnight_s) in [("Pacific/Kiritimati", 2 * 3_600), ("Asia/Jakarta", 9 * 3_600)] {
+        let zone = jiff::tz::TimeZone::get(zone).unwrap();
+        let settings = engine::queue::Settings { pacing: pacing.clone(), zone, linked_at: None };
+        rig.queue.configure(settings, rig.now);
+        rig.queue.learn_contacts(&[], 1, rig.now);
+        rig.accept([entry(1, "s1")]);
+        assert_eq!(rig.settle(), [""; 0]);
+        assert_eq!(rig.next_wake, Some(at_s(midnight_s)));
+    }
+}
+
+#[test]
 fn a_first_contact_that_did_not_happen_costs_nothing() {
     let mut rig = Rig::new(Pacing { first_contacts_per_day: Some(1), ..Pacing::off() });
     rig.answers = false;

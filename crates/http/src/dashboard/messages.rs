@@ -4,7 +4,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
 use domain::error::Error;
-use domain::message::{Direction, Message, MessageState};
+use domain::message::{ContentKind, Direction, Message, MessageState};
 use domain::person::Role;
 use domain::phone::Recipient;
 use domain::ports::{MessageFilter, PageRequest};
@@ -35,6 +35,8 @@ pub(super) struct ListQuery {
     direction: String,
     status: String,
     chat: String,
+    kind: String,
+    text: String,
     before: Option<i64>,
     sent: Option<u32>,
     done: Option<usize>,
@@ -73,6 +75,11 @@ impl ListQuery {
             device,
             states,
             chat,
+            kinds: match self.kind.as_str() {
+                "" => Vec::new(),
+                name => vec![ContentKind::named(name).ok_or(Error::NotFound("kind"))?],
+            },
+            text: Some(self.text.trim().to_owned()).filter(|text| !text.is_empty()),
             ..MessageFilter::default()
         })
     }
@@ -85,6 +92,8 @@ impl ListQuery {
             ("direction", &self.direction),
             ("status", &self.status),
             ("chat", &self.chat),
+            ("kind", &self.kind),
+            ("text", &self.text),
         ];
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(name, value);
@@ -237,6 +246,21 @@ async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result
             div.field {
                 label for="chat" { (words.number_or_group) }
                 input #chat name="chat" value=(query.chat);
+            }
+            div.field {
+                label for="kind" { (words.kind) }
+                select #kind name="kind" {
+                    option value="" { (words.all) }
+                    @for kind in ContentKind::ALL {
+                        option value=(kind.as_str()) selected[kind.as_str() == query.kind] {
+                            (show::kind_word(words, kind))
+                        }
+                    }
+                }
+            }
+            div.field {
+                label for="text" { (words.contains) }
+                input #text name="text" maxlength="200" value=(query.text);
             }
             button { (words.filter) }
         }

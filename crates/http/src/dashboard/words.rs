@@ -328,6 +328,8 @@ words! {
     outgoing: "sent", "keluar";
     status: "Status", "Status";
     number_or_group: "Number or group", "Nomor atau grup";
+    kind: "Kind", "Jenis";
+    contains: "Text contains", "Teks memuat";
     filter: "Show", "Tampilkan";
     time: "Time", "Waktu";
     what: "What", "Isi";

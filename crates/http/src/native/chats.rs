@@ -180,7 +180,7 @@ async fn read(
     let device = queried_device(&state, &principal, params.device.as_deref()).await?;
     let device = device.or(principal.caller.bound_device());
     let device = device.ok_or_else(|| Error::invalid("device", "is required"))?;
-    let chat = state.core().chat_named(&principal, &chat.0)?;
+    let chat = state.core().chat_named(&principal, &chat.0).await?;
     let read = state.core().read_chat(&principal, device, chat).await?;
     Ok(json(StatusCode::OK, &ReadBody { read }))
 }
@@ -194,7 +194,7 @@ async fn ask_history(
     let device = queried_device(&state, &principal, params.device.as_deref()).await?;
     let device = device.or(principal.caller.bound_device());
     let device = device.ok_or_else(|| Error::invalid("device", "is required"))?;
-    let chat = state.core().chat_named(&principal, &chat.0)?;
+    let chat = state.core().chat_named(&principal, &chat.0).await?;
     // What is no number is out of range.
     let count = params.count.map_or(HISTORY_DEFAULT, |count| count.parse().unwrap_or_default());
     let stored = state.core().ask_history(&principal, device, chat, count).await?;

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{Method, Response, StatusCode};
 use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
-use domain::message::{BATCH_MESSAGES_MAX, Direction, MessageState};
+use domain::message::{BATCH_MESSAGES_MAX, ContentKind, Direction, MessageState};
 use domain::ports::MessageFilter;
 use domain::service::{AcceptedMessages, Revocation, SendingDevice};
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,8 @@ pub(super) fn routes() -> Vec<Route> {
             .query("device", "A device's id or number_id")
             .query("chat", "Only this chat: a phone number, a LID `…@lid` or a group's id")
             .query("status", "A state, or several with commas between")
+            .query("kind", "A kind, or several with commas between, such as `image,video`")
+            .query("q", "Only those whose text or caption contains this: 1 to 200 characters")
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
             .answers_list::<MessageBody>(200)
@@ -159,6 +161,10 @@ struct ListParams {
     #[serde(default, deserialize_with = "optional")]
     status: Option<String>,
     #[serde(default, deserialize_with = "optional")]
+    kind: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    q: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
@@ -226,9 +232,14 @@ async fn list(
     Params(params): Params<ListParams>,
 ) -> ApiResult<V1> {
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
-    let chat = params.chat.as_deref().map(|chat| state.core().chat_named(&principal, chat));
+    let chat = match params.chat.as_deref() {
+        Some(chat) => Some(state.core().chat_named(&principal, chat).await?),
+        None => None,
+    };
     let filter = MessageFilter {
-        chat: chat.transpose()?,
+        chat,
+        kinds: params.kind.as_deref().map(kinds).transpose()?.unwrap_or_default(),
+        text: params.q,
         direction: params.direction.as_deref().map(direction).transpose()?,
         device: queried_device(&state, &principal, params.device.as_deref()).await?,
         states: params.status.as_deref().map(states).transpose()?.unwrap_or_default(),
@@ -250,6 +261,17 @@ fn direction(text: &str) -> Result<Direction, ApiError> {
         "out" => Ok(Direction::Out),
         _ => Err(ApiError::field("direction", "must be in or out")),
     }
+}
+
+fn kinds(text: &str) -> Result<Vec<ContentKind>, ApiError> {
+    let names: BTreeSet<&str> = text.split(',').map(str::trim).collect();
+    let kinds = ContentKind::ALL.into_iter().filter(|kind| names.contains(kind.as_str()));
+    let kinds: Vec<_> = kinds.collect();
+    if kinds.len() < names.len() {
+        let all = ContentKind::ALL.map(ContentKind::as_str).join(", ");
+        return Err(ApiError::field("kind", format!("must be one or more of {all}")));
+    }
+    Ok(kinds)
 }
 
 fn states(text: &str) -> Result<Vec<MessageState>, ApiError> {

@@ -72,6 +72,54 @@ async fn every_kind_is_sent_and_shown() {
     insta::assert_snapshot!(transcript.text());
 }
 
+#[tokio::test]
+async fn a_contacts_number_is_understood_as_a_recipients() {
+    let app = App::new().await;
+    for phone in ["0812 3456 7890", "+62 (0)812-3456-7890", "0062 812 34567890"] {
+        let contacts = json!({"contacts": [{"name": "Ani", "phone": phone}]});
+        let sent = send(&app, contacts).await.expect(202).json();
+        assert_eq!(sent["contacts"][0]["phone"], "6281234567890", "{phone}");
+    }
+    let short = json!({"contacts": [{"name": "Taksi", "phone": "14045"}]});
+    assert_eq!(send(&app, short).await.expect(202).json()["contacts"][0]["phone"], "14045");
+}
+
+#[tokio::test]
+async fn messages_are_found_by_kind_and_text() {
+    let app = App::new().await;
+    send(&app, json!({"poll": poll()})).await.expect(202);
+    send(&app, json!({"text": "Selamat Pagi"})).await.expect(202);
+    let find = async |query: &str| {
+        let path = format!("/v1/messages?{query}");
+        Ask::get(&path).key(&app.shop.key).of(&app.router).await
+    };
+    for (query, texts) in [
+        ("kind=poll", vec!["Makan apa?"]),
+        ("kind=text,poll", vec!["Selamat Pagi", "Makan apa?"]),
+        ("q=pagi", vec!["Selamat Pagi"]),
+        ("q=pagi&kind=poll", vec![]),
+    ] {
+        let found = find(query).await.expect(200).json();
+        let shown: Vec<_> =
+            found["data"].as_array().unwrap().iter().map(|row| &row["text"]).collect();
+        assert_eq!(shown, texts, "{query}");
+    }
+    for query in ["kind=picture".to_owned(), format!("q={}", "x".repeat(201))] {
+        find(&query).await.expect(422);
+    }
+}
+
+#[tokio::test]
+async fn buttons_and_lists_are_refused_with_the_reason() {
+    let app = App::new().await;
+    for field in ["buttons", "sections", "list"] {
+        let refused = send(&app, json!({"text": "x", field: []})).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], field);
+        let detail = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(detail.contains("to no recipient"), "{detail}");
+    }
+}
+
 /// Contents with fields of their own.
 fn structured() -> [(&'static str, Structured); 7] {
     let place = Location { latitude: -6.5, longitude: 106.5, name: None, address: None };

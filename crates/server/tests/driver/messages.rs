@@ -343,6 +343,16 @@ async fn edits_and_deletions_come_in() {
         world.sim.write_content(THEIRS, &group, "revoke", json!({"message": ours.as_str()})).await;
     let target = world.recorder.message(&id).await.context.reply_to.unwrap();
     assert_eq!((target.whatsapp_id, target.is_ours), (ours, Some(true)));
+    // The service takes no such thing of an ordinary member.
+    let group = world.sim.group("Toko", &[OURS, THEIRS], false).await;
+    let ours = new_id();
+    let text = Content::Text("Halo".into());
+    world.try_send_message(device, &group, &ours, text, Context::default()).await.unwrap();
+    world.heard(device, MessengerEvent::Acknowledged(ours.clone())).await;
+    world.sim.mail(THEIRS, &ours).await;
+    let body = json!({ "to": group.to_string(), "revoke": { "message": ours.as_str() } });
+    let refused = world.sim.refused("POST", &format!("/phones/{THEIRS}/send"), body).await;
+    assert_eq!(refused, 409);
 }
 
 #[tokio::test]

@@ -85,6 +85,15 @@ impl Sim {
         serde_json::from_str(&text).unwrap_or(Value::Null)
     }
 
+    /// The status with which a request is refused.
+    pub async fn refused(&self, method: &str, path: &str, body: Value) -> u16 {
+        let method = method.parse().unwrap();
+        let request = self.http.request(method, format!("http://{}{path}", self.address));
+        let answer = request.json(&body).send().await.unwrap();
+        assert!(answer.status().is_client_error(), "{path}: {}", answer.status());
+        answer.status().as_u16()
+    }
+
     pub async fn put_phone(&self, number: &str, patch: Value) {
         self.call("PUT", &format!("/phones/{number}"), patch).await;
     }

@@ -50,6 +50,7 @@ impl Switchboard {
         if let Some(id) = &outgoing.refers_to {
             self.refer(number, &outgoing.to, id, &mut message)?;
         }
+        self.may_delete(number, &outgoing.to, &message)?;
         self.put_timer(number, &outgoing.to, &mut message)?;
         let content =
             Content::of(&message).ok_or_else(|| bad_request("there is nothing to send"))?;
@@ -69,6 +70,16 @@ impl Switchboard {
         self.touch_phone(number)?;
         self.phone_changed(number);
         Ok(id)
+    }
+
+    /// Only admins of a group delete what others wrote: the service takes no such message of a member.
+    fn may_delete(&self, number: Number, to: &Jid, message: &wa::Message) -> Result<()> {
+        let is_admins =
+            EditAttribute::infer_from_message(message) == Some(EditAttribute::AdminRevoke);
+        match is_admins && !self.admins(&to.user)?.contains(&number) {
+            true => Err(conflict(format!("{number} is no admin of that group"))),
+            false => Ok(()),
+        }
     }
 
     fn keep_sent(&mut self, parcel: &Parcel<'_>) -> Result<()> {

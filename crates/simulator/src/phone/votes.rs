@@ -35,7 +35,9 @@ impl Switchboard {
             .map_err(|_| SimulatorError::Internal("a stored message".into()))?;
         let secret = secret(&message).ok_or_else(|| bad_request("that message is no poll"))?;
         let creator = Number::from_sql(creator);
-        let by_lid = self.is_migrated(creator)?;
+        // Who hides the number is known by LID, and so is everybody to a migrated creator.
+        let by_lid =
+            self.is_migrated(creator)? || self.phone(creator)?.hidden || self.phone(number)?.hidden;
         let name = |of: Number| if by_lid { self.lid_jid(of) } else { of.jid() };
         let (creator_name, voter) = (name(creator).to_string(), name(number).to_string());
         let chosen: Vec<Vec<u8>> =

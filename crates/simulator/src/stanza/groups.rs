@@ -189,7 +189,7 @@ impl Switchboard {
         Ok(!kind.community && (!kind.announcement || self.admins(id)?.contains(&member)))
     }
 
-    pub(super) fn admins(&self, id: &str) -> Result<HashSet<Number>> {
+    pub(crate) fn admins(&self, id: &str) -> Result<HashSet<Number>> {
         let sql = "SELECT number FROM group_members WHERE group_id = ?1 AND admin = 1";
         let mut query = self.db.prepare_cached(sql)?;
         let rows = query.query_map([id], |row| Ok(Number::from_sql(row.get(0)?)))?;

@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::device::Device;
-use domain::ids::DeviceId;
+use domain::ids::{AccountId, DeviceId};
 use domain::message::{Address, Message};
 use domain::phone::PhoneNumber;
 use domain::webhook::Event;
@@ -43,6 +43,19 @@ pub(crate) async fn identify(
     }
     deliveries::enqueue(tx, &events.iter().collect::<Vec<_>>()).await?;
     Ok(events)
+}
+
+/// See [`domain::ports::MessageStore::phone_of_lid`].
+pub(crate) async fn phone_of_lid(
+    tx: &mut Tx,
+    account: AccountId,
+    lid: Lid,
+) -> SqlResult<Option<PhoneNumber>> {
+    const SELECT: &str = "SELECT identities.phone FROM identities
+        JOIN devices ON devices.id = identities.device_id
+        WHERE devices.account_id = $1 AND identities.lid = $2 LIMIT 1";
+    let row = tx.query_one(SELECT, params![account.0, lid.as_str()]).await?;
+    Ok(row.map(|mut row| row.text()).transpose()?.map(PhoneNumber::from_digits))
 }
 
 /// What is known of the two names of an identity.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::chat::ChatId;
+use domain::content::ContentKind;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, Message, MessageState};
 use domain::ports::{
@@ -150,6 +151,10 @@ struct Filter {
     states: String,
     now: Timestamp,
     chat: String,
+    /// A JSON array of names; empty for all.
+    kinds: String,
+    /// A pattern; empty for all.
+    text: String,
     since: Timestamp,
     until: Timestamp,
     is_scheduled: bool,
@@ -172,16 +177,31 @@ impl Filter {
             now: filter.now.unwrap_or(Timestamp::MIN),
             wants: (filter.direction != Some(Direction::In) && wants(true), wants(false)),
             chat: filter.chat.map(|chat| chat.to_string()).unwrap_or_default(),
+            kinds: to_json(
+                &filter.kinds.iter().flat_map(|kind| stored_names(*kind)).collect::<Vec<_>>(),
+            )?,
+            text: filter.text.as_deref().map(containing).unwrap_or_default(),
             since: filter.since.map_or(Timestamp::MIN, whole_millis),
             until: filter.until.map_or(Timestamp::MAX, whole_millis),
             is_scheduled: filter.is_scheduled,
         })
     }
 
-    /// The parameters `$1` to `$9` of [`matching`].
-    fn params(&self) -> [Param<'_>; 9] {
+    /// The parameters `$1` to `$11` of [`matching`].
+    fn params(&self) -> [Param<'_>; 11] {
         let Self {
-            account, direction, device, states, now, chat, since, until, is_scheduled, ..
+            account,
+            direction,
+            device,
+            states,
+            now,
+            chat,
+            since,
+            until,
+            is_scheduled,
+            kinds,
+            text,
+            ..
         } = self;
         [
             (*account).into(),
@@ -193,6 +213,8 @@ impl Filter {
             (*since).into(),
             (*until).into(),
             (*is_scheduled).into(),
+            kinds.into(),
+            text.into(),
         ]
     }
 
@@ -202,12 +224,33 @@ impl Filter {
     }
 }
 
+/// What a kind is called in rows; earlier releases had another name for one.
+fn stored_names(kind: ContentKind) -> impl Iterator<Item = &'static str> {
+    let earlier = (kind == ContentKind::Other).then_some("other");
+    [kind.as_str()].into_iter().chain(earlier)
+}
+
+/// The pattern of what contains a text.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// What is the same about rows of both tables that a [`Filter`] wants.
 macro_rules! matching {
     () => {
         " AND ($4 = '[]' OR CASE WHEN state = 'scheduled' AND due_at <= $5 THEN 'queued'
                ELSE state END IN (SELECT value FROM json_rows($4)))
-          AND ($6 = '' OR chat = $6) AND created_at >= $7 AND created_at < $8"
+          AND ($6 = '' OR chat = $6) AND created_at >= $7 AND created_at < $8
+          AND ($10 = '[]' OR kind IN (SELECT value FROM json_rows($10)))
+          AND ($11 = '' OR lower(text) LIKE $11 ESCAPE '\\')"
     };
 }
 
@@ -275,7 +318,7 @@ pub(crate) async fn messages(
     }
     if filter.wants.1 {
         let sql =
-            select_history!(filter, history_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
+            select_history!(filter, history_columns!(), " AND id < $12 ORDER BY id DESC LIMIT $13");
         let values = |before, limit| filter.params_and(params![before, limit]);
         found.add(tx.fill("messages", sql, bounds(page), values, message_from).await?);
     }
@@ -294,7 +337,7 @@ async fn waiting_page(
 ) -> SqlResult<Filled<Message>> {
     const COUNT: &str = "SELECT waiting FROM usage WHERE account_id = $1";
     const SELECT: &str =
-        select_waiting!(waiting_columns!(), " AND id < $10 ORDER BY id DESC LIMIT $11");
+        select_waiting!(waiting_columns!(), " AND id < $12 ORDER BY id DESC LIMIT $13");
     let count = tx.query_one(COUNT, params![account.0]).await?;
     let count = count.map(|mut row| row.int()).transpose()?.unwrap_or(0);
     if count == 0 {
@@ -349,8 +392,9 @@ struct CountedStates {
 impl CountedStates {
     fn of(filter: &MessageFilter) -> Self {
         use MessageState::{Queued, Scheduled};
-        let MessageFilter { states, chat, since, until, is_scheduled, .. } = filter;
-        let is_whole = chat.is_none() && since.is_none() && until.is_none() && !is_scheduled;
+        let MessageFilter { states, chat, kinds, text, since, until, is_scheduled, .. } = filter;
+        let is_whole = chat.is_none() && kinds.is_empty() && text.is_none() && !is_scheduled;
+        let is_whole = is_whole && since.is_none() && until.is_none();
         let is_all = states.is_empty() || [Scheduled, Queued].iter().all(|s| states.contains(s));
         let history = states.iter().copied().filter(|state| !state.is_waiting()).collect();
         Self { waiting: is_whole && is_all, history: is_whole.then_some(history) }
@@ -365,7 +409,7 @@ async fn waiting_ids(
     reach: i64,
     ids: &mut BTreeSet<i64>,
 ) -> SqlResult<i64> {
-    const SELECT: &str = select_waiting!("id", " ORDER BY id DESC LIMIT $10");
+    const SELECT: &str = select_waiting!("id", " ORDER BY id DESC LIMIT $12");
     // With their number known, SQLite's search ends where the last of them is.
     let limit = known.map_or(i64::MAX, |known| known.min(reach));
     let found = int_column(tx.query(SELECT, &filter.params_and(params![limit])).await?)?;
@@ -390,7 +434,7 @@ async fn history_ids(
             row.map(|mut row| row.int()).transpose()?.unwrap_or(0)
         }
     };
-    let sql = select_history!(filter, "id", " ORDER BY id DESC LIMIT $10");
+    let sql = select_history!(filter, "id", " ORDER BY id DESC LIMIT $12");
     for id in int_column(tx.query(sql, &filter.params_and(params![reach])).await?)? {
         let is_new = ids.insert(id);
         // One that has moved meanwhile was counted twice, unless all counts were read at once.

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::chat::ChatId;
+use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::content::Content;
 use domain::context::MessageName;
 use domain::grant::Allowance;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, IncomingMessage, Message, MessageState, NewMessage, Receipt};
+use domain::phone::PhoneNumber;
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::QuotaKind;
 use domain::ports::{
@@ -117,6 +118,18 @@ impl MessageStore for MemoryStore {
         now: Timestamp,
     ) -> StoreResult<Vec<Event>> {
         Ok(self.state().identify(device, identities, now))
+    }
+
+    async fn phone_of_lid(
+        &self,
+        account: AccountId,
+        lid: &Lid,
+    ) -> StoreResult<Option<PhoneNumber>> {
+        let state = self.state();
+        let of = |device| state.devices.iter().any(|d| d.id == device && d.account_id == account);
+        let known =
+            |((device, other), _): &(&(DeviceId, Lid), &PhoneNumber)| other == lid && of(*device);
+        Ok(state.identities.iter().find(known).map(|(_, phone)| phone.clone()))
     }
 
     async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
@@ -270,6 +283,11 @@ fn matches(message: &Message, filter: &MessageFilter) -> bool {
         && filter.device.is_none_or(|device| device == message.device_id)
         && (filter.states.is_empty() || filter.states.contains(&state))
         && filter.chat.as_ref().is_none_or(|chat| *chat == message.chat)
+        && (filter.kinds.is_empty() || filter.kinds.contains(&message.kind()))
+        && filter
+            .text
+            .as_ref()
+            .is_none_or(|text| message.content.text().to_lowercase().contains(&text.to_lowercase()))
         && filter.since.is_none_or(|since| message.created_at >= stored(since))
         && filter.until.is_none_or(|until| message.created_at < stored(until))
         && (!filter.is_scheduled || message.was_scheduled())

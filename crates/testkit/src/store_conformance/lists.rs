@@ -160,6 +160,11 @@ pub async fn chats_times_and_schedules_are_filters(store: Arc<dyn Store>) {
         (MessageFilter { chat: chat_of(2), device: Some(second), ..all.clone() }, vec![other]),
         (MessageFilter { chat: Some(chat), ..all.clone() }, vec![received]),
         (MessageFilter { chat: chat_of(9), ..all.clone() }, vec![]),
+        (MessageFilter { kinds: vec![ContentKind::Image], ..all.clone() }, vec![received]),
+        (MessageFilter { kinds: vec![ContentKind::Text], ..scheduled() }, vec![other, late, early]),
+        (MessageFilter { text: Some("FOTO".into()), ..all.clone() }, vec![received]),
+        (MessageFilter { text: Some("%".into()), ..all.clone() }, vec![]),
+        (MessageFilter { text: Some("f_to".into()), ..all.clone() }, vec![]),
         (MessageFilter { since: Some(later(15)), ..all.clone() }, vec![received, other, late]),
         (MessageFilter { until: Some(later(15)), ..all.clone() }, vec![middle, early]),
         (
