@@ -47,6 +47,8 @@ pub enum Action {
     PersonJoined,
     PersonRemoved,
     PersonSignedIn,
+    SecondFactorSet,
+    SecondFactorRemoved,
 }
 
 impl Action {
@@ -87,6 +89,8 @@ impl Action {
             Self::PersonJoined => "person.joined",
             Self::PersonRemoved => "person.removed",
             Self::PersonSignedIn => "person.signed_in",
+            Self::SecondFactorSet => "second_factor.set",
+            Self::SecondFactorRemoved => "second_factor.removed",
         }
     }
 }

@@ -35,4 +35,5 @@ pub mod scope;
 pub mod service;
 pub mod structured;
 pub mod text;
+pub mod totp;
 pub mod webhook;

@@ -39,7 +39,7 @@ use crate::webhook::Event;
 
 pub use access::{AuditStore, NewPortalLink, PortalStore};
 pub use backups::{Backup, BackupError, Backups};
-pub use chats::ChatStore;
+pub use chats::{ChatFilter, ChatStore};
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
 pub use messages::{
     Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
@@ -52,7 +52,9 @@ pub use outside::{
     EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
     WebhookAnswer, WebhookRequest,
 };
-pub use people::{CreatedUser, NewLink, NewSession, NewUser, PeopleStore};
+pub use people::{
+    CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor,
+};
 pub use webhooks::{GrantStore, WebhookStore};
 
 /// What a store call returns.

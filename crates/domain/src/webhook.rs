@@ -24,7 +24,9 @@ use crate::phone::PhoneNumber;
 use crate::plan::{Feature, Plan};
 use crate::ports::MediaLinks;
 
-pub use deliveries::{Delivery, DeliveryOutcome, DeliveryState, REPLAYED_MAX, ReplayRange};
+pub use deliveries::{
+    Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, REPLAYED_MAX, ReplayRange,
+};
 pub use secrets::{SealedSecret, SecretRow, SigningSecrets, WebhookSecrets};
 
 /// Most webhooks of an account.

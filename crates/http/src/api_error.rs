@@ -12,6 +12,8 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 
+use crate::native::problem;
+
 /// Why a request fails.
 #[derive(Debug)]
 pub enum ApiError {
@@ -132,10 +134,20 @@ impl<A: ErrorShape, E: Into<ApiError>> From<E> for Rejection<A> {
 impl<A: ErrorShape> IntoResponse for Rejection<A> {
     fn into_response(self) -> Response<Body> {
         match self {
-            Self::Shared(error) => A::render(&error),
+            Self::Shared(error) => named(A::render(&error), &error),
             Self::Own(error) => A::render_own(error),
         }
     }
+}
+
+/// The stable name of the error that an answer renders, whatever API renders it.
+#[derive(Debug, Clone, Copy)]
+pub struct ErrorKind(pub &'static str);
+
+/// An answer that knows which error it renders.
+pub fn named(mut response: Response<Body>, error: &ApiError) -> Response<Body> {
+    response.extensions_mut().insert(ErrorKind(problem::kind(error).code));
+    response
 }
 
 impl From<Error> for ApiError {

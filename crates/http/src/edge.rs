@@ -20,7 +20,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tower::{Layer, Service};
 
-use crate::api_error::{ApiError, Unreadable};
+use crate::api_error::{ApiError, ErrorKind, Unreadable, named};
 use crate::compressed::opened;
 use crate::drain::read_to_the_end;
 use crate::fallback;
@@ -106,7 +106,7 @@ where
         let answer = async move {
             let mut response = match answer {
                 Err(error) => {
-                    let mut response = render(&error);
+                    let mut response = named(render(&error), &error);
                     rate::add_headers(&mut response, None);
                     response
                 }
@@ -117,7 +117,7 @@ where
                     let mut response = match (answer, held) {
                         (Ok(Ok(response)), None) => response,
                         (Ok(Ok(response)), Some(permit)) => hold(response, permit).await,
-                        (Err(_), _) => render(&ApiError::Crashed),
+                        (Err(_), _) => named(render(&ApiError::Crashed), &ApiError::Crashed),
                     };
                     rate::add_headers(&mut response, rate);
                     response
@@ -167,6 +167,9 @@ fn finish(
 ) {
     let took = started.elapsed();
     let status = response.status();
+    if let Some(ErrorKind(kind)) = response.extensions().get() {
+        state.metrics().count_error(method, route, kind);
+    }
     state.metrics().observe(method, route, status.as_str(), took);
     let status = status.as_u16();
     // Whole microseconds.

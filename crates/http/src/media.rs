@@ -166,15 +166,24 @@ fn add_type(headers: &mut HeaderMap, message: &Message) {
     }
 }
 
+fn essence(mimetype: &str) -> String {
+    mimetype.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Whether a file of this type is a picture that is shown.
+pub fn is_picture(mimetype: &str) -> bool {
+    matches!(essence(mimetype).as_str(), "image/jpeg" | "image/png" | "image/webp")
+}
+
 /// Whether a file of this type may be shown: its sender says what it is.
 fn is_harmless(mimetype: &str) -> bool {
-    let essence = mimetype.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(mimetype);
     let is_token = |text: &str| {
         let is_fit = |b: u8| b.is_ascii_alphanumeric() || b"-.+_".contains(&b);
         !text.is_empty() && text.bytes().all(is_fit)
     };
     match essence.split_once('/') {
-        Some(("image", kind)) => matches!(kind, "jpeg" | "png" | "webp"),
+        Some(("image", _)) => is_picture(&essence),
         Some(("audio" | "video", kind)) => is_token(kind) && !kind.contains("xml"),
         _ => false,
     }

@@ -11,9 +11,13 @@ const BUCKETS_S: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5,
 /// The label of requests that matched no route.
 pub const NO_ROUTE: &str = "(none)";
 
+/// The counter of errors.
+pub const ERRORS_TOTAL: &str = "gerbang_http_errors_total";
+
 /// The request metrics.
 pub struct HttpMetrics {
     requests: IntCounterVec,
+    errors: IntCounterVec,
     seconds: HistogramVec,
 }
 
@@ -27,14 +31,24 @@ impl HttpMetrics {
             Opts::new("gerbang_http_requests_total", "Requests answered, by route and status"),
             &["method", "route", "status"],
         )?;
+        let errors = IntCounterVec::new(
+            Opts::new(ERRORS_TOTAL, "Requests answered with an error, by route and kind"),
+            &["method", "route", "kind"],
+        )?;
         let seconds = HistogramVec::new(
             HistogramOpts::new("gerbang_http_request_seconds", "Time to answer, by route")
                 .buckets(BUCKETS_S.to_vec()),
             &["method", "route"],
         )?;
         registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(errors.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
-        Ok(Self { requests, seconds })
+        Ok(Self { requests, errors, seconds })
+    }
+
+    /// Counts an error; the arguments must be from fixed sets.
+    pub fn count_error(&self, method: &str, route: &str, kind: &str) {
+        self.errors.with_label_values(&[method, route, kind]).inc();
     }
 
     /// Counts one answer. `method` and `route` must be from fixed sets.

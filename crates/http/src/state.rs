@@ -1,7 +1,7 @@
 //! What every handler shares.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use domain::fair_semaphore::FairSemaphore;
 use domain::ports::Backups;
@@ -72,6 +72,7 @@ struct Inner {
     large_answers: LargeAnswers,
     passwords: Passwords,
     answered_forms: AnsweredForms,
+    process: OnceLock<String>,
     proxied: Arc<FairSemaphore<IpAddr>>,
 }
 
@@ -108,6 +109,7 @@ impl AppState {
             large_answers: LargeAnswers::default(),
             passwords: Passwords::default(),
             answered_forms: AnsweredForms::default(),
+            process: OnceLock::new(),
             proxied: FairSemaphore::new(PROXIED_REQUESTS_MAX, PROXIED_PER_ADDRESS_MAX),
         })))
     }
@@ -160,6 +162,15 @@ impl AppState {
     /// The answers of the dashboard's forms.
     pub(crate) fn answered_forms(&self) -> &AnsweredForms {
         &self.0.answered_forms
+    }
+
+    /// What distinguishes this process from those before it.
+    pub(crate) fn process(&self) -> &str {
+        self.0.process.get_or_init(|| {
+            let mut random = [0; 8];
+            self.core().fill_random(&mut random);
+            hex::encode(random)
+        })
     }
 
     /// Permits for requests that come through trusted proxies, by the client's address.

@@ -38,15 +38,12 @@ impl HttpOutbound {
             Ok(answer) => (Some(answer.status().as_u16()), retry_after(answer.headers())),
             Err(_) => (None, None),
         };
-        let error = match outcome {
-            // Some receivers abort their work when the client closes early: read a little of the body.
-            Ok(answer) => {
-                let _ = timeout_at(deadline, body(answer)).await;
-                None
-            }
-            Err(error) => Some(error.to_owned()),
+        let (error, body) = match outcome {
+            // Some receivers abort their work when the client closes early, too.
+            Ok(answer) => (None, timeout_at(deadline, body(answer)).await.unwrap_or_default()),
+            Err(error) => (Some(error.to_owned()), Vec::new()),
         };
-        WebhookAnswer { status, retry_after, error, took: started.elapsed() }
+        WebhookAnswer { status, retry_after, error, took: started.elapsed(), body }
     }
 
     fn build_post(&self, request: WebhookRequest) -> Result<reqwest::RequestBuilder, &'static str> {

@@ -41,6 +41,7 @@ fn bound_to(row: SecretRow) -> Vec<u8> {
             [&account.0.to_be_bytes()[..], device.0.as_bytes()].concat()
         }
         SecretRow::File { device } => [&b"file"[..], device.0.as_bytes()].concat(),
+        SecretRow::Person { user } => [&b"person"[..], &user.0.to_be_bytes()].concat(),
     }
 }
 

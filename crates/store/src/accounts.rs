@@ -152,7 +152,7 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 20] = [
+    const PARTS: [&str; 21] = [
         "DELETE FROM people_known WHERE account_id = $1",
         "DELETE FROM chats WHERE account_id = $1",
         "DELETE FROM inline_media
@@ -172,6 +172,7 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM audit WHERE account_id = $1",
         "DELETE FROM devices WHERE account_id = $1",
         "DELETE FROM logins WHERE user_id IN (SELECT id FROM users WHERE account_id = $1)",
+        "DELETE FROM second_factors WHERE user_id IN (SELECT id FROM users WHERE account_id = $1)",
         "DELETE FROM links WHERE account_id = $1
          OR user_id IN (SELECT id FROM users WHERE account_id = $1)",
         "DELETE FROM users WHERE account_id = $1",

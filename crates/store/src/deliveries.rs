@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::ids::{AccountId, DeliveryId, WebhookId};
 use domain::plan::Plan;
 use domain::ports::{Page, PageRequest};
-use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event, ReplayRange};
+use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, ReplayRange};
 use jiff::Timestamp;
 
 use crate::accounts::{page_of, plan_columns, plan_from};
@@ -18,6 +18,9 @@ use crate::messages::ids_json;
 use crate::rows::{Filled, bounds};
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
 use crate::{stored, webhooks};
+
+/// Most characters of the tries of a delivery that are kept when one more is added.
+const TRIES_CHARS_MAX: i64 = 24 * 1024;
 
 macro_rules! select_deliveries {
     ($rest:literal) => {
@@ -192,14 +195,35 @@ pub(crate) async fn record_deliveries(
     tx: &mut Tx,
     mut outcomes: Vec<DeliveryOutcome>,
 ) -> SqlResult<()> {
+    // What replays add to many tries takes the place of the oldest.
     const UPDATE: &str = "UPDATE deliveries SET state = $2, attempts = $3, due_at = $4,
-        last_status = $5, last_error = $6, ended_at = $7 WHERE id = $1";
+        last_status = $5, last_error = $6, ended_at = $7, tries = $8 ||
+        CASE WHEN LENGTH(tries) > $9 THEN SUBSTR(tries, 1, CAST($9 AS INTEGER)) ELSE tries END WHERE id = $1";
     outcomes.sort_by_key(|outcome| outcome.id);
     for outcome in outcomes {
-        let DeliveryOutcome { id, state, attempts, due_at, last_status, last_error, ended_at } =
-            outcome;
+        let DeliveryOutcome {
+            id,
+            state,
+            attempts,
+            due_at,
+            last_status,
+            last_error,
+            ended_at,
+            tried,
+        } = outcome;
+        let tried = tried.as_ref().map(stored::tries::write).transpose()?.unwrap_or_default();
         let (attempts, status) = (i64::from(attempts), last_status.map(i64::from));
-        let values = params![id.0, state.as_str(), attempts, due_at, status, &last_error, ended_at];
+        let values = params![
+            id.0,
+            state.as_str(),
+            attempts,
+            due_at,
+            status,
+            &last_error,
+            ended_at,
+            &tried,
+            TRIES_CHARS_MAX
+        ];
         tx.execute(UPDATE, values).await?;
     }
     Ok(())
@@ -223,6 +247,24 @@ pub(crate) async fn deliveries(
         |before: i64, limit: i64| vec![webhook.0.into(), before.into(), state.into(), limit.into()];
     let items = tx.fill("deliveries", SELECT, bounds(page), values, delivery_from).await?;
     Ok(page_of(items, page.limit))
+}
+
+/// The tries of a delivery, oldest first: the newest is written first, so that a bound cuts the oldest.
+pub(crate) async fn delivery_tries(
+    tx: &mut Tx,
+    account: AccountId,
+    webhook: WebhookId,
+    delivery: DeliveryId,
+) -> SqlResult<Vec<DeliveryTry>> {
+    const SELECT: &str = "SELECT tries FROM deliveries WHERE id = $1 AND webhook_id = $2";
+    if webhooks::webhook(tx, account, webhook).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let row = tx.query_one(SELECT, params![delivery.0, webhook.0]).await?;
+    let text = row.map(|mut row| row.text()).transpose()?.unwrap_or_default();
+    let mut tries = stored::tries::read(&text);
+    tries.reverse();
+    Ok(tries)
 }
 
 pub(crate) async fn replay_delivery(

@@ -25,6 +25,7 @@ mod postgres;
 mod protocol;
 mod restored;
 mod rows;
+mod second_factors;
 mod sql;
 mod sqlite;
 mod store;

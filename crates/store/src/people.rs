@@ -73,6 +73,7 @@ pub(crate) async fn delete_user(
         return Ok(false);
     }
     tx.execute("DELETE FROM logins WHERE user_id = $1", params![id.0]).await?;
+    tx.execute("DELETE FROM second_factors WHERE user_id = $1", params![id.0]).await?;
     tx.execute("DELETE FROM links WHERE user_id = $1", params![id.0]).await?;
     Ok(true)
 }

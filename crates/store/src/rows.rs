@@ -35,6 +35,7 @@ pub const REPORTED_TABLES: [&str; 19] = [
     "people_known",
     "plans",
     "portal_links",
+    "second_factors",
     "usage",
     "users",
     "webhooks",

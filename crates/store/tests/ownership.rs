@@ -14,14 +14,16 @@ use domain::context::{Context, Quote};
 use domain::grant::NewGrant;
 use domain::ids::WhatsappId;
 use domain::incoming_file::{FileReference, FileState};
-use domain::key::Secret;
+use domain::key::{KeyHash, Secret};
 use domain::media::Media;
 use domain::message::{Address, IncomingMessage, NewMessage, ReceivedOrigin};
 use domain::person::{Link, Place, Role};
 use domain::phone::PhoneNumber;
 use domain::portal::Permission;
-use domain::ports::{CreatedUser, NewLink, NewPortalLink, NewSession, NewUser, ProtocolWrite};
-use domain::webhook::EventKind;
+use domain::ports::{
+    CreatedUser, NewLink, NewPortalLink, NewSession, NewUser, ProtocolWrite, SecondFactor,
+};
+use domain::webhook::{EventKind, SealedSecret};
 use support::Database;
 use testkit::store_conformance::lists::incoming;
 use testkit::store_conformance::{NOW, World, idempotency, later, new_device, new_messages};
@@ -174,6 +176,12 @@ async fn fill(world: &World) {
     let CreatedUser::Created(user) = store.create_user(user, NOW).await.unwrap() else { panic!() };
     let hash = Secret::new(world.device.id.to_string()).hash();
     store.create_session(NewSession { hash, user: user.id, entered: None }, NOW).await.unwrap();
+    let factor = SecondFactor {
+        secret: SealedSecret(vec![1]),
+        last_step: 1,
+        recovery: vec![KeyHash([2; 32])],
+    };
+    assert!(store.set_second_factor(user.id, factor).await.unwrap());
     let link = NewLink { hash, link: Link::Join(place), expires_at: later(60) };
     store.create_link(link, NOW).await.unwrap();
     let portal = NewPortalLink {

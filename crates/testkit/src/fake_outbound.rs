@@ -41,7 +41,7 @@ impl Default for FakeOutbound {
 /// An answer with this status and nothing else.
 pub fn answer(status: u16) -> WebhookAnswer {
     let took = Duration::from_millis(1);
-    WebhookAnswer { status: Some(status), retry_after: None, error: None, took }
+    WebhookAnswer { status: Some(status), retry_after: None, error: None, took, body: Vec::new() }
 }
 
 impl FakeOutbound {
@@ -176,6 +176,7 @@ fn name_of(row: SecretRow) -> String {
         SecretRow::Webhook { account, webhook } => format!("{account}/{webhook}"),
         SecretRow::Proxy { account, device } => format!("{account}/{device}"),
         SecretRow::File { device } => format!("file/{device}"),
+        SecretRow::Person { user } => format!("person/{user}"),
     }
 }
 

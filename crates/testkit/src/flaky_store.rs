@@ -27,16 +27,16 @@ use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::portal::PortalLink;
 use domain::ports::{
-    Acceptance, Accepted, AccountStore, AuditStore, ChatStore, CountedPage, CreatedDevice,
-    CreatedKey, CreatedUser, DeviceStore, FileStore, GrantStore, HourUsage, IdempotencyKey,
-    KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink,
-    NewPortalLink, NewSession, NewUser, OutboxEntry, Page, PageRequest, PeopleStore, PortalStore,
-    Progress, ProtocolStore, ProtocolWrite, Recorded, Store, StoreResult, UpdatedAccount,
-    WebhookStore,
+    Acceptance, Accepted, AccountStore, AuditStore, ChatFilter, ChatStore, CountedPage,
+    CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, GrantStore,
+    HourUsage, IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore,
+    MovedDevice, NewKey, NewLink, NewPortalLink, NewSession, NewUser, OutboxEntry, Page,
+    PageRequest, PeopleStore, PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded,
+    SecondFactor, Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, ReplayRange,
-    SealNewSecret, Webhook, WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
+    ReplayRange, SealNewSecret, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -192,7 +192,7 @@ delegate!(DeviceStore {
 });
 
 delegate!(ChatStore {
-    read chats(account: AccountId, device: Option<DeviceId>, page: PageRequest) -> Page<Chat>;
+    read chats(account: AccountId, filter: &ChatFilter, page: PageRequest) -> Page<Chat>;
     write mark_read(account: AccountId, ids: &[MessageId], at: Timestamp) -> Vec<Message>;
     write report_call(device: DeviceId, call: &CallReport) -> Vec<Event>;
     write report_group(device: DeviceId, report: &GroupReport) -> Vec<Event>;
@@ -279,6 +279,9 @@ delegate!(WebhookStore {
     read deliveries(
         account: AccountId, webhook: WebhookId, state: Option<DeliveryState>, page: PageRequest
     ) -> Page<Delivery>;
+    read delivery_tries(
+        account: AccountId, webhook: WebhookId, delivery: DeliveryId
+    ) -> Vec<DeliveryTry>;
     write replay_delivery(
         account: AccountId, webhook: WebhookId, delivery: DeliveryId, now: Timestamp
     ) -> Option<Delivery>;
@@ -314,6 +317,10 @@ delegate!(PeopleStore {
     write touch_session(hash: KeyHash, now: Timestamp) -> ();
     write enter_account(hash: KeyHash, account: Option<AccountId>) -> ();
     write delete_session(hash: KeyHash) -> ();
+    read second_factor(user: UserId) -> Option<SecondFactor>;
+    write set_second_factor(user: UserId, factor: SecondFactor) -> bool;
+    write use_second_factor(user: UserId, proof: FactorProof) -> bool;
+    write delete_second_factor(user: UserId) -> bool;
 });
 
 delegate!(PortalStore {

@@ -22,7 +22,7 @@ use domain::audit::AuditEntry;
 use domain::chat::{ChatFacts, ChatId, Lid};
 use domain::device::Device;
 use domain::grant::{Grant, NewVoucher};
-use domain::ids::{AccountId, DeviceId, GrantId, MessageId};
+use domain::ids::{AccountId, DeliveryId, DeviceId, GrantId, MessageId, UserId};
 use domain::key::KeyHash;
 use domain::message::{Amendment, Message, whole_millis as stored};
 use domain::person::{Link, Session, User};
@@ -30,8 +30,10 @@ use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::portal::PortalLink;
-use domain::ports::{PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, Store, StoreResult};
-use domain::webhook::{Delivery, Webhook};
+use domain::ports::{
+    PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, SecondFactor, Store, StoreResult,
+};
+use domain::webhook::{Delivery, DeliveryTry, Webhook};
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 
@@ -58,6 +60,8 @@ struct State {
     users: Vec<(User, String)>,
     /// Whose user is gone may be among them.
     sessions: Vec<Session>,
+    second_factors: BTreeMap<UserId, SecondFactor>,
+    tries: BTreeMap<DeliveryId, Vec<DeliveryTry>>,
     links: Vec<(KeyHash, Link, Timestamp)>,
     portal_links: Vec<(KeyHash, PortalLink)>,
     audit: Vec<AuditEntry>,

@@ -91,7 +91,8 @@ macro_rules! store_conformance {
                 a_recycled_number_leaves_its_messages_with_its_former_owner,
                 a_person_with_a_new_number_keeps_the_chat, who_is_who_is_each_devices_own_knowledge,
                 known_chats_are_contacts_but_no_first_ones, a_restriction_is_kept_and_emitted_once;
-            chats: chats_are_listed_by_their_newest_message, a_persons_chat_keeps_its_unread_messages,
+            chats: chats_are_found_by_name_number_and_what_is_unread,
+                chats_are_listed_by_their_newest_message, a_persons_chat_keeps_its_unread_messages,
                 a_call_is_an_event, a_change_of_a_group_is_an_event_and_shows_in_its_chat,
                 people_are_known_by_both_names, older_messages_stand_behind_all_others;
             amend: votes_are_counted_with_their_poll, a_vote_that_comes_before_its_poll_waits_for_it,
@@ -120,11 +121,12 @@ macro_rules! store_conformance {
             deliveries: an_event_goes_to_webhooks_that_want_it, only_events_of_the_plan_are_delivered,
                 device_changes_emit_events, deliveries_follow_the_order_of_events,
                 deleting_a_device_emits_events, own_messages_emit_no_events,
-                a_delivery_ends_and_is_replayed, deliveries_since_a_time_are_replayed,
+                a_delivery_ends_and_is_replayed,
+                the_tries_of_a_delivery_are_kept_and_bounded, deliveries_since_a_time_are_replayed,
                 deliveries_have_pages,
                 a_page_of_deliveries_ends_at_its_bytes, an_event_outlives_all_but_its_last_delivery,
                 old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
-            people: a_person_is_found_as_made, people_are_tenant_separate, an_account_has_a_limit_of_people,
+            people: a_person_is_found_as_made, a_second_factor_is_used_up_once, people_are_tenant_separate, an_account_has_a_limit_of_people,
                 a_link_is_used_once_and_expires, a_session_is_begun_used_and_ended,
                 a_link_stays_valid_while_nobody_has_joined, people_are_deleted_with_their_account;
             access: a_portal_link_is_found_until_it_ends, a_device_has_a_limit_of_portal_links,

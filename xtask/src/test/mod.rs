@@ -68,7 +68,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "python",
-        about: "schemathesis and neonize as pinned, into target/tools (Python)",
+        about: "schemathesis, neonize, moto and openapi-python-client as pinned, into target/tools (Python)",
         run: |context| packages::bring_python_tools(context.root),
     },
     Step {
@@ -99,7 +99,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "npm",
-        about: "npm ci for Baileys, zapo, axios and axe-core (Node, npm)",
+        about: "npm ci for Baileys, zapo, axios, axe-core and a generator of clients (Node, npm)",
         run: |context| packages::npm_ci(context.root),
     },
     Step {

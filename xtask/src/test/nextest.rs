@@ -27,6 +27,7 @@ pub fn run(context: &mut Context<'_>) -> Result<()> {
         nextest.env("GERBANG_TEST_PYTHON", python);
     }
     nextest.env("GERBANG_TEST_SCHEMATHESIS", packages::schemathesis(context.root));
+    nextest.env("GERBANG_TEST_GENERATOR", packages::generator(context.root));
     nextest.env("GERBANG_TEST_MOTO", packages::moto(context.root));
     nextest.env("GERBANG_TEST_NEONIZE", packages::neonize(context.root));
     nextest.env("PATH", shell::path_with(&packages::node_dir(context.root))?);

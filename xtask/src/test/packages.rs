@@ -11,14 +11,15 @@ use crate::shell;
 /// The oldest Node that Baileys runs on.
 const NODE_MAJOR_MIN: u32 = 20;
 /// Where tests with npm packages and their lock files are.
-const NPM_DIRS: [&str; 4] = [
+const NPM_DIRS: [&str; 5] = [
     "crates/simulator/tests/baileys",
     "crates/simulator/tests/zapo",
     "crates/server/tests/clients/npm",
+    "crates/server/tests/clients/generated",
     "crates/server/tests/processes/browser/npm",
 ];
 /// What the tests need of Python.
-const PYTHON_TOOLS: [PythonTool; 3] = [SCHEMATHESIS, NEONIZE, MOTO];
+const PYTHON_TOOLS: [PythonTool; 4] = [SCHEMATHESIS, NEONIZE, MOTO, GENERATOR];
 const SCHEMATHESIS: PythonTool = PythonTool {
     name: "schemathesis",
     lock: "crates/server/tests/clients/schemathesis/requirements.txt",
@@ -29,6 +30,11 @@ const NEONIZE: PythonTool =
 /// A server that speaks as S3 does.
 const MOTO: PythonTool =
     PythonTool { name: "moto", lock: "crates/server/tests/processes/moto/requirements.txt" };
+/// Makes a Python client of an OpenAPI document.
+const GENERATOR: PythonTool = PythonTool {
+    name: "openapi-python-client",
+    lock: "crates/server/tests/clients/generated/requirements.txt",
+};
 const CHROMIUM_NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 struct Need {
@@ -133,6 +139,11 @@ pub fn neonize(root: &Path) -> PathBuf {
 /// The server that speaks as S3 does, once it is installed.
 pub fn moto(root: &Path) -> PathBuf {
     MOTO.dir(root).join("bin/moto_server")
+}
+
+/// The Python that has the generator of clients once it is installed.
+pub fn generator(root: &Path) -> PathBuf {
+    GENERATOR.dir(root).join("bin/python")
 }
 
 /// Installs the Python packages of the tests exactly as pinned.

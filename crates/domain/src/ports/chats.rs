@@ -12,15 +12,28 @@ use crate::ids::{AccountId, DeviceId, MessageId};
 use crate::message::{IncomingMessage, Message};
 use crate::webhook::Event;
 
+/// Which chats a list is of.
+#[derive(Debug, Clone, Default)]
+pub struct ChatFilter {
+    /// Only this device's.
+    pub device: Option<DeviceId>,
+    /// Only this one.
+    pub chat: Option<ChatId>,
+    /// Only those with something unread.
+    pub is_unread: bool,
+    /// Only those whose name or address contains this, in any case of its letters; empty for all.
+    pub search: String,
+}
+
 /// The chats of devices.
 #[async_trait]
 pub trait ChatStore: Send + Sync {
-    /// The chats of an account's devices, or of one of them, those with the newest message first;
-    /// `before` is the id of a chat's last message.
+    /// The chats of an account's devices, those with the newest message first; `before` is the id of
+    /// a chat's last message.
     async fn chats(
         &self,
         account: AccountId,
-        device: Option<DeviceId>,
+        filter: &ChatFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Chat>>;
     /// Records that messages of an account that came in were read here: as they are now, those that

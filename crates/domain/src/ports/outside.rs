@@ -51,6 +51,8 @@ pub struct WebhookAnswer {
     pub error: Option<String>,
     /// How long it took.
     pub took: Duration,
+    /// How its body begins.
+    pub body: Vec<u8>,
 }
 
 impl WebhookAnswer {

@@ -7,6 +7,7 @@ use super::StoreResult;
 use crate::ids::{AccountId, UserId};
 use crate::key::KeyHash;
 use crate::person::{Link, Place, Session, User};
+use crate::webhook::SealedSecret;
 
 /// A person to be made.
 #[derive(Debug, Clone)]
@@ -52,6 +53,26 @@ pub struct NewSession {
     pub entered: Option<AccountId>,
 }
 
+/// What somebody signs in with beside the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecondFactor {
+    /// The secret of the app.
+    pub secret: SealedSecret,
+    /// The step of the last code that was used; neither it nor an earlier one counts again.
+    pub last_step: i64,
+    /// The hashes of the recovery codes that were not used.
+    pub recovery: Vec<KeyHash>,
+}
+
+/// What shows the second factor; it is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FactorProof {
+    /// The code of this step.
+    Step(i64),
+    /// The recovery code with this hash.
+    Recovery(KeyHash),
+}
+
 /// People, sessions and links. Nothing here is on the path of a request of an API.
 #[async_trait]
 pub trait PeopleStore: Send + Sync {
@@ -88,4 +109,12 @@ pub trait PeopleStore: Send + Sync {
     async fn enter_account(&self, hash: KeyHash, account: Option<AccountId>) -> StoreResult<()>;
     /// Ends a session.
     async fn delete_session(&self, hash: KeyHash) -> StoreResult<()>;
+    /// What a person signs in with beside the password.
+    async fn second_factor(&self, user: UserId) -> StoreResult<Option<SecondFactor>>;
+    /// Sets it; false when there is one, or no such person.
+    async fn set_second_factor(&self, user: UserId, factor: SecondFactor) -> StoreResult<bool>;
+    /// Uses it up; false when it does not count, or not any more: of two concurrent calls one does.
+    async fn use_second_factor(&self, user: UserId, proof: FactorProof) -> StoreResult<bool>;
+    /// Erases it; false when there was none.
+    async fn delete_second_factor(&self, user: UserId) -> StoreResult<bool>;
 }

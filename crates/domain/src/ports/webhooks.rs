@@ -8,7 +8,7 @@ use crate::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use crate::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use crate::key::KeyHash;
 use crate::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, ReplayRange,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, NewWebhook, ReplayRange,
     SealNewSecret, Webhook, WebhookPatch,
 };
 
@@ -63,6 +63,13 @@ pub trait WebhookStore: Send + Sync {
         state: Option<DeliveryState>,
         page: PageRequest,
     ) -> StoreResult<Page<Delivery>>;
+    /// The tries of a delivery, oldest first. Of many the last ones are kept.
+    async fn delivery_tries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+    ) -> StoreResult<Vec<DeliveryTry>>;
     /// Makes a delivery that has ended pending again, with no tries so far and due at once, under
     /// its own id; `None` when there is none such that has ended.
     async fn replay_delivery(

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids::{DeviceId, MessageId};
 use crate::message::{Direction, Message, MessageState};
 use crate::phone::Recipient;
-use crate::ports::{MessageFilter, Page, PageRequest};
+use crate::ports::{ChatFilter, MessageFilter, Page, PageRequest};
 use crate::scope::Scope;
 
 /// Most messages of a chat that one call marks as read; older ones stay unread.
@@ -27,20 +27,37 @@ impl Core {
     pub async fn chats(
         &self,
         principal: &Principal,
-        device: Option<DeviceId>,
+        mut filter: ChatFilter,
         page: PageRequest,
     ) -> Result<Page<Chat>> {
         principal.require(Scope::Read)?;
         let account = principal.account_id()?;
-        if let Some(device) = device {
+        if let Some(device) = filter.device {
             principal.require_device(device)?;
         }
-        let device = device.or(principal.caller.bound_device());
-        let mut page = self.store.chats(account, device, page).await?;
+        filter.device = filter.device.or(principal.caller.bound_device());
+        let mut page = self.store.chats(account, &filter, page).await?;
         for chat in &mut page.items {
             chat.last = chat.last.take().map(|message| self.as_seen(message));
         }
         Ok(page)
+    }
+
+    /// One chat of a device, as lists show it.
+    ///
+    /// # Errors
+    /// [`Error::ScopeMissing`], [`Error::NotFound`].
+    pub async fn chat(
+        &self,
+        principal: &Principal,
+        device: DeviceId,
+        chat: ChatId,
+    ) -> Result<Chat> {
+        self.device(principal, device).await?;
+        let filter = ChatFilter { device: Some(device), chat: Some(chat), ..ChatFilter::default() };
+        let page = PageRequest { before: None, limit: 1 };
+        let found = self.chats(principal, filter, page).await?.items.pop();
+        found.ok_or(Error::NotFound("chat"))
     }
 
     /// The chat that a caller names: by number, by LID or by a group's id. A person whose number is known

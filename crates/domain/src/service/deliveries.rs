@@ -4,7 +4,7 @@ use super::{Core, Principal};
 use crate::error::{Error, Result};
 use crate::ids::{DeliveryId, WebhookId};
 use crate::ports::{Page, PageRequest, WebhookRequest};
-use crate::webhook::{Delivery, DeliveryState, REPLAYED_MAX, ReplayRange};
+use crate::webhook::{Delivery, DeliveryState, DeliveryTry, REPLAYED_MAX, ReplayRange};
 
 impl Core {
     /// What was, is and could not be delivered to a webhook, newest first.
@@ -64,6 +64,20 @@ impl Core {
             self.formats.encode(format, url, &found.event, secrets, now)
         });
         Ok((found, request))
+    }
+
+    /// The tries of a delivery, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`].
+    pub async fn delivery_tries(
+        &self,
+        principal: &Principal,
+        id: WebhookId,
+        delivery: DeliveryId,
+    ) -> Result<Vec<DeliveryTry>> {
+        let webhook = self.webhook(principal, id).await?;
+        Ok(self.store.delivery_tries(webhook.account_id, id, delivery).await?)
     }
 
     /// How many deliveries [`Core::replay_since`] would deliver again, at most [`REPLAYED_MAX`].

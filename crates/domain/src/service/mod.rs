@@ -13,12 +13,15 @@ mod files;
 mod grants;
 mod groups;
 mod keys;
+mod lent;
 mod limits;
+mod live;
 mod messages;
 mod pairing;
 mod people;
 mod portal;
 mod resend;
+mod second_factor;
 mod send;
 mod usage;
 mod wait;
@@ -54,9 +57,11 @@ pub use devices::{DeviceAccess, DeviceChange, DeviceName};
 pub use files::{FileFound, OpenFile};
 pub use grants::days_later;
 pub use keys::NewKeyRequest;
+pub use lent::LentKey;
 pub use limits::{
     STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,
 };
+pub use live::PageChange;
 pub use messages::COUNTED_MESSAGES_MAX;
 pub use people::{LOGIN_TRIES_MAX, Visitor};
 pub use portal::PortalVisitor;
@@ -117,6 +122,7 @@ pub struct Core {
     wrong_keys: limits::WrongKeys,
     login_tries: people::LoginTries,
     key_uses: keys::KeyUses,
+    lent: lent::LentKeys,
 }
 
 /// Who is calling, with what is known of the account. Made by [`Core::authenticate`] and
@@ -127,7 +133,7 @@ pub struct Principal {
     pub caller: Caller,
     /// What is known of the key's account; the operator has none.
     pub holder: Option<Arc<KeyHolder>>,
-    /// The hash of its key; see [`Core::is_valid`].
+    /// The hash of its key; its streams end with it.
     pub key: KeyHash,
     /// Where its key stands; `None` when there is no limit.
     pub rate: Option<RateState>,
@@ -258,6 +264,7 @@ impl Core {
             wrong_keys: limits::WrongKeys::default(),
             login_tries: people::LoginTries::default(),
             key_uses: keys::KeyUses::default(),
+            lent: lent::LentKeys::default(),
         }
     }
 
@@ -300,7 +307,9 @@ impl Core {
             return Ok(Principal { caller, holder: None, key: hash, rate: None, person });
         }
         let (now, holder) = (self.clock.now(), self.store.key_holder(&hash).await?);
-        let holder = holder.filter(|holder| holder.holds(now)).ok_or(Error::Unauthorized)?;
+        let Some(holder) = holder.filter(|holder| holder.holds(now)) else {
+            return self.lent.holder(&hash).ok_or(Error::Unauthorized);
+        };
         if let Some(key) = holder.caller.key() {
             self.key_uses.note(key, now);
         }
@@ -316,13 +325,6 @@ impl Core {
     /// never comes here.
     pub fn wrong_key(&self, address: IpAddr) -> Error {
         self.wrong_keys.count(address, self.clock.now())
-    }
-
-    /// Whether somebody still holds this key: an answer without an end may outlive it. Not counted
-    /// as a request.
-    pub async fn is_valid(&self, key: KeyHash) -> bool {
-        key == self.operator
-            || matches!(self.store.key_holder(&key).await, Ok(Some(holder)) if holder.holds(self.clock.now()))
     }
 
     /// A device the caller may use.
@@ -342,15 +344,27 @@ impl Core {
     ) -> Result<BoxStream<'static, T>> {
         let stream = self.streams.open(principal.account_id()?, principal.key, stream)?;
         // The key may have been revoked since it was looked up, before this stream was listed.
-        self.is_valid(principal.key).await.then_some(stream).ok_or(Error::Unauthorized)
+        let is_valid = matches!(self.has_ended(principal.key).await, Ok(false));
+        is_valid.then_some(stream).ok_or(Error::Unauthorized)
     }
 
-    /// Ends the live streams of an account whose key is gone or has expired.
+    /// Whether a key, a session or a portal link is gone or has expired.
+    async fn has_ended(&self, key: KeyHash) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        if let Some(holder) = self.store.key_holder(&key).await? {
+            return Ok(!holder.holds(now));
+        }
+        if let Some(session) = self.store.session(key).await? {
+            return Ok(!session.holds(now));
+        }
+        Ok(self.store.portal_link(key, now).await?.is_none())
+    }
+
+    /// Ends the live streams of an account whose key, session or link is gone or has expired.
     async fn end_revoked_streams(&self, account: AccountId) {
-        let (mut gone, now) = (HashSet::new(), self.clock.now());
+        let mut gone = HashSet::new();
         for key in self.streams.keys(account) {
-            let holder = self.store.key_holder(&key).await;
-            if holder.is_ok_and(|holder| holder.is_none_or(|holder| !holder.holds(now))) {
+            if matches!(self.has_ended(key).await, Ok(true)) {
                 gone.insert(key);
             }
         }

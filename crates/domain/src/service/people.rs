@@ -300,7 +300,11 @@ impl Core {
     /// # Errors
     /// The store's.
     pub async fn sign_out(&self, visitor: &Visitor) -> Result<()> {
-        Ok(self.store.delete_session(visitor.session.hash).await?)
+        self.store.delete_session(visitor.session.hash).await?;
+        if let Some(account) = visitor.account() {
+            self.end_revoked_streams(account.id).await;
+        }
+        Ok(())
     }
 
     /// The people of the account that is looked at, or the operators.
@@ -324,6 +328,9 @@ impl Core {
         let account = visitor.account().map(|account| account.id);
         let deleted = self.store.delete_user(account, id).await?;
         deleted.then_some(()).ok_or(Error::NotFound("user"))?;
+        if let Some(account) = account {
+            self.end_revoked_streams(account).await;
+        }
         self.note(&visitor.principal, Action::PersonRemoved, id).await;
         Ok(())
     }

@@ -108,6 +108,7 @@ impl Core {
         if !self.store.delete_portal_link(account, device, id).await? {
             return Err(Error::NotFound("portal link"));
         }
+        self.end_revoked_streams(account).await;
         self.note(principal, Action::PortalLinkRevoked, format!("{id} of {device}")).await;
         Ok(())
     }

@@ -4,6 +4,9 @@ use jiff::Timestamp;
 
 use super::Event;
 use crate::ids::{DeliveryId, WebhookId};
+use crate::message::whole_millis;
+use crate::ports::WebhookAnswer;
+use crate::text::storable;
 
 /// Where a delivery is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +84,41 @@ pub struct Delivery {
     pub ended_at: Option<Timestamp>,
 }
 
+/// Longest beginning of a receiver's answer that is kept of a try that failed, in characters.
+const ANSWER_CHARS_MAX: usize = 2_000;
+/// The same of one that was taken.
+const TAKEN_ANSWER_CHARS_MAX: usize = 200;
+
+/// A try to deliver: when, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryTry {
+    /// When it ended.
+    pub at: Timestamp,
+    /// The receiver's status.
+    pub status: Option<u16>,
+    /// Why there was no answer.
+    pub error: Option<String>,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+    /// How the body of the answer begins.
+    pub answer: String,
+}
+
+impl DeliveryTry {
+    /// What came of a post that ended at `at`.
+    pub fn of(answer: &WebhookAnswer, at: Timestamp) -> Self {
+        let kept = if answer.is_success() { TAKEN_ANSWER_CHARS_MAX } else { ANSWER_CHARS_MAX };
+        let text = String::from_utf8_lossy(&answer.body);
+        Self {
+            at: whole_millis(at),
+            status: answer.status,
+            error: answer.error.clone(),
+            ms: u64::try_from(answer.took.as_millis()).unwrap_or(u64::MAX),
+            answer: storable(&text).chars().take(kept).collect(),
+        }
+    }
+}
+
 /// What became of one try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are those of `Delivery`")]
@@ -92,4 +130,6 @@ pub struct DeliveryOutcome {
     pub last_status: Option<u16>,
     pub last_error: Option<String>,
     pub ended_at: Option<Timestamp>,
+    /// `None` where nothing was posted.
+    pub tried: Option<DeliveryTry>,
 }

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::ids::{AccountId, DeviceId, WebhookId};
+use crate::ids::{AccountId, DeviceId, UserId, WebhookId};
 
 /// How long messages are signed with the old secret too, once there is a new one.
 const BOTH_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -31,6 +31,8 @@ pub enum SecretRow {
     Proxy { account: AccountId, device: DeviceId },
     /// What a file that a device received is fetched by.
     File { device: DeviceId },
+    /// What a person signs in with.
+    Person { user: UserId },
 }
 
 /// The secrets of a webhook.

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use domain::ids::DeliveryId;
 use domain::policy::webhook::{Verdict, is_holding, judge};
 use domain::ports::WebhookAnswer;
-use domain::webhook::{DeliveryOutcome, DeliveryState};
+use domain::webhook::{DeliveryOutcome, DeliveryState, DeliveryTry};
 
 /// Most posts to one webhook at a time.
 pub const POSTS_MAX: usize = 4;
@@ -174,11 +174,20 @@ impl Lanes {
         };
         known.stage = Stage::Writing { has_ended: ended_at.is_some() };
         self.posting -= 1;
+        let tried = answer.as_ref().map(|answer| DeliveryTry::of(answer, now));
         let last_status = answer.as_ref().and_then(|answer| answer.status);
         let last_error = answer.filter(|answer| !answer.is_success()).map(words_of);
         let (attempts, due_at) = (known.tries, known.due_at);
-        let delivery =
-            DeliveryOutcome { id, state, attempts, due_at, last_status, last_error, ended_at };
+        let delivery = DeliveryOutcome {
+            id,
+            state,
+            attempts,
+            due_at,
+            last_status,
+            last_error,
+            ended_at,
+            tried,
+        };
         Some(JudgedPost { delivery, is_gone: verdict == Verdict::Gone })
     }
 

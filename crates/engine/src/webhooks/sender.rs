@@ -332,6 +332,7 @@ async fn post(context: &EngineContext, webhook: &Webhook, event: &Event) -> Opti
         retry_after: None,
         error: Some(why.to_owned()),
         took: Duration::ZERO,
+        body: Vec::new(),
     };
     let Some(secrets) = context.cipher().secrets(webhook) else {
         return Some(no_answer("the webhook's secret cannot be read; create the webhook again"));

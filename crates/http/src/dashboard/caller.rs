@@ -5,6 +5,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use domain::error::Error;
 use domain::service::{Principal, Visitor};
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,8 @@ pub(super) struct Person {
     pub(super) lang: Lang,
     /// What their forms carry.
     pub(super) csrf: String,
+    /// When they look.
+    pub(super) now: Timestamp,
 }
 
 impl Person {
@@ -43,7 +46,7 @@ impl Person {
         let visitor = state.core().visitor(&cookie).await?;
         request_context::note(&Ok(visitor.principal.clone()));
         let lang = Lang::of(&parts.headers);
-        Ok(Self { visitor, lang, csrf: csrf_token(&cookie) })
+        Ok(Self { visitor, lang, csrf: csrf_token(&cookie), now: state.core().now() })
     }
 
     /// The words of their language.

@@ -1,8 +1,22 @@
-// Keeps the parts of a page that change up to date: each element with `data-live` is fetched again
-// every so many seconds while the page is seen, and replaced when it has changed.
+// Keeps a page up to date. One stream says what has changed; the parts that name it in `data-live` are
+// fetched again with their page, and replaced.
+const main = document.querySelector("main[data-stream]");
+const state = document.querySelector("#stream-state");
+const say = (text = "") => Object.assign(state, { textContent: text, hidden: text === "" });
+// What has changed since the page was fetched; `*` is everything.
+const changed = new Set();
+// Whether a part waits until nobody uses it any more.
+let isLate = false;
+const isConcerned = (part) =>
+  changed.has("*") || part.dataset.live.split(" ").some((topic) => changed.has(topic));
+const isUsed = (part) => {
+  const active = document.activeElement;
+  return part.contains(active) && !active.matches(".wide, .scroll");
+};
 const refresh = async () => {
-  const parts = document.querySelectorAll("[data-live][id]");
-  if (document.hidden || parts.length === 0) return;
+  const parts = [...document.querySelectorAll("[data-live][id]")].filter(isConcerned);
+  changed.clear();
+  if (parts.length === 0) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
   // Signed out meanwhile: the login page shows why.
   if (answer.redirected) return location.reload();
@@ -10,17 +24,56 @@ const refresh = async () => {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of parts) {
     const fresh = page.getElementById(part.id);
-    const isUsed = part.contains(document.activeElement);
-    if (fresh && !isUsed && fresh.outerHTML !== part.outerHTML) part.replaceWith(fresh);
+    if (!fresh || fresh.outerHTML === part.outerHTML) continue;
+    // It is not taken from under somebody's hands.
+    if (isUsed(part)) isLate = true;
+    else part.replaceWith(fresh);
   }
 };
-const wait = () => {
-  const parts = [...document.querySelectorAll("[data-live]")];
-  const seconds = Math.min(...parts.map((part) => Number(part.dataset.live)));
-  if (!Number.isFinite(seconds)) return;
-  setTimeout(() => refresh().catch(() => {}).finally(wait), seconds * 1000);
+let isRunning = false;
+const look = async (...topics) => {
+  topics.forEach((topic) => changed.add(topic));
+  if (isRunning || document.hidden) return;
+  isRunning = true;
+  // What happens at once is looked at once; many things at once are looked at now and then.
+  await refresh().catch(() => {});
+  setTimeout(() => {
+    isRunning = false;
+    if (changed.size > 0) look();
+  }, 500);
 };
-wait();
+let source;
+let last = "";
+const open = () => {
+  if (!main || source || document.hidden) return;
+  const address = new URL(main.dataset.stream, location.href);
+  if (last !== "") address.searchParams.set("last", last);
+  source = new EventSource(address);
+  source.addEventListener("hello", ({ data, lastEventId }) => {
+    last = lastEventId;
+    say(data === "restarted" ? state.dataset.restarted : "");
+    look("*");
+  });
+  source.addEventListener("changed", ({ data }) => look(data));
+  source.addEventListener("error", () => {
+    say(state.dataset.lost);
+    if (source?.readyState !== EventSource.CLOSED) return;
+    // A proxy without its gateway, or somebody who has signed out: the page finds out which.
+    close();
+    setTimeout(() => look("*").finally(open), 3000);
+  });
+};
+const close = () => {
+  source?.close();
+  source = undefined;
+};
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+document.addEventListener("focusout", () => {
+  if (isLate) look("*");
+  isLate = false;
+});
+addEventListener("pagehide", close);
+addEventListener("pageshow", open);
 // A file that is too large is refused before it is sent.
 document.addEventListener("change", ({ target }) => {
   const { bytesMax, tooLarge } = target.dataset ?? {};

@@ -7,7 +7,9 @@ use domain::error::Error;
 use domain::ids::DeliveryId;
 use domain::person::Role;
 use domain::ports::{PageRequest, WebhookRequest};
-use domain::webhook::{Delivery, DeliveryState, REPLAYED_MAX, ReplayRange, Subject, Webhook};
+use domain::webhook::{
+    Delivery, DeliveryState, DeliveryTry, REPLAYED_MAX, ReplayRange, Subject, Webhook,
+};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -18,6 +20,7 @@ use super::show::{self, Confirm, with};
 use super::webhook::{crumbs, own_webhook};
 use super::webhooks::webhook_path;
 use super::words::Words;
+use crate::html::code_block;
 use crate::state::AppState;
 
 /// Deliveries of a page.
@@ -85,7 +88,7 @@ pub(super) async fn log(
         section {
             h2 { (words.deliveries) }
             (state_links(words, &path, wanted))
-            div #deliveries data-live=[is_live.then_some("5")] {
+            div #deliveries data-live=[is_live.then_some("message device tick")] {
                 @if page.items.is_empty() { p.empty { (words.no_deliveries) } }
                 @else { (table(person, webhook, &page.items)) }
             }
@@ -224,10 +227,11 @@ async fn show_delivery(
     let delivery = DeliveryId(id(&delivery, "delivery")?);
     let (delivery, request) =
         state.core().delivery(person.principal(), webhook.id, delivery).await?;
+    let tries = state.core().delivery_tries(person.principal(), webhook.id, delivery.id).await?;
     let body = html! {
         (crumbs(&person, &webhook))
         h1 { (delivery.event.kind.as_str()) " " (about(&delivery)) }
-        div #delivery data-live=[(delivery.state == DeliveryState::Pending).then_some("2")] {
+        div #delivery data-live=[(delivery.state == DeliveryState::Pending).then_some("message device tick")] {
             p { (state_badge(words, delivery.state)) }
             (facts(&person, &delivery))
             @if delivery.state != DeliveryState::Pending {
@@ -237,6 +241,7 @@ async fn show_delivery(
                 }
             }
         }
+        (attempts(&person, &tries))
         h2 { (words.what_is_posted) }
         @match &request {
             Some(request) => (posted(request)),
@@ -264,6 +269,29 @@ fn facts(person: &Person, delivery: &Delivery) -> Markup {
             }
             @if is_pending { dt { (words.next_attempt) } dd { (show::time_for(person, delivery.due_at)) } }
             @if let Some(at) = delivery.ended_at { dt { (words.ended_at) } dd { (show::time_for(person, at)) } }
+        }
+    }
+}
+
+/// What came of each try, the last one first.
+fn attempts(person: &Person, tries: &[DeliveryTry]) -> Markup {
+    let words = person.words();
+    html! {
+        div #tries data-live="message device tick" {
+            @if !tries.is_empty() { h2 { (words.attempts) } }
+            ol.timeline {
+                @for tried in tries.iter().rev() {
+                    li {
+                        (show::time_for(person, tried.at)) " "
+                        @if let Some(status) = tried.status {
+                            span.badge data-tone=(if (200..300).contains(&status) { "good" } else { "bad" }) { (status) }
+                        }
+                        " " span.quiet { (tried.ms) " ms" }
+                        @if let Some(error) = &tried.error { p.fault { (error) } }
+                        @if !tried.answer.is_empty() { (code_block(&tried.answer)) }
+                    }
+                }
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::caller::{InAccount, Nothing, Person, Posted, csrf_field, id};
 use super::devices::{figures, restricted};
 use super::failure::{Failure, PageResult, describe, redirect};
+use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
 use super::portal_links;
 use super::show::{self, Fault, device_path, with};
@@ -114,13 +115,14 @@ async fn page(
     let body = html! {
         p.crumbs { a href="/app/devices" { (words.devices) } }
         h1 { (device.name) }
-        div #state data-live="5" {
+        div #state data-live="device message tick" {
             p {
                 (show::device_status(words, device.status)) " "
                 @if let Some(phone) = &device.phone { "+" (phone) }
                 @if let Some(reason) = &device.reason { " " span.quiet { (reason) } }
             }
             (restricted(state, person, device))
+            (heartbeat_bar::bar(state, person, device, Grain::Minute).await?)
             (figures(state, person, device).await?)
         }
         @if is_owner { (acts(person, device, &path)) }
@@ -136,7 +138,7 @@ async fn page(
             (portal_links::section(state, person, device).await?)
         }
     };
-    let head = Head::default();
+    let head = Head { stream: Some(device_stream(device)), ..Head::default() };
     Ok(layout::page_with(Fault::status(fault), person, Place::Devices, &device.name, &head, &body))
 }
 
@@ -319,6 +321,11 @@ async fn pair(
     Ok(redirect(&(device_path(&device) + "/pair")))
 }
 
+/// The stream of a page about a device.
+fn device_stream(device: &Device) -> String {
+    format!("/app/stream?device={}", device.id)
+}
+
 async fn pairing_page(
     state: &AppState,
     person: &Person,
@@ -335,7 +342,7 @@ async fn pairing_page(
     let body = html! {
         p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(path) { (device.name) } }
         h1 { (words.link_title) }
-        div #pairing data-live=[is_running.then_some("2")] {
+        div #pairing data-live=[is_running.then_some("device")] {
             @if device.status.is_paired() {
                 p.success role="status" { (words.linked) }
                 p.row {
@@ -351,7 +358,8 @@ async fn pairing_page(
         }
         @if !is_running && !device.status.is_paired() { (choices(words, &person.csrf, &path, fault)) }
     };
-    let head = Head { reload_s: is_running.then_some(RELOAD_S) };
+    let stream = Some(device_stream(device));
+    let head = Head { reload_s: is_running.then_some(RELOAD_S), stream };
     Ok(layout::page_with(
         Fault::status(fault),
         person,

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, Posted};
 use super::failure::{PageResult, describe, redirect};
+use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault, device_path};
 use super::start::waiting;
@@ -86,7 +87,7 @@ async fn page(
         @if cards.is_empty() && before.is_none() {
             p.empty { (words.no_devices) }
         }
-        div.cards #cards data-live="5" { @for card in &cards { (card) } }
+        div.cards #cards data-live="device message tick" { @for card in &cards { (card) } }
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.number_id) } { (words.older) } }
         }
@@ -133,6 +134,7 @@ async fn card(state: &AppState, person: &Person, device: &Device) -> Result<Mark
             }
             @if let Some(reason) = &device.reason { p.quiet { (reason) } }
             (restricted(state, person, device))
+            (heartbeat_bar::bar(state, person, device, Grain::TenMinutes).await?)
             (figures(state, person, device).await?)
             @if is_owner && !device.status.is_paired() {
                 p { a.button href={ (path) "/pair" } { (words.link) } }

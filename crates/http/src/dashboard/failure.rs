@@ -13,7 +13,7 @@ use maud::html;
 
 use super::layout;
 use super::words::{Lang, Words};
-use crate::api_error::{ApiError, log_fault};
+use crate::api_error::{ApiError, log_fault, named};
 use crate::body::JSON_BYTES_MAX;
 use crate::native::problem;
 
@@ -130,6 +130,7 @@ pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
             (Failure::SignIn, true) => redirect(&login_path(&path)),
             (Failure::SignIn, false) => redirect("/login"),
             (Failure::NoAccount, _) => redirect("/app/accounts"),
+            (Failure::Other(error), _) => named(error_page(&failure, lang), error),
             _ => error_page(&failure, lang),
         };
     }

@@ -18,6 +18,7 @@ pub(super) enum Place {
     Devices,
     Send,
     Messages,
+    Chats,
     Scheduled,
     Usage,
     Webhooks,
@@ -28,6 +29,9 @@ pub(super) enum Place {
     Plans,
     Vouchers,
     Audit,
+    Gateway,
+    Api,
+    Security,
 }
 
 impl Place {
@@ -37,6 +41,7 @@ impl Place {
             Self::Devices => "/app/devices",
             Self::Send => "/app/send",
             Self::Messages => "/app/messages",
+            Self::Chats => "/app/chats",
             Self::Scheduled => "/app/scheduled",
             Self::Usage => "/app/usage",
             Self::Webhooks => "/app/webhooks",
@@ -47,6 +52,9 @@ impl Place {
             Self::Plans => "/app/plans",
             Self::Vouchers => "/app/vouchers",
             Self::Audit => "/app/audit",
+            Self::Gateway => "/app/gateway",
+            Self::Api => "/app/api",
+            Self::Security => "/app/security",
         }
     }
 
@@ -56,6 +64,7 @@ impl Place {
             Self::Devices => words.devices,
             Self::Send => words.send,
             Self::Messages => words.messages,
+            Self::Chats => words.chats,
             Self::Scheduled => words.scheduled,
             Self::Usage => words.usage,
             Self::Webhooks => words.webhooks,
@@ -66,6 +75,9 @@ impl Place {
             Self::Plans => words.plans,
             Self::Vouchers => words.vouchers,
             Self::Audit => words.audit,
+            Self::Gateway => "Gateway",
+            Self::Api => "API",
+            Self::Security => words.security,
         }
     }
 
@@ -77,17 +89,25 @@ impl Place {
             if person.visitor.role() >= Role::Member {
                 places.push(Self::Send);
             }
-            places.extend([Self::Messages, Self::Groups, Self::Scheduled, Self::Usage]);
+            places.extend([
+                Self::Chats,
+                Self::Messages,
+                Self::Groups,
+                Self::Scheduled,
+                Self::Usage,
+            ]);
             if person.visitor.role() == Role::Owner {
                 places.extend([Self::Webhooks, Self::Keys]);
             }
+            places.push(Self::Api);
         }
         if person.visitor.role() == Role::Owner {
             places.extend([Self::People, Self::Audit]);
         }
         if person.visitor.is_operator() {
-            places.extend([Self::Accounts, Self::Plans, Self::Vouchers]);
+            places.extend([Self::Accounts, Self::Plans, Self::Vouchers, Self::Gateway]);
         }
+        places.push(Self::Security);
         places
     }
 }
@@ -97,6 +117,8 @@ impl Place {
 pub(super) struct Head {
     /// Seconds after which it is loaded again where there is no JavaScript.
     pub(super) reload_s: Option<u32>,
+    /// The stream that says what changes; that of the session unless given.
+    pub(super) stream: Option<String>,
 }
 
 /// A page for somebody who has signed in.
@@ -135,13 +157,24 @@ pub(super) fn page_with(
                             }
                         }
                     }
-                    li { a href="/docs" { "API" } }
+                    li { a href="/docs" { (words.docs) } }
                 }
             }
-            main #main { (body) }
+            main #main data-stream=(head.stream.as_deref().unwrap_or("/app/stream")) {
+                (stream_state(words))
+                (body)
+            }
         }
     };
     respond(status, person.lang, title, head, &inner)
+}
+
+/// Where the page says that it hears nothing of the server, and that the server was restarted.
+fn stream_state(words: &Words) -> Markup {
+    html! {
+        p.warning #stream-state role="status" hidden
+            data-lost=(words.stream_lost) data-restarted=(words.stream_restarted) {}
+    }
 }
 
 /// The account that is looked at; an operator sees that it is another's, and the way out.
@@ -204,7 +237,10 @@ pub(super) fn visiting(
             span.entered {}
             (language_switch(lang))
         }
-        main.visiting #main { (body) }
+        main.visiting #main data-stream=[&head.stream] {
+            (stream_state(lang.words()))
+            (body)
+        }
     };
     respond(status, lang, title, head, &inner)
 }

@@ -4,7 +4,10 @@ use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::header::{HOST, REFERER, SET_COOKIE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
 use axum::routing::{get, post};
+use domain::error::Error;
+use domain::key::Secret;
 use domain::person::User;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -12,6 +15,7 @@ use serde::Deserialize;
 use super::caller::{Asked, Nothing, Posted, Stranger, read_form, typed};
 use super::failure::{PageResult, redirect};
 use super::layout;
+use super::origin::CookieMode;
 use super::words::Lang;
 use crate::net::share_of;
 use crate::request_context;
@@ -36,6 +40,9 @@ struct LoginForm {
     email: String,
     password: String,
     next: String,
+    /// What shows that the password was right, beside the code.
+    ticket: String,
+    code: String,
 }
 
 async fn show(stranger: Stranger, Asked(query): Asked<LoginQuery>) -> PageResult {
@@ -52,19 +59,24 @@ async fn sign_in(
     stranger.check_form(&state)?;
     let Stranger { mode, lang, .. } = stranger;
     let form: LoginForm = typed(read_form(request.into_body()).await?)?;
+    if !form.ticket.is_empty() {
+        return second_step(&state, mode, lang, &form).await;
+    }
     match known(&state, &form).await {
+        Ok(Some(user)) if state.core().has_second_factor(user.id).await? => {
+            let ticket = state.core().sign_in_ticket(&user);
+            Ok(code_page(StatusCode::OK, lang, &ticket, &form.next, None))
+        }
         Ok(Some(user)) => {
+            forget(&state, &form.email);
             let secret = state.core().sign_in(&user).await?;
-            tracing::info!(user = %user.id, account = ?user.place.account(), "somebody signed in");
-            let mut response = redirect(next(&form.next));
-            mode.set(response.headers_mut(), &secret);
-            Ok(response)
+            Ok(signed_in(mode, &user, &secret, &form.next))
         }
         Ok(None) => {
             let wrong = lang.words().login_wrong;
             Ok(page(StatusCode::UNAUTHORIZED, lang, &form, Some(wrong)))
         }
-        Err(domain::error::Error::TooManyRequests) => {
+        Err(Error::TooManyRequests) => {
             let blocked = lang.words().too_many_tries;
             Ok(page(StatusCode::TOO_MANY_REQUESTS, lang, &form, Some(blocked)))
         }
@@ -73,17 +85,83 @@ async fn sign_in(
 }
 
 /// The person of an address and a password.
-async fn known(state: &AppState, form: &LoginForm) -> Result<Option<User>, domain::error::Error> {
+async fn known(state: &AppState, form: &LoginForm) -> Result<Option<User>, Error> {
     let (core, client) = (state.core(), request_context::client().map(share_of));
     core.count_try(&form.email, client)?;
     let found = core.user_by_email(&form.email).await?;
     let stored = found.as_ref().map(|(_, stored)| stored.as_str());
     let is_right = state.passwords().verify(form.password.clone(), stored).await?;
-    if !is_right {
-        return Ok(None);
+    Ok(found.map(|(user, _)| user).filter(|_| is_right))
+}
+
+/// A try that was right is none of the wrong ones.
+fn forget(state: &AppState, email: &str) {
+    state.core().forget_tries(email, request_context::client().map(share_of));
+}
+
+fn signed_in(mode: CookieMode, user: &User, secret: &Secret, to: &str) -> Response {
+    tracing::info!(user = %user.id, account = ?user.place.account(), "somebody signed in");
+    let mut response = redirect(next(to));
+    mode.set(response.headers_mut(), secret);
+    response
+}
+
+/// The code after the password. Each wrong one counts as a wrong password does; the right password alone
+/// forgives none of them.
+async fn second_step(
+    state: &AppState,
+    mode: CookieMode,
+    lang: Lang,
+    form: &LoginForm,
+) -> PageResult {
+    let (core, words) = (state.core(), lang.words());
+    let Some(user) = core.ticket_holder(&form.ticket).await? else {
+        let over = Some(words.second_over);
+        let empty = LoginForm { next: form.next.clone(), ..LoginForm::default() };
+        return Ok(page(StatusCode::UNAUTHORIZED, lang, &empty, over));
+    };
+    let client = request_context::client().map(share_of);
+    let again = |status, fault| Ok(code_page(status, lang, &form.ticket, &form.next, Some(fault)));
+    match core.count_try(&user.email, client) {
+        Ok(()) => {}
+        Err(Error::TooManyRequests) => {
+            return again(StatusCode::TOO_MANY_REQUESTS, words.too_many_tries);
+        }
+        Err(error) => return Err(error.into()),
     }
-    core.forget_tries(&form.email, client);
-    Ok(found.map(|(user, _)| user))
+    if !core.is_second_factor(user.id, &form.code).await? {
+        return again(StatusCode::UNAUTHORIZED, words.code_wrong);
+    }
+    // Once for the password, once for the code.
+    forget(state, &user.email);
+    forget(state, &user.email);
+    let secret = core.sign_in(&user).await?;
+    Ok(signed_in(mode, &user, &secret, &form.next))
+}
+
+fn code_page(
+    status: StatusCode,
+    lang: Lang,
+    ticket: &str,
+    next: &str,
+    fault: Option<&str>,
+) -> Response {
+    let words = lang.words();
+    let body = html! {
+        h1 { (words.second_title) }
+        @if let Some(fault) = fault { p.fault #fault role="alert" { (fault) } }
+        form.stack method="post" action="/login" {
+            input type="hidden" name="next" value=(next);
+            input type="hidden" name="ticket" value=(ticket);
+            label for="code" { (words.second_code) }
+            input #code name="code" required autocomplete="one-time-code" maxlength="40"
+                aria-describedby=(if fault.is_some() { "fault code-help" } else { "code-help" });
+            span.help #code-help { (words.second_help) }
+            button { (words.sign_in) }
+        }
+        p.quiet { (words.second_lost) }
+    };
+    layout::bare(status, lang, words.second_title, &body)
 }
 
 /// Where somebody wanted to go: a page of ours, never another site.
@@ -92,12 +170,7 @@ fn next(path: &str) -> &str {
     if is_ours { path } else { "/app" }
 }
 
-fn page(
-    status: StatusCode,
-    lang: Lang,
-    form: &LoginForm,
-    fault: Option<&str>,
-) -> axum::response::Response {
+fn page(status: StatusCode, lang: Lang, form: &LoginForm, fault: Option<&str>) -> Response {
     let words = lang.words();
     let body: Markup = html! {
         h1 { (words.sign_in) }

@@ -12,6 +12,7 @@ use maud::{Markup, html};
 use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
+use super::message_edits;
 use super::words::Words;
 use super::{once, show};
 use crate::state::AppState;
@@ -34,7 +35,7 @@ async fn show_message(
     let body = html! {
         p.crumbs { a href="/app/messages" { (words.messages) } }
         h1 { (title) }
-        div #message data-live="2" {
+        div #message data-live="message tick" {
             p {
                 (show::state(words, message.state)) " "
                 @if let Some(waiting) = waiting { (why(&person, waiting)) }
@@ -44,6 +45,7 @@ async fn show_message(
             (content(words, &message))
             h2 { (words.timeline) }
             (timeline(&person, &message))
+            (message_edits::acts(&state, &person, &message))
             @if may_resend(&person, &message) {
                 form method="post" action={ "/app/messages/" (message.id) "/resend" } {
                     (person.csrf())

@@ -83,7 +83,7 @@ async fn resend(
 }
 
 /// The key of a form; a form that was changed is another request.
-fn idempotency(route: &str, key: &str, what: &str) -> Option<IdempotencyKey> {
+pub(super) fn idempotency(route: &str, key: &str, what: &str) -> Option<IdempotencyKey> {
     let request_hash: [u8; 32] = Sha256::digest(what).into();
     let key: String = key.chars().filter(char::is_ascii_alphanumeric).take(64).collect();
     (!key.is_empty()).then(|| IdempotencyKey {

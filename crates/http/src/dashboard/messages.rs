@@ -138,7 +138,7 @@ async fn list(
         @if person.visitor.role() >= Role::Member && !messages.items.is_empty() {
             (acts(words, &query))
         }
-        div #messages data-live=[query.before.is_none().then_some("3")] {
+        div #messages data-live=[query.before.is_none().then_some("message contact tick")] {
             @if messages.items.is_empty() { p.empty { (words.no_messages) } }
             @else { (table(&person, &messages.items)) }
         }

@@ -6,9 +6,14 @@
 //! extractor of these routes alone: requests of an API do none of this.
 
 mod accounts;
+mod api;
 mod assets;
 mod audit;
+mod bubbles;
 mod caller;
+mod chat;
+mod chat_facts;
+mod chats;
 mod compose;
 mod contents;
 mod copy_as;
@@ -18,14 +23,17 @@ mod device;
 mod device_acts;
 mod devices;
 mod failure;
+mod gateway;
 mod group;
 mod groups;
+mod heartbeat_bar;
 mod join;
 mod keys;
 mod layout;
 mod login;
 mod message;
 mod message_acts;
+mod message_edits;
 mod messages;
 pub(crate) mod once;
 mod origin;
@@ -37,9 +45,11 @@ mod portal_page;
 mod recipients;
 mod samples;
 mod scheduled;
+mod security;
 mod send;
 mod show;
 mod start;
+mod stream;
 mod upload;
 mod usage;
 mod webhook;
@@ -63,15 +73,19 @@ pub fn router() -> Router<AppState> {
         .merge(login::routes())
         .merge(join::routes())
         .merge(start::routes())
+        .merge(stream::routes())
         .merge(devices::routes())
         .merge(device::routes())
         .merge(device_acts::routes())
         .merge(portal_links::routes())
         .merge(portal_page::routes())
         .merge(send::routes())
+        .merge(chats::routes())
+        .merge(chat::routes())
         .merge(messages::routes())
         .merge(message::routes())
         .merge(message_acts::routes())
+        .merge(message_edits::routes())
         .merge(scheduled::routes())
         .merge(usage::routes())
         .merge(keys::routes())
@@ -81,10 +95,13 @@ pub fn router() -> Router<AppState> {
         .merge(accounts::routes())
         .merge(credits::routes())
         .merge(plans::routes())
+        .merge(gateway::routes())
         .merge(audit::routes())
         .merge(groups::routes())
         .merge(group::routes())
+        .merge(api::routes())
         .merge(people::routes())
+        .merge(security::routes())
         .route_layer(from_fn(failure::frame))
         .merge(assets::routes())
 }

@@ -1,5 +1,7 @@
 //! `/app/people`: who signs in to the account that is looked at, or the operators; invitations.
 
+use std::collections::HashSet;
+
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -24,6 +26,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/app/people", get(list))
         .route("/app/people/invite", post(invite))
         .route("/app/people/{id}/remove", get(ask_remove).post(remove))
+        .route("/app/people/{id}/reset", get(ask_reset).post(reset))
 }
 
 #[derive(Deserialize, Default)]
@@ -43,6 +46,12 @@ fn role_word(words: &Words, role: Role) -> &'static str {
 async fn list(State(state): State<AppState>, person: Person) -> PageResult {
     let (words, people) = (person.words(), state.core().people(&person.visitor).await?);
     let own = person.visitor.session.user.id;
+    let mut with_factor = HashSet::new();
+    for user in &people {
+        if state.core().has_second_factor(user.id).await? {
+            with_factor.insert(user.id);
+        }
+    }
     let is_in_account = person.visitor.account().is_some();
     let body = html! {
         h1 { (words.people) }
@@ -62,6 +71,11 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
                             }
                         }
                         td { @if user.id != own {
+                            @if with_factor.contains(&user.id) {
+                                a.button.plain href={ "/app/people/" (user.id) "/reset" }
+                                    aria-label={ (words.reset_second) " " (user.email) } { (words.reset_second) }
+                                " "
+                            }
                             a.button.plain href={ "/app/people/" (user.id) "/remove" }
                                 aria-label={ (words.remove) " " (user.email) } { (words.remove) }
                         } }
@@ -141,5 +155,31 @@ async fn remove(
     Posted { person, form: Nothing {} }: Posted<Nothing>,
 ) -> PageResult {
     state.core().remove_person(&person.visitor, UserId(id(&text, "user")?)).await?;
+    Ok(redirect("/app/people"))
+}
+
+async fn ask_reset(
+    State(state): State<AppState>,
+    person: Person,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (words, user) = (person.words(), named(&state, &person, &text).await?);
+    let confirm = Confirm {
+        title: words.reset_second,
+        what: html! { p { (with(words.reset_second_warning, &user.email)) } },
+        action: &format!("/app/people/{}/reset", user.id),
+        button: words.reset_second,
+        back: "/app/people",
+    };
+    let body = confirm.render(&person);
+    Ok(layout::page(&person, Place::People, words.reset_second, &body))
+}
+
+async fn reset(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    state.core().reset_second_factor(&person.visitor, UserId(id(&text, "user")?)).await?;
     Ok(redirect("/app/people"))
 }

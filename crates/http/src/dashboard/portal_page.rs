@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use domain::device::{Device, DeviceStatus};
@@ -17,7 +17,8 @@ use domain::key::Secret;
 use domain::message::{Direction, Message};
 use domain::portal::Permission;
 use domain::ports::{MessageFilter, PageRequest};
-use domain::service::PortalVisitor;
+use domain::service::{PageChange, PortalVisitor};
+use futures_util::{StreamExt as _, future};
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -31,6 +32,7 @@ use super::layout::{self, Head};
 use super::origin::{check_origin, csrf_token};
 use super::send::{Sender, Step, new_key, preview};
 use super::show::{self, Fault, with};
+use super::stream::{self, StreamQuery};
 use super::upload::read;
 use super::words::{Lang, words};
 use crate::forms::FormFile;
@@ -60,6 +62,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/portal/device/{link}/pair", post(pair))
         .route("/portal/device/{link}/connect", post(connect))
         .route("/portal/device/{link}/send", post(send))
+        .route("/portal/device/{link}/stream", get(page_stream))
 }
 
 /// Somebody with a valid link.
@@ -146,7 +149,7 @@ async fn page(state: &AppState, holder: &Holder, shown: Shown<'_>) -> Result<Res
     let (linking, reload_s) = linking(state, holder, shown.fault).await;
     let body = html! {
         h1 { (device.name) }
-        div #state data-live="5" {
+        div #state data-live="device" {
             p {
                 (show::device_status(words, device.status)) " "
                 @if let Some(phone) = &device.phone { "+" (phone) }
@@ -165,7 +168,8 @@ async fn page(state: &AppState, holder: &Holder, shown: Shown<'_>) -> Result<Res
         p.quiet { (own.ends) ": " (show::time(account, holder.visitor.link.expires_at)) }
     };
     let status = if is_faulty { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    Ok(layout::visiting(status, holder.lang, &device.name, &Head { reload_s }, &body))
+    let head = Head { reload_s, stream: Some(format!("{}/stream", holder.path)) };
+    Ok(layout::visiting(status, holder.lang, &device.name, &head, &body))
 }
 
 /// What can be done about the device's connection; and after how many seconds to look again.
@@ -195,7 +199,7 @@ async fn linking(
     let is_running = offer.is_some() || device.status == DeviceStatus::Pairing;
     let markup = html! {
         h2 { (words.link_title) }
-        div #pairing data-live=[is_running.then_some("2")] {
+        div #pairing data-live=[is_running.then_some("device")] {
             @match &offer {
                 Some(offer) => (show_offer(words, device, offer)),
                 None => @if is_running { p { (words.wait_for_qr) } },
@@ -238,7 +242,7 @@ async fn messages(
     let last = messages.items.last().filter(|_| messages.has_more);
     Ok(html! {
         h2 { (words.messages) }
-        div #messages data-live=[before.is_none().then_some("3")] {
+        div #messages data-live=[before.is_none().then_some("message")] {
             @if messages.items.is_empty() { p.empty { (words.no_messages) } }
             @else { (table(holder, &messages.items)?) }
         }
@@ -268,6 +272,22 @@ fn table(holder: &Holder, messages: &[Message]) -> Result<Markup, Failure> {
             }
         }
     })
+}
+
+/// Those who may not read are not even notified of messages.
+async fn page_stream(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    holder: Holder,
+    Asked(query): Asked<StreamQuery>,
+) -> PageResult {
+    let principal = &holder.visitor.principal;
+    let may_read = holder.may(Permission::Read);
+    let changes = state.core().watch_changes(principal, Some(holder.device.id)).await?;
+    let changes =
+        changes.filter(move |change| future::ready(may_read || *change == PageChange::Device));
+    let ends_at = holder.visitor.link.expires_at;
+    Ok(stream::respond(&state, &headers, &query, changes.boxed(), ends_at))
 }
 
 async fn pair(State(state): State<AppState>, holder: Holder, request: Request) -> PageResult {

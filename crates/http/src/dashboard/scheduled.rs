@@ -34,7 +34,7 @@ async fn list(State(state): State<AppState>, InAccount(person): InAccount) -> Pa
     let may_send = person.visitor.role() >= Role::Member;
     let body = html! {
         h1 { (words.scheduled) }
-        div #scheduled data-live="10" {
+        div #scheduled data-live="message tick" {
             @if page.items.is_empty() { p.empty { (words.no_scheduled) } }
             @else { (table(&person, &page.items, may_send)) }
         }

@@ -65,6 +65,18 @@ pub(super) fn time_for(person: &Person, at: Timestamp) -> Markup {
     }
 }
 
+/// A moment in a few characters: the time of today, else the day.
+pub(super) fn short_time(person: &Person, at: Timestamp) -> Markup {
+    let Some(account) = person.visitor.account() else { return time_for(person, at) };
+    let zone = account.timezone.zone();
+    let (there, now) = (at.to_zoned(zone.clone()), person.now.to_zoned(zone.clone()));
+    let format = if there.date() == now.date() { "%H:%M" } else { "%Y-%m-%d" };
+    let whole = there.strftime("%Y-%m-%d %H:%M:%S").to_string();
+    html! {
+        time datetime=(format!("{at:.0}")) title=(whole) { (there.strftime(format).to_string()) }
+    }
+}
+
 /// A moment that was written in the account's time zone, as a field for a date and a time has it.
 pub(super) fn moment(person: &Person, text: &str) -> Option<Timestamp> {
     let there: jiff::civil::DateTime = text.trim().parse().ok()?;

@@ -49,7 +49,7 @@ async fn show_start(State(state): State<AppState>, InAccount(person): InAccount)
     let body = html! {
         h1 { (words.start) }
         @if !steps.is_read { (checklist(&person, &steps)) }
-        div data-live="5" id="glance" { (glance) }
+        div data-live="device message tick" id="glance" { (glance) }
     };
     Ok(layout::page(&person, Place::Start, words.start, &body))
 }

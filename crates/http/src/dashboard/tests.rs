@@ -1,7 +1,11 @@
 //! The pages over a gateway in memory: who may see and do what.
 
 mod acts;
+mod api;
+mod chats;
 mod keys;
+mod security;
+mod stream;
 mod webhooks;
 
 use axum::http::header::SET_COOKIE;

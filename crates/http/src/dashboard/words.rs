@@ -86,6 +86,8 @@ words! {
     devices: "Devices", "Perangkat";
     send: "Send", "Kirim";
     messages: "Messages", "Pesan";
+    chats: "Chats", "Obrolan";
+    docs: "Documentation", "Dokumentasi";
     people: "People", "Pengguna";
     accounts: "Accounts", "Akun";
     groups: "Groups", "Grup";
@@ -102,9 +104,20 @@ words! {
     login_wrong: "Email or password is wrong.", "Email atau kata sandi salah.";
     login_help: "No access yet? Ask for an invitation link. The first operator's link is printed by: gerbang admin setup-link", "Belum punya akses? Minta tautan undangan. Tautan operator pertama ditampilkan oleh: gerbang admin setup-link";
     too_many_tries: "Too many tries. Wait 15 minutes and try again.", "Terlalu banyak percobaan. Tunggu 15 menit lalu coba lagi.";
+    second_title: "Second step", "Langkah kedua";
+    second_code: "Code of your authenticator app", "Kode dari aplikasi autentikator";
+    second_help: "Six digits, or one of your recovery codes.", "Enam angka, atau salah satu kode pemulihan Anda.";
+    second_lost: "Without app and recovery codes: an owner of the account or an operator can reset the second step under People.", "Tanpa aplikasi dan kode pemulihan: pemilik akun atau operator dapat mengatur ulang langkah kedua di halaman Pengguna.";
+    second_over: "That took too long. Sign in again.", "Terlalu lama. Silakan masuk lagi.";
+    code_wrong: "The code is wrong or was used already.", "Kode salah atau sudah pernah dipakai.";
+    security: "Security", "Keamanan";
+    reset_second: "Reset second step", "Atur ulang langkah kedua";
+    reset_second_warning: "{} signs in with the password alone until a new second step is set up.", "{} masuk dengan kata sandi saja sampai langkah kedua yang baru dibuat.";
     sign_in_first: "Sign in first.", "Silakan masuk dahulu.";
     form_refused: "This form was not sent from a current page of yours. Go back, load the page again and repeat it.", "Formulir ini tidak dikirim dari halaman Anda yang masih berlaku. Kembali, muat ulang halaman, lalu ulangi.";
     needs_https: "Signing in needs HTTPS: over plain HTTP others on the network could read your session. Put a reverse proxy with TLS in front and set GERBANG_PUBLIC_URL to its https:// address. On this machine itself, http://localhost works. To accept the risk in a private network, set GERBANG_INSECURE_COOKIES=true.", "Masuk memerlukan HTTPS: lewat HTTP biasa orang lain di jaringan dapat membaca sesi Anda. Pasang reverse proxy dengan TLS di depan dan isi GERBANG_PUBLIC_URL dengan alamat https://-nya. Di mesin ini sendiri, http://localhost dapat dipakai. Untuk menerima risikonya di jaringan pribadi, isi GERBANG_INSECURE_COOKIES=true.";
+    stream_lost: "The gateway cannot be reached. This page looks for it again by itself.", "Gateway tidak dapat dihubungi. Halaman ini mencobanya lagi sendiri.";
+    stream_restarted: "The gateway was restarted. This page is up to date again.", "Gateway baru dimulai ulang. Halaman ini sudah diperbarui.";
     went_wrong: "That did not work", "Tidak berhasil";
     to_start: "To the start", "Ke beranda";
     not_found: "There is no such thing here.", "Tidak ditemukan di sini.";
@@ -165,6 +178,7 @@ words! {
     status_disconnected: "disconnected", "terputus";
     status_logged_out: "unlinked", "tautan dilepas";
     restricted_until: "WhatsApp lets this number write to no new contacts until", "WhatsApp tidak mengizinkan nomor ini menulis ke kontak baru sampai";
+    beats: "Alive in {} of the last day's 1440 minutes", "Hidup dalam {} dari 1440 menit terakhir";
     device_id: "Device id", "ID perangkat";
     linked_at: "Linked", "Tertaut sejak";
     connect_now: "Connect now", "Hubungkan sekarang";

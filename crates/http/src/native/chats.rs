@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use domain::chat::{Chat, ChatId};
 use domain::error::Error;
+use domain::ports::ChatFilter;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -31,6 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get(ALL, Access::Device, list)
             .summary("Chats, those with the newest message first")
             .query("device", "A device's id or number_id")
+            .query("q", "Only chats whose name or number contains this")
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
             .answers_list::<ChatBody>(200)
@@ -143,6 +145,8 @@ struct ListParams {
     #[serde(default, deserialize_with = "optional")]
     device: Option<String>,
     #[serde(default, deserialize_with = "optional")]
+    q: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
     limit: Option<String>,
     #[serde(default, deserialize_with = "optional")]
     cursor: Option<String>,
@@ -163,7 +167,9 @@ async fn list(
     let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
     let device = queried_device(&state, &principal, params.device.as_deref()).await?;
     state.large_answers().enter().await?;
-    let page = state.core().chats(&principal, device, page).await?;
+    let search = params.q.unwrap_or_default();
+    let filter = ChatFilter { device, search, ..ChatFilter::default() };
+    let page = state.core().chats(&principal, filter, page).await?;
     let list = move || {
         let row = |chat| ChatBody::from(chat);
         json(StatusCode::OK, &List::of(&page, |chat| chat.last_message_id.0, row))

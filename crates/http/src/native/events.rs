@@ -99,7 +99,10 @@ async fn watch_all(State(state): State<AppState>, Caller(principal): Caller) -> 
 }
 
 /// A stream of events that ends with the process, too.
-fn live(state: &AppState, events: impl Stream<Item = Event> + Send + 'static) -> Response<Body> {
+pub fn live(
+    state: &AppState,
+    events: impl Stream<Item = Event> + Send + 'static,
+) -> Response<Body> {
     let events = events.map(Ok::<_, Infallible>);
     let events = events.take_until(Box::pin(state.shutdown().clone().wait()));
     let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();

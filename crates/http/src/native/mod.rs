@@ -12,7 +12,7 @@ mod contacts;
 mod deliveries;
 mod devices;
 mod event_view;
-mod events;
+pub mod events;
 mod grants;
 mod group_event;
 mod groups;

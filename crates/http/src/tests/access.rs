@@ -232,6 +232,7 @@ async fn webhook_and_delivery(app: &App) -> (WebhookId, DeliveryId) {
         last_status: Some(500),
         last_error: None,
         ended_at: Some(app.clock.now()),
+        tried: None,
     };
     store.record_deliveries(deliveries.iter().map(dead).collect()).await.unwrap();
     (webhook, deliveries[0].id)

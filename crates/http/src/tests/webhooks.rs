@@ -193,6 +193,7 @@ async fn deliveries_are_shown_and_replayed() {
         last_status: Some(status),
         last_error: (status != 200).then(|| "the receiver answered 404".to_owned()),
         ended_at: Some(app.clock.now()),
+        tried: None,
     };
     let ended =
         vec![outcome(0, DeliveryState::Dead, 404), outcome(1, DeliveryState::Delivered, 200)];
@@ -434,6 +435,7 @@ async fn what_has_ended_since_a_time_goes_again() {
         last_status: None,
         last_error: None,
         ended_at: Some(app.clock.now()),
+        tried: None,
     };
     let outcomes = vec![end(0, DeliveryState::Dead), end(1, DeliveryState::Delivered)];
     app.store.record_deliveries(outcomes).await.unwrap();

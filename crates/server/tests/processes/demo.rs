@@ -33,8 +33,13 @@ pub const APIS: usize = 6;
 impl Demo {
     /// Starts it and waits until it has said everything.
     pub async fn start(data: &Path) -> Self {
+        Self::start_at(data, "127.0.0.1:0").await
+    }
+
+    /// The same at an address.
+    pub async fn start_at(data: &Path, listen: &str) -> Self {
         let mut command = Command::new(env::gerbang());
-        command.args(["demo", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data.join("demo"));
+        command.args(["demo", "--listen", listen, "--data-dir"]).arg(data.join("demo"));
         command.current_dir(data);
         let mut process = Process::start("gerbang demo", command);
         let after = |label: &'static str| {

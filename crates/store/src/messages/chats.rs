@@ -7,7 +7,7 @@ use domain::chat::{Chat, ChatFacts, ChatId};
 use domain::group::GroupReport;
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{Direction, Message, MessageEvent, MessageState, whole_millis};
-use domain::ports::{Page, PageRequest};
+use domain::ports::{ChatFilter, Page, PageRequest};
 use domain::webhook::Event;
 use jiff::Timestamp;
 
@@ -78,15 +78,21 @@ pub(super) async fn touch(tx: &mut Tx, messages: &[&Message], new: &[MessageId])
 pub(crate) async fn chats(
     tx: &mut Tx,
     account: AccountId,
-    device: Option<DeviceId>,
+    filter: ChatFilter,
     page: PageRequest,
 ) -> SqlResult<Page<Chat>> {
     const SELECT: &str =
         "SELECT last_message_id, account_id, device_id, chat, name, unread, ephemeral_s, can_send FROM chats
         WHERE account_id = $1 AND ($2 = '' OR device_id = $2) AND last_message_id < $3
+        AND ($5 = '' OR chat = $5) AND ($6 = 0 OR unread > 0)
+        AND ($7 = '' OR LOWER(name) LIKE $7 ESCAPE '!' OR chat LIKE $7 ESCAPE '!')
         ORDER BY last_message_id DESC LIMIT $4";
-    let device = device.map(|id| id.to_string()).unwrap_or_default();
-    let values = |before, limit| params![account.0, &device, before, limit].to_vec();
+    let device = filter.device.map(|id| id.to_string()).unwrap_or_default();
+    let chat = filter.chat.map(|chat| chat.to_string()).unwrap_or_default();
+    let (is_unread, search) = (i64::from(filter.is_unread), pattern(&filter.search));
+    let values = |before: i64, limit: i64| {
+        params![account.0, &device, before, limit, &chat, is_unread, &search].to_vec()
+    };
     let chats = tx.fill("chats", SELECT, bounds(page), values, chat_from).await?;
     let mut page = page_of(chats, page.limit);
     let ids: Vec<MessageId> = page.items.iter().map(|chat| chat.last_message_id).collect();
@@ -100,6 +106,16 @@ pub(crate) async fn chats(
         chat.last = last.remove(&chat.last_message_id);
     }
     Ok(page)
+}
+
+/// What contains a text, for `LIKE`; empty for an empty one. A number is found as people write it.
+fn pattern(search: &str) -> String {
+    let search = search.trim().trim_start_matches('+').to_lowercase();
+    if search.is_empty() {
+        return search;
+    }
+    let escaped = search.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+    format!("%{escaped}%")
 }
 
 fn chat_from(row: &mut Row) -> SqlResult<Chat> {

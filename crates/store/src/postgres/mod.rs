@@ -52,6 +52,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0013_portal_links_and_audit.sql"),
     include_str!("../../migrations/postgres/0014_chats.sql"),
     include_str!("../../migrations/postgres/0020_chat_facts.sql"),
+    include_str!("../../migrations/postgres/0023_second_factors.sql"),
+    include_str!("../../migrations/postgres/0024_delivery_tries.sql"),
 ];
 
 #[derive(Clone)]

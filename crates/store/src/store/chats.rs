@@ -7,7 +7,7 @@ use domain::contact::KnownPerson;
 use domain::group::GroupReport;
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{IncomingMessage, Message};
-use domain::ports::{ChatStore, Page, PageRequest, StoreResult};
+use domain::ports::{ChatFilter, ChatStore, Page, PageRequest, StoreResult};
 use domain::webhook::Event;
 use jiff::Timestamp;
 
@@ -19,10 +19,11 @@ impl ChatStore for SqlStore {
     async fn chats(
         &self,
         account: AccountId,
-        device: Option<DeviceId>,
+        filter: &ChatFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Chat>> {
-        run!(self.read, chats::chats, account, device, page)
+        let filter = filter.clone();
+        run!(self.read, chats::chats, account, filter, page)
     }
 
     async fn mark_read(

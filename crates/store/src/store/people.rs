@@ -4,11 +4,13 @@ use async_trait::async_trait;
 use domain::ids::{AccountId, UserId};
 use domain::key::KeyHash;
 use domain::person::{Link, Session, User};
-use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, PeopleStore, StoreResult};
+use domain::ports::{
+    CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor, StoreResult,
+};
 use jiff::Timestamp;
 
 use super::SqlStore;
-use crate::people;
+use crate::{people, second_factors};
 
 #[async_trait]
 impl PeopleStore for SqlStore {
@@ -70,5 +72,21 @@ impl PeopleStore for SqlStore {
 
     async fn delete_session(&self, hash: KeyHash) -> StoreResult<()> {
         run!(self.write, people::delete_session, hash)
+    }
+
+    async fn second_factor(&self, user: UserId) -> StoreResult<Option<SecondFactor>> {
+        run!(self.read, second_factors::second_factor, user)
+    }
+
+    async fn set_second_factor(&self, user: UserId, factor: SecondFactor) -> StoreResult<bool> {
+        run!(self.write, second_factors::set, user, factor)
+    }
+
+    async fn use_second_factor(&self, user: UserId, proof: FactorProof) -> StoreResult<bool> {
+        run!(self.write, second_factors::use_up, user, proof)
+    }
+
+    async fn delete_second_factor(&self, user: UserId) -> StoreResult<bool> {
+        run!(self.write, second_factors::delete, user)
     }
 }

@@ -6,7 +6,7 @@ use domain::ids::{AccountId, DeliveryId, DeviceId, WebhookId};
 use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, NewWebhook, ReplayRange,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, NewWebhook, ReplayRange,
     SealNewSecret, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
@@ -67,6 +67,15 @@ impl WebhookStore for SqlStore {
 
     async fn record_deliveries(&self, outcomes: Vec<DeliveryOutcome>) -> StoreResult<()> {
         run!(self.write, deliveries::record_deliveries, outcomes)
+    }
+
+    async fn delivery_tries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+    ) -> StoreResult<Vec<DeliveryTry>> {
+        run!(self.read, deliveries::delivery_tries, account, webhook, delivery)
     }
 
     async fn deliveries(

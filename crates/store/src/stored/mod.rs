@@ -17,6 +17,7 @@ pub(crate) mod names;
 pub(crate) mod pacing;
 pub(crate) mod shown_as;
 mod structured;
+pub(crate) mod tries;
 
 #[cfg(test)]
 mod tests;

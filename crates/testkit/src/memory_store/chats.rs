@@ -8,7 +8,7 @@ use domain::group::GroupReport;
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{Address, Direction, IncomingMessage, Message, MessageEvent, MessageState};
 use domain::phone::PhoneNumber;
-use domain::ports::{ChatStore, Page, PageRequest, StoreResult};
+use domain::ports::{ChatFilter, ChatStore, Page, PageRequest, StoreResult};
 use domain::webhook::Event;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -20,13 +20,14 @@ impl ChatStore for MemoryStore {
     async fn chats(
         &self,
         account: AccountId,
-        device: Option<DeviceId>,
+        filter: &ChatFilter,
         page: PageRequest,
     ) -> StoreResult<Page<Chat>> {
         let state = self.state();
         let is_theirs = |message: &&Message| {
             message.account_id == account
-                && device.is_none_or(|device| device == message.device_id)
+                && filter.device.is_none_or(|device| device == message.device_id)
+                && filter.chat.as_ref().is_none_or(|chat| *chat == message.chat)
                 && state.devices.iter().any(|device| device.id == message.device_id)
                 && !message.content.is_change()
         };
@@ -60,8 +61,14 @@ impl ChatStore for MemoryStore {
             chat.can_send = facts.can_send;
         }
         let before = page.before.unwrap_or(i64::MAX);
-        let mut chats: Vec<Chat> =
-            chats.into_values().filter(|chat| chat.last_message_id.0 < before).collect();
+        let search = filter.search.trim().trim_start_matches('+').to_lowercase();
+        let is_listed = |chat: &Chat| {
+            let name = chat.name.as_deref().unwrap_or_default().to_lowercase();
+            chat.last_message_id.0 < before
+                && !(filter.is_unread && chat.unread == 0)
+                && (name.contains(&search) || chat.chat.to_string().contains(&search))
+        };
+        let mut chats: Vec<Chat> = chats.into_values().filter(is_listed).collect();
         chats.sort_by_key(|chat| std::cmp::Reverse(chat.last_message_id));
         Ok(page_of(chats, page.limit))
     }

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use domain::ids::{AccountId, UserId};
 use domain::key::KeyHash;
 use domain::person::{Link, SESSION_MAX, Session, USERS_MAX, User};
-use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, PeopleStore, StoreResult};
+use domain::ports::{
+    CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor, StoreResult,
+};
 use jiff::Timestamp;
 
 use super::{MemoryStore, State, stored};
@@ -109,6 +111,41 @@ impl PeopleStore for MemoryStore {
         self.state().sessions.retain(|session| session.hash != hash);
         Ok(())
     }
+
+    async fn second_factor(&self, user: UserId) -> StoreResult<Option<SecondFactor>> {
+        Ok(self.state().second_factors.get(&user).cloned())
+    }
+
+    async fn set_second_factor(&self, user: UserId, factor: SecondFactor) -> StoreResult<bool> {
+        let mut state = self.state();
+        let is_known = state.users.iter().any(|(known, _)| known.id == user);
+        let may_be_set = is_known && !state.second_factors.contains_key(&user);
+        if may_be_set {
+            state.second_factors.insert(user, factor);
+        }
+        Ok(may_be_set)
+    }
+
+    async fn use_second_factor(&self, user: UserId, proof: FactorProof) -> StoreResult<bool> {
+        let mut state = self.state();
+        let Some(factor) = state.second_factors.get_mut(&user) else { return Ok(false) };
+        Ok(match proof {
+            FactorProof::Step(step) => {
+                let is_new = step > factor.last_step;
+                factor.last_step = factor.last_step.max(step);
+                is_new
+            }
+            FactorProof::Recovery(code) => {
+                let before = factor.recovery.len();
+                factor.recovery.retain(|known| *known != code);
+                factor.recovery.len() < before
+            }
+        })
+    }
+
+    async fn delete_second_factor(&self, user: UserId) -> StoreResult<bool> {
+        Ok(self.state().second_factors.remove(&user).is_some())
+    }
 }
 
 impl State {
@@ -118,6 +155,7 @@ impl State {
         let users = &self.users;
         let is_known = |id: UserId| users.iter().any(|(user, _)| user.id == id);
         self.sessions.retain(|session| is_known(session.user.id));
+        self.second_factors.retain(|user, _| is_known(*user));
         let accounts = &self.accounts;
         self.links.retain(|(_, link, _)| match link {
             Link::SignIn(user) => is_known(*user),

@@ -7,12 +7,15 @@ use domain::key::KeyHash;
 use domain::ports::{GrantStore, Page, PageRequest, StoreResult, WebhookStore};
 use domain::service::days_later;
 use domain::webhook::{
-    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, Event, NewWebhook, ReplayRange,
-    SealNewSecret, Subject, WEBHOOKS_MAX, Webhook, WebhookPatch,
+    CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
+    ReplayRange, SealNewSecret, Subject, WEBHOOKS_MAX, Webhook, WebhookPatch,
 };
 use jiff::Timestamp;
 
 use super::{MemoryStore, State, page_of, page_within, stored};
+
+/// Tries of a delivery that are kept.
+const TRIES_KEPT: usize = 12;
 
 #[async_trait]
 impl WebhookStore for MemoryStore {
@@ -128,8 +131,24 @@ impl WebhookStore for MemoryStore {
             delivery.last_status = outcome.last_status;
             delivery.last_error = outcome.last_error;
             delivery.ended_at = outcome.ended_at.map(stored);
+            let tries = state.tries.entry(outcome.id).or_default();
+            tries.extend(outcome.tried);
+            if tries.len() > TRIES_KEPT {
+                tries.remove(0);
+            }
         }
         Ok(())
+    }
+
+    async fn delivery_tries(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+        delivery: DeliveryId,
+    ) -> StoreResult<Vec<DeliveryTry>> {
+        let mut state = self.state();
+        let is_theirs = state.owned_webhook(account, webhook).is_some();
+        Ok(state.tries.get(&delivery).filter(|_| is_theirs).cloned().unwrap_or_default())
     }
 
     async fn deliveries(

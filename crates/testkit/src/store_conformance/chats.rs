@@ -14,7 +14,7 @@ use domain::context::Context;
 use domain::group::{GroupChange, GroupReport, ParticipantAction};
 use domain::message::{Address, IncomingMessage, Message, MessageState};
 use domain::phone::PhoneNumber;
-use domain::ports::{MessageFilter, PageRequest, Store};
+use domain::ports::{ChatFilter, MessageFilter, PageRequest, Store};
 use domain::webhook::EventKind;
 
 use super::lists::incoming;
@@ -36,11 +36,46 @@ fn named(id: &str, phone: &str, name: &str) -> IncomingMessage {
 
 async fn chats(world: &World, limit: u32, before: Option<i64>) -> (Vec<Chat>, bool) {
     let page = PageRequest { before, limit };
-    let device = Some(world.device.id);
-    let of_device = world.store.chats(world.account.id, device, page).await.unwrap();
-    let of_account = world.store.chats(world.account.id, None, page).await.unwrap();
+    let filter = ChatFilter { device: Some(world.device.id), ..ChatFilter::default() };
+    let of_device = world.store.chats(world.account.id, &filter, page).await.unwrap();
+    let all = ChatFilter::default();
+    let of_account = world.store.chats(world.account.id, &all, page).await.unwrap();
     assert_eq!(of_device.items, of_account.items);
     (of_device.items, of_device.has_more)
+}
+
+pub async fn chats_are_found_by_name_number_and_what_is_unread(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let read = receive(&world, vec![named("X1", BUDI, "Budi 100%"), named("X2", ANI, "Ani_B")]);
+    let read = read.await[1].id;
+    world.store.mark_read(world.account.id, &[read], later(9)).await.unwrap();
+    let person = |phone| ChatId::Person(PhoneNumber::from_digits(phone));
+    let (budi, ani) = (person(BUDI), person(ANI));
+    let found = async |filter: ChatFilter| {
+        let page = PageRequest { before: None, limit: 9 };
+        let page = world.store.chats(world.account.id, &filter, page).await.unwrap();
+        page.items.into_iter().map(|chat| chat.chat).collect::<Vec<_>>()
+    };
+    let search = |text: &str| ChatFilter { search: text.to_owned(), ..ChatFilter::default() };
+    for (text, chats) in [
+        ("BUDI", vec![budi.clone()]),
+        ("+6281", vec![budi.clone()]),
+        (" +62822", vec![ani.clone()]),
+        ("628", vec![ani.clone(), budi.clone()]),
+        ("0%", vec![budi.clone()]),
+        ("%i", vec![]),
+        ("i_b", vec![ani.clone()]),
+        ("i b", vec![]),
+        ("!", vec![]),
+    ] {
+        assert_eq!(found(search(text)).await, chats, "{text}");
+    }
+    let unread = ChatFilter { is_unread: true, ..ChatFilter::default() };
+    assert_eq!(found(unread).await, [budi]);
+    let one = ChatFilter { chat: Some(ani.clone()), ..ChatFilter::default() };
+    assert_eq!(found(one).await, [ani]);
+    let none = ChatFilter { chat: Some(person("628999")), ..ChatFilter::default() };
+    assert_eq!(found(none).await, []);
 }
 
 pub async fn chats_are_listed_by_their_newest_message(store: Arc<dyn Store>) {

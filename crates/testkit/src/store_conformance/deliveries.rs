@@ -15,8 +15,8 @@ use domain::message::{IncomingMessage, MessageEvent, NewMessage, Receipt, Receiv
 use domain::phone::PhoneNumber;
 use domain::ports::{PAGE_BYTES_MAX, PageRequest, Store};
 use domain::webhook::{
-    Delivery, DeliveryOutcome, DeliveryState, Event, EventKind, ReplayRange, Subject, Webhook,
-    WebhookPatch,
+    Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, EventKind, ReplayRange, Subject,
+    Webhook, WebhookPatch,
 };
 use uuid::Uuid;
 
@@ -211,7 +211,41 @@ fn outcome(id: DeliveryId, state: DeliveryState, seconds: i64) -> DeliveryOutcom
         last_status: Some(503),
         last_error: Some("no answer 👋".into()),
         ended_at: (state != DeliveryState::Pending).then(|| later(seconds)),
+        tried: None,
     }
+}
+
+pub async fn the_tries_of_a_delivery_are_kept_and_bounded(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let webhook = world.webhook(None, &EventKind::ALL).await;
+    world.sent(0).await;
+    let id = world.pending(&webhook).await[0].id;
+    let account = world.account.id;
+    let tries = async || store.delivery_tries(account, webhook.id, id).await.unwrap();
+    assert_eq!(tries().await, []);
+    let tried = |n: i64, answer: &str| DeliveryTry {
+        at: stored(later(n)),
+        status: (n % 2 == 0).then_some(503),
+        error: (n % 2 == 1).then(|| "no \"answer\" 👋".to_owned()),
+        ms: 12,
+        answer: answer.to_owned(),
+    };
+    let record = async |tried: DeliveryTry| {
+        let outcome = outcome(id, DeliveryState::Pending, 1);
+        let outcome = DeliveryOutcome { tried: Some(tried), ..outcome };
+        store.record_deliveries(vec![outcome]).await.unwrap();
+    };
+    record(tried(0, "<b>\nbusy</b>")).await;
+    record(tried(1, "")).await;
+    assert_eq!(tries().await, [tried(0, "<b>\nbusy</b>"), tried(1, "")]);
+    let other = World::with(Arc::clone(&store), 10).await.account.id;
+    assert_eq!(store.delivery_tries(other, webhook.id, id).await.unwrap(), []);
+    for n in 2..60 {
+        record(tried(n, &"x".repeat(2_000))).await;
+    }
+    let kept = tries().await;
+    assert!((5..30).contains(&kept.len()), "{}", kept.len());
+    assert_eq!(kept.last().unwrap().at, stored(later(59)));
 }
 
 pub async fn a_delivery_ends_and_is_replayed(store: Arc<dyn Store>) {

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use domain::ids::{AccountId, UserId};
 use domain::person::{Link, Place, Role, USERS_MAX, User};
-use domain::ports::{CreatedUser, NewLink, NewSession, NewUser, Store};
+use domain::ports::{CreatedUser, FactorProof, NewLink, NewSession, NewUser, SecondFactor, Store};
+use domain::webhook::SealedSecret;
 
 use super::{NOW, World, hash, later, stored};
 
@@ -40,6 +41,43 @@ pub async fn a_person_is_found_as_made(store: Arc<dyn Store>) {
         NewUser { email: operator.email, password: String::new(), place: owner(world.account.id) };
     let again = store.create_user(again, NOW).await.unwrap();
     assert_eq!(again, CreatedUser::EmailTaken);
+}
+
+pub async fn a_second_factor_is_used_up_once(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let user = made(&store, "a@example.com", owner(world.account.id)).await.id;
+    let other = made(&store, "b@example.com", owner(world.account.id)).await.id;
+    let (first, second) = (hash(901), hash(902));
+    let factor = SecondFactor {
+        secret: SealedSecret(vec![0, 159, 146, 150]),
+        last_step: 100,
+        recovery: vec![first, second],
+    };
+    assert_eq!(store.second_factor(user).await.unwrap(), None);
+    assert!(!store.set_second_factor(UserId(4_711), factor.clone()).await.unwrap());
+    assert!(store.set_second_factor(user, factor.clone()).await.unwrap());
+    assert!(!store.set_second_factor(user, factor.clone()).await.unwrap(), "there is one");
+    assert_eq!(store.second_factor(user).await.unwrap(), Some(factor.clone()));
+    for (of, proof, counts) in [
+        (user, FactorProof::Step(100), false),
+        (user, FactorProof::Step(101), true),
+        (user, FactorProof::Step(101), false),
+        (user, FactorProof::Step(99), false),
+        (other, FactorProof::Step(200), false),
+        (other, FactorProof::Recovery(first), false),
+        (user, FactorProof::Recovery(first), true),
+        (user, FactorProof::Recovery(first), false),
+        (user, FactorProof::Recovery(hash(903)), false),
+    ] {
+        assert_eq!(store.use_second_factor(of, proof).await.unwrap(), counts, "{of} {proof:?}");
+    }
+    let left = SecondFactor { last_step: 101, recovery: vec![second], ..factor.clone() };
+    assert_eq!(store.second_factor(user).await.unwrap(), Some(left));
+    assert!(store.delete_second_factor(user).await.unwrap());
+    assert!(!store.delete_second_factor(user).await.unwrap());
+    assert!(store.set_second_factor(user, factor).await.unwrap());
+    assert!(store.delete_user(Some(world.account.id), user).await.unwrap());
+    assert_eq!(store.second_factor(user).await.unwrap(), None);
 }
 
 pub async fn people_are_tenant_separate(store: Arc<dyn Store>) {

@@ -64,6 +64,37 @@ async fn a_failed_message_goes_again_once() {
 }
 
 #[tokio::test]
+async fn a_sent_message_gets_another_text_or_is_deleted() {
+    let app = app().await;
+    let member = Browser::of(&app, app.shop.id, Role::Member).await;
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    let id = send(&app, "628999111222", json!({})).await;
+    let path = format!("/app/messages/{id}");
+    assert!(!member.get(&path).await.expect(200).text().contains("/edit"), "it has not left");
+    for event in [MessageEvent::Submitted, MessageEvent::Acknowledged] {
+        app.follow(domain::ids::MessageId(id), event).await;
+    }
+    let page = member.get(&path).await.expect(200).text();
+    assert!(page.contains("/edit") && page.contains("/revoke") && page.contains("?to="), "{page}");
+    let page = viewer.get(&path).await.expect(200).text();
+    assert!(!page.contains("/edit") && !page.contains("/revoke"));
+    let change = [("text", "baru"), ("key", "k")];
+    viewer.post(&format!("{path}/edit"), &change).await.expect(403);
+    for _ in 0..2 {
+        member.post(&format!("{path}/edit"), &change).await.expect(303);
+        assert_eq!(messages(&app).await.len(), 2, "sent twice, it acts once");
+    }
+    assert_eq!(messages(&app).await[0].text(), "baru");
+    viewer.get(&format!("{path}/revoke")).await.expect(403);
+    member.get(&format!("{path}/revoke")).await.expect(200);
+    member.post(&format!("{path}/revoke"), &[("key", "r")]).await.expect(303);
+    assert_eq!(messages(&app).await.len(), 3);
+    app.clock.hands.advance(jiff::SignedDuration::from_mins(20));
+    assert!(!member.get(&path).await.expect(200).text().contains("/edit"), "too old");
+    member.post(&format!("{path}/edit"), &[("text", "x"), ("key", "l")]).await.expect(409);
+}
+
+#[tokio::test]
 async fn files_that_came_with_the_request_do_not_go_again() {
     let app = app().await;
     let file = json!({"text": null, "media": {"base64": "aGFsbw==", "filename": "a.txt"}});

@@ -3,7 +3,7 @@
 use super::*;
 
 impl<'a> Browser<'a> {
-    async fn operator(app: &'a App) -> Browser<'a> {
+    pub(super) async fn operator(app: &'a App) -> Browser<'a> {
         let (email, password) = ("op@example.com".to_owned(), String::new());
         let user = NewUser { email, password, place: Place::Operator };
         let now = app.core.now();

@@ -55,6 +55,7 @@ async fn end(app: &App, delivery: &Delivery, state: DeliveryState) {
         last_status: Some(503),
         last_error: Some("<i>busy</i>".to_owned()),
         ended_at: Some(app.clock.now()),
+        tried: None,
     };
     app.store.record_deliveries(vec![outcome]).await.unwrap();
 }

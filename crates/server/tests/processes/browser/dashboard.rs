@@ -11,32 +11,32 @@ use crate::demo::{Demo, the_device};
 use crate::support::wait::until;
 
 /// What a stranger may send.
-const HOSTILE: &str = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1</script>";
+pub const HOSTILE: &str = "<img src=x onerror=\"window.ran=1\"><script>window.ran=1</script>";
 
 /// Signs in by the printed link.
-async fn signed_in(demo: &Demo) -> Chromium {
+pub async fn signed_in(demo: &Demo) -> Chromium {
     let mut browser = Chromium::start().await;
     browser.open(&demo.dashboard).await;
     browser.wait_for("location.pathname === '/app/send'").await;
     browser
 }
 
-async fn open(browser: &mut Chromium, demo: &Demo, path: &str) {
+pub async fn open(browser: &mut Chromium, demo: &Demo, path: &str) {
     browser.open(&format!("{}{path}", demo.base)).await;
 }
 
-async fn fill(browser: &mut Chromium, field: &str, value: &str) {
+pub async fn fill(browser: &mut Chromium, field: &str, value: &str) {
     let (field, value) = (json!(field), json!(value));
     browser.evaluate(&format!("document.querySelector({field}).value = {value}; 0")).await;
 }
 
 /// Submits a form; the page that follows has been loaded.
-async fn submit(browser: &mut Chromium, form: &str) {
+pub async fn submit(browser: &mut Chromium, form: &str) {
     let form = json!(form);
     browser.go_by(&format!("document.querySelector({form}).requestSubmit(); 0")).await;
 }
 
-async fn path(browser: &mut Chromium) -> String {
+pub async fn path(browser: &mut Chromium) -> String {
     browser.evaluate("location.pathname").await.as_str().unwrap().to_owned()
 }
 
@@ -124,8 +124,23 @@ async fn every_page_of_the_dashboard_passes_axe() {
     let link = json!({ "expires_in_s": 3600, "may": ["pair", "read", "send"] });
     let link = account.post(&format!("/v1/devices/{device}/portal-links"), link).await;
     let portal = link["url"].as_str().unwrap().split_once("/portal/").unwrap().1.to_owned();
+    let chat = format!("/app/chats/{device}/{}%40s.whatsapp.net", demo.phone);
+    let photo = json!({ "to": the_device(&demo).await["phone"], "text": "Terima kasih, saya ambil sore ini." });
+    demo.simulator().post(&format!("/phones/{}/send", demo.phone), photo).await;
+    until("the answer comes in", 30, async || {
+        let list = account.get("/v1/messages?direction=in").await;
+        list["data"][0]["id"].as_i64()
+    })
+    .await;
     let pages = [
         ("start", "/app".to_owned()),
+        ("chats", "/app/chats".to_owned()),
+        ("chat", chat.clone()),
+        ("chat-facts", format!("{chat}?show=facts")),
+        ("api", "/app/api/v1".to_owned()),
+        ("api-call", "/app/api/v1?call=POST%20/v1/messages".to_owned()),
+        ("gateway", "/app/gateway".to_owned()),
+        ("security", "/app/security".to_owned()),
         ("webhooks", "/app/webhooks".to_owned()),
         ("webhook", format!("/app/webhooks/{webhook}")),
         ("keys", "/app/keys".to_owned()),

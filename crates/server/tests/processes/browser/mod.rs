@@ -4,6 +4,8 @@
 mod accessibility;
 mod chromium;
 mod dashboard;
+mod faults;
+mod story;
 
 use crate::demo::Demo;
 use crate::support::wait::until;

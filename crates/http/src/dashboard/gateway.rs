@@ -1,0 +1,186 @@
+//! `/app/gateway`: how the gateway is, for its operators: health, nodes, queues, and errors by kind and route.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use maud::{Markup, html};
+use prometheus::proto::{Metric, MetricFamily};
+
+use super::caller::Person;
+use super::failure::PageResult;
+use super::layout::{self, Place};
+use super::words::words;
+use crate::metrics::ERRORS_TOTAL;
+use crate::state::AppState;
+
+/// Rows of errors that are shown.
+const ERRORS_SHOWN: usize = 100;
+/// The gauges of what waits, and the counters of what went wrong behind the APIs.
+const QUEUES: [&str; 3] =
+    ["gerbang_messages_waiting", "gerbang_messages_sending", "gerbang_webhooks_waiting"];
+const FAULTS: [&str; 7] = [
+    "gerbang_messages_failed_total",
+    "gerbang_messages_expired_total",
+    "gerbang_attempts_failed_total",
+    "gerbang_media_failed_total",
+    "gerbang_webhooks_failed_total",
+    "gerbang_webhooks_dead_total",
+    "gerbang_store_errors_total",
+];
+const DEVICES: &str = "gerbang_devices";
+const UNREADABLE: &str = "gerbang_unreadable_rows_total";
+
+words! {
+    /// The texts of this page.
+    GatewayWords
+    title: "Gateway", "Gateway";
+    health: "Health", "Kesehatan";
+    database: "Database", "Basis data";
+    answers: "answers", "menjawab";
+    silent: "does not answer", "tidak menjawab";
+    version: "Version", "Versi";
+    since: "Counted since this process was started", "Dihitung sejak proses ini dimulai";
+    queues: "Queues", "Antrean";
+    messages_waiting: "Messages that wait", "Pesan menunggu";
+    messages_sending: "Messages that are being sent", "Pesan sedang dikirim";
+    webhooks_waiting: "Events that wait for webhooks", "Kejadian menunggu webhook";
+    devices: "Devices by state", "Perangkat per keadaan";
+    errors: "Refused and failed requests", "Permintaan yang ditolak dan gagal";
+    no_errors: "None.", "Tidak ada.";
+    kind: "Kind", "Jenis";
+    route: "Route", "Rute";
+    count: "Count", "Jumlah";
+    faults: "What went wrong", "Yang gagal";
+    unreadable: "Rows that cannot be read, by table", "Baris yang tidak dapat dibaca, per tabel";
+    messages_failed: "Messages not sent", "Pesan tidak terkirim";
+    messages_expired: "Messages that expired", "Pesan kedaluwarsa";
+    attempts_failed: "Attempts that are repeated", "Percobaan yang diulang";
+    media_failed: "Files that could not be fetched or sent", "Berkas yang gagal diambil atau dikirim";
+    webhooks_failed: "Posts to webhooks that are repeated", "Kiriman webhook yang diulang";
+    webhooks_dead: "Events that no webhook took", "Kejadian yang gagal untuk selamanya";
+    store_errors: "Calls of the database that are repeated", "Panggilan basis data yang diulang";
+}
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new().route("/app/gateway", get(show))
+}
+
+async fn show(State(state): State<AppState>, person: Person) -> PageResult {
+    person.visitor.require_operator()?;
+    let own = GatewayWords::of(person.lang);
+    let families: BTreeMap<String, MetricFamily> =
+        state.registry().gather().into_iter().map(|it| (it.name().to_owned(), it)).collect();
+    let is_ready = state.core().ping().await.is_ok();
+    let body = html! {
+        h1 { (own.title) }
+        div #gateway data-live="tick" {
+            section {
+                h2 { (own.health) }
+                dl.facts {
+                    dt { (own.database) }
+                    dd { span.badge data-tone=(if is_ready { "good" } else { "bad" }) {
+                        @if is_ready { (own.answers) } @else { (own.silent) }
+                    } }
+                    dt { (own.version) } dd { (env!("CARGO_PKG_VERSION")) }
+                }
+            }
+            (queues(own, &families))
+            (errors(own, &families))
+            (faults(own, &families))
+            p.quiet { (own.since) }
+        }
+    };
+    Ok(layout::page(&person, Place::Gateway, own.title, &body))
+}
+
+fn metrics<'a>(families: &'a BTreeMap<String, MetricFamily>, name: &str) -> &'a [Metric] {
+    families.get(name).map_or(&[], MetricFamily::get_metric)
+}
+
+/// Whole numbers are what these metrics hold.
+fn value(metric: &Metric) -> f64 {
+    metric.get_counter().get_value() + metric.get_gauge().get_value()
+}
+
+fn sum(families: &BTreeMap<String, MetricFamily>, name: &str) -> f64 {
+    metrics(families, name).iter().map(value).fold(0.0, |sum, value| sum + value)
+}
+
+fn label<'a>(metric: &'a Metric, name: &str) -> &'a str {
+    metric.get_label().iter().find(|pair| pair.name() == name).map_or("", |pair| pair.value())
+}
+
+fn queues(own: &GatewayWords, families: &BTreeMap<String, MetricFamily>) -> Markup {
+    let words = [own.messages_waiting, own.messages_sending, own.webhooks_waiting];
+    html! {
+        section {
+            h2 { (own.queues) }
+            dl.figures {
+                @for (name, word) in QUEUES.into_iter().zip(words) {
+                    div { dt { (word) } dd { (sum(families, name)) } }
+                }
+            }
+            h3 { (own.devices) }
+            dl.figures.small {
+                @for metric in metrics(families, DEVICES) {
+                    div { dt { (label(metric, "status")) } dd { (value(metric)) } }
+                }
+            }
+        }
+    }
+}
+
+fn errors(own: &GatewayWords, families: &BTreeMap<String, MetricFamily>) -> Markup {
+    let mut errors: Vec<&Metric> = metrics(families, ERRORS_TOTAL).iter().collect();
+    errors.sort_by(|one, other| value(other).total_cmp(&value(one)));
+    html! {
+        section {
+            h2 { (own.errors) }
+            @if errors.is_empty() { p.empty { (own.no_errors) } }
+            @else {
+                div.wide role="group" aria-label=(own.errors) tabindex="0" {
+                    table {
+                        thead { tr { th { (own.kind) } th { (own.route) } th { (own.count) } } }
+                        tbody { @for metric in errors.iter().take(ERRORS_SHOWN) { tr {
+                            td { code { (label(metric, "kind")) } }
+                            td { code { (label(metric, "route")) } }
+                            td { (value(metric)) }
+                        } } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn faults(own: &GatewayWords, families: &BTreeMap<String, MetricFamily>) -> Markup {
+    let words = [
+        own.messages_failed,
+        own.messages_expired,
+        own.attempts_failed,
+        own.media_failed,
+        own.webhooks_failed,
+        own.webhooks_dead,
+        own.store_errors,
+    ];
+    let unreadable = metrics(families, UNREADABLE).iter().filter(|metric| value(metric) > 0.0);
+    let unreadable: Vec<&Metric> = unreadable.collect();
+    html! {
+        section {
+            h2 { (own.faults) }
+            dl.facts {
+                @for (name, word) in FAULTS.into_iter().zip(words) {
+                    dt { (word) } dd { (sum(families, name)) }
+                }
+            }
+            @if !unreadable.is_empty() {
+                h3 { (own.unreadable) }
+                dl.facts { @for metric in unreadable {
+                    dt { code { (label(metric, "table")) } } dd { (value(metric)) }
+                } }
+            }
+        }
+    }
+}
