@@ -12,6 +12,7 @@ use super::caller::Person;
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::words::words;
+use crate::html::code_block;
 use crate::metrics::ERRORS_TOTAL;
 use crate::state::AppState;
 
@@ -41,6 +42,9 @@ words! {
     answers: "answers", "menjawab";
     silent: "does not answer", "tidak menjawab";
     version: "Version", "Versi";
+    backups: "Backups", "Cadangan";
+    backups_help: "A backup of everything is made while the gateway runs, by this command on its machine, or by POST /v1/backups with the operator key:", "Cadangan seluruh isi dibuat selagi gateway berjalan, dengan perintah ini di mesinnya, atau dengan POST /v1/backups memakai kunci operator:";
+    restore_help: "A stopped gateway is restored from it by:", "Gateway yang berhenti dipulihkan darinya dengan:";
     since: "Counted since this process was started", "Dihitung sejak proses ini dimulai";
     queues: "Queues", "Antrean";
     messages_waiting: "Messages that wait", "Pesan menunggu";
@@ -90,6 +94,15 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
             (errors(own, &families))
             (faults(own, &families))
             p.quiet { (own.since) }
+        }
+        @if state.config().backups.is_some() {
+            section {
+                h2 { (own.backups) }
+                p { (own.backups_help) }
+                (code_block("gerbang backup gerbang.backup"))
+                p { (own.restore_help) }
+                (code_block("gerbang restore gerbang.backup"))
+            }
         }
     };
     Ok(layout::page(&person, Place::Gateway, own.title, &body))
