@@ -13,6 +13,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{InAccount, Nothing, Person, Posted, csrf_field, id};
+use super::device_more;
 use super::devices::{figures, restricted};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::heartbeat_bar::{self, Grain};
@@ -135,6 +136,7 @@ async fn page(
         }
         @if is_owner {
             (settings(person, &path, form, fault))
+            (device_more::link(person, device))
             (portal_links::section(state, person, device).await?)
         }
     };

@@ -119,7 +119,7 @@ async fn ask(
     person.visitor.require(Role::Member)?;
     let words = person.words();
     let now = state.core().now();
-    let filter = MessageFilter { until: Some(now), ..query.filter(&person)? };
+    let filter = made_before(now, query.filter(&person)?);
     let count = state.core().count_for_act(person.principal(), &filter, act.states()).await?;
     let (title, question) = match act {
         Act::Cancel => (words.cancel_all, words.cancel_count),
@@ -163,7 +163,13 @@ fn asked_filter(
 ) -> Result<MessageFilter, Failure> {
     let until = form.until.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     // Without the time of the question, nothing is known to have been counted.
-    Ok(MessageFilter { until: Some(until.ok_or(Failure::Form)?), ..query.filter(person)? })
+    Ok(made_before(until.ok_or(Failure::Form)?, query.filter(person)?))
+}
+
+/// A filter that leaves out what was made later; an earlier end of its own stays.
+fn made_before(at: Timestamp, filter: MessageFilter) -> MessageFilter {
+    let until = filter.until.map_or(at, |until| until.min(at));
+    MessageFilter { until: Some(until), ..filter }
 }
 
 async fn cancel_all(

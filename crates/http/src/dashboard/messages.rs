@@ -7,8 +7,9 @@ use domain::error::Error;
 use domain::message::{ContentKind, Direction, Message, MessageState};
 use domain::person::Role;
 use domain::phone::Recipient;
-use domain::ports::{MessageFilter, PageRequest};
+use domain::ports::{ChatFilter, MessageFilter, PageRequest};
 use domain::service::{BatchOutcome, CANCELLABLE, RESENDABLE};
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -21,6 +22,8 @@ use crate::state::AppState;
 
 /// Messages of a page.
 const MESSAGES_SHOWN: u32 = 50;
+/// Chats that the field of a number suggests.
+const CHATS_SUGGESTED: u32 = 50;
 /// Devices to choose from.
 const DEVICES_SHOWN: u32 = 100;
 
@@ -37,6 +40,8 @@ pub(super) struct ListQuery {
     chat: String,
     kind: String,
     text: String,
+    since: String,
+    until: String,
     before: Option<i64>,
     sent: Option<u32>,
     done: Option<usize>,
@@ -80,6 +85,8 @@ impl ListQuery {
                 name => vec![ContentKind::named(name).ok_or(Error::NotFound("kind"))?],
             },
             text: Some(self.text.trim().to_owned()).filter(|text| !text.is_empty()),
+            since: moment_of(person, "since", &self.since)?,
+            until: moment_of(person, "until", &self.until)?,
             ..MessageFilter::default()
         })
     }
@@ -94,6 +101,8 @@ impl ListQuery {
             ("chat", &self.chat),
             ("kind", &self.kind),
             ("text", &self.text),
+            ("since", &self.since),
+            ("until", &self.until),
         ];
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(name, value);
@@ -115,6 +124,18 @@ impl ListQuery {
         let mark = if path.contains('?') { '&' } else { '?' };
         format!("{path}{mark}before={}", last.id)
     }
+}
+
+fn moment_of(
+    person: &Person,
+    field: &'static str,
+    text: &str,
+) -> Result<Option<Timestamp>, Failure> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    let wrong = || Error::invalid(field, person.words().moment_wrong);
+    Ok(Some(show::moment(person, text).ok_or_else(wrong)?))
 }
 
 async fn list(
@@ -207,6 +228,8 @@ async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result
     let words = person.words();
     let page = PageRequest { before: None, limit: DEVICES_SHOWN };
     let devices = state.core().devices(person.principal(), page).await?.items;
+    let page = PageRequest { before: None, limit: CHATS_SUGGESTED };
+    let chats = state.core().chats(person.principal(), ChatFilter::default(), page).await?.items;
     let directions = [("in", words.incoming), ("out", words.outgoing)];
     Ok(html! {
         form.row method="get" action="/app/messages" {
@@ -245,7 +268,20 @@ async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result
             }
             div.field {
                 label for="chat" { (words.number_or_group) }
-                input #chat name="chat" value=(query.chat);
+                input #chat name="chat" value=(query.chat) list="known-chats" autocomplete="off";
+                datalist #known-chats {
+                    @for chat in &chats {
+                        option value=(chat.chat.short()) { (chat.name.as_deref().unwrap_or_default()) }
+                    }
+                }
+            }
+            div.field {
+                label for="since" { (words.since) }
+                input #since name="since" type="datetime-local" value=(query.since);
+            }
+            div.field {
+                label for="until" { (words.until) }
+                input #until name="until" type="datetime-local" value=(query.until);
             }
             div.field {
                 label for="kind" { (words.kind) }

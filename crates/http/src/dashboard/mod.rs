@@ -21,6 +21,7 @@ mod credits;
 mod deliveries;
 mod device;
 mod device_acts;
+mod device_more;
 mod devices;
 mod failure;
 mod gateway;
@@ -77,6 +78,7 @@ pub fn router() -> Router<AppState> {
         .merge(devices::routes())
         .merge(device::routes())
         .merge(device_acts::routes())
+        .merge(device_more::routes())
         .merge(portal_links::routes())
         .merge(portal_page::routes())
         .merge(send::routes())

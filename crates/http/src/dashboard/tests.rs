@@ -3,6 +3,7 @@
 mod acts;
 mod api;
 mod chats;
+mod devices;
 mod keys;
 mod security;
 mod stream;

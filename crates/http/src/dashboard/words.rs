@@ -199,6 +199,9 @@ words! {
     warm_up: "Few new numbers in the first week", "Sedikit nomor baru di minggu pertama";
     save: "Save", "Simpan";
     number_wrong: "Write a number from 0 to {}.", "Isi angka 0 sampai {}.";
+    moment_wrong: "Write a date and a time.", "Isi tanggal dan jam.";
+    since: "From", "Dari";
+    until: "Until", "Sampai";
     time_wrong: "Write a time such as 21:00.", "Isi jam seperti 21:00.";
     link_title: "Link the device", "Tautkan perangkat";
     linked: "The device is linked.", "Perangkat sudah tertaut.";

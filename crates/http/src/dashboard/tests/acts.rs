@@ -137,6 +137,12 @@ async fn all_that_match_are_cancelled_after_a_counted_question() {
         assert!(refused.status.is_client_error(), "{wrong}");
     }
     member.post(ask, &[("key", "x")]).await.expect(403);
+    // An end of the filter's own is not widened by the time of the question.
+    let none = format!("{ask}&until=2020-01-01T00:00");
+    assert!(member.get(&none).await.expect(200).text().contains("0 waiting messages"));
+    let until = until_in(&asked);
+    member.post(&none, &[("key", "none"), ("until", &until)]).await.expect(303);
+    assert!(member.get(&format!("{ask}&since=nonsense")).await.status.is_client_error());
     assert_eq!(count(&app, MessageState::Scheduled).await, 4);
     let until = until_in(&asked);
     let fields = [("key", "one"), ("until", until.as_str())];

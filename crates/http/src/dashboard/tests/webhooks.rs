@@ -8,7 +8,7 @@ use domain::message::{Address, IncomingMessage, ReceivedOrigin};
 use domain::person::Role;
 use domain::phone::PhoneNumber;
 use domain::ports::Clock as _;
-use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Webhook};
+use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Webhook};
 use testkit::fake_outbound::answer;
 
 use super::{Browser, app, post};
@@ -55,7 +55,13 @@ async fn end(app: &App, delivery: &Delivery, state: DeliveryState) {
         last_status: Some(503),
         last_error: Some("<i>busy</i>".to_owned()),
         ended_at: Some(app.clock.now()),
-        tried: None,
+        tried: Some(DeliveryTry {
+            at: app.clock.now(),
+            status: Some(503),
+            error: None,
+            ms: 12,
+            answer: "<i>come back</i>".to_owned(),
+        }),
     };
     app.store.record_deliveries(vec![outcome]).await.unwrap();
 }
@@ -142,6 +148,7 @@ async fn deliveries_are_shown_and_go_again() {
 
     let delivery = format!("{path}/deliveries/{}", one.id);
     let page = owner.get(&delivery).await.expect(200).text();
+    assert!(page.contains("12 ms") && page.contains("&lt;i&gt;come back"), "its attempts: {page}");
     assert!(page.contains(&format!("POST {HOOK}")) && page.contains("webhook-id: evt_"), "{page}");
     assert!(!page.contains("webhook-signature") && !page.contains("<script>alert"));
     assert!(page.contains("&lt;script&gt;") && page.contains(">7<"), "{page}");
