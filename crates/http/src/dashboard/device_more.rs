@@ -50,8 +50,8 @@ impl MoreForm {
         let flag = |is_on: bool| if is_on { "1".to_owned() } else { String::new() };
         Self {
             media: device.media_download.as_str().to_owned(),
-            rejects_calls: flag(device.rejects_calls),
-            reads_at_once: flag(device.reads_at_once),
+            rejects_calls: flag(device.incoming.rejects_calls),
+            reads_at_once: flag(device.incoming.reads_at_once),
             proxy: state.core().shown_proxy(device).unwrap_or_default(),
         }
     }

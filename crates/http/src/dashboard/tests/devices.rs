@@ -23,14 +23,21 @@ async fn files_calls_and_proxy_are_set() {
     rival.post(&path, &fields).await.expect(404);
     owner.post(&path, &fields).await.expect(303);
     let device = app.store.device(app.shop.id, app.front.id()).await.unwrap().unwrap();
-    assert_eq!((device.media_download, device.rejects_calls), (MediaDownload::OnDemand, true));
+    assert_eq!(
+        (device.media_download, device.incoming.rejects_calls),
+        (MediaDownload::OnDemand, true)
+    );
     let sealed = device.proxy.clone().unwrap();
     let page = owner.get(&path).await.expect(200).text();
     assert!(page.contains("proxy.example") && !page.contains("geheim"), "{page}");
     let shown = page.split("name=\"proxy\" value=\"").nth(1).unwrap().split('"').next().unwrap();
     owner.post(&path, &[("media", "auto"), ("proxy", shown)]).await.expect(303);
     let device = app.store.device(app.shop.id, app.front.id()).await.unwrap().unwrap();
-    assert_eq!((device.proxy, device.rejects_calls), (Some(sealed), false), "as shown, it is kept");
+    assert_eq!(
+        (device.proxy, device.incoming.rejects_calls),
+        (Some(sealed), false),
+        "as shown, it is kept"
+    );
     let refused = owner.post(&path, &[("proxy", "ftp://x")]).await.expect(422).text();
     assert!(refused.contains("id=\"proxy-fault\""), "{refused}");
     owner.post(&path, &[("proxy", "")]).await.expect(303);
