@@ -34,7 +34,7 @@ async fn files_calls_and_proxy_are_set() {
     owner.post(&path, &[("media", "auto"), ("proxy", shown)]).await.expect(303);
     let device = app.store.device(app.shop.id, app.front.id()).await.unwrap().unwrap();
     assert_eq!(
-        (device.proxy, device.incoming.rejects_calls),
+        (device.proxy.clone(), device.incoming.rejects_calls),
         (Some(sealed), false),
         "as shown, it is kept"
     );
