@@ -91,7 +91,8 @@ pub async fn unknown_path(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    renderer(owner(&state, uri.path()), &headers)(&ApiError::UnknownPath)
+    let error = ApiError::UnknownPath;
+    named(renderer(owner(&state, uri.path()), &headers)(&error), &error)
 }
 
 /// Answers a method that the route does not have; the router adds `Allow`.
@@ -100,7 +101,8 @@ pub async fn wrong_method(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    renderer(owner(&state, uri.path()), &headers)(&ApiError::WrongMethod)
+    let error = ApiError::WrongMethod;
+    named(renderer(owner(&state, uri.path()), &headers)(&error), &error)
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {
