@@ -7,7 +7,7 @@ use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, Response, StatusCode, Uri};
 
 use crate::api::{Api, Renderer};
-use crate::api_error::{ApiError, ErrorShape as _};
+use crate::api_error::{ApiError, ErrorShape as _, named};
 use crate::html;
 use crate::native::V1;
 use crate::native::problem::kind;

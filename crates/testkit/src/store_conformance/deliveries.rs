@@ -238,7 +238,7 @@ pub async fn the_tries_of_a_delivery_are_kept_and_bounded(store: Arc<dyn Store>)
     record(tried(0, "<b>\nbusy</b>")).await;
     record(tried(1, "")).await;
     assert_eq!(tries().await, [tried(0, "<b>\nbusy</b>"), tried(1, "")]);
-    let other = World::with(Arc::clone(&store), 10).await.account.id;
+    let other = World::with(Arc::clone(&store), 20).await.account.id;
     assert_eq!(store.delivery_tries(other, webhook.id, id).await.unwrap(), []);
     for n in 2..60 {
         record(tried(n, &"x".repeat(2_000))).await;
