@@ -17,8 +17,8 @@ use domain::media::Media;
 use domain::message::{Address, IncomingMessage, MessageState, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::{
-    ChatStore, Clock, FileStore, MessageFilter, MessageStore, MessengerEvent, MessengerEvents,
-    PageRequest,
+    ChatFilter, ChatStore, Clock, FileStore, MessageFilter, MessageStore, MessengerEvent,
+    MessengerEvents, PageRequest,
 };
 use domain::service::DeviceChange;
 use domain::webhook::{Event, EventKind, Subject};
@@ -163,7 +163,11 @@ async fn a_group_is_asked_once_and_again_when_what_the_number_may_do_has_changed
     let shown = async |can_send: bool| {
         gateway
             .until(async || {
-                let page = gateway.store.chats(gateway.account, None, PAGE).await.unwrap();
+                let page = gateway
+                    .store
+                    .chats(gateway.account, &ChatFilter::default(), PAGE)
+                    .await
+                    .unwrap();
                 let chat = page.items.into_iter().next()?;
                 let is_so = chat.name.is_some() && chat.can_send() == can_send;
                 is_so.then_some((chat.name, chat.ephemeral_s))
