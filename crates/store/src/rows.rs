@@ -18,7 +18,7 @@ const REPORTED_ROWS_MAX: usize = 10_000;
 const REFILL_ROWS: i64 = 500;
 
 /// The tables whose rows can be reported.
-pub const REPORTED_TABLES: [&str; 19] = [
+pub const REPORTED_TABLES: [&str; 20] = [
     "accounts",
     "audit",
     "chats",
