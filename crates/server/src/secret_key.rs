@@ -12,7 +12,7 @@ use crate::exit::Failure;
 
 /// The setting under which the store keeps the fingerprint.
 pub const FINGERPRINT_SETTING: &str = "secret_key_fingerprint";
-/// How many bytes it has: enough to tell keys apart, and too few to find one by.
+/// How many bytes it has: enough to know one key from another, and too few to find one by.
 const FINGERPRINT_BYTES: usize = 8;
 
 /// The fingerprint of a secret key, as 16 hexadecimal digits.

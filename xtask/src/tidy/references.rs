@@ -11,7 +11,7 @@ use super::{File, Repo, stale};
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("dialects/NAME/fixtures/", "stands for the fixtures of every dialect"),
     ("docs/dialects/acme.md", "the example of docs/add-a-dialect.md"),
-    ("pg_dump", "a tool of PostgreSQL"),
+    ("manifest.json", "a part of every backup"),
     ("gerbang-demo/", "the data of `cargo demo`, where it is started"),
     ("gerbang.toml", "the operator's settings"),
 ];
