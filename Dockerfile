@@ -13,6 +13,8 @@ RUN useradd --system --uid 10001 --user-group --no-create-home gerbang
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /src/target/release/gerbang /usr/local/bin/gerbang
 COPY --from=build --chown=10001:10001 --chmod=0700 /data /data
+# For a media store that several nodes share: a volume that is mounted here belongs to the user.
+COPY --from=build --chown=10001:10001 --chmod=0700 /data /media
 ENV GERBANG_LISTEN=0.0.0.0:8080 GERBANG_DATA_DIR=/data
 # Large buffers go back to the system when they are freed.
 ENV GLIBC_TUNABLES=glibc.malloc.mmap_threshold=1048576

@@ -29,20 +29,30 @@ const DRAFTS: &str = ".drafts";
 /// Files in a directory of this machine.
 pub struct LocalBlobs {
     dir: PathBuf,
+    drafts: PathBuf,
     files: Arc<LocalFileSystem>,
 }
 
 impl LocalBlobs {
-    /// Makes the directory, readable for us alone, and removes the drafts of an earlier process.
+    /// Makes the directory, readable for us alone, and removes the drafts of an earlier process. Processes
+    /// that share it have drafts of their own, by the name of their `node`.
     ///
     /// # Errors
     /// The directory cannot be used.
-    pub fn open(dir: &Path) -> Result<Self, BlobError> {
-        empty_drafts(&dir.join(DRAFTS)).map_err(fault)?;
+    pub fn open(dir: &Path, node: Option<&str>) -> Result<Self, BlobError> {
+        let drafts = dir.join(drafts_of(node));
+        empty_drafts(&drafts).map_err(fault)?;
         let dir = dir.canonicalize().map_err(fault)?;
         let files = LocalFileSystem::new_with_prefix(&dir).map_err(fault)?;
-        Ok(Self { dir, files: Arc::new(files) })
+        Ok(Self { dir, drafts, files: Arc::new(files) })
     }
+}
+
+/// The folder of a process's drafts.
+fn drafts_of(node: Option<&str>) -> String {
+    let Some(node) = node else { return DRAFTS.to_owned() };
+    let name = node.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' });
+    format!("{DRAFTS}-{}", name.collect::<String>())
 }
 
 fn fault(error: impl std::fmt::Display) -> BlobError {
@@ -128,7 +138,7 @@ fn keep(dir: &Path, key: &str, draft: &Path) -> io::Result<()> {
 #[async_trait]
 impl BlobStore for LocalBlobs {
     async fn draft(&self) -> Result<TempMedia, BlobError> {
-        new_draft(self.dir.join(DRAFTS)).await
+        new_draft(self.drafts.clone()).await
     }
 
     async fn put(&self, key: &str, draft: TempMedia) -> Result<(), BlobError> {
@@ -174,7 +184,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_put_is_there_until_it_is_deleted() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = LocalBlobs::open(&dir.path().join("media")).unwrap();
+        let blobs = LocalBlobs::open(&dir.path().join("media"), None).unwrap();
         for key in ["1/a/7", "1/a/8", "1/b/9", "2/c/10"] {
             let draft = blobs.draft().await.unwrap();
             fs::write(&draft.path, format!("the bytes of {key}")).unwrap();
@@ -201,14 +211,14 @@ mod tests {
     #[tokio::test]
     async fn a_draft_that_is_not_kept_leaves_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let blobs = LocalBlobs::open(dir.path()).unwrap();
+        let blobs = LocalBlobs::open(dir.path(), None).unwrap();
         let draft = blobs.draft().await.unwrap();
         let path = draft.path.clone();
         assert!(path.exists());
         drop(draft);
         assert!(!path.exists());
         fs::write(&path, "of a process that was killed").unwrap();
-        LocalBlobs::open(dir.path()).unwrap();
+        LocalBlobs::open(dir.path(), None).unwrap();
         assert!(!path.exists());
     }
 }

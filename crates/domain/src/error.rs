@@ -128,6 +128,9 @@ pub enum StoreError {
     /// What was read makes no sense, or a statement failed: a fault of ours.
     #[error("database fault: {0}")]
     Fault(String),
+    /// Another node runs the device; trying again may help.
+    #[error("another node runs the device")]
+    NotOwner,
 }
 
 /// What a use case returns.

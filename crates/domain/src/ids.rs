@@ -67,6 +67,10 @@ integer_id!(
     /// An entry of the audit log; increasing.
     AuditId
 );
+integer_id!(
+    /// A process that shares the database with others.
+    NodeId
+);
 
 impl MessageId {
     /// The message's `ref`: the id in a form that cannot be mistaken for a number.

@@ -13,6 +13,7 @@ mod chats;
 mod files;
 mod messages;
 mod messenger;
+mod nodes;
 mod outside;
 mod people;
 mod webhooks;
@@ -40,7 +41,7 @@ use crate::webhook::Event;
 pub use access::{AuditStore, NewPortalLink, PortalStore};
 pub use backups::{Backup, BackupError, Backups};
 pub use chats::{ChatFilter, ChatStore};
-pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MediaLinks};
+pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MARKER_BLOB, MediaLinks};
 pub use messages::{
     Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
     MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX, Recorded,
@@ -48,6 +49,7 @@ pub use messages::{
 pub use messenger::{
     FetchError, Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError,
 };
+pub use nodes::{LoadedOutbox, NodeStore};
 pub use outside::{
     EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
     WebhookAnswer, WebhookRequest,
@@ -356,6 +358,7 @@ pub trait Store:
     + PeopleStore
     + PortalStore
     + AuditStore
+    + NodeStore
 {
     /// Whether it can be read and written now.
     async fn ping(&self) -> StoreResult<()>;

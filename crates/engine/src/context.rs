@@ -7,6 +7,8 @@ use tokio::sync::{Semaphore, watch};
 
 use domain::device::DeviceNotice;
 use domain::ids::{AccountId, DeviceId};
+use domain::leases::Leases;
+use domain::node::NewNode;
 use domain::policy::pacing::Pacing;
 use domain::ports::{
     BlobStore, CallReplies, EventFormats, MediaCodec, Messenger, Outbound, Recorded, SecretCipher,
@@ -65,6 +67,16 @@ impl EngineContext {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.ports.store
+    }
+
+    /// What this process owns.
+    pub(crate) fn leases(&self) -> Arc<Leases> {
+        self.ports.store.leases()
+    }
+
+    /// This process among those that share the database.
+    pub(crate) fn node(&self) -> Option<&NewNode> {
+        self.config.node.as_ref()
     }
 
     pub(crate) fn messenger(&self) -> &Arc<dyn Messenger> {

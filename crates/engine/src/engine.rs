@@ -22,14 +22,13 @@ use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
     BlobStore, CallReplies, Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec,
-    Messenger, MovedDevice, Outbound, OutboxEntry, SecretCipher, SendError, Store, StoreResult,
+    Messenger, Outbound, OutboxEntry, SecretCipher, SendError, Store, StoreResult,
 };
 use domain::webhook::Event;
 
 use crate::EngineConfig;
 use crate::cleanup::clean_up;
 use crate::context::EngineContext;
-use crate::device::CLOSED_HERE_CODE;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
 use crate::group_facts;
@@ -37,6 +36,7 @@ use crate::group_picture;
 use crate::heartbeats;
 use crate::incoming_files;
 use crate::logs::{log_accepted, log_recorded};
+use crate::ownership::{Ownership, show_disconnected};
 use crate::registry::Registry;
 use crate::reply::{Reply, answer_of, refusal};
 use crate::stats::EngineStats;
@@ -45,8 +45,6 @@ use crate::webhooks;
 
 mod reception;
 
-/// Most states of devices that are written at the same time at a start.
-const WRITES_AT_ONCE_MAX: usize = 64;
 /// How long, after its end, a wait lasts until the outcome is durable.
 const OUTCOME_WAIT: Duration = Duration::from_secs(10);
 /// How long a list waits for a device to say what its messages wait for.
@@ -86,6 +84,8 @@ pub struct EngineParts {
 pub struct Engine {
     context: Arc<EngineContext>,
     registry: Arc<Registry>,
+    /// `None` where this process shares its database with no other.
+    ownership: Option<Arc<Ownership>>,
     /// The task that runs the senders of webhooks.
     webhooks: Mutex<Option<JoinHandle<()>>>,
 }
@@ -95,18 +95,27 @@ impl Engine {
     pub fn new(config: EngineConfig, parts: EngineParts) -> Arc<Self> {
         let context = EngineContext::new(config, parts);
         let registry = Registry::new(context.clone());
-        Arc::new(Self { context, registry, webhooks: Mutex::new(None) })
+        let ownership = context.node().cloned();
+        let ownership =
+            ownership.map(|node| Ownership::new(context.clone(), registry.clone(), node));
+        Arc::new(Self { context, registry, ownership, webhooks: Mutex::new(None) })
     }
 
-    /// Connects every paired device and resumes every queue. Returns when all of it has begun.
+    /// Connects every paired device and resumes every queue, of those that this node runs. Returns when all
+    /// of it has begun.
     ///
     /// # Errors
     /// [`Error::Store`] when what waits cannot be read; nothing has begun then.
     pub async fn start(&self) -> Result<()> {
         self.prepare().await?;
-        let devices = self.context.store().all_devices().await?;
-        let outbox = self.context.store().outbox().await?;
-        self.registry.start(devices, outbox)?;
+        match &self.ownership {
+            Some(ownership) => ownership.start().await?,
+            None => {
+                let devices = self.context.store().all_devices().await?;
+                let outbox = self.context.store().outbox().await?;
+                self.registry.start(devices, outbox)?;
+            }
+        }
         tokio::spawn(clean_up(self.context.clone()));
         tokio::spawn(heartbeats::beat(self.context.clone()));
         tokio::spawn(incoming_files::fetch_all(self.context.clone()));
@@ -115,31 +124,44 @@ impl Engine {
         Ok(())
     }
 
-    /// Shows every device as not connected, for that is what they are now, whatever was last
-    /// written, and emits that as what it is: a lost connection that comes back. Part of
-    /// [`Engine::start`]; to be called before requests are answered that come earlier.
+    /// Registers this process where it shares its database, else shows every device as not connected, for
+    /// that is what they are now. Part of [`Engine::start`]; to be called before requests are answered that
+    /// come earlier.
     ///
     /// # Errors
     /// [`Error::Store`].
     pub async fn prepare(&self) -> Result<()> {
-        let devices = self.context.store().all_devices().await?;
-        let stale = devices.iter().filter(|device| device.status == DeviceStatus::Connected);
-        let stale: Vec<DeviceId> = stale.map(|device| device.id).collect();
-        let writes = futures_util::stream::iter(stale).map(|id| async move {
-            let change = StatusChange {
-                reason: Some("the gateway was restarted".into()),
-                code: Some(CLOSED_HERE_CODE),
-                should_reconnect: true,
-                ..StatusChange::new(DeviceStatus::Connecting, self.context.now())
-            };
-            self.context.store().set_device_status(id, &change).await
-        });
-        let written: Vec<_> = writes.buffer_unordered(WRITES_AT_ONCE_MAX).collect().await;
-        for written in written {
-            let Some(MovedDevice { events, .. }) = written? else { continue };
-            self.context.emit(&events);
+        if let Some(ownership) = &self.ownership {
+            return ownership.register().await;
         }
-        Ok(())
+        let devices = self.context.store().all_devices().await?;
+        Ok(show_disconnected(&self.context, devices.iter(), "the gateway was restarted").await?)
+    }
+
+    /// Hands over all devices while other nodes take them; to be called before a shutdown, while requests are
+    /// still answered. Bounded.
+    pub async fn hand_over(&self) {
+        if let Some(ownership) = &self.ownership {
+            ownership.hand_over_all().await;
+        }
+    }
+
+    /// Waits until this process must end because another one runs under its name; for ever otherwise.
+    pub async fn void(&self) {
+        let Some(ownership) = &self.ownership else { return std::future::pending().await };
+        // The sender lives as long as this engine.
+        let _ = ownership.void().wait_for(|is_void| *is_void).await;
+    }
+
+    /// Whether this process runs a device: what needs a connection is asked of the node that does.
+    pub fn runs(&self, device: DeviceId) -> bool {
+        self.registry.runs(device)
+    }
+
+    /// What needs the device's connection or queue fails with an error that says to try again while another
+    /// node runs it.
+    fn ensure_runs(&self, device: DeviceId) -> Result<()> {
+        if self.runs(device) { Ok(()) } else { Err(Error::Store(StoreError::NotOwner)) }
     }
 
     /// Submits nothing any more, waits a little for acknowledgements, writes down what is left
@@ -150,6 +172,9 @@ impl Engine {
         if let Some(webhooks) = webhooks {
             // Bounded by itself.
             drop(webhooks.await);
+        }
+        if let Some(ownership) = &self.ownership {
+            ownership.leave().await;
         }
         self.context.device_watchers().close_all();
         self.context.account_watchers().close_all();
@@ -172,6 +197,7 @@ impl Engine {
         is_to_start: bool,
         input: impl Fn(Reply<T>) -> Input + Send,
     ) -> Result<Option<T>> {
+        self.ensure_runs(device)?;
         let ask = async {
             // Twice: the task may be retiring at this moment.
             for _ in 0..2 {
@@ -322,6 +348,9 @@ impl Dispatcher for Engine {
     async fn remove(&self, account: AccountId, device: DeviceId) -> Result<()> {
         let erased = self.ask(device, true, |reply| Input::Remove(account, reply)).await?;
         erased.ok_or(Error::NotFound("device"))?;
+        if let Some(ownership) = &self.ownership {
+            ownership.erased(device);
+        }
         incoming_files::erase_device(&self.context, account, device).await;
         Ok(())
     }
@@ -341,20 +370,24 @@ impl Dispatcher for Engine {
         device: DeviceId,
         phone: &PhoneNumber,
     ) -> Result<Option<PhoneNumber>> {
+        self.ensure_runs(device)?;
         answer_of(self.context.messenger().find_number(device, phone)).await
     }
 
     async fn mark_read(&self, device: DeviceId, messages: &[Message]) -> Result<()> {
+        self.ensure_runs(device)?;
         answer_of(self.context.messenger().mark_read(device, messages)).await
     }
 
     async fn groups(&self, device: DeviceId) -> Result<Vec<Group>> {
+        self.ensure_runs(device)?;
         let mut groups = answer_of(self.context.messenger().groups(device)).await?;
         groups.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
         Ok(groups)
     }
 
     async fn group(&self, device: DeviceId, request: GroupRequest) -> Result<GroupAnswer> {
+        self.ensure_runs(device)?;
         let asked = async {
             match self.context.messenger().group(device, request).await {
                 Err(SendError::Permanent(failure)) => Ok(Err(refusal(failure))),
@@ -374,6 +407,7 @@ impl Dispatcher for Engine {
         before: &Message,
         count: u32,
     ) -> Result<Option<u64>> {
+        self.ensure_runs(device)?;
         answer_of(self.context.messenger().ask_history(device, before, count)).await
     }
 

@@ -22,7 +22,7 @@ use domain::incoming_file::{
     FileOutcome, FileReference, FileState, IncomingFile, OFFLINE_PAUSE, device_blobs, pause_after,
 };
 use domain::message::IncomingMessage;
-use domain::ports::{BlobError, FetchError, Recorded, StoreResult};
+use domain::ports::{BlobError, FetchError, MARKER_BLOB, Recorded, StoreResult};
 use domain::webhook::{SealedSecret, SecretRow};
 
 use crate::context::EngineContext;
@@ -321,6 +321,9 @@ async fn sweep(context: &EngineContext) -> StoreResult<()> {
         let named = names.into_iter().filter_map(|name| {
             let name =
                 name.inspect_err(|error| tracing::warn!(%error, "cannot list files")).ok()?;
+            if name == MARKER_BLOB {
+                return None;
+            }
             let id = name.rsplit('/').next()?.parse().ok().map(MessageId);
             Some((name, id))
         });

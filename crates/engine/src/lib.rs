@@ -3,6 +3,8 @@
 //! - [`queue`] is pure: one [`queue::DeviceQueue`] per device says what goes next, and when.
 //! - `device` is the task of one device that is paired, is being paired, or has messages waiting. Any
 //!   other device costs nothing.
+//! - `ownership` keeps this process registered as a node and says which devices it runs, where several
+//!   share a database.
 //! - `registry` starts, finds, retires and stops these tasks; `supervisor` runs one of them. A task
 //!   knows neither.
 //! - [`webhooks`] posts to customers what has happened.
@@ -25,6 +27,7 @@ mod group_picture;
 mod heartbeats;
 mod incoming_files;
 mod logs;
+mod ownership;
 pub mod queue;
 mod reading;
 mod registry;
@@ -36,6 +39,7 @@ mod timing;
 mod watchers;
 pub mod webhooks;
 
+use domain::node::NewNode;
 use domain::policy::pacing::Pacing;
 use jiff::SignedDuration;
 
@@ -49,6 +53,8 @@ pub struct EngineConfig {
     pub default_pacing: Pacing,
     /// How long files that came in are kept.
     pub incoming_files: IncomingFileLimits,
+    /// This process among those that share the database; `None` where it shares it with none.
+    pub node: Option<NewNode>,
 }
 
 /// How long, and how many bytes of an account, files that came in are kept.
@@ -73,6 +79,7 @@ impl Default for EngineConfig {
         Self {
             default_pacing: Pacing::between(3, 8).unwrap_or_else(|_| Pacing::off()),
             incoming_files: IncomingFileLimits::default(),
+            node: None,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use tokio::sync::watch;
+
 use domain::content::ContentKind;
 use domain::device::DeviceStatus;
 use domain::message::MessageEvent;
@@ -46,6 +48,15 @@ pub struct EngineStats {
     pub unreadable: AtomicU64,
     /// Counter: calls of the store that failed and were, or will be, repeated.
     pub store_errors: AtomicU64,
+    /// Gauge: devices that this node owns.
+    pub owned_devices: AtomicI64,
+    /// Counter: renewals of this node's registration.
+    pub renewals: AtomicU64,
+    /// Counter: devices taken over, those of a start included.
+    pub takeovers: AtomicU64,
+    released: watch::Sender<u64>,
+    /// Counter: devices lost to other nodes, or closed because the database did not answer in time.
+    pub devices_lost: AtomicU64,
     devices: [AtomicI64; STATUSES.len()],
 }
 
@@ -63,6 +74,15 @@ impl EngineStats {
     /// has nothing waiting is not driven.
     pub fn devices(&self) -> [(DeviceStatus, i64); 6] {
         STATUSES.map(|status| (status, self.gauge(status).load(Ordering::Relaxed)))
+    }
+
+    /// Counter: devices released to other nodes.
+    pub fn released(&self) -> watch::Receiver<u64> {
+        self.released.subscribe()
+    }
+
+    pub(crate) fn add_released(&self, count: u64) {
+        self.released.send_modify(|released| *released += count);
     }
 
     fn gauge(&self, status: DeviceStatus) -> &AtomicI64 {

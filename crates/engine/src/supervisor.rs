@@ -5,11 +5,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 
 use domain::ids::DeviceId;
 
 use crate::context::EngineContext;
-use crate::device::{CLOSE_WAIT, DeviceTask, Exit};
+use crate::device::{CLOSE_WAIT, DeviceTask, Exit, Stop};
 use crate::registry::Registry;
 use crate::timing::{pause, within};
 
@@ -22,6 +23,7 @@ pub(crate) async fn supervise(
     registry: Weak<Registry>,
     context: Arc<EngineContext>,
     mut task: DeviceTask,
+    stop: watch::Receiver<Stop>,
 ) {
     let id = task.id();
     loop {
@@ -29,7 +31,7 @@ pub(crate) async fn supervise(
         let Ok(exit) = AssertUnwindSafe(task.run()).catch_unwind().await else {
             drop(task);
             tracing::error!("the task of a device has crashed; it starts again");
-            return restart(&registry, &context, id).await;
+            return restart(&registry, &context, id, stop).await;
         };
         let has_ended = match (exit, registry.upgrade()) {
             (Exit::Idle, Some(registry)) => registry.retire(&task),
@@ -45,8 +47,12 @@ pub(crate) async fn supervise(
     }
 }
 
-async fn restart(registry: &Weak<Registry>, context: &EngineContext, id: DeviceId) {
-    let mut stop = context.stopping();
+async fn restart(
+    registry: &Weak<Registry>,
+    context: &EngineContext,
+    id: DeviceId,
+    mut stop: watch::Receiver<Stop>,
+) {
     let restart = async {
         loop {
             pause(CRASH_PAUSE).await;
@@ -61,6 +67,6 @@ async fn restart(registry: &Weak<Registry>, context: &EngineContext, id: DeviceI
     };
     tokio::select! {
         () = restart => {}
-        _ = stop.wait_for(|is_stopping| *is_stopping) => {}
+        _ = stop.wait_for(|stop| *stop != Stop::No) => {}
     }
 }

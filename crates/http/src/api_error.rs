@@ -167,7 +167,8 @@ pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Adds `Retry-After` while the store is not available. `rate` adds it to every 429.
 pub fn add_retry_after(response: &mut Response<Body>, error: &ApiError) {
-    if matches!(error, ApiError::Core { error: Error::Store(StoreError::Unavailable(_)), .. }) {
+    let is_away = |error: &StoreError| !matches!(error, StoreError::Fault(_));
+    if matches!(error, ApiError::Core { error: Error::Store(error), .. } if is_away(error)) {
         let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
         response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);
     }

@@ -9,7 +9,7 @@ use domain::key::{KeyHash, KeyKind, Secret};
 use domain::person::{Link, Place, SETUP_LINK_MAX};
 use domain::ports::{
     BlobStore, CallReplies, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, MediaLinks,
-    NewLink, PeopleStore, SecretCipher, Store,
+    NewLink, NodeStore as _, PeopleStore, SecretCipher, Store,
 };
 use domain::service::{Core, CoreParts, SyncWait};
 use engine::{Engine, EngineConfig, IncomingFileLimits};
@@ -26,6 +26,7 @@ use whatsapp::WhatsappMessenger;
 use crate::backup::ServedBackups;
 use crate::config::{MediaStore, Settings, s3_variables};
 use crate::console::Console;
+use crate::joining;
 use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
 use crate::secret_key;
@@ -43,6 +44,8 @@ pub struct Gateway {
     messenger: Arc<WhatsappMessenger>,
     http: HttpConfig,
     new_operator_key: Option<Secret>,
+    /// Of this node, where it may share its database.
+    capacity: Option<u32>,
     console: Console,
 }
 
@@ -66,6 +69,7 @@ impl Gateway {
             platform: settings.device_platform,
             language: settings.device_language.clone(),
             allowed_private_nets: settings.allowed_private_nets.clone(),
+            leases: store.leases(),
             ..Default::default()
         };
         let messenger = Arc::new(WhatsappMessenger::new(whatsapp, store.clone())?);
@@ -80,6 +84,11 @@ impl Gateway {
         let sealer: Arc<dyn SecretCipher> =
             Arc::new(ChaChaCipher::new(&secret_key, entropy.clone()));
         let blobs = media_store(settings).context("cannot use media_store")?;
+        let node = settings.node();
+        let capacity = node.as_ref().map(|node| node.capacity);
+        if node.is_some() {
+            joining::check(&store, &blobs, clock.as_ref(), entropy.as_ref()).await?;
+        }
         let kept = SignedDuration::from_hours(24 * i64::from(settings.media_days));
         let links: Arc<dyn MediaLinks> =
             Arc::new(SignedLinks::new(&secret_key, settings.own_url(), kept));
@@ -90,6 +99,7 @@ impl Gateway {
                 kept,
                 account_bytes_max: settings.media_per_account.0,
             },
+            node,
         };
         let engine = Engine::new(
             config,
@@ -126,7 +136,7 @@ impl Gateway {
             Arc::downgrade(&(core.clone() as Arc<dyn CallReplies>));
         engine.set_call_replies(replies);
         let http = http_config(settings);
-        Ok(Self { core, store, engine, messenger, http, new_operator_key, console })
+        Ok(Self { core, store, engine, messenger, http, new_operator_key, capacity, console })
     }
 
     /// A link that makes the first operator, while there is none.
@@ -169,7 +179,7 @@ impl Gateway {
         let (stop_http, http_stopped) = http_api::shutdown();
         let registry = prometheus::Registry::new();
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
-        registry.register(Box::new(StoreMetrics::new(self.store.clone())?))?;
+        registry.register(Box::new(StoreMetrics::new(self.store.clone(), self.capacity)?))?;
         let keys = tokio::spawn(tend_keys(self.core.clone(), http_stopped.clone()));
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
         let proxies = state.config().trusted_proxies.clone();
@@ -197,12 +207,19 @@ pub struct Running {
 }
 
 impl Running {
+    /// Waits until this process must end because another one runs under its name.
+    pub async fn void(&self) {
+        self.engine.void().await;
+    }
+
     /// Stops accepting, finishes current work, disconnects the devices, closes the store.
     ///
     /// # Errors
     /// The HTTP server has crashed.
     pub async fn stop(self) -> Result<()> {
         tracing::info!("stopping");
+        // Requests are answered meanwhile.
+        self.engine.hand_over().await;
         self.stop_http.fire();
         let served = self.server.await;
         let _ = self.keys.await;
@@ -231,7 +248,10 @@ async fn tend_keys(core: Arc<Core>, stopped: Shutdown) {
 
 fn media_store(settings: &Settings) -> Result<Arc<dyn BlobStore>> {
     Ok(match &settings.media_store {
-        MediaStore::Directory(dir) => Arc::new(LocalBlobs::open(dir)?),
+        MediaStore::Directory(dir) => {
+            let node = settings.node().map(|node| node.name);
+            Arc::new(LocalBlobs::open(dir, node.as_deref())?)
+        }
         MediaStore::S3(url) => {
             let drafts = settings.data_dir.join("drafts");
             Arc::new(BucketBlobs::open(url, s3_variables(), &drafts)?)
@@ -261,6 +281,14 @@ fn fresh_operator_key(entropy: &dyn Entropy) -> Secret {
     Secret::from_random(KeyKind::Operator, random(entropy))
 }
 
+/// Refuses a database that other processes use: what is changed now they would not see.
+async fn ensure_alone(store: &SqlStore) -> Result<()> {
+    let nodes = store.nodes().await?;
+    let live: Vec<String> = nodes.into_iter().filter(|node| node.is_live).map(|n| n.name).collect();
+    ensure!(live.is_empty(), "the gateway runs ({}): stop it first", live.join(", "));
+    Ok(())
+}
+
 /// Puts a new operator key in place of the old one, on an installation that does not run.
 ///
 /// # Errors
@@ -271,6 +299,7 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
         "the operator key is fixed by admin_key or GERBANG_ADMIN_KEY: change it there"
     );
     let store = store::open(&settings.database_url).await.context("cannot open the database")?;
+    ensure_alone(&store).await?;
     let fresh = fresh_operator_key(&SystemEntropy);
     let replaced = store.replace_setting(OPERATOR_SETTING, fresh.hash().0.to_vec()).await;
     store.close().await;

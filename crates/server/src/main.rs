@@ -6,6 +6,7 @@ mod config;
 mod console;
 mod exit;
 mod gateway;
+mod joining;
 mod metrics;
 mod secret_cipher;
 mod secret_key;

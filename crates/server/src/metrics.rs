@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use domain::ports::NodeStore as _;
 use engine::{Engine, EngineStats};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -19,7 +20,7 @@ pub struct EngineMetrics {
 /// Name, help and reader of a figure without labels.
 type Figure<T> = (&'static str, &'static str, fn(&EngineStats) -> T);
 
-const GAUGES: [Figure<i64>; 3] = [
+const GAUGES: [Figure<i64>; 4] = [
     (
         "gerbang_messages_waiting",
         "Messages in the queues, unacknowledged ones included.",
@@ -33,9 +34,14 @@ const GAUGES: [Figure<i64>; 3] = [
     ("gerbang_webhooks_waiting", "Events loaded into memory that wait for webhooks.", |stats| {
         stats.webhooks_waiting.load(Ordering::Relaxed)
     }),
+    (
+        "gerbang_node_devices",
+        "Devices that this node owns, where several share a database.",
+        |stats| stats.owned_devices.load(Ordering::Relaxed),
+    ),
 ];
 
-const COUNTERS: [Figure<u64>; 15] = [
+const COUNTERS: [Figure<u64>; 19] = [
     ("gerbang_messages_sent_total", "Messages that WhatsApp acknowledged.", |stats| {
         stats.sent.load(Ordering::Relaxed)
     }),
@@ -84,6 +90,22 @@ const COUNTERS: [Figure<u64>; 15] = [
     ("gerbang_webhooks_dead_total", "Events whose webhook delivery failed permanently.", |stats| {
         stats.webhooks_dead.load(Ordering::Relaxed)
     }),
+    ("gerbang_node_renewals_total", "Renewals of this node's registration.", |stats| {
+        stats.renewals.load(Ordering::Relaxed)
+    }),
+    (
+        "gerbang_node_takeovers_total",
+        "Devices that this node has taken over, those of its start included.",
+        |stats| stats.takeovers.load(Ordering::Relaxed),
+    ),
+    ("gerbang_node_handovers_total", "Devices that this node has released.", |stats| {
+        *stats.released().borrow()
+    }),
+    (
+        "gerbang_node_devices_lost_total",
+        "Devices that this node has stopped because another one may run them.",
+        |stats| stats.devices_lost.load(Ordering::Relaxed),
+    ),
     ("gerbang_store_errors_total", "Failed calls of the store that are retried.", |stats| {
         stats.store_errors.load(Ordering::Relaxed)
     }),
@@ -148,10 +170,20 @@ const UNREADABLE: (&str, &str) = (
     "Stored rows met that cannot be read, in whole or in part, by table.",
 );
 
+const REFUSED: (&str, &str) = (
+    "gerbang_stale_writes_refused_total",
+    "Writes for devices that were refused because another node runs them.",
+);
+
+const CAPACITY: (&str, &str) =
+    ("gerbang_node_capacity", "Most devices that this node takes, where several share a database.");
+
 /// Reads the store's figures whenever they are asked for.
 pub struct StoreMetrics {
     store: Arc<SqlStore>,
-    description: Desc,
+    /// Of this node; `None` where it shares its database with no other.
+    capacity: Option<u32>,
+    descriptions: Vec<Desc>,
 }
 
 impl StoreMetrics {
@@ -159,10 +191,16 @@ impl StoreMetrics {
     ///
     /// # Errors
     /// A name or a help text is not acceptable to Prometheus.
-    pub fn new(store: Arc<SqlStore>) -> prometheus::Result<Self> {
-        let (name, help) = (UNREADABLE.0.into(), UNREADABLE.1.into());
-        let description = Desc::new(name, help, vec!["table".into()], HashMap::new())?;
-        Ok(Self { store, description })
+    pub fn new(store: Arc<SqlStore>, capacity: Option<u32>) -> prometheus::Result<Self> {
+        let describe = |(name, help): (&str, &str), labels| {
+            Desc::new(name.into(), help.into(), labels, HashMap::new())
+        };
+        let descriptions = vec![
+            describe(UNREADABLE, vec!["table".into()])?,
+            describe(REFUSED, vec![])?,
+            describe(CAPACITY, vec![])?,
+        ];
+        Ok(Self { store, capacity, descriptions })
     }
 
     fn read(&self) -> prometheus::Result<Vec<MetricFamily>> {
@@ -173,13 +211,22 @@ impl StoreMetrics {
             let counter = unreadable.with_label_values(&[table]);
             counter.inc_by(rows.get(table).copied().unwrap_or(0));
         }
-        Ok(unreadable.collect())
+        let refused = IntCounter::new(REFUSED.0, REFUSED.1)?;
+        refused.inc_by(self.store.leases().refused());
+        let mut families = unreadable.collect();
+        families.extend(refused.collect());
+        if let Some(capacity) = self.capacity {
+            let gauge = IntGauge::new(CAPACITY.0, CAPACITY.1)?;
+            gauge.set(i64::from(capacity));
+            families.extend(gauge.collect());
+        }
+        Ok(families)
     }
 }
 
 impl Collector for StoreMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        vec![&self.description]
+        self.descriptions.iter().collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {

@@ -1,4 +1,4 @@
-//! A cache of a database that only this process writes to.
+//! A cache of what this process reads from its database.
 //!
 //! Invariant: once a write has returned, no read returns data from before it. The connection that
 //! commits calls [`Cache::forget`] between the commit and the replies; a reader that began before
@@ -27,11 +27,6 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Forgets everything.
-    pub(crate) fn clear(&self) {
-        self.forget(&[Invalidation::Devices, Invalidation::Keys]);
-    }
-
     /// Forgets what a committed transaction has changed.
     pub(crate) fn forget(&self, touched: &[Invalidation]) {
         for what in touched {

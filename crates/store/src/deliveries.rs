@@ -284,6 +284,7 @@ pub(crate) async fn replay_delivery(
     let row = tx.query_one(SELECT, params![delivery.0, webhook.0]).await?;
     let Some(found) = tx.single("deliveries", row, delivery_from)? else { return Ok(None) };
     tx.execute(UPDATE, params![delivery.0, now]).await?;
+    webhooks::touch(tx, webhook).await?;
     let (state, attempts, ended_at) = (DeliveryState::Pending, 0, None);
     Ok(Some(Delivery { state, attempts, due_at: whole_millis(now), ended_at, ..found }))
 }
@@ -335,7 +336,9 @@ pub(crate) async fn replay_since(
         return Ok(0);
     }
     let values = params![webhook.0, range.since, range.includes_delivered, i64::from(limit), now];
-    Ok(u32::try_from(tx.execute(UPDATE, values).await?).unwrap_or(u32::MAX))
+    let count = tx.execute(UPDATE, values).await?;
+    webhooks::touch(tx, webhook).await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// Deletes deliveries that ended in `state` before `since`.

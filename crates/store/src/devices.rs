@@ -21,7 +21,7 @@ use crate::accounts::{lock_account, page_of};
 use crate::messages::record;
 use crate::rows::bounds;
 use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
-use crate::{deliveries, keys, stored, webhooks};
+use crate::{deliveries, fence, keys, stored, webhooks};
 
 macro_rules! select_devices {
     ($rest:literal) => {
@@ -99,6 +99,9 @@ fn device_from(row: &mut Row) -> SqlResult<Device> {
     Ok(device)
 }
 
+/// Under which epoch a new device is owned.
+pub(crate) const FIRST_EPOCH: i64 = 1;
+
 pub(crate) async fn create_device(
     tx: &mut Tx,
     new: NewDevice,
@@ -107,8 +110,10 @@ pub(crate) async fn create_device(
     now: Timestamp,
 ) -> SqlResult<CreatedDevice> {
     const COUNT: &str = "SELECT count(*) FROM devices WHERE account_id = $1";
-    const INSERT: &str = "INSERT INTO devices (id, account_id, name, status, created_at)
-        VALUES ($1, $2, $3, $4, $5)";
+    // The node that makes a device runs it: it is about to be linked.
+    const INSERT: &str =
+        "INSERT INTO devices (id, account_id, name, status, created_at, owner_node, owner_epoch)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let exists = lock_account(tx, new.account_id).await?;
     let count = tx.query_one(COUNT, params![new.account_id.0]).await?;
     let count = count.map(|mut row| row.int()).transpose()?.unwrap_or(0);
@@ -118,7 +123,9 @@ pub(crate) async fn create_device(
     }
     let id = new.id.to_string();
     let status = DeviceStatus::Unpaired.as_str();
-    tx.execute(INSERT, params![&id, new.account_id.0, &new.name, status, now]).await?;
+    let node = tx.leases.node().map(|node| node.0);
+    let values = params![&id, new.account_id.0, &new.name, status, now, node, FIRST_EPOCH];
+    tx.execute(INSERT, values).await?;
     keys::insert_key(tx, new.account_id, Some(new.id), &token, now).await?;
     let device = device(tx, new.id).await?;
     device
@@ -170,15 +177,15 @@ fn texts_json(ids: &BTreeSet<DeviceId>) -> SqlResult<String> {
     to_json(&ids.iter().map(DeviceId::to_string).collect::<Vec<_>>())
 }
 
-/// Locks some devices, in order.
+/// Locks some devices, in order, against all but the fences of other writes.
 pub(crate) async fn lock_all(tx: &mut Tx, ids: &BTreeSet<DeviceId>) -> SqlResult<()> {
     const LOCK: &str = "SELECT id FROM devices WHERE id IN (SELECT value FROM json_rows($1))
-        ORDER BY id FOR UPDATE";
+        ORDER BY id FOR NO KEY UPDATE";
     tx.query(LOCK, params![&texts_json(ids)?]).await.map(drop)
 }
 
 pub(crate) async fn locked_device(tx: &mut Tx, id: DeviceId) -> SqlResult<Option<Device>> {
-    const SELECT: &str = select_devices!("WHERE id = $1 FOR UPDATE");
+    const SELECT: &str = select_devices!("WHERE id = $1 FOR NO KEY UPDATE");
     let row = tx.query_one(SELECT, params![&id.to_string()]).await?;
     tx.single("devices", row, device_from)
 }
@@ -237,7 +244,8 @@ pub(crate) async fn update_device(
         SET name = $2, pacing = CASE WHEN $3 = 1 THEN $4 ELSE pacing END,
             shown_as = CASE WHEN $5 = 1 THEN $6 ELSE shown_as END,
             proxy = CASE WHEN $7 = 1 THEN $8 ELSE proxy END, media_download = $9,
-            incoming = CASE WHEN $10 = 1 THEN $11 ELSE incoming END
+            incoming = CASE WHEN $10 = 1 THEN $11 ELSE incoming END,
+            revision = revision + 1
         WHERE id = $1";
     let device = locked_device(tx, id).await?.filter(|device| device.account_id == account);
     let Some(device) = device else { return Ok(None) };
@@ -280,6 +288,7 @@ pub(crate) async fn set_device_status(
 ) -> SqlResult<Option<MovedDevice>> {
     const UPDATE: &str = "UPDATE devices SET status = $2, reason = $3, phone = $4, lid = $5,
         paired_at = $6, connected_at = $7, last_seen_at = $8, restricted_until = $9 WHERE id = $1";
+    fence::check(tx, [id]).await?;
     let Some(mut device) = locked_device(tx, id).await? else { return Ok(None) };
     let before = device.status;
     apply_status(&mut device, &change);
@@ -303,6 +312,7 @@ pub(crate) async fn restrict_device(
     now: Timestamp,
 ) -> SqlResult<Option<MovedDevice>> {
     const UPDATE: &str = "UPDATE devices SET restricted_until = $2 WHERE id = $1";
+    fence::check(tx, [id]).await?;
     let Some(mut device) = locked_device(tx, id).await? else { return Ok(None) };
     let until = until.map(whole_millis);
     let is_news = until != device.restricted_until;
@@ -406,6 +416,7 @@ pub(crate) async fn delete_device(
     if tx.query_one(LOCK, params![&id.to_string(), account.0]).await?.is_none() {
         return Ok(None);
     }
+    fence::check(tx, [id]).await?;
     let cancelled =
         record::end_all(tx, account, id, MessageEvent::Withdrawn, whole_millis(now)).await?;
     record::erase_unreadable(tx, account, id).await?;

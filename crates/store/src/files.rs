@@ -132,6 +132,11 @@ pub(crate) async fn file(
     tx.single("incoming_files", row, file_from)
 }
 
+/// The node whose devices' files are fetched here; those of all devices where there are no nodes.
+fn owner_of(tx: &Tx) -> Option<i64> {
+    tx.leases.node().map(|node| node.0)
+}
+
 pub(crate) async fn due(
     tx: &mut Tx,
     now: Timestamp,
@@ -141,18 +146,23 @@ pub(crate) async fn due(
     const SELECT: &str = select_files!(
         "FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY due_at, message_id)
              AS place FROM incoming_files WHERE state = 'pending' AND due_at <= $1
-             AND message_id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2))) AS waiting
+             AND message_id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2))
+             AND (CAST($4 AS BIGINT) IS NULL
+                  OR device_id IN (SELECT id FROM devices WHERE owner_node = $4))) AS waiting
          WHERE place <= $3 ORDER BY due_at, message_id"
     );
     let except = ids_json(except.iter().map(|id| id.0))?;
-    let rows = tx.query(SELECT, params![now, &except, i64::from(per_account)]).await?;
+    let rows =
+        tx.query(SELECT, params![now, &except, i64::from(per_account), owner_of(tx)]).await?;
     Ok(tx.readable("incoming_files", rows, file_from))
 }
 
 pub(crate) async fn next_due(tx: &mut Tx, now: Timestamp) -> SqlResult<Option<Timestamp>> {
     const SELECT: &str =
-        "SELECT min(due_at) FROM incoming_files WHERE state = 'pending' AND due_at > $1";
-    let row = tx.query_one(SELECT, params![now]).await?;
+        "SELECT min(due_at) FROM incoming_files WHERE state = 'pending' AND due_at > $1
+         AND (CAST($2 AS BIGINT) IS NULL
+              OR device_id IN (SELECT id FROM devices WHERE owner_node = $2))";
+    let row = tx.query_one(SELECT, params![now, owner_of(tx)]).await?;
     row.map_or(Ok(None), |mut row| row.opt_time())
 }
 

@@ -200,7 +200,10 @@ impl Parts {
             self.0.extend([middle..part.end, part.start..middle]);
             return;
         }
-        tracing::error!(%error, requests = part.len(), "a write was rolled back");
+        match error {
+            SqlError::NotOwner => tracing::warn!("a write for a device of another node is refused"),
+            _ => tracing::error!(%error, requests = part.len(), "a write was rolled back"),
+        }
         group.fail(part, error);
     }
 }

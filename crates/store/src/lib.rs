@@ -6,7 +6,7 @@
 //! their `link` modules and migrations, and nowhere else.
 //!
 //! Invariants: a write returns after its commit, durable; a refusal changes nothing;
-//! only one process uses a database at a time; secrets are stored as hashes, and no error or log
+//! only one process uses a SQLite file at a time; secrets are stored as hashes, and no error or log
 //! line shows what customers wrote.
 
 mod access;
@@ -14,12 +14,14 @@ mod accounts;
 mod cache;
 mod deliveries;
 mod devices;
+mod fence;
 mod files;
 mod grants;
 mod job;
 mod keys;
 mod messages;
 mod migrate;
+mod nodes;
 mod people;
 mod postgres;
 mod protocol;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use domain::ids::DeviceId;
 use domain::ports::ProtocolWrite;
 
+use crate::fence;
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json};
 
 const PUT: InsertRows = InsertRows {
@@ -68,11 +69,10 @@ pub(crate) async fn write(
     const DELETE: &str = "DELETE FROM session WHERE device_id = $1 AND space = $2
         AND key IN (SELECT value FROM json_rows($3))";
     // Kept until the end: a device is erased together with what was written before.
-    const LOCK: &str = "SELECT id FROM devices WHERE id = $1 FOR KEY SHARE";
-    let device = device.to_string();
-    if tx.query_one(LOCK, params![&device]).await?.is_none() {
+    if !fence::lock(tx, device).await? {
         return Ok(());
     }
+    let device = device.to_string();
     let mut last: BTreeMap<(&str, &str), Option<&[u8]>> = BTreeMap::new();
     for write in &writes {
         last.insert((write.space, &write.key), write.value.as_deref());
@@ -99,5 +99,6 @@ pub(crate) async fn write(
 
 pub(crate) async fn clear(tx: &mut Tx, device: DeviceId) -> SqlResult<()> {
     const DELETE: &str = "DELETE FROM session WHERE device_id = $1";
+    fence::check(tx, [device]).await?;
     tx.execute(DELETE, params![&device.to_string()]).await.map(drop)
 }

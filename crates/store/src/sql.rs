@@ -12,6 +12,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use domain::error::StoreError;
+use domain::ids::MessageId;
+use domain::leases::Leases;
 use jiff::Timestamp;
 
 use crate::postgres::PostgresLink;
@@ -34,6 +36,9 @@ pub(crate) enum SqlError {
     /// transaction goes on.
     #[error("{0}")]
     Unreadable(String),
+    /// Another node owns a device that is to be written.
+    #[error("another node runs the device")]
+    NotOwner,
 }
 
 /// What everything below the ports returns.
@@ -43,6 +48,7 @@ impl From<SqlError> for StoreError {
     fn from(error: SqlError) -> Self {
         match error {
             SqlError::Unavailable(text) => Self::Unavailable(text),
+            SqlError::NotOwner => Self::NotOwner,
             SqlError::Unique(_) | SqlError::Fault(_) | SqlError::Unreadable(_) => {
                 Self::Fault(error.to_string())
             }
@@ -334,6 +340,9 @@ pub(crate) struct FindRows {
     pub(crate) then: &'static str,
 }
 
+/// Message ids in order.
+pub(crate) type NewIds = std::iter::Flatten<std::vec::IntoIter<Range<i64>>>;
+
 /// What a transaction changed that the cache may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Invalidation {
@@ -360,11 +369,17 @@ pub(crate) struct Tx {
     pub(crate) link: ConnectionRole,
     pub(crate) touched: Vec<Invalidation>,
     pub(crate) unreadable: Arc<UnreadableRows>,
+    /// What this process owns: [`crate::fence`].
+    pub(crate) leases: Arc<Leases>,
 }
 
 impl Tx {
-    pub(crate) fn new(link: ConnectionRole, unreadable: Arc<UnreadableRows>) -> Self {
-        Self { link, touched: Vec::new(), unreadable }
+    pub(crate) fn new(
+        link: ConnectionRole,
+        unreadable: Arc<UnreadableRows>,
+        leases: Arc<Leases>,
+    ) -> Self {
+        Self { link, touched: Vec::new(), unreadable, leases }
     }
 
     /// Invalidates a part of the cache once this transaction is committed.
@@ -457,13 +472,22 @@ impl Tx {
         }
     }
 
-    /// Draws `count` message ids, increasing and never drawn before.
-    pub(crate) async fn next_message_ids(&mut self, count: usize) -> SqlResult<Range<i64>> {
+    /// Draws `count` message ids, all above `after`, increasing and never drawn before.
+    pub(crate) async fn next_message_ids(
+        &mut self,
+        count: usize,
+        after: MessageId,
+    ) -> SqlResult<NewIds> {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         match &mut self.link {
-            _ if count == 0 => Ok(0..0),
-            ConnectionRole::Sqlite(link) => link.next_message_ids(count),
-            ConnectionRole::Postgres(link) => link.next_message_ids(count).await,
+            _ if count == 0 => Ok(Vec::new().into_iter().flatten()),
+            // What one process draws increases.
+            ConnectionRole::Sqlite(link) => {
+                Ok(vec![link.next_message_ids(count)?].into_iter().flatten())
+            }
+            ConnectionRole::Postgres(link) => {
+                link.next_message_ids(count, after.0, self.leases.is_shared()).await
+            }
         }
     }
 }

@@ -17,8 +17,8 @@ use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, HourUsage,
-    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OutboxEntry,
-    Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
+    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NodeStore,
+    OutboxEntry, Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
 };
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
@@ -131,6 +131,7 @@ mod chats;
 mod clean_up;
 mod files;
 mod keys;
+mod nodes;
 mod people;
 mod protocol;
 mod upkeep;
@@ -194,7 +195,9 @@ impl DeviceStore for SqlStore {
         limit: Option<i64>,
         now: Timestamp,
     ) -> StoreResult<CreatedDevice> {
-        run!(self.write, devices::create_device, device, token, limit, now)
+        let created: StoreResult<_> =
+            run!(self.write, devices::create_device, device, token, limit, now);
+        created.inspect(|created| self.hold_created(created))
     }
 
     async fn device(&self, account: AccountId, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
@@ -287,6 +290,11 @@ impl DeviceStore for SqlStore {
 impl SqlStore {
     /// A device of any account.
     async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
+        let leases = self.leases();
+        // Another node writes its row.
+        if leases.is_shared() && !leases.owns(id) {
+            return Ok(self.read(move |tx| Box::pin(devices::device(tx, id))).await?.map(Arc::new));
+        }
         let known = &self.cache().devices;
         let generation = match known.get(&id) {
             Ok(device) => return Ok(Some(device)),

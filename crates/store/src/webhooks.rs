@@ -164,7 +164,8 @@ pub(crate) async fn update_webhook(
 ) -> SqlResult<Option<Webhook>> {
     // Events that are not changed stay as they are, with those that only a later release knows.
     const UPDATE: &str = "UPDATE webhooks
-        SET url = $2, events = COALESCE($3, events), disabled = $4, secret = $5 WHERE id = $1";
+        SET url = $2, events = COALESCE($3, events), disabled = $4, secret = $5,
+            revision = revision + 1 WHERE id = $1";
     let Some(webhook) = locked_webhook(tx, account, id).await? else { return Ok(None) };
     let events = patch.events.as_deref().map(events_text).transpose()?;
     let webhook = Webhook {
@@ -177,6 +178,12 @@ pub(crate) async fn update_webhook(
     let Webhook { url, disabled, secret, .. } = &webhook;
     tx.execute(UPDATE, params![id.0, url, &events, disabled, &secret.0]).await?;
     Ok(Some(webhook))
+}
+
+/// Shows the node that posts to a webhook that there is something to do.
+pub(crate) async fn touch(tx: &mut Tx, id: WebhookId) -> SqlResult<()> {
+    const TOUCH: &str = "UPDATE webhooks SET revision = revision + 1 WHERE id = $1";
+    tx.execute(TOUCH, params![id.0]).await.map(drop)
 }
 
 pub(crate) async fn delete_webhook(

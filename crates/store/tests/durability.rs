@@ -20,6 +20,7 @@ use domain::ports::{
 };
 use domain::webhook::EventKind;
 use rusqlite::Connection;
+use sqlx::{Connection as _, PgConnection};
 use store::OpenError;
 use support::{Database, Schema, SqliteFile};
 use testkit::store_conformance::grants::voucher;
@@ -329,14 +330,19 @@ async fn a_second_gateway_is_refused_on_sqlite() {
 }
 
 #[tokio::test]
-async fn a_second_gateway_is_refused_on_postgres() {
+async fn an_earlier_release_on_the_same_postgres_is_refused() {
+    const LOCK: &str = "SELECT pg_advisory_lock(hashtext('gerbang'), hashtext(current_schema()))";
     let (schema, other) = (Schema::new().await, Schema::new().await);
-    let first = store::open(&schema.url()).await.unwrap();
+    let mut earlier = PgConnection::connect(&schema.url()).await.unwrap();
+    sqlx::query(LOCK).execute(&mut earlier).await.unwrap();
     let error = store::open(&schema.url()).await.err().unwrap();
     assert!(matches!(error, OpenError::InUse(_)), "{error}");
     store::open(&other.url()).await.unwrap().close().await;
+    earlier.close().await.unwrap();
+    let first = store::open(&schema.url()).await.unwrap();
+    let second = store::open(&schema.url()).await.unwrap();
     first.close().await;
-    store::open(&schema.url()).await.unwrap().close().await;
+    second.close().await;
     schema.drop().await;
     other.drop().await;
 }

@@ -16,11 +16,14 @@ use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use domain::group::GroupReport;
 use domain::ids::{
-    AccountId, DeliveryId, DeviceId, KeyId, MessageId, PortalLinkId, UserId, WebhookId, WhatsappId,
+    AccountId, DeliveryId, DeviceId, KeyId, MessageId, NodeId, PortalLinkId, UserId, WebhookId,
+    WhatsappId,
 };
 use domain::incoming_file::{FileOutcome, IncomingFile};
 use domain::key::KeyHash;
+use domain::leases::Leases;
 use domain::message::{IncomingMessage, Message, Receipt};
+use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
 use domain::person::{Link, Session, User};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
@@ -29,10 +32,10 @@ use domain::portal::PortalLink;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, AuditStore, ChatFilter, ChatStore, CountedPage,
     CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, GrantStore,
-    HourUsage, IdempotencyKey, KeyHolder, KeyStore, MessageCounts, MessageFilter, MessageStore,
-    MovedDevice, NewKey, NewLink, NewPortalLink, NewSession, NewUser, OutboxEntry, Page,
-    PageRequest, PeopleStore, PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded,
-    SecondFactor, Store, StoreResult, UpdatedAccount, WebhookStore,
+    HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox, MessageCounts, MessageFilter,
+    MessageStore, MovedDevice, NewKey, NewLink, NewPortalLink, NewSession, NewUser, NodeStore,
+    OutboxEntry, Page, PageRequest, PeopleStore, PortalStore, Progress, ProtocolStore,
+    ProtocolWrite, Recorded, SecondFactor, Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
@@ -129,9 +132,16 @@ impl FlakyStore {
 }
 
 macro_rules! delegate {
-    ($port:ident { $($kind:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)* }) => {
+    ($port:ident {
+        $(= $at_once:ident() -> $value:ty;)*
+        $($kind:ident $name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*
+    }) => {
         #[async_trait]
         impl $port for FlakyStore {
+            $(fn $at_once(&self) -> $value {
+                self.inner.$at_once()
+            })*
+
             $(async fn $name(&self, $($arg: $type),*) -> StoreResult<$answer> {
                 let is_write = stringify!($kind) == "write";
                 self.check(stringify!($name), is_write).await?;
@@ -335,6 +345,27 @@ delegate!(PortalStore {
 delegate!(AuditStore {
     write write_audit(entry: NewAuditEntry, now: Timestamp) -> ();
     read audit(account: Option<AccountId>, page: PageRequest) -> Page<AuditEntry>;
+});
+
+delegate!(NodeStore {
+    = leases() -> Arc<Leases>;
+    write register_node(node: &NewNode, lease: Duration) -> Registration;
+    write renew_node(registration: Registration, lease: Duration) -> bool;
+    read fleet(registration: Registration) -> Option<Fleet>;
+    read nodes() -> Vec<Node>;
+    write drain_node(id: NodeId, devices_per_s: Option<u32>) -> bool;
+    write leave_node(registration: Registration) -> ();
+    write claim_devices(registration: Registration, limit: u32) -> u64;
+    read owned_devices(registration: Registration) -> Vec<OwnedDevice>;
+    write release_devices(registration: Registration, devices: &[OwnedDevice]) -> ();
+    write claim_webhooks(registration: Registration, limit: u32) -> u64;
+    read owned_webhooks(registration: Registration) -> Vec<OwnedWebhook>;
+    write release_webhooks(registration: Registration, webhooks: &[OwnedWebhook]) -> ();
+    read owner_of(device: DeviceId) -> Option<NodeAddress>;
+    read devices_by_id(devices: &[DeviceId]) -> Vec<Device>;
+    read outbox_of_devices(devices: &[OwnedDevice]) -> LoadedOutbox;
+    read outbox_since(seen: &[(AccountId, MessageId)]) -> LoadedOutbox;
+    read database_time_ms() -> i64;
 });
 
 delegate!(ProtocolStore {

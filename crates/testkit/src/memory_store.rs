@@ -10,6 +10,7 @@ mod devices;
 mod files;
 mod identities;
 mod messages;
+mod nodes;
 mod people;
 mod received;
 mod webhooks;
@@ -79,6 +80,7 @@ struct State {
     known: BTreeSet<(DeviceId, String, String)>,
     /// Changes whose messages have not come yet.
     early: Vec<(DeviceId, Amendment)>,
+    nodes: nodes::Nodes,
 }
 
 /// A message that waits, and how it was paid for.
@@ -193,6 +195,7 @@ impl ProtocolStore for MemoryStore {
         writes: Vec<ProtocolWrite>,
     ) -> StoreResult<()> {
         let mut state = self.state();
+        state.fence(device)?;
         let is_known = state.devices.iter().any(|other| other.id == device);
         if !is_known && !state.keeps_any_session {
             return Ok(());
@@ -207,7 +210,9 @@ impl ProtocolStore for MemoryStore {
     }
 
     async fn protocol_clear(&self, device: DeviceId) -> StoreResult<()> {
-        self.state().session.retain(|(owner, ..), _| *owner != device);
+        let mut state = self.state();
+        state.fence(device)?;
+        state.session.retain(|(owner, ..), _| *owner != device);
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ pub mod files;
 pub mod grants;
 pub mod identities;
 pub mod lists;
+pub mod nodes;
 pub mod pages;
 pub mod parallel;
 pub mod people;
@@ -131,6 +132,10 @@ macro_rules! store_conformance {
                 a_link_stays_valid_while_nobody_has_joined, people_are_deleted_with_their_account;
             access: a_portal_link_is_found_until_it_ends, a_device_has_a_limit_of_portal_links,
                 an_audit_log_is_read_by_account_and_as_a_whole, an_audit_log_is_bounded;
+            nodes: a_node_is_registered_and_renewed, devices_without_a_live_owner_are_claimed_once,
+                a_restarted_node_has_its_devices_back, a_node_sees_the_others_and_is_drained,
+                a_new_device_belongs_to_the_node_that_makes_it, a_stale_owner_writes_nothing,
+                a_webhook_belongs_to_one_node, new_messages_of_an_account_are_found;
             parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
                 the_device_limit_holds_in_parallel, parallel_outcomes_keep_counts_exact;

@@ -181,7 +181,9 @@ impl Session {
         record.process_command(DeviceCommand::SetClientProfile(profile)).await;
 
         let sockets = Arc::new(network.sockets);
-        let sockets = WatchedFactory::new(sockets, attempt.clone(), barrier.clone());
+        let leases = shared.config.leases.clone();
+        let sockets =
+            WatchedFactory::new(sockets, attempt.clone(), barrier.clone(), leases, device);
 
         let is_linked = record.get_device_snapshot().pn.is_some();
         let runtime: Arc<dyn Runtime> =

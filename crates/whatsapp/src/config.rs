@@ -5,8 +5,10 @@
 //! build without it checks the chain wherever it connects.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 
 use domain::client::{Language, Platform};
+use domain::leases::Leases;
 use ipnet::IpNet;
 use outbound::address::is_local;
 use reqwest::Url;
@@ -37,6 +39,8 @@ pub struct Config {
     pub version: Option<Version>,
     /// One-time keys made when a number is linked; `None` leaves it to the protocol library.
     pub prekey_count: Option<usize>,
+    /// Which devices this process may send for, and until when.
+    pub leases: Arc<Leases>,
 }
 
 impl Default for Config {
@@ -49,6 +53,7 @@ impl Default for Config {
             allowed_private_nets: Vec::new(),
             version: None,
             prekey_count: None,
+            leases: Arc::default(),
         }
     }
 }

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use async_channel::{Receiver, WeakReceiver};
 use async_trait::async_trait;
 use bytes::Bytes;
+use domain::ids::DeviceId;
+use domain::leases::Leases;
 use domain::proxy::ProxyFault;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -53,16 +55,20 @@ pub(crate) struct WatchedFactory {
     sockets: Arc<dyn TransportFactory>,
     attempt: Arc<Attempt>,
     barrier: Arc<SendBarrier>,
+    leases: Arc<Leases>,
+    device: DeviceId,
 }
 
 impl WatchedFactory {
-    /// Watches the sockets that `sockets` opens; `barrier` delays what they send.
+    /// Watches the sockets that `sockets` opens; `barrier` delays what they send, and `leases` end it.
     pub(crate) fn new(
         sockets: Arc<dyn TransportFactory>,
         attempt: Arc<Attempt>,
         barrier: Arc<SendBarrier>,
+        leases: Arc<Leases>,
+        device: DeviceId,
     ) -> Self {
-        Self { sockets, attempt, barrier }
+        Self { sockets, attempt, barrier, leases, device }
     }
 }
 
@@ -84,6 +90,8 @@ impl TransportFactory for WatchedFactory {
             events: events.downgrade(),
             attempt: self.attempt.clone(),
             barrier: self.barrier.clone(),
+            leases: self.leases.clone(),
+            device: self.device,
             sent: AtomicU32::new(0),
             opened_at: Instant::now(),
         };
@@ -111,6 +119,8 @@ struct Watched {
     events: WeakReceiver<TransportEvent>,
     attempt: Arc<Attempt>,
     barrier: Arc<SendBarrier>,
+    leases: Arc<Leases>,
+    device: DeviceId,
     sent: AtomicU32,
     opened_at: Instant,
 }
@@ -131,6 +141,8 @@ impl Watched {
 impl Transport for Watched {
     async fn send(&self, data: Bytes) -> anyhow::Result<()> {
         self.barrier.pass().await?;
+        let may_send = self.leases.may_send(self.device, Instant::now().into_std());
+        anyhow::ensure!(may_send, "another node may run this device by now");
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.socket.send(data).await
     }
@@ -177,12 +189,35 @@ mod tests {
         }
     }
 
+    const DEVICE: DeviceId = DeviceId(uuid::Uuid::from_u128(1));
+
+    fn watched(
+        sockets: Arc<FakeSockets>,
+        attempt: Arc<Attempt>,
+        barrier: Arc<SendBarrier>,
+    ) -> WatchedFactory {
+        WatchedFactory::new(sockets, attempt, barrier, Arc::default(), DEVICE)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_for_a_device_of_another_node() {
+        let (_server, events) = async_channel::bounded(4);
+        let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
+        let leases = Arc::new(Leases::default());
+        let barrier = Arc::new(SendBarrier::new());
+        let factory = WatchedFactory::new(sockets, Arc::default(), barrier, leases.clone(), DEVICE);
+        let (socket, _events) = factory.create_transport().await.unwrap();
+        socket.send(Bytes::new()).await.unwrap();
+        leases.fence();
+        socket.send(Bytes::new()).await.unwrap_err();
+    }
+
     /// Plays one attempt: what the client sends, whether the server closes, and the client's close.
     async fn play(sends: usize, server_closes: bool, takes: std::time::Duration) -> Progress {
         let (server, events) = async_channel::bounded(4);
         let attempt = Arc::new(Attempt::default());
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
-        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(SendBarrier::new()));
+        let factory = watched(sockets, attempt.clone(), Arc::new(SendBarrier::new()));
         let (socket, _events) = factory.create_transport().await.unwrap();
         for _ in 0..sends {
             socket.send(Bytes::new()).await.unwrap();
@@ -210,7 +245,7 @@ mod tests {
         let (_server, events) = async_channel::bounded(4);
         let barrier = Arc::new(SendBarrier::new());
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(Some(events))));
-        let factory = WatchedFactory::new(sockets, Arc::default(), barrier.clone());
+        let factory = watched(sockets, Arc::default(), barrier.clone());
         let (socket, _events) = factory.create_transport().await.unwrap();
         barrier.receive();
         let mut sending = socket.send(Bytes::new());
@@ -227,7 +262,7 @@ mod tests {
         let attempt = Arc::new(Attempt::default());
         attempt.set(Progress::Open);
         let sockets = Arc::new(FakeSockets(std::sync::Mutex::new(None)));
-        let factory = WatchedFactory::new(sockets, attempt.clone(), Arc::new(SendBarrier::new()));
+        let factory = watched(sockets, attempt.clone(), Arc::new(SendBarrier::new()));
         let refused = factory.create_transport().await.map(|_| ()).unwrap_err();
         assert_eq!(refused.to_string(), "connection refused");
         assert_eq!(attempt.progress(), Progress::Unreachable);

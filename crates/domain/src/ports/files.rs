@@ -51,6 +51,10 @@ pub struct Blob {
     pub bytes: BoxStream<'static, io::Result<Bytes>>,
 }
 
+/// The file by which processes that share a database recognise that they share the media store, too; of no
+/// message.
+pub const MARKER_BLOB: &str = "gerbang-media-store";
+
 /// Where the bytes of files are kept.
 #[async_trait]
 pub trait BlobStore: Send + Sync {

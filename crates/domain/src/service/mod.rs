@@ -17,6 +17,7 @@ mod lent;
 mod limits;
 mod live;
 mod messages;
+mod nodes;
 mod pairing;
 mod people;
 mod portal;
@@ -63,6 +64,7 @@ pub use limits::{
 };
 pub use live::PageChange;
 pub use messages::COUNTED_MESSAGES_MAX;
+pub use nodes::{DRAIN_PER_S, DRAIN_PER_S_MAX};
 pub use people::{LOGIN_TRIES_MAX, Visitor};
 pub use portal::PortalVisitor;
 pub use resend::{BatchOutcome, CANCELLABLE, CANCELLED_MAX, RESENDABLE, not_resendable};

@@ -31,6 +31,7 @@ pub(crate) mod waits;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use domain::ids::{AccountId, DeviceId};
 
@@ -55,6 +56,19 @@ pub(crate) enum Exit {
     Shutdown,
     /// The device is erased.
     Removed,
+    /// Another node runs the device.
+    Lost,
+}
+
+/// How a task is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// It is not.
+    No,
+    /// When what is under way has ended and is written down.
+    Gently,
+    /// At once, with nothing sent or written any more: another node may run the device by now.
+    AtOnce,
 }
 
 /// Why a task is ending.
@@ -64,6 +78,8 @@ enum Ending {
     Shutdown,
     /// The device is to be erased, or is gone.
     Removed,
+    /// Another node runs the device.
+    Lost,
 }
 
 /// The task of one device.
@@ -78,6 +94,7 @@ pub(crate) struct DeviceTask {
     records: Records,
     waits: Waits,
     ending: Option<Ending>,
+    stop: watch::Receiver<Stop>,
 }
 
 impl DeviceTask {
@@ -87,6 +104,7 @@ impl DeviceTask {
         id: DeviceId,
         account: Option<AccountId>,
         inbox: Inbox,
+        stop: watch::Receiver<Stop>,
     ) -> Self {
         let task = Self {
             id,
@@ -98,6 +116,7 @@ impl DeviceTask {
             records: Records::default(),
             waits: Waits::default(),
             ending: None,
+            stop,
             context,
         };
         task.configure(false, Vec::new());

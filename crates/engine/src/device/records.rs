@@ -10,9 +10,9 @@ use domain::ids::{DeviceId, MessageId};
 use domain::message::{MessageEvent, MessageState};
 use domain::ports::{Cancellation, MovedDevice, Recorded, Store, StoreResult};
 
-use super::DeviceTask;
 use super::jobs::Done;
 use super::journal::{Batch, Journal, Write};
+use super::{DeviceTask, Ending};
 use crate::logs::log_recorded;
 use crate::reply::answer;
 use crate::timing::{STORE_PAUSE, pause};
@@ -100,6 +100,8 @@ impl Records {
         match error {
             StoreError::Unavailable(_) => self.journal.unavailable(),
             StoreError::Fault(_) => self.journal.faulty(),
+            // The task ends, and what it has not written with it: the other node does it again.
+            StoreError::NotOwner => self.journal.unavailable(),
         }
     }
 }
@@ -139,7 +141,12 @@ impl DeviceTask {
                 }
             }
             Err(error) => {
-                self.store_failed(&error);
+                if matches!(error, StoreError::NotOwner) {
+                    tracing::warn!("another node runs this device: it is stopped here");
+                    self.ending = Some(Ending::Lost);
+                } else {
+                    self.store_failed(&error);
+                }
                 for write in self.records.write_failed(&error) {
                     self.write_failed(write, &error);
                 }
@@ -215,6 +222,7 @@ pub(super) fn same(error: &StoreError) -> StoreError {
     match error {
         StoreError::Unavailable(why) => StoreError::Unavailable(why.clone()),
         StoreError::Fault(why) => StoreError::Fault(why.clone()),
+        StoreError::NotOwner => StoreError::NotOwner,
     }
 }
 

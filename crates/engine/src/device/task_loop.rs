@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::inbox::{Incoming, Input};
 use super::jobs::Done;
-use super::{DeviceTask, Ending, Exit};
+use super::{DeviceTask, Ending, Exit, Stop};
 use crate::reply::answer;
 use crate::timing::{SLEEP_MAX, until, within};
 
@@ -21,12 +21,16 @@ pub(crate) const CLOSE_WAIT: Duration = Duration::from_secs(5);
 impl DeviceTask {
     /// Runs until the device is erased, the gateway stops, or there is nothing left to do.
     pub(crate) async fn run(&mut self) -> Exit {
-        let mut stop = self.context.stopping();
+        let mut stop = self.stop.clone();
         let mut stop_at = None;
         loop {
-            if *stop.borrow_and_update() && stop_at.is_none() {
-                stop_at = Some(Instant::now());
-                self.ending = Some(Ending::Shutdown);
+            match *stop.borrow_and_update() {
+                Stop::Gently if stop_at.is_none() => {
+                    stop_at = Some(Instant::now());
+                    self.ending = Some(Ending::Shutdown);
+                }
+                Stop::AtOnce => return Exit::Lost,
+                Stop::No | Stop::Gently => {}
             }
             let wake_at = self.advance();
             let wake_at = stop_at.map_or(wake_at, |since| wake_at.min(next_stop_check(since)));
@@ -89,6 +93,7 @@ impl DeviceTask {
                     since.elapsed() < ACKS_WAIT + WRITES_WAIT && !self.records.is_empty();
                 (!acks_due && !writes_due).then_some(Exit::Shutdown)
             }
+            (Some(Ending::Lost), _) => Some(Exit::Lost),
             (Some(_), _) => self.records.is_empty().then_some(Exit::Removed),
             (None, _) => (self.is_idle() && self.inbox.is_undisturbed()).then_some(Exit::Idle),
         }
@@ -148,10 +153,11 @@ impl DeviceTask {
         }
     }
 
-    /// Takes nothing any more and closes the connection, when the gateway stops.
+    /// Takes nothing any more and closes the connection, when the gateway stops or another node has the
+    /// device.
     pub(crate) async fn close(mut self, exit: Exit) {
         self.inbox.close();
-        if exit != Exit::Shutdown {
+        if matches!(exit, Exit::Idle | Exit::Removed) {
             self.context.device_watchers().close(self.id);
             return;
         }

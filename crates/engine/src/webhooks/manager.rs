@@ -54,7 +54,9 @@ async fn start_all(context: &Arc<EngineContext>, senders: &mut JoinSet<()>) {
             }
         }
     };
-    for webhook in webhooks.into_iter().filter(|webhook| has_known_format(context, webhook)) {
+    let is_ours = |webhook: &Webhook| context.leases().posts_to(webhook.id);
+    let ours = webhooks.into_iter().filter(is_ours);
+    for webhook in ours.filter(|webhook| has_known_format(context, webhook)) {
         set(context, senders, webhook);
     }
 }
@@ -83,7 +85,9 @@ async fn reload(context: &Arc<EngineContext>, senders: &mut JoinSet<()>, account
                 return;
             }
         };
-    let can_post = |w: &Webhook| w.disabled.is_none() && has_known_format(context, w);
+    let leases = context.leases();
+    let can_post =
+        |w: &Webhook| w.disabled.is_none() && leases.posts_to(w.id) && has_known_format(context, w);
     let active = webhooks.into_iter().filter(can_post).map(|webhook| (webhook.id, webhook));
     let active: HashMap<WebhookId, Webhook> = active.collect();
     if let Some(one) = context.webhooks().accounts().get(&account) {

@@ -14,6 +14,7 @@
 //!   the outcome of the one before is durable, or that one has failed four times.
 //! - A slow receiver delays no other: each webhook, and each account, has a share of the posts that
 //!   run at a time.
+//! - Where several nodes share the database, one of them posts to a webhook: `ownership::webhooks`.
 //! - A webhook whose receiver answers 410 is switched off. What still waits for it stays, and is
 //!   posted when its owner switches it on again.
 

@@ -64,6 +64,11 @@ impl Webhooks {
         self.has_changed.notify_one();
     }
 
+    /// Whether a sender of a webhook runs.
+    pub(crate) fn runs(&self, account: AccountId, id: WebhookId) -> bool {
+        self.accounts().get(&account).is_some_and(|senders| senders.contains_key(&id))
+    }
+
     /// Waits until [`Webhooks::take_changed`] has something.
     pub(crate) async fn has_changed(&self) {
         self.has_changed.notified().await;

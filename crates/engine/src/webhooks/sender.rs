@@ -182,6 +182,10 @@ impl Sender {
             let _turn = context.webhooks().post(account).await;
             // Switched off or erased while this waited: it is read again should it be switched on.
             let Some(webhook) = settings.borrow().clone() else { return Done::Unread(id, Ok(())) };
+            // Another node may post it by now.
+            if !context.leases().may_post(webhook.id, Instant::now().into_std()) {
+                return Done::Unread(id, Ok(()));
+            }
             let event = match event {
                 Some(event) => event,
                 None => match read_event(&context, &webhook, id).await {

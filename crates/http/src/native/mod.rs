@@ -22,6 +22,7 @@ mod media_field;
 mod message_request;
 mod message_view;
 mod messages;
+mod nodes;
 mod numbers;
 mod offer;
 mod pacing;
@@ -85,6 +86,7 @@ pub fn routes() -> Vec<Route> {
         accounts::routes(),
         grants::routes(),
         plans::routes(),
+        nodes::routes(),
         setup_links::routes(),
         backups::routes(),
     ]

@@ -151,7 +151,7 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::NotRevocable(_) => &NOT_REVOCABLE,
         Error::NotWaiting(_) => &NOT_WAITING,
         Error::Whatsapp(_) => &WHATSAPP,
-        Error::Store(StoreError::Unavailable(_)) => &UNAVAILABLE,
+        Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => &UNAVAILABLE,
         Error::Store(StoreError::Fault(_)) => &INTERNAL,
     }
 }
@@ -231,7 +231,7 @@ pub fn detail(error: &ApiError) -> String {
         ApiError::Core { index, error } => {
             log_fault(error);
             match (index, error) {
-                (_, Error::Store(StoreError::Unavailable(_))) => {
+                (_, Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner)) => {
                     "nothing was kept; try again later".to_owned()
                 }
                 (_, Error::Store(StoreError::Fault(_))) => {

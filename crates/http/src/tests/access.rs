@@ -6,6 +6,7 @@ use domain::grant::NewVoucher;
 use domain::ids::{DeliveryId, MessageId, WebhookId};
 use domain::key::Secret;
 use domain::message::MessageEvent;
+use domain::node::{LEASE, NewNode};
 use domain::passkey::{PasskeyStep, page_token};
 use domain::ports::{Clock, PageRequest};
 use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState};
@@ -26,6 +27,13 @@ pub(crate) async fn furnished() -> App {
     let app = App::new().await;
     message_id(&app).await;
     webhook_and_delivery(&app).await;
+    let node = NewNode {
+        name: "node-1".into(),
+        url: "http://node-1:8080".into(),
+        capacity: 100,
+        version: "1".into(),
+    };
+    app.store.register_node(&node, LEASE).await.unwrap();
     let voucher = NewVoucher { code: Secret::new(VOUCHER).hash(), messages: 5, valid_days: None };
     app.store.create_vouchers(vec![voucher], app.clock.now()).await.unwrap();
     app
@@ -65,6 +73,7 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
         ("PATCH", "/v1/devices/{id}") => Some(json!({"name": "renamed"})),
         ("POST", "/v1/devices/{id}/portal-links") => Some(json!({"may": ["pair"]})),
         ("POST", "/v1/setup-links" | "/v1/backups") => None,
+        ("POST", "/v1/nodes/{id}/drain") => Some(json!({"devices_per_s": 0})),
         ("POST", "/v1/devices/{id}/groups") => {
             Some(json!({"subject": "Team", "participants": ["628999111222"]}))
         }
@@ -154,6 +163,7 @@ async fn path(app: &App, template: &str) -> String {
         Some("accounts") => app.shop.id.to_string(),
         Some("keys") => key.clone(),
         Some("messages") => message_id(app).await.to_string(),
+        Some("nodes") => "1".to_owned(),
         Some("webhooks") => webhook_and_delivery(app).await.0.to_string(),
         _ => front.clone(),
     };

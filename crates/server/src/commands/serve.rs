@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use domain::key::Secret;
 
 use crate::config::{Defaults, Flags, Settings, write_private};
@@ -45,8 +45,13 @@ pub async fn run(args: Args) -> Result<()> {
         println!("The dashboard has no operator yet. Create the operator, within 24 hours, at");
         println!("{base}{}", http_api::dashboard::setup_path(&link));
     }
-    super::stop_signal().await;
-    running.stop().await
+    tokio::select! {
+        () = super::stop_signal() => running.stop().await,
+        () = running.void() => {
+            running.stop().await?;
+            bail!("another process runs under the name of this node: give each its own GERBANG_NODE_NAME")
+        }
+    }
 }
 
 /// Shows a new operator key to the person at the terminal. Where the output is kept, such as in a

@@ -5,6 +5,7 @@
 
 mod byte_size;
 mod media_store;
+mod node;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -100,6 +101,15 @@ pub struct Flags {
     /// How many bytes of files that came in are kept for an account; the oldest go first [default: 5GiB]
     #[arg(long, env = "GERBANG_MEDIA_PER_ACCOUNT", value_name = "SIZE")]
     pub media_per_account: Option<ByteSize>,
+    /// The name of this process among those that share a PostgreSQL [default: HOST:PORT]
+    #[arg(long, env = "GERBANG_NODE_NAME", value_name = "NAME")]
+    pub node_name: Option<String>,
+    /// Where the others reach it [default: http://HOST:PORT]
+    #[arg(long, env = "GERBANG_NODE_URL", value_name = "URL")]
+    pub node_url: Option<String>,
+    /// Most devices that it runs [default: 100000]
+    #[arg(long, env = "GERBANG_NODE_CAPACITY", value_name = "DEVICES")]
+    pub node_capacity: Option<u32>,
     /// How log lines are written; RUST_LOG sets the level [default: text]
     #[arg(long, env = "GERBANG_LOG", value_name = "text|json")]
     pub log: Option<LogFormat>,
@@ -128,6 +138,9 @@ struct File {
     media_store: Option<String>,
     media_days: Option<u16>,
     media_per_account: Option<ByteSize>,
+    node_name: Option<String>,
+    node_url: Option<String>,
+    node_capacity: Option<u32>,
     log: Option<LogFormat>,
 }
 
@@ -203,6 +216,12 @@ pub struct Settings {
     pub media_days: u16,
     /// How many bytes of them are kept for an account.
     pub media_per_account: ByteSize,
+    /// The name of this process among those that share the database, when it is set.
+    pub node_name: Option<String>,
+    /// Where the others reach it, when it is set.
+    pub node_url: Option<String>,
+    /// Most devices that it runs.
+    pub node_capacity: u32,
     /// How log lines are written.
     pub log: LogFormat,
     /// `RUST_LOG`: what is logged.
@@ -238,7 +257,7 @@ impl Settings {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             database_url,
             admin_key,
-            public_url: flags.public_url.or(file.public_url).map(trim_url).transpose()?,
+            public_url: web_address("public_url", flags.public_url.or(file.public_url))?,
             whatsapp_url: flags.whatsapp_url.or(file.whatsapp_url),
             whatsapp_version: flags
                 .whatsapp_version
@@ -292,6 +311,9 @@ impl Settings {
                 .media_per_account
                 .or(file.media_per_account)
                 .unwrap_or(MEDIA_PER_ACCOUNT),
+            node_name: flags.node_name.or(file.node_name).map(node::checked_name).transpose()?,
+            node_url: web_address("node_url", flags.node_url.or(file.node_url))?,
+            node_capacity: node::capacity(flags.node_capacity.or(file.node_capacity))?,
             log: flags.log.or(file.log).unwrap_or_default(),
             log_level: environment("RUST_LOG"),
             data_dir,
@@ -438,11 +460,13 @@ fn network(setting: &str, text: &str) -> Result<IpNet> {
     })
 }
 
-fn trim_url(url: String) -> Result<String> {
+/// The address of a server, without a trailing slash.
+fn web_address(setting: &str, url: Option<String>) -> Result<Option<String>> {
+    let Some(url) = url else { return Ok(None) };
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     match rest {
-        Some(host) if !host.is_empty() => Ok(url.trim_end_matches('/').to_owned()),
-        _ => bail!("public_url {url:?} must begin with http:// or https://"),
+        Some(host) if !host.is_empty() => Ok(Some(url.trim_end_matches('/').to_owned())),
+        _ => bail!("{setting} {url:?} must begin with http:// or https://"),
     }
 }
 
@@ -556,7 +580,8 @@ mod tests {
         assert_eq!(printed.media_store, default.media_store);
         assert_eq!(printed.media_days, default.media_days);
         assert_eq!(printed.media_per_account, default.media_per_account);
-        assert_eq!(uncommented.lines().count(), 19);
+        assert_eq!(printed.node_capacity, default.node_capacity);
+        assert_eq!(uncommented.lines().count(), 20);
     }
 
     #[test]
@@ -571,6 +596,9 @@ mod tests {
             ("pacing = \"fast\"", "pacing"),
             ("admin_key = \"short\"", "admin_key"),
             ("public_url = \"ftp://x\"", "public_url"),
+            ("node_url = \"node-1:8080\"", "node_url"),
+            ("node_name = \"\"", "node_name"),
+            ("node_capacity = 0", "node_capacity"),
             ("log = \"debug\"", "log"),
             ("min_free_space = \"lots\"", "min_free_space"),
             ("min_free_space = -1", "min_free_space"),

@@ -16,6 +16,7 @@ mod files;
 mod keeping;
 mod logs;
 mod moving;
+mod nodes;
 mod outage;
 mod overload;
 mod peers;

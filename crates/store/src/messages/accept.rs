@@ -33,12 +33,14 @@ pub(super) struct AccountState {
     pub(super) queue: QueueSize,
     has_grants: bool,
     pub(super) has_webhooks: bool,
+    /// Its newest message; ids of later ones are above, also where another node drew them first.
+    last_id: MessageId,
 }
 
 /// The columns [`account_states_from`] reads.
 macro_rules! usage_columns {
     () => {
-        "account_id, waiting, text_bytes, file_bytes, has_grants, has_webhooks, day, day_used, month, month_used"
+        "account_id, waiting, text_bytes, file_bytes, has_grants, has_webhooks, last_id, day, day_used, month, month_used"
     };
 }
 pub(super) use usage_columns;
@@ -82,7 +84,7 @@ pub(crate) async fn accept_group(
     let requests = group.iter().enumerate();
     let mut decisions: Vec<Decision> =
         requests.map(|(index, request)| group_commit.decide(index, request)).collect();
-    let mut made = write(tx, group, &mut decisions, &group_commit.account_states).await?;
+    let mut made = write(tx, group, &mut decisions, &mut group_commit.account_states).await?;
     let mut answers = Vec::with_capacity(decisions.len());
     // Backwards: a repeat comes after its original, so that only the repeat needs a copy.
     for (index, decision) in decisions.into_iter().enumerate().rev() {
@@ -112,15 +114,22 @@ async fn write(
     tx: &mut Tx,
     group: &[Acceptance],
     decisions: &mut [Decision],
-    account_states: &AccountStates,
+    account_states: &mut AccountStates,
 ) -> SqlResult<Vec<Vec<Message>>> {
     let count = count_new(group, decisions);
-    let mut ids = tx.next_message_ids(count).await?.map(MessageId);
+    let newest = account_states.values().map(|state| state.last_id).max().unwrap_or(MessageId(0));
+    let mut ids = tx.next_message_ids(count, newest).await?.map(MessageId);
     let mut made = Vec::new();
     for ((index, request), decision) in group.iter().enumerate().zip(decisions) {
         let Decision::New(period, charges, key_name) = decision else { continue };
         let (charges, key_name) = (std::mem::take(charges), key_name.take());
-        made.push((index, AcceptedRequest::of(request, *period, charges, key_name, &mut ids)));
+        let new = AcceptedRequest::of(request, *period, charges, key_name, &mut ids);
+        if let Some(state) = account_states.get_mut(&request.account_id)
+            && let Some(last) = new.messages.last()
+        {
+            state.last_id = last.id;
+        }
+        made.push((index, new));
     }
     name_by_number(tx, made.iter_mut().flat_map(|(_, made)| &mut made.messages)).await?;
     insert_waiting(tx, &rows_of(&made)).await?;
@@ -323,8 +332,9 @@ pub(super) fn account_states_from(tx: &Tx, rows: Vec<Row>) -> AccountStates {
         let (messages, text_bytes, file_bytes) = (row.int()?, row.int()?, row.int()?);
         let queue = QueueSize { messages, text_bytes, file_bytes };
         let (has_grants, has_webhooks) = (row.bool()?, row.bool()?);
+        let last_id = MessageId(row.int()?);
         let allowance = Allowance { usage: usage_from(row)?, grants: Vec::new() };
-        Ok((account, AccountState { allowance, queue, has_grants, has_webhooks }))
+        Ok((account, AccountState { allowance, queue, has_grants, has_webhooks, last_id }))
     };
     tx.readable("usage", rows, state).into_iter().collect()
 }
@@ -346,20 +356,23 @@ pub(super) async fn put_account_states(
             ("day_used", Type::Int),
             ("month", Type::Int),
             ("month_used", Type::Int),
+            ("last_id", Type::Int),
         ],
-        then: "ON CONFLICT (account_id) DO UPDATE SET waiting = excluded.waiting,
+        then: "ON CONFLICT (account_id) DO UPDATE SET last_id = excluded.last_id, waiting = excluded.waiting,
             text_bytes = excluded.text_bytes, file_bytes = excluded.file_bytes,
             day = excluded.day, day_used = excluded.day_used,
             month = excluded.month, month_used = excluded.month_used",
     };
-    let row = |(account, AccountState { allowance, queue, .. }): (&AccountId, &AccountState)| {
-        let usage = allowance.usage;
-        let (day, month) = (usage.period.day, usage.period.month);
-        let QueueSize { messages, text_bytes, file_bytes } = *queue;
-        let queue = [messages, text_bytes, file_bytes];
-        let used = [day, usage.day_used, month, usage.month_used];
-        [account.0].into_iter().chain(queue).chain(used).map(Param::from).collect()
-    };
+    let row =
+        |(account, AccountState { allowance, queue, last_id, .. }): (&AccountId, &AccountState)| {
+            let usage = allowance.usage;
+            let (day, month) = (usage.period.day, usage.period.month);
+            let QueueSize { messages, text_bytes, file_bytes } = *queue;
+            let queue = [messages, text_bytes, file_bytes];
+            let used = [day, usage.day_used, month, usage.month_used];
+            let values = [account.0].into_iter().chain(queue).chain(used).chain([last_id.0]);
+            values.map(Param::from).collect()
+        };
     let changed = account_states.iter().filter(|(account, _)| changed.contains(account));
     let rows: Vec<Vec<Param<'_>>> = changed.map(row).collect();
     tx.insert(&PUT, &rows).await.map(drop)

@@ -17,7 +17,7 @@ use super::{history_columns, ids_json, message_from};
 use crate::accounts::page_of;
 use crate::rows::bounds;
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params};
-use crate::{deliveries, devices, files, stored};
+use crate::{deliveries, devices, fence, files, stored};
 
 /// What new messages change about a chat.
 struct Touched {
@@ -202,6 +202,7 @@ pub(crate) async fn report_call(
     device: DeviceId,
     call: CallReport,
 ) -> SqlResult<Vec<Event>> {
+    fence::check(tx, [device]).await?;
     let devices = devices::by_ids(tx, &[device].into()).await?;
     let events: Vec<Event> =
         devices.get(&device).map(|device| Event::of_call(call, device)).into_iter().collect();
@@ -219,6 +220,7 @@ pub(crate) async fn describe(
     const UPDATE: &str = "UPDATE chats SET name = COALESCE($3, name),
             ephemeral_s = COALESCE($4, ephemeral_s), can_send = COALESCE($5, can_send)
         WHERE device_id = $1 AND chat = $2";
+    fence::check(tx, [device]).await?;
     let (device, chat) = (device.to_string(), chat.cleaned().to_string());
     let (seconds, can_send) = (facts.ephemeral_s.map(i64::from), facts.can_send.map(i64::from));
     let values = params![&device, &chat, &facts.name, seconds, can_send];
@@ -243,6 +245,7 @@ pub(crate) async fn report_group(
     mut report: GroupReport,
 ) -> SqlResult<Vec<Event>> {
     report.clean();
+    fence::check(tx, [device]).await?;
     let devices = devices::by_ids(tx, &[device].into()).await?;
     let Some(owner) = devices.get(&device) else { return Ok(Vec::new()) };
     let facts = report.facts(&owner.address());

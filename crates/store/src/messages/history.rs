@@ -15,6 +15,7 @@ use super::counts::CountChanges;
 use super::identities::name_by_number;
 use super::{amend, history_columns, insert_history, message_from};
 use crate::devices;
+use crate::fence;
 use crate::files::{self, NewFile};
 use crate::sql::{FindRows, Param, SqlResult, Tx, Type, params};
 
@@ -43,9 +44,10 @@ pub(crate) async fn receive(
     messages: Vec<IncomingMessage>,
     now: Timestamp,
 ) -> SqlResult<u64> {
+    fence::check(tx, [device]).await?;
     let devices = devices::by_ids(tx, &[device].into()).await?;
     let Some(owner) = devices.get(&device) else { return Ok(0) };
-    let ids = tx.next_message_ids(messages.len()).await?;
+    let ids = tx.next_message_ids(messages.len(), MessageId(0)).await?;
     let of = |(id, new): (i64, IncomingMessage)| {
         let mut message = new.received(MessageId(-id), owner.account_id, device, now);
         // The owner has seen them long ago.

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{chats, people_known};
 use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
-use crate::{deliveries, devices, stored};
+use crate::{deliveries, devices, fence, stored};
 
 /// See [`domain::ports::MessageStore::identify`].
 pub(crate) async fn identify(
@@ -26,6 +26,7 @@ pub(crate) async fn identify(
     identities: Vec<Identity>,
     now: Timestamp,
 ) -> SqlResult<Vec<Event>> {
+    fence::check(tx, [device]).await?;
     let mut events = Vec::new();
     let mut owner: Option<Device> = None;
     for identity in identities {
@@ -228,6 +229,7 @@ pub(crate) async fn add_known_chats(
         columns: &[("device_id", Type::Text), ("chat", Type::Text), ("first_at", Type::Int)],
         then: "ON CONFLICT DO NOTHING",
     };
+    fence::check(tx, [device]).await?;
     if devices::device(tx, device).await?.is_none() {
         return Ok(());
     }

@@ -9,15 +9,16 @@ use domain::chat::ChatId;
 use domain::content::ContentKind;
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{Direction, Message, MessageState};
+use domain::node::OwnedDevice;
 use domain::ports::{
-    CountedPage, MessageCounts, MessageFilter, OutboxEntry, PAGE_BYTES_MAX, Page, PageRequest,
-    REPEATED_BYTES_MAX,
+    CountedPage, LoadedOutbox, MessageCounts, MessageFilter, OutboxEntry, PAGE_BYTES_MAX, Page,
+    PageRequest, REPEATED_BYTES_MAX,
 };
 use jiff::Timestamp;
 
 use super::counts::Counts;
 use super::find::{WHOLE, WITHOUT_TEXT, rows_by_ids};
-use super::{history_columns, message_from, waiting_columns};
+use super::{history_columns, ids_json, message_from, waiting_columns};
 use crate::accounts::page_of;
 use crate::files;
 use crate::rows::{Filled, RowId, bounds};
@@ -56,6 +57,53 @@ pub(crate) async fn outbox_of(
     const SELECT: &str = select_entries!("WHERE account_id = $1 AND device_id = $2 ORDER BY id");
     let rows = tx.query(SELECT, params![account.0, &device.to_string()]).await?;
     Ok(tx.readable("outbox", rows, entry_from))
+}
+
+/// What waits for some devices; see [`domain::ports::NodeStore::outbox_of_devices`].
+pub(crate) async fn outbox_of_devices(
+    tx: &mut Tx,
+    devices: Vec<OwnedDevice>,
+) -> SqlResult<LoadedOutbox> {
+    const SELECT: &str = select_entries!(
+        "WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+         AND device_id IN (SELECT value FROM json_rows($2)) ORDER BY id"
+    );
+    let accounts: BTreeSet<AccountId> = devices.iter().map(|owned| owned.account).collect();
+    // Before the rows: they contain all up to these.
+    let last_ids = last_ids(tx, accounts.iter().copied()).await?;
+    let accounts = ids_json(accounts.iter().map(|account| account.0))?;
+    let devices: Vec<String> = devices.iter().map(|owned| owned.device.to_text()).collect();
+    let rows = tx.query(SELECT, params![&accounts, &to_json(&devices)?]).await?;
+    Ok(LoadedOutbox { entries: tx.readable("outbox", rows, entry_from), last_ids })
+}
+
+/// What waits of accounts after some messages; see [`domain::ports::NodeStore::outbox_since`].
+pub(crate) async fn outbox_since(
+    tx: &mut Tx,
+    seen: Vec<(AccountId, MessageId)>,
+) -> SqlResult<LoadedOutbox> {
+    const SELECT: &str = select_entries!("WHERE account_id = $1 AND id > $2 ORDER BY id");
+    let seen: BTreeMap<AccountId, MessageId> = seen.into_iter().collect();
+    let mut last_ids = last_ids(tx, seen.keys().copied()).await?;
+    last_ids.retain(|(account, last)| seen.get(account).is_some_and(|seen| seen < last));
+    let mut entries = Vec::new();
+    for (account, _) in &last_ids {
+        let rows = tx.query(SELECT, params![account.0, seen[account].0]).await?;
+        entries.append(&mut tx.readable("outbox", rows, entry_from));
+    }
+    Ok(LoadedOutbox { entries, last_ids })
+}
+
+/// The newest messages that accounts have accepted.
+async fn last_ids(
+    tx: &mut Tx,
+    accounts: impl Iterator<Item = AccountId>,
+) -> SqlResult<Vec<(AccountId, MessageId)>> {
+    const SELECT: &str = "SELECT account_id, last_id FROM usage
+        WHERE account_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
+    let accounts = ids_json(accounts.map(|account| account.0))?;
+    let rows = tx.query(SELECT, params![&accounts]).await?;
+    rows.into_iter().map(|mut row| Ok((AccountId(row.int()?), MessageId(row.int()?)))).collect()
 }
 
 pub(super) fn entry_from(row: &mut Row) -> SqlResult<OutboxEntry> {

@@ -14,6 +14,7 @@ use super::identities::name_by_number;
 use super::insert_history;
 use super::record::{enqueue_events, recorded_since};
 use crate::devices;
+use crate::fence;
 use crate::files::{self, NewFile};
 use crate::sql::{SqlError, SqlResult, Tx, params};
 use crate::stored;
@@ -33,12 +34,13 @@ pub(crate) async fn receive_group(
     group: &[Arrival],
 ) -> SqlResult<Vec<SqlResult<Vec<Recorded>>>> {
     let wanted: BTreeSet<DeviceId> = group.iter().map(|arrival| arrival.device).collect();
+    fence::check(tx, wanted.iter().copied()).await?;
     let devices = devices::by_ids(tx, &wanted).await?;
     let unread = wanted.into_iter().filter(|id| !devices.contains_key(id)).collect();
     let unreadable = devices::existing(tx, &unread).await?;
     let mut faults = Vec::with_capacity(group.len());
     let count = group.iter().map(|arrival| arrival.messages.len()).sum();
-    let mut ids = tx.next_message_ids(count).await?.map(MessageId);
+    let mut ids = tx.next_message_ids(count, MessageId(0)).await?.map(MessageId);
     let mut arrived: Vec<Vec<Message>> = Vec::with_capacity(group.len());
     for Arrival { device, messages, now } in group {
         let fault = || SqlError::Unreadable("the device cannot be read".into());

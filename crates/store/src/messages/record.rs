@@ -23,12 +23,29 @@ use super::{
     message_from, waiting_columns,
 };
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, to_json, whole_millis};
-use crate::{deliveries, devices, grants, stored};
+use crate::{deliveries, devices, fence, grants, stored};
 
-/// Records what happened to waiting messages, for many callers at once.
+/// Records what happened to waiting messages of devices that this process runs, for many callers at once.
 pub(crate) async fn record_group(
     tx: &mut Tx,
     group: &[Vec<Progress>],
+) -> SqlResult<Vec<Vec<Recorded>>> {
+    record_by(tx, group, Recorder::Owner).await
+}
+
+/// Who records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Recorder {
+    /// The node that runs the devices.
+    Owner,
+    /// Any node: about messages that no queue has.
+    Any,
+}
+
+async fn record_by(
+    tx: &mut Tx,
+    group: &[Vec<Progress>],
+    recorder: Recorder,
 ) -> SqlResult<Vec<Vec<Recorded>>> {
     let ids: BTreeSet<i64> = group.iter().flatten().map(|progress| progress.id.0).collect();
     let ids = ids_json(ids.into_iter())?;
@@ -42,8 +59,11 @@ pub(crate) async fn record_group(
     if !unread.is_empty() {
         waiting.extend(load_unreadable(tx, &unread).await?);
     }
+    let devices: BTreeSet<DeviceId> = waiting.values().map(|row| row.message.device_id).collect();
+    if recorder == Recorder::Owner {
+        fence::check(tx, devices.iter().copied()).await?;
+    }
     name_by_number(tx, waiting.values_mut().map(|row| &mut row.message)).await?;
-    let devices = waiting.values().map(|row| row.message.device_id).collect();
     let devices = devices::by_ids(tx, &devices).await?;
     let mut answers = Vec::with_capacity(group.len());
     for request in group {
@@ -106,7 +126,7 @@ pub(crate) async fn end_all(
         "SELECT id FROM outbox WHERE account_id = $1 AND device_id = $2 ORDER BY id";
     let rows = tx.query(SELECT, params![account.0, &device.to_string()]).await?;
     let ids = rows.into_iter().map(|mut row| row.int()).collect::<SqlResult<Vec<i64>>>()?;
-    let ended = record_group(tx, &[ends(ids, event, at)]).await?;
+    let ended = record_by(tx, &[ends(ids, event, at)], Recorder::Any).await?;
     Ok(ended.into_iter().flatten().collect())
 }
 
@@ -137,7 +157,7 @@ pub(crate) async fn cancel_unreadable(
         return Ok(None);
     }
     let cancelled = ends(vec![id.0], MessageEvent::Withdrawn, whole_millis(now));
-    let mut recorded = record_group(tx, &[cancelled]).await?;
+    let mut recorded = record_by(tx, &[cancelled], Recorder::Any).await?;
     Ok(recorded.pop().and_then(|mut of_request| of_request.pop()))
 }
 
@@ -152,7 +172,8 @@ pub(crate) async fn expire_unreadable(tx: &mut Tx, now: Timestamp) -> SqlResult<
     }
     let rows = tx.query(SELECT, params![&to_json(&reported)?, now]).await?;
     let ids = rows.into_iter().map(|mut row| row.int()).collect::<SqlResult<Vec<i64>>>()?;
-    let expired = record_group(tx, &[ends(ids, MessageEvent::Expired, whole_millis(now))]).await?;
+    let expired = [ends(ids, MessageEvent::Expired, whole_millis(now))];
+    let expired = record_by(tx, &expired, Recorder::Any).await?;
     Ok(expired.iter().flatten().count() as u64)
 }
 
@@ -375,6 +396,7 @@ pub(crate) struct Report {
 pub(crate) async fn report_group(tx: &mut Tx, group: &[Report]) -> SqlResult<Vec<Vec<Recorded>>> {
     const UPDATE: &str = "UPDATE messages SET state = $2, history = $3 WHERE id = $1";
     let devices = group.iter().map(|report| report.device).collect();
+    fence::check(tx, group.iter().map(|report| report.device)).await?;
     let devices = devices::by_ids(tx, &devices).await?;
     let mut sent = lock_sent(tx, group).await?;
     let (mut changed, mut counts) = (BTreeSet::new(), CountChanges::default());

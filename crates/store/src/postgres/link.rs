@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use sqlx::pool::PoolConnection;
@@ -9,17 +10,28 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use crate::sql::{Cell, FindRows, Gathered, InsertRows, Param, Row, SqlError, SqlResult, Type};
+use crate::sql::{
+    Cell, FindRows, Gathered, InsertRows, NewIds, Param, Row, SqlError, SqlResult, Type,
+};
 
-/// How many message ids are drawn from the database at a time; what is left at the end of the process
-/// is not used.
+/// By how much the sequence of message ids grows: so many are drawn at a time; what is left at the end of the
+/// process is not used.
 const ID_BLOCK: i64 = 4_096;
+/// How long ids are used where other nodes draw ids, too.
+const BLOCK_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Message ids that are drawn and not used yet. All connections take from the same ones, so that ids
 /// grow in the order in which they are taken.
 #[derive(Default)]
-pub(super) struct MessageIds(Mutex<Range<i64>>);
+pub(super) struct MessageIds(Mutex<DrawnIds>);
+
+#[derive(Default)]
+struct DrawnIds {
+    left: Range<i64>,
+    at: Option<Instant>,
+}
 
 /// A pooled connection.
 pub(crate) struct PostgresLink {
@@ -88,21 +100,47 @@ impl PostgresLink {
         sqlx::raw_sql(sql).execute(&mut *self.connection).await.map(drop).map_err(from_sqlx)
     }
 
-    pub(crate) async fn next_message_ids(&mut self, count: i64) -> SqlResult<Range<i64>> {
-        const DRAW: &str = "SELECT setval('message_ids', nextval('message_ids') + $1 - 1)";
+    /// See [`crate::sql::Tx::next_message_ids`]. Where other nodes draw, too, what was drawn a while ago is
+    /// not used any more: ids follow the time of their messages.
+    pub(crate) async fn next_message_ids(
+        &mut self,
+        count: i64,
+        after: i64,
+        is_shared: bool,
+    ) -> SqlResult<NewIds> {
+        // The sequence grows by `ID_BLOCK`.
+        const DRAW: &str = "SELECT nextval('message_ids') FROM generate_series(1, $1)";
         let ids = Arc::clone(&self.ids);
-        let mut left = ids.0.lock().await;
-        if left.end - left.start < count {
-            let drawn = count.max(ID_BLOCK);
-            let mut rows = self.query(DRAW, &[Param::Int(Some(drawn))], usize::MAX).await?.rows;
-            let row = rows.first_mut();
-            let last = row.ok_or_else(|| SqlError::Fault("no ids were drawn".into()))?.int()?;
-            *left = last - drawn + 1..last + 1;
+        let mut drawn = ids.0.lock().await;
+        let is_old = is_shared && drawn.at.is_none_or(|at| at.elapsed() > BLOCK_AGE_MAX);
+        if is_old || drawn.left.start <= after {
+            drawn.left = 0..0;
         }
-        let first = left.start;
-        left.start += count;
-        Ok(first..left.start)
+        let mut blocks = vec![drawn.left.clone()];
+        let missing = count - (drawn.left.end - drawn.left.start);
+        if missing > 0 {
+            let wanted = Param::Int(Some(missing.saturating_add(ID_BLOCK - 1) / ID_BLOCK));
+            for mut row in self.query(DRAW, &[wanted], usize::MAX).await?.rows {
+                let first = row.int()?;
+                blocks.push(first..first.saturating_add(ID_BLOCK));
+            }
+            drawn.at = Some(Instant::now());
+        }
+        drawn.left = take_ids(&mut blocks, count);
+        Ok(blocks.into_iter().flatten())
     }
+}
+
+/// Shortens blocks to `count` ids in all; what is left of the last one.
+fn take_ids(blocks: &mut [Range<i64>], mut count: i64) -> Range<i64> {
+    let mut left = 0..0;
+    for block in blocks {
+        let end = block.end.min(block.start + count);
+        count -= end - block.start;
+        left = end..block.end;
+        block.end = end;
+    }
+    left
 }
 
 type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
@@ -214,4 +252,18 @@ pub(super) fn from_sqlx(error: sqlx::Error) -> SqlError {
 /// Lost connections, full disks, shutdowns, deadlocks, a read-only server.
 fn is_temporary(code: &str) -> bool {
     ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || code == "25006"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_taken_from_blocks_in_order() {
+        let mut blocks = [7..9, 100..104, 200..204];
+        assert_eq!(take_ids(&mut blocks, 7), 201..204);
+        assert_eq!(blocks, [7..9, 100..104, 200..201]);
+        let mut blocks = [7..9];
+        assert_eq!(take_ids(&mut blocks, 1), 8..9);
+    }
 }

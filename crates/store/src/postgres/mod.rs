@@ -14,6 +14,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::leases::Leases;
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -27,12 +28,12 @@ use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
 pub use facts::{address, facts};
 use groups::Worker;
-use guard::Guard;
+use guard::refuse_earlier_release;
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
 pub(crate) use target::Target;
 
-/// Most connections, without the guard's.
+/// Most connections.
 const CONNECTIONS_MAX: u32 = 12;
 /// How long an operation waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +52,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0012_media_download.sql"),
     include_str!("../../migrations/postgres/0013_portal_links_and_audit.sql"),
     include_str!("../../migrations/postgres/0014_chats.sql"),
+    include_str!("../../migrations/postgres/0015_nodes.sql"),
     include_str!("../../migrations/postgres/0020_chat_facts.sql"),
     include_str!("../../migrations/postgres/0023_second_factors.sql"),
     include_str!("../../migrations/postgres/0024_delivery_tries.sql"),
@@ -61,13 +63,14 @@ struct Pool {
     connections: PgPool,
     unreadable: Arc<UnreadableRows>,
     ids: Arc<MessageIds>,
+    leases: Arc<Leases>,
 }
 
 impl Pool {
     async fn acquire(&self) -> SqlResult<Tx> {
         let connection = self.connections.acquire().await.map_err(from_sqlx)?;
         let link = ConnectionRole::Postgres(PostgresLink { connection, ids: self.ids.clone() });
-        Ok(Tx::new(link, self.unreadable.clone()))
+        Ok(Tx::new(link, self.unreadable.clone(), self.leases.clone()))
     }
 
     async fn begin(&self) -> SqlResult<Tx> {
@@ -81,7 +84,6 @@ impl Pool {
 pub(crate) struct PostgreSql {
     pool: Pool,
     worker: Worker,
-    guard: Guard,
     pub(crate) cache: Arc<Cache>,
 }
 
@@ -92,18 +94,23 @@ impl PostgreSql {
         let options = options.application_name("gerbang");
         reach::reach(&options).await?;
         let cache = Arc::new(Cache::default());
-        let guard = Guard::take(options.clone(), cache.clone()).await?;
+        refuse_earlier_release(&options).await?;
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(options)
             .await
             .map_err(from_sqlx)?;
-        let pool = Pool { connections, unreadable: Arc::default(), ids: Arc::default() };
+        let pool = Pool {
+            connections,
+            unreadable: Arc::default(),
+            ids: Arc::default(),
+            leases: Arc::default(),
+        };
         let mut tx = pool.acquire().await?;
-        migrate(&mut tx, MIGRATIONS).await?;
+        migrate_alone(&mut tx).await?;
         drop(tx);
-        Ok(Self { worker: Worker::start(&pool, &cache), pool, guard, cache })
+        Ok(Self { worker: Worker::start(&pool, &cache), pool, cache })
     }
 
     /// Hands a request to the group commit.
@@ -135,6 +142,10 @@ impl PostgreSql {
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
     }
 
+    pub(crate) fn leases(&self) -> &Arc<Leases> {
+        &self.pool.leases
+    }
+
     pub(crate) fn unreadable(&self) -> &UnreadableRows {
         &self.pool.unreadable
     }
@@ -143,8 +154,19 @@ impl PostgreSql {
     pub(crate) async fn close(&self) {
         self.worker.close().await;
         self.pool.connections.close().await;
-        self.guard.release().await;
     }
+}
+
+/// Migrates while no other node does.
+async fn migrate_alone(tx: &mut Tx) -> Result<(), OpenError> {
+    const LOCK: &str =
+        "SELECT pg_advisory_lock(hashtext('gerbang schema'), hashtext(current_schema()))::text";
+    const UNLOCK: &str =
+        "SELECT pg_advisory_unlock(hashtext('gerbang schema'), hashtext(current_schema()))::text";
+    tx.query(LOCK, &[]).await?;
+    let migrated = migrate(tx, MIGRATIONS).await;
+    tx.query(UNLOCK, &[]).await?;
+    migrated
 }
 
 fn crashed() -> SqlError {

@@ -32,7 +32,7 @@ impl Target {
         let mut connection = pool.acquire().await.map_err(from_sqlx)?;
         connection.close_on_drop();
         let link = PostgresLink { connection, ids: Arc::default() };
-        let mut tx = Tx::new(ConnectionRole::Postgres(link), Arc::default());
+        let mut tx = Tx::new(ConnectionRole::Postgres(link), Arc::default(), Arc::default());
         tx.execute("BEGIN", &[]).await?;
         Ok(Self { address, tx })
     }

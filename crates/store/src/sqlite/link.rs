@@ -123,6 +123,9 @@ impl SqliteLink {
     }
 }
 
+/// The function of the other database.
+const NOW_MS: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
 fn prepare<'c>(
     connection: &'c Connection,
     texts: &mut HashMap<(usize, usize), Box<str>>,
@@ -135,9 +138,10 @@ fn prepare<'c>(
 /// `$1` would be a *name* to SQLite, numbered by its first appearance; `?1` is a number. One
 /// writer needs no row locks.
 fn translate(sql: &str) -> Box<str> {
-    let locks = [" FOR UPDATE", " FOR KEY SHARE"];
+    let locks = [" FOR UPDATE", " FOR NO KEY UPDATE", " FOR KEY SHARE", " SKIP LOCKED"];
     let text = locks.iter().fold(sql.to_owned(), |text, lock| text.replace(lock, ""));
-    text.replace('$', "?").replace("json_rows(", "json_each(").into()
+    let text = text.replace('$', "?").replace("json_rows(", "json_each(");
+    text.replace("now_ms()", NOW_MS).into()
 }
 
 fn find_text(find: &FindRows) -> Box<str> {

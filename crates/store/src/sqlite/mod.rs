@@ -14,6 +14,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use domain::leases::Leases;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -58,6 +59,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0012_media_download.sql"),
     include_str!("../../migrations/sqlite/0013_portal_links_and_audit.sql"),
     include_str!("../../migrations/sqlite/0014_chats.sql"),
+    include_str!("../../migrations/sqlite/0015_nodes.sql"),
     include_str!("../../migrations/sqlite/0020_chat_facts.sql"),
     include_str!("../../migrations/sqlite/0023_second_factors.sql"),
     include_str!("../../migrations/sqlite/0024_delivery_tries.sql"),
@@ -69,6 +71,7 @@ pub(crate) struct Sqlite {
     readers: Readers,
     pub(crate) cache: Arc<Cache>,
     pub(crate) unreadable: Arc<UnreadableRows>,
+    pub(crate) leases: Arc<Leases>,
     reserve: Reserve,
     /// Released by [`Sqlite::close`], or with the last handle.
     lock: Mutex<Option<File>>,
@@ -90,8 +93,11 @@ impl Sqlite {
         // It takes space to open the database, too.
         reserve.release_if_full();
         let unreadable = Arc::new(UnreadableRows::default());
-        let tx_over =
-            |link| Tx::new(ConnectionRole::Sqlite(Box::new(link)), Arc::clone(&unreadable));
+        let leases = Arc::new(Leases::default());
+        let tx_over = |link| {
+            let link = ConnectionRole::Sqlite(Box::new(link));
+            Tx::new(link, Arc::clone(&unreadable), Arc::clone(&leases))
+        };
         let mut tx = tx_over(connect(path, true)?);
         block_on(migrate(&mut tx, MIGRATIONS))?;
         if let Some(marker) = block_on(marker::read(&mut tx))? {
@@ -106,6 +112,7 @@ impl Sqlite {
             readers: Readers::start(readers)?,
             cache,
             unreadable,
+            leases,
             reserve,
             lock: Mutex::new(Some(lock)),
         })

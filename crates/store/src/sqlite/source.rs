@@ -34,7 +34,8 @@ impl Source {
         }
         let lock = take_lock(path)?;
         let link = connect(path, true)?;
-        let mut tx = Tx::new(ConnectionRole::Sqlite(Box::new(link)), Arc::default());
+        let mut tx =
+            Tx::new(ConnectionRole::Sqlite(Box::new(link)), Arc::default(), Arc::default());
         block_on(migrate(&mut tx, MIGRATIONS))?;
         drop(tx);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -93,6 +93,7 @@ impl ChatStore for MemoryStore {
 
     async fn report_call(&self, device: DeviceId, call: &CallReport) -> StoreResult<Vec<Event>> {
         let mut state = self.state();
+        state.fence(device)?;
         let device = state.devices.iter().find(|known| known.id == device);
         let events: Vec<Event> =
             device.map(|device| Event::of_call(call.clone(), device)).into_iter().collect();

@@ -58,6 +58,7 @@ impl DeviceStore for MemoryStore {
         };
         state.devices.push(device.clone());
         state.add_token(account_id, id, token, now);
+        state.nodes.created(id, account_id);
         Ok(CreatedDevice::Created(device))
     }
 
@@ -121,7 +122,9 @@ impl DeviceStore for MemoryStore {
         if let Some(media_download) = patch.media_download {
             device.media_download = media_download;
         }
-        Ok(Some(device.clone()))
+        let device = device.clone();
+        state.nodes.changed(id);
+        Ok(Some(device))
     }
 
     async fn set_device_status(
@@ -130,6 +133,7 @@ impl DeviceStore for MemoryStore {
         change: &StatusChange,
     ) -> StoreResult<Option<MovedDevice>> {
         let mut state = self.state();
+        state.fence(id)?;
         let Some(device) = state.devices.iter_mut().find(|device| device.id == id) else {
             return Ok(None);
         };
@@ -164,6 +168,7 @@ impl DeviceStore for MemoryStore {
         now: Timestamp,
     ) -> StoreResult<Option<MovedDevice>> {
         let mut state = self.state();
+        state.fence(id)?;
         let Some(device) = state.devices.iter_mut().find(|device| device.id == id) else {
             return Ok(None);
         };
@@ -217,6 +222,7 @@ impl DeviceStore for MemoryStore {
         if state.owned(account, id).is_none() {
             return Ok(None);
         }
+        state.fence(id)?;
         let waiting = state.waiting.values().map(|waiting| &waiting.message);
         let ids: Vec<_> = waiting.filter(|m| m.device_id == id).map(|message| message.id).collect();
         let mut cancelled = Vec::new();

@@ -67,6 +67,10 @@ impl MessageStore for MemoryStore {
 
     async fn record(&self, progress: Vec<Progress>) -> StoreResult<Vec<Recorded>> {
         let mut state = self.state();
+        for progress in &progress {
+            let device = state.waiting.get(&progress.id).map(|waiting| waiting.message.device_id);
+            device.map_or(Ok(()), |device| state.fence(device))?;
+        }
         let recorded = progress.iter().filter_map(|progress| state.record_one(progress));
         let mut recorded: Vec<Recorded> = recorded.collect();
         let changed: Vec<_> =
@@ -83,6 +87,7 @@ impl MessageStore for MemoryStore {
         at: Timestamp,
     ) -> StoreResult<Vec<Recorded>> {
         let mut state = self.state();
+        state.fence(device)?;
         let of_ours = state.history.values_mut().filter(|message| {
             message.device_id == device
                 && message.direction() == Direction::Out
@@ -105,6 +110,7 @@ impl MessageStore for MemoryStore {
         now: Timestamp,
     ) -> StoreResult<Vec<Recorded>> {
         let mut state = self.state();
+        state.fence(device)?;
         let owner = state.devices.iter().find(|other| other.id == device);
         let Some(account) = owner.map(|device| device.account_id) else { return Ok(Vec::new()) };
         let new = messages.into_iter().flat_map(|new| state.receive(account, device, new, now));
@@ -117,7 +123,9 @@ impl MessageStore for MemoryStore {
         identities: Vec<Identity>,
         now: Timestamp,
     ) -> StoreResult<Vec<Event>> {
-        Ok(self.state().identify(device, identities, now))
+        let mut state = self.state();
+        state.fence(device)?;
+        Ok(state.identify(device, identities, now))
     }
 
     async fn phone_of_lid(
@@ -134,6 +142,7 @@ impl MessageStore for MemoryStore {
 
     async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {
         let mut state = self.state();
+        state.fence(device)?;
         if state.devices.iter().any(|other| other.id == device) {
             for chat in chats {
                 state.contacts.entry((device, chat)).or_insert(Timestamp::UNIX_EPOCH);

@@ -91,7 +91,9 @@ impl WebhookStore for MemoryStore {
         if let Some(secret) = patch.secret {
             webhook.secret = secret;
         }
-        Ok(Some(webhook.clone()))
+        let webhook = webhook.clone();
+        state.nodes.webhook_changed(id);
+        Ok(Some(webhook))
     }
 
     async fn delete_webhook(&self, account: AccountId, id: WebhookId) -> StoreResult<bool> {

@@ -91,7 +91,9 @@ impl DeviceState {
         self.outage.note(&error);
         match error {
             domain::error::StoreError::Unavailable(_) => StoreError::Connection(Box::new(error)),
-            domain::error::StoreError::Fault(_) => StoreError::Database(Box::new(error)),
+            domain::error::StoreError::Fault(_) | domain::error::StoreError::NotOwner => {
+                StoreError::Database(Box::new(error))
+            }
         }
     }
 

@@ -130,7 +130,7 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::DiskFull => {
             reply(503, "99", "The server has no room for more messages, try again later")
         }
-        Error::Store(StoreError::Unavailable(_)) => {
+        Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => {
             reply(503, "99", "Service unavailable, try again later")
         }
         Error::Store(StoreError::Fault(_)) => internal(),

@@ -1,7 +1,7 @@
-//! Several tasks that send as fast as they are answered, through two APIs, until the gateway dies.
+//! Several tasks that send as fast as they are answered, through two APIs, until the gateway dies or the load ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -49,12 +49,14 @@ pub struct Sends {
 pub struct Load {
     tasks: JoinSet<Sends>,
     count: Arc<AtomicUsize>,
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Load {
     /// Starts to send through the devices.
     pub fn start(account: &Api, devices: &[Device], round: usize, seed: u64) -> Self {
         let count = Arc::new(AtomicUsize::new(0));
+        let has_ended = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
         for task in 0..TASKS {
             let sender = Sender {
@@ -63,10 +65,11 @@ impl Load {
                 random: StdRng::seed_from_u64(seed ^ task),
                 name: format!("round {round} task {task}"),
                 count: count.clone(),
+                has_ended: has_ended.clone(),
             };
             tasks.spawn(sender.run());
         }
-        Self { tasks, count }
+        Self { tasks, count, has_ended }
     }
 
     /// Waits until so many sends have been acknowledged.
@@ -82,8 +85,9 @@ impl Load {
         self.wait_for_acknowledged(self.count.load(Ordering::Relaxed) + more).await;
     }
 
-    /// What has been done, now that the gateway is dead and every task has noticed.
+    /// What has been done: each task ends after the request that it has begun.
     pub async fn end(mut self) -> Sends {
+        self.has_ended.store(true, Ordering::Relaxed);
         let mut all = Sends::default();
         while let Some(sends) = self.tasks.join_next().await {
             let sends = sends.unwrap();
@@ -101,12 +105,16 @@ struct Sender {
     random: StdRng,
     name: String,
     count: Arc<AtomicUsize>,
+    has_ended: Arc<AtomicBool>,
 }
 
 impl Sender {
     async fn run(mut self) -> Sends {
         let mut sends = Sends::default();
         for n in 0.. {
+            if self.has_ended.load(Ordering::Relaxed) {
+                break;
+            }
             let text = format!("{} message {n}", self.name);
             let to = recipient(self.random.random_range(0..RECIPIENTS));
             let (path, body) = self.request(&text, &to);

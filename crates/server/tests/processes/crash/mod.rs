@@ -7,8 +7,8 @@
 //! Afterwards the acknowledged messages, the rows and the phones' inboxes are compared.
 
 mod incoming;
-mod ledger;
-mod load;
+pub mod ledger;
+pub mod load;
 mod scripted;
 
 use std::time::{Duration, Instant};
@@ -100,10 +100,11 @@ struct Crash {
     writes_lost: usize,
 }
 
+/// A device, and the number it is linked to.
 #[derive(Clone)]
-struct Device {
-    id: String,
-    phone: String,
+pub struct Device {
+    pub id: String,
+    pub phone: String,
 }
 
 impl Crash {

@@ -78,9 +78,15 @@ impl Process {
 
     /// Asks it to stop (SIGTERM) and waits until it has.
     pub async fn stop(&mut self) -> ExitStatus {
-        let kill = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().await;
-        assert!(kill.unwrap().success());
+        self.signal("TERM").await;
         self.exit().await
+    }
+
+    /// Sends it a signal, by its name without `SIG`.
+    pub async fn signal(&self, name: &str) {
+        let signal = format!("-{name}");
+        let kill = Command::new("kill").args([&signal, &self.id().to_string()]).status().await;
+        assert!(kill.unwrap().success());
     }
 
     /// Waits until it ends by itself.

@@ -1,0 +1,96 @@
+//! What must be the same for all processes that share a database: the media store, and the time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use domain::ports::{BlobStore, Clock, Entropy, MARKER_BLOB, NodeStore as _, Store as _};
+use futures_util::TryStreamExt as _;
+use store::SqlStore;
+
+/// The setting under which the database keeps the name of its media store.
+const MEDIA_STORE_SETTING: &str = "media_store";
+/// By how much this machine's clock may differ from the database's.
+const CLOCK_MAX: Duration = Duration::from_secs(5);
+/// Most bytes of a marker that are read.
+const MARKER_BYTES_MAX: u64 = 1_024;
+
+/// Checks that this process may run beside the others.
+///
+/// # Errors
+/// The clock or the media store differs.
+pub async fn check(
+    store: &SqlStore,
+    blobs: &Arc<dyn BlobStore>,
+    clock: &dyn Clock,
+    entropy: &dyn Entropy,
+) -> Result<()> {
+    check_clock(store, clock).await?;
+    check_media_store(store, blobs.as_ref(), entropy).await
+}
+
+async fn check_clock(store: &SqlStore, clock: &dyn Clock) -> Result<()> {
+    let database = store.database_time_ms().await.context("cannot read the database's clock")?;
+    let apart = clock.now().as_millisecond().abs_diff(database);
+    ensure!(
+        u128::from(apart) <= CLOCK_MAX.as_millis(),
+        "the clock of this machine and that of the database are {} seconds apart, more than {}: set \
+         both by a time server",
+        apart / 1_000,
+        CLOCK_MAX.as_secs(),
+    );
+    Ok(())
+}
+
+/// A marker in the media store has the name that the database knows it by. A store without one is taken,
+/// unless others run with another one.
+async fn check_media_store(
+    store: &SqlStore,
+    blobs: &dyn BlobStore,
+    entropy: &dyn Entropy,
+) -> Result<()> {
+    let mut fresh = [0; 16];
+    entropy.fill(&mut fresh);
+    let marker = marker(blobs).await.context("cannot use media_store")?;
+    let own = marker.clone().unwrap_or_else(|| hex::encode(fresh).into_bytes());
+    let known = store.setting(MEDIA_STORE_SETTING, own.clone()).await?;
+    if known == own && marker.is_some() {
+        return Ok(());
+    }
+    if known != own {
+        let others = store.nodes().await?.into_iter().filter(|node| node.is_live);
+        let others: Vec<String> = others.map(|node| node.name).collect();
+        if !others.is_empty() {
+            bail!(
+                "media_store is not the one that the other nodes use ({}): set GERBANG_MEDIA_STORE to the \
+                 same shared directory or s3://BUCKET/PREFIX for all of them",
+                others.join(", ")
+            );
+        }
+        store.replace_setting(MEDIA_STORE_SETTING, own.clone()).await?;
+    }
+    if marker.is_none() {
+        put_marker(blobs, &own).await.context("cannot use media_store")?;
+    }
+    Ok(())
+}
+
+async fn marker(blobs: &dyn BlobStore) -> Result<Option<Vec<u8>>> {
+    let Some(blob) = blobs.open(MARKER_BLOB, None).await? else { return Ok(None) };
+    ensure!(blob.size <= MARKER_BYTES_MAX, "the marker {MARKER_BLOB} is damaged");
+    Ok(Some(
+        blob.bytes
+            .try_fold(Vec::new(), |mut all, some| async move {
+                all.extend_from_slice(&some);
+                Ok(all)
+            })
+            .await?,
+    ))
+}
+
+async fn put_marker(blobs: &dyn BlobStore, text: &[u8]) -> Result<()> {
+    let draft = blobs.draft().await?;
+    std::fs::write(&draft.path, text)?;
+    blobs.put(MARKER_BLOB, draft).await?;
+    Ok(())
+}

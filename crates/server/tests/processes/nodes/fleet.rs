@@ -1,0 +1,233 @@
+//! The nodes, their devices, and what was sent through them.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::crash::Device;
+use crate::crash::ledger::Ledger;
+use crate::crash::load::{self, Load};
+use crate::support::api::Api;
+use crate::support::database::Database;
+use crate::support::env;
+use crate::support::gateway::Gateway;
+use crate::support::simulator::Simulator;
+use crate::support::wait::{moment, until};
+
+/// How long the others may take to run the devices of a node that is gone, in seconds.
+pub const TAKEOVER_S_MAX: u64 = 15;
+const DEVICES: u64 = 3;
+/// What encrypts secrets, the same for all nodes.
+const SECRET_KEY: &str = "5c1f8d3a9b6e4072d1a8c35f7e9042b65c1f8d3a9b6e4072d1a8c35f7e9042b6";
+/// How long everything may take to arrive at the end.
+const SETTLE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Several gateways on one database.
+pub struct Fleet {
+    database: Database,
+    simulator: Simulator,
+    media: TempDir,
+    /// The nodes, by number.
+    pub nodes: Vec<Gateway>,
+    key: String,
+    devices: Vec<Device>,
+    /// Who said what.
+    pub ledger: Ledger,
+    probes: u64,
+}
+
+impl Fleet {
+    /// Starts so many nodes; all devices are made by the first one.
+    pub async fn start(count: usize) -> Self {
+        let mut fleet = Self {
+            database: Database::create().await,
+            simulator: Simulator::start().await,
+            media: tempfile::tempdir().unwrap(),
+            nodes: Vec::new(),
+            key: String::new(),
+            devices: Vec::new(),
+            ledger: Ledger::default(),
+            probes: 0,
+        };
+        for n in 0..count {
+            let settings = fleet.settings(&format!("node-{n}"));
+            let settings: Vec<(&str, &str)> =
+                settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            fleet.nodes.push(Gateway::start_with(&env::gerbang(), &settings).await);
+        }
+        let account = fleet.nodes[0].operator().make_account("fleet", "unlimited").await;
+        fleet.key = account.key().unwrap().to_owned();
+        for n in 0..DEVICES {
+            let phone = format!("62811{n:08}");
+            let id = account.make_linked_device(&fleet.simulator, &phone).await;
+            fleet.devices.push(Device { id, phone });
+        }
+        fleet
+    }
+
+    /// The settings of a node of this name.
+    pub fn settings(&self, name: &str) -> Vec<(&'static str, String)> {
+        vec![
+            ("GERBANG_WHATSAPP_URL", self.simulator.url().to_owned()),
+            ("GERBANG_PACING", "off".to_owned()),
+            ("GERBANG_DATABASE_URL", self.database.url()),
+            ("GERBANG_SECRET_KEY", SECRET_KEY.to_owned()),
+            ("GERBANG_MEDIA_STORE", self.media.path().display().to_string()),
+            ("GERBANG_NODE_NAME", name.to_owned()),
+        ]
+    }
+
+    /// `gerbang serve` with the settings of a node of this name.
+    pub fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(env::gerbang());
+        command.arg("serve").envs(self.settings(name));
+        command
+    }
+
+    pub fn name(&self, node: usize) -> String {
+        format!("node-{node}")
+    }
+
+    pub fn other_than(&self, node: usize) -> usize {
+        (node + 1) % self.nodes.len()
+    }
+
+    /// The account, through a node.
+    pub fn account(&self, node: usize) -> Api {
+        self.nodes[node].operator().with_key(self.key.clone())
+    }
+
+    /// A node as another one lists it.
+    pub async fn node(&self, asked: usize, name: &str) -> Value {
+        let nodes = self.nodes[asked].operator().get("/v1/nodes").await;
+        let nodes = nodes["data"].as_array().unwrap();
+        nodes.iter().find(|node| node["name"] == name).cloned().unwrap_or_default()
+    }
+
+    /// The node that runs most devices, when all are run by live ones.
+    pub async fn owner(&self) -> usize {
+        until("all devices are run", 30, async || {
+            let nodes = self.nodes[0].operator().get("/v1/nodes").await;
+            let live = nodes["data"].as_array().unwrap().iter();
+            let devices: HashMap<&str, u64> = live
+                .filter(|node| node["status"] == "live")
+                .map(|node| (node["name"].as_str().unwrap(), node["devices"].as_u64().unwrap()))
+                .collect();
+            if devices.len() < self.nodes.len() || devices.values().sum::<u64>() < DEVICES {
+                return None;
+            }
+            (0..self.nodes.len()).max_by_key(|node| devices.get(&*self.name(*node)))
+        })
+        .await
+    }
+
+    /// Sends through one node as fast as it answers.
+    pub fn load(&self, node: usize, round: usize) -> Load {
+        Load::start(&self.account(node), &self.devices, round, env::seed())
+    }
+
+    /// People write to all devices.
+    pub async fn people_write(&mut self, round: usize) {
+        for device in &self.devices {
+            let text = format!("to us, round {round} at {}", device.phone);
+            self.simulator.send(&load::recipient(0), &device.phone, &text).await;
+            self.ledger.written_to_us.push(text);
+        }
+    }
+
+    /// Waits until a new message through each device is read, at most [`TAKEOVER_S_MAX`] after `since`.
+    pub async fn wait_until_all_send(&mut self, node: usize, since: Instant) {
+        let account = self.account(node);
+        for device in &self.devices {
+            self.probes += 1;
+            let to = load::recipient(load::RECIPIENTS + self.probes);
+            let body =
+                json!({ "device": device.id, "to": to, "text": format!("probe {}", self.probes) });
+            let message = account.post("/v1/messages", body).await;
+            let path = format!("/v1/messages/{}", message["id"]);
+            let left =
+                Duration::from_secs(TAKEOVER_S_MAX).saturating_sub(since.elapsed()).as_secs();
+            until(format!("a message of device {} is read", device.id), left.max(1), async || {
+                let status = account.get(&path).await["status"].clone();
+                matches!(status.as_str(), Some("sent" | "delivered" | "read")).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// How long a device is not connected at the most, until all are so again after one was not.
+    pub fn watch_offline(&self, node: usize) -> JoinHandle<Duration> {
+        let (account, devices) = (self.account(node), self.devices.clone());
+        tokio::spawn(async move {
+            let mut since: HashMap<String, Instant> = HashMap::new();
+            let (mut longest, mut have_been) = (Duration::ZERO, 0);
+            while have_been < devices.len() || !since.is_empty() {
+                for device in &devices {
+                    let is_online = account.status(&device.id).await == "connected";
+                    match (is_online, since.get(&device.id)) {
+                        (false, None) => {
+                            since.insert(device.id.clone(), Instant::now());
+                            have_been += 1;
+                        }
+                        (true, Some(began)) => {
+                            longest = longest.max(began.elapsed());
+                            since.remove(&device.id);
+                        }
+                        _ => {}
+                    }
+                }
+                moment(Duration::from_millis(50)).await;
+            }
+            longest
+        })
+    }
+
+    /// Compares what was acknowledged with the rows and the phones.
+    pub async fn finish(mut self) {
+        let account = self.account(0);
+        let deadline = Instant::now() + SETTLE_TIME_MAX;
+        for state in ["scheduled", "queued", "sent", "delivered"] {
+            let path = format!("/v1/messages?direction=out&status={state}&limit=1");
+            while !account.get(&path).await["data"].as_array().unwrap().is_empty()
+                && Instant::now() < deadline
+            {
+                moment(Duration::from_millis(100)).await;
+            }
+        }
+        let count = self.ledger.written_to_us.len();
+        until("what people wrote is there", 30, async || {
+            (account.all("/v1/messages?direction=in").await.len() >= count).then_some(())
+        })
+        .await;
+        let is_probe =
+            |row: &Value| row["text"].as_str().is_some_and(|text| text.starts_with("probe "));
+        let mut sent = account.all("/v1/messages?direction=out").await;
+        sent.retain(|row| !is_probe(row));
+        let received = account.all("/v1/messages?direction=in").await;
+        let mut inboxes = Vec::new();
+        for n in 0..load::RECIPIENTS {
+            inboxes.extend(self.simulator.inbox(&load::recipient(n)).await);
+        }
+        let usage = json!({
+            "day": { "used": sent.len() },
+            "month": { "used": sent.len() },
+        });
+        let findings = self.ledger.compare(&sent, &received, &inboxes, &usage);
+        println!("{}, {} on phones", self.ledger.summary(), inboxes.len());
+        assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
+        self.end().await;
+    }
+
+    /// Stops everything.
+    pub async fn end(mut self) {
+        for node in &mut self.nodes {
+            node.process.kill().await;
+        }
+        self.database.drop().await;
+    }
+}

@@ -1,0 +1,139 @@
+//! Several `gerbang serve` on one PostgreSQL: one is killed, frozen or stopped, and the others run its devices.
+
+mod fleet;
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::env;
+use crate::support::gateway::{Gateway, OPERATOR_KEY};
+use crate::support::process::Process;
+use crate::support::wait::{moment, until};
+use fleet::{Fleet, TAKEOVER_S_MAX};
+
+/// Acknowledged sends before each fault.
+const ACKNOWLEDGED: usize = 30;
+/// How long a node is frozen: twice as long as its registration lasts.
+const FROZEN_FOR: Duration = Duration::from_secs(24);
+/// How long a device may be offline when its node is stopped, in seconds.
+const OFFLINE_S_MAX: u64 = 5;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_devices_of_a_killed_node_are_taken_over() {
+    let mut fleet = Fleet::start(2).await;
+    for round in 0..if env::is_long() { 50 } else { 2 } {
+        let owner = fleet.owner().await;
+        let other = fleet.other_than(owner);
+        let load = fleet.load(other, round);
+        load.wait_for_acknowledged(ACKNOWLEDGED).await;
+        fleet.people_write(round).await;
+        fleet.nodes[owner].process.kill().await;
+        let killed_at = Instant::now();
+        fleet.wait_until_all_send(other, killed_at).await;
+        println!("round {round}: taken over after {:?}", killed_at.elapsed());
+        fleet.ledger.add(load.end().await);
+        fleet.nodes[owner].restart().await;
+    }
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_node_sends_nothing_when_it_goes_on() {
+    let mut fleet = Fleet::start(2).await;
+    for round in 0..if env::is_long() { 50 } else { 2 } {
+        let owner = fleet.owner().await;
+        let other = fleet.other_than(owner);
+        let load = fleet.load(other, round);
+        load.wait_for_acknowledged(ACKNOWLEDGED).await;
+        fleet.nodes[owner].process.signal("STOP").await;
+        let frozen_at = Instant::now();
+        fleet.wait_until_all_send(other, frozen_at).await;
+        println!("round {round}: taken over after {:?}", frozen_at.elapsed());
+        fleet.people_write(round).await;
+        moment(FROZEN_FOR.saturating_sub(frozen_at.elapsed())).await;
+        fleet.nodes[owner].process.signal("CONT").await;
+        load.wait_for_more(ACKNOWLEDGED).await;
+        let name = fleet.name(owner);
+        until("the frozen node is registered again, without devices", 30, async || {
+            let node = fleet.node(other, &name).await;
+            (node["status"] == "live" && node["devices"] == 0).then_some(())
+        })
+        .await;
+        fleet.ledger.add(load.end().await);
+    }
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_stopped_hands_its_devices_over() {
+    let mut fleet = Fleet::start(2).await;
+    let owner = fleet.owner().await;
+    let other = fleet.other_than(owner);
+    let load = fleet.load(other, 0);
+    load.wait_for_acknowledged(ACKNOWLEDGED).await;
+    let watch = fleet.watch_offline(other);
+    let stopped = fleet.nodes[owner].process.stop().await;
+    assert!(stopped.success());
+    fleet.wait_until_all_send(other, Instant::now()).await;
+    let offline = watch.await.unwrap();
+    assert!(offline <= Duration::from_secs(OFFLINE_S_MAX), "a device was offline for {offline:?}");
+    println!("offline for {offline:?} at most");
+    fleet.ledger.add(load.end().await);
+    fleet.nodes[owner].restart().await;
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_lists_and_drains_nodes() {
+    let mut fleet = Fleet::start(2).await;
+    let owner = fleet.owner().await;
+    let other = fleet.other_than(owner);
+    let (name, operator) = (fleet.name(owner), fleet.nodes[other].operator());
+    let node = fleet.node(other, &name).await;
+    assert_eq!(node["status"], "live", "{node}");
+    let path = format!("/v1/nodes/{}/drain", node["id"]);
+    let drained = operator.post(&path, json!({ "devices_per_s": 10 })).await;
+    assert_eq!((&drained["status"], &drained["drain_per_s"]), (&json!("draining"), &json!(10)));
+    until("the other node has all devices", 30, async || {
+        (fleet.node(other, &name).await["devices"] == 0).then_some(())
+    })
+    .await;
+    fleet.wait_until_all_send(other, Instant::now()).await;
+    let back = operator.post(&path, json!({ "devices_per_s": 0 })).await;
+    assert_eq!(back["status"], "live");
+    fleet.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_another_media_store_does_not_start() {
+    let fleet = Fleet::start(1).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut refused = fleet.command("other");
+    refused.env("GERBANG_MEDIA_STORE", elsewhere.path()).env("GERBANG_LISTEN", "127.0.0.1:0");
+    refused.env("GERBANG_ADMIN_KEY", OPERATOR_KEY).current_dir(elsewhere.path());
+    let mut process = Process::start("gerbang serve", refused);
+    let line =
+        process.line("why", |line| Some(line.to_owned()).filter(|l| l.contains("media"))).await;
+    assert!(line.contains("GERBANG_MEDIA_STORE") && line.contains(&fleet.name(0)), "{line}");
+    assert!(!process.exit().await.success());
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_takes_the_name_of_a_node_ends_the_former_one() {
+    let mut fleet = Fleet::start(1).await;
+    let settings = fleet.settings("node-0");
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let successor = Gateway::start_with(&env::gerbang(), &settings).await;
+    let line = fleet.nodes[0]
+        .process
+        .line("why", |line| line.contains("GERBANG_NODE_NAME").then(|| line.to_owned()));
+    assert!(line.await.contains("another process"));
+    assert!(!fleet.nodes[0].process.exit().await.success());
+    fleet.nodes[0] = successor;
+    fleet.wait_until_all_send(0, Instant::now()).await;
+    assert!(TAKEOVER_S_MAX > 0);
+    fleet.end().await;
+}
