@@ -17,8 +17,8 @@ use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, HourUsage,
-    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NodeStore,
-    OutboxEntry, Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
+    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OutboxEntry,
+    Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
 };
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
@@ -284,27 +284,6 @@ impl DeviceStore for SqlStore {
         now: Timestamp,
     ) -> StoreResult<Option<Vec<Recorded>>> {
         run!(self.write, devices::delete_device, account, id, now)
-    }
-}
-
-impl SqlStore {
-    /// A device of any account.
-    async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
-        let leases = self.leases();
-        // Another node writes its row.
-        if leases.is_shared() && !leases.owns(id) {
-            return Ok(self.read(move |tx| Box::pin(devices::device(tx, id))).await?.map(Arc::new));
-        }
-        let known = &self.cache().devices;
-        let generation = match known.get(&id) {
-            Ok(device) => return Ok(Some(device)),
-            Err(generation) => generation,
-        };
-        let device = self.read(move |tx| Box::pin(devices::device(tx, id))).await?.map(Arc::new);
-        if let Some(device) = &device {
-            known.fill(generation, id, device.clone());
-        }
-        Ok(device)
     }
 }
 

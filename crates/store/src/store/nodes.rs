@@ -25,6 +25,25 @@ impl SqlStore {
             leases.hold_new(registration, OwnedDevice { device, account, epoch, revision: 0 });
         }
     }
+
+    /// A device of any account.
+    pub(super) async fn any_device(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
+        let leases = self.leases();
+        // Another node writes its row.
+        if leases.is_shared() && !leases.owns(id) {
+            return Ok(self.read(move |tx| Box::pin(devices::device(tx, id))).await?.map(Arc::new));
+        }
+        let known = &self.cache().devices;
+        let generation = match known.get(&id) {
+            Ok(device) => return Ok(Some(device)),
+            Err(generation) => generation,
+        };
+        let device = self.read(move |tx| Box::pin(devices::device(tx, id))).await?.map(Arc::new);
+        if let Some(device) = &device {
+            known.fill(generation, id, device.clone());
+        }
+        Ok(device)
+    }
 }
 
 #[async_trait]
