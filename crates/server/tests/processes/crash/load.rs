@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -11,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::Device;
 use crate::support::api::Api;
-use crate::support::wait::until;
+use crate::support::wait::{moment, until};
 
 /// How many phones are written to.
 pub const RECIPIENTS: u64 = 12;
@@ -53,8 +54,19 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts to send through the devices.
+    /// Starts to send through the devices, as fast as is answered.
     pub fn start(account: &Api, devices: &[Device], round: usize, seed: u64) -> Self {
+        Self::paced(account, devices, round, seed, Duration::ZERO)
+    }
+
+    /// The same with a pause after each answer.
+    pub fn paced(
+        account: &Api,
+        devices: &[Device],
+        round: usize,
+        seed: u64,
+        pause: Duration,
+    ) -> Self {
         let count = Arc::new(AtomicUsize::new(0));
         let has_ended = Arc::new(AtomicBool::new(false));
         let mut tasks = JoinSet::new();
@@ -66,6 +78,7 @@ impl Load {
                 name: format!("round {round} task {task}"),
                 count: count.clone(),
                 has_ended: has_ended.clone(),
+                pause,
             };
             tasks.spawn(sender.run());
         }
@@ -106,6 +119,7 @@ struct Sender {
     name: String,
     count: Arc<AtomicUsize>,
     has_ended: Arc<AtomicBool>,
+    pause: Duration,
 }
 
 impl Sender {
@@ -126,6 +140,7 @@ impl Sender {
                 Some((id, whatsapp_id)) => {
                     sends.acknowledged.push(Acknowledged { id, whatsapp_id, text, to });
                     self.count.fetch_add(1, Ordering::Relaxed);
+                    moment(self.pause).await;
                 }
                 None => {
                     sends.refused.push(format!("{path}: {reply:?}"));

@@ -22,6 +22,8 @@ use crate::support::wait::{moment, until};
 /// How long the others may take to run the devices of a node that is gone, in seconds.
 pub const TAKEOVER_S_MAX: u64 = 15;
 const DEVICES: u64 = 3;
+/// What is accepted must not pile up: it is measured who sends, not how fast.
+const LOAD_PAUSE: Duration = Duration::from_millis(300);
 /// What encrypts secrets, the same for all nodes.
 const SECRET_KEY: &str = "5c1f8d3a9b6e4072d1a8c35f7e9042b65c1f8d3a9b6e4072d1a8c35f7e9042b6";
 /// How long everything may take to arrive at the end.
@@ -126,9 +128,9 @@ impl Fleet {
         .await
     }
 
-    /// Sends through one node as fast as it answers.
+    /// Sends through one node.
     pub fn load(&self, node: usize, round: usize) -> Load {
-        Load::start(&self.account(node), &self.devices, round, env::seed())
+        Load::paced(&self.account(node), &self.devices, round, env::seed(), LOAD_PAUSE)
     }
 
     /// People write to all devices.
@@ -140,8 +142,34 @@ impl Fleet {
         }
     }
 
-    /// Waits until a new message through each device is read, at most [`TAKEOVER_S_MAX`] after `since`.
-    pub async fn wait_until_all_send(&mut self, node: usize, since: Instant) {
+    /// When each device was connected last.
+    pub async fn connected_at(&self, node: usize) -> Vec<Value> {
+        let account = self.account(node);
+        let mut times = Vec::new();
+        for device in &self.devices {
+            let path = format!("/v1/devices/{}", device.id);
+            times.push(account.get(&path).await["connected_at"].clone());
+        }
+        times
+    }
+
+    /// Waits until all devices are connected again, after `before`, at most [`TAKEOVER_S_MAX`].
+    pub async fn wait_until_taken_over(&self, node: usize, before: &[Value]) {
+        let account = self.account(node);
+        until("all devices are taken over", TAKEOVER_S_MAX, async || {
+            for (device, before) in self.devices.iter().zip(before) {
+                let device = account.get(&format!("/v1/devices/{}", device.id)).await;
+                if device["status"] != "connected" || device["connected_at"] == *before {
+                    return None;
+                }
+            }
+            Some(())
+        })
+        .await;
+    }
+
+    /// Waits until a new message through each device is sent.
+    pub async fn wait_until_all_send(&mut self, node: usize) {
         let account = self.account(node);
         for device in &self.devices {
             self.probes += 1;
@@ -150,9 +178,8 @@ impl Fleet {
                 json!({ "device": device.id, "to": to, "text": format!("probe {}", self.probes) });
             let message = account.post("/v1/messages", body).await;
             let path = format!("/v1/messages/{}", message["id"]);
-            let left =
-                Duration::from_secs(TAKEOVER_S_MAX).saturating_sub(since.elapsed()).as_secs();
-            until(format!("a message of device {} is read", device.id), left.max(1), async || {
+            let what = format!("a message of device {} is sent", device.id);
+            until(what, 60, async || {
                 let status = account.get(&path).await["status"].clone();
                 matches!(status.as_str(), Some("sent" | "delivered" | "read")).then_some(())
             })
