@@ -13,6 +13,10 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/store/src/postgres/guard.rs", "the lock of a gateway that was killed just before"),
     ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),
     ("crates/http/src/client_stream.rs", "the deadline of an answer to a refused request"),
+    (
+        "crates/http/src/dashboard/stream.rs",
+        "what pages show of the time, and the end of a session",
+    ),
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
     ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),
     (

@@ -1,5 +1,5 @@
 //! What goes wrong around a page: a lost stream, a restart, a form that is sent twice, files and lists that are
-//! too large, somebody who may not, a link that was taken back, and that blocked code is noticed.
+//! too large, somebody who may not, a link that was withdrawn, and that blocked code is noticed.
 
 use serde_json::{Value, json};
 
@@ -112,7 +112,7 @@ async fn what_is_sent_twice_or_is_too_large_leaves_nothing_half_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_member_may_send_and_no_more_and_a_link_taken_back_shows_nothing() {
+async fn a_member_may_send_and_no_more_and_a_withdrawn_link_shows_nothing() {
     let data = tempfile::tempdir().unwrap();
     let demo = Demo::start(data.path()).await;
     let mut browser = signed_in(&demo).await;
