@@ -8,7 +8,7 @@ use encoding_rs::{Encoding, UTF_8};
 use parking_lot::Mutex;
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::HttpOutbound;
 
@@ -51,24 +51,17 @@ impl HttpOutbound {
         if let Some(known) = self.pages.get(link) {
             return known;
         }
-        let picture_by = Instant::now() + PICTURE_MAX;
-        let page = tokio::time::timeout(PAGE_MAX, self.page(link)).await.ok().flatten();
-        let preview = match page {
-            Some((page, url)) => {
-                let preview = preview(link, &page);
-                let picture = tokio::time::timeout_at(picture_by, self.picture(&page, &url));
-                match preview {
-                    Some(preview) => {
-                        let picture = picture.await.ok().flatten();
-                        Some(LinkPreview { picture, ..preview })
-                    }
-                    None => None,
-                }
-            }
-            None => None,
-        };
+        let preview = self.seen(link).await;
         self.pages.put(link, preview.clone());
         preview
+    }
+
+    async fn seen(&self, link: &str) -> Option<LinkPreview> {
+        let picture_by = Instant::now() + PICTURE_MAX;
+        let (page, url) = timeout(PAGE_MAX, self.page(link)).await.ok()??;
+        let preview = preview(link, &page)?;
+        let picture = timeout_at(picture_by, self.picture(&page, &url)).await.ok().flatten();
+        Some(LinkPreview { picture, ..preview })
     }
 
     /// The picture that a page names, small; guarded as every other download.

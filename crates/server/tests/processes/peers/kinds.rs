@@ -168,7 +168,7 @@ fn received() -> Vec<Received> {
         ),
         received(
             json!({ "contacts": { "displayName": "Ani", "contacts": [contact] } }),
-            json!({ "kind": "contacts", "contacts": [{ "name": "Ani", "phone": "628999" }] }),
+            json!({ "kind": "contact", "contacts": [{ "name": "Ani", "phone": "628999" }] }),
         ),
         received(
             json!({ "poll": { "name": "Makan?", "values": ["Nasi", "Soto"], "selectableCount": 1 } }),
