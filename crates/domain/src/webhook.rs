@@ -1,6 +1,7 @@
 //! Events, the webhooks that get them, and the deliveries in between.
 
 mod deliveries;
+mod reports;
 mod secrets;
 
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::contact::Identity;
 use crate::content::Content;
 use crate::context::Context;
 use crate::device::{Device, DeviceStatus, RESTRICTED, StatusChange};
-use crate::group::{GroupChange, GroupReport};
+use crate::group::GroupReport;
 use crate::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WebhookId, WhatsappId};
 use crate::incoming_file;
 use crate::message::{
@@ -379,47 +380,6 @@ impl Event {
                 should_reconnect: false,
                 restricted_until: Some(until),
             }),
-        }
-    }
-
-    /// A person is known to a device by both names now.
-    pub fn of_contact(identity: Identity, device: &Device, at: Timestamp) -> Self {
-        let (number, lid) = (device.number_id, identity.lid.user());
-        Self {
-            id: format!("evt_d{number}_contact_{lid}_{}", at.as_millisecond()),
-            kind: EventKind::ContactIdentified,
-            at,
-            account_id: device.account_id,
-            device: device.into(),
-            subject: Subject::Contact(identity),
-        }
-    }
-
-    /// A call came in to a device.
-    pub fn of_call(call: CallReport, device: &Device) -> Self {
-        Self {
-            id: format!("evt_d{}_call_{}", device.number_id, call.id),
-            kind: EventKind::CallReceived,
-            at: call.at,
-            account_id: device.account_id,
-            device: device.into(),
-            subject: Subject::Call(call),
-        }
-    }
-
-    /// A group that the number of a device is in has changed.
-    pub fn of_group(report: GroupReport, device: &Device) -> Self {
-        let kind = match report.change {
-            GroupChange::Participants(..) => EventKind::GroupParticipants,
-            _ => EventKind::GroupUpdated,
-        };
-        Self {
-            id: format!("evt_d{}_group_{}", device.number_id, report.id),
-            kind,
-            at: report.at,
-            account_id: device.account_id,
-            device: device.into(),
-            subject: Subject::Group(report),
         }
     }
 
