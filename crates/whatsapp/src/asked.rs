@@ -31,7 +31,7 @@ use crate::{incoming, outgoing};
 pub(crate) struct Asked(Mutex<HashMap<String, oneshot::Sender<u64>>>);
 
 impl Asked {
-    /// So many of the answer's messages were stored.
+    /// The answer has come, and this number of its messages was stored.
     pub(crate) async fn answered(&self, request: &str, stored: u64) {
         if let Some(waiter) = self.0.lock().await.remove(request) {
             // Who waited may be gone.
