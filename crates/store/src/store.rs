@@ -29,7 +29,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{counts, find, idempotency, identities, list, record};
+use crate::messages::{counts, find, idempotency, identities, list, outbox, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -309,7 +309,7 @@ impl MessageStore for SqlStore {
     }
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {
-        run!(self.read, list::outbox)
+        run!(self.read, outbox::outbox)
     }
 
     async fn outbox_of(
@@ -317,7 +317,7 @@ impl MessageStore for SqlStore {
         account: AccountId,
         device: DeviceId,
     ) -> StoreResult<Vec<OutboxEntry>> {
-        run!(self.read, list::outbox_of, account, device)
+        run!(self.read, outbox::outbox_of, account, device)
     }
 
     async fn cancel_unreadable(

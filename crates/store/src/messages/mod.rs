@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub(crate) mod idempotency;
 pub(crate) mod identities;
 pub(crate) mod list;
+pub(crate) mod outbox;
 pub(crate) mod people_known;
 pub(crate) mod receive;
 pub(crate) mod record;

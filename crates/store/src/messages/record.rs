@@ -17,7 +17,7 @@ use super::accept::{AccountStates, account_states_from, put_account_states, usag
 use super::amend;
 use super::counts::CountChanges;
 use super::identities::name_by_number;
-use super::list::entry_from;
+use super::outbox::entry_from;
 use super::{
     Charged, Waiting, content_from, history_columns, ids_json, insert_history, insert_waiting,
     message_from, waiting_columns,

@@ -11,7 +11,7 @@ use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook,
 use domain::ports::{CreatedDevice, LoadedOutbox, NodeStore, StoreResult};
 
 use super::{Engine, SqlStore};
-use crate::messages::list;
+use crate::messages::outbox;
 use crate::sql::Invalidation;
 use crate::{devices, nodes};
 
@@ -132,12 +132,12 @@ impl NodeStore for SqlStore {
 
     async fn outbox_of_devices(&self, devices: &[OwnedDevice]) -> StoreResult<LoadedOutbox> {
         let devices = devices.to_vec();
-        run!(self.read, list::outbox_of_devices, devices)
+        run!(self.read, outbox::outbox_of_devices, devices)
     }
 
     async fn outbox_since(&self, seen: &[(AccountId, MessageId)]) -> StoreResult<LoadedOutbox> {
         let seen = seen.to_vec();
-        run!(self.read, list::outbox_since, seen)
+        run!(self.read, outbox::outbox_since, seen)
     }
 
     async fn database_time_ms(&self) -> StoreResult<i64> {
