@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::media::{FileRequest, Media, ReadyMedia};
 use crate::structured::{LiveLocation, Structured, Vote};
-use crate::text::{clean, clean_shared};
+use crate::text::{clean, clean_filename, clean_shared};
 
 /// What kind of thing a message carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -382,8 +382,8 @@ impl Content {
             Self::Revoke => {}
             Self::File(File { caption, media, .. }) => {
                 clean_shared(caption);
-                let named = [&mut media.url, &mut media.filename, &mut media.mimetype];
-                named.into_iter().flatten().for_each(clean);
+                [&mut media.url, &mut media.mimetype].into_iter().flatten().for_each(clean);
+                media.filename.iter_mut().for_each(clean_filename);
             }
             Self::Location(Location { name, address, .. }) => {
                 [name, address].into_iter().flatten().for_each(clean);
@@ -461,6 +461,18 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_a_file_that_comes_in_disguises_no_type() {
+        let filename = Some("Faktur\u{202e}fdp.exe".to_owned());
+        let media = Media { filename, ..Media::default() };
+        let mut content =
+            Content::File(File { kind: ContentKind::Document, caption: "\u{200f}x".into(), media });
+        content.clean();
+        let Content::File(file) = content else { panic!("a file") };
+        assert_eq!(file.media.filename.as_deref(), Some("Fakturfdp.exe"));
+        assert_eq!(&*file.caption, "\u{200f}x", "texts keep their marks");
+    }
 
     #[test]
     fn what_a_content_shows() {

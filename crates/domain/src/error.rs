@@ -1,5 +1,7 @@
 //! The one error type of the use cases. Every API maps it, exhaustively, once.
 
+use jiff::SignedDuration;
+
 use crate::ids::MessageId;
 use crate::message::Failure;
 use crate::passkey::PasskeyRefusal;
@@ -53,6 +55,9 @@ pub enum Error {
     /// Too many requests of the client's address, or of the account, are being answered.
     #[error("too many requests of this address or account are being answered")]
     TooManyRequests,
+    /// Too many wrong passwords or codes; how long the next try must wait.
+    #[error("too many wrong tries; the next one is possible in {} s", .0.as_secs())]
+    TooManyTries(SignedDuration),
     /// Too many requests of the account, or of all, wait for their message to be sent.
     #[error("too many requests wait for their message to be sent")]
     TooManyWaits,

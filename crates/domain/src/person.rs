@@ -17,6 +17,8 @@ pub const INVITE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub const PASSWORD_CHARS_MIN: usize = 10;
 /// Most bytes of a password.
 pub const PASSWORD_BYTES_MAX: usize = 1_024;
+/// Most invitations of an account, and most to operators, that are open at a time.
+pub const INVITATIONS_MAX: usize = 100;
 /// Most people of an account, and most operators.
 pub const USERS_MAX: i64 = 100;
 
@@ -120,6 +122,19 @@ pub enum Link {
     Join(Place),
     /// Signs somebody in.
     SignIn(UserId),
+}
+
+/// A link that makes a person and was not used yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invitation {
+    /// The hash of its secret, which names it without opening anything.
+    pub hash: KeyHash,
+    /// What it makes.
+    pub place: Place,
+    /// The address of the person who made it; `None` for a link of the operator key or of a command.
+    pub made_by: Option<String>,
+    /// Until when it is valid.
+    pub expires_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -32,9 +32,35 @@ pub fn cleaned_address(address: &str) -> Option<String> {
     Some(clean[..clean.floor_char_boundary(ADDRESS_BYTES_MAX)].to_owned())
 }
 
+/// Whether a character turns the direction of what stands around it, and is not seen itself: in the name
+/// of a file it disguises the ending.
+pub fn turns_direction(c: char) -> bool {
+    matches!(
+        c,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
+/// The name of a file as it is seen, letter for letter.
+pub fn clean_filename(name: &mut String) {
+    name.retain(|c| c != '\0' && !turns_direction(c));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_files_are_seen_as_they_are() {
+        let cleaned = |name: &str| {
+            let mut name = name.to_owned();
+            clean_filename(&mut name);
+            name
+        };
+        assert_eq!(cleaned("Faktur\u{202e}fdp.exe"), "Fakturfdp.exe");
+        assert_eq!(cleaned("\u{2066}a\u{2069}\u{200e}\u{200f}\u{61c}\0b.pdf"), "ab.pdf");
+        assert_eq!(cleaned("فاتورة نهائية.pdf"), "فاتورة نهائية.pdf");
+    }
 
     #[test]
     fn addresses_are_storable_and_short() {

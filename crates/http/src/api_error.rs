@@ -165,13 +165,19 @@ impl From<domain::service::SendRefusal> for ApiError {
 /// How long a client should stay away while the store is not available.
 pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// Adds `Retry-After` while the store is not available. `rate` adds it to every 429.
+/// Adds `Retry-After` while the store is not available, and after too many tries. `rate` adds it to every
+/// other 429.
 pub fn add_retry_after(response: &mut Response<Body>, error: &ApiError) {
-    let is_away = |error: &StoreError| !matches!(error, StoreError::Fault(_));
-    if matches!(error, ApiError::Core { error: Error::Store(error), .. } if is_away(error)) {
-        let seconds = HeaderValue::from(RETRY_AFTER.as_secs());
-        response.headers_mut().insert(RETRY_AFTER_HEADER, seconds);
-    }
+    let ApiError::Core { error, .. } = error else { return };
+    let seconds = match error {
+        Error::Store(error) if !matches!(error, StoreError::Fault(_)) => RETRY_AFTER.as_secs(),
+        // Rounded up: a try before the end would be refused again.
+        Error::TooManyTries(wait) => {
+            wait.unsigned_abs().as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)
+        }
+        _ => return,
+    };
+    response.headers_mut().insert(RETRY_AFTER_HEADER, HeaderValue::from(seconds));
 }
 
 /// Logs the details that the client does not get. An API's renderer calls it, once per error.

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Response, StatusCode, Uri};
 
 use crate::api::{Api, Renderer};
 use crate::api_error::{ApiError, ErrorShape as _, named};
+use crate::dashboard;
 use crate::html;
 use crate::native::V1;
 use crate::native::problem::kind;
@@ -92,7 +93,16 @@ pub async fn unknown_path(
     headers: HeaderMap,
 ) -> Response<Body> {
     let error = ApiError::UnknownPath;
-    named(renderer(owner(&state, uri.path()), &headers)(&error), &error)
+    let response = match is_for_people(uri.path()) {
+        true => dashboard::unknown_page(&headers),
+        false => renderer(owner(&state, uri.path()), &headers)(&error),
+    };
+    named(response, &error)
+}
+
+/// Whether pages for people are below this path, and nothing that programs call.
+fn is_for_people(path: &str) -> bool {
+    ["app", "login", "logout", "setup", "portal"].contains(&PathSegments::of(path).get(0))
 }
 
 /// Answers a method that the route does not have; the router adds `Allow`.

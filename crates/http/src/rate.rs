@@ -36,7 +36,7 @@ impl RateNote {
     }
 }
 
-/// Adds the headers. Every 429 says when to come back.
+/// Adds the headers. Every 429 says when to come back, by itself or by what is added here.
 pub fn add_headers(response: &mut Response<Body>, note: Option<RateNote>) {
     let is_refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
     let headers = response.headers_mut();
@@ -57,6 +57,6 @@ pub fn add_headers(response: &mut Response<Body>, note: Option<RateNote>) {
         let over = note.filter(|note| note.is_over);
         let wait_s = over.and_then(|note| u64::try_from(note.state.reset_s.max(1)).ok());
         let wait_s = wait_s.unwrap_or(RETRY_AFTER.as_secs());
-        headers.insert(RETRY_AFTER_HEADER, HeaderValue::from(wait_s));
+        headers.entry(RETRY_AFTER_HEADER).or_insert(HeaderValue::from(wait_s));
     }
 }

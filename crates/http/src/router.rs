@@ -15,7 +15,7 @@ pub fn router(state: AppState) -> Router {
         router = router.route(route.path, route.handler);
     }
     router
-        .merge(dashboard::router())
+        .merge(dashboard::router(&state))
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(EdgeLayer::new(state.clone()))

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use domain::text::turns_direction;
 use encoding_rs::{Encoding, WINDOWS_1252};
 use percent_encoding::percent_decode_str;
 
@@ -127,11 +128,8 @@ fn cut(name: &str) -> String {
 /// Control characters, and those that are invisible or turn the direction of a text around.
 fn is_odd(c: char) -> bool {
     c.is_control()
-        || matches!(
-            c,
-            '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'
-                ..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffd}'
-        )
+        || turns_direction(c)
+        || matches!(c, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{fffd}')
 }
 
 /// What no file system of a phone takes becomes an underscore.

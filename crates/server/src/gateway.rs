@@ -328,7 +328,8 @@ pub async fn make_setup_link(settings: &Settings) -> Result<Secret> {
     let secret = Secret::from_random(KeyKind::Link, random(&SystemEntropy));
     let now = SystemClock.now();
     let expires_at = now.saturating_add(SETUP_LINK_MAX)?;
-    let link = NewLink { hash: secret.hash(), link: Link::Join(Place::Operator), expires_at };
+    let (hash, link) = (secret.hash(), Link::Join(Place::Operator));
+    let link = NewLink { hash, link, made_by: None, expires_at };
     let made = store.create_link(link, now).await;
     store.close().await;
     made.context("cannot store the link")?;

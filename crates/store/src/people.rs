@@ -2,7 +2,9 @@
 
 use domain::ids::{AccountId, UserId};
 use domain::key::KeyHash;
-use domain::person::{Link, Place, Role, SESSION_MAX, Session, USERS_MAX, User};
+use domain::person::{
+    INVITATIONS_MAX, Invitation, Link, Place, Role, SESSION_MAX, Session, USERS_MAX, User,
+};
 use domain::ports::{CreatedUser, NewLink, NewSession, NewUser};
 use jiff::Timestamp;
 
@@ -68,27 +70,75 @@ pub(crate) async fn delete_user(
 ) -> SqlResult<bool> {
     const DELETE: &str = "DELETE FROM users WHERE id = $2 AND (account_id = $1
         OR (account_id IS NULL AND CAST($1 AS BIGINT) IS NULL)) RETURNING id";
+    // Of an account's invitations from before makers were kept, any may be this person's.
+    const LINKS: &str = "DELETE FROM links WHERE user_id = $1 OR made_by = $1
+        OR (account_id = $2 AND made_by IS NULL)";
     let deleted = tx.query_one(DELETE, params![account.map(|id| id.0), id.0]).await?;
     if deleted.is_none() {
         return Ok(false);
     }
     tx.execute("DELETE FROM logins WHERE user_id = $1", params![id.0]).await?;
     tx.execute("DELETE FROM second_factors WHERE user_id = $1", params![id.0]).await?;
-    tx.execute("DELETE FROM links WHERE user_id = $1", params![id.0]).await?;
+    tx.execute(LINKS, params![id.0, account.map(|id| id.0)]).await?;
     Ok(true)
 }
 
-pub(crate) async fn create_link(tx: &mut Tx, new: NewLink, now: Timestamp) -> SqlResult<()> {
+pub(crate) async fn create_link(tx: &mut Tx, new: NewLink, now: Timestamp) -> SqlResult<bool> {
     const CLEAN: &str = "DELETE FROM links WHERE expires_at <= $1";
-    const INSERT: &str = "INSERT INTO links (hash, user_id, account_id, role, expires_at)
-        VALUES ($1, $2, $3, $4, $5)";
+    const LOCK: &str = "SELECT id FROM users WHERE id = $1 FOR UPDATE";
+    const INSERT: &str = "INSERT INTO links (hash, user_id, account_id, role, expires_at, made_by)
+        VALUES ($1, $2, $3, $4, $5, $6)";
     let (user, (account, role)) = match new.link {
         Link::Join(place) => (None, columns(place)),
         Link::SignIn(user) => (Some(user.0), (None, None)),
     };
+    let maker = new.made_by.map(|user| user.0);
+    // A person who is being removed leaves no link behind.
+    if let Some(maker) = maker
+        && tx.query_one(LOCK, params![maker]).await?.is_none()
+    {
+        return Ok(false);
+    }
     tx.execute(CLEAN, params![now]).await?;
     let hash = new.hash.0.as_slice();
-    tx.execute(INSERT, params![hash, user, account, role, new.expires_at]).await.map(drop)
+    tx.execute(INSERT, params![hash, user, account, role, new.expires_at, maker]).await?;
+    Ok(true)
+}
+
+pub(crate) async fn invitations(
+    tx: &mut Tx,
+    account: Option<AccountId>,
+    now: Timestamp,
+) -> SqlResult<Vec<Invitation>> {
+    const SELECT: &str =
+        "SELECT links.hash, links.account_id, links.role, users.email, links.expires_at
+        FROM links LEFT JOIN users ON users.id = links.made_by
+        WHERE links.user_id IS NULL AND links.expires_at > $2 AND (links.account_id = $1
+          OR (links.account_id IS NULL AND CAST($1 AS BIGINT) IS NULL))
+        ORDER BY links.expires_at DESC, links.hash LIMIT $3";
+    let most = i64::try_from(INVITATIONS_MAX).unwrap_or(i64::MAX);
+    let rows = tx.query(SELECT, params![account.map(|id| id.0), now, most]).await?;
+    rows.into_iter().map(invitation_from).collect()
+}
+
+fn invitation_from(mut row: Row) -> SqlResult<Invitation> {
+    let hash = row.blob()?.try_into();
+    let hash = KeyHash(hash.map_err(|_| SqlError::Fault("a link has no whole hash".into()))?);
+    let place = place_from(&mut row)?;
+    Ok(Invitation { hash, place, made_by: row.opt_text()?, expires_at: row.time()? })
+}
+
+pub(crate) async fn delete_invitation(
+    tx: &mut Tx,
+    account: Option<AccountId>,
+    hash: KeyHash,
+) -> SqlResult<Option<Link>> {
+    const DELETE: &str =
+        "DELETE FROM links WHERE hash = $2 AND user_id IS NULL AND (account_id = $1
+        OR (account_id IS NULL AND CAST($1 AS BIGINT) IS NULL))
+        RETURNING user_id, account_id, role";
+    let row = tx.query_one(DELETE, params![account.map(|id| id.0), hash.0.as_slice()]).await?;
+    row.map(link_from).transpose()
 }
 
 pub(crate) async fn link(tx: &mut Tx, hash: KeyHash, now: Timestamp) -> SqlResult<Option<Link>> {

@@ -182,7 +182,7 @@ async fn fill(world: &World) {
         recovery: vec![KeyHash([2; 32])],
     };
     assert!(store.set_second_factor(user.id, factor).await.unwrap());
-    let link = NewLink { hash, link: Link::Join(place), expires_at: later(60) };
+    let link = NewLink { hash, link: Link::Join(place), made_by: None, expires_at: later(60) };
     store.create_link(link, NOW).await.unwrap();
     let portal = NewPortalLink {
         hash,

@@ -26,13 +26,13 @@ use domain::grant::{Grant, NewVoucher};
 use domain::ids::{AccountId, DeliveryId, DeviceId, GrantId, MessageId, UserId};
 use domain::key::KeyHash;
 use domain::message::{Amendment, Message, whole_millis as stored};
-use domain::person::{Link, Session, User};
+use domain::person::{Session, User};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::portal::PortalLink;
 use domain::ports::{
-    PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, SecondFactor, Store, StoreResult,
+    NewLink, PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, SecondFactor, Store, StoreResult,
 };
 use domain::webhook::{Delivery, DeliveryTry, Webhook};
 use jiff::Timestamp;
@@ -63,7 +63,7 @@ struct State {
     sessions: Vec<Session>,
     second_factors: BTreeMap<UserId, SecondFactor>,
     tries: BTreeMap<DeliveryId, Vec<DeliveryTry>>,
-    links: Vec<(KeyHash, Link, Timestamp)>,
+    links: Vec<NewLink>,
     portal_links: Vec<(KeyHash, PortalLink)>,
     audit: Vec<AuditEntry>,
     last_audit_id: i64,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::StoreResult;
 use crate::ids::{AccountId, UserId};
 use crate::key::KeyHash;
-use crate::person::{Link, Place, Session, User};
+use crate::person::{Invitation, Link, Place, Session, User};
 use crate::webhook::SealedSecret;
 
 /// A person to be made.
@@ -38,6 +38,8 @@ pub struct NewLink {
     pub hash: KeyHash,
     /// What it does.
     pub link: Link,
+    /// The person who made it: when that person is removed, so is the link.
+    pub made_by: Option<UserId>,
     /// Until when.
     pub expires_at: Timestamp,
 }
@@ -82,10 +84,23 @@ pub trait PeopleStore: Send + Sync {
     async fn user_by_email(&self, email: &str) -> StoreResult<Option<(User, String)>>;
     /// The people of an account, or the operators, by id.
     async fn users(&self, account: Option<AccountId>) -> StoreResult<Vec<User>>;
-    /// Erases a person with all sessions; false when there is none in that account.
+    /// Erases a person with all sessions and the links it made; false when there is none in that account.
     async fn delete_user(&self, account: Option<AccountId>, id: UserId) -> StoreResult<bool>;
-    /// Keeps a link; those that have expired are erased.
-    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<()>;
+    /// Keeps a link; those that have expired are erased. False when the person who made it is gone.
+    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<bool>;
+    /// The open invitations to an account, or to the operators: at most
+    /// [`crate::person::INVITATIONS_MAX`], the newest first.
+    async fn invitations(
+        &self,
+        account: Option<AccountId>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Invitation>>;
+    /// Withdraws one of them; it, or `None` when there is no such invitation.
+    async fn delete_invitation(
+        &self,
+        account: Option<AccountId>,
+        hash: KeyHash,
+    ) -> StoreResult<Option<Link>>;
     /// What a valid link does.
     async fn link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>>;
     /// The same, and the link is used up: of two concurrent calls one gets it.

@@ -10,6 +10,7 @@ use crate::ids::AccountId;
 use crate::key::{KeyKind, Secret};
 use crate::plan::{DEFAULT_PLAN, Plan};
 use crate::ports::{Page, PageRequest, UpdatedAccount};
+use crate::scope::Scope;
 
 /// The country code a leading zero stands for, unless an account says otherwise.
 const COUNTRY_DEFAULT: &str = "62";
@@ -90,6 +91,33 @@ impl Core {
         patch: AccountPatch,
     ) -> Result<Account> {
         principal.require_operator()?;
+        self.change_account(principal, id, patch).await
+    }
+
+    /// Changes what the people of an account choose themselves: its time zone, and the country that a
+    /// leading zero stands for.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::ScopeMissing`], [`Error::Invalid`].
+    pub async fn update_own_account(
+        &self,
+        principal: &Principal,
+        timezone: String,
+        default_country: String,
+    ) -> Result<Account> {
+        principal.require(Scope::Manage)?;
+        let id = principal.require_account_key()?;
+        let (timezone, default_country) = (Some(timezone), Some(default_country));
+        let patch = AccountPatch { timezone, default_country, ..AccountPatch::default() };
+        self.change_account(principal, id, patch).await
+    }
+
+    async fn change_account(
+        &self,
+        principal: &Principal,
+        id: AccountId,
+        patch: AccountPatch,
+    ) -> Result<Account> {
         let plan = match patch.plan {
             Some(name) => Some(self.check_plan(&name).await?),
             None => None,

@@ -18,6 +18,7 @@ use crate::media::{
 use crate::message::TEXT_CHARS_MAX;
 use crate::phone::PhoneNumber;
 use crate::ports::UrlRefusal;
+use crate::text::turns_direction;
 
 /// Longest MIME type, in characters.
 const MIMETYPE_CHARS_MAX: usize = 255;
@@ -224,7 +225,8 @@ fn check_kind(kind: ContentKind) -> Result<ContentKind> {
     is_file.then_some(kind).ok_or_else(|| Error::invalid("media.kind", message))
 }
 
-fn check_filename(name: String) -> Result<String> {
+fn check_filename(mut name: String) -> Result<String> {
+    name.retain(|c| !turns_direction(c));
     let fits = (1..=FILENAME_CHARS_MAX).contains(&name.chars().count())
         && !name.chars().any(|c| c.is_control() || c == '/' || c == '\\');
     let message = format!(

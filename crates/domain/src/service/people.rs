@@ -13,8 +13,10 @@ use crate::account::{Account, Caller};
 use crate::audit::Action;
 use crate::error::{Error, Result, StoreError};
 use crate::ids::{AccountId, KeyId, UserId};
-use crate::key::{KeyKind, Secret};
-use crate::person::{INVITE_MAX, Link, Place, Role, SETUP_LINK_MAX, Session, User};
+use crate::key::{KeyHash, KeyKind, Secret};
+use crate::person::{
+    INVITATIONS_MAX, INVITE_MAX, Invitation, Link, Place, Role, SETUP_LINK_MAX, Session, User,
+};
 use crate::plan::Plan;
 use crate::ports::{CreatedUser, KeyHolder, NewLink, NewSession, NewUser};
 use crate::scope::Scopes;
@@ -77,7 +79,9 @@ impl Core {
     /// The store's.
     pub async fn first_setup_link(&self) -> Result<Option<Secret>> {
         match self.store.users(None).await?.is_empty() {
-            true => self.new_link(Link::Join(Place::Operator), SETUP_LINK_MAX).await.map(Some),
+            true => {
+                self.new_link(Link::Join(Place::Operator), SETUP_LINK_MAX, None).await.map(Some)
+            }
             false => Ok(None),
         }
     }
@@ -85,17 +89,45 @@ impl Core {
     /// A link that makes a person of the account that is looked at, or an operator.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for anybody but owners and operators.
+    /// [`Error::Forbidden`] for anybody but owners and operators, [`Error::Conflict`] when as many
+    /// invitations are open as may be.
     pub async fn invite(&self, visitor: &Visitor, role: Role) -> Result<Secret> {
-        visitor.require(Role::Owner)?;
+        if self.invitations(visitor).await?.len() >= INVITATIONS_MAX {
+            return Err(Error::Conflict(TOO_MANY_INVITATIONS));
+        }
         let place = match visitor.account() {
             Some(account) => Place::Account(account.id, role),
             None => Place::Operator,
         };
-        let link = self.new_link(Link::Join(place), INVITE_MAX).await?;
+        let maker = Some(visitor.session.user.id);
+        let link = self.new_link(Link::Join(place), INVITE_MAX, maker).await?;
         let role = place.account().map_or("operator", |_| role.as_str());
         self.note(&visitor.principal, Action::PersonInvited, role).await;
         Ok(link)
+    }
+
+    /// The open invitations to the account that is looked at, or to the operators; the newest first.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody but owners and operators.
+    pub async fn invitations(&self, visitor: &Visitor) -> Result<Vec<Invitation>> {
+        visitor.require(Role::Owner)?;
+        let account = visitor.account().map(|account| account.id);
+        Ok(self.store.invitations(account, self.clock.now()).await?)
+    }
+
+    /// Withdraws one of them: its link is over at once.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotFound`].
+    pub async fn withdraw_invitation(&self, visitor: &Visitor, hash: KeyHash) -> Result<()> {
+        visitor.require(Role::Owner)?;
+        let account = visitor.account().map(|account| account.id);
+        let withdrawn = self.store.delete_invitation(account, hash).await?;
+        let Some(Link::Join(place)) = withdrawn else { return Err(Error::NotFound("invitation")) };
+        let role = place.account().map_or("operator", |_| place.role().as_str());
+        self.note(&visitor.principal, Action::InvitationWithdrawn, role).await;
+        Ok(())
     }
 
     /// A link that makes an operator, for the operator key and for commands on this machine.
@@ -105,7 +137,7 @@ impl Core {
     pub async fn setup_link(&self, principal: &Principal) -> Result<(Secret, Timestamp)> {
         principal.require_operator()?;
         let expires_at = self.clock.now().saturating_add(SETUP_LINK_MAX).unwrap_or(Timestamp::MAX);
-        let link = self.new_link(Link::Join(Place::Operator), SETUP_LINK_MAX).await?;
+        let link = self.new_link(Link::Join(Place::Operator), SETUP_LINK_MAX, None).await?;
         self.note(principal, Action::SetupLinkCreated, "").await;
         Ok((link, expires_at))
     }
@@ -121,15 +153,21 @@ impl Core {
             Some((user, _)) => user,
             None => self.make_user(email.to_owned(), String::new(), Place::Operator).await?,
         };
-        self.new_link(Link::SignIn(user.id), SETUP_LINK_MAX).await
+        self.new_link(Link::SignIn(user.id), SETUP_LINK_MAX, None).await
     }
 
-    async fn new_link(&self, link: Link, lasts: SignedDuration) -> Result<Secret> {
+    async fn new_link(
+        &self,
+        link: Link,
+        lasts: SignedDuration,
+        made_by: Option<UserId>,
+    ) -> Result<Secret> {
         let secret = Secret::from_random(KeyKind::Link, self.random());
         let now = self.clock.now();
         let expires_at = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
-        self.store.create_link(NewLink { hash: secret.hash(), link, expires_at }, now).await?;
-        Ok(secret)
+        let new = NewLink { hash: secret.hash(), link, made_by, expires_at };
+        let made = self.store.create_link(new, now).await?;
+        made.then_some(secret).ok_or(Error::Unauthorized)
     }
 
     /// What a link does.
@@ -179,7 +217,7 @@ impl Core {
     /// Counts a try to sign in, until [`Core::forget_tries`]: one that is cut off counts, too.
     ///
     /// # Errors
-    /// [`Error::TooManyRequests`].
+    /// [`Error::TooManyTries`].
     pub fn count_try(&self, email: &str, client: Option<IpAddr>) -> Result<()> {
         self.login_tries.count(email, client, self.clock.now())
     }
@@ -316,7 +354,8 @@ impl Core {
         Ok(self.store.users(visitor.account().map(|account| account.id)).await?)
     }
 
-    /// Erases one of them, but not oneself, so that an owner and an operator stay.
+    /// Erases one of them with the invitations it made, but not oneself, so that an owner and an
+    /// operator stay.
     ///
     /// # Errors
     /// [`Error::Forbidden`], [`Error::NotFound`], [`Error::Conflict`].
@@ -326,12 +365,15 @@ impl Core {
             return Err(Error::Conflict(NOT_ONESELF));
         }
         let account = visitor.account().map(|account| account.id);
+        let people = self.store.users(account).await?;
+        let user = people.into_iter().find(|user| user.id == id).ok_or(Error::NotFound("user"))?;
         let deleted = self.store.delete_user(account, id).await?;
         deleted.then_some(()).ok_or(Error::NotFound("user"))?;
         if let Some(account) = account {
             self.end_revoked_streams(account).await;
         }
-        self.note(&visitor.principal, Action::PersonRemoved, id).await;
+        let removed = format!("{id} {}", user.email);
+        self.note(&visitor.principal, Action::PersonRemoved, removed).await;
         Ok(())
     }
 
@@ -357,6 +399,8 @@ fn made(created: CreatedUser) -> Result<User> {
 
 const EMAIL_TAKEN: &str = "somebody else signs in with this email address";
 const TOO_MANY_PEOPLE: &str = "there are as many people as there may be";
+const TOO_MANY_INVITATIONS: &str =
+    "as many invitations are open as there may be; withdraw some of them";
 const NOT_ONESELF: &str = "you cannot remove yourself";
 
 /// Whose tries are counted.
@@ -382,7 +426,7 @@ impl LoginTries {
         if tries.len() >= LOGIN_TRIES_KEPT {
             tries.retain(|_, (began, _)| !is_over(*began));
             if tries.len() >= LOGIN_TRIES_KEPT {
-                return Err(Error::TooManyRequests);
+                return Err(Error::TooManyTries(LOGIN_TRIES_WINDOW));
             }
         }
         for trier in Self::triers(email, client) {
@@ -392,7 +436,8 @@ impl LoginTries {
             }
             // A client that is blocked makes no entries for the addresses it goes on to try.
             if *count >= LOGIN_TRIES_MAX {
-                return Err(Error::TooManyRequests);
+                let left = LOGIN_TRIES_WINDOW - now.duration_since(*began);
+                return Err(Error::TooManyTries(left));
             }
             *count += 1;
         }
@@ -440,6 +485,14 @@ mod tests {
         tries.forget("mine@b.example", client(51));
         tries.count("e@b.example", client(51), now).unwrap();
         assert!(blocked("f@b.example", 51, now), "one's own password clears no other tries");
+        let wait = |minutes| {
+            let at = now + SignedDuration::from_mins(minutes);
+            match tries.count("a@b.example", None, at) {
+                Err(Error::TooManyTries(left)) => left.as_mins(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((wait(0), wait(14)), (15, 1), "what is left of the window");
         let later = now + LOGIN_TRIES_WINDOW;
         assert!(!blocked("a@b.example", 99, later));
         tries.forget("a@b.example", client(99));

@@ -11,6 +11,7 @@ use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX, NewAccountRequest, Prin
 use maud::html;
 use serde::Deserialize;
 
+use super::account_settings;
 use super::caller::{Asked, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
@@ -36,6 +37,7 @@ struct AddForm {
     name: String,
     email: String,
     plan: String,
+    timezone: String,
 }
 
 /// The operator, whatever account is looked at.
@@ -101,7 +103,7 @@ async fn page(
         }
         section.card {
             h2 { (words.add_account) }
-            (Fault::above(fault, &[]))
+            (Fault::above(fault, &["timezone"]))
             form.stack method="post" action="/app/accounts" {
                 (person.csrf())
                 label for="name" { (words.name) }
@@ -114,6 +116,7 @@ async fn page(
                         option value=(plan.name) selected[plan.name == form.plan] { (plan.name) }
                     }
                 }
+                (account_settings::zone_field(person.lang, &form.timezone, fault))
                 button { (words.add) }
             }
         }
@@ -134,14 +137,21 @@ async fn add(
     Posted { person, form }: Posted<AddForm>,
 ) -> PageResult {
     let (words, operator) = (person.words(), operator(&person)?);
+    let chosen = |text: &String| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     let request = NewAccountRequest {
         name: form.name.clone(),
         email: form.email.clone(),
-        plan: Some(form.plan.clone()).filter(|plan| !plan.is_empty()),
+        plan: chosen(&form.plan),
+        timezone: chosen(&form.timezone),
         ..NewAccountRequest::default()
     };
     let (account, key) = match state.core().create_account(&operator, request).await {
         Ok(made) => made,
+        Err(Error::Invalid { field: "timezone", .. }) => {
+            let wrong = account_settings::zone_wrong(person.lang);
+            let fault = Fault::of("timezone", wrong.to_owned());
+            return page(&state, &person, None, &form, Some(&fault)).await;
+        }
         Err(Error::Invalid { .. } | Error::Conflict(_)) => {
             let fault = Fault::of("account", words.account_wrong.to_owned());
             return page(&state, &person, None, &form, Some(&fault)).await;

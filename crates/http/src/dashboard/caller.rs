@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+use super::once;
 use super::origin::{CookieMode, check_origin, csrf_token};
 use super::words::{Lang, Words};
 use crate::api_error::ApiError;
@@ -34,6 +35,8 @@ pub(super) struct Person {
     pub(super) csrf: String,
     /// When they look.
     pub(super) now: Timestamp,
+    /// What makes a form of this page recognisable when it is sent twice.
+    form_key: String,
 }
 
 impl Person {
@@ -46,7 +49,8 @@ impl Person {
         let visitor = state.core().visitor(&cookie).await?;
         request_context::note(&Ok(visitor.principal.clone()));
         let lang = Lang::of(&parts.headers);
-        Ok(Self { visitor, lang, csrf: csrf_token(&cookie), now: state.core().now() })
+        let (csrf, form_key) = (csrf_token(&cookie), once::new_key(state));
+        Ok(Self { visitor, lang, csrf, form_key, now: state.core().now() })
     }
 
     /// The words of their language.
@@ -59,9 +63,9 @@ impl Person {
         &self.visitor.principal
     }
 
-    /// The hidden field of every form.
+    /// The hidden fields of every form: whose it is, and which.
     pub(super) fn csrf(&self) -> Markup {
-        csrf_field(&self.csrf)
+        html! { (csrf_field(&self.csrf)) (once::field(&self.form_key)) }
     }
 
     /// Checks the proof that their form carried.

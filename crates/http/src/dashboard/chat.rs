@@ -17,12 +17,12 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::bubbles::{Bubbles, writer};
-use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
+use super::caller::{Asked, InAccount, Nothing, Person, Posted, csrf_field, id};
 use super::chat_facts;
 use super::chats::{ChatWords, ChatsQuery, Column, chat_name, chat_path, columns, conversations};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::send::new_key;
+use super::once::{self, new_key};
 use super::show::{self, Fault, with};
 use crate::state::AppState;
 
@@ -250,8 +250,8 @@ fn composer(
     let (person, own) = (&talk.person, ChatWords::of(talk.person.lang));
     let key = if form.key.is_empty() { new_key(state) } else { form.key.clone() };
     let hidden = html! {
-        (person.csrf())
-        input type="hidden" name="key" value=(key);
+        (csrf_field(&person.csrf))
+        (once::field(&key))
         @if let Some(message) = answered { input type="hidden" name="to" value=(message.id); }
     };
     html! {

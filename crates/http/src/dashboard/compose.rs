@@ -37,7 +37,7 @@ words! {
     file_missing: "Choose a file, or give its address.", "Pilih berkas, atau isi alamatnya.";
     file_twice: "Choose a file or give an address, not both.", "Pilih berkas atau isi alamat, jangan keduanya.";
     file_too_large: "The file is too large: at most 16 MB can be uploaded. Larger ones, up to 100 MB, go by their address (URL).", "Berkas terlalu besar: yang diunggah paling besar 16 MB. Yang lebih besar, sampai 100 MB, dikirim lewat alamatnya (URL).";
-    file_for_one: "A file from this computer goes to one receiver. For several, give its address (URL).", "Berkas dari komputer ini untuk satu penerima. Untuk beberapa penerima, isi alamatnya (URL).";
+    file_for_one: "A file from this computer goes to one receiver, whose number stands alone. For a list, give its address (URL).", "Berkas dari komputer ini untuk satu penerima, yang nomornya ditulis sendiri. Untuk daftar, isi alamatnya (URL).";
     file_again: "If you chose a file, choose it again: browsers do not keep it.", "Bila tadi memilih berkas, pilih lagi: peramban tidak menyimpannya.";
     text_or_caption: "Text; below a file, its caption", "Teks; di bawah berkas, keterangannya";
     point: "Latitude, longitude", "Lintang, bujur";
@@ -53,6 +53,11 @@ words! {
     options: "Answers, one a line, 2 to 12", "Jawaban, satu per baris, 2 sampai 12";
     options_missing: "Write at least two answers.", "Isi sedikitnya dua jawaban.";
     several: "Several answers may be chosen", "Boleh memilih beberapa jawaban";
+    open_quote: "this quote is not closed", "tanda kutip ini tidak ditutup";
+    after_quote: "something stands behind the closing quote; write a quote inside as two", "ada tulisan setelah kutip penutup; tulis kutip di dalam teks sebagai dua kutip";
+    numbers_in_quotes: "other lines with numbers stand between its quotes: is a quote missing?", "ada baris lain yang bernomor di antara kutipnya: apakah ada kutip yang hilang?";
+    no_text: "its text is empty", "teksnya kosong";
+    long_text: "its text has more than 65,536 characters", "teksnya lebih dari 65.536 karakter";
     language: "Language of the code", "Bahasa kode";
     copy: "Copy", "Salin";
 }
@@ -86,7 +91,7 @@ pub(super) fn compose(
         _ => None,
     };
     html! {
-        @if let Some(Refusal::Lines(list)) = refusal { (lines(words, list)) }
+        @if let Some(Refusal::Lines(list)) = refusal { (lines(words, own, list)) }
         form.stack.compose id=(FORM) method="post" action=(sender.action) enctype="multipart/form-data" {
             (csrf_field(sender.csrf))
             input type="hidden" name="key" value=(form.key);
@@ -109,7 +114,9 @@ pub(super) fn compose(
             (contact(own, form, fault))
             (poll(own, form, fault))
             (text(words, own, form, fault))
-            label for="schedule_at" { (words.schedule_at) }
+            label for="schedule_at" {
+                (show::zoned(words.schedule_at, sender.principal.account().ok()))
+            }
             input #schedule_at name="schedule_at" type="datetime-local" value=(form.schedule_at)
                 aria-describedby="schedule_at-fault";
             (Fault::beside(fault, "schedule_at"))
@@ -237,14 +244,14 @@ pub(super) fn language(person: &Person, form: &SendForm) -> Markup {
     }
 }
 
-fn lines(words: &Words, list: &List) -> Markup {
+fn lines(words: &Words, own: &SendWords, list: &List) -> Markup {
     html! {
         div.warning role="alert" {
             p { (words.nothing_sent) }
             ul {
                 @for (line, text, fault) in list.faults.iter().take(FAULTS_SHOWN) {
                     li { (words.line) " " (line) ": " @if !text.is_empty() { "“" (text) "” " }
-                        (line_fault(words, fault)) }
+                        (line_fault(words, own, fault)) }
                 }
                 @if list.faults.len() > FAULTS_SHOWN { li { "…" } }
             }
@@ -252,11 +259,17 @@ fn lines(words: &Words, list: &List) -> Markup {
     }
 }
 
-fn line_fault(words: &Words, fault: &LineFault) -> &'static str {
+fn line_fault<'a>(words: &'a Words, own: &'a SendWords, fault: &'a LineFault) -> &'a str {
     match fault {
         LineFault::Shortened => words.line_shortened,
         LineFault::NoNumber => words.line_no_number,
         LineFault::Empty => words.line_empty,
         LineFault::TooMany => words.line_too_many,
+        LineFault::OpenQuote => own.open_quote,
+        LineFault::AfterQuote => own.after_quote,
+        LineFault::NumbersInQuotes => own.numbers_in_quotes,
+        LineFault::NoText => own.no_text,
+        LineFault::LongText => own.long_text,
+        LineFault::Refused(why) => why,
     }
 }

@@ -7,7 +7,8 @@ use domain::content::{Contact, Content, ContentKind, ContentRequest, Location, P
 use domain::error::Error;
 use domain::ids::DeviceId;
 use domain::media::{FileRequest, INLINE_MEDIA_BYTES_MAX, MediaSource};
-use domain::service::SendRequest;
+use domain::message::TEXT_CHARS_MAX;
+use domain::service::{SendRefusal, SendRequest};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::caller::id;
 use super::compose::SendWords;
 use super::failure::describe;
-use super::recipients::{List, Receiver};
+use super::recipients::{LineFault, List, Receiver};
 use super::show::{Fault, with};
 use super::words::Lang;
 use crate::forms::FormFile;
@@ -135,6 +136,36 @@ fn field_of(path: &str) -> &'static str {
     }
 }
 
+/// What a form asks for.
+pub(super) struct Batch {
+    /// A request for each receiver.
+    pub(super) requests: Vec<SendRequest>,
+    /// The line of each.
+    lines: Vec<usize>,
+    /// Whether it goes to a list, which is looked at before it goes.
+    pub(super) is_list: bool,
+}
+
+impl Batch {
+    /// What the gateway says of one of its messages, with the line that it means.
+    pub(super) fn refusal(lines: &[(usize, String)], refusal: SendRefusal, lang: Lang) -> Refusal {
+        match refusal.index.and_then(|index| lines.get(index)) {
+            Some((line, to)) => {
+                let why = describe(&refusal.error.into(), lang.words());
+                let faults = vec![(*line, to.clone(), LineFault::Refused(why))];
+                Refusal::Lines(List { faults, ..List::default() })
+            }
+            None => Refusal::by(refusal.error, lang),
+        }
+    }
+
+    /// The lines of a list, with their receivers.
+    pub(super) fn lines(&self) -> Vec<(usize, String)> {
+        let all = self.lines.iter().zip(&self.requests).filter(|_| self.is_list);
+        all.map(|(line, request)| (*line, request.to.clone())).collect()
+    }
+}
+
 /// The requests of a form, one for each receiver.
 pub(super) fn requests(
     lang: Lang,
@@ -142,7 +173,7 @@ pub(super) fn requests(
     form: &SendForm,
     file: Option<FormFile>,
     now: Timestamp,
-) -> Result<Vec<SendRequest>, Refusal> {
+) -> Result<Batch, Refusal> {
     let (words, own) = (lang.words(), SendWords::of(lang));
     let device: DeviceId =
         id(&form.device, "device").map_err(|_| Refusal::of("device", words.no_linked_device))?;
@@ -153,7 +184,7 @@ pub(super) fn requests(
     if list.receivers.is_empty() {
         return Err(Refusal::of("to", words.to_missing));
     }
-    if file.is_some() && list.receivers.len() > 1 {
+    if file.is_some() && list.is_list() {
         return Err(Refusal::of("file", own.file_for_one));
     }
     let unknown = list.unknown_variables(&form.text);
@@ -161,6 +192,7 @@ pub(super) fn requests(
         return Err(Refusal::of("text", &with(words.unknown_variable, name)));
     }
     let content = content(lang, form, file)?;
+    check_filled(&list, &content)?;
     let schedule_at = match form.schedule_at.as_str() {
         "" => None,
         text => Some(
@@ -175,7 +207,34 @@ pub(super) fn requests(
         schedule_at,
         ..SendRequest::default()
     });
-    Ok(requests.collect())
+    let lines = list.receivers.iter().map(|receiver| receiver.line).collect();
+    Ok(Batch { requests: requests.collect(), lines, is_list: list.is_list() })
+}
+
+/// Refuses a list with lines of which nothing, or too much, is left to send.
+fn check_filled(list: &List, content: &ContentRequest) -> Result<(), Refusal> {
+    if list.columns.is_empty() {
+        return Ok(());
+    }
+    let fault = |receiver: &Receiver| match filled(content, receiver) {
+        Content::Text(text) if text.trim().is_empty() => Some(LineFault::NoText),
+        Content::Text(text) if is_long(&text) => Some(LineFault::LongText),
+        Content::File(file) if is_long(&file.caption) => Some(LineFault::LongText),
+        _ => None,
+    };
+    let faults = list
+        .receivers
+        .iter()
+        .filter_map(|receiver| Some((receiver.line, receiver.to.clone(), fault(receiver)?)));
+    let faults: Vec<_> = faults.collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Lines(List { faults, ..List::default() }))
+}
+
+fn is_long(text: &str) -> bool {
+    text.chars().count() > TEXT_CHARS_MAX
 }
 
 /// The content, with the values of a receiver's line.

@@ -14,11 +14,11 @@ use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::account_settings;
 use super::accounts::operator;
 use super::caller::{Person, Posted, id};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::once::{self, once};
 use super::show::{self, Fault};
 use super::words::words;
 use crate::state::AppState;
@@ -58,7 +58,6 @@ pub(super) fn routes() -> Router<AppState> {
 struct GrantForm {
     messages: String,
     until: String,
-    key: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -67,7 +66,6 @@ struct VouchersForm {
     messages: String,
     days: String,
     count: String,
-    key: String,
 }
 
 async fn account(state: &AppState, person: &Person, text: &str) -> Result<Account, Error> {
@@ -106,6 +104,7 @@ async fn account_page(
             (person.csrf())
             button.plain { (words.enter) }
         }
+        (account_settings::of_operator(state, person, account).await?)
         h2 { (own.granted) }
         p.quiet { (own.granted_help) }
         @if grants.is_empty() { p.empty { (own.none) } } @else { (table(words.device, own, account, &grants)) }
@@ -113,12 +112,11 @@ async fn account_page(
             h2 { (own.add) }
             form.stack method="post" action=(path) {
                 (person.csrf())
-                (once::field(state))
                 label for="messages" { (own.messages) }
                 input #messages name="messages" type="number" required min="1" max=(GRANT_MESSAGES_MAX)
                     value=(form.messages) aria-describedby="messages-fault";
                 (Fault::beside(fault, "messages"))
-                label for="until" { (own.last_day) }
+                label for="until" { (show::zoned(own.last_day, Some(account))) }
                 input #until name="until" type="date" value=(form.until) aria-describedby="until-fault";
                 (Fault::beside(fault, "until"))
                 button { (own.add) }
@@ -133,7 +131,8 @@ fn table(device: &str, own: &CreditWords, account: &Account, grants: &[Grant]) -
     html! {
         div.wide role="group" aria-label=(own.granted) tabindex="0" {
             table {
-                thead { tr { th { (device) } th { (own.total) } th { (own.used) } th { (own.until) } } }
+                thead { tr { th { (device) } th { (own.total) } th { (own.used) }
+                    th { (show::zoned(own.until, Some(account))) } } }
                 tbody { @for grant in grants { tr {
                     td { @match grant.device_id {
                         Some(device) => code { (device) },
@@ -180,31 +179,22 @@ async fn add_grant(
         Ok(grant) => grant,
         Err(fault) => return account_page(&state, &person, &account, &form, Some(&fault)).await,
     };
-    let (key, own_state, shown_to) = (form.key.clone(), state.clone(), person.clone());
-    let act = async move {
-        match state.core().add_grant(&operator, grant).await {
-            Ok(_) => Ok(redirect(&path)),
-            Err(Error::Invalid { field: "expires_at", .. }) => {
-                let fault = Fault::of("until", own.day_wrong.to_owned());
-                account_page(&state, &person, &account, &form, Some(&fault)).await
-            }
-            Err(error) => Err(error.into()),
+    match state.core().add_grant(&operator, grant).await {
+        Ok(_) => Ok(redirect(&path)),
+        Err(Error::Invalid { field: "expires_at", .. }) => {
+            let fault = Fault::of("until", own.day_wrong.to_owned());
+            account_page(&state, &person, &account, &form, Some(&fault)).await
         }
-    };
-    once(&own_state, &shown_to, &key, act).await
+        Err(error) => Err(error.into()),
+    }
 }
 
-async fn show_vouchers(State(state): State<AppState>, person: Person) -> PageResult {
+async fn show_vouchers(person: Person) -> PageResult {
     operator(&person)?;
-    Ok(vouchers_page(&state, &person, &VouchersForm::default(), None))
+    Ok(vouchers_page(&person, &VouchersForm::default(), None))
 }
 
-fn vouchers_page(
-    state: &AppState,
-    person: &Person,
-    form: &VouchersForm,
-    fault: Option<&Fault>,
-) -> Response {
+fn vouchers_page(person: &Person, form: &VouchersForm, fault: Option<&Fault>) -> Response {
     let own = CreditWords::of(person.lang);
     let count = if form.count.is_empty() { "1" } else { &form.count };
     let number = |name: &str, label: &str, value: &str, max: i64, is_required: bool| {
@@ -220,7 +210,6 @@ fn vouchers_page(
         (Fault::above(fault, &[]))
         form.stack method="post" action="/app/vouchers" {
             (person.csrf())
-            (once::field(state))
             (number("messages", own.messages, &form.messages, GRANT_MESSAGES_MAX, true))
             (number("days", own.valid_days, &form.days, VOUCHER_DAYS_MAX.into(), false))
             (number("count", own.count, count, VOUCHERS_MAX.into(), true))
@@ -243,18 +232,14 @@ async fn make_vouchers(
         text => Some(text.parse().unwrap_or(0)),
     };
     let count = form.count.trim().parse().unwrap_or(0);
-    let (key, own_state, shown_to) = (form.key.clone(), state.clone(), person.clone());
-    let act = async move {
-        match state.core().create_vouchers(&operator, messages, days, count).await {
-            Ok(codes) => Ok(made(&person, &codes)),
-            Err(error @ Error::Invalid { .. }) => {
-                let fault = Fault::of("vouchers", describe(&error.into(), person.words()));
-                Ok(vouchers_page(&state, &person, &form, Some(&fault)))
-            }
-            Err(error) => Err(error.into()),
+    match state.core().create_vouchers(&operator, messages, days, count).await {
+        Ok(codes) => Ok(made(&person, &codes)),
+        Err(error @ Error::Invalid { .. }) => {
+            let fault = Fault::of("vouchers", describe(&error.into(), person.words()));
+            Ok(vouchers_page(&person, &form, Some(&fault)))
         }
-    };
-    once(&own_state, &shown_to, &key, act).await
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The page that shows new codes, once.

@@ -97,7 +97,7 @@ pub(super) async fn log(
                     (words.older)
                 } }
             }
-            (replay_form(words, &path))
+            (replay_form(person, &path))
         }
     })
 }
@@ -155,11 +155,12 @@ fn last_answer(delivery: &Delivery) -> Markup {
     }
 }
 
-fn replay_form(words: &Words, path: &str) -> Markup {
+fn replay_form(person: &Person, path: &str) -> Markup {
+    let words = person.words();
     html! {
         form.row method="get" action={ (path) "/replay" } {
             div.field {
-                label for="since" { (words.replay_since) }
+                label for="since" { (show::zoned(words.replay_since, person.visitor.account())) }
                 input #since name="since" type="datetime-local" required;
             }
             div.field {

@@ -199,8 +199,8 @@ fn settings(person: &Person, path: &str, form: &SettingsForm, fault: Option<&Fau
                         (field("min_s", words.pause_min, &form.min_s, "number"))
                         (field("max_s", words.pause_max, &form.max_s, "number"))
                         (field("first_contacts", words.first_contacts, &form.first_contacts, "number"))
-                        (field("quiet_from", words.quiet_from, &form.quiet_from, "time"))
-                        (field("quiet_until", words.quiet_until, &form.quiet_until, "time"))
+                        (field("quiet_from", &show::zoned(words.quiet_from, person.visitor.account()), &form.quiet_from, "time"))
+                        (field("quiet_until", &show::zoned(words.quiet_until, person.visitor.account()), &form.quiet_until, "time"))
                     }
                     label.check {
                         input type="checkbox" name="typing" value="1" checked[is_on(&form.typing)];

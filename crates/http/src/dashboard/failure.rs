@@ -5,15 +5,17 @@ use axum::extract::Request;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use domain::error::Error;
+use jiff::SignedDuration;
 use maud::html;
 
 use super::layout;
+use super::show::with;
 use super::words::{Lang, Words};
-use crate::api_error::{ApiError, log_fault, named};
+use crate::api_error::{ApiError, add_retry_after, log_fault, named};
 use crate::body::JSON_BYTES_MAX;
 use crate::native::problem;
 
@@ -96,13 +98,19 @@ pub(super) fn describe(error: &ApiError, words: &Words) -> String {
         Error::DeviceLimit(_) => words.device_limit,
         Error::QueueFull(_) => words.queue_full,
         Error::DiskFull => words.disk_full,
-        Error::TooManyRequests => words.too_many_tries,
+        Error::TooManyTries(wait) => return too_many_tries(*wait, words),
+        Error::TooManyRequests => words.too_many_requests,
         Error::NotWaiting(_) => words.not_waiting,
         Error::Whatsapp(_) => words.whatsapp_refused,
         Error::Store(_) => words.internal,
         _ => return problem::detail(error),
     };
     known.to_owned()
+}
+
+/// How long somebody must wait, in begun minutes.
+pub(super) fn too_many_tries(wait: SignedDuration, words: &Words) -> String {
+    with(words.too_many_tries, wait.unsigned_abs().as_secs().div_ceil(60))
 }
 
 impl IntoResponse for Failure {
@@ -146,6 +154,14 @@ fn login_path(next: &str) -> String {
     format!("/login?next={next}")
 }
 
+/// The page of a path that no page has.
+pub(super) fn unknown_page(headers: &HeaderMap) -> Response<Body> {
+    let unknown = Failure::from(ApiError::UnknownPath);
+    let mut response = error_page(&unknown, Lang::of(headers));
+    add_headers(&mut response);
+    response
+}
+
 fn error_page(failure: &Failure, lang: Lang) -> Response<Body> {
     let words = lang.words();
     if let Failure::LinkOver = failure {
@@ -157,7 +173,11 @@ fn error_page(failure: &Failure, lang: Lang) -> Response<Body> {
         p.fault role="alert" { (failure.describe(words)) }
         p { a.button href="/app" { (words.to_start) } }
     };
-    layout::bare(failure.status(), lang, words.went_wrong, &body)
+    let mut response = layout::bare(failure.status(), lang, words.went_wrong, &body);
+    if let Failure::Other(error) = failure {
+        add_retry_after(&mut response, error);
+    }
+    response
 }
 
 /// Leads the browser to another page.

@@ -18,7 +18,6 @@ use serde::Deserialize;
 use super::caller::{Asked, InAccount, Person, Posted, id};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::once::{self, once};
 use super::show::{self, Fault};
 use super::words::words;
 use crate::state::AppState;
@@ -79,7 +78,6 @@ struct CreateForm {
     device: String,
     name: String,
     people: String,
-    key: String,
 }
 
 /// What goes wrong with a group, in words.
@@ -136,7 +134,7 @@ async fn list_page(
                     Ok(groups) => (table(own, device, &groups)),
                 }
                 @if person.visitor.role() >= Role::Member && is_asked {
-                    (create_form(state, person, device, form, fault))
+                    (create_form(person, device, form, fault))
                 }
             }
         }
@@ -185,7 +183,6 @@ fn table(own: &GroupWords, device: DeviceId, groups: &[Group]) -> Markup {
 }
 
 fn create_form(
-    state: &AppState,
     person: &Person,
     device: DeviceId,
     form: &CreateForm,
@@ -198,7 +195,6 @@ fn create_form(
             (Fault::above(fault, &["name", "people"]))
             form.stack method="post" action="/app/groups" {
                 (person.csrf())
-                (once::field(state))
                 input type="hidden" name="device" value=(device);
                 label for="name" { (own.name) }
                 input #name name="name" required maxlength=(GROUP_NAME_MAX) value=(form.name)
@@ -239,17 +235,13 @@ async fn create(
     if let Some(fault) = fault {
         return list_page(&state, &person, &form, Some(&fault)).await;
     }
-    let (key, own_state, shown_to) = (form.key.clone(), state.clone(), person.clone());
-    let act = async move {
-        let members = people(&form.people);
-        match state.core().create_group(person.principal(), device, &form.name, &members).await {
-            Ok(made) => Ok(redirect(&group_path(device, &made.group))),
-            Err(error) => {
-                let field = if let Error::Invalid { .. } = error { "people" } else { "group" };
-                let fault = Fault::of(field, described(&person, error));
-                list_page(&state, &person, &form, Some(&fault)).await
-            }
+    let members = people(&form.people);
+    match state.core().create_group(person.principal(), device, &form.name, &members).await {
+        Ok(made) => Ok(redirect(&group_path(device, &made.group))),
+        Err(error) => {
+            let field = if let Error::Invalid { .. } = error { "people" } else { "group" };
+            let fault = Fault::of(field, described(&person, error));
+            list_page(&state, &person, &form, Some(&fault)).await
         }
-    };
-    once(&own_state, &shown_to, &key, act).await
+    }
 }

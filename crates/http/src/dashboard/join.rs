@@ -15,6 +15,7 @@ use serde::Deserialize;
 use super::caller::{Stranger, read_form, typed};
 use super::failure::{PageResult, redirect};
 use super::layout;
+use super::once;
 use super::passwords::is_acceptable;
 use super::show::{Fault, with};
 use super::words::Lang;
@@ -47,6 +48,7 @@ pub fn sign_in_path(link: &Secret) -> String {
 struct JoinForm {
     email: String,
     password: String,
+    key: String,
 }
 
 async fn show(
@@ -59,7 +61,8 @@ async fn show(
     let Ok(Link::Join(place)) = state.core().link(&link).await else {
         return Ok(used_up(stranger.lang));
     };
-    Ok(page(StatusCode::OK, stranger.lang, place, &JoinForm::default(), None))
+    let form = JoinForm { key: once::new_key(&state), ..JoinForm::default() };
+    Ok(page(StatusCode::OK, stranger.lang, place, &form, None))
 }
 
 async fn join(
@@ -142,6 +145,7 @@ fn page(
         h1 { (title) }
         p.quiet { (lead) }
         form.stack method="post" {
+            (once::field(&form.key))
             label for="email" { (words.email) }
             input #email name="email" type="email" required autocomplete="username"
                 value=(form.email) aria-describedby="email-fault";

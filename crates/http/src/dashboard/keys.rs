@@ -18,7 +18,6 @@ use serde::Deserialize;
 use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::once::{self, once};
 use super::show::{self, Confirm, Fault, with};
 use super::words::Words;
 use crate::state::AppState;
@@ -47,7 +46,6 @@ struct KeyForm {
     scopes: Vec<String>,
     device: String,
     expires_at: String,
-    key: String,
 }
 
 impl KeyForm {
@@ -94,17 +92,13 @@ async fn add(
         Ok(request) => request,
         Err(fault) => return page(&state, &person, None, &form, Some(&fault)).await,
     };
-    let (key, own_state, shown_to) = (form.key.clone(), state.clone(), person.clone());
-    let act = async move {
-        match state.core().create_key(person.principal(), request).await {
-            Ok((key, secret)) => Ok(made(&person, &key, secret.reveal())),
-            Err(error) => {
-                let fault = key_fault(&person, error)?;
-                page(&state, &person, None, &form, Some(&fault)).await
-            }
+    match state.core().create_key(person.principal(), request).await {
+        Ok((key, secret)) => Ok(made(&person, &key, secret.reveal())),
+        Err(error) => {
+            let fault = key_fault(&person, error)?;
+            page(&state, &person, None, &form, Some(&fault)).await
         }
-    };
-    once(&own_state, &shown_to, &key, act).await
+    }
 }
 
 fn key_fault(person: &Person, error: Error) -> Result<Fault, Failure> {
@@ -152,7 +146,7 @@ async fn page(
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
         }
-        (add_form(state, person, &devices, form, fault))
+        (add_form(person, &devices, form, fault))
     };
     let status = Fault::status(fault);
     Ok(layout::page_with(status, person, Place::Keys, words.keys, &Head::default(), &body))
@@ -234,13 +228,7 @@ fn scope_help(words: &Words, scope: Scope) -> &'static str {
     }
 }
 
-fn add_form(
-    state: &AppState,
-    person: &Person,
-    devices: &[Device],
-    form: &KeyForm,
-    fault: Option<&Fault>,
-) -> Markup {
+fn add_form(person: &Person, devices: &[Device], form: &KeyForm, fault: Option<&Fault>) -> Markup {
     let words = person.words();
     html! {
         section.card {
@@ -248,7 +236,6 @@ fn add_form(
             (Fault::above(fault, &["name", "scopes", "device", "expires_at"]))
             form.stack method="post" action="/app/keys" {
                 (person.csrf())
-                (once::field(state))
                 label for="name" { (words.name) }
                 input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name)
                     aria-describedby="name-fault";
@@ -274,7 +261,9 @@ fn add_form(
                     }
                 }
                 (Fault::beside(fault, "device"))
-                label for="expires_at" { (words.expires_optional) }
+                label for="expires_at" {
+                    (show::zoned(words.expires_optional, person.visitor.account()))
+                }
                 input #expires_at name="expires_at" type="datetime-local" value=(form.expires_at)
                     aria-describedby="expires_at-fault";
                 (Fault::beside(fault, "expires_at"))

@@ -5,8 +5,10 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use domain::person::Role;
 use maud::{DOCTYPE, Markup, html};
 
+use super::account_settings::SETTINGS_PATH;
 use super::assets::{SCRIPT_PATH, STYLE_PATH};
 use super::caller::Person;
+use super::show::with;
 use super::words::{Lang, Words};
 use crate::html::HTML;
 use crate::reply::bytes_reply;
@@ -163,6 +165,7 @@ pub(super) fn page_with(
             main #main data-stream=(head.stream.as_deref().unwrap_or("/app/stream")) {
                 (stream_state(words))
                 (body)
+                (zone(person))
             }
         }
     };
@@ -174,6 +177,21 @@ fn stream_state(words: &Words) -> Markup {
     html! {
         p.warning #stream-state role="status" hidden
             data-lost=(words.stream_lost) data-restarted=(words.stream_restarted) {}
+    }
+}
+
+/// The zone of the times of a page, and for owners the way to change it.
+fn zone(person: &Person) -> Markup {
+    let words = person.words();
+    html! {
+        @if let Some(account) = person.visitor.account() {
+            p.quiet #zone {
+                (with(words.times_in, account.timezone.name()))
+                @if person.visitor.role() == Role::Owner {
+                    " " a href=(SETTINGS_PATH) { (words.settings) }
+                }
+            }
+        }
     }
 }
 

@@ -13,10 +13,11 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, Nothing, Posted, Stranger, read_form, typed};
-use super::failure::{PageResult, redirect};
+use super::failure::{PageResult, redirect, too_many_tries};
 use super::layout;
 use super::origin::CookieMode;
 use super::words::Lang;
+use crate::api_error::add_retry_after;
 use crate::net::share_of;
 use crate::request_context;
 use crate::state::AppState;
@@ -76,9 +77,12 @@ async fn sign_in(
             let wrong = lang.words().login_wrong;
             Ok(page(StatusCode::UNAUTHORIZED, lang, &form, Some(wrong)))
         }
-        Err(Error::TooManyRequests) => {
-            let blocked = lang.words().too_many_tries;
-            Ok(page(StatusCode::TOO_MANY_REQUESTS, lang, &form, Some(blocked)))
+        Err(Error::TooManyTries(wait)) => {
+            let blocked = too_many_tries(wait, lang.words());
+            let mut response =
+                page(StatusCode::TOO_MANY_REQUESTS, lang, &form, Some(blocked.as_str()));
+            add_retry_after(&mut response, &Error::TooManyTries(wait).into());
+            Ok(response)
         }
         Err(error) => Err(error.into()),
     }
@@ -121,16 +125,20 @@ async fn second_step(
         return Ok(page(StatusCode::UNAUTHORIZED, lang, &empty, over));
     };
     let client = request_context::client().map(share_of);
-    let again = |status, fault| Ok(code_page(status, lang, &form.ticket, &form.next, Some(fault)));
+    let again =
+        |status, fault: &str| code_page(status, lang, &form.ticket, &form.next, Some(fault));
     match core.count_try(&user.email, client) {
         Ok(()) => {}
-        Err(Error::TooManyRequests) => {
-            return again(StatusCode::TOO_MANY_REQUESTS, words.too_many_tries);
+        Err(Error::TooManyTries(wait)) => {
+            let blocked = too_many_tries(wait, words);
+            let mut response = again(StatusCode::TOO_MANY_REQUESTS, &blocked);
+            add_retry_after(&mut response, &Error::TooManyTries(wait).into());
+            return Ok(response);
         }
         Err(error) => return Err(error.into()),
     }
     if !core.is_second_factor(user.id, &form.code).await? {
-        return again(StatusCode::UNAUTHORIZED, words.code_wrong);
+        return Ok(again(StatusCode::UNAUTHORIZED, words.code_wrong));
     }
     // Once for the password, once for the code.
     forget(state, &user.email);

@@ -8,14 +8,18 @@ use domain::message::{Direction, Message, Waiting, WaitingReason};
 use domain::person::Role;
 use domain::service::not_resendable;
 use maud::{Markup, html};
+use serde::Deserialize;
 
-use super::caller::{InAccount, Nothing, Person, Posted, id};
+use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_edits;
+use super::show;
 use super::words::Words;
-use super::{once, show};
 use crate::state::AppState;
+
+/// Most characters of a text that are shown at once.
+const TEXT_CHARS_SHOWN: usize = 10_000;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -23,10 +27,18 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/app/messages/{id}/cancel", post(cancel))
 }
 
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ShowQuery {
+    /// Whether all of a long text is shown.
+    whole: Option<String>,
+}
+
 async fn show_message(
     State(state): State<AppState>,
     InAccount(person): InAccount,
     Path(text): Path<String>,
+    Asked(query): Asked<ShowQuery>,
 ) -> PageResult {
     let (words, id) = (person.words(), MessageId(id(&text, "message")?));
     let message = state.core().message(person.principal(), id).await?;
@@ -42,14 +54,13 @@ async fn show_message(
             }
             @if let Some(failure) = &message.failure { p.fault { (failure.message) } }
             (facts(&person, &message))
-            (content(words, &message))
+            (content(words, &message, query.whole.is_some()))
             h2 { (words.timeline) }
             (timeline(&person, &message))
-            (message_edits::acts(&state, &person, &message))
+            (message_edits::acts(&person, &message))
             @if may_resend(&person, &message) {
                 form method="post" action={ "/app/messages/" (message.id) "/resend" } {
                     (person.csrf())
-                    (once::field(&state))
                     button { (words.resend) }
                 }
             }
@@ -117,14 +128,29 @@ fn facts(person: &Person, message: &Message) -> Markup {
     }
 }
 
-fn content(words: &Words, message: &Message) -> Markup {
+/// The text, or its beginning and a link to the rest.
+fn text(words: &Words, message: &Message, is_whole: bool) -> Markup {
+    let text = message.text();
+    let end = text.char_indices().nth(TEXT_CHARS_SHOWN).filter(|_| !is_whole).map(|(at, _)| at);
+    html! {
+        @match end {
+            Some(end) => {
+                p.text { (text[..end]) "…" }
+                p { a href={ "/app/messages/" (message.id) "?whole=1" } { (words.whole_text) } }
+            }
+            None => @if !text.is_empty() { p.text { (text) } },
+        }
+    }
+}
+
+fn content(words: &Words, message: &Message, is_whole: bool) -> Markup {
     html! {
         p { span.kind { (show::kind_word(words, message.kind())) } }
         @if let Some(name) = message.media().and_then(|media| media.filename.as_ref()) { p { (name) } }
         @if let Some(place) = message.content.location() {
             p { (place.latitude) ", " (place.longitude) }
         }
-        @if !message.text().is_empty() { p.text { (message.text()) } }
+        (text(words, message, is_whole))
     }
 }
 

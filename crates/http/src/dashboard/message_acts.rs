@@ -19,7 +19,6 @@ use super::caller::{Asked, InAccount, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Place};
 use super::messages::ListQuery;
-use super::once::{self, once};
 use super::show::with;
 use crate::state::AppState;
 
@@ -134,7 +133,6 @@ async fn ask(
         @if is_too_many { (limit_note(&person, act)) }
         form.row method="post" action=(query.path(act.path(), None)) {
             (person.csrf())
-            (once::field(&state))
             input type="hidden" name="until" value=(now.as_millisecond());
             @if may_go { button.danger[act == Act::Cancel] { (title) } }
             a.button.plain href=(query.path("/app/messages", None)) { (words.keep) }
@@ -179,12 +177,8 @@ async fn cancel_all(
 ) -> PageResult {
     person.visitor.require(Role::Member)?;
     let filter = asked_filter(&person, &query, &form)?;
-    let (own_state, shown_to) = (state.clone(), person.clone());
-    let act = async move {
-        let outcome = state.core().cancel_matching(person.principal(), &filter).await?;
-        Ok(redirect(&query.path("/app/messages", Some(outcome))))
-    };
-    once(&own_state, &shown_to, &form.key, act).await
+    let outcome = state.core().cancel_matching(person.principal(), &filter).await?;
+    Ok(redirect(&query.path("/app/messages", Some(outcome))))
 }
 
 async fn resend_all(

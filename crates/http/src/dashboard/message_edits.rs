@@ -17,7 +17,6 @@ use super::chats::chat_path;
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_acts::idempotency;
-use super::once;
 use super::words::words;
 use crate::state::AppState;
 
@@ -45,7 +44,7 @@ struct EditForm {
 }
 
 /// The acts that are possible now.
-pub(super) fn acts(state: &AppState, person: &Person, message: &Message) -> Markup {
+pub(super) fn acts(person: &Person, message: &Message) -> Markup {
     let own = EditWords::of(person.lang);
     let path = format!("/app/messages/{}", message.id);
     let may_act = person.visitor.role() >= Role::Member;
@@ -70,7 +69,6 @@ pub(super) fn acts(state: &AppState, person: &Person, message: &Message) -> Mark
                 summary { (own.edit) }
                 form.stack method="post" action={ (path) "/edit" } {
                     (person.csrf())
-                    (once::field(state))
                     label.hidden for="text" { (own.edit) }
                     textarea #text name="text" required aria-describedby="text-help" { (text) }
                     span.help #text-help { (own.edit_help) }
@@ -122,7 +120,6 @@ async fn ask_revoke(
         p { (own.revoke_warning) }
         form.row method="post" action={ (path) "/revoke" } {
             (person.csrf())
-            (once::field(&state))
             button.danger { (own.revoke) }
             a.button.plain href=(path) { (words.keep) }
         }

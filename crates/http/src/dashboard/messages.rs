@@ -276,11 +276,11 @@ async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result
                 }
             }
             div.field {
-                label for="since" { (words.since) }
+                label for="since" { (show::zoned(words.since, person.visitor.account())) }
                 input #since name="since" type="datetime-local" value=(query.since);
             }
             div.field {
-                label for="until" { (words.until) }
+                label for="until" { (show::zoned(words.until, person.visitor.account())) }
                 input #until name="until" type="datetime-local" value=(query.until);
             }
             div.field {

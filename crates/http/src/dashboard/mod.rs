@@ -5,6 +5,7 @@
 //! [`domain::service::Core`] as every API. Who a session stands for is found by `caller::Person`, an
 //! extractor of these routes alone: requests of an API do none of this.
 
+mod account_settings;
 mod accounts;
 mod api;
 mod assets;
@@ -61,15 +62,22 @@ mod words;
 mod tests;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::body::Body;
+use axum::http::{HeaderMap, Response};
+use axum::middleware::{from_fn, from_fn_with_state};
 
 use crate::state::AppState;
 
 pub use join::{setup_path, sign_in_path};
 pub use portal_page::portal_path;
 
+/// The page of a path that no page has.
+pub fn unknown_page(headers: &HeaderMap) -> Response<Body> {
+    failure::unknown_page(headers)
+}
+
 /// The pages, with the frame that makes pages of their errors and sets their headers.
-pub fn router() -> Router<AppState> {
+pub fn router(state: &AppState) -> Router<AppState> {
     Router::new()
         .merge(login::routes())
         .merge(join::routes())
@@ -95,6 +103,7 @@ pub fn router() -> Router<AppState> {
         .merge(webhook::routes())
         .merge(deliveries::routes())
         .merge(accounts::routes())
+        .merge(account_settings::routes())
         .merge(credits::routes())
         .merge(plans::routes())
         .merge(gateway::routes())
@@ -104,6 +113,7 @@ pub fn router() -> Router<AppState> {
         .merge(api::routes())
         .merge(people::routes())
         .merge(security::routes())
+        .route_layer(from_fn_with_state(state.clone(), once::layer))
         .route_layer(from_fn(failure::frame))
         .merge(assets::routes())
 }

@@ -1,37 +1,49 @@
-//! Forms that make something carry a key: one that comes again gets the first one's answer, and makes
-//! nothing more. It works with secrets that are shown once, too: the answer is kept as it was.
+//! A form that is posted twice acts once: every form carries a key of its page, and one that comes again
+//! gets the first one's answer. It works with secrets that are shown once, too: the answer is kept as it
+//! was, in memory and for a short while. A form that was changed in between is another one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::response::Parts;
-use axum::http::{HeaderMap, Response, StatusCode};
-use domain::error::Error;
-use domain::key::KeyHash;
+use axum::extract::{Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Response, StatusCode, response};
+use axum::middleware::Next;
+use axum::response::IntoResponse as _;
+use domain::key::{KeyHash, Secret};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 use tokio::sync::Mutex as AsyncMutex;
 use tracing::Instrument as _;
 
 use super::caller::Person;
 use super::failure::{Failure, PageResult};
 use crate::api_error::ApiError;
+use crate::body::{JSON_BYTES_MAX, read_bytes};
+use crate::request_context::{self, with_client};
 use crate::state::AppState;
 
 /// How long an answer is kept.
 const KEPT: SignedDuration = SignedDuration::from_mins(10);
-/// Most answers that are kept.
+/// Most answers that are kept; then the oldest goes.
 const ANSWERS_MAX: usize = 1_000;
-/// Most characters of a form's key.
-const KEY_CHARS_MAX: usize = 64;
+/// Most answers that are kept of a session, so that one cannot push out those of others.
+const SESSION_ANSWERS_MAX: usize = 32;
 /// Most bytes of a page.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// The field of a form's key.
+const KEY_FIELD: &str = "key";
+
+/// A session, and the hash of a form with where it goes.
+type Form = (KeyHash, [u8; 32]);
 
 /// The answers of forms that were sent a short while ago.
 #[derive(Default)]
-pub(crate) struct AnsweredForms(Mutex<HashMap<(KeyHash, String), (Timestamp, Slot)>>);
+pub(crate) struct AnsweredForms(Mutex<HashMap<Form, (Timestamp, Slot)>>);
 
 type Slot = Arc<AsyncMutex<Option<Answer>>>;
 
@@ -43,64 +55,115 @@ struct Answer {
 }
 
 impl AnsweredForms {
-    fn slot(&self, session: KeyHash, key: &str, now: Timestamp) -> Result<Slot, Error> {
-        let key: String = key.chars().take(KEY_CHARS_MAX).collect();
+    fn slot(&self, form: Form, now: Timestamp) -> Slot {
         let mut answers = self.0.lock();
         answers.retain(|_, (since, _)| now.duration_since(*since) < KEPT);
-        let known = answers.get(&(session, key.clone()));
-        if let Some((_, slot)) = known {
-            return Ok(slot.clone());
+        if let Some((_, slot)) = answers.get(&form) {
+            return slot.clone();
         }
-        if answers.len() >= ANSWERS_MAX {
-            return Err(Error::TooManyRequests);
+        let of_session = answers.keys().filter(|(session, _)| *session == form.0).count();
+        if of_session >= SESSION_ANSWERS_MAX {
+            forget_oldest(&mut answers, |session| session == form.0);
+        } else if answers.len() >= ANSWERS_MAX {
+            forget_oldest(&mut answers, |_| true);
         }
         let slot = Slot::default();
-        answers.insert((session, key), (now, slot.clone()));
-        Ok(slot)
+        answers.insert(form, (now, slot.clone()));
+        slot
     }
 }
 
-/// The hidden field with a new form's key.
-pub(super) fn field(state: &AppState) -> Markup {
+fn forget_oldest(
+    answers: &mut HashMap<Form, (Timestamp, Slot)>,
+    is_concerned: impl Fn(KeyHash) -> bool,
+) {
+    let concerned = answers.iter().filter(|((session, _), _)| is_concerned(*session));
+    let oldest = concerned.min_by_key(|(_, (since, _))| *since).map(|(form, _)| *form);
+    if let Some(oldest) = oldest {
+        answers.remove(&oldest);
+    }
+}
+
+/// A new form's key.
+pub(super) fn new_key(state: &AppState) -> String {
     let mut random = [0; 16];
     state.core().fill_random(&mut random);
-    html! { input type="hidden" name="key" value=(hex::encode(random)); }
+    hex::encode(random)
 }
 
-/// Does what a form asks for, unless it came before: then its answer is given again.
-///
-/// It is done to its end also when the browser has gone, as it does on a double click: it would not
-/// be known otherwise whether it was done.
-pub(super) async fn once<F>(state: &AppState, person: &Person, key: &str, act: F) -> PageResult
-where
-    F: Future<Output = PageResult> + Send + 'static,
-{
-    if key.is_empty() {
-        return act.await;
+/// The hidden field with a form's key.
+pub(super) fn field(key: &str) -> Markup {
+    html! { input type="hidden" name=(KEY_FIELD) value=(key); }
+}
+
+/// Around every page: does what a form asks for, unless it came before; then its answer is given again.
+pub(super) async fn layer(
+    State(state): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let is_form = request.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes().to_ascii_lowercase().starts_with(b"application/x-www-form-urlencoded")
+    });
+    if request.method() != Method::POST || !is_form {
+        return next.run(request).await;
     }
-    let slot = state.answered_forms().slot(person.visitor.session.hash, key, state.core().now())?;
-    let done = tokio::spawn(
-        async move {
-            let mut kept = slot.lock().await;
-            if let Some(answer) = &*kept {
-                return Ok(answer.clone());
-            }
-            let answer = Answer::of(act.await?).await?;
-            // A form that is at fault is corrected and sent with the same key.
-            if answer.status.is_success() || answer.status.is_redirection() {
-                *kept = Some(answer.clone());
-            }
-            Ok::<_, Failure>(answer)
-        }
-        .in_current_span(),
-    );
-    let answer = done.await.map_err(|_| Failure::from(ApiError::Crashed))??;
-    Ok(answer.into())
+    let answered = answer(&state, request, next).await;
+    answered.unwrap_or_else(|failure| failure.into_response())
+}
+
+async fn answer(state: &AppState, request: Request, next: Next) -> PageResult {
+    let (parts, body) = request.into_parts();
+    let body = read_bytes(body, JSON_BYTES_MAX).await?;
+    let has_key =
+        form_urlencoded::parse(&body).any(|(name, value)| name == KEY_FIELD && !value.is_empty());
+    let session = if has_key { sender(state, &parts).await } else { None };
+    let form = session.map(|session| {
+        let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+        let what = Sha256::new_with_prefix(target).chain_update([0]).chain_update(&body);
+        (session, what.finalize().into())
+    });
+    let request = Request::from_parts(parts, Body::from(body));
+    let Some(form) = form else { return Ok(next.run(request).await) };
+    let slot = state.answered_forms().slot(form, state.core().now());
+    // Done to its end also when the browser has gone, as it does on a double click: it would not be known
+    // otherwise whether it was done.
+    let act = with_client(request_context::client(), first_answer(slot, request, next));
+    let (answer, _) =
+        tokio::spawn(act.in_current_span()).await.map_err(|_| Failure::from(ApiError::Crashed))?;
+    Ok(answer?.into())
+}
+
+/// Whose form it is: a session's, or that of somebody who joins by a link.
+async fn sender(state: &AppState, parts: &Parts) -> Option<KeyHash> {
+    if let Ok(person) = Person::of(state, parts).await {
+        return Some(person.visitor.session.hash);
+    }
+    let path = parts.uri.path();
+    let link = path.strip_prefix("/app/join/").or_else(|| path.strip_prefix("/setup/"))?;
+    Some(Secret::new(link).hash())
+}
+
+async fn first_answer(slot: Slot, request: Request, next: Next) -> Result<Answer, Failure> {
+    let mut kept = slot.lock().await;
+    if let Some(answer) = &*kept {
+        return Ok(answer.clone());
+    }
+    let mut response = next.run(request).await;
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        return Err(failure);
+    }
+    let answer = Answer::of(response).await?;
+    // A form that is at fault is corrected and sent again.
+    if answer.status.is_success() || answer.status.is_redirection() {
+        *kept = Some(answer.clone());
+    }
+    Ok(answer)
 }
 
 impl Answer {
     async fn of(response: Response<Body>) -> Result<Self, Failure> {
-        let (Parts { status, headers, .. }, body) = response.into_parts();
+        let (response::Parts { status, headers, .. }, body) = response.into_parts();
         let body = to_bytes(body, PAGE_BYTES_MAX).await;
         let body = body.map_err(|_| Failure::from(ApiError::Crashed))?;
         Ok(Self { status, headers, body })

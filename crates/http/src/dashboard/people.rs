@@ -8,8 +8,9 @@ use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use domain::error::Error;
 use domain::ids::UserId;
-use domain::person::{Place as Belongs, Role, User};
-use maud::html;
+use domain::key::KeyHash;
+use domain::person::{Invitation, Place as Belongs, Role, User};
+use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Nothing, Person, Posted, id};
@@ -17,14 +18,26 @@ use super::failure::{PageResult, redirect};
 use super::join::{join_path, setup_path};
 use super::layout::{self, Place};
 use super::show::{self, Confirm, with};
-use super::words::Words;
+use super::words::{Words, words};
 use crate::net::server_address;
 use crate::state::AppState;
+
+words! {
+    /// The texts of invitations.
+    InviteWords
+    open: "Open invitations", "Undangan terbuka";
+    made_by: "Made by", "Dibuat oleh";
+    by_command: "operator key or command", "kunci operator atau perintah";
+    withdraw: "Withdraw", "Tarik";
+    withdraw_title: "Withdraw this invitation?", "Tarik undangan ini?";
+    withdraw_warning: "Its link is over at once.", "Tautannya langsung tidak berlaku.";
+}
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/app/people", get(list))
         .route("/app/people/invite", post(invite))
+        .route("/app/people/invitations/{id}/withdraw", get(ask_withdraw).post(withdraw))
         .route("/app/people/{id}/remove", get(ask_remove).post(remove))
         .route("/app/people/{id}/reset", get(ask_reset).post(reset))
 }
@@ -45,6 +58,7 @@ fn role_word(words: &Words, role: Role) -> &'static str {
 
 async fn list(State(state): State<AppState>, person: Person) -> PageResult {
     let (words, people) = (person.words(), state.core().people(&person.visitor).await?);
+    let open = state.core().invitations(&person.visitor).await?;
     let own = person.visitor.session.user.id;
     let mut with_factor = HashSet::new();
     for user in &people {
@@ -65,10 +79,7 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
                     tbody { @for user in &people { tr {
                         td { (user.email) @if user.id == own { " " span.quiet { "(" (words.you) ")" } } }
                         td {
-                            @match user.place {
-                                Belongs::Operator => (words.operator),
-                                Belongs::Account(_, role) => (role_word(words, role)),
-                            }
+                            (place_word(words, user.place))
                         }
                         td { @if user.id != own {
                             @if with_factor.contains(&user.id) {
@@ -83,6 +94,7 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
                 }
             }
         }
+        @if !open.is_empty() { (invitations(&person, &open)) }
         section.card {
             h2 { (words.invite) }
             p.quiet { (words.invite_help) }
@@ -103,6 +115,83 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
         }
     };
     Ok(layout::page(&person, Place::People, words.people, &body))
+}
+
+fn place_word(words: &Words, place: Belongs) -> &'static str {
+    match place {
+        Belongs::Operator => words.operator,
+        Belongs::Account(_, role) => role_word(words, role),
+    }
+}
+
+/// The invitations that were not used yet, and the way to withdraw them.
+fn invitations(person: &Person, open: &[Invitation]) -> Markup {
+    let (words, own) = (person.words(), InviteWords::of(person.lang));
+    html! {
+        h2 #invitations { (own.open) }
+        div.wide role="group" aria-label=(own.open) tabindex="0" {
+            table.rows {
+                thead { tr {
+                    th { (words.role) } th { (own.made_by) } th { (words.expires) }
+                    th { span.hidden { (own.withdraw) } }
+                } }
+                tbody { @for invitation in open { tr {
+                    td { (place_word(words, invitation.place)) }
+                    td { @match &invitation.made_by {
+                        Some(email) => (email),
+                        None => span.quiet { (own.by_command) },
+                    } }
+                    td { (show::time_for(person, invitation.expires_at)) }
+                    td { a.button.plain href=(withdraw_path(invitation.hash))
+                        aria-label={ (own.withdraw) " " (place_word(words, invitation.place)) } {
+                        (own.withdraw)
+                    } }
+                } } }
+            }
+        }
+    }
+}
+
+fn withdraw_path(hash: KeyHash) -> String {
+    format!("/app/people/invitations/{}/withdraw", hex::encode(hash.0))
+}
+
+/// The invitation that a path names.
+fn hash(text: &str) -> Result<KeyHash, Error> {
+    let mut hash = KeyHash([0; 32]);
+    hex::decode_to_slice(text, &mut hash.0).map_err(|_| Error::NotFound("invitation"))?;
+    Ok(hash)
+}
+
+async fn ask_withdraw(
+    State(state): State<AppState>,
+    person: Person,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (own, hash) = (InviteWords::of(person.lang), hash(&text)?);
+    let open = state.core().invitations(&person.visitor).await?;
+    let found = open.into_iter().find(|invitation| invitation.hash == hash);
+    let invitation = found.ok_or(Error::NotFound("invitation"))?;
+    let confirm = Confirm {
+        title: own.withdraw_title,
+        what: html! {
+            p { (place_word(person.words(), invitation.place)) }
+            p { (own.withdraw_warning) }
+        },
+        action: &withdraw_path(hash),
+        button: own.withdraw,
+        back: "/app/people#invitations",
+    };
+    Ok(layout::page(&person, Place::People, own.withdraw_title, &confirm.render(&person)))
+}
+
+async fn withdraw(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    state.core().withdraw_invitation(&person.visitor, hash(&text)?).await?;
+    Ok(redirect("/app/people"))
 }
 
 async fn invite(

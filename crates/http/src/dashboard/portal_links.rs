@@ -17,7 +17,6 @@ use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::device::own_device;
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
-use super::once::{self, once};
 use super::portal_page::portal_path;
 use super::show::{self, Confirm, device_path};
 use super::words::words;
@@ -71,7 +70,6 @@ struct LinkForm {
     read: String,
     send: String,
     days: String,
-    key: String,
 }
 
 impl LinkForm {
@@ -102,7 +100,6 @@ pub(super) async fn section(
             @if !links.is_empty() { (table(person, own, &path, &links)) }
             form.stack method="post" action={ (path) "/portal-links" } {
                 (person.csrf())
-                (once::field(state))
                 fieldset {
                     legend { (own.may) }
                     @for permission in Permission::ALL {
@@ -168,14 +165,9 @@ async fn create(
     }
     let seconds = form.days.parse::<i64>().ok().map(|days| days.saturating_mul(DAY_S));
     let address = server_address(state.config(), &headers);
-    let (own_state, shown_to) = (state.clone(), person.clone());
-    let act = async move {
-        let core = state.core();
-        let (_, secret) =
-            core.create_portal_link(person.principal(), device.id, seconds, may).await?;
-        Ok(made(&person, &device, &format!("{address}{}", portal_path(&secret))))
-    };
-    once(&own_state, &shown_to, &form.key, act).await
+    let core = state.core();
+    let (_, secret) = core.create_portal_link(person.principal(), device.id, seconds, may).await?;
+    Ok(made(&person, &device, &format!("{address}{}", portal_path(&secret))))
 }
 
 /// The page that shows a new link, once.

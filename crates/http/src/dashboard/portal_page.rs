@@ -29,8 +29,9 @@ use super::contents::{Refusal, SendForm};
 use super::device::{PairForm, RELOAD_S, choices, show_offer};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head};
+use super::once::new_key;
 use super::origin::{check_origin, csrf_token};
-use super::send::{Sender, Step, new_key, preview};
+use super::send::{Sender, Step, preview, preview_title};
 use super::show::{self, Fault, with};
 use super::stream::{self, StreamQuery};
 use super::upload::read;
@@ -166,6 +167,7 @@ async fn page(state: &AppState, holder: &Holder, shown: Shown<'_>) -> Result<Res
         }
         @if holder.may(Permission::Read) { (messages(state, holder, shown.query.before).await?) }
         p.quiet { (own.ends) ": " (show::time(account, holder.visitor.link.expires_at)) }
+        p.quiet #zone { (with(words.times_in, account.timezone.name())) }
     };
     let status = if is_faulty { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let head = Head { reload_s, stream: Some(format!("{}/stream", holder.path)) };
@@ -323,7 +325,7 @@ async fn send(State(state): State<AppState>, holder: Holder, request: Request) -
             page(&state, &holder, Shown { form, refusal, ..Shown::default() }).await
         }
         Step::Preview(requests) => {
-            let title = with(holder.lang.words().preview_title, requests.len());
+            let title = preview_title(holder.lang.words(), requests.len());
             let body = preview(&sender, &title, &form, &requests);
             Ok(layout::visiting(StatusCode::OK, holder.lang, &title, &Head::default(), &body))
         }

@@ -4,6 +4,9 @@
 use domain::message::BATCH_MESSAGES_MAX;
 use domain::phone::Recipient;
 
+/// Most characters of a faulty cell that are shown.
+const SHOWN_CHARS_MAX: usize = 40;
+
 /// One receiver with the values of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Receiver {
@@ -26,6 +29,18 @@ pub(super) enum LineFault {
     Empty,
     /// There are more lines than may be.
     TooMany,
+    /// A quote is not closed, or only by the next one.
+    OpenQuote,
+    /// Something stands behind a closing quote.
+    AfterQuote,
+    /// Between quotes are other lines of the list.
+    NumbersInQuotes,
+    /// Nothing is left of the text with this line's values.
+    NoText,
+    /// The text with this line's values is too long.
+    LongText,
+    /// Why the gateway takes none of the messages.
+    Refused(String),
 }
 
 /// What was pasted.
@@ -44,7 +59,11 @@ impl List {
     pub(super) fn read(text: &str, country: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}');
         let separator = separator(text);
-        let mut rows = rows(text, separator);
+        let Rows { mut rows, faults, .. } = Rows::read(text, separator);
+        if !faults.is_empty() {
+            // Where its cells end is not known.
+            return Self { faults, ..Self::default() };
+        }
         rows.retain(|(_, cells)| cells.iter().any(|cell| !cell.trim().is_empty()));
         let columns = header(&rows);
         if !columns.is_empty() {
@@ -63,6 +82,11 @@ impl List {
             }
         }
         list
+    }
+
+    /// Whether it is more than one number or group that was written alone.
+    pub(super) fn is_list(&self) -> bool {
+        self.receivers.len() > 1 || !self.columns.is_empty()
     }
 
     fn add(&mut self, line: usize, number: usize, cells: &[String], country: &str) {
@@ -142,41 +166,117 @@ fn separator(text: &str) -> char {
     best.filter(|mark| count(*mark) > 0).unwrap_or(',')
 }
 
-/// The rows with the numbers of their lines. Quoted cells may hold separators, line ends and doubled
-/// quotes.
-fn rows(text: &str, separator: char) -> Vec<(usize, Vec<String>)> {
-    let mut rows = Vec::new();
-    let (mut row, mut cell) = (Vec::new(), String::new());
-    let (mut is_quoted, mut line, mut began) = (false, 1, 1);
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if is_quoted && chars.peek() == Some(&'"') => {
-                chars.next();
-                cell.push('"');
-            }
-            '"' if is_quoted || cell.trim().is_empty() => {
-                is_quoted = !is_quoted;
-                cell.truncate(if is_quoted { 0 } else { cell.len() });
-            }
-            c if c == separator && !is_quoted => row.push(std::mem::take(&mut cell)),
-            '\r' => {}
-            '\n' => {
-                line += 1;
-                if is_quoted {
-                    cell.push('\n');
-                    continue;
+/// Where a cell stands with its quotes; the line its first quote is in.
+#[derive(Clone, Copy)]
+enum Quoting {
+    No,
+    Open(usize),
+    Closed(usize),
+}
+
+/// Reads rows. Quoted cells may hold separators, line ends and doubled quotes.
+struct Rows {
+    separator: char,
+    /// Each with the line it begins in.
+    rows: Vec<(usize, Vec<String>)>,
+    faults: Vec<(usize, String, LineFault)>,
+    row: Vec<String>,
+    cell: String,
+    quoting: Quoting,
+    line: usize,
+    began: usize,
+}
+
+impl Rows {
+    fn read(text: &str, separator: char) -> Self {
+        let (rows, faults, row, cell) = Default::default();
+        let quoting = Quoting::No;
+        let mut read = Self { separator, rows, faults, row, cell, quoting, line: 1, began: 1 };
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let is_open = matches!(read.quoting, Quoting::Open(_));
+            match c {
+                '"' if is_open && chars.peek() == Some(&'"') => {
+                    chars.next();
+                    read.cell.push('"');
                 }
-                row.push(std::mem::take(&mut cell));
-                rows.push((began, std::mem::take(&mut row)));
-                began = line;
+                '"' => read.quote(),
+                c if c == separator && !is_open => read.end_cell(),
+                '\r' => {}
+                '\n' => read.end_line(is_open),
+                c => read.push(c),
             }
-            c => cell.push(c),
+        }
+        if let Quoting::Open(line) = read.quoting {
+            read.fault(line, LineFault::OpenQuote);
+        }
+        read.end_line(false);
+        read
+    }
+
+    fn quote(&mut self) {
+        match self.quoting {
+            Quoting::Open(line) => self.quoting = Quoting::Closed(line),
+            Quoting::No if self.cell.trim().is_empty() => {
+                self.cell.clear();
+                self.quoting = Quoting::Open(self.line);
+            }
+            _ => self.push('"'),
         }
     }
-    row.push(cell);
-    rows.push((began, row));
-    rows
+
+    fn push(&mut self, c: char) {
+        if let Quoting::Closed(line) = self.quoting {
+            if c.is_whitespace() {
+                return;
+            }
+            // The end that was found is another cell's beginning, where the quote went on over lines.
+            let is_over_lines = self.cell.contains('\n');
+            let fault = if is_over_lines { LineFault::OpenQuote } else { LineFault::AfterQuote };
+            self.fault(line, fault);
+            self.quoting = Quoting::No;
+        }
+        self.cell.push(c);
+    }
+
+    fn end_cell(&mut self) {
+        if let Quoting::Closed(line) = self.quoting
+            && self.has_swallowed_numbers()
+        {
+            self.fault(line, LineFault::NumbersInQuotes);
+        }
+        self.quoting = Quoting::No;
+        self.row.push(std::mem::take(&mut self.cell));
+    }
+
+    fn end_line(&mut self, is_open: bool) {
+        self.line += 1;
+        if is_open {
+            self.cell.push('\n');
+            return;
+        }
+        self.end_cell();
+        self.rows.push((self.began, std::mem::take(&mut self.row)));
+        self.began = self.line;
+    }
+
+    /// Whether the cell holds whole lines of the list, with numbers of their own.
+    fn has_swallowed_numbers(&self) -> bool {
+        let is_number = |cell: &str| {
+            let cell = cell.trim_matches(|c: char| c.is_whitespace() || c == '"');
+            cell.bytes().filter(u8::is_ascii_digit).count() >= 8
+                && cell.chars().all(|c| c.is_ascii_digit() || "+-. ()".contains(c))
+        };
+        let is_row =
+            |line: &str| line.contains(self.separator) && line.split(self.separator).any(is_number);
+        self.cell.lines().skip(1).any(is_row)
+    }
+
+    fn fault(&mut self, line: usize, fault: LineFault) {
+        let first = self.cell.lines().next().unwrap_or_default();
+        let shown = first.chars().take(SHOWN_CHARS_MAX);
+        self.faults.push((line, std::iter::once('"').chain(shown).collect(), fault));
+    }
 }
 
 /// The names of the columns: the first line, when none of its cells is a number and one names it.
@@ -258,6 +358,51 @@ mod tests {
         let long = "08123456789\n".repeat(BATCH_MESSAGES_MAX + 1);
         let list = List::read(&long, "62");
         assert_eq!(list.faults[0].2, LineFault::TooMany);
+    }
+
+    #[test]
+    fn a_stray_quote_swallows_no_line() {
+        let faults = |text: &str| {
+            let list = List::read(text, "62");
+            assert!(list.receivers.is_empty() || list.faults.is_empty(), "{text}: {list:?}");
+            let faults = list.faults.into_iter();
+            faults.map(|(line, text, fault)| (line, text, fault)).collect::<Vec<_>>()
+        };
+        let at = |line, text: &str, fault| vec![(line, text.to_owned(), fault)];
+        let head = "number,name\n628123456789,";
+        let rest = "\n628123456780,Budi\n628123456781,Cici";
+        use LineFault::{AfterQuote, NumbersInQuotes, OpenQuote};
+        for (text, expected) in [
+            (format!("{head}\"Ani{rest}"), at(2, "\"Ani", OpenQuote)),
+            (format!("{head}Ani\n62812345677,\"Dedi{rest}"), at(3, "\"Dedi", OpenQuote)),
+            (format!("{head}\"Ani{rest}\n628123456782,\"Dedi\""), at(2, "\"Ani", OpenQuote)),
+            (format!("{head}\"Ani{rest}\"\n628123456782,Dedi"), at(2, "\"Ani", NumbersInQuotes)),
+            (format!("{head}\"A\" ni{rest}"), at(2, "\"A", AfterQuote)),
+            (format!("number,\"name\n628123456789,Ani{rest}"), at(1, "\"name", OpenQuote)),
+            (
+                "628123456789\n\"628123456780\n628123456781".to_owned(),
+                at(2, "\"628123456780", OpenQuote),
+            ),
+            ("\"".to_owned(), at(1, "\"", OpenQuote)),
+        ] {
+            assert_eq!(faults(&text), expected, "{text}");
+        }
+        let whole = format!("{head}\"Ani \"\"A\"\"\nJl. Mawar 1, Jakarta 12190\" {rest}");
+        assert_eq!(faults(&whole), []);
+        assert_eq!(List::read(&whole, "62").receivers.len(), 3);
+        assert_eq!(faults(&format!("{head}TV 32\"{rest}")), []);
+    }
+
+    #[test]
+    fn a_list_is_more_than_a_number() {
+        for (text, is_list) in [
+            ("628123456789", false),
+            ("120363@g.us\n", false),
+            ("number\n628123456789", true),
+            ("628123456789\n628123456780", true),
+        ] {
+            assert_eq!(List::read(text, "62").is_list(), is_list, "{text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,6 @@ use serde::Deserialize;
 use super::caller::{Nothing, Person, Posted};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
-use super::once::{self, once};
 use super::show::Fault;
 use super::words::words;
 use crate::net::share_of;
@@ -49,7 +48,6 @@ pub(super) fn routes() -> Router<AppState> {
 struct OnForm {
     secret: String,
     code: String,
-    key: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -113,15 +111,10 @@ async fn set_up(
         return Ok(redirect("/app/security"));
     }
     let totp = state.core().new_totp();
-    set_up_page(&state, &person, &totp, None)
+    set_up_page(&person, &totp, None)
 }
 
-fn set_up_page(
-    state: &AppState,
-    person: &Person,
-    totp: &TotpSecret,
-    fault: Option<&Fault>,
-) -> PageResult {
+fn set_up_page(person: &Person, totp: &TotpSecret, fault: Option<&Fault>) -> PageResult {
     let (words, own) = (person.words(), SecurityWords::of(person.lang));
     let secret = totp.to_text();
     let qr = qr_data_url(&totp.uri(&person.visitor.session.user.email));
@@ -132,7 +125,6 @@ fn set_up_page(
         p { (own.or_type) " " code { (secret) } }
         form.stack method="post" action="/app/security/on" {
             (person.csrf())
-            (once::field(state))
             input type="hidden" name="secret" value=(secret);
             (code_field(words.second_code, "", fault))
             button { (own.switch_on) }
@@ -146,28 +138,24 @@ async fn switch_on(
     Posted { person, form }: Posted<OnForm>,
 ) -> PageResult {
     let totp = TotpSecret::parse(&form.secret).ok_or(Failure::Form)?;
-    let (own_state, shown_to, key) = (state.clone(), person.clone(), form.key.clone());
-    let act = async move {
-        let (words, own) = (person.words(), SecurityWords::of(person.lang));
-        let codes = match state.core().enable_totp(&person.visitor, &totp, &form.code).await {
-            Ok(codes) => codes,
-            Err(Error::Invalid { .. }) => {
-                let fault = Fault::of("code", words.code_wrong.to_owned());
-                return set_up_page(&state, &person, &totp, Some(&fault));
-            }
-            Err(Error::Conflict(_)) => return Ok(redirect("/app/security")),
-            Err(error) => return Err(error.into()),
-        };
-        let body = html! {
-            h1 { (words.security) }
-            p.success role="status" { (own.is_on) }
-            (super::show::secret(words, own.recovery, &codes.join("\n")))
-            p { (own.recovery_help) }
-            p { a.button href="/app/security" { (words.i_have_it) } }
-        };
-        respond(&person, None, &body)
+    let (words, own) = (person.words(), SecurityWords::of(person.lang));
+    let codes = match state.core().enable_totp(&person.visitor, &totp, &form.code).await {
+        Ok(codes) => codes,
+        Err(Error::Invalid { .. }) => {
+            let fault = Fault::of("code", words.code_wrong.to_owned());
+            return set_up_page(&person, &totp, Some(&fault));
+        }
+        Err(Error::Conflict(_)) => return Ok(redirect("/app/security")),
+        Err(error) => return Err(error.into()),
     };
-    once(&own_state, &shown_to, &key, act).await
+    let body = html! {
+        h1 { (words.security) }
+        p.success role="status" { (own.is_on) }
+        (super::show::secret(words, own.recovery, &codes.join("\n")))
+        p { (own.recovery_help) }
+        p { a.button href="/app/security" { (words.i_have_it) } }
+    };
+    respond(&person, None, &body)
 }
 
 async fn switch_off(

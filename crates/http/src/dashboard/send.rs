@@ -14,20 +14,21 @@ use domain::ids::MessageId;
 use domain::media::MediaSource;
 use domain::person::Role;
 use domain::ports::{IdempotencyKey, PageRequest};
-use domain::service::{Principal, SendRequest};
+use domain::service::{Principal, SendRefusal, SendRequest};
 use maud::{Markup, html};
 use sha2::{Digest, Sha256};
 
 use super::caller::{Asked, InAccount, Person, csrf_field};
 use super::compose::{SendWords, compose, language};
-use super::contents::{Refusal, SendForm, moment, requests};
+use super::contents::{Batch, Refusal, SendForm, moment, requests};
 use super::copy_as;
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
+use super::once::new_key;
 use super::samples::Language;
 use super::show::with;
 use super::upload::Uploaded;
-use super::words::Lang;
+use super::words::{Lang, Words};
 use crate::forms::FormFile;
 use crate::net::server_address;
 use crate::state::AppState;
@@ -58,13 +59,6 @@ async fn show_form(
 /// The number of the simulated phone beside the composer of a demo.
 fn shown_number(state: &AppState) -> Option<&str> {
     Some(state.config().demo_phone.as_deref()?.rsplit_once('/')?.1)
-}
-
-/// What makes a form recognisable when it is sent twice.
-pub(super) fn new_key(state: &AppState) -> String {
-    let mut random = [0; 16];
-    state.core().fill_random(&mut random);
-    hex::encode(random)
 }
 
 /// Whose form it is, and where it goes.
@@ -107,20 +101,20 @@ impl<'a> Sender<'a> {
         }
         let idempotency = idempotency(form, file.as_ref());
         let (core, account) = (state.core(), self.principal.account()?);
-        let requests = match requests(self.lang, account, form, file, core.now()) {
-            Ok(requests) => requests,
+        let batch = match requests(self.lang, account, form, file, core.now()) {
+            Ok(batch) => batch,
             Err(refusal) => return Ok(Step::Form(Some(refusal))),
         };
-        if requests.len() > 1 && form.act != "all" {
-            return Ok(Step::Preview(requests));
+        if batch.is_list && form.act != "all" {
+            return Ok(Step::Preview(batch.requests));
         }
-        let count = requests.len();
-        match core.send(self.principal, requests, Some(idempotency)).await {
+        let (count, lines) = (batch.requests.len(), batch.lines());
+        match core.send_batch(self.principal, batch.requests, Some(idempotency)).await {
             Ok(accepted) => {
                 Ok(Step::Sent(count, accepted.messages.first().map(|message| message.id)))
             }
-            Err(Error::NotFound(what)) => Err(Error::NotFound(what).into()),
-            Err(error) => Ok(Step::Form(Some(Refusal::by(error, self.lang)))),
+            Err(SendRefusal { error: error @ Error::NotFound(_), .. }) => Err(error.into()),
+            Err(refusal) => Ok(Step::Form(Some(Batch::refusal(&lines, refusal, self.lang)))),
         }
     }
 }
@@ -138,7 +132,7 @@ async fn submit(
     match sender.act(&state, &form, file).await? {
         Step::Form(refusal) => page(&state, &headers, &person, &form, refusal.as_ref()).await,
         Step::Preview(requests) => {
-            let title = with(person.words().preview_title, requests.len());
+            let title = preview_title(person.words(), requests.len());
             let body = preview(&sender, &title, &form, &requests);
             Ok(layout::page(&person, Place::Send, &title, &body))
         }
@@ -220,6 +214,11 @@ async fn page(
     };
     let head = Head::default();
     Ok(layout::page_with(status, person, Place::Send, words.send, &head, &body))
+}
+
+/// The title of a preview of so many messages.
+pub(super) fn preview_title(words: &Words, count: usize) -> String {
+    if count == 1 { words.preview_one.to_owned() } else { with(words.preview_title, count) }
 }
 
 /// What would be sent, and the form once more.

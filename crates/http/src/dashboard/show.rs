@@ -57,6 +57,14 @@ pub(super) fn time(account: &Account, at: Timestamp) -> Markup {
     html! { time datetime=(format!("{at:.0}")) { (text) } }
 }
 
+/// The label of a field for a date or a time, with the zone it is read in.
+pub(super) fn zoned(label: &str, account: Option<&Account>) -> String {
+    match account {
+        Some(account) => format!("{label} ({})", account.timezone.name()),
+        None => label.to_owned(),
+    }
+}
+
 /// A moment, where there is an account.
 pub(super) fn time_for(person: &Person, at: Timestamp) -> Markup {
     match person.visitor.account() {

@@ -23,6 +23,8 @@ mod groups;
 mod operator;
 mod portal;
 mod send;
+mod settings;
+mod twice;
 
 async fn app() -> App {
     let config = HttpConfig { insecure_cookies: true, ..HttpConfig::new(None) };
@@ -104,7 +106,13 @@ async fn the_setup_link_makes_the_operator_once() {
     for _ in 0..10 {
         login("wrong").await.expect(401);
     }
-    login("a long password").await.expect(429);
+    let blocked = login("a long password").await.expect(429);
+    assert_eq!(blocked.header("retry-after"), "900");
+    assert!(blocked.text().contains("minutes left: 15"), "{}", blocked.text());
+    app.clock.hands.advance(jiff::SignedDuration::from_secs(870));
+    assert_eq!(login("a long password").await.expect(429).header("retry-after"), "30");
+    app.clock.hands.advance(jiff::SignedDuration::from_secs(30));
+    login("a long password").await.expect(303);
 }
 
 #[tokio::test]
@@ -288,4 +296,55 @@ async fn an_invited_person_joins_and_can_be_removed() {
     assert!(owner.get(&path).await.expect(200).text().contains("sri@example.com"));
     owner.post(&path, &[]).await.expect(303);
     devices().await.expect(303);
+}
+
+#[tokio::test]
+async fn a_removed_person_comes_back_by_no_invitation_of_their_own() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let link_of = async |browser: &Browser<'_>, role: &str| {
+        let page = browser.post("/app/people/invite", &[("role", role)]).await.expect(200).text();
+        let (_, rest) = page.split_once("/app/join/").unwrap();
+        format!("/app/join/{}", rest.split('<').next().unwrap())
+    };
+    let second = NewUser {
+        email: "second@example.com".into(),
+        password: String::new(),
+        place: Place::Account(app.shop.id, Role::Owner),
+    };
+    let CreatedUser::Created(user) = app.store.create_user(second, app.core.now()).await.unwrap()
+    else {
+        panic!("no user")
+    };
+    let secret = app.core.open_session(&user, None).await.unwrap();
+    let csrf = super::origin::csrf_token(&secret);
+    let cookie = format!("gerbang={}", secret.reveal());
+    let second = Browser { app: &app, cookie, csrf };
+    let (theirs, kept) = (link_of(&second, "owner").await, link_of(&owner, "viewer").await);
+    let page = owner.get("/app/people").await.expect(200).text();
+    assert!(
+        page.contains("Open invitations") && page.matches("/withdraw\"").count() == 2,
+        "{page}"
+    );
+    owner.post(&format!("/app/people/{}/remove", user.id), &[]).await.expect(303);
+    let fields = [("email", "again@example.com"), ("password", "kata sandi panjang")];
+    Ask::get(&theirs).of(&app.router).await.expect(404);
+    post(&theirs, &fields).of(&app.router).await.expect(404);
+    second.post("/app/people/invite", &[("role", "owner")]).await.expect(303);
+
+    Ask::get(&kept).of(&app.router).await.expect(200);
+    let rival = Browser::of(&app, app.rival.id, Role::Owner).await;
+    let page = owner.get("/app/people").await.expect(200).text();
+    let (_, rest) = page.split_once("/app/people/invitations/").unwrap();
+    let path = format!("/app/people/invitations/{}", rest.split('"').next().unwrap());
+    for other in [&rival, &Browser::of(&app, app.shop.id, Role::Member).await] {
+        let status = other.post(&path, &[]).await.status;
+        assert!([403, 404].contains(&status.as_u16()), "{status}");
+    }
+    owner.get(&path).await.expect(200);
+    owner.post(&path, &[]).await.expect(303);
+    post(&kept, &fields).of(&app.router).await.expect(404);
+    assert!(!owner.get("/app/people").await.expect(200).text().contains("Open invitations"));
+    let log = owner.get("/app/audit").await.expect(200).text();
+    assert!(log.contains("invitation.withdrawn") && log.contains("second@example.com"), "{log}");
 }

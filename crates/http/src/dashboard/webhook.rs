@@ -17,7 +17,6 @@ use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::deliveries::{self, LogQuery};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
-use super::once::{self, once};
 use super::show::{self, Confirm, Fault, with};
 use super::webhooks::{HookForm, event_boxes, hook_fault, hook_status, url_field, webhook_path};
 use crate::state::AppState;
@@ -210,7 +209,6 @@ async fn ask_secret(
         p { (words.new_secret_warning) }
         form.row method="post" action={ (path) "/secret" } {
             (person.csrf())
-            (once::field(&state))
             button.danger { (words.new_secret) }
             a.button.plain href=(path) { (words.keep) }
         }
@@ -218,32 +216,22 @@ async fn ask_secret(
     Ok(layout::page(&person, Place::Webhooks, words.new_secret, &body))
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct SecretForm {
-    key: String,
-}
-
 async fn new_secret(
     State(state): State<AppState>,
     Path(text): Path<String>,
-    Posted { person, form }: Posted<SecretForm>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
 ) -> PageResult {
     let webhook = own_webhook(&state, &person, &text).await?;
-    let (own_state, shown_to) = (state.clone(), person.clone());
-    let act = async move {
-        let (words, core) = (person.words(), state.core());
-        let (webhook, secret) =
-            core.replace_webhook_secret(person.principal(), webhook.id, None).await?;
-        let body = html! {
-            (crumbs(&person, &webhook))
-            h1 { (words.new_secret) }
-            (show::secret(words, words.secret, &secret))
-            p { a.button href=(webhook_path(&webhook)) { (words.i_have_it) } }
-        };
-        Ok(layout::page(&person, Place::Webhooks, words.new_secret, &body))
+    let (words, core) = (person.words(), state.core());
+    let (webhook, secret) =
+        core.replace_webhook_secret(person.principal(), webhook.id, None).await?;
+    let body = html! {
+        (crumbs(&person, &webhook))
+        h1 { (words.new_secret) }
+        (show::secret(words, words.secret, &secret))
+        p { a.button href=(webhook_path(&webhook)) { (words.i_have_it) } }
     };
-    once(&own_state, &shown_to, &form.key, act).await
+    Ok(layout::page(&person, Place::Webhooks, words.new_secret, &body))
 }
 
 async fn ask_delete(

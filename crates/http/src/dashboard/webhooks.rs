@@ -16,7 +16,6 @@ use serde::Deserialize;
 use super::caller::{InAccount, Person, Posted, id};
 use super::failure::{Failure, PageResult, describe};
 use super::layout::{self, Head, Place};
-use super::once::{self, once};
 use super::show::{self, Fault, with};
 use super::words::Words;
 use crate::state::AppState;
@@ -39,7 +38,6 @@ pub(super) struct HookForm {
     device: String,
     pub(super) events: Vec<String>,
     secret: String,
-    key: String,
 }
 
 impl HookForm {
@@ -85,19 +83,14 @@ async fn add(
 ) -> PageResult {
     person.visitor.require(Role::Owner)?;
     let request = form.request()?;
-    let (key, own_state) = (form.key.clone(), state.clone());
-    let shown_to = person.clone();
-    let act = async move {
-        match state.core().create_webhook(person.principal(), request).await {
-            Ok((webhook, secret)) => Ok(made(&person, &webhook, &secret)),
-            Err(Error::NotFound(what)) => Err(Error::NotFound(what).into()),
-            Err(error) => {
-                let fault = hook_fault(&person, error)?;
-                page(&state, &person, &form, Some(&fault)).await
-            }
+    match state.core().create_webhook(person.principal(), request).await {
+        Ok((webhook, secret)) => Ok(made(&person, &webhook, &secret)),
+        Err(Error::NotFound(what)) => Err(Error::NotFound(what).into()),
+        Err(error) => {
+            let fault = hook_fault(&person, error)?;
+            page(&state, &person, &form, Some(&fault)).await
         }
-    };
-    once(&own_state, &shown_to, &key, act).await
+    }
 }
 
 /// What is wrong with a webhook's field; other errors stay what they are.
@@ -205,7 +198,6 @@ fn add_form(
             (Fault::above(fault, &["url", "events", "secret", "format"]))
             form.stack method="post" action="/app/webhooks" {
                 (person.csrf())
-                (once::field(state))
                 (url_field(words, form, fault))
                 label for="device" { (words.device) }
                 select #device name="device" {

@@ -103,7 +103,8 @@ words! {
     password: "Password", "Kata sandi";
     login_wrong: "Email or password is wrong.", "Email atau kata sandi salah.";
     login_help: "No access yet? Ask for an invitation link. The first operator's link is printed by: gerbang admin setup-link", "Belum punya akses? Minta tautan undangan. Tautan operator pertama ditampilkan oleh: gerbang admin setup-link";
-    too_many_tries: "Too many tries. Wait 15 minutes and try again.", "Terlalu banyak percobaan. Tunggu 15 menit lalu coba lagi.";
+    too_many_tries: "Too many tries. Wait and try again; minutes left: {}.", "Terlalu banyak percobaan. Tunggu lalu coba lagi; sisa menit: {}.";
+    too_many_requests: "Too many requests at once. Try again in a few seconds.", "Terlalu banyak permintaan sekaligus. Coba lagi beberapa detik lagi.";
     second_title: "Second step", "Langkah kedua";
     second_code: "Code of your authenticator app", "Kode dari aplikasi autentikator";
     second_help: "Six digits, or one of your recovery codes.", "Enam angka, atau salah satu kode pemulihan Anda.";
@@ -239,7 +240,7 @@ words! {
     role_viewer: "Viewer: reads", "Pengamat: membaca";
     you: "you", "Anda";
     remove: "Remove", "Keluarkan";
-    remove_warning: "{} can no longer sign in; open sessions end at once.", "{} tidak dapat masuk lagi; sesi yang terbuka langsung berakhir.";
+    remove_warning: "{} can no longer sign in; open sessions and the invitations they made end at once. Keys and portal links stay as they are: revoke those they know.", "{} tidak dapat masuk lagi; sesi yang terbuka dan undangan yang dibuatnya langsung berakhir. Kunci dan tautan portal tetap berlaku: cabut yang diketahuinya.";
     invite: "Invite", "Undang";
     invite_help: "Makes a link that is valid once, for 7 days. Send it to the person; it is not sent by email.", "Membuat tautan sekali pakai, berlaku 7 hari. Kirimkan sendiri ke orangnya; tidak dikirim lewat email.";
     invite_link: "Invitation link", "Tautan undangan";
@@ -380,6 +381,8 @@ words! {
     to: "To", "Kepada";
     to_help: "Numbers or group ids, one a line; or a pasted list (CSV) whose first line names its columns.", "Nomor atau ID grup, satu per baris; atau daftar (CSV) yang baris pertamanya berisi nama kolom.";
     text_help: "With a list, {name} stands for the column “name”.", "Dengan daftar, {nama} diganti isi kolom “nama”.";
+    whole_text: "Show the whole text", "Tampilkan seluruh teks";
+    times_in: "Times are in the time zone {}.", "Waktu menurut zona waktu {}.";
     schedule_at: "Not before (optional)", "Tidak sebelum (opsional)";
     schedule_wrong: "Choose a time in the next 366 days.", "Pilih waktu dalam 366 hari ke depan.";
     as_code: "Copy as…", "Salin sebagai…";
@@ -395,6 +398,7 @@ words! {
     line_too_many: "is beyond the 1,000 of one sending", "melebihi 1.000 dalam sekali kirim";
     unknown_variable: "No column is called {}.", "Tidak ada kolom bernama {}.";
     preview: "Look at what will go", "Periksa dahulu";
+    preview_one: "One message will go", "Satu pesan akan dikirim";
     preview_title: "{} messages will go", "{} pesan akan dikirim";
     send_all: "Send them all", "Kirim semua";
     change: "Change", "Ubah";

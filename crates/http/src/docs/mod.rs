@@ -23,6 +23,7 @@ use axum::extract::{Query, Request, State};
 use axum::http::{HeaderMap, Response};
 use bytes::Bytes;
 use domain::error::Error;
+use maud::Markup;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::Value;
@@ -116,14 +117,22 @@ async fn page_of(State(state): State<AppState>, request: Request) -> ApiResult<V
 }
 
 fn show(state: &AppState, request: &Request, documents: Option<&ApiDocuments>) -> ApiResult<V1> {
-    let mut response = respond(state, request, &documents.ok_or(ApiError::UnknownPath)?.page);
+    let page = &documents.ok_or(ApiError::UnknownPath)?.page;
+    Ok(as_page(respond(state, request, page)))
+}
+
+fn as_page(mut response: Response<Body>) -> Response<Body> {
     html::add_policy(&mut response);
-    Ok(response)
+    response
 }
 
 async fn file(State(state): State<AppState>, request: Request) -> ApiResult<V1> {
     let api = state.apis().iter().find(|api| api.name == segment(&request, 2));
     let name = segment(&request, 3);
+    let groups = api.and_then(|api| state.documents().of(api.name)).map(|all| &all.groups);
+    if let Some((_, page)) = groups.into_iter().flatten().find(|(group, _)| group == name) {
+        return Ok(as_page(respond(&state, &request, page)));
+    }
     let file = api.and_then(|api| files(api).find(|file| file.name == name));
     let text = file.ok_or(ApiError::UnknownPath)?.text;
     Ok(asset(&state, "text/plain; charset=utf-8", text, request.headers()))
@@ -181,6 +190,8 @@ struct ApiDocuments {
     openapi: Built,
     flat: Built,
     page: Built,
+    /// The pages of its groups of calls, with their names.
+    groups: Vec<(String, Built)>,
 }
 
 impl Documents {
@@ -223,10 +234,12 @@ fn build(apis: &[&Api], api: &Api, address: &str) -> ApiDocuments {
     let document = serde_json::to_value(openapi::at(address, openapi::document(api)));
     // Only a map with keys that are no strings cannot be written, and there is none.
     let document: Value = document.unwrap_or_default();
-    let page = page::page(apis, api, &document, address).into_string();
+    let (page, groups) = page::pages(apis, api, &document, address);
+    let built = |page: Markup| Built::new(HTML, REVALIDATED, page.into_string().into());
     ApiDocuments {
         openapi: Built::new("application/json", REVALIDATED, document.to_string().into()),
         flat: Built::new("application/json", REVALIDATED, flat(&document).to_string().into()),
-        page: Built::new(HTML, REVALIDATED, page.into()),
+        page: built(page),
+        groups: groups.into_iter().map(|(name, page)| (name, built(page))).collect(),
     }
 }

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::guide::{self, Section};
+use super::reference::Group;
 use super::{Sources, reference, samples};
 use crate::api::Api;
 use crate::html::{self, inline, scrolling};
@@ -29,15 +30,59 @@ impl Part {
     }
 }
 
-/// The page of an API among those that are served; `address` is where its reader reaches the server.
-pub(super) fn page(apis: &[&Api], api: &Api, document: &Value, address: &str) -> Markup {
+/// The path of an API's page.
+pub(super) fn page_path(api: &Api) -> String {
+    format!("/docs/{}", api.name)
+}
+
+/// The page of an API among those that are served, and those of its groups of calls, with their names;
+/// `address` is where its reader reaches the server.
+pub(super) fn pages(
+    apis: &[&Api],
+    api: &Api,
+    document: &Value,
+    address: &str,
+) -> (Markup, Vec<(String, Markup)>) {
     let guide = Sources::of(api.name).guide.replace(ADDRESS_IN_GUIDES, address);
     let (intro, sections) = guide::sections(&guide);
     let mut parts = guide_parts(apis, api, sections, address);
-    parts.extend(reference::parts(api, document));
+    let (reference, groups) = reference::parts(api, document);
+    parts.extend(reference);
     if !api.codes.is_empty() {
         parts.push(Part::new("errors", "Errors", codes(api.codes)));
     }
+    let content = html! {
+        h1 { (api.title) }
+        p.at {
+            "Address " code { (address) } " "
+            a href=(openapi_path(apis, api)) { "OpenAPI" }
+        }
+        @if guide.is_empty() { p { (inline(api.about)) } } @else { (intro) }
+        @for part in &parts {
+            h2 id=(part.id) { (part.title) }
+            (part.html)
+        }
+    };
+    let page = framed(apis, api, api.title, &contents(&parts), &content);
+    let groups = groups.into_iter().map(|group| group_page(apis, api, group)).collect();
+    (page, groups)
+}
+
+fn group_page(apis: &[&Api], api: &Api, group: Group) -> (String, Markup) {
+    let Group { name, title, part } = group;
+    let content = html! {
+        p.at { a href={ (page_path(api)) "#reference" } { (api.title) } }
+        h1 { (title) }
+        h2 id=(part.id) { (part.title) }
+        (part.html)
+    };
+    let title = format!("{}: {title}", api.title);
+    let page = framed(apis, api, &title, &contents(std::slice::from_ref(&part)), &content);
+    (name, page)
+}
+
+/// A page with the way to the other APIs and its list of contents.
+fn framed(apis: &[&Api], api: &Api, title: &str, contents: &Markup, content: &Markup) -> Markup {
     let body = html! {
         a.skip href="#content" { "Skip to the content" }
         header {
@@ -45,22 +90,11 @@ pub(super) fn page(apis: &[&Api], api: &Api, document: &Value, address: &str) ->
             nav aria-label="APIs" { (api_links(apis, api)) }
         }
         div.columns {
-            nav.contents aria-label="On this page" { (contents(&parts)) }
-            main #content {
-                h1 { (api.title) }
-                p.at {
-                    "Address " code { (address) } " "
-                    a href=(openapi_path(apis, api)) { "OpenAPI" }
-                }
-                @if guide.is_empty() { p { (inline(api.about)) } } @else { (intro) }
-                @for part in &parts {
-                    h2 id=(part.id) { (part.title) }
-                    (part.html)
-                }
-            }
+            nav.contents aria-label="On this page" { (contents) }
+            main #content { (content) }
         }
     };
-    html::page(&format!("{} – documentation", api.title), &body)
+    html::page(&format!("{title} – documentation"), &body)
 }
 
 fn openapi_path(apis: &[&Api], api: &Api) -> String {

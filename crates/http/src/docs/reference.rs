@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::page::Part;
+use super::page::{Part, page_path};
 use super::schema::{Schemas, list, name_of, text};
 use crate::api::Api;
 use crate::html::{inline, scrolling};
@@ -29,42 +29,78 @@ impl Call<'_> {
     }
 }
 
-/// All calls, and what the bodies of errors look like.
-pub(super) fn parts(api: &Api, document: &Value) -> Vec<Part> {
+/// The calls of a resource, which has a page of its own.
+pub(super) struct Group {
+    /// The last segment of its page's path.
+    pub name: String,
+    pub title: String,
+    pub part: Part,
+}
+
+/// All calls, and what the bodies of errors look like. Of an API with many calls, those are on the pages of
+/// their groups, and listed here.
+pub(super) fn parts(api: &Api, document: &Value) -> (Vec<Part>, Vec<Group>) {
     let schemas = Schemas::of(document);
     let routes = (api.routes)();
     let mut calls = calls(document, &routes);
+    let mut groups = Vec::new();
     let reference = if calls.len() > UNGROUPED_MAX {
         group_by_tag(&mut calls);
-        grouped(&calls, schemas)
+        let of_tag: Vec<_> = calls.chunk_by(|one, next| one.tag() == next.tag()).collect();
+        let page = page_path(api);
+        groups.extend(of_tag.iter().map(|calls| group(calls, &page, schemas)));
+        index(&of_tag, &page)
     } else {
-        ungrouped(&calls, schemas)
+        Part { html: calls_html(&calls, "", schemas), ..listed(&calls) }
     };
-    std::iter::once(reference).chain(error_bodies(document, schemas)).collect()
+    (std::iter::once(reference).chain(error_bodies(document, schemas)).collect(), groups)
 }
 
-fn grouped(calls: &[Call<'_>], schemas: Schemas<'_>) -> Part {
-    let groups: Vec<_> = calls.chunk_by(|one, next| one.tag() == next.tag()).collect();
-    let id = |group: &[Call<'_>]| format!("calls-{}", group[0].tag());
+fn group_name(calls: &[Call<'_>]) -> String {
+    format!("calls-{}", calls[0].tag())
+}
+
+fn group(calls: &[Call<'_>], page: &str, schemas: Schemas<'_>) -> Group {
+    let part = Part { html: calls_html(calls, page, schemas), ..listed(calls) };
+    Group { name: group_name(calls), title: calls[0].tag().to_owned(), part }
+}
+
+/// The groups with their calls, each of which leads to where it is described.
+fn index(groups: &[&[Call<'_>]], page: &str) -> Part {
     let html = html! {
-        @for group in &groups {
-            h3.group id=(id(group)) { (group[0].tag()) }
-            @for call in *group { (call_html(call, true, schemas)) }
+        @for group in groups {
+            @let name = group_name(group);
+            h3.group id=(name) { a href={ (page) "/" (name) } { (group[0].tag()) } }
+            ul {
+                @for call in *group {
+                    li {
+                        a href={ (page) "/" (name) "#" (call.id) } { (paths(&call.routes)) }
+                        " " (inline(text(&call.operation["summary"])))
+                    }
+                }
+            }
         }
     };
     let mut part = Part::new("reference", "Reference", html);
-    part.inner = groups.iter().map(|group| (id(group), group[0].tag().to_owned())).collect();
+    part.inner =
+        groups.iter().map(|group| (group_name(group), group[0].tag().to_owned())).collect();
     part
 }
 
-fn ungrouped(calls: &[Call<'_>], schemas: Schemas<'_>) -> Part {
-    let html = html! { @for call in calls { (call_html(call, false, schemas)) } };
+/// The calls; `page` is where the bodies of errors are described.
+fn calls_html(calls: &[Call<'_>], page: &str, schemas: Schemas<'_>) -> Markup {
+    html! { @for call in calls { (call_html(call, page, schemas)) } }
+}
+
+/// A part whose contents are these calls, still empty.
+fn listed(calls: &[Call<'_>]) -> Part {
     let start = common_start(calls);
     let title = |call: &Call<'_>| {
         let Route { method, path, .. } = call.routes[0];
-        format!("{method} {}", path.strip_prefix(start).unwrap_or(path))
+        let rest = path.strip_prefix(start).filter(|rest| !rest.is_empty());
+        format!("{method} {}", rest.unwrap_or(path))
     };
-    let mut part = Part::new("reference", "Reference", html);
+    let mut part = Part::new("reference", "Reference", html! {});
     part.inner = calls.iter().map(|call| (call.id.clone(), title(call))).collect();
     part
 }
@@ -108,17 +144,17 @@ fn common_start<'a>(calls: &[Call<'a>]) -> &'a str {
     start
 }
 
-fn call_html(call: &Call<'_>, is_grouped: bool, schemas: Schemas<'_>) -> Markup {
+fn call_html(call: &Call<'_>, page: &str, schemas: Schemas<'_>) -> Markup {
     let Call { routes, operation, id } = call;
     html! {
         section.call id=(id) {
-            @if is_grouped { h4 { (paths(routes)) } } @else { h3 { (paths(routes)) } }
+            h3 { (paths(routes)) }
             p { (inline(text(&operation["summary"]))) "." }
             @if let Some(more) = operation["description"].as_str() { p { (inline(more)) } }
             p.who { (who(routes[0].access)) }
             (parameters(operation))
             (body(operation, schemas))
-            (answers(operation, schemas))
+            (answers(operation, page, schemas))
         }
     }
 }
@@ -183,7 +219,7 @@ fn body(operation: &Value, schemas: Schemas<'_>) -> Markup {
     }
 }
 
-fn answers(operation: &Value, schemas: Schemas<'_>) -> Markup {
+fn answers(operation: &Value, page: &str, schemas: Schemas<'_>) -> Markup {
     let responses = || operation["responses"].as_object().into_iter().flatten();
     let errors: Vec<_> = responses().filter(|(status, _)| is_error(status)).collect();
     let statuses: Vec<_> = errors.iter().map(|(status, _)| status.as_str()).collect();
@@ -199,7 +235,7 @@ fn answers(operation: &Value, schemas: Schemas<'_>) -> Markup {
         @if !errors.is_empty() {
             details {
                 summary { "Errors " span { (statuses.join(" ")) } }
-                (scrolling("Errors", &html! { table { @for (status, error) in &errors { (error_row(status, error)) } } }))
+                (scrolling("Errors", &html! { table { @for (status, error) in &errors { (error_row(status, error, page)) } } }))
             }
         }
     }
@@ -212,13 +248,13 @@ fn content(response: &Value) -> Option<(&str, &Value)> {
 }
 
 /// The name of an error's body leads to where it is described.
-fn error_row(status: &str, error: &Value) -> Markup {
+fn error_row(status: &str, error: &Value, page: &str) -> Markup {
     let body = content(error).and_then(|(_, schema)| name_of(schema));
     html! {
         tr {
             td { (status) }
             td { (inline(text(&error["description"]))) }
-            td { @if let Some(name) = body { a href={ "#body-" (name) } { (name) } } }
+            td { @if let Some(name) = body { a href={ (page) "#body-" (name) } { (name) } } }
         }
     }
 }

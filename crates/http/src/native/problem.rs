@@ -128,7 +128,7 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::QuotaExhausted { .. } => &QUOTA_EXHAUSTED,
         Error::EventMissing(_) => &FEATURE_MISSING,
         Error::RateLimited(_) => &RATE_LIMITED,
-        Error::TooManyRequests => &TOO_MANY_REQUESTS,
+        Error::TooManyRequests | Error::TooManyTries(_) => &TOO_MANY_REQUESTS,
         Error::TooManyWaits => &TOO_MANY_WAITS,
         Error::TooManyStreams => &TOO_MANY_STREAMS,
         Error::NotOnWhatsapp(_) => &NOT_ON_WHATSAPP,

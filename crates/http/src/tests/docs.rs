@@ -42,6 +42,21 @@ async fn page(app: &App, path: &str) -> String {
     Ask::get(path).of(&app.router).await.expect(200).text()
 }
 
+/// The page of an API, and those of its groups of calls.
+async fn pages(app: &App, name: &str) -> Vec<(String, String)> {
+    let first = format!("/docs/{name}");
+    let mut pages = vec![(first.clone(), page(app, &first).await)];
+    let groups: Vec<String> = between(&pages[0].1, "<h3 class=\"group\"", "</h3>")
+        .iter()
+        .map(|heading| between(heading, "href=\"", "\"")[0].to_owned())
+        .collect();
+    for path in groups {
+        let text = page(app, &path).await;
+        pages.push((path, text));
+    }
+    pages
+}
+
 fn unescape(html: &str) -> String {
     let html = html.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
     html.replace("&amp;", "&")
@@ -127,7 +142,7 @@ async fn the_programs_on_a_page_are_the_files_themselves() {
 async fn pages_document_every_call_with_its_fields() {
     let app = App::new().await;
     for (name, _) in apis() {
-        let page = page(&app, &format!("/docs/{name}")).await;
+        let page: String = pages(&app, name).await.into_iter().map(|(_, text)| text).collect();
         let routes = dialects::by_name(name).map_or_else(own_routes, |d| (d.routes)());
         for route in routes {
             let call =
@@ -153,18 +168,26 @@ async fn pages_document_every_call_with_its_fields() {
 async fn every_link_inside_a_page_leads_somewhere() {
     let app = App::new().await;
     for (name, _) in apis() {
-        let page = page(&app, &format!("/docs/{name}")).await;
-        let ids = between(&page, " id=\"", "\"");
-        let unique: BTreeSet<&str> = ids.iter().copied().collect();
-        assert_eq!(ids.len(), unique.len(), "{name}: an id is there twice");
-        for target in between(&page, "href=\"#", "\"") {
-            assert!(unique.contains(target), "{name}: #{target}");
-        }
-        for target in between(&page, "for=\"", "\"") {
-            assert!(unique.contains(target), "{name}: a label of nothing: {target}");
-        }
-        for path in between(&page, "href=\"/", "\"") {
-            Ask::get(format!("/{path}")).of(&app.router).await.expect(200);
+        let pages = pages(&app, name).await;
+        for (own, page) in &pages {
+            assert!(page.len() < 200_000, "{own}: {}", page.len());
+            let ids = between(page, " id=\"", "\"");
+            let unique: BTreeSet<&str> = ids.iter().copied().collect();
+            assert_eq!(ids.len(), unique.len(), "{own}: an id is there twice");
+            for target in between(page, "href=\"#", "\"") {
+                assert!(unique.contains(target), "{own}: #{target}");
+            }
+            for target in between(page, "for=\"", "\"") {
+                assert!(unique.contains(target), "{own}: a label of nothing: {target}");
+            }
+            for path in between(page, "href=\"/", "\"") {
+                let (path, target) = path.split_once('#').unwrap_or((path, ""));
+                Ask::get(format!("/{path}")).of(&app.router).await.expect(200);
+                let other = pages.iter().find(|(other, _)| *other == format!("/{path}"));
+                let is_there =
+                    other.is_none_or(|(_, page)| page.contains(&format!(" id=\"{target}\"")));
+                assert!(target.is_empty() || is_there, "{own}: {path}#{target}");
+            }
         }
     }
 }

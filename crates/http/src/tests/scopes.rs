@@ -101,6 +101,36 @@ async fn a_key_that_may_only_read_changes_nothing_in_any_api() {
     }
 }
 
+/// What any key of the account reads in the other APIs: whose it is, and what is left of the quota.
+fn is_for_any_key(route: &Route) -> bool {
+    route.path.ends_with("/quota") || route.path == "/wachat_api/1.0/auth/api_key"
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_read_reads_in_no_api() {
+    let mut refused = 0;
+    for index in 0.. {
+        let app = furnished().await;
+        let Some(route) = all_routes(&app.state).into_iter().nth(index) else { break };
+        let is_dialects = dialect_of(route.path).is_some();
+        if route.method != Method::GET || !is_of_account(&route) || !is_dialects {
+            continue;
+        }
+        let ask = sample(&app, &route).await;
+        let count = app.message_count().await;
+        let full = keyed(&route, &ask, &app.shop.key).of(&app.router).await;
+        if app.message_count().await > count || full.status.as_u16() >= 400 {
+            continue;
+        }
+        let key = key_with(&app, &["send"]).await;
+        let response = keyed(&route, &ask, &key).of(&app.router).await;
+        let label = format!("{} {}: {}", ask.method, ask.path, response.text());
+        assert_eq!(response.status.as_u16() < 400, is_for_any_key(&route), "{label}");
+        refused += usize::from(!is_for_any_key(&route));
+    }
+    assert!(refused > 8, "{refused}");
+}
+
 #[tokio::test]
 async fn a_key_that_may_only_send_sends_in_every_api() {
     let mut sending = 0;

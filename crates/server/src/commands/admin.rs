@@ -114,7 +114,7 @@ pub async fn run(action: Action) -> Result<()> {
                 return super::print(&format!("Open {url}\n"));
             }
             let link = make_setup_link(&settings).await?;
-            let base = settings.public_url.unwrap_or_else(|| format!("http://{}", settings.listen));
+            let base = settings.own_url();
             let path = http_api::dashboard::setup_path(&link);
             super::print(&format!("Start the gateway, then open {base}{path}\n"))
         }

@@ -21,6 +21,7 @@ use sha2::Sha256;
 use simulator::{Simulator, SimulatorConfig};
 
 use crate::config::{Defaults, Flags, Settings};
+use crate::console::reachable;
 use crate::gateway::Gateway;
 use crate::system::SystemEntropy;
 use crate::telemetry;
@@ -222,19 +223,6 @@ fn host_of(url: &str) -> Option<String> {
     let (name, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
     let has_port = port.bytes().all(|byte| byte.is_ascii_digit());
     Some(if has_port { name } else { authority }.to_owned())
-}
-
-/// The address under which this machine reaches a listener, also one on all interfaces.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => {
-            SocketAddr::from(([127, 0, 0, 1], v4.port()))
-        }
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => {
-            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port()))
-        }
-        other => other,
-    }
 }
 
 fn announce(address: SocketAddr, keys: &DemoKeys, device: &Device, link: &str) {

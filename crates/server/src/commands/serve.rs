@@ -41,7 +41,7 @@ pub async fn run(args: Args) -> Result<()> {
     let running = gateway.start(listener, axum::Router::new()).await?;
     println!("Gerbang listens on http://{address}");
     if let Some(link) = setup {
-        let base = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let base = settings.own_url();
         println!("The dashboard has no operator yet. Create the operator, within 24 hours, at");
         println!("{base}{}", http_api::dashboard::setup_path(&link));
     }

@@ -24,6 +24,7 @@ pub use self::byte_size::ByteSize;
 pub use self::media_store::{MediaStore, s3_variables};
 use self::private_files::read_private;
 pub use self::private_files::{create_private_dir, write_private};
+use crate::console::reachable;
 use crate::exit::Failure;
 use crate::telemetry::LogFormat;
 
@@ -323,9 +324,10 @@ impl Settings {
         })
     }
 
-    /// Where this server is reached, without a trailing slash: its public address, else where it listens.
+    /// Where this server is reached, without a trailing slash: its public address, else where it listens,
+    /// as this machine reaches it.
     pub fn own_url(&self) -> String {
-        self.public_url.clone().unwrap_or_else(|| format!("http://{}", self.listen))
+        self.public_url.clone().unwrap_or_else(|| format!("http://{}", reachable(self.listen)))
     }
 
     /// Creates the data directory, readable for its owner only.
@@ -504,6 +506,16 @@ mod tests {
 
     fn message(result: Result<Settings>) -> String {
         format!("{:#}", result.err().unwrap())
+    }
+
+    #[test]
+    fn the_own_address_can_be_opened_on_this_machine() {
+        let own = |text: &str| with_file(text).unwrap().own_url();
+        assert_eq!(own("listen = \"0.0.0.0:22180\""), "http://127.0.0.1:22180");
+        assert_eq!(own("listen = \"[::]:22180\""), "http://[::1]:22180");
+        assert_eq!(own("listen = \"10.0.0.7:80\""), "http://10.0.0.7:80");
+        let public = "listen = \"0.0.0.0:22180\"\npublic_url = \"https://wa.example\"";
+        assert_eq!(own(public), "https://wa.example");
     }
 
     #[test]

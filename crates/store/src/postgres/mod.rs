@@ -56,6 +56,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0020_chat_facts.sql"),
     include_str!("../../migrations/postgres/0023_second_factors.sql"),
     include_str!("../../migrations/postgres/0024_delivery_tries.sql"),
+    include_str!("../../migrations/postgres/0026_makers_of_links.sql"),
 ];
 
 #[derive(Clone)]

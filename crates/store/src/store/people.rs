@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::ids::{AccountId, UserId};
 use domain::key::KeyHash;
-use domain::person::{Link, Session, User};
+use domain::person::{Invitation, Link, Session, User};
 use domain::ports::{
     CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor, StoreResult,
 };
@@ -31,8 +31,24 @@ impl PeopleStore for SqlStore {
         run!(self.write, people::delete_user, account, id)
     }
 
-    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<()> {
+    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<bool> {
         run!(self.write, people::create_link, link, now)
+    }
+
+    async fn invitations(
+        &self,
+        account: Option<AccountId>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Invitation>> {
+        run!(self.read, people::invitations, account, now)
+    }
+
+    async fn delete_invitation(
+        &self,
+        account: Option<AccountId>,
+        hash: KeyHash,
+    ) -> StoreResult<Option<Link>> {
+        run!(self.write, people::delete_invitation, account, hash)
     }
 
     async fn link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>> {

@@ -12,6 +12,7 @@ use domain::ids::WhatsappId;
 use domain::incoming_file::FileState;
 use domain::media::Media;
 use domain::structured::Vote;
+use domain::text::clean_filename;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -245,6 +246,12 @@ impl From<StoredLocation<'_>> for Location {
     }
 }
 
+/// The name of a file that was stored before such names were cleaned.
+fn seen(mut name: String) -> String {
+    clean_filename(&mut name);
+    name
+}
+
 fn first_version() -> u32 {
     1
 }
@@ -310,7 +317,7 @@ impl<'a> StoredContent<'a> {
         Media {
             url: self.url.map(Cow::into_owned),
             is_kind_given: self.is_kind_given.unwrap_or(false),
-            filename: self.filename.map(Cow::into_owned),
+            filename: self.filename.map(Cow::into_owned).map(seen),
             mimetype: self.mimetype.map(Cow::into_owned),
             size: self.size,
             sha256: self.sha256.map(Cow::into_owned),

@@ -265,6 +265,16 @@ fn contents() {
 }
 
 #[test]
+fn names_of_files_from_before_are_read_as_they_are_seen() {
+    let stored = r#"{"v":1,"is_kind_given":true,"filename":"Faktur\u202efdp.exe"}"#;
+    let Ok((Content::File(read), _)) = content::read("document", String::new(), Some(stored))
+    else {
+        panic!("not a file")
+    };
+    assert_eq!(read.media.filename.as_deref(), Some("Fakturfdp.exe"));
+}
+
+#[test]
 fn places() {
     let here = Location {
         latitude: -6.2088,

@@ -3,7 +3,9 @@
 use async_trait::async_trait;
 use domain::ids::{AccountId, UserId};
 use domain::key::KeyHash;
-use domain::person::{Link, SESSION_MAX, Session, USERS_MAX, User};
+use domain::person::{
+    INVITATIONS_MAX, Invitation, Link, Place, SESSION_MAX, Session, USERS_MAX, User,
+};
 use domain::ports::{
     CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor, StoreResult,
 };
@@ -44,25 +46,72 @@ impl PeopleStore for MemoryStore {
         let mut state = self.state();
         let before = state.users.len();
         state.retain_people(|user| user.id != id || user.place.account() != account);
-        Ok(state.users.len() < before)
+        let is_deleted = state.users.len() < before;
+        state.links.retain(|link| {
+            let is_of_account =
+                matches!(link.link, Link::Join(Place::Account(id, _)) if Some(id) == account);
+            !is_deleted || (link.made_by != Some(id) && (link.made_by.is_some() || !is_of_account))
+        });
+        Ok(is_deleted)
     }
 
-    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<()> {
+    async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<bool> {
         let mut state = self.state();
-        state.links.retain(|(_, _, expires_at)| *expires_at > now);
-        state.links.push((link.hash, link.link, link.expires_at));
-        Ok(())
+        if let Some(maker) = link.made_by
+            && !state.users.iter().any(|(user, _)| user.id == maker)
+        {
+            return Ok(false);
+        }
+        state.links.retain(|link| link.expires_at > now);
+        state.links.push(link);
+        Ok(true)
+    }
+
+    async fn invitations(
+        &self,
+        account: Option<AccountId>,
+        now: Timestamp,
+    ) -> StoreResult<Vec<Invitation>> {
+        let state = self.state();
+        let email = |id| state.users.iter().find(|(user, _)| Some(user.id) == id);
+        let open = state.links.iter().filter(|link| link.expires_at > now);
+        let open = open.filter_map(|link| match link.link {
+            Link::Join(place) if place.account() == account => Some(Invitation {
+                hash: link.hash,
+                place,
+                made_by: email(link.made_by).map(|(user, _)| user.email.clone()),
+                expires_at: stored(link.expires_at),
+            }),
+            _ => None,
+        });
+        let mut open: Vec<_> = open.collect();
+        open.sort_by_key(|link| (std::cmp::Reverse(link.expires_at), link.hash.0));
+        open.truncate(INVITATIONS_MAX);
+        Ok(open)
+    }
+
+    async fn delete_invitation(
+        &self,
+        account: Option<AccountId>,
+        hash: KeyHash,
+    ) -> StoreResult<Option<Link>> {
+        let mut state = self.state();
+        let place = state.links.iter().position(|link| {
+            let is_invitation = matches!(link.link, Link::Join(to) if to.account() == account);
+            link.hash == hash && is_invitation
+        });
+        Ok(place.map(|place| state.links.remove(place).link))
     }
 
     async fn link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>> {
         let state = self.state();
-        let mut valid = state.links.iter().filter(|(_, _, expires_at)| *expires_at > now);
-        Ok(valid.find(|(known, ..)| *known == hash).map(|(_, link, _)| *link))
+        let mut valid = state.links.iter().filter(|link| link.expires_at > now);
+        Ok(valid.find(|link| link.hash == hash).map(|link| link.link))
     }
 
     async fn take_link(&self, hash: KeyHash, now: Timestamp) -> StoreResult<Option<Link>> {
         let found = self.link(hash, now).await?;
-        self.state().links.retain(|(known, ..)| found.is_none() || *known != hash);
+        self.state().links.retain(|link| found.is_none() || link.hash != hash);
         Ok(found)
     }
 
@@ -77,7 +126,7 @@ impl PeopleStore for MemoryStore {
         let (email, password) = (email.to_owned(), password.to_owned());
         let created = self.create_user(NewUser { email, password, place }, now).await?;
         if let CreatedUser::Created(_) = created {
-            self.state().links.retain(|(known, ..)| *known != hash);
+            self.state().links.retain(|link| link.hash != hash);
         }
         Ok(Some(created))
     }
@@ -157,8 +206,8 @@ impl State {
         self.sessions.retain(|session| is_known(session.user.id));
         self.second_factors.retain(|user, _| is_known(*user));
         let accounts = &self.accounts;
-        self.links.retain(|(_, link, _)| match link {
-            Link::SignIn(user) => is_known(*user),
+        self.links.retain(|link| match link.link {
+            Link::SignIn(user) => is_known(user),
             Link::Join(place) => place.account().is_none_or(|id| accounts.contains_key(&id)),
         });
     }

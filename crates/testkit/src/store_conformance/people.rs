@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use domain::ids::{AccountId, UserId};
-use domain::person::{Link, Place, Role, USERS_MAX, User};
+use domain::person::{INVITATIONS_MAX, Link, Place, Role, USERS_MAX, User};
 use domain::ports::{CreatedUser, FactorProof, NewLink, NewSession, NewUser, SecondFactor, Store};
 use domain::webhook::SealedSecret;
 
@@ -123,7 +123,7 @@ pub async fn a_link_is_used_once_and_expires(store: Arc<dyn Store>) {
     let member = Place::Account(world.account.id, Role::Member);
     let links = [Link::Join(Place::Operator), Link::Join(member), Link::SignIn(user.id)];
     for (n, link) in (1..).zip(links) {
-        let new = NewLink { hash: hash(n), link, expires_at: later(60) };
+        let new = NewLink { hash: hash(n), link, made_by: None, expires_at: later(60) };
         store.create_link(new, NOW).await.unwrap();
         assert_eq!(store.link(hash(n), later(59)).await.unwrap(), Some(link));
         assert_eq!(store.link(hash(n), later(60)).await.unwrap(), None);
@@ -141,7 +141,7 @@ pub async fn a_link_stays_valid_while_nobody_has_joined(store: Arc<dyn Store>) {
     let user = made(&store, "a@example.com", owner(world.account.id)).await;
     let member = Place::Account(world.account.id, Role::Member);
     for (n, link) in [(1, Link::Join(member)), (2, Link::SignIn(user.id))] {
-        let new = NewLink { hash: hash(n), link, expires_at: later(60) };
+        let new = NewLink { hash: hash(n), link, made_by: None, expires_at: later(60) };
         store.create_link(new, NOW).await.unwrap();
     }
     let join = async |n, email: &str, at| store.join(hash(n), email, "x", at).await.unwrap();
@@ -152,6 +152,67 @@ pub async fn a_link_stays_valid_while_nobody_has_joined(store: Arc<dyn Store>) {
     assert_eq!((made.email.as_str(), made.place), ("b@example.com", member));
     assert_eq!(store.user_by_email("b@example.com").await.unwrap(), Some((made, "x".into())));
     assert_eq!(join(1, "c@example.com", NOW).await, None);
+}
+
+pub async fn invitations_go_with_the_person_who_made_them(store: Arc<dyn Store>) {
+    let world = World::with(Arc::clone(&store), 10).await;
+    let other = World::with(Arc::clone(&store), 20).await;
+    let (ours, theirs) = (Some(world.account.id), Some(other.account.id));
+    let gone = made(&store, "gone@example.com", owner(world.account.id)).await;
+    let stays = made(&store, "stays@example.com", owner(world.account.id)).await;
+    let operator = made(&store, "op@example.com", Place::Operator).await;
+    let invite = async |n, place, made_by: Option<&User>, minutes| {
+        let (link, made_by) = (Link::Join(place), made_by.map(|user| user.id));
+        let new = NewLink { hash: hash(n), link, made_by, expires_at: later(minutes) };
+        store.create_link(new, NOW).await.unwrap()
+    };
+    let member = Place::Account(world.account.id, Role::Member);
+    assert!(invite(1, owner(world.account.id), Some(&gone), 60).await);
+    assert!(invite(2, member, Some(&stays), 70).await);
+    assert!(invite(3, member, None, 50).await);
+    assert!(invite(4, owner(other.account.id), Some(&operator), 60).await);
+    assert!(invite(5, Place::Operator, None, 60).await);
+    assert!(invite(6, Place::Operator, Some(&operator), 80).await);
+    let sign_in = NewLink {
+        hash: hash(7),
+        link: Link::SignIn(operator.id),
+        made_by: None,
+        expires_at: later(60),
+    };
+    store.create_link(sign_in, NOW).await.unwrap();
+    let open = async |account, minutes| {
+        let open = store.invitations(account, later(minutes)).await.unwrap();
+        open.into_iter().map(|link| (link.hash, link.made_by)).collect::<Vec<_>>()
+    };
+    let by = |email: &str| Some(format!("{email}@example.com"));
+    assert_eq!(
+        open(ours, 0).await,
+        [(hash(2), by("stays")), (hash(1), by("gone")), (hash(3), None)]
+    );
+    assert_eq!(open(ours, 60).await, [(hash(2), by("stays"))]);
+    assert_eq!(open(theirs, 0).await, [(hash(4), by("op"))]);
+    assert_eq!(open(None, 0).await, [(hash(6), by("op")), (hash(5), None)]);
+    let found = store.invitations(ours, NOW).await.unwrap().remove(0);
+    assert_eq!((found.place, found.expires_at), (member, stored(later(70))));
+
+    assert!(store.delete_user(ours, gone.id).await.unwrap());
+    assert_eq!(open(ours, 0).await, [(hash(2), by("stays"))], "3 may have been theirs");
+    assert_eq!(store.link(hash(1), NOW).await.unwrap(), None);
+    assert!(!invite(8, member, Some(&gone), 60).await, "made while being removed");
+    assert_eq!(store.link(hash(8), NOW).await.unwrap(), None);
+    for (account, n) in [(theirs, 2), (None, 2), (ours, 7), (None, 7), (ours, 99)] {
+        assert_eq!(store.delete_invitation(account, hash(n)).await.unwrap(), None);
+    }
+    let withdrawn = store.delete_invitation(ours, hash(2)).await.unwrap();
+    assert_eq!(withdrawn, Some(Link::Join(member)));
+    assert_eq!(store.delete_invitation(ours, hash(2)).await.unwrap(), None);
+    assert_eq!(open(ours, 0).await, []);
+    assert!(store.delete_user(None, operator.id).await.unwrap());
+    assert_eq!((open(theirs, 0).await, open(None, 0).await), (vec![], vec![(hash(5), None)]));
+    for n in 100..102 + u64::try_from(INVITATIONS_MAX).unwrap() {
+        assert!(invite(n, member, None, 60).await);
+    }
+    assert_eq!(open(ours, 0).await.len(), INVITATIONS_MAX);
 }
 
 pub async fn a_session_is_begun_used_and_ended(store: Arc<dyn Store>) {
@@ -182,7 +243,7 @@ pub async fn people_are_deleted_with_their_account(store: Arc<dyn Store>) {
     let session = NewSession { hash: hash(1), user: user.id, entered: None };
     store.create_session(session, NOW).await.unwrap();
     for (n, link) in [(1, Link::SignIn(user.id)), (2, Link::Join(user.place))] {
-        let new = NewLink { hash: hash(n), link, expires_at: later(60) };
+        let new = NewLink { hash: hash(n), link, made_by: None, expires_at: later(60) };
         store.create_link(new, NOW).await.unwrap();
     }
     assert!(store.delete_account(world.account.id).await.unwrap());

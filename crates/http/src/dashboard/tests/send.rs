@@ -238,3 +238,73 @@ async fn the_code_is_of_the_chosen_language_and_of_the_form() {
     }
     assert_eq!(app.message_count().await, 0);
 }
+
+#[tokio::test]
+async fn every_list_is_shown_before_it_goes_and_names_its_faulty_lines() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let send = async |to: &str, text: &str, act: &str| {
+        let fields =
+            [("device", device.as_str()), ("to", to), ("text", text), ("key", "k"), ("act", act)];
+        owner.upload("/app/send", &fields, None).await
+    };
+    let stray = "number,name\n628123456789,\"Ani\n628123456780,Budi\n628123456781,Cici";
+    for act in ["", "all"] {
+        let page = send(stray, "Hi {name}", act).await.expect(422).text();
+        assert!(page.contains("Line 2: “&quot;Ani” this quote is not closed"), "{page}");
+    }
+    let list = "number,name\n628123456789,A\n628123456780,\n628123456781,B";
+    for act in ["", "all"] {
+        let page = send(list, "{name}", act).await.expect(422).text();
+        assert!(page.contains("Line 3: “628123456780” its text is empty"), "{page}");
+        let long = format!("{{name}}{}", "x".repeat(65_536));
+        let page = send(list, &long, act).await.expect(422).text();
+        assert!(page.contains("Line 2: “628123456789” its text has more than"), "{}", page.len());
+    }
+    assert_eq!(app.message_count().await, 0);
+    let one = "number,name\n628123456789,Ani";
+    let page = send(one, "Hi {name}", "").await.expect(200).text();
+    assert!(page.contains("One message will go") && page.contains("Hi Ani"), "{page}");
+    assert_eq!(app.message_count().await, 0);
+    let fields = [("device", device.as_str()), ("to", one), ("key", "k"), ("kind", "file")];
+    let page = owner.upload("/app/send", &fields, Some(("a", b"x"))).await.expect(422).text();
+    assert!(page.contains("goes to one receiver"), "{page}");
+    let sent = send(one, "Hi {name}", "all").await.expect(303);
+    assert!(sent.header("location").starts_with("/app/messages/"), "{}", sent.header("location"));
+    assert_eq!(newest(&app).await.text(), "Hi Ani");
+    send("628123456780", "Hi", "").await.expect(303);
+    assert_eq!(app.message_count().await, 2);
+}
+
+#[tokio::test]
+async fn a_long_text_is_shown_in_part_and_whole() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let long = "😀".repeat(40_000) + "end";
+    let fields = [("device", device.as_str()), ("to", "0812345678"), ("text", &long), ("key", "k")];
+    let sent = owner.upload("/app/send", &fields, None).await.expect(303);
+    let page = owner.get(sent.header("location")).await.expect(200).text();
+    assert!(page.len() < 150_000 && page.contains("?whole=1"), "{}", page.len());
+    let whole = owner.get(&format!("{}?whole=1", sent.header("location"))).await.expect(200).text();
+    assert!(whole.contains("😀end") && !whole.contains("?whole=1"));
+}
+
+#[tokio::test]
+async fn the_name_of_a_file_disguises_no_type() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let device = app.front.id().to_string();
+    let fields =
+        [("device", device.as_str()), ("to", "0812345678"), ("kind", "file"), ("key", "k")];
+    let file = Some(("Faktur\u{202e}fdp.exe", &b"MZ"[..]));
+    owner.upload("/app/send", &fields, file).await.expect(303);
+    assert_eq!(newest(&app).await.media().unwrap().filename.as_deref(), Some("Fakturfdp.exe"));
+    let body = serde_json::json!({
+        "device": device, "to": "0812345678",
+        "media": {"url": "https://example.com/a", "kind": "document", "filename": "\u{2067}a.pdf"},
+    });
+    Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await.expect(202);
+    assert_eq!(newest(&app).await.media().unwrap().filename.as_deref(), Some("a.pdf"));
+}

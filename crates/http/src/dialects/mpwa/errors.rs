@@ -135,9 +135,10 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::ChallengeFailed(reason) => bad(reason.clone()),
         Error::QueueFull(full) => reply(StatusCode::TOO_MANY_REQUESTS, full.summary()),
         Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
-            reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
-        }
+        Error::TooManyRequests
+        | Error::TooManyTries(_)
+        | Error::TooManyWaits
+        | Error::TooManyStreams => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
         Error::DiskFull => reply(
             StatusCode::SERVICE_UNAVAILABLE,
             "The server has no room for more messages, try again later",

@@ -117,9 +117,10 @@ fn core_reply(error: &Error) -> (StatusCode, AnyError) {
         }
         Error::QueueFull(full) => reply(StatusCode::TOO_MANY_REQUESTS, full.summary()),
         Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
-            reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
-        }
+        Error::TooManyRequests
+        | Error::TooManyTries(_)
+        | Error::TooManyWaits
+        | Error::TooManyStreams => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
         Error::IdempotencyInFlight => reply(
             StatusCode::CONFLICT,
             "A request with this Idempotency-Key is still being handled",

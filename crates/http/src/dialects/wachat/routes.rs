@@ -10,6 +10,7 @@ use domain::device::Device;
 use domain::error::Error;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{Direction, Message};
+use domain::scope::Scope;
 use domain::service::Core;
 use serde::Serialize;
 
@@ -104,6 +105,7 @@ async fn gateway(
     headers: HeaderMap,
 ) -> ApiResult<Wachat> {
     let principal = authorize(&state, &headers).await?;
+    principal.require(Scope::Read)?;
     let sender = sender.map_or(String::new(), |Path(sender)| sender);
     let device = device_in_path(&state, &principal, &sender).await?;
     let quota = state.core().quota(&principal, Some(device.id)).await?;

@@ -140,9 +140,10 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::NotWaiting(_) => reply(StatusCode::CONFLICT, "The message no longer waits"),
         Error::QueueFull(full) => too_many(full.summary()),
         Error::RateLimited(_) => too_many("Too many requests"),
-        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
-            too_many("Too many requests wait")
-        }
+        Error::TooManyRequests
+        | Error::TooManyTries(_)
+        | Error::TooManyWaits
+        | Error::TooManyStreams => too_many("Too many requests wait"),
         Error::Whatsapp(_) => reply(StatusCode::INTERNAL_SERVER_ERROR, "WhatsApp did not answer"),
         Error::DiskFull => reply(
             StatusCode::SERVICE_UNAVAILABLE,

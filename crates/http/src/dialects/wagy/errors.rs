@@ -121,9 +121,10 @@ fn core_reply(error: &Error) -> ErrorReply {
             format!("Your plan does not include {}", kind.as_str()),
         ),
         Error::RateLimited(_) => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
-        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
-            reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait")
-        }
+        Error::TooManyRequests
+        | Error::TooManyTries(_)
+        | Error::TooManyWaits
+        | Error::TooManyStreams => reply(StatusCode::TOO_MANY_REQUESTS, "Too many requests wait"),
         Error::NotOnWhatsapp(number) => {
             reply(StatusCode::BAD_REQUEST, format!("{number} is not on WhatsApp"))
         }

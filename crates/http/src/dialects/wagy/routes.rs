@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode};
 use domain::device::{Device, PairOffer};
 use domain::error::Error;
+use domain::scope::Scope;
 use domain::service::Principal;
 use serde::Serialize;
 
@@ -189,6 +190,7 @@ async fn show_status(
     request: Request<Body>,
 ) -> ApiResult<Wagy> {
     let (principal, device) = enter(&state, device, &request.into_parts().0).await?;
+    principal.require(Scope::Read)?;
     Ok(found(status(&device, principal.account()?)))
 }
 
@@ -248,6 +250,7 @@ async fn qr(
         return Err(ApiError::WrongMethod);
     }
     let (principal, device) = enter(state, device, &request.into_parts().0).await?;
+    principal.require(Scope::Manage)?;
     if device.status.is_paired() {
         return Ok(None);
     }

@@ -105,9 +105,10 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::NotFound(_) => reply(404, "04", "Not found"),
         Error::DeviceNotConnected(_) => reply(409, "05", "Device is not connected"),
         Error::RateLimited(_) => reply(429, "06", "Too many requests"),
-        Error::TooManyRequests | Error::TooManyWaits | Error::TooManyStreams => {
-            reply(429, "06", "Too many requests wait for their message")
-        }
+        Error::TooManyRequests
+        | Error::TooManyTries(_)
+        | Error::TooManyWaits
+        | Error::TooManyStreams => reply(429, "06", "Too many requests wait for their message"),
         Error::QueueFull(full) => reply(429, "06", full.summary()),
         Error::NotOnWhatsapp(number) => {
             reply(400, "07", format!("{number} is not registered on WhatsApp"))

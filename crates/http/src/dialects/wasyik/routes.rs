@@ -13,6 +13,7 @@ use domain::ids::MessageId;
 use domain::message::{Direction, Message, MessageState};
 use domain::plan::Feature;
 use domain::ports::{IdempotencyKey, MessageFilter, PageRequest};
+use domain::scope::Scope;
 use domain::service::{AcceptedMessages, Principal};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -280,7 +281,8 @@ async fn accounts(State(state): State<AppState>, headers: HeaderMap) -> ApiResul
 }
 
 async fn status(State(state): State<AppState>, headers: HeaderMap, uri: Uri) -> ApiResult<Wasyik> {
-    let (_, device) = asked_device(&state, &headers, &uri, None).await?;
+    let (principal, device) = asked_device(&state, &headers, &uri, None).await?;
+    principal.require(Scope::Read)?;
     Ok(success(StatusData {
         is_connected: translate::is_connected(&device),
         whatsapp_status: device.status.as_str(),

@@ -1,0 +1,206 @@
+//! `/app/settings`: what the owners of an account choose for it; and the same, with its plan, on the
+//! operator's page of the account.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use domain::account::{Account, AccountPatch};
+use domain::error::Error;
+use domain::ids::AccountId;
+use domain::person::Role;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::accounts::operator;
+use super::caller::{InAccount, Person, Posted, id};
+use super::failure::{Failure, PageResult, redirect};
+use super::layout::{self, Head, Place};
+use super::show::Fault;
+use super::words::{Lang, words};
+use crate::state::AppState;
+
+/// Where owners set their account.
+pub(super) const SETTINGS_PATH: &str = "/app/settings";
+/// Zones that are offered; any of the IANA's may be written.
+const ZONES: [&str; 6] = [
+    "Asia/Jakarta",
+    "Asia/Makassar",
+    "Asia/Jayapura",
+    "Asia/Singapore",
+    "Asia/Kuala_Lumpur",
+    "UTC",
+];
+
+words! {
+    /// The texts of an account's settings.
+    SettingsWords
+    title: "Settings of the account", "Pengaturan akun";
+    zone: "Time zone", "Zona waktu";
+    zone_help: "Dates and times of the dashboard, quiet hours and the days of quotas are in it.", "Tanggal dan jam di dasbor, jam hening, dan hari kuota mengikutinya.";
+    zone_wrong: "Write a time zone such as Asia/Jakarta.", "Isi zona waktu seperti Asia/Jakarta.";
+    country: "Country code for a leading zero", "Kode negara pengganti angka nol di depan";
+    country_wrong: "Write a country code such as 62.", "Isi kode negara seperti 62.";
+}
+
+pub(super) fn routes() -> Router<AppState> {
+    Router::new()
+        .route(SETTINGS_PATH, get(show).post(change_own))
+        .route("/app/accounts/{id}/settings", post(change))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct SettingsForm {
+    plan: String,
+    timezone: String,
+    country: String,
+}
+
+impl SettingsForm {
+    fn of(account: &Account) -> Self {
+        Self {
+            plan: account.plan.clone(),
+            timezone: account.timezone.name().to_owned(),
+            country: account.default_country.clone(),
+        }
+    }
+}
+
+/// What is written where a time zone is wrong.
+pub(super) fn zone_wrong(lang: Lang) -> &'static str {
+    SettingsWords::of(lang).zone_wrong
+}
+
+/// The field of a time zone.
+pub(super) fn zone_field(lang: Lang, value: &str, fault: Option<&Fault>) -> Markup {
+    let own = SettingsWords::of(lang);
+    html! {
+        label for="timezone" { (own.zone) }
+        input #timezone name="timezone" value=(value) list="zones" maxlength="60"
+            placeholder=(ZONES[0]) aria-describedby="timezone-help timezone-fault";
+        datalist #zones { @for zone in ZONES { option value=(zone) {} } }
+        span.help #timezone-help { (own.zone_help) }
+        (Fault::beside(fault, "timezone"))
+    }
+}
+
+fn country_field(own: &SettingsWords, value: &str, fault: Option<&Fault>) -> Markup {
+    html! {
+        label for="country" { (own.country) }
+        input #country name="country" value=(value) required maxlength="3" inputmode="numeric"
+            aria-describedby="country-fault";
+        (Fault::beside(fault, "country"))
+    }
+}
+
+/// The field that is at fault; other errors stay what they are.
+fn field_fault(lang: Lang, error: Error) -> Result<Fault, Failure> {
+    let own = SettingsWords::of(lang);
+    match error {
+        Error::Invalid { field: "timezone", .. } => {
+            Ok(Fault::of("timezone", own.zone_wrong.to_owned()))
+        }
+        Error::Invalid { field: "default_country", .. } => {
+            Ok(Fault::of("country", own.country_wrong.to_owned()))
+        }
+        error => Err(error.into()),
+    }
+}
+
+async fn show(InAccount(person): InAccount) -> PageResult {
+    person.visitor.require(Role::Owner)?;
+    let form = SettingsForm::of(person.principal().account()?);
+    Ok(own_page(&person, &form, None))
+}
+
+fn own_page(person: &Person, form: &SettingsForm, fault: Option<&Fault>) -> Response {
+    let own = SettingsWords::of(person.lang);
+    let body = html! {
+        h1 { (own.title) }
+        form.stack method="post" action=(SETTINGS_PATH) {
+            (person.csrf())
+            (zone_field(person.lang, &form.timezone, fault))
+            (country_field(own, &form.country, fault))
+            button { (person.words().save) }
+        }
+    };
+    let (status, head) = (Fault::status(fault), Head::default());
+    layout::page_with(status, person, Place::Start, own.title, &head, &body)
+}
+
+async fn change_own(
+    State(state): State<AppState>,
+    Posted { person, form }: Posted<SettingsForm>,
+) -> PageResult {
+    person.visitor.require(Role::Owner)?;
+    let (zone, country) = (form.timezone.trim().to_owned(), form.country.trim().to_owned());
+    match state.core().update_own_account(person.principal(), zone, country).await {
+        Ok(_) => Ok(redirect(SETTINGS_PATH)),
+        Err(error) => Ok(own_page(&person, &form, Some(&field_fault(person.lang, error)?))),
+    }
+}
+
+/// The settings on the operator's page of an account.
+pub(super) async fn of_operator(
+    state: &AppState,
+    person: &Person,
+    account: &Account,
+) -> Result<Markup, Failure> {
+    operator_form(state, person, account.id, &SettingsForm::of(account), None).await
+}
+
+async fn operator_form(
+    state: &AppState,
+    person: &Person,
+    account: AccountId,
+    form: &SettingsForm,
+    fault: Option<&Fault>,
+) -> Result<Markup, Failure> {
+    let (words, own) = (person.words(), SettingsWords::of(person.lang));
+    let plans = state.core().plans(&operator(person)?).await?;
+    Ok(html! {
+        section.card #settings {
+            h2 { (words.settings) }
+            form.stack method="post" action={ "/app/accounts/" (account) "/settings" } {
+                (person.csrf())
+                label for="plan" { (words.plan) }
+                select #plan name="plan" {
+                    @for plan in &plans {
+                        option value=(plan.name) selected[plan.name == form.plan] { (plan.name) }
+                    }
+                }
+                (zone_field(person.lang, &form.timezone, fault))
+                (country_field(own, &form.country, fault))
+                button { (words.save) }
+            }
+        }
+    })
+}
+
+async fn change(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form }: Posted<SettingsForm>,
+) -> PageResult {
+    let operator = operator(&person)?;
+    let id = AccountId(id(&text, "account")?);
+    let patch = AccountPatch {
+        plan: Some(form.plan.clone()),
+        timezone: Some(form.timezone.trim().to_owned()),
+        default_country: Some(form.country.trim().to_owned()),
+        ..AccountPatch::default()
+    };
+    let fault = match state.core().update_account(&operator, id, patch).await {
+        Ok(_) => return Ok(redirect(&format!("/app/accounts/{id}"))),
+        Err(error) => field_fault(person.lang, error)?,
+    };
+    let title = SettingsWords::of(person.lang).title;
+    let body = html! {
+        p.crumbs { a href={ "/app/accounts/" (id) } { (person.words().accounts) } }
+        h1 { (title) }
+        (operator_form(&state, &person, id, &form, Some(&fault)).await?)
+    };
+    let (status, head) = (Fault::status(Some(&fault)), Head::default());
+    Ok(layout::page_with(status, &person, Place::Accounts, title, &head, &body))
+}
