@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::ids::MessageId;
+use crate::ids::{DeviceId, MessageId};
 use crate::message::Failure;
 use crate::passkey::PasskeyRefusal;
 use crate::plan::Feature;
@@ -112,6 +112,9 @@ pub enum Error {
     /// WhatsApp refused, or did not answer.
     #[error("WhatsApp: {0}")]
     Whatsapp(String),
+    /// Another node runs the device, and has to do this; nothing was done here.
+    #[error("another node runs device {0}")]
+    RunsElsewhere(DeviceId),
     /// The store cannot take it now; nothing was kept.
     #[error("the store is not available: {0}")]
     Store(#[from] StoreError),

@@ -398,6 +398,10 @@ pub enum Cancellation {
 pub trait Dispatcher: Send + Sync {
     /// These messages have just been committed and wait to be sent.
     fn accepted(&self, entries: Vec<OutboxEntry>);
+    /// Whether this node runs a device, where several share the devices.
+    fn runs(&self, _device: DeviceId) -> bool {
+        true
+    }
     /// Takes a message back if it has not been handed to WhatsApp.
     async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation>;
     /// Waits until an accepted message has left the queue, at most `patience`: the message as it is

@@ -161,7 +161,7 @@ impl Engine {
     /// What needs the device's connection or queue fails with an error that says to try again while another
     /// node runs it.
     fn ensure_runs(&self, device: DeviceId) -> Result<()> {
-        if self.runs(device) { Ok(()) } else { Err(Error::Store(StoreError::NotOwner)) }
+        if self.runs(device) { Ok(()) } else { Err(Error::RunsElsewhere(device)) }
     }
 
     /// Submits nothing any more, waits a little for acknowledgements, writes down what is left
@@ -288,6 +288,10 @@ impl Dispatcher for Engine {
     fn accepted(&self, entries: Vec<OutboxEntry>) {
         log_accepted(&entries);
         self.registry.accepted(entries);
+    }
+
+    fn runs(&self, device: DeviceId) -> bool {
+        Self::runs(self, device)
     }
 
     async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation> {

@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use domain::device::{Device, DeviceStatus};
-use domain::error::{Error, Result, StoreError};
+use domain::error::{Error, Result};
 use domain::ids::{AccountId, DeviceId};
 use domain::ports::{OutboxEntry, StoreResult};
 
@@ -271,7 +271,7 @@ impl Registry {
         match state.phase {
             Phase::New(_) => Err(Error::Conflict("the gateway is still starting")),
             Phase::Stopped => Err(Error::Conflict("the gateway is stopping")),
-            Phase::Running if !state.runs(device) => Err(Error::Store(StoreError::NotOwner)),
+            Phase::Running if !state.runs(device) => Err(Error::RunsElsewhere(device)),
             Phase::Running => Ok(self.get_or_spawn(&mut state, device, None).mailbox.clone()),
         }
     }

@@ -13,6 +13,7 @@ use axum::response::IntoResponse;
 use domain::error::{Error, StoreError};
 
 use crate::native::problem;
+use crate::nodes::Elsewhere;
 
 /// Why a request fails.
 #[derive(Debug)]
@@ -144,9 +145,12 @@ impl<A: ErrorShape> IntoResponse for Rejection<A> {
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorKind(pub &'static str);
 
-/// An answer that knows which error it renders.
+/// An answer that knows which error it renders, and which device another node should answer for.
 pub fn named(mut response: Response<Body>, error: &ApiError) -> Response<Body> {
     response.extensions_mut().insert(ErrorKind(problem::kind(error).code));
+    if let ApiError::Core { error: Error::RunsElsewhere(device), .. } = error {
+        response.extensions_mut().insert(Elsewhere(*device));
+    }
     response
 }
 
@@ -171,6 +175,7 @@ pub fn add_retry_after(response: &mut Response<Body>, error: &ApiError) {
     let ApiError::Core { error, .. } = error else { return };
     let seconds = match error {
         Error::Store(error) if !matches!(error, StoreError::Fault(_)) => RETRY_AFTER.as_secs(),
+        Error::RunsElsewhere(_) => RETRY_AFTER.as_secs(),
         // Rounded up: a try before the end would be refused again.
         Error::TooManyTries(wait) => {
             wait.unsigned_abs().as_millis().div_ceil(1_000).try_into().unwrap_or(u64::MAX)

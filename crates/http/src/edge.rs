@@ -27,6 +27,7 @@ use crate::fallback;
 use crate::large_answers::hold;
 use crate::metrics::NO_ROUTE;
 use crate::net::{client_address, share_of};
+use crate::nodes::Original;
 use crate::rate;
 use crate::request_context::{self, Noted};
 use crate::request_span::{self, RequestFields};
@@ -96,6 +97,7 @@ where
             Some(why) => Some(ApiError::Unreadable(*why)),
             None => is_shadowed.then_some(ApiError::UnknownPath),
         };
+        let (request, original) = Original::keep(&state, request);
         let answer = match (refused, client.enter(&state)) {
             (Some(error), _) => Err(error),
             (None, Err(error)) => Err(error.into()),
@@ -119,6 +121,9 @@ where
                         (Ok(Ok(response)), Some(permit)) => hold(response, permit).await,
                         (Err(_), _) => named(render(&ApiError::Crashed), &ApiError::Crashed),
                     };
+                    if let Some(original) = original {
+                        response = original.answered(&state, response).await;
+                    }
                     rate::add_headers(&mut response, rate);
                     response
                 }

@@ -46,6 +46,7 @@ mod fields;
 mod forms;
 mod idempotency;
 mod large_answers;
+mod nodes;
 mod optional;
 mod paths;
 mod qr;
@@ -61,6 +62,7 @@ mod write_timeout;
 #[cfg(test)]
 mod tests;
 
+pub use nodes::NodeKey;
 pub use openapi::{at as openapi_at, openapi, openapi_dialect};
 pub use request_span::InRequest;
 pub use router::router;

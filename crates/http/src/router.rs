@@ -6,7 +6,7 @@ use crate::edge::EdgeLayer;
 use crate::fallback;
 use crate::routes::Route;
 use crate::state::AppState;
-use crate::{dashboard, docs, media, native, portal, system};
+use crate::{dashboard, docs, media, native, nodes, portal, system};
 
 /// Everything the server answers.
 pub fn router(state: AppState) -> Router {
@@ -14,12 +14,16 @@ pub fn router(state: AppState) -> Router {
     for route in all_routes(&state) {
         router = router.route(route.path, route.handler);
     }
-    router
+    let router = router
         .merge(dashboard::router(&state))
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::wrong_method)
         .layer(EdgeLayer::new(state.clone()))
-        .with_state(state)
+        .with_state(state.clone());
+    match state.config().node_key {
+        Some(_) => nodes::routes(state, router),
+        None => router,
+    }
 }
 
 /// The table: the routes of every API that is served.

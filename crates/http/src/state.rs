@@ -18,6 +18,7 @@ use crate::dialects;
 use crate::docs::Documents;
 use crate::large_answers::LargeAnswers;
 use crate::metrics::HttpMetrics;
+use crate::nodes::NodeKey;
 
 /// Most requests that are answered at a time behind trusted proxies.
 const PROXIED_REQUESTS_MAX: usize = 1_024;
@@ -38,6 +39,8 @@ pub struct HttpConfig {
     pub insecure_cookies: bool,
     /// The path of a simulated phone's page, for the dashboard of a demo.
     pub demo_phone: Option<String>,
+    /// What requests between nodes are signed with; `None` where there are no nodes.
+    pub node_key: Option<NodeKey>,
     /// What makes backups.
     pub backups: Option<Arc<dyn Backups>>,
 }
@@ -51,6 +54,7 @@ impl HttpConfig {
             trusted_proxies: Vec::new(),
             insecure_cookies: false,
             demo_phone: None,
+            node_key: None,
             backups: None,
         }
     }

@@ -32,6 +32,8 @@ impl Failure {
     pub const SETTINGS: Self = Self { code: SETTINGS, text: "invalid settings" };
     /// The secret key is not the database's.
     pub const SECRET_KEY: Self = Self { code: SETTINGS, text: "cannot use the secret key" };
+    /// This process cannot run beside the others on its database.
+    pub const NODE: Self = Self { code: SETTINGS, text: "cannot join the nodes of the database" };
     /// A backup cannot be used.
     pub const BACKUP: Self = Self { code: DATA, text: "cannot use the backup" };
 }

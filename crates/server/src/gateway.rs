@@ -14,18 +14,20 @@ use domain::ports::{
 use domain::service::{Core, CoreParts, SyncWait};
 use engine::{Engine, EngineConfig, IncomingFileLimits};
 use http_api::media_links::{LinkedFormats, SignedLinks};
-use http_api::{AppState, HttpConfig, Limits, Shutdown, ShutdownTrigger};
+use http_api::{AppState, HttpConfig, Limits, NodeKey, Shutdown, ShutdownTrigger};
 use jiff::SignedDuration;
 use media::Codec;
 use outbound::HttpOutbound;
 use store::SqlStore;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use whatsapp::WhatsappMessenger;
 
 use crate::backup::ServedBackups;
 use crate::config::{MediaStore, Settings, s3_variables};
 use crate::console::Console;
+use crate::exit::Failure;
 use crate::joining;
 use crate::metrics::{EngineMetrics, StoreMetrics};
 use crate::secret_cipher::ChaChaCipher;
@@ -57,8 +59,8 @@ impl Gateway {
     pub async fn open(settings: &Settings, show_qr: bool) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let store =
-            store::open(&settings.database_url).await.context("cannot open the database")?;
+        let store = store::open_with(&settings.database_url, settings.notify).await;
+        let store = store.context("cannot open the database")?;
         let secret_key = secret_key::checked(settings, &store, random(entropy.as_ref())).await?;
         let (operator, new_operator_key) =
             operator_key(settings, store.as_ref(), entropy.as_ref()).await?;
@@ -87,7 +89,8 @@ impl Gateway {
         let node = settings.node();
         let capacity = node.as_ref().map(|node| node.capacity);
         if node.is_some() {
-            joining::check(&store, &blobs, clock.as_ref(), entropy.as_ref()).await?;
+            let joined = joining::check(&store, &blobs, clock.as_ref(), entropy.as_ref()).await;
+            joined.context(Failure::NODE)?;
         }
         let kept = SignedDuration::from_hours(24 * i64::from(settings.media_days));
         let links: Arc<dyn MediaLinks> =
@@ -135,7 +138,8 @@ impl Gateway {
         let replies: Weak<dyn CallReplies> =
             Arc::downgrade(&(core.clone() as Arc<dyn CallReplies>));
         engine.set_call_replies(replies);
-        let http = http_config(settings);
+        let mut http = http_config(settings);
+        http.node_key = capacity.map(|_| NodeKey::derive(&secret_key));
         Ok(Self { core, store, engine, messenger, http, new_operator_key, capacity, console })
     }
 
@@ -180,7 +184,8 @@ impl Gateway {
         let registry = prometheus::Registry::new();
         registry.register(Box::new(EngineMetrics::new(self.engine.clone())?))?;
         registry.register(Box::new(StoreMetrics::new(self.store.clone(), self.capacity)?))?;
-        let keys = tokio::spawn(tend_keys(self.core.clone(), http_stopped.clone()));
+        let changes = self.store.keys_changed();
+        let keys = tokio::spawn(tend_keys(self.core.clone(), changes, http_stopped.clone()));
         let state = AppState::new(self.core, self.http, registry, http_stopped.clone())?;
         let proxies = state.config().trusted_proxies.clone();
         let router = http_api::router(state).merge(extra);
@@ -234,8 +239,9 @@ impl Running {
 const TEND_KEYS_EVERY: Duration = Duration::from_secs(60);
 
 /// Tends the keys until the gateway stops, and once more then.
-async fn tend_keys(core: Arc<Core>, stopped: Shutdown) {
+async fn tend_keys(core: Arc<Core>, changes: Option<watch::Receiver<u64>>, stopped: Shutdown) {
     let mut is_stopping = false;
+    let ending = tokio::spawn(end_revoked(core.clone(), changes));
     let stopped = stopped.wait();
     tokio::pin!(stopped);
     while !is_stopping {
@@ -243,6 +249,15 @@ async fn tend_keys(core: Arc<Core>, stopped: Shutdown) {
         if let Err(error) = core.tend_keys().await {
             tracing::debug!(%error, "the last uses of keys are not stored yet");
         }
+    }
+    ending.abort();
+}
+
+/// Ends the live streams of keys that other nodes revoke, for ever.
+async fn end_revoked(core: Arc<Core>, changes: Option<watch::Receiver<u64>>) {
+    let Some(mut changes) = changes else { return };
+    while changes.changed().await.is_ok() {
+        core.end_revoked().await;
     }
 }
 
@@ -282,7 +297,10 @@ fn fresh_operator_key(entropy: &dyn Entropy) -> Secret {
 }
 
 /// Refuses a database that other processes use: what is changed now they would not see.
-async fn ensure_alone(store: &SqlStore) -> Result<()> {
+///
+/// # Errors
+/// They do, or the database's.
+pub async fn ensure_alone(store: &SqlStore) -> Result<()> {
     let nodes = store.nodes().await?;
     let live: Vec<String> = nodes.into_iter().filter(|node| node.is_live).map(|n| n.name).collect();
     ensure!(live.is_empty(), "the gateway runs ({}): stop it first", live.join(", "));
@@ -314,6 +332,7 @@ pub async fn reset_operator_key(settings: &Settings) -> Result<Secret> {
 /// The installation runs, its database cannot be opened, or the key cannot be read or kept.
 pub async fn accept_secret_key(settings: &Settings) -> Result<String> {
     let store = store::open(&settings.database_url).await.context("cannot open the database")?;
+    ensure_alone(&store).await?;
     let accepted = secret_key::accept(settings, &store, random(&SystemEntropy)).await;
     store.close().await;
     accepted

@@ -1,6 +1,7 @@
 //! A cache of what this process reads from its database.
 //!
-//! Invariant: once a write has returned, no read returns data from before it. The connection that
+//! Invariant: once a write of this process has returned, no read returns data from before it, and once
+//! another process has written, none does a second later ([`crate::postgres`], "changes"). The connection that
 //! commits calls [`Cache::forget`] between the commit and the replies; a reader that began before
 //! that must not fill in what it read, which it knows from the generation.
 
@@ -27,6 +28,17 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
+    /// Whether what others change is known in time. While it is not, nothing is kept.
+    pub(crate) fn set_trusted(&self, is_trusted: bool) {
+        self.holders.set_trusted(is_trusted);
+        self.devices.set_trusted(is_trusted);
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.forget(&[Invalidation::Devices, Invalidation::Keys]);
+    }
+
     /// Forgets what a committed transaction has changed.
     pub(crate) fn forget(&self, touched: &[Invalidation]) {
         for what in touched {
@@ -45,12 +57,13 @@ pub(crate) struct CacheMap<K, V>(RwLock<Entries<K, V>>);
 
 struct Entries<K, V> {
     generation: u64,
+    is_off: bool,
     map: HashMap<K, V>,
 }
 
 impl<K, V> Default for CacheMap<K, V> {
     fn default() -> Self {
-        Self(RwLock::new(Entries { generation: 0, map: HashMap::new() }))
+        Self(RwLock::new(Entries { generation: 0, is_off: false, map: HashMap::new() }))
     }
 }
 
@@ -64,7 +77,7 @@ impl<K: Eq + Hash, V: Clone> CacheMap<K, V> {
     /// Keeps what was read, unless something was forgotten meanwhile.
     pub(crate) fn fill(&self, generation: u64, key: K, value: V) {
         let mut entries = self.0.write();
-        if entries.generation != generation {
+        if entries.generation != generation || entries.is_off {
             return;
         }
         if entries.map.len() >= ENTRIES_MAX {
@@ -77,6 +90,14 @@ impl<K: Eq + Hash, V: Clone> CacheMap<K, V> {
         let mut entries = self.0.write();
         entries.generation += 1;
         entries.map.remove(key);
+    }
+
+    fn set_trusted(&self, is_trusted: bool) {
+        if self.0.read().is_off != is_trusted {
+            return;
+        }
+        self.0.write().is_off = !is_trusted;
+        self.clear();
     }
 
     fn clear(&self) {

@@ -25,6 +25,7 @@ mod nodes;
 mod people;
 mod postgres;
 mod protocol;
+mod rates;
 mod restored;
 mod rows;
 mod second_factors;
@@ -156,6 +157,14 @@ pub fn sqlite_path(url: &str) -> Option<&Path> {
 /// # Errors
 /// [`OpenError`]; its text is for the operator and never shows a password.
 pub async fn open(url: &str) -> Result<Arc<SqlStore>, OpenError> {
+    open_with(url, true).await
+}
+
+/// As [`open`]; without `notify` nodes on PostgreSQL find what is new without hints to each other.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(url: &str, notify: bool) -> Result<Arc<SqlStore>, OpenError> {
     if let Some(path) = sqlite_path(url) {
         if path.as_os_str().is_empty() {
             return Err(OpenError::Url);
@@ -163,7 +172,7 @@ pub async fn open(url: &str) -> Result<Arc<SqlStore>, OpenError> {
         return SqlStore::open_sqlite(path.to_owned()).await.map(Arc::new);
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        return SqlStore::open_postgres(url).await.map(Arc::new);
+        return SqlStore::open_postgres(url, notify).await.map(Arc::new);
     }
     Err(OpenError::Url)
 }

@@ -57,8 +57,8 @@ impl SqlStore {
         opened.map(|sqlite| Self::over(Engine::Sqlite(sqlite)))
     }
 
-    pub(crate) async fn open_postgres(url: &str) -> Result<Self, OpenError> {
-        Ok(Self::over(Engine::Postgres(PostgreSql::open(url).await?)))
+    pub(crate) async fn open_postgres(url: &str, notify: bool) -> Result<Self, OpenError> {
+        Ok(Self::over(Engine::Postgres(PostgreSql::open(url, notify).await?)))
     }
 
     fn over(engine: Engine) -> Self {

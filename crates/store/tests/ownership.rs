@@ -31,8 +31,17 @@ use testkit::store_conformance::{NOW, World, idempotency, later, new_device, new
 on_both_databases!(a_deleted_account_leaves_nothing, a_deleted_device_leaves_its_history);
 
 /// Tables whose rows belong to no account.
-const WITHOUT_OWNER: [&str; 7] =
-    ["counters", "nodes", "plans", "schema_migrations", "schema_version", "settings", "vouchers"];
+const WITHOUT_OWNER: [&str; 9] = [
+    "cache_changes",
+    "counters",
+    "nodes",
+    "plans",
+    "rate_windows",
+    "schema_migrations",
+    "schema_version",
+    "settings",
+    "vouchers",
+];
 /// Tables in which rows of a deleted device stay.
 const OF_DEVICES_KEPT: [&str; 3] = ["messages", "message_counts", "message_hours"];
 

@@ -28,6 +28,7 @@ use domain::person::{Invitation, Link, Session, User};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
+use domain::policy::rate::{RateState, Taken};
 use domain::portal::PortalLink;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, AuditStore, ChatFilter, ChatStore, CountedPage,
@@ -368,6 +369,9 @@ delegate!(NodeStore {
     read outbox_of_devices(devices: &[OwnedDevice]) -> LoadedOutbox;
     read outbox_since(seen: &[(AccountId, MessageId)]) -> LoadedOutbox;
     read database_time_ms() -> i64;
+    write take_requests(
+        subject: &str, limit: i64, wanted: i64, now: Timestamp
+    ) -> Result<Taken, RateState>;
 });
 
 delegate!(ProtocolStore {

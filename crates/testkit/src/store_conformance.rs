@@ -136,7 +136,8 @@ macro_rules! store_conformance {
             nodes: a_node_is_registered_and_renewed, devices_without_a_live_owner_are_claimed_once,
                 a_restarted_node_has_its_devices_back, a_node_sees_the_others_and_is_drained,
                 a_new_device_belongs_to_the_node_that_makes_it, a_stale_owner_writes_nothing,
-                a_webhook_belongs_to_one_node, new_messages_of_an_account_are_found;
+                a_webhook_belongs_to_one_node, new_messages_of_an_account_are_found,
+                nodes_share_the_requests_of_a_minute;
             parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
                 the_device_limit_holds_in_parallel, parallel_outcomes_keep_counts_exact;

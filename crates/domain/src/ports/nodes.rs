@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use super::{OutboxEntry, StoreResult};
 use crate::device::Device;
 use crate::ids::{AccountId, DeviceId, MessageId, NodeId};
 use crate::leases::Leases;
 use crate::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
+use crate::policy::rate::{RateState, Taken};
 
 /// Waiting messages, and how far they go.
 #[derive(Debug, Clone, Default)]
@@ -71,4 +73,16 @@ pub trait NodeStore: Send + Sync {
     async fn outbox_since(&self, seen: &[(AccountId, MessageId)]) -> StoreResult<LoadedOutbox>;
     /// How many milliseconds it is since 1970 by the database's clock.
     async fn database_time_ms(&self) -> StoreResult<i64>;
+    /// Takes up to `wanted` of the requests that `subject` may make in 60 seconds, at all nodes together.
+    async fn take_requests(
+        &self,
+        subject: &str,
+        limit: i64,
+        wanted: i64,
+        now: Timestamp,
+    ) -> StoreResult<Result<Taken, RateState>>;
+    /// Waits for a hint that another node has accepted messages; for ever where there are no hints.
+    async fn accepted_elsewhere(&self) {
+        std::future::pending().await
+    }
 }

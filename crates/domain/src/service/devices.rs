@@ -427,6 +427,7 @@ impl Core {
         principal.require(Scope::Read)?;
         // Nothing is kept for watchers of what does not exist.
         self.device(principal, id).await?;
+        self.require_here(id)?;
         let notices = self.as_live(principal, self.dispatcher.watch(id)).await?;
         // As it is now: from here on, changes are noticed.
         Ok((self.device(principal, id).await?, notices))

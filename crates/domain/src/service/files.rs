@@ -65,6 +65,7 @@ impl Core {
             return gone.ok_or(Error::NotFound("file"));
         };
         if matches!(file.state, FileState::Pending | FileState::OnDemand) {
+            self.require_here(message.device_id)?;
             self.fetch(account, id).await?;
             file = self.store.file(account, id).await?.ok_or(Error::NotFound("file"))?;
         }

@@ -151,9 +151,7 @@ impl Core {
     /// # Errors
     /// The store's; what is not stored is kept for the next time.
     pub async fn tend_keys(&self) -> Result<()> {
-        for account in self.streams.accounts() {
-            self.end_revoked_streams(account).await;
-        }
+        self.end_revoked().await;
         for uses in self.key_uses.snapshot().chunks(USES_PER_COMMIT) {
             self.store.note_key_uses(uses).await?;
             self.key_uses.stored(uses);

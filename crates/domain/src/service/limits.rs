@@ -28,7 +28,7 @@ pub const STREAMS_MAX: usize = 512;
 /// Most live streams of one account.
 pub const STREAMS_PER_ACCOUNT_MAX: usize = 32;
 /// From this many keys on, those without a recent request are forgotten now and then.
-const WINDOWS_KEPT: usize = 10_000;
+pub(super) const WINDOWS_KEPT: usize = 10_000;
 /// Most wrong keys of one address in 60 seconds; further ones are answered with 429.
 pub const WRONG_KEYS_MAX: i64 = 100;
 /// How often windows that are over are looked for.
@@ -40,10 +40,39 @@ const ACCOUNT_RATE_FACTOR: i64 = 10;
 /// Whose requests are counted together. A device token counts for its device and every key for its
 /// account, so that a new token or key starts no new window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Counted {
+pub(super) enum Counted {
     Key(KeyId),
     Device(DeviceId),
     Account(AccountId),
+}
+
+impl Counted {
+    /// Its name in the database.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Key(key) => format!("key {}", key.0),
+            Self::Device(device) => format!("device {device}"),
+            Self::Account(account) => format!("account {}", account.0),
+        }
+    }
+}
+
+/// The caller and its account, whose requests are counted.
+///
+/// # Errors
+/// [`Error::Forbidden`] for the operator, whose are not.
+pub(super) fn counted(caller: Caller) -> Result<(Counted, Counted)> {
+    let (own, account) = match caller {
+        Caller::Operator => return Err(Error::Forbidden),
+        Caller::Account(account, key) => (Counted::Key(key), account),
+        Caller::Device(account, device, _) => (Counted::Device(device), account),
+    };
+    Ok((own, Counted::Account(account)))
+}
+
+/// How many requests an account may make, of whose keys and devices each may make `limit`.
+pub(super) fn in_all(limit: i64) -> i64 {
+    limit.saturating_mul(ACCOUNT_RATE_FACTOR)
 }
 
 /// The requests of the last minute.
@@ -55,13 +84,8 @@ pub(super) struct RateLimiter {
 impl RateLimiter {
     /// Counts a request; what is returned is where the caller has the least left.
     pub(super) fn count(&self, caller: Caller, limit: i64, now: Timestamp) -> Result<RateState> {
-        let (own, account) = match caller {
-            Caller::Operator => return Err(Error::Forbidden),
-            Caller::Account(account, key) => (Counted::Key(key), account),
-            Caller::Device(account, device, _) => (Counted::Device(device), account),
-        };
-        let account = Counted::Account(account);
-        let in_all = limit.saturating_mul(ACCOUNT_RATE_FACTOR);
+        let (own, account) = counted(caller)?;
+        let in_all = in_all(limit);
         let mut windows = self.windows.lock();
         if windows.len() >= WINDOWS_KEPT && !windows.contains_key(&own) {
             windows.retain(|_, window| !window.is_over(now));

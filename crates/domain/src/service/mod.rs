@@ -24,6 +24,7 @@ mod portal;
 mod resend;
 mod second_factor;
 mod send;
+mod shared_rates;
 mod usage;
 mod wait;
 mod webhooks;
@@ -119,6 +120,7 @@ pub struct Core {
     console: Option<KeyHash>,
     sync_wait: SyncWait,
     rates: limits::RateLimiter,
+    shared_rates: shared_rates::SharedRates,
     waits: limits::Waits,
     streams: limits::Streams,
     wrong_keys: limits::WrongKeys,
@@ -261,6 +263,7 @@ impl Core {
             console,
             sync_wait,
             rates: limits::RateLimiter::default(),
+            shared_rates: shared_rates::SharedRates::default(),
             waits: limits::Waits::default(),
             streams: limits::Streams::default(),
             wrong_keys: limits::WrongKeys::default(),
@@ -316,11 +319,23 @@ impl Core {
             self.key_uses.note(key, now);
         }
         let rate = match holder.plan.requests_per_minute {
-            Some(limit) => Some(self.rates.count(holder.caller, limit, now)?),
+            Some(limit) => Some(self.count_request(holder.caller, limit, now).await?),
             None => None,
         };
         let caller = holder.caller;
         Ok(Principal { caller, holder: Some(holder), key: hash, rate, person: None })
+    }
+
+    /// Counts a request, with those at other nodes where there are any.
+    async fn count_request(&self, caller: Caller, limit: i64, now: Timestamp) -> Result<RateState> {
+        if !self.is_shared() {
+            return self.rates.count(caller, limit, now);
+        }
+        match self.shared_rates.count(self.store.as_ref(), caller, limit, now).await {
+            // While the database does not answer, this node's own count must do.
+            Err(Error::Store(_)) => self.rates.count(caller, limit, now),
+            counted => counted,
+        }
     }
 
     /// The error of a wrong key from this address, which is slowed when it has tried many. A right key

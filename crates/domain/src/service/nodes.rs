@@ -2,8 +2,8 @@
 
 use super::{Core, Principal};
 use crate::error::{Error, Result};
-use crate::ids::NodeId;
-use crate::node::Node;
+use crate::ids::{DeviceId, NodeId};
+use crate::node::{Node, NodeAddress};
 
 /// How many devices a second a drained node hands over, unless it is asked for.
 pub const DRAIN_PER_S: u32 = 5;
@@ -11,6 +11,44 @@ pub const DRAIN_PER_S: u32 = 5;
 pub const DRAIN_PER_S_MAX: u32 = 1_000;
 
 impl Core {
+    /// Whether other processes use the database, too.
+    pub fn is_shared(&self) -> bool {
+        self.store.leases().is_shared()
+    }
+
+    /// The other node that runs a device; `None` when this one does, or none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn owner_of(&self, device: DeviceId) -> Result<Option<NodeAddress>> {
+        let own = self.store.leases().node();
+        let owner = self.store.owner_of(device).await?;
+        Ok(owner.filter(|owner| Some(owner.id) != own))
+    }
+
+    /// The other nodes that are live.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn other_nodes(&self) -> Result<Vec<NodeAddress>> {
+        let own = self.store.leases().node();
+        let nodes = self.store.nodes().await?.into_iter();
+        let others = nodes.filter(|node| node.is_live && Some(node.id) != own);
+        Ok(others.map(|node| NodeAddress { id: node.id, url: node.url }).collect())
+    }
+
+    /// Refuses what only the node can do that runs a device, before anything is done.
+    pub(super) fn require_here(&self, device: DeviceId) -> Result<()> {
+        if self.dispatcher.runs(device) { Ok(()) } else { Err(Error::RunsElsewhere(device)) }
+    }
+
+    /// Ends the live streams whose keys are gone.
+    pub async fn end_revoked(&self) {
+        for account in self.streams.accounts() {
+            self.end_revoked_streams(account).await;
+        }
+    }
+
     /// All nodes, by name; none where the database is shared with no other process.
     ///
     /// # Errors

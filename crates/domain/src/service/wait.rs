@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::send::key_of;
-use super::{AcceptedMessages, Core, Principal, SendRefusal, SendRequest};
+use super::{AcceptedMessages, Core, Principal, SendRefusal, SendRequest, SendingDevice};
 use crate::error::{Error, Result};
 use crate::message::{Failure, Message, MessageState};
 use crate::ports::IdempotencyKey;
@@ -51,6 +51,13 @@ impl Core {
         mut requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
+        // Before anything is accepted: only the node that runs the device learns the outcome at once.
+        for request in &requests {
+            let named = request.device.as_ref().map(SendingDevice::id);
+            if let Some(device) = principal.caller.bound_device().or(named) {
+                self.require_here(device)?;
+            }
+        }
         let waiting = idempotency.clone().map(|key| key_of(principal, key));
         let _permit = self.waits.enter(principal.account_id()?, waiting.as_ref())?;
         let has_media = requests.iter().any(|request| request.content.is_file());

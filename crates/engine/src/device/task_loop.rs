@@ -161,6 +161,10 @@ impl DeviceTask {
             self.context.device_watchers().close(self.id);
             return;
         }
+        if exit == Exit::Lost {
+            // They watch at the other node when they connect again.
+            self.context.device_watchers().close(self.id);
+        }
         let unacknowledged = self.outbox.queue().unacknowledged();
         if unacknowledged > 0 || !self.records.is_empty() {
             tracing::warn!(

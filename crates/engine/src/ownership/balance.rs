@@ -62,15 +62,25 @@ impl Balance {
         loop {
             let jitter = LOOK_JITTER.as_millis().try_into().unwrap_or(1);
             let jitter = Duration::from_millis(self.ownership.context.random() % jitter);
-            tokio::select! {
-                () = pause(LOOK_EVERY - LOOK_JITTER / 2 + jitter) => {}
-                () = self.ownership.look.notified() => {}
-            }
+            self.read_hinted_until(Instant::now() + LOOK_EVERY - LOOK_JITTER / 2 + jitter).await;
             let looked = self.look().await;
             if let (Err(error), false) = (&looked, self.has_failed) {
                 tracing::warn!(%error, "cannot see which devices this node owns; trying again");
             }
             self.has_failed = looked.is_err();
+        }
+    }
+
+    /// Reads what others accept as soon as they hint at it, until it is time to look, or something asks for that.
+    async fn read_hinted_until(&self, look_at: Instant) {
+        let store = self.ownership.context.store();
+        loop {
+            tokio::select! {
+                () = pause(look_at.saturating_duration_since(Instant::now())) => return,
+                () = self.ownership.look.notified() => return,
+                // What cannot be read now is read with the next look.
+                () = store.accepted_elsewhere() => drop(self.read_accepted().await),
+            }
         }
     }
 

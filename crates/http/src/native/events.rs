@@ -28,6 +28,7 @@ use super::event_view::EventBody;
 use super::offer::PairBody;
 use crate::api_error::ApiResult;
 use crate::net::server_address;
+use crate::nodes::EveryNode;
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -95,7 +96,9 @@ async fn watch_all(State(state): State<AppState>, Caller(principal): Caller) -> 
         let event = event(happened.kind.as_str(), &EventBody::from(&happened));
         future::ready(event.map(|event| event.id(happened.id)))
     });
-    Ok(live(&state, events))
+    let mut response = live(&state, events);
+    response.extensions_mut().insert(EveryNode);
+    Ok(response)
 }
 
 /// A stream of events that ends with the process, too.

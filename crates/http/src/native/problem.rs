@@ -151,7 +151,8 @@ fn core_kind(error: &Error) -> &'static Kind {
         Error::NotRevocable(_) => &NOT_REVOCABLE,
         Error::NotWaiting(_) => &NOT_WAITING,
         Error::Whatsapp(_) => &WHATSAPP,
-        Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => &UNAVAILABLE,
+        Error::RunsElsewhere(_)
+        | Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => &UNAVAILABLE,
         Error::Store(StoreError::Fault(_)) => &INTERNAL,
     }
 }
@@ -231,9 +232,11 @@ pub fn detail(error: &ApiError) -> String {
         ApiError::Core { index, error } => {
             log_fault(error);
             match (index, error) {
-                (_, Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner)) => {
-                    "nothing was kept; try again later".to_owned()
-                }
+                (
+                    _,
+                    Error::RunsElsewhere(_)
+                    | Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner),
+                ) => "nothing was kept; try again later".to_owned(),
                 (_, Error::Store(StoreError::Fault(_))) => {
                     "its id is in X-Request-Id; the details are in the gateway's log".to_owned()
                 }

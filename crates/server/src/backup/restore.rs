@@ -16,6 +16,7 @@ use super::manifest::{Database, Manifest, Media};
 use super::{DATABASE, DRAFT_PREFIX};
 use crate::config::{MediaStore, Settings};
 use crate::exit::{self, Failure};
+use crate::gateway::ensure_alone;
 use crate::secret_key::{FINGERPRINT_SETTING, fingerprint};
 
 /// What an empty data directory may hold: the key that was put there, and what a disk begins with.
@@ -198,6 +199,7 @@ fn check_kind(manifest: &Manifest, wanted: Database) -> Result<()> {
 /// Marks the devices of the restored database.
 async fn mark(url: &str, manifest: &Manifest, now: Timestamp) -> Result<Restored> {
     let store = store::open(url).await.context("cannot open the database")?;
+    ensure_alone(&store).await?;
     let at = manifest.created_at.strftime("%Y-%m-%d %H:%M UTC");
     let reason = format!(
         "restored from the backup of {at}; its keys have changed since and cannot be used again: link it again"

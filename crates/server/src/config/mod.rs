@@ -7,6 +7,8 @@ mod byte_size;
 mod media_store;
 mod node;
 mod private_files;
+mod secret_key;
+mod switch;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -22,14 +24,12 @@ use serde::Deserialize;
 
 pub use self::byte_size::ByteSize;
 pub use self::media_store::{MediaStore, s3_variables};
-use self::private_files::read_private;
 pub use self::private_files::{create_private_dir, write_private};
+use self::switch::Switch;
 use crate::console::reachable;
 use crate::exit::Failure;
 use crate::telemetry::LogFormat;
 
-/// The variable of the secret key.
-const SECRET_KEY: &str = "GERBANG_SECRET_KEY";
 /// How many days files that came in are kept, unless it is set.
 const MEDIA_DAYS: u16 = 7;
 /// How many bytes of them are kept for an account, unless it is set.
@@ -114,6 +114,9 @@ pub struct Flags {
     /// Most devices that it runs [default: 100000]
     #[arg(long, env = "GERBANG_NODE_CAPACITY", value_name = "DEVICES")]
     pub node_capacity: Option<u32>,
+    /// Whether nodes send each other hints over NOTIFY, on or off; off for poolers that lack it [default: on]
+    #[arg(long, env = "GERBANG_NOTIFY", value_name = "on|off")]
+    pub notify: Option<Switch>,
     /// How log lines are written; RUST_LOG sets the level [default: text]
     #[arg(long, env = "GERBANG_LOG", value_name = "text|json")]
     pub log: Option<LogFormat>,
@@ -145,6 +148,7 @@ struct File {
     node_name: Option<String>,
     node_url: Option<String>,
     node_capacity: Option<u32>,
+    notify: Option<Switch>,
     log: Option<LogFormat>,
 }
 
@@ -226,6 +230,8 @@ pub struct Settings {
     pub node_url: Option<String>,
     /// Most devices that it runs.
     pub node_capacity: u32,
+    /// Whether nodes send each other hints over NOTIFY.
+    pub notify: bool,
     /// How log lines are written.
     pub log: LogFormat,
     /// `RUST_LOG`: what is logged.
@@ -318,6 +324,7 @@ impl Settings {
             node_name: flags.node_name.or(file.node_name).map(node::checked_name).transpose()?,
             node_url: web_address("node_url", flags.node_url.or(file.node_url))?,
             node_capacity: node::capacity(flags.node_capacity.or(file.node_capacity))?,
+            notify: flags.notify.or(file.notify).is_none_or(|Switch(is_on)| is_on),
             log: flags.log.or(file.log).unwrap_or_default(),
             log_level: environment("RUST_LOG"),
             data_dir,
@@ -336,47 +343,6 @@ impl Settings {
     /// It cannot be created.
     pub fn create_data_dir(&self) -> Result<()> {
         create_private_dir(&self.data_dir)
-    }
-
-    /// Where the secret key is kept when it is not set.
-    pub fn secret_key_path(&self) -> PathBuf {
-        self.data_dir.join("secret.key")
-    }
-
-    /// Where the secret key comes from, for people.
-    pub fn secret_key_origin(&self) -> String {
-        match environment(SECRET_KEY) {
-            Some(_) => SECRET_KEY.to_owned(),
-            None => self.secret_key_path().display().to_string(),
-        }
-    }
-
-    /// The 32 bytes from which secrets are derived: `GERBANG_SECRET_KEY` (64 hex digits), else the
-    /// file `secret.key` in the data directory; `None` when there is neither.
-    ///
-    /// # Errors
-    /// A key that is no 64 hex digits, or a file that cannot be read.
-    pub fn stored_secret_key(&self) -> Result<Option<[u8; 32]>> {
-        let text = match environment(SECRET_KEY) {
-            Some(text) => Some(text),
-            None => read_private(&self.secret_key_path())?,
-        };
-        let Some(text) = text else { return Ok(None) };
-        let mut key = [0; 32];
-        let origin = || format!("{} must hold 64 hexadecimal digits", self.secret_key_origin());
-        hex::decode_to_slice(text.trim(), &mut key).with_context(origin)?;
-        Ok(Some(key))
-    }
-
-    /// Keeps a new secret key in its file.
-    ///
-    /// # Errors
-    /// It cannot be written.
-    pub fn make_secret_key(&self, fresh: [u8; 32]) -> Result<[u8; 32]> {
-        let path = self.secret_key_path();
-        let cannot = || format!("cannot write the secret key file {}", path.display());
-        write_private(&path, &hex::encode(fresh)).with_context(cannot)?;
-        Ok(fresh)
     }
 }
 
@@ -542,7 +508,8 @@ mod tests {
         assert_eq!(printed.media_days, default.media_days);
         assert_eq!(printed.media_per_account, default.media_per_account);
         assert_eq!(printed.node_capacity, default.node_capacity);
-        assert_eq!(uncommented.lines().count(), 20);
+        assert_eq!(printed.notify, default.notify);
+        assert_eq!(uncommented.lines().count(), 21);
     }
 
     #[test]
@@ -560,6 +527,7 @@ mod tests {
             ("node_url = \"node-1:8080\"", "node_url"),
             ("node_name = \"\"", "node_name"),
             ("node_capacity = 0", "node_capacity"),
+            ("notify = \"perhaps\"", "on or off"),
             ("log = \"debug\"", "log"),
             ("min_free_space = \"lots\"", "min_free_space"),
             ("min_free_space = -1", "min_free_space"),

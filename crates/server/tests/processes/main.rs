@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod admin;
+mod between_nodes;
 mod browser;
 mod buckets;
 mod copied;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::hints::Hint;
 use super::{Pool, end};
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Parts, Reply, RunGroup, answer};
@@ -86,13 +87,16 @@ async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
         let outcome = match pool.begin().await {
             Ok(mut tx) => {
                 let outcome = group.run(&mut tx, part.clone()).await;
-                end(tx, outcome, cache).await
+                end(pool, tx, outcome, cache).await
             }
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
             parts.failed(&mut *group, part, &error);
         }
+    }
+    if pool.leases.is_shared() {
+        pool.hints.send(Hint::Accepted);
     }
     group.finish(&Ok(()));
 }

@@ -3,9 +3,11 @@
 //! Every operation runs in a task of its own, so that a dropped caller leaves no transaction
 //! open. A write returns after the commit.
 
+mod changes;
 mod facts;
 mod groups;
 mod guard;
+mod hints;
 mod link;
 mod reach;
 mod target;
@@ -18,6 +20,8 @@ use domain::leases::Leases;
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::OpenError;
 use crate::cache::Cache;
@@ -26,9 +30,11 @@ use crate::migrate::migrate;
 use crate::rows::UnreadableRows;
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
+use changes::Follower;
 pub use facts::{address, facts};
 use groups::Worker;
 use guard::refuse_earlier_release;
+use hints::{Hint, Hints};
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
 pub(crate) use target::Target;
@@ -53,6 +59,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0013_portal_links_and_audit.sql"),
     include_str!("../../migrations/postgres/0014_chats.sql"),
     include_str!("../../migrations/postgres/0015_nodes.sql"),
+    include_str!("../../migrations/postgres/0018_between_nodes.sql"),
     include_str!("../../migrations/postgres/0020_chat_facts.sql"),
     include_str!("../../migrations/postgres/0023_second_factors.sql"),
     include_str!("../../migrations/postgres/0024_delivery_tries.sql"),
@@ -65,6 +72,7 @@ struct Pool {
     unreadable: Arc<UnreadableRows>,
     ids: Arc<MessageIds>,
     leases: Arc<Leases>,
+    hints: Arc<Hints>,
 }
 
 impl Pool {
@@ -86,11 +94,16 @@ pub(crate) struct PostgreSql {
     pool: Pool,
     worker: Worker,
     pub(crate) cache: Arc<Cache>,
+    /// Counts what keys, accounts and plans other nodes have changed.
+    keys_changed: watch::Receiver<u64>,
+    follower: JoinHandle<()>,
 }
 
 impl PostgreSql {
     /// Opens the database at `url`, which exists already.
-    pub(crate) async fn open(url: &str) -> Result<Self, OpenError> {
+    ///
+    /// Without `notify` no hints are sent or heard.
+    pub(crate) async fn open(url: &str, notify: bool) -> Result<Self, OpenError> {
         let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
         let options = options.application_name("gerbang");
         reach::reach(&options).await?;
@@ -99,19 +112,36 @@ impl PostgreSql {
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .map_err(from_sqlx)?;
-        let pool = Pool {
-            connections,
-            unreadable: Arc::default(),
-            ids: Arc::default(),
-            leases: Arc::default(),
-        };
+        let leases = Arc::default();
+        let hints = Arc::new(Hints::start(options, &connections, &leases, notify));
+        let pool =
+            Pool { connections, unreadable: Arc::default(), ids: Arc::default(), leases, hints };
         let mut tx = pool.acquire().await?;
         migrate_alone(&mut tx).await?;
         drop(tx);
-        Ok(Self { worker: Worker::start(&pool, &cache), pool, cache })
+        let (changed, keys_changed) = watch::channel(0);
+        let follower = Follower {
+            pool: pool.clone(),
+            cache: cache.clone(),
+            hint: pool.hints.changed.clone(),
+            keys_changed: changed,
+        };
+        let follower = tokio::spawn(follower.run());
+        let worker = Worker::start(&pool, &cache);
+        Ok(Self { worker, pool, cache, keys_changed, follower })
+    }
+
+    /// Counts what keys, accounts and plans other nodes have changed.
+    pub(crate) fn keys_changed(&self) -> watch::Receiver<u64> {
+        self.keys_changed.clone()
+    }
+
+    /// Waits for a hint that another node has accepted messages.
+    pub(crate) async fn accepted_elsewhere(&self) {
+        self.pool.hints.accepted.notified().await;
     }
 
     /// Hands a request to the group commit.
@@ -128,7 +158,7 @@ impl PostgreSql {
         let task = async move {
             let mut tx = pool.begin().await?;
             let outcome = work(&mut tx).await;
-            end(tx, outcome, &cache).await
+            end(&pool, tx, outcome, &cache).await
         };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
     }
@@ -154,6 +184,8 @@ impl PostgreSql {
     /// Finishes what is queued and closes every connection.
     pub(crate) async fn close(&self) {
         self.worker.close().await;
+        self.follower.abort();
+        self.pool.hints.close();
         self.pool.connections.close().await;
     }
 }
@@ -176,7 +208,11 @@ fn crashed() -> SqlError {
 
 /// Commits what went well and rolls back the rest. A connection whose transaction did not end is
 /// closed.
-async fn end<T>(mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T> {
+async fn end<T>(pool: &Pool, mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T> {
+    let outcome = match outcome {
+        Ok(value) => changes::write(&mut tx).await.map(|()| value),
+        failed => failed,
+    };
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = tx.execute(end, &[]).await;
     // After a failure too: a commit whose answer was lost may have happened.
@@ -185,5 +221,9 @@ async fn end<T>(mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T
         link.connection.close_on_drop();
     }
     let value = outcome?;
-    ended.map(|_| value)
+    ended?;
+    if !tx.touched.is_empty() {
+        pool.hints.send(Hint::Changed);
+    }
+    Ok(value)
 }

@@ -60,6 +60,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0013_portal_links_and_audit.sql"),
     include_str!("../../migrations/sqlite/0014_chats.sql"),
     include_str!("../../migrations/sqlite/0015_nodes.sql"),
+    include_str!("../../migrations/sqlite/0018_between_nodes.sql"),
     include_str!("../../migrations/sqlite/0020_chat_facts.sql"),
     include_str!("../../migrations/sqlite/0023_second_factors.sql"),
     include_str!("../../migrations/sqlite/0024_delivery_tries.sql"),

@@ -1,10 +1,12 @@
 //! Deleting old messages, idempotency keys and counts, batch by batch.
 
+use domain::policy::rate::WINDOW;
 use domain::ports::StoreResult;
 use jiff::Timestamp;
 
 use super::{CLEAN_UP_BATCHES_MAX, Engine, SqlStore};
 use crate::messages::{amend, clean, counts, record};
+use crate::rates;
 
 impl SqlStore {
     /// As [`domain::ports::MessageStore::clean_up`].
@@ -34,6 +36,8 @@ impl SqlStore {
         }
         rows +=
             self.write(move |tx| Box::pin(counts::clean_up_hours(tx, keep_messages_since))).await?;
+        let over = now.saturating_sub(WINDOW).unwrap_or(now);
+        self.write(move |tx| Box::pin(rates::remove_old(tx, over))).await?;
         if let Engine::Sqlite(sqlite) = &self.engine {
             sqlite.keep_reserve();
         }

@@ -8,12 +8,14 @@ use domain::device::Device;
 use domain::ids::{AccountId, DeviceId, MessageId, NodeId};
 use domain::leases::Leases;
 use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
+use domain::policy::rate::{RateState, Taken};
 use domain::ports::{CreatedDevice, LoadedOutbox, NodeStore, StoreResult};
+use jiff::Timestamp;
 
 use super::{Engine, SqlStore};
 use crate::messages::outbox;
 use crate::sql::Invalidation;
-use crate::{devices, nodes};
+use crate::{devices, nodes, rates};
 
 impl SqlStore {
     /// A device that was made here is owned here.
@@ -142,5 +144,23 @@ impl NodeStore for SqlStore {
 
     async fn database_time_ms(&self) -> StoreResult<i64> {
         run!(self.read, nodes::database_time_ms)
+    }
+
+    async fn take_requests(
+        &self,
+        subject: &str,
+        limit: i64,
+        wanted: i64,
+        now: Timestamp,
+    ) -> StoreResult<Result<Taken, RateState>> {
+        let subject = subject.to_owned();
+        run!(self.write, rates::take_requests, subject, limit, wanted, now)
+    }
+
+    async fn accepted_elsewhere(&self) {
+        match &self.engine {
+            Engine::Sqlite(_) => std::future::pending().await,
+            Engine::Postgres(postgres) => postgres.accepted_elsewhere().await,
+        }
     }
 }

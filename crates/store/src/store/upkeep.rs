@@ -2,12 +2,21 @@
 
 use domain::ports::StoreResult;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
-use super::SqlStore;
+use super::{Engine, SqlStore};
 use crate::accounts;
 use crate::restored::{Restored, mark_restored};
 
 impl SqlStore {
+    /// Counts what keys, accounts and plans other nodes have changed; `None` where there are none.
+    pub fn keys_changed(&self) -> Option<watch::Receiver<u64>> {
+        match &self.engine {
+            Engine::Sqlite(_) => None,
+            Engine::Postgres(postgres) => Some(postgres.keys_changed()),
+        }
+    }
+
     /// A setting, when it is there.
     ///
     /// # Errors

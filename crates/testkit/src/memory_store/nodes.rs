@@ -10,6 +10,7 @@ use domain::error::StoreError;
 use domain::ids::{AccountId, DeviceId, MessageId, NodeId, WebhookId};
 use domain::leases::Leases;
 use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
+use domain::policy::rate::{RateState, SharedWindow, Taken};
 use domain::ports::{LoadedOutbox, MessageStore as _, NodeStore, StoreResult};
 use domain::webhook::DeliveryState;
 use jiff::Timestamp;
@@ -25,6 +26,7 @@ pub(super) struct Nodes {
     nodes: Vec<Registered>,
     owners: BTreeMap<DeviceId, Owner>,
     webhooks: BTreeMap<WebhookId, Owner>,
+    windows: BTreeMap<String, SharedWindow>,
 }
 
 #[derive(Debug)]
@@ -48,7 +50,8 @@ impl Default for Nodes {
     fn default() -> Self {
         let (leases, began) = (Arc::default(), Instant::now());
         let (owners, webhooks) = (BTreeMap::new(), BTreeMap::new());
-        Self { leases, began, nodes: Vec::new(), owners, webhooks }
+        let windows = BTreeMap::new();
+        Self { leases, began, nodes: Vec::new(), owners, webhooks, windows }
     }
 }
 
@@ -358,5 +361,17 @@ impl NodeStore for MemoryStore {
 
     async fn database_time_ms(&self) -> StoreResult<i64> {
         Ok(self.state().nodes.now_ms())
+    }
+
+    async fn take_requests(
+        &self,
+        subject: &str,
+        limit: i64,
+        wanted: i64,
+        now: Timestamp,
+    ) -> StoreResult<Result<Taken, RateState>> {
+        let mut state = self.state();
+        let window = state.nodes.windows.entry(subject.to_owned()).or_default();
+        Ok(window.take(limit, wanted, now))
     }
 }

@@ -13,7 +13,7 @@ use domain::ports::{ProtocolWrite, Store};
 use domain::webhook::{EventKind, WebhookPatch};
 
 use super::lists::incoming;
-use super::{NOW, World, new_device, new_messages, progress};
+use super::{NOW, World, later, new_device, new_messages, progress};
 
 /// A node of this name.
 pub fn node(name: &str) -> NewNode {
@@ -248,4 +248,17 @@ pub async fn new_messages_of_an_account_are_found(store: Arc<dyn Store>) {
     assert_eq!(new.last_ids, [(world.account.id, second[0].id)]);
     let devices = store.devices_by_id(&[world.device.id]).await.unwrap();
     assert_eq!(devices.iter().map(|device| device.id).collect::<Vec<_>>(), [world.device.id]);
+}
+
+/// What one node has taken the others do not take.
+pub async fn nodes_share_the_requests_of_a_minute(store: Arc<dyn Store>) {
+    let take = async |subject: &str, wanted, seconds| {
+        store.take_requests(subject, 100, wanted, later(seconds)).await.unwrap()
+    };
+    assert_eq!(take("key 1", 60, 0).await.unwrap().count, 60);
+    let rest = take("key 1", 60, 10).await.unwrap();
+    assert_eq!((rest.count, rest.state.remaining), (40, 0));
+    assert_eq!(take("key 1", 1, 59).await.unwrap_err().reset_s, 1);
+    assert_eq!(take("key 2", 1, 59).await.unwrap().count, 1);
+    assert_eq!(take("key 1", 100, 60).await.unwrap().count, 60);
 }

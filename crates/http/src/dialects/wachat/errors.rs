@@ -143,7 +143,8 @@ fn core_reply(error: &Error) -> (StatusCode, AnyError) {
             StatusCode::SERVICE_UNAVAILABLE,
             "The server has no room for more messages, try again later",
         ),
-        Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => {
+        Error::RunsElsewhere(_)
+        | Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => {
             reply(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable, try again later")
         }
         Error::Store(StoreError::Fault(_)) => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),

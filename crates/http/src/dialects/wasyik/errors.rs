@@ -131,7 +131,8 @@ fn core_reply(error: &Error) -> ErrorReply {
         Error::DiskFull => {
             reply(503, "99", "The server has no room for more messages, try again later")
         }
-        Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => {
+        Error::RunsElsewhere(_)
+        | Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => {
             reply(503, "99", "Service unavailable, try again later")
         }
         Error::Store(StoreError::Fault(_)) => internal(),

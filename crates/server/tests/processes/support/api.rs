@@ -118,6 +118,17 @@ impl Api {
         self.call("POST", path, Some(body)).await.ok()
     }
 
+    /// A POST with an idempotency key.
+    pub async fn post_once(&self, path: &str, body: Value, key: &str) -> Reply {
+        let request = self.client.post(format!("{}{path}", self.base)).json(&body);
+        let request = request.header("Idempotency-Key", key);
+        let response = request.bearer_auth(self.key.as_deref().unwrap_or_default()).send().await;
+        let response = response.unwrap_or_else(|error| panic!("POST {path}: {error}"));
+        let status = response.status().as_u16();
+        let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null);
+        Reply { status, body }
+    }
+
     /// The body of a successful PUT.
     pub async fn put(&self, path: &str, body: Value) -> Value {
         self.call("PUT", path, Some(body)).await.ok()

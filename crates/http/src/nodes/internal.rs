@@ -1,0 +1,102 @@
+//! Requests that other nodes send on, at `/internal/…`.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::request::Parts;
+use axum::http::{Request, Response, Uri};
+use axum::response::IntoResponse as _;
+use axum::routing::any;
+use tower::ServiceExt as _;
+
+use super::sign::{SIGNATURE, Signed, hash};
+use super::{HOP_BODY_BYTES_MAX, PREFIX, SentOn};
+use crate::api_error::{ApiError, ErrorShape as _};
+use crate::native::V1;
+use crate::state::AppState;
+
+/// The routes for other nodes, before those of `inner`, which answers what they send.
+pub fn routes(state: AppState, inner: Router) -> Router {
+    let shared = (state, inner.clone());
+    Router::new().route("/internal/{*path}", any(answer)).with_state(shared).fallback_service(inner)
+}
+
+async fn answer(
+    State((state, inner)): State<(AppState, Router)>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let unknown = || V1::render(&ApiError::UnknownPath);
+    let (mut parts, body) = request.into_parts();
+    let Some(claims) = take_claims(&state, &mut parts) else { return unknown() };
+    // Read only after the signature was checked, which holds its hash.
+    let Ok(body) = axum::body::to_bytes(body, HOP_BODY_BYTES_MAX).await else { return unknown() };
+    if hash(&body) != claims.body {
+        return unknown();
+    }
+    parts.extensions = axum::http::Extensions::new();
+    parts.extensions.insert(SentOn);
+    if let Some(client) = claims.client {
+        parts.extensions.insert(ConnectInfo(SocketAddr::new(client, 0)));
+    }
+    let answered = inner.oneshot(Request::from_parts(parts, Body::from(body))).await;
+    answered.into_response()
+}
+
+/// What the signature says; the request is then as it was at the first node.
+fn take_claims(state: &AppState, parts: &mut Parts) -> Option<super::sign::Claims> {
+    let key = state.config().node_key.as_ref()?;
+    let path = parts.uri.path_and_query()?.as_str().strip_prefix(PREFIX)?.to_owned();
+    let signed = Signed { method: &parts.method, path: &path, headers: &parts.headers };
+    let claims = key.check(&signed, state.core().now())?;
+    parts.uri = path.parse::<Uri>().ok()?;
+    parts.headers.remove(SIGNATURE);
+    Some(claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+    use super::super::NodeKey;
+    use super::*;
+    use crate::HttpConfig;
+    use crate::tests::app::App;
+
+    #[tokio::test]
+    async fn only_what_a_node_has_signed_is_answered_as_it_came() {
+        let key = NodeKey::derive(&[1; 32]);
+        let config = HttpConfig {
+            node_key: Some(key.clone()),
+            ..HttpConfig::new(Some("http://gerbang.test"))
+        };
+        let app = App::with(config, "unlimited").await;
+        let ask = async |signer: &NodeKey, body: &'static str, signed_body: &[u8]| {
+            let mut headers = HeaderMap::new();
+            let bearer = format!("Bearer {}", app.shop.key);
+            headers.insert("authorization", HeaderValue::from_str(&bearer).unwrap());
+            headers.insert("content-type", HeaderValue::from_static("application/json"));
+            let (method, path) = (Method::POST, "/v1/keys");
+            let signed = Signed { method: &method, path, headers: &headers };
+            let signature = signer.sign(&signed, signed_body, None, app.core.now()).unwrap();
+            headers.insert(SIGNATURE, signature);
+            let mut request =
+                Request::post(format!("/internal{path}")).body(Body::from(body)).unwrap();
+            *request.headers_mut() = headers;
+            let answer = app.router.clone().oneshot(request).await.unwrap();
+            let status = answer.status();
+            (status, to_bytes(answer.into_body(), 10_000).await.unwrap())
+        };
+        let body = "{\"name\":\"from a node\"}";
+        let (status, answer) = ask(&key, body, body.as_bytes()).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer:?}");
+        assert_eq!(ask(&key, body, b"another").await.0, StatusCode::NOT_FOUND);
+        let other = NodeKey::derive(&[2; 32]);
+        assert_eq!(ask(&other, body, body.as_bytes()).await.0, StatusCode::NOT_FOUND);
+        let unsigned = Request::get("/internal/v1/me").body(Body::empty()).unwrap();
+        let answer = app.router.clone().oneshot(unsigned).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+}
