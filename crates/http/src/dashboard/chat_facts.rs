@@ -30,7 +30,8 @@ pub(super) async fn column(
     Ok(html! {
         section.about aria-label=(own.facts) {
             p.crumbs.narrow-only { a href=(path) { (own.back_to_chat) } }
-            h2 { (chat_name(chat)) }
+            // On narrow screens it is a page of its own.
+            h1 { (chat_name(chat)) }
             dl.facts {
                 @match &chat.chat {
                     ChatId::Person(phone) => { dt { (own.number) } dd { "+" (phone) } }

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use domain::ports::MARKER_BLOB;
 use jiff::Timestamp;
 use store::DatabaseFacts;
 use tempfile::TempDir;
@@ -189,7 +190,9 @@ fn add_folder<W: io::Write>(
     for entry in entries {
         let entry = entry?;
         let own = entry.file_name();
-        let Some(own) = own.to_str().filter(|own| !own.starts_with('.')) else { continue };
+        // The marker says which store it is: a restored one is another.
+        let is_kept = |own: &&str| !own.starts_with('.') && *own != MARKER_BLOB;
+        let Some(own) = own.to_str().filter(is_kept) else { continue };
         let (path, name) = (entry.path(), format!("{name}/{own}"));
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => add_folder(writer, &path, &name, files)?,
