@@ -81,6 +81,8 @@ async fn a_new_user_gets_from_the_setup_link_to_a_read_message_and_beyond() {
     let revoke = "document.querySelector('a[href^=\"/app/keys/\"][href$=\"/revoke\"]').click(); 0";
     desk.browser.go_by(revoke).await;
     desk.send("form[action$='/revoke']", &[]).await;
+    let page = desk.text("main").await;
+    assert_eq!(path(&mut desk.browser).await, "/app/keys", "{page}");
     let refused = api.try_call("GET", "/v1/devices", None).await.unwrap();
     assert_eq!(refused.status, 401);
     with_a_second_step(&mut desk).await;

@@ -191,27 +191,29 @@ impl Fleet {
         }
     }
 
-    /// How long a device is not connected at the most, until all are so again after one was not.
-    pub fn watch_offline(&self, node: usize) -> JoinHandle<Duration> {
+    /// How long a device is seen not connected at the most, until all have been connected anew.
+    pub async fn watch_offline(&self, node: usize) -> JoinHandle<Duration> {
+        let before = self.connected_at(node).await;
         let (account, devices) = (self.account(node), self.devices.clone());
         tokio::spawn(async move {
             let mut since: HashMap<String, Instant> = HashMap::new();
-            let (mut longest, mut have_been) = (Duration::ZERO, 0);
-            while have_been < devices.len() || !since.is_empty() {
-                for device in &devices {
-                    let is_online = account.status(&device.id).await == "connected";
-                    match (is_online, since.get(&device.id)) {
-                        (false, None) => {
-                            since.insert(device.id.clone(), Instant::now());
-                            have_been += 1;
-                        }
-                        (true, Some(began)) => {
-                            longest = longest.max(began.elapsed());
+            let mut longest = Duration::ZERO;
+            let mut left: Vec<_> = devices.into_iter().zip(before).collect();
+            while !left.is_empty() {
+                let mut waiting = Vec::with_capacity(left.len());
+                for (device, before) in left {
+                    let shown = account.get(&format!("/v1/devices/{}", device.id)).await;
+                    let began = *since.entry(device.id.clone()).or_insert_with(Instant::now);
+                    match (shown["status"] == "connected", shown["connected_at"] == before) {
+                        (true, false) => longest = longest.max(began.elapsed()),
+                        (true, true) => {
                             since.remove(&device.id);
+                            waiting.push((device, before));
                         }
-                        _ => {}
+                        (false, _) => waiting.push((device, before)),
                     }
                 }
+                left = waiting;
                 moment(Duration::from_millis(50)).await;
             }
             longest

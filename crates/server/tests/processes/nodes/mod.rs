@@ -76,7 +76,7 @@ async fn a_node_that_is_stopped_hands_its_devices_over() {
     let other = fleet.other_than(owner);
     let load = fleet.load(other, 0);
     load.wait_for_acknowledged(ACKNOWLEDGED).await;
-    let watch = fleet.watch_offline(other);
+    let watch = fleet.watch_offline(other).await;
     let stopped = fleet.nodes[owner].process.stop().await;
     assert!(stopped.success());
     fleet.wait_until_all_send(other).await;
