@@ -95,9 +95,7 @@ impl MediaField {
         let kind = match self.kind {
             None if is_gif && !is_voice => Some(ContentKind::Video),
             None | Some(Kind::Audio) if is_voice => Some(ContentKind::Voice),
-            Some(Kind::Voice) if self.voice == Some(false) => {
-                return Err(ApiError::field("media.voice", "contradicts the kind `voice`"));
-            }
+            Some(Kind::Voice) if self.voice == Some(false) => Some(ContentKind::Audio),
             Some(Kind::Image | Kind::Video | Kind::Document | Kind::Sticker) if is_voice => {
                 return Err(ApiError::field("media.voice", "only audio can be a voice note"));
             }

@@ -115,7 +115,8 @@ pub(crate) async fn sample(app: &App, route: &Route) -> Ask {
             "/v1/messages/{id}/revoke"
             | "/v1/messages/{id}/resend"
             | "/v1/messages/{id}/read"
-            | "/v1/chats/{chat}/read",
+            | "/v1/chats/{chat}/read"
+            | "/v1/chats/{chat}/history",
         ) => None,
         ("POST", "/v1/messages/batch") => Some(json!({"messages": [to]})),
         (method, path) => panic!("no sample for {method} {path}"),
@@ -176,6 +177,7 @@ async fn path(app: &App, template: &str) -> String {
     let path = path.replace("{device}", &front).replace("{token}", &page_token("{}"));
     let path = path.replace("{phone}", "628999111222").replace("{name}", "hobby");
     let path = path.replace("{chat}/read", &format!("628999111222/read?device={front}"));
+    let path = path.replace("{chat}/history", &format!("628999111222/history?device={front}"));
     let path = path.replace("{group}", "120363041234567890@g.us");
     let path = path.replace("{sender}", "628111111111");
     let path = path.replace("{api}", "v1").replace("{file}", "client.py");

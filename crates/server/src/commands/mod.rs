@@ -22,6 +22,11 @@ use tokio::net::{TcpListener, TcpSocket};
 /// after a second.
 const BACKLOG: u32 = 4_096;
 
+/// Prints a line for people; that they read no further does not end the gateway.
+pub fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 /// Runs a command to its end on a runtime of its own.
 pub fn run(command: impl Future<Output = Result<()>>) -> Result<()> {
     raise_file_limit();

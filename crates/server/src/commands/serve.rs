@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use anyhow::{Context as _, Result, bail};
 use domain::key::Secret;
 
+use super::say;
 use crate::config::{Defaults, Flags, Settings, write_private};
 use crate::gateway::Gateway;
 use crate::telemetry;
@@ -39,11 +40,13 @@ pub async fn run(args: Args) -> Result<()> {
     }
     let setup = gateway.first_setup_link().await?;
     let running = gateway.start(listener, axum::Router::new()).await?;
-    println!("Gerbang listens on http://{address}");
+    say(format_args!("Gerbang listens on http://{address}"));
     if let Some(link) = setup {
         let base = settings.own_url();
-        println!("The dashboard has no operator yet. Create the operator, within 24 hours, at");
-        println!("{base}{}", http_api::dashboard::setup_path(&link));
+        say(format_args!(
+            "The dashboard has no operator yet. Create the operator, within 24 hours, at"
+        ));
+        say(format_args!("{base}{}", http_api::dashboard::setup_path(&link)));
     }
     tokio::select! {
         () = super::stop_signal() => running.stop().await,
@@ -58,12 +61,15 @@ pub async fn run(args: Args) -> Result<()> {
 /// journal, it would stay there for ever: it goes into a file instead, which can be deleted.
 fn show_operator_key(settings: &Settings, key: &Secret) -> Result<()> {
     if std::io::stdout().is_terminal() {
-        println!("Operator key: {}", key.reveal());
-        println!("It is shown only now. Keep it.");
+        say(format_args!("Operator key: {}", key.reveal()));
+        say(format_args!("It is shown only now. Keep it."));
         return Ok(());
     }
     let path = settings.data_dir.join(OPERATOR_KEY_FILE);
     write_private(&path, key.reveal()).context("cannot keep the operator key")?;
-    println!("The operator key is in {}. Keep it elsewhere and delete the file.", path.display());
+    say(format_args!(
+        "The operator key is in {}. Keep it elsewhere and delete the file.",
+        path.display()
+    ));
     Ok(())
 }

@@ -178,7 +178,10 @@ async fn write_all(
         ("receive", store.receive(device, vec![incoming(&name, "628222")], NOW).await.map(drop)),
         (
             "record_receipts",
-            store.record_receipts(device, &[sent.clone()], Receipt::Read, NOW).await.map(drop),
+            store
+                .record_receipts(device, std::slice::from_ref(sent), Receipt::Read, NOW)
+                .await
+                .map(drop),
         ),
         ("identify", store.identify(device, Vec::new(), NOW).await.map(drop)),
         ("add_contacts", store.add_contacts(device, Vec::new()).await),
