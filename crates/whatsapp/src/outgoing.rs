@@ -137,7 +137,7 @@ fn text_message(text: String, preview: Option<&LinkPreview>) -> wa::Message {
         matched_text: Some(preview.link.clone()),
         title: Some(preview.title.clone()),
         description: preview.description.clone(),
-        jpeg_thumbnail: preview.picture.clone().map(Into::into),
+        jpeg_thumbnail: preview.picture.clone(),
         ..Default::default()
     };
     wa::Message { extended_text_message: MessageField::some(extended), ..Default::default() }
@@ -461,8 +461,9 @@ mod tests {
             parts.into_iter().map(|(_, part)| WhatsappId(key(part))).collect::<Vec<_>>()
         };
         assert_eq!(deleted(ContentKind::Voice, "hi"), [caption_id(&target), target.clone()]);
-        assert_eq!(deleted(ContentKind::Voice, ""), [target.clone()]);
-        assert_eq!(deleted(ContentKind::Image, "hi"), [target.clone()]);
+        let alone = std::slice::from_ref(&target);
+        assert_eq!(deleted(ContentKind::Voice, ""), alone);
+        assert_eq!(deleted(ContentKind::Image, "hi"), alone);
     }
 
     #[test]

@@ -366,7 +366,7 @@ mod tests {
             let list = List::read(text, "62");
             assert!(list.receivers.is_empty() || list.faults.is_empty(), "{text}: {list:?}");
             let faults = list.faults.into_iter();
-            faults.map(|(line, text, fault)| (line, text, fault)).collect::<Vec<_>>()
+            faults.collect::<Vec<_>>()
         };
         let at = |line, text: &str, fault| vec![(line, text.to_owned(), fault)];
         let head = "number,name\n628123456789,";

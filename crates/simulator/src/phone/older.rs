@@ -51,7 +51,7 @@ impl Switchboard {
             chunk_order: Some(1),
             progress: Some(100),
             peer_data_request_session_id: Some(id.to_owned()),
-            initial_hist_bootstrap_inline_payload: Some(encoder.finish()?.into()),
+            initial_hist_bootstrap_inline_payload: Some(encoder.finish()?),
             ..Default::default()
         };
         let protocol = wam::ProtocolMessage {

@@ -263,7 +263,7 @@ mod tests {
         let mut blocks = [7..9, 100..104, 200..204];
         assert_eq!(take_ids(&mut blocks, 7), 201..204);
         assert_eq!(blocks, [7..9, 100..104, 200..201]);
-        let mut blocks = [7..9];
-        assert_eq!(take_ids(&mut blocks, 1), 8..9);
+        let mut block = 7..9;
+        assert_eq!(take_ids(std::slice::from_mut(&mut block), 1), 8..9);
     }
 }

@@ -78,7 +78,8 @@ async fn a_new_user_gets_from_the_setup_link_to_a_read_message_and_beyond() {
     the_webhook_was_delivered(&mut desk, &receiver).await;
 
     desk.open("/app/keys").await;
-    let revoke = "document.querySelector('a[href^=\"/app/keys/\"][href$=\"/revoke\"]').click(); 0";
+    // Tokens of devices are in the list as well.
+    let revoke = "document.querySelector('a[href$=\"/revoke\"][aria-label*=\"Kunci\"]').click(); 0";
     desk.browser.go_by(revoke).await;
     desk.send("form[action$='/revoke']", &[]).await;
     let page = desk.text("main").await;
@@ -104,7 +105,7 @@ async fn link_a_device(desk: &mut Desk, simulator: &Simulator, api: &Api) -> Str
 /// Makes a key on its page, which shows it once.
 async fn make_a_key(desk: &mut Desk) -> Api {
     desk.open("/app/keys").await;
-    desk.send("form[action='/app/keys']", &[("#name", "Kasir")]).await;
+    desk.send("form[action='/app/keys']", &[("#name", "Kunci")]).await;
     let key = desk.text(".secret code").await;
     desk.open("/app/keys").await;
     let page = desk.text("main").await;
