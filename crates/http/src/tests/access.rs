@@ -369,7 +369,9 @@ async fn the_right_key_passes_every_route() {
         // The sample was sent, and only what came in is read.
         let is_sent = route.path == "/v1/messages/{id}/read";
         let is_absent = (is_file || is_sent) && response.status() == 404;
-        let is_passed = response.status().as_u16() < 400 || is_absent;
+        // The chat of the samples has no message that the phone could be asked about.
+        let is_empty = route.path == "/v1/chats/{chat}/history" && response.status() == 409;
+        let is_passed = response.status().as_u16() < 400 || is_absent || is_empty;
         assert!(is_passed, "{label}: {}", response.status());
     }
 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -99,6 +99,13 @@ pub(crate) struct PostgreSql {
     follower: JoinHandle<()>,
 }
 
+/// PostgreSQL ends a transaction whose process says nothing for this long: one that is frozen holds the locks on
+/// its devices otherwise, and no other node could take them over.
+async fn end_when_silent(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const SET: &str = "SET idle_in_transaction_session_timeout = '5s'";
+    sqlx::query(SET).execute(connection).await.map(drop)
+}
+
 impl PostgreSql {
     /// Opens the database at `url`, which exists already.
     ///
@@ -112,6 +119,7 @@ impl PostgreSql {
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_connect(|connection, _| Box::pin(end_when_silent(connection)))
             .connect_with(options.clone())
             .await
             .map_err(from_sqlx)?;
