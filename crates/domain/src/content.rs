@@ -434,7 +434,7 @@ impl Content {
     pub fn name_choices(&mut self, options: Vec<String>) {
         let Self::Structured(structured) = self else { return };
         if let Structured::PollVote(vote) = &mut **structured {
-            vote.options = options;
+            vote.name(options);
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Device {
     pub incoming: IncomingSettings,
     /// Until when WhatsApp lets its number write to no strangers.
     pub restricted_until: Option<Timestamp>,
+    /// Until when its number is banned, as far as is known: no login is tried before.
+    pub banned_until: Option<Timestamp>,
     /// When it was last linked to a number.
     pub paired_at: Option<Timestamp>,
     /// When it last connected.
@@ -73,6 +75,18 @@ impl Device {
     /// Until when WhatsApp lets its number write to no strangers, while that lasts.
     pub fn restricted_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.restricted_until.filter(|until| *until > now)
+    }
+
+    /// Until when its number is banned, while that lasts.
+    pub fn banned_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.banned_until.filter(|until| *until > now)
+    }
+
+    /// Its ban after this change of its state.
+    pub fn ban_after(&self, change: &StatusChange) -> Option<Timestamp> {
+        let is_over = change.linked.is_some()
+            || matches!(change.status, DeviceStatus::Connected | DeviceStatus::LoggedOut);
+        change.banned_until.or(self.banned_until).filter(|_| !is_over)
     }
 }
 
@@ -189,6 +203,8 @@ pub struct StatusChange {
     pub should_reconnect: bool,
     /// The number it has just been linked to.
     pub linked: Option<LinkedNumber>,
+    /// Until when its number is banned now.
+    pub banned_until: Option<Timestamp>,
     /// When.
     pub at: Timestamp,
 }
@@ -213,7 +229,15 @@ impl DeviceFilter {
 impl StatusChange {
     /// A change of state without a word about why.
     pub fn new(status: DeviceStatus, at: Timestamp) -> Self {
-        Self { status, reason: None, code: None, should_reconnect: false, linked: None, at }
+        Self {
+            status,
+            reason: None,
+            code: None,
+            should_reconnect: false,
+            linked: None,
+            banned_until: None,
+            at,
+        }
     }
 }
 
@@ -352,6 +376,9 @@ pub enum DisconnectReason {
     Other(u16),
 }
 
+/// How long a ban is taken to last whose end WhatsApp does not say.
+const BAN_ASSUMED: Duration = Duration::from_secs(15 * 60);
+
 /// What is done about a lost connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reconnect {
@@ -426,6 +453,16 @@ impl DisconnectReason {
         }
     }
 
+    /// Until when no login may be tried that would prolong a ban.
+    pub fn banned_until(self, now: Timestamp) -> Option<Timestamp> {
+        let pause = match self {
+            Self::TemporarilyBanned(Some(seconds)) => Duration::from_secs(u64::from(seconds)),
+            Self::TemporarilyBanned(None) => BAN_ASSUMED,
+            _ => return None,
+        };
+        Some(now.checked_add(pause).unwrap_or(Timestamp::MAX))
+    }
+
     /// The reason in words for people, with its end where that is known.
     pub fn describe_at(self, now: Timestamp) -> String {
         match self.reconnect() {
@@ -479,6 +516,15 @@ mod tests {
         assert_eq!(beat.list(), [59]);
         let both = Heartbeats { minutes: beat.minutes | 1, ..beat };
         assert_eq!(both.list(), [0, 59]);
+    }
+
+    #[test]
+    fn a_ban_has_an_end() {
+        let now = Timestamp::from_second(1_000).unwrap();
+        let end = |reason: DisconnectReason| reason.banned_until(now).map(Timestamp::as_second);
+        assert_eq!(end(DisconnectReason::TemporarilyBanned(Some(90))), Some(1_090));
+        assert_eq!(end(DisconnectReason::TemporarilyBanned(None)), Some(1_000 + 15 * 60));
+        assert_eq!(end(DisconnectReason::RateLimited), None);
     }
 
     #[test]

@@ -8,12 +8,19 @@ use jiff::Timestamp;
 
 use crate::content::Content;
 use crate::ids::{AccountId, DeviceId, MessageId};
+use crate::media::Media;
 use crate::ports::MediaLinks;
 
 /// Pauses before a file is fetched again that could not be fetched.
 const PAUSES_S: [u64; 6] = [5, 30, 2 * 60, 10 * 60, 60 * 60, 6 * 60 * 60];
 /// Pause before a file is fetched again whose device was not connected.
 pub const OFFLINE_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why a file is gone whose time is over.
+pub const EXPIRED: &str = "the file was kept for as long as files are kept";
+/// Why a file is gone that made room for newer ones.
+pub const OVER_LIMIT: &str =
+    "the stored files of the account had reached their limit, and newer ones took its place";
 
 /// Where a file is that came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,6 +99,23 @@ impl MediaDownload {
     }
 }
 
+/// Decides where the file of a message begins that has just come in; what fetches it is taken out of the
+/// message. `None` where there is no such file.
+pub fn begin(
+    media: &mut Media,
+    setting: MediaDownload,
+) -> Option<(FileState, Option<FileReference>)> {
+    media.state?;
+    let Some(reference) = media.reference.take() else {
+        media.state = Some(FileState::Failed);
+        return Some((FileState::Failed, None));
+    };
+    let (state, reason) = setting.first_state();
+    media.state = Some(state);
+    media.reason = reason.map(str::to_owned);
+    Some((state, (state != FileState::Gone).then_some(reference)))
+}
+
 /// What the messenger needs to fetch a file, which only it can read: in clear text on its way from and to
 /// the messenger, sealed wherever it is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -114,7 +138,7 @@ pub struct IncomingFile {
     pub device: DeviceId,
     /// Where it is.
     pub state: FileState,
-    /// Why it failed or is gone; safe to show.
+    /// Why it failed, is gone or could not be fetched yet; safe to show.
     pub reason: Option<String>,
     /// What it is fetched by, sealed; `None` once it is not needed any more.
     pub reference: Option<FileReference>,
@@ -151,6 +175,8 @@ pub enum FileOutcome {
         at: Timestamp,
         /// Whether it was an attempt.
         counts: bool,
+        /// Why it is not here yet; safe to show.
+        reason: String,
     },
     /// It ends in this state, for this reason.
     Ended(FileState, String),
@@ -171,7 +197,8 @@ pub fn link(
     created_at: Timestamp,
 ) {
     let Content::File(file) = content else { return };
-    if file.media.state.is_some_and(|state| state != FileState::Gone) {
+    let is_obtainable = |state| !matches!(state, FileState::Gone | FileState::Failed);
+    if file.media.state.is_some_and(is_obtainable) {
         file.media.url = Some(links.url(account, message, created_at));
     }
 }

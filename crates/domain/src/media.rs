@@ -99,9 +99,9 @@ pub struct Media {
     pub seconds: Option<u32>,
     /// Width and height of one that came in, in pixels.
     pub dimensions: Option<(u32, u32)>,
-    /// Where one that came in is; `None` where it cannot be fetched.
+    /// Where one that came in is.
     pub state: Option<FileState>,
-    /// Why it failed or is gone.
+    /// Why it failed, is gone or could not be fetched yet.
     pub reason: Option<String>,
     /// What it is fetched by, until it is stored.
     pub reference: Option<FileReference>,

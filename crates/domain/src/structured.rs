@@ -57,7 +57,27 @@ pub struct PollVote {
     /// The SHA-256 of each chosen answer, in hexadecimal digits: a vote does not name them.
     pub digests: Vec<String>,
     /// The chosen answers, where the poll is known.
-    pub options: Vec<String>,
+    options: Vec<String>,
+    /// The same as one text.
+    text: String,
+}
+
+impl PollVote {
+    /// A vote for answers with these SHA-256s; `options` names them where the poll is known.
+    pub fn new(digests: Vec<String>, options: Vec<String>) -> Self {
+        let text = options.join(", ");
+        Self { digests, options, text }
+    }
+
+    /// The chosen answers; none where the poll is not known.
+    pub fn options(&self) -> &[String] {
+        &self.options
+    }
+
+    /// Names the answers.
+    pub fn name(&mut self, options: Vec<String>) {
+        *self = Self::new(std::mem::take(&mut self.digests), options);
+    }
 }
 
 /// One person's vote, as it is kept with its poll.
@@ -182,7 +202,7 @@ impl Structured {
     pub fn text(&self) -> &str {
         match self {
             Self::LiveLocation(live) => live.place.name.as_deref().unwrap_or_default(),
-            Self::PollVote(vote) => vote.options.first().map_or("", String::as_str),
+            Self::PollVote(vote) => &vote.text,
             Self::Answer(answer) => &answer.text,
             Self::Order(order) if order.text.is_empty() => {
                 order.title.as_deref().unwrap_or_default()
@@ -205,8 +225,8 @@ impl Structured {
             Self::LiveLocation(LiveLocation { place, .. }) => {
                 [&mut place.name, &mut place.address].into_iter().flatten().collect()
             }
-            Self::PollVote(PollVote { digests, options }) => {
-                digests.iter_mut().chain(options).collect()
+            Self::PollVote(PollVote { digests, options, text }) => {
+                digests.iter_mut().chain(options).chain([text]).collect()
             }
             Self::Answer(Answer { id, text, params, .. }) => {
                 [id, params].into_iter().flatten().chain([text]).collect()
@@ -320,5 +340,14 @@ mod tests {
             assert_eq!((poll.vote(&vote), poll.tally()), (has_changed, tally.to_vec()), "{vote:?}");
         }
         assert_eq!(poll.chosen(&vote("3", &["Soto", "Nasi"], 0).digests), ["Nasi", "Soto"]);
+    }
+
+    #[test]
+    fn a_vote_says_all_that_it_chooses() {
+        let mut vote = PollVote::new(vec!["aa".into(), "bb".into()], Vec::new());
+        assert_eq!(Structured::PollVote(vote.clone()).text(), "");
+        vote.name(vec!["Soto".into(), "Rawon".into()]);
+        assert_eq!((vote.digests.len(), vote.options().len()), (2, 2));
+        assert_eq!(Structured::PollVote(vote).text(), "Soto, Rawon");
     }
 }

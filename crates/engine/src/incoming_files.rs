@@ -42,8 +42,6 @@ const SWEPT_AT_ONCE: usize = 500;
 const EXPIRIES_MAX: usize = 200;
 /// A file that no row names is removed once it is this old: younger ones may be about to be written down.
 const ORPHAN_AGE: SignedDuration = SignedDuration::from_hours(1);
-/// Why a file is gone whose time is over.
-const EXPIRED: &str = "the file was kept for as long as files are kept";
 
 /// The files that are being fetched or wait for a permit, and whose they are.
 type Running = HashMap<MessageId, AccountId>;
@@ -173,11 +171,12 @@ async fn fetch_in_turn(context: &EngineContext, file: IncomingFile) {
     let outcome = fetch(context, &file).await;
     let is_over = !matches!(outcome, FileOutcome::Again { .. });
     log(&file, &outcome);
-    let recorded = context.store().record_file(message, outcome, context.now()).await;
+    let account_max = context.file_limits().account_bytes_max;
+    let recorded = context.store().record_file(message, outcome, account_max, context.now()).await;
     match recorded {
-        Ok(true) => {}
+        Ok(Some(removed)) => delete_blobs(context, &removed).await,
         // Deleted, or ended meanwhile: nothing may be left of it.
-        Ok(false) => drop(context.blobs().delete(&file.blob_key()).await),
+        Ok(None) => drop(context.blobs().delete(&file.blob_key()).await),
         Err(error) => {
             tracing::warn!(message_id = message.0, %error, "a file cannot be written down yet");
             pause(STORE_PAUSE).await;
@@ -193,8 +192,8 @@ fn log(file: &IncomingFile, outcome: &FileOutcome) {
     let (message_id, device) = (file.message.0, file.device);
     match outcome {
         FileOutcome::Stored(size) => tracing::debug!(message_id, %device, size, "file stored"),
-        FileOutcome::Again { at, counts } => {
-            tracing::debug!(message_id, %device, %at, counts, "file is fetched again later");
+        FileOutcome::Again { at, counts, reason } => {
+            tracing::debug!(message_id, %device, %at, counts, reason, "file is fetched again later");
         }
         FileOutcome::Ended(state, reason) => {
             let state = state.as_str();
@@ -211,7 +210,10 @@ async fn fetch(context: &EngineContext, file: &IncomingFile) -> FileOutcome {
     };
     let draft = match context.blobs().draft().await {
         Ok(draft) => draft,
-        Err(error) => return again(context, file, &error.to_string()),
+        Err(BlobError(error)) => {
+            tracing::warn!(error, "the media store takes no file");
+            return later(context, FULL_PAUSE, "the media store takes no file");
+        }
     };
     match context.messenger().fetch_file(file.device, &reference, &draft).await {
         Ok(size) => match context.blobs().put(&file.blob_key(), draft).await {
@@ -219,10 +221,16 @@ async fn fetch(context: &EngineContext, file: &IncomingFile) -> FileOutcome {
             // Our own trouble: as long as it lasts, files wait.
             Err(BlobError(error)) => {
                 tracing::warn!(error, "the media store takes no file");
-                later(context, FULL_PAUSE)
+                later(context, FULL_PAUSE, "the media store takes no file")
             }
         },
-        Err(FetchError::NotConnected) => later(context, OFFLINE_PAUSE),
+        Err(FetchError::NotConnected) => {
+            later(context, OFFLINE_PAUSE, "the device is not connected")
+        }
+        Err(FetchError::Local(why)) => {
+            tracing::warn!(why, "a file cannot be written to the disk");
+            later(context, FULL_PAUSE, "the file could not be written to the disk")
+        }
         Err(FetchError::Temporary(why)) => again(context, file, &why),
         Err(FetchError::Gone) => FileOutcome::Ended(FileState::Gone, FetchError::Gone.to_string()),
         Err(FetchError::Permanent(why)) => failed(&why),
@@ -236,10 +244,11 @@ fn opened(context: &EngineContext, file: &IncomingFile) -> Option<FileReference>
     Some(FileReference(text.into_bytes().into()))
 }
 
-fn later(context: &EngineContext, pause: Duration) -> FileOutcome {
+fn later(context: &EngineContext, pause: Duration, why: &str) -> FileOutcome {
     FileOutcome::Again {
         at: context.now().saturating_add(pause).unwrap_or(Timestamp::MAX),
         counts: false,
+        reason: why.to_owned(),
     }
 }
 
@@ -248,7 +257,7 @@ fn again(context: &EngineContext, file: &IncomingFile, why: &str) -> FileOutcome
         return FileOutcome::Ended(FileState::Failed, why.to_owned());
     };
     let at = context.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
-    FileOutcome::Again { at, counts: true }
+    FileOutcome::Again { at, counts: true, reason: why.to_owned() }
 }
 
 /// Makes the files due now that wait for a device.
@@ -297,20 +306,23 @@ pub(crate) async fn clean_up(context: &EngineContext) -> StoreResult<u64> {
     let before = context.now().saturating_sub(limits.kept).unwrap_or(Timestamp::MIN);
     let mut ended = 0;
     for _ in 0..EXPIRIES_MAX {
-        let expired =
-            context.store().expire_files(before, limits.account_bytes_max, EXPIRED).await?;
+        let expired = context.store().expire_files(before, limits.account_bytes_max).await?;
         if expired.is_empty() {
             break;
         }
-        for file in &expired {
-            ended += 1;
-            if let Err(error) = context.blobs().delete(&file.blob_key()).await {
-                tracing::warn!(%error, "an old file cannot be deleted yet");
-            }
-        }
+        ended += u64::try_from(expired.len()).unwrap_or(u64::MAX);
+        delete_blobs(context, &expired).await;
     }
     sweep(context).await?;
     Ok(ended)
+}
+
+async fn delete_blobs(context: &EngineContext, files: &[IncomingFile]) {
+    for file in files {
+        if let Err(error) = context.blobs().delete(&file.blob_key()).await {
+            tracing::warn!(%error, "an old file cannot be deleted yet");
+        }
+    }
 }
 
 /// Removes files that no row names: of deleted accounts, and of attempts that a crash has cut off.

@@ -96,9 +96,10 @@ fn part(headers: &HeaderMap) -> Option<FilePart> {
 fn answer(found: FileFound) -> Response<Body> {
     match found {
         FileFound::Open(file) => file_answer(*file),
-        FileFound::Pending => {
-            let text = "the file has not come yet; try again later";
-            let mut response = problem(&FILE_PENDING, text.to_owned());
+        FileFound::Pending(reason) => {
+            let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let text = format!("the file has not come yet{reason}; try again later");
+            let mut response = problem(&FILE_PENDING, text);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("30"));
             response
         }

@@ -66,7 +66,7 @@ pub(crate) fn page_of<T>(filled: Filled<T>, limit: u32) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = is_cut || items.len() > limit;
     items.truncate(limit);
-    Page { items, has_more }
+    Page { items, has_more, looked_to: None }
 }
 
 /// Locks an account: no other transaction changes its messages and devices until this one ends.
@@ -152,7 +152,7 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 21] = [
+    const PARTS: [&str; 22] = [
         "DELETE FROM people_known WHERE account_id = $1",
         "DELETE FROM chats WHERE account_id = $1",
         "DELETE FROM inline_media
@@ -165,6 +165,7 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM outbox WHERE account_id = $1",
         "DELETE FROM messages WHERE account_id = $1",
         "DELETE FROM incoming_files WHERE account_id = $1",
+        "DELETE FROM stored_bytes WHERE account_id = $1",
         "DELETE FROM idempotency WHERE account_id = $1",
         "DELETE FROM keys WHERE account_id = $1",
         "DELETE FROM grants WHERE account_id = $1",

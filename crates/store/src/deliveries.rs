@@ -188,7 +188,7 @@ pub(crate) async fn pending_deliveries(
     let Filled { items, is_cut } =
         tx.fill("deliveries", SELECT, bounds, values, delivery_from).await?;
     let has_more = is_cut || u32::try_from(items.len()).is_ok_and(|read| read >= limit);
-    Ok(Page { items, has_more })
+    Ok(Page { items, has_more, looked_to: None })
 }
 
 pub(crate) async fn record_deliveries(
@@ -240,7 +240,7 @@ pub(crate) async fn deliveries(
         "WHERE webhook_id = $1 AND id < $2 AND ($3 = '' OR state = $3) ORDER BY id DESC LIMIT $4"
     );
     if webhooks::webhook(tx, account, webhook).await?.is_none() {
-        return Ok(Page { items: Vec::new(), has_more: false });
+        return Ok(Page { items: Vec::new(), has_more: false, looked_to: None });
     }
     let state = state.map_or("", DeliveryState::as_str);
     let values =

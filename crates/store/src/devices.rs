@@ -18,6 +18,7 @@ use domain::webhook::{Event, SealedSecret};
 use jiff::Timestamp;
 
 use crate::accounts::{lock_account, page_of};
+use crate::files::{self, Erased};
 use crate::messages::record;
 use crate::rows::bounds;
 use crate::sql::{Invalidation, Row, SqlError, SqlResult, Tx, params, to_json, whole_millis};
@@ -28,7 +29,7 @@ macro_rules! select_devices {
         concat!(
             "SELECT number_id, id, account_id, name, status, reason, phone, lid, pacing, \
              shown_as, proxy, paired_at, connected_at, last_seen_at, created_at, restricted_until,
-             media_download, incoming FROM devices ",
+             media_download, incoming, banned_until FROM devices ",
             $rest
         )
     };
@@ -88,6 +89,7 @@ fn device_from(row: &mut Row) -> SqlResult<Device> {
         last_seen_at: row.opt_time()?,
         created_at: row.time()?,
         restricted_until: None,
+        banned_until: None,
         media_download: MediaDownload::default(),
         incoming: IncomingSettings::default(),
     };
@@ -96,6 +98,7 @@ fn device_from(row: &mut Row) -> SqlResult<Device> {
     device.media_download =
         setting.and_then(|name| MediaDownload::from_name(&name)).unwrap_or_default();
     device.incoming = incoming_from(row)?;
+    device.banned_until = row.opt_time()?;
     Ok(device)
 }
 
@@ -287,7 +290,8 @@ pub(crate) async fn set_device_status(
     change: StatusChange,
 ) -> SqlResult<Option<MovedDevice>> {
     const UPDATE: &str = "UPDATE devices SET status = $2, reason = $3, phone = $4, lid = $5,
-        paired_at = $6, connected_at = $7, last_seen_at = $8, restricted_until = $9 WHERE id = $1";
+        paired_at = $6, connected_at = $7, last_seen_at = $8, restricted_until = $9,
+        banned_until = $10 WHERE id = $1";
     fence::check(tx, [id]).await?;
     let Some(mut device) = locked_device(tx, id).await? else { return Ok(None) };
     let before = device.status;
@@ -296,8 +300,10 @@ pub(crate) async fn set_device_status(
     let times = (device.paired_at, device.connected_at, device.last_seen_at);
     let (id_text, status) = (id.to_string(), device.status.as_str());
     let (reason, lid) = (&device.reason, device.lid.as_ref().map(Lid::as_str));
-    let until = device.restricted_until;
-    let values = params![&id_text, status, reason, phone, lid, times.0, times.1, times.2, until];
+    let (restricted, banned) = (device.restricted_until, device.banned_until);
+    let values = params![
+        &id_text, status, reason, phone, lid, times.0, times.1, times.2, restricted, banned
+    ];
     tx.execute(UPDATE, values).await?;
     tx.touch(Invalidation::Device(id));
     let events = Event::of_device(before, &device, &change);
@@ -341,6 +347,7 @@ fn apply_status(device: &mut Device, change: &StatusChange) {
         device.lid.clone_from(lid);
         device.paired_at = at;
     }
+    device.banned_until = device.ban_after(change).map(whole_millis);
     device.status = change.status;
     device.reason.clone_from(&change.reason);
 }
@@ -396,7 +403,7 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 13] = [
+    const PARTS: [&str; 12] = [
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM people_known WHERE device_id = $1",
         "DELETE FROM chats WHERE device_id = $1",
@@ -408,7 +415,6 @@ pub(crate) async fn delete_device(
         "DELETE FROM heartbeats WHERE device_id = $1",
         "DELETE FROM identities WHERE device_id = $1",
         "DELETE FROM amendments WHERE device_id = $1",
-        "DELETE FROM incoming_files WHERE device_id = $1",
         "DELETE FROM portal_links WHERE device_id = $1",
     ];
     const LOCK: &str = "SELECT id FROM devices WHERE id = $1 AND account_id = $2 FOR UPDATE";
@@ -423,6 +429,7 @@ pub(crate) async fn delete_device(
     for part in PARTS {
         tx.execute(part, params![&id.to_string()]).await?;
     }
+    files::erase(tx, Erased::Device(id)).await?;
     webhooks::erase_of_device(tx, account, id).await?;
     tx.touch(Invalidation::Device(id));
     tx.touch(Invalidation::Keys);

@@ -1,10 +1,12 @@
 //! Files that came in. A row is made with its message, and goes with it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::content::Content;
 use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::incoming_file::{FileOutcome, FileReference, FileState, IncomingFile, MediaDownload};
+use domain::incoming_file::{
+    self, EXPIRED, FileOutcome, FileReference, FileState, IncomingFile, MediaDownload, OVER_LIMIT,
+};
 use domain::message::Message;
 use jiff::Timestamp;
 
@@ -17,7 +19,7 @@ const EXPIRED_ROWS_MAX: i64 = 500;
 macro_rules! select_files {
     ($rest:literal) => {
         concat!(
-            "SELECT message_id, account_id, device_id, state, reason, reference, attempts ",
+            "SELECT message_id, account_id, device_id, state, reason, reference, attempts",
             $rest
         )
     };
@@ -39,19 +41,15 @@ fn file_from(row: &mut Row) -> SqlResult<IncomingFile> {
 pub(crate) struct NewFile {
     reference: Option<FileReference>,
     state: FileState,
-    reason: Option<&'static str>,
+    reason: Option<String>,
 }
 
 impl NewFile {
     /// Takes it out of a message's content; its device decides whether it is fetched.
     pub(crate) fn take(content: &mut Content, setting: MediaDownload) -> Option<Self> {
         let Content::File(file) = content else { return None };
-        let reference = file.media.reference.take()?;
-        let (state, reason) = setting.first_state();
-        file.media.state = Some(state);
-        file.media.reason = reason.map(str::to_owned);
-        let is_wanted = state != FileState::Gone;
-        Some(Self { reference: is_wanted.then_some(reference), state, reason })
+        let (state, reference) = incoming_file::begin(&mut file.media, setting)?;
+        Some(Self { reference, state, reason: file.media.reason.clone() })
     }
 }
 
@@ -81,7 +79,7 @@ pub(crate) async fn insert(tx: &mut Tx, files: &[(&Message, &NewFile)]) -> SqlRe
             Param::from(message.account_id.0),
             Param::from(device),
             Param::from(file.state.as_str()),
-            Param::from(file.reason),
+            Param::from(file.reason.as_deref()),
             Param::from(file.reference.as_ref().map(|reference| &*reference.0)),
             Param::from(message.created_at),
             Param::from(message.created_at),
@@ -127,7 +125,7 @@ pub(crate) async fn file(
     message: MessageId,
 ) -> SqlResult<Option<IncomingFile>> {
     const SELECT: &str =
-        select_files!("FROM incoming_files WHERE message_id = $1 AND account_id = $2");
+        select_files!(" FROM incoming_files WHERE message_id = $1 AND account_id = $2");
     let row = tx.query_one(SELECT, params![message.0, account.0]).await?;
     tx.single("incoming_files", row, file_from)
 }
@@ -144,7 +142,7 @@ pub(crate) async fn due(
     except: Vec<MessageId>,
 ) -> SqlResult<Vec<IncomingFile>> {
     const SELECT: &str = select_files!(
-        "FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY due_at, message_id)
+        " FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY due_at, message_id)
              AS place FROM incoming_files WHERE state = 'pending' AND due_at <= $1
              AND message_id NOT IN (SELECT CAST(value AS BIGINT) FROM json_rows($2))
              AND (CAST($4 AS BIGINT) IS NULL
@@ -189,29 +187,45 @@ pub(crate) async fn record(
     tx: &mut Tx,
     message: MessageId,
     outcome: FileOutcome,
+    account_max: u64,
     now: Timestamp,
-) -> SqlResult<bool> {
+) -> SqlResult<Option<Vec<IncomingFile>>> {
     // What a file is fetched by is of no use once it is here, and none once it cannot be fetched.
-    const STORED: &str = "UPDATE incoming_files SET state = 'stored', reason = NULL,
-        reference = NULL, size = $2, due_at = $3 WHERE message_id = $1 AND state = 'pending'";
-    const AGAIN: &str = "UPDATE incoming_files SET due_at = $2, attempts = attempts + $3
+    const AGAIN: &str =
+        "UPDATE incoming_files SET due_at = $2, attempts = attempts + $3, reason = $4
         WHERE message_id = $1 AND state = 'pending'";
     const ENDED: &str = "UPDATE incoming_files SET state = $2, reason = $3, reference = NULL
         WHERE message_id = $1 AND state = 'pending'";
     let id = message.0;
     let rows = match outcome {
-        FileOutcome::Stored(size) => {
-            let size = i64::try_from(size).unwrap_or(i64::MAX);
-            tx.execute(STORED, params![id, size, now]).await?
-        }
-        FileOutcome::Again { at, counts } => {
-            tx.execute(AGAIN, params![id, at, i64::from(counts)]).await?
+        FileOutcome::Stored(size) => return keep(tx, message, size, account_max, now).await,
+        FileOutcome::Again { at, counts, reason } => {
+            tx.execute(AGAIN, params![id, at, i64::from(counts), &reason]).await?
         }
         FileOutcome::Ended(state, reason) => {
             tx.execute(ENDED, params![id, state.as_str(), &reason]).await?
         }
     };
-    Ok(rows > 0)
+    Ok((rows > 0).then(Vec::new))
+}
+
+/// Writes that a file is stored; those that have to go for it.
+async fn keep(
+    tx: &mut Tx,
+    message: MessageId,
+    size: u64,
+    account_max: u64,
+    now: Timestamp,
+) -> SqlResult<Option<Vec<IncomingFile>>> {
+    const STORED: &str = "UPDATE incoming_files SET state = 'stored', reason = NULL,
+        reference = NULL, size = $2, due_at = $3 WHERE message_id = $1 AND state = 'pending'
+        RETURNING account_id";
+    let size = i64::try_from(size).unwrap_or(i64::MAX);
+    let row = tx.query_one(STORED, params![message.0, size, now]).await?;
+    let Some(mut row) = row else { return Ok(None) };
+    let account = AccountId(row.int()?);
+    StoredBytes::from_iter([(account, size)]).write(tx).await?;
+    make_room(tx, account, account_max).await.map(Some)
 }
 
 pub(crate) async fn stored(tx: &mut Tx, messages: Vec<MessageId>) -> SqlResult<Vec<MessageId>> {
@@ -222,31 +236,132 @@ pub(crate) async fn stored(tx: &mut Tx, messages: Vec<MessageId>) -> SqlResult<V
     rows.into_iter().map(|mut row| row.int().map(MessageId)).collect()
 }
 
-/// Ends old files, and the oldest of accounts that have more bytes than they may.
+/// Ends old files, and what accounts have had longest that have more bytes than they may.
 pub(crate) async fn expire(
     tx: &mut Tx,
     before: Timestamp,
     account_max: u64,
-    reason: String,
 ) -> SqlResult<Vec<IncomingFile>> {
     const OLD: &str = select_files!(
-        "FROM incoming_files WHERE state IN ('pending', 'stored', 'on_demand')
+        ", size FROM incoming_files WHERE state IN ('pending', 'stored', 'on_demand')
          AND created_at < $1 ORDER BY created_at LIMIT $2"
     );
-    const BEYOND: &str = select_files!(
-        "FROM (SELECT *, CAST(SUM(size) OVER (PARTITION BY account_id ORDER BY message_id DESC)
-             AS BIGINT) AS newer FROM incoming_files WHERE state = 'stored') AS kept
-         WHERE newer > $1 ORDER BY message_id LIMIT $2"
+    const BEYOND: &str = "SELECT account_id FROM stored_bytes WHERE bytes > $1 LIMIT 1";
+    let rows = tx.query(OLD, params![before, EXPIRED_ROWS_MAX]).await?;
+    let old = tx.readable("incoming_files", rows, sized_from);
+    if !old.is_empty() {
+        return end(tx, old, EXPIRED).await;
+    }
+    let max = i64::try_from(account_max).unwrap_or(i64::MAX);
+    match tx.query_one(BEYOND, params![max]).await? {
+        Some(mut row) => make_room(tx, AccountId(row.int()?), account_max).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Ends what an account has had longest until it has no more bytes than it may.
+async fn make_room(
+    tx: &mut Tx,
+    account: AccountId,
+    account_max: u64,
+) -> SqlResult<Vec<IncomingFile>> {
+    const HELD: &str = "SELECT bytes FROM stored_bytes WHERE account_id = $1";
+    const LONGEST: &str = select_files!(
+        ", size FROM incoming_files WHERE account_id = $1 AND state = 'stored'
+         ORDER BY due_at, message_id LIMIT $2"
     );
+    let max = i64::try_from(account_max).unwrap_or(i64::MAX);
+    let row = tx.query_one(HELD, params![account.0]).await?;
+    let mut excess = row.map_or(Ok(0), |mut row| row.int())? - max;
+    if excess <= 0 {
+        return Ok(Vec::new());
+    }
+    let rows = tx.query(LONGEST, params![account.0, EXPIRED_ROWS_MAX]).await?;
+    let mut longest = tx.readable("incoming_files", rows, sized_from);
+    longest.retain(|(_, size)| {
+        let goes = excess > 0;
+        excess -= size;
+        goes
+    });
+    end(tx, longest, OVER_LIMIT).await
+}
+
+/// Ends files as gone, for this reason.
+async fn end(
+    tx: &mut Tx,
+    files: Vec<(IncomingFile, i64)>,
+    reason: &str,
+) -> SqlResult<Vec<IncomingFile>> {
     const END: &str = "UPDATE incoming_files SET state = 'gone', reason = $2, reference = NULL
         WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
-    let mut rows = tx.query(OLD, params![before, EXPIRED_ROWS_MAX]).await?;
-    if rows.is_empty() {
-        let account_max = i64::try_from(account_max).unwrap_or(i64::MAX);
-        rows = tx.query(BEYOND, params![account_max, EXPIRED_ROWS_MAX]).await?;
+    let ids = ids_json(files.iter().map(|(file, _)| file.message.0))?;
+    tx.execute(END, params![&ids, reason]).await?;
+    let is_stored = |(file, _): &&(IncomingFile, i64)| file.state == FileState::Stored;
+    let removed = files.iter().filter(is_stored).map(|(file, size)| (file.account, -size));
+    removed.collect::<StoredBytes>().write(tx).await?;
+    Ok(files.into_iter().map(|(file, _)| file).collect())
+}
+
+fn sized_from(row: &mut Row) -> SqlResult<(IncomingFile, i64)> {
+    Ok((file_from(row)?, row.opt_int()?.unwrap_or_default()))
+}
+
+/// Erases the files of these messages, or of a device; their bytes are the sweep's.
+pub(crate) async fn erase(tx: &mut Tx, whose: Erased<'_>) -> SqlResult<()> {
+    const OF_MESSAGES: &str = "DELETE FROM incoming_files
+        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
+        RETURNING account_id, state, size";
+    const OF_DEVICE: &str = "DELETE FROM incoming_files WHERE device_id = $1
+        RETURNING account_id, state, size";
+    let rows = match whose {
+        Erased::Messages(ids) => tx.query(OF_MESSAGES, params![ids]).await?,
+        Erased::Device(device) => tx.query(OF_DEVICE, params![&device.to_text()]).await?,
+    };
+    let mut removed = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        let (account, state) = (AccountId(row.int()?), row.text()?);
+        let size = row.opt_int()?.unwrap_or_default();
+        if state == FileState::Stored.as_str() {
+            removed.push((account, -size));
+        }
     }
-    let expired = tx.readable("incoming_files", rows, file_from);
-    let ids = ids_json(expired.iter().map(|file| file.message.0))?;
-    tx.execute(END, params![&ids, &reason]).await?;
-    Ok(expired)
+    removed.into_iter().collect::<StoredBytes>().write(tx).await
+}
+
+/// Whose files are erased.
+pub(crate) enum Erased<'a> {
+    /// Those of messages: their ids, as JSON.
+    Messages(&'a str),
+    Device(DeviceId),
+}
+
+/// Changes of how many bytes accounts have in the media store.
+struct StoredBytes(BTreeMap<AccountId, i64>);
+
+impl FromIterator<(AccountId, i64)> for StoredBytes {
+    fn from_iter<I: IntoIterator<Item = (AccountId, i64)>>(changes: I) -> Self {
+        let mut all = BTreeMap::new();
+        for (account, change) in changes {
+            *all.entry(account).or_default() += change;
+        }
+        Self(all)
+    }
+}
+
+impl StoredBytes {
+    /// In the order of accounts, so that no two transactions wait for each other.
+    async fn write(self, tx: &mut Tx) -> SqlResult<()> {
+        const PUT: InsertRows = InsertRows {
+            table: "stored_bytes",
+            columns: &[("account_id", Type::Int), ("bytes", Type::Int)],
+            then: "ON CONFLICT (account_id)
+                DO UPDATE SET bytes = stored_bytes.bytes + excluded.bytes",
+        };
+        let rows: Vec<Vec<Param<'_>>> = self
+            .0
+            .into_iter()
+            .map(|(account, bytes)| vec![account.0.into(), bytes.into()])
+            .collect();
+        tx.insert(&PUT, &rows).await.map(drop)
+    }
 }

@@ -15,8 +15,8 @@ use domain::ids::{MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
 use domain::ports::{
-    AccountStore as _, MessageFilter, MessageStore as _, ProtocolStore as _, ProtocolWrite, Store,
-    StoreResult,
+    AccountStore as _, MessageFilter, MessageStore as _, PageRequest, ProtocolStore as _,
+    ProtocolWrite, Store, StoreResult,
 };
 use domain::webhook::EventKind;
 use rusqlite::Connection;
@@ -33,7 +33,43 @@ on_both_databases!(
     a_write_that_is_refused_fails_alone,
     a_migration_that_was_changed_is_refused,
     a_database_without_checksums_gets_them,
+    a_search_looks_at_a_limited_number_of_rows_at_once,
 );
+
+async fn a_search_looks_at_a_limited_number_of_rows_at_once(database: &Database) {
+    let store: Arc<dyn Store> = database.open().await;
+    let world = World::new(Arc::clone(&store)).await;
+    let mut needle = incoming("N", "628111");
+    needle.content = Content::Text("Jarum".into());
+    store.receive(world.device.id, vec![needle], NOW).await.unwrap();
+    for thousand in 0..21 {
+        let straw = |n: i64| incoming(&format!("{}", thousand * 1_000 + n), "628111");
+        store.receive(world.device.id, (0..1_000).map(straw).collect(), NOW).await.unwrap();
+    }
+    for device in [None, Some(world.device.id)] {
+        let search = |text: &str| MessageFilter {
+            device,
+            text: Some(text.to_owned()),
+            ..MessageFilter::default()
+        };
+        let page = |before| PageRequest { before, limit: 10 };
+        let list = async |filter: &MessageFilter, before| {
+            store.messages(world.account.id, filter, page(before)).await.unwrap()
+        };
+        let first = list(&search("jarum"), None).await;
+        assert!(first.items.is_empty(), "{first:?}");
+        let next = first.next(|message| message.id.0);
+        let last = list(&search("jarum"), next).await;
+        let texts: Vec<&str> = last.items.iter().map(|message| message.content.text()).collect();
+        assert_eq!(texts, ["Jarum"]);
+        assert_eq!(last.next(|message| message.id.0), None);
+        // A page that is full ends at its last row.
+        let full = list(&search("foto"), None).await;
+        assert_eq!((full.items.len(), full.has_more, full.looked_to), (10, true, None));
+        let whole = list(&MessageFilter { device, ..MessageFilter::default() }, None).await;
+        assert_eq!((whole.items.len(), whole.looked_to), (10, None));
+    }
+}
 
 const CHECKSUMS: &str =
     "SELECT CAST(version AS TEXT) || ' ' || checksum FROM schema_migrations ORDER BY version";

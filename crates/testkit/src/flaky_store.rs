@@ -263,11 +263,11 @@ delegate!(FileStore {
     read next_file_due(now: Timestamp) -> Option<Timestamp>;
     write request_file(account: AccountId, message: MessageId, now: Timestamp) -> ();
     write hasten_files(device: DeviceId, now: Timestamp) -> bool;
-    write record_file(message: MessageId, outcome: FileOutcome, now: Timestamp) -> bool;
+    write record_file(
+        message: MessageId, outcome: FileOutcome, account_max: u64, now: Timestamp
+    ) -> Option<Vec<IncomingFile>>;
     read stored_files(messages: &[MessageId]) -> Vec<MessageId>;
-    write expire_files(
-        before: Timestamp, account_max: u64, reason: &str
-    ) -> Vec<IncomingFile>;
+    write expire_files(before: Timestamp, account_max: u64) -> Vec<IncomingFile>;
 });
 
 delegate!(WebhookStore {

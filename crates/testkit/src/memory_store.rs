@@ -152,7 +152,7 @@ fn page_within<T>(mut items: Vec<T>, limit: u32, bytes: impl Fn(&T) -> usize) ->
     let end = fitting.count().max(1).min(limit);
     let has_more = items.len() > end;
     items.truncate(end);
-    Page { items, has_more }
+    Page { items, has_more, looked_to: None }
 }
 
 #[async_trait]

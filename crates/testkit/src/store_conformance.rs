@@ -104,7 +104,9 @@ macro_rules! store_conformance {
             files: a_file_is_pending_from_the_commit_of_its_message, a_stored_file_is_due_no_more,
                 a_file_that_failed_is_due_later, due_files_are_shared_among_accounts,
                 the_setting_of_a_device_decides_what_is_fetched,
-                old_files_and_those_beyond_the_limit_end, files_go_with_their_devices_and_accounts;
+                old_files_and_those_beyond_the_limit_end,
+                a_file_whose_message_lacks_what_fetches_it_has_failed,
+                newer_files_take_the_place_of_those_stored_longest, files_go_with_their_devices_and_accounts;
             usage: messages_are_counted_by_hour;
             pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,

@@ -10,10 +10,13 @@ use wacore::types::call::{CallAction, IncomingCall};
 use wacore_binary::Jid;
 use whatsapp_rust::Client;
 
+use crate::incoming::Names as _;
+use crate::known_names::KnownNames;
+
 /// Between the two addresses of a reference.
 const SEPARATOR: char = ' ';
 
-/// The call that begins to ring; `None` for what else is reported of calls.
+/// The call that begins to ring, from whom it itself says; `None` for what else is reported of calls.
 pub(crate) fn read(call: &IncomingCall) -> Option<Call> {
     let (id, creator, number, is_video, is_group) = match &call.action {
         CallAction::Offer { call_id, call_creator, caller_pn, is_video, group_jid, .. } => {
@@ -38,6 +41,21 @@ pub(crate) fn read(call: &IncomingCall) -> Option<Call> {
         at: Timestamp::from_second(call.timestamp.timestamp()).ok()?,
         reference: format!("{}{SEPARATOR}{creator}", call.from),
     })
+}
+
+/// Adds to a call what else the library knows of who calls.
+pub(crate) async fn identify(client: &Client, call: &mut Call) {
+    let Address { phone, lid } = &mut call.from;
+    let known = phone.as_ref().map(|phone| Jid::pn(phone.as_str()));
+    let known = known.or_else(|| lid.as_ref().map(|lid| Jid::lid(lid.user())));
+    let Some(jid) = known else { return };
+    let names = KnownNames::of(client, &[&jid]).await;
+    if lid.is_none() {
+        *lid = names.lid(&jid.user).map(|user| Lid::from_user(&user));
+    }
+    if phone.is_none() {
+        *phone = names.phone(&jid.user).map(PhoneNumber::from_digits);
+    }
 }
 
 /// Rejects a call: its phone hears that at once.

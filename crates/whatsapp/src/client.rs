@@ -87,7 +87,7 @@ impl ClientContext {
         let endpoint = Endpoint::from_config(&config)?;
         let http = Arc::new(GuardedHttpClient::new(&endpoint)?);
         let sockets = Sockets::new(endpoint.url.as_str());
-        let versions = Versions::new(config.version, http.clone(), endpoint.versions.clone());
+        let versions = Versions::new(config.version, endpoint.versions.clone());
         Ok(Self {
             proxies: ProxyConnector::new(config.allowed_private_nets.clone()),
             direct: Network { http, sockets },
@@ -123,6 +123,8 @@ pub(crate) struct Session {
     pub(crate) attempt: Arc<Attempt>,
     pub(crate) barrier: Arc<SendBarrier>,
     pub(crate) version: Version,
+    /// How it asks for files and versions.
+    pub(crate) http: Arc<GuardedHttpClient>,
     pub(crate) broken: watch::Receiver<bool>,
     pub(crate) unsettled: watch::Receiver<bool>,
     device: DeviceId,
@@ -154,7 +156,7 @@ impl Session {
         let state = DeviceState::new(sessions, device, outage.clone(), stanzas_sent, known);
         let state = Arc::new(state);
         let (broken, unsettled) = (state.broken(), state.unsettled());
-        let version = shared.versions.current().await;
+        let version = shared.versions.current(&network.http).await;
         let attempt = Arc::new(Attempt::default());
         let barrier = Arc::new(SendBarrier::new());
         let (sink, signals) = Sink::new(device, shows_qr, barrier.clone(), stanzas);
@@ -170,7 +172,7 @@ impl Session {
             reporter,
         };
         let http = TurnedHttpClient {
-            http: network.http,
+            http: network.http.clone(),
             turns: shared.histories.clone(),
             turn: online.history_turn.clone(),
             files: shared.files.clone(),
@@ -217,6 +219,7 @@ impl Session {
             attempt,
             barrier,
             version,
+            http: network.http,
             broken,
             unsettled,
             device,

@@ -5,7 +5,7 @@
 //! owner's phone, which uploads it once more.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
 use domain::content::Content;
@@ -21,7 +21,7 @@ use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 use whatsapp_rust::download::{DownloadParams, Downloadable, MediaType};
 use whatsapp_rust::features::{MediaRetryResult, MediaReuploadError, MediaReuploadRequest};
-use whatsapp_rust::{Client, ErrorChainExt as _};
+use whatsapp_rust::{Client, ErrorChainExt};
 
 use crate::limits::FETCH_MAX;
 
@@ -87,24 +87,37 @@ pub(crate) fn describe(content: &mut Content, message: &wa::Message, info: &Mess
 
 fn refer(media: &mut Media, message: &dyn Downloadable, info: &MessageInfo) {
     media.sha256 = message.file_sha256().filter(|hash| hash.len() == 32).map(hex::encode);
-    media.reference = reference(message, info);
-    media.state = media.reference.is_some().then_some(FileState::Pending);
+    match reference(message, info) {
+        Ok(reference) => {
+            media.reference = Some(reference);
+            media.state = Some(FileState::Pending);
+        }
+        Err(lacking) => {
+            media.state = Some(FileState::Failed);
+            media.reason =
+                Some(format!("the message does not say how to fetch its file: {lacking}"));
+        }
+    }
 }
 
-/// What fetches the file; `None` where the message lacks some of it.
-fn reference(message: &dyn Downloadable, info: &MessageInfo) -> Option<FileReference> {
-    let path = message.direct_path().filter(|path| path.starts_with('/'))?;
+/// What fetches the file, or what the message lacks of it. The length is only a hint.
+fn reference(
+    message: &dyn Downloadable,
+    info: &MessageInfo,
+) -> Result<FileReference, &'static str> {
+    let of_32 = |bytes: Option<&[u8]>| bytes.filter(|bytes| bytes.len() == 32).map(<[u8]>::to_vec);
+    let path = message.direct_path().filter(|path| path.starts_with('/'));
     let reference = Reference {
         kind: message.app_info().mms_type().to_owned(),
-        path: path.to_owned(),
-        key: message.media_key()?.to_vec(),
-        sha256: message.file_sha256().filter(|hash| hash.len() == 32)?.to_vec(),
-        encrypted_sha256: message.file_enc_sha256()?.to_vec(),
-        length: message.file_length()?,
+        path: path.ok_or("it has no path")?.to_owned(),
+        key: of_32(message.media_key()).ok_or("it has no key")?,
+        sha256: of_32(message.file_sha256()).ok_or("it has no hash")?,
+        encrypted_sha256: of_32(message.file_enc_sha256()).ok_or("it has no hash")?,
+        length: message.file_length().unwrap_or_default(),
         message: Some(Carrier::of(info)),
     };
-    let bytes = serde_json::to_vec(&reference).ok()?;
-    Some(FileReference(bytes.into()))
+    let bytes = serde_json::to_vec(&reference).map_err(|_| "it cannot be written down")?;
+    Ok(FileReference(bytes.into()))
 }
 
 fn media_type(name: &str) -> Option<MediaType> {
@@ -159,14 +172,44 @@ pub(crate) async fn fetch(
     let reference: Reference = serde_json::from_slice(&reference.0).map_err(|_| unreadable())?;
     let kind = media_type(&reference.kind).ok_or_else(unreadable)?;
     if reference.length > MEDIA_BYTES_MAX {
-        return Err(FetchError::Permanent("the file is larger than 100 MB".to_owned()));
+        return Err(too_large());
     }
-    match fetch_from(client, files, &reference.path, &reference, kind, draft).await {
-        Err(FetchError::Gone) => {
-            let path = upload_again(client, &reference).await?;
-            fetch_from(client, files, &path, &reference, kind, draft).await
+    let corrupt = match fetch_from(client, files, &reference.path, &reference, kind, draft).await {
+        Ok(size) => return Ok(size),
+        Err(Fault::Gone) => None,
+        Err(Fault::Corrupt(why)) => Some(Fault::Corrupt(why)),
+        Err(fault) => return Err(fault.into()),
+    };
+    let path = match (upload_again(client, &reference).await, corrupt) {
+        (Ok(path), _) => path,
+        (Err(FetchError::NotConnected), _) => return Err(FetchError::NotConnected),
+        // What the servers have will not become another file.
+        (Err(_), Some(corrupt)) => return Err(corrupt.into()),
+        (Err(error), None) => return Err(error),
+    };
+    fetch_from(client, files, &path, &reference, kind, draft).await.map_err(FetchError::from)
+}
+
+fn too_large() -> FetchError {
+    FetchError::Permanent("the file is larger than 100 MB".to_owned())
+}
+
+/// Why a file could not be fetched from one path.
+enum Fault {
+    /// The servers have it no longer.
+    Gone,
+    /// What they have is not what was sent, or cannot be decrypted.
+    Corrupt(&'static str),
+    Other(FetchError),
+}
+
+impl From<Fault> for FetchError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Gone => Self::Gone,
+            Fault::Corrupt(why) => Self::Permanent(why.to_owned()),
+            Fault::Other(error) => error,
         }
-        outcome => outcome,
     }
 }
 
@@ -206,11 +249,12 @@ async fn fetch_from(
     reference: &Reference,
     kind: MediaType,
     draft: &TempMedia,
-) -> Result<u64, FetchError> {
+) -> Result<u64, Fault> {
     let Reference { key, sha256, encrypted_sha256, length, .. } = reference;
     let _on_its_way = files.begin(path);
     let wanted = DownloadParams::encrypted(path, key, sha256, encrypted_sha256, *length, kind);
-    let disk = |_| FetchError::Temporary("the file could not be written".to_owned());
+    let disk = |error: io::Error| Fault::Other(FetchError::Local(error.kind().to_string()));
+    let temporary = |why: &str| Fault::Other(FetchError::Temporary(why.to_owned()));
     let options = File::options().read(true).write(true).truncate(true).to_owned();
     let file = options.open(&draft.path).map_err(disk)?;
     let work = async {
@@ -218,16 +262,17 @@ async fn fetch_from(
         let file = written.map_err(|error| fault(&error))?;
         let draft = draft.clone();
         let hashed = tokio::task::spawn_blocking(move || hash(file, &draft)).await;
-        let (size, hash) = hashed
-            .map_err(|_| FetchError::Temporary("the file could not be read".to_owned()))?
-            .map_err(disk)?;
+        let (size, hash) =
+            hashed.map_err(|_| temporary("the file could not be read"))?.map_err(disk)?;
         if hash != *sha256 {
-            let text = "the file is not the one that was sent: its hash differs";
-            return Err(FetchError::Permanent(text.to_owned()));
+            return Err(Fault::Corrupt("the file is not the one that was sent: its hash differs"));
+        }
+        if size > MEDIA_BYTES_MAX {
+            return Err(Fault::Other(too_large()));
         }
         Ok(size)
     };
-    let late = || FetchError::Temporary("WhatsApp's file server took too long".to_owned());
+    let late = || temporary("WhatsApp's file server took too long");
     timeout(FETCH_MAX, work).await.unwrap_or_else(|_| Err(late()))
 }
 
@@ -252,15 +297,36 @@ impl io::Write for HashWriter<'_> {
     }
 }
 
+/// What the library says of bytes that cannot be decrypted; it has no type for it.
+const UNDECRYPTABLE: [&str; 4] = [
+    "Invalid final media size",
+    "MAC mismatch",
+    "Invalid PKCS7 padding",
+    "Bad PKCS7 padding bytes",
+];
+
 /// Why a file could not be fetched. The library's own text may name hosts and paths with tokens.
-fn fault(error: &anyhow::Error) -> FetchError {
+fn fault(error: &anyhow::Error) -> Fault {
+    let text = error.to_string();
     let error: &(dyn std::error::Error + 'static) = error.as_ref();
     if error.is_transport_unavailable() {
-        return FetchError::NotConnected;
+        return Fault::Other(FetchError::NotConnected);
     }
-    match error.http_status() {
-        Some(404 | 410) => FetchError::Gone,
-        Some(status) => FetchError::Temporary(format!("WhatsApp's file server failed ({status})")),
-        None => FetchError::Temporary("the file could not be fetched whole".to_owned()),
+    let io = ErrorChainExt::sources(error).find_map(|cause| cause.downcast_ref::<io::Error>());
+    match io.map(io::Error::kind) {
+        Some(kind @ (ErrorKind::StorageFull | ErrorKind::QuotaExceeded)) => {
+            return Fault::Other(FetchError::Local(kind.to_string()));
+        }
+        Some(ErrorKind::FileTooLarge) => return Fault::Other(too_large()),
+        _ => {}
     }
+    if UNDECRYPTABLE.contains(&text.as_str()) {
+        return Fault::Corrupt("the file cannot be decrypted with the key that came with it");
+    }
+    let why = match error.http_status() {
+        Some(404 | 410) => return Fault::Gone,
+        Some(status) => format!("WhatsApp's file server failed ({status})"),
+        None => "the file could not be fetched whole".to_owned(),
+    };
+    Fault::Other(FetchError::Temporary(why))
 }

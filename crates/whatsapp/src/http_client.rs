@@ -189,7 +189,8 @@ impl Read for StreamedAnswer {
             let next = next.map_err(|error| io::Error::other(error.without_url()))?;
             let Some(next) = next else { return Ok(0) };
             self.left = self.left.checked_sub(next.len()).ok_or_else(|| {
-                io::Error::other(format!("the answer is larger than {ANSWER_BYTES_MAX} bytes"))
+                let text = format!("the answer is larger than {ANSWER_BYTES_MAX} bytes");
+                io::Error::new(io::ErrorKind::FileTooLarge, text)
             })?;
             self.piece = next;
         }

@@ -1,4 +1,4 @@
-//! Numbers and LIDs of the people in a message, as the library knows them.
+//! Numbers and LIDs of people, as the library knows them.
 
 use wacore::types::message::MessageInfo;
 use wacore_binary::Jid;
@@ -6,13 +6,18 @@ use whatsapp_rust::Client;
 
 use crate::incoming::Names;
 
-/// The names of the people in one message, looked up beforehand.
+/// The names of a few people, looked up beforehand.
 pub(crate) struct KnownNames(Vec<(String, String)>);
 
 impl KnownNames {
     pub(crate) async fn of_message(client: &Client, info: &MessageInfo) -> Self {
+        Self::of(client, &[&info.source.chat, &info.source.sender]).await
+    }
+
+    /// Those of people by any of their addresses.
+    pub(crate) async fn of(client: &Client, jids: &[&Jid]) -> Self {
         let mut pairs = Vec::new();
-        for jid in [&info.source.chat, &info.source.sender] {
+        for jid in jids {
             let Ok(Some(entry)) = client.get_lid_pn_entry(jid).await else { continue };
             // A number that has another owner by now is still the former one's in the library.
             let number = Jid::pn(&*entry.phone_number);

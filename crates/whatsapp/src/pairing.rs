@@ -29,6 +29,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use whatsapp_rust::pair_code::PairCodeOptions;
 
+use crate::calls;
 use crate::client::{ClientContext, Session};
 use crate::connection::{Connection, Deadline, DeadlineAction, Online, end_connection};
 use crate::disconnect::Ending;
@@ -213,7 +214,7 @@ impl Supervisor {
                 break false;
             }
             // A client gets its version when it is built.
-            if session.version != self.shared.versions.current().await {
+            if session.version != self.shared.versions.current(&session.http).await {
                 break true;
             }
         };
@@ -408,6 +409,10 @@ impl Supervisor {
             }
             Signal::Undecryptable(message) => {
                 watch.reports.begin(self.await_message(session, message));
+            }
+            Signal::Event(MessengerEvent::Call(mut call)) => {
+                calls::identify(&session.client, &mut call).await;
+                self.emit(MessengerEvent::Call(call)).await;
             }
             Signal::Event(event) => {
                 if let MessengerEvent::Offer(PairOffer::Code { expires_in_s, .. }) = &event {

@@ -72,7 +72,7 @@ impl PollStore<'_> {
         let voters = both_names(&voter(info, me), names);
         let chosen = open(sealed, &secrets, id.as_str(), &creator.jids, &voters)?;
         let digests = chosen.iter().take(CHOICES_MAX).map(hex::encode).collect();
-        let vote = Structured::PollVote(PollVote { digests, options: Vec::new() });
+        let vote = Structured::PollVote(PollVote::new(digests, Vec::new()));
         let poll = Quote {
             whatsapp_id: id,
             is_ours: Some(creator.is_ours),

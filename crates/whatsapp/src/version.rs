@@ -1,10 +1,9 @@
 //! The protocol version that devices announce to WhatsApp.
 //!
-//! One answer serves all devices. The service is asked at most once in [`VERSION_FOR`], and sooner
+//! One answer serves all devices; the device that needs it asks, through its proxy where it has one. The service is asked at most once in [`VERSION_FOR`], and sooner
 //! when it refuses the version in use; when it does not answer, the last known version stays in use,
 //! so that devices can always connect. A version that is set is used as it is.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -29,14 +28,9 @@ const BROWSER: [(&str, &str); 2] = [
 
 /// Knows the version to use.
 pub(crate) struct Versions {
-    /// Who publishes versions, and where; `None` when the version is set.
-    source: Option<Source>,
+    /// Where versions are published; `None` when the version is set.
+    url: Option<String>,
     known: Mutex<Known>,
-}
-
-struct Source {
-    client: Arc<dyn HttpClient>,
-    url: String,
 }
 
 struct Known {
@@ -48,82 +42,80 @@ struct Known {
 
 impl Versions {
     /// Starts from the version that is set, or from the one that this build's protocol library was
-    /// made for; then `client` asks at `url` for newer ones.
-    pub(crate) fn new(set: Option<Version>, client: Arc<GuardedHttpClient>, url: String) -> Self {
+    /// made for; newer ones are published at `url`.
+    pub(crate) fn new(set: Option<Version>, url: String) -> Self {
         let device = Device::new();
         let built_for = Version(
             device.app_version_primary,
             device.app_version_secondary,
             device.app_version_tertiary,
         );
-        let source = Source { client, url };
         let version = set.unwrap_or(built_for);
         let known = Known { version, refused_at: None, ask_again_at: None };
-        Self { source: set.is_none().then_some(source), known: Mutex::new(known) }
+        Self { url: set.is_none().then_some(url), known: Mutex::new(known) }
     }
 
-    /// The version to connect with now.
-    pub(crate) async fn current(&self) -> Version {
+    /// The version to connect with now; `client` is that of the device that connects.
+    pub(crate) async fn current(&self, client: &GuardedHttpClient) -> Version {
         let mut known = self.known.lock().await;
-        if let Some(source) = &self.source
+        if let Some(url) = &self.url
             && known.ask_again_at.is_none_or(|at| at <= Instant::now())
         {
-            known.ask(source).await;
+            known.ask(url, client).await;
         }
         known.version
     }
 
     /// WhatsApp has refused a version: whether there is another one by now.
-    pub(crate) async fn has_other_than(&self, refused: Version) -> bool {
+    pub(crate) async fn has_other_than(
+        &self,
+        refused: Version,
+        client: &GuardedHttpClient,
+    ) -> bool {
         let mut known = self.known.lock().await;
         let may_ask =
             |at: Option<Instant>| at.is_none_or(|at| at.elapsed() >= VERSION_REFUSED_RETRY);
-        if let Some(source) = &self.source
+        if let Some(url) = &self.url
             && known.version == refused
             && may_ask(known.refused_at)
         {
             known.refused_at = Some(Instant::now());
-            known.ask(source).await;
+            known.ask(url, client).await;
         }
         known.version != refused
     }
 }
 
 impl Known {
-    async fn ask(&mut self, source: &Source) {
-        let (newest, again_in) = source.ask().await;
+    async fn ask(&mut self, url: &str, client: &GuardedHttpClient) {
+        let (newest, again_in) = ask(url, client).await;
         self.version = newest.unwrap_or(self.version);
         self.ask_again_at = Some(Instant::now() + again_in);
     }
 }
 
-impl Source {
-    async fn ask(&self) -> (Option<Version>, Duration) {
-        match timeout(VERSION_MAX, self.fetch()).await {
-            Ok(Ok(version)) => (Some(version), VERSION_FOR),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "WhatsApp's version is not known; using the last known one");
-                (None, VERSION_RETRY)
-            }
-            Err(_) => {
-                tracing::warn!(
-                    "WhatsApp's version did not arrive in time; using the last known one"
-                );
-                (None, VERSION_RETRY)
-            }
+async fn ask(url: &str, client: &GuardedHttpClient) -> (Option<Version>, Duration) {
+    match timeout(VERSION_MAX, fetch(url, client)).await {
+        Ok(Ok(version)) => (Some(version), VERSION_FOR),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "WhatsApp's version is not known; using the last known one");
+            (None, VERSION_RETRY)
+        }
+        Err(_) => {
+            tracing::warn!("WhatsApp's version did not arrive in time; using the last known one");
+            (None, VERSION_RETRY)
         }
     }
+}
 
-    async fn fetch(&self) -> anyhow::Result<Version> {
-        let request =
-            BROWSER.into_iter().fold(HttpRequest::get(&self.url), |request, (name, value)| {
-                request.with_header(name, value)
-            });
-        let answer = self.client.execute(request).await?;
-        anyhow::ensure!(answer.status_code == 200, "it was answered with {}", answer.status_code);
-        let text = String::from_utf8_lossy(&answer.body);
-        let (primary, secondary, tertiary) =
-            parse_sw_js(&text).ok_or_else(|| anyhow::anyhow!("the answer names no version"))?;
-        Ok(Version(primary, secondary, tertiary))
-    }
+async fn fetch(url: &str, client: &GuardedHttpClient) -> anyhow::Result<Version> {
+    let request = BROWSER
+        .into_iter()
+        .fold(HttpRequest::get(url), |request, (name, value)| request.with_header(name, value));
+    let answer = client.execute(request).await?;
+    anyhow::ensure!(answer.status_code == 200, "it was answered with {}", answer.status_code);
+    let text = String::from_utf8_lossy(&answer.body);
+    let (primary, secondary, tertiary) =
+        parse_sw_js(&text).ok_or_else(|| anyhow::anyhow!("the answer names no version"))?;
+    Ok(Version(primary, secondary, tertiary))
 }

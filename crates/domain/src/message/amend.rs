@@ -116,7 +116,7 @@ impl Message {
         let target = self.context.reply_to.as_ref();
         let vote = self.content.structured().and_then(Structured::vote);
         let is_its = target.is_some_and(|target| target.whatsapp_id.as_str() == poll_id);
-        let Some(vote) = vote.filter(|vote| is_its && vote.options.is_empty()) else {
+        let Some(vote) = vote.filter(|vote| is_its && vote.options().is_empty()) else {
             return false;
         };
         let options = poll.chosen(&vote.digests);

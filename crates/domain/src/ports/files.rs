@@ -100,22 +100,24 @@ pub trait FileStore: Send + Sync {
     ) -> StoreResult<()>;
     /// Makes the pending files of a device due now; whether there are any.
     async fn hasten_files(&self, device: DeviceId, now: Timestamp) -> StoreResult<bool>;
-    /// Records what became of an attempt; false when there is no such file any more.
+    /// Records what became of an attempt. A file that is stored takes the place of those of its account
+    /// that have been stored longest where there are more than `account_max` bytes: they are returned as
+    /// gone, and their bytes may be removed now. `None` when there is no such file any more.
     async fn record_file(
         &self,
         message: MessageId,
         outcome: FileOutcome,
+        account_max: u64,
         now: Timestamp,
-    ) -> StoreResult<bool>;
+    ) -> StoreResult<Option<Vec<IncomingFile>>>;
     /// Which of these files are stored.
     async fn stored_files(&self, messages: &[MessageId]) -> StoreResult<Vec<MessageId>>;
-    /// Ends files that came in before `before`, and the oldest of accounts with more than `account_max`
-    /// bytes, as gone: a bounded number of those, whose bytes may be removed now.
+    /// Ends files that came in before `before`, and those that accounts with more than `account_max` bytes
+    /// have had longest, as gone: a bounded number of those, whose bytes may be removed now.
     async fn expire_files(
         &self,
         before: Timestamp,
         account_max: u64,
-        reason: &str,
     ) -> StoreResult<Vec<IncomingFile>>;
 }
 

@@ -59,6 +59,9 @@ pub enum FetchError {
     /// It may work later.
     #[error("{0}")]
     Temporary(String),
+    /// This machine could not write it, such as to a full disk: the attempt does not count. For logs.
+    #[error("{0}")]
+    Local(String),
     /// Neither WhatsApp nor the phone has it any more.
     #[error("neither WhatsApp nor the phone has the file any more")]
     Gone,

@@ -23,6 +23,26 @@ use crate::text::turns_direction;
 /// Longest MIME type, in characters.
 const MIMETYPE_CHARS_MAX: usize = 255;
 
+/// What errors call the fields of one contact.
+struct ContactFields {
+    name: &'static str,
+    phone: &'static str,
+    organization: &'static str,
+}
+
+macro_rules! contact_fields {
+    ($($index:literal)*) => {
+        [$(ContactFields {
+            name: concat!("contacts[", $index, "].name"),
+            phone: concat!("contacts[", $index, "].phone"),
+            organization: concat!("contacts[", $index, "].organization"),
+        }),*]
+    };
+}
+
+/// Those of each contact of a message.
+const CONTACT_FIELDS: [ContactFields; CONTACTS_MAX] = contact_fields!(0 1 2 3 4 5 6 7 8 9);
+
 /// A content as it is stored with its message and, when a file came along, the file itself.
 type Checked = (Content, Option<Vec<u8>>);
 
@@ -130,14 +150,14 @@ fn check_contacts(mut contacts: Vec<Contact>, country: &str) -> Result<Vec<Conta
     if contacts.is_empty() || contacts.len() > CONTACTS_MAX {
         return Err(Error::invalid("contacts", format!("must hold 1 to {CONTACTS_MAX} contacts")));
     }
-    for contact in &mut contacts {
+    for (contact, fields) in contacts.iter_mut().zip(CONTACT_FIELDS) {
         let phone = contact.phone.as_deref().unwrap_or_default();
-        check_line("contacts.name", &contact.name, 1, CONTACT_CHARS_MAX)?;
-        check_line("contacts.phone", phone, 1, CONTACT_CHARS_MAX)?;
+        check_line(fields.name, &contact.name, 1, CONTACT_CHARS_MAX)?;
+        check_line(fields.phone, phone, 1, CONTACT_CHARS_MAX)?;
         let organization = contact.organization.as_deref().unwrap_or_default();
-        check_line("contacts.organization", organization, 0, CONTACT_CHARS_MAX)?;
+        check_line(fields.organization, organization, 0, CONTACT_CHARS_MAX)?;
         if !phone.chars().any(|c| c.is_ascii_digit()) {
-            return Err(Error::invalid("contacts.phone", "must be a phone number"));
+            return Err(Error::invalid(fields.phone, "must be a phone number"));
         }
         if let Ok(number) = PhoneNumber::parse(phone, country) {
             contact.phone = Some(number.as_str().to_owned());

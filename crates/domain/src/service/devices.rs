@@ -109,6 +109,11 @@ impl Core {
         device.restricted_at(self.clock.now())
     }
 
+    /// Until when a device's number is banned, while that lasts.
+    pub fn banned_until(&self, device: &Device) -> Option<Timestamp> {
+        device.banned_at(self.clock.now())
+    }
+
     /// What the caller may do with the device it names.
     ///
     /// # Errors
@@ -232,7 +237,7 @@ impl Core {
             let items =
                 self.store.device(account, bound).await?.map(Arc::unwrap_or_clone).into_iter();
             let items = items.filter(|d| page.before.is_none_or(|before| d.number_id.0 < before));
-            return Ok(Page { items: items.collect(), has_more: false });
+            return Ok(Page { items: items.collect(), has_more: false, looked_to: None });
         }
         Ok(self.store.devices(account, page).await?)
     }

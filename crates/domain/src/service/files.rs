@@ -16,8 +16,8 @@ const FETCH_PATIENCE: Duration = Duration::from_secs(30);
 pub enum FileFound {
     /// Here it is.
     Open(Box<OpenFile>),
-    /// It has not come yet; trying again may help.
-    Pending,
+    /// It has not come yet; trying again may help. Why the last attempt failed is safe to show.
+    Pending(Option<String>),
     /// It could not be fetched, or is not here any more; the reason is safe to show.
     Ended(FileState, String),
 }
@@ -71,7 +71,7 @@ impl Core {
         }
         match file.state {
             FileState::Stored => {}
-            FileState::Pending | FileState::OnDemand => return Ok(FileFound::Pending),
+            FileState::Pending | FileState::OnDemand => return Ok(FileFound::Pending(file.reason)),
             FileState::Gone | FileState::Failed => {
                 return Ok(FileFound::Ended(file.state, file.reason.unwrap_or_default()));
             }

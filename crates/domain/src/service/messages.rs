@@ -63,8 +63,9 @@ impl Core {
         principal.require(Scope::Read)?;
         let account = self.check_filter(principal, &mut filter).await?;
         let page = self.store.messages(account, &filter, page).await?;
-        let items = page.items.into_iter().map(|message| self.as_seen(message)).collect();
-        Ok(Page { items, has_more: page.has_more })
+        let Page { items, has_more, looked_to } = page;
+        let items = items.into_iter().map(|message| self.as_seen(message)).collect();
+        Ok(Page { items, has_more, looked_to })
     }
 
     /// What those of some messages wait for that wait, as far as that is known.

@@ -152,7 +152,7 @@ impl Core {
                     Err(error) => return Err(error),
                 }
             }
-            page.before = found.items.last().map(|message| message.id.0);
+            page.before = found.next(|message| message.id.0);
             outcome.has_more = found.has_more;
         }
         Ok(outcome)
@@ -174,7 +174,7 @@ impl Core {
         let (mut messages, mut skipped) = (Vec::new(), 0);
         while !filter.states.is_empty() {
             let found = self.messages(principal, filter.clone(), page).await?;
-            page.before = found.items.last().map(|message| message.id.0);
+            page.before = found.next(|message| message.id.0);
             for message in found.items {
                 match not_resendable(&message) {
                     None => messages.push(message),
@@ -184,7 +184,7 @@ impl Core {
             if messages.len() > BATCH_MESSAGES_MAX {
                 return Err(Error::Conflict(TOO_MANY));
             }
-            if !found.has_more {
+            if page.before.is_none() {
                 break;
             }
         }

@@ -56,8 +56,9 @@ pub(super) struct Connection {
     reason: Option<String>,
     /// The turn to connect, and when it ends at the latest.
     turn: Option<(OwnedSemaphorePermit, Instant)>,
-    /// The number is banned for a while: the messenger connects it when that is over.
-    is_banned: bool,
+    /// The number is banned until then: the messenger connects it when that is over, and this task where
+    /// the messenger does not know of it.
+    banned_until: Option<Timestamp>,
 }
 
 impl Connection {
@@ -69,7 +70,7 @@ impl Connection {
             status: None,
             reason: None,
             turn: None,
-            is_banned: false,
+            banned_until: None,
         }
     }
 
@@ -145,8 +146,19 @@ impl Connection {
         }
     }
 
+    /// Until when the number is banned, while that lasts.
+    pub(super) fn banned_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.banned_until.filter(|until| *until > now)
+    }
+
+    /// When its last ban ends.
+    pub(super) fn ban_ends(&self) -> Option<Timestamp> {
+        self.banned_until
+    }
+
     /// The device as it is in the store.
     pub(super) fn set_device(&mut self, device: Device) {
+        self.banned_until = self.banned_until.or(device.banned_until);
         if self.account.replace(device.account_id).is_none() {
             tracing::Span::current().record("account", device.account_id.0);
         }
@@ -246,6 +258,11 @@ impl DeviceTask {
                 let status = self.connection.unpaired_status();
                 self.change(status, Some("the gateway was restarted while linking".into()), None);
             }
+            Some(status)
+                if status.is_paired() && self.connection.banned_at(self.now()).is_some() =>
+            {
+                self.wait_for_ban();
+            }
             Some(status) if status.is_paired() => {
                 if status != DeviceStatus::Connecting {
                     self.change(DeviceStatus::Connecting, None, None);
@@ -257,7 +274,7 @@ impl DeviceTask {
     }
 
     /// Waits for a turn to connect, after a pause.
-    fn ask_to_connect(&self, after: Duration) {
+    pub(super) fn ask_to_connect(&self, after: Duration) {
         let turns = self.context.connect_turns().clone();
         self.begin(async move {
             if !after.is_zero() {
@@ -293,7 +310,7 @@ impl DeviceTask {
             return;
         }
         self.connection.end_turn();
-        self.connection.is_banned = false;
+        self.connection.banned_until = None;
         let now = self.now();
         self.outbox.queue_mut().connected(now);
         if !self.connection.is_connected() {
@@ -327,9 +344,10 @@ impl DeviceTask {
             reason: Some(reason.describe_at(now)),
             code: Some(reason.code()),
             should_reconnect: reason.reconnect() != Reconnect::Never,
+            banned_until: reason.banned_until(now),
             ..StatusChange::new(status, now)
         };
-        self.connection.is_banned = matches!(reason, DisconnectReason::TemporarilyBanned(_));
+        self.connection.banned_until = change.banned_until;
         if !self.connection.says(&change) {
             self.record_change(change);
         }
@@ -348,7 +366,7 @@ impl DeviceTask {
 
     /// Connects the device again, on request; not while it is banned, which more logins would prolong.
     pub(super) fn reconnect(&mut self, reply: Reply<()>) {
-        if self.connection.is_banned {
+        if self.connection.banned_at(self.now()).is_some() {
             let error = Error::Conflict("the number is banned; `reason` says until when");
             return answer(reply, Err(error));
         }
@@ -367,6 +385,9 @@ impl DeviceTask {
             return;
         }
         self.stop_sending();
+        if self.connection.banned_at(self.now()).is_some() {
+            return self.end_attempts();
+        }
         self.record_change(StatusChange {
             reason: Some("connecting with changed settings".into()),
             code: Some(CLOSED_HERE_CODE),

@@ -28,6 +28,8 @@ pub(super) enum Done {
     Written(StoreResult<Written>),
     /// The device's row and settings were read; `None` when there is no such device any more.
     Configured(Option<Box<LoadedSettings>>, Vec<Reply<()>>),
+    /// A ban may be over.
+    BanWaited,
     /// It is this device's turn to connect.
     ConnectTurn(OwnedSemaphorePermit),
     /// The messenger was asked to connect.

@@ -9,6 +9,7 @@
 //! - `records`: what is still to be written down; `waits`: requests that wait for a message.
 //! - `task_loop` runs it all. The registry above starts tasks; a task knows nothing of it.
 
+mod bans;
 mod connection;
 mod deletion;
 pub(crate) mod files;

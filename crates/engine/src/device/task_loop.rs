@@ -142,6 +142,7 @@ impl DeviceTask {
                 self.configured(loaded);
                 replies.into_iter().for_each(|reply| answer(reply, Ok(())));
             }
+            Done::BanWaited => self.wait_for_ban(),
             Done::ConnectTurn(turn) => self.connect(turn),
             Done::ConnectAsked(result) => self.connect_asked(result),
             Done::PairAsked(n, result) => self.pair_asked(n, result),

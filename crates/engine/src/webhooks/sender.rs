@@ -253,7 +253,7 @@ impl Sender {
     fn found(&mut self, found: StoreResult<Page<Delivery>>) {
         self.is_reading = false;
         match found {
-            Ok(Page { items, has_more }) => {
+            Ok(Page { items, has_more, .. }) => {
                 self.must_read |= has_more;
                 for delivery in items {
                     let Delivery { id, event, attempts, due_at, .. } = delivery;

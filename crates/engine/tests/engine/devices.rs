@@ -399,6 +399,33 @@ async fn a_ban_says_until_when() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_login_is_tried_before_a_ban_is_over() {
+    let (mut gateway, device) = TestGateway::with_device().await;
+    let connects = |messenger: &ScriptedMessenger| {
+        messenger.calls().into_iter().filter(|call| *call == Call::Connect(device)).count()
+    };
+    gateway.messenger.go_offline(device, DisconnectReason::TemporarilyBanned(Some(90)));
+    gateway.until_status(device, DeviceStatus::Disconnected).await;
+    let end = gateway.stored_device(device).await.banned_until.unwrap();
+    gateway.restart().await;
+    gateway.start().await;
+    let answer = gateway.engine.connect(device).await;
+    assert!(matches!(answer, Err(Error::Conflict(_))), "{answer:?}");
+    let shown = gateway.stored_device(device).await;
+    assert_eq!((shown.status, shown.banned_until), (DeviceStatus::Disconnected, Some(end)));
+    assert!(shown.reason.unwrap().contains("(402), until "));
+    // Other settings are no reason to try.
+    let proxy = Some(Some("socks5://proxy.example:1080".to_owned()));
+    let change = DeviceChange { proxy, ..DeviceChange::default() };
+    gateway.core.update_device(&gateway.principal, device, change).await.unwrap();
+    assert_eq!(connects(&gateway.messenger), 0);
+    gateway.until_status(device, DeviceStatus::Connected).await;
+    assert!(gateway.clock.now() > end, "after the ban");
+    assert_eq!(connects(&gateway.messenger), 1);
+    assert_eq!(gateway.stored_device(device).await.banned_until, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn groups_are_listed_by_name_while_the_device_is_connected() {
     let (gateway, device) = TestGateway::with_device().await;
     let group = |id: &str, name: &str| Group { id: GroupId::from_user(id), name: name.into() };

@@ -209,7 +209,7 @@ async fn files_that_waited_for_their_device_are_due_when_it_connects() {
     gateway.messenger.go_offline(device, DisconnectReason::ConnectionLost);
     gateway.until_status(device, DeviceStatus::Disconnected).await;
     let reference = Some(FileReference(b"where it is".as_slice().into()));
-    let media = Media { reference, ..Media::default() };
+    let media = Media { reference, state: Some(FileState::Pending), ..Media::default() };
     let file = File { kind: ContentKind::Image, caption: "".into(), media };
     let with_file = message(&gateway, "F1", Content::File(file));
     let now = gateway.clock.now();
@@ -217,8 +217,8 @@ async fn files_that_waited_for_their_device_are_due_when_it_connects() {
     let new = gateway.store.receive(device, vec![with_file], now).await.unwrap();
     let id = new[0].message.id;
     let later = now.saturating_add(Duration::from_secs(900)).unwrap();
-    let again = FileOutcome::Again { at: later, counts: false };
-    gateway.store.record_file(id, again, now).await.unwrap();
+    let again = FileOutcome::Again { at: later, counts: false, reason: "x".into() };
+    gateway.store.record_file(id, again, u64::MAX, now).await.unwrap();
     assert_eq!(gateway.store.due_files(now, 9, &[]).await.unwrap(), []);
     gateway.messenger.go_online(device);
     gateway

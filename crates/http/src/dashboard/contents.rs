@@ -124,9 +124,9 @@ fn field_of(path: &str) -> &'static str {
         ("media.filename", "file"),
         ("location.name", "place"),
         ("location.address", "address"),
-        ("contacts.name", "contact"),
-        ("contacts.phone", "phone"),
-        ("contacts.organization", "organization"),
+        ("contacts[0].name", "contact"),
+        ("contacts[0].phone", "phone"),
+        ("contacts[0].organization", "organization"),
     ];
     match path {
         "poll.question" => "question",

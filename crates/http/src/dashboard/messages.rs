@@ -119,10 +119,10 @@ impl ListQuery {
     }
 
     /// The address of the page after this one.
-    fn older(&self, last: &Message) -> String {
+    fn older(&self, before: i64) -> String {
         let path = self.path("/app/messages", None);
         let mark = if path.contains('?') { '&' } else { '?' };
-        format!("{path}{mark}before={}", last.id)
+        format!("{path}{mark}before={before}")
     }
 }
 
@@ -147,7 +147,7 @@ async fn list(
     let page = PageRequest { before: query.before, limit: MESSAGES_SHOWN };
     let filter = query.filter(&person)?;
     let messages = state.core().messages(person.principal(), filter, page).await?;
-    let last = messages.items.last().filter(|_| messages.has_more);
+    let next = messages.next(|message| message.id.0);
     let filters = filters(&state, &person, &query).await?;
     let body = html! {
         h1 { (words.messages) }
@@ -163,8 +163,8 @@ async fn list(
             @if messages.items.is_empty() { p.empty { (words.no_messages) } }
             @else { (table(&person, &messages.items)) }
         }
-        @if let Some(last) = last {
-            p { a.button.plain href=(query.older(last)) { (words.older) } }
+        @if let Some(before) = next {
+            p { a.button.plain href=(query.older(before)) { (words.older) } }
         }
     };
     Ok(layout::page(&person, Place::Messages, words.messages, &body))

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request};
 use domain::error::Error;
 use domain::service::Principal;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::V1;
@@ -122,6 +123,22 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<AppState> for MediaJson<T
     async fn from_request(request: Request<Body>, state: &AppState) -> ApiResult<V1, Self> {
         let (parts, body) = request.into_parts();
         Ok(Self(read_media_json(state.large_bodies(), &parts.headers, body).await?))
+    }
+}
+
+/// No body, or an empty object: a field would be ignored.
+pub struct NoFields;
+
+impl<S: Send + Sync> FromRequest<S> for NoFields {
+    type Rejection = Rejection<V1>;
+
+    async fn from_request(request: Request<Body>, state: &S) -> ApiResult<V1, Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Empty {}
+
+        OptionalJson::<Empty>::from_request(request, state).await?;
+        Ok(Self)
     }
 }
 

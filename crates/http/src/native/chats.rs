@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::V1;
-use super::caller::{Caller, Params, Segment};
+use super::caller::{Caller, NoFields, Params, Segment};
 use super::devices::queried_device;
 use super::message_view::MessageBody;
 use super::page::{List, page_request};
@@ -182,6 +182,7 @@ async fn read(
     Caller(principal): Caller,
     chat: Segment,
     Params(params): Params<ReadParams>,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let device = queried_device(&state, &principal, params.device.as_deref()).await?;
     let device = device.or(principal.caller.bound_device());
@@ -196,6 +197,7 @@ async fn ask_history(
     Caller(principal): Caller,
     chat: Segment,
     Params(params): Params<HistoryParams>,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let device = queried_device(&state, &principal, params.device.as_deref()).await?;
     let device = device.or(principal.caller.bound_device());

@@ -155,6 +155,9 @@ pub(super) struct DeviceBody<'a> {
     restricted_until: Option<Timestamp>,
     /// Why it is restricted.
     restriction: Option<&'a str>,
+    /// Until when its number is banned (402): it connects again when that is over, and not before.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    banned_until: Option<Timestamp>,
     /// When it was last paired.
     #[schema(value_type = Option<String>, format = DateTime)]
     paired_at: Option<Timestamp>,
@@ -204,6 +207,7 @@ impl<'a> DeviceBody<'a> {
             read_receipts: if device.incoming.reads_at_once { "auto" } else { "manual" },
             restricted_until,
             restriction: restricted_until.map(|_| RESTRICTED),
+            banned_until: state.core().banned_until(device),
             paired_at: device.paired_at,
             connected_at: device.connected_at,
             last_seen_at: device.last_seen_at,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, Json, MediaJson, Segment, Segments};
+use super::caller::{Caller, Json, MediaJson, NoFields, Segment, Segments};
 use super::devices::device_id;
 use super::page::List;
 use crate::api_error::ApiResult;
@@ -409,6 +409,7 @@ async fn leave(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Segments(id, group): Segments,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     state.core().leave_group(&principal, id, &group.0).await?;

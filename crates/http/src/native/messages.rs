@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, IdempotencyHeader, Json, MediaJson, Params, Segment};
+use super::caller::{Caller, IdempotencyHeader, Json, MediaJson, NoFields, Params, Segment};
 use super::devices::{named_device, queried_device};
 use super::message_request::{MessageRequest, command};
 use super::message_view::MessageBody;
@@ -64,7 +64,12 @@ pub(super) fn routes() -> Vec<Route> {
             .query("chat", "Only this chat: a phone number, a LID `…@lid` or a group's id")
             .query("status", "A state, or several with commas between")
             .query("kind", "A kind, or several with commas between, such as `image,video`")
-            .query("q", "Only those whose text or caption contains this: 1 to 200 characters")
+            .query(
+                "q",
+                "Only those whose text or caption contains this: 1 to 200 characters. With `q` or `kind` one \
+                 request looks at 20,000 messages at most: a page may have few messages, or none, and yet a \
+                 next_cursor, with which the search goes on",
+            )
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
             .answers_list::<MessageBody>(200)
@@ -308,6 +313,7 @@ async fn read(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let message = state.core().read_message(&principal, MessageId(id.id("message")?)).await?;
     Ok(json(StatusCode::OK, &MessageBody::full(&message)))
@@ -331,6 +337,7 @@ async fn revoke(
     Caller(principal): Caller,
     id: Segment,
     IdempotencyHeader(header): IdempotencyHeader,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let id = MessageId(id.id("message")?);
     let route = "POST /v1/messages/{id}/revoke";

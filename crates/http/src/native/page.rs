@@ -31,8 +31,8 @@ impl<T> List<T> {
 
     /// A page, with the cursor behind its last row.
     pub fn of<'a, R>(page: &'a Page<R>, id: impl Fn(&R) -> i64, row: impl Fn(&'a R) -> T) -> Self {
-        let last = page.items.last().filter(|_| page.has_more).map(id);
-        Self { data: page.items.iter().map(row).collect(), next_cursor: last.map(encode_cursor) }
+        let next_cursor = page.next(id).map(encode_cursor);
+        Self { data: page.items.iter().map(row).collect(), next_cursor }
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, Json, OptionalJson, Segment};
+use super::caller::{Caller, Json, NoFields, OptionalJson, Segment};
 use super::devices::{DeviceBody, device_id};
 use super::offer::PairBody;
 use crate::api_error::ApiResult;
@@ -176,6 +176,7 @@ async fn confirm_passkey(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().confirm_passkey(&principal, id).await?;
@@ -186,6 +187,7 @@ async fn connect(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().connect(&principal, id).await?;
@@ -196,6 +198,7 @@ async fn logout(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let device = state.core().logout(&principal, id).await?;
@@ -206,6 +209,7 @@ async fn new_token(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let id = device_id(&state, &principal, &id).await?;
     let token = state.core().new_device_token(&principal, id).await?;

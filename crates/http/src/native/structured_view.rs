@@ -28,7 +28,7 @@ impl<'a> StructuredFields<'a> {
             None | Some(Structured::LiveLocation(_)) => none,
             Some(Structured::PollVote(vote)) => {
                 let message = context.reply_to.as_ref().map(|poll| poll.whatsapp_id.as_str());
-                Self { poll_vote: Some(PollVoteBody { message, options: &vote.options }), ..none }
+                Self { poll_vote: Some(PollVoteBody { message, options: vote.options() }), ..none }
             }
             Some(Structured::Answer(answer)) => Self { answer: Some(answer.into()), ..none },
             Some(Structured::Order(order)) => Self { order: Some(order.into()), ..none },

@@ -70,6 +70,14 @@ async fn chats_are_listed_and_read() {
     assert_eq!(receipts.count(), 2);
     let chats = ask(&app, Ask::get("/v1/chats")).await.expect(200).json();
     assert_eq!((&chats["data"][0]["unread"], &chats["data"][1]["unread"]), (&json!(0), &json!(1)));
+    for path in [&path, &format!("/v1/messages/{first}/read"), &path.replace("/read?", "/history?")]
+    {
+        let unknown = Ask::new(Method::POST, path.clone()).json(json!({"until": 7}));
+        let refused = ask(&app, unknown).await.expect(422).json();
+        assert_eq!(refused["errors"][0]["field"], "until", "{path}: {refused}");
+    }
+    let empty = Ask::new(Method::POST, path.clone()).json(json!({}));
+    assert_eq!(ask(&app, empty).await.expect(200).json(), json!({"read": 0}));
     let unnamed = Ask::new(Method::POST, format!("/v1/chats/{BUDI}/read"));
     let wrong = ask(&app, unnamed).await.expect(422).json();
     assert_eq!(wrong["errors"][0]["field"], "device");

@@ -191,7 +191,7 @@ async fn what_is_wrong_is_named() {
     let contact_with = |field: &str, value: Value| {
         let mut contact = contact();
         contact[field] = value;
-        json!({"contacts": [contact]})
+        json!({"contacts": [self::contact(), contact]})
     };
     let poll_with = |field: &str, value: Value| {
         let mut poll = poll();
@@ -205,9 +205,9 @@ async fn what_is_wrong_is_named() {
         (json!({"contacts": []}), "contacts"),
         (json!({"contacts": vec![contact(); 11]}), "contacts"),
         (json!({"contacts": [{"name": "Ani"}]}), "contacts[0].phone"),
-        (contact_with("name", json!("")), "contacts.name"),
-        (contact_with("phone", json!("no number")), "contacts.phone"),
-        (contact_with("organization", json!("x".repeat(101))), "contacts.organization"),
+        (contact_with("name", json!("")), "contacts[1].name"),
+        (contact_with("phone", json!("no number")), "contacts[1].phone"),
+        (contact_with("organization", json!("x".repeat(101))), "contacts[1].organization"),
         (poll_with("question", json!(" ")), "poll.question"),
         (poll_with("options", json!(["one"])), "poll.options"),
         (poll_with("options", json!(thirteen)), "poll.options"),

@@ -14,7 +14,7 @@ use crate::world::{OURS, THEIRS, World, chat, new_id};
 const ANI: &str = "6281234500099";
 
 /// A field of a message of the protocol.
-fn field(number: u32, content: &[u8]) -> Vec<u8> {
+pub fn field(number: u32, content: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for value in [u64::from(number << 3 | 2), u64::try_from(content.len()).unwrap()] {
         varint(&mut bytes, value);
@@ -22,7 +22,7 @@ fn field(number: u32, content: &[u8]) -> Vec<u8> {
     [bytes.as_slice(), content].concat()
 }
 
-fn number(number: u32, value: u64) -> Vec<u8> {
+pub fn number(number: u32, value: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     varint(&mut bytes, u64::from(number << 3));
     varint(&mut bytes, value);
@@ -195,6 +195,10 @@ async fn votes_come_in_for_polls_of_both_sides() {
 async fn a_call_is_reported_and_can_be_rejected() {
     let world = World::new().await;
     let device = world.link(OURS).await;
+    // From then on it is known who has the number.
+    let id = world.sim.write(THEIRS, OURS, "Halo").await;
+    let sender = world.recorder.message(&id).await.sender;
+    assert!(sender.lid.is_some());
     for video in [false, true] {
         let call = json!({"to": OURS, "call": {"video": video}});
         let id = world.sim.call("POST", &format!("/phones/{THEIRS}/send"), call).await;
@@ -205,7 +209,7 @@ async fn a_call_is_reported_and_can_be_rejected() {
         };
         let call = world.recorder.event(device, "call", read).await;
         assert_eq!((&call.id, call.is_video, call.is_group), (&id, video, false));
-        assert_eq!(call.from.phone.as_ref().map(ToString::to_string).as_deref(), Some(THEIRS));
+        assert_eq!(call.from, sender);
         world.messenger.reject_call(device, &call).await.unwrap();
         let id = json!(id);
         let has_it = |phone: &Value| phone["rejected_calls"].as_array().unwrap().contains(&id);

@@ -14,6 +14,7 @@ use domain::ports::{FetchError, Messenger, MessengerEvent, SendError};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::kinds::{field, number};
 use crate::world::{OURS, THEIRS, World, chat, new_id};
 
 /// Bytes that repeat late.
@@ -334,6 +335,66 @@ async fn a_file_is_fetched_whole_and_unchanged_or_not_at_all() {
     assert!(matches!(failed, Err(FetchError::Permanent(_))), "{failed:?}");
     world.messenger.disconnect(device).await;
     assert_eq!(fetch(&world, device, media).await, Err(FetchError::NotConnected));
+}
+
+#[tokio::test]
+async fn a_file_message_that_lacks_what_fetches_it_has_failed() {
+    let world = World::new().await;
+    world.link(OURS).await;
+    let whole = [
+        field(4, &[7; 32]),
+        number(5, 9),
+        field(8, &[7; 32]),
+        field(9, &[7; 32]),
+        field(11, b"/v/t62.7118-24/1?ccb=11-4"),
+    ];
+    let file = async |fields: Vec<u8>| {
+        let raw = BASE64_STANDARD.encode(field(3, &fields));
+        let id = world.sim.write_content(THEIRS, OURS, "raw", json!(raw)).await;
+        let content = world.recorder.message(&id).await.content;
+        assert_eq!(content.kind(), ContentKind::Image);
+        let media = content.media().unwrap();
+        (media.state, media.reason.clone().unwrap_or_default(), media.reference.is_some())
+    };
+    assert_eq!(file(whole.concat()).await, (Some(FileState::Pending), String::new(), true));
+    // Of the length it is only a hint.
+    for (lacking, word) in [(0, "hash"), (1, ""), (2, "key"), (3, "hash"), (4, "path")] {
+        let rest: Vec<_> =
+            whole.iter().enumerate().filter(|(index, _)| *index != lacking).collect();
+        let rest: Vec<u8> = rest.into_iter().flat_map(|(_, field)| field.clone()).collect();
+        let (state, reason, has_reference) = file(rest).await;
+        let expected = if word.is_empty() { FileState::Pending } else { FileState::Failed };
+        assert_eq!((state, has_reference), (Some(expected), word.is_empty()), "{lacking}");
+        assert!(reason.contains(word), "{reason}");
+    }
+    let short = [whole[..2].concat(), field(8, b"short"), whole[3..].concat()].concat();
+    let (state, reason, _) = file(short).await;
+    assert!(state == Some(FileState::Failed) && reason.contains("key"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_decrypted_has_failed() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let base64 = BASE64_STANDARD.encode(bytes(70_000));
+    let fields = json!({ "kind": "image", "mimetype": "image/png", "base64": base64 });
+    let id = world.sim.write_file(THEIRS, OURS, fields).await;
+    let message = world.recorder.message(&id).await;
+    let media = message.content.media().unwrap();
+    let text = std::str::from_utf8(&media.reference.as_ref().unwrap().0).unwrap();
+    let mut other: Value = serde_json::from_str(text).unwrap();
+    other["key"][0] = json!(other["key"][0].as_u64().unwrap() ^ 1);
+    let reference = FileReference(other.to_string().into_bytes().into());
+    let wrong = Media { reference: Some(reference), ..media.clone() };
+    let failed = fetch(&world, device, &wrong).await;
+    let Err(FetchError::Permanent(reason)) = failed else { panic!("{failed:?}") };
+    assert!(reason.contains("cannot be decrypted"), "{reason}");
+    // What lies about its length is what its hash says.
+    let mut other: Value = serde_json::from_str(text).unwrap();
+    other["length"] = json!(1);
+    let reference = FileReference(other.to_string().into_bytes().into());
+    let lying = Media { reference: Some(reference), ..media.clone() };
+    assert!(fetch(&world, device, &lying).await.unwrap() == bytes(70_000));
 }
 
 #[tokio::test]

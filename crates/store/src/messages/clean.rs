@@ -6,6 +6,7 @@ use super::chats;
 use super::counts::CountChanges;
 use super::idempotency::forgotten_before;
 use super::ids_json;
+use crate::files::{self, Erased};
 use crate::sql::{SqlResult, Tx, params, whole_millis};
 
 /// Rows deleted in one transaction.
@@ -63,8 +64,6 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
     const DELETE: &str =
         "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
          RETURNING account_id, device_id, direction, state";
-    const DELETE_FILES: &str = "DELETE FROM incoming_files
-        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
     let mut rows = Vec::new();
     for oldest in OLDEST {
         rows.extend(tx.query(oldest, params![BATCH_ROWS_MAX]).await?);
@@ -76,7 +75,7 @@ pub(crate) async fn messages(tx: &mut Tx, before: Timestamp) -> SqlResult<Cleanu
         return Ok(CleanupBatch::of(0));
     }
     let old = ids_json(old.into_iter())?;
-    tx.execute(DELETE_FILES, params![&old]).await?;
+    files::erase(tx, Erased::Messages(&old)).await?;
     let erased = tx.query(DELETE, params![&old]).await?;
     chats::forget(tx, &old).await?;
     let rows = u64::try_from(erased.len()).unwrap_or(u64::MAX);

@@ -23,6 +23,10 @@ use crate::files;
 use crate::rows::{Filled, bounds};
 use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
+/// Most messages of the history that one request looks at for those with a text or of a kind, which no index
+/// finds.
+pub(super) const SEARCHED_ROWS_MAX: i64 = 20_000;
+
 /// For the queues: a message that cannot be read counts as gone, so that the others go on.
 pub(crate) async fn waiting_message(tx: &mut Tx, id: MessageId) -> SqlResult<Option<Message>> {
     const SELECT: &str = concat!("SELECT ", waiting_columns!(), " FROM outbox WHERE id = $1");
@@ -135,6 +139,11 @@ impl Filter {
             until: filter.until.map_or(Timestamp::MAX, whole_millis),
             is_scheduled: filter.is_scheduled,
         })
+    }
+
+    /// Whether every row has to be looked at.
+    fn is_search(&self) -> bool {
+        !self.is_scheduled && (!self.text.is_empty() || self.kinds != "[]")
     }
 
     /// The parameters `$1` to `$11` of [`matching`].
@@ -266,15 +275,46 @@ pub(crate) async fn messages(
     if filter.wants.0 {
         found.add(waiting_page(tx, account, &filter, page).await?);
     }
+    let mut floor = None;
     if filter.wants.1 {
-        let sql =
-            select_history!(filter, history_columns!(), " AND id < $12 ORDER BY id DESC LIMIT $13");
-        let values = |before, limit| filter.params_and(params![before, limit]);
+        if filter.is_search() {
+            floor = search_floor(tx, &filter, page).await?;
+        }
+        let sql = select_history!(
+            filter,
+            history_columns!(),
+            " AND id < $12 AND id >= $14 ORDER BY id DESC LIMIT $13"
+        );
+        let lowest = floor.unwrap_or(i64::MIN);
+        let values = |before, limit| filter.params_and(params![before, limit, lowest]);
         found.add(tx.fill("messages", sql, bounds(page), values, message_from).await?);
+        found.lowest = found.lowest.max(floor.map(MessageId));
     }
+    let floor = floor.filter(|floor| found.lowest == Some(MessageId(*floor)));
+    let count = floor.map(|floor| found.messages.range(MessageId(floor)..).count());
     let mut found = found.newest_first();
     files::overlay(tx, &mut found.items).await?;
-    Ok(page_of(found, page.limit))
+    let mut page = page_of(found, page.limit);
+    // All that was found is in this page, and the next one looks further.
+    page.looked_to = floor.filter(|_| count == Some(page.items.len()));
+    Ok(page)
+}
+
+/// The last row that a search looks at in one request; `None` where it comes to the end.
+async fn search_floor(tx: &mut Tx, filter: &Filter, page: PageRequest) -> SqlResult<Option<i64>> {
+    const OF_ACCOUNT: &str = "SELECT id FROM messages WHERE account_id = $1 AND id < $2
+        ORDER BY id DESC LIMIT 1 OFFSET $3";
+    const OF_DEVICE: &str = "SELECT id FROM messages WHERE +account_id = $1 AND id < $2
+        AND device_id = $4 ORDER BY id DESC LIMIT 1 OFFSET $3";
+    let (account, device) = (filter.account, &filter.device);
+    let (before, _) = bounds(page);
+    let row = match device.is_empty() {
+        true => tx.query_one(OF_ACCOUNT, params![account, before, SEARCHED_ROWS_MAX]).await?,
+        false => {
+            tx.query_one(OF_DEVICE, params![account, before, SEARCHED_ROWS_MAX, device]).await?
+        }
+    };
+    row.map(|mut row| row.int()).transpose()
 }
 
 /// SQLite reads the outbox from its newest end. Knowing how many rows the account has there ends

@@ -64,6 +64,8 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0023_second_factors.sql"),
     include_str!("../../migrations/postgres/0024_delivery_tries.sql"),
     include_str!("../../migrations/postgres/0026_makers_of_links.sql"),
+    include_str!("../../migrations/postgres/0027_stored_bytes.sql"),
+    include_str!("../../migrations/postgres/0028_bans.sql"),
 ];
 
 #[derive(Clone)]

@@ -50,9 +50,10 @@ impl FileStore for SqlStore {
         &self,
         message: MessageId,
         outcome: FileOutcome,
+        account_max: u64,
         now: Timestamp,
-    ) -> StoreResult<bool> {
-        run!(self.write, files::record, message, outcome, now)
+    ) -> StoreResult<Option<Vec<IncomingFile>>> {
+        run!(self.write, files::record, message, outcome, account_max, now)
     }
 
     async fn stored_files(&self, messages: &[MessageId]) -> StoreResult<Vec<MessageId>> {
@@ -64,9 +65,7 @@ impl FileStore for SqlStore {
         &self,
         before: Timestamp,
         account_max: u64,
-        reason: &str,
     ) -> StoreResult<Vec<IncomingFile>> {
-        let reason = reason.to_owned();
-        run!(self.write, files::expire, before, account_max, reason)
+        run!(self.write, files::expire, before, account_max)
     }
 }

@@ -53,6 +53,9 @@ pub(super) struct StoredContent<'a> {
     /// Where a file that came in was at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file_state: Option<Cow<'a, str>>,
+    /// Why it was not to be had then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_reason: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     location: Option<StoredLocation<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -307,6 +310,7 @@ impl<'a> StoredContent<'a> {
             seconds: media.seconds,
             dimensions: media.dimensions,
             file_state: media.state.map(|state| state.as_str().into()),
+            file_reason: media.reason.as_deref().map(Cow::Borrowed),
             view_once: media.is_view_once,
             gif: media.is_gif,
             ..Self::default()
@@ -324,7 +328,7 @@ impl<'a> StoredContent<'a> {
             seconds: self.seconds,
             dimensions: self.dimensions,
             state: self.file_state.as_deref().and_then(FileState::from_name),
-            reason: None,
+            reason: self.file_reason.map(Cow::into_owned),
             reference: None,
             is_view_once: self.view_once,
             is_gif: self.gif,

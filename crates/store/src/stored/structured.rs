@@ -142,8 +142,9 @@ impl From<&Structured> for StoredStructured {
         let none = Self::default();
         match structured.clone() {
             Structured::LiveLocation(live) => Self { live_location: Some(live.into()), ..none },
-            Structured::PollVote(PollVote { digests, options }) => {
-                Self { poll_vote: Some(StoredPollVote { digests, options }), ..none }
+            Structured::PollVote(vote) => {
+                let options = vote.options().to_vec();
+                Self { poll_vote: Some(StoredPollVote { digests: vote.digests, options }), ..none }
             }
             Structured::Answer(Answer { kind, id, text, params }) => {
                 let kind = kind.as_str().to_owned();
@@ -170,7 +171,7 @@ impl StoredStructured {
     pub(super) fn read(self) -> Option<Structured> {
         let live = self.live_location.map(|live| Structured::LiveLocation(live.into()));
         let vote = self.poll_vote.map(|StoredPollVote { digests, options }| {
-            Structured::PollVote(PollVote { digests, options })
+            Structured::PollVote(PollVote::new(digests, options))
         });
         let answer = self.answer.and_then(|StoredAnswer { kind, id, text, params }| {
             let kind = AnswerKind::from_name(&kind)?;

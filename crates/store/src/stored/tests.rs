@@ -133,7 +133,7 @@ fn what_only_comes_in() {
     };
     let fields = r#"{"live_location":{"latitude":-6.5,"longitude":106.5,"name":"Budi","accuracy_m":7,"heading":90,"speed":1.5,"sequence":3}}"#;
     golden_structured("location", "Budi", fields, Structured::LiveLocation(live));
-    let vote = PollVote { digests: vec!["aa".into()], options: vec!["Soto".into()] };
+    let vote = PollVote::new(vec!["aa".into()], vec!["Soto".into()]);
     let fields = r#"{"poll_vote":{"digests":["aa"],"options":["Soto"]}}"#;
     golden_structured("poll_vote", "Soto", fields, Structured::PollVote(vote));
     let answer = Answer {

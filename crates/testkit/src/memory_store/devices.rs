@@ -51,6 +51,7 @@ impl DeviceStore for MemoryStore {
             media_download: MediaDownload::default(),
             incoming: IncomingSettings::default(),
             restricted_until: None,
+            banned_until: None,
             paired_at: None,
             connected_at: None,
             last_seen_at: None,
@@ -153,6 +154,7 @@ impl DeviceStore for MemoryStore {
             device.lid.clone_from(&linked.lid);
             device.paired_at = at;
         }
+        device.banned_until = device.ban_after(change).map(stored);
         device.status = change.status;
         device.reason.clone_from(&change.reason);
         let device = device.clone();

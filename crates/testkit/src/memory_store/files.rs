@@ -1,9 +1,11 @@
 //! Files that came in. What has become of one is written into its message, too.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use domain::content::Content;
 use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::incoming_file::{FileOutcome, FileState, IncomingFile};
+use domain::incoming_file::{self, EXPIRED, FileOutcome, FileState, IncomingFile, OVER_LIMIT};
 use domain::message::Message;
 use domain::ports::{FileStore, StoreResult};
 use jiff::Timestamp;
@@ -32,17 +34,16 @@ impl State {
         let device = self.devices.iter().find(|device| device.id == message.device_id);
         let setting = device.map(|device| device.media_download).unwrap_or_default();
         let Content::File(content) = &mut message.content else { return };
-        let Some(reference) = content.media.reference.take() else { return };
-        let (state, reason) = setting.first_state();
-        content.media.state = Some(state);
-        content.media.reason = reason.map(str::to_owned);
+        let Some((state, reference)) = incoming_file::begin(&mut content.media, setting) else {
+            return;
+        };
         let file = IncomingFile {
             message: message.id,
             account: message.account_id,
             device: message.device_id,
             state,
-            reason: reason.map(str::to_owned),
-            reference: Some(reference).filter(|_| state != FileState::Gone),
+            reason: content.media.reason.clone(),
+            reference,
             attempts: 0,
         };
         let (due_at, created_at) = (message.created_at, message.created_at);
@@ -85,18 +86,33 @@ impl State {
         }
     }
 
-    /// Stored files with what the newer ones of their account, and they themselves, take up.
-    fn beyond(&self, account_max: u64) -> Vec<MessageId> {
-        let is_stored = |kept: &&KeptFile| kept.file.state == FileState::Stored;
-        let stored: Vec<&KeptFile> = self.files.values().filter(is_stored).collect();
-        let newer = |one: &KeptFile| -> u64 {
-            let same = |other: &&&KeptFile| {
-                other.file.account == one.file.account && other.file.message >= one.file.message
-            };
-            stored.iter().filter(same).map(|other| other.size).sum()
-        };
-        let beyond = stored.iter().filter(|kept| newer(kept) > account_max);
-        beyond.map(|kept| kept.file.message).collect()
+    /// What an account has had longest, beyond the bytes it may have.
+    fn beyond(&self, account: AccountId, account_max: u64) -> Vec<MessageId> {
+        let is_stored =
+            |kept: &&KeptFile| kept.file.state == FileState::Stored && kept.file.account == account;
+        let mut stored: Vec<&KeptFile> = self.files.values().filter(is_stored).collect();
+        stored.sort_by_key(|kept| (kept.due_at, kept.file.message));
+        let mut held: u64 = stored.iter().map(|kept| kept.size).sum();
+        let mut beyond = Vec::new();
+        for kept in stored {
+            if held > account_max {
+                held -= kept.size;
+                beyond.push(kept.file.message);
+            }
+        }
+        beyond
+    }
+
+    /// Ends files as gone; as they were before.
+    fn remove_files(&mut self, ids: Vec<MessageId>, reason: &str) -> Vec<IncomingFile> {
+        let mut removed = Vec::new();
+        for id in ids {
+            let Some(kept) = self.files.get_mut(&id) else { continue };
+            removed.push(kept.file.clone());
+            kept.end(FileState::Gone, reason);
+            self.show_file(id);
+        }
+        removed
     }
 }
 
@@ -175,27 +191,32 @@ impl FileStore for MemoryStore {
         &self,
         message: MessageId,
         outcome: FileOutcome,
-        _now: Timestamp,
-    ) -> StoreResult<bool> {
+        account_max: u64,
+        now: Timestamp,
+    ) -> StoreResult<Option<Vec<IncomingFile>>> {
         let mut state = self.state();
         let kept = state.files.get_mut(&message);
         let Some(kept) = kept.filter(|kept| kept.file.state == FileState::Pending) else {
-            return Ok(false);
+            return Ok(None);
         };
+        let account = kept.file.account;
         match outcome {
             FileOutcome::Stored(size) => {
                 kept.file.state = FileState::Stored;
                 (kept.file.reference, kept.file.reason) = (None, None);
                 kept.size = size;
+                kept.due_at = stored(now);
             }
-            FileOutcome::Again { at, counts } => {
+            FileOutcome::Again { at, counts, reason } => {
                 kept.due_at = stored(at);
+                kept.file.reason = Some(reason);
                 kept.file.attempts += u32::from(counts);
             }
             FileOutcome::Ended(ended, reason) => kept.end(ended, &reason),
         }
         state.show_file(message);
-        Ok(true)
+        let beyond = state.beyond(account, account_max);
+        Ok(Some(state.remove_files(beyond, OVER_LIMIT)))
     }
 
     async fn stored_files(&self, messages: &[MessageId]) -> StoreResult<Vec<MessageId>> {
@@ -210,7 +231,6 @@ impl FileStore for MemoryStore {
         &self,
         before: Timestamp,
         account_max: u64,
-        reason: &str,
     ) -> StoreResult<Vec<IncomingFile>> {
         let mut state = self.state();
         let is_old = |kept: &&KeptFile| {
@@ -218,18 +238,15 @@ impl FileStore for MemoryStore {
             is_kept && kept.created_at < stored(before)
         };
         let old = state.files.values().filter(is_old).map(|kept| kept.file.message);
-        let mut ids: Vec<MessageId> = old.collect();
-        if ids.is_empty() {
-            ids = state.beyond(account_max);
+        let old: Vec<MessageId> = old.collect();
+        if !old.is_empty() {
+            return Ok(state.remove_files(old, EXPIRED));
         }
-        let mut expired = Vec::new();
-        for id in ids {
-            let Some(kept) = state.files.get_mut(&id) else { continue };
-            expired.push(kept.file.clone());
-            kept.end(FileState::Gone, reason);
-            state.show_file(id);
-        }
-        Ok(expired)
+        let accounts: BTreeSet<AccountId> =
+            state.files.values().map(|kept| kept.file.account).collect();
+        let beyond = accounts.iter().flat_map(|account| state.beyond(*account, account_max));
+        let beyond = beyond.collect();
+        Ok(state.remove_files(beyond, OVER_LIMIT))
     }
 }
 

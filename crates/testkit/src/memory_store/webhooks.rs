@@ -163,7 +163,7 @@ impl WebhookStore for MemoryStore {
         let before = page.before.unwrap_or(i64::MAX);
         let mut all = self.state();
         if all.owned_webhook(account, webhook).is_none() {
-            return Ok(Page { items: Vec::new(), has_more: false });
+            return Ok(Page { items: Vec::new(), has_more: false, looked_to: None });
         }
         let items = all.deliveries.iter().rev().filter(|delivery| {
             delivery.webhook_id == webhook

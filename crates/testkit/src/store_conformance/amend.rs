@@ -172,7 +172,7 @@ fn poll() -> Content {
 fn vote(id: &str, phone: &str, choices: &[usize]) -> IncomingMessage {
     let names = ["Nasi", "Soto"];
     let digests = choices.iter().map(|choice| Poll::digest(names[*choice])).collect();
-    let vote = PollVote { digests, options: Vec::new() };
+    let vote = PollVote::new(digests, Vec::new());
     let content = Content::Structured(Box::new(Structured::PollVote(vote)));
     IncomingMessage {
         whatsapp_id: WhatsappId(id.into()),
@@ -192,7 +192,7 @@ fn tally(message: &Message) -> Vec<usize> {
 
 fn options(recorded: &[Recorded]) -> Vec<String> {
     let vote = recorded[0].message.content.structured().and_then(Structured::vote);
-    vote.unwrap().options.clone()
+    vote.unwrap().options().to_vec()
 }
 
 pub async fn votes_are_counted_with_their_poll(store: Arc<dyn Store>) {
@@ -232,7 +232,7 @@ pub async fn a_vote_that_comes_before_its_poll_waits_for_it(store: Arc<dyn Store
     for (vote, option) in votes.iter().zip([0, 1, 1]) {
         let vote = stored(&world, vote).await;
         let cast = vote.content.structured().and_then(Structured::vote).unwrap();
-        assert_eq!(cast.options, [options[option].clone()], "named once the poll is known");
+        assert_eq!(cast.options(), [options[option].clone()], "named once the poll is known");
         assert_eq!(vote.text(), options[option]);
     }
 }

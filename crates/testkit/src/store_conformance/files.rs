@@ -10,15 +10,15 @@ use std::sync::Arc;
 use domain::content::{Content, ContentKind, File};
 use domain::device::DevicePatch;
 use domain::ids::{AccountId, MessageId};
-use domain::incoming_file::{FileOutcome, FileReference, FileState, IncomingFile, MediaDownload};
+use domain::incoming_file::{
+    EXPIRED, FileOutcome, FileReference, FileState, IncomingFile, MediaDownload, OVER_LIMIT,
+};
 use domain::media::Media;
 use domain::message::{IncomingMessage, Message};
 use domain::ports::Store;
 
 use super::lists::incoming;
 use super::{NOW, World, later, messages_of, stored};
-
-const REASON: &str = "kept long enough";
 
 fn with_file(whatsapp_id: &str) -> IncomingMessage {
     let media = Media {
@@ -54,7 +54,13 @@ async fn due(world: &World, seconds: i64) -> Vec<MessageId> {
 }
 
 async fn stored_now(world: &World, id: MessageId, size: u64) -> bool {
-    world.store.record_file(id, FileOutcome::Stored(size), later(1)).await.unwrap()
+    record(world, id, FileOutcome::Stored(size)).await
+}
+
+/// Whether there is such a file; with room for all.
+async fn record(world: &World, id: MessageId, outcome: FileOutcome) -> bool {
+    let gone = world.store.record_file(id, outcome, u64::MAX, later(1)).await.unwrap();
+    gone.is_some_and(|gone| gone.is_empty())
 }
 
 async fn set(world: &World, setting: MediaDownload) {
@@ -103,9 +109,11 @@ pub async fn a_file_that_failed_is_due_later(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let id = receive_at(&world, "F1", 0).await.id;
     for (at, counts, attempts) in [(10, true, 1), (20, false, 1), (30, true, 2)] {
-        let again = FileOutcome::Again { at: later(at), counts };
-        assert!(store.record_file(id, again, NOW).await.unwrap());
+        let reason = format!("trouble {at}");
+        let again = FileOutcome::Again { at: later(at), counts, reason: reason.clone() };
+        assert!(record(&world, id, again).await);
         assert_eq!(file(&world, id).await.attempts, attempts);
+        assert_eq!(shown(&world, id).await, (Some(FileState::Pending), Some(reason), Some(9)));
         assert!(due(&world, at - 1).await.is_empty());
         assert_eq!(store.next_file_due(later(at - 1)).await.unwrap(), Some(stored(later(at))));
         assert_eq!(due(&world, at).await, [id]);
@@ -114,7 +122,7 @@ pub async fn a_file_that_failed_is_due_later(store: Arc<dyn Store>) {
     store.request_file(world.account.id, id, later(3)).await.unwrap();
     assert_eq!(due(&world, 3).await, [id], "asked for");
     let ended = FileOutcome::Ended(FileState::Failed, "its hash differs".into());
-    assert!(store.record_file(id, ended, NOW).await.unwrap());
+    assert!(record(&world, id, ended).await);
     let failed = file(&world, id).await;
     assert_eq!((failed.state, failed.reference), (FileState::Failed, None));
     let expected = (Some(FileState::Failed), Some("its hash differs".to_owned()), Some(9));
@@ -168,17 +176,74 @@ pub async fn old_files_and_those_beyond_the_limit_end(store: Arc<dyn Store>) {
     }
     let theirs = receive_at(&other, "F9", 3).await.id;
     let expire = async |before: i64, account_max: u64| {
-        let expired = store.expire_files(later(before), account_max, REASON).await.unwrap();
+        let expired = store.expire_files(later(before), account_max).await.unwrap();
         expired.into_iter().map(|file| (file.message, file.state)).collect::<Vec<_>>()
     };
     assert_eq!(expire(1, 1_000).await, [(ids[0], FileState::Stored)]);
     assert_eq!(expire(1, 1_000).await, []);
     assert_eq!(expire(1, 200).await, [(ids[1], FileState::Stored)]);
     assert_eq!(expire(1, 200).await, []);
-    let gone = (Some(FileState::Gone), Some(REASON.to_owned()), Some(100));
-    assert_eq!(shown(&world, ids[1]).await, gone);
+    let gone = |reason: &str| (Some(FileState::Gone), Some(reason.to_owned()), Some(100));
+    assert_eq!(shown(&world, ids[0]).await, gone(EXPIRED));
+    assert_eq!(shown(&world, ids[1]).await, gone(OVER_LIMIT));
     assert_eq!(store.stored_files(&ids).await.unwrap(), ids[2..]);
     assert!(expire(9, 1_000).await.contains(&(theirs, FileState::Pending)));
+}
+
+pub async fn a_file_whose_message_lacks_what_fetches_it_has_failed(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    for (n, setting) in
+        [MediaDownload::Auto, MediaDownload::OnDemand, MediaDownload::Off].into_iter().enumerate()
+    {
+        set(&world, setting).await;
+        let mut new = with_file(&format!("F{n}"));
+        let Content::File(content) = &mut new.content else { unreachable!() };
+        content.media.reference = None;
+        content.media.state = Some(FileState::Failed);
+        content.media.reason = Some("it has no key".to_owned());
+        let received = store.receive(world.device.id, vec![new], NOW).await.unwrap();
+        let id = messages_of(received).remove(0).id;
+        let failed = (Some(FileState::Failed), Some("it has no key".to_owned()), Some(9));
+        assert_eq!(shown(&world, id).await, failed, "{setting:?}");
+        assert_eq!(file(&world, id).await.reason.as_deref(), Some("it has no key"));
+        store.request_file(world.account.id, id, later(1)).await.unwrap();
+        assert!(due(&world, 9).await.is_empty());
+    }
+}
+
+pub async fn newer_files_take_the_place_of_those_stored_longest(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let other = World::with(Arc::clone(&store), 20).await;
+    let theirs = receive_at(&other, "F1", 0).await.id;
+    assert!(stored_now(&other, theirs, 1_000).await, "another account's count for nothing");
+    let mut ids = Vec::new();
+    for n in 0..5 {
+        ids.push(receive_at(&world, &format!("F{n}"), n).await.id);
+    }
+    let keep = async |index: usize, size: u64, at: i64| {
+        let outcome = FileOutcome::Stored(size);
+        let gone = store.record_file(ids[index], outcome, 300, later(at)).await.unwrap().unwrap();
+        gone.into_iter().map(|file| (file.message, file.state)).collect::<Vec<_>>()
+    };
+    // The newest message's file is the one that is stored first.
+    assert_eq!(keep(4, 100, 10).await, []);
+    assert_eq!(keep(0, 100, 11).await, []);
+    assert_eq!(keep(1, 100, 12).await, []);
+    assert_eq!(keep(2, 150, 13).await, [4, 0].map(|n| (ids[n], FileState::Stored)));
+    let gone = (Some(FileState::Gone), Some(OVER_LIMIT.to_owned()), Some(100));
+    assert_eq!(shown(&world, ids[4]).await, gone);
+    assert_eq!(store.stored_files(&ids).await.unwrap(), ids[1..3]);
+    // What is larger than all that may be kept goes itself.
+    assert_eq!(keep(3, 301, 14).await.len(), 3);
+    assert_eq!(store.stored_files(&ids).await.unwrap(), []);
+    assert_eq!(store.stored_files(&[theirs]).await.unwrap(), [theirs]);
+    // What is gone counts no more, in whatever way it went.
+    let next = receive_at(&world, "F7", 20).await.id;
+    assert!(stored_now(&world, next, 300).await);
+    assert!(!store.expire_files(later(21), u64::MAX).await.unwrap().is_empty());
+    let last = receive_at(&world, "F8", 30).await.id;
+    let stored = FileOutcome::Stored(300);
+    assert_eq!(store.record_file(last, stored, 300, later(31)).await.unwrap(), Some(vec![]));
 }
 
 pub async fn files_go_with_their_devices_and_accounts(store: Arc<dyn Store>) {

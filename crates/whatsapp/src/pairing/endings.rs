@@ -55,7 +55,7 @@ impl Supervisor {
                 false
             }
             Ending::Lost(DisconnectReason::ClientOutdated)
-                if self.shared.versions.has_other_than(session.version).await =>
+                if self.shared.versions.has_other_than(session.version, &session.http).await =>
             {
                 tracing::info!(device = %self.device, "WhatsApp wants a newer version; using it");
                 self.failures = disconnect::failures_after(self.failures, held);

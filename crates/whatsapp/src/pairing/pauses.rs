@@ -18,7 +18,9 @@ impl Supervisor {
         reason: DisconnectReason,
         held: Option<Duration>,
     ) -> bool {
-        if self.reported_loss != Some(reason) {
+        // Each ban has an end of its own.
+        let is_ban = matches!(reason, DisconnectReason::TemporarilyBanned(_));
+        if is_ban || self.reported_loss != Some(reason) {
             self.reported_loss = Some(reason);
             self.emit(MessengerEvent::Disconnected(reason)).await;
         }
@@ -30,7 +32,7 @@ impl Supervisor {
             return false;
         };
         // A ban ends when it ends.
-        let can_hurry = !matches!(reason, DisconnectReason::TemporarilyBanned(_));
+        let can_hurry = !is_ban;
         let hurry = self.hurry.clone();
         tokio::select! {
             goes_on = self.wait_and_retry(pause) => goes_on,
