@@ -11,7 +11,7 @@ use crate::test::postgres::Cluster;
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Ten rounds, 1,000 devices, a million messages (about 25 minutes; without it about ten)
+    /// Ten rounds, 1,000 devices, five million messages (about 40 minutes; without it about ten)
     #[arg(long)]
     full: bool,
     /// A binary of an earlier release, with the feature `simulator`, to compare accepting with
@@ -32,7 +32,7 @@ pub struct Options {
     /// Runs of each kind; medians are shown
     #[arg(long)]
     rounds: Option<u32>,
-    /// Only these parts, and nothing is written: accept, postgres, idle, pages, slow, lists, media, sessions
+    /// Only these parts, and nothing is written: accept, postgres, scale, idle, pages, slow, lists, media, sessions
     only: Vec<String>,
 }
 
@@ -65,9 +65,11 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         cargo.args(["--command", command]);
         cargo.arg("--write").arg(root.join("docs/benchmarks.md"));
     }
+    cargo.arg("--json").arg(root.join("target/bench.json"));
     let is_wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|o| o == name);
-    // With its own defaults, which sync. Without a server that part is not measured.
-    let database = is_wanted("postgres").then(|| Cluster::start(&[])).and_then(|cluster| {
+    // With its own defaults, which sync. Without a server those parts are not measured.
+    let needs_database = is_wanted("postgres") || is_wanted("scale");
+    let database = needs_database.then(|| Cluster::start(&[])).and_then(|cluster| {
         cluster.inspect_err(|error| println!("PostgreSQL cannot be started: {error:#}")).ok()
     });
     if let Some(database) = &database {

@@ -1,11 +1,13 @@
-//! The media store: the bytes of files that came in, through `object_store`.
+//! The media store: the bytes of files that came in, through `object_store`; and the archive of old messages.
 //!
 //! Invariants: a file that [`BlobStore::put`] has taken is on the disk, or in the bucket, with its name,
 //! whatever happens then; a name is seen with all of its bytes or not at all. The library's own local store
 //! does not wait for the disk, so drafts are written beside the files, synced and renamed here.
 
+mod archive;
 mod bucket;
 
+pub use archive::FileArchive;
 pub use bucket::BucketBlobs;
 
 use std::fs::{self, File};

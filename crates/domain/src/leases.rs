@@ -11,13 +11,21 @@ use std::time::Instant;
 use parking_lot::RwLock;
 
 use crate::ids::{DeviceId, NodeId, WebhookId};
-use crate::node::{OwnedDevice, Registration};
+use crate::node::{OwnedDevice, OwnedWebhook, Registration};
 
 /// What this process owns.
 #[derive(Debug, Default)]
 pub struct Leases {
     state: RwLock<State>,
     refused: AtomicU64,
+}
+
+/// A webhook that is held.
+#[derive(Debug, Clone, Copy)]
+struct HeldWebhook {
+    epoch: i64,
+    /// Whether something may be posted to it; what became of earlier posts is written in any case.
+    posts: bool,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +37,7 @@ struct State {
     /// After this nothing is sent, whatever is held.
     send_until: Option<Instant>,
     devices: HashMap<DeviceId, OwnedDevice>,
-    webhooks: HashSet<WebhookId>,
+    webhooks: HashMap<WebhookId, HeldWebhook>,
     /// Held since they were made; not yet seen by what runs devices.
     new: Vec<DeviceId>,
     /// Whose writes the store has refused.
@@ -137,29 +145,44 @@ impl Leases {
         !state.is_fenced || (is_in_time() && state.devices.contains_key(&device))
     }
 
-    /// Holds these webhooks and no others, as long as the registration is the one in force.
+    /// Holds these webhooks and no others, as long as the registration is the one in force; each with whether
+    /// something may be posted to it.
     pub fn hold_webhooks(
         &self,
         registration: Registration,
-        webhooks: impl Iterator<Item = WebhookId>,
+        webhooks: impl Iterator<Item = (OwnedWebhook, bool)>,
     ) {
         let mut state = self.state.write();
         if state.registration == Some(registration) {
-            state.webhooks = webhooks.collect();
+            let held = |(one, posts): (OwnedWebhook, bool)| {
+                (one.webhook, HeldWebhook { epoch: one.epoch, posts })
+            };
+            state.webhooks = webhooks.map(held).collect();
         }
     }
 
     /// Whether this process posts to a webhook.
     pub fn posts_to(&self, webhook: WebhookId) -> bool {
         let state = self.state.read();
-        !state.is_fenced || state.webhooks.contains(&webhook)
+        !state.is_fenced || state.webhooks.get(&webhook).is_some_and(|held| held.posts)
     }
 
     /// Whether something may be posted to a webhook at this time.
     pub fn may_post(&self, webhook: WebhookId, now: Instant) -> bool {
         let state = self.state.read();
         let is_in_time = || state.send_until.is_some_and(|until| now < until);
-        !state.is_fenced || (is_in_time() && state.webhooks.contains(&webhook))
+        let posts = || state.webhooks.get(&webhook).is_some_and(|held| held.posts);
+        !state.is_fenced || (is_in_time() && posts())
+    }
+
+    /// Under which epoch a webhook is held, to be compared with the database.
+    pub fn webhook_epoch(&self, webhook: WebhookId) -> Option<i64> {
+        self.state.read().webhooks.get(&webhook).map(|held| held.epoch)
+    }
+
+    /// The store has refused what became of a post: another node posts to the webhook.
+    pub fn refuse_webhook(&self) {
+        self.refused.fetch_add(1, Relaxed);
     }
 
     /// Under which epochs some devices are held, to be compared with the database; `None` where nothing
@@ -228,6 +251,31 @@ mod tests {
         assert_eq!(leases.epochs([DEVICE]), Some([(DEVICE, Some(3))].into()));
         assert_eq!(leases.drop_all(), [DEVICE]);
         assert!(!leases.owns(DEVICE) && leases.node().is_none());
+    }
+
+    #[test]
+    fn a_webhook_that_is_handed_over_is_held_until_its_last_outcome_is_written() {
+        let (leases, now) = (Leases::default(), Instant::now());
+        let (webhook, registration) = (WebhookId(5), Registration { node: NodeId(1), epoch: 1 });
+        assert!(leases.posts_to(webhook) && leases.may_post(webhook, now), "it shares with none");
+        leases.renewed(registration, now + Duration::from_secs(8));
+        assert!(!leases.posts_to(webhook) && leases.webhook_epoch(webhook).is_none());
+        let owned = |epoch| OwnedWebhook {
+            webhook,
+            account: AccountId(1),
+            epoch,
+            revision: 0,
+            newest: None,
+        };
+        leases.hold_webhooks(registration, [(owned(3), true)].into_iter());
+        assert!(leases.may_post(webhook, now) && leases.webhook_epoch(webhook) == Some(3));
+        leases.hold_webhooks(registration, [(owned(3), false)].into_iter());
+        assert!(!leases.posts_to(webhook) && !leases.may_post(webhook, now));
+        assert_eq!(leases.webhook_epoch(webhook), Some(3));
+        leases.hold_webhooks(Registration { epoch: 0, ..registration }, [].into_iter());
+        assert_eq!(leases.webhook_epoch(webhook), Some(3), "of a former registration");
+        leases.drop_all();
+        assert_eq!(leases.webhook_epoch(webhook), None);
     }
 
     #[test]

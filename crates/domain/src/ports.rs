@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 mod access;
+mod archive;
 mod backups;
 mod chats;
 mod files;
@@ -39,6 +40,7 @@ use crate::scope::Scopes;
 use crate::webhook::Event;
 
 pub use access::{AuditStore, NewPortalLink, PortalStore};
+pub use archive::{ArchiveError, MessageArchive, OldMessage};
 pub use backups::{Backup, BackupError, Backups};
 pub use chats::{ChatFilter, ChatStore};
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MARKER_BLOB, MediaLinks};
@@ -490,6 +492,8 @@ pub trait Dispatcher: Send + Sync {
     }
     /// A webhook was made, changed or erased, or a delivery of it is to be tried again.
     fn webhooks_changed(&self, account: AccountId);
+    /// An account was erased: what is kept of it outside of the store goes, too.
+    fn account_erased(&self, account: AccountId);
 }
 
 /// The use cases, as the engine sees them.

@@ -1,11 +1,12 @@
-//! Deletes rows that are older than they are kept.
+//! Deletes rows that are older than they are kept; messages go to the archive first, where there is one.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use domain::ports::StoreResult;
+use domain::ids::{AccountId, MessageId};
+use domain::ports::{ArchiveError, MessageArchive, StoreResult};
 
 use crate::context::EngineContext;
 use crate::incoming_files;
@@ -13,8 +14,8 @@ use crate::timing::pause;
 
 /// How often old rows are deleted.
 const CLEAN_UP_EVERY: Duration = Duration::from_secs(3_600);
-/// How long messages are kept.
-const MESSAGES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 90);
+/// Most batches of messages that are archived at a time: the others wait for the next hour.
+const ARCHIVED_BATCHES_MAX: usize = 1_000;
 /// How long delivered webhook events are kept.
 const DELIVERIES_KEPT: SignedDuration = SignedDuration::from_hours(24 * 7);
 /// How long webhook events that failed for good are kept.
@@ -25,9 +26,10 @@ pub(crate) async fn clean_up(context: Arc<EngineContext>) {
     let mut stop = context.stopping();
     loop {
         let now = context.now();
-        let since = now.saturating_sub(MESSAGES_KEPT).unwrap_or(Timestamp::MIN);
+        let since = now.saturating_sub(context.messages_kept()).unwrap_or(Timestamp::MIN);
         let deleted = async {
-            let messages = context.store().clean_up(now, since).await?;
+            let messages = delete_messages(&context, since).await?
+                + context.store().clean_up(now, since).await?;
             let delivered = now.saturating_sub(DELIVERIES_KEPT).unwrap_or(Timestamp::MIN);
             let dead = now.saturating_sub(DEAD_LETTERS_KEPT).unwrap_or(Timestamp::MIN);
             let files = incoming_files::clean_up(&context).await?;
@@ -44,4 +46,64 @@ pub(crate) async fn clean_up(context: Arc<EngineContext>) {
             _ = stop.wait_for(|is_stopping| *is_stopping) => return,
         }
     }
+}
+
+/// Deletes the messages from before `since`; how many there were.
+async fn delete_messages(context: &EngineContext, since: Timestamp) -> StoreResult<u64> {
+    let Some(archive) = context.archive() else {
+        return context.store().delete_old_messages(since).await;
+    };
+    if let Err(error) = remove_archives_of_erased(context, archive.as_ref()).await? {
+        tracing::warn!(%error, "cannot remove the archives of deleted accounts yet");
+    }
+    let mut rows = 0;
+    for _ in 0..ARCHIVED_BATCHES_MAX {
+        let old = context.store().old_messages(since).await?;
+        if old.is_empty() {
+            break;
+        }
+        let ids: Vec<MessageId> = old.iter().map(|message| message.id).collect();
+        match archive.append(old).await {
+            Ok(true) => {}
+            // Another process of this database archives, and deletes.
+            Ok(false) => break,
+            Err(error) => {
+                tracing::warn!(%error, "cannot archive old messages yet: they stay in the database");
+                break;
+            }
+        }
+        rows += context.store().delete_messages(&ids).await?;
+        archive.settle();
+    }
+    Ok(rows)
+}
+
+/// Removes what is archived of accounts that are gone: also those that were deleted through another node, or
+/// while their last messages were being archived.
+async fn remove_archives_of_erased(
+    context: &EngineContext,
+    archive: &dyn MessageArchive,
+) -> StoreResult<Result<(), ArchiveError>> {
+    let accounts = match archive.accounts().await {
+        Ok(accounts) => accounts,
+        Err(error) => return Ok(Err(error)),
+    };
+    for account in accounts {
+        if context.store().account(account).await?.is_none()
+            && let Err(error) = archive.remove(account).await
+        {
+            return Ok(Err(error));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Removes what is archived of an account that was erased just now.
+pub(crate) fn remove_archive(context: &Arc<EngineContext>, account: AccountId) {
+    let Some(archive) = context.archive().cloned() else { return };
+    tokio::spawn(async move {
+        if let Err(error) = archive.remove(account).await {
+            tracing::warn!(%account, %error, "cannot remove the archive of a deleted account yet");
+        }
+    });
 }

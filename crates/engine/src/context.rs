@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 
 use domain::device::DeviceNotice;
@@ -11,8 +11,8 @@ use domain::leases::Leases;
 use domain::node::NewNode;
 use domain::policy::pacing::Pacing;
 use domain::ports::{
-    BlobStore, CallReplies, EventFormats, MediaCodec, Messenger, Outbound, Recorded, SecretCipher,
-    Store,
+    BlobStore, CallReplies, EventFormats, MediaCodec, MessageArchive, Messenger, Outbound,
+    Recorded, SecretCipher, Store,
 };
 use domain::webhook::Event;
 
@@ -93,6 +93,15 @@ impl EngineContext {
 
     pub(crate) fn blobs(&self) -> &dyn BlobStore {
         self.ports.blobs.as_ref()
+    }
+
+    pub(crate) fn archive(&self) -> Option<&Arc<dyn MessageArchive>> {
+        self.ports.archive.as_ref()
+    }
+
+    /// How long messages are kept.
+    pub(crate) fn messages_kept(&self) -> SignedDuration {
+        self.config.messages_kept
     }
 
     pub(crate) fn incoming_files(&self) -> &IncomingFiles {

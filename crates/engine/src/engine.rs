@@ -22,12 +22,12 @@ use domain::passkey::{Assertion, PasskeyRefusal, PasskeyStep};
 use domain::phone::PhoneNumber;
 use domain::ports::{
     BlobStore, CallReplies, Cancellation, Clock, Dispatcher, Entropy, EventFormats, MediaCodec,
-    Messenger, Outbound, OutboxEntry, SecretCipher, SendError, Store, StoreResult,
+    MessageArchive, Messenger, Outbound, OutboxEntry, SecretCipher, SendError, Store, StoreResult,
 };
 use domain::webhook::Event;
 
 use crate::EngineConfig;
-use crate::cleanup::clean_up;
+use crate::cleanup::{self, clean_up};
 use crate::context::EngineContext;
 use crate::device::inbox::Input;
 use crate::device::waits::Waited;
@@ -70,6 +70,8 @@ pub struct EngineParts {
     pub codec: Arc<dyn MediaCodec>,
     /// Where files that come in are kept.
     pub blobs: Arc<dyn BlobStore>,
+    /// Where messages are kept that are older than the store keeps them; `None` where they are not kept.
+    pub archive: Option<Arc<dyn MessageArchive>>,
     /// What keeps the secrets of webhooks unreadable.
     pub sealer: Arc<dyn SecretCipher>,
     /// The shapes of webhook events.
@@ -456,6 +458,11 @@ impl Dispatcher for Engine {
 
     fn webhooks_changed(&self, account: AccountId) {
         self.context.webhooks().changed(account);
+    }
+
+    fn account_erased(&self, account: AccountId) {
+        self.context.webhooks().changed(account);
+        cleanup::remove_archive(&self.context, account);
     }
 
     fn watch_account(&self, account: AccountId) -> BoxStream<'static, Event> {

@@ -51,6 +51,8 @@ pub use stats::EngineStats;
 pub struct EngineConfig {
     /// The pacing of every device that has none of its own.
     pub default_pacing: Pacing,
+    /// How long messages are kept, from when they were accepted or came in.
+    pub messages_kept: SignedDuration,
     /// How long files that came in are kept.
     pub incoming_files: IncomingFileLimits,
     /// This process among those that share the database; `None` where it shares it with none.
@@ -74,10 +76,11 @@ impl Default for IncomingFileLimits {
 }
 
 impl Default for EngineConfig {
-    /// Pauses of 3 to 8 seconds, typing time, and a budget of first contacts.
+    /// Pauses of 3 to 8 seconds, typing time, and a budget of first contacts; messages are kept for 90 days.
     fn default() -> Self {
         Self {
             default_pacing: Pacing::between(3, 8).unwrap_or_else(|_| Pacing::off()),
+            messages_kept: SignedDuration::from_hours(24 * 90),
             incoming_files: IncomingFileLimits::default(),
             node: None,
         }

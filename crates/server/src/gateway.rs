@@ -4,12 +4,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use blobs::{BucketBlobs, LocalBlobs};
+use blobs::{BucketBlobs, FileArchive, LocalBlobs};
 use domain::key::{KeyHash, KeyKind, Secret};
 use domain::person::{Link, Place, SETUP_LINK_MAX};
 use domain::ports::{
     BlobStore, CallReplies, Clock, Dispatcher, Entropy, EventFormats, MediaCodec, MediaLinks,
-    NewLink, NodeStore as _, PeopleStore, SecretCipher, Store,
+    MessageArchive, NewLink, NodeStore as _, PeopleStore, SecretCipher, Store,
 };
 use domain::service::{Core, CoreParts, SyncWait};
 use engine::{Engine, EngineConfig, IncomingFileLimits};
@@ -86,6 +86,8 @@ impl Gateway {
         let sealer: Arc<dyn SecretCipher> =
             Arc::new(ChaChaCipher::new(&secret_key, entropy.clone()));
         let blobs = media_store(settings).context("cannot use media_store")?;
+        let archive = settings.archive_dir.as_deref().map(FileArchive::open).transpose();
+        let archive = archive.context("cannot use archive_dir")?;
         let node = settings.node();
         let capacity = node.as_ref().map(|node| node.capacity);
         if node.is_some() {
@@ -98,6 +100,7 @@ impl Gateway {
         let formats: Arc<dyn EventFormats> = Arc::new(LinkedFormats(links.clone()));
         let config = EngineConfig {
             default_pacing: settings.pacing.clone(),
+            messages_kept: SignedDuration::from_hours(24 * i64::from(settings.message_days)),
             incoming_files: IncomingFileLimits {
                 kept,
                 account_bytes_max: settings.media_per_account.0,
@@ -112,6 +115,7 @@ impl Gateway {
                 outbound: outbound.clone(),
                 codec,
                 blobs: blobs.clone(),
+                archive: archive.map(|archive| Arc::new(archive) as Arc<dyn MessageArchive>),
                 sealer: sealer.clone(),
                 formats: formats.clone(),
                 clock: clock.clone(),

@@ -17,7 +17,7 @@ use crate::messages::clean::{BATCH_ROWS_MAX, CleanupBatch};
 use crate::messages::ids_json;
 use crate::rows::{Filled, bounds};
 use crate::sql::{InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
-use crate::{stored, webhooks};
+use crate::{fence, stored, webhooks};
 
 /// Most characters of the tries of a delivery that are kept when one more is added.
 const TRIES_CHARS_MAX: i64 = 24 * 1024;
@@ -199,6 +199,7 @@ pub(crate) async fn record_deliveries(
     const UPDATE: &str = "UPDATE deliveries SET state = $2, attempts = $3, due_at = $4,
         last_status = $5, last_error = $6, ended_at = $7, tries = $8 ||
         CASE WHEN LENGTH(tries) > $9 THEN SUBSTR(tries, 1, CAST($9 AS INTEGER)) ELSE tries END WHERE id = $1";
+    fence::check_deliveries(tx, outcomes.iter().map(|outcome| outcome.id)).await?;
     outcomes.sort_by_key(|outcome| outcome.id);
     for outcome in outcomes {
         let DeliveryOutcome {

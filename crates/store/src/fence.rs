@@ -1,4 +1,4 @@
-//! The fence around devices: what another node has claimed is not written.
+//! The fence around devices and webhooks: what another node has claimed is not written.
 //!
 //! The row of a device is locked until the end of the transaction, against a claim and nothing else: claims
 //! lock it `FOR UPDATE` and skip what is locked. A claim that was first is seen, for the row is read as it is
@@ -6,8 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::ids::DeviceId;
+use domain::ids::{DeliveryId, DeviceId, WebhookId};
 
+use crate::messages::ids_json;
 use crate::sql::{SqlError, SqlResult, Tx, params, to_json};
 
 /// Fails with [`SqlError::NotOwner`] when this process does not own one of these devices. Costs nothing
@@ -51,4 +52,28 @@ pub(crate) async fn lock(tx: &mut Tx, device: DeviceId) -> SqlResult<bool> {
         return Err(SqlError::NotOwner);
     }
     Ok(true)
+}
+
+/// Fails with [`SqlError::NotOwner`] when this process does not post to the webhooks of these deliveries. As with
+/// devices, their rows are locked against claims.
+pub(crate) async fn check_deliveries(
+    tx: &mut Tx,
+    deliveries: impl Iterator<Item = DeliveryId>,
+) -> SqlResult<()> {
+    const LOCK: &str = "SELECT id, owner_epoch FROM webhooks WHERE id IN
+        (SELECT webhook_id FROM deliveries
+         WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1)))
+        ORDER BY id FOR KEY SHARE";
+    if !tx.leases.is_fenced() {
+        return Ok(());
+    }
+    let ids = ids_json(deliveries.map(|id| id.0))?;
+    for mut row in tx.query(LOCK, params![&ids]).await? {
+        let (webhook, stored) = (WebhookId(row.int()?), row.int()?);
+        if tx.leases.webhook_epoch(webhook) != Some(stored) {
+            tx.leases.refuse_webhook();
+            return Err(SqlError::NotOwner);
+        }
+    }
+    Ok(())
 }

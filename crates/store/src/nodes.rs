@@ -128,6 +128,11 @@ pub(crate) async fn drain(tx: &mut Tx, id: NodeId, devices_per_s: Option<u32>) -
     Ok(tx.execute(DRAIN, params![id.0, per_s]).await? > 0)
 }
 
+pub(crate) async fn remove(tx: &mut Tx, id: NodeId) -> SqlResult<bool> {
+    const REMOVE: &str = "DELETE FROM nodes WHERE id = $1 AND expires_at <= now_ms()";
+    Ok(tx.execute(REMOVE, params![id.0]).await? > 0)
+}
+
 pub(crate) async fn leave(tx: &mut Tx, registration: Registration) -> SqlResult<()> {
     const LEAVE: &str =
         "UPDATE nodes SET expires_at = 0, draining = 0 WHERE id = $1 AND epoch = $2";

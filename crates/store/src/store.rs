@@ -17,8 +17,8 @@ use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, HourUsage,
-    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OutboxEntry,
-    Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
+    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OldMessage,
+    OutboxEntry, Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
 };
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
@@ -29,7 +29,7 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{counts, find, idempotency, identities, list, outbox, record};
+use crate::messages::{clean, counts, find, idempotency, identities, list, outbox, record};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -448,7 +448,20 @@ impl MessageStore for SqlStore {
     }
 
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
-        self.clean_up_messages(now, keep_messages_since).await
+        self.clean_up_beside_messages(now, keep_messages_since).await
+    }
+
+    async fn old_messages(&self, since: Timestamp) -> StoreResult<Vec<OldMessage>> {
+        run!(self.read, clean::old_messages, since)
+    }
+
+    async fn delete_messages(&self, ids: &[MessageId]) -> StoreResult<u64> {
+        let ids = ids.iter().map(|id| id.0).collect();
+        run!(self.write, clean::delete, ids)
+    }
+
+    async fn delete_old_messages(&self, since: Timestamp) -> StoreResult<u64> {
+        self.delete_messages_before(since).await
     }
 }
 

@@ -309,7 +309,7 @@ async fn message_ids_are_not_used_again() {
     let first = store::open(&file.url()).await.unwrap();
     let world = World::new(first.clone()).await;
     let last: MessageId = world.sent(1).await.id;
-    first.clean_up(NOW, later(1_000)).await.unwrap();
+    first.delete_old_messages(later(1_000)).await.unwrap();
     first.close().await;
     let second = store::open(&file.url()).await.unwrap();
     assert_eq!(second.message(world.account.id, last).await.unwrap(), None);

@@ -199,7 +199,7 @@ async fn a_clean_up(database: &Database) {
     let damage_time =
         format!("UPDATE messages SET created_at = {NO_TIME} WHERE id = {}", damaged.id);
     let (store, world) = damage(database, (store, world), &[damage_time]).await;
-    assert_eq!(store.clean_up(later(0), later(1)).await.unwrap(), 1, "the others go");
+    assert_eq!(store.delete_old_messages(later(1)).await.unwrap(), 1, "the others go");
     assert!(store.message(world.account.id, old.id).await.unwrap().is_none());
     assert_eq!(store.unreadable_rows(), BTreeMap::from([("messages", 1)]));
     store.close().await;

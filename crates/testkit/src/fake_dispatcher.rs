@@ -55,6 +55,8 @@ pub enum DispatcherCall {
     Wait(MessageId),
     /// `webhooks_changed`.
     WebhooksChanged(AccountId),
+    /// [`Dispatcher::account_erased`].
+    AccountErased(AccountId),
 }
 
 /// A dispatcher that sends nothing. It cancels, unpairs and deletes in the store, as the engine does.
@@ -376,6 +378,10 @@ impl Dispatcher for FakeDispatcher {
 
     fn webhooks_changed(&self, account: AccountId) {
         self.note(DispatcherCall::WebhooksChanged(account));
+    }
+
+    fn account_erased(&self, account: AccountId) {
+        self.note(DispatcherCall::AccountErased(account));
     }
 }
 

@@ -35,7 +35,7 @@ use domain::ports::{
     CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, GrantStore,
     HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox, MessageCounts, MessageFilter,
     MessageStore, MovedDevice, NewKey, NewLink, NewPortalLink, NewSession, NewUser, NodeStore,
-    OutboxEntry, Page, PageRequest, PeopleStore, PortalStore, Progress, ProtocolStore,
+    OldMessage, OutboxEntry, Page, PageRequest, PeopleStore, PortalStore, Progress, ProtocolStore,
     ProtocolWrite, Recorded, SecondFactor, Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
@@ -253,6 +253,9 @@ delegate!(MessageStore {
     ) -> Vec<HourUsage>;
     read contacts(device: DeviceId, since: Timestamp) -> (Vec<ChatId>, u32);
     write clean_up(now: Timestamp, keep_messages_since: Timestamp) -> u64;
+    read old_messages(since: Timestamp) -> Vec<OldMessage>;
+    write delete_messages(ids: &[MessageId]) -> u64;
+    write delete_old_messages(since: Timestamp) -> u64;
 });
 
 delegate!(FileStore {
@@ -357,6 +360,7 @@ delegate!(NodeStore {
     read fleet(registration: Registration) -> Option<Fleet>;
     read nodes() -> Vec<Node>;
     write drain_node(id: NodeId, devices_per_s: Option<u32>) -> bool;
+    write remove_node(id: NodeId) -> bool;
     write leave_node(registration: Registration) -> ();
     write claim_devices(registration: Registration, limit: u32) -> u64;
     read owned_devices(registration: Registration) -> Vec<OwnedDevice>;

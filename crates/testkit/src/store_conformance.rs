@@ -8,6 +8,7 @@ pub mod accept;
 pub mod access;
 pub mod accounts;
 pub mod amend;
+pub mod archive;
 pub mod chats;
 pub mod deliveries;
 pub mod devices;
@@ -107,6 +108,7 @@ macro_rules! store_conformance {
                 old_files_and_those_beyond_the_limit_end,
                 a_file_whose_message_lacks_what_fetches_it_has_failed,
                 newer_files_take_the_place_of_those_stored_longest, files_go_with_their_devices_and_accounts;
+            archive: old_messages_are_read_whole_and_deleted_by_their_ids;
             usage: messages_are_counted_by_hour;
             pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
@@ -138,7 +140,8 @@ macro_rules! store_conformance {
             nodes: a_node_is_registered_and_renewed, devices_without_a_live_owner_are_claimed_once,
                 a_restarted_node_has_its_devices_back, a_node_sees_the_others_and_is_drained,
                 a_new_device_belongs_to_the_node_that_makes_it, a_stale_owner_writes_nothing,
-                a_webhook_belongs_to_one_node, new_messages_of_an_account_are_found,
+                a_webhook_belongs_to_one_node, a_stale_node_writes_no_outcomes_of_posts,
+                new_messages_of_an_account_are_found,
                 nodes_share_the_requests_of_a_minute;
             parallel: a_voucher_is_redeemed_by_one, concurrent_changes_emit_ordered_events,
                 the_last_message_of_a_quota_is_used_once, one_key_makes_one_message,
@@ -314,6 +317,12 @@ pub fn new_account(email: &str) -> NewAccount {
         default_country: "62".into(),
         timezone: "Asia/Jakarta".into(),
     }
+}
+
+/// Deletes what is older than `since`, messages and everything else; how many rows there were.
+pub async fn clean_up(store: &Arc<dyn Store>, now: Timestamp, since: Timestamp) -> u64 {
+    let rows = store.clean_up(now, since).await.unwrap();
+    rows + store.delete_old_messages(since).await.unwrap()
 }
 
 /// Creates a device with the token `key(token)`.

@@ -10,6 +10,7 @@ mod references;
 mod registries;
 mod size;
 mod sleep;
+mod tenants;
 mod unfinished;
 mod words;
 
@@ -47,7 +48,7 @@ struct Repo {
 
 type Check = fn(&Repo) -> Result<Vec<String>>;
 
-const CHECKS: [(&str, Check); 9] = [
+const CHECKS: [(&str, Check); 10] = [
     ("crates depend on each other as ARCHITECTURE.md says", crates::check),
     ("links in Markdown lead somewhere", links::check),
     ("every migration exists for both databases", migrations::check),
@@ -55,6 +56,7 @@ const CHECKS: [(&str, Check); 9] = [
     ("no registry is named", registries::check),
     ("source files are short", size::check),
     ("only listed files sleep", sleep::check),
+    ("unique keys of customers' tables begin with account_id", tenants::check),
     ("nothing is left to do later", unfinished::check),
     ("old words stay out", words::check),
 ];

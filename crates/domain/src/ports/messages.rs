@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Page, PageRequest, StoreResult};
+use super::{OldMessage, Page, PageRequest, StoreResult};
 use crate::chat::{ChatId, Lid};
 use crate::contact::Identity;
 use crate::context::MessageName;
@@ -94,6 +94,17 @@ pub struct OutboxEntry {
     pub due_at: Timestamp,
     pub expires_at: Option<Timestamp>,
     pub retry_interval_s: Option<u32>,
+    /// Whether it was to be sent later than it was accepted. One that was not is due at once, whatever
+    /// `due_at` says: that is by the clock of the node that has accepted it.
+    pub is_scheduled: bool,
+}
+
+impl OutboxEntry {
+    /// When it is due, as seen now.
+    pub fn due_from(&self, now: Timestamp) -> Timestamp {
+        let is_by_own_clock = self.is_scheduled || self.attempts > 0;
+        if is_by_own_clock { self.due_at } else { self.due_at.min(now) }
+    }
 }
 
 impl From<&Message> for OutboxEntry {
@@ -109,6 +120,7 @@ impl From<&Message> for OutboxEntry {
             due_at: message.due_at,
             expires_at: message.expires_at,
             retry_interval_s: message.retry_interval_s,
+            is_scheduled: message.was_scheduled(),
         }
     }
 }
@@ -350,7 +362,13 @@ pub trait MessageStore: Send + Sync {
     /// The chats a device has written to (as sent), and how many of them first since `since`.
     async fn contacts(&self, device: DeviceId, since: Timestamp)
     -> StoreResult<(Vec<ChatId>, u32)>;
-    /// Forgets idempotency keys older than [`IDEMPOTENCY_HOURS`] and messages older than
-    /// `keep_messages_since`, in bounded bites; how many rows went.
+    /// Forgets idempotency keys older than [`IDEMPOTENCY_HOURS`], and everything beside the messages that is
+    /// as old as those that are not kept, in bounded bites; how many rows went.
     async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64>;
+    /// The oldest messages of all accounts from before `since`, not more than fit into memory; to be archived.
+    async fn old_messages(&self, since: Timestamp) -> StoreResult<Vec<OldMessage>>;
+    /// Deletes these messages, of whatever account; how many there were.
+    async fn delete_messages(&self, ids: &[MessageId]) -> StoreResult<u64>;
+    /// Deletes the messages from before `since`, in bounded bites; how many there were.
+    async fn delete_old_messages(&self, since: Timestamp) -> StoreResult<u64>;
 }

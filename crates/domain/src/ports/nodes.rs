@@ -26,8 +26,9 @@ pub struct LoadedOutbox {
 /// The nodes of a database.
 #[async_trait]
 pub trait NodeStore: Send + Sync {
-    /// What this process owns. Every write for a device is checked against it and fails with
-    /// [`StoreError::NotOwner`](crate::error::StoreError::NotOwner) when another node has claimed the device.
+    /// What this process owns. Every write for a device, and of what became of posts to a
+    /// webhook, is checked against it and fails with
+    /// [`StoreError::NotOwner`](crate::error::StoreError::NotOwner) when another node has claimed it.
     fn leases(&self) -> Arc<Leases>;
     /// Registers this process for `lease`. One that had the same name is void from then on, and this one
     /// owns its devices, under new epochs.
@@ -40,6 +41,8 @@ pub trait NodeStore: Send + Sync {
     async fn nodes(&self) -> StoreResult<Vec<Node>>;
     /// Has a node hand over its devices, so many a second, or ends that; false when there is no such node.
     async fn drain_node(&self, id: NodeId, devices_per_s: Option<u32>) -> StoreResult<bool>;
+    /// Takes a node off the list that has expired; false when there is none, or it is live.
+    async fn remove_node(&self, id: NodeId) -> StoreResult<bool>;
     /// Ends a registration: others may claim its devices at once. A restart under the same name gets back
     /// what was not claimed.
     async fn leave_node(&self, registration: Registration) -> StoreResult<()>;

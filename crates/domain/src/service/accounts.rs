@@ -165,7 +165,7 @@ impl Core {
             }
         }
         let deleted = self.store.delete_account(id).await?;
-        self.dispatcher.webhooks_changed(id);
+        self.dispatcher.account_erased(id);
         self.end_revoked_streams(id).await;
         deleted.then_some(()).ok_or(Error::NotFound("account"))?;
         self.note_in(principal, None, Action::AccountDeleted, id).await;

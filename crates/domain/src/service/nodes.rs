@@ -77,6 +77,23 @@ impl Core {
         if !self.store.drain_node(id, per_s).await? {
             return Err(Error::NotFound("node"));
         }
+        self.node(id).await
+    }
+
+    /// Takes a node off the list that is gone. One that comes back all the same ends itself.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Conflict`] when it is live, [`Error::Forbidden`] for all but the operator.
+    pub async fn remove_node(&self, principal: &Principal, id: NodeId) -> Result<()> {
+        principal.require_operator()?;
+        if self.store.remove_node(id).await? {
+            return Ok(());
+        }
+        self.node(id).await?;
+        Err(Error::Conflict("the node is live: stop it first"))
+    }
+
+    async fn node(&self, id: NodeId) -> Result<Node> {
         let nodes = self.store.nodes().await?;
         nodes.into_iter().find(|node| node.id == id).ok_or(Error::NotFound("node"))
     }

@@ -17,11 +17,15 @@ pub(super) struct WebhookShare {
     owned: HashMap<WebhookId, OwnedWebhook>,
     /// Those whose senders end, to be released then.
     leaving: HashMap<WebhookId, OwnedWebhook>,
+    /// Those that were switched off or claimed by another node, whose senders still run: they may have to
+    /// write what became of a post.
+    ending: HashMap<WebhookId, OwnedWebhook>,
 }
 
 impl WebhookShare {
     pub(super) fn new(context: Arc<EngineContext>) -> Self {
-        Self { context, registration: None, owned: HashMap::new(), leaving: HashMap::new() }
+        let (owned, leaving, ending) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Self { context, registration: None, owned, leaving, ending }
     }
 
     /// Claims and releases what the share says, and starts and ends senders accordingly.
@@ -35,6 +39,7 @@ impl WebhookShare {
         if self.registration.replace(registration) != Some(registration) {
             self.owned.clear();
             self.leaving.clear();
+            self.ending.clear();
         }
         let mut has_claimed = false;
         match next_move(&fleet.of_webhooks(), u32::MAX, is_settled) {
@@ -60,8 +65,13 @@ impl WebhookShare {
         let mut changed: BTreeSet<AccountId> = BTreeSet::new();
         let owned: HashMap<WebhookId, OwnedWebhook> =
             owned.into_iter().map(|owned| (owned.webhook, owned)).collect();
-        let posts = owned.keys().copied().filter(|id| !self.leaving.contains_key(id));
-        self.context.leases().hold_webhooks(registration, posts);
+        self.ending.extend(self.owned.iter().map(|(id, one)| (*id, *one)));
+        let webhooks = self.context.webhooks();
+        self.ending
+            .retain(|id, one| !owned.contains_key(id) && webhooks.runs(one.account, one.webhook));
+        let held = owned.values().map(|one| (*one, !self.leaving.contains_key(&one.webhook)));
+        let ending = self.ending.values().map(|one| (*one, false));
+        self.context.leases().hold_webhooks(registration, held.chain(ending));
         for now in owned.values() {
             match self.owned.get(&now.webhook) {
                 Some(before) if (before.epoch, before.revision) == (now.epoch, now.revision) => {

@@ -18,7 +18,7 @@ impl DeviceQueue {
         if self.backlog.get(message.id).is_some() {
             return;
         }
-        let (id, entry) = self.entry_of(message);
+        let (id, entry) = self.entry_of(message, now);
         self.by_whatsapp.insert(entry.whatsapp, id);
         self.expiries.insert((entry.expires_at, id));
         self.backlog.insert(id, entry, now);

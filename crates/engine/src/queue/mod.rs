@@ -388,11 +388,12 @@ impl DeviceQueue {
         }));
     }
 
-    fn entry_of(&self, message: OutboxEntry) -> (MessageId, Entry) {
+    fn entry_of(&self, message: OutboxEntry, now: Timestamp) -> (MessageId, Entry) {
+        let due_at = message.due_from(now);
         let entry = Entry {
             chat: self.backlog.shared_chat(message.chat),
             whatsapp: WhatsappKey::of(&message.whatsapp_id),
-            due_at: message.due_at,
+            due_at,
             expires_at: message.expires_at.unwrap_or(Timestamp::MAX),
             attempts: message.attempts,
             retry_interval_s: message.retry_interval_s,

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
+use domain::error::StoreError;
 use domain::ids::{AccountId, DeliveryId, WebhookId};
 use domain::ports::{Page, PageRequest, StoreResult, WebhookAnswer};
 use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState, Event, Webhook, WebhookPatch};
@@ -252,11 +253,14 @@ impl Sender {
 
     fn found(&mut self, found: StoreResult<Page<Delivery>>) {
         self.is_reading = false;
+        let now = self.context.now();
         match found {
             Ok(Page { items, has_more, .. }) => {
                 self.must_read |= has_more;
                 for delivery in items {
                     let Delivery { id, event, attempts, due_at, .. } = delivery;
+                    // Until it is tried this is when it happened, by the clock of the node that saw it.
+                    let due_at = if attempts == 0 { due_at.min(now) } else { due_at };
                     let is_new = self.lanes.add(id, &event.lane(), attempts, due_at);
                     if is_new && self.events.len() < EVENTS_KEPT_MAX {
                         self.events.insert(id, event);
@@ -273,6 +277,12 @@ impl Sender {
 
     fn written(&mut self, batch: Vec<DeliveryOutcome>, written: StoreResult<()>) {
         self.is_writing = false;
+        if matches!(written, Err(StoreError::NotOwner)) {
+            // The other node has read them as they were, and writes what becomes of its own tries.
+            batch.iter().for_each(|outcome| self.lanes.vanished(outcome.id));
+            self.is_gone &= !self.outcomes.is_empty();
+            return;
+        }
         if let Err(error) = written {
             tracing::warn!(webhook = %self.id, %error, "cannot write what became of events yet");
             self.context.stats().store_errors.fetch_add(1, Relaxed);

@@ -141,7 +141,7 @@ fn what_messages_wait_for() {
     };
     let mut rig = Rig::new(pacing);
     rig.queue.learn_contacts(&["b", "c"].map(|b| format!("{b}@s.whatsapp.net").into()), 0, START);
-    let later = OutboxEntry { due_at: at_s(50), ..entry(5, "b") };
+    let later = OutboxEntry { due_at: at_s(50), is_scheduled: true, ..entry(5, "b") };
     rig.accept([entry(1, "s1"), entry(2, "b"), entry(3, "b"), entry(4, "s2"), later]);
     rig.queue.disconnected(rig.now);
     rig.settle();

@@ -81,7 +81,7 @@ fn at_most_so_many_unacknowledged_per_device() {
 
 #[test]
 fn a_scheduled_message_holds_back_none_before_it_is_due() {
-    let scheduled = OutboxEntry { due_at: at_s(60), ..entry(1, "a") };
+    let scheduled = OutboxEntry { due_at: at_s(60), is_scheduled: true, ..entry(1, "a") };
     let mut rig = unpaced([scheduled, entry(2, "a"), entry(3, "a")]);
     assert_eq!(rig.settle(), ["send 2"]);
     rig.ack(2);
@@ -578,7 +578,7 @@ fn what_could_not_be_cancelled_after_all_waits_again() {
 
 #[test]
 fn everything_is_withdrawn_when_another_number_is_paired() {
-    let scheduled = OutboxEntry { due_at: at_s(60), ..entry(3, "c") };
+    let scheduled = OutboxEntry { due_at: at_s(60), is_scheduled: true, ..entry(3, "c") };
     let mut rig = unpaced([entry(1, "a"), entry(2, "a"), scheduled]);
     rig.settle();
     rig.queue.disconnected(rig.now);

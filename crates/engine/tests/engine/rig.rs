@@ -36,6 +36,7 @@ pub fn entry(id: i64, chat: &str) -> OutboxEntry {
         due_at: START,
         expires_at: Some(at_s(86_400)),
         retry_interval_s: None,
+        is_scheduled: false,
     }
 }
 

@@ -241,6 +241,7 @@ fn build(
         outbound: outside.clone(),
         codec: outside.clone(),
         blobs: Arc::new(NoFiles),
+        archive: None,
         sealer: Arc::new(ReversingCipher),
         formats: outside.formats.clone(),
         clock: clock.clone(),

@@ -1,7 +1,7 @@
 //! `/v1/nodes`: the processes that share the database. For the operator.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use domain::ids::NodeId;
 use domain::node::Node;
 use domain::service::DRAIN_PER_S;
@@ -14,7 +14,7 @@ use super::caller::{Caller, Json, Segment};
 use super::page::List;
 use crate::api_error::ApiResult;
 use crate::optional::optional;
-use crate::reply::json;
+use crate::reply::{json, no_content};
 use crate::routes::{Access, Route};
 use crate::state::AppState;
 
@@ -35,6 +35,14 @@ pub(super) fn routes() -> Vec<Route> {
             )
             .body::<DrainRequest>()
             .answers::<NodeBody>(200),
+        Route::new(Method::DELETE, "/v1/nodes/{id}", Access::Operator, remove)
+            .summary("Remove a node that is gone")
+            .description(
+                "Nodes that have stopped or failed stay on the list for a day. One that is live is not removed: \
+                 409. A process that was only cut off and comes back after it was removed ends itself.",
+            )
+            .answers_nothing()
+            .error(409, "`conflict`: the node is live"),
     ]
 }
 
@@ -114,4 +122,13 @@ async fn drain(
     let per_s = body.devices_per_s.unwrap_or(DRAIN_PER_S);
     let node = state.core().drain_node(&principal, NodeId(id.id("node")?), per_s).await?;
     Ok(json(StatusCode::OK, &NodeBody::from(node)))
+}
+
+async fn remove(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    id: Segment,
+) -> ApiResult<V1> {
+    state.core().remove_node(&principal, NodeId(id.id("node")?)).await?;
+    Ok(no_content())
 }

@@ -25,15 +25,15 @@ use store::SqlStore;
 
 use crate::Options;
 use crate::accept::sender;
-use crate::dashboard;
 use crate::load::{self, Kind, Plan as LoadPlan, Sender};
 use crate::numbers::{median, ms};
 use crate::report::Table;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
+use crate::{bulk, dashboard};
 
 /// Messages of the small database.
-const FEW: u32 = 10_000;
+pub const FEW: u32 = 10_000;
 /// Messages in one transaction.
 const BATCH: u32 = 1_000;
 const PAGE_CONNECTIONS: usize = 4;
@@ -54,15 +54,15 @@ pub struct Filled {
 /// Pages and accepting, small and large in turns.
 pub async fn measure(options: Options) -> Vec<Table> {
     let simulator = Simulator::start().await;
-    let few = fill(&simulator, FEW).await;
+    let few = fill(&simulator, options.few()).await;
     let many = fill(&simulator, options.messages()).await;
     drop(simulator);
-    let title = format!("A database of {} messages against one of {FEW}", many.count);
+    let title = format!("A database of {} messages against one of {}", many.count, few.count);
     let columns = ["", "few", "many", "ratio", "target"];
     let mut table = Table::new(title, &columns);
     for (name, path) in [
         ("first page of 100", "/v1/messages?limit=100".to_owned()),
-        ("a deep page of 100", format!("/v1/messages?limit=100&cursor={}", cursor(FEW / 2))),
+        ("a deep page of 100", format!("/v1/messages?limit=100&cursor={}", cursor(few.count / 2))),
         ("numbered page 1", "/api/v1/messages?limit=50&page=1".to_owned()),
         ("numbered page 200", "/api/v1/messages?limit=50&page=200".to_owned()),
     ] {
@@ -145,10 +145,12 @@ async fn fill(simulator: &Simulator, count: u32) -> Filled {
 /// account's owner.
 async fn write(database: &Path, account: AccountId, device: &str, count: u32) -> String {
     let store = store::open(&format!("sqlite:{}", database.display())).await.unwrap();
-    let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-    for first in (0..count).step_by(BATCH as usize) {
+    // A second apart and up to now, so that none is old enough to be deleted.
+    let start = now() - SignedDuration::from_secs(i64::from(count));
+    let written = count.min(bulk::WRITTEN_MAX);
+    for first in (0..written).step_by(BATCH as usize) {
         let now = start + SignedDuration::from_secs(i64::from(first));
-        let numbers = first..(first + BATCH).min(count);
+        let numbers = first..(first + BATCH).min(written);
         let messages = numbers.map(|n| message(device, n, now)).collect();
         let ids = accept(&store, account, messages, now).await;
         let progress = ids.into_iter().map(|id| sent(id, now)).collect();
@@ -156,14 +158,19 @@ async fn write(database: &Path, account: AccountId, device: &str, count: u32) ->
     }
     let session = begin_session(&store, account).await;
     store.close().await;
+    bulk::multiply(database, count);
     session
 }
 
-#[expect(clippy::disallowed_methods, reason = "the session must not have ended when it is used")]
+#[expect(clippy::disallowed_methods, reason = "sessions must not have ended, nor messages be old")]
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
 async fn begin_session(store: &SqlStore, account: AccountId) -> String {
     let (email, password) = ("b@example.com".to_owned(), String::new());
     let owner = NewUser { email, password, place: Place::Account(account, Role::Owner) };
-    let now = Timestamp::now();
+    let now = now();
     let CreatedUser::Created(owner) = store.create_user(owner, now).await.unwrap() else {
         panic!("the owner is there already")
     };

@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::numbers::processor_time;
 
-const WARM_UP: Duration = Duration::from_millis(500);
+/// What is asked for before anything is measured.
+pub const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What is sent.
 pub struct Plan {

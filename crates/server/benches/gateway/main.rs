@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a measurement that cannot be made ends its part")]
 
 mod accept;
+mod bulk;
 mod dashboard;
 mod delivery;
 mod devices;
@@ -20,6 +21,7 @@ mod naive;
 mod numbers;
 mod pages;
 mod report;
+mod scale;
 mod slow;
 #[path = "../../tests/processes/support/mod.rs"]
 #[allow(dead_code, reason = "shared with the tests, which use more of it")]
@@ -34,12 +36,13 @@ use futures_util::future::LocalBoxFuture;
 use report::{Outcome, Table};
 
 /// Longest time of one part.
-const PART_MAX: Duration = Duration::from_secs(900);
+const PART_MAX: Duration = Duration::from_secs(1_800);
 
 /// What there is to measure.
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("accept", |options| Box::pin(accept::measure(options))),
     ("postgres", |options| Box::pin(accept::measure_on_postgresql(options))),
+    ("scale", |options| Box::pin(scale::measure(options))),
     ("idle", |options| Box::pin(devices::measure_idle(options))),
     ("pages", |options| Box::pin(pages::measure(options))),
     ("slow", |options| Box::pin(slow::measure(options))),
@@ -70,10 +73,13 @@ struct Options {
     /// Where the figures are written as a page
     #[arg(long)]
     write: Option<PathBuf>,
+    /// Where the figures are written as JSON
+    #[arg(long)]
+    json: Option<PathBuf>,
     /// What the page says it was written by
     #[arg(long, default_value = "cargo xtask bench")]
     command: String,
-    /// Ten rounds, 1,000 devices, a million messages
+    /// Ten rounds, 1,000 devices, five million messages
     #[arg(long)]
     full: bool,
     /// How many devices are connected to measure the memory of each
@@ -114,7 +120,12 @@ impl Options {
     }
 
     fn messages(&self) -> u32 {
-        self.messages.unwrap_or(if self.full { 1_000_000 } else { 300_000 })
+        self.messages.unwrap_or(if self.full { 5_000_000 } else { 300_000 })
+    }
+
+    /// Messages of the small database.
+    fn few(&self) -> u32 {
+        if self.full { 100_000 } else { lists::FEW }
     }
 
     fn wants(&self, name: &str) -> bool {
@@ -159,6 +170,9 @@ async fn measure(options: &Options) {
     println!("\nall parts: {} s", began.elapsed().as_secs());
     if let Some(path) = &options.write {
         report::write(path, &report::page(&options.command, &parts));
+    }
+    if let Some(path) = &options.json {
+        report::write(path, &report::json(&options.command, &parts));
     }
 }
 

@@ -49,13 +49,38 @@ fn status_mib(process: u32, field: &str) -> f64 {
     kib / 1024.0
 }
 
+/// What `/proc` counts processor time in, on every Linux.
+const TICKS_PER_S: f64 = 100.0;
+
+/// What `/proc` says of a process behind its name.
+fn stat(process: u32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name of the program comes second, in brackets, and may hold spaces.
+    let (_, fields) = stat.rsplit_once(')')?;
+    Some(fields.split_whitespace().map(str::to_owned).collect())
+}
+
+fn ticks(fields: &[String]) -> f64 {
+    fields.iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum()
+}
+
 /// The processor time a process has used, in its own code and in the kernel.
 pub fn processor_time(process: u32) -> Duration {
-    /// What `/proc` counts in, on every Linux.
-    const TICKS_PER_S: f64 = 100.0;
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name of the program comes second, in brackets, and may hold spaces.
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let ticks = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>());
-    Duration::from_secs_f64(ticks.map(Result::unwrap).sum::<f64>() / TICKS_PER_S)
+    let fields = stat(process).expect("a running process");
+    Duration::from_secs_f64(ticks(&fields[11..13]) / TICKS_PER_S)
+}
+
+/// The process that has started another one.
+pub fn parent(process: u32) -> u32 {
+    stat(process).expect("a running process")[1].parse().unwrap()
+}
+
+/// The processor time of a process's children, those that have ended included.
+pub fn children_time(process: u32) -> Duration {
+    let ended = ticks(&stat(process).expect("a running process")[13..15]);
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let children = ids.filter_map(stat).filter(|fields| fields[1] == process.to_string());
+    let running: f64 = children.map(|fields| ticks(&fields[11..13])).sum();
+    Duration::from_secs_f64((ended + running) / TICKS_PER_S)
 }

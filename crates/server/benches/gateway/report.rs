@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::{Map, Value, json};
+
 use super::host;
 
 /// One table, with what it says above and below.
@@ -51,6 +53,25 @@ impl Table {
     }
 }
 
+impl Table {
+    fn json(&self) -> Value {
+        let rows = self.rows.iter().map(|row| {
+            let cells = self.columns.iter().zip(row);
+            cells.map(|(column, cell)| (named(column), number_or_text(cell))).collect::<Map<_, _>>()
+        });
+        json!({ "title": self.title, "rows": rows.collect::<Vec<_>>(), "notes": self.notes })
+    }
+}
+
+/// The first column of most tables has no name.
+fn named(column: &str) -> String {
+    if column.is_empty() { "what".to_owned() } else { column.to_owned() }
+}
+
+fn number_or_text(cell: &str) -> Value {
+    cell.parse::<f64>().map_or_else(|_| cell.into(), Into::into)
+}
+
 /// What a part came to: its tables, or why it failed.
 pub type Outcome = Result<Vec<Table>, String>;
 
@@ -75,6 +96,24 @@ pub fn page(command: &str, parts: &[(&'static str, Outcome)]) -> String {
         }
     }
     page
+}
+
+/// Everything as JSON: each row an object of its columns.
+pub fn json(command: &str, parts: &[(&'static str, Outcome)]) -> String {
+    let part = |(name, outcome): &(&str, Outcome)| match outcome {
+        Ok(tables) => {
+            json!({ "part": name, "tables": tables.iter().map(Table::json).collect::<Vec<_>>() })
+        }
+        Err(why) => json!({ "part": name, "not_measured": why }),
+    };
+    let all = json!({
+        "command": command,
+        "at": host::today(),
+        "commit": host::commit(),
+        "machine": host::machine(),
+        "parts": parts.iter().map(part).collect::<Vec<_>>(),
+    });
+    format!("{all:#}\n")
 }
 
 /// Writes the page.

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod keys;
+mod nodes;
 
 use std::path::PathBuf;
 
@@ -83,6 +84,8 @@ pub enum Action {
     Accounts(accounts::Args),
     /// List the keys of an account of the running gateway, or change them
     Keys(keys::Args),
+    /// List the processes that share the database of the running gateway, drain one, or remove one that is gone
+    Nodes(nodes::Args),
 }
 
 /// Does it.
@@ -106,6 +109,7 @@ pub async fn run(action: Action) -> Result<()> {
         }
         Action::Accounts(args) => accounts::run(args).await,
         Action::Keys(args) => keys::run(args).await,
+        Action::Nodes(args) => nodes::run(args).await,
         Action::SetupLink(flags) => {
             let settings = load(flags)?;
             let ask = Ask::new("POST", "/v1/setup-links");

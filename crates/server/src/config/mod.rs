@@ -30,6 +30,8 @@ use crate::console::reachable;
 use crate::exit::Failure;
 use crate::telemetry::LogFormat;
 
+/// How many days messages are kept, unless it is set.
+const MESSAGE_DAYS: u16 = 90;
 /// How many days files that came in are kept, unless it is set.
 const MEDIA_DAYS: u16 = 7;
 /// How many bytes of them are kept for an account, unless it is set.
@@ -105,6 +107,13 @@ pub struct Flags {
     /// How many bytes of files that came in are kept for an account; the oldest go first [default: 5GiB]
     #[arg(long, env = "GERBANG_MEDIA_PER_ACCOUNT", value_name = "SIZE")]
     pub media_per_account: Option<ByteSize>,
+    /// How many days messages are kept [default: 90]
+    #[arg(long, env = "GERBANG_MESSAGE_DAYS", value_name = "DAYS")]
+    pub message_days: Option<u16>,
+    /// Where messages are archived before they are deleted, as compressed files per account and month
+    /// [default: they are not archived]
+    #[arg(long, env = "GERBANG_ARCHIVE_DIR", value_name = "DIR")]
+    pub archive_dir: Option<PathBuf>,
     /// The name of this process among those that share a PostgreSQL [default: HOST:PORT]
     #[arg(long, env = "GERBANG_NODE_NAME", value_name = "NAME")]
     pub node_name: Option<String>,
@@ -145,6 +154,8 @@ struct File {
     media_store: Option<String>,
     media_days: Option<u16>,
     media_per_account: Option<ByteSize>,
+    message_days: Option<u16>,
+    archive_dir: Option<PathBuf>,
     node_name: Option<String>,
     node_url: Option<String>,
     node_capacity: Option<u32>,
@@ -224,6 +235,10 @@ pub struct Settings {
     pub media_days: u16,
     /// How many bytes of them are kept for an account.
     pub media_per_account: ByteSize,
+    /// How many days messages are kept.
+    pub message_days: u16,
+    /// Where messages are archived before they are deleted, when they are.
+    pub archive_dir: Option<PathBuf>,
     /// The name of this process among those that share the database, when it is set.
     pub node_name: Option<String>,
     /// Where the others reach it, when it is set.
@@ -260,6 +275,8 @@ impl Settings {
         }
         let media_days = flags.media_days.or(file.media_days).unwrap_or(MEDIA_DAYS);
         ensure!(media_days > 0, "media_days must be at least 1");
+        let message_days = flags.message_days.or(file.message_days).unwrap_or(MESSAGE_DAYS);
+        ensure!(message_days > 0, "message_days must be at least 1");
         Ok(Self {
             listen: flags
                 .listen
@@ -321,6 +338,8 @@ impl Settings {
                 .media_per_account
                 .or(file.media_per_account)
                 .unwrap_or(MEDIA_PER_ACCOUNT),
+            message_days,
+            archive_dir: flags.archive_dir.or(file.archive_dir),
             node_name: flags.node_name.or(file.node_name).map(node::checked_name).transpose()?,
             node_url: web_address("node_url", flags.node_url.or(file.node_url))?,
             node_capacity: node::capacity(flags.node_capacity.or(file.node_capacity))?,
@@ -507,9 +526,10 @@ mod tests {
         assert_eq!(printed.media_store, default.media_store);
         assert_eq!(printed.media_days, default.media_days);
         assert_eq!(printed.media_per_account, default.media_per_account);
+        assert_eq!(printed.message_days, default.message_days);
         assert_eq!(printed.node_capacity, default.node_capacity);
         assert_eq!(printed.notify, default.notify);
-        assert_eq!(uncommented.lines().count(), 21);
+        assert_eq!(uncommented.lines().count(), 22);
     }
 
     #[test]
@@ -527,6 +547,8 @@ mod tests {
             ("node_url = \"node-1:8080\"", "node_url"),
             ("node_name = \"\"", "node_name"),
             ("node_capacity = 0", "node_capacity"),
+            ("message_days = 0", "message_days"),
+            ("media_days = 0", "media_days"),
             ("notify = \"perhaps\"", "on or off"),
             ("log = \"debug\"", "log"),
             ("min_free_space = \"lots\"", "min_free_space"),

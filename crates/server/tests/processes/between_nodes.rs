@@ -1,13 +1,12 @@
 //! Two nodes on one database: any of them takes any request.
 
-use std::collections::BTreeSet;
-
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::api::{Api, Reply};
+use crate::races;
+use crate::support::api::Api;
 use crate::support::database::Database;
 use crate::support::env;
 use crate::support::gateway::Gateway;
@@ -15,11 +14,8 @@ use crate::support::simulator::Simulator;
 use crate::support::wait::until;
 
 const SHOP: &str = "6281100000005";
-const OTHER_SHOP: &str = "6281100000006";
 const CUSTOMER: &str = "6281200000005";
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-/// Rounds of the races; each has requests enough to fail by itself.
-const ROUNDS: usize = 3;
 
 /// Two nodes and what they share.
 struct Pair {
@@ -187,50 +183,12 @@ async fn what_a_node_has_changed_holds_on_the_other_within_a_moment_also_without
     }
 }
 
-/// Sends the same request many times at once, to both nodes in turn.
-async fn race(nodes: [&Api; 2], count: usize, body: &Value, key: Option<&str>) -> Vec<Reply> {
-    let send = async |n: usize| match key {
-        Some(key) => nodes[n % 2].post_once("/v1/messages", body.clone(), key).await,
-        None => nodes[n % 2].call("POST", "/v1/messages", Some(body.clone())).await,
-    };
-    join_all((0..count).map(send)).await
-}
-
 #[tokio::test(flavor = "multi_thread")]
-async fn quotas_idempotency_and_limits_hold_over_two_nodes() {
+async fn races_for_quotas_keys_and_limits_have_one_winner_over_two_nodes() {
     let pair = Pair::start(&[]).await;
     let operator = pair.one.operator();
-    let plan = json!({ "messages_per_day": 1, "device_limit": 5 });
-    operator.put("/v1/plans/one-a-day", plan).await;
-    for round in 0..ROUNDS {
-        let one = operator.make_account(&format!("quota{round}"), "one-a-day").await;
-        let two = pair.at_two(&one);
-        let phone = format!("62811000001{round:02}");
-        let device = one.make_linked_device(&pair.simulator, &phone).await;
-        let body = json!({ "device": device, "to": CUSTOMER, "text": "one" });
-        let replies = race([&one, &two], 200, &body, None).await;
-        let accepted = replies.iter().filter(|reply| reply.status == 202).count();
-        assert_eq!(accepted, 1, "round {round}");
-    }
-    let one = operator.make_account("idempotency", "unlimited").await;
-    let two = pair.at_two(&one);
-    let device = one.make_linked_device(&pair.simulator, OTHER_SHOP).await;
-    for round in 0..ROUNDS {
-        let body = json!({ "device": device, "to": CUSTOMER, "text": format!("once {round}") });
-        let key = format!("key-{round}");
-        let replies = race([&one, &two], 100, &body, Some(&key)).await;
-        let other = |reply: &&Reply| ![200, 202, 409].contains(&reply.status);
-        assert!(replies.iter().find(other).is_none(), "{:?}", replies.iter().find(other));
-        let ids: BTreeSet<String> = replies
-            .iter()
-            .filter(|reply| reply.status < 300)
-            .map(|r| r.body["id"].to_string())
-            .collect();
-        assert_eq!(ids.len(), 1, "round {round}");
-        let rows = two.all(&format!("/v1/messages?device={device}")).await;
-        let text = format!("once {round}");
-        assert_eq!(rows.iter().filter(|row| row["text"] == text).count(), 1);
-    }
+    let nodes = [&pair.one, &pair.two];
+    races::check(nodes, &pair.simulator, if env::is_long() { 100 } else { 3 }).await;
     operator.put("/v1/plans/slow", json!({ "requests_per_minute": 100 })).await;
     let one = operator.make_account("limits", "slow").await;
     let nodes = [one.clone(), pair.at_two(&one)];

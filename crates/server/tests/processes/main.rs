@@ -5,9 +5,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod admin;
+mod archiving;
 mod between_nodes;
 mod browser;
 mod buckets;
+mod clock;
 mod copied;
 mod crash;
 mod demo;
@@ -22,6 +24,7 @@ mod outage;
 mod overload;
 mod peers;
 mod production;
+mod races;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
 mod webhooks;

@@ -1,11 +1,12 @@
 //! PostgreSQL crashes again and again under load: nothing is lost, and each time the gateway goes on
 //! within seconds of its return, with its devices.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use crate::support::api::Api;
+use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::postgres::OwnPostgres;
 use crate::support::simulator::Simulator;
@@ -17,6 +18,8 @@ const CUSTOMER: &str = "6281200000001";
 const RETURN_S_MAX: u64 = 10;
 /// How often it crashes; pauses that double would be beyond [`RETURN_S_MAX`] by then.
 const CRASHES: usize = 5;
+/// In the long form.
+const LONG_CRASHES: usize = 30;
 
 /// Accepts and sends: done when the phone has read it.
 async fn sends(account: &Api, device: &str, text: &str) -> Option<()> {
@@ -39,7 +42,9 @@ async fn the_gateway_goes_on_within_seconds_of_the_database() {
     let mut gateway = Gateway::start(&simulator, &[("GERBANG_DATABASE_URL", &url)]).await;
     let account = gateway.operator().make_account("outage", "unlimited").await;
     let device = account.make_linked_device(&simulator, SHOP).await;
-    for crash in 0..CRASHES {
+    let crashes = if env::is_long() { LONG_CRASHES } else { CRASHES };
+    let mut slowest = Duration::ZERO;
+    for crash in 0..crashes {
         let (back, text) = (format!("back after crash {crash}"), format!("hello {crash}"));
         // What comes in cannot be stored: the connection to WhatsApp is dropped and made again.
         let (sender, incoming) = (simulator.control().clone(), format!("to us {crash}"));
@@ -52,13 +57,16 @@ async fn the_gateway_goes_on_within_seconds_of_the_database() {
         // Long enough for the driver to notice.
         moment(Duration::from_secs(1)).await;
         postgres.resume().await;
+        let resumed_at = Instant::now();
         until(back, RETURN_S_MAX, async || sends(&account, &device, &text).await).await;
+        slowest = slowest.max(resumed_at.elapsed());
         incoming.await.unwrap();
     }
     until("all that came in meanwhile is there", 60, async || {
         let received = account.get("/v1/messages?direction=in&limit=100").await;
-        (received["data"].as_array()?.len() == CRASHES).then_some(())
+        (received["data"].as_array()?.len() == crashes).then_some(())
     })
     .await;
+    println!("{crashes} crashes of the database, lost 0, back after {slowest:?} at most");
     assert!(gateway.process.stop().await.success());
 }

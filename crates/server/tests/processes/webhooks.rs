@@ -10,31 +10,40 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::support::api::Api;
+use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::{Hook, Receiver};
 use crate::support::simulator::Simulator;
 use crate::support::wait::until;
 
-/// How often the receiver dies.
-const DEATHS: u32 = 20;
 const CHATS: u64 = 12;
-const MESSAGES: usize = 4;
 /// What has to arrive as it was written.
 const HARD: &str = "👩‍👩‍👧 \"x\" \\ </b> مرحبا";
 const DEVICE_PHONE: &str = "628110000777";
 const LOOPBACK: (&str, &str) = ("GERBANG_ALLOWED_PRIVATE_NETS", "127.0.0.0/8");
+
+/// How often the receiver dies.
+fn deaths() -> u32 {
+    if env::is_long() { 50 } else { 20 }
+}
+
+/// Messages of each chat and direction. The gateway is killed once in the middle of them; in the long form
+/// after each but the last.
+fn messages() -> usize {
+    if env::is_long() { 51 } else { 4 }
+}
 
 fn person(n: u64) -> String {
     format!("62812{n:08}")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_twenty_times() {
+async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_again_and_again() {
     let simulator = Simulator::start().await;
     let mut gateway = Gateway::start(&simulator, &[LOOPBACK]).await;
     let account = gateway.operator().make_account("webhooks", "unlimited").await;
     let device = account.make_linked_device(&simulator, DEVICE_PHONE).await;
-    let receiver = Receiver::start(DEATHS).await;
+    let receiver = Receiver::start(deaths()).await;
     let mut secrets = BTreeMap::new();
     for format in ["gerbang", "wagy", "wachat", "wasyik"] {
         let url = receiver.url(&format!("/{format}"));
@@ -42,7 +51,7 @@ async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_twenty
         secrets.insert(format.to_owned(), made["secret"].as_str().unwrap().to_owned());
     }
     let mut sent = Vec::new();
-    for n in 0..MESSAGES {
+    for n in 0..messages() {
         for chat in 0..CHATS {
             let text = format!("in {n} {HARD}");
             simulator.send(&person(chat), DEVICE_PHONE, &text).await;
@@ -50,20 +59,22 @@ async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_twenty
                 json!({ "device": device, "to": person(chat), "text": format!("out {n} {HARD}") });
             sent.push(account.post("/v1/messages", body).await["id"].as_i64().unwrap());
         }
-        if n == MESSAGES / 2 {
+        let is_killed = if env::is_long() { n + 1 < messages() } else { n == messages() / 2 };
+        if is_killed {
             gateway.process.kill().await;
             gateway.restart().await;
             account.wait_for_status(&device, "connected").await;
         }
     }
     let expected = expected(&account, &sent).await;
-    until("every event has arrived", 120, async || {
+    let arrival_s_max = if env::is_long() { 900 } else { 120 };
+    until("every event has arrived", arrival_s_max, async || {
         let arrived = event_ids(&receiver.taken());
         expected.is_subset(&arrived).then_some(())
     })
     .await;
     until("no delivery is pending", 60, async || all_delivered(&account).await.then_some(())).await;
-    assert_eq!(receiver.deaths(), DEATHS);
+    assert_eq!(receiver.deaths(), deaths());
     let hooks = receiver.taken();
     for hook in &hooks {
         assert_signed(hook, &secrets);
@@ -71,14 +82,15 @@ async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_twenty
     for path in ["/gerbang", "/wachat"] {
         assert_in_order(&hooks, path);
     }
+    println!("{} deaths of the receiver, {} events, each at least once", deaths(), expected.len());
     let inbox = simulator.inbox(&person(0)).await;
-    assert_eq!(inbox.len(), MESSAGES);
+    assert_eq!(inbox.len(), messages());
     assert!(inbox.iter().all(|row| row["text"].as_str().unwrap().ends_with(HARD)), "{inbox:?}");
 }
 
 /// The ids of the events that have to come: each incoming message, each step of each sent one.
 async fn expected(account: &Api, sent: &[i64]) -> BTreeSet<String> {
-    let wanted = usize::try_from(CHATS).unwrap() * MESSAGES;
+    let wanted = usize::try_from(CHATS).unwrap() * messages();
     let received = until("all messages have come in", 60, async || {
         let rows = account.all("/v1/messages?direction=in").await;
         (rows.len() == wanted).then_some(rows)
@@ -147,7 +159,7 @@ fn assert_in_order(hooks: &[Hook], path: &str) {
     assert_eq!(delivered.len(), usize::try_from(CHATS).unwrap(), "{path}");
     for (from, ids) in delivered {
         assert!(ids.is_sorted(), "{path}: {from} was delivered as {ids:?}");
-        assert_eq!(ids.len(), MESSAGES, "{path}: {from}");
+        assert_eq!(ids.len(), messages(), "{path}: {from}");
     }
 }
 

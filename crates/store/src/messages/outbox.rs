@@ -17,7 +17,7 @@ macro_rules! select_entries {
     ($rest:literal) => {
         concat!(
             "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts, due_at,
-             expires_at, retry_interval_s FROM outbox ",
+             expires_at, retry_interval_s, is_scheduled FROM outbox ",
             $rest
         )
     };
@@ -104,5 +104,6 @@ pub(super) fn entry_from(row: &mut Row) -> SqlResult<OutboxEntry> {
         due_at: row.time()?,
         expires_at: row.opt_time()?,
         retry_interval_s: row.opt_int()?.and_then(|s| u32::try_from(s).ok()),
+        is_scheduled: row.bool()?,
     })
 }

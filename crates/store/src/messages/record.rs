@@ -246,7 +246,7 @@ async fn load_waiting(tx: &mut Tx, ids: &str) -> SqlResult<HashMap<MessageId, Wa
 /// their content.
 async fn load_unreadable(tx: &mut Tx, ids: &[MessageId]) -> SqlResult<HashMap<MessageId, Waiting>> {
     const SELECT: &str = "SELECT id, account_id, device_id, chat, whatsapp_id, priority, attempts,
-        due_at, expires_at, retry_interval_s, day, month, grant_id,
+        due_at, expires_at, retry_interval_s, is_scheduled, day, month, grant_id,
         CAST(octet_length(text) AS BIGINT), kind, text, media
         FROM outbox WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
     let waiting = |row: &mut Row| {

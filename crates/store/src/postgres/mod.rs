@@ -12,14 +12,13 @@ mod link;
 mod reach;
 mod target;
 
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::postgres::{PgConnection, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -113,8 +112,7 @@ impl PostgreSql {
     ///
     /// Without `notify` no hints are sent or heard.
     pub(crate) async fn open(url: &str, notify: bool) -> Result<Self, OpenError> {
-        let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
-        let options = options.application_name("gerbang");
+        let options = facts::options(url)?;
         reach::reach(&options).await?;
         let cache = Arc::new(Cache::default());
         refuse_earlier_release(&options).await?;

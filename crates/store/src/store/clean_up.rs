@@ -9,8 +9,21 @@ use crate::messages::{amend, clean, counts, record};
 use crate::rates;
 
 impl SqlStore {
+    /// As [`domain::ports::MessageStore::delete_old_messages`].
+    pub(super) async fn delete_messages_before(&self, since: Timestamp) -> StoreResult<u64> {
+        let mut rows = 0;
+        for _ in 0..CLEAN_UP_BATCHES_MAX {
+            let batch = self.write(move |tx| Box::pin(clean::messages(tx, since))).await?;
+            rows += batch.rows;
+            if !batch.has_more {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
     /// As [`domain::ports::MessageStore::clean_up`].
-    pub(super) async fn clean_up_messages(
+    pub(super) async fn clean_up_beside_messages(
         &self,
         now: Timestamp,
         keep_messages_since: Timestamp,
@@ -26,14 +39,6 @@ impl SqlStore {
         let early =
             self.write(move |tx| Box::pin(amend::clean_up(tx, keep_messages_since))).await?;
         rows += early.rows;
-        for _ in 0..CLEAN_UP_BATCHES_MAX {
-            let messages =
-                self.write(move |tx| Box::pin(clean::messages(tx, keep_messages_since))).await?;
-            rows += messages.rows;
-            if !messages.has_more {
-                break;
-            }
-        }
         rows +=
             self.write(move |tx| Box::pin(counts::clean_up_hours(tx, keep_messages_since))).await?;
         let over = now.saturating_sub(WINDOW).unwrap_or(now);

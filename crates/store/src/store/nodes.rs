@@ -78,6 +78,10 @@ impl NodeStore for SqlStore {
         run!(self.write, nodes::drain, id, devices_per_s)
     }
 
+    async fn remove_node(&self, id: NodeId) -> StoreResult<bool> {
+        run!(self.write, nodes::remove, id)
+    }
+
     async fn leave_node(&self, registration: Registration) -> StoreResult<()> {
         run!(self.write, nodes::leave, registration)
     }

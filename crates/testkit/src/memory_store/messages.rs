@@ -15,8 +15,8 @@ use domain::policy::queue::QueueSize;
 use domain::policy::quota::QuotaKind;
 use domain::ports::{
     Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
-    MessageFilter, MessageStore, OutboxEntry, Page, PageRequest, Progress, REPEATED_BYTES_MAX,
-    Recorded, StoreResult,
+    MessageFilter, MessageStore, OldMessage, OutboxEntry, Page, PageRequest, Progress,
+    REPEATED_BYTES_MAX, Recorded, StoreResult,
 };
 use domain::webhook::{Event, EventDevice};
 use jiff::{SignedDuration, Timestamp};
@@ -271,14 +271,37 @@ impl MessageStore for MemoryStore {
         Ok((chats, u32::try_from(new).expect("few contacts")))
     }
 
-    async fn clean_up(&self, now: Timestamp, keep_messages_since: Timestamp) -> StoreResult<u64> {
+    async fn clean_up(&self, now: Timestamp, _since: Timestamp) -> StoreResult<u64> {
         let mut state = self.state();
-        let before = state.history.len() + state.idempotency.len();
-        state.history.retain(|_, message| message.created_at >= stored(keep_messages_since));
-        state.forget_files();
+        let before = state.idempotency.len();
         state.idempotency.retain(|_, remembered| remembered.at > forgotten_before(now));
-        let after = state.history.len() + state.idempotency.len();
-        Ok(u64::try_from(before - after).expect("a small number"))
+        Ok(u64::try_from(before - state.idempotency.len()).expect("a small number"))
+    }
+
+    async fn old_messages(&self, since: Timestamp) -> StoreResult<Vec<OldMessage>> {
+        let state = self.state();
+        let old = state.history.values().filter(|message| message.created_at < stored(since));
+        let archived = |message: &Message| OldMessage {
+            id: message.id,
+            account: message.account_id,
+            created_at: message.created_at,
+            line: serde_json::json!({ "id": message.id.0, "text": message.content.text() })
+                .to_string(),
+        };
+        Ok(old.map(archived).collect())
+    }
+
+    async fn delete_messages(&self, ids: &[MessageId]) -> StoreResult<u64> {
+        let mut state = self.state();
+        let before = state.history.len();
+        state.history.retain(|id, _| !ids.contains(id));
+        state.forget_files();
+        Ok(u64::try_from(before - state.history.len()).expect("a small number"))
+    }
+
+    async fn delete_old_messages(&self, since: Timestamp) -> StoreResult<u64> {
+        let old = self.old_messages(since).await?;
+        self.delete_messages(&old.iter().map(|message| message.id).collect::<Vec<_>>()).await
     }
 }
 

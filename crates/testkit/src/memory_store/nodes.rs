@@ -12,7 +12,7 @@ use domain::leases::Leases;
 use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
 use domain::policy::rate::{RateState, SharedWindow, Taken};
 use domain::ports::{LoadedOutbox, MessageStore as _, NodeStore, StoreResult};
-use domain::webhook::DeliveryState;
+use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -109,6 +109,21 @@ impl Nodes {
 }
 
 impl State {
+    /// Refuses what became of posts to webhooks of another node.
+    pub(super) fn fence_deliveries(&self, outcomes: &[DeliveryOutcome]) -> StoreResult<()> {
+        let leases = &self.nodes.leases;
+        let is_foreign = |delivery: &&Delivery| {
+            let epoch = self.nodes.poster(delivery.webhook_id).epoch;
+            outcomes.iter().any(|outcome| outcome.id == delivery.id)
+                && leases.webhook_epoch(delivery.webhook_id) != Some(epoch)
+        };
+        if leases.is_fenced() && self.deliveries.iter().any(|one| is_foreign(&one)) {
+            leases.refuse_webhook();
+            return Err(StoreError::NotOwner);
+        }
+        Ok(())
+    }
+
     /// Refuses a write for a device of another node.
     pub(super) fn fence(&self, device: DeviceId) -> StoreResult<()> {
         let nodes = &self.nodes;
@@ -135,7 +150,8 @@ impl NodeStore for MemoryStore {
     async fn register_node(&self, node: &NewNode, lease: Duration) -> StoreResult<Registration> {
         let mut state = self.state();
         let nodes = &mut state.nodes;
-        let (now, count) = (nodes.now_ms(), i64::try_from(nodes.nodes.len()).expect("few nodes"));
+        let (now, count) = (nodes.now_ms(), nodes.nodes.iter().map(|known| known.id.0).max());
+        let count = count.unwrap_or(0);
         let known = nodes.nodes.iter_mut().find(|known| known.node.name == node.name);
         let (id, epoch) = known.map_or((NodeId(count + 1), 1), |known| (known.id, known.epoch + 1));
         nodes.nodes.retain(|known| known.id != id);
@@ -216,6 +232,14 @@ impl NodeStore for MemoryStore {
         let mut nodes: Vec<Node> = state.nodes.nodes.iter().map(node).collect();
         nodes.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(nodes)
+    }
+
+    async fn remove_node(&self, id: NodeId) -> StoreResult<bool> {
+        let mut state = self.state();
+        let nodes = &mut state.nodes;
+        let (now, count) = (nodes.now_ms(), nodes.nodes.len());
+        nodes.nodes.retain(|known| known.id != id || known.expires_ms > now);
+        Ok(nodes.nodes.len() < count)
     }
 
     async fn drain_node(&self, id: NodeId, devices_per_s: Option<u32>) -> StoreResult<bool> {

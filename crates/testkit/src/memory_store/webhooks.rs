@@ -124,6 +124,7 @@ impl WebhookStore for MemoryStore {
 
     async fn record_deliveries(&self, outcomes: Vec<DeliveryOutcome>) -> StoreResult<()> {
         let mut state = self.state();
+        state.fence_deliveries(&outcomes)?;
         for outcome in outcomes {
             let found = state.deliveries.iter_mut().find(|delivery| delivery.id == outcome.id);
             let Some(delivery) = found else { continue };

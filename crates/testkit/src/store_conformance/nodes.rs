@@ -10,7 +10,7 @@ use domain::leases::Leases;
 use domain::message::{MessageEvent, Receipt};
 use domain::node::{LEASE, NewNode, OwnedDevice, Registration};
 use domain::ports::{ProtocolWrite, Store};
-use domain::webhook::{EventKind, WebhookPatch};
+use domain::webhook::{DeliveryOutcome, DeliveryState, EventKind, WebhookPatch};
 
 use super::lists::incoming;
 use super::{NOW, World, later, new_device, new_messages, progress};
@@ -51,8 +51,13 @@ pub async fn a_node_is_registered_and_renewed(store: Arc<dyn Store>) {
     assert!(!store.renew_node(first, LEASE).await.unwrap(), "it is void");
     assert_eq!(store.fleet(first).await.unwrap(), None);
     assert!(store.renew_node(again, LEASE).await.unwrap());
+    assert!(!store.remove_node(again.node).await.unwrap(), "it is live");
     store.leave_node(again).await.unwrap();
     assert!(!store.nodes().await.unwrap()[0].is_live);
+    assert!(store.remove_node(again.node).await.unwrap());
+    assert!(store.nodes().await.unwrap().is_empty());
+    assert!(!store.remove_node(again.node).await.unwrap());
+    assert!(!store.renew_node(again, LEASE).await.unwrap(), "it is void");
 }
 
 /// Devices that no live node owns are claimed once, up to a limit, each time under a new epoch.
@@ -230,6 +235,50 @@ pub async fn a_webhook_belongs_to_one_node(store: Arc<dyn Store>) {
     assert_eq!(store.claim_webhooks(b, 9).await.unwrap(), 1);
     assert!(store.owned_webhooks(b).await.unwrap()[0].epoch > changed.epoch);
     assert!(store.owned_webhooks(a).await.unwrap().is_empty());
+}
+
+/// After another node has claimed a webhook, the former one writes nothing of what became of its posts.
+pub async fn a_stale_node_writes_no_outcomes_of_posts(store: Arc<dyn Store>) {
+    let world = World::new(store.clone()).await;
+    let webhook = world.webhook(None, &[EventKind::MessageSent]).await;
+    world.sent(1).await;
+    let pending = store.pending_deliveries(webhook.id, &[], 9).await.unwrap().items;
+    let delivery = pending[0].id;
+    let tried = |attempts| DeliveryOutcome {
+        id: delivery,
+        state: DeliveryState::Pending,
+        attempts,
+        due_at: later(60),
+        last_status: Some(500),
+        last_error: None,
+        ended_at: None,
+        tried: None,
+    };
+    let (leases, a) = (store.leases(), register(&store, "a").await);
+    become_node(&leases, a);
+    store.claim_webhooks(a, 9).await.unwrap();
+    let refused = store.record_deliveries(vec![tried(1)]).await;
+    assert!(matches!(refused, Err(StoreError::NotOwner)), "{refused:?}");
+    let held = store.owned_webhooks(a).await.unwrap()[0];
+    // Also once nothing is posted to it any more.
+    leases.hold_webhooks(a, [(held, false)].into_iter());
+    store.record_deliveries(vec![tried(1)]).await.unwrap();
+    store.renew_node(a, Duration::ZERO).await.unwrap();
+    let b = register(&store, "b").await;
+    assert_eq!(store.claim_webhooks(b, 9).await.unwrap(), 1);
+    let refused = store.record_deliveries(vec![tried(2)]).await;
+    assert!(matches!(refused, Err(StoreError::NotOwner)), "{refused:?}");
+    assert_eq!(leases.refused(), 2);
+    let stored = store.pending_deliveries(webhook.id, &[], 9).await.unwrap().items;
+    assert_eq!(stored[0].attempts, 1);
+    become_node(&leases, b);
+    leases.hold_webhooks(b, [(store.owned_webhooks(b).await.unwrap()[0], true)].into_iter());
+    store.record_deliveries(vec![tried(3)]).await.unwrap();
+    let stored = store.pending_deliveries(webhook.id, &[], 9).await.unwrap().items;
+    assert_eq!(stored[0].attempts, 3);
+    // What was erased has nothing to be written.
+    store.delete_webhook(world.account.id, webhook.id).await.unwrap();
+    store.record_deliveries(vec![tried(4)]).await.unwrap();
 }
 
 /// What another node has accepted is found by its account, after what is known.

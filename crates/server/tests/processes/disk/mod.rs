@@ -5,11 +5,12 @@ mod full;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use tempfile::TempDir;
+
+use crate::support::preload;
 
 /// The files it knows, in the order of `disk.c`.
 const FILES: [&str; 3] = ["gerbang.sqlite", "gerbang.sqlite-wal", "gerbang.sqlite-journal"];
@@ -41,12 +42,7 @@ impl Disk {
     /// Without a C compiler.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let library = dir.path().join("disk.so");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/processes/disk/disk.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o"]);
-        let status = compiler.arg(&library).args([source, "-ldl"]).status();
-        assert!(status.expect("a C compiler").success());
+        let library = preload::build("disk/disk.c", dir.path());
         let setting = |name: &str, path: &Path| (name.to_owned(), path.display().to_string());
         let (log, space) = (dir.path().join("log"), dir.path().join("space"));
         let settings = vec![

@@ -1,12 +1,12 @@
 //! The nodes, their devices, and what was sent through them.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::crash::Device;
@@ -18,6 +18,8 @@ use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
 use crate::support::wait::{moment, until};
+
+use super::watch::Watch;
 
 /// How long the others may take to run the devices of a node that is gone, in seconds, where nothing else
 /// runs on the machine.
@@ -49,7 +51,17 @@ pub struct Fleet {
 impl Fleet {
     /// Starts so many nodes; all devices are made by the first one.
     pub async fn start(count: usize) -> Self {
-        let mut fleet = Self {
+        let mut fleet = Self::prepare().await;
+        for _ in 0..count {
+            fleet.add(&env::gerbang(), &[]).await;
+        }
+        fleet.link_devices().await;
+        fleet
+    }
+
+    /// What nodes need, without any.
+    pub async fn prepare() -> Self {
+        Self {
             database: Database::create().await,
             simulator: Simulator::start().await,
             media: tempfile::tempdir().unwrap(),
@@ -58,21 +70,36 @@ impl Fleet {
             devices: Vec::new(),
             ledger: Ledger::default(),
             probes: 0,
-        };
-        for n in 0..count {
-            let settings = fleet.settings(&format!("node-{n}"));
-            let settings: Vec<(&str, &str)> =
-                settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            fleet.nodes.push(Gateway::start_with(&env::gerbang(), &settings).await);
         }
-        let account = fleet.nodes[0].operator().make_account("fleet", "unlimited").await;
-        fleet.key = account.key().unwrap().to_owned();
+    }
+
+    /// Starts a node, with more settings than all have.
+    pub async fn add(&mut self, binary: &Path, more: &[(&str, &str)]) {
+        let settings = self.settings(&self.name(self.nodes.len()));
+        let settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.nodes.push(Gateway::start_with(binary, &[&settings, more].concat()).await);
+    }
+
+    /// Makes the account and its devices at the first node.
+    pub async fn link_devices(&mut self) {
+        let account = self.nodes[0].operator().make_account("fleet", "unlimited").await;
+        self.key = account.key().unwrap().to_owned();
         for n in 0..DEVICES {
             let phone = format!("62811{n:08}");
-            let id = account.make_linked_device(&fleet.simulator, &phone).await;
-            fleet.devices.push(Device { id, phone });
+            let id = account.make_linked_device(&self.simulator, &phone).await;
+            self.devices.push(Device { id, phone });
         }
-        fleet
+    }
+
+    /// The address of the database.
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
+    /// The address of WhatsApp.
+    pub fn whatsapp_url(&self) -> &str {
+        self.simulator.url()
     }
 
     /// The settings of a node of this name.
@@ -191,33 +218,16 @@ impl Fleet {
         }
     }
 
-    /// How long a device is seen not connected at the most, until all have been connected anew.
-    pub async fn watch_offline(&self, node: usize) -> JoinHandle<Duration> {
-        let before = self.connected_at(node).await;
-        let (account, devices) = (self.account(node), self.devices.clone());
-        tokio::spawn(async move {
-            let mut since: HashMap<String, Instant> = HashMap::new();
-            let mut longest = Duration::ZERO;
-            let mut left: Vec<_> = devices.into_iter().zip(before).collect();
-            while !left.is_empty() {
-                let mut waiting = Vec::with_capacity(left.len());
-                for (device, before) in left {
-                    let shown = account.get(&format!("/v1/devices/{}", device.id)).await;
-                    let began = *since.entry(device.id.clone()).or_insert_with(Instant::now);
-                    match (shown["status"] == "connected", shown["connected_at"] == before) {
-                        (true, false) => longest = longest.max(began.elapsed()),
-                        (true, true) => {
-                            since.remove(&device.id);
-                            waiting.push((device, before));
-                        }
-                        (false, _) => waiting.push((device, before)),
-                    }
-                }
-                left = waiting;
-                moment(Duration::from_millis(50)).await;
-            }
-            longest
-        })
+    /// Watches the devices from a node until [`Watch::end`], and asks what only their owners know meanwhile.
+    pub fn watch(&self, node: usize) -> Watch {
+        Watch::start(self.account(node), self.devices.clone())
+    }
+
+    /// A figure of a node, by its name and labels.
+    pub async fn figure(&self, node: usize, name: &str) -> Option<f64> {
+        let text = self.nodes[node].operator().text("/metrics").await;
+        let mut figures = text.lines().filter_map(|line| line.rsplit_once(' '));
+        figures.find(|(found, _)| *found == name)?.1.parse().ok()
     }
 
     /// Compares what was acknowledged with the rows and the phones.

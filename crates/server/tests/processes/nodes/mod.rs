@@ -1,6 +1,12 @@
-//! Several `gerbang serve` on one PostgreSQL: one is killed, frozen or stopped, and the others run its devices.
+//! Several `gerbang serve` on one PostgreSQL: one is killed, frozen, stopped, cut off or has another time, and
+//! the others run its devices.
 
+mod clocks;
 mod fleet;
+mod network;
+mod partition;
+mod rolling;
+mod watch;
 
 use std::time::Duration;
 
@@ -76,13 +82,13 @@ async fn a_node_that_is_stopped_hands_its_devices_over() {
     let other = fleet.other_than(owner);
     let load = fleet.load(other, 0);
     load.wait_for_acknowledged(ACKNOWLEDGED).await;
-    let watch = fleet.watch_offline(other).await;
+    let watch = fleet.watch(other);
     let stopped = fleet.nodes[owner].process.stop().await;
     assert!(stopped.success());
     fleet.wait_until_all_send(other).await;
-    let offline = watch.await.unwrap();
-    assert!(offline <= Duration::from_secs(OFFLINE_S_MAX), "a device was offline for {offline:?}");
-    println!("offline for {offline:?} at most");
+    let seen = watch.end().await;
+    println!("{seen}");
+    seen.check(Duration::from_secs(OFFLINE_S_MAX));
     fleet.ledger.add(load.end().await);
     fleet.nodes[owner].restart().await;
     fleet.finish().await;
@@ -96,16 +102,30 @@ async fn an_operator_lists_and_drains_nodes() {
     let (name, operator) = (fleet.name(owner), fleet.nodes[other].operator());
     let node = fleet.node(other, &name).await;
     assert_eq!(node["status"], "live", "{node}");
-    let path = format!("/v1/nodes/{}/drain", node["id"]);
-    let drained = operator.post(&path, json!({ "devices_per_s": 10 })).await;
+    let (id, path) = (node["id"].to_string(), format!("/v1/nodes/{}", node["id"]));
+    let drained = operator.post(&format!("{path}/drain"), json!({ "devices_per_s": 10 })).await;
     assert_eq!((&drained["status"], &drained["drain_per_s"]), (&json!("draining"), &json!(10)));
     until("the other node has all devices", 30, async || {
         (fleet.node(other, &name).await["devices"] == 0).then_some(())
     })
     .await;
     fleet.wait_until_all_send(other).await;
-    let back = operator.post(&path, json!({ "devices_per_s": 0 })).await;
-    assert_eq!(back["status"], "live");
+    let admin = async |fleet: &Fleet, args: &[&str]| {
+        fleet.nodes[other].command(&[&["admin", "nodes"], args].concat()).await
+    };
+    let shown = admin(&fleet, &[]).await.ok();
+    let line = |text: &str| text.lines().find(|line| line.contains(&name)).map(str::to_owned);
+    assert!(line(&shown).is_some_and(|line| line.contains("draining")), "{shown}");
+    let back = admin(&fleet, &["resume", &id]).await.ok();
+    assert!(back.contains(&name), "{back}");
+    assert_eq!(fleet.node(other, &name).await["status"], "live");
+    admin(&fleet, &["drain", "99"]).await.refused(1, &["node"]);
+    let refused = operator.call("DELETE", &path, None).await;
+    assert_eq!((refused.status, &refused.body["code"]), (409, &json!("conflict")), "{refused:?}");
+    assert!(fleet.nodes[owner].process.stop().await.success());
+    admin(&fleet, &["remove", &id]).await.ok();
+    assert!(line(&admin(&fleet, &[]).await.ok()).is_none());
+    fleet.nodes[owner].restart().await;
     fleet.finish().await;
 }
 

@@ -26,6 +26,11 @@ impl Database {
         format!("{base}/{}?{options}", self.name)
     }
 
+    /// Runs a statement in it.
+    pub async fn execute(&self, sql: &str) {
+        run(&self.url(), sql.to_owned()).await;
+    }
+
     /// Removes it, open connections included.
     pub async fn drop(self) {
         run(&self.server, format!("DROP DATABASE {} WITH (FORCE)", self.name)).await;

@@ -5,6 +5,7 @@ pub mod database;
 pub mod env;
 pub mod gateway;
 pub mod postgres;
+pub mod preload;
 pub mod process;
 pub mod receiver;
 pub mod simulator;
