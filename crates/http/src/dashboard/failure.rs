@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use domain::error::Error;
+use domain::ids::NodeId;
 use jiff::SignedDuration;
 use maud::html;
 
@@ -18,6 +19,7 @@ use super::words::{Lang, Words};
 use crate::api_error::{ApiError, add_retry_after, log_fault, named};
 use crate::body::JSON_BYTES_MAX;
 use crate::native::problem;
+use crate::nodes::Elsewhere;
 
 /// The policy of every page: our own style, module, pictures and forms, and the simulated phone.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -39,6 +41,8 @@ pub(super) enum Failure {
     NoAccount,
     /// A link has ended, was revoked, or is none of ours.
     LinkOver,
+    /// A form that was acted on before, and the node that may have the answer, where that is another one.
+    SentBefore(Option<NodeId>),
     /// What a use case or the request's reader says.
     Other(std::sync::Arc<ApiError>),
 }
@@ -62,6 +66,7 @@ impl Failure {
             Self::Form | Self::NeedsHttps => StatusCode::FORBIDDEN,
             Self::NoAccount => StatusCode::SEE_OTHER,
             Self::LinkOver => StatusCode::NOT_FOUND,
+            Self::SentBefore(_) => StatusCode::CONFLICT,
             Self::Other(error) => StatusCode::from_u16(problem::kind(error).status)
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }
@@ -74,6 +79,7 @@ impl Failure {
             Self::Form => words.form_refused.to_owned(),
             Self::NeedsHttps => words.needs_https.to_owned(),
             Self::LinkOver => words.link_over_help.to_owned(),
+            Self::SentBefore(_) => words.sent_before.to_owned(),
             Self::Other(error) => describe(error, words),
         }
     }
@@ -139,6 +145,11 @@ pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
             (Failure::SignIn, false) => redirect("/login"),
             (Failure::NoAccount, _) => redirect("/app/accounts"),
             (Failure::Other(error), _) => named(error_page(&failure, lang), error),
+            (Failure::SentBefore(Some(node)), _) => {
+                let mut page = error_page(&failure, lang);
+                page.extensions_mut().insert(Elsewhere::Node(*node));
+                page
+            }
             _ => error_page(&failure, lang),
         };
     }

@@ -11,6 +11,7 @@ use prometheus::proto::{Metric, MetricFamily};
 use super::caller::Person;
 use super::failure::PageResult;
 use super::layout::{self, Place};
+use super::nodes;
 use super::words::words;
 use crate::html::code_block;
 use crate::metrics::ERRORS_TOTAL;
@@ -77,6 +78,7 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
     let families: BTreeMap<String, MetricFamily> =
         state.registry().gather().into_iter().map(|it| (it.name().to_owned(), it)).collect();
     let is_ready = state.core().ping().await.is_ok();
+    let nodes = nodes::section(&state, &person).await?;
     let body = html! {
         h1 { (own.title) }
         div #gateway data-live="tick" {
@@ -90,6 +92,7 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
                     dt { (own.version) } dd { (env!("CARGO_PKG_VERSION")) }
                 }
             }
+            (nodes)
             (queues(own, &families))
             (errors(own, &families))
             (faults(own, &families))

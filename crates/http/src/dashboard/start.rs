@@ -13,6 +13,7 @@ use maud::{Markup, html};
 use super::caller::{InAccount, Person};
 use super::failure::PageResult;
 use super::layout::{self, Place};
+use super::quota::figure_left;
 use super::show::{self, device_name};
 use crate::state::AppState;
 
@@ -113,7 +114,6 @@ async fn glance(state: &AppState, person: &Person, devices: &[Device]) -> Result
     }
     let waiting = waiting(state, person, None).await?;
     let quota = state.core().quota(person.principal(), None).await?;
-    let left = Some(quota.remaining()).filter(|left| *left != domain::policy::quota::NO_LIMIT);
     let need_attention = devices.iter().filter(|device| {
         matches!(device.status, DeviceStatus::Disconnected | DeviceStatus::LoggedOut)
     });
@@ -123,9 +123,7 @@ async fn glance(state: &AppState, person: &Person, devices: &[Device]) -> Result
             div { dt { (words.sent_today) } dd { (sent) } }
             div { dt { (words.waiting) } dd { (waiting) } }
             div { dt { (words.devices_connected) } dd { (connected) " / " (devices.len()) } }
-            div { dt { (words.quota_left) } dd {
-                @match left { Some(left) => (left), None => (words.no_limit) }
-            } }
+            (figure_left(person, &quota))
         }
         @if !need_attention.is_empty() {
             section.card {

@@ -20,6 +20,7 @@ mod moving;
 mod nodes;
 mod outage;
 mod overload;
+mod pages_between_nodes;
 mod peers;
 mod production;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]

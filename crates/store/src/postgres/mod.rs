@@ -64,6 +64,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0023_second_factors.sql"),
     include_str!("../../migrations/postgres/0024_delivery_tries.sql"),
     include_str!("../../migrations/postgres/0026_makers_of_links.sql"),
+    include_str!("../../migrations/postgres/0029_sent_forms.sql"),
 ];
 
 #[derive(Clone)]

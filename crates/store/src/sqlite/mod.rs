@@ -65,6 +65,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0023_second_factors.sql"),
     include_str!("../../migrations/sqlite/0024_delivery_tries.sql"),
     include_str!("../../migrations/sqlite/0026_makers_of_links.sql"),
+    include_str!("../../migrations/sqlite/0029_sent_forms.sql"),
 ];
 
 /// The database, open.
