@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use maud::html;
 
 use super::layout;
-use super::show::with;
+use super::show::{Fault, with};
 use super::words::{Lang, Words};
 use crate::api_error::{ApiError, add_retry_after, log_fault, named};
 use crate::body::JSON_BYTES_MAX;
@@ -70,6 +70,16 @@ impl Failure {
             Self::Other(error) => StatusCode::from_u16(problem::kind(error).status)
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }
+    }
+
+    /// What is wrong with a field; other failures stay what they are.
+    pub(super) fn into_fault(self) -> Result<Fault, Self> {
+        if let Self::Other(error) = &self
+            && let ApiError::Core { error: Error::Invalid { field, message }, .. } = &**error
+        {
+            return Ok(Fault::of(field, message.clone()));
+        }
+        Err(self)
     }
 
     /// What it is, in words.

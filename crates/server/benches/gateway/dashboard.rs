@@ -27,7 +27,7 @@ fn paths(device: &str) -> Vec<String> {
         "/app/chats/{device}/{chat}",
         "/app/messages",
         "/app/messages?status=sent",
-        "/app/messages?q=number+77",
+        "/app/messages?text=number+77",
         "/app/messages/{message}",
         "/app/scheduled",
         "/app/groups",

@@ -16,6 +16,7 @@ async fn files_calls_and_proxy_are_set() {
     let fields = [
         ("media", "on_demand"),
         ("rejects_calls", "1"),
+        ("reject_text", "Please write"),
         ("proxy", "socks5://a:geheim@proxy.example:1080"),
     ];
     member.get(&path).await.expect(403);
@@ -27,6 +28,7 @@ async fn files_calls_and_proxy_are_set() {
         (device.media_download, device.incoming.rejects_calls),
         (MediaDownload::OnDemand, true)
     );
+    assert_eq!(device.incoming.reject_text.as_deref(), Some("Please write"));
     let sealed = device.proxy.clone().unwrap();
     let page = owner.get(&path).await.expect(200).text();
     assert!(page.contains("proxy.example") && !page.contains("geheim"), "{page}");
@@ -38,6 +40,10 @@ async fn files_calls_and_proxy_are_set() {
         (Some(sealed), false),
         "as shown, it is kept"
     );
+    assert_eq!(device.incoming.reject_text, None);
+    let long = "x".repeat(5_000);
+    let refused = owner.post(&path, &[("reject_text", &long)]).await.expect(422).text();
+    assert!(refused.contains("id=\"reject_text-fault\""), "{refused}");
     let refused = owner.post(&path, &[("proxy", "ftp://x")]).await.expect(422).text();
     assert!(refused.contains("id=\"proxy-fault\""), "{refused}");
     owner.post(&path, &[("proxy", "")]).await.expect(303);
