@@ -113,6 +113,14 @@ pub struct Quota {
 }
 
 impl Quota {
+    /// The part of it that one device may spend.
+    #[must_use]
+    pub fn of_device(&self, device: DeviceId) -> Self {
+        let mut quota = self.clone();
+        quota.grants.retain(|grant| grant.is_for(device));
+        quota
+    }
+
     /// Messages granted: all of them, and those used up.
     pub fn granted(&self) -> (i64, i64) {
         let sum = |of: fn(&Grant) -> i64| self.grants.iter().map(of).sum();

@@ -57,7 +57,8 @@ pub use outside::{
     WebhookAnswer, WebhookRequest,
 };
 pub use people::{
-    CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor,
+    CreatedUser, FactorProof, FormClaim, FormHash, NewLink, NewSession, NewUser, PeopleStore,
+    SecondFactor,
 };
 pub use webhooks::{GrantStore, WebhookStore};
 

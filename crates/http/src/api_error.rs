@@ -149,7 +149,7 @@ pub struct ErrorKind(pub &'static str);
 pub fn named(mut response: Response<Body>, error: &ApiError) -> Response<Body> {
     response.extensions_mut().insert(ErrorKind(problem::kind(error).code));
     if let ApiError::Core { error: Error::RunsElsewhere(device), .. } = error {
-        response.extensions_mut().insert(Elsewhere(*device));
+        response.extensions_mut().insert(Elsewhere::Device(*device));
     }
     response
 }

@@ -16,6 +16,7 @@ mod deliveries;
 mod devices;
 mod fence;
 mod files;
+mod forms;
 mod grants;
 mod job;
 mod keys;

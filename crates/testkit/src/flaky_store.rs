@@ -32,11 +32,12 @@ use domain::policy::rate::{RateState, Taken};
 use domain::portal::PortalLink;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, AuditStore, ChatFilter, ChatStore, CountedPage,
-    CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, GrantStore,
-    HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox, MessageCounts, MessageFilter,
-    MessageStore, MovedDevice, NewKey, NewLink, NewPortalLink, NewSession, NewUser, NodeStore,
-    OldMessage, OutboxEntry, Page, PageRequest, PeopleStore, PortalStore, Progress, ProtocolStore,
-    ProtocolWrite, Recorded, SecondFactor, Store, StoreResult, UpdatedAccount, WebhookStore,
+    CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, FormClaim,
+    FormHash, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox,
+    MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink, NewPortalLink,
+    NewSession, NewUser, NodeStore, OldMessage, OutboxEntry, Page, PageRequest, PeopleStore,
+    PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded, SecondFactor, Store,
+    StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
@@ -337,6 +338,8 @@ delegate!(PeopleStore {
     write set_second_factor(user: UserId, factor: SecondFactor) -> bool;
     write use_second_factor(user: UserId, proof: FactorProof) -> bool;
     write delete_second_factor(user: UserId) -> bool;
+    write claim_form(form: FormHash, node: Option<NodeId>, now: Timestamp) -> FormClaim;
+    write release_form(form: FormHash) -> ();
 });
 
 delegate!(PortalStore {

@@ -23,7 +23,7 @@ use domain::audit::AuditEntry;
 use domain::chat::{ChatFacts, ChatId, Lid};
 use domain::device::Device;
 use domain::grant::{Grant, NewVoucher};
-use domain::ids::{AccountId, DeliveryId, DeviceId, GrantId, MessageId, UserId};
+use domain::ids::{AccountId, DeliveryId, DeviceId, GrantId, MessageId, NodeId, UserId};
 use domain::key::KeyHash;
 use domain::message::{Amendment, Message, whole_millis as stored};
 use domain::person::{Session, User};
@@ -32,7 +32,8 @@ use domain::plan::Plan;
 use domain::policy::quota::{Period, Usage};
 use domain::portal::PortalLink;
 use domain::ports::{
-    NewLink, PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, SecondFactor, Store, StoreResult,
+    FormHash, NewLink, PAGE_BYTES_MAX, Page, ProtocolStore, ProtocolWrite, SecondFactor, Store,
+    StoreResult,
 };
 use domain::webhook::{Delivery, DeliveryTry, Webhook};
 use jiff::Timestamp;
@@ -64,6 +65,7 @@ struct State {
     second_factors: BTreeMap<UserId, SecondFactor>,
     tries: BTreeMap<DeliveryId, Vec<DeliveryTry>>,
     links: Vec<NewLink>,
+    sent_forms: BTreeMap<FormHash, (Option<NodeId>, Timestamp)>,
     portal_links: Vec<(KeyHash, PortalLink)>,
     audit: Vec<AuditEntry>,
     last_audit_id: i64,

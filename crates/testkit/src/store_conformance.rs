@@ -134,7 +134,8 @@ macro_rules! store_conformance {
             people: a_person_is_found_as_made, a_second_factor_is_used_up_once, people_are_tenant_separate, an_account_has_a_limit_of_people,
                 a_link_is_used_once_and_expires, a_session_is_begun_used_and_ended,
                 invitations_go_with_the_person_who_made_them,
-                a_link_stays_valid_while_nobody_has_joined, people_are_deleted_with_their_account;
+                a_link_stays_valid_while_nobody_has_joined, people_are_deleted_with_their_account,
+                a_form_is_claimed_once_a_day;
             access: a_portal_link_is_found_until_it_ends, a_device_has_a_limit_of_portal_links,
                 an_audit_log_is_read_by_account_and_as_a_whole, an_audit_log_is_bounded;
             nodes: a_node_is_registered_and_renewed, devices_without_a_live_owner_are_claimed_once,

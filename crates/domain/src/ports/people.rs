@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreResult;
-use crate::ids::{AccountId, UserId};
+use crate::ids::{AccountId, NodeId, UserId};
 use crate::key::KeyHash;
 use crate::person::{Invitation, Link, Place, Session, User};
 use crate::webhook::SealedSecret;
@@ -75,6 +75,20 @@ pub enum FactorProof {
     Recovery(KeyHash),
 }
 
+/// What makes a form of the dashboard recognisable when it comes again: a hash of whose it is, where it goes
+/// and what it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FormHash(pub [u8; 32]);
+
+/// Whether a form may be acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FormClaim {
+    /// It came for the first time.
+    First,
+    /// It came before, to this node; `None` where the database is shared with no other process.
+    Before(Option<NodeId>),
+}
+
 /// People, sessions and links. Nothing here is on the path of a request of an API.
 #[async_trait]
 pub trait PeopleStore: Send + Sync {
@@ -132,4 +146,14 @@ pub trait PeopleStore: Send + Sync {
     async fn use_second_factor(&self, user: UserId, proof: FactorProof) -> StoreResult<bool>;
     /// Erases it; false when there was none.
     async fn delete_second_factor(&self, user: UserId) -> StoreResult<bool>;
+    /// Claims a form for a node: of all calls within [`IDEMPOTENCY_HOURS`](super::IDEMPOTENCY_HOURS) one
+    /// gets it.
+    async fn claim_form(
+        &self,
+        form: FormHash,
+        node: Option<NodeId>,
+        now: Timestamp,
+    ) -> StoreResult<FormClaim>;
+    /// Gives a claim back: the form changed nothing.
+    async fn release_form(&self, form: FormHash) -> StoreResult<()>;
 }

@@ -33,8 +33,12 @@ impl Core {
         let now = self.clock.now();
         let usage = self.store.usage(account.id).await?.at(self.period(account));
         let mut grants = self.store.grants(account.id).await?;
-        grants.retain(|grant| grant.holds(now) && device.is_none_or(|device| grant.is_for(device)));
-        Ok(Quota { plan: Plan::clone(principal.plan()?), usage, grants })
+        grants.retain(|grant| grant.holds(now));
+        let quota = Quota { plan: Plan::clone(principal.plan()?), usage, grants };
+        Ok(match device {
+            Some(device) => quota.of_device(device),
+            None => quota,
+        })
     }
 
     /// Grants messages to an account or one of its devices, for the operator.

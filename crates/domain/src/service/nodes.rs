@@ -1,9 +1,11 @@
 //! The processes that share the database.
 
 use super::{Core, Principal};
+use crate::audit::Action;
 use crate::error::{Error, Result};
 use crate::ids::{DeviceId, NodeId};
 use crate::node::{Node, NodeAddress};
+use crate::ports::{FormClaim, FormHash};
 
 /// How many devices a second a drained node hands over, unless it is asked for.
 pub const DRAIN_PER_S: u32 = 5;
@@ -35,6 +37,33 @@ impl Core {
         let nodes = self.store.nodes().await?.into_iter();
         let others = nodes.filter(|node| node.is_live && Some(node.id) != own);
         Ok(others.map(|node| NodeAddress { id: node.id, url: node.url }).collect())
+    }
+
+    /// One of them; `None` when it is not live, or this one.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn other_node(&self, id: NodeId) -> Result<Option<NodeAddress>> {
+        Ok(self.other_nodes().await?.into_iter().find(|node| node.id == id))
+    }
+
+    /// What distinguishes this node from others; `None` where there are none.
+    pub fn node(&self) -> Option<NodeId> {
+        self.store.leases().node()
+    }
+
+    /// Claims a form of the dashboard for this node, so that it is acted on once.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn claim_form(&self, form: FormHash) -> Result<FormClaim> {
+        Ok(self.store.claim_form(form, self.node(), self.clock.now()).await?)
+    }
+
+    /// Gives a claim back: the form changed nothing.
+    pub async fn release_form(&self, form: FormHash) {
+        // A form whose claim stays is filled in anew; what the store cannot write it reports.
+        let _ = self.store.release_form(form).await;
     }
 
     /// Refuses what only the node can do that runs a device, before anything is done.
@@ -95,6 +124,9 @@ impl Core {
 
     async fn node(&self, id: NodeId) -> Result<Node> {
         let nodes = self.store.nodes().await?;
-        nodes.into_iter().find(|node| node.id == id).ok_or(Error::NotFound("node"))
+        let node = nodes.into_iter().find(|node| node.id == id).ok_or(Error::NotFound("node"))?;
+        let action = per_s.map_or(Action::NodeResumed, |_| Action::NodeDrained);
+        self.note(principal, action, &node.name).await;
+        Ok(node)
     }
 }

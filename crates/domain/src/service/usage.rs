@@ -77,6 +77,15 @@ pub struct UsageReport {
     pub rows: Vec<DayUsage>,
 }
 
+impl UsageReport {
+    /// All days and devices together.
+    pub fn total(&self) -> UsageFigures {
+        let mut total = UsageFigures::default();
+        self.rows.iter().for_each(|row| total += row.figures);
+        total
+    }
+}
+
 impl Core {
     /// How many messages were accepted and came in within the last `days`, the present one included, by
     /// day of the account's time zone. Counted by the hour: where days begin within one, it belongs to

@@ -74,6 +74,9 @@ document.addEventListener("focusout", () => {
 });
 addEventListener("pagehide", close);
 addEventListener("pageshow", open);
+// On a phone the pages are one line, wider than the screen.
+const here = document.querySelector(".side [aria-current]");
+if (here) here.closest(".side").scrollLeft = here.offsetLeft - here.closest(".side").clientWidth / 2 + here.clientWidth / 2;
 // A file that is too large is refused before it is sent.
 document.addEventListener("change", ({ target }) => {
   const { bytesMax, tooLarge } = target.dataset ?? {};

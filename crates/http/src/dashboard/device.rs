@@ -13,12 +13,14 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{InAccount, Nothing, Person, Posted, csrf_field, id};
+use super::device_hooks;
 use super::device_more;
 use super::devices::{figures, restricted};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
 use super::portal_links;
+use super::quota;
 use super::show::{self, Fault, device_path, with};
 use super::words::Words;
 use crate::portal::page_path;
@@ -113,6 +115,7 @@ async fn page(
     let words = person.words();
     let path = device_path(device);
     let is_owner = person.visitor.role() == Role::Owner;
+    let quota = state.core().quota(person.principal(), None).await?;
     let body = html! {
         p.crumbs { a href="/app/devices" { (words.devices) } }
         h1 { (device.name) }
@@ -125,6 +128,7 @@ async fn page(
             (restricted(state, person, device))
             (heartbeat_bar::bar(state, person, device, Grain::Minute).await?)
             (figures(state, person, device).await?)
+            (quota::of_device(person, &quota, device.id))
         }
         @if is_owner { (acts(person, device, &path)) }
         dl.facts {
@@ -137,6 +141,7 @@ async fn page(
         @if is_owner {
             (settings(person, &path, form, fault))
             (device_more::link(person, device))
+            (device_hooks::section(state, person, device).await?)
             (portal_links::section(state, person, device).await?)
         }
     };

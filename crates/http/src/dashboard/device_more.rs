@@ -27,6 +27,7 @@ words! {
     on_demand: "are fetched when somebody wants them", "diambil saat diminta";
     off: "are not fetched", "tidak diambil";
     reject_calls: "Reject calls", "Tolak panggilan";
+    reject_text: "Text to callers whose call was rejected (empty: none)", "Teks untuk penelepon yang ditolak (kosong: tidak ada)";
     read_at_once: "Mark messages as read at once", "Langsung tandai pesan sudah dibaca";
     proxy: "Proxy of the connection to WhatsApp", "Proxy untuk koneksi ke WhatsApp";
     proxy_help: "Such as socks5://user:password@host:1080. A password is not shown again; leave the field as it is to keep it.", "Misalnya socks5://pengguna:sandi@host:1080. Kata sandi tidak ditampilkan lagi; biarkan isinya untuk mempertahankannya.";
@@ -41,6 +42,7 @@ pub(super) fn routes() -> Router<AppState> {
 struct MoreForm {
     media: String,
     rejects_calls: String,
+    reject_text: String,
     reads_at_once: String,
     proxy: String,
 }
@@ -51,6 +53,7 @@ impl MoreForm {
         Self {
             media: device.media_download.as_str().to_owned(),
             rejects_calls: flag(device.incoming.rejects_calls),
+            reject_text: device.incoming.reject_text.clone().unwrap_or_default(),
             reads_at_once: flag(device.incoming.reads_at_once),
             proxy: state.core().shown_proxy(device).unwrap_or_default(),
         }
@@ -60,15 +63,20 @@ impl MoreForm {
     fn change(&self, state: &AppState, device: &Device) -> DeviceChange {
         let shown = state.core().shown_proxy(device).unwrap_or_default();
         let proxy = self.proxy.trim();
-        let wanted = (!proxy.is_empty()).then(|| proxy.to_owned());
         DeviceChange {
             media_download: MediaDownload::from_name(&self.media),
             rejects_calls: Some(!self.rejects_calls.is_empty()),
+            reject_text: Some(text_of(&self.reject_text)),
             reads_at_once: Some(!self.reads_at_once.is_empty()),
-            proxy: (proxy != shown).then_some(wanted),
+            proxy: (proxy != shown).then(|| text_of(proxy)),
             ..DeviceChange::default()
         }
     }
+}
+
+/// A field's text; `None` when it is empty.
+fn text_of(field: &str) -> Option<String> {
+    Some(field.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// The link to this page.
@@ -97,7 +105,7 @@ fn page(person: &Person, device: &Device, form: &MoreForm, fault: Option<&Fault>
     let body = html! {
         p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(path) { (device.name) } }
         h1 { (own.title) }
-        (Fault::above(fault, &["proxy"]))
+        (Fault::above(fault, &["proxy", "reject_text"]))
         form.stack method="post" action={ (path) "/more" } {
             (person.csrf())
             label for="media" { (own.media) }
@@ -110,6 +118,9 @@ fn page(person: &Person, device: &Device, form: &MoreForm, fault: Option<&Fault>
                 input type="checkbox" name="rejects_calls" value="1" checked[!form.rejects_calls.is_empty()];
                 (own.reject_calls)
             }
+            label for="reject_text" { (own.reject_text) }
+            input #reject_text name="reject_text" value=(form.reject_text) aria-describedby="reject_text-fault";
+            (Fault::beside(fault, "reject_text"))
             label.check {
                 input type="checkbox" name="reads_at_once" value="1" checked[!form.reads_at_once.is_empty()];
                 (own.read_at_once)
@@ -135,6 +146,9 @@ async fn change(
     let change = form.change(&state, &device);
     match state.core().update_device(person.principal(), device.id, change).await {
         Ok(_) => Ok(redirect(&device_path(&device))),
+        Err(Error::Invalid { field: "reject_text", message }) => {
+            page(&person, &device, &form, Some(&Fault::of("reject_text", message)))
+        }
         Err(error @ Error::Invalid { .. }) => {
             let fault = Fault::of("proxy", describe(&error.into(), person.words()));
             page(&person, &device, &form, Some(&fault))

@@ -6,6 +6,7 @@ use axum::response::Response;
 use axum::routing::get;
 use domain::device::Device;
 use domain::error::Error;
+use domain::grant::Quota;
 use domain::person::Role;
 use domain::ports::PageRequest;
 use domain::service::NAME_CHARS_MAX;
@@ -16,6 +17,7 @@ use super::caller::{Asked, InAccount, Person, Posted};
 use super::failure::{PageResult, describe, redirect};
 use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
+use super::quota;
 use super::show::{self, Fault, device_path};
 use super::start::waiting;
 use crate::state::AppState;
@@ -77,9 +79,10 @@ async fn page(
     let words = person.words();
     let page = PageRequest { before, limit: DEVICES_SHOWN };
     let devices = state.core().devices(person.principal(), page).await?;
+    let quota = state.core().quota(person.principal(), None).await?;
     let mut cards = Vec::new();
     for device in &devices.items {
-        cards.push(card(state, person, device).await?);
+        cards.push(card(state, person, device, &quota).await?);
     }
     let last = devices.items.last().filter(|_| devices.has_more);
     let body = html! {
@@ -116,7 +119,12 @@ fn add_form(person: &Person, form: &AddForm, fault: Option<&Fault>) -> Markup {
     }
 }
 
-async fn card(state: &AppState, person: &Person, device: &Device) -> Result<Markup, Error> {
+async fn card(
+    state: &AppState,
+    person: &Person,
+    device: &Device,
+    quota: &Quota,
+) -> Result<Markup, Error> {
     let words = person.words();
     let path = device_path(device);
     let is_owner = person.visitor.role() == Role::Owner;
@@ -136,6 +144,7 @@ async fn card(state: &AppState, person: &Person, device: &Device) -> Result<Mark
             (restricted(state, person, device))
             (heartbeat_bar::bar(state, person, device, Grain::TenMinutes).await?)
             (figures(state, person, device).await?)
+            (quota::of_device(person, quota, device.id))
             @if is_owner && !device.status.is_paired() {
                 p { a.button href={ (path) "/pair" } { (words.link) } }
             }

@@ -9,15 +9,17 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use domain::error::Error;
+use domain::ids::NodeId;
 use jiff::SignedDuration;
 use maud::html;
 
 use super::layout;
-use super::show::with;
+use super::show::{Fault, with};
 use super::words::{Lang, Words};
 use crate::api_error::{ApiError, add_retry_after, log_fault, named};
 use crate::body::JSON_BYTES_MAX;
 use crate::native::problem;
+use crate::nodes::Elsewhere;
 
 /// The policy of every page: our own style, module, pictures and forms, and the simulated phone.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -39,6 +41,8 @@ pub(super) enum Failure {
     NoAccount,
     /// A link has ended, was revoked, or is none of ours.
     LinkOver,
+    /// A form that was acted on before, and the node that may have the answer, where that is another one.
+    SentBefore(Option<NodeId>),
     /// What a use case or the request's reader says.
     Other(std::sync::Arc<ApiError>),
 }
@@ -62,9 +66,20 @@ impl Failure {
             Self::Form | Self::NeedsHttps => StatusCode::FORBIDDEN,
             Self::NoAccount => StatusCode::SEE_OTHER,
             Self::LinkOver => StatusCode::NOT_FOUND,
+            Self::SentBefore(_) => StatusCode::CONFLICT,
             Self::Other(error) => StatusCode::from_u16(problem::kind(error).status)
                 .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         }
+    }
+
+    /// What is wrong with a field; other failures stay what they are.
+    pub(super) fn into_fault(self) -> Result<Fault, Self> {
+        if let Self::Other(error) = &self
+            && let ApiError::Core { error: Error::Invalid { field, message }, .. } = &**error
+        {
+            return Ok(Fault::of(field, message.clone()));
+        }
+        Err(self)
     }
 
     /// What it is, in words.
@@ -74,6 +89,7 @@ impl Failure {
             Self::Form => words.form_refused.to_owned(),
             Self::NeedsHttps => words.needs_https.to_owned(),
             Self::LinkOver => words.link_over_help.to_owned(),
+            Self::SentBefore(_) => words.sent_before.to_owned(),
             Self::Other(error) => describe(error, words),
         }
     }
@@ -139,6 +155,11 @@ pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
             (Failure::SignIn, false) => redirect("/login"),
             (Failure::NoAccount, _) => redirect("/app/accounts"),
             (Failure::Other(error), _) => named(error_page(&failure, lang), error),
+            (Failure::SentBefore(Some(node)), _) => {
+                let mut page = error_page(&failure, lang);
+                page.extensions_mut().insert(Elsewhere::Node(*node));
+                page
+            }
             _ => error_page(&failure, lang),
         };
     }

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use domain::device::DeviceStatus;
 use maud::{Markup, html};
 use prometheus::proto::{Metric, MetricFamily};
 
 use super::caller::Person;
 use super::failure::PageResult;
 use super::layout::{self, Place};
+use super::nodes;
+use super::show;
 use super::words::words;
 use crate::html::code_block;
 use crate::metrics::ERRORS_TOTAL;
@@ -77,6 +80,7 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
     let families: BTreeMap<String, MetricFamily> =
         state.registry().gather().into_iter().map(|it| (it.name().to_owned(), it)).collect();
     let is_ready = state.core().ping().await.is_ok();
+    let nodes = nodes::section(&state, &person).await?;
     let body = html! {
         h1 { (own.title) }
         div #gateway data-live="tick" {
@@ -90,7 +94,8 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
                     dt { (own.version) } dd { (env!("CARGO_PKG_VERSION")) }
                 }
             }
-            (queues(own, &families))
+            (nodes)
+            (queues(&person, own, &families))
             (errors(own, &families))
             (faults(own, &families))
             p.quiet { (own.since) }
@@ -125,7 +130,11 @@ fn label<'a>(metric: &'a Metric, name: &str) -> &'a str {
     metric.get_label().iter().find(|pair| pair.name() == name).map_or("", |pair| pair.value())
 }
 
-fn queues(own: &GatewayWords, families: &BTreeMap<String, MetricFamily>) -> Markup {
+fn queues(
+    person: &Person,
+    own: &GatewayWords,
+    families: &BTreeMap<String, MetricFamily>,
+) -> Markup {
     let words = [own.messages_waiting, own.messages_sending, own.webhooks_waiting];
     html! {
         section {
@@ -138,10 +147,18 @@ fn queues(own: &GatewayWords, families: &BTreeMap<String, MetricFamily>) -> Mark
             h3 { (own.devices) }
             dl.figures.small {
                 @for metric in metrics(families, DEVICES) {
-                    div { dt { (label(metric, "status")) } dd { (value(metric)) } }
+                    div { dt { (status_word(person, label(metric, "status"))) } dd { (value(metric)) } }
                 }
             }
         }
+    }
+}
+
+/// A device's status in the reader's language.
+fn status_word(person: &Person, name: &str) -> Markup {
+    match DeviceStatus::from_name(name) {
+        Some(status) => show::device_status(person.words(), status),
+        None => html! { (name) },
     }
 }
 

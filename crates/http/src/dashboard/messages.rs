@@ -7,7 +7,7 @@ use domain::error::Error;
 use domain::message::{ContentKind, Direction, Message, MessageState};
 use domain::person::Role;
 use domain::phone::Recipient;
-use domain::ports::{ChatFilter, MessageFilter, PageRequest};
+use domain::ports::{ChatFilter, MessageFilter, Page, PageRequest};
 use domain::service::{BatchOutcome, CANCELLABLE, RESENDABLE};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -15,8 +15,8 @@ use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
 use super::failure::{Failure, PageResult};
-use super::layout::{self, Place};
-use super::show;
+use super::layout::{self, Head, Place};
+use super::show::{self, Fault};
 use super::words::Words;
 use crate::state::AppState;
 
@@ -145,10 +145,12 @@ async fn list(
 ) -> PageResult {
     let words = person.words();
     let page = PageRequest { before: query.before, limit: MESSAGES_SHOWN };
-    let filter = query.filter(&person)?;
-    let messages = state.core().messages(person.principal(), filter, page).await?;
+    let (messages, fault) = match query.filter(&person) {
+        Ok(filter) => (state.core().messages(person.principal(), filter, page).await?, None),
+        Err(failure) => (Page { items: Vec::new(), has_more: false }, Some(failure.into_fault()?)),
+    };
     let next = messages.next(|message| message.id.0);
-    let filters = filters(&state, &person, &query).await?;
+    let filters = filters(&state, &person, &query, fault.as_ref()).await?;
     let body = html! {
         h1 { (words.messages) }
         @if let Some(count) = query.sent {
@@ -160,14 +162,16 @@ async fn list(
             (acts(words, &query))
         }
         div #messages data-live=[query.before.is_none().then_some("message contact tick")] {
-            @if messages.items.is_empty() { p.empty { (words.no_messages) } }
+            @if fault.is_some() {}
+            @else if messages.items.is_empty() { p.empty { (words.no_messages) } }
             @else { (table(&person, &messages.items)) }
         }
         @if let Some(before) = next {
             p { a.button.plain href=(query.older(before)) { (words.older) } }
         }
     };
-    Ok(layout::page(&person, Place::Messages, words.messages, &body))
+    let (status, head) = (Fault::status(fault.as_ref()), Head::default());
+    Ok(layout::page_with(status, &person, Place::Messages, words.messages, &head, &body))
 }
 
 /// What became of an act on all that match.
@@ -224,7 +228,12 @@ fn table(person: &Person, messages: &[Message]) -> Markup {
     }
 }
 
-async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result<Markup, Error> {
+async fn filters(
+    state: &AppState,
+    person: &Person,
+    query: &ListQuery,
+    fault: Option<&Fault>,
+) -> Result<Markup, Error> {
     let words = person.words();
     let page = PageRequest { before: None, limit: DEVICES_SHOWN };
     let devices = state.core().devices(person.principal(), page).await?.items;
@@ -268,7 +277,9 @@ async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result
             }
             div.field {
                 label for="chat" { (words.number_or_group) }
-                input #chat name="chat" value=(query.chat) list="known-chats" autocomplete="off";
+                input #chat name="chat" value=(query.chat) list="known-chats" autocomplete="off"
+                    aria-describedby="chat-fault";
+                (Fault::beside(fault, "chat"))
                 datalist #known-chats {
                     @for chat in &chats {
                         option value=(chat.chat.short()) { (chat.name.as_deref().unwrap_or_default()) }
@@ -277,11 +288,15 @@ async fn filters(state: &AppState, person: &Person, query: &ListQuery) -> Result
             }
             div.field {
                 label for="since" { (show::zoned(words.since, person.visitor.account())) }
-                input #since name="since" type="datetime-local" value=(query.since);
+                input #since name="since" type="datetime-local" value=(query.since)
+                    aria-describedby="since-fault";
+                (Fault::beside(fault, "since"))
             }
             div.field {
                 label for="until" { (show::zoned(words.until, person.visitor.account())) }
-                input #until name="until" type="datetime-local" value=(query.until);
+                input #until name="until" type="datetime-local" value=(query.until)
+                    aria-describedby="until-fault";
+                (Fault::beside(fault, "until"))
             }
             div.field {
                 label for="kind" { (words.kind) }

@@ -22,6 +22,7 @@ mod credits;
 mod deliveries;
 mod device;
 mod device_acts;
+mod device_hooks;
 mod device_more;
 mod devices;
 mod failure;
@@ -37,6 +38,7 @@ mod message;
 mod message_acts;
 mod message_edits;
 mod messages;
+mod nodes;
 pub(crate) mod once;
 mod origin;
 pub(crate) mod passwords;
@@ -44,6 +46,7 @@ mod people;
 mod plans;
 mod portal_links;
 mod portal_page;
+mod quota;
 mod recipients;
 mod samples;
 mod scheduled;
@@ -107,6 +110,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .merge(credits::routes())
         .merge(plans::routes())
         .merge(gateway::routes())
+        .merge(nodes::routes())
         .merge(audit::routes())
         .merge(groups::routes())
         .merge(group::routes())

@@ -1,6 +1,9 @@
 //! A form that is posted twice acts once: every form carries a key of its page, and one that comes again
 //! gets the first one's answer. It works with secrets that are shown once, too: the answer is kept as it
 //! was, in memory and for a short while. A form that was changed in between is another one.
+//!
+//! That a form was acted on is in the database, for as long as an idempotency key. One that reaches another
+//! node is sent on to the node that has the answer; when nobody has it any more, the page says so.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +16,7 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, response};
 use axum::middleware::Next;
 use axum::response::IntoResponse as _;
 use domain::key::{KeyHash, Secret};
+use domain::ports::{FormClaim, FormHash};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 use parking_lot::Mutex;
@@ -38,8 +42,8 @@ const PAGE_BYTES_MAX: usize = 1024 * 1024;
 /// The field of a form's key.
 const KEY_FIELD: &str = "key";
 
-/// A session, and the hash of a form with where it goes.
-type Form = (KeyHash, [u8; 32]);
+/// Whose form it is, and which.
+type Form = (KeyHash, FormHash);
 
 /// The answers of forms that were sent a short while ago.
 #[derive(Default)]
@@ -120,15 +124,17 @@ async fn answer(state: &AppState, request: Request, next: Next) -> PageResult {
     let session = if has_key { sender(state, &parts).await } else { None };
     let form = session.map(|session| {
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        let what = Sha256::new_with_prefix(target).chain_update([0]).chain_update(&body);
-        (session, what.finalize().into())
+        let whose = Sha256::new_with_prefix(session.0);
+        let what = whose.chain_update(target).chain_update([0]).chain_update(&body);
+        (session, FormHash(what.finalize().into()))
     });
     let request = Request::from_parts(parts, Body::from(body));
     let Some(form) = form else { return Ok(next.run(request).await) };
     let slot = state.answered_forms().slot(form, state.core().now());
+    let first = First { state: state.clone(), form: form.1, slot };
     // Done to its end also when the browser has gone, as it does on a double click: it would not be known
     // otherwise whether it was done.
-    let act = with_client(request_context::client(), first_answer(slot, request, next));
+    let act = with_client(request_context::client(), first.answer(request, next));
     let (answer, _) =
         tokio::spawn(act.in_current_span()).await.map_err(|_| Failure::from(ApiError::Crashed))?;
     Ok(answer?.into())
@@ -144,21 +150,40 @@ async fn sender(state: &AppState, parts: &Parts) -> Option<KeyHash> {
     Some(Secret::new(link).hash())
 }
 
-async fn first_answer(slot: Slot, request: Request, next: Next) -> Result<Answer, Failure> {
-    let mut kept = slot.lock().await;
-    if let Some(answer) = &*kept {
-        return Ok(answer.clone());
+/// Acts on a form when it comes for the first time.
+struct First {
+    state: AppState,
+    form: FormHash,
+    slot: Slot,
+}
+
+impl First {
+    async fn answer(self, request: Request, next: Next) -> Result<Answer, Failure> {
+        let mut kept = self.slot.lock().await;
+        if let Some(answer) = &*kept {
+            return Ok(answer.clone());
+        }
+        let core = self.state.core();
+        if let FormClaim::Before(node) = core.claim_form(self.form).await? {
+            return Err(Failure::SentBefore(node.filter(|node| Some(*node) != core.node())));
+        }
+        let answer = answer_of(next.run(request).await).await;
+        match &answer {
+            Ok(answer) if answer.status.is_success() || answer.status.is_redirection() => {
+                *kept = Some(answer.clone());
+            }
+            // A form that is at fault is corrected and sent again.
+            _ => core.release_form(self.form).await,
+        }
+        answer
     }
-    let mut response = next.run(request).await;
-    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        return Err(failure);
+}
+
+async fn answer_of(mut response: Response<Body>) -> Result<Answer, Failure> {
+    match response.extensions_mut().remove::<Failure>() {
+        Some(failure) => Err(failure),
+        None => Answer::of(response).await,
     }
-    let answer = Answer::of(response).await?;
-    // A form that is at fault is corrected and sent again.
-    if answer.status.is_success() || answer.status.is_redirection() {
-        *kept = Some(answer.clone());
-    }
-    Ok(answer)
 }
 
 impl Answer {

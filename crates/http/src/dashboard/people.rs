@@ -221,21 +221,34 @@ async fn named(state: &AppState, person: &Person, text: &str) -> Result<User, Er
     people.into_iter().find(|user| user.id == wanted).ok_or(Error::NotFound("user"))
 }
 
+/// A question about somebody.
+struct Question {
+    act: &'static str,
+    title: &'static str,
+    warning: &'static str,
+}
+
+async fn ask(state: &AppState, person: &Person, text: &str, question: Question) -> PageResult {
+    let user = named(state, person, text).await?;
+    let Question { act, title, warning } = question;
+    let confirm = Confirm {
+        title,
+        what: html! { p { (with(warning, &user.email)) } },
+        action: &format!("/app/people/{}/{act}", user.id),
+        button: title,
+        back: "/app/people",
+    };
+    Ok(layout::page(person, Place::People, title, &confirm.render(person)))
+}
+
 async fn ask_remove(
     State(state): State<AppState>,
     person: Person,
     Path(text): Path<String>,
 ) -> PageResult {
-    let (words, user) = (person.words(), named(&state, &person, &text).await?);
-    let confirm = Confirm {
-        title: words.remove,
-        what: html! { p { (with(words.remove_warning, &user.email)) } },
-        action: &format!("/app/people/{}/remove", user.id),
-        button: words.remove,
-        back: "/app/people",
-    };
-    let body = confirm.render(&person);
-    Ok(layout::page(&person, Place::People, words.remove, &body))
+    let words = person.words();
+    let (title, warning) = (words.remove, words.remove_warning);
+    ask(&state, &person, &text, Question { act: "remove", title, warning }).await
 }
 
 async fn remove(
@@ -252,16 +265,9 @@ async fn ask_reset(
     person: Person,
     Path(text): Path<String>,
 ) -> PageResult {
-    let (words, user) = (person.words(), named(&state, &person, &text).await?);
-    let confirm = Confirm {
-        title: words.reset_second,
-        what: html! { p { (with(words.reset_second_warning, &user.email)) } },
-        action: &format!("/app/people/{}/reset", user.id),
-        button: words.reset_second,
-        back: "/app/people",
-    };
-    let body = confirm.render(&person);
-    Ok(layout::page(&person, Place::People, words.reset_second, &body))
+    let words = person.words();
+    let (title, warning) = (words.reset_second, words.reset_second_warning);
+    ask(&state, &person, &text, Question { act: "reset", title, warning }).await
 }
 
 async fn reset(

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use domain::device::{Device, DeviceStatus};
 use domain::error::Error;
 use domain::key::Secret;
@@ -33,10 +33,11 @@ use super::once::new_key;
 use super::origin::{check_origin, csrf_token};
 use super::send::{Sender, Step, preview, preview_title};
 use super::show::{self, Fault, with};
-use super::stream::{self, StreamQuery};
+use super::stream::{self, Listener, StreamQuery};
 use super::upload::read;
 use super::words::{Lang, words};
 use crate::forms::FormFile;
+use crate::nodes::SentOn;
 use crate::request_context;
 use crate::state::AppState;
 
@@ -280,6 +281,7 @@ fn table(holder: &Holder, messages: &[Message]) -> Result<Markup, Failure> {
 async fn page_stream(
     State(state): State<AppState>,
     headers: HeaderMap,
+    sent_on: Option<Extension<SentOn>>,
     holder: Holder,
     Asked(query): Asked<StreamQuery>,
 ) -> PageResult {
@@ -289,7 +291,8 @@ async fn page_stream(
     let changes =
         changes.filter(move |change| future::ready(may_read || *change == PageChange::Device));
     let ends_at = holder.visitor.link.expires_at;
-    Ok(stream::respond(&state, &headers, &query, changes.boxed(), ends_at))
+    let listener = Listener::of(&headers, query, sent_on);
+    Ok(stream::respond(&state, &listener, changes.boxed(), ends_at))
 }
 
 async fn pair(State(state): State<AppState>, holder: Holder, request: Request) -> PageResult {

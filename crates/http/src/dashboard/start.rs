@@ -13,11 +13,22 @@ use maud::{Markup, html};
 use super::caller::{InAccount, Person};
 use super::failure::PageResult;
 use super::layout::{self, Place};
+use super::quota::figure_left;
 use super::show::{self, device_name};
+use super::words::words;
 use crate::state::AppState;
 
 /// Most devices that the page looks at.
 const DEVICES_SHOWN: u32 = 100;
+
+words! {
+    /// The texts of this page.
+    StartWords
+    delivered: "Delivered", "Sampai";
+    read: "Read", "Dibaca";
+    not_sent: "Not sent", "Tidak terkirim";
+    received: "Received", "Masuk";
+}
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/app", get(show_start))
@@ -106,26 +117,28 @@ fn checklist(person: &Person, steps: &Steps) -> Markup {
 
 async fn glance(state: &AppState, person: &Person, devices: &[Device]) -> Result<Markup, Error> {
     let words = person.words();
-    let (mut sent, mut connected) = (0, 0);
-    for device in devices {
-        sent += state.core().message_counts(person.principal(), device.id).await?.sent_since;
-        connected += usize::from(device.status == DeviceStatus::Connected);
-    }
+    let own = StartWords::of(person.lang);
+    let is_connected = |device: &&Device| device.status == DeviceStatus::Connected;
+    let connected = devices.iter().filter(is_connected).count();
+    let today = state.core().usage_by_day(person.principal(), None, 1).await?.total();
     let waiting = waiting(state, person, None).await?;
     let quota = state.core().quota(person.principal(), None).await?;
-    let left = Some(quota.remaining()).filter(|left| *left != domain::policy::quota::NO_LIMIT);
     let need_attention = devices.iter().filter(|device| {
         matches!(device.status, DeviceStatus::Disconnected | DeviceStatus::LoggedOut)
     });
     let need_attention: Vec<_> = need_attention.collect();
     Ok(html! {
         dl.figures {
-            div { dt { (words.sent_today) } dd { (sent) } }
+            div { dt { (words.sent_today) } dd { (today.sent) } }
+            div { dt { (own.delivered) } dd { (today.delivered) } }
+            div { dt { (own.read) } dd { (today.read) } }
+            div { dt { (own.not_sent) } dd { (today.failed) } }
+            div { dt { (own.received) } dd { (today.received) } }
+        }
+        dl.figures {
             div { dt { (words.waiting) } dd { (waiting) } }
             div { dt { (words.devices_connected) } dd { (connected) " / " (devices.len()) } }
-            div { dt { (words.quota_left) } dd {
-                @match left { Some(left) => (left), None => (words.no_limit) }
-            } }
+            (figure_left(person, &quota))
         }
         @if !need_attention.is_empty() {
             section.card {

@@ -11,7 +11,6 @@ use axum::routing::get;
 use domain::device::Device;
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::policy::quota::NO_LIMIT;
 use domain::ports::PageRequest;
 use domain::service::{USAGE_DAYS_MAX, UsageFigures};
 use jiff::civil::Date;
@@ -19,8 +18,9 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
-use super::failure::{Failure, PageResult};
+use super::failure::PageResult;
 use super::layout::{self, Place};
+use super::quota;
 use super::show;
 use super::words::Words;
 use crate::reply::bytes_reply;
@@ -72,6 +72,7 @@ async fn show_usage(
     let (days, device) = (query.days(), query.device()?);
     let usage = state.core().usage_by_day(person.principal(), device, days).await?;
     let devices = devices(&state, &person).await?;
+    let quota = state.core().quota(person.principal(), device).await?;
     let mut by_day: BTreeMap<_, UsageFigures> =
         usage.days.iter().map(|day| (*day, UsageFigures::default())).collect();
     let mut by_device: BTreeMap<_, UsageFigures> = BTreeMap::new();
@@ -81,7 +82,7 @@ async fn show_usage(
     }
     let body = html! {
         h1 { (words.usage) }
-        (quota(&state, &person, device).await?)
+        (quota::figures(&person, &quota))
         (filters(words, &query, &devices))
         section {
             h2 { (words.by_day) }
@@ -95,30 +96,6 @@ async fn show_usage(
         p { a.button.plain href={ "/app/usage.csv?days=" (days) "&device=" (query.device) } { (words.export_csv) } }
     };
     Ok(layout::page(&person, Place::Usage, words.usage, &body))
-}
-
-async fn quota(
-    state: &AppState,
-    person: &Person,
-    device: Option<DeviceId>,
-) -> Result<Markup, Failure> {
-    let words = person.words();
-    let quota = state.core().quota(person.principal(), device).await?;
-    let left = Some(quota.remaining()).filter(|left| *left != NO_LIMIT);
-    let of = |used: i64, limit: Option<i64>| {
-        html! { (used) @if let Some(limit) = limit { " / " (limit) } }
-    };
-    let granted: i64 = quota.grants.iter().map(|grant| grant.total - grant.used).sum();
-    Ok(html! {
-        dl.figures {
-            div { dt { (words.used_today) } dd { (of(quota.usage.day_used, quota.plan.messages_per_day)) } }
-            div { dt { (words.used_month) } dd { (of(quota.usage.month_used, quota.plan.messages_per_month)) } }
-            @if granted > 0 { div { dt { (words.granted) } dd { (granted) } } }
-            div { dt { (words.quota_left) } dd {
-                @match left { Some(left) => (left), None => (words.no_limit) }
-            } }
-        }
-    })
 }
 
 fn filters(words: &Words, query: &UsageQuery, devices: &[Device]) -> Markup {

@@ -72,6 +72,15 @@ pub(super) fn webhook_path(webhook: &Webhook) -> String {
     format!("/app/webhooks/{}", webhook.id)
 }
 
+/// The account's webhooks.
+pub(super) async fn account_webhooks(
+    state: &AppState,
+    person: &Person,
+) -> Result<Vec<Webhook>, Error> {
+    let page = PageRequest { before: None, limit: WEBHOOKS_SHOWN };
+    Ok(state.core().webhooks(person.principal(), page).await?.items)
+}
+
 async fn list(State(state): State<AppState>, InAccount(person): InAccount) -> PageResult {
     person.visitor.require(Role::Owner)?;
     page(&state, &person, &HookForm::default(), None).await
@@ -128,8 +137,7 @@ async fn page(
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let words = person.words();
-    let page = PageRequest { before: None, limit: WEBHOOKS_SHOWN };
-    let webhooks = state.core().webhooks(person.principal(), page).await?.items;
+    let webhooks = account_webhooks(state, person).await?;
     let page = PageRequest { before: None, limit: DEVICES_SHOWN };
     let devices = state.core().devices(person.principal(), page).await?.items;
     let body = html! {

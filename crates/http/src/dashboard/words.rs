@@ -128,6 +128,7 @@ words! {
     quota_exhausted: "The message quota is used up.", "Kuota pesan habis.";
     device_limit: "The plan allows no more devices.", "Paket tidak mengizinkan perangkat tambahan.";
     queue_full: "Too many messages are waiting. Wait until some have left.", "Terlalu banyak pesan menunggu. Tunggu sampai sebagian terkirim.";
+    sent_before: "This form was sent before, and is not acted on again. See what has come of it; to do the same once more, open its page anew.", "Formulir ini sudah pernah dikirim dan tidak dijalankan lagi. Periksa hasilnya; untuk mengulanginya, buka halamannya kembali.";
     disk_full: "The gateway's disk is nearly full.", "Disk gateway hampir penuh.";
     not_waiting: "The message no longer waits: it has left or ended.", "Pesan tidak lagi menunggu: sudah terkirim atau berakhir.";
     whatsapp_refused: "WhatsApp refused or did not answer. Try again.", "WhatsApp menolak atau tidak menjawab. Coba lagi.";
@@ -160,8 +161,6 @@ words! {
     sent_all: "Sent in all", "Total terkirim";
     failed_all: "Not sent", "Tidak terkirim";
     devices_connected: "Devices connected", "Perangkat terhubung";
-    quota_left: "Quota left", "Sisa kuota";
-    no_limit: "no limit", "tanpa batas";
     needs_attention: "Needs attention", "Perlu perhatian";
     no_devices: "No device yet. A device is a WhatsApp number that this gateway sends from: add one below, then scan its QR.", "Belum ada perangkat. Perangkat adalah nomor WhatsApp yang dipakai gateway ini untuk mengirim: tambahkan di bawah, lalu pindai QR-nya.";
     add_device: "Add a device", "Tambah perangkat";
@@ -283,9 +282,6 @@ words! {
     batch_skipped: "{} were left out.", "{} dilewati.";
     batch_more: "There are more: repeat it.", "Masih ada lagi: ulangi.";
     usage: "Usage", "Pemakaian";
-    used_today: "Used today", "Terpakai hari ini";
-    used_month: "Used this month", "Terpakai bulan ini";
-    granted: "Granted beside the plan", "Tambahan di luar paket";
     days: "Days", "Hari";
     by_day: "By day", "Per hari";
     by_device: "By device", "Per perangkat";

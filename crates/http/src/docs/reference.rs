@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::page::{Part, page_path};
-use super::schema::{Schemas, list, name_of, text};
+use super::schema::{Schemas, Shown, list, name_of, text};
 use crate::api::Api;
 use crate::html::{inline, scrolling};
 use crate::routes::{Access, Route};
@@ -40,28 +40,31 @@ pub(super) struct Group {
 /// All calls, and what the bodies of errors look like. Of an API with many calls, those are on the pages of
 /// their groups, and listed here.
 pub(super) fn parts(api: &Api, document: &Value) -> (Vec<Part>, Vec<Group>) {
-    let schemas = Schemas::of(document);
     let routes = (api.routes)();
     let mut calls = calls(document, &routes);
     let mut groups = Vec::new();
+    let shown = Shown::default();
     let reference = if calls.len() > UNGROUPED_MAX {
         group_by_tag(&mut calls);
         let of_tag: Vec<_> = calls.chunk_by(|one, next| one.tag() == next.tag()).collect();
         let page = page_path(api);
-        groups.extend(of_tag.iter().map(|calls| group(calls, &page, schemas)));
+        groups.extend(of_tag.iter().map(|calls| group(calls, &page, document)));
         index(&of_tag, &page)
     } else {
-        Part { html: calls_html(&calls, "", schemas), ..listed(&calls) }
+        Part { html: calls_html(&calls, "", Schemas::of(document, &shown)), ..listed(&calls) }
     };
-    (std::iter::once(reference).chain(error_bodies(document, schemas)).collect(), groups)
+    let errors = error_bodies(document, Schemas::of(document, &shown));
+    (std::iter::once(reference).chain(errors).collect(), groups)
 }
 
 fn group_name(calls: &[Call<'_>]) -> String {
     format!("calls-{}", calls[0].tag())
 }
 
-fn group(calls: &[Call<'_>], page: &str, schemas: Schemas<'_>) -> Group {
-    let part = Part { html: calls_html(calls, page, schemas), ..listed(calls) };
+fn group(calls: &[Call<'_>], page: &str, document: &Value) -> Group {
+    let shown = Shown::default();
+    let html = calls_html(calls, page, Schemas::of(document, &shown));
+    let part = Part { html, ..listed(calls) };
     Group { name: group_name(calls), title: calls[0].tag().to_owned(), part }
 }
 

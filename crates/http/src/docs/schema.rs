@@ -1,5 +1,8 @@
 //! The schemas of an OpenAPI document as tables of fields, those inside others with their full names,
-//! such as `data[].id`.
+//! such as `data[].id`. A large one is shown once on a page; where it comes again, a row leads to it.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -10,19 +13,28 @@ const REFERENCE: &str = "#/components/schemas/";
 /// How far down fields are shown: no schema is deeper, and one that holds itself would not end.
 const DEPTH_MAX: usize = 6;
 
-/// The schemas of a document.
+/// Fewest fields of a schema that is large.
+const LARGE_FIELDS_MIN: usize = 12;
+
+/// The large schemas that a page has shown.
+pub(super) type Shown = RefCell<BTreeSet<String>>;
+
+/// The schemas of a document, on one page.
 #[derive(Clone, Copy)]
-pub(super) struct Schemas<'a>(&'a Value);
+pub(super) struct Schemas<'a> {
+    all: &'a Value,
+    shown: &'a Shown,
+}
 
 impl<'a> Schemas<'a> {
     /// Those of this document.
-    pub(super) fn of(document: &'a Value) -> Self {
-        Self(&document["components"]["schemas"])
+    pub(super) fn of(document: &'a Value, shown: &'a Shown) -> Self {
+        Self { all: &document["components"]["schemas"], shown }
     }
 
     /// The one with this name.
     pub(super) fn named(self, name: &str) -> &'a Value {
-        &self.0[name]
+        &self.all[name]
     }
 
     /// All fields of a schema.
@@ -35,6 +47,13 @@ impl<'a> Schemas<'a> {
     fn rows(self, rows: &mut Vec<Markup>, prefix: &str, schema: &'a Value, depth: usize) {
         if depth > DEPTH_MAX {
             return;
+        }
+        if let Some(name) = name_of(schema).filter(|name| self.is_large(name)) {
+            let is_new = self.shown.borrow_mut().insert(name.to_owned());
+            rows.push(heading(name, is_new));
+            if !is_new {
+                return;
+            }
         }
         let schema = self.resolved(schema);
         if !schema["items"].is_null() {
@@ -61,6 +80,11 @@ impl<'a> Schemas<'a> {
             rows.push(html! { tr { td colspan="3" { i { "Or: " (about) } } } });
             self.rows(rows, prefix, choice, depth + 1);
         }
+    }
+
+    fn is_large(self, name: &str) -> bool {
+        let fields = self.named(name)["properties"].as_object();
+        fields.is_some_and(|fields| fields.len() >= LARGE_FIELDS_MIN)
     }
 
     fn row(self, name: &str, property: &Value, is_required: bool) -> Markup {
@@ -124,6 +148,15 @@ impl<'a> Schemas<'a> {
             return html! { "list of " (any_of(&self.shape(items))) };
         }
         html! { (name) }
+    }
+}
+
+/// The row above the fields of a large schema, or in their place.
+fn heading(name: &str, is_new: bool) -> Markup {
+    let id = format!("fields-{name}");
+    html! {
+        @if is_new { tr id=(id) { td colspan="3" { i { "A " (name) ":" } } } }
+        @else { tr { td colspan="3" { i { "The fields of a " a href={ "#" (id) } { (name) } "." } } } }
     }
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
-use super::page::{List, page_request};
+use super::page::{List, PageParams};
 use crate::api_error::ApiResult;
 use crate::optional::optional;
 use crate::reply::{created, json, no_content};
@@ -132,15 +132,6 @@ struct NewAccountBody<'a> {
     key: &'a str,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListParams {
-    #[serde(default, deserialize_with = "optional")]
-    limit: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    cursor: Option<String>,
-}
-
 async fn create(
     State(state): State<AppState>,
     Caller(principal): Caller,
@@ -156,9 +147,9 @@ async fn create(
 async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<V1> {
-    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let page = params.page()?;
     let page = state.core().accounts(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |account| account.id.0, AccountBody::from)))
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::ids::DeliveryId;
-use domain::webhook::{Delivery, DeliveryState, REPLAYED_MAX, ReplayRange};
+use domain::webhook::{Delivery, DeliveryState, DeliveryTry, REPLAYED_MAX, ReplayRange};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -30,6 +30,14 @@ pub(super) fn routes() -> Vec<Route> {
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")
             .answers_list::<DeliveryBody>(200),
+        Route::get("/v1/webhooks/{id}/deliveries/{delivery}", Access::Device, show)
+            .summary("One delivery, with its tries and what the receiver answered")
+            .description(
+                "Each try has its time, the receiver's status, or why there was none, and how the answer \
+                 begins: its first 2,000 characters, and 200 of one that was taken.",
+            )
+            .answers::<DeliveryBody>(200)
+            .error(404, "`not_found`: no such webhook or delivery"),
         Route::post("/v1/webhooks/{id}/deliveries/{delivery}/replay", Access::Device, replay)
             .summary("Deliver an ended delivery again")
             .answers::<DeliveryBody>(200),
@@ -94,6 +102,38 @@ struct DeliveryBody<'a> {
     /// When it was delivered, or had failed for the last time.
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
+    /// What came of its tries, oldest first; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tries: Option<Vec<TryBody<'a>>>,
+}
+
+/// A try to deliver an event.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeliveryTry)]
+struct TryBody<'a> {
+    /// When it ended.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+    /// The receiver's status; null when there was no answer.
+    status: Option<u16>,
+    /// Why there was no answer.
+    error: Option<&'a str>,
+    /// How long it took.
+    took_ms: u64,
+    /// How the body of the answer begins.
+    answer: &'a str,
+}
+
+impl<'a> From<&'a DeliveryTry> for TryBody<'a> {
+    fn from(tried: &'a DeliveryTry) -> Self {
+        Self {
+            at: tried.at,
+            status: tried.status,
+            error: tried.error.as_deref(),
+            took_ms: tried.ms,
+            answer: &tried.answer,
+        }
+    }
 }
 
 impl<'a> From<&'a Delivery> for DeliveryBody<'a> {
@@ -109,6 +149,7 @@ impl<'a> From<&'a Delivery> for DeliveryBody<'a> {
             last_error: delivery.last_error.as_deref(),
             created_at: delivery.created_at,
             ended_at: delivery.ended_at,
+            tries: None,
         }
     }
 }
@@ -138,6 +179,18 @@ async fn list(
         json(StatusCode::OK, &List::of(&page, |delivery| delivery.id.0, DeliveryBody::from))
     };
     Ok(render(list).await?)
+}
+
+async fn show(
+    State(state): State<AppState>,
+    Caller(principal): Caller,
+    Segments(id, delivery): Segments,
+) -> ApiResult<V1> {
+    let (webhook, delivery) = (webhook_id(&id)?, DeliveryId(delivery.id("delivery")?));
+    let (delivery, _) = state.core().delivery(&principal, webhook, delivery).await?;
+    let tries = state.core().delivery_tries(&principal, webhook, delivery.id).await?;
+    let tries = Some(tries.iter().map(TryBody::from).collect());
+    Ok(json(StatusCode::OK, &DeliveryBody { tries, ..DeliveryBody::from(&delivery) }))
 }
 
 async fn replay_since(

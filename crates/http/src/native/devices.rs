@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::V1;
 use super::caller::{Caller, Json, Params, Segment};
 use super::pacing::{PacingBody, PacingJson};
-use super::page::{List, page_request};
+use super::page::{List, PageParams};
 use super::shown_as::{ShownAsBody, ShownAsJson};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
@@ -227,15 +227,6 @@ struct NewDeviceBody<'a> {
     token: &'a str,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListParams {
-    #[serde(default, deserialize_with = "optional")]
-    limit: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    cursor: Option<String>,
-}
-
 /// The id of the device a path names; it is only looked up when named by number.
 pub(super) async fn device_id(
     state: &AppState,
@@ -294,9 +285,9 @@ async fn create(
 async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<V1> {
-    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let page = params.page()?;
     let page = state.core().devices(&principal, page).await?;
     let row = |device| DeviceBody::new(&state, device);
     Ok(json(StatusCode::OK, &List::of(&page, |device| device.number_id.0, row)))

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::V1;
 use super::caller::{Caller, Json, Params, Segment, Segments};
 use super::devices::named_device;
-use super::page::{List, page_request};
+use super::page::{List, PageParams};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, TimeField};
 use crate::optional::{ListField, optional};
@@ -138,19 +138,10 @@ struct NewKeyBody<'a> {
     key: &'a str,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListParams {
-    #[serde(default, deserialize_with = "optional")]
-    limit: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    cursor: Option<String>,
-}
-
 async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<V1> {
     keys_page(&state, &principal, &params).await
 }
@@ -159,7 +150,7 @@ async fn list_of(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<V1> {
     let owner = owner(&state, &principal, id.id("account")?).await?;
     keys_page(&state, &owner, &params).await
@@ -170,8 +161,8 @@ async fn owner(state: &AppState, operator: &Principal, id: i64) -> Result<Princi
     Ok(state.core().in_account(operator, AccountId(id)).await?)
 }
 
-async fn keys_page(state: &AppState, principal: &Principal, params: &ListParams) -> ApiResult<V1> {
-    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+async fn keys_page(state: &AppState, principal: &Principal, params: &PageParams) -> ApiResult<V1> {
+    let page = params.page()?;
     let page = state.core().keys(principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |key| key.id.0, KeyBody::from)))
 }

@@ -4,10 +4,11 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::ports::{Page, PageRequest};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api_error::ApiError;
+use crate::optional::optional;
 
 /// Rows of a page, unless asked otherwise.
 const LIMIT_DEFAULT: u32 = 50;
@@ -33,6 +34,26 @@ impl<T> List<T> {
     pub fn of<'a, R>(page: &'a Page<R>, id: impl Fn(&R) -> i64, row: impl Fn(&'a R) -> T) -> Self {
         let next_cursor = page.next(id).map(encode_cursor);
         Self { data: page.items.iter().map(row).collect(), next_cursor }
+    }
+}
+
+/// The query of a list that is not filtered.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PageParams {
+    #[serde(default, deserialize_with = "optional")]
+    limit: Option<String>,
+    #[serde(default, deserialize_with = "optional")]
+    cursor: Option<String>,
+}
+
+impl PageParams {
+    /// The page that is asked for.
+    ///
+    /// # Errors
+    /// [`ApiError::Field`].
+    pub(super) fn page(&self) -> Result<PageRequest, ApiError> {
+        page_request(self.limit.as_deref(), self.cursor.as_deref())
     }
 }
 

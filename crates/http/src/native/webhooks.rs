@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::V1;
 use super::caller::{Caller, Json, OptionalJson, Params, Segment};
 use super::devices::named_device;
-use super::page::{List, page_request};
+use super::page::{List, PageParams};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::DeviceField;
 use crate::optional::{ListField, optional};
@@ -195,15 +195,6 @@ impl From<WebhookAnswer> for TestBody {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListParams {
-    #[serde(default, deserialize_with = "optional")]
-    limit: Option<String>,
-    #[serde(default, deserialize_with = "optional")]
-    cursor: Option<String>,
-}
-
 async fn create(
     State(state): State<AppState>,
     Caller(principal): Caller,
@@ -224,9 +215,9 @@ async fn create(
 async fn list(
     State(state): State<AppState>,
     Caller(principal): Caller,
-    Params(params): Params<ListParams>,
+    Params(params): Params<PageParams>,
 ) -> ApiResult<V1> {
-    let page = page_request(params.limit.as_deref(), params.cursor.as_deref())?;
+    let page = params.page()?;
     let page = state.core().webhooks(&principal, page).await?;
     Ok(json(StatusCode::OK, &List::of(&page, |webhook| webhook.id.0, WebhookBody::from)))
 }

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Request, Response, Uri};
 use bytes::Bytes;
-use domain::ids::DeviceId;
+use domain::ids::{DeviceId, NodeId};
 use domain::node::NodeAddress;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -41,6 +41,33 @@ pub(super) async fn owners_answer(
     tokio::select! {
         answer = answer => answer,
         () = until_moved(state, device, &owner) => None,
+    }
+}
+
+/// The answer of a node; `None` when it is gone.
+pub(super) async fn nodes_answer(
+    state: &AppState,
+    node: NodeId,
+    parts: Parts,
+    body: Bytes,
+) -> Option<Response<Body>> {
+    let address = timeout(LOOK_MAX, state.core().other_node(node)).await.ok()?.ok().flatten()?;
+    let answer = ask(state, &address, &parts, body);
+    tokio::select! {
+        answer = answer => answer,
+        () = until_gone(state, node) => None,
+    }
+}
+
+/// Ends when a node is not live any more.
+async fn until_gone(state: &AppState, node: NodeId) {
+    let mut looks = interval_at(Instant::now() + LOOK_EVERY, LOOK_EVERY);
+    loop {
+        looks.tick().await;
+        let found = timeout(LOOK_MAX, state.core().other_node(node)).await;
+        if matches!(found, Ok(Ok(None))) {
+            return;
+        }
     }
 }
 

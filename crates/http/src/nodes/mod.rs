@@ -3,7 +3,8 @@
 //! A request about a device that another node runs fails with [`domain::error::Error::RunsElsewhere`] before
 //! it has changed anything. [`crate::edge`] then sends it on to that node as it came, once, signed under the
 //! secret key ([`sign`]); the node answers it as if it had come there. So every API has this without knowing it.
-//! When the node is gone, the answer stays what it was: try again.
+//! When the node is gone, the answer stays what it was: try again. So it is with a form of the dashboard
+//! that another node has acted on before.
 
 mod capture;
 mod hop;
@@ -14,7 +15,7 @@ mod sign;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Request, Response};
-use domain::ids::DeviceId;
+use domain::ids::{DeviceId, NodeId};
 
 pub use self::internal::routes;
 pub use self::sign::NodeKey;
@@ -30,7 +31,12 @@ const PREFIX: &str = "/internal";
 
 /// An answer that another node should give: of a request that has changed nothing.
 #[derive(Debug, Clone, Copy)]
-pub struct Elsewhere(pub DeviceId);
+pub enum Elsewhere {
+    /// The one that runs a device.
+    Device(DeviceId),
+    /// This one.
+    Node(NodeId),
+}
 
 /// An answer that is a stream of what happens on this node, to be joined by what happens on the others.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +44,7 @@ pub struct EveryNode;
 
 /// A request that another node has sent on: it goes no further.
 #[derive(Debug, Clone, Copy)]
-struct SentOn;
+pub struct SentOn;
 
 /// A request as it came, for another node.
 pub struct Original {
@@ -63,9 +69,15 @@ impl Original {
 
     /// The answer of the node that has to give it, or `response`.
     pub async fn answered(self, state: &AppState, response: Response<Body>) -> Response<Body> {
-        if let Some(Elsewhere(device)) = response.extensions().get::<Elsewhere>().copied() {
+        if let Some(elsewhere) = response.extensions().get::<Elsewhere>().copied() {
             let Some(body) = self.body.take() else { return response };
-            return hop::owners_answer(state, device, self.parts, body).await.unwrap_or(response);
+            let answer = match elsewhere {
+                Elsewhere::Device(device) => {
+                    hop::owners_answer(state, device, self.parts, body).await
+                }
+                Elsewhere::Node(node) => hop::nodes_answer(state, node, self.parts, body).await,
+            };
+            return answer.unwrap_or(response);
         }
         if response.extensions().get::<EveryNode>().is_some() {
             return merge::with_other_nodes(state, self.parts, response);

@@ -170,7 +170,7 @@ async fn every_link_inside_a_page_leads_somewhere() {
     for (name, _) in apis() {
         let pages = pages(&app, name).await;
         for (own, page) in &pages {
-            assert!(page.len() < 200_000, "{own}: {}", page.len());
+            assert!(page.len() <= 150_000, "{own}: {}", page.len());
             let ids = between(page, " id=\"", "\"");
             let unique: BTreeSet<&str> = ids.iter().copied().collect();
             assert_eq!(ids.len(), unique.len(), "{own}: an id is there twice");

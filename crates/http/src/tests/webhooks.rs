@@ -12,8 +12,8 @@ use domain::message::{Address, Direction, Failure, IncomingMessage, MessageState
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock, Dispatcher as _, EventFormats, PageRequest};
 use domain::webhook::{
-    DeliveryOutcome, DeliveryState, Event, EventDevice, EventKind, EventMessage, EventStatus,
-    FormatName, Subject,
+    DeliveryOutcome, DeliveryState, DeliveryTry, Event, EventDevice, EventKind, EventMessage,
+    EventStatus, FormatName, Subject,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -214,6 +214,56 @@ async fn deliveries_are_shown_and_replayed() {
     assert_eq!((&again["state"], &again["attempts"]), (&json!("pending"), &json!(0)));
     transcript.add("one that waits", &answer_to(&app, replay(pending[2].id), key).await);
     insta::assert_snapshot!(transcript.text().replace(&app.front.id().to_string(), "front"));
+}
+
+#[tokio::test]
+async fn a_delivery_is_shown_with_its_tries() {
+    let app = App::new().await;
+    let made = make(&app, json!({"url": HOOK, "events": ["message.received"]})).await;
+    let path = made.header("location").to_owned();
+    let id = WebhookId(made.json()["id"].as_i64().unwrap());
+    receive(&app, "AA1").await;
+    let page = PageRequest { before: None, limit: 10 };
+    let delivery = app.store.deliveries(app.shop.id, id, None, page).await.unwrap().items.remove(0);
+    let outcome = |attempts, status, answer: &str| DeliveryOutcome {
+        id: delivery.id,
+        state: DeliveryState::Pending,
+        attempts,
+        due_at: app.clock.now(),
+        last_status: status,
+        last_error: None,
+        ended_at: None,
+        tried: Some(DeliveryTry {
+            at: "2026-11-29T10:00:00Z".parse().unwrap(),
+            status,
+            error: status.is_none().then(|| "no answer within 15 seconds".to_owned()),
+            ms: 120,
+            answer: answer.to_owned(),
+        }),
+    };
+    for outcome in [outcome(1, None, ""), outcome(2, Some(503), "<i>busy</i>")] {
+        app.store.record_deliveries(vec![outcome]).await.unwrap();
+    }
+    let show = |path: String| Ask::get(path);
+    let own = format!("{path}/deliveries/{}", delivery.id);
+    let shown = answer_to(&app, show(own.clone()), &app.shop.key).await.expect(200).json();
+    assert_eq!((&shown["id"], &shown["attempts"]), (&json!(delivery.id.0), &json!(2)));
+    assert_eq!(
+        shown["tries"],
+        json!([
+            {"at": "2026-11-29T10:00:00Z", "status": null, "error": "no answer within 15 seconds",
+             "took_ms": 120, "answer": ""},
+            {"at": "2026-11-29T10:00:00Z", "status": 503, "error": null, "took_ms": 120,
+             "answer": "<i>busy</i>"},
+        ])
+    );
+    let listed = answer_to(&app, show(format!("{path}/deliveries")), &app.shop.key).await.json();
+    assert_eq!(listed["data"][0].get("tries"), None, "not in lists");
+    answer_to(&app, show(own.clone()), &app.rival.key).await.expect(404);
+    for wrong in ["999999", "0", "-1", "x"] {
+        let other = format!("{path}/deliveries/{wrong}");
+        answer_to(&app, show(other), &app.shop.key).await.expect(404);
+    }
 }
 
 #[tokio::test]

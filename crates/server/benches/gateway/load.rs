@@ -40,8 +40,6 @@ pub enum Kind {
     Read,
     /// This path is to be shown, to the sender.
     Path(String),
-    /// This page of the dashboard is to be shown; the senders' keys are those of sessions.
-    Dashboard(String),
     /// A public page, as a browser asks for it.
     Page(&'static str),
 }
@@ -135,7 +133,6 @@ impl Plan {
         match &self.kind {
             Kind::Read => return get(&format!("/v1/devices/{device}"), &authorization),
             Kind::Path(path) => return get(path, &authorization),
-            Kind::Dashboard(path) => return get(path, &format!("Cookie: gerbang={key}")),
             Kind::Page(path) => return get(path, "Accept-Encoding: gzip, deflate, br"),
             Kind::Send | Kind::SendWithKey => {}
         }

@@ -1,8 +1,9 @@
-//! Public pages, which anybody may ask for, against the cheapest answer there is.
+//! Public pages, which anybody may ask for, against the cheapest answer there is; and those of the dashboard.
 
 use std::time::Duration;
 
 use crate::Options;
+use crate::dashboard;
 use crate::load::{self, Kind, Plan, Sender};
 use crate::numbers::{median, us};
 use crate::report::Table;
@@ -43,5 +44,5 @@ pub async fn measure(options: Options) -> Vec<Table> {
             target.to_owned(),
         ]);
     }
-    vec![table]
+    vec![table, dashboard::measure(&options).await]
 }

@@ -18,16 +18,16 @@ const CUSTOMER: &str = "6281200000005";
 const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
 /// Two nodes and what they share.
-struct Pair {
+pub struct Pair {
     database: Database,
-    simulator: Simulator,
+    pub simulator: Simulator,
     media: TempDir,
-    one: Gateway,
-    two: Gateway,
+    pub one: Gateway,
+    pub two: Gateway,
 }
 
 impl Pair {
-    async fn start(settings: &[(&str, &str)]) -> Self {
+    pub async fn start(settings: &[(&str, &str)]) -> Self {
         let (simulator, database) = (Simulator::start().await, Database::create().await);
         let (media, url) = (tempfile::tempdir().unwrap(), database.url());
         let shared = [
@@ -54,11 +54,11 @@ impl Pair {
     }
 
     /// The same caller at the other node.
-    fn at_two(&self, api: &Api) -> Api {
+    pub fn at_two(&self, api: &Api) -> Api {
         api.at(self.two.address())
     }
 
-    async fn end(mut self) {
+    pub async fn end(mut self) {
         self.one.process.kill().await;
         self.two.process.kill().await;
         self.database.drop().await;
@@ -125,7 +125,8 @@ async fn stream(
     answer.bytes_stream()
 }
 
-async fn until_event(
+/// Waits until a stream has brought a text.
+pub async fn until_event(
     stream: &mut (impl StreamExt<Item = Result<axum::body::Bytes, reqwest::Error>> + Unpin),
     what: &str,
 ) {

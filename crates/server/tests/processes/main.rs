@@ -22,6 +22,7 @@ mod moving;
 mod nodes;
 mod outage;
 mod overload;
+mod pages_between_nodes;
 mod peers;
 mod production;
 mod races;

@@ -173,7 +173,7 @@ fn request_from(row: &mut Row) -> SqlResult<Remembered> {
 }
 
 /// Keys as old as this count as absent.
-pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {
+pub(crate) fn forgotten_before(now: Timestamp) -> Timestamp {
     now.saturating_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).unwrap_or(Timestamp::MIN)
 }
 

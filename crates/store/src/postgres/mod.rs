@@ -65,6 +65,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0026_makers_of_links.sql"),
     include_str!("../../migrations/postgres/0027_stored_bytes.sql"),
     include_str!("../../migrations/postgres/0028_bans.sql"),
+    include_str!("../../migrations/postgres/0029_sent_forms.sql"),
 ];
 
 #[derive(Clone)]

@@ -67,6 +67,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0026_makers_of_links.sql"),
     include_str!("../../migrations/sqlite/0027_stored_bytes.sql"),
     include_str!("../../migrations/sqlite/0028_bans.sql"),
+    include_str!("../../migrations/sqlite/0029_sent_forms.sql"),
 ];
 
 /// The database, open.

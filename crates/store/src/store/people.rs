@@ -1,16 +1,17 @@
 //! The port of people, sessions and links.
 
 use async_trait::async_trait;
-use domain::ids::{AccountId, UserId};
+use domain::ids::{AccountId, NodeId, UserId};
 use domain::key::KeyHash;
 use domain::person::{Invitation, Link, Session, User};
 use domain::ports::{
-    CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor, StoreResult,
+    CreatedUser, FactorProof, FormClaim, FormHash, NewLink, NewSession, NewUser, PeopleStore,
+    SecondFactor, StoreResult,
 };
 use jiff::Timestamp;
 
 use super::SqlStore;
-use crate::{people, second_factors};
+use crate::{forms, people, second_factors};
 
 #[async_trait]
 impl PeopleStore for SqlStore {
@@ -104,5 +105,18 @@ impl PeopleStore for SqlStore {
 
     async fn delete_second_factor(&self, user: UserId) -> StoreResult<bool> {
         run!(self.write, second_factors::delete, user)
+    }
+
+    async fn claim_form(
+        &self,
+        form: FormHash,
+        node: Option<NodeId>,
+        now: Timestamp,
+    ) -> StoreResult<FormClaim> {
+        run!(self.write, forms::claim, form, node, now)
+    }
+
+    async fn release_form(&self, form: FormHash) -> StoreResult<()> {
+        run!(self.write, forms::release, form)
     }
 }

@@ -325,7 +325,7 @@ fn matches(message: &Message, filter: &MessageFilter) -> bool {
         && (!filter.is_scheduled || message.was_scheduled())
 }
 
-fn forgotten_before(now: Timestamp) -> Timestamp {
+pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {
     stored(now.checked_sub(SignedDuration::from_hours(IDEMPOTENCY_HOURS)).expect("in range"))
 }
 

@@ -1,16 +1,18 @@
 //! People, sessions and links.
 
 use async_trait::async_trait;
-use domain::ids::{AccountId, UserId};
+use domain::ids::{AccountId, NodeId, UserId};
 use domain::key::KeyHash;
 use domain::person::{
     INVITATIONS_MAX, Invitation, Link, Place, SESSION_MAX, Session, USERS_MAX, User,
 };
 use domain::ports::{
-    CreatedUser, FactorProof, NewLink, NewSession, NewUser, PeopleStore, SecondFactor, StoreResult,
+    CreatedUser, FactorProof, FormClaim, FormHash, NewLink, NewSession, NewUser, PeopleStore,
+    SecondFactor, StoreResult,
 };
 use jiff::Timestamp;
 
+use super::messages::forgotten_before;
 use super::{MemoryStore, State, stored};
 
 #[async_trait]
@@ -194,6 +196,26 @@ impl PeopleStore for MemoryStore {
 
     async fn delete_second_factor(&self, user: UserId) -> StoreResult<bool> {
         Ok(self.state().second_factors.remove(&user).is_some())
+    }
+
+    async fn claim_form(
+        &self,
+        form: FormHash,
+        node: Option<NodeId>,
+        now: Timestamp,
+    ) -> StoreResult<FormClaim> {
+        let mut state = self.state();
+        state.sent_forms.retain(|_, (_, sent_at)| *sent_at > forgotten_before(now));
+        if let Some((node, _)) = state.sent_forms.get(&form) {
+            return Ok(FormClaim::Before(*node));
+        }
+        state.sent_forms.insert(form, (node, stored(now)));
+        Ok(FormClaim::First)
+    }
+
+    async fn release_form(&self, form: FormHash) -> StoreResult<()> {
+        self.state().sent_forms.remove(&form);
+        Ok(())
     }
 }
 

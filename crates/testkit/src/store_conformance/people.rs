@@ -7,9 +7,12 @@
 
 use std::sync::Arc;
 
-use domain::ids::{AccountId, UserId};
+use domain::ids::{AccountId, NodeId, UserId};
 use domain::person::{INVITATIONS_MAX, Link, Place, Role, USERS_MAX, User};
-use domain::ports::{CreatedUser, FactorProof, NewLink, NewSession, NewUser, SecondFactor, Store};
+use domain::ports::{
+    CreatedUser, FactorProof, FormClaim, FormHash, NewLink, NewSession, NewUser, SecondFactor,
+    Store,
+};
 use domain::webhook::SealedSecret;
 
 use super::{NOW, World, hash, later, stored};
@@ -251,4 +254,22 @@ pub async fn people_are_deleted_with_their_account(store: Arc<dyn Store>) {
     assert_eq!(store.session(hash(1)).await.unwrap(), None);
     assert_eq!(store.link(hash(1), NOW).await.unwrap(), None);
     assert_eq!(store.link(hash(2), NOW).await.unwrap(), None);
+}
+
+pub async fn a_form_is_claimed_once_a_day(store: Arc<dyn Store>) {
+    let (first, other) = (FormHash([1; 32]), FormHash([2; 32]));
+    let node = Some(NodeId(7));
+    let claim = async |form, node, at| store.claim_form(form, node, at).await.unwrap();
+    let at_once = futures_util::future::join_all((0..8).map(|_| claim(first, node, NOW))).await;
+    let firsts = at_once.iter().filter(|claim| **claim == FormClaim::First).count();
+    assert_eq!(firsts, 1, "{at_once:?}");
+    assert_eq!(claim(first, Some(NodeId(8)), later(60)).await, FormClaim::Before(node));
+    assert_eq!(claim(other, None, NOW).await, FormClaim::First);
+    assert_eq!(claim(other, node, later(60)).await, FormClaim::Before(None));
+    store.release_form(other).await.unwrap();
+    assert_eq!(claim(other, node, later(60)).await, FormClaim::First);
+    let day = 24 * 3_600;
+    assert_eq!(claim(first, node, later(day - 1)).await, FormClaim::Before(node));
+    assert_eq!(claim(first, node, later(day)).await, FormClaim::First);
+    assert_eq!(claim(other, node, later(day)).await, FormClaim::Before(node));
 }

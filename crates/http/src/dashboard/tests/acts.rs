@@ -143,6 +143,12 @@ async fn all_that_match_are_cancelled_after_a_counted_question() {
     let until = until_in(&asked);
     member.post(&none, &[("key", "none"), ("until", &until)]).await.expect(303);
     assert!(member.get(&format!("{ask}&since=nonsense")).await.status.is_client_error());
+    for (field, value) in [("since", "nonsense"), ("until", "x"), ("chat", "6.28E12")] {
+        let path = format!("/app/messages?{field}={value}");
+        let page = member.get(&path).await.expect(422).text();
+        assert!(page.contains(&format!("id=\"{field}-fault\"")), "{field}: {page}");
+        assert!(page.contains(&format!("value=\"{value}\"")) && !page.contains("<td"), "{page}");
+    }
     assert_eq!(count(&app, MessageState::Scheduled).await, 4);
     let until = until_in(&asked);
     let fields = [("key", "one"), ("until", until.as_str())];

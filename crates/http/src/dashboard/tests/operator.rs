@@ -152,3 +152,54 @@ async fn a_setup_link_is_the_operators_to_make() {
     let cookie = cookie_of(&joined);
     Ask::get("/app/accounts").header("cookie", &cookie).of(&app.router).await.expect(200);
 }
+
+#[tokio::test]
+async fn nodes_are_shown_and_drained() {
+    use domain::node::NewNode;
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let register = async |name: &str, lease_s| {
+        let url = format!("http://{name}:8080");
+        let node = NewNode { name: name.into(), url, capacity: 500, version: "9.8.7".into() };
+        let lease = std::time::Duration::from_secs(lease_s);
+        app.store.register_node(&node, lease).await.unwrap().node
+    };
+    let page = async || operator.get("/app/gateway").await.expect(200).text();
+    assert!(!page().await.contains("id=\"nodes\""));
+    let a = register("node-a", 60).await;
+    assert!(!page().await.contains("id=\"nodes\""), "one is no news");
+    register("node-b", 60).await;
+    register("node-c", 0).await;
+    let shown = page().await;
+    for text in ["node-a", "http://node-b:8080", "9.8.7", "0 / 500", ">gone<"] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    assert_eq!((shown.matches(">live<").count(), shown.matches("/drain\"").count()), (2, 2));
+
+    let drain = format!("/app/gateway/nodes/{}/drain", a.0);
+    let resume = format!("/app/gateway/nodes/{}/resume", a.0);
+    for (browser, status) in [(&owner, 403), (&operator, 200)] {
+        browser.get(&drain).await.expect(status);
+    }
+    owner.post(&drain, &[("per_s", "5")]).await.expect(403);
+    owner.post(&resume, &[]).await.expect(403);
+    for wrong in ["", "0", "-1", "1001", "x"] {
+        let refused = operator.post(&drain, &[("per_s", wrong)]).await.expect(422).text();
+        assert!(refused.contains("id=\"per_s-fault\""), "{wrong}: {refused}");
+    }
+    operator.get("/app/gateway/nodes/999/drain").await.expect(404);
+    operator.post("/app/gateway/nodes/999/drain", &[("per_s", "5")]).await.expect(404);
+    let drained = async || app.store.nodes().await.unwrap()[0].drain_per_s;
+    assert_eq!(drained().await, None);
+    operator.post(&drain, &[("per_s", "7")]).await.expect(303);
+    assert_eq!(drained().await, Some(7));
+    assert!(page().await.contains("draining, 7 a second"));
+    // Looking at an account, the operator is still one.
+    operator.post(&format!("/app/accounts/{}/enter", app.shop.id), &[]).await.expect(303);
+    operator.post(&resume, &[]).await.expect(303);
+    assert_eq!(drained().await, None);
+    operator.post("/app/leave", &[]).await.expect(303);
+    let log = operator.get("/app/audit").await.expect(200).text();
+    assert!(log.contains("node.drained") && log.contains("node.resumed"), "{log}");
+}
