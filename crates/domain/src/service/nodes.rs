@@ -106,7 +106,10 @@ impl Core {
         if !self.store.drain_node(id, per_s).await? {
             return Err(Error::NotFound("node"));
         }
-        self.node(id).await
+        let node = self.registered(id).await?;
+        let action = per_s.map_or(Action::NodeResumed, |_| Action::NodeDrained);
+        self.note(principal, action, &node.name).await;
+        Ok(node)
     }
 
     /// Takes a node off the list that is gone. One that comes back all the same ends itself.
@@ -115,18 +118,16 @@ impl Core {
     /// [`Error::NotFound`], [`Error::Conflict`] when it is live, [`Error::Forbidden`] for all but the operator.
     pub async fn remove_node(&self, principal: &Principal, id: NodeId) -> Result<()> {
         principal.require_operator()?;
-        if self.store.remove_node(id).await? {
-            return Ok(());
+        let node = self.registered(id).await?;
+        if !self.store.remove_node(id).await? {
+            return Err(Error::Conflict("the node is live: stop it first"));
         }
-        self.node(id).await?;
-        Err(Error::Conflict("the node is live: stop it first"))
+        self.note(principal, Action::NodeRemoved, &node.name).await;
+        Ok(())
     }
 
-    async fn node(&self, id: NodeId) -> Result<Node> {
+    async fn registered(&self, id: NodeId) -> Result<Node> {
         let nodes = self.store.nodes().await?;
-        let node = nodes.into_iter().find(|node| node.id == id).ok_or(Error::NotFound("node"))?;
-        let action = per_s.map_or(Action::NodeResumed, |_| Action::NodeDrained);
-        self.note(principal, action, &node.name).await;
-        Ok(node)
+        nodes.into_iter().find(|node| node.id == id).ok_or(Error::NotFound("node"))
     }
 }

@@ -147,7 +147,10 @@ async fn list(
     let page = PageRequest { before: query.before, limit: MESSAGES_SHOWN };
     let (messages, fault) = match query.filter(&person) {
         Ok(filter) => (state.core().messages(person.principal(), filter, page).await?, None),
-        Err(failure) => (Page { items: Vec::new(), has_more: false }, Some(failure.into_fault()?)),
+        Err(failure) => (
+            Page { items: Vec::new(), has_more: false, looked_to: None },
+            Some(failure.into_fault()?),
+        ),
     };
     let next = messages.next(|message| message.id.0);
     let filters = filters(&state, &person, &query, fault.as_ref()).await?;

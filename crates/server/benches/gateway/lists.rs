@@ -25,12 +25,12 @@ use store::SqlStore;
 
 use crate::Options;
 use crate::accept::sender;
+use crate::bulk;
 use crate::load::{self, Kind, Plan as LoadPlan, Sender};
 use crate::numbers::{median, ms};
 use crate::report::Table;
 use crate::support::gateway::Gateway;
 use crate::support::simulator::Simulator;
-use crate::{bulk, dashboard};
 
 /// Messages of the small database.
 pub const FEW: u32 = 10_000;

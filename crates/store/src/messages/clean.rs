@@ -85,8 +85,6 @@ pub(crate) async fn delete(tx: &mut Tx, ids: Vec<i64>) -> SqlResult<u64> {
     const DELETE: &str =
         "DELETE FROM messages WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))
          RETURNING account_id, device_id, direction, state";
-    const DELETE_FILES: &str = "DELETE FROM incoming_files
-        WHERE message_id IN (SELECT CAST(value AS BIGINT) FROM json_rows($1))";
     if ids.is_empty() {
         return Ok(0);
     }
