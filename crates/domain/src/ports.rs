@@ -16,6 +16,7 @@ mod messages;
 mod messenger;
 mod nodes;
 mod outside;
+mod page;
 mod people;
 mod webhooks;
 
@@ -56,6 +57,7 @@ pub use outside::{
     EventFormats, FileError, FormatRules, MediaCodec, Outbound, SecretCipher, UrlRefusal,
     WebhookAnswer, WebhookRequest,
 };
+pub use page::{PAGE_BYTES_MAX, Page, PageRequest};
 pub use people::{
     CreatedUser, FactorProof, FormClaim, FormHash, NewLink, NewSession, NewUser, PeopleStore,
     SecondFactor,
@@ -75,39 +77,6 @@ pub trait Clock: Send + Sync {
 pub trait Entropy: Send + Sync {
     /// Fills `bytes` from a cryptographic source.
     fn fill(&self, bytes: &mut [u8]);
-}
-
-/// Most bytes of content in a page: a page ends before the row that would exceed it, and has one
-/// row at least.
-pub const PAGE_BYTES_MAX: usize = 1024 * 1024;
-
-/// One page of a list, newest first.
-#[derive(Debug, Clone)]
-pub struct Page<T> {
-    /// At most as many as asked for, and as [`PAGE_BYTES_MAX`] allows.
-    pub items: Vec<T>,
-    /// Whether older ones exist, or may.
-    pub has_more: bool,
-    /// Where a search has stopped that looks at a limited number of rows in one request; the next page
-    /// goes on there.
-    pub looked_to: Option<i64>,
-}
-
-impl<T> Page<T> {
-    /// What [`PageRequest::before`] of the next page is, by the number of an item; `None` on the last one.
-    pub fn next(&self, number: impl Fn(&T) -> i64) -> Option<i64> {
-        let last = self.items.last().filter(|_| self.has_more).map(number);
-        self.looked_to.or(last)
-    }
-}
-
-/// Which page of a list.
-#[derive(Debug, Clone, Copy)]
-pub struct PageRequest {
-    /// Only ids below this one; `None` starts at the newest.
-    pub before: Option<i64>,
-    /// At most this many.
-    pub limit: u32,
 }
 
 /// Who holds a key, with what a request needs of the account.

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use domain::device::{DeviceNotice, DeviceStatus, Group, PairMethod, PairOffer, StatusChange};
+use domain::device::{DeviceNotice, Group, PairMethod, PairOffer};
 use domain::error::{Error, Result, StoreError};
 use domain::fair_semaphore::Permit;
 use domain::group::{GroupAnswer, GroupRequest};
@@ -43,7 +43,10 @@ use crate::stats::EngineStats;
 use crate::timing::within;
 use crate::webhooks;
 
+mod linking;
 mod reception;
+
+use linking::{linked, next_step};
 
 /// How long, after its end, a wait lasts until the outcome is durable.
 const OUTCOME_WAIT: Duration = Duration::from_secs(10);
@@ -471,37 +474,4 @@ impl Dispatcher for Engine {
         }
         self.context.account_watchers().watch(account)
     }
-}
-
-/// The next step after WhatsApp has taken a passkey; `None` when nothing comes any more.
-async fn next_step(mut notices: BoxStream<'static, DeviceNotice>) -> Option<Result<PairOffer>> {
-    loop {
-        match notices.next().await? {
-            DeviceNotice::Offer(PairOffer::Passkey { step: PasskeyStep::Accepted, .. }) => {}
-            DeviceNotice::Offer(offer) => return Some(Ok(offer)),
-            DeviceNotice::Status(change) if change.status != DeviceStatus::Pairing => {
-                return Some(Err(ended(change)));
-            }
-            DeviceNotice::Status(_) => {}
-        }
-    }
-}
-
-/// Waits until the device is linked, or is not being linked any more.
-async fn linked(mut notices: BoxStream<'static, DeviceNotice>) -> Result<()> {
-    while let Some(notice) = notices.next().await {
-        match notice {
-            DeviceNotice::Status(change) if change.status.is_paired() => return Ok(()),
-            DeviceNotice::Status(change) if change.status != DeviceStatus::Pairing => {
-                return Err(ended(change));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Why pairing has ended.
-fn ended(change: StatusChange) -> Error {
-    Error::Whatsapp(change.reason.unwrap_or_else(|| "pairing has ended".to_owned()))
 }

@@ -35,9 +35,6 @@ use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
 use crate::{OpenError, accounts, devices};
 
-/// Most batches of one clean-up; the rest is left to the next one.
-const CLEAN_UP_BATCHES_MAX: usize = 100;
-
 /// The store. Dropping the last handle closes it too, but only [`SqlStore::close`] waits.
 pub struct SqlStore {
     engine: Engine,

@@ -19,6 +19,7 @@ const EXCEPTIONS: [(&str, &[&str]); 4] = [
             "nodes (name)",
             "plans (name)",
             "rate_windows (subject)",
+            "sent_forms (form)",
             "settings (name)",
             "vouchers (code)",
         ],

@@ -4,9 +4,12 @@ use domain::policy::rate::WINDOW;
 use domain::ports::StoreResult;
 use jiff::Timestamp;
 
-use super::{CLEAN_UP_BATCHES_MAX, Engine, SqlStore};
+use super::{Engine, SqlStore};
 use crate::messages::{amend, clean, counts, record};
 use crate::rates;
+
+/// Most batches of one clean-up; the rest is left to the next one.
+pub(super) const CLEAN_UP_BATCHES_MAX: usize = 100;
 
 impl SqlStore {
     /// As [`domain::ports::MessageStore::delete_old_messages`].

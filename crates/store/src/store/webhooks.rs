@@ -11,7 +11,8 @@ use domain::webhook::{
 };
 use jiff::Timestamp;
 
-use super::{CLEAN_UP_BATCHES_MAX, SqlStore};
+use super::SqlStore;
+use super::clean_up::CLEAN_UP_BATCHES_MAX;
 use crate::{deliveries, grants, webhooks};
 
 #[async_trait]

@@ -39,12 +39,8 @@ impl MessageStore for MemoryStore {
     }
 
     async fn outbox(&self) -> StoreResult<Vec<OutboxEntry>> {
-        Ok(self
-            .state()
-            .waiting
-            .values()
-            .map(|waiting| OutboxEntry::from(&waiting.message))
-            .collect())
+        let waiting = &self.state().waiting;
+        Ok(waiting.values().map(|waiting| OutboxEntry::from(&waiting.message)).collect())
     }
 
     async fn outbox_of(

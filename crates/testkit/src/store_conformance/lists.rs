@@ -22,9 +22,7 @@ use domain::ports::{
 };
 use uuid::Uuid;
 
-use super::{
-    ALL, NOW, World, clean_up, idempotency, later, messages_of, new_device, new_messages, stored,
-};
+use super::{ALL, NOW, World, idempotency, later, messages_of, new_device, new_messages, stored};
 
 /// A text from `phone`, with its id on WhatsApp.
 pub fn incoming(whatsapp_id: &str, phone: &str) -> IncomingMessage {
@@ -464,9 +462,9 @@ pub async fn old_rows_are_cleaned_up(store: Arc<dyn Store>) {
     );
     let kept = incoming("kept", "6281");
     messages_of(store.receive(world.device.id, vec![kept], later(100)).await.unwrap());
-    assert_eq!(clean_up(&store, later(10), later(-10)).await, 0);
-    assert_eq!(clean_up(&store, later(86_400), later(100)).await, 2_503);
-    assert_eq!(clean_up(&store, later(86_400), later(100)).await, 0);
+    assert_eq!(super::clean_up(&store, later(10), later(-10)).await, 0);
+    assert_eq!(super::clean_up(&store, later(86_400), later(100)).await, 2_503);
+    assert_eq!(super::clean_up(&store, later(86_400), later(100)).await, 0);
     assert_eq!(ids(&world, &MessageFilter::default(), ALL).await.len(), 5);
     let again = store.accept(keyed(9, 86_400)).await.unwrap();
     assert!(matches!(again, Accepted::Repeated(_)));
