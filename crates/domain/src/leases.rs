@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_that_is_handed_over_is_held_until_its_last_outcome_is_written() {
+    fn a_webhook_that_another_node_gets_is_held_until_its_last_outcome_is_written() {
         let (leases, now) = (Leases::default(), Instant::now());
         let (webhook, registration) = (WebhookId(5), Registration { node: NodeId(1), epoch: 1 });
         assert!(leases.posts_to(webhook) && leases.may_post(webhook, now), "it shares with none");

@@ -53,7 +53,7 @@ pub(super) struct StoredContent<'a> {
     /// Where a file that came in was at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file_state: Option<Cow<'a, str>>,
-    /// Why it was not to be had then.
+    /// Why it was not here then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file_reason: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
