@@ -126,7 +126,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<AppState> for MediaJson<T
     }
 }
 
-/// No body, or an empty object: a field would be ignored.
+/// No body, null, or an empty object: a field would be ignored.
 pub struct NoFields;
 
 impl<S: Send + Sync> FromRequest<S> for NoFields {
@@ -137,7 +137,7 @@ impl<S: Send + Sync> FromRequest<S> for NoFields {
         #[serde(deny_unknown_fields)]
         struct Empty {}
 
-        OptionalJson::<Empty>::from_request(request, state).await?;
+        OptionalJson::<Option<Empty>>::from_request(request, state).await?;
         Ok(Self)
     }
 }

@@ -76,8 +76,10 @@ async fn chats_are_listed_and_read() {
         let refused = ask(&app, unknown).await.expect(422).json();
         assert_eq!(refused["errors"][0]["field"], "until", "{path}: {refused}");
     }
-    let empty = Ask::new(Method::POST, path.clone()).json(json!({}));
-    assert_eq!(ask(&app, empty).await.expect(200).json(), json!({"read": 0}));
+    for nothing in [json!({}), json!(null)] {
+        let empty = Ask::new(Method::POST, path.clone()).json(nothing);
+        assert_eq!(ask(&app, empty).await.expect(200).json(), json!({"read": 0}));
+    }
     let unnamed = Ask::new(Method::POST, format!("/v1/chats/{BUDI}/read"));
     let wrong = ask(&app, unnamed).await.expect(422).json();
     assert_eq!(wrong["errors"][0]["field"], "device");
