@@ -140,8 +140,8 @@ pub async fn read_optional_json<T: DeserializeOwned>(
     body: Body,
 ) -> Result<Option<T>, ApiError> {
     let bytes = read_bytes(body, JSON_BYTES_MAX).await?;
-    // An empty array is what PHP makes of an object without fields.
-    let is_empty = bytes.is_empty() || bytes.as_ref() == b"[]";
+    // An empty array is what PHP makes of an object without fields, null what clients make of no body.
+    let is_empty = matches!(bytes.as_ref(), b"" | b"[]" | b"null");
     match (is_empty, is_json(headers)) {
         (true, _) => Ok(None),
         (false, true) => parse_json(&bytes).map(Some),

@@ -1,8 +1,9 @@
 //! The protocol version that devices announce to WhatsApp.
 //!
-//! One answer serves all devices; the device that needs it asks, through its proxy where it has one. The service is asked at most once in [`VERSION_FOR`], and sooner
-//! when it refuses the version in use; when it does not answer, the last known version stays in use,
-//! so that devices can always connect. A version that is set is used as it is.
+//! One answer serves all devices; the device that needs it asks, through its proxy where it has one. The
+//! service is asked at most once in [`VERSION_FOR`], and sooner when it refuses the version in use; when it
+//! does not answer, the last known version stays in use, so that devices can always connect. A version that
+//! is set is used as it is.
 
 use std::time::Duration;
 

@@ -137,7 +137,7 @@ impl<S: Send + Sync> FromRequest<S> for NoFields {
         #[serde(deny_unknown_fields)]
         struct Empty {}
 
-        OptionalJson::<Option<Empty>>::from_request(request, state).await?;
+        OptionalJson::<Empty>::from_request(request, state).await?;
         Ok(Self)
     }
 }
