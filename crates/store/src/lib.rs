@@ -43,6 +43,8 @@ use std::sync::Arc;
 pub use postgres::{address, facts};
 pub use restored::Restored;
 pub use rows::REPORTED_TABLES;
+#[cfg(debug_assertions)]
+pub use sqlite::STEPS;
 pub use sqlite::copy;
 pub use store::SqlStore;
 pub use transfer::{CopiedTable, TransferError, Transferred, transfer};

@@ -12,8 +12,8 @@ use domain::contact::Identity;
 use domain::content::{Content, ContentKind, File};
 use domain::context::{Context, Quote};
 use domain::grant::NewGrant;
-use domain::ids::WhatsappId;
-use domain::incoming_file::{FileReference, FileState};
+use domain::ids::{MessageId, WhatsappId};
+use domain::incoming_file::{FileOutcome, FileReference, FileState};
 use domain::key::{KeyHash, Secret};
 use domain::media::Media;
 use domain::message::{Address, IncomingMessage, NewMessage, ReceivedOrigin};
@@ -31,7 +31,7 @@ use testkit::store_conformance::{NOW, World, idempotency, later, new_device, new
 on_both_databases!(a_deleted_account_leaves_nothing, a_deleted_device_leaves_its_history);
 
 /// Tables whose rows belong to no account.
-const WITHOUT_OWNER: [&str; 9] = [
+const WITHOUT_OWNER: [&str; 10] = [
     "cache_changes",
     "counters",
     "nodes",
@@ -39,6 +39,7 @@ const WITHOUT_OWNER: [&str; 9] = [
     "rate_windows",
     "schema_migrations",
     "schema_version",
+    "sent_forms",
     "settings",
     "vouchers",
 ];
@@ -176,7 +177,7 @@ async fn fill(world: &World) {
         ..incoming("early", "628222")
     };
     store.receive(world.device.id, vec![early], NOW).await.unwrap();
-    receive_file(world).await;
+    receive_files(world).await;
     let person = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
     store.identify(world.device.id, vec![person], NOW).await.unwrap();
     let place = Place::Account(account_id, Role::Owner);
@@ -210,8 +211,15 @@ async fn fill(world: &World) {
     store.write_audit(entry, NOW).await.unwrap();
 }
 
-/// A photo that came in and waits to be fetched.
-async fn receive_file(world: &World) {
+/// Photos that came in: one waits to be fetched, one is stored.
+async fn receive_files(world: &World) {
+    receive_file(world, "PHOTO").await;
+    let id = receive_file(world, "STORED").await;
+    let outcome = FileOutcome::Stored(9);
+    world.store.record_file(id, outcome, u64::MAX, NOW).await.unwrap().unwrap();
+}
+
+async fn receive_file(world: &World, id: &str) -> MessageId {
     let media = Media {
         state: Some(FileState::Pending),
         reference: Some(FileReference([1, 2, 3].as_slice().into())),
@@ -219,7 +227,7 @@ async fn receive_file(world: &World) {
     };
     let person = PhoneNumber::from_digits("628223");
     let message = IncomingMessage {
-        whatsapp_id: WhatsappId("PHOTO".into()),
+        whatsapp_id: WhatsappId(id.into()),
         chat: ChatId::Person(person.clone()),
         sender: Address { phone: Some(person), lid: None },
         origin: ReceivedOrigin::Incoming,
@@ -227,7 +235,7 @@ async fn receive_file(world: &World) {
         context: Context::default(),
         at: NOW,
     };
-    world.store.receive(world.device.id, vec![message], NOW).await.unwrap();
+    world.store.receive(world.device.id, vec![message], NOW).await.unwrap().remove(0).message.id
 }
 
 async fn two_accounts(database: &Database) -> (World, World) {

@@ -46,12 +46,35 @@ const CONTACT_FIELDS: [ContactFields; CONTACTS_MAX] = contact_fields!(0 1 2 3 4 
 /// A content as it is stored with its message and, when a file came along, the file itself.
 type Checked = (Content, Option<Vec<u8>>);
 
+/// The long text of the message before, as it was checked: a broadcast has one text for all its receivers.
+#[derive(Default)]
+pub(super) struct LastText(Option<(&'static str, Arc<str>)>);
+
+impl LastText {
+    fn check(&mut self, field: &'static str, text: Arc<str>) -> Result<Arc<str>> {
+        let is_same = |(last, known): &(_, Arc<str>)| *last == field && Arc::ptr_eq(known, &text);
+        if !self.0.as_ref().is_some_and(is_same) {
+            check_characters(field, &text)?;
+            self.0 = Some((field, Arc::clone(&text)));
+        }
+        Ok(text)
+    }
+}
+
 impl Core {
     /// Checks what can be checked without asking anybody.
-    pub(super) fn check_content(&self, content: ContentRequest, country: &str) -> Result<Checked> {
+    pub(super) fn check_content(
+        &self,
+        content: ContentRequest,
+        country: &str,
+        last: &mut LastText,
+    ) -> Result<Checked> {
         match content {
-            Content::Text(text) => Ok((Content::Text(check_text(text)?), None)),
-            Content::File(file) => self.check_file(file),
+            Content::Text(text) => {
+                require_text(&text)?;
+                Ok((Content::Text(last.check("text", text)?), None))
+            }
+            Content::File(file) => self.check_file(file, last),
             Content::Location(location) => Ok((Content::Location(check_location(location)?), None)),
             Content::Contacts(contacts) => {
                 Ok((Content::Contacts(check_contacts(contacts, country)?), None))
@@ -65,9 +88,9 @@ impl Core {
         }
     }
 
-    fn check_file(&self, file: FileRequest) -> Result<Checked> {
+    fn check_file(&self, file: FileRequest, last: &mut LastText) -> Result<Checked> {
         check_marks(&file)?;
-        let caption = check_characters("media.caption", file.caption)?;
+        let caption = last.check("media.caption", file.caption)?;
         let kind = file.kind.map(check_kind).transpose()?;
         let filename = file.filename.map(check_filename).transpose()?;
         let mimetype = file.mimetype.map(check_mimetype).transpose()?;
@@ -117,10 +140,16 @@ fn within_bytes(text: String, bytes_max: usize) -> Option<String> {
 pub const DOWNLOAD_FAILED: &str = "the file could not be downloaded";
 
 pub(super) fn check_text(text: Arc<str>) -> Result<Arc<str>> {
-    if text.trim().is_empty() {
-        return Err(Error::invalid("text", "is required and must not be blank"));
+    require_text(&text)?;
+    check_characters("text", &text)?;
+    Ok(text)
+}
+
+fn require_text(text: &str) -> Result<()> {
+    match text.trim_start().is_empty() {
+        true => Err(Error::invalid("text", "is required and must not be blank")),
+        false => Ok(()),
     }
-    check_characters("text", text)
 }
 
 /// No comparison with a number that is none holds, so that only finite ones pass.
@@ -208,7 +237,7 @@ fn check_line(field: &'static str, text: &str, chars_min: usize, chars_max: usiz
     Ok(())
 }
 
-fn check_characters(field: &'static str, text: Arc<str>) -> Result<Arc<str>> {
+fn check_characters(field: &'static str, text: &str) -> Result<()> {
     // A NUL cannot be stored by every database, and no phone shows it.
     if text.contains('\0') {
         return Err(Error::invalid(field, "must not contain the character U+0000"));
@@ -219,7 +248,7 @@ fn check_characters(field: &'static str, text: Arc<str>) -> Result<Arc<str>> {
             format!("must have at most {TEXT_CHARS_MAX} characters"),
         ));
     }
-    Ok(text)
+    Ok(())
 }
 
 /// Whether what is asked of a file is possible with its kind, which must be said for it.

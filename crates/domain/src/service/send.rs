@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::content::LastText;
 use super::context::Reference;
 use super::{Core, Principal};
 use crate::account::Account;
@@ -205,11 +206,11 @@ impl Core {
     ) -> Result<Vec<NewMessage>, SendRefusal> {
         let (account, plan) = (principal.account()?, principal.plan()?);
         let mut messages = Vec::with_capacity(requests.len());
-        let mut read = BTreeMap::new();
+        let (mut read, mut last) = (BTreeMap::new(), LastText::default());
         for (index, mut request) in requests.into_iter().enumerate() {
             let device = self.sending_device(principal, request.device.take(), &mut read).await;
             let message = match device {
-                Ok(device) => self.new_message(device, account, request, now).await,
+                Ok(device) => self.new_message(device, account, request, now, &mut last).await,
                 Err(error) => Err(error),
             };
             let message = message.and_then(|message| check_features(message, plan));
@@ -243,12 +244,13 @@ impl Core {
         account: &Account,
         mut request: SendRequest,
         now: Timestamp,
+        last: &mut LastText,
     ) -> Result<NewMessage> {
         let recipient = Recipient::parse(&request.to, &account.default_country)
             .map_err(|error| Error::invalid("to", error.to_string()))?;
         let country = &account.default_country;
         let (content, inline_file) =
-            self.check_content(std::mem::take(&mut request.content), country)?;
+            self.check_content(std::mem::take(&mut request.content), country, last)?;
         let refers = Reference {
             to: recipient.clone().into(),
             reply_to: request.reply_to.take(),

@@ -175,8 +175,8 @@ async fn newest(
 ) -> Result<(Vec<Message>, Option<i64>), Error> {
     let page = PageRequest { before, limit: MESSAGES_SHOWN };
     let found = state.core().messages(talk.person.principal(), filter(talk), page).await?;
+    let older = found.next(|message| message.id.0);
     let mut items = found.items;
-    let older = items.last().filter(|_| found.has_more).map(|last| last.id.0);
     items.reverse();
     Ok((items, older))
 }
@@ -197,13 +197,13 @@ async fn found(state: &AppState, talk: &Talk, text: &str) -> Result<Vec<Message>
         let page = PageRequest { before, limit: SEARCHED_PAGE };
         let page = state.core().messages(talk.person.principal(), filter(talk), page).await?;
         looked += page.items.len();
-        before = page.items.last().map(|last| last.id.0);
+        before = page.next(|message| message.id.0);
         let names = |message: &Message| {
             let media = message.media().and_then(|media| media.filename.as_deref());
             format!("{}\n{}", message.text(), media.unwrap_or_default()).to_lowercase()
         };
         found.extend(page.items.into_iter().filter(|message| names(message).contains(&wanted)));
-        if !page.has_more || before.is_none() {
+        if before.is_none() {
             break;
         }
     }

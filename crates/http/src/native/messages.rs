@@ -66,9 +66,9 @@ pub(super) fn routes() -> Vec<Route> {
             .query("kind", "A kind, or several with commas between, such as `image,video`")
             .query(
                 "q",
-                "Only those whose text or caption contains this: 1 to 200 characters. With `q` or `kind` one \
-                 request looks at 20,000 messages at most: a page may have few messages, or none, and yet a \
-                 next_cursor, with which the search goes on",
+                "Only those whose text or caption contains this: 1 to 200 characters. With `q`, `kind`, `status` \
+                 or `direction` one request looks at 20,000 messages at most: a page may have few messages, or \
+                 none, and yet a next_cursor, with which the search goes on",
             )
             .query("limit", "Rows of a page, 1 to 100; 50 unless given")
             .query("cursor", "The next_cursor of the page before")

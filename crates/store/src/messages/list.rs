@@ -13,7 +13,7 @@ use domain::ports::{
     CountedPage, MessageCounts, MessageFilter, PAGE_BYTES_MAX, Page, PageRequest,
     REPEATED_BYTES_MAX,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::counts::Counts;
 use super::find::{WHOLE, WITHOUT_TEXT, rows_by_ids};
@@ -23,9 +23,11 @@ use crate::files;
 use crate::rows::{Filled, bounds};
 use crate::sql::{Param, Row, SqlResult, Tx, params, to_json, whole_millis};
 
-/// Most messages of the history that one request looks at for those with a text or of a kind, which no index
-/// finds.
-pub(super) const SEARCHED_ROWS_MAX: i64 = 20_000;
+/// Most messages of the history that one request looks at for those that no index finds: at a few first, because
+/// they often fill the page.
+const SEARCHED_ROWS: [i64; 2] = [1_000, 20_000];
+/// Times grow with the ids, up to the clock's being set.
+const CLOCK_SET_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// For the queues: a message that cannot be read counts as gone, so that the others go on.
 pub(crate) async fn waiting_message(tx: &mut Tx, id: MessageId) -> SqlResult<Option<Message>> {
@@ -141,9 +143,13 @@ impl Filter {
         })
     }
 
-    /// Whether every row has to be looked at.
+    /// Whether rows have to be looked at which are not wanted.
     fn is_search(&self) -> bool {
-        !self.is_scheduled && (!self.text.is_empty() || self.kinds != "[]")
+        let Self { direction, device, states, chat, kinds, text, since, until, .. } = self;
+        let is_device_of_chat = !chat.is_empty() && !device.is_empty();
+        let names_values = is_device_of_chat || !direction.is_empty() || !text.is_empty();
+        let has_end = *since > Timestamp::MIN || *until < Timestamp::MAX;
+        !self.is_scheduled && (names_values || has_end || states != "[]" || kinds != "[]")
     }
 
     /// The parameters `$1` to `$11` of [`matching`].
@@ -242,6 +248,15 @@ macro_rules! select_history {
                 matching!(),
                 $rest
             )
+        } else if !$filter.chat.is_empty() {
+            concat!(
+                "SELECT ",
+                $columns,
+                " FROM messages WHERE account_id = $1 AND chat = $6 AND $9 = 0
+                  AND ($2 = '' OR direction = $2) AND ($3 = '' OR device_id = $3)",
+                matching!(),
+                $rest
+            )
         } else if $filter.device.is_empty() {
             concat!(
                 "SELECT ",
@@ -277,20 +292,11 @@ pub(crate) async fn messages(
     }
     let mut floor = None;
     if filter.wants.1 {
-        if filter.is_search() {
-            floor = search_floor(tx, &filter, page).await?;
-        }
-        let sql = select_history!(
-            filter,
-            history_columns!(),
-            " AND id < $12 AND id >= $14 ORDER BY id DESC LIMIT $13"
-        );
-        let lowest = floor.unwrap_or(i64::MIN);
-        let values = |before, limit| filter.params_and(params![before, limit, lowest]);
-        found.add(tx.fill("messages", sql, bounds(page), values, message_from).await?);
-        found.lowest = found.lowest.max(floor.map(MessageId));
+        let (history, end) = history_page(tx, &filter, page).await?;
+        found.add(history);
+        found.lowest = found.lowest.max(end.map(MessageId));
+        floor = end.filter(|end| found.lowest == Some(MessageId(*end)));
     }
-    let floor = floor.filter(|floor| found.lowest == Some(MessageId(*floor)));
     let count = floor.map(|floor| found.messages.range(MessageId(floor)..).count());
     let mut found = found.newest_first();
     files::overlay(tx, &mut found.items).await?;
@@ -300,21 +306,60 @@ pub(crate) async fn messages(
     Ok(page)
 }
 
-/// The last row that a search looks at in one request; `None` where it comes to the end.
-async fn search_floor(tx: &mut Tx, filter: &Filter, page: PageRequest) -> SqlResult<Option<i64>> {
-    const OF_ACCOUNT: &str = "SELECT id FROM messages WHERE account_id = $1 AND id < $2
-        ORDER BY id DESC LIMIT 1 OFFSET $3";
-    const OF_DEVICE: &str = "SELECT id FROM messages WHERE +account_id = $1 AND id < $2
-        AND device_id = $4 ORDER BY id DESC LIMIT 1 OFFSET $3";
-    let (account, device) = (filter.account, &filter.device);
-    let (before, _) = bounds(page);
-    let row = match device.is_empty() {
-        true => tx.query_one(OF_ACCOUNT, params![account, before, SEARCHED_ROWS_MAX]).await?,
-        false => {
-            tx.query_one(OF_DEVICE, params![account, before, SEARCHED_ROWS_MAX, device]).await?
+/// A page of the history; also the last row that was looked at, where there are more that may be wanted.
+async fn history_page(
+    tx: &mut Tx,
+    filter: &Filter,
+    page: PageRequest,
+) -> SqlResult<(Filled<Message>, Option<i64>)> {
+    let sql = select_history!(
+        filter,
+        history_columns!(),
+        " AND id < $12 AND id >= $14 ORDER BY id DESC LIMIT $13"
+    );
+    let (before, most) = bounds(page);
+    let steps: &[i64] = if filter.is_search() { &SEARCHED_ROWS } else { &[] };
+    for rows in steps {
+        let Some((floor, created_at)) = search_floor(tx, filter, before, *rows).await? else {
+            break;
+        };
+        let values = |before, limit| filter.params_and(params![before, limit, floor]);
+        let found = tx.fill("messages", sql, (before, most), values, message_from).await?;
+        if found.is_cut || i64::try_from(found.items.len()).is_ok_and(|count| count >= most) {
+            return Ok((found, None));
         }
+        if created_at.saturating_add(CLOCK_SET_MAX).is_ok_and(|latest| latest < filter.since) {
+            return Ok((found, None));
+        }
+        if Some(rows) == steps.last() {
+            return Ok((found, Some(floor)));
+        }
+    }
+    let values = |before, limit| filter.params_and(params![before, limit, i64::MIN]);
+    let found = tx.fill("messages", sql, (before, most), values, message_from).await?;
+    Ok((found, None))
+}
+
+/// The row of the history so many below `before`, and when it was created; `None` where there are fewer.
+async fn search_floor(
+    tx: &mut Tx,
+    filter: &Filter,
+    before: i64,
+    rows: i64,
+) -> SqlResult<Option<(i64, Timestamp)>> {
+    const OF_ACCOUNT: &str = "SELECT id, created_at FROM messages WHERE account_id = $1 AND id < $2
+        ORDER BY id DESC LIMIT 1 OFFSET $3";
+    const OF_DEVICE: &str = "SELECT id, created_at FROM messages WHERE +account_id = $1 AND id < $2
+        AND device_id = $4 ORDER BY id DESC LIMIT 1 OFFSET $3";
+    const OF_CHAT: &str = "SELECT id, created_at FROM messages WHERE account_id = $1 AND id < $2
+        AND chat = $4 ORDER BY id DESC LIMIT 1 OFFSET $3";
+    let Filter { account, device, chat, .. } = filter;
+    let row = match (chat.is_empty(), device.is_empty()) {
+        (false, _) => tx.query_one(OF_CHAT, params![*account, before, rows, chat]).await?,
+        (true, false) => tx.query_one(OF_DEVICE, params![*account, before, rows, device]).await?,
+        (true, true) => tx.query_one(OF_ACCOUNT, params![*account, before, rows]).await?,
     };
-    row.map(|mut row| row.int()).transpose()
+    row.map(|mut row| Ok((row.int()?, row.time()?))).transpose()
 }
 
 /// SQLite reads the outbox from its newest end. Knowing how many rows the account has there ends

@@ -59,6 +59,7 @@ impl SqliteLink {
         let mut statement = prepare(&self.connection, &mut self.texts, sql)?;
         bind(&mut statement, params)?;
         let changed = statement.raw_execute().map_err(from_sqlite)?;
+        count_steps(&statement);
         Ok(u64::try_from(changed).unwrap_or(u64::MAX))
     }
 
@@ -78,6 +79,7 @@ impl SqliteLink {
                 returned.append(&mut collect(&mut statement, usize::MAX)?.rows);
             } else {
                 statement.raw_execute().map_err(from_sqlite)?;
+                count_steps(&statement);
             }
         }
         Ok(returned)
@@ -190,8 +192,24 @@ fn collect(statement: &mut Statement<'_>, bytes_max: usize) -> SqlResult<Gathere
             break;
         }
     }
+    drop(rows);
+    count_steps(statement);
     Ok(found)
 }
+
+/// Steps of SQLite's virtual machine in this process: the work of statements, on any machine the same. Only
+/// for tests.
+#[cfg(debug_assertions)]
+pub static STEPS: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+#[cfg(debug_assertions)]
+fn count_steps(statement: &Statement<'_>) {
+    let steps = statement.reset_status(rusqlite::StatementStatus::VmStep);
+    STEPS.fetch_add(u64::try_from(steps).unwrap_or(0), std::sync::atomic::Ordering::Relaxed);
+}
+
+#[cfg(not(debug_assertions))]
+fn count_steps(_: &Statement<'_>) {}
 
 impl From<ValueRef<'_>> for Cell {
     fn from(value: ValueRef<'_>) -> Self {

@@ -10,6 +10,9 @@ mod reserve;
 mod source;
 mod writer;
 
+#[cfg(debug_assertions)]
+pub use link::STEPS;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +71,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0027_stored_bytes.sql"),
     include_str!("../../migrations/sqlite/0028_bans.sql"),
     include_str!("../../migrations/sqlite/0029_sent_forms.sql"),
+    include_str!("../../migrations/sqlite/0030_chats_of_messages.sql"),
 ];
 
 /// The database, open.

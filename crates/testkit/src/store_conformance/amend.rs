@@ -30,7 +30,12 @@ fn person(phone: &str) -> Address {
 }
 
 /// A change that `phone` makes to the message `target`, whose writer is `author` unless the same.
-fn change(content: Content, target: &str, phone: &str, author: Option<&str>) -> IncomingMessage {
+pub fn change(
+    content: Content,
+    target: &str,
+    phone: &str,
+    author: Option<&str>,
+) -> IncomingMessage {
     let quote = Quote {
         whatsapp_id: WhatsappId(target.into()),
         is_ours: Some(false),
