@@ -89,7 +89,7 @@ async fn costs(world: &World, turn: u64) -> Vec<(&'static str, u64)> {
     hidden.sender.lid = Some(lid.clone());
     store.receive(device, vec![hidden], NOW).await.unwrap();
     note("a message from someone without a number");
-    let person = Identity { phone: PhoneNumber::from_digits(&format!("62877{turn}")), lid };
+    let person = Identity { phone: PhoneNumber::from_digits(format!("62877{turn}")), lid };
     assert_eq!(store.identify(device, vec![person], NOW).await.unwrap().len(), 1);
     note("the number of someone who had none");
     for is_of_device in [false, true] {
