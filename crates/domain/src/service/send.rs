@@ -1,7 +1,9 @@
 //! Accepting messages: everything is checked first, then made durable in one commit.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,6 +28,21 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 /// Longest `retry_interval_s`: a day.
 pub const RETRY_INTERVAL_S_MAX: u32 = 86_400;
 const PRIORITY_MAX: i16 = 100;
+/// How many messages of a batch are checked before other requests have their turn.
+const CHECKED_AT_ONCE: usize = 32;
+
+/// Gives the thread away once.
+async fn let_others_go_on() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
 
 /// The device of a request to send.
 #[derive(Debug, Clone)]
@@ -208,6 +225,9 @@ impl Core {
         let mut messages = Vec::with_capacity(requests.len());
         let (mut read, mut last) = (BTreeMap::new(), LastText::default());
         for (index, mut request) in requests.into_iter().enumerate() {
+            if index > 0 && index % CHECKED_AT_ONCE == 0 {
+                let_others_go_on().await;
+            }
             let device = self.sending_device(principal, request.device.take(), &mut read).await;
             let message = match device {
                 Ok(device) => self.new_message(device, account, request, now, &mut last).await,
