@@ -61,8 +61,10 @@ fn main() -> ExitCode {
     }
 }
 
+/// Where `cargo xtask` was called; not where it was built, for a target directory may be a copy.
 fn workspace_root() -> PathBuf {
-    let mut root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut root = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     root.pop();
     root
 }

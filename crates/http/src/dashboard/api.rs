@@ -188,6 +188,8 @@ fn example(route: &Route) -> String {
     let schema =
         schema.and_then(|(_, schema)| serde_json::to_value(schema).ok()).unwrap_or_default();
     let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // A send may carry other things instead, and a text is the plainest.
+    let text = schema["properties"].get("text").map(|_| ("text".to_owned(), "Hello".into()));
     let fields: Map<String, Value> = required
         .map(|name| {
             let kind = schema["properties"][name]["type"].as_str().unwrap_or_default();
@@ -201,6 +203,7 @@ fn example(route: &Route) -> String {
             };
             (name.to_owned(), value)
         })
+        .chain(text)
         .collect();
     serde_json::to_string_pretty(&fields).unwrap_or_default()
 }

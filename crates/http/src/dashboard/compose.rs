@@ -1,5 +1,6 @@
 //! The form of the page Send.
 
+use domain::account::Caller;
 use domain::content::{
     CONTACT_CHARS_MAX, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX, QUESTION_CHARS_MAX,
 };
@@ -95,15 +96,7 @@ pub(super) fn compose(
         form.stack.compose id=(FORM) method="post" action=(sender.action) enctype="multipart/form-data" {
             (csrf_field(sender.csrf))
             input type="hidden" name="key" value=(form.key);
-            label for="device" { (words.device) }
-            select #device name="device" aria-describedby="device-fault" {
-                @for device in devices {
-                    option value=(device.id) selected[device.id.to_string() == form.device] {
-                        (show::device_name(device))
-                    }
-                }
-            }
-            (Fault::beside(fault, "device"))
+            (device(sender, devices, form, fault))
             label for="to" { (words.to) }
             textarea #to name="to" rows="2" required aria-describedby="to-help to-fault" { (form.to) }
             span.help #to-help { (words.to_help) }
@@ -122,6 +115,31 @@ pub(super) fn compose(
             (Fault::beside(fault, "schedule_at"))
             button { (words.send) }
         }
+    }
+}
+
+/// The devices to choose from; somebody who is here for one device has no choice.
+fn device(
+    sender: &Sender<'_>,
+    devices: &[Device],
+    form: &SendForm,
+    fault: Option<&Fault>,
+) -> Markup {
+    html! {
+        @match devices {
+            [device] if matches!(sender.principal.caller, Caller::Device(..)) => { input type="hidden" name="device" value=(device.id); }
+            _ => {
+                label for="device" { (sender.lang.words().device) }
+                select #device name="device" aria-describedby="device-fault" {
+                    @for device in devices {
+                        option value=(device.id) selected[device.id.to_string() == form.device] {
+                            (show::device_name(device))
+                        }
+                    }
+                }
+            }
+        }
+        (Fault::beside(fault, "device"))
     }
 }
 

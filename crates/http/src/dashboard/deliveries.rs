@@ -17,6 +17,7 @@ use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::show::{self, Confirm, with};
+use super::table::{self, Column};
 use super::webhook::{crumbs, own_webhook};
 use super::webhooks::webhook_path;
 use super::words::Words;
@@ -116,26 +117,26 @@ fn state_links(words: &Words, path: &str, wanted: Option<DeliveryState>) -> Mark
 
 fn table(person: &Person, webhook: &Webhook, deliveries: &[Delivery]) -> Markup {
     let words = person.words();
-    html! {
-        div.wide role="group" aria-label=(words.deliveries) tabindex="0" {
-            table {
-                thead { tr {
-                    th { (words.time) } th { (words.event) } th { (words.what) } th { (words.status) }
-                    th { (words.attempts) } th { (words.last_answer) }
-                } }
-                tbody { @for delivery in deliveries { tr {
-                    td { a href=(delivery_path(webhook, delivery)) {
-                        (show::time_for(person, delivery.created_at))
-                    } }
-                    td { code { (delivery.event.kind.as_str()) } }
-                    td { (about(delivery)) }
-                    td { (state_badge(words, delivery.state)) }
-                    td { (delivery.attempts) }
-                    td.what { (last_answer(delivery)) }
-                } } }
-            }
-        }
-    }
+    let columns = [
+        Column::Clear(words.time),
+        Column::Clear(words.event),
+        Column::Clear(words.what),
+        Column::Clear(words.status),
+        Column::Named(words.attempts),
+        Column::Text(words.last_answer),
+    ];
+    let row = |delivery: &Delivery| {
+        let at = show::time_for(person, delivery.created_at);
+        [
+            html! { a href=(delivery_path(webhook, delivery)) { (at) } },
+            html! { code { (delivery.event.kind.as_str()) } },
+            html! { (about(delivery)) },
+            state_badge(words, delivery.state),
+            html! { (delivery.attempts) },
+            last_answer(delivery),
+        ]
+    };
+    table::table(words.deliveries, columns, deliveries.iter().map(row))
 }
 
 fn about(delivery: &Delivery) -> String {

@@ -12,7 +12,7 @@ use domain::service::{DeviceChange, NAME_CHARS_MAX, Principal};
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::caller::{InAccount, Nothing, Person, Posted, csrf_field, id};
+use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::device_hooks;
 use super::device_more;
 use super::devices::{figures, restricted};
@@ -363,7 +363,7 @@ async fn pairing_page(
                 }
             }
         }
-        @if !is_running && !device.status.is_paired() { (choices(words, &person.csrf, &path, fault)) }
+        @if !is_running && !device.status.is_paired() { (choices(words, &person.csrf(), &path, fault)) }
     };
     let stream = Some(device_stream(device));
     let head = Head { reload_s: is_running.then_some(RELOAD_S), stream };
@@ -378,14 +378,14 @@ async fn pairing_page(
 }
 
 /// The ways to link a device.
-pub(super) fn choices(words: &Words, csrf: &str, path: &str, fault: Option<&Fault>) -> Markup {
+pub(super) fn choices(words: &Words, csrf: &Markup, path: &str, fault: Option<&Fault>) -> Markup {
     html! {
         div.cards {
             section.card {
                 h2 { (words.by_qr) }
                 p.quiet { (words.by_qr_help) }
                 form method="post" action={ (path) "/pair" } {
-                    (csrf_field(csrf))
+                    (csrf)
                     button { (words.show_qr) }
                 }
             }
@@ -393,7 +393,7 @@ pub(super) fn choices(words: &Words, csrf: &str, path: &str, fault: Option<&Faul
                 h2 { (words.by_code) }
                 p.quiet { (words.by_code_help) }
                 form.stack method="post" action={ (path) "/pair" } {
-                    (csrf_field(csrf))
+                    (csrf)
                     input type="hidden" name="by" value="code";
                     label for="phone" { (words.phone) }
                     input #phone name="phone" type="tel" required placeholder="0812…"

@@ -6,6 +6,7 @@ use domain::webhook::Webhook;
 use maud::{Markup, html};
 
 use super::caller::Person;
+use super::table::{self, Column};
 use super::webhooks::{HookForm, account_webhooks, hook_status, url_field, webhook_path};
 use super::words::words;
 use crate::state::AppState;
@@ -48,26 +49,26 @@ pub(super) async fn section(
 
 fn table(person: &Person, webhooks: &[Webhook]) -> Markup {
     let (words, own) = (person.words(), HookWords::of(person.lang));
-    html! {
-        div.wide role="group" aria-label=(words.webhooks) tabindex="0" {
-            table.rows {
-                thead { tr {
-                    th { (words.address) } th { (words.format) } th { (words.status) }
-                    th { span.hidden { (words.test_post) } }
-                } }
-                tbody { @for webhook in webhooks { tr {
-                    td.what {
-                        a href=(webhook_path(webhook)) { (webhook.url) }
-                        @if webhook.device_id.is_none() { " " span.quiet { "(" (own.of_all) ")" } }
-                    }
-                    td { (webhook.format.0) }
-                    td { (hook_status(words, webhook)) }
-                    td { form method="post" action={ (webhook_path(webhook)) "/test" } {
-                        (person.csrf())
-                        button.plain aria-label={ (words.test_post) " " (webhook.url) } { (words.test_post) }
-                    } }
-                } } }
-            }
-        }
-    }
+    let columns = [
+        Column::Text(words.address),
+        Column::Clear(words.format),
+        Column::Clear(words.status),
+        Column::Acts(words.test_post),
+    ];
+    let row = |webhook: &Webhook| {
+        let path = webhook_path(webhook);
+        [
+            html! {
+                a href=(path) { (webhook.url) }
+                @if webhook.device_id.is_none() { " " span.quiet { "(" (own.of_all) ")" } }
+            },
+            html! { (webhook.format.0) },
+            hook_status(words, webhook),
+            html! { form method="post" action={ (path) "/test" } {
+                (person.csrf())
+                button.plain aria-label={ (words.test_post) " " (webhook.url) } { (words.test_post) }
+            } },
+        ]
+    };
+    table::table(words.webhooks, columns, webhooks.iter().map(row))
 }

@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 use maud::html;
 
 use super::layout;
+use super::portal_page::{portal_link, portal_path};
 use super::show::{Fault, with};
 use super::words::{Lang, Words};
 use crate::api_error::{ApiError, add_retry_after, log_fault, named};
@@ -27,6 +28,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'",
 );
+
+/// The page that all begins with.
+const START_PATH: &str = "/app";
 
 /// Why there is no page.
 #[derive(Debug, Clone)]
@@ -142,6 +146,7 @@ impl IntoResponse for Failure {
 pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
     let lang = Lang::of(request.headers());
     let path = request.uri().path_and_query().map_or("/app".to_owned(), ToString::to_string);
+    let home = home(request.uri().path());
     let is_get = request.method() == Method::GET;
     let mut response = next.run(request).await;
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
@@ -154,13 +159,13 @@ pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
             (Failure::SignIn, true) => redirect(&login_path(&path)),
             (Failure::SignIn, false) => redirect("/login"),
             (Failure::NoAccount, _) => redirect("/app/accounts"),
-            (Failure::Other(error), _) => named(error_page(&failure, lang), error),
+            (Failure::Other(error), _) => named(error_page(&failure, lang, &home), error),
             (Failure::SentBefore(Some(node)), _) => {
-                let mut page = error_page(&failure, lang);
+                let mut page = error_page(&failure, lang, &home);
                 page.extensions_mut().insert(Elsewhere::Node(*node));
                 page
             }
-            _ => error_page(&failure, lang),
+            _ => error_page(&failure, lang, &home),
         };
     }
     add_headers(&mut response);
@@ -178,12 +183,17 @@ fn login_path(next: &str) -> String {
 /// The page of a path that no page has.
 pub(super) fn unknown_page(headers: &HeaderMap) -> Response<Body> {
     let unknown = Failure::from(ApiError::UnknownPath);
-    let mut response = error_page(&unknown, Lang::of(headers));
+    let mut response = error_page(&unknown, Lang::of(headers), START_PATH);
     add_headers(&mut response);
     response
 }
 
-fn error_page(failure: &Failure, lang: Lang) -> Response<Body> {
+/// Where a page about a failure leads: somebody with a portal link has no other page.
+fn home(path: &str) -> String {
+    portal_link(path).map_or_else(|| START_PATH.to_owned(), |link| portal_path(&link))
+}
+
+fn error_page(failure: &Failure, lang: Lang, home: &str) -> Response<Body> {
     let words = lang.words();
     if let Failure::LinkOver = failure {
         let body = html! { h1 { (words.link_over) } p { (words.link_over_help) } };
@@ -192,7 +202,7 @@ fn error_page(failure: &Failure, lang: Lang) -> Response<Body> {
     let body = html! {
         h1 { (words.went_wrong) }
         p.fault role="alert" { (failure.describe(words)) }
-        p { a.button href="/app" { (words.to_start) } }
+        p { a.button href=(home) { (words.to_start) } }
     };
     let mut response = layout::bare(failure.status(), lang, words.went_wrong, &body);
     if let Failure::Other(error) = failure {

@@ -44,6 +44,8 @@ struct ChangeForm {
 struct MembersForm {
     people: String,
     act: String,
+    /// Whether those who leave the group by it were shown.
+    sure: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -122,10 +124,9 @@ async fn group_page(
 fn acts(person: &Person, path: &str) -> Markup {
     let own = GroupWords::of(person.lang);
     html! {
-        form method="post" action={ (path) "/invite" } {
+        form.row method="post" action={ (path) "/invite" } {
             (person.csrf())
             button.plain { (own.show_invite) }
-            " "
             button.plain name="renew" value="1" title=(own.new_invite_help) { (own.new_invite) }
         }
         a.button.plain.danger-text href={ (path) "/leave" } { (own.leave) }
@@ -181,7 +182,7 @@ fn members_form(person: &Person, path: &str) -> Markup {
     let own = GroupWords::of(person.lang);
     let acts = [
         ("add", own.add, "plain"),
-        ("remove", own.remove, "danger"),
+        ("remove", own.remove, "plain danger-text"),
         ("promote", own.promote, "plain"),
         ("demote", own.demote, "plain"),
     ];
@@ -297,6 +298,10 @@ async fn change_members(
         _ => MemberChange::Add,
     };
     let people = people(&form.people);
+    if change == MemberChange::Remove && form.sure.is_empty() && !people.is_empty() {
+        let details = state.core().group(person.principal(), own, &group).await?;
+        return Ok(ask_remove(&person, &group_path(own, &details.group), &details, &people));
+    }
     let named = ("participants", people.as_slice());
     let changed = state.core().change_members(person.principal(), own, &group, change, named).await;
     let shown = match changed {
@@ -309,6 +314,25 @@ async fn change_members(
         Err(error) => Shown::fault(&person, error),
     };
     group_page(&state, &person, (&device, &group), &shown).await
+}
+
+/// Asks before members are removed.
+fn ask_remove(person: &Person, path: &str, details: &GroupDetails, people: &[String]) -> Response {
+    let own = GroupWords::of(person.lang);
+    let title = with(own.remove_title, people.len());
+    let body = html! {
+        h1 { (title) }
+        p { (with(own.remove_warning, &details.group.name)) }
+        ul.plain-list { @for member in people { li { (member) } } }
+        form.row method="post" action={ (path) "/members" } {
+            (person.csrf())
+            input type="hidden" name="people" value=(people.join(","));
+            input type="hidden" name="act" value="remove";
+            button.danger name="sure" value="1" { (own.remove) }
+            a.button.plain href=(path) { (person.words().keep) }
+        }
+    };
+    layout::page(person, Place::Groups, &title, &body)
 }
 
 async fn invite(

@@ -55,6 +55,8 @@ words! {
     show_invite: "Show the invite link", "Tampilkan tautan undangan";
     new_invite: "Make a new link", "Buat tautan baru";
     new_invite_help: "The earlier link is void then.", "Tautan sebelumnya tidak berlaku lagi.";
+    remove_title: "Members to be removed: {}", "Anggota yang akan dikeluarkan: {}";
+    remove_warning: "They leave the group {} at once and are added again only one by one.", "Mereka langsung keluar dari grup {} dan hanya dapat ditambahkan lagi satu per satu.";
     leave: "Leave the group", "Keluar dari grup";
     leave_title: "Leave {}?", "Keluar dari {}?";
     leave_warning: "The number leaves the group with its {} members. Only an admin of the group can add it again.", "Nomor ini keluar dari grup yang beranggota {} orang. Hanya admin grup yang dapat menambahkannya lagi.";

@@ -19,6 +19,7 @@ use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{self, Confirm, Fault, with};
+use super::table::{self, Column};
 use super::words::Words;
 use crate::state::AppState;
 
@@ -154,42 +155,40 @@ async fn page(
 
 fn table(state: &AppState, person: &Person, keys: &[Key], devices: &[Device]) -> Markup {
     let words = person.words();
-    html! {
-        div.wide role="group" aria-label=(words.keys) tabindex="0" {
-            table {
-                thead { tr {
-                    th { (words.name) } th { (words.ends_in) } th { (words.scopes) } th { (words.device) }
-                    th { (words.last_used) } th { (words.expires) }
-                    th { span.hidden { (words.revoke) } }
-                } }
-                tbody { @for key in keys { tr {
-                    td { @if key.is_token { span.kind { (words.device_token) } } @else { (key.name) } }
-                    td { code { "…" (key.last_four) } }
-                    td { (scope_words(words, key.scopes)) }
-                    td { @match key.device_id {
-                        Some(id) => {
-                            a href={ "/app/devices/" (id) } {
-                                @match devices.iter().find(|device| device.id == id) {
-                                    Some(device) => (show::device_name(device)),
-                                    None => (id),
-                                }
-                            }
-                        }
-                        None => (words.all_devices),
-                    } }
-                    td { @match key.last_used_at {
-                        Some(at) => (show::time_for(person, at)),
-                        None => span.quiet { (words.never) },
-                    } }
-                    td { (expiry(state, person, key)) }
-                    td {
-                        a.button.plain.danger-text href={ "/app/keys/" (key.id) "/revoke" }
-                            aria-label={ (words.revoke) " " (key.name) " …" (key.last_four) } { (words.revoke) }
-                    }
-                } } }
-            }
-        }
-    }
+    let columns = [
+        Column::Clear(words.name),
+        Column::Clear(words.ends_in),
+        Column::Clear(words.scopes),
+        Column::Clear(words.device),
+        Column::Named(words.last_used),
+        Column::Named(words.expires),
+        Column::Acts(words.revoke),
+    ];
+    let row = |key: &Key| {
+        let name = if key.is_token { words.device_token } else { &key.name };
+        [
+            html! { @if key.is_token { span.kind { (name) } } @else { (name) } },
+            html! { code { "…" (key.last_four) } },
+            html! { (scope_words(words, key.scopes)) },
+            device(words, key, devices),
+            html! { @match key.last_used_at {
+                Some(at) => (show::time_for(person, at)),
+                None => span.quiet { (words.never) },
+            } },
+            expiry(state, person, key),
+            html! { a.button.plain.danger-text href={ "/app/keys/" (key.id) "/revoke" }
+            aria-label={ (words.revoke) " " (name) " …" (key.last_four) } { (words.revoke) } },
+        ]
+    };
+    table::table(words.keys, columns, keys.iter().map(row))
+}
+
+/// The device that a key is for.
+fn device(words: &Words, key: &Key, devices: &[Device]) -> Markup {
+    let Some(id) = key.device_id else { return html! { (words.all_devices) } };
+    let known = devices.iter().find(|device| device.id == id);
+    let name = known.map_or_else(|| id.to_string(), show::device_name);
+    html! { a href={ "/app/devices/" (id) } { (name) } }
 }
 
 fn expiry(state: &AppState, person: &Person, key: &Key) -> Markup {

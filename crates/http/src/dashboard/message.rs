@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
+use domain::error::Error;
 use domain::ids::MessageId;
 use domain::message::{Direction, Message, Waiting, WaitingReason};
 use domain::person::Role;
@@ -43,6 +44,7 @@ async fn show_message(
     let (words, id) = (person.words(), MessageId(id(&text, "message")?));
     let message = state.core().message(person.principal(), id).await?;
     let waiting = state.core().waiting([&message]).await.remove(&id);
+    let device = device(&state, &person, &message).await?;
     let title = format!("{} {}", words.message, message.id);
     let body = html! {
         p.crumbs { a href="/app/messages" { (words.messages) } }
@@ -53,7 +55,7 @@ async fn show_message(
                 @if let Some(waiting) = waiting { (why(&person, waiting)) }
             }
             @if let Some(failure) = &message.failure { p.fault { (failure.message) } }
-            (facts(&person, &message))
+            (facts(&person, &message, &device))
             (content(words, &message, query.whole.is_some()))
             h2 { (words.timeline) }
             (timeline(&person, &message))
@@ -111,7 +113,18 @@ fn reason(words: &Words, reason: WaitingReason) -> &'static str {
     }
 }
 
-fn facts(person: &Person, message: &Message) -> Markup {
+/// The message's device by name; one that was deleted has its id only.
+async fn device(state: &AppState, person: &Person, message: &Message) -> Result<Markup, Error> {
+    match state.core().device(person.principal(), message.device_id).await {
+        Ok(device) => {
+            Ok(html! { a href=(show::device_path(&device)) { (show::device_name(&device)) } })
+        }
+        Err(Error::NotFound(_)) => Ok(html! { code { (message.device_id) } }),
+        Err(error) => Err(error),
+    }
+}
+
+fn facts(person: &Person, message: &Message, device: &Markup) -> Markup {
     let words = person.words();
     html! {
         dl.facts {
@@ -119,7 +132,7 @@ fn facts(person: &Person, message: &Message) -> Markup {
             dd { @if message.direction() == Direction::In { (words.incoming) } @else { (words.outgoing) } }
             dt { (words.number_or_group) } dd { (show::chat(&message.chat)) }
             dt { (words.device) }
-            dd { a href={ "/app/devices/" (message.device_id) } { (message.device_id) } }
+            dd { (device) }
             @if message.attempts > 0 { dt { (words.attempts) } dd { (message.attempts) } }
             @if let (Some(at), true) = (message.expires_at, message.state.is_waiting()) {
                 dt { (words.expires) } dd { (show::time_for(person, at)) }

@@ -55,6 +55,7 @@ mod send;
 mod show;
 mod start;
 mod stream;
+mod table;
 mod upload;
 mod usage;
 mod webhook;

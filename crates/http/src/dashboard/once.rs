@@ -26,6 +26,7 @@ use tracing::Instrument as _;
 
 use super::caller::Person;
 use super::failure::{Failure, PageResult};
+use super::portal_page::portal_link;
 use crate::api_error::ApiError;
 use crate::body::{JSON_BYTES_MAX, read_bytes};
 use crate::request_context::{self, with_client};
@@ -140,8 +141,12 @@ async fn answer(state: &AppState, request: Request, next: Next) -> PageResult {
     Ok(answer?.into())
 }
 
-/// Whose form it is: a session's, or that of somebody who joins by a link.
+/// Whose form it is: a session's, or that of somebody who joins, or looks at a device, by a link.
 async fn sender(state: &AppState, parts: &Parts) -> Option<KeyHash> {
+    if let Some(link) = portal_link(parts.uri.path()) {
+        let is_open = state.core().portal_visitor(&link).await.is_ok();
+        return is_open.then(|| link.hash());
+    }
     if let Ok(person) = Person::of(state, parts).await {
         return Some(person.visitor.session.hash);
     }

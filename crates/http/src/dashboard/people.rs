@@ -18,6 +18,7 @@ use super::failure::{PageResult, redirect};
 use super::join::{join_path, setup_path};
 use super::layout::{self, Place};
 use super::show::{self, Confirm, with};
+use super::table::{self, Column};
 use super::words::{Words, words};
 use crate::net::server_address;
 use crate::state::AppState;
@@ -59,7 +60,6 @@ fn role_word(words: &Words, role: Role) -> &'static str {
 async fn list(State(state): State<AppState>, person: Person) -> PageResult {
     let (words, people) = (person.words(), state.core().people(&person.visitor).await?);
     let open = state.core().invitations(&person.visitor).await?;
-    let own = person.visitor.session.user.id;
     let mut with_factor = HashSet::new();
     for user in &people {
         if state.core().has_second_factor(user.id).await? {
@@ -70,30 +70,7 @@ async fn list(State(state): State<AppState>, person: Person) -> PageResult {
     let body = html! {
         h1 { (words.people) }
         @if people.is_empty() { p.empty { (words.no_people) } }
-        @else {
-            div.wide role="group" aria-label=(words.people) tabindex="0" {
-                table.rows {
-                    thead { tr {
-                        th { (words.email) } th { (words.role) } th { span.hidden { (words.remove) } }
-                    } }
-                    tbody { @for user in &people { tr {
-                        td { (user.email) @if user.id == own { " " span.quiet { "(" (words.you) ")" } } }
-                        td {
-                            (place_word(words, user.place))
-                        }
-                        td { @if user.id != own {
-                            @if with_factor.contains(&user.id) {
-                                a.button.plain href={ "/app/people/" (user.id) "/reset" }
-                                    aria-label={ (words.reset_second) " " (user.email) } { (words.reset_second) }
-                                " "
-                            }
-                            a.button.plain href={ "/app/people/" (user.id) "/remove" }
-                                aria-label={ (words.remove) " " (user.email) } { (words.remove) }
-                        } }
-                    } } }
-                }
-            }
-        }
+        @else { (table(&person, &people, &with_factor)) }
         @if !open.is_empty() { (invitations(&person, &open)) }
         section.card {
             h2 { (words.invite) }
@@ -124,31 +101,56 @@ fn place_word(words: &Words, place: Belongs) -> &'static str {
     }
 }
 
+/// Those who sign in, and what can be done about them.
+fn table(person: &Person, people: &[User], with_factor: &HashSet<UserId>) -> Markup {
+    let (words, own) = (person.words(), person.visitor.session.user.id);
+    let columns =
+        [Column::Text(words.email), Column::Clear(words.role), Column::Acts(words.remove)];
+    let act = |user: &User, act: &str, word: &str| {
+        html! {
+            a.button.plain href={ "/app/people/" (user.id) "/" (act) }
+                aria-label={ (word) " " (user.email) } { (word) }
+        }
+    };
+    let row = |user: &User| {
+        let is_own = user.id == own;
+        [
+            html! { (user.email) @if is_own { " " span.quiet { "(" (words.you) ")" } } },
+            html! { (place_word(words, user.place)) },
+            html! { @if !is_own {
+                @if with_factor.contains(&user.id) { (act(user, "reset", words.reset_second)) " " }
+                (act(user, "remove", words.remove))
+            } },
+        ]
+    };
+    table::table(words.people, columns, people.iter().map(row))
+}
+
 /// The invitations that were not used yet, and the way to withdraw them.
 fn invitations(person: &Person, open: &[Invitation]) -> Markup {
     let (words, own) = (person.words(), InviteWords::of(person.lang));
+    let columns = [
+        Column::Clear(words.role),
+        Column::Named(own.made_by),
+        Column::Named(words.expires),
+        Column::Acts(own.withdraw),
+    ];
+    let row = |invitation: &Invitation| {
+        let role = place_word(words, invitation.place);
+        [
+            html! { (role) },
+            html! { @match &invitation.made_by {
+                Some(email) => (email),
+                None => span.quiet { (own.by_command) },
+            } },
+            show::time_for(person, invitation.expires_at),
+            html! { a.button.plain href=(withdraw_path(invitation.hash))
+            aria-label={ (own.withdraw) " " (role) } { (own.withdraw) } },
+        ]
+    };
     html! {
         h2 #invitations { (own.open) }
-        div.wide role="group" aria-label=(own.open) tabindex="0" {
-            table.rows {
-                thead { tr {
-                    th { (words.role) } th { (own.made_by) } th { (words.expires) }
-                    th { span.hidden { (own.withdraw) } }
-                } }
-                tbody { @for invitation in open { tr {
-                    td { (place_word(words, invitation.place)) }
-                    td { @match &invitation.made_by {
-                        Some(email) => (email),
-                        None => span.quiet { (own.by_command) },
-                    } }
-                    td { (show::time_for(person, invitation.expires_at)) }
-                    td { a.button.plain href=(withdraw_path(invitation.hash))
-                        aria-label={ (own.withdraw) " " (place_word(words, invitation.place)) } {
-                        (own.withdraw)
-                    } }
-                } } }
-            }
-        }
+        (table::table(own.open, columns, open.iter().map(row)))
     }
 }
 

@@ -14,6 +14,7 @@ use super::caller::{Asked, Person, Posted};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
 use super::show::Fault;
+use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
 
@@ -144,31 +145,30 @@ async fn page(
 
 fn table(person: &Person, own: &PlanWords, plans: &[Plan]) -> Markup {
     let words = person.words();
+    let columns = [
+        Column::Clear(words.name),
+        Column::Named(own.devices),
+        Column::Named(own.per_day),
+        Column::Named(own.per_month),
+        Column::Named(own.per_minute),
+        Column::Text(own.features),
+        Column::Acts(own.change),
+    ];
     let limit = |limit: Option<i64>| html! { @match limit { Some(n) => (n), None => "–" } };
-    html! {
-        div.wide role="group" aria-label=(own.title) tabindex="0" {
-            table {
-                thead { tr {
-                    th { (words.name) } th { (own.devices) } th { (own.per_day) } th { (own.per_month) }
-                    th { (own.per_minute) } th { (own.features) } th { span.hidden { (own.change) } }
-                } }
-                tbody { @for plan in plans { tr {
-                    td { (plan.name) }
-                    td { (limit(plan.device_limit)) }
-                    td { (limit(plan.messages_per_day)) }
-                    td { (limit(plan.messages_per_month)) }
-                    td { (limit(plan.requests_per_minute)) }
-                    td.what { @for (n, feature) in plan.features.iter().enumerate() {
-                        @if n > 0 { ", " } (feature.as_str())
-                    } }
-                    td {
-                        a.button.plain href={ "?edit=" (plan.name) "#edit" }
-                            aria-label={ (own.change) " " (plan.name) } { (own.change) }
-                    }
-                } } }
-            }
-        }
-    }
+    let row = |plan: &Plan| {
+        let features: Vec<_> = plan.features.iter().map(|feature| feature.as_str()).collect();
+        [
+            html! { (plan.name) },
+            limit(plan.device_limit),
+            limit(plan.messages_per_day),
+            limit(plan.messages_per_month),
+            limit(plan.requests_per_minute),
+            html! { (features.join(", ")) },
+            html! { a.button.plain href={ "?edit=" (plan.name) "#edit" }
+            aria-label={ (own.change) " " (plan.name) } { (own.change) } },
+        ]
+    };
+    table::table(own.title, columns, plans.iter().map(row))
 }
 
 fn edit_form(

@@ -19,6 +19,7 @@ use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::portal_page::portal_path;
 use super::show::{self, Confirm, device_path};
+use super::table::{self, Column};
 use super::words::words;
 use crate::net::server_address;
 use crate::state::AppState;
@@ -120,29 +121,23 @@ pub(super) async fn section(
 }
 
 fn table(person: &Person, own: &LinkWords, path: &str, links: &[PortalLink]) -> Markup {
-    html! {
-        div.wide role="group" aria-label=(own.title) tabindex="0" {
-            table {
-                thead { tr {
-                    th { (own.may) } th { (own.made) } th { (own.ends) }
-                    th { span.hidden { (own.revoke) } }
-                } }
-                tbody { @for link in links { tr {
-                    td {
-                        @for (n, permission) in link.may.iter().enumerate() {
-                            @if n > 0 { ", " } (own.permission(*permission))
-                        }
-                    }
-                    td { (show::time_for(person, link.created_at)) }
-                    td { (show::time_for(person, link.expires_at)) }
-                    td {
-                        a.button.plain href={ (path) "/portal-links/" (link.id) "/revoke" }
-                            aria-label={ (own.revoke) " " (link.id) } { (own.revoke) }
-                    }
-                } } }
-            }
-        }
-    }
+    let columns = [
+        Column::Text(own.may),
+        Column::Named(own.made),
+        Column::Named(own.ends),
+        Column::Acts(own.revoke),
+    ];
+    let row = |link: &PortalLink| {
+        let may: Vec<_> = link.may.iter().map(|permission| own.permission(*permission)).collect();
+        [
+            html! { (may.join(", ")) },
+            show::time_for(person, link.created_at),
+            show::time_for(person, link.expires_at),
+            html! { a.button.plain href={ (path) "/portal-links/" (link.id) "/revoke" }
+            aria-label={ (own.revoke) " " (link.id) } { (own.revoke) } },
+        ]
+    };
+    table::table(own.title, columns, links.iter().map(row))
 }
 
 async fn create(

@@ -29,7 +29,7 @@ use super::contents::{Refusal, SendForm};
 use super::device::{PairForm, RELOAD_S, choices, show_offer};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head};
-use super::once::new_key;
+use super::once::{self, new_key};
 use super::origin::{check_origin, csrf_token};
 use super::send::{Sender, Step, preview, preview_title};
 use super::show::{self, Fault, with};
@@ -58,6 +58,12 @@ pub fn portal_path(secret: &Secret) -> String {
     format!("/portal/device/{}", secret.reveal())
 }
 
+/// The link that a path of its pages holds.
+pub(super) fn portal_link(path: &str) -> Option<Secret> {
+    let link = path.strip_prefix("/portal/device/")?.split('/').next()?;
+    Some(Secret::new(link))
+}
+
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/portal/device/{link}", get(show_device))
@@ -73,6 +79,8 @@ struct Holder {
     device: Arc<Device>,
     lang: Lang,
     csrf: String,
+    /// What makes a form of this page recognisable when it is sent twice.
+    form_key: String,
     path: String,
 }
 
@@ -96,6 +104,7 @@ impl FromRequestParts<AppState> for Holder {
             visitor,
             lang: Lang::of(&parts.headers),
             csrf: csrf_token(&secret),
+            form_key: new_key(state),
             path: portal_path(&secret),
         })
     }
@@ -104,6 +113,11 @@ impl FromRequestParts<AppState> for Holder {
 impl Holder {
     fn may(&self, permission: Permission) -> bool {
         self.visitor.may(permission)
+    }
+
+    /// The hidden fields of every form: whose it is, and which.
+    fn csrf(&self) -> Markup {
+        html! { (csrf_field(&self.csrf)) (once::field(&self.form_key)) }
     }
 
     /// A form of this page, with its file.
@@ -191,7 +205,7 @@ async fn linking(
         let reconnect = html! {
             @if device.status != DeviceStatus::Connected {
                 form.row method="post" action={ (holder.path) "/connect" } {
-                    (csrf_field(&holder.csrf))
+                    (holder.csrf())
                     button { (own.reconnect) }
                 }
             }
@@ -208,7 +222,7 @@ async fn linking(
                 None => @if is_running { p { (words.wait_for_qr) } },
             }
         }
-        @if !is_running { (choices(words, &holder.csrf, &holder.path, fault)) }
+        @if !is_running { (choices(words, &holder.csrf(), &holder.path, fault)) }
     };
     (markup, is_running.then_some(RELOAD_S))
 }

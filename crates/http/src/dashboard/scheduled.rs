@@ -57,7 +57,7 @@ fn table(person: &Person, messages: &[Message], may_send: bool) -> Markup {
     let words = person.words();
     html! {
         div.wide role="group" aria-label=(words.scheduled) tabindex="0" {
-            table {
+            table.rows {
                 thead { tr {
                     th { (words.goes_at) } th { (words.number_or_group) } th { (words.what) }
                     @if may_send { th { span.hidden { (words.cancel) } } }

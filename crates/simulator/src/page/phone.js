@@ -128,8 +128,14 @@ function showMessages() {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
+// A narrow screen has room for one of them.
+function show(part) {
+  el('screen').dataset.shown = part;
+}
+
 function openChat(chat) {
   current = chat;
+  show('talk');
   shown.clear();
   el('messages').replaceChildren();
   showChats();
@@ -203,7 +209,10 @@ async function refresh() {
   }
   if (current && !opened.has(current)) opened.set(current, []);
   chats = opened;
-  if (!current) current = timeline[timeline.length - 1]?.chat ?? '';
+  if (!current) {
+    current = timeline[timeline.length - 1]?.chat ?? '';
+    if (current) show('talk');
+  }
   showPhone(phone);
   showChats();
   showMessages();
@@ -220,6 +229,7 @@ async function attempt(action, done) {
 
 const change = (patch) => attempt(call('PUT', '', patch), '');
 
+el('tochats').addEventListener('click', () => show('chats'));
 el('online').addEventListener('change', (event) => change({ online: event.target.checked }));
 el('registered').addEventListener('change', (event) => change({ registered: event.target.checked }));
 el('passkey').addEventListener('change', (event) => change({ passkey: event.target.checked }));

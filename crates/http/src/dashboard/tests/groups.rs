@@ -114,6 +114,18 @@ async fn a_group_is_shown_changed_and_left() {
     let none = owner.post(&format!("{path}/members"), &[("act", "add")]).await.expect(422);
     assert!(none.text().contains("Write one number at least"));
 
+    let remove = [("people", "0811, 0812 <b>"), ("act", "remove")];
+    app.dispatcher.answer_about_group(details());
+    let question = owner.post(&format!("{path}/members"), &remove).await.expect(200).text();
+    assert!(question.contains("removed: 2") && !question.contains("<b>"), "{question}");
+    assert_eq!(asked(&app), [], "asked first");
+    app.dispatcher.answer_about_group(GroupAnswer::Members(Vec::new()));
+    app.dispatcher.answer_about_group(details());
+    let sure = [("people", "628111000111"), ("act", "remove"), ("sure", "1")];
+    owner.post(&format!("{path}/members"), &sure).await.expect(200);
+    let change = GroupRequest::Change(group(), MemberChange::Remove, vec![person("628111000111")]);
+    assert_eq!(asked(&app), [change]);
+
     app.dispatcher.answer_about_group(GroupAnswer::Link("https://chat.whatsapp.com/x".into()));
     let page = owner.post(&format!("{path}/invite"), &[("renew", "1")]).await.expect(200).text();
     assert!(page.contains("https://chat.whatsapp.com/x"), "{page}");

@@ -13,7 +13,7 @@ async fn link(app: &App, may: &[&str], expires_in_s: Option<i64>) -> (i64, Strin
     link_of(app, device, may, expires_in_s).await
 }
 
-async fn link_of(
+pub(super) async fn link_of(
     app: &App,
     device: domain::ids::DeviceId,
     may: &[&str],
@@ -29,7 +29,12 @@ async fn link_of(
 }
 
 /// Posts a form of a portal page as its holder.
-async fn holder(app: &App, path: &str, act: &str, fields: &[(&str, &str)]) -> TestResponse {
+pub(super) async fn holder(
+    app: &App,
+    path: &str,
+    act: &str,
+    fields: &[(&str, &str)],
+) -> TestResponse {
     let secret = domain::key::Secret::new(path.rsplit('/').next().unwrap());
     let csrf = super::super::origin::csrf_token(&secret);
     let fields = [fields, &[("csrf", csrf.as_str())]].concat();

@@ -1,5 +1,9 @@
 //! Forms that are sent twice act once.
 
+use domain::device::{PairMethod, PairOffer};
+use testkit::fake_dispatcher::DispatcherCall;
+
+use super::portal::{holder, link_of};
 use super::*;
 use crate::tests::app::ALL;
 
@@ -111,4 +115,31 @@ async fn a_link_is_used_by_one_form_sent_twice() {
     assert_eq!(cookie_of(&one.expect(303)), cookie_of(&two.expect(303)));
     let other = [("email", "op2@example.com"), ("password", "a long password"), ("key", &key)];
     post(&path, &other).of(&app.router).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_form_of_a_portal_link_acts_once() {
+    let app = app().await;
+    let device = app.unlinked.id();
+    let (id, path) = link_of(&app, device, &["pair", "send"], None).await;
+    let page = Ask::get(&path).of(&app.router).await.expect(200).text();
+    let (forms, keys) =
+        (page.matches("name=\"csrf\"").count(), page.matches("name=\"key\"").count());
+    assert!(forms == 2 && forms == keys, "{page}");
+    let key = key_in(&page);
+    app.dispatcher.set_offer(PairOffer::Qr { code: "2@abc".into(), expires_in_s: 20 });
+    app.dispatcher.take_calls();
+    for _ in 0..2 {
+        let sent = holder(&app, &path, "pair", &[("key", &key)]).await.expect(303);
+        assert_eq!(sent.header("location"), path);
+    }
+    let pair = DispatcherCall::Pair(device, PairMethod::Qr);
+    assert_eq!(app.dispatcher.take_calls(), [pair], "sent twice, it acts once");
+    let one = format!("/v1/devices/{device}/portal-links/{id}");
+    Ask::delete(&one).key(&app.shop.key).of(&app.router).await.expect(204);
+    let over = holder(&app, &path, "pair", &[("key", &key)]).await.expect(404).text();
+    assert!(
+        over.contains("This link is over"),
+        "a kept answer is not given to a link that is over"
+    );
 }
