@@ -21,6 +21,17 @@ impl Identity {
     }
 }
 
+/// Another way to write a number: WhatsApp answers a check of it with the number that the account has.
+///
+/// Brazil's ninth digit, Mexico's 1 and Argentina's 9 are written or left out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Spelling {
+    /// What was asked for.
+    pub spelling: PhoneNumber,
+    /// The account's number: the one that is written to, and that has the chat.
+    pub phone: PhoneNumber,
+}
+
 /// A person that a device has exchanged messages with, or has met in a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownPerson {

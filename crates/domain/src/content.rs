@@ -3,6 +3,7 @@
 //! One [`Content`] goes all the way: asked for (with a [`FileRequest`] where a file will be), stored
 //! and shown (with a [`File`]), and on its way to WhatsApp (with an [`OutgoingFile`]).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::media::{FileRequest, Media, ReadyMedia};
@@ -337,6 +338,17 @@ impl Content {
         }
     }
 
+    /// Its [`Content::text`] where nothing else is shown of it: of contacts all their names.
+    pub fn shown_text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Contacts(contacts) if contacts.len() > 1 => {
+                let names: Vec<&str> = contacts.iter().map(|one| one.name.as_str()).collect();
+                names.join(", ").into()
+            }
+            _ => self.text().into(),
+        }
+    }
+
     /// The file it is.
     pub fn file(&self) -> Option<&File> {
         if let Self::File(file) = self { Some(file) } else { None }
@@ -488,20 +500,22 @@ mod tests {
             address: None,
         };
         let budi = Contact { name: "Budi".into(), ..Contact::default() };
+        let ani = Contact { name: "Ani".into(), ..Contact::default() };
         let poll = Poll { question: "Which?".into(), ..Poll::default() };
         let unknown = Unsupported { kind: ContentKind::Other, text: String::new() };
         let cases = [
             (Content::Text("hi".into()), ContentKind::Text, "hi", None),
             (Content::File(file), ContentKind::Image, "look", Some(3)),
             (Content::Location(place), ContentKind::Location, "Monas", None),
-            (Content::Contacts(vec![budi]), ContentKind::Contact, "Budi", None),
+            (Content::Contacts(vec![budi.clone()]), ContentKind::Contact, "Budi", None),
+            (Content::Contacts(vec![budi, ani]), ContentKind::Contact, "Budi, Ani", None),
             (Content::Contacts(Vec::new()), ContentKind::Contact, "", None),
             (Content::Poll(poll), ContentKind::Poll, "Which?", None),
             (Content::Reaction("👍".into()), ContentKind::Reaction, "👍", None),
             (Content::Unsupported(unknown), ContentKind::Other, "", None),
         ];
         for (mut content, kind, text, size) in cases {
-            assert_eq!((content.kind(), content.text()), (kind, text));
+            assert_eq!((content.kind(), &*content.shown_text()), (kind, text));
             assert_eq!(content.media().and_then(|media| media.size), size);
             assert_eq!((content.is_file(), kind.is_file()), (size.is_some(), size.is_some()));
             content.set_file_kind(ContentKind::Video);

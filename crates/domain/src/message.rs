@@ -1,5 +1,7 @@
 //! Messages: what they are, the states they pass through, and the one function that moves them.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use crate::chat::{ChatId, Lid};
@@ -277,6 +279,11 @@ impl Message {
     /// The text, the caption, or the words that stand for what it carries.
     pub fn text(&self) -> &str {
         self.content.text()
+    }
+
+    /// Its text where nothing else is shown of it ([`Content::shown_text`]).
+    pub fn shown_text(&self) -> Cow<'_, str> {
+        self.content.shown_text()
     }
 
     /// What is known of the file it carries.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::chat::ChatId;
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::device::PairOffer;
 use domain::ids::DeviceId;
 use domain::message::IncomingMessage;
@@ -49,6 +49,10 @@ impl MessengerEvents for TerminalOffers {
 
     async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()> {
         self.inner.identified(device, identities).await
+    }
+
+    async fn spelled(&self, device: DeviceId, spelling: Spelling) -> StoreResult<()> {
+        self.inner.spelled(device, spelling).await
     }
 
     async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {

@@ -152,7 +152,7 @@ pub(crate) async fn update_account(
 }
 
 pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool> {
-    const PARTS: [&str; 22] = [
+    const PARTS: [&str; 23] = [
         "DELETE FROM people_known WHERE account_id = $1",
         "DELETE FROM chats WHERE account_id = $1",
         "DELETE FROM inline_media
@@ -161,6 +161,7 @@ pub(crate) async fn delete_account(tx: &mut Tx, id: AccountId) -> SqlResult<bool
         "DELETE FROM heartbeats WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM amendments WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM identities WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
+        "DELETE FROM spellings WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM session WHERE device_id IN (SELECT id FROM devices WHERE account_id = $1)",
         "DELETE FROM outbox WHERE account_id = $1",
         "DELETE FROM messages WHERE account_id = $1",

@@ -403,7 +403,7 @@ pub(crate) async fn delete_device(
     id: DeviceId,
     now: Timestamp,
 ) -> SqlResult<Option<Vec<Recorded>>> {
-    const PARTS: [&str; 12] = [
+    const PARTS: [&str; 13] = [
         "DELETE FROM devices WHERE id = $1",
         "DELETE FROM people_known WHERE device_id = $1",
         "DELETE FROM chats WHERE device_id = $1",
@@ -414,6 +414,7 @@ pub(crate) async fn delete_device(
         "DELETE FROM contacts WHERE device_id = $1",
         "DELETE FROM heartbeats WHERE device_id = $1",
         "DELETE FROM identities WHERE device_id = $1",
+        "DELETE FROM spellings WHERE device_id = $1",
         "DELETE FROM amendments WHERE device_id = $1",
         "DELETE FROM portal_links WHERE device_id = $1",
     ];

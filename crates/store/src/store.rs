@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, NewAccount};
-use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
+use domain::chat::ChatId;
+use domain::contact::{Identity, Spelling};
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
@@ -29,7 +29,9 @@ use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
-use crate::messages::{clean, counts, find, idempotency, identities, list, outbox, record};
+use crate::messages::{
+    clean, counts, find, idempotency, identities, list, outbox, record, spellings,
+};
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
 use crate::sqlite::Sqlite;
@@ -336,13 +338,17 @@ impl MessageStore for SqlStore {
         run!(self.write, identities::identify, device, identities, now)
     }
 
-    async fn phone_of_lid(
+    async fn spell(&self, device: DeviceId, spelling: Spelling) -> StoreResult<()> {
+        run!(self.write, spellings::spell, device, spelling)
+    }
+
+    async fn number_of(
         &self,
         account: AccountId,
-        lid: &Lid,
+        chat: &ChatId,
     ) -> StoreResult<Option<PhoneNumber>> {
-        let lid = lid.clone();
-        run!(self.read, identities::phone_of_lid, account, lid)
+        let chat = chat.clone();
+        run!(self.read, spellings::number_of, account, chat)
     }
 
     async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {

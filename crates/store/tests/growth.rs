@@ -7,7 +7,7 @@ mod support;
 use std::sync::atomic::Ordering;
 
 use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::content::Content;
 use domain::context::MessageName;
 use domain::ids::MessageId;
@@ -92,6 +92,16 @@ async fn costs(world: &World, turn: u64) -> Vec<(&'static str, u64)> {
     let person = Identity { phone: PhoneNumber::from_digits(format!("62877{turn}")), lid };
     assert_eq!(store.identify(device, vec![person], NOW).await.unwrap().len(), 1);
     note("the number of someone who had none");
+    let [spelling, phone] =
+        ["9", ""].map(|ninth| PhoneNumber::from_digits(format!("5511{ninth}877{turn}")));
+    let written = IncomingMessage {
+        content: Content::Text("oi".into()),
+        ..incoming(&format!("SPELLED{turn}"), spelling.as_str())
+    };
+    store.receive(device, vec![written], NOW).await.unwrap();
+    note("a message under a spelling of a number");
+    store.spell(device, Spelling { spelling, phone }).await.unwrap();
+    note("a second spelling of a number");
     for is_of_device in [false, true] {
         let filter = MessageFilter {
             chat: Some(friend.clone()),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use domain::audit::{Action, NewAuditEntry};
 use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::content::{Content, ContentKind, File};
 use domain::context::{Context, Quote};
 use domain::grant::NewGrant;
@@ -180,6 +180,8 @@ async fn fill(world: &World) {
     receive_files(world).await;
     let person = Identity { phone: PhoneNumber::from_digits("628222"), lid: Lid::from_user("9") };
     store.identify(world.device.id, vec![person], NOW).await.unwrap();
+    let [spelling, phone] = ["5511987654321", "551187654321"].map(PhoneNumber::from_digits);
+    store.spell(world.device.id, Spelling { spelling, phone }).await.unwrap();
     let place = Place::Account(account_id, Role::Owner);
     let email = format!("{}@example.com", world.device.id);
     let user = NewUser { email, password: String::new(), place };

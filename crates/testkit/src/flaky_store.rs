@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use domain::account::{Account, AccountPatch, Key, KeyRights, NewAccount};
 use domain::audit::{AuditEntry, NewAuditEntry};
 use domain::call::CallReport;
-use domain::chat::{Chat, ChatFacts, ChatId, Lid};
-use domain::contact::{Identity, KnownPerson};
+use domain::chat::{Chat, ChatFacts, ChatId};
+use domain::contact::{Identity, KnownPerson, Spelling};
 use domain::context::MessageName;
 use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
 use domain::error::StoreError;
@@ -240,7 +240,8 @@ delegate!(MessageStore {
     write identify(
         device: DeviceId, identities: Vec<Identity>, now: Timestamp
     ) -> Vec<Event>;
-    read phone_of_lid(account: AccountId, lid: &Lid) -> Option<PhoneNumber>;
+    write spell(device: DeviceId, spelling: Spelling) -> ();
+    read number_of(account: AccountId, chat: &ChatId) -> Option<PhoneNumber>;
     write add_contacts(device: DeviceId, chats: Vec<ChatId>) -> ();
     read message(account: AccountId, id: MessageId) -> Option<Message>;
     read message_named(

@@ -74,6 +74,7 @@ struct State {
     idempotency: HashMap<(AccountId, String, String), Remembered>,
     contacts: BTreeMap<(DeviceId, ChatId), Timestamp>,
     identities: BTreeMap<(DeviceId, Lid), PhoneNumber>,
+    spellings: BTreeMap<(DeviceId, PhoneNumber), PhoneNumber>,
     chat_facts: BTreeMap<(DeviceId, ChatId), ChatFacts>,
     session: BTreeMap<(DeviceId, &'static str, String), Vec<u8>>,
     heartbeats: BTreeMap<(DeviceId, Timestamp), u64>,

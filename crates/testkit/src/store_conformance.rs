@@ -91,7 +91,8 @@ macro_rules! store_conformance {
             identities: a_person_has_one_chat_once_both_names_are_known,
                 a_message_that_came_under_both_names_is_stored_once,
                 a_recycled_number_leaves_its_messages_with_its_former_owner,
-                a_person_with_a_new_number_keeps_the_chat, who_is_who_is_each_devices_own_knowledge,
+                a_person_with_a_new_number_keeps_the_chat, a_number_with_two_spellings_has_one_chat,
+                a_spelling_may_become_the_accounts_number, who_is_who_is_each_devices_own_knowledge,
                 known_chats_are_contacts_but_no_first_ones, a_restriction_is_kept_and_emitted_once;
             chats: chats_are_found_by_name_number_and_what_is_unread,
                 chats_are_listed_by_their_newest_message, a_persons_chat_keeps_its_unread_messages,

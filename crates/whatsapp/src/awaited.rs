@@ -231,7 +231,7 @@ impl Awaiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::contact::Identity;
+    use domain::contact::{Identity, Spelling};
     use domain::error::StoreError;
     use domain::ports::MessengerEvent;
     use testkit::memory_store::MemoryStore;
@@ -253,6 +253,10 @@ mod tests {
 
         async fn identified(&self, _: DeviceId, _: Vec<Identity>) -> StoreResult<()> {
             Err(StoreError::Unavailable("nobody is expected to be identified".into()))
+        }
+
+        async fn spelled(&self, _: DeviceId, _: Spelling) -> StoreResult<()> {
+            Err(StoreError::Unavailable("no number is expected to be asked".into()))
         }
 
         async fn chats_known(&self, _: DeviceId, _: Vec<ChatId>) -> StoreResult<()> {

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, OnceLock};
 
 use domain::chat::ChatId;
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::ids::DeviceId;
 use domain::ports::{MessengerEvents, StoreResult};
 use tokio::sync::Mutex;
@@ -27,6 +27,8 @@ pub(crate) struct Identities(Mutex<Reported>);
 struct Reported {
     lid_of: HashMap<u64, u64>,
     phone_of: HashMap<u64, u64>,
+    /// The accounts' numbers of second spellings.
+    spelled: HashMap<u64, u64>,
 }
 
 /// Reports for one device.
@@ -48,6 +50,22 @@ impl IdentityReporter {
             events.identified(self.device, some.to_vec()).await?;
             some.iter().for_each(|identity| reported.add(identity));
         }
+        Ok(())
+    }
+
+    /// Reports that WhatsApp knows a number by another spelling, unless that was reported.
+    pub(crate) async fn report_spelling(&self, spelling: Spelling) -> StoreResult<()> {
+        let Some(events) = self.events.get() else { return Ok(()) };
+        let [written, known] = [&spelling.spelling, &spelling.phone].map(|n| hash(n.as_str()));
+        let mut reported = self.identities.0.lock().await;
+        if reported.spelled.get(&written) == Some(&known) {
+            return Ok(());
+        }
+        events.spelled(self.device, spelling).await?;
+        if reported.spelled.len() >= IDENTITIES_REPORTED_MAX {
+            reported.spelled.clear();
+        }
+        reported.spelled.insert(written, known);
         Ok(())
     }
 
@@ -77,12 +95,13 @@ impl Reported {
 }
 
 fn hashes(identity: &Identity) -> (u64, u64) {
-    let hash = |name: &str| {
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        hasher.finish()
-    };
     (hash(identity.phone.as_str()), hash(identity.lid.as_str()))
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The messenger: finds the device's pairing and calls its client.
 
+mod recipients;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -135,70 +137,6 @@ impl WhatsappMessenger {
         Ok(Pairing::start(shared, device, purpose, settings, online))
     }
 
-    /// Asks for the number of an account; `None` when there is no account.
-    async fn look_up(
-        &self,
-        client: &Client,
-        phone: &PhoneNumber,
-    ) -> std::result::Result<Option<PhoneNumber>, SendError> {
-        let jids = [Jid::pn(phone.as_str())];
-        let contacts = client.contacts();
-        let found = match timeout(LOOK_UP_MAX, contacts.is_on_whatsapp(&jids)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => return Err(errors::contact_error(&error)),
-            Err(_) => return Err(SendError::Temporary("WhatsApp did not answer in time".into())),
-        };
-        let registered = found.iter().find(|contact| contact.is_registered).map(|contact| {
-            // Some countries' numbers have two spellings, and the account goes by one of them.
-            let jids = contact.pn_jid.iter().chain([&contact.jid]);
-            let answered = jids.into_iter().find(|jid| jid.is_pn());
-            answered.map_or_else(|| phone.clone(), |jid| PhoneNumber::from_digits(&*jid.user))
-        });
-        self.shared.registrations.put(phone, registered.clone());
-        Ok(registered)
-    }
-
-    /// The recipient's address; an error when WhatsApp says that the number is not registered.
-    async fn recipient(
-        &self,
-        client: &Client,
-        chat: &ChatId,
-    ) -> std::result::Result<Jid, SendError> {
-        match chat {
-            ChatId::Group(group) => Ok(Jid::group(group.user())),
-            ChatId::Lid(lid) => Ok(Jid::lid(lid.user())),
-            ChatId::Other(_) => Err(errors::invalid_recipient()),
-            ChatId::Person(phone) => {
-                let registered = match self.shared.registrations.get(phone) {
-                    Some(known) => known,
-                    None => self.look_up(client, phone).await?,
-                };
-                let registered = registered.ok_or_else(errors::not_on_whatsapp)?;
-                Ok(Jid::pn(registered.as_str()))
-            }
-        }
-    }
-
-    /// Where typing is shown: a person as the device's account addresses people, which the library
-    /// sees to for messages only.
-    async fn typing_address(&self, client: &Client, chat: &ChatId) -> Option<Jid> {
-        // What is learnt of a number here, its message need not ask again.
-        let to = self.recipient(client, chat).await.ok()?;
-        if !to.is_pn() || !client.is_lid_migrated().await {
-            return Some(to);
-        }
-        let lid = async || {
-            let known = client.get_lid_pn_entry(&to).await.ok().flatten();
-            known.map(|entry| Jid::lid(&*entry.lid))
-        };
-        if let Some(lid) = lid().await {
-            return Some(lid);
-        }
-        // Another device has asked for the number: this one learns its LID from an answer of its own.
-        self.look_up(client, &PhoneNumber::from_digits(&*to.user)).await.ok()?;
-        Some(lid().await.unwrap_or_else(|| to.clone()))
-    }
-
     /// Writes a message to the connection.
     async fn write(
         &self,
@@ -206,7 +144,7 @@ impl WhatsappMessenger {
         message: OutgoingMessage,
     ) -> std::result::Result<(), SendError> {
         let client = self.client(device)?;
-        let to = self.recipient(&client, &message.chat).await?;
+        let to = self.recipient(device, &message.chat).await?;
         let id = message.whatsapp_id;
         let uploaded = match &message.content {
             Content::File(file) => {
@@ -356,7 +294,7 @@ impl Messenger for WhatsappMessenger {
         let (slot, client) = (self.slot(device), self.client(device));
         let to = match &client {
             Ok(client) => {
-                timeout(TYPING_MAX, self.typing_address(client, chat)).await.ok().flatten()
+                timeout(TYPING_MAX, self.typing_address(device, client, chat)).await.ok().flatten()
             }
             Err(_) => None,
         };
@@ -379,11 +317,13 @@ impl Messenger for WhatsappMessenger {
         device: DeviceId,
         phone: &PhoneNumber,
     ) -> std::result::Result<Option<PhoneNumber>, SendError> {
-        if let Some(known) = self.shared.registrations.get(phone) {
-            return Ok(known);
+        let registered = self.registered(device, phone).await?;
+        if let Some(known) = &registered
+            && let Err(error) = self.report_spelling(device, phone, known).await
+        {
+            tracing::debug!(%device, %error, "a spelling of a number is not stored yet");
         }
-        let client = self.client(device)?;
-        self.look_up(&client, phone).await
+        Ok(registered)
     }
 
     fn alive(&self) -> Vec<(DeviceId, Timestamp)> {
@@ -410,9 +350,10 @@ impl Messenger for WhatsappMessenger {
         let Some(first) = messages.first() else { return Ok(()) };
         let to = match &first.chat {
             ChatId::Other(_) => return Err(errors::invalid_recipient()),
-            chat => {
-                self.typing_address(&client, chat).await.ok_or_else(errors::invalid_recipient)?
-            }
+            chat => self
+                .typing_address(device, &client, chat)
+                .await
+                .ok_or_else(errors::invalid_recipient)?,
         };
         let by_lid = to.is_group() && groups::is_by_lid(&client, &to).await;
         let mut by_writer: BTreeMap<Option<String>, Vec<&str>> = BTreeMap::new();
@@ -437,7 +378,7 @@ impl Messenger for WhatsappMessenger {
         count: u32,
     ) -> std::result::Result<Option<u64>, SendError> {
         let (slot, client) = (self.slot(device), self.client(device)?);
-        let chat = self.typing_address(&client, &before.chat).await;
+        let chat = self.typing_address(device, &client, &before.chat).await;
         let chat = chat.ok_or_else(errors::invalid_recipient)?;
         asked::ask(&client, &slot.online.asked, &chat, before, count).await
     }

@@ -10,6 +10,7 @@
 mod challenge;
 mod endings;
 mod histories;
+mod kept_pause;
 mod pauses;
 mod unreadable;
 
@@ -31,6 +32,7 @@ use whatsapp_rust::pair_code::PairCodeOptions;
 
 use crate::calls;
 use crate::client::{ClientContext, Session};
+use crate::config::Version;
 use crate::connection::{Connection, Deadline, DeadlineAction, Online, end_connection};
 use crate::disconnect::Ending;
 use crate::events::Signal;
@@ -89,6 +91,7 @@ impl Pairing {
             outage: Outage::default(),
             outages: 0,
             reported_loss: None,
+            version: None,
             link_by: Instant::now() + PAIRING_MAX,
         };
         Self { stop, is_silent, is_unpairing, hurry, task: tokio::spawn(supervisor.run()) }
@@ -158,6 +161,8 @@ struct Supervisor {
     outages: u32,
     /// The loss that was reported, while it lasts.
     reported_loss: Option<DisconnectReason>,
+    /// The version that the last client announced.
+    version: Option<Version>,
     /// When linking counts as failed.
     link_by: Instant,
 }
@@ -193,6 +198,11 @@ impl Supervisor {
         if matches!(self.purpose, Purpose::Connect) && !session.is_linked() {
             session.close().await;
             self.forget("no number is linked to this device; link it again").await;
+            return false;
+        }
+        let is_first = self.version.replace(session.version).is_none();
+        if is_first && !self.wait_for_kept_pause().await {
+            session.close().await;
             return false;
         }
         let goes_on = loop {

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::{OldMessage, Page, PageRequest, StoreResult};
-use crate::chat::{ChatId, Lid};
-use crate::contact::Identity;
+use crate::chat::ChatId;
+use crate::contact::{Identity, Spelling};
 use crate::context::MessageName;
 use crate::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use crate::message::{
@@ -299,9 +299,16 @@ pub trait MessageStore: Send + Sync {
         identities: Vec<Identity>,
         now: Timestamp,
     ) -> StoreResult<Vec<Event>>;
-    /// The number of a LID, as far as a device of the account knows it.
-    async fn phone_of_lid(&self, account: AccountId, lid: &Lid)
-    -> StoreResult<Option<PhoneNumber>>;
+    /// Takes note of a second spelling of a number: what is stored under it, and what comes later, is in the
+    /// chat of the number that the account has. What waits follows when it leaves the outbox.
+    async fn spell(&self, device: DeviceId, spelling: Spelling) -> StoreResult<()>;
+    /// The number by which a person's chat is kept, as far as a device of the account knows it, where `chat`
+    /// names the person otherwise: by LID, or by a second spelling of the number.
+    async fn number_of(
+        &self,
+        account: AccountId,
+        chat: &ChatId,
+    ) -> StoreResult<Option<PhoneNumber>>;
     /// Takes chats for known that a device has not written to itself.
     async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()>;
     /// Cancels a waiting message that [`MessageStore::message`] cannot read, of an account and, where

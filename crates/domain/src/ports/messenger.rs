@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use crate::call::Call;
 use crate::chat::ChatId;
 use crate::client::ClientSettings;
-use crate::contact::Identity;
+use crate::contact::{Identity, Spelling};
 use crate::content::OutgoingContent;
 use crate::context::Context;
 use crate::device::{DisconnectReason, Group, LinkedNumber, PairMethod, PairOffer};
@@ -202,6 +202,8 @@ pub trait MessengerEvents: Send + Sync {
     async fn received(&self, device: DeviceId, messages: Vec<IncomingMessage>) -> StoreResult<()>;
     /// Numbers and LIDs are known to be one person's each. Reported before the messages that say so.
     async fn identified(&self, device: DeviceId, identities: Vec<Identity>) -> StoreResult<()>;
+    /// WhatsApp knows a number by another spelling. Reported before a message to it is written.
+    async fn spelled(&self, device: DeviceId, spelling: Spelling) -> StoreResult<()>;
     /// The number has these chats from before it was linked: the people in them are no strangers.
     async fn chats_known(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()>;
     /// The phone has given messages from before all others of their chats, newest first; how many of

@@ -61,7 +61,7 @@ impl Core {
     }
 
     /// The chat that a caller names: by number, by LID or by a group's id. A person whose number is known
-    /// has one chat, by number, whichever name is given.
+    /// has one chat, by the number that WhatsApp knows, whichever name or spelling is given.
     ///
     /// # Errors
     /// [`Error::Invalid`].
@@ -69,13 +69,9 @@ impl Core {
         let account = principal.account()?;
         let chat = Recipient::parse(name, &account.default_country);
         let chat = chat.map(ChatId::from);
-        match chat.map_err(|error| Error::invalid("chat", error.to_string()))? {
-            ChatId::Lid(lid) => {
-                let phone = self.store.phone_of_lid(account.id, &lid).await?;
-                Ok(phone.map_or(ChatId::Lid(lid), ChatId::Person))
-            }
-            chat => Ok(chat),
-        }
+        let chat = chat.map_err(|error| Error::invalid("chat", error.to_string()))?;
+        let phone = self.store.number_of(account.id, &chat).await?;
+        Ok(phone.map_or(chat, ChatId::Person))
     }
 
     /// The people that the devices know that a caller may see, those who became known last first.

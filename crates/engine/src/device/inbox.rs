@@ -9,7 +9,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use domain::chat::ChatId;
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::device::{PairMethod, PairOffer};
 use domain::ids::{AccountId, MessageId, WhatsappId};
 use domain::message::{Receipt, Waiting};
@@ -56,6 +56,8 @@ pub(crate) enum Input {
     Waiting(Vec<MessageId>, Reply<Vec<(MessageId, Waiting)>>),
     /// Numbers and LIDs are one person's each; the store knows it.
     Identified(Vec<Identity>),
+    /// WhatsApp knows a number by another spelling; the store knows it.
+    Spelled(Spelling),
     /// The number has these chats from before it was linked; the store knows them.
     ChatsKnown(Vec<ChatId>),
 }

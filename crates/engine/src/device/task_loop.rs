@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use domain::chat::ChatId;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
@@ -125,6 +126,11 @@ impl DeviceTask {
                 answer(reply, Ok(self.outbox.waiting(ids, self.now())));
             }
             Input::Identified(identities) => self.identified(&identities),
+            Input::Spelled(spelling) => {
+                let [from, to] = [spelling.spelling, spelling.phone].map(ChatId::Person);
+                let now = self.now();
+                self.outbox.queue_mut().merge(from, to, now);
+            }
             Input::ChatsKnown(chats) => {
                 let now = self.now();
                 self.outbox.queue_mut().know(&chats, now);

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use domain::chat::{ChatFacts, ChatId};
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::ids::DeviceId;
 use domain::message::IncomingMessage;
 use domain::ports::{MessengerEvent, MessengerEvents, StoreResult};
@@ -65,6 +65,12 @@ impl MessengerEvents for Engine {
         let events = self.context.store().identify(device, identities.clone(), now).await?;
         self.context.emit(&events);
         self.inform(device, Input::Identified(identities)).await;
+        Ok(())
+    }
+
+    async fn spelled(&self, device: DeviceId, spelling: Spelling) -> StoreResult<()> {
+        self.context.store().spell(device, spelling.clone()).await?;
+        self.inform(device, Input::Spelled(spelling)).await;
         Ok(())
     }
 

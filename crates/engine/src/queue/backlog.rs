@@ -155,7 +155,12 @@ pub(super) struct Backlog {
     /// When sleepers wake and retries fall due.
     timers: BTreeSet<(Timestamp, MessageId)>,
     contacts: Contacts,
+    /// Chats that go by another name now, for messages that still bear the old one.
+    renamed: HashMap<ChatId, Arc<ChatId>>,
 }
+
+/// New names that are remembered at most; without one, a message that sleeps keeps to its own line.
+const RENAMED_MAX: usize = 1_000;
 
 impl Backlog {
     pub(super) fn len(&self) -> usize {
@@ -178,8 +183,9 @@ impl Backlog {
 
     /// The chat's id, shared with the other messages that wait there.
     pub(super) fn shared_chat(&self, chat: ChatId) -> Arc<ChatId> {
-        let known = self.chats.get_key_value(&chat).map(|(shared, _)| shared.clone());
-        known.unwrap_or_else(|| Arc::new(chat))
+        let known = self.renamed.get(&chat);
+        let known = known.or_else(|| self.chats.get_key_value(&chat).map(|(shared, _)| shared));
+        known.cloned().unwrap_or_else(|| Arc::new(chat))
     }
 
     pub(super) fn insert(&mut self, id: MessageId, entry: Entry, now: Timestamp) {
@@ -222,7 +228,12 @@ impl Backlog {
     pub(super) fn wake(&mut self, now: Timestamp) {
         while let Some((due_at, id)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(due_at, id));
-            let Some(entry) = self.entries.get(&id) else { continue };
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
+            if entry.attempts == 0
+                && let Some(name) = self.renamed.get(&*entry.chat)
+            {
+                entry.chat = name.clone();
+            }
             let (chat, priority, is_sleeper) =
                 (entry.chat.clone(), entry.priority, entry.attempts == 0);
             let state = self.chats.entry(chat.clone()).or_default();
@@ -300,6 +311,56 @@ impl Backlog {
         }
     }
 
+    /// What waits in the first chat waits in the other from now on, in the order of the ids. Where a message of
+    /// each is being attempted, the first chat keeps what stands in its line.
+    pub(super) fn merge(&mut self, from: ChatId, into: ChatId, now: Timestamp) {
+        if from == into {
+            return;
+        }
+        self.contacts.identify(&from, &into);
+        self.contacts.identify(&into, &from);
+        self.renamed.remove(&into);
+        let into = self.shared_chat(into);
+        self.remember_name(from.clone(), into.clone());
+        self.move_line(&from, &into);
+        self.refresh(&Arc::new(from), now);
+        self.refresh(&into, now);
+    }
+
+    fn remember_name(&mut self, from: ChatId, into: Arc<ChatId>) {
+        if self.renamed.len() >= RENAMED_MAX {
+            self.renamed.clear();
+        }
+        for name in self.renamed.values_mut().filter(|name| ***name == from) {
+            *name = into.clone();
+        }
+        self.renamed.insert(from, into);
+    }
+
+    fn move_line(&mut self, from: &ChatId, into: &Arc<ChatId>) {
+        let is_busy = |name: &ChatId| self.chats.get(name).is_some_and(|it| it.current.is_some());
+        if is_busy(from) && is_busy(into) {
+            return;
+        }
+        let Some(mut left) = self.chats.remove(from) else { return };
+        self.withdraw(left.position.take());
+        let moved: Vec<MessageId> = left.line.iter().chain(&left.current).copied().collect();
+        for id in moved {
+            if let Some(entry) = self.entries.get_mut(&id) {
+                entry.chat = into.clone();
+            }
+        }
+        let chat = self.chats.entry(into.clone()).or_default();
+        for (priority, count) in left.priorities {
+            (0..count).for_each(|_| chat.count(priority));
+        }
+        if left.current.is_some() {
+            (chat.current, chat.is_away) = (left.current, left.is_away);
+        }
+        chat.line.append(&mut left.line);
+        chat.line.make_contiguous().sort_unstable();
+    }
+
     /// The chat was not written to after all.
     pub(super) fn forget_contact(&mut self, id: MessageId) {
         if let Some(entry) = self.entries.get(&id) {
@@ -366,14 +427,21 @@ impl Backlog {
         }
     }
 
-    /// Puts a chat where it belongs after a change.
-    fn refresh(&mut self, name: &Arc<ChatId>, now: Timestamp) {
-        let Some(chat) = self.chats.get_mut(name) else { return };
-        if let Some(position) = chat.position.take() {
-            for ready in &mut self.ready {
-                ready.remove(&position);
+    fn withdraw(&mut self, position: Option<Position>) {
+        for ready in &mut self.ready {
+            if let Some(position) = &position {
+                ready.remove(position);
             }
         }
+    }
+
+    /// Puts a chat where it belongs after a change.
+    fn refresh(&mut self, name: &Arc<ChatId>, now: Timestamp) {
+        let Some(position) = self.chats.get_mut(name).map(|chat| chat.position.take()) else {
+            return;
+        };
+        self.withdraw(position);
+        let Some(chat) = self.chats.get_mut(name) else { return };
         let Some(id) = chat.first() else {
             self.chats.remove(name);
             return;

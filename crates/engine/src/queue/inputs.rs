@@ -59,6 +59,11 @@ impl DeviceQueue {
         self.backlog.identify(one, other, now);
     }
 
+    /// Both are one chat, known by the second name from now on.
+    pub fn merge(&mut self, from: ChatId, into: ChatId, now: Timestamp) {
+        self.backlog.merge(from, into, now);
+    }
+
     /// Holds back, or no longer holds back, everything that is not submitted yet.
     pub fn hold(&mut self, is_held: bool, now: Timestamp) {
         if is_held && !self.is_held {

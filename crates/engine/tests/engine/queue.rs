@@ -71,6 +71,47 @@ fn one_unacknowledged_message_per_chat() {
 }
 
 #[test]
+fn two_spellings_of_a_number_are_one_chat() {
+    let merge = |rig: &mut Rig| {
+        let [from, into] = ["9", "8"].map(|chat| entry(1, chat).chat);
+        rig.queue.merge(from, into, rig.now);
+    };
+    // The first message to it says so: what it is tried with has the chat of the other spelling.
+    let later = OutboxEntry { due_at: at_s(20), is_scheduled: true, ..entry(5, "9") };
+    let mut rig = unpaced([entry(1, "9"), entry(2, "9"), later]);
+    assert_eq!(rig.settle(), ["send 1"]);
+    merge(&mut rig);
+    rig.accept([entry(3, "8"), entry(4, "9"), entry(6, "8")]);
+    assert_eq!(rig.settle(), [""; 0]);
+    for (id, next) in [(1, "send 2"), (2, "send 3"), (3, "send 4"), (4, "send 6")] {
+        rig.ack(id);
+        assert_eq!(rig.settle(), [format!("sent {id}"), next.to_owned()]);
+    }
+    assert_eq!(rig.timeline_s(20), [""; 0], "that one is the chat's only one on its way");
+    rig.ack(6);
+    assert_eq!(rig.settle(), ["sent 6", "send 5"]);
+    // Both wait: by their ids, whichever spelling they bear.
+    let mut rig = unpaced([entry(1, "other")]);
+    rig.queue.hold(true, rig.now);
+    rig.accept([entry(4, "8"), entry(3, "9"), entry(2, "8")]);
+    merge(&mut rig);
+    rig.queue.hold(false, rig.now);
+    assert_eq!(order(rig), [1, 2, 3, 4]);
+    // Both are on their way: each line goes on by itself, and nothing is lost.
+    let mut rig = unpaced([entry(1, "9"), entry(2, "8"), entry(3, "9"), entry(4, "8")]);
+    assert_eq!(rig.settle(), ["send 1", "send 2"]);
+    merge(&mut rig);
+    rig.accept([entry(5, "9")]);
+    rig.ack(2);
+    assert_eq!(rig.settle(), ["sent 2", "send 4"]);
+    rig.ack(1);
+    assert_eq!(rig.settle(), ["sent 1", "send 3"]);
+    rig.ack(3);
+    rig.ack(4);
+    assert_eq!(rig.settle(), ["sent 3", "sent 4", "send 5"]);
+}
+
+#[test]
 fn at_most_so_many_unacknowledged_per_device() {
     let mut rig = unpaced((1..=40).map(|id| entry(id, &format!("c{id}"))));
     assert_eq!(rig.settle().len(), IN_FLIGHT_MAX);

@@ -160,7 +160,7 @@ pub(super) fn device_name(device: &Device) -> String {
 /// What a message carries, in a line.
 pub(super) fn summary(words: &Words, message: &Message) -> Markup {
     use domain::message::ContentKind;
-    let text: String = message.text().chars().take(140).collect();
+    let text: String = message.shown_text().chars().take(140).collect();
     let kind = message.kind();
     html! {
         @if kind != ContentKind::Text { span.kind { (kind_word(words, kind)) } " " }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, Json, Params, Segment, Segments};
+use super::caller::{Caller, Json, NoFields, Params, Segment, Segments};
 use super::event_view::EventBody;
 use super::page::{List, page_request};
 use super::webhooks::webhook_id;
@@ -215,6 +215,7 @@ async fn replay(
     State(state): State<AppState>,
     Caller(principal): Caller,
     Segments(id, delivery): Segments,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let delivery = DeliveryId(delivery.id("delivery")?);
     let delivery = state.core().replay_delivery(&principal, webhook_id(&id)?, delivery).await?;

@@ -1,5 +1,7 @@
 //! The JSON of an event: in webhooks of our own format, in the live stream, and in the delivery log.
 
+use std::borrow::Cow;
+
 use domain::call::CallReport;
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
@@ -87,7 +89,7 @@ struct EventMessageBody<'a> {
     /// What it carries, such as `text`.
     kind: &'static str,
     /// The text or the caption.
-    text: &'a str,
+    text: Cow<'a, str>,
     /// What is known of the file, where there is one.
     media: Option<MediaBody<'a>>,
     /// The place, where it is one.
@@ -259,7 +261,7 @@ fn message_body<'a>(message: &'a EventMessage, device: &'a EventDevice) -> Event
         lid: parties.lid,
         name: message.context.sender_name.as_deref(),
         kind: message.content.kind().as_str(),
-        text: message.content.text(),
+        text: message.content.shown_text(),
         media: message.content.media().map(MediaBody::from),
         location: LocationBody::of(&message.content),
         contacts: message.content.contacts().map(ContactBody::list),

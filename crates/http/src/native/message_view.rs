@@ -1,5 +1,7 @@
 //! How a message is shown.
 
+use std::borrow::Cow;
+
 use domain::chat::{ChatId, Lid};
 use domain::content::{Contact, Content, ContentKind, Poll};
 use domain::context::{Context, EarlierText};
@@ -49,7 +51,7 @@ pub(super) struct MessageBody<'a> {
     /// What it carries, such as `text`.
     kind: &'static str,
     /// The text or the caption.
-    text: &'a str,
+    text: Cow<'a, str>,
     /// What is known of the file, where there is one.
     media: Option<MediaBody<'a>>,
     /// The place, where it is one.
@@ -400,7 +402,7 @@ impl<'a> MessageBody<'a> {
             lid: parties.lid,
             name: message.context.sender_name.as_deref(),
             kind: message.kind().as_str(),
-            text: message.text(),
+            text: message.shown_text(),
             media: message.media().map(MediaBody::from),
             location: LocationBody::of(&message.content),
             contacts: message.content.contacts().map(ContactBody::list),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::Caller;
+use super::caller::{Caller, NoFields};
 use crate::api_error::ApiResult;
 use crate::dashboard::setup_path;
 use crate::net::server_address;
@@ -41,6 +41,7 @@ async fn create(
     State(state): State<AppState>,
     headers: HeaderMap,
     Caller(principal): Caller,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let (link, expires_at) = state.core().setup_link(&principal).await?;
     let url = server_address(state.config(), &headers) + &setup_path(&link);

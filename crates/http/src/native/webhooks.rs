@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::V1;
-use super::caller::{Caller, Json, OptionalJson, Params, Segment};
+use super::caller::{Caller, Json, NoFields, OptionalJson, Params, Segment};
 use super::devices::named_device;
 use super::page::{List, PageParams};
 use crate::api_error::{ApiError, ApiResult};
@@ -261,6 +261,7 @@ async fn test(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let answer = state.core().test_webhook(&principal, webhook_id(&id)?).await?;
     Ok(json(StatusCode::OK, &TestBody::from(answer)))

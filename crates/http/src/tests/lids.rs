@@ -1,7 +1,7 @@
 //! People who are known by LID, in every API; who is who; and what messages wait for.
 
 use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::context::Context;
 use domain::ids::WhatsappId;
 use domain::message::{Address, IncomingMessage, ReceivedOrigin, Waiting, WaitingReason};
@@ -104,6 +104,24 @@ async fn a_person_is_shown_by_number_once_it_is_known() {
     assert_eq!((&data["phone"], &data["lid"]), (&json!("628222"), &json!(LID)));
     assert_eq!(data["chat"], "628222@s.whatsapp.net");
     assert_eq!(data["device"]["id"], app.front.id().to_string());
+}
+
+#[tokio::test]
+async fn both_spellings_of_a_number_name_one_chat() {
+    let app = App::new().await;
+    let [spelling, phone] = ["5511987654321", "551187654321"].map(PhoneNumber::from_digits);
+    app.store.spell(app.front.id(), Spelling { spelling, phone }).await.unwrap();
+    let chat = "551187654321@s.whatsapp.net";
+    for to in ["+55 11 98765-4321", "551187654321"] {
+        let body = json!({"device": app.front.id(), "to": to, "text": "olá"});
+        let sent = Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await;
+        assert_eq!(sent.expect(202).json()["chat"], chat, "{to}");
+    }
+    for asked in ["5511987654321", "551187654321"] {
+        let path = format!("/v1/messages?chat={asked}");
+        let listed = listed(&app, &path, &app.shop.key).await;
+        assert_eq!(listed["data"].as_array().unwrap().len(), 2, "{asked}");
+    }
 }
 
 #[tokio::test]

@@ -45,6 +45,11 @@ async fn some_losses_are_left_to_people() {
         world.sim.faults(json!({})).await;
         world.messenger.disconnect(device).await;
         world.messenger.connect(device).await.unwrap();
+        if reason == DisconnectReason::ClientOutdated {
+            // Its pause goes on, until somebody asks again.
+            world.heard(device, lost(reason)).await;
+            world.messenger.connect(device).await.unwrap();
+        }
         world.connected(device).await;
     }
 }
@@ -211,6 +216,50 @@ async fn a_locked_account_keeps_its_link_and_waits_for_a_request() {
     assert_eq!(logins(&world).await - before, 1, "none after the refused one");
     world.messenger.connect(device).await.unwrap();
     world.connected(device).await;
+}
+
+#[tokio::test]
+async fn a_long_pause_before_a_login_outlives_a_restart() {
+    for (code, reason) in [
+        (429, DisconnectReason::RateLimited),
+        (415, DisconnectReason::LoginRefused(415)),
+        (409, DisconnectReason::ClientRefused),
+    ] {
+        let mut world = World::new().await;
+        let device = world.link(OURS).await;
+        let before = logins(&world).await;
+        refuse_login(&world, OURS, code, None).await;
+        world.heard(device, lost(reason)).await;
+        world.restart().await;
+        world.messenger.connect(device).await.unwrap();
+        world.heard(device, lost(reason)).await;
+        assert_eq!(logins(&world).await - before, 1, "none after the one refused with {code}");
+        // On request it ends, and is not kept any longer.
+        world.messenger.connect(device).await.unwrap();
+        world.connected(device).await;
+        world.restart().await;
+        world.messenger.connect(device).await.unwrap();
+        world.connected(device).await;
+    }
+}
+
+#[tokio::test]
+async fn another_version_need_not_wait_for_what_a_refused_one_waits_for() {
+    let mut world = World::new().await;
+    world.set_version("2.3000.1036000000".parse().unwrap()).await;
+    let device = world.link(OURS).await;
+    let oldest = json!({ "min_version": "2.3000.1036000001" });
+    world.sim.call("PUT", "/server", oldest).await;
+    let outdated = || lost(DisconnectReason::ClientOutdated);
+    world.heard(device, outdated()).await;
+    for (version, is_taken) in [("2.3000.1036000000", false), ("2.3000.1036000002", true)] {
+        world.set_version(version.parse().unwrap()).await;
+        world.messenger.connect(device).await.unwrap();
+        match is_taken {
+            true => world.connected(device).await,
+            false => world.heard(device, outdated()).await,
+        }
+    }
 }
 
 #[tokio::test]

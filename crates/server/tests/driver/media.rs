@@ -224,6 +224,26 @@ async fn the_largest_file_arrives_and_is_never_in_memory() {
 }
 
 #[tokio::test]
+async fn the_largest_file_comes_in_and_is_never_in_memory() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    let theirs = world.link(THEIRS).await;
+    let size = usize::try_from(MEDIA_BYTES_MAX).unwrap();
+    let (media, sha256) = ready(ContentKind::Document, "application/zip", size);
+    let id = world.send_file(device, &chat(THEIRS), media, "").await;
+    let message = world.recorder.message(&id).await;
+    let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+    let draft = TempMedia { path: path.to_path_buf(), size: 0, guard: Arc::new(()) };
+    let reference = message.content.media().unwrap().reference.as_ref().unwrap();
+    let before = peak_memory();
+    let fetched = world.messenger.fetch_file(theirs, reference, &draft).await.unwrap();
+    let grown = peak_memory() - before;
+    assert!(grown < MEDIA_BYTES_MAX / 2, "{grown} bytes more");
+    let digest = hex::encode(Sha256::digest(std::fs::read(&path).unwrap()));
+    assert_eq!((fetched, digest), (MEDIA_BYTES_MAX, sha256));
+}
+
+#[tokio::test]
 async fn the_same_file_again_is_one_message() {
     let world = World::new().await;
     let device = world.link(OURS).await;

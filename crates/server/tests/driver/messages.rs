@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::contact::Spelling;
 use domain::content::{
     Contact, Content, ContentKind, Location, OutgoingContent, Poll, Unsupported,
 };
@@ -89,6 +90,13 @@ async fn a_second_spelling_is_written_to_as_the_account_is_known() {
     world.recorder.receipt(device, &id, Receipt::Delivered).await;
     assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo");
     assert_eq!(world.sim.inbox(typed).await, Vec::<Value>::new());
+    let [spelling, phone] = [typed, THEIRS].map(PhoneNumber::from_digits);
+    let other = world.link("628110000009").await;
+    // Another device is answered from the same cache, and learns it as well; each once.
+    assert_eq!(world.messenger.find_number(other, &spelling).await, Ok(Some(phone.clone())));
+    let reported = world.recorder.spelled.lock().unwrap().clone();
+    let spelled = |device| (device, Spelling { spelling: spelling.clone(), phone: phone.clone() });
+    assert_eq!(reported, [spelled(device), spelled(other)]);
 }
 
 #[tokio::test]

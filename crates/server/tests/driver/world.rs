@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::content::{ContentKind, OutgoingContent, OutgoingFile};
 use domain::context::Context;
 use domain::device::{LinkedNumber, PairMethod, PairOffer};
@@ -244,6 +244,8 @@ pub struct Recorder {
     old: Mutex<Vec<IncomingMessage>>,
     chat_timers: Mutex<Vec<(ChatId, u32)>>,
     identified: Mutex<Vec<Identity>>,
+    /// The second spellings of numbers that devices have learnt.
+    pub spelled: Mutex<Vec<(DeviceId, Spelling)>>,
     known: Mutex<HashSet<ChatId>>,
     refusals_left: AtomicU32,
     refused: AtomicU32,
@@ -288,6 +290,11 @@ impl MessengerEvents for Recorder {
     async fn identified(&self, _: DeviceId, identities: Vec<Identity>) -> StoreResult<()> {
         self.identified.lock().unwrap().extend(identities);
         self.changed.notify_waiters();
+        Ok(())
+    }
+
+    async fn spelled(&self, device: DeviceId, spelling: Spelling) -> StoreResult<()> {
+        self.spelled.lock().unwrap().push((device, spelling));
         Ok(())
     }
 

@@ -9,13 +9,13 @@ use std::collections::{BTreeSet, HashMap};
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::device::Device;
-use domain::ids::{AccountId, DeviceId};
+use domain::ids::DeviceId;
 use domain::message::{Address, Message};
 use domain::phone::PhoneNumber;
 use domain::webhook::Event;
 use jiff::Timestamp;
 
-use super::{chats, people_known};
+use super::{chats, people_known, spellings};
 use crate::sql::{FindRows, InsertRows, Param, Row, SqlResult, Tx, Type, params, whole_millis};
 use crate::{deliveries, devices, fence, stored};
 
@@ -44,19 +44,6 @@ pub(crate) async fn identify(
     }
     deliveries::enqueue(tx, &events.iter().collect::<Vec<_>>()).await?;
     Ok(events)
-}
-
-/// See [`domain::ports::MessageStore::phone_of_lid`].
-pub(crate) async fn phone_of_lid(
-    tx: &mut Tx,
-    account: AccountId,
-    lid: Lid,
-) -> SqlResult<Option<PhoneNumber>> {
-    const SELECT: &str = "SELECT identities.phone FROM identities
-        JOIN devices ON devices.id = identities.device_id
-        WHERE devices.account_id = $1 AND identities.lid = $2 LIMIT 1";
-    let row = tx.query_one(SELECT, params![account.0, lid.as_str()]).await?;
-    Ok(row.map(|mut row| row.text()).transpose()?.map(PhoneNumber::from_digits))
 }
 
 /// What is known of the two names of an identity.
@@ -137,7 +124,7 @@ async fn rename_lid(tx: &mut Tx, device: &str, from: &Name, to: &Name) -> SqlRes
             AND other.whatsapp_id = messages.whatsapp_id AND other.sender_key = $4)";
     let chats = tx.execute(CHATS, params![device, &from.chat, &to.chat]).await?;
     let senders = tx.execute(SENDERS, params![device, &from.key, &to.sender, &to.key]).await?;
-    rename_contact(tx, device, from, to).await?;
+    rename_contact(tx, device, &from.chat, &to.chat).await?;
     Ok(chats + senders)
 }
 
@@ -151,33 +138,48 @@ async fn rename_all(tx: &mut Tx, device: &str, from: &Name, to: &Name) -> SqlRes
             AND other.whatsapp_id = messages.whatsapp_id AND other.sender_key = $4)";
     let chats = tx.execute(CHATS, params![device, &from.chat, &to.chat]).await?;
     let senders = tx.execute(SENDERS, params![device, &from.key, &to.sender, &to.key]).await?;
-    rename_contact(tx, device, from, to).await?;
+    rename_contact(tx, device, &from.chat, &to.chat).await?;
     Ok(chats + senders)
 }
 
-async fn rename_contact(tx: &mut Tx, device: &str, from: &Name, to: &Name) -> SqlResult<()> {
+pub(super) async fn rename_contact(
+    tx: &mut Tx,
+    device: &str,
+    from: &str,
+    to: &str,
+) -> SqlResult<()> {
     const COPY: &str = "INSERT INTO contacts (device_id, chat, first_at)
         SELECT device_id, CAST($3 AS TEXT), first_at FROM contacts WHERE device_id = $1 AND chat = $2
         ON CONFLICT DO NOTHING";
     const DELETE: &str = "DELETE FROM contacts WHERE device_id = $1 AND chat = $2";
-    tx.execute(COPY, params![device, &from.chat, &to.chat]).await?;
-    tx.execute(DELETE, params![device, &from.chat]).await?;
-    people_known::rename(tx, device, &from.chat, &to.chat).await?;
-    chats::rename(tx, device, &from.chat, &to.chat).await
+    tx.execute(COPY, params![device, from, to]).await?;
+    tx.execute(DELETE, params![device, from]).await?;
+    people_known::rename(tx, device, from, to).await?;
+    chats::rename(tx, device, from, to).await
 }
 
-/// Puts messages of people who are known by LID under their numbers, where those are known.
+/// Puts messages of people under the numbers that WhatsApp knows, where those are known: of people who are named
+/// by LID, or by a second spelling of the number.
 pub(super) async fn name_by_number<'m>(
     tx: &mut Tx,
     messages: impl Iterator<Item = &'m mut Message>,
 ) -> SqlResult<()> {
+    let mut messages: Vec<&mut Message> = messages.collect();
+    name_lids(tx, &mut messages).await?;
+    spellings::follow(tx, &mut messages).await
+}
+
+async fn name_lids(tx: &mut Tx, messages: &mut [&mut Message]) -> SqlResult<()> {
     const FIND: FindRows = FindRows {
         select: "SELECT device_id, lid, phone FROM identities",
         key: &[("device_id", Type::Text), ("lid", Type::Text)],
         then: "",
     };
-    let messages: Vec<&mut Message> =
-        messages.filter(|message| lids_of(message).next().is_some()).collect();
+    let messages: Vec<&mut Message> = messages
+        .iter_mut()
+        .map(|message| &mut **message)
+        .filter(|message| lids_of(message).next().is_some())
+        .collect();
     if messages.is_empty() {
         return Ok(());
     }

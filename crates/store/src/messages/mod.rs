@@ -18,6 +18,7 @@ pub(crate) mod outbox;
 pub(crate) mod people_known;
 pub(crate) mod receive;
 pub(crate) mod record;
+pub(crate) mod spellings;
 
 use std::borrow::Cow;
 

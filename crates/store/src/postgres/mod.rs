@@ -67,6 +67,7 @@ pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0028_bans.sql"),
     include_str!("../../migrations/postgres/0029_sent_forms.sql"),
     include_str!("../../migrations/postgres/0030_chats_of_messages.sql"),
+    include_str!("../../migrations/postgres/0031_spellings.sql"),
 ];
 
 #[derive(Clone)]

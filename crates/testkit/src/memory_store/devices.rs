@@ -242,6 +242,7 @@ impl DeviceStore for MemoryStore {
         state.keys.retain(|(_, key)| key.device_id != Some(id));
         state.contacts.retain(|(device, _), _| *device != id);
         state.identities.retain(|(device, _), _| *device != id);
+        state.spellings.retain(|(device, _), _| *device != id);
         state.session.retain(|(device, ..), _| *device != id);
         state.heartbeats.retain(|(device, _), _| *device != id);
         state.forget_files();

@@ -1,8 +1,8 @@
 //! Who is who.
 
 use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
-use domain::ids::DeviceId;
+use domain::contact::{Identity, Spelling};
+use domain::ids::{AccountId, DeviceId};
 use domain::message::{Address, Message};
 use domain::phone::PhoneNumber;
 use domain::webhook::Event;
@@ -18,7 +18,7 @@ pub(super) fn sender_key(sender: Option<&Address>) -> String {
 }
 
 impl State {
-    /// A message with the numbers of people that it names by LID.
+    /// A message with the numbers that WhatsApp knows of people whom it names otherwise.
     pub(super) fn named_by_number(&self, mut message: Message) -> Message {
         let phone = |lid: &Lid| self.identities.get(&(message.device_id, lid.clone())).cloned();
         if let ChatId::Lid(lid) = &message.chat
@@ -28,6 +28,11 @@ impl State {
         }
         if let Some(Address { phone: unknown @ None, lid: Some(lid) }) = &mut message.sender {
             *unknown = phone(lid);
+        }
+        if let ChatId::Person(written) = &message.chat
+            && let Some(phone) = self.spellings.get(&(message.device_id, written.clone()))
+        {
+            message.chat = ChatId::Person(phone.clone());
         }
         message
     }
@@ -70,6 +75,40 @@ impl State {
         }
         self.emit(&events);
         events
+    }
+
+    pub(super) fn spell(&mut self, device: DeviceId, Spelling { spelling, phone }: Spelling) {
+        let is_there = self.devices.iter().any(|other| other.id == device);
+        if !is_there || spelling == phone {
+            return;
+        }
+        self.spellings.remove(&(device, phone.clone()));
+        for ((of, _), known) in &mut self.spellings {
+            if *of == device && *known == spelling {
+                *known = phone.clone();
+            }
+        }
+        self.spellings.insert((device, spelling.clone()), phone.clone());
+        self.rename(device, &(Some(spelling), None), &(Some(phone), None));
+    }
+
+    pub(super) fn number_of(&self, account: AccountId, chat: &ChatId) -> Option<PhoneNumber> {
+        let is_own = |device: &DeviceId| {
+            self.devices.iter().any(|other| other.id == *device && other.account_id == account)
+        };
+        match chat {
+            ChatId::Lid(lid) => {
+                let mut known = self.identities.iter();
+                let of = known.find(|((device, other), _)| other == lid && is_own(device));
+                of.map(|(_, phone)| phone.clone())
+            }
+            ChatId::Person(written) => {
+                let mut known = self.spellings.iter();
+                let of = known.find(|((device, other), _)| other == written && is_own(device));
+                of.map(|(_, phone)| phone.clone())
+            }
+            ChatId::Group(_) | ChatId::Other(_) => None,
+        }
     }
 
     /// Renames a person in all that has left the outbox; whether anything has changed.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
+use domain::chat::ChatId;
+use domain::contact::{Identity, Spelling};
 use domain::content::Content;
 use domain::context::MessageName;
 use domain::grant::Allowance;
@@ -124,16 +124,19 @@ impl MessageStore for MemoryStore {
         Ok(state.identify(device, identities, now))
     }
 
-    async fn phone_of_lid(
+    async fn spell(&self, device: DeviceId, spelling: Spelling) -> StoreResult<()> {
+        let mut state = self.state();
+        state.fence(device)?;
+        state.spell(device, spelling);
+        Ok(())
+    }
+
+    async fn number_of(
         &self,
         account: AccountId,
-        lid: &Lid,
+        chat: &ChatId,
     ) -> StoreResult<Option<PhoneNumber>> {
-        let state = self.state();
-        let of = |device| state.devices.iter().any(|d| d.id == device && d.account_id == account);
-        let known =
-            |((device, other), _): &(&(DeviceId, Lid), &PhoneNumber)| other == lid && of(*device);
-        Ok(state.identities.iter().find(known).map(|(_, phone)| phone.clone()))
+        Ok(self.state().number_of(account, chat))
     }
 
     async fn add_contacts(&self, device: DeviceId, chats: Vec<ChatId>) -> StoreResult<()> {

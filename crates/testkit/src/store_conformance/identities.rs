@@ -8,11 +8,11 @@
 use std::sync::Arc;
 
 use domain::chat::{ChatId, Lid};
-use domain::contact::Identity;
+use domain::contact::{Identity, Spelling};
 use domain::ids::DeviceId;
 use domain::message::{Address, IncomingMessage, Message, MessageEvent, NewMessage};
 use domain::phone::PhoneNumber;
-use domain::ports::{MessageFilter, Store};
+use domain::ports::{ChatFilter, MessageFilter, Store};
 use domain::webhook::{EventKind, Subject};
 use uuid::Uuid;
 
@@ -147,6 +147,76 @@ pub async fn a_person_with_a_new_number_keeps_the_chat(store: Arc<dyn Store>) {
     let events = store.identify(world.device.id, vec![identity("628666", "9")], NOW).await.unwrap();
     assert_eq!(events.len(), 1);
     assert_eq!(chat_of(&world, &received).await, "628666@s.whatsapp.net");
+}
+
+/// Brazil's ninth digit: what is written to, and what WhatsApp answers.
+const WRITTEN: &str = "5511987654321";
+const KNOWN: &str = "551187654321";
+
+fn person(digits: &str) -> ChatId {
+    ChatId::Person(PhoneNumber::from_digits(digits))
+}
+
+fn spelling(spelling: &str, phone: &str) -> Spelling {
+    let [spelling, phone] = [spelling, phone].map(PhoneNumber::from_digits);
+    Spelling { spelling, phone }
+}
+
+pub async fn a_number_with_two_spellings_has_one_chat(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let (account, device) = (world.account.id, world.device.id);
+    let came = receive(&world, incoming("X1", KNOWN)).await.remove(0);
+    let sent = send_to(&world, 1, person(WRITTEN)).await;
+    let waiting = world.accept(NewMessage { chat: person(WRITTEN), ..world.text(2) }).await;
+    let elsewhere = send_to(&stranger, 3, person(WRITTEN)).await;
+    assert_eq!(store.number_of(account, &person(WRITTEN)).await.unwrap(), None);
+    for _ in 0..2 {
+        store.spell(device, spelling(WRITTEN, KNOWN)).await.unwrap();
+    }
+    let by_number = person(KNOWN).to_string();
+    for message in [&came, &sent] {
+        assert_eq!(chat_of(&world, message).await, by_number);
+    }
+    // What waited, and what comes or is accepted later under either spelling, is in that chat as well.
+    let left = world.record(waiting.id, &[MessageEvent::Submitted, MessageEvent::Acknowledged]);
+    assert_eq!(left.await[0].chat.to_string(), by_number);
+    for (n, written) in [(4, WRITTEN), (5, KNOWN)] {
+        let accepted = world.accept(NewMessage { chat: person(written), ..world.text(n) }).await;
+        assert_eq!(accepted.chat.to_string(), by_number);
+    }
+    let later_one = receive(&world, incoming("X2", WRITTEN)).await.remove(0);
+    assert_eq!(later_one.chat.to_string(), by_number);
+    let chats = store.chats(account, &ChatFilter::default(), ALL).await.unwrap().items;
+    assert_eq!(chats.iter().map(|chat| chat.chat.to_string()).collect::<Vec<_>>(), [&*by_number]);
+    assert_eq!(chats[0].unread, 2);
+    let (contacts, _) = store.contacts(device, NOW).await.unwrap();
+    assert_eq!(contacts, [person(KNOWN)]);
+    assert_eq!(
+        store.number_of(account, &person(WRITTEN)).await.unwrap(),
+        Some(PhoneNumber::from_digits(KNOWN))
+    );
+    assert_eq!(store.number_of(account, &person(KNOWN)).await.unwrap(), None);
+    // It is each device's own knowledge.
+    assert_eq!(chat_of(&stranger, &elsewhere).await, person(WRITTEN).to_string());
+    assert_eq!(store.number_of(stranger.account.id, &person(WRITTEN)).await.unwrap(), None);
+    store.spell(DeviceId(Uuid::from_u128(99)), spelling(WRITTEN, KNOWN)).await.unwrap();
+}
+
+pub async fn a_spelling_may_become_the_accounts_number(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let device = world.device.id;
+    let first = send_to(&world, 1, person(WRITTEN)).await;
+    store.spell(device, spelling(WRITTEN, KNOWN)).await.unwrap();
+    store.spell(device, spelling("5511000", WRITTEN)).await.unwrap();
+    store.spell(device, spelling(KNOWN, WRITTEN)).await.unwrap();
+    // Nothing but a spelling of itself is no news.
+    store.spell(device, spelling(WRITTEN, WRITTEN)).await.unwrap();
+    assert_eq!(chat_of(&world, &first).await, person(WRITTEN).to_string());
+    for (n, written) in [(2, KNOWN), (3, WRITTEN), (4, "5511000")] {
+        let accepted = world.accept(NewMessage { chat: person(written), ..world.text(n) }).await;
+        assert_eq!(accepted.chat, person(WRITTEN), "{written}");
+    }
 }
 
 pub async fn who_is_who_is_each_devices_own_knowledge(store: Arc<dyn Store>) {

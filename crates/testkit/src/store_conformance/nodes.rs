@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::contact::Spelling;
 use domain::device::{DevicePatch, DeviceStatus, StatusChange};
 use domain::error::StoreError;
 use domain::ids::MessageId;
 use domain::leases::Leases;
 use domain::message::{MessageEvent, Receipt};
 use domain::node::{LEASE, NewNode, OwnedDevice, Registration};
+use domain::phone::PhoneNumber;
 use domain::ports::{ProtocolWrite, Store};
 use domain::webhook::{DeliveryOutcome, DeliveryState, EventKind, WebhookPatch};
 
@@ -179,6 +181,8 @@ async fn write_all(
     let steps = [MessageEvent::Submitted, MessageEvent::Acknowledged];
     let outcome = progress(waiting, &steps);
     let name = format!("in-{waiting}-{is_owner}");
+    let [one, other] = ["5511987654321", "551187654321"].map(PhoneNumber::from_digits);
+    let spelling = Spelling { spelling: one, phone: other };
     let results = [
         ("receive", store.receive(device, vec![incoming(&name, "628222")], NOW).await.map(drop)),
         (
@@ -189,6 +193,7 @@ async fn write_all(
                 .map(drop),
         ),
         ("identify", store.identify(device, Vec::new(), NOW).await.map(drop)),
+        ("spell", store.spell(device, spelling).await),
         ("add_contacts", store.add_contacts(device, Vec::new()).await),
         ("set_device_status", store.set_device_status(device, &change).await.map(drop)),
         ("restrict_device", store.restrict_device(device, None, NOW).await.map(drop)),

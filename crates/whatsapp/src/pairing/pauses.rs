@@ -18,6 +18,9 @@ impl Supervisor {
         reason: DisconnectReason,
         held: Option<Duration>,
     ) -> bool {
+        let hurry = self.hurry.clone();
+        // From before the loss is known: who hears of it may ask to connect at once.
+        let hurried = hurry.notified();
         // Each ban has an end of its own.
         let is_ban = matches!(reason, DisconnectReason::TemporarilyBanned(_));
         if is_ban || self.reported_loss != Some(reason) {
@@ -33,11 +36,15 @@ impl Supervisor {
         };
         // A ban ends when it ends.
         let can_hurry = !is_ban;
-        let hurry = self.hurry.clone();
-        tokio::select! {
+        let is_kept = self.keep_pause(reason, pause).await;
+        let goes_on = tokio::select! {
             goes_on = self.wait_and_retry(pause) => goes_on,
-            () = hurry.notified(), if can_hurry => true,
+            () = hurried, if can_hurry => true,
+        };
+        if is_kept && goes_on {
+            self.forget_pause().await;
         }
+        goes_on
     }
 
     /// Waits; false when the engine stopped the pairing meanwhile.

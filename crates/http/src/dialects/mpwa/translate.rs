@@ -134,7 +134,7 @@ fn content(message: &Message) -> Value {
         ContentKind::Video => "videoMessage",
         ContentKind::Audio | ContentKind::Voice => "audioMessage",
         ContentKind::Document => "documentMessage",
-        _ => return json!({"conversation": message.text()}),
+        _ => return json!({"conversation": message.shown_text()}),
     };
     let media = message.media().cloned().unwrap_or_default();
     let mut fields = Map::new();

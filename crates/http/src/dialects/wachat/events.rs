@@ -34,7 +34,7 @@ fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
         .append_pair("gateway_number", gateway.map_or("", |phone| phone.as_str()))
         .append_pair("originator", &originator.unwrap_or_default())
         .append_pair("receive_date", &outgoing.event.at.strftime("%Y-%m-%d %H:%M:%S").to_string())
-        .append_pair("msg", message.content.text());
+        .append_pair("msg", &message.content.shown_text());
     if let Some(url) = message.content.media().and_then(|media| media.url.as_deref()) {
         form.append_pair("media_url", url);
     }

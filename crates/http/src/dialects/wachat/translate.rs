@@ -154,7 +154,7 @@ pub(super) fn sent_message(device: &Device, message: &Message) -> SentMessage {
         sender: number(device),
         queue: device.id.to_string(),
         destination: destination(message),
-        message: message.text().to_owned(),
+        message: message.shown_text().into_owned(),
         ref_no: message.id.to_ref(),
     }
 }
@@ -223,8 +223,8 @@ fn destination(message: &Message) -> String {
 }
 
 fn caption(message: &Message) -> Option<String> {
-    let is_caption = message.kind() != ContentKind::Text && !message.text().is_empty();
-    is_caption.then(|| message.text().to_owned())
+    let text = message.shown_text();
+    (message.kind() != ContentKind::Text && !text.is_empty()).then(|| text.into_owned())
 }
 
 fn url(message: &Message) -> Option<String> {

@@ -189,7 +189,7 @@ fn row(message: &Message) -> MessageRow {
     MessageRow {
         id: message.id.0,
         recipient: message.chat.short().to_owned(),
-        message: message.text().to_owned(),
+        message: message.shown_text().into_owned(),
         status: status(message.state),
         created_at: laravel_time(message.created_at),
         sent_at: message.reached_or_passed(MessageState::Sent).map(laravel_time),

@@ -1,5 +1,7 @@
 //! Events as receivers of this API read them, signed with `X-Wagy-Signature`.
 
+use std::borrow::Cow;
+
 use domain::chat::{ChatId, Lid};
 use domain::ports::{FormatRules, WebhookRequest};
 use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
@@ -64,7 +66,7 @@ struct MessageContent<'a> {
     pn_jid: Option<ChatId>,
     /// WhatsApp's other name for that number.
     lid_jid: Option<&'a Lid>,
-    content: &'a str,
+    content: Cow<'a, str>,
     /// Where the file that came in is fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     media_url: Option<&'a str>,
@@ -126,7 +128,7 @@ fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageConte
             false => Some(message.chat.clone()),
         },
         lid_jid: sender.and_then(|sender| sender.lid.as_ref()),
-        content: message.content.text(),
+        content: message.content.shown_text(),
         media_url,
         media_type: media_url.map(|_| media_type(message.content.kind())),
         message_id: message.whatsapp_id.as_str(),

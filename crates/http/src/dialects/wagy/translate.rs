@@ -223,7 +223,7 @@ pub(super) fn row(message: &Message) -> MessageRow<'_> {
     MessageRow {
         id: message.id.0,
         recipient: message.chat.short(),
-        message: message.text(),
+        message: message.shown_text(),
         media_url: message.media().and_then(|media| media.url.as_deref()),
         media_type: message.media().map(|_| media_type(message.kind())),
         status: state_name(message.state),

@@ -1,5 +1,7 @@
 //! The bodies on the wire, to the field name and type.
 
+use std::borrow::Cow;
+
 use domain::policy::quota::QuotaKind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -205,7 +207,7 @@ pub(super) struct MessageRow<'a> {
     /// The number or group it goes to.
     pub recipient: &'a str,
     /// The text or the caption.
-    pub message: &'a str,
+    pub message: Cow<'a, str>,
     /// Where its file is downloaded from.
     pub media_url: Option<&'a str>,
     /// `image`, `video`, `audio` or `document`; null without a file.

@@ -1,5 +1,7 @@
 //! Events in the format of this dialect's webhooks, signed as the published check wants it.
 
+use std::borrow::Cow;
+
 use domain::chat::{ChatId, Lid};
 use domain::device::DeviceStatus;
 use domain::message::ContentKind;
@@ -92,7 +94,7 @@ enum Data<'a> {
 
 #[derive(Serialize)]
 struct Text<'a> {
-    body: &'a str,
+    body: Cow<'a, str>,
 }
 
 /// A file that came in, by the names of the fields with which one is sent.
@@ -133,7 +135,7 @@ fn incoming<'a>(event: &'a Event, message: &'a EventMessage) -> Data<'a> {
         from: sender(message),
         group_id: message.chat.is_group().then_some(&message.chat),
         message_type: message_type(message.content.kind()),
-        text: Text { body: message.content.text() },
+        text: Text { body: message.content.shown_text() },
         file: FileFields::of(message),
         timestamp: laravel_time(event.at),
     }

@@ -428,7 +428,7 @@ pub(super) fn scheduled_row(message: &Message, style: Style) -> ScheduledRow {
         id: message.id.0,
         to: message.chat.to_string(),
         kind: message.kind().as_str().to_uppercase(),
-        payload: Payload { message: message.text().to_owned() },
+        payload: Payload { message: message.shown_text().into_owned() },
         scheduled_at: style.print(scheduled_at(message)),
         status,
         error_message: (status == "failed").then(why),
