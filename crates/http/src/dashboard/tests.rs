@@ -4,6 +4,7 @@ mod acts;
 mod api;
 mod chats;
 mod devices;
+mod forms;
 mod keys;
 mod security;
 mod stream;

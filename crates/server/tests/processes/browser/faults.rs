@@ -1,6 +1,8 @@
 //! What goes wrong around a page: a lost stream, a restart, a form that is sent twice, files and lists that are
 //! too large, somebody who may not, a link that was withdrawn, and that blocked code is noticed.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::chromium::Chromium;
@@ -186,6 +188,54 @@ async fn a_chat_shows_pictures_is_answered_and_read() {
         inbox.as_array().unwrap().iter().any(|row| row["text"] == "Masih!").then_some(())
     })
     .await;
+    assert_eq!(browser.complaints().await, Vec::<String>::new());
+}
+
+/// A picture that would run code, were it shown as one.
+const SVG: &str = "<svg xmlns='http://www.w3.org/2000/svg' onload='window.ran=1'><script>window.ran=1</script></svg>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_code_in_it_and_in_its_name_is_downloaded_and_never_run() {
+    let data = tempfile::tempdir().unwrap();
+    let demo = Demo::start(data.path()).await;
+    let mut browser = signed_in(&demo).await;
+    for (kind, mimetype, content) in
+        [("document", "image/svg+xml", SVG), ("document", "text/html", HOSTILE)]
+    {
+        let base64 = STANDARD.encode(content);
+        let name = format!("{HOSTILE}.svg");
+        let media =
+            json!({ "kind": kind, "base64": base64, "mimetype": mimetype, "filename": name });
+        write(&demo, json!({ "media": media })).await;
+    }
+    let files = until("both files are stored", 30, async || {
+        let list = demo.account().get("/v1/messages?direction=in").await["data"].clone();
+        let stored = list.as_array().unwrap().iter().filter(|it| it["media"]["state"] == "stored");
+        let files: Vec<_> =
+            stored.map(|it| (it["id"].clone(), it["media"]["url"].clone())).collect();
+        (files.len() == 2).then_some(files)
+    })
+    .await;
+    let device = the_device(&demo).await["id"].as_str().unwrap().to_owned();
+    let chat = format!("/app/chats/{device}/{}%40s.whatsapp.net", demo.phone);
+    let messages = files.iter().map(|(id, _)| format!("/app/messages/{id}"));
+    for page in ["/app/messages".to_owned(), chat].into_iter().chain(messages) {
+        open(&mut browser, &demo, &page).await;
+        assert_eq!(browser.evaluate("window.ran === undefined").await, true, "{page}");
+        assert_eq!(browser.evaluate("document.querySelectorAll('main svg').length").await, 0);
+    }
+    for (_, url) in files {
+        let headers = browser
+            .evaluate(&format!(
+                "fetch({url}).then(({{ headers }}) => ['content-disposition', 'content-security-policy',
+                    'x-content-type-options'].map(name => headers.get(name) ?? '').join(' | '))"
+            ))
+            .await;
+        let headers = headers.as_str().unwrap();
+        for part in ["attachment", "sandbox", "nosniff"] {
+            assert!(headers.contains(part), "{url}: {headers}");
+        }
+    }
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 

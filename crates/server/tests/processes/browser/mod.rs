@@ -5,6 +5,7 @@ mod accessibility;
 mod chromium;
 mod dashboard;
 mod faults;
+mod pictures;
 mod story;
 
 use crate::demo::Demo;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::chromium::Chromium;
 use super::dashboard::{fill, path, submit};
+use super::pictures::judge_answer;
 use crate::support::api::Api;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::Receiver;
@@ -142,6 +143,7 @@ fn shown_by_an_app(secret: &str) -> String {
 async fn with_a_second_step(desk: &mut Desk) {
     desk.open("/app/security").await;
     desk.send("form[action='/app/security/set-up']", &[]).await;
+    judge_answer(&mut desk.browser, "second-step-set-up-en").await;
     let secret = desk.text("main p code").await;
     let code = shown_by_an_app(&secret);
     desk.send("form[action='/app/security/on']", &[("#code", &code)]).await;
@@ -151,6 +153,7 @@ async fn with_a_second_step(desk: &mut Desk) {
     let password = [("#email", EMAIL), ("#password", PASSWORD)];
     desk.send("form[action='/login']", &password).await;
     assert!(desk.text("h1").await.contains("Second step"));
+    judge_answer(&mut desk.browser, "second-step-en").await;
     let code = recovery.lines().next().unwrap().to_owned();
     desk.send("form[action='/login']", &[("#code", &code)]).await;
     assert_eq!(path(&mut desk.browser).await, "/app/accounts");
