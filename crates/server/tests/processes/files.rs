@@ -269,6 +269,33 @@ async fn a_text_shows_where_its_link_leads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_wait_for_room_on_the_disk_and_messages_do_not() {
+    let simulator = Simulator::start().await;
+    let mut gateway = Gateway::start(&simulator, &[LOOPBACK]).await;
+    let account = gateway.operator().make_account("files", "unlimited").await;
+    let device = account.make_linked_device(&simulator, OURS).await;
+    assert!(gateway.process.stop().await.success());
+    // More than any disk has.
+    gateway.restart_with(&[("GERBANG_MIN_FREE_SPACE", "1000000000000000")]).await;
+    account.wait_for_status(&device, "connected").await;
+    let photo = bytes(4, 60_000);
+    let fields = json!({ "kind": "image", "mimetype": "image/jpeg", "caption": "foto" });
+    send_file(&simulator, &photo, fields).await;
+    simulator.send(BUDI, OURS, "teks").await;
+    until("the text has come in", 60, async || {
+        let rows = account.all("/v1/messages?direction=in").await;
+        rows.into_iter().find(|row| row["text"] == "teks")
+    })
+    .await;
+    received(&account, "foto", "pending").await;
+    assert!(gateway.process.stop().await.success());
+    gateway.restart_with(&[("GERBANG_MIN_FREE_SPACE", "0")]).await;
+    let row = received(&account, "foto", "stored").await;
+    let answer = get(row["media"]["url"].as_str().unwrap(), None).await;
+    assert!(answer.bytes().await.unwrap() == photo);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_file_is_lost_by_a_gateway_that_is_killed_on_sqlite() {
     no_file_is_lost(&[]).await;
 }

@@ -26,6 +26,7 @@ mod pages_between_nodes;
 mod peers;
 mod production;
 mod races;
+mod spellings;
 #[allow(dead_code, reason = "shared with the benches, which use more of it")]
 mod support;
 mod webhooks;
