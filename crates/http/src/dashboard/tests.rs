@@ -4,7 +4,6 @@ mod acts;
 mod api;
 mod chats;
 mod devices;
-mod forms;
 mod keys;
 mod security;
 mod stream;

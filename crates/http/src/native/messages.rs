@@ -353,6 +353,7 @@ async fn resend(
     Caller(principal): Caller,
     id: Segment,
     IdempotencyHeader(header): IdempotencyHeader,
+    _: NoFields,
 ) -> ApiResult<V1> {
     let id = MessageId(id.id("message")?);
     let route = "POST /v1/messages/{id}/resend";

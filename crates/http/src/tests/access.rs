@@ -408,6 +408,7 @@ async fn head_sends_nothing() {
 #[tokio::test]
 async fn no_call_of_ours_ignores_a_field() {
     let app = furnished().await;
+    let mut wrong = Vec::new();
     for route in all_routes(&app.state) {
         let is_ours = route.path.starts_with("/v1/");
         if !is_ours || !matches!(route.method, Method::POST | Method::PUT | Method::PATCH) {
@@ -421,9 +422,10 @@ async fn no_call_of_ours_ignores_a_field() {
         let body = ask.body.as_deref().map(serde_json::from_slice).transpose().unwrap();
         let mut body: Value = body.unwrap_or_else(|| json!({}));
         body["surplus"] = json!(1);
-        let label = format!("{} {}", route.method, route.path);
         let response = keyed(&route, &ask.json(body), key).of(&app.router).await;
-        assert_eq!(response.status.as_u16(), 422, "{label}: {}", response.text());
-        assert!(response.text().contains("surplus"), "{label}: {}", response.text());
+        if response.status.as_u16() != 422 || !response.text().contains("surplus") {
+            wrong.push(format!("{} {}: {}", route.method, route.path, response.text()));
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -16,6 +16,8 @@ const PHONE: &str = "628110000900";
 const FRIEND: &str = "628120000900";
 /// How often it does something.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How many of the longest answers are shown.
+const SLOWEST_SHOWN: usize = 8;
 /// How long everything may take to arrive afterwards.
 const SETTLE_S_MAX: u64 = 60;
 
@@ -39,6 +41,8 @@ pub struct Figures {
     pub p99: Duration,
     pub max: Duration,
     pub health_max: Duration,
+    /// The longest, each with when it was asked.
+    slowest: Vec<(Duration, Duration)>,
 }
 
 impl fmt::Display for Figures {
@@ -47,13 +51,14 @@ impl fmt::Display for Figures {
         write!(
             f,
             "{} requests, p50 {:.1} ms, p99 {:.1} ms, at most {:.1} ms; {} received; /healthz at most \
-             {:.1} ms",
+             {:.1} ms; the longest came after {:.1?}",
             self.requests,
             ms(self.p50),
             ms(self.p99),
             ms(self.max),
             self.received,
-            ms(self.health_max)
+            ms(self.health_max),
+            self.slowest.iter().map(|(_, at)| *at).collect::<Vec<_>>(),
         )
     }
 }
@@ -78,31 +83,44 @@ impl Bystander {
 
     /// Sends, reads and receives for that long.
     pub async fn measure(&self, time: Duration) -> Figures {
-        let end = Instant::now() + time;
+        let start = Instant::now();
+        let end = start + time;
         let (times, received, health_max) =
             tokio::join!(self.use_it(end), self.be_written_to(end), self.ask_health(end));
-        let mut times = times;
+        let mut slowest: Vec<(Duration, Duration)> =
+            times.iter().map(|(asked, took)| (*took, *asked - start)).collect();
+        slowest.sort_unstable();
+        let slowest = slowest.split_off(slowest.len().saturating_sub(SLOWEST_SHOWN));
+        let mut times: Vec<Duration> = times.into_iter().map(|(_, took)| took).collect();
         times.sort_unstable();
         let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
         let max = times[times.len() - 1];
-        Figures { requests: times.len(), received, p50: at(50), p99: at(99), max, health_max }
+        Figures {
+            requests: times.len(),
+            received,
+            p50: at(50),
+            p99: at(99),
+            max,
+            health_max,
+            slowest,
+        }
     }
 
-    /// Sends and reads by turns; how long each answer took.
-    async fn use_it(&self, end: Instant) -> Vec<Duration> {
+    /// Sends and reads by turns; when each was asked, and how long the answer took.
+    async fn use_it(&self, end: Instant) -> Vec<(Instant, Duration)> {
         let mut times = Vec::new();
         while Instant::now() < end {
             let text = format!("bystander {}", self.sent.lock().unwrap().len());
             let body = json!({ "device": self.device, "to": FRIEND, "text": text });
             let asked = Instant::now();
             let message = self.account.post("/v1/messages", body).await;
-            times.push(asked.elapsed());
+            times.push((asked, asked.elapsed()));
             self.sent.lock().unwrap().push((message["id"].as_i64().unwrap(), text));
             for path in ["/v1/messages?limit=20".to_owned(), format!("/v1/devices/{}", self.device)]
             {
                 let asked = Instant::now();
                 self.account.get(&path).await;
-                times.push(asked.elapsed());
+                times.push((asked, asked.elapsed()));
             }
             moment(PAUSE).await;
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
 use crate::support::api::Api;
@@ -186,6 +187,8 @@ impl Tally {
 
 /// Everybody, until the end.
 pub struct Crowd {
+    /// A thread of its own, or its work would be taken for waits of the bystander.
+    runtime: Runtime,
     tasks: JoinSet<()>,
     /// Those whose last answer is waited for: it may say that messages were accepted.
     broadcasts: JoinSet<()>,
@@ -205,12 +208,16 @@ struct Visitor {
 impl Crowd {
     /// All come at once.
     pub fn start(gateway: &str, greedy: &Greedy) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let mut crowd = Self {
+            runtime,
             tasks: JoinSet::new(),
             broadcasts: JoinSet::new(),
             is_over: Arc::default(),
             tally: Arc::default(),
         };
+        let handle = crowd.runtime.handle().clone();
+        let _entered = handle.enter();
         let gateway: SocketAddr = gateway.parse().unwrap();
         let tally = crowd.tally.clone();
         let visitor = |kind, last| {
@@ -248,6 +255,7 @@ impl Crowd {
             ended.unwrap();
         }
         self.tasks.shutdown().await;
+        self.runtime.shutdown_background();
         std::mem::take(&mut *self.tally.lock().unwrap())
     }
 }

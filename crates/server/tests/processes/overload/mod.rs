@@ -21,7 +21,7 @@ use crowd::{Crowd, Tally};
 
 /// How long the bystander is measured without and with the crowd.
 const CALM: Duration = Duration::from_secs(5);
-const STORM: Duration = Duration::from_secs(12);
+const STORM: Duration = Duration::from_secs(40);
 /// The same in the long form.
 const LONG_CALM: Duration = Duration::from_secs(20);
 const LONG_STORM: Duration = Duration::from_secs(180);
