@@ -18,7 +18,7 @@ use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, HourUsage,
     IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OldMessage,
-    OutboxEntry, Page, PageRequest, Progress, Recorded, Store, StoreResult, UpdatedAccount,
+    OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult, UpdatedAccount,
 };
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
@@ -30,7 +30,7 @@ use crate::job::{GROUP_BYTES_MAX, GroupItem, Reply, acceptance_bytes};
 use crate::messages::receive::Arrival;
 use crate::messages::record::Report;
 use crate::messages::{
-    clean, counts, find, idempotency, identities, list, outbox, record, spellings,
+    clean, counts, find, idempotency, identities, list, outbox, people_known, record, spellings,
 };
 use crate::postgres::PostgreSql;
 use crate::sql::{SqlError, SqlResult, Tx};
@@ -429,7 +429,7 @@ impl MessageStore for SqlStore {
         device: DeviceId,
         since: Timestamp,
     ) -> StoreResult<MessageCounts> {
-        run!(self.read, list::message_counts, account, device, since)
+        run!(self.read, counts::message_counts, account, device, since)
     }
 
     async fn contacts(
@@ -437,7 +437,7 @@ impl MessageStore for SqlStore {
         device: DeviceId,
         since: Timestamp,
     ) -> StoreResult<(Vec<ChatId>, u32)> {
-        run!(self.read, list::contacts, device, since)
+        run!(self.read, people_known::contacts, device, since)
     }
 
     async fn usage_by_hour(
@@ -465,41 +465,5 @@ impl MessageStore for SqlStore {
 
     async fn delete_old_messages(&self, since: Timestamp) -> StoreResult<u64> {
         self.delete_messages_before(since).await
-    }
-}
-
-#[async_trait]
-impl Store for SqlStore {
-    async fn ping(&self) -> StoreResult<()> {
-        let _plans = self.plans().await?;
-        run!(self.write, accounts::ping)
-    }
-
-    async fn reusable_bytes(&self) -> StoreResult<u64> {
-        match &self.engine {
-            Engine::Sqlite(_) => run!(self.read, accounts::reusable_bytes),
-            Engine::Postgres(_) => Ok(0),
-        }
-    }
-
-    async fn make_room(&self) -> bool {
-        match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.make_room(),
-            Engine::Postgres(_) => false,
-        }
-    }
-
-    async fn discard_waiting(&self, account: AccountId, device: DeviceId) -> StoreResult<()> {
-        run!(self.write, devices::discard_waiting, account, device)
-    }
-
-    async fn setting(&self, name: &str, make: Vec<u8>) -> StoreResult<Vec<u8>> {
-        let name = name.to_owned();
-        run!(self.write, accounts::setting, name, make)
-    }
-
-    async fn replace_setting(&self, name: &str, value: Vec<u8>) -> StoreResult<()> {
-        let name = name.to_owned();
-        run!(self.write, accounts::replace_setting, name, value)
     }
 }

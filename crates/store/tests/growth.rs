@@ -49,7 +49,7 @@ async fn fill(world: &World, numbers: std::ops::Range<usize>) {
     world.store.receive(world.device.id, numbers.map(message).collect(), NOW).await.unwrap();
 }
 
-/// The steps of each call, by its name; `turn` tells the messages of two measurements apart.
+/// The steps of each call, by its name; the messages of each `turn` are others.
 async fn costs(world: &World, turn: u64) -> Vec<(&'static str, u64)> {
     let (store, account, device) = (&world.store, world.account.id, world.device.id);
     let mut costs = Vec::new();

@@ -477,8 +477,7 @@ impl Supervisor {
         self.emit(MessengerEvent::Connected).await;
     }
 
-    /// The library acts on most of them itself. For the others it waits until the server closes;
-    /// the driver does not wait.
+    /// The library acts on most of them itself. For the others it waits until the server closes; we do not wait.
     fn handle_stream_error(
         &self,
         session: &mut Session,

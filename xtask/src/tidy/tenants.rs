@@ -66,6 +66,7 @@ const EXCEPTIONS: [(&str, &[&str]); 4] = [
             "heartbeats (device_id, hour)",
             "identities (device_id, lid)",
             "identities (device_id, phone)",
+            "spellings (device_id, spelling)",
             "keys (device_id)",
             "messages (device_id, whatsapp_id, sender_key)",
             "people_known (device_id, chat)",

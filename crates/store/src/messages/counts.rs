@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, DeviceId};
 use domain::message::{Direction, Message, MessageState};
-use domain::ports::HourUsage;
+use domain::ports::{HourUsage, MessageCounts};
 use jiff::Timestamp;
 
-use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params};
+use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, to_json};
 
 /// The state under which all rows of the outbox are counted: which of them are due changes by itself.
 const WAITING: &str = "waiting";
@@ -197,4 +197,30 @@ pub(crate) async fn erase(tx: &mut Tx, account: AccountId) -> SqlResult<()> {
         tx.execute(part, params![account.0]).await?;
     }
     Ok(())
+}
+
+pub(crate) async fn message_counts(
+    tx: &mut Tx,
+    account: AccountId,
+    device: DeviceId,
+    since: Timestamp,
+) -> SqlResult<MessageCounts> {
+    // Times grow with the ids, up to the clock's being set: an hour of it.
+    const SINCE: &str = "SELECT count(*) FROM messages
+        WHERE device_id = $1 AND +account_id = $2 AND direction = 'out' AND created_at >= $3
+        AND state IN (SELECT value FROM json_rows($4))
+        AND id > COALESCE((SELECT id FROM messages WHERE device_id = $1
+            AND created_at < $3 - 3600000 ORDER BY id DESC LIMIT 1), 0)";
+    use MessageState::{Cancelled, Delivered, Expired, Failed, Played, Read, Sent};
+    let is_sent = [Sent, Delivered, Read, Played];
+    let device = device.to_string();
+    let counts = Counts::of(tx, account, &device).await?;
+    let states = to_json(&is_sent.map(MessageState::as_str))?;
+    let row = tx.query_one(SINCE, params![&device, account.0, since, &states]).await?;
+    let out = Direction::Out.as_str();
+    Ok(MessageCounts {
+        sent: counts.history(out, &is_sent),
+        failed: counts.history(out, &[Failed, Expired, Cancelled]),
+        sent_since: row.map(|mut row| row.int()).transpose()?.unwrap_or(0),
+    })
 }

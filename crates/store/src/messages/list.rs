@@ -5,13 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::chat::ChatId;
 use domain::content::ContentKind;
-use domain::ids::{AccountId, DeviceId, MessageId};
+use domain::ids::{AccountId, MessageId};
 use domain::message::{Direction, Message, MessageState};
 use domain::ports::{
-    CountedPage, MessageCounts, MessageFilter, PAGE_BYTES_MAX, Page, PageRequest,
-    REPEATED_BYTES_MAX,
+    CountedPage, MessageFilter, PAGE_BYTES_MAX, Page, PageRequest, REPEATED_BYTES_MAX,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -480,45 +478,4 @@ async fn history_ids(
 
 fn int_column(rows: Vec<Row>) -> SqlResult<Vec<i64>> {
     rows.into_iter().map(|mut row| row.int()).collect()
-}
-
-pub(crate) async fn message_counts(
-    tx: &mut Tx,
-    account: AccountId,
-    device: DeviceId,
-    since: Timestamp,
-) -> SqlResult<MessageCounts> {
-    // Times grow with the ids, up to the clock's being set: an hour of it.
-    const SINCE: &str = "SELECT count(*) FROM messages
-        WHERE device_id = $1 AND +account_id = $2 AND direction = 'out' AND created_at >= $3
-        AND state IN (SELECT value FROM json_rows($4))
-        AND id > COALESCE((SELECT id FROM messages WHERE device_id = $1
-            AND created_at < $3 - 3600000 ORDER BY id DESC LIMIT 1), 0)";
-    use MessageState::{Cancelled, Delivered, Expired, Failed, Played, Read, Sent};
-    let is_sent = [Sent, Delivered, Read, Played];
-    let device = device.to_string();
-    let counts = Counts::of(tx, account, &device).await?;
-    let states = to_json(&is_sent.map(MessageState::as_str))?;
-    let row = tx.query_one(SINCE, params![&device, account.0, since, &states]).await?;
-    let out = Direction::Out.as_str();
-    Ok(MessageCounts {
-        sent: counts.history(out, &is_sent),
-        failed: counts.history(out, &[Failed, Expired, Cancelled]),
-        sent_since: row.map(|mut row| row.int()).transpose()?.unwrap_or(0),
-    })
-}
-
-pub(crate) async fn contacts(
-    tx: &mut Tx,
-    device: DeviceId,
-    since: Timestamp,
-) -> SqlResult<(Vec<ChatId>, u32)> {
-    const SELECT: &str = "SELECT device_id, chat, first_at FROM contacts WHERE device_id = $1";
-    let rows = tx.query(SELECT, params![&device.to_string()]).await?;
-    let contact = |row: &mut Row| row.text().and_then(|_| Ok((row.text()?.into(), row.time()?)));
-    let contacts = tx.readable_owned("contacts", rows, contact);
-    let is_new = |at: Timestamp| at.as_millisecond() >= since.as_millisecond();
-    let new = contacts.iter().filter(|(_, at)| is_new(*at)).count();
-    let chats = contacts.into_iter().map(|(chat, _)| chat).collect();
-    Ok((chats, u32::try_from(new).unwrap_or(u32::MAX)))
 }

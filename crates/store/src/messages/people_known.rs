@@ -7,6 +7,7 @@ use domain::contact::KnownPerson;
 use domain::ids::{AccountId, DeviceId, MessageId};
 use domain::message::{Address, Direction, Message};
 use domain::ports::{Page, PageRequest};
+use jiff::Timestamp;
 
 use crate::accounts::page_of;
 use crate::rows::bounds;
@@ -105,4 +106,20 @@ pub(super) async fn rename(tx: &mut Tx, device: &str, from: &str, to: &str) -> S
         tx.execute(statement, params![device, from, to]).await?;
     }
     Ok(())
+}
+
+/// See [`domain::ports::MessageStore::contacts`].
+pub(crate) async fn contacts(
+    tx: &mut Tx,
+    device: DeviceId,
+    since: Timestamp,
+) -> SqlResult<(Vec<ChatId>, u32)> {
+    const SELECT: &str = "SELECT device_id, chat, first_at FROM contacts WHERE device_id = $1";
+    let rows = tx.query(SELECT, params![&device.to_string()]).await?;
+    let contact = |row: &mut Row| row.text().and_then(|_| Ok((row.text()?.into(), row.time()?)));
+    let contacts = tx.readable_owned("contacts", rows, contact);
+    let is_new = |at: Timestamp| at.as_millisecond() >= since.as_millisecond();
+    let new = contacts.iter().filter(|(_, at)| is_new(*at)).count();
+    let chats = contacts.into_iter().map(|(chat, _)| chat).collect();
+    Ok((chats, u32::try_from(new).unwrap_or(u32::MAX)))
 }

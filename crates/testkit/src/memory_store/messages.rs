@@ -480,10 +480,8 @@ impl State {
             return Some(self.recorded(message, since));
         }
         self.inline.remove(&message.id);
-        if matches!(
-            message.state,
-            MessageState::Failed | MessageState::Expired | MessageState::Cancelled
-        ) {
+        use MessageState::{Cancelled, Expired, Failed};
+        if matches!(message.state, Failed | Expired | Cancelled) {
             let is_free = message.quota().is_some_and(|quota| quota.kind == QuotaKind::Plan);
             if let (true, Some(usage)) = (is_free, self.usage.get_mut(&message.account_id)) {
                 *usage = usage.refund(period);
