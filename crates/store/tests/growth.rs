@@ -40,7 +40,7 @@ async fn no_call_costs_more_after_many_messages() {
     }
 }
 
-/// Messages of many chats that came in, .
+/// Messages of many chats that came in.
 async fn fill(world: &World, numbers: std::ops::Range<usize>) {
     let message = |n: usize| IncomingMessage {
         content: Content::Text(format!("message {n}").into()),

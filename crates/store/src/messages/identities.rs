@@ -128,8 +128,8 @@ async fn rename_lid(tx: &mut Tx, device: &str, from: &Name, to: &Name) -> SqlRes
     Ok(chats + senders)
 }
 
-/// The same by reading all messages of the device: there is no index of chats by number, because a
-/// number changes its owner, or a person the number, once in years.
+/// The same by reading all messages of the device, for want of an index of senders by number: a number changes
+/// its owner, or a person the number, once in years.
 async fn rename_all(tx: &mut Tx, device: &str, from: &Name, to: &Name) -> SqlResult<u64> {
     const CHATS: &str = "UPDATE messages SET chat = $3 WHERE device_id = $1 AND chat = $2";
     const SENDERS: &str = "UPDATE messages SET sender = $3, sender_key = $4
