@@ -16,6 +16,7 @@ use super::caller::{Asked, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
+use super::table::{self, Column};
 use crate::state::AppState;
 
 pub(super) fn routes() -> Router<AppState> {
@@ -55,6 +56,33 @@ async fn list(
     page(&state, &person, query.before, &AddForm::default(), None).await
 }
 
+fn table(person: &Person, accounts: &[Account]) -> Markup {
+    let words = person.words();
+    let columns = [
+        Column::Clear(words.name),
+        Column::Clear(words.email),
+        Column::Clear(words.plan),
+        Column::Named("ID"),
+        Column::Acts(words.enter),
+    ];
+    let row = |account: &Account| {
+        let path = format!("/app/accounts/{}", account.id);
+        [
+            html! { a href=(path) { (account.name) } },
+            html! { (account.email) },
+            html! { (account.plan) },
+            html! { (account.id) },
+            html! {
+                form method="post" action={ (path) "/enter" } {
+                    (person.csrf())
+                    button.plain aria-label={ (words.enter) " " (account.name) } { (words.enter) }
+                }
+            },
+        ]
+    };
+    table::table(words.accounts, &columns, accounts.iter().map(row))
+}
+
 async fn page(
     state: &AppState,
     person: &Person,
@@ -70,34 +98,7 @@ async fn page(
     let body = html! {
         h1 { (words.accounts) }
         @if accounts.items.is_empty() && before.is_none() { p.empty { (words.no_accounts) } }
-        @else {
-            div.wide role="group" aria-label=(words.accounts) tabindex="0" {
-                table.rows {
-                    thead { tr {
-                        th { (words.name) } th { (words.email) } th { (words.plan) } th { "ID" }
-                        th { span.hidden { (words.enter) } }
-                    } }
-                    tbody {
-                        @for account in &accounts.items {
-                            tr {
-                                td { a href={ "/app/accounts/" (account.id) } { (account.name) } }
-                                td { (account.email) }
-                                td { (account.plan) }
-                                td.number { (account.id) }
-                                td {
-                                    form method="post" action={ "/app/accounts/" (account.id) "/enter" } {
-                                        (person.csrf())
-                                        button.plain aria-label={ (words.enter) " " (account.name) } {
-                                            (words.enter)
-                                        }
-                                    }
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        @else { (table(person, &accounts.items)) }
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
         }

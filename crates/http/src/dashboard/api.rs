@@ -22,6 +22,7 @@ use super::caller::{Asked, InAccount, Person, Posted};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Place};
 use super::show::with;
+use super::table::{self, Column};
 use super::words::words;
 use crate::api::{Api, KeyPlace};
 use crate::html::code_block;
@@ -108,6 +109,16 @@ async fn show(
 
 fn list(state: &AppState, person: &Person, api: &Api) -> Markup {
     let own = ApiWords::of(person.lang);
+    let columns = [Column::Clear(own.call), Column::Text(own.does), Column::Acts(own.attempt)];
+    let row = |route: &Route| {
+        let name = name_of(route);
+        [
+            html! { code { (name) } },
+            html! { (route.docs.summary) },
+            html! { a.button.plain href=(call_path(api, route))
+            aria-label=(with(own.attempt_one, &name)) { (own.attempt) } },
+        ]
+    };
     html! {
         h1 { (own.title) }
         nav.row aria-label=(own.title) {
@@ -118,17 +129,7 @@ fn list(state: &AppState, person: &Person, api: &Api) -> Markup {
         }
         h2 { (api.title) }
         p { (own.lead) " " a href={ "/docs/" (api.name) } { (own.reference) } }
-        div.wide role="group" aria-label=(own.call) tabindex="0" {
-            table.rows {
-                thead { tr { th { (own.call) } th { (own.does) } th { span.hidden { (own.attempt) } } } }
-                tbody { @for route in calls(api) { tr {
-                    td { code { (name_of(&route)) } }
-                    td.what { (route.docs.summary) }
-                    td { a.button.plain href=(call_path(api, &route))
-                        aria-label=(with(own.attempt_one, name_of(&route))) { (own.attempt) } }
-                } } }
-            }
-        }
+        (table::table(own.call, &columns, calls(api).map(|route| row(&route))))
     }
 }
 

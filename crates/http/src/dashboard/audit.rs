@@ -13,6 +13,7 @@ use super::caller::{Asked, Person};
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::show;
+use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
 
@@ -60,24 +61,29 @@ async fn list(
 }
 
 fn table(person: &Person, own: &AuditWords, entries: &[AuditEntry]) -> Markup {
+    let mut columns = vec![
+        Column::Clear(person.words().time),
+        Column::Clear(own.by),
+        Column::Clear(own.action),
+        Column::Text(own.subject),
+    ];
     let is_of_all = person.visitor.account().is_none();
-    html! {
-        div.wide role="group" aria-label=(own.title) tabindex="0" {
-            table.rows {
-                thead { tr {
-                    th { (person.words().time) } th { (own.by) } th { (own.action) } th { (own.subject) }
-                    @if is_of_all { th { (own.account) } }
-                } }
-                tbody { @for entry in entries { tr {
-                    td { (show::time_for(person, entry.at)) }
-                    td { (entry.by) }
-                    td { code { (entry.action) } }
-                    td.what { (entry.subject) }
-                    @if is_of_all { td { @if let Some(account) = entry.account_id {
-                        a href={ "/app/accounts/" (account) } { (account) }
-                    } } }
-                } } }
-            }
-        }
+    if is_of_all {
+        columns.push(Column::Named(own.account));
     }
+    let row = |entry: &AuditEntry| {
+        let mut row = vec![
+            show::time_for(person, entry.at),
+            html! { (entry.by) },
+            html! { code { (entry.action) } },
+            html! { (entry.subject) },
+        ];
+        if is_of_all {
+            row.push(html! { @if let Some(account) = entry.account_id {
+                a href={ "/app/accounts/" (account) } { (account) }
+            } });
+        }
+        row
+    };
+    table::table(own.title, &columns, entries.iter().map(row))
 }

@@ -20,6 +20,7 @@ use super::caller::{Person, Posted, id};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
+use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
 
@@ -128,26 +129,28 @@ async fn account_page(
 }
 
 fn table(device: &str, own: &CreditWords, account: &Account, grants: &[Grant]) -> Markup {
-    html! {
-        div.wide role="group" aria-label=(own.granted) tabindex="0" {
-            table {
-                thead { tr { th { (device) } th { (own.total) } th { (own.used) }
-                    th { (show::zoned(own.until, Some(account))) } } }
-                tbody { @for grant in grants { tr {
-                    td { @match grant.device_id {
-                        Some(device) => code { (device) },
-                        None => (own.whole_account),
-                    } }
-                    td { (grant.total) }
-                    td { (grant.used) }
-                    td { @match grant.expires_at {
-                        Some(at) => (show::time(account, at)),
-                        None => (own.never),
-                    } }
-                } } }
-            }
-        }
-    }
+    let until = show::zoned(own.until, Some(account));
+    let columns = [
+        Column::Clear(device),
+        Column::Named(own.total),
+        Column::Named(own.used),
+        Column::Named(&until),
+    ];
+    let row = |grant: &Grant| {
+        [
+            html! { @match grant.device_id {
+                Some(device) => code { (device) },
+                None => (own.whole_account),
+            } },
+            html! { (grant.total) },
+            html! { (grant.used) },
+            html! { @match grant.expires_at {
+                Some(at) => (show::time(account, at)),
+                None => (own.never),
+            } },
+        ]
+    };
+    table::table(own.granted, &columns, grants.iter().map(row))
 }
 
 /// A grant as a form asks for it: its last day ends at midnight, where the account lives.

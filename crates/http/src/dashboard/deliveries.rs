@@ -136,7 +136,7 @@ fn table(person: &Person, webhook: &Webhook, deliveries: &[Delivery]) -> Markup 
             last_answer(delivery),
         ]
     };
-    table::table(words.deliveries, columns, deliveries.iter().map(row))
+    table::table(words.deliveries, &columns, deliveries.iter().map(row))
 }
 
 fn about(delivery: &Delivery) -> String {

@@ -70,5 +70,5 @@ fn table(person: &Person, webhooks: &[Webhook]) -> Markup {
             } },
         ]
     };
-    table::table(words.webhooks, columns, webhooks.iter().map(row))
+    table::table(words.webhooks, &columns, webhooks.iter().map(row))
 }

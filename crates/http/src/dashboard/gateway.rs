@@ -14,6 +14,7 @@ use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::nodes;
 use super::show;
+use super::table::{self, Column};
 use super::words::words;
 use crate::html::code_block;
 use crate::metrics::ERRORS_TOTAL;
@@ -165,21 +166,20 @@ fn status_word(person: &Person, name: &str) -> Markup {
 fn errors(own: &GatewayWords, families: &BTreeMap<String, MetricFamily>) -> Markup {
     let mut errors: Vec<&Metric> = metrics(families, ERRORS_TOTAL).iter().collect();
     errors.sort_by(|one, other| value(other).total_cmp(&value(one)));
+    let columns = [Column::Clear(own.kind), Column::Clear(own.route), Column::Named(own.count)];
+    let row = |metric: &Metric| {
+        [
+            html! { code { (label(metric, "kind")) } },
+            html! { code { (label(metric, "route")) } },
+            html! { (value(metric)) },
+        ]
+    };
     html! {
         section {
             h2 { (own.errors) }
             @if errors.is_empty() { p.empty { (own.no_errors) } }
             @else {
-                div.wide role="group" aria-label=(own.errors) tabindex="0" {
-                    table {
-                        thead { tr { th { (own.kind) } th { (own.route) } th { (own.count) } } }
-                        tbody { @for metric in errors.iter().take(ERRORS_SHOWN) { tr {
-                            td { code { (label(metric, "kind")) } }
-                            td { code { (label(metric, "route")) } }
-                            td { (value(metric)) }
-                        } } }
-                    }
-                }
+                (table::table(own.errors, &columns, errors.into_iter().take(ERRORS_SHOWN).map(row)))
             }
         }
     }

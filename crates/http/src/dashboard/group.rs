@@ -20,6 +20,7 @@ use super::failure::{Failure, PageResult, redirect};
 use super::groups::{GroupWords, described, group_path, people};
 use super::layout::{self, Head, Place};
 use super::show::{self, Confirm, Fault, with};
+use super::table::{self, Column};
 use crate::state::AppState;
 
 pub(super) fn routes() -> Router<AppState> {
@@ -161,21 +162,16 @@ fn who(address: &Address) -> String {
 }
 
 fn members(own: &GroupWords, participants: &[Participant]) -> Markup {
-    html! {
-        div.wide role="group" aria-label=(own.member) tabindex="0" {
-            table {
-                thead { tr { th { (own.member) } th { span.hidden { (own.role_admin) } } } }
-                tbody { @for participant in participants { tr {
-                    td { (who(&participant.who)) }
-                    td { (match participant.role {
-                        GroupRole::Owner => own.role_owner,
-                        GroupRole::Admin => own.role_admin,
-                        GroupRole::Member => own.role_member,
-                    }) }
-                } } }
-            }
-        }
-    }
+    let columns = [Column::Clear(own.member), Column::Clear(own.role)];
+    let row = |participant: &Participant| {
+        let role = match participant.role {
+            GroupRole::Owner => own.role_owner,
+            GroupRole::Admin => own.role_admin,
+            GroupRole::Member => own.role_member,
+        };
+        [html! { (who(&participant.who)) }, html! { (role) }]
+    };
+    table::table(own.member, &columns, participants.iter().map(row))
 }
 
 fn members_form(person: &Person, path: &str) -> Markup {

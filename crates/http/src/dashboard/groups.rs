@@ -19,6 +19,7 @@ use super::caller::{Asked, InAccount, Person, Posted, id};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
+use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
 
@@ -38,6 +39,7 @@ words! {
     people_wrong: "Write one number at least, one a line, such as 0812…", "Isi sedikitnya satu nomor, satu per baris, seperti 0812…";
     members: "Members ({})", "Anggota ({})";
     member: "Member", "Anggota";
+    role: "Role", "Peran";
     role_owner: "owner", "pemilik";
     role_admin: "admin", "admin";
     role_member: "member", "anggota";
@@ -169,19 +171,13 @@ pub(super) fn group_path(device: DeviceId, group: &Group) -> String {
 }
 
 fn table(own: &GroupWords, device: DeviceId, groups: &[Group]) -> Markup {
-    html! {
-        div.wide role="group" aria-label=(own.title) tabindex="0" {
-            table {
-                thead { tr { th { (own.name) } th { "ID" } } }
-                tbody { @for group in groups { tr {
-                    td { a href=(group_path(device, group)) {
-                        @if group.name.trim().is_empty() { (group.id.as_str()) } @else { (group.name) }
-                    } }
-                    td { code { (group.id.as_str()) } }
-                } } }
-            }
-        }
-    }
+    let columns = [Column::Text(own.name), Column::Clear("ID")];
+    let row = |group: &Group| {
+        let id = group.id.as_str();
+        let name = if group.name.trim().is_empty() { id } else { &group.name };
+        [html! { a href=(group_path(device, group)) { (name) } }, html! { code { (id) } }]
+    };
+    table::table(own.title, &columns, groups.iter().map(row))
 }
 
 fn create_form(

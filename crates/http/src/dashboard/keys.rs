@@ -180,7 +180,7 @@ fn table(state: &AppState, person: &Person, keys: &[Key], devices: &[Device]) ->
             aria-label={ (words.revoke) " " (name) " …" (key.last_four) } { (words.revoke) } },
         ]
     };
-    table::table(words.keys, columns, keys.iter().map(row))
+    table::table(words.keys, &columns, keys.iter().map(row))
 }
 
 /// The device that a key is for.

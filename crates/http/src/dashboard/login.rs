@@ -193,7 +193,7 @@ fn page(status: StatusCode, lang: Lang, form: &LoginForm, fault: Option<&str>) -
                 autocomplete="current-password" aria-describedby=[fault.map(|_| "fault")];
             button { (words.sign_in) }
         }
-        p.quiet { (words.login_help) }
+        p.quiet { (words.login_help) " " code { "gerbang admin setup-link" } "." }
     };
     layout::bare(status, lang, words.sign_in, &body)
 }

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::routing::{get, post};
+use axum::routing::get;
 use domain::error::Error;
 use domain::ids::MessageId;
 use domain::message::{Direction, Message, Waiting, WaitingReason};
@@ -15,7 +15,7 @@ use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_edits;
-use super::show;
+use super::show::{self, Confirm};
 use super::words::Words;
 use crate::state::AppState;
 
@@ -25,7 +25,7 @@ const TEXT_CHARS_SHOWN: usize = 10_000;
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/app/messages/{id}", get(show_message))
-        .route("/app/messages/{id}/cancel", post(cancel))
+        .route("/app/messages/{id}/cancel", get(ask_cancel).post(cancel))
 }
 
 #[derive(Deserialize, Default)]
@@ -67,10 +67,7 @@ async fn show_message(
                 }
             }
             @if may_cancel(&person, &message) {
-                form method="post" action={ "/app/messages/" (message.id) "/cancel" } {
-                    (person.csrf())
-                    button.danger { (words.cancel) }
-                }
+                p { a.button.plain.danger-text href=(cancel_path(&message)) { (words.cancel) } }
             }
         }
     };
@@ -179,6 +176,32 @@ fn timeline(person: &Person, message: &Message) -> Markup {
             }
         }
     }
+}
+
+fn cancel_path(message: &Message) -> String {
+    format!("/app/messages/{}/cancel", message.id)
+}
+
+async fn ask_cancel(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path(text): Path<String>,
+) -> PageResult {
+    person.visitor.require(Role::Member)?;
+    let (words, id) = (person.words(), MessageId(id(&text, "message")?));
+    let message = state.core().message(person.principal(), id).await?;
+    let back = format!("/app/messages/{id}");
+    if !may_cancel(&person, &message) {
+        return Ok(redirect(&back));
+    }
+    let confirm = Confirm {
+        title: words.cancel,
+        what: html! { p { (words.cancel_one) } (content(words, &message, false)) },
+        action: &cancel_path(&message),
+        button: words.cancel,
+        back: &back,
+    };
+    Ok(layout::page(&person, Place::Messages, words.cancel, &confirm.render(&person)))
 }
 
 async fn cancel(

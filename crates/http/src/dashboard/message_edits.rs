@@ -17,6 +17,7 @@ use super::chats::chat_path;
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_acts::idempotency;
+use super::show::Confirm;
 use super::words::words;
 use crate::state::AppState;
 
@@ -112,19 +113,16 @@ async fn ask_revoke(
     if message.direction() == Direction::In {
         return Err(Error::NotFound("message").into());
     }
-    let (words, own) = (person.words(), EditWords::of(person.lang));
+    let own = EditWords::of(person.lang);
     let path = format!("/app/messages/{}", message.id);
-    let body = html! {
-        p.crumbs { a href=(path) { (words.message) " " (message.id) } }
-        h1 { (own.revoke) }
-        p { (own.revoke_warning) }
-        form.row method="post" action={ (path) "/revoke" } {
-            (person.csrf())
-            button.danger { (own.revoke) }
-            a.button.plain href=(path) { (words.keep) }
-        }
+    let confirm = Confirm {
+        title: own.revoke,
+        what: html! { p { (own.revoke_warning) } },
+        action: &format!("{path}/revoke"),
+        button: own.revoke,
+        back: &path,
     };
-    Ok(layout::page(&person, Place::Messages, own.revoke, &body))
+    Ok(layout::page(&person, Place::Messages, own.revoke, &confirm.render(&person)))
 }
 
 async fn revoke(

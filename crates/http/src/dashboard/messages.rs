@@ -17,6 +17,7 @@ use super::caller::{Asked, InAccount, Person, id};
 use super::failure::{Failure, PageResult};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
+use super::table::{self, Column};
 use super::words::Words;
 use crate::state::AppState;
 
@@ -167,7 +168,7 @@ async fn list(
         div #messages data-live=[query.before.is_none().then_some("message contact tick")] {
             @if fault.is_some() {}
             @else if messages.items.is_empty() { p.empty { (words.no_messages) } }
-            @else { (table(&person, &messages.items)) }
+            @else { (table(words, &messages.items, |message| link(&person, message))) }
         }
         @if let Some(before) = next {
             p { a.button.plain href=(query.older(before)) { (words.older) } }
@@ -208,27 +209,35 @@ fn acts(words: &Words, query: &ListQuery) -> Markup {
     }
 }
 
-fn table(person: &Person, messages: &[Message]) -> Markup {
-    let words = person.words();
-    html! {
-        div.wide role="group" aria-label=(words.messages) tabindex="0" {
-            table.rows {
-                thead { tr {
-                    th { (words.time) } th { (words.direction) } th { (words.number_or_group) }
-                    th { (words.what) } th { (words.status) }
-                } }
-                tbody { @for message in messages { tr {
-                    td { a href={ "/app/messages/" (message.id) } {
-                        (show::time_for(person, message.created_at))
-                    } }
-                    td { @if message.direction() == Direction::In { (words.incoming) } @else { (words.outgoing) } }
-                    td { (show::chat(&message.chat)) }
-                    td.what { (show::summary(words, message)) }
-                    td { (show::state(words, message.state)) }
-                } } }
-            }
-        }
-    }
+/// Messages as a table; `when` shows the time of one.
+pub(super) fn table(
+    words: &Words,
+    messages: &[Message],
+    when: impl Fn(&Message) -> Markup,
+) -> Markup {
+    let columns = [
+        Column::Clear(words.time),
+        Column::Clear(words.direction),
+        Column::Clear(words.number_or_group),
+        Column::Text(words.what),
+        Column::Clear(words.status),
+    ];
+    let row = |message: &Message| {
+        let is_incoming = message.direction() == Direction::In;
+        let direction = if is_incoming { words.incoming } else { words.outgoing };
+        [
+            when(message),
+            html! { (direction) },
+            html! { (show::chat(&message.chat)) },
+            show::summary(words, message),
+            show::state(words, message.state),
+        ]
+    };
+    table::table(words.messages, &columns, messages.iter().map(row))
+}
+
+fn link(person: &Person, message: &Message) -> Markup {
+    html! { a href={ "/app/messages/" (message.id) } { (show::time_for(person, message.created_at)) } }
 }
 
 async fn filters(

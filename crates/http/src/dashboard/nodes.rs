@@ -16,6 +16,7 @@ use super::caller::{Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault, with};
+use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
 
@@ -64,44 +65,53 @@ pub(super) async fn section(state: &AppState, person: &Person) -> Result<Markup,
         section #nodes {
             h2 { (own.title) }
             p.quiet { (own.clock) }
-            div.wide role="group" aria-label=(own.title) tabindex="0" {
-                table {
-                    thead { tr {
-                        th { (own.name) } th { (own.state) } th { (own.devices) } th { (own.webhooks) }
-                        th { (own.lease) } th { (own.started) } th { (own.version) }
-                        th { span.hidden { (own.drain) } }
-                    } }
-                    tbody { @for node in &nodes { (row(person, own, node)) } }
-                }
-            }
+            (table(person, own, &nodes))
         }
     })
 }
 
-fn row(person: &Person, own: &NodeWords, node: &Node) -> Markup {
+fn table(person: &Person, own: &NodeWords, nodes: &[Node]) -> Markup {
+    let columns = [
+        Column::Clear(own.name),
+        Column::Clear(own.state),
+        Column::Named(own.devices),
+        Column::Named(own.webhooks),
+        Column::Named(own.lease),
+        Column::Named(own.started),
+        Column::Named(own.version),
+        Column::Acts(own.drain),
+    ];
+    let row = |node: &Node| {
+        [
+            html! { (node.name) br; code.quiet { (node.url) } },
+            state_badge(own, node),
+            html! { (node.devices) " / " (node.capacity) },
+            html! { (node.webhooks) },
+            show::time_for(person, node.expires_at),
+            show::time_for(person, node.started_at),
+            html! { (node.version) },
+            act(person, own, node),
+        ]
+    };
+    table::table(own.title, &columns, nodes.iter().map(row))
+}
+
+/// Handing over a node's devices, or ending that.
+fn act(person: &Person, own: &NodeWords, node: &Node) -> Markup {
     html! {
-        tr {
-            td { (node.name) br; code.quiet { (node.url) } }
-            td { (state_badge(own, node)) }
-            td { (node.devices) " / " (node.capacity) }
-            td { (node.webhooks) }
-            td { (show::time_for(person, node.expires_at)) }
-            td { (show::time_for(person, node.started_at)) }
-            td { (node.version) }
-            td { @match (node.is_live, node.drain_per_s) {
-                (false, _) => {}
-                (true, None) => {
-                    a.button.plain href=(drain_path(node)) aria-label={ (own.drain) " " (node.name) } {
-                        (own.drain)
-                    }
+        @match (node.is_live, node.drain_per_s) {
+            (false, _) => {}
+            (true, None) => {
+                a.button.plain href=(drain_path(node)) aria-label={ (own.drain) " " (node.name) } {
+                    (own.drain)
                 }
-                (true, Some(_)) => {
-                    form method="post" action={ "/app/gateway/nodes/" (node.id.0) "/resume" } {
-                        (person.csrf())
-                        button.plain aria-label={ (own.resume) ": " (node.name) } { (own.resume) }
-                    }
+            }
+            (true, Some(_)) => {
+                form method="post" action={ "/app/gateway/nodes/" (node.id.0) "/resume" } {
+                    (person.csrf())
+                    button.plain aria-label={ (own.resume) ": " (node.name) } { (own.resume) }
                 }
-            } }
+            }
         }
     }
 }

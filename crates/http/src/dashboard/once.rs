@@ -60,6 +60,11 @@ struct Answer {
 }
 
 impl AnsweredForms {
+    /// Whether a form of this session or link was sent.
+    fn has_of(&self, sender: KeyHash) -> bool {
+        self.0.lock().keys().any(|(session, _)| *session == sender)
+    }
+
     fn slot(&self, form: Form, now: Timestamp) -> Slot {
         let mut answers = self.0.lock();
         answers.retain(|_, (since, _)| now.duration_since(*since) < KEPT);
@@ -152,7 +157,11 @@ async fn sender(state: &AppState, parts: &Parts) -> Option<KeyHash> {
     }
     let path = parts.uri.path();
     let link = path.strip_prefix("/app/join/").or_else(|| path.strip_prefix("/setup/"))?;
-    Some(Secret::new(link).hash())
+    let link = Secret::new(link);
+    // A link that was used is used up, and the answer to its form is still here.
+    let is_known = state.answered_forms().has_of(link.hash());
+    let is_open = is_known || state.core().link(&link).await.is_ok();
+    is_open.then(|| link.hash())
 }
 
 /// Acts on a form when it comes for the first time.

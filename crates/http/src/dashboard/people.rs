@@ -123,7 +123,7 @@ fn table(person: &Person, people: &[User], with_factor: &HashSet<UserId>) -> Mar
             } },
         ]
     };
-    table::table(words.people, columns, people.iter().map(row))
+    table::table(words.people, &columns, people.iter().map(row))
 }
 
 /// The invitations that were not used yet, and the way to withdraw them.
@@ -150,7 +150,7 @@ fn invitations(person: &Person, open: &[Invitation]) -> Markup {
     };
     html! {
         h2 #invitations { (own.open) }
-        (table::table(own.open, columns, open.iter().map(row)))
+        (table::table(own.open, &columns, open.iter().map(row)))
     }
 }
 

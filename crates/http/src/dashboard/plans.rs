@@ -168,7 +168,7 @@ fn table(person: &Person, own: &PlanWords, plans: &[Plan]) -> Markup {
             aria-label={ (own.change) " " (plan.name) } { (own.change) } },
         ]
     };
-    table::table(own.title, columns, plans.iter().map(row))
+    table::table(own.title, &columns, plans.iter().map(row))
 }
 
 fn edit_form(

@@ -137,7 +137,7 @@ fn table(person: &Person, own: &LinkWords, path: &str, links: &[PortalLink]) -> 
             aria-label={ (own.revoke) " " (link.id) } { (own.revoke) } },
         ]
     };
-    table::table(own.title, columns, links.iter().map(row))
+    table::table(own.title, &columns, links.iter().map(row))
 }
 
 async fn create(

@@ -29,6 +29,7 @@ use super::contents::{Refusal, SendForm};
 use super::device::{PairForm, RELOAD_S, choices, show_offer};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head};
+use super::messages::table;
 use super::once::{self, new_key};
 use super::origin::{check_origin, csrf_token};
 use super::send::{Sender, Step, preview, preview_title};
@@ -253,6 +254,7 @@ async fn messages(
     before: Option<i64>,
 ) -> Result<Markup, Failure> {
     let (words, principal) = (holder.lang.words(), &holder.visitor.principal);
+    let account = principal.account()?;
     let filter = MessageFilter { device: Some(holder.device.id), ..MessageFilter::default() };
     let page = PageRequest { before, limit: MESSAGES_SHOWN };
     let messages = state.core().messages(principal, filter, page).await?;
@@ -261,7 +263,7 @@ async fn messages(
         h2 { (words.messages) }
         div #messages data-live=[before.is_none().then_some("message")] {
             @if messages.items.is_empty() { p.empty { (words.no_messages) } }
-            @else { (table(holder, &messages.items)?) }
+            @else { (table(words, &messages.items, |message| show::time(account, message.created_at))) }
         }
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
@@ -269,27 +271,6 @@ async fn messages(
     })
 }
 
-fn table(holder: &Holder, messages: &[Message]) -> Result<Markup, Failure> {
-    let words = holder.lang.words();
-    let account = holder.visitor.principal.account()?;
-    Ok(html! {
-        div.wide role="group" aria-label=(words.messages) tabindex="0" {
-            table.rows {
-                thead { tr {
-                    th { (words.time) } th { (words.direction) } th { (words.number_or_group) }
-                    th { (words.what) } th { (words.status) }
-                } }
-                tbody { @for message in messages { tr {
-                    td { (show::time(account, message.created_at)) }
-                    td { @if message.direction() == Direction::In { (words.incoming) } @else { (words.outgoing) } }
-                    td { (show::chat(&message.chat)) }
-                    td.what { (show::summary(words, message)) }
-                    td { (show::state(words, message.state)) }
-                } } }
-            }
-        }
-    })
-}
 
 /// Those who may not read are not even notified of messages.
 async fn page_stream(

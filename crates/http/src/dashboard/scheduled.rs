@@ -12,6 +12,7 @@ use super::caller::{InAccount, Person};
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::show;
+use super::table::{self, Column};
 use crate::state::AppState;
 
 /// Messages of the page.
@@ -55,25 +56,30 @@ async fn list(State(state): State<AppState>, InAccount(person): InAccount) -> Pa
 
 fn table(person: &Person, messages: &[Message], may_send: bool) -> Markup {
     let words = person.words();
-    html! {
-        div.wide role="group" aria-label=(words.scheduled) tabindex="0" {
-            table.rows {
-                thead { tr {
-                    th { (words.goes_at) } th { (words.number_or_group) } th { (words.what) }
-                    @if may_send { th { span.hidden { (words.cancel) } } }
-                } }
-                tbody { @for message in messages { tr {
-                    td { a href={ "/app/messages/" (message.id) } { (show::time_for(person, message.due_at)) } }
-                    td { (show::chat(&message.chat)) }
-                    td.what { (show::summary(words, message)) }
-                    @if may_send { td {
-                        form method="post" action={ "/app/messages/" (message.id) "/cancel" } {
-                            (person.csrf())
-                            button.plain aria-label={ (words.cancel) " " (show::chat(&message.chat)) } { (words.cancel) }
-                        }
-                    } }
-                } } }
-            }
-        }
+    let mut columns = vec![
+        Column::Clear(words.goes_at),
+        Column::Clear(words.number_or_group),
+        Column::Text(words.what),
+    ];
+    if may_send {
+        columns.push(Column::Acts(words.cancel));
     }
+    let row = |message: &Message| {
+        let path = format!("/app/messages/{}", message.id);
+        let chat = show::chat(&message.chat);
+        let mut row = vec![
+            html! { a href=(path) { (show::time_for(person, message.due_at)) } },
+            html! { (chat) },
+            show::summary(words, message),
+        ];
+        if may_send {
+            row.push(html! {
+                a.button.plain.danger-text href={ (path) "/cancel" } aria-label={ (words.cancel) " " (chat) } {
+                    (words.cancel)
+                }
+            });
+        }
+        row
+    };
+    table::table(words.scheduled, &columns, messages.iter().map(row))
 }

@@ -27,6 +27,7 @@ use super::layout::{self, Head, Place};
 use super::once::new_key;
 use super::samples::Language;
 use super::show::with;
+use super::table::{self, Column};
 use super::upload::Uploaded;
 use super::words::{Lang, Words};
 use crate::forms::FormFile;
@@ -229,19 +230,12 @@ pub(super) fn preview(
     requests: &[SendRequest],
 ) -> Markup {
     let words = sender.lang.words();
+    let columns = [Column::Clear(words.to), Column::Text(words.what)];
+    let row = |request: &SendRequest| [html! { (request.to) }, html! { (what(request)) }];
     html! {
         h1 { (title) }
-        div.wide role="group" aria-label=(words.preview) tabindex="0" {
-            table {
-                thead { tr { th { (words.to) } th { (words.what) } } }
-                tbody {
-                    @for request in requests.iter().take(PREVIEW_ROWS) {
-                        tr { td { (request.to) } td.what { (what(request)) } }
-                    }
-                    @if requests.len() > PREVIEW_ROWS { tr { td { "…" } td {} } }
-                }
-            }
-        }
+        (table::table(words.preview, &columns, requests.iter().take(PREVIEW_ROWS).map(row)))
+        @if requests.len() > PREVIEW_ROWS { p.quiet { "…" } }
         form.row method="post" action=(sender.action) enctype="multipart/form-data" {
             (csrf_field(sender.csrf))
             input type="hidden" name="key" value=(form.key);

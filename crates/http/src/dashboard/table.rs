@@ -37,16 +37,16 @@ impl Column<'_> {
 }
 
 /// A table; every row has a cell of each column.
-pub(super) fn table<const N: usize>(
+pub(super) fn table(
     label: &str,
-    columns: [Column<'_>; N],
-    rows: impl IntoIterator<Item = [Markup; N]>,
+    columns: &[Column<'_>],
+    rows: impl IntoIterator<Item = impl AsRef<[Markup]>>,
 ) -> Markup {
     let table = html! {
         table.rows {
             thead { tr { @for column in columns { (column.head()) } } }
             tbody { @for row in rows {
-                tr { @for (column, cell) in columns.iter().zip(&row) { (column.cell(cell)) } }
+                tr { @for (column, cell) in columns.iter().zip(row.as_ref()) { (column.cell(cell)) } }
             } }
         }
     };

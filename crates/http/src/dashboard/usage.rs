@@ -22,6 +22,7 @@ use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::quota;
 use super::show;
+use super::table::{self, Column};
 use super::words::Words;
 use crate::reply::bytes_reply;
 use crate::state::AppState;
@@ -206,31 +207,27 @@ fn device_table(
     by_device: &BTreeMap<DeviceId, UsageFigures>,
     devices: &[Device],
 ) -> Markup {
-    let highest = by_device.values().map(|figures| figures.sent).max().unwrap_or(0).max(1);
-    html! {
-        @if by_device.is_empty() { p.empty { (words.no_messages) } }
-        @else {
-            div.wide role="group" aria-label=(words.by_device) tabindex="0" {
-                table {
-                    thead { tr {
-                        th { (words.device) }
-                        th { span.hidden { (words.by_device) } }
-                        @for (name, _) in named(words, &UsageFigures::default()) { th { (name) } }
-                    } }
-                    tbody { @for (id, figures) in by_device { tr {
-                        td { (device_word(*id, devices)) }
-                        td {
-                            svg.plot-bar viewBox="0 0 100 10" width="100" height="10" aria-hidden="true" {
-                                rect class="sent" width=(figures.sent * 100 / highest) height="10" {}
-                                rect class="read" width=(figures.read * 100 / highest) height="10" {}
-                            }
-                        }
-                        @for (_, count) in named(words, figures) { td.number { (count) } }
-                    } } }
-                }
-            }
-        }
+    if by_device.is_empty() {
+        return html! { p.empty { (words.no_messages) } };
     }
+    let highest = by_device.values().map(|figures| figures.sent).max().unwrap_or(0).max(1);
+    let mut columns = vec![Column::Clear(words.device), Column::Acts(words.by_device)];
+    let names = named(words, &UsageFigures::default());
+    columns.extend(names.map(|(name, _)| Column::Named(name)));
+    let row = |(id, figures): (&DeviceId, &UsageFigures)| {
+        let mut row = vec![
+            html! { (device_word(*id, devices)) },
+            html! {
+                svg.plot-bar viewBox="0 0 100 10" width="100" height="10" aria-hidden="true" {
+                    rect class="sent" width=(figures.sent * 100 / highest) height="10" {}
+                    rect class="read" width=(figures.read * 100 / highest) height="10" {}
+                }
+            },
+        ];
+        row.extend(named(words, figures).map(|(_, count)| html! { (count) }));
+        row
+    };
+    table::table(words.by_device, &columns, by_device.iter().map(row))
 }
 
 /// A device's name; one that was deleted has its id only.

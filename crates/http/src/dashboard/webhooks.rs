@@ -17,6 +17,7 @@ use super::caller::{InAccount, Person, Posted, id};
 use super::failure::{Failure, PageResult, describe};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault, with};
+use super::table::{self, Column};
 use super::words::Words;
 use crate::state::AppState;
 
@@ -153,23 +154,23 @@ async fn page(
 }
 
 fn table(words: &Words, webhooks: &[Webhook], devices: &[Device]) -> Markup {
-    html! {
-        div.wide role="group" aria-label=(words.webhooks) tabindex="0" {
-            table {
-                thead { tr {
-                    th { (words.address) } th { (words.format) } th { (words.device) }
-                    th { (words.events) } th { (words.status) }
-                } }
-                tbody { @for webhook in webhooks { tr {
-                    td.what { a href=(webhook_path(webhook)) { (webhook.url) } }
-                    td { (webhook.format.0) }
-                    td { (whose_events(words, webhook, devices)) }
-                    td { (webhook.events.len()) }
-                    td { (hook_status(words, webhook)) }
-                } } }
-            }
-        }
-    }
+    let columns = [
+        Column::Text(words.address),
+        Column::Clear(words.format),
+        Column::Clear(words.device),
+        Column::Named(words.events),
+        Column::Clear(words.status),
+    ];
+    let row = |webhook: &Webhook| {
+        [
+            html! { a href=(webhook_path(webhook)) { (webhook.url) } },
+            html! { (webhook.format.0) },
+            html! { (whose_events(words, webhook, devices)) },
+            html! { (webhook.events.len()) },
+            hook_status(words, webhook),
+        ]
+    };
+    table::table(words.webhooks, &columns, webhooks.iter().map(row))
 }
 
 /// Of which device a webhook gets the events.

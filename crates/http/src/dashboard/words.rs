@@ -102,7 +102,7 @@ words! {
     email: "Email", "Email";
     password: "Password", "Kata sandi";
     login_wrong: "Email or password is wrong.", "Email atau kata sandi salah.";
-    login_help: "No access yet? Ask for an invitation link. The first operator's link is printed by: gerbang admin setup-link", "Belum punya akses? Minta tautan undangan. Tautan operator pertama ditampilkan oleh: gerbang admin setup-link";
+    login_help: "No access yet? Ask for an invitation link. The first operator's link is printed by", "Belum punya akses? Minta tautan undangan. Tautan operator pertama ditampilkan oleh";
     too_many_tries: "Too many tries. Wait and try again; minutes left: {}.", "Terlalu banyak percobaan. Tunggu lalu coba lagi; sisa menit: {}.";
     too_many_requests: "Too many requests at once. Try again in a few seconds.", "Terlalu banyak permintaan sekaligus. Coba lagi beberapa detik lagi.";
     second_title: "Second step", "Langkah kedua";
@@ -222,9 +222,9 @@ words! {
     passkey_help: "WhatsApp protects this account with a passkey.", "WhatsApp melindungi akun ini dengan passkey.";
     passkey_go: "Continue with the passkey", "Lanjutkan dengan passkey";
     token_warning: "The old token is void at once: programs that use it must be given the new one.", "Token lama langsung tidak berlaku: program yang memakainya harus diberi yang baru.";
-    logout_warning: "The number is unlinked. {} waiting messages stay until they expire, or go on when the same number is linked again.", "Tautan nomor dilepas. {} pesan yang menunggu tetap ada sampai kedaluwarsa, atau dilanjutkan bila nomor yang sama ditautkan lagi.";
+    logout_warning: "The number is unlinked. Messages that wait ({}) stay until they expire, or go on when the same number is linked again.", "Tautan nomor dilepas. {} pesan yang menunggu tetap ada sampai kedaluwarsa, atau dilanjutkan bila nomor yang sama ditautkan lagi.";
     delete_device_title: "Delete {}?", "Hapus {}?";
-    delete_device_warning: "The device is unlinked and erased. {} waiting messages are cancelled and refunded. What was sent stays in the list.", "Tautan perangkat dilepas dan perangkat dihapus. {} pesan yang menunggu dibatalkan dan kuotanya dikembalikan. Yang sudah terkirim tetap ada di daftar.";
+    delete_device_warning: "The device is unlinked and erased. Messages that wait ({}) are cancelled and refunded. What was sent stays in the list.", "Tautan perangkat dilepas dan perangkat dihapus. {} pesan yang menunggu dibatalkan dan kuotanya dikembalikan. Yang sudah terkirim tetap ada di daftar.";
     no_accounts: "No account yet. An account is a customer with devices, keys and a plan of its own.", "Belum ada akun. Akun adalah pelanggan dengan perangkat, kunci, dan paketnya sendiri.";
     add_account: "Add an account", "Tambah akun";
     add: "Add", "Tambah";
@@ -272,11 +272,11 @@ words! {
     more_scheduled: "These are the newest; all are here:", "Ini yang terbaru; semuanya ada di sini:";
     goes_at: "Goes at", "Dikirim pada";
     cancel_all: "Cancel all that match", "Batalkan semua yang cocok";
-    cancel_count: "{} waiting messages are cancelled and refunded.", "{} pesan yang menunggu dibatalkan dan kuotanya dikembalikan.";
+    cancel_count: "Waiting messages that are cancelled and refunded: {}.", "{} pesan yang menunggu dibatalkan dan kuotanya dikembalikan.";
     cancel_limit: "At most {} at a time, the newest first; repeat it for the others.", "Paling banyak {} sekaligus, yang terbaru dahulu; ulangi untuk yang lain.";
     resend: "Send again", "Kirim ulang";
     resend_all: "Send all again that match", "Kirim ulang semua yang cocok";
-    resend_count: "{} messages that were not sent go again, as new messages. Those whose file is kept no longer are left out.", "{} pesan yang tidak terkirim dikirim lagi sebagai pesan baru. Yang berkasnya sudah tidak disimpan dilewati.";
+    resend_count: "Messages that go again, as new messages: {}. Those whose file is kept no longer are left out.", "{} pesan yang tidak terkirim dikirim lagi sebagai pesan baru. Yang berkasnya sudah tidak disimpan dilewati.";
     resend_limit: "At most {} at a time: narrow the filter.", "Paling banyak {} sekaligus: persempit saringan.";
     batch_done: "Done with {} messages.", "Selesai untuk {} pesan.";
     batch_skipped: "{} were left out.", "{} dilewati.";
@@ -315,7 +315,7 @@ words! {
     test_no_answer: "No answer: {}", "Tidak ada jawaban: {}";
     new_secret: "New secret", "Rahasia baru";
     new_secret_warning: "For 24 hours messages are signed with the old secret and the new one. Put the new one into the receiver within that time.", "Selama 24 jam kiriman ditandatangani dengan rahasia lama dan baru. Pasang yang baru di penerima dalam waktu itu.";
-    delete_webhook_warning: "Nothing more is posted there. {} deliveries that wait are erased, and its log with them.", "Tidak ada lagi yang dikirim ke sana. {} kiriman yang menunggu dihapus, beserta catatannya.";
+    delete_webhook_warning: "Nothing more is posted there. Deliveries that wait ({}) are erased, and its log with them.", "Tidak ada lagi yang dikirim ke sana. {} kiriman yang menunggu dihapus, beserta catatannya.";
     deliveries: "Deliveries", "Kiriman";
     no_deliveries: "Nothing was posted yet.", "Belum ada yang dikirim.";
     delivery_pending: "waiting", "menunggu";
@@ -331,9 +331,9 @@ words! {
     replay_since: "Send again since", "Kirim ulang sejak";
     replay_failed: "what failed", "yang gagal";
     replay_all: "what failed and what was delivered", "yang gagal dan yang sudah diterima";
-    replay_count: "{} deliveries go out again, of events since", "{} kiriman dikirim ulang, dari kejadian sejak";
+    replay_count: "Deliveries that go out again: {}, of events since", "{} kiriman dikirim ulang, dari kejadian sejak";
     replay_oldest_first: "These are the oldest; repeat it for those that follow.", "Ini yang paling lama; ulangi untuk yang berikutnya.";
-    replayed: "{} deliveries are on their way again.", "{} kiriman sedang dikirim ulang.";
+    replayed: "Deliveries on their way again: {}.", "{} kiriman sedang dikirim ulang.";
     no_messages: "Nothing here yet.", "Belum ada apa-apa di sini.";
     all: "all", "semua";
     device: "Device", "Perangkat";
@@ -354,6 +354,7 @@ words! {
     attempts: "Attempts", "Percobaan";
     expires: "Expires", "Kedaluwarsa";
     cancel: "Cancel it", "Batalkan";
+    cancel_one: "1 message is not sent: it is cancelled and refunded.", "1 pesan tidak jadi dikirim: dibatalkan dan kuotanya dikembalikan.";
     state_scheduled: "scheduled", "terjadwal";
     state_queued: "queued", "antre";
     state_sending: "being sent", "sedang dikirim";

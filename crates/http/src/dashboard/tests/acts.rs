@@ -121,9 +121,9 @@ async fn all_that_match_are_cancelled_after_a_counted_question() {
     let ask = "/app/messages/cancel?status=scheduled";
     let one = format!("{ask}&chat=628999111222");
     let asked = member.get(&one).await.expect(200).text();
-    assert!(asked.contains("1 waiting messages are cancelled"), "{asked}");
+    assert!(asked.contains("cancelled and refunded: 1."), "{asked}");
     let asked = member.get(ask).await.expect(200).text();
-    assert!(asked.contains("3 waiting messages are cancelled"), "{asked}");
+    assert!(asked.contains("cancelled and refunded: 3."), "{asked}");
     // What comes after the question was not counted.
     app.clock.hands.advance(jiff::SignedDuration::from_secs(5));
     send(&app, "628999111224", json!({"schedule_at": tomorrow})).await;
@@ -139,7 +139,7 @@ async fn all_that_match_are_cancelled_after_a_counted_question() {
     member.post(ask, &[("key", "x")]).await.expect(403);
     // An end of the filter's own is not widened by the time of the question.
     let none = format!("{ask}&until=2020-01-01T00:00");
-    assert!(member.get(&none).await.expect(200).text().contains("0 waiting messages"));
+    assert!(member.get(&none).await.expect(200).text().contains("cancelled and refunded: 0."));
     let until = until_in(&asked);
     member.post(&none, &[("key", "none"), ("until", &until)]).await.expect(303);
     assert!(member.get(&format!("{ask}&since=nonsense")).await.status.is_client_error());

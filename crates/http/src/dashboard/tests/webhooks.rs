@@ -123,7 +123,7 @@ async fn a_webhook_is_changed_tested_switched_off_and_deleted() {
     assert!(webhooks(&app).await[0].disabled.is_none());
     receive(&app, "A", "halo").await;
     let asked = owner.get(&format!("{path}/delete")).await.expect(200).text();
-    assert!(asked.contains("0 deliveries that wait"), "it does not get message.received");
+    assert!(asked.contains("Deliveries that wait (0)"), "it does not get message.received");
     owner.post(&format!("{path}/delete"), &[]).await.expect(303);
     assert!(webhooks(&app).await.is_empty());
     owner.get(&path).await.expect(404);
@@ -164,13 +164,13 @@ async fn deliveries_are_shown_and_go_again() {
     end(&app, &three, DeliveryState::Dead).await;
     let replay = format!("{path}/replay?since=1970-01-01T00%3A00&what=");
     let asked = owner.get(&replay).await.expect(200).text();
-    assert!(asked.contains("1 deliveries go out again"), "{asked}");
+    assert!(asked.contains("Deliveries that go out again: 1,"), "{asked}");
     let asked = owner.get(&format!("{replay}all")).await.expect(200).text();
-    assert!(asked.contains("2 deliveries go out again"), "{asked}");
+    assert!(asked.contains("Deliveries that go out again: 2,"), "{asked}");
     assert_eq!(states().await, [Dead, Delivered, Pending]);
     let done = owner.post(&replay, &[]).await.expect(303);
     let page = owner.get(done.header("location")).await.expect(200).text();
-    assert!(page.contains("1 deliveries are on their way again"), "{page}");
+    assert!(page.contains("Deliveries on their way again: 1."), "{page}");
     owner.post(&format!("{replay}all"), &[]).await.expect(303);
     assert_eq!(states().await, [Pending; 3]);
     let wrong = owner.get(&format!("{path}/replay?since=yesterday")).await.expect(303);
