@@ -125,6 +125,9 @@ async fn prepare(
     let device = demo_device(core, store, &principal, keys).await?;
     if !device.status.is_paired() {
         link(core, &principal, simulator, device.id).await?;
+    } else if let Err(error) = core.connect(&principal, device.id).await {
+        // A pause that a scripted fault has left is nothing to wait for; a ban is.
+        tracing::warn!(%error, "the demo device cannot be connected now");
     }
     wait_until_connected(core, &principal, device.id).await
 }

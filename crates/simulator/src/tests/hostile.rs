@@ -121,6 +121,8 @@ async fn mutated_stanzas_do_no_harm() {
         client.send_bytes(bytes).await;
     }
     still_works(&simulator, &mut client).await;
+    let panics = simulator.switchboard().run(|sb| Ok(sb.counters.panics)).await.unwrap();
+    assert_eq!(panics, 0);
 }
 
 const TAGS: [&str; 26] = [
