@@ -164,11 +164,16 @@ pub(crate) fn carried(message: &wa::Message, at_s: i64) -> Option<Timer> {
     Some(Timer { seconds, set_at_s: at_s })
 }
 
-/// Puts a timer on a message, also inside the envelope that a document's caption comes in.
+/// Puts a timer on a message, also inside the envelope that a document's caption, or what is shown once,
+/// comes in.
 pub(crate) fn put_on(message: &mut wa::Message, seconds: u32) {
-    let envelope = message.document_with_caption_message.as_option_mut();
-    let inner = envelope.and_then(|envelope| envelope.message.as_option_mut());
-    match inner {
+    let envelopes = [
+        &mut message.document_with_caption_message,
+        &mut message.view_once_message_v2,
+        &mut message.view_once_message_v2_extension,
+    ];
+    let envelope = envelopes.into_iter().find_map(|envelope| envelope.as_option_mut());
+    match envelope.and_then(|envelope| envelope.message.as_option_mut()) {
         Some(inner) => inner.set_ephemeral_expiration(seconds),
         None => message.set_ephemeral_expiration(seconds),
     };
@@ -212,6 +217,19 @@ mod tests {
         let envelope = m::FutureProofMessage { message: MessageField::some(inner) };
         let mut message = wa::Message {
             document_with_caption_message: MessageField::some(envelope),
+            ..Default::default()
+        };
+        put_on(&mut message, 86_400);
+        assert_eq!(carried(&message, 1), Some(Timer { seconds: 86_400, set_at_s: 1 }));
+    }
+
+    #[test]
+    fn what_is_shown_once_carries_it_inside() {
+        let image = m::ImageMessage { view_once: Some(true), ..Default::default() };
+        let inner = wa::Message { image_message: MessageField::some(image), ..Default::default() };
+        let envelope = m::FutureProofMessage { message: MessageField::some(inner) };
+        let mut message = wa::Message {
+            view_once_message_v2: MessageField::some(envelope),
             ..Default::default()
         };
         put_on(&mut message, 86_400);
