@@ -46,11 +46,15 @@ pub(crate) enum Verdict {
     StaleLid,
     /// The recipient is a stranger whom the number may not write to.
     Stranger,
+    /// The message is faulty, as it is where people are addressed otherwise by now.
+    Faulty,
 }
 
 impl Verdict {
     /// The code of an acknowledgement that refuses a message to a stranger.
     pub(crate) const STRANGER_CODE: u16 = 463;
+    /// The code of an acknowledgement that refuses a faulty message.
+    pub(crate) const FAULTY_CODE: u16 = 400;
 
     /// What an acknowledgement says; `None` when it says nothing of that.
     pub(crate) fn read(ack: &OwnedNodeRef) -> Option<Self> {
@@ -60,6 +64,9 @@ impl Verdict {
         };
         if says("refresh_lid", "true") {
             return Some(Self::StaleLid);
+        }
+        if says("error", "400") {
+            return Some(Self::Faulty);
         }
         says("error", "463").then_some(Self::Stranger)
     }

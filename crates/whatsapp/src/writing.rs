@@ -95,8 +95,7 @@ impl Writer {
             if let Some(verdict) = Verdict::read(&ack) {
                 let Some(client) = client.upgrade() else { return };
                 let writer = Self { device, client, online, to, is_repeat };
-                let has_token = stanza.written().is_some_and(|written| written.has_token);
-                return writer.answer(verdict, has_token, &id, &message).await;
+                return writer.answer(verdict, &stanza, &id, &message).await;
             }
             let phash = ack.get().attrs().optional_string("phash").map(|hash| hash.into_owned());
             let (Some(phash), Some(written)) = (phash, stanza.written()) else { return };
@@ -120,7 +119,8 @@ impl Writer {
 
 impl Writer {
     /// Acts on what WhatsApp has answered.
-    async fn answer(self, verdict: Verdict, has_token: bool, id: &str, message: &wa::Message) {
+    async fn answer(self, verdict: Verdict, stanza: &SentStanza, id: &str, message: &wa::Message) {
+        let has_token = stanza.written().is_some_and(|written| written.has_token);
         match verdict {
             // A LID that is gone has no number any more that is the same person's.
             Verdict::StaleLid if self.is_repeat || !self.to.is_pn() => {
@@ -141,7 +141,28 @@ impl Writer {
                 }
                 self.report(events::refused(id, Verdict::STRANGER_CODE));
             }
+            Verdict::Faulty if !self.is_repeat && self.is_addressed_anew(stanza).await => {
+                self.write_again(id, message).await;
+            }
+            Verdict::Faulty => self.report(events::refused(id, Verdict::FAULTY_CODE)),
         }
+    }
+
+    /// Learns how people are addressed: an account, or a group, may have come to name them by LID since the
+    /// connection began. Whether the stanza may be written otherwise now.
+    async fn is_addressed_anew(&self, stanza: &SentStanza) -> bool {
+        if self.to.is_group() {
+            let groups = self.client.groups();
+            let asked = groups.query_info_with_freshness(&self.to, Freshness::Refresh);
+            return matches!(timeout(LOOK_UP_MAX, asked).await, Ok(Ok(_)));
+        }
+        let was_by_lid = stanza.written().is_some_and(|written| written.to.is_lid());
+        let _ = timeout(LOOK_UP_MAX, self.client.fetch_props()).await;
+        if self.client.is_lid_migrated().await == was_by_lid {
+            return false;
+        }
+        self.look_up_anew().await;
+        true
     }
 
     /// Learns the LID that a number has now.

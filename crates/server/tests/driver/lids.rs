@@ -63,22 +63,20 @@ async fn a_person_without_a_number_can_be_talked_to() {
 
 #[tokio::test]
 async fn an_account_learns_later_that_it_addresses_people_by_lid() {
-    let world = World::new().await;
-    let device = world.link(OURS).await;
-    world.sim.put_phone(OURS, json!({ "migrated": true })).await;
-    world.sim.faults(json!({ "disconnect": { "number": OURS, "code": 515 } })).await;
-    world.connected(device).await;
-    // The account's properties arrive some time after the connection is ready.
-    loop {
-        let id = world.send(device, &chat(THEIRS), "Halo").await;
-        let read = |event: &MessengerEvent| match event {
-            MessengerEvent::Acknowledged(acknowledged) if *acknowledged == id => Some(true),
-            MessengerEvent::Refused(refused, 400) if *refused == id => Some(false),
-            _ => None,
-        };
-        if world.recorder.event(device, "answer", read).await {
-            assert_eq!(world.sim.mail(THEIRS, &id).await["text"], "Halo");
-            return;
+    for reconnects in [false, true] {
+        let world = World::new().await;
+        let device = world.link(OURS).await;
+        world.sim.put_phone(OURS, json!({ "migrated": true })).await;
+        if reconnects {
+            world.sim.faults(json!({ "disconnect": { "number": OURS, "code": 515 } })).await;
+            world.connected(device).await;
+        }
+        // The account's properties arrive later, or not at all: a refusal is a reason to ask for them.
+        for number in [THEIRS, "628330000003"] {
+            let id = world.send(device, &chat(number), "Halo").await;
+            world.heard(device, MessengerEvent::Acknowledged(id.clone())).await;
+            let mail = world.sim.mail(number, &id).await;
+            assert_eq!((&mail["text"], &mail["copies"]), (&json!("Halo"), &json!(1)));
         }
     }
 }
