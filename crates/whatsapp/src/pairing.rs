@@ -25,7 +25,7 @@ use domain::ids::DeviceId;
 use domain::ports::{MessengerEvent, StoreResult};
 use domain::proxy::ProxyFault;
 use futures_util::future::{BoxFuture, FutureExt as _, ready};
-use tokio::sync::{Notify, OwnedSemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use whatsapp_rust::pair_code::PairCodeOptions;
@@ -43,6 +43,7 @@ use crate::limits::{
 use crate::liveness::{self, Liveness};
 use crate::outage::Outage;
 use crate::receipts::Reports;
+use pauses::Hurry;
 
 /// What a pairing is started for.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ pub(crate) struct Pairing {
     stop: watch::Sender<bool>,
     is_silent: Arc<AtomicBool>,
     is_unpairing: Arc<AtomicBool>,
-    hurry: Arc<Notify>,
+    hurry: Arc<Hurry>,
     task: JoinHandle<()>,
 }
 
@@ -75,7 +76,7 @@ impl Pairing {
         let (stop, stopped) = watch::channel(false);
         let is_silent = Arc::new(AtomicBool::new(false));
         let is_unpairing = Arc::new(AtomicBool::new(false));
-        let hurry = Arc::new(Notify::new());
+        let hurry = Arc::new(Hurry::default());
         let supervisor = Supervisor {
             shared,
             device,
@@ -111,7 +112,7 @@ impl Pairing {
 
     /// Ends its pause before the next connection, if there is one that may be cut short.
     pub(crate) fn hurry(&self) {
-        self.hurry.notify_waiters();
+        self.hurry.ask();
     }
 
     /// Whether it has ended by itself.
@@ -149,8 +150,7 @@ struct Supervisor {
     stopped: watch::Receiver<bool>,
     is_silent: Arc<AtomicBool>,
     is_unpairing: Arc<AtomicBool>,
-    /// Cuts pauses short.
-    hurry: Arc<Notify>,
+    hurry: Arc<Hurry>,
     /// Attempts since a connection last was stable.
     failures: u32,
     /// Times in a row that messages had to be requested again.

@@ -180,6 +180,25 @@ async fn a_refused_login_is_tried_again_on_request() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_connection_hears_that_it_was_refused_again() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    for (code, reason) in
+        [(415, DisconnectReason::LoginRefused(415)), (503, DisconnectReason::ServerFault(503))]
+    {
+        let rule = json!({ "on": "login", "number": OURS, "do": "failure", "code": code });
+        let ended = json!({ "number": OURS, "code": 515 });
+        world.sim.faults(json!({ "rules": [rule], "disconnect": ended })).await;
+        world.heard(device, lost(reason)).await;
+        world.messenger.connect(device).await.unwrap();
+        world.heard(device, lost(reason)).await;
+        world.sim.faults(json!({})).await;
+        world.messenger.connect(device).await.unwrap();
+        world.connected(device).await;
+    }
+}
+
+#[tokio::test]
 async fn faults_at_a_login_are_got_over() {
     let world = World::new().await;
     for code in [500, 501, 503] {

@@ -70,10 +70,11 @@ impl Supervisor {
             let reason = DisconnectReason::from_login_code(kept.code);
             is_kept(reason).then_some((reason, Duration::from_millis(rest_ms)))
         });
+        let hurry = self.hurry.clone();
+        let hurried = hurry.next();
         let goes_on = match rest {
-            Some((reason, rest)) => {
-                let hurry = self.hurry.clone();
-                let hurried = hurry.notified();
+            // Who has asked while the session was opened need not wait.
+            Some((reason, rest)) if !hurry.take() => {
                 self.reported_loss = Some(reason);
                 self.emit(MessengerEvent::Disconnected(reason)).await;
                 tokio::select! {
@@ -81,7 +82,7 @@ impl Supervisor {
                     () = hurried => true,
                 }
             }
-            None => true,
+            _ => true,
         };
         if goes_on {
             self.forget_pause().await;

@@ -1,15 +1,43 @@
 //! How long a pairing waits before its next connection, and for what.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::device::{DisconnectReason, Reconnect};
 use domain::ports::MessengerEvent;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 use tokio::time::timeout;
 
 use super::{Supervisor, raised};
 use crate::disconnect;
 use crate::limits::{RECONNECT_MAX, REDELIVERY_FIRST};
 use crate::outage::store_answers;
+
+/// Requests to connect now: they cut pauses short.
+#[derive(Default)]
+pub(super) struct Hurry {
+    came: Notify,
+    /// Whether one has come since [`Hurry::take`].
+    has_come: AtomicBool,
+}
+
+impl Hurry {
+    pub(super) fn ask(&self) {
+        self.has_come.store(true, Ordering::SeqCst);
+        self.came.notify_waiters();
+    }
+
+    /// The next request, from this call on.
+    pub(super) fn next(&self) -> Notified<'_> {
+        self.came.notified()
+    }
+
+    /// Whether a request has come that nothing was answered to yet.
+    pub(super) fn take(&self) -> bool {
+        self.has_come.swap(false, Ordering::SeqCst)
+    }
+}
 
 impl Supervisor {
     /// Reports a lost connection and waits before the next; false when there must be none.
@@ -20,10 +48,12 @@ impl Supervisor {
     ) -> bool {
         let hurry = self.hurry.clone();
         // From before the loss is known: who hears of it may ask to connect at once.
-        let hurried = hurry.notified();
+        let hurried = hurry.next();
+        // Who has asked for a connection hears how that ended, though it is as it was before.
+        let was_asked = hurry.take();
         // Each ban has an end of its own.
         let is_ban = matches!(reason, DisconnectReason::TemporarilyBanned(_));
-        if is_ban || self.reported_loss != Some(reason) {
+        if is_ban || was_asked || self.reported_loss != Some(reason) {
             self.reported_loss = Some(reason);
             self.emit(MessengerEvent::Disconnected(reason)).await;
         }
