@@ -46,6 +46,8 @@ pub enum Answer {
 pub enum Call {
     /// `connect`.
     Connect(DeviceId),
+    /// `connect_now`.
+    ConnectNow(DeviceId),
     /// `pair`.
     Pair(DeviceId, PairMethod),
     /// `give_passkey`.
@@ -311,6 +313,14 @@ impl Messenger for ScriptedMessenger {
 
     async fn connect(&self, device: DeviceId) -> Result<()> {
         self.called(Call::Connect(device));
+        if self.state().connects {
+            self.go_online(device);
+        }
+        Ok(())
+    }
+
+    async fn connect_now(&self, device: DeviceId) -> Result<()> {
+        self.called(Call::ConnectNow(device));
         if self.state().connects {
             self.go_online(device);
         }

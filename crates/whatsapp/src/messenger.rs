@@ -240,6 +240,15 @@ impl Messenger for WhatsappMessenger {
         Ok(())
     }
 
+    async fn connect_now(&self, device: DeviceId) -> Result<()> {
+        self.connect(device).await?;
+        let slot = self.slot(device);
+        if let Some(running) = slot.pairing.lock().await.as_ref() {
+            running.hurry();
+        }
+        Ok(())
+    }
+
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()> {
         let slot = self.slot(device);
         let mut pairing = slot.pairing.lock().await;

@@ -113,6 +113,9 @@ pub trait Messenger: Send + Sync {
     /// Connects a linked device and keeps it connected. Returns at once; events report the rest. One
     /// that waits to try again does so now, unless WhatsApp has banned it until then.
     async fn connect(&self, device: DeviceId) -> Result<()>;
+    /// The same because somebody asks for it: it does not wait for a pause that is left from before a start
+    /// or a [`Messenger::disconnect`], either.
+    async fn connect_now(&self, device: DeviceId) -> Result<()>;
     /// Begins to link a device; offers come as events until it is linked or it fails.
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<()>;
     /// Answers the challenge of a device that is being linked; the code to compare comes as an offer.

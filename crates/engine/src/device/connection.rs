@@ -286,12 +286,18 @@ impl DeviceTask {
 
     /// It is this device's turn to connect, if it still wants to.
     pub(super) fn connect(&mut self, turn: OwnedSemaphorePermit) {
+        let is_requested = self.requests.take();
         if self.connection.status() != Some(DeviceStatus::Connecting) || self.ending.is_some() {
             return;
         }
         let (messenger, device) = (self.context.messenger().clone(), self.id);
         messenger.configure(device, self.connection.client_settings());
-        self.begin(async move { Done::ConnectAsked(messenger.connect(device).await) });
+        self.begin(async move {
+            Done::ConnectAsked(match is_requested {
+                true => messenger.connect_now(device).await,
+                false => messenger.connect(device).await,
+            })
+        });
         self.connection.turn = Some((turn, Instant::now() + CONNECT_TURN));
     }
 
@@ -364,21 +370,6 @@ impl DeviceTask {
         }
     }
 
-    /// Connects the device again, on request; not while it is banned, which more logins would prolong.
-    pub(super) fn reconnect(&mut self, reply: Reply<()>) {
-        if self.connection.banned_at(self.now()).is_some() {
-            let error = Error::Conflict("the number is banned; `reason` says until when");
-            return answer(reply, Err(error));
-        }
-        if self.connection.status() == Some(DeviceStatus::Disconnected) {
-            self.change(DeviceStatus::Connecting, Some("connecting by request".into()), None);
-        }
-        if self.connection.status() == Some(DeviceStatus::Connecting) {
-            self.ask_to_connect(Duration::ZERO);
-        }
-        self.records.push(Write::Barrier(reply));
-    }
-
     /// Connects the device again, because other settings hold for its connection.
     pub(super) fn connect_anew(&mut self) {
         if !self.connection.is_paired() || self.ending.is_some() {
@@ -394,6 +385,8 @@ impl DeviceTask {
             should_reconnect: true,
             ..StatusChange::new(DeviceStatus::Connecting, self.now())
         });
+        // What a pause was for may not hold with other settings.
+        self.requests.open();
         let (messenger, device) = (self.context.messenger().clone(), self.id);
         let turns = self.context.connect_turns().clone();
         self.begin(async move {

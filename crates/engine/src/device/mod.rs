@@ -5,7 +5,7 @@
 //!
 //! - `inbox`: what comes from outside; `jobs`: what was begun and has not ended.
 //! - `outbox`: the queue and the messages in flight (`sending`, `files`, `receipts`).
-//! - `connection` and `pairing` (with `passkey`): the device itself; `deletion`: its end.
+//! - `connection` (with `requests`) and `pairing` (with `passkey`): the device itself; `deletion`: its end.
 //! - `records`: what is still to be written down; `waits`: requests that wait for a message.
 //! - `task_loop` runs it all. The registry above starts tasks; a task knows nothing of it.
 
@@ -24,6 +24,7 @@ mod passkey;
 mod receipts;
 mod records;
 mod reports;
+mod requests;
 mod sending;
 mod settings;
 mod task_loop;
@@ -43,6 +44,7 @@ use jobs::{Done, Jobs};
 use outbox::Outbox;
 use pairing::Pairing;
 use records::Records;
+use requests::ConnectRequests;
 use waits::Waits;
 
 pub(crate) use connection::CLOSED_HERE_CODE;
@@ -91,6 +93,7 @@ pub(crate) struct DeviceTask {
     jobs: Jobs,
     outbox: Outbox,
     connection: Connection,
+    requests: ConnectRequests,
     pairing: Pairing,
     records: Records,
     waits: Waits,
@@ -113,6 +116,7 @@ impl DeviceTask {
             jobs: Jobs::default(),
             outbox: Outbox::new(context.clone()),
             connection: Connection::new(context.clone(), account),
+            requests: ConnectRequests::default(),
             pairing: Pairing::default(),
             records: Records::default(),
             waits: Waits::default(),

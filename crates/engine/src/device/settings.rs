@@ -58,7 +58,7 @@ impl DeviceTask {
             if is_changed {
                 self.connect_anew();
             }
-            return;
+            return self.reconnect_as_asked();
         }
         // Later ones come as events, and may not be written yet.
         self.outbox.queue_mut().restrict(device.restricted_at(now), now);
@@ -66,6 +66,7 @@ impl DeviceTask {
         self.connection.set_device(device);
         self.connection.set_status(status, reason);
         self.resume();
+        self.reconnect_as_asked();
     }
 }
 

@@ -362,13 +362,24 @@ async fn a_device_that_has_stopped_connects_on_request() {
     gateway.engine.connect(device).await.unwrap();
     gateway.messenger.go_offline(device, DisconnectReason::Replaced);
     gateway.until_status(device, DeviceStatus::Disconnected).await;
-    let connects = |messenger: &ScriptedMessenger| {
-        messenger.calls().into_iter().filter(|call| *call == Call::Connect(device)).count()
-    };
-    let before = connects(&gateway.messenger);
+    let before = gateway.messenger.calls().len();
     gateway.engine.connect(device).await.unwrap();
     gateway.until_status(device, DeviceStatus::Connected).await;
-    assert_eq!(connects(&gateway.messenger), before + 1);
+    assert_eq!(gateway.messenger.calls()[before..], [Call::ConnectNow(device)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_to_connect_that_comes_right_after_a_start_counts() {
+    let (mut gateway, device) = TestGateway::with_device().await;
+    gateway.messenger.go_offline(device, DisconnectReason::LoginRefused(415));
+    gateway.until_status(device, DeviceStatus::Disconnected).await;
+    gateway.restart().await;
+    gateway.messenger.connects(false);
+    gateway.start().await;
+    // The device's task may not have read the device yet.
+    gateway.engine.connect(device).await.unwrap();
+    let asked = Call::ConnectNow(device);
+    gateway.messenger.until(|messenger| messenger.calls().contains(&asked)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -409,15 +420,7 @@ async fn no_login_is_tried_before_a_ban_is_over() {
     let end = gateway.stored_device(device).await.banned_until.unwrap();
     gateway.restart().await;
     gateway.start().await;
-    // A request that comes before the device's task has read the device does nothing.
-    let mut answer = Ok(());
-    for _ in 0..100 {
-        answer = gateway.engine.connect(device).await;
-        if answer.is_err() {
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
+    let answer = gateway.engine.connect(device).await;
     assert!(matches!(answer, Err(Error::Conflict(_))), "{answer:?}");
     let shown = gateway.stored_device(device).await;
     assert_eq!((shown.status, shown.banned_until), (DeviceStatus::Disconnected, Some(end)));
@@ -456,7 +459,7 @@ async fn a_changed_proxy_connects_anew() {
         gateway.core.update_device(&gateway.principal, device, change).await
     };
     set(Some("socks5://u:secret@proxy.example:1080")).await.unwrap();
-    let connected = [Call::Disconnect(device), Call::Connect(device)];
+    let connected = [Call::Disconnect(device), Call::ConnectNow(device)];
     gateway.messenger.until(|m| m.calls().get(calls..) == Some(&connected[..])).await;
     gateway.until_status(device, DeviceStatus::Connected).await;
     let proxy = Proxy::parse("socks5://u:secret@proxy.example:1080").unwrap();

@@ -263,6 +263,17 @@ async fn a_long_pause_before_a_login_outlives_a_restart() {
 }
 
 #[tokio::test]
+async fn who_asks_waits_for_no_pause_from_before_a_restart() {
+    let mut world = World::new().await;
+    let device = world.link(OURS).await;
+    refuse_login(&world, OURS, 415, None).await;
+    world.heard(device, lost(DisconnectReason::LoginRefused(415))).await;
+    world.restart().await;
+    world.messenger.connect_now(device).await.unwrap();
+    world.connected(device).await;
+}
+
+#[tokio::test]
 async fn another_version_need_not_wait_for_what_a_refused_one_waits_for() {
     let mut world = World::new().await;
     world.set_version("2.3000.1036000000".parse().unwrap()).await;
