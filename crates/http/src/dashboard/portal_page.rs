@@ -271,7 +271,6 @@ async fn messages(
     })
 }
 
-
 /// Those who may not read are not even notified of messages.
 async fn page_stream(
     State(state): State<AppState>,
