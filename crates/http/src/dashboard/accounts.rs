@@ -4,11 +4,12 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
+use domain::account::Account;
 use domain::error::Error;
 use domain::ids::AccountId;
 use domain::ports::PageRequest;
 use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX, NewAccountRequest, Principal};
-use maud::html;
+use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::account_settings;

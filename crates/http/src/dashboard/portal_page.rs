@@ -14,7 +14,6 @@ use axum::{Extension, Router};
 use domain::device::{Device, DeviceStatus};
 use domain::error::Error;
 use domain::key::Secret;
-use domain::message::{Direction, Message};
 use domain::portal::Permission;
 use domain::ports::{MessageFilter, PageRequest};
 use domain::service::{PageChange, PortalVisitor};
