@@ -113,6 +113,8 @@ pub struct Fleet {
     pub unowned: u64,
     /// Those that this node runs.
     pub owned: u64,
+    /// The part of them that each node runs at most; what each has in an even split where it is not given.
+    pub share: Option<u64>,
     /// Changes with the devices that this node runs, their epochs and their settings.
     pub fingerprint: i64,
     /// The webhooks of all accounts that are not switched off.
@@ -132,6 +134,7 @@ impl Fleet {
     #[must_use]
     pub fn of_webhooks(self) -> Self {
         let (devices, unowned, owned) = (self.webhooks, self.unowned_webhooks, self.owned_webhooks);
-        Self { devices, unowned, owned, ..self }
+        // Their number has nothing to do with what nodes can take of devices.
+        Self { devices, unowned, owned, share: None, ..self }
     }
 }

@@ -34,6 +34,10 @@ impl Failure {
     pub const SECRET_KEY: Self = Self { code: SETTINGS, text: "cannot use the secret key" };
     /// This process cannot run beside the others on its database.
     pub const NODE: Self = Self { code: SETTINGS, text: "cannot join the nodes of the database" };
+    /// The media store cannot be used.
+    pub const MEDIA_STORE: Self = Self { code: DISK, text: "cannot use media_store" };
+    /// The archive cannot be used.
+    pub const ARCHIVE: Self = Self { code: DISK, text: "cannot use archive_dir" };
     /// A backup cannot be used.
     pub const BACKUP: Self = Self { code: DATA, text: "cannot use the backup" };
 }
@@ -82,7 +86,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
 
 fn of_open(error: &OpenError) -> u8 {
     match error {
-        OpenError::Url | OpenError::Refused { .. } => SETTINGS,
+        OpenError::Url | OpenError::Refused { .. } | OpenError::Unfit { .. } => SETTINGS,
         OpenError::Path(..) => DISK,
         OpenError::InUse(_) => IN_USE,
         OpenError::Unreachable { .. } | OpenError::Unavailable(_) => UNAVAILABLE,

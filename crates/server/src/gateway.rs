@@ -62,8 +62,6 @@ impl Gateway {
         let store = store::open_with(&settings.database_url, settings.notify).await;
         let store = store.context("cannot open the database")?;
         let secret_key = secret_key::checked(settings, &store, random(entropy.as_ref())).await?;
-        let (operator, new_operator_key) =
-            operator_key(settings, store.as_ref(), entropy.as_ref()).await?;
         let whatsapp = whatsapp::Config {
             url: settings.whatsapp_url.clone(),
             version: settings.whatsapp_version,
@@ -85,15 +83,19 @@ impl Gateway {
         let outbound = Arc::new(outbound.with_pictures(codec.clone()));
         let sealer: Arc<dyn SecretCipher> =
             Arc::new(ChaChaCipher::new(&secret_key, entropy.clone()));
-        let blobs = media_store(settings).context("cannot use media_store")?;
+        let blobs = media_store(settings).context(Failure::MEDIA_STORE)?;
         let archive = settings.archive_dir.as_deref().map(FileArchive::open).transpose();
-        let archive = archive.context("cannot use archive_dir")?;
+        let archive = archive.context(Failure::ARCHIVE)?;
         let node = settings.node();
         let capacity = node.as_ref().map(|node| node.capacity);
-        if node.is_some() {
-            let joined = joining::check(&store, &blobs, clock.as_ref(), entropy.as_ref()).await;
+        if let Some(node) = &node {
+            let (clock, entropy) = (clock.as_ref(), entropy.as_ref());
+            let joined = joining::check(&node.name, &store, &blobs, clock, entropy).await;
             joined.context(Failure::NODE)?;
         }
+        // The last that can fail: a key that was made and not shown is nobody's.
+        let (operator, new_operator_key) =
+            operator_key(settings, store.as_ref(), entropy.as_ref()).await?;
         let kept = SignedDuration::from_hours(24 * i64::from(settings.media_days));
         let links: Arc<dyn MediaLinks> =
             Arc::new(SignedLinks::new(&secret_key, settings.own_url(), kept));

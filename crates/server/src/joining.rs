@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use domain::node::Node;
 use domain::ports::{BlobStore, Clock, Entropy, MARKER_BLOB, NodeStore as _, Store as _};
 use futures_util::TryStreamExt as _;
 use store::SqlStore;
@@ -20,13 +21,14 @@ const MARKER_BYTES_MAX: u64 = 1_024;
 /// # Errors
 /// The clock or the media store differs.
 pub async fn check(
+    own_name: &str,
     store: &SqlStore,
     blobs: &Arc<dyn BlobStore>,
     clock: &dyn Clock,
     entropy: &dyn Entropy,
 ) -> Result<()> {
     check_clock(store, clock).await?;
-    check_media_store(store, blobs.as_ref(), entropy).await
+    check_media_store(own_name, store, blobs.as_ref(), entropy).await
 }
 
 async fn check_clock(store: &SqlStore, clock: &dyn Clock) -> Result<()> {
@@ -45,6 +47,7 @@ async fn check_clock(store: &SqlStore, clock: &dyn Clock) -> Result<()> {
 /// A marker in the media store has the name that the database knows it by. A store without one is taken,
 /// unless others run with another one.
 async fn check_media_store(
+    own_name: &str,
     store: &SqlStore,
     blobs: &dyn BlobStore,
     entropy: &dyn Entropy,
@@ -58,7 +61,9 @@ async fn check_media_store(
         return Ok(());
     }
     if known != own {
-        let others = store.nodes().await?.into_iter().filter(|node| node.is_live);
+        // This one's former process, killed a moment ago, is no other.
+        let is_other = |node: &Node| node.is_live && node.name != own_name;
+        let others = store.nodes().await?.into_iter().filter(is_other);
         let others: Vec<String> = others.map(|node| node.name).collect();
         if !others.is_empty() {
             bail!(
@@ -67,6 +72,9 @@ async fn check_media_store(
                 others.join(", ")
             );
         }
+        tracing::warn!(
+            "media_store is not the one that this database was used with: files that came in before are not in it"
+        );
         store.replace_setting(MEDIA_STORE_SETTING, own.clone()).await?;
     }
     if marker.is_none() {

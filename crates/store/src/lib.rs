@@ -114,6 +114,14 @@ pub enum OpenError {
         /// What it says.
         why: String,
     },
+    /// PostgreSQL lets us in, but the database cannot hold our data.
+    #[error("the database at {server} cannot be used: {why}")]
+    Unfit {
+        /// Host and port.
+        server: String,
+        /// What to change.
+        why: String,
+    },
     /// The SQLite library is too old to be trusted with a log.
     #[error("SQLite {0} is too old: 3.51.3 or newer is needed")]
     SqliteTooOld(&'static str),

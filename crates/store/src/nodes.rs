@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::ids::{AccountId, DeliveryId, DeviceId, NodeId, WebhookId};
 use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
+use domain::policy::ownership::share_of;
 
 use crate::sql::{Row, SqlError, SqlResult, Tx, params, to_json};
 
@@ -75,9 +76,13 @@ pub(crate) async fn fleet(tx: &mut Tx, registration: Registration) -> SqlResult<
             (SELECT CAST(COALESCE(sum(owner_epoch * 31 + revision), 0) AS BIGINT) FROM devices
                 WHERE owner_node = $1)
         FROM nodes WHERE id = $1 AND epoch = $2";
+    const CAPACITIES: &str =
+        "SELECT capacity FROM nodes WHERE expires_at > now_ms() AND draining = 0";
     let row = tx.query_one(SELECT, params![registration.node.0, registration.epoch]).await?;
     let Some(mut row) = row else { return Ok(None) };
-    Ok(Some(Fleet {
+    let capacities = tx.query(CAPACITIES, &[]).await?.into_iter().map(|mut row| row.small());
+    let capacities = capacities.collect::<SqlResult<Vec<u32>>>()?;
+    let fleet = Fleet {
         drain_per_s: drain_from(&mut row)?,
         live: row.small()?,
         taking: row.small()?,
@@ -89,7 +94,9 @@ pub(crate) async fn fleet(tx: &mut Tx, registration: Registration) -> SqlResult<
         unowned_webhooks: row.small()?,
         owned_webhooks: row.small()?,
         fingerprint: row.int()?,
-    }))
+        share: None,
+    };
+    Ok(Some(Fleet { share: Some(share_of(fleet.devices, &capacities)), ..fleet }))
 }
 
 /// How many devices a second a node hands over: 0 while it is not drained.

@@ -304,6 +304,22 @@ async fn postgres_writes_events_in_the_transaction_of_the_change() {
 }
 
 #[tokio::test]
+async fn postgres_commits_to_the_disk_whatever_the_role_is_set_to() {
+    const HELD: &str = "CREATE FUNCTION seen() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            INSERT INTO seen_setting VALUES (current_setting('synchronous_commit')); RETURN NULL; END $$;
+        CREATE TABLE seen_setting (value TEXT);
+        CREATE TRIGGER seen AFTER INSERT ON accounts EXECUTE FUNCTION seen()";
+    let schema = Schema::new().await;
+    let url = format!("{}%20-csynchronous_commit%3Doff", schema.url());
+    let store = store::open(&url).await.unwrap();
+    schema.execute(HELD).await;
+    World::new(store.clone()).await;
+    assert_eq!(schema.texts("SELECT DISTINCT value FROM seen_setting").await, ["on"]);
+    store.close().await;
+    schema.drop().await;
+}
+
+#[tokio::test]
 async fn message_ids_are_not_used_again() {
     let file = SqliteFile::new();
     let first = store::open(&file.url()).await.unwrap();
@@ -362,6 +378,29 @@ async fn a_second_gateway_is_refused_on_sqlite() {
     assert!(matches!(error, OpenError::InUse(_)), "{error}");
     assert!(error.to_string().contains("in use by another gateway"), "{error}");
     first.close().await;
+    store::open(&file.url()).await.unwrap().close().await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_is_locked_whatever_link_it_is_opened_by() {
+    let file = SqliteFile::new();
+    let at = |name: &str| file.0.path().join(name);
+    let url = |name: &str| format!("sqlite:{}", at(name).display());
+    // It leads nowhere yet.
+    std::os::unix::fs::symlink(file.path(), at("link.db")).unwrap();
+    let first = store::open(&url("link.db")).await.unwrap();
+    for name in ["test.db", "link.db"] {
+        let error = store::open(&url(name)).await.err().unwrap();
+        assert!(matches!(error, OpenError::InUse(_)), "{name}: {error}");
+    }
+    first.close().await;
+    std::fs::hard_link(file.path(), at("hard.db")).unwrap();
+    for name in ["test.db", "hard.db"] {
+        let error = store::open(&url(name)).await.err().unwrap();
+        assert!(matches!(error, OpenError::Path(..)), "{name}: {error}");
+    }
+    std::fs::remove_file(at("hard.db")).unwrap();
     store::open(&file.url()).await.unwrap().close().await;
 }
 

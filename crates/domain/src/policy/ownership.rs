@@ -32,7 +32,24 @@ pub fn next_move(fleet: &Fleet, capacity: u32, is_settled: bool) -> Move {
 
 /// The part of all devices that each node runs at most.
 fn share(fleet: &Fleet) -> u64 {
-    fleet.devices.div_ceil(u64::from(fleet.taking.max(1)))
+    fleet.share.unwrap_or_else(|| fleet.devices.div_ceil(u64::from(fleet.taking.max(1))))
+}
+
+/// The share of nodes of these capacities, each up to its own: what the small ones cannot take falls to the
+/// others.
+pub fn share_of(devices: u64, capacities: &[u32]) -> u64 {
+    let mut capacities: Vec<u64> = capacities.iter().copied().map(u64::from).collect();
+    capacities.sort_unstable();
+    let (mut left, mut nodes) = (devices, u64::try_from(capacities.len()).unwrap_or(u64::MAX));
+    for capacity in capacities {
+        let share = left.div_ceil(nodes);
+        if capacity >= share {
+            return share;
+        }
+        (left, nodes) = (left - capacity, nodes - 1);
+    }
+    // More than all of them can take.
+    devices
 }
 
 fn hand_over(devices: u64) -> Move {
@@ -68,6 +85,25 @@ mod tests {
         }
         assert_eq!(next_move(&fleet(3, 10, 6, 0), any, false), Move::Stay, "nodes come and go");
         assert_eq!(next_move(&fleet(1, 10, 0, 10), 4, true), Move::Claim(4), "its capacity");
+    }
+
+    #[test]
+    fn what_small_nodes_cannot_take_falls_to_the_others() {
+        let cases: [(u64, &[u32], u64); 7] = [
+            (10, &[100, 100, 100], 4),
+            (6, &[1, 100], 5),
+            (100, &[10, 100, 20], 70),
+            (0, &[1], 0),
+            (5, &[], 5),
+            (9, &[3, 3, 3], 3),
+            (9, &[2, 2], 9),
+        ];
+        for (devices, capacities, expected) in cases {
+            assert_eq!(share_of(devices, capacities), expected, "{devices} on {capacities:?}");
+        }
+        let large = Fleet { share: Some(5), ..fleet(2, 6, 3, 2) };
+        assert_eq!(next_move(&large, 100, true), Move::Claim(2));
+        assert_eq!(next_move(&large.of_webhooks(), 100, true), Move::Stay);
     }
 
     #[test]

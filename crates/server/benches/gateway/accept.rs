@@ -99,7 +99,7 @@ pub async fn measure(options: Options) -> Vec<Table> {
         Contender::new("hello", Kind::Send, "reference", &hello.0),
         Contender::new("accept", Kind::Send, "0.45 × hello, p99 at most 30 ms", &server),
         Contender::new("accept, Idempotency-Key", Kind::SendWithKey, "0.35 × hello", &server),
-        Contender::new("GET of a device", Kind::Read, "0.75 × hello", &server),
+        Contender::new("GET of a device", Kind::Read, "0.7 × hello", &server),
     ];
     let earlier = match &options.before {
         Some(binary) => Some(start_earlier(binary, &simulator).await),

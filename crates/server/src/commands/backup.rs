@@ -1,5 +1,6 @@
 //! `gerbang backup` and `gerbang restore`.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -41,12 +42,37 @@ pub struct RestoreArgs {
 pub async fn make(args: BackupArgs) -> Result<()> {
     let settings = load(args.flags)?;
     let path = args.path;
-    let is_free = args.force || !path.exists();
-    ensure!(is_free, "{} exists: --force replaces it", path.display());
+    check_place(&settings, &path, args.force)?;
     let media = MediaPart::of(&settings, !args.without_media);
     let made =
         super::until_stopped(backup::make(&settings, media.clone(), &path, SystemClock.now()));
     super::print(&made_text(&settings, &path, &media, &made.await?)?)
+}
+
+/// Refuses to replace what is there, unless that is wanted and it is a file that may be an earlier backup.
+fn check_place(settings: &Settings, path: &Path, may_replace: bool) -> Result<()> {
+    let Ok(there) = path.metadata() else { return Ok(()) };
+    let shown = path.display();
+    ensure!(there.is_file(), "{shown} is there and is no file");
+    ensure!(may_replace, "{shown} exists: --force replaces it");
+    let database = store::sqlite_path(&settings.database_url).map(Path::to_owned);
+    let beside = |name: &str| database.as_ref().map(|path| with_ending(path, name));
+    let own = [beside(""), beside("-wal"), beside("-shm"), beside(".lock"), beside(".reserve")];
+    let own = own.into_iter().flatten().chain([settings.secret_key_path()]);
+    let is_there = |own: PathBuf| {
+        own.metadata().is_ok_and(|own| own.dev() == there.dev() && own.ino() == there.ino())
+    };
+    ensure!(
+        !own.into_iter().any(is_there),
+        "{shown} is a file of the gateway: choose another name"
+    );
+    Ok(())
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Restores a backup.
@@ -81,7 +107,9 @@ fn made_text(settings: &Settings, path: &Path, media: &MediaPart, made: &Made) -
                 store::address(&settings.database_url).context("cannot name the database")?;
             format!(
                 "{shown}: {media}. The database is PostgreSQL's; keep it with\n  \
-                 pg_dump --format=custom --file={shown}.pgdump {address}\n"
+                 pg_dump --format=custom --file={} {}\n",
+                quoted(&format!("{shown}.pgdump")),
+                quoted(&address),
             )
         }
     };
@@ -109,4 +137,24 @@ fn restored_text(path: &Path, report: &Report) -> String {
         database.waiting,
         database.unlinked,
     )
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@=+,".contains(c);
+    match word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_gets_words_whole() {
+        assert_eq!(quoted("/srv/a-1.tar.gz"), "/srv/a-1.tar.gz");
+        assert_eq!(quoted("it's a;b"), "'it'\\''s a;b'");
+    }
 }

@@ -111,6 +111,16 @@ async fn a_postgresql_that_cannot_be_reached_or_refuses_is_named() {
     let url = database.url().replace("gerbang_processes_", "no_such_database_");
     serve(&url).await.refused(78, &["no_such_database_"]);
     serve("mysql://127.0.0.1/gerbang").await.refused(78, &["postgres://"]);
+    let url = database.url();
+    let (_, rest) = url.split_once("gerbang_processes_").unwrap();
+    let latin = format!("latin_{}", rest.split('?').next().unwrap());
+    let make = format!(
+        "CREATE DATABASE {latin} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    );
+    database.execute(&make).await;
+    let refused = serve(&url.replace("gerbang_processes_", "latin_")).await;
+    database.execute(&format!("DROP DATABASE {latin}")).await;
+    refused.refused(78, &["LATIN1", "UTF8"]);
     database.drop().await;
 }
 
@@ -120,6 +130,24 @@ async fn wrong_settings_are_named() {
     let refused = run_on(data.path(), &["serve"], &[("GERBANG_PACING", "fast")]).await;
     refused.refused(78, &["invalid settings", "pacing"]);
     assert!(!data.path().join("data").exists());
+}
+
+#[tokio::test]
+async fn a_first_start_that_fails_leaves_the_operator_key_to_the_next_one() {
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let inside = file.join("inside").display().to_string();
+    // Without it the first start makes the key.
+    let own = ("GERBANG_ADMIN_KEY", "");
+    for setting in ["GERBANG_MEDIA_STORE", "GERBANG_ARCHIVE_DIR"] {
+        let refused = run_on(data.path(), &["serve"], &[NOWHERE, own, (setting, &inside)]).await;
+        refused.refused(74, &["Not a directory"]);
+    }
+    let mut gateway = Gateway::start_on(data, &[NOWHERE, own]).await;
+    let key = std::fs::read_to_string(gateway.data_dir().join("data/operator.key")).unwrap();
+    gateway.operator().with_key(key.trim()).get("/v1/accounts").await;
+    assert!(gateway.process.stop().await.success());
 }
 
 /// Runs `gerbang serve` on a copy of the data on a disk of its own: `mount` prepares it.

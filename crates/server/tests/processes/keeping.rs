@@ -130,6 +130,12 @@ async fn a_backup_of_a_running_gateway_is_restored_and_its_devices_are_linked_ag
     assert!(printed.contains("1 files that came in"), "{printed}");
     gateway.command(&["backup", path]).await.refused(1, &["exists", "--force"]);
     gateway.command(&["backup", path, "--force"]).await.ok();
+    for own in ["gerbang.sqlite", "gerbang.sqlite-wal", "secret.key"] {
+        let own = gateway.data_dir().join("data").join(own);
+        let refused = gateway.command(&["backup", own.to_str().unwrap(), "--force"]).await;
+        refused.refused(1, &["a file of the gateway"]);
+    }
+    gateway.command(&["backup", "/dev/full", "--force"]).await.refused(1, &["no file"]);
     download(&gateway, &other).await;
     assert_eq!(std::fs::read_dir(kept.path()).unwrap().count(), 2, "no drafts are left");
     for backup in [&backup, &other] {

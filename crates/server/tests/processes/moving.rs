@@ -38,6 +38,7 @@ async fn a_stopped_installation_moves_to_postgresql_and_goes_on() {
     }
     gateway.command(&["serve"]).await.refused(65, &["was moved to postgres://"]);
     gateway.command(&move_it).await.refused(65, &["was moved to postgres://"]);
+    gateway.command(&["backup", "kept.tar.gz"]).await.refused(65, &["was moved to postgres://"]);
     gateway.restart_with(&[("GERBANG_DATABASE_URL", &url)]).await;
     account.wait_for_status(&device, "connected").await;
     send("after").await;

@@ -21,6 +21,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::OpenError;
 use crate::cache::Cache;
@@ -42,6 +43,11 @@ pub(crate) use target::Target;
 const CONNECTIONS_MAX: u32 = 12;
 /// How long an operation waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the beginning and the end of a transaction may take, and the work of a group. A server that is gone
+/// without a word, or behind a wire that is cut, closes no connection and answers nothing on it.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// The same for what is read.
+const READ_MAX: Duration = Duration::from_secs(60);
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
@@ -88,7 +94,7 @@ impl Pool {
 
     async fn begin(&self) -> SqlResult<Tx> {
         let mut tx = self.acquire().await?;
-        tx.execute("BEGIN", &[]).await?;
+        in_time(&mut tx, "BEGIN").await?;
         Ok(tx)
     }
 }
@@ -104,9 +110,12 @@ pub(crate) struct PostgreSql {
 }
 
 /// PostgreSQL ends a transaction whose process says nothing for this long: one that is frozen holds the locks on
-/// its devices otherwise, and no other node could take them over.
-async fn end_when_silent(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    const SET: &str = "SET idle_in_transaction_session_timeout = '5s'";
+/// its devices otherwise, and no other node could take them over. And a commit is on the disk when it returns,
+/// also where the database or the user is set to answer before.
+async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    const SET: &str = "SELECT set_config('idle_in_transaction_session_timeout', '5s', false),
+        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
+            WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, false)";
     sqlx::query(SET).execute(connection).await.map(drop)
 }
 
@@ -117,12 +126,13 @@ impl PostgreSql {
     pub(crate) async fn open(url: &str, notify: bool) -> Result<Self, OpenError> {
         let options = facts::options(url)?;
         reach::reach(&options).await?;
+        reach::fits(&options).await?;
         let cache = Arc::new(Cache::default());
         refuse_earlier_release(&options).await?;
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            .after_connect(|connection, _| Box::pin(end_when_silent(connection)))
+            .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_with(options.clone())
             .await
             .map_err(from_sqlx)?;
@@ -180,7 +190,14 @@ impl PostgreSql {
         F: for<'a> FnOnce(&'a mut Tx) -> BoxFuture<'a, SqlResult<T>> + Send + 'static,
     {
         let pool = self.pool.clone();
-        let task = async move { work(&mut pool.acquire().await?).await };
+        let task = async move {
+            let mut tx = pool.acquire().await?;
+            let answered = timeout(READ_MAX, work(&mut tx)).await;
+            answered.unwrap_or_else(|_| {
+                close(&mut tx);
+                Err(silent())
+            })
+        };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
     }
 
@@ -213,6 +230,27 @@ async fn migrate_alone(tx: &mut Tx) -> Result<(), OpenError> {
     migrated
 }
 
+/// Begins or ends a transaction. A connection on which that fails is closed.
+async fn in_time(tx: &mut Tx, statement: &'static str) -> SqlResult<()> {
+    let done = timeout(ANSWER_MAX, tx.execute(statement, &[])).await;
+    let done = done.unwrap_or_else(|_| Err(silent()));
+    if done.is_err() {
+        close(tx);
+    }
+    done.map(drop)
+}
+
+/// Closes a connection once it is not used any more, in place of keeping it.
+fn close(tx: &mut Tx) {
+    if let ConnectionRole::Postgres(link) = &mut tx.link {
+        link.connection.close_on_drop();
+    }
+}
+
+fn silent() -> SqlError {
+    SqlError::Unavailable("PostgreSQL does not answer".into())
+}
+
 fn crashed() -> SqlError {
     SqlError::Fault("an operation did not end".into())
 }
@@ -225,12 +263,9 @@ async fn end<T>(pool: &Pool, mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -
         failed => failed,
     };
     let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = tx.execute(end, &[]).await;
+    let ended = in_time(&mut tx, end).await;
     // After a failure too: a commit whose answer was lost may have happened.
     cache.forget(&tx.touched);
-    if let (Err(_), ConnectionRole::Postgres(link)) = (&ended, &mut tx.link) {
-        link.connection.close_on_drop();
-    }
     let value = outcome?;
     ended?;
     if !tx.touched.is_empty() {

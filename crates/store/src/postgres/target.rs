@@ -26,6 +26,7 @@ impl Target {
     pub(crate) async fn begin(url: &str) -> Result<Self, OpenError> {
         let options = facts::options(url)?;
         reach::reach(&options).await?;
+        reach::fits(&options).await?;
         let address = facts::address_of(&options);
         let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT);
         let pool = pool.connect_with(options).await.map_err(from_sqlx)?;

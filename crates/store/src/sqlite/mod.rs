@@ -1,7 +1,8 @@
 //! SQLite: one writer with group commit, a few readers, and no other process.
 //!
 //! Invariants: an answer to a write leaves after the commit, and a commit is a completed `fsync`
-//! (`synchronous=FULL`); a second process is refused by a lock file beside the database.
+//! (`synchronous=FULL`); a second process is refused by a lock file beside the database, whatever link it is
+//! opened by.
 
 mod copy;
 mod link;
@@ -97,8 +98,9 @@ impl Sqlite {
         if rusqlite::version_number() < SQLITE_VERSION_MIN {
             return Err(OpenError::SqliteTooOld(rusqlite::version()));
         }
-        let lock = take_lock(path)?;
         create_private(path)?;
+        let path = &only_name(path)?;
+        let lock = take_lock(path)?;
         let reserve = Reserve::of(path);
         // It takes space to open the database, too.
         reserve.release_if_full();
@@ -184,6 +186,22 @@ fn reason_of_disk(path: &Path, error: OpenError) -> OpenError {
 /// Runs a future that never waits, as all futures over SQLite are.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("nothing over SQLite ever waits")
+}
+
+/// The one name of a file, behind symbolic links: what is beside it is under that name, the lock as well as
+/// SQLite's own files. One with further names is refused, for SQLite would not find its log by them.
+fn only_name(path: &Path) -> Result<PathBuf, OpenError> {
+    let fault = |error: std::io::Error| OpenError::Path(path.to_owned(), error.to_string());
+    let name = path.canonicalize().map_err(fault)?;
+    #[cfg(unix)]
+    {
+        let metadata = name.metadata().map_err(fault)?;
+        if std::os::unix::fs::MetadataExt::nlink(&metadata) > 1 {
+            let why = "the file has several names (hard links), and a database must have one";
+            return Err(OpenError::Path(path.to_owned(), why.to_owned()));
+        }
+    }
+    Ok(name)
 }
 
 fn take_lock(path: &Path) -> Result<File, OpenError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 use super::link::from_sqlite;
-use super::{MIGRATIONS, block_on, connect, take_lock};
+use super::{MIGRATIONS, block_on, connect, only_name, take_lock};
 use crate::OpenError;
 use crate::migrate::migrate;
 use crate::sql::{Cell, ConnectionRole, SqlResult, Tx};
@@ -32,6 +32,7 @@ impl Source {
         if !path.is_file() {
             return Err(OpenError::Path(path.to_owned(), "there is no database".into()));
         }
+        let path = &only_name(path)?;
         let lock = take_lock(path)?;
         let link = connect(path, true)?;
         let mut tx =

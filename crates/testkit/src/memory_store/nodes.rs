@@ -10,6 +10,7 @@ use domain::error::StoreError;
 use domain::ids::{AccountId, DeviceId, MessageId, NodeId, WebhookId};
 use domain::leases::Leases;
 use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
+use domain::policy::ownership::share_of;
 use domain::policy::rate::{RateState, SharedWindow, Taken};
 use domain::ports::{LoadedOutbox, MessageStore as _, NodeStore, StoreResult};
 use domain::webhook::{Delivery, DeliveryOutcome, DeliveryState};
@@ -191,13 +192,16 @@ impl NodeStore for MemoryStore {
         let active = || state.webhooks.iter().filter(|webhook| webhook.disabled.is_none());
         let unposted = active().filter(|webhook| nodes.live_poster(webhook.id).is_none());
         let posted = active().filter(|one| nodes.poster(one.id).node == Some(registration.node));
+        let taking = || nodes.live().filter(|node| node.drain_per_s.is_none());
+        let capacities: Vec<u32> = taking().map(|node| node.node.capacity).collect();
         Ok(Some(Fleet {
             webhooks: count(active().count()),
             unowned_webhooks: count(unposted.count()),
             owned_webhooks: count(posted.count()),
             live: small(nodes.live().count()),
-            taking: small(nodes.live().filter(|node| node.drain_per_s.is_none()).count()),
+            taking: small(taking().count()),
             devices: count(state.devices.len()),
+            share: Some(share_of(count(state.devices.len()), &capacities)),
             unowned: count(unowned.count()),
             owned: count(owned.len()),
             fingerprint: owned.iter().map(|owner| owner.epoch * 31 + owner.revision).sum(),
