@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::hints::Hint;
-use super::{ANSWER_MAX, Pool, end, silent};
+use super::{ANSWER_MAX, Pool, end};
 use crate::cache::Cache;
 use crate::job::{GROUP_BYTES_MAX, GroupItem, Groups, Parts, Reply, RunGroup, answer};
 use crate::sql::{SqlError, SqlResult};
@@ -88,7 +88,6 @@ async fn commit(pool: &Pool, cache: &Cache, mut group: Box<dyn RunGroup>) {
         let outcome = match pool.begin().await {
             Ok(mut tx) => {
                 let outcome = timeout(ANSWER_MAX, group.run(&mut tx, part.clone())).await;
-                let outcome = outcome.unwrap_or_else(|_| Err(silent()));
                 end(pool, tx, outcome, cache).await
             }
             Err(error) => Err(error),

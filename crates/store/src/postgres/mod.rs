@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use domain::leases::Leases;
 use futures_util::future::BoxFuture;
+use sqlx::Connection as _;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnection, PgPoolOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::OpenError;
@@ -47,7 +49,11 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// without a word, or behind a wire that is cut, closes no connection and answers nothing on it.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// The same for what is read.
-const READ_MAX: Duration = Duration::from_secs(60);
+const READ_MAX: Duration = Duration::from_secs(30);
+/// The same for other writes: deleting an account with all it has takes long.
+const WRITE_MAX: Duration = Duration::from_secs(300);
+/// How long a connection that was not used for a while may take to show that it still works.
+const PING_MAX: Duration = Duration::from_secs(1);
 pub(crate) const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_initial.sql"),
     include_str!("../../migrations/postgres/0002_bounds.sql"),
@@ -119,6 +125,11 @@ async fn prepare(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query(SET).execute(connection).await.map(drop)
 }
 
+/// Whether a connection still answers.
+async fn works(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    Ok(matches!(timeout(PING_MAX, connection.ping()).await, Ok(Ok(()))))
+}
+
 impl PostgreSql {
     /// Opens the database at `url`, which exists already.
     ///
@@ -132,6 +143,8 @@ impl PostgreSql {
         let connections = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(works(connection)))
             .after_connect(|connection, _| Box::pin(prepare(connection)))
             .connect_with(options.clone())
             .await
@@ -178,7 +191,7 @@ impl PostgreSql {
         let (pool, cache) = (self.pool.clone(), self.cache.clone());
         let task = async move {
             let mut tx = pool.begin().await?;
-            let outcome = work(&mut tx).await;
+            let outcome = timeout(WRITE_MAX, work(&mut tx)).await;
             end(&pool, tx, outcome, &cache).await
         };
         tokio::spawn(task).await.unwrap_or_else(|_| Err(crashed()))
@@ -255,18 +268,32 @@ fn crashed() -> SqlError {
     SqlError::Fault("an operation did not end".into())
 }
 
-/// Commits what went well and rolls back the rest. A connection whose transaction did not end is
-/// closed.
-async fn end<T>(pool: &Pool, mut tx: Tx, outcome: SqlResult<T>, cache: &Cache) -> SqlResult<T> {
+/// Commits what went well and rolls back the rest. A connection whose transaction did not end, or that has
+/// fallen silent, is closed.
+async fn end<T>(
+    pool: &Pool,
+    mut tx: Tx,
+    outcome: Result<SqlResult<T>, Elapsed>,
+    cache: &Cache,
+) -> SqlResult<T> {
     let outcome = match outcome {
-        Ok(value) => changes::write(&mut tx).await.map(|()| value),
+        Ok(Ok(value)) => {
+            let noted = timeout(ANSWER_MAX, changes::write(&mut tx)).await;
+            noted.map(|noted| noted.map(|()| value))
+        }
         failed => failed,
     };
-    let end = if outcome.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    let ended = in_time(&mut tx, end).await;
+    let ended = match &outcome {
+        Ok(Ok(_)) => in_time(&mut tx, "COMMIT").await,
+        Ok(Err(_)) => in_time(&mut tx, "ROLLBACK").await,
+        Err(_) => {
+            close(&mut tx);
+            Err(silent())
+        }
+    };
     // After a failure too: a commit whose answer was lost may have happened.
     cache.forget(&tx.touched);
-    let value = outcome?;
+    let value = outcome.unwrap_or_else(|_| Err(silent()))?;
     ended?;
     if !tx.touched.is_empty() {
         pool.hints.send(Hint::Changed);
