@@ -6,6 +6,8 @@
 //!   filename     names as browsers save them
 //!   encoding     opens what was compressed for the way
 //!   page         whether it is a web page
+//! preview      what is shown of a link
+//!   head         the title and the `meta` tags of a page
 //! webhooks     posts a webhook, asks a receiver for a challenge
 //! guard        which URLs and addresses may be reached at all
 //!   address      what kind of address an address is
@@ -24,6 +26,7 @@ mod encoding;
 mod filename;
 mod files;
 mod guard;
+mod head;
 mod page;
 mod preview;
 pub mod proxy;

@@ -1,5 +1,6 @@
 //! What a page says of itself, for those who are sent a link to it.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use encoding_rs::{Encoding, UTF_8};
 use parking_lot::Mutex;
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::HttpOutbound;
+use crate::head::{Head, decoded, short};
 
 /// Most bytes of a page that are read.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -58,18 +61,26 @@ impl HttpOutbound {
 
     async fn seen(&self, link: &str) -> Option<LinkPreview> {
         let picture_by = Instant::now() + PICTURE_MAX;
-        let (page, url) = timeout(PAGE_MAX, self.page(link)).await.ok()??;
-        let preview = preview(link, &page)?;
-        let picture = timeout_at(picture_by, self.picture(&page, &url)).await.ok().flatten();
+        let (preview, picture, url) = timeout(PAGE_MAX, self.read(link)).await.ok()??;
+        let picture = async { self.picture(&picture?, &url).await };
+        let picture = timeout_at(picture_by, picture).await.ok().flatten();
         Some(LinkPreview { picture, ..preview })
     }
 
+    /// What a page says of itself, what it names as its picture, and where it is.
+    async fn read(&self, link: &str) -> Option<(LinkPreview, Option<String>, Url)> {
+        let (page, url) = self.page(link).await?;
+        let link = link.to_owned();
+        // Others' messages do not wait for a page that is long.
+        let reading = spawn_blocking(move || preview(&link, &page.text()));
+        let (preview, picture) = reading.await.ok().flatten()?;
+        Some((preview, picture, url))
+    }
+
     /// The picture that a page names, small; guarded as every other download.
-    async fn picture(&self, page: &str, of: &Url) -> Option<Vec<u8>> {
+    async fn picture(&self, named: &str, of: &Url) -> Option<Vec<u8>> {
         let codec = self.codec.as_ref()?;
-        let named = ["og:image", "og:image:url", "twitter:image"];
-        let named = named.iter().find_map(|name| meta(page, name))?;
-        let url = of.join(decoded(&named).trim()).ok()?;
+        let url = of.join(named.trim()).ok()?;
         let url = self.guard.check(url.as_str()).ok()?;
         let (mut answer, _) = self.follow(url).await.ok()?;
         let mut bytes = Vec::new();
@@ -83,7 +94,7 @@ impl HttpOutbound {
     }
 
     /// The beginning of a page, and where it is.
-    async fn page(&self, link: &str) -> Option<(String, Url)> {
+    async fn page(&self, link: &str) -> Option<(Page, Url)> {
         let url = self.guard.check(link).ok()?;
         let (mut answer, url) = self.follow(url).await.ok()?;
         let content_type = answer.headers().get(CONTENT_TYPE)?.to_str().ok()?.to_ascii_lowercase();
@@ -97,113 +108,36 @@ impl HttpOutbound {
         }
         let charset = content_type.split_once("charset=").map(|(_, name)| name.trim_matches('"'));
         let encoding = charset.and_then(|name| Encoding::for_label(name.as_bytes()));
-        Some((encoding.unwrap_or(UTF_8).decode(&bytes).0.into_owned(), url))
+        Some((Page { bytes, encoding: encoding.unwrap_or(UTF_8) }, url))
     }
 }
 
-fn preview(link: &str, page: &str) -> Option<LinkPreview> {
-    let named = |names: &[&str]| names.iter().find_map(|name| meta(page, name));
-    let title = named(&["og:title", "twitter:title"]).or_else(|| title(page))?;
+/// The beginning of a page, as it came.
+struct Page {
+    bytes: Vec<u8>,
+    encoding: &'static Encoding,
+}
+
+impl Page {
+    fn text(&self) -> Cow<'_, str> {
+        self.encoding.decode(&self.bytes).0
+    }
+}
+
+/// What a page says of itself, and what it names as its picture.
+fn preview(link: &str, page: &str) -> Option<(LinkPreview, Option<String>)> {
+    let head = Head::of(page);
+    let named = |names: &[&str]| names.iter().find_map(|name| head.get(name));
+    let title = named(&["og:title", "twitter:title"]).or_else(|| head.title())?;
     let description = named(&["og:description", "twitter:description", "description"]);
-    Some(LinkPreview {
+    let picture = named(&["og:image", "og:image:url", "twitter:image"]).map(decoded);
+    let preview = LinkPreview {
         link: link.to_owned(),
-        title: short(&title, TITLE_CHARS_MAX)?,
-        description: description.and_then(|text| short(&text, DESCRIPTION_CHARS_MAX)),
+        title: short(title, TITLE_CHARS_MAX)?,
+        description: description.and_then(|text| short(text, DESCRIPTION_CHARS_MAX)),
         picture: None,
-    })
-}
-
-/// The text between the tags of the title.
-fn title(page: &str) -> Option<String> {
-    let (start, _) = tags(page, "title").next()?;
-    let rest = &page[start..];
-    let end = rest.find('<').unwrap_or(rest.len());
-    Some(rest[..end].to_owned())
-}
-
-/// The content of the first `meta` with this name.
-fn meta(page: &str, name: &str) -> Option<String> {
-    let mut found = tags(page, "meta").map(|(_, tag)| tag);
-    found.find_map(|tag| {
-        let its = attribute(tag, "property").or_else(|| attribute(tag, "name"))?;
-        its.eq_ignore_ascii_case(name)
-            .then(|| attribute(tag, "content").map(str::to_owned))
-            .flatten()
-    })
-}
-
-/// Where each tag of this name ends, and what is in it.
-fn tags<'p>(page: &'p str, name: &'p str) -> impl Iterator<Item = (usize, &'p str)> {
-    page.match_indices('<').filter_map(move |(at, _)| {
-        let inside = &page[at + 1..];
-        let begins = inside.get(..name.len())?;
-        let after = inside[name.len()..].chars().next()?;
-        if !begins.eq_ignore_ascii_case(name) || after.is_alphanumeric() {
-            return None;
-        }
-        let end = inside.find('>')?;
-        Some((at + 1 + end + 1, &inside[name.len()..end]))
-    })
-}
-
-/// The value of an attribute.
-fn attribute<'t>(tag: &'t str, name: &str) -> Option<&'t str> {
-    let mut rest = tag;
-    loop {
-        let (key, after) = rest.split_once('=')?;
-        let after = after.trim_start();
-        let (value, next) = match after.chars().next()? {
-            quote @ ('"' | '\'') => after[1..].split_once(quote)?,
-            _ => after.split_once(char::is_whitespace).unwrap_or((after, "")),
-        };
-        if key.trim().eq_ignore_ascii_case(name) {
-            return Some(value);
-        }
-        rest = next;
-    }
-}
-
-/// A line of at most so many characters; `None` for an empty one.
-fn short(text: &str, chars_max: usize) -> Option<String> {
-    let text = decoded(text);
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line: String = line.chars().filter(|c| !c.is_control()).take(chars_max).collect();
-    (!line.is_empty()).then_some(line)
-}
-
-/// A text with the characters that its entities stand for.
-fn decoded(text: &str) -> String {
-    let mut decoded = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('&') {
-        decoded.push_str(before);
-        let entity = after.split_once(';').and_then(|(name, next)| Some((entity(name)?, next)));
-        let (character, next) = entity.unwrap_or(('&', after));
-        decoded.push(character);
-        rest = next;
-    }
-    decoded.push_str(rest);
-    decoded
-}
-
-fn entity(name: &str) -> Option<char> {
-    Some(match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" => '"',
-        "apos" => '\'',
-        "nbsp" => ' ',
-        "ndash" => '–',
-        "mdash" => '—',
-        "hellip" => '…',
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let hex = number.strip_prefix(['x', 'X']);
-            let code = hex.map_or_else(|| number.parse(), |hex| u32::from_str_radix(hex, 16));
-            char::from_u32(code.ok()?)?
-        }
-    })
+    };
+    Some((preview, picture))
 }
 
 #[cfg(test)]
@@ -213,7 +147,7 @@ mod tests {
     const LINK: &str = "https://toko.example/kopi";
 
     fn of(page: &str) -> Option<(String, Option<String>)> {
-        preview(LINK, page).map(|preview| (preview.title, preview.description))
+        preview(LINK, page).map(|(preview, _)| (preview.title, preview.description))
     }
 
     #[test]
