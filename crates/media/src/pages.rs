@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Range;
 use std::path::Path;
 
 use flate2::read::ZlibDecoder;
@@ -15,8 +16,14 @@ const FILE_BYTES_MAX: u64 = 32 << 20;
 const STREAM_BYTES_MAX: u64 = 1 << 20;
 /// Most such groups.
 const STREAMS_MAX: usize = 256;
-/// How far around its type a dictionary is searched.
-const AROUND: usize = 4 * 1024;
+/// Most bytes of all groups together.
+const UNPACKED_BYTES_MAX: u64 = 32 << 20;
+/// How far after its name the bytes of a group begin.
+const STREAM_WITHIN: usize = 4 * 1024;
+/// How far around its type a dictionary is searched: a page takes eight bytes in it, or more.
+const AROUND: usize = 64 * 1024;
+/// Most bytes that are looked at around all types: each may be far from the end of its dictionary.
+const STEPS_MAX: usize = 16 << 20;
 /// More pages than any document has.
 const PAGES_MAX: u32 = 1_000_000;
 
@@ -24,48 +31,73 @@ const PAGES_MAX: u32 = 1_000_000;
 pub(crate) fn count(path: &Path) -> Option<u32> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(FILE_BYTES_MAX).read_to_end(&mut bytes).ok()?;
-    let plain = largest_count(&bytes);
-    let hidden = || object_groups(&bytes).filter_map(|group| largest_count(&group)).max();
-    plain.or_else(hidden)
+    let mut search = Search { steps_left: STEPS_MAX };
+    let plain = search.largest_count(&bytes);
+    plain.or_else(|| object_groups(&bytes).filter_map(|group| search.largest_count(&group)).max())
 }
 
-/// The largest count of the trees of pages in a text.
-fn largest_count(text: &[u8]) -> Option<u32> {
-    let trees = positions(text, b"/Pages").filter(|at| is_type(text, *at));
-    let counts = trees.filter_map(|at| {
-        let dictionary = &text[begin(text, at)..end(text, at)];
-        let count = positions(dictionary, b"/Count").next()?;
-        number(&dictionary[count + b"/Count".len()..])
-    });
-    counts.filter(|count| (1..=PAGES_MAX).contains(count)).max()
+/// The work that may still be done for one file.
+struct Search {
+    steps_left: usize,
 }
 
-/// Where the dictionary around a place begins.
-fn begin(text: &[u8], at: usize) -> usize {
-    let mut inside = 0;
-    for start in (at.saturating_sub(AROUND)..at).rev() {
-        match &text[start..=start + 1] {
-            b"<<" if inside == 0 => return start,
-            b"<<" => inside -= 1,
-            b">>" => inside += 1,
-            _ => {}
+impl Search {
+    /// The largest count of the trees of pages in a text.
+    fn largest_count(&mut self, text: &[u8]) -> Option<u32> {
+        let mut largest = None;
+        let mut next = 0;
+        for at in positions(text, b"/Pages") {
+            if at < next || !is_type(text, at) {
+                continue;
+            }
+            let Some(dictionary) = self.dictionary(text, at) else {
+                if self.steps_left == 0 {
+                    break;
+                }
+                continue;
+            };
+            next = dictionary.end;
+            largest = largest.max(count_in(&text[dictionary]));
         }
+        largest
     }
-    at
+
+    /// The dictionary around a place.
+    fn dictionary(&mut self, text: &[u8], at: usize) -> Option<Range<usize>> {
+        let before = &text[at.saturating_sub(AROUND)..at];
+        let back = self.unpaired(before.windows(2).rev(), *b"<<", *b">>")?;
+        let after = &text[at..text.len().min(at + AROUND)];
+        let ahead = self.unpaired(after.windows(2), *b">>", *b"<<")?;
+        Some(at - back - 2..at + ahead)
+    }
+
+    /// How many pairs of bytes come before the first that has no partner of the other kind.
+    fn unpaired<'t>(
+        &mut self,
+        pairs: impl Iterator<Item = &'t [u8]>,
+        wanted: [u8; 2],
+        partner: [u8; 2],
+    ) -> Option<usize> {
+        let (mut pairs, mut inside) = (pairs.enumerate(), 0);
+        while let Some((passed, pair)) = pairs.next() {
+            self.steps_left = self.steps_left.checked_sub(1)?;
+            match pair {
+                _ if pair == wanted && inside == 0 => return Some(passed),
+                _ if pair == wanted => inside -= 1,
+                _ if pair == partner => inside += 1,
+                _ => continue,
+            }
+            // A byte belongs to one pair: `>>>>` closes two dictionaries, not three.
+            pairs.next();
+        }
+        None
+    }
 }
 
-/// Where it ends.
-fn end(text: &[u8], at: usize) -> usize {
-    let mut inside = 0;
-    for end in at..text.len().min(at + AROUND).saturating_sub(1) {
-        match &text[end..=end + 1] {
-            b">>" if inside == 0 => return end,
-            b">>" => inside -= 1,
-            b"<<" => inside += 1,
-            _ => {}
-        }
-    }
-    at
+fn count_in(dictionary: &[u8]) -> Option<u32> {
+    let count = positions(dictionary, b"/Count").next()?;
+    let count = number(&dictionary[count + b"/Count".len()..])?;
+    (1..=PAGES_MAX).contains(&count).then_some(count)
 }
 
 /// Whether the name at this place is the value of a type.
@@ -83,16 +115,19 @@ fn number(text: &[u8]) -> Option<u32> {
 /// Groups of compressed objects, as text.
 fn object_groups(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     let starts = positions(text, b"/ObjStm").take(STREAMS_MAX).filter_map(|at| {
-        let rest = &text[at..text.len().min(at + AROUND)];
+        let rest = &text[at..text.len().min(at + STREAM_WITHIN)];
         let stream = positions(rest, b"stream").next()? + b"stream".len();
         let line_end = rest[stream..].iter().position(|byte| *byte == b'\n')?;
         Some(at + stream + line_end + 1)
     });
-    starts.map(|start| {
+    let mut bytes_left = UNPACKED_BYTES_MAX;
+    starts.map_while(move |start| {
+        let bytes_max = bytes_left.min(STREAM_BYTES_MAX);
         let mut group = Vec::new();
         // One that ends early is worth what has come of it.
-        drop(ZlibDecoder::new(&text[start..]).take(STREAM_BYTES_MAX).read_to_end(&mut group));
-        group
+        drop(ZlibDecoder::new(&text[start..]).take(bytes_max).read_to_end(&mut group));
+        bytes_left -= group.len() as u64;
+        (bytes_max > 0).then_some(group)
     })
 }
 
@@ -136,5 +171,41 @@ mod tests {
         bytes.extend(packed.finish().unwrap());
         bytes.extend(b"\nendstream");
         assert_eq!(of(&bytes), Some(3));
+    }
+
+    #[test]
+    fn a_tree_may_be_large() {
+        let kids = "12 0 R ".repeat(5_000);
+        let tree = format!("<</Type/Pages /Kids[{kids}] /Count 5000>>");
+        assert_eq!(of(tree.as_bytes()), Some(5_000));
+        let nested = b"<</Type/Pages/Resources<</A<</B<</C 1>>>>>>/Count 7>>";
+        assert_eq!(of(nested), Some(7));
+    }
+
+    #[test]
+    fn the_work_is_bounded_whatever_a_file_holds() {
+        // Each of them took minutes when every type was searched around for its dictionary.
+        let parts =
+            ["/Type/Pages ", "1 0 obj<</Type/Pages/Kids[", "<</Type/Pages>>", ">>/Type/Pages"];
+        assert_eq!(of(parts[0].repeat((16 << 20) / parts[0].len()).as_bytes()), None);
+        for part in parts {
+            let bytes = part.repeat((2 << 20) / part.len());
+            let mut search = Search { steps_left: STEPS_MAX };
+            search.largest_count(bytes.as_bytes());
+            let tree = b"<</Type/Pages/Count 3>>";
+            let found = search.largest_count(tree);
+            assert_eq!(found.is_some(), search.steps_left > 0, "{part}: the work is shared");
+        }
+    }
+
+    #[test]
+    fn groups_are_unpacked_to_so_many_bytes() {
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&vec![b' '; 4 << 20]).unwrap();
+        let mut group = b"<</ObjStm>>stream\n".to_vec();
+        group.extend(packed.finish().unwrap());
+        let file = group.repeat(STREAMS_MAX);
+        let unpacked: u64 = object_groups(&file).map(|group| group.len() as u64).sum();
+        assert_eq!(unpacked, UNPACKED_BYTES_MAX);
     }
 }
