@@ -152,6 +152,10 @@ impl WhatsappMessenger {
             }
             _ => None,
         };
+        let now_ms = wacore::time::now_millis();
+        if message.expires_at.is_some_and(|at| at.as_millisecond() <= now_ms) {
+            return Err(SendError::Expired);
+        }
         let own = client.pn().map(|jid| jid.to_non_ad());
         let around = Surroundings {
             to: &to,
@@ -159,7 +163,7 @@ impl WhatsappMessenger {
             context: message.context,
             preview: message.preview,
             poll_secret: poll_secret(&client, &id),
-            now_ms: wacore::time::now_millis(),
+            now_ms,
         };
         let parts = outgoing::messages(&id, message.content, uploaded, &around);
         let parts = parts.ok_or_else(errors::unsupported_content)?;

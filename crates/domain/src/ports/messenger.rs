@@ -34,6 +34,8 @@ pub struct OutgoingMessage {
     pub context: Context,
     /// What is shown of a link in its text.
     pub preview: Option<LinkPreview>,
+    /// Not to be written at this time or later: an upload before it may take long.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// Why a message could not be submitted.
@@ -42,6 +44,9 @@ pub enum SendError {
     /// The device has no connection: the attempt does not count.
     #[error("not connected")]
     NotConnected,
+    /// It was too late to write it, and nothing was written.
+    #[error("too late")]
+    Expired,
     /// It may work later.
     #[error("{0}")]
     Temporary(String),

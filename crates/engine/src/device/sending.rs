@@ -18,12 +18,13 @@ use super::journal::Write;
 use crate::context::EngineContext;
 use crate::queue::Action;
 use crate::reply::{Reply, answer};
-use crate::timing::{STORE_PAUSE, within};
+use crate::timing::{STORE_PAUSE, until, within};
 
 /// How long the messenger may take to write one message to its connection. Then the message counts
 /// as submitted, for it may have been.
 const SEND_WAIT: Duration = Duration::from_secs(60);
-/// How long a text may be delayed by looking at where a link in it leads.
+/// How long a text may be delayed by looking at where a link in it leads; no longer than half of what is
+/// left until it expires, so that it goes out without a preview in time.
 const PREVIEW_WAIT: Duration = Duration::from_secs(5);
 /// The same for a message with a file, which is uploaded first; longer than the messenger's own
 /// limit of an upload.
@@ -100,15 +101,27 @@ impl DeviceTask {
         let attempt = message.attempts.saturating_add(1);
         tracing::debug!(message_id = %id, %whatsapp_id, attempt, "sending");
         let (surroundings, account) = (context, message.account_id);
+        let expires_at = message.expires_at;
         let (context, device) = (self.context.clone(), self.id);
         self.begin(async move {
-            let preview = look_at_link(&context, account, &content, &surroundings).await;
-            let message =
-                OutgoingMessage { chat, whatsapp_id, content, context: surroundings, preview };
+            let left = expires_at.map_or(PREVIEW_WAIT, |at| until(context.now(), at) / 2);
+            let look = look_at_link(&context, account, &content, &surroundings);
+            let preview = within(left.min(PREVIEW_WAIT), look).await.flatten();
+            let message = OutgoingMessage {
+                chat,
+                whatsapp_id,
+                content,
+                context: surroundings,
+                preview,
+                expires_at,
+            };
             let upload = match &permit {
                 Some(permit) => Some(context.files().upload(permit.holder()).await),
                 None => None,
             };
+            if expires_at.is_some_and(|at| at <= context.now()) {
+                return Done::Sent(id, Err(SendError::Expired));
+            }
             let sent = within(limit, context.messenger().send(device, message)).await;
             drop((upload, permit));
             Done::Sent(id, sent.unwrap_or(Ok(())))
@@ -180,7 +193,7 @@ impl DeviceTask {
     }
 }
 
-/// What is shown of the first link in a text. It delays the text no longer than [`PREVIEW_WAIT`].
+/// What is shown of the first link in a text.
 async fn look_at_link(
     context: &EngineContext,
     account: AccountId,
@@ -189,16 +202,14 @@ async fn look_at_link(
 ) -> Option<LinkPreview> {
     let Content::Text(text) = content else { return None };
     let link = first_link(text).filter(|_| !surroundings.is_without_preview)?;
-    let look = async {
-        let _permit = context.files().look(account).await;
-        context.outbound().look_at(link).await
-    };
-    within(PREVIEW_WAIT, look).await.flatten()
+    let _permit = context.files().look(account).await;
+    context.outbound().look_at(link).await
 }
 
 fn code_of(error: &SendError) -> &str {
     match error {
         SendError::NotConnected => "not_connected",
+        SendError::Expired => "expired",
         SendError::Temporary(_) => "temporary",
         SendError::Permanent(failure) => &failure.code,
     }

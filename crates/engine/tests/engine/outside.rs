@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::link::LinkPreview;
 use domain::media::{FetchedFile, MediaWish, ReadyMedia, TempMedia};
 use domain::ports::{FileError, MediaCodec, Outbound, UrlRefusal, WebhookAnswer, WebhookRequest};
 use domain::proxy::Proxy;
@@ -50,6 +51,8 @@ struct State {
     /// How many downloads run, and how many ran at the most.
     downloads: (usize, usize),
     fetch_takes: HashMap<String, Duration>,
+    /// How long every page takes that is looked at.
+    look_takes: Duration,
     receivers: HashMap<String, Receiver>,
     /// What arrived, in order: where, and what.
     arrived: Vec<(String, Event)>,
@@ -73,6 +76,11 @@ impl Default for Outside {
 impl Outside {
     pub fn fetch_takes(&self, url: &str, takes: Duration) {
         self.state().fetch_takes.insert(url.to_owned(), takes);
+    }
+
+    /// How long every page takes that is looked at.
+    pub fn look_takes(&self, takes: Duration) {
+        self.state().look_takes = takes;
     }
 
     /// The next post does not come back.
@@ -170,6 +178,13 @@ impl Outbound for Outside {
         let _running = Running::begin(self);
         tokio::time::sleep(takes).await;
         if self.state().is_disk_full { Err(full()) } else { fetched }
+    }
+
+    async fn look_at(&self, link: &str) -> Option<LinkPreview> {
+        let takes = self.state().look_takes;
+        tokio::time::sleep(takes).await;
+        let (link, title) = (link.to_owned(), "a page".to_owned());
+        Some(LinkPreview { link, title, description: None, picture: None })
     }
 
     async fn keep(&self, bytes: Vec<u8>) -> Result<TempMedia, FileError> {

@@ -220,6 +220,30 @@ async fn typing_is_shown_before_a_paced_message() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_that_hangs_delays_a_text_no_longer_than_it_may_wait() {
+    let (gateway, device) = TestGateway::with_device().await;
+    gateway.outside.look_takes(Duration::from_secs(3_600));
+    for (expires_in_s, delay_ms) in [(2, 1_000), (60, 5_000)] {
+        let before = gateway.clock.now();
+        let request = SendRequest {
+            to: TO.into(),
+            content: Content::Text("see https://toko.example".into()),
+            expires_in_s: Some(expires_in_s),
+            ..Default::default()
+        };
+        let message = gateway.request(device, request).await;
+        let sent = gateway.until_state(message.id, MessageState::Sent).await;
+        let at = sent.reached(MessageState::Sent).unwrap();
+        assert_eq!(at.duration_since(before).as_millis(), delay_ms);
+    }
+    gateway.outside.look_takes(Duration::ZERO);
+    gateway.send(device, TO, "see https://toko.example").await;
+    let sent = gateway.messenger.until_sent(3).await;
+    let titles = sent.into_iter().map(|(_, message)| message.preview.map(|page| page.title));
+    assert_eq!(titles.collect::<Vec<_>>(), [None, None, Some("a page".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn messages_of_an_unlinked_device_expire() {
     let (gateway, device) = TestGateway::with_device().await;
     gateway.messenger.phone_unlinks(device);

@@ -615,7 +615,8 @@ impl World {
     ) -> Result<(), SendError> {
         let chat = chat.to_string().into();
         let (whatsapp_id, preview) = (id.clone(), None);
-        let message = OutgoingMessage { chat, whatsapp_id, content, context, preview };
+        let expires_at = None;
+        let message = OutgoingMessage { chat, whatsapp_id, content, context, preview, expires_at };
         self.messenger.send(device, message).await
     }
 
