@@ -13,6 +13,7 @@ pub mod contact;
 pub mod content;
 pub mod context;
 pub mod device;
+pub mod emoji;
 pub mod error;
 pub mod fair_semaphore;
 pub mod grant;

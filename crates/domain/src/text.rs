@@ -41,9 +41,28 @@ pub fn turns_direction(c: char) -> bool {
     )
 }
 
-/// The name of a file as it is seen, letter for letter.
+/// The name of a file as it is seen, letter for letter; one that others save it under, in no other folder.
 pub fn clean_filename(name: &mut String) {
-    name.retain(|c| c != '\0' && !turns_direction(c));
+    let is_unseen = |c: char| c.is_control() || turns_direction(c);
+    if name.contains(|c| is_unseen(c) || matches!(c, '/' | '\\')) {
+        name.retain(|c| !is_unseen(c));
+        *name = name.replace(['/', '\\'], "_");
+    }
+}
+
+/// Longest MIME type, in bytes.
+const MIMETYPE_BYTES_MAX: usize = 255;
+
+/// Whether a text is a MIME type, with parameters or without.
+pub fn is_mimetype(text: &str) -> bool {
+    let is_token = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
+    };
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    text.len() <= MIMETYPE_BYTES_MAX
+        && essence.trim().split_once('/').is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
+        && parameters.bytes().all(|b| (b' '..=b'~').contains(&b))
 }
 
 #[cfg(test)]
@@ -60,6 +79,28 @@ mod tests {
         assert_eq!(cleaned("Faktur\u{202e}fdp.exe"), "Fakturfdp.exe");
         assert_eq!(cleaned("\u{2066}a\u{2069}\u{200e}\u{200f}\u{61c}\0b.pdf"), "ab.pdf");
         assert_eq!(cleaned("فاتورة نهائية.pdf"), "فاتورة نهائية.pdf");
+        assert_eq!(cleaned("../../x\"\r\n\u{85}.html"), ".._.._x\".html");
+        assert_eq!(cleaned("C:\\Faktur\t1.pdf"), "C:_Faktur1.pdf");
+    }
+
+    #[test]
+    fn types_are_mime_types() {
+        let long = format!("image/{}", "m".repeat(250));
+        for (text, expected) in [
+            ("application/pdf", true),
+            ("audio/ogg; codecs=opus", true),
+            (" image/jpeg ", true),
+            ("application/vnd.ms-excel.sheet+xml", true),
+            ("image", false),
+            ("image/", false),
+            ("image/jpeg/x", false),
+            ("text/html\r\nX-A: b", false),
+            ("text/html;\r\nX-A: b", false),
+            (long.as_str(), false),
+            ("", false),
+        ] {
+            assert_eq!(is_mimetype(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -7,11 +7,12 @@
 use domain::chat::{ChatId, Lid};
 use domain::contact::Identity;
 use domain::content::{Contact, Content, ContentKind, File, Location, Poll, Unsupported};
-use domain::context::{Context, MENTIONS_MAX, Mentions, Quote, beginning};
+use domain::context::Context;
 use domain::ids::WhatsappId;
 use domain::media::{FILENAME_CHARS_MAX, Media};
-use domain::message::{Address, IncomingMessage, ReceivedOrigin};
+use domain::message::{Address, IncomingMessage, ReceivedOrigin, TEXT_CHARS_MAX};
 use domain::phone::PhoneNumber;
+use domain::text::is_mimetype;
 use jiff::{SignedDuration, Timestamp};
 use wacore::types::message::{MessageCategory, MessageInfo};
 use wacore_binary::{Jid, JidExt, Server};
@@ -22,6 +23,7 @@ use crate::contacts;
 use crate::download;
 use crate::events::Me;
 use crate::limits::WRAPPERS_MAX;
+use crate::message_context::context;
 use crate::structured;
 
 /// Numbers by LID and LIDs by number, as far as the session knows them.
@@ -169,12 +171,20 @@ fn file(
     mimetype: Option<&String>,
     size: Option<u64>,
 ) -> File {
-    let media = Media { mimetype: mimetype.cloned(), size, ..Media::default() };
-    File { kind, caption: caption.map(String::as_str).unwrap_or_default().into(), media }
+    let mimetype = mimetype.map(|text| text.trim()).filter(|text| is_mimetype(text));
+    let media = Media { mimetype: mimetype.map(str::to_owned), size, ..Media::default() };
+    File { kind, caption: long(caption).into(), media }
 }
 
 fn text(text: Option<&String>) -> Content {
-    Content::Text(text.map(String::as_str).unwrap_or_default().into())
+    Content::Text(long(text).into())
+}
+
+/// A text as far as it is kept: no app lets anybody write a longer one.
+fn long(text: Option<&String>) -> &str {
+    let text = text.map(String::as_str).unwrap_or_default();
+    let end = text.char_indices().nth(TEXT_CHARS_MAX).map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 fn unsupported(kind: ContentKind, text: Option<&String>) -> Content {
@@ -346,99 +356,21 @@ pub(crate) fn poll(message: &wa::Message) -> Option<Content> {
         &message.poll_creation_message_v6,
     ];
     let poll = fields.into_iter().find_map(|field| field.as_option())?;
-    let options = poll.options.iter().take(OPTIONS_MAX);
+    let named = poll.options.iter().take(OPTIONS_MAX);
+    let named = named.map(|option| option.option_name.as_deref().map(short).unwrap_or_default());
+    let mut options: Vec<String> = Vec::new();
+    for option in named {
+        // Votes cannot tell equal ones apart.
+        if !options.contains(&option) {
+            options.push(option);
+        }
+    }
     Some(Content::Poll(Poll {
         question: poll.name.as_ref().map(|name| short(name)).unwrap_or_default(),
-        options: options
-            .map(|option| option.option_name.as_ref().map(|name| short(name)).unwrap_or_default())
-            .collect(),
+        options,
         selectable: poll.selectable_options_count.unwrap_or_default(),
         votes: Vec::new(),
     }))
-}
-
-/// What a message refers to. A reaction's target is in the reaction itself.
-fn context(message: &wa::Message, me: &Me, names: &impl Names) -> Context {
-    if let Some(reaction) = message.reaction_message.as_option() {
-        let reply_to = reaction.key.as_option().and_then(|key| target(key, me, names));
-        return Context { reply_to, ..Context::default() };
-    }
-    let Some(info) = context_info(message) else { return Context::default() };
-    let person = |jid: &String| {
-        let jid: Jid = jid.parse().ok()?;
-        let Address { phone, lid } = address(Some(&jid), None, names);
-        phone.map(|phone| phone.as_str().to_owned()).or(lid.map(|lid| lid.as_str().to_owned()))
-    };
-    Context {
-        reply_to: quote(info, me, names),
-        mentions: Mentions {
-            people: info.mentioned_jid.iter().take(MENTIONS_MAX).filter_map(person).collect(),
-            all: info.non_jid_mentions.unwrap_or_default() > 0,
-        },
-        is_forwarded: info.is_forwarded == Some(true),
-        ..Context::default()
-    }
-}
-
-/// The message that is answered.
-fn quote(info: &wa::ContextInfo, me: &Me, names: &impl Names) -> Option<Quote> {
-    let id = info.stanza_id.as_ref().filter(|id| !id.is_empty())?;
-    let writer: Option<Jid> = info.participant.as_ref().and_then(|jid| jid.parse().ok());
-    let quoted = info.quoted_message.as_option().and_then(content);
-    Some(Quote {
-        whatsapp_id: WhatsappId::from_outside(id),
-        is_ours: writer.as_ref().map(|jid| me.is(jid)),
-        sender: writer.filter(|jid| !me.is(jid)).map(|jid| address(Some(&jid), None, names)),
-        kind: quoted.as_ref().map_or(ContentKind::Other, Content::kind),
-        text: quoted.as_ref().map(|content| beginning(content.text())).unwrap_or_default(),
-    })
-}
-
-/// The message that a reaction is on. Whose it is is said from the writer's side.
-fn target(key: &wa::MessageKey, me: &Me, names: &impl Names) -> Option<Quote> {
-    let id = key.id.as_ref().filter(|id| !id.is_empty())?;
-    let writer: Option<Jid> = key.participant.as_ref().and_then(|jid| jid.parse().ok());
-    Some(Quote {
-        whatsapp_id: WhatsappId::from_outside(id),
-        is_ours: writer.as_ref().map(|jid| me.is(jid)),
-        sender: writer.filter(|jid| !me.is(jid)).map(|jid| address(Some(&jid), None, names)),
-        kind: ContentKind::Other,
-        text: String::new(),
-    })
-}
-
-fn context_info(message: &wa::Message) -> Option<&wa::ContextInfo> {
-    macro_rules! first {
-        ($($field:ident),+ $(,)?) => {
-            None$(.or_else(|| message.$field.as_option().and_then(|m| m.context_info.as_option())))+
-        };
-    }
-    first!(
-        extended_text_message,
-        image_message,
-        video_message,
-        ptv_message,
-        audio_message,
-        document_message,
-        sticker_message,
-        location_message,
-        live_location_message,
-        contact_message,
-        contacts_array_message,
-        poll_creation_message,
-        poll_creation_message_v2,
-        poll_creation_message_v3,
-        poll_creation_message_v5,
-        poll_creation_message_v6,
-        template_button_reply_message,
-        buttons_response_message,
-        list_response_message,
-        interactive_response_message,
-        order_message,
-        group_invite_message,
-        event_message,
-        album_message,
-    )
 }
 
 /// A place; one that is nowhere on the map is shown by its name alone.

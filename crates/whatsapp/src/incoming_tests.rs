@@ -245,6 +245,25 @@ fn a_files_details_are_kept_but_not_its_address() {
 }
 
 #[test]
+fn what_a_writer_says_of_a_file_is_bounded() {
+    let of = |mimetype: &str, caption: String| {
+        let mimetype = some(mimetype);
+        let caption = Some(caption);
+        let document = message!(document_message: DocumentMessage {
+            mimetype: mimetype.clone(),
+            caption: caption.clone()
+        });
+        let Some(Content::File(file)) = content(&document) else { panic!("not a file") };
+        (file.media.mimetype, file.caption.chars().count())
+    };
+    let long = || "é".repeat(300_000);
+    assert_eq!(of(&"m".repeat(200_000), long()), (None, TEXT_CHARS_MAX));
+    assert_eq!(of("text/html\r\nX-A: b", String::new()), (None, 0));
+    assert_eq!(of(" audio/ogg; codecs=opus", long()).0, some("audio/ogg; codecs=opus"));
+    assert_eq!(content(&text(&long())).unwrap().text().chars().count(), TEXT_CHARS_MAX);
+}
+
+#[test]
 fn envelopes_are_opened() {
     let photo = || message!(image_message: ImageMessage { caption: some("c") });
     let file = || message!(document_message: DocumentMessage { caption: some("d") });
@@ -342,7 +361,13 @@ fn what_a_message_refers_to_is_kept() {
         stanza_id: some("3EB0FF"),
         participant: some(participant),
         quoted_message: MessageField::some(text(&"long ".repeat(100))),
-        mentioned_jid: vec!["628333@s.whatsapp.net".into(), "77@lid".into(), "@@".into()],
+        mentioned_jid: vec![
+            "628333@s.whatsapp.net".into(),
+            "77@lid".into(),
+            "@@".into(),
+            "ani@s.whatsapp.net".into(),
+            format!("{}@lid", "7".repeat(5_000)),
+        ],
         is_forwarded: Some(true),
         ..Default::default()
     };

@@ -18,6 +18,7 @@
 //!     client  builds a client over stored state; listens to it
 //!       events, incoming, outgoing, errors   translation (pure)
 //!         contacts, polls          what both need of vCards and votes
+//!         message_context          what a message refers to
 //!       upload                     files, encrypted and uploaded piece by piece
 //!       download                   files that came in, fetched and compared with their hash
 //!       storage                    the library's state, in our protocol store
@@ -48,6 +49,7 @@ mod incoming;
 mod known_names;
 mod limits;
 mod liveness;
+mod message_context;
 mod messenger;
 mod network;
 mod outage;

@@ -10,18 +10,16 @@ use crate::content::{
     EMOJI_BYTES_MAX, File, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX, Location,
     OPTION_CHARS_MAX, OPTIONS_MAX, OPTIONS_MIN, Poll, QUESTION_CHARS_MAX,
 };
+use crate::emoji;
 use crate::error::{Error, Result};
 use crate::media::{
     FILENAME_CHARS_MAX, FileRequest, INLINE_MEDIA_BYTES_MAX, Media, MediaSource, URL_BYTES_MAX,
     cleaned_url,
 };
 use crate::message::TEXT_CHARS_MAX;
-use crate::phone::PhoneNumber;
+use crate::phone::{PhoneNumber, is_invisible};
 use crate::ports::UrlRefusal;
-use crate::text::turns_direction;
-
-/// Longest MIME type, in characters.
-const MIMETYPE_CHARS_MAX: usize = 255;
+use crate::text::{is_mimetype, turns_direction};
 
 /// What errors call the fields of one contact.
 struct ContactFields {
@@ -146,7 +144,8 @@ pub(super) fn check_text(text: Arc<str>) -> Result<Arc<str>> {
 }
 
 fn require_text(text: &str) -> Result<()> {
-    match text.trim_start().is_empty() {
+    let is_blank = |c: char| c.is_whitespace() || is_invisible(c);
+    match text.chars().all(is_blank) {
         true => Err(Error::invalid("text", "is required and must not be blank")),
         false => Ok(()),
     }
@@ -216,11 +215,9 @@ fn check_poll(poll: Poll) -> Result<Poll> {
     Ok(poll)
 }
 
-/// Whether it is one that WhatsApp knows is WhatsApp's to say.
 fn check_emoji(emoji: String) -> Result<String> {
     let emoji = emoji.trim();
-    let is_word = |c: char| c.is_ascii() && !matches!(c, '0'..='9' | '#' | '*');
-    if emoji.len() > EMOJI_BYTES_MAX || emoji.chars().any(is_word) {
+    if !emoji.is_empty() && (emoji.len() > EMOJI_BYTES_MAX || !emoji::is_one(emoji)) {
         let message = "must be one emoji, or empty to remove the reaction";
         return Err(Error::invalid("reaction.emoji", message));
     }
@@ -285,17 +282,7 @@ fn check_filename(mut name: String) -> Result<String> {
 }
 
 fn check_mimetype(mimetype: String) -> Result<String> {
-    let is_token = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))
-    };
-    let (essence, parameters) = mimetype.split_once(';').unwrap_or((&mimetype, ""));
-    let fits = mimetype.len() <= MIMETYPE_CHARS_MAX
-        && essence
-            .trim()
-            .split_once('/')
-            .is_some_and(|(kind, sub)| is_token(kind) && is_token(sub))
-        && parameters.bytes().all(|b| (b' '..=b'~').contains(&b));
+    let fits = is_mimetype(&mimetype);
     let message = "must be a MIME type, such as application/pdf";
     fits.then_some(mimetype).ok_or_else(|| Error::invalid("media.mimetype", message))
 }
@@ -315,6 +302,24 @@ pub(super) fn check_bytes(bytes: Vec<u8>) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_nothing_that_is_seen_is_blank() {
+        for blank in ["", " \n\t", "\u{200b}", "\u{feff} \u{2060}"] {
+            assert!(require_text(blank).is_err(), "{blank:?}");
+        }
+        for text in ["a", "\u{200b}a", "👨‍👩‍👧", "."] {
+            assert!(require_text(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_reaction_is_one_emoji_or_removes_the_earlier() {
+        for (emoji, kept) in [(" 👍🏽\n", Some("👍🏽")), (" ", Some("")), ("👍👍", None), ("ok", None)]
+        {
+            assert_eq!(check_emoji(emoji.into()).ok().as_deref(), kept, "{emoji:?}");
+        }
+    }
 
     #[test]
     fn places_on_the_map() {
