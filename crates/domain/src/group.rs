@@ -12,8 +12,8 @@ use crate::text::clean;
 pub const GROUP_NAME_MAX: usize = 100;
 /// Longest description of a group, in characters; WhatsApp takes no longer one.
 pub const GROUP_DESCRIPTION_MAX: usize = 2_048;
-/// Most people of one request; WhatsApp's largest group has about as many.
-pub const PARTICIPANTS_MAX: usize = 1_024;
+/// Most people of one request: WhatsApp's largest group has 1,024 members, and the number is one of them.
+pub const PARTICIPANTS_MAX: usize = 1_023;
 
 /// A group, as WhatsApp describes it to its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -253,6 +253,18 @@ pub enum GroupRequest {
 }
 
 impl GroupRequest {
+    /// Which group it is about; none when it makes one.
+    pub fn group(&self) -> Option<&GroupId> {
+        match self {
+            Self::Create(..) => None,
+            Self::Show(group)
+            | Self::Set(group, _)
+            | Self::Change(group, ..)
+            | Self::Leave(group)
+            | Self::Invite(group, _) => Some(group),
+        }
+    }
+
     /// Whether nothing changes by it.
     pub fn is_question(&self) -> bool {
         matches!(self, Self::Show(_) | Self::Invite(_, false))

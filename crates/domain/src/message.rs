@@ -193,6 +193,8 @@ impl Failure {
     pub const GROUP_NOT_AVAILABLE: &str = "group_not_available";
     /// The number is no admin of the group, or may not do that for another reason.
     pub const GROUP_FORBIDDEN: &str = "group_forbidden";
+    /// A new group would have somebody of whom only the LID is known.
+    pub const GROUP_PERSON_UNKNOWN: &str = "group_person_unknown";
 
     /// Names a failure.
     pub fn new(code: &str, message: impl Into<String>) -> Self {

@@ -278,8 +278,16 @@ impl Poll {
         self.options.iter().map(count).collect()
     }
 
+    /// Whether so many answers may be chosen; no app lets anybody choose more.
+    fn allows(&self, chosen: usize) -> bool {
+        self.selectable == 0 || usize::try_from(self.selectable).is_ok_and(|max| chosen <= max)
+    }
+
     /// Takes a vote in place of the person's earlier one; says whether anything changed.
     pub fn vote(&mut self, vote: &Vote) -> bool {
+        if !self.allows(vote.digests.len()) {
+            return false;
+        }
         let is_full = self.votes.len() >= VOTERS_MAX;
         let earlier = self.votes.iter_mut().find(|earlier| earlier.voter == vote.voter);
         match earlier {
@@ -340,6 +348,20 @@ mod tests {
             assert_eq!((poll.vote(&vote), poll.tally()), (has_changed, tally.to_vec()), "{vote:?}");
         }
         assert_eq!(poll.chosen(&vote("3", &["Soto", "Nasi"], 0).digests), ["Nasi", "Soto"]);
+    }
+
+    #[test]
+    fn a_vote_for_more_than_may_be_chosen_does_not_count() {
+        let options = vec!["Nasi".to_owned(), "Soto".to_owned(), "Bakso".to_owned()];
+        let all: &[&str] = &["Nasi", "Soto", "Bakso"];
+        for (selectable, counted) in [(0, 3), (1, 1), (2, 2), (3, 3)] {
+            let mut poll = Poll { options: options.clone(), selectable, ..Poll::default() };
+            for (at_s, chosen) in (1..).zip([&all[..1], &all[..2], all]) {
+                let is_taken = poll.vote(&vote("1", chosen, at_s));
+                assert_eq!(is_taken, chosen.len() <= counted, "{selectable}: {chosen:?}");
+            }
+            assert_eq!(poll.tally().iter().sum::<usize>(), counted, "{selectable}");
+        }
     }
 
     #[test]

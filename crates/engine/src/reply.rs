@@ -26,6 +26,7 @@ pub(crate) fn refusal(failure: Failure) -> Error {
     match failure.code.as_str() {
         Failure::GROUP_NOT_AVAILABLE => Error::NotFound("group"),
         Failure::GROUP_FORBIDDEN => Error::Conflict("this number may not do that in the group"),
+        Failure::GROUP_PERSON_UNKNOWN => Error::invalid("participants", failure.message),
         _ => Error::Whatsapp(failure.message),
     }
 }

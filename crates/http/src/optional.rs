@@ -46,6 +46,16 @@ where
     })
 }
 
+/// As [`nullable`], of a text that people see: an empty one says what null says.
+///
+/// # Errors
+/// When it is no text.
+pub fn clearable<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<String>>, D::Error> {
+    Ok(Some(optional(deserializer)?))
+}
+
 /// What is in a field.
 enum Given<T> {
     /// A blank text.

@@ -31,6 +31,23 @@ pub(crate) fn contact_error(error: &ContactError) -> SendError {
     }
 }
 
+/// Why a group could not be made.
+pub(crate) fn creation_error(error: &GroupError) -> SendError {
+    match error {
+        // The library looks for the number of each LID, and asks nobody when it has none.
+        GroupError::InvalidRequest(_) => permanent(
+            Failure::GROUP_PERSON_UNKNOWN,
+            "of a LID among them this device does not know the number; add that person later",
+        ),
+        error => group_error(error, true),
+    }
+}
+
+/// Whether WhatsApp refuses a change of a group; it says so also where the number is not in the group.
+pub(crate) fn is_forbidden(error: &SendError) -> bool {
+    matches!(error, SendError::Permanent(failure) if failure.code == Failure::GROUP_FORBIDDEN)
+}
+
 /// Why the groups of a number could not be listed.
 pub(crate) fn group_error(error: &GroupError, is_change: bool) -> SendError {
     match error {
@@ -127,6 +144,7 @@ mod tests {
     fn code(error: &SendError) -> &str {
         match error {
             SendError::NotConnected => "not_connected",
+            SendError::Expired => "expired",
             SendError::Temporary(_) => "temporary",
             SendError::Permanent(failure) => &failure.code,
         }
@@ -145,6 +163,26 @@ mod tests {
             (ClientSendError::InvalidRequest("x".to_owned()), false, "invalid_recipient"),
         ] {
             assert_eq!(code(&send_error(&error, is_group)), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_whatsapp_says_of_groups() {
+        let refused = |code| {
+            let text = String::new();
+            GroupError::Iq(IqError::ServerError { code, text, error_type: None, backoff: None })
+        };
+        let unknown = || GroupError::InvalidRequest("missing number of a LID".to_owned());
+        for (error, expected) in [
+            (group_error(&refused(403), true), "group_forbidden"),
+            (group_error(&refused(403), false), "group_not_available"),
+            (group_error(&refused(404), true), "group_not_available"),
+            (creation_error(&refused(403)), "group_forbidden"),
+            (creation_error(&unknown()), "group_person_unknown"),
+            (group_error(&unknown(), true), "temporary"),
+        ] {
+            assert_eq!(code(&error), expected);
+            assert_eq!(is_forbidden(&error), expected == "group_forbidden");
         }
     }
 

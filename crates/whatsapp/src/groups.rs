@@ -38,6 +38,19 @@ pub(crate) async fn list(client: &Client) -> Answer<Vec<Group>> {
 
 /// Shows or changes one.
 pub(crate) async fn answer(client: &Arc<Client>, request: GroupRequest) -> Answer<GroupAnswer> {
+    let group = request.group().map(jid_of);
+    let answered = answer_of(client, request).await;
+    if let (Some(group), Err(error)) = (group, &answered)
+        && errors::is_forbidden(error)
+    {
+        // Of a group that the number is not in nothing is known either.
+        let known = client.groups().get_metadata(&group).await;
+        known.map_err(|error| errors::group_error(&error, false))?;
+    }
+    answered
+}
+
+async fn answer_of(client: &Arc<Client>, request: GroupRequest) -> Answer<GroupAnswer> {
     let groups = client.groups();
     let refused = |error| errors::group_error(&error, true);
     Ok(match request {
@@ -52,7 +65,8 @@ pub(crate) async fn answer(client: &Arc<Client>, request: GroupRequest) -> Answe
                 participants: people.collect(),
                 ..GroupCreateOptions::new(name)
             };
-            let made = groups.create_group(options).await.map_err(refused)?;
+            let made = groups.create_group(options).await;
+            let made = made.map_err(|error| errors::creation_error(&error))?;
             GroupAnswer::Details(Box::new(details(made.metadata)))
         }
         GroupRequest::Set(group, setting) => {

@@ -16,6 +16,8 @@ use crate::scope::{Scope, Scopes};
 
 /// What the key of a call's answer belongs to, beside the routes of APIs.
 const ROUTE: &str = "call";
+/// How long a caller who has got the text gets it no more, however often they ring.
+const ONCE_IN_S: i64 = 600;
 
 #[async_trait]
 impl CallReplies for Core {
@@ -41,10 +43,15 @@ impl CallReplies for Core {
         };
         let key = IdempotencyKey {
             route: ROUTE.to_owned(),
-            key: call.id.clone(),
+            key: key_of(device, call),
             request_hash: [0; 32],
             token_of: None,
         };
         self.send(&principal, vec![request], Some(key)).await.map(drop)
     }
+}
+
+/// What the texts to a caller have in common within [`ONCE_IN_S`].
+fn key_of(device: DeviceId, call: &Call) -> String {
+    format!("{device} {} {}", call.from.key(), call.at.as_second().div_euclid(ONCE_IN_S))
 }

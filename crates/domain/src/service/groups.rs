@@ -217,27 +217,35 @@ fn group_id(text: &str) -> Result<GroupId> {
 
 fn group_name(name: &str) -> Result<String> {
     let name = name.trim();
+    let is_odd =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     match name.chars().count() {
-        1..=GROUP_NAME_MAX => Ok(name.to_owned()),
-        _ => Err(Error::invalid("subject", format!("must have 1 to {GROUP_NAME_MAX} characters"))),
+        1..=GROUP_NAME_MAX if !name.contains(is_odd) => Ok(name.to_owned()),
+        _ => Err(Error::invalid(
+            "subject",
+            format!("must have 1 to {GROUP_NAME_MAX} characters in one line, none of control"),
+        )),
     }
 }
 
 fn checked(setting: GroupSetting) -> Result<GroupSetting> {
     match setting {
         GroupSetting::Name(name) => group_name(&name).map(GroupSetting::Name),
-        GroupSetting::Description(Some(text)) => match text.trim() {
-            "" => Ok(GroupSetting::Description(None)),
-            text if text.chars().count() <= GROUP_DESCRIPTION_MAX => {
-                Ok(GroupSetting::Description(Some(text.to_owned())))
-            }
-            _ => Err(Error::invalid(
-                "description",
-                format!("must have at most {GROUP_DESCRIPTION_MAX} characters"),
-            )),
-        },
+        GroupSetting::Description(Some(text)) => description(&text).map(GroupSetting::Description),
         other => Ok(other),
     }
+}
+
+fn description(text: &str) -> Result<Option<String>> {
+    // Forms end their lines so.
+    let text = text.trim().replace("\r\n", "\n");
+    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.chars().count() > GROUP_DESCRIPTION_MAX || text.contains(is_odd) {
+        let message =
+            format!("must have at most {GROUP_DESCRIPTION_MAX} characters, none of control");
+        return Err(Error::invalid("description", message));
+    }
+    Ok((!text.is_empty()).then_some(text))
 }
 
 /// People by number or LID, each once.

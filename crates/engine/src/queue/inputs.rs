@@ -224,17 +224,14 @@ impl DeviceQueue {
             return;
         }
         match error {
-            // Nothing was written, so that nothing can have arrived.
             SendError::NotConnected => {
-                if let Some(flight) = self.flights.get_mut(id) {
-                    flight.stage = Stage::Loading;
-                    flight.submitted_at = flight.cut_off_at;
-                }
-                self.put_back(id, now);
+                self.not_written(id, now);
                 if self.is_connected {
                     self.pause(now.saturating_add(NOT_CONNECTED_PAUSE).unwrap_or(now));
                 }
             }
+            // The next step ends it.
+            SendError::Expired => self.not_written(id, now),
             SendError::Temporary(why) => {
                 self.attempt_failed(id, verdict::not_submitted(why), now);
             }
@@ -242,6 +239,15 @@ impl DeviceQueue {
                 self.end(id, MessageEvent::Failed, Some(failure), now);
             }
         }
+    }
+
+    /// Nothing was written, so that nothing can have arrived.
+    fn not_written(&mut self, id: MessageId, now: Timestamp) {
+        if let Some(flight) = self.flights.get_mut(id) {
+            flight.stage = Stage::Loading;
+            flight.submitted_at = flight.cut_off_at;
+        }
+        self.put_back(id, now);
     }
 
     /// WhatsApp has the message. Counts whenever it comes. `None` when no such message waits.
@@ -261,25 +267,27 @@ impl DeviceQueue {
         let id = self.find(whatsapp_id)?;
         let entry = self.backlog.get_mut(id)?;
         entry.refusals = entry.refusals.saturating_add(1);
-        let verdict = match verdict::judge(code, entry.refusals) {
+        let is_group = entry.chat.is_group();
+        let refusal = verdict::refusal(code, is_group);
+        let verdict = match verdict::judge(code, entry.refusals, is_group) {
             Verdict::NoStrangers if self.budget.is_locked() => Verdict::Hold,
             // Whom the device knows is written to once more: a token may have come meanwhile.
             Verdict::Later if self.is_lock(code) && self.was_first_contact(id) => Verdict::Hold,
             verdict => verdict,
         };
         match verdict {
-            Verdict::Hold => self.hold_stranger(id, verdict::refusal(code), now),
+            Verdict::Hold => self.hold_stranger(id, refusal, now),
             Verdict::Later => {
                 // A refusal that comes after its attempt has failed adds nothing.
                 if self.flights.get(id).is_some_and(Flight::may_have_arrived) {
-                    self.attempt_failed(id, verdict::refusal(code), now);
+                    self.attempt_failed(id, refusal, now);
                 }
             }
             Verdict::Never | Verdict::NoStrangers => {
                 if verdict == Verdict::NoStrangers && self.budget.close() {
                     self.actions.push(Action::LoadContacts);
                 }
-                self.end(id, MessageEvent::Failed, Some(verdict::refusal(code)), now);
+                self.end(id, MessageEvent::Failed, Some(refusal), now);
             }
         }
         Some(id)

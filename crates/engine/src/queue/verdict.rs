@@ -20,13 +20,16 @@ pub(super) enum Verdict {
     Hold,
 }
 
+/// The code for a message into a group where only admins write.
+const ADMINS_ONLY_CODE: u16 = 403;
 /// The code for a message to a stranger whom the number may not write to.
 pub(super) const STRANGER_CODE: u16 = 463;
 
 /// Judges the `refusals`-th refusal of one message (source: the codes in WhatsApp's own
 /// acknowledgements, as observed).
-pub(super) fn judge(code: u16, refusals: u8) -> Verdict {
+pub(super) fn judge(code: u16, refusals: u8, is_group: bool) -> Verdict {
     match code {
+        ADMINS_ONLY_CODE if is_group => Verdict::Never,
         400 | 404 | 479 => Verdict::Never,
         429 | 503 => Verdict::Later,
         STRANGER_CODE if refusals >= STRANGER_REFUSALS_MAX => Verdict::NoStrangers,
@@ -37,8 +40,9 @@ pub(super) fn judge(code: u16, refusals: u8) -> Verdict {
 }
 
 /// The failure that is shown for a refusal.
-pub(super) fn refusal(code: u16) -> Failure {
+pub(super) fn refusal(code: u16, is_group: bool) -> Failure {
     let words = match code {
+        ADMINS_ONLY_CODE if is_group => "only admins write in this group (403)".to_owned(),
         400 => "WhatsApp found the message faulty (400)".to_owned(),
         404 => "WhatsApp knows no such recipient (404)".to_owned(),
         429 => "WhatsApp limits how fast this number sends (429)".to_owned(),
@@ -78,9 +82,12 @@ mod tests {
             (500, 1, Verdict::Later),
             (500, 2, Verdict::Later),
             (500, 3, Verdict::Never),
+            (403, 1, Verdict::Later),
         ];
         for (code, refusals, expected) in cases {
-            assert_eq!(judge(code, refusals), expected, "{code} for the {refusals}. time");
+            assert_eq!(judge(code, refusals, false), expected, "{code} for the {refusals}. time");
         }
+        assert_eq!(judge(403, 1, true), Verdict::Never);
+        assert_eq!(judge(429, 1, true), Verdict::Later);
     }
 }

@@ -126,14 +126,20 @@ async fn a_device_rejects_calls_and_answers_them_if_it_is_set_to() {
     }
     let sent = gateway.messenger.until_sent(1).await;
     assert_eq!(sent[0].1.chat.short(), BUDI);
-    gateway.messenger.emit(device, call(&gateway, "C4", false));
+    // Who rings again and again is sent one text in ten minutes.
+    for id in ["C4", "C5", "C6"] {
+        gateway.messenger.emit(device, call(&gateway, id, false));
+        assert!(reported(&mut events).await);
+    }
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    gateway.messenger.emit(device, call(&gateway, "C7", false));
     gateway.messenger.until_sent(2).await;
     assert_eq!(gateway.texts(), ["Tulis saja, ya"; 2]);
     let rejected = gateway.messenger.calls().into_iter().filter_map(|call| match call {
         Call::RejectCall(_, id) => Some(id),
         _ => None,
     });
-    assert_eq!(rejected.collect::<Vec<_>>(), ["C2", "G1", "C3", "C3", "C4"]);
+    assert_eq!(rejected.collect::<Vec<_>>(), ["C2", "G1", "C3", "C3", "C4", "C5", "C6", "C7"]);
 }
 
 fn details(is_announcement: bool, role: GroupRole) -> GroupAnswer {

@@ -276,6 +276,28 @@ fn what_is_not_submitted_in_time_expires() {
 }
 
 #[test]
+fn what_was_not_written_for_its_time_expires_at_once() {
+    let mut rig = unpaced([expiring(1, "a", 10), entry(2, "a")]);
+    rig.answers = false;
+    assert_eq!(rig.settle(), ["send 1"]);
+    assert_eq!(rig.advance_s(10), [""; 0], "it may have been written");
+    rig.queue.send_failed(MessageId(1), SendError::Expired, rig.now);
+    assert_eq!(rig.settle(), ["expired 1", "send 2"]);
+    // One that may have arrived on an earlier connection was submitted then.
+    let mut rig = unpaced([expiring(1, "a", 10)]);
+    assert_eq!(rig.settle(), ["send 1"]);
+    rig.queue.disconnected(rig.now);
+    rig.queue.connected(rig.now);
+    rig.answers = false;
+    assert_eq!(rig.advance_s(10), ["send 1"]);
+    rig.queue.send_failed(MessageId(1), SendError::Expired, rig.now);
+    assert_eq!(rig.settle(), ["expired 1"]);
+    let steps: Vec<_> = rig.records[0].steps.iter().map(|(event, _)| *event).collect();
+    let expected = [MessageEvent::Submitted, MessageEvent::AttemptFailed, MessageEvent::Expired];
+    assert_eq!(steps, expected);
+}
+
+#[test]
 fn what_is_unacknowledged_does_not_expire_before_its_attempt_has_failed() {
     let mut rig = unpaced([expiring(1, "a", 10)]);
     assert_eq!(rig.timeline_s(29), ["0: send 1"]);
@@ -414,6 +436,17 @@ fn what_refusals_lead_to() {
         expected.sort_unstable();
         assert_eq!(log, expected, "{code}");
     }
+}
+
+#[test]
+fn where_only_admins_write_nothing_is_tried_again() {
+    let group = OutboxEntry { chat: "120363@g.us".into(), ..entry(1, "a") };
+    let mut rig = unpaced([group]);
+    rig.settle();
+    rig.refuse(1, 403);
+    assert_eq!(rig.settle(), ["failed 1 refused_403"]);
+    let failure = rig.records[0].failure.as_ref().unwrap();
+    assert_eq!(failure.message, "only admins write in this group (403)");
 }
 
 #[test]

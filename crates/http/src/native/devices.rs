@@ -22,7 +22,7 @@ use super::page::{List, PageParams};
 use super::shown_as::{ShownAsBody, ShownAsJson};
 use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{DeviceField, Object};
-use crate::optional::{nullable, optional};
+use crate::optional::{clearable, nullable, optional};
 use crate::reply::{created, json, no_content};
 use crate::request_span::record_device;
 use crate::routes::{Access, Route};
@@ -105,9 +105,10 @@ struct DeviceChangeRequest {
     /// Whether it rejects calls; they are reported as `call.received` all the same.
     #[serde(default, deserialize_with = "optional")]
     reject_calls: Option<bool>,
-    /// What callers are sent whose calls were rejected, at most 1,000 characters; null for nothing. It is a
-    /// message like any other, and counts in the quota.
-    #[serde(default, deserialize_with = "nullable")]
+    /// What callers are sent whose calls were rejected, at most 1,000 characters; null or empty for nothing. Who
+    /// rings again within ten minutes is not sent it again. It is a message like any other, and counts in the
+    /// quota.
+    #[serde(default, deserialize_with = "clearable")]
     #[schema(value_type = Option<String>)]
     reject_text: Option<Option<String>>,
     /// `manual`: messages are marked as read by `POST /v1/chats/{chat}/read` and

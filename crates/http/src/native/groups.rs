@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::V1;
-use super::caller::{Caller, Json, MediaJson, NoFields, Segment, Segments};
+use super::caller::{Caller, IdempotencyHeader, Json, MediaJson, NoFields, Segment, Segments};
 use super::devices::device_id;
 use super::page::List;
-use crate::api_error::ApiResult;
+use crate::api_error::{ApiError, ApiResult};
 use crate::fields::{Base64Field, Object, PhoneField};
 use crate::optional::{ListField, nullable, optional};
 use crate::reply::{json, no_content};
@@ -38,6 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
         asked(Route::post(ALL, Access::Device, create))
             .summary("Create a group")
             .description("People whose privacy settings forbid it are not among its participants.")
+            .description("An `Idempotency-Key` is refused: a repeat makes another group.")
             .body::<GroupRequest>()
             .answers::<GroupDetailsBody>(201),
         asked(Route::get(ONE, Access::Device, show))
@@ -184,7 +185,7 @@ impl<'a> From<&'a Participant> for ParticipantBody<'a> {
 struct GroupRequest {
     /// Its name: 1 to 100 characters.
     subject: String,
-    /// Who is in it beside the device's number: phone numbers or LIDs, at most 1,024.
+    /// Who is in it beside the device's number: phone numbers or LIDs, at most 1,023.
     #[schema(value_type = Vec<String>)]
     participants: ListField<PhoneField>,
 }
@@ -363,8 +364,13 @@ async fn create(
     State(state): State<AppState>,
     Caller(principal): Caller,
     id: Segment,
+    IdempotencyHeader(key): IdempotencyHeader,
     Json(body): Json<GroupRequest>,
 ) -> ApiResult<V1> {
+    if key.is_some() {
+        let message = "is not understood here: see the groups before you create one again";
+        return Err(ApiError::field("Idempotency-Key", message).into());
+    }
     let id = device_id(&state, &principal, &id).await?;
     let people = texts(body.participants);
     let made = state.core().create_group(&principal, id, &body.subject, &people).await?;

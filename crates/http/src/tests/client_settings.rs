@@ -34,6 +34,17 @@ async fn a_proxy_is_set_shown_without_its_secrets_and_ended() {
 }
 
 #[tokio::test]
+async fn the_text_for_callers_is_removed_by_null_and_by_nothing() {
+    let app = App::new().await;
+    for none in [json!(null), json!(""), json!(" ")] {
+        let set = patch(&app, json!({"reject_calls": true, "reject_text": "Tulis saja, ya"})).await;
+        assert_eq!(set["reject_text"], "Tulis saja, ya");
+        assert_eq!(patch(&app, json!({"name": "x"})).await["reject_text"], "Tulis saja, ya");
+        assert_eq!(patch(&app, json!({ "reject_text": none })).await["reject_text"], Value::Null);
+    }
+}
+
+#[tokio::test]
 async fn a_device_fetches_the_files_that_it_is_to() {
     let app = App::new().await;
     assert_eq!(patch(&app, json!({})).await["media_download"], "auto");

@@ -85,7 +85,7 @@ async fn a_group_is_created_shown_and_changed() {
     assert_eq!(found.expect(200).json(), shown());
     app.dispatcher.answer_about_group(GroupAnswer::Done);
     app.dispatcher.answer_about_group(details());
-    let body = json!({"announce": false, "description": null});
+    let body = json!({"announce": false, "description": " Rapat\r\nSenin\n"});
     let changed = answer_to(&app, patch(&one, body), &app.shop.key).await;
     assert_eq!(changed.expect(200).json(), shown());
     let group = || GroupId::from_jid(ID);
@@ -97,7 +97,7 @@ async fn a_group_is_created_shown_and_changed() {
         [
             GroupRequest::Create("Tim".into(), people),
             GroupRequest::Show(group()),
-            GroupRequest::Set(group(), GroupSetting::Description(None)),
+            GroupRequest::Set(group(), GroupSetting::Description(Some("Rapat\nSenin".into()))),
             GroupRequest::Set(group(), GroupSetting::Announcement(false)),
             GroupRequest::Show(group()),
         ]
@@ -132,6 +132,7 @@ async fn what_cannot_be_asked_is_refused_by_name() {
     let app = App::new().await;
     let one = path(&app, &format!("/{ID}"));
     let participants = format!("{one}/participants");
+    let many = |n: i64| (0..n).map(|at| 6_281_110_000_000 + at).collect::<Vec<_>>();
     let cases = [
         (
             Ask::post(path(&app, ""), json!({"subject": " ", "participants": ["628111000111"]})),
@@ -143,6 +144,19 @@ async fn what_cannot_be_asked_is_refused_by_name() {
             "participants",
         ),
         (patch(&one, json!({"subject": "x".repeat(101)})), "subject"),
+        (patch(&one, json!({"subject": "a\nb"})), "subject"),
+        (patch(&one, json!({"subject": "a\u{7}b"})), "subject"),
+        (patch(&one, json!({"subject": "a\u{202e}b"})), "subject"),
+        (patch(&one, json!({"description": "a\0b"})), "description"),
+        (
+            Ask::post(path(&app, ""), json!({"subject": "Tim", "participants": many(1_024)})),
+            "participants",
+        ),
+        (
+            Ask::post(path(&app, ""), json!({"subject": "Tim", "participants": many(1)}))
+                .header("idempotency-key", "k"),
+            "Idempotency-Key",
+        ),
         (patch(&one, json!({"description": "x".repeat(2_049)})), "description"),
         (patch(&one, json!({"picture": {}})), "picture"),
         (patch(&one, json!({"picture": {"url": H, "base64": "AAAA"}})), "picture"),

@@ -147,7 +147,10 @@ async fn a_group_is_created_described_and_left() {
     assert_eq!(shown.description, None);
     assert!(!shown.is_announcement && !shown.is_locked);
     assert_eq!(ask(&world, device, GroupRequest::Leave(id.clone())).await, GroupAnswer::Done);
-    for request in [GroupRequest::Show(id.clone()), GroupRequest::Leave(id)] {
+    let rename = GroupRequest::Set(id.clone(), GroupSetting::Name("Tim".into()));
+    let add = GroupRequest::Change(id.clone(), MemberChange::Add, vec![chat(OTHERS)]);
+    let invite = GroupRequest::Invite(id.clone(), false);
+    for request in [GroupRequest::Show(id.clone()), GroupRequest::Leave(id), rename, add, invite] {
         let refused = world.messenger.group(device, request).await;
         assert_eq!(code(refused), Failure::GROUP_NOT_AVAILABLE);
     }

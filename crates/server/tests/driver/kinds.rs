@@ -218,6 +218,26 @@ async fn a_call_is_reported_and_can_be_rejected() {
 }
 
 #[tokio::test]
+async fn who_calls_without_showing_a_number_is_rejected_and_can_be_answered() {
+    let world = World::new().await;
+    let device = world.link(OURS).await;
+    world.sim.put_phone(THEIRS, json!({ "hidden": true })).await;
+    let call = json!({"to": OURS, "call": {"video": false}});
+    let id = world.sim.call("POST", &format!("/phones/{THEIRS}/send"), call).await;
+    let read = |event: &MessengerEvent| match event {
+        MessengerEvent::Call(call) => Some(call.clone()),
+        _ => None,
+    };
+    let call = world.recorder.event(device, "call", read).await;
+    assert_eq!((call.from.phone.as_ref(), call.from.lid.is_some()), (None, true));
+    world.messenger.reject_call(device, &call).await.unwrap();
+    let has_it = |phone: &Value| phone["rejected_calls"].as_array().unwrap().contains(&id["id"]);
+    world.sim.until_phone(THEIRS, "hears of the rejection", has_it).await;
+    let text = world.send(device, call.from.key(), "Tulis saja, ya").await;
+    world.heard(device, MessengerEvent::Acknowledged(text)).await;
+}
+
+#[tokio::test]
 async fn what_came_in_is_marked_as_read() {
     let world = World::new().await;
     let device = world.link(OURS).await;

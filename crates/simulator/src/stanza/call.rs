@@ -21,7 +21,8 @@ impl Switchboard {
         }
         let id = clock::message_id();
         let caller = DeviceAddr::phone(number);
-        let by_lid = self.is_migrated(to)?;
+        let is_hidden = self.phone(number)?.hidden;
+        let by_lid = self.is_migrated(to)? || is_hidden;
         let creator = if by_lid { self.lid_jid(number) } else { number.jid() };
         for device in self.linked_devices(to)? {
             let audio = NodeBuilder::new("audio").attr("enc", "opus").attr("rate", "16000").build();
@@ -29,7 +30,7 @@ impl Switchboard {
             let mut offer = NodeBuilder::new("offer")
                 .attr("call-id", &id)
                 .attr("call-creator", creator.clone());
-            if by_lid {
+            if by_lid && !is_hidden {
                 offer = offer.attr("caller_pn", number.jid());
             }
             let offer = offer.children([audio].into_iter().chain(video)).build();

@@ -147,3 +147,26 @@ async fn a_phone_that_is_off_does_nothing() {
         assert_eq!(status, 409, "{path}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn who_hides_their_number_calls_without_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let address = serve(simulator.router()).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
+    client.take_mail().await;
+    let path = "/phones/628222/send";
+    let rings = r#"{"to":"628111","call":{"video":false}}"#;
+    let lid = lid_jid(number("628222")).to_string();
+    for (patch, creator) in
+        [(r#"{"hidden":false}"#, "628222@s.whatsapp.net"), (r#"{"hidden":true}"#, lid.as_str())]
+    {
+        assert_eq!(call(&address, "PUT", "/phones/628222", patch).await.0, 200);
+        assert!(call(&address, "POST", path, rings).await.0 < 300);
+        let heard = client.expect("call").await;
+        let offer = heard.get_optional_child("offer").unwrap();
+        assert_eq!(attr(&heard, "from"), creator);
+        assert_eq!(attr(offer, "call-creator"), creator);
+        assert!(!format!("{offer:?}").contains("caller_pn"));
+    }
+}
