@@ -37,8 +37,10 @@ pub(super) fn routes() -> Vec<Route> {
             .answers_list::<GroupBody>(200),
         asked(Route::post(ALL, Access::Device, create))
             .summary("Create a group")
-            .description("People whose privacy settings forbid it are not among its participants.")
-            .description("An `Idempotency-Key` is refused: a repeat makes another group.")
+            .description(
+                "People whose privacy settings forbid it are not among its participants. An \
+                 `Idempotency-Key` is refused: a repeat would make another group.",
+            )
             .body::<GroupRequest>()
             .answers::<GroupDetailsBody>(201),
         asked(Route::get(ONE, Access::Device, show))
