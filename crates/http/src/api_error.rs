@@ -48,7 +48,13 @@ pub enum ApiError {
     },
     /// A handler panicked.
     Crashed,
+    /// The node that runs the device had the request, and did not answer.
+    OutcomeUnknown,
 }
+
+/// What [`ApiError::OutcomeUnknown`] means, for people.
+pub const OUTCOME_UNKNOWN: &str =
+    "No answer: this may have been done or not, look before you try again";
 
 /// Why a request cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

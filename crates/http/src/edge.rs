@@ -6,6 +6,7 @@
 //! template, a status and a time: never the path as it came, a query or a body.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
@@ -18,8 +19,9 @@ use domain::error::Error;
 use domain::fair_semaphore::Permit;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tower::{Layer, Service};
+use tower::{Layer, Service, ServiceExt as _};
 
+use crate::api::Renderer;
 use crate::api_error::{ApiError, ErrorKind, Unreadable, named};
 use crate::compressed::opened;
 use crate::drain::read_to_the_end;
@@ -69,6 +71,7 @@ pub struct Edge<S> {
 impl<S> Service<Request<Body>> for Edge<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S: Clone + Send + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -98,6 +101,7 @@ where
             None => is_shadowed.then_some(ApiError::UnknownPath),
         };
         let (request, original) = Original::keep(&state, request);
+        let original = original.map(|original| (original, self.inner.clone()));
         let answer = match (refused, client.enter(&state)) {
             (Some(error), _) => Err(error),
             (None, Err(error)) => Err(error.into()),
@@ -113,16 +117,15 @@ where
                     response
                 }
                 Ok((answer, _permit)) => {
-                    let answer = AssertUnwindSafe(answer).catch_unwind();
+                    let answer = handled(answer, render);
                     let answer = request_context::with_client(client.address, answer);
-                    let (answer, Noted { rate, answer: held }) = answer.await;
-                    let mut response = match (answer, held) {
-                        (Ok(Ok(response)), None) => response,
-                        (Ok(Ok(response)), Some(permit)) => hold(response, permit).await,
-                        (Err(_), _) => named(render(&ApiError::Crashed), &ApiError::Crashed),
-                    };
-                    if let Some(original) = original {
-                        response = original.answered(&state, response).await;
+                    let (mut response, Noted { rate, answer: held, waits }) = answer.await;
+                    if let Some(permit) = held {
+                        response = hold(response, permit).await;
+                    }
+                    if let Some((original, inner)) = original {
+                        let accept = |request| after_wait(inner, request, client.address, render);
+                        response = original.answered(&state, response, waits, accept).await;
                     }
                     rate::add_headers(&mut response, rate);
                     response
@@ -134,6 +137,36 @@ where
             Ok(response)
         };
         Box::pin(request_span::with_fields(fields, answer))
+    }
+}
+
+/// The answer of a handler; a panic is an error of the API.
+async fn handled(
+    answer: impl Future<Output = Result<Response<Body>, Infallible>>,
+    render: Renderer,
+) -> Response<Body> {
+    match AssertUnwindSafe(answer).catch_unwind().await {
+        Ok(Ok(response)) => response,
+        Err(_) => named(render(&ApiError::Crashed), &ApiError::Crashed),
+    }
+}
+
+/// The answer to a send that another node has waited for, and not answered.
+async fn after_wait<S>(
+    inner: S,
+    request: Request<Body>,
+    client: Option<IpAddr>,
+    render: Renderer,
+) -> Response<Body>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+{
+    match opened(request) {
+        Ok(request) => {
+            let answer = handled(inner.oneshot(request), render);
+            request_context::after_wait(client, answer).await
+        }
+        Err(error) => named(render(&error), &error),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The one place that answers unknown paths and wrong methods, in the shape of the API whose
 //! client most likely asked ("Unknown paths and methods" in the dialects' contract).
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::ACCEPT;
@@ -92,10 +94,20 @@ pub async fn unknown_path(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let error = ApiError::UnknownPath;
+    rendered(&state, &uri, &headers, ApiError::UnknownPath)
+}
+
+/// An error that no handler answers with: for people as a page, else in the shape of the path's API.
+pub fn rendered(
+    state: &AppState,
+    uri: &Uri,
+    headers: &HeaderMap,
+    error: ApiError,
+) -> Response<Body> {
+    let error = Arc::new(error);
     let response = match is_for_people(uri.path()) {
-        true => dashboard::unknown_page(&headers),
-        false => renderer(owner(&state, uri.path()), &headers)(&error),
+        true => dashboard::error_page(error.clone(), headers),
+        false => renderer(owner(state, uri.path()), headers)(&error),
     };
     named(response, &error)
 }

@@ -20,6 +20,8 @@ struct Context {
     rate: Cell<Option<RateNote>>,
     answer: Cell<Option<AnswerPermit>>,
     body: Cell<Option<Arc<BodyPermit>>>,
+    waits: Cell<bool>,
+    has_waited: bool,
 }
 
 /// What was noted while a request was handled.
@@ -29,6 +31,8 @@ pub struct Noted {
     pub rate: Option<RateNote>,
     /// What its answer holds.
     pub answer: Option<AnswerPermit>,
+    /// Whether it is a send that waits for its outcome.
+    pub waits: bool,
 }
 
 tokio::task_local! {
@@ -40,10 +44,25 @@ pub async fn with_client<T>(
     client: Option<IpAddr>,
     request: impl Future<Output = T>,
 ) -> (T, Noted) {
-    let (account, rate, answer, body) = Default::default();
-    let context = Context { client, account, rate, answer, body };
-    let noted =
-        |context: &Context| Some(Noted { rate: context.rate.get(), answer: context.answer.take() });
+    within(client, false, request).await
+}
+
+/// The same of a send that another node has waited for, and not answered.
+pub async fn after_wait<T>(client: Option<IpAddr>, request: impl Future<Output = T>) -> T {
+    within(client, true, request).await.0
+}
+
+async fn within<T>(
+    client: Option<IpAddr>,
+    has_waited: bool,
+    request: impl Future<Output = T>,
+) -> (T, Noted) {
+    let (account, rate, answer, body, waits) = Default::default();
+    let context = Context { client, account, rate, answer, body, waits, has_waited };
+    let noted = |context: &Context| {
+        let (rate, answer) = (context.rate.get(), context.answer.take());
+        Some(Noted { rate, answer, waits: context.waits.get() })
+    };
     CONTEXT.scope(context, async { (request.await, read(noted).unwrap_or_default()) }).await
 }
 
@@ -61,6 +80,19 @@ pub fn keep_body(permit: Arc<BodyPermit>) {
         context.body.set(Some(permit));
         None::<()>
     });
+}
+
+/// Notes that the request is a send that waits for its outcome.
+pub fn note_wait() {
+    read(|context| {
+        context.waits.set(true);
+        None::<()>
+    });
+}
+
+/// Whether another node has waited for the outcome of this send, and not answered.
+pub fn has_waited() -> bool {
+    read(|context| Some(context.has_waited)).unwrap_or(false)
 }
 
 /// Notes who is calling, and where the key stands.

@@ -74,6 +74,7 @@ struct State {
     calls: Vec<DispatcherCall>,
     watched: Vec<DeviceId>,
     sending: HashSet<MessageId>,
+    elsewhere: HashSet<DeviceId>,
     off_whatsapp: HashSet<PhoneNumber>,
     spellings: HashMap<PhoneNumber, PhoneNumber>,
     offer: Option<PairOffer>,
@@ -123,6 +124,19 @@ impl FakeDispatcher {
     /// The message is with WhatsApp from now on, unacknowledged.
     pub fn set_sending(&self, id: MessageId) {
         self.state().sending.insert(id);
+    }
+
+    /// Whether another node runs a device.
+    pub fn set_elsewhere(&self, device: DeviceId, is_elsewhere: bool) {
+        let mut state = self.state();
+        match is_elsewhere {
+            true => state.elsewhere.insert(device),
+            false => state.elsewhere.remove(&device),
+        };
+    }
+
+    fn ensure_runs(&self, device: DeviceId) -> Result<()> {
+        if self.runs(device) { Ok(()) } else { Err(Error::RunsElsewhere(device)) }
     }
 
     /// The number is a second spelling of the other one.
@@ -202,6 +216,10 @@ impl Dispatcher for FakeDispatcher {
         self.note(DispatcherCall::Accepted(entries.iter().map(|entry| entry.id).collect()));
     }
 
+    fn runs(&self, device: DeviceId) -> bool {
+        !self.state().elsewhere.contains(&device)
+    }
+
     async fn cancel(&self, device: DeviceId, id: MessageId) -> Result<Cancellation> {
         self.note(DispatcherCall::Cancel(device, id));
         if self.is_sending(device, id) {
@@ -223,6 +241,7 @@ impl Dispatcher for FakeDispatcher {
     }
 
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer> {
+        self.ensure_runs(device)?;
         self.note(DispatcherCall::Pair(device, method.clone()));
         if let Some(offer) = self.state().offer.clone() {
             return Ok(offer);
@@ -300,6 +319,7 @@ impl Dispatcher for FakeDispatcher {
         device: DeviceId,
         phone: &PhoneNumber,
     ) -> Result<Option<PhoneNumber>> {
+        self.ensure_runs(device)?;
         self.note(DispatcherCall::LookUp(device, phone.clone()));
         let state = self.state();
         let is_found = !state.off_whatsapp.contains(phone);

@@ -48,7 +48,7 @@ impl Core {
     pub async fn send_and_wait(
         &self,
         principal: &Principal,
-        mut requests: Vec<SendRequest>,
+        requests: Vec<SendRequest>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<AcceptedMessages, SendRefusal> {
         // Before anything is accepted: only the node that runs the device learns the outcome at once.
@@ -62,23 +62,43 @@ impl Core {
         let _permit = self.waits.enter(principal.account_id()?, waiting.as_ref())?;
         let has_media = requests.iter().any(|request| request.content.is_file());
         let patience = if has_media { self.sync_wait.media } else { self.sync_wait.text };
-        for request in &mut requests {
-            request.priority = request.priority.or(Some(WAITING_PRIORITY));
-        }
-        let sent = self.send_batch(principal, requests, idempotency).await?;
+        let sent = self.send_batch(principal, preferred(requests), idempotency).await?;
         let waits = sent.messages.into_iter().map(|message| self.wait_for(message, patience));
-        let messages = join_all(waits).await.into_iter().collect::<Result<_>>()?;
-        Ok(AcceptedMessages { messages, ..sent })
+        Ok(AcceptedMessages { messages: join_all(waits).await, ..sent })
     }
 
-    async fn wait_for(&self, message: Message, patience: Duration) -> Result<Message> {
+    /// Accepts messages as [`Core::send_and_wait`] does and waits for none of them, for a caller whose wait broke
+    /// off on another node: those which that one has accepted under the idempotency key are as they are now.
+    ///
+    /// # Errors
+    /// Those of [`Core::send`].
+    pub async fn send_after_wait(
+        &self,
+        principal: &Principal,
+        requests: Vec<SendRequest>,
+        idempotency: Option<IdempotencyKey>,
+    ) -> Result<AcceptedMessages, SendRefusal> {
+        self.send_batch(principal, preferred(requests), idempotency).await
+    }
+
+    /// The message as it is at the end of the wait. An error of the wait, such as that its device went to
+    /// another node, undoes nothing: the message is accepted, and a caller that heard otherwise would repeat it.
+    async fn wait_for(&self, message: Message, patience: Duration) -> Message {
         if !message.state.is_waiting() {
-            return Ok(message);
+            return message;
         }
         let (account, device) = (message.account_id, message.device_id);
-        let ended = self.dispatcher.wait(account, device, message.id, patience).await?;
-        Ok(ended.unwrap_or_else(|| self.as_seen(message)))
+        let ended = self.dispatcher.wait(account, device, message.id, patience).await;
+        ended.ok().flatten().unwrap_or_else(|| self.as_seen(message))
     }
+}
+
+/// Puts messages that somebody waits for before others.
+fn preferred(mut requests: Vec<SendRequest>) -> Vec<SendRequest> {
+    for request in &mut requests {
+        request.priority = request.priority.or(Some(WAITING_PRIORITY));
+    }
+    requests
 }
 
 impl Message {

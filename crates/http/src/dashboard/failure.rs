@@ -106,6 +106,7 @@ pub(super) fn describe(error: &ApiError, words: &Words) -> String {
             ApiError::UnknownPath => words.not_found.to_owned(),
             ApiError::TooLarge(max) if *max > JSON_BYTES_MAX => words.upload_too_large.to_owned(),
             ApiError::TooLarge(_) => words.too_large.to_owned(),
+            ApiError::OutcomeUnknown => words.outcome_unknown.to_owned(),
             _ => problem::detail(error),
         };
     };
@@ -180,10 +181,9 @@ fn login_path(next: &str) -> String {
     format!("/login?next={next}")
 }
 
-/// The page of a path that no page has.
-pub(super) fn unknown_page(headers: &HeaderMap) -> Response<Body> {
-    let unknown = Failure::from(ApiError::UnknownPath);
-    let mut response = error_page(&unknown, Lang::of(headers), START_PATH);
+/// The page of an error that no page answers with.
+pub(super) fn page_of(error: std::sync::Arc<ApiError>, headers: &HeaderMap) -> Response<Body> {
+    let mut response = error_page(&Failure::Other(error), Lang::of(headers), START_PATH);
     add_headers(&mut response);
     response
 }

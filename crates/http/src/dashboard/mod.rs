@@ -65,19 +65,22 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response};
 use axum::middleware::{from_fn, from_fn_with_state};
 
+use crate::api_error::ApiError;
 use crate::state::AppState;
 
 pub use join::{setup_path, sign_in_path};
 pub use portal_page::portal_path;
 
-/// The page of a path that no page has.
-pub fn unknown_page(headers: &HeaderMap) -> Response<Body> {
-    failure::unknown_page(headers)
+/// The page of an error that no page answers with.
+pub fn error_page(error: Arc<ApiError>, headers: &HeaderMap) -> Response<Body> {
+    failure::page_of(error, headers)
 }
 
 /// The pages, with the frame that makes pages of their errors and sets their headers.

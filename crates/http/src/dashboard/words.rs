@@ -133,6 +133,7 @@ words! {
     not_waiting: "The message no longer waits: it has left or ended.", "Pesan tidak lagi menunggu: sudah terkirim atau berakhir.";
     whatsapp_refused: "WhatsApp refused or did not answer. Try again.", "WhatsApp menolak atau tidak menjawab. Coba lagi.";
     internal: "Something went wrong here; the log says more.", "Terjadi kesalahan di sini; log menjelaskan lebih lanjut.";
+    outcome_unknown: "The node that runs this device did not answer, so it is not known whether this was done. Look before you do it again.", "Node yang menjalankan perangkat ini tidak menjawab, jadi belum diketahui apakah ini sudah dijalankan. Periksa dulu sebelum mengulanginya.";
     too_large: "That is too large.", "Terlalu besar.";
     upload_too_large: "That is too large: at most 16 MB can be uploaded. Larger files, up to 100 MB, go by their address (URL).", "Terlalu besar: yang diunggah paling besar 16 MB. Berkas yang lebih besar, sampai 100 MB, dikirim lewat alamatnya (URL).";
     setup_title: "Create the operator", "Buat operator";

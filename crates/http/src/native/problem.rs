@@ -94,6 +94,7 @@ kinds! {
     WHATSAPP = 502 "whatsapp" "WhatsApp refused or did not answer";
     FILE_PENDING = 503 "file_pending" "The file has not come yet";
     UNAVAILABLE = 503 "unavailable" "The gateway cannot take requests now";
+    OUTCOME_UNKNOWN = 504 "outcome_unknown" "It is not known whether this was done";
     DISK_FULL = 507 "disk_full" "The disk of the gateway is nearly full";
 }
 
@@ -112,6 +113,7 @@ pub fn kind(error: &ApiError) -> &'static Kind {
         ApiError::Malformed(_) => &MALFORMED,
         ApiError::Field { .. } => &INVALID,
         ApiError::Crashed => &INTERNAL,
+        ApiError::OutcomeUnknown => &OUTCOME_UNKNOWN,
         ApiError::Core { error, .. } => core_kind(error),
     }
 }
@@ -228,6 +230,11 @@ pub fn detail(error: &ApiError) -> String {
         ApiError::Malformed(message) => message.clone(),
         ApiError::Field { field, message } if field.is_empty() => message.clone(),
         ApiError::Field { field, message } => format!("{field}: {message}"),
+        ApiError::OutcomeUnknown => {
+            "the node that runs the device did not answer; look whether this was done before you \
+             send it again"
+                .to_owned()
+        }
         ApiError::Crashed => "the request may be repeated; its id is in X-Request-Id".to_owned(),
         ApiError::Core { index, error } => {
             log_fault(error);

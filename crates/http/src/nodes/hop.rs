@@ -1,18 +1,19 @@
 //! The way to another node.
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::request::Parts;
-use axum::http::{Request, Response, Uri};
+use axum::http::{HeaderMap, Method, Request, Response, Uri};
 use bytes::Bytes;
 use domain::ids::{DeviceId, NodeId};
 use domain::node::NodeAddress;
-use hyper::client::conn::http1;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 
 use super::sign::{SIGNATURE, Signed, is_sent_on};
 use super::{HOP_BODY_BYTES_MAX, PREFIX};
@@ -25,37 +26,78 @@ const CONNECT_MAX: Duration = Duration::from_millis(1_500);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a look may take.
 const LOOK_MAX: Duration = Duration::from_secs(1);
+/// What a node that lives answers at once.
+const SIGN_OF_LIFE: &str = "/healthz";
+/// How long a request is on its way before its node is asked whether it lives, and between two times. Most
+/// are answered before.
+const QUIET_MAX: Duration = Duration::from_millis(300);
+/// A node that takes longer to say that it lives is taken for frozen. With the pause before, a caller of one
+/// knows after less than two seconds.
+const SIGN_OF_LIFE_MAX: Duration = Duration::from_millis(1_500);
 
-/// The answer of the node that runs a device; `None` when none does, or it is gone.
+/// What became of a request that another node has to answer.
+pub(super) enum Hop {
+    /// It was answered.
+    Answered(Response<Body>),
+    /// It was not sent on: nothing has happened.
+    NotReached,
+    /// It was sent on and not answered: it may have been done, or may be done yet.
+    Unanswered,
+}
+
+/// The answer of the node that runs a device.
 pub(super) async fn owners_answer(
     state: &AppState,
     device: DeviceId,
-    parts: Parts,
+    parts: &Parts,
     body: Bytes,
-) -> Option<Response<Body>> {
+) -> Hop {
     if body.len() > HOP_BODY_BYTES_MAX {
-        return None;
+        return Hop::NotReached;
     }
-    let owner = owner(state, device).await?;
-    let answer = ask(state, &owner, &parts, body);
-    tokio::select! {
-        answer = answer => answer,
-        () = until_moved(state, device, &owner) => None,
-    }
+    let Some(owner) = owner(state, device).await else { return Hop::NotReached };
+    ask_watched(state, &owner, parts, body, until_moved(state, device, &owner)).await
 }
 
-/// The answer of a node; `None` when it is gone.
+/// The answer of a node.
 pub(super) async fn nodes_answer(
     state: &AppState,
     node: NodeId,
-    parts: Parts,
+    parts: &Parts,
     body: Bytes,
-) -> Option<Response<Body>> {
-    let address = timeout(LOOK_MAX, state.core().other_node(node)).await.ok()?.ok().flatten()?;
-    let answer = ask(state, &address, &parts, body);
+) -> Hop {
+    let found = timeout(LOOK_MAX, state.core().other_node(node)).await;
+    let Ok(Ok(Some(address))) = found else { return Hop::NotReached };
+    ask_watched(state, &address, parts, body, until_gone(state, node)).await
+}
+
+/// Asks a node until it answers, is frozen or `gone` ends.
+async fn ask_watched(
+    state: &AppState,
+    node: &NodeAddress,
+    parts: &Parts,
+    body: Bytes,
+    gone: impl Future<Output = ()>,
+) -> Hop {
+    let Some(request) = sent_on(state, parts, body) else { return Hop::NotReached };
+    let Some(line) = connect(node).await else { return Hop::NotReached };
     tokio::select! {
-        answer = answer => answer,
-        () = until_gone(state, node) => None,
+        hop = send(line, request) => hop,
+        () = gone => Hop::Unanswered,
+        () = until_frozen(state, node) => Hop::Unanswered,
+    }
+}
+
+/// Ends when a node does not say any more that it lives.
+async fn until_frozen(state: &AppState, node: &NodeAddress) {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    (parts.method, parts.uri) = (Method::GET, Uri::from_static(SIGN_OF_LIFE));
+    loop {
+        sleep(QUIET_MAX).await;
+        let answer = timeout(SIGN_OF_LIFE_MAX, ask(state, node, &parts, Bytes::new())).await;
+        if !matches!(answer, Ok(Some(_))) {
+            return;
+        }
     }
 }
 
@@ -94,24 +136,43 @@ pub(super) async fn ask(
     body: Bytes,
 ) -> Option<Response<Body>> {
     let request = sent_on(state, parts, body)?;
+    match send(connect(node).await?, request).await {
+        Hop::Answered(answer) => Some(answer),
+        Hop::NotReached | Hop::Unanswered => None,
+    }
+}
+
+async fn connect(node: &NodeAddress) -> Option<SendRequest<Body>> {
     let address = node.url.parse::<Uri>().ok()?;
     let authority = address.authority()?;
     let (host, port) = (authority.host(), authority.port_u16().unwrap_or(80));
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let stream = timeout(CONNECT_MAX, TcpStream::connect((host, port))).await.ok()?.ok()?;
     let _ = stream.set_nodelay(true);
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     // It ends with the answer's body.
     tokio::spawn(connection);
-    let answer = sender.send_request(request).await.ok()?;
+    Some(sender)
+}
+
+async fn send(mut line: SendRequest<Body>, request: Request<Body>) -> Hop {
+    let answer = match line.send_request(request).await {
+        Ok(answer) => answer,
+        // It was never written.
+        Err(error) if error.is_canceled() => return Hop::NotReached,
+        Err(_) => return Hop::Unanswered,
+    };
     let (mut head, body) = answer.into_parts();
-    let of_connection: Vec<_> =
-        head.headers.keys().filter(|name| !is_sent_on(name)).cloned().collect();
+    remove_those_of_connection(&mut head.headers);
+    Hop::Answered(Response::from_parts(head, Body::new(body)))
+}
+
+fn remove_those_of_connection(headers: &mut HeaderMap) {
+    let of_connection: Vec<_> = headers.keys().filter(|name| !is_sent_on(name)).cloned().collect();
     // Its length stands, for the body is the same.
     for name in of_connection.into_iter().filter(|name| name != "content-length") {
-        head.headers.remove(name);
+        headers.remove(name);
     }
-    Some(Response::from_parts(head, Body::new(body)))
 }
 
 /// The request for the other node, signed.

@@ -7,7 +7,9 @@ use domain::error::{Error, StoreError};
 
 use super::translate::{InvalidType, field_name};
 use super::types::ErrorBody;
-use crate::api_error::{ApiError, ErrorShape, Rejection, add_retry_after, log_fault};
+use crate::api_error::{
+    ApiError, ErrorShape, OUTCOME_UNKNOWN, Rejection, add_retry_after, log_fault,
+};
 use crate::native::problem::feature_name;
 use crate::reply::json;
 
@@ -95,6 +97,7 @@ fn reply_to(error: &ApiError) -> ErrorReply {
             invalid(vec![format!("{}: {message}", field_name(field))])
         }
         ApiError::Crashed => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::OutcomeUnknown => reply(StatusCode::GATEWAY_TIMEOUT, OUTCOME_UNKNOWN),
         ApiError::Core { error, .. } => core_reply(error),
     }
 }

@@ -19,6 +19,7 @@ use super::types::{ErrorBody, MediaFields, MessageFields, SentBody};
 use crate::api_error::{ApiError, ApiResult, ErrorShape as _, Rejection};
 use crate::body::read_fields;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
+use crate::nodes::waits::send_and_wait;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -181,7 +182,7 @@ async fn send(
     let fingerprint = Fingerprint { device: device.id, number: call.number, content: said };
     let key = call.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
-    let sent = state.core().send_and_wait(principal, commands, idempotency).await;
+    let sent = send_and_wait(state.core(), principal, commands, idempotency).await;
     let sent = sent.map_err(ApiError::from)?;
     let first = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let shown = shown_of(&sent.messages).unwrap_or(first);

@@ -10,7 +10,9 @@ use super::form::Form;
 use super::translate::field_name;
 use super::types::{AnyError, ErrorBody, Fault, FaultsBody};
 use crate::api::Renderer;
-use crate::api_error::{ApiError, ErrorShape, Rejection, add_retry_after, log_fault};
+use crate::api_error::{
+    ApiError, ErrorShape, OUTCOME_UNKNOWN, Rejection, add_retry_after, log_fault,
+};
 use crate::native::problem::feature_name;
 
 const INTERNAL: &str = "Internal server error";
@@ -78,6 +80,7 @@ fn reply_to(error: &ApiError) -> (StatusCode, AnyError) {
         }
         ApiError::Field { field, message } => faulty(field_fault(field, message)),
         ApiError::Crashed => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::OutcomeUnknown => reply(StatusCode::GATEWAY_TIMEOUT, OUTCOME_UNKNOWN),
         ApiError::Core { error, .. } => core_reply(error),
     }
 }

@@ -23,6 +23,7 @@ use crate::body::{query_fields, read_fields};
 use crate::fields::DeviceField;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::large_answers::render;
+use crate::nodes::waits::send_and_wait;
 use crate::reply::json;
 use crate::routes::{Access, Route};
 use crate::send_headers::add_send_headers;
@@ -146,7 +147,7 @@ async fn send<T: Serialize>(state: &AppState, asked: &Asked<T>, call: Call) -> A
     let key = asked.headers.get(IDEMPOTENCY_KEY);
     let idempotency = idempotency_key(key, call.route, &fingerprint)?;
     let command = SendRequest { device: Some(device.into()), ..call.command };
-    let sent = state.core().send_and_wait(principal, vec![command], idempotency).await;
+    let sent = send_and_wait(state.core(), principal, vec![command], idempotency).await;
     let sent = sent.map_err(ApiError::from)?;
     let message = sent.messages.first().ok_or(Error::NotFound("message"))?;
     let mut response = match message.outcome() {

@@ -9,7 +9,7 @@ use domain::error::{Error, StoreError};
 
 use super::translate::field_name;
 use super::types::ErrorBody;
-use crate::api_error::{ApiError, ErrorShape, add_retry_after, log_fault};
+use crate::api_error::{ApiError, ErrorShape, OUTCOME_UNKNOWN, add_retry_after, log_fault};
 use crate::native::problem::feature_name;
 use crate::reply::json;
 
@@ -90,6 +90,7 @@ fn reply_to(error: &ApiError) -> ErrorReply {
         ApiError::Field { field, message } if field.is_empty() => invalid(vec![message.clone()]),
         ApiError::Field { field, message } => invalid(vec![format!("{field}: {message}")]),
         ApiError::Crashed => reply(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL),
+        ApiError::OutcomeUnknown => reply(StatusCode::GATEWAY_TIMEOUT, OUTCOME_UNKNOWN),
         ApiError::Core { error, .. } => core_reply(error),
     }
 }

@@ -9,7 +9,9 @@ use axum::http::{HeaderValue, Response, StatusCode};
 use domain::error::{Error, StoreError};
 
 use super::types::{Enveloped, Words};
-use crate::api_error::{ApiError, ErrorShape, Unreadable, add_retry_after, log_fault};
+use crate::api_error::{
+    ApiError, ErrorShape, OUTCOME_UNKNOWN, Unreadable, add_retry_after, log_fault,
+};
 use crate::native::problem::feature_name;
 use crate::reply::json;
 
@@ -78,6 +80,7 @@ fn reply_to(error: &ApiError) -> ErrorReply {
         ApiError::Malformed(message) => invalid("", message),
         ApiError::Field { field, message } => invalid(field, message),
         ApiError::Crashed => internal(),
+        ApiError::OutcomeUnknown => reply(504, "99", OUTCOME_UNKNOWN),
         ApiError::Core { error, .. } => core_reply(error),
     }
 }

@@ -32,6 +32,7 @@ use crate::body::{query_fields, read_fields};
 use crate::fields::path_id;
 use crate::idempotency::{IDEMPOTENCY_KEY, idempotency_key};
 use crate::large_answers::render;
+use crate::nodes::waits::send_and_wait;
 use crate::qr::qr_data_url;
 use crate::reply::json;
 use crate::routes::{Access, Route};
@@ -317,7 +318,7 @@ async fn send<B: Single>(
     let DialectRequest { principal, body, device, .. } = opened;
     let names = body.names();
     let command = body.command(device.into())?;
-    let sent = state.core().send_and_wait(&principal, vec![command], idempotency).await;
+    let sent = send_and_wait(state.core(), &principal, vec![command], idempotency).await;
     let sent = sent.map_err(|error| names.refusal(error))?;
     let message = first(&sent)?;
     let mut response = match translate::sent::<B>(message) {
