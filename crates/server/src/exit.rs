@@ -88,7 +88,7 @@ fn of_open(error: &OpenError) -> u8 {
     match error {
         OpenError::Url | OpenError::Refused { .. } | OpenError::Unfit { .. } => SETTINGS,
         OpenError::Path(..) => DISK,
-        OpenError::InUse(_) => IN_USE,
+        OpenError::InUse(_) | OpenError::Migrating { .. } | OpenError::NodesRun { .. } => IN_USE,
         OpenError::Unreachable { .. } | OpenError::Unavailable(_) => UNAVAILABLE,
         OpenError::Newer { .. }
         | OpenError::Changed { .. }

@@ -74,6 +74,27 @@ pub enum OpenError {
         /// The newest schema this version knows.
         known: usize,
     },
+    /// Another process has been migrating it for long.
+    #[error(
+        "the database is being migrated by another process ({holder}) for more than {} seconds: wait for its end \
+         or stop it, then start again",
+        .waited.as_secs()
+    )]
+    Migrating {
+        /// Which one.
+        holder: String,
+        /// For how long it was waited.
+        waited: std::time::Duration,
+    },
+    /// Nodes of an older version use it, which cannot work with the schema of this one.
+    #[error(
+        "this version changes the database in a way that running nodes cannot work with: stop {nodes}, then \
+         start this one"
+    )]
+    NodesRun {
+        /// Their names and versions.
+        nodes: String,
+    },
     /// A migration that it has run is not the one that this version knows under its number.
     #[error(
         "migration {version} of this version is not the one that the database was migrated with \

@@ -4,6 +4,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -15,8 +16,8 @@ use domain::ids::{MessageId, WhatsappId};
 use domain::media::Media;
 use domain::message::{MessageEvent, MessageState, NewMessage, Receipt};
 use domain::ports::{
-    AccountStore as _, MessageFilter, MessageStore as _, PageRequest, ProtocolStore as _,
-    ProtocolWrite, Store, StoreResult,
+    AccountStore as _, MessageFilter, MessageStore as _, NodeStore as _, PageRequest,
+    ProtocolStore as _, ProtocolWrite, Store, StoreResult,
 };
 use domain::webhook::EventKind;
 use rusqlite::Connection;
@@ -25,6 +26,7 @@ use store::OpenError;
 use support::{Database, Schema, SqliteFile};
 use testkit::store_conformance::grants::voucher;
 use testkit::store_conformance::lists::incoming;
+use testkit::store_conformance::nodes::node;
 use testkit::store_conformance::{
     ALL, NOW, World, hash, idempotency, later, new_messages, progress,
 };
@@ -347,26 +349,45 @@ async fn plans_stay_the_operators() {
     second.close().await;
 }
 
+const NEWER: &str = "UPDATE schema_version SET version = 99";
+
 #[tokio::test]
-async fn sqlite_of_a_newer_version_is_refused() {
+async fn sqlite_of_a_newer_version_is_refused_when_this_one_has_to_know_what_changed() {
     let file = SqliteFile::new();
     store::open(&file.url()).await.unwrap().close().await;
-    let path = file.0.path().join("test.db");
-    let connection = Connection::open(path).unwrap();
-    connection.execute("UPDATE schema_version SET version = 99", []).unwrap();
-    drop(connection);
+    let execute = |sql| file.connection().execute(sql, []).unwrap();
+    execute(NEWER);
+    store::open(&file.url()).await.unwrap().close().await;
+    execute("UPDATE settings SET value = CAST('99' AS BLOB) WHERE name = 'schema_oldest'");
     let error = store::open(&file.url()).await.err().unwrap();
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
     assert!(error.to_string().contains("newer version"), "{error}");
 }
 
 #[tokio::test]
-async fn postgres_of_a_newer_version_is_refused() {
+async fn postgres_of_a_newer_version_is_refused_when_this_one_has_to_know_what_changed() {
     let schema = Schema::new().await;
     store::open(&schema.url()).await.unwrap().close().await;
-    schema.execute("UPDATE schema_version SET version = 99").await;
+    schema.execute(NEWER).await;
+    store::open(&schema.url()).await.unwrap().close().await;
+    schema.execute("UPDATE settings SET value = '99' WHERE name = 'schema_oldest'").await;
     let error = store::open(&schema.url()).await.err().unwrap();
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
+    schema.drop().await;
+}
+
+#[tokio::test]
+async fn what_running_nodes_would_notice_is_not_changed_under_them() {
+    let schema = Schema::new().await;
+    let first = store::open(&schema.url()).await.unwrap();
+    first.register_node(&node("old"), Duration::from_secs(3_600)).await.unwrap();
+    first.close().await;
+    // As if this version had one migration more.
+    schema.execute("UPDATE schema_version SET version = version - 1").await;
+    let error = store::open(&schema.url()).await.err().unwrap();
+    assert!(matches!(&error, OpenError::NodesRun { nodes } if nodes == "old (1)"), "{error}");
+    schema.execute("UPDATE schema_version SET version = version + 1").await;
+    store::open(&schema.url()).await.unwrap().close().await;
     schema.drop().await;
 }
 

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use sqlx::{Connection as _, Executor as _};
 use tempfile::TempDir;
+use tokio::process::Command;
 
-use crate::support::gateway::{Ended, Gateway, run_on};
+use crate::support::gateway::{Ended, Gateway, OPERATOR_KEY, run_on};
+use crate::support::process::Process;
 use crate::support::{database::Database, env};
 
 /// No device is linked, so that it is never asked.
@@ -43,10 +46,18 @@ fn execute(gateway: &Gateway, sql: &str) {
 #[tokio::test]
 async fn a_database_of_a_newer_version_is_left_alone() {
     let mut gateway = stopped(&[]).await;
-    execute(&gateway, "UPDATE schema_version SET version = version + 1000");
+    let move_schema = |by: &str| {
+        let oldest = format!("CAST(CAST(CAST(value AS TEXT) AS INTEGER) {by} AS TEXT)");
+        let sql = format!(
+            "UPDATE schema_version SET version = version {by};
+             UPDATE settings SET value = CAST({oldest} AS BLOB) WHERE name = 'schema_oldest'"
+        );
+        execute(&gateway, &sql);
+    };
+    move_schema("+ 1000");
     let refused = gateway.command(&["serve"]).await;
     refused.refused(65, &["newer version", "restore a backup"]);
-    execute(&gateway, "UPDATE schema_version SET version = version - 1000");
+    move_schema("- 1000");
     still_there(&mut gateway).await;
 }
 
@@ -122,6 +133,80 @@ async fn a_postgresql_that_cannot_be_reached_or_refuses_is_named() {
     database.execute(&format!("DROP DATABASE {latin}")).await;
     refused.refused(78, &["LATIN1", "UTF8"]);
     database.drop().await;
+}
+
+#[tokio::test]
+async fn on_postgresql_another_secret_key_or_none_is_refused() {
+    let database = Database::create().await;
+    let url = database.url();
+    let mut gateway = stopped(&[("GERBANG_DATABASE_URL", &url)]).await;
+    let path = gateway.data_dir().join("data/secret.key");
+    let key = std::fs::read_to_string(&path).unwrap();
+    write_key(&path, &"ab".repeat(32));
+    gateway.command(&["serve"]).await.refused(78, &["secret.key", "fingerprint"]);
+    std::fs::remove_file(&path).unwrap();
+    gateway.command(&["serve"]).await.refused(78, &["there is none", "GERBANG_SECRET_KEY"]);
+    assert!(!path.exists(), "no other key takes its place");
+    // The same on another machine.
+    let other = tempfile::tempdir().unwrap();
+    let settings = [NOWHERE, ("GERBANG_DATABASE_URL", &*url), ("GERBANG_NODE_NAME", "other")];
+    run_on(other.path(), &["serve"], &settings).await.refused(78, &["there is none"]);
+    let wrong = [&settings[..], &[("GERBANG_SECRET_KEY", &*"cd".repeat(32))]].concat();
+    run_on(other.path(), &["serve"], &wrong).await.refused(78, &["fingerprint"]);
+    write_key(&path, &key);
+    still_there(&mut gateway).await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_not_the_databases_is_refused() {
+    let database = Database::create().await;
+    let mut gateway = stopped(&[("GERBANG_DATABASE_URL", &database.url())]).await;
+    let set_apart = async |ms: i64| {
+        let sql = format!(
+            "CREATE OR REPLACE FUNCTION now_ms() RETURNS BIGINT LANGUAGE sql VOLATILE
+             AS 'SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint + ({ms})'"
+        );
+        database.execute(&sql).await;
+    };
+    for ms in [9_000, -9_000] {
+        set_apart(ms).await;
+        gateway
+            .command(&["serve"])
+            .await
+            .refused(78, &["the clock of this machine", "time server"]);
+    }
+    set_apart(2_000).await;
+    still_there(&mut gateway).await;
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_start_says_for_whom_it_waits_while_another_one_migrates() {
+    let (database, data) = (Database::create().await, tempfile::tempdir().unwrap());
+    let mut holder = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+    let lock = "SELECT pg_advisory_lock(hashtext('gerbang schema'), hashtext(current_schema()))";
+    holder.execute(lock).await.unwrap();
+    let mut serve = Command::new(env::gerbang());
+    serve.arg("serve").current_dir(data.path()).env(NOWHERE.0, NOWHERE.1);
+    serve.env("GERBANG_LISTEN", "127.0.0.1:0").env("GERBANG_DATA_DIR", data.path().join("data"));
+    serve.env("GERBANG_DATABASE_URL", database.url()).env("GERBANG_ADMIN_KEY", OPERATOR_KEY);
+    serve.env("RUST_LOG", "warn");
+    let mut process = Process::start("gerbang serve", serve);
+    let says = |line: &str| line.contains("migrates the database").then(|| line.to_owned());
+    let line = process.line("for whom it waits", says).await;
+    assert!(line.contains("the session "), "{line}");
+    holder.close().await.unwrap();
+    process.line("its address", |line| line.contains("Gerbang listens on").then_some(())).await;
+    assert!(process.stop().await.success());
+    database.drop().await;
+}
+
+#[tokio::test]
+async fn a_move_into_a_database_without_a_name_is_refused() {
+    let gateway = stopped(&[]).await;
+    let refused = gateway.command(&["migrate", "--to", "postgres://postgres@127.0.0.1:9"]).await;
+    refused.refused(78, &["/DATABASE"]);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ mod guard;
 mod hints;
 mod link;
 mod reach;
+mod schema;
 mod target;
 
 use std::sync::Arc;
@@ -25,7 +26,6 @@ use tokio::task::JoinHandle;
 use crate::OpenError;
 use crate::cache::Cache;
 use crate::job::{GroupItem, Reply};
-use crate::migrate::migrate;
 use crate::rows::UnreadableRows;
 use crate::sql::{ConnectionRole, SqlError, SqlResult, Tx};
 
@@ -36,6 +36,7 @@ use guard::refuse_earlier_release;
 use hints::{Hint, Hints};
 pub(crate) use link::PostgresLink;
 use link::{MessageIds, from_sqlx};
+use schema::migrate_alone;
 pub(crate) use target::Target;
 
 /// Most connections.
@@ -203,18 +204,6 @@ impl PostgreSql {
         self.pool.hints.close();
         self.pool.connections.close().await;
     }
-}
-
-/// Migrates while no other node does.
-async fn migrate_alone(tx: &mut Tx) -> Result<(), OpenError> {
-    const LOCK: &str =
-        "SELECT pg_advisory_lock(hashtext('gerbang schema'), hashtext(current_schema()))::text";
-    const UNLOCK: &str =
-        "SELECT pg_advisory_unlock(hashtext('gerbang schema'), hashtext(current_schema()))::text";
-    tx.query(LOCK, &[]).await?;
-    let migrated = migrate(tx, MIGRATIONS).await;
-    tx.query(UNLOCK, &[]).await?;
-    migrated
 }
 
 fn crashed() -> SqlError {

@@ -25,6 +25,12 @@ impl Target {
     /// Connects and begins the transaction, which ends with this when it is not committed.
     pub(crate) async fn begin(url: &str) -> Result<Self, OpenError> {
         let options = facts::options(url)?;
+        // PostgreSQL would take the one with the user's name, which is seldom meant to be filled.
+        if options.get_database().is_none() {
+            let (server, why) =
+                (reach::server(&options), "the URL names none, add /DATABASE to it");
+            return Err(OpenError::Unfit { server, why: why.to_owned() });
+        }
         reach::reach(&options).await?;
         reach::fits(&options).await?;
         let address = facts::address_of(&options);
@@ -196,4 +202,19 @@ fn bind_cells<'q, 'c: 'q>(
         Type::Text => query.bind(values!(Text, value => value.as_str(), &'c str)),
         Type::Blob => query.bind(values!(Blob, value => value.as_slice(), &'c [u8])),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_must_name_the_database_that_is_filled() {
+        for url in ["postgres://postgres@127.0.0.1:1", "postgres://postgres@127.0.0.1:1/"] {
+            match Target::begin(url).await.map(drop) {
+                Err(OpenError::Unfit { why, .. }) => assert!(why.contains("/DATABASE"), "{why}"),
+                other => panic!("{url}: {other:?}"),
+            }
+        }
+    }
 }

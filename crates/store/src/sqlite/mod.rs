@@ -184,8 +184,15 @@ fn reason_of_disk(path: &Path, error: OpenError) -> OpenError {
 }
 
 /// Runs a future that never waits, as all futures over SQLite are.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     future.now_or_never().expect("nothing over SQLite ever waits")
+}
+
+/// An empty database in memory.
+#[cfg(test)]
+pub(crate) fn memory() -> Tx {
+    let link = SqliteLink::new(Connection::open_in_memory().expect("a database in memory"));
+    Tx::new(ConnectionRole::Sqlite(Box::new(link)), Arc::default(), Arc::default())
 }
 
 /// The one name of a file, behind symbolic links: what is beside it is under that name, the lock as well as
