@@ -5,6 +5,8 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use reqwest::header::{ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_TYPE, RANGE};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -12,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::support::api::Api;
 use crate::support::database::Database;
+use crate::support::env;
 use crate::support::gateway::Gateway;
 use crate::support::receiver::Receiver;
 use crate::support::simulator::Simulator;
@@ -20,10 +23,12 @@ use crate::support::wait::until;
 const OURS: &str = "628119000002";
 const BUDI: &str = "6281290000001";
 const LOOPBACK: (&str, &str) = ("GERBANG_ALLOWED_PRIVATE_NETS", "127.0.0.0/8");
-/// Files that come in while the gateway is killed.
+/// Files that come in while the gateway is killed, and how often it is.
 const FILES: usize = 50;
-/// After which of them.
-const KILLS: [usize; 3] = [10, 25, 49];
+const KILLS: usize = 3;
+/// In the long form.
+const LONG_FILES: usize = 500;
+const LONG_KILLS: usize = 50;
 
 fn bytes(seed: usize, size: usize) -> Vec<u8> {
     (0..size).map(|n| ((n * 31 + seed * 7) % 251) as u8).collect()
@@ -313,19 +318,25 @@ async fn no_file_is_lost(settings: &[(&str, &str)]) {
     let operator = gateway.operator();
     let account = operator.make_account("files", "unlimited").await;
     let device = account.make_linked_device(&simulator, OURS).await;
-    for n in 0..FILES {
+    let (files, kills) = match env::is_long() {
+        true => (LONG_FILES, LONG_KILLS),
+        false => (FILES, KILLS),
+    };
+    let mut random = StdRng::seed_from_u64(env::seed());
+    let kills = rand::seq::index::sample(&mut random, files, kills).into_vec();
+    for n in 0..files {
         let fields = json!({ "kind": "image", "mimetype": "image/jpeg", "caption": n.to_string() });
         send_file(&simulator, &bytes(n, 20_000 + n), fields).await;
-        if KILLS.contains(&n) {
+        if kills.contains(&n) {
             gateway.process.kill().await;
             gateway.restart().await;
         }
     }
     account.wait_for_status(&device, "connected").await;
-    let rows = until("every file is stored", 120, async || {
+    let rows = until("every file is stored", if env::is_long() { 600 } else { 120 }, async || {
         let rows = account.all("/v1/messages?direction=in").await;
         let is_stored = |row: &Value| row["media"]["state"] == "stored";
-        (rows.len() >= FILES && rows.iter().all(is_stored)).then_some(rows)
+        (rows.len() >= files && rows.iter().all(is_stored)).then_some(rows)
     })
     .await;
     let found: BTreeMap<String, String> = rows
@@ -334,14 +345,15 @@ async fn no_file_is_lost(settings: &[(&str, &str)]) {
         .map(|[text, hash]| (text, hash))
         .collect();
     let expected: BTreeMap<String, String> =
-        (0..FILES).map(|n| (n.to_string(), sha256(&bytes(n, 20_000 + n)))).collect();
-    assert_eq!((rows.len(), found), (FILES, expected));
+        (0..files).map(|n| (n.to_string(), sha256(&bytes(n, 20_000 + n)))).collect();
+    assert_eq!((rows.len(), found), (files, expected));
     for row in &rows {
         let n: usize = row["text"].as_str().unwrap().parse().unwrap();
         let answer = get(row["media"]["url"].as_str().unwrap(), None).await;
         assert!(answer.bytes().await.unwrap() == bytes(n, 20_000 + n), "{n}");
     }
-    assert_eq!(blobs(&gateway.data_dir().join("data/media")), FILES, "one file each, and no other");
+    assert_eq!(blobs(&gateway.data_dir().join("data/media")), files, "one file each, and no other");
+    println!("{files} files, {} kills, lost 0", kills.len());
     let id = account.get("/v1/me").await["account"]["id"].clone();
     operator.call("DELETE", &format!("/v1/accounts/{id}"), None).await.ok();
     assert_eq!(blobs(&gateway.data_dir().join("data/media")), 0, "erased with their account");

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
 
 use crate::support::api::Api;
@@ -43,7 +45,7 @@ async fn the_gateway_goes_on_within_seconds_of_the_database() {
     let account = gateway.operator().make_account("outage", "unlimited").await;
     let device = account.make_linked_device(&simulator, SHOP).await;
     let crashes = if env::is_long() { LONG_CRASHES } else { CRASHES };
-    let mut slowest = Duration::ZERO;
+    let (mut random, mut slowest) = (StdRng::seed_from_u64(env::seed()), Duration::ZERO);
     for crash in 0..crashes {
         let (back, text) = (format!("back after crash {crash}"), format!("hello {crash}"));
         // What comes in cannot be stored: the connection to WhatsApp is dropped and made again.
@@ -55,7 +57,7 @@ async fn the_gateway_goes_on_within_seconds_of_the_database() {
             let _ = sender.try_call("POST", &path, Some(body)).await;
         });
         // Long enough for the driver to notice.
-        moment(Duration::from_secs(1)).await;
+        moment(Duration::from_millis(random.random_range(800..1_500))).await;
         postgres.resume().await;
         let resumed_at = Instant::now();
         until(back, RETURN_S_MAX, async || sends(&account, &device, &text).await).await;

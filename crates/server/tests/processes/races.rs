@@ -4,6 +4,9 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, Reply};
@@ -20,18 +23,25 @@ const FOR_KEY: usize = 100;
 const ROUNDS: usize = 3;
 const LONG_QUOTA_ROUNDS: usize = 500;
 
-/// Sends the same request many times at once, to the nodes in turn.
-async fn race(nodes: &[Api; 2], count: usize, body: &Value, key: Option<&str>) -> Vec<Reply> {
-    let send = async |n: usize| match key {
-        Some(key) => nodes[n % 2].post_once("/v1/messages", body.clone(), key).await,
-        None => nodes[n % 2].call("POST", "/v1/messages", Some(body.clone())).await,
+/// Sends the same request many times at once, to nodes at random.
+async fn race(
+    nodes: &[Api; 2],
+    random: &mut StdRng,
+    count: usize,
+    body: &Value,
+    key: Option<&str>,
+) -> Vec<Reply> {
+    let send = async |node: &Api| match key {
+        Some(key) => node.post_once("/v1/messages", body.clone(), key).await,
+        None => node.call("POST", "/v1/messages", Some(body.clone())).await,
     };
-    join_all((0..count).map(send)).await
+    let asked: Vec<&Api> = (0..count).map(|_| nodes.choose(random).unwrap()).collect();
+    join_all(asked.into_iter().map(send)).await
 }
 
 /// So many races of each kind, over two nodes, which may be the same.
 pub async fn check(nodes: [&Gateway; 2], simulator: &Simulator, rounds: usize) {
-    let operator = nodes[0].operator();
+    let (operator, mut random) = (nodes[0].operator(), StdRng::seed_from_u64(env::seed()));
     // A month's quota that grows by one before each race.
     let one = operator.make_account("quota", "unlimited").await;
     let both = nodes.map(|node| one.at(node.address()));
@@ -45,7 +55,7 @@ pub async fn check(nodes: [&Gateway; 2], simulator: &Simulator, rounds: usize) {
         operator.call("PATCH", &format!("/v1/accounts/{id}"), Some(patch)).await.ok();
         wait_for_plan(&both, &name).await;
         let body = json!({ "device": device, "to": CUSTOMER, "text": format!("quota {round}") });
-        let replies = race(&both, FOR_QUOTA, &body, None).await;
+        let replies = race(&both, &mut random, FOR_QUOTA, &body, None).await;
         let accepted = replies.iter().filter(|reply| reply.status == 202).count();
         let refused = replies.iter().filter(|reply| reply.status == 402).count();
         assert_eq!((accepted, refused), (1, FOR_QUOTA - 1), "round {round}");
@@ -55,7 +65,8 @@ pub async fn check(nodes: [&Gateway; 2], simulator: &Simulator, rounds: usize) {
     let device = one.make_linked_device(simulator, "6281100000101").await;
     for round in 0..rounds {
         let body = json!({ "device": device, "to": CUSTOMER, "text": format!("once {round}") });
-        let replies = race(&both, FOR_KEY, &body, Some(&format!("key-{round}"))).await;
+        let key = format!("key-{round}");
+        let replies = race(&both, &mut random, FOR_KEY, &body, Some(&key)).await;
         let other = |reply: &&Reply| ![200, 202, 409].contains(&reply.status);
         assert!(replies.iter().find(other).is_none(), "{:?}", replies.iter().find(other));
         let successes = replies.iter().filter(|reply| reply.status < 300);

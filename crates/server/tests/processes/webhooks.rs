@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
@@ -50,20 +52,22 @@ async fn every_event_arrives_in_order_and_signed_though_the_receiver_dies_again_
         let made = account.post("/v1/webhooks", json!({ "url": url, "format": format })).await;
         secrets.insert(format.to_owned(), made["secret"].as_str().unwrap().to_owned());
     }
-    let mut sent = Vec::new();
+    let (mut sent, mut random) = (Vec::new(), StdRng::seed_from_u64(env::seed()));
     for n in 0..messages() {
+        let is_killed = if env::is_long() { n + 1 < messages() } else { n == messages() / 2 };
+        // In the middle of what is on its way.
+        let killed_before = is_killed.then(|| random.random_range(0..CHATS));
         for chat in 0..CHATS {
+            if killed_before == Some(chat) {
+                gateway.process.kill().await;
+                gateway.restart().await;
+                account.wait_for_status(&device, "connected").await;
+            }
             let text = format!("in {n} {HARD}");
             simulator.send(&person(chat), DEVICE_PHONE, &text).await;
             let body =
                 json!({ "device": device, "to": person(chat), "text": format!("out {n} {HARD}") });
             sent.push(account.post("/v1/messages", body).await["id"].as_i64().unwrap());
-        }
-        let is_killed = if env::is_long() { n + 1 < messages() } else { n == messages() / 2 };
-        if is_killed {
-            gateway.process.kill().await;
-            gateway.restart().await;
-            account.wait_for_status(&device, "connected").await;
         }
     }
     let expected = expected(&account, &sent).await;
@@ -181,7 +185,7 @@ fn incoming(hook: &Hook) -> Option<(String, i64)> {
     })
 }
 
-async fn all_delivered(account: &Api) -> bool {
+pub async fn all_delivered(account: &Api) -> bool {
     for webhook in account.all("/v1/webhooks").await {
         for state in ["pending", "dead"] {
             let path = format!("/v1/webhooks/{}/deliveries?state={state}&limit=1", webhook["id"]);

@@ -65,6 +65,7 @@ impl Switchboard {
             return Ok(());
         }
         self.counters.messages_in += 1;
+        self.note_sender(from, conn);
         if attr(node, "id").is_empty() {
             self.send(conn, nack(node, 400));
             return Ok(());

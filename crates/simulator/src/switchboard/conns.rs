@@ -21,7 +21,7 @@ const RESTART: u16 = 515;
 const BAN_S: u32 = 3_600;
 
 /// One connection, for as long as the process runs.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct ConnId(u64);
 
 /// The other end of a connection.
@@ -212,6 +212,16 @@ impl Switchboard {
         }
         self.send(id, error.build());
         self.close(id);
+    }
+
+    /// A device sends a message. One that comes over an older connection than the last one did was written
+    /// by a process whose place another one had taken.
+    pub(crate) fn note_sender(&mut self, device: DeviceAddr, id: ConnId) {
+        let newest = self.newest_senders.entry(device).or_insert(id);
+        if id < *newest {
+            self.counters.messages_stale += 1;
+        }
+        *newest = id.max(*newest);
     }
 
     /// Whether a version is older than those that are taken.

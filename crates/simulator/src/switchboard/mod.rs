@@ -51,6 +51,8 @@ pub(crate) struct Counters {
     pub(crate) app_state_queries: u64,
     pub(crate) messages_in: u64,
     pub(crate) messages_acked: u64,
+    /// Messages that came over an older connection of their device than one before.
+    pub(crate) messages_stale: u64,
     pub(crate) receipts_in: u64,
     /// Receipts that named their chat, or the author, in another way than their account does.
     pub(crate) receipts_misaddressed: u64,
@@ -73,6 +75,8 @@ pub(crate) struct Switchboard {
     pub(crate) base_host: Option<String>,
     pub(crate) conns: HashMap<ConnId, Conn>,
     pub(crate) by_device: HashMap<DeviceAddr, ConnId>,
+    /// Over which connection each device has sent last.
+    pub(crate) newest_senders: HashMap<DeviceAddr, ConnId>,
     pub(crate) next_conn: u64,
     pub(crate) refs: HashMap<String, ConnId>,
     pub(crate) codes: PendingCodes,
@@ -186,6 +190,7 @@ impl Switchboard {
             typing: Typing::default(),
             reading: HashSet::new(),
             counters: Counters::default(),
+            newest_senders: HashMap::new(),
             recycled: HashMap::new(),
             timelock_until: None,
             companions: HashSet::new(),

@@ -64,6 +64,25 @@ async fn a_second_login_replaces_the_first() {
 }
 
 #[tokio::test]
+async fn a_message_over_an_older_connection_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let simulator = simulator(&dir).await;
+    let mut client = Client::paired(&simulator, number("628111"), 1).await;
+    let addr = client.addr;
+    let connection =
+        async || simulator.switchboard().run(move |sb| Ok(sb.by_device[&addr])).await.unwrap();
+    let first = connection().await;
+    client.log_in().await;
+    let second = connection().await;
+    let sent_over = [first, second, second, first, second];
+    let stale = simulator.switchboard().run(move |sb| {
+        sent_over.into_iter().for_each(|id| sb.note_sender(addr, id));
+        Ok(sb.counters.messages_stale)
+    });
+    assert_eq!(stale.await.unwrap(), 1);
+}
+
+#[tokio::test]
 async fn an_unpaired_device_is_notified_and_cannot_log_in_again() {
     let dir = tempfile::tempdir().unwrap();
     let simulator = simulator(&dir).await;

@@ -1,4 +1,4 @@
-//! Several tasks that send as fast as they are answered, through two APIs, until the gateway dies or the load ends.
+//! Several tasks that send as fast as they are answered, through every API, until the gateway dies or the load ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,12 +11,17 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::Device;
-use crate::support::api::Api;
+use crate::support::api::{Api, Reply};
 use crate::support::wait::{moment, until};
 
 /// How many phones are written to.
 pub const RECIPIENTS: u64 = 12;
 const TASKS: u64 = 6;
+/// The task whose sends wait for their outcome. It is the only one: where acknowledgements are lost, it stands
+/// still.
+const WAITING_TASK: u64 = 0;
+/// Before a send is tried again that was not accepted.
+const AGAIN_AFTER: Duration = Duration::from_millis(200);
 
 /// The number of a phone that is written to.
 pub fn recipient(n: u64) -> String {
@@ -25,9 +30,9 @@ pub fn recipient(n: u64) -> String {
 
 /// A send that was answered with 2xx.
 pub struct Acknowledged {
-    /// `id` in `/v1`, `message_id` in wagy.
+    /// As every API says it in `Location`.
     pub id: i64,
-    /// As `/v1` answers it; wagy does not.
+    /// As `/v1` answers it; the others do not.
     pub whatsapp_id: Option<String>,
     /// Its text; no two are equal.
     pub text: String,
@@ -76,6 +81,7 @@ impl Load {
                 devices: devices.to_vec(),
                 random: StdRng::seed_from_u64(seed ^ task),
                 name: format!("round {round} task {task}"),
+                waits: task == WAITING_TASK,
                 count: count.clone(),
                 has_ended: has_ended.clone(),
                 pause,
@@ -117,6 +123,7 @@ struct Sender {
     devices: Vec<Device>,
     random: StdRng,
     name: String,
+    waits: bool,
     count: Arc<AtomicUsize>,
     has_ended: Arc<AtomicBool>,
     pause: Duration,
@@ -136,7 +143,12 @@ impl Sender {
                 sends.unanswered.push(text);
                 break;
             };
-            match accepted(&reply.body).filter(|_| (200..300).contains(&reply.status)) {
+            if self.waits && reply.status == 503 {
+                // The node that runs the device is gone, and nothing was accepted.
+                moment(AGAIN_AFTER).await;
+                continue;
+            }
+            match accepted(&reply).filter(|_| (200..300).contains(&reply.status)) {
                 Some((id, whatsapp_id)) => {
                     sends.acknowledged.push(Acknowledged { id, whatsapp_id, text, to });
                     self.count.fetch_add(1, Ordering::Relaxed);
@@ -152,18 +164,37 @@ impl Sender {
     }
 
     fn request(&mut self, text: &str, to: &str) -> (String, Value) {
-        let device = &self.devices.choose(&mut self.random).unwrap().id;
-        if self.random.random_range(0..3) == 0 {
-            return (format!("/{device}/send"), json!({ "phone": to, "message": text }));
+        let Device { id: device, phone } = self.devices.choose(&mut self.random).unwrap();
+        let kind = self.random.random_range(0..3);
+        match (self.waits, kind) {
+            (true, 0) => {
+                let key = self.account.key();
+                let body =
+                    json!({ "api_key": key, "sender": phone, "number": to, "message": text });
+                ("/send-message".into(), body)
+            }
+            (true, 1) => {
+                let body = json!({ "device_id": device, "recipient": to, "message": text });
+                ("/api/v1/send-message".into(), body)
+            }
+            (true, _) => {
+                let body = json!({ "accountId": device, "to": to, "text": text });
+                ("/api/v2/messaging/whatsapp/send-text".into(), body)
+            }
+            (false, 0) => (format!("/{device}/send"), json!({ "phone": to, "message": text })),
+            (false, 1) => {
+                let body = json!({ "queue": device, "destination": to, "message": text });
+                ("/wachat_api/1.0/message".into(), body)
+            }
+            (false, _) => {
+                ("/v1/messages".into(), json!({ "device": device, "to": to, "text": text }))
+            }
         }
-        ("/v1/messages".into(), json!({ "device": device, "to": to, "text": text }))
     }
 }
 
-/// The ids in an answer of `/v1` or wagy.
-fn accepted(body: &Value) -> Option<(i64, Option<String>)> {
-    if let Some(id) = body["data"]["message_id"].as_i64() {
-        return Some((id, None));
-    }
-    Some((body["id"].as_i64()?, Some(body["whatsapp_id"].as_str()?.to_owned())))
+/// The ids of an accepted message, as far as the API says them.
+fn accepted(reply: &Reply) -> Option<(i64, Option<String>)> {
+    let id = reply.location.strip_prefix("/v1/messages/")?.parse().ok()?;
+    Some((id, reply.body["whatsapp_id"].as_str().map(str::to_owned)))
 }

@@ -73,7 +73,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_on_sqlite() {
 async fn nothing_acknowledged_is_lost_or_doubled_on_postgresql() {
     let database = Database::create().await;
     let mut test = Crash::start(&[("GERBANG_DATABASE_URL", &database.url())]).await;
-    test.rounds(if env::is_long() { 50 } else { 5 }).await;
+    test.rounds(if env::is_long() { 200 } else { 20 }).await;
     test.finish().await;
     database.drop().await;
 }

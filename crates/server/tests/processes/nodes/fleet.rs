@@ -230,6 +230,11 @@ impl Fleet {
         figures.find(|(found, _)| *found == name)?.1.parse().ok()
     }
 
+    /// How often devices have logged in at WhatsApp.
+    pub async fn logins(&self) -> u64 {
+        self.simulator.counter("logins").await
+    }
+
     /// Compares what was acknowledged with the rows and the phones.
     pub async fn finish(mut self) {
         let account = self.account(0);
@@ -262,6 +267,8 @@ impl Fleet {
         });
         let findings = self.ledger.compare(&sent, &received, &inboxes, &usage);
         println!("{}, {} on phones", self.ledger.summary(), inboxes.len());
+        let stale = self.simulator.counter("messages_stale").await;
+        assert_eq!(stale, 0, "messages of an owner after those of the next one");
         assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), findings.join("\n"));
         self.end().await;
     }

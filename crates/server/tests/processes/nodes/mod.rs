@@ -62,6 +62,8 @@ async fn a_frozen_node_sends_nothing_when_it_goes_on() {
         println!("round {round}: taken over after {:?}", frozen_at.elapsed());
         fleet.people_write(round).await;
         moment(FROZEN_FOR.saturating_sub(frozen_at.elapsed())).await;
+        // One that took itself for the owner would connect again, and push the new one off.
+        let logins = fleet.logins().await;
         fleet.nodes[owner].process.signal("CONT").await;
         load.wait_for_more(ACKNOWLEDGED).await;
         let name = fleet.name(owner);
@@ -70,6 +72,7 @@ async fn a_frozen_node_sends_nothing_when_it_goes_on() {
             (node["status"] == "live" && node["devices"] == 0).then_some(())
         })
         .await;
+        assert_eq!(fleet.logins().await, logins, "the frozen node has connected a device");
         fleet.ledger.add(load.end().await);
     }
     fleet.finish().await;
@@ -141,6 +144,20 @@ async fn a_node_with_another_media_store_does_not_start() {
         process.line("why", |line| Some(line.to_owned()).filter(|l| l.contains("media"))).await;
     assert!(line.contains("GERBANG_MEDIA_STORE") && line.contains(&fleet.name(0)), "{line}");
     assert!(!process.exit().await.success());
+    fleet.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_node_may_come_back_with_another_media_store_when_it_was_alone() {
+    let mut fleet = Fleet::start(1).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let path = elsewhere.path().display().to_string();
+    fleet.nodes[0].process.kill().await;
+    // Its registration has not expired: that is its own, and no other node's.
+    fleet.nodes[0].restart_with(&[("GERBANG_MEDIA_STORE", &path)]).await;
+    let output = fleet.nodes[0].process.output();
+    assert!(output.contains("media_store is not the one"), "{output}");
+    fleet.wait_until_all_send(0).await;
     fleet.end().await;
 }
 

@@ -22,9 +22,19 @@ pub struct Reply {
     pub status: u16,
     /// Its body; null when it is empty or no JSON.
     pub body: Value,
+    /// Its header `Location`; empty without one.
+    pub location: String,
 }
 
 impl Reply {
+    async fn of(response: reqwest::Response) -> Result<Self, reqwest::Error> {
+        let status = response.status().as_u16();
+        let location = response.headers().get(reqwest::header::LOCATION);
+        let location = location.map_or("", |value| value.to_str().unwrap()).to_owned();
+        let body = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
+        Ok(Self { status, body, location })
+    }
+
     /// The body, when the status is one of success.
     ///
     /// # Panics
@@ -82,15 +92,13 @@ impl Api {
         let method = method.parse::<reqwest::Method>().unwrap();
         let mut request = self.client.request(method, format!("{}{path}", self.base));
         if let Some(key) = &self.key {
-            request = request.bearer_auth(key);
+            // The second is where wachat looks for it.
+            request = request.bearer_auth(key).header("apikey", key);
         }
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        let body = serde_json::from_slice(&response.bytes().await?).unwrap_or(Value::Null);
-        Ok(Reply { status, body })
+        Reply::of(request.send().await?).await
     }
 
     /// A request that must be answered.
@@ -124,9 +132,7 @@ impl Api {
         let request = request.header("Idempotency-Key", key);
         let response = request.bearer_auth(self.key.as_deref().unwrap_or_default()).send().await;
         let response = response.unwrap_or_else(|error| panic!("POST {path}: {error}"));
-        let status = response.status().as_u16();
-        let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or(Value::Null);
-        Reply { status, body }
+        Reply::of(response).await.unwrap()
     }
 
     /// The body of a successful PUT.

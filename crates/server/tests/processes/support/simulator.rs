@@ -77,8 +77,13 @@ impl Simulator {
 
     /// How many messages it has taken from clients so far.
     pub async fn relayed(&self) -> u64 {
+        self.counter("messages_in").await
+    }
+
+    /// One of its counters.
+    pub async fn counter(&self, name: &str) -> u64 {
         let stats = self.api.get("/stats").await;
-        stats["counters"]["messages_in"].as_u64().expect("a counter of messages")
+        stats["counters"][name].as_u64().unwrap_or_else(|| panic!("a counter {name}: {stats}"))
     }
 
     /// Sets the faults; `{}` ends all.
