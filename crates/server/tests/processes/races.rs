@@ -4,9 +4,8 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::support::api::{Api, Reply};
@@ -31,11 +30,11 @@ async fn race(
     body: &Value,
     key: Option<&str>,
 ) -> Vec<Reply> {
-    let send = async |node: &Api| match key {
-        Some(key) => node.post_once("/v1/messages", body.clone(), key).await,
-        None => node.call("POST", "/v1/messages", Some(body.clone())).await,
+    let send = async |n: usize| match key {
+        Some(key) => nodes[n].post_once("/v1/messages", body.clone(), key).await,
+        None => nodes[n].call("POST", "/v1/messages", Some(body.clone())).await,
     };
-    let asked: Vec<&Api> = (0..count).map(|_| nodes.choose(random).unwrap()).collect();
+    let asked: Vec<usize> = (0..count).map(|_| random.random_range(0..nodes.len())).collect();
     join_all(asked.into_iter().map(send)).await
 }
 
