@@ -120,6 +120,16 @@ pub enum DeviceStatus {
 }
 
 impl DeviceStatus {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Unpaired,
+        Self::Pairing,
+        Self::Connecting,
+        Self::Connected,
+        Self::Disconnected,
+        Self::LoggedOut,
+    ];
+
     /// Its name in every API and in the database.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -134,10 +144,7 @@ impl DeviceStatus {
 
     /// Reads a name back.
     pub fn from_name(name: &str) -> Option<Self> {
-        use DeviceStatus::{Connected, Connecting, Disconnected, LoggedOut, Pairing, Unpaired};
-        [Unpaired, Pairing, Connecting, Connected, Disconnected, LoggedOut]
-            .into_iter()
-            .find(|status| status.as_str() == name)
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
     }
 
     /// Whether a number is linked, so that messages may wait for it.

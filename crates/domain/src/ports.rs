@@ -23,8 +23,8 @@ mod webhooks;
 use crate::account::{Account, AccountPatch, Caller, Key, KeyRights, NewAccount};
 use crate::call::Call;
 use crate::device::{
-    Device, DeviceFilter, DeviceNotice, DevicePatch, Group, Heartbeats, NewDevice, PairMethod,
-    PairOffer, StatusChange,
+    Device, DeviceFilter, DeviceNotice, DevicePatch, DeviceStatus, Group, Heartbeats, NewDevice,
+    PairMethod, PairOffer, StatusChange,
 };
 use crate::error::{Result, StoreError};
 use crate::fair_semaphore::Permit;
@@ -46,8 +46,9 @@ pub use backups::{Backup, BackupError, Backups};
 pub use chats::{ChatFilter, ChatStore};
 pub use files::{Blob, BlobError, BlobStore, FilePart, FileStore, MARKER_BLOB, MediaLinks};
 pub use messages::{
-    Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
-    MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX, Recorded,
+    Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageBatch,
+    MessageCounts, MessageFilter, MessageStore, OutboxEntry, Progress, REPEATED_BYTES_MAX,
+    Recorded,
 };
 pub use messenger::{
     FetchError, Messenger, MessengerEvent, MessengerEvents, OutgoingMessage, SendError,
@@ -236,6 +237,10 @@ pub trait DeviceStore: Send + Sync {
         filter: &DeviceFilter,
         limit: u32,
     ) -> StoreResult<Vec<Device>>;
+    /// The devices of an account to choose from: linked ones before others, and the newest first.
+    async fn devices_to_choose(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Device>>;
+    /// How many devices of an account have which status; a status that none has is left out.
+    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>>;
     /// One device, whatever account it belongs to; for the engine when it restarts a device's task.
     async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
     /// Every device of every account; for the engine at its start.

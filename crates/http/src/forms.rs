@@ -53,7 +53,7 @@ pub async fn multipart(
     content_type: &HeaderValue,
     body: Bytes,
 ) -> Result<Map<String, Value>, ApiError> {
-    multipart_with_file(content_type, body, None).await.map(|(fields, _)| fields)
+    multipart_with_files(content_type, body, &[]).await.map(|(fields, _)| fields)
 }
 
 /// A file of a form.
@@ -64,15 +64,15 @@ pub struct FormFile {
     pub bytes: Bytes,
 }
 
-/// As [`multipart`]; the part of this name may be a file.
+/// As [`multipart`]; parts of these names may be files.
 ///
 /// # Errors
 /// As [`multipart`].
-pub async fn multipart_with_file(
+pub async fn multipart_with_files(
     content_type: &HeaderValue,
     body: Bytes,
-    taken: Option<&str>,
-) -> Result<(Map<String, Value>, Option<FormFile>), ApiError> {
+    taken: &[&'static str],
+) -> Result<(Map<String, Value>, Vec<(&'static str, FormFile)>), ApiError> {
     let request = Request::builder().header(CONTENT_TYPE, content_type).body(Body::from(body));
     let mut request = request.map_err(|_| broken("its content type cannot be read"))?;
     // The body was limited when it was read.
@@ -80,27 +80,29 @@ pub async fn multipart_with_file(
     let parts = Multipart::from_request(request, &()).await;
     let mut parts = parts.map_err(|_| broken("its content type names no boundary"))?;
     let mut fields = Fields::default();
-    let mut file = None;
+    let mut files = Vec::new();
     while let Some(part) = parts.next_field().await.map_err(|_| broken("a part is cut off"))? {
         let name = part.name().unwrap_or_default().to_owned();
         let file_name = part.file_name().map(str::to_owned);
         let value = part.bytes().await.map_err(|_| broken("a part is cut off"))?;
-        match file_name {
-            // A browser sends a file input that was left empty, too.
-            Some(_) if value.is_empty() => continue,
-            Some(own) if taken == Some(name.as_str()) => {
-                file = Some(FormFile { name: own, bytes: value });
+        let taken_as = taken.iter().copied().find(|taken| *taken == name);
+        match (file_name, taken_as) {
+            // A browser sends a file input that was left empty, too, without a name.
+            (Some(own), _) if own.is_empty() && value.is_empty() => continue,
+            (Some(own), Some(field)) => {
+                files.push((field, FormFile { name: own, bytes: value }));
                 continue;
             }
-            Some(_) => {
+            (Some(_), None) if value.is_empty() => continue,
+            (Some(_), None) => {
                 return Err(ApiError::field(name, "must be text; files are given as a URL"));
             }
-            None => {}
+            (None, _) => {}
         }
         let value = String::from_utf8(value.into()).map_err(|_| not_utf8())?;
         fields.add(&name, value)?;
     }
-    Ok((fields.object, file))
+    Ok((fields.object, files))
 }
 
 fn broken(why: &str) -> ApiError {

@@ -230,6 +230,32 @@ pub(crate) async fn find_devices(
     Ok(tx.readable("devices", rows, device_from))
 }
 
+pub(crate) async fn devices_to_choose(
+    tx: &mut Tx,
+    account: AccountId,
+    limit: u32,
+) -> SqlResult<Vec<Device>> {
+    const SELECT: &str = select_devices!(
+        "WHERE account_id = $1
+         ORDER BY CASE WHEN status IN ('connecting', 'connected', 'disconnected') THEN 0 ELSE 1 END,
+             number_id DESC
+         LIMIT $2"
+    );
+    let rows = tx.query(SELECT, params![account.0, i64::from(limit)]).await?;
+    Ok(tx.readable("devices", rows, device_from))
+}
+
+pub(crate) async fn count_devices(
+    tx: &mut Tx,
+    account: AccountId,
+) -> SqlResult<Vec<(DeviceStatus, i64)>> {
+    const COUNT: &str =
+        "SELECT status, COUNT(*) FROM devices WHERE account_id = $1 GROUP BY status";
+    let rows = tx.query(COUNT, params![account.0]).await?;
+    let count = |mut row: Row| Ok((row.parsed(DeviceStatus::from_name)?, row.int()?));
+    rows.into_iter().map(count).collect()
+}
+
 pub(crate) async fn all_devices(tx: &mut Tx) -> SqlResult<Vec<Device>> {
     const SELECT: &str = select_devices!("ORDER BY number_id");
     let rows = tx.query(SELECT, &[]).await?;

@@ -9,16 +9,18 @@ use domain::account::{Account, AccountPatch, NewAccount};
 use domain::chat::ChatId;
 use domain::contact::{Identity, Spelling};
 use domain::context::MessageName;
-use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
+use domain::device::{
+    Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
+};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
-use domain::message::{IncomingMessage, Message, Receipt};
+use domain::message::{IncomingMessage, Message, MessageState, Receipt};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
 use domain::ports::{
     Acceptance, Accepted, AccountStore, CountedPage, CreatedDevice, DeviceStore, HourUsage,
-    IdempotencyKey, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, OldMessage,
-    OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult, UpdatedAccount,
+    IdempotencyKey, MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey,
+    OldMessage, OutboxEntry, Page, PageRequest, Progress, Recorded, StoreResult, UpdatedAccount,
 };
 use domain::webhook::Event;
 use futures_util::future::BoxFuture;
@@ -227,6 +229,14 @@ impl DeviceStore for SqlStore {
         run!(self.read, devices::find_devices, account, filter, limit)
     }
 
+    async fn devices_to_choose(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Device>> {
+        run!(self.read, devices::devices_to_choose, account, limit)
+    }
+
+    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+        run!(self.read, devices::count_devices, account)
+    }
+
     async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {
         self.any_device(id).await
     }
@@ -421,6 +431,15 @@ impl MessageStore for SqlStore {
     ) -> StoreResult<CountedPage<Message>> {
         let filter = filter.clone();
         run!(self.read, list::counted_messages, account, filter, offset, limit)
+    }
+
+    async fn count_batch(
+        &self,
+        account: AccountId,
+        batch: MessageBatch,
+        now: Timestamp,
+    ) -> StoreResult<Vec<(MessageState, i64)>> {
+        run!(self.read, counts::count_batch, account, batch, now)
     }
 
     async fn message_counts(

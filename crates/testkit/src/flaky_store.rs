@@ -11,7 +11,9 @@ use domain::call::CallReport;
 use domain::chat::{Chat, ChatFacts, ChatId};
 use domain::contact::{Identity, KnownPerson, Spelling};
 use domain::context::MessageName;
-use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
+use domain::device::{
+    Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
+};
 use domain::error::StoreError;
 use domain::grant::{Grant, NewGrant, NewVoucher, Redeemed};
 use domain::group::GroupReport;
@@ -22,7 +24,7 @@ use domain::ids::{
 use domain::incoming_file::{FileOutcome, IncomingFile};
 use domain::key::KeyHash;
 use domain::leases::Leases;
-use domain::message::{IncomingMessage, Message, Receipt};
+use domain::message::{IncomingMessage, Message, MessageState, Receipt};
 use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
 use domain::person::{Invitation, Link, Session, User};
 use domain::phone::PhoneNumber;
@@ -34,10 +36,10 @@ use domain::ports::{
     Acceptance, Accepted, AccountStore, AuditStore, ChatFilter, ChatStore, CountedPage,
     CreatedDevice, CreatedKey, CreatedUser, DeviceStore, FactorProof, FileStore, FormClaim,
     FormHash, GrantStore, HourUsage, IdempotencyKey, KeyHolder, KeyStore, LoadedOutbox,
-    MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink, NewPortalLink,
-    NewSession, NewUser, NodeStore, OldMessage, OutboxEntry, Page, PageRequest, PeopleStore,
-    PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded, SecondFactor, Store,
-    StoreResult, UpdatedAccount, WebhookStore,
+    MessageBatch, MessageCounts, MessageFilter, MessageStore, MovedDevice, NewKey, NewLink,
+    NewPortalLink, NewSession, NewUser, NodeStore, OldMessage, OutboxEntry, Page, PageRequest,
+    PeopleStore, PortalStore, Progress, ProtocolStore, ProtocolWrite, Recorded, SecondFactor,
+    Store, StoreResult, UpdatedAccount, WebhookStore,
 };
 use domain::webhook::{
     CreatedWebhook, Delivery, DeliveryOutcome, DeliveryState, DeliveryTry, Event, NewWebhook,
@@ -198,6 +200,8 @@ delegate!(DeviceStore {
     read heartbeats(account: AccountId, id: DeviceId, since: Timestamp) -> Vec<Heartbeats>;
     write set_device_status(id: DeviceId, change: &StatusChange) -> Option<MovedDevice>;
     read find_devices(account: AccountId, filter: &DeviceFilter, limit: u32) -> Vec<Device>;
+    read devices_to_choose(account: AccountId, limit: u32) -> Vec<Device>;
+    read count_devices(account: AccountId) -> Vec<(DeviceStatus, i64)>;
     write delete_device(
         account: AccountId, id: DeviceId, now: Timestamp
     ) -> Option<Vec<Recorded>>;
@@ -230,6 +234,9 @@ delegate!(MessageStore {
     read counted_messages(
         account: AccountId, filter: &MessageFilter, offset: u32, limit: u32
     ) -> CountedPage<Message>;
+    read count_batch(
+        account: AccountId, batch: MessageBatch, now: Timestamp
+    ) -> Vec<(MessageState, i64)>;
     read message_counts(account: AccountId, device: DeviceId, since: Timestamp) -> MessageCounts;
     write record_receipts(
         device: DeviceId, ids: &[WhatsappId], receipt: Receipt, at: Timestamp

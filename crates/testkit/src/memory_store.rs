@@ -8,6 +8,7 @@ mod accounts;
 mod chats;
 mod devices;
 mod files;
+mod filters;
 mod identities;
 mod messages;
 mod nodes;

@@ -66,7 +66,7 @@ macro_rules! store_conformance {
                 a_device_goes_through_its_states, what_waits_for_a_device_is_discarded, a_device_token_is_replaced,
                 heartbeats_are_kept_for_a_day,
                 a_deleted_device_refunds_waiting_messages, devices_are_tenant_separate,
-                devices_are_found_by_phone_and_state;
+                devices_are_found_by_phone_and_state, linked_devices_are_the_first_to_choose;
             accept: an_accepted_message_is_read_unchanged, ids_grow, a_batch_is_all_or_nothing,
                 quota_is_spent_and_starts_again_each_day,
                 a_request_from_before_midnight_counts_in_the_new_day, one_refusal_affects_no_other_request,
@@ -111,7 +111,7 @@ macro_rules! store_conformance {
                 newer_files_take_the_place_of_those_stored_longest, files_go_with_their_devices_and_accounts;
             archive: old_messages_are_read_whole_and_deleted_by_their_ids;
             usage: messages_are_counted_by_hour;
-            pages: a_page_ends_at_its_bytes, totals_equal_a_count_of_the_rows;
+            pages: a_page_ends_at_its_bytes, a_batch_is_counted_by_state, totals_equal_a_count_of_the_rows;
             sessions: an_entry_is_written_read_and_removed, many_entries_are_read_at_once,
                 a_scan_finds_a_prefix, a_cleared_session_is_gone,
                 sessions_of_devices_are_separate, the_last_write_counts,

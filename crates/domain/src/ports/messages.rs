@@ -205,6 +205,19 @@ pub struct Recorded {
     pub events: Vec<Event>,
 }
 
+/// Messages that were accepted with one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageBatch {
+    /// Their device.
+    pub device: DeviceId,
+    /// The lowest id.
+    pub first: MessageId,
+    /// The highest id; ids between may be of other requests.
+    pub last: MessageId,
+    /// When they were accepted, all at once.
+    pub created_at: Timestamp,
+}
+
 /// A page of a list that is counted.
 #[derive(Debug, Clone)]
 pub struct CountedPage<T> {
@@ -351,6 +364,13 @@ pub trait MessageStore: Send + Sync {
         offset: u32,
         limit: u32,
     ) -> StoreResult<CountedPage<Message>>;
+    /// How many messages of a batch are in which state; `Scheduled` and `Queued` are distinguished by `now`.
+    async fn count_batch(
+        &self,
+        account: AccountId,
+        batch: MessageBatch,
+        now: Timestamp,
+    ) -> StoreResult<Vec<(MessageState, i64)>>;
     /// How many messages a device has sent; waiting ones do not count.
     async fn message_counts(
         &self,

@@ -129,16 +129,25 @@ pub(super) fn typed<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T
     typed.map_err(|error| ApiError::Malformed(error.to_string()).into())
 }
 
-/// The query of a page; what it does not know is left out.
+/// The query of a page. What a page does not know, and a field that was left empty, is left out. A part
+/// that cannot be read, or stands there twice, is refused: without it a filter would fit more.
 pub(super) struct Asked<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Default> FromRequestParts<AppState> for Asked<T> {
+impl<T: DeserializeOwned> FromRequestParts<AppState> for Asked<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Failure> {
-        let query = Query::<T>::try_from_uri(&parts.uri);
-        Ok(Self(query.map(|Query(query)| query).unwrap_or_default()))
+        let query = parts.uri.query().unwrap_or_default();
+        asked(query).map(Self).ok_or(Failure::Query)
     }
+}
+
+fn asked<T: DeserializeOwned>(query: &str) -> Option<T> {
+    let mut filled = form_urlencoded::Serializer::new("/?".to_owned());
+    let fields = form_urlencoded::parse(query.as_bytes());
+    filled.extend_pairs(fields.filter(|(_, value)| !value.is_empty()));
+    let filled = filled.finish().parse().ok()?;
+    Some(Query::try_from_uri(&filled).ok()?.0)
 }
 
 /// A segment of the path as the id it must be.

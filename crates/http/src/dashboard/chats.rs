@@ -1,5 +1,7 @@
 //! `/app/chats`: conversations, and beside them the one that is read ([`super::chat`]).
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
@@ -12,7 +14,8 @@ use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::caller::{Asked, InAccount, Person};
+use super::caller::{Asked, InAccount, Person, id};
+use super::device_choice;
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::show;
@@ -21,8 +24,6 @@ use crate::state::AppState;
 
 /// Conversations of a page.
 const CHATS_SHOWN: u32 = 40;
-/// Devices to choose from.
-const DEVICES_SHOWN: u32 = 100;
 
 words! {
     /// The texts of the conversations.
@@ -85,13 +86,13 @@ pub(super) struct ChatsQuery {
 }
 
 impl ChatsQuery {
-    fn filter(&self) -> ChatFilter {
-        ChatFilter {
-            device: self.device.parse::<DeviceId>().ok(),
-            is_unread: !self.unread.is_empty(),
-            search: self.q.clone(),
-            ..ChatFilter::default()
-        }
+    fn filter(&self) -> Result<ChatFilter, Error> {
+        let device = match self.device.as_str() {
+            "" => None,
+            text => Some(id(text, "device")?),
+        };
+        let (is_unread, search) = (!self.unread.is_empty(), self.q.clone());
+        Ok(ChatFilter { device, is_unread, search, ..ChatFilter::default() })
     }
 
     fn is_narrowed(&self) -> bool {
@@ -176,13 +177,15 @@ pub(super) async fn conversations(
     let (words, own) = (person.words(), ChatWords::of(person.lang));
     let core = state.core();
     let page = PageRequest { before: query.older, limit: CHATS_SHOWN };
-    let chats = core.chats(person.principal(), query.filter(), page).await?;
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    let devices = core.devices(person.principal(), page).await?.items;
+    let filter = query.filter()?;
+    let offered = device_choice::devices(state, person, filter.device).await?;
+    let chats = core.chats(person.principal(), filter, page).await?;
+    let named: BTreeSet<DeviceId> = chats.items.iter().map(|chat| chat.device_id).collect();
+    let devices = device_choice::with_named(state, person, offered.clone(), named).await?;
     let last = chats.items.last().filter(|_| chats.has_more);
     Ok(html! {
         section.conversations aria-label=(own.conversations) {
-            (search_form(person, query, &devices))
+            (search_form(person, query, &offered))
             div #conversations data-live=[query.older.is_none().then_some("message contact")] {
                 @if chats.items.is_empty() {
                     p.empty { @if query.is_narrowed() { (own.none_found) } @else { (own.none) } }
@@ -213,11 +216,7 @@ fn search_form(person: &Person, query: &ChatsQuery, devices: &[Device]) -> Marku
                 label.hidden for="device" { (words.device) }
                 select #device name="device" {
                     option value="" { (words.devices) ": " (words.all) }
-                    @for device in devices {
-                        option value=(device.id) selected[device.id.to_string() == query.device] {
-                            (show::device_name(device))
-                        }
-                    }
+                    (device_choice::options(person.lang, devices, &query.device))
                 }
             }
             label.check { input type="checkbox" name="unread" value="1" checked[!query.unread.is_empty()];

@@ -2,7 +2,8 @@
 
 use domain::account::Caller;
 use domain::content::{
-    CONTACT_CHARS_MAX, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX, QUESTION_CHARS_MAX,
+    CONTACT_CHARS_MAX, ContentKind, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX,
+    QUESTION_CHARS_MAX,
 };
 use domain::device::Device;
 use domain::media::{INLINE_MEDIA_BYTES_MAX, URL_BYTES_MAX};
@@ -11,11 +12,12 @@ use maud::{Markup, html};
 
 use super::caller::{Person, csrf_field};
 use super::contents::{Carries, Refusal, SendForm};
+use super::device_choice;
 use super::recipients::{LineFault, List};
 use super::samples::Language;
 use super::send::Sender;
-use super::show::{self, Fault};
-use super::upload::FILE_FIELD;
+use super::show::{self, Fault, with};
+use super::upload::{FILE_FIELD, LIST_FIELD};
 use super::words::{Words, words};
 
 /// Most lines at fault that are shown.
@@ -40,6 +42,14 @@ words! {
     file_too_large: "The file is too large: at most 16 MB can be uploaded. Larger ones, up to 100 MB, go by their address (URL).", "Berkas terlalu besar: yang diunggah paling besar 16 MB. Yang lebih besar, sampai 100 MB, dikirim lewat alamatnya (URL).";
     file_for_one: "A file from this computer goes to one receiver, whose number stands alone. For a list, give its address (URL).", "Berkas dari komputer ini untuk satu penerima, yang nomornya ditulis sendiri. Untuk daftar, isi alamatnya (URL).";
     file_again: "If you chose a file, choose it again: browsers do not keep it.", "Bila tadi memilih berkas, pilih lagi: peramban tidak menyimpannya.";
+    file_empty: "The file is empty.", "Berkasnya kosong.";
+    list: "or a file with the list (CSV or text)", "atau berkas berisi daftar (CSV atau teks)";
+    list_twice: "Write the receivers or choose a file, not both.", "Tulis penerimanya atau pilih berkas, jangan keduanya.";
+    list_empty: "The file with the list is empty.", "Berkas daftarnya kosong.";
+    view_once: "Can be looked at once only", "Hanya dapat dilihat sekali";
+    view_once_kind: "Only a picture, a video or a voice note can be looked at once: choose as which it is sent.", "Hanya gambar, video, atau pesan suara yang dapat dilihat sekali: pilih jenis kirimannya.";
+    sticker_text: "A sticker has no text: empty this field.", "Stiker tidak memiliki teks: kosongkan isian ini.";
+    no_preview: "Without a preview of links", "Tanpa pratinjau tautan";
     text_or_caption: "Text; below a file, its caption", "Teks; di bawah berkas, keterangannya";
     point: "Latitude, longitude", "Lintang, bujur";
     point_wrong: "Write latitude and longitude, such as -6.175392, 106.827153", "Isi lintang dan bujur, seperti -6.175392, 106.827153";
@@ -59,6 +69,9 @@ words! {
     numbers_in_quotes: "other lines with numbers stand between its quotes: is a quote missing?", "ada baris lain yang bernomor di antara kutipnya: apakah ada kutip yang hilang?";
     no_text: "its text is empty", "teksnya kosong";
     long_text: "its text has more than 65,536 characters", "teksnya lebih dari 65.536 karakter";
+    no_column: "none of these columns is called like a number; write “number” (or phone, nomor, no hp, whatsapp) above the column with the numbers", "tidak satu pun kolom ini bernama seperti nomor; tulis “nomor” (atau no hp, telepon, whatsapp, phone) di atas kolom nomornya";
+    no_names: "A list with more than numbers needs the names of its columns in the first line, such as: number, name", "Daftar yang berisi selain nomor memerlukan nama kolom di baris pertama, misalnya: nomor, nama";
+    more_faults: "and {} more lines", "dan {} baris lagi";
     language: "Language of the code", "Bahasa kode";
     copy: "Copy", "Salin";
 }
@@ -98,11 +111,19 @@ pub(super) fn compose(
             input type="hidden" name="key" value=(form.key);
             (device(sender, devices, form, fault))
             label for="to" { (words.to) }
-            textarea #to name="to" rows="2" required aria-describedby="to-help to-fault" { (form.to) }
+            // What came as a file is shown to be corrected: browsers do not keep the file.
+            textarea #to name="to" rows="2" aria-describedby="to-help to-fault" {
+                @if fault.is_none_or(|fault| !fault.is_of("list")) { (form.receivers().trim()) } @else { (form.to) }
+            }
             span.help #to-help { (words.to_help) }
             (Fault::beside(fault, "to"))
+            label for="list" { (own.list) }
+            input #list name=(LIST_FIELD) type="file" accept=".csv,.txt,.tsv,text/csv,text/plain"
+                data-bytes-max=(INLINE_MEDIA_BYTES_MAX) data-too-large=(own.file_too_large)
+                aria-describedby="list-fault";
+            (Fault::beside(fault, "list"))
             (choice(own, form))
-            (file(own, form, fault, refusal.is_some()))
+            (file((words, own), form, fault, refusal.is_some()))
             (location(own, form, fault))
             (contact(own, form, fault))
             (poll(own, form, fault))
@@ -131,11 +152,7 @@ fn device(
             _ => {
                 label for="device" { (sender.lang.words().device) }
                 select #device name="device" aria-describedby="device-fault" {
-                    @for device in devices {
-                        option value=(device.id) selected[device.id.to_string() == form.device] {
-                            (show::device_name(device))
-                        }
-                    }
+                    (device_choice::options(sender.lang, devices, &form.device))
                 }
             }
         }
@@ -173,8 +190,14 @@ fn line(
     }
 }
 
-fn file(own: &SendWords, form: &SendForm, fault: Option<&Fault>, is_again: bool) -> Markup {
-    const KINDS: [&str; 5] = ["image", "video", "audio", "voice", "document"];
+fn file(
+    (words, own): (&Words, &SendWords),
+    form: &SendForm,
+    fault: Option<&Fault>,
+    is_again: bool,
+) -> Markup {
+    use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
+    const KINDS: [ContentKind; 6] = [Image, Video, Audio, Voice, Document, Sticker];
     html! {
         div.part.for-file {
             label for="file" { (own.file) }
@@ -184,11 +207,18 @@ fn file(own: &SendWords, form: &SendForm, fault: Option<&Fault>, is_again: bool)
             (Fault::beside(fault, "file"))
             (line(fault, ("url", own.url), &form.url, URL_BYTES_MAX))
             label for="file_kind" { (own.file_kind) }
-            select #file_kind name="file_kind" {
+            select #file_kind name="file_kind" aria-describedby="file_kind-fault" {
                 option value="" { (own.detected) }
                 @for kind in KINDS {
-                    option value=(kind) selected[kind == form.file_kind] { (kind) }
+                    option value=(kind.as_str()) selected[kind.as_str() == form.file_kind] {
+                        (show::kind_word(words, kind))
+                    }
                 }
+            }
+            (Fault::beside(fault, "file_kind"))
+            label.check {
+                input type="checkbox" name="view_once" value="1" checked[!form.view_once.is_empty()];
+                (own.view_once)
             }
         }
     }
@@ -237,6 +267,10 @@ fn text(words: &Words, own: &SendWords, form: &SendForm, fault: Option<&Fault>) 
             textarea #text name="text" rows="5" maxlength=(TEXT_CHARS_MAX)
                 aria-describedby="text-help" { (form.text) }
             span.help #text-help { (words.text_help) }
+            label.check {
+                input type="checkbox" name="no_preview" value="1" checked[!form.no_preview.is_empty()];
+                (own.no_preview)
+            }
         }
         // Outside the part: what has no field of its own, such as a quota, is said here.
         (Fault::beside(fault, "text"))
@@ -271,8 +305,11 @@ fn lines(words: &Words, own: &SendWords, list: &List) -> Markup {
                     li { (words.line) " " (line) ": " @if !text.is_empty() { "“" (text) "” " }
                         (line_fault(words, own, fault)) }
                 }
-                @if list.faults.len() > FAULTS_SHOWN { li { "…" } }
+                @if list.faults.len() > FAULTS_SHOWN {
+                    li { (with(own.more_faults, list.faults.len() - FAULTS_SHOWN)) }
+                }
             }
+            @if list.lacks_names { p { (own.no_names) } }
         }
     }
 }
@@ -281,6 +318,7 @@ fn line_fault<'a>(words: &'a Words, own: &'a SendWords, fault: &'a LineFault) ->
     match fault {
         LineFault::Shortened => words.line_shortened,
         LineFault::NoNumber => words.line_no_number,
+        LineFault::NoColumn => own.no_column,
         LineFault::Empty => words.line_empty,
         LineFault::TooMany => words.line_too_many,
         LineFault::OpenQuote => own.open_quote,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::StatusCode;
 use domain::account::Account;
 use domain::content::{Contact, Content, ContentKind, ContentRequest, Location, Poll};
 use domain::error::Error;
@@ -61,12 +62,18 @@ impl Carries {
 pub(super) struct SendForm {
     pub(super) device: String,
     pub(super) to: String,
+    /// A list that came as a file.
+    pub(super) list: String,
     pub(super) kind: Carries,
     /// The text, or the caption of a file.
     pub(super) text: String,
     /// The address of a file.
     pub(super) url: String,
     pub(super) file_kind: String,
+    /// Whether the file can be looked at once only.
+    pub(super) view_once: String,
+    /// Whether nothing is shown of where a link in the text leads.
+    pub(super) no_preview: String,
     /// A latitude and a longitude, as maps show them.
     pub(super) point: String,
     pub(super) place: String,
@@ -91,6 +98,13 @@ pub(super) struct SendForm {
     pub(super) sample: String,
 }
 
+impl SendForm {
+    /// The receivers as they were written, or came as a file.
+    pub(super) fn receivers(&self) -> &str {
+        if self.list.is_empty() { &self.to } else { &self.list }
+    }
+}
+
 /// Why nothing is sent.
 pub(super) enum Refusal {
     Field(Fault),
@@ -98,7 +112,12 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    fn of(field: &'static str, message: &str) -> Self {
+    /// The status of a page with a form, which may be refused.
+    pub(super) fn status(refusal: Option<&Self>) -> StatusCode {
+        if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK }
+    }
+
+    pub(super) fn of(field: &'static str, message: &str) -> Self {
         Self::Field(Fault::of(field, message.to_owned()))
     }
 
@@ -177,7 +196,13 @@ pub(super) fn requests(
     let (words, own) = (lang.words(), SendWords::of(lang));
     let device: DeviceId =
         id(&form.device, "device").map_err(|_| Refusal::of("device", words.no_linked_device))?;
-    let list = List::read(&form.to, &account.default_country);
+    if !form.to.trim().is_empty() && !form.list.is_empty() {
+        return Err(Refusal::of("list", own.list_twice));
+    }
+    if !form.list.is_empty() && form.list.trim().is_empty() {
+        return Err(Refusal::of("list", own.list_empty));
+    }
+    let list = List::read(form.receivers(), &account.default_country);
     if !list.faults.is_empty() {
         return Err(Refusal::Lines(list));
     }
@@ -205,6 +230,7 @@ pub(super) fn requests(
         to: receiver.to.clone(),
         content: filled(&content, receiver),
         schedule_at,
+        link_preview: (!form.no_preview.is_empty()).then_some(false),
         ..SendRequest::default()
     });
     let lines = list.receivers.iter().map(|receiver| receiver.line).collect();
@@ -292,13 +318,26 @@ fn file_of(
         (Some(file), None) if file.bytes.len() > INLINE_MEDIA_BYTES_MAX => {
             return Err(Refusal::of("file", own.file_too_large));
         }
+        (Some(file), None) if file.bytes.is_empty() => {
+            return Err(Refusal::of("file", own.file_empty));
+        }
         (Some(file), None) => (MediaSource::Inline(file.bytes.into()), Some(file.name)),
         (None, Some(url)) => (MediaSource::Url(url), None),
         (None, None) => return Err(Refusal::of("file", own.file_missing)),
         (Some(_), Some(_)) => return Err(Refusal::of("url", own.file_twice)),
     };
+    let is_view_once = !form.view_once.is_empty();
+    let may_be_viewed_once =
+        matches!(kind, Some(ContentKind::Image | ContentKind::Video | ContentKind::Voice));
+    if is_view_once && !may_be_viewed_once {
+        return Err(Refusal::of("file_kind", own.view_once_kind));
+    }
+    let is_sticker = kind == Some(ContentKind::Sticker);
+    if is_sticker && !form.text.trim().is_empty() {
+        return Err(Refusal::of("text", own.sticker_text));
+    }
     let caption = form.text.trim().into();
-    Ok(FileRequest { kind, filename, caption, ..FileRequest::new(source) })
+    Ok(FileRequest { kind, filename, caption, is_view_once, ..FileRequest::new(source) })
 }
 
 /// The contact of a form.

@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
 use super::contents::{Carries, SendForm, contact_of, point, poll_of};
+use super::recipients::List;
 use super::samples::{Call, Language};
 
 const ACCOUNT_KEY: &str = "YOUR_ACCOUNT_KEY";
@@ -44,11 +45,12 @@ pub(super) fn calls(
     form: &SendForm,
     at: Option<Timestamp>,
 ) -> Vec<Call> {
-    let to = match form.to.lines().next().map(str::trim) {
-        Some(first) if !first.is_empty() && form.to.trim().lines().count() == 1 => first,
-        _ => "6281234567890",
-    };
-    let text = match (form.kind, form.text.as_str()) {
+    // Of a list the first message. Its country only decides which lines are at fault.
+    let list = List::read(form.receivers(), "62");
+    let first = list.receivers.first();
+    let to = first.map_or("6281234567890", |first| &first.to);
+    let text = first.map_or_else(|| form.text.clone(), |first| first.filled(&form.text));
+    let text = match (form.kind, text.as_str()) {
         (Carries::Text, "") => "Hello",
         (_, text) => text,
     };
@@ -90,6 +92,9 @@ impl Asked<'_> {
         let mut body = json!({ "device": self.device, "to": self.to });
         let (field, content) = own_content(form, self.text, self.file);
         body[field] = content;
+        if !form.no_preview.is_empty() {
+            body["link_preview"] = json!(false);
+        }
         if let Some(at) = self.at {
             body["schedule_at"] = json!(format!("{at:.0}"));
         }
@@ -193,7 +198,10 @@ fn own_content(form: &SendForm, text: &str, file: Option<&str>) -> (&'static str
     match form.kind {
         Carries::Text => ("text", json!(text)),
         Carries::File => {
-            let media = json!({ "url": file, "kind": form.file_kind, "caption": text });
+            let mut media = json!({ "url": file, "kind": form.file_kind, "caption": text });
+            if !form.view_once.is_empty() {
+                media["view_once"] = json!(true);
+            }
             ("media", without_blanks(media))
         }
         Carries::Location => {

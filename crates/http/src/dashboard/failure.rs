@@ -39,6 +39,8 @@ pub(super) enum Failure {
     SignIn,
     /// The form comes from elsewhere, or its session is another one by now.
     Form,
+    /// A part of the address cannot be read.
+    Query,
     /// The server is reached over plain http from another machine.
     NeedsHttps,
     /// The operator looks at no account.
@@ -68,6 +70,7 @@ impl Failure {
         match self {
             Self::SignIn => StatusCode::UNAUTHORIZED,
             Self::Form | Self::NeedsHttps => StatusCode::FORBIDDEN,
+            Self::Query => StatusCode::BAD_REQUEST,
             Self::NoAccount => StatusCode::SEE_OTHER,
             Self::LinkOver => StatusCode::NOT_FOUND,
             Self::SentBefore(_) => StatusCode::CONFLICT,
@@ -91,6 +94,7 @@ impl Failure {
         match self {
             Self::SignIn | Self::NoAccount => words.sign_in_first.to_owned(),
             Self::Form => words.form_refused.to_owned(),
+            Self::Query => words.query_wrong.to_owned(),
             Self::NeedsHttps => words.needs_https.to_owned(),
             Self::LinkOver => words.link_over_help.to_owned(),
             Self::SentBefore(_) => words.sent_before.to_owned(),

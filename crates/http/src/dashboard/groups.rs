@@ -11,20 +11,17 @@ use domain::error::Error;
 use domain::group::GROUP_NAME_MAX;
 use domain::ids::DeviceId;
 use domain::person::Role;
-use domain::ports::PageRequest;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, Posted, id};
+use super::device_choice;
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::show::{self, Fault};
+use super::show::Fault;
 use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
-
-/// Devices to choose from.
-const DEVICES_SHOWN: u32 = 100;
 
 words! {
     /// The texts of groups.
@@ -92,11 +89,14 @@ pub(super) fn described(person: &Person, error: Error) -> String {
     }
 }
 
-/// The devices of the account that are connected.
-async fn connected(state: &AppState, person: &Person) -> Result<Vec<Device>, Error> {
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    let mut devices = state.core().devices(person.principal(), page).await?.items;
-    devices.retain(|device| device.status == DeviceStatus::Connected);
+/// The devices of the account that are connected, and the one that is chosen.
+async fn connected(
+    state: &AppState,
+    person: &Person,
+    chosen: Option<DeviceId>,
+) -> Result<Vec<Device>, Error> {
+    let mut devices = device_choice::devices(state, person, chosen).await?;
+    devices.retain(|device| device.status == DeviceStatus::Connected || Some(device.id) == chosen);
     Ok(devices)
 }
 
@@ -116,11 +116,12 @@ async fn list_page(
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let own = GroupWords::of(person.lang);
-    let devices = connected(state, person).await?;
     let chosen = match form.device.as_str() {
-        "" => devices.first().map(|device| device.id),
-        text => Some(state.core().device(person.principal(), id(text, "device")?).await?.id),
+        "" => None,
+        text => Some(id(text, "device")?),
     };
+    let devices = connected(state, person, chosen).await?;
+    let chosen = chosen.or(devices.first().map(|device| device.id));
     let groups = match chosen {
         Some(device) => state.core().groups(person.principal(), device).await,
         None => Ok(Vec::new()),
@@ -154,11 +155,7 @@ fn choose(person: &Person, devices: &[Device], chosen: DeviceId) -> Markup {
             div.field {
                 label for="device" { (words.device) }
                 select #device name="device" {
-                    @for device in devices {
-                        option value=(device.id) selected[device.id == chosen] {
-                            (show::device_name(device))
-                        }
-                    }
+                    (device_choice::options(person.lang, devices, &chosen.to_string()))
                 }
             }
             button { (words.filter) }

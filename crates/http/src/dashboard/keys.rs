@@ -1,5 +1,7 @@
 //! `/app/keys`: the account's keys, what they may do, and a form for another one.
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -16,6 +18,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
+use super::device_choice;
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
 use super::show::{self, Confirm, Fault, with};
@@ -25,8 +28,6 @@ use crate::state::AppState;
 
 /// Keys of a page.
 const KEYS_SHOWN: u32 = 100;
-/// Devices to choose from.
-const DEVICES_SHOWN: u32 = 100;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -136,14 +137,15 @@ async fn page(
     let words = person.words();
     let page = PageRequest { before, limit: KEYS_SHOWN };
     let keys = state.core().keys(person.principal(), page).await?;
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    let devices = state.core().devices(person.principal(), page).await?.items;
+    let devices = device_choice::devices_with(state, person, &form.device).await?;
+    let named: BTreeSet<_> = keys.items.iter().filter_map(|key| key.device_id).collect();
+    let named = device_choice::with_named(state, person, devices.clone(), named).await?;
     let last = keys.items.last().filter(|_| keys.has_more);
     let body = html! {
         h1 { (words.keys) }
         p.quiet { (words.keys_lead) }
         @if keys.items.is_empty() { p.empty { (words.no_keys) } }
-        @else { (table(state, person, &keys.items, &devices)) }
+        @else { (table(state, person, &keys.items, &named)) }
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
         }
@@ -253,11 +255,7 @@ fn add_form(person: &Person, devices: &[Device], form: &KeyForm, fault: Option<&
                 label for="device" { (words.device) }
                 select #device name="device" aria-describedby="device-fault" {
                     option value="" { (words.all_devices) }
-                    @for device in devices {
-                        option value=(device.id) selected[device.id.to_string() == form.device] {
-                            (show::device_name(device))
-                        }
-                    }
+                    (device_choice::options(person.lang, devices, &form.device))
                 }
                 (Fault::beside(fault, "device"))
                 label for="expires_at" {

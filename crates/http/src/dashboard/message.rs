@@ -96,7 +96,8 @@ fn why(person: &Person, waiting: Waiting) -> Markup {
     }
 }
 
-fn reason(words: &Words, reason: WaitingReason) -> &'static str {
+/// What a message waits for.
+pub(super) fn reason(words: &Words, reason: WaitingReason) -> &'static str {
     match reason {
         WaitingReason::Scheduled => words.waits_scheduled,
         WaitingReason::Pacing => words.waits_pacing,

@@ -159,9 +159,10 @@ fn asked_filter(
     query: &ListQuery,
     form: &ActForm,
 ) -> Result<MessageFilter, Failure> {
+    let filter = query.filter(person)?;
     let until = form.until.parse().ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     // Without the time of the question, nothing is known to have been counted.
-    Ok(made_before(until.ok_or(Failure::Form)?, query.filter(person)?))
+    Ok(made_before(until.ok_or(Failure::Form)?, filter))
 }
 
 /// A filter that leaves out what was made later; an earlier end of its own stays.

@@ -3,36 +3,44 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use domain::chat::Chat;
 use domain::error::Error;
 use domain::message::{ContentKind, Direction, Message, MessageState};
 use domain::person::Role;
 use domain::phone::Recipient;
 use domain::ports::{ChatFilter, MessageFilter, Page, PageRequest};
-use domain::service::{BatchOutcome, CANCELLABLE, RESENDABLE};
+use domain::service::{BatchOutcome, CANCELLABLE, NAME_CHARS_MAX, RESENDABLE};
 use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
+use super::device_choice;
 use super::failure::{Failure, PageResult};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
 use super::table::{self, Column};
-use super::words::Words;
+use super::words::{Words, words};
 use crate::state::AppState;
 
 /// Messages of a page.
 const MESSAGES_SHOWN: u32 = 50;
 /// Chats that the field of a number suggests.
 const CHATS_SUGGESTED: u32 = 50;
-/// Devices to choose from.
-const DEVICES_SHOWN: u32 = 100;
+/// Chats that are offered for a name that was written there.
+const CHATS_MEANT: usize = 5;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/app/messages", get(list))
 }
 
-#[derive(Deserialize, Default)]
+words! {
+    /// The texts of the list.
+    ListWords
+    meant: "Chats of that name:", "Obrolan dengan nama itu:";
+}
+
+#[derive(Deserialize, Default, Clone)]
 #[serde(default)]
 pub(super) struct ListQuery {
     device: String,
@@ -44,7 +52,6 @@ pub(super) struct ListQuery {
     since: String,
     until: String,
     before: Option<i64>,
-    sent: Option<u32>,
     done: Option<usize>,
     skipped: Option<usize>,
     more: String,
@@ -157,9 +164,6 @@ async fn list(
     let filters = filters(&state, &person, &query, fault.as_ref()).await?;
     let body = html! {
         h1 { (words.messages) }
-        @if let Some(count) = query.sent {
-            p.success role="status" { (show::with(words.sent_list, count)) }
-        }
         (outcome(words, &query))
         (filters)
         @if person.visitor.role() >= Role::Member && !messages.items.is_empty() {
@@ -236,8 +240,26 @@ pub(super) fn table(
     table::table(words.messages, &columns, messages.iter().map(row))
 }
 
-fn link(person: &Person, message: &Message) -> Markup {
+/// The time of a message, which leads to it.
+pub(super) fn link(person: &Person, message: &Message) -> Markup {
     html! { a href={ "/app/messages/" (message.id) } { (show::time_for(person, message.created_at)) } }
+}
+
+/// The chats that somebody may mean who has written a name in place of a number.
+fn meant(person: &Person, query: &ListQuery, chats: &[Chat]) -> Markup {
+    html! {
+        @if !chats.is_empty() {
+            span.help {
+                (ListWords::of(person.lang).meant)
+                @for chat in chats.iter().take(CHATS_MEANT) {
+                    @let of_chat = ListQuery { chat: chat.chat.short().to_owned(), ..query.clone() };
+                    " " a href=(of_chat.path("/app/messages", None)) {
+                        (chat.name.clone().unwrap_or_else(|| show::chat(&chat.chat)))
+                    }
+                }
+            }
+        }
+    }
 }
 
 async fn filters(
@@ -247,10 +269,14 @@ async fn filters(
     fault: Option<&Fault>,
 ) -> Result<Markup, Error> {
     let words = person.words();
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    let devices = state.core().devices(person.principal(), page).await?.items;
+    let devices = device_choice::devices_with(state, person, &query.device).await?;
     let page = PageRequest { before: None, limit: CHATS_SUGGESTED };
-    let chats = state.core().chats(person.principal(), ChatFilter::default(), page).await?.items;
+    // A name in place of a number finds the chats that are called so.
+    let is_name = fault.is_some_and(|fault| fault.is_of("chat"));
+    let name =
+        if is_name { query.chat.chars().take(NAME_CHARS_MAX).collect() } else { String::new() };
+    let filter = ChatFilter { search: name, ..ChatFilter::default() };
+    let chats = state.core().chats(person.principal(), filter, page).await?.items;
     let directions = [("in", words.incoming), ("out", words.outgoing)];
     Ok(html! {
         form.row method="get" action="/app/messages" {
@@ -258,11 +284,7 @@ async fn filters(
                 label for="device" { (words.device) }
                 select #device name="device" {
                     option value="" { (words.all) }
-                    @for device in &devices {
-                        option value=(device.id) selected[device.id.to_string() == query.device] {
-                            (show::device_name(device))
-                        }
-                    }
+                    (device_choice::options(person.lang, &devices, &query.device))
                 }
             }
             div.field {
@@ -292,6 +314,7 @@ async fn filters(
                 input #chat name="chat" value=(query.chat) list="known-chats" autocomplete="off"
                     aria-describedby="chat-fault";
                 (Fault::beside(fault, "chat"))
+                @if is_name { (meant(person, query, &chats)) }
                 datalist #known-chats {
                     @for chat in &chats {
                         option value=(chat.chat.short()) { (chat.name.as_deref().unwrap_or_default()) }

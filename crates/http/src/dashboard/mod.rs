@@ -10,6 +10,7 @@ mod accounts;
 mod api;
 mod assets;
 mod audit;
+mod batch;
 mod bubbles;
 mod caller;
 mod chat;
@@ -22,6 +23,7 @@ mod credits;
 mod deliveries;
 mod device;
 mod device_acts;
+mod device_choice;
 mod device_hooks;
 mod device_more;
 mod devices;
@@ -33,6 +35,7 @@ mod heartbeat_bar;
 mod join;
 mod keys;
 mod layout;
+mod list_columns;
 mod login;
 mod message;
 mod message_acts;
@@ -46,6 +49,7 @@ mod people;
 mod plans;
 mod portal_links;
 mod portal_page;
+mod preview;
 mod quota;
 mod recipients;
 mod samples;
@@ -97,6 +101,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .merge(portal_links::routes())
         .merge(portal_page::routes())
         .merge(send::routes())
+        .merge(batch::routes())
         .merge(chats::routes())
         .merge(chat::routes())
         .merge(messages::routes())

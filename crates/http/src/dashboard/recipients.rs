@@ -4,6 +4,8 @@
 use domain::message::BATCH_MESSAGES_MAX;
 use domain::phone::Recipient;
 
+use super::list_columns::{named_separator, number_column};
+
 /// Most characters of a faulty cell that are shown.
 const SHOWN_CHARS_MAX: usize = 40;
 
@@ -25,6 +27,8 @@ pub(super) enum LineFault {
     Shortened,
     /// It is no number and no group.
     NoNumber,
+    /// It stands where the columns are named, and names none of numbers.
+    NoColumn,
     /// It has no number at all.
     Empty,
     /// There are more lines than may be.
@@ -52,25 +56,35 @@ pub(super) struct List {
     pub(super) columns: Vec<String>,
     /// The lines at fault, with what stands there.
     pub(super) faults: Vec<(usize, String, LineFault)>,
+    /// Whether its lines have several cells, and no column is named.
+    pub(super) lacks_names: bool,
 }
 
 impl List {
     /// Reads what was pasted. `country` replaces a leading zero.
     pub(super) fn read(text: &str, country: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}');
-        let separator = separator(text);
+        let named = text.lines().next().and_then(named_separator);
+        let separator = named.unwrap_or_else(|| separator(text));
         let Rows { mut rows, faults, .. } = Rows::read(text, separator);
         if !faults.is_empty() {
             // Where its cells end is not known.
             return Self { faults, ..Self::default() };
         }
+        if named.is_some() {
+            rows.remove(0);
+        }
         rows.retain(|(_, cells)| cells.iter().any(|cell| !cell.trim().is_empty()));
         let columns = header(&rows);
+        let lacks_names = columns.is_empty() && rows.iter().any(|(_, cells)| cells.len() > 1);
+        if let (true, Some(fault)) = (columns.is_empty(), unknown_header(&rows)) {
+            return Self { faults: vec![fault], lacks_names, ..Self::default() };
+        }
         if !columns.is_empty() {
             rows.remove(0);
         }
-        let number = columns.iter().position(|name| is_number_column(name)).unwrap_or(0);
-        let mut list = Self { columns, ..Self::default() };
+        let number = number_column(&columns).unwrap_or(0);
+        let mut list = Self { columns, lacks_names, ..Self::default() };
         for (line, cells) in rows {
             if !list.columns.is_empty() {
                 list.add(line, number, &cells, country);
@@ -282,19 +296,26 @@ impl Rows {
 /// The names of the columns: the first line, when none of its cells is a number and one names it.
 fn header(rows: &[(usize, Vec<String>)]) -> Vec<String> {
     let Some((_, cells)) = rows.first() else { return Vec::new() };
-    let is_header = cells.iter().any(|cell| is_number_column(cell))
-        && !cells.iter().any(|cell| cell.chars().filter(char::is_ascii_digit).count() >= 5);
-    let names = cells.iter().map(|cell| cell.trim().to_owned());
-    if is_header { names.collect() } else { Vec::new() }
+    let names: Vec<String> = cells.iter().map(|cell| cell.trim().to_owned()).collect();
+    let is_header = !has_number(cells) && number_column(&names).is_some();
+    if is_header { names } else { Vec::new() }
 }
 
-fn is_number_column(name: &str) -> bool {
-    const NAMES: [&str; 16] = [
-        "number", "phone", "to", "mobile", "whatsapp", "wa", "nomor", "nomer", "no", "no hp",
-        "no. hp", "hp", "telepon", "telp", "tujuan", "penerima",
-    ];
-    let name = name.trim().to_lowercase().replace('_', " ");
-    NAMES.contains(&name.as_str()) || name.starts_with("phone") || name.starts_with("nomor")
+/// A first line that holds no receiver, with others below it.
+fn unknown_header(rows: &[(usize, Vec<String>)]) -> Option<(usize, String, LineFault)> {
+    let (line, cells) = rows.first().filter(|(_, cells)| rows.len() > 1 && !has_number(cells))?;
+    if cells.iter().any(|cell| cell.contains('@')) {
+        return None;
+    }
+    let names: Vec<&str> = cells.iter().map(|cell| cell.trim()).collect();
+    let shown = names.join(", ").chars().take(SHOWN_CHARS_MAX).collect();
+    Some((*line, shown, LineFault::NoColumn))
+}
+
+fn has_number(cells: &[String]) -> bool {
+    cells
+        .iter()
+        .any(|cell| cell.chars().filter(char::is_ascii_digit).count() >= 5 || is_shortened(cell))
 }
 
 /// Whether a spreadsheet wrote the number as a power of ten.
@@ -345,6 +366,19 @@ mod tests {
             assert_eq!(filled(1), "Budi \"B\", 5 {x} {");
             assert_eq!(list.unknown_variables("{nama} {x} {}"), ["x"]);
         }
+    }
+
+    #[test]
+    fn a_list_without_a_column_of_numbers_says_so_once() {
+        let list = List::read("Nama;Alamat\nSri;Jl. Mawar 1\nBudi;Jl. Melati 2", "62");
+        assert_eq!(list.faults, [(1, "Nama, Alamat".to_owned(), LineFault::NoColumn)]);
+        assert!(list.receivers.is_empty() && list.lacks_names);
+        let list = List::read("sep=;\nNama;No. Telp\nSri, S.E.;08123456789", "62");
+        assert_eq!((tos(&list), list.receivers[0].line), (vec!["08123456789"], 3), "{list:?}");
+        assert_eq!(list.receivers[0].filled("{nama}"), "Sri, S.E.");
+        let list = List::read("Sri;08123456789\nBudi;08123456780", "62");
+        assert!(list.lacks_names && list.faults.len() == 2, "{list:?}");
+        assert!(!List::read("08123456789\nSri", "62").lacks_names);
     }
 
     #[test]

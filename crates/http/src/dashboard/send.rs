@@ -5,39 +5,33 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
-use domain::content::Content;
 use domain::error::Error;
 use domain::ids::MessageId;
-use domain::media::MediaSource;
 use domain::person::Role;
-use domain::ports::{IdempotencyKey, PageRequest};
+use domain::ports::IdempotencyKey;
 use domain::service::{Principal, SendRefusal, SendRequest};
-use maud::{Markup, html};
+use maud::html;
 use sha2::{Digest, Sha256};
 
-use super::caller::{Asked, InAccount, Person, csrf_field};
+use super::batch::batch_path;
+use super::caller::{Asked, InAccount, Person, id};
 use super::compose::{SendWords, compose, language};
 use super::contents::{Batch, Refusal, SendForm, moment, requests};
 use super::copy_as;
+use super::device_choice;
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
 use super::once::new_key;
+pub(super) use super::preview::{preview, preview_title};
 use super::samples::Language;
-use super::show::with;
-use super::table::{self, Column};
 use super::upload::Uploaded;
-use super::words::{Lang, Words};
+use super::words::Lang;
 use crate::forms::FormFile;
 use crate::net::server_address;
 use crate::state::AppState;
-
-/// Devices to choose from.
-const DEVICES_SHOWN: u32 = 100;
-/// Most receivers of a list that are shown before it goes.
-const PREVIEW_ROWS: usize = 20;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/app/send", get(show_form).post(submit))
@@ -76,8 +70,8 @@ pub(super) enum Step {
     Form(Option<Refusal>),
     /// What would be sent is looked at first.
     Preview(Vec<SendRequest>),
-    /// So many messages are on their way; the first of them.
-    Sent(usize, Option<MessageId>),
+    /// So many messages are on their way; the first of them, and the last.
+    Sent(usize, Option<(MessageId, MessageId)>),
 }
 
 impl<'a> Sender<'a> {
@@ -112,7 +106,8 @@ impl<'a> Sender<'a> {
         let (count, lines) = (batch.requests.len(), batch.lines());
         match core.send_batch(self.principal, batch.requests, Some(idempotency)).await {
             Ok(accepted) => {
-                Ok(Step::Sent(count, accepted.messages.first().map(|message| message.id)))
+                let ids = || accepted.messages.iter().map(|message| message.id);
+                Ok(Step::Sent(count, ids().min().zip(ids().max())))
             }
             Err(SendRefusal { error: error @ Error::NotFound(_), .. }) => Err(error.into()),
             Err(refusal) => Ok(Step::Form(Some(Batch::refusal(&lines, refusal, self.lang)))),
@@ -137,8 +132,9 @@ async fn submit(
             let body = preview(&sender, &title, &form, &requests);
             Ok(layout::page(&person, Place::Send, &title, &body))
         }
-        Step::Sent(1, Some(message)) => Ok(redirect(&format!("/app/messages/{message}"))),
-        Step::Sent(count, _) => Ok(redirect(&format!("/app/messages?direction=out&sent={count}"))),
+        Step::Sent(1, Some((message, _))) => Ok(redirect(&format!("/app/messages/{message}"))),
+        Step::Sent(_, Some((first, last))) => Ok(redirect(&batch_path(first, last))),
+        Step::Sent(_, None) => Ok(redirect("/app/messages?direction=out")),
     }
 }
 
@@ -169,11 +165,17 @@ async fn page(
     refusal: Option<&Refusal>,
 ) -> Result<Response, Failure> {
     let words = person.words();
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    let mut devices = state.core().devices(person.principal(), page).await?.items;
-    devices.retain(|device| device.status.is_paired());
-    let chosen = devices.iter().find(|device| device.id.to_string() == form.device);
-    let chosen = chosen.or(devices.first());
+    let chosen = match form.device.as_str() {
+        "" => None,
+        text => Some(id(text, "device")?),
+    };
+    let mut devices = device_choice::devices(state, person, chosen).await?;
+    // One that was chosen stays chosen, also when it is not linked: the form never turns to another number.
+    devices.retain(|device| device.status.is_paired() || Some(device.id) == chosen);
+    let chosen = devices.iter().find(|device| Some(device.id) == chosen).or(devices.first());
+    let unlinked = chosen.filter(|device| !device.status.is_paired() && refusal.is_none());
+    let unlinked = unlinked.map(|_| Refusal::of("device", words.device_not_linked));
+    let (status, refusal) = (Refusal::status(refusal), refusal.or(unlinked.as_ref()));
     let address = server_address(state.config(), headers);
     let own = SendWords::of(person.lang);
     let now = state.core().now();
@@ -209,77 +211,6 @@ async fn page(
             }
         }
     };
-    let status = match refusal {
-        Some(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        None => StatusCode::OK,
-    };
     let head = Head::default();
     Ok(layout::page_with(status, person, Place::Send, words.send, &head, &body))
-}
-
-/// The title of a preview of so many messages.
-pub(super) fn preview_title(words: &Words, count: usize) -> String {
-    if count == 1 { words.preview_one.to_owned() } else { with(words.preview_title, count) }
-}
-
-/// What would be sent, and the form once more.
-pub(super) fn preview(
-    sender: &Sender<'_>,
-    title: &str,
-    form: &SendForm,
-    requests: &[SendRequest],
-) -> Markup {
-    let words = sender.lang.words();
-    let columns = [Column::Clear(words.to), Column::Text(words.what)];
-    let row = |request: &SendRequest| [html! { (request.to) }, html! { (what(request)) }];
-    html! {
-        h1 { (title) }
-        (table::table(words.preview, &columns, requests.iter().take(PREVIEW_ROWS).map(row)))
-        @if requests.len() > PREVIEW_ROWS { p.quiet { "…" } }
-        form.row method="post" action=(sender.action) enctype="multipart/form-data" {
-            (csrf_field(sender.csrf))
-            input type="hidden" name="key" value=(form.key);
-            (hidden(form))
-            button name="act" value="all" { (words.send_all) }
-            button.plain name="act" value="code" { (words.change) }
-        }
-    }
-}
-
-/// The form once more, unseen.
-fn hidden(form: &SendForm) -> Markup {
-    let fields = serde_json::to_value(form).unwrap_or_default();
-    let fields = fields.as_object().into_iter().flatten();
-    let fields = fields.filter_map(|(name, value)| Some((name, value.as_str()?)));
-    html! {
-        @for (name, value) in fields.filter(|(_, value)| !value.is_empty()) {
-            input type="hidden" name=(name) value=(value);
-        }
-    }
-}
-
-/// What a request carries, in a line.
-fn what(request: &SendRequest) -> String {
-    match &request.content {
-        Content::Text(text) => text.to_string(),
-        Content::File(file) => match &file.source {
-            MediaSource::Url(url) => format!("{url} {}", file.caption),
-            MediaSource::Inline(_) => {
-                format!("{} {}", file.filename.as_deref().unwrap_or_default(), file.caption)
-            }
-        },
-        Content::Location(place) => {
-            format!(
-                "{}, {} {}",
-                place.latitude,
-                place.longitude,
-                place.name.as_deref().unwrap_or_default()
-            )
-        }
-        Content::Contacts(contacts) => {
-            contacts.iter().map(|contact| contact.name.as_str()).collect::<Vec<_>>().join(", ")
-        }
-        Content::Poll(poll) => format!("{} {}", poll.question, poll.options.join(" · ")),
-        _ => String::new(),
-    }
 }

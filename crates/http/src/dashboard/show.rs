@@ -6,6 +6,7 @@ use domain::chat::ChatId;
 use domain::device::{Device, DeviceStatus};
 use domain::message::{Message, MessageState};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::caller::Person;
@@ -21,6 +22,11 @@ impl Fault {
     /// What is wrong with a field.
     pub(super) fn of(field: &'static str, message: String) -> Self {
         Self { field, message }
+    }
+
+    /// Whether it is this field's.
+    pub(super) fn is_of(&self, field: &str) -> bool {
+        self.field == field
     }
 
     /// The status of a page with a form, which may be at fault.
@@ -92,17 +98,34 @@ pub(super) fn moment(person: &Person, text: &str) -> Option<Timestamp> {
     Some(there.to_zoned(zone).ok()?.timestamp())
 }
 
+/// The word for a device's status.
+pub(super) fn device_status_word(words: &Words, status: DeviceStatus) -> &'static str {
+    match status {
+        DeviceStatus::Unpaired => words.status_unpaired,
+        DeviceStatus::Pairing => words.status_pairing,
+        DeviceStatus::Connecting => words.status_connecting,
+        DeviceStatus::Connected => words.status_connected,
+        DeviceStatus::Disconnected => words.status_disconnected,
+        DeviceStatus::LoggedOut => words.status_logged_out,
+    }
+}
+
+/// A moment as a field for a date and a time has it, in the account's time zone.
+pub(super) fn field_moment(person: &Person, at: Timestamp) -> String {
+    let zone = person.visitor.account().map(|account| account.timezone.zone().clone());
+    let there = at.to_zoned(zone.unwrap_or(TimeZone::UTC));
+    there.strftime("%Y-%m-%dT%H:%M:%S.%3f").to_string()
+}
+
 /// A device's status as a coloured word.
 pub(super) fn device_status(words: &Words, status: DeviceStatus) -> Markup {
-    let (word, tone) = match status {
-        DeviceStatus::Unpaired => (words.status_unpaired, "idle"),
-        DeviceStatus::Pairing => (words.status_pairing, "wait"),
-        DeviceStatus::Connecting => (words.status_connecting, "wait"),
-        DeviceStatus::Connected => (words.status_connected, "good"),
-        DeviceStatus::Disconnected => (words.status_disconnected, "bad"),
-        DeviceStatus::LoggedOut => (words.status_logged_out, "bad"),
+    let tone = match status {
+        DeviceStatus::Unpaired => "idle",
+        DeviceStatus::Pairing | DeviceStatus::Connecting => "wait",
+        DeviceStatus::Connected => "good",
+        DeviceStatus::Disconnected | DeviceStatus::LoggedOut => "bad",
     };
-    html! { span.badge data-tone=(tone) { (word) } }
+    html! { span.badge data-tone=(tone) { (device_status_word(words, status)) } }
 }
 
 /// The word for a message's state.

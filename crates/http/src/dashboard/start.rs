@@ -8,9 +8,11 @@ use domain::error::Error;
 use domain::message::{Direction, MessageState};
 use domain::person::Role;
 use domain::ports::{MessageFilter, PageRequest};
+use domain::service::DeviceCounts;
 use maud::{Markup, html};
 
 use super::caller::{InAccount, Person};
+use super::device_choice;
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::quota::figure_left;
@@ -18,8 +20,8 @@ use super::show::{self, device_name};
 use super::words::words;
 use crate::state::AppState;
 
-/// Most devices that the page looks at.
-const DEVICES_SHOWN: u32 = 100;
+/// Most keys that the page looks at.
+const KEYS_SHOWN: u32 = 100;
 
 words! {
     /// The texts of this page.
@@ -46,17 +48,17 @@ struct Steps {
 
 async fn show_start(State(state): State<AppState>, InAccount(person): InAccount) -> PageResult {
     let principal = person.principal();
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    let devices = state.core().devices(principal, page).await?.items;
+    let devices = device_choice::devices(&state, &person, None).await?;
+    let counts = state.core().device_counts(principal).await?;
     let steps = Steps {
-        has_device: !devices.is_empty(),
-        is_linked: devices.iter().any(|device| device.paired_at.is_some()),
+        has_device: counts.all > 0,
+        is_linked: counts.linked > 0 || devices.iter().any(|device| device.paired_at.is_some()),
         has_sent: has_any(&state, &person, Vec::new()).await?,
         is_read: has_any(&state, &person, vec![MessageState::Read, MessageState::Played]).await?,
         programs: programs(&state, &person).await?,
     };
     let words = person.words();
-    let glance = glance(&state, &person, &devices).await?;
+    let glance = glance(&state, &person, &devices, counts).await?;
     let body = html! {
         h1 { (words.start) }
         @if !steps.is_read { (checklist(&person, &steps)) }
@@ -69,7 +71,7 @@ async fn programs(state: &AppState, person: &Person) -> Result<Option<(bool, boo
     if person.visitor.role() != Role::Owner {
         return Ok(None);
     }
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
+    let page = PageRequest { before: None, limit: KEYS_SHOWN };
     let keys = state.core().keys(person.principal(), page).await?.items;
     let one = PageRequest { before: None, limit: 1 };
     let webhooks = state.core().webhooks(person.principal(), one).await?.items;
@@ -115,11 +117,14 @@ fn checklist(person: &Person, steps: &Steps) -> Markup {
     }
 }
 
-async fn glance(state: &AppState, person: &Person, devices: &[Device]) -> Result<Markup, Error> {
+async fn glance(
+    state: &AppState,
+    person: &Person,
+    devices: &[Device],
+    counts: DeviceCounts,
+) -> Result<Markup, Error> {
     let words = person.words();
     let own = StartWords::of(person.lang);
-    let is_connected = |device: &&Device| device.status == DeviceStatus::Connected;
-    let connected = devices.iter().filter(is_connected).count();
     let today = state.core().usage_by_day(person.principal(), None, 1).await?.total();
     let waiting = waiting(state, person, None).await?;
     let quota = state.core().quota(person.principal(), None).await?;
@@ -137,7 +142,7 @@ async fn glance(state: &AppState, person: &Person, devices: &[Device]) -> Result
         }
         dl.figures {
             div { dt { (words.waiting) } dd { (waiting) } }
-            div { dt { (words.devices_connected) } dd { (connected) " / " (devices.len()) } }
+            div { dt { (words.devices_connected) } dd { (counts.connected) " / " (counts.all) } }
             (figure_left(person, &quota))
         }
         @if !need_attention.is_empty() {

@@ -19,7 +19,9 @@ use crate::state::HttpConfig;
 use crate::tests::app::App;
 use crate::tests::exchange::{Ask, TestResponse};
 
+mod choice;
 mod groups;
+mod lists;
 mod operator;
 mod portal;
 mod send;

@@ -16,11 +16,13 @@ use super::failure::Failure;
 use super::origin::check_origin;
 use crate::api_error::ApiError;
 use crate::body::{BODY_TIME_MAX, MEDIA_JSON_BYTES_MAX};
-use crate::forms::{FormFile, multipart_with_file};
+use crate::forms::{FormFile, multipart_with_files};
 use crate::state::AppState;
 
 /// The field of a file.
 pub(super) const FILE_FIELD: &str = "file";
+/// The field of a list of receivers.
+pub(super) const LIST_FIELD: &str = "list";
 /// Most bytes of a form with too large a file that are read before it is answered: a browser shows the
 /// answer only once it has sent everything.
 const DISCARDED_BYTES_MAX: usize = 256 * 1024 * 1024;
@@ -49,7 +51,7 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Uploaded<T> {
     }
 }
 
-/// The fields and the file of a form.
+/// The fields and the file of a form. A list that came as a file is the text of its field.
 pub(super) async fn read(
     state: &AppState,
     headers: &HeaderMap,
@@ -66,11 +68,37 @@ pub(super) async fn read(
     }
     let parse = move |bytes: &[u8]| {
         // What is read from memory never waits.
-        let form =
-            multipart_with_file(&content_type, Bytes::copy_from_slice(bytes), Some(FILE_FIELD));
+        let taken = [FILE_FIELD, LIST_FIELD];
+        let form = multipart_with_files(&content_type, Bytes::copy_from_slice(bytes), &taken);
         form.now_or_never().unwrap_or(Err(ApiError::BodyLost))
     };
-    state.large_bodies().read(body, parse).await
+    let (mut fields, files) = state.large_bodies().read(body, parse).await?;
+    let mut file = None;
+    for (field, sent) in files {
+        match field {
+            LIST_FIELD => drop(fields.insert(field.to_owned(), decoded(&sent.bytes).into())),
+            _ => file = Some(sent),
+        }
+    }
+    Ok((fields, file))
+}
+
+/// A list as a spreadsheet writes it: UTF-8, UTF-16 with its mark, or one byte a character. An empty one is a
+/// line without anything, so that it differs from none.
+fn decoded(bytes: &[u8]) -> String {
+    let wide = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes.as_chunks::<2>().0.iter().map(|unit| read(*unit)).collect();
+        String::from_utf16_lossy(&units)
+    };
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes),
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+        },
+    };
+    if text.is_empty() { "\n".to_owned() } else { text }
 }
 
 async fn discard(body: Body) {
@@ -98,6 +126,19 @@ fn cleaned(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_are_read_as_spreadsheets_write_them() {
+        for (bytes, text) in [
+            (&b"nomor;nama\n1;Sri"[..], "nomor;nama\n1;Sri"),
+            (b"\xff\xfen\0o\0", "no"),
+            (b"\xfe\xff\0n\0o", "no"),
+            (b"Andr\xe9", "Andr\u{e9}"),
+            (b"", "\n"),
+        ] {
+            assert_eq!(decoded(bytes), text, "{bytes:?}");
+        }
+    }
 
     #[test]
     fn names_lose_their_folders() {

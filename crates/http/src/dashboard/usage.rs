@@ -1,6 +1,6 @@
 //! `/app/usage`: messages by day and by device as plots, what may still be sent, and a table to export.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use axum::Router;
@@ -11,13 +11,13 @@ use axum::routing::get;
 use domain::device::Device;
 use domain::error::Error;
 use domain::ids::DeviceId;
-use domain::ports::PageRequest;
-use domain::service::{USAGE_DAYS_MAX, UsageFigures};
+use domain::service::{USAGE_DAYS_MAX, UsageFigures, UsageReport};
 use jiff::civil::Date;
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
+use super::device_choice;
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::quota;
@@ -27,8 +27,6 @@ use super::words::Words;
 use crate::reply::bytes_reply;
 use crate::state::AppState;
 
-/// Devices that are named.
-const DEVICES_SHOWN: u32 = 100;
 /// The days that may be chosen.
 const SPANS: [u32; 3] = [7, 30, 90];
 /// How large a plot is, in its own units.
@@ -59,9 +57,16 @@ impl UsageQuery {
     }
 }
 
-async fn devices(state: &AppState, person: &Person) -> Result<Vec<Device>, Error> {
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    Ok(state.core().devices(person.principal(), page).await?.items)
+/// The devices to choose from, and those of the rows.
+async fn devices(
+    state: &AppState,
+    person: &Person,
+    chosen: Option<DeviceId>,
+    usage: &UsageReport,
+) -> Result<Vec<Device>, Error> {
+    let devices = device_choice::devices(state, person, chosen).await?;
+    let named = usage.rows.iter().map(|row| row.device).collect::<BTreeSet<_>>();
+    device_choice::with_named(state, person, devices, named).await
 }
 
 async fn show_usage(
@@ -72,7 +77,7 @@ async fn show_usage(
     let words = person.words();
     let (days, device) = (query.days(), query.device()?);
     let usage = state.core().usage_by_day(person.principal(), device, days).await?;
-    let devices = devices(&state, &person).await?;
+    let devices = devices(&state, &person, device, &usage).await?;
     let quota = state.core().quota(person.principal(), device).await?;
     let mut by_day: BTreeMap<_, UsageFigures> =
         usage.days.iter().map(|day| (*day, UsageFigures::default())).collect();
@@ -84,7 +89,7 @@ async fn show_usage(
     let body = html! {
         h1 { (words.usage) }
         (quota::figures(&person, &quota))
-        (filters(words, &query, &devices))
+        (filters(&person, &query, &devices))
         section {
             h2 { (words.by_day) }
             (plot(words, &by_day))
@@ -99,7 +104,8 @@ async fn show_usage(
     Ok(layout::page(&person, Place::Usage, words.usage, &body))
 }
 
-fn filters(words: &Words, query: &UsageQuery, devices: &[Device]) -> Markup {
+fn filters(person: &Person, query: &UsageQuery, devices: &[Device]) -> Markup {
+    let words = person.words();
     html! {
         form.row method="get" action="/app/usage" {
             div.field {
@@ -114,11 +120,7 @@ fn filters(words: &Words, query: &UsageQuery, devices: &[Device]) -> Markup {
                 label for="device" { (words.device) }
                 select #device name="device" {
                     option value="" { (words.all_devices) }
-                    @for device in devices {
-                        option value=(device.id) selected[device.id.to_string() == query.device] {
-                            (show::device_name(device))
-                        }
-                    }
+                    (device_choice::options(person.lang, devices, &query.device))
                 }
             }
             button { (words.filter) }
@@ -241,9 +243,9 @@ async fn export(
     InAccount(person): InAccount,
     Asked(query): Asked<UsageQuery>,
 ) -> PageResult {
-    let usage =
-        state.core().usage_by_day(person.principal(), query.device()?, query.days()).await?;
-    let devices = devices(&state, &person).await?;
+    let device = query.device()?;
+    let usage = state.core().usage_by_day(person.principal(), device, query.days()).await?;
+    let devices = devices(&state, &person, device, &usage).await?;
     let mut csv = "day,device,name,sent,delivered,read,failed,received\r\n".to_owned();
     for row in &usage.rows {
         let name = devices.iter().find(|device| device.id == row.device);

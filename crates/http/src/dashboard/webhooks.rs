@@ -1,5 +1,7 @@
 //! `/app/webhooks`: the account's webhooks, and a form for another one.
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
@@ -14,6 +16,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{InAccount, Person, Posted, id};
+use super::device_choice;
 use super::failure::{Failure, PageResult, describe};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault, with};
@@ -23,8 +26,6 @@ use crate::state::AppState;
 
 /// Webhooks of an account, all of them.
 const WEBHOOKS_SHOWN: u32 = 100;
-/// Devices to choose from.
-const DEVICES_SHOWN: u32 = 100;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new().route("/app/webhooks", get(list).post(add))
@@ -139,13 +140,14 @@ async fn page(
 ) -> Result<Response, Failure> {
     let words = person.words();
     let webhooks = account_webhooks(state, person).await?;
-    let page = PageRequest { before: None, limit: DEVICES_SHOWN };
-    let devices = state.core().devices(person.principal(), page).await?.items;
+    let devices = device_choice::devices_with(state, person, &form.device).await?;
+    let named: BTreeSet<_> = webhooks.iter().filter_map(|webhook| webhook.device_id).collect();
+    let named = device_choice::with_named(state, person, devices.clone(), named).await?;
     let body = html! {
         h1 { (words.webhooks) }
         p.quiet { (words.webhooks_lead) }
         @if webhooks.is_empty() { p.empty { (words.no_webhooks) } }
-        @else { (table(words, &webhooks, &devices)) }
+        @else { (table(words, &webhooks, &named)) }
         (add_form(state, person, &devices, form, fault))
     };
     let head = Head::default();
@@ -211,11 +213,7 @@ fn add_form(
                 label for="device" { (words.device) }
                 select #device name="device" {
                     option value="" { (words.all_devices) }
-                    @for device in devices {
-                        option value=(device.id) selected[device.id.to_string() == form.device] {
-                            (show::device_name(device))
-                        }
-                    }
+                    (device_choice::options(person.lang, devices, &form.device))
                 }
                 label for="format" { (words.format) }
                 select #format name="format" aria-describedby="format-fault" {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use domain::ids::{AccountId, DeviceId};
 use domain::message::{Direction, Message, MessageState};
-use domain::ports::{HourUsage, MessageCounts};
+use domain::ports::{HourUsage, MessageBatch, MessageCounts};
 use jiff::Timestamp;
 
 use crate::sql::{InsertRows, Param, Row, SqlError, SqlResult, Tx, Type, params, to_json};
@@ -197,6 +197,29 @@ pub(crate) async fn erase(tx: &mut Tx, account: AccountId) -> SqlResult<()> {
         tx.execute(part, params![account.0]).await?;
     }
     Ok(())
+}
+
+pub(crate) async fn count_batch(
+    tx: &mut Tx,
+    account: AccountId,
+    batch: MessageBatch,
+    now: Timestamp,
+) -> SqlResult<Vec<(MessageState, i64)>> {
+    // One statement, so that a message that moves meanwhile is counted once.
+    const COUNT: &str = "SELECT state, count(*) FROM (
+            SELECT CASE WHEN state = 'scheduled' AND due_at <= $6 THEN 'queued' ELSE state END AS state
+            FROM outbox WHERE account_id = $1 AND device_id = $2 AND id >= $3 AND id <= $4
+              AND created_at = $5
+            UNION ALL
+            SELECT state FROM messages WHERE +account_id = $1 AND device_id = $2 AND id >= $3
+              AND id <= $4 AND created_at = $5 AND direction = 'out'
+        ) AS batch GROUP BY state";
+    let MessageBatch { device, first, last, created_at } = batch;
+    let device = device.to_string();
+    let values = params![account.0, &device, first.0, last.0, created_at, now];
+    let rows = tx.query(COUNT, values).await?;
+    let count = |mut row: Row| Ok((row.parsed(MessageState::from_name)?, row.int()?));
+    rows.into_iter().map(count).collect()
 }
 
 pub(crate) async fn message_counts(

@@ -1,5 +1,6 @@
 //! Devices.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -88,6 +89,23 @@ impl DeviceStore for MemoryStore {
         let state = self.state();
         let found = state.devices.iter().filter(|d| d.account_id == account && filter.matches(d));
         Ok(found.take(usize::try_from(limit).expect("a small limit")).cloned().collect())
+    }
+
+    async fn devices_to_choose(&self, account: AccountId, limit: u32) -> StoreResult<Vec<Device>> {
+        let state = self.state();
+        let mut own: Vec<_> = state.devices.iter().filter(|d| d.account_id == account).collect();
+        own.sort_by_key(|device| (!device.status.is_paired(), Reverse(device.number_id)));
+        Ok(own.into_iter().take(usize::try_from(limit).expect("a small limit")).cloned().collect())
+    }
+
+    async fn count_devices(&self, account: AccountId) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+        let state = self.state();
+        let count = |status| {
+            let is_it = |d: &&Device| d.account_id == account && d.status == status;
+            i64::try_from(state.devices.iter().filter(is_it).count()).expect("a small count")
+        };
+        let counts = DeviceStatus::ALL.map(|status| (status, count(status)));
+        Ok(counts.into_iter().filter(|(_, count)| *count > 0).collect())
     }
 
     async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>> {

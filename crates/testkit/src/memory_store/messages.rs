@@ -14,13 +14,14 @@ use domain::phone::PhoneNumber;
 use domain::policy::queue::QueueSize;
 use domain::policy::quota::QuotaKind;
 use domain::ports::{
-    Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageCounts,
-    MessageFilter, MessageStore, OldMessage, OutboxEntry, Page, PageRequest, Progress,
-    REPEATED_BYTES_MAX, Recorded, StoreResult,
+    Acceptance, Accepted, CountedPage, HourUsage, IDEMPOTENCY_HOURS, IdempotencyKey, MessageBatch,
+    MessageCounts, MessageFilter, MessageStore, OldMessage, OutboxEntry, Page, PageRequest,
+    Progress, REPEATED_BYTES_MAX, Recorded, StoreResult,
 };
 use domain::webhook::{Event, EventDevice};
 use jiff::{SignedDuration, Timestamp};
 
+use super::filters::{counted_by_state, matches};
 use super::{MemoryStore, Remembered, State, Waiting, page_within, stored};
 
 #[async_trait]
@@ -201,6 +202,16 @@ impl MessageStore for MemoryStore {
         Ok(CountedPage { items: page.items, total })
     }
 
+    async fn count_batch(
+        &self,
+        account: AccountId,
+        batch: MessageBatch,
+        now: Timestamp,
+    ) -> StoreResult<Vec<(MessageState, i64)>> {
+        let own = self.state().found(account, &MessageFilter::default());
+        Ok(counted_by_state(&own, batch, now))
+    }
+
     async fn message_counts(
         &self,
         account: AccountId,
@@ -302,26 +313,6 @@ impl MessageStore for MemoryStore {
         let old = self.old_messages(since).await?;
         self.delete_messages(&old.iter().map(|message| message.id).collect::<Vec<_>>()).await
     }
-}
-
-fn matches(message: &Message, filter: &MessageFilter) -> bool {
-    let is_due = filter.now.is_some_and(|now| message.due_at <= now);
-    let state = match message.state {
-        MessageState::Scheduled if is_due => MessageState::Queued,
-        state => state,
-    };
-    filter.direction.is_none_or(|direction| direction == message.direction())
-        && filter.device.is_none_or(|device| device == message.device_id)
-        && (filter.states.is_empty() || filter.states.contains(&state))
-        && filter.chat.as_ref().is_none_or(|chat| *chat == message.chat)
-        && (filter.kinds.is_empty() || filter.kinds.contains(&message.kind()))
-        && filter
-            .text
-            .as_ref()
-            .is_none_or(|text| message.content.text().to_lowercase().contains(&text.to_lowercase()))
-        && filter.since.is_none_or(|since| message.created_at >= stored(since))
-        && filter.until.is_none_or(|until| message.created_at < stored(until))
-        && (!filter.is_scheduled || message.was_scheduled())
 }
 
 pub(super) fn forgotten_before(now: Timestamp) -> Timestamp {

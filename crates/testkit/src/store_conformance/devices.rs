@@ -272,3 +272,30 @@ pub async fn devices_are_found_by_phone_and_state(store: Arc<dyn Store>) {
     assert_eq!(find(Some(&phone), false, 1).await, [first.id]);
     assert_eq!(find(Some(&PhoneNumber::from_digits("62")), false, 10).await, []);
 }
+
+pub async fn linked_devices_are_the_first_to_choose(store: Arc<dyn Store>) {
+    let World { account, device: first, .. } = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await;
+    let second = new_device(&store, &account, 51).await;
+    let third = new_device(&store, &account, 52).await;
+    let fourth = new_device(&store, &account, 53).await;
+    for (device, status) in [
+        (&first, DeviceStatus::Connected),
+        (&second, DeviceStatus::Disconnected),
+        (&third, DeviceStatus::LoggedOut),
+        (&stranger.device, DeviceStatus::Connected),
+    ] {
+        store.set_device_status(device.id, &change(status, 1)).await.unwrap();
+    }
+    let choose = async |limit| {
+        let devices = store.devices_to_choose(account.id, limit).await.unwrap();
+        devices.iter().map(|device| device.id).collect::<Vec<_>>()
+    };
+    assert_eq!(choose(10).await, [second.id, first.id, fourth.id, third.id]);
+    assert_eq!(choose(2).await, [second.id, first.id]);
+    let mut counts = store.count_devices(account.id).await.unwrap();
+    counts.sort_by_key(|(status, _)| status.as_str());
+    let one = |status| (status, 1);
+    use DeviceStatus::{Connected, Disconnected, LoggedOut, Unpaired};
+    assert_eq!(counts, [Connected, Disconnected, LoggedOut, Unpaired].map(one));
+}

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use domain::content::Content;
 use domain::ids::{DeviceId, MessageId};
 use domain::message::{Direction, MessageEvent, MessageState, NewMessage, Receipt};
-use domain::ports::{MessageFilter, PAGE_BYTES_MAX, PageRequest, Store};
+use domain::ports::{MessageBatch, MessageFilter, PAGE_BYTES_MAX, PageRequest, Store};
 
 use super::lists::incoming;
-use super::{ALL, World, clean_up, later, new_device};
+use super::{ALL, World, clean_up, later, new_device, new_messages};
 
 fn long(world: &World, n: u64, bytes: usize) -> NewMessage {
     NewMessage { content: Content::Text("x".repeat(bytes).into()), ..world.text(n) }
@@ -30,6 +30,43 @@ async fn long_messages(world: &World, count: u64, bytes: usize) -> Vec<MessageId
         expected.insert(0, id);
     }
     expected
+}
+
+pub async fn a_batch_is_counted_by_state(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let stranger = World::with(Arc::clone(&store), 20).await.account.id;
+    let before = world.send(9).await;
+    let soon = NewMessage { due_at: later(5), is_scheduled: true, ..world.text(4) };
+    let batch = vec![world.text(1), world.text(2), world.text(3), soon];
+    let batch = new_messages(store.accept(world.request(batch)).await.unwrap());
+    world.send(8).await;
+    for (message, events) in [
+        (&batch[0], &[MessageEvent::Submitted, MessageEvent::Acknowledged][..]),
+        (&batch[1], &[MessageEvent::Failed]),
+    ] {
+        world.record(message.id, events).await;
+    }
+    let (first, last) = (batch[0].id, batch[3].id);
+    let (device, created_at) = (world.device.id, batch[0].created_at);
+    let range = MessageBatch { device, first, last, created_at };
+    let count = async |account, batch, now| {
+        let mut counts = store.count_batch(account, batch, now).await.unwrap();
+        counts.sort_by_key(|(state, _)| state.as_str());
+        counts
+    };
+    use MessageState::{Failed, Queued, Scheduled, Sent};
+    let (account, at) = (world.account.id, later(0));
+    assert_eq!(
+        count(account, range, at).await,
+        [(Failed, 1), (Queued, 1), (Scheduled, 1), (Sent, 1)]
+    );
+    assert_eq!(count(account, range, later(5)).await, [(Failed, 1), (Queued, 2), (Sent, 1)]);
+    assert_eq!(count(stranger, range, at).await, []);
+    let other = MessageBatch { created_at: later(1), ..range };
+    assert_eq!(count(account, other, at).await, []);
+    let one =
+        MessageBatch { first: before.id, last: before.id, created_at: before.created_at, device };
+    assert_eq!(count(account, one, at).await, [(Queued, 1)]);
 }
 
 pub async fn a_page_ends_at_its_bytes(store: Arc<dyn Store>) {

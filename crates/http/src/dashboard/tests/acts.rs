@@ -161,6 +161,48 @@ async fn all_that_match_are_cancelled_after_a_counted_question() {
 }
 
 #[tokio::test]
+async fn a_query_that_cannot_be_read_is_no_query_for_everything() {
+    let app = app().await;
+    let member = Browser::of(&app, app.shop.id, Role::Member).await;
+    let tomorrow = app.core.now() + jiff::SignedDuration::from_hours(24);
+    for to in ["628999111221", "628999111222", "628999111223"] {
+        send(&app, to, json!({"schedule_at": tomorrow})).await;
+    }
+    app.clock.hands.advance(jiff::SignedDuration::from_secs(5));
+    let one = "chat=628999111222";
+    let asked = member.get(&format!("/app/messages/cancel?{one}")).await.expect(200).text();
+    let until = until_in(&asked);
+    let wrong = [
+        format!("{one}&before=abc"),
+        format!("{one}&done=-1"),
+        format!("{one}&{one}"),
+        format!("device={}&before=x", app.theirs.id()),
+    ];
+    for query in &wrong {
+        for act in ["cancel", "resend"] {
+            let path = format!("/app/messages/{act}?{query}");
+            let page = member.get(&path).await.expect(400).text();
+            assert!(page.contains("cannot be understood, so nothing was done"), "{query}: {page}");
+            member.post(&path, &[("key", query), ("until", &until)]).await.expect(400);
+        }
+        member.get(&format!("/app/messages?{query}")).await.expect(400);
+    }
+    for path in ["/app/send?kind=bogus&to=0812345678", "/app/chats?older=x", "/app/keys?before=x"] {
+        let status = member.get(path).await.status.as_u16();
+        assert!([400, 403].contains(&status), "{path}: {status}");
+    }
+    // Before the filter nothing else is looked at, not even whether the form is complete.
+    member.post("/app/messages/cancel?status=nonsense", &[]).await.expect(404);
+    assert_eq!(count(&app, MessageState::Scheduled).await, 3);
+    // A field that was left empty is none.
+    let path = format!("/app/messages/cancel?{one}&before=&since=");
+    let page = member.get(&path).await.expect(200).text();
+    assert!(page.contains("cancelled and refunded: 1."), "{page}");
+    member.post(&path, &[("key", "k"), ("until", &until)]).await.expect(303);
+    assert_eq!(count(&app, MessageState::Scheduled).await, 2);
+}
+
+#[tokio::test]
 async fn all_that_match_go_again_in_one_commit() {
     let app = app().await;
     let member = Browser::of(&app, app.shop.id, Role::Member).await;

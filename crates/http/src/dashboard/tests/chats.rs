@@ -188,3 +188,16 @@ async fn a_group_is_asked_about_only_when_somebody_wants_to_know() {
     assert!(page.contains("data-column=\"facts\""), "{page}");
     assert!(!app.dispatcher.take_calls().is_empty());
 }
+
+#[tokio::test]
+async fn a_name_in_place_of_a_number_leads_to_the_chat() {
+    let app = app().await;
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    receive(&app, "A1", Content::Text("halo".into())).await;
+    let page = viewer.get("/app/messages?chat=budi&direction=in").await.expect(422).text();
+    assert!(page.contains("Chats of that name:") && page.contains("&lt;i&gt;Budi"), "{page}");
+    let link = format!("/app/messages?direction=in&amp;chat={BUDI}");
+    assert!(page.contains(&link), "{page}");
+    let page = viewer.get("/app/messages?chat=nobody").await.expect(422).text();
+    assert!(!page.contains("Chats of that name:"), "{page}");
+}
