@@ -63,7 +63,8 @@ pub enum DispatcherCall {
 pub struct FakeDispatcher {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    notices: broadcast::Sender<(DeviceId, DeviceNotice)>,
+    /// `None` when the device is gone.
+    notices: broadcast::Sender<(DeviceId, Option<DeviceNotice>)>,
     events: broadcast::Sender<Event>,
     webhook_permits: Arc<FairSemaphore>,
     state: Mutex<State>,
@@ -78,6 +79,7 @@ struct State {
     off_whatsapp: HashSet<PhoneNumber>,
     spellings: HashMap<PhoneNumber, PhoneNumber>,
     offer: Option<PairOffer>,
+    refuses_pairing: bool,
     groups: Vec<Group>,
     group_answers: VecDeque<GroupAnswer>,
     ending: Ending,
@@ -154,6 +156,16 @@ impl FakeDispatcher {
         self.state().offer = Some(offer);
     }
 
+    /// Nothing is on offer any more.
+    pub fn end_offer(&self) {
+        self.state().offer = None;
+    }
+
+    /// WhatsApp makes no offer from now on.
+    pub fn refuse_pairing(&self) {
+        self.state().refuses_pairing = true;
+    }
+
     /// The groups every device is in from now on.
     pub fn set_groups(&self, groups: Vec<Group>) {
         self.state().groups = groups;
@@ -193,7 +205,7 @@ impl FakeDispatcher {
     /// Sends a notice to the device's watchers.
     pub fn notify(&self, device: DeviceId, notice: DeviceNotice) {
         // An error means that there is no watcher.
-        let _ = self.notices.send((device, notice));
+        let _ = self.notices.send((device, Some(notice)));
     }
 
     /// The devices that were watched.
@@ -243,6 +255,9 @@ impl Dispatcher for FakeDispatcher {
     async fn pair(&self, device: DeviceId, method: PairMethod) -> Result<PairOffer> {
         self.ensure_runs(device)?;
         self.note(DispatcherCall::Pair(device, method.clone()));
+        if self.state().refuses_pairing {
+            return Err(Error::Whatsapp("WhatsApp made no offer in time".into()));
+        }
         if let Some(offer) = self.state().offer.clone() {
             return Ok(offer);
         }
@@ -307,6 +322,8 @@ impl Dispatcher for FakeDispatcher {
         let cancelled = self.store.delete_device(account, device, self.clock.now()).await?;
         let cancelled = cancelled.ok_or(Error::NotFound("device"))?;
         cancelled.into_iter().flat_map(|recorded| recorded.events).for_each(|e| self.emit(e));
+        // An error means that nobody watches.
+        let _ = self.notices.send((device, None));
         Ok(())
     }
 
@@ -383,7 +400,9 @@ impl Dispatcher for FakeDispatcher {
         self.state().watched.push(device);
         let own = stream_of(self.notices.subscribe())
             .filter_map(move |(id, notice)| async move { (id == device).then_some(notice) });
-        own.boxed()
+        own.take_while(|notice| std::future::ready(notice.is_some()))
+            .filter_map(std::future::ready)
+            .boxed()
     }
 
     fn watch_account(&self, account: AccountId) -> BoxStream<'static, Event> {

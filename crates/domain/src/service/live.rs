@@ -20,7 +20,8 @@ pub enum PageChange {
 
 impl Core {
     /// That something changes in the account that is looked at, live, and more closely of one device. It
-    /// ends with the session, or the link.
+    /// ends with the session, or the link, and when nothing is reported of that device any more: it is
+    /// deleted, its task has nothing left to do, or another node runs it. Who goes on watching asks again.
     ///
     /// # Errors
     /// [`Error::Forbidden`](crate::error::Error::Forbidden) for the operator,
@@ -35,16 +36,19 @@ impl Core {
         let events = self.dispatcher.watch_account(account);
         let events = events.filter_map(move |event| {
             let is_theirs = bound.is_none_or(|device| event.device.id == device);
-            ready(is_theirs.then_some(PageChange::Event(event.kind)))
+            ready(is_theirs.then_some(Some(PageChange::Event(event.kind))))
         });
         let notices = match device {
             Some(id) => {
                 // Nothing is kept for watchers of what does not exist.
                 self.device(principal, id).await?;
-                self.dispatcher.watch(id).map(|_| PageChange::Device).boxed()
+                let notices = self.dispatcher.watch(id).map(|_| Some(PageChange::Device));
+                notices.chain(stream::iter([None])).boxed()
             }
             None => stream::pending().boxed(),
         };
-        self.as_live(principal, stream::select(events, notices).boxed()).await
+        let changes = stream::select(events, notices);
+        let changes = changes.take_while(|change| ready(change.is_some())).filter_map(ready);
+        self.as_live(principal, changes.boxed()).await
     }
 }

@@ -27,6 +27,8 @@ pub struct UsageFigures {
     pub read: i64,
     /// They failed, expired or were cancelled.
     pub failed: i64,
+    /// Those of them that were cancelled.
+    pub cancelled: i64,
     /// They came in.
     pub received: i64,
 }
@@ -37,6 +39,7 @@ impl AddAssign for UsageFigures {
         self.delivered += other.delivered;
         self.read += other.read;
         self.failed += other.failed;
+        self.cancelled += other.cancelled;
         self.received += other.received;
     }
 }
@@ -54,6 +57,7 @@ impl UsageFigures {
             delivered: is(&[Delivered, Read, Played]),
             read: is(&[Read, Played]),
             failed: is(&[Failed, Expired, Cancelled]),
+            cancelled: is(&[Cancelled]),
             received: 0,
         }
     }

@@ -397,7 +397,7 @@ impl DeviceTask {
 
     /// Unpairs the device.
     pub(super) fn logout(&mut self, reply: Reply<()>) {
-        self.fail_pairing("the device was logged out");
+        self.fail_pairing("linking was stopped by request");
         self.stop_sending();
         let (messenger, device) = (self.context.messenger().clone(), self.id);
         self.begin(async move {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::content::Content;
+use domain::content::{Content, Poll};
 use domain::incoming_file::FileState;
 use domain::media::Media;
 use domain::message::{Direction, Message};
@@ -17,7 +17,8 @@ use crate::media::is_picture;
 /// The messages of a conversation, oldest first.
 pub(super) struct Bubbles<'a> {
     pub(super) person: &'a Person,
-    pub(super) path: &'a str,
+    /// Where a message is answered, without its number.
+    pub(super) answer: String,
     pub(super) messages: &'a [Message],
     pub(super) is_answerable: bool,
 }
@@ -98,8 +99,8 @@ impl Bubbles<'_> {
             li #{ "m" (message.id) } data-direction=(if is_out { "out" } else { "in" }) {
                 @if message.is_in_group() && !is_out { strong { (writer(self.person, message)) } }
                 (self.quote(message))
-                @if is_revoked { p.quiet { (own.revoked) } }
-                @else { (self.content(message)) }
+                @if is_revoked { p.quiet { (words.revoked) } }
+                @else { (content(self.person, message)) }
                 @if let Some(given) = given.filter(|given| !given.is_empty()) {
                     p.reactions { @for emoji in given.values() { span { (emoji) } } }
                 }
@@ -107,10 +108,10 @@ impl Bubbles<'_> {
                     a href={ "/app/messages/" (message.id) } {
                         (show::short_time(self.person, message.created_at))
                     }
-                    @if message.context.changes.edited_at.is_some() { span.quiet { (own.edited) } }
+                    @if message.context.changes.edited_at.is_some() { span.quiet { (words.edited) } }
                     @if is_out { (show::state(words, message.state)) }
                     @if self.is_answerable && !message.state.is_waiting() && !is_revoked {
-                        a href={ (self.path) "?to=" (message.id) "#write" }
+                        a href={ (self.answer) (message.id) "#write" }
                             aria-label=(format!("{}: {}", own.answer, beginning(words, message))) { (own.answer) }
                     }
                 }
@@ -133,61 +134,72 @@ impl Bubbles<'_> {
             }
         }
     }
+}
 
-    fn content(&self, message: &Message) -> Markup {
-        let words = self.person.words();
-        html! {
-            @match &message.content {
-                Content::Text(text) => p.said { (text) },
-                Content::File(file) => {
-                    (self.file(message, &file.media))
-                    @if !file.caption.is_empty() { p.said { (file.caption) } }
+/// What a message carries, in full.
+pub(super) fn content(person: &Person, message: &Message) -> Markup {
+    let words = person.words();
+    html! {
+        @match &message.content {
+            Content::Text(text) => p.said { (text) },
+            Content::File(of_message) => {
+                (file(person, message, &of_message.media))
+                @if !of_message.caption.is_empty() { p.said { (of_message.caption) } }
+            }
+            Content::Location(place) => {
+                p { span.kind { (words.kind_location) } " " (place.name.as_deref().unwrap_or_default()) }
+                p { (place.latitude) ", " (place.longitude) }
+            }
+            Content::Contacts(contacts) => {
+                @for contact in contacts {
+                    p { span.kind { (words.kind_contact) } " " (contact.name) " "
+                        (contact.phone.as_deref().unwrap_or_default()) }
                 }
-                Content::Location(place) => {
-                    p { span.kind { (words.kind_location) } " " (place.name.as_deref().unwrap_or_default()) }
-                    p { (place.latitude) ", " (place.longitude) }
-                }
-                Content::Contacts(contacts) => {
-                    @for contact in contacts {
-                        p { span.kind { (words.kind_contact) } " " (contact.name) " "
-                            (contact.phone.as_deref().unwrap_or_default()) }
-                    }
-                }
-                Content::Poll(poll) => {
-                    p.said { (poll.question) }
-                    ul.plain-list { @for option in &poll.options { li { (option) } } }
-                }
-                _ => p.said { (show::summary(words, message)) },
+            }
+            Content::Poll(poll) => (poll_of(person, poll)),
+            _ => p.said { (show::summary(words, message)) },
+        }
+    }
+}
+
+/// The question, and for each answer how many chose it.
+fn poll_of(person: &Person, poll: &Poll) -> Markup {
+    let own = ChatWords::of(person.lang);
+    html! {
+        p.said { (poll.question) }
+        ul.plain-list {
+            @for (option, votes) in poll.options.iter().zip(poll.tally()) {
+                li { (option) " " span.quiet { (with(own.votes, votes)) } }
             }
         }
     }
+}
 
-    /// A picture is shown; all else, and what strangers call a picture and is none, is a download.
-    fn file(&self, message: &Message, media: &Media) -> Markup {
-        let (words, own) = (self.person.words(), ChatWords::of(self.person.lang));
-        let kind = show::kind_word(words, message.kind());
-        let name = media.filename.as_deref().unwrap_or(own.file);
-        // Another origin is none of the pages' policy: the same server answers here.
-        let url = media.url.as_deref().and_then(|url| url.rfind("/media/").map(|at| &url[at..]));
-        let url = url.filter(|_| message.direction() == Direction::In);
-        let is_here = media.state == Some(FileState::Stored);
-        let is_shown =
-            is_here && !media.is_view_once && media.mimetype.as_deref().is_some_and(is_picture);
-        html! {
-            @match (url, media.state) {
-                (Some(url), _) if is_shown => {
-                    a href=(url) {
-                        img src=(url) loading="lazy" alt=(with(own.picture_of, writer(self.person, message)));
-                    }
+/// A picture is shown; all else, and what strangers call a picture and is none, is a download.
+fn file(person: &Person, message: &Message, media: &Media) -> Markup {
+    let (words, own) = (person.words(), ChatWords::of(person.lang));
+    let kind = show::kind_word(words, message.kind());
+    let name = media.filename.as_deref().unwrap_or(own.file);
+    // Another origin is none of the pages' policy: the same server answers here.
+    let url = media.url.as_deref().and_then(|url| url.rfind("/media/").map(|at| &url[at..]));
+    let url = url.filter(|_| message.direction() == Direction::In);
+    let is_here = media.state == Some(FileState::Stored);
+    let is_shown =
+        is_here && !media.is_view_once && media.mimetype.as_deref().is_some_and(is_picture);
+    html! {
+        @match (url, media.state) {
+            (Some(url), _) if is_shown => {
+                a href=(url) {
+                    img src=(url) loading="lazy" alt=(with(own.picture_of, writer(person, message)));
                 }
-                (_, Some(FileState::Failed)) => p.fault { (own.file_failed) },
-                (_, Some(FileState::Gone)) => p.quiet { (kind) " · " (own.file_gone) },
-                (Some(url), _) => {
-                    p { span.kind { (kind) } " " a href=(url) download=(name) { (with(own.download, name)) }
-                        @if media.is_view_once { " " span.quiet { (own.view_once) } } }
-                }
-                (None, _) => p { span.kind { (kind) } " " (name) },
             }
+            (_, Some(FileState::Failed)) => p.fault { (own.file_failed) },
+            (_, Some(FileState::Gone)) => p.quiet { (kind) " · " (own.file_gone) },
+            (Some(url), _) => {
+                p { span.kind { (kind) } " " a href=(url) download=(name) { (with(own.download, name)) }
+                    @if media.is_view_once { " " span.quiet { (own.view_once) } } }
+            }
+            (None, _) => p { span.kind { (kind) } " " (name) },
         }
     }
 }

@@ -115,13 +115,21 @@ async fn show_chat(
     page(&state, &talk, &Shown { query, chats, ..Shown::default() }).await
 }
 
+impl Shown {
+    /// This conversation, with the same list beside it.
+    fn here(&self, talk: &Talk, fields: &[(&str, &str)]) -> String {
+        self.chats.beside(&talk.path, fields)
+    }
+}
+
 async fn page(state: &AppState, talk: &Talk, shown: &Shown) -> Result<Response, Failure> {
     let (person, chat) = (&talk.person, &talk.chat);
     let read = Some((chat.device_id, &chat.chat));
     let list = conversations(state, person, &shown.chats, read).await?;
     let messages = messages(state, talk, shown).await?;
     let is_asked = shown.query.show == "facts";
-    let facts = chat_facts::column(state, person, chat, &talk.path, is_asked).await?;
+    let ways = (shown.here(talk, &[]), shown.here(talk, &[("show", "facts")]));
+    let facts = chat_facts::column(state, person, chat, (&ways.0, &ways.1), is_asked).await?;
     let column = if is_asked { Column::Facts } else { Column::Chat };
     let (name, head) = (chat_name(chat), Head::default());
     let body = columns(column, &list, &messages, &facts);
@@ -130,7 +138,7 @@ async fn page(state: &AppState, talk: &Talk, shown: &Shown) -> Result<Response, 
 }
 
 async fn messages(state: &AppState, talk: &Talk, page: &Shown) -> Result<Markup, Failure> {
-    let Shown { query, form, fault, .. } = page;
+    let Shown { query, form, fault, chats } = page;
     let fault = fault.as_ref();
     let (person, own) = (&talk.person, ChatWords::of(talk.person.lang));
     let is_search = !query.find.trim().is_empty();
@@ -140,28 +148,30 @@ async fn messages(state: &AppState, talk: &Talk, page: &Shown) -> Result<Markup,
     };
     let name = if form.to.is_empty() { &query.to } else { &form.to };
     let answered = if talk.may_write() { talk.answered(state, name).await? } else { None };
-    let bubbles =
-        Bubbles { person, path: &talk.path, messages: &shown, is_answerable: talk.may_write() };
+    let answer = page.here(talk, &[("to", "")]);
+    let bubbles = Bubbles { person, answer, messages: &shown, is_answerable: talk.may_write() };
+    let is_asked = query.show == "facts";
     let is_live = !is_search && query.before.is_none();
     Ok(html! {
         section.talk aria-label=(person.words().messages) {
-            p.crumbs.phone-only { a href="/app/chats" { (own.back) } }
+            p.crumbs.phone-only { a href=(chats.beside("/app/chats", &[])) { (own.back) } }
             div.head {
-                h1 { (chat_name(&talk.chat)) }
-                a.button.plain.narrow-only href={ (talk.path) "?show=facts" } { (own.facts) }
-                (read_form(talk))
+                @if is_asked { h2.title { (chat_name(&talk.chat)) } }
+                @else { h1.title { (chat_name(&talk.chat)) } }
+                a.button.plain.narrow-only href=(page.here(talk, &[("show", "facts")])) { (own.facts) }
+                (read_form(talk, chats))
             }
-            (find_form(talk, query, is_search.then_some(shown.len())))
+            (find_form(talk, page, is_search.then_some(shown.len())))
             (Fault::above(fault, &["text"]))
             div.scroll role="group" aria-label=(person.words().messages) tabindex="0" {
                 div {
                     @if let Some(older) = older {
-                        p { a.button.plain href={ (talk.path) "?before=" (older) } { (person.words().older) } }
+                        p { a.button.plain href=(page.here(talk, &[("before", &older.to_string())])) { (person.words().older) } }
                     }
                     div #messages data-live=[is_live.then_some("message contact")] { (bubbles.render()) }
                 }
             }
-            @if talk.may_write() { (composer(state, talk, answered.as_ref(), form, fault)) }
+            @if talk.may_write() { (composer(state, talk, answered.as_ref(), page)) }
             @else if person.visitor.role() >= Role::Member { p.quiet { (own.no_writing) } }
         }
     })
@@ -211,13 +221,13 @@ async fn found(state: &AppState, talk: &Talk, text: &str) -> Result<Vec<Message>
     Ok(found)
 }
 
-fn read_form(talk: &Talk) -> Markup {
+fn read_form(talk: &Talk, chats: &ChatsQuery) -> Markup {
     let own = ChatWords::of(talk.person.lang);
     let may_read = talk.person.visitor.role() >= Role::Member && talk.chat.unread > 0;
     html! {
         div #unread data-live="message" {
             @if may_read {
-                form method="post" action={ (talk.path) "/read" } {
+                form method="post" action=(chats.beside(&format!("{}/read", talk.path), &[])) {
                     (talk.person.csrf())
                     button.plain { (with(own.mark_read, talk.chat.unread)) }
                 }
@@ -226,27 +236,23 @@ fn read_form(talk: &Talk) -> Markup {
     }
 }
 
-fn find_form(talk: &Talk, query: &ChatQuery, count: Option<usize>) -> Markup {
+fn find_form(talk: &Talk, page: &Shown, count: Option<usize>) -> Markup {
     let own = ChatWords::of(talk.person.lang);
     html! {
         form.find method="get" action=(talk.path) role="search" aria-label=(own.find) {
             label.hidden for="find" { (own.find) }
-            input #find name="find" type="search" value=(query.find) placeholder=(own.find);
+            (page.chats.fields())
+            input #find name="find" type="search" value=(page.query.find) placeholder=(own.find);
             button.plain { (own.search_go) }
         }
         @if let Some(count) = count {
-            p role="status" { (with(own.found, count)) " " a href=(talk.path) { (own.whole) } }
+            p role="status" { (with(own.found, count)) " " a href=(page.here(talk, &[])) { (own.whole) } }
         }
     }
 }
 
-fn composer(
-    state: &AppState,
-    talk: &Talk,
-    answered: Option<&Message>,
-    form: &WriteForm,
-    fault: Option<&Fault>,
-) -> Markup {
+fn composer(state: &AppState, talk: &Talk, answered: Option<&Message>, page: &Shown) -> Markup {
+    let (form, fault, here) = (&page.form, page.fault.as_ref(), page.here(talk, &[]));
     let (person, own) = (&talk.person, ChatWords::of(talk.person.lang));
     let key = if form.key.is_empty() { new_key(state) } else { form.key.clone() };
     let hidden = html! {
@@ -261,16 +267,16 @@ fn composer(
                     strong { (own.answering) " " (writer(person, message)) }
                     p { (show::summary(person.words(), message)) }
                 }
-                form.row.emoji method="post" action=(talk.path) {
+                form.row.emoji method="post" action=(here) {
                     (hidden)
                     @for emoji in EMOJI {
                         button.plain name="emoji" value=(emoji) aria-label=(with(own.react, emoji)) { (emoji) }
                     }
                     button.plain name="emoji" value="" { (own.no_reaction) }
-                    a href=(talk.path) { (own.no_answer) }
+                    a href=(here) { (own.no_answer) }
                 }
             }
-            form method="post" action=(talk.path) {
+            form method="post" action=(here) {
                 (hidden)
                 label.hidden for="text" { (own.write) }
                 textarea #text name="text" rows="2" required placeholder=(own.write)
@@ -285,6 +291,7 @@ fn composer(
 async fn send(
     State(state): State<AppState>,
     Path(names): Path<(String, String)>,
+    Asked(chats): Asked<ChatsQuery>,
     Posted { person, form }: Posted<WriteForm>,
 ) -> PageResult {
     person.visitor.require(Role::Member)?;
@@ -302,12 +309,12 @@ async fn send(
     };
     let key = Some(idempotency(&talk, &form));
     match state.core().send(talk.person.principal(), vec![request], key).await {
-        Ok(_) => Ok(redirect(&talk.path)),
+        Ok(_) => Ok(redirect(&chats.beside(&talk.path, &[]))),
         Err(error @ (Error::NotFound(_) | Error::Store(_))) => Err(error.into()),
         Err(error) => {
             let field = if form.emoji.is_some() { "emoji" } else { "text" };
             let fault = Some(Fault::of(field, describe(&error.into(), talk.person.words())));
-            page(&state, &talk, &Shown { form, fault, ..Shown::default() }).await
+            page(&state, &talk, &Shown { form, fault, chats, ..Shown::default() }).await
         }
     }
 }
@@ -328,16 +335,17 @@ fn idempotency(talk: &Talk, form: &WriteForm) -> IdempotencyKey {
 async fn read(
     State(state): State<AppState>,
     Path(names): Path<(String, String)>,
+    Asked(chats): Asked<ChatsQuery>,
     Posted { person, form: Nothing {} }: Posted<Nothing>,
 ) -> PageResult {
     person.visitor.require(Role::Member)?;
     let talk = Talk::of(&state, person, &names).await?;
     let (device, chat) = (talk.chat.device_id, talk.chat.chat.clone());
     match state.core().read_chat(talk.person.principal(), device, chat).await {
-        Ok(_) => Ok(redirect(&talk.path)),
+        Ok(_) => Ok(redirect(&chats.beside(&talk.path, &[]))),
         Err(error @ (Error::DeviceNotConnected(_) | Error::Whatsapp(_))) => {
             let fault = Some(Fault::of("read", describe(&error.into(), talk.person.words())));
-            page(&state, &talk, &Shown { fault, ..Shown::default() }).await
+            page(&state, &talk, &Shown { fault, chats, ..Shown::default() }).await
         }
         Err(error) => Err(error.into()),
     }

@@ -16,12 +16,13 @@ use crate::state::AppState;
 /// Most members that are shown here; the group's page has all.
 const MEMBERS_SHOWN: usize = 100;
 
-/// The column. WhatsApp is asked only when somebody wants to know: not each time that something changes.
+/// The column, with the ways back to the messages and to what WhatsApp is asked for: only when somebody wants
+/// to know, not each time that something changes.
 pub(super) async fn column(
     state: &AppState,
     person: &Person,
     chat: &Chat,
-    path: &str,
+    (back, asking): (&str, &str),
     is_asked: bool,
 ) -> Result<Markup, Error> {
     let (words, own) = (person.words(), ChatWords::of(person.lang));
@@ -29,9 +30,9 @@ pub(super) async fn column(
     let (id, short) = (chat.device_id, chat.chat.short());
     Ok(html! {
         section.about aria-label=(own.facts) {
-            p.crumbs.narrow-only { a href=(path) { (own.back_to_chat) } }
+            p.crumbs.narrow-only { a href=(back) { (own.back_to_chat) } }
             // On narrow screens it is a page of its own.
-            h1 { (chat_name(chat)) }
+            @if is_asked { h1.title { (chat_name(chat)) } } @else { h2.title { (chat_name(chat)) } }
             dl.facts {
                 @match &chat.chat {
                     ChatId::Person(phone) => { dt { (own.number) } dd { "+" (phone) } }
@@ -50,7 +51,7 @@ pub(super) async fn column(
                     li { a href={ "/app/send?device=" (id) "&to=" (short) } { (own.send_other) } }
                 }
             }
-            @if chat.chat.is_group() { (group(state, person, chat, path, is_asked).await) }
+            @if chat.chat.is_group() { (group(state, person, chat, asking, is_asked).await) }
         }
     })
 }
@@ -59,12 +60,12 @@ async fn group(
     state: &AppState,
     person: &Person,
     chat: &Chat,
-    path: &str,
+    asking: &str,
     is_asked: bool,
 ) -> Markup {
     let own = ChatWords::of(person.lang);
     if !is_asked {
-        return html! { p { a.button.plain href={ (path) "?show=facts" } { (own.ask_group) } } };
+        return html! { p { a.button.plain href=(asking) { (own.ask_group) } } };
     }
     match state.core().group(person.principal(), chat.device_id, chat.chat.short()).await {
         Ok(details) => html! {

@@ -1,6 +1,7 @@
 //! `/app/chats`: conversations, and beside them the one that is read ([`super::chat`]).
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Router;
 use axum::extract::State;
@@ -9,7 +10,9 @@ use domain::chat::{Chat, ChatId};
 use domain::device::Device;
 use domain::error::Error;
 use domain::ids::DeviceId;
+use domain::message::Message;
 use domain::ports::{ChatFilter, PageRequest};
+use domain::service::Principal;
 use maud::{Markup, html};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -51,8 +54,7 @@ words! {
     no_reaction: "Remove the reaction", "Hapus reaksi";
     write: "Message", "Pesan";
     you: "You", "Anda";
-    edited: "edited", "disunting";
-    revoked: "deleted for everyone", "dihapus untuk semua orang";
+    votes: "votes: {}", "suara: {}";
     view_once: "view once", "sekali lihat";
     download: "Download {}", "Unduh {}";
     file: "file", "berkas";
@@ -101,6 +103,27 @@ impl ChatsQuery {
 
     /// The same search at another address.
     fn path(&self, page: &str, older: Option<i64>) -> String {
+        self.address(page, older, &[])
+    }
+
+    /// The hidden fields of a form that leads to the same page of it.
+    pub(super) fn fields(&self) -> Markup {
+        let older = self.older.map(|older| older.to_string()).unwrap_or_default();
+        let fields =
+            [("q", &self.q), ("device", &self.device), ("unread", &self.unread), ("older", &older)];
+        html! {
+            @for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
+                input type="hidden" name=(name) value=(value);
+            }
+        }
+    }
+
+    /// The same page of it at another address, which takes these fields, too.
+    pub(super) fn beside(&self, page: &str, fields: &[(&str, &str)]) -> String {
+        self.address(page, self.older, fields)
+    }
+
+    fn address(&self, page: &str, older: Option<i64>, more: &[(&str, &str)]) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let fields = [("q", &self.q), ("device", &self.device), ("unread", &self.unread)];
         for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -109,6 +132,7 @@ impl ChatsQuery {
         if let Some(older) = older {
             query.append_pair("older", &older.to_string());
         }
+        query.extend_pairs(more);
         match query.finish() {
             query if query.is_empty() => page.to_owned(),
             query => format!("{page}?{query}"),
@@ -125,6 +149,38 @@ pub(super) fn chat_path(device: DeviceId, chat: &ChatId) -> String {
 /// What a conversation is called.
 pub(super) fn chat_name(chat: &Chat) -> String {
     chat.name.clone().unwrap_or_else(|| show::chat(&chat.chat))
+}
+
+/// What the conversation of a message is called; one that is there no more has its address only.
+pub(super) async fn name_of(
+    state: &AppState,
+    principal: &Principal,
+    message: &Message,
+) -> Result<String, Error> {
+    let found = state.core().chat(principal, message.device_id, message.chat.clone());
+    match found.await {
+        Ok(chat) => Ok(chat_name(&chat)),
+        Err(Error::NotFound(_)) => Ok(show::chat(&message.chat)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The names of groups, by device.
+pub(super) type GroupNames = BTreeMap<(DeviceId, ChatId), String>;
+
+/// What the groups of these messages are called.
+pub(super) async fn group_names(
+    state: &AppState,
+    principal: &Principal,
+    messages: &[Message],
+) -> Result<GroupNames, Error> {
+    let mut names = GroupNames::new();
+    for message in messages.iter().filter(|message| message.is_in_group()) {
+        if let Entry::Vacant(entry) = names.entry((message.device_id, message.chat.clone())) {
+            entry.insert(name_of(state, principal, message).await?);
+        }
+    }
+    Ok(names)
 }
 
 /// The column that is seen where only one has room.
@@ -236,7 +292,7 @@ fn entry(
     let (words, own) = (person.words(), ChatWords::of(person.lang));
     let device = devices.iter().find(|device| device.id == chat.device_id);
     html! {
-        a href=(query.path(&chat_path(chat.device_id, &chat.chat), None))
+        a href=(query.beside(&chat_path(chat.device_id, &chat.chat), &[]))
             aria-current=[is_read.then_some("page")] {
             span.head {
                 strong { (chat_name(chat)) }

@@ -9,25 +9,44 @@ const changed = new Set();
 let isLate = false;
 const isConcerned = (part) =>
   changed.has("*") || part.dataset.live.split(" ").some((topic) => changed.has(topic));
+// What has the focus and still lets its part be replaced; it gets the focus back.
+const PASSIVE = ".wide, .scroll, summary, pre, pre > button";
 const isUsed = (part) => {
   const active = document.activeElement;
-  return part.contains(active) && !active.matches(".wide, .scroll");
+  const isWritten = (field) => field.value !== field.defaultValue;
+  return (
+    (part.contains(active) && !active.matches(PASSIVE)) ||
+    [...part.querySelectorAll("textarea, input:not([type=hidden])")].some(isWritten)
+  );
 };
+// A part that names its version is another one only when that is.
+const isSame = (part, fresh) =>
+  fresh.outerHTML === part.outerHTML || (part.dataset.version !== undefined && part.dataset.version === fresh.dataset.version);
+const replace = (part, fresh) => {
+  const focused = [...part.querySelectorAll(PASSIVE)].indexOf(document.activeElement);
+  const opened = [...part.querySelectorAll("details")].map(({ open }) => open);
+  for (const [n, details] of [...fresh.querySelectorAll("details")].entries()) details.open ||= opened[n] ?? false;
+  part.replaceWith(fresh);
+  addCopies(fresh);
+  [...fresh.querySelectorAll(PASSIVE)][focused]?.focus({ preventScroll: true });
+};
+// The page as it is now, by GET; where its subject is gone, or one's right to it, that says so.
+const leave = () => location.replace(location.pathname + location.search);
 const refresh = async () => {
   const parts = [...document.querySelectorAll("[data-live][id]")].filter(isConcerned);
   changed.clear();
   if (parts.length === 0) return;
   const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-  // Signed out meanwhile: the login page shows why.
-  if (answer.redirected) return location.reload();
+  // Signed out meanwhile, or there is no such thing any more.
+  if (answer.redirected || [401, 403, 404].includes(answer.status)) return leave();
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of parts) {
     const fresh = page.getElementById(part.id);
-    if (!fresh || fresh.outerHTML === part.outerHTML) continue;
+    if (!fresh || isSame(part, fresh)) continue;
     // It is not taken from under somebody's hands.
     if (isUsed(part)) isLate = true;
-    else part.replaceWith(fresh);
+    else replace(part, fresh);
   }
 };
 let isRunning = false;
@@ -56,12 +75,19 @@ const open = () => {
   });
   source.addEventListener("changed", ({ data }) => look(data));
   source.addEventListener("error", () => {
-    say(state.dataset.lost);
-    if (source?.readyState !== EventSource.CLOSED) return;
-    // A proxy without its gateway, or somebody who has signed out: the page finds out which.
     close();
-    setTimeout(() => look("*").finally(open), 3000);
+    revive(address);
   });
+};
+// A stream has ended, or there was none: because the page is gone, because too many are open, or because the
+// gateway cannot be reached.
+const revive = async (address) => {
+  const status = await fetch(address, { method: "HEAD" }).then(({ status }) => status, () => 0);
+  const isFull = status === 429;
+  if (isFull) say(state.dataset.full);
+  else if (status === 0 || status >= 500) say(state.dataset.lost);
+  look("*");
+  setTimeout(open, isFull ? 30_000 : 3_000);
 };
 const close = () => {
   source?.close();
@@ -86,12 +112,15 @@ document.addEventListener("change", ({ target }) => {
   target.reportValidity();
 });
 // Code gets a button that copies it.
-for (const block of document.querySelectorAll("pre[data-copy]")) {
-  const button = document.createElement("button");
-  const text = block.textContent;
-  button.type = "button";
-  button.className = "plain";
-  button.textContent = block.dataset.copy;
-  button.addEventListener("click", () => navigator.clipboard.writeText(text));
-  block.append(button);
-}
+const addCopies = (root) => {
+  for (const block of root.querySelectorAll("pre[data-copy]")) {
+    const button = document.createElement("button");
+    const text = block.textContent;
+    button.type = "button";
+    button.className = "plain";
+    button.textContent = block.dataset.copy;
+    button.addEventListener("click", () => navigator.clipboard.writeText(text));
+    block.append(button);
+  }
+};
+addCopies(document);

@@ -4,11 +4,11 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use domain::device::{Device, DeviceStatus, PairOffer};
+use domain::device::{Device, DeviceStatus};
 use domain::error::Error;
 use domain::person::Role;
 use domain::policy::pacing::{GAP_S_MAX, Pacing, QuietHours};
-use domain::service::{DeviceChange, NAME_CHARS_MAX, Principal};
+use domain::service::{DeviceChange, NAME_CHARS_MAX};
 use maud::{Markup, html};
 use serde::Deserialize;
 
@@ -16,24 +16,20 @@ use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::device_hooks;
 use super::device_more;
 use super::devices::{figures, restricted};
-use super::failure::{Failure, PageResult, describe, redirect};
+use super::failure::{Failure, PageResult, redirect};
 use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
+use super::linking::{self, Linking, PairForm};
 use super::portal_links;
 use super::quota;
 use super::show::{self, Fault, device_path, with};
-use super::words::Words;
-use crate::portal::page_path;
-use crate::qr::qr_data_url;
 use crate::state::AppState;
-
-/// Seconds after which a page without JavaScript looks for the next QR.
-pub(super) const RELOAD_S: u32 = 5;
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/app/devices/{id}", get(show).post(change))
         .route("/app/devices/{id}/pair", get(show_pairing).post(pair))
+        .route("/app/devices/{id}/pair/stop", post(stop_pairing))
         .route("/app/devices/{id}/connect", post(connect))
 }
 
@@ -49,32 +45,6 @@ struct SettingsForm {
     warm_up: String,
     quiet_from: String,
     quiet_until: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-pub(super) struct PairForm {
-    phone: String,
-    by: String,
-}
-
-impl PairForm {
-    /// Begins to link a device; what is wrong with the form.
-    pub(super) async fn begin(
-        &self,
-        state: &AppState,
-        principal: &Principal,
-        device: &Device,
-        words: &Words,
-    ) -> Option<Fault> {
-        let phone = (self.by == "code").then_some(self.phone.as_str());
-        let message = match state.core().pair(principal, device.id, phone).await {
-            Ok(_) | Err(Error::Conflict(_)) => return None,
-            Err(Error::Invalid { .. }) => words.phone_wrong.to_owned(),
-            Err(error) => describe(&error.into(), words),
-        };
-        Some(Fault::of("phone", message))
-    }
 }
 
 async fn device(
@@ -130,7 +100,11 @@ async fn page(
             (figures(state, person, device).await?)
             (quota::of_device(person, &quota, device.id))
         }
-        @if is_owner { (acts(person, device, &path)) }
+        @if is_owner {
+            div #acts data-live="device" data-version=(device.status.as_str()) {
+                (acts(person, device, &path))
+            }
+        }
         dl.facts {
             dt { (words.device_id) } dd { code { (device.id) } }
             dt { "number_id" } dd { code { (device.number_id) } }
@@ -340,33 +314,22 @@ async fn pairing_page(
     fault: Option<&Fault>,
 ) -> Result<Response, Failure> {
     let words = person.words();
-    let offer = match device.status.is_paired() {
-        true => None,
-        false => state.core().pairing(person.principal(), device.id).await.ok(),
-    };
-    let is_running = offer.is_some() || device.status == DeviceStatus::Pairing;
     let path = device_path(device);
+    let linking = Linking::of(state, person.principal(), device, person.lang).await;
+    let linked = html! {
+        p.success role="status" { (words.linked) }
+        p.row {
+            a.button href={ "/app/send?device=" (device.id) } { (words.send_first) }
+            a.button.plain href=(path) { (device.name) }
+        }
+    };
     let body = html! {
         p.crumbs { a href="/app/devices" { (words.devices) } " › " a href=(path) { (device.name) } }
         h1 { (words.link_title) }
-        div #pairing data-live=[is_running.then_some("device")] {
-            @if device.status.is_paired() {
-                p.success role="status" { (words.linked) }
-                p.row {
-                    a.button href={ "/app/send?device=" (device.id) } { (words.send_first) }
-                    a.button.plain href=(path) { (device.name) }
-                }
-            } @else {
-                @match &offer {
-                    Some(offer) => (show_offer(words, device, offer)),
-                    None => @if is_running { p { (words.wait_for_qr) } },
-                }
-            }
-        }
-        @if !is_running && !device.status.is_paired() { (choices(words, &person.csrf(), &path, fault)) }
+        (linking.render(&path, &person.csrf(), fault, &linked))
     };
     let stream = Some(device_stream(device));
-    let head = Head { reload_s: is_running.then_some(RELOAD_S), stream };
+    let head = Head { reload_s: linking.reload_s(), stream };
     Ok(layout::page_with(
         Fault::status(fault),
         person,
@@ -377,54 +340,14 @@ async fn pairing_page(
     ))
 }
 
-/// The ways to link a device.
-pub(super) fn choices(words: &Words, csrf: &Markup, path: &str, fault: Option<&Fault>) -> Markup {
-    html! {
-        div.cards {
-            section.card {
-                h2 { (words.by_qr) }
-                p.quiet { (words.by_qr_help) }
-                form method="post" action={ (path) "/pair" } {
-                    (csrf)
-                    button { (words.show_qr) }
-                }
-            }
-            section.card {
-                h2 { (words.by_code) }
-                p.quiet { (words.by_code_help) }
-                form.stack method="post" action={ (path) "/pair" } {
-                    (csrf)
-                    input type="hidden" name="by" value="code";
-                    label for="phone" { (words.phone) }
-                    input #phone name="phone" type="tel" required placeholder="0812…"
-                        autocomplete="tel" aria-describedby="phone-fault";
-                    (Fault::beside(fault, "phone"))
-                    button.plain { (words.show_code) }
-                }
-            }
-        }
-    }
-}
-
-/// What is on offer while a device is being linked.
-pub(super) fn show_offer(words: &Words, device: &Device, offer: &PairOffer) -> Markup {
-    match offer {
-        PairOffer::Qr { code, .. } => html! {
-            p { (words.scan_help) }
-            @if let Some(picture) = qr_data_url(code) {
-                img.qr src=(picture) alt=(words.qr_alt) width="264" height="264";
-            }
-            p.quiet { (words.qr_refreshes) }
-        },
-        PairOffer::Code { code, .. } => html! {
-            p { (words.type_code) }
-            p.code-to-type { (code) }
-        },
-        PairOffer::Passkey { request, .. } => html! {
-            p { (words.passkey_help) }
-            p { a.button href=(page_path(device.id, request)) { (words.passkey_go) } }
-        },
-    }
+async fn stop_pairing(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let device = own_device(&state, &person, &text).await?;
+    linking::stop(&state, person.principal(), &device).await?;
+    Ok(redirect(&(device_path(&device) + "/pair")))
 }
 
 async fn connect(

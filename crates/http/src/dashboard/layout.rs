@@ -176,7 +176,7 @@ pub(super) fn page_with(
 fn stream_state(words: &Words) -> Markup {
     html! {
         p.warning #stream-state role="status" hidden
-            data-lost=(words.stream_lost) data-restarted=(words.stream_restarted) {}
+            data-lost=(words.stream_lost) data-full=(words.stream_full) data-restarted=(words.stream_restarted) {}
     }
 }
 

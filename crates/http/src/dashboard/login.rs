@@ -226,8 +226,8 @@ fn back(headers: &HeaderMap) -> String {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let from = text(REFERER).and_then(|from| from.split_once("://")).map(|(_, rest)| rest);
     let path = from.zip(text(HOST)).and_then(|(from, host)| from.strip_prefix(host));
-    let is_page =
-        |path: &&str| ["/app", "/login", "/portal/"].iter().any(|own| path.starts_with(own));
+    let pages = ["/app", "/login", "/portal/", "/setup/"];
+    let is_page = |path: &&str| pages.iter().any(|own| path.starts_with(own));
     path.filter(is_page).unwrap_or("/app").to_owned()
 }
 
@@ -247,5 +247,25 @@ mod tests {
         ] {
             assert_eq!(next(path), goes, "{path}");
         }
+    }
+
+    #[test]
+    fn another_language_leads_back_to_the_same_page() {
+        for (from, goes) in [
+            ("https://wa.example/app/messages?status=read", "/app/messages?status=read"),
+            ("https://wa.example/login?next=%2Fapp%2Fchats", "/login?next=%2Fapp%2Fchats"),
+            ("https://wa.example/setup/gbl_secret", "/setup/gbl_secret"),
+            ("https://wa.example/app/join/gbl_secret", "/app/join/gbl_secret"),
+            ("https://wa.example/portal/device/gbp_secret", "/portal/device/gbp_secret"),
+            ("https://wa.example/v1/devices", "/app"),
+            ("https://evil.example/app/messages", "/app"),
+            ("https://wa.example.evil.example/setup/x", "/app"),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_static("wa.example"));
+            headers.insert(REFERER, HeaderValue::from_static(from));
+            assert_eq!(back(&headers), goes, "{from}");
+        }
+        assert_eq!(back(&HeaderMap::new()), "/app");
     }
 }

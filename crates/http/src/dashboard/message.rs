@@ -3,24 +3,36 @@
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
+use domain::content::Content;
+use domain::context::{Changes, beginning};
 use domain::error::Error;
 use domain::ids::MessageId;
 use domain::message::{Direction, Message, Waiting, WaitingReason};
 use domain::person::Role;
 use domain::service::not_resendable;
+use jiff::Timestamp;
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::bubbles::{self, writer};
 use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
+use super::chats::{self, chat_path};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_edits;
 use super::show::{self, Confirm};
-use super::words::Words;
+use super::words::{Words, words};
 use crate::state::AppState;
 
 /// Most characters of a text that are shown at once.
 const TEXT_CHARS_SHOWN: usize = 10_000;
+
+words! {
+    /// The texts of this page.
+    MessageWords
+    sender: "Sender", "Pengirim";
+    before: "before:", "sebelumnya:";
+}
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -45,6 +57,7 @@ async fn show_message(
     let message = state.core().message(person.principal(), id).await?;
     let waiting = state.core().waiting([&message]).await.remove(&id);
     let device = device(&state, &person, &message).await?;
+    let chat = chats::name_of(&state, person.principal(), &message).await?;
     let title = format!("{} {}", words.message, message.id);
     let body = html! {
         p.crumbs { a href="/app/messages" { (words.messages) } }
@@ -55,8 +68,8 @@ async fn show_message(
                 @if let Some(waiting) = waiting { (why(&person, waiting)) }
             }
             @if let Some(failure) = &message.failure { p.fault { (failure.message) } }
-            (facts(&person, &message, &device))
-            (content(words, &message, query.whole.is_some()))
+            (facts(&person, &message, &device, &chat))
+            (content(&person, &message, query.whole.is_some()))
             h2 { (words.timeline) }
             (timeline(&person, &message))
             (message_edits::acts(&person, &message))
@@ -122,13 +135,17 @@ async fn device(state: &AppState, person: &Person, message: &Message) -> Result<
     }
 }
 
-fn facts(person: &Person, message: &Message, device: &Markup) -> Markup {
-    let words = person.words();
+fn facts(person: &Person, message: &Message, device: &Markup, chat: &str) -> Markup {
+    let (words, own) = (person.words(), MessageWords::of(person.lang));
     html! {
         dl.facts {
             dt { (words.direction) }
             dd { @if message.direction() == Direction::In { (words.incoming) } @else { (words.outgoing) } }
-            dt { (words.number_or_group) } dd { (show::chat(&message.chat)) }
+            dt { (words.number_or_group) }
+            dd { a href=(chat_path(message.device_id, &message.chat)) { (chat) } }
+            @if message.is_in_group() && message.direction() == Direction::In {
+                dt { (own.sender) } dd { (sender(person, message)) }
+            }
             dt { (words.device) }
             dd { (device) }
             @if message.attempts > 0 { dt { (words.attempts) } dd { (message.attempts) } }
@@ -136,6 +153,16 @@ fn facts(person: &Person, message: &Message, device: &Markup) -> Markup {
                 dt { (words.expires) } dd { (show::time_for(person, at)) }
             }
         }
+    }
+}
+
+/// Who wrote a message in a group: what they call themselves, and their number where it is known.
+fn sender(person: &Person, message: &Message) -> Markup {
+    let phone = message.sender.as_ref().and_then(|sender| sender.phone.as_ref());
+    let phone = phone.filter(|_| message.context.sender_name.is_some());
+    html! {
+        (writer(person, message))
+        @if let Some(phone) = phone { " (+" (phone) ")" }
     }
 }
 
@@ -154,29 +181,67 @@ fn text(words: &Words, message: &Message, is_whole: bool) -> Markup {
     }
 }
 
-fn content(words: &Words, message: &Message, is_whole: bool) -> Markup {
-    html! {
-        p { span.kind { (show::kind_word(words, message.kind())) } }
-        @if let Some(name) = message.media().and_then(|media| media.filename.as_ref()) { p { (name) } }
-        @if let Some(place) = message.content.location() {
-            p { (place.latitude) ", " (place.longitude) }
-        }
-        (text(words, message, is_whole))
+fn content(person: &Person, message: &Message, is_whole: bool) -> Markup {
+    let words = person.words();
+    if message.context.changes.revoked_at.is_some() {
+        return html! { p.quiet { (words.revoked) } };
     }
-}
-
-fn timeline(person: &Person, message: &Message) -> Markup {
     html! {
-        ol.timeline {
-            @for change in &message.history {
-                li {
-                    (show::state(person.words(), change.state)) " "
-                    (show::time_for(person, change.at))
-                    @if let Some(reason) = &change.reason { " " span.quiet { (reason) } }
-                }
+        @match &message.content {
+            Content::File(_) | Content::Location(_) | Content::Contacts(_) => {
+                (bubbles::content(person, message))
+            }
+            Content::Poll(_) => {
+                p { span.kind { (words.kind_poll) } }
+                (bubbles::content(person, message))
+            }
+            _ => {
+                p { span.kind { (show::kind_word(words, message.kind())) } }
+                (text(words, message, is_whole))
             }
         }
     }
+}
+
+/// The states it has been through, and how it was changed.
+fn timeline(person: &Person, message: &Message) -> Markup {
+    let words = person.words();
+    let states = message.history.iter().map(|change| {
+        let row = html! {
+            (show::state(words, change.state)) " "
+            (show::time_for(person, change.at))
+            @if let Some(reason) = &change.reason { " " span.quiet { (reason) } }
+        };
+        (change.at, row)
+    });
+    let mut rows: Vec<_> = states.chain(changes(person, &message.context.changes)).collect();
+    rows.sort_by_key(|(at, _)| *at);
+    html! { ol.timeline { @for (_, row) in rows { li { (row) } } } }
+}
+
+/// What its writer has changed: each earlier text, and that it was deleted.
+fn changes(person: &Person, changes: &Changes) -> Vec<(Timestamp, Markup)> {
+    let (words, own) = (person.words(), MessageWords::of(person.lang));
+    let row = |word: &str, at: Timestamp, before: Option<&str>| {
+        let row = html! {
+            span.badge data-tone="idle" { (word) } " "
+            (show::time_for(person, at))
+            @if let Some(text) = before.filter(|text| !text.is_empty()) {
+                " " span.quiet { (own.before) " " (beginning(text)) }
+            }
+        };
+        (at, row)
+    };
+    let is_revoked = changes.revoked_at.is_some();
+    let mut rows = Vec::new();
+    for earlier in &changes.earlier {
+        rows.push(row(words.edited, earlier.until, (!is_revoked).then_some(&*earlier.text)));
+    }
+    if let (Some(at), true) = (changes.edited_at, changes.earlier.is_empty()) {
+        rows.push(row(words.edited, at, None));
+    }
+    rows.extend(changes.revoked_at.map(|at| row(words.revoked, at, None)));
+    rows
 }
 
 fn cancel_path(message: &Message) -> String {
@@ -197,7 +262,7 @@ async fn ask_cancel(
     }
     let confirm = Confirm {
         title: words.cancel,
-        what: html! { p { (words.cancel_one) } (content(words, &message, false)) },
+        what: html! { p { (words.cancel_one) } (content(&person, &message, false)) },
         action: &cancel_path(&message),
         button: words.cancel,
         back: &back,

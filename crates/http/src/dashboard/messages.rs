@@ -16,6 +16,7 @@ use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
 use super::device_choice;
+use super::chats::{GroupNames, group_names};
 use super::failure::{Failure, PageResult};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
@@ -161,6 +162,7 @@ async fn list(
         ),
     };
     let next = messages.next(|message| message.id.0);
+    let groups = group_names(&state, person.principal(), &messages.items).await?;
     let filters = filters(&state, &person, &query, fault.as_ref()).await?;
     let body = html! {
         h1 { (words.messages) }
@@ -172,7 +174,7 @@ async fn list(
         div #messages data-live=[query.before.is_none().then_some("message contact tick")] {
             @if fault.is_some() {}
             @else if messages.items.is_empty() { p.empty { (words.no_messages) } }
-            @else { (table(words, &messages.items, |message| link(&person, message))) }
+            @else { (table(words, &messages.items, &groups, |message| link(&person, message))) }
         }
         @if let Some(before) = next {
             p { a.button.plain href=(query.older(before)) { (words.older) } }
@@ -217,6 +219,7 @@ fn acts(words: &Words, query: &ListQuery) -> Markup {
 pub(super) fn table(
     words: &Words,
     messages: &[Message],
+    groups: &GroupNames,
     when: impl Fn(&Message) -> Markup,
 ) -> Markup {
     let columns = [
@@ -229,10 +232,11 @@ pub(super) fn table(
     let row = |message: &Message| {
         let is_incoming = message.direction() == Direction::In;
         let direction = if is_incoming { words.incoming } else { words.outgoing };
+        let group = groups.get(&(message.device_id, message.chat.clone()));
         [
             when(message),
             html! { (direction) },
-            html! { (show::chat(&message.chat)) },
+            html! { (group.cloned().unwrap_or_else(|| show::chat(&message.chat))) },
             show::summary(words, message),
             show::state(words, message.state),
         ]

@@ -23,11 +23,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::caller::{Asked, Nothing, check_csrf, csrf_field, typed};
+use super::chats::group_names;
 use super::compose::compose;
 use super::contents::{Refusal, SendForm};
-use super::device::{PairForm, RELOAD_S, choices, show_offer};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head};
+use super::linking::{self, Linking, PairForm};
 use super::messages::table;
 use super::once::{self, new_key};
 use super::origin::{check_origin, csrf_token};
@@ -68,6 +69,7 @@ pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/portal/device/{link}", get(show_device))
         .route("/portal/device/{link}/pair", post(pair))
+        .route("/portal/device/{link}/pair/stop", post(stop_pairing))
         .route("/portal/device/{link}/connect", post(connect))
         .route("/portal/device/{link}/send", post(send))
         .route("/portal/device/{link}/stream", get(page_stream))
@@ -162,10 +164,10 @@ async fn page(state: &AppState, holder: &Holder, shown: Shown<'_>) -> Result<Res
     let (words, own) = (holder.lang.words(), PortalWords::of(holder.lang));
     let (device, account) = (&holder.device, holder.visitor.principal.account()?);
     let is_faulty = shown.fault.is_some() || shown.refusal.is_some();
-    let (linking, reload_s) = linking(state, holder, shown.fault).await;
+    let (linking, reload_s) = connection(state, holder, shown.fault).await;
     let body = html! {
         h1 { (device.name) }
-        div #state data-live="device" {
+        div #state data-live="device tick" {
             p {
                 (show::device_status(words, device.status)) " "
                 @if let Some(phone) = &device.phone { "+" (phone) }
@@ -177,8 +179,11 @@ async fn page(state: &AppState, holder: &Holder, shown: Shown<'_>) -> Result<Res
             }
         }
         (linking)
-        @if holder.may(Permission::Send) && device.status.is_paired() {
-            (composer(state, holder, &shown))
+        @if holder.may(Permission::Send) {
+            // Only when it can be used at all is it another one: what is being written stays.
+            div #composer data-live="device" data-version=(device.status.is_paired()) {
+                @if device.status.is_paired() { (composer(state, holder, &shown)) }
+            }
         }
         @if holder.may(Permission::Read) { (messages(state, holder, shown.query.before).await?) }
         p.quiet { (own.ends) ": " (show::time(account, holder.visitor.link.expires_at)) }
@@ -190,7 +195,7 @@ async fn page(state: &AppState, holder: &Holder, shown: Shown<'_>) -> Result<Res
 }
 
 /// What can be done about the device's connection; and after how many seconds to look again.
-async fn linking(
+async fn connection(
     state: &AppState,
     holder: &Holder,
     fault: Option<&Fault>,
@@ -199,32 +204,28 @@ async fn linking(
     let device = &holder.device;
     let is_paired = device.status.is_paired();
     if !holder.may(Permission::Pair) {
-        return (html! { @if !is_paired { p.empty { (own.ask_to_link) } } }, None);
-    }
-    if is_paired {
-        let reconnect = html! {
-            @if device.status != DeviceStatus::Connected {
-                form.row method="post" action={ (holder.path) "/connect" } {
-                    (holder.csrf())
-                    button { (own.reconnect) }
-                }
+        let ask = html! {
+            div #pairing data-live="device" {
+                @if !is_paired { p.empty { (own.ask_to_link) } }
             }
         };
-        return (reconnect, None);
+        return (ask, None);
     }
-    let offer = state.core().pairing(&holder.visitor.principal, device.id).await.ok();
-    let is_running = offer.is_some() || device.status == DeviceStatus::Pairing;
-    let markup = html! {
-        h2 { (words.link_title) }
-        div #pairing data-live=[is_running.then_some("device")] {
-            @match &offer {
-                Some(offer) => (show_offer(words, device, offer)),
-                None => @if is_running { p { (words.wait_for_qr) } },
+    let reconnect = html! {
+        @if device.status != DeviceStatus::Connected {
+            form.row method="post" action={ (holder.path) "/connect" } {
+                (holder.csrf())
+                button aria-describedby="connect-fault" { (own.reconnect) }
+                (Fault::beside(fault, "connect"))
             }
         }
-        @if !is_running { (choices(words, &holder.csrf(), &holder.path, fault)) }
     };
-    (markup, is_running.then_some(RELOAD_S))
+    let linking = Linking::of(state, &holder.visitor.principal, device, holder.lang).await;
+    let markup = html! {
+        @if !is_paired { h2 { (words.link_title) } }
+        (linking.render(&holder.path, &holder.csrf(), fault, &reconnect))
+    };
+    (markup, linking.reload_s())
 }
 
 fn sender<'a>(holder: &'a Holder, action: &'a str) -> Sender<'a> {
@@ -258,11 +259,12 @@ async fn messages(
     let page = PageRequest { before, limit: MESSAGES_SHOWN };
     let messages = state.core().messages(principal, filter, page).await?;
     let last = messages.items.last().filter(|_| messages.has_more);
+    let groups = group_names(state, principal, &messages.items).await?;
     Ok(html! {
         h2 { (words.messages) }
         div #messages data-live=[before.is_none().then_some("message")] {
             @if messages.items.is_empty() { p.empty { (words.no_messages) } }
-            @else { (table(words, &messages.items, |message| show::time(account, message.created_at))) }
+            @else { (table(words, &messages.items, &groups, |message| show::time(account, message.created_at))) }
         }
         @if let Some(last) = last {
             p { a.button.plain href={ "?before=" (last.id) } { (words.older) } }
@@ -299,13 +301,24 @@ async fn pair(State(state): State<AppState>, holder: Holder, request: Request) -
     }
 }
 
+async fn stop_pairing(
+    State(state): State<AppState>,
+    holder: Holder,
+    request: Request,
+) -> PageResult {
+    let (Nothing {}, _) = holder.posted(&state, request).await?;
+    holder.visitor.require(Permission::Pair)?;
+    linking::stop(&state, &holder.visitor.principal, &holder.device).await?;
+    Ok(redirect(&holder.path))
+}
+
 async fn connect(State(state): State<AppState>, holder: Holder, request: Request) -> PageResult {
     let (Nothing {}, _) = holder.posted(&state, request).await?;
     holder.visitor.require(Permission::Pair)?;
     match state.core().connect(&holder.visitor.principal, holder.device.id).await {
         Ok(_) | Err(Error::Conflict(_)) => Ok(redirect(&holder.path)),
         Err(error) => {
-            let fault = Fault::of("phone", describe(&error.into(), holder.lang.words()));
+            let fault = Fault::of("connect", describe(&error.into(), holder.lang.words()));
             page(&state, &holder, Shown { fault: Some(&fault), ..Shown::default() }).await
         }
     }

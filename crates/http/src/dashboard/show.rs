@@ -180,14 +180,18 @@ pub(super) fn device_name(device: &Device) -> String {
     }
 }
 
-/// What a message carries, in a line.
+/// What a message carries, in a line; of one that was deleted for everyone, only that.
 pub(super) fn summary(words: &Words, message: &Message) -> Markup {
     use domain::message::ContentKind;
     let text: String = message.shown_text().chars().take(140).collect();
-    let kind = message.kind();
+    let (kind, changes) = (message.kind(), &message.context.changes);
     html! {
         @if kind != ContentKind::Text { span.kind { (kind_word(words, kind)) } " " }
-        (text)
+        @if changes.revoked_at.is_some() { span.quiet { (words.revoked) } }
+        @else {
+            (text)
+            @if changes.edited_at.is_some() { " " span.quiet { (words.edited) } }
+        }
     }
 }
 

@@ -11,12 +11,12 @@ use domain::ports::{MessageFilter, PageRequest};
 use domain::service::DeviceCounts;
 use maud::{Markup, html};
 
+use super::attention;
 use super::caller::{InAccount, Person};
 use super::device_choice;
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::quota::figure_left;
-use super::show::{self, device_name};
 use super::words::words;
 use crate::state::AppState;
 
@@ -46,6 +46,16 @@ struct Steps {
     programs: Option<(bool, bool)>,
 }
 
+impl Steps {
+    fn are_done(&self) -> bool {
+        self.programs.is_none_or(|(has_used_key, has_webhook)| has_used_key && has_webhook)
+            && self.has_device
+            && self.is_linked
+            && self.has_sent
+            && self.is_read
+    }
+}
+
 async fn show_start(State(state): State<AppState>, InAccount(person): InAccount) -> PageResult {
     let principal = person.principal();
     let devices = device_choice::devices(&state, &person, None).await?;
@@ -63,6 +73,10 @@ async fn show_start(State(state): State<AppState>, InAccount(person): InAccount)
         h1 { (words.start) }
         @if !steps.is_read { (checklist(&person, &steps)) }
         div data-live="device message tick" id="glance" { (glance) }
+        // What programs need is still open when a person has seen that messages go.
+        @if steps.is_read && !steps.are_done() {
+            details { summary { (words.first_steps) } (checklist(&person, &steps)) }
+        }
     };
     Ok(layout::page(&person, Place::Start, words.start, &body))
 }
@@ -128,16 +142,13 @@ async fn glance(
     let today = state.core().usage_by_day(person.principal(), None, 1).await?.total();
     let waiting = waiting(state, person, None).await?;
     let quota = state.core().quota(person.principal(), None).await?;
-    let need_attention = devices.iter().filter(|device| {
-        matches!(device.status, DeviceStatus::Disconnected | DeviceStatus::LoggedOut)
-    });
-    let need_attention: Vec<_> = need_attention.collect();
+    let attention = attention::card(state, person, devices, &quota).await?;
     Ok(html! {
         dl.figures {
             div { dt { (words.sent_today) } dd { (today.sent) } }
             div { dt { (own.delivered) } dd { (today.delivered) } }
             div { dt { (own.read) } dd { (today.read) } }
-            div { dt { (own.not_sent) } dd { (today.failed) } }
+            div { dt { (own.not_sent) } dd { (today.failed - today.cancelled) } }
             div { dt { (own.received) } dd { (today.received) } }
         }
         dl.figures {
@@ -145,20 +156,7 @@ async fn glance(
             div { dt { (words.devices_connected) } dd { (counts.connected) " / " (counts.all) } }
             (figure_left(person, &quota))
         }
-        @if !need_attention.is_empty() {
-            section.card {
-                h2 { (words.needs_attention) }
-                ul.plain-list {
-                    @for device in need_attention {
-                        li {
-                            a href=(show::device_path(device)) { (device_name(device)) } " "
-                            (show::device_status(words, device.status))
-                            @if let Some(reason) = &device.reason { " " span.quiet { (reason) } }
-                        }
-                    }
-                }
-            }
-        }
+        (attention)
     })
 }
 

@@ -10,6 +10,7 @@ mod stream;
 mod webhooks;
 
 use axum::http::header::SET_COOKIE;
+use domain::device::{DeviceStatus, PairOffer, StatusChange};
 use domain::ids::AccountId;
 use domain::person::{Place, Role};
 use domain::ports::{CreatedUser, NewUser};
@@ -26,6 +27,7 @@ mod operator;
 mod portal;
 mod send;
 mod settings;
+mod start;
 mod twice;
 
 async fn app() -> App {
@@ -55,6 +57,33 @@ fn form(fields: &[(&str, &str)]) -> String {
 fn post(path: &str, fields: &[(&str, &str)]) -> Ask {
     let ask = Ask::new(axum::http::Method::POST, path).raw(form(fields));
     ask.header("content-type", "application/x-www-form-urlencoded")
+}
+
+/// What stands in the part of a page with this id.
+fn part<'a>(page: &'a str, id: &str) -> &'a str {
+    let (_, rest) = page.split_once(&format!("id=\"{id}\"")).expect(id);
+    let (_, rest) = rest.split_once('>').unwrap();
+    let mut depth = 1;
+    let end = rest.match_indices('<').find(|(at, _)| {
+        let tag = &rest[*at..];
+        depth += i32::from(tag.starts_with("<div")) - i32::from(tag.starts_with("</div"));
+        depth == 0
+    });
+    &rest[..end.unwrap().0]
+}
+
+impl App {
+    /// The unlinked device is being linked with this on offer, or no longer for this reason.
+    async fn pairs(&self, offer: Option<PairOffer>, ended: Option<&str>) {
+        match offer {
+            Some(offer) => self.dispatcher.set_offer(offer),
+            None => self.dispatcher.end_offer(),
+        }
+        let status = if ended.is_some() { DeviceStatus::Unpaired } else { DeviceStatus::Pairing };
+        let reason = ended.map(str::to_owned);
+        let change = StatusChange { reason, ..StatusChange::new(status, self.core.now()) };
+        self.store.set_device_status(self.unlinked.id(), &change).await.unwrap().unwrap();
+    }
 }
 
 impl<'a> Browser<'a> {

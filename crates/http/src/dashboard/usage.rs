@@ -250,7 +250,7 @@ async fn export(
     for row in &usage.rows {
         let name = devices.iter().find(|device| device.id == row.device);
         let name = csv_text(name.map_or("", |device| &device.name));
-        let UsageFigures { sent, delivered, read, failed, received } = row.figures;
+        let UsageFigures { sent, delivered, read, failed, received, cancelled: _ } = row.figures;
         let (day, device) = (row.day, row.device);
         let _ =
             write!(csv, "{day},{device},{name},{sent},{delivered},{read},{failed},{received}\r\n");

@@ -119,6 +119,7 @@ words! {
     query_wrong: "A part of this page's address cannot be understood, so nothing was done. Go back and choose again.", "Sebagian alamat halaman ini tidak dapat dipahami, jadi tidak ada yang dilakukan. Kembali dan pilih lagi.";
     needs_https: "Signing in needs HTTPS: over plain HTTP others on the network could read your session. Put a reverse proxy with TLS in front and set GERBANG_PUBLIC_URL to its https:// address. On this machine itself, http://localhost works. To accept the risk in a private network, set GERBANG_INSECURE_COOKIES=true.", "Masuk memerlukan HTTPS: lewat HTTP biasa orang lain di jaringan dapat membaca sesi Anda. Pasang reverse proxy dengan TLS di depan dan isi GERBANG_PUBLIC_URL dengan alamat https://-nya. Di mesin ini sendiri, http://localhost dapat dipakai. Untuk menerima risikonya di jaringan pribadi, isi GERBANG_INSECURE_COOKIES=true.";
     stream_lost: "The gateway cannot be reached. This page looks for it again by itself.", "Gateway tidak dapat dihubungi. Halaman ini mencobanya lagi sendiri.";
+    stream_full: "Too many pages of this account are open. This one is brought up to date every half minute; close others to see changes at once.", "Terlalu banyak halaman akun ini yang terbuka. Halaman ini diperbarui setiap setengah menit; tutup yang lain agar perubahan langsung terlihat.";
     stream_restarted: "The gateway was restarted. This page is up to date again.", "Gateway baru dimulai ulang. Halaman ini sudah diperbarui.";
     went_wrong: "That did not work", "Tidak berhasil";
     to_start: "To the start", "Ke beranda";
@@ -221,7 +222,6 @@ words! {
     qr_alt: "QR to scan with WhatsApp", "QR untuk dipindai dengan WhatsApp";
     qr_refreshes: "The QR changes by itself; leave this page open.", "QR berganti sendiri; biarkan halaman ini terbuka.";
     type_code: "Type this into WhatsApp: Settings, Linked devices, Link with phone number.", "Ketik ini di WhatsApp: Setelan, Perangkat tertaut, Tautkan dengan nomor telepon.";
-    passkey_help: "WhatsApp protects this account with a passkey.", "WhatsApp melindungi akun ini dengan passkey.";
     passkey_go: "Continue with the passkey", "Lanjutkan dengan passkey";
     token_warning: "The old token is void at once: programs that use it must be given the new one.", "Token lama langsung tidak berlaku: program yang memakainya harus diberi yang baru.";
     logout_warning: "The number is unlinked. Messages that wait ({}) stay until they expire, or go on when the same number is linked again.", "Tautan nomor dilepas. {} pesan yang menunggu tetap ada sampai kedaluwarsa, atau dilanjutkan bila nomor yang sama ditautkan lagi.";
@@ -422,6 +422,8 @@ words! {
     kind_album: "album", "album";
     kind_edit: "edit", "suntingan";
     kind_revoke: "deletion", "penghapusan";
+    edited: "edited", "disunting";
+    revoked: "deleted for everyone", "dihapus untuk semua orang";
     kind_unreadable: "unreadable", "tidak terbaca";
     kind_other: "other", "lainnya";
 }

@@ -1,14 +1,15 @@
 //! The page Chats: what is shown, answering, reacting, reading, searching.
 
-use domain::chat::{ChatId, GroupId};
-use domain::content::{Content, ContentKind, File};
-use domain::context::Context;
+use domain::chat::{ChatFacts, ChatId, GroupId};
+use domain::content::{Content, ContentKind, File, Poll};
+use domain::context::{Context, Quote};
 use domain::ids::{MessageId, WhatsappId};
 use domain::incoming_file::{FileOutcome, FileReference, FileState};
 use domain::media::Media;
 use domain::message::{Address, Direction, IncomingMessage, Message, MessageEvent, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::{Clock as _, MessageFilter};
+use domain::structured::Vote;
 use testkit::fake_dispatcher::DispatcherCall;
 
 use super::*;
@@ -200,4 +201,138 @@ async fn a_name_in_place_of_a_number_leads_to_the_chat() {
     assert!(page.contains(&link), "{page}");
     let page = viewer.get("/app/messages?chat=nobody").await.expect(422).text();
     assert!(!page.contains("Chats of that name:"), "{page}");
+}
+
+/// Something that is done to the message A1.
+async fn change(app: &App, id: &str, content: Content) {
+    app.clock.hands.advance(jiff::SignedDuration::from_secs(1));
+    let mut message = incoming(app, id, budi(), content);
+    message.context.reply_to = Some(Quote {
+        whatsapp_id: WhatsappId("A1".into()),
+        is_ours: Some(false),
+        sender: None,
+        kind: ContentKind::Other,
+        text: String::new(),
+    });
+    let now = app.clock.hands.now();
+    app.store.receive(app.front.id(), vec![message], now).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_became_of_a_message_is_on_its_page_and_in_the_list() {
+    let app = app().await;
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    let id = receive(&app, "A1", Content::Text("<b>buka jam 9".into())).await;
+    let path = format!("/app/messages/{id}");
+    change(&app, "A2", Content::Edit("buka jam 8".into())).await;
+    let page = viewer.get(&path).await.expect(200).text();
+    let (before, timeline) = page.split_once("class=\"timeline\"").unwrap();
+    assert!(before.contains("buka jam 8") && !before.contains("buka jam 9"), "{page}");
+    assert!(timeline.contains(">edited<"), "{timeline}");
+    assert!(timeline.contains("before: &lt;b&gt;buka jam 9"), "{timeline}");
+    let list = viewer.get("/app/messages").await.expect(200).text();
+    assert!(list.contains("buka jam 8 <span class=\"quiet\">edited</span>"), "{list}");
+
+    change(&app, "A3", Content::Revoke).await;
+    let page = viewer.get(&path).await.expect(200).text();
+    let (before, timeline) = page.split_once("class=\"timeline\"").unwrap();
+    assert!(before.contains("deleted for everyone"), "{page}");
+    assert!(timeline.contains(">edited<") && timeline.contains(">deleted for everyone<"));
+    for page in [page, viewer.get("/app/messages").await.expect(200).text()] {
+        assert!(page.contains("deleted for everyone") && !page.contains("buka jam"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_message_shows_all_that_it_carries() {
+    let app = app().await;
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    let shown =
+        async |id: MessageId| viewer.get(&format!("/app/messages/{id}")).await.expect(200).text();
+    let vote = Vote {
+        voter: BUDI.into(),
+        digests: vec![Poll::digest("<i>nasi")],
+        at: app.clock.hands.now(),
+    };
+    let poll = Poll {
+        question: "Makan?".into(),
+        options: vec!["<i>nasi".into(), "mie".into()],
+        selectable: 1,
+        votes: vec![vote],
+    };
+    let poll = receive(&app, "A1", Content::Poll(poll)).await;
+    for page in [shown(poll).await, viewer.get(&talk(&app)).await.expect(200).text()] {
+        assert!(page.contains("&lt;i&gt;nasi <span class=\"quiet\">votes: 1</span>"), "{page}");
+        assert!(page.contains("mie <span class=\"quiet\">votes: 0</span>"), "{page}");
+    }
+    let contact = domain::content::Contact {
+        name: "Ani".into(),
+        phone: Some("+62811".into()),
+        ..Default::default()
+    };
+    let contact = receive(&app, "A2", Content::Contacts(vec![contact])).await;
+    let page = shown(contact).await;
+    assert!(page.contains("Ani +62811"), "{page}");
+    let file = receive(&app, "A3", picture("text/html")).await;
+    become_of(&app, file, FileOutcome::Stored(9)).await;
+    let page = shown(file).await;
+    assert!(
+        page.contains("href=\"/media/") && page.contains("download=\"&lt;b&gt;.jpg\""),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn of_a_message_in_a_group_the_writer_and_the_groups_name_are_shown() {
+    let app = app().await;
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    let id = "120363041234567890@g.us";
+    let group = ChatId::Group(GroupId::from_jid(id));
+    let message = incoming(&app, "G1", group.clone(), Content::Text("halo".into()));
+    let message = receive_in(&app, message).await;
+    let path = format!("/app/messages/{message}");
+    let page = viewer.get(&path).await.expect(200).text();
+    assert!(page.contains("<dd>&lt;i&gt;Budi (+628999111222)</dd>"), "{page}");
+    assert!(page.contains(&format!(">{id}</a>")), "its address, where it has no name: {page}");
+    let facts = ChatFacts { name: Some("Keluarga <b>".into()), ..ChatFacts::default() };
+    assert!(app.store.describe_chat(app.front.id(), &group, &facts).await.unwrap());
+    for path in [path.as_str(), "/app/messages"] {
+        let page = viewer.get(path).await.expect(200).text();
+        assert!(page.contains("Keluarga &lt;b&gt;"), "{path}: {page}");
+        assert!(!page.contains(&format!(">{id}<")), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn the_lists_search_stays_while_one_reads_and_writes() {
+    let app = app().await;
+    let member = Browser::of(&app, app.shop.id, Role::Member).await;
+    let asked = receive(&app, "A1", Content::Text("Buka?".into())).await;
+    let query = "?q=budi&unread=1";
+    let here = format!("{}{query}", talk(&app));
+    let html = here.replace('&', "&amp;");
+    let page = member.get(&format!("{here}&to={asked}")).await.expect(200).text();
+    assert_eq!(page.matches(&format!("action=\"{html}\"")).count(), 2, "{page}");
+    for more in ["show=facts", "to="] {
+        assert!(page.contains(&format!("href=\"{html}&amp;{more}")), "{more}: {page}");
+    }
+    assert!(page.contains(&format!("href=\"/app/chats{}\"", query.replace('&', "&amp;"))));
+    assert!(page.contains("<input type=\"hidden\" name=\"q\" value=\"budi\">"), "{page}");
+    let went = member.post(&here, &[("text", "Ya"), ("key", "k")]).await.expect(303);
+    assert_eq!(went.header("location"), here);
+    let read = here.replace('?', "/read?");
+    let went = member.post(&read, &[]).await.expect(303);
+    assert_eq!(went.header("location"), here);
+}
+
+#[tokio::test]
+async fn a_conversation_has_one_title_in_each_of_its_columns() {
+    let app = app().await;
+    let viewer = Browser::of(&app, app.shop.id, Role::Viewer).await;
+    receive(&app, "A1", Content::Text("Buka?".into())).await;
+    for query in ["", "?show=facts"] {
+        let page = viewer.get(&format!("{}{query}", talk(&app))).await.expect(200).text();
+        assert_eq!(page.matches("<h1").count(), 1, "{query}: {page}");
+        assert_eq!(page.matches("class=\"title\"").count(), 2, "{query}: {page}");
+    }
 }

@@ -1,8 +1,11 @@
 //! Files, calls, read receipts and the proxy of a device; its last day.
 
+use domain::device::PairOffer;
 use domain::incoming_file::MediaDownload;
+use domain::passkey::PasskeyStep;
 use domain::ports::Clock as _;
 use jiff::SignedDuration;
+use testkit::fake_dispatcher::DispatcherCall;
 
 use super::*;
 
@@ -129,4 +132,80 @@ async fn a_device_shows_the_webhooks_that_get_its_events() {
     assert!(page.contains(&form) && page.contains("action=\"/app/webhooks\""), "{page}");
     let seen = member.get(&front).await.expect(200).text();
     assert!(!seen.contains("example.com"), "{seen}");
+}
+
+const QR: PairOffer = PairOffer::Qr { code: String::new(), expires_in_s: 20 };
+
+#[tokio::test]
+async fn from_each_way_of_linking_one_can_go_to_another_or_stop() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let member = Browser::of(&app, app.shop.id, Role::Member).await;
+    let unlinked = app.unlinked.id();
+    let path = format!("/app/devices/{unlinked}/pair");
+    let code = PairOffer::Code { code: "ABCD1234".into(), expires_in_s: 160 };
+    let passkey =
+        PairOffer::Passkey { request: "{}".into(), step: PasskeyStep::Accepted, expires_in_s: 500 };
+    let (stop, qr, phone) = ("/pair/stop\"", "Show the QR", "name=\"phone\"");
+    for (offer, shown, ways, not) in [
+        (Some(QR), "class=\"qr\"", vec![stop, phone], vec![qr]),
+        (Some(code), "ABCD1234", vec![stop, qr], vec![phone]),
+        (Some(passkey), "Continue on the phone", vec![stop], vec![qr, phone]),
+        (None, "Waiting for WhatsApp", vec![stop], vec![qr, phone]),
+    ] {
+        app.pairs(offer, None).await;
+        let page = owner.get(&path).await.expect(200).text();
+        assert!(part(&page, "pairing").contains(shown), "{shown}: {page}");
+        let there = part(&page, "ways");
+        assert!(ways.iter().all(|way| there.contains(way)), "{shown}: {there}");
+        assert!(!not.iter().any(|way| there.contains(way)), "{shown}: {there}");
+    }
+    app.pairs(Some(PairOffer::Qr { code: "2@<text>".into(), expires_in_s: 20 }), None).await;
+    let page = owner.get(&path).await.expect(200).text();
+    assert!(page.contains("<code>2@&lt;text&gt;</code>"), "for a phone without a camera: {page}");
+
+    let stop = format!("{path}/stop");
+    member.post(&stop, &[]).await.expect(403);
+    app.dispatcher.take_calls();
+    let stopped = owner.post(&stop, &[]).await.expect(303);
+    assert_eq!(stopped.header("location"), path);
+    assert_eq!(app.dispatcher.take_calls(), [DispatcherCall::Logout(unlinked)]);
+    owner.post(&stop, &[]).await.expect(303);
+    let front = format!("/app/devices/{}/pair/stop", app.front.id());
+    owner.post(&front, &[]).await.expect(303);
+    assert_eq!(app.dispatcher.take_calls(), [], "what is linked meanwhile stays linked");
+}
+
+#[tokio::test]
+async fn an_attempt_that_has_ended_says_why_and_shows_the_ways_to_link() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let path = format!("/app/devices/{}/pair", app.unlinked.id());
+    app.pairs(Some(QR), None).await;
+    assert!(owner.get(&path).await.text().contains("<noscript>"));
+    app.pairs(None, Some("the QR was not scanned")).await;
+    let page = owner.get(&path).await.expect(200).text();
+    for (id, words) in
+        [("pairing", "the QR was not scanned"), ("ways", "Show the QR"), ("ways", "name=\"phone\"")]
+    {
+        assert!(part(&page, id).contains(words), "{id}: {page}");
+        let live = format!("id=\"{id}\" data-live=\"device\"");
+        assert!(page.contains(&live), "it is kept up to date: {page}");
+    }
+    assert!(!page.contains("<noscript>") && !page.contains("/pair/stop"), "{page}");
+}
+
+#[tokio::test]
+async fn what_prevents_linking_stands_beside_its_button() {
+    let app = app().await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let path = format!("/app/devices/{}/pair", app.unlinked.id());
+    app.dispatcher.refuse_pairing();
+    for (by, fault, other) in [("", "qr-fault", "phone-fault"), ("code", "phone-fault", "qr-fault")]
+    {
+        let fields = [("by", by), ("phone", "0812345678")];
+        let page = owner.post(&path, &fields).await.expect(422).text();
+        assert!(page.contains(&format!("id=\"{fault}\"")), "{by}: {page}");
+        assert!(!page.contains(&format!("id=\"{other}\"")), "{by}: {page}");
+    }
 }

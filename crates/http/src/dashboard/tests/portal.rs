@@ -1,10 +1,11 @@
 //! Portal links: what each allows, and that an ended one says nothing.
 
-use axum::http::Method;
+use axum::http::{Method, Request};
 use domain::device::PairOffer;
 use domain::ports::{MessageFilter, PageRequest};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use testkit::fake_dispatcher::DispatcherCall;
 
 use super::*;
 
@@ -195,4 +196,41 @@ async fn the_page_of_a_device_makes_lists_and_revokes_links() {
     owner.post(&revoke, &[]).await.expect(303);
     page(&app, &path).await.expect(404);
     owner.get(&revoke).await.expect(404);
+}
+
+#[tokio::test]
+async fn a_link_ends_an_attempt_and_shows_why_one_has_ended() {
+    let app = app().await;
+    let unlinked = app.unlinked.id();
+    let (_, pair) = link_of(&app, unlinked, &["pair", "send"], None).await;
+    let (_, read) = link_of(&app, unlinked, &["read"], None).await;
+    app.pairs(Some(PairOffer::Qr { code: "2@abc".into(), expires_in_s: 20 }), None).await;
+    let shown = page(&app, &pair).await.expect(200).text();
+    assert!(part(&shown, "pairing").contains("2@abc"), "{shown}");
+    assert!(part(&shown, "ways").contains("name=\"phone\""), "{shown}");
+    assert!(part(&shown, "composer").is_empty(), "{shown}");
+    holder(&app, &read, "pair/stop", &[]).await.expect(403);
+    app.dispatcher.take_calls();
+    holder(&app, &pair, "pair/stop", &[]).await.expect(303);
+    assert_eq!(app.dispatcher.take_calls(), [DispatcherCall::Logout(unlinked)]);
+    app.pairs(None, Some("nobody has scanned")).await;
+    let shown = page(&app, &pair).await.expect(200).text();
+    assert!(part(&shown, "pairing").contains("nobody has scanned"), "{shown}");
+    assert!(part(&shown, "ways").contains("Show the QR"), "{shown}");
+}
+
+#[tokio::test]
+async fn the_stream_of_a_link_ends_with_its_device() {
+    let app = app().await;
+    let (_, pair) = link(&app, &["pair"], None).await;
+    let path = format!("{pair}/stream");
+    let mut stream = super::stream::Listening::of(&app, Request::get(&path)).await;
+    stream.next().await.unwrap();
+    let device = format!("/v1/devices/{}", app.front.id());
+    Ask::delete(device).key(&app.shop.key).of(&app.router).await.expect(204);
+    while let Some(more) = stream.next().await {
+        assert!(more.contains("changed"), "{more}");
+    }
+    page(&app, &pair).await.expect(404);
+    Ask::new(Method::HEAD, &path).of(&app.router).await.expect(404);
 }

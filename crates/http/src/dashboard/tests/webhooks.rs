@@ -16,22 +16,22 @@ use crate::tests::app::{ALL, App};
 
 const HOOK: &str = "https://example.com/hook";
 
-async fn webhooks(app: &App) -> Vec<Webhook> {
+pub(super) async fn webhooks(app: &App) -> Vec<Webhook> {
     app.store.webhooks(app.shop.id, None, ALL).await.unwrap().items
 }
 
-async fn made(app: &App, owner: &Browser<'_>) -> (Webhook, String) {
+pub(super) async fn made(app: &App, owner: &Browser<'_>) -> (Webhook, String) {
     owner.post("/app/webhooks", &[("url", HOOK), ("key", "first")]).await.expect(200);
     let webhook = webhooks(app).await.remove(0);
     let path = format!("/app/webhooks/{}", webhook.id);
     (webhook, path)
 }
 
-async fn log(app: &App, webhook: &Webhook) -> Vec<Delivery> {
+pub(super) async fn log(app: &App, webhook: &Webhook) -> Vec<Delivery> {
     app.store.deliveries(webhook.account_id, webhook.id, None, ALL).await.unwrap().items
 }
 
-async fn receive(app: &App, id: &str, text: &str) {
+pub(super) async fn receive(app: &App, id: &str, text: &str) {
     let sender =
         Address { phone: Some(PhoneNumber::from_digits("628555")), lid: Some(Lid::from_user("9")) };
     let message = IncomingMessage {
@@ -46,7 +46,7 @@ async fn receive(app: &App, id: &str, text: &str) {
     app.store.receive(app.front.id(), vec![message], app.clock.now()).await.unwrap();
 }
 
-async fn end(app: &App, delivery: &Delivery, state: DeliveryState) {
+pub(super) async fn end(app: &App, delivery: &Delivery, state: DeliveryState) {
     let outcome = DeliveryOutcome {
         id: delivery.id,
         state,

@@ -265,3 +265,51 @@ async fn code_that_the_policy_blocks_is_a_complaint() {
     }
     assert_eq!(browser.evaluate("window.ran === undefined").await, true);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_device_or_link_is_gone_says_so_and_never_that_the_gateway_is() {
+    let data = tempfile::tempdir().unwrap();
+    let demo = Demo::start(data.path()).await;
+    let mut browser = signed_in(&demo).await;
+    let made = demo.account().post("/v1/devices", json!({ "name": "sebentar" })).await;
+    let device = format!("/v1/devices/{}", made["id"].as_str().unwrap());
+    let link = json!({ "expires_in_s": 3600, "may": ["pair"] });
+    let link = demo.account().post(&format!("{device}/portal-links"), link).await;
+    let portal = link["url"].as_str().unwrap().split_once("/portal/").unwrap().1.to_owned();
+    let mut holder = Chromium::start().await;
+    open(&mut holder, &demo, &format!("/portal/{portal}")).await;
+    open(&mut browser, &demo, &device.replace("/v1", "/app")).await;
+    for page in [&mut browser, &mut holder] {
+        page.wait_for("document.body.innerText.includes('sebentar')").await;
+    }
+    demo.account().try_call("DELETE", &device, None).await.unwrap().ok();
+    browser.wait_for("document.body.innerText.includes('There is no such thing here')").await;
+    holder.wait_for("document.body.innerText.includes('This link is over')").await;
+    for page in [&mut browser, &mut holder] {
+        assert!(!text(page).await.contains("cannot be reached"));
+        assert!(page.complaints().await.iter().all(|it| it.contains("404") || it.contains("ERR_")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_phone_a_conversation_begins_at_its_newest_message() {
+    let data = tempfile::tempdir().unwrap();
+    let demo = Demo::start(data.path()).await;
+    let mut browser = signed_in(&demo).await;
+    for n in 1..=30 {
+        write(&demo, json!({ "text": format!("pesan {n}") })).await;
+    }
+    let device = the_device(&demo).await["id"].as_str().unwrap().to_owned();
+    browser.show_as("light", 390).await;
+    let chat = format!("/app/chats/{device}/{}%40s.whatsapp.net", demo.phone);
+    until("all have come", 30, async || {
+        (demo.account().all("/v1/messages?direction=in").await.len() >= 30).then_some(())
+    })
+    .await;
+    open(&mut browser, &demo, &chat).await;
+    let is_seen = "['.bubbles li:last-child', '#write textarea'].every(part => {
+        const { top, bottom } = document.querySelector(part).getBoundingClientRect();
+        return top >= 0 && bottom <= innerHeight;
+    })";
+    assert_eq!(browser.evaluate(is_seen).await, true);
+}
