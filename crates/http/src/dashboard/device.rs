@@ -21,6 +21,7 @@ use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
 use super::portal_links;
 use super::quota;
+use super::reasons::said;
 use super::show::{self, Fault, device_path, with};
 use super::words::Words;
 use crate::portal::page_path;
@@ -123,7 +124,7 @@ async fn page(
             p {
                 (show::device_status(words, device.status)) " "
                 @if let Some(phone) = &device.phone { "+" (phone) }
-                @if let Some(reason) = &device.reason { " " span.quiet { (reason) } }
+                @if let Some(reason) = &device.reason { " " span.quiet { (said(person.lang, reason)) } }
             }
             (restricted(state, person, device))
             (heartbeat_bar::bar(state, person, device, Grain::Minute).await?)

@@ -19,6 +19,7 @@ use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::groups::{GroupWords, described, group_path, people};
 use super::layout::{self, Head, Place};
+use super::reasons::said;
 use super::show::{self, Confirm, Fault, with};
 use super::table::{self, Column};
 use crate::state::AppState;
@@ -102,7 +103,7 @@ async fn group_page(
         p.crumbs { a href={ "/app/groups?device=" (device) } { (own.title) } }
         h1 { (details.group.name) }
         (Fault::above(shown.fault.as_ref(), &[]))
-        @if !shown.outcomes.is_empty() { (outcomes(own, &shown.outcomes)) }
+        @if !shown.outcomes.is_empty() { (outcomes(person, &shown.outcomes)) }
         @if let Some(link) = &shown.link { h2 { (own.invite) } pre tabindex="0" { code { (link) } } }
         p { code { (details.group.id.as_str()) } }
         @if let Some(text) = &details.description { p.text { (text) } }
@@ -134,7 +135,8 @@ fn acts(person: &Person, path: &str) -> Markup {
     }
 }
 
-fn outcomes(own: &GroupWords, outcomes: &[MemberOutcome]) -> Markup {
+fn outcomes(person: &Person, outcomes: &[MemberOutcome]) -> Markup {
+    let own = GroupWords::of(person.lang);
     html! {
         section.card role="status" {
             h2 { (own.outcome) }
@@ -143,7 +145,7 @@ fn outcomes(own: &GroupWords, outcomes: &[MemberOutcome]) -> Markup {
                     li {
                         (show::chat(&outcome.who)) ": "
                         @match &outcome.refused {
-                            Some(failure) => (failure.message),
+                            Some(failure) => (said(person.lang, &failure.message)),
                             None => (own.done),
                         }
                     }

@@ -15,6 +15,7 @@ use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_edits;
+use super::reasons::said;
 use super::show::{self, Confirm};
 use super::words::Words;
 use crate::state::AppState;
@@ -54,7 +55,7 @@ async fn show_message(
                 (show::state(words, message.state)) " "
                 @if let Some(waiting) = waiting { (why(&person, waiting)) }
             }
-            @if let Some(failure) = &message.failure { p.fault { (failure.message) } }
+            @if let Some(failure) = &message.failure { p.fault { (said(person.lang, &failure.message)) } }
             (facts(&person, &message, &device))
             (content(words, &message, query.whole.is_some()))
             h2 { (words.timeline) }
@@ -171,7 +172,7 @@ fn timeline(person: &Person, message: &Message) -> Markup {
                 li {
                     (show::state(person.words(), change.state)) " "
                     (show::time_for(person, change.at))
-                    @if let Some(reason) = &change.reason { " " span.quiet { (reason) } }
+                    @if let Some(reason) = &change.reason { " " span.quiet { (said(person.lang, reason)) } }
                 }
             }
         }

@@ -150,7 +150,7 @@ async fn list(
         Ok(filter) => (state.core().messages(person.principal(), filter, page).await?, None),
         Err(failure) => (
             Page { items: Vec::new(), has_more: false, looked_to: None },
-            Some(failure.into_fault()?),
+            Some(failure.into_fault(person.lang)?),
         ),
     };
     let next = messages.next(|message| message.id.0);

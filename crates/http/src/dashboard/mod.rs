@@ -47,6 +47,7 @@ mod plans;
 mod portal_links;
 mod portal_page;
 mod quota;
+mod reasons;
 mod recipients;
 mod samples;
 mod scheduled;

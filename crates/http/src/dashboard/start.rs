@@ -14,6 +14,7 @@ use super::caller::{InAccount, Person};
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::quota::figure_left;
+use super::reasons::said;
 use super::show::{self, device_name};
 use super::words::words;
 use crate::state::AppState;
@@ -148,7 +149,7 @@ async fn glance(state: &AppState, person: &Person, devices: &[Device]) -> Result
                         li {
                             a href=(show::device_path(device)) { (device_name(device)) } " "
                             (show::device_status(words, device.status))
-                            @if let Some(reason) = &device.reason { " " span.quiet { (reason) } }
+                            @if let Some(reason) = &device.reason { " " span.quiet { (said(person.lang, reason)) } }
                         }
                     }
                 }

@@ -49,6 +49,11 @@ impl Lang {
         }
     }
 
+    /// The one that these words are of.
+    pub(super) fn of_words(words: &Words) -> Self {
+        Self::from_code(words.code).unwrap_or(Self::En)
+    }
+
     /// Its words.
     pub(super) fn words(self) -> &'static Words {
         Words::of(self)
@@ -80,6 +85,7 @@ pub(super) use words;
 words! {
     /// The texts that pages share; `{}` is the place of a value.
     Words
+    code: "en", "id";
     skip: "Skip to the content", "Langsung ke isi";
     pages: "Pages", "Halaman";
     start: "Start", "Beranda";
