@@ -92,12 +92,21 @@ pub async fn unknown_path(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let error = ApiError::UnknownPath;
-    let response = match is_for_people(uri.path()) {
-        true => dashboard::unknown_page(&headers),
-        false => renderer(owner(&state, uri.path()), &headers)(&error),
+    answer(&state, uri.path(), &headers, || ApiError::UnknownPath)
+}
+
+/// Renders an error as a page where pages for people are, else as the API that owns the path.
+fn answer(
+    state: &AppState,
+    path: &str,
+    headers: &HeaderMap,
+    error: fn() -> ApiError,
+) -> Response<Body> {
+    let response = match is_for_people(path) {
+        true => dashboard::error_page(error(), headers),
+        false => renderer(owner(state, path), headers)(&error()),
     };
-    named(response, &error)
+    named(response, &error())
 }
 
 /// Whether pages for people are below this path, and nothing that programs call.
@@ -111,8 +120,7 @@ pub async fn wrong_method(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let error = ApiError::WrongMethod;
-    named(renderer(owner(&state, uri.path()), &headers)(&error), &error)
+    answer(&state, uri.path(), &headers, || ApiError::WrongMethod)
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {

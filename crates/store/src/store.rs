@@ -9,7 +9,9 @@ use domain::account::{Account, AccountPatch, NewAccount};
 use domain::chat::ChatId;
 use domain::contact::{Identity, Spelling};
 use domain::context::MessageName;
-use domain::device::{Device, DeviceFilter, DevicePatch, Heartbeats, NewDevice, StatusChange};
+use domain::device::{
+    Device, DeviceFilter, DevicePatch, DeviceStatus, Heartbeats, NewDevice, StatusChange,
+};
 use domain::ids::{AccountId, DeviceId, MessageId, WhatsappId};
 use domain::message::{IncomingMessage, Message, Receipt};
 use domain::phone::PhoneNumber;
@@ -176,6 +178,11 @@ impl AccountStore for SqlStore {
         run!(self.read, accounts::plans)
     }
 
+    async fn accounts_of_plan(&self, name: &str) -> StoreResult<i64> {
+        let name = name.to_owned();
+        run!(self.read, accounts::accounts_of_plan, name)
+    }
+
     async fn put_plan(&self, plan: Plan) -> StoreResult<()> {
         run!(self.write, accounts::put_plan, plan)
     }
@@ -233,6 +240,10 @@ impl DeviceStore for SqlStore {
 
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         run!(self.read, devices::all_devices)
+    }
+
+    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+        run!(self.read, devices::devices_by_status)
     }
 
     async fn update_device(

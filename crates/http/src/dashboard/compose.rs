@@ -2,7 +2,8 @@
 
 use domain::account::Caller;
 use domain::content::{
-    CONTACT_CHARS_MAX, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX, QUESTION_CHARS_MAX,
+    CONTACT_CHARS_MAX, ContentKind, LOCATION_ADDRESS_CHARS_MAX, LOCATION_NAME_CHARS_MAX,
+    QUESTION_CHARS_MAX,
 };
 use domain::device::Device;
 use domain::media::{INLINE_MEDIA_BYTES_MAX, URL_BYTES_MAX};
@@ -102,7 +103,7 @@ pub(super) fn compose(
             span.help #to-help { (words.to_help) }
             (Fault::beside(fault, "to"))
             (choice(own, form))
-            (file(own, form, fault, refusal.is_some()))
+            (file((words, own), form, fault, refusal.is_some()))
             (location(own, form, fault))
             (contact(own, form, fault))
             (poll(own, form, fault))
@@ -173,7 +174,12 @@ fn line(
     }
 }
 
-fn file(own: &SendWords, form: &SendForm, fault: Option<&Fault>, is_again: bool) -> Markup {
+fn file(
+    (words, own): (&Words, &SendWords),
+    form: &SendForm,
+    fault: Option<&Fault>,
+    is_again: bool,
+) -> Markup {
     const KINDS: [&str; 5] = ["image", "video", "audio", "voice", "document"];
     html! {
         div.part.for-file {
@@ -187,7 +193,9 @@ fn file(own: &SendWords, form: &SendForm, fault: Option<&Fault>, is_again: bool)
             select #file_kind name="file_kind" {
                 option value="" { (own.detected) }
                 @for kind in KINDS {
-                    option value=(kind) selected[kind == form.file_kind] { (kind) }
+                    option value=(kind) selected[kind == form.file_kind] {
+                        (show::kind_word(words, ContentKind::from_name(kind)))
+                    }
                 }
             }
         }

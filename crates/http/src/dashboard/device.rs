@@ -134,7 +134,7 @@ async fn page(
         @if is_owner { (acts(person, device, &path)) }
         dl.facts {
             dt { (words.device_id) } dd { code { (device.id) } }
-            dt { "number_id" } dd { code { (device.number_id) } }
+            dt { (words.device_number) } dd { code { (device.number_id) } }
             @if let (Some(at), Some(account)) = (device.paired_at, person.visitor.account()) {
                 dt { (words.linked_at) } dd { (show::time(account, at)) }
             }

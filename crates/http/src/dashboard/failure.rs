@@ -12,6 +12,7 @@ use domain::error::{Error, StoreError};
 use domain::ids::NodeId;
 use jiff::SignedDuration;
 use maud::html;
+use percent_encoding::percent_decode_str;
 
 use super::layout;
 use super::portal_page::{portal_link, portal_path};
@@ -199,7 +200,11 @@ pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
     let path = request.uri().path_and_query().map_or("/app".to_owned(), ToString::to_string);
     let home = home(request.uri().path());
     let is_get = request.method() == Method::GET;
-    let mut response = next.run(request).await;
+    let is_readable = percent_decode_str(request.uri().path()).decode_utf8().is_ok();
+    let mut response = match is_readable {
+        true => next.run(request).await,
+        false => Failure::from(ApiError::UnknownPath).into_response(),
+    };
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         if let Failure::Other(error) = &failure
             && let ApiError::Core { error, .. } = &**error
@@ -231,10 +236,9 @@ fn login_path(next: &str) -> String {
     format!("/login?next={next}")
 }
 
-/// The page of a path that no page has.
-pub(super) fn unknown_page(headers: &HeaderMap) -> Response<Body> {
-    let unknown = Failure::from(ApiError::UnknownPath);
-    let mut response = error_page(&unknown, Lang::of(headers), START_PATH);
+/// The page about an error that reached no page.
+pub(super) fn page_of(error: ApiError, headers: &HeaderMap) -> Response<Body> {
+    let mut response = error_page(&Failure::from(error), Lang::of(headers), START_PATH);
     add_headers(&mut response);
     response
 }

@@ -43,12 +43,14 @@ pub(crate) mod once;
 mod origin;
 pub(crate) mod passwords;
 mod people;
+mod people_acts;
 mod plans;
 mod portal_links;
 mod portal_page;
 mod quota;
 mod reasons;
 mod recipients;
+mod reset_page;
 mod samples;
 mod scheduled;
 mod security;
@@ -71,14 +73,15 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Response};
 use axum::middleware::{from_fn, from_fn_with_state};
 
+use crate::api_error::ApiError;
 use crate::state::AppState;
 
 pub use join::{setup_path, sign_in_path};
 pub use portal_page::portal_path;
 
-/// The page of a path that no page has.
-pub fn unknown_page(headers: &HeaderMap) -> Response<Body> {
-    failure::unknown_page(headers)
+/// The page about an error that reached no page.
+pub fn error_page(error: ApiError, headers: &HeaderMap) -> Response<Body> {
+    failure::page_of(error, headers)
 }
 
 /// The pages, with the frame that makes pages of their errors and sets their headers.
@@ -118,6 +121,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .merge(group::routes())
         .merge(api::routes())
         .merge(people::routes())
+        .merge(people_acts::routes())
+        .merge(reset_page::routes())
         .merge(security::routes())
         .route_layer(from_fn_with_state(state.clone(), once::layer))
         .route_layer(from_fn(failure::frame))

@@ -203,6 +203,7 @@ const IN_INDONESIAN: &[(&str, &str)] = &[
     ("the device has just been paired", "perangkat baru saja tertaut"),
     ("the device is being stopped", "perangkat sedang dihentikan"),
     ("another way of linking was asked for", "cara menautkan yang lain sudah diminta"),
+    ("pairing has ended", "penautan berakhir"),
     ("pairing has ended meanwhile", "penautan sudah berakhir"),
     (
         "the account has 100 keys already; revoke one that is not used",

@@ -21,6 +21,7 @@ use crate::tests::exchange::{Ask, TestResponse};
 
 mod groups;
 mod operator;
+mod people;
 mod portal;
 mod send;
 mod settings;

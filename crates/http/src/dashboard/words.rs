@@ -186,6 +186,7 @@ words! {
     restricted_until: "WhatsApp lets this number write to no new contacts until", "WhatsApp tidak mengizinkan nomor ini menulis ke kontak baru sampai";
     beats: "Alive in {} of the last day's 1440 minutes", "Hidup dalam {} dari 1440 menit terakhir";
     device_id: "Device id", "ID perangkat";
+    device_number: "Number of the device", "Nomor perangkat";
     linked_at: "Linked", "Tertaut sejak";
     connect_now: "Connect now", "Hubungkan sekarang";
     log_out_device: "Unlink", "Lepas tautan";
