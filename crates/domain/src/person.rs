@@ -13,6 +13,8 @@ pub const SESSION_MAX: SignedDuration = SignedDuration::from_hours(12);
 pub const SETUP_LINK_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// How long an invitation is valid.
 pub const INVITE_MAX: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long a link that sets a new password is valid.
+pub const RESET_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// Fewest characters of a password.
 pub const PASSWORD_CHARS_MIN: usize = 10;
 /// Most bytes of a password.
@@ -122,6 +124,8 @@ pub enum Link {
     Join(Place),
     /// Signs somebody in.
     SignIn(UserId),
+    /// Sets a new password for somebody who has lost it, and signs nobody in.
+    Reset(UserId),
 }
 
 /// A link that makes a person and was not used yet.

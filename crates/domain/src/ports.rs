@@ -128,6 +128,8 @@ pub trait AccountStore: Send + Sync {
     async fn plans(&self) -> StoreResult<Vec<Plan>>;
     /// Makes or replaces a plan.
     async fn put_plan(&self, plan: Plan) -> StoreResult<()>;
+    /// How many accounts have a plan.
+    async fn accounts_of_plan(&self, name: &str) -> StoreResult<i64>;
     /// What an account has used up, as last written; see [`Usage::at`].
     async fn usage(&self, id: AccountId) -> StoreResult<Usage>;
 }
@@ -245,6 +247,8 @@ pub trait DeviceStore: Send + Sync {
     async fn device_by_id(&self, id: DeviceId) -> StoreResult<Option<Arc<Device>>>;
     /// Every device of every account; for the engine at its start.
     async fn all_devices(&self) -> StoreResult<Vec<Device>>;
+    /// How many devices of all accounts are in each state that some are in.
+    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>>;
     /// Changes a device's settings; `None` when there is none.
     async fn update_device(
         &self,

@@ -123,8 +123,7 @@ pub async fn wrong_method(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let error = ApiError::WrongMethod;
-    named(renderer(owner(&state, uri.path()), &headers)(&error), &error)
+    rendered(&state, &uri, &headers, ApiError::WrongMethod)
 }
 
 fn wants_page(headers: &HeaderMap) -> bool {

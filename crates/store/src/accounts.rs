@@ -203,6 +203,12 @@ pub(crate) async fn plans(tx: &mut Tx) -> SqlResult<Vec<Plan>> {
     Ok(tx.readable("plans", rows, plan_from))
 }
 
+pub(crate) async fn accounts_of_plan(tx: &mut Tx, name: String) -> SqlResult<i64> {
+    const COUNT: &str = "SELECT count(*) FROM accounts WHERE plan = $1";
+    let row = tx.query_one(COUNT, params![&name]).await?;
+    row.map_or(Ok(0), |mut row| row.int())
+}
+
 pub(crate) async fn put_plan(tx: &mut Tx, plan: Plan) -> SqlResult<()> {
     const PUT: &str = "INSERT INTO plans (name, device_limit, messages_per_day, messages_per_month,
         requests_per_minute, features) VALUES ($1, $2, $3, $4, $5, $6)

@@ -262,6 +262,13 @@ pub(crate) async fn all_devices(tx: &mut Tx) -> SqlResult<Vec<Device>> {
     Ok(tx.readable("devices", rows, device_from))
 }
 
+pub(crate) async fn devices_by_status(tx: &mut Tx) -> SqlResult<Vec<(DeviceStatus, i64)>> {
+    const COUNT: &str = "SELECT status, count(*) FROM devices GROUP BY status ORDER BY status";
+    let rows = tx.query(COUNT, &[]).await?;
+    let counted = |row: &mut Row| Ok((row.parsed(DeviceStatus::from_name)?, row.int()?));
+    Ok(tx.readable("devices", rows, counted))
+}
+
 pub(crate) async fn update_device(
     tx: &mut Tx,
     account: AccountId,

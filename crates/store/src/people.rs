@@ -16,6 +16,8 @@ macro_rules! user_columns {
         "users.id, users.account_id, users.role, users.email, users.created_at"
     };
 }
+/// What stands in place of a role in a link that sets a new password.
+const RESET: &str = "reset";
 /// How many they are.
 const USER_COLUMNS: usize = 5;
 
@@ -83,6 +85,60 @@ pub(crate) async fn delete_user(
     Ok(true)
 }
 
+pub(crate) async fn set_role(
+    tx: &mut Tx,
+    account: AccountId,
+    id: UserId,
+    role: Role,
+) -> SqlResult<bool> {
+    const UPDATE: &str =
+        "UPDATE users SET role = $3 WHERE id = $2 AND account_id = $1 RETURNING id";
+    const LINKS: &str = "DELETE FROM links WHERE made_by = $1";
+    let changed = tx.query_one(UPDATE, params![account.0, id.0, role.as_str()]).await?;
+    if changed.is_none() {
+        return Ok(false);
+    }
+    tx.execute(LINKS, params![id.0]).await?;
+    Ok(true)
+}
+
+pub(crate) async fn set_password(
+    tx: &mut Tx,
+    id: UserId,
+    password: String,
+    kept: Option<KeyHash>,
+) -> SqlResult<bool> {
+    const UPDATE: &str = "UPDATE users SET password = $2 WHERE id = $1 RETURNING id";
+    const LOGINS: &str = "DELETE FROM logins WHERE user_id = $1 AND hash <> $2";
+    if tx.query_one(UPDATE, params![id.0, &password]).await?.is_none() {
+        return Ok(false);
+    }
+    // No hash is empty.
+    let kept = kept.as_ref().map_or([].as_slice(), |hash| hash.0.as_slice());
+    tx.execute(LOGINS, params![id.0, kept]).await?;
+    tx.execute("DELETE FROM links WHERE user_id = $1", params![id.0]).await?;
+    Ok(true)
+}
+
+pub(crate) async fn reset_password(
+    tx: &mut Tx,
+    hash: KeyHash,
+    password: String,
+    now: Timestamp,
+) -> SqlResult<Option<User>> {
+    const LOCK: &str = "SELECT id FROM users WHERE id = $1 FOR UPDATE";
+    const SELECT: &str = concat!("SELECT ", user_columns!(), " FROM users WHERE id = $1");
+    let Some(Link::Reset(id)) = link(tx, hash, now).await? else { return Ok(None) };
+    // The person before its links, as when it is removed.
+    tx.query(LOCK, params![id.0]).await?;
+    // Of two who use it at a time one gets it.
+    if take_link(tx, hash, now).await?.is_none() || !set_password(tx, id, password, None).await? {
+        return Ok(None);
+    }
+    let row = tx.query_one(SELECT, params![id.0]).await?;
+    tx.single("users", row, user_from)
+}
+
 pub(crate) async fn create_link(tx: &mut Tx, new: NewLink, now: Timestamp) -> SqlResult<bool> {
     const CLEAN: &str = "DELETE FROM links WHERE expires_at <= $1";
     const LOCK: &str = "SELECT id FROM users WHERE id = $1 FOR UPDATE";
@@ -91,6 +147,7 @@ pub(crate) async fn create_link(tx: &mut Tx, new: NewLink, now: Timestamp) -> Sq
     let (user, (account, role)) = match new.link {
         Link::Join(place) => (None, columns(place)),
         Link::SignIn(user) => (Some(user.0), (None, None)),
+        Link::Reset(user) => (Some(user.0), (None, Some(RESET))),
     };
     let maker = new.made_by.map(|user| user.0);
     // A person who is being removed leaves no link behind.
@@ -260,8 +317,12 @@ fn user_from(row: &mut Row) -> SqlResult<User> {
 }
 
 fn link_from(mut row: Row) -> SqlResult<Link> {
-    Ok(match row.opt_int()? {
-        Some(user) => Link::SignIn(UserId(user)),
-        None => Link::Join(place_from(&mut row)?),
+    let Some(user) = row.opt_int()?.map(UserId) else {
+        return Ok(Link::Join(place_from(&mut row)?));
+    };
+    row.opt_int()?;
+    Ok(match row.opt_text()?.as_deref() {
+        Some(RESET) => Link::Reset(user),
+        _ => Link::SignIn(user),
     })
 }

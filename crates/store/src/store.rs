@@ -178,6 +178,11 @@ impl AccountStore for SqlStore {
         run!(self.read, accounts::plans)
     }
 
+    async fn accounts_of_plan(&self, name: &str) -> StoreResult<i64> {
+        let name = name.to_owned();
+        run!(self.read, accounts::accounts_of_plan, name)
+    }
+
     async fn put_plan(&self, plan: Plan) -> StoreResult<()> {
         run!(self.write, accounts::put_plan, plan)
     }
@@ -243,6 +248,10 @@ impl DeviceStore for SqlStore {
 
     async fn all_devices(&self) -> StoreResult<Vec<Device>> {
         run!(self.read, devices::all_devices)
+    }
+
+    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+        run!(self.read, devices::devices_by_status)
     }
 
     async fn update_device(

@@ -26,7 +26,7 @@ use domain::key::KeyHash;
 use domain::leases::Leases;
 use domain::message::{IncomingMessage, Message, MessageState, Receipt};
 use domain::node::{Fleet, NewNode, Node, NodeAddress, OwnedDevice, OwnedWebhook, Registration};
-use domain::person::{Invitation, Link, Session, User};
+use domain::person::{Invitation, Link, Role, Session, User};
 use domain::phone::PhoneNumber;
 use domain::plan::Plan;
 use domain::policy::quota::Usage;
@@ -166,6 +166,7 @@ delegate!(AccountStore {
     write update_account(id: AccountId, patch: AccountPatch) -> Option<UpdatedAccount>;
     write delete_account(id: AccountId) -> bool;
     read plans() -> Vec<Plan>;
+    read accounts_of_plan(name: &str) -> i64;
     write put_plan(plan: Plan) -> ();
     read usage(id: AccountId) -> Usage;
 });
@@ -192,6 +193,7 @@ delegate!(DeviceStore {
     read devices(account: AccountId, page: PageRequest) -> Page<Device>;
     read device_by_id(id: DeviceId) -> Option<Arc<Device>>;
     read all_devices() -> Vec<Device>;
+    read devices_by_status() -> Vec<(DeviceStatus, i64)>;
     write update_device(account: AccountId, id: DeviceId, patch: DevicePatch) -> Option<Device>;
     write restrict_device(
         id: DeviceId, until: Option<Timestamp>, now: Timestamp
@@ -331,6 +333,9 @@ delegate!(PeopleStore {
     read user_by_email(email: &str) -> Option<(User, String)>;
     read users(account: Option<AccountId>) -> Vec<User>;
     write delete_user(account: Option<AccountId>, id: UserId) -> bool;
+    write set_role(account: AccountId, id: UserId, role: Role) -> bool;
+    write set_password(id: UserId, password: &str, kept: Option<KeyHash>) -> bool;
+    write reset_password(hash: KeyHash, password: &str, now: Timestamp) -> Option<User>;
     write create_link(link: NewLink, now: Timestamp) -> bool;
     read invitations(account: Option<AccountId>, now: Timestamp) -> Vec<Invitation>;
     write delete_invitation(account: Option<AccountId>, hash: KeyHash) -> Option<Link>;

@@ -134,6 +134,7 @@ macro_rules! store_conformance {
                 old_deliveries_are_cleaned_up, unknown_deliveries_are_skipped;
             people: a_person_is_found_as_made, a_second_factor_is_used_up_once, people_are_tenant_separate, an_account_has_a_limit_of_people,
                 a_link_is_used_once_and_expires, a_session_is_begun_used_and_ended,
+                a_password_is_set_by_its_holder_or_by_a_link, a_role_is_given_anew,
                 invitations_go_with_the_person_who_made_them,
                 a_link_stays_valid_while_nobody_has_joined, people_are_deleted_with_their_account,
                 a_form_is_claimed_once_a_day;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::StoreResult;
 use crate::ids::{AccountId, NodeId, UserId};
 use crate::key::KeyHash;
-use crate::person::{Invitation, Link, Place, Session, User};
+use crate::person::{Invitation, Link, Place, Role, Session, User};
 use crate::webhook::SealedSecret;
 
 /// A person to be made.
@@ -100,6 +100,25 @@ pub trait PeopleStore: Send + Sync {
     async fn users(&self, account: Option<AccountId>) -> StoreResult<Vec<User>>;
     /// Erases a person with all sessions and the links it made; false when there is none in that account.
     async fn delete_user(&self, account: Option<AccountId>, id: UserId) -> StoreResult<bool>;
+    /// Gives a person of an account another role, and erases the links it made; false when there is none in
+    /// that account.
+    async fn set_role(&self, account: AccountId, id: UserId, role: Role) -> StoreResult<bool>;
+    /// Sets a password, as in [`NewUser`]; all sessions of the person but one end, and the links that are for
+    /// it are erased. False when there is no such person.
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &str,
+        kept: Option<KeyHash>,
+    ) -> StoreResult<bool>;
+    /// The same for the person that a link is for, and no session stays: who that is; `None` when there is no
+    /// such link.
+    async fn reset_password(
+        &self,
+        hash: KeyHash,
+        password: &str,
+        now: Timestamp,
+    ) -> StoreResult<Option<User>>;
     /// Keeps a link; those that have expired are erased. False when the person who made it is gone.
     async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<bool>;
     /// The open invitations to an account, or to the operators: at most

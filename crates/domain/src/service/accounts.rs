@@ -54,7 +54,7 @@ impl Core {
         let (secret, key) = self.new_secret(KeyKind::Account, "first key");
         let created = self.store.create_account(account, key, self.clock.now()).await?;
         let account = created.ok_or(Error::Conflict(EMAIL_TAKEN))?;
-        self.note_in(principal, Some(account.id), Action::AccountCreated, account.id).await;
+        self.note_in(principal, Some(account.id), Action::AccountCreated, named(&account)).await;
         Ok((account, secret))
     }
 
@@ -131,7 +131,7 @@ impl Core {
         };
         match self.store.update_account(id, patch).await? {
             Some(UpdatedAccount::Updated(account)) => {
-                self.note_in(principal, Some(id), Action::AccountChanged, id).await;
+                self.note_in(principal, Some(id), Action::AccountChanged, named(&account)).await;
                 Ok(account)
             }
             Some(UpdatedAccount::EmailTaken) => Err(Error::Conflict(EMAIL_TAKEN)),
@@ -145,6 +145,10 @@ impl Core {
     /// [`Error::Forbidden`], [`Error::NotFound`].
     pub async fn delete_account(&self, principal: &Principal, id: AccountId) -> Result<()> {
         principal.require_operator()?;
+        let subject = match self.store.account(id).await {
+            Ok(Some(account)) => named(&account),
+            _ => id.to_string(),
+        };
         let is_full = self.store.make_room().await;
         let mut page = PageRequest { before: None, limit: ACCOUNTS_PAGE_MAX };
         loop {
@@ -168,7 +172,7 @@ impl Core {
         self.dispatcher.account_erased(id);
         self.end_revoked_streams(id).await;
         deleted.then_some(()).ok_or(Error::NotFound("account"))?;
-        self.note_in(principal, None, Action::AccountDeleted, id).await;
+        self.note_in(principal, None, Action::AccountDeleted, subject).await;
         Ok(())
     }
 
@@ -179,6 +183,15 @@ impl Core {
     pub async fn plans(&self, principal: &Principal) -> Result<Vec<Plan>> {
         principal.require_operator()?;
         Ok(self.store.plans().await?)
+    }
+
+    /// How many accounts have a plan.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for anybody but the operator.
+    pub async fn accounts_of_plan(&self, principal: &Principal, name: &str) -> Result<i64> {
+        principal.require_operator()?;
+        Ok(self.store.accounts_of_plan(name).await?)
     }
 
     /// Makes or replaces a plan.
@@ -218,6 +231,11 @@ impl Core {
         let names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
         Err(Error::invalid("plan", format!("must be one of {}", names.join(", "))))
     }
+}
+
+/// What names an account in the audit log, also when it is gone.
+fn named(account: &Account) -> String {
+    format!("{} {}", account.id, account.name)
 }
 
 const EMAIL_TAKEN: &str = "another account has this email address";

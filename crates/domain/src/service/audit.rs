@@ -1,14 +1,15 @@
 //! The log of who changed what.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 use jiff::Timestamp;
 
 use super::{Core, Principal, Visitor};
-use crate::account::Caller;
+use crate::account::{Caller, Key};
 use crate::audit::{Action, AuditEntry, NewAuditEntry};
 use crate::error::Result;
-use crate::ids::AccountId;
+use crate::ids::{AccountId, DeviceId, KeyId};
 use crate::person::Role;
 use crate::ports::{Page, PageRequest};
 
@@ -31,7 +32,8 @@ impl Core {
         action: Action,
         subject: impl Display,
     ) {
-        self.write_note(account_id, name_of(principal), action, subject).await;
+        let by = self.name_of(principal).await;
+        self.write_note(account_id, by, action, subject).await;
     }
 
     /// Notes what a person did who has no session yet.
@@ -71,14 +73,73 @@ impl Core {
         let page = PageRequest { limit: page.limit.min(AUDIT_PAGE_MAX), ..page };
         Ok(self.store.audit(account, page).await?)
     }
+
+    /// What the devices and keys that entries name by their ids alone are called, as far as they are there.
+    /// For entries that [`Core::audit`] has given.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn audit_names(&self, entries: &[AuditEntry]) -> Result<AuditNames> {
+        let mut names = AuditNames::default();
+        let words = entries.iter().flat_map(|entry| {
+            let account = entry.account_id;
+            let words = entry.subject.split(' ').chain(entry.by.split(' '));
+            words.filter_map(move |word| Some((word.parse::<DeviceId>().ok()?, account?)))
+        });
+        let named: HashMap<DeviceId, AccountId> = words.collect();
+        let ids: Vec<DeviceId> = named.keys().copied().collect();
+        for device in self.store.devices_by_id(&ids).await? {
+            // An entry may name what another account has.
+            if named.get(&device.id) == Some(&device.account_id) {
+                names.devices.insert(device.id, device.name);
+            }
+        }
+        let keys: HashSet<(AccountId, KeyId)> = entries.iter().filter_map(nameless_key).collect();
+        for (account, id) in keys {
+            if let Some(key) = self.key_named(account, id).await? {
+                names.keys.insert(id, key.name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// What names the caller in the log: a key is gone when somebody reads it, so its name goes with it.
+    async fn name_of(&self, principal: &Principal) -> String {
+        match (&principal.person, principal.caller) {
+            (Some(person), _) => person.to_string(),
+            (None, Caller::Operator) => "operator key".to_owned(),
+            (None, Caller::Account(account, id)) => match self.key_named(account, id).await {
+                Ok(Some(key)) => format!("{KEY}{id} {}", key.name),
+                _ => format!("{KEY}{id}"),
+            },
+            (None, Caller::Device(_, device, _)) => format!("token of device {device}"),
+        }
+    }
+
+    /// A key of an account.
+    pub(super) async fn key_named(&self, account: AccountId, id: KeyId) -> Result<Option<Key>> {
+        let page = PageRequest { before: id.0.checked_add(1), limit: 1 };
+        let found = self.store.keys(account, page).await?.items;
+        Ok(found.into_iter().find(|key| key.id == id))
+    }
 }
 
-/// What names the caller in the log.
-fn name_of(principal: &Principal) -> String {
-    match (&principal.person, principal.caller) {
-        (Some(person), _) => person.to_string(),
-        (None, Caller::Operator) => "operator key".to_owned(),
-        (None, Caller::Account(_, key)) => format!("key {key}"),
-        (None, Caller::Device(_, device, _)) => format!("token of device {device}"),
-    }
+/// What stands before the id of a key that did something.
+const KEY: &str = "key ";
+
+/// What is named in entries by its id alone.
+#[derive(Debug, Default)]
+pub struct AuditNames {
+    /// The names of devices.
+    pub devices: HashMap<DeviceId, String>,
+    /// The names of keys.
+    pub keys: HashMap<KeyId, String>,
+}
+
+/// The key that did something, or to which it was done, where its name is not in the entry.
+fn nameless_key(entry: &AuditEntry) -> Option<(AccountId, KeyId)> {
+    let is_of_key = entry.action.starts_with("key.");
+    let id = entry.by.strip_prefix(KEY).and_then(|id| id.parse().ok());
+    let id = id.or_else(|| entry.subject.parse().ok().filter(|_| is_of_key))?;
+    Some((entry.account_id?, KeyId(id)))
 }

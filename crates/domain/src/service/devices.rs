@@ -219,7 +219,7 @@ impl Core {
         let (secret, token) = self.new_secret(KeyKind::Device, "device token");
         match self.store.create_device(device, token, limit, self.clock.now()).await? {
             CreatedDevice::Created(device) => {
-                self.note(principal, Action::DeviceCreated, device.id).await;
+                self.note_device(principal, Action::DeviceCreated, &device).await;
                 Ok((device, secret))
             }
             CreatedDevice::LimitReached => Err(Error::DeviceLimit(limit.unwrap_or_default())),
@@ -280,8 +280,12 @@ impl Core {
         let device = self.store.update_device(account, id, patch).await?;
         let device = device.ok_or(Error::NotFound("device"))?;
         self.dispatcher.reload(id).await;
-        self.note(principal, Action::DeviceChanged, id).await;
+        self.note_device(principal, Action::DeviceChanged, &device).await;
         Ok(device)
+    }
+
+    async fn note_device(&self, principal: &Principal, action: Action, device: &Device) {
+        self.note(principal, action, named(device)).await;
     }
 
     /// Takes a proxy and encrypts it.
@@ -309,11 +313,12 @@ impl Core {
     pub async fn delete_device(&self, principal: &Principal, id: DeviceId) -> Result<()> {
         principal.require(Scope::Manage)?;
         let account = principal.require_account_key()?;
-        match self.device(principal, id).await {
+        let subject = match self.device(principal, id).await {
+            Ok(device) => named(&device),
             // It is the account's, but cannot be read: it is deleted by its id alone.
-            Ok(_) | Err(Error::Store(StoreError::Fault(_))) => {}
+            Err(Error::Store(StoreError::Fault(_))) => id.to_text(),
             Err(error) => return Err(error),
-        }
+        };
         let is_full = self.store.make_room().await;
         match self.dispatcher.remove(account, id).await {
             // There is no room to keep what waits, as cancelled.
@@ -324,7 +329,7 @@ impl Core {
             removed => removed?,
         }
         self.end_revoked_streams(account).await;
-        self.note(principal, Action::DeviceDeleted, id).await;
+        self.note(principal, Action::DeviceDeleted, subject).await;
         Ok(())
     }
 
@@ -367,7 +372,7 @@ impl Core {
         let offer = self.dispatcher.pair(id, method).await?;
         // Some clients ask for the running offer with this call, again and again.
         if device.status != DeviceStatus::Pairing {
-            self.note(principal, Action::DevicePairing, id).await;
+            self.note_device(principal, Action::DevicePairing, &device).await;
         }
         Ok(offer)
     }
@@ -383,7 +388,7 @@ impl Core {
             return Err(Error::Conflict("the device is not paired"));
         }
         self.dispatcher.logout(id).await?;
-        self.note(principal, Action::DeviceUnlinked, id).await;
+        self.note_device(principal, Action::DeviceUnlinked, &device).await;
         self.device(principal, id).await
     }
 
@@ -459,6 +464,11 @@ impl Core {
         let found = self.dispatcher.find_number(id, &phone).await?;
         Ok((phone, found))
     }
+}
+
+/// What names a device in the audit log, also when it is gone.
+fn named(device: &Device) -> String {
+    format!("{} {}", device.id, device.name)
 }
 
 fn parse_phone(principal: &Principal, field: &'static str, text: &str) -> Result<PhoneNumber> {

@@ -87,7 +87,7 @@ impl Core {
         let (secret, key) = self.new_secret(kind, &name);
         match self.store.create_key(account, key, rights, self.clock.now()).await? {
             CreatedKey::Created(key) => {
-                self.note(principal, Action::KeyCreated, key.id).await;
+                self.note(principal, Action::KeyCreated, named(&key)).await;
                 Ok((key, secret))
             }
             CreatedKey::LimitReached => Err(Error::Conflict(TOO_MANY_KEYS)),
@@ -137,11 +137,15 @@ impl Core {
     pub async fn delete_key(&self, principal: &Principal, id: KeyId) -> Result<()> {
         let account = principal.require_account_key()?;
         principal.require(Scope::Manage)?;
+        let subject = match self.key_named(account, id).await {
+            Ok(Some(key)) => named(&key),
+            _ => id.to_string(),
+        };
         self.store.make_room().await;
         let deleted = self.store.delete_key(account, id).await?;
         self.end_revoked_streams(account).await;
         deleted.then_some(()).ok_or(Error::NotFound("key"))?;
-        self.note(principal, Action::KeyRevoked, id).await;
+        self.note(principal, Action::KeyRevoked, subject).await;
         Ok(())
     }
 
@@ -158,6 +162,11 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// What names a key in the audit log, also when it is gone.
+fn named(key: &Key) -> String {
+    format!("{} {}", key.id, key.name)
 }
 
 const TOO_MANY_KEYS: &str = "the account has 100 keys already; revoke one that is not used";

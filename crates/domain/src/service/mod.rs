@@ -18,9 +18,11 @@ mod keys;
 mod lent;
 mod limits;
 mod live;
+mod login_tries;
 mod messages;
 mod nodes;
 mod pairing;
+mod passwords;
 mod people;
 mod portal;
 mod resend;
@@ -55,7 +57,7 @@ use crate::scope::{Scope, Scopes};
 
 pub use accounts::{ACCOUNTS_PAGE_MAX, NewAccountRequest};
 pub use amend::Revocation;
-pub use audit::AUDIT_PAGE_MAX;
+pub use audit::{AUDIT_PAGE_MAX, AuditNames};
 pub use batches::BatchProgress;
 pub use content::DOWNLOAD_FAILED;
 pub use device_choice::DeviceCounts;
@@ -68,9 +70,10 @@ pub use limits::{
     STREAMS_MAX, STREAMS_PER_ACCOUNT_MAX, WAITS_MAX, WAITS_PER_ACCOUNT_MAX, WRONG_KEYS_MAX,
 };
 pub use live::PageChange;
+pub use login_tries::LOGIN_TRIES_MAX;
 pub use messages::COUNTED_MESSAGES_MAX;
 pub use nodes::{DRAIN_PER_S, DRAIN_PER_S_MAX};
-pub use people::{LOGIN_TRIES_MAX, Visitor};
+pub use people::Visitor;
 pub use portal::PortalVisitor;
 pub use resend::{BatchOutcome, CANCELLABLE, CANCELLED_MAX, RESENDABLE, not_resendable};
 pub use send::{AcceptedMessages, RETRY_INTERVAL_S_MAX, SendRefusal, SendRequest, SendingDevice};
@@ -128,7 +131,7 @@ pub struct Core {
     waits: limits::Waits,
     streams: limits::Streams,
     wrong_keys: limits::WrongKeys,
-    login_tries: people::LoginTries,
+    login_tries: login_tries::LoginTries,
     key_uses: keys::KeyUses,
     lent: lent::LentKeys,
 }
@@ -271,7 +274,7 @@ impl Core {
             waits: limits::Waits::default(),
             streams: limits::Streams::default(),
             wrong_keys: limits::WrongKeys::default(),
-            login_tries: people::LoginTries::default(),
+            login_tries: login_tries::LoginTries::default(),
             key_uses: keys::KeyUses::default(),
             lent: lent::LentKeys::default(),
         }

@@ -2,6 +2,7 @@
 
 use super::{Core, Principal};
 use crate::audit::Action;
+use crate::device::DeviceStatus;
 use crate::error::{Error, Result};
 use crate::ids::{DeviceId, NodeId};
 use crate::node::{Node, NodeAddress};
@@ -13,6 +14,18 @@ pub const DRAIN_PER_S: u32 = 5;
 pub const DRAIN_PER_S_MAX: u32 = 1_000;
 
 impl Core {
+    /// How many devices of all accounts are in each state that some are in.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for all but the operator.
+    pub async fn devices_by_status(
+        &self,
+        principal: &Principal,
+    ) -> Result<Vec<(DeviceStatus, i64)>> {
+        principal.require_operator()?;
+        Ok(self.store.devices_by_status().await?)
+    }
+
     /// Whether other processes use the database, too.
     pub fn is_shared(&self) -> bool {
         self.store.leases().is_shared()

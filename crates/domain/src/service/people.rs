@@ -1,11 +1,9 @@
 //! The people of the dashboard: links that let them in, sessions, and what they may do.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 
 use super::accounts::check_email;
 use super::{Core, Principal};
@@ -21,11 +19,6 @@ use crate::plan::Plan;
 use crate::ports::{CreatedUser, KeyHolder, NewLink, NewSession, NewUser};
 use crate::scope::Scopes;
 
-/// Most wrong passwords of an address of e-mail, and of a client, within 15 minutes.
-pub const LOGIN_TRIES_MAX: u32 = 10;
-const LOGIN_TRIES_WINDOW: SignedDuration = SignedDuration::from_mins(15);
-/// Most of either that are remembered.
-const LOGIN_TRIES_KEPT: usize = 20_000;
 /// Sessions are written at most so often.
 const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);
 
@@ -156,7 +149,7 @@ impl Core {
         self.new_link(Link::SignIn(user.id), SETUP_LINK_MAX, None).await
     }
 
-    async fn new_link(
+    pub(super) async fn new_link(
         &self,
         link: Link,
         lasts: SignedDuration,
@@ -402,103 +395,3 @@ const TOO_MANY_PEOPLE: &str = "there are as many people as there may be";
 const TOO_MANY_INVITATIONS: &str =
     "as many invitations are open as there may be; withdraw some of them";
 const NOT_ONESELF: &str = "you cannot remove yourself";
-
-/// Whose tries are counted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Trier {
-    Email(String),
-    Client(IpAddr),
-}
-
-/// Wrong passwords, counted by address of e-mail and by client.
-#[derive(Default)]
-pub(super) struct LoginTries(Mutex<HashMap<Trier, (Timestamp, u32)>>);
-
-impl LoginTries {
-    fn triers(email: &str, client: Option<IpAddr>) -> impl Iterator<Item = Trier> {
-        let email: String = email.trim().to_lowercase().chars().take(254).collect();
-        client.map(Trier::Client).into_iter().chain([Trier::Email(email)])
-    }
-
-    fn count(&self, email: &str, client: Option<IpAddr>, now: Timestamp) -> Result<()> {
-        let mut tries = self.0.lock();
-        let is_over = |began: Timestamp| now.duration_since(began) >= LOGIN_TRIES_WINDOW;
-        if tries.len() >= LOGIN_TRIES_KEPT {
-            tries.retain(|_, (began, _)| !is_over(*began));
-            if tries.len() >= LOGIN_TRIES_KEPT {
-                return Err(Error::TooManyTries(LOGIN_TRIES_WINDOW));
-            }
-        }
-        for trier in Self::triers(email, client) {
-            let (began, count) = tries.entry(trier).or_insert((now, 0));
-            if is_over(*began) {
-                (*began, *count) = (now, 0);
-            }
-            // A client that is blocked makes no entries for the addresses it goes on to try.
-            if *count >= LOGIN_TRIES_MAX {
-                let left = LOGIN_TRIES_WINDOW - now.duration_since(*began);
-                return Err(Error::TooManyTries(left));
-            }
-            *count += 1;
-        }
-        Ok(())
-    }
-
-    fn forget(&self, email: &str, client: Option<IpAddr>) {
-        let mut tries = self.0.lock();
-        for trier in Self::triers(email, client) {
-            match (&trier, tries.get_mut(&trier)) {
-                // One right password excuses no wrong ones for other people.
-                (Trier::Client(_), Some((_, count))) => *count = count.saturating_sub(1),
-                _ => drop(tries.remove(&trier)),
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ten_wrong_tries_block_an_address_and_a_client_for_a_while() {
-        let tries = LoginTries::default();
-        let now = Timestamp::UNIX_EPOCH;
-        let client = |n: u8| Some(IpAddr::from([10, 0, 0, n]));
-        for n in 0..10 {
-            tries.count("A@b.example", client(n), now).unwrap();
-        }
-        let blocked = |email, n, at| tries.count(email, client(n), at).is_err();
-        assert!(blocked("a@b.example ", 99, now), "any spelling, any client");
-        assert!(!blocked("c@b.example", 98, now), "others are not concerned");
-        for n in 0..10 {
-            tries.count(&format!("{n}@b.example"), client(50), now).unwrap();
-        }
-        assert!(blocked("x@b.example", 50, now), "one client, many addresses");
-        let kept = tries.0.lock().len();
-        assert!(blocked("y@b.example", 50, now));
-        assert_eq!(tries.0.lock().len(), kept, "nothing is kept of what a blocked client tries");
-        for _ in 0..9 {
-            tries.count("d@b.example", client(51), now).unwrap();
-        }
-        tries.count("mine@b.example", client(51), now).unwrap();
-        tries.forget("mine@b.example", client(51));
-        tries.count("e@b.example", client(51), now).unwrap();
-        assert!(blocked("f@b.example", 51, now), "one's own password clears no other tries");
-        let wait = |minutes| {
-            let at = now + SignedDuration::from_mins(minutes);
-            match tries.count("a@b.example", None, at) {
-                Err(Error::TooManyTries(left)) => left.as_mins(),
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!((wait(0), wait(14)), (15, 1), "what is left of the window");
-        let later = now + LOGIN_TRIES_WINDOW;
-        assert!(!blocked("a@b.example", 99, later));
-        tries.forget("a@b.example", client(99));
-        for _ in 0..10 {
-            tries.count("a@b.example", None, later).unwrap();
-        }
-        assert!(tries.count("a@b.example", None, later).is_err());
-    }
-}

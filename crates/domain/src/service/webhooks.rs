@@ -94,7 +94,7 @@ impl Core {
         };
         let secrets = self.sealer.secrets(&made).ok_or(Error::Conflict(SECRET_UNREADABLE))?;
         self.dispatcher.webhooks_changed(account);
-        self.note(principal, Action::WebhookCreated, made.id).await;
+        self.note(principal, Action::WebhookCreated, named(&made)).await;
         Ok((made, secrets.current))
     }
 
@@ -139,7 +139,7 @@ impl Core {
         let webhook = self.store.update_webhook(webhook.account_id, id, patch).await?;
         let webhook = webhook.ok_or(Error::NotFound("webhook"))?;
         self.dispatcher.webhooks_changed(webhook.account_id);
-        self.note(principal, Action::WebhookSecretReplaced, id).await;
+        self.note(principal, Action::WebhookSecretReplaced, named(&webhook)).await;
         Ok((webhook, secret))
     }
 
@@ -207,7 +207,7 @@ impl Core {
         let webhook = self.store.update_webhook(webhook.account_id, id, patch).await?;
         let webhook = webhook.ok_or(Error::NotFound("webhook"))?;
         self.dispatcher.webhooks_changed(webhook.account_id);
-        self.note(principal, Action::WebhookChanged, id).await;
+        self.note(principal, Action::WebhookChanged, named(&webhook)).await;
         Ok(webhook)
     }
 
@@ -218,16 +218,18 @@ impl Core {
     pub async fn delete_webhook(&self, principal: &Principal, id: WebhookId) -> Result<()> {
         principal.require(Scope::Manage)?;
         let account = principal.account_id()?;
-        // An account deletes also what cannot be read.
-        if principal.caller.bound_device().is_some() {
-            self.webhook(principal, id).await?;
-        }
+        let subject = match self.webhook(principal, id).await {
+            Ok(webhook) => named(&webhook),
+            // An account deletes also what cannot be read.
+            Err(_) if principal.caller.bound_device().is_none() => id.to_string(),
+            Err(error) => return Err(error),
+        };
         self.store.make_room().await;
         if !self.store.delete_webhook(account, id).await? {
             return Err(Error::NotFound("webhook"));
         }
         self.dispatcher.webhooks_changed(account);
-        self.note(principal, Action::WebhookDeleted, id).await;
+        self.note(principal, Action::WebhookDeleted, subject).await;
         Ok(())
     }
 
@@ -342,6 +344,12 @@ impl Core {
         let id = format!("evt_test_{}", hex::encode(self.random::<8>()));
         Event { id, kind, at: now, account_id: webhook.account_id, device, subject }
     }
+}
+
+/// What names a webhook in the audit log, also when it is gone: its host, for the rest may hold a secret.
+fn named(webhook: &Webhook) -> String {
+    let rest = webhook.url.split_once("://").map_or("", |(_, rest)| rest);
+    format!("{} {}", webhook.id, rest.split(['/', '?', '#']).next().unwrap_or_default())
 }
 
 const TOO_MANY_WEBHOOKS: &str = "the account has 100 webhooks already";

@@ -8,15 +8,18 @@ use axum::routing::{get, post};
 use domain::account::{Account, AccountPatch};
 use domain::error::Error;
 use domain::ids::AccountId;
+use domain::message::{Direction, MessageState};
 use domain::person::Role;
+use domain::ports::{MessageFilter, PageRequest};
+use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::accounts::operator;
-use super::caller::{InAccount, Person, Posted, id};
+use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
-use super::show::Fault;
+use super::show::{Confirm, Fault, with};
 use super::words::{Lang, words};
 use crate::state::AppState;
 
@@ -39,6 +42,8 @@ words! {
     zone: "Time zone", "Zona waktu";
     zone_help: "Dates and times of the dashboard, quiet hours and the days of quotas are in it.", "Tanggal dan jam di dasbor, jam hening, dan hari kuota mengikutinya.";
     zone_wrong: "Write a time zone such as Asia/Jakarta.", "Isi zona waktu seperti Asia/Jakarta.";
+    delete_warning: "The account is erased with all it has: devices are unlinked, messages that wait are not sent, and messages, files, keys, webhooks and people are gone. Nothing brings it back.", "Akun dihapus beserta seluruh isinya: tautan perangkat dilepas, pesan yang menunggu tidak dikirim, dan pesan, berkas, kunci, webhook, serta pengguna hilang. Tidak dapat dikembalikan.";
+    waiting: "Messages that wait", "Pesan menunggu";
     country: "Country code for a leading zero", "Kode negara pengganti angka nol di depan";
     country_wrong: "Write a country code such as 62.", "Isi kode negara seperti 62.";
 }
@@ -47,11 +52,14 @@ pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route(SETTINGS_PATH, get(show).post(change_own))
         .route("/app/accounts/{id}/settings", post(change))
+        .route("/app/accounts/{id}/delete", get(ask_delete).post(delete))
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct SettingsForm {
+    /// The account's, on the operator's page.
+    name: String,
     plan: String,
     timezone: String,
     country: String,
@@ -60,6 +68,7 @@ struct SettingsForm {
 impl SettingsForm {
     fn of(account: &Account) -> Self {
         Self {
+            name: account.name.clone(),
             plan: account.plan.clone(),
             timezone: account.timezone.name().to_owned(),
             country: account.default_country.clone(),
@@ -100,6 +109,9 @@ fn field_fault(lang: Lang, error: Error) -> Result<Fault, Failure> {
     match error {
         Error::Invalid { field: "timezone", .. } => {
             Ok(Fault::of("timezone", own.zone_wrong.to_owned()))
+        }
+        Error::Invalid { field: "name", .. } => {
+            Ok(Fault::of("name", lang.words().name_wrong.to_owned()))
         }
         Error::Invalid { field: "default_country", .. } => {
             Ok(Fault::of("country", own.country_wrong.to_owned()))
@@ -164,6 +176,10 @@ async fn operator_form(
             h2 { (words.settings) }
             form.stack method="post" action={ "/app/accounts/" (account) "/settings" } {
                 (person.csrf())
+                label for="name" { (words.name) }
+                input #name name="name" required maxlength=(NAME_CHARS_MAX) value=(form.name)
+                    aria-describedby="name-fault";
+                (Fault::beside(fault, "name"))
                 label for="plan" { (words.plan) }
                 select #plan name="plan" {
                     @for plan in &plans {
@@ -174,8 +190,64 @@ async fn operator_form(
                 (country_field(own, &form.country, fault))
                 button { (words.save) }
             }
+            p { a.button.plain.danger-text href={ "/app/accounts/" (account) "/delete" } { (words.delete) } }
         }
     })
+}
+
+/// What is erased with an account.
+async fn ask_delete(
+    State(state): State<AppState>,
+    person: Person,
+    Path(text): Path<String>,
+) -> PageResult {
+    let (own, operator) = (SettingsWords::of(person.lang), operator(&person)?);
+    let account = state.core().account(&operator, AccountId(id(&text, "account")?)).await?;
+    let inside = state.core().in_account(&operator, account.id).await?;
+    let mut page = PageRequest { before: None, limit: ACCOUNTS_PAGE_MAX };
+    let mut devices = 0;
+    loop {
+        let some = state.core().devices(&inside, page).await?;
+        devices += some.items.len();
+        page.before = some.items.last().map(|device| device.number_id.0);
+        if !some.has_more {
+            break;
+        }
+    }
+    let waiting = MessageFilter {
+        direction: Some(Direction::Out),
+        states: vec![MessageState::Scheduled, MessageState::Queued],
+        ..MessageFilter::default()
+    };
+    let waiting = state.core().counted_messages(&inside, waiting, 1, 1).await?.total;
+    let title = with(person.words().delete_device_title, &account.name);
+    let confirm = Confirm {
+        title: &title,
+        what: html! {
+            p { (own.delete_warning) }
+            dl.facts {
+                dt { (person.words().devices) } dd { (devices) }
+                dt { (own.waiting) } dd { (waiting) }
+            }
+        },
+        action: &format!("/app/accounts/{}/delete", account.id),
+        button: person.words().delete,
+        back: &format!("/app/accounts/{}", account.id),
+    };
+    Ok(layout::page(&person, Place::Accounts, &title, &confirm.render(&person)))
+}
+
+async fn delete(
+    State(state): State<AppState>,
+    Path(text): Path<String>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let (operator, id) = (operator(&person)?, AccountId(id(&text, "account")?));
+    if person.visitor.account().is_some_and(|account| account.id == id) {
+        state.core().enter(&person.visitor, None).await?;
+    }
+    state.core().delete_account(&operator, id).await?;
+    Ok(redirect("/app/accounts"))
 }
 
 async fn change(
@@ -186,6 +258,8 @@ async fn change(
     let operator = operator(&person)?;
     let id = AccountId(id(&text, "account")?);
     let patch = AccountPatch {
+        // A form from before it had a name leaves it.
+        name: Some(form.name.clone()).filter(|name| !name.is_empty()),
         plan: Some(form.plan.clone()),
         timezone: Some(form.timezone.trim().to_owned()),
         default_country: Some(form.country.trim().to_owned()),

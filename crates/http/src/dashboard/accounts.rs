@@ -7,6 +7,7 @@ use axum::routing::{get, post};
 use domain::account::Account;
 use domain::error::Error;
 use domain::ids::AccountId;
+use domain::plan::DEFAULT_PLAN;
 use domain::ports::PageRequest;
 use domain::service::{ACCOUNTS_PAGE_MAX, NAME_CHARS_MAX, NewAccountRequest, Principal};
 use maud::{Markup, html};
@@ -95,6 +96,7 @@ async fn page(
     let page = PageRequest { before, limit: ACCOUNTS_PAGE_MAX };
     let accounts = state.core().accounts(&operator, page).await?;
     let plans = state.core().plans(&operator).await?;
+    let chosen = if form.plan.is_empty() { DEFAULT_PLAN } else { form.plan.as_str() };
     let last = accounts.items.last().filter(|_| accounts.has_more);
     let body = html! {
         h1 { (words.accounts) }
@@ -115,7 +117,7 @@ async fn page(
                 label for="plan" { (words.plan) }
                 select #plan name="plan" {
                     @for plan in &plans {
-                        option value=(plan.name) selected[plan.name == form.plan] { (plan.name) }
+                        option value=(plan.name) selected[plan.name == chosen] { (plan.name) }
                     }
                 }
                 (account_settings::zone_field(person.lang, &form.timezone, fault))

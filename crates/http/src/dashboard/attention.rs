@@ -12,6 +12,7 @@ use maud::{Markup, html};
 
 use super::caller::Person;
 use super::devices::restricted;
+use super::reasons::said;
 use super::show::{self, device_name};
 use super::webhooks::{account_webhooks, hook_status, webhook_path};
 use super::words::words;
@@ -60,7 +61,7 @@ fn of_device(state: &AppState, person: &Person, device: &Device) -> Option<Marku
         html! {
             a href=(show::device_path(device)) { (device_name(device)) } " "
             (show::device_status(person.words(), device.status))
-            @if let (true, Some(reason)) = (is_off, &device.reason) { " " span.quiet { (reason) } }
+            @if let (true, Some(reason)) = (is_off, &device.reason) { " " span.quiet { (said(person.lang, reason)) } }
             (restricted(state, person, device))
         }
     })

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
+use super::reasons::said;
 use super::show::{self, Confirm, with};
 use super::table::{self, Column};
 use super::webhook::{crumbs, own_webhook};
@@ -133,7 +134,7 @@ fn table(person: &Person, webhook: &Webhook, deliveries: &[Delivery]) -> Markup 
             html! { (about(delivery)) },
             state_badge(words, delivery.state),
             html! { (delivery.attempts) },
-            last_answer(delivery),
+            last_answer(person, delivery),
         ]
     };
     table::table(words.deliveries, &columns, deliveries.iter().map(row))
@@ -149,10 +150,10 @@ fn about(delivery: &Delivery) -> String {
     }
 }
 
-fn last_answer(delivery: &Delivery) -> Markup {
+fn last_answer(person: &Person, delivery: &Delivery) -> Markup {
     html! {
         @if let Some(status) = delivery.last_status { (status) " " }
-        @if let Some(error) = &delivery.last_error { span.quiet { (error) } }
+        @if let Some(error) = &delivery.last_error { span.quiet { (said(person.lang, error)) } }
     }
 }
 
@@ -267,7 +268,7 @@ fn facts(person: &Person, delivery: &Delivery) -> Markup {
             dt { (words.time) } dd { (show::time_for(person, delivery.created_at)) }
             dt { (words.attempts) } dd { (delivery.attempts) }
             @if delivery.last_status.is_some() || delivery.last_error.is_some() {
-                dt { (words.last_answer) } dd { (last_answer(delivery)) }
+                dt { (words.last_answer) } dd { (last_answer(person, delivery)) }
             }
             @if is_pending { dt { (words.next_attempt) } dd { (show::time_for(person, delivery.due_at)) } }
             @if let Some(at) = delivery.ended_at { dt { (words.ended_at) } dd { (show::time_for(person, at)) } }
@@ -289,7 +290,7 @@ fn attempts(person: &Person, tries: &[DeliveryTry]) -> Markup {
                             span.badge data-tone=(if (200..300).contains(&status) { "good" } else { "bad" }) { (status) }
                         }
                         " " span.quiet { (tried.ms) " ms" }
-                        @if let Some(error) = &tried.error { p.fault { (error) } }
+                        @if let Some(error) = &tried.error { p.fault { (said(person.lang, error)) } }
                         @if !tried.answer.is_empty() { (code_block(&tried.answer)) }
                     }
                 }

@@ -22,6 +22,7 @@ use super::layout::{self, Head, Place};
 use super::linking::{self, Linking, PairForm};
 use super::portal_links;
 use super::quota;
+use super::reasons::said;
 use super::show::{self, Fault, device_path, with};
 use crate::state::AppState;
 
@@ -93,7 +94,7 @@ async fn page(
             p {
                 (show::device_status(words, device.status)) " "
                 @if let Some(phone) = &device.phone { "+" (phone) }
-                @if let Some(reason) = &device.reason { " " span.quiet { (reason) } }
+                @if let Some(reason) = &device.reason { " " span.quiet { (said(person.lang, reason)) } }
             }
             (restricted(state, person, device))
             (heartbeat_bar::bar(state, person, device, Grain::Minute).await?)
@@ -107,7 +108,7 @@ async fn page(
         }
         dl.facts {
             dt { (words.device_id) } dd { code { (device.id) } }
-            dt { "number_id" } dd { code { (device.number_id) } }
+            dt { (words.device_number) } dd { code { (device.number_id) } }
             @if let (Some(at), Some(account)) = (device.paired_at, person.visitor.account()) {
                 dt { (words.linked_at) } dd { (show::time(account, at)) }
             }

@@ -14,6 +14,7 @@ use super::caller::{InAccount, Person, Posted};
 use super::device::own_device;
 use super::failure::{PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
+use super::reasons::said;
 use super::show::{Fault, device_path};
 use super::words::words;
 use crate::state::AppState;
@@ -147,7 +148,8 @@ async fn change(
     match state.core().update_device(person.principal(), device.id, change).await {
         Ok(_) => Ok(redirect(&device_path(&device))),
         Err(Error::Invalid { field: "reject_text", message }) => {
-            page(&person, &device, &form, Some(&Fault::of("reject_text", message)))
+            let fault = Fault::of("reject_text", said(person.lang, &message).into_owned());
+            page(&person, &device, &form, Some(&fault))
         }
         Err(error @ Error::Invalid { .. }) => {
             let fault = Fault::of("proxy", describe(&error.into(), person.words()));

@@ -18,6 +18,7 @@ use super::failure::{PageResult, describe, redirect};
 use super::heartbeat_bar::{self, Grain};
 use super::layout::{self, Head, Place};
 use super::quota;
+use super::reasons::said;
 use super::show::{self, Fault, device_path};
 use super::start::waiting;
 use crate::state::AppState;
@@ -140,7 +141,7 @@ async fn card(
                     None => { span.quiet { (words.no_number) } }
                 }
             }
-            @if let Some(reason) = &device.reason { p.quiet { (reason) } }
+            @if let Some(reason) = &device.reason { p.quiet { (said(person.lang, reason)) } }
             (restricted(state, person, device))
             (heartbeat_bar::bar(state, person, device, Grain::TenMinutes).await?)
             (figures(state, person, device).await?)

@@ -8,15 +8,17 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use domain::error::Error;
+use domain::error::{Error, StoreError};
 use domain::ids::NodeId;
 use jiff::SignedDuration;
 use maud::html;
+use percent_encoding::percent_decode_str;
 
 use super::layout;
 use super::portal_page::{portal_link, portal_path};
+use super::reasons::{field_fault, said};
 use super::show::{Fault, with};
-use super::words::{Lang, Words};
+use super::words::{Lang, Words, words};
 use crate::api_error::{ApiError, add_retry_after, log_fault, named};
 use crate::body::JSON_BYTES_MAX;
 use crate::native::problem;
@@ -28,6 +30,27 @@ const POLICY: HeaderValue = HeaderValue::from_static(
      connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; \
      frame-ancestors 'none'",
 );
+
+words! {
+    /// The texts of failures that no page shows in a way of its own.
+    FailureWords
+    event_missing: "The plan does not include the event {}.", "Paket tidak mencakup kejadian {}.";
+    rate_limited: "Too many requests: at most {} in 60 seconds.", "Terlalu banyak permintaan: paling banyak {} dalam 60 detik.";
+    too_many_waits: "Too many requests wait for their message to be sent. Try again in a few seconds.", "Terlalu banyak permintaan menunggu pesannya terkirim. Coba lagi beberapa detik lagi.";
+    too_many_streams: "Too many live pages are open. Close some of them.", "Terlalu banyak halaman langsung terbuka. Tutup sebagian.";
+    not_on_whatsapp: "{} is not on WhatsApp.", "{} tidak ada di WhatsApp.";
+    not_sent: "The message was not sent: {}", "Pesan tidak terkirim: {}";
+    voucher: "The voucher is unknown or was redeemed already.", "Voucher tidak dikenal atau sudah ditukar.";
+    challenge: "The receiver did not answer its challenge: {}", "Penerima tidak menjawab tantangannya: {}";
+    sent_otherwise: "This was sent before with other content.", "Ini sudah pernah dikirim dengan isi lain.";
+    still_handled: "This is still being handled. See in a moment what has come of it.", "Ini masih dikerjakan. Lihat hasilnya sebentar lagi.";
+    not_editable: "This message cannot be edited: {}", "Pesan ini tidak dapat disunting: {}";
+    not_revocable: "This message cannot be deleted for everyone: {}", "Pesan ini tidak dapat dihapus untuk semua orang: {}";
+    unavailable: "Nothing was kept. Try again in a moment.", "Belum ada yang disimpan. Coba lagi sebentar lagi.";
+    wrong_method: "This page is not called in this way. Open it from the pages above.", "Halaman ini tidak dipanggil dengan cara ini. Bukalah dari halaman lain.";
+    unreadable: "The request cannot be read.", "Permintaan tidak terbaca.";
+    body_lost: "The form came too slowly or broke off. Send it again.", "Formulir datang terlalu lambat atau terputus. Kirim lagi.";
+}
 
 /// The page that all begins with.
 const START_PATH: &str = "/app";
@@ -80,11 +103,11 @@ impl Failure {
     }
 
     /// What is wrong with a field; other failures stay what they are.
-    pub(super) fn into_fault(self) -> Result<Fault, Self> {
+    pub(super) fn into_fault(self, lang: Lang) -> Result<Fault, Self> {
         if let Self::Other(error) = &self
             && let ApiError::Core { error: Error::Invalid { field, message }, .. } = &**error
         {
-            return Ok(Fault::of(field, message.clone()));
+            return Ok(Fault::of(field, said(lang, message).into_owned()));
         }
         Err(self)
     }
@@ -103,18 +126,42 @@ impl Failure {
     }
 }
 
-/// An error in words. Those of fields come from the use cases and are English.
+/// An error in words.
 pub(super) fn describe(error: &ApiError, words: &Words) -> String {
-    let ApiError::Core { error: core, .. } = error else {
-        return match error {
-            ApiError::UnknownPath => words.not_found.to_owned(),
-            ApiError::TooLarge(max) if *max > JSON_BYTES_MAX => words.upload_too_large.to_owned(),
-            ApiError::TooLarge(_) => words.too_large.to_owned(),
-            ApiError::OutcomeUnknown => words.outcome_unknown.to_owned(),
-            _ => problem::detail(error),
-        };
-    };
-    let known = match core {
+    let lang = Lang::of_words(words);
+    let own = FailureWords::of(lang);
+    match error {
+        ApiError::Core { error, .. } => describe_core(error, lang),
+        ApiError::Field { field, message } => field_fault(lang, field, message),
+        ApiError::UnknownPath => words.not_found.to_owned(),
+        ApiError::TooLarge(max) if *max > JSON_BYTES_MAX => words.upload_too_large.to_owned(),
+        ApiError::TooLarge(_) => words.too_large.to_owned(),
+        ApiError::OutcomeUnknown => words.outcome_unknown.to_owned(),
+        ApiError::WrongMethod => own.wrong_method.to_owned(),
+        ApiError::BodyLost => own.body_lost.to_owned(),
+        ApiError::Crashed => words.internal.to_owned(),
+        ApiError::Unreadable(_) | ApiError::WrongContentType | ApiError::Malformed(_) => {
+            own.unreadable.to_owned()
+        }
+    }
+}
+
+fn describe_core(error: &Error, lang: Lang) -> String {
+    let (words, own) = (lang.words(), FailureWords::of(lang));
+    let known = match error {
+        Error::Invalid { field, message } => return field_fault(lang, field, message),
+        Error::Conflict(why) => return said(lang, why).into_owned(),
+        Error::Passkey(why) => return said(lang, &why.to_string()).into_owned(),
+        Error::Media(why) => return said(lang, why).into_owned(),
+        Error::NotSent(failure) => return with(own.not_sent, said(lang, &failure.message)),
+        Error::ChallengeFailed(why) => return with(own.challenge, said(lang, why)),
+        Error::NotEditable(why) => return with(own.not_editable, said(lang, why)),
+        Error::NotRevocable(why) => return with(own.not_revocable, said(lang, why)),
+        Error::NotOnWhatsapp(number) => return with(own.not_on_whatsapp, number),
+        Error::EventMissing(kind) => return with(own.event_missing, kind.as_str()),
+        Error::RateLimited(rate) => return with(own.rate_limited, rate.limit),
+        Error::TooManyTries(wait) => return too_many_tries(*wait, words),
+        Error::Unauthorized => words.sign_in_first,
         Error::NotFound(_) => words.not_found,
         Error::Forbidden | Error::ScopeMissing(_) => words.forbidden,
         Error::FeatureMissing(_) => words.feature_missing,
@@ -123,12 +170,17 @@ pub(super) fn describe(error: &ApiError, words: &Words) -> String {
         Error::DeviceLimit(_) => words.device_limit,
         Error::QueueFull(_) => words.queue_full,
         Error::DiskFull => words.disk_full,
-        Error::TooManyTries(wait) => return too_many_tries(*wait, words),
         Error::TooManyRequests => words.too_many_requests,
+        Error::TooManyWaits => own.too_many_waits,
+        Error::TooManyStreams => own.too_many_streams,
+        Error::VoucherInvalid => own.voucher,
+        Error::IdempotencyMismatch => own.sent_otherwise,
+        Error::IdempotencyInFlight => own.still_handled,
         Error::NotWaiting(_) => words.not_waiting,
         Error::Whatsapp(_) => words.whatsapp_refused,
-        Error::Store(_) => words.internal,
-        _ => return problem::detail(error),
+        Error::RunsElsewhere(_) => own.unavailable,
+        Error::Store(StoreError::Fault(_)) => words.internal,
+        Error::Store(StoreError::Unavailable(_) | StoreError::NotOwner) => own.unavailable,
     };
     known.to_owned()
 }
@@ -153,7 +205,11 @@ pub(super) async fn frame(request: Request, next: Next) -> Response<Body> {
     let path = request.uri().path_and_query().map_or("/app".to_owned(), ToString::to_string);
     let home = home(request.uri().path());
     let is_get = request.method() == Method::GET;
-    let mut response = next.run(request).await;
+    let is_readable = percent_decode_str(request.uri().path()).decode_utf8().is_ok();
+    let mut response = match is_readable {
+        true => next.run(request).await,
+        false => Failure::from(ApiError::UnknownPath).into_response(),
+    };
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
         if let Failure::Other(error) = &failure
             && let ApiError::Core { error, .. } = &**error
@@ -234,3 +290,7 @@ fn add_headers(response: &mut Response<Body>) {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(VARY, HeaderValue::from_static("Cookie, Accept-Language"));
 }
+
+#[cfg(test)]
+#[path = "tests/failures.rs"]
+mod tests;

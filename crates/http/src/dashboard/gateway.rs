@@ -1,23 +1,28 @@
-//! `/app/gateway`: how the gateway is, for its operators: health, nodes, queues, and errors by kind and route.
+//! `/app/gateway`: how the gateway is, for its operators: health, nodes, queues, errors by kind and route, backups.
 
 use std::collections::BTreeMap;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
 use domain::device::DeviceStatus;
+use domain::error::Error;
+use domain::ports::BackupError;
 use maud::{Markup, html};
 use prometheus::proto::{Metric, MetricFamily};
 
-use super::caller::Person;
+use super::accounts::operator;
+use super::caller::{Nothing, Person, Posted, csrf_field};
 use super::failure::PageResult;
-use super::layout::{self, Place};
+use super::layout::{self, Head, Place};
 use super::nodes;
 use super::show;
 use super::table::{self, Column};
 use super::words::words;
 use crate::html::code_block;
 use crate::metrics::ERRORS_TOTAL;
+use crate::native::backup_file;
 use crate::state::AppState;
 
 /// Rows of errors that are shown.
@@ -34,7 +39,6 @@ const FAULTS: [&str; 7] = [
     "gerbang_webhooks_dead_total",
     "gerbang_store_errors_total",
 ];
-const DEVICES: &str = "gerbang_devices";
 const UNREADABLE: &str = "gerbang_unreadable_rows_total";
 
 words! {
@@ -48,6 +52,10 @@ words! {
     version: "Version", "Versi";
     backups: "Backups", "Cadangan";
     backups_help: "A backup of everything is made while the gateway runs, by this command on its machine, or by POST /v1/backups with the operator key:", "Cadangan seluruh isi dibuat selagi gateway berjalan, dengan perintah ini di mesinnya, atau dengan POST /v1/backups memakai kunci operator:";
+    make_backup: "Make a backup and download it", "Buat cadangan dan unduh";
+    backup_holds: "It holds the messages, files and keys of every account; the secret key is not in it.", "Isinya pesan, berkas, dan kunci semua akun; kunci rahasia gateway tidak ada di dalamnya.";
+    backup_busy: "A backup is being made. Try again when it is done.", "Cadangan sedang dibuat. Coba lagi setelah selesai.";
+    backup_failed: "No backup could be made: {}", "Cadangan tidak dapat dibuat: {}";
     restore_help: "A stopped gateway is restored from it by:", "Gateway yang berhenti dipulihkan darinya dengan:";
     since: "Counted since this process was started", "Dihitung sejak proses ini dimulai";
     queues: "Queues", "Antrean";
@@ -72,7 +80,29 @@ words! {
 }
 
 pub(super) fn routes() -> Router<AppState> {
-    Router::new().route("/app/gateway", get(show))
+    Router::new().route("/app/gateway", get(show)).route("/app/gateway/backup", post(backup))
+}
+
+/// Makes a backup, and gives it as a file.
+async fn backup(
+    State(state): State<AppState>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    let own = GatewayWords::of(person.lang);
+    let backups = state.config().backups.as_ref().ok_or(Error::NotFound("backup"))?;
+    let now = state.core().note_backup(&operator(&person)?).await?;
+    let why = match backups.make(true, now).await {
+        Ok(made) => return Ok(backup_file(made)),
+        Err(BackupError::Busy) => own.backup_busy.to_owned(),
+        Err(BackupError::Failed(why)) => show::with(own.backup_failed, why),
+    };
+    let body = html! {
+        p.crumbs { a href="/app/gateway" { (own.title) } }
+        h1 { (own.backups) }
+        p.fault role="alert" { (why) }
+    };
+    let (status, head) = (StatusCode::SERVICE_UNAVAILABLE, Head::default());
+    Ok(layout::page_with(status, &person, Place::Gateway, own.backups, &head, &body))
 }
 
 async fn show(State(state): State<AppState>, person: Person) -> PageResult {
@@ -81,6 +111,7 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
     let families: BTreeMap<String, MetricFamily> =
         state.registry().gather().into_iter().map(|it| (it.name().to_owned(), it)).collect();
     let is_ready = state.core().ping().await.is_ok();
+    let devices = state.core().devices_by_status(&operator(&person)?).await?;
     let nodes = nodes::section(&state, &person).await?;
     let body = html! {
         h1 { (own.title) }
@@ -96,7 +127,7 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
                 }
             }
             (nodes)
-            (queues(&person, own, &families))
+            (queues(&person, own, &families, &devices))
             (errors(own, &families))
             (faults(own, &families))
             p.quiet { (own.since) }
@@ -104,6 +135,12 @@ async fn show(State(state): State<AppState>, person: Person) -> PageResult {
         @if state.config().backups.is_some() {
             section {
                 h2 { (own.backups) }
+                form method="post" action="/app/gateway/backup" {
+                    // Without a key of its form: the answer is a file, which is kept for no second one.
+                    (csrf_field(&person.csrf))
+                    button.plain { (own.make_backup) }
+                }
+                p.quiet { (own.backup_holds) }
                 p { (own.backups_help) }
                 (code_block("gerbang backup gerbang.backup"))
                 p { (own.restore_help) }
@@ -135,6 +172,7 @@ fn queues(
     person: &Person,
     own: &GatewayWords,
     families: &BTreeMap<String, MetricFamily>,
+    devices: &[(DeviceStatus, i64)],
 ) -> Markup {
     let words = [own.messages_waiting, own.messages_sending, own.webhooks_waiting];
     html! {
@@ -147,19 +185,11 @@ fn queues(
             }
             h3 { (own.devices) }
             dl.figures.small {
-                @for metric in metrics(families, DEVICES) {
-                    div { dt { (status_word(person, label(metric, "status"))) } dd { (value(metric)) } }
+                @for (status, count) in devices {
+                    div { dt { (show::device_status(person.words(), *status)) } dd { (count) } }
                 }
             }
         }
-    }
-}
-
-/// A device's status in the reader's language.
-fn status_word(person: &Person, name: &str) -> Markup {
-    match DeviceStatus::from_name(name) {
-        Some(status) => show::device_status(person.words(), status),
-        None => html! { (name) },
     }
 }
 

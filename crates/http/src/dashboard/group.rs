@@ -19,6 +19,7 @@ use super::caller::{InAccount, Nothing, Person, Posted, id};
 use super::failure::{Failure, PageResult, redirect};
 use super::groups::{GroupWords, described, group_path, people};
 use super::layout::{self, Head, Place};
+use super::reasons::said;
 use super::show::{self, Confirm, Fault, with};
 use super::table::{self, Column};
 use crate::state::AppState;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Router<AppState> {
         .route("/app/groups/{device}/{group}", get(show_group).post(change))
         .route("/app/groups/{device}/{group}/members", post(change_members))
         .route("/app/groups/{device}/{group}/invite", post(invite))
+        .route("/app/groups/{device}/{group}/new-invite", get(ask_new_invite).post(new_invite))
         .route("/app/groups/{device}/{group}/leave", get(ask_leave).post(leave))
 }
 
@@ -47,12 +49,6 @@ struct MembersForm {
     act: String,
     /// Whether those who leave the group by it were shown.
     sure: String,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct InviteForm {
-    renew: String,
 }
 
 /// What the page of a group shows beside the group.
@@ -102,7 +98,7 @@ async fn group_page(
         p.crumbs { a href={ "/app/groups?device=" (device) } { (own.title) } }
         h1 { (details.group.name) }
         (Fault::above(shown.fault.as_ref(), &[]))
-        @if !shown.outcomes.is_empty() { (outcomes(own, &shown.outcomes)) }
+        @if !shown.outcomes.is_empty() { (outcomes(person, &shown.outcomes)) }
         @if let Some(link) = &shown.link { h2 { (own.invite) } pre tabindex="0" { code { (link) } } }
         p { code { (details.group.id.as_str()) } }
         @if let Some(text) = &details.description { p.text { (text) } }
@@ -128,13 +124,14 @@ fn acts(person: &Person, path: &str) -> Markup {
         form.row method="post" action={ (path) "/invite" } {
             (person.csrf())
             button.plain { (own.show_invite) }
-            button.plain name="renew" value="1" title=(own.new_invite_help) { (own.new_invite) }
         }
+        a.button.plain href={ (path) "/new-invite" } { (own.new_invite) }
         a.button.plain.danger-text href={ (path) "/leave" } { (own.leave) }
     }
 }
 
-fn outcomes(own: &GroupWords, outcomes: &[MemberOutcome]) -> Markup {
+fn outcomes(person: &Person, outcomes: &[MemberOutcome]) -> Markup {
+    let own = GroupWords::of(person.lang);
     html! {
         section.card role="status" {
             h2 { (own.outcome) }
@@ -143,7 +140,7 @@ fn outcomes(own: &GroupWords, outcomes: &[MemberOutcome]) -> Markup {
                     li {
                         (show::chat(&outcome.who)) ": "
                         @match &outcome.refused {
-                            Some(failure) => (failure.message),
+                            Some(failure) => (said(person.lang, &failure.message)),
                             None => (own.done),
                         }
                     }
@@ -334,16 +331,51 @@ fn ask_remove(person: &Person, path: &str, details: &GroupDetails, people: &[Str
 async fn invite(
     State(state): State<AppState>,
     Path((device, group)): Path<(String, String)>,
-    Posted { person, form }: Posted<InviteForm>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
 ) -> PageResult {
-    let own = changed_device(&state, &person, &device).await?;
-    let is_new = !form.renew.is_empty();
-    let shown = match state.core().group_invite(person.principal(), own, &group, is_new).await {
+    show_invite(&state, &person, (&device, &group), false).await
+}
+
+async fn ask_new_invite(
+    State(state): State<AppState>,
+    InAccount(person): InAccount,
+    Path((device, group)): Path<(String, String)>,
+) -> PageResult {
+    let own = GroupWords::of(person.lang);
+    let device = changed_device(&state, &person, &device).await?;
+    let details = state.core().group(person.principal(), device, &group).await?;
+    let back = group_path(device, &details.group);
+    let confirm = Confirm {
+        title: own.new_invite,
+        what: html! { p { (details.group.name) } p { (own.new_invite_help) } },
+        action: &format!("{back}/new-invite"),
+        button: own.new_invite,
+        back: &back,
+    };
+    Ok(layout::page(&person, Place::Groups, own.new_invite, &confirm.render(&person)))
+}
+
+async fn new_invite(
+    State(state): State<AppState>,
+    Path((device, group)): Path<(String, String)>,
+    Posted { person, form: Nothing {} }: Posted<Nothing>,
+) -> PageResult {
+    show_invite(&state, &person, (&device, &group), true).await
+}
+
+async fn show_invite(
+    state: &AppState,
+    person: &Person,
+    (device, group): (&str, &str),
+    is_new: bool,
+) -> PageResult {
+    let own = changed_device(state, person, device).await?;
+    let shown = match state.core().group_invite(person.principal(), own, group, is_new).await {
         Ok(link) => Shown { link: Some(link), ..Shown::default() },
         Err(error @ Error::NotFound(_)) => return Err(error.into()),
-        Err(error) => Shown::fault(&person, error),
+        Err(error) => Shown::fault(person, error),
     };
-    group_page(&state, &person, (&device, &group), &shown).await
+    group_page(state, person, (device, group), &shown).await
 }
 
 async fn ask_leave(

@@ -17,9 +17,16 @@ use super::failure::{PageResult, redirect};
 use super::layout;
 use super::once;
 use super::passwords::is_acceptable;
+use super::people::role_word;
 use super::show::{Fault, with};
-use super::words::Lang;
+use super::words::{Lang, words};
 use crate::state::AppState;
+
+words! {
+    /// The texts of an invitation.
+    JoinWords
+    to: "To the account {}, as:", "Ke akun {}, sebagai:";
+}
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
@@ -61,8 +68,9 @@ async fn show(
     let Ok(Link::Join(place)) = state.core().link(&link).await else {
         return Ok(used_up(stranger.lang));
     };
+    let account = state.core().account_name(place).await?;
     let form = JoinForm { key: once::new_key(&state), ..JoinForm::default() };
-    Ok(page(StatusCode::OK, stranger.lang, place, &form, None))
+    Ok(page(StatusCode::OK, stranger.lang, (place, account.as_deref()), &form, None))
 }
 
 async fn join(
@@ -77,9 +85,16 @@ async fn join(
     let form: JoinForm = typed(read_form(request.into_body()).await?)?;
     let core = state.core();
     let Ok(Link::Join(place)) = core.link(&link).await else { return Ok(used_up(lang)) };
+    let account = core.account_name(place).await?;
     let refused = |field, message: &str| {
         let fault = Fault::of(field, message.to_owned());
-        Ok(page(StatusCode::UNPROCESSABLE_ENTITY, lang, place, &form, Some(&fault)))
+        Ok(page(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            lang,
+            (place, account.as_deref()),
+            &form,
+            Some(&fault),
+        ))
     };
     if !is_acceptable(&form.password) {
         return refused("password", &with(words.password_rule, PASSWORD_CHARS_MIN));
@@ -132,7 +147,7 @@ async fn enter(
 fn page(
     status: StatusCode,
     lang: Lang,
-    place: Place,
+    (place, account): (Place, Option<&str>),
     form: &JoinForm,
     fault: Option<&Fault>,
 ) -> Response<Body> {
@@ -143,6 +158,9 @@ fn page(
     };
     let body = html! {
         h1 { (title) }
+        @if let (Place::Account(_, role), Some(account)) = (place, account) {
+            p { (with(JoinWords::of(lang).to, account)) " " strong { (role_word(words, role)) } }
+        }
         p.quiet { (lead) }
         form.stack method="post" {
             (once::field(&form.key))
@@ -161,7 +179,7 @@ fn page(
     layout::bare(status, lang, title, &body)
 }
 
-fn used_up(lang: Lang) -> Response<Body> {
+pub(super) fn used_up(lang: Lang) -> Response<Body> {
     let words = lang.words();
     let body = html! {
         h1 { (words.link_over) }

@@ -9,6 +9,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::failure::{Failure, describe};
+use super::reasons::said;
 use super::show::Fault;
 use super::words::{Lang, Words, words};
 use crate::portal::page_path;
@@ -121,7 +122,7 @@ impl<'a> Linking<'a> {
                     _ if is_paired => (linked),
                     (Some(offer), _) => (self.offer(offer)),
                     (None, _) if self.is_running() => p { (self.lang.words().wait_for_qr) },
-                    (None, Some(reason)) => p.warning role="status" { (reason) },
+                    (None, Some(reason)) => p.warning role="status" { (said(self.lang, reason)) },
                     (None, None) => {}
                 }
             }

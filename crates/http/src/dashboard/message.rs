@@ -20,6 +20,7 @@ use super::chats::{self, chat_path};
 use super::failure::{PageResult, redirect};
 use super::layout::{self, Place};
 use super::message_edits;
+use super::reasons::said;
 use super::show::{self, Confirm};
 use super::words::{Words, words};
 use crate::state::AppState;
@@ -67,7 +68,7 @@ async fn show_message(
                 (show::state(words, message.state)) " "
                 @if let Some(waiting) = waiting { (why(&person, waiting)) }
             }
-            @if let Some(failure) = &message.failure { p.fault { (failure.message) } }
+            @if let Some(failure) = &message.failure { p.fault { (said(person.lang, &failure.message)) } }
             (facts(&person, &message, &device, &chat))
             (content(&person, &message, query.whole.is_some()))
             h2 { (words.timeline) }
@@ -210,7 +211,7 @@ fn timeline(person: &Person, message: &Message) -> Markup {
         let row = html! {
             (show::state(words, change.state)) " "
             (show::time_for(person, change.at))
-            @if let Some(reason) = &change.reason { " " span.quiet { (reason) } }
+            @if let Some(reason) = &change.reason { " " span.quiet { (said(person.lang, reason)) } }
         };
         (change.at, row)
     });

@@ -15,8 +15,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Asked, InAccount, Person, id};
-use super::device_choice;
 use super::chats::{GroupNames, group_names};
+use super::device_choice;
 use super::failure::{Failure, PageResult};
 use super::layout::{self, Head, Place};
 use super::show::{self, Fault};
@@ -158,7 +158,7 @@ async fn list(
         Ok(filter) => (state.core().messages(person.principal(), filter, page).await?, None),
         Err(failure) => (
             Page { items: Vec::new(), has_more: false, looked_to: None },
-            Some(failure.into_fault()?),
+            Some(failure.into_fault(person.lang)?),
         ),
     };
     let next = messages.next(|message| message.id.0);

@@ -36,8 +36,8 @@ mod heartbeat_bar;
 mod join;
 mod keys;
 mod layout;
-mod list_columns;
 mod linking;
+mod list_columns;
 mod login;
 mod message;
 mod message_acts;
@@ -48,12 +48,15 @@ pub(crate) mod once;
 mod origin;
 pub(crate) mod passwords;
 mod people;
+mod people_acts;
 mod plans;
 mod portal_links;
 mod portal_page;
 mod preview;
 mod quota;
+mod reasons;
 mod recipients;
+mod reset_page;
 mod samples;
 mod scheduled;
 mod security;
@@ -127,6 +130,8 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .merge(group::routes())
         .merge(api::routes())
         .merge(people::routes())
+        .merge(people_acts::routes())
+        .merge(reset_page::routes())
         .merge(security::routes())
         .route_layer(from_fn_with_state(state.clone(), once::layer))
         .route_layer(from_fn(failure::frame))

@@ -156,7 +156,8 @@ async fn sender(state: &AppState, parts: &Parts) -> Option<KeyHash> {
         return Some(person.visitor.session.hash);
     }
     let path = parts.uri.path();
-    let link = path.strip_prefix("/app/join/").or_else(|| path.strip_prefix("/setup/"))?;
+    let starts = ["/app/join/", "/app/reset/", "/setup/"];
+    let link = starts.iter().find_map(|start| path.strip_prefix(start))?;
     let link = Secret::new(link);
     // A link that was used is used up, and the answer to its form is still here.
     let is_known = state.answered_forms().has_of(link.hash());

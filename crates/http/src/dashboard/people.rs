@@ -14,12 +14,14 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::caller::{Nothing, Person, Posted, id};
-use super::failure::{PageResult, redirect};
+use super::failure::{Failure, PageResult, redirect};
 use super::join::{join_path, setup_path};
 use super::layout::{self, Place};
+use super::people_acts::ActWords;
 use super::show::{self, Confirm, with};
 use super::table::{self, Column};
 use super::words::{Words, words};
+use crate::api_error::ApiError;
 use crate::net::server_address;
 use crate::state::AppState;
 
@@ -49,7 +51,7 @@ struct InviteForm {
     role: String,
 }
 
-fn role_word(words: &Words, role: Role) -> &'static str {
+pub(super) fn role_word(words: &Words, role: Role) -> &'static str {
     match role {
         Role::Owner => words.role_owner,
         Role::Member => words.role_member,
@@ -104,6 +106,7 @@ fn place_word(words: &Words, place: Belongs) -> &'static str {
 /// Those who sign in, and what can be done about them.
 fn table(person: &Person, people: &[User], with_factor: &HashSet<UserId>) -> Markup {
     let (words, own) = (person.words(), person.visitor.session.user.id);
+    let own_words = ActWords::of(person.lang);
     let columns =
         [Column::Text(words.email), Column::Clear(words.role), Column::Acts(words.remove)];
     let act = |user: &User, act: &str, word: &str| {
@@ -119,6 +122,8 @@ fn table(person: &Person, people: &[User], with_factor: &HashSet<UserId>) -> Mar
             html! { (place_word(words, user.place)) },
             html! { @if !is_own {
                 @if with_factor.contains(&user.id) { (act(user, "reset", words.reset_second)) " " }
+                @if let Belongs::Account(..) = user.place { (act(user, "role", own_words.change_role)) " " }
+                (act(user, "password", own_words.new_password)) " "
                 (act(user, "remove", words.remove))
             } },
         ]
@@ -196,13 +201,23 @@ async fn withdraw(
     Ok(redirect("/app/people"))
 }
 
+/// A role that there is: another one makes nothing, and nothing less.
+pub(super) fn known_role(name: &str) -> Result<Role, Failure> {
+    let wrong = || ApiError::Malformed(format!("there is no role {name:?}"));
+    Role::from_name(name).ok_or_else(|| wrong().into())
+}
+
 async fn invite(
     State(state): State<AppState>,
     headers: HeaderMap,
     Posted { person, form }: Posted<InviteForm>,
 ) -> PageResult {
     let words = person.words();
-    let role = Role::from_name(&form.role).unwrap_or(Role::Viewer);
+    // Operators have no role.
+    let role = match person.visitor.account() {
+        Some(_) => known_role(&form.role)?,
+        None => Role::Owner,
+    };
     let link = state.core().invite(&person.visitor, role).await?;
     let path = match person.visitor.account() {
         Some(_) => join_path(&link),
@@ -217,20 +232,25 @@ async fn invite(
     Ok(layout::page(&person, Place::People, words.people, &body))
 }
 
-async fn named(state: &AppState, person: &Person, text: &str) -> Result<User, Error> {
+pub(super) async fn named(state: &AppState, person: &Person, text: &str) -> Result<User, Error> {
     let wanted = UserId(id(text, "user")?);
     let people = state.core().people(&person.visitor).await?;
     people.into_iter().find(|user| user.id == wanted).ok_or(Error::NotFound("user"))
 }
 
 /// A question about somebody.
-struct Question {
-    act: &'static str,
-    title: &'static str,
-    warning: &'static str,
+pub(super) struct Question {
+    pub(super) act: &'static str,
+    pub(super) title: &'static str,
+    pub(super) warning: &'static str,
 }
 
-async fn ask(state: &AppState, person: &Person, text: &str, question: Question) -> PageResult {
+pub(super) async fn ask(
+    state: &AppState,
+    person: &Person,
+    text: &str,
+    question: Question,
+) -> PageResult {
     let user = named(state, person, text).await?;
     let Question { act, title, warning } = question;
     let confirm = Confirm {

@@ -13,7 +13,7 @@ use super::accounts::operator;
 use super::caller::{Asked, Person, Posted};
 use super::failure::{Failure, PageResult, describe, redirect};
 use super::layout::{self, Head, Place};
-use super::show::Fault;
+use super::show::{Fault, with};
 use super::table::{self, Column};
 use super::words::words;
 use crate::state::AppState;
@@ -31,6 +31,17 @@ words! {
     change: "Change", "Ubah";
     edit: "Add or change a plan", "Tambah atau ubah paket";
     edit_help: "A plan of the same name is replaced, for all its accounts, at once.", "Paket dengan nama sama diganti, langsung untuk semua akunnya.";
+    groups: "groups", "grup";
+    broadcast: "to many at once", "ke banyak sekaligus";
+    schedule: "scheduled messages", "pesan terjadwal";
+    send_image: "pictures", "gambar";
+    send_document: "other files", "berkas lain";
+    send_group_media: "files to groups", "berkas ke grup";
+    incoming_webhook: "webhooks for what comes in", "webhook pesan masuk";
+    advance_webhook: "webhooks for everything else", "webhook kejadian lain";
+    downtime_notification: "notice of lost connections", "pemberitahuan koneksi terputus";
+    used: "Accounts that have this plan: {}. The change counts for all of them at once.", "{} akun memakai paket ini. Perubahannya langsung berlaku untuk semuanya.";
+    change_for_all: "Change it for all", "Ubah untuk semua";
     number_wrong: "Limits are whole numbers, or empty.", "Batas berupa bilangan bulat, atau kosong.";
 }
 
@@ -48,6 +59,8 @@ struct PlansQuery {
 #[serde(default)]
 struct PlanForm {
     name: String,
+    /// The plan whose accounts were counted when this form was shown.
+    sure: String,
     device_limit: String,
     messages_per_day: String,
     messages_per_month: String,
@@ -61,6 +74,21 @@ struct PlanForm {
     incoming_webhook: String,
     advance_webhook: String,
     downtime_notification: String,
+}
+
+/// What a feature is called.
+fn feature_word(own: &PlanWords, feature: Feature) -> &'static str {
+    match feature {
+        Feature::Groups => own.groups,
+        Feature::Broadcast => own.broadcast,
+        Feature::Schedule => own.schedule,
+        Feature::SendImage => own.send_image,
+        Feature::SendDocument => own.send_document,
+        Feature::SendGroupMedia => own.send_group_media,
+        Feature::IncomingWebhook => own.incoming_webhook,
+        Feature::AdvanceWebhook => own.advance_webhook,
+        Feature::DowntimeNotification => own.downtime_notification,
+    }
 }
 
 impl PlanForm {
@@ -122,14 +150,14 @@ async fn list(
     let plans = state.core().plans(&operator(&person)?).await?;
     let edited = plans.iter().find(|plan| plan.name == query.edit);
     let mut form = edited.map(PlanForm::of).unwrap_or_default();
-    page(&state, &person, &mut form, None).await
+    page(&state, &person, &mut form, (None, None)).await
 }
 
 async fn page(
     state: &AppState,
     person: &Person,
     form: &mut PlanForm,
-    fault: Option<&Fault>,
+    (users, fault): (Option<i64>, Option<&Fault>),
 ) -> Result<Response, Failure> {
     let own = PlanWords::of(person.lang);
     let plans = state.core().plans(&operator(person)?).await?;
@@ -137,7 +165,7 @@ async fn page(
         h1 { (own.title) }
         p.quiet { (own.help) }
         (table(person, own, &plans))
-        (edit_form(person, own, form, fault))
+        (edit_form(person, own, form, (users, fault)))
     };
     let (status, head) = (Fault::status(fault), Head::default());
     Ok(layout::page_with(status, person, Place::Plans, own.title, &head, &body))
@@ -156,7 +184,8 @@ fn table(person: &Person, own: &PlanWords, plans: &[Plan]) -> Markup {
     ];
     let limit = |limit: Option<i64>| html! { @match limit { Some(n) => (n), None => "–" } };
     let row = |plan: &Plan| {
-        let features: Vec<_> = plan.features.iter().map(|feature| feature.as_str()).collect();
+        let features: Vec<_> =
+            plan.features.iter().map(|feature| feature_word(own, *feature)).collect();
         [
             html! { (plan.name) },
             limit(plan.device_limit),
@@ -175,7 +204,7 @@ fn edit_form(
     person: &Person,
     own: &PlanWords,
     form: &mut PlanForm,
-    fault: Option<&Fault>,
+    (users, fault): (Option<i64>, Option<&Fault>),
 ) -> Markup {
     let words = person.words();
     let flags = Feature::ALL.map(|feature| (feature, !form.flag_mut(feature).is_empty()));
@@ -190,6 +219,7 @@ fn edit_form(
             h2 { (own.edit) }
             p.quiet { (own.edit_help) }
             (Fault::above(fault, &[]))
+            @if let Some(users) = users { p.fault role="alert" { (with(own.used, users)) } }
             form.stack method="post" action="/app/plans" {
                 (person.csrf())
                 label for="name" { (words.name) }
@@ -205,11 +235,12 @@ fn edit_form(
                     @for (feature, is_chosen) in flags {
                         label.check {
                             input type="checkbox" name=(feature.as_str()) value="1" checked[is_chosen];
-                            (feature.as_str())
+                            (feature_word(own, feature))
                         }
                     }
                 }
-                button { (words.save) }
+                @if users.is_some() { input type="hidden" name="sure" value=(form.name.trim()); }
+                button { @if users.is_some() { (own.change_for_all) } @else { (words.save) } }
             }
         }
     }
@@ -223,13 +254,17 @@ async fn put(
     let operator = operator(&person)?;
     let Some(plan) = form.plan() else {
         let fault = Fault::of("plan", own.number_wrong.to_owned());
-        return page(&state, &person, &mut form, Some(&fault)).await;
+        return page(&state, &person, &mut form, (None, Some(&fault))).await;
     };
+    let users = state.core().accounts_of_plan(&operator, &plan.name).await?;
+    if users > 0 && form.sure != plan.name {
+        return page(&state, &person, &mut form, (Some(users), None)).await;
+    }
     match state.core().put_plan(&operator, plan).await {
         Ok(_) => Ok(redirect("/app/plans")),
         Err(error @ Error::Invalid { .. }) => {
             let fault = Fault::of("plan", describe(&error.into(), person.words()));
-            page(&state, &person, &mut form, Some(&fault)).await
+            page(&state, &person, &mut form, (None, Some(&fault))).await
         }
         Err(error) => Err(error.into()),
     }

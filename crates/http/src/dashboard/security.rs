@@ -1,4 +1,4 @@
-//! `/app/security`: the second step of one's own signing in.
+//! `/app/security`: one's own password, and the second step of signing in.
 
 use axum::Router;
 use axum::extract::State;
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::caller::{Nothing, Person, Posted};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
+use super::reset_page::{password_fault, password_field};
 use super::show::Fault;
 use super::words::words;
 use crate::net::share_of;
@@ -32,12 +33,20 @@ words! {
     switch_off: "Switch off", "Nonaktifkan";
     off_help: "Write a code of the app, or a recovery code.", "Isi kode dari aplikasi, atau kode pemulihan.";
     recovery: "Recovery codes", "Kode pemulihan";
+    password_title: "Password", "Kata sandi";
+    password_help: "Other sessions of yours end when it is changed.", "Sesi Anda yang lain berakhir saat kata sandi diganti.";
+    current: "Current password", "Kata sandi sekarang";
+    current_wrong: "This is not your current password.", "Ini bukan kata sandi Anda sekarang.";
+    change_password: "Change the password", "Ganti kata sandi";
+    password_changed: "The password is changed. Other sessions of yours have ended.", "Kata sandi sudah diganti. Sesi Anda yang lain sudah berakhir.";
+    second_title: "Second step", "Langkah kedua";
     recovery_help: "Each signs you in once when the phone is lost.", "Masing-masing sekali pakai untuk masuk bila ponsel hilang.";
 }
 
 pub(super) fn routes() -> Router<AppState> {
     Router::new()
         .route("/app/security", get(show))
+        .route("/app/security/password", post(change_password))
         .route("/app/security/set-up", post(set_up))
         .route("/app/security/on", post(switch_on))
         .route("/app/security/off", post(switch_off))
@@ -48,6 +57,13 @@ pub(super) fn routes() -> Router<AppState> {
 struct OnForm {
     secret: String,
     code: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PasswordForm {
+    current: String,
+    password: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -69,6 +85,8 @@ async fn page(
     let is_on = state.core().has_second_factor(person.visitor.session.user.id).await?;
     let body = html! {
         h1 { (words.security) }
+        (password_form(person, fault))
+        h2 { (own.second_title) }
         p { (own.lead) }
         @if is_on {
             p.success { (own.is_on) }
@@ -86,6 +104,50 @@ async fn page(
         }
     };
     respond(person, fault, &body)
+}
+
+fn password_form(person: &Person, fault: Option<&Fault>) -> Markup {
+    let own = SecurityWords::of(person.lang);
+    html! {
+        h2 { (own.password_title) }
+        p.quiet { (own.password_help) }
+        form.stack method="post" action="/app/security/password" {
+            (person.csrf())
+            label for="current" { (own.current) }
+            input #current name="current" type="password" required
+                autocomplete="current-password" aria-describedby="current-fault";
+            (Fault::beside(fault, "current"))
+            (password_field(person.lang, fault))
+            button { (own.change_password) }
+        }
+    }
+}
+
+async fn change_password(
+    State(state): State<AppState>,
+    Posted { person, form }: Posted<PasswordForm>,
+) -> PageResult {
+    let (core, own) = (state.core(), SecurityWords::of(person.lang));
+    if let Some(fault) = password_fault(person.lang, &form.password) {
+        return page(&state, &person, Some(&fault)).await;
+    }
+    let email = &person.visitor.session.user.email;
+    let client = request_context::client().map(share_of);
+    core.count_try(email, client)?;
+    let stored = core.user_by_email(email).await?.map(|(_, stored)| stored);
+    if !state.passwords().verify(form.current, stored.as_deref()).await? {
+        let fault = Fault::of("current", own.current_wrong.to_owned());
+        return page(&state, &person, Some(&fault)).await;
+    }
+    core.forget_tries(email, client);
+    let password = state.passwords().hash(core, form.password).await?;
+    core.change_password(&person.visitor, &password).await?;
+    let body = html! {
+        h1 { (person.words().security) }
+        p.success role="status" { (own.password_changed) }
+        p { a.button href="/app/security" { (person.words().security) } }
+    };
+    respond(&person, None, &body)
 }
 
 fn respond(person: &Person, fault: Option<&Fault>, body: &Markup) -> PageResult {

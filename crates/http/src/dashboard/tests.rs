@@ -24,6 +24,7 @@ mod choice;
 mod groups;
 mod lists;
 mod operator;
+mod people;
 mod portal;
 mod send;
 mod settings;

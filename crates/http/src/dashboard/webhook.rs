@@ -17,6 +17,7 @@ use super::caller::{Asked, InAccount, Nothing, Person, Posted, id};
 use super::deliveries::{self, LogQuery};
 use super::failure::{Failure, PageResult, redirect};
 use super::layout::{self, Head, Place};
+use super::reasons::said;
 use super::show::{self, Confirm, Fault, with};
 use super::webhooks::{HookForm, event_boxes, hook_fault, hook_status, url_field, webhook_path};
 use crate::state::AppState;
@@ -187,7 +188,7 @@ fn answered(person: &Person, answer: &WebhookAnswer) -> Markup {
     let words = person.words();
     let text = match (answer.status, &answer.error) {
         (Some(status), _) => with(&with(words.test_answer, status), answer.took.as_millis()),
-        (None, Some(why)) => with(words.test_no_answer, why),
+        (None, Some(why)) => with(words.test_no_answer, said(person.lang, why)),
         (None, None) => with(words.test_no_answer, "?"),
     };
     html! {

@@ -19,9 +19,10 @@ use super::caller::{InAccount, Person, Posted, id};
 use super::device_choice;
 use super::failure::{Failure, PageResult, describe};
 use super::layout::{self, Head, Place};
+use super::reasons::said;
 use super::show::{self, Fault, with};
 use super::table::{self, Column};
-use super::words::Words;
+use super::words::{Lang, Words};
 use crate::state::AppState;
 
 /// Webhooks of an account, all of them.
@@ -109,11 +110,15 @@ pub(super) fn hook_fault(person: &Person, error: Error) -> Result<Fault, Failure
     let words = person.words();
     Ok(match error {
         Error::Invalid { field: "url", .. } => Fault::of("url", words.url_wrong.to_owned()),
-        Error::Invalid { field, message } => Fault::of(field, message),
+        Error::Invalid { field, message } => {
+            Fault::of(field, said(Lang::of_words(words), &message).into_owned())
+        }
         Error::EventMissing(kind) => {
             Fault::of("events", with(words.event_not_in_plan, kind.as_str()))
         }
-        Error::ChallengeFailed(why) => Fault::of("url", with(words.challenge_failed, why)),
+        Error::ChallengeFailed(why) => {
+            Fault::of("url", with(words.challenge_failed, said(Lang::of_words(words), &why)))
+        }
         error @ (Error::Conflict(_) | Error::TooManyWaits) => {
             Fault::of("url", describe(&error.into(), words))
         }

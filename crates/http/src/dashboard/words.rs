@@ -49,6 +49,11 @@ impl Lang {
         }
     }
 
+    /// The one that these words are of.
+    pub(super) fn of_words(words: &Words) -> Self {
+        Self::from_code(words.code).unwrap_or(Self::En)
+    }
+
     /// Its words.
     pub(super) fn words(self) -> &'static Words {
         Words::of(self)
@@ -80,6 +85,7 @@ pub(super) use words;
 words! {
     /// The texts that pages share; `{}` is the place of a value.
     Words
+    code: "en", "id";
     skip: "Skip to the content", "Langsung ke isi";
     pages: "Pages", "Halaman";
     start: "Start", "Beranda";
@@ -183,6 +189,7 @@ words! {
     restricted_until: "WhatsApp lets this number write to no new contacts until", "WhatsApp tidak mengizinkan nomor ini menulis ke kontak baru sampai";
     beats: "Alive in {} of the last day's 1440 minutes", "Hidup dalam {} dari 1440 menit terakhir";
     device_id: "Device id", "ID perangkat";
+    device_number: "Number of the device", "Nomor perangkat";
     linked_at: "Linked", "Tertaut sejak";
     connect_now: "Connect now", "Hubungkan sekarang";
     log_out_device: "Unlink", "Lepas tautan";

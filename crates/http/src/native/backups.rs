@@ -57,7 +57,7 @@ async fn create(
         Some(backups) => backups.make(with_media, now).await,
         None => Err(BackupError::Failed("this gateway makes no backups".to_owned())),
     };
-    Ok(made.map_or_else(|error| refusal(&error), answer))
+    Ok(made.map_or_else(|error| refusal(&error), backup_file))
 }
 
 fn refusal(error: &BackupError) -> Response<Body> {
@@ -68,7 +68,8 @@ fn refusal(error: &BackupError) -> Response<Body> {
     response
 }
 
-fn answer(backup: Backup) -> Response<Body> {
+/// A backup as a file to be downloaded.
+pub fn backup_file(backup: Backup) -> Response<Body> {
     let mut response = Response::new(Body::from_stream(backup.bytes));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(GZIP));

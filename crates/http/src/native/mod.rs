@@ -42,6 +42,7 @@ use crate::media;
 use crate::router::own_routes;
 use crate::routes::{Access, Route};
 
+pub use backups::backup_file;
 pub use problem::V1;
 
 /// What the server knows of it. Its documents hold the routes that belong to no API, too.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::ids::{AccountId, NodeId, UserId};
 use domain::key::KeyHash;
-use domain::person::{Invitation, Link, Session, User};
+use domain::person::{Invitation, Link, Role, Session, User};
 use domain::ports::{
     CreatedUser, FactorProof, FormClaim, FormHash, NewLink, NewSession, NewUser, PeopleStore,
     SecondFactor, StoreResult,
@@ -30,6 +30,30 @@ impl PeopleStore for SqlStore {
 
     async fn delete_user(&self, account: Option<AccountId>, id: UserId) -> StoreResult<bool> {
         run!(self.write, people::delete_user, account, id)
+    }
+
+    async fn set_role(&self, account: AccountId, id: UserId, role: Role) -> StoreResult<bool> {
+        run!(self.write, people::set_role, account, id, role)
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &str,
+        kept: Option<KeyHash>,
+    ) -> StoreResult<bool> {
+        let password = password.to_owned();
+        run!(self.write, people::set_password, id, password, kept)
+    }
+
+    async fn reset_password(
+        &self,
+        hash: KeyHash,
+        password: &str,
+        now: Timestamp,
+    ) -> StoreResult<Option<User>> {
+        let password = password.to_owned();
+        run!(self.write, people::reset_password, hash, password, now)
     }
 
     async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<bool> {

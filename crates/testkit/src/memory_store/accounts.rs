@@ -112,6 +112,12 @@ impl AccountStore for MemoryStore {
         Ok(self.state().plans.values().cloned().collect())
     }
 
+    async fn accounts_of_plan(&self, name: &str) -> StoreResult<i64> {
+        let state = self.state();
+        let count = state.accounts.values().filter(|account| account.plan == name).count();
+        Ok(i64::try_from(count).unwrap_or(i64::MAX))
+    }
+
     async fn put_plan(&self, plan: Plan) -> StoreResult<()> {
         self.state().plans.insert(plan.name.clone(), plan);
         Ok(())

@@ -117,6 +117,18 @@ impl DeviceStore for MemoryStore {
         Ok(self.state().devices.clone())
     }
 
+    async fn devices_by_status(&self) -> StoreResult<Vec<(DeviceStatus, i64)>> {
+        let mut counts: Vec<(DeviceStatus, i64)> = Vec::new();
+        for device in &self.state().devices {
+            match counts.iter_mut().find(|(status, _)| *status == device.status) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((device.status, 1)),
+            }
+        }
+        counts.sort_by_key(|(status, _)| status.as_str());
+        Ok(counts)
+    }
+
     async fn update_device(
         &self,
         account: AccountId,

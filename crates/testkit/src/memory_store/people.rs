@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::ids::{AccountId, NodeId, UserId};
 use domain::key::KeyHash;
 use domain::person::{
-    INVITATIONS_MAX, Invitation, Link, Place, SESSION_MAX, Session, USERS_MAX, User,
+    INVITATIONS_MAX, Invitation, Link, Place, Role, SESSION_MAX, Session, USERS_MAX, User,
 };
 use domain::ports::{
     CreatedUser, FactorProof, FormClaim, FormHash, NewLink, NewSession, NewUser, PeopleStore,
@@ -55,6 +55,51 @@ impl PeopleStore for MemoryStore {
             !is_deleted || (link.made_by != Some(id) && (link.made_by.is_some() || !is_of_account))
         });
         Ok(is_deleted)
+    }
+
+    async fn set_role(&self, account: AccountId, id: UserId, role: Role) -> StoreResult<bool> {
+        let mut state = self.state();
+        let is_it = |user: &User| user.id == id && user.place.account() == Some(account);
+        let place = Place::Account(account, role);
+        let Some((user, _)) = state.users.iter_mut().find(|(user, _)| is_it(user)) else {
+            return Ok(false);
+        };
+        user.place = place;
+        state.links.retain(|link| link.made_by != Some(id));
+        for session in state.sessions.iter_mut().filter(|session| session.user.id == id) {
+            session.user.place = place;
+        }
+        Ok(true)
+    }
+
+    async fn set_password(
+        &self,
+        id: UserId,
+        password: &str,
+        kept: Option<KeyHash>,
+    ) -> StoreResult<bool> {
+        let mut state = self.state();
+        let Some((_, known)) = state.users.iter_mut().find(|(user, _)| user.id == id) else {
+            return Ok(false);
+        };
+        password.clone_into(known);
+        state.sessions.retain(|session| session.user.id != id || Some(session.hash) == kept);
+        let is_for =
+            |link: Link| matches!(link, Link::SignIn(user) | Link::Reset(user) if user == id);
+        state.links.retain(|link| !is_for(link.link));
+        Ok(true)
+    }
+
+    async fn reset_password(
+        &self,
+        hash: KeyHash,
+        password: &str,
+        now: Timestamp,
+    ) -> StoreResult<Option<User>> {
+        let Some(Link::Reset(id)) = self.link(hash, now).await? else { return Ok(None) };
+        self.set_password(id, password, None).await?;
+        let state = self.state();
+        Ok(state.users.iter().find(|(user, _)| user.id == id).map(|(user, _)| user.clone()))
     }
 
     async fn create_link(&self, link: NewLink, now: Timestamp) -> StoreResult<bool> {
@@ -229,7 +274,7 @@ impl State {
         self.second_factors.retain(|user, _| is_known(*user));
         let accounts = &self.accounts;
         self.links.retain(|link| match link.link {
-            Link::SignIn(user) => is_known(user),
+            Link::SignIn(user) | Link::Reset(user) => is_known(user),
             Link::Join(place) => place.account().is_none_or(|id| accounts.contains_key(&id)),
         });
     }

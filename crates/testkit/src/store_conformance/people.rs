@@ -218,6 +218,61 @@ pub async fn invitations_go_with_the_person_who_made_them(store: Arc<dyn Store>)
     assert_eq!(open(ours, 0).await.len(), INVITATIONS_MAX);
 }
 
+pub async fn a_password_is_set_by_its_holder_or_by_a_link(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let user = made(&store, "a@example.com", owner(world.account.id)).await;
+    let other = made(&store, "b@example.com", owner(world.account.id)).await;
+    for (n, user) in [(1, user.id), (2, user.id), (3, other.id)] {
+        let session = NewSession { hash: hash(n), user, entered: None };
+        store.create_session(session, NOW).await.unwrap();
+    }
+    let link = |n| NewLink {
+        hash: hash(n),
+        link: Link::Reset(user.id),
+        made_by: Some(other.id),
+        expires_at: later(60),
+    };
+    let password = async || store.user_by_email("a@example.com").await.unwrap().unwrap().1;
+    assert!(store.create_link(link(8), NOW).await.unwrap());
+    assert!(store.set_password(user.id, "new", Some(hash(2))).await.unwrap());
+    assert_eq!(password().await, "new");
+    assert_eq!(store.session(hash(1)).await.unwrap(), None);
+    assert_eq!(store.link(hash(8), NOW).await.unwrap(), None, "links to reset it end");
+    for n in [2, 3] {
+        assert!(store.session(hash(n)).await.unwrap().is_some(), "{n}");
+    }
+    assert!(!store.set_password(UserId(i64::MAX), "x", None).await.unwrap());
+
+    assert!(store.create_link(link(9), NOW).await.unwrap());
+    assert_eq!(store.link(hash(9), NOW).await.unwrap(), Some(Link::Reset(user.id)));
+    assert!(store.invitations(Some(world.account.id), NOW).await.unwrap().is_empty());
+    assert_eq!(store.reset_password(hash(9), "late", later(60)).await.unwrap(), None);
+    assert_eq!(store.reset_password(hash(7), "x", NOW).await.unwrap(), None);
+    let reset = store.reset_password(hash(9), "reset", NOW).await.unwrap();
+    assert_eq!((reset, password().await), (Some(user.clone()), "reset".to_owned()));
+    assert_eq!(store.reset_password(hash(9), "again", NOW).await.unwrap(), None);
+    assert_eq!(store.session(hash(2)).await.unwrap(), None);
+    assert!(store.session(hash(3)).await.unwrap().is_some());
+}
+
+pub async fn a_role_is_given_anew(store: Arc<dyn Store>) {
+    let world = World::new(Arc::clone(&store)).await;
+    let account = world.account.id;
+    let user = made(&store, "a@example.com", owner(account)).await;
+    let operator = made(&store, "op@example.com", Place::Operator).await;
+    let link = Link::Join(owner(account));
+    let link = NewLink { hash: hash(1), link, made_by: Some(user.id), expires_at: later(60) };
+    assert!(store.create_link(link, NOW).await.unwrap());
+    let other = World::with(Arc::clone(&store), 20).await.account.id;
+    assert!(!store.set_role(other, user.id, Role::Viewer).await.unwrap());
+    assert!(!store.set_role(account, operator.id, Role::Viewer).await.unwrap());
+    assert!(store.invitations(Some(account), NOW).await.unwrap().len() == 1);
+    assert!(store.set_role(account, user.id, Role::Viewer).await.unwrap());
+    let (found, _) = store.user_by_email("a@example.com").await.unwrap().unwrap();
+    assert_eq!(found.place, Place::Account(account, Role::Viewer));
+    assert!(store.invitations(Some(account), NOW).await.unwrap().is_empty());
+}
+
 pub async fn a_session_is_begun_used_and_ended(store: Arc<dyn Store>) {
     let world = World::new(Arc::clone(&store)).await;
     let user = made(&store, "op@example.com", Place::Operator).await;

@@ -126,8 +126,12 @@ async fn a_group_is_shown_changed_and_left() {
     let change = GroupRequest::Change(group(), MemberChange::Remove, vec![person("628111000111")]);
     assert_eq!(asked(&app), [change]);
 
+    app.dispatcher.answer_about_group(details());
+    let asked_first = owner.get(&format!("{path}/new-invite")).await.expect(200).text();
+    assert!(asked_first.contains("The earlier link is void then."), "{asked_first}");
+    assert_eq!(asked(&app), []);
     app.dispatcher.answer_about_group(GroupAnswer::Link("https://chat.whatsapp.com/x".into()));
-    let page = owner.post(&format!("{path}/invite"), &[("renew", "1")]).await.expect(200).text();
+    let page = owner.post(&format!("{path}/new-invite"), &[]).await.expect(200).text();
     assert!(page.contains("https://chat.whatsapp.com/x"), "{page}");
     assert_eq!(asked(&app), [GroupRequest::Invite(group(), true)]);
 
@@ -155,7 +159,7 @@ async fn groups_are_changed_by_those_who_may_send() {
     rival.get(&format!("/app/groups?device={device}")).await.expect(404);
     rival.get(&format!("{path}/leave")).await.expect(404);
     rival.post("/app/groups", &create).await.expect(404);
-    for act in ["", "/members", "/invite", "/leave"] {
+    for act in ["", "/members", "/invite", "/new-invite", "/leave"] {
         let fields = [("people", "0812345678"), ("name", "x")];
         viewer.post(&format!("{path}{act}"), &fields).await.expect(403);
         rival.post(&format!("{path}{act}"), &fields).await.expect(404);

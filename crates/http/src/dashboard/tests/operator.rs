@@ -111,10 +111,21 @@ async fn the_audit_log_names_who_changed_what() {
     {
         assert!(page.contains(text), "{text}: {page}");
     }
-    assert!(page.contains(&format!("token of device {}", app.front.id())));
-    assert!(page.contains(&format!("<td class=\"what\">{}</td>", made.json()["id"])));
+    let front = app.store.device_by_id(app.front.id()).await.unwrap().unwrap();
+    assert!(page.contains(&format!("token of {}", front.name)), "{page}");
+    assert!(page.contains(&format!("<td class=\"what\">another ({})</td>", made.json()["id"])));
+    assert!(page.contains("key made") && page.contains("first key ("), "{page}");
     assert!(!page.contains("plan.saved"));
-    assert!(!page.contains(&format!("<td class=\"what\">{}</td>", rivals["id"])));
+    assert!(!page.contains(&format!("theirs ({})", rivals["id"])));
+    // What is gone keeps its name.
+    owner.post(&format!("/app/keys/{}/revoke", made.json()["id"]), &[]).await.expect(303);
+    owner.post(&format!("/app/devices/{}/delete", app.front.id()), &[]).await.expect(303);
+    let indonesian = Ask::get("/app/audit").header("cookie", &owner.cookie);
+    let page = indonesian.header("accept-language", "id").of(&app.router).await.expect(200).text();
+    for text in ["kunci dicabut", "perangkat dihapus", "another (", front.name.as_str()] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(!page.contains(&format!("<td class=\"what\">{}", app.front.id())), "{page}");
     let all = operator.get("/app/audit").await.expect(200).text();
     assert!(all.contains("plan.saved") && all.contains(&format!("/app/accounts/{}", app.rival.id)));
     let member = Browser::of(&app, app.shop.id, Role::Member).await;
@@ -202,4 +213,94 @@ async fn nodes_are_shown_and_drained() {
     operator.post("/app/leave", &[]).await.expect(303);
     let log = operator.get("/app/audit").await.expect(200).text();
     assert!(log.contains("node.drained") && log.contains("node.resumed"), "{log}");
+}
+
+#[tokio::test]
+async fn a_plan_that_accounts_have_is_changed_after_a_question() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let fields = [("name", "unlimited"), ("device_limit", "3")];
+    let asked = operator.post("/app/plans", &fields).await.expect(200).text();
+    assert!(asked.contains("Accounts that have this plan: 2."), "{asked}");
+    let limit = async || {
+        let plans = app.store.plans().await.unwrap();
+        plans.into_iter().find(|plan| plan.name == "unlimited").unwrap().device_limit
+    };
+    assert_eq!(limit().await, None);
+    let of_another = [("name", "unlimited"), ("device_limit", "3"), ("sure", "hobby")];
+    operator.post("/app/plans", &of_another).await.expect(200);
+    assert_eq!(limit().await, None);
+    let sure = [("name", "unlimited"), ("device_limit", "3"), ("sure", "unlimited")];
+    operator.post("/app/plans", &sure).await.expect(303);
+    assert_eq!(limit().await, Some(3));
+    let page = operator.get("/app/accounts").await.expect(200).text();
+    assert!(page.contains("value=\"free\" selected"), "newcomers get the free plan: {page}");
+}
+
+#[tokio::test]
+async fn an_account_is_renamed_and_deleted_after_a_question() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    let path = format!("/app/accounts/{}", app.shop.id);
+    let set =
+        [("name", "Toko"), ("plan", "unlimited"), ("timezone", "Asia/Jakarta"), ("country", "62")];
+    operator.post(&format!("{path}/settings"), &set).await.expect(303);
+    assert_eq!(app.store.account(app.shop.id).await.unwrap().unwrap().name, "Toko");
+    let delete = format!("{path}/delete");
+    owner.get(&delete).await.expect(403);
+    owner.post(&delete, &[]).await.expect(403);
+    let asked = operator.get(&delete).await.expect(200).text();
+    assert!(asked.contains("Delete Toko?") && asked.contains("<dd>3</dd>"), "{asked}");
+    operator.post(&format!("{path}/enter"), &[]).await.expect(303);
+    operator.post(&delete, &[]).await.expect(303);
+    assert!(app.store.account(app.shop.id).await.unwrap().is_none());
+    operator.get(&path).await.expect(404);
+    owner.get("/app").await.expect(303);
+    let log = operator.get("/app/audit").await.expect(200).text();
+    assert!(log.contains("account.deleted") && log.contains("Toko ("), "{log}");
+}
+
+#[tokio::test]
+async fn every_device_is_counted_by_its_state() {
+    let app = app().await;
+    let operator = Browser::operator(&app).await;
+    let page = operator.get("/app/gateway").await.expect(200).text();
+    let counted = app.store.devices_by_status().await.unwrap();
+    assert!(counted.iter().map(|(_, count)| count).sum::<i64>() >= 4, "{counted:?}");
+    let (_, devices) = page.split_once("Devices by state").unwrap();
+    assert!(devices.contains("not linked"), "a device without a task counts, too: {devices}");
+}
+
+#[derive(Debug)]
+struct OneBackup;
+
+#[async_trait::async_trait]
+impl domain::ports::Backups for OneBackup {
+    async fn make(
+        &self,
+        with_media: bool,
+        _: jiff::Timestamp,
+    ) -> Result<domain::ports::Backup, domain::ports::BackupError> {
+        use futures_util::StreamExt as _;
+        assert!(with_media);
+        let bytes = futures_util::stream::iter([Ok(bytes::Bytes::from_static(b"all"))]).boxed();
+        Ok(domain::ports::Backup { name: "gerbang.backup".to_owned(), size: 3, bytes })
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_downloaded_by_operators() {
+    let backups = Some(std::sync::Arc::new(OneBackup) as _);
+    let config = HttpConfig { insecure_cookies: true, backups, ..HttpConfig::new(None) };
+    let app = App::with(config, "unlimited").await;
+    let operator = Browser::operator(&app).await;
+    let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    assert!(operator.get("/app/gateway").await.expect(200).text().contains("/app/gateway/backup"));
+    owner.post("/app/gateway/backup", &[]).await.expect(403);
+    let made = operator.post("/app/gateway/backup", &[]).await.expect(200);
+    assert!(made.header("content-disposition").contains("gerbang.backup"));
+    assert_eq!(made.text(), "all");
+    let log = operator.get("/app/audit").await.expect(200).text();
+    assert!(log.contains("backup.made"), "{log}");
 }

@@ -87,6 +87,13 @@ async fn a_page_that_there_is_not_is_a_page() {
         assert!(page.text().contains("There is no such thing here."), "{path}");
         Ask::get(path).of(&app.router).await.expect(404);
     }
+    let unreadable = owner.get("/app/devices/%ff").await.expect(404);
+    assert!(unreadable.text().contains("There is no such thing here."), "{}", unreadable.text());
+    let id = Ask::new(axum::http::Method::DELETE, "/app/devices").header("accept-language", "id");
+    let wrong = id.of(&app.router).await.expect(405);
+    assert!(wrong.header("content-type").starts_with("text/html"));
+    assert!(wrong.header("allow").contains("GET"));
+    assert!(wrong.text().contains("Tidak berhasil"), "{}", wrong.text());
     let json = Ask::get("/v1/nope").key(&app.shop.key).of(&app.router).await.expect(404);
     assert_eq!(json.json()["code"], "not_found");
 }
