@@ -193,7 +193,7 @@ pub(super) fn hook_status(words: &Words, webhook: &Webhook) -> Markup {
         @match &webhook.disabled {
             None => span.badge data-tone="good" { (words.switched_on) },
             Some(why) => {
-                span.badge data-tone="bad" { (words.switched_off) } " " span.quiet { (why) }
+                span.badge data-tone="bad" { (words.switched_off) } " " span.quiet { (said(Lang::of_words(words), why)) }
             }
         }
     }
