@@ -338,14 +338,18 @@ impl Content {
         }
     }
 
-    /// Its [`Content::text`] where nothing else is shown of it: of contacts all their names.
+    /// Its [`Content::text`] where nothing else is shown of it: of contacts all their names, of a place
+    /// without a name where it is.
     pub fn shown_text(&self) -> Cow<'_, str> {
         match self {
             Self::Contacts(contacts) if contacts.len() > 1 => {
                 let names: Vec<&str> = contacts.iter().map(|one| one.name.as_str()).collect();
                 names.join(", ").into()
             }
-            _ => self.text().into(),
+            _ => match self.location().filter(|_| self.text().is_empty()) {
+                Some(place) => format!("{}, {}", place.latitude, place.longitude).into(),
+                None => self.text().into(),
+            },
         }
     }
 
@@ -419,6 +423,12 @@ impl Content {
     /// Whether it changes another message and is none of its own.
     pub fn is_change(&self) -> bool {
         matches!(self, Self::Edit(_) | Self::Revoke)
+    }
+
+    /// Whether phones show it with another message and not as one: a change of it, a reaction or a vote.
+    pub fn is_of_another(&self) -> bool {
+        use ContentKind::{PollVote, Reaction};
+        self.is_change() || matches!(self.kind(), Reaction | PollVote)
     }
 
     /// The text that people may edit: a text, or a caption that phones show.
@@ -499,6 +509,7 @@ mod tests {
             name: Some("Monas".into()),
             address: None,
         };
+        let unnamed = Location { latitude: -6.2, longitude: 106.8, name: None, address: None };
         let budi = Contact { name: "Budi".into(), ..Contact::default() };
         let ani = Contact { name: "Ani".into(), ..Contact::default() };
         let poll = Poll { question: "Which?".into(), ..Poll::default() };
@@ -507,6 +518,7 @@ mod tests {
             (Content::Text("hi".into()), ContentKind::Text, "hi", None),
             (Content::File(file), ContentKind::Image, "look", Some(3)),
             (Content::Location(place), ContentKind::Location, "Monas", None),
+            (Content::Location(unnamed), ContentKind::Location, "-6.2, 106.8", None),
             (Content::Contacts(vec![budi.clone()]), ContentKind::Contact, "Budi", None),
             (Content::Contacts(vec![budi, ani]), ContentKind::Contact, "Budi, Ani", None),
             (Content::Contacts(Vec::new()), ContentKind::Contact, "", None),

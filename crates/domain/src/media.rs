@@ -12,6 +12,8 @@ use crate::phone::is_invisible;
 pub const MEDIA_BYTES_MAX: u64 = 100 * 1024 * 1024;
 /// Largest file that may come inside a request, in bytes once decoded: 16 MB.
 pub const INLINE_MEDIA_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest small picture of a file that came in, in bytes; a larger one is not kept.
+pub const THUMBNAIL_BYTES_MAX: usize = 20_000;
 /// Longest file name, in characters.
 pub const FILENAME_CHARS_MAX: usize = 255;
 /// Longest URL of a file or of a webhook, in bytes.
@@ -99,6 +101,10 @@ pub struct Media {
     pub seconds: Option<u32>,
     /// Width and height of one that came in, in pixels.
     pub dimensions: Option<(u32, u32)>,
+    /// How many pages a document that came in has.
+    pub pages: Option<u32>,
+    /// A small picture of one that came in: a JPEG in base64.
+    pub thumbnail: Option<Arc<str>>,
     /// Where one that came in is.
     pub state: Option<FileState>,
     /// Why it failed, is gone or could not be fetched yet.

@@ -293,6 +293,13 @@ impl Message {
         self.content.media()
     }
 
+    /// Whether it came in and is to be read.
+    pub fn is_unread(&self) -> bool {
+        self.direction() == Direction::In
+            && self.state == MessageState::Delivered
+            && !self.content.is_of_another()
+    }
+
     /// Whether the chat is a group.
     pub fn is_in_group(&self) -> bool {
         self.chat.is_group()

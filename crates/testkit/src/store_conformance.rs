@@ -96,6 +96,7 @@ macro_rules! store_conformance {
                 known_chats_are_contacts_but_no_first_ones, a_restriction_is_kept_and_emitted_once;
             chats: chats_are_found_by_name_number_and_what_is_unread,
                 chats_are_listed_by_their_newest_message, a_persons_chat_keeps_its_unread_messages,
+                a_reaction_is_not_unread,
                 a_call_is_an_event, a_change_of_a_group_is_an_event_and_shows_in_its_chat,
                 people_are_known_by_both_names, older_messages_stand_behind_all_others;
             amend: votes_are_counted_with_their_poll, a_vote_that_comes_before_its_poll_waits_for_it,

@@ -33,7 +33,7 @@ pub(crate) fn read(
     let content = match protocol.r#type? {
         Type::MESSAGE_EDIT => {
             let edited = incoming::content(protocol.edited_message.as_option()?)?;
-            Content::Edit(edited.text().into())
+            Content::Edit(edited.editable_text()?.clone())
         }
         Type::REVOKE => Content::Revoke,
         _ => return None,

@@ -8,9 +8,11 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use domain::content::Content;
 use domain::incoming_file::{FileReference, FileState};
-use domain::media::{MEDIA_BYTES_MAX, Media, TempMedia};
+use domain::media::{MEDIA_BYTES_MAX, Media, THUMBNAIL_BYTES_MAX, TempMedia};
 use domain::ports::FetchError;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -69,10 +71,12 @@ pub(crate) fn describe(content: &mut Content, message: &wa::Message, info: &Mess
     let refer = |media: &mut Media, message: &dyn Downloadable| refer(media, message, info);
     if let Some(m) = message.image_message.as_option() {
         media.dimensions = m.width.zip(m.height);
+        media.thumbnail = thumbnail(m.jpeg_thumbnail.as_deref());
         refer(media, m);
     } else if let Some(m) = message.video_message.as_option().or(message.ptv_message.as_option()) {
         media.dimensions = m.width.zip(m.height);
         media.seconds = m.seconds;
+        media.thumbnail = thumbnail(m.jpeg_thumbnail.as_deref());
         refer(media, m);
     } else if let Some(m) = message.audio_message.as_option() {
         media.seconds = m.seconds;
@@ -81,8 +85,18 @@ pub(crate) fn describe(content: &mut Content, message: &wa::Message, info: &Mess
         media.dimensions = m.width.zip(m.height);
         refer(media, m);
     } else if let Some(m) = message.document_message.as_option() {
+        media.pages = m.page_count.filter(|pages| *pages > 0);
+        media.thumbnail = thumbnail(m.jpeg_thumbnail.as_deref());
         refer(media, m);
     }
+}
+
+/// The small picture that a sender adds to a file; what is none, or larger than one, is not kept.
+fn thumbnail(jpeg: Option<&[u8]>) -> Option<Arc<str>> {
+    const BEGINNING: &[u8] = b"\xff\xd8\xff";
+    let is_picture =
+        |jpeg: &&[u8]| jpeg.starts_with(BEGINNING) && jpeg.len() <= THUMBNAIL_BYTES_MAX;
+    jpeg.filter(is_picture).map(|jpeg| STANDARD.encode(jpeg).into())
 }
 
 fn refer(media: &mut Media, message: &dyn Downloadable, info: &MessageInfo) {

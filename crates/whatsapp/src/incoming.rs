@@ -206,10 +206,20 @@ pub(crate) fn content(message: &wa::Message) -> Option<Content> {
             file_content(message).map(|file| Content::File(marked(file, message, is_view_once)))
         })
         .or_else(|| place_or_contact(message))
-        .or_else(|| poll(message))
+        .or_else(|| poll(message).map(asked))
         .or_else(|| reaction(message))
         .or_else(|| structured::read(message))
         .or_else(|| (!is_empty(message)).then(|| structured::unnamed(message)))
+}
+
+/// A poll; where it has neither a question nor answers, the protocol's name for it.
+fn asked(poll: Content) -> Content {
+    match poll.poll() {
+        Some(Poll { question, options, .. }) if question.is_empty() && options.is_empty() => {
+            structured::named("pollCreationMessage", None)
+        }
+        _ => poll,
+    }
 }
 
 /// Most contacts of a received message that are kept.
@@ -298,10 +308,13 @@ fn is_empty(message: &wa::Message) -> bool {
 }
 
 fn text_content(message: &wa::Message) -> Option<Content> {
-    let plain = message.conversation.as_ref().filter(|text| !text.is_empty());
-    let extended = || message.extended_text_message.as_option().map(|m| m.text.as_ref());
-    let text = plain.map(Some).or_else(extended)?;
-    Some(self::text(text))
+    let plain = message.conversation.as_ref();
+    let extended = message.extended_text_message.as_option();
+    let mut texts = plain.into_iter().chain(extended.and_then(|m| m.text.as_ref()));
+    if let Some(text) = texts.find(|text| !text.is_empty()) {
+        return Some(self::text(Some(text)));
+    }
+    extended.map(|_| structured::named("extendedTextMessage", None))
 }
 
 fn file_content(message: &wa::Message) -> Option<File> {
@@ -335,11 +348,17 @@ fn place_or_contact(message: &wa::Message) -> Option<Content> {
         return Some(location(degrees, place.name.as_ref(), place.address.as_ref()));
     }
     if let Some(one) = message.contact_message.as_option() {
-        return Some(Content::Contacts(vec![contact(one)]));
+        return Some(contacts_or_name("contactMessage", vec![contact(one)]));
     }
     let array = message.contacts_array_message.as_option()?;
-    let people = array.contacts.iter().take(CONTACTS_MAX).map(contact).collect();
-    Some(Content::Contacts(people))
+    let contacts = array.contacts.iter().take(CONTACTS_MAX).map(contact).collect();
+    Some(contacts_or_name("contactsArrayMessage", contacts))
+}
+
+/// Contacts; where none of them says anything, the protocol's name for them.
+fn contacts_or_name(name: &str, mut contacts: Vec<Contact>) -> Content {
+    contacts.retain(|contact| *contact != Contact::default());
+    if contacts.is_empty() { structured::named(name, None) } else { Content::Contacts(contacts) }
 }
 
 fn contact(contact: &wa::message::ContactMessage) -> Contact {
@@ -373,7 +392,7 @@ pub(crate) fn poll(message: &wa::Message) -> Option<Content> {
     }))
 }
 
-/// A place; one that is nowhere on the map is shown by its name alone.
+/// A place; of one that is nowhere on the map no more than its name is known.
 fn location(
     degrees: Option<(f64, f64)>,
     name: Option<&String>,
@@ -389,7 +408,7 @@ fn location(
     });
     match place.filter(|place| place.has_latitude() && place.has_longitude()) {
         Some(place) => Content::Location(place),
-        None => unsupported(ContentKind::Location, name),
+        None => structured::named("locationMessage", name),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use domain::structured::Structured;
+use domain::structured::{Structured, Unnamed};
 use wacore::types::message::MessageSource;
 use waproto::buffa::MessageField;
 use waproto::whatsapp::message as m;
@@ -157,7 +157,12 @@ fn kinds_and_texts() {
         (message!(audio_message: AudioMessage { ptt: Some(true) }), K::Voice, ""),
         (message!(document_message: DocumentMessage { caption: some("e") }), K::Document, "e"),
         (message!(sticker_message: StickerMessage {}), K::Sticker, ""),
-        (message!(location_message: LocationMessage { name: some("Monas") }), K::Location, "Monas"),
+        (message!(location_message: LocationMessage { name: some("Monas") }), K::Other, "Monas"),
+        (
+            message!(comment_message: CommentMessage { message: MessageField::some(text("bagus")) }),
+            K::Other,
+            "bagus",
+        ),
         (
             message!(contact_message: ContactMessage { display_name: some("Ani") }),
             K::Contact,
@@ -350,8 +355,63 @@ fn a_place_is_on_the_map_or_has_a_name_alone() {
     for (latitude, longitude) in
         [(None, Some(1.0)), (Some(f64::NAN), Some(1.0)), (Some(91.0), Some(1.0))]
     {
-        let named = Unsupported { kind: ContentKind::Location, text: "Monas".to_owned() };
-        assert_eq!(content(&at(latitude, longitude)), Some(Content::Unsupported(named)));
+        assert_eq!(content(&at(latitude, longitude)), Some(unnamed("locationMessage", "Monas")));
+    }
+}
+
+fn unnamed(name: &str, text: &str) -> Content {
+    let unnamed = Unnamed { name: name.to_owned(), text: text.to_owned() };
+    Content::Structured(Box::new(Structured::Unnamed(unnamed)))
+}
+
+#[test]
+fn what_says_nothing_has_the_protocols_name() {
+    let empty_contact = || m::ContactMessage { display_name: some(""), ..Default::default() };
+    for (message, name) in [
+        (
+            message!(extended_text_message: ExtendedTextMessage { text: some("") }),
+            "extendedTextMessage",
+        ),
+        (message!(extended_text_message: ExtendedTextMessage {}), "extendedTextMessage"),
+        (message!(location_message: LocationMessage {}), "locationMessage"),
+        (message!(contact_message: ContactMessage {}), "contactMessage"),
+        (
+            message!(contacts_array_message: ContactsArrayMessage { contacts: vec![empty_contact()] }),
+            "contactsArrayMessage",
+        ),
+        (message!(poll_creation_message: PollCreationMessage {}), "pollCreationMessage"),
+    ] {
+        assert_eq!(content(&message), Some(unnamed(name, "")));
+    }
+}
+
+#[test]
+fn pages_and_a_small_picture_come_with_a_file() {
+    let source = || info(from_to("628222@s.whatsapp.net", "628222@s.whatsapp.net"));
+    let described = |message: wa::Message| {
+        let read = translate(&message, &source(), &me(), &NOBODY).unwrap();
+        let media = read.content.media().unwrap().clone();
+        (media.pages, media.thumbnail)
+    };
+    let jpeg = |length: usize| {
+        let mut bytes = vec![0xff; length];
+        bytes[1] = 0xd8;
+        Some(bytes)
+    };
+    let small = Some("/9j/".into());
+    for (message, pages, thumbnail) in [
+        (
+            message!(document_message: DocumentMessage { page_count: Some(7), jpeg_thumbnail: jpeg(3) }),
+            Some(7),
+            small.clone(),
+        ),
+        (message!(image_message: ImageMessage { jpeg_thumbnail: jpeg(3) }), None, small.clone()),
+        (message!(video_message: VideoMessage { jpeg_thumbnail: jpeg(3) }), None, small),
+        (message!(image_message: ImageMessage { jpeg_thumbnail: jpeg(20_001) }), None, None),
+        (message!(image_message: ImageMessage { jpeg_thumbnail: Some(vec![b'<'; 9]) }), None, None),
+        (message!(document_message: DocumentMessage { page_count: Some(0) }), None, None),
+    ] {
+        assert_eq!(described(message), (pages, thumbnail));
     }
 }
 

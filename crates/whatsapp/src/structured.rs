@@ -46,12 +46,17 @@ pub(crate) fn unnamed(message: &wa::Message) -> Content {
         !name.starts_with('_') && !COMPANIONS.contains(&name.as_str()) && is_set(value)
     });
     let name = named.map_or_else(|| "unknown".to_owned(), |(name, _)| camel_case(name));
-    let unnamed = Unnamed { name, text: words(message).unwrap_or_default() };
-    Content::Structured(Box::new(Structured::Unnamed(unnamed)))
+    self::named(&name, words(message))
 }
 
-/// The text of what businesses send to be chosen from.
-fn words(message: &wa::Message) -> Option<String> {
+/// What has no more to show than the protocol's name for it and a few words.
+pub(crate) fn named(name: &str, words: Option<&String>) -> Content {
+    let text = words.map(long).unwrap_or_default();
+    Content::Structured(Box::new(Structured::Unnamed(Unnamed { name: name.to_owned(), text })))
+}
+
+/// The text of what businesses send to be chosen from, and of a comment.
+fn words(message: &wa::Message) -> Option<&String> {
     let buttons = message.buttons_message.as_option().and_then(|m| m.content_text.as_ref());
     let list = || message.list_message.as_option().and_then(|m| m.description.as_ref());
     let interactive = || {
@@ -62,7 +67,12 @@ fn words(message: &wa::Message) -> Option<String> {
         let template = message.template_message.as_option()?.hydrated_template.as_option()?;
         template.hydrated_content_text.as_ref()
     };
-    buttons.or_else(list).or_else(interactive).or_else(template).map(long)
+    let comment = || {
+        let comment = message.comment_message.as_option()?.message.as_option()?;
+        let extended = || comment.extended_text_message.as_option()?.text.as_ref();
+        comment.conversation.as_ref().or_else(extended)
+    };
+    buttons.or_else(list).or_else(interactive).or_else(template).or_else(comment)
 }
 
 fn camel_case(name: &str) -> String {

@@ -17,7 +17,7 @@ use crate::media::{
     cleaned_url,
 };
 use crate::message::TEXT_CHARS_MAX;
-use crate::phone::{PhoneNumber, is_invisible};
+use crate::phone::{PHONE_DIGITS_MAX, PhoneNumber, is_invisible};
 use crate::ports::UrlRefusal;
 use crate::text::{is_mimetype, turns_direction};
 
@@ -94,7 +94,12 @@ impl Core {
         let mimetype = file.mimetype.map(check_mimetype).transpose()?;
         let (url, bytes) = match file.source {
             MediaSource::Url(url) => (Some(self.check_media_url(url)?), None),
-            MediaSource::Inline(bytes) => (None, Some(check_bytes(bytes)?)),
+            MediaSource::Inline(bytes) => {
+                if let Some(kind) = kind {
+                    check_beginning(kind, &bytes)?;
+                }
+                (None, Some(check_bytes(bytes)?))
+            }
         };
         let size = bytes.as_ref().and_then(|bytes| u64::try_from(bytes.len()).ok());
         let is_kind_given = kind.is_some();
@@ -173,7 +178,7 @@ fn check_location(location: Location) -> Result<Location> {
     Ok(location)
 }
 
-/// Their numbers are understood as a recipient's is; one that is none, such as a short one, stays as it is.
+/// Their numbers are understood as a recipient's is; a short one stays as it is.
 fn check_contacts(mut contacts: Vec<Contact>, country: &str) -> Result<Vec<Contact>> {
     if contacts.is_empty() || contacts.len() > CONTACTS_MAX {
         return Err(Error::invalid("contacts", format!("must hold 1 to {CONTACTS_MAX} contacts")));
@@ -184,14 +189,21 @@ fn check_contacts(mut contacts: Vec<Contact>, country: &str) -> Result<Vec<Conta
         check_line(fields.phone, phone, 1, CONTACT_CHARS_MAX)?;
         let organization = contact.organization.as_deref().unwrap_or_default();
         check_line(fields.organization, organization, 0, CONTACT_CHARS_MAX)?;
-        if !phone.chars().any(|c| c.is_ascii_digit()) {
-            return Err(Error::invalid(fields.phone, "must be a phone number"));
-        }
-        if let Ok(number) = PhoneNumber::parse(phone, country) {
-            contact.phone = Some(number.as_str().to_owned());
-        }
+        let number = PhoneNumber::parse(phone, country).ok().map(|number| number.to_string());
+        let number = number.or_else(|| is_short_number(phone).then(|| phone.trim().to_owned()));
+        contact.phone =
+            Some(number.ok_or_else(|| Error::invalid(fields.phone, "must be a phone number"))?);
     }
     Ok(contacts)
+}
+
+/// Whether it can be dialled although it is no number of WhatsApp's, such as an emergency call or a service
+/// code. What has a decimal point, or more than one number, was meant to be another.
+fn is_short_number(text: &str) -> bool {
+    let text = text.trim();
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let is_dialled = |b: u8| b.is_ascii_digit() || b"+*#() /-".contains(&b);
+    (1..=PHONE_DIGITS_MAX).contains(&digits) && text.bytes().all(is_dialled)
 }
 
 fn check_poll(poll: Poll) -> Result<Poll> {
@@ -271,6 +283,29 @@ fn check_kind(kind: ContentKind) -> Result<ContentKind> {
     is_file.then_some(kind).ok_or_else(|| Error::invalid("media.kind", message))
 }
 
+/// Refuses a file that begins as another kind does. It is examined whole when it is sent: what begins in no
+/// known way is not judged here.
+fn check_beginning(kind: ContentKind, bytes: &[u8]) -> Result<()> {
+    use ContentKind::{Audio, Document, Image, Sticker, Voice};
+    let is_riff = |form: &[u8]| bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(form);
+    let begins = |marks: &[&[u8]]| marks.iter().any(|mark| bytes.starts_with(mark));
+    let text = bytes[..bytes.len().min(256)].trim_ascii_start().to_ascii_lowercase();
+    let is_page = [&b"<!doctype html"[..], b"<html"].iter().any(|mark| text.starts_with(mark));
+    let is_image = begins(&[b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8"]) || is_riff(b"WEBP");
+    let (found, kinds): (_, &[ContentKind]) = if is_image {
+        ("an image", &[Image, Sticker])
+    } else if begins(&[b"ID3"]) || is_riff(b"WAVE") {
+        ("an audio file", &[Audio, Voice])
+    } else if begins(&[b"%PDF-"]) || is_page {
+        ("a document", &[])
+    } else {
+        return Ok(());
+    };
+    let is_sent = kind == Document || kinds.contains(&kind);
+    let message = format!("is {}, but the file is {found}", kind.as_str());
+    if is_sent { Ok(()) } else { Err(Error::invalid("media.kind", message)) }
+}
+
 fn check_filename(mut name: String) -> Result<String> {
     name.retain(|c| !turns_direction(c));
     let fits = (1..=FILENAME_CHARS_MAX).contains(&name.chars().count())
@@ -348,6 +383,65 @@ mod tests {
                 _ => None,
             };
             assert_eq!((field, checked.is_ok()), (wrong, wrong.is_none()), "{location:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_begins_as_another_kind_is_refused() {
+        use ContentKind::{Audio, Document, Image, Sticker, Video, Voice};
+        let (png, wav, webp) = (b"\x89PNG\r\n\x1a\n", b"RIFF....WAVEfmt ", b"RIFF....WEBPVP8 ");
+        let cases: [(&[u8], &[ContentKind]); 6] = [
+            (png, &[Image, Sticker, Document]),
+            (webp, &[Image, Sticker, Document]),
+            (wav, &[Audio, Voice, Document]),
+            (b"%PDF-1.4", &[Document]),
+            (b"\n <!DOCTYPE html><html>", &[Document]),
+            (b"anything", &[Image, Video, Audio, Voice, Document, Sticker]),
+        ];
+        for (bytes, allowed) in cases {
+            for kind in [Image, Video, Audio, Voice, Document, Sticker] {
+                let is_taken = check_beginning(kind, bytes).is_ok();
+                assert_eq!(is_taken, allowed.contains(&kind), "{kind:?} {bytes:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_contacts() {
+        let checked = |phone: &str| {
+            let contact = Contact { phone: Some(phone.into()), ..Contact::default() };
+            let contact = Contact { name: "Ani".into(), ..contact };
+            match check_contacts(vec![contact], "62") {
+                Ok(mut contacts) => contacts.remove(0).phone.unwrap_or_default(),
+                Err(Error::Invalid { field, .. }) => field.to_owned(),
+                Err(other) => panic!("{other}"),
+            }
+        };
+        for (phone, kept) in [
+            ("0812 3456 789", "628123456789"),
+            ("+62 (0)812.3456.789", "628123456789"),
+            ("６２８１２３４５６７８９", "628123456789"),
+            ("628123456789.0", "628123456789"),
+            ("628123456789@c.us", "628123456789"),
+            ("14045", "14045"),
+            (" *123# ", "*123#"),
+            ("1-500-888", "1-500-888"),
+        ] {
+            assert_eq!(checked(phone), kept, "{phone}");
+        }
+        for wrong in [
+            "no number",
+            "#",
+            "628123456789.5",
+            "110.5",
+            "6.28123456789E+11",
+            "628123456789,628999",
+            "123@g.us",
+            "1948556096719481@lid",
+            "628123456789:BEGIN",
+            "1234567890123456",
+        ] {
+            assert_eq!(checked(wrong), "contacts[0].phone", "{wrong}");
         }
     }
 }

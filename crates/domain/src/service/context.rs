@@ -66,7 +66,23 @@ impl Core {
         if found.state.is_waiting() || never_sent {
             return Err(Error::invalid(field, "must be a message that has been sent"));
         }
+        if let Some(why) = not_shown(&found) {
+            return Err(Error::invalid(field, why));
+        }
         Ok(found)
+    }
+}
+
+/// Why phones cannot show an answer or a reaction to a message.
+fn not_shown(message: &Message) -> Option<&'static str> {
+    if message.content.is_of_another() {
+        Some(
+            "must not be an edit, a deletion, a reaction or a vote; name the message that it is about",
+        )
+    } else if message.context.changes.revoked_at.is_some() {
+        Some("must not be a message that was deleted for everyone")
+    } else {
+        None
     }
 }
 

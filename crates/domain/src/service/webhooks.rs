@@ -399,7 +399,7 @@ fn sample_status(kind: EventKind, now: jiff::Timestamp) -> EventStatus {
 }
 
 fn sample_message(kind: EventKind, now: jiff::Timestamp) -> EventMessage {
-    let is_incoming = kind == EventKind::MessageReceived;
+    let is_incoming = matches!(kind, EventKind::MessageReceived | EventKind::MessageEdited);
     let phone = PhoneNumber::from_digits("628000000001");
     // What is received counts as delivered.
     let mut states = MessageState::ALL.into_iter();
@@ -453,6 +453,10 @@ fn allowed_events(
     if rules.name != OWN_FORMAT && asked.iter().any(|kind| kind.is_of_device()) {
         // The formats of others have one name for all that may happen to a device.
         asked.extend(rules.events.iter().filter(|kind| kind.is_of_device()));
+    }
+    if rules.name != OWN_FORMAT && asked.contains(&EventKind::MessageReceived) {
+        // One that has an edit shows it as the message with another text.
+        asked.extend(rules.events.iter().filter(|kind| **kind == EventKind::MessageEdited));
     }
     asked.sort_unstable();
     asked.dedup();

@@ -14,9 +14,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::group_event::{EventGroupBody, group_body};
+use super::media_view::MediaBody;
 use super::message_view::{
-    ContactBody, EarlierBody, ErrorBody, LocationBody, MediaBody, Parties, PollBody, ReactionBody,
-    mentions, reply_to,
+    ContactBody, EarlierBody, ErrorBody, LocationBody, Parties, PollBody, ReactionBody, mentions,
+    reply_to,
 };
 use super::structured_view::{
     AlbumBody, AnswerBody, CalendarEventBody, GroupInviteBody, OrderBody, PollVoteBody,
@@ -88,7 +89,7 @@ struct EventMessageBody<'a> {
     name: Option<&'a str>,
     /// What it carries, such as `text`.
     kind: &'static str,
-    /// The text or the caption.
+    /// The text, the caption, or what stands for the rest: names, a place's degrees, a question.
     text: Cow<'a, str>,
     /// What is known of the file, where there is one.
     media: Option<MediaBody<'a>>,
@@ -138,7 +139,7 @@ struct EventMessageBody<'a> {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     edited_at: Option<Timestamp>,
-    /// Its earlier texts, oldest first, where it was edited.
+    /// Its earlier texts, oldest first, where it was edited: the newest 20.
     #[serde(skip_serializing_if = "Option::is_none")]
     edits: Option<Vec<EarlierBody<'a>>>,
     /// When it was deleted for everyone; what it carried stays here.

@@ -203,7 +203,8 @@ fn content(body: &mut MessageRequest) -> Result<ContentRequest, ApiError> {
     if let Some(Object(location)) = body.location.take() {
         others.push(("location", Content::Location(location.into())));
     }
-    if let Some(ListField(contacts)) = body.contacts.take() {
+    // An empty list is a template's field that was left empty.
+    if let Some(ListField(contacts)) = body.contacts.take().filter(|list| !list.0.is_empty()) {
         let contacts = contacts.into_iter().map(|Object(contact)| contact.into()).collect();
         others.push(("contacts", Content::Contacts(contacts)));
     }

@@ -5,8 +5,6 @@ use std::borrow::Cow;
 use domain::chat::{ChatId, Lid};
 use domain::content::{Contact, Content, ContentKind, Poll};
 use domain::context::{Context, EarlierText};
-use domain::incoming_file::FileState;
-use domain::media::Media;
 use domain::message::{Address, Direction, Failure, Message, MessageState, StateChange, Waiting};
 use domain::phone::PhoneNumber;
 use jiff::Timestamp;
@@ -14,6 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::media_view::MediaBody;
 use super::structured_view::{
     AlbumBody, AnswerBody, CalendarEventBody, GroupInviteBody, LiveBody, OrderBody, PollVoteBody,
     StructuredFields,
@@ -50,7 +49,7 @@ pub(super) struct MessageBody<'a> {
     name: Option<&'a str>,
     /// What it carries, such as `text`.
     kind: &'static str,
-    /// The text or the caption.
+    /// The text, the caption, or what stands for the rest: names, a place's degrees, a question.
     text: Cow<'a, str>,
     /// What is known of the file, where there is one.
     media: Option<MediaBody<'a>>,
@@ -100,7 +99,7 @@ pub(super) struct MessageBody<'a> {
     #[schema(value_type = Option<String>, format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     edited_at: Option<Timestamp>,
-    /// Its earlier texts, oldest first, where it was edited.
+    /// Its earlier texts, oldest first, where it was edited: the newest 20.
     #[serde(skip_serializing_if = "Option::is_none")]
     edits: Option<Vec<EarlierBody<'a>>>,
     /// When it was deleted for everyone; what it carried stays here.
@@ -145,65 +144,6 @@ pub(super) struct MessageBody<'a> {
     /// The states it has been through, oldest first; not in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<Vec<StateBody<'a>>>,
-}
-
-/// A message's file; never the file itself.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Media)]
-pub(super) struct MediaBody<'a> {
-    /// Where it is downloaded from: of one that came in, an address of this server that needs no key and
-    /// is valid while files are kept. Null when it came with the request, or is not kept any more.
-    url: Option<&'a str>,
-    /// The name the recipient sees.
-    filename: Option<&'a str>,
-    /// Its MIME type, where known.
-    mimetype: Option<&'a str>,
-    /// Its size in bytes, where known.
-    size: Option<u64>,
-    /// The SHA-256 of one that came in, in hexadecimal digits.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sha256: Option<&'a str>,
-    /// How long one that came in plays, in seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<u32>,
-    /// The width of one that came in, in pixels.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    width: Option<u32>,
-    /// Its height.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    height: Option<u32>,
-    /// Where one that came in is: `pending`, `stored`, `gone` or `failed`; all but the last two can
-    /// be fetched.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<&'static str>,
-    /// Why it failed or is gone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    /// `true` where it is shown once.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    view_once: bool,
-    /// `true` where it is a video that is played as an animation.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    gif: bool,
-}
-
-impl<'a> From<&'a Media> for MediaBody<'a> {
-    fn from(media: &'a Media) -> Self {
-        Self {
-            url: media.url.as_deref(),
-            filename: media.filename.as_deref(),
-            mimetype: media.mimetype.as_deref(),
-            size: media.size,
-            sha256: media.sha256.as_deref(),
-            seconds: media.seconds,
-            width: media.dimensions.map(|(width, _)| width),
-            height: media.dimensions.map(|(_, height)| height),
-            state: media.state.map(FileState::as_str),
-            reason: media.reason.as_deref(),
-            view_once: media.is_view_once,
-            gif: media.is_gif,
-        }
-    }
 }
 
 /// A message's location.

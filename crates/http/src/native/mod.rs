@@ -19,6 +19,7 @@ mod groups;
 mod keys;
 mod me;
 mod media_field;
+mod media_view;
 mod message_request;
 mod message_view;
 mod messages;

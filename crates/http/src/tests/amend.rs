@@ -112,3 +112,30 @@ async fn what_cannot_be_changed_says_why() {
     let rival = edit(old, "y").key(&app.rival.key).of(&app.router).await;
     rival.expect(404);
 }
+
+#[tokio::test]
+async fn other_apis_list_no_changes_as_messages() {
+    let app = App::new().await;
+    let id = sent(&app, json!({"text": "halo"})).await;
+    let mut changes = Vec::new();
+    for change in [edit(id, "halo!"), revoke(id)] {
+        let accepted = ask(&app, change).await.expect(202).json();
+        app.follow(MessageId(accepted["id"].as_i64().unwrap()), MessageEvent::Acknowledged).await;
+        changes.push(accepted["ref"].as_str().unwrap().to_owned());
+    }
+    let read = async |path: String| {
+        Ask::get(path)
+            .key(&app.front.token)
+            .header("APIKey", &app.front.token)
+            .of(&app.router)
+            .await
+    };
+    for path in [format!("/{}/messages", app.front.id()), "/api/v1/messages".to_owned()] {
+        let listed = read(path).await.expect(200).json();
+        let rows = listed["data"].as_array().unwrap();
+        assert_eq!((rows.len(), &rows[0]["id"]), (1, &json!(id.0)), "{listed}");
+    }
+    for change in changes {
+        read(format!("/wachat_api/1.0/status/{change}")).await.expect(404);
+    }
+}

@@ -1,13 +1,15 @@
 //! `/v1/messages` with contacts, polls, reactions, answers and mentions.
 
+use axum::http::Method;
 use domain::content::{Contact, Content, ContentKind, Location, Poll};
-use domain::context::{Context, Mentions, Quote};
-use domain::ids::WhatsappId;
-use domain::message::{Address, IncomingMessage, ReceivedOrigin};
+use domain::context::{Changes, Context, Mentions, Quote};
+use domain::ids::{MessageId, WhatsappId};
+use domain::message::{Address, IncomingMessage, MessageEvent, ReceivedOrigin};
 use domain::phone::PhoneNumber;
 use domain::ports::Clock;
 use domain::structured::{
-    Album, Answer, AnswerKind, CalendarEvent, GroupInvite, LiveLocation, Order, Structured, Unnamed,
+    Album, Answer, AnswerKind, CalendarEvent, GroupInvite, LiveLocation, Order, PollVote,
+    Structured, Unnamed,
 };
 use serde_json::{Value, json};
 
@@ -202,7 +204,7 @@ async fn what_is_wrong_is_named() {
     let reaction =
         |message: Value, emoji: &str| json!({"reaction": {"message": message, "emoji": emoji}});
     let cases = [
-        (json!({"contacts": []}), "contacts"),
+        (json!({"contacts": []}), "text"),
         (json!({"contacts": vec![contact(); 11]}), "contacts"),
         (json!({"contacts": [{"name": "Ani"}]}), "contacts[0].phone"),
         (contact_with("name", json!("")), "contacts[1].name"),
@@ -242,4 +244,48 @@ async fn a_message_of_another_device_is_not_answered() {
     body["device"] = json!(app.back.id());
     let refused = Ask::post("/v1/messages", body).key(&app.shop.key).of(&app.router).await;
     assert_eq!(refused.expect(422).json()["errors"][0]["field"], "reply_to");
+}
+
+#[tokio::test]
+async fn what_no_phone_shows_is_neither_answered_nor_reacted_to() {
+    let app = App::new().await;
+    let quote = Quote {
+        whatsapp_id: WhatsappId("3EB0CAFE".into()),
+        is_ours: Some(false),
+        sender: None,
+        kind: ContentKind::Text,
+        text: "x".into(),
+    };
+    let on = || Context { reply_to: Some(quote.clone()), ..Context::default() };
+    let vote = PollVote::new(vec!["aa".into()], Vec::new());
+    receive(&app, "3EB0CAFE", Content::Text("x".into()), Context::default()).await;
+    let revoked_at = Some(app.clock.hands.now());
+    let changes = Changes { revoked_at, ..Changes::default() };
+    let revoked = Context { changes, ..Context::default() };
+    receive(&app, "REVOKED", Content::Text("x".into()), revoked).await;
+    receive(&app, "REACTION", Content::Reaction("👍".into()), on()).await;
+    receive(&app, "VOTE", Content::Structured(Box::new(Structured::PollVote(vote))), on()).await;
+    let followed = async |answer: TestResponse| {
+        let id = MessageId(answer.expect(202).json()["id"].as_i64().unwrap());
+        app.follow(id, MessageEvent::Submitted).await;
+        app.follow(id, MessageEvent::Acknowledged).await;
+        id
+    };
+    let id = followed(send(&app, json!({"text": "halo"})).await).await;
+    let path = format!("/v1/messages/{id}");
+    let edit = Ask::new(Method::PATCH, &path).json(json!({"text": "halo!"}));
+    let edit = followed(edit.key(&app.shop.key).of(&app.router).await).await;
+    send(&app, json!({"text": "x", "reply_to": id.0})).await.expect(202);
+    let revoke = Ask::new(Method::POST, format!("{path}/revoke"));
+    let revoke = followed(revoke.key(&app.shop.key).of(&app.router).await).await;
+    let named = [id, edit, revoke].map(|id| json!(id.0));
+    for name in named.into_iter().chain([json!("REVOKED"), json!("REACTION"), json!("VOTE")]) {
+        for (fields, field) in [
+            (json!({"text": "x", "reply_to": name}), "reply_to"),
+            (json!({"reaction": {"message": name, "emoji": "👍"}}), "reaction.message"),
+        ] {
+            let refused = send(&app, fields).await.expect(422).json();
+            assert_eq!(refused["errors"][0]["field"], field, "{name}: {refused}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use domain::call::CallReport;
 use domain::chat::{Chat, ChatFacts, ChatId};
 use domain::group::GroupReport;
 use domain::ids::{AccountId, DeviceId, MessageId};
-use domain::message::{Direction, Message, MessageEvent, MessageState, whole_millis};
+use domain::message::{Direction, Message, MessageEvent, whole_millis};
 use domain::ports::{ChatFilter, Page, PageRequest};
 use domain::webhook::Event;
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ pub(super) async fn touch(tx: &mut Tx, messages: &[&Message], new: &[MessageId])
         let (account, last) = (message.account_id, message.id);
         let chat = touched.entry(key).or_insert(Touched { account, last, unread: 0, name: None });
         chat.last = chat.last.max(last);
-        chat.unread += i64::from(is_in && message.state == MessageState::Delivered);
+        chat.unread += i64::from(message.is_unread());
         chat.name = name.filter(|_| is_in && !message.chat.is_group()).or(chat.name.take());
     }
     let rows: Vec<Vec<Param<'_>>> = touched
@@ -154,6 +154,10 @@ pub(crate) async fn mark_read(
     let mut counts = CountChanges::default();
     let mut chats: BTreeMap<(String, String), i64> = BTreeMap::new();
     read.retain_mut(|message| {
+        if message.is_unread() {
+            let chat = (message.device_id.to_string(), message.chat.to_string());
+            *chats.entry(chat).or_default() += 1;
+        }
         counts.add(message, -1);
         let has_changed = message.apply(MessageEvent::Read, whole_millis(at), None);
         counts.add(message, 1);
@@ -162,8 +166,6 @@ pub(crate) async fn mark_read(
     for message in &read {
         let history = stored::history::write(&message.history)?;
         tx.execute(UPDATE, params![message.id.0, message.state.as_str(), &history]).await?;
-        let chat = (message.device_id.to_string(), message.chat.to_string());
-        *chats.entry(chat).or_default() += 1;
     }
     for ((device, chat), count) in &chats {
         tx.execute(READ, params![device, chat, *count]).await?;

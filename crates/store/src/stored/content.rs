@@ -50,6 +50,10 @@ pub(super) struct StoredContent<'a> {
     seconds: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dimensions: Option<(u32, u32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pages: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thumbnail: Option<Cow<'a, str>>,
     /// Where a file that came in was at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     file_state: Option<Cow<'a, str>>,
@@ -309,6 +313,8 @@ impl<'a> StoredContent<'a> {
             sha256: media.sha256.as_deref().map(Cow::Borrowed),
             seconds: media.seconds,
             dimensions: media.dimensions,
+            pages: media.pages,
+            thumbnail: media.thumbnail.as_deref().map(Cow::Borrowed),
             file_state: media.state.map(|state| state.as_str().into()),
             file_reason: media.reason.as_deref().map(Cow::Borrowed),
             view_once: media.is_view_once,
@@ -327,6 +333,8 @@ impl<'a> StoredContent<'a> {
             sha256: self.sha256.map(Cow::into_owned),
             seconds: self.seconds,
             dimensions: self.dimensions,
+            pages: self.pages,
+            thumbnail: self.thumbnail.map(Into::into),
             state: self.file_state.as_deref().and_then(FileState::from_name),
             reason: self.file_reason.map(Cow::into_owned),
             reference: None,

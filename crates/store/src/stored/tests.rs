@@ -265,6 +265,18 @@ fn contents() {
 }
 
 #[test]
+fn what_is_shown_of_a_file_before_it_is_fetched() {
+    let media = Media {
+        dimensions: Some((3, 4)),
+        pages: Some(7),
+        thumbnail: Some("/9j/".into()),
+        ..Media::default()
+    };
+    let stored = r#"{"v":1,"is_kind_given":false,"dimensions":[3,4],"pages":7,"thumbnail":"/9j/"}"#;
+    golden_content("document", "", Some(stored), &file(ContentKind::Document, "", media));
+}
+
+#[test]
 fn names_of_files_from_before_are_read_as_they_are_seen() {
     let stored = r#"{"v":1,"is_kind_given":true,"filename":"Faktur\u202efdp.exe"}"#;
     let Ok((Content::File(read), _)) = content::read("document", String::new(), Some(stored))

@@ -46,7 +46,7 @@ impl ChatStore for MemoryStore {
                 last: None,
             });
             if message.direction() == Direction::In {
-                chat.unread += i64::from(message.state == MessageState::Delivered);
+                chat.unread += i64::from(message.is_unread());
                 let name = message.context.sender_name.clone().filter(|_| message.id.0 > 0);
                 chat.name = name.filter(|_| !message.chat.is_group()).or(chat.name.take());
             }

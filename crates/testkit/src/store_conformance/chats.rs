@@ -10,6 +10,7 @@ use std::sync::Arc;
 use domain::call::CallReport;
 use domain::chat::{Chat, ChatFacts, ChatId, GroupId, Lid};
 use domain::contact::{Identity, KnownPerson};
+use domain::content::Content;
 use domain::context::Context;
 use domain::group::{GroupChange, GroupReport, ParticipantAction};
 use domain::message::{Address, IncomingMessage, Message, MessageState};
@@ -114,6 +115,19 @@ pub async fn chats_are_listed_by_their_newest_message(store: Arc<dyn Store>) {
     let (all, _) = chats(&world, 9, None).await;
     let unread: Vec<_> = all.iter().map(|chat| chat.unread).collect();
     assert_eq!(unread, [1, 1, 0, 0]);
+}
+
+pub async fn a_reaction_is_not_unread(store: Arc<dyn Store>) {
+    let world = World::new(store).await;
+    let reaction =
+        IncomingMessage { content: Content::Reaction("👍".into()), ..named("X2", BUDI, "Budi") };
+    let came = receive(&world, vec![named("X1", BUDI, "Budi"), reaction]).await;
+    let unread = async || chats(&world, 9, None).await.0[0].unread;
+    assert_eq!(unread().await, 1);
+    for (message, left) in [(&came[1], 1), (&came[0], 0)] {
+        world.store.mark_read(world.account.id, &[message.id], later(1)).await.unwrap();
+        assert_eq!(unread().await, left);
+    }
 }
 
 pub async fn a_persons_chat_keeps_its_unread_messages(store: Arc<dyn Store>) {

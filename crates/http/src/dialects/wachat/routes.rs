@@ -120,7 +120,7 @@ async fn status(
     let principal = authorize(&state, &headers).await?;
     let id = reference.ok().and_then(|Path(text)| MessageId::from_ref(&text));
     let message = state.core().message(&principal, id.ok_or(Error::NotFound("message"))?).await?;
-    if message.direction() == Direction::In {
+    if message.direction() == Direction::In || message.content.is_change() {
         return Err(Error::NotFound("message").into());
     }
     let device = match state.core().device(&principal, message.device_id).await {

@@ -173,9 +173,11 @@ pub(super) fn wanted(query: &MessagesQuery) -> Result<Wanted, ApiError> {
 /// A page of messages.
 pub(super) fn messages(found: &CountedPage<Message>, page: u32, limit: u32) -> MessagesBody {
     let per_page = i64::from(limit.max(1));
+    // What changed another message is shown with that one.
+    let rows = found.items.iter().filter(|message| !message.content.is_change());
     MessagesBody {
         success: true,
-        data: found.items.iter().map(row).collect(),
+        data: rows.map(row).collect(),
         pagination: Pagination {
             current_page: page,
             total_pages: ((found.total + per_page - 1) / per_page).max(1),

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 
 use domain::chat::{ChatId, Lid};
+use domain::content;
+use domain::message::Direction;
 use domain::ports::{FormatRules, WebhookRequest};
 use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
 use jiff::Timestamp;
@@ -21,6 +23,7 @@ pub(super) static FORMAT: Format = Format {
         name: "wagy",
         events: &[
             EventKind::MessageReceived,
+            EventKind::MessageEdited,
             EventKind::MessageSent,
             EventKind::MessageDelivered,
             EventKind::MessageRead,
@@ -86,12 +89,7 @@ struct DeviceContent<'a> {
 
 fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
     let event = outgoing.event;
-    let name = match event.kind {
-        kind if !FORMAT.rules.events.contains(&kind) => return None,
-        kind if kind.is_of_device() => "device.status_update",
-        kind => kind.as_str(),
-    };
-    let body = Body { event: name, source: "whatsapp", data: data(event)? };
+    let body = Body { event: event_name(event)?, source: "whatsapp", data: data(event)? };
     let body = serde_json::to_vec(&body).ok()?;
     Some(WebhookRequest {
         url: outgoing.url.to_owned(),
@@ -99,6 +97,24 @@ fn encode(outgoing: &OutgoingEvent<'_>) -> Option<WebhookRequest> {
         headers: body_signatures(outgoing.secrets, &body, SIGNATURES)?,
         body,
     })
+}
+
+/// What the event is called here; `None` for what this format has no event for.
+fn event_name(event: &Event) -> Option<&'static str> {
+    if !FORMAT.rules.events.contains(&event.kind) {
+        return None;
+    }
+    let Subject::Message(message) = &event.subject else { return Some("device.status_update") };
+    match event.kind {
+        // Our own edit is a message of its own, and a place that moves is no edit.
+        EventKind::MessageEdited => {
+            let is_edit = message.context.changes.edited_at.is_some();
+            (is_edit && message.direction == Direction::In)
+                .then_some(EventKind::MessageReceived.as_str())
+        }
+        _ if message.content == content::Content::Revoke => None,
+        kind => Some(kind.as_str()),
+    }
 }
 
 fn data(event: &Event) -> Option<Data<'_>> {
@@ -119,7 +135,10 @@ fn data(event: &Event) -> Option<Data<'_>> {
 fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageContent<'a> {
     let sender = message.sender.as_ref();
     let phone = sender.and_then(|sender| sender.phone.as_ref());
-    let is_incoming = event.kind == EventKind::MessageReceived;
+    let is_incoming = matches!(event.kind, EventKind::MessageReceived | EventKind::MessageEdited);
+    let is_own_edit = matches!(message.content, content::Content::Edit(_));
+    // An edit is about the message whose text it changes.
+    let edited = message.context.reply_to.as_ref().filter(|_| is_own_edit);
     let media = message.content.media().filter(|_| is_incoming);
     let media_url = media.and_then(|media| media.url.as_deref());
     MessageContent {
@@ -131,10 +150,9 @@ fn message_content<'a>(message: &'a EventMessage, event: &Event) -> MessageConte
         content: message.content.shown_text(),
         media_url,
         media_type: media_url.map(|_| media_type(message.content.kind())),
-        message_id: message.whatsapp_id.as_str(),
+        message_id: edited.map_or(&message.whatsapp_id, |edited| &edited.whatsapp_id).as_str(),
         timestamp: event.at,
-        // Edits are not taken in, so that nothing that is shown is one.
-        is_edit: false,
+        is_edit: is_own_edit || event.kind == EventKind::MessageEdited,
     }
 }
 

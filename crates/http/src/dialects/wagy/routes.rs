@@ -232,7 +232,9 @@ async fn list(
     state.large_answers().enter().await?;
     let messages = state.core().counted_messages(&principal, filter, page, limit).await?;
     let list = move || {
-        let data = messages.items.iter().map(row).collect();
+        // What changed another message is shown with that one.
+        let rows = messages.items.iter().filter(|message| !message.content.is_change());
+        let data = rows.map(row).collect();
         let pagination = Pagination { page, limit, total: messages.total };
         json(StatusCode::OK, &MessagesBody { status: "success", data, pagination })
     };

@@ -3,7 +3,7 @@
 use axum::http::Method;
 use domain::chat::Lid;
 use domain::content::Content;
-use domain::context::Context;
+use domain::context::{Changes, Context, Quote};
 use domain::device::DeviceStatus;
 use domain::error::{Error, StoreError};
 use domain::ids::{DeviceNumber, MessageId, WhatsappId};
@@ -187,6 +187,57 @@ fn events_in_this_shape() {
     );
     expected.extend(std::iter::repeat_n(device, 4));
     assert_eq!(response, expected);
+}
+
+#[test]
+fn an_edit_is_marked_and_a_deletion_is_no_message() {
+    let encoded = |kind: EventKind, direction: Direction, content: Content, context: Context| {
+        let mut event = event(kind);
+        let Subject::Message(message) = &mut event.subject else { panic!("a message") };
+        (message.direction, message.content, message.context) = (direction, content, context);
+        let (name, url) = (FormatName("wagy".to_owned()), "https://example.com/hook");
+        let request =
+            Formats.encode(&name, url, &event, "a secret of the test".into(), event.at)?;
+        let body: Value = serde_json::from_slice(&request.body).unwrap();
+        let shown = &body["data"]["content"];
+        let (id, is_edit) = (shown["message_id"].clone(), shown["is_edit"].clone());
+        Some((body["event"].clone(), shown["content"].clone(), id, is_edit))
+    };
+    let text = || Content::Text("baru".into());
+    let changes =
+        Changes { edited_at: Some("2026-11-21T08:00:00Z".parse().unwrap()), ..Changes::default() };
+    let edited = Context { changes, ..Context::default() };
+    let of = Quote {
+        whatsapp_id: WhatsappId("3EB0FIRST".to_owned()),
+        is_ours: Some(true),
+        sender: None,
+        kind: domain::message::ContentKind::Text,
+        text: "lama".into(),
+    };
+    let change = || Context { reply_to: Some(of.clone()), ..Context::default() };
+    let shown = |event: &str, id: &str| Some((json!(event), json!("baru"), json!(id), json!(true)));
+    for (kind, direction, content, context, expected) in [
+        (
+            EventKind::MessageEdited,
+            Direction::In,
+            text(),
+            edited.clone(),
+            shown("message.received", "3EB0AA"),
+        ),
+        (EventKind::MessageEdited, Direction::Out, text(), edited, None),
+        // A place that moves.
+        (EventKind::MessageEdited, Direction::In, text(), Context::default(), None),
+        (
+            EventKind::MessageSent,
+            Direction::Out,
+            Content::Edit("baru".into()),
+            change(),
+            shown("message.sent", "3EB0FIRST"),
+        ),
+        (EventKind::MessageSent, Direction::Out, Content::Revoke, change(), None),
+    ] {
+        assert_eq!(encoded(kind, direction, content, context), expected, "{kind:?} {direction:?}");
+    }
 }
 
 /// The signature was computed with Python: `hmac.new(secret, body, sha256).hexdigest()`.

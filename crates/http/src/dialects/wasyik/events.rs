@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 
 use domain::chat::{ChatId, Lid};
+use domain::content::Content;
 use domain::device::DeviceStatus;
 use domain::message::ContentKind;
 use domain::ports::{FormatRules, WebhookRequest};
+use domain::structured::{AnswerKind, Structured};
 use domain::webhook::{Event, EventKind, EventMessage, EventStatus, Subject};
 use serde::Serialize;
 
@@ -67,7 +69,7 @@ enum Data<'a> {
         from: &'a str,
         #[serde(skip_serializing_if = "Option::is_none")]
         group_id: Option<&'a ChatId>,
-        message_type: &'static str,
+        message_type: &'a str,
         text: Text<'a>,
         #[serde(flatten)]
         file: Option<FileFields<'a>>,
@@ -134,14 +136,25 @@ fn incoming<'a>(event: &'a Event, message: &'a EventMessage) -> Data<'a> {
         whatsapp_number: whatsapp_number(event),
         from: sender(message),
         group_id: message.chat.is_group().then_some(&message.chat),
-        message_type: message_type(message.content.kind()),
-        text: Text { body: message.content.shown_text() },
+        message_type: message_type(&message.content),
+        text: Text { body: body(&message.content) },
         file: FileFields::of(message),
         timestamp: laravel_time(event.at),
     }
 }
 
+/// The words of a message; of what has no name of ours only what its writer wrote.
+fn body(content: &Content) -> Cow<'_, str> {
+    match content.structured() {
+        Some(Structured::Unnamed(unnamed)) => unnamed.text.as_str().into(),
+        _ => content.shown_text(),
+    }
+}
+
 fn update<'a>(event: &'a Event, message: &'a EventMessage) -> Option<Data<'a>> {
+    if message.content.is_change() {
+        return None;
+    }
     let status = match event.kind {
         EventKind::MessageSent => "sent",
         EventKind::MessageDelivered => "delivered",
@@ -186,8 +199,18 @@ fn sender(message: &EventMessage) -> &str {
 }
 
 /// The name of the message on the wire, as WhatsApp libraries call it.
-fn message_type(kind: ContentKind) -> &'static str {
-    match kind {
+fn message_type(content: &Content) -> &str {
+    match content {
+        Content::Contacts(contacts) if contacts.len() > 1 => return "contactsArrayMessage",
+        Content::Structured(structured) => match &**structured {
+            Structured::Unnamed(unnamed) => return &unnamed.name,
+            Structured::LiveLocation(_) => return "liveLocationMessage",
+            Structured::Answer(answer) => return answer_type(answer.kind),
+            _ => {}
+        },
+        _ => {}
+    }
+    match content.kind() {
         ContentKind::Text => "conversation",
         ContentKind::Image => "imageMessage",
         ContentKind::Video => "videoMessage",
@@ -199,12 +222,21 @@ fn message_type(kind: ContentKind) -> &'static str {
         ContentKind::Poll => "pollCreationMessage",
         ContentKind::Reaction => "reactionMessage",
         ContentKind::PollVote => "pollUpdateMessage",
-        ContentKind::Answer => "interactiveResponseMessage",
+        ContentKind::Answer => answer_type(AnswerKind::Interactive),
         ContentKind::Order => "orderMessage",
         ContentKind::GroupInvite => "groupInviteMessage",
         ContentKind::Event => "eventMessage",
         ContentKind::Album => "albumMessage",
         ContentKind::Edit | ContentKind::Revoke => "protocolMessage",
         ContentKind::Unreadable | ContentKind::Other => "unknown",
+    }
+}
+
+fn answer_type(kind: AnswerKind) -> &'static str {
+    match kind {
+        AnswerKind::Button => "buttonsResponseMessage",
+        AnswerKind::List => "listResponseMessage",
+        AnswerKind::Template => "templateButtonReplyMessage",
+        AnswerKind::Interactive => "interactiveResponseMessage",
     }
 }

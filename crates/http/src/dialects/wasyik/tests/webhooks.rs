@@ -1,7 +1,7 @@
 //! Webhooks of this dialect: what is response, and what is not.
 
 use domain::chat::{ChatId, Lid};
-use domain::content::{Content, ContentKind, File};
+use domain::content::{Contact, Content, ContentKind, File, Location};
 use domain::context::Context;
 use domain::device::DeviceStatus;
 use domain::ids::{AccountId, DeviceId, DeviceNumber, MessageId, WhatsappId};
@@ -10,6 +10,7 @@ use domain::message::{Address, Direction, MessageState};
 use domain::phone::PhoneNumber;
 use domain::ports::{EventFormats, WebhookRequest};
 use domain::service::NewWebhookRequest;
+use domain::structured::{Answer, AnswerKind, LiveLocation, Structured, Unnamed};
 use domain::webhook::{
     Event, EventDevice, EventKind, EventMessage, EventStatus, FormatName, Subject,
 };
@@ -110,6 +111,55 @@ fn in_a_group_the_sender_and_the_group_are_named() {
     let body = body_of(EventKind::MessageReceived, message).unwrap();
     let fields = r#""from":"4711@lid","groupId":"120363041234567890@g.us","messageType":"imageMessage","text":{"body":"hi"}"#;
     assert!(body.contains(fields), "{body}");
+}
+
+#[test]
+fn each_kind_has_the_name_that_the_field_gives_it() {
+    let place = Location { latitude: -6.2, longitude: 106.8, name: None, address: None };
+    let live = LiveLocation {
+        place: place.clone(),
+        accuracy_m: None,
+        heading: None,
+        speed: None,
+        sequence: 1,
+    };
+    let contact = || Contact { name: "Ani".into(), ..Contact::default() };
+    let structured = |content| Content::Structured(Box::new(content));
+    let answer = |kind| {
+        structured(Structured::Answer(Answer { kind, id: None, text: "Ya".into(), params: None }))
+    };
+    let unnamed = |text: &str| {
+        structured(Structured::Unnamed(Unnamed {
+            name: "productMessage".into(),
+            text: text.into(),
+        }))
+    };
+    for (content, name, text) in [
+        (Content::Location(place), "locationMessage", "-6.2, 106.8"),
+        (structured(Structured::LiveLocation(live)), "liveLocationMessage", "-6.2, 106.8"),
+        (Content::Contacts(vec![contact()]), "contactMessage", "Ani"),
+        (Content::Contacts(vec![contact(), contact()]), "contactsArrayMessage", "Ani, Ani"),
+        (answer(AnswerKind::Button), "buttonsResponseMessage", "Ya"),
+        (answer(AnswerKind::List), "listResponseMessage", "Ya"),
+        (answer(AnswerKind::Template), "templateButtonReplyMessage", "Ya"),
+        (answer(AnswerKind::Interactive), "interactiveResponseMessage", "Ya"),
+        (unnamed(""), "productMessage", ""),
+        (unnamed("Kemeja"), "productMessage", "Kemeja"),
+        (Content::unreadable(), "unknown", ""),
+    ] {
+        let message = EventMessage { content, ..message("") };
+        let body = body_of(EventKind::MessageReceived, message).unwrap();
+        let fields = format!(r#""messageType":"{name}","text":{{"body":"{text}"}}"#);
+        assert!(body.contains(&fields), "{body}");
+    }
+}
+
+#[test]
+fn an_edit_and_a_deletion_are_no_messages_of_their_own() {
+    for content in [Content::Edit("x".into()), Content::Revoke] {
+        let message = EventMessage { content, direction: Direction::Out, ..message("") };
+        assert_eq!(body_of(EventKind::MessageSent, message), None);
+    }
 }
 
 #[test]
