@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use super::caller::{InAccount, Person, id};
+use super::chats::group_names;
 use super::failure::PageResult;
 use super::layout::{self, Place};
 use super::message::reason;
@@ -76,6 +77,7 @@ async fn show_batch(
     let (first, last) = (MessageId(id(first, "batch")?), MessageId(id(last, "batch")?));
     let progress = state.core().batch_progress(person.principal(), first, last).await?;
     let failed = failed(&state, &person, &progress).await?;
+    let groups = group_names(&state, person.principal(), &failed).await?;
     let (words, own) = (person.words(), BatchWords::of(person.lang));
     let title = with(own.title, Counts(&progress).all());
     let body = html! {
@@ -86,7 +88,7 @@ async fn show_batch(
             (figures(&person, &progress))
             @if !failed.is_empty() {
                 h2 { (own.failed) }
-                (table(words, &failed, |message| link(&person, message)))
+                (table(words, &failed, &groups, |message| link(&person, message)))
             }
         }
         p.row {

@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use domain::device::{Device, DeviceStatus};
+use domain::device::Device;
 use domain::error::Error;
 use domain::message::{Direction, MessageState};
 use domain::person::Role;
