@@ -1,7 +1,7 @@
 //! What the title and the `meta` tags of a page say; pure.
 //!
-//! Invariant: the work grows with the length of the page and no faster, whatever is in it: whoever writes
-//! the page decides that, and others wait meanwhile.
+//! Invariant: the work grows with the length of the page and no faster, whatever is in it: its writer
+//! decides that, and others wait meanwhile.
 
 /// Most bytes of a tag that is read; the title ends as far from the beginning of its own.
 const TAG_BYTES_MAX: usize = 8 * 1024;

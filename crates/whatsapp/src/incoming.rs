@@ -379,7 +379,7 @@ pub(crate) fn poll(message: &wa::Message) -> Option<Content> {
     let named = named.map(|option| option.option_name.as_deref().map(short).unwrap_or_default());
     let mut options: Vec<String> = Vec::new();
     for option in named {
-        // Votes cannot tell equal ones apart.
+        // A vote does not say which of equal ones it is for.
         if !options.contains(&option) {
             options.push(option);
         }

@@ -478,7 +478,7 @@ fn the_answers_to_buttons_have_their_texts() {
 #[test]
 fn a_strangers_lists_are_cut() {
     let option = |n: usize| m::poll_creation_message::Option {
-        option_name: Some(format!("{n}").repeat(10_000)),
+        option_name: Some(format!("{n} ").repeat(10_000)),
         ..Default::default()
     };
     let poll = message!(poll_creation_message: PollCreationMessage {

@@ -11,12 +11,14 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("crates/engine/tests/engine/lives.rs", "lives on a paused clock, made by hand"),
     ("crates/engine/tests/engine/outside.rs", "servers that take their time, for paused clocks"),
     ("crates/store/src/postgres/guard.rs", "the lock of a gateway that was killed just before"),
+    ("crates/store/src/postgres/schema.rs", "between two tries for the lock of migrations"),
     ("crates/store/src/sqlite/writer.rs", "the blink in which callers of one batch come back"),
     ("crates/http/src/client_stream.rs", "the deadline of an answer to a refused request"),
     (
         "crates/http/src/dashboard/stream.rs",
         "what pages show of the time, and the end of a session",
     ),
+    ("crates/http/src/nodes/hop.rs", "between two looks whether a node still answers"),
     ("crates/http/src/server.rs", "pauses when the system refuses to accept connections"),
     ("crates/server/tests/processes/support/wait.rs", "polls other processes, with a deadline"),
     (

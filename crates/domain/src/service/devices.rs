@@ -340,12 +340,13 @@ impl Core {
     pub async fn new_device_token(&self, principal: &Principal, id: DeviceId) -> Result<Secret> {
         principal.require_all_scopes()?;
         let account = principal.require_device(id)?;
+        let device = self.device(principal, id).await?;
         let (secret, token) = self.new_secret(KeyKind::Device, "device token");
         let now = self.clock.now();
         let replaced = self.store.replace_device_token(account, id, token, now).await?;
         self.end_revoked_streams(account).await;
         replaced.then_some(()).ok_or(Error::NotFound("device"))?;
-        self.note(principal, Action::DeviceTokenReplaced, id).await;
+        self.note_device(principal, Action::DeviceTokenReplaced, &device).await;
         Ok(secret)
     }
 

@@ -158,7 +158,7 @@ async fn failed(
     Ok(found)
 }
 
-/// The next moment that is told from this one.
+/// The next moment that differs from this one.
 fn end_of(at: Timestamp) -> Timestamp {
     at.saturating_add(SignedDuration::from_millis(1)).unwrap_or(Timestamp::MAX)
 }

@@ -90,12 +90,14 @@ async fn app_beside(url: &str) -> App {
     let other = app.store.register_node(&node, Duration::from_secs(3_600)).await.unwrap();
     app.store.claim_devices(other, 100).await.unwrap();
     app.store.leases().set_shared(true);
-    app.dispatcher.set_elsewhere(app.front.id(), true);
+    for device in [app.front.id(), app.unlinked.id()] {
+        app.dispatcher.set_elsewhere(device, true);
+    }
     app
 }
 
 fn pair(app: &App) -> Ask {
-    Ask::post(format!("/v1/devices/{}/pair", app.front.id()), json!({})).key(&app.shop.key)
+    Ask::post(format!("/v1/devices/{}/pair", app.unlinked.id()), json!({})).key(&app.shop.key)
 }
 
 #[tokio::test]

@@ -151,7 +151,8 @@ async fn on_postgresql_another_secret_key_or_none_is_refused() {
     let other = tempfile::tempdir().unwrap();
     let settings = [NOWHERE, ("GERBANG_DATABASE_URL", &*url), ("GERBANG_NODE_NAME", "other")];
     run_on(other.path(), &["serve"], &settings).await.refused(78, &["there is none"]);
-    let wrong = [&settings[..], &[("GERBANG_SECRET_KEY", &*"cd".repeat(32))]].concat();
+    let another = "cd".repeat(32);
+    let wrong = [&settings[..], &[("GERBANG_SECRET_KEY", another.as_str())]].concat();
     run_on(other.path(), &["serve"], &wrong).await.refused(78, &["fingerprint"]);
     write_key(&path, &key);
     still_there(&mut gateway).await;

@@ -2,6 +2,10 @@
 
 /// The first that fits counts; `{}` is the place of a value.
 pub(super) const INDONESIAN: &[(&str, &str)] = &[
+    (
+        "of a LID among them this device does not know the number; add that person later",
+        "salah satunya LID yang nomornya belum dikenal perangkat ini; tambahkan orang itu nanti",
+    ),
     // Devices.
     ("logged out by request", "tautan dilepas atas permintaan"),
     ("connecting by request", "menghubungkan atas permintaan"),
@@ -10,7 +14,7 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
     ("the gateway was restarted", "gateway dimulai ulang"),
     ("another node of the gateway takes over", "node lain dari gateway mengambil alih"),
     ("the device was removed", "perangkat dihapus"),
-    ("the device was logged out", "tautan perangkat dilepas"),
+    ("linking was stopped by request", "penautan dihentikan atas permintaan"),
     ("WhatsApp made no offer in time", "WhatsApp tidak memberi QR atau kode pada waktunya"),
     ("the gateway's database cannot be reached", "basis data gateway tidak dapat dijangkau"),
     ("the device was not paired in time", "perangkat tidak ditautkan pada waktunya"),

@@ -98,6 +98,10 @@ pub(super) const INDONESIAN: &[(&str, &str)] = &[
     ),
     ("must have at most {} bytes", "paling banyak {} bita"),
     (
+        "must have {} to {} characters in one line, none of control",
+        "harus {} sampai {} karakter dalam satu baris, tanpa karakter kontrol",
+    ),
+    (
         "must have {} to {} characters, none of control",
         "harus {} sampai {} karakter, dalam satu baris",
     ),

@@ -8,8 +8,7 @@ use super::{Browser, app};
 use crate::tests::app::App;
 
 /// Adds devices that are not linked; those that are linked are older then.
-async fn add_devices(app: &App, count: usize) {
-    let owner = Browser::of(app, app.shop.id, Role::Owner).await;
+async fn add_devices(owner: &Browser<'_>, count: usize) {
     for n in 0..count {
         owner.post("/app/devices", &[("name", &format!("spare {n}"))]).await.expect(303);
     }
@@ -24,9 +23,9 @@ async fn set_status(app: &App, device: DeviceId, status: DeviceStatus) {
 async fn a_linked_device_is_offered_however_many_there_are() {
     let app = app().await;
     set_status(&app, app.back.id(), DeviceStatus::LoggedOut).await;
-    add_devices(&app, 501).await;
-    let front = app.front.id();
     let owner = Browser::of(&app, app.shop.id, Role::Owner).await;
+    add_devices(&owner, 501).await;
+    let front = app.front.id();
     let option = format!("<option value=\"{front}\"");
     for path in [
         "/app/send",

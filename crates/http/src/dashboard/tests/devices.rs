@@ -103,7 +103,7 @@ async fn a_quota_is_shown_with_what_is_used_of_it_and_when() {
     let [other] = quota_of(&format!("/app/devices/{}", app.back.id())).await.try_into().unwrap();
     assert!(other.contains("<strong>49</strong>") && !other.contains("Granted"), "{other}");
 
-    operator.post("/app/plans", &[("name", "free")]).await.expect(303);
+    operator.post("/app/plans", &[("name", "free"), ("sure", "free")]).await.expect(303);
     let [granted] = quota_of(&front).await.try_into().unwrap();
     assert!(granted.contains("no limit") && !granted.contains("today"), "{granted}");
     assert!(quota_of(&format!("/app/devices/{}", app.back.id())).await.is_empty());

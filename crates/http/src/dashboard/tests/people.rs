@@ -78,7 +78,7 @@ async fn a_lost_password_is_set_anew_by_a_link() {
     post(&link, &[("password", OLD)]).of(&app.router).await.expect(404);
     Ask::get(&link).of(&app.router).await.expect(404);
     cookie_of(&sign_in(&app, "ani@example.com", NEW).await.expect(303));
-    // An operator helps whoever it is; nobody makes a link for oneself.
+    // An operator helps everybody; nobody makes a link for oneself.
     let operator = Browser::operator(&app).await;
     operator.post(&format!("/app/accounts/{}/enter", app.shop.id), &[]).await.expect(303);
     operator.post(&path, &[]).await.expect(200);
